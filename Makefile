@@ -1,0 +1,115 @@
+# Everything a contributor types. `make` alone lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# The first Python that is new enough; override with `make PYTHON=…`.
+PYTHON ?= $(shell for name in python3 python3.11 python3.12 python3.13 python3.14; do \
+	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$name" && break; done; true)
+ifeq ($(strip $(PYTHON)),)
+  $(error Python 3.11 or newer is needed; on Debian 12: apt-get install python3 python3-venv)
+endif
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Named after this folder, so that an environment copied along with the checkout does not count as set up.
+STAMP := $(VENV)/setup-$(shell printf %s '$(CURDIR)' | cksum | cut -d' ' -f1).stamp
+SERVICES = $(PYTHON) scripts/private_services.py
+UV := .cache/lock-tools/bin/uv
+# No index address and no path of the machine that made it may get into a lock.
+COMPILE := $(UV) pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+# What pytest gets beside the settings in pyproject.toml, e.g. make test PYTEST_ARGS='-k walk -x'.
+PYTEST_ARGS ?=
+# What the lock gets beside, e.g. LOCK_ARGS=--upgrade.
+LOCK_ARGS ?=
+
+##@ Try it
+
+.PHONY: demo
+demo: setup  ## Run the whole walk-through on this machine: no root rights, no servers
+	@$(BIN)/python scripts/demo.py
+
+##@ Work on it
+
+.PHONY: setup
+setup: $(STAMP)  ## Make the environment in .venv (quick when nothing has changed)
+
+$(STAMP): requirements/dev.txt pyproject.toml scripts/setup_environment.py
+	@$(PYTHON) scripts/setup_environment.py '$@'
+
+.PHONY: fmt
+fmt: setup  ## Put the source into shape
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+.PHONY: lint
+lint: setup  ## Look for mistakes and for source out of shape
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+.PHONY: types
+types: setup  ## Check the types
+	@$(BIN)/mypy
+
+.PHONY: imports
+imports: setup  ## Check who may import whom
+	@$(BIN)/lint-imports
+
+.PHONY: check
+check: lint types imports  ## All static checks
+
+##@ Test it
+
+.PHONY: test
+test: setup services  ## The whole suite, on real PostgreSQL and real RabbitMQ
+	@urls="$$($(SERVICES) env)"; eval "$$urls"; $(BIN)/pytest $(PYTEST_ARGS)
+
+.PHONY: test-unit
+test-unit: setup  ## The tests that need no server
+	@$(BIN)/pytest tests/unit $(PYTEST_ARGS)
+
+.PHONY: services
+services:  ## Make sure of PostgreSQL and RabbitMQ: the given ones, else private ones on free ports
+	@$(SERVICES) start
+
+.PHONY: services-down
+services-down:  ## End the private servers
+	@$(SERVICES) stop
+
+.PHONY: bench-quick
+bench-quick: setup  ## Rates and latencies in under a minute, on a private pair of servers
+	@trap '$(SERVICES) stop --name bench --wipe' EXIT; \
+	$(SERVICES) start --name bench; \
+	urls="$$($(SERVICES) env --name bench)"; eval "$$urls"; \
+	$(BIN)/python tests/benchmarks/bench_quick.py
+
+##@ Keep it in order
+
+.PHONY: lock
+lock: $(UV)  ## Write requirements/*.txt from pyproject.toml (LOCK_ARGS=--upgrade for newer versions)
+	@echo '· resolving' >&2
+	@$(COMPILE) $(LOCK_ARGS) pyproject.toml --output-file requirements/runtime.txt
+	@$(COMPILE) $(LOCK_ARGS) pyproject.toml requirements/build.in --group dev --constraints requirements/runtime.txt \
+		--output-file requirements/dev.txt
+	@echo '· requirements/runtime.txt and requirements/dev.txt are up to date' >&2
+
+$(UV):
+	@echo '· installing uv into .cache/, for the lock only' >&2
+	@$(PYTHON) -m venv .cache/lock-tools
+	@.cache/lock-tools/bin/python -m pip install --quiet --disable-pip-version-check --only-binary uv 'uv>=0.8'
+
+.PHONY: clean
+clean:  ## End the private servers and remove everything generated, .venv included
+	@$(SERVICES) stop --wipe
+	@$(SERVICES) stop --name bench --wipe
+	@rm -rf .cache .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help:  ## This list
+	@awk 'BEGIN { FS = ":.*  ## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*  ## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

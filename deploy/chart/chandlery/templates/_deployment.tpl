@@ -1,0 +1,97 @@
+{{/* The Deployment of one component: (dict "root" $ "component" "gateway"). */}}
+{{- define "chandlery.deployment" -}}
+{{- $root := .root -}}
+{{- $own := index .root.Values .component -}}
+{{- $isGateway := eq .component "gateway" -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ include "chandlery.componentName" . }}
+  namespace: {{ $root.Release.Namespace | quote }}
+  labels:
+    {{- include "chandlery.labels" . | nindent 4 }}
+spec:
+  replicas: {{ $own.replicas }}
+  strategy:
+    type: RollingUpdate
+    rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
+  selector:
+    matchLabels:
+      {{- include "chandlery.selectorLabels" . | nindent 6 }}
+  template:
+    metadata:
+      labels:
+        {{- with $root.Values.podLabels }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+        {{- include "chandlery.labels" . | nindent 8 }}
+      annotations:
+        {{- with $own.podAnnotations }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+        checksum/settings: {{ include "chandlery.settings" $root | sha256sum }}
+        checksum/secret: {{ include "chandlery.secretChecksum" . }}
+    spec:
+      {{- include "chandlery.podDefaults" $root | nindent 6 }}
+      serviceAccountName: {{ include "chandlery.serviceAccountName" . }}
+      terminationGracePeriodSeconds: {{ $root.Values.terminationGracePeriodSeconds }}
+      topologySpreadConstraints:
+        - maxSkew: 1
+          topologyKey: kubernetes.io/hostname
+          whenUnsatisfiable: ScheduleAnyway
+          labelSelector:
+            matchLabels:
+              {{- include "chandlery.selectorLabels" . | nindent 14 }}
+      containers:
+        - name: {{ .component }}
+          image: {{ include "chandlery.image" $root | quote }}
+          imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+          args: [{{ .component }}]
+          envFrom:
+            - configMapRef: {name: {{ include "chandlery.fullname" $root }}}
+          env:
+            {{- include "chandlery.listenEnvironment" . | nindent 12 }}
+            {{- include "chandlery.secretEnvironment" $root | nindent 12 }}
+            {{- with $root.Values.extraEnv }}
+            {{- toYaml . | nindent 12 }}
+            {{- end }}
+          ports:
+            - {name: {{ include "chandlery.portName" . }}, containerPort: {{ $isGateway | ternary 8080 8081 }}, protocol: TCP}
+          {{- include "chandlery.probes" . | nindent 10 }}
+          {{- if $isGateway }}
+          # Requests still arrive until every node has taken the endpoint away.
+          lifecycle: {preStop: {exec: {command: [sleep, "5"]}}}
+          {{- end }}
+          resources:
+            {{- toYaml $own.resources | nindent 12 }}
+          securityContext:
+            {{- include "chandlery.containerSecurity" . | nindent 12 }}
+          volumeMounts:
+            - {name: tmp, mountPath: /tmp}
+            {{- if $isGateway }}
+            - {name: tokens, mountPath: /etc/chandlery/tokens, readOnly: true}
+            {{- if $root.Values.gateway.tls.secretName }}
+            - {name: tls, mountPath: /etc/chandlery/tls, readOnly: true}
+            {{- end }}
+            {{- end }}
+            {{- with $root.Values.extraVolumeMounts }}
+            {{- toYaml . | nindent 12 }}
+            {{- end }}
+      volumes:
+        - name: tmp
+          emptyDir: {sizeLimit: 64Mi}
+        {{- if $isGateway }}
+        - name: tokens
+          secret:
+            secretName: {{ include "chandlery.secretName" $root }}
+            defaultMode: 0440
+            items: [{key: {{ $root.Values.existingSecret.keys.tokenFile | quote }}, path: tokens.csv}]
+        {{- with $root.Values.gateway.tls.secretName }}
+        - name: tls
+          secret: {secretName: {{ . }}, defaultMode: 0440}
+        {{- end }}
+        {{- end }}
+        {{- with $root.Values.extraVolumes }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+{{- end }}

@@ -1,0 +1,102 @@
+{{/* What pods of the chart have in common. */}}
+
+{{- define "chandlery.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{/* No rights in the cluster are needed. Service links would set variables such as CHANDLERY_PORT, which are ours. */}}
+{{- define "chandlery.podDefaults" -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext:
+  {{- toYaml .Values.podSecurityContext | nindent 2 }}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "chandlery.settings" -}}
+CHANDLERY_LOG_LEVEL: {{ .Values.settings.logLevel | quote }}
+CHANDLERY_LOG_FORMAT: {{ .Values.settings.logFormat | quote }}
+CHANDLERY_BROKER_CONCURRENCY: {{ .Values.settings.brokerConcurrency | int64 | quote }}
+CHANDLERY_OSB_TIMEOUT_SECONDS: {{ .Values.settings.osbTimeoutSeconds | int64 | quote }}
+{{- with .Values.settings.clusterId }}
+CHANDLERY_CLUSTER_ID: {{ . | quote }}
+{{- end }}
+{{- range $name, $value := .Values.settings.extra }}
+{{ $name }}: {{ $value | quote }}
+{{- end }}
+{{- end }}
+
+{{- define "chandlery.secretEnvironment" -}}
+{{- $secret := include "chandlery.secretName" . -}}
+{{- $keys := .Values.existingSecret.keys -}}
+- name: CHANDLERY_DATABASE_URL
+  valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ $keys.databaseUrl | quote }}}}
+- name: CHANDLERY_AMQP_URL
+  valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ $keys.amqpUrl | quote }}}}
+- name: CHANDLERY_ENCRYPTION_KEYS
+  valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ $keys.encryptionKeys | quote }}}}
+{{- end }}
+
+{{/* Where this component listens. Workers listen for probes only. */}}
+{{- define "chandlery.listenEnvironment" -}}
+{{- if eq .component "gateway" -}}
+- {name: CHANDLERY_HOST, value: "0.0.0.0"}
+- {name: CHANDLERY_PORT, value: "8080"}
+- {name: CHANDLERY_TOKEN_FILE, value: /etc/chandlery/tokens/tokens.csv}
+{{- if .root.Values.gateway.tls.secretName }}
+- {name: CHANDLERY_TLS_CERT_FILE, value: /etc/chandlery/tls/tls.crt}
+- {name: CHANDLERY_TLS_KEY_FILE, value: /etc/chandlery/tls/tls.key}
+{{- end }}
+{{- else -}}
+- {name: CHANDLERY_PROBE_HOST, value: "0.0.0.0"}
+- {name: CHANDLERY_PROBE_PORT, value: "8081"}
+{{- end }}
+{{- end }}
+
+{{- define "chandlery.portName" -}}
+{{- if ne .component "gateway" -}}
+probes
+{{- else if .root.Values.gateway.tls.secretName -}}
+https
+{{- else -}}
+http
+{{- end -}}
+{{- end }}
+
+{{/* Liveness never looks at the database or the bus: a restart would not bring them back. */}}
+{{- define "chandlery.probes" -}}
+{{- $port := include "chandlery.portName" . -}}
+{{- $scheme := eq $port "https" | ternary "HTTPS" "HTTP" -}}
+{{- with .root.Values.probes -}}
+startupProbe:
+  httpGet: {path: /livez, port: {{ $port }}, scheme: {{ $scheme }}}
+  {{- toYaml .startup | nindent 2 }}
+livenessProbe:
+  httpGet: {path: /livez, port: {{ $port }}, scheme: {{ $scheme }}}
+  {{- toYaml .liveness | nindent 2 }}
+readinessProbe:
+  httpGet: {path: /readyz, port: {{ $port }}, scheme: {{ $scheme }}}
+  {{- toYaml .readiness | nindent 2 }}
+{{- end }}
+{{- end }}

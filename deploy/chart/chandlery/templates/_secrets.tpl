@@ -1,0 +1,82 @@
+{{/* What is secret: where it comes from, and what is said when it is missing. */}}
+
+{{- define "chandlery.secretName" -}}
+{{ .Values.existingSecret.name | default (include "chandlery.fullname" .) }}
+{{- end }}
+
+{{/* The Secret for the migration Job: see migration-secret.yaml. */}}
+{{- define "chandlery.migrationSecretName" -}}
+{{ .Values.existingSecret.name | default (printf "%s-migrate" (include "chandlery.fullname" .)) }}
+{{- end }}
+
+{{/*
+Forms are checked here and not in values.schema.json, because Helm's message about a schema shows the value that does not
+fit. These sentences go to a terminal or to the log of a pipeline, so they only name it.
+*/}}
+{{- define "chandlery.databaseUrl" -}}
+{{- $url := required "database.url is missing: set it to postgresql://USER:PASSWORD@HOST:5432/DATABASE, or name a Secret in existingSecret.name" .Values.database.url -}}
+{{- if not (regexMatch "^postgres(ql)?(\\+asyncpg)?://\\S+$" $url) -}}
+{{- fail "database.url has the wrong form: it has to start with postgresql:// and contain no space" -}}
+{{- end -}}
+{{- $url -}}
+{{- end }}
+
+{{- define "chandlery.amqpUrl" -}}
+{{- $url := required "amqp.url is missing: set it to amqps://USER:PASSWORD@HOST:5671/VHOST, or name a Secret in existingSecret.name" .Values.amqp.url -}}
+{{- if not (regexMatch "^amqps?://\\S+$" $url) -}}
+{{- fail "amqp.url has the wrong form: it has to start with amqps:// or amqp:// and contain no space" -}}
+{{- end -}}
+{{- $url -}}
+{{- end }}
+
+{{- define "chandlery.encryptionKeys" -}}
+{{- $names := list -}}
+{{- range $index, $key := .Values.encryption.keys -}}
+{{- if not (regexMatch "^[A-Za-z0-9._-]+:[A-Za-z0-9+/]{43}=$" $key) -}}
+{{- fail (printf "encryption.keys[%d] has the wrong form: it has to be NAME:BASE64 with 32 bytes in base64 (openssl rand -base64 32)" $index) -}}
+{{- end -}}
+{{- $names = append $names (splitList ":" $key | first) -}}
+{{- end -}}
+{{- if ne (len $names) (uniq $names | len) -}}
+{{- fail "encryption.keys has two keys of the same name: what was encrypted with one of them could not be read" -}}
+{{- end -}}
+{{- required "encryption.keys is missing: give at least one NAME:BASE64 with 32 bytes in base64 (openssl rand -base64 32), or name a Secret in existingSecret.name" (join "," .Values.encryption.keys) }}
+{{- end }}
+
+{{/* One line a token, in the order of the Kubernetes static token file. */}}
+{{- define "chandlery.tokenFile" -}}
+{{- if not .Values.auth.tokens -}}
+{{- fail "auth.tokens is missing: give at least one {token, user, groups}, or name a Secret in existingSecret.name" -}}
+{{- end -}}
+{{- range $index, $entry := .Values.auth.tokens -}}
+{{- if not (regexMatch "^[!#-+\\--\\[\\]-~]{16,}$" $entry.token) -}}
+{{- fail (printf "auth.tokens[%d].token has the wrong form: it needs 16 characters or more, and no space, comma, quote or backslash (openssl rand -hex 32)" $index) -}}
+{{- end -}}
+{{- printf "%q,%q,%q,%q\n" .token .user (.uid | default .user) (join "," .groups) -}}
+{{- end -}}
+{{- end }}
+
+{{/* Two sources for one secret are a mistake: nobody could tell which one is used. */}}
+{{- define "chandlery.refuseTwoSources" -}}
+{{- $inline := list -}}
+{{- if .Values.database.url }}{{ $inline = append $inline "database.url" }}{{ end -}}
+{{- if .Values.amqp.url }}{{ $inline = append $inline "amqp.url" }}{{ end -}}
+{{- if .Values.encryption.keys }}{{ $inline = append $inline "encryption.keys" }}{{ end -}}
+{{- if .Values.auth.tokens }}{{ $inline = append $inline "auth.tokens" }}{{ end -}}
+{{- if and .Values.existingSecret.name $inline -}}
+{{- fail (printf "existingSecret.name is set, so %s must not be set: everything secret comes from that Secret" (join ", " $inline)) -}}
+{{- end -}}
+{{- end }}
+
+{{/* Changes when what is secret for this component changes. An existing Secret is not known here: see README.md. */}}
+{{- define "chandlery.secretChecksum" -}}
+{{- with .root -}}
+{{- if .Values.existingSecret.name -}}
+{{- toJson .Values.existingSecret | sha256sum -}}
+{{- else -}}
+{{- $shared := list (include "chandlery.databaseUrl" .) (include "chandlery.amqpUrl" .) (include "chandlery.encryptionKeys" .) -}}
+{{- $tokens := eq $.component "gateway" | ternary (include "chandlery.tokenFile" .) "" -}}
+{{- append $shared $tokens | toJson | sha256sum -}}
+{{- end -}}
+{{- end -}}
+{{- end }}

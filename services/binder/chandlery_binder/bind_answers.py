@@ -1,0 +1,66 @@
+"""What becomes of a binding after the answer to a bind or a fetch, and after its credentials were injected. Pure."""
+
+from chandlery.model.conditions import ConditionStatus
+from chandlery.model.reasons import BindingReason
+from chandlery.model.wire import JsonObject
+from chandlery.reconcile.answers import Answer, Verdict
+from chandlery.reconcile.orphan_mitigation import needs_mitigation
+from chandlery_binder.bind_refusals import failure, is_final, told
+from chandlery_binder.binding_draft import BindingChange, BindingDraft
+from chandlery_binder.binding_ends import fail_and_mitigate, mitigate, retry
+from chandlery_binder.binding_snapshot import InFlight, InjectionProblem, Purpose
+
+CONFLICT = 409
+
+
+def absorb_delivery(
+    draft: BindingDraft, sent: InFlight, *, credentials: JsonObject, problem: InjectionProblem | None
+) -> BindingChange:
+    """The credentials are in the Secret, or are kept for the next try: the broker is not asked for them again."""
+    if problem is None:
+        draft.succeed("Injected bind result")
+        return draft.rest()
+    message = f"Error injecting bind result: {problem.message}"
+    draft.end_poll()
+    draft.remember(is_fetch_due=False, fetches=0)
+    if draft.is_time_over:
+        return fail_and_mitigate(draft, BindingReason.ERROR_INJECTING, BindingReason.RETRY_TIMEOUT, message=message)
+    undelivered = sent.model_copy(update={"purpose": Purpose.INJECT, "credentials": credentials, "request": {}})
+    draft.keep_in_flight = undelivered.to_wire()
+    draft.ready(ConditionStatus.FALSE, BindingReason.ERROR_INJECTING, message=message)
+    draft.say(BindingReason.ERROR_INJECTING, message, is_warning=True)
+    return draft.wait(problem.waiting_for)
+
+
+def absorb_lost_credentials(draft: BindingDraft) -> BindingChange:
+    """Somebody was given the credentials who died before storing them, and the broker shows them once (OSB-113)."""
+    message = "The broker has the binding, but does not show its credentials a second time"
+    return mitigate(draft, BindingReason.BIND_FAILED, message=message)
+
+
+def absorb_failed_bind(draft: BindingDraft, answer: Answer, *, is_in_doubt: bool) -> BindingChange:
+    """OSB v2.17, "Binding" and "Orphan Mitigation". `is_in_doubt`: an earlier bind may have left something."""
+    message = told(answer)
+    if answer.verdict in (Verdict.BROKEN, Verdict.TIMED_OUT):
+        return mitigate(draft, BindingReason.BIND_FAILED, message=message)
+    if needs_mitigation(answer):
+        # The broker breaks the protocol, and will do so the next time.
+        return fail_and_mitigate(draft, BindingReason.BIND_FAILED, BindingReason.REFUSED, message=message)
+    if is_in_doubt and answer.status == CONFLICT:
+        # The earlier bind did arrive, and the broker will not say again what it answered.
+        return mitigate(draft, BindingReason.BIND_FAILED, message=message)
+    if answer.verdict != Verdict.MALFORMED and not is_in_doubt:
+        # Refused or never sent: deleting the binding needs no call.
+        draft.set(unbind_status="NotRequired")
+    if not is_final(answer):
+        return retry(draft, BindingReason.BIND_FAILED, message=message, asked_seconds=answer.retry_after_seconds)
+    draft.fail(BindingReason.BIND_FAILED, BindingReason.REFUSED, message=message)
+    draft.end_operation()
+    return draft.rest()
+
+
+def absorb_failed_fetch(draft: BindingDraft, answer: Answer) -> BindingChange:
+    """OSB has a platform fetch again: the binding exists, and nothing is known to be wrong with it (OSB-130)."""
+    draft.remember(is_fetch_due=True, fetches=draft.memory.fetches + 1)
+    message = failure("fetching of the binding", answer)
+    return retry(draft, BindingReason.FETCH_FAILED, message=message, asked_seconds=answer.retry_after_seconds)

@@ -1,0 +1,122 @@
+"""Reads all that a decision about a binding needs, in the transaction that claims a round."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from chandlery.model import kinds
+from chandlery.model.bindings import ServiceBinding
+from chandlery.model.brokers import AnyBroker
+from chandlery.model.faults import ParametersFault
+from chandlery.model.instances import ServiceInstance
+from chandlery.model.reasons import BindingReason
+from chandlery.osb.endpoint import BrokerEndpoint
+from chandlery.reconcile.change import broker_key
+from chandlery.reconcile.offering import Offering, Unresolved
+from chandlery.reconcile.parameters import NO_PARAMETERS, Parameters, merge_parameters
+from chandlery.runtime.broker_access import find_endpoint
+from chandlery.runtime.offering_lookup import find_offering
+from chandlery.runtime.parameter_lookup import secret_parameters
+from chandlery.runtime.resources import Resources
+from chandlery.store.database import UnitOfWork
+from chandlery.store.reconciliations import Claim
+from chandlery_binder.binding_snapshot import BindingMemory, BindingSnapshot, InFlight, InstanceNotes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """The snapshot for the machine, and beside it what only the effects need."""
+
+    snapshot: BindingSnapshot
+    endpoint: BrokerEndpoint | None
+    namespace_uid: str
+
+
+async def load_binding(
+    unit: UnitOfWork, resources: Resources, *, binding: ServiceBinding, claim: Claim, eject_problem: str | None
+) -> Loaded:
+    """The binding with its instance, its offering, its parameters and the way to its broker."""
+    namespace = binding.metadata.namespace or ""
+    instance = await _instance(unit, binding)
+    offering = await find_offering(unit, instance) if instance and _has_found_class(instance) else None
+    memory = _with_lane(BindingMemory.model_validate(claim.memory), binding, claim, offering=offering)
+    endpoint = await _endpoint(unit, resources, memory, offering=offering)
+    home = await resources.cluster.namespace(unit, namespace)
+    snapshot = BindingSnapshot(
+        binding=binding,
+        instance=instance,
+        instance_notes=await _notes(unit, instance),
+        offering=offering,
+        parameters=await _parameters(unit, resources, binding),
+        memory=memory,
+        in_flight=InFlight.model_validate(claim.in_flight) if claim.in_flight else None,
+        access=endpoint if isinstance(endpoint, Unresolved) else None,
+        eject_problem=eject_problem,
+        attempt=claim.attempt,
+        operation_timeout=timedelta(hours=resources.settings.operation_timeout_hours),
+    )
+    return Loaded(
+        snapshot=snapshot,
+        endpoint=endpoint if isinstance(endpoint, BrokerEndpoint) else None,
+        namespace_uid=(home.metadata.uid if home else None) or "",
+    )
+
+
+async def _instance(unit: UnitOfWork, binding: ServiceBinding) -> ServiceInstance | None:
+    name = binding.spec.instance_ref.name
+    found = await unit.objects.get(kinds.SERVICE_INSTANCE, binding.metadata.namespace or "", name)
+    return found if isinstance(found, ServiceInstance) else None
+
+
+def _has_found_class(instance: ServiceInstance) -> bool:
+    return bool(instance.spec.cluster_service_class_ref or instance.spec.service_class_ref)
+
+
+async def _notes(unit: UnitOfWork, instance: ServiceInstance | None) -> InstanceNotes:
+    if instance is None:
+        return InstanceNotes()
+    return InstanceNotes.model_validate(await unit.reconciliations.memory_of(instance.metadata.uid or ""))
+
+
+def _with_lane(
+    memory: BindingMemory, binding: ServiceBinding, claim: Claim, *, offering: Offering | Unresolved | None
+) -> BindingMemory:
+    # Once something may exist at a broker, that broker it is, whatever an instance of the same name refers to by now.
+    may_exist = claim.in_flight is not None or binding.status.unbind_status == "Required"
+    if not isinstance(offering, Offering) or (may_exist and memory.lane):
+        return memory
+    broker = offering.broker.metadata
+    return memory.model_copy(update={"lane": broker_key(broker.namespace, broker.name)})
+
+
+async def _endpoint(
+    unit: UnitOfWork, resources: Resources, memory: BindingMemory, *, offering: Offering | Unresolved | None
+) -> BrokerEndpoint | Unresolved:
+    broker = await _broker(unit, memory.lane)
+    if broker is None and isinstance(offering, Offering):
+        # The broker has been registered again under another name.
+        broker = offering.broker
+    if broker is None:
+        message = "The binding's service broker is not registered; register it again to have the binding deleted there"
+        return Unresolved(BindingReason.NO_SUCH_BROKER, message, memory.lane)
+    timeout = resources.settings.osb_timeout_seconds
+    return await find_endpoint(unit, resources.cluster, broker, timeout_seconds=timeout)
+
+
+async def _broker(unit: UnitOfWork, lane: str) -> AnyBroker | None:
+    if not lane:
+        return None
+    namespace, _, name = lane.removeprefix("broker:").partition("/")
+    kind = kinds.SERVICE_BROKER if namespace else kinds.CLUSTER_SERVICE_BROKER
+    found = await unit.objects.get(kind, namespace, name)
+    return found if isinstance(found, AnyBroker) else None
+
+
+async def _parameters(unit: UnitOfWork, resources: Resources, binding: ServiceBinding) -> Parameters | ParametersFault:
+    if binding.metadata.deletion_timestamp is not None:
+        return NO_PARAMETERS
+    sources = binding.spec.parameters_from or ()
+    try:
+        secrets = await secret_parameters(unit, resources.cluster, binding.metadata.namespace or "", sources)
+        return merge_parameters(binding.spec.parameters, secrets)
+    except ParametersFault as fault:
+        return fault

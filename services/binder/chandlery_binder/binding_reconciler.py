@@ -1,0 +1,127 @@
+"""The effects around the state machine of a binding: what is read before, what is sent, what is written after.
+
+The Secret of a binding that is to go is deleted when a round begins, in the transaction that claims it: nobody is left
+with credentials that are being revoked, and whatever happens to the worker or the broker afterwards, the next round
+finds the Secret gone and unbinds. No later round writes it again, because a deletion is never taken back.
+"""
+
+import uuid
+from dataclasses import dataclass
+from typing import assert_never
+
+from chandlery.contracts.messages import UNRESOLVED_LANE
+from chandlery.model.bindings import ServiceBinding
+from chandlery.osb.originating_identity import OriginatingIdentity
+from chandlery.osb.requests import OsbRequest, encode
+from chandlery.reconcile.answers import Answer, Verb, Verdict
+from chandlery.reconcile.change import Change
+from chandlery.runtime.resources import Resources
+from chandlery.runtime.rounds import Planned
+from chandlery.store.database import UnitOfWork
+from chandlery.store.reconciliations import Claim
+from chandlery_binder import binding_outcomes as outcomes
+from chandlery_binder.binding_loading import Loaded, load_binding
+from chandlery_binder.binding_machine import decide
+from chandlery_binder.binding_snapshot import (
+    Bind,
+    Call,
+    Fetch,
+    Finish,
+    Idle,
+    InFlight,
+    Inject,
+    Poll,
+    Purpose,
+    Refuse,
+    Repeat,
+    Unbind,
+    Wait,
+)
+from chandlery_binder.planned_calls import note_of, request_of
+from chandlery_binder.secret_delivery import eject, inject
+
+
+@dataclass(frozen=True)
+class Sending:
+    """A request with the note about it; no request where only the Secret is to be written."""
+
+    note: InFlight
+    request: OsbRequest | None
+
+
+class BindingReconciler:
+    """One of these serves all bindings; it keeps nothing between rounds."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    async def load(self, unit: UnitOfWork, document: ServiceBinding, claim: Claim) -> Loaded:
+        """See Reconciler. Takes the Secret away first if the binding is to go."""
+        is_deleted = document.metadata.deletion_timestamp is not None
+        problem = await eject(unit, self._resources.cluster, document) if is_deleted else None
+        return await load_binding(unit, self._resources, binding=document, claim=claim, eject_problem=problem)
+
+    def plan(self, snapshot: Loaded, unit: UnitOfWork) -> Planned[Sending] | Change[ServiceBinding]:
+        """See Reconciler."""
+        inner, now = snapshot.snapshot, unit.now
+        action = decide(inner)
+        match action:
+            case Idle():
+                return outcomes.idle(inner, now)
+            case Finish():
+                return outcomes.finish(inner, now)
+            case Wait():
+                return outcomes.wait(inner, action, now)
+            case Refuse():
+                return outcomes.refuse(inner, action, now)
+            case Bind() | Unbind() | Poll() | Fetch() | Inject() | Repeat():
+                return self._planned(snapshot, action, unit)
+            case _:
+                assert_never(action)
+
+    async def perform(self, snapshot: Loaded, planned: Planned[Sending]) -> Answer:
+        """See Reconciler."""
+        note, request = planned.call.note, planned.call.request
+        if request is None:
+            return Answer(verb=Verb.BIND, verdict=Verdict.SUCCEEDED, body={"credentials": note.credentials or {}})
+        if snapshot.endpoint is None:
+            raise LookupError("a call was planned for a service broker that cannot be reached")
+        user = snapshot.snapshot.binding.spec.user_info
+        # Nobody asked for a mitigation, a poll or a fetch: these we do on our own account.
+        identity = OriginatingIdentity.of(user) if user and note.purpose in (Purpose.BIND, Purpose.UNBIND) else None
+        return await self._resources.osb.send(
+            snapshot.endpoint, request, identity=identity, request_id=str(uuid.uuid4())
+        )
+
+    def announce(self, snapshot: Loaded, planned: Planned[Sending], unit: UnitOfWork) -> Change[ServiceBinding] | None:
+        """See Reconciler."""
+        return outcomes.announce(snapshot.snapshot, planned.call.note, unit.now)
+
+    async def settle(
+        self, unit: UnitOfWork, snapshot: Loaded, planned: Planned[Sending], answer: Answer
+    ) -> Change[ServiceBinding]:
+        """See Reconciler. The Secret is written in the same transaction as the status that speaks of it."""
+        inner, note = snapshot.snapshot, planned.call.note
+        problem = None
+        credentials = outcomes.credentials_of(inner, note, answer)
+        if credentials is not None:
+            cluster = self._resources.cluster
+            problem = await inject(unit, cluster, binding=inner.binding, credentials=credentials)
+        return outcomes.absorb(inner, note, answer=answer, now=unit.now, problem=problem)
+
+    def lane(self, snapshot: Loaded, claim: Claim) -> str:
+        """See Reconciler."""
+        return snapshot.snapshot.memory.lane or claim.lane or UNRESOLVED_LANE
+
+    def _planned(self, loaded: Loaded, call: Call, unit: UnitOfWork) -> Planned[Sending]:
+        snapshot = loaded.snapshot
+        note = note_of(snapshot, call, unit.now)
+        request = request_of(snapshot, call, app_guid=loaded.namespace_uid, cluster_id=self._resources.cluster_id)
+        if request is not None:
+            note = note.model_copy(update={"request": encode(request)})
+        memory = snapshot.memory
+        if isinstance(call, Bind):
+            # Before the call: whatever becomes of it, a later unbind knows what to ask for.
+            memory = memory.model_copy(update={"placement": call.placement})
+        kept = None if isinstance(call, Poll) else note.to_wire()
+        return Planned(call=Sending(note, request), in_flight=kept, memory=memory.to_wire())

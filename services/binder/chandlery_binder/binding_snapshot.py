@@ -1,0 +1,204 @@
+"""What the state machine of a binding looks at, and what it may decide. Plain data, no I/O."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from pydantic import ConfigDict, Field
+
+from chandlery.model.bindings import BindingPropertiesState, ServiceBinding
+from chandlery.model.faults import ParametersFault
+from chandlery.model.instances import ServiceInstance
+from chandlery.model.wire import JsonObject, WireModel
+from chandlery.reconcile.offering import Offering, Unresolved
+from chandlery.reconcile.parameters import Parameters
+
+
+class Purpose(StrEnum):
+    """What a round is for. All but the last send a request to the service broker."""
+
+    BIND = "bind"
+    UNBIND = "unbind"
+    MITIGATE = "mitigate"
+    POLL = "poll"
+    FETCH = "fetch"
+    INJECT = "inject"
+
+
+class Placement(WireModel):
+    """The ids by which a broker knows where a binding belongs."""
+
+    instance_id: str = ""
+    service_id: str = ""
+    plan_id: str = ""
+
+
+class InstanceNotes(WireModel):
+    """What the binder reads of the provisioner's notes on an instance; whatever else they hold is not its business."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    service_id: str = ""
+    plan_id: str = ""
+    """The plan that the broker has now."""
+    is_unusable: bool = False
+    """The broker wants no new bindings."""
+
+
+class BindingMemory(WireModel):
+    """The binder's notes on a binding: what an unbind needs, although instance and class may be gone by then."""
+
+    lane: str = ""
+    placement: Placement = Placement()
+    """Written before the bind is sent."""
+    poll_until: float | None = None
+    """Unix time at which the operation counts as failed."""
+    polls: int = 0
+    is_fetch_due: bool = False
+    """An asynchronous bind has succeeded and its credentials have not been fetched."""
+    fetches: int = 0
+    """How often fetching was tried since."""
+    unbind_deferred: bool = False
+    """The broker would not unbind while it works on the bind."""
+
+
+class InFlight(WireModel):
+    """What a round was about to do; still there only if its end could not be recorded, or credentials are left over."""
+
+    purpose: Purpose
+    started_at: float = 0.0
+    placement: Placement = Placement()
+    properties: BindingPropertiesState | None = None
+    request: JsonObject = Field(default_factory=dict, repr=False)
+    credentials: JsonObject | None = Field(default=None, repr=False)
+    """For INJECT: what the broker gave. It may never give them again, so they stay, sealed, until a Secret has them."""
+
+
+@dataclass(frozen=True)
+class InjectionProblem:
+    """Why the Secret could not be written. `waiting_for` wakes the binding."""
+
+    message: str
+    waiting_for: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BindingSnapshot:
+    """All that `decide` and `absorb` may know."""
+
+    binding: ServiceBinding
+    instance: ServiceInstance | None
+    instance_notes: InstanceNotes = field(default_factory=InstanceNotes)
+    offering: Offering | Unresolved | None = None
+    """None without an instance that has found its class."""
+    parameters: Parameters | ParametersFault
+    memory: BindingMemory
+    in_flight: InFlight | None = None
+    access: Unresolved | None = None
+    """Why the broker cannot be called, if so."""
+    eject_problem: str | None = None
+    """Why the Secret of a binding under deletion could not be deleted, if so."""
+    attempt: int = 0
+    operation_timeout: timedelta = timedelta(days=7)
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether a user wants the binding gone."""
+        return self.binding.metadata.deletion_timestamp is not None
+
+    @property
+    def open_end(self) -> InFlight | None:
+        """What has to be brought to an end first; credentials are not, once nobody wants them any more."""
+        is_for_credentials = self.in_flight is not None and self.in_flight.purpose in (Purpose.FETCH, Purpose.INJECT)
+        return None if is_for_credentials and self.is_deleted else self.in_flight
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether an earlier bind may have left something at the broker."""
+        return self.in_flight is not None or self.binding.status.unbind_status == "Required"
+
+    @property
+    def placement(self) -> Placement:
+        """Where the binding is now: as noted at the bind, but on the plan that the instance has by now (OSB-133)."""
+        noted = self.memory.placement
+        is_same = self.instance is not None and self.instance.spec.external_id == noted.instance_id
+        if not (is_same and self.instance_notes.plan_id):
+            return noted
+        return noted.model_copy(update={"plan_id": self.instance_notes.plan_id})
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Nothing is due."""
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Nothing exists at the broker: the finalizer may go."""
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Something is missing that only others can provide. `waiting_for` wakes the binding."""
+
+    reason: str
+    message: str
+    waiting_for: str | None
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """The wish cannot be granted, and asking the broker would be wrong."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Bind:
+    """Ask the broker for credentials."""
+
+    placement: Placement
+    parameters: JsonObject | None = field(repr=False)
+    accepts_incomplete: bool
+
+
+@dataclass(frozen=True)
+class Unbind:
+    """Ask the broker to revoke a binding, or what may be left of one."""
+
+    placement: Placement
+    is_mitigation: bool
+
+
+@dataclass(frozen=True)
+class Poll:
+    """Ask the broker how far its operation is."""
+
+    placement: Placement
+    operation: str | None
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """Ask the broker for the credentials of an asynchronous bind."""
+
+    placement: Placement
+
+
+@dataclass(frozen=True)
+class Inject:
+    """Try again to write the Secret, with credentials from an earlier round."""
+
+    in_flight: InFlight
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """A worker died between sending and recording: send exactly the same again, which OSB makes harmless."""
+
+    in_flight: InFlight
+
+
+Call = Bind | Unbind | Poll | Fetch | Inject | Repeat
+Action = Idle | Finish | Wait | Refuse | Call

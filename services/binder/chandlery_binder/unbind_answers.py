@@ -1,0 +1,88 @@
+"""What becomes of a binding after the answer to an unbind, a mitigation, or a poll of either direction. Pure."""
+
+from datetime import timedelta
+
+from chandlery.model.conditions import ConditionStatus
+from chandlery.model.reasons import BindingReason
+from chandlery.reconcile.answers import Answer, Verdict
+from chandlery_binder.bind_refusals import failure
+from chandlery_binder.binding_draft import BindingChange, BindingDraft
+from chandlery_binder.binding_ends import fail_and_mitigate, unbound
+
+_IN_PROGRESS = {
+    "Bind": (BindingReason.BINDING, "The binding is being created asynchronously"),
+    "Unbind": (BindingReason.UNBINDING, "The binding is being deleted asynchronously"),
+}
+
+
+def absorb_unbind(draft: BindingDraft, answer: Answer) -> BindingChange:
+    """OSB v2.17, "Unbinding": only 200 and 410 say that it is gone; whatever else comes, it is asked again."""
+    if answer.verdict in (Verdict.SUCCEEDED, Verdict.GONE):
+        return unbound(draft)
+    if answer.verdict == Verdict.ACCEPTED:
+        return begin_polling(draft, answer, operation="Unbind")
+    if draft.is_interrupting and answer.error == "ConcurrencyError":
+        return draft.defer_unbind()
+    message = failure("unbind call", answer)
+    return _keep_unbinding(
+        draft, BindingReason.UNBIND_FAILED, message=message, asked_seconds=answer.retry_after_seconds
+    )
+
+
+def absorb_poll(draft: BindingDraft, answer: Answer) -> BindingChange:
+    """OSB v2.17, "Polling Last Operation for Service Bindings": all but its three states and 410 is no answer yet."""
+    if answer.verdict == Verdict.SUCCEEDED or (draft.is_unbinding and answer.verdict == Verdict.GONE):
+        return unbound(draft) if draft.is_unbinding else _bound(draft)
+    if answer.verdict == Verdict.OPERATION_FAILED:
+        failed = BindingReason.UNBIND_FAILED if draft.is_unbinding else BindingReason.BIND_FAILED
+        return _operation_failed(draft, failed, why=answer.description or "no reason was given")
+    if draft.is_poll_time_over:
+        late = "it did not end in the time that the broker's plan or this platform allows"
+        return _operation_failed(draft, BindingReason.ASYNC_TIMEOUT, why=late)
+    return _keep_polling(draft, answer)
+
+
+def begin_polling(draft: BindingDraft, answer: Answer, *, operation: str) -> BindingChange:
+    """The broker has accepted and works on it. Credentials in such an answer are not for use (OSB v2.17, "Binding")."""
+    reason, message = _IN_PROGRESS[operation]
+    draft.ready(ConditionStatus.FALSE, reason, message=message)
+    draft.say(reason, message)
+    draft.begin_poll(answer.operation)
+    return draft.poll_after(answer.retry_after_seconds)
+
+
+def _bound(draft: BindingDraft) -> BindingChange:
+    draft.end_poll()
+    draft.remember(is_fetch_due=True, fetches=0)
+    return draft.again(timedelta(0), attempt=0)
+
+
+def _operation_failed(draft: BindingDraft, reason: BindingReason, *, why: str) -> BindingChange:
+    draft.end_poll()
+    if draft.is_unbinding:
+        return _keep_unbinding(draft, reason, message=f"The asynchronous unbind failed: {why}")
+    return fail_and_mitigate(draft, reason, reason, message=f"The asynchronous bind failed: {why}")
+
+
+def _keep_polling(draft: BindingDraft, answer: Answer) -> BindingChange:
+    reason, message = _IN_PROGRESS["Unbind" if draft.is_unbinding else "Bind"]
+    if answer.verdict == Verdict.IN_PROGRESS:
+        shown = f"{message} ({answer.description})" if answer.description else message
+        draft.ready(ConditionStatus.FALSE, reason, message=shown)
+    else:
+        problem = failure("poll of the last operation", answer)
+        draft.ready(ConditionStatus.FALSE, BindingReason.ERROR_POLLING, message=problem)
+        draft.say(BindingReason.ERROR_POLLING, problem, is_warning=True)
+    draft.remember(polls=draft.memory.polls + 1)
+    return draft.poll_after(answer.retry_after_seconds)
+
+
+def _keep_unbinding(
+    draft: BindingDraft, reason: BindingReason, *, message: str, asked_seconds: float | None = None
+) -> BindingChange:
+    # What may exist is deleted until the broker says it is gone: there is no end to it, only longer pauses.
+    is_mitigation = draft.status.orphan_mitigation_in_progress and not draft.is_deleted
+    shown = BindingReason.ORPHAN_MITIGATION_FAILED if is_mitigation else reason
+    draft.ready(ConditionStatus.UNKNOWN, shown, message=message)
+    draft.say(shown, message, is_warning=True)
+    return draft.retry_after(asked_seconds, attempt=draft.attempt + 1)

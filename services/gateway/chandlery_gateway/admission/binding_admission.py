@@ -1,0 +1,84 @@
+"""Rules for ServiceBinding (I1, I7, S2, S3). The specification of a binding is frozen once it is created."""
+
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+
+from chandlery.model.bindings import SecretTransform, ServiceBinding
+from chandlery.model.faults import FieldProblem
+from chandlery.model.instances import UserInfo
+from chandlery_gateway.admission.field_checks import (
+    forbidden,
+    invalid,
+    name_problems,
+    parameters_from_problems,
+    required,
+)
+from chandlery_gateway.admission.spec_equality import specs_differ
+
+FROZEN_WARNING = "spec of a ServiceBinding cannot be changed; the change is ignored, make a new binding instead"
+
+
+def default_new_binding(binding: ServiceBinding, user: UserInfo, *, new_id: Callable[[], str]) -> ServiceBinding:
+    """Fills in external id, the Secret's name (the binding's own, which has to be there already) and the user."""
+    changes: dict[str, object] = {"user_info": user}
+    if not binding.spec.external_id:
+        changes["external_id"] = new_id()
+    if not binding.spec.secret_name:
+        changes["secret_name"] = binding.metadata.name
+    return binding.model_copy(update={"spec": binding.spec.model_copy(update=changes)})
+
+
+def default_changed_binding(old: ServiceBinding, new: ServiceBinding) -> ServiceBinding:
+    """The old specification stays, as the reference has it."""
+    return new.model_copy(update={"spec": old.spec})
+
+
+def changed_binding_warnings(old: ServiceBinding, new: ServiceBinding) -> tuple[str, ...]:
+    """Tells the client that a change of the specification is lost; `new` is what the client sent."""
+    left_out = {
+        field: getattr(old.spec, field) for field in ("external_id", "secret_name") if not getattr(new.spec, field)
+    }
+    lost = specs_differ(old.spec, new.spec.model_copy(update=left_out))
+    return (FROZEN_WARNING,) if lost else ()
+
+
+def binding_problems(binding: ServiceBinding) -> Iterator[FieldProblem]:
+    """Everything that keeps a new binding from being stored."""
+    spec = binding.spec
+    yield from name_problems("spec.instanceRef.name", spec.instance_ref.name, what="the instance to bind")
+    yield from name_problems("spec.secretName", spec.secret_name, what="the Secret to write")
+    yield from parameters_from_problems(spec.parameters_from)
+    for position, transform in enumerate(spec.secret_transforms or ()):
+        yield from _transform_problems(f"spec.secretTransforms[{position}]", transform, binding.metadata.namespace)
+
+
+def _transform_problems(field: str, transform: SecretTransform, namespace: str | None) -> Iterator[FieldProblem]:
+    given = [step for step in SecretTransform.model_fields if getattr(transform, step) is not None]
+    if len(given) != 1:
+        yield invalid(field, "give exactly one of renameKey, addKey, addKeysFrom and removeKey")
+    if transform.rename_key and not (transform.rename_key.from_ and transform.rename_key.to):
+        yield required(f"{field}.renameKey", "give from and to")
+    if transform.remove_key and not transform.remove_key.key:
+        yield required(f"{field}.removeKey.key", "give the key to leave out")
+    if transform.add_key:
+        yield from _add_key_problems(f"{field}.addKey", transform)
+    if transform.add_keys_from:
+        reference = transform.add_keys_from.secret_ref
+        yield from name_problems(f"{field}.addKeysFrom.secretRef.name", reference.name, what="a Secret")
+        if namespace and reference.namespace not in ("", namespace):
+            message = f"must be the binding's own namespace, {namespace}: other namespaces' Secrets are not read"
+            yield forbidden(f"{field}.addKeysFrom.secretRef.namespace", message)
+
+
+def _add_key_problems(field: str, transform: SecretTransform) -> Iterator[FieldProblem]:
+    added = transform.add_key
+    if added is None:
+        return
+    if not added.key:
+        yield required(f"{field}.key", "give the key to add")
+    if added.value is None and added.string_value is None and added.json_path_expression is None:
+        yield required(field, "give value, stringValue or jsonPathExpression")
+    try:
+        b64decode((added.value or "").encode(), validate=True)
+    except ValueError:
+        yield invalid(f"{field}.value", "must be base64; for plain text use stringValue")

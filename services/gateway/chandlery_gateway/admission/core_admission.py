@@ -1,0 +1,66 @@
+"""Rules for the core kinds of the standalone gateway: Namespace, Secret, Event. Kubernetes' own; no value is quoted."""
+
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from typing import Final
+
+from chandlery.model.core import Event, Namespace, NamespaceSpec, Secret
+from chandlery.model.faults import FieldProblem
+from chandlery_gateway.admission.field_checks import forbidden, invalid
+
+_NAME_LABEL: Final = "kubernetes.io/metadata.name"
+_DATA_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
+_MOST_SECRET_BYTES: Final = 1024 * 1024
+
+
+def default_namespace(namespace: Namespace) -> Namespace:
+    """Sets the label that selects a namespace by its name, and the finalizer that Kubernetes shows."""
+    labels = {**(namespace.metadata.labels or {}), _NAME_LABEL: namespace.metadata.name}
+    metadata = namespace.metadata.model_copy(update={"labels": labels})
+    return namespace.model_copy(update={"metadata": metadata, "spec": NamespaceSpec(finalizers=("kubernetes",))})
+
+
+def default_secret(secret: Secret, *, old: Secret | None = None) -> Secret:
+    """Writes `stringData` into `data`; the type is Opaque, or what it was, unless given."""
+    changes: dict[str, object] = {}
+    if secret.string_data is not None:
+        encoded = {key: b64encode(value.encode()).decode() for key, value in secret.string_data.items()}
+        changes |= {"data": {**(secret.data or {}), **encoded}, "string_data": None}
+    if not secret.type or (old is not None and "type" not in secret.model_fields_set):
+        changes["type"] = old.type if old else "Opaque"
+    return secret.model_copy(update=changes) if changes else secret
+
+
+def secret_problems(secret: Secret, *, old: Secret | None = None) -> Iterator[FieldProblem]:
+    """Everything that keeps the Secret from being stored; give what it was on an update."""
+    size = 0
+    for key, value in (secret.data or {}).items():
+        if not _DATA_KEY.fullmatch(key) or key in (".", ".."):
+            yield invalid(f"data[{key[:64]}]", "a key must be letters, digits, '-', '_' or '.', at most 253 of them")
+        try:
+            size += len(b64decode(value.encode(), validate=True))
+        except ValueError:
+            yield invalid(f"data[{key[:64]}]", "must be base64; for plain text use stringData")
+    if size > _MOST_SECRET_BYTES:
+        yield FieldProblem("data", "FieldValueTooLong", f"may be {_MOST_SECRET_BYTES} bytes in all, not {size}")
+    if old is not None:
+        yield from _secret_change_problems(old, secret)
+
+
+def _secret_change_problems(old: Secret, new: Secret) -> Iterator[FieldProblem]:
+    if new.type != old.type:
+        yield forbidden("type", "cannot be changed; delete the Secret and make a new one")
+    if not old.immutable:
+        return
+    if not new.immutable:
+        yield forbidden("immutable", "cannot be taken back; delete the Secret and make a new one")
+    if (new.data or {}) != (old.data or {}):
+        yield forbidden("data", "cannot be changed while immutable is set; delete the Secret and make a new one")
+
+
+def event_problems(event: Event) -> Iterator[FieldProblem]:
+    """A recorded event lies in the namespace of what it is about."""
+    about, own = event.involved_object.namespace, event.metadata.namespace
+    if about and own and about != own:
+        yield invalid("involvedObject.namespace", "must be the namespace of the event")

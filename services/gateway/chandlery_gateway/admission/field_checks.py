@@ -1,0 +1,59 @@
+"""Field problems and the checks that several kinds share. Each message says what to do instead."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from chandlery.model.faults import FieldProblem
+from chandlery.model.instances import ParametersFromSource
+from chandlery.model.names import subdomain_problem
+
+LONGEST_NAME: Final = 63
+
+
+def required(field: str, message: str) -> FieldProblem:
+    """A field that must be given."""
+    return FieldProblem(field, "FieldValueRequired", message)
+
+
+def invalid(field: str, message: str) -> FieldProblem:
+    """A field whose value cannot be accepted."""
+    return FieldProblem(field, "FieldValueInvalid", message)
+
+
+def forbidden(field: str, message: str) -> FieldProblem:
+    """A field that must not be given or changed here."""
+    return FieldProblem(field, "FieldValueForbidden", message)
+
+
+def name_problems(field: str, name: str, *, what: str) -> Iterator[FieldProblem]:
+    """A required reference to an object by name; `what` ends the sentence "give the name of …"."""
+    if not name:
+        yield required(field, f"give the name of {what}")
+    elif problem := subdomain_problem(name):
+        yield invalid(field, problem)
+
+
+def length_problems(field: str, value: str | None) -> Iterator[FieldProblem]:
+    """Names and ids of classes and plans are at most 63 characters long (rule C1, I6)."""
+    if value and len(value) > LONGEST_NAME:
+        yield FieldProblem(field, "FieldValueTooLong", f"may be {LONGEST_NAME} characters long, not {len(value)}")
+
+
+def counter_problems(field: str, old: int, new: int) -> Iterator[FieldProblem]:
+    """A counter that users raise to ask for something again (rules B4, I9); 0 never gets here on an update."""
+    if new < 0:
+        yield invalid(field, "must not be negative")
+    elif new < old:
+        yield invalid(field, f"can only be raised: it is {old} now")
+
+
+def parameters_from_problems(sources: tuple[ParametersFromSource, ...] | None) -> Iterator[FieldProblem]:
+    """Every source of parameters names a Secret and a key of it (rule I7)."""
+    for position, source in enumerate(sources or ()):
+        field = f"spec.parametersFrom[{position}]"
+        if source.secret_key_ref is None:
+            yield required(field, "give a source: secretKeyRef with name and key")
+            continue
+        yield from name_problems(f"{field}.secretKeyRef.name", source.secret_key_ref.name, what="a Secret")
+        if not source.secret_key_ref.key:
+            yield required(f"{field}.secretKeyRef.key", "give the key in the Secret whose value is a JSON object")

@@ -1,0 +1,81 @@
+"""Rules for ServiceInstance (I1 to I13). I12, the lock while an operation runs, is left out on purpose.
+
+The provisioner takes up a newer specification when the running operation has ended.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from chandlery.model.faults import FieldProblem
+from chandlery.model.instances import ServiceInstance, ServiceInstanceSpec, UserInfo
+from chandlery.model.value_labels import referenced_values, with_value_labels
+from chandlery.model.wire import wire_name
+from chandlery_gateway.admission.class_and_plan import (
+    CLASS_FIELDS,
+    class_and_plan_problems,
+    plan_changed,
+    with_plan_alias,
+)
+from chandlery_gateway.admission.field_checks import (
+    counter_problems,
+    forbidden,
+    parameters_from_problems,
+)
+from chandlery_gateway.admission.spec_equality import specs_differ
+
+_CLUSTER_REFS: Final = ("cluster_service_class_ref", "cluster_service_plan_ref")
+_NAMESPACED_REFS: Final = ("service_class_ref", "service_plan_ref")
+_PLAN_REFS: Final = ("cluster_service_plan_ref", "service_plan_ref")
+_REFS: Final = (*_CLUSTER_REFS, *_NAMESPACED_REFS)
+
+
+def default_new_instance(instance: ServiceInstance, user: UserInfo, *, new_id: Callable[[], str]) -> ServiceInstance:
+    """Fills in external id and user, writes `planName` out, and wipes the references to cluster classes and plans."""
+    changes: dict[str, object] = {**dict.fromkeys(_CLUSTER_REFS), "user_info": user}
+    if not instance.spec.external_id:
+        changes["external_id"] = new_id()
+    spec = with_plan_alias(instance.spec.model_copy(update=changes))
+    return instance.model_copy(update={"spec": spec})
+
+
+def default_changed_instance(old: ServiceInstance, new: ServiceInstance, *, user: UserInfo) -> ServiceInstance:
+    """Keeps what the server owns or the client left empty, lets go of the plan reference when the plan changes.
+
+    A default plan, where the client left the plan out, has to be in `new` already.
+    """
+    kept: dict[str, object] = {field: getattr(old.spec, field) for field in (*_REFS, "user_info")}
+    if not new.spec.external_id:
+        kept["external_id"] = old.spec.external_id
+    if not new.spec.update_requests:
+        kept["update_requests"] = old.spec.update_requests
+    spec = with_plan_alias(new.spec.model_copy(update=kept), old=old.spec)
+    changes: dict[str, object] = {}
+    if plan_changed(old.spec, spec):
+        changes |= dict.fromkeys(_PLAN_REFS)
+    if specs_differ(old.spec, spec):
+        changes["user_info"] = user
+    spec = spec.model_copy(update=changes) if changes else spec
+    metadata = with_value_labels(new.metadata, referenced_values(spec))
+    return new.model_copy(update={"metadata": metadata, "spec": spec})
+
+
+def new_instance_problems(instance: ServiceInstance) -> Iterator[FieldProblem]:
+    """Everything that keeps a new instance from being stored."""
+    yield from _spec_problems(instance.spec, update_requests=0)
+    for field in _NAMESPACED_REFS:
+        if getattr(instance.spec, field) is not None:
+            yield forbidden(f"spec.{wire_name(field)}", "is set by the server; leave it out")
+
+
+def changed_instance_problems(old: ServiceInstance, new: ServiceInstance) -> Iterator[FieldProblem]:
+    """Everything that keeps the change from being stored."""
+    yield from _spec_problems(new.spec, update_requests=old.spec.update_requests)
+    for field in (*CLASS_FIELDS, "external_id"):
+        if (getattr(new.spec, field) or None) != (getattr(old.spec, field) or None):
+            yield forbidden(f"spec.{wire_name(field)}", "cannot be changed; make a new instance")
+
+
+def _spec_problems(spec: ServiceInstanceSpec, *, update_requests: int) -> Iterator[FieldProblem]:
+    yield from class_and_plan_problems(spec)
+    yield from parameters_from_problems(spec.parameters_from)
+    yield from counter_problems("spec.updateRequests", update_requests, spec.update_requests)

@@ -1,0 +1,72 @@
+"""Rules for `metadata` of all kinds, as apimachinery's `ValidateObjectMeta` has them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from chandlery.model.faults import FieldProblem
+from chandlery.model.metadata import ObjectMeta
+from chandlery.model.names import label_problem, subdomain_problem
+from chandlery_gateway.admission.field_checks import forbidden, invalid, required
+from chandlery_gateway.kube.selectors import label_key_problem, label_value_problem
+
+_MOST_ANNOTATION_BYTES: Final = 256 * 1024
+
+
+def metadata_problems(metadata: ObjectMeta, *, is_namespace: bool = False) -> Iterator[FieldProblem]:
+    """Name (rule I1), labels, annotations, owner references and finalizers. A generated name has to be there."""
+    yield from _name_problems(metadata, is_namespace=is_namespace)
+    yield from _label_problems(metadata.labels or {})
+    yield from _annotation_problems(metadata.annotations or {})
+    for position, owner in enumerate(metadata.owner_references or ()):
+        for field, value in (("apiVersion", owner.api_version), ("kind", owner.kind), ("name", owner.name)):
+            if not value:
+                yield required(f"metadata.ownerReferences[{position}].{field}", "must not be empty")
+        if not owner.uid:
+            yield required(f"metadata.ownerReferences[{position}].uid", "must not be empty")
+    for position, finalizer in enumerate(metadata.finalizers or ()):
+        if problem := label_key_problem(finalizer):
+            yield invalid(f"metadata.finalizers[{position}]", problem)
+
+
+def _name_problems(metadata: ObjectMeta, *, is_namespace: bool) -> Iterator[FieldProblem]:
+    if not metadata.name:
+        yield required("metadata.name", "give a name or generateName")
+        return
+    problem = label_problem(metadata.name) if is_namespace else subdomain_problem(metadata.name)
+    if problem:
+        yield invalid("metadata.name", problem)
+
+
+def _label_problems(labels: Mapping[str, str]) -> Iterator[FieldProblem]:
+    for key, value in labels.items():
+        if problem := label_key_problem(key):
+            yield invalid("metadata.labels", f"key '{key}': {problem}")
+        if problem := label_value_problem(value):
+            yield invalid("metadata.labels", f"value of '{key}': {problem}")
+
+
+def _annotation_problems(annotations: Mapping[str, str]) -> Iterator[FieldProblem]:
+    for key in annotations:
+        if problem := label_key_problem(key.lower()):
+            yield invalid("metadata.annotations", f"key '{key}': {problem}")
+    size = sum(len(key) + len(value) for key, value in annotations.items())
+    # Characters are at least as many as a quarter of the bytes, so most objects need no encoding to be measured.
+    if size * 4 > _MOST_ANNOTATION_BYTES:
+        size = sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items())
+        if size > _MOST_ANNOTATION_BYTES:
+            yield FieldProblem(
+                "metadata.annotations", "FieldValueTooLong", f"may be {_MOST_ANNOTATION_BYTES} bytes in all, not {size}"
+            )
+
+
+def metadata_change_problems(old: ObjectMeta, new: ObjectMeta) -> Iterator[FieldProblem]:
+    """What may not change, and that an object on its way out gets no new finalizers."""
+    if new.name != old.name:
+        yield forbidden("metadata.name", "cannot be changed; make a new object")
+    if new.uid and new.uid != old.uid:
+        yield invalid("metadata.uid", "is that of another object; leave it out or read the object again")
+    if old.deletion_timestamp is None:
+        return
+    added = sorted(set(new.finalizers or ()) - set(old.finalizers or ()))
+    if added:
+        yield forbidden("metadata.finalizers", f"the object is being deleted, so none can be added: {', '.join(added)}")

@@ -1,0 +1,82 @@
+"""Puts the FastAPI application together from its parts."""
+
+from importlib.metadata import version
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import PlainTextResponse
+from starlette.exceptions import HTTPException
+
+from chandlery.model.faults import NotFound
+from chandlery.model.kinds import KINDS
+from chandlery.runtime.probes import unready
+from chandlery.runtime.resources import Resources
+from chandlery_gateway.authentication import Authenticator, read_users
+from chandlery_gateway.document_routes import document_router
+from chandlery_gateway.intake import Intake
+from chandlery_gateway.kube.status_objects import MethodNotAllowed
+from chandlery_gateway.readings import Readings
+from chandlery_gateway.rendering import bug_response, fault_response
+from chandlery_gateway.resource_endpoints import ResourceEndpoints
+from chandlery_gateway.resource_routes import register_kind
+from chandlery_gateway.watch_hub import WatchHub
+
+_METHOD_NOT_ALLOWED = 405
+_ABOUT = """Kubernetes-style API of a service catalog: register service brokers, provision instances, bind them.
+
+Every request carries `Authorization: Bearer <token>`. `kubectl` and `svcat` work against it as they are."""
+
+
+def create_app(resources: Resources, hub: WatchHub) -> FastAPI:
+    """The application. Raises ConfigurationFault if nobody could log in."""
+    settings = resources.settings
+    authenticator = Authenticator(read_users(settings.token, settings.token_file))
+    intake = Intake(resources.database, on_write=hub.wake)
+    readings = Readings(resources.database)
+    app = FastAPI(
+        title="Chandlery",
+        version=version("chandlery"),
+        description=_ABOUT,
+        openapi_url="/docs/openapi.json",
+        redoc_url=None,
+        separate_input_output_schemas=False,
+    )
+    router = APIRouter()
+    for kind in KINDS.values():
+        endpoints = ResourceEndpoints(
+            kind,
+            authenticator=authenticator,
+            intake=intake,
+            readings=readings,
+            hub=hub,
+            codec=resources.database.codec,
+        )
+        register_kind(router, kind, endpoints)
+    app.include_router(_probes(resources))
+    app.include_router(document_router(authenticator))
+    app.include_router(router)
+    app.add_exception_handler(HTTPException, _unknown_path)
+    app.add_exception_handler(Exception, bug_response)
+    return app
+
+
+def _probes(resources: Resources) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/livez")
+    @router.get("/healthz")
+    async def livez() -> Response:
+        return PlainTextResponse("ok")
+
+    @router.get("/readyz")
+    async def readyz() -> Response:
+        why = await unready(resources)
+        return PlainTextResponse("ok") if why is None else PlainTextResponse(f"not ready: {why}\n", 503)
+
+    return router
+
+
+async def _unknown_path(request: Request, error: Exception) -> Response:
+    code = error.status_code if isinstance(error, HTTPException) else 500
+    if code == _METHOD_NOT_ALLOWED:
+        return fault_response(MethodNotAllowed(f"{request.method} is not allowed on {request.url.path}"))
+    return fault_response(NotFound("the server could not find the requested resource"))

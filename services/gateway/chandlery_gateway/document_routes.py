@@ -1,0 +1,110 @@
+"""What kubectl asks before it does anything: discovery, versions and OpenAPI documents. Built once, served as bytes."""
+
+from collections.abc import Callable
+from importlib.metadata import version
+
+from fastapi import APIRouter, Request, Response
+from pydantic_core import to_json
+
+from chandlery.model.faults import Fault, NotFound
+from chandlery.model.kinds import CATALOG_KINDS, CORE_KINDS, KINDS
+from chandlery.model.wire import JsonObject
+from chandlery_gateway.authentication import Authenticator
+from chandlery_gateway.kube import discovery, openapi_protobuf, openapi_v2, openapi_v3
+from chandlery_gateway.kube.negotiation import DISCOVERY_FORMS, JSON, Form, negotiate
+from chandlery_gateway.kube.openapi_schemas import DocumentedKind
+from chandlery_gateway.rendering import document_response, fault_response
+
+
+class Documents:
+    """All documents of this release."""
+
+    def __init__(self) -> None:
+        release = version("chandlery")
+        kinds = [
+            DocumentedKind(
+                group=kind.group,
+                version=kind.version,
+                kind=kind.kind,
+                plural=kind.plural,
+                namespaced=kind.namespaced,
+                model=kind.model,
+                has_status=kind.has_status,
+            )
+            for kind in KINDS.values()
+        ]
+        self.openapi_v3: dict[str, bytes] = {}
+        for group_version in sorted({(kind.group, kind.version) for kind in kinds}):
+            path = openapi_v3.document_path(*group_version)
+            chosen = [kind for kind in kinds if (kind.group, kind.version) == group_version]
+            name = "/".join(part for part in group_version if part)
+            self.openapi_v3[path] = to_json(openapi_v3.document(name, chosen, release=release))
+        self.openapi_v3_index = to_json(openapi_v3.index(self.openapi_v3))
+        second = openapi_v2.document(kinds, release=release)
+        self.openapi_v2_json = to_json(second)
+        self.openapi_v2_protobuf = openapi_protobuf.encode(second)
+        self.version = discovery.version_document(release)
+
+
+def document_router(authenticator: Authenticator) -> APIRouter:
+    """Routes of the documents. `/version` answers without a token, as in Kubernetes; the others want one."""
+    documents = Documents()
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/version")
+    @router.get("/version/")
+    async def server_version() -> Response:
+        return document_response(documents.version)
+
+    def add(path: str, answer: Callable[[Request], Response]) -> None:
+        async def endpoint(request: Request) -> Response:
+            try:
+                authenticator.user(request.headers.get("authorization"))
+                return answer(request)
+            except Fault as fault:
+                return fault_response(fault)
+
+        router.add_api_route(path, endpoint, methods=["GET"])
+
+    add("/api", lambda request: _discovery(request, discovery.core_versions(), core=True))
+    add("/apis", lambda request: _discovery(request, discovery.groups(), core=False))
+    add("/api/v1", lambda _request: _found(discovery.resources("v1")))
+    add("/apis/{group}", lambda request: _found(discovery.group(request.path_params["group"])))
+    add("/apis/{group}/{release}", _resources)
+    add("/openapi/v3", lambda _request: Response(documents.openapi_v3_index, media_type=JSON))
+    add("/openapi/v3/{path:path}", lambda request: _openapi_v3(documents, request.path_params["path"]))
+    add("/openapi/v2", lambda request: _openapi_v2(documents, request))
+    return router
+
+
+def _discovery(request: Request, plain: JsonObject, *, core: bool) -> Response:
+    wanted = negotiate(request.headers.get("accept", ""), DISCOVERY_FORMS)
+    if wanted.form is Form.PLAIN:
+        return document_response(plain, representation=wanted)
+    kinds = CORE_KINDS if core else CATALOG_KINDS
+    return document_response(discovery.aggregated(kinds, version=wanted.version), representation=wanted)
+
+
+def _resources(request: Request) -> Response:
+    params = request.path_params
+    return _found(discovery.resources(f"{params['group']}/{params['release']}"))
+
+
+def _found(document: JsonObject | None) -> Response:
+    if document is None:
+        raise NotFound("the server could not find the requested resource")
+    return document_response(document)
+
+
+def _openapi_v3(documents: Documents, path: str) -> Response:
+    body = documents.openapi_v3.get(path)
+    if body is None:
+        raise NotFound("the server could not find the requested resource")
+    return Response(body, media_type=JSON)
+
+
+def _openapi_v2(documents: Documents, request: Request) -> Response:
+    if "proto-openapi" in request.headers.get("accept", ""):
+        # Not the media type of the request: Go cannot parse the `@` in it.
+        return Response(documents.openapi_v2_protobuf, media_type=openapi_protobuf.CONTENT_TYPE)
+    return Response(documents.openapi_v2_json, media_type=JSON)

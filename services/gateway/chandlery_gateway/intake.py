@@ -1,0 +1,273 @@
+"""Stores wishes: each create, update or delete is one transaction that holds the object, its command and its change.
+
+Called by the routes with decoded objects; answers the object as stored. Faults are for `status_objects` to render.
+"""
+
+import secrets
+import string
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chandlery.contracts.messages import LaneOpened
+from chandlery.contracts.topology import WORK_QUEUES
+from chandlery.model import kinds
+from chandlery.model.bindings import ServiceBinding
+from chandlery.model.brokers import ClusterServiceBroker, ServiceBroker
+from chandlery.model.core import Namespace
+from chandlery.model.faults import BadRequest, Conflict, FieldProblem, Forbidden, Invalid, NotFound
+from chandlery.model.instances import ServiceInstance, UserInfo
+from chandlery.model.kinds import AnyObject, Kind, kind_of
+from chandlery.reconcile.deletion import marked_deleted
+from chandlery.store.database import Database, UnitOfWork
+from chandlery_gateway import lookups
+from chandlery_gateway.admission import rules
+from chandlery_gateway.admission.spec_equality import spec_changed
+
+_PATCH_TRIES = 10
+_SUFFIX_CHARS = string.ascii_lowercase + string.digits
+Change = Callable[[AnyObject], tuple[AnyObject, tuple[str, ...]]]
+"""Makes the new object of the stored one, with sentences for `Warning` headers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Who asks for what, and how serious it is."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    user: UserInfo
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preconditions:
+    """What has to hold for a delete."""
+
+    uid: str | None = None
+    resource_version: str | None = None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a write has come to."""
+
+    object: AnyObject
+    warnings: tuple[str, ...] = ()
+    is_gone: bool = False
+
+
+class Intake:
+    """The write side of the API."""
+
+    def __init__(self, database: Database, *, on_write: Callable[[], None]) -> None:
+        """`on_write` is called after each commit, to wake this process's watchers."""
+        self._database = database
+        self._on_write = on_write
+
+    async def create(self, request: Request, document: AnyObject) -> Stored:
+        """Store a new object. Raises Invalid, AlreadyExists, NotFound (namespace), Forbidden."""
+        named = _named(request, document)
+        admitted = rules.default_on_create(named, request.user, new_id=_new_id)
+        _refuse(rules.problems_on_create(admitted))
+        stored = await self._database.run(lambda unit: self._insert(unit, admitted), dry_run=request.dry_run)
+        self._on_write()
+        return Stored(stored)
+
+    async def change(self, request: Request, change: Change, *, tries: int = 1) -> Stored:
+        """Change a stored object. A lost race is tried again if the caller allows; else it raises Conflict."""
+        for left in range(tries - 1, -1, -1):
+            try:
+                stored = await self._database.run(
+                    lambda unit: self._update(unit, request, change), dry_run=request.dry_run
+                )
+            except Conflict:
+                if not left:
+                    raise
+            else:
+                self._on_write()
+                return stored
+        raise AssertionError("the last try returns or raises")
+
+    async def patch(self, request: Request, change: Change) -> Stored:
+        """Change a stored object by a patch, which applies to whatever is stored now."""
+        return await self.change(request, change, tries=_PATCH_TRIES)
+
+    async def delete(self, request: Request, preconditions: Preconditions) -> Stored:
+        """Remove the object, or mark it so that its worker lets it go. Raises NotFound, Conflict, Forbidden."""
+        for left in range(_PATCH_TRIES - 1, -1, -1):
+            try:
+                stored = await self._database.run(
+                    lambda unit: self._delete(unit, request, preconditions), dry_run=request.dry_run
+                )
+            except Conflict:
+                if not left or preconditions.resource_version or preconditions.uid:
+                    raise
+            else:
+                self._on_write()
+                return stored
+        raise AssertionError("the last try returns or raises")
+
+    async def _insert(self, unit: UnitOfWork, admitted: AnyObject) -> AnyObject:
+        await lookups.check_namespace(unit, admitted)
+        document, lane = await lookups.complete(unit, admitted)
+        metadata = document.metadata.model_copy(
+            update={
+                "uid": _new_id(),
+                "creation_timestamp": unit.now,
+                "generation": 1 if "spec" in kind_of(document).body_fields else None,
+                "deletion_timestamp": None,
+                "generate_name": None,
+            }
+        )
+        stored = await unit.objects.insert(document.model_copy(update={"metadata": metadata}))
+        if stored.kind in WORK_QUEUES:
+            unit.outbox.add(await unit.reconciliations.add(stored.kind, metadata.uid or "", lane=lane))
+        if isinstance(stored, ClusterServiceBroker | ServiceBroker):
+            unit.outbox.add(LaneOpened(lane=lane))
+        await _wake(unit, stored)
+        return stored
+
+    async def _update(self, unit: UnitOfWork, request: Request, change: Change) -> Stored:
+        old = await _existing(unit, request, lock=True)
+        wanted, warnings = change(old)
+        warnings = (*warnings, *rules.warnings_on_update(old, wanted))
+        new = _server_owned(old, rules.default_on_update(old, wanted, user=request.user))
+        _refuse(rules.problems_on_update(old, new))
+        if isinstance(old, ServiceInstance) and isinstance(new, ServiceInstance):
+            await lookups.check_plan_change(unit, old, new)
+            new, _ = await lookups.complete(unit, new)
+        if wanted.metadata.resource_version not in (None, old.metadata.resource_version):
+            raise Conflict
+        if spec_changed(old, new):
+            generation = {"generation": (old.metadata.generation or 0) + 1}
+            new = new.model_copy(update={"metadata": new.metadata.model_copy(update=generation)})
+            unit.outbox.add(await unit.reconciliations.touch(old.metadata.uid or ""))
+        if _may_go(new):
+            return await _remove(unit, old, warnings)
+        stored = await unit.objects.update(old, new)
+        if stored is not old:
+            await _wake(unit, stored)
+        return Stored(stored, warnings)
+
+    async def change_status(self, request: Request, change: Change, *, tries: int = 1) -> Stored:
+        """Change the status alone; everything else of what the client sent is passed over."""
+
+        async def write(unit: UnitOfWork) -> Stored:
+            old = await _existing(unit, request, lock=True)
+            wanted, warnings = change(old)
+            if wanted.metadata.resource_version not in (None, old.metadata.resource_version):
+                raise Conflict
+            new = old.model_copy(update={"status": getattr(wanted, "status", None)})
+            _refuse(rules.problems_on_status_update(new))
+            return Stored(await unit.objects.update(old, new), warnings)
+
+        for left in range(tries - 1, -1, -1):
+            try:
+                stored = await self._database.run(write, dry_run=request.dry_run)
+            except Conflict:
+                if not left:
+                    raise
+            else:
+                self._on_write()
+                return stored
+        raise AssertionError("the last try returns or raises")
+
+    async def _delete(self, unit: UnitOfWork, request: Request, preconditions: Preconditions) -> Stored:
+        old = await _existing(unit, request, lock=True)
+        _check_preconditions(old, preconditions)
+        if isinstance(old, Namespace) and old.metadata.name == "default":
+            raise Forbidden("this namespace may not be deleted")
+        if old.metadata.deletion_timestamp is not None:
+            return Stored(old)
+        if not old.metadata.finalizers and not isinstance(old, Namespace):
+            return await _remove(unit, old, ())
+        marked = _stamped(marked_deleted(old, unit.now), request.user)
+        stored = await unit.objects.update(old, marked)
+        unit.outbox.add(await unit.reconciliations.touch(old.metadata.uid or ""))
+        return Stored(stored)
+
+
+async def _existing(unit: UnitOfWork, request: Request, *, lock: bool) -> AnyObject:
+    found = await unit.objects.get(request.kind, request.namespace, request.name, lock=lock)
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def _remove(unit: UnitOfWork, old: AnyObject, warnings: tuple[str, ...]) -> Stored:
+    removed = await unit.objects.remove(old)
+    await unit.reconciliations.remove(old.metadata.uid or "")
+    return Stored(removed, warnings, is_gone=True)
+
+
+async def _wake(unit: UnitOfWork, document: AnyObject) -> None:
+    for key in lookups.woken_by(document):
+        unit.outbox.add(*await unit.reconciliations.wake(key))
+
+
+def _named(request: Request, document: AnyObject) -> AnyObject:
+    meta = document.metadata
+    if meta.namespace and meta.namespace != request.namespace:
+        where = f"namespace {request.namespace}" if request.kind.namespaced else "no namespace"
+        raise BadRequest(f"the object is in namespace {meta.namespace}, the request is for {where}")
+    if meta.resource_version:
+        raise BadRequest("resourceVersion should not be set on objects to be created")
+    name = meta.name
+    if not name and meta.generate_name:
+        name = meta.generate_name + "".join(secrets.choice(_SUFFIX_CHARS) for _ in range(5))
+    return _with_metadata(document, name=name, namespace=request.namespace or None)
+
+
+def _server_owned(old: AnyObject, new: AnyObject) -> AnyObject:
+    """What a client sends of these is ignored, as in Kubernetes."""
+    before = old.metadata
+    return _with_metadata(
+        new,
+        uid=before.uid,
+        resource_version=before.resource_version,
+        generation=before.generation,
+        creation_timestamp=before.creation_timestamp,
+        deletion_timestamp=before.deletion_timestamp,
+        deletion_grace_period_seconds=before.deletion_grace_period_seconds,
+        generate_name=before.generate_name,
+        self_link=None,
+        managed_fields=None,
+    )
+
+
+def _with_metadata(document: AnyObject, **fields: object) -> AnyObject:
+    return document.model_copy(update={"metadata": document.metadata.model_copy(update=fields)})
+
+
+def _stamped(document: AnyObject, user: UserInfo) -> AnyObject:
+    """The broker is told who deletes, not who created."""
+    if not isinstance(document, ServiceInstance | ServiceBinding):
+        return document
+    return document.model_copy(update={"spec": document.spec.model_copy(update={"user_info": user})})
+
+
+def _may_go(document: AnyObject) -> bool:
+    is_marked = document.metadata.deletion_timestamp is not None
+    return is_marked and not document.metadata.finalizers and kind_of(document) is not kinds.NAMESPACE
+
+
+def _check_preconditions(old: AnyObject, preconditions: Preconditions) -> None:
+    for wanted, found, what in (
+        (preconditions.uid, old.metadata.uid, "UID"),
+        (preconditions.resource_version, old.metadata.resource_version, "ResourceVersion"),
+    ):
+        if wanted is not None and wanted != found:
+            raise Conflict(
+                f"the {what} in the precondition ({wanted}) does not match the {what} of the object ({found})"
+            )
+
+
+def _refuse(problems: tuple[FieldProblem, ...]) -> None:
+    if problems:
+        raise Invalid(problems=problems)
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())

@@ -1,0 +1,135 @@
+"""The first step of reading a request: bytes become a JSON object. `decoding` makes an object of ours of it.
+
+No message made here carries anything of the body but key names: bodies hold passwords.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from chandlery.model.faults import BadRequest
+from chandlery.model.wire import JsonObject
+from chandlery_gateway.kube.negotiation import UnsupportedMediaType
+from chandlery_gateway.kube.yaml_bodies import TOO_DEEP, Path, parse_yaml
+
+_JSON_TYPES: Final = frozenset({"", "application/json"})
+_YAML_TYPES: Final = frozenset({"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"})
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A parsed body: the object, the same as plain JSON, and where keys were repeated (the last one counts)."""
+
+    document: JsonObject
+    encoded: bytes
+    repeated: tuple[Path, ...] = ()
+
+
+def parse_body(payload: bytes, content_type: str, *, find_repeated: bool) -> Body:
+    """Parses JSON or YAML; looking for repeated keys costs a second pass over JSON.
+
+    Raises:
+        BadRequest: empty, malformed (with line and column), nested too deeply, or no object.
+        UnsupportedMediaType: neither JSON nor YAML.
+    """
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type not in _JSON_TYPES | _YAML_TYPES:
+        raise UnsupportedMediaType(
+            f"a body of type {media_type} is not read here; send application/json or application/yaml"
+        )
+    if not payload.strip():
+        raise BadRequest("the request has no body; an object was expected")
+    if media_type in _YAML_TYPES:
+        parsed, repeated = parse_yaml(payload)
+        _, encoded = _checked(parsed)
+        return Body(orjson.loads(encoded), encoded, repeated)
+    document, encoded = _checked(parse_json(payload))
+    return Body(document, encoded, _repeated_keys(payload) if find_repeated else ())
+
+
+def parse_json(payload: bytes) -> Any:
+    """Parses JSON strictly.
+
+    Raises:
+        BadRequest: malformed; the message has line and column.
+    """
+    try:
+        return orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        problem = f"the request body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})"
+    # Raised out here so that the foreign error, which holds the whole body, is not carried along.
+    raise BadRequest(problem)
+
+
+def encode_json(document: Any) -> bytes:
+    """The value as JSON.
+
+    Raises:
+        BadRequest: nested too deeply, or YAML gave something that JSON has no form for.
+    """
+    try:
+        return orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError as error:
+        problem = TOO_DEEP if "ecursion" in str(error) else "the request body holds a value that JSON has no form for"
+    raise BadRequest(problem)
+
+
+def _checked(parsed: Any) -> tuple[JsonObject, bytes]:
+    if not isinstance(parsed, dict):
+        raise BadRequest(f"the request body must be an object, not {type_in_words(parsed)}")
+    return parsed, encode_json(parsed)
+
+
+def type_in_words(value: Any) -> str:
+    """What a JSON value is, with its article."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case list():
+            return "a list"
+    return "an object"
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object of which every key is kept, for the search of repeated ones."""
+
+
+class _Repeated(Exception):
+    """Some key occurs twice."""
+
+
+def _refuse_repeated(pairs: list[tuple[str, Any]]) -> None:
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise _Repeated
+
+
+def _repeated_keys(payload: bytes) -> tuple[Path, ...]:
+    try:
+        json.loads(payload, object_pairs_hook=_refuse_repeated)
+    except _Repeated:
+        return tuple(dict.fromkeys(_walk(json.loads(payload, object_pairs_hook=_Pairs), ())))
+    except RecursionError:
+        raise BadRequest(TOO_DEEP) from None
+    return ()
+
+
+def _walk(value: Any, path: Path) -> Iterator[Path]:
+    if isinstance(value, _Pairs):
+        seen = set()
+        for key, inner in value:
+            if key in seen:
+                yield (*path, key)
+            seen.add(key)
+            yield from _walk(inner, (*path, key))
+    elif isinstance(value, list):
+        for position, inner in enumerate(value):
+            yield from _walk(inner, (*path, position))

@@ -1,0 +1,153 @@
+"""From a request's body to an object of ours: tolerant of what clients leave empty, exact about what they get wrong.
+
+Fields are checked by the pydantic models. What clients may send and models do not take (nulls, empty enumeration
+values, unknown fields unless refused) is taken out by its error location, and the rest is checked again.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import orjson
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from chandlery.model.faults import BadRequest, FieldProblem, Invalid
+from chandlery.model.kinds import AnyObject, Kind
+from chandlery.model.wire import JsonObject
+from chandlery_gateway.kube.bodies import encode_json, parse_body, type_in_words
+from chandlery_gateway.kube.field_problems import field_path, is_removable, problem_of
+from chandlery_gateway.kube.yaml_bodies import Path
+
+_DROPPED_METADATA: Final = ("managedFields", "selfLink")
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[-+]\d\d:\d\d)", re.ASCII)
+_LONGEST_ECHO: Final = 64
+
+
+class FieldValidation(StrEnum):
+    """What to do about unknown and repeated fields: the `fieldValidation` query parameter, `Warn` unless given."""
+
+    STRICT = "Strict"
+    WARN = "Warn"
+    IGNORE = "Ignore"
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """An object and the sentences for `Warning` headers."""
+
+    object: AnyObject
+    warnings: tuple[str, ...] = ()
+
+
+def parse_field_validation(text: str | None) -> FieldValidation:
+    """Reads the query parameter.
+
+    Raises:
+        BadRequest: none of the three words.
+    """
+    if not text:
+        return FieldValidation.WARN
+    if text not in tuple(FieldValidation):
+        raise BadRequest(f"fieldValidation must be one of {', '.join(FieldValidation)}")
+    return FieldValidation(text)
+
+
+def decode_object(kind: Kind, payload: bytes, content_type: str, *, field_validation: FieldValidation) -> Decoded:
+    """Decodes a JSON or YAML body.
+
+    Raises:
+        BadRequest: malformed, of another kind or version, or with fields that `Strict` refuses.
+        Invalid: fields of a wrong type or value, one problem each.
+        UnsupportedMediaType: neither JSON nor YAML.
+    """
+    body = parse_body(payload, content_type, find_repeated=field_validation is not FieldValidation.IGNORE)
+    return _decode(kind, body.document, body.encoded, field_validation=field_validation, repeated=body.repeated)
+
+
+def decode_dict(kind: Kind, document: JsonObject, *, field_validation: FieldValidation) -> Decoded:
+    """Decodes what a patch made; the document is not changed. Raises as `decode_object` does."""
+    return _decode(kind, document, encode_json(document), field_validation=field_validation, repeated=())
+
+
+def _decode(
+    kind: Kind, document: JsonObject, encoded: bytes, *, field_validation: FieldValidation, repeated: tuple[Path, ...]
+) -> Decoded:
+    _check_type(kind, document)
+    metadata = document.get("metadata")
+    if isinstance(metadata, dict) and not metadata.keys().isdisjoint(_DROPPED_METADATA):
+        kept = {key: value for key, value in metadata.items() if key not in _DROPPED_METADATA}
+        encoded = orjson.dumps({**document, "metadata": kept})
+    found, unknown, problems = _tolerant(kind, encoded)
+    complaints: tuple[str, ...] = ()
+    if field_validation is not FieldValidation.IGNORE:
+        complaints = (*_complaints("unknown", unknown), *_complaints("duplicate", repeated))
+    if complaints and field_validation is FieldValidation.STRICT:
+        raise BadRequest(f"strict decoding error: {', '.join(complaints)}")
+    if found is None:
+        raise Invalid(problems=problems)
+    return Decoded(found, complaints)
+
+
+def _check_type(kind: Kind, document: JsonObject) -> None:
+    for key, expected in (("apiVersion", kind.api_version), ("kind", kind.kind)):
+        given = document.get(key)
+        if given is None or given in ("", expected):
+            continue
+        shown = given[:_LONGEST_ECHO] if isinstance(given, str) else type_in_words(given)
+        raise BadRequest(f"the {key} in the data ({shown}) does not match the expected {key} ({expected})")
+
+
+def _complaints(adjective: str, paths: Iterable[Path]) -> tuple[str, ...]:
+    return tuple(f'{adjective} field "{field_path(path)}"' for path in paths)
+
+
+def _tolerant(kind: Kind, encoded: bytes) -> tuple[AnyObject | None, list[Path], tuple[FieldProblem, ...]]:
+    """The object (or none, and problems) after taking out what clients may send; and the unknown fields among that."""
+    unknown: list[Path] = []
+    while True:
+        result = _validated(kind, encoded)
+        if not isinstance(result, list):
+            return result, unknown, ()
+        unknown += [error["loc"] for error in result if error["type"] == "extra_forbidden"]
+        problems = tuple(problem_of(kind, error) for error in result if not is_removable(error))
+        if problems:
+            return None, unknown, problems
+        encoded = _without(encoded, [error["loc"] for error in result])
+
+
+def _validated(kind: Kind, encoded: bytes) -> AnyObject | list[ErrorDetails]:
+    strict = True
+    while True:
+        try:
+            # Strict, for "5" is no number in Kubernetes; by alias only, for our Python names are no field names.
+            checked: AnyObject = kind.model.model_validate_json(encoded, strict=strict, by_alias=True, by_name=False)
+        except ValidationError as error:
+            errors = error.errors(include_url=False)
+        else:
+            return checked
+        if errors[0]["type"] == "json_invalid":
+            raise BadRequest("the request body is nested too deeply")
+        found = [error for error in errors if not (strict and _is_timestamp(error))]
+        if found:
+            return found
+        # Only times are left, which a validator of theirs keeps from being read strictly.
+        strict = False
+
+
+def _is_timestamp(error: ErrorDetails) -> bool:
+    text = error["input"]
+    return error["type"] == "datetime_type" and isinstance(text, str) and _TIMESTAMP.fullmatch(text) is not None
+
+
+def _without(encoded: bytes, paths: list[Path]) -> bytes:
+    document = orjson.loads(encoded)
+    # From the last to the first, so that positions in lists stay true.
+    for *parents, last in reversed(paths):
+        holder = document
+        for step in parents:
+            holder = holder[step]
+        del holder[last]
+    return orjson.dumps(document)

@@ -1,0 +1,127 @@
+"""What the server serves, as Kubernetes clients ask for it: /api, /apis, group versions, the aggregated form, /version.
+
+Everything follows from the registry of kinds; nothing here depends on the request.
+"""
+
+import platform
+from itertools import groupby
+from typing import Final
+
+from chandlery.model.kinds import CATALOG_KINDS, CORE_KINDS, Kind
+from chandlery.model.wire import JsonObject
+from chandlery_gateway.kube.negotiation import DISCOVERY_GROUP
+
+VERBS: Final = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+STATUS_VERBS: Final = ("get", "patch", "update")
+_KUBERNETES_MAJOR: Final = "1"
+_KUBERNETES_MINOR: Final = "32"
+
+
+def core_versions() -> JsonObject:
+    """GET /api."""
+    return {
+        "kind": "APIVersions",
+        "versions": ["v1"],
+        "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": ""}],
+    }
+
+
+def groups(kinds: tuple[Kind, ...] = CATALOG_KINDS) -> JsonObject:
+    """GET /apis: every named group."""
+    named = dict.fromkeys((kind.group, kind.version) for kind in kinds if kind.group)
+    return {
+        "kind": "APIGroupList",
+        "apiVersion": "v1",
+        "groups": [_group(group, version) for group, version in named],
+    }
+
+
+def group(name: str, kinds: tuple[Kind, ...] = CATALOG_KINDS) -> JsonObject | None:
+    """GET /apis/{group}; None if the group is not served."""
+    version = next((kind.version for kind in kinds if kind.group == name), None)
+    return None if version is None else {"kind": "APIGroup", "apiVersion": "v1", **_group(name, version)}
+
+
+def _group(name: str, version: str) -> JsonObject:
+    entry = {"groupVersion": f"{name}/{version}", "version": version}
+    return {"name": name, "versions": [entry], "preferredVersion": entry}
+
+
+def resources(group_version: str, kinds: tuple[Kind, ...] = (*CORE_KINDS, *CATALOG_KINDS)) -> JsonObject | None:
+    """GET /api/v1 and /apis/{group}/{version}; None if the group version is not served."""
+    served = [kind for kind in kinds if kind.api_version == group_version]
+    if not served:
+        return None
+    return {
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": group_version,
+        "resources": [entry for kind in served for entry in _resource_entries(kind)],
+    }
+
+
+def _resource_entries(kind: Kind) -> list[JsonObject]:
+    common: JsonObject = {"namespaced": kind.namespaced, "kind": kind.kind}
+    entry = {"name": kind.plural, "singularName": kind.singular, **common, "verbs": list(VERBS), **_nicknames(kind)}
+    if not kind.has_status:
+        return [entry]
+    return [entry, {"name": f"{kind.plural}/status", "singularName": "", **common, "verbs": list(STATUS_VERBS)}]
+
+
+def _nicknames(kind: Kind) -> JsonObject:
+    named = {"shortNames": list(kind.short_names), "categories": list(kind.categories)}
+    return {key: names for key, names in named.items() if names}
+
+
+def aggregated(kinds: tuple[Kind, ...], *, version: str = "v2") -> JsonObject:
+    """The aggregated form of /api (give the core kinds) and /apis (give the others); version v2 or v2beta1."""
+    by_group = groupby(kinds, key=lambda kind: (kind.group, kind.version))
+    return {
+        "kind": "APIGroupDiscoveryList",
+        "apiVersion": f"{DISCOVERY_GROUP}/{version}",
+        "metadata": {},
+        "items": [_aggregated_group(name, served, list(members)) for (name, served), members in by_group],
+    }
+
+
+def _aggregated_group(name: str, version: str, kinds: list[Kind]) -> JsonObject:
+    return {
+        "metadata": {"name": name, "creationTimestamp": None} if name else {"creationTimestamp": None},
+        "versions": [
+            {"version": version, "freshness": "Current", "resources": [_aggregated_resource(kind) for kind in kinds]}
+        ],
+    }
+
+
+def _aggregated_resource(kind: Kind) -> JsonObject:
+    response_kind = {"group": kind.group, "version": kind.version, "kind": kind.kind}
+    resource: JsonObject = {
+        "resource": kind.plural,
+        "responseKind": response_kind,
+        "scope": "Namespaced" if kind.namespaced else "Cluster",
+        "singularResource": kind.singular,
+        "verbs": list(VERBS),
+        **_nicknames(kind),
+    }
+    if kind.has_status:
+        subresource = {"subresource": "status", "responseKind": response_kind, "verbs": list(STATUS_VERBS)}
+        resource["subresources"] = [subresource]
+    return resource
+
+
+def version_document(release: str) -> JsonObject:
+    """GET /version: the Kubernetes version whose conventions are followed, and what really runs.
+
+    kubectl and tools around it choose their behaviour by major and minor; `release` is Chandlery's own version.
+    """
+    return {
+        "major": _KUBERNETES_MAJOR,
+        "minor": _KUBERNETES_MINOR,
+        "gitVersion": f"v{_KUBERNETES_MAJOR}.{_KUBERNETES_MINOR}.0+chandlery-{release}",
+        "gitCommit": "",
+        "gitTreeState": "",
+        "buildDate": "",
+        "goVersion": f"python{platform.python_version()}",
+        "compiler": platform.python_implementation(),
+        "platform": f"{platform.system().lower()}/{platform.machine()}",
+    }

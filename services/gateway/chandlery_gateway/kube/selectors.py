@@ -1,0 +1,137 @@
+"""`labelSelector` and `fieldSelector` of a request become selectors for the store and the watch."""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from chandlery.model.faults import BadRequest
+from chandlery.model.kinds import Kind
+from chandlery.model.names import subdomain_problem
+from chandlery.model.wire import JsonObject
+from chandlery.reconcile.label_selectors import Operator, Requirement, Selector, parse_selector
+
+EVERYTHING: Final = Selector()
+
+_NAME_PART = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_LABEL_VALUE = re.compile(rf"({_NAME_PART.pattern})?")
+_FIELD_TERM = re.compile(r"(?P<key>[^!=]+?)\s*(?P<operator>!=|==?)(?P<value>.*)", re.DOTALL)
+_FIELD_COMMA = re.compile(r"(?:\\.|[^,\\])+", re.DOTALL)
+_ESCAPED = re.compile(r"\\([\\,=])")
+_LONGEST_SELECTOR = 16_384
+
+_OFFERING = ("spec.externalName", "spec.externalID")
+_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "ClusterServiceClass": (*_OFFERING, "spec.clusterServiceBrokerName"),
+    "ServiceClass": (*_OFFERING, "spec.serviceBrokerName"),
+    "ClusterServicePlan": (*_OFFERING, "spec.clusterServiceBrokerName", "spec.clusterServiceClassRef.name"),
+    "ServicePlan": (*_OFFERING, "spec.serviceBrokerName", "spec.serviceClassRef.name"),
+    "ServiceInstance": (
+        "spec.externalID",
+        "spec.clusterServiceClassRef.name",
+        "spec.clusterServicePlanRef.name",
+        "spec.serviceClassRef.name",
+        "spec.servicePlanRef.name",
+    ),
+    "ServiceBinding": ("spec.externalID", "spec.instanceRef.name"),
+    "Event": (
+        *(
+            f"involvedObject.{field}"
+            for field in ("name", "namespace", "kind", "uid", "apiVersion", "resourceVersion", "fieldPath")
+        ),
+        "reason",
+        "type",
+    ),
+    "Secret": ("type",),
+    "Namespace": ("status.phase",),
+}
+
+
+@lru_cache(maxsize=512)
+def parse_label_selector(text: str) -> Selector:
+    """Reads a `labelSelector`: =, ==, !=, in, notin, key, !key, <, >, joined by commas. Empty matches everything.
+
+    Raises:
+        BadRequest: the text does not parse, or a key or value could never be a label.
+    """
+    if len(text) > _LONGEST_SELECTOR:
+        raise BadRequest(f"the label selector is longer than {_LONGEST_SELECTOR} characters")
+    try:
+        selector = parse_selector(text)
+    except ValueError as error:
+        raise BadRequest(str(error)) from None
+    for requirement in selector.requirements:
+        _check_label_requirement(requirement)
+    return selector
+
+
+def _check_label_requirement(requirement: Requirement) -> None:
+    problem = label_key_problem(requirement.key)
+    if problem:
+        raise BadRequest(f"unable to parse selector: invalid label key '{requirement.key}': {problem}")
+    if requirement.operator in (Operator.GREATER, Operator.LESS):
+        return
+    for value in sorted(requirement.values):
+        if label_value_problem(value):
+            raise BadRequest(f"unable to parse selector: invalid label value '{value}': {label_value_problem(value)}")
+
+
+def parse_field_selector(kind: Kind, text: str) -> Selector:
+    """Reads a `fieldSelector` (=, ==, !=, joined by commas; `\\` escapes a comma, an equals sign or itself).
+
+    Raises:
+        BadRequest: the text does not parse, or names a field that objects of this kind cannot be selected by.
+    """
+    if len(text) > _LONGEST_SELECTOR:
+        raise BadRequest(f"the field selector is longer than {_LONGEST_SELECTOR} characters")
+    terms = (term.strip() for term in _FIELD_COMMA.findall(text))
+    return Selector(tuple(_field_requirement(kind, term) for term in terms if term))
+
+
+def _field_requirement(kind: Kind, term: str) -> Requirement:
+    match = _FIELD_TERM.fullmatch(term)
+    if match is None:
+        raise BadRequest(f"invalid field selector '{term}': write it as field=value, field==value or field!=value")
+    key, operator = match["key"], Operator.NOT_EQUALS if match["operator"] == "!=" else Operator.EQUALS
+    if key not in selectable_fields(kind):
+        known = ", ".join(selectable_fields(kind))
+        raise BadRequest(f"field label not supported: {key}; {kind.plural} can be selected by {known}")
+    return Requirement(key, operator, frozenset({_ESCAPED.sub(r"\1", match["value"])}))
+
+
+def selectable_fields(kind: Kind) -> tuple[str, ...]:
+    """The fields that objects of this kind can be selected by; the reference's of 0.2 and some more."""
+    scope = ("metadata.namespace",) if kind.namespaced else ()
+    return ("metadata.name", *scope, *_FIELDS.get(kind.kind, ()))
+
+
+def field_values(kind: Kind, document: JsonObject, names: Iterable[str] | None = None) -> dict[str, str]:
+    """The selectable fields of an object in wire form; those of `names` if given (a selector's `keys`), else all.
+
+    As in Kubernetes, an absent field counts as the empty string.
+    """
+    return {name: _value_at(document, name) for name in (selectable_fields(kind) if names is None else names)}
+
+
+def _value_at(document: JsonObject, path: str) -> str:
+    value: Any = document
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def label_key_problem(key: str) -> str | None:
+    """Why this cannot be the key of a label or annotation (Kubernetes' qualified name), or None."""
+    prefix, slash, name = key.rpartition("/")
+    if slash and (not prefix or subdomain_problem(prefix)):
+        return "the part before the '/' must be a DNS name such as 'example.com'"
+    if _NAME_PART.fullmatch(name):
+        return None
+    return "must be 1 to 63 letters, digits, '-', '_' or '.', beginning and ending with a letter or digit"
+
+
+def label_value_problem(value: str) -> str | None:
+    """Why this cannot be the value of a label, or None."""
+    if _LABEL_VALUE.fullmatch(value):
+        return None
+    return "must be at most 63 letters, digits, '-', '_' or '.', beginning and ending with a letter or digit"

@@ -1,0 +1,79 @@
+"""The gateway's wiring: its application on its socket, the change log followed beside it."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from chandlery.contracts.messages import Message
+from chandlery.model import kinds
+from chandlery.model.core import Namespace, NamespaceSpec
+from chandlery.model.faults import ConfigurationFault
+from chandlery.model.metadata import ObjectMeta
+from chandlery.runtime.http_server import listen, serve_http
+from chandlery.runtime.resources import Resources
+from chandlery.runtime.service import Service
+from chandlery.store.database import UnitOfWork
+from chandlery_gateway.app import create_app
+from chandlery_gateway.watch_hub import WatchHub
+
+
+class Gateway:
+    """The gateway in one process."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    async def serve(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+        """See Running."""
+        settings = self._resources.settings
+        hub = WatchHub(self._resources.database)
+        app = create_app(self._resources, hub)
+        if (settings.tls_cert_file is None) != (settings.tls_key_file is None):
+            raise ConfigurationFault("CHANDLERY_TLS_CERT_FILE and CHANDLERY_TLS_KEY_FILE go together")
+        listener = listen(settings.host, settings.port)
+        await self._resources.database.run(_ensure_default_namespace)
+
+        async def wake(_message: Message) -> None:
+            hub.wake()
+
+        events = await self._resources.bus.subscribe("ObjectChanged.#", wake)
+        following = asyncio.create_task(hub.run())
+        serving = asyncio.create_task(
+            serve_http(
+                app,
+                listener,
+                stop,
+                ssl_certfile=settings.tls_cert_file,
+                ssl_keyfile=settings.tls_key_file,
+                plain_too=settings.accept_plain_http and settings.tls_cert_file is not None,
+            )
+        )
+        ready()
+        closing = asyncio.create_task(_close_on_stop(hub, stop))
+        await serving
+        for task in (following, closing):
+            task.cancel()
+        await events.close()
+
+
+async def _close_on_stop(hub: WatchHub, stop: asyncio.Event) -> None:
+    # Watches would outlast the grace period otherwise.
+    await stop.wait()
+    await hub.close()
+
+
+async def _ensure_default_namespace(unit: UnitOfWork) -> None:
+    if await unit.objects.get(kinds.NAMESPACE, "", "default") is not None:
+        return
+    metadata = ObjectMeta(name="default", uid=str(uuid4()), creation_timestamp=datetime.now(UTC))
+    namespace = Namespace(metadata=metadata, spec=NamespaceSpec(finalizers=("kubernetes",)))
+    await unit.objects.insert(namespace)
+
+
+GATEWAY = Service(
+    name="gateway",
+    summary="Serve the API.",
+    build=Gateway,
+    has_own_probes=True,
+)

@@ -1,0 +1,119 @@
+"""The read side of the API: one object, or a page of a list with everything a watch needs to go on from it."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic_core import from_json, to_json
+
+from chandlery.model.faults import BadRequest, NotFound
+from chandlery.model.kinds import AnyObject, Kind
+from chandlery.model.wire import JsonObject
+from chandlery.reconcile.label_selectors import Selector
+from chandlery.store.database import Database, UnitOfWork
+from chandlery.store.objects import Listing
+from chandlery.store.schema import LOOKUPS
+from chandlery_gateway.kube.selectors import field_values
+
+_PAGE = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which objects of a kind a request is about."""
+
+    kind: Kind
+    namespace: str | None
+    """None means all namespaces."""
+    labels: Selector
+    fields: Selector
+
+    def matches(self, document: AnyObject, wire: JsonObject) -> bool:
+        """Whether the object is one of them; the namespace is checked by whoever lists."""
+        if self.fields.requirements and not self.fields.matches(field_values(self.kind, wire, self.fields.keys)):
+            return False
+        return not self.labels.requirements or self.labels.matches(document.metadata.labels or {})
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of a list."""
+
+    items: Sequence[JsonObject]
+    resource_version: str
+    continue_token: str | None = None
+
+
+class Readings:
+    """Reads objects in the form that clients see."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> JsonObject:
+        """One object; raises NotFound."""
+        found = await self._database.run(lambda unit: unit.objects.get(kind, namespace, name))
+        if found is None:
+            raise NotFound
+        return to_client(kind, found)
+
+    async def list(self, selection: Selection, *, limit: int, token: str) -> Page:
+        """A page of at most `limit` objects (0: all); raises BadRequest for a token that is not ours."""
+        after = _read_token(token) if token else None
+        return await self._database.run(lambda unit: _page(unit, selection, limit, after))
+
+
+def to_client(kind: Kind, document: AnyObject) -> JsonObject:
+    """The object as clients see it, with its own address."""
+    wire = document.to_wire()
+    meta = document.metadata
+    root = f"/apis/{kind.api_version}" if kind.group else f"/api/{kind.api_version}"
+    place = f"/namespaces/{meta.namespace}" if kind.namespaced else ""
+    wire["metadata"]["selfLink"] = f"{root}{place}/{kind.plural}/{meta.name}"
+    return wire
+
+
+async def _page(unit: UnitOfWork, selection: Selection, limit: int, after: tuple[str, str] | None) -> Page:
+    # The horizon first: what the list then shows is at least as new, so a watch from there on misses nothing.
+    version = str(await unit.changes.horizon() - 1)
+    items: list[JsonObject] = []
+    while True:
+        size = min(limit - len(items), _PAGE) if limit else _PAGE
+        listing = _listing(selection, after, size)
+        batch = await unit.objects.list(selection.kind, listing)
+        for document in batch:
+            wire = to_client(selection.kind, document)
+            if selection.matches(document, wire):
+                items.append(wire)
+        if len(batch) < size:
+            return Page(items, version)
+        after = (batch[-1].metadata.namespace or "", batch[-1].metadata.name)
+        if limit and len(items) >= limit:
+            return Page(items, version, _token(after))
+
+
+def _listing(selection: Selection, after: tuple[str, str] | None, size: int) -> Listing:
+    columns = {path: column for column, paths in LOOKUPS.get(selection.kind.kind, {}).items() for path in paths}
+    columns["metadata.name"] = "name"
+    namespace = selection.namespace
+    where = []
+    for field, value in selection.fields.required_equalities().items():
+        if field == "metadata.namespace" and namespace is None:
+            namespace = value
+        elif field in columns and value:
+            where.append((columns[field], value))
+    labels = tuple(selection.labels.required_equalities().items())
+    return Listing(namespace=namespace, where=tuple(where), labels=labels, after=after, limit=size)
+
+
+def _token(after: tuple[str, str]) -> str:
+    return base64.urlsafe_b64encode(to_json(after)).decode()
+
+
+def _read_token(text: str) -> tuple[str, str]:
+    try:
+        namespace, name = from_json(base64.urlsafe_b64decode(text))
+    except (ValueError, TypeError, binascii.Error) as error:
+        raise BadRequest("the continue token is not one of this server; list again without it") from error
+    return str(namespace), str(name)

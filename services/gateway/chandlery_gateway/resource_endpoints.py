@@ -1,0 +1,263 @@
+"""What happens on a request for objects of one kind: read it, hand it to intake, readings or a watch, render the answer."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
+
+from chandlery.model.faults import BadRequest, Fault
+from chandlery.model.kinds import AnyObject, Kind
+from chandlery.model.wire import JsonObject
+from chandlery.store.rows import RowCodec
+from chandlery_gateway.authentication import Authenticator
+from chandlery_gateway.intake import Intake, Preconditions, Stored
+from chandlery_gateway.intake import Request as Wish
+from chandlery_gateway.kube.bodies import parse_body
+from chandlery_gateway.kube.decoding import decode_dict, decode_object, parse_field_validation
+from chandlery_gateway.kube.negotiation import Representation, negotiate
+from chandlery_gateway.kube.patches import apply_patch
+from chandlery_gateway.kube.selectors import parse_field_selector, parse_label_selector
+from chandlery_gateway.kube.status_objects import RequestTooLarge, status_success
+from chandlery_gateway.kube.tables import IncludeObject
+from chandlery_gateway.readings import Readings, Selection, to_client
+from chandlery_gateway.rendering import document_response, fault_response, list_response, object_response
+from chandlery_gateway.watch_hub import WatchHub
+from chandlery_gateway.watch_stream import WatchRequest, WatchStream
+
+Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
+
+_MOST_BYTES = 3 * 1024 * 1024
+_LONGEST_WATCH = 3600.0
+_CREATED = 201
+_YES = frozenset({"true", "1"})
+
+
+class ResourceEndpoints:
+    """The endpoints of one kind. Each takes a request and returns a response, whatever goes wrong on purpose."""
+
+    def __init__(  # noqa: PLR0913 - the parts of the gateway, wired once
+        self,
+        kind: Kind,
+        *,
+        authenticator: Authenticator,
+        intake: Intake,
+        readings: Readings,
+        hub: WatchHub,
+        codec: RowCodec,
+    ) -> None:
+        self._kind = kind
+        self._authenticator = authenticator
+        self._intake = intake
+        self._readings = readings
+        self._hub = hub
+        self._codec = codec
+
+    def endpoint(self, name: str) -> Endpoint:
+        """The endpoint of that name, with authentication before it and faults rendered after it."""
+        work = getattr(self, f"_{name}")
+
+        async def answer(request: Request) -> Response:
+            try:
+                response: Response = await work(request, self._wish(request))
+            except Fault as fault:
+                return fault_response(fault, kind=self._kind, name=request.path_params.get("name", ""))
+            return response
+
+        answer.__name__ = f"{name}_{self._kind.singular}"
+        return answer
+
+    def _wish(self, request: Request) -> Wish:
+        params = request.path_params
+        return Wish(
+            kind=self._kind,
+            namespace=params.get("namespace", ""),
+            name=params.get("name", ""),
+            user=self._authenticator.user(request.headers.get("authorization")),
+            dry_run=_dry_run(request),
+        )
+
+    async def _list(self, request: Request, wish: Wish) -> Response:
+        query, representation = request.query_params, _representation(request)
+        selection = Selection(
+            kind=self._kind,
+            namespace=wish.namespace or None,
+            labels=parse_label_selector(query.get("labelSelector", "")),
+            fields=parse_field_selector(self._kind, query.get("fieldSelector", "")),
+        )
+        if query.get("watch", "").lower() in _YES:
+            return await self._watch(request, selection, representation)
+        limit, token = _number(request, "limit"), query.get("continue", "")
+        page = await self._readings.list(selection, limit=int(limit), token=token)
+        return list_response(self._kind, page, representation, _include(request))
+
+    async def _watch(self, request: Request, selection: Selection, representation: Representation) -> Response:
+        version = request.query_params.get("resourceVersion", "")
+        after = int(_number(request, "resourceVersion")) if version not in ("", "0") else None
+        watch = WatchRequest(
+            selection=selection,
+            after=after,
+            representation=representation,
+            include_object=_include(request),
+            wants_bookmarks=request.query_params.get("allowWatchBookmarks", "").lower() in _YES,
+            timeout_seconds=min(_number(request, "timeoutSeconds") or _LONGEST_WATCH, _LONGEST_WATCH),
+        )
+        start = await self._hub.start_position(after)
+        stream = WatchStream(watch, self._hub, self._readings, self._codec)
+        return StreamingResponse(stream.lines(start), media_type=representation.content_type)
+
+    async def _get(self, request: Request, wish: Wish) -> Response:
+        representation = _representation(request)
+        wire = await self._readings.get(self._kind, wish.namespace, wish.name)
+        return object_response(self._kind, wire, representation, _include(request))
+
+    async def _create(self, request: Request, wish: Wish) -> Response:
+        decoded = decode_object(
+            self._kind,
+            await _body(request),
+            request.headers.get("content-type", ""),
+            field_validation=parse_field_validation(request.query_params.get("fieldValidation")),
+        )
+        stored = await self._intake.create(wish, decoded.object)
+        return self._answer(request, Stored(stored.object, decoded.warnings), status=_CREATED)
+
+    async def _replace(self, request: Request, wish: Wish) -> Response:
+        change = await self._replacement(request, wish)
+        return self._answer(request, await self._intake.change(wish, change))
+
+    async def _patch(self, request: Request, wish: Wish) -> Response:
+        change = await self._patching(request)
+        return self._answer(request, await self._intake.patch(wish, change))
+
+    async def _replace_status(self, request: Request, wish: Wish) -> Response:
+        change = await self._replacement(request, wish)
+        return self._answer(request, await self._intake.change_status(wish, change))
+
+    async def _patch_status(self, request: Request, wish: Wish) -> Response:
+        change = await self._patching(request)
+        return self._answer(request, await self._intake.change_status(wish, change, tries=10))
+
+    async def _delete(self, request: Request, wish: Wish) -> Response:
+        options = await _delete_options(request)
+        stored = await self._intake.delete(
+            Wish(
+                kind=wish.kind,
+                namespace=wish.namespace,
+                name=wish.name,
+                user=wish.user,
+                dry_run=wish.dry_run or options.get("dryRun") == ["All"],
+            ),
+            _preconditions(options),
+        )
+        if stored.is_gone:
+            return document_response(status_success(self._kind, wish.name, uid=stored.object.metadata.uid))
+        return self._answer(request, stored)
+
+    async def _delete_collection(self, request: Request, wish: Wish) -> Response:
+        query = request.query_params
+        selection = Selection(
+            kind=self._kind,
+            namespace=wish.namespace or None,
+            labels=parse_label_selector(query.get("labelSelector", "")),
+            fields=parse_field_selector(self._kind, query.get("fieldSelector", "")),
+        )
+        page = await self._readings.list(selection, limit=0, token="")
+        for wire in page.items:
+            meta = wire["metadata"]
+            one = Wish(
+                kind=self._kind,
+                namespace=meta.get("namespace", ""),
+                name=meta["name"],
+                user=wish.user,
+                dry_run=wish.dry_run,
+            )
+            await self._intake.delete(one, Preconditions())
+        return list_response(self._kind, page, _representation(request), _include(request))
+
+    async def _replacement(self, request: Request, wish: Wish) -> "Callable[[AnyObject], Any]":
+        decoded = decode_object(
+            self._kind,
+            await _body(request),
+            request.headers.get("content-type", ""),
+            field_validation=parse_field_validation(request.query_params.get("fieldValidation")),
+        )
+        meta = decoded.object.metadata
+        if meta.name != wish.name:
+            raise BadRequest(f"the name of the object ({meta.name}) does not match the name on the URL ({wish.name})")
+        if meta.namespace not in (None, wish.namespace):
+            raise BadRequest(
+                f"the namespace of the object ({meta.namespace}) does not match the URL's ({wish.namespace})"
+            )
+        if not meta.resource_version:
+            raise BadRequest("metadata.resourceVersion: must be specified for an update; read the object first")
+        return lambda _old: (decoded.object, decoded.warnings)
+
+    async def _patching(self, request: Request) -> "Callable[[AnyObject], Any]":
+        payload, content_type = await _body(request), request.headers.get("content-type", "")
+        validation = parse_field_validation(request.query_params.get("fieldValidation"))
+
+        def patch(old: AnyObject) -> tuple[AnyObject, tuple[str, ...]]:
+            patched = apply_patch(to_client(self._kind, old), payload, content_type)
+            decoded = decode_dict(self._kind, patched, field_validation=validation)
+            return decoded.object, decoded.warnings
+
+        return patch
+
+    def _answer(self, request: Request, stored: Stored, *, status: int = 200) -> Response:
+        wire = to_client(self._kind, stored.object)
+        return object_response(
+            self._kind, wire, _representation(request), _include(request), status=status, warnings=stored.warnings
+        )
+
+
+def _representation(request: Request) -> Representation:
+    return negotiate(request.headers.get("accept", ""))
+
+
+def _include(request: Request) -> IncludeObject:
+    text = request.query_params.get("includeObject", IncludeObject.METADATA)
+    try:
+        return IncludeObject(text)
+    except ValueError as error:
+        raise BadRequest(f"includeObject must be one of {', '.join(IncludeObject)}") from error
+
+
+def _number(request: Request, name: str) -> float:
+    text = request.query_params.get(name, "")
+    if not text:
+        return 0
+    if not text.isascii() or not text.isdigit():
+        raise BadRequest(f"{name}: Invalid value: must be a whole number, not negative")
+    return int(text)
+
+
+def _dry_run(request: Request) -> bool:
+    values = request.query_params.getlist("dryRun")
+    if any(value != "All" for value in values):
+        raise BadRequest("dryRun: Unsupported value: supported values: All")
+    return bool(values)
+
+
+async def _body(request: Request) -> bytes:
+    if int(request.headers.get("content-length") or 0) > _MOST_BYTES:
+        raise RequestTooLarge(f"the request body may have at most {_MOST_BYTES} bytes")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MOST_BYTES:
+            raise RequestTooLarge(f"the request body may have at most {_MOST_BYTES} bytes")
+    return bytes(body)
+
+
+async def _delete_options(request: Request) -> JsonObject:
+    payload = await _body(request)
+    if not payload.strip():
+        return {}
+    return parse_body(payload, request.headers.get("content-type", ""), find_repeated=False).document
+
+
+def _preconditions(options: JsonObject) -> Preconditions:
+    wanted = options.get("preconditions") or {}
+    if not isinstance(wanted, dict):
+        raise BadRequest("preconditions: must be an object")
+    return Preconditions(uid=wanted.get("uid"), resource_version=wanted.get("resourceVersion"))

@@ -1,0 +1,120 @@
+"""Registers the routes of every kind, with typed schemas for FastAPI's own documentation."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, create_model
+
+from chandlery.model.kinds import Kind
+from chandlery.model.wire import WireModel
+from chandlery_gateway.kube.patches import JSON_PATCH, MERGE_PATCH
+from chandlery_gateway.resource_endpoints import ResourceEndpoints
+
+
+class Status(BaseModel):
+    """What went wrong, as Kubernetes says it."""
+
+    kind: str = "Status"
+    apiVersion: str = "v1"  # noqa: N815 - the wire's name
+    status: str = "Failure"
+    message: str = ""
+    reason: str = ""
+    code: int = 0
+    details: dict[str, Any] | None = None
+
+
+class ListMetadata(WireModel):
+    """Where a list stands."""
+
+    resource_version: str = ""
+    continue_: str | None = None
+
+
+_FAULTS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Status, "description": "The request cannot be understood."},
+    401: {"model": Status, "description": "No valid credentials."},
+    404: {"model": Status, "description": "No such object."},
+    409: {"model": Status, "description": "Exists already, or has been modified."},
+    422: {"model": Status, "description": "Not valid; each field is named."},
+}
+_QUERY = {
+    "list": ("labelSelector", "fieldSelector", "limit", "continue", "watch", "resourceVersion", "timeoutSeconds"),
+    "write": ("dryRun", "fieldValidation", "fieldManager"),
+    "delete": ("dryRun",),
+    "get": (),
+}
+
+
+def register_kind(router: APIRouter, kind: Kind, endpoints: ResourceEndpoints) -> None:
+    """All routes of one kind."""
+    root = f"/apis/{kind.api_version}" if kind.group else f"/api/{kind.api_version}"
+    place = f"{root}/namespaces/{{namespace}}/{kind.plural}" if kind.namespaced else f"{root}/{kind.plural}"
+    register = _Registrar(router, kind, endpoints)
+    if kind.namespaced:
+        register.add(f"{root}/{kind.plural}", "GET", "list", suffix="_in_all_namespaces")
+    register.add(place, "GET", "list")
+    register.add(place, "POST", "create")
+    register.add(place, "DELETE", "delete_collection")
+    one = f"{place}/{{name}}"
+    for method, name in (("GET", "get"), ("PUT", "replace"), ("PATCH", "patch"), ("DELETE", "delete")):
+        register.add(one, method, name)
+    if kind.has_status:
+        for method, name in (("GET", "get"), ("PUT", "replace_status"), ("PATCH", "patch_status")):
+            register.add(f"{one}/status", method, name, suffix="_status" if name == "get" else "")
+
+
+class _Registrar:
+    """Adds routes of one kind to a router."""
+
+    def __init__(self, router: APIRouter, kind: Kind, endpoints: ResourceEndpoints) -> None:
+        self._router = router
+        self._kind = kind
+        self._endpoints = endpoints
+        self._list_model = create_model(
+            f"{kind.kind}List",
+            kind=(str, f"{kind.kind}List"),
+            apiVersion=(str, kind.api_version),
+            metadata=(ListMetadata, ListMetadata()),
+            items=(list[kind.model], []),  # type: ignore[name-defined]
+        )
+
+    def add(self, path: str, method: str, name: str, *, suffix: str = "") -> None:
+        """One route."""
+        is_list = name in ("list", "delete_collection")
+        model = self._list_model if is_list else self._kind.model
+        code = 201 if name == "create" else 200
+        self._router.add_api_route(
+            path,
+            self._endpoints.endpoint(name),
+            methods=[method],
+            operation_id=f"{name}_{self._kind.singular}{suffix}",
+            summary=f"{name.replace('_', ' ').capitalize()} {self._kind.kind}{suffix.replace('_', ' ')}",
+            tags=[self._kind.kind],
+            status_code=code,
+            response_model=None,
+            responses={code: {"model": model, "description": "OK"}, **_FAULTS},
+            openapi_extra={"parameters": list(_parameters(path, name)), **self._body(name)},
+        )
+
+    def _body(self, name: str) -> dict[str, Any]:
+        schema = {"$ref": f"#/components/schemas/{self._kind.kind}"}
+        content: dict[str, Any]
+        if name in ("create", "replace", "replace_status"):
+            content = {"application/json": {"schema": schema}, "application/yaml": {"schema": schema}}
+        elif name in ("patch", "patch_status"):
+            operations = {"type": "array", "items": {"type": "object"}}
+            content = {MERGE_PATCH: {"schema": {"type": "object"}}, JSON_PATCH: {"schema": operations}}
+        else:
+            return {}
+        return {"requestBody": {"required": True, "content": content}}
+
+
+def _parameters(path: str, name: str) -> Iterable[dict[str, Any]]:
+    for part in ("namespace", "name"):
+        if f"{{{part}}}" in path:
+            yield {"name": part, "in": "path", "required": True, "schema": {"type": "string"}}
+    is_list = name in ("list", "delete_collection")
+    group = "list" if is_list else name if name in ("get", "delete") else "write"
+    for query in _QUERY[group]:
+        yield {"name": query, "in": "query", "required": False, "schema": {"type": "string"}}

@@ -1,0 +1,126 @@
+"""Follows the change log once for the whole process, so that a thousand watchers cost the database as much as one.
+
+Writes of this process and events of the workers wake it; while anybody watches it also looks ten times a second, which
+is how changes of other gateways are seen.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+
+import structlog
+
+from chandlery.model.faults import Expired, Fault
+from chandlery.store.changes import LoggedChange
+from chandlery.store.database import Database, UnitOfWork
+
+log = structlog.get_logger()
+
+_BATCH = 1000
+_KEPT = 20_000
+"""Recent changes in memory; who is further behind reads from the database."""
+_TICK_SECONDS = 0.1
+_IDLE_TICK_SECONDS = 5.0
+
+
+class WatchHub:
+    """The tail of the change log, shared by all watches."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._recent: deque[LoggedChange] = deque(maxlen=_KEPT)
+        self._complete_from = 0
+        """All changes after this position are in `_recent`."""
+        self._seen = 0
+        self._wake = asyncio.Event()
+        self._arrived = asyncio.Condition()
+        self._watchers = 0
+        self._is_closed = False
+
+    def wake(self) -> None:
+        """Something was written: look now."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Follow for ever; ends by cancellation."""
+        self._seen = self._complete_from = await self._database.run(_newest)
+        while True:
+            try:
+                await self._catch_up()
+            except Fault as fault:
+                log.warning(f"the change log cannot be read: {fault.message}", action="follow_changes")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TICK_SECONDS if self._watchers else _IDLE_TICK_SECONDS):
+                    await self._wake.wait()
+            self._wake.clear()
+
+    async def close(self) -> None:
+        """End all watches; clients come back to another gateway."""
+        self._is_closed = True
+        async with self._arrived:
+            self._arrived.notify_all()
+
+    async def start_position(self, asked: int | None) -> int:
+        """Where a watch may begin. Raises Expired if changes after the asked position have been forgotten."""
+
+        async def position(unit: UnitOfWork) -> int:
+            newest = await unit.changes.horizon() - 1
+            if asked is None:
+                return newest
+            if asked < await unit.changes.trimmed_to():
+                raise Expired(f"too old resource version: {asked}; list again and watch from there")
+            # An object's own version may be beyond the horizon, where smaller ones can still appear.
+            return min(asked, newest)
+
+        return await self._database.run(position)
+
+    async def follow(self, after: int, *, until: asyncio.Event) -> AsyncIterator[Sequence[LoggedChange]]:
+        """Batches of changes after the position, in order and without gaps; an empty batch at least every second."""
+        self._watchers += 1
+        self.wake()
+        try:
+            while not self._is_closed and not until.is_set():
+                batch = await self._after(after)
+                if batch:
+                    after = batch[-1].position
+                yield batch
+                if not batch:
+                    await self._next(after)
+        finally:
+            self._watchers -= 1
+
+    async def _after(self, position: int) -> Sequence[LoggedChange]:
+        if position >= self._complete_from:
+            newer: list[LoggedChange] = []
+            for change in reversed(self._recent):
+                if change.position <= position:
+                    break
+                newer.append(change)
+            return newer[::-1]
+        return await self._database.run(lambda unit: unit.changes.read(position, limit=_BATCH))
+
+    async def _next(self, after: int) -> None:
+        async with self._arrived:
+            if self._seen > after or self._is_closed:
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self._arrived.wait()
+
+    async def _catch_up(self) -> None:
+        while True:
+            batch = await self._database.run(lambda unit: unit.changes.read(self._seen, limit=_BATCH))
+            if not batch:
+                return
+            for change in batch:
+                if len(self._recent) == self._recent.maxlen:
+                    self._complete_from = self._recent[0].position
+                self._recent.append(change)
+            self._seen = batch[-1].position
+            async with self._arrived:
+                self._arrived.notify_all()
+
+
+async def _newest(unit: UnitOfWork) -> int:
+    return await unit.changes.horizon() - 1

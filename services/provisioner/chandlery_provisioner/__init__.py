@@ -1,0 +1,1 @@
+"""The provisioner: provisions, updates, polls and deprovisions service instances, and mitigates orphans."""

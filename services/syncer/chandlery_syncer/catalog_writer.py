@@ -1,0 +1,172 @@
+"""The writes of a catalog sync, in the transaction that records its outcome. `catalog_difference.py` has the rules."""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import cast
+
+from chandlery.contracts.messages import ObjectChanged
+from chandlery.model import kinds
+from chandlery.model.brokers import AnyBroker, ClusterServiceBroker
+from chandlery.model.instances import ServiceInstance
+from chandlery.model.kinds import Kind
+from chandlery.model.offerings import AnyClass, AnyPlan, ClusterServiceClass, ServiceClass
+from chandlery.reconcile.change import broker_key, instances_key, offering_key
+from chandlery.store.database import UnitOfWork
+from chandlery.store.objects import Listing
+from chandlery_syncer.broker_snapshot import Leftovers
+from chandlery_syncer.catalog_difference import (
+    AnyOffering,
+    Clash,
+    Retirement,
+    clash_with,
+    class_name,
+    difference,
+    retired,
+)
+from chandlery_syncer.catalog_objects import Offerings
+
+_PAGE = 100
+
+
+class CatalogWriter:
+    """Classes and plans of one broker, as one transaction sees them."""
+
+    def __init__(self, unit: UnitOfWork, broker: AnyBroker) -> None:
+        self._unit = unit
+        self._broker = broker
+        self._namespace = broker.metadata.namespace or ""
+        is_cluster = isinstance(broker, ClusterServiceBroker)
+        self._class_kind = kinds.CLUSTER_SERVICE_CLASS if is_cluster else kinds.SERVICE_CLASS
+        self._plan_kind = kinds.CLUSTER_SERVICE_PLAN if is_cluster else kinds.SERVICE_PLAN
+
+    async def take_over(self, wished: Offerings) -> Leftovers | Clash:
+        """Make the stored objects the wished ones, and wake who waits for them. A clash writes nothing."""
+        stored = await self._stored()
+        found = difference(wished, stored)
+        if isinstance(found, Clash):
+            return found
+        taken = await self._unit.objects.insert_many([_born(each, self._unit.now) for each in found.creates])
+        if taken:
+            return clash_with(self._broker, cast("Sequence[AnyOffering]", taken))
+        for old, new in found.updates:
+            await self._unit.objects.update(old, new)
+        changed = [*found.creates, *(new for _, new in found.updates)]
+        self._tell(changed)
+        self._unit.outbox.add(*await self._unit.reconciliations.wake_many(_wake_keys(changed)))
+        return await self._retire(found.vanished)
+
+    async def tidy(self, leftovers: Leftovers) -> Leftovers:
+        """Remove the leftovers that no instance uses any more; returns the others."""
+        return await self._retire(await self._named(leftovers)) if leftovers else leftovers
+
+    async def unused(self, leftovers: Leftovers) -> Leftovers:
+        """The leftovers that `tidy` would remove. Changes nothing."""
+        if not leftovers:
+            return leftovers
+        removals = (await self._retirement(await self._named(leftovers))).removals
+        named = {kind: tuple(each.metadata.name for each in removals if each.kind == kind.kind) for kind in self._kinds}
+        return Leftovers(classes=named[self._class_kind], plans=named[self._plan_kind])
+
+    async def count_instances(self) -> int:
+        """How many instances belong to the broker, whether it answers or not."""
+        return await self._unit.reconciliations.count_in_lane(kinds.SERVICE_INSTANCE.kind, self._lane)
+
+    async def dismantle(self) -> int:
+        """Remove everything of the broker, unless instances are left; returns their number."""
+        await self._unit.reconciliations.lock_waits([instances_key(self._lane)])
+        instances = await self.count_instances()
+        if instances:
+            return instances
+        stored = await self._stored()
+        everything: tuple[AnyOffering, ...] = (*stored.plans, *stored.classes)
+        for each in everything:
+            await self._unit.objects.remove(each)
+        self._tell(everything)
+        return 0
+
+    @property
+    def _lane(self) -> str:
+        return broker_key(self._namespace, self._broker.metadata.name)
+
+    @property
+    def _kinds(self) -> tuple[Kind, Kind]:
+        return self._class_kind, self._plan_kind
+
+    async def _stored(self) -> Offerings:
+        listing = Listing(namespace=self._namespace, where=(("broker_name", self._broker.metadata.name),))
+        classes = await self._unit.objects.list(self._class_kind, listing)
+        plans = await self._unit.objects.list(self._plan_kind, listing)
+        return Offerings(cast("tuple[AnyClass, ...]", tuple(classes)), cast("tuple[AnyPlan, ...]", tuple(plans)))
+
+    async def _named(self, leftovers: Leftovers) -> Offerings:
+        """What is still stored of the leftovers; users may have removed some."""
+        objects = self._unit.objects
+        classes = [await objects.get(self._class_kind, self._namespace, name) for name in leftovers.classes]
+        plans = [await objects.get(self._plan_kind, self._namespace, name) for name in leftovers.plans]
+        return Offerings(
+            tuple(cast("AnyClass", each) for each in classes if each is not None),
+            tuple(cast("AnyPlan", each) for each in plans if each is not None),
+        )
+
+    async def _retire(self, vanished: Offerings) -> Leftovers:
+        if not vanished.classes and not vanished.plans:
+            return Leftovers()
+        # An instance that goes now either is gone for us too, or finds that we wait for it.
+        await self._unit.reconciliations.lock_waits([instances_key(self._lane)])
+        retirement = await self._retirement(vanished)
+        for old, new in retirement.marks:
+            await self._unit.objects.update(old, new)
+        for each in retirement.removals:
+            await self._unit.objects.remove(each)
+        self._tell([*(new for _, new in retirement.marks), *retirement.removals])
+        return retirement.leftovers
+
+    async def _retirement(self, vanished: Offerings) -> Retirement:
+        classes, plans = await self._used("class_ref", vanished.classes), await self._used("plan_ref", vanished.plans)
+        return retired(vanished, used=Leftovers(classes=classes, plans=plans))
+
+    async def _used(self, column: str, offerings: Iterable[AnyOffering]) -> tuple[str, ...]:
+        return tuple([each.metadata.name for each in offerings if await self._is_used(column, each.metadata.name)])
+
+    async def _is_used(self, column: str, name: str) -> bool:
+        # The column does not tell cluster-wide references from others, so the instances are looked at.
+        namespace = self._namespace or None
+        listing = Listing(namespace=namespace, where=((column, name),), limit=_PAGE)
+        while page := await self._unit.objects.list(kinds.SERVICE_INSTANCE, listing):
+            if any(_is_cluster_wide(cast("ServiceInstance", each)) != bool(self._namespace) for each in page):
+                return True
+            last = page[-1].metadata
+            after = (last.namespace or "", last.name)
+            listing = Listing(namespace=namespace, where=((column, name),), limit=_PAGE, after=after)
+        return False
+
+    def _tell(self, changed: Sequence[AnyOffering]) -> None:
+        # One word for each kind: watchers read all changes from the log.
+        for kind in self._kinds:
+            first = next((each for each in changed if each.kind == kind.kind), None)
+            if first is not None:
+                uid = self._broker.metadata.uid or ""
+                self._unit.outbox.add(ObjectChanged(kind=kind.kind, uid=uid, reason="CatalogChanged"))
+
+
+def _born(offering: AnyOffering, now: datetime) -> AnyOffering:
+    identity = {"uid": str(uuid.uuid4()), "creation_timestamp": now, "generation": 1}
+    return offering.model_copy(update={"metadata": offering.metadata.model_copy(update=identity)})
+
+
+def _wake_keys(changed: Iterable[AnyOffering]) -> list[str]:
+    """By whatever name users may have asked for the class; who waits for a plan waits at its class."""
+    keys = set()
+    for each in changed:
+        namespace = each.metadata.namespace
+        if isinstance(each, ClusterServiceClass | ServiceClass):
+            names = {each.spec.external_name, each.spec.external_id, each.metadata.name}
+            keys |= {offering_key(namespace, name) for name in names}
+        else:
+            keys.add(offering_key(namespace, class_name(each)))
+    return sorted(keys)
+
+
+def _is_cluster_wide(instance: ServiceInstance) -> bool:
+    return instance.spec.cluster_service_class_ref is not None

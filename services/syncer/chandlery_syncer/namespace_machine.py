@@ -1,0 +1,126 @@
+"""The state machine of a namespace that is to go: what is in it goes first. Pure; `namespace_reconciler.py` acts.
+
+Bindings before instances before brokers, since each needs the next for its own deletion; Secrets and events at last,
+since all the others use them.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from chandlery.model import kinds
+from chandlery.model.bindings import ServiceBinding
+from chandlery.model.brokers import ServiceBroker
+from chandlery.model.core import Namespace, NamespaceSpec, NamespaceStatus
+from chandlery.model.instances import ServiceInstance
+from chandlery.model.kinds import AnyObject, Kind
+from chandlery.reconcile.change import Change, Next, bindings_key, broker_key, instances_key
+from chandlery.reconcile.deletion import is_removed_at_once
+from chandlery.retry.schedule import DEPENDENCIES
+
+STAGES: Final[tuple[tuple[Kind, ...], ...]] = (
+    (kinds.SERVICE_BINDING,),
+    (kinds.SERVICE_INSTANCE,),
+    (kinds.SERVICE_BROKER,),
+    # Left behind only where a user took a broker's finalizer away.
+    (kinds.SERVICE_PLAN, kinds.SERVICE_CLASS),
+    (kinds.SECRET, kinds.EVENT),
+)
+"""What goes together. A stage begins when nothing is left of the one before."""
+BATCH: Final = 500
+"""Objects that one transaction deletes."""
+
+NamespaceChange = Change[Namespace]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamespaceSnapshot:
+    """All that `decide` and the outcomes may know."""
+
+    namespace: Namespace
+    contents: tuple[AnyObject, ...] = ()
+    """The objects of the first stage that has any; looked at only when the namespace is to go."""
+    lane: str = ""
+    """The lane of the first of them, if that is an instance."""
+    attempt: int = 0
+
+
+@dataclass(frozen=True)
+class Idle:
+    """The namespace stays."""
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Begin to delete these objects."""
+
+    objects: tuple[AnyObject, ...]
+
+
+@dataclass(frozen=True)
+class Wait:
+    """All has been asked to go and something is still there. The first of it wakes the namespace."""
+
+    waiting_for: str | None
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Nothing is left."""
+
+
+Action = Idle | Delete | Wait | Finish
+
+
+def decide(snapshot: NamespaceSnapshot) -> Action:
+    """What is to be done with the namespace now."""
+    if snapshot.namespace.metadata.deletion_timestamp is None:
+        return Idle()
+    if not snapshot.contents:
+        return Finish()
+    untouched = [each for each in snapshot.contents if _is_untouched(each)]
+    return Delete(tuple(untouched[:BATCH])) if untouched else Wait(_key(snapshot))
+
+
+def idle(snapshot: NamespaceSnapshot) -> NamespaceChange:
+    """Nothing to do."""
+    return Change(document=snapshot.namespace, next=Next())
+
+
+def deleted(snapshot: NamespaceSnapshot, now: datetime) -> NamespaceChange:
+    """Look again at once: there may be more, or the next stage may begin."""
+    return Change(document=_terminating(snapshot.namespace), next=Next(due_at=now))
+
+
+def wait(snapshot: NamespaceSnapshot, action: Wait, now: datetime) -> NamespaceChange:
+    """Come back when woken, or after a while all the same."""
+    attempt = snapshot.attempt + 1
+    following = Next(due_at=now + DEPENDENCIES.delay(attempt), attempt=attempt, waiting_for=action.waiting_for)
+    return Change(document=_terminating(snapshot.namespace), next=following)
+
+
+def finish(snapshot: NamespaceSnapshot) -> NamespaceChange:
+    """The marker goes, and the namespace with it."""
+    document = _terminating(snapshot.namespace).model_copy(update={"spec": NamespaceSpec()})
+    return Change(document=document, next=Next(), is_finished=True)
+
+
+def _is_untouched(document: AnyObject) -> bool:
+    return document.metadata.deletion_timestamp is None or is_removed_at_once(document)
+
+
+def _key(snapshot: NamespaceSnapshot) -> str | None:
+    first = snapshot.contents[0]
+    namespace = first.metadata.namespace
+    match first:
+        case ServiceBinding():
+            return bindings_key(namespace, first.spec.instance_ref.name)
+        case ServiceInstance():
+            return instances_key(snapshot.lane) if snapshot.lane else None
+        case ServiceBroker():
+            return broker_key(namespace, first.metadata.name)
+    return None
+
+
+def _terminating(namespace: Namespace) -> Namespace:
+    return namespace.model_copy(update={"status": NamespaceStatus(phase="Terminating")})

@@ -1,0 +1,118 @@
+"""The effects around the state machine of a namespace that is to go."""
+
+from typing import assert_never
+
+from chandlery.contracts.messages import ObjectChanged
+from chandlery.model import kinds
+from chandlery.model.core import Namespace
+from chandlery.model.instances import ServiceInstance
+from chandlery.model.kinds import AnyObject
+from chandlery.reconcile.deletion import is_removed_at_once, marked_deleted
+from chandlery.runtime.resources import Resources
+from chandlery.runtime.rounds import Planned
+from chandlery.store.database import UnitOfWork
+from chandlery.store.objects import Listing
+from chandlery.store.reconciliations import Claim
+from chandlery_syncer import namespace_machine as machine
+from chandlery_syncer.namespace_machine import (
+    BATCH,
+    STAGES,
+    Delete,
+    Finish,
+    Idle,
+    NamespaceChange,
+    NamespaceSnapshot,
+    Wait,
+)
+
+
+class NamespaceReconciler:
+    """One of these serves all namespaces; it calls nobody and keeps nothing."""
+
+    def __init__(self, _resources: Resources) -> None:
+        """Built like the others; it needs nothing but the transaction it is given."""
+
+    async def load(self, unit: UnitOfWork, document: Namespace, claim: Claim) -> NamespaceSnapshot:
+        """See Reconciler."""
+        if document.metadata.deletion_timestamp is None:
+            return NamespaceSnapshot(namespace=document)
+        contents = await _first_stage(unit, document.metadata.name)
+        return NamespaceSnapshot(
+            namespace=document, contents=contents, lane=await _lane_of(unit, contents), attempt=claim.attempt
+        )
+
+    def plan(self, snapshot: NamespaceSnapshot, unit: UnitOfWork) -> Planned[Delete] | NamespaceChange:
+        """See Reconciler."""
+        action = machine.decide(snapshot)
+        match action:
+            case Idle():
+                return machine.idle(snapshot)
+            case Wait():
+                return machine.wait(snapshot, action, unit.now)
+            case Finish():
+                return machine.finish(snapshot)
+            case Delete():
+                return Planned(call=action, in_flight=None, memory={})
+            case _:
+                assert_never(action)
+
+    async def perform(self, snapshot: NamespaceSnapshot, planned: Planned[Delete]) -> None:
+        """See Reconciler. There is nobody to call."""
+
+    def announce(
+        self,
+        snapshot: NamespaceSnapshot,  # noqa: ARG002 - the protocol's
+        planned: Planned[Delete],  # noqa: ARG002
+        unit: UnitOfWork,  # noqa: ARG002
+    ) -> NamespaceChange | None:
+        """See Reconciler."""
+        return None
+
+    async def settle(
+        self,
+        unit: UnitOfWork,
+        snapshot: NamespaceSnapshot,
+        planned: Planned[Delete],
+        answer: None,  # noqa: ARG002 - the protocol's
+    ) -> NamespaceChange:
+        """See Reconciler."""
+        for each in planned.call.objects:
+            await _delete(unit, each)
+        for kind in sorted({each.kind for each in planned.call.objects}):
+            unit.outbox.add(ObjectChanged(kind=kind, uid=snapshot.namespace.metadata.uid or "", reason="Deleted"))
+        return machine.deleted(snapshot, unit.now)
+
+    def lane(self, snapshot: NamespaceSnapshot, claim: Claim) -> str:  # noqa: ARG002 - the protocol's
+        """See Reconciler."""
+        return claim.lane
+
+
+async def _first_stage(unit: UnitOfWork, namespace: str) -> tuple[AnyObject, ...]:
+    for stage in STAGES:
+        found: list[AnyObject] = []
+        for kind in stage:
+            limit = BATCH if kind is kinds.EVENT else None
+            found += await unit.objects.list(kind, Listing(namespace=namespace, limit=limit))
+        if found:
+            return tuple(found)
+    return ()
+
+
+async def _lane_of(unit: UnitOfWork, contents: tuple[AnyObject, ...]) -> str:
+    if not contents or not isinstance(contents[0], ServiceInstance):
+        return ""
+    # The provisioner's own note: an instance wakes those who wait on the lane that is written there.
+    return str((await unit.reconciliations.memory_of(contents[0].metadata.uid or "")).get("lane") or "")
+
+
+async def _delete(unit: UnitOfWork, seen: AnyObject) -> None:
+    uid = seen.metadata.uid or ""
+    latest = await unit.objects.get_by_uid(kinds.kind_of(seen), uid, lock=True)
+    if latest is None:
+        return
+    if is_removed_at_once(latest):
+        await unit.objects.remove(latest)
+        await unit.reconciliations.remove(uid)
+        return
+    await unit.objects.update(latest, marked_deleted(latest, unit.now))
+    unit.outbox.add(await unit.reconciliations.touch(uid))

@@ -1,0 +1,95 @@
+"""Running handlers, a limited number at once. Both twins put what is delivered to a subscription into its slots."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
+
+from chandlery.contracts.messages import Message
+from chandlery.messaging.bus import Handler
+
+Item = TypeVar("Item")
+
+
+async def failure_of(handler: Handler, message: Message) -> BaseException | None:
+    """Run the handler; answer what it raised. Only a cancellation of the running task itself is raised from here."""
+    try:
+        await handler(message)
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        # Something that the handler waited for was cancelled, not the handler: a failure like others.
+        return error
+    except Exception as error:
+        return error
+    return None
+
+
+class HandlerSlots(Generic[Item]):
+    """Runs `work` on each item in a task of its own, in the order offered, at most `limit` at a time."""
+
+    def __init__(
+        self,
+        work: Callable[[Item], Coroutine[Any, Any, None]],
+        *,
+        limit: int,
+        on_free: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`work` must not raise. `on_free` is called when a slot became free and nothing was waiting for it."""
+        if limit < 1:
+            raise ValueError("at least one handler must be allowed to run")
+        self._work = work
+        self._limit = limit
+        self._on_free = on_free
+        self._waiting: deque[Item] = deque()
+        self._running: set[asyncio.Task[None]] = set()
+        self._stopped = False
+
+    @property
+    def is_free(self) -> bool:
+        """Whether an item offered now would be started now."""
+        return not self._stopped and len(self._running) < self._limit
+
+    def offer(self, item: Item) -> None:
+        """Start on the item, or keep it until a slot is free."""
+        if self.is_free:
+            self._start(item)
+        else:
+            self._waiting.append(item)
+
+    def withdraw(self) -> list[Item]:
+        """The items that were not started; they are the caller's again."""
+        items = list(self._waiting)
+        self._waiting.clear()
+        return items
+
+    def stop(self) -> None:
+        """Start nothing any more."""
+        self._stopped = True
+
+    async def settle(self) -> None:
+        """Return when nothing runs."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    async def abandon(self) -> None:
+        """Cancel what runs."""
+        self.stop()
+        for task in self._running:
+            task.cancel()
+        await self.settle()
+
+    def _start(self, item: Item) -> None:
+        task = asyncio.create_task(self._work(item))
+        self._running.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not self.is_free:
+            return
+        if self._waiting:
+            self._start(self._waiting.popleft())
+        else:
+            self._on_free()

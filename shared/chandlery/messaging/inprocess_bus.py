@@ -1,0 +1,97 @@
+"""The in-process twin of the RabbitMQ bus: same promises, but nothing outlives the process."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+import structlog
+
+from chandlery.contracts.messages import Message
+from chandlery.contracts.topology import EVENTS_EXCHANGE, route, work_queue
+from chandlery.messaging.bus import Handler, Subscription
+from chandlery.messaging.inprocess_queue import Consumer, DeadLetter, Delivery, Queue
+from chandlery.messaging.topic_pattern import matches
+from chandlery.model.faults import Unavailable
+
+log = structlog.get_logger(__name__)
+
+MOST_DEAD_LETTERS = 10_000
+"""The oldest are dropped beyond."""
+
+
+class InProcessBus:
+    """A `Bus` within one event loop."""
+
+    def __init__(self) -> None:
+        self.dead_letters: deque[DeadLetter] = deque(maxlen=MOST_DEAD_LETTERS)
+        self._work_queues: dict[str, Queue] = {}
+        self._event_queues: list[tuple[str, Queue]] = []
+        self._consumers: set[Consumer] = set()
+        self._is_open = False
+        self._is_closed = False
+
+    async def start(self) -> None:
+        self._is_open = not self._is_closed
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        await self.ping()
+        for message in messages:
+            self._publish(message)
+        # Like a server, let others have their turn.
+        await asyncio.sleep(0)
+
+    async def consume(self, kinds: Sequence[str], lane: str, handler: Handler, *, concurrency: int) -> Subscription:
+        await self.ping()
+        queues = [self._work_queue(name) for name in dict.fromkeys(work_queue(kind, lane) for kind in kinds)]
+        return self._listen(queues, handler, limit=concurrency)
+
+    async def subscribe(self, pattern: str, handler: Handler) -> Subscription:
+        await self.ping()
+        queue = Queue(f"events {pattern}")
+        self._event_queues.append((pattern, queue))
+        return self._listen([queue], handler, limit=1)
+
+    async def ping(self) -> None:
+        if not self._is_open:
+            raise Unavailable("The message bus is closed.")
+
+    async def close(self) -> None:
+        self._is_open, self._is_closed = False, True
+        consumers = list(self._consumers)
+        try:
+            for consumer in consumers:
+                consumer.slots.stop()
+            for consumer in consumers:
+                await consumer.close()
+        finally:
+            for consumer in consumers:
+                await consumer.slots.abandon()
+
+    def _publish(self, message: Message) -> None:
+        way = route(message)
+        if way.exchange != EVENTS_EXCHANGE:
+            queue = self._work_queue(way.routing_key)
+            queue.put(Delivery(message, queue))
+            return
+        self._event_queues = [(pattern, queue) for pattern, queue in self._event_queues if queue.consumers]
+        for pattern, queue in self._event_queues:
+            if matches(pattern, way.routing_key):
+                queue.put(Delivery(message, queue))
+
+    def _work_queue(self, name: str) -> Queue:
+        return self._work_queues.setdefault(name, Queue(name))
+
+    def _listen(self, queues: Sequence[Queue], handler: Handler, *, limit: int) -> Subscription:
+        consumer = Consumer(queues, handler, limit=limit, bury=self._bury, forget=self._consumers.discard)
+        self._consumers.add(consumer)
+        return consumer
+
+    def _bury(self, letter: DeadLetter) -> None:
+        self.dead_letters.append(letter)
+        log.error(
+            "A message was put with the dead letters",
+            action="dead_letter_message",
+            queue=letter.queue,
+            reason=letter.reason,
+            uid=getattr(letter.message, "uid", ""),
+        )

@@ -1,0 +1,156 @@
+"""Consuming: each delivery goes into a handler slot, then is acknowledged, given back, or put with the dead letters."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
+from aiormq import Channel
+from aiormq.abc import DeliveredMessage
+from tenacity import RetryCallState
+
+from chandlery.contracts.messages import UnreadableMessage, decode
+from chandlery.messaging.bus import Handler
+from chandlery.messaging.handler_slots import HandlerSlots, failure_of
+from chandlery.messaging.rabbitmq_border import describe, foreign_errors_translated
+from chandlery.messaging.rabbitmq_delivery import Delivery
+from chandlery.messaging.rabbitmq_link import RabbitLink, close_channel, open_channel
+from chandlery.model.faults import Unavailable
+from chandlery.retry.transient import SERVER_START
+
+log = structlog.get_logger(__name__)
+
+DeclareQueues = Callable[[Channel], Awaitable[Sequence[str]]]
+"""Declares what is to be listened to on a new channel and answers the server's names of the queues."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What a subscription listens to."""
+
+    queues: DeclareQueues
+    dead_letters: str
+    """Exchange for what is given up on."""
+    concurrency: int
+    prefetch: int
+
+
+class RabbitSubscription:
+    """A channel that is opened again whenever it is lost, until close."""
+
+    def __init__(
+        self, link: RabbitLink, source: Source, handler: Handler, *, forget: Callable[["RabbitSubscription"], None]
+    ) -> None:
+        self._link = link
+        self._source = source
+        self._handler = handler
+        self._forget = forget
+        self._slots: HandlerSlots[Delivery] = HandlerSlots(self._work, limit=source.concurrency)
+        self._channel: Channel | None = None
+        self._consumer_tags: list[str] = []
+        self._began = asyncio.Event()
+        self._listening: asyncio.Task[None] | None = None
+
+    async def begin(self) -> None:
+        """Return when listening. If the caller gives up waiting, nothing is left behind."""
+        self._listening = asyncio.create_task(self._listen(), name="amqp-subscription")
+        began = asyncio.create_task(self._began.wait())
+        try:
+            await asyncio.wait({began, self._listening}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            await self.close()
+            raise
+        finally:
+            began.cancel()
+        if self._listening.done():
+            raise Unavailable("The message bus was closed.")
+
+    async def close(self) -> None:
+        """Stop listening, wait for the handlers, give back the rest."""
+        self._slots.stop()
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.wait({self._listening})
+        channel = self._channel
+        if channel is not None:
+            await self._stop_deliveries(channel)
+        await self._slots.settle()
+        if channel is not None:
+            await close_channel(channel)
+        self._forget(self)
+
+    async def abandon(self) -> None:
+        """Stop at once: handlers under way are cancelled."""
+        self._slots.stop()
+        if self._listening is not None:
+            self._listening.cancel()
+        await self._slots.abandon()
+
+    async def _listen(self) -> None:
+        while True:
+            async for attempt in SERVER_START.around(Unavailable, before_sleep=_say_not_listening):
+                with attempt:
+                    lost = await self._open()
+            self._began.set()
+            await lost.wait()
+            # What waits on a dead channel will be delivered again; what is being worked on runs to its end.
+            self._slots.withdraw()
+
+    async def _open(self) -> asyncio.Event:
+        """Start consuming on a new channel; the event is set when the channel or its consumer is lost."""
+        connection = await self._link.connection()
+        if self._channel is not None:
+            await close_channel(self._channel)
+        lost = asyncio.Event()
+        with foreign_errors_translated():
+            channel = self._channel = await open_channel(connection)
+            channel.closing.add_done_callback(lambda _: lost.set())
+            # The server takes a consumer away when the queue is deleted or its node goes.
+            channel.on_consumer_cancel_callbacks.add(lambda _: lost.set())
+            await channel.basic_qos(prefetch_count=self._source.prefetch)
+            self._consumer_tags = [await self._consume(channel, queue) for queue in await self._source.queues(channel)]
+        return lost
+
+    async def _consume(self, channel: Channel, queue: str) -> str:
+        async def receive(received: DeliveredMessage) -> None:
+            # Only handed over here: this runs in a task of the channel, which is cancelled when the connection breaks.
+            self._slots.offer(Delivery(channel, queue, received))
+
+        consuming = await channel.basic_consume(queue, receive)
+        return consuming.consumer_tag or ""
+
+    async def _stop_deliveries(self, channel: Channel) -> None:
+        with suppress(Unavailable), foreign_errors_translated():
+            for tag in self._consumer_tags:
+                await channel.basic_cancel(tag)
+            for delivery in self._slots.withdraw():
+                await delivery.give_back()
+
+    async def _work(self, delivery: Delivery) -> None:
+        try:
+            with foreign_errors_translated():
+                await self._handle(delivery)
+        except Unavailable as fault:
+            # The channel is gone, and with it the claim on the message; it is delivered again.
+            log.debug("A message will come again", action="settle_message", queue=delivery.queue, why=describe(fault))
+
+    async def _handle(self, delivery: Delivery) -> None:
+        try:
+            message = decode(delivery.received.body)
+        except UnreadableMessage as error:
+            await delivery.bury(error, exchange=self._source.dead_letters)
+            return
+        failure = await failure_of(self._handler, message)
+        if failure is None:
+            await delivery.acknowledge()
+        elif delivery.is_second:
+            await delivery.bury(failure, exchange=self._source.dead_letters, message=message)
+        else:
+            await delivery.give_back()
+
+
+def _say_not_listening(state: RetryCallState) -> None:
+    why = describe(state.outcome.exception() if state.outcome else None)
+    attempt = state.attempt_number
+    log.warning(f"Cannot listen to the message bus ({why}); trying again", action="listen_amqp", attempt=attempt)

@@ -1,0 +1,1 @@
+"""Names, kinds, conditions and faults: the words everything else is written in. Imports nothing of ours."""

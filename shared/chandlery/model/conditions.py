@@ -1,0 +1,81 @@
+"""Kubernetes conditions, and the one function that changes them."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from chandlery.model.metadata import Timestamp
+from chandlery.model.wire import WireModel
+
+
+class ConditionStatus(StrEnum):
+    """Whether a condition holds."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class ConditionType(StrEnum):
+    """What a condition speaks of."""
+
+    READY = "Ready"
+    FAILED = "Failed"
+    ORPHAN_MITIGATION = "OrphanMitigation"
+
+
+class Condition(WireModel):
+    """One observation of an object's state."""
+
+    type: ConditionType = Field(description="What is observed: Ready, Failed or OrphanMitigation.")
+    status: ConditionStatus = Field(description="True, False or Unknown.")
+    last_transition_time: Timestamp | None = Field(default=None, description="When the status last changed.")
+    reason: str = Field(default="", description="One CamelCase word for machines.")
+    message: str = Field(default="", description="A sentence for people.")
+
+
+Conditions = tuple[Condition, ...]
+
+
+def with_condition(  # noqa: PLR0913 - the six parts of a condition change
+    conditions: Conditions,
+    kind: ConditionType,
+    *,
+    status: ConditionStatus,
+    reason: str,
+    message: str,
+    now: datetime,
+) -> Conditions:
+    """Replace or append the condition of this type; `lastTransitionTime` moves only when the status flips."""
+    before = find_condition(conditions, kind)
+    since = before.last_transition_time if before and before.status == status else now
+    after = Condition(type=kind, status=status, reason=reason, message=message, last_transition_time=since)
+    if before is None:
+        return (*conditions, after)
+    return tuple(after if condition.type == kind else condition for condition in conditions)
+
+
+def without_condition(conditions: Conditions, kind: ConditionType) -> Conditions:
+    """Drop the condition of this type."""
+    return tuple(condition for condition in conditions if condition.type != kind)
+
+
+def find_condition(conditions: Iterable[Condition], kind: ConditionType) -> Condition | None:
+    """The condition of this type, if there is one."""
+    return next((condition for condition in conditions if condition.type == kind), None)
+
+
+def is_true(conditions: Iterable[Condition], kind: ConditionType) -> bool:
+    """Whether the condition exists and holds."""
+    condition = find_condition(conditions, kind)
+    return condition is not None and condition.status == ConditionStatus.TRUE
+
+
+def last_condition_state(conditions: Conditions) -> str:
+    """What the STATUS column shows: the last condition's type when it is True, else its reason."""
+    if not conditions:
+        return ""
+    last = conditions[-1]
+    return str(last.type) if last.status == ConditionStatus.TRUE else last.reason

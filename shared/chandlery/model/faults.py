@@ -1,0 +1,72 @@
+"""Our errors. A class's docstring is its default sentence; every fault can be shown to a user as it stands."""
+
+from dataclasses import dataclass
+
+
+class Fault(Exception):
+    """Something went wrong."""
+
+    def __init__(self, message: str | None = None) -> None:
+        self.message = message or (self.__doc__ or "").strip()
+        super().__init__(self.message)
+
+
+@dataclass(frozen=True)
+class FieldProblem:
+    """One field that cannot be accepted: its JSON path, Kubernetes' cause word, and a sentence with the way out."""
+
+    field: str
+    reason: str
+    message: str
+
+
+class NotFound(Fault):
+    """The object does not exist."""
+
+
+class AlreadyExists(Fault):
+    """An object of that name exists already."""
+
+
+class Conflict(Fault):
+    """The object has been modified; read the latest version and apply your change to it."""
+
+
+class Invalid(Fault):
+    """The object is not valid."""
+
+    def __init__(self, message: str | None = None, *, problems: tuple[FieldProblem, ...] = ()) -> None:
+        self.problems = problems
+        super().__init__(message or "; ".join(f"{problem.field}: {problem.message}" for problem in problems) or None)
+
+
+class Forbidden(Fault):
+    """The request is understood and not allowed."""
+
+
+class BadRequest(Fault):
+    """The request cannot be understood."""
+
+
+class Expired(Fault):
+    """The resource version is too old; list again and watch from there."""
+
+
+class LeaseLost(Fault):
+    """The lease on this resource ran out while it was worked on; whoever holds it now decides."""
+
+
+class Unavailable(Fault):
+    """A server that is needed cannot be reached."""
+
+
+class ConfigurationFault(Fault):
+    """A setting is missing or wrong."""
+
+
+class ParametersFault(Fault):
+    """The parameters cannot be put together."""
+
+
+class SealBroken(Fault):
+    """Stored data cannot be decrypted with the configured keys."""

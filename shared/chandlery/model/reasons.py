@@ -1,0 +1,82 @@
+"""Condition reasons. Stable words that people script against; each is the reference's unless a comment says otherwise."""
+
+from enum import StrEnum
+
+
+class BrokerReason(StrEnum):
+    """Why a service broker is in the state it is in."""
+
+    FETCHED_CATALOG = "FetchedCatalog"
+    ERROR_FETCHING_CATALOG = "ErrorFetchingCatalog"
+    ERROR_SYNCING_CATALOG = "ErrorSyncingCatalog"
+    ERROR_GETTING_AUTH_CREDENTIALS = "ErrorGettingAuthCredentials"
+    DELETED_CLUSTER_BROKER = "DeletedClusterServiceBrokerSuccessfully"
+    DELETED = "DeletedSuccessfully"
+    # Ours: the reference removes the broker and leaves its instances stuck for ever.
+    DELETION_BLOCKED = "DeletionBlockedByExistingInstances"
+
+
+class InstanceReason(StrEnum):
+    """Why a service instance is in the state it is in."""
+
+    PROVISIONED = "ProvisionedSuccessfully"
+    UPDATED = "InstanceUpdatedSuccessfully"
+    PROVISION_IN_FLIGHT = "ProvisionRequestInFlight"
+    UPDATE_IN_FLIGHT = "UpdateInstanceRequestInFlight"
+    DEPROVISION_IN_FLIGHT = "DeprovisionRequestInFlight"
+    PROVISIONING = "Provisioning"
+    UPDATING = "UpdatingInstance"
+    DEPROVISIONING = "Deprovisioning"
+    PROVISION_FAILED = "ProvisionCallFailed"
+    ERROR_CALLING_PROVISION = "ErrorCallingProvision"
+    UPDATE_FAILED = "UpdateInstanceCallFailed"
+    ERROR_CALLING_UPDATE = "ErrorCallingUpdateInstance"
+    DEPROVISION_FAILED = "DeprovisionCallFailed"
+    ERROR_POLLING = "ErrorPollingLastOperation"
+    STARTING_ORPHAN_MITIGATION = "StartingInstanceOrphanMitigation"
+    ORPHAN_MITIGATED = "OrphanMitigationSuccessful"
+    ORPHAN_MITIGATION_FAILED = "OrphanMitigationFailed"
+    DEPROVISIONED = "DeprovisionedSuccessfully"
+    BLOCKED_BY_BINDINGS = "DeprovisionBlockedByExistingCredentials"
+    ERROR_WITH_PARAMETERS = "ErrorWithParameters"
+    NO_SUCH_CLASS = "ReferencesNonexistentServiceClass"
+    NO_SUCH_PLAN = "ReferencesNonexistentServicePlan"
+    NO_SUCH_BROKER = "ReferencesNonexistentBroker"
+    DELETED_CLASS = "ReferencesDeletedServiceClass"
+    DELETED_PLAN = "ReferencesDeletedServicePlan"
+    ERROR_WITH_CREDENTIALS = "ErrorGettingAuthCredentials"
+    REFUSED = "ClusterServiceBrokerReturnedFailure"
+    RETRY_TIMEOUT = "ErrorReconciliationRetryTimeout"
+
+
+class BindingReason(StrEnum):
+    """Why a service binding is in the state it is in."""
+
+    INJECTED = "InjectedBindResult"
+    BIND_IN_FLIGHT = "BindingRequestInFlight"
+    UNBIND_IN_FLIGHT = "UnbindingRequestInFlight"
+    BINDING = "Binding"
+    UNBINDING = "Unbinding"
+    BIND_FAILED = "BindCallFailed"
+    UNBIND_FAILED = "UnbindCallFailed"
+    REFUSED = "ServiceBindingReturnedFailure"
+    ERROR_INJECTING = "ErrorInjectingBindResult"
+    ERROR_EJECTING = "ErrorEjectingServiceBinding"
+    FETCH_FAILED = "FetchingBindingFailed"
+    ERROR_POLLING = "ErrorPollingLastOperation"
+    NO_SUCH_INSTANCE = "ReferencesNonexistentInstance"
+    INSTANCE_UNRESOLVED = "ErrorInstanceRefsUnresolved"
+    INSTANCE_NOT_READY = "ErrorInstanceNotReady"
+    NOT_BINDABLE = "ErrorNonbindableServiceClass"
+    NO_SUCH_CLASS = "ReferencesNonexistentServiceClass"
+    NO_SUCH_PLAN = "ReferencesNonexistentServicePlan"
+    NO_SUCH_BROKER = "ReferencesNonexistentBroker"
+    ASYNC_OPERATION_IN_PROGRESS = "ErrorAsyncOperationInProgress"
+    ERROR_WITH_PARAMETERS = "ErrorWithParameters"
+    ERROR_WITH_CREDENTIALS = "ErrorGettingAuthCredentials"
+    STARTING_ORPHAN_MITIGATION = "ServiceBindingNeedsOrphanMitigation"
+    ORPHAN_MITIGATED = "OrphanMitigationSuccessful"
+    ORPHAN_MITIGATION_FAILED = "OrphanMitigationFailed"
+    UNBOUND = "UnboundSuccessfully"
+    ASYNC_TIMEOUT = "AsyncOperationTimeout"
+    RETRY_TIMEOUT = "ErrorReconciliationRetryTimeout"

@@ -1,0 +1,128 @@
+"""From an HTTP reply to an answer: a pure function. The client calls it; the state machines act on what comes out.
+
+Source: OSB v2.17, the response tables of each request and "Orphan Mitigation". Where the table there and a section
+differ (201 to an update or a deletion), the section wins: a status it does not list is no success.
+"""
+
+from datetime import UTC, datetime
+
+from chandlery.model.wire import JsonObject
+from chandlery.osb.broker_words import cleaned, phrase
+from chandlery.osb.faults import UnreadableText
+from chandlery.osb.http_call import HttpCall, HttpReply
+from chandlery.osb.json_text import read_object
+from chandlery.osb.retry_after import seconds_until
+from chandlery.reconcile.answers import Answer, Verb, Verdict
+
+OPERATION_LIMIT = 10_000
+"""Characters that `operation` may have (OSB v2.17, "Asynchronous Operations")."""
+
+_OK, _CREATED, _ACCEPTED = 200, 201, 202
+_REDIRECTS, _UNCHANGED = 300, 304
+_ERRORS, _GONE = 400, 410
+_SERVER_ERRORS = 500
+_DELETIONS = frozenset({Verb.DEPROVISION, Verb.UNBIND})
+_POLLS = frozenset({Verb.POLL_INSTANCE, Verb.POLL_BINDING})
+_CREATIONS = frozenset({Verb.PROVISION, Verb.BIND})
+_WITH_CREDENTIALS = frozenset({Verb.BIND, Verb.GET_BINDING})
+_STATES = {
+    "in progress": Verdict.IN_PROGRESS,
+    "succeeded": Verdict.SUCCEEDED,
+    "failed": Verdict.OPERATION_FAILED,
+}
+
+
+def read_answer(call: HttpCall, reply: HttpReply, *, now: datetime | None = None) -> Answer:
+    """What the reply means as an answer to this call. Never raises, whatever the broker sent.
+
+    `body` is whatever JSON object came, on errors too: `instance_usable` and `update_repeatable` are in there.
+    """
+    body, complaint = _parsed(call, reply)
+    verdict, remark = _verdict(call, reply, body, complaint)
+    description = cleaned(body.get("description")) if body else None
+    if description is None and verdict not in (Verdict.SUCCEEDED, Verdict.ACCEPTED, Verdict.IN_PROGRESS):
+        description = remark or phrase(reply.status)
+    elif remark:
+        description = f"{remark}: {description}"
+    wait = None if reply.retry_after is None else seconds_until(reply.retry_after, now or datetime.now(UTC))
+    return Answer(
+        verb=call.verb,
+        verdict=verdict,
+        status=reply.status,
+        error=cleaned(body.get("error")) if body and reply.status >= _REDIRECTS else None,
+        description=description,
+        body=body or {},
+        retry_after_seconds=wait,
+        etag=_validator(reply.etag),
+    )
+
+
+def _parsed(call: HttpCall, reply: HttpReply) -> tuple[JsonObject | None, str | None]:
+    """The body, or why there is none. The content type is not asked: brokers get it wrong."""
+    if reply.body is None:
+        return None, f"the body is longer than {call.answer_limit} bytes"
+    if not reply.body:
+        return None, "the body is empty"
+    try:
+        return read_object(reply.body, unique_keys=call.verb == Verb.GET_CATALOG and reply.status == _OK), None
+    except UnreadableText as fault:
+        return None, fault.message
+
+
+def _validator(etag: str | None) -> str | None:
+    """An ETag that can be sent back; what is none cannot make later requests fail."""
+    return etag if etag and etag.isascii() and etag.isprintable() else None
+
+
+def _verdict(
+    call: HttpCall, reply: HttpReply, body: JsonObject | None, complaint: str | None
+) -> tuple[Verdict, str | None]:
+    """The verdict and our own remark on it, if it needs one."""
+    if reply.status >= _REDIRECTS:
+        return _refusal(call, reply.status)
+    if reply.status == _OK and call.verb in _DELETIONS:
+        # Whatever it says, it is gone; and if not, the next deletion finds it.
+        return Verdict.SUCCEEDED, None
+    if reply.status == _ACCEPTED and call.asked_async:
+        return _accepted(body, complaint)
+    if reply.status == _OK or (reply.status == _CREATED and call.verb in _CREATIONS):
+        return _done(call, body, complaint)
+    if reply.status == _ACCEPTED and call.verb in _CREATIONS | _DELETIONS:
+        return Verdict.UNEXPECTED, "the broker works asynchronously although it was not allowed to"
+    return Verdict.UNEXPECTED, f"{reply.status} is not an answer to {call.verb}"
+
+
+def _refusal(call: HttpCall, status: int) -> tuple[Verdict, str | None]:
+    """What needs no body."""
+    if status >= _SERVER_ERRORS:
+        return Verdict.BROKEN, None
+    if status >= _ERRORS:
+        return (Verdict.GONE if status == _GONE else Verdict.REJECTED), None
+    if status == _UNCHANGED and call.conditional:
+        return Verdict.UNCHANGED, None
+    return Verdict.REJECTED, f"the broker answered {status}, and redirects are not followed"
+
+
+def _accepted(body: JsonObject | None, complaint: str | None) -> tuple[Verdict, str | None]:
+    if body is None:
+        return Verdict.MALFORMED, complaint
+    operation = body.get("operation")
+    if operation is None:
+        return Verdict.ACCEPTED, None
+    if not isinstance(operation, str):
+        return Verdict.MALFORMED, "`operation` is not a string"
+    if len(operation) > OPERATION_LIMIT:
+        return Verdict.MALFORMED, f"`operation` is longer than {OPERATION_LIMIT} characters"
+    return Verdict.ACCEPTED, None
+
+
+def _done(call: HttpCall, body: JsonObject | None, complaint: str | None) -> tuple[Verdict, str | None]:
+    if body is None:
+        return Verdict.MALFORMED, complaint
+    if call.verb in _POLLS:
+        state = body.get("state")
+        verdict = _STATES.get(state) if isinstance(state, str) else None
+        return (verdict, None) if verdict else (Verdict.MALFORMED, "`state` is none of the three that there are")
+    if call.verb in _WITH_CREDENTIALS and not isinstance(body.get("credentials"), dict | None):
+        return Verdict.MALFORMED, "`credentials` is not an object"
+    return Verdict.SUCCEEDED, None

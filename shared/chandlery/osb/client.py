@@ -1,0 +1,97 @@
+"""The Open Service Broker API client: one request in, one answer out, whatever the service broker does.
+
+Called by the workers between their two short transactions. It keeps connections and nothing else.
+"""
+
+from typing import Final
+
+from multidict import CIMultiDict, istr
+
+from chandlery.osb.answers_reading import read_answer
+from chandlery.osb.calls import call_of
+from chandlery.osb.catalog_call import catalog_call
+from chandlery.osb.endpoint import BrokerEndpoint
+from chandlery.osb.faults import AnswerLost, NothingSent
+from chandlery.osb.http_call import HttpCall
+from chandlery.osb.originating_identity import OriginatingIdentity
+from chandlery.osb.requests import OsbRequest
+from chandlery.osb.session_pool import SessionPool
+from chandlery.osb.transport import Transport
+from chandlery.reconcile.answers import Answer, Verdict
+
+API_VERSION: Final = "2.17"
+
+_VERSION = istr("X-Broker-API-Version")
+_REQUEST_IDENTITY = istr("X-Broker-API-Request-Identity")
+_ORIGINATING_IDENTITY = istr("X-Broker-API-Originating-Identity")
+_AUTHORIZATION = istr("Authorization")
+_CONTENT_TYPE = istr("Content-Type")
+
+
+class OsbClient:
+    """Calls any number of service brokers. Belongs to the event loop it is first used in; close it at the end."""
+
+    def __init__(
+        self,
+        *,
+        connections_per_broker: int = 64,
+        connect_timeout_seconds: float = 10.0,
+        idle_seconds: float = 600.0,
+    ) -> None:
+        """`connect_timeout_seconds` bounds one attempt to connect; what bounds a call is the endpoint's timeout.
+
+        Connections to a broker that was not called for `idle_seconds` are closed at the next call to any other.
+        """
+        self._pool = SessionPool(
+            connections=connections_per_broker, connect_seconds=connect_timeout_seconds, idle_seconds=idle_seconds
+        )
+        self._transport = Transport(self._pool)
+
+    async def send(
+        self, endpoint: BrokerEndpoint, request: OsbRequest, *, identity: OriginatingIdentity | None, request_id: str
+    ) -> Answer:
+        """Send one request and read its answer. Does not raise for anything that a broker or the network does.
+
+        Args:
+            endpoint: The broker, its credentials and the time it has.
+            request: What to send; see `chandlery.osb.requests`.
+            identity: The user behind this very action; None for what the platform does on its own (OSB v2.17,
+                "Originating Identity"), such as orphan mitigation.
+            request_id: Names this request in our logs and the broker's.
+        """
+        return await self._exchange(endpoint, call_of(request), identity=identity, request_id=request_id)
+
+    async def get_catalog(self, endpoint: BrokerEndpoint, *, etag: str | None, request_id: str) -> Answer:
+        """Fetch the catalog, or learn that it has not changed. `body` is the object as it came, up to 64 MiB."""
+        return await self._exchange(endpoint, catalog_call(etag), identity=None, request_id=request_id)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._pool.close()
+
+    async def _exchange(
+        self, endpoint: BrokerEndpoint, call: HttpCall, *, identity: OriginatingIdentity | None, request_id: str
+    ) -> Answer:
+        try:
+            headers = _headers(endpoint, call, identity=identity, request_id=request_id)
+            reply = await self._transport.exchange(endpoint, call, headers)
+        except NothingSent as fault:
+            return Answer(verb=call.verb, verdict=Verdict.UNREACHABLE, description=fault.message)
+        except AnswerLost as fault:
+            return Answer(verb=call.verb, verdict=Verdict.TIMED_OUT, description=fault.message)
+        return read_answer(call, reply)
+
+
+def _headers(
+    endpoint: BrokerEndpoint, call: HttpCall, *, identity: OriginatingIdentity | None, request_id: str
+) -> CIMultiDict[str]:
+    """OSB v2.17, "API Version Header", "Originating Identity", "Request Identity" and "Authentication"."""
+    headers = CIMultiDict({_VERSION: API_VERSION, _REQUEST_IDENTITY: request_id})
+    if (authorization := endpoint.authorization_header) is not None:
+        headers[_AUTHORIZATION] = authorization
+    if identity is not None:
+        headers[_ORIGINATING_IDENTITY] = identity.header
+    if call.body is not None:
+        headers[_CONTENT_TYPE] = "application/json"
+    headers.update(call.headers)
+    return headers

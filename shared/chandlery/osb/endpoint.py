@@ -1,0 +1,120 @@
+"""Where a service broker is and how to prove who we are. Workers build one from a broker's spec and its Secret."""
+
+import base64
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from yarl import URL
+
+from chandlery.osb.faults import Misconfigured
+
+SCHEMES = ("http", "https")
+
+
+@dataclass(frozen=True)
+class BasicAuth:
+    """HTTP Basic, the scheme of OSB v2.17, "Authentication"."""
+
+    username: str = field(repr=False)
+    password: str = field(repr=False)
+
+    @cached_property
+    def header(self) -> str:
+        """Value of `Authorization`; UTF-8, as RFC 7617 recommends."""
+        return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode("ascii")
+
+
+@dataclass(frozen=True)
+class BearerAuth:
+    """An opaque token, by agreement with the broker."""
+
+    token: str = field(repr=False)
+
+    @cached_property
+    def header(self) -> str:
+        """Value of `Authorization`. Surrounding white space goes: Secrets often end in a newline.
+
+        Raises:
+            Misconfigured: the token holds characters that no header can carry.
+        """
+        token = self.token.strip()
+        if not (token.isascii() and token.isprintable()):
+            raise Misconfigured("the broker's token holds characters that no header can carry")
+        return f"Bearer {token}"
+
+
+class SessionKey(NamedTuple):
+    """Endpoints with equal keys share connections. Credentials travel with each request, so they are no part."""
+
+    base: str
+    ca_bundle: str | None
+    skip_tls_verify: bool
+
+
+@dataclass(frozen=True, repr=False)
+class BrokerEndpoint:
+    """One service broker.
+
+    `ca_bundle` is base64 of PEM text and replaces the system's roots; `timeout_seconds` bounds a whole call, from
+    waiting for a connection to the last byte of the answer (OSB v2.17 speaks of about 60). User and password in the
+    URL count only if there is no `authorization`.
+    """
+
+    url: str
+    ca_bundle: str | None = None
+    skip_tls_verify: bool = False
+    authorization: BasicAuth | BearerAuth | None = None
+    timeout_seconds: float = 60.0
+
+    def __repr__(self) -> str:
+        return f"BrokerEndpoint({self.place})"
+
+    @cached_property
+    def base(self) -> str:
+        """URL to put `/v2/...` behind: encoded, path prefix kept, no user, no trailing slash.
+
+        Raises:
+            Misconfigured: it is no absolute http or https URL.
+        """
+        url = self._parsed
+        if url is None or url.scheme not in SCHEMES or not url.raw_host:
+            # The URL itself is not repeated: there may be a password in it.
+            raise Misconfigured("the broker's URL is not an absolute http or https URL")
+        return str(url.with_user(None).with_query(None).with_fragment(None)).rstrip("/")
+
+    @cached_property
+    def place(self) -> str:
+        """`host:port`, for people."""
+        url = self._parsed
+        return f"{url.host}:{url.port}" if url is not None and url.host else "(no host)"
+
+    @cached_property
+    def authorization_header(self) -> str | None:
+        """Value of `Authorization`, if there is one.
+
+        Raises:
+            Misconfigured: it cannot be sent.
+        """
+        if self.authorization is not None:
+            return self.authorization.header
+        url = self._parsed
+        if url is None or url.user is None:
+            return None
+        return BasicAuth(url.user, url.password or "").header
+
+    @property
+    def session_key(self) -> SessionKey:
+        """What connections depend on.
+
+        Raises:
+            Misconfigured: see `base`.
+        """
+        return SessionKey(self.base, self.ca_bundle, self.skip_tls_verify)
+
+    @cached_property
+    def _parsed(self) -> URL | None:
+        try:
+            return URL(self.url.strip())
+        except ValueError:
+            return None

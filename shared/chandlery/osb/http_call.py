@@ -1,0 +1,63 @@
+"""One HTTP call and its reply as plain values: what the operation groups produce and the transport carries."""
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from chandlery.reconcile.answers import Verb
+
+ANSWER_LIMIT = 1 << 20
+"""Bytes that an ordinary answer may have: 1 MiB."""
+CATALOG_LIMIT = 64 << 20
+"""Bytes that a catalog may have: 64 MiB."""
+
+ACCEPTS_INCOMPLETE = ("accepts_incomplete", "true")
+
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpCall:
+    """What to send. `target` is path and query below the broker's URL, percent-encoded already."""
+
+    verb: Verb
+    method: str
+    target: str
+    body: bytes | None = field(default=None, repr=False)
+    headers: tuple[tuple[str, str], ...] = ()
+    answer_limit: int = ANSWER_LIMIT
+    asked_async: bool = False
+    """Whether 202 is a legal answer."""
+    conditional: bool = False
+    """Whether 304 is a legal answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpReply:
+    """What came back."""
+
+    status: int
+    body: bytes | None = field(default=b"", repr=False)
+    """None if it was longer than the call's limit."""
+    retry_after: str | None = None
+    etag: str | None = None
+
+
+def target(*segments: str, query: tuple[tuple[str, str | None], ...] = ()) -> str:
+    """`/v2/<segment>/...?name=value`, each part encoded once (OSB v2.17, "URL Properties"); absent values left out.
+
+    Only RFC 3986's unreserved characters stay as they are, so a space becomes `%20`.
+    """
+    path = "/v2/" + "/".join(map(_encoded_segment, segments))
+    pairs = "&".join(f"{name}={_encoded(value)}" for name, value in query if value is not None)
+    return f"{path}?{pairs}" if pairs else path
+
+
+def _encoded_segment(segment: str) -> str:
+    # An id of dots alone would climb up the path at the next proxy.
+    return "%2E" * len(segment) if segment in (".", "..") else _encoded(segment)
+
+
+def _encoded(text: str) -> str:
+    # Nearly all ids are UUIDs, and `quote` is slow on what needs no quoting.
+    return text if _UNRESERVED.fullmatch(text) else quote(text, safe="")

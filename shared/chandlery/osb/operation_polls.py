@@ -1,0 +1,20 @@
+"""Asking how an asynchronous operation is doing. `operation` is echoed verbatim and left out if there was none."""
+
+from chandlery.osb.binding_requests import PollBindingRequest
+from chandlery.osb.http_call import HttpCall, target
+from chandlery.osb.instance_requests import PollInstanceRequest
+
+
+def poll_instance_call(request: PollInstanceRequest) -> HttpCall:
+    """GET, OSB v2.17, "Polling Last Operation for Service Instances"."""
+    return _poll(request, "service_instances", request.instance_id)
+
+
+def poll_binding_call(request: PollBindingRequest) -> HttpCall:
+    """GET, OSB v2.17, "Polling Last Operation for Service Bindings"."""
+    return _poll(request, "service_instances", request.instance_id, "service_bindings", request.binding_id)
+
+
+def _poll(request: PollInstanceRequest | PollBindingRequest, *segments: str) -> HttpCall:
+    query = (("service_id", request.service_id), ("plan_id", request.plan_id), ("operation", request.operation))
+    return HttpCall(verb=request.verb, method="GET", target=target(*segments, "last_operation", query=query))

@@ -1,0 +1,87 @@
+"""What a service broker answered, as data. The OSB client makes answers; the state machines absorb them."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from chandlery.model.wire import JsonObject
+
+
+class Verb(StrEnum):
+    """An OSB request. The names are those of the reference's metric."""
+
+    GET_CATALOG = "GetCatalog"
+    PROVISION = "ProvisionInstance"
+    UPDATE = "UpdateInstance"
+    DEPROVISION = "DeprovisionInstance"
+    POLL_INSTANCE = "PollLastOperation"
+    BIND = "Bind"
+    UNBIND = "Unbind"
+    POLL_BINDING = "PollBindingLastOperation"
+    GET_BINDING = "GetBinding"
+
+
+class Verdict(StrEnum):
+    """How an answer is to be read (OSB v2.17, table of orphan mitigation and the sections of each request)."""
+
+    SUCCEEDED = "succeeded"
+    """200 or 201 as the request's section allows; on last_operation, the state `succeeded`."""
+    ACCEPTED = "accepted"
+    """202 to a request that allowed it: poll."""
+    IN_PROGRESS = "in progress"
+    """last_operation says so."""
+    OPERATION_FAILED = "operation failed"
+    """last_operation says `failed`."""
+    GONE = "gone"
+    """410."""
+    UNCHANGED = "unchanged"
+    """304 to a conditional catalog request."""
+    REJECTED = "rejected"
+    """Any other 4xx, or 3xx: nothing has changed at the broker."""
+    MALFORMED = "malformed"
+    """A success status whose body cannot be read."""
+    UNEXPECTED = "unexpected"
+    """Any other 2xx."""
+    BROKEN = "broken"
+    """5xx."""
+    TIMED_OUT = "timed out"
+    """No complete answer in time, or the connection broke after the request was written."""
+    UNREACHABLE = "unreachable"
+    """Nothing was written: DNS, connect or TLS failed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """One answer. `body` may hold credentials, so it is left out of the repr."""
+
+    verb: Verb
+    verdict: Verdict
+    status: int | None = None
+    """HTTP status, if there was one."""
+    error: str | None = None
+    """The broker's error code, such as `ConcurrencyError`."""
+    description: str | None = None
+    """The broker's own words, or ours where it gave none."""
+    body: JsonObject = field(default_factory=dict, repr=False)
+    """The parsed JSON object; empty if there was none."""
+    retry_after_seconds: float | None = None
+    """`Retry-After`, already turned into seconds from now."""
+    etag: str | None = None
+    """Validator of a catalog."""
+
+    @property
+    def operation(self) -> str | None:
+        """The broker's key for its asynchronous operation."""
+        operation = self.body.get("operation")
+        return operation if isinstance(operation, str) else None
+
+    @property
+    def sentence(self) -> str:
+        """What to tell people: status, code and the broker's words."""
+        parts = []
+        if self.status is not None:
+            parts.append(f"Status: {self.status}")
+        if self.error:
+            parts.append(f"ErrorMessage: {self.error}")
+        if self.description:
+            parts.append(f"Description: {self.description}")
+        return "; ".join(parts) or str(self.verdict)

@@ -1,0 +1,82 @@
+"""What an instance refers to: its class, its plan and their service broker, or why they cannot be found."""
+
+from dataclasses import dataclass
+
+from chandlery.model.brokers import AnyBroker
+from chandlery.model.instances import ServiceInstanceSpec
+from chandlery.model.offerings import AnyClass, AnyPlan
+
+
+@dataclass(frozen=True)
+class Offering:
+    """A class, one of its plans, and the broker that offers them."""
+
+    service_class: AnyClass
+    plan: AnyPlan
+    broker: AnyBroker
+
+    @property
+    def is_bindable(self) -> bool:
+        """The plan's word counts, else the class's (OSB v2.17, "Plan Object")."""
+        bindable = self.plan.spec.bindable
+        return self.service_class.spec.bindable if bindable is None else bindable
+
+    @property
+    def is_plan_updatable(self) -> bool:
+        """The plan's word counts, else the class's."""
+        updatable = self.plan.spec.plan_updatable
+        return self.service_class.spec.plan_updatable if updatable is None else updatable
+
+
+@dataclass(frozen=True)
+class Unresolved:
+    """A reference that leads nowhere yet."""
+
+    reason: str
+    message: str
+    waiting_for: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How a user calls a class or plan: `column` is one of name, external_name, external_id."""
+
+    column: str
+    value: str
+
+
+def wanted_class(spec: ServiceInstanceSpec) -> Wanted:
+    """The class that the specification asks for; admission has made sure that there is exactly one."""
+    return _first(
+        Wanted("external_name", spec.cluster_service_class_external_name or spec.service_class_external_name or ""),
+        Wanted("external_id", spec.cluster_service_class_external_id or spec.service_class_external_id or ""),
+        Wanted("name", spec.cluster_service_class_name or spec.service_class_name or ""),
+    )
+
+
+def wanted_plan(spec: ServiceInstanceSpec) -> Wanted:
+    """The plan that the specification asks for; an empty value if it leaves the choice open."""
+    return _first(
+        Wanted("external_name", spec.cluster_service_plan_external_name or spec.service_plan_external_name or ""),
+        Wanted("external_id", spec.cluster_service_plan_external_id or spec.service_plan_external_id or ""),
+        Wanted("name", spec.cluster_service_plan_name or spec.service_plan_name or ""),
+    )
+
+
+def is_cluster_scoped(spec: ServiceInstanceSpec) -> bool:
+    """Whether the class is a cluster-wide one."""
+    return bool(
+        spec.cluster_service_class_external_name
+        or spec.cluster_service_class_external_id
+        or spec.cluster_service_class_name
+    )
+
+
+def class_column(spec: ServiceInstanceSpec) -> str:
+    """What the CLASS column shows: kind and whatever the user typed."""
+    kind = "ClusterServiceClass" if is_cluster_scoped(spec) else "ServiceClass"
+    return f"{kind}/{wanted_class(spec).value}"
+
+
+def _first(*candidates: Wanted) -> Wanted:
+    return next((candidate for candidate in candidates if candidate.value), candidates[0])

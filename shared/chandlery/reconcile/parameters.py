@@ -1,0 +1,66 @@
+"""Parameters: those of the manifest and those of Secrets merged into one object, and the form in which they are shown."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from chandlery.model.faults import ParametersFault
+from chandlery.model.wire import JsonObject
+
+REDACTED = "<redacted>"
+_GO_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What is sent, what is shown, and a checksum to tell whether it changed."""
+
+    sent: JsonObject = field(repr=False)
+    shown: JsonObject = field(repr=False)
+    checksum: str
+    """Hex SHA-256 as the reference computes it; empty without parameters."""
+
+
+NO_PARAMETERS = Parameters({}, {}, "")
+
+
+def merge_parameters(inline: JsonObject | None, from_secrets: Sequence[tuple[str, bytes]]) -> Parameters:
+    """Secrets first, in order, then inline. `from_secrets` pairs a name to show with the JSON text.
+
+    Raises ParametersFault on a key given twice or a Secret that holds no JSON object; values are never shown.
+    """
+    sent: JsonObject = {}
+    shown: JsonObject = {}
+    for source, text in from_secrets:
+        part = _object(source, text)
+        _add(sent, part, source)
+        shown.update(dict.fromkeys(part, REDACTED))
+    _add(sent, inline or {}, "parameters")
+    shown.update(inline or {})
+    return Parameters(sent, shown, checksum(sent))
+
+
+def checksum(parameters: Mapping[str, object]) -> str:
+    """Hex SHA-256 of the JSON text that Go's encoder makes: sorted keys, HTML characters escaped."""
+    if not parameters:
+        return ""
+    text = json.dumps(parameters, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.translate(_GO_ESCAPES).encode()).hexdigest()
+
+
+def _object(source: str, text: bytes) -> JsonObject:
+    try:
+        part = json.loads(text)
+    except ValueError:
+        part = None
+    if not isinstance(part, dict):
+        raise ParametersFault(f"{source} does not hold a JSON object")
+    return part
+
+
+def _add(merged: JsonObject, part: JsonObject, source: str) -> None:
+    twice = sorted(merged.keys() & part.keys())
+    if twice:
+        raise ParametersFault(f"conflict: duplicate entry for parameter {', '.join(twice)} (again in {source})")
+    merged.update(part)

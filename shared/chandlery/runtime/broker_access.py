@@ -1,0 +1,80 @@
+"""How to reach a service broker: its address and its credentials, read from the Secret each time they are used."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+from chandlery.cluster.protocol import Cluster
+from chandlery.model.brokers import AnyBroker, ClusterServiceBroker, LocalObjectReference, ObjectReference
+from chandlery.model.core import Secret
+from chandlery.model.reasons import BrokerReason
+from chandlery.osb.endpoint import BasicAuth, BearerAuth, BrokerEndpoint
+from chandlery.reconcile.change import secret_key
+from chandlery.reconcile.offering import Unresolved
+from chandlery.store.database import UnitOfWork
+
+SecretReference = ObjectReference | LocalObjectReference
+
+
+async def find_endpoint(
+    unit: UnitOfWork, cluster: Cluster[UnitOfWork], broker: AnyBroker, *, timeout_seconds: float
+) -> BrokerEndpoint | Unresolved:
+    """The endpoint with its credentials, or why there are none."""
+    authorization = await _authorization(unit, cluster, broker)
+    if isinstance(authorization, Unresolved):
+        return authorization
+    return BrokerEndpoint(
+        url=broker.spec.url,
+        ca_bundle=broker.spec.ca_bundle,
+        skip_tls_verify=bool(broker.spec.insecure_skip_tls_verify),
+        authorization=authorization,
+        timeout_seconds=timeout_seconds,
+    )
+
+
+def secret_values(secret: Secret) -> Mapping[str, bytes]:
+    """The decoded values of a Secret; what is no base64 is left out."""
+    values = {}
+    for key, encoded in (secret.data or {}).items():
+        try:
+            values[key] = base64.b64decode(encoded, validate=True)
+        except binascii.Error:
+            continue
+    return values
+
+
+async def _authorization(
+    unit: UnitOfWork, cluster: Cluster[UnitOfWork], broker: AnyBroker
+) -> BasicAuth | BearerAuth | Unresolved | None:
+    auth: Any = broker.spec.auth_info
+    if auth is None:
+        return None
+    scheme, wanted = ("basic", ("username", "password")) if auth.basic else ("bearer", ("token",))
+    holder = auth.basic or auth.bearer
+    if holder is None or holder.secret_ref is None:
+        return None
+    namespace, name = _place(broker, holder.secret_ref)
+    secret = await cluster.read_secret(unit, namespace, name)
+    if secret is None:
+        return _unusable(namespace, name, "does not exist")
+    values = secret_values(secret)
+    missing = [key for key in wanted if key not in values]
+    if missing:
+        return _unusable(namespace, name, f"has no key {' and no key '.join(missing)}")
+    texts = [values[key].decode(errors="replace") for key in wanted]
+    return BasicAuth(*texts) if scheme == "basic" else BearerAuth(*texts)
+
+
+def _place(broker: AnyBroker, reference: SecretReference) -> tuple[str, str]:
+    if isinstance(broker, ClusterServiceBroker) and isinstance(reference, ObjectReference):
+        return reference.namespace, reference.name
+    return broker.metadata.namespace or "", reference.name
+
+
+def _unusable(namespace: str, name: str, why: str) -> Unresolved:
+    return Unresolved(
+        BrokerReason.ERROR_GETTING_AUTH_CREDENTIALS,
+        f'Error getting broker auth credentials: the Secret "{namespace}/{name}" {why}',
+        secret_key(namespace, name),
+    )

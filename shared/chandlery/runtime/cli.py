@@ -1,0 +1,128 @@
+"""The command line: one command for each service, `up` for all of them in one process, `migrate`, `new-key`."""
+
+import sys
+from collections.abc import Coroutine, Sequence
+from importlib.metadata import entry_points, version
+from pathlib import Path
+from typing import Any
+
+import click
+import uvloop
+
+from chandlery.model.faults import ConfigurationFault, Fault
+from chandlery.runtime.composition import IN_PROCESS_BUS, describe_database, run_migrations
+from chandlery.runtime.http_server import listen
+from chandlery.runtime.laptop import open_data_directory
+from chandlery.runtime.logs import configure_logs
+from chandlery.runtime.process import run_services
+from chandlery.runtime.service import ENTRY_POINTS, Service
+from chandlery.runtime.settings import Settings, load_settings
+from chandlery.store.sealing import new_key
+
+BAD_CONFIGURATION = 2
+_ORDER = ("gateway", "provisioner", "binder", "syncer")
+
+
+def _services() -> dict[str, Service]:
+    found = {entry.name: entry.load() for entry in entry_points(group=ENTRY_POINTS)}
+    return {name: found[name] for name in sorted(found, key=_ORDER.index)}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("chandlery"), prog_name="chandlery")
+def cli() -> None:
+    """A service catalog: service brokers, instances and bindings through a Kubernetes-style API.
+
+    Settings come from CHANDLERY_* environment variables, or from a TOML file named by CHANDLERY_CONFIG_FILE.
+    """
+
+
+@cli.command()
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path.home() / ".chandlery",
+    help="Folder for the database, the keys and the kubeconfig.  [default: ~/.chandlery]",
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=None, help="Port to listen on.  [default: 8080]")
+def up(data_dir: Path, port: int | None) -> None:
+    """Run the gateway and all workers in this process, on SQLite, for this machine only."""
+    base = load_settings()
+    configure_logs(level=base.log_level, form="console" if sys.stderr.isatty() else base.log_format)
+    directory = open_data_directory(data_dir)
+    listener = listen("127.0.0.1", base.port if port is None else port)
+    settings = load_settings(
+        database_url=directory.database_url,
+        amqp_url=IN_PROCESS_BUS,
+        encryption_keys=directory.encryption_keys(),
+        token=directory.token(),
+        host="127.0.0.1",
+        port=listener.getsockname()[1],
+        tls_cert_file=directory.certificate(),
+        tls_key_file=directory.certificate_key,
+        accept_plain_http=True,
+    )
+    listener.close()
+    directory.write_kubeconfig(settings.host, settings.port)
+    address = f"https://{settings.host}:{settings.port}"
+
+    def say_how_to_go_on() -> None:
+        click.echo(f"Chandlery is ready at {address} (documentation: {address}/docs)")
+        click.echo(f"Try: kubectl --kubeconfig {directory.kubeconfig} get clusterservicebrokers")
+
+    _run(run_services(list(_services().values()), settings, migrates=True, on_ready=say_how_to_go_on))
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database to the current schema. Safe to run from several places at once."""
+    settings = _production_settings()
+    click.echo(f"migrating {describe_database(settings)}")
+    revision = _run(run_migrations(settings))
+    click.echo(f"the database is at revision {revision}")
+
+
+@cli.command(name="new-key")
+@click.argument("name", default="key1")
+def make_key(name: str) -> None:
+    """Print a fresh key for CHANDLERY_ENCRYPTION_KEYS."""
+    click.echo(new_key(name))
+
+
+def _add_service_command(service: Service) -> None:
+    @cli.command(name=service.name, help=service.summary)
+    def run() -> None:
+        _run(run_services([service], _production_settings()))
+
+
+def _production_settings() -> Settings:
+    settings = load_settings()
+    configure_logs(level=settings.log_level, form=settings.log_format)
+    return settings
+
+
+def _run(work: Coroutine[Any, Any, Any]) -> Any:
+    return uvloop.run(work)
+
+
+def _sentences(error: BaseException) -> Sequence[str]:
+    if isinstance(error, BaseExceptionGroup):
+        return [sentence for inner in error.exceptions for sentence in _sentences(inner)]
+    if isinstance(error, Fault):
+        return [error.message]
+    raise error
+
+
+def main() -> None:
+    """Entry point of `chandlery`. A user's mistake is one sentence on stderr, never a traceback."""
+    for service in _services().values():
+        _add_service_command(service)
+    try:
+        cli()
+    except ConfigurationFault as fault:
+        click.echo(f"chandlery: {fault.message}", err=True)
+        sys.exit(BAD_CONFIGURATION)
+    except (Fault, BaseExceptionGroup) as error:
+        for sentence in _sentences(error):
+            click.echo(f"chandlery: {sentence}", err=True)
+        sys.exit(1)

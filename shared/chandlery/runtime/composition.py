@@ -1,0 +1,118 @@
+"""Builds the adapters of one process from its settings. With `main.py` files and the command line, the only place that does."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+from tenacity import RetryCallState
+
+from chandlery.messaging.bus import Bus
+from chandlery.messaging.inprocess_bus import InProcessBus
+from chandlery.messaging.rabbitmq_bus import RabbitBus
+from chandlery.model.faults import Unavailable
+from chandlery.osb.client import OsbClient
+from chandlery.retry.transient import SERVER_START
+from chandlery.runtime.relay import Relay
+from chandlery.runtime.resources import Resources, process_name
+from chandlery.runtime.settings import Settings, require
+from chandlery.runtime.standalone_cluster import StandaloneCluster
+from chandlery.store.database import Database
+from chandlery.store.engine import open_engine, parse_url
+from chandlery.store.migrate import current_revision, migrate, newest_revision
+from chandlery.store.sealing import Keyring
+
+log = structlog.get_logger()
+
+IN_PROCESS_BUS = "memory:"
+
+
+class SchemaNotReady(Unavailable):
+    """The database has not been migrated yet: run `chandlery migrate`."""
+
+
+@asynccontextmanager
+async def open_resources(settings: Settings, *, service: str, migrates: bool = False) -> AsyncIterator[Resources]:
+    """Connect to everything, waiting with back-off for servers that are not there yet; close it all at the end.
+
+    `migrates` brings the schema up first instead of waiting for somebody else to do so.
+    """
+    require(settings, "database_url", "amqp_url", "encryption_keys")
+    owner = process_name(service)
+    keyring = Keyring.parse(settings.encryption_keys.get_secret_value())
+    async with AsyncExitStack() as stack:
+        engine = _engine(settings, service)
+        database = Database(engine, keyring)
+        stack.push_async_callback(database.close)
+        await _prepare_schema(engine, migrates=migrates)
+        bus = _bus(settings, owner)
+        stack.push_async_callback(bus.close)
+        await bus.start()
+        osb = OsbClient()
+        stack.push_async_callback(osb.close)
+        cluster_id = await database.run(lambda unit: unit.leases.cluster_id(settings.cluster_id))
+        yield Resources(
+            settings=settings,
+            database=database,
+            bus=bus,
+            relay=Relay(database, bus),
+            cluster=StandaloneCluster(),
+            osb=osb,
+            cluster_id=cluster_id,
+            owner=owner,
+        )
+
+
+async def run_migrations(settings: Settings) -> str:
+    """Bring the database to the newest schema, waiting for its server; returns the revision."""
+    require(settings, "database_url")
+    engine = _engine(settings, "migrate")
+    try:
+        async for attempt in SERVER_START.around(Unavailable, before_sleep=_say_what_is_awaited):
+            with attempt:
+                return await migrate(engine)
+    finally:
+        await engine.dispose()
+    raise AssertionError("SERVER_START never gives up")
+
+
+def _engine(settings: Settings, service: str) -> AsyncEngine:
+    return open_engine(
+        settings.database_url.get_secret_value(),
+        application_name=f"chandlery-{service}",
+        pool_size=settings.database_pool_size,
+    )
+
+
+def _bus(settings: Settings, owner: str) -> Bus:
+    url = settings.amqp_url.get_secret_value()
+    if url == IN_PROCESS_BUS:
+        return InProcessBus()
+    return RabbitBus(url, connection_name=owner, prefix=settings.amqp_prefix)
+
+
+async def _prepare_schema(engine: AsyncEngine, *, migrates: bool) -> None:
+    async for attempt in SERVER_START.around(Unavailable, before_sleep=_say_what_is_awaited):
+        with attempt:
+            if migrates:
+                await migrate(engine)
+            # A newer schema is fine: migrations expand first, and this release was the previous one when that was made.
+            elif await current_revision(engine) is None:
+                raise SchemaNotReady
+    found = await current_revision(engine)
+    if found is not None and found < newest_revision():
+        log.warning(
+            f"the database is at schema {found}, this release expects {newest_revision()}: run `chandlery migrate`",
+            action="check_schema",
+        )
+
+
+def _say_what_is_awaited(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    pause = state.next_action.sleep if state.next_action else 0
+    log.warning(f"{error}; trying again in {pause:.1f} s", action="await_server", attempt=state.attempt_number)
+
+
+def describe_database(settings: Settings) -> str:
+    """The database's address without its password, for people."""
+    return parse_url(settings.database_url.get_secret_value()).render_as_string(hide_password=True)

@@ -1,0 +1,117 @@
+"""One operating-system process with one or more services in it, from start to clean shutdown."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from chandlery.runtime.composition import open_resources
+from chandlery.runtime.heartbeat import keep_leases
+from chandlery.runtime.http_server import listen, serve_http
+from chandlery.runtime.probes import ProbeApp
+from chandlery.runtime.resources import Resources
+from chandlery.runtime.service import Service
+from chandlery.runtime.settings import Settings
+from chandlery.runtime.sweep import Sweep
+
+log = structlog.get_logger()
+
+
+async def run_services(
+    services: Sequence[Service],
+    settings: Settings,
+    *,
+    migrates: bool = False,
+    on_ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Run the services until SIGTERM or SIGINT. Raises what makes a service unable to go on."""
+    stop = asyncio.Event()
+    _stop_on_signals(stop)
+    name = "+".join(service.name for service in services)
+    opening = asyncio.ensure_future(_run(services, settings, name, stop, migrates=migrates, on_ready=on_ready))
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not opening.done():
+        # While it still waits for a server there is nothing to finish.
+        await asyncio.wait({opening}, timeout=settings.shutdown_seconds + 5)
+        opening.cancel()
+    try:
+        await opening
+    except asyncio.CancelledError:
+        log.info("stopped before it had started", action="stop_process", service=name)
+
+
+async def _run(  # noqa: PLR0913 - the options of run_services, and its stop
+    services: Sequence[Service],
+    settings: Settings,
+    name: str,
+    stop: asyncio.Event,
+    *,
+    migrates: bool,
+    on_ready: Callable[[], None],
+) -> None:
+    async with AsyncExitStack() as stack:
+        opening = asyncio.ensure_future(
+            stack.enter_async_context(open_resources(settings, service=name, migrates=migrates))
+        )
+        resources = await _unless_stopped(opening, stop)
+        if resources is None:
+            return
+        waiting = {service.name for service in services}
+
+        def ready(service: Service) -> None:
+            waiting.discard(service.name)
+            if not waiting:
+                log.info(f"{name} is ready", action="process_ready", service=name)
+                on_ready()
+
+        background = _start_background(resources)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for service in services:
+                    running = service.build(resources)
+                    group.create_task(running.serve(stop, lambda service=service: ready(service)))  # type: ignore[misc]
+                if settings.probe_port is not None and not all(service.has_own_probes for service in services):
+                    listener = listen(settings.probe_host, settings.probe_port)
+                    app = ProbeApp(resources, lambda: not waiting and not stop.is_set())
+                    group.create_task(serve_http(app, listener, stop))
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await resources.relay.drain()
+        log.info(f"{name} has stopped", action="stop_process", service=name)
+
+
+def _start_background(resources: Resources) -> list[asyncio.Task[None]]:
+    lease = timedelta(seconds=resources.settings.lease_seconds)
+    sweep = Sweep(resources.database, resources.bus, resources.relay, resources.settings, owner=resources.owner)
+    jobs: list[Coroutine[Any, Any, None]] = [
+        resources.relay.run(),
+        sweep.run(),
+        keep_leases(resources.database, owner=resources.owner, lease=lease),
+    ]
+    return [asyncio.create_task(job) for job in jobs]
+
+
+async def _unless_stopped(opening: "asyncio.Future[Resources]", stop: asyncio.Event) -> Resources | None:
+    stopping = asyncio.ensure_future(stop.wait())
+    both: set[asyncio.Future[Any]] = {opening, stopping}
+    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if opening.done():
+        return opening.result()
+    opening.cancel()
+    await asyncio.gather(opening, return_exceptions=True)
+    return None
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)

@@ -1,0 +1,69 @@
+"""Moves outbox rows to the bus: those that this process has just committed at once, others' leftovers when swept."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+
+from chandlery.messaging.bus import Bus
+from chandlery.model.faults import Unavailable
+from chandlery.store.database import Database, UnitOfWork
+from chandlery.store.outbox import OutboxEntry
+
+log = structlog.get_logger()
+
+_BATCH = 200
+_LEFT_BEHIND = timedelta(seconds=10)
+"""After this time a row's own process is presumed dead; publishing it twice does no harm."""
+
+
+class Relay:
+    """One per process. `run` ends by cancellation, after which `drain` publishes what is left."""
+
+    def __init__(self, database: Database, bus: Bus) -> None:
+        self._database = database
+        self._bus = bus
+        self._queue: asyncio.Queue[OutboxEntry] = asyncio.Queue()
+        database.on_commit(self.offer)
+
+    def offer(self, entries: Sequence[OutboxEntry]) -> None:
+        """Take entries that were committed a moment ago."""
+        for entry in entries:
+            self._queue.put_nowait(entry)
+
+    async def run(self) -> None:
+        """Publish for ever. What cannot be published stays in the outbox for the sweep."""
+        while True:
+            batch = [await self._queue.get()]
+            while not self._queue.empty() and len(batch) < _BATCH:
+                batch.append(self._queue.get_nowait())
+            await self._publish(batch)
+
+    async def drain(self) -> None:
+        """Publish what is waiting, once."""
+        batch = [self._queue.get_nowait() for _ in range(self._queue.qsize())]
+        if batch:
+            await self._publish(batch)
+
+    async def publish_left_behind(self, *, limit: int = 500) -> int:
+        """Publish rows whose process died between its commit and the bus; returns how many."""
+
+        async def find(unit: UnitOfWork) -> Sequence[OutboxEntry]:
+            return await unit.outbox.older_than(unit.now - _LEFT_BEHIND, limit=limit)
+
+        entries = await self._database.run(find)
+        if entries:
+            await self._publish(entries)
+        return len(entries)
+
+    async def _publish(self, entries: Sequence[OutboxEntry]) -> None:
+        try:
+            await self._bus.publish([entry.message for entry in entries])
+            await self._database.run(lambda unit: unit.outbox.remove([entry.id for entry in entries]))
+        except Unavailable as fault:
+            log.warning(
+                f"{len(entries)} messages stay in the outbox: {fault.message}",
+                action="relay_messages",
+                count=len(entries),
+            )

@@ -1,0 +1,33 @@
+"""The adapters of one process, wired once by its `main`, handed to everybody who needs one."""
+
+import os
+import socket
+import uuid
+from dataclasses import dataclass
+
+from chandlery.cluster.protocol import Cluster
+from chandlery.messaging.bus import Bus
+from chandlery.osb.client import OsbClient
+from chandlery.runtime.relay import Relay
+from chandlery.runtime.settings import Settings
+from chandlery.store.database import Database, UnitOfWork
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What a service works with."""
+
+    settings: Settings
+    database: Database
+    bus: Bus
+    relay: Relay
+    cluster: Cluster[UnitOfWork]
+    osb: OsbClient
+    cluster_id: str
+    owner: str
+    """Names this process in leases and connections."""
+
+
+def process_name(service: str) -> str:
+    """`provisioner/host/pid/random`: unique even when a container starts again under the same pid."""
+    return f"{service}/{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"

@@ -1,0 +1,251 @@
+"""The worker's loop: claim, call, record. Everything that is the same for instances, bindings and brokers.
+
+A command arrives, `claim` takes the lease and asks the state machine what to do, in one short transaction. The call to
+the service broker is made with no transaction open. `record` writes what the state machine makes of the answer, fenced,
+in a second short transaction. A process that dies in between leaves a lease that runs out and a note of what was in
+flight; the next worker repeats exactly that.
+"""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+import structlog
+
+from chandlery.contracts.messages import Message, ObjectChanged, Reconcile
+from chandlery.model import kinds
+from chandlery.model.faults import Conflict, LeaseLost, Unavailable
+from chandlery.model.kinds import AnyObject
+from chandlery.model.wire import JsonObject
+from chandlery.reconcile.change import Change
+from chandlery.retry.transient import TransientRetry
+from chandlery.runtime.resources import Resources
+from chandlery.store.database import UnitOfWork
+from chandlery.store.reconciliations import Claim, Release
+
+log = structlog.get_logger()
+
+SnapshotT = TypeVar("SnapshotT")
+CallT = TypeVar("CallT")
+AnswerT = TypeVar("AnswerT")
+DocumentT = TypeVar("DocumentT", bound=AnyObject)
+
+_SLOW_CALL_SECONDS = 0.25
+"""A call that takes longer is announced in the status; faster ones would only show a flicker."""
+_ROUNDS_PER_COMMAND = 20
+_RECORD = TransientRetry(attempts=20, initial_seconds=0.1, maximum_seconds=5.0)
+"""An answer that cannot be recorded is worth some patience: it may hold credentials."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned(Generic[CallT]):
+    """A call that the state machine wants made."""
+
+    call: CallT
+    in_flight: JsonObject | None
+    """What to keep, sealed, until the answer is recorded; None if a repeat after a crash may look anew."""
+    memory: JsonObject
+
+
+class Reconciler(Protocol[SnapshotT, CallT, AnswerT, DocumentT]):
+    """What differs from kind to kind. Only `perform` may leave the process."""
+
+    async def load(self, unit: UnitOfWork, document: DocumentT, claim: Claim) -> SnapshotT:
+        """Read all that the decision needs."""
+
+    def plan(self, snapshot: SnapshotT, unit: UnitOfWork) -> Planned[CallT] | Change[DocumentT]:
+        """Decide: a call to make, or a change to write at once."""
+
+    async def perform(self, snapshot: SnapshotT, planned: Planned[CallT]) -> AnswerT:
+        """Make the call. No transaction is open. Never raises for what a service broker does."""
+
+    def announce(self, snapshot: SnapshotT, planned: Planned[CallT], unit: UnitOfWork) -> Change[DocumentT] | None:
+        """The status while the call takes its time."""
+
+    async def settle(
+        self, unit: UnitOfWork, snapshot: SnapshotT, planned: Planned[CallT], answer: AnswerT
+    ) -> Change[DocumentT]:
+        """What the answer changes; other writes that belong to it happen here."""
+
+    def lane(self, snapshot: SnapshotT, claim: Claim) -> str:
+        """The lane that later commands for this object belong to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Claimed(Generic[SnapshotT, CallT]):
+    claim: Claim
+    document: Any
+    snapshot: SnapshotT
+    planned: Planned[CallT] | None
+    is_due_again: bool = False
+
+
+class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
+    """Handles commands for one kind of object."""
+
+    def __init__(self, reconciler: Reconciler[SnapshotT, CallT, AnswerT, DocumentT], resources: Resources) -> None:
+        self._reconciler = reconciler
+        self._resources = resources
+        self._database = resources.database
+        self._lease = timedelta(seconds=resources.settings.lease_seconds)
+
+    async def handle(self, message: Message) -> None:
+        """Work on the object that a command names until nothing is due any more."""
+        if not isinstance(message, Reconcile):
+            return
+        for _ in range(_ROUNDS_PER_COMMAND):
+            try:
+                if not await self._round(message):
+                    return
+            except (LeaseLost, Conflict) as fault:
+                # Whoever won the race goes on; the sweep brings the object back if nobody does.
+                log.info(fault.message, action="yield_round", kind=message.kind, uid=message.uid)
+                return
+
+    async def _round(self, command: Reconcile) -> bool:
+        claimed = await self._database.run(lambda unit: self._claim(unit, command))
+        if claimed is None:
+            return False
+        if claimed.planned is None:
+            return claimed.is_due_again
+        try:
+            claimed, answer = await self._call(claimed, claimed.planned)
+        except asyncio.CancelledError:
+            # Shutdown: give the lease back. What was in flight stays noted, so the next worker repeats it.
+            with contextlib.suppress(Unavailable):
+                await asyncio.shield(self._database.run(lambda unit: unit.reconciliations.give_back(claimed.claim)))
+            raise
+        return await self._record(claimed, answer)
+
+    async def _claim(self, unit: UnitOfWork, command: Reconcile) -> _Claimed[SnapshotT, CallT] | None:
+        claim = await unit.reconciliations.claim(command.uid, owner=self._resources.owner, lease=self._lease)
+        if claim is None:
+            return None
+        document = await unit.objects.get_by_uid(kinds.KINDS[claim.kind], claim.uid)
+        if document is None:
+            await unit.reconciliations.remove(claim.uid)
+            return None
+        snapshot = await self._reconciler.load(unit, cast("DocumentT", document), claim)
+        planned = self._reconciler.plan(snapshot, unit)
+        if isinstance(planned, Change) and planned.next.waiting_for:
+            # Whoever brings what is missing either sees this row waiting, or has committed already: look once more.
+            await unit.reconciliations.lock_waits([planned.next.waiting_for])
+            snapshot = await self._reconciler.load(unit, cast("DocumentT", document), claim)
+            planned = self._reconciler.plan(snapshot, unit)
+        if isinstance(planned, Change):
+            again = await self._write(unit, claim, document, snapshot, planned, latest=document)
+            return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=None, is_due_again=again)
+        if planned.in_flight is not None:
+            await unit.reconciliations.keep_in_flight(claim, planned.in_flight, planned.memory)
+        return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=planned)
+
+    async def _call(
+        self, claimed: _Claimed[SnapshotT, CallT], planned: Planned[CallT]
+    ) -> tuple[_Claimed[SnapshotT, CallT], AnswerT]:
+        call = asyncio.ensure_future(self._reconciler.perform(claimed.snapshot, planned))
+        try:
+            done, _ = await asyncio.wait({call}, timeout=_SLOW_CALL_SECONDS)
+            if not done:
+                with contextlib.suppress(Conflict, Unavailable):
+                    claimed = await self._database.run(lambda unit: self._announce(unit, claimed, planned))
+            return claimed, await call
+        finally:
+            call.cancel()
+
+    async def _announce(
+        self, unit: UnitOfWork, claimed: _Claimed[SnapshotT, CallT], planned: Planned[CallT]
+    ) -> _Claimed[SnapshotT, CallT]:
+        change = self._reconciler.announce(claimed.snapshot, planned, unit)
+        if change is None:
+            return claimed
+        latest = await self._latest(unit, claimed)
+        if latest is None:
+            return claimed
+        written = await unit.objects.update(latest, _rebased(change.document, claimed.document, latest))
+        unit.outbox.add(ObjectChanged(kind=claimed.claim.kind, uid=claimed.claim.uid, reason="CallInFlight"))
+        return replace(claimed, document=_keep_wish(written, claimed.document))
+
+    async def _record(self, claimed: _Claimed[SnapshotT, CallT], answer: AnswerT) -> bool:
+        planned = cast("Planned[CallT]", claimed.planned)
+        tries = 0
+
+        async def record(unit: UnitOfWork) -> bool:
+            nonlocal tries
+            tries += 1
+            change = await self._reconciler.settle(unit, claimed.snapshot, planned, answer)
+            # Mostly nobody has touched the object since; a Conflict says that somebody has, then we look.
+            latest = claimed.document if tries == 1 else await self._latest(unit, claimed)
+            return await self._write(unit, claimed.claim, claimed.document, claimed.snapshot, change, latest=latest)
+
+        async for attempt in _RECORD.around(Unavailable, Conflict):
+            with attempt:
+                return await self._database.run(record)
+        return False
+
+    async def _latest(self, unit: UnitOfWork, claimed: _Claimed[SnapshotT, CallT]) -> AnyObject | None:
+        return await unit.objects.get_by_uid(kinds.kind_of(claimed.document), claimed.claim.uid, lock=True)
+
+    async def _write(  # noqa: PLR0913 - the five parts of a round, and the version to write over
+        self,
+        unit: UnitOfWork,
+        claim: Claim,
+        seen: AnyObject,
+        snapshot: SnapshotT,
+        change: Change[DocumentT],
+        *,
+        latest: AnyObject | None,
+    ) -> bool:
+        if latest is None:
+            await unit.reconciliations.remove(claim.uid)
+            return False
+        document = _rebased(change.document, seen, latest)
+        await self._release(unit, claim, snapshot, change)
+        if change.is_finished and not document.metadata.finalizers:
+            await unit.objects.remove(latest)
+            await unit.reconciliations.remove(claim.uid)
+        else:
+            await unit.objects.update(latest, document)
+        for fact in change.facts:
+            await self._resources.cluster.record(unit, document, fact)
+        for key in change.wakes:
+            unit.outbox.add(*await unit.reconciliations.wake(key))
+        if document != latest or change.is_finished:
+            reason = change.facts[-1].reason if change.facts else ""
+            unit.outbox.add(ObjectChanged(kind=claim.kind, uid=claim.uid, reason=reason))
+        return change.next.due_at is not None and change.next.due_at <= unit.now and not change.is_finished
+
+    async def _release(self, unit: UnitOfWork, claim: Claim, snapshot: SnapshotT, change: Change[DocumentT]) -> None:
+        release = Release(
+            due_at=change.next.due_at,
+            attempt=change.next.attempt,
+            lane=self._reconciler.lane(snapshot, claim),
+            waiting_for=change.next.waiting_for,
+            in_flight=change.keep_in_flight,
+            memory=change.memory,
+        )
+        unit.outbox.add(await unit.reconciliations.release(claim, release))
+
+
+def _rebased(wanted: AnyObject, seen: AnyObject, latest: AnyObject) -> AnyObject:
+    """What we want written, on top of what users have changed since we looked."""
+    changed: dict[str, Any] = {"status": getattr(wanted, "status", None)}
+    if seen.metadata.generation == latest.metadata.generation and hasattr(wanted, "spec"):
+        changed["spec"] = wanted.spec
+    metadata: dict[str, Any] = {}
+    given_up = set(seen.metadata.finalizers or []) - set(wanted.metadata.finalizers or [])
+    if given_up:
+        left = [name for name in latest.metadata.finalizers or [] if name not in given_up]
+        metadata["finalizers"] = left or None
+    if wanted.metadata.labels != seen.metadata.labels and "spec" in changed:
+        metadata["labels"] = {**(latest.metadata.labels or {}), **(wanted.metadata.labels or {})}
+    if metadata:
+        changed["metadata"] = latest.metadata.model_copy(update=metadata)
+    return latest.model_copy(update=changed)
+
+
+def _keep_wish(written: AnyObject, seen: AnyObject) -> AnyObject:
+    # The round goes on with the wish it began with; only the version it has to overwrite is newer.
+    version = {"resource_version": written.metadata.resource_version}
+    return seen.model_copy(update={"metadata": seen.metadata.model_copy(update=version)})

@@ -1,0 +1,29 @@
+"""What a service is to the process that runs it."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from chandlery.runtime.resources import Resources
+
+
+class Running(Protocol):
+    """A service that has been started."""
+
+    async def serve(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+        """Work until `stop` is set, then finish or give back what is in flight. Calls `ready` once it works."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """Announced under the entry point group `chandlery.services` by each service's `main.py`."""
+
+    name: str
+    summary: str
+    build: Callable[[Resources], Running]
+    has_own_probes: bool = False
+    """The gateway serves them on its own port."""
+
+
+ENTRY_POINTS = "chandlery.services"

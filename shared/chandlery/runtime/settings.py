@@ -1,0 +1,119 @@
+"""Settings, from `CHANDLERY_*` environment variables or a TOML file named by `CHANDLERY_CONFIG_FILE`; the environment wins."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from chandlery.model.faults import ConfigurationFault
+
+PREFIX = "CHANDLERY_"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. One process reads them once, at its start."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    config_file: Path | None = Field(default=None, description="TOML file with further settings, named as below.")
+
+    database_url: SecretStr = Field(
+        default=SecretStr(""), description="`postgresql://user:password@host/name`, or `sqlite:///file`."
+    )
+    amqp_url: SecretStr = Field(
+        default=SecretStr(""), description="`amqp://user:password@host/vhost` of RabbitMQ, or `memory:` in one process."
+    )
+    amqp_prefix: str = Field(default="", description="Put before every exchange and queue, to share one RabbitMQ.")
+    encryption_keys: SecretStr = Field(
+        default=SecretStr(""),
+        description="`name:base64` of 32 bytes, separated by commas. The first encrypts, all decrypt.",
+    )
+    database_pool_size: PositiveInt = Field(default=10, description="Connections to the database in each process.")
+
+    host: str = Field(default="127.0.0.1", description="Address the gateway listens on.")
+    port: int = Field(default=8080, ge=0, le=65535, description="Port the gateway listens on; 0 picks a free one.")
+    tls_cert_file: Path | None = Field(default=None, description="PEM certificate of the gateway; with tls_key_file.")
+    tls_key_file: Path | None = Field(default=None, description="PEM key of the gateway.")
+    accept_plain_http: bool = Field(
+        default=False, description="With TLS, answer plain HTTP on the same port too. For loopback only."
+    )
+    token: SecretStr | None = Field(default=None, description="Bearer token of one administrator.")
+    token_file: Path | None = Field(
+        default=None, description='Kubernetes static token file: lines of `token,user,uid,"group1,group2"`.'
+    )
+
+    probe_host: str = Field(default="127.0.0.1", description="Address of a worker's probes.")
+    probe_port: int | None = Field(
+        default=None, ge=0, le=65535, description="Port of a worker's /livez and /readyz; unset serves none."
+    )
+
+    cluster_id: str | None = Field(
+        default=None, description="The id brokers know this installation by; made up and kept unless given."
+    )
+    broker_concurrency: PositiveInt = Field(
+        default=16, description="Calls that one worker process makes to one service broker at a time."
+    )
+    osb_timeout_seconds: PositiveFloat = Field(default=60.0, description="Time limit for one call to a service broker.")
+    operation_timeout_hours: PositiveFloat = Field(
+        default=168.0, description="How long an operation may fail or run before it is given up (a plan may say less)."
+    )
+    relist_hours: PositiveFloat = Field(default=24.0, description="Time between catalog fetches unless a broker says.")
+    lease_seconds: PositiveFloat = Field(
+        default=10.0, description="How soon the work of a process that died is taken over."
+    )
+    sweep_seconds: PositiveFloat = Field(default=1.0, description="How often the database is searched for what is due.")
+    change_log_hours: PositiveFloat = Field(default=1.0, description="How far back a watch can resume.")
+    event_hours: PositiveFloat = Field(default=1.0, description="How long recorded events are kept.")
+    shutdown_seconds: PositiveFloat = Field(
+        default=20.0, description="How long work under way may go on after SIGTERM before it is given back."
+    )
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least severe to log.")
+    log_format: Literal["json", "console"] = Field(default="json", description="For machines or for people.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then environment, then the file."""
+        path = os.environ.get(f"{PREFIX}CONFIG_FILE")
+        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
+        if path:
+            sources.append(TomlConfigSettingsSource(settings_cls, Path(path)))
+        return tuple(sources)
+
+
+def load_settings(**given: object) -> Settings:
+    """Read the settings; raises ConfigurationFault that names each bad one by its environment variable."""
+    path = os.environ.get(f"{PREFIX}CONFIG_FILE")
+    if path and not Path(path).is_file():
+        raise ConfigurationFault(f"{PREFIX}CONFIG_FILE names {path}, which is no file")
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        # The input is left out: it may be a password.
+        problems = [
+            f"{PREFIX}{'.'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
+            for problem in error.errors(include_input=False, include_url=False)
+        ]
+        raise ConfigurationFault("; ".join(problems)) from None
+    except ValueError as error:
+        raise ConfigurationFault(f"{path} is not readable as TOML: {error}") from error
+
+
+def require(settings: Settings, *names: str) -> None:
+    """Refuse to start without these; raises ConfigurationFault naming all that are missing."""
+    missing = [f"{PREFIX}{name.upper()}" for name in names if not _given(getattr(settings, name))]
+    if missing:
+        raise ConfigurationFault(f"not set: {', '.join(missing)}")
+
+
+def _given(value: object) -> bool:
+    return bool(value.get_secret_value() if isinstance(value, SecretStr) else value)

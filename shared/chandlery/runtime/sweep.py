@@ -1,0 +1,66 @@
+"""The sweep: what is due and has no message on the bus gets one, whoever died. One process at a time holds its lease."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+
+from chandlery.contracts.messages import Reconcile
+from chandlery.messaging.bus import Bus
+from chandlery.model import kinds
+from chandlery.model.faults import Fault
+from chandlery.runtime.relay import Relay
+from chandlery.runtime.settings import Settings
+from chandlery.store.database import Database, UnitOfWork
+
+log = structlog.get_logger()
+
+_LEASE = "sweep"
+_BATCH = 500
+_TRIM_EVERY = 60
+
+
+class Sweep:
+    """Looks at the database once per interval, while it holds the lease."""
+
+    def __init__(self, database: Database, bus: Bus, relay: Relay, settings: Settings, *, owner: str) -> None:
+        self._database = database
+        self._bus = bus
+        self._relay = relay
+        self._settings = settings
+        self._owner = owner
+        self._rounds = 0
+
+    async def run(self) -> None:
+        """Sweep for ever; a database or bus that is away is tried again at the next interval."""
+        while True:
+            try:
+                await self.once()
+            except Fault as fault:
+                log.warning(f"the sweep was skipped: {fault.message}", action="sweep")
+            await asyncio.sleep(self._settings.sweep_seconds)
+
+    async def once(self) -> int:
+        """One sweep; returns how many commands were put on the bus."""
+        if not await self._database.run(self._acquire):
+            return 0
+        commands = await self._database.run(self._due)
+        if commands:
+            await self._bus.publish(commands)
+        await self._relay.publish_left_behind()
+        if self._rounds % _TRIM_EVERY == 0:
+            await self._database.run(self._trim)
+        self._rounds += 1
+        return len(commands)
+
+    async def _acquire(self, unit: UnitOfWork) -> bool:
+        duration = timedelta(seconds=max(5.0, 3 * self._settings.sweep_seconds))
+        return await unit.leases.acquire(_LEASE, owner=self._owner, duration=duration)
+
+    async def _due(self, unit: UnitOfWork) -> Sequence[Reconcile]:
+        return await unit.reconciliations.due(limit=_BATCH)
+
+    async def _trim(self, unit: UnitOfWork) -> None:
+        await unit.changes.trim(unit.now - timedelta(hours=self._settings.change_log_hours))
+        await unit.objects.remove_older(kinds.EVENT, unit.now - timedelta(hours=self._settings.event_hours))

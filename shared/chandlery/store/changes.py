@@ -1,0 +1,161 @@
+"""The change log behind `watch`, and the numbers that order it.
+
+A position is `transaction number * 65536 + ordinal within the transaction`; it is also the object's resourceVersion.
+On PostgreSQL the transaction number is the server's own (`pg_current_xact_id`). Transactions may commit in another
+order, so readers stop below the horizon, the oldest transaction that is still running: nothing smaller can appear there
+any more. On SQLite transactions are serial and a counter does. Measured against a commit lock in ADR 0004.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, func, insert, literal_column, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+
+from chandlery.model.faults import Conflict
+from chandlery.model.wire import JsonObject
+from chandlery.store.schema import CHANGES, MARKS
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+ORDINALS = 65536
+"""How many changes one transaction may make."""
+
+_TRANSACTION_NUMBER = text("SELECT pg_current_xact_id()::text::bigint")
+_HORIZON = text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+_TICK = "transactions"
+_TRIMMED = "changes trimmed to"
+
+
+class ChangeVerb(StrEnum):
+    """What happened to an object, in the words of `watch`."""
+
+    ADDED = "ADDED"
+    MODIFIED = "MODIFIED"
+    DELETED = "DELETED"
+
+
+@dataclass(frozen=True)
+class LoggedChange:
+    """One entry of the log. `stored` is the object as `RowCodec.to_stored` makes it."""
+
+    position: int
+    kind: str
+    namespace: str
+    name: str
+    verb: ChangeVerb
+    stored: JsonObject
+
+
+class ChangeLog:
+    """Numbers and writes the changes of one transaction, and reads the log."""
+
+    def __init__(self, connection: "AsyncConnection", now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+        self._is_postgresql = connection.dialect.name == "postgresql"
+        self._number: int | None = None
+        self._pending: list[dict[str, Any]] = []
+        self._created: list[tuple[str, str, str]] = []
+
+    async def next_position(self) -> int:
+        """The position for the next change of this transaction."""
+        if self._number is None:
+            self._number = await self._transaction_number()
+        return self._number * ORDINALS + len(self._pending)
+
+    def append(self, change: LoggedChange) -> None:
+        """Note a change at the position that `next_position` gave; written by `flush`."""
+        if len(self._pending) >= ORDINALS - 1:
+            raise OverflowError(f"a transaction may make at most {ORDINALS - 1} changes")
+        if change.verb == ChangeVerb.ADDED:
+            self._created.append((change.kind, change.namespace, change.name))
+        row = {
+            "position": change.position,
+            "kind": change.kind,
+            "namespace": change.namespace,
+            "name": change.name,
+            "verb": change.verb.value,
+            "object": change.stored,
+            "at": self._now,
+        }
+        self._pending.append(row)
+
+    async def flush(self) -> None:
+        """Write what was noted. Raises Conflict if a newer transaction has overtaken this one on a name."""
+        if not self._pending:
+            return
+        if self._created and self._is_postgresql:
+            await self._refuse_overtaken()
+        await self._connection.execute(insert(CHANGES), self._pending)
+        self._pending.clear()
+
+    async def horizon(self) -> int:
+        """Every change below this position is visible, and no other can appear there any more."""
+        if self._is_postgresql:
+            return int((await self._connection.execute(_HORIZON)).scalar_one()) * ORDINALS
+        ticks = (await self._connection.execute(select(MARKS.c.value).where(MARKS.c.name == _TICK))).scalar()
+        return (int(ticks or 0) + 1) * ORDINALS
+
+    async def read(self, after: int, *, limit: int) -> Sequence[LoggedChange]:
+        """The changes after a position and below the horizon, in order."""
+        query = select(CHANGES).where(CHANGES.c.position > after).order_by(CHANGES.c.position).limit(limit)
+        if self._is_postgresql:
+            query = query.where(
+                CHANGES.c.position
+                < literal_column(f"pg_snapshot_xmin(pg_current_snapshot())::text::bigint * {ORDINALS}")
+            )
+        rows = (await self._connection.execute(query)).mappings()
+        return [
+            LoggedChange(
+                row["position"], row["kind"], row["namespace"], row["name"], ChangeVerb(row["verb"]), row["object"]
+            )
+            for row in rows
+        ]
+
+    async def trimmed_to(self) -> int:
+        """Positions up to this one have been forgotten."""
+        value = (await self._connection.execute(select(MARKS.c.value).where(MARKS.c.name == _TRIMMED))).scalar()
+        return int(value or 0)
+
+    async def trim(self, before: datetime) -> int:
+        """Forget changes older than the moment; returns how many."""
+        newest = select(func.max(CHANGES.c.position)).where(CHANGES.c.at < before)
+        position = (await self._connection.execute(newest)).scalar()
+        if position is None:
+            return 0
+        gone = await self._connection.execute(delete(CHANGES).where(CHANGES.c.position <= position))
+        await self._set_mark(_TRIMMED, str(position))
+        return gone.rowcount
+
+    async def _refuse_overtaken(self) -> None:
+        # A create can wait for the delete of an object of the same name, and hold the smaller number all the same.
+        newer = select(CHANGES.c.position).where(
+            CHANGES.c.position >= ((self._number or 0) + 1) * ORDINALS,
+            tuple_(CHANGES.c.kind, CHANGES.c.namespace, CHANGES.c.name).in_(self._created),
+        )
+        if (await self._connection.execute(newer.limit(1))).first():
+            raise Conflict("a newer change of the same name was committed first")
+
+    async def _transaction_number(self) -> int:
+        if self._is_postgresql:
+            return int((await self._connection.execute(_TRANSACTION_NUMBER)).scalar_one())
+        current = (await self._connection.execute(select(MARKS.c.value).where(MARKS.c.name == _TICK))).scalar()
+        number = int(current or 0) + 1
+        await self._set_mark(_TICK, str(number))
+        return number
+
+    async def _set_mark(self, name: str, value: str) -> None:
+        done = await self._connection.execute(update(MARKS).where(MARKS.c.name == name).values(value=value))
+        if done.rowcount:
+            return
+        if self._is_postgresql:
+            await self._connection.execute(
+                postgresql_insert(MARKS).values(name=name, value=value).on_conflict_do_nothing()
+            )
+            return
+        await self._connection.execute(insert(MARKS).values(name=name, value=value))

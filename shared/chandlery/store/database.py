@@ -1,0 +1,126 @@
+"""One transaction with its stores: everything a service writes, it writes through here."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from chandlery.model.faults import Conflict, Unavailable
+from chandlery.retry.transient import STORE_CONFLICT
+from chandlery.store.changes import ChangeLog
+from chandlery.store.leases import LeaseStore
+from chandlery.store.objects import ObjectStore
+from chandlery.store.outbox import Outbox, OutboxEntry
+from chandlery.store.reconciliations import ReconciliationStore
+from chandlery.store.rows import RowCodec
+from chandlery.store.sealing import Keyring
+
+T = TypeVar("T")
+Clock = Callable[[], datetime]
+Published = Callable[[Sequence[OutboxEntry]], None]
+
+_LOST_RACES = frozenset({"40001", "40P01"})
+"""SQLSTATEs of PostgreSQL: serialization failure, deadlock."""
+
+
+def system_clock() -> datetime:
+    """The present moment in UTC."""
+    return datetime.now(UTC)
+
+
+class LostRace(Exception):
+    """The database gave precedence to another transaction; the same work may be tried again at once."""
+
+
+class UnitOfWork:
+    """One transaction. Commits when the block ends, rolls back when it raises."""
+
+    def __init__(self, connection: AsyncConnection, keyring: Keyring, now: datetime) -> None:
+        self.now = now
+        self.codec = RowCodec(keyring)
+        self.changes = ChangeLog(connection, now)
+        self.objects = ObjectStore(connection, self.changes, self.codec, now)
+        self.reconciliations = ReconciliationStore(connection, keyring, now)
+        self.outbox = Outbox(connection, now)
+        self.leases = LeaseStore(connection, now)
+
+
+Work = Callable[[UnitOfWork], Awaitable[T]]
+
+
+class Database:
+    """The engine with its keys and its clock."""
+
+    def __init__(self, engine: AsyncEngine, keyring: Keyring, *, clock: Clock = system_clock) -> None:
+        self.codec = RowCodec(keyring)
+        self._engine = engine
+        self._keyring = keyring
+        self._clock = clock
+        self._published: Published | None = None
+
+    def on_commit(self, published: Published) -> None:
+        """Tell the relay of every message that was committed from now on."""
+        self._published = published
+
+    async def run(self, work: Work[T], *, dry_run: bool = False) -> T:
+        """Do the work in one transaction; again from the start if it lost a race. A dry run is rolled back at the end.
+
+        Raises what the work raises, Conflict if the races go on, Unavailable if the database cannot be reached.
+        """
+        try:
+            async for attempt in STORE_CONFLICT.around(LostRace):
+                with attempt:
+                    return await self._once(work, dry_run)
+        except LostRace as error:
+            raise Conflict("too many others are writing the same objects; try again") from error
+        raise AssertionError("tenacity either returns or raises")
+
+    async def ping(self) -> None:
+        """Raise Unavailable unless the database answers now."""
+        with _translated():
+            async with self._engine.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._engine.dispose()
+
+    async def _once(self, work: Work[T], dry_run: bool) -> T:
+        with _translated():
+            async with self._engine.connect() as connection:
+                unit = UnitOfWork(connection, self._keyring, self._clock())
+                async with connection.begin() as transaction:
+                    result = await work(unit)
+                    await unit.changes.flush()
+                    entries = await unit.outbox.flush()
+                    if dry_run:
+                        await transaction.rollback()
+                        return result
+        if entries and self._published:
+            self._published(entries)
+        return result
+
+
+class _translated:  # noqa: N801 - reads as a word in a with statement
+    """Foreign errors stop here: lost races may be repeated, lost servers are Unavailable, all else is a bug."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, DBAPIError) and _sqlstate(error) in _LOST_RACES:
+            raise LostRace from error
+        lost = isinstance(error, DBAPIError) and error.connection_invalidated
+        if lost or isinstance(error, InterfaceError | OperationalError | PoolTimeout | OSError):
+            raise Unavailable(f"the database cannot be reached ({type(error).__name__})") from error
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    with suppress(AttributeError):
+        return str(error.orig.sqlstate)  # type: ignore[union-attr]
+    return None

@@ -1,0 +1,78 @@
+"""Opens PostgreSQL (asyncpg) or SQLite (aiosqlite), set up so that the layers above need not know which."""
+
+from typing import Any
+
+from pydantic_core import from_json, to_json
+from sqlalchemy import event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from chandlery.model.faults import ConfigurationFault
+
+_DRIVERS = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+
+
+def parse_url(text: str) -> URL:
+    """The database's address with its asynchronous driver; raises ConfigurationFault without showing a password."""
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        raise ConfigurationFault(
+            "the database URL cannot be read; it looks like postgresql://user@host/name"
+        ) from error
+    backend = url.drivername.partition("+")[0]
+    if backend not in _DRIVERS:
+        raise ConfigurationFault(f"databases of type {backend!r} are not supported; use postgresql or sqlite")
+    return url.set(drivername=_DRIVERS[backend])
+
+
+def open_engine(text: str, *, application_name: str, pool_size: int = 10) -> AsyncEngine:
+    """An engine for the address. Nothing is connected yet."""
+    url = parse_url(text)
+    if url.get_backend_name() == "sqlite":
+        return _sqlite(url)
+    return create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=30,
+        pool_recycle=1800,
+        json_serializer=_dump,
+        json_deserializer=from_json,
+        connect_args={
+            "timeout": 10,
+            "server_settings": {
+                "application_name": application_name,
+                # A forgotten transaction would hold back the change log's horizon for every watcher.
+                "idle_in_transaction_session_timeout": "60000",
+                "jit": "off",
+            },
+        },
+    )
+
+
+def _sqlite(url: URL) -> AsyncEngine:
+    # One connection: SQLite has one writer anyway, and waiting in the pool is fair where its busy handler is not.
+    engine = create_async_engine(
+        url, pool_size=1, max_overflow=0, pool_timeout=60, json_serializer=_dump, json_deserializer=from_json
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Any) -> None:
+        # Taking the write lock first makes transactions serial, which is what gives the change log its order.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _dump(value: Any) -> str:
+    return to_json(value).decode()

@@ -1,0 +1,53 @@
+"""Named leases: what only one process at a time should do, such as the sweep. Also a few facts about the whole."""
+
+import uuid
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from chandlery.store.schema import LEASES, MARKS
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+_CLUSTER_ID = "cluster id"
+
+
+class LeaseStore:
+    """The leases, as this transaction sees them."""
+
+    def __init__(self, connection: "AsyncConnection", now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+
+    async def acquire(self, name: str, *, owner: str, duration: timedelta) -> bool:
+        """Take or renew a lease. False if somebody else holds it."""
+        until = self._now + duration
+        mine = or_(LEASES.c.owner == owner, LEASES.c.until < self._now)
+        statement = update(LEASES).where(LEASES.c.name == name, mine).values(owner=owner, until=until)
+        if (await self._connection.execute(statement)).rowcount:
+            return True
+        if (await self._connection.execute(select(LEASES.c.name).where(LEASES.c.name == name))).first():
+            return False
+        try:
+            async with self._connection.begin_nested():
+                await self._connection.execute(insert(LEASES).values(name=name, owner=owner, until=until))
+        except IntegrityError:
+            return False
+        return True
+
+    async def cluster_id(self, wanted: str | None) -> str:
+        """The id that brokers know this installation by: the configured one, else one made up once and kept."""
+        query = select(MARKS.c.value).where(MARKS.c.name == _CLUSTER_ID)
+        known = (await self._connection.execute(query)).scalar()
+        if known is not None:
+            return wanted or str(known)
+        value = wanted or str(uuid.uuid4())
+        try:
+            async with self._connection.begin_nested():
+                await self._connection.execute(insert(MARKS).values(name=_CLUSTER_ID, value=value))
+        except IntegrityError:
+            return str((await self._connection.execute(query)).scalar_one())
+        return value

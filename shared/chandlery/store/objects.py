@@ -1,0 +1,204 @@
+"""Reads and writes objects of every kind inside one transaction, and notes each write in the change log."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, func, insert, select, tuple_, update
+from sqlalchemy.exc import IntegrityError
+
+from chandlery.model.faults import AlreadyExists, Conflict
+from chandlery.model.kinds import AnyObject, Kind, kind_of
+from chandlery.store.changes import ChangeLog, ChangeVerb, LoggedChange
+from chandlery.store.rows import RowCodec
+from chandlery.store.schema import OBJECTS
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+_NAMES_PER_STATEMENT = 5_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """Which objects to list. `where` speaks of columns: `name` and the lookups of `schema.LOOKUPS`."""
+
+    namespace: str | None = None
+    """None lists all namespaces."""
+    where: tuple[tuple[str, str], ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    """Labels that must be equal; other label requirements are for the caller to check."""
+    after: tuple[str, str] | None = None
+    """Namespace and name of the last object of the page before."""
+    limit: int | None = None
+
+
+class ObjectStore:
+    """The objects, as this transaction sees them."""
+
+    def __init__(self, connection: "AsyncConnection", log: ChangeLog, codec: RowCodec, now: datetime) -> None:
+        self._connection = connection
+        self._log = log
+        self._codec = codec
+        self._now = now
+
+    async def get(self, kind: Kind, namespace: str, name: str, *, lock: bool = False) -> AnyObject | None:
+        """One object by name. `lock` keeps others from changing it until the transaction ends."""
+        table = OBJECTS[kind.kind]
+        return await self._one(kind, select(table).where(table.c.namespace == namespace, table.c.name == name), lock)
+
+    async def get_by_uid(self, kind: Kind, uid: str, *, lock: bool = False) -> AnyObject | None:
+        """One object by uid."""
+        table = OBJECTS[kind.kind]
+        return await self._one(kind, select(table).where(table.c.uid == uid), lock)
+
+    async def list(self, kind: Kind, listing: Listing) -> Sequence[AnyObject]:
+        """Objects in the order of namespace and name."""
+        table = OBJECTS[kind.kind]
+        query = select(table).where(*_conditions(kind, listing, self._connection.dialect.name))
+        query = query.order_by(table.c.namespace, table.c.name)
+        if listing.limit is not None:
+            query = query.limit(listing.limit)
+        rows = (await self._connection.execute(query)).mappings()
+        return [self._codec.from_row(kind, dict(row)) for row in rows]
+
+    async def count(self, kind: Kind, listing: Listing) -> int:
+        """How many objects a listing has, regardless of its limit."""
+        query = select(func.count()).select_from(OBJECTS[kind.kind])
+        query = query.where(*_conditions(kind, listing, self._connection.dialect.name))
+        return int((await self._connection.execute(query)).scalar_one())
+
+    async def insert(self, document: AnyObject) -> AnyObject:
+        """Create the object as it stands, with its uid and creation time set by the caller. Raises AlreadyExists."""
+        kind = kind_of(document)
+        position = await self._log.next_position()
+        created = _at_position(document, position)
+        row = self._codec.to_row(created) | {"resource_version": position}
+        try:
+            await self._connection.execute(insert(OBJECTS[kind.kind]).values(row))
+        except IntegrityError as error:
+            raise AlreadyExists(f'{kind.qualified_plural} "{document.metadata.name}" already exists') from error
+        self._note(kind, created, position, ChangeVerb.ADDED)
+        return created
+
+    async def insert_many(self, documents: Sequence[AnyObject]) -> Sequence[AnyObject]:
+        """Create all of the objects in a few statements, or none if some of their names are taken.
+
+        Returns the stored objects that have the names; empty when all was created. Raises Conflict if somebody takes
+        one of the names at the same moment.
+        """
+        groups: dict[tuple[str, str], list[AnyObject]] = {}
+        for document in documents:
+            groups.setdefault((document.kind, document.metadata.namespace or ""), []).append(document)
+        taken: list[AnyObject] = []
+        for (_, namespace), group in groups.items():
+            kind = kind_of(group[0])
+            table = OBJECTS[kind.kind]
+            for start in range(0, len(group), _NAMES_PER_STATEMENT):
+                names = [document.metadata.name for document in group[start : start + _NAMES_PER_STATEMENT]]
+                query = select(table).where(table.c.namespace == namespace, table.c.name.in_(names))
+                rows = (await self._connection.execute(query)).mappings()
+                taken.extend(self._codec.from_row(kind, dict(row)) for row in rows)
+        if taken:
+            return taken
+        for group in groups.values():
+            kind = kind_of(group[0])
+            created = []
+            for document in group:
+                position = await self._log.next_position()
+                placed = _at_position(document, position)
+                created.append(self._codec.to_row(placed) | {"resource_version": position})
+                self._note(kind, placed, position, ChangeVerb.ADDED)
+            try:
+                await self._connection.execute(insert(OBJECTS[kind.kind]), created)
+            except IntegrityError as error:
+                raise Conflict(f"some {kind.qualified_plural} were created at the same moment") from error
+        return []
+
+    async def update(self, old: AnyObject, new: AnyObject) -> AnyObject:
+        """Write `new` over `old`, which must still be what is stored; raises Conflict. Equal objects are not written."""
+        if old == new:
+            return old
+        kind = kind_of(new)
+        position = await self._log.next_position()
+        before = int(old.metadata.resource_version or 0)
+        changed = _at_position(new, position)
+        row, old_row = self._codec.to_row(changed), self._codec.to_row(old)
+        different = {column: value for column, value in row.items() if value != old_row[column]}
+        await self._write_if_latest(kind, old, before, position, {**different, "resource_version": position})
+        self._note(kind, changed, position, ChangeVerb.MODIFIED)
+        return changed
+
+    async def remove(self, document: AnyObject) -> AnyObject:
+        """Take the object away; raises Conflict if it is no longer what is stored."""
+        kind = kind_of(document)
+        table = OBJECTS[kind.kind]
+        position = await self._log.next_position()
+        before = int(document.metadata.resource_version or 0)
+        _refuse_older(kind, document, before, position)
+        statement = delete(table).where(table.c.uid == document.metadata.uid, table.c.resource_version == before)
+        if not (await self._connection.execute(statement)).rowcount:
+            raise _conflict(kind, document)
+        removed = _at_position(document, position)
+        self._note(kind, removed, position, ChangeVerb.DELETED)
+        return removed
+
+    async def remove_older(self, kind: Kind, before: datetime) -> int:
+        """Take away objects created before the moment, without a word in the change log: for recorded events."""
+        table = OBJECTS[kind.kind]
+        return (await self._connection.execute(delete(table).where(table.c.created_at < before))).rowcount
+
+    async def _one(self, kind: Kind, query: "Select[Any]", lock: bool) -> AnyObject | None:
+        if lock and self._connection.dialect.name == "postgresql":
+            query = query.with_for_update()
+        row = (await self._connection.execute(query)).mappings().first()
+        return None if row is None else self._codec.from_row(kind, dict(row))
+
+    async def _write_if_latest(
+        self, kind: Kind, document: AnyObject, before: int, position: int, values: dict[str, Any]
+    ) -> None:
+        _refuse_older(kind, document, before, position)
+        table = OBJECTS[kind.kind]
+        statement = update(table).where(table.c.uid == document.metadata.uid, table.c.resource_version == before)
+        if not (await self._connection.execute(statement.values(values))).rowcount:
+            raise _conflict(kind, document)
+
+    def _note(self, kind: Kind, document: AnyObject, position: int, verb: ChangeVerb) -> None:
+        meta = document.metadata
+        stored = self._codec.to_stored(document)
+        self._log.append(LoggedChange(position, kind.kind, meta.namespace or "", meta.name, verb, stored))
+
+
+def _at_position(document: AnyObject, position: int) -> AnyObject:
+    metadata = document.metadata.model_copy(update={"resource_version": str(position)})
+    return document.model_copy(update={"metadata": metadata})
+
+
+def _refuse_older(kind: Kind, document: AnyObject, before: int, position: int) -> None:
+    # This transaction took its number before the one that last wrote the object did: watchers would see them swapped.
+    if position <= before:
+        raise _conflict(kind, document)
+
+
+def _conflict(kind: Kind, document: AnyObject) -> Conflict:
+    return Conflict(
+        f'Operation cannot be fulfilled on {kind.qualified_plural} "{document.metadata.name}": '
+        "the object has been modified; please apply your changes to the latest version and try again"
+    )
+
+
+def _conditions(kind: Kind, listing: Listing, dialect: str) -> "list[ColumnElement[bool]]":
+    table = OBJECTS[kind.kind]
+    conditions: list[ColumnElement[bool]] = [table.c[column] == value for column, value in listing.where]
+    if listing.namespace is not None:
+        conditions.append(table.c.namespace == listing.namespace)
+    if listing.after is not None:
+        conditions.append(tuple_(table.c.namespace, table.c.name) > tuple_(*listing.after))
+    for key, value in listing.labels:
+        if dialect == "postgresql":
+            conditions.append(table.c.labels.contains({key: value}))
+        else:
+            conditions.append(func.json_extract(table.c.labels, f'$."{key}"') == value)
+    return conditions

@@ -1,0 +1,232 @@
+"""The work table: what is due, who works on it, what is in flight.
+
+Claims and retries touch only this row, so watchers of the objects see real changes alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import case, delete, func, insert, select, text, update
+
+from chandlery.contracts.messages import Reconcile
+from chandlery.model.faults import LeaseLost
+from chandlery.model.wire import JsonObject
+from chandlery.store.schema import RECONCILIATIONS as R
+from chandlery.store.sealing import Keyring
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+CLOCK_TOLERANCE = timedelta(seconds=1)
+"""How far the clocks of two machines may be apart before work waits for the sweep."""
+DELIVERY = timedelta(seconds=10)
+"""How long a command may take on the bus before the sweep sends it once more."""
+_LOCK_WAITS = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
+_LOCK_ALL_WAITS = text(
+    "SELECT count(pg_advisory_xact_lock(hashtextextended(key, 0))) FROM unnest(CAST(:keys AS text[])) AS key"
+)
+_MOST_LOCKS = 1_000
+"""PostgreSQL has room for some 6,400 locks by default, for everybody together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """The right to work on one object until the lease runs out."""
+
+    uid: str
+    kind: str
+    lane: str
+    attempt: int
+    wishes: int
+    fence: int
+    owner: str
+    in_flight: JsonObject | None = field(repr=False)
+    memory: JsonObject
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """What is left behind when a round ends."""
+
+    due_at: datetime | None
+    """When to look again; None when an event or a user has to come first."""
+    attempt: int = 0
+    lane: str
+    waiting_for: str | None = None
+    """The key of `wake` that brings this object back early."""
+    in_flight: JsonObject | None = field(default=None, repr=False)
+    memory: JsonObject
+
+
+class ReconciliationStore:
+    """The work table, as this transaction sees it."""
+
+    def __init__(self, connection: "AsyncConnection", keyring: Keyring, now: datetime) -> None:
+        self._connection = connection
+        self._keyring = keyring
+        self._now = now
+
+    async def add(self, kind: str, uid: str, *, lane: str) -> Reconcile:
+        """Start to look after an object, due now. Returns the command for the outbox."""
+        row = {"kind": kind, "uid": uid, "lane": lane, "due_at": self._now, "enqueue_after": self._now + DELIVERY}
+        await self._connection.execute(insert(R).values(row | {"memory": {}}))
+        return Reconcile(kind=kind, uid=uid, lane=lane)
+
+    async def touch(self, uid: str) -> Reconcile | None:
+        """The wish has changed: due now, even if somebody works on it. Returns the command for the outbox."""
+        commands = await self._make_due(R.c.uid == uid)
+        return commands[0] if commands else None
+
+    async def wake(self, key: str) -> Sequence[Reconcile]:
+        """Make everything due that waits for this key."""
+        await self._lock_waits(key)
+        return await self._make_due(R.c.waiting_for == key)
+
+    async def wake_many(self, keys: Sequence[str]) -> Sequence[Reconcile]:
+        """Like `wake` for each key, in two statements.
+
+        Beyond a thousand keys the rest is woken without its lock: whoever decides to wait at the very same moment may
+        be passed over and comes back by schedule.
+        """
+        ordered = sorted(set(keys))
+        if not ordered:
+            return []
+        if self._connection.dialect.name == "postgresql":
+            # In the order of `lock_waits`, so that the two cannot lock each other out.
+            await self._connection.execute(_LOCK_ALL_WAITS, {"keys": ordered[:_MOST_LOCKS]})
+        commands: list[Reconcile] = []
+        for start in range(0, len(ordered), _MOST_LOCKS):
+            commands += await self._make_due(R.c.waiting_for.in_(ordered[start : start + _MOST_LOCKS]))
+        return commands
+
+    async def lock_waits(self, keys: Sequence[str]) -> None:
+        """Before deciding to wait for these keys: whoever wakes them now commits first, or comes after."""
+        for key in sorted(keys):
+            await self._lock_waits(key)
+
+    async def claim(self, uid: str, *, owner: str, lease: timedelta) -> Claim | None:
+        """Take the lease if the object is due and nobody holds it."""
+        until = self._now + lease
+        free = R.c.lease_until.is_(None) | (R.c.lease_until < self._now)
+        statement = (
+            update(R)
+            .where(R.c.uid == uid, R.c.due_at <= self._now + CLOCK_TOLERANCE, free)
+            .values(lease_owner=owner, lease_until=until, enqueue_after=until, fence=R.c.fence + 1)
+            .returning(R.c.kind, R.c.lane, R.c.attempt, R.c.wishes, R.c.fence, R.c.in_flight, R.c.memory)
+        )
+        row = (await self._connection.execute(statement)).mappings().first()
+        if row is None:
+            return None
+        in_flight = self._keyring.open(row["in_flight"], bound_to=f"in-flight/{uid}") if row["in_flight"] else None
+        plain = {key: value for key, value in row.items() if key != "in_flight"}
+        return Claim(uid=uid, owner=owner, in_flight=in_flight, **plain)
+
+    async def keep_in_flight(self, claim: Claim, in_flight: JsonObject, memory: JsonObject) -> None:
+        """Write down what is about to be sent, before it is sent. Raises LeaseLost."""
+        sealed = self._keyring.seal(in_flight, bound_to=f"in-flight/{claim.uid}")
+        statement = update(R).where(_held_by(claim)).values(in_flight=sealed, memory=memory)
+        await self._fenced(statement)
+
+    async def release(self, claim: Claim, release: Release) -> Reconcile | None:
+        """End the round. Returns a command if the wish changed meanwhile. Raises LeaseLost."""
+        in_flight = release.in_flight
+        sealed = self._keyring.seal(in_flight, bound_to=f"in-flight/{claim.uid}") if in_flight is not None else None
+        untouched = R.c.wishes == claim.wishes
+        statement = (
+            update(R)
+            .where(_held_by(claim))
+            .values(
+                due_at=case((untouched, release.due_at), else_=self._now),
+                enqueue_after=case((untouched, release.due_at), else_=self._now + DELIVERY),
+                attempt=release.attempt,
+                lane=release.lane,
+                waiting_for=release.waiting_for,
+                in_flight=sealed,
+                memory=release.memory,
+                lease_owner=None,
+                lease_until=None,
+            )
+            .returning(R.c.wishes)
+        )
+        wishes = (await self._connection.execute(statement)).scalar()
+        if wishes is None:
+            raise LeaseLost
+        if wishes == claim.wishes:
+            return None
+        return Reconcile(kind=claim.kind, uid=claim.uid, lane=release.lane)
+
+    async def give_back(self, claim: Claim) -> None:
+        """Let go of the lease without having done anything: the next worker goes on where this one was."""
+        statement = update(R).where(_held_by(claim)).values(lease_owner=None, lease_until=None, enqueue_after=self._now)
+        await self._connection.execute(statement)
+
+    async def extend(self, owner: str, *, lease: timedelta) -> int:
+        """Heartbeat: move the end of all leases of this owner. Returns how many it holds."""
+        until = self._now + lease
+        statement = update(R).where(R.c.lease_owner == owner).values(lease_until=until, enqueue_after=until)
+        return (await self._connection.execute(statement)).rowcount
+
+    async def due(self, *, limit: int) -> Sequence[Reconcile]:
+        """What has to be put on the bus again; marks it as done for a while."""
+        overdue = select(R.c.uid).where(R.c.enqueue_after <= self._now).order_by(R.c.enqueue_after).limit(limit)
+        if self._connection.dialect.name == "postgresql":
+            overdue = overdue.with_for_update(skip_locked=True)
+        statement = (
+            update(R)
+            .where(R.c.uid.in_(overdue))
+            .values(enqueue_after=self._now + 3 * DELIVERY)
+            .returning(R.c.kind, R.c.uid, R.c.lane)
+        )
+        return _commands((await self._connection.execute(statement)).mappings().all())
+
+    async def remove(self, uid: str) -> None:
+        """The object is gone."""
+        await self._connection.execute(delete(R).where(R.c.uid == uid))
+
+    async def lanes(self) -> Sequence[str]:
+        """Every lane that has work."""
+        return (await self._connection.execute(select(R.c.lane).distinct())).scalars().all()
+
+    async def count_in_lane(self, kind: str, lane: str) -> int:
+        """How many objects of a kind belong to a service broker."""
+        query = select(func.count()).select_from(R).where(R.c.kind == kind, R.c.lane == lane)
+        return int((await self._connection.execute(query)).scalar_one())
+
+    async def memory_of(self, uid: str) -> JsonObject:
+        """A worker's notes on an object; empty if nobody looks after it."""
+        memory: JsonObject | None = (await self._connection.execute(select(R.c.memory).where(R.c.uid == uid))).scalar()
+        return memory or {}
+
+    async def _make_due(self, condition: Any) -> Sequence[Reconcile]:
+        statement = (
+            update(R)
+            .where(condition)
+            .values(
+                due_at=self._now,
+                wishes=R.c.wishes + 1,
+                waiting_for=None,
+                attempt=0,
+                # Whoever holds the lease finds the new wish when the round ends; the sweep keeps to the lease's end.
+                enqueue_after=case((R.c.lease_until > self._now, R.c.lease_until), else_=self._now + DELIVERY),
+            )
+            .returning(R.c.kind, R.c.uid, R.c.lane)
+        )
+        return _commands((await self._connection.execute(statement)).mappings().all())
+
+    async def _lock_waits(self, key: str) -> None:
+        if self._connection.dialect.name == "postgresql":
+            await self._connection.execute(_LOCK_WAITS, {"key": key})
+
+    async def _fenced(self, statement: Any) -> None:
+        if not (await self._connection.execute(statement)).rowcount:
+            raise LeaseLost
+
+
+def _held_by(claim: Claim) -> Any:
+    return (R.c.uid == claim.uid) & (R.c.fence == claim.fence) & (R.c.lease_owner == claim.owner)
+
+
+def _commands(rows: Sequence[Any]) -> list[Reconcile]:
+    return [Reconcile(kind=row["kind"], uid=row["uid"], lane=row["lane"]) for row in rows]

@@ -1,0 +1,142 @@
+"""The tables. One per kind with the common metadata, and four that make the system run: see each one's docstring.
+
+What is looked up has a real column with an index; everything else of an object stays JSON.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from chandlery.model import kinds
+from chandlery.model.kinds import KINDS, Kind
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+METADATA = MetaData(naming_convention=NAMING)
+
+BIG = BigInteger().with_variant(Integer, "sqlite")
+SEARCHABLE_JSON = JSON().with_variant(JSONB, "postgresql")
+
+_BROKER = {"broker_name": ("spec.clusterServiceBrokerName", "spec.serviceBrokerName")}
+_OFFERING = {"external_name": ("spec.externalName",), "external_id": ("spec.externalID",), **_BROKER}
+_PLAN = {**_OFFERING, "class_name": ("spec.clusterServiceClassRef.name", "spec.serviceClassRef.name")}
+
+LOOKUPS: dict[str, dict[str, tuple[str, ...]]] = {
+    kinds.CLUSTER_SERVICE_CLASS.kind: _OFFERING,
+    kinds.SERVICE_CLASS.kind: _OFFERING,
+    kinds.CLUSTER_SERVICE_PLAN.kind: _PLAN,
+    kinds.SERVICE_PLAN.kind: _PLAN,
+    kinds.SERVICE_INSTANCE.kind: {
+        "external_id": ("spec.externalID",),
+        "class_ref": ("spec.clusterServiceClassRef.name", "spec.serviceClassRef.name"),
+        "plan_ref": ("spec.clusterServicePlanRef.name", "spec.servicePlanRef.name"),
+    },
+    kinds.SERVICE_BINDING.kind: {"external_id": ("spec.externalID",), "instance_name": ("spec.instanceRef.name",)},
+    kinds.EVENT.kind: {"involved_uid": ("involvedObject.uid",), "involved_name": ("involvedObject.name",)},
+}
+"""Kind -> column -> the fields it is taken from; the first that has a value counts."""
+
+
+def _object_table(kind: Kind) -> Table:
+    lookups = [Column(name, String, nullable=False, server_default="") for name in LOOKUPS.get(kind.kind, {})]
+    table = Table(
+        kind.plural,
+        METADATA,
+        Column("uid", String(36), primary_key=True),
+        Column("namespace", String, nullable=False, server_default=""),
+        Column("name", String, nullable=False),
+        Column("resource_version", BIG, nullable=False),
+        Column("generation", Integer, nullable=False, server_default="1"),
+        Column("created_at", DateTime(timezone=True), nullable=False),
+        Column("deleted_at", DateTime(timezone=True)),
+        Column("labels", SEARCHABLE_JSON),
+        Column("annotations", JSON),
+        Column("finalizers", JSON),
+        Column("owner_references", JSON),
+        Column("spec", JSON, nullable=False),
+        Column("status", JSON),
+        *lookups,
+        UniqueConstraint("namespace", "name"),
+    )
+    for column in lookups:
+        Index(None, table.c[column.name])
+    return table
+
+
+OBJECTS: dict[str, Table] = {kind.kind: _object_table(kind) for kind in KINDS.values()}
+
+RECONCILIATIONS = Table(
+    "reconciliations",
+    METADATA,
+    Column("uid", String(36), primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("lane", String, nullable=False),
+    Column("due_at", DateTime(timezone=True)),
+    Column("enqueue_after", DateTime(timezone=True)),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("wishes", Integer, nullable=False, server_default="0"),
+    Column("waiting_for", String),
+    Column("lease_owner", String),
+    Column("lease_until", DateTime(timezone=True)),
+    Column("fence", Integer, nullable=False, server_default="0"),
+    Column("in_flight", Text),
+    Column("memory", JSON, nullable=False, server_default="{}"),
+)
+"""One small row per object that a worker looks after. `in_flight` is sealed; `memory` is the worker's own notes."""
+Index("ix_reconciliations_enqueue_after", RECONCILIATIONS.c.enqueue_after)
+Index(
+    "ix_reconciliations_waiting_for",
+    RECONCILIATIONS.c.waiting_for,
+    postgresql_where=text("waiting_for IS NOT NULL"),
+    sqlite_where=text("waiting_for IS NOT NULL"),
+)
+Index("ix_reconciliations_lane", RECONCILIATIONS.c.kind, RECONCILIATIONS.c.lane)
+
+CHANGES = Table(
+    "changes",
+    METADATA,
+    Column("position", BIG, primary_key=True, autoincrement=False),
+    Column("kind", String, nullable=False),
+    Column("namespace", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("verb", String(8), nullable=False),
+    Column("object", JSON, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+)
+"""The append-only log behind `watch`. A position is also the object's resourceVersion."""
+
+OUTBOX = Table(
+    "outbox",
+    METADATA,
+    Column("id", BIG, primary_key=True, autoincrement=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("message", Text, nullable=False),
+)
+"""Messages committed with the state they speak of; gone once the bus has confirmed them."""
+
+LEASES = Table(
+    "leases",
+    METADATA,
+    Column("name", String, primary_key=True),
+    Column("owner", String, nullable=False),
+    Column("until", DateTime(timezone=True), nullable=False),
+)
+"""Who may do what only one process should do, such as the sweep."""
+
+MARKS = Table("marks", METADATA, Column("name", String, primary_key=True), Column("value", String, nullable=False))
+"""A few facts about the whole: the transaction counter (SQLite), how far the change log was trimmed, the cluster id."""

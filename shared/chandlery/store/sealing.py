@@ -1,0 +1,79 @@
+"""Encryption of what must not stand in the database in plain text. AES-256-GCM, bound to the row it belongs to."""
+
+import base64
+import binascii
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pydantic_core import from_json, to_json
+
+from chandlery.model.faults import ConfigurationFault, SealBroken
+from chandlery.model.wire import JsonObject
+
+_KEY_BYTES = 32
+_NONCE_BYTES = 12
+
+
+@dataclass(frozen=True)
+class SealingKey:
+    """A named key. The name travels with the ciphertext, so keys can be rotated."""
+
+    name: str
+    cipher: AESGCM = field(repr=False)
+
+
+class Keyring:
+    """The first key seals, all of them open."""
+
+    def __init__(self, keys: Sequence[SealingKey]) -> None:
+        if not keys:
+            raise ConfigurationFault("no encryption key is configured: set CHANDLERY_ENCRYPTION_KEYS")
+        self._first = keys[0]
+        self._by_name = {key.name: key for key in keys}
+
+    @classmethod
+    def parse(cls, text: str) -> "Keyring":
+        """Read `name:base64,name:base64`; each key is 32 bytes. Raises ConfigurationFault without showing a key."""
+        return cls([_parse_key(part.strip()) for part in text.split(",") if part.strip()])
+
+    def seal(self, document: JsonObject, *, bound_to: str) -> str:
+        """Encrypt a JSON object. `bound_to` names its row; the ciphertext cannot be moved to another one."""
+        nonce = os.urandom(_NONCE_BYTES)
+        ciphertext = self._first.cipher.encrypt(nonce, to_json(document), bound_to.encode())
+        return f"{self._first.name}:{base64.b64encode(nonce + ciphertext).decode()}"
+
+    def open(self, sealed: str, *, bound_to: str) -> JsonObject:
+        """Decrypt what `seal` made; raises SealBroken."""
+        name, _, encoded = sealed.partition(":")
+        key = self._by_name.get(name)
+        if key is None:
+            raise SealBroken(f"stored data was encrypted with the key named {name!r}, which is not configured")
+        try:
+            raw = base64.b64decode(encoded)
+            plain = key.cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], bound_to.encode())
+        except (InvalidTag, binascii.Error, ValueError) as error:
+            raise SealBroken from error
+        document: JsonObject = from_json(plain)
+        return document
+
+
+def new_key(name: str) -> str:
+    """A fresh key in the form that `Keyring.parse` reads."""
+    return f"{name}:{base64.b64encode(os.urandom(_KEY_BYTES)).decode()}"
+
+
+def _parse_key(text: str) -> SealingKey:
+    name, separator, encoded = text.partition(":")
+    try:
+        raw = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        raw = b""
+    if not separator or not name or len(raw) != _KEY_BYTES:
+        raise ConfigurationFault(
+            f"the encryption key named {name if separator else '(none)'!r} is not of the form name:base64, "
+            f"with {_KEY_BYTES} bytes in base64; make one with: chandlery new-key"
+        )
+    return SealingKey(name, AESGCM(raw))

@@ -1,0 +1,239 @@
+"""Every row of the reaction matrix: which HTTP reply to which request means what (OSB v2.17, "Orphan Mitigation")."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pytest
+
+from chandlery.osb.answers_reading import read_answer
+from chandlery.osb.http_call import HttpCall, HttpReply
+from chandlery.reconcile.answers import Verb, Verdict
+from chandlery.reconcile.orphan_mitigation import needs_mitigation
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+EVERYTHING = list(Verb)
+CREATIONS = [Verb.PROVISION, Verb.BIND]
+DELETIONS = [Verb.DEPROVISION, Verb.UNBIND]
+CHANGES = [*CREATIONS, Verb.UPDATE, *DELETIONS]
+POLLS = [Verb.POLL_INSTANCE, Verb.POLL_BINDING]
+READS = [Verb.GET_CATALOG, Verb.GET_BINDING]
+UNREADABLE = [b"", b"OK", b"<html>", b"[]", b"null", b'"text"', b"{", b"\xff{}", b'\xef\xbb\xbf{"a":1}', b'{"a":NaN}']
+
+
+def call(verb: Verb, *, asked_async: bool = True, conditional: bool = False) -> HttpCall:
+    return HttpCall(verb=verb, method="X", target="/", asked_async=asked_async, conditional=conditional)
+
+
+def verdict(verb: Verb, status: int, body: Any = b"{}", **asked: bool) -> Verdict:
+    text = body if isinstance(body, bytes) or body is None else orjson.dumps(body)
+    return read_answer(call(verb, **asked), HttpReply(status=status, body=text), now=NOW).verdict
+
+
+@pytest.mark.parametrize("verb", [*CHANGES, *READS])
+def test_200_with_an_object_succeeds(verb: Verb) -> None:
+    assert verdict(verb, 200, {"x-acme": [1], "operation": 17}) == Verdict.SUCCEEDED
+
+
+@pytest.mark.parametrize("body", UNREADABLE)
+@pytest.mark.parametrize("verb", [*CREATIONS, Verb.UPDATE, *READS, *POLLS])
+def test_200_with_an_unreadable_body_is_malformed(verb: Verb, body: bytes) -> None:
+    answer = read_answer(call(verb), HttpReply(status=200, body=body))
+    assert answer.verdict == Verdict.MALFORMED
+    assert answer.body == {}
+    assert answer.description is not None
+    assert not needs_mitigation(answer)
+
+
+@pytest.mark.parametrize("body", [*UNREADABLE, None])
+@pytest.mark.parametrize("verb", DELETIONS)
+def test_200_to_a_deletion_succeeds_whatever_the_body(verb: Verb, body: bytes | None) -> None:
+    assert verdict(verb, 200, body) == Verdict.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("verb", "expected"),
+    [
+        *((verb, Verdict.SUCCEEDED) for verb in CREATIONS),
+        *((verb, Verdict.UNEXPECTED) for verb in EVERYTHING if verb not in CREATIONS),
+    ],
+)
+def test_201_is_a_success_for_creations_only(verb: Verb, expected: Verdict) -> None:
+    assert verdict(verb, 201) == expected
+
+
+@pytest.mark.parametrize("status", [201, 202])
+@pytest.mark.parametrize("verb", CREATIONS)
+def test_unreadable_201_or_202_to_a_creation_needs_mitigation(verb: Verb, status: int) -> None:
+    answer = read_answer(call(verb), HttpReply(status=status, body=b"not json"))
+    assert answer.verdict == Verdict.MALFORMED
+    assert needs_mitigation(answer)
+
+
+@pytest.mark.parametrize("verb", CHANGES)
+@pytest.mark.parametrize("operation", [None, "", "svc 42", "o" * 10_000])
+def test_202_with_a_legal_operation_is_accepted(verb: Verb, operation: str | None) -> None:
+    answer = read_answer(call(verb), HttpReply(status=202, body=orjson.dumps({"operation": operation})))
+    assert (answer.verdict, answer.operation) == (Verdict.ACCEPTED, operation)
+
+
+@pytest.mark.parametrize("verb", CHANGES)
+@pytest.mark.parametrize("body", [{"operation": 7}, {"operation": {}}, {"operation": "o" * 10_001}, b"", b"[]", None])
+def test_202_is_malformed_when_it_cannot_be_polled(verb: Verb, body: Any) -> None:
+    assert verdict(verb, 202, body) == Verdict.MALFORMED
+
+
+@pytest.mark.parametrize("verb", [*CHANGES, *READS, *POLLS])
+def test_202_is_unexpected_when_it_was_not_asked_for(verb: Verb) -> None:
+    assert verdict(verb, 202, {"operation": "op"}, asked_async=False) == Verdict.UNEXPECTED
+
+
+@pytest.mark.parametrize("status", [203, 204, 206, 226])
+@pytest.mark.parametrize("verb", EVERYTHING)
+def test_any_other_2xx_is_unexpected(verb: Verb, status: int) -> None:
+    assert verdict(verb, status) == Verdict.UNEXPECTED
+    assert verdict(verb, status, b"") == Verdict.UNEXPECTED
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
+@pytest.mark.parametrize("verb", EVERYTHING)
+def test_3xx_is_a_rejection(verb: Verb, status: int) -> None:
+    assert verdict(verb, status, b"") == Verdict.REJECTED
+
+
+def test_304_means_unchanged_only_when_a_validator_was_sent() -> None:
+    assert verdict(Verb.GET_CATALOG, 304, b"", conditional=True) == Verdict.UNCHANGED
+    assert verdict(Verb.GET_CATALOG, 304, b"") == Verdict.REJECTED
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 408, 409, 412, 413, 422, 429, 431])
+@pytest.mark.parametrize("verb", EVERYTHING)
+def test_4xx_is_a_rejection_without_mitigation(verb: Verb, status: int) -> None:
+    answer = read_answer(call(verb), HttpReply(status=status, body=b"<html>no</html>"))
+    assert answer.verdict == Verdict.REJECTED
+    assert not needs_mitigation(answer)
+
+
+@pytest.mark.parametrize("body", [*UNREADABLE, None, {"state": "in progress"}])
+@pytest.mark.parametrize("verb", EVERYTHING)
+def test_410_means_gone_whatever_the_body(verb: Verb, body: Any) -> None:
+    assert verdict(verb, 410, body) == Verdict.GONE
+
+
+@pytest.mark.parametrize("status", [500, 501, 502, 503, 504, 599])
+@pytest.mark.parametrize("verb", EVERYTHING)
+def test_5xx_means_broken_and_mitigation_for_creations(verb: Verb, status: int) -> None:
+    answer = read_answer(call(verb), HttpReply(status=status, body=b"<h1>oops</h1>"))
+    assert answer.verdict == Verdict.BROKEN
+    assert needs_mitigation(answer) == (verb in CREATIONS)
+
+
+@pytest.mark.parametrize("verb", POLLS)
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"state": "in progress"}, Verdict.IN_PROGRESS),
+        ({"state": "succeeded", "description": ""}, Verdict.SUCCEEDED),
+        ({"state": "failed", "description": "disk full"}, Verdict.OPERATION_FAILED),
+        ({"state": "weird"}, Verdict.MALFORMED),
+        ({"state": "Succeeded"}, Verdict.MALFORMED),
+        ({"state": ["failed"]}, Verdict.MALFORMED),
+        ({}, Verdict.MALFORMED),
+    ],
+)
+def test_last_operation_is_read_by_its_state(verb: Verb, body: Any, expected: Verdict) -> None:
+    assert verdict(verb, 200, body) == expected
+
+
+@pytest.mark.parametrize("verb", [Verb.BIND, Verb.GET_BINDING])
+@pytest.mark.parametrize("credentials", ["text", [], 0, False])
+def test_credentials_that_are_no_object_are_malformed(verb: Verb, credentials: Any) -> None:
+    assert verdict(verb, 200, {"credentials": credentials}) == Verdict.MALFORMED
+    assert verdict(verb, 200, {"credentials": None}) == Verdict.SUCCEEDED
+
+
+def test_error_code_and_description_come_from_the_broker() -> None:
+    body = {"error": "ConcurrencyError", "description": "busy", "instance_usable": False}
+    answer = read_answer(call(Verb.UPDATE), HttpReply(status=422, body=orjson.dumps(body)))
+    assert (answer.error, answer.description, answer.body["instance_usable"]) == ("ConcurrencyError", "busy", False)
+    assert answer.sentence == "Status: 422; ErrorMessage: ConcurrencyError; Description: busy"
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "description"),
+    [
+        (b"<html>boom</html>", None, "Internal Server Error"),
+        (b"", None, "Internal Server Error"),
+        ({"error": {"foo": "bar"}, "description": "d"}, None, "d"),
+        ({"error": "E", "description": 7}, "E", "Internal Server Error"),
+        ({"description": "a\r\nb\x1b[31mc\x00\u202ed"}, None, "a b[31mcd"),
+        ({"description": "x" * 5000}, None, "x" * 999 + "…"),
+        ({"description": " \n "}, None, "Internal Server Error"),
+    ],
+)
+def test_description_is_fit_for_people_whatever_came(body: Any, error: str | None, description: str) -> None:
+    text = body if isinstance(body, bytes) else orjson.dumps(body)
+    answer = read_answer(call(Verb.PROVISION), HttpReply(status=500, body=text))
+    assert (answer.error, answer.description) == (error, description)
+
+
+def test_our_remark_comes_before_the_brokers_words_when_the_reply_is_odd() -> None:
+    answer = read_answer(call(Verb.UNBIND), HttpReply(status=204, body=b'{"description": "bye"}'))
+    assert answer.description == "204 is not an answer to Unbind: bye"
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7.0),
+        (" 120 ", 120.0),
+        ("Sun, 01 Mar 2026 12:00:30 GMT", 30.0),
+        ("Sunday, 01-Mar-26 12:01:00 GMT", 60.0),
+        ("Sun, 01 Mar 2026 11:59:00 GMT", None),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 604_800.0),
+        ("9" * 400, 604_800.0),
+        ("0", None),
+        ("-5", None),
+        ("1.5", None),
+        ("soon", None),
+        ("²", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_retry_after_becomes_seconds_from_now(header: str | None, seconds: float | None) -> None:
+    reply = HttpReply(status=200, body=b'{"state": "in progress"}', retry_after=header)
+    assert read_answer(call(Verb.POLL_INSTANCE), reply, now=NOW).retry_after_seconds == seconds
+
+
+def test_large_integers_in_credentials_stay_exact() -> None:
+    reply = HttpReply(status=201, body=b'{"credentials": {"n": 123456789012345678901234567890, "f": 1.5}}')
+    assert read_answer(call(Verb.BIND), reply).body == {"credentials": {"n": 123456789012345678901234567890, "f": 1.5}}
+
+
+@pytest.mark.parametrize("text", [b'{"services": [], "services": []}', b'{"services": [{"id": 1, "id": 2}]}'])
+def test_catalog_with_a_key_given_twice_is_malformed(text: bytes) -> None:
+    assert verdict(Verb.GET_CATALOG, 200, text) == Verdict.MALFORMED
+    assert verdict(Verb.PROVISION, 200, text) == Verdict.SUCCEEDED
+
+
+@pytest.mark.parametrize("verb", EVERYTHING)
+def test_deeply_nested_json_is_malformed_and_not_a_crash(verb: Verb) -> None:
+    text = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
+    assert verdict(verb, 200, text) == (Verdict.SUCCEEDED if verb in DELETIONS else Verdict.MALFORMED)
+    assert verdict(Verb.GET_CATALOG, 200, b'{"a":' * 1000 + b"1" + b"}" * 1000) in (
+        Verdict.SUCCEEDED,
+        Verdict.MALFORMED,
+    )
+
+
+def test_credentials_are_not_in_the_repr_of_reply_or_answer() -> None:
+    reply = HttpReply(status=201, body=b'{"credentials": {"password": "s3cret"}}')
+    assert "s3cret" not in repr(reply) + repr(read_answer(call(Verb.BIND), reply))
+
+
+@pytest.mark.parametrize(
+    ("etag", "kept"), [('W/"7"', 'W/"7"'), ("", None), (None, None), ("a\udcff", None), ("a\x01", None)]
+)
+def test_etag_is_kept_only_when_it_can_be_sent_back(etag: str | None, kept: str | None) -> None:
+    assert read_answer(call(Verb.GET_CATALOG), HttpReply(status=200, body=b"{}", etag=etag)).etag == kept

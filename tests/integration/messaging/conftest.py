@@ -1,0 +1,282 @@
+"""Both twins of the bus behind one rig; a TCP relay in front of RabbitMQ whose cable can be pulled."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import aiormq
+import pytest
+from chandlery.contracts import topology
+from chandlery.contracts.messages import Message, Reconcile
+from chandlery.messaging.bus import Bus
+from chandlery.messaging.inprocess_bus import InProcessBus
+from chandlery.messaging.rabbitmq_bus import RabbitBus
+from chandlery.messaging.rabbitmq_delivery import REASON_HEADER
+from yarl import URL
+
+SOON = 10.0
+"""Seconds that a test waits for what should happen within milliseconds."""
+
+
+class Recorder:
+    """A handler that keeps what it is given; tests wait for a number of messages, never for an amount of time."""
+
+    def __init__(self, *, fails: Callable[[int], bool] = lambda _: False) -> None:
+        """`fails` is asked with the number of the call, from 1."""
+        self.seen: list[Message] = []
+        self.running = 0
+        self.most_running = 0
+        self.finished = 0
+        self.may_finish = asyncio.Event()
+        self.may_finish.set()
+        self._fails = fails
+        self._changed = asyncio.Condition()
+
+    async def __call__(self, message: Message) -> None:
+        self.seen.append(message)
+        number = len(self.seen)
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        await self._tell()
+        try:
+            await self.may_finish.wait()
+            if self._fails(number):
+                raise LookupError("password=hunter2")
+            self.finished += 1
+        finally:
+            self.running -= 1
+        await self._tell()
+
+    @property
+    def uids(self) -> list[str]:
+        return [getattr(message, "uid", "") for message in self.seen]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until the condition holds, looking whenever a handler starts or ends; fails after ten seconds."""
+        async with asyncio.timeout(SOON), self._changed:
+            await self._changed.wait_for(condition)
+
+    async def until_seen(self, count: int) -> None:
+        await self.until(lambda: len(self.seen) >= count)
+
+    async def until_finished(self, count: int) -> None:
+        await self.until(lambda: self.finished >= count)
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+
+class Rig(Protocol):
+    """A started bus and a look behind it."""
+
+    lane: str
+
+    @property
+    def bus(self) -> Bus: ...
+
+    async def dead_letter(self) -> tuple[bytes | Message, str]:
+        """Take the next dead letter: what it is about, and the reason."""
+        ...
+
+    async def has_dead_letters(self) -> bool: ...
+
+
+@dataclass
+class InProcessRig:
+    bus: InProcessBus
+    lane: str = "lane-1"
+
+    async def dead_letter(self) -> tuple[bytes | Message, str]:
+        await eventually(lambda: bool(self.bus.dead_letters))
+        letter = self.bus.dead_letters.popleft()
+        return letter.message, letter.reason
+
+    async def has_dead_letters(self) -> bool:
+        return bool(self.bus.dead_letters)
+
+
+@dataclass
+class RabbitRig:
+    bus: RabbitBus
+    channel: aiormq.Channel
+    url: str
+    prefix: str
+    lane: str = "lane-1"
+    exit_stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def dead_letter(self) -> tuple[bytes | Message, str]:
+        async with asyncio.timeout(SOON):
+            while True:
+                got = await self.channel.basic_get(self.prefix + topology.DEAD_LETTER_QUEUE, no_ack=True)
+                if not isinstance(got.delivery, aiormq.spec.Basic.GetEmpty):
+                    headers = got.header.properties.headers or {}
+                    return got.body, str(headers.get(REASON_HEADER))
+                # The server is asked again after a moment; there is no notice to wait for.
+                await asyncio.sleep(0.02)
+
+    async def has_dead_letters(self) -> bool:
+        return await self.depth(self.prefix + topology.DEAD_LETTER_QUEUE) > 0
+
+    async def depth(self, queue: str) -> int:
+        """Messages ready in the queue of that name."""
+        declared = await self.channel.queue_declare(queue, passive=True)
+        return declared.message_count or 0
+
+    def work_queue(self, kind: str = "ServiceInstance") -> str:
+        """The server's name of the work queue on this rig's lane."""
+        return self.prefix + topology.work_queue(kind, self.lane)
+
+    async def publish_raw(self, body: bytes, kind: str = "ServiceInstance") -> None:
+        """Put foreign bytes on the work queue."""
+        key = topology.work_queue(kind, self.lane)
+        await self.channel.basic_publish(body, exchange=self.prefix + topology.COMMANDS_EXCHANGE, routing_key=key)
+
+    async def another_bus(self, url: str = "", *, patience_seconds: float = SOON, start: bool = True) -> RabbitBus:
+        """A second process on the same server, or the same through another address."""
+        bus = RabbitBus(url or self.url, connection_name="test", prefix=self.prefix, patience_seconds=patience_seconds)
+        self.exit_stack.push_async_callback(bus.close)
+        if start:
+            async with asyncio.timeout(SOON):
+                await bus.start()
+        return bus
+
+
+class Cable:
+    """A TCP relay to RabbitMQ. Cut it, and both ends see a broken connection; mend it, and new ones come through."""
+
+    def __init__(self, server: URL) -> None:
+        self._target = (server.host or "", server.port or 5672)
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._is_cut = False
+        self._flows = asyncio.Event()
+        self._flows.set()
+        self.url = ""
+        self._template = server
+
+    async def lay(self) -> None:
+        self._server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
+        self.url = str(self._template.with_host("127.0.0.1").with_port(self._server.sockets[0].getsockname()[1]))
+
+    def jam(self) -> None:
+        """Let no byte through, without any end noticing."""
+        self._flows.clear()
+
+    def cut(self) -> None:
+        self._is_cut = True
+        self._flows.set()
+        for writer in self._writers:
+            writer.transport.abort()
+
+    def mend(self) -> None:
+        self._is_cut = False
+
+    async def remove(self) -> None:
+        self.cut()
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._is_cut:
+            writer.transport.abort()
+            return
+        far_reader, far_writer = await asyncio.open_connection(*self._target)
+        self._writers |= {writer, far_writer}
+        await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+        self._writers -= {writer, far_writer}
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while chunk := await source.read(65536):
+                await self._flows.wait()
+                sink.write(chunk)
+                await sink.drain()
+        sink.close()
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Wait for what gives no notice; fails after ten seconds."""
+    async with asyncio.timeout(SOON):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def command(number: int, *, kind: str = "ServiceInstance", lane: str = "lane-1") -> Reconcile:
+    return Reconcile(kind=kind, uid=f"uid-{number}", lane=lane)
+
+
+@pytest.fixture
+async def rabbit() -> AsyncIterator[RabbitRig]:
+    """A bus on RabbitMQ whose names nobody else uses; they are removed afterwards."""
+    async with _rabbit_rig() as rig:
+        yield rig
+
+
+@pytest.fixture
+async def neighbour() -> AsyncIterator[RabbitRig]:
+    """Another installation on the same virtual host."""
+    async with _rabbit_rig() as rig:
+        yield rig
+
+
+@pytest.fixture
+async def cable() -> AsyncIterator[Cable]:
+    """A way to RabbitMQ that can be cut."""
+    cable = Cable(URL(_amqp_url()))
+    await cable.lay()
+    yield cable
+    await cable.remove()
+
+
+@pytest.fixture(params=["inprocess", "rabbitmq"])
+async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
+    """Each twin in turn."""
+    if request.param == "rabbitmq":
+        async with _rabbit_rig() as rabbit_rig:
+            yield rabbit_rig
+        return
+    bus = InProcessBus()
+    await bus.start()
+    yield InProcessRig(bus)
+    async with asyncio.timeout(SOON):
+        await bus.close()
+
+
+def _amqp_url() -> str:
+    url = os.environ.get("CHANDLERY_TEST_AMQP_URL", "")
+    if not url:
+        pytest.fail("CHANDLERY_TEST_AMQP_URL is not set. Start RabbitMQ with `make services`, or point it to a server.")
+    return url
+
+
+@asynccontextmanager
+async def _rabbit_rig() -> AsyncIterator[RabbitRig]:
+    url = _amqp_url()
+    connection = await aiormq.connect(url)
+    channel = await connection.channel()
+    assert isinstance(channel, aiormq.Channel)
+    prefix = f"test-{uuid.uuid4().hex[:8]}-"
+    rig = RabbitRig(RabbitBus(url, connection_name="test", prefix=prefix), channel, url, prefix)
+    async with asyncio.timeout(SOON):
+        await rig.bus.start()
+    yield rig
+    async with asyncio.timeout(SOON):
+        await rig.exit_stack.aclose()
+        await rig.bus.close()
+        await _remove(await connection.channel(), prefix, rig.lane)
+        await connection.close()
+
+
+async def _remove(channel: aiormq.abc.AbstractChannel, prefix: str, lane: str) -> None:
+    for kind in topology.WORK_QUEUES:
+        for each in (lane, "other"):
+            await channel.queue_delete(prefix + topology.work_queue(kind, each))
+    await channel.queue_delete(prefix + topology.DEAD_LETTER_QUEUE)
+    for exchange in (topology.COMMANDS_EXCHANGE, topology.EVENTS_EXCHANGE, topology.DEAD_LETTER_EXCHANGE):
+        await channel.exchange_delete(prefix + exchange)

@@ -1,0 +1,369 @@
+"""What only RabbitMQ can do to us: break the connection, refuse the login, drop a queue, deliver foreign bytes."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+import pytest
+from aiormq import spec
+from chandlery.contracts import topology
+from chandlery.contracts.messages import LaneOpened, Message
+from chandlery.messaging.rabbitmq_border import foreign_errors_translated
+from chandlery.messaging.rabbitmq_bus import RabbitBus
+from chandlery.messaging.rabbitmq_topology import UNUSED_QUEUE_LIFE
+from chandlery.model.faults import ConfigurationFault, Unavailable
+from structlog.testing import capture_logs
+from yarl import URL
+
+from tests.integration.messaging.conftest import SOON, Cable, RabbitRig, Recorder, command, eventually
+
+INSTANCES = ("ServiceInstance",)
+
+
+async def _publish_stubbornly(bus: RabbitBus, messages: list[Message]) -> None:
+    """As the relay does: again, until it is taken."""
+    async with asyncio.timeout(SOON):
+        while True:
+            try:
+                return await bus.publish(messages)
+            except Unavailable:
+                await asyncio.sleep(0.01)
+
+
+async def test_bytes_go_to_the_dead_letters_at_once_when_they_are_no_message(rabbit: RabbitRig) -> None:
+    recorder = Recorder()
+    await rabbit.bus.consume(INSTANCES, rabbit.lane, recorder, concurrency=1)
+
+    await rabbit.publish_raw(b'{"type":"Reconcile","password":"hunter2"}')
+    content, reason = await rabbit.dead_letter()
+    await rabbit.bus.publish([command(1)])
+    await recorder.until_finished(1)
+
+    assert (content, reason) == (b'{"type":"Reconcile","password":"hunter2"}', "UnreadableMessage")
+    assert recorder.uids == ["uid-1"]
+
+
+async def test_message_is_persistent_json_and_says_what_it_is(rabbit: RabbitRig) -> None:
+    await rabbit.bus.publish([command(1)])
+
+    got = await rabbit.channel.basic_get(rabbit.work_queue(), no_ack=True)
+
+    properties = got.header.properties
+    assert (properties.delivery_mode, properties.content_type) == (2, "application/json")
+    assert properties.message_type == "Reconcile"
+    assert len(properties.message_id or "") == 32
+    assert isinstance(properties.timestamp, datetime)
+    assert abs((properties.timestamp - datetime.now(UTC)).total_seconds()) < 60
+
+
+async def test_work_queue_is_durable_and_expires_when_long_unused(rabbit: RabbitRig) -> None:
+    await rabbit.bus.publish([command(1)])
+
+    # Declaring again succeeds only with exactly these properties.
+    declared = await rabbit.channel.queue_declare(
+        rabbit.work_queue(),
+        durable=True,
+        arguments={
+            "x-dead-letter-exchange": rabbit.prefix + topology.DEAD_LETTER_EXCHANGE,
+            "x-expires": int(UNUSED_QUEUE_LIFE.total_seconds()) * 1000,
+        },
+    )
+
+    assert isinstance(declared, spec.Queue.DeclareOk)
+    assert declared.message_count == 1
+
+
+async def test_queue_is_declared_again_when_it_expired_since_the_last_publish(rabbit: RabbitRig) -> None:
+    await rabbit.bus.publish([command(1)])
+    await rabbit.channel.queue_delete(rabbit.work_queue())
+
+    await rabbit.bus.publish([command(2), command(3)])
+
+    assert await rabbit.depth(rabbit.work_queue()) == 2
+
+
+async def test_consumer_listens_again_when_its_queue_was_deleted(rabbit: RabbitRig) -> None:
+    recorder = Recorder()
+    await rabbit.bus.consume(INSTANCES, rabbit.lane, recorder, concurrency=1)
+
+    await rabbit.channel.queue_delete(rabbit.work_queue())
+    await rabbit.bus.publish([command(1)])
+
+    await recorder.until_finished(1)
+
+
+async def test_message_is_delivered_again_when_the_handler_was_cancelled_by_the_end_of_the_bus(
+    rabbit: RabbitRig,
+) -> None:
+    stuck, other = Recorder(), Recorder()
+    stuck.may_finish.clear()
+    dying = await rabbit.another_bus()
+    await dying.consume(INSTANCES, rabbit.lane, stuck, concurrency=1)
+    await rabbit.bus.publish([command(1)])
+    await stuck.until_seen(1)
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await dying.close()
+    await rabbit.bus.consume(INSTANCES, rabbit.lane, other, concurrency=1)
+
+    await other.until_finished(1)
+    assert other.uids == ["uid-1"]
+
+
+async def test_handler_goes_on_and_its_message_comes_again_when_the_connection_breaks(
+    rabbit: RabbitRig, cable: Cable
+) -> None:
+    recorder = Recorder()
+    recorder.may_finish.clear()
+    bus = await rabbit.another_bus(cable.url)
+    await bus.consume(INSTANCES, rabbit.lane, recorder, concurrency=1)
+    await rabbit.bus.publish([command(1), command(2)])
+    await recorder.until_seen(1)
+
+    cable.cut()
+    cable.mend()
+    await _until_reachable(bus)
+    recorder.may_finish.set()
+    await recorder.until_finished(3)
+
+    assert recorder.uids == ["uid-1", "uid-1", "uid-2"]
+    assert recorder.most_running == 1
+    assert not await rabbit.has_dead_letters()
+
+
+async def test_message_that_waited_for_a_slot_is_handled_once_when_the_connection_breaks(
+    rabbit: RabbitRig, cable: Cable
+) -> None:
+    recorder = Recorder()
+    recorder.may_finish.clear()
+    bus = await rabbit.another_bus(cable.url)
+    await bus.consume(("ServiceInstance", "ServiceBinding"), rabbit.lane, recorder, concurrency=1)
+    await rabbit.bus.publish([command(1), command(2), command(3, kind="ServiceBinding")])
+    await recorder.until_seen(1)
+
+    cable.cut()
+    cable.mend()
+    await _until_reachable(bus)
+    recorder.may_finish.set()
+    await recorder.until_finished(4)
+    await rabbit.bus.publish([command(4)])
+    await recorder.until(lambda: "uid-4" in recorder.uids and recorder.running == 0)
+
+    assert len(recorder.seen) == 5
+    assert set(recorder.uids) == {"uid-1", "uid-2", "uid-3", "uid-4"}
+
+
+async def test_nothing_is_lost_when_the_connection_breaks_again_and_again(rabbit: RabbitRig, cable: Cable) -> None:
+    recorder = Recorder()
+    bus = await rabbit.another_bus(cable.url)
+    await bus.consume(INSTANCES, rabbit.lane, recorder, concurrency=4)
+
+    for start in range(0, 400, 20):
+        publishing = asyncio.create_task(
+            _publish_stubbornly(bus, [command(number) for number in range(start, start + 20)])
+        )
+        if start % 100 == 0:
+            # In the middle of things: some confirmed, some acknowledged, some neither.
+            await recorder.until_seen(len(recorder.seen) + 1)
+            cable.cut()
+            cable.mend()
+        await publishing
+    expected = {f"uid-{number}" for number in range(400)}
+    await recorder.until(lambda: set(recorder.uids) == expected)
+    await recorder.until(lambda: recorder.running == 0)
+
+    assert recorder.most_running <= 4
+    assert not await rabbit.has_dead_letters()
+
+
+async def test_events_arrive_again_when_the_connection_was_lost(rabbit: RabbitRig, cable: Cable) -> None:
+    recorder = Recorder()
+    bus = await rabbit.another_bus(cable.url)
+    await bus.subscribe("#", recorder)
+
+    cable.cut()
+    cable.mend()
+    async with asyncio.timeout(SOON):
+        while not recorder.seen:
+            await rabbit.bus.publish([LaneOpened(lane="a")])
+            await asyncio.sleep(0.02)
+
+    assert recorder.seen[0] == LaneOpened(lane="a")
+
+
+async def test_publish_waits_when_the_connection_is_being_opened_again(rabbit: RabbitRig, cable: Cable) -> None:
+    bus = await rabbit.another_bus(cable.url)
+    cable.cut()
+    await _until_unreachable(bus)
+
+    publishing = asyncio.create_task(bus.publish([command(1)]))
+    await asyncio.sleep(0)
+    cable.mend()
+    async with asyncio.timeout(SOON):
+        await publishing
+
+    assert await rabbit.depth(rabbit.work_queue()) == 1
+
+
+async def test_publish_is_refused_within_its_patience_when_the_connection_stays_lost(
+    rabbit: RabbitRig, cable: Cable
+) -> None:
+    bus = await rabbit.another_bus(cable.url, patience_seconds=0.1)
+    cable.cut()
+    await _until_unreachable(bus)
+
+    began = time.monotonic()
+    with pytest.raises(Unavailable):
+        await bus.publish([command(1)])
+
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("breaks", [True, False], ids=["breaks", "hangs"])
+async def test_publish_is_refused_when_no_confirm_comes_because_the_connection(
+    rabbit: RabbitRig, cable: Cable, breaks: bool
+) -> None:
+    bus = await rabbit.another_bus(cable.url, patience_seconds=SOON if breaks else 0.1)
+    await bus.publish([command(1)])
+    cable.jam()
+
+    began = time.monotonic()
+    publishing = asyncio.create_task(bus.publish([command(2)]))
+    await asyncio.sleep(0)
+    if breaks:
+        cable.cut()
+    with pytest.raises(Unavailable):
+        await publishing
+    cable.cut()
+
+    assert time.monotonic() - began < 2
+
+
+async def test_ping_tells_when_the_server_is_away_and_when_it_is_back(rabbit: RabbitRig, cable: Cable) -> None:
+    bus = await rabbit.another_bus(cable.url)
+    await bus.ping()
+
+    cable.cut()
+    await _until_unreachable(bus)
+    cable.mend()
+
+    await _until_reachable(bus)
+
+
+async def test_start_waits_and_says_so_when_the_server_is_not_there_yet(rabbit: RabbitRig, cable: Cable) -> None:
+    cable.cut()
+    bus = await rabbit.another_bus(cable.url, start=False)
+
+    with capture_logs() as lines:
+        starting = asyncio.create_task(bus.start())
+        await eventually(lambda: len(lines) >= 2)
+        cable.mend()
+        async with asyncio.timeout(SOON):
+            await starting
+    await bus.ping()
+
+    assert lines[0]["log_level"] == "warning"
+    assert lines[0]["action"] == "connect_amqp"
+    address = f"127.0.0.1:{URL(cable.url).port}"
+    assert str(lines[0]["event"]).startswith(f"RabbitMQ at {address} is not reachable (")
+    assert "; trying again in " in str(lines[0]["event"])
+    assert str(URL(cable.url).password) not in repr(lines)
+
+
+async def test_start_says_that_the_login_is_refused_when_the_password_is_wrong(rabbit: RabbitRig) -> None:
+    url = str(URL(rabbit.url).with_password("hunter2"))
+    bus = await rabbit.another_bus(url, start=False)
+
+    with capture_logs() as lines:
+        starting = asyncio.create_task(bus.start())
+        await eventually(lambda: bool(lines))
+    starting.cancel()
+    await bus.close()
+
+    assert "the user name or the password is refused" in str(lines[0]["event"])
+    assert "hunter2" not in repr(lines)
+
+
+async def test_consume_is_refused_when_the_bus_is_closed_while_it_waits_for_a_connection(
+    rabbit: RabbitRig, cable: Cable
+) -> None:
+    bus = await rabbit.another_bus(cable.url)
+    cable.cut()
+    await _until_unreachable(bus)
+    waiting = asyncio.create_task(bus.consume(INSTANCES, rabbit.lane, Recorder(), concurrency=1))
+    await asyncio.sleep(0)
+
+    async with asyncio.timeout(SOON):
+        await bus.close()
+        with pytest.raises(Unavailable):
+            await waiting
+
+
+async def test_installations_do_not_hear_each_other_when_their_prefixes_differ(
+    rabbit: RabbitRig, neighbour: RabbitRig
+) -> None:
+    ours, theirs = Recorder(), Recorder()
+    for rig, recorder in ((rabbit, ours), (neighbour, theirs)):
+        await rig.bus.subscribe("LaneOpened.*", recorder)
+        await rig.bus.consume(INSTANCES, rig.lane, recorder, concurrency=1)
+
+    await rabbit.bus.publish([LaneOpened(lane="ours"), command(1)])
+    await neighbour.bus.publish([LaneOpened(lane="theirs"), command(2)])
+    await ours.until_finished(2)
+    await theirs.until_finished(2)
+
+    assert sorted(ours.seen, key=repr) == sorted([LaneOpened(lane="ours"), command(1)], key=repr)
+    assert sorted(theirs.seen, key=repr) == sorted([LaneOpened(lane="theirs"), command(2)], key=repr)
+
+
+@pytest.mark.parametrize("url", ["", "127.0.0.1", "http://u:hunter2@h/", "amqp://u:hunter2@h:port/", "amqp:///x"])
+def test_bus_refuses_a_url_that_is_not_amqp_without_repeating_it(url: str) -> None:
+    with pytest.raises(ConfigurationFault) as caught:
+        RabbitBus(url, connection_name="test")
+
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+async def test_cancellation_is_a_lost_connection_when_nobody_asked_for_it() -> None:
+    """The client ends waiting calls like this when heartbeats stay away."""
+    abandoned = asyncio.get_running_loop().create_future()
+    abandoned.cancel()
+
+    with pytest.raises(Unavailable), foreign_errors_translated():
+        await abandoned
+
+
+async def test_cancellation_stays_one_when_it_is_our_own() -> None:
+    async def wait() -> None:
+        with foreign_errors_translated():
+            await asyncio.get_running_loop().create_future()
+
+    waiting = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    waiting.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def _until_unreachable(bus: RabbitBus) -> None:
+    await _until_ping_answers(bus, False)
+
+
+async def _until_reachable(bus: RabbitBus) -> None:
+    await _until_ping_answers(bus, True)
+
+
+async def _until_ping_answers(bus: RabbitBus, expected: bool) -> None:
+    async with asyncio.timeout(SOON):
+        while True:
+            try:
+                await bus.ping()
+                reachable = True
+            except Unavailable:
+                reachable = False
+            if reachable is expected:
+                return
+            await asyncio.sleep(0.01)

@@ -1,0 +1,150 @@
+"""The pods that the chart makes: who selects them, what they may do, how they start, stop and get their settings."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chandlery.runtime.settings import Settings
+
+Objects = dict[tuple[str, str], dict[str, Any]]
+Render = Callable[..., Objects]
+
+SERVICES = ("gateway", "provisioner", "binder", "syncer")
+
+
+@pytest.fixture
+def objects(render: Render, required: dict[str, Any]) -> Objects:
+    """The chart as it is with the least that has to be given."""
+    return render(required)
+
+
+def pod_specs(objects: Objects) -> dict[tuple[str, str], dict[str, Any]]:
+    """Each pod's spec, by the kind and name of the object that makes it."""
+    specs = {key: body["spec"]["template"]["spec"] for key, body in objects.items() if key[0] in ("Deployment", "Job")}
+    return specs | {key: body["spec"] for key, body in objects.items() if key[0] == "Pod"}
+
+
+def deployment(objects: Objects, service: str) -> dict[str, Any]:
+    spec: dict[str, Any] = objects["Deployment", f"demo-chandlery-{service}"]["spec"]
+    return spec
+
+
+def container_of(objects: Objects, service: str) -> dict[str, Any]:
+    container: dict[str, Any] = deployment(objects, service)["template"]["spec"]["containers"][0]
+    return container
+
+
+def selects(selector: dict[str, str], labels: dict[str, str]) -> bool:
+    return selector.items() <= labels.items()
+
+
+def test_every_selector_finds_the_pods_of_its_own_service_only(objects: Objects) -> None:
+    labels = {
+        key: body["spec"]["template"]["metadata"]["labels"]
+        for key, body in objects.items()
+        if "template" in body.get("spec", {})
+    }
+    labels |= {key: body["metadata"]["labels"] for key, body in objects.items() if key[0] == "Pod"}
+    for service in SERVICES:
+        name = f"demo-chandlery-{service}"
+        selectors = [
+            objects["Deployment", name]["spec"]["selector"]["matchLabels"],
+            objects["PodDisruptionBudget", name]["spec"]["selector"]["matchLabels"],
+            deployment(objects, service)["template"]["spec"]["topologySpreadConstraints"][0]["labelSelector"][
+                "matchLabels"
+            ],
+        ]
+        if service == "gateway":
+            selectors.append(objects["Service", name]["spec"]["selector"])
+        for selector in selectors:
+            assert [key for key in labels if selects(selector, labels[key])] == [("Deployment", name)]
+
+
+def test_every_pod_is_restricted(objects: Objects) -> None:
+    specs = pod_specs(objects)
+    assert len(specs) == 6
+    for spec in specs.values():
+        assert spec["automountServiceAccountToken"] is False
+        # Kubernetes would set CHANDLERY_PORT=tcp://… for a Service that is named chandlery.
+        assert spec["enableServiceLinks"] is False
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["runAsUser"] > 0
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in spec["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+            assert "memory" in container["resources"]["limits"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_deployment_is_probed_where_it_listens(objects: Objects, service: str) -> None:
+    container = container_of(objects, service)
+    environment = {entry["name"]: entry.get("value") for entry in container["env"]}
+    prefix = "CHANDLERY" if service == "gateway" else "CHANDLERY_PROBE"
+    [port] = container["ports"]
+    assert environment[f"{prefix}_HOST"] == "0.0.0.0"
+    assert environment[f"{prefix}_PORT"] == str(port["containerPort"])
+    for probe, path in (("startupProbe", "/livez"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz")):
+        assert container[probe]["httpGet"] == {"path": path, "port": port["name"], "scheme": "HTTP"}
+        assert container[probe]["timeoutSeconds"] <= container[probe]["periodSeconds"]
+
+
+def test_the_gateway_service_leads_to_its_port(objects: Objects) -> None:
+    [port] = objects["Service", "demo-chandlery-gateway"]["spec"]["ports"]
+    assert port["targetPort"] in [entry["name"] for entry in container_of(objects, "gateway")["ports"]]
+
+
+def test_every_pod_runs_a_command_that_exists(objects: Objects, project: dict[str, Any]) -> None:
+    services = project["entry-points"]["chandlery.services"]
+    assert {service: container_of(objects, service)["args"] for service in SERVICES} == {
+        name: [name] for name in services
+    }
+    job = objects["Job", "demo-chandlery-migrate"]["spec"]["template"]["spec"]["containers"][0]
+    assert job["args"] == ["migrate"]
+    assert all("command" not in container_of(objects, service) for service in SERVICES)
+
+
+def test_every_pod_has_longer_to_stop_than_its_process_takes(objects: Objects) -> None:
+    shutdown_seconds = Settings.model_fields["shutdown_seconds"].default + 5
+    for service in SERVICES:
+        hook = container_of(objects, service).get("lifecycle", {}).get("preStop")
+        pause = int(hook["exec"]["command"][1]) if hook else 0
+        assert (
+            deployment(objects, service)["template"]["spec"]["terminationGracePeriodSeconds"] > shutdown_seconds + pause
+        )
+
+
+def test_every_mounted_volume_is_declared(objects: Objects) -> None:
+    for spec in pod_specs(objects).values():
+        for container in spec["containers"]:
+            mounted = {mount["name"] for mount in container.get("volumeMounts", [])}
+            assert mounted == {volume["name"] for volume in spec.get("volumes", [])}
+
+
+def test_nothing_runs_under_a_service_account_that_is_not_there(objects: Objects) -> None:
+    for service in SERVICES:
+        spec = deployment(objects, service)["template"]["spec"]
+        assert objects["ServiceAccount", spec["serviceAccountName"]]["automountServiceAccountToken"] is False
+    # The Job runs before those of the release are made.
+    assert pod_specs(objects)["Job", "demo-chandlery-migrate"]["serviceAccountName"] == "default"
+
+
+def test_selectors_stay_the_same_when_everything_else_changes(
+    render: Render, required: dict[str, Any], chart_folder: Path, tmp_path: Path
+) -> None:
+    newer = tmp_path / "chandlery"
+    shutil.copytree(chart_folder, newer)
+    described = (newer / "Chart.yaml").read_text()
+    (newer / "Chart.yaml").write_text(described.replace("0.1.0", "9.9.9"))
+    changed = {**required, "image": {"tag": "other"}, "podLabels": {"team": "a"}, "settings": {"logLevel": "debug"}}
+    before, after = render(required), render(changed, folder=newer)
+    for service in SERVICES:
+        assert container_of(before, service)["image"] != container_of(after, service)["image"]
+        assert deployment(before, service)["selector"] == deployment(after, service)["selector"]

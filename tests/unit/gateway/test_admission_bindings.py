@@ -1,0 +1,74 @@
+import pytest
+from chandlery.model.bindings import ServiceBinding
+from chandlery.model.instances import UserInfo
+from chandlery.model.names import FINALIZER
+from chandlery_gateway.admission import rules
+from chandlery_gateway.admission.spec_equality import spec_changed
+
+ANN, BOB = UserInfo(username="ann"), UserInfo(username="bob")
+INSTANCE = {"instanceRef": {"name": "i"}}
+
+
+def binding(**spec: object) -> ServiceBinding:
+    return ServiceBinding.model_validate({"metadata": {"name": "b", "namespace": "n"}, "spec": {**INSTANCE, **spec}})
+
+
+def created(**spec: object) -> ServiceBinding:
+    stored = rules.default_on_create(binding(**spec), ANN, new_id=lambda: "new-id")
+    assert isinstance(stored, ServiceBinding)
+    return stored
+
+
+def test_new_binding_gets_id_secret_name_user_and_finalizer() -> None:
+    stored = created(parameters={})
+    assert (stored.spec.external_id, stored.spec.secret_name, stored.spec.user_info) == ("new-id", "b", ANN)
+    assert stored.metadata.finalizers == [FINALIZER]
+    assert rules.problems_on_create(stored) == ()
+
+
+@pytest.mark.parametrize(
+    ("spec", "found"),
+    [
+        ({"instanceRef": {}}, ["spec.instanceRef.name"]),
+        ({"instanceRef": {"name": "A"}}, ["spec.instanceRef.name"]),
+        ({"secretName": "A_b"}, ["spec.secretName"]),
+        ({"parametersFrom": [{"secretKeyRef": {"name": "s"}}]}, ["spec.parametersFrom[0].secretKeyRef.key"]),
+        ({"secretTransforms": [{}]}, ["spec.secretTransforms[0]"]),
+        (
+            {"secretTransforms": [{"removeKey": {"key": "a"}, "renameKey": {"from": "a", "to": "b"}}]},
+            ["spec.secretTransforms[0]"],
+        ),
+        ({"secretTransforms": [{"renameKey": {"from": "a", "to": ""}}]}, ["spec.secretTransforms[0].renameKey"]),
+        ({"secretTransforms": [{"addKey": {"key": "a"}}]}, ["spec.secretTransforms[0].addKey"]),
+        ({"secretTransforms": [{"addKey": {"key": "a", "value": "!"}}]}, ["spec.secretTransforms[0].addKey.value"]),
+        ({"secretTransforms": [{"addKey": {"key": "a", "stringValue": ""}}]}, []),
+        ({"secretTransforms": [{"addKeysFrom": {"secretRef": {"name": "s", "namespace": "n"}}}]}, []),
+        (
+            {"secretTransforms": [{"addKeysFrom": {"secretRef": {"name": "s", "namespace": "other"}}}]},
+            ["spec.secretTransforms[0].addKeysFrom.secretRef.namespace"],
+        ),
+    ],
+)
+def test_new_binding_rules(spec: dict[str, object], found: list[str]) -> None:
+    assert [problem.field for problem in rules.problems_on_create(created(**spec))] == found
+
+
+@pytest.mark.parametrize(
+    ("sent", "warned"),
+    [
+        ({}, False),
+        ({"parameters": {}}, False),
+        ({"secretName": "b", "externalID": "new-id"}, False),
+        ({"secretName": "other"}, True),
+        ({"parameters": {"a": 1}}, True),
+        ({"instanceRef": {"name": "j"}}, True),
+    ],
+)
+def test_binding_spec_is_frozen_and_the_client_told_so(sent: dict[str, object], warned: bool) -> None:
+    old, new = created(), binding(**sent)
+    assert bool(rules.warnings_on_update(old, new)) is warned
+    stored = rules.default_on_update(old, new, user=BOB)
+    assert isinstance(stored, ServiceBinding)
+    assert stored.spec == old.spec
+    assert not spec_changed(old, stored)
+    assert rules.problems_on_update(old, stored) == ()

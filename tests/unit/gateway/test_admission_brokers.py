@@ -1,0 +1,142 @@
+from datetime import timedelta
+
+import pytest
+from chandlery.model.brokers import ClusterServiceBroker, ServiceBroker
+from chandlery.model.durations import parse_duration
+from chandlery.model.instances import UserInfo
+from chandlery.model.names import FINALIZER
+from chandlery_gateway.admission import rules
+
+USER = UserInfo(username="ann")
+
+
+def broker(**spec: object) -> ClusterServiceBroker:
+    return ClusterServiceBroker.model_validate({"metadata": {"name": "b"}, "spec": {"url": "http://broker", **spec}})
+
+
+def problems(made: ClusterServiceBroker | ServiceBroker) -> list[tuple[str, str]]:
+    return [(problem.field, problem.reason) for problem in rules.problems_on_create(made)]
+
+
+def test_broker_gets_finalizer_and_relist_behavior_and_loses_status_when_created() -> None:
+    sent = broker(relistBehavior="").model_copy(
+        update={"metadata": broker().metadata.model_copy(update={"finalizers": ["mine"]})}
+    )
+    sent = sent.model_copy(update={"status": sent.status.model_copy(update={"reconciled_generation": 7})})
+    stored = rules.default_on_create(sent, USER, new_id=lambda: "id")
+    assert isinstance(stored, ClusterServiceBroker)
+    assert stored.metadata.finalizers == [FINALIZER]
+    assert stored.spec.relist_behavior == "Duration"
+    assert stored.status.reconciled_generation == 0
+    assert rules.problems_on_create(stored) == ()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://10.0.0.231:5000", "https://broker.example.com/base/", "http://[::1]:80", "HTTP://localhost"],
+)
+def test_broker_url_is_accepted(url: str) -> None:
+    assert problems(broker(url=url)) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("", "FieldValueRequired"),
+        ("broker:5000", "FieldValueInvalid"),
+        ("ftp://broker", "FieldValueInvalid"),
+        ("http://", "FieldValueInvalid"),
+        ("http://broker:99999", "FieldValueInvalid"),
+        ("http://[broker", "FieldValueInvalid"),
+        ("http://bro ker", "FieldValueInvalid"),
+        ("http://ann:hunter2@broker", "FieldValueInvalid"),
+        ("http://broker?x=1", "FieldValueInvalid"),
+    ],
+)
+def test_broker_url_is_refused(url: str, reason: str) -> None:
+    made = broker(url=url)
+    assert problems(made) == [("spec.url", reason)]
+    assert "hunter2" not in str(rules.problems_on_create(made))
+
+
+@pytest.mark.parametrize(
+    ("spec", "found"),
+    [
+        ({"insecureSkipTLSVerify": True, "caBundle": "YQ=="}, [("spec.caBundle", "FieldValueInvalid")]),
+        ({"insecureSkipTLSVerify": False, "caBundle": "YQ=="}, []),
+        ({"caBundle": "no base64!"}, [("spec.caBundle", "FieldValueInvalid")]),
+        ({"relistRequests": -1}, [("spec.relistRequests", "FieldValueInvalid")]),
+        ({"relistDuration": "15m"}, []),
+        ({"relistDuration": "0s"}, [("spec.relistDuration", "FieldValueInvalid")]),
+        ({"relistDuration": "-1h"}, [("spec.relistDuration", "FieldValueInvalid")]),
+        ({"relistDuration": "15 minutes"}, [("spec.relistDuration", "FieldValueInvalid")]),
+        ({"authInfo": {}}, [("spec.authInfo", "FieldValueRequired")]),
+        ({"authInfo": {"basic": {}}}, [("spec.authInfo.basic.secretRef", "FieldValueRequired")]),
+        (
+            {"authInfo": {"bearer": {"secretRef": {"name": "A", "namespace": ""}}}},
+            [
+                ("spec.authInfo.bearer.secretRef.name", "FieldValueInvalid"),
+                ("spec.authInfo.bearer.secretRef.namespace", "FieldValueRequired"),
+            ],
+        ),
+        ({"authInfo": {"basic": {"secretRef": {"name": "s", "namespace": "n"}}}}, []),
+        ({"catalogRestrictions": {"serviceClass": ["name  in (a)"], "servicePlan": ["spec.free=true,name!=x"]}}, []),
+        ({"catalogRestrictions": {"servicePlan": ["spec.clusterServiceClass.name=x"]}}, []),
+        (
+            {"catalogRestrictions": {"serviceClass": ["name=a", "spec.free=true"], "servicePlan": ["name in ("]}},
+            [
+                ("spec.catalogRestrictions.serviceClass[1]", "FieldValueInvalid"),
+                ("spec.catalogRestrictions.servicePlan[0]", "FieldValueInvalid"),
+            ],
+        ),
+    ],
+)
+def test_cluster_broker_rules(spec: dict[str, object], found: list[tuple[str, str]]) -> None:
+    assert problems(broker(**spec)) == found
+
+
+def test_namespaced_broker_names_a_local_secret_and_other_properties() -> None:
+    spec = {
+        "url": "http://broker",
+        "authInfo": {"basic": {"secretRef": {"name": "s"}}},
+        "catalogRestrictions": {"servicePlan": ["spec.serviceClass.name=x", "spec.clusterServiceClass.name=x"]},
+    }
+    local = ServiceBroker.model_validate({"metadata": {"name": "b"}, "spec": spec})
+    assert problems(local) == [("spec.catalogRestrictions.servicePlan[1]", "FieldValueInvalid")]
+
+
+@pytest.mark.parametrize(("sent", "stored", "refused"), [(0, 3, False), (3, 3, False), (4, 4, False), (2, 2, True)])
+def test_relist_requests_only_go_up(sent: int, stored: int, refused: bool) -> None:
+    old = broker(relistRequests=3)
+    new = rules.default_on_update(old, broker(relistRequests=sent), user=USER)
+    assert isinstance(new, ClusterServiceBroker)
+    assert new.spec.relist_requests == stored
+    assert bool(rules.problems_on_update(old, new)) is refused
+
+
+@pytest.mark.parametrize(
+    ("text", "duration"),
+    [
+        ("15m", timedelta(minutes=15)),
+        ("1h30m", timedelta(hours=1, minutes=30)),
+        ("1.5s", timedelta(seconds=1.5)),
+        (".5h", timedelta(minutes=30)),
+        ("1h1h", timedelta(hours=2)),
+        ("-2m", timedelta(minutes=-2)),
+        ("+2m", timedelta(minutes=2)),
+        ("0", timedelta()),
+        ("1500ns", timedelta(microseconds=1)),
+        ("3µs", timedelta(microseconds=3)),
+        ("2540400h10m10.000000000s", timedelta(hours=2540400, minutes=10, seconds=10)),
+    ],
+)
+def test_duration_is_read_as_go_does(text: str, duration: timedelta) -> None:
+    assert parse_duration(text) == duration
+
+
+@pytest.mark.parametrize(
+    "text", ["", "3", "m", "1d", "1h ", "1,5h", "--1h", ".s", "1H", "1e3s", "9" * 70 + "s", "3000000h"]
+)
+def test_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must be a"):
+        parse_duration(text)

@@ -1,0 +1,78 @@
+import pytest
+from chandlery.model.kinds import CATALOG_KINDS, CORE_KINDS, KINDS
+from chandlery_gateway.kube import discovery
+
+GROUP_VERSION = "servicecatalog.k8s.io/v1beta1"
+
+
+def test_api_root_names_the_core_version() -> None:
+    assert discovery.core_versions()["versions"] == ["v1"]
+
+
+def test_group_list_has_the_catalog_group_only() -> None:
+    (group,) = discovery.groups((*CORE_KINDS, *CATALOG_KINDS))["groups"]
+    assert group["name"] == "servicecatalog.k8s.io"
+    assert group["preferredVersion"] == {"groupVersion": GROUP_VERSION, "version": "v1beta1"}
+
+
+def test_group_document_is_that_of_the_list() -> None:
+    document = discovery.group("servicecatalog.k8s.io")
+    assert document is not None
+    assert document["kind"] == "APIGroup"
+    assert document["versions"] == [{"groupVersion": GROUP_VERSION, "version": "v1beta1"}]
+    assert discovery.group("apps") is None
+
+
+@pytest.mark.parametrize("group_version", ["v1", GROUP_VERSION])
+def test_resource_list_has_every_kind_and_its_status(group_version: str) -> None:
+    document = discovery.resources(group_version)
+    assert document is not None
+    entries = {entry["name"]: entry for entry in document["resources"]}
+    kinds = [kind for kind in KINDS.values() if kind.api_version == group_version]
+    assert len(entries) == len(kinds) + sum(kind.has_status for kind in kinds)
+    for kind in kinds:
+        entry = entries[kind.plural]
+        assert (entry["kind"], entry["namespaced"], entry["singularName"]) == (
+            kind.kind,
+            kind.namespaced,
+            kind.singular,
+        )
+        assert entry["verbs"] == list(discovery.VERBS)
+        assert tuple(entry.get("categories", ())) == kind.categories
+        assert tuple(entry.get("shortNames", ())) == kind.short_names
+        assert (f"{kind.plural}/status" in entries) is kind.has_status
+
+
+def test_resource_list_of_another_group_version_is_none() -> None:
+    assert discovery.resources("apps/v1") is None
+
+
+@pytest.mark.parametrize("version", ["v2", "v2beta1"])
+def test_aggregated_discovery_says_the_same_as_the_resource_list(version: str) -> None:
+    document = discovery.aggregated(CATALOG_KINDS, version=version)
+    assert document["apiVersion"] == f"apidiscovery.k8s.io/{version}"
+    (group,) = document["items"]
+    assert group["metadata"]["name"] == "servicecatalog.k8s.io"
+    resources = {resource["resource"]: resource for resource in group["versions"][0]["resources"]}
+    assert list(resources) == [kind.plural for kind in CATALOG_KINDS]
+    assert resources["serviceinstances"]["scope"] == "Namespaced"
+    assert resources["clusterservicebrokers"]["scope"] == "Cluster"
+    assert resources["serviceinstances"]["subresources"][0]["subresource"] == "status"
+
+
+def test_aggregated_discovery_of_core_kinds_has_a_group_without_name() -> None:
+    (group,) = discovery.aggregated(CORE_KINDS)["items"]
+    assert "name" not in group["metadata"]
+    assert [resource["resource"] for resource in group["versions"][0]["resources"]] == [
+        "namespaces",
+        "secrets",
+        "events",
+    ]
+
+
+def test_version_follows_kubernetes_and_tells_what_runs() -> None:
+    document = discovery.version_document("0.1.0")
+    assert (document["major"], document["minor"]) == ("1", "32")
+    assert document["gitVersion"] == "v1.32.0+chandlery-0.1.0"
+    assert document["goVersion"].startswith("python3.")
+    assert all(isinstance(value, str) for value in document.values())
