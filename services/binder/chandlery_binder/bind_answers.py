@@ -8,7 +8,8 @@ from chandlery.reconcile.orphan_mitigation import needs_mitigation
 from chandlery_binder.bind_refusals import failure, is_final, told
 from chandlery_binder.binding_draft import BindingChange, BindingDraft
 from chandlery_binder.binding_ends import fail_and_mitigate, mitigate, retry
-from chandlery_binder.binding_snapshot import InFlight, InjectionProblem, Purpose
+from chandlery_binder.binding_notes import InFlight, Purpose
+from chandlery_binder.binding_snapshot import InjectionProblem
 
 CONFLICT = 409
 
@@ -38,7 +39,7 @@ def absorb_lost_credentials(draft: BindingDraft) -> BindingChange:
     return mitigate(draft, BindingReason.BIND_FAILED, message=message)
 
 
-def absorb_failed_bind(draft: BindingDraft, answer: Answer, *, is_in_doubt: bool) -> BindingChange:
+def absorb_failed_bind(draft: BindingDraft, sent: InFlight, *, answer: Answer, is_in_doubt: bool) -> BindingChange:
     """OSB v2.17, "Binding" and "Orphan Mitigation". `is_in_doubt`: an earlier bind may have left something."""
     message = told(answer)
     if answer.verdict in (Verdict.BROKEN, Verdict.TIMED_OUT):
@@ -46,10 +47,9 @@ def absorb_failed_bind(draft: BindingDraft, answer: Answer, *, is_in_doubt: bool
     if needs_mitigation(answer):
         # The broker breaks the protocol, and will do so the next time.
         return fail_and_mitigate(draft, BindingReason.BIND_FAILED, BindingReason.REFUSED, message=message)
-    if is_in_doubt and answer.status == CONFLICT:
-        # The earlier bind did arrive, and the broker will not say again what it answered.
-        return mitigate(draft, BindingReason.BIND_FAILED, message=message)
-    if answer.verdict != Verdict.MALFORMED and not is_in_doubt:
+    if is_in_doubt:
+        return _absorb_failed_repeat(draft, sent, answer)
+    if answer.verdict != Verdict.MALFORMED:
         # Refused or never sent: deleting the binding needs no call.
         draft.set(unbind_status="NotRequired")
     if not is_final(answer):
@@ -57,6 +57,18 @@ def absorb_failed_bind(draft: BindingDraft, answer: Answer, *, is_in_doubt: bool
     draft.fail(BindingReason.BIND_FAILED, BindingReason.REFUSED, message=message)
     draft.end_operation()
     return draft.rest()
+
+
+def _absorb_failed_repeat(draft: BindingDraft, sent: InFlight, answer: Answer) -> BindingChange:
+    # What became of the first is as unknown as before: this answer is about the second.
+    message = told(answer)
+    if not is_final(answer):
+        draft.keep_in_flight = None if draft.is_deleted else sent.to_wire()
+        return retry(draft, BindingReason.BIND_FAILED, message=message, asked_seconds=answer.retry_after_seconds)
+    if answer.status == CONFLICT:
+        # The first did arrive, and this broker will not say again what it answered.
+        return mitigate(draft, BindingReason.BIND_FAILED, message=message)
+    return fail_and_mitigate(draft, BindingReason.BIND_FAILED, BindingReason.REFUSED, message=message)
 
 
 def absorb_failed_fetch(draft: BindingDraft, answer: Answer) -> BindingChange:

@@ -11,7 +11,8 @@ from chandlery.reconcile.change import Change, Next, bindings_key
 from chandlery.reconcile.offering import Offering
 from chandlery.reconcile.status_draft import StatusDraft
 from chandlery.retry.schedule import BROKER_CALLS, DEPENDENCIES, POLLS
-from chandlery_binder.binding_snapshot import BindingMemory, BindingSnapshot, InFlight, Purpose
+from chandlery_binder.binding_notes import BindingMemory, InFlight, Purpose
+from chandlery_binder.binding_snapshot import BindingSnapshot
 
 BindingChange = Change[ServiceBinding]
 _OPERATIONS = {Purpose.BIND: "Bind", Purpose.UNBIND: "Unbind"}

@@ -52,6 +52,7 @@ def unbound(draft: BindingDraft) -> BindingChange:
 
 def _start_mitigation(draft: BindingDraft) -> BindingChange:
     draft.end_poll()
+    draft.keep_in_flight = None
     draft.remember(is_fetch_due=False, fetches=0)
     draft.ready(ConditionStatus.FALSE, BindingReason.STARTING_ORPHAN_MITIGATION, message=_STARTING_MITIGATION)
     draft.say(BindingReason.STARTING_ORPHAN_MITIGATION, _STARTING_MITIGATION, is_warning=True)

@@ -19,7 +19,8 @@ from chandlery.runtime.parameter_lookup import secret_parameters
 from chandlery.runtime.resources import Resources
 from chandlery.store.database import UnitOfWork
 from chandlery.store.reconciliations import Claim
-from chandlery_binder.binding_snapshot import BindingMemory, BindingSnapshot, InFlight, InstanceNotes
+from chandlery_binder.binding_notes import BindingMemory, InFlight, InstanceNotes
+from chandlery_binder.binding_snapshot import BindingSnapshot
 
 
 @dataclass(frozen=True, kw_only=True)

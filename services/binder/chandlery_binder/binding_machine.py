@@ -13,6 +13,7 @@ from chandlery.model.names import FINALIZER
 from chandlery.model.reasons import BindingReason
 from chandlery.reconcile.change import instance_key
 from chandlery.reconcile.offering import Offering, Unresolved
+from chandlery_binder.binding_notes import InFlight, Placement, Purpose
 from chandlery_binder.binding_snapshot import (
     Action,
     Bind,
@@ -20,11 +21,8 @@ from chandlery_binder.binding_snapshot import (
     Fetch,
     Finish,
     Idle,
-    InFlight,
     Inject,
-    Placement,
     Poll,
-    Purpose,
     Refuse,
     Repeat,
     Unbind,

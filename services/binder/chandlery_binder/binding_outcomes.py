@@ -18,7 +18,8 @@ from chandlery_binder.bind_answers import (
     absorb_lost_credentials,
 )
 from chandlery_binder.binding_draft import BindingChange, BindingDraft
-from chandlery_binder.binding_snapshot import BindingSnapshot, InFlight, InjectionProblem, Purpose, Refuse, Wait
+from chandlery_binder.binding_notes import InFlight, Purpose
+from chandlery_binder.binding_snapshot import BindingSnapshot, InjectionProblem, Refuse, Wait
 from chandlery_binder.unbind_answers import absorb_poll, absorb_unbind, begin_polling
 
 _CREDENTIALS = "credentials"
@@ -42,7 +43,7 @@ def absorb(
         return begin_polling(draft, answer, operation="Bind")
     if sent.purpose == Purpose.FETCH:
         return absorb_failed_fetch(draft, answer)
-    return absorb_failed_bind(draft, answer, is_in_doubt=snapshot.is_in_doubt)
+    return absorb_failed_bind(draft, sent, answer=answer, is_in_doubt=snapshot.is_in_doubt)
 
 
 def credentials_of(snapshot: BindingSnapshot, sent: InFlight, answer: Answer) -> JsonObject | None:

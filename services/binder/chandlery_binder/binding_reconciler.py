@@ -22,16 +22,15 @@ from chandlery.store.reconciliations import Claim
 from chandlery_binder import binding_outcomes as outcomes
 from chandlery_binder.binding_loading import Loaded, load_binding
 from chandlery_binder.binding_machine import decide
+from chandlery_binder.binding_notes import InFlight, Purpose
 from chandlery_binder.binding_snapshot import (
     Bind,
     Call,
     Fetch,
     Finish,
     Idle,
-    InFlight,
     Inject,
     Poll,
-    Purpose,
     Refuse,
     Repeat,
     Unbind,

@@ -12,4 +12,6 @@ def _build(resources: Resources) -> Worker:
     return Worker(resources, {SERVICE_BINDING.kind: Rounds(BindingReconciler(resources), resources).handle})
 
 
-BINDER = Service(name="binder", summary="Bind and unbind service instances, write credentials to Secrets.", build=_build)
+BINDER = Service(
+    name="binder", summary="Bind and unbind service instances, write credentials to Secrets.", build=_build
+)

@@ -9,7 +9,7 @@ from chandlery.model.faults import FieldProblem, Forbidden, Invalid, NotFound
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.kinds import AnyObject, kind_of
 from chandlery.model.offerings import AnyClass, AnyPlan, ClusterServiceClass
-from chandlery.reconcile.change import broker_key, offering_key, secret_key
+from chandlery.reconcile.change import bindings_key, broker_key, instances_key, offering_key, secret_key
 from chandlery.reconcile.offering import Wanted, is_cluster_scoped, wanted_class, wanted_plan
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects import Listing
@@ -20,7 +20,8 @@ async def check_namespace(unit: UnitOfWork, document: AnyObject) -> None:
     name = document.metadata.namespace
     if not kind_of(document).namespaced or not name:
         return
-    namespace = await unit.objects.get(kinds.NAMESPACE, "", name)
+    found = await unit.objects.recall(kinds.NAMESPACE, Listing(namespace="", where=(("name", name),), limit=1))
+    namespace = found[0] if found else None
     if namespace is None:
         raise NotFound(f'namespaces "{name}" not found; create it with: kubectl create namespace {name}')
     if namespace.metadata.deletion_timestamp is not None:
@@ -78,6 +79,17 @@ def woken_by(document: AnyObject) -> tuple[str, ...]:
     return ()
 
 
+async def woken_by_removal(unit: UnitOfWork, document: AnyObject) -> tuple[str, ...]:
+    """Wake-up keys of what may be waiting for this object to go, for one that goes without its worker."""
+    meta = document.metadata
+    if isinstance(document, ServiceBinding):
+        return (bindings_key(meta.namespace, document.spec.instance_ref.name),)
+    if isinstance(document, ServiceInstance):
+        lane = (await unit.reconciliations.memory_of(meta.uid or "")).get("lane")
+        return (instances_key(lane),) if lane else ()
+    return ()
+
+
 async def _complete_instance(unit: UnitOfWork, instance: ServiceInstance) -> tuple[ServiceInstance, str]:
     found = await _classes(unit, instance)
     lane = _class_lane(found[0]) if len(found) == 1 else UNRESOLVED_LANE
@@ -118,7 +130,7 @@ async def _classes(unit: UnitOfWork, instance: ServiceInstance) -> list[AnyClass
     namespace = "" if cluster else instance.metadata.namespace or ""
     wanted = wanted_class(instance.spec)
     listing = Listing(namespace=namespace, where=((wanted.column, wanted.value),), limit=2)
-    return [found for found in await unit.objects.list(kind, listing) if isinstance(found, AnyClass)]
+    return [found for found in await unit.objects.recall(kind, listing) if isinstance(found, AnyClass)]
 
 
 async def _plans(unit: UnitOfWork, service_class: AnyClass, wanted: Wanted | None) -> list[AnyPlan]:
@@ -128,7 +140,7 @@ async def _plans(unit: UnitOfWork, service_class: AnyClass, wanted: Wanted | Non
     if wanted is not None:
         where.append((wanted.column, wanted.value))
     listing = Listing(namespace=service_class.metadata.namespace or "", where=tuple(where), limit=20)
-    found = [plan for plan in await unit.objects.list(kind, listing) if isinstance(plan, AnyPlan)]
+    found = [plan for plan in await unit.objects.recall(kind, listing) if isinstance(plan, AnyPlan)]
     return [plan for plan in found if wanted is not None or not plan.status.removed_from_broker_catalog]
 
 

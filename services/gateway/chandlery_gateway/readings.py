@@ -37,6 +37,15 @@ class Selection:
 
 
 @dataclass(frozen=True)
+class _Mark:
+    """Where the next page of a list goes on, and the version of its first page."""
+
+    version: int
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True)
 class Page:
     """A part of a list."""
 
@@ -60,8 +69,12 @@ class Readings:
 
     async def list(self, selection: Selection, *, limit: int, token: str) -> Page:
         """A page of at most `limit` objects (0: all); raises BadRequest for a token that is not ours."""
-        after = _read_token(token) if token else None
-        return await self._database.run(lambda unit: _page(unit, selection, limit, after))
+        mark = _read_token(token) if token else None
+        return await self._database.run(lambda unit: _page(unit, selection, limit, mark))
+
+    async def newest_possible(self) -> int:
+        """A version that nothing which can be read by now is beyond."""
+        return await self._database.run(lambda unit: unit.changes.next_position(), dry_run=True) - 1
 
 
 def to_client(kind: Kind, document: AnyObject) -> JsonObject:
@@ -74,23 +87,27 @@ def to_client(kind: Kind, document: AnyObject) -> JsonObject:
     return wire
 
 
-async def _page(unit: UnitOfWork, selection: Selection, limit: int, after: tuple[str, str] | None) -> Page:
-    # The horizon first: what the list then shows is at least as new, so a watch from there on misses nothing.
-    version = str(await unit.changes.horizon() - 1)
+async def _page(unit: UnitOfWork, selection: Selection, limit: int, mark: _Mark | None) -> Page:
+    # The horizon first: what the list then shows is at least as new, so a watch from there on misses nothing. Later
+    # pages keep the version of the first, for a watch has to tell what has changed on that one since.
+    version = mark.version if mark else await unit.changes.horizon() - 1
+    after = (mark.namespace, mark.name) if mark else None
+    is_filtered = selection.labels.requirements or selection.fields.requirements
+    # One more than asked for, to know whether there is another page.
+    size = min(limit, _PAGE) + 1 if limit and not is_filtered else _PAGE
     items: list[JsonObject] = []
     while True:
-        size = min(limit - len(items), _PAGE) if limit else _PAGE
-        listing = _listing(selection, after, size)
-        batch = await unit.objects.list(selection.kind, listing)
+        batch = await unit.objects.list(selection.kind, _listing(selection, after, size))
         for document in batch:
             wire = to_client(selection.kind, document)
-            if selection.matches(document, wire):
-                items.append(wire)
+            if not selection.matches(document, wire):
+                continue
+            if limit and len(items) == limit:
+                return Page(items, str(version), _token(version, items[-1]))
+            items.append(wire)
         if len(batch) < size:
-            return Page(items, version)
+            return Page(items, str(version))
         after = (batch[-1].metadata.namespace or "", batch[-1].metadata.name)
-        if limit and len(items) >= limit:
-            return Page(items, version, _token(after))
 
 
 def _listing(selection: Selection, after: tuple[str, str] | None, size: int) -> Listing:
@@ -101,19 +118,23 @@ def _listing(selection: Selection, after: tuple[str, str] | None, size: int) -> 
     for field, value in selection.fields.required_equalities().items():
         if field == "metadata.namespace" and namespace is None:
             namespace = value
-        elif field in columns and value:
+        elif field in columns and value and "\0" not in value:
             where.append((columns[field], value))
     labels = tuple(selection.labels.required_equalities().items())
     return Listing(namespace=namespace, where=tuple(where), labels=labels, after=after, limit=size)
 
 
-def _token(after: tuple[str, str]) -> str:
-    return base64.urlsafe_b64encode(to_json(after)).decode()
+def _token(version: int, last: JsonObject) -> str:
+    meta = last["metadata"]
+    return base64.urlsafe_b64encode(to_json([version, meta.get("namespace", ""), meta["name"]])).decode()
 
 
-def _read_token(text: str) -> tuple[str, str]:
+def _read_token(text: str) -> _Mark:
     try:
-        namespace, name = from_json(base64.urlsafe_b64decode(text))
-    except (ValueError, TypeError, binascii.Error) as error:
-        raise BadRequest("the continue token is not one of this server; list again without it") from error
-    return str(namespace), str(name)
+        decoded = from_json(base64.urlsafe_b64decode(text))
+    except (ValueError, binascii.Error):
+        decoded = None
+    match decoded:
+        case [int(version), str(namespace), str(name)] if "\0" not in namespace + name:
+            return _Mark(version, namespace, name)
+    raise BadRequest("the continue token is not one of this server; list again without it")

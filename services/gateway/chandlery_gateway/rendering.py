@@ -1,6 +1,8 @@
 """Responses: documents in the form a request asked for, faults as `Status` objects."""
 
-from collections.abc import Sequence
+import re
+import traceback
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import structlog
@@ -18,6 +20,10 @@ from chandlery_gateway.readings import Page
 
 log = structlog.get_logger()
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_LONGEST_WARNING = 256
+_MOST_WARNINGS = 16
+
 
 def document_response(
     document: JsonObject,
@@ -32,10 +38,18 @@ def document_response(
     if wanted.media_type == YAML:
         body = yaml.safe_dump(from_json(body), sort_keys=False, allow_unicode=True).encode()
     response = Response(body, status, media_type=wanted.content_type)
-    for warning in warnings:
-        quoted = warning.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
-        response.headers.append("Warning", f'299 - "{quoted}"'.encode("ascii", "replace").decode())
+    for text in _warning_texts(warnings):
+        response.headers.append("Warning", f'299 - "{text}"')
     return response
+
+
+def _warning_texts(warnings: Sequence[str]) -> Iterator[str]:
+    """Quoted for headers, and few enough that clients take them: warnings name fields that somebody made up."""
+    for warning in warnings[:_MOST_WARNINGS]:
+        text = _CONTROL.sub(" ", warning[:_LONGEST_WARNING]).encode("ascii", "replace").decode()
+        yield text.replace("\\", "\\\\").replace('"', '\\"')
+    if len(warnings) > _MOST_WARNINGS:
+        yield f"and {len(warnings) - _MOST_WARNINGS} more"
 
 
 def object_response(
@@ -88,9 +102,16 @@ def fault_response(fault: Exception, *, kind: Kind | None = None, name: str = ""
     return response
 
 
-def bug_response(request: Request, error: Exception) -> Response:
-    """Something that should not happen: the log has it all, the client gets no detail."""
-    log.exception("a request failed", action="serve_request", method=request.method, path=request.url.path)
+async def bug_response(request: Request, error: Exception) -> Response:
+    """Something that should not happen: the log has what and where, the client gets no detail."""
+    # Neither the message nor the values in it: those of databases and validators quote what was sent.
+    log.error(
+        f"a request failed: {type(error).__name__}",
+        action="serve_request",
+        method=request.method,
+        path=request.url.path,
+        trace="".join(traceback.format_tb(error.__traceback__)),
+    )
     return fault_response(error if isinstance(error, Fault) else RuntimeError())
 
 

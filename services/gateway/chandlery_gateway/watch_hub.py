@@ -22,6 +22,7 @@ _KEPT = 20_000
 """Recent changes in memory; who is further behind reads from the database."""
 _TICK_SECONDS = 0.1
 _IDLE_TICK_SECONDS = 5.0
+_PAUSE_AFTER_FAULT_SECONDS = 1.0
 
 
 class WatchHub:
@@ -33,6 +34,7 @@ class WatchHub:
         self._complete_from = 0
         """All changes after this position are in `_recent`."""
         self._seen = 0
+        self._has_begun = False
         self._wake = asyncio.Event()
         self._arrived = asyncio.Condition()
         self._watchers = 0
@@ -44,12 +46,13 @@ class WatchHub:
 
     async def run(self) -> None:
         """Follow for ever; ends by cancellation."""
-        self._seen = self._complete_from = await self._database.run(_newest)
         while True:
             try:
                 await self._catch_up()
-            except Fault as fault:
-                log.warning(f"the change log cannot be read: {fault.message}", action="follow_changes")
+            except Exception as error:  # noqa: BLE001 - without it every watch would fall silent
+                why = error.message if isinstance(error, Fault) else type(error).__name__
+                log.warning(f"the change log cannot be read: {why}", action="follow_changes")
+                await asyncio.sleep(_PAUSE_AFTER_FAULT_SECONDS)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_TICK_SECONDS if self._watchers else _IDLE_TICK_SECONDS):
                     await self._wake.wait()
@@ -68,8 +71,7 @@ class WatchHub:
             newest = await unit.changes.horizon() - 1
             if asked is None:
                 return newest
-            if asked < await unit.changes.trimmed_to():
-                raise Expired(f"too old resource version: {asked}; list again and watch from there")
+            await _refuse_forgotten(unit, asked)
             # An object's own version may be beyond the horizon, where smaller ones can still appear.
             return min(asked, newest)
 
@@ -81,24 +83,26 @@ class WatchHub:
         self.wake()
         try:
             while not self._is_closed and not until.is_set():
-                batch = await self._after(after)
-                if batch:
-                    after = batch[-1].position
+                batch, after = await self._after(after)
                 yield batch
                 if not batch:
                     await self._next(after)
         finally:
             self._watchers -= 1
 
-    async def _after(self, position: int) -> Sequence[LoggedChange]:
-        if position >= self._complete_from:
+    async def _after(self, position: int) -> tuple[Sequence[LoggedChange], int]:
+        """Changes after the position, and the position that is reached with them."""
+        complete_from = self._complete_from
+        if position >= complete_from:
             newer: list[LoggedChange] = []
             for change in reversed(self._recent):
                 if change.position <= position:
                     break
                 newer.append(change)
-            return newer[::-1]
-        return await self._database.run(lambda unit: unit.changes.read(position, limit=_BATCH))
+            return newer[::-1], newer[0].position if newer else position
+        batch = await self._database.run(lambda unit: _read_older(unit, position))
+        # Nothing up to where memory begins: go on there, or the database would be asked for it again and again.
+        return batch, batch[-1].position if batch else complete_from
 
     async def _next(self, after: int) -> None:
         async with self._arrived:
@@ -109,6 +113,9 @@ class WatchHub:
                     await self._arrived.wait()
 
     async def _catch_up(self) -> None:
+        if not self._has_begun:
+            self._seen = self._complete_from = await self._database.run(_newest)
+            self._has_begun = True
         while True:
             batch = await self._database.run(lambda unit: unit.changes.read(self._seen, limit=_BATCH))
             if not batch:
@@ -124,3 +131,15 @@ class WatchHub:
 
 async def _newest(unit: UnitOfWork) -> int:
     return await unit.changes.horizon() - 1
+
+
+async def _read_older(unit: UnitOfWork, position: int) -> Sequence[LoggedChange]:
+    batch = await unit.changes.read(position, limit=_BATCH)
+    # After reading, so that nothing is forgotten in between.
+    await _refuse_forgotten(unit, position)
+    return batch
+
+
+async def _refuse_forgotten(unit: UnitOfWork, position: int) -> None:
+    if position < await unit.changes.trimmed_to():
+        raise Expired(f"too old resource version: {position}; list again and watch from there")

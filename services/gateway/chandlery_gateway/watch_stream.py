@@ -19,6 +19,8 @@ from chandlery_gateway.readings import Readings, Selection, to_client
 from chandlery_gateway.watch_hub import WatchHub
 
 _BOOKMARK_SECONDS = 60.0
+_FIXED_FIELDS = frozenset({"metadata.name", "metadata.namespace"})
+_INITIAL_EVENTS_END = {"k8s.io/initial-events-end": "true"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,13 @@ class WatchRequest:
     include_object: IncludeObject
     wants_bookmarks: bool
     timeout_seconds: float
+    marks_initial_end: bool = False
+    """Say by a bookmark that all that was there has been sent (`sendInitialEvents`)."""
+
+    @property
+    def can_objects_enter(self) -> bool:
+        """Whether a change can make an object match that did not before, or the other way round."""
+        return bool(self.selection.labels.requirements) or not _FIXED_FIELDS.issuperset(self.selection.fields.keys)
 
 
 class WatchStream:
@@ -43,7 +52,10 @@ class WatchStream:
         self._readings = readings
         self._codec = codec
         self._has_columns = True
-        self._matching: set[str] = set()
+        self._matching: dict[str, int] = {}
+        """Uids of what the client has, as far as is known, and the version it was listed with."""
+        self._learned_at: int | None = None
+        """Of a watch that was resumed: after this position `_matching` is exact."""
 
     async def lines(self, start: int) -> AsyncIterator[bytes]:
         """Lines until the time is up. A fault becomes an ERROR line, as Kubernetes does once a stream has begun."""
@@ -53,6 +65,10 @@ class WatchStream:
             if self._request.after is None:
                 async for line in self._initial():
                     yield line
+                if self._request.marks_initial_end:
+                    yield self._bookmark(start, annotations=_INITIAL_EVENTS_END)
+            elif self._request.can_objects_enter:
+                await self._learn()
             async for line in self._following(start, until):
                 yield line
         except Fault as fault:
@@ -61,14 +77,23 @@ class WatchStream:
             timer.cancel()
 
     async def _initial(self) -> AsyncIterator[bytes]:
-        token = ""
-        while True:
+        async for wire in self._listed():
+            metadata = wire["metadata"]
+            self._matching[metadata["uid"]] = int(metadata["resourceVersion"])
+            yield self._notice(ChangeVerb.ADDED, wire)
+
+    async def _learn(self) -> None:
+        """Find out what matches by now: only of changes before that it stays open whether they were departures."""
+        async for wire in self._listed():
+            self._matching[wire["metadata"]["uid"]] = 0
+        self._learned_at = await self._readings.newest_possible()
+
+    async def _listed(self) -> AsyncIterator[JsonObject]:
+        token: str | None = ""
+        while token is not None:
             page = await self._readings.list(self._request.selection, limit=500, token=token)
             for wire in page.items:
-                self._matching.add(str(wire["metadata"]["uid"]))
-                yield self._notice(ChangeVerb.ADDED, wire)
-            if page.continue_token is None:
-                return
+                yield wire
             token = page.continue_token
 
     async def _following(self, start: int, until: asyncio.Event) -> AsyncIterator[bytes]:
@@ -90,25 +115,26 @@ class WatchStream:
         if change.kind != selection.kind.kind or selection.namespace not in (None, change.namespace):
             return None
         uid = str(change.stored["metadata"]["uid"])
+        if change.position <= self._matching.get(uid, 0):
+            # The list at the beginning was read after this and had it already.
+            return None
         document: AnyObject = self._codec.from_stored(selection.kind, change.stored)
         wire = to_client(selection.kind, document)
         is_match = selection.matches(document, wire)
         # With a selector an object can enter or leave without being created or deleted.
-        was_match = uid in self._matching
+        was_match = self._matching.pop(uid, None) is not None
+        is_initial = self._request.after is None
         if change.verb == ChangeVerb.DELETED:
-            self._matching.discard(uid)
-            return self._notice(ChangeVerb.DELETED, wire) if is_match or was_match else None
+            return self._notice(ChangeVerb.DELETED, wire) if was_match or (is_match and not is_initial) else None
         if is_match:
-            self._matching.add(uid)
-            # A watch that was resumed does not know what its client has: only a creation is surely an addition.
-            is_added = change.verb == ChangeVerb.ADDED or (self._request.after is None and not was_match)
+            self._matching[uid] = 0
+            # A watch that was resumed does not know at first what its client has: only a creation is surely an addition.
+            is_sure = is_initial or (self._learned_at is not None and change.position > self._learned_at)
+            is_added = change.verb == ChangeVerb.ADDED or (is_sure and not was_match)
             return self._notice(ChangeVerb.ADDED if is_added else ChangeVerb.MODIFIED, wire)
-        self._matching.discard(uid)
-        has_left = was_match or (self._request.after is not None and self._could_have_matched())
+        # To tell of a departure that was none does no harm, to keep one back does.
+        has_left = was_match or (self._learned_at is not None and change.position <= self._learned_at)
         return self._notice(ChangeVerb.DELETED, wire) if has_left else None
-
-    def _could_have_matched(self) -> bool:
-        return bool(self._request.selection.labels.requirements)
 
     def _notice(self, verb: ChangeVerb, wire: JsonObject) -> bytes:
         return _line(verb, self._formed(wire))
@@ -130,10 +156,17 @@ class WatchStream:
             return partial_metadata(wire, api_version=representation.api_version)
         return wire
 
-    def _bookmark(self, position: int) -> bytes:
-        kind = self._request.selection.kind
-        metadata = {"resourceVersion": str(position)}
-        return _line("BOOKMARK", {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": metadata})
+    def _bookmark(self, position: int, *, annotations: JsonObject | None = None) -> bytes:
+        kind, representation = self._request.selection.kind, self._request.representation
+        metadata: JsonObject = {"resourceVersion": str(position)}
+        if annotations:
+            metadata["annotations"] = annotations
+        mark = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": metadata}
+        if representation.form is Form.TABLE:
+            mark = table(kind, (), now=datetime.now(UTC), list_metadata=metadata, with_columns=False)
+        elif representation.form is not Form.PLAIN:
+            mark = partial_metadata(mark, api_version=representation.api_version)
+        return _line("BOOKMARK", mark)
 
 
 def _line(verb: str, document: JsonObject) -> bytes:

@@ -78,10 +78,15 @@ class InstanceDraft:
         return self._snapshot.instance.metadata.deletion_timestamp is not None
 
     @property
+    def is_repeat(self) -> bool:
+        """Whether a worker that died has sent the request before: a clear answer says little of what came of that."""
+        return self._snapshot.in_flight is not None
+
+    @property
     def may_exist(self) -> bool:
         """Whether something may be at the broker from before this request: a worker died, or an answer was unclear."""
         before = self._snapshot.instance.status.deprovision_status
-        return self._snapshot.in_flight is not None or before == "Required"
+        return self.is_repeat or before == "Required"
 
     @property
     def is_time_over(self) -> bool:
@@ -101,6 +106,14 @@ class InstanceDraft:
     def is_poll_time_over(self) -> bool:
         """Whether polling has to stop (OSB v2.17, "Polling Interval and Duration")."""
         return self.memory.poll_until is not None and self._now.timestamp() >= self.memory.poll_until
+
+    def changes_something(self, sent: InFlight) -> bool:
+        """Whether an update asks for other parameters or another plan than the broker is known to have."""
+        has, asked = self.status.external_properties, sent.properties
+        same = (
+            has is not None and asked is not None and (has.parameter_checksum or "") == (asked.parameter_checksum or "")
+        )
+        return not same or sent.wanted_plan_id != self._snapshot.memory.plan_id
 
     def set(self, **fields: Any) -> None:
         """Change fields of the status."""

@@ -10,7 +10,7 @@ from chandlery.model.conditions import ConditionType, is_true
 from chandlery.model.faults import ParametersFault
 from chandlery.model.names import FINALIZER
 from chandlery.model.reasons import InstanceReason
-from chandlery.reconcile.change import bindings_key
+from chandlery.reconcile.change import bindings_key, broker_key
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery_provisioner.instance_snapshot import (
     Action,
@@ -101,6 +101,11 @@ def _grant(snapshot: InstanceSnapshot) -> Action:
         return Wait(offering.reason, offering.message, offering.waiting_for)
     is_new = snapshot.instance.status.provision_status != "Provisioned"
     plan_changes = is_new or offering.plan.spec.external_id != snapshot.memory.plan_id
+    if is_new and offering.broker.metadata.deletion_timestamp is not None:
+        # Something new would only keep the broker from going.
+        name = offering.broker.metadata.name
+        key = broker_key(offering.broker.metadata.namespace, name)
+        return Wait(InstanceReason.NO_SUCH_BROKER, f'The broker "{name}" is being deleted', key)
     if plan_changes and (removed := _removed(offering)):
         return removed
     if isinstance(snapshot.parameters, ParametersFault):

@@ -16,7 +16,7 @@ from chandlery_provisioner.instance_snapshot import InFlight, InstanceSnapshot, 
 
 BAD_REQUEST = 400
 _DONE = (Verdict.SUCCEEDED, Verdict.GONE)
-_NOTHING_EXISTS = (Verdict.REJECTED, Verdict.GONE)
+_NOTHING_DONE = (Verdict.REJECTED, Verdict.GONE, Verdict.UNREACHABLE)
 _STARTING_MITIGATION = (
     "The instance provision call failed with an ambiguous error; attempting to deprovision the instance"
 )
@@ -25,6 +25,8 @@ _STARTING_MITIGATION = (
 def absorb(snapshot: InstanceSnapshot, sent: InFlight, answer: Answer, now: datetime) -> InstanceChange:
     """What the answer to `sent` changes."""
     draft = InstanceDraft.begin(snapshot, sent, now)
+    if answer.verdict == Verdict.UNREACHABLE:
+        draft.keep_open()
     match sent.purpose:
         case Purpose.PROVISION:
             return _absorb_provision(draft, sent, answer)
@@ -42,6 +44,7 @@ def wait(snapshot: InstanceSnapshot, action: Wait, now: datetime) -> InstanceCha
     deleting = snapshot.instance.metadata.deletion_timestamp is not None
     unknown = deleting and action.reason != InstanceReason.BLOCKED_BY_BINDINGS
     draft.ready(ConditionStatus.UNKNOWN if unknown else ConditionStatus.FALSE, action.reason, action.message)
+    draft.say(action.reason, action.message, is_warning=True)
     return draft.wait(action.waiting_for)
 
 
@@ -50,6 +53,7 @@ def refuse(snapshot: InstanceSnapshot, action: Refuse, now: datetime) -> Instanc
     draft = InstanceDraft.of(snapshot, now)
     draft.fail(action.reason, action.reason, action.message)
     draft.observe(snapshot.instance.metadata.generation or 1)
+    draft.end_operation()
     return draft.rest()
 
 
@@ -83,6 +87,8 @@ def announce(snapshot: InstanceSnapshot, sent: InFlight, now: datetime) -> Insta
 
 
 def _absorb_provision(draft: InstanceDraft, sent: InFlight, answer: Answer) -> InstanceChange:
+    if answer.verdict in _NOTHING_DONE:
+        return _not_provisioned(draft, answer)
     draft.remember(plan_id=sent.wanted_plan_id)
     if answer.verdict == Verdict.SUCCEEDED:
         return _provisioned(draft, answer)
@@ -91,11 +97,15 @@ def _absorb_provision(draft: InstanceDraft, sent: InFlight, answer: Answer) -> I
     if needs_mitigation(answer):
         reason = InstanceReason.ERROR_CALLING_PROVISION if answer.verdict == Verdict.TIMED_OUT else None
         return _mitigate(draft, reason or InstanceReason.PROVISION_FAILED, _failure("provision call", answer))
+    return _retry(draft, InstanceReason.PROVISION_FAILED, _failure("provision call", answer))
+
+
+def _not_provisioned(draft: InstanceDraft, answer: Answer) -> InstanceChange:
     message = _failure("provision call", answer)
+    # This request made nothing: a delete needs no call, unless something may be there from an earlier one.
+    draft.set(deprovision_status="Required" if draft.may_exist else "NotRequired")
     if answer.verdict == Verdict.UNREACHABLE:
         return _retry(draft, InstanceReason.ERROR_CALLING_PROVISION, message)
-    # A rejection says that nothing exists: a delete now needs no call.
-    draft.set(deprovision_status="NotRequired" if answer.verdict in _NOTHING_EXISTS else "Required")
     if answer.status == BAD_REQUEST:
         draft.fail(InstanceReason.PROVISION_FAILED, InstanceReason.REFUSED, message)
         draft.end_operation()
@@ -110,7 +120,9 @@ def _absorb_update(draft: InstanceDraft, sent: InFlight, answer: Answer) -> Inst
         draft.remember(wanted_plan_id=sent.wanted_plan_id)
         return _polling(draft, answer, InstanceReason.UPDATING, "The instance is being updated asynchronously")
     message = _failure("update call", answer)
-    draft.remember(is_unusable=_says_no(answer, "instance_usable"))
+    _note_usability(draft, answer)
+    if (draft.is_repeat or answer.verdict not in _NOTHING_DONE) and draft.changes_something(sent):
+        draft.remember(wanted_plan_id=sent.wanted_plan_id)
     if answer.status == BAD_REQUEST or _says_no(answer, "update_repeatable"):
         draft.fail(InstanceReason.UPDATE_FAILED, InstanceReason.UPDATE_FAILED, message)
         draft.end_operation()
@@ -129,11 +141,12 @@ def _absorb_deprovision(draft: InstanceDraft, answer: Answer) -> InstanceChange:
         )
     message = _failure("deprovision call", answer)
     if draft.is_interrupting and answer.error == "ConcurrencyError":
+        draft.undo()
         draft.remember(delete_deferred=True)
         return draft.again(POLLS.delay(1), attempt=draft.attempt)
     draft.ready(ConditionStatus.UNKNOWN, InstanceReason.DEPROVISION_FAILED, message)
     draft.say(InstanceReason.DEPROVISION_FAILED, message, is_warning=True)
-    draft.remember(is_unusable=_says_no(answer, "instance_usable"))
+    _note_usability(draft, answer)
     # What may exist is deleted until the broker says it is gone: there is no end to it, only longer pauses.
     return draft.again(BROKER_CALLS.delay(draft.attempt + 1), attempt=draft.attempt + 1)
 
@@ -150,22 +163,23 @@ def _absorb_poll(draft: InstanceDraft, answer: Answer) -> InstanceChange:
     if draft.is_poll_time_over:
         late = "the operation did not end in the time that the broker's plan or this platform allows"
         return _operation_failed(draft, answer, deleting=deleting, why=late)
-    return _keep_polling(draft, answer)
+    return _keep_polling(draft, answer, "Deprovision" if deleting else operation or "Provision")
 
 
 def _operation_failed(
     draft: InstanceDraft, answer: Answer, *, deleting: bool, why: str | None = None
 ) -> InstanceChange:
-    message = (
-        f"The {(draft.operation or 'operation').lower()} failed: {why or answer.description or 'no reason was given'}"
-    )
+    operation = "deprovision" if deleting else (draft.operation or "operation").lower()
+    message = f"The {operation} failed: {why or answer.description or 'no reason was given'}"
     draft.end_poll()
+    _note_usability(draft, answer)
     if deleting:
         draft.ready(ConditionStatus.UNKNOWN, InstanceReason.DEPROVISION_FAILED, message)
         draft.say(InstanceReason.DEPROVISION_FAILED, message, is_warning=True)
         return draft.again(BROKER_CALLS.delay(draft.attempt + 1), attempt=draft.attempt + 1)
     if draft.operation == "Update":
-        draft.remember(is_unusable=_says_no(answer, "instance_usable"), wanted_plan_id="")
+        if why is None:
+            draft.remember(wanted_plan_id="")
         draft.fail(InstanceReason.UPDATE_FAILED, InstanceReason.UPDATE_FAILED, message)
         draft.end_operation()
         return draft.rest()
@@ -173,16 +187,17 @@ def _operation_failed(
     return _mitigate(draft, InstanceReason.PROVISION_FAILED, message)
 
 
-def _keep_polling(draft: InstanceDraft, answer: Answer) -> InstanceChange:
+def _keep_polling(draft: InstanceDraft, answer: Answer, operation: str) -> InstanceChange:
     in_progress = {
         "Provision": (InstanceReason.PROVISIONING, "The instance is being provisioned asynchronously"),
         "Update": (InstanceReason.UPDATING, "The instance is being updated asynchronously"),
         "Deprovision": (InstanceReason.DEPROVISIONING, "The instance is being deprovisioned asynchronously"),
     }
-    reason, message = in_progress[draft.operation or "Provision"]
+    reason, message = in_progress[operation]
     if answer.verdict == Verdict.IN_PROGRESS:
-        if answer.description:
-            draft.ready(ConditionStatus.FALSE, reason, f"{message} ({answer.description})")
+        draft.ready(
+            ConditionStatus.FALSE, reason, f"{message} ({answer.description})" if answer.description else message
+        )
     else:
         message = _failure("poll of the last operation", answer)
         draft.ready(ConditionStatus.FALSE, InstanceReason.ERROR_POLLING, message)
@@ -202,7 +217,7 @@ def _provisioned(draft: InstanceDraft, answer: Answer) -> InstanceChange:
 
 def _updated(draft: InstanceDraft, plan_id: str, answer: Answer) -> InstanceChange:
     plan = plan_id or draft.memory.wanted_plan_id or draft.memory.plan_id
-    draft.remember(plan_id=plan, wanted_plan_id="", is_unusable=False)
+    draft.remember(plan_id=plan, wanted_plan_id="")
     draft.dashboard(answer)
     draft.succeed(InstanceReason.UPDATED, "The instance was updated successfully")
     return draft.rest()
@@ -229,13 +244,15 @@ def _mitigate(draft: InstanceDraft, reason: InstanceReason, message: str) -> Ins
 def _deprovisioned(draft: InstanceDraft) -> InstanceChange:
     draft.end_poll()
     draft.set(deprovision_status="Succeeded", provision_status="NotProvisioned", external_properties=None)
+    draft.set(orphan_mitigation_in_progress=False, dashboard_url=None)
+    draft.drop(ConditionType.ORPHAN_MITIGATION)
     if draft.is_deleted:
+        message = "The instance was deprovisioned successfully"
         draft.end_operation()
-        draft.say(InstanceReason.DEPROVISIONED, "The instance was deprovisioned successfully")
+        draft.ready(ConditionStatus.FALSE, InstanceReason.DEPROVISIONED, message)
+        draft.say(InstanceReason.DEPROVISIONED, message)
         return draft.gone()
     message = "Orphan mitigation was completed successfully"
-    draft.set(orphan_mitigation_in_progress=False)
-    draft.drop(ConditionType.ORPHAN_MITIGATION)
     draft.ready(ConditionStatus.FALSE, InstanceReason.ORPHAN_MITIGATED, message)
     draft.say(InstanceReason.ORPHAN_MITIGATED, message)
     if is_true(draft.status.conditions, ConditionType.FAILED):
@@ -262,6 +279,13 @@ def _failure(what: str, answer: Answer) -> str:
     if answer.verdict in (Verdict.TIMED_OUT, Verdict.UNREACHABLE):
         return f"Error communicating with the broker during the {what}: {answer.sentence}"
     return f"The {what} failed: {answer.sentence}"
+
+
+def _note_usability(draft: InstanceDraft, answer: Answer) -> None:
+    # Silence is no news: only the broker's word, or an update that succeeds, makes the instance usable again.
+    word = answer.body.get("instance_usable")
+    if isinstance(word, bool):
+        draft.remember(is_unusable=not word)
 
 
 def _says_no(answer: Answer, field: str) -> bool:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from pydantic import Field
+
 from chandlery.model.faults import ParametersFault
 from chandlery.model.instances import InstancePropertiesState, ServiceInstance
 from chandlery.model.wire import JsonObject, WireModel
@@ -47,7 +49,7 @@ class InFlight(WireModel):
     started_at: float
     properties: InstancePropertiesState | None = None
     wanted_plan_id: str = ""
-    request: JsonObject = {}
+    request: JsonObject = Field(default={}, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.change import instances_key
 from chandlery.reconcile.offering import Unresolved
 from chandlery_syncer.broker_draft import BrokerChange, BrokerDraft
-from chandlery_syncer.broker_snapshot import BrokerSnapshot, Leftovers
+from chandlery_syncer.broker_snapshot import CATALOG_FORMAT, BrokerSnapshot, Leftovers
 
 FETCHED = "Successfully fetched catalog entries from broker."
 _UNANSWERED = (Verdict.TIMED_OUT, Verdict.UNREACHABLE)
@@ -29,8 +29,9 @@ def synced(snapshot: BrokerSnapshot, *, etag: str | None, leftovers: Leftovers, 
     draft.succeed(BrokerReason.FETCHED_CATALOG, FETCHED)
     draft.remember(
         etag=etag,
-        etag_url=snapshot.broker.spec.url if etag else "",
-        etag_generation=snapshot.generation if etag else 0,
+        etag_url=snapshot.broker.spec.url,
+        etag_generation=snapshot.generation,
+        etag_format=CATALOG_FORMAT,
         tried_generation=snapshot.generation,
     )
     return draft.rest(leftovers)

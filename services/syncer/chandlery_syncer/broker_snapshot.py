@@ -10,6 +10,9 @@ from chandlery.model.wire import WireModel
 from chandlery.reconcile.change import broker_key, secret_key
 from chandlery.reconcile.offering import Unresolved
 
+CATALOG_FORMAT = 1
+"""Raise it when classes or plans are made differently: then no validator of an earlier release counts."""
+
 
 class Leftovers(WireModel):
     """Classes and plans, by object name, that the broker no longer offers and that instances still use."""
@@ -31,6 +34,7 @@ class BrokerMemory(WireModel):
     """Validator of the catalog that the stored classes and plans were made from."""
     etag_url: str = ""
     etag_generation: int = 0
+    etag_format: int = 0
     tried_generation: int = 0
     """The generation that the present failures are about."""
     leftovers: Leftovers = Leftovers()
@@ -67,8 +71,8 @@ class BrokerSnapshot:
     def etag(self) -> str | None:
         """The validator to send, if what it stands for is what the specification asks for now."""
         memory = self.memory
-        is_current = memory.etag_url == self.broker.spec.url and memory.etag_generation == self.generation
-        return memory.etag if is_current else None
+        present = (self.broker.spec.url, self.generation, CATALOG_FORMAT)
+        return memory.etag if (memory.etag_url, memory.etag_generation, memory.etag_format) == present else None
 
     @property
     def interval(self) -> timedelta | None:

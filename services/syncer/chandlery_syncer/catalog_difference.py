@@ -61,7 +61,7 @@ def difference(wished: Offerings, stored: Offerings) -> Difference | Clash:
     wanted = {_key(offering) for offering in _each(wished)}
     return Difference(
         creates=tuple(new for old, new in pairs if old is None),
-        updates=tuple((old, new) for old, new in merged if old != new),
+        updates=tuple((old, new) for old, new in merged if new is not old),
         vanished=Offerings(
             tuple(each for each in stored.classes if is_managed(each) and _key(each) not in wanted),
             tuple(each for each in stored.plans if is_managed(each) and _key(each) not in wanted),
@@ -142,22 +142,25 @@ def _contradiction(old: AnyOffering, new: AnyOffering) -> str | None:
 
 
 def _merged(old: AnyOffering, new: AnyOffering) -> AnyOffering:
-    """The wished object with the identity of the stored one and with what users have added to that."""
-    spec = new.spec.model_copy(update={"default_provision_parameters": old.spec.default_provision_parameters})
-    generation = (old.metadata.generation or 1) + (spec != old.spec)
-    kept = {"metadata": _merged_metadata(old.metadata, new.metadata, generation), "spec": spec}
-    status = OfferingStatus() if old.status.removed_from_broker_catalog else old.status
-    return old.model_copy(update={**kept, "status": status})
+    """The wished object with the identity of the stored one and with what users have added to that; `old` if equal."""
+    spec = new.spec
+    if (defaults := old.spec.default_provision_parameters) is not None:
+        spec = spec.model_copy(update={"default_provision_parameters": defaults})
+    metadata = _merged_metadata(old.metadata, new.metadata)
+    if spec != old.spec:
+        metadata = metadata.model_copy(update={"generation": (old.metadata.generation or 1) + 1})
+    elif metadata is old.metadata and not old.status.removed_from_broker_catalog:
+        return old
+    return old.model_copy(update={"metadata": metadata, "spec": spec, "status": OfferingStatus()})
 
 
-def _merged_metadata(old: ObjectMeta, new: ObjectMeta, generation: int) -> ObjectMeta:
+def _merged_metadata(old: ObjectMeta, new: ObjectMeta) -> ObjectMeta:
     others = [owner for owner in old.owner_references or [] if not owner.controller]
-    update = {
-        "generation": generation,
-        "labels": {**(old.labels or {}), **(new.labels or {})},
-        "owner_references": [*others, *(new.owner_references or [])] or None,
-    }
-    return old.model_copy(update=update)
+    labels = {**(old.labels or {}), **(new.labels or {})}
+    owners = [*others, *(new.owner_references or [])] or None
+    if labels == old.labels and owners == old.owner_references:
+        return old
+    return old.model_copy(update={"labels": labels, "owner_references": owners})
 
 
 def _marked(offering: AnyOffering) -> AnyOffering:

@@ -53,7 +53,7 @@ class CatalogWriter:
             await self._unit.objects.update(old, new)
         changed = [*found.creates, *(new for _, new in found.updates)]
         self._tell(changed)
-        self._unit.outbox.add(*await self._unit.reconciliations.wake_many(_wake_keys(changed)))
+        self._unit.outbox.add(*await self._unit.reconciliations.wake(*_wake_keys(changed)))
         return await self._retire(found.vanished)
 
     async def tidy(self, leftovers: Leftovers) -> Leftovers:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from functools import lru_cache
 
 import structlog
 
@@ -10,7 +11,6 @@ from chandlery.contracts.messages import Message
 from chandlery.contracts.topology import EVENTS_EXCHANGE, route, work_queue
 from chandlery.messaging.bus import Handler, Subscription
 from chandlery.messaging.inprocess_queue import Consumer, DeadLetter, Delivery, Queue
-from chandlery.messaging.topic_pattern import matches
 from chandlery.model.faults import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -75,7 +75,7 @@ class InProcessBus:
             return
         self._event_queues = [(pattern, queue) for pattern, queue in self._event_queues if queue.consumers]
         for pattern, queue in self._event_queues:
-            if matches(pattern, way.routing_key):
+            if _matches(pattern, way.routing_key):
                 queue.put(Delivery(message, queue))
 
     def _work_queue(self, name: str) -> Queue:
@@ -95,3 +95,21 @@ class InProcessBus:
             reason=letter.reason,
             uid=getattr(letter.message, "uid", ""),
         )
+
+
+@lru_cache(maxsize=4096)
+def _matches(pattern: str, routing_key: str) -> bool:
+    """Whether a topic exchange routes this key to a queue bound with this pattern (AMQP 0-9-1, 3.1.3.3).
+
+    `*` stands for one word, `#` for any number of words, none included.
+    """
+    return _match(tuple(pattern.split(".")), tuple(routing_key.split(".")))
+
+
+def _match(pattern: tuple[str, ...], words: tuple[str, ...]) -> bool:
+    if not pattern:
+        return not words
+    head, rest = pattern[0], pattern[1:]
+    if head == "#":
+        return any(_match(rest, words[skipped:]) for skipped in range(len(words) + 1))
+    return bool(words) and head in ("*", words[0]) and _match(rest, words[1:])

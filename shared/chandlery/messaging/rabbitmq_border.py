@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from aiormq import AuthenticationError, ProbableAuthenticationError
+from aio_pika.exceptions import AuthenticationError, ProbableAuthenticationError
 from yarl import URL
 
 from chandlery.model.faults import ConfigurationFault, Fault, Unavailable

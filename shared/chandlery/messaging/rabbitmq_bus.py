@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import Sequence
 
-from aiormq import Channel
+from aio_pika.abc import AbstractChannel, AbstractQueue
 
 from chandlery.contracts.messages import Message
 from chandlery.contracts.topology import work_queue
 from chandlery.messaging.bus import Handler, Subscription
 from chandlery.messaging.rabbitmq_border import foreign_errors_translated
 from chandlery.messaging.rabbitmq_consumer import RabbitSubscription, Source
-from chandlery.messaging.rabbitmq_link import RabbitLink, close_channel, open_channel
+from chandlery.messaging.rabbitmq_link import RabbitLink
 from chandlery.messaging.rabbitmq_publisher import RabbitPublisher
 from chandlery.messaging.rabbitmq_topology import RabbitTopology
 from chandlery.model.faults import Unavailable
@@ -47,7 +47,7 @@ class RabbitBus:
     async def consume(self, kinds: Sequence[str], lane: str, handler: Handler, *, concurrency: int) -> Subscription:
         names = list(dict.fromkeys(work_queue(kind, lane) for kind in kinds))
 
-        async def declare(channel: Channel) -> Sequence[str]:
+        async def declare(channel: AbstractChannel) -> Sequence[AbstractQueue]:
             return [await self._topology.declare_work_queue(channel, name) for name in names]
 
         source = Source(
@@ -59,7 +59,7 @@ class RabbitBus:
         return await self._listen(source, handler)
 
     async def subscribe(self, pattern: str, handler: Handler) -> Subscription:
-        async def declare(channel: Channel) -> Sequence[str]:
+        async def declare(channel: AbstractChannel) -> Sequence[AbstractQueue]:
             return [await self._topology.declare_event_queue(channel, pattern)]
 
         source = Source(
@@ -71,13 +71,11 @@ class RabbitBus:
         return await self._listen(source, handler)
 
     async def ping(self) -> None:
-        connection = self._link.current
-        if connection is None:
+        if not self._link.is_up:
             raise Unavailable("RabbitMQ is not connected.")
         with foreign_errors_translated():
             async with asyncio.timeout(PING_SECONDS):
-                # A channel of its own: an impatient caller's cancellation closes the channel that is being waited on.
-                await close_channel(await open_channel(connection))
+                await self._publisher.ping()
 
     async def close(self) -> None:
         subscriptions = list(self._subscriptions)

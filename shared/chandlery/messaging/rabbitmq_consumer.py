@@ -6,8 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
-from aiormq import Channel
-from aiormq.abc import DeliveredMessage
+from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMessage, AbstractQueue, ConsumerTag
 from tenacity import RetryCallState
 
 from chandlery.contracts.messages import UnreadableMessage, decode
@@ -15,14 +14,14 @@ from chandlery.messaging.bus import Handler
 from chandlery.messaging.handler_slots import HandlerSlots, failure_of
 from chandlery.messaging.rabbitmq_border import describe, foreign_errors_translated
 from chandlery.messaging.rabbitmq_delivery import Delivery
-from chandlery.messaging.rabbitmq_link import RabbitLink, close_channel, open_channel
+from chandlery.messaging.rabbitmq_link import CLOSE_SECONDS, RabbitLink, close_channel, open_channel
 from chandlery.model.faults import Unavailable
 from chandlery.retry.transient import SERVER_START
 
 log = structlog.get_logger(__name__)
 
-DeclareQueues = Callable[[Channel], Awaitable[Sequence[str]]]
-"""Declares what is to be listened to on a new channel and answers the server's names of the queues."""
+DeclareQueues = Callable[[AbstractChannel], Awaitable[Sequence[AbstractQueue]]]
+"""Declares what is to be listened to on a new channel."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +30,7 @@ class Source:
 
     queues: DeclareQueues
     dead_letters: str
-    """Exchange for what is given up on."""
+    """The server's name of the exchange for what is given up on."""
     concurrency: int
     prefetch: int
 
@@ -47,8 +46,8 @@ class RabbitSubscription:
         self._handler = handler
         self._forget = forget
         self._slots: HandlerSlots[Delivery] = HandlerSlots(self._work, limit=source.concurrency)
-        self._channel: Channel | None = None
-        self._consumer_tags: list[str] = []
+        self._channel: AbstractChannel | None = None
+        self._consuming: list[tuple[AbstractQueue, ConsumerTag]] = []
         self._began = asyncio.Event()
         self._listening: asyncio.Task[None] | None = None
 
@@ -74,7 +73,7 @@ class RabbitSubscription:
             await asyncio.wait({self._listening})
         channel = self._channel
         if channel is not None:
-            await self._stop_deliveries(channel)
+            await self._stop_deliveries()
         await self._slots.settle()
         if channel is not None:
             await close_channel(channel)
@@ -105,27 +104,32 @@ class RabbitSubscription:
         lost = asyncio.Event()
         with foreign_errors_translated():
             channel = self._channel = await open_channel(connection)
-            channel.closing.add_done_callback(lambda _: lost.set())
-            # The server takes a consumer away when the queue is deleted or its node goes.
-            channel.on_consumer_cancel_callbacks.add(lambda _: lost.set())
-            await channel.basic_qos(prefetch_count=self._source.prefetch)
-            self._consumer_tags = [await self._consume(channel, queue) for queue in await self._source.queues(channel)]
+            channel.close_callbacks.add(lambda *_: lost.set())
+            # The server takes a consumer away when the queue is deleted or its node goes. aio_pika has no callback for
+            # that, so it is asked of the channel underneath.
+            underlay = await channel.get_underlay_channel()
+            underlay.on_consumer_cancel_callbacks.add(lambda _: lost.set())
+            await channel.set_qos(prefetch_count=self._source.prefetch)
+            dead_letters = await channel.get_exchange(self._source.dead_letters, ensure=False)
+            self._consuming = []
+            for queue in await self._source.queues(channel):
+                self._consuming.append((queue, await self._consume(queue, dead_letters)))
         return lost
 
-    async def _consume(self, channel: Channel, queue: str) -> str:
-        async def receive(received: DeliveredMessage) -> None:
+    async def _consume(self, queue: AbstractQueue, dead_letters: AbstractExchange) -> ConsumerTag:
+        async def receive(received: AbstractIncomingMessage) -> None:
             # Only handed over here: this runs in a task of the channel, which is cancelled when the connection breaks.
-            self._slots.offer(Delivery(channel, queue, received))
+            self._slots.offer(Delivery(received, queue.name, dead_letters))
 
-        consuming = await channel.basic_consume(queue, receive)
-        return consuming.consumer_tag or ""
+        return await queue.consume(receive)
 
-    async def _stop_deliveries(self, channel: Channel) -> None:
+    async def _stop_deliveries(self) -> None:
         with suppress(Unavailable), foreign_errors_translated():
-            for tag in self._consumer_tags:
-                await channel.basic_cancel(tag)
-            for delivery in self._slots.withdraw():
-                await delivery.give_back()
+            async with asyncio.timeout(CLOSE_SECONDS):
+                for queue, tag in self._consuming:
+                    await queue.cancel(tag)
+                for delivery in self._slots.withdraw():
+                    await delivery.give_back()
 
     async def _work(self, delivery: Delivery) -> None:
         try:
@@ -139,13 +143,13 @@ class RabbitSubscription:
         try:
             message = decode(delivery.received.body)
         except UnreadableMessage as error:
-            await delivery.bury(error, exchange=self._source.dead_letters)
+            await delivery.bury(error)
             return
         failure = await failure_of(self._handler, message)
         if failure is None:
             await delivery.acknowledge()
         elif delivery.is_second:
-            await delivery.bury(failure, exchange=self._source.dead_letters, message=message)
+            await delivery.bury(failure, message=message)
         else:
             await delivery.give_back()
 

@@ -1,14 +1,12 @@
 """One message as it was delivered, and the three ways to be done with it."""
 
-from collections.abc import Awaitable
 from dataclasses import dataclass
 
 import structlog
-from aiormq import Channel
-from aiormq.abc import DeliveredMessage
+from aio_pika.abc import AbstractExchange, AbstractIncomingMessage
 
 from chandlery.contracts.messages import Message
-from chandlery.messaging.rabbitmq_publisher import message_properties
+from chandlery.messaging.rabbitmq_publisher import letter
 
 log = structlog.get_logger(__name__)
 
@@ -21,32 +19,31 @@ QUEUE_HEADER = "x-chandlery-queue"
 class Delivery:
     """Can only be settled on the channel it came through. The methods raise the client's errors when that is gone."""
 
-    channel: Channel
+    received: AbstractIncomingMessage
     queue: str
-    received: DeliveredMessage
+    dead_letters: AbstractExchange
+    """On the same channel."""
 
     @property
     def is_second(self) -> bool:
         """Whether it was delivered before. Classic queues keep no count, only this flag."""
         return bool(self.received.redelivered)
 
-    def acknowledge(self) -> Awaitable[None]:
-        return self.channel.basic_ack(self.received.delivery_tag or 0, wait=False)
+    async def acknowledge(self) -> None:
+        await self.received.ack()
 
-    def give_back(self) -> Awaitable[None]:
-        return self.channel.basic_nack(self.received.delivery_tag or 0, requeue=True, wait=False)
+    async def give_back(self) -> None:
+        await self.received.reject(requeue=True)
 
-    async def bury(self, failure: BaseException, *, exchange: str, message: Message | None = None) -> None:
+    async def bury(self, failure: BaseException, *, message: Message | None = None) -> None:
         """Put a copy with the dead letters, as a rejection cannot carry a reason; acknowledge when it is confirmed."""
         reason = type(failure).__name__
-        await self.channel.basic_publish(
+        copy = letter(
             self.received.body,
-            exchange=exchange,
-            routing_key=self.received.routing_key or "",
-            properties=message_properties(
-                message.type if message else "unreadable", headers={REASON_HEADER: reason, QUEUE_HEADER: self.queue}
-            ),
+            message.type if message else "unreadable",
+            headers={REASON_HEADER: reason, QUEUE_HEADER: self.queue},
         )
+        await self.dead_letters.publish(copy, self.received.routing_key or "", mandatory=False)
         await self.acknowledge()
         log.error(
             "A message was put with the dead letters",

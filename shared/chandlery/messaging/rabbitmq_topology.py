@@ -6,8 +6,8 @@ An optional prefix in front of every name lets several installations share one v
 from dataclasses import dataclass
 from datetime import timedelta
 
-from aiormq import Channel, Connection
-from pamqp.common import Arguments
+from aio_pika import ExchangeType
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
 
 from chandlery.contracts import topology
 from chandlery.messaging.rabbitmq_link import close_channel, open_channel
@@ -42,32 +42,33 @@ class RabbitTopology:
         """The server's name for an exchange of the contract."""
         return self.prefix + name
 
-    async def declare_exchanges(self, connection: Connection) -> None:
+    async def declare_exchanges(self, connection: AbstractConnection) -> None:
         """What is always there: three exchanges and the queue of the dead letters."""
         channel = await open_channel(connection)
-        await channel.exchange_declare(self.commands, exchange_type="direct", durable=True)
-        await channel.exchange_declare(self.events, exchange_type="topic", durable=True)
-        await channel.exchange_declare(self.dead_letters, exchange_type="fanout", durable=True)
-        bound: Arguments = {"x-max-length": MOST_DEAD_LETTERS}
-        queue = self.prefix + topology.DEAD_LETTER_QUEUE
-        await channel.queue_declare(queue, durable=True, arguments=bound)
-        await channel.queue_bind(queue, self.dead_letters)
+        await channel.declare_exchange(self.commands, ExchangeType.DIRECT, durable=True)
+        await channel.declare_exchange(self.events, ExchangeType.TOPIC, durable=True)
+        dead_letters = await channel.declare_exchange(self.dead_letters, ExchangeType.FANOUT, durable=True)
+        queue = await channel.declare_queue(
+            self.prefix + topology.DEAD_LETTER_QUEUE, durable=True, arguments={"x-max-length": MOST_DEAD_LETTERS}
+        )
+        await queue.bind(dead_letters)
         await close_channel(channel)
 
-    async def declare_work_queue(self, channel: Channel, work_queue: str) -> str:
-        """The durable queue of one worker kind and lane, its routing key being the same. Answers the server's name."""
-        name = self.prefix + work_queue
-        arguments: Arguments = {
-            "x-dead-letter-exchange": self.dead_letters,
-            "x-expires": int(UNUSED_QUEUE_LIFE.total_seconds() * 1000),
-        }
-        await channel.queue_declare(name, durable=True, arguments=arguments)
-        await channel.queue_bind(name, self.commands, work_queue)
-        return name
+    async def declare_work_queue(self, channel: AbstractChannel, work_queue: str) -> AbstractQueue:
+        """The durable queue of one worker kind and lane, its routing key being the same."""
+        queue = await channel.declare_queue(
+            self.prefix + work_queue,
+            durable=True,
+            arguments={
+                "x-dead-letter-exchange": self.dead_letters,
+                "x-expires": int(UNUSED_QUEUE_LIFE.total_seconds() * 1000),
+            },
+        )
+        await queue.bind(self.commands, work_queue)
+        return queue
 
-    async def declare_event_queue(self, channel: Channel, pattern: str) -> str:
-        """A queue for one subscriber that goes when its connection goes; answers the name the server chose."""
-        declared = await channel.queue_declare("", exclusive=True, auto_delete=True)
-        name = declared.queue or ""
-        await channel.queue_bind(name, self.events, pattern)
-        return name
+    async def declare_event_queue(self, channel: AbstractChannel, pattern: str) -> AbstractQueue:
+        """A queue for one subscriber, named by the server, that goes when its connection goes."""
+        queue = await channel.declare_queue(exclusive=True, auto_delete=True)
+        await queue.bind(self.events, pattern)
+        return queue

@@ -46,13 +46,15 @@ def checksum(parameters: Mapping[str, object]) -> str:
     if not parameters:
         return ""
     text = json.dumps(parameters, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.translate(_GO_ESCAPES).encode()).hexdigest()
+    return hashlib.sha256(text.translate(_GO_ESCAPES).encode(errors="surrogatepass")).hexdigest()
 
 
 def _object(source: str, text: bytes) -> JsonObject:
     try:
         part = json.loads(text)
-    except ValueError:
+        # Python reads more than JSON has, such as NaN and halves of characters; writing it strictly finds that out.
+        json.dumps(part, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
         part = None
     if not isinstance(part, dict):
         raise ParametersFault(f"{source} does not hold a JSON object")

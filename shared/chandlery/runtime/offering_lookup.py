@@ -35,9 +35,9 @@ async def find_broker(unit: UnitOfWork, service_class: AnyClass) -> AnyBroker | 
     else:
         kind, namespace = kinds.SERVICE_BROKER, service_class.metadata.namespace or ""
         name = service_class.spec.service_broker_name
-    broker = await unit.objects.get(kind, namespace, name)
-    if broker is not None:
-        return cast("AnyBroker", broker)
+    found = await unit.objects.recall(kind, Listing(namespace=namespace, where=(("name", name),), limit=1))
+    if found:
+        return cast("AnyBroker", found[0])
     return Unresolved(
         InstanceReason.NO_SUCH_BROKER,
         f'The instance references a broker "{name}" that does not exist',
@@ -73,7 +73,7 @@ async def _plan(unit: UnitOfWork, instance: ServiceInstance, service_class: AnyC
     wanted = Wanted("name", reference.name) if reference else wanted_plan(spec)
     class_name = ("class_name", service_class.metadata.name)
     if not wanted.value:
-        found = await unit.objects.list(kind, Listing(namespace=namespace, where=(class_name,), limit=2))
+        found = await unit.objects.recall(kind, Listing(namespace=namespace, where=(class_name,), limit=2))
     else:
         found = await _lookup(unit, kind, namespace, wanted, class_name)
     if len(found) == 1:
@@ -92,4 +92,4 @@ async def _lookup(
     unit: UnitOfWork, kind: Kind, namespace: str, wanted: Wanted, *more: tuple[str, str]
 ) -> list[AnyObject]:
     where = ((wanted.column, wanted.value), *more)
-    return list(await unit.objects.list(kind, Listing(namespace=namespace, where=where, limit=2)))
+    return list(await unit.objects.recall(kind, Listing(namespace=namespace, where=where, limit=2)))

@@ -8,6 +8,7 @@ flight; the next worker repeats exactly that.
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar, cast
@@ -21,6 +22,7 @@ from chandlery.model.kinds import AnyObject
 from chandlery.model.wire import JsonObject
 from chandlery.reconcile.change import Change
 from chandlery.retry.transient import TransientRetry
+from chandlery.runtime.batches import Batches
 from chandlery.runtime.resources import Resources
 from chandlery.store.database import UnitOfWork
 from chandlery.store.reconciliations import Claim, Release
@@ -35,6 +37,8 @@ DocumentT = TypeVar("DocumentT", bound=AnyObject)
 _SLOW_CALL_SECONDS = 0.25
 """A call that takes longer is announced in the status; faster ones would only show a flicker."""
 _ROUNDS_PER_COMMAND = 20
+_BATCH = 32
+"""Rounds that share a transaction, at most."""
 _RECORD = TransientRetry(attempts=20, initial_seconds=0.1, maximum_seconds=5.0)
 """An answer that cannot be recorded is worth some patience: it may hold credentials."""
 
@@ -82,6 +86,19 @@ class _Claimed(Generic[SnapshotT, CallT]):
     is_due_again: bool = False
 
 
+@dataclass(frozen=True)
+class _Answered(Generic[SnapshotT, CallT, AnswerT]):
+    claimed: _Claimed[SnapshotT, CallT]
+    answer: AnswerT
+    looks_first: bool
+
+
+def _kept(entry: "_Claimed[Any, Any] | None") -> tuple[Claim, JsonObject, JsonObject] | None:
+    if entry is None or entry.planned is None or entry.planned.in_flight is None:
+        return None
+    return entry.claim, entry.planned.in_flight, entry.planned.memory
+
+
 class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
     """Handles commands for one kind of object."""
 
@@ -90,6 +107,8 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         self._resources = resources
         self._database = resources.database
         self._lease = timedelta(seconds=resources.settings.lease_seconds)
+        self._claims = Batches(self._claim_batch, limit=_BATCH)
+        self._records = Batches(self._record_batch, limit=_BATCH)
 
     async def handle(self, message: Message) -> None:
         """Work on the object that a command names until nothing is due any more."""
@@ -105,7 +124,7 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
                 return
 
     async def _round(self, command: Reconcile) -> bool:
-        claimed = await self._database.run(lambda unit: self._claim(unit, command))
+        claimed = await self._claims(command)
         if claimed is None:
             return False
         if claimed.planned is None:
@@ -119,11 +138,32 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             raise
         return await self._record(claimed, answer)
 
-    async def _claim(self, unit: UnitOfWork, command: Reconcile) -> _Claimed[SnapshotT, CallT] | None:
-        claim = await unit.reconciliations.claim(command.uid, owner=self._resources.owner, lease=self._lease)
-        if claim is None:
-            return None
-        document = await unit.objects.get_by_uid(kinds.KINDS[claim.kind], claim.uid)
+    async def _claim_batch(self, commands: Sequence[Reconcile]) -> "list[_Claimed[SnapshotT, CallT] | None]":
+        async def claim(unit: UnitOfWork) -> "list[_Claimed[SnapshotT, CallT] | None]":
+            uids = list(dict.fromkeys(command.uid for command in commands))
+            claims = await unit.reconciliations.claim_many(uids, owner=self._resources.owner, lease=self._lease)
+            documents = await self._documents(unit, list(claims.values()))
+            claimed = {}
+            for uid, held in claims.items():
+                claimed[uid] = await self._decide(unit, held, documents.get(uid))
+            await unit.reconciliations.keep_all_in_flight(
+                [kept for entry in claimed.values() if (kept := _kept(entry))]
+            )
+            # The same object twice in one batch: the second command finds its lease taken.
+            return [claimed.pop(command.uid, None) for command in commands]
+
+        return await self._database.run(claim)
+
+    async def _documents(self, unit: UnitOfWork, claims: Sequence[Claim]) -> dict[str, AnyObject]:
+        documents: dict[str, AnyObject] = {}
+        for name in {claim.kind for claim in claims}:
+            uids = [claim.uid for claim in claims if claim.kind == name]
+            documents |= await unit.objects.get_many(kinds.KINDS[name], uids)
+        return documents
+
+    async def _decide(
+        self, unit: UnitOfWork, claim: Claim, document: AnyObject | None
+    ) -> _Claimed[SnapshotT, CallT] | None:
         if document is None:
             await unit.reconciliations.remove(claim.uid)
             return None
@@ -132,13 +172,12 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         if isinstance(planned, Change) and planned.next.waiting_for:
             # Whoever brings what is missing either sees this row waiting, or has committed already: look once more.
             await unit.reconciliations.lock_waits([planned.next.waiting_for])
+            unit.objects.forget()
             snapshot = await self._reconciler.load(unit, cast("DocumentT", document), claim)
             planned = self._reconciler.plan(snapshot, unit)
         if isinstance(planned, Change):
             again = await self._write(unit, claim, document, snapshot, planned, latest=document)
             return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=None, is_due_again=again)
-        if planned.in_flight is not None:
-            await unit.reconciliations.keep_in_flight(claim, planned.in_flight, planned.memory)
         return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=planned)
 
     async def _call(
@@ -168,21 +207,26 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         return replace(claimed, document=_keep_wish(written, claimed.document))
 
     async def _record(self, claimed: _Claimed[SnapshotT, CallT], answer: AnswerT) -> bool:
-        planned = cast("Planned[CallT]", claimed.planned)
-        tries = 0
-
-        async def record(unit: UnitOfWork) -> bool:
-            nonlocal tries
-            tries += 1
-            change = await self._reconciler.settle(unit, claimed.snapshot, planned, answer)
-            # Mostly nobody has touched the object since; a Conflict says that somebody has, then we look.
-            latest = claimed.document if tries == 1 else await self._latest(unit, claimed)
-            return await self._write(unit, claimed.claim, claimed.document, claimed.snapshot, change, latest=latest)
-
+        is_again = False
         async for attempt in _RECORD.around(Unavailable, Conflict):
             with attempt:
-                return await self._database.run(record)
+                # Mostly nobody has touched the object since; a Conflict says that somebody has, then we look.
+                return await self._records(_Answered(claimed, answer, looks_first=is_again))
+            is_again = True
         return False
+
+    async def _record_batch(self, answered: "Sequence[_Answered[SnapshotT, CallT, AnswerT]]") -> list[bool]:
+        async def record(unit: UnitOfWork) -> list[bool]:
+            return [await self._record_one(unit, entry) for entry in answered]
+
+        return await self._database.run(record)
+
+    async def _record_one(self, unit: UnitOfWork, answered: "_Answered[SnapshotT, CallT, AnswerT]") -> bool:
+        claimed = answered.claimed
+        planned = cast("Planned[CallT]", claimed.planned)
+        change = await self._reconciler.settle(unit, claimed.snapshot, planned, answered.answer)
+        latest = await self._latest(unit, claimed) if answered.looks_first else claimed.document
+        return await self._write(unit, claimed.claim, claimed.document, claimed.snapshot, change, latest=latest)
 
     async def _latest(self, unit: UnitOfWork, claimed: _Claimed[SnapshotT, CallT]) -> AnyObject | None:
         return await unit.objects.get_by_uid(kinds.kind_of(claimed.document), claimed.claim.uid, lock=True)
@@ -209,8 +253,7 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             await unit.objects.update(latest, document)
         for fact in change.facts:
             await self._resources.cluster.record(unit, document, fact)
-        for key in change.wakes:
-            unit.outbox.add(*await unit.reconciliations.wake(key))
+        unit.wake_at_end(change.wakes)
         if document != latest or change.is_finished:
             reason = change.facts[-1].reason if change.facts else ""
             unit.outbox.add(ObjectChanged(kind=claim.kind, uid=claim.uid, reason=reason))

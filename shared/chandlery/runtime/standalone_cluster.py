@@ -9,6 +9,7 @@ from chandlery.model.kinds import AnyObject
 from chandlery.model.metadata import ObjectMeta
 from chandlery.model.recorded import RecordedFact
 from chandlery.store.database import UnitOfWork
+from chandlery.store.objects import Listing
 
 COMPONENT = "service-catalog-controller-manager"
 """The reference's name for whoever records events."""
@@ -19,8 +20,8 @@ class StandaloneCluster:
 
     async def namespace(self, unit: UnitOfWork, name: str) -> Namespace | None:
         """See Cluster."""
-        found = await unit.objects.get(kinds.NAMESPACE, "", name)
-        return found if isinstance(found, Namespace) else None
+        found = await unit.objects.recall(kinds.NAMESPACE, Listing(namespace="", where=(("name", name),), limit=1))
+        return found[0] if found and isinstance(found[0], Namespace) else None
 
     async def read_secret(self, unit: UnitOfWork, namespace: str, name: str) -> Secret | None:
         """See Cluster."""
@@ -72,7 +73,7 @@ class StandaloneCluster:
             last_timestamp=unit.now,
             type="Warning" if fact.is_warning else "Normal",
         )
-        await unit.objects.insert(event)
+        await unit.objects.insert_later(event)
 
 
 def _controller(secret: Secret) -> str | None:

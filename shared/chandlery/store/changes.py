@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, literal_column, select, text, tuple_, update
+from sqlalchemy import delete, func, insert, literal_column, select, text, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
 from chandlery.model.faults import Conflict
@@ -27,6 +27,12 @@ ORDINALS = 65536
 
 _TRANSACTION_NUMBER = text("SELECT pg_current_xact_id()::text::bigint")
 _HORIZON = text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+_OVERTAKEN = text(
+    "SELECT 1 FROM changes JOIN unnest(CAST(:kinds AS text[]), CAST(:namespaces AS text[]), CAST(:names AS text[]))"
+    " AS created (kind, namespace, name) USING (kind, namespace, name) WHERE position >= :first LIMIT 1"
+)
+_NEVER_RECREATED = "Event"
+"""Names with a random part: no older transaction can be overtaken on them."""
 _TICK = "transactions"
 _TRIMMED = "changes trimmed to"
 
@@ -72,7 +78,7 @@ class ChangeLog:
         """Note a change at the position that `next_position` gave; written by `flush`."""
         if len(self._pending) >= ORDINALS - 1:
             raise OverflowError(f"a transaction may make at most {ORDINALS - 1} changes")
-        if change.verb == ChangeVerb.ADDED:
+        if change.verb == ChangeVerb.ADDED and change.kind != _NEVER_RECREATED:
             self._created.append((change.kind, change.namespace, change.name))
         row = {
             "position": change.position,
@@ -134,11 +140,10 @@ class ChangeLog:
 
     async def _refuse_overtaken(self) -> None:
         # A create can wait for the delete of an object of the same name, and hold the smaller number all the same.
-        newer = select(CHANGES.c.position).where(
-            CHANGES.c.position >= ((self._number or 0) + 1) * ORDINALS,
-            tuple_(CHANGES.c.kind, CHANGES.c.namespace, CHANGES.c.name).in_(self._created),
-        )
-        if (await self._connection.execute(newer.limit(1))).first():
+        kinds, namespaces, names = map(list, zip(*self._created, strict=True))
+        created = {"kinds": kinds, "namespaces": namespaces, "names": names}
+        first = ((self._number or 0) + 1) * ORDINALS
+        if (await self._connection.execute(_OVERTAKEN, {"first": first, **created})).first():
             raise Conflict("a newer change of the same name was committed first")
 
     async def _transaction_number(self) -> int:

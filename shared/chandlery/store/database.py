@@ -1,6 +1,6 @@
 """One transaction with its stores: everything a service writes, it writes through here."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -48,6 +48,19 @@ class UnitOfWork:
         self.reconciliations = ReconciliationStore(connection, keyring, now)
         self.outbox = Outbox(connection, now)
         self.leases = LeaseStore(connection, now)
+        self._wakes: set[str] = set()
+
+    def wake_at_end(self, keys: Iterable[str]) -> None:
+        """Wake what waits for these keys, in one go with the last statements of the transaction."""
+        self._wakes.update(keys)
+
+    async def flush(self) -> list[OutboxEntry]:
+        """Write what was put off; returns the messages to publish after the commit."""
+        await self.objects.flush()
+        await self.reconciliations.flush()
+        self.outbox.add(*await self.reconciliations.wake(*self._wakes))
+        await self.changes.flush()
+        return await self.outbox.flush()
 
 
 Work = Callable[[UnitOfWork], Awaitable[T]]
@@ -96,8 +109,7 @@ class Database:
                 unit = UnitOfWork(connection, self._keyring, self._clock())
                 async with connection.begin() as transaction:
                     result = await work(unit)
-                    await unit.changes.flush()
-                    entries = await unit.outbox.flush()
+                    entries = await unit.flush()
                     if dry_run:
                         await transaction.rollback()
                         return result

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, select, tuple_, update
+from sqlalchemy import delete, func, insert, select, tuple_, type_coerce, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 
 from chandlery.model.faults import AlreadyExists, Conflict
@@ -43,11 +44,30 @@ class ObjectStore:
         self._log = log
         self._codec = codec
         self._now = now
+        self._seen: dict[tuple[object, ...], Sequence[AnyObject]] = {}
+        self._later: dict[str, list[dict[str, Any]]] = {}
 
     async def get(self, kind: Kind, namespace: str, name: str, *, lock: bool = False) -> AnyObject | None:
         """One object by name. `lock` keeps others from changing it until the transaction ends."""
         table = OBJECTS[kind.kind]
         return await self._one(kind, select(table).where(table.c.namespace == namespace, table.c.name == name), lock)
+
+    async def recall(self, kind: Kind, listing: Listing) -> Sequence[AnyObject]:
+        """A listing that is read once for the whole transaction: for what many rounds of one batch have in common."""
+        key = (kind.kind, listing)
+        if key not in self._seen:
+            self._seen[key] = await self.list(kind, listing)
+        return self._seen[key]
+
+    def forget(self) -> None:
+        """Let `recall` read anew."""
+        self._seen.clear()
+
+    async def get_many(self, kind: Kind, uids: Sequence[str]) -> dict[str, AnyObject]:
+        """Objects by their uids; those that are gone are left out."""
+        table = OBJECTS[kind.kind]
+        rows = (await self._connection.execute(select(table).where(table.c.uid.in_(uids)))).mappings()
+        return {row["uid"]: self._codec.from_row(kind, dict(row)) for row in rows}
 
     async def get_by_uid(self, kind: Kind, uid: str, *, lock: bool = False) -> AnyObject | None:
         """One object by uid."""
@@ -82,6 +102,24 @@ class ObjectStore:
             raise AlreadyExists(f'{kind.qualified_plural} "{document.metadata.name}" already exists') from error
         self._note(kind, created, position, ChangeVerb.ADDED)
         return created
+
+    async def insert_later(self, document: AnyObject) -> AnyObject:
+        """`insert`, together with others when the transaction ends; a name that is taken fails all of them then."""
+        kind = kind_of(document)
+        position = await self._log.next_position()
+        created = _at_position(document, position)
+        self._later.setdefault(kind.kind, []).append(self._codec.to_row(created) | {"resource_version": position})
+        self._note(kind, created, position, ChangeVerb.ADDED)
+        return created
+
+    async def flush(self) -> None:
+        """Write what `insert_later` was given; raises AlreadyExists."""
+        for name, rows in self._later.items():
+            try:
+                await self._connection.execute(insert(OBJECTS[name]), rows)
+            except IntegrityError as error:
+                raise AlreadyExists from error
+        self._later.clear()
 
     async def insert_many(self, documents: Sequence[AnyObject]) -> Sequence[AnyObject]:
         """Create all of the objects in a few statements, or none if some of their names are taken.
@@ -198,7 +236,7 @@ def _conditions(kind: Kind, listing: Listing, dialect: str) -> "list[ColumnEleme
         conditions.append(tuple_(table.c.namespace, table.c.name) > tuple_(*listing.after))
     for key, value in listing.labels:
         if dialect == "postgresql":
-            conditions.append(table.c.labels.contains({key: value}))
+            conditions.append(type_coerce(table.c.labels, JSONB).contains({key: value}))
         else:
             conditions.append(func.json_extract(table.c.labels, f'$."{key}"') == value)
     return conditions

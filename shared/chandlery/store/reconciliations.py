@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, delete, func, insert, select, text, update
+from sqlalchemy import bindparam, case, delete, func, insert, select, text, update
 
 from chandlery.contracts.messages import Reconcile
 from chandlery.model.faults import LeaseLost
@@ -23,10 +23,7 @@ CLOCK_TOLERANCE = timedelta(seconds=1)
 """How far the clocks of two machines may be apart before work waits for the sweep."""
 DELIVERY = timedelta(seconds=10)
 """How long a command may take on the bus before the sweep sends it once more."""
-_LOCK_WAITS = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
-_LOCK_ALL_WAITS = text(
-    "SELECT count(pg_advisory_xact_lock(hashtextextended(key, 0))) FROM unnest(CAST(:keys AS text[])) AS key"
-)
+_LOCK_WAITS = text("SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest(CAST(:keys AS text[])) AS key")
 _MOST_LOCKS = 1_000
 """PostgreSQL has room for some 6,400 locks by default, for everybody together."""
 
@@ -67,6 +64,8 @@ class ReconciliationStore:
         self._connection = connection
         self._keyring = keyring
         self._now = now
+        self._is_postgresql = connection.dialect.name == "postgresql"
+        self._later: list[dict[str, Any]] = []
 
     async def add(self, kind: str, uid: str, *, lane: str) -> Reconcile:
         """Start to look after an object, due now. Returns the command for the outbox."""
@@ -74,18 +73,25 @@ class ReconciliationStore:
         await self._connection.execute(insert(R).values(row | {"memory": {}}))
         return Reconcile(kind=kind, uid=uid, lane=lane)
 
+    def add_later(self, kind: str, uid: str, *, lane: str) -> Reconcile:
+        """`add`, together with others when the transaction ends."""
+        row = {"kind": kind, "uid": uid, "lane": lane, "due_at": self._now, "enqueue_after": self._now + DELIVERY}
+        self._later.append(row | {"memory": {}})
+        return Reconcile(kind=kind, uid=uid, lane=lane)
+
+    async def flush(self) -> None:
+        """Write what `add_later` was given."""
+        if self._later:
+            await self._connection.execute(insert(R), self._later)
+            self._later.clear()
+
     async def touch(self, uid: str) -> Reconcile | None:
         """The wish has changed: due now, even if somebody works on it. Returns the command for the outbox."""
         commands = await self._make_due(R.c.uid == uid)
         return commands[0] if commands else None
 
-    async def wake(self, key: str) -> Sequence[Reconcile]:
-        """Make everything due that waits for this key."""
-        await self._lock_waits(key)
-        return await self._make_due(R.c.waiting_for == key)
-
-    async def wake_many(self, keys: Sequence[str]) -> Sequence[Reconcile]:
-        """Like `wake` for each key, in two statements.
+    async def wake(self, *keys: str) -> Sequence[Reconcile]:
+        """Make everything due that waits for one of these keys.
 
         Beyond a thousand keys the rest is woken without its lock: whoever decides to wait at the very same moment may
         be passed over and comes back by schedule.
@@ -93,35 +99,62 @@ class ReconciliationStore:
         ordered = sorted(set(keys))
         if not ordered:
             return []
-        if self._connection.dialect.name == "postgresql":
-            # In the order of `lock_waits`, so that the two cannot lock each other out.
-            await self._connection.execute(_LOCK_ALL_WAITS, {"keys": ordered[:_MOST_LOCKS]})
+        await self.lock_waits(ordered[:_MOST_LOCKS])
         commands: list[Reconcile] = []
         for start in range(0, len(ordered), _MOST_LOCKS):
-            commands += await self._make_due(R.c.waiting_for.in_(ordered[start : start + _MOST_LOCKS]))
+            waiting = select(R.c.uid).where(R.c.waiting_for.in_(ordered[start : start + _MOST_LOCKS]))
+            if self._is_postgresql:
+                # A row that is locked belongs to a waiter who is looking again and will get the key after us.
+                waiting = waiting.with_for_update(skip_locked=True)
+            commands += await self._make_due(R.c.uid.in_(waiting))
         return commands
 
     async def lock_waits(self, keys: Sequence[str]) -> None:
         """Before deciding to wait for these keys: whoever wakes them now commits first, or comes after."""
-        for key in sorted(keys):
-            await self._lock_waits(key)
+        if self._is_postgresql:
+            # In one order, so that two who lock several do not wait for each other.
+            await self._connection.execute(_LOCK_WAITS, {"keys": sorted(keys)})
 
     async def claim(self, uid: str, *, owner: str, lease: timedelta) -> Claim | None:
         """Take the lease if the object is due and nobody holds it."""
+        claims = await self.claim_many([uid], owner=owner, lease=lease)
+        return claims.get(uid)
+
+    async def claim_many(self, uids: Sequence[str], *, owner: str, lease: timedelta) -> dict[str, Claim]:
+        """Take the leases of those objects that are due and that nobody holds."""
         until = self._now + lease
         free = R.c.lease_until.is_(None) | (R.c.lease_until < self._now)
         statement = (
             update(R)
-            .where(R.c.uid == uid, R.c.due_at <= self._now + CLOCK_TOLERANCE, free)
+            .where(R.c.uid.in_(uids), R.c.due_at <= self._now + CLOCK_TOLERANCE, free)
             .values(lease_owner=owner, lease_until=until, enqueue_after=until, fence=R.c.fence + 1)
-            .returning(R.c.kind, R.c.lane, R.c.attempt, R.c.wishes, R.c.fence, R.c.in_flight, R.c.memory)
+            .returning(R.c.uid, R.c.kind, R.c.lane, R.c.attempt, R.c.wishes, R.c.fence, R.c.in_flight, R.c.memory)
         )
-        row = (await self._connection.execute(statement)).mappings().first()
-        if row is None:
-            return None
-        in_flight = self._keyring.open(row["in_flight"], bound_to=f"in-flight/{uid}") if row["in_flight"] else None
+        rows = (await self._connection.execute(statement)).mappings()
+        return {row["uid"]: self._claim(row, owner) for row in rows}
+
+    def _claim(self, row: Any, owner: str) -> Claim:
+        sealed = row["in_flight"]
+        in_flight = self._keyring.open(sealed, bound_to=f"in-flight/{row['uid']}") if sealed else None
         plain = {key: value for key, value in row.items() if key != "in_flight"}
-        return Claim(uid=uid, owner=owner, in_flight=in_flight, **plain)
+        return Claim(owner=owner, in_flight=in_flight, **plain)
+
+    async def keep_all_in_flight(self, kept: Sequence[tuple[Claim, JsonObject, JsonObject]]) -> None:
+        """`keep_in_flight` for several claims of this very transaction, so that no lease can be lost."""
+        if not kept:
+            return
+        rows = [
+            {
+                "of_uid": claim.uid,
+                "in_flight": self._keyring.seal(in_flight, bound_to=f"in-flight/{claim.uid}"),
+                "memory": memory,
+            }
+            for claim, in_flight, memory in kept
+        ]
+        statement = update(R).where(R.c.uid == bindparam("of_uid"))
+        await self._connection.execute(
+            statement.values(in_flight=bindparam("in_flight"), memory=bindparam("memory")), rows
+        )
 
     async def keep_in_flight(self, claim: Claim, in_flight: JsonObject, memory: JsonObject) -> None:
         """Write down what is about to be sent, before it is sent. Raises LeaseLost."""
@@ -171,7 +204,7 @@ class ReconciliationStore:
     async def due(self, *, limit: int) -> Sequence[Reconcile]:
         """What has to be put on the bus again; marks it as done for a while."""
         overdue = select(R.c.uid).where(R.c.enqueue_after <= self._now).order_by(R.c.enqueue_after).limit(limit)
-        if self._connection.dialect.name == "postgresql":
+        if self._is_postgresql:
             overdue = overdue.with_for_update(skip_locked=True)
         statement = (
             update(R)
@@ -214,10 +247,6 @@ class ReconciliationStore:
             .returning(R.c.kind, R.c.uid, R.c.lane)
         )
         return _commands((await self._connection.execute(statement)).mappings().all())
-
-    async def _lock_waits(self, key: str) -> None:
-        if self._connection.dialect.name == "postgresql":
-            await self._connection.execute(_LOCK_WAITS, {"key": key})
 
     async def _fenced(self, statement: Any) -> None:
         if not (await self._connection.execute(statement)).rowcount:

@@ -16,6 +16,7 @@ from chandlery.store.schema import LOOKUPS
 from chandlery.store.sealing import Keyring
 
 _SEALED = "sealed"
+_SEALED_FIELDS = ("data", "stringData")
 
 
 class RowCodec:
@@ -37,7 +38,7 @@ class RowCodec:
             "created_at": meta.creation_timestamp,
             "deleted_at": meta.deletion_timestamp,
             "labels": meta.labels or None,
-            "annotations": meta.annotations or None,
+            "annotations": stored["metadata"].get("annotations") or None,
             "finalizers": meta.finalizers or None,
             "owner_references": [owner.to_wire() for owner in meta.owner_references or ()] or None,
             "spec": _spec_column(kind, stored),
@@ -46,19 +47,25 @@ class RowCodec:
         }
 
     def to_stored(self, document: AnyObject) -> JsonObject:
-        """The object as JSON that may stand in the database: a Secret's data is sealed."""
+        """The object as JSON that may stand in the database: a Secret's data and annotations are sealed."""
         wire = document.to_wire()
         if not isinstance(document, Secret):
             return wire
-        data = wire.pop("data", {})
-        wire[_SEALED] = self._keyring.seal(data, bound_to=f"Secret/{document.metadata.uid}")
+        hidden = {
+            "body": {field: wire.pop(field) for field in _SEALED_FIELDS if field in wire},
+            # `kubectl apply` repeats the manifest in an annotation, data included.
+            "annotations": wire["metadata"].pop("annotations", None),
+        }
+        wire[_SEALED] = self._keyring.seal(hidden, bound_to=f"Secret/{document.metadata.uid}")
         return wire
 
     def from_stored(self, kind: Kind, stored: JsonObject) -> AnyObject:
         """The inverse of `to_stored`; raises SealBroken."""
         if kind is kinds.SECRET and _SEALED in stored:
-            uid = stored["metadata"]["uid"]
-            stored = {**stored, "data": self._keyring.open(stored[_SEALED], bound_to=f"Secret/{uid}")}
+            metadata = stored["metadata"]
+            hidden = self._keyring.open(stored[_SEALED], bound_to=f"Secret/{metadata['uid']}")
+            metadata = {**metadata, "annotations": hidden["annotations"]}
+            stored = {**stored, **hidden["body"], "metadata": metadata}
             del stored[_SEALED]
         document: AnyObject = kind.model.model_validate(stored)
         return document
@@ -68,14 +75,17 @@ class RowCodec:
         body = {"spec": row["spec"]} if "spec" in kind.body_fields else dict(row["spec"])
         if kind.has_status and row["status"] is not None:
             body["status"] = row["status"]
+        annotations = row["annotations"]
         if kind is kinds.SECRET:
-            sealed = body.pop(_SEALED)
-            body["data"] = self._keyring.open(sealed, bound_to=f"Secret/{row['uid']}")
-        document: AnyObject = kind.model.model_validate({"metadata": _metadata(kind, row), **body})
+            hidden = self._keyring.open(body.pop(_SEALED), bound_to=f"Secret/{row['uid']}")
+            annotations = hidden["annotations"] or None
+            body |= hidden["body"]
+        metadata = _metadata(kind, row, annotations)
+        document: AnyObject = kind.model.model_validate({"metadata": metadata, **body})
         return document
 
 
-def _metadata(kind: Kind, row: Mapping[str, Any]) -> ObjectMeta:
+def _metadata(kind: Kind, row: Mapping[str, Any], annotations: dict[str, str] | None) -> ObjectMeta:
     deleted_at = row["deleted_at"]
     return ObjectMeta.model_construct(
         name=row["name"],
@@ -87,7 +97,7 @@ def _metadata(kind: Kind, row: Mapping[str, Any]) -> ObjectMeta:
         deletion_timestamp=_utc(deleted_at) if deleted_at else None,
         deletion_grace_period_seconds=0 if deleted_at else None,
         labels=row["labels"],
-        annotations=row["annotations"],
+        annotations=annotations,
         finalizers=row["finalizers"],
         owner_references=[OwnerReference.model_validate(owner) for owner in row["owner_references"] or ()] or None,
     )

@@ -8,15 +8,17 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import aiormq
+import aio_pika
 import pytest
+from aio_pika.abc import AbstractChannel
+from yarl import URL
+
 from chandlery.contracts import topology
 from chandlery.contracts.messages import Message, Reconcile
 from chandlery.messaging.bus import Bus
 from chandlery.messaging.inprocess_bus import InProcessBus
 from chandlery.messaging.rabbitmq_bus import RabbitBus
 from chandlery.messaging.rabbitmq_delivery import REASON_HEADER
-from yarl import URL
 
 SOON = 10.0
 """Seconds that a test waits for what should happen within milliseconds."""
@@ -103,19 +105,19 @@ class InProcessRig:
 @dataclass
 class RabbitRig:
     bus: RabbitBus
-    channel: aiormq.Channel
+    channel: AbstractChannel
     url: str
     prefix: str
     lane: str = "lane-1"
     exit_stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def dead_letter(self) -> tuple[bytes | Message, str]:
+        queue = await self.channel.get_queue(self.prefix + topology.DEAD_LETTER_QUEUE)
         async with asyncio.timeout(SOON):
             while True:
-                got = await self.channel.basic_get(self.prefix + topology.DEAD_LETTER_QUEUE, no_ack=True)
-                if not isinstance(got.delivery, aiormq.spec.Basic.GetEmpty):
-                    headers = got.header.properties.headers or {}
-                    return got.body, str(headers.get(REASON_HEADER))
+                got = await queue.get(no_ack=True, fail=False)
+                if got is not None:
+                    return got.body, str(got.headers.get(REASON_HEADER))
                 # The server is asked again after a moment; there is no notice to wait for.
                 await asyncio.sleep(0.02)
 
@@ -124,8 +126,8 @@ class RabbitRig:
 
     async def depth(self, queue: str) -> int:
         """Messages ready in the queue of that name."""
-        declared = await self.channel.queue_declare(queue, passive=True)
-        return declared.message_count or 0
+        declared = await self.channel.declare_queue(queue, passive=True)
+        return declared.declaration_result.message_count or 0
 
     def work_queue(self, kind: str = "ServiceInstance") -> str:
         """The server's name of the work queue on this rig's lane."""
@@ -133,8 +135,8 @@ class RabbitRig:
 
     async def publish_raw(self, body: bytes, kind: str = "ServiceInstance") -> None:
         """Put foreign bytes on the work queue."""
-        key = topology.work_queue(kind, self.lane)
-        await self.channel.basic_publish(body, exchange=self.prefix + topology.COMMANDS_EXCHANGE, routing_key=key)
+        commands = await self.channel.get_exchange(self.prefix + topology.COMMANDS_EXCHANGE)
+        await commands.publish(aio_pika.Message(body), topology.work_queue(kind, self.lane))
 
     async def another_bus(self, url: str = "", *, patience_seconds: float = SOON, start: bool = True) -> RabbitBus:
         """A second process on the same server, or the same through another address."""
@@ -258,9 +260,8 @@ def _amqp_url() -> str:
 @asynccontextmanager
 async def _rabbit_rig() -> AsyncIterator[RabbitRig]:
     url = _amqp_url()
-    connection = await aiormq.connect(url)
-    channel = await connection.channel()
-    assert isinstance(channel, aiormq.Channel)
+    connection = await aio_pika.connect(url)
+    channel = await connection.channel(on_return_raises=True)
     prefix = f"test-{uuid.uuid4().hex[:8]}-"
     rig = RabbitRig(RabbitBus(url, connection_name="test", prefix=prefix), channel, url, prefix)
     async with asyncio.timeout(SOON):
@@ -273,7 +274,7 @@ async def _rabbit_rig() -> AsyncIterator[RabbitRig]:
         await connection.close()
 
 
-async def _remove(channel: aiormq.abc.AbstractChannel, prefix: str, lane: str) -> None:
+async def _remove(channel: AbstractChannel, prefix: str, lane: str) -> None:
     for kind in topology.WORK_QUEUES:
         for each in (lane, "other"):
             await channel.queue_delete(prefix + topology.work_queue(kind, each))

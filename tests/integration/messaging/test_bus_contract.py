@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
+
 from chandlery.contracts.messages import LaneOpened, Message, ObjectChanged, Reconcile
 from chandlery.messaging.bus import Handler
 from chandlery.model.faults import Unavailable
-
 from tests.integration.messaging.conftest import SOON, Recorder, Rig, command
 
 INSTANCES = ("ServiceInstance",)

@@ -5,16 +5,17 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from aiormq import spec
+from aio_pika import DeliveryMode
+from structlog.testing import capture_logs
+from yarl import URL
+
 from chandlery.contracts import topology
 from chandlery.contracts.messages import LaneOpened, Message
 from chandlery.messaging.rabbitmq_border import foreign_errors_translated
 from chandlery.messaging.rabbitmq_bus import RabbitBus
+from chandlery.messaging.rabbitmq_link import CLOSE_SECONDS
 from chandlery.messaging.rabbitmq_topology import UNUSED_QUEUE_LIFE
 from chandlery.model.faults import ConfigurationFault, Unavailable
-from structlog.testing import capture_logs
-from yarl import URL
-
 from tests.integration.messaging.conftest import SOON, Cable, RabbitRig, Recorder, command, eventually
 
 INSTANCES = ("ServiceInstance",)
@@ -46,21 +47,21 @@ async def test_bytes_go_to_the_dead_letters_at_once_when_they_are_no_message(rab
 async def test_message_is_persistent_json_and_says_what_it_is(rabbit: RabbitRig) -> None:
     await rabbit.bus.publish([command(1)])
 
-    got = await rabbit.channel.basic_get(rabbit.work_queue(), no_ack=True)
+    queue = await rabbit.channel.get_queue(rabbit.work_queue())
+    got = await queue.get(no_ack=True)
 
-    properties = got.header.properties
-    assert (properties.delivery_mode, properties.content_type) == (2, "application/json")
-    assert properties.message_type == "Reconcile"
-    assert len(properties.message_id or "") == 32
-    assert isinstance(properties.timestamp, datetime)
-    assert abs((properties.timestamp - datetime.now(UTC)).total_seconds()) < 60
+    assert (got.delivery_mode, got.content_type) == (DeliveryMode.PERSISTENT, "application/json")
+    assert got.type == "Reconcile"
+    assert len(got.message_id or "") == 32
+    assert isinstance(got.timestamp, datetime)
+    assert abs((got.timestamp - datetime.now(UTC)).total_seconds()) < 60
 
 
 async def test_work_queue_is_durable_and_expires_when_long_unused(rabbit: RabbitRig) -> None:
     await rabbit.bus.publish([command(1)])
 
     # Declaring again succeeds only with exactly these properties.
-    declared = await rabbit.channel.queue_declare(
+    declared = await rabbit.channel.declare_queue(
         rabbit.work_queue(),
         durable=True,
         arguments={
@@ -69,8 +70,7 @@ async def test_work_queue_is_durable_and_expires_when_long_unused(rabbit: Rabbit
         },
     )
 
-    assert isinstance(declared, spec.Queue.DeclareOk)
-    assert declared.message_count == 1
+    assert declared.declaration_result.message_count == 1
 
 
 async def test_queue_is_declared_again_when_it_expired_since_the_last_publish(rabbit: RabbitRig) -> None:
@@ -251,6 +251,29 @@ async def test_ping_tells_when_the_server_is_away_and_when_it_is_back(rabbit: Ra
     await _until_reachable(bus)
 
 
+async def test_ping_answers_the_others_when_one_caller_gives_up(rabbit: RabbitRig) -> None:
+    await rabbit.bus.ping()
+    impatient, patient = (asyncio.create_task(rabbit.bus.ping()) for _ in range(2))
+    await asyncio.sleep(0)
+
+    impatient.cancel()
+    async with asyncio.timeout(SOON):
+        await patient
+        await rabbit.bus.publish([command(1)])
+
+    assert impatient.cancelled()
+    assert await rabbit.depth(rabbit.work_queue()) == 1
+
+
+async def test_close_takes_seconds_only_when_the_server_hangs(rabbit: RabbitRig, cable: Cable) -> None:
+    bus = await rabbit.another_bus(cable.url)
+    await bus.consume(INSTANCES, rabbit.lane, Recorder(), concurrency=1)
+    cable.jam()
+
+    async with asyncio.timeout(4 * CLOSE_SECONDS):
+        await bus.close()
+
+
 async def test_start_waits_and_says_so_when_the_server_is_not_there_yet(rabbit: RabbitRig, cable: Cable) -> None:
     cable.cut()
     bus = await rabbit.another_bus(cable.url, start=False)
@@ -350,6 +373,8 @@ async def test_cancellation_stays_one_when_it_is_our_own() -> None:
 
 async def _until_unreachable(bus: RabbitBus) -> None:
     await _until_ping_answers(bus, False)
+    # A ping can learn of the loss a moment earlier than those who wait for the next connection.
+    await eventually(lambda: not bus._link.is_up)
 
 
 async def _until_reachable(bus: RabbitBus) -> None:

@@ -1,5 +1,6 @@
 """A syncer without its queue: commands are handed to its rounds by the test. On SQLite and on PostgreSQL."""
 
+import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -7,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-import asyncpg
+import asyncpg  # type: ignore[import-untyped]
 import pytest
 from pydantic import SecretStr
 from yarl import URL
@@ -29,6 +30,9 @@ from chandlery.store.objects import Listing
 from chandlery.store.sealing import new_key
 from chandlery_syncer.broker_reconciler import BrokerReconciler
 from chandlery_syncer.namespace_reconciler import NamespaceReconciler
+
+SOON = 10.0
+"""Seconds that a test waits for what should happen within milliseconds."""
 
 
 @dataclass
@@ -130,6 +134,11 @@ class Bench:
 
     async def new_changes(self, *of: Kind) -> list[LoggedChange]:
         """What the change log says about these kinds since the last call."""
+        until = await self.resources.database.run(lambda unit: unit.changes.next_position())
+        async with asyncio.timeout(SOON):
+            # The log is shown up to the oldest transaction of the whole server, and others may be at work on it.
+            while await self.resources.database.run(lambda unit: unit.changes.horizon()) <= until:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.01)
         changes = await self.resources.database.run(lambda unit: unit.changes.read(self.seen_position, limit=100_000))
         self.seen_position = max([self.seen_position, *(change.position for change in changes)])
         names = {kind.kind for kind in of}
@@ -151,7 +160,9 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         return
     server = os.environ.get("CHANDLERY_TEST_DATABASE_URL", "")
     if not server:
-        pytest.fail("CHANDLERY_TEST_DATABASE_URL is not set. Start PostgreSQL with `make services`, or point to a server.")
+        pytest.fail(
+            "CHANDLERY_TEST_DATABASE_URL is not set. Start PostgreSQL with `make services`, or point to a server."
+        )
     url = URL(server).with_scheme("postgresql")
     name = f"syncer_{uuid.uuid4().hex[:12]}"
     connection = await asyncpg.connect(str(url))

@@ -1,5 +1,7 @@
 """Catalog syncs from end to end: a scripted broker over HTTP, the real rounds, the real database."""
 
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from chandlery.model import kinds
@@ -245,9 +247,7 @@ async def test_new_class_wakes_who_waits_for_it_by_any_of_its_names(bench: Bench
         for position, name in enumerate(["db", "db-id", "unknown"])
     }
     for name, document in waiting.items():
-        await bench.resources.database.run(
-            lambda unit, uid=document.metadata.uid, key=offering_key("", name): _wait(unit, uid or "", key)
-        )
+        await bench.resources.database.run(partial(_wait, uid=document.metadata.uid or "", key=offering_key("", name)))
     async with ScriptedBroker(two_plans()) as server:
         broker = await bench.cluster_broker(server.url)
         bench.take_commands()
@@ -260,8 +260,8 @@ async def _wake(unit: UnitOfWork, key: str) -> None:
     unit.outbox.add(*await unit.reconciliations.wake(key))
 
 
-async def _wait(unit: UnitOfWork, uid: str, key: str) -> None:
-    claim = await unit.reconciliations.claim(uid, owner="test", lease=unit.now - unit.now)
+async def _wait(unit: UnitOfWork, *, uid: str, key: str) -> None:
+    claim = await unit.reconciliations.claim(uid, owner="test", lease=timedelta(seconds=10))
     assert claim is not None
     release = Release(due_at=None, lane=claim.lane, waiting_for=key, memory={})
     await unit.reconciliations.release(claim, release)

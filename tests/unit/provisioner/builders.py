@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from chandlery.model.brokers import ClusterServiceBroker, LocalObjectReference, ServiceBroker
+from chandlery.model.brokers import ClusterServiceBroker, ServiceBroker
 from chandlery.model.conditions import Condition, ConditionStatus, ConditionType, find_condition
 from chandlery.model.instances import InstancePropertiesState, ServiceInstance, ServiceInstanceSpec
 from chandlery.model.metadata import ObjectMeta
@@ -101,7 +101,11 @@ def make_instance(
 
 def make_snapshot(instance: ServiceInstance | None = None, **fields: Any) -> InstanceSnapshot:
     """A snapshot of a new instance whose offering, parameters and broker are all there."""
-    plain: dict[str, Any] = {"offering": make_offering(), "parameters": NO_PARAMETERS, "memory": InstanceMemory(lane=LANE)}
+    plain: dict[str, Any] = {
+        "offering": make_offering(),
+        "parameters": NO_PARAMETERS,
+        "memory": InstanceMemory(lane=LANE),
+    }
     return InstanceSnapshot(instance=instance or make_instance(), **{**plain, **fields})
 
 
@@ -124,9 +128,7 @@ ORPHAN = condition(ConditionType.ORPHAN_MITIGATION, ConditionStatus.TRUE, "Provi
 
 def provisioned(**fields: Any) -> ServiceInstance:
     """An instance that the broker has, on the small plan and without parameters."""
-    has = InstancePropertiesState(
-        cluster_service_plan_external_name="small", cluster_service_plan_external_id=SMALL
-    )
+    has = InstancePropertiesState(cluster_service_plan_external_name="small", cluster_service_plan_external_id=SMALL)
     plain: dict[str, Any] = {
         "observed_generation": 1,
         "reconciled_generation": 1,

@@ -14,9 +14,9 @@ from chandlery_provisioner.instance_outcomes import absorb
 from chandlery_provisioner.instance_snapshot import Deprovision, Poll, Provision, Purpose, Refuse, Wait
 from tests.unit.provisioner.builders import (
     FAILED,
-    NOT_READY,
     NO_CLASS,
     NO_SECRET,
+    NOT_READY,
     NOW,
     READY,
     SERVICE,
@@ -78,7 +78,9 @@ def test_a_creation_shows_its_dashboard_from_the_first_answer_on(status: int) ->
 def test_the_end_of_a_creation_keeps_the_dashboard_of_its_beginning() -> None:
     before = working("Provision", dashboard_url=OLD)
 
-    change = absorb(make_snapshot(before, memory=remembering()), sent(POLL), reply(POLL, 200, {"state": "succeeded"}), NOW)
+    change = absorb(
+        make_snapshot(before, memory=remembering()), sent(POLL), reply(POLL, 200, {"state": "succeeded"}), NOW
+    )
 
     assert change.document.status.dashboard_url == OLD
 
@@ -101,7 +103,9 @@ def failed_update(body: dict[str, Any] | None, *, is_unusable: bool = False) -> 
         pytest.param(True, None, True, id="known before and no answer"),
     ],
 )
-def test_an_instance_is_unusable_from_the_brokers_word_on(before: bool, body: dict[str, Any] | None, after: bool) -> None:
+def test_an_instance_is_unusable_from_the_brokers_word_on(
+    *, before: bool, body: dict[str, Any] | None, after: bool
+) -> None:
     assert notes(failed_update(body, is_unusable=before)).is_unusable == after
 
 
@@ -167,7 +171,9 @@ def test_retries_go_on_within_the_operations_time() -> None:
 
 
 def test_retries_of_a_deletion_never_end() -> None:
-    snapshot = make_snapshot(retrying("Deprovision", timedelta(days=400), deleted=True), memory=remembering(), attempt=10_000)
+    snapshot = make_snapshot(
+        retrying("Deprovision", timedelta(days=400), deleted=True), memory=remembering(), attempt=10_000
+    )
 
     change = absorb(snapshot, sent(DEPROVISION), reply(DEPROVISION, 500), NOW)
 
@@ -231,7 +237,9 @@ def test_polling_ends_at_the_earlier_limit(plan_limit: int | None, platform_limi
         pytest.param(None, 0.5, 0.5, id="the last poll is at the end"),
     ],
 )
-def test_the_pause_between_polls_respects_the_broker_and_the_end(retry_after: str | None, left: float, expected: float) -> None:
+def test_the_pause_between_polls_respects_the_broker_and_the_end(
+    retry_after: str | None, left: float, expected: float
+) -> None:
     memory = remembering(poll_until=NOW.timestamp() + left, polls=0)
     answer = reply(POLL, 200, {"state": "in progress"}, retry_after=retry_after)
 
@@ -243,7 +251,9 @@ def test_the_pause_between_polls_respects_the_broker_and_the_end(retry_after: st
 def test_the_pause_between_polls_never_grows_beyond_half_a_minute() -> None:
     memory = remembering(poll_until=NOW.timestamp() + 86_400, polls=500)
 
-    change = absorb(make_snapshot(working("Provision"), memory=memory), sent(POLL), reply(POLL, 200, {"state": "in progress"}), NOW)
+    change = absorb(
+        make_snapshot(working("Provision"), memory=memory), sent(POLL), reply(POLL, 200, {"state": "in progress"}), NOW
+    )
 
     assert pause(change) == pytest.approx(30, rel=0.06)
 
@@ -264,7 +274,11 @@ def test_a_deletion_interrupts_a_creation_and_is_polled_itself() -> None:
     change = absorb(snapshot, sent(DEPROVISION), reply(DEPROVISION, 202, {"operation": "key-2"}), NOW)
 
     status = change.document.status
-    assert (status.current_operation, status.last_operation, status.async_op_in_progress) == ("Deprovision", "key-2", True)
+    assert (status.current_operation, status.last_operation, status.async_op_in_progress) == (
+        "Deprovision",
+        "key-2",
+        True,
+    )
     assert notes(change).polls == 1
     assert notes(change).poll_until == NOW.timestamp() + timedelta(days=7).total_seconds()
 
@@ -275,7 +289,10 @@ def test_a_broker_that_will_not_be_interrupted_is_polled_on(operation: str) -> N
     before = working(operation, deleted=True)
 
     change = absorb(
-        make_snapshot(before, memory=memory), sent(DEPROVISION), reply(DEPROVISION, 422, {"error": "ConcurrencyError"}), NOW
+        make_snapshot(before, memory=memory),
+        sent(DEPROVISION),
+        reply(DEPROVISION, 422, {"error": "ConcurrencyError"}),
+        NOW,
     )
 
     status = change.document.status
@@ -349,7 +366,9 @@ def test_a_new_attempt_takes_the_failed_condition_away() -> None:
 
 
 def test_a_wish_that_grew_old_while_it_was_granted_is_followed_by_the_next_at_once() -> None:
-    change = absorb(make_snapshot(make_instance(generation=3)), sent(PROVISION, generation=2), reply(PROVISION, 201), NOW)
+    change = absorb(
+        make_snapshot(make_instance(generation=3)), sent(PROVISION, generation=2), reply(PROVISION, 201), NOW
+    )
 
     assert change.document.status.observed_generation == 2
     assert pause(change) == 0
@@ -365,11 +384,14 @@ def test_a_repeat_is_recorded_as_the_request_of_its_own_generation() -> None:
     assert change.document.status.operation_start_time == datetime(2026, 3, 1, 11, 55, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(("purpose", "reason"), [
-    (PROVISION, "ProvisionRequestInFlight"),
-    (UPDATE, "UpdateInstanceRequestInFlight"),
-    (DEPROVISION, "DeprovisionRequestInFlight"),
-])
+@pytest.mark.parametrize(
+    ("purpose", "reason"),
+    [
+        (PROVISION, "ProvisionRequestInFlight"),
+        (UPDATE, "UpdateInstanceRequestInFlight"),
+        (DEPROVISION, "DeprovisionRequestInFlight"),
+    ],
+)
 def test_a_slow_call_is_announced(purpose: Purpose, reason: str) -> None:
     change = outcomes.announce(make_snapshot(provisioned(), memory=remembering()), sent(purpose), NOW)
 
@@ -423,7 +445,9 @@ def test_waiting_keeps_an_open_request() -> None:
     ids=["broker", "bindings"],
 )
 def test_waiting_to_be_deleted_leaves_open_whether_the_instance_works(reason: str, expected: str) -> None:
-    change = outcomes.wait(make_snapshot(provisioned(deleted=True), memory=remembering()), Wait(reason, "why", None), NOW)
+    change = outcomes.wait(
+        make_snapshot(provisioned(deleted=True), memory=remembering()), Wait(reason, "why", None), NOW
+    )
 
     assert told(change) == (expected, reason)
 
@@ -431,7 +455,9 @@ def test_waiting_to_be_deleted_leaves_open_whether_the_instance_works(reason: st
 def test_a_refused_wish_fails_until_it_changes() -> None:
     before = provisioned(generation=2, current_operation="Update", operation_start_time=NOW - DAYS_8)
 
-    change = outcomes.refuse(make_snapshot(before, memory=remembering()), Refuse(InstanceReason.UPDATE_FAILED, "no"), NOW)
+    change = outcomes.refuse(
+        make_snapshot(before, memory=remembering()), Refuse(InstanceReason.UPDATE_FAILED, "no"), NOW
+    )
 
     assert told(change, ConditionType.FAILED) == ("True", "UpdateInstanceCallFailed")
     assert change.document.status.observed_generation == 2
@@ -456,7 +482,8 @@ def test_an_idle_instance_is_left_in_peace() -> None:
     second = outcomes.idle(make_snapshot(first.document, memory=notes(first)), NOW)
 
     assert second.document == first.document
-    assert second.facts == second.wakes == ()
+    assert second.facts == ()
+    assert second.wakes == ()
     assert second.next.due_at is None
 
 
@@ -481,7 +508,9 @@ def test_an_instance_that_becomes_ready_tells_since_when() -> None:
     later = NOW + timedelta(minutes=1)
     first = absorb(make_snapshot(), sent(PROVISION), reply(PROVISION, 202), NOW)
 
-    second = absorb(make_snapshot(first.document, memory=notes(first)), sent(POLL), reply(POLL, 200, {"state": "succeeded"}), later)
+    second = absorb(
+        make_snapshot(first.document, memory=notes(first)), sent(POLL), reply(POLL, 200, {"state": "succeeded"}), later
+    )
 
     assert first.document.status.conditions[0].last_transition_time == NOW
     assert second.document.status.conditions[0].last_transition_time == later

@@ -57,16 +57,12 @@ WITH_COLOUR = provisioned(generation=2, external_properties=InstancePropertiesSt
 
 ROWS: list[Any] = [
     pytest.param(make_snapshot(make_instance(finalizers=("someone/else",))), Idle(), id="idle without our finalizer"),
-    pytest.param(
-        make_snapshot(make_instance(finalizers=()), in_flight=OPEN), Idle(), id="idle without any finalizer"
-    ),
+    pytest.param(make_snapshot(make_instance(finalizers=()), in_flight=OPEN), Idle(), id="idle without any finalizer"),
     pytest.param(make_snapshot(in_flight=OPEN), Repeat(OPEN), id="repeat what a dead worker sent"),
     pytest.param(
         make_snapshot(make_instance(deleted=True), in_flight=OPEN), Repeat(OPEN), id="repeat even when deleted"
     ),
-    pytest.param(
-        make_snapshot(working("Update"), in_flight=OPEN), Repeat(OPEN), id="repeat before polling"
-    ),
+    pytest.param(make_snapshot(working("Update"), in_flight=OPEN), Repeat(OPEN), id="repeat before polling"),
     pytest.param(
         make_snapshot(in_flight=OPEN, access=NO_SECRET), NO_SECRET_WAIT, id="wait with a repeat for credentials"
     ),
@@ -75,9 +71,7 @@ ROWS: list[Any] = [
     pytest.param(
         make_snapshot(working("Update"), memory=remembering(), offering=NO_CLASS), POLL, id="poll without a class"
     ),
-    pytest.param(
-        make_snapshot(working("Deprovision", deleted=True), memory=remembering()), POLL, id="poll a deletion"
-    ),
+    pytest.param(make_snapshot(working("Deprovision", deleted=True), memory=remembering()), POLL, id="poll a deletion"),
     pytest.param(
         make_snapshot(working("Provision", generation=2), memory=remembering()), POLL, id="poll before a newer wish"
     ),
@@ -90,7 +84,9 @@ ROWS: list[Any] = [
         id="poll a mitigation although deleted",
     ),
     pytest.param(
-        make_snapshot(working("Provision", deleted=True), memory=remembering()), DELETE, id="delete interrupts a creation"
+        make_snapshot(working("Provision", deleted=True), memory=remembering()),
+        DELETE,
+        id="delete interrupts a creation",
     ),
     pytest.param(
         make_snapshot(working("Update", deleted=True), memory=remembering()), DELETE, id="delete interrupts an update"
@@ -120,14 +116,18 @@ ROWS: list[Any] = [
     ),
     pytest.param(make_snapshot(make_instance(deleted=True)), Finish(), id="finish what was never sent"),
     pytest.param(
-        make_snapshot(make_instance(deleted=True), access=NO_SECRET, offering=NO_CLASS), Finish(), id="finish in the dark"
+        make_snapshot(make_instance(deleted=True), access=NO_SECRET, offering=NO_CLASS),
+        Finish(),
+        id="finish in the dark",
     ),
     pytest.param(
         make_snapshot(make_instance(deleted=True, deprovision_status="Succeeded")), Finish(), id="finish what is gone"
     ),
     pytest.param(make_snapshot(provisioned(deleted=True), memory=remembering()), DELETE, id="delete"),
     pytest.param(
-        make_snapshot(provisioned(deleted=True), memory=remembering(), offering=NO_CLASS), DELETE, id="delete without a class"
+        make_snapshot(provisioned(deleted=True), memory=remembering(), offering=NO_CLASS),
+        DELETE,
+        id="delete without a class",
     ),
     pytest.param(
         make_snapshot(provisioned(deleted=True), memory=remembering(), offering=make_offering("large")),
@@ -135,15 +135,27 @@ ROWS: list[Any] = [
         id="delete with the plan that the broker has",
     ),
     pytest.param(
-        make_snapshot(provisioned(deleted=True), memory=remembering(), access=NO_SECRET), NO_SECRET_WAIT, id="delete waits"
+        make_snapshot(provisioned(deleted=True), memory=remembering(), access=NO_SECRET),
+        NO_SECRET_WAIT,
+        id="delete waits",
     ),
     pytest.param(make_snapshot(provisioned(), memory=remembering()), Idle(), id="idle when ready"),
-    pytest.param(make_snapshot(make_instance(observed_generation=1, conditions=(NOT_READY, FAILED))), Idle(), id="idle when failed"),
+    pytest.param(
+        make_snapshot(make_instance(observed_generation=1, conditions=(NOT_READY, FAILED))),
+        Idle(),
+        id="idle when failed",
+    ),
     pytest.param(make_snapshot(offering=NO_CLASS), NO_CLASS_WAIT, id="wait for the class"),
     pytest.param(make_snapshot(access=NO_SECRET), NO_SECRET_WAIT, id="wait for credentials"),
     pytest.param(make_snapshot(), Provision(SERVICE, SMALL, None), id="provision"),
-    pytest.param(make_snapshot(parameters=COLOUR), Provision(SERVICE, SMALL, {"colour": "red"}), id="provision parameters"),
-    pytest.param(make_snapshot(offering=make_namespaced_offering()), Provision(SERVICE, SMALL, None), id="provision in a namespace"),
+    pytest.param(
+        make_snapshot(parameters=COLOUR), Provision(SERVICE, SMALL, {"colour": "red"}), id="provision parameters"
+    ),
+    pytest.param(
+        make_snapshot(offering=make_namespaced_offering()),
+        Provision(SERVICE, SMALL, None),
+        id="provision in a namespace",
+    ),
     pytest.param(
         make_snapshot(make_instance(observed_generation=1, conditions=(NOT_READY,))),
         Provision(SERVICE, SMALL, None),
@@ -154,7 +166,9 @@ ROWS: list[Any] = [
         Provision(SERVICE, SMALL, None),
         id="provision again after a failure when the wish is new",
     ),
-    pytest.param(make_snapshot(CHANGED, memory=remembering()), Update(SERVICE, SMALL, None, None), id="update by request alone"),
+    pytest.param(
+        make_snapshot(CHANGED, memory=remembering()), Update(SERVICE, SMALL, None, None), id="update by request alone"
+    ),
     pytest.param(
         make_snapshot(CHANGED, memory=remembering(), parameters=COLOUR),
         Update(SERVICE, SMALL, None, {"colour": "red"}),
@@ -165,14 +179,20 @@ ROWS: list[Any] = [
         Update(SERVICE, SMALL, None, None),
         id="update leaves out equal parameters",
     ),
-    pytest.param(make_snapshot(WITH_COLOUR, memory=remembering()), Update(SERVICE, SMALL, None, {}), id="update removes parameters"),
+    pytest.param(
+        make_snapshot(WITH_COLOUR, memory=remembering()),
+        Update(SERVICE, SMALL, None, {}),
+        id="update removes parameters",
+    ),
     pytest.param(
         make_snapshot(CHANGED, memory=remembering(), offering=make_offering("large")),
         Update(SERVICE, SMALL, LARGE, None),
         id="update the plan",
     ),
     pytest.param(
-        make_snapshot(CHANGED, memory=remembering(), offering=make_offering("large", updatable=False, plan_updatable=True)),
+        make_snapshot(
+            CHANGED, memory=remembering(), offering=make_offering("large", updatable=False, plan_updatable=True)
+        ),
         Update(SERVICE, SMALL, LARGE, None),
         id="update the plan by the plan's own word",
     ),
@@ -200,8 +220,12 @@ def test_an_instance_gets_the_action_that_its_state_asks_for(snapshot: InstanceS
 
 
 WAITING: list[Any] = [
-    pytest.param({"offering": make_offering(removed="class")}, "ReferencesDeletedServiceClass", id="new on a removed class"),
-    pytest.param({"offering": make_offering(removed="plan")}, "ReferencesDeletedServicePlan", id="new on a removed plan"),
+    pytest.param(
+        {"offering": make_offering(removed="class")}, "ReferencesDeletedServiceClass", id="new on a removed class"
+    ),
+    pytest.param(
+        {"offering": make_offering(removed="plan")}, "ReferencesDeletedServicePlan", id="new on a removed plan"
+    ),
     pytest.param(
         {"instance": CHANGED, "memory": remembering(), "offering": make_offering("large", removed="plan")},
         "ReferencesDeletedServicePlan",
@@ -267,9 +291,14 @@ NOTES: list[Any] = [
     pytest.param(make_snapshot(), Purpose.PROVISION, SMALL, id="provision"),
     pytest.param(make_snapshot(CHANGED, memory=remembering()), Purpose.UPDATE, SMALL, id="update of the same plan"),
     pytest.param(
-        make_snapshot(CHANGED, memory=remembering(), offering=make_offering("large")), Purpose.UPDATE, LARGE, id="update to a plan"
+        make_snapshot(CHANGED, memory=remembering(), offering=make_offering("large")),
+        Purpose.UPDATE,
+        LARGE,
+        id="update to a plan",
     ),
-    pytest.param(make_snapshot(provisioned(deleted=True), memory=remembering()), Purpose.DEPROVISION, SMALL, id="deprovision"),
+    pytest.param(
+        make_snapshot(provisioned(deleted=True), memory=remembering()), Purpose.DEPROVISION, SMALL, id="deprovision"
+    ),
     pytest.param(make_snapshot(mitigating(), memory=remembering()), Purpose.MITIGATE, SMALL, id="mitigate"),
     pytest.param(make_snapshot(working("Provision"), memory=remembering()), Purpose.POLL, SMALL, id="poll"),
 ]

@@ -1,4 +1,4 @@
-"""The reaction matrix, one row each: what an answer to a request makes of an instance (OSB v2.17, "Orphan Mitigation")."""
+"""The reaction matrix row by row: what an answer makes of an instance (OSB v2.17, "Orphan Mitigation")."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -145,13 +145,18 @@ PROVISION_ROWS: list[Any] = [
     *(pytest.param(code, {}, ORPHANED, id=f"{code}") for code in (203, 204, 206, 226)),
     *(pytest.param(code, {}, REJECTED, id=f"{code}") for code in (301, 302, 304, 307)),
     pytest.param(400, {"description": "no"}, REFUSED, id="400"),
-    *(pytest.param(c, {}, REJECTED, id=f"{c}") for c in (401, 403, 404, 408, 409, 410, 412, 413, 415, 418, 422, 429, 451)),
+    *(
+        pytest.param(c, {}, REJECTED, id=f"{c}")
+        for c in (401, 403, 404, 408, 409, 410, 412, 413, 415, 418, 422, 429, 451)
+    ),
     pytest.param(422, {"error": "AsyncRequired"}, REJECTED, id="422 AsyncRequired"),
     pytest.param(422, BUSY, REJECTED, id="422 ConcurrencyError"),
     pytest.param(422, {"error": "MaintenanceInfoConflict"}, REJECTED, id="422 MaintenanceInfoConflict"),
     pytest.param(422, {"error": "RequiresApp"}, REJECTED, id="422 RequiresApp"),
     *(pytest.param(code, {}, ORPHANED, id=f"{code}") for code in (500, 501, 502, 503, 504, 599)),
-    pytest.param(500, {"instance_usable": False, "update_repeatable": False}, ORPHANED, id="500 with an update's flags"),
+    pytest.param(
+        500, {"instance_usable": False, "update_repeatable": False}, ORPHANED, id="500 with an update's flags"
+    ),
     pytest.param("timeout", None, ORPHANED_BY_TIMEOUT, id="timeout"),
     pytest.param("unreachable", None, NOT_REACHED, id="unreachable"),
 ]
@@ -261,10 +266,18 @@ UPDATING = Expected(
     ready=("False", "UpdatingInstance"), operation="Update", is_polled=True, due=1, facts=("UpdatingInstance",)
 )
 UPDATE_AGAIN = Expected(
-    ready=("False", "UpdateInstanceCallFailed"), operation="Update", due=1, attempt=1, facts=("UpdateInstanceCallFailed",)
+    ready=("False", "UpdateInstanceCallFailed"),
+    operation="Update",
+    due=1,
+    attempt=1,
+    facts=("UpdateInstanceCallFailed",),
 )
 UPDATE_NOT_SENT = Expected(
-    ready=("False", "ErrorCallingUpdateInstance"), operation="Update", due=1, attempt=1, facts=("ErrorCallingUpdateInstance",)
+    ready=("False", "ErrorCallingUpdateInstance"),
+    operation="Update",
+    due=1,
+    attempt=1,
+    facts=("ErrorCallingUpdateInstance",),
 )
 UPDATE_REFUSED = Expected(
     ready=("False", "UpdateInstanceCallFailed"), failed="UpdateInstanceCallFailed", facts=("UpdateInstanceCallFailed",)
@@ -294,7 +307,9 @@ UPDATE_ROWS: list[Any] = [
 def test_an_update_reacts_to_each_answer_as_the_matrix_says(status: int | str, body: Any, expected: Expected) -> None:
     before = provisioned(generation=2)
 
-    change = absorb(make_snapshot(before, memory=remembering()), sent(UPDATE, generation=2), of_http(UPDATE, status, body), NOW)
+    change = absorb(
+        make_snapshot(before, memory=remembering()), sent(UPDATE, generation=2), of_http(UPDATE, status, body), NOW
+    )
 
     check(change, expected)
     assert change.document.status.provision_status == "Provisioned"
@@ -305,7 +320,11 @@ DEPROVISIONING = Expected(
     ready=("False", "Deprovisioning"), operation="Deprovision", is_polled=True, due=1, facts=("Deprovisioning",)
 )
 DELETE_AGAIN = Expected(
-    ready=("Unknown", "DeprovisionCallFailed"), operation="Deprovision", due=1, attempt=1, facts=("DeprovisionCallFailed",)
+    ready=("Unknown", "DeprovisionCallFailed"),
+    operation="Deprovision",
+    due=1,
+    attempt=1,
+    facts=("DeprovisionCallFailed",),
 )
 
 DEPROVISION_ROWS: list[Any] = [
@@ -345,7 +364,9 @@ def test_a_deletion_reacts_to_each_answer_as_the_matrix_says(status: int | str, 
 def test_a_deletion_is_finished_when_the_broker_says_so(status: int, body: Any) -> None:
     before = provisioned(deleted=True, finalizers=("kubernetes-incubator/service-catalog", "someone/else"))
 
-    change = absorb(make_snapshot(before, memory=remembering()), sent(DEPROVISION), reply(DEPROVISION, status, body), NOW)
+    change = absorb(
+        make_snapshot(before, memory=remembering()), sent(DEPROVISION), reply(DEPROVISION, status, body), NOW
+    )
 
     assert change.is_finished
     assert change.document.metadata.finalizers == ["someone/else"]
@@ -397,7 +418,9 @@ def test_a_mitigation_goes_on_until_the_broker_confirms_it(status: int | str, bo
 def test_a_mitigation_that_succeeds_leads_to_a_new_creation_after_a_pause(status: int, body: Any) -> None:
     before = mitigating(dashboard_url="https://gone.example.com")
 
-    change = absorb(make_snapshot(before, memory=remembering(), attempt=2), sent(MITIGATE), reply(MITIGATE, status, body), NOW)
+    change = absorb(
+        make_snapshot(before, memory=remembering(), attempt=2), sent(MITIGATE), reply(MITIGATE, status, body), NOW
+    )
 
     check(
         change,
@@ -428,7 +451,9 @@ def polled(operation: str, **fields: Any) -> InstanceSnapshot:
     return make_snapshot(instance, memory=memory)
 
 
-def after_poll(snapshot: InstanceSnapshot, status: int | str, body: Any = None, *, retry_after: str | None = None) -> InstanceChange:
+def after_poll(
+    snapshot: InstanceSnapshot, status: int | str, body: Any = None, *, retry_after: str | None = None
+) -> InstanceChange:
     """Absorb an answer of last_operation."""
     answer = of_http(Purpose.POLL, status, body)
     if isinstance(status, int):
@@ -581,7 +606,9 @@ def test_an_operation_that_fails_is_followed_by_what_the_matrix_says(operation: 
 
 @pytest.mark.parametrize("answer", [(200, {"state": "in progress"}), (500, {}), ("timeout", None)], ids=str)
 @pytest.mark.parametrize(("operation", "expected"), FAILURES)
-def test_an_operation_that_takes_too_long_has_failed(operation: str, expected: Expected, answer: tuple[Any, Any]) -> None:
+def test_an_operation_that_takes_too_long_has_failed(
+    operation: str, expected: Expected, answer: tuple[Any, Any]
+) -> None:
     snapshot = polled(operation)
     late = snapshot.memory.model_copy(update={"poll_until": NOW.timestamp()})
 

@@ -1,0 +1,247 @@
+"""`make bench-quick`: how fast wishes come true, beside what the service broker alone would take. Under a minute.
+
+500 instances, then 500 bindings, made by 16 concurrent creators over HTTP; Ready is seen through a watch, as a client
+would. The same calls are made bare to the same broker in the same run, which is the floor of any platform.
+"""
+
+import argparse
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import uvloop
+from pydantic_core import from_json, to_json
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests.benchmarks.fast_broker import SERVICE_ID, plan_id
+from tests.benchmarks.four_processes import Stack, four_processes
+
+ROOT = "/apis/servicecatalog.k8s.io/v1beta1"
+SPACE = f"{ROOT}/namespaces/default"
+READY_SECONDS = 45.0
+
+
+@dataclass
+class Run:
+    """One phase: when each object was asked for and when it was ready."""
+
+    title: str
+    started: float = 0.0
+    ended: float = 0.0
+    asked: dict[str, float] = field(default_factory=dict)
+    answered: dict[str, float] = field(default_factory=dict)
+    ready: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def rate(self) -> float:
+        """Objects per second, first request to last Ready."""
+        return len(self.ready) / (self.ended - self.started)
+
+    def percentiles(self) -> list[float]:
+        """p50, p95 and p99 of request to Ready, in milliseconds."""
+        times = sorted(self.ready[name] - self.asked[name] for name in self.ready)
+        return [1000 * times[min(len(times) - 1, int(len(times) * share))] for share in (0.5, 0.95, 0.99)]
+
+
+class Client:
+    """Talks to the gateway as a platform would."""
+
+    def __init__(self, session: aiohttp.ClientSession, stack: Stack) -> None:
+        self._session = session
+        self._stack = stack
+        self._headers = {"Authorization": f"Bearer {stack.token}"}
+
+    async def create(self, path: str, document: dict[str, Any]) -> None:
+        """POST an object."""
+        headers = self._headers | {"Content-Type": "application/json"}
+        async with self._session.post(self._stack.url + path, data=to_json(document), headers=headers) as answer:
+            if answer.status != 201:
+                raise SystemExit(f"{path}: {answer.status} {await answer.text()}")
+            await answer.read()
+
+    async def watch_ready(self, plural: str, run: Run, count: int, begun: asyncio.Event) -> None:
+        """Note when objects become Ready, until all are."""
+        scope = ROOT if plural == "clusterservicebrokers" else SPACE
+        url = f"{self._stack.url}{scope}/{plural}?watch=true"
+        timeout = aiohttp.ClientTimeout(total=READY_SECONDS + 15)
+        async with self._session.get(url, headers=self._headers, timeout=timeout, read_bufsize=2**22) as answer:
+            begun.set()
+            async for line in answer.content:
+                document = from_json(line)["object"]
+                name = document["metadata"]["name"]
+                if name in run.asked and name not in run.ready and _is_ready(document):
+                    run.ready[name] = time.perf_counter()
+                    if len(run.ready) == count:
+                        return
+
+
+def _is_ready(document: dict[str, Any]) -> bool:
+    conditions = document.get("status", {}).get("conditions", [])
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+
+
+def instance(name: str) -> dict[str, Any]:
+    """A wish for an instance."""
+    spec = {"clusterServiceClassExternalName": "fast-service", "clusterServicePlanExternalName": "default"}
+    return {"metadata": {"name": name}, "spec": spec}
+
+
+def binding(name: str) -> dict[str, Any]:
+    """A wish for a binding to the instance of the same number."""
+    return {"metadata": {"name": name}, "spec": {"instanceRef": {"name": name.replace("binding", "instance")}}}
+
+
+async def through_chandlery(
+    client: Client, plural: str, make: Callable[[str], dict[str, Any]], *, count: int, creators: int
+) -> Run:
+    """Create objects from several tasks at once and wait until all are Ready."""
+    run = Run(f"{plural} through Chandlery")
+    begun = asyncio.Event()
+    watching = asyncio.create_task(client.watch_ready(plural, run, count, begun))
+    await begun.wait()
+    names = [f"{plural.removeprefix('service').removesuffix('s')}-{number}" for number in range(count)]
+
+    async def create(name: str) -> None:
+        run.asked[name] = time.perf_counter()
+        await client.create(f"{SPACE}/{plural}", make(name))
+        run.answered[name] = time.perf_counter()
+
+    run.started = time.perf_counter()
+    await _spread(names, create, creators)
+    try:
+        await asyncio.wait_for(watching, READY_SECONDS)
+    except TimeoutError:
+        print(f"only {len(run.ready)} of {count} {plural} were ready after {READY_SECONDS:.0f} s", file=sys.stderr)
+    run.ended = time.perf_counter()
+    return run
+
+
+async def one_by_one(client: Client, *, count: int) -> Run:
+    """The latency of a single wish on an idle system."""
+    run, begun = Run("instances one by one, idle system"), asyncio.Event()
+    watching = asyncio.create_task(client.watch_ready("serviceinstances", run, count, begun))
+    await begun.wait()
+    run.started = time.perf_counter()
+    for number in range(count):
+        name = f"single-{number}"
+        run.asked[name] = time.perf_counter()
+        await client.create(f"{SPACE}/serviceinstances", instance(name))
+        while name not in run.ready:
+            if time.perf_counter() - run.asked[name] > READY_SECONDS:
+                raise SystemExit(f"{name} was not ready after {READY_SECONDS:.0f} s")
+            await asyncio.sleep(0.0005)
+    await watching
+    run.ended = time.perf_counter()
+    return run
+
+
+async def bare(session: aiohttp.ClientSession, broker: str, what: str, *, count: int, creators: int) -> Run:
+    """The same OSB calls straight to the broker."""
+    run = Run(f"{what} bare to the broker")
+    body = {"service_id": SERVICE_ID, "plan_id": plan_id(0), "organization_guid": "o", "space_guid": "s"}
+
+    async def call(name: str) -> None:
+        path = f"/v2/service_instances/{name}" + ("/service_bindings/b" if what == "bindings" else "")
+        run.asked[name] = time.perf_counter()
+        headers = {"X-Broker-API-Version": "2.17", "Content-Type": "application/json"}
+        async with session.put(broker + path, data=to_json(body), headers=headers) as answer:
+            await answer.read()
+        run.ready[name] = time.perf_counter()
+
+    run.started = time.perf_counter()
+    await _spread([f"bare-{number}" for number in range(count)], call, creators)
+    run.ended = time.perf_counter()
+    return run
+
+
+async def _spread(names: list[str], work: Callable[[str], Awaitable[None]], creators: int) -> None:
+    waiting = iter(names)
+
+    async def creator() -> None:
+        for name in waiting:
+            await work(name)
+
+    await asyncio.gather(*(creator() for _ in range(creators)))
+
+
+def show(runs: list[Run]) -> None:
+    """A table for people."""
+    print(f"\n{'':44}{'rate/s':>9}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}")
+    for run in runs:
+        print(f"{run.title:44}{run.rate:9.1f}" + "".join(f"{value:9.1f}" for value in run.percentiles()))
+
+
+def memory(stack: Stack) -> None:
+    """Resident memory of each process."""
+    for name, process in stack.processes.items():
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        kilobytes = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+        ticks = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        seconds = (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
+        print(f"{name:14}{kilobytes / 1024:8.0f} MB resident{seconds:8.2f} s of CPU")
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def measure(stack: Stack, broker: str, *, count: int, creators: int) -> list[Run]:
+    """All phases in order."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        client = Client(session, stack)
+        run, begun = Run("broker", asked={"fast": time.perf_counter()}), asyncio.Event()
+        watching = asyncio.create_task(client.watch_ready("clusterservicebrokers", run, 1, begun))
+        await begun.wait()
+        await client.create(f"{ROOT}/clusterservicebrokers", {"metadata": {"name": "fast"}, "spec": {"url": broker}})
+        await asyncio.wait_for(watching, 15)
+        singles = await one_by_one(client, count=20)
+        print(f"{count} instances, {creators} creators …", flush=True)
+        instances = await through_chandlery(client, "serviceinstances", instance, count=count, creators=creators)
+        print(f"{count} bindings, {creators} creators …", flush=True)
+        bindings = await through_chandlery(client, "servicebindings", binding, count=count, creators=creators)
+        floor = [await bare(session, broker, what, count=count, creators=creators) for what in ("instances", "bindings")]
+        return [instances, floor[0], bindings, floor[1], singles]
+
+
+def main() -> None:
+    """Parse, start, measure, show."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=500)
+    parser.add_argument("--creators", type=int, default=16)
+    options = parser.parse_args()
+    database, amqp = (os.environ.get(f"CHANDLERY_TEST_{name}_URL") for name in ("DATABASE", "AMQP"))
+    if not database or not amqp:
+        raise SystemExit("CHANDLERY_TEST_DATABASE_URL and CHANDLERY_TEST_AMQP_URL are not set: use `make bench-quick`")
+    broker_file = Path(__file__).with_name("fast_broker.py")
+    broker_port = free_port()
+    broker = subprocess.Popen([sys.executable, str(broker_file), "--port", str(broker_port)], stdout=subprocess.DEVNULL)
+    probes = {name: free_port() for name in ("provisioner", "binder", "syncer")}
+    started = time.perf_counter()
+    try:
+        print("starting four processes …", flush=True)
+        with four_processes(database_url=database, amqp_url=amqp, port=free_port(), probe_ports=probes) as stack:
+            runs = uvloop.run(
+                measure(stack, f"http://127.0.0.1:{broker_port}", count=options.count, creators=options.creators)
+            )
+            show(runs)
+            memory(stack)
+    finally:
+        broker.terminate()
+        broker.wait(10)
+    print(f"\ntook {time.perf_counter() - started:.1f} s")
+
+
+if __name__ == "__main__":
+    main()

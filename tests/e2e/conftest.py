@@ -1,0 +1,76 @@
+"""Fixtures of the end-to-end tests. A stack lives as long as its module; a failure shows the logs of what took part."""
+
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from tests.e2e.programs import Program, clean_environment
+from tests.e2e.stacks import EmbeddedStack, SplitStack, Stack, embedded_stack, split_stack
+
+
+class Launcher(Protocol):
+    """Builds a program whose log is in the test's folder, and sees to its end."""
+
+    def __call__(self, command: Sequence[str], *, name: str = "program", **environment: str) -> Program: ...
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Attach the logs of every fixture that has some."""
+    report = yield
+    if report.failed:
+        for value in getattr(item, "funcargs", {}).values():
+            tails: Any = getattr(value, "log_tails", None)
+            if callable(tails):
+                report.sections.extend((f"log of {name}", text) for name, text in tails().items())
+    return report
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for everything of this module."""
+    return tmp_path_factory.mktemp("e2e")
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
+    """`chandlery up`."""
+    with embedded_stack(tmp_path_factory.mktemp("embedded")) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SplitStack]:
+    """Four processes on PostgreSQL and RabbitMQ."""
+    with split_stack(tmp_path_factory.mktemp("split")) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module", params=["embedded", "split"])
+def stack(request: pytest.FixtureRequest) -> Stack:
+    """Each form in turn."""
+    found: Stack = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def launch(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Launcher]:
+    """Start a program; what still runs at the end of the test is killed."""
+    programs: list[Program] = []
+
+    def start(command: Sequence[str], *, name: str = "program", **environment: str) -> Program:
+        log = tmp_path / f"{name}-{len(programs)}.log"
+        program = Program(name, command, environment=clean_environment(**environment), log=log)
+        programs.append(program)
+        program.start()
+        return program
+
+    yield start
+    for program in programs:
+        if program.is_running:
+            program.kill()
+        request.node.add_report_section("teardown", f"log of {program.name}", program.log_tail())

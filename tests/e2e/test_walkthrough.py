@@ -1,0 +1,227 @@
+"""The article's walk-through with stock kubectl, line for line: on both forms of Chandlery, with both kubectls.
+
+One walk is made for each pair; the tests look at what it printed.
+"""
+
+import base64
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, cast
+
+import pytest
+import yaml
+
+from tests.e2e.api_client import ApiClient
+from tests.e2e.brokers import DemoBroker
+from tests.e2e.kubectl import Kubectl, KubectlChoice
+from tests.e2e.manifests import BINDING, BROKER, INSTANCE, copy_examples
+from tests.e2e.stacks import Stack
+
+CLASSES: Final = """\
+NAME                                   EXTERNAL-NAME   BROKER        AGE
+6b6b5306-5c37-4fba-a402-186f8a0dfa0a   demo-service    demo-broker   34s
+"""
+PLANS: Final = """\
+NAME                                   EXTERNAL-NAME   BROKER        CLASS                                  AGE
+9a411f4c-01fa-4996-a780-a0d1b8dcb234   default         demo-broker   6b6b5306-5c37-4fba-a402-186f8a0dfa0a   40s
+"""
+INSTANCES: Final = """\
+NAME            CLASS                              PLAN      STATUS   AGE
+demo-instance   ClusterServiceClass/demo-service   default   Ready    11s
+"""
+BINDINGS: Final = """\
+NAME           SERVICE-INSTANCE   SECRET-NAME                 STATUS   AGE
+demo-binding   demo-instance      demo-instance-credentials   Ready    7s
+"""
+SECRET: Final = """\
+apiVersion: v1
+data:
+  password: MTIzNDU2
+  uri: URI
+  username: YWJj
+kind: Secret
+metadata:
+  creationTimestamp: "TIME"
+  name: demo-instance-credentials
+  namespace: default
+  ownerReferences:
+  - apiVersion: servicecatalog.k8s.io/v1beta1
+    blockOwnerDeletion: true
+    controller: true
+    kind: ServiceBinding
+    name: demo-binding
+    uid: UID
+  resourceVersion: "VERSION"
+  selfLink: /api/v1/namespaces/default/secrets/demo-instance-credentials
+  uid: UID
+type: Opaque
+"""
+_WAIT: Final = ("wait", "--for=condition=Ready", "--timeout=30s")
+
+
+@dataclass
+class Walk:
+    """What one walk printed, and what it left."""
+
+    broker: DemoBroker
+    stack: Stack
+    kubectl: Kubectl
+    printed: dict[str, str] = field(default_factory=dict)
+    instance_id: str = ""
+    binding_id: str = ""
+    binding_uid: str = ""
+    instance_status_at_broker: int = 0
+    seconds: float = 0.0
+
+    @property
+    def api(self) -> ApiClient:
+        return self.stack.api
+
+    def log_tails(self) -> dict[str, str]:
+        return {**self.stack.log_tails(), **self.broker.log_tails()}
+
+    def make(self, folder: Path) -> None:
+        """Every command of the article, in its order."""
+        begun = time.monotonic()
+        self._create_all(folder)
+        self._look_behind()
+        self._say("delete binding", "delete", "servicebindings", "demo-binding")
+        self._say("delete instance", "delete", "serviceinstance", "demo-instance")
+        self._say("delete broker", "delete", "clusterservicebroker", "demo-broker")
+        self.seconds = time.monotonic() - begun
+
+    def _create_all(self, folder: Path) -> None:
+        self._say("create broker", "create", "-f", BROKER, folder=folder)
+        self.kubectl.ok(*_WAIT, "clusterservicebroker/demo-broker")
+        self._say("brokers", "get", "clusterservicebrokers")
+        self._say("classes", "get", "clusterserviceclasses")
+        self._say("plans", "get", "clusterserviceplans")
+        self._say("create instance", "create", "-f", INSTANCE, folder=folder)
+        self.kubectl.ok(*_WAIT, "serviceinstance/demo-instance")
+        self._say("instances", "get", "serviceinstances")
+        self._say("create binding", "create", "-f", BINDING, folder=folder)
+        self.kubectl.ok(*_WAIT, "servicebinding/demo-binding")
+        self._say("bindings", "get", "servicebindings")
+        self._say("secret", "get", "secret", "demo-instance-credentials", "-o", "yaml")
+
+    def _look_behind(self) -> None:
+        self.instance_id = self.kubectl.json("serviceinstance", "demo-instance")["spec"]["externalID"]
+        binding = self.kubectl.json("servicebinding", "demo-binding")
+        self.binding_id, self.binding_uid = binding["spec"]["externalID"], binding["metadata"]["uid"]
+        self.instance_status_at_broker = self.broker.status_of(f"/v2/service_instances/{self.instance_id}")
+
+    def _say(self, step: str, *words: str, folder: Path | None = None) -> None:
+        self.printed[step] = self.kubectl.ok(*words, folder=folder)
+
+
+@pytest.fixture(scope="module", params=["any", "debian"], ids=["kubectl", "kubectl-1.20"])
+def walk(request: pytest.FixtureRequest, stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
+    choice = cast("KubectlChoice", request.param)
+    folder = tmp_path_factory.mktemp("walk")
+    with DemoBroker(folder) as broker:
+        copy_examples(folder, broker_url=broker.url)
+        walk = Walk(broker, stack, stack.kubectl(choice))
+        walk.make(folder)
+        yield walk
+
+
+def test_create_prints_the_articles_lines(walk: Walk) -> None:
+    assert walk.printed["create broker"] == "clusterservicebroker.servicecatalog.k8s.io/demo-broker created\n"
+    assert walk.printed["create instance"] == "serviceinstance.servicecatalog.k8s.io/demo-instance created\n"
+    assert walk.printed["create binding"] == "servicebinding.servicecatalog.k8s.io/demo-binding created\n"
+
+
+def test_broker_table_is_the_articles_apart_from_the_address(walk: Walk) -> None:
+    url = walk.broker.url
+    expected = f"{'NAME':14}{'URL':{len(url) + 3}}STATUS   AGE\n{'demo-broker':14}{url}   Ready    70s\n"
+    assert _without_ages(walk.printed["brokers"]) == _without_ages(expected)
+
+
+@pytest.mark.parametrize(
+    ("step", "table"), [("classes", CLASSES), ("plans", PLANS), ("instances", INSTANCES), ("bindings", BINDINGS)]
+)
+def test_tables_are_the_articles(walk: Walk, step: str, table: str) -> None:
+    assert _without_ages(walk.printed[step]) == _without_ages(table)
+
+
+def test_secret_is_the_articles_apart_from_ids(walk: Walk) -> None:
+    assert _without_ids(walk.printed["secret"]) == SECRET
+
+
+def test_secret_holds_what_the_broker_handed_out(walk: Walk) -> None:
+    data = yaml.safe_load(walk.printed["secret"])["data"]
+    assert {key: base64.b64decode(value).decode() for key, value in data.items()} == {
+        "uri": f"http://demo.local/{walk.binding_id}",
+        "username": "abc",
+        "password": "123456",
+    }
+
+
+def test_secret_is_owned_by_its_binding(walk: Walk) -> None:
+    metadata = yaml.safe_load(walk.printed["secret"])["metadata"]
+    assert metadata["ownerReferences"][0]["uid"] == walk.binding_uid
+    assert metadata["uid"] != walk.binding_uid
+
+
+def test_delete_prints_the_articles_lines(walk: Walk) -> None:
+    assert _without_place(walk.printed["delete binding"]) == (
+        'servicebinding.servicecatalog.k8s.io "demo-binding" deleted\n'
+    )
+    assert _without_place(walk.printed["delete instance"]) == (
+        'serviceinstance.servicecatalog.k8s.io "demo-instance" deleted\n'
+    )
+    assert _without_place(walk.printed["delete broker"]) == (
+        'clusterservicebroker.servicecatalog.k8s.io "demo-broker" deleted\n'
+    )
+
+
+def test_nothing_is_left_after_the_deletes(walk: Walk) -> None:
+    assert walk.instance_status_at_broker == 200
+    assert walk.broker.status_of(f"/v2/service_instances/{walk.instance_id}") == 404
+    left = {
+        plural: walk.api.names(plural)
+        for plural in (
+            "clusterservicebrokers",
+            "clusterserviceclasses",
+            "clusterserviceplans",
+            "serviceinstances",
+            "servicebindings",
+            "secrets",
+        )
+    }
+    assert left == dict.fromkeys(left, [])
+
+
+def test_broker_is_called_once_for_each_step(walk: Walk) -> None:
+    path = f"/v2/service_instances/{walk.instance_id}"
+    bound = f"{path}/service_bindings/{walk.binding_id}"
+    mutations = [request for request in walk.broker.requests() if request[0] != "GET"]
+    assert mutations == [("PUT", path, 201), ("PUT", bound, 201), ("DELETE", bound, 200), ("DELETE", path, 200)]
+
+
+def test_walk_takes_a_few_seconds_only(walk: Walk) -> None:
+    """No step may wait for a periodic look: fifteen commands, each woken by an event."""
+    assert walk.seconds < 20
+
+
+def _without_ages(table: str) -> str:
+    return re.sub(r"(?<=\s)\d+[smh]\S*$", "AGE", table, flags=re.MULTILINE)
+
+
+def _without_ids(text: str) -> str:
+    for pattern, word in (
+        (r"(?<=uri: )[A-Za-z0-9+/=]+$", "URI"),
+        (r'(?<=creationTimestamp: ")\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ', "TIME"),
+        (r"(?<=uid: )[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", "UID"),
+        (r'(?<=resourceVersion: ")\d+', "VERSION"),
+    ):
+        text = re.sub(pattern, word, text, flags=re.MULTILINE)
+    return text
+
+
+def _without_place(text: str) -> str:
+    # kubectl 1.34 and later say where: `deleted from default namespace`.
+    return re.sub(r" from \S+ namespace$", "", text, flags=re.MULTILINE)

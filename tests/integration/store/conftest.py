@@ -1,0 +1,81 @@
+"""A database with a clock that tests set, and a second process on the same database where one is needed."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pytest
+from chandlery.store.database import Database
+from chandlery.store.engine import open_engine
+from chandlery.store.sealing import Keyring, new_key
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tests.integration.store.samples import NOON
+
+OpenDatabase = Callable[[str], Database]
+
+
+@dataclass
+class SetClock:
+    """Shows the time that the test has set."""
+
+    now: datetime = field(default=NOON)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **duration: float) -> None:
+        self.now += timedelta(**duration)
+
+
+@pytest.fixture
+def clock() -> SetClock:
+    return SetClock()
+
+
+@pytest.fixture(scope="session")
+def keyring() -> Keyring:
+    return Keyring.parse(new_key("test"))
+
+
+@pytest.fixture
+async def open_database(keyring: Keyring, clock: SetClock) -> AsyncIterator[OpenDatabase]:
+    """Opens one more connection pool, as another process would."""
+    async with AsyncExitStack() as opened:
+
+        def open_one(url: str) -> Database:
+            engine = open_engine(url, application_name="chandlery-test", pool_size=20)
+            database = Database(engine, keyring, clock=clock)
+            opened.push_async_callback(database.close)
+            return database
+
+        yield open_one
+
+
+@pytest.fixture
+def database(database_url: str, open_database: OpenDatabase) -> Database:
+    """Each twin in turn."""
+    return open_database(database_url)
+
+
+@pytest.fixture
+def postgresql(postgresql_url: str, open_database: OpenDatabase) -> Database:
+    """For what only a database with concurrent writers can do."""
+    return open_database(postgresql_url)
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """The way around the store, to look at what is really in the tables of `database`."""
+    engine = open_engine(database_url, application_name="chandlery-test-look")
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def empty_engine(empty_database_url: str) -> AsyncIterator[AsyncEngine]:
+    """A database without tables on each twin."""
+    engine = open_engine(empty_database_url, application_name="chandlery-test")
+    yield engine
+    await engine.dispose()

@@ -1,0 +1,205 @@
+"""One transaction: repeated when it lost a race, Unavailable when its server is gone, told to the relay when it is kept."""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+
+import pytest
+from chandlery.contracts.messages import Reconcile
+from chandlery.model.faults import Conflict, Unavailable
+from chandlery.model.kinds import SERVICE_INSTANCE
+from chandlery.store.database import Database, LostRace, UnitOfWork
+from chandlery.store.outbox import OutboxEntry
+from sqlalchemy import text
+
+from tests.integration.store import samples
+from tests.integration.store.conftest import OpenDatabase
+from tests.integration.store.samples import create_one, get_instance, instance, scalar, with_parameters
+
+SERIALIZATION = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+BACKEND = text("SELECT pg_backend_pid()")
+TERMINATE = text("SELECT pg_terminate_backend(:pid, 5000)")
+
+
+async def test_a_deadlock_is_tried_again_and_both_transactions_are_kept(postgresql: Database) -> None:
+    for name in ("a", "b"):
+        await create_one(postgresql, instance(name))
+    both_hold_one = asyncio.Barrier(2)
+    attempts = 0
+
+    async def change_both(first: str, second: str) -> None:
+        is_first_attempt = True
+
+        async def work(unit: UnitOfWork) -> None:
+            nonlocal attempts, is_first_attempt
+            attempts += 1
+            await _change(unit, first, by=first)
+            if is_first_attempt:
+                is_first_attempt = False
+                await both_hold_one.wait()
+            await _change(unit, second, by=first)
+
+        await postgresql.run(work)
+
+    async with asyncio.timeout(samples.SOON_SECONDS):
+        await asyncio.gather(change_both("a", "b"), change_both("b", "a"))
+
+    assert attempts == 3
+    assert len(await samples.read_at_least(postgresql, 6)) == 6
+
+
+async def test_a_serialization_failure_is_tried_again(postgresql: Database) -> None:
+    created = await create_one(postgresql, instance("db"))
+    attempts = 0
+
+    async def work(unit: UnitOfWork) -> None:
+        nonlocal attempts
+        attempts += 1
+        await unit.changes._connection.execute(SERIALIZATION)
+        found = await unit.objects.get(SERVICE_INSTANCE, "ns", "db")
+        assert found is not None
+        if attempts == 1:
+            await samples.update(postgresql, created, with_parameters(created, by="another"))
+        await unit.objects.update(found, with_parameters(found, by="us"))
+
+    await postgresql.run(work)
+
+    assert attempts == 2
+    stored = await get_instance(postgresql, "db")
+    assert stored is not None
+    assert stored.spec.parameters == {"by": "us"}
+
+
+async def test_work_that_always_loses_ends_as_a_conflict(database: Database) -> None:
+    attempts = 0
+
+    async def lose(_: UnitOfWork) -> None:
+        nonlocal attempts
+        attempts += 1
+        raise LostRace
+
+    with pytest.raises(Conflict, match="too many others"):
+        await database.run(lose)
+
+    assert attempts == 8
+
+
+async def test_a_faulty_statement_is_raised_as_it_is_and_says_no_value(database: Database) -> None:
+    """Our own mistakes must stay visible; but their texts end up in logs."""
+
+    async def insert_twice(unit: UnitOfWork) -> None:
+        for _ in range(2):
+            await unit.reconciliations.add("ServiceInstance", "hunter2", lane="hunter2")
+
+    with pytest.raises(Exception, match="(?i)unique") as raised:
+        await database.run(insert_twice)
+
+    assert not isinstance(raised.value, Unavailable | LostRace)
+    assert "hunter2" not in str(raised.value).replace("(uid)=(hunter2)", "")
+
+
+async def test_a_server_that_is_not_there_is_unavailable(open_database: OpenDatabase) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed_soon:
+        port = closed_soon.getsockname()[1]
+    database = open_database(f"postgresql://chandlery:hunter2@127.0.0.1:{port}/chandlery")
+
+    with pytest.raises(Unavailable, match="cannot be reached") as pinged:
+        await database.ping()
+    with pytest.raises(Unavailable, match="cannot be reached") as ran:
+        await get_instance(database, "db")
+
+    assert "hunter2" not in f"{pinged.value!r} {ran.value!r}"
+
+
+async def test_a_database_that_does_not_exist_is_unavailable(postgresql_url: str, open_database: OpenDatabase) -> None:
+    """It says so by an error message of the server during the login, like a server that is starting or stopping."""
+    database = open_database(postgresql_url + "_missing")
+
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        await database.ping()
+
+
+async def test_a_file_that_cannot_be_opened_is_unavailable(open_database: OpenDatabase) -> None:
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        await open_database("sqlite:////nonexistent/directory/chandlery.db").ping()
+
+
+async def test_a_database_that_answers_can_be_pinged(database: Database) -> None:
+    await database.ping()
+
+
+@pytest.mark.parametrize("moment", ["before a statement", "before the commit"])
+async def test_a_connection_that_breaks_halfway_is_unavailable_and_nothing_is_kept(
+    postgresql: Database, postgresql_url: str, open_database: OpenDatabase, moment: str
+) -> None:
+    killer = open_database(postgresql_url)
+
+    async def work(unit: UnitOfWork) -> None:
+        await unit.objects.insert(instance("lost"))
+        pid = await scalar(unit, BACKEND)
+        assert await killer.run(lambda other: scalar(other, TERMINATE, pid=pid))
+        if moment == "before a statement":
+            await unit.objects.insert(instance("lost-too"))
+
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        await postgresql.run(work)
+
+    created = await create_one(postgresql, instance("kept"))
+    assert await get_instance(postgresql, "lost") is None
+    assert [change.position for change in await samples.read_at_least(postgresql, 1)] == [samples.position_of(created)]
+
+
+async def test_a_connection_that_broke_while_idle_is_not_used_again(
+    postgresql: Database, postgresql_url: str, open_database: OpenDatabase
+) -> None:
+    """As after a restart of the server."""
+    killer = open_database(postgresql_url)
+    pids = await asyncio.gather(*(postgresql.run(_pid_slowly) for _ in range(3)))
+    for pid in pids:
+        await killer.run(lambda unit, pid=pid: scalar(unit, TERMINATE, pid=pid))
+
+    for number in range(3):
+        await create_one(postgresql, instance(f"db-{number}"))
+
+
+async def test_committed_messages_are_told_once_and_only_once_committed(database: Database) -> None:
+    told: list[Sequence[OutboxEntry]] = []
+    database.on_commit(told.append)
+    attempts = 0
+
+    async def lose_once(unit: UnitOfWork) -> None:
+        nonlocal attempts
+        attempts += 1
+        unit.outbox.add(Reconcile(kind="ServiceInstance", uid=f"attempt-{attempts}"))
+        if attempts == 1:
+            raise LostRace
+
+    async def fail(unit: UnitOfWork) -> None:
+        unit.outbox.add(Reconcile(kind="ServiceInstance", uid="failed"))
+        raise LookupError
+
+    async def speak(unit: UnitOfWork) -> None:
+        unit.outbox.add(Reconcile(kind="ServiceInstance", uid="dry"))
+
+    await database.run(lose_once)
+    with pytest.raises(LookupError):
+        await database.run(fail)
+    await database.run(speak, dry_run=True)
+    await database.run(lambda unit: unit.objects.get(SERVICE_INSTANCE, "ns", "nothing"))
+
+    assert [[entry.message for entry in entries] for entries in told] == [
+        [Reconcile(kind="ServiceInstance", uid="attempt-2")]
+    ]
+
+
+async def _pid_slowly(unit: UnitOfWork) -> int:
+    pid: int = await scalar(unit, BACKEND)
+    await scalar(unit, text("SELECT pg_sleep(0.1)"))
+    return pid
+
+
+async def _change(unit: UnitOfWork, name: str, **parameters: str) -> None:
+    found = await unit.objects.get(SERVICE_INSTANCE, "ns", name, lock=True)
+    assert found is not None
+    # Another value each time: equal objects are not written.
+    await unit.objects.update(found, with_parameters(found, before=found.metadata.resource_version, **parameters))

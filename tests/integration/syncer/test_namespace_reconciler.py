@@ -1,0 +1,91 @@
+"""A namespace with everything in it goes, on the real database; the other workers are played by the test."""
+
+from chandlery.model import kinds
+from chandlery.model.bindings import ServiceBinding, ServiceBindingSpec
+from chandlery.model.brokers import LocalObjectReference, ServiceBroker, ServiceBrokerSpec
+from chandlery.model.core import Event, Namespace, NamespaceSpec, Secret
+from chandlery.model.instances import ServiceInstance
+from chandlery.model.kinds import AnyObject
+from chandlery.model.metadata import ObjectMeta
+from chandlery.reconcile.change import bindings_key, instances_key
+from chandlery.store.database import UnitOfWork
+from tests.integration.syncer.conftest import Bench
+
+LANE = "broker:team/mine"
+
+
+def meta(name: str) -> ObjectMeta:
+    return ObjectMeta(name=name, namespace="team")
+
+
+async def namespace(bench: Bench) -> AnyObject:
+    return await bench.create(
+        Namespace(metadata=ObjectMeta(name="team"), spec=NamespaceSpec(finalizers=("kubernetes",))), lane="all"
+    )
+
+
+async def test_namespace_takes_everything_along_in_order(bench: Bench) -> None:
+    team = await namespace(bench)
+    broker = await bench.create(ServiceBroker(metadata=meta("mine"), spec=ServiceBrokerSpec(url="http://127.0.0.1:9")))
+    instance = await bench.create(ServiceInstance(metadata=meta("db")), lane=LANE)
+    spec = ServiceBindingSpec(instance_ref=LocalObjectReference(name="db"))
+    binding = await bench.create(ServiceBinding(metadata=meta("login"), spec=spec), lane=LANE)
+    await bench.create(Secret(metadata=meta("login"), data={"password": "czNjcmV0"}))
+    await bench.create(Event(metadata=meta("event")))
+    elsewhere = await bench.create(Secret(metadata=ObjectMeta(name="other", namespace="elsewhere"), data={}))
+    await bench.delete(team)
+    bench.take_commands()
+
+    await bench.round(team)
+    assert bench.take_commands() == {binding.metadata.uid}
+    assert (await bench.get(team)).status.phase == "Terminating"
+    assert (await bench.get(binding)).metadata.deletion_timestamp is not None
+    assert (await bench.get(instance)).metadata.deletion_timestamp is None
+
+    await bench.take_away(binding, wakes=[bindings_key("team", "db")])
+    assert bench.take_commands() == {team.metadata.uid}
+    await bench.round(team)
+    assert bench.take_commands() == {instance.metadata.uid}
+    assert (await bench.get(broker)).metadata.deletion_timestamp is None
+
+    # The provisioner would wake us by its note on the lane; here the schedule has to do.
+    await bench.take_away(instance, wakes=[instances_key(LANE)])
+    await bench.change(team)
+    await bench.round(team)
+    bench.take_commands()
+    assert len(await bench.all(kinds.SECRET)) == 2
+
+    await bench.round(broker)
+    assert await bench.get(broker) is None
+    assert bench.take_commands() == {team.metadata.uid}
+    await bench.round(team)
+    assert await bench.get(team) is None
+    assert [each.metadata.uid for each in await bench.all(kinds.SECRET)] == [elsewhere.metadata.uid]
+    assert await bench.all(kinds.EVENT) == []
+
+
+async def test_crowded_namespace_goes_in_batches(bench: Bench) -> None:
+    team = await namespace(bench)
+    for number in range(3):
+        await bench.create(ServiceInstance(metadata=meta(f"unheld-{number}")), finalizer=False)
+
+    async def fill(unit: UnitOfWork) -> None:
+        metadata = [meta(f"event-{number}") for number in range(1200)]
+        stamped = [
+            each.model_copy(update={"uid": f"event-{each.name}", "creation_timestamp": unit.now}) for each in metadata
+        ]
+        assert await unit.objects.insert_many([Event(metadata=each) for each in stamped]) == []
+
+    await bench.resources.database.run(fill)
+    await bench.delete(team)
+    await bench.round(team)
+    assert await bench.get(team) is None
+    assert await bench.all(kinds.EVENT) == []
+
+
+async def test_living_namespace_is_not_touched(bench: Bench) -> None:
+    team = await namespace(bench)
+    await bench.create(ServiceInstance(metadata=meta("db")), lane=LANE)
+    await bench.new_changes()
+    await bench.round(team)
+    assert await bench.new_changes(kinds.NAMESPACE, kinds.SERVICE_INSTANCE) == []

@@ -1,0 +1,498 @@
+"""What becomes of a binding: the reaction matrix of OSB v2.17 row by row, and what the conditions say afterwards."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chandlery.model.bindings import BindingPropertiesState, ServiceBinding
+from chandlery.model.conditions import ConditionType, find_condition
+from chandlery.reconcile.answers import Answer, Verdict
+from chandlery_binder.binding_draft import BindingChange
+from chandlery_binder.binding_notes import InFlight, Purpose
+from chandlery_binder.binding_outcomes import absorb, announce, credentials_of, finish, refuse, wait
+from chandlery_binder.binding_snapshot import BindingSnapshot, InjectionProblem, Refuse, Wait
+from tests.unit.binder.binding_builders import (
+    FAILED,
+    HERE,
+    MEMORY,
+    NOW,
+    answered,
+    bound,
+    make_binding,
+    make_offering,
+    make_snapshot,
+    mitigating,
+    pause,
+    reaction,
+    ready_reason,
+    sent,
+    unanswered,
+    working,
+)
+
+CREDENTIALS = {"uri": "tcp://rope"}
+WITH_CREDENTIALS = {"credentials": CREDENTIALS}
+CONCURRENCY = {"error": "ConcurrencyError"}
+LONG_KEY = {"operation": "x" * 10_001}
+PROBLEM = InjectionProblem('Secret "ns/knot" exists and is not owned by this binding', "secret:ns/knot")
+FETCH_DUE = make_snapshot(make_binding(unbind_status="Required", current_operation="Bind"), memory=MEMORY)
+LONG_AGO = NOW - timedelta(days=8)
+
+
+def absorbed(
+    snapshot: BindingSnapshot, note: InFlight, answer: Answer, problem: InjectionProblem | None = None
+) -> BindingChange:
+    return absorb(snapshot, note, answer=answer, now=NOW, problem=problem)
+
+
+def row(status: int, body: Any, reaction_to_it: str, label: str, **fields: Any) -> Any:
+    return pytest.param(status, body, fields, reaction_to_it, id=f"{status} {label} -> {reaction_to_it}")
+
+
+BIND_ROWS: list[Any] = [
+    row(200, WITH_CREDENTIALS, "ready", "object"),
+    row(200, {}, "ready", "without credentials"),
+    row(200, b"", "fail", "empty"),
+    row(200, b"<html>", "fail", "no JSON"),
+    row(200, {"credentials": "text"}, "fail", "credentials that are no object"),
+    row(201, WITH_CREDENTIALS, "ready", "object"),
+    row(201, b"[]", "fail and mitigate", "no object"),
+    row(202, {"operation": "key-2"}, "poll", "asked"),
+    row(202, WITH_CREDENTIALS, "poll", "with credentials that are not for use"),
+    row(202, {"operation": 7}, "fail and mitigate", "operation that is no text"),
+    row(202, LONG_KEY, "fail and mitigate", "operation too long"),
+    row(202, b"", "fail and mitigate", "empty"),
+    row(202, {}, "fail and mitigate", "not asked", asked_async=False),
+    row(203, {}, "fail and mitigate", "unexpected"),
+    row(204, b"", "fail and mitigate", "unexpected"),
+    row(206, {}, "fail and mitigate", "unexpected"),
+    row(302, {}, "bind again", "redirect"),
+    row(400, {}, "fail", "bad request"),
+    row(401, {}, "bind again", "our credentials"),
+    row(403, {}, "bind again", "our credentials"),
+    row(404, {}, "bind again", "router"),
+    row(408, {}, "bind again", "request not read"),
+    row(409, {}, "fail", "other parameters"),
+    row(410, {}, "fail", "no answer to a bind"),
+    row(412, {}, "bind again", "API version"),
+    row(418, {}, "fail", "anything else"),
+    row(422, CONCURRENCY, "bind again", "ConcurrencyError"),
+    row(422, {"error": "AsyncRequired"}, "fail", "AsyncRequired"),
+    row(422, {"error": "RequiresApp"}, "fail", "RequiresApp"),
+    row(422, b"oops", "fail", "no body"),
+    row(429, {}, "bind again", "too many requests"),
+    row(500, {}, "mitigate", "broken"),
+    row(501, {}, "mitigate", "broken"),
+    row(502, b"<html>", "mitigate", "broken"),
+    row(503, {}, "mitigate", "broken"),
+    row(504, {}, "mitigate", "broken"),
+]
+
+UNBIND_ROWS: list[Any] = [
+    row(200, {}, "gone", "object"),
+    row(200, b"", "gone", "empty"),
+    row(200, b"<html>", "gone", "no JSON"),
+    row(201, {}, "unbind again", "not listed"),
+    row(202, {"operation": "key-2"}, "poll", "asked"),
+    row(202, LONG_KEY, "unbind again", "operation too long"),
+    row(202, b"", "unbind again", "empty"),
+    row(204, b"", "unbind again", "unexpected"),
+    row(302, {}, "unbind again", "redirect"),
+    row(400, {}, "unbind again", "bad request"),
+    row(401, {}, "unbind again", "our credentials"),
+    row(403, {}, "unbind again", "our credentials"),
+    row(404, {}, "unbind again", "brokers must say 410"),
+    row(408, {}, "unbind again", "request not read"),
+    row(409, {}, "unbind again", "conflict"),
+    row(410, {}, "gone", "object"),
+    row(410, b"", "gone", "empty"),
+    row(412, {}, "unbind again", "API version"),
+    row(422, CONCURRENCY, "unbind again", "ConcurrencyError"),
+    row(422, {"error": "AsyncRequired"}, "unbind again", "AsyncRequired"),
+    row(429, {}, "unbind again", "too many requests"),
+    row(500, {}, "unbind again", "broken"),
+    row(503, b"", "unbind again", "broken"),
+]
+
+# What is polled for decides what an answer means: columns are bind, unbind of a deleted binding, mitigation.
+POLL_ROWS: list[Any] = [
+    pytest.param(200, {"state": "in progress"}, ("poll", "poll", "poll"), id="in progress"),
+    pytest.param(200, {"state": "succeeded"}, ("fetch", "gone", "bind again"), id="succeeded"),
+    pytest.param(200, {"state": "failed"}, ("fail and mitigate", "unbind again", "unbind again"), id="failed"),
+    pytest.param(200, {"state": "confused"}, ("poll", "poll", "poll"), id="unknown state"),
+    pytest.param(200, b"", ("poll", "poll", "poll"), id="empty"),
+    pytest.param(410, {}, ("poll", "gone", "bind again"), id="410"),
+    pytest.param(400, {}, ("poll", "poll", "poll"), id="400"),
+    pytest.param(404, {}, ("poll", "poll", "poll"), id="404"),
+    pytest.param(429, {}, ("poll", "poll", "poll"), id="429"),
+    pytest.param(500, {}, ("poll", "poll", "poll"), id="500"),
+]
+
+FETCH_ROWS: list[Any] = [
+    row(200, WITH_CREDENTIALS, "ready", "object"),
+    row(200, {}, "ready", "without credentials"),
+    row(200, b"", "fetch", "empty"),
+    row(202, {}, "fetch", "unexpected"),
+    row(302, {}, "fetch", "redirect"),
+    row(400, {}, "fetch", "bad request"),
+    row(404, {}, "fetch", "not there yet"),
+    row(410, {}, "fetch", "no answer to a fetch"),
+    row(422, CONCURRENCY, "fetch", "ConcurrencyError"),
+    row(500, {}, "fetch", "broken"),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "fields", "expected"), BIND_ROWS)
+def test_bind_answer(status: int, body: Any, fields: dict[str, Any], expected: str) -> None:
+    change = absorbed(make_snapshot(), sent(Purpose.BIND), answered(Purpose.BIND, status, body, **fields))
+    assert reaction(change) == expected
+    refused = expected == "bind again" or (expected == "fail" and status >= 300)
+    assert change.document.status.unbind_status == ("NotRequired" if refused else "Required")
+    assert change.memory["placement"] == HERE.to_wire()
+
+
+@pytest.mark.parametrize(("status", "body", "fields", "expected"), UNBIND_ROWS)
+def test_unbind_answer(status: int, body: Any, fields: dict[str, Any], expected: str) -> None:
+    answer = answered(Purpose.UNBIND, status, body, **fields)
+    change = absorbed(make_snapshot(bound(deleted=True)), sent(Purpose.UNBIND), answer)
+    assert reaction(change) == expected
+    assert change.document.status.unbind_status == ("Succeeded" if expected == "gone" else "Required")
+
+
+@pytest.mark.parametrize(("status", "body", "fields", "expected"), UNBIND_ROWS)
+def test_mitigation_answer(status: int, body: Any, fields: dict[str, Any], expected: str) -> None:
+    answer = answered(Purpose.MITIGATE, status, body, **fields)
+    change = absorbed(make_snapshot(mitigating()), sent(Purpose.MITIGATE), answer)
+    assert reaction(change) == {"gone": "bind again"}.get(expected, expected)
+    if expected == "unbind again":
+        assert ready_reason(change) == ("Unknown", "OrphanMitigationFailed")
+
+
+@pytest.mark.parametrize(("status", "body", "expected"), POLL_ROWS)
+@pytest.mark.parametrize(
+    ("column", "binding"),
+    [
+        pytest.param(0, working("Bind"), id="bind"),
+        pytest.param(1, working("Unbind", deleted=True), id="unbind"),
+        pytest.param(2, working("Bind", orphan_mitigation_in_progress=True), id="mitigation"),
+    ],
+)
+def test_poll_answer(
+    column: int, binding: ServiceBinding, status: int, body: Any, expected: tuple[str, str, str]
+) -> None:
+    snapshot = make_snapshot(binding, memory=MEMORY.model_copy(update={"poll_until": NOW.timestamp() + 60, "polls": 3}))
+    change = absorbed(snapshot, sent(Purpose.POLL), answered(Purpose.POLL, status, body))
+    assert reaction(change) == expected[column]
+
+
+@pytest.mark.parametrize(("status", "body", "fields", "expected"), FETCH_ROWS)
+def test_fetch_answer(status: int, body: Any, fields: dict[str, Any], expected: str) -> None:
+    change = absorbed(FETCH_DUE, sent(Purpose.FETCH), answered(Purpose.FETCH, status, body, **fields))
+    assert reaction(change) == expected
+    assert change.document.status.unbind_status == "Required"
+    if expected == "fetch":
+        assert ready_reason(change) == ("False", "FetchingBindingFailed")
+
+
+@pytest.mark.parametrize(
+    ("purpose", "binding", "verdict", "expected"),
+    [
+        pytest.param(Purpose.BIND, make_binding(), Verdict.TIMED_OUT, "mitigate", id="bind timed out"),
+        pytest.param(Purpose.BIND, make_binding(), Verdict.UNREACHABLE, "bind again", id="bind not sent"),
+        pytest.param(Purpose.UNBIND, bound(deleted=True), Verdict.TIMED_OUT, "unbind again", id="unbind timed out"),
+        pytest.param(Purpose.UNBIND, bound(deleted=True), Verdict.UNREACHABLE, "unbind again", id="unbind not sent"),
+        pytest.param(Purpose.MITIGATE, mitigating(), Verdict.TIMED_OUT, "unbind again", id="mitigation timed out"),
+        pytest.param(Purpose.FETCH, FETCH_DUE.binding, Verdict.TIMED_OUT, "fetch", id="fetch timed out"),
+        pytest.param(Purpose.FETCH, FETCH_DUE.binding, Verdict.UNREACHABLE, "fetch", id="fetch not sent"),
+        pytest.param(Purpose.POLL, working("Bind"), Verdict.TIMED_OUT, "poll", id="poll timed out"),
+        pytest.param(Purpose.POLL, working("Bind"), Verdict.UNREACHABLE, "poll", id="poll not sent"),
+    ],
+)
+def test_no_answer(purpose: Purpose, binding: ServiceBinding, verdict: Verdict, expected: str) -> None:
+    change = absorbed(make_snapshot(binding), sent(purpose), unanswered(purpose, verdict))
+    assert reaction(change) == expected
+
+
+def test_bind_never_sent_requires_no_unbind() -> None:
+    change = absorbed(make_snapshot(), sent(Purpose.BIND), unanswered(Purpose.BIND, Verdict.UNREACHABLE))
+    assert change.document.status.unbind_status == "NotRequired"
+
+
+def test_successful_bind_tells_the_world_once() -> None:
+    properties = BindingPropertiesState(parameters={"colour": "red"}, parameter_checksum="c0ffee")
+    change = absorbed(
+        make_snapshot(), sent(Purpose.BIND, properties=properties), answered(Purpose.BIND, 201, WITH_CREDENTIALS)
+    )
+    status = change.document.status
+    assert ready_reason(change) == ("True", "InjectedBindResult")
+    assert status.external_properties == properties
+    assert (status.in_progress_properties, status.current_operation, status.operation_start_time) == (None, None, None)
+    assert (status.reconciled_generation, status.last_condition_state) == (1, "Ready")
+    assert [(fact.reason, fact.message, fact.is_warning) for fact in change.facts] == [
+        ("InjectedBindResult", "Injected bind result", False)
+    ]
+    assert (change.keep_in_flight, change.next.due_at) == (None, None)
+
+
+def test_refused_bind_has_the_conditions_of_the_reference() -> None:
+    change = absorbed(make_snapshot(), sent(Purpose.BIND), answered(Purpose.BIND, 400, {"description": "no such knot"}))
+    failed = find_condition(change.document.status.conditions, ConditionType.FAILED)
+    assert ready_reason(change) == ("False", "BindCallFailed")
+    assert failed is not None
+    assert failed.reason == "ServiceBindingReturnedFailure"
+    assert "no such knot" in failed.message
+    assert change.next.due_at is None
+
+
+def test_bind_that_needs_asynchrony_explains_itself() -> None:
+    answer = answered(Purpose.BIND, 422, {"error": "AsyncRequired"}, asked_async=False)
+    change = absorbed(make_snapshot(), sent(Purpose.BIND), answer)
+    assert "bindings_retrievable" in change.facts[-1].message
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "status", "expected"),
+    [
+        pytest.param(make_snapshot(in_flight=sent(Purpose.BIND)), 409, "mitigate", id="repeat meets its own binding"),
+        pytest.param(make_snapshot(in_flight=sent(Purpose.BIND)), 400, "fail and mitigate", id="repeat is refused"),
+        pytest.param(make_snapshot(in_flight=sent(Purpose.BIND)), 403, "bind again", id="repeat is turned away"),
+        pytest.param(make_snapshot(make_binding(unbind_status="Required")), 409, "mitigate", id="doubt from before"),
+    ],
+)
+def test_refusal_of_a_repeat_does_not_prove_that_nothing_exists(
+    snapshot: BindingSnapshot, status: int, expected: str
+) -> None:
+    change = absorbed(snapshot, sent(Purpose.BIND), answered(Purpose.BIND, status, {}))
+    assert reaction(change) == expected
+    assert change.document.status.unbind_status == "Required"
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "purpose"),
+    [
+        pytest.param(make_snapshot(in_flight=sent(Purpose.BIND)), Purpose.BIND, id="repeated bind"),
+        pytest.param(
+            make_snapshot(FETCH_DUE.binding, in_flight=sent(Purpose.FETCH)), Purpose.FETCH, id="repeated fetch"
+        ),
+        pytest.param(
+            make_snapshot(FETCH_DUE.binding, memory=MEMORY.model_copy(update={"is_fetch_due": True, "fetches": 1})),
+            Purpose.FETCH,
+            id="second fetch",
+        ),
+    ],
+)
+def test_credentials_shown_only_once_and_lost_lead_to_a_new_bind(snapshot: BindingSnapshot, purpose: Purpose) -> None:
+    change = absorbed(snapshot, sent(purpose), answered(purpose, 200, {}))
+    assert reaction(change) == "mitigate"
+    assert change.memory["isFetchDue"] is False
+
+
+@pytest.mark.parametrize("deleted", [False, True], ids=["wanted", "deleted"])
+@pytest.mark.parametrize("status", [403, 429])
+def test_repeat_that_is_turned_away_stays_open_while_it_is_wanted(status: int, deleted: bool) -> None:  # noqa: FBT001
+    note = sent(Purpose.BIND, request={"verb": "Bind"})
+    snapshot = make_snapshot(make_binding(deleted=deleted), in_flight=note)
+    change = absorbed(snapshot, note, answered(Purpose.BIND, status, {}))
+    assert change.keep_in_flight == (None if deleted else note.to_wire())
+    assert (pause(change) > 0) is not deleted
+
+
+def test_mitigation_begins_at_once_and_is_told() -> None:
+    change = absorbed(make_snapshot(), sent(Purpose.BIND), answered(Purpose.BIND, 500, {"description": "oops"}))
+    assert ready_reason(change) == ("False", "ServiceBindingNeedsOrphanMitigation")
+    assert [fact.reason for fact in change.facts] == ["BindCallFailed", "ServiceBindingNeedsOrphanMitigation"]
+    assert pause(change) == 0
+
+
+def test_confirmed_mitigation_leads_to_another_bind_with_back_off() -> None:
+    change = absorbed(
+        make_snapshot(mitigating(), attempt=3), sent(Purpose.MITIGATE), answered(Purpose.MITIGATE, 410, b"")
+    )
+    assert ready_reason(change) == ("False", "OrphanMitigationSuccessful")
+    assert change.document.status.orphan_mitigation_in_progress is False
+    assert (change.document.status.unbind_status, change.next.attempt) == ("Succeeded", 3)
+    assert 3.5 < pause(change) < 4.5
+
+
+def test_confirmed_mitigation_leaves_a_failed_binding_failed() -> None:
+    change = absorbed(
+        make_snapshot(mitigating(conditions=(FAILED,))), sent(Purpose.MITIGATE), answered(Purpose.MITIGATE, 200, {})
+    )
+    assert reaction(change) == "fail"
+    assert change.next.due_at is None
+
+
+@pytest.mark.parametrize(
+    ("binding", "purpose", "expected"),
+    [
+        pytest.param(
+            make_binding(current_operation="Bind", operation_start_time=LONG_AGO), Purpose.BIND, "fail", id="bind"
+        ),
+        pytest.param(
+            make_binding(current_operation="Bind", operation_start_time=LONG_AGO, unbind_status="Required"),
+            Purpose.FETCH,
+            "fail and mitigate",
+            id="fetch",
+        ),
+    ],
+)
+def test_retries_end_when_their_time_is_over(binding: ServiceBinding, purpose: Purpose, expected: str) -> None:
+    change = absorbed(make_snapshot(binding), sent(purpose), answered(purpose, 429, {}))
+    failed = find_condition(change.document.status.conditions, ConditionType.FAILED)
+    assert reaction(change) == expected
+    assert failed is not None
+    assert failed.reason == "ErrorReconciliationRetryTimeout"
+
+
+def test_unbind_is_retried_however_long_it_takes() -> None:
+    binding = make_binding(
+        deleted=True, unbind_status="Required", current_operation="Unbind", operation_start_time=LONG_AGO
+    )
+    change = absorbed(make_snapshot(binding, attempt=30), sent(Purpose.UNBIND), answered(Purpose.UNBIND, 500, {}))
+    assert (reaction(change), ready_reason(change)) == ("unbind again", ("Unknown", "UnbindCallFailed"))
+    assert 17 * 60 < pause(change) < 23 * 60
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "low", "high"),
+    [
+        pytest.param("90", 90, 90, id="longer than the back-off"),
+        pytest.param("0", 0.8, 1.2, id="shorter than the back-off"),
+        pytest.param("86400", 1200, 1200, id="longer than the longest back-off"),
+    ],
+)
+def test_bind_obeys_retry_after(retry_after: str, low: float, high: float) -> None:
+    answer = answered(Purpose.BIND, 429, {}, retry_after=retry_after)
+    assert low <= pause(absorbed(make_snapshot(), sent(Purpose.BIND), answer)) <= high
+
+
+@pytest.mark.parametrize(
+    ("binding", "expected"),
+    [
+        pytest.param(working("Bind"), "fail and mitigate", id="bind"),
+        pytest.param(working("Unbind", deleted=True), "unbind again", id="unbind"),
+    ],
+)
+def test_poll_past_the_deadline_ends_the_operation(binding: ServiceBinding, expected: str) -> None:
+    snapshot = make_snapshot(binding, memory=MEMORY.model_copy(update={"poll_until": NOW.timestamp()}))
+    change = absorbed(snapshot, sent(Purpose.POLL), answered(Purpose.POLL, 200, {"state": "in progress"}))
+    reasons = [condition.reason for condition in change.document.status.conditions]
+    assert reaction(change) == expected
+    assert "AsyncOperationTimeout" in reasons
+
+
+def test_polling_is_bounded_by_the_plan() -> None:
+    snapshot = make_snapshot(offering=make_offering(retrievable=True, maximum_polling_duration=30))
+    change = absorbed(snapshot, sent(Purpose.BIND), answered(Purpose.BIND, 202, {"operation": "key-2"}))
+    assert change.document.status.last_operation == "key-2"
+    assert change.memory["pollUntil"] == NOW.timestamp() + 30
+    assert ready_reason(change) == ("False", "Binding")
+
+
+def test_poll_shows_the_words_of_the_broker() -> None:
+    answer = answered(Purpose.POLL, 200, {"state": "in progress", "description": "splicing"})
+    change = absorbed(make_snapshot(working("Bind")), sent(Purpose.POLL), answer)
+    ready = find_condition(change.document.status.conditions, ConditionType.READY)
+    assert ready is not None
+    assert ready.message == "The binding is being created asynchronously (splicing)"
+
+
+def test_interrupted_bind_is_polled_again_when_the_broker_will_not_unbind() -> None:
+    binding = working("Bind", deleted=True)
+    snapshot = make_snapshot(binding, memory=MEMORY.model_copy(update={"poll_until": NOW.timestamp() + 60, "polls": 1}))
+    change = absorbed(snapshot, sent(Purpose.UNBIND), answered(Purpose.UNBIND, 422, CONCURRENCY))
+    assert change.document.status.current_operation == "Bind"
+    assert change.document.status.last_operation == "key-1"
+    assert (reaction(change), change.memory["unbindDeferred"]) == ("poll", True)
+
+
+def test_unbound_binding_goes_and_wakes_its_instance() -> None:
+    change = absorbed(make_snapshot(bound(deleted=True)), sent(Purpose.UNBIND), answered(Purpose.UNBIND, 200, {}))
+    assert change.is_finished
+    assert change.document.metadata.finalizers is None
+    assert change.wakes == ("bindings-of:ns/rope",)
+    assert [fact.reason for fact in change.facts] == ["UnboundSuccessfully"]
+
+
+def test_binding_without_a_trace_at_the_broker_goes_without_a_call() -> None:
+    change = finish(make_snapshot(make_binding(deleted=True)), NOW)
+    assert (change.is_finished, change.wakes) == (True, ("bindings-of:ns/rope",))
+
+
+def test_undeliverable_credentials_are_kept_for_the_next_round() -> None:
+    answer = answered(Purpose.BIND, 201, WITH_CREDENTIALS)
+    change = absorbed(make_snapshot(), sent(Purpose.BIND), answer, PROBLEM)
+    assert ready_reason(change) == ("False", "ErrorInjectingBindResult")
+    assert change.next.waiting_for == "secret:ns/knot"
+    kept = InFlight.model_validate(change.keep_in_flight)
+    assert (kept.purpose, kept.credentials, kept.request) == (Purpose.INJECT, CREDENTIALS, {})
+    assert "tcp://rope" not in repr(change)
+
+
+def test_kept_credentials_are_delivered_without_another_bind() -> None:
+    note = sent(Purpose.INJECT, credentials=CREDENTIALS)
+    snapshot = make_snapshot(FETCH_DUE.binding, in_flight=note)
+    answer = answered(Purpose.INJECT, 200, WITH_CREDENTIALS)
+    assert credentials_of(snapshot, note, answer) == CREDENTIALS
+    assert reaction(absorbed(snapshot, note, answer)) == "ready"
+
+
+def test_credentials_that_can_never_be_delivered_are_revoked() -> None:
+    binding = make_binding(current_operation="Bind", operation_start_time=LONG_AGO, unbind_status="Required")
+    note = sent(Purpose.INJECT, credentials=CREDENTIALS)
+    change = absorbed(
+        make_snapshot(binding, in_flight=note), note, answered(Purpose.INJECT, 200, WITH_CREDENTIALS), PROBLEM
+    )
+    assert (reaction(change), change.keep_in_flight) == ("fail and mitigate", None)
+
+
+def test_deleted_binding_gets_no_secret_any_more() -> None:
+    snapshot = make_snapshot(make_binding(deleted=True), in_flight=sent(Purpose.BIND))
+    answer = answered(Purpose.BIND, 200, WITH_CREDENTIALS)
+    assert credentials_of(snapshot, sent(Purpose.BIND), answer) is None
+    change = absorbed(snapshot, sent(Purpose.BIND), answer)
+    assert (change.document.status.unbind_status, pause(change)) == ("Required", 0)
+
+
+@pytest.mark.parametrize("status", [400, 403, 500])
+def test_repeated_bind_of_a_deleted_binding_makes_way_for_the_unbind_at_once(status: int) -> None:
+    snapshot = make_snapshot(make_binding(deleted=True), in_flight=sent(Purpose.BIND))
+    change = absorbed(snapshot, sent(Purpose.BIND), answered(Purpose.BIND, status, {}))
+    assert (change.document.status.unbind_status, pause(change)) == ("Required", 0)
+
+
+def test_wait_keeps_an_open_request_open() -> None:
+    note = sent(Purpose.BIND, request={"verb": "Bind"})
+    change = wait(make_snapshot(in_flight=note), Wait("ErrorGettingAuthCredentials", "no Secret", "secret:ns/x"), NOW)
+    assert change.keep_in_flight == note.to_wire()
+    assert change.next.waiting_for == "secret:ns/x"
+    assert ready_reason(change) == ("False", "ErrorGettingAuthCredentials")
+
+
+def test_refusal_is_final() -> None:
+    change = refuse(make_snapshot(), Refuse("ErrorNonbindableServiceClass", "cannot be bound"), NOW)
+    assert (reaction(change), change.next.due_at) == ("fail", None)
+    assert change.document.status.unbind_status == "NotRequired"
+
+
+def test_repeated_failure_is_told_once() -> None:
+    first = absorbed(make_snapshot(), sent(Purpose.BIND), answered(Purpose.BIND, 429, {}))
+    second = absorbed(make_snapshot(first.document), sent(Purpose.BIND), answered(Purpose.BIND, 429, {}))
+    assert ([fact.reason for fact in first.facts], second.facts) == (["BindCallFailed"], ())
+
+
+@pytest.mark.parametrize(
+    ("purpose", "reason"),
+    [
+        pytest.param(Purpose.BIND, "BindingRequestInFlight", id="bind"),
+        pytest.param(Purpose.UNBIND, "UnbindingRequestInFlight", id="unbind"),
+        pytest.param(Purpose.POLL, None, id="poll"),
+        pytest.param(Purpose.FETCH, None, id="fetch"),
+        pytest.param(Purpose.INJECT, None, id="inject"),
+        pytest.param(Purpose.MITIGATE, None, id="mitigate"),
+    ],
+)
+def test_slow_call_is_announced(purpose: Purpose, reason: str | None) -> None:
+    change = announce(make_snapshot(), sent(purpose), NOW)
+    assert (change and ready_reason(change)) == (("False", reason) if reason else None)

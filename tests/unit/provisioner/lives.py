@@ -1,0 +1,202 @@
+"""Drives `decide` and `absorb` through whole lives on a simulated clock, as the worker's rounds do, without I/O."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from chandlery.model.faults import ParametersFault
+from chandlery.model.instances import ServiceInstance
+from chandlery.model.recorded import RecordedFact
+from chandlery.reconcile.answers import Answer
+from chandlery.reconcile.offering import Offering, Unresolved
+from chandlery.reconcile.parameters import NO_PARAMETERS, Parameters, merge_parameters
+from chandlery_provisioner import instance_outcomes as outcomes
+from chandlery_provisioner.instance_draft import InstanceChange
+from chandlery_provisioner.instance_machine import decide
+from chandlery_provisioner.instance_snapshot import (
+    Call,
+    Deprovision,
+    Finish,
+    Idle,
+    InFlight,
+    InstanceMemory,
+    InstanceSnapshot,
+    Poll,
+    Provision,
+    Purpose,
+    Refuse,
+    Repeat,
+    Update,
+    Wait,
+    started,
+)
+from tests.unit.provisioner.builders import LANE, NOW, make_instance, make_offering
+
+
+@dataclass(frozen=True)
+class Request:
+    """What goes to the service broker."""
+
+    purpose: Purpose
+    service: str
+    plan: str | None
+    body: str = ""
+    operation: str | None = None
+
+
+class WorkerDied(Exception):  # noqa: N818 - it is an event of the story
+    """The answer is never recorded."""
+
+
+Broker = Callable[[Request], Answer]
+
+
+@dataclass
+class Life:
+    """One instance, its row in the work table, and the world around it."""
+
+    broker: Broker
+    instance: ServiceInstance = field(default_factory=make_instance)
+    memory: InstanceMemory = field(default_factory=lambda: InstanceMemory(lane=LANE))
+    in_flight: InFlight | None = None
+    offering: Offering | Unresolved = field(default_factory=make_offering)
+    parameters: Parameters | ParametersFault = NO_PARAMETERS
+    access: Unresolved | None = None
+    bindings: int = 0
+    attempt: int = 0
+    now: datetime = NOW
+    due_at: datetime | None = NOW
+    waiting_for: str | None = None
+    is_finished: bool = False
+    sent: list[Request] = field(default_factory=list)
+    facts: list[RecordedFact] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether a user wants it gone."""
+        return self.instance.metadata.deletion_timestamp is not None
+
+    def snapshot(self) -> InstanceSnapshot:
+        """What the machine is shown."""
+        return InstanceSnapshot(
+            instance=self.instance,
+            offering=self.offering,
+            parameters=self.parameters,
+            memory=self.memory,
+            in_flight=self.in_flight,
+            access=self.access,
+            bindings=self.bindings if self.is_deleted else 0,
+            attempt=self.attempt,
+        )
+
+    def touch(self) -> None:
+        """As when a wish changes or something awaited appears."""
+        self.due_at, self.attempt, self.waiting_for = self.now, 0, None
+
+    def wish(self, *, plan: str | None = None, parameters: dict[str, Any] | None = None) -> None:
+        """A user changes the specification."""
+        if plan is not None:
+            self.offering = make_offering(plan)
+        if parameters is not None:
+            self.parameters = merge_parameters(parameters, ())
+        self._set_metadata(generation=(self.instance.metadata.generation or 1) + 1)
+        self.touch()
+
+    def delete(self) -> None:
+        """A user wants the instance gone."""
+        if not self.is_deleted:
+            self._set_metadata(deletion_timestamp=self.now)
+        self.touch()
+
+    def run(self, *, rounds: int = 100, until: Callable[[], bool] = lambda: False) -> None:
+        """Round after round, each when it is due, until nothing is due any more or the condition holds."""
+        for _ in range(rounds):
+            if self.due_at is None or self.is_finished or until():
+                return
+            self.round()
+        raise AssertionError(f"still busy after {rounds} rounds: {self.seen[-6:]}")
+
+    def round(self) -> None:
+        """The next round, when it is due. A worker that dies leaves its note behind."""
+        assert self.due_at is not None
+        self.now = max(self.now, self.due_at)
+        snapshot = self.snapshot()
+        action = decide(snapshot, self.now)
+        self.seen.append(type(action).__name__)
+        match action:
+            case Idle():
+                self._write(outcomes.idle(snapshot, self.now))
+            case Finish():
+                self._write(outcomes.finish(snapshot, self.now))
+            case Wait():
+                self._write(outcomes.wait(snapshot, action, self.now))
+            case Refuse():
+                self._write(outcomes.refuse(snapshot, action, self.now))
+            case _:
+                self._call(snapshot, action)
+
+    def _call(self, snapshot: InstanceSnapshot, call: Call) -> None:
+        note = started(snapshot, call, self.now)
+        if isinstance(call, Repeat):
+            request = _request_from(note)
+        else:
+            request = _request(call)
+            note = note.model_copy(update={"request": _wire(request)})
+        if isinstance(call, Provision):
+            self.memory = self.memory.model_copy(update={"service_id": call.service_id, "plan_id": call.plan_id})
+        if not isinstance(call, Poll):
+            self.in_flight = InFlight.model_validate(note.to_wire())
+        self.sent.append(request)
+        try:
+            answer = self.broker(request)
+        except WorkerDied:
+            self.now += timedelta(seconds=30)
+            self.due_at = self.now
+            return
+        self._write(outcomes.absorb(snapshot, note, answer, self.now))
+
+    def _write(self, change: InstanceChange) -> None:
+        # Through the wire form, as through the database.
+        self.instance = ServiceInstance.model_validate(change.document.to_wire())
+        self.memory = InstanceMemory.model_validate(change.memory)
+        self.in_flight = InFlight.model_validate(change.keep_in_flight) if change.keep_in_flight else None
+        self.attempt, self.due_at = change.next.attempt, change.next.due_at
+        self.waiting_for, self.is_finished = change.next.waiting_for, change.is_finished
+        self.facts.extend(change.facts)
+
+    def _set_metadata(self, **fields: Any) -> None:
+        self.instance = self.instance.model_copy(update={"metadata": self.instance.metadata.model_copy(update=fields)})
+
+
+def is_creation(request: Request) -> bool:
+    """A PUT."""
+    return request.purpose == Purpose.PROVISION
+
+
+def is_deletion(request: Request) -> bool:
+    """A DELETE, whatever for."""
+    return request.purpose in (Purpose.DEPROVISION, Purpose.MITIGATE)
+
+
+def _request(call: Provision | Update | Deprovision | Poll) -> Request:
+    match call:
+        case Provision():
+            return Request(Purpose.PROVISION, call.service_id, call.plan_id, repr(call.parameters))
+        case Update():
+            return Request(Purpose.UPDATE, call.service_id, call.plan_id, f"{call.previous_plan_id} {call.parameters}")
+        case Deprovision():
+            purpose = Purpose.MITIGATE if call.is_mitigation else Purpose.DEPROVISION
+            return Request(purpose, call.service_id, call.plan_id)
+        case Poll():
+            return Request(Purpose.POLL, call.service_id, call.plan_id, operation=call.operation)
+
+
+def _wire(request: Request) -> dict[str, Any]:
+    return {"purpose": str(request.purpose), "service": request.service, "plan": request.plan, "body": request.body}
+
+
+def _request_from(note: InFlight) -> Request:
+    stored = note.request
+    return replace(Request(note.purpose, stored["service"], stored["plan"]), body=stored["body"])

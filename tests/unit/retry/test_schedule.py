@@ -1,0 +1,50 @@
+"""The persisted schedule: never too early, never too late, never all at once."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chandlery.retry.schedule import BROKER_CALLS, DEPENDENCIES, POLLS, Schedule
+
+MIDDLE = 0.5
+SCHEDULES = [BROKER_CALLS, POLLS, DEPENDENCIES]
+
+
+@pytest.mark.parametrize(
+    ("attempt", "seconds"),
+    [(0, 1), (1, 1), (2, 2), (3, 4), (10, 512), (11, 1024), (12, 1200), (64, 1200), (10**9, 1200), (-5, 1)],
+)
+def test_the_pause_after_a_failed_call_doubles_up_to_twenty_minutes(attempt: int, seconds: float) -> None:
+    assert BROKER_CALLS.delay(attempt, draw=MIDDLE) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(("attempt", "seconds"), [(1, 1), (2, 1.5), (3, 2.25), (9, 25.62890625), (10, 30), (1000, 30)])
+def test_the_pause_between_polls_grows_to_half_a_minute(attempt: int, seconds: float) -> None:
+    assert POLLS.delay(attempt, draw=MIDDLE).total_seconds() == pytest.approx(seconds, abs=1e-6)
+
+
+@pytest.mark.parametrize(("attempt", "seconds"), [(1, 5), (2, 10), (7, 300), (1000, 300)])
+def test_what_is_missing_is_looked_for_every_five_minutes_at_least(attempt: int, seconds: float) -> None:
+    assert DEPENDENCIES.delay(attempt, draw=MIDDLE) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=["calls", "polls", "dependencies"])
+@given(attempt=st.integers(), draw=st.floats(0, 1, exclude_max=True))
+def test_the_jitter_stays_within_its_share(schedule: Schedule, attempt: int, draw: float) -> None:
+    plain = schedule.delay(attempt, draw=MIDDLE)
+    delay = schedule.delay(attempt, draw=draw)
+
+    assert abs(delay - plain) <= plain * schedule.jitter / 2 + timedelta(microseconds=1)
+    assert timedelta(0) < delay <= schedule.maximum * (1 + schedule.jitter / 2)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=["calls", "polls", "dependencies"])
+@given(attempt=st.integers(1, 200))
+def test_the_pause_never_shrinks(schedule: Schedule, attempt: int) -> None:
+    assert schedule.delay(attempt, draw=MIDDLE) <= schedule.delay(attempt + 1, draw=MIDDLE)
+
+
+def test_what_failed_together_does_not_come_back_together() -> None:
+    assert len({BROKER_CALLS.delay(5) for _ in range(50)}) > 25

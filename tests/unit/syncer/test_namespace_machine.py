@@ -1,0 +1,121 @@
+"""How a namespace goes: stage by stage, woken by what it waits for."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from chandlery.model.bindings import ServiceBinding
+from chandlery.model.brokers import ServiceBroker
+from chandlery.model.core import Event, Namespace, NamespaceSpec, Secret
+from chandlery.model.instances import ServiceInstance
+from chandlery.model.kinds import AnyObject
+from chandlery.model.metadata import ObjectMeta
+from chandlery.model.names import FINALIZER
+from chandlery.model.offerings import ServiceClass
+from chandlery.reconcile.deletion import is_removed_at_once, marked_deleted
+from chandlery_syncer import namespace_machine as machine
+from chandlery_syncer.namespace_machine import BATCH, STAGES, Delete, Finish, Idle, NamespaceSnapshot, Wait, decide
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+LANE = "broker:/harbour"
+
+
+def namespace(*, deleted: bool = True) -> Namespace:
+    metadata = ObjectMeta(name="team", deletion_timestamp=NOW if deleted else None)
+    return Namespace(metadata=metadata, spec=NamespaceSpec(finalizers=("kubernetes",)))
+
+
+def thing(model: Any, name: str = "one", *, held: bool = True, deleted: bool = False, **spec: Any) -> AnyObject:
+    """An object of the namespace; `held` gives it a finalizer."""
+    metadata = {"name": name, "namespace": "team", "finalizers": [FINALIZER] if held else None}
+    document: AnyObject = model.model_validate({"metadata": metadata, **({"spec": spec} if spec else {})})
+    return marked_deleted(document, NOW) if deleted else document
+
+
+FRESH = thing(ServiceBinding, "fresh", instanceRef={"name": "db"})
+GOING = thing(ServiceBinding, "going", deleted=True, instanceRef={"name": "db"})
+INSTANCE = thing(ServiceInstance, deleted=True)
+
+
+@pytest.mark.parametrize(
+    ("contents", "lane", "expected"),
+    [
+        pytest.param((), "", Finish(), id="empty"),
+        pytest.param((FRESH, GOING), "", Delete((FRESH,)), id="each is asked once"),
+        pytest.param((GOING,), "", Wait("bindings-of:team/db"), id="waits for bindings"),
+        pytest.param((INSTANCE,), LANE, Wait(f"instances-of:{LANE}"), id="waits for instances"),
+        pytest.param((INSTANCE,), "", Wait(None), id="instance of no known broker"),
+        pytest.param((thing(ServiceBroker, deleted=True),), "", Wait("broker:team/one"), id="waits for brokers"),
+        pytest.param((thing(Secret, deleted=True),), "", Wait(None), id="Secret that somebody holds"),
+        pytest.param(
+            (thing(Event, held=False, deleted=True),),
+            "",
+            Delete((thing(Event, held=False, deleted=True),)),
+            id="what nobody holds is removed even if marked",
+        ),
+    ],
+)
+def test_decide(contents: tuple[AnyObject, ...], lane: str, expected: machine.Action) -> None:
+    assert decide(NamespaceSnapshot(namespace=namespace(), contents=contents, lane=lane)) == expected
+
+
+def test_living_namespace_is_left_alone() -> None:
+    snapshot = NamespaceSnapshot(namespace=namespace(deleted=False), contents=(FRESH,))
+    assert decide(snapshot) == Idle()
+    assert machine.idle(snapshot).document == snapshot.namespace
+
+
+def test_one_transaction_deletes_a_bounded_number() -> None:
+    many = tuple(thing(Event, f"event-{number}", held=False) for number in range(BATCH + 1))
+    action = decide(NamespaceSnapshot(namespace=namespace(), contents=many))
+    assert isinstance(action, Delete)
+    assert len(action.objects) == BATCH
+
+
+def test_stages_go_from_bindings_to_secrets_and_events() -> None:
+    assert [[kind.kind for kind in stage] for stage in STAGES] == [
+        ["ServiceBinding"],
+        ["ServiceInstance"],
+        ["ServiceBroker"],
+        ["ServicePlan", "ServiceClass"],
+        ["Secret", "Event"],
+    ]
+
+
+def test_waiting_namespace_is_terminating_and_comes_back_all_the_same() -> None:
+    snapshot = NamespaceSnapshot(namespace=namespace(), contents=(GOING,), attempt=2)
+    change = machine.wait(snapshot, Wait("bindings-of:team/db"), NOW)
+    assert change.document.status.phase == "Terminating"
+    assert (change.next.attempt, change.next.waiting_for) == (3, "bindings-of:team/db")
+    assert change.next.due_at is not None
+    assert timedelta(seconds=15) < change.next.due_at - NOW < timedelta(seconds=25)
+
+
+def test_deletion_looks_again_at_once() -> None:
+    change = machine.deleted(NamespaceSnapshot(namespace=namespace(), contents=(FRESH,)), NOW)
+    assert (change.document.status.phase, change.next.due_at, change.is_finished) == ("Terminating", NOW, False)
+
+
+def test_empty_namespace_loses_its_marker_and_goes() -> None:
+    change = machine.finish(NamespaceSnapshot(namespace=namespace()))
+    assert change.document.spec.finalizers is None
+    assert change.is_finished
+
+
+def test_marking_sets_the_moment_once() -> None:
+    first = marked_deleted(FRESH, NOW)
+    assert (first.metadata.deletion_timestamp, first.metadata.deletion_grace_period_seconds) == (NOW, 0)
+    assert first.metadata.generation == FRESH.metadata.generation
+    assert marked_deleted(first, NOW + timedelta(hours=1)) is first
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        pytest.param(thing(ServiceInstance), False, id="held"),
+        pytest.param(thing(ServiceClass, held=False), True, id="not held"),
+    ],
+)
+def test_objects_without_finalizer_go_at_once(document: AnyObject, *, expected: bool) -> None:
+    assert is_removed_at_once(document) is expected
