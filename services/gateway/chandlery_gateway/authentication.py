@@ -1,4 +1,4 @@
-"""Who is asking: bearer tokens from a static token file or a single administrator's token, as kube-apiserver reads them."""
+"""Who is asking: bearer tokens of a static token file, as kube-apiserver reads it, or of one administrator."""
 
 import csv
 import hashlib

@@ -14,13 +14,15 @@ from chandlery.contracts.topology import WORK_QUEUES
 from chandlery.model import kinds
 from chandlery.model.bindings import ServiceBinding
 from chandlery.model.brokers import ClusterServiceBroker, ServiceBroker
-from chandlery.model.core import Namespace
+from chandlery.model.core import Namespace, NamespaceStatus
 from chandlery.model.faults import BadRequest, Conflict, FieldProblem, Forbidden, Invalid, NotFound
 from chandlery.model.instances import ServiceInstance, UserInfo
 from chandlery.model.kinds import AnyObject, Kind, kind_of
+from chandlery.model.wire import wire_name
 from chandlery.reconcile.deletion import marked_deleted
+from chandlery.reconcile.offering import wanted_plan
 from chandlery.runtime.batches import Batches
-from chandlery.store.database import Database, UnitOfWork
+from chandlery.store.database import Database, UnitOfWork, Work
 from chandlery_gateway import lookups
 from chandlery_gateway.admission import rules
 from chandlery_gateway.admission.spec_equality import spec_changed
@@ -30,6 +32,10 @@ _PATCH_TRIES = 10
 _SUFFIX_CHARS = string.ascii_lowercase + string.digits
 Change = Callable[[AnyObject], tuple[AnyObject, tuple[str, ...]]]
 """Makes the new object of the stored one, with sentences for `Warning` headers."""
+
+
+class Outdated(Conflict):
+    """The object has been modified; read the latest version and apply your change to it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +80,7 @@ class Intake:
         """Store a new object. Raises Invalid, AlreadyExists, NotFound (namespace), Forbidden."""
         named = _named(request, document)
         admitted = rules.default_on_create(named, request.user, new_id=_new_id)
-        _refuse(rules.problems_on_create(admitted))
+        _refuse((*rules.problems_on_create(admitted), *_unstorable(admitted)))
         if request.dry_run:
             stored = await self._database.run(lambda unit: self._insert(unit, admitted), dry_run=True)
         else:
@@ -84,18 +90,7 @@ class Intake:
 
     async def change(self, request: Request, change: Change, *, tries: int = 1) -> Stored:
         """Change a stored object. A lost race is tried again if the caller allows; else it raises Conflict."""
-        for left in range(tries - 1, -1, -1):
-            try:
-                stored = await self._database.run(
-                    lambda unit: self._update(unit, request, change), dry_run=request.dry_run
-                )
-            except Conflict:
-                if not left:
-                    raise
-            else:
-                self._on_write()
-                return stored
-        raise AssertionError("the last try returns or raises")
+        return await self._run(lambda unit: self._update(unit, request, change), request, tries=tries)
 
     async def patch(self, request: Request, change: Change) -> Stored:
         """Change a stored object by a patch, which applies to whatever is stored now."""
@@ -103,13 +98,16 @@ class Intake:
 
     async def delete(self, request: Request, preconditions: Preconditions) -> Stored:
         """Remove the object, or mark it so that its worker lets it go. Raises NotFound, Conflict, Forbidden."""
-        for left in range(_PATCH_TRIES - 1, -1, -1):
+        return await self._run(lambda unit: self._delete(unit, request, preconditions), request, tries=_PATCH_TRIES)
+
+    async def _run(self, work: Work[Stored], request: Request, *, tries: int) -> Stored:
+        for left in range(tries - 1, -1, -1):
             try:
-                stored = await self._database.run(
-                    lambda unit: self._delete(unit, request, preconditions), dry_run=request.dry_run
-                )
+                stored = await self._database.run(work, dry_run=request.dry_run)
+            except Outdated:
+                raise
             except Conflict:
-                if not left or preconditions.resource_version or preconditions.uid:
+                if not left:
                     raise
             else:
                 self._on_write()
@@ -131,6 +129,7 @@ class Intake:
                 "creation_timestamp": unit.now,
                 "generation": 1 if "spec" in kind_of(document).body_fields else None,
                 "deletion_timestamp": None,
+                "deletion_grace_period_seconds": None,
                 "generate_name": None,
             }
         )
@@ -145,20 +144,18 @@ class Intake:
     async def _update(self, unit: UnitOfWork, request: Request, change: Change) -> Stored:
         old = await _existing(unit, request, lock=True)
         wanted, warnings = change(old)
+        _check_identity(old, wanted)
         warnings = (*warnings, *rules.warnings_on_update(old, wanted))
         new = _server_owned(old, rules.default_on_update(old, wanted, user=request.user))
-        _refuse(rules.problems_on_update(old, new))
+        _refuse((*rules.problems_on_update(old, new), *_unstorable(new)))
         if isinstance(old, ServiceInstance) and isinstance(new, ServiceInstance):
-            await lookups.check_plan_change(unit, old, new)
-            new, _ = await lookups.complete(unit, new)
-        if wanted.metadata.resource_version not in (None, old.metadata.resource_version):
-            raise Conflict
+            new = await _with_plan(unit, old, new, user=request.user)
         if spec_changed(old, new):
             generation = {"generation": (old.metadata.generation or 0) + 1}
             new = new.model_copy(update={"metadata": new.metadata.model_copy(update=generation)})
             unit.outbox.add(await unit.reconciliations.touch(old.metadata.uid or ""))
         if _may_go(new):
-            return await _remove(unit, old, warnings)
+            return await _remove(unit, new, warnings)
         stored = await unit.objects.update(old, new)
         if stored is not old:
             unit.wake_at_end(lookups.woken_by(stored))
@@ -170,22 +167,12 @@ class Intake:
         async def write(unit: UnitOfWork) -> Stored:
             old = await _existing(unit, request, lock=True)
             wanted, warnings = change(old)
-            if wanted.metadata.resource_version not in (None, old.metadata.resource_version):
-                raise Conflict
+            _check_identity(old, wanted)
             new = old.model_copy(update={"status": getattr(wanted, "status", None)})
             _refuse(rules.problems_on_status_update(new))
             return Stored(await unit.objects.update(old, new), warnings)
 
-        for left in range(tries - 1, -1, -1):
-            try:
-                stored = await self._database.run(write, dry_run=request.dry_run)
-            except Conflict:
-                if not left:
-                    raise
-            else:
-                self._on_write()
-                return stored
-        raise AssertionError("the last try returns or raises")
+        return await self._run(write, request, tries=tries)
 
     async def _delete(self, unit: UnitOfWork, request: Request, preconditions: Preconditions) -> Stored:
         old = await _existing(unit, request, lock=True)
@@ -209,7 +196,20 @@ async def _existing(unit: UnitOfWork, request: Request, *, lock: bool) -> AnyObj
     return found
 
 
+async def _with_plan(
+    unit: UnitOfWork, old: ServiceInstance, new: ServiceInstance, *, user: UserInfo
+) -> ServiceInstance:
+    if not wanted_plan(new.spec).value:
+        completed, _ = await lookups.complete(unit, new)
+        # Again, for the defaults of an update depend on whether the plan is another one.
+        defaulted = _server_owned(old, rules.default_on_update(old, completed, user=user))
+        new = defaulted if isinstance(defaulted, ServiceInstance) else new
+    await lookups.check_plan_change(unit, old, new)
+    return new
+
+
 async def _remove(unit: UnitOfWork, old: AnyObject, warnings: tuple[str, ...]) -> Stored:
+    unit.wake_at_end(await lookups.woken_by_removal(unit, old))
     removed = await unit.objects.remove(old)
     await unit.reconciliations.remove(old.metadata.uid or "")
     unit.wake_at_end(lookups.woken_by(old))
@@ -234,6 +234,7 @@ def _server_owned(old: AnyObject, new: AnyObject) -> AnyObject:
     before = old.metadata
     return _with_metadata(
         new,
+        namespace=before.namespace,
         uid=before.uid,
         resource_version=before.resource_version,
         generation=before.generation,
@@ -251,7 +252,9 @@ def _with_metadata(document: AnyObject, **fields: object) -> AnyObject:
 
 
 def _stamped(document: AnyObject, user: UserInfo) -> AnyObject:
-    """The broker is told who deletes, not who created."""
+    """The broker is told who deletes, not who created; people see at once that a namespace goes."""
+    if isinstance(document, Namespace):
+        return document.model_copy(update={"status": NamespaceStatus(phase="Terminating")})
     if not isinstance(document, ServiceInstance | ServiceBinding):
         return document
     return document.model_copy(update={"spec": document.spec.model_copy(update={"user_info": user})})
@@ -262,13 +265,35 @@ def _may_go(document: AnyObject) -> bool:
     return is_marked and not document.metadata.finalizers and kind_of(document) is not kinds.NAMESPACE
 
 
+def _check_identity(old: AnyObject, wanted: AnyObject) -> None:
+    """What a client sends of these has to be what is stored, unless it leaves them out."""
+    before, after = old.metadata, wanted.metadata
+    if after.namespace and after.namespace != before.namespace:
+        raise BadRequest(f"the namespace of the object ({after.namespace}) does not match the request's")
+    if after.uid and after.uid != before.uid:
+        raise Outdated(f"the UID in the precondition ({after.uid}) does not match the UID of the object ({before.uid})")
+    if after.resource_version and after.resource_version != before.resource_version:
+        raise Outdated
+
+
+def _unstorable(document: AnyObject) -> tuple[FieldProblem, ...]:
+    """PostgreSQL has no text with a NUL in it, and what objects are looked up by is stored as text."""
+    holders = {"spec": getattr(document, "spec", ()), "involvedObject": getattr(document, "involved_object", ())}
+    return tuple(
+        FieldProblem(f"{path}.{wire_name(field)}", "FieldValueInvalid", "must not hold a NUL character")
+        for path, holder in holders.items()
+        for field, value in holder
+        if isinstance(value, str) and "\0" in value
+    )
+
+
 def _check_preconditions(old: AnyObject, preconditions: Preconditions) -> None:
     for wanted, found, what in (
         (preconditions.uid, old.metadata.uid, "UID"),
         (preconditions.resource_version, old.metadata.resource_version, "ResourceVersion"),
     ):
         if wanted is not None and wanted != found:
-            raise Conflict(
+            raise Outdated(
                 f"the {what} in the precondition ({wanted}) does not match the {what} of the object ({found})"
             )
 

@@ -1,4 +1,4 @@
-"""What happens on a request for objects of one kind: read it, hand it to intake, readings or a watch, render the answer."""
+"""Requests for objects of one kind: read one, hand it to intake, readings or a watch, render the answer."""
 
 import contextlib
 from collections.abc import Callable, Coroutine
@@ -53,7 +53,7 @@ class _Form:
 class ResourceEndpoints:
     """The endpoints of one kind. Each takes a request and returns a response, whatever goes wrong on purpose."""
 
-    def __init__(  # noqa: PLR0913 - the parts of the gateway, wired once
+    def __init__(
         self,
         kind: Kind,
         *,
@@ -227,8 +227,7 @@ class ResourceEndpoints:
 
 def _name(request: Request) -> str:
     """The object that a request is about; of a creation once its body has been read."""
-    name: str = request.path_params.get("name") or getattr(request.state, "object_name", "")
-    return name
+    return str(request.path_params.get("name") or getattr(request.state, "object_name", ""))
 
 
 def _form(request: Request) -> _Form:

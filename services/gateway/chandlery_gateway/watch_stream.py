@@ -128,7 +128,7 @@ class WatchStream:
             return self._notice(ChangeVerb.DELETED, wire) if was_match or (is_match and not is_initial) else None
         if is_match:
             self._matching[uid] = 0
-            # A watch that was resumed does not know at first what its client has: only a creation is surely an addition.
+            # A resumed watch does not know at first what its client has: only a creation is surely an addition.
             is_sure = is_initial or (self._learned_at is not None and change.position > self._learned_at)
             is_added = change.verb == ChangeVerb.ADDED or (is_sure and not was_match)
             return self._notice(ChangeVerb.ADDED if is_added else ChangeVerb.MODIFIED, wire)

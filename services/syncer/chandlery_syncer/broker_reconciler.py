@@ -97,9 +97,9 @@ class BrokerReconciler:
 
     def announce(
         self,
-        snapshot: Loaded,  # noqa: ARG002 - the protocol's
-        planned: Planned[Task],  # noqa: ARG002
-        unit: UnitOfWork,  # noqa: ARG002
+        snapshot: Loaded,
+        planned: Planned[Task],
+        unit: UnitOfWork,
     ) -> BrokerChange | None:
         """See Reconciler. A broker whose catalog is on its way is what it was before."""
         return None
@@ -122,7 +122,7 @@ class BrokerReconciler:
             return outcomes.tidied(inner, await writer.tidy(inner.memory.leftovers), now)
         return await self._settle_fetch(unit, inner, answer)
 
-    def lane(self, snapshot: Loaded, claim: Claim) -> str:  # noqa: ARG002 - the protocol's
+    def lane(self, snapshot: Loaded, claim: Claim) -> str:
         """See Reconciler."""
         return claim.lane
 

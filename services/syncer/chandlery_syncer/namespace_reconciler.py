@@ -61,9 +61,9 @@ class NamespaceReconciler:
 
     def announce(
         self,
-        snapshot: NamespaceSnapshot,  # noqa: ARG002 - the protocol's
-        planned: Planned[Delete],  # noqa: ARG002
-        unit: UnitOfWork,  # noqa: ARG002
+        snapshot: NamespaceSnapshot,
+        planned: Planned[Delete],
+        unit: UnitOfWork,
     ) -> NamespaceChange | None:
         """See Reconciler."""
         return None
@@ -73,7 +73,7 @@ class NamespaceReconciler:
         unit: UnitOfWork,
         snapshot: NamespaceSnapshot,
         planned: Planned[Delete],
-        answer: None,  # noqa: ARG002 - the protocol's
+        answer: None,
     ) -> NamespaceChange:
         """See Reconciler."""
         for each in planned.call.objects:
@@ -82,7 +82,7 @@ class NamespaceReconciler:
             unit.outbox.add(ObjectChanged(kind=kind, uid=snapshot.namespace.metadata.uid or "", reason="Deleted"))
         return machine.deleted(snapshot, unit.now)
 
-    def lane(self, snapshot: NamespaceSnapshot, claim: Claim) -> str:  # noqa: ARG002 - the protocol's
+    def lane(self, snapshot: NamespaceSnapshot, claim: Claim) -> str:
         """See Reconciler."""
         return claim.lane
 

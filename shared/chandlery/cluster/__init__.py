@@ -1,1 +1,1 @@
-"""The seam to a Kubernetes cluster: where Secrets, namespaces and recorded events live. The only place for its client."""
+"""The seam to a Kubernetes cluster: where Secrets, namespaces and recorded events live."""

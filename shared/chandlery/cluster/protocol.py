@@ -11,27 +11,27 @@ from chandlery.model.faults import Fault
 from chandlery.model.kinds import AnyObject
 from chandlery.model.recorded import RecordedFact
 
-UnitT = TypeVar("UnitT", contravariant=True)
+UnitT_contra = TypeVar("UnitT_contra", contravariant=True)
 
 
 class SecretNotOwned(Fault):
     """A Secret of that name exists and belongs to somebody else."""
 
 
-class Cluster(Protocol[UnitT]):
+class Cluster(Protocol[UnitT_contra]):
     """Secrets, namespaces and events, wherever they are."""
 
-    async def namespace(self, unit: UnitT, name: str) -> Namespace | None:
+    async def namespace(self, unit: UnitT_contra, name: str) -> Namespace | None:
         """The namespace, or None."""
 
-    async def read_secret(self, unit: UnitT, namespace: str, name: str) -> Secret | None:
+    async def read_secret(self, unit: UnitT_contra, namespace: str, name: str) -> Secret | None:
         """The Secret, or None."""
 
-    async def write_secret(self, unit: UnitT, secret: Secret) -> None:
+    async def write_secret(self, unit: UnitT_contra, secret: Secret) -> None:
         """Create the Secret, or replace the data of one with the same controller. Raises SecretNotOwned."""
 
-    async def delete_secret(self, unit: UnitT, namespace: str, name: str, *, owner_uid: str) -> None:
+    async def delete_secret(self, unit: UnitT_contra, namespace: str, name: str, *, owner_uid: str) -> None:
         """Delete the Secret if this owner controls it; anybody else's is left alone, a missing one is fine."""
 
-    async def record(self, unit: UnitT, about: AnyObject, fact: RecordedFact) -> None:
+    async def record(self, unit: UnitT_contra, about: AnyObject, fact: RecordedFact) -> None:
         """Record an event about an object, for people to read."""

@@ -1,4 +1,4 @@
-"""The messages. They carry identity, never state: a duplicate or a late one is harmless, because the reader looks at the row.
+"""The messages. They carry identity, never state: a late one is harmless, because its reader looks at the row.
 
 Commands are imperative and have one consumer; events are past-tense facts that anybody may subscribe to.
 """

@@ -1,6 +1,6 @@
 """Routing as data: which queue a command goes to, how many are worked on at a time.
 
-Each worker kind has one queue per lane. A lane is one service broker, so that a slow broker can only fill its own queue.
+Each worker kind has one queue per lane. A lane is one service broker: a slow one can only fill its own queue.
 """
 
 from dataclasses import dataclass

@@ -21,7 +21,7 @@ async def failure_of(handler: Handler, message: Message) -> BaseException | None
             raise
         # Something that the handler waited for was cancelled, not the handler: a failure like others.
         return error
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever a handler raises decides about its message
         return error
     return None
 

@@ -21,6 +21,8 @@ class DeadLetter:
 
 @dataclass(frozen=True)
 class Delivery:
+    """A message on its way to a handler."""
+
     message: Message
     queue: "Queue"
     redelivered: bool = False

@@ -39,7 +39,7 @@ class Condition(WireModel):
 Conditions = tuple[Condition, ...]
 
 
-def with_condition(  # noqa: PLR0913 - the six parts of a condition change
+def with_condition(
     conditions: Conditions,
     kind: ConditionType,
     *,

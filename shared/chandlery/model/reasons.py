@@ -1,4 +1,4 @@
-"""Condition reasons. Stable words that people script against; each is the reference's unless a comment says otherwise."""
+"""Condition reasons: stable words that people script against, the reference's unless a comment says otherwise."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""Labels that carry a field's value, hashed so that it always fits: svcat 0.3 finds classes, plans and instances by them."""
+"""Labels that carry a field's value, hashed so that it always fits: svcat 0.3 finds objects by them."""
 
 from collections.abc import Mapping
 

@@ -11,7 +11,7 @@ from chandlery.osb.operation_polls import poll_binding_call, poll_instance_call
 from chandlery.osb.requests import OsbRequest
 
 
-def call_of(request: OsbRequest) -> HttpCall:  # noqa: PLR0911 - one line a request
+def call_of(request: OsbRequest) -> HttpCall:
     """What to send for a request."""
     match request:
         case PollInstanceRequest():

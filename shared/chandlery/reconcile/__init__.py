@@ -1,1 +1,1 @@
-"""The pure kernel that the state machines share: answers of brokers, orphan mitigation, references, parameters. No I/O."""
+"""The pure kernel that the state machines share: answers, orphan mitigation, references, parameters."""

@@ -1,4 +1,4 @@
-"""Parameters: those of the manifest and those of Secrets merged into one object, and the form in which they are shown."""
+"""Parameters: those of the manifest and of Secrets merged into one object, and the form in which they are shown."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Builds the adapters of one process from its settings. With `main.py` files and the command line, the only place that does."""
+"""Builds the adapters of one process from its settings. Besides `main.py` files the only place that does."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager

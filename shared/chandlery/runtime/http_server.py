@@ -35,12 +35,12 @@ class TwoProtocolServer(EmbeddedServer):
         self._listener = listener
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - uvicorn's
         """Accept connections ourselves instead of letting the loop do it."""
         await super().startup(sockets=[])
         self._keep(asyncio.create_task(self._accept()))
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - uvicorn's
         """Accept no more, then let running requests end."""
         for task in self._tasks:
             task.cancel()

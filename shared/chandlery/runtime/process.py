@@ -46,7 +46,7 @@ async def run_services(
         log.info("stopped before it had started", action="stop_process", service=name)
 
 
-async def _run(  # noqa: PLR0913 - the options of run_services, and its stop
+async def _run(
     services: Sequence[Service],
     settings: Settings,
     name: str,

@@ -122,6 +122,10 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
                 # Whoever won the race goes on; the sweep brings the object back if nobody does.
                 log.info(fault.message, action="yield_round", kind=message.kind, uid=message.uid)
                 return
+            except Unavailable as fault:
+                # Not the message's fault: the row is still due, and the sweep sends another command.
+                log.warning(fault.message, action="postpone_round", kind=message.kind, uid=message.uid)
+                return
 
     async def _round(self, command: Reconcile) -> bool:
         claimed = await self._claims(command)
@@ -231,7 +235,7 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
     async def _latest(self, unit: UnitOfWork, claimed: _Claimed[SnapshotT, CallT]) -> AnyObject | None:
         return await unit.objects.get_by_uid(kinds.kind_of(claimed.document), claimed.claim.uid, lock=True)
 
-    async def _write(  # noqa: PLR0913 - the five parts of a round, and the version to write over
+    async def _write(
         self,
         unit: UnitOfWork,
         claim: Claim,

@@ -1,4 +1,4 @@
-"""Settings, from `CHANDLERY_*` environment variables or a TOML file named by `CHANDLERY_CONFIG_FILE`; the environment wins."""
+"""Settings: `CHANDLERY_*` environment variables, or a TOML file named by `CHANDLERY_CONFIG_FILE`."""
 
 import os
 from pathlib import Path
@@ -79,8 +79,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then environment, then the file."""
         path = os.environ.get(f"{PREFIX}CONFIG_FILE")

@@ -1,4 +1,4 @@
-"""The sweep: what is due and has no message on the bus gets one, whoever died. One process at a time holds its lease."""
+"""The sweep: what is due and has no message on the bus gets one, whoever died. One process at a time sweeps."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,18 +1,17 @@
 """One transaction with its stores: everything a service writes, it writes through here."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from chandlery.model.faults import Conflict, Unavailable
 from chandlery.retry.transient import STORE_CONFLICT
 from chandlery.store.changes import ChangeLog
+from chandlery.store.engine import is_unreachable, sqlstate
 from chandlery.store.leases import LeaseStore
 from chandlery.store.objects import ObjectStore
 from chandlery.store.outbox import Outbox, OutboxEntry
@@ -35,6 +34,10 @@ def system_clock() -> datetime:
 
 class LostRace(Exception):
     """The database gave precedence to another transaction; the same work may be tried again at once."""
+
+
+class StaleConnection(Exception):
+    """The connection was gone before the commit, as after a restart of the server; a fresh one may do."""
 
 
 class UnitOfWork:
@@ -86,25 +89,31 @@ class Database:
         Raises what the work raises, Conflict if the races go on, Unavailable if the database cannot be reached.
         """
         try:
-            async for attempt in STORE_CONFLICT.around(LostRace):
+            async for attempt in STORE_CONFLICT.around(LostRace, StaleConnection):
                 with attempt:
                     return await self._once(work, dry_run)
         except LostRace as error:
             raise Conflict("too many others are writing the same objects; try again") from error
+        except StaleConnection as error:
+            raise Unavailable("the connection to the database is lost again and again") from error
         raise AssertionError("tenacity either returns or raises")
 
     async def ping(self) -> None:
         """Raise Unavailable unless the database answers now."""
-        with _translated():
-            async with self._engine.connect() as connection:
-                await connection.execute(text("SELECT 1"))
+        try:
+            with _Border():
+                async with self._engine.connect() as connection:
+                    await connection.execute(text("SELECT 1"))
+        except StaleConnection as error:
+            raise Unavailable("the connection to the database was lost") from error
 
     async def close(self) -> None:
         """Close all connections."""
         await self._engine.dispose()
 
     async def _once(self, work: Work[T], dry_run: bool) -> T:
-        with _translated():
+        border = _Border()
+        with border:
             async with self._engine.connect() as connection:
                 unit = UnitOfWork(connection, self._keyring, self._clock())
                 async with connection.begin() as transaction:
@@ -113,26 +122,27 @@ class Database:
                     if dry_run:
                         await transaction.rollback()
                         return result
+                    border.is_committing = True
         if entries and self._published:
             self._published(entries)
         return result
 
 
-class _translated:  # noqa: N801 - reads as a word in a with statement
+class _Border:
     """Foreign errors stop here: lost races may be repeated, lost servers are Unavailable, all else is a bug."""
+
+    def __init__(self) -> None:
+        self.is_committing = False
+        """Whether a lost connection leaves open what became of the transaction."""
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, DBAPIError) and _sqlstate(error) in _LOST_RACES:
+        if isinstance(error, DBAPIError) and sqlstate(error) in _LOST_RACES:
             raise LostRace from error
         lost = isinstance(error, DBAPIError) and error.connection_invalidated
-        if lost or isinstance(error, InterfaceError | OperationalError | PoolTimeout | OSError):
+        if lost and not self.is_committing:
+            raise StaleConnection from error
+        if error is not None and is_unreachable(error):
             raise Unavailable(f"the database cannot be reached ({type(error).__name__})") from error
-
-
-def _sqlstate(error: DBAPIError) -> str | None:
-    with suppress(AttributeError):
-        return str(error.orig.sqlstate)  # type: ignore[union-attr]
-    return None

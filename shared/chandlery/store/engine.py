@@ -5,22 +5,24 @@ from typing import Any
 from pydantic_core import from_json, to_json
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from chandlery.model.faults import ConfigurationFault
 
 _DRIVERS = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+_AWAY = ("08", "25P03", "28", "3D", "53", "57P")
+"""Beginnings of PostgreSQL's SQLSTATEs: connection lost, idle too long, login, no such database, full, shut down."""
 
 
 def parse_url(text: str) -> URL:
     """The database's address with its asynchronous driver; raises ConfigurationFault without showing a password."""
     try:
         url = make_url(text)
-    except ArgumentError as error:
-        raise ConfigurationFault(
-            "the database URL cannot be read; it looks like postgresql://user@host/name"
-        ) from error
+    except (ArgumentError, ValueError):
+        # Their texts can hold a piece of the password: they are not even kept as the cause.
+        raise ConfigurationFault("the database URL cannot be read; it looks like postgresql://user@host/name") from None
     backend = url.drivername.partition("+")[0]
     if backend not in _DRIVERS:
         raise ConfigurationFault(f"databases of type {backend!r} are not supported; use postgresql or sqlite")
@@ -34,6 +36,7 @@ def open_engine(text: str, *, application_name: str, pool_size: int = 10) -> Asy
         return _sqlite(url)
     return create_async_engine(
         url,
+        hide_parameters=True,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=30,
@@ -52,10 +55,28 @@ def open_engine(text: str, *, application_name: str, pool_size: int = 10) -> Asy
     )
 
 
+def is_unreachable(error: BaseException) -> bool:
+    """Whether the server is away, full, starting, stopping or refuses the login: trying again later may help."""
+    if isinstance(error, DBAPIError) and (error.connection_invalidated or sqlstate(error).startswith(_AWAY)):
+        return True
+    return isinstance(error, InterfaceError | OperationalError | PoolTimeout | OSError)
+
+
+def sqlstate(error: DBAPIError) -> str:
+    """PostgreSQL's five-character code; empty for SQLite."""
+    return str(getattr(error.orig, "sqlstate", None) or "")
+
+
 def _sqlite(url: URL) -> AsyncEngine:
     # One connection: SQLite has one writer anyway, and waiting in the pool is fair where its busy handler is not.
     engine = create_async_engine(
-        url, pool_size=1, max_overflow=0, pool_timeout=60, json_serializer=_dump, json_deserializer=from_json
+        url,
+        hide_parameters=True,
+        pool_size=1,
+        max_overflow=0,
+        pool_timeout=60,
+        json_serializer=_dump,
+        json_deserializer=from_json,
     )
 
     @event.listens_for(engine.sync_engine, "connect")

@@ -7,10 +7,11 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chandlery.model.faults import Unavailable
+from chandlery.store.engine import is_unreachable
 
 _LOCK = text("SELECT pg_advisory_xact_lock(4242, 1)")
 _LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '30s'")
@@ -38,7 +39,9 @@ async def migrate(engine: AsyncEngine) -> str:
                 await connection.execute(_LOCK)
                 await connection.execute(_LOCK_TIMEOUT)
             await connection.run_sync(_upgrade)
-    except (OSError, InterfaceError, OperationalError) as error:
+    except (DBAPIError, OSError) as error:
+        if not is_unreachable(error):
+            raise
         raise Unavailable(f"the database cannot be reached ({type(error).__name__}: {_cause(error)})") from error
     return newest_revision()
 
@@ -48,7 +51,9 @@ async def current_revision(engine: AsyncEngine) -> str | None:
     try:
         async with engine.connect() as connection:
             return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
-    except (OSError, InterfaceError, OperationalError) as error:
+    except (DBAPIError, OSError) as error:
+        if not is_unreachable(error):
+            raise
         raise Unavailable(f"the database cannot be reached ({type(error).__name__}: {_cause(error)})") from error
 
 

@@ -156,7 +156,7 @@ class ObjectStore:
         return []
 
     async def update(self, old: AnyObject, new: AnyObject) -> AnyObject:
-        """Write `new` over `old`, which must still be what is stored; raises Conflict. Equal objects are not written."""
+        """Write `new` over `old`, which must still be stored so; raises Conflict. Equal objects are not written."""
         if old == new:
             return old
         kind = kind_of(new)

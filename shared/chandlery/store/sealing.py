@@ -33,6 +33,8 @@ class Keyring:
             raise ConfigurationFault("no encryption key is configured: set CHANDLERY_ENCRYPTION_KEYS")
         self._first = keys[0]
         self._by_name = {key.name: key for key in keys}
+        if len(self._by_name) < len(keys):
+            raise ConfigurationFault("two encryption keys have the same name: data could not be told apart")
 
     @classmethod
     def parse(cls, text: str) -> "Keyring":
@@ -73,7 +75,12 @@ def _parse_key(text: str) -> SealingKey:
         raw = b""
     if not separator or not name or len(raw) != _KEY_BYTES:
         raise ConfigurationFault(
-            f"the encryption key named {name if separator else '(none)'!r} is not of the form name:base64, "
+            f"the encryption key {_shown(name, separator)} is not of the form name:base64, "
             f"with {_KEY_BYTES} bytes in base64; make one with: chandlery new-key"
         )
     return SealingKey(name, AESGCM(raw))
+
+
+def _shown(name: str, separator: str) -> str:
+    # Whoever swaps the two parts has put the key where the name belongs.
+    return f"named {name!r}" if separator and 0 < len(name) < _KEY_BYTES else "without a readable name"

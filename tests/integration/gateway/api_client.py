@@ -1,6 +1,7 @@
 """A client of the API for tests: requests, watches, and the objects that tests make again and again."""
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -104,6 +105,7 @@ class Api:
             data = json.dumps(body).encode()
         if data is not None:
             sent.setdefault("Content-Type", "application/json")
+            data = io.BytesIO(data)
         async with (
             asyncio.timeout(60),
             self.session.request(method, path, data=data, headers=sent, params=query or None) as response,

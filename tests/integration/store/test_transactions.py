@@ -2,7 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import Sequence
+import threading
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 from chandlery.contracts.messages import Reconcile
@@ -19,6 +20,8 @@ from tests.integration.store.samples import create_one, get_instance, instance, 
 SERIALIZATION = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 BACKEND = text("SELECT pg_backend_pid()")
 TERMINATE = text("SELECT pg_terminate_backend(:pid, 5000)")
+
+Killer = Callable[[int], Awaitable[None]]
 
 
 async def test_a_deadlock_is_tried_again_and_both_transactions_are_kept(postgresql: Database) -> None:
@@ -123,43 +126,92 @@ async def test_a_file_that_cannot_be_opened_is_unavailable(open_database: OpenDa
     with pytest.raises(Unavailable, match="cannot be reached"):
         await open_database("sqlite:////nonexistent/directory/chandlery.db").ping()
 
+    # The driver's thread has a last word to say to the event loop.
+    for thread in threading.enumerate():
+        if "_connection_worker_thread" in thread.name:
+            await asyncio.to_thread(thread.join, samples.SOON_SECONDS)
+
 
 async def test_a_database_that_answers_can_be_pinged(database: Database) -> None:
     await database.ping()
 
 
-@pytest.mark.parametrize("moment", ["before a statement", "before the commit"])
-async def test_a_connection_that_breaks_halfway_is_unavailable_and_nothing_is_kept(
-    postgresql: Database, postgresql_url: str, open_database: OpenDatabase, moment: str
+@pytest.fixture
+def killer(postgresql_url: str, open_database: OpenDatabase) -> Killer:
+    """Ends the connection of a transaction, as a restart of the server would."""
+    other_process = open_database(postgresql_url)
+
+    async def kill(pid: int) -> None:
+        assert await other_process.run(lambda unit: scalar(unit, TERMINATE, pid=pid))
+
+    return kill
+
+
+@pytest.mark.parametrize("moment", ["before a statement", "before the last statements"])
+async def test_a_connection_that_breaks_before_the_commit_is_replaced_and_the_work_repeated(
+    postgresql: Database, killer: Killer, moment: str
 ) -> None:
-    killer = open_database(postgresql_url)
+    attempts = 0
 
     async def work(unit: UnitOfWork) -> None:
-        await unit.objects.insert(instance("lost"))
-        pid = await scalar(unit, BACKEND)
-        assert await killer.run(lambda other: scalar(other, TERMINATE, pid=pid))
+        nonlocal attempts
+        attempts += 1
+        await unit.objects.insert(instance("db"))
+        if attempts == 1:
+            await killer(await scalar(unit, BACKEND))
         if moment == "before a statement":
-            await unit.objects.insert(instance("lost-too"))
+            await unit.objects.insert(instance("another"))
+
+    await postgresql.run(work)
+
+    assert attempts == 2
+    names = {"db"} if moment == "before the last statements" else {"db", "another"}
+    assert {change.name for change in await samples.read_at_least(postgresql, len(names))} == names
+
+
+async def test_a_connection_that_breaks_at_the_commit_is_unavailable_and_the_work_is_not_repeated(
+    postgresql: Database, killer: Killer
+) -> None:
+    """Nobody can say whether it was kept; only the caller knows whether a repeat is harmless."""
+    attempts = 0
+
+    async def work(unit: UnitOfWork) -> None:
+        nonlocal attempts
+        attempts += 1
+        await unit.objects.insert(instance("db"))
+        pid = await scalar(unit, BACKEND)
+        last_statement = unit.outbox.flush
+
+        async def flush_and_break() -> list[OutboxEntry]:
+            entries = await last_statement()
+            await killer(pid)
+            return entries
+
+        unit.outbox.flush = flush_and_break  # type: ignore[method-assign]
 
     with pytest.raises(Unavailable, match="cannot be reached"):
         await postgresql.run(work)
 
-    created = await create_one(postgresql, instance("kept"))
-    assert await get_instance(postgresql, "lost") is None
-    assert [change.position for change in await samples.read_at_least(postgresql, 1)] == [samples.position_of(created)]
+    assert attempts == 1
+    assert await get_instance(postgresql, "db") is None
 
 
-async def test_a_connection_that_broke_while_idle_is_not_used_again(
-    postgresql: Database, postgresql_url: str, open_database: OpenDatabase
-) -> None:
-    """As after a restart of the server."""
-    killer = open_database(postgresql_url)
-    pids = await asyncio.gather(*(postgresql.run(_pid_slowly) for _ in range(3)))
-    for pid in pids:
-        await killer.run(lambda unit, pid=pid: scalar(unit, TERMINATE, pid=pid))
+async def test_a_connection_that_breaks_every_time_is_unavailable(postgresql: Database, killer: Killer) -> None:
+    async def work(unit: UnitOfWork) -> None:
+        await killer(await scalar(unit, BACKEND))
+        await unit.objects.insert(instance("db"))
 
-    for number in range(3):
-        await create_one(postgresql, instance(f"db-{number}"))
+    with pytest.raises(Unavailable, match="lost again and again"):
+        await postgresql.run(work)
+
+
+async def test_connections_that_broke_while_idle_are_replaced(postgresql: Database, killer: Killer) -> None:
+    for pid in await asyncio.gather(*(postgresql.run(_pid_slowly) for _ in range(3))):
+        await killer(pid)
+
+    await asyncio.gather(*(create_one(postgresql, instance(f"db-{number}")) for number in range(3)))
+
+    assert len(await samples.read_at_least(postgresql, 3)) == 3
 
 
 async def test_committed_messages_are_told_once_and_only_once_committed(database: Database) -> None:

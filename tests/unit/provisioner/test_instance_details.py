@@ -160,6 +160,16 @@ def test_retries_end_when_the_operations_time_is_up(purpose: Purpose, operation:
     assert decide(make_snapshot(change.document, memory=notes(change)), NOW).__class__.__name__ == "Idle"
 
 
+def test_an_open_request_is_given_up_with_its_operation_and_leaves_its_doubt() -> None:
+    note = sent(PROVISION)
+    snapshot = make_snapshot(retrying("Provision", DAYS_8), memory=remembering(), in_flight=note)
+
+    change = absorb(snapshot, note, unreachable(PROVISION), NOW)
+
+    assert change.keep_in_flight is None
+    assert change.document.status.deprovision_status == "Required"
+
+
 def test_retries_go_on_within_the_operations_time() -> None:
     snapshot = make_snapshot(retrying("Provision", timedelta(days=6)), memory=remembering(), attempt=40)
 
@@ -484,6 +494,14 @@ def test_an_idle_instance_is_left_in_peace() -> None:
     assert second.document == first.document
     assert second.facts == ()
     assert second.wakes == ()
+    assert second.next.due_at is None
+
+
+def test_an_instance_that_waits_for_the_finalizers_of_others_is_no_busy_loop() -> None:
+    first = outcomes.idle(make_snapshot(make_instance(deleted=True, finalizers=("someone/else",))), NOW)
+
+    second = outcomes.idle(make_snapshot(first.document), NOW)
+
     assert second.next.due_at is None
 
 

@@ -236,6 +236,11 @@ WAITING: list[Any] = [
         "ReferencesDeletedServiceClass",
         id="change within a removed class",
     ),
+    pytest.param(
+        {"memory": remembering(), "offering": make_offering(removed="plan")},
+        "ReferencesDeletedServicePlan",
+        id="anew after a mitigation on a removed plan",
+    ),
     pytest.param({"parameters": BROKEN_PARAMETERS}, "ErrorWithParameters", id="new without its parameters"),
     pytest.param(
         {"instance": CHANGED, "memory": remembering(), "parameters": BROKEN_PARAMETERS, "access": NO_SECRET},

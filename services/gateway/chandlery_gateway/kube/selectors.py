@@ -77,7 +77,7 @@ def _check_label_requirement(requirement: Requirement) -> None:
 
 
 def parse_field_selector(kind: Kind, text: str) -> Selector:
-    """Reads a `fieldSelector` (=, ==, !=, joined by commas; `\\` escapes a comma, an equals sign or itself).
+    r"""Reads a `fieldSelector` (=, ==, !=, joined by commas; `\` escapes a comma, an equals sign or itself).
 
     Raises:
         BadRequest: the text does not parse, or names a field that objects of this kind cannot be selected by.

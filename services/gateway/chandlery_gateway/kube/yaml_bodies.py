@@ -22,7 +22,7 @@ class _ManifestLoader(_FastLoader):  # type: ignore[misc, valid-type]
         super().__init__(stream)
         self.repeated: list[Path] = []
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
         keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
         self.repeated.extend((key,) for key, occurrences in keys.items() if occurrences > 1)
         mapping: dict[Hashable, Any] = super().construct_mapping(node, deep)

@@ -1,4 +1,4 @@
-"""Alembic calls this; `migrate.py` hands over the connection. Only online migrations: we never print SQL for others to run."""
+"""Alembic calls this; `migrate.py` hands over the connection. Only online migrations: we print no SQL."""
 
 from alembic import context
 

@@ -1,0 +1,165 @@
+"""What a user gets wrong around the programs: ports, folders, settings, servers that are not there.
+
+A mistake is one sentence on standard error and an exit code; a server that is not there yet is waited for.
+"""
+
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from chandlery.store.sealing import new_key
+from tests.e2e.conftest import Launcher
+from tests.e2e.programs import CHANDLERY, LOOPBACK, SOON, Program
+from tests.e2e.servers import ServerShare, remove_queues, server_share
+from tests.e2e.stacks import EmbeddedStack, SplitStack
+from tests.e2e.tcp_relay import TcpRelay
+
+BAD_CONFIGURATION: Final = 2
+_PASSWORD: Final = "hunter2-never-shown"
+
+
+@pytest.fixture(scope="module")
+def share() -> Iterator[ServerShare]:
+    with server_share() as found:
+        yield found
+        remove_queues(found, {"unresolved"})
+
+
+def _refused(program: Program, *parts: str) -> str:
+    """Wait for the exit code 2 of bad configuration; the one sentence it writes has all these parts."""
+    assert program.wait() == BAD_CONFIGURATION, program.log_text()
+    text = program.log_text()
+    lines = text.splitlines()
+    assert len(lines) == 1, text
+    assert lines[0].startswith("chandlery: ")
+    for part in parts:
+        assert part in lines[0]
+    assert _PASSWORD not in text
+    return text
+
+
+def test_up_names_the_port_that_is_in_use(launch: Launcher, tmp_path: Path) -> None:
+    with socket.create_server((LOOPBACK, 0)) as taken:
+        port = taken.getsockname()[1]
+        up = launch([CHANDLERY, "up", "--data-dir", str(tmp_path / "data"), "--port", str(port)])
+        _refused(up, f"cannot listen on {LOOPBACK} port {port}", "in use", "choose another port")
+    assert not (tmp_path / "data" / "kubeconfig").exists()
+
+
+def test_up_names_the_folder_that_is_in_use(launch: Launcher, embedded: EmbeddedStack) -> None:
+    before = embedded.kubeconfig.read_text()
+    second = launch([CHANDLERY, "up", "--data-dir", str(embedded.data_dir), "--port", "0"])
+    _refused(second, str(embedded.data_dir), "in use by another `chandlery up`", "--data-dir")
+    assert embedded.kubeconfig.read_text() == before
+    assert embedded.api.read("/readyz")[0] == 200
+
+
+def test_up_names_the_folder_that_cannot_be_made(launch: Launcher, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    up = launch([CHANDLERY, "up", "--data-dir", str(tmp_path / "file" / "data"), "--port", "0"])
+    _refused(up, str(tmp_path / "file" / "data"), "cannot be used")
+
+
+@pytest.mark.parametrize(
+    ("settings", "parts"),
+    [
+        ({}, ["not set", "CHANDLERY_DATABASE_URL", "CHANDLERY_AMQP_URL", "CHANDLERY_ENCRYPTION_KEYS"]),
+        ({"CHANDLERY_PORT": "eighty"}, ["CHANDLERY_PORT"]),
+        ({"CHANDLERY_PORT": "70000"}, ["CHANDLERY_PORT"]),
+        ({"CHANDLERY_LEASE_SECONDS": "-1"}, ["CHANDLERY_LEASE_SECONDS"]),
+        ({"CHANDLERY_LOG_LEVEL": "loud"}, ["CHANDLERY_LOG_LEVEL"]),
+        ({"CHANDLERY_DATABASE_URL": f"mysql://u:{_PASSWORD}@h/d"}, ["mysql", "postgresql"]),
+        ({"CHANDLERY_DATABASE_URL": f"u:{_PASSWORD}@h"}, ["database URL"]),
+        ({"CHANDLERY_AMQP_URL": f"http://u:{_PASSWORD}@h/"}, ["amqp"]),
+        ({"CHANDLERY_ENCRYPTION_KEYS": _PASSWORD}, ["key"]),
+        ({"CHANDLERY_CONFIG_FILE": "/nowhere/chandlery.toml"}, ["CHANDLERY_CONFIG_FILE", "/nowhere/chandlery.toml"]),
+    ],
+    ids=["none", "word", "port range", "negative", "choice", "mysql", "no url", "no amqp", "no key", "no file"],
+)
+def test_bad_setting_is_named(
+    launch: Launcher, share: ServerShare, settings: dict[str, str], parts: list[str]
+) -> None:
+    given = {**_settings(share), **settings} if settings else {}
+    _refused(launch([CHANDLERY, "gateway"], **given), *parts)
+
+
+def test_file_that_is_no_toml_is_named(launch: Launcher, tmp_path: Path) -> None:
+    file = tmp_path / "chandlery.toml"
+    file.write_text(f'database_url = "{_PASSWORD}')
+    _refused(launch([CHANDLERY, "syncer"], CHANDLERY_CONFIG_FILE=str(file)), str(file), "TOML")
+
+
+def test_gateway_without_any_token_does_not_open(launch: Launcher, share: ServerShare) -> None:
+    migrated = launch([CHANDLERY, "migrate"], **_settings(share))
+    assert migrated.wait() == 0, migrated.log_text()
+    gateway = launch([CHANDLERY, "gateway"], CHANDLERY_PORT="0", **_settings(share))
+    assert gateway.wait() == BAD_CONFIGURATION, gateway.log_text()
+    last = gateway.log_text().splitlines()[-1]
+    assert last == "chandlery: no way to authenticate: set CHANDLERY_TOKEN or CHANDLERY_TOKEN_FILE"
+    assert "Traceback" not in gateway.log_text()
+
+
+@pytest.mark.parametrize(("setting", "server"), [("CHANDLERY_DATABASE_URL", "database"), ("CHANDLERY_AMQP_URL", "RabbitMQ")])
+def test_server_that_is_not_there_is_named_and_waited_for(
+    launch: Launcher, share: ServerShare, setting: str, server: str
+) -> None:
+    settings = _settings(share)
+    migrated = launch([CHANDLERY, "migrate"], **settings)
+    assert migrated.wait() == 0, migrated.log_text()
+    with TcpRelay(settings[setting]) as relay:
+        program = launch([CHANDLERY, "provisioner"], **{**settings, setting: relay.url})
+        text = program.await_log("trying again in")
+        assert server in text
+        assert f"{LOOPBACK}:{relay.port}" in text
+        assert "provisioner is ready" not in text
+        relay.open()
+        text = program.await_log("provisioner is ready")
+        assert "Traceback" not in text
+        assert program.stop() == 0
+
+
+@pytest.mark.parametrize("setting", ["CHANDLERY_DATABASE_URL", "CHANDLERY_AMQP_URL"])
+def test_waiting_program_ends_at_once_when_told(launch: Launcher, share: ServerShare, setting: str) -> None:
+    settings = _settings(share)
+    with TcpRelay(settings[setting]) as relay:
+        program = launch([CHANDLERY, "binder"], **{**settings, setting: relay.url})
+        program.await_log("trying again in")
+        program.signal(signal.SIGTERM)
+        assert program.wait(10) == 0
+        assert "Traceback" not in program.log_text()
+
+
+def test_program_waits_for_the_schema(tmp_path: Path) -> None:
+    with server_share() as fresh:
+        stack = SplitStack(tmp_path, fresh)
+        program = stack.programs["syncer"]
+        try:
+            program.start()
+            text = program.await_log("trying again in")
+            assert "run `chandlery migrate`" in text
+            assert "at revision" in stack.migrate()
+            program.await_log("syncer is ready")
+        finally:
+            code = program.stop()
+            remove_queues(fresh, stack.lanes())
+    assert code == 0
+    assert "Traceback" not in program.log_text()
+
+
+def test_migrating_twice_is_harmless(launch: Launcher, share: ServerShare) -> None:
+    for _ in range(2):
+        program = launch([CHANDLERY, "migrate"], **_settings(share))
+        assert program.wait(SOON) == 0, program.log_text()
+
+
+def _settings(share: ServerShare) -> dict[str, str]:
+    return {
+        "CHANDLERY_DATABASE_URL": share.database_url,
+        "CHANDLERY_AMQP_URL": share.amqp_url,
+        "CHANDLERY_AMQP_PREFIX": share.amqp_prefix,
+        "CHANDLERY_ENCRYPTION_KEYS": new_key("test"),
+    }
