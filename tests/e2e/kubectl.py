@@ -47,9 +47,7 @@ class Kubectl:
         text = _version(self.binary)
         return int("".join(digit for digit in text if digit.isdigit()))
 
-    def run(
-        self, *words: str, stdin: str | None = None, folder: Path | None = None, **environment: str
-    ) -> Printed:
+    def run(self, *words: str, stdin: str | None = None, folder: Path | None = None, **environment: str) -> Printed:
         """Run it to its end, with these environment variables beside its own."""
         done = subprocess.run(
             [str(self.binary), *words],

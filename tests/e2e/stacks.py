@@ -74,7 +74,7 @@ class EmbeddedStack(Stack):
         self.data_dir = folder / "data"
         command = [CHANDLERY, "up", "--data-dir", str(self.data_dir), "--port", str(port)]
         self.programs["up"] = Program(
-            "up", command, environment=clean_environment(**QUICK, **(environment or {})), log=folder / "up.log"
+            "up", command, environment=clean_environment(**{**QUICK, **(environment or {})}), log=folder / "up.log"
         )
 
     @property
@@ -99,8 +99,7 @@ class SplitStack(Stack):
             CHANDLERY_AMQP_URL=share.amqp_url,
             CHANDLERY_AMQP_PREFIX=share.amqp_prefix,
             CHANDLERY_ENCRYPTION_KEYS=new_key("e2e"),
-            **QUICK,
-            **(environment or {}),
+            **{**QUICK, **(environment or {})},
         )
         self._write_gateway_files()
         for name in SERVICES:

@@ -80,9 +80,7 @@ def test_up_names_the_folder_that_cannot_be_made(launch: Launcher, tmp_path: Pat
     ],
     ids=["none", "word", "port range", "negative", "choice", "mysql", "no url", "no amqp", "no key", "no file"],
 )
-def test_bad_setting_is_named(
-    launch: Launcher, share: ServerShare, settings: dict[str, str], parts: list[str]
-) -> None:
+def test_bad_setting_is_named(launch: Launcher, share: ServerShare, settings: dict[str, str], parts: list[str]) -> None:
     given = {**_settings(share), **settings} if settings else {}
     _refused(launch([CHANDLERY, "gateway"], **given), *parts)
 
@@ -103,7 +101,9 @@ def test_gateway_without_any_token_does_not_open(launch: Launcher, share: Server
     assert "Traceback" not in gateway.log_text()
 
 
-@pytest.mark.parametrize(("setting", "server"), [("CHANDLERY_DATABASE_URL", "database"), ("CHANDLERY_AMQP_URL", "RabbitMQ")])
+@pytest.mark.parametrize(
+    ("setting", "server"), [("CHANDLERY_DATABASE_URL", "database"), ("CHANDLERY_AMQP_URL", "RabbitMQ")]
+)
 def test_server_that_is_not_there_is_named_and_waited_for(
     launch: Launcher, share: ServerShare, setting: str, server: str
 ) -> None:

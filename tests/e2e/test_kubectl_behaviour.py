@@ -194,7 +194,9 @@ def test_selectors_choose_by_label_and_field(kubectl: Kubectl) -> None:
     assert kubectl.ok(*names, "-l", "team in (blue, red)") == one + two
     assert kubectl.ok(*names, "-l", "!team") == ""
     assert kubectl.ok(*names, "--field-selector", "metadata.name=two") == two
-    found = kubectl.ok("get", "clusterserviceclasses", "--field-selector", "spec.externalName=demo-service", "-o", "name")
+    found = kubectl.ok(
+        "get", "clusterserviceclasses", "--field-selector", "spec.externalName=demo-service", "-o", "name"
+    )
     assert found == "clusterserviceclass.servicecatalog.k8s.io/6b6b5306-5c37-4fba-a402-186f8a0dfa0a\n"
 
 
@@ -235,7 +237,12 @@ def test_output_formats_agree(kubectl: Kubectl) -> None:
     assert kubectl.ok(*get, "-o", "jsonpath={.spec.externalID}") == from_json["spec"]["externalID"]
     assert kubectl.ok(*get, "-o", "wide").split()[:5] == ["NAME", "CLASS", "PLAN", "STATUS", "AGE"]
     assert kubectl.ok(*get, "-o", "custom-columns=N:.metadata.name").split() == ["N", "shown"]
-    assert kubectl.ok(*get, "--no-headers").split()[:4] == ["shown", "ClusterServiceClass/demo-service", "default", "Ready"]
+    assert kubectl.ok(*get, "--no-headers").split()[:4] == [
+        "shown",
+        "ClusterServiceClass/demo-service",
+        "default",
+        "Ready",
+    ]
 
 
 def test_namespaces_separate_instances(kubectl: Kubectl, api: ApiClient) -> None:
@@ -266,13 +273,25 @@ def test_secret_made_by_kubectl_opens_a_broker_with_basic_authentication(
         reference = {"basic": {"secretRef": {"namespace": "default", "name": "broker-login"}}}
         kubectl.create(cluster_broker("guarded", guarded.url, authInfo=reference))
         api.await_reason("clusterservicebrokers", "guarded", "ErrorFetchingCatalog")
-        kubectl.ok("create", "secret", "generic", "broker-login", "--from-literal=username=operator",
-                   "--from-literal=password=wrong")
+        kubectl.ok(
+            "create",
+            "secret",
+            "generic",
+            "broker-login",
+            "--from-literal=username=operator",
+            "--from-literal=password=wrong",
+        )
         refused = api.await_object("clusterservicebrokers", "guarded", lambda seen: "401" in json.dumps(seen["status"]))
         assert "wrong" not in json.dumps(refused["status"])
         kubectl.ok("delete", "secret", "broker-login")
-        kubectl.ok("create", "secret", "generic", "broker-login", "--from-literal=username=operator",
-                   "--from-literal=password=s3cret-of-the-broker")
+        kubectl.ok(
+            "create",
+            "secret",
+            "generic",
+            "broker-login",
+            "--from-literal=username=operator",
+            "--from-literal=password=s3cret-of-the-broker",
+        )
         # No classes of the same ids may come from two brokers: the demo broker's are registered already.
         state = api.await_object(
             "clusterservicebrokers", "guarded", lambda seen: "401" not in json.dumps(seen["status"])

@@ -4,8 +4,9 @@ from chandlery.model.conditions import ConditionStatus
 from chandlery.model.reasons import BindingReason
 from chandlery.model.wire import JsonObject
 from chandlery.reconcile.answers import Answer, Verdict
+from chandlery.reconcile.call_failure import call_failure
 from chandlery.reconcile.orphan_mitigation import needs_mitigation
-from chandlery_binder.bind_refusals import failure, is_final, told
+from chandlery_binder.bind_refusals import is_final, told
 from chandlery_binder.binding_draft import BindingChange, BindingDraft
 from chandlery_binder.binding_ends import fail_and_mitigate, mitigate, retry
 from chandlery_binder.binding_notes import InFlight, Purpose
@@ -74,5 +75,5 @@ def _absorb_failed_repeat(draft: BindingDraft, sent: InFlight, answer: Answer) -
 def absorb_failed_fetch(draft: BindingDraft, answer: Answer) -> BindingChange:
     """OSB has a platform fetch again: the binding exists, and nothing is known to be wrong with it (OSB-130)."""
     draft.remember(is_fetch_due=True, fetches=draft.memory.fetches + 1)
-    message = failure("fetching of the binding", answer)
+    message = call_failure("fetching of the binding", answer)
     return retry(draft, BindingReason.FETCH_FAILED, message=message, asked_seconds=answer.retry_after_seconds)

@@ -16,6 +16,7 @@ That leaves 400, 409 (the same id with other parameters), 410 (in OSB an answer 
 """
 
 from chandlery.reconcile.answers import Answer, Verdict
+from chandlery.reconcile.call_failure import call_failure
 
 _NOT_ABOUT_THE_BIND = frozenset({401, 403, 404, 408, 412, 429})
 _REDIRECTS = range(300, 400)
@@ -30,17 +31,10 @@ def is_final(answer: Answer) -> bool:
 
 def told(answer: Answer) -> str:
     """The refusal as a sentence for people, with a way out where there is one."""
-    sentence = failure("bind call", answer)
+    sentence = call_failure("bind call", answer)
     if answer.error == "AsyncRequired":
         return (
             f"{sentence}; the broker binds only asynchronously, and that is possible only for classes "
             f"whose bindings can be fetched (bindings_retrievable in the broker's catalog)"
         )
     return sentence
-
-
-def failure(what: str, answer: Answer) -> str:
-    """What went wrong with a call."""
-    if answer.verdict in (Verdict.TIMED_OUT, Verdict.UNREACHABLE):
-        return f"Error communicating with the broker during the {what}: {answer.sentence}"
-    return f"The {what} failed: {answer.sentence}"

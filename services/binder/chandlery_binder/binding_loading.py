@@ -5,17 +5,16 @@ from datetime import timedelta
 
 from chandlery.model import kinds
 from chandlery.model.bindings import ServiceBinding
-from chandlery.model.brokers import AnyBroker
 from chandlery.model.faults import ParametersFault
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.reasons import BindingReason
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.reconcile.change import broker_key
 from chandlery.reconcile.offering import Offering, Unresolved
-from chandlery.reconcile.parameters import NO_PARAMETERS, Parameters, merge_parameters
-from chandlery.runtime.broker_access import find_endpoint
+from chandlery.reconcile.parameters import NO_PARAMETERS, Parameters
+from chandlery.runtime.broker_access import find_broker_of_lane, find_endpoint
 from chandlery.runtime.offering_lookup import find_offering
-from chandlery.runtime.parameter_lookup import secret_parameters
+from chandlery.runtime.parameter_lookup import find_parameters
 from chandlery.runtime.resources import Resources
 from chandlery.store.database import UnitOfWork
 from chandlery.store.reconciliations import Claim
@@ -92,7 +91,7 @@ def _with_lane(
 async def _endpoint(
     unit: UnitOfWork, resources: Resources, memory: BindingMemory, *, offering: Offering | Unresolved | None
 ) -> BrokerEndpoint | Unresolved:
-    broker = await _broker(unit, memory.lane)
+    broker = await find_broker_of_lane(unit, memory.lane)
     if broker is None and isinstance(offering, Offering):
         # The broker has been registered again under another name.
         broker = offering.broker
@@ -103,21 +102,14 @@ async def _endpoint(
     return await find_endpoint(unit, resources.cluster, broker, timeout_seconds=timeout)
 
 
-async def _broker(unit: UnitOfWork, lane: str) -> AnyBroker | None:
-    if not lane:
-        return None
-    namespace, _, name = lane.removeprefix("broker:").partition("/")
-    kind = kinds.SERVICE_BROKER if namespace else kinds.CLUSTER_SERVICE_BROKER
-    found = await unit.objects.get(kind, namespace, name)
-    return found if isinstance(found, AnyBroker) else None
-
-
 async def _parameters(unit: UnitOfWork, resources: Resources, binding: ServiceBinding) -> Parameters | ParametersFault:
     if binding.metadata.deletion_timestamp is not None:
         return NO_PARAMETERS
-    sources = binding.spec.parameters_from or ()
-    try:
-        secrets = await secret_parameters(unit, resources.cluster, binding.metadata.namespace or "", sources)
-        return merge_parameters(binding.spec.parameters, secrets)
-    except ParametersFault as fault:
-        return fault
+    spec = binding.spec
+    return await find_parameters(
+        unit,
+        resources.cluster,
+        namespace=binding.metadata.namespace or "",
+        inline=spec.parameters,
+        sources=spec.parameters_from or (),
+    )

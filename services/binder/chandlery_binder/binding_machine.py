@@ -30,7 +30,7 @@ from chandlery_binder.binding_snapshot import (
 )
 
 
-def decide(snapshot: BindingSnapshot) -> Action:  # noqa: PLR0911 - one return for each question
+def decide(snapshot: BindingSnapshot) -> Action:
     """What is to be done with the binding now."""
     binding, status = snapshot.binding, snapshot.binding.status
     if FINALIZER not in (binding.metadata.finalizers or []):
@@ -82,7 +82,7 @@ def _delete(snapshot: BindingSnapshot) -> Action:
     return _reach(snapshot) or Unbind(snapshot.placement, is_mitigation=False)
 
 
-def _grant(snapshot: BindingSnapshot) -> Action:  # noqa: PLR0911 - one return for each thing that may be missing
+def _grant(snapshot: BindingSnapshot) -> Action:
     binding, instance, offering = snapshot.binding, snapshot.instance, snapshot.offering
     if instance is None:
         name = binding.spec.instance_ref.name
@@ -112,7 +112,8 @@ def _grant(snapshot: BindingSnapshot) -> Action:  # noqa: PLR0911 - one return f
     if not is_true(instance.status.conditions, ConditionType.READY):
         return _not_ready(binding, _why_not_ready(instance))
     if isinstance(snapshot.parameters, ParametersFault):
-        return Wait(BindingReason.ERROR_WITH_PARAMETERS, snapshot.parameters.message, None)
+        fault = snapshot.parameters
+        return Wait(BindingReason.ERROR_WITH_PARAMETERS, fault.message, fault.waiting_for)
     is_retrievable = offering.service_class.spec.binding_retrievable
     # An asynchronous bind carries no credentials; they have to be fetched, so only who can be asked may take its time.
     bind = Bind(

@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field
 
 from chandlery.model.bindings import BindingPropertiesState
 from chandlery.model.wire import JsonObject, WireModel
+from chandlery.reconcile.status_draft import PollNotes
 
 
 class Purpose(StrEnum):
@@ -39,15 +40,12 @@ class InstanceNotes(WireModel):
     """The broker wants no new bindings."""
 
 
-class BindingMemory(WireModel):
+class BindingMemory(PollNotes):
     """The binder's notes on a binding: what an unbind needs, although instance and class may be gone by then."""
 
     lane: str = ""
     placement: Placement = Placement()
     """Written before the bind is sent."""
-    poll_until: float | None = None
-    """Unix time at which the operation counts as failed."""
-    polls: int = 0
     is_fetch_due: bool = False
     """An asynchronous bind has succeeded and its credentials have not been fetched."""
     fetches: int = 0

@@ -5,7 +5,7 @@ from datetime import timedelta
 from chandlery.model.conditions import ConditionStatus
 from chandlery.model.reasons import BindingReason
 from chandlery.reconcile.answers import Answer, Verdict
-from chandlery_binder.bind_refusals import failure
+from chandlery.reconcile.call_failure import call_failure
 from chandlery_binder.binding_draft import BindingChange, BindingDraft
 from chandlery_binder.binding_ends import fail_and_mitigate, unbound
 
@@ -23,7 +23,7 @@ def absorb_unbind(draft: BindingDraft, answer: Answer) -> BindingChange:
         return begin_polling(draft, answer, operation="Unbind")
     if draft.is_interrupting and answer.error == "ConcurrencyError":
         return draft.defer_unbind()
-    message = failure("unbind call", answer)
+    message = call_failure("unbind call", answer)
     return _keep_unbinding(
         draft, BindingReason.UNBIND_FAILED, message=message, asked_seconds=answer.retry_after_seconds
     )
@@ -70,7 +70,7 @@ def _keep_polling(draft: BindingDraft, answer: Answer) -> BindingChange:
         shown = f"{message} ({answer.description})" if answer.description else message
         draft.ready(ConditionStatus.FALSE, reason, message=shown)
     else:
-        problem = failure("poll of the last operation", answer)
+        problem = call_failure("poll of the last operation", answer)
         draft.ready(ConditionStatus.FALSE, BindingReason.ERROR_POLLING, message=problem)
         draft.say(BindingReason.ERROR_POLLING, problem, is_warning=True)
     draft.remember(polls=draft.memory.polls + 1)

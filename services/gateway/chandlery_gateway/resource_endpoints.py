@@ -18,7 +18,7 @@ from chandlery_gateway.intake import Request as Wish
 from chandlery_gateway.kube.bodies import parse_body
 from chandlery_gateway.kube.decoding import decode_dict, decode_object, parse_field_validation
 from chandlery_gateway.kube.negotiation import Representation, negotiate
-from chandlery_gateway.kube.patches import apply_patch
+from chandlery_gateway.kube.patches import apply_patch, check_patch_type
 from chandlery_gateway.kube.selectors import parse_field_selector, parse_label_selector
 from chandlery_gateway.kube.status_objects import RequestTooLarge, status_success
 from chandlery_gateway.kube.tables import IncludeObject
@@ -208,7 +208,9 @@ class ResourceEndpoints:
         return lambda _old: (decoded.object, decoded.warnings)
 
     async def _patching(self, request: Request) -> "Callable[[AnyObject], Any]":
-        payload, content_type = await _body(request), request.headers.get("content-type", "")
+        content_type = request.headers.get("content-type", "")
+        check_patch_type(content_type, api_version=self._kind.api_version)
+        payload = await _body(request)
         validation = parse_field_validation(request.query_params.get("fieldValidation"))
 
         def patch(old: AnyObject) -> tuple[AnyObject, tuple[str, ...]]:

@@ -67,6 +67,14 @@ class ConfigurationFault(Fault):
 class ParametersFault(Fault):
     """The parameters cannot be put together."""
 
+    def __init__(
+        self, message: str | None = None, *, source: str | None = None, waiting_for: str | None = None
+    ) -> None:
+        """`source` is the name of the part that cannot be used; `waiting_for` the wake-up key of what would help."""
+        self.source = source
+        self.waiting_for = waiting_for
+        super().__init__(message)
+
 
 class SealBroken(Fault):
     """Stored data cannot be decrypted with the configured keys."""

@@ -57,12 +57,13 @@ def _object(source: str, text: bytes) -> JsonObject:
     except (ValueError, RecursionError):
         part = None
     if not isinstance(part, dict):
-        raise ParametersFault(f"{source} does not hold a JSON object")
+        raise ParametersFault(f"{source} does not hold a JSON object", source=source)
     return part
 
 
 def _add(merged: JsonObject, part: JsonObject, source: str) -> None:
     twice = sorted(merged.keys() & part.keys())
     if twice:
-        raise ParametersFault(f"conflict: duplicate entry for parameter {', '.join(twice)} (again in {source})")
+        message = f"conflict: duplicate entry for parameter {', '.join(twice)} (again in {source})"
+        raise ParametersFault(message, source=source)
     merged.update(part)

@@ -1,28 +1,60 @@
-"""A status in the making: what the drafts of all state machines share. Pure; one draft is used for one change."""
+"""A status in the making: what the drafts of instances and bindings share. Pure; one draft is used for one change."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from chandlery.model.bindings import ServiceBindingStatus
-from chandlery.model.conditions import ConditionStatus, ConditionType, with_condition, without_condition
-from chandlery.model.instances import ServiceInstanceStatus
+from chandlery.model.bindings import ServiceBinding, ServiceBindingStatus
+from chandlery.model.conditions import (
+    ConditionStatus,
+    ConditionType,
+    is_true,
+    last_condition_state,
+    with_condition,
+    without_condition,
+)
+from chandlery.model.instances import ServiceInstance, ServiceInstanceStatus
+from chandlery.model.names import FINALIZER
 from chandlery.model.recorded import RecordedFact
-from chandlery.model.wire import WireModel
+from chandlery.model.wire import JsonObject, WireModel
+from chandlery.reconcile.change import Change, Next
+from chandlery.reconcile.offering import Offering, Unresolved
+from chandlery.retry.schedule import BROKER_CALLS, POLLS
 
+
+class PollNotes(WireModel):
+    """What a worker writes down about an operation that its broker works on."""
+
+    poll_until: float | None = None
+    """Unix time at which the operation counts as failed."""
+    polls: int = 0
+
+
+DocumentT = TypeVar("DocumentT", ServiceInstance, ServiceBinding)
 StatusT = TypeVar("StatusT", ServiceInstanceStatus, ServiceBindingStatus)
-MemoryT = TypeVar("MemoryT", bound=WireModel)
+MemoryT = TypeVar("MemoryT", bound=PollNotes)
 
 
 class StatusDraft(Generic[StatusT, MemoryT]):
     """Collects a new status, the worker's notes, what to record and whom to wake; its heirs make the change of it."""
 
-    def __init__(self, status: StatusT, memory: MemoryT, *, attempt: int, now: datetime) -> None:
+    def __init__(
+        self,
+        status: StatusT,
+        memory: MemoryT,
+        *,
+        offering: Offering | Unresolved | None,
+        attempt: int,
+        now: datetime,
+        operation_timeout: timedelta,
+    ) -> None:
         self.status: StatusT = status
         self.memory: MemoryT = memory
         self.attempt = attempt
         self.facts: list[RecordedFact] = []
         self.wakes: list[str] = []
+        self._offering = offering
         self._now = now
+        self._operation_timeout = operation_timeout
         self._said = {(condition.reason, condition.message) for condition in status.conditions}
 
     def set(self, **fields: Any) -> None:
@@ -34,9 +66,10 @@ class StatusDraft(Generic[StatusT, MemoryT]):
         self.memory = self.memory.model_copy(update=fields)
 
     def say(self, reason: str, message: str, *, is_warning: bool = False) -> None:
-        """Record an event, unless a condition said so already: a failure that repeats is told once."""
-        if (reason, message) not in self._said:
-            self.facts.append(RecordedFact(reason, message, is_warning))
+        """Record an event, unless a condition or this change says so already: a failure that repeats is told once."""
+        fact = RecordedFact(reason, message, is_warning)
+        if (reason, message) not in self._said and fact not in self.facts:
+            self.facts.append(fact)
 
     def condition(self, kind: ConditionType, status: ConditionStatus, *, reason: str, message: str) -> None:
         """Set a condition."""
@@ -62,7 +95,65 @@ class StatusDraft(Generic[StatusT, MemoryT]):
     @property
     def is_failed(self) -> bool:
         """Whether nothing more is tried for this generation."""
-        return any(
-            condition.type == ConditionType.FAILED and condition.status == ConditionStatus.TRUE
-            for condition in self.status.conditions
+        return is_true(self.status.conditions, ConditionType.FAILED)
+
+    @property
+    def is_time_over(self) -> bool:
+        """Whether the operation has failed for as long as it may."""
+        start = self.status.operation_start_time
+        return start is not None and self._now - start > self._operation_timeout
+
+    @property
+    def is_poll_time_over(self) -> bool:
+        """Whether polling has to stop (OSB v2.17, "Polling Interval and Duration")."""
+        return self.memory.poll_until is not None and self._now.timestamp() >= self.memory.poll_until
+
+    def begin_poll(self, operation: str | None) -> None:
+        """The broker has accepted and works on it, for as long as its plan or this platform allows."""
+        seconds = self._operation_timeout.total_seconds()
+        if isinstance(self._offering, Offering) and self._offering.plan.spec.maximum_polling_duration:
+            seconds = min(seconds, self._offering.plan.spec.maximum_polling_duration)
+        self.set(async_op_in_progress=True, last_operation=operation)
+        self.remember(polls=1, poll_until=self._now.timestamp() + seconds)
+
+    def end_poll(self) -> None:
+        """The broker has come to an end."""
+        self.set(async_op_in_progress=False, last_operation=None)
+        self.remember(polls=0, poll_until=None)
+
+    def end_operation(self) -> None:
+        """Nothing is being done any more."""
+        self.end_poll()
+        self.set(current_operation=None, operation_start_time=None, in_progress_properties=None)
+
+    def poll_pause(self, asked_seconds: float | None) -> timedelta:
+        """A short pause or the one that the broker asks for (`Retry-After`), but not beyond the time of the poll."""
+        pause = max(POLLS.delay(self.memory.polls), timedelta(seconds=asked_seconds or 0.0))
+        if self.memory.poll_until is None:
+            return min(pause, self._operation_timeout)
+        left = timedelta(seconds=max(0.0, self.memory.poll_until - self._now.timestamp()))
+        return min(pause, left)
+
+    def _changed(
+        self, document: DocumentT, following: Next, *, is_finished: bool, keep_in_flight: JsonObject | None
+    ) -> Change[DocumentT]:
+        state = last_condition_state(self.status.conditions)
+        fields: dict[str, Any] = {"status": self.status.model_copy(update={"last_condition_state": state})}
+        if is_finished:
+            left = [name for name in document.metadata.finalizers or [] if name != FINALIZER]
+            fields["metadata"] = document.metadata.model_copy(update={"finalizers": left or None})
+        return Change(
+            document=document.model_copy(update=fields),
+            next=following,
+            memory=self.memory.to_wire(),
+            facts=tuple(self.facts),
+            wakes=tuple(self.wakes),
+            is_finished=is_finished,
+            keep_in_flight=keep_in_flight,
         )
+
+
+def retry_pause(attempt: int, asked_seconds: float | None) -> timedelta:
+    """The back-off before a call is made again, or as long as the broker asks (`Retry-After`) up to the longest one."""
+    asked = timedelta(seconds=min(asked_seconds or 0.0, BROKER_CALLS.maximum.total_seconds()))
+    return max(BROKER_CALLS.delay(attempt), asked)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chandlery.cluster.protocol import Cluster
+from chandlery.model import kinds
 from chandlery.model.brokers import AnyBroker, ClusterServiceBroker, LocalObjectReference, ObjectReference
 from chandlery.model.core import Secret
 from chandlery.model.reasons import BrokerReason
@@ -31,6 +32,16 @@ async def find_endpoint(
         authorization=authorization,
         timeout_seconds=timeout_seconds,
     )
+
+
+async def find_broker_of_lane(unit: UnitOfWork, lane: str) -> AnyBroker | None:
+    """The broker whose work the lane carries: it has the resource, although its class may be gone. None without one."""
+    if not lane:
+        return None
+    namespace, _, name = lane.removeprefix("broker:").partition("/")
+    kind = kinds.SERVICE_BROKER if namespace else kinds.CLUSTER_SERVICE_BROKER
+    found = await unit.objects.get(kind, namespace, name)
+    return found if isinstance(found, AnyBroker) else None
 
 
 def secret_values(secret: Secret) -> Mapping[str, bytes]:

@@ -4,7 +4,6 @@ import asyncio
 import signal
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
-from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -89,12 +88,11 @@ async def _run(
 
 
 def _start_background(resources: Resources) -> list[asyncio.Task[None]]:
-    lease = timedelta(seconds=resources.settings.lease_seconds)
     sweep = Sweep(resources.database, resources.bus, resources.relay, resources.settings, owner=resources.owner)
     jobs: list[Coroutine[Any, Any, None]] = [
         resources.relay.run(),
         sweep.run(),
-        keep_leases(resources.database, owner=resources.owner, lease=lease),
+        keep_leases(resources),
     ]
     return [asyncio.create_task(job) for job in jobs]
 

@@ -14,6 +14,7 @@ from chandlery.store.outbox import OutboxEntry
 log = structlog.get_logger()
 
 _BATCH = 200
+_BATCHES_UNDER_WAY = 4
 _LEFT_BEHIND = timedelta(seconds=10)
 """After this time a row's own process is presumed dead; publishing it twice does no harm."""
 
@@ -25,6 +26,7 @@ class Relay:
         self._database = database
         self._bus = bus
         self._queue: asyncio.Queue[OutboxEntry] = asyncio.Queue()
+        self._under_way: set[asyncio.Task[None]] = set()
         database.on_commit(self.offer)
 
     def offer(self, entries: Sequence[OutboxEntry]) -> None:
@@ -38,13 +40,20 @@ class Relay:
             batch = [await self._queue.get()]
             while not self._queue.empty() and len(batch) < _BATCH:
                 batch.append(self._queue.get_nowait())
-            await self._publish(batch)
+            # A confirmation takes the server a write to disk: the next batch need not wait for it.
+            while len(self._under_way) >= _BATCHES_UNDER_WAY:
+                await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
+            task = asyncio.create_task(self._publish(batch))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
 
     async def drain(self) -> None:
-        """Publish what is waiting, once."""
+        """Publish what is waiting, and wait for what is under way."""
         batch = [self._queue.get_nowait() for _ in range(self._queue.qsize())]
         if batch:
             await self._publish(batch)
+        if self._under_way:
+            await asyncio.wait(self._under_way)
 
     async def publish_left_behind(self, *, limit: int = 500) -> int:
         """Publish rows whose process died between its commit and the bus; returns how many."""

@@ -3,7 +3,7 @@
 import os
 import socket
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chandlery.cluster.protocol import Cluster
 from chandlery.messaging.bus import Bus
@@ -26,6 +26,8 @@ class Resources:
     cluster_id: str
     owner: str
     """Names this process in leases and connections."""
+    in_hand: set[str] = field(default_factory=set)
+    """Uids of the objects that this process works on now: the leases that its heartbeat extends."""
 
 
 def process_name(service: str) -> str:

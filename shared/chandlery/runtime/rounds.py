@@ -21,6 +21,7 @@ from chandlery.model.faults import Conflict, LeaseLost, Unavailable
 from chandlery.model.kinds import AnyObject
 from chandlery.model.wire import JsonObject
 from chandlery.reconcile.change import Change
+from chandlery.retry.schedule import BROKER_CALLS
 from chandlery.retry.transient import TransientRetry
 from chandlery.runtime.batches import Batches
 from chandlery.runtime.resources import Resources
@@ -133,14 +134,27 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             return False
         if claimed.planned is None:
             return claimed.is_due_again
+        claim = claimed.claim
+        self._resources.in_hand.add(claim.uid)
         try:
             claimed, answer = await self._call(claimed, claimed.planned)
+            return await self._record(claimed, answer)
         except asyncio.CancelledError:
-            # Shutdown: give the lease back. What was in flight stays noted, so the next worker repeats it.
-            with contextlib.suppress(Unavailable):
-                await asyncio.shield(self._database.run(lambda unit: unit.reconciliations.give_back(claimed.claim)))
+            # Shutdown: another worker repeats what was in flight.
+            await asyncio.shield(self._give_back(claim, after=timedelta(0)))
             raise
-        return await self._record(claimed, answer)
+        except LeaseLost:
+            raise
+        except Exception:
+            # A bug of ours or an answer that could not be recorded: the object is looked at again, ever more rarely.
+            await self._give_back(claim, after=BROKER_CALLS.delay(claim.attempt + 1))
+            raise
+        finally:
+            self._resources.in_hand.discard(claim.uid)
+
+    async def _give_back(self, claim: Claim, *, after: timedelta) -> None:
+        with contextlib.suppress(Unavailable):
+            await self._database.run(lambda unit: unit.reconciliations.give_back(claim, after=after))
 
     async def _claim_batch(self, commands: Sequence[Reconcile]) -> "list[_Claimed[SnapshotT, CallT] | None]":
         async def claim(unit: UnitOfWork) -> "list[_Claimed[SnapshotT, CallT] | None]":

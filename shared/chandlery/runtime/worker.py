@@ -9,12 +9,15 @@ from chandlery.contracts.messages import UNRESOLVED_LANE, LaneOpened, Message
 from chandlery.contracts.topology import SINGLE_LANE, UNSHARDED_QUEUES, WORK_QUEUES
 from chandlery.messaging.bus import Handler, Subscription
 from chandlery.model import kinds
+from chandlery.model.faults import Unavailable
 from chandlery.reconcile.change import broker_key
 from chandlery.runtime.resources import Resources
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects import Listing
 
 log = structlog.get_logger()
+
+_LOOK_EVERY_SECONDS = 15.0
 
 
 class Worker:
@@ -34,9 +37,25 @@ class Worker:
         for lane in await self._resources.database.run(_lanes):
             await self._open(lane)
         ready()
+        looking = asyncio.create_task(self._keep_looking())
         await stop.wait()
+        looking.cancel()
         await events.close()
         await self._finish()
+
+    async def _keep_looking(self) -> None:
+        """Find lanes whose announcement was missed, and let go of those whose service broker is gone."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+            try:
+                lanes = {*await self._resources.database.run(_lanes), SINGLE_LANE}
+                for lane in lanes - {SINGLE_LANE}:
+                    await self._open(lane)
+                for queue in [queue for queue in self._subscriptions if queue[1] not in lanes]:
+                    await self._subscriptions.pop(queue).close()
+                    log.info(f"no longer listening on {queue[0]} for {queue[1]}", action="close_lane", lane=queue[1])
+            except Unavailable as fault:
+                log.warning(f"lanes could not be looked up: {fault.message}", action="look_for_lanes")
 
     async def _open_announced(self, message: Message) -> None:
         if isinstance(message, LaneOpened):

@@ -190,15 +190,22 @@ class ReconciliationStore:
             return None
         return Reconcile(kind=claim.kind, uid=claim.uid, lane=release.lane)
 
-    async def give_back(self, claim: Claim) -> None:
-        """Let go of the lease without having done anything: the next worker goes on where this one was."""
-        statement = update(R).where(_held_by(claim)).values(lease_owner=None, lease_until=None, enqueue_after=self._now)
+    async def give_back(self, claim: Claim, *, after: timedelta = timedelta(0)) -> None:
+        """Let go of the lease without a result; what is in flight stays noted, and the next worker goes on from it."""
+        due_at = self._now + after
+        statement = (
+            update(R)
+            .where(_held_by(claim))
+            .values(lease_owner=None, lease_until=None, due_at=due_at, enqueue_after=due_at, attempt=claim.attempt + 1)
+        )
         await self._connection.execute(statement)
 
-    async def extend(self, owner: str, *, lease: timedelta) -> int:
-        """Heartbeat: move the end of all leases of this owner. Returns how many it holds."""
+    async def extend(self, uids: Sequence[str], *, owner: str, lease: timedelta) -> int:
+        """Heartbeat: move the end of these leases, as far as this owner still holds them. Returns how many."""
         until = self._now + lease
-        statement = update(R).where(R.c.lease_owner == owner).values(lease_until=until, enqueue_after=until)
+        statement = (
+            update(R).where(R.c.uid.in_(uids), R.c.lease_owner == owner).values(lease_until=until, enqueue_after=until)
+        )
         return (await self._connection.execute(statement)).rowcount
 
     async def due(self, *, limit: int) -> Sequence[Reconcile]:

@@ -5,28 +5,25 @@ Nothing relays the outbox and no worker runs, so that tests can look at what a r
 
 import asyncio
 import os
-import shutil
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import asyncpg
 import chandlery_gateway.main as gateway_main
 import pytest
+import pytest_asyncio
 from chandlery.runtime.composition import open_resources
 from chandlery.runtime.resources import Resources
 from chandlery.runtime.settings import Settings
-from chandlery.store.engine import open_engine
-from chandlery.store.migrate import migrate
-from chandlery.store.schema import METADATA
+from chandlery.store.schema import METADATA, OBJECTS, OUTBOX, RECONCILIATIONS
 from chandlery.store.sealing import new_key
 from chandlery_gateway.main import Gateway
 from pydantic import SecretStr
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.engine import make_url
 
 from tests.integration.gateway.api_client import SOON, Api, Document, namespace
@@ -41,12 +38,10 @@ class Running:
     """A gateway that serves."""
 
     resources: Resources
-    url: str
     stop: asyncio.Event
     serving: "asyncio.Task[None]"
     session: aiohttp.ClientSession
     api: Api
-    connections: list[Any] = field(default_factory=list)
 
     def as_user(self, token: str | None) -> Api:
         return Api(self.session, token)
@@ -58,12 +53,18 @@ class Running:
             found = await connection.execute(select(METADATA.tables[table]))
             return [dict(row) for row in found.mappings()]
 
+    async def clear(self) -> None:
+        """Remove all objects and what is to be done about them."""
+        async with self.resources.database._engine.begin() as connection:
+            for table in (*OBJECTS.values(), RECONCILIATIONS, OUTBOX):
+                await connection.execute(delete(table))
+
     async def row_counts(self) -> dict[str, int]:
         """How many rows each table has, to see that nothing was left behind."""
         return {table: len(await self.rows(table)) for table in METADATA.tables if table != "leases"}
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def store(request: pytest.FixtureRequest) -> str:
     """Which database a test runs on."""
     if request.param == "postgresql" and not _POSTGRESQL:
@@ -71,82 +72,24 @@ def store(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(scope="session")
-def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("gateway") / "template.db"
-    asyncio.run(_migrate(f"sqlite:///{path}"))
-    return path
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_gateway(store: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    async with _database(store, tmp_path_factory) as url, serving(_settings(url, tmp_path_factory)) as running:
+        yield running
 
 
-@pytest.fixture(scope="session")
-def migrated_postgresql() -> Iterator[str]:
-    """Name of a migrated database that tests copy."""
-    name = f"gateway_template_{uuid.uuid4().hex[:8]}"
-    asyncio.run(_administer(f"CREATE DATABASE {name}"))
-    asyncio.run(_migrate(_with_database(name)))
-    yield name
-    asyncio.run(_administer(f"DROP DATABASE {name} WITH (FORCE)"))
+@pytest_asyncio.fixture(loop_scope="session")
+async def gateway(shared_gateway: Running) -> Running:
+    """A running gateway with no objects but a namespace `team`. Only the change log remembers other tests."""
+    await shared_gateway.clear()
+    await shared_gateway.api.made("/api/v1/namespaces", namespace("team"))
+    return shared_gateway
 
 
-@pytest.fixture
-def template(store: str, request: pytest.FixtureRequest) -> str:
-    """What a test's database is a copy of: the path of a file, or the name of a database."""
-    return str(request.getfixturevalue(f"migrated_{store}"))
-
-
-@pytest.fixture
-async def database_url(store: str, template: str, tmp_path: Path) -> AsyncIterator[str]:
-    if store == "sqlite":
-        shutil.copy(template, tmp_path / "chandlery.db")
-        yield f"sqlite:///{tmp_path / 'chandlery.db'}"
-        return
-    name = f"gateway_{uuid.uuid4().hex[:12]}"
-    await _administer(f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield _with_database(name)
-    await _administer(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture
-def settings(database_url: str, tmp_path: Path) -> Settings:
-    users = tmp_path / "users.csv"
-    users.write_text(USERS)
-    return Settings(
-        database_url=SecretStr(database_url),
-        amqp_url=SecretStr("memory:"),
-        encryption_keys=SecretStr(new_key("test")),
-        token=SecretStr(TOKEN),
-        token_file=users,
-        port=0,
-        database_pool_size=5,
-    )
-
-
-@pytest.fixture
-async def gateway(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
-    """A running gateway with a namespace `team`."""
-    addresses: list[tuple[str, int]] = []
-    listen = gateway_main.listen
-
-    def listen_and_tell(host: str, port: int) -> Any:
-        listener = listen(host, port)
-        addresses.append(listener.getsockname())
-        return listener
-
-    monkeypatch.setattr(gateway_main, "listen", listen_and_tell)
-    async with AsyncExitStack() as stack:
-        resources = await stack.enter_async_context(open_resources(settings, service="gateway"))
-        stop, ready = asyncio.Event(), asyncio.Event()
-        serving = asyncio.create_task(Gateway(resources).serve(stop, ready.set))
-        stack.push_async_callback(_ended, stop, serving)
-        async with asyncio.timeout(SOON):
-            await asyncio.wait({serving, asyncio.create_task(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)
-        if serving.done():
-            await serving
-        host, port = addresses[0]
-        url = f"http://{host}:{port}"
-        connector = aiohttp.TCPConnector(limit=0)
-        session = await stack.enter_async_context(aiohttp.ClientSession(url, connector=connector))
-        running = Running(resources, url, stop, serving, session, Api(session, TOKEN))
+@pytest_asyncio.fixture(loop_scope="session")
+async def own_gateway(store: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    """A gateway of the test's own, to break or to stop."""
+    async with _database(store, tmp_path_factory) as url, serving(_settings(url, tmp_path_factory)) as running:
         await running.api.made("/api/v1/namespaces", namespace("team"))
         yield running
 
@@ -156,18 +99,69 @@ def api(gateway: Running) -> Api:
     return gateway.api
 
 
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Running]:
+    """A gateway on a free port, as `chandlery run gateway` wires it."""
+    addresses: list[tuple[str, int]] = []
+    listen = gateway_main.listen
+
+    def listen_and_tell(host: str, port: int) -> Any:
+        listener = listen(host, port)
+        addresses.append(listener.getsockname())
+        return listener
+
+    async with AsyncExitStack() as stack:
+        resources = await stack.enter_async_context(open_resources(settings, service="gateway", migrates=True))
+        stop, ready = asyncio.Event(), asyncio.Event()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(gateway_main, "listen", listen_and_tell)
+            running = asyncio.create_task(Gateway(resources).serve(stop, ready.set))
+            stack.push_async_callback(_ended, stop, running)
+            await first_of(running, ready.wait())
+        host, port = addresses[0]
+        session = aiohttp.ClientSession(f"http://{host}:{port}", connector=aiohttp.TCPConnector(limit=0))
+        await stack.enter_async_context(session)
+        yield Running(resources, stop, running, session, Api(session, TOKEN))
+
+
+async def first_of(running: "asyncio.Task[None]", awaited: Coroutine[Any, Any, Any]) -> None:
+    """Wait until the awaited happens; raise what ends the running task before that."""
+    waiting = asyncio.create_task(awaited)
+    await asyncio.wait({running, waiting}, timeout=SOON, return_when=asyncio.FIRST_COMPLETED)
+    if running.done():
+        await running
+    assert waiting.done(), "it takes too long"
+
+
+def _settings(url: str, folder: pytest.TempPathFactory) -> Settings:
+    users = folder.mktemp("users") / "users.csv"
+    users.write_text(USERS)
+    return Settings(
+        database_url=SecretStr(url),
+        amqp_url=SecretStr("memory:"),
+        encryption_keys=SecretStr(new_key("test")),
+        token=SecretStr(TOKEN),
+        token_file=users,
+        port=0,
+        database_pool_size=5,
+    )
+
+
+@asynccontextmanager
+async def _database(store: str, folder: pytest.TempPathFactory) -> AsyncIterator[str]:
+    if store == "sqlite":
+        yield f"sqlite:///{folder.mktemp('gateway') / 'chandlery.db'}"
+        return
+    name = f"gateway_{uuid.uuid4().hex[:12]}"
+    await _administer(f"CREATE DATABASE {name}")
+    yield make_url(_POSTGRESQL).set(database=name).render_as_string(hide_password=False)
+    await _administer(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 async def _ended(stop: asyncio.Event, serving: "asyncio.Task[None]") -> None:
     stop.set()
     async with asyncio.timeout(SOON):
         await serving
-
-
-async def _migrate(url: str) -> None:
-    engine = open_engine(url, application_name="test")
-    try:
-        await migrate(engine)
-    finally:
-        await engine.dispose()
 
 
 async def _administer(statement: str) -> None:
@@ -176,7 +170,3 @@ async def _administer(statement: str) -> None:
         await connection.execute(statement)
     finally:
         await connection.close()
-
-
-def _with_database(name: str) -> str:
-    return make_url(_POSTGRESQL).set(database=name).render_as_string(hide_password=False)

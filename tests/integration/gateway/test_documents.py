@@ -10,8 +10,10 @@ from tests.integration.gateway.conftest import Running
 
 DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-@pytest.fixture(params=["sqlite"])
+
+@pytest.fixture(scope="session", params=["sqlite"])
 def store(request: pytest.FixtureRequest) -> str:
     """Documents do not depend on the database."""
     return str(request.param)
@@ -23,12 +25,12 @@ async def test_probes_answer_without_a_token(gateway: Running) -> None:
         assert (answer.status, answer.payload) == (200, b"ok")
 
 
-async def test_readiness_is_refused_when_the_bus_is_closed(gateway: Running) -> None:
-    await gateway.resources.bus.close()
-    answer = await gateway.as_user(None).get("/readyz")
+async def test_readiness_is_refused_when_the_bus_is_closed(own_gateway: Running) -> None:
+    await own_gateway.resources.bus.close()
+    answer = await own_gateway.as_user(None).get("/readyz")
     assert answer.status == 503
     assert b"bus" in answer.payload
-    assert (await gateway.as_user(None).get("/livez")).status == 200
+    assert (await own_gateway.as_user(None).get("/livez")).status == 200
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong", "token-of-the-administrator2"])

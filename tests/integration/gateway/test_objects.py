@@ -25,6 +25,8 @@ from tests.integration.gateway.api_client import (
     service_class,
 )
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 _OFFERING = {"externalName": "x", "externalID": "x-1", "description": "an x"}
 BODIES: dict[str, Document] = {
     "ClusterServiceBroker": broker("one"),
@@ -77,7 +79,7 @@ async def test_an_object_of_every_kind_lives_and_goes(api: Api, kind: Kind) -> N
     assert patched.status == 200, patched.payload
     assert await api.read(one) == patched.document
 
-    listed = await api.read(collection, ) if not kind.namespaced else await api.read(collection)
+    listed = await api.read(collection)
     assert listed["kind"] == f"{kind.kind}List"
     assert patched.document in listed["items"]
 

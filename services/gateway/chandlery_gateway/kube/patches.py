@@ -34,13 +34,24 @@ def apply_patch(current: JsonObject, payload: bytes, content_type: str) -> JsonO
         Invalid: it cannot be applied to this object: no such path, a failed test.
         UnsupportedMediaType: not a kind of patch that is served for this object.
     """
-    media_type = content_type.partition(";")[0].strip().lower()
+    media_type = check_patch_type(content_type, api_version=str(current.get("apiVersion", "")))
     if media_type == JSON_PATCH:
         return _json_patched(current, parse_json(payload))
     if media_type == MERGE_PATCH:
         return merge(current, _patch_object(payload))
-    if media_type == STRATEGIC_MERGE_PATCH and current.get("apiVersion") == "v1":
-        return strategic_merge(current, _patch_object(payload))
+    return strategic_merge(current, _patch_object(payload))
+
+
+def check_patch_type(content_type: str, *, api_version: str) -> str:
+    """The media type of a patch that objects of this version take, without its parameters.
+
+    Raises:
+        UnsupportedMediaType: any other; the message says how to go on. Asked before the object is looked up.
+    """
+    media_type = content_type.partition(";")[0].strip().lower()
+    is_core = api_version == "v1"
+    if media_type in (JSON_PATCH, MERGE_PATCH) or (media_type == STRATEGIC_MERGE_PATCH and is_core):
+        return media_type
     raise UnsupportedMediaType(_refusal(media_type))
 
 

@@ -1,0 +1,138 @@
+"""SIGTERM: exit code 0 within the grace period; what is under way is finished, or given back for others to go on with."""
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.conformance.scripted_templates import PROVISION
+from tests.e2e.api_client import ApiClient, is_in_progress
+from tests.e2e.brokers import DemoBroker, ScriptedPeer, scripted_peer
+from tests.e2e.kubectl import Kubectl
+from tests.e2e.manifests import binding, cluster_broker, instance
+from tests.e2e.programs import free_port
+from tests.e2e.stacks import SERVICES, EmbeddedStack, SplitStack, split_stack
+
+_GRACE_SECONDS: Final = 2
+_IDLE_END_SECONDS: Final = 4.0
+_LONG_LEASE_SECONDS: Final = 60
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SplitStack]:
+    """With a lease so long that only what was given back can be taken over within the test."""
+    environment = {
+        "CHANDLERY_SHUTDOWN_SECONDS": str(_GRACE_SECONDS),
+        "CHANDLERY_LEASE_SECONDS": str(_LONG_LEASE_SECONDS),
+    }
+    with split_stack(tmp_path_factory.mktemp("split"), environment=environment) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def kubectl(split: SplitStack) -> Kubectl:
+    return split.kubectl()
+
+
+@pytest.fixture
+def api(split: SplitStack) -> ApiClient:
+    return split.api
+
+
+@pytest.fixture
+def peer(kubectl: Kubectl, api: ApiClient) -> Iterator[ScriptedPeer]:
+    with scripted_peer() as found:
+        kubectl.create(cluster_broker("scripted", found.url))
+        api.await_ready("clusterservicebrokers", "scripted")
+        yield found
+        kubectl.ok("delete", "serviceinstances", "--all", "--timeout=30s")
+        kubectl.ok("delete", "clusterservicebroker", "scripted", "--timeout=30s")
+
+
+@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_idle_process_ends_at_once_with_code_0(split: SplitStack, name: str, number: signal.Signals) -> None:
+    program = split.programs[name]
+    begun = time.monotonic()
+    program.signal(number)
+    assert program.wait() == 0
+    assert time.monotonic() - begun < _IDLE_END_SECONDS
+    assert "Traceback" not in program.log_text()
+    split.start(name)
+
+
+def test_gateway_ends_although_somebody_watches(split: SplitStack, kubectl: Kubectl, tmp_path: Path) -> None:
+    watching = kubectl.begin("get", "namespaces", "-w", output=tmp_path / "watch")
+    try:
+        while "default" not in (tmp_path / "watch").read_text():
+            assert watching.poll() is None
+            time.sleep(0.05)
+        begun = time.monotonic()
+        split.programs["gateway"].signal()
+        assert split.programs["gateway"].wait() == 0
+        assert time.monotonic() - begun < _IDLE_END_SECONDS
+    finally:
+        watching.terminate()
+        watching.wait(10)
+        split.start("gateway")
+
+
+def test_call_under_way_is_finished_before_the_end(
+    split: SplitStack, kubectl: Kubectl, api: ApiClient, peer: ScriptedPeer
+) -> None:
+    gate = peer.hold(PROVISION)
+    kubectl.create(instance("finished", "test-service"))
+    peer.wait_for(PROVISION)
+    program = split.programs["provisioner"]
+    program.signal()
+    gate.open()
+    assert program.wait() == 0
+    try:
+        api.await_ready("serviceinstances", "finished", seconds=5)
+    finally:
+        split.start("provisioner")
+    assert len(peer.seen_of(PROVISION)) == 1
+
+
+def test_call_that_takes_too_long_is_given_back(
+    split: SplitStack, kubectl: Kubectl, api: ApiClient, peer: ScriptedPeer
+) -> None:
+    peer.hold(PROVISION)
+    kubectl.create(instance("given", "test-service"))
+    peer.wait_for(PROVISION)
+    program = split.programs["provisioner"]
+    begun = time.monotonic()
+    program.signal()
+    assert program.wait() == 0
+    assert time.monotonic() - begun < _GRACE_SECONDS + _IDLE_END_SECONDS
+    assert "Traceback" not in program.log_text()
+    split.start("provisioner")
+    first, second = peer.wait_for(PROVISION, 2)[:2]
+    assert (first.raw_path, first.body) == (second.raw_path, second.body)
+    api.await_ready("serviceinstances", "given")
+
+
+@pytest.mark.parametrize("end", ["SIGTERM", "SIGKILL"])
+def test_all_in_one_goes_on_where_it_was(tmp_path: Path, end: str) -> None:
+    stack = EmbeddedStack(tmp_path, port=free_port())
+    with DemoBroker(tmp_path, "--async", "--delay", "1") as broker:
+        try:
+            stack.start()
+            kubectl = stack.kubectl()
+            kubectl.create(cluster_broker("demo-broker", broker.url))
+            kubectl.create(instance("resumed", "demo-service-async", "small"), binding("resumed", "resumed"))
+            stack.api.await_object("serviceinstances", "resumed", is_in_progress)
+            if end == "SIGTERM":
+                assert stack.programs["up"].stop() == 0
+            else:
+                stack.kill("up")
+            stack.start()
+            stack.api.await_ready("servicebindings", "resumed")
+            kubectl.ok("delete", "servicebinding/resumed", "serviceinstance/resumed", "--timeout=30s")
+            kubectl.ok("delete", "clusterservicebroker", "demo-broker", "--timeout=30s")
+        finally:
+            stack.stop()
+    assert [request[0] for request in broker.requests() if "service_bindings" not in request[1]].count("PUT") == 1

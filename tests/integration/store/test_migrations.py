@@ -1,0 +1,128 @@
+"""Migrations on both twins: up from nothing, down and up again, the tables that the code expects, one at a time."""
+
+import asyncio
+import socket
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from chandlery.model.faults import Unavailable
+from chandlery.store import migrate as migrations
+from chandlery.store.engine import open_engine
+from chandlery.store.migrate import current_revision, migrate, newest_revision
+from chandlery.store.schema import METADATA
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tests.integration.store.samples import SOON_SECONDS
+
+
+def _tables(connection: Connection) -> set[str]:
+    return set(inspect(connection).get_table_names())
+
+
+def _differences(connection: Connection) -> list[object]:
+    return list(compare_metadata(MigrationContext.configure(connection), METADATA))
+
+
+def _downgrade(connection: Connection) -> None:
+    config = migrations._config()
+    config.attributes["connection"] = connection
+    command.downgrade(config, "base")
+
+
+async def test_an_empty_database_has_no_revision(empty_engine: AsyncEngine) -> None:
+    assert await current_revision(empty_engine) is None
+
+
+async def test_an_empty_database_gets_every_table(empty_engine: AsyncEngine) -> None:
+    assert await migrate(empty_engine) == newest_revision()
+
+    assert await current_revision(empty_engine) == newest_revision()
+    async with empty_engine.connect() as connection:
+        assert await connection.run_sync(_tables) == {*METADATA.tables, "alembic_version"}
+
+
+async def test_a_migrated_database_has_the_tables_that_the_code_expects(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        assert await connection.run_sync(_differences) == []
+
+
+async def test_migrating_again_changes_nothing(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(text("INSERT INTO marks (name, value) VALUES ('kept', 'yes')"))
+
+    assert await migrate(engine) == newest_revision()
+
+    async with engine.connect() as connection:
+        assert (await connection.execute(text("SELECT value FROM marks WHERE name = 'kept'"))).scalar() == "yes"
+
+
+async def test_migrations_can_be_taken_back_and_made_again(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        await connection.run_sync(_downgrade)
+        assert await connection.run_sync(_tables) == {"alembic_version"}
+    assert await current_revision(engine) is None
+
+    await migrate(engine)
+
+    async with engine.connect() as connection:
+        assert await connection.run_sync(_differences) == []
+
+
+async def test_several_processes_that_migrate_at_once_queue_up(empty_database_url: str) -> None:
+    engines = [open_engine(empty_database_url, application_name=f"chandlery-test-{number}") for number in range(4)]
+    try:
+        async with asyncio.timeout(60):
+            assert await asyncio.gather(*map(migrate, engines)) == [newest_revision()] * 4
+        async with engines[0].connect() as connection:
+            assert await connection.run_sync(_differences) == []
+    finally:
+        for engine in engines:
+            await engine.dispose()
+
+
+async def test_a_migration_that_fails_halfway_leaves_nothing(
+    empty_engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upgrade = migrations._upgrade
+
+    def upgrade_and_fail(connection: Connection) -> None:
+        upgrade(connection)
+        raise LookupError
+
+    monkeypatch.setattr(migrations, "_upgrade", upgrade_and_fail)
+    with pytest.raises(LookupError):
+        await migrate(empty_engine)
+
+    async with empty_engine.connect() as connection:
+        assert await connection.run_sync(_tables) == set()
+
+
+async def test_a_database_that_is_not_there_is_unavailable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed_soon:
+        port = closed_soon.getsockname()[1]
+    engine = open_engine(f"postgresql://u:hunter2@127.0.0.1:{port}/d", application_name="chandlery-test")
+
+    for look in (migrate, current_revision):
+        async with asyncio.timeout(SOON_SECONDS):
+            with pytest.raises(Unavailable, match="cannot be reached") as raised:
+                await look(engine)
+        assert "hunter2" not in str(raised.value)
+
+
+async def test_a_server_that_refuses_the_login_is_unavailable(postgresql_url: str) -> None:
+    engine = open_engine(postgresql_url + "_missing", application_name="chandlery-test")
+
+    with pytest.raises(Unavailable, match="does not exist"):
+        await migrate(engine)
+
+
+def test_there_is_one_line_of_revisions_that_all_can_be_taken_back() -> None:
+    script = ScriptDirectory.from_config(migrations._config())
+
+    assert script.get_heads() == [newest_revision()]
+    assert script.get_bases() == [revision.revision for revision in script.walk_revisions()][-1:]
+    assert all(revision.module.downgrade.__doc__ for revision in script.walk_revisions())

@@ -1,0 +1,139 @@
+"""Sealed columns: keys are rotated by their names, ciphertexts stay where they belong, messages show no key."""
+
+import base64
+import os
+
+import pytest
+from chandlery.model import kinds
+from chandlery.model.core import Secret
+from chandlery.model.faults import ConfigurationFault, SealBroken
+from chandlery.store.database import Database
+from chandlery.store.engine import open_engine
+from chandlery.store.schema import OBJECTS, RECONCILIATIONS
+from chandlery.store.sealing import Keyring, new_key
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tests.integration.store import samples, work
+
+DATA = {"password": "aHVudGVyMg=="}
+SECRETS = OBJECTS["Secret"]
+
+
+def _secret(name: str) -> Secret:
+    return Secret(metadata=samples.meta(name), data=DATA)
+
+
+async def _read_with(url: str, keys: str, name: str) -> object:
+    database = Database(open_engine(url, application_name="chandlery-test"), Keyring.parse(keys))
+    try:
+        return await database.run(lambda unit: unit.objects.get(kinds.SECRET, "ns", name))
+    finally:
+        await database.close()
+
+
+async def _write_with(url: str, keys: str, name: str) -> None:
+    database = Database(open_engine(url, application_name="chandlery-test"), Keyring.parse(keys))
+    try:
+        await database.run(lambda unit: unit.objects.insert(_secret(name)))
+    finally:
+        await database.close()
+
+
+async def test_keys_are_rotated_by_putting_the_new_one_first(database_url: str) -> None:
+    old, new = new_key("2025"), new_key("2026")
+    await _write_with(database_url, old, "before")
+    await _write_with(database_url, f"{new}, {old}", "during")
+
+    for name in ("before", "during"):
+        assert getattr(await _read_with(database_url, f"{new},{old}", name), "data", None) == DATA
+    assert getattr(await _read_with(database_url, new, "during"), "data", None) == DATA
+    with pytest.raises(SealBroken, match="key named '2025', which is not configured"):
+        await _read_with(database_url, new, "before")
+
+
+async def test_another_key_of_the_same_name_opens_nothing(database_url: str) -> None:
+    await _write_with(database_url, new_key("2026"), "login")
+
+    with pytest.raises(SealBroken):
+        await _read_with(database_url, new_key("2026"), "login")
+
+
+async def test_a_ciphertext_that_was_moved_to_another_secret_is_refused(
+    database: Database, engine: AsyncEngine
+) -> None:
+    await samples.create(database, _secret("admin"), _secret("mine"))
+    async with engine.begin() as connection:
+        stolen = (await connection.execute(select(SECRETS.c.spec).where(SECRETS.c.name == "admin"))).scalar_one()
+        await connection.execute(update(SECRETS).where(SECRETS.c.name == "mine").values(spec=stolen))
+
+    with pytest.raises(SealBroken):
+        await database.run(lambda unit: unit.objects.get(kinds.SECRET, "ns", "mine"))
+
+
+async def test_a_ciphertext_that_was_moved_to_another_reconciliation_is_refused(
+    database: Database, engine: AsyncEngine
+) -> None:
+    for uid in ("a", "b"):
+        await work.add(database, uid)
+        held = await work.claim_surely(database, uid)
+        await work.release(database, held, due_at=samples.NOON, in_flight={"of": uid})
+    column, uid = RECONCILIATIONS.c.in_flight, RECONCILIATIONS.c.uid
+    async with engine.begin() as connection:
+        stolen = (await connection.execute(select(column).where(uid == "a"))).scalar_one()
+        await connection.execute(update(RECONCILIATIONS).where(uid == "b").values(in_flight=stolen))
+
+    with pytest.raises(SealBroken):
+        await work.claim(database, "b")
+
+
+def test_the_same_document_is_sealed_differently_each_time(keyring: Keyring) -> None:
+    assert keyring.seal(DATA, bound_to="x") != keyring.seal(DATA, bound_to="x")
+
+
+@pytest.mark.parametrize("damage", ["", "2026", "2026:", "2026:!", "2026:AAAA", ":AAAA"])
+def test_what_is_no_ciphertext_is_refused(damage: str) -> None:
+    with pytest.raises(SealBroken):
+        Keyring.parse(new_key("2026")).open(damage, bound_to="x")
+
+
+def test_a_ciphertext_with_a_changed_byte_is_refused(keyring: Keyring) -> None:
+    name, _, encoded = keyring.seal(DATA, bound_to="x").partition(":")
+    raw = bytearray(base64.b64decode(encoded))
+    raw[20] ^= 1
+
+    with pytest.raises(SealBroken):
+        keyring.open(f"{name}:{base64.b64encode(raw).decode()}", bound_to="x")
+
+
+@pytest.mark.parametrize(
+    ("setting", "complaint"),
+    [
+        pytest.param("2026:{short}", "named '2026' is not of the form", id="key too short"),
+        pytest.param("2026:{key}x", "named '2026' is not of the form", id="no base64"),
+        pytest.param("{key}", "without a readable name", id="no name"),
+        pytest.param(":{key}", "without a readable name", id="empty name"),
+        pytest.param("{key}:2026", "without a readable name", id="swapped"),
+        pytest.param("{urlsafe}:2026", "without a readable name", id="swapped without padding"),
+        pytest.param("a:{key},a:{key}", "two encryption keys have the same name", id="same name"),
+        pytest.param("", "CHANDLERY_ENCRYPTION_KEYS", id="empty"),
+        pytest.param(" , ", "CHANDLERY_ENCRYPTION_KEYS", id="only commas"),
+    ],
+)
+def test_a_bad_key_setting_is_explained_without_the_key(setting: str, complaint: str) -> None:
+    raw = os.urandom(32)
+    key, short = base64.b64encode(raw).decode(), base64.b64encode(raw[:16]).decode()
+    urlsafe = base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+    with pytest.raises(ConfigurationFault, match=complaint) as raised:
+        Keyring.parse(setting.format(key=key, short=short, urlsafe=urlsafe))
+
+    assert raised.value.__cause__ is None
+    assert not any(part in str(raised.value) for part in (key, short, urlsafe))
+
+
+def test_a_keyring_shows_no_key() -> None:
+    text = new_key("2026")
+    keyring = Keyring.parse(text)
+
+    assert text.partition(":")[2] not in f"{keyring!r} {vars(keyring)!r}"
