@@ -1,4 +1,4 @@
-"""The two servers of the walk-through, on free ports and in one temporary folder: the example broker and `chandlery up`."""
+"""The two servers of the walk-through, the example broker and `chandlery up`: free ports, one temporary folder."""
 
 import http.client
 import os

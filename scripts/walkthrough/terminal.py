@@ -1,4 +1,4 @@
-"""What the person at the terminal sees: steps, commands as if typed, and what they print. Colours only on a terminal."""
+"""What people see: steps, commands as if typed, and what they print. Colours only on a terminal."""
 
 import os
 import subprocess

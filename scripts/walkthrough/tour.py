@@ -9,7 +9,7 @@ from machine.places import REPOSITORY
 from walkthrough.terminal import Terminal
 
 BROKER, INSTANCE, BINDING = "demo-broker.yaml", "demo-instance.yaml", "demo-binding.yaml"
-SECRET: Final = "demo-instance-credentials"
+_CREDENTIALS: Final = "demo-instance-credentials"
 _WRITTEN_URL: Final = "http://127.0.0.1:5000"
 _DECODED: Final = '{{range $key, $value := .data}}{{$key}}: {{$value | base64decode}}{{"\\n"}}{{end}}'
 _HANDED_OUT: Final = ("password: 123456", "username: abc", "uri: http://demo.local/")
@@ -56,8 +56,8 @@ def _bind(terminal: Terminal) -> None:
 
 def _read_credentials(terminal: Terminal) -> None:
     terminal.step("Read the credentials that the broker handed out")
-    terminal.run("kubectl", "get", "secret", SECRET, "-o", "yaml")
-    decoded = terminal.run("kubectl", "get", "secret", SECRET, "-o", f"go-template={_DECODED}")
+    terminal.run("kubectl", "get", "secret", _CREDENTIALS, "-o", "yaml")
+    decoded = terminal.run("kubectl", "get", "secret", _CREDENTIALS, "-o", f"go-template={_DECODED}")
     _expect(decoded, *_HANDED_OUT)
 
 

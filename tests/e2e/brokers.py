@@ -1,4 +1,4 @@
-"""The service brokers of these tests: the example broker in its own process, the scripted one on a thread of its own."""
+"""The service brokers of these tests: the example in its own process, the scripted one on a thread of its own."""
 
 import asyncio
 import http.client
@@ -8,7 +8,7 @@ import threading
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
 from tests.conformance.scripted_broker import Reply, ScriptedBroker, ScriptedReply, SeenRequest
@@ -33,7 +33,7 @@ class DemoBroker:
         )
         self.url = ""
 
-    def __enter__(self) -> "DemoBroker":
+    def __enter__(self) -> Self:
         self.program.start()
         text = self.program.await_log("demo broker listens on")
         found = re.search(r"listens on (http://\S+)", text)

@@ -1,4 +1,4 @@
-"""Programs under test: each writes its own log, is ended by its own signal, and is killed on purpose where a test says so."""
+"""Programs under test: each writes a log, ends by its signal, and is killed on purpose where a test says so."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""A share of the real servers for one stack: an own PostgreSQL database, own names on RabbitMQ; both removed afterwards."""
+"""A share of the real servers for one stack: its own PostgreSQL database, its own names on RabbitMQ."""
 
 import asyncio
 import os
@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import aiormq
-import asyncpg
 import pytest
-from sqlalchemy.engine import make_url
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from chandlery.contracts import topology
+from chandlery.store.engine import parse_url
 
 ResultT = TypeVar("ResultT")
 
@@ -34,10 +35,10 @@ class ServerShare:
 def server_share() -> Iterator[ServerShare]:
     """An empty database and an unused prefix."""
     name = f"chandlery_e2e_{uuid.uuid4().hex[:10]}"
-    admin = _without_driver(given_url("CHANDLERY_TEST_DATABASE_URL", "PostgreSQL"))
+    admin = given_url("CHANDLERY_TEST_DATABASE_URL", "PostgreSQL")
     amqp_url = given_url("CHANDLERY_TEST_AMQP_URL", "RabbitMQ")
     in_own_loop(_execute(admin, f'CREATE DATABASE "{name}"'))
-    own = make_url(admin).set(database=name).render_as_string(hide_password=False)
+    own = parse_url(admin).set(database=name).render_as_string(hide_password=False)
     try:
         yield ServerShare(own, amqp_url, f"{name}.")
     finally:
@@ -55,14 +56,14 @@ def tables_locked(database_url: str, *tables: str) -> Iterator[None]:
     locked, release, failures = threading.Event(), threading.Event(), list[BaseException]()
 
     async def hold() -> None:
-        connection = await asyncpg.connect(database_url)
+        engine = create_async_engine(parse_url(database_url))
         try:
-            async with connection.transaction():
-                await connection.execute(f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE")
+            async with engine.begin() as connection:
+                await connection.execute(text(f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE"))
                 locked.set()
                 await asyncio.to_thread(release.wait, _SECONDS)
         finally:
-            await connection.close()
+            await engine.dispose()
 
     def run() -> None:
         try:
@@ -110,16 +111,13 @@ def in_own_loop(work: Coroutine[Any, Any, ResultT]) -> ResultT:
     return results[0]
 
 
-def _without_driver(url: str) -> str:
-    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-
-
 async def _execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
+    engine = create_async_engine(parse_url(url), isolation_level="AUTOCOMMIT")
     try:
-        await connection.execute(statement)
+        async with engine.connect() as connection:
+            await connection.execute(text(statement))
     finally:
-        await connection.close()
+        await engine.dispose()
 
 
 async def _remove_queues(share: ServerShare, lanes: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""SIGTERM: exit code 0 within the grace period; what is under way is finished, or given back for others to go on with."""
+"""SIGTERM: exit code 0 within the grace period; what is under way is finished, or given back for others."""
 
 import signal
 import time

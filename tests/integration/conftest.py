@@ -1,4 +1,4 @@
-"""What every integration test may ask for: a migrated database of its own on either twin, names on the bus of its own."""
+"""What every integration test may ask for: a migrated database of its own on either twin, own names on the bus."""
 
 import asyncio
 import os
@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-import asyncpg
 import pytest
+from sqlalchemy import make_url, text
+
 from chandlery.store.engine import open_engine
 from chandlery.store.migrate import migrate
-from sqlalchemy import make_url
 
 T = TypeVar("T")
 
@@ -52,12 +52,13 @@ class PostgresDatabases:
             self.drop(self.url(self._template))
 
     async def _tell(self, statement: str) -> None:
-        server = self._server.set(drivername="postgresql").render_as_string(hide_password=False)
-        connection = await asyncpg.connect(server)
+        engine = open_engine(self.url(self._server.database or ""), application_name="chandlery-test-databases")
         try:
-            await connection.execute(statement)
+            # Databases cannot be made or dropped inside a transaction.
+            async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+                await connection.execute(text(statement))
         finally:
-            await connection.close()
+            await engine.dispose()
 
 
 @pytest.fixture(scope="session")

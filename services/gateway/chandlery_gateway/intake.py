@@ -29,6 +29,7 @@ from chandlery_gateway.admission.spec_equality import spec_changed
 
 _BATCH = 32
 _PATCH_TRIES = 10
+_COLLECTIONS = ("labels", "annotations", "finalizers", "owner_references")
 _SUFFIX_CHARS = string.ascii_lowercase + string.digits
 Change = Callable[[AnyObject], tuple[AnyObject, tuple[str, ...]]]
 """Makes the new object of the stored one, with sentences for `Warning` headers."""
@@ -248,7 +249,9 @@ def _server_owned(old: AnyObject, new: AnyObject) -> AnyObject:
 
 
 def _with_metadata(document: AnyObject, **fields: object) -> AnyObject:
-    return document.model_copy(update={"metadata": document.metadata.model_copy(update=fields)})
+    # Empty is the same as absent, and absent is how it is read back.
+    absent: dict[str, object] = {field: None for field in _COLLECTIONS if not getattr(document.metadata, field)}
+    return document.model_copy(update={"metadata": document.metadata.model_copy(update=absent | fields)})
 
 
 def _stamped(document: AnyObject, user: UserInfo) -> AnyObject:

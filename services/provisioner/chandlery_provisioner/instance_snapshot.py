@@ -1,55 +1,15 @@
 """What the state machine of an instance looks at, and what it may decide. Plain data, no I/O."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from enum import StrEnum
-
-from pydantic import Field
+from datetime import timedelta
 
 from chandlery.model.faults import ParametersFault
-from chandlery.model.instances import InstancePropertiesState, ServiceInstance
-from chandlery.model.wire import JsonObject, WireModel
+from chandlery.model.instances import ServiceInstance
+from chandlery.model.offerings import AnyPlan
+from chandlery.model.wire import JsonObject
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters import Parameters
-
-
-class Purpose(StrEnum):
-    """Why a request is sent to the service broker."""
-
-    PROVISION = "provision"
-    UPDATE = "update"
-    DEPROVISION = "deprovision"
-    MITIGATE = "mitigate"
-    POLL = "poll"
-
-
-class InstanceMemory(WireModel):
-    """The provisioner's notes on an instance: what a later delete needs although the catalog may have changed by then."""
-
-    lane: str = ""
-    service_id: str = ""
-    plan_id: str = ""
-    """The plan that the broker has, or was first told."""
-    wanted_plan_id: str = ""
-    """The plan of the update that is under way, or whose fate is unknown."""
-    poll_until: float | None = None
-    """Unix time at which the operation counts as failed."""
-    polls: int = 0
-    is_unusable: bool = False
-    """The broker said `instance_usable: false`: no new bindings."""
-    delete_deferred: bool = False
-    """The broker would not delete while it works on another operation."""
-
-
-class InFlight(WireModel):
-    """What was about to be sent when the round began; still there only if the worker died before it recorded the answer."""
-
-    purpose: Purpose
-    generation: int
-    started_at: float
-    properties: InstancePropertiesState | None = None
-    wanted_plan_id: str = ""
-    request: JsonObject = Field(default={}, repr=False)
+from chandlery_provisioner.instance_notes import InFlight, InstanceMemory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +18,8 @@ class InstanceSnapshot:
 
     instance: ServiceInstance
     offering: Offering | Unresolved
+    current_plan: AnyPlan | None = None
+    """The plan that the broker has, looked up in the class; None if the catalog has it no more."""
     parameters: Parameters | ParametersFault
     memory: InstanceMemory
     in_flight: InFlight | None = None
@@ -67,6 +29,16 @@ class InstanceSnapshot:
     """How many bindings still refer to the instance; counted only when it is being deleted."""
     attempt: int = 0
     operation_timeout: timedelta = timedelta(days=7)
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether a user wants the instance gone."""
+        return self.instance.metadata.deletion_timestamp is not None
+
+    @property
+    def generation(self) -> int:
+        """The number of the latest wish."""
+        return self.instance.metadata.generation or 1
 
 
 @dataclass(frozen=True)
@@ -142,53 +114,3 @@ class Repeat:
 
 Action = Idle | Finish | Wait | Refuse | Provision | Update | Deprovision | Poll | Repeat
 Call = Provision | Update | Deprovision | Poll | Repeat
-
-
-def purpose_of(call: Call) -> Purpose:
-    """Why the call is made."""
-    match call:
-        case Provision():
-            return Purpose.PROVISION
-        case Update():
-            return Purpose.UPDATE
-        case Deprovision(is_mitigation=True):
-            return Purpose.MITIGATE
-        case Deprovision():
-            return Purpose.DEPROVISION
-        case Poll():
-            return Purpose.POLL
-        case Repeat():
-            return call.in_flight.purpose
-
-
-def started(snapshot: InstanceSnapshot, call: Call, now: datetime) -> InFlight:
-    """What to write down before the call is made."""
-    if isinstance(call, Repeat):
-        return call.in_flight
-    properties = wanted_properties(snapshot) if isinstance(call, Provision | Update) else None
-    wanted = call.plan_id if isinstance(call, Provision | Update) else None
-    return InFlight(
-        purpose=purpose_of(call),
-        generation=snapshot.instance.metadata.generation or 1,
-        started_at=now.timestamp(),
-        properties=properties,
-        wanted_plan_id=wanted or snapshot.memory.plan_id,
-    )
-
-
-def wanted_properties(snapshot: InstanceSnapshot) -> InstancePropertiesState | None:
-    """The status form of what the specification asks for."""
-    offering, parameters = snapshot.offering, snapshot.parameters
-    if isinstance(offering, Unresolved) or isinstance(parameters, ParametersFault):
-        return None
-    plan = offering.plan
-    is_cluster = plan.kind == "ClusterServicePlan"
-    return InstancePropertiesState(
-        cluster_service_plan_external_name=plan.spec.external_name if is_cluster else "",
-        cluster_service_plan_external_id=plan.spec.external_id if is_cluster else "",
-        service_plan_external_name=None if is_cluster else plan.spec.external_name,
-        service_plan_external_id=None if is_cluster else plan.spec.external_id,
-        parameters=parameters.shown or None,
-        parameter_checksum=parameters.checksum or None,
-        user_info=snapshot.instance.spec.user_info,
-    )

@@ -153,7 +153,11 @@ class StatusDraft(Generic[StatusT, MemoryT]):
         )
 
 
+def asked_pause(seconds: float | None) -> timedelta:
+    """What a broker asks for in `Retry-After`, up to the longest back-off."""
+    return timedelta(seconds=min(seconds or 0.0, BROKER_CALLS.maximum.total_seconds()))
+
+
 def retry_pause(attempt: int, asked_seconds: float | None) -> timedelta:
-    """The back-off before a call is made again, or as long as the broker asks (`Retry-After`) up to the longest one."""
-    asked = timedelta(seconds=min(asked_seconds or 0.0, BROKER_CALLS.maximum.total_seconds()))
-    return max(BROKER_CALLS.delay(attempt), asked)
+    """The back-off before a call is made again, or longer if the broker asks for that."""
+    return max(BROKER_CALLS.delay(attempt), asked_pause(asked_seconds))

@@ -23,12 +23,35 @@ BAD_CONFIGURATION = 2
 _ORDER = ("gateway", "provisioner", "binder", "syncer")
 
 
-def _services() -> dict[str, Service]:
-    found = {entry.name: entry.load() for entry in entry_points(group=ENTRY_POINTS)}
-    return {name: found[name] for name in sorted(found, key=_ORDER.index)}
+class _Commands(click.Group):
+    """Our commands and one for each service. A service is imported when its command is run, so that a worker does not
+    carry the gateway's web framework in its memory.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, services first."""
+        return [*_ORDER, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name."""
+        if cmd_name in _ORDER:
+            return _service_command(_load_service(cmd_name))
+        return super().get_command(ctx, cmd_name)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def _load_service(name: str) -> Service:
+    service: Service = entry_points(group=ENTRY_POINTS)[name].load()
+    return service
+
+
+def _service_command(service: Service) -> click.Command:
+    def run() -> None:
+        _run(run_services([service], _production_settings()))
+
+    return click.Command(service.name, callback=run, help=service.summary)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("chandlery"), prog_name="chandlery")
 def cli() -> None:
     """A service catalog: service brokers, instances and bindings through a Kubernetes-style API.
@@ -70,7 +93,7 @@ def up(data_dir: Path, port: int | None) -> None:
         click.echo(f"Chandlery is ready at {address} (documentation: {address}/docs)")
         click.echo(f"Try: kubectl --kubeconfig {directory.kubeconfig} get clusterservicebrokers")
 
-    _run(run_services(list(_services().values()), settings, migrates=True, on_ready=say_how_to_go_on))
+    _run(run_services([_load_service(name) for name in _ORDER], settings, migrates=True, on_ready=say_how_to_go_on))
 
 
 @cli.command()
@@ -87,12 +110,6 @@ def migrate() -> None:
 def make_key(name: str) -> None:
     """Print a fresh key for CHANDLERY_ENCRYPTION_KEYS."""
     click.echo(new_key(name))
-
-
-def _add_service_command(service: Service) -> None:
-    @cli.command(name=service.name, help=service.summary)
-    def run() -> None:
-        _run(run_services([service], _production_settings()))
 
 
 def _production_settings() -> Settings:
@@ -115,8 +132,6 @@ def _sentences(error: BaseException) -> Sequence[str]:
 
 def main() -> None:
     """Entry point of `chandlery`. A user's mistake is one sentence on stderr, never a traceback."""
-    for service in _services().values():
-        _add_service_command(service)
     try:
         cli()
     except ConfigurationFault as fault:

@@ -41,9 +41,7 @@ async def find_parameters(
         return ParametersFault(fault.message, source=fault.source, waiting_for=key)
 
 
-async def _read(
-    unit: UnitOfWork, cluster: Cluster[UnitOfWork], namespace: str, reference: SecretKeyReference
-) -> _Part:
+async def _read(unit: UnitOfWork, cluster: Cluster[UnitOfWork], namespace: str, reference: SecretKeyReference) -> _Part:
     key, title = secret_key(namespace, reference.name), f'the Secret "{namespace}/{reference.name}" of parametersFrom'
     secret = await cluster.read_secret(unit, namespace, reference.name)
     if secret is None:

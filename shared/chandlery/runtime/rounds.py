@@ -15,7 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 
 import structlog
 
-from chandlery.contracts.messages import Message, ObjectChanged, Reconcile
+from chandlery.contracts.messages import UNRESOLVED_LANE, Message, ObjectChanged, Reconcile
 from chandlery.model import kinds
 from chandlery.model.faults import Conflict, LeaseLost, Unavailable
 from chandlery.model.kinds import AnyObject
@@ -196,6 +196,11 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         if isinstance(planned, Change):
             again = await self._write(unit, claim, document, snapshot, planned, latest=document)
             return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=None, is_due_again=again)
+        lane = self._reconciler.lane(snapshot, claim)
+        if claim.lane == UNRESOLVED_LANE != lane:
+            # Now that the service broker is known, the call is made where it can keep nobody else waiting.
+            unit.outbox.add(await unit.reconciliations.move(claim, lane))
+            return None
         return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=planned)
 
     async def _call(

@@ -25,16 +25,32 @@ if TYPE_CHECKING:
 ORDINALS = 65536
 """How many changes one transaction may make."""
 
-_TRANSACTION_NUMBER = text("SELECT pg_current_xact_id()::text::bigint")
-_HORIZON = text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+_TICK = "transactions"
+_TRIMMED = "changes trimmed to"
+_AHEAD = "transactions ahead of the server"
+
+_LEAD = f"coalesce((SELECT value::bigint FROM marks WHERE name = '{_AHEAD}'), 0)"
+_TRANSACTION_NUMBER = text(f"SELECT pg_current_xact_id()::text::bigint + {_LEAD}")
+_HORIZON = f"(pg_snapshot_xmin(pg_current_snapshot())::text::bigint + {_LEAD}) * {ORDINALS}"
+_CATCH_UP = text(
+    f"""
+    INSERT INTO marks (name, value)
+    SELECT '{_AHEAD}', (last + 1 - next)::text
+    FROM (
+        SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next, greatest(
+            (SELECT max(position) FROM changes), (SELECT value::bigint FROM marks WHERE name = '{_TRIMMED}')
+        ) / {ORDINALS} AS last
+    ) AS numbers
+    WHERE last >= next + {_LEAD}
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value
+    """
+)
 _OVERTAKEN = text(
     "SELECT 1 FROM changes JOIN unnest(CAST(:kinds AS text[]), CAST(:namespaces AS text[]), CAST(:names AS text[]))"
     " AS created (kind, namespace, name) USING (kind, namespace, name) WHERE position >= :first LIMIT 1"
 )
 _NEVER_RECREATED = "Event"
 """Names with a random part: no older transaction can be overtaken on them."""
-_TICK = "transactions"
-_TRIMMED = "changes trimmed to"
 
 
 class ChangeVerb(StrEnum):
@@ -55,6 +71,15 @@ class LoggedChange:
     name: str
     verb: ChangeVerb
     stored: JsonObject
+
+
+async def continue_numbers(connection: "AsyncConnection") -> None:
+    """After a restore on another server, whose ids are smaller: let our numbers go on where the log ends.
+
+    Comparing with the end of the statement's own snapshot, a server that counts on by itself is never corrected.
+    """
+    if connection.dialect.name == "postgresql":
+        await connection.execute(_CATCH_UP)
 
 
 class ChangeLog:
@@ -103,7 +128,7 @@ class ChangeLog:
     async def horizon(self) -> int:
         """Every change below this position is visible, and no other can appear there any more."""
         if self._is_postgresql:
-            return int((await self._connection.execute(_HORIZON)).scalar_one()) * ORDINALS
+            return int((await self._connection.execute(select(literal_column(_HORIZON)))).scalar_one())
         ticks = (await self._connection.execute(select(MARKS.c.value).where(MARKS.c.name == _TICK))).scalar()
         return (int(ticks or 0) + 1) * ORDINALS
 
@@ -111,10 +136,7 @@ class ChangeLog:
         """The changes after a position and below the horizon, in order."""
         query = select(CHANGES).where(CHANGES.c.position > after).order_by(CHANGES.c.position).limit(limit)
         if self._is_postgresql:
-            query = query.where(
-                CHANGES.c.position
-                < literal_column(f"pg_snapshot_xmin(pg_current_snapshot())::text::bigint * {ORDINALS}")
-            )
+            query = query.where(CHANGES.c.position < literal_column(_HORIZON))
         rows = (await self._connection.execute(query)).mappings()
         return [
             LoggedChange(

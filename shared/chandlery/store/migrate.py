@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chandlery.model.faults import Unavailable
+from chandlery.store.changes import continue_numbers
 from chandlery.store.engine import is_unreachable
 
 _LOCK = text("SELECT pg_advisory_xact_lock(4242, 1)")
@@ -39,6 +40,7 @@ async def migrate(engine: AsyncEngine) -> str:
                 await connection.execute(_LOCK)
                 await connection.execute(_LOCK_TIMEOUT)
             await connection.run_sync(_upgrade)
+            await continue_numbers(connection)
     except (DBAPIError, OSError) as error:
         if not is_unreachable(error):
             raise

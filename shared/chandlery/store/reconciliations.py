@@ -200,6 +200,12 @@ class ReconciliationStore:
         )
         await self._connection.execute(statement)
 
+    async def move(self, claim: Claim, lane: str) -> Reconcile:
+        """Let go of the lease and hand the work to another lane. Returns the command for the outbox."""
+        values = {"lane": lane, "lease_owner": None, "lease_until": None, "enqueue_after": self._now + DELIVERY}
+        await self._fenced(update(R).where(_held_by(claim)).values(values))
+        return Reconcile(kind=claim.kind, uid=claim.uid, lane=lane)
+
     async def extend(self, uids: Sequence[str], *, owner: str, lease: timedelta) -> int:
         """Heartbeat: move the end of these leases, as far as this owner still holds them. Returns how many."""
         until = self._now + lease

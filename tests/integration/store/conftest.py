@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from chandlery.store.database import Database
 from chandlery.store.engine import open_engine
 from chandlery.store.sealing import Keyring, new_key
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from tests.integration.store.samples import NOON
 
 OpenDatabase = Callable[[str], Database]

@@ -7,6 +7,9 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import Executable, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from chandlery.model import kinds
 from chandlery.model.instances import ServiceInstance, ServiceInstanceSpec
 from chandlery.model.kinds import AnyObject, Kind
@@ -15,8 +18,6 @@ from chandlery.store.changes import LoggedChange
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.objects import Listing
 from chandlery.store.schema import METADATA
-from sqlalchemy import Executable, select, text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 NOON = datetime(2026, 3, 14, 12, 0, 0, tzinfo=UTC)
 Write = Callable[[UnitOfWork, AnyObject], Awaitable[AnyObject]]
@@ -106,9 +107,11 @@ def labelled(**labels: str) -> Listing:
 
 async def until_somebody_waits(database: Database) -> None:
     """Until a session of this PostgreSQL database waits for another one's lock."""
-    query = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+    query = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
     async with asyncio.timeout(SOON_SECONDS):
-        while not await database.run(lambda unit: scalar(unit, query)):
+        while not await database.run(lambda unit: scalar(unit, query)):  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
 

@@ -1,9 +1,9 @@
 """The change log on both twins: one entry for each write, in order, and what is forgotten is known to be forgotten."""
 
 import pytest
+
 from chandlery.store.changes import ChangeVerb
 from chandlery.store.database import Database, UnitOfWork
-
 from tests.integration.store import samples
 from tests.integration.store.conftest import SetClock
 from tests.integration.store.samples import create_one, instance, position_of, read, read_at_least

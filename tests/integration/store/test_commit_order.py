@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import pytest
+
 from chandlery.model.faults import AlreadyExists, Conflict
 from chandlery.model.kinds import SERVICE_INSTANCE
 from chandlery.store.changes import ChangeVerb, LoggedChange
 from chandlery.store.database import Database, UnitOfWork
-
 from tests.integration.store import samples
 from tests.integration.store.conftest import OpenDatabase
 from tests.integration.store.samples import create_one, held_open, instance, position_of, read, read_at_least
@@ -188,9 +188,7 @@ async def test_a_write_with_a_smaller_number_than_the_stored_version_is_refused(
 
 
 async def test_two_creates_of_one_name_at_once_make_one_object(postgresql: Database) -> None:
-    results = await asyncio.gather(
-        *(create_one(postgresql, instance("db")) for _ in range(8)), return_exceptions=True
-    )
+    results = await asyncio.gather(*(create_one(postgresql, instance("db")) for _ in range(8)), return_exceptions=True)
 
     created = [result for result in results if not isinstance(result, BaseException)]
     assert len(created) == 1

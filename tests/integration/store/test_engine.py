@@ -1,6 +1,7 @@
 """The database's address: read without showing its password, whatever is wrong with it."""
 
 import pytest
+
 from chandlery.model.faults import ConfigurationFault
 from chandlery.store.engine import open_engine, parse_url
 

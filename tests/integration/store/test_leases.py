@@ -4,7 +4,6 @@ import asyncio
 from datetime import timedelta
 
 from chandlery.store.database import Database
-
 from tests.integration.store.conftest import SetClock
 
 MINUTE = timedelta(minutes=1)

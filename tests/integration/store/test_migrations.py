@@ -8,14 +8,14 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from chandlery.model.faults import Unavailable
 from chandlery.store import migrate as migrations
 from chandlery.store.engine import open_engine
 from chandlery.store.migrate import current_revision, migrate, newest_revision
 from chandlery.store.schema import METADATA
-from sqlalchemy import Connection, inspect, text
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from tests.integration.store.samples import SOON_SECONDS
 
 

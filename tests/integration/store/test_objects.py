@@ -1,11 +1,11 @@
 """Objects on both twins: what is stored comes back, what lost a race is refused, lists are ordered and paged."""
 
 import pytest
+
 from chandlery.model import kinds
 from chandlery.model.faults import AlreadyExists, Conflict
 from chandlery.store.database import Database
 from chandlery.store.objects import Listing
-
 from tests.integration.store import samples
 from tests.integration.store.samples import create, create_one, get_instance, instance, position_of
 

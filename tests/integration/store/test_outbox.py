@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import pytest
+
 from chandlery.contracts.messages import LaneOpened, Message, ObjectChanged, Reconcile
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.outbox import OutboxEntry
-
 from tests.integration.store import samples
 from tests.integration.store.conftest import SetClock
 from tests.integration.store.samples import held_open, instance

@@ -4,14 +4,14 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from chandlery.contracts.messages import Reconcile
 from chandlery.model.faults import LeaseLost
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.reconciliations import DELIVERY, Claim, Release
 from chandlery.store.schema import RECONCILIATIONS
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from tests.integration.store import samples, work
 from tests.integration.store.conftest import SetClock
 from tests.integration.store.work import LANE, LEASE, claim, claim_surely, due, release, touch
@@ -154,19 +154,19 @@ async def test_a_late_release_takes_its_whole_transaction_down(database: Databas
     assert await samples.get_instance(database, "db") is None
 
 
-async def test_a_heartbeat_keeps_the_named_leases_of_its_owner_and_no_other(database: Database, clock: SetClock) -> None:
-    for uid in ("a", "b", "c"):
+async def test_a_heartbeat_keeps_the_named_leases_of_its_owner_and_no_other(
+    database: Database, clock: SetClock
+) -> None:
+    for uid in ("a", "b", "c", "d"):
         await work.add(database, uid)
-    await claim_surely(database, "a")
-    await claim_surely(database, "b")
-    await claim_surely(database, "c", owner="another")
+        await claim_surely(database, uid, owner="another" if uid == "c" else "me")
 
     clock.advance(seconds=20)
-    named = ("a", "b", "c")
-    assert await database.run(lambda unit: unit.reconciliations.extend(named, owner="me", lease=LEASE)) == 2
+    assert await work.extend(database, "a", "b", "c", "missing") == 2
     clock.advance(seconds=20)
 
-    assert [await claim(database, uid, owner="heir") is not None for uid in "abc"] == [False, False, True]
+    taken_over = [await claim(database, uid, owner="heir") is not None for uid in "abcd"]
+    assert taken_over == [False, False, True, True]
 
 
 async def test_a_touch_during_a_lease_makes_the_object_due_when_it_ends(database: Database, clock: SetClock) -> None:
@@ -231,7 +231,7 @@ async def test_the_sweep_finds_retries_when_they_are_due_and_leases_that_ran_out
     await claim_surely(database, "dead", owner="dead")
 
     clock.advance(seconds=20)
-    await database.run(lambda unit: unit.reconciliations.extend("me", lease=LEASE))
+    await work.extend(database, "held")
     assert await due(database) == ["retried"]
     clock.advance(seconds=LEASE.total_seconds() - 20)
     assert await due(database) == ["dead"]
@@ -292,7 +292,11 @@ async def test_lanes_and_their_counts_follow_the_objects(database: Database, clo
 
     async def look(unit: UnitOfWork) -> tuple[list[str], int, int]:
         store = unit.reconciliations
-        return sorted(await store.lanes()), await store.count_in_lane(work.KIND, LANE), await store.count_in_lane("x", LANE)
+        return (
+            sorted(await store.lanes()),
+            await store.count_in_lane(work.KIND, LANE),
+            await store.count_in_lane("x", LANE),
+        )
 
     assert await database.run(look) == ([LANE, "lane-2"], 1, 0)
     await database.run(lambda unit: unit.reconciliations.remove("a"))

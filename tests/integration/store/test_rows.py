@@ -3,16 +3,16 @@
 import base64
 from typing import Any
 
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from chandlery.model import kinds
 from chandlery.model.core import Secret
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.kinds import AnyObject, Kind
 from chandlery.model.metadata import OwnerReference
 from chandlery.store.database import Database
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from tests.integration.store import samples
 from tests.integration.store.samples import NOON, create, instance, sample
 
@@ -68,7 +68,11 @@ BODIES: dict[str, dict[str, Any]] = {
         "status": {"conditions": [CONDITION], "unbindStatus": "Required"},
     },
     "Namespace": {"spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Terminating"}},
-    "Secret": {"data": {"password": "aHVudGVyMg==", "empty": ""}, "type": "kubernetes.io/basic-auth", "immutable": True},
+    "Secret": {
+        "data": {"password": "aHVudGVyMg==", "empty": ""},
+        "type": "kubernetes.io/basic-auth",
+        "immutable": True,
+    },
     "Event": {
         "involvedObject": {"kind": "ServiceInstance", "name": "i", "uid": "u", "namespace": "ns"},
         "reason": "Provisioned",
@@ -85,7 +89,9 @@ JSON_VALUES = st.recursive(
     | st.integers(-(2**100), 2**100)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner)
+    ),
     max_leaves=8,
 )
 EACH = list(kinds.KINDS.values())
@@ -137,9 +143,7 @@ async def test_all_metadata_comes_back(database: Database) -> None:
     assert await samples.get_instance(database, "db") == created
 
 
-@settings(
-    max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(parameters=st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), JSON_VALUES, max_size=3))
 async def test_any_parameters_come_back_as_they_were_given(database: Database, parameters: dict[str, Any]) -> None:
     written = instance("db", parameters=parameters)
@@ -159,7 +163,9 @@ async def test_secret_data_stands_nowhere_in_the_database(database: Database, en
     encoded = base64.b64encode(b"hunter2").decode()
     # What `kubectl apply` leaves behind repeats the manifest, data included.
     applied = {"kubectl.kubernetes.io/last-applied-configuration": f'{{"data":{{"password":"{encoded}"}}}}'}
-    metadata = samples.meta("login", annotations=applied, labels={"app": "shop"}).model_copy(update={"generation": None})
+    metadata = samples.meta("login", annotations=applied, labels={"app": "shop"}).model_copy(
+        update={"generation": None}
+    )
     secret = Secret(metadata=metadata, data={"password": encoded}, string_data={"phrase": "correct horse"})
 
     (created,) = await create(database, secret)

@@ -4,6 +4,9 @@ import base64
 import os
 
 import pytest
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from chandlery.model import kinds
 from chandlery.model.core import Secret
 from chandlery.model.faults import ConfigurationFault, SealBroken
@@ -11,9 +14,6 @@ from chandlery.store.database import Database
 from chandlery.store.engine import open_engine
 from chandlery.store.schema import OBJECTS, RECONCILIATIONS
 from chandlery.store.sealing import Keyring, new_key
-from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from tests.integration.store import samples, work
 
 DATA = {"password": "aHVudGVyMg=="}
@@ -74,10 +74,10 @@ async def test_a_ciphertext_that_was_moved_to_another_secret_is_refused(
 async def test_a_ciphertext_that_was_moved_to_another_reconciliation_is_refused(
     database: Database, engine: AsyncEngine
 ) -> None:
-    for uid in ("a", "b"):
-        await work.add(database, uid)
-        held = await work.claim_surely(database, uid)
-        await work.release(database, held, due_at=samples.NOON, in_flight={"of": uid})
+    for name in ("a", "b"):
+        await work.add(database, name)
+        held = await work.claim_surely(database, name)
+        await work.release(database, held, due_at=samples.NOON, in_flight={"of": name})
     column, uid = RECONCILIATIONS.c.in_flight, RECONCILIATIONS.c.uid
     async with engine.begin() as connection:
         stolen = (await connection.execute(select(column).where(uid == "a"))).scalar_one()

@@ -1,4 +1,4 @@
-"""One transaction: repeated when it lost a race, Unavailable when its server is gone, told to the relay when it is kept."""
+"""One transaction: repeated when it lost a race, Unavailable when its server is gone, told once it is kept."""
 
 import asyncio
 import socket
@@ -6,13 +6,13 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
+from sqlalchemy import text
+
 from chandlery.contracts.messages import Reconcile
 from chandlery.model.faults import Conflict, Unavailable
 from chandlery.model.kinds import SERVICE_INSTANCE
 from chandlery.store.database import Database, LostRace, UnitOfWork
 from chandlery.store.outbox import OutboxEntry
-from sqlalchemy import text
-
 from tests.integration.store import samples
 from tests.integration.store.conftest import OpenDatabase
 from tests.integration.store.samples import create_one, get_instance, instance, scalar, with_parameters
@@ -94,7 +94,7 @@ async def test_a_faulty_statement_is_raised_as_it_is_and_says_no_value(database:
         for _ in range(2):
             await unit.reconciliations.add("ServiceInstance", "hunter2", lane="hunter2")
 
-    with pytest.raises(Exception, match="(?i)unique") as raised:
+    with pytest.raises(Exception, match=r"(?i)unique") as raised:
         await database.run(insert_twice)
 
     assert not isinstance(raised.value, Unavailable | LostRace)

@@ -8,7 +8,6 @@ from datetime import timedelta
 from chandlery.model.kinds import SERVICE_INSTANCE
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.reconciliations import Release
-
 from tests.integration.store import samples, work
 from tests.integration.store.conftest import SetClock
 from tests.integration.store.samples import held_open, instance

@@ -41,6 +41,10 @@ async def release(
     return await database.run(lambda unit: unit.reconciliations.release(held, left))
 
 
+async def extend(database: Database, *uids: str, owner: str = "me") -> int:
+    return await database.run(lambda unit: unit.reconciliations.extend(uids, owner=owner, lease=LEASE))
+
+
 async def touch(database: Database, uid: str = "uid") -> Reconcile | None:
     return await database.run(lambda unit: unit.reconciliations.touch(uid))
 

@@ -14,23 +14,21 @@ from chandlery.reconcile.parameters import NO_PARAMETERS, Parameters, merge_para
 from chandlery_provisioner import instance_outcomes as outcomes
 from chandlery_provisioner.instance_draft import InstanceChange
 from chandlery_provisioner.instance_machine import decide
+from chandlery_provisioner.instance_notes import InFlight, InstanceMemory, Purpose
 from chandlery_provisioner.instance_snapshot import (
     Call,
     Deprovision,
     Finish,
     Idle,
-    InFlight,
-    InstanceMemory,
     InstanceSnapshot,
     Poll,
     Provision,
-    Purpose,
     Refuse,
     Repeat,
     Update,
     Wait,
-    started,
 )
+from chandlery_provisioner.planned_calls import note_of
 from tests.unit.provisioner.builders import LANE, NOW, make_instance, make_offering
 
 
@@ -123,7 +121,7 @@ class Life:
         assert self.due_at is not None
         self.now = max(self.now, self.due_at)
         snapshot = self.snapshot()
-        action = decide(snapshot, self.now)
+        action = decide(snapshot)
         self.seen.append(type(action).__name__)
         match action:
             case Idle():
@@ -138,7 +136,7 @@ class Life:
                 self._call(snapshot, action)
 
     def _call(self, snapshot: InstanceSnapshot, call: Call) -> None:
-        note = started(snapshot, call, self.now)
+        note = note_of(snapshot, call, self.now)
         if isinstance(call, Repeat):
             request = _request_from(note)
         else:

@@ -11,7 +11,8 @@ from chandlery_provisioner import instance_outcomes as outcomes
 from chandlery_provisioner.instance_draft import InstanceChange
 from chandlery_provisioner.instance_machine import decide
 from chandlery_provisioner.instance_outcomes import absorb
-from chandlery_provisioner.instance_snapshot import Deprovision, Poll, Provision, Purpose, Refuse, Wait
+from chandlery_provisioner.instance_notes import Purpose
+from chandlery_provisioner.instance_snapshot import Deprovision, Poll, Provision, Refuse, Wait
 from tests.unit.provisioner.builders import (
     FAILED,
     NO_CLASS,
@@ -157,7 +158,7 @@ def test_retries_end_when_the_operations_time_is_up(purpose: Purpose, operation:
     assert change.next.due_at is None
     assert change.document.status.current_operation is None
     assert change.document.status.operation_start_time is None
-    assert decide(make_snapshot(change.document, memory=notes(change)), NOW).__class__.__name__ == "Idle"
+    assert decide(make_snapshot(change.document, memory=notes(change))).__class__.__name__ == "Idle"
 
 
 def test_an_open_request_is_given_up_with_its_operation_and_leaves_its_doubt() -> None:
@@ -279,7 +280,7 @@ def test_polling_is_no_busy_loop_when_its_end_is_unknown() -> None:
 def test_a_deletion_interrupts_a_creation_and_is_polled_itself() -> None:
     memory = remembering(poll_until=NOW.timestamp() + 60, polls=9)
     snapshot = make_snapshot(working("Provision", deleted=True), memory=memory)
-    assert decide(snapshot, NOW) == Deprovision(SERVICE, SMALL, is_mitigation=False)
+    assert decide(snapshot) == Deprovision(SERVICE, SMALL, is_mitigation=False)
 
     change = absorb(snapshot, sent(DEPROVISION), reply(DEPROVISION, 202, {"operation": "key-2"}), NOW)
 
@@ -309,7 +310,7 @@ def test_a_broker_that_will_not_be_interrupted_is_polled_on(operation: str) -> N
     assert (status.current_operation, status.last_operation, status.async_op_in_progress) == (operation, "key-1", True)
     assert notes(change) == memory.model_copy(update={"delete_deferred": True})
     assert pause(change) == pytest.approx(1, rel=0.06)
-    assert decide(make_snapshot(change.document, memory=notes(change)), NOW) == Poll(SERVICE, SMALL, "key-1")
+    assert decide(make_snapshot(change.document, memory=notes(change))) == Poll(SERVICE, SMALL, "key-1")
 
 
 @pytest.mark.parametrize("operation", ["Provision", "Update"])
@@ -319,7 +320,7 @@ def test_a_deferred_deletion_is_sent_when_the_operation_has_succeeded(operation:
     change = absorb(snapshot, sent(POLL), reply(POLL, 200, {"state": "succeeded"}), NOW)
 
     assert pause(change) == 0
-    assert isinstance(decide(make_snapshot(change.document, memory=notes(change)), NOW), Deprovision)
+    assert isinstance(decide(make_snapshot(change.document, memory=notes(change))), Deprovision)
 
 
 @pytest.mark.parametrize("status", [500, 404, 422, 204])
@@ -329,7 +330,7 @@ def test_an_interruption_that_fails_otherwise_is_tried_again(status: int) -> Non
     change = absorb(snapshot, sent(DEPROVISION), reply(DEPROVISION, status), NOW)
 
     assert told(change) == ("Unknown", "DeprovisionCallFailed")
-    assert isinstance(decide(make_snapshot(change.document, memory=notes(change)), NOW), Deprovision)
+    assert isinstance(decide(make_snapshot(change.document, memory=notes(change))), Deprovision)
 
 
 def test_a_deletion_of_an_orphan_ends_the_mitigation_with_the_object() -> None:
@@ -364,7 +365,7 @@ def test_a_newer_wish_follows_the_mitigation_of_a_failed_creation_at_once() -> N
     change = absorb(make_snapshot(before, memory=remembering()), sent(MITIGATE), reply(MITIGATE, 200), NOW)
 
     assert pause(change) == 0
-    assert isinstance(decide(make_snapshot(change.document, memory=notes(change)), NOW), Provision)
+    assert isinstance(decide(make_snapshot(change.document, memory=notes(change))), Provision)
 
 
 def test_a_new_attempt_takes_the_failed_condition_away() -> None:

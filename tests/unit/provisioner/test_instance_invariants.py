@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from chandlery.model.conditions import ConditionType, is_true
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.orphan_mitigation import needs_mitigation
-from chandlery_provisioner.instance_snapshot import Purpose
+from chandlery_provisioner.instance_notes import Purpose
 from tests.unit.provisioner.builders import (
     LARGE,
     NO_CLASS,

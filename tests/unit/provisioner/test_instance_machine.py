@@ -8,6 +8,7 @@ from chandlery.model.faults import ParametersFault
 from chandlery.model.instances import InstancePropertiesState
 from chandlery.reconcile.parameters import Parameters
 from chandlery_provisioner.instance_machine import decide
+from chandlery_provisioner.instance_notes import Purpose
 from chandlery_provisioner.instance_snapshot import (
     Action,
     Deprovision,
@@ -16,13 +17,12 @@ from chandlery_provisioner.instance_snapshot import (
     InstanceSnapshot,
     Poll,
     Provision,
-    Purpose,
     Refuse,
     Repeat,
     Update,
     Wait,
-    started,
 )
+from chandlery_provisioner.planned_calls import note_of
 from tests.unit.provisioner.builders import (
     FAILED,
     LARGE,
@@ -216,7 +216,7 @@ ROWS: list[Any] = [
 
 @pytest.mark.parametrize(("snapshot", "expected"), ROWS)
 def test_an_instance_gets_the_action_that_its_state_asks_for(snapshot: InstanceSnapshot, expected: Action) -> None:
-    assert decide(snapshot, NOW) == expected
+    assert decide(snapshot) == expected
 
 
 WAITING: list[Any] = [
@@ -262,7 +262,7 @@ WAITING: list[Any] = [
 
 @pytest.mark.parametrize(("fields", "reason"), WAITING)
 def test_an_instance_waits_when_only_others_can_help(fields: dict[str, Any], reason: str) -> None:
-    action = decide(make_snapshot(**fields), NOW)
+    action = decide(make_snapshot(**fields))
 
     assert isinstance(action, Wait)
     assert action.reason == reason
@@ -270,7 +270,7 @@ def test_an_instance_waits_when_only_others_can_help(fields: dict[str, Any], rea
 
 
 def test_an_instance_with_bindings_is_woken_by_their_going() -> None:
-    action = decide(make_snapshot(provisioned(deleted=True), memory=remembering(), bindings=2), NOW)
+    action = decide(make_snapshot(provisioned(deleted=True), memory=remembering(), bindings=2))
 
     assert isinstance(action, Wait)
     assert action.waiting_for == "bindings-of:ns/rope"
@@ -280,7 +280,7 @@ def test_an_instance_with_bindings_is_woken_by_their_going() -> None:
 def test_a_plan_change_is_refused_when_the_class_allows_none() -> None:
     offering = make_offering("large", updatable=False)
 
-    action = decide(make_snapshot(CHANGED, memory=remembering(), offering=offering), NOW)
+    action = decide(make_snapshot(CHANGED, memory=remembering(), offering=offering))
 
     assert isinstance(action, Refuse)
     assert action.reason == "UpdateInstanceCallFailed"
@@ -311,10 +311,10 @@ NOTES: list[Any] = [
 
 @pytest.mark.parametrize(("snapshot", "purpose", "plan"), NOTES)
 def test_the_note_on_a_request_says_what_it_is_for(snapshot: InstanceSnapshot, purpose: Purpose, plan: str) -> None:
-    action = decide(snapshot, NOW)
+    action = decide(snapshot)
     assert isinstance(action, Provision | Update | Deprovision | Poll)
 
-    note = started(snapshot, action, NOW)
+    note = note_of(snapshot, action, NOW)
 
     assert (note.purpose, note.wanted_plan_id) == (purpose, plan)
     assert note.generation == snapshot.instance.metadata.generation
@@ -323,14 +323,14 @@ def test_the_note_on_a_request_says_what_it_is_for(snapshot: InstanceSnapshot, p
 
 
 def test_the_note_on_a_repeat_is_the_note_on_the_first_request() -> None:
-    assert started(make_snapshot(), Repeat(OPEN), NOW) is OPEN
+    assert note_of(make_snapshot(), Repeat(OPEN), NOW) is OPEN
 
 
 def test_the_note_shows_parameters_only_as_they_may_be_shown() -> None:
     parameters = Parameters({"word": "sesame"}, {"word": "<redacted>"}, "c0ffee")
     snapshot = make_snapshot(parameters=parameters)
 
-    note = started(snapshot, Provision(SERVICE, SMALL, parameters.sent), NOW)
+    note = note_of(snapshot, Provision(SERVICE, SMALL, parameters.sent), NOW)
 
     assert note.properties == InstancePropertiesState(
         cluster_service_plan_external_name="small",
@@ -344,7 +344,7 @@ def test_the_note_shows_parameters_only_as_they_may_be_shown() -> None:
 def test_the_note_names_a_namespaced_plan_as_such() -> None:
     snapshot = make_snapshot(offering=make_namespaced_offering())
 
-    note = started(snapshot, Provision(SERVICE, SMALL, None), NOW)
+    note = note_of(snapshot, Provision(SERVICE, SMALL, None), NOW)
 
     assert note.properties is not None
     assert note.properties.service_plan_external_id == SMALL
@@ -355,5 +355,5 @@ def test_a_ready_instance_is_settled_only_for_the_generation_it_was_ready_in() -
     ready = make_snapshot(provisioned(generation=3, observed_generation=3, conditions=(READY,)), memory=remembering())
     newer = make_snapshot(provisioned(generation=4, observed_generation=3, conditions=(READY,)), memory=remembering())
 
-    assert decide(ready, NOW) == Idle()
-    assert isinstance(decide(newer, NOW), Update)
+    assert decide(ready) == Idle()
+    assert isinstance(decide(newer), Update)

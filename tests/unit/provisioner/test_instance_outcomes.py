@@ -12,7 +12,8 @@ from chandlery.reconcile.answers import Answer
 from chandlery_provisioner.instance_draft import InstanceChange
 from chandlery_provisioner.instance_machine import decide
 from chandlery_provisioner.instance_outcomes import absorb
-from chandlery_provisioner.instance_snapshot import InstanceSnapshot, Purpose, Update
+from chandlery_provisioner.instance_notes import Purpose
+from chandlery_provisioner.instance_snapshot import InstanceSnapshot, Update
 from tests.unit.provisioner.builders import (
     LARGE,
     NOW,
@@ -682,7 +683,7 @@ def test_going_back_after_an_update_is_said_in_full_when_its_fate_is_unknown(sta
     back = make_snapshot(failed.document.model_copy(update={"metadata": metadata}), memory=notes(failed))
 
     expected = Update(SERVICE, SMALL, SMALL, {}) if status in UNKNOWN_FATES else Update(SERVICE, SMALL, None, None)
-    assert decide(back, NOW) == expected
+    assert decide(back) == expected
 
 
 def test_going_back_is_said_in_full_after_an_update_that_never_ended() -> None:
@@ -699,4 +700,4 @@ def test_an_update_that_asks_for_nothing_is_retried_as_it_was() -> None:
 
     failed = absorb(snapshot, sent(UPDATE, generation=2), reply(UPDATE, 500), NOW)
 
-    assert decide(make_snapshot(failed.document, memory=notes(failed)), NOW) == Update(SERVICE, SMALL, None, None)
+    assert decide(make_snapshot(failed.document, memory=notes(failed))) == Update(SERVICE, SMALL, None, None)

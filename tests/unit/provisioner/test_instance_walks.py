@@ -8,7 +8,7 @@ import pytest
 from chandlery.model.conditions import ConditionType, find_condition
 from chandlery.model.faults import ParametersFault
 from chandlery.reconcile.answers import Answer
-from chandlery_provisioner.instance_snapshot import Purpose
+from chandlery_provisioner.instance_notes import Purpose
 from tests.unit.provisioner.builders import (
     LARGE,
     NO_CLASS,

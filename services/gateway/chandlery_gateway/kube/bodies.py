@@ -13,6 +13,7 @@ import orjson
 from chandlery.model.faults import BadRequest
 from chandlery.model.wire import JsonObject
 from chandlery_gateway.kube.negotiation import UnsupportedMediaType
+from chandlery_gateway.kube.protobuf_bodies import PROTOBUF, parse_protobuf
 from chandlery_gateway.kube.yaml_bodies import TOO_DEEP, Path, parse_yaml
 
 _JSON_TYPES: Final = frozenset({"", "application/json"})
@@ -29,19 +30,22 @@ class Body:
 
 
 def parse_body(payload: bytes, content_type: str, *, find_repeated: bool) -> Body:
-    """Parses JSON or YAML; looking for repeated keys costs a second pass over JSON.
+    """Parses JSON, YAML or, of Kubernetes' own kinds, protobuf; to look for repeated keys costs JSON a second pass.
 
     Raises:
         BadRequest: empty, malformed (with line and column), nested too deeply, or no object.
-        UnsupportedMediaType: neither JSON nor YAML.
+        UnsupportedMediaType: of no type that is read here, or in protobuf and of a kind that has no such form.
     """
     media_type = content_type.partition(";")[0].strip().lower()
-    if media_type not in _JSON_TYPES | _YAML_TYPES:
+    if media_type not in _JSON_TYPES | _YAML_TYPES | {PROTOBUF}:
         raise UnsupportedMediaType(
             f"a body of type {media_type} is not read here; send application/json or application/yaml"
         )
     if not payload.strip():
         raise BadRequest("the request has no body; an object was expected")
+    if media_type == PROTOBUF:
+        # No keys are repeated in it: a field that is sent twice is merged by the rules of protobuf.
+        return Body(*_checked(parse_protobuf(payload)))
     if media_type in _YAML_TYPES:
         parsed, repeated = parse_yaml(payload)
         _, encoded = _checked(parsed)

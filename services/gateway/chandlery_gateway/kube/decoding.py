@@ -56,12 +56,12 @@ def parse_field_validation(text: str | None) -> FieldValidation:
 
 
 def decode_object(kind: Kind, payload: bytes, content_type: str, *, field_validation: FieldValidation) -> Decoded:
-    """Decodes a JSON or YAML body.
+    """Decodes a body in JSON or YAML; of core kinds also in protobuf, where unknown fields are passed over in silence.
 
     Raises:
         BadRequest: malformed, of another kind or version, or with fields that `Strict` refuses.
         Invalid: fields of a wrong type or value, one problem each.
-        UnsupportedMediaType: neither JSON nor YAML.
+        UnsupportedMediaType: as `parse_body` says.
     """
     body = parse_body(payload, content_type, find_repeated=field_validation is not FieldValidation.IGNORE)
     return _decode(kind, body.document, body.encoded, field_validation=field_validation, repeated=body.repeated)

@@ -1,30 +1,20 @@
 """The Swagger 2.0 document in protobuf: `Accept: application/com.github.proto-openapi.spec.v2@v1.0+protobuf`.
 
 kubectl 1.20 reads nothing else. The message is `openapi.v2.Document` of the gnostic project; only the parts that our
-documents use are declared here, with gnostic's field numbers, and the message classes are made from that at run time.
+documents use are declared here, with gnostic's field numbers.
 """
 
-from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import orjson
-from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
-from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message_factory import GetMessageClass
+
+from chandlery_gateway.kube.protobuf_messages import MessageSet, Shape
 
 ACCEPTED_TYPE: Final = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 # What clients ask for is no valid media type: Go refuses an answer that repeats it. kube-apiserver, too, writes a dot.
 CONTENT_TYPE: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
-_PACKAGE: Final = "openapi.v2"
-_SCALARS: Final = {
-    "string": FieldDescriptorProto.TYPE_STRING,
-    "bool": FieldDescriptorProto.TYPE_BOOL,
-    "int64": FieldDescriptorProto.TYPE_INT64,
-    "double": FieldDescriptorProto.TYPE_DOUBLE,
-}
-# "number name [type]" for each field; string is the type where none is given, "[]" means repeated. The name is the key
-# in the JSON document, or gnostic's own where JSON has no such level.
+# A field's name is the key in the JSON document, or gnostic's own where JSON has no such level.
 _LAYOUT: Final = {
     "AdditionalPropertiesItem": "1 schema Schema",
     "Any": "2 yaml",
@@ -59,13 +49,7 @@ _LAYOUT: Final = {
     "SchemaItem": "1 schema Schema",
     "TypeItem": "1 value []string",
 }
-
-
-class _Field(NamedTuple):
-    number: int
-    name: str
-    type: str
-    repeated: bool
+_MESSAGES: Final = MessageSet("openapi.v2", _LAYOUT)
 
 
 def encode(document: dict[str, Any]) -> bytes:
@@ -74,37 +58,10 @@ def encode(document: dict[str, Any]) -> bytes:
     Raises:
         ValueError: the document has a key that is not declared here, which would be lost on the way.
     """
-    message = _document_class()()
+    message = _MESSAGES.new("Document")
     _fill(message, "Document", document)
     encoded: bytes = message.SerializeToString(deterministic=True)
     return encoded
-
-
-@cache
-def _fields(message: str) -> dict[str, _Field]:
-    fields = {}
-    for text in _LAYOUT[message].split(","):
-        number, key, *rest = text.split()
-        kind = rest[0] if rest else "string"
-        fields[key] = _Field(int(number), key.replace("$", "_"), kind.removeprefix("[]"), kind.startswith("[]"))
-    return fields
-
-
-@cache
-def _document_class() -> Any:
-    file = FileDescriptorProto(name="openapi_v2_subset.proto", package=_PACKAGE, syntax="proto3")
-    for message in _LAYOUT:
-        declared = file.message_type.add(name=message)
-        for field in _fields(message).values():
-            label = FieldDescriptorProto.LABEL_REPEATED if field.repeated else FieldDescriptorProto.LABEL_OPTIONAL
-            row = declared.field.add(name=field.name, number=field.number, label=label)
-            if field.type in _SCALARS:
-                row.type = _SCALARS[field.type]
-            else:
-                row.type, row.type_name = FieldDescriptorProto.TYPE_MESSAGE, f".{_PACKAGE}.{field.type}"
-    pool = DescriptorPool()
-    pool.Add(file)
-    return GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.Document"))
 
 
 def _fill(message: Any, name: str, value: Any) -> None:
@@ -113,11 +70,11 @@ def _fill(message: Any, name: str, value: Any) -> None:
         case "Any":
             message.yaml = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()  # JSON is YAML
         case "Definitions" | "Paths" | "Properties" | "Responses":
-            (field,) = _fields(name).values()
+            (field,) = _MESSAGES.fields(name).values()
             for key, item in value.items():
                 _fill_named(getattr(message, field.name).add(name=key), field.type, item)
         case "AdditionalPropertiesItem" | "ParametersItem" | "ResponseValue" | "SchemaItem":
-            (field,) = _fields(name).values()
+            (field,) = _MESSAGES.fields(name).values()
             _fill(getattr(message, field.name), field.type, value)
         case "ItemsItem":
             _fill(message.schema.add(), "Schema", value)
@@ -131,28 +88,29 @@ def _fill(message: Any, name: str, value: Any) -> None:
 
 
 def _fill_named(message: Any, name: str, value: Any) -> None:
-    _fill(message.value, _fields(name)["value"].type, value)
+    _fill(message.value, _MESSAGES.fields(name)["value"].type, value)
 
 
 def _fill_parameter(message: Any, value: dict[str, Any]) -> None:
     if value["in"] == "body":
         _fill(message.body, "BodyParameter", value)
     else:
-        kind = _fields("NonBodyParameter")[value["in"]].type
+        kind = _MESSAGES.fields("NonBodyParameter")[value["in"]].type
         _fill(getattr(message.non_body, value["in"]), kind, value)
 
 
 def _fill_key(message: Any, name: str, *, key: str, value: Any) -> None:
-    fields = _fields(name)
+    fields = _MESSAGES.fields(name)
     if key.startswith("x-") and "vendor_extension" in fields:
         _fill_named(message.vendor_extension.add(name=key), "NamedAny", value)
         return
     field = fields.get(key)
     if field is None:
         raise ValueError(f"the protobuf form of {name} has no place for {key!r}")
-    if field.type in _SCALARS:
-        getattr(message, field.name).extend(value) if field.repeated else setattr(message, field.name, value)
+    is_repeated = field.shape is Shape.REPEATED
+    if field.is_scalar:
+        getattr(message, field.name).extend(value) if is_repeated else setattr(message, field.name, value)
         return
     target = getattr(message, field.name)
-    for item in value if field.repeated else (value,):
-        _fill(target.add() if field.repeated else target, field.type, item)
+    for item in value if is_repeated else (value,):
+        _fill(target.add() if is_repeated else target, field.type, item)

@@ -1,0 +1,105 @@
+"""Reads all that a decision about an instance needs, in the transaction that claims a round."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import cast
+
+from chandlery.model import kinds
+from chandlery.model.brokers import AnyBroker
+from chandlery.model.instances import ServiceInstance
+from chandlery.model.offerings import AnyPlan, ClusterServiceClass
+from chandlery.model.reasons import InstanceReason
+from chandlery.osb.endpoint import BrokerEndpoint
+from chandlery.reconcile.change import broker_key
+from chandlery.reconcile.offering import Offering, Unresolved
+from chandlery.runtime.broker_access import find_broker_of_lane, find_endpoint
+from chandlery.runtime.offering_lookup import find_offering
+from chandlery.runtime.parameter_lookup import find_parameters
+from chandlery.runtime.resources import Resources
+from chandlery.store.database import UnitOfWork
+from chandlery.store.objects import Listing
+from chandlery.store.reconciliations import Claim
+from chandlery_provisioner.instance_notes import InFlight, InstanceMemory
+from chandlery_provisioner.instance_snapshot import InstanceSnapshot
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """The snapshot for the machine, and beside it what only the effects need."""
+
+    snapshot: InstanceSnapshot
+    endpoint: BrokerEndpoint | None
+    namespace_uid: str
+
+
+async def load_instance(unit: UnitOfWork, resources: Resources, *, instance: ServiceInstance, claim: Claim) -> Loaded:
+    """The instance with its offering, its parameters and the way to its broker."""
+    namespace, spec = instance.metadata.namespace or "", instance.spec
+    offering = await find_offering(unit, instance)
+    memory = _with_lane(InstanceMemory.model_validate(claim.memory), offering)
+    endpoint = await _endpoint(unit, resources, memory, offering=offering)
+    home = await resources.cluster.namespace(unit, namespace)
+    parameters = await find_parameters(
+        unit, resources.cluster, namespace=namespace, inline=spec.parameters, sources=spec.parameters_from or ()
+    )
+    snapshot = InstanceSnapshot(
+        instance=instance,
+        offering=offering,
+        current_plan=await _current_plan(unit, memory, offering),
+        parameters=parameters,
+        memory=memory,
+        in_flight=InFlight.model_validate(claim.in_flight) if claim.in_flight else None,
+        access=endpoint if isinstance(endpoint, Unresolved) else None,
+        bindings=await _count_bindings(unit, instance),
+        attempt=claim.attempt,
+        operation_timeout=timedelta(hours=resources.settings.operation_timeout_hours),
+    )
+    return Loaded(
+        snapshot=snapshot,
+        endpoint=endpoint if isinstance(endpoint, BrokerEndpoint) else None,
+        namespace_uid=(home.metadata.uid if home else None) or "",
+    )
+
+
+def _with_lane(memory: InstanceMemory, offering: Offering | Unresolved) -> InstanceMemory:
+    if isinstance(offering, Unresolved):
+        return memory
+    broker = offering.broker.metadata
+    return memory.model_copy(update={"lane": broker_key(broker.namespace, broker.name)})
+
+
+async def _endpoint(
+    unit: UnitOfWork, resources: Resources, memory: InstanceMemory, *, offering: Offering | Unresolved
+) -> BrokerEndpoint | Unresolved:
+    broker: AnyBroker | None
+    if isinstance(offering, Offering):
+        broker = offering.broker
+    else:
+        broker = await find_broker_of_lane(unit, memory.lane)
+    if broker is None:
+        message = "The instance references a broker that does not exist"
+        return Unresolved(InstanceReason.NO_SUCH_BROKER, message, memory.lane)
+    timeout = resources.settings.osb_timeout_seconds
+    return await find_endpoint(unit, resources.cluster, broker, timeout_seconds=timeout)
+
+
+async def _current_plan(unit: UnitOfWork, memory: InstanceMemory, offering: Offering | Unresolved) -> AnyPlan | None:
+    if isinstance(offering, Unresolved) or not memory.plan_id:
+        return None
+    if offering.plan.spec.external_id == memory.plan_id:
+        return offering.plan
+    owner = offering.service_class
+    kind = kinds.CLUSTER_SERVICE_PLAN if isinstance(owner, ClusterServiceClass) else kinds.SERVICE_PLAN
+    where = (("external_id", memory.plan_id), ("class_name", owner.metadata.name))
+    listing = Listing(namespace=owner.metadata.namespace or "", where=where, limit=1)
+    found = await unit.objects.recall(kind, listing)
+    return cast("AnyPlan", found[0]) if found else None
+
+
+async def _count_bindings(unit: UnitOfWork, instance: ServiceInstance) -> int:
+    if instance.metadata.deletion_timestamp is None:
+        return 0
+    where = (("instance_name", instance.metadata.name),)
+    return await unit.objects.count(
+        kinds.SERVICE_BINDING, Listing(namespace=instance.metadata.namespace or "", where=where)
+    )

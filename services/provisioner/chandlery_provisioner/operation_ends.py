@@ -1,0 +1,65 @@
+"""What an instance is like once its broker has accepted an operation, or brought it to a good end. Pure.
+
+The answers to requests and to polls lead here alike.
+"""
+
+from chandlery.model.conditions import ConditionStatus, ConditionType
+from chandlery.model.reasons import InstanceReason
+from chandlery.reconcile.answers import Answer
+from chandlery_provisioner.instance_draft import InstanceChange, InstanceDraft
+from chandlery_provisioner.instance_ends import try_again
+
+IN_PROGRESS = {
+    "Provision": (InstanceReason.PROVISIONING, "The instance is being provisioned asynchronously"),
+    "Update": (InstanceReason.UPDATING, "The instance is being updated asynchronously"),
+    "Deprovision": (InstanceReason.DEPROVISIONING, "The instance is being deprovisioned asynchronously"),
+}
+"""Reason and message of the Ready condition, by the operation that the broker works on."""
+
+
+def begin_polling(draft: InstanceDraft, answer: Answer, *, operation: str) -> InstanceChange:
+    """The broker has accepted and works on it."""
+    reason, message = IN_PROGRESS[operation]
+    draft.take_dashboard(answer)
+    draft.ready(ConditionStatus.FALSE, reason, message=message)
+    draft.say(reason, message)
+    draft.begin_poll(answer.operation)
+    return draft.poll_after(answer.retry_after_seconds)
+
+
+def provisioned(draft: InstanceDraft, answer: Answer) -> InstanceChange:
+    """The broker has the instance."""
+    draft.take_dashboard(answer)
+    draft.succeed(InstanceReason.PROVISIONED, "The instance was provisioned successfully")
+    return draft.rest()
+
+
+def updated(draft: InstanceDraft, answer: Answer, *, plan_id: str) -> InstanceChange:
+    """The broker has changed the instance; an empty `plan_id` stands for the plan that was noted with the request."""
+    plan = plan_id or draft.memory.wanted_plan_id or draft.memory.plan_id
+    draft.remember(plan_id=plan, wanted_plan_id="")
+    draft.take_dashboard(answer)
+    draft.succeed(InstanceReason.UPDATED, "The instance was updated successfully")
+    return draft.rest()
+
+
+def deprovisioned(draft: InstanceDraft) -> InstanceChange:
+    """The broker has confirmed that nothing is left."""
+    draft.end_poll()
+    draft.set(deprovision_status="Succeeded", provision_status="NotProvisioned", external_properties=None)
+    draft.set(orphan_mitigation_in_progress=False, dashboard_url=None)
+    draft.drop(ConditionType.ORPHAN_MITIGATION)
+    if draft.is_deleted:
+        message = "The instance was deprovisioned successfully"
+        draft.end_operation()
+        draft.ready(ConditionStatus.FALSE, InstanceReason.DEPROVISIONED, message=message)
+        draft.say(InstanceReason.DEPROVISIONED, message)
+        return draft.gone()
+    message = "Orphan mitigation was completed successfully"
+    draft.ready(ConditionStatus.FALSE, InstanceReason.ORPHAN_MITIGATED, message=message)
+    draft.say(InstanceReason.ORPHAN_MITIGATED, message)
+    if draft.is_failed:
+        draft.end_operation()
+        return draft.rest()
+    # The failure that led here was counted when the mitigation began.
+    return try_again(draft, message, attempt=max(draft.attempt, 1))

@@ -1,0 +1,59 @@
+"""What becomes of an instance after the answer to a poll of its last operation, whichever that is. Pure."""
+
+from chandlery.model.conditions import ConditionStatus
+from chandlery.model.reasons import InstanceReason
+from chandlery.reconcile.answers import Answer, Verdict
+from chandlery.reconcile.call_failure import call_failure
+from chandlery_provisioner.instance_draft import InstanceChange, InstanceDraft
+from chandlery_provisioner.instance_ends import give_up, keep_deprovisioning, mitigate, note_usability
+from chandlery_provisioner.operation_ends import IN_PROGRESS, deprovisioned, provisioned, updated
+
+
+def absorb_poll(draft: InstanceDraft, answer: Answer) -> InstanceChange:
+    """OSB v2.17, "Polling Last Operation for Service Instances": all but its three states and 410 is no answer yet."""
+    if answer.verdict == Verdict.SUCCEEDED or (draft.is_deprovisioning and answer.verdict == Verdict.GONE):
+        return _operation_succeeded(draft, answer)
+    if answer.verdict == Verdict.OPERATION_FAILED:
+        return _operation_failed(draft, answer, why=answer.description or "no reason was given")
+    if draft.is_poll_time_over:
+        late = "the operation did not end in the time that the broker's plan or this platform allows"
+        return _operation_failed(draft, answer, why=late)
+    return _keep_polling(draft, answer)
+
+
+def _operation_succeeded(draft: InstanceDraft, answer: Answer) -> InstanceChange:
+    if draft.is_deprovisioning:
+        return deprovisioned(draft)
+    if draft.status.current_operation == "Provision":
+        return provisioned(draft, answer)
+    return updated(draft, answer, plan_id="")
+
+
+def _operation_failed(draft: InstanceDraft, answer: Answer, *, why: str) -> InstanceChange:
+    operation = "Deprovision" if draft.is_deprovisioning else draft.status.current_operation or "Operation"
+    message = f"The {operation.lower()} failed: {why}"
+    draft.end_poll()
+    note_usability(draft, answer)
+    if draft.is_deprovisioning:
+        return keep_deprovisioning(draft, message=message)
+    if operation == "Update":
+        if answer.verdict == Verdict.OPERATION_FAILED:
+            # Then nothing was applied (OSB-098); of one that is only late nobody knows.
+            draft.remember(wanted_plan_id="")
+        return give_up(draft, InstanceReason.UPDATE_FAILED, InstanceReason.UPDATE_FAILED, message=message)
+    draft.fail(InstanceReason.PROVISION_FAILED, InstanceReason.PROVISION_FAILED, message=message)
+    return mitigate(draft, InstanceReason.PROVISION_FAILED, message=message)
+
+
+def _keep_polling(draft: InstanceDraft, answer: Answer) -> InstanceChange:
+    operation = "Deprovision" if draft.is_deprovisioning else draft.status.current_operation or "Provision"
+    reason, message = IN_PROGRESS[operation]
+    if answer.verdict == Verdict.IN_PROGRESS:
+        shown = f"{message} ({answer.description})" if answer.description else message
+        draft.ready(ConditionStatus.FALSE, reason, message=shown)
+    else:
+        problem = call_failure("poll of the last operation", answer)
+        draft.ready(ConditionStatus.FALSE, InstanceReason.ERROR_POLLING, message=problem)
+        draft.say(InstanceReason.ERROR_POLLING, problem, is_warning=True)
+    draft.remember(polls=draft.memory.polls + 1)
+    return draft.poll_after(answer.retry_after_seconds)

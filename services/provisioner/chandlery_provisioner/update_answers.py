@@ -1,0 +1,31 @@
+"""What becomes of an instance after the answer to an update. Pure."""
+
+from chandlery.model.reasons import InstanceReason
+from chandlery.reconcile.answers import Answer, Verdict
+from chandlery.reconcile.call_failure import call_failure
+from chandlery_provisioner.instance_draft import InstanceChange, InstanceDraft
+from chandlery_provisioner.instance_ends import give_up, note_usability, retry
+from chandlery_provisioner.instance_notes import InFlight
+from chandlery_provisioner.operation_ends import begin_polling, updated
+
+_BAD_REQUEST = 400
+_NOTHING_DONE = (Verdict.REJECTED, Verdict.GONE, Verdict.UNREACHABLE)
+
+
+def absorb_update(draft: InstanceDraft, sent: InFlight, answer: Answer) -> InstanceChange:
+    """OSB v2.17, "Updating a Service Instance": whatever goes wrong, there is no orphan to mitigate (OSB-097)."""
+    if answer.verdict == Verdict.SUCCEEDED:
+        return updated(draft, answer, plan_id=sent.wanted_plan_id)
+    if answer.verdict == Verdict.ACCEPTED:
+        draft.remember(wanted_plan_id=sent.wanted_plan_id)
+        return begin_polling(draft, answer, operation="Update")
+    message = call_failure("update call", answer)
+    note_usability(draft, answer)
+    is_fate_unknown = draft.is_repeat or answer.verdict not in _NOTHING_DONE
+    if is_fate_unknown and draft.changes_something(sent):
+        draft.remember(wanted_plan_id=sent.wanted_plan_id)
+    if answer.status == _BAD_REQUEST or answer.body.get("update_repeatable") is False:
+        return give_up(draft, InstanceReason.UPDATE_FAILED, InstanceReason.UPDATE_FAILED, message=message)
+    is_transport = answer.verdict in (Verdict.TIMED_OUT, Verdict.UNREACHABLE)
+    reason = InstanceReason.ERROR_CALLING_UPDATE if is_transport else InstanceReason.UPDATE_FAILED
+    return retry(draft, reason, message=message, asked_seconds=answer.retry_after_seconds)

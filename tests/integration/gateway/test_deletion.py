@@ -1,0 +1,120 @@
+"""How objects go: at once, marked for their worker, abandoned, under conditions, by the dozen."""
+
+import pytest
+from chandlery.store.schema import RECONCILIATIONS
+from sqlalchemy import update
+
+from tests.integration.gateway.api_client import (
+    CATALOG,
+    FINALIZER,
+    SECRETS,
+    TEAM,
+    Api,
+    binding,
+    instance,
+    labelled,
+    names,
+    secret,
+)
+from tests.integration.gateway.conftest import Running
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+INSTANCES = f"{TEAM}/serviceinstances"
+DB = f"{INSTANCES}/db"
+
+
+async def test_an_instance_is_marked_and_its_worker_is_told(api: Api, gateway: Running) -> None:
+    created = await api.made(INSTANCES, instance())
+    marked = (await gateway.as_user("token-of-ann").delete(DB)).document
+    assert marked["metadata"]["deletionTimestamp"]
+    assert marked["metadata"]["deletionGracePeriodSeconds"] == 0
+    assert marked["metadata"]["generation"] == 1
+    assert marked["spec"]["userInfo"]["username"] == "ann"
+    row = next(row for row in await gateway.rows("reconciliations") if row["uid"] == created["metadata"]["uid"])
+    assert row["wishes"] == 1
+    commands = [row for row in await gateway.rows("outbox") if created["metadata"]["uid"] in row["message"]]
+    assert len(commands) == 2
+    assert (await api.delete(DB)).document == marked
+    assert (await api.read(DB)) == marked
+
+
+async def test_a_marked_object_goes_with_its_last_finalizer(api: Api, gateway: Running) -> None:
+    """As `svcat deprovision --abandon` does it."""
+    await api.made(INSTANCES, instance())
+    await api.patch(DB, {"metadata": {"finalizers": [FINALIZER, "example.com/other"]}})
+    await api.delete(DB)
+    refused = await api.patch(DB, {"metadata": {"finalizers": [FINALIZER, "example.com/other", "example.com/new"]}})
+    assert "example.com/new" in refused.causes["metadata.finalizers"]
+    marked = await api.read(DB)
+    marked["metadata"]["finalizers"] = ["example.com/other"]
+    assert (await api.put(DB, marked)).document["metadata"]["finalizers"] == ["example.com/other"]
+    done = await api.patch(DB, {"metadata": {"finalizers": None}})
+    assert done.status == 200
+    assert "finalizers" not in done.document["metadata"]
+    assert (await api.get(DB)).status == 404
+    assert not [row for row in await gateway.rows("reconciliations") if row["kind"] == "ServiceInstance"]
+    last = max(await gateway.rows("changes"), key=lambda row: row["position"])
+    assert (last["verb"], last["name"]) == ("DELETED", "db")
+
+
+async def test_an_object_without_finalizers_goes_at_once(api: Api) -> None:
+    created = await api.made(INSTANCES, instance())
+    created["metadata"]["finalizers"] = []
+    assert (await api.put(DB, created)).status == 200
+    assert (await api.delete(DB)).document["status"] == "Success"
+    assert (await api.get(DB)).status == 404
+    assert (await api.delete(DB)).status == 404
+
+
+async def test_who_waits_for_an_abandoned_object_is_woken(api: Api, gateway: Running) -> None:
+    parent = await api.made(INSTANCES, instance())
+    child = await api.made(f"{TEAM}/servicebindings", binding())
+    async with gateway.resources.database._engine.begin() as connection:
+        mine = RECONCILIATIONS.c.uid == parent["metadata"]["uid"]
+        waits = {"waiting_for": "bindings-of:team/db", "due_at": None}
+        await connection.execute(update(RECONCILIATIONS).where(mine).values(waits))
+        its = RECONCILIATIONS.c.uid == child["metadata"]["uid"]
+        await connection.execute(update(RECONCILIATIONS).where(its).values(memory={"lane": "broker:/b"}))
+    before = len(await gateway.rows("outbox"))
+    await api.patch(f"{TEAM}/servicebindings/db-binding", {"metadata": {"finalizers": None}})
+    assert (await api.delete(f"{TEAM}/servicebindings/db-binding")).document["status"] == "Success"
+    row = next(row for row in await gateway.rows("reconciliations") if row["uid"] == parent["metadata"]["uid"])
+    assert row["waiting_for"] is None
+    assert row["due_at"] is not None
+    woken = [row["message"] for row in await gateway.rows("outbox")][before:]
+    assert any(parent["metadata"]["uid"] in message for message in woken)
+
+
+async def test_a_deletion_keeps_to_its_preconditions(api: Api) -> None:
+    created = await api.made(SECRETS, secret())
+    one, meta = f"{SECRETS}/key", created["metadata"]
+    for wrong in ({"uid": "another"}, {"resourceVersion": "1"}, {"uid": meta["uid"], "resourceVersion": "1"}):
+        answer = await api.delete(one, {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": wrong})
+        assert (answer.status, answer.document["reason"]) == (409, "Conflict")
+    assert (await api.delete(one, {"preconditions": "x"})).status == 400
+    right = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
+    assert (await api.delete(one, {"preconditions": right, "propagationPolicy": "Background"})).status == 200
+    assert (await api.get(one)).status == 404
+
+
+async def test_a_collection_is_deleted_as_far_as_it_is_selected(api: Api) -> None:
+    for number in range(4):
+        await api.made(SECRETS, labelled(secret(f"key-{number}"), half="even" if number % 2 == 0 else "odd"))
+    gone = await api.delete(SECRETS, labelSelector="half=even")
+    assert (gone.status, gone.document["kind"]) == (200, "SecretList")
+    assert names(gone.document) == ["key-0", "key-2"]
+    assert names(await api.read(SECRETS)) == ["key-1", "key-3"]
+    assert names((await api.delete(SECRETS, fieldSelector="metadata.name=key-1")).document) == ["key-1"]
+    await api.made(INSTANCES, instance())
+    await api.delete(INSTANCES)
+    assert (await api.read(DB))["metadata"]["deletionTimestamp"]
+    assert names(await api.read(SECRETS)) == ["key-3"]
+
+
+async def test_the_default_namespace_stays(own_gateway: Running) -> None:
+    answer = await own_gateway.api.delete("/api/v1/namespaces/default")
+    assert (answer.status, answer.document["reason"]) == (403, "Forbidden")
+    again = await own_gateway.api.read("/api/v1/namespaces/default")
+    assert again["status"]["phase"] == "Active"
+    assert (await own_gateway.api.get(f"{CATALOG}/namespaces/default/serviceinstances")).status == 200

@@ -1,0 +1,147 @@
+"""What one write leaves in the tables: the object, its work, its command and its change together, or nothing at all."""
+
+import json
+import logging
+
+import pytest
+from chandlery.model.faults import Unavailable
+from chandlery.store.changes import ChangeLog
+from chandlery.store.outbox import Outbox
+from chandlery.store.reconciliations import ReconciliationStore
+
+from tests.integration.gateway.api_client import (
+    CATALOG,
+    SECRETS,
+    TEAM,
+    Answer,
+    Api,
+    Document,
+    binding,
+    broker,
+    instance,
+    namespace,
+    secret,
+    service_class,
+)
+from tests.integration.gateway.conftest import Running
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+INSTANCES = f"{TEAM}/serviceinstances"
+DB = f"{INSTANCES}/db"
+
+
+async def _messages(gateway: Running) -> list[Document]:
+    return [json.loads(row["message"]) for row in sorted(await gateway.rows("outbox"), key=lambda row: row["id"])]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (INSTANCES, instance("one")),
+        (f"{TEAM}/servicebindings", binding("one")),
+        (f"{TEAM}/servicebrokers", broker("one", "ServiceBroker")),
+        (f"{CATALOG}/clusterservicebrokers", broker("one")),
+        ("/api/v1/namespaces", namespace("one")),
+    ],
+)
+async def test_a_creation_brings_its_work_its_command_and_its_change(
+    api: Api, gateway: Running, path: str, body: Document
+) -> None:
+    created = await api.made(path, body)
+    uid, version = created["metadata"]["uid"], created["metadata"]["resourceVersion"]
+    (work,) = [row for row in await gateway.rows("reconciliations") if row["uid"] == uid]
+    assert work["kind"] == created["kind"]
+    assert work["due_at"] is not None
+    commands = [message for message in await _messages(gateway) if message.get("uid") == uid]
+    assert commands == [{"type": "Reconcile", "kind": created["kind"], "uid": uid, "lane": work["lane"]}]
+    (change,) = [row for row in await gateway.rows("changes") if row["position"] == int(version)]
+    assert (change["verb"], change["kind"], change["name"]) == ("ADDED", created["kind"], "one")
+    lanes = [message["lane"] for message in await _messages(gateway) if message["type"] == "LaneOpened"]
+    assert lanes == ([work["lane"]] if "Broker" in created["kind"] else [])
+
+
+async def test_kinds_without_a_worker_have_no_work(api: Api, gateway: Running) -> None:
+    before = (await gateway.rows("reconciliations"), await gateway.rows("outbox"))
+    await api.made(SECRETS, secret())
+    await api.made(f"{CATALOG}/clusterserviceclasses", service_class())
+    assert (await gateway.rows("reconciliations"), await gateway.rows("outbox")) == before
+
+
+async def test_a_new_wish_is_commanded_once(api: Api, gateway: Running) -> None:
+    created = await api.made(INSTANCES, instance())
+    uid = created["metadata"]["uid"]
+    await api.patch(DB, {"spec": {"parameters": {"a": 1}}})
+    await api.patch(DB, {"metadata": {"labels": {"a": "b"}}})
+    (work,) = [row for row in await gateway.rows("reconciliations") if row["uid"] == uid]
+    assert work["wishes"] == 1
+    assert len([message for message in await _messages(gateway) if message.get("uid") == uid]) == 2
+
+
+@pytest.mark.parametrize(
+    "breaks", [(Outbox, "flush"), (ChangeLog, "flush"), (ReconciliationStore, "touch")], ids=lambda broken: broken[1]
+)
+async def test_a_write_that_breaks_in_the_middle_leaves_nothing(
+    gateway: Running, api: Api, breaks: tuple[type, str], caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    created = await api.made(INSTANCES, instance(clusterServiceClassName="a", clusterServicePlanName="b", parameters={"p": "hunter2"}))
+    await api.made(SECRETS, secret(password="hunter2"))
+    before = {table: await gateway.rows(table) for table in ("serviceinstances", "secrets", "reconciliations", "outbox", "changes")}
+
+    async def broken(*_args: object, **_kwargs: object) -> None:
+        raise LookupError("password=hunter2")
+
+    answers: list[Answer] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(*breaks, broken)
+        if breaks[1] == "flush":
+            answers.append(await api.post(INSTANCES, instance("x", clusterServiceClassName="a", clusterServicePlanName="hunter2")))
+            answers.append(await api.patch(f"{SECRETS}/key", {"stringData": {"password": "hunter2x"}}) if breaks[0] is ChangeLog else answers[0])
+        answers.append(await api.patch(DB, {"spec": {"parameters": {"p": "hunter2x"}}}))
+        answers.append(await api.delete(DB))
+    for answer in answers:
+        assert (answer.status, answer.document["reason"]) == (500, "InternalError")
+        assert b"hunter2" not in answer.payload
+    for table, rows in before.items():
+        assert sorted(map(repr, await gateway.rows(table))) == sorted(map(repr, rows)), table
+    assert await api.read(DB) == created
+    logged = "".join(capfd.readouterr()) + caplog.text
+    assert "LookupError" in logged
+    assert "hunter2" not in logged
+    # The gateway goes on as if nothing had been.
+    assert (await api.post(INSTANCES, instance("x"))).status == 201
+
+
+async def test_a_database_that_is_away_is_told_with_a_time_to_come_back(
+    api: Api, gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_args: object, **_kwargs: object) -> None:
+        raise Unavailable("the database cannot be reached")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gateway.resources.database, "run", away)
+        for answer in (await api.get(INSTANCES), await api.get(DB), await api.get(INSTANCES, watch="true")):
+            assert (answer.status, answer.document["reason"]) == (503, "ServiceUnavailable")
+            assert answer.headers["Retry-After"] == "1"
+    assert (await api.get(INSTANCES)).status == 200
+
+
+async def test_a_bug_of_the_database_is_logged_without_what_was_sent(
+    api: Api, gateway: Running, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Errors of SQLAlchemy quote the parameters of their statement."""
+    from sqlalchemy import text
+
+    caplog.set_level(logging.DEBUG)
+    engine = gateway.resources.database._engine
+    async with engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE serviceinstances RENAME TO elsewhere"))
+    try:
+        body = instance(clusterServiceClassName="a", clusterServicePlanName="b", parameters={"password": "hunter2"})
+        assert (await api.post(INSTANCES, body)).status == 500 if "postgresql" in str(engine.url) else True
+    finally:
+        async with engine.begin() as connection:
+            await connection.execute(text("ALTER TABLE elsewhere RENAME TO serviceinstances"))
+    logged = "".join(capfd.readouterr()) + "".join(record.getMessage() for record in caplog.records if "sqlalchemy" not in record.name)
+    assert "hunter2" not in logged
+    assert (await api.post(INSTANCES, instance())).status == 201
