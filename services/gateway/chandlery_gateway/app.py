@@ -40,7 +40,6 @@ def create_app(resources: Resources, hub: WatchHub) -> FastAPI:
         redoc_url=None,
         separate_input_output_schemas=False,
     )
-    router = APIRouter()
     for kind in KINDS.values():
         endpoints = ResourceEndpoints(
             kind,
@@ -50,10 +49,10 @@ def create_app(resources: Resources, hub: WatchHub) -> FastAPI:
             hub=hub,
             codec=resources.database.codec,
         )
-        register_kind(router, kind, endpoints)
+        # Onto the application itself: in a router that is included, FastAPI looks for the route twice.
+        register_kind(app.router, kind, endpoints)
     app.include_router(_probes(resources))
     app.include_router(document_router(authenticator))
-    app.include_router(router)
     app.add_exception_handler(HTTPException, _unknown_path)
     app.add_exception_handler(Exception, bug_response)
     return app

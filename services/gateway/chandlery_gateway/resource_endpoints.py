@@ -271,7 +271,8 @@ async def _delete_options(request: Request) -> JsonObject:
     payload = await _body(request)
     if not payload.strip():
         return {}
-    return parse_body(payload, request.headers.get("content-type", ""), find_repeated=False).document
+    content_type = request.headers.get("content-type", "")
+    return parse_body(payload, content_type, find_repeated=False, takes_protobuf=True).document
 
 
 def _preconditions(options: JsonObject) -> Preconditions:

@@ -3,7 +3,7 @@
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.call_failure import call_failure
 from chandlery_provisioner.instance_draft import InstanceChange, InstanceDraft
-from chandlery_provisioner.instance_ends import keep_deprovisioning, note_usability, try_again
+from chandlery_provisioner.instance_ends import keep_deprovisioning, note_usability
 from chandlery_provisioner.operation_ends import begin_polling, deprovisioned
 
 

@@ -1,4 +1,4 @@
-"""An instance's status in the making: the vocabulary in which `instance_outcomes.py` and its parts write their rules."""
+"""An instance's status in the making: the vocabulary in which `instance_outcomes.py` writes its rules. Pure."""
 
 from datetime import UTC, datetime, timedelta
 

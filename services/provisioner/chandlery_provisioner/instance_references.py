@@ -1,4 +1,4 @@
-"""What an instance says about its class and plan: the references in its specification, the columns of its status. Pure."""
+"""How an instance tells its class and plan: references in its specification, names in its status. Pure."""
 
 from chandlery.model.brokers import LocalObjectReference
 from chandlery.model.instances import ServiceInstanceSpec

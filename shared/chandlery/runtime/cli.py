@@ -24,8 +24,9 @@ _ORDER = ("gateway", "provisioner", "binder", "syncer")
 
 
 class _Commands(click.Group):
-    """Our commands and one for each service. A service is imported when its command is run, so that a worker does not
-    carry the gateway's web framework in its memory.
+    """Our commands and one for each service.
+
+    A service is imported when its command is run, so that a worker does not carry the gateway's web framework.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -29,7 +29,8 @@ _TICK = "transactions"
 _TRIMMED = "changes trimmed to"
 _AHEAD = "transactions ahead of the server"
 
-_LEAD = f"coalesce((SELECT value::bigint FROM marks WHERE name = '{_AHEAD}'), 0)"
+# Only constants of this module stand in these texts.
+_LEAD = f"coalesce((SELECT value::bigint FROM marks WHERE name = '{_AHEAD}'), 0)"  # noqa: S608
 _TRANSACTION_NUMBER = text(f"SELECT pg_current_xact_id()::text::bigint + {_LEAD}")
 _HORIZON = f"(pg_snapshot_xmin(pg_current_snapshot())::text::bigint + {_LEAD}) * {ORDINALS}"
 _CATCH_UP = text(
@@ -43,7 +44,7 @@ _CATCH_UP = text(
     ) AS numbers
     WHERE last >= next + {_LEAD}
     ON CONFLICT (name) DO UPDATE SET value = excluded.value
-    """
+    """  # noqa: S608
 )
 _OVERTAKEN = text(
     "SELECT 1 FROM changes JOIN unnest(CAST(:kinds AS text[]), CAST(:namespaces AS text[]), CAST(:names AS text[]))"

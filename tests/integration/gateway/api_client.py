@@ -94,7 +94,7 @@ class Api:
         body: Any = None,
         *,
         headers: Mapping[str, str] | None = None,
-        **query: str,
+        query: Mapping[str, str] | None = None,
     ) -> Answer:
         """One request. A body that is no bytes is sent as JSON."""
         sent = dict(headers or {})
@@ -108,25 +108,25 @@ class Api:
             data = io.BytesIO(data)
         async with (
             asyncio.timeout(60),
-            self.session.request(method, path, data=data, headers=sent, params=query or None) as response,
+            self.session.request(method, path, data=data, headers=sent, params=query) as response,
         ):
             warnings = tuple(response.headers.getall("Warning", []))
             return Answer(response.status, response.headers, await response.read(), warnings)
 
     async def get(self, path: str, **query: str) -> Answer:
-        return await self.call("GET", path, **query)
+        return await self.call("GET", path, query=query)
 
     async def post(self, path: str, body: Any, **query: str) -> Answer:
-        return await self.call("POST", path, body, **query)
+        return await self.call("POST", path, body, query=query)
 
     async def put(self, path: str, body: Any, **query: str) -> Answer:
-        return await self.call("PUT", path, body, **query)
+        return await self.call("PUT", path, body, query=query)
 
     async def patch(self, path: str, body: Any, kind: str = MERGE, **query: str) -> Answer:
-        return await self.call("PATCH", path, body, headers={"Content-Type": kind}, **query)
+        return await self.call("PATCH", path, body, headers={"Content-Type": kind}, query=query)
 
     async def delete(self, path: str, body: Any = None, **query: str) -> Answer:
-        return await self.call("DELETE", path, body, **query)
+        return await self.call("DELETE", path, body, query=query)
 
     async def made(self, path: str, body: Document) -> Document:
         """Create, and insist that it worked."""

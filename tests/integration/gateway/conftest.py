@@ -12,20 +12,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-import asyncpg
-import chandlery_gateway.main as gateway_main
+import asyncpg  # type: ignore[import-untyped]
 import pytest
 import pytest_asyncio
+from pydantic import SecretStr
+from sqlalchemy import delete, select
+from sqlalchemy.engine import make_url
+
+from chandlery.runtime import http_server
 from chandlery.runtime.composition import open_resources
 from chandlery.runtime.resources import Resources
 from chandlery.runtime.settings import Settings
 from chandlery.store.schema import METADATA, OBJECTS, OUTBOX, RECONCILIATIONS
 from chandlery.store.sealing import new_key
+from chandlery_gateway import main as gateway_main
 from chandlery_gateway.main import Gateway
-from pydantic import SecretStr
-from sqlalchemy import delete, select
-from sqlalchemy.engine import make_url
-
 from tests.integration.gateway.api_client import SOON, Api, Document, namespace
 
 TOKEN = "token-of-the-administrator"
@@ -103,7 +104,7 @@ def api(gateway: Running) -> Api:
 async def serving(settings: Settings) -> AsyncIterator[Running]:
     """A gateway on a free port, as `chandlery run gateway` wires it."""
     addresses: list[tuple[str, int]] = []
-    listen = gateway_main.listen
+    listen = http_server.listen
 
     def listen_and_tell(host: str, port: int) -> Any:
         listener = listen(host, port)

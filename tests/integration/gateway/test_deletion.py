@@ -1,9 +1,9 @@
 """How objects go: at once, marked for their worker, abandoned, under conditions, by the dozen."""
 
 import pytest
-from chandlery.store.schema import RECONCILIATIONS
 from sqlalchemy import update
 
+from chandlery.store.schema import RECONCILIATIONS
 from tests.integration.gateway.api_client import (
     CATALOG,
     FINALIZER,

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from chandlery.model.kinds import CATALOG_KINDS, CORE_KINDS, KINDS
 
+from chandlery.model.kinds import CATALOG_KINDS, CORE_KINDS, KINDS
 from tests.integration.gateway.api_client import CATALOG, TEAM, Api, instance
 from tests.integration.gateway.conftest import Running
 
@@ -119,7 +119,9 @@ async def test_the_documentation_of_fastapi_is_typed_for_every_kind(api: Api) ->
         assert schemas[kind.kind]["properties"]["metadata"] == {"$ref": "#/components/schemas/ObjectMeta"} | {
             key: value for key, value in schemas[kind.kind]["properties"]["metadata"].items() if key != "$ref"
         }
-        assert schemas[f"{kind.kind}List"]["properties"]["items"]["items"] == {"$ref": f"#/components/schemas/{kind.kind}"}
+        assert schemas[f"{kind.kind}List"]["properties"]["items"]["items"] == {
+            "$ref": f"#/components/schemas/{kind.kind}"
+        }
     assert "clusterServiceClassExternalName" in schemas["ServiceInstanceSpec"]["properties"]
     for reference in _references(document):
         assert reference.removeprefix("#/components/schemas/") in schemas

@@ -1,9 +1,11 @@
 """How an instance comes by its plan, and when it may change it: what needs the catalog in the database."""
 
+from typing import Any
+
 import pytest
+
 from chandlery.model import kinds
 from chandlery.store.database import UnitOfWork
-
 from tests.integration.gateway.api_client import (
     CATALOG,
     TEAM,
@@ -23,7 +25,7 @@ INSTANCES = f"{TEAM}/serviceinstances"
 DB = f"{INSTANCES}/db"
 
 
-async def offer(api: Api, *plans: Document, **spec: object) -> None:
+async def offer(api: Api, *plans: Document, **spec: Any) -> None:
     await api.made(f"{CATALOG}/clusterserviceclasses", service_class(**spec))
     for one in plans:
         await api.made(f"{CATALOG}/clusterserviceplans", one)
@@ -53,7 +55,7 @@ async def test_the_only_plan_is_filled_in_the_way_the_class_was_named(
 
 
 async def test_the_only_plan_of_a_namespaced_class_is_filled_in(api: Api) -> None:
-    values = {"externalName": "mysql", "externalID": "c", "description": "d", "serviceBrokerName": "b"}
+    values: Document = {"externalName": "mysql", "externalID": "c", "description": "d", "serviceBrokerName": "b"}
     await api.made(f"{TEAM}/serviceclasses", catalog_object("ServiceClass", "c", **values))
     values = {**values, "externalName": "small", "serviceClassRef": {"name": "c"}}
     await api.made(f"{TEAM}/serviceplans", catalog_object("ServicePlan", "p", **values))
@@ -92,6 +94,7 @@ async def test_the_alias_of_the_plan_is_written_out(api: Api) -> None:
 async def _resolved(api: Api, gateway: Running) -> None:
     """What the provisioner writes; it does so past the API."""
     references = {"clusterServiceClassRef": {"name": "class-1"}, "clusterServicePlanRef": {"name": "plan-1"}}
+
     async def work(unit: UnitOfWork) -> None:
         old = await unit.objects.get(kinds.SERVICE_INSTANCE, "team", "db", lock=True)
         assert old is not None
@@ -120,7 +123,9 @@ async def test_a_replacement_that_leaves_the_plan_out_keeps_the_plan(api: Api, g
 
 
 @pytest.mark.parametrize(("updatable", "status"), [(True, 200), (False, 422)])
-async def test_a_plan_changes_only_if_the_class_allows(api: Api, gateway: Running, updatable: bool, status: int) -> None:  # noqa: FBT001
+async def test_a_plan_changes_only_if_the_class_allows(
+    api: Api, gateway: Running, updatable: bool, status: int
+) -> None:
     await offer(api, plan(), plan("plan-2", external_name="large"), planUpdatable=updatable)
     await api.made(INSTANCES, instance())
     await _resolved(api, gateway)

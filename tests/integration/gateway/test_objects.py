@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 import yaml
-from chandlery.model.kinds import KINDS, Kind
 
+from chandlery.model.kinds import KINDS, Kind
 from tests.integration.gateway.api_client import (
     CATALOG,
     SECRETS,
@@ -124,7 +124,7 @@ async def test_rows_of_a_table_carry_as_much_of_the_object_as_is_asked_for(api: 
     created = await api.made(f"{TEAM}/serviceinstances", instance())
 
     async def row(**query: str) -> Any:
-        answer = await api.call("GET", f"{TEAM}/serviceinstances", headers={"Accept": TABLE}, **query)
+        answer = await api.call("GET", f"{TEAM}/serviceinstances", headers={"Accept": TABLE}, query=query)
         return answer.document["rows"][0]
 
     assert (await row(includeObject="Object"))["object"] == created
@@ -160,7 +160,7 @@ async def test_an_answer_that_cannot_be_given_changes_nothing(api: Api) -> None:
     ):
         refused = await api.call(method, path, body, headers=protobuf)
         assert (refused.status, refused.document["reason"]) == (406, "NotAcceptable")
-        assert (await api.call(method, path, body, includeObject="Everything")).status == 400
+        assert (await api.call(method, path, body, query={"includeObject": "Everything"})).status == 400
     assert names(await api.read(f"{TEAM}/serviceinstances")) == ["db"]
     assert await api.read(one) == created
 

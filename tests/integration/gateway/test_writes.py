@@ -130,7 +130,9 @@ async def test_status_is_written_apart_from_everything_else(api: Api) -> None:
     stored = await api.read(DB)
     assert "dashboardURL" not in stored["status"]
 
-    sent = changed(stored, metadata={"labels": {"c": "d"}}, spec={"parameters": {"a": 1}}, status={"lastConditionState": "Ready"})
+    sent = changed(
+        stored, metadata={"labels": {"c": "d"}}, spec={"parameters": {"a": 1}}, status={"lastConditionState": "Ready"}
+    )
     answer = await api.put(f"{DB}/status", sent)
     assert answer.status == 200
     after = await api.read(f"{DB}/status")
@@ -172,7 +174,9 @@ async def test_patches_of_each_kind_are_applied(api: Api) -> None:
     assert merged.document["spec"]["parameters"] == {"b": {"c": 1}}
 
     await api.made(SECRETS, secret(a="b", c="d"))
-    strategic = await api.patch(f"{SECRETS}/key", {"data": {"a": None, "$patch": "merge"}, "stringData": {"e": "f"}}, STRATEGIC)
+    strategic = await api.patch(
+        f"{SECRETS}/key", {"data": {"a": None, "$patch": "merge"}, "stringData": {"e": "f"}}, STRATEGIC
+    )
     assert strategic.status == 200
     assert strategic.document["data"] == {"c": "ZA==", "e": "Zg=="}
 
@@ -278,7 +282,9 @@ async def test_unknown_fields_are_refused_told_or_passed_over(api: Api) -> None:
 
 
 async def test_field_names_that_no_header_can_hold_do_no_harm(api: Api) -> None:
-    body = changed(instance(), spec={"a\r\nSet-Cookie: b\x01é": 1, **{f"x{number}": 1 for number in range(200)}, "y" * 5000: 1})
+    body = changed(
+        instance(), spec={"a\r\nSet-Cookie: b\x01é": 1, **{f"x{number}": 1 for number in range(200)}, "y" * 5000: 1}
+    )
     answer = await api.post(INSTANCES, body)
     assert answer.status == 201
     assert "Set-Cookie" not in answer.headers
@@ -350,7 +356,11 @@ async def test_text_that_the_database_cannot_hold_is_refused(api: Api) -> None:
         (INSTANCES, changed(instance(), spec={"externalID": "a\0b"}), "spec.externalID"),
         (f"{TEAM}/servicebindings", binding(externalID="a\0b"), "spec.externalID"),
         (f"{CATALOG}/clusterserviceclasses", service_class(external_name="a\0b"), "spec.externalName"),
-        (INSTANCES, catalog_object("ServiceInstance", "x", clusterServiceClassName="a\0b"), "spec.clusterServiceClassName"),
+        (
+            INSTANCES,
+            catalog_object("ServiceInstance", "x", clusterServiceClassName="a\0b"),
+            "spec.clusterServiceClassName",
+        ),
     ):
         answer = await api.post(path, body)
         assert answer.status == 422, answer.payload

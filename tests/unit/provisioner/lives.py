@@ -43,7 +43,7 @@ class Request:
     operation: str | None = None
 
 
-class WorkerDied(Exception):  # noqa: N818 - it is an event of the story
+class WorkerDied(Exception):
     """The answer is never recorded."""
 
 

@@ -10,9 +10,9 @@ from chandlery.model.reasons import InstanceReason
 from chandlery_provisioner import instance_outcomes as outcomes
 from chandlery_provisioner.instance_draft import InstanceChange
 from chandlery_provisioner.instance_machine import decide
-from chandlery_provisioner.instance_outcomes import absorb
 from chandlery_provisioner.instance_notes import Purpose
-from chandlery_provisioner.instance_snapshot import Deprovision, Poll, Provision, Refuse, Wait
+from chandlery_provisioner.instance_outcomes import absorb
+from chandlery_provisioner.instance_snapshot import Deprovision, InstanceSnapshot, Poll, Provision, Refuse, Wait
 from tests.unit.provisioner.builders import (
     FAILED,
     NO_CLASS,
@@ -534,3 +534,48 @@ def test_an_instance_that_becomes_ready_tells_since_when() -> None:
     assert first.document.status.conditions[0].last_transition_time == NOW
     assert second.document.status.conditions[0].last_transition_time == later
     assert second.document.status.conditions[0].type == READY.type
+
+
+RETRY_AFTER: list[Any] = [
+    pytest.param(make_snapshot(), PROVISION, 429, id="a creation"),
+    pytest.param(make_snapshot(), PROVISION, 503, id="the mitigation of a creation"),
+    pytest.param(make_snapshot(provisioned(generation=2), memory=remembering()), UPDATE, 429, id="an update, 429"),
+    pytest.param(make_snapshot(provisioned(generation=2), memory=remembering()), UPDATE, 503, id="an update, 503"),
+    pytest.param(
+        make_snapshot(provisioned(deleted=True), memory=remembering()), DEPROVISION, 429, id="a deletion, 429"
+    ),
+    pytest.param(
+        make_snapshot(provisioned(deleted=True), memory=remembering()), DEPROVISION, 503, id="a deletion, 503"
+    ),
+    pytest.param(make_snapshot(mitigating(), memory=remembering()), Purpose.MITIGATE, 503, id="a mitigation"),
+]
+
+
+@pytest.mark.parametrize(("snapshot", "purpose", "status"), RETRY_AFTER)
+@pytest.mark.parametrize(("retry_after", "expected"), [("90", 90), ("86400", 1200)])
+def test_the_next_attempt_waits_as_long_as_the_broker_asks_up_to_the_longest_back_off(
+    snapshot: InstanceSnapshot, purpose: Purpose, status: int, *, retry_after: str, expected: float
+) -> None:
+    change = absorb(snapshot, sent(purpose), reply(purpose, status, retry_after=retry_after), NOW)
+
+    assert pause(change) == expected
+    assert change.next.attempt == 1
+
+
+def test_a_broker_cannot_ask_for_less_than_the_back_off() -> None:
+    change = absorb(make_snapshot(attempt=5), sent(PROVISION), reply(PROVISION, 429, retry_after="1"), NOW)
+
+    assert pause(change) == pytest.approx(32, rel=0.11)
+
+
+def test_one_failure_is_recorded_once_although_two_conditions_tell_it() -> None:
+    memory = remembering(poll_until=NOW.timestamp() + 60)
+
+    change = absorb(
+        make_snapshot(working("Provision"), memory=memory),
+        sent(POLL),
+        reply(POLL, 200, {"state": "failed", "description": "no rope left"}),
+        NOW,
+    )
+
+    assert fact_reasons(change) == ["ProvisionCallFailed", "StartingInstanceOrphanMitigation"]

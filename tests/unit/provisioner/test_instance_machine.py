@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from chandlery.model.faults import ParametersFault
-from chandlery.model.instances import InstancePropertiesState
+from chandlery.model.instances import InstancePropertiesState, ServiceInstance
 from chandlery.reconcile.parameters import Parameters
 from chandlery_provisioner.instance_machine import decide
 from chandlery_provisioner.instance_notes import Purpose
@@ -191,10 +191,34 @@ ROWS: list[Any] = [
     ),
     pytest.param(
         make_snapshot(
-            CHANGED, memory=remembering(), offering=make_offering("large", updatable=False, plan_updatable=True)
+            CHANGED,
+            memory=remembering(),
+            offering=make_offering("large", updatable=False),
+            current_plan=make_offering(plan_updatable=True).plan,
         ),
         Update(SERVICE, SMALL, LARGE, None),
         id="update the plan by the plan's own word",
+    ),
+    pytest.param(
+        make_snapshot(
+            CHANGED,
+            memory=remembering(),
+            offering=make_offering("large", plan_updatable=False),
+            current_plan=make_offering().plan,
+        ),
+        Update(SERVICE, SMALL, LARGE, None),
+        id="update to a plan that cannot be left again",
+    ),
+    pytest.param(
+        make_snapshot(
+            CHANGED,
+            memory=remembering(),
+            offering=make_offering(plan_updatable=False),
+            current_plan=make_offering(plan_updatable=False).plan,
+            parameters=COLOUR,
+        ),
+        Update(SERVICE, SMALL, None, {"colour": "red"}),
+        id="update parameters on a plan that cannot be left",
     ),
     pytest.param(
         make_snapshot(CHANGED, memory=remembering(), offering=make_offering(updatable=False), parameters=COLOUR),
@@ -285,6 +309,45 @@ def test_a_plan_change_is_refused_when_the_class_allows_none() -> None:
     assert isinstance(action, Refuse)
     assert action.reason == "UpdateInstanceCallFailed"
     assert "'ropes'" in action.message
+
+
+@pytest.mark.parametrize(
+    ("wanted", "current"),
+    [
+        pytest.param({"plan_updatable": True}, {"plan_updatable": False}, id="the plan that it has forbids it"),
+        pytest.param({"updatable": False, "plan_updatable": True}, {}, id="the class forbids it"),
+        pytest.param({"updatable": False, "plan_updatable": True}, None, id="the plan that it has is gone"),
+    ],
+)
+def test_a_plan_change_is_not_a_matter_of_the_wanted_plan(
+    wanted: dict[str, Any], current: dict[str, Any] | None
+) -> None:
+    offering = make_offering("large", **wanted)
+    plan = None if current is None else make_offering(**current).plan
+
+    action = decide(make_snapshot(CHANGED, memory=remembering(), offering=offering, current_plan=plan))
+
+    assert isinstance(action, Refuse)
+    assert action.reason == "UpdateInstanceCallFailed"
+
+
+@pytest.mark.parametrize("removed", ["class", "plan"])
+@pytest.mark.parametrize("instance", [make_instance(), CHANGED])
+def test_what_was_removed_from_the_catalog_wakes_the_instance_when_it_returns(
+    instance: ServiceInstance, removed: str
+) -> None:
+    offering = make_offering("large", removed=removed)
+
+    action = decide(make_snapshot(instance, memory=remembering(), offering=offering))
+
+    assert isinstance(action, Wait)
+    assert action.waiting_for == "offering:/class-object"
+
+
+def test_missing_parameters_are_waited_for_at_their_secret() -> None:
+    fault = ParametersFault("the Secret is missing", waiting_for="secret:ns/words")
+
+    assert decide(make_snapshot(parameters=fault)) == Wait("ErrorWithParameters", fault.message, "secret:ns/words")
 
 
 def test_parameters_stay_out_of_the_repr_of_actions() -> None:

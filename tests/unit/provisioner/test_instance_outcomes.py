@@ -11,8 +11,8 @@ from chandlery.model.instances import InstancePropertiesState
 from chandlery.reconcile.answers import Answer
 from chandlery_provisioner.instance_draft import InstanceChange
 from chandlery_provisioner.instance_machine import decide
-from chandlery_provisioner.instance_outcomes import absorb
 from chandlery_provisioner.instance_notes import Purpose
+from chandlery_provisioner.instance_outcomes import absorb
 from chandlery_provisioner.instance_snapshot import InstanceSnapshot, Update
 from tests.unit.provisioner.builders import (
     LARGE,

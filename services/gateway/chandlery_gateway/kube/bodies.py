@@ -29,22 +29,25 @@ class Body:
     repeated: tuple[Path, ...] = ()
 
 
-def parse_body(payload: bytes, content_type: str, *, find_repeated: bool) -> Body:
-    """Parses JSON, YAML or, of Kubernetes' own kinds, protobuf; to look for repeated keys costs JSON a second pass.
+def parse_body(payload: bytes, content_type: str, *, find_repeated: bool, takes_protobuf: bool) -> Body:
+    """Parses JSON, YAML or, where an object of Kubernetes' own is expected, protobuf.
+
+    Looking for repeated keys costs a second pass over JSON.
 
     Raises:
         BadRequest: empty, malformed (with line and column), nested too deeply, or no object.
-        UnsupportedMediaType: of no type that is read here, or in protobuf and of a kind that has no such form.
+        UnsupportedMediaType: of no type that is read here, or in protobuf and of a kind that has no such form here.
     """
     media_type = content_type.partition(";")[0].strip().lower()
-    if media_type not in _JSON_TYPES | _YAML_TYPES | {PROTOBUF}:
+    is_protobuf = media_type == PROTOBUF and takes_protobuf
+    if media_type not in _JSON_TYPES | _YAML_TYPES and not is_protobuf:
         raise UnsupportedMediaType(
             f"a body of type {media_type} is not read here; send application/json or application/yaml"
         )
     if not payload.strip():
         raise BadRequest("the request has no body; an object was expected")
-    if media_type == PROTOBUF:
-        # No keys are repeated in it: a field that is sent twice is merged by the rules of protobuf.
+    if is_protobuf:
+        # A field that is sent twice is no mistake there: the rules of protobuf merge it.
         return Body(*_checked(parse_protobuf(payload)))
     if media_type in _YAML_TYPES:
         parsed, repeated = parse_yaml(payload)

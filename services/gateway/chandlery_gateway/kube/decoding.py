@@ -63,7 +63,8 @@ def decode_object(kind: Kind, payload: bytes, content_type: str, *, field_valida
         Invalid: fields of a wrong type or value, one problem each.
         UnsupportedMediaType: as `parse_body` says.
     """
-    body = parse_body(payload, content_type, find_repeated=field_validation is not FieldValidation.IGNORE)
+    find_repeated = field_validation is not FieldValidation.IGNORE
+    body = parse_body(payload, content_type, find_repeated=find_repeated, takes_protobuf=not kind.group)
     return _decode(kind, body.document, body.encoded, field_validation=field_validation, repeated=body.repeated)
 
 

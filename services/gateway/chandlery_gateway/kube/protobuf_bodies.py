@@ -88,7 +88,7 @@ def _parsed(name: str, encoded: bytes) -> Any:
         pass
     else:
         return message
-    # Raised out here so that nothing of the foreign error, and of the body in its frames, is carried along.
+    # Raised out here so that the foreign error is not carried along.
     raise _malformed(f"the message {name} cannot be read")
 
 

@@ -1,0 +1,192 @@
+"""What the provisioner reads before it decides, from a real database: the plan that an instance has, its parameters."""
+
+import base64
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from chandlery.messaging.inprocess_bus import InProcessBus
+from chandlery.model.brokers import ClusterServiceBroker, LocalObjectReference
+from chandlery.model.core import Secret
+from chandlery.model.faults import ParametersFault
+from chandlery.model.instances import ParametersFromSource, SecretKeyReference, ServiceInstance
+from chandlery.model.kinds import AnyObject
+from chandlery.model.metadata import ObjectMeta
+from chandlery.model.offerings import (
+    ClusterServiceClass,
+    ClusterServiceClassSpec,
+    ClusterServicePlan,
+    ClusterServicePlanSpec,
+)
+from chandlery.osb.client import OsbClient
+from chandlery.reconcile.parameters import Parameters
+from chandlery.runtime.relay import Relay
+from chandlery.runtime.resources import Resources
+from chandlery.runtime.settings import Settings
+from chandlery.runtime.standalone_cluster import StandaloneCluster
+from chandlery.store.database import Database, UnitOfWork
+from chandlery.store.engine import open_engine
+from chandlery.store.migrate import migrate
+from chandlery.store.reconciliations import Claim
+from chandlery.store.sealing import Keyring, new_key
+from chandlery_provisioner.instance_loading import load_instance
+from chandlery_provisioner.instance_snapshot import InstanceSnapshot
+from tests.unit.provisioner.builders import LANE, SERVICE, SMALL, make_instance, remembering
+
+BEGINNING = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+LARGE_WANTED = {"cluster_service_plan_external_name": "large"}
+
+
+class Harbour:
+    """A database with a broker, its class and two plans."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    async def add(self, *documents: AnyObject) -> None:
+        async def insert(unit: UnitOfWork) -> None:
+            for document in documents:
+                metadata = document.metadata.model_copy(
+                    update={"creation_timestamp": unit.now, "uid": f"{document.kind}-{document.metadata.name}"}
+                )
+                await unit.objects.insert(document.model_copy(update={"metadata": metadata}))
+
+        await self._resources.database.run(insert)
+
+    async def load(self, instance: ServiceInstance, **memory: Any) -> InstanceSnapshot:
+        claim = Claim(
+            uid="uid-1",
+            kind="ServiceInstance",
+            lane=LANE,
+            attempt=0,
+            wishes=0,
+            fence=1,
+            owner="test",
+            in_flight=None,
+            memory=remembering(**memory).to_wire(),
+        )
+        loaded = await self._resources.database.run(
+            lambda unit: load_instance(unit, self._resources, instance=instance, claim=claim)
+        )
+        return loaded.snapshot
+
+
+@pytest.fixture
+async def harbour(tmp_path: Path) -> AsyncIterator[Harbour]:
+    engine = open_engine(f"sqlite:///{tmp_path}/state.db", application_name="test")
+    await migrate(engine)
+    database = Database(engine, Keyring.parse(new_key("k")), clock=lambda: BEGINNING)
+    bus, client = InProcessBus(), OsbClient()
+    world = Harbour(
+        Resources(
+            settings=Settings(database_url=SecretStr("sqlite://")),
+            database=database,
+            bus=bus,
+            relay=Relay(database, bus),
+            cluster=StandaloneCluster(),
+            osb=client,
+            cluster_id="cluster-1",
+            owner="test",
+        )
+    )
+    await world.add(
+        ClusterServiceBroker(metadata=ObjectMeta(name="harbour")),
+        _class("ropes", SERVICE),
+        _plan("small"),
+        _plan("large"),
+    )
+    yield world
+    await client.close()
+    await database.close()
+
+
+async def test_the_plan_that_an_instance_has_is_found_in_its_class_when_another_is_wanted(harbour: Harbour) -> None:
+    await harbour.add(_class("sails", "service-2"), _plan("other", service_class="sails", external_id=SMALL))
+
+    snapshot = await harbour.load(make_instance(spec=LARGE_WANTED), plan=SMALL)
+
+    assert snapshot.current_plan is not None
+    assert snapshot.current_plan.metadata.name == "small"
+
+
+async def test_the_plan_that_an_instance_has_may_be_the_wanted_one(harbour: Harbour) -> None:
+    snapshot = await harbour.load(make_instance(), plan=SMALL)
+
+    assert snapshot.current_plan is not None
+    assert snapshot.current_plan.metadata.name == "small"
+
+
+@pytest.mark.parametrize("plan", ["", "plan-of-old"])
+async def test_no_plan_is_known_for_a_new_instance_or_after_the_catalog_lost_it(harbour: Harbour, plan: str) -> None:
+    snapshot = await harbour.load(make_instance(), plan=plan)
+
+    assert snapshot.current_plan is None
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        pytest.param(None, "does not exist", id="no Secret"),
+        pytest.param({"other": b"{}"}, 'has no key "json"', id="no key"),
+        pytest.param({"json": b"sesame"}, "does not hold a JSON object", id="no JSON"),
+    ],
+)
+async def test_parameters_that_cannot_be_read_are_waited_for_at_their_secret(
+    harbour: Harbour, data: dict[str, bytes] | None, message: str
+) -> None:
+    if data is not None:
+        await harbour.add(_secret(data))
+
+    snapshot = await harbour.load(_with_secret())
+
+    assert isinstance(snapshot.parameters, ParametersFault)
+    assert message in snapshot.parameters.message
+    assert "sesame" not in snapshot.parameters.message
+    assert snapshot.parameters.waiting_for == "secret:ns/words"
+
+
+async def test_parameters_given_twice_wait_for_nobody_but_the_user(harbour: Harbour) -> None:
+    await harbour.add(_secret({"json": b'{"word": "sesame"}'}))
+
+    snapshot = await harbour.load(_with_secret(parameters={"word": "mellon"}))
+
+    assert isinstance(snapshot.parameters, ParametersFault)
+    assert snapshot.parameters.waiting_for is None
+
+
+async def test_parameters_of_the_specification_and_of_a_secret_are_merged(harbour: Harbour) -> None:
+    await harbour.add(_secret({"json": b'{"word": "sesame"}'}))
+
+    snapshot = await harbour.load(_with_secret(parameters={"size": 3}))
+
+    assert isinstance(snapshot.parameters, Parameters)
+    assert snapshot.parameters.sent == {"word": "sesame", "size": 3}
+
+
+def _class(name: str, external_id: str) -> ClusterServiceClass:
+    spec = ClusterServiceClassSpec(external_name=name, external_id=external_id, cluster_service_broker_name="harbour")
+    return ClusterServiceClass(metadata=ObjectMeta(name=name), spec=spec)
+
+
+def _plan(name: str, *, service_class: str = "ropes", external_id: str = "") -> ClusterServicePlan:
+    spec = ClusterServicePlanSpec(
+        external_name=name,
+        external_id=external_id or f"plan-{name}",
+        cluster_service_broker_name="harbour",
+        cluster_service_class_ref=LocalObjectReference(name=service_class),
+    )
+    return ClusterServicePlan(metadata=ObjectMeta(name=name), spec=spec)
+
+
+def _secret(data: dict[str, bytes]) -> Secret:
+    encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
+    return Secret(metadata=ObjectMeta(name="words", namespace="ns"), data=encoded)
+
+
+def _with_secret(**spec: Any) -> ServiceInstance:
+    source = ParametersFromSource(secret_key_ref=SecretKeyReference(name="words", key="json"))
+    return make_instance(spec={"parameters_from": [source], **spec})

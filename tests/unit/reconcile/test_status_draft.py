@@ -1,0 +1,67 @@
+"""What the drafts of instances and bindings share: facts are told once, pauses have their bounds."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from chandlery.model.bindings import ServiceBindingStatus
+from chandlery.model.conditions import Condition, ConditionStatus, ConditionType
+from chandlery.reconcile.status_draft import PollNotes, StatusDraft, asked_pause, retry_pause
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+TOLD = Condition(type=ConditionType.READY, status=ConditionStatus.FALSE, reason="Busy", message="it is busy")
+
+
+def draft(notes: PollNotes | None = None, *conditions: Condition) -> StatusDraft[ServiceBindingStatus, PollNotes]:
+    return StatusDraft(
+        ServiceBindingStatus(conditions=conditions),
+        notes or PollNotes(),
+        offering=None,
+        attempt=0,
+        now=NOW,
+        operation_timeout=timedelta(hours=1),
+    )
+
+
+def test_the_same_fact_is_recorded_once_in_one_change() -> None:
+    making = draft()
+    making.fail("BindCallFailed", "BindCallFailed", message="no")
+    making.say("BindCallFailed", "no", is_warning=True)
+    making.say("BindCallFailed", "no, really", is_warning=True)
+
+    assert [fact.message for fact in making.facts] == ["no", "no, really"]
+
+
+def test_a_fact_that_a_condition_told_before_is_not_recorded() -> None:
+    making = draft(None, TOLD)
+    making.say("Busy", "it is busy")
+
+    assert making.facts == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "until", "expected"),
+    [
+        pytest.param(7.0, 60.0, 7.0, id="as the broker asks"),
+        pytest.param(600.0, 60.0, 60.0, id="once more at the end"),
+        pytest.param(None, -5.0, 0.0, id="at once when the time is up"),
+        pytest.param(86_400.0, None, 3600.0, id="within the platform's limit when the end is unknown"),
+    ],
+)
+def test_polls_pause_within_the_time_of_the_operation(
+    asked: float | None, until: float | None, expected: float
+) -> None:
+    notes = PollNotes(polls=1, poll_until=None if until is None else NOW.timestamp() + until)
+
+    assert draft(notes).poll_pause(asked) == timedelta(seconds=expected)
+
+
+def test_polling_is_no_busy_loop_when_its_end_is_unknown() -> None:
+    assert draft(PollNotes(polls=1)).poll_pause(None) > timedelta(seconds=0.9)
+
+
+def test_a_retry_waits_for_the_longer_of_back_off_and_the_brokers_wish() -> None:
+    assert retry_pause(1, 90.0) == timedelta(seconds=90)
+    assert timedelta(seconds=28) < retry_pause(6, 1.0) < timedelta(seconds=36)
+    assert retry_pause(1, 86_400.0) == asked_pause(86_400.0) == timedelta(minutes=20)
+    assert asked_pause(None) == timedelta(0)

@@ -1,0 +1,152 @@
+"""Batches: many waiters, one transaction; a culprit fails alone, a waiter that left is left out."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from chandlery.runtime.batches import Batches
+
+SOON = 5.0
+
+
+class Bench:
+    """Work that squares numbers, notes its batches, and waits at a gate while that is closed."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.running = 0
+        self.most_running = 0
+        self.began = asyncio.Event()
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def __call__(self, items: Sequence[int]) -> Sequence[int]:
+        self.batches.append(list(items))
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        self.began.set()
+        try:
+            await self.gate.wait()
+            if any(item < 0 for item in items):
+                raise LookupError(f"{min(items)} cannot be squared")
+            return [item * item for item in items]
+        finally:
+            self.running -= 1
+
+
+async def test_lone_item_is_worked_on_at_once() -> None:
+    bench = Bench()
+    async with asyncio.timeout(SOON):
+        assert await Batches(bench, limit=8)(3) == 9
+    assert bench.batches == [[3]]
+
+
+async def test_items_that_arrive_while_a_batch_is_under_way_make_the_next_one() -> None:
+    bench = Bench()
+    bench.gate.clear()
+    batches = Batches(bench, limit=8)
+    first = asyncio.create_task(batches(1))
+    async with asyncio.timeout(SOON):
+        await bench.began.wait()
+        others = [asyncio.create_task(batches(number)) for number in (2, 3, 4)]
+        await asyncio.sleep(0)
+        assert bench.batches == [[1]]
+        bench.gate.set()
+        assert await asyncio.gather(first, *others) == [1, 4, 9, 16]
+    assert bench.batches == [[1], [2, 3, 4]]
+
+
+async def test_batch_holds_no_more_than_its_limit() -> None:
+    bench = Bench()
+    batches = Batches(bench, limit=3)
+    async with asyncio.timeout(SOON):
+        results = await asyncio.gather(*(batches(number) for number in range(10)))
+    assert results == [number * number for number in range(10)]
+    assert [len(batch) for batch in bench.batches] == [3, 3, 3, 1]
+
+
+async def test_batches_run_one_after_the_other_however_many_wait() -> None:
+    bench = Bench()
+    batches = Batches(bench, limit=2)
+
+    async def three_times(start: int) -> list[int]:
+        return [await batches(start + step) for step in range(3)]
+
+    async with asyncio.timeout(SOON):
+        results = await asyncio.gather(*(three_times(10 * number) for number in range(20)))
+    assert results == [[(10 * number + step) ** 2 for step in range(3)] for number in range(20)]
+    assert bench.most_running == 1
+
+
+async def test_only_the_culprit_fails_when_a_batch_does() -> None:
+    bench = Bench()
+    batches = Batches(bench, limit=8)
+    async with asyncio.timeout(SOON):
+        good, bad, better = await asyncio.gather(batches(2), batches(-1), batches(3), return_exceptions=True)
+    assert (good, better) == (4, 9)
+    assert isinstance(bad, LookupError)
+    assert bench.batches == [[2, -1, 3], [2], [-1], [3]]
+
+
+async def test_work_goes_on_after_a_failure() -> None:
+    bench = Bench()
+    batches = Batches(bench, limit=8)
+    async with asyncio.timeout(SOON):
+        with pytest.raises(LookupError, match="-1 cannot be squared"):
+            await batches(-1)
+        assert await batches(5) == 25
+
+
+async def test_waiter_that_left_before_the_work_began_is_left_out() -> None:
+    bench = Bench()
+    bench.gate.clear()
+    batches = Batches(bench, limit=8)
+    first = asyncio.create_task(batches(1))
+    async with asyncio.timeout(SOON):
+        await bench.began.wait()
+        left, stayed = asyncio.create_task(batches(2)), asyncio.create_task(batches(3))
+        await asyncio.sleep(0)
+        left.cancel()
+        await asyncio.wait({left})
+        bench.gate.set()
+        assert await asyncio.gather(first, stayed) == [1, 9]
+    assert left.cancelled()
+    assert bench.batches == [[1], [3]]
+
+
+async def test_waiter_that_left_in_mid_work_harms_no_other() -> None:
+    bench = Bench()
+    bench.gate.clear()
+    batches = Batches(bench, limit=8)
+    first = asyncio.create_task(batches(0))
+    async with asyncio.timeout(SOON):
+        await bench.began.wait()
+        left, failing, stayed = (asyncio.create_task(batches(number)) for number in (2, -5, 3))
+        bench.gate.set()
+        await first
+        left.cancel()
+        results = await asyncio.gather(left, failing, stayed, return_exceptions=True)
+    assert isinstance(results[0], asyncio.CancelledError)
+    assert isinstance(results[1], LookupError)
+    assert results[2] == 9
+
+
+async def test_nobody_waits_for_ever_when_the_work_is_cancelled_from_within() -> None:
+    async def work(_items: Sequence[int]) -> Sequence[int]:
+        raise asyncio.CancelledError
+
+    batches = Batches(work, limit=8)
+    async with asyncio.timeout(SOON):
+        results = await asyncio.gather(batches(1), batches(2), return_exceptions=True)
+    assert all(isinstance(result, BaseException) for result in results)
+
+
+async def test_result_count_that_does_not_fit_is_told_to_all_who_wait() -> None:
+    async def work(_items: Sequence[int]) -> Sequence[int]:
+        return []
+
+    batches = Batches(work, limit=8)
+    async with asyncio.timeout(SOON):
+        results = await asyncio.gather(batches(1), batches(2), return_exceptions=True)
+    assert all(isinstance(result, ValueError) for result in results)
