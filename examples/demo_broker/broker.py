@@ -8,9 +8,6 @@ something that is busy is a ConcurrencyError.
 import sys
 from typing import Any
 
-from demo_catalog import ASYNC_SERVICE_ID, FAILING_PLAN_ID, offered_services, plan_owners
-from demo_ledger import Ledger, Wish
-from demo_server import run
 from openbrokerapi import errors
 from openbrokerapi.service_broker import (
     BindDetails,
@@ -31,6 +28,10 @@ from openbrokerapi.service_broker import (
     UpdateDetails,
     UpdateServiceSpec,
 )
+
+from demo_catalog import ASYNC_SERVICE_ID, FAILING_PLAN_ID, offered_services, plan_owners
+from demo_ledger import Ledger, Wish
+from demo_server import run
 
 
 class DemoBroker(ServiceBroker):

@@ -112,7 +112,7 @@ def _complete_error_answers(blueprint: Blueprint) -> None:
 
 
 def _quiet_logger() -> logging.Logger:
-    """openbrokerapi logs every refusal with a traceback: let only what is really unexpected through."""
+    """Openbrokerapi logs every refusal with a traceback: let only what is really unexpected through."""
 
     def is_unexpected(record: logging.LogRecord) -> bool:
         expected = (errors.ServiceException, TypeError, KeyError)

@@ -211,7 +211,9 @@ async def measure(stack: Stack, broker: str, *, count: int, creators: int) -> li
         instances = await through_chandlery(client, "serviceinstances", instance, count=count, creators=creators)
         print(f"{count} bindings, {creators} creators …", flush=True)
         bindings = await through_chandlery(client, "servicebindings", binding, count=count, creators=creators)
-        floor = [await bare(session, broker, what, count=count, creators=creators) for what in ("instances", "bindings")]
+        floor = [
+            await bare(session, broker, what, count=count, creators=creators) for what in ("instances", "bindings")
+        ]
         return [instances, floor[0], bindings, floor[1], singles]
 
 

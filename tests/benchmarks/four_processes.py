@@ -64,10 +64,8 @@ def _await_ready(stack: Stack, name: str, port: int, *, seconds: float = 30) -> 
     while time.monotonic() < deadline:
         if stack.processes[name].poll() is not None:
             break
-        with contextlib.suppress(OSError):
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
-                if answer.status == 200:
-                    return
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2):
+            return
         time.sleep(0.05)
     raise SystemExit(f"{name} did not become ready:\n{(stack.logs / f'{name}.log').read_text()[-2000:]}")
 

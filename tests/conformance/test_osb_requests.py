@@ -154,8 +154,10 @@ def test_bind_names_the_application_twice_for_old_brokers() -> None:
         (
             PollBindingRequest(**BINDING_IDS, operation="a+b&c=d%2F"),
             "GET",
-            "/v2/service_instances/i/service_bindings/b/last_operation"
-            "?service_id=s&plan_id=p&operation=a%2Bb%26c%3Dd%252F",
+            (
+                "/v2/service_instances/i/service_bindings/b/last_operation"
+                "?service_id=s&plan_id=p&operation=a%2Bb%26c%3Dd%252F"
+            ),
         ),
         (
             GetBindingRequest(**BINDING_IDS),

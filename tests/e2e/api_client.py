@@ -3,8 +3,11 @@
 import base64
 import http.client
 import json
+import socket
 import ssl
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -48,6 +51,33 @@ class ApiClient:
         finally:
             connection.close()
         return response.status, _decoded(content)
+
+    @contextmanager
+    def watch(self, plural: str, *, namespace: str = "default") -> Iterator[list[JsonObject]]:
+        """Every version of every object of the kind from now on, as they come, in a list that grows."""
+        seen: list[JsonObject] = []
+        connection = http.client.HTTPSConnection(self._host, self._port, context=self._context)
+        connection.request("GET", f"{_collection(plural, namespace)}?watch=true", headers=self._headers)
+        response = connection.getresponse()
+        assert response.status == http.client.OK, response.read()
+        # Held on to: the response lets go of it when it is closed.
+        stream, tls = response.fp, connection.sock
+
+        def read() -> None:
+            with suppress(OSError, ValueError, AttributeError):
+                while line := response.readline():
+                    seen.append(json.loads(line)["object"])
+
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        try:
+            yield seen
+        finally:
+            with suppress(OSError):
+                tls.shutdown(socket.SHUT_RDWR)
+            reader.join(_TIMEOUT_SECONDS)
+            stream.close()
+            connection.close()
 
     def find(self, plural: str, name: str, *, namespace: str = "default") -> JsonObject | None:
         """The object, None if there is none; a `Status` for any other answer."""

@@ -36,13 +36,13 @@ def api(kubectl: Kubectl) -> ApiClient:
 
 
 def test_walk_with_asynchronous_operations(kubectl: Kubectl, api: ApiClient, demo_broker: DemoBroker) -> None:
-    kubectl.create(instance("slow", SERVICE, "small"), binding("slow", "slow", secretName="slow-credentials"))
-    seen = api.await_object("serviceinstances", "slow", is_in_progress)
+    with api.watch("serviceinstances") as versions:
+        kubectl.create(instance("slow", SERVICE, "small"), binding("slow", "slow", secretName="slow-credentials"))
+        ready = api.await_ready("serviceinstances", "slow")
+    seen = next(version for version in versions if is_in_progress(version))
     assert condition(seen, "Ready")["reason"] == "Provisioning"
     assert seen["status"]["currentOperation"] == "Provision"
     assert seen["status"]["lastOperation"].startswith("create-")
-
-    ready = api.await_ready("serviceinstances", "slow")
     assert condition(ready, "Ready")["reason"] == "ProvisionedSuccessfully"
     assert not is_in_progress(ready)
 
@@ -57,10 +57,11 @@ def test_walk_with_asynchronous_operations(kubectl: Kubectl, api: ApiClient, dem
     }
 
     change = '{"spec": {"clusterServicePlanExternalName": "large"}}'
-    kubectl.ok("patch", "serviceinstance", "slow", "--type=merge", "-p", change)
-    updating = api.await_object("serviceinstances", "slow", is_in_progress)
+    with api.watch("serviceinstances") as versions:
+        kubectl.ok("patch", "serviceinstance", "slow", "--type=merge", "-p", change)
+        large = api.await_ready("serviceinstances", "slow", generation=2)
+    updating = next(version for version in versions if is_in_progress(version))
     assert updating["status"]["currentOperation"] == "Update"
-    large = api.await_ready("serviceinstances", "slow", generation=2)
     assert condition(large, "Ready")["reason"] == "InstanceUpdatedSuccessfully"
     assert large["status"]["externalProperties"]["clusterServicePlanExternalName"] == "large"
 
@@ -76,7 +77,7 @@ def test_delete_before_the_provision_ends_leaves_nothing(
     kubectl: Kubectl, api: ApiClient, demo_broker: DemoBroker
 ) -> None:
     kubectl.create(instance("hasty", SERVICE, "small"))
-    seen = api.await_object("serviceinstances", "hasty", is_in_progress)
+    seen = api.await_object("serviceinstances", "hasty", lambda seen: "currentOperation" in seen["status"])
     kubectl.ok("delete", "serviceinstance", "hasty", "--timeout=30s")
     assert demo_broker.status_of(f"/v2/service_instances/{seen['spec']['externalID']}") == 404
 
@@ -101,13 +102,13 @@ def test_binding_waits_for_its_instance_and_is_woken_by_it(kubectl: Kubectl, api
     kubectl.create(binding("early", "late"))
     waiting = api.await_object("servicebindings", "early", lambda seen: bool(condition(seen, "Ready")))
     assert condition(waiting, "Ready")["reason"] == "ReferencesNonexistentInstance"
-    kubectl.create(instance("late", SERVICE, "small"))
+    kubectl.create(instance("late"))
     api.await_ready("servicebindings", "early")
     kubectl.ok("delete", "servicebinding/early", "serviceinstance/late", "--timeout=30s")
 
 
 def test_instance_stays_until_its_binding_is_gone(kubectl: Kubectl, api: ApiClient) -> None:
-    kubectl.create(instance("held", SERVICE, "small"), binding("holder", "held"))
+    kubectl.create(instance("held"), binding("holder", "held"))
     api.await_ready("servicebindings", "holder")
     kubectl.ok("delete", "serviceinstance", "held", "--wait=false")
     blocked = api.await_reason("serviceinstances", "held", "DeprovisionBlockedByExistingCredentials")

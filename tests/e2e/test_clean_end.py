@@ -52,8 +52,9 @@ def peer(kubectl: Kubectl, api: ApiClient) -> Iterator[ScriptedPeer]:
         kubectl.ok("delete", "clusterservicebroker", "scripted", "--timeout=30s")
 
 
-@pytest.mark.parametrize("name", SERVICES)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    ("name", "number"), [*((name, signal.SIGTERM) for name in SERVICES), ("syncer", signal.SIGINT)]
+)
 def test_idle_process_ends_at_once_with_code_0(split: SplitStack, name: str, number: signal.Signals) -> None:
     program = split.programs[name]
     begun = time.monotonic()

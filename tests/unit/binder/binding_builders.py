@@ -152,7 +152,7 @@ def ready_reason(change: BindingChange) -> tuple[str, str]:
     return (str(found.status), found.reason) if found else ("", "")
 
 
-def reaction(change: BindingChange) -> str:  # noqa: PLR0911 - one return for each word
+def reaction(change: BindingChange) -> str:
     """What a change amounts to, in the words of the tables of this folder."""
     status = change.document.status
     failed = find_condition(status.conditions, ConditionType.FAILED)

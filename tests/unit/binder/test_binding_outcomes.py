@@ -290,7 +290,7 @@ def test_credentials_shown_only_once_and_lost_lead_to_a_new_bind(snapshot: Bindi
 
 @pytest.mark.parametrize("deleted", [False, True], ids=["wanted", "deleted"])
 @pytest.mark.parametrize("status", [403, 429])
-def test_repeat_that_is_turned_away_stays_open_while_it_is_wanted(status: int, deleted: bool) -> None:  # noqa: FBT001
+def test_repeat_that_is_turned_away_stays_open_while_it_is_wanted(status: int, deleted: bool) -> None:
     note = sent(Purpose.BIND, request={"verb": "Bind"})
     snapshot = make_snapshot(make_binding(deleted=deleted), in_flight=note)
     change = absorbed(snapshot, note, answered(Purpose.BIND, status, {}))

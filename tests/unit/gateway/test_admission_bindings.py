@@ -1,4 +1,5 @@
 import pytest
+
 from chandlery.model.bindings import ServiceBinding
 from chandlery.model.instances import UserInfo
 from chandlery.model.names import FINALIZER

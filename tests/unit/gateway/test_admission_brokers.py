@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+
 from chandlery.model.brokers import ClusterServiceBroker, ServiceBroker
 from chandlery.model.durations import parse_duration
 from chandlery.model.instances import UserInfo

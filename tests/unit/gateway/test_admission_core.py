@@ -2,6 +2,7 @@ from base64 import b64encode
 from datetime import UTC, datetime
 
 import pytest
+
 from chandlery.model.bindings import ServiceBinding
 from chandlery.model.core import Event, Namespace, Secret
 from chandlery.model.instances import ServiceInstance, UserInfo

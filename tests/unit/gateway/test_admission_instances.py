@@ -2,6 +2,7 @@ import time
 
 import orjson
 import pytest
+
 from chandlery.model.brokers import LocalObjectReference
 from chandlery.model.instances import ServiceInstance, ServiceInstanceSpec, UserInfo
 from chandlery.model.kinds import SERVICE_INSTANCE

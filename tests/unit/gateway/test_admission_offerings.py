@@ -1,4 +1,5 @@
 import pytest
+
 from chandlery.model.instances import UserInfo
 from chandlery.model.kinds import (
     CLUSTER_SERVICE_CLASS,

@@ -1,5 +1,6 @@
 import orjson
 import pytest
+
 from chandlery.model.faults import BadRequest, Invalid
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.kinds import CLUSTER_SERVICE_BROKER, SECRET, SERVICE_BINDING, SERVICE_INSTANCE, Kind

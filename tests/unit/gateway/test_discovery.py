@@ -1,4 +1,5 @@
 import pytest
+
 from chandlery.model.kinds import CATALOG_KINDS, CORE_KINDS, KINDS
 from chandlery_gateway.kube import discovery
 

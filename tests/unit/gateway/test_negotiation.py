@@ -1,4 +1,5 @@
 import pytest
+
 from chandlery_gateway.kube.negotiation import (
     DISCOVERY_FORMS,
     Form,
@@ -32,8 +33,10 @@ KUBECTL_DISCOVERY = (
         ("application/json;q=0, application/yaml", Form.PLAIN, "", "application/yaml"),
         ("application/vnd.kubernetes.protobuf,application/json", Form.PLAIN, "", "application/json"),
         (
-            "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,"
-            "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json",
+            (
+                "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,"
+                "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+            ),
             Form.METADATA_LIST,
             "v1",
             "application/json",

@@ -1,4 +1,5 @@
 import pytest
+
 from chandlery.model.faults import BadRequest
 from chandlery.model.kinds import (
     CLUSTER_SERVICE_PLAN,

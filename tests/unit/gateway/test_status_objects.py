@@ -1,4 +1,5 @@
 import pytest
+
 from chandlery.model import faults
 from chandlery.model.faults import FieldProblem
 from chandlery.model.kinds import SECRET, SERVICE_INSTANCE

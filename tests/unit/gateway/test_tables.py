@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from chandlery.model.kinds import (
     CATALOG_KINDS,
     CLUSTER_SERVICE_BROKER,

@@ -110,7 +110,7 @@ async def test_waiter_that_left_before_the_work_began_is_left_out() -> None:
         left.cancel()
         await asyncio.wait({left})
         bench.gate.set()
-        assert await asyncio.gather(first, stayed) == [1, 9]
+        assert list(await asyncio.gather(first, stayed)) == [1, 9]
     assert left.cancelled()
     assert bench.batches == [[1], [3]]
 

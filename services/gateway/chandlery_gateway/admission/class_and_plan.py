@@ -27,6 +27,7 @@ WAYS: Final = tuple(
 )
 CLASS_FIELDS: Final = tuple(way.class_field for way in WAYS)
 PLAN_FIELDS: Final = tuple(way.plan_field for way in WAYS)
+_NAMING_FIELDS: Final = {field: f"spec.{wire_name(field)}" for field in (*CLASS_FIELDS, *PLAN_FIELDS, "plan_name")}
 
 
 def _value(spec: ServiceInstanceSpec, field: str) -> str | None:
@@ -71,8 +72,8 @@ def with_plan_alias(spec: ServiceInstanceSpec, *, old: ServiceInstanceSpec | Non
 
 def class_and_plan_problems(spec: ServiceInstanceSpec) -> Iterator[FieldProblem]:
     """Why class and plan cannot be told, or do not go together."""
-    for field in (*CLASS_FIELDS, *PLAN_FIELDS, "plan_name"):
-        yield from length_problems(f"spec.{wire_name(field)}", _value(spec, field))
+    for field, path in _NAMING_FIELDS.items():
+        yield from length_problems(path, _value(spec, field))
     classes = [way for way in WAYS if _value(spec, way.class_field)]
     plans = [way for way in WAYS if _value(spec, way.plan_field)]
     if len({way.is_cluster for way in (*classes, *plans)}) > 1:
