@@ -13,25 +13,35 @@ import pytest
 
 from chandlery.store.sealing import new_key
 from tests.e2e.conftest import Launcher
-from tests.e2e.programs import CHANDLERY, LOOPBACK, SOON, Program
+from tests.e2e.programs import CHANDLERY, LOOPBACK, Program, free_port
 from tests.e2e.servers import ServerShare, remove_queues, server_share
 from tests.e2e.stacks import EmbeddedStack, SplitStack
 from tests.e2e.tcp_relay import TcpRelay
 
 BAD_CONFIGURATION: Final = 2
+_REFUSAL_SECONDS: Final = 15.0
 _PASSWORD: Final = "hunter2-never-shown"
+
+_NOWHERE: Final = {
+    "CHANDLERY_DATABASE_URL": f"postgresql://chandlery:{_PASSWORD}@{LOOPBACK}:{free_port()}/chandlery",
+    "CHANDLERY_AMQP_URL": f"amqp://chandlery:{_PASSWORD}@{LOOPBACK}:{free_port()}/",
+    "CHANDLERY_ENCRYPTION_KEYS": new_key("test"),
+}
 
 
 @pytest.fixture(scope="module")
-def share() -> Iterator[ServerShare]:
+def share(folder: Path) -> Iterator[ServerShare]:
+    """A database with the schema, names on RabbitMQ."""
     with server_share() as found:
+        stack = SplitStack(folder, found)
+        stack.migrate()
         yield found
-        remove_queues(found, {"unresolved"})
+        remove_queues(found, stack.lanes())
 
 
 def _refused(program: Program, *parts: str) -> str:
     """Wait for the exit code 2 of bad configuration; the one sentence it writes has all these parts."""
-    assert program.wait() == BAD_CONFIGURATION, program.log_text()
+    assert program.wait(_REFUSAL_SECONDS) == BAD_CONFIGURATION, program.log_text()
     text = program.log_text()
     lines = text.splitlines()
     assert len(lines) == 1, text
@@ -80,9 +90,9 @@ def test_up_names_the_folder_that_cannot_be_made(launch: Launcher, tmp_path: Pat
     ],
     ids=["none", "word", "port range", "negative", "choice", "mysql", "no url", "no amqp", "no key", "no file"],
 )
-def test_bad_setting_is_named(launch: Launcher, share: ServerShare, settings: dict[str, str], parts: list[str]) -> None:
-    given = {**_settings(share), **settings} if settings else {}
-    _refused(launch([CHANDLERY, "gateway"], **given), *parts)
+def test_bad_setting_is_named(launch: Launcher, settings: dict[str, str], parts: list[str]) -> None:
+    """At once, although no server is there: waiting would not help."""
+    _refused(launch([CHANDLERY, "gateway"], **({**_NOWHERE, **settings} if settings else {})), *parts)
 
 
 def test_file_that_is_no_toml_is_named(launch: Launcher, tmp_path: Path) -> None:
@@ -92,12 +102,21 @@ def test_file_that_is_no_toml_is_named(launch: Launcher, tmp_path: Path) -> None
 
 
 def test_gateway_without_any_token_does_not_open(launch: Launcher, share: ServerShare) -> None:
-    migrated = launch([CHANDLERY, "migrate"], **_settings(share))
-    assert migrated.wait() == 0, migrated.log_text()
     gateway = launch([CHANDLERY, "gateway"], CHANDLERY_PORT="0", **_settings(share))
     assert gateway.wait() == BAD_CONFIGURATION, gateway.log_text()
     last = gateway.log_text().splitlines()[-1]
     assert last == "chandlery: no way to authenticate: set CHANDLERY_TOKEN or CHANDLERY_TOKEN_FILE"
+    assert "Traceback" not in gateway.log_text()
+
+
+def test_gateway_names_the_port_that_is_in_use(launch: Launcher, share: ServerShare) -> None:
+    with socket.create_server((LOOPBACK, 0)) as taken:
+        port = taken.getsockname()[1]
+        settings = {**_settings(share), "CHANDLERY_PORT": str(port), "CHANDLERY_TOKEN": "t"}
+        gateway = launch([CHANDLERY, "gateway"], **settings)
+        assert gateway.wait() == BAD_CONFIGURATION, gateway.log_text()
+    last = gateway.log_text().splitlines()[-1]
+    assert last.startswith(f"chandlery: cannot listen on {LOOPBACK} port {port}: ")
     assert "Traceback" not in gateway.log_text()
 
 
@@ -108,8 +127,6 @@ def test_server_that_is_not_there_is_named_and_waited_for(
     launch: Launcher, share: ServerShare, setting: str, server: str
 ) -> None:
     settings = _settings(share)
-    migrated = launch([CHANDLERY, "migrate"], **settings)
-    assert migrated.wait() == 0, migrated.log_text()
     with TcpRelay(settings[setting]) as relay:
         program = launch([CHANDLERY, "provisioner"], **{**settings, setting: relay.url})
         text = program.await_log("trying again in")
@@ -151,9 +168,10 @@ def test_program_waits_for_the_schema(tmp_path: Path) -> None:
 
 
 def test_migrating_twice_is_harmless(launch: Launcher, share: ServerShare) -> None:
-    for _ in range(2):
-        program = launch([CHANDLERY, "migrate"], **_settings(share))
-        assert program.wait(SOON) == 0, program.log_text()
+    program = launch([CHANDLERY, "migrate"], **_settings(share))
+    assert program.wait() == 0, program.log_text()
+    assert "the database is at revision" in program.log_text()
+    assert "Traceback" not in program.log_text()
 
 
 def _settings(share: ServerShare) -> dict[str, str]:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conformance.scripted_broker import Reply, SeenRequest
 from tests.conformance.scripted_templates import BIND, DEPROVISION, GET_CATALOG, PROVISION
-from tests.e2e.api_client import ApiClient, is_in_progress, is_ready, secret_values
+from tests.e2e.api_client import ApiClient, JsonObject, is_in_progress, is_ready, secret_values
 from tests.e2e.brokers import DemoBroker, ScriptedPeer, scripted_peer
 from tests.e2e.kubectl import Kubectl
 from tests.e2e.manifests import binding, cluster_broker, instance
@@ -20,7 +20,7 @@ from tests.e2e.programs import eventually
 from tests.e2e.servers import tables_locked
 from tests.e2e.stacks import SERVICES, SplitStack
 
-_DELAY_SECONDS: Final = "1.5"
+_DELAY_SECONDS: Final = "0.8"
 _CREDENTIALS: Final = {"uri": "http://scripted.test/1", "username": "user", "password": "secret"}
 _BOUND: Final = Reply(201, {"credentials": _CREDENTIALS})
 _ORIGINATING_IDENTITY: Final = "X-Broker-API-Originating-Identity"
@@ -79,12 +79,11 @@ def test_walk_goes_on_when_a_process_dies_at_every_step(
     api.await_ready("clusterservicebrokers", "demo-broker")
 
     kubectl.create(instance("survivor", "demo-service-async", "small"), binding("survivor", "survivor"))
-    api.await_object("serviceinstances", "survivor", is_in_progress)
+    api.await_object("serviceinstances", "survivor", _is_begun)
     _restart(split, victim)
     ready = api.await_ready("serviceinstances", "survivor")
 
-    # A gateway may come back so late that it is done by then.
-    api.await_object("servicebindings", "survivor", lambda seen: is_in_progress(seen) or is_ready(seen))
+    api.await_object("servicebindings", "survivor", _is_begun)
     _restart(split, victim)
     bound = api.await_ready("servicebindings", "survivor")
     secret = api.find("secrets", "survivor")
@@ -222,6 +221,11 @@ def _clean(kubectl: Kubectl) -> None:
     kubectl.ok("delete", "servicebindings,serviceinstances", "--all", "--timeout=30s")
     kubectl.ok("delete", "clusterservicebrokers", "--all", "--timeout=30s")
     assert kubectl.ok("get", "secrets,clusterserviceclasses,clusterserviceplans", "-o", "name") == ""
+
+
+def _is_begun(document: JsonObject) -> bool:
+    # A gateway may come back so late that the operation is over by then.
+    return is_in_progress(document) or is_ready(document)
 
 
 def _assert_same(first: SeenRequest, second: SeenRequest) -> None:

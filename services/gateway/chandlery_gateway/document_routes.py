@@ -15,6 +15,13 @@ from chandlery_gateway.kube.negotiation import DISCOVERY_FORMS, JSON, Form, nego
 from chandlery_gateway.kube.openapi_schemas import DocumentedKind
 from chandlery_gateway.rendering import document_response, fault_response
 
+_NO_DEFINITIONS: JsonObject = {
+    "kind": "CustomResourceDefinitionList",
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "metadata": {"resourceVersion": "0"},
+    "items": [],
+}
+
 
 class Documents:
     """All documents of this release."""
@@ -71,6 +78,8 @@ def document_router(authenticator: Authenticator) -> APIRouter:
     add("/api/v1", lambda _request: _found(discovery.resources("v1")))
     add("/apis/{group}", lambda request: _found(discovery.group(request.path_params["group"])))
     add("/apis/{group}/{release}", _resources)
+    # kubectl looks here before it says that it does not know a kind; without an answer it blames validation.
+    add("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", lambda _request: document_response(_NO_DEFINITIONS))
     add("/openapi/v3", lambda _request: Response(documents.openapi_v3_index, media_type=JSON))
     add("/openapi/v3/{path:path}", lambda request: _openapi_v3(documents, request.path_params["path"]))
     add("/openapi/v2", lambda request: _openapi_v2(documents, request))

@@ -13,8 +13,10 @@ from chandlery.model.metadata import ObjectMeta
 from chandlery.runtime.http_server import listen, serve_http
 from chandlery.runtime.resources import Resources
 from chandlery.runtime.service import Service
+from chandlery.runtime.settings import Settings
 from chandlery.store.database import UnitOfWork
 from chandlery_gateway.app import create_app
+from chandlery_gateway.authentication import Authenticator, read_users
 from chandlery_gateway.watch_hub import WatchHub
 
 
@@ -29,8 +31,6 @@ class Gateway:
         settings = self._resources.settings
         hub = WatchHub(self._resources.database)
         app = create_app(self._resources, hub)
-        if (settings.tls_cert_file is None) != (settings.tls_key_file is None):
-            raise ConfigurationFault("CHANDLERY_TLS_CERT_FILE and CHANDLERY_TLS_KEY_FILE go together")
         listener = listen(settings.host, settings.port)
         await self._resources.database.run(_ensure_default_namespace)
 
@@ -71,9 +71,17 @@ async def _ensure_default_namespace(unit: UnitOfWork) -> None:
     await unit.objects.insert(namespace)
 
 
+def _check(settings: Settings) -> None:
+    """The API is never open: somebody has to be able to log in."""
+    Authenticator(read_users(settings.token, settings.token_file))
+    if (settings.tls_cert_file is None) != (settings.tls_key_file is None):
+        raise ConfigurationFault("CHANDLERY_TLS_CERT_FILE and CHANDLERY_TLS_KEY_FILE go together")
+
+
 GATEWAY = Service(
     name="gateway",
     summary="Serve the API.",
     build=Gateway,
+    check=_check,
     has_own_probes=True,
 )

@@ -1,5 +1,6 @@
 """How our models look on the wire: camelCase with the initialisms that `servicecatalog.k8s.io/v1beta1` uses."""
 
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -7,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 _INITIALISMS = {"id": "ID", "url": "URL", "tls": "TLS"}
 
 
+@cache
 def wire_name(field: str) -> str:
     """`cluster_service_class_external_id` -> `clusterServiceClassExternalID`; the first word stays lower case."""
     first, *rest = field.split("_")

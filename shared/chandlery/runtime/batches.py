@@ -43,6 +43,14 @@ class Batches(Generic[ItemT, ResultT]):
     async def _serve(self, batch: Sequence[tuple[ItemT, "asyncio.Future[ResultT]"]]) -> None:
         try:
             results = await self._work([item for item, _ in batch])
+            pairs = list(zip(batch, results, strict=True))
+        except asyncio.CancelledError:
+            # Whatever gave the work up: nobody may wait for it for ever.
+            for _, waiting in batch:
+                waiting.cancel()
+            if _is_being_cancelled():
+                raise
+            return
         except Exception as error:  # noqa: BLE001 - it is handed to whoever waits
             if len(batch) == 1:
                 _fail(batch[0][1], error)
@@ -50,7 +58,7 @@ class Batches(Generic[ItemT, ResultT]):
             for entry in batch:
                 await self._serve([entry])
             return
-        for (_, waiting), result in zip(batch, results, strict=True):
+        for (_, waiting), result in pairs:
             if not waiting.done():
                 waiting.set_result(result)
 
@@ -58,3 +66,8 @@ class Batches(Generic[ItemT, ResultT]):
 def _fail(waiting: "asyncio.Future[ResultT]", error: Exception) -> None:
     if not waiting.done():
         waiting.set_exception(error)
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

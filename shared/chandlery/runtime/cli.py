@@ -123,11 +123,12 @@ def _run(work: Coroutine[Any, Any, Any]) -> Any:
     return uvloop.run(work)
 
 
-def _sentences(error: BaseException) -> Sequence[str]:
+def _faults(error: BaseException) -> Sequence[Fault]:
+    """The faults in an exception or a group of them; anything else is a bug and raised as it is."""
     if isinstance(error, BaseExceptionGroup):
-        return [sentence for inner in error.exceptions for sentence in _sentences(inner)]
+        return [fault for inner in error.exceptions for fault in _faults(inner)]
     if isinstance(error, Fault):
-        return [error.message]
+        return [error]
     raise error
 
 
@@ -135,10 +136,8 @@ def main() -> None:
     """Entry point of `chandlery`. A user's mistake is one sentence on stderr, never a traceback."""
     try:
         cli()
-    except ConfigurationFault as fault:
-        click.echo(f"chandlery: {fault.message}", err=True)
-        sys.exit(BAD_CONFIGURATION)
     except (Fault, BaseExceptionGroup) as error:
-        for sentence in _sentences(error):
-            click.echo(f"chandlery: {sentence}", err=True)
-        sys.exit(1)
+        faults = _faults(error)
+        for fault in faults:
+            click.echo(f"chandlery: {fault.message}", err=True)
+        sys.exit(BAD_CONFIGURATION if any(isinstance(fault, ConfigurationFault) for fault in faults) else 1)

@@ -1,6 +1,6 @@
 """Builds the adapters of one process from its settings. Besides `main.py` files the only place that does."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
@@ -32,21 +32,31 @@ class SchemaNotReady(Unavailable):
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings, *, service: str, migrates: bool = False) -> AsyncIterator[Resources]:
+async def open_resources(
+    settings: Settings,
+    *,
+    service: str,
+    migrates: bool = False,
+    checks: Sequence[Callable[[Settings], object]] = (),
+) -> AsyncIterator[Resources]:
     """Connect to everything, waiting with back-off for servers that are not there yet; close it all at the end.
 
-    `migrates` brings the schema up first instead of waiting for somebody else to do so.
+    `migrates` brings the schema up first instead of waiting for somebody else to do so. `checks` look at the settings
+    before anything is waited for; they and this raise ConfigurationFault.
     """
     require(settings, "database_url", "amqp_url", "encryption_keys")
     owner = process_name(service)
     keyring = Keyring.parse(settings.encryption_keys.get_secret_value())
     async with AsyncExitStack() as stack:
+        # All is built and checked before anything is waited for: a bad setting is told at once.
         engine = _engine(settings, service)
         database = Database(engine, keyring)
         stack.push_async_callback(database.close)
-        await _prepare_schema(engine, migrates=migrates)
         bus = _bus(settings, owner)
         stack.push_async_callback(bus.close)
+        for check in checks:
+            check(settings)
+        await _prepare_schema(engine, migrates=migrates)
         await bus.start()
         osb = OsbClient()
         stack.push_async_callback(osb.close)

@@ -7,7 +7,7 @@ from functools import partial
 
 import structlog
 
-from chandlery.model.faults import Unavailable
+from chandlery.model.faults import Fault
 from chandlery.runtime.resources import Resources
 from chandlery.store.database import UnitOfWork
 
@@ -24,7 +24,7 @@ async def keep_leases(resources: Resources) -> None:
             continue
         try:
             await resources.database.run(partial(_extend, uids, resources.owner, lease))
-        except Unavailable as fault:
+        except Fault as fault:
             log.warning(f"leases could not be extended: {fault.message}", action="extend_leases")
 
 

@@ -77,12 +77,20 @@ def open_data_directory(path: Path) -> DataDirectory:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (path / "lock").open("w")
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _take(lock)
     except BlockingIOError as error:
         raise ConfigurationFault(f"{path} is in use by another `chandlery up`; choose another --data-dir") from error
     except OSError as error:
         raise ConfigurationFault(f"the folder {path} cannot be used: {error.strerror}") from error
     return DataDirectory(path.resolve(), lock)
+
+
+def _take(lock: IO[str]) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise
 
 
 def _kept(path: Path, make: Callable[[], str]) -> str:

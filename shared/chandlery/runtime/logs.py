@@ -12,17 +12,20 @@ _HIDDEN = frozenset({"password", "token", "authorization", "credentials", "param
 
 def configure_logs(*, level: str, form: str) -> None:
     """Set up structlog and route the standard library's loggers through it."""
-    renderer: Any = (
-        structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=_is_terminal())
-    )
+    renderer: Any = structlog.processors.JSONRenderer()
+    if form != "json":
+        # The prettier tracebacks show local variables, and with them whatever secret was at hand.
+        plain = structlog.dev.plain_traceback
+        renderer = structlog.dev.ConsoleRenderer(colors=_is_terminal(), exception_formatter=plain)
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
         _hide_secrets,
+        structlog.processors.format_exc_info,
     ]
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, renderer],
+        processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,

@@ -56,7 +56,11 @@ async def _run(
 ) -> None:
     async with AsyncExitStack() as stack:
         opening = asyncio.ensure_future(
-            stack.enter_async_context(open_resources(settings, service=name, migrates=migrates))
+            stack.enter_async_context(
+                open_resources(
+                    settings, service=name, migrates=migrates, checks=[service.check for service in services]
+                )
+            )
         )
         resources = await _unless_stopped(opening, stop)
         if resources is None:

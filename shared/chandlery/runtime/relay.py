@@ -7,7 +7,7 @@ from datetime import timedelta
 import structlog
 
 from chandlery.messaging.bus import Bus
-from chandlery.model.faults import Unavailable
+from chandlery.model.faults import Fault
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.outbox import OutboxEntry
 
@@ -70,7 +70,7 @@ class Relay:
         try:
             await self._bus.publish([entry.message for entry in entries])
             await self._database.run(lambda unit: unit.outbox.remove([entry.id for entry in entries]))
-        except Unavailable as fault:
+        except Fault as fault:
             log.warning(
                 f"{len(entries)} messages stay in the outbox: {fault.message}",
                 action="relay_messages",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chandlery.runtime.resources import Resources
+from chandlery.runtime.settings import Settings
 
 
 class Running(Protocol):
@@ -22,6 +23,8 @@ class Service:
     name: str
     summary: str
     build: Callable[[Resources], Running]
+    check: Callable[[Settings], object] = lambda _settings: None
+    """Raises ConfigurationFault for settings that this service cannot work with, before anything is waited for."""
     has_own_probes: bool = False
     """The gateway serves them on its own port."""
 

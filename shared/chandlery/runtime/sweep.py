@@ -33,25 +33,28 @@ class Sweep:
         self._rounds = 0
 
     async def run(self) -> None:
-        """Sweep for ever; a database or bus that is away is tried again at the next interval."""
+        """Sweep for ever; whatever goes wrong is tried again at the next interval."""
         while True:
             try:
                 await self.once()
             except Fault as fault:
                 log.warning(f"the sweep was skipped: {fault.message}", action="sweep")
+            except Exception as error:  # noqa: BLE001 - a sweep that ends lets all work of dead processes lie
+                log.error(f"the sweep failed: {type(error).__name__}", action="sweep", reason=type(error).__name__)  # noqa: TRY400 - texts of exceptions can quote data
             await asyncio.sleep(self._settings.sweep_seconds)
 
     async def once(self) -> int:
         """One sweep; returns how many commands were put on the bus."""
         if not await self._database.run(self._acquire):
             return 0
+        # First what needs no bus: the log must not grow while that is away.
+        if self._rounds % _TRIM_EVERY == 0:
+            await self._database.run(self._trim)
+        self._rounds += 1
         commands = await self._database.run(self._due)
         if commands:
             await self._bus.publish(commands)
         await self._relay.publish_left_behind()
-        if self._rounds % _TRIM_EVERY == 0:
-            await self._database.run(self._trim)
-        self._rounds += 1
         return len(commands)
 
     async def _acquire(self, unit: UnitOfWork) -> bool:

@@ -9,7 +9,7 @@ from chandlery.contracts.messages import UNRESOLVED_LANE, LaneOpened, Message
 from chandlery.contracts.topology import SINGLE_LANE, UNSHARDED_QUEUES, WORK_QUEUES
 from chandlery.messaging.bus import Handler, Subscription
 from chandlery.model import kinds
-from chandlery.model.faults import Unavailable
+from chandlery.model.faults import Fault
 from chandlery.reconcile.change import broker_key
 from chandlery.runtime.resources import Resources
 from chandlery.store.database import UnitOfWork
@@ -23,12 +23,20 @@ _LOOK_EVERY_SECONDS = 15.0
 class Worker:
     """One worker service in one process."""
 
-    def __init__(self, resources: Resources, handlers: Mapping[str, Handler]) -> None:
-        """`handlers` maps kinds to what handles commands for them."""
+    def __init__(
+        self,
+        resources: Resources,
+        handlers: Mapping[str, Handler],
+        *,
+        look_every_seconds: float = _LOOK_EVERY_SECONDS,
+    ) -> None:
+        """`handlers` maps kinds to what handles commands for them; lanes are looked up each `look_every_seconds`."""
         self._resources = resources
         self._handlers = {kind: self._tracked(handler) for kind, handler in handlers.items()}
         self._subscriptions: dict[tuple[str, str], Subscription] = {}
         self._running: set[asyncio.Task[None]] = set()
+        self._look_every_seconds = look_every_seconds
+        self._opening = asyncio.Lock()
 
     async def serve(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         """See Running."""
@@ -46,7 +54,7 @@ class Worker:
     async def _keep_looking(self) -> None:
         """Find lanes whose announcement was missed, and let go of those whose service broker is gone."""
         while True:
-            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+            await asyncio.sleep(self._look_every_seconds)
             try:
                 lanes = {*await self._resources.database.run(_lanes), SINGLE_LANE}
                 for lane in lanes - {SINGLE_LANE}:
@@ -54,7 +62,7 @@ class Worker:
                 for queue in [queue for queue in self._subscriptions if queue[1] not in lanes]:
                     await self._subscriptions.pop(queue).close()
                     log.info(f"no longer listening on {queue[0]} for {queue[1]}", action="close_lane", lane=queue[1])
-            except Unavailable as fault:
+            except Fault as fault:
                 log.warning(f"lanes could not be looked up: {fault.message}", action="look_for_lanes")
 
     async def _open_announced(self, message: Message) -> None:
@@ -62,6 +70,11 @@ class Worker:
             await self._open(message.lane)
 
     async def _open(self, lane: str) -> None:
+        # An announcement may come while the same lane is being opened: nobody would ever close the second subscription.
+        async with self._opening:
+            await self._listen(lane)
+
+    async def _listen(self, lane: str) -> None:
         for kind, handler in self._handlers.items():
             actual = SINGLE_LANE if WORK_QUEUES[kind] in UNSHARDED_QUEUES else lane
             queue = (WORK_QUEUES[kind], actual)

@@ -44,7 +44,7 @@ async def migrate(engine: AsyncEngine) -> str:
     except (DBAPIError, OSError) as error:
         if not is_unreachable(error):
             raise
-        raise Unavailable(f"the database cannot be reached ({type(error).__name__}: {_cause(error)})") from error
+        raise _unreachable(engine, error) from error
     return newest_revision()
 
 
@@ -56,13 +56,18 @@ async def current_revision(engine: AsyncEngine) -> str | None:
     except (DBAPIError, OSError) as error:
         if not is_unreachable(error):
             raise
-        raise Unavailable(f"the database cannot be reached ({type(error).__name__}: {_cause(error)})") from error
+        raise _unreachable(engine, error) from error
 
 
 def _upgrade(connection: Connection) -> None:
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def _unreachable(engine: AsyncEngine, error: BaseException) -> Unavailable:
+    place = f"{engine.url.host}:{engine.url.port or 5432}" if engine.url.host else str(engine.url.database)
+    return Unavailable(f"the database at {place} cannot be reached ({type(error).__name__}: {_cause(error)})")
 
 
 def _cause(error: BaseException) -> str:

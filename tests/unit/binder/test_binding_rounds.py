@@ -343,7 +343,7 @@ def _binding() -> ServiceBinding:
 
 
 async def _look_after(unit: UnitOfWork) -> None:
-    await unit.reconciliations.add("ServiceBinding", "b-uid", lane="unresolved")
+    await unit.reconciliations.add("ServiceBinding", "b-uid", lane="broker:/harbour")
     await unit.reconciliations.add("ServiceInstance", "i-uid", lane="broker:/harbour")
     claim = await unit.reconciliations.claim("i-uid", owner="test", lease=timedelta(seconds=10))
     assert isinstance(claim, Claim)

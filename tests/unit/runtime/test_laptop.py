@@ -1,0 +1,118 @@
+"""The folder of the all-in-one: private, locked, and the same at every start."""
+
+import base64
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from chandlery.model.faults import ConfigurationFault
+from chandlery.runtime.laptop import DataDirectory, open_data_directory
+from chandlery.store.sealing import Keyring
+
+
+def test_folder_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    directory = opened(tmp_path / "deep" / "data")
+    assert mode(directory.path) == 0o700
+
+
+def test_every_file_with_a_secret_is_for_its_owner_alone(tmp_path: Path) -> None:
+    directory = opened(tmp_path / "data")
+    directory.encryption_keys()
+    directory.token()
+    directory.write_kubeconfig("127.0.0.1", 8080)
+    for name in ("encryption-key", "token", "tls.key", "tls.crt", "kubeconfig"):
+        assert mode(directory.path / name) == 0o600, name
+
+
+def test_file_that_was_readable_to_others_is_not_after_it_is_written_again(tmp_path: Path) -> None:
+    directory = opened(tmp_path / "data")
+    directory.kubeconfig.write_text("old")
+    directory.kubeconfig.chmod(0o644)
+    directory.write_kubeconfig("127.0.0.1", 8080)
+    assert mode(directory.kubeconfig) == 0o600
+
+
+def test_second_start_is_refused_while_the_first_runs(tmp_path: Path) -> None:
+    first = opened(tmp_path / "data")
+    with pytest.raises(ConfigurationFault, match="in use by another `chandlery up`; choose another --data-dir"):
+        open_data_directory(tmp_path / "data")
+    first.lock.close()
+    assert opened(tmp_path / "data").path == first.path
+
+
+def test_folder_that_cannot_be_made_is_refused_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ConfigurationFault, match=r"the folder .*file/data cannot be used: Not a directory"):
+        open_data_directory(tmp_path / "file" / "data")
+
+
+def test_token_keys_and_certificate_are_the_same_at_every_start(tmp_path: Path) -> None:
+    first = opened(tmp_path / "data")
+    before = everything(first)
+    first.lock.close()
+    assert everything(opened(tmp_path / "data")) == before
+
+
+def test_two_folders_have_nothing_in_common(tmp_path: Path) -> None:
+    pairs = zip(everything(opened(tmp_path / "a")), everything(opened(tmp_path / "b")), strict=True)
+    assert all(one != other for one, other in pairs)
+
+
+def test_encryption_key_is_one_that_the_store_reads(tmp_path: Path) -> None:
+    keyring = Keyring.parse(opened(tmp_path / "data").encryption_keys())
+    sealed = keyring.seal({"a": 1}, bound_to="here")
+    assert keyring.open(sealed, bound_to="here") == {"a": 1}
+
+
+def test_kubeconfig_leads_to_the_gateway_with_token_and_authority(tmp_path: Path) -> None:
+    directory = opened(tmp_path / "data")
+    directory.write_kubeconfig("127.0.0.1", 8443)
+    config: Any = yaml.safe_load(directory.kubeconfig.read_text())
+    (context,) = [each["context"] for each in config["contexts"] if each["name"] == config["current-context"]]
+    (cluster,) = [each["cluster"] for each in config["clusters"] if each["name"] == context["cluster"]]
+    (user,) = [each["user"] for each in config["users"] if each["name"] == context["user"]]
+    assert (config["apiVersion"], config["kind"]) == ("v1", "Config")
+    assert cluster["server"] == "https://127.0.0.1:8443"
+    assert base64.b64decode(cluster["certificate-authority-data"]) == directory.certificate().read_bytes()
+    assert user == {"token": directory.token()}
+    assert context["namespace"] == "default"
+
+
+def test_certificate_is_made_again_when_its_key_is_lost(tmp_path: Path) -> None:
+    directory = opened(tmp_path / "data")
+    before = directory.certificate().read_text()
+    directory.certificate_key.unlink()
+    assert directory.certificate().read_text() != before
+    assert directory.certificate_key.exists()
+
+
+def test_database_is_in_the_folder(tmp_path: Path) -> None:
+    assert opened(tmp_path / "data").database_url == f"sqlite:///{tmp_path / 'data'}/chandlery.db"
+
+
+_open: list[DataDirectory] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed_afterwards() -> Any:
+    yield
+    while _open:
+        _open.pop().lock.close()
+
+
+def opened(path: Path) -> DataDirectory:
+    directory = open_data_directory(path)
+    _open.append(directory)
+    return directory
+
+
+def everything(directory: DataDirectory) -> tuple[str, ...]:
+    certificate = directory.certificate().read_text()
+    return directory.token(), directory.encryption_keys(), certificate, directory.certificate_key.read_text()
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)

@@ -1,0 +1,118 @@
+"""Settings: where they come from, who wins, and what is said about bad ones."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from chandlery.model.faults import ConfigurationFault
+from chandlery.runtime.settings import PREFIX, Settings, load_settings, require
+
+PASSWORD = "hunter2-of-the-database"
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """No setting comes from the environment that the tests run in."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"{PREFIX}{name.upper()}", raising=False)
+    return monkeypatch
+
+
+def write_file(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = folder / "chandlery.toml"
+    path.write_text(text)
+    monkeypatch.setenv(f"{PREFIX}CONFIG_FILE", str(path))
+    return path
+
+
+def test_settings_have_defaults_for_all_but_the_servers() -> None:
+    settings = load_settings()
+    assert settings.port == 8080
+    with pytest.raises(ConfigurationFault, match="not set: CHANDLERY_DATABASE_URL, CHANDLERY_AMQP_URL$"):
+        require(settings, "database_url", "port", "amqp_url")
+
+
+def test_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHANDLERY_PORT", "9000")
+    monkeypatch.setenv("CHANDLERY_DATABASE_URL", f"postgresql://me:{PASSWORD}@db/name")
+    settings = load_settings()
+    assert settings.port == 9000
+    assert PASSWORD in settings.database_url.get_secret_value()
+    require(settings, "database_url")
+
+
+def test_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_file(tmp_path, 'port = 9001\nlog_level = "warning"\nlease_seconds = 2.5\n', monkeypatch)
+    settings = load_settings()
+    assert (settings.port, settings.log_level, settings.lease_seconds) == (9001, "warning", 2.5)
+
+
+def test_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_file(tmp_path, 'port = 9001\nlog_level = "warning"\n', monkeypatch)
+    monkeypatch.setenv("CHANDLERY_PORT", "9002")
+    settings = load_settings()
+    assert (settings.port, settings.log_level) == (9002, "warning")
+
+
+def test_arguments_win_over_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_file(tmp_path, "port = 9001\n", monkeypatch)
+    monkeypatch.setenv("CHANDLERY_PORT", "9002")
+    assert load_settings(port=9003).port == 9003
+
+
+def test_every_bad_setting_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = {
+        "PORT": "eighty-hunter2",
+        "LOG_LEVEL": "loud-hunter2",
+        "LEASE_SECONDS": "-7.25",
+        "BROKER_CONCURRENCY": "0.0625",
+        "ACCEPT_PLAIN_HTTP": "perhaps-hunter2",
+    }
+    for name, value in bad.items():
+        monkeypatch.setenv(PREFIX + name, value)
+    with pytest.raises(ConfigurationFault) as caught:
+        load_settings()
+    for name, value in bad.items():
+        assert f"{PREFIX}{name}: " in caught.value.message
+        assert value not in caught.value.message
+    assert caught.value.__cause__ is None, "the cause would quote the values"
+
+
+def test_bad_setting_of_the_file_is_named_without_its_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_file(tmp_path, 'port = "eighty-hunter2"\nlog_lvl = "hunter2"\n', monkeypatch)
+    with pytest.raises(ConfigurationFault) as caught:
+        load_settings()
+    assert "CHANDLERY_PORT: " in caught.value.message
+    assert "CHANDLERY_LOG_LVL: " in caught.value.message
+    assert "hunter2" not in caught.value.message
+
+
+def test_file_that_is_no_toml_is_refused_without_its_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_file(tmp_path, f'token = "{PASSWORD}\nport = 1', monkeypatch)
+    with pytest.raises(ConfigurationFault, match=re.escape(f"{path} is not readable as TOML")) as caught:
+        load_settings()
+    assert PASSWORD not in caught.value.message
+
+
+def test_file_that_is_not_there_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHANDLERY_CONFIG_FILE", str(tmp_path / "nowhere.toml"))
+    with pytest.raises(ConfigurationFault, match=r"CHANDLERY_CONFIG_FILE names .*nowhere\.toml, which is no file"):
+        load_settings()
+
+
+@pytest.mark.parametrize("name", ["database_url", "amqp_url", "encryption_keys", "token"])
+def test_secret_is_in_no_text_of_the_settings(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{PREFIX}{name.upper()}", f"scheme://user:{PASSWORD}@host/name")
+    settings = load_settings()
+    assert isinstance(getattr(settings, name), SecretStr)
+    for text in (repr(settings), str(settings), settings.model_dump_json(), str(settings.model_dump())):
+        assert PASSWORD not in text
+
+
+def test_settings_cannot_be_changed_while_the_process_runs() -> None:
+    settings = load_settings()
+    with pytest.raises(ValueError, match="frozen"):
+        settings.port = 1  # type: ignore[misc]
