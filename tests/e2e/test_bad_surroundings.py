@@ -92,7 +92,7 @@ def test_up_names_the_folder_that_cannot_be_made(launch: Launcher, tmp_path: Pat
 )
 def test_bad_setting_is_named(launch: Launcher, settings: dict[str, str], parts: list[str]) -> None:
     """At once, although no server is there: waiting would not help."""
-    _refused(launch([CHANDLERY, "gateway"], **({**_NOWHERE, **settings} if settings else {})), *parts)
+    _refused(launch([CHANDLERY, "binder"], **({**_NOWHERE, **settings} if settings else {})), *parts)
 
 
 def test_file_that_is_no_toml_is_named(launch: Launcher, tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ from chandlery_binder.bind_refusals import is_final, told
 from chandlery_binder.binding_draft import BindingChange, BindingDraft
 from chandlery_binder.binding_ends import fail_and_mitigate, mitigate, retry
 from chandlery_binder.binding_notes import InFlight, Purpose
-from chandlery_binder.binding_snapshot import InjectionProblem
+from chandlery_binder.binding_snapshot import (
+    InjectionProblem,
+)
 
 CONFLICT = 409
 

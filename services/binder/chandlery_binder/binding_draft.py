@@ -10,7 +10,9 @@ from chandlery.reconcile.change import Change, Next, bindings_key
 from chandlery.reconcile.status_draft import StatusDraft, retry_pause
 from chandlery.retry.schedule import DEPENDENCIES
 from chandlery_binder.binding_notes import BindingMemory, InFlight, Purpose
-from chandlery_binder.binding_snapshot import BindingSnapshot
+from chandlery_binder.binding_snapshot import (
+    BindingSnapshot,
+)
 
 BindingChange = Change[ServiceBinding]
 _OPERATIONS = {Purpose.BIND: "Bind", Purpose.UNBIND: "Unbind"}

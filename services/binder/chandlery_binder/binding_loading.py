@@ -19,7 +19,9 @@ from chandlery.runtime.resources import Resources
 from chandlery.store.database import UnitOfWork
 from chandlery.store.reconciliations import Claim
 from chandlery_binder.binding_notes import BindingMemory, InFlight, InstanceNotes
-from chandlery_binder.binding_snapshot import BindingSnapshot
+from chandlery_binder.binding_snapshot import (
+    BindingSnapshot,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

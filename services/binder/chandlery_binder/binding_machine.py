@@ -11,6 +11,7 @@ from chandlery.model.faults import ParametersFault
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.names import FINALIZER
 from chandlery.model.reasons import BindingReason
+from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.change import instance_key
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery_binder.binding_notes import InFlight, Placement, Purpose
@@ -19,14 +20,10 @@ from chandlery_binder.binding_snapshot import (
     Bind,
     BindingSnapshot,
     Fetch,
-    Finish,
-    Idle,
     Inject,
     Poll,
-    Refuse,
     Repeat,
     Unbind,
-    Wait,
 )
 
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from chandlery.model.conditions import ConditionStatus
 from chandlery.model.reasons import BindingReason
 from chandlery.model.wire import JsonObject
+from chandlery.reconcile.actions import Refuse, Wait
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery_binder.bind_answers import (
     absorb_delivery,
@@ -19,7 +20,10 @@ from chandlery_binder.bind_answers import (
 )
 from chandlery_binder.binding_draft import BindingChange, BindingDraft
 from chandlery_binder.binding_notes import InFlight, Purpose
-from chandlery_binder.binding_snapshot import BindingSnapshot, InjectionProblem, Refuse, Wait
+from chandlery_binder.binding_snapshot import (
+    BindingSnapshot,
+    InjectionProblem,
+)
 from chandlery_binder.unbind_answers import absorb_poll, absorb_unbind, begin_polling
 
 _CREDENTIALS = "credentials"

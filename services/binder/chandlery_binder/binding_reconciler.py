@@ -13,6 +13,7 @@ from chandlery.contracts.messages import UNRESOLVED_LANE
 from chandlery.model.bindings import ServiceBinding
 from chandlery.osb.originating_identity import OriginatingIdentity
 from chandlery.osb.requests import OsbRequest, encode
+from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.answers import Answer, Verb, Verdict
 from chandlery.reconcile.change import Change
 from chandlery.runtime.resources import Resources
@@ -27,14 +28,10 @@ from chandlery_binder.binding_snapshot import (
     Bind,
     Call,
     Fetch,
-    Finish,
-    Idle,
     Inject,
     Poll,
-    Refuse,
     Repeat,
     Unbind,
-    Wait,
 )
 from chandlery_binder.planned_calls import note_of, request_of
 from chandlery_binder.secret_delivery import eject, inject

@@ -7,6 +7,7 @@ from chandlery.model.bindings import ServiceBinding
 from chandlery.model.faults import ParametersFault
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.wire import JsonObject
+from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters import Parameters
 from chandlery_binder.binding_notes import BindingMemory, InFlight, InstanceNotes, Placement, Purpose
@@ -63,33 +64,6 @@ class BindingSnapshot:
         if not (is_same and self.instance_notes.plan_id):
             return noted
         return noted.model_copy(update={"plan_id": self.instance_notes.plan_id})
-
-
-@dataclass(frozen=True)
-class Idle:
-    """Nothing is due."""
-
-
-@dataclass(frozen=True)
-class Finish:
-    """Nothing exists at the broker: the finalizer may go."""
-
-
-@dataclass(frozen=True)
-class Wait:
-    """Something is missing that only others can provide. `waiting_for` wakes the binding."""
-
-    reason: str
-    message: str
-    waiting_for: str | None
-
-
-@dataclass(frozen=True)
-class Refuse:
-    """The wish cannot be granted, and asking the broker would be wrong."""
-
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,16 @@ from chandlery.model.faults import ParametersFault
 from chandlery.osb import requests
 from chandlery.osb.binding_requests import BindRequest, GetBindingRequest, PollBindingRequest, UnbindRequest
 from chandlery_binder.binding_notes import InFlight, Purpose
-from chandlery_binder.binding_snapshot import Bind, BindingSnapshot, Call, Fetch, Inject, Poll, Repeat, Unbind
+from chandlery_binder.binding_snapshot import (
+    Bind,
+    BindingSnapshot,
+    Call,
+    Fetch,
+    Inject,
+    Poll,
+    Repeat,
+    Unbind,
+)
 
 
 def note_of(snapshot: BindingSnapshot, call: Call, now: datetime) -> InFlight:

@@ -7,7 +7,9 @@ from chandlery.model.wire import JsonObject
 from chandlery.reconcile.change import secret_key
 from chandlery.runtime.broker_access import secret_values
 from chandlery.store.database import UnitOfWork
-from chandlery_binder.binding_snapshot import InjectionProblem
+from chandlery_binder.binding_snapshot import (
+    InjectionProblem,
+)
 from chandlery_binder.secret_projection import ProjectionFault, project, secret_name, secret_of, source_names
 
 

@@ -12,7 +12,9 @@ from chandlery.reconcile.status_draft import StatusDraft, retry_pause
 from chandlery.retry.schedule import DEPENDENCIES, POLLS
 from chandlery_provisioner.instance_notes import InFlight, InstanceMemory, Purpose
 from chandlery_provisioner.instance_references import shown_names, with_references
-from chandlery_provisioner.instance_snapshot import InstanceSnapshot
+from chandlery_provisioner.instance_snapshot import (
+    InstanceSnapshot,
+)
 
 InstanceChange = Change[ServiceInstance]
 _OPERATIONS = {Purpose.PROVISION: "Provision", Purpose.UPDATE: "Update", Purpose.DEPROVISION: "Deprovision"}

@@ -20,7 +20,9 @@ from chandlery.store.database import UnitOfWork
 from chandlery.store.objects import Listing
 from chandlery.store.reconciliations import Claim
 from chandlery_provisioner.instance_notes import InFlight, InstanceMemory
-from chandlery_provisioner.instance_snapshot import InstanceSnapshot
+from chandlery_provisioner.instance_snapshot import (
+    InstanceSnapshot,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

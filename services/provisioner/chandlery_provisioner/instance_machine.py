@@ -10,21 +10,18 @@ from chandlery.model.conditions import ConditionType, is_true
 from chandlery.model.faults import ParametersFault
 from chandlery.model.names import FINALIZER
 from chandlery.model.reasons import InstanceReason
+from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.change import bindings_key, broker_key, offering_key
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters import Parameters
 from chandlery_provisioner.instance_snapshot import (
     Action,
     Deprovision,
-    Finish,
-    Idle,
     InstanceSnapshot,
     Poll,
     Provision,
-    Refuse,
     Repeat,
     Update,
-    Wait,
 )
 
 

@@ -9,12 +9,15 @@ from datetime import datetime
 
 from chandlery.model.conditions import ConditionStatus
 from chandlery.model.reasons import InstanceReason
+from chandlery.reconcile.actions import Refuse, Wait
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery_provisioner.deprovision_answers import absorb_deprovision
 from chandlery_provisioner.instance_draft import InstanceChange, InstanceDraft
 from chandlery_provisioner.instance_ends import give_up
 from chandlery_provisioner.instance_notes import InFlight, Purpose
-from chandlery_provisioner.instance_snapshot import InstanceSnapshot, Refuse, Wait
+from chandlery_provisioner.instance_snapshot import (
+    InstanceSnapshot,
+)
 from chandlery_provisioner.poll_answers import absorb_poll
 from chandlery_provisioner.provision_answers import absorb_provision
 from chandlery_provisioner.update_answers import absorb_update

@@ -8,6 +8,7 @@ from chandlery.contracts.messages import UNRESOLVED_LANE
 from chandlery.model.instances import ServiceInstance
 from chandlery.osb.originating_identity import OriginatingIdentity
 from chandlery.osb.requests import OsbRequest, encode
+from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.answers import Answer
 from chandlery.reconcile.change import Change
 from chandlery.runtime.resources import Resources
@@ -21,14 +22,10 @@ from chandlery_provisioner.instance_notes import InFlight, Purpose
 from chandlery_provisioner.instance_snapshot import (
     Call,
     Deprovision,
-    Finish,
-    Idle,
     Poll,
     Provision,
-    Refuse,
     Repeat,
     Update,
-    Wait,
 )
 from chandlery_provisioner.planned_calls import note_of, request_of
 

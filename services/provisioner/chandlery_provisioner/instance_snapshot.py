@@ -7,6 +7,7 @@ from chandlery.model.faults import ParametersFault
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.offerings import AnyPlan
 from chandlery.model.wire import JsonObject
+from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters import Parameters
 from chandlery_provisioner.instance_notes import InFlight, InstanceMemory
@@ -39,33 +40,6 @@ class InstanceSnapshot:
     def generation(self) -> int:
         """The number of the latest wish."""
         return self.instance.metadata.generation or 1
-
-
-@dataclass(frozen=True)
-class Idle:
-    """Nothing is due."""
-
-
-@dataclass(frozen=True)
-class Finish:
-    """Nothing exists at the broker: the finalizer may go."""
-
-
-@dataclass(frozen=True)
-class Wait:
-    """Something is missing that only others can provide. `waiting_for` wakes the instance."""
-
-    reason: str
-    message: str
-    waiting_for: str | None
-
-
-@dataclass(frozen=True)
-class Refuse:
-    """The wish cannot be granted, and asking the broker would be wrong."""
-
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from chandlery.model.faults import ParametersFault
+from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.parameters import Parameters
 from chandlery_binder.binding_machine import decide
 from chandlery_binder.binding_notes import BindingMemory, InstanceNotes, Placement, Purpose
@@ -13,14 +14,10 @@ from chandlery_binder.binding_snapshot import (
     Bind,
     BindingSnapshot,
     Fetch,
-    Finish,
-    Idle,
     Inject,
     Poll,
-    Refuse,
     Repeat,
     Unbind,
-    Wait,
 )
 from tests.unit.binder.binding_builders import (
     FAILED,

@@ -7,11 +7,15 @@ import pytest
 
 from chandlery.model.bindings import BindingPropertiesState, ServiceBinding
 from chandlery.model.conditions import ConditionType, find_condition
+from chandlery.reconcile.actions import Refuse, Wait
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery_binder.binding_draft import BindingChange
 from chandlery_binder.binding_notes import InFlight, Purpose
 from chandlery_binder.binding_outcomes import absorb, announce, credentials_of, finish, refuse, wait
-from chandlery_binder.binding_snapshot import BindingSnapshot, InjectionProblem, Refuse, Wait
+from chandlery_binder.binding_snapshot import (
+    BindingSnapshot,
+    InjectionProblem,
+)
 from tests.unit.binder.binding_builders import (
     FAILED,
     HERE,

@@ -28,7 +28,9 @@ from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters import NO_PARAMETERS
 from chandlery_provisioner.instance_draft import InstanceChange
 from chandlery_provisioner.instance_notes import InFlight, InstanceMemory, Purpose
-from chandlery_provisioner.instance_snapshot import InstanceSnapshot
+from chandlery_provisioner.instance_snapshot import (
+    InstanceSnapshot,
+)
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 SERVICE, SMALL, LARGE = "service-1", "plan-small", "plan-large"

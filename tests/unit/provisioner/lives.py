@@ -8,6 +8,7 @@ from typing import Any
 from chandlery.model.faults import ParametersFault
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.recorded import RecordedFact
+from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.answers import Answer
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters import NO_PARAMETERS, Parameters, merge_parameters
@@ -18,15 +19,11 @@ from chandlery_provisioner.instance_notes import InFlight, InstanceMemory, Purpo
 from chandlery_provisioner.instance_snapshot import (
     Call,
     Deprovision,
-    Finish,
-    Idle,
     InstanceSnapshot,
     Poll,
     Provision,
-    Refuse,
     Repeat,
     Update,
-    Wait,
 )
 from chandlery_provisioner.planned_calls import note_of
 from tests.unit.provisioner.builders import LANE, NOW, make_instance, make_offering

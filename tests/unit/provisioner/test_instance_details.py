@@ -7,12 +7,18 @@ import pytest
 
 from chandlery.model.conditions import ConditionType
 from chandlery.model.reasons import InstanceReason
+from chandlery.reconcile.actions import Refuse, Wait
 from chandlery_provisioner import instance_outcomes as outcomes
 from chandlery_provisioner.instance_draft import InstanceChange
 from chandlery_provisioner.instance_machine import decide
 from chandlery_provisioner.instance_notes import Purpose
 from chandlery_provisioner.instance_outcomes import absorb
-from chandlery_provisioner.instance_snapshot import Deprovision, InstanceSnapshot, Poll, Provision, Refuse, Wait
+from chandlery_provisioner.instance_snapshot import (
+    Deprovision,
+    InstanceSnapshot,
+    Poll,
+    Provision,
+)
 from tests.unit.provisioner.builders import (
     FAILED,
     NO_CLASS,

@@ -34,7 +34,9 @@ from chandlery.store.migrate import migrate
 from chandlery.store.reconciliations import Claim
 from chandlery.store.sealing import Keyring, new_key
 from chandlery_provisioner.instance_loading import load_instance
-from chandlery_provisioner.instance_snapshot import InstanceSnapshot
+from chandlery_provisioner.instance_snapshot import (
+    InstanceSnapshot,
+)
 from tests.unit.provisioner.builders import LANE, SERVICE, SMALL, make_instance, remembering
 
 BEGINNING = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)

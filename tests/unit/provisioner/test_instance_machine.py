@@ -6,21 +6,18 @@ import pytest
 
 from chandlery.model.faults import ParametersFault
 from chandlery.model.instances import InstancePropertiesState, ServiceInstance
+from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.parameters import Parameters
 from chandlery_provisioner.instance_machine import decide
 from chandlery_provisioner.instance_notes import Purpose
 from chandlery_provisioner.instance_snapshot import (
     Action,
     Deprovision,
-    Finish,
-    Idle,
     InstanceSnapshot,
     Poll,
     Provision,
-    Refuse,
     Repeat,
     Update,
-    Wait,
 )
 from chandlery_provisioner.planned_calls import note_of
 from tests.unit.provisioner.builders import (

@@ -13,7 +13,10 @@ from chandlery_provisioner.instance_draft import InstanceChange
 from chandlery_provisioner.instance_machine import decide
 from chandlery_provisioner.instance_notes import Purpose
 from chandlery_provisioner.instance_outcomes import absorb
-from chandlery_provisioner.instance_snapshot import InstanceSnapshot, Update
+from chandlery_provisioner.instance_snapshot import (
+    InstanceSnapshot,
+    Update,
+)
 from tests.unit.provisioner.builders import (
     LARGE,
     NOW,

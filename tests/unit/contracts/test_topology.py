@@ -1,0 +1,73 @@
+"""Routing: every message has a way, every lane its queue, every kind that has to agree to its end an owner."""
+
+import pytest
+
+from chandlery.contracts import topology
+from chandlery.contracts.messages import UNRESOLVED_LANE, LaneOpened, Message, ObjectChanged, Reconcile
+from chandlery.model.kinds import KINDS
+from chandlery.reconcile.change import broker_key
+
+LANES = (UNRESOLVED_LANE, broker_key(None, "demo"), broker_key("team", "demo"), broker_key("team", "other"))
+SHARDED = sorted(kind for kind, queue in topology.WORK_QUEUES.items() if queue not in topology.UNSHARDED_QUEUES)
+UNSHARDED = sorted(set(topology.WORK_QUEUES) - set(SHARDED))
+
+
+@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("kind", sorted(topology.WORK_QUEUES))
+def test_command_goes_to_the_queue_of_its_kind_and_lane(kind: str, lane: str) -> None:
+    way = topology.route(Reconcile(kind=kind, uid="u-1", lane=lane))
+    assert way == topology.Route(topology.COMMANDS_EXCHANGE, topology.work_queue(kind, lane))
+
+
+def test_command_for_a_kind_that_nobody_looks_after_is_refused() -> None:
+    with pytest.raises(KeyError):
+        topology.route(Reconcile(kind="Secret", uid="u-1"))
+
+
+@pytest.mark.parametrize(
+    ("message", "key"),
+    [
+        (ObjectChanged(kind="ServiceInstance", uid="u-1"), "ObjectChanged.ServiceInstance"),
+        (ObjectChanged(kind="Secret", uid="u-1", reason="x"), "ObjectChanged.Secret"),
+        (LaneOpened(lane="broker:/demo.with.dots"), "LaneOpened.all"),
+    ],
+)
+def test_event_goes_under_its_type_and_kind(message: Message, key: str) -> None:
+    assert topology.route(message) == topology.Route(topology.EVENTS_EXCHANGE, key)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_routing_key_of_every_kind_is_two_words(kind: str) -> None:
+    # Subscribers ask for `ObjectChanged.*`: a dot in a kind would hide its events.
+    assert len(topology.route(ObjectChanged(kind=kind, uid="u-1")).routing_key.split(".")) == 2
+
+
+def test_no_two_lanes_share_a_queue_where_service_brokers_could_keep_each_other_waiting() -> None:
+    queues = [topology.work_queue(kind, lane) for kind in SHARDED for lane in LANES]
+    assert len(set(queues)) == len(SHARDED) * len(LANES)
+    assert SHARDED == ["ServiceBinding", "ServiceInstance"]
+
+
+@pytest.mark.parametrize("kind", UNSHARDED)
+def test_unsharded_kind_has_one_queue_whatever_the_lane(kind: str) -> None:
+    assert len({topology.work_queue(kind, lane) for lane in LANES}) == 1
+
+
+def test_every_unsharded_queue_is_a_work_queue() -> None:
+    assert set(topology.WORK_QUEUES.values()) >= topology.UNSHARDED_QUEUES
+
+
+@pytest.mark.parametrize("kind", sorted(kind.kind for kind in KINDS.values() if kind.has_finalizer))
+def test_kind_with_a_finalizer_has_a_work_queue(kind: str) -> None:
+    assert kind in topology.WORK_QUEUES, "nobody would ever let such an object go"
+
+
+def test_every_work_queue_is_for_a_kind_that_exists() -> None:
+    assert set(topology.WORK_QUEUES) <= set(KINDS)
+
+
+def test_names_are_short_enough_for_amqp() -> None:
+    # AMQP 0-9-1: names are short strings of at most 255 bytes; namespaces take up to 63, brokers up to 253.
+    usual = broker_key("n" * 63, "b" * 63)
+    for kind in topology.WORK_QUEUES:
+        assert len(topology.work_queue(kind, usual).encode()) <= 255
