@@ -3,6 +3,7 @@
 Each worker kind has one queue per lane. A lane is one service broker: a slow one can only fill its own queue.
 """
 
+import hashlib
 from dataclasses import dataclass
 
 from chandlery.contracts.messages import Message, Reconcile
@@ -26,6 +27,10 @@ UNSHARDED_QUEUES = frozenset({"syncer.broker.reconcile", "syncer.namespace.recon
 
 SINGLE_LANE = "all"
 
+_LONGEST_LANE = 160
+"""AMQP 0-9-1 allows names of 255 bytes; the rest is left to the prefix of an installation."""
+_DIGEST = 16
+
 
 @dataclass(frozen=True)
 class Route:
@@ -36,9 +41,18 @@ class Route:
 
 
 def work_queue(kind: str, lane: str) -> str:
-    """`provisioner.instance.reconcile.<lane>`: queue and routing key at once."""
+    """`provisioner.instance.reconcile.<lane>`: queue and routing key at once, at most 200 bytes long."""
     name = WORK_QUEUES[kind]
-    return f"{name}.{SINGLE_LANE if name in UNSHARDED_QUEUES else lane}"
+    return f"{name}.{SINGLE_LANE if name in UNSHARDED_QUEUES else _shortened(lane)}"
+
+
+def _shortened(lane: str) -> str:
+    # A namespace and the name of a service broker in it may take 317 characters together.
+    encoded = lane.encode()
+    if len(encoded) <= _LONGEST_LANE:
+        return lane
+    beginning = encoded[: _LONGEST_LANE - _DIGEST - 1].decode(errors="ignore")
+    return f"{beginning}#{hashlib.sha256(encoded).hexdigest()[:_DIGEST]}"
 
 
 def route(message: Message) -> Route:

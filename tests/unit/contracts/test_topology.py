@@ -66,8 +66,20 @@ def test_every_work_queue_is_for_a_kind_that_exists() -> None:
     assert set(topology.WORK_QUEUES) <= set(KINDS)
 
 
-def test_names_are_short_enough_for_amqp() -> None:
-    # AMQP 0-9-1: names are short strings of at most 255 bytes; namespaces take up to 63, brokers up to 253.
-    usual = broker_key("n" * 63, "b" * 63)
-    for kind in topology.WORK_QUEUES:
-        assert len(topology.work_queue(kind, usual).encode()) <= 255
+@pytest.mark.parametrize("kind", sorted(topology.WORK_QUEUES))
+@pytest.mark.parametrize("lane", [broker_key("n" * 63, "b" * 253), "broker:/" + "\N{ANCHOR}" * 200], ids=["longest", "wide"])
+def test_name_of_a_queue_is_short_enough_for_amqp_whatever_the_lane(kind: str, lane: str) -> None:
+    # AMQP 0-9-1, 4.2.5.3: a short string has at most 255 bytes; an installation's prefix goes in front.
+    assert len(topology.work_queue(kind, lane).encode()) <= 200
+
+
+def test_two_long_lanes_that_begin_alike_have_queues_of_their_own() -> None:
+    lanes = [broker_key("n" * 63, "b" * 252 + last) for last in "xy"]
+    first, second = (topology.work_queue("ServiceInstance", lane) for lane in lanes)
+    assert first != second
+    assert topology.work_queue("ServiceInstance", lanes[0]) == first
+
+
+def test_lane_of_usual_length_can_be_read_in_the_name_of_its_queue() -> None:
+    lane = broker_key("n" * 63, "b" * 63)
+    assert topology.work_queue("ServiceInstance", lane) == f"provisioner.instance.reconcile.{lane}"

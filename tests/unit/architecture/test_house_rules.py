@@ -1,0 +1,182 @@
+"""The rules of this house that no linter knows. import-linter has those about who imports whom."""
+
+import ast
+import statistics
+import subprocess
+import sys
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from chandlery.model import reasons
+from chandlery.runtime.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[3]
+MODULES = sorted(path for top in ("shared", "services") for path in (ROOT / top).rglob("*.py"))
+
+LAYOUT = {
+    *("deploy", "docs", "examples", "requirements", "scripts", "services", "shared", "tests"),
+    *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "SECURITY.md", "pyproject.toml"),
+    *(".ci", ".dockerignore", ".editorconfig", ".gitignore"),
+}
+SERVICES = {"gateway", "provisioner", "binder", "syncer"}
+LAYERS = {"model", "contracts", "retry", "reconcile", "messaging", "store", "osb", "cluster", "runtime"}
+TEST_KINDS = {"unit", "integration", "conformance", "e2e", "benchmarks"}
+
+SHARED_NAMES = {
+    "__init__.py": "Python asks for it",
+    "main.py": "the entry of each service",
+    "faults.py": "each layer has its own",
+    "planned_calls.py": "the same step of two workers: an instance's and a binding's",
+}
+"""Names that more than one module may have, with the reason."""
+
+BANNED = ("base", "common", "helpers", "misc", "shared", "util", "utils")
+MEDIAN_LINES, MOST_LINES, MOST_FUNCTION_LINES = 160, 400, 60
+
+COMES_WITH = {"pydantic_core": "pydantic", "starlette": "fastapi", "jsonpointer": "jsonpatch"}
+"""Imported although not declared: part of what a declared package's own interface is made of."""
+DISTRIBUTION = {"yaml": "pyyaml", "google": "protobuf", "pydantic_settings": "pydantic-settings", "aio_pika": "aio-pika"}
+
+ADAPTERS = {"Database", "RabbitBus", "InProcessBus", "OsbClient", "Keyring"}
+UNUSED_REASONS = {
+    "ErrorAsyncOperationInProgress": "of the reference; its bindings wait for the instance in a state that ours never sees",
+}
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def shown(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (node for node in ast.walk(tree_of(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def called(path: Path) -> Iterator[str]:
+    """What is called by a name of its own, or built by a class method: `Keyring.parse(…)` calls `Keyring`."""
+    for node in ast.walk(tree_of(path)):
+        target = node.func if isinstance(node, ast.Call) else None
+        if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
+            yield target.value.id
+        if isinstance(target, ast.Name):
+            yield target.id
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The top-level packages that a module imports."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+
+
+def test_there_is_something_to_check() -> None:
+    assert len(MODULES) > 150
+
+
+def test_top_level_is_laid_out_as_agreed() -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert {line.partition("/")[0] for line in tracked.splitlines()} == LAYOUT
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"),
+    [("services", SERVICES), ("shared", {"chandlery"}), ("shared/chandlery", LAYERS), ("tests", TEST_KINDS)],
+)
+def test_folder_holds_the_parts_it_is_for(folder: str, expected: set[str]) -> None:
+    assert {path.name for path in (ROOT / folder).iterdir() if path.is_dir() and path.name[0] not in "._"} == expected
+
+
+@pytest.mark.parametrize("service", sorted(SERVICES))
+def test_service_has_one_import_root_and_a_main(service: str) -> None:
+    root = ROOT / "services" / service / f"chandlery_{service}"
+    assert (root / "main.py").is_file()
+    assert (root / "py.typed").is_file()
+
+
+def test_name_of_a_module_is_unique() -> None:
+    counts = Counter(path.name for path in MODULES)
+    assert {name for name, count in counts.items() if count > 1} == set(SHARED_NAMES)
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    said = {shown(path): {*path.stem.split("_"), path.parent.name} for path in MODULES}
+    # The folder of the layers itself is called so.
+    assert [name for name, words in said.items() if words & set(BANNED)] == []
+
+
+def test_modules_are_short() -> None:
+    lengths = {shown(path): len(path.read_text().splitlines()) for path in MODULES if path.name != "__init__.py"}
+    assert statistics.median(lengths.values()) <= MEDIAN_LINES
+    assert {name: length for name, length in lengths.items() if length > MOST_LINES} == {}
+
+
+def test_functions_are_short() -> None:
+    long = [
+        f"{shown(path)}: {function.name}"
+        for path in MODULES
+        for function in functions(path)
+        if (function.end_lineno or 0) - function.lineno + 1 > MOST_FUNCTION_LINES
+    ]
+    assert long == []
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    assert [shown(path) for path in MODULES if not ast.get_docstring(tree_of(path))] == []
+
+
+def test_every_folder_of_modules_is_a_package() -> None:
+    # Alembic loads its scripts by path.
+    scripts = {"versions", "migrations"}
+    folders = {path.parent for path in MODULES} - {ROOT / "shared"}
+    missing = [shown(each) for each in folders if not (each / "__init__.py").exists() and each.name not in scripts]
+    assert missing == []
+
+
+def test_nothing_is_printed() -> None:
+    assert [shown(path) for path in MODULES if "print" in called(path)] == []
+
+
+def test_adapters_are_built_in_one_place() -> None:
+    composition = ROOT / "shared/chandlery/runtime"
+    builders = {path for path in MODULES if ADAPTERS & set(called(path))}
+    assert [shown(path) for path in builders if path.name != "main.py" and not path.is_relative_to(composition)] == []
+    assert builders, "the names of the adapters have changed"
+
+
+def test_every_import_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {Requirement(text).name for text in project["dependencies"]}
+    ours = {"chandlery", *(f"chandlery_{service}" for service in SERVICES)}
+    foreign = {name for path in MODULES for name in imported(path)} - ours - set(sys.stdlib_module_names)
+    needed = {COMES_WITH.get(name, DISTRIBUTION.get(name, name)) for name in foreign}
+    assert needed - declared == set()
+
+
+def test_every_setting_is_described() -> None:
+    plain = {name: field.description or "" for name, field in Settings.model_fields.items()}
+    assert [name for name, text in plain.items() if len(text) < len("Port to use.")] == []
+    assert [name for name, text in plain.items() if not text.endswith((".", "`."))] == []
+
+
+def test_every_reason_can_be_given() -> None:
+    # By value: two vocabularies share some words, and one of them says it for both.
+    used: set[str] = set()
+    texts = [path.read_text() for path in MODULES if path.name != "reasons.py"]
+    for vocabulary in (reasons.BrokerReason, reasons.InstanceReason, reasons.BindingReason):
+        for member in vocabulary:
+            if any(f"{vocabulary.__name__}.{member.name}" in text for text in texts):
+                used.add(member.value)
+    every = {*reasons.BrokerReason, *reasons.InstanceReason, *reasons.BindingReason}
+    assert {reason.value for reason in every} - used == set(UNUSED_REASONS)
