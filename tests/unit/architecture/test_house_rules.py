@@ -41,11 +41,16 @@ MEDIAN_LINES, MOST_LINES, MOST_FUNCTION_LINES = 160, 400, 60
 
 COMES_WITH = {"pydantic_core": "pydantic", "starlette": "fastapi", "jsonpointer": "jsonpatch"}
 """Imported although not declared: part of what a declared package's own interface is made of."""
-DISTRIBUTION = {"yaml": "pyyaml", "google": "protobuf", "pydantic_settings": "pydantic-settings", "aio_pika": "aio-pika"}
+DISTRIBUTION = {
+    "yaml": "pyyaml",
+    "google": "protobuf",
+    "pydantic_settings": "pydantic-settings",
+    "aio_pika": "aio-pika",
+}
 
 ADAPTERS = {"Database", "RabbitBus", "InProcessBus", "OsbClient", "Keyring"}
 UNUSED_REASONS = {
-    "ErrorAsyncOperationInProgress": "of the reference; its bindings wait for the instance in a state that ours never sees",
+    "ErrorAsyncOperationInProgress": "of the reference, whose bindings wait in a state that ours never see",
 }
 
 

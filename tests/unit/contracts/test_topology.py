@@ -67,7 +67,9 @@ def test_every_work_queue_is_for_a_kind_that_exists() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(topology.WORK_QUEUES))
-@pytest.mark.parametrize("lane", [broker_key("n" * 63, "b" * 253), "broker:/" + "\N{ANCHOR}" * 200], ids=["longest", "wide"])
+@pytest.mark.parametrize(
+    "lane", [broker_key("n" * 63, "b" * 253), "broker:/" + "\N{ANCHOR}" * 200], ids=["longest", "wide"]
+)
 def test_name_of_a_queue_is_short_enough_for_amqp_whatever_the_lane(kind: str, lane: str) -> None:
     # AMQP 0-9-1, 4.2.5.3: a short string has at most 255 bytes; an installation's prefix goes in front.
     assert len(topology.work_queue(kind, lane).encode()) <= 200

@@ -75,7 +75,7 @@ def test_libraries_write_to_the_same_place(form: str, written: Written) -> None:
 def test_traceback_is_readable_whoever_logs_it(name: str, form: str, written: Written) -> None:
     configure_logs(level="info", form=form)
     logger: Any = structlog.get_logger() if name == "ours" else logging.getLogger("uvicorn.error")
-    password = "-".join(("hunter", "2"))
+    password = "hunter-2"
     try:
         raise LookupError("the anchor is lost")
     except LookupError:

@@ -1,7 +1,6 @@
 """Settings: where they come from, who wins, and what is said about bad ones."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ PASSWORD = "hunter2-of-the-database"
 
 
 @pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """No setting comes from the environment that the tests run in."""
     for name in Settings.model_fields:
         monkeypatch.delenv(f"{PREFIX}{name.upper()}", raising=False)
@@ -31,7 +30,7 @@ def write_file(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> Path
 def test_settings_have_defaults_for_all_but_the_servers() -> None:
     settings = load_settings()
     assert settings.port == 8080
-    with pytest.raises(ConfigurationFault, match="not set: CHANDLERY_DATABASE_URL, CHANDLERY_AMQP_URL$"):
+    with pytest.raises(ConfigurationFault, match=r"not set: CHANDLERY_DATABASE_URL, CHANDLERY_AMQP_URL$"):
         require(settings, "database_url", "port", "amqp_url")
 
 
@@ -115,4 +114,4 @@ def test_secret_is_in_no_text_of_the_settings(name: str, monkeypatch: pytest.Mon
 def test_settings_cannot_be_changed_while_the_process_runs() -> None:
     settings = load_settings()
     with pytest.raises(ValueError, match="frozen"):
-        settings.port = 1  # type: ignore[misc]
+        settings.port = 1
