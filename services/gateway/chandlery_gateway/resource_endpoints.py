@@ -13,8 +13,7 @@ from chandlery.model.kinds import AnyObject, Kind
 from chandlery.model.wire import JsonObject
 from chandlery.store.rows import RowCodec
 from chandlery_gateway.authentication import Authenticator
-from chandlery_gateway.intake import Intake, Preconditions, Stored
-from chandlery_gateway.intake import Request as Wish
+from chandlery_gateway.intake import Intake
 from chandlery_gateway.kube.bodies import parse_body
 from chandlery_gateway.kube.decoding import decode_dict, decode_object, parse_field_validation
 from chandlery_gateway.kube.negotiation import Representation, negotiate
@@ -32,6 +31,8 @@ from chandlery_gateway.rendering import (
 )
 from chandlery_gateway.watch_hub import WatchHub
 from chandlery_gateway.watch_stream import WatchRequest, WatchStream
+from chandlery_gateway.wishes import Preconditions, Stored
+from chandlery_gateway.wishes import Request as Wish
 
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 

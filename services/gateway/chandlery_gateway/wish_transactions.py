@@ -1,0 +1,141 @@
+"""The transactions behind the API's writes: object, command and change are committed together or not at all.
+
+Called by `intake`, which runs them; `wishes` has the pure parts.
+"""
+
+import uuid
+
+from chandlery.contracts.messages import LaneOpened
+from chandlery.contracts.topology import WORK_QUEUES
+from chandlery.model.brokers import ClusterServiceBroker, ServiceBroker
+from chandlery.model.core import Namespace
+from chandlery.model.faults import FieldProblem, Forbidden, Invalid, NotFound
+from chandlery.model.instances import ServiceInstance, UserInfo
+from chandlery.model.kinds import AnyObject, kind_of
+from chandlery.reconcile.deletion import marked_deleted
+from chandlery.reconcile.offering import wanted_plan
+from chandlery.store.database import UnitOfWork
+from chandlery_gateway import lookups
+from chandlery_gateway.admission import rules
+from chandlery_gateway.admission.spec_equality import spec_changed
+from chandlery_gateway.wishes import (
+    Change,
+    Preconditions,
+    Request,
+    Stored,
+    check_identity,
+    check_preconditions,
+    may_go,
+    server_owned,
+    stamped,
+    unstorable,
+)
+
+
+async def insert(unit: UnitOfWork, admitted: AnyObject) -> AnyObject:
+    """A new object with its work row, its command and what it wakes; written when the transaction ends."""
+    await lookups.check_namespace(unit, admitted)
+    document, lane = await lookups.complete(unit, admitted)
+    metadata = document.metadata.model_copy(
+        update={
+            "uid": new_id(),
+            "creation_timestamp": unit.now,
+            "generation": 1 if "spec" in kind_of(document).body_fields else None,
+            "deletion_timestamp": None,
+            "deletion_grace_period_seconds": None,
+            "generate_name": None,
+        }
+    )
+    stored = await unit.objects.insert_later(document.model_copy(update={"metadata": metadata}))
+    if stored.kind in WORK_QUEUES:
+        unit.outbox.add(unit.reconciliations.add_later(stored.kind, metadata.uid or "", lane=lane))
+    if isinstance(stored, ClusterServiceBroker | ServiceBroker):
+        unit.outbox.add(LaneOpened(lane=lane))
+    unit.wake_at_end(lookups.woken_by(stored))
+    return stored
+
+
+async def update(unit: UnitOfWork, request: Request, change: Change) -> Stored:
+    """Everything but the status; a new wish makes the object due. Removes it if its last finalizer went."""
+    old = await _existing(unit, request)
+    wanted, warnings = change(old)
+    check_identity(old, wanted)
+    warnings = (*warnings, *rules.warnings_on_update(old, wanted))
+    new = server_owned(old, rules.default_on_update(old, wanted, user=request.user))
+    refuse((*rules.problems_on_update(old, new), *unstorable(new)))
+    if isinstance(old, ServiceInstance) and isinstance(new, ServiceInstance):
+        new = await _with_plan(unit, old, new, user=request.user)
+    if spec_changed(old, new):
+        generation = {"generation": (old.metadata.generation or 0) + 1}
+        new = new.model_copy(update={"metadata": new.metadata.model_copy(update=generation)})
+        unit.outbox.add(await unit.reconciliations.touch(old.metadata.uid or ""))
+    if may_go(new):
+        return await _remove(unit, new, warnings)
+    stored = await unit.objects.update(old, new)
+    if stored is not old:
+        unit.wake_at_end(lookups.woken_by(stored))
+    return Stored(stored, warnings)
+
+
+async def write_status(unit: UnitOfWork, request: Request, change: Change) -> Stored:
+    """Change the status alone; everything else of what the client sent is passed over."""
+    old = await _existing(unit, request)
+    wanted, warnings = change(old)
+    check_identity(old, wanted)
+    new = old.model_copy(update={"status": getattr(wanted, "status", None)})
+    refuse(rules.problems_on_status_update(new))
+    return Stored(await unit.objects.update(old, new), warnings)
+
+
+async def delete(unit: UnitOfWork, request: Request, preconditions: Preconditions) -> Stored:
+    """Remove the object, or mark it so that its worker lets it go."""
+    old = await _existing(unit, request)
+    check_preconditions(old, preconditions)
+    if isinstance(old, Namespace) and old.metadata.name == "default":
+        raise Forbidden("this namespace may not be deleted")
+    if old.metadata.deletion_timestamp is not None:
+        return Stored(old)
+    if not old.metadata.finalizers and not isinstance(old, Namespace):
+        return await _remove(unit, old, ())
+    marked = stamped(marked_deleted(old, unit.now), request.user)
+    stored = await unit.objects.update(old, marked)
+    unit.outbox.add(await unit.reconciliations.touch(old.metadata.uid or ""))
+    return Stored(stored)
+
+
+async def _existing(unit: UnitOfWork, request: Request) -> AnyObject:
+    found = await unit.objects.get(request.kind, request.namespace, request.name, lock=True)
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def _with_plan(
+    unit: UnitOfWork, old: ServiceInstance, new: ServiceInstance, *, user: UserInfo
+) -> ServiceInstance:
+    if not wanted_plan(new.spec).value:
+        completed, _ = await lookups.complete(unit, new)
+        # Again, for the defaults of an update depend on whether the plan is another one.
+        defaulted = server_owned(old, rules.default_on_update(old, completed, user=user))
+        new = defaulted if isinstance(defaulted, ServiceInstance) else new
+    await lookups.check_plan_change(unit, old, new)
+    return new
+
+
+async def _remove(unit: UnitOfWork, old: AnyObject, warnings: tuple[str, ...]) -> Stored:
+    unit.wake_at_end(await lookups.woken_by_removal(unit, old))
+    removed = await unit.objects.remove(old)
+    await unit.reconciliations.remove(old.metadata.uid or "")
+    unit.wake_at_end(lookups.woken_by(old))
+    return Stored(removed, warnings, is_gone=True)
+
+
+def refuse(problems: tuple[FieldProblem, ...]) -> None:
+    """Raises Invalid if there are problems."""
+    if problems:
+        raise Invalid(problems=problems)
+
+
+def new_id() -> str:
+    """A random id."""
+    return str(uuid.uuid4())

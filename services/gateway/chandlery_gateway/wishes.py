@@ -1,0 +1,139 @@
+"""A wish on its way in: what a request asks for, and the pure checks and changes around an object's metadata."""
+
+import secrets
+import string
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chandlery.model import kinds
+from chandlery.model.bindings import ServiceBinding
+from chandlery.model.core import Namespace, NamespaceStatus
+from chandlery.model.faults import BadRequest, Conflict, FieldProblem
+from chandlery.model.instances import ServiceInstance, UserInfo
+from chandlery.model.kinds import AnyObject, Kind, kind_of
+from chandlery.model.wire import wire_name
+
+_COLLECTIONS = ("labels", "annotations", "finalizers", "owner_references")
+_SUFFIX_CHARS = string.ascii_lowercase + string.digits
+
+Change = Callable[[AnyObject], tuple[AnyObject, tuple[str, ...]]]
+"""Makes the new object of the stored one, with sentences for `Warning` headers."""
+
+
+class Outdated(Conflict):
+    """The object has been modified; read the latest version and apply your change to it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Who asks for what, and how serious it is."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    user: UserInfo
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preconditions:
+    """What has to hold for a delete."""
+
+    uid: str | None = None
+    resource_version: str | None = None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a write has come to."""
+
+    object: AnyObject
+    warnings: tuple[str, ...] = ()
+    is_gone: bool = False
+
+
+def named(request: Request, document: AnyObject) -> AnyObject:
+    """The new object with its name and namespace; raises BadRequest if they contradict the request."""
+    meta = document.metadata
+    if meta.namespace and meta.namespace != request.namespace:
+        where = f"namespace {request.namespace}" if request.kind.namespaced else "no namespace"
+        raise BadRequest(f"the object is in namespace {meta.namespace}, the request is for {where}")
+    if meta.resource_version:
+        raise BadRequest("resourceVersion should not be set on objects to be created")
+    name = meta.name
+    if not name and meta.generate_name:
+        name = meta.generate_name + "".join(secrets.choice(_SUFFIX_CHARS) for _ in range(5))
+    return _with_metadata(document, name=name, namespace=request.namespace or None)
+
+
+def server_owned(old: AnyObject, new: AnyObject) -> AnyObject:
+    """What a client sends of these is ignored, as in Kubernetes."""
+    before = old.metadata
+    return _with_metadata(
+        new,
+        namespace=before.namespace,
+        uid=before.uid,
+        resource_version=before.resource_version,
+        generation=before.generation,
+        creation_timestamp=before.creation_timestamp,
+        deletion_timestamp=before.deletion_timestamp,
+        deletion_grace_period_seconds=before.deletion_grace_period_seconds,
+        generate_name=before.generate_name,
+        self_link=None,
+        managed_fields=None,
+    )
+
+
+def stamped(document: AnyObject, user: UserInfo) -> AnyObject:
+    """The broker is told who deletes, not who created; people see at once that a namespace goes."""
+    if isinstance(document, Namespace):
+        return document.model_copy(update={"status": NamespaceStatus(phase="Terminating")})
+    if not isinstance(document, ServiceInstance | ServiceBinding):
+        return document
+    return document.model_copy(update={"spec": document.spec.model_copy(update={"user_info": user})})
+
+
+def may_go(document: AnyObject) -> bool:
+    """Whether deletion was asked for and nobody has to agree any more."""
+    is_marked = document.metadata.deletion_timestamp is not None
+    return is_marked and not document.metadata.finalizers and kind_of(document) is not kinds.NAMESPACE
+
+
+def check_identity(old: AnyObject, wanted: AnyObject) -> None:
+    """What a client sends of these has to be what is stored, unless it leaves them out."""
+    before, after = old.metadata, wanted.metadata
+    if after.namespace and after.namespace != before.namespace:
+        raise BadRequest(f"the namespace of the object ({after.namespace}) does not match the request's")
+    if after.uid and after.uid != before.uid:
+        raise Outdated(f"the UID in the precondition ({after.uid}) does not match the UID of the object ({before.uid})")
+    if after.resource_version and after.resource_version != before.resource_version:
+        raise Outdated
+
+
+def check_preconditions(old: AnyObject, preconditions: Preconditions) -> None:
+    """Raises Outdated unless the object is the one that is meant."""
+    for wanted, found, what in (
+        (preconditions.uid, old.metadata.uid, "UID"),
+        (preconditions.resource_version, old.metadata.resource_version, "ResourceVersion"),
+    ):
+        if wanted is not None and wanted != found:
+            raise Outdated(
+                f"the {what} in the precondition ({wanted}) does not match the {what} of the object ({found})"
+            )
+
+
+def unstorable(document: AnyObject) -> tuple[FieldProblem, ...]:
+    """PostgreSQL has no text with a NUL in it, and what objects are looked up by is stored as text."""
+    holders = {"spec": getattr(document, "spec", ()), "involvedObject": getattr(document, "involved_object", ())}
+    return tuple(
+        FieldProblem(f"{path}.{wire_name(field)}", "FieldValueInvalid", "must not hold a NUL character")
+        for path, holder in holders.items()
+        for field, value in holder
+        if isinstance(value, str) and "\0" in value
+    )
+
+
+def _with_metadata(document: AnyObject, **fields: object) -> AnyObject:
+    # Empty is the same as absent, and absent is how it is read back.
+    absent: dict[str, object] = {field: None for field in _COLLECTIONS if not getattr(document.metadata, field)}
+    return document.model_copy(update={"metadata": document.metadata.model_copy(update=absent | fields)})
