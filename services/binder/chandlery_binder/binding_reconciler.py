@@ -16,8 +16,8 @@ from chandlery.osb.requests import OsbRequest, encode
 from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.answers import Answer, Verb, Verdict
 from chandlery.reconcile.change import Change
+from chandlery.runtime.reconciler import Planned
 from chandlery.runtime.resources import Resources
-from chandlery.runtime.rounds import Planned
 from chandlery.store.database import UnitOfWork
 from chandlery.store.reconciliations import Claim
 from chandlery_binder import binding_outcomes as outcomes

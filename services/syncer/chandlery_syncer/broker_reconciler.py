@@ -10,8 +10,8 @@ from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.reconcile.answers import Verdict
 from chandlery.reconcile.offering import Unresolved
 from chandlery.runtime.broker_access import find_endpoint
+from chandlery.runtime.reconciler import Planned
 from chandlery.runtime.resources import Resources
-from chandlery.runtime.rounds import Planned
 from chandlery.store.database import UnitOfWork
 from chandlery.store.reconciliations import Claim
 from chandlery_syncer import broker_outcomes as outcomes

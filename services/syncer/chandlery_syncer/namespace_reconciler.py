@@ -8,8 +8,8 @@ from chandlery.model.core import Namespace
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.kinds import AnyObject
 from chandlery.reconcile.deletion import is_removed_at_once, marked_deleted
+from chandlery.runtime.reconciler import Planned
 from chandlery.runtime.resources import Resources
-from chandlery.runtime.rounds import Planned
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects import Listing
 from chandlery.store.reconciliations import Claim

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, cast
 
 import structlog
 
@@ -24,16 +24,13 @@ from chandlery.reconcile.change import Change
 from chandlery.retry.schedule import BROKER_CALLS
 from chandlery.retry.transient import TransientRetry
 from chandlery.runtime.batches import Batches
+from chandlery.runtime.rebase import rebased, with_wish_of
+from chandlery.runtime.reconciler import AnswerT, CallT, DocumentT, Planned, Reconciler, SnapshotT
 from chandlery.runtime.resources import Resources
 from chandlery.store.database import UnitOfWork
 from chandlery.store.reconciliations import Claim, Release
 
 log = structlog.get_logger()
-
-SnapshotT = TypeVar("SnapshotT")
-CallT = TypeVar("CallT")
-AnswerT = TypeVar("AnswerT")
-DocumentT = TypeVar("DocumentT", bound=AnyObject)
 
 _SLOW_CALL_SECONDS = 0.25
 """A call that takes longer is announced in the status; faster ones would only show a flicker."""
@@ -42,40 +39,6 @@ _BATCH = 32
 """Rounds that share a transaction, at most."""
 _RECORD = TransientRetry(attempts=20, initial_seconds=0.1, maximum_seconds=5.0)
 """An answer that cannot be recorded is worth some patience: it may hold credentials."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Planned(Generic[CallT]):
-    """A call that the state machine wants made."""
-
-    call: CallT
-    in_flight: JsonObject | None
-    """What to keep, sealed, until the answer is recorded; None if a repeat after a crash may look anew."""
-    memory: JsonObject
-
-
-class Reconciler(Protocol[SnapshotT, CallT, AnswerT, DocumentT]):
-    """What differs from kind to kind. Only `perform` may leave the process."""
-
-    async def load(self, unit: UnitOfWork, document: DocumentT, claim: Claim) -> SnapshotT:
-        """Read all that the decision needs."""
-
-    def plan(self, snapshot: SnapshotT, unit: UnitOfWork) -> Planned[CallT] | Change[DocumentT]:
-        """Decide: a call to make, or a change to write at once."""
-
-    async def perform(self, snapshot: SnapshotT, planned: Planned[CallT]) -> AnswerT:
-        """Make the call. No transaction is open. Never raises for what a service broker does."""
-
-    def announce(self, snapshot: SnapshotT, planned: Planned[CallT], unit: UnitOfWork) -> Change[DocumentT] | None:
-        """The status while the call takes its time."""
-
-    async def settle(
-        self, unit: UnitOfWork, snapshot: SnapshotT, planned: Planned[CallT], answer: AnswerT
-    ) -> Change[DocumentT]:
-        """What the answer changes; other writes that belong to it happen here."""
-
-    def lane(self, snapshot: SnapshotT, claim: Claim) -> str:
-        """The lane that later commands for this object belong to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,9 +188,9 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         latest = await self._latest(unit, claimed)
         if latest is None:
             return claimed
-        written = await unit.objects.update(latest, _rebased(change.document, claimed.document, latest))
+        written = await unit.objects.update(latest, rebased(change.document, claimed.document, latest))
         unit.outbox.add(ObjectChanged(kind=claimed.claim.kind, uid=claimed.claim.uid, reason="CallInFlight"))
-        return replace(claimed, document=_keep_wish(written, claimed.document))
+        return replace(claimed, document=with_wish_of(claimed.document, version_of=written))
 
     async def _record(self, claimed: _Claimed[SnapshotT, CallT], answer: AnswerT) -> bool:
         is_again = False
@@ -267,7 +230,7 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         if latest is None:
             await unit.reconciliations.remove(claim.uid)
             return False
-        document = _rebased(change.document, seen, latest)
+        document = rebased(change.document, seen, latest)
         await self._release(unit, claim, snapshot, change)
         if change.is_finished and not document.metadata.finalizers:
             await unit.objects.remove(latest)
@@ -292,26 +255,3 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             memory=change.memory,
         )
         unit.outbox.add(await unit.reconciliations.release(claim, release))
-
-
-def _rebased(wanted: AnyObject, seen: AnyObject, latest: AnyObject) -> AnyObject:
-    """What we want written, on top of what users have changed since we looked."""
-    changed: dict[str, Any] = {"status": getattr(wanted, "status", None)}
-    if seen.metadata.generation == latest.metadata.generation and hasattr(wanted, "spec"):
-        changed["spec"] = wanted.spec
-    metadata: dict[str, Any] = {}
-    given_up = set(seen.metadata.finalizers or []) - set(wanted.metadata.finalizers or [])
-    if given_up:
-        left = [name for name in latest.metadata.finalizers or [] if name not in given_up]
-        metadata["finalizers"] = left or None
-    if wanted.metadata.labels != seen.metadata.labels and "spec" in changed:
-        metadata["labels"] = {**(latest.metadata.labels or {}), **(wanted.metadata.labels or {})}
-    if metadata:
-        changed["metadata"] = latest.metadata.model_copy(update=metadata)
-    return latest.model_copy(update=changed)
-
-
-def _keep_wish(written: AnyObject, seen: AnyObject) -> AnyObject:
-    # The round goes on with the wish it began with; only the version it has to overwrite is newer.
-    version = {"resource_version": written.metadata.resource_version}
-    return seen.model_copy(update={"metadata": seen.metadata.model_copy(update=version)})
