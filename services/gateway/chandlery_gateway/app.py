@@ -68,7 +68,7 @@ def _probes(resources: Resources) -> APIRouter:
 
     @router.get("/readyz")
     async def readyz() -> Response:
-        why = await unready(resources)
+        why = await unready(resources, needs_bus=False)
         return PlainTextResponse("ok") if why is None else PlainTextResponse(f"not ready: {why}\n", 503)
 
     return router

@@ -1,6 +1,7 @@
 """The gateway's wiring: its application on its socket, the change log followed beside it."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -8,7 +9,7 @@ from uuid import uuid4
 from chandlery.contracts.messages import Message
 from chandlery.model import kinds
 from chandlery.model.core import Namespace, NamespaceSpec
-from chandlery.model.faults import ConfigurationFault
+from chandlery.model.faults import AlreadyExists, ConfigurationFault
 from chandlery.model.metadata import ObjectMeta
 from chandlery.runtime.http_server import listen, serve_http
 from chandlery.runtime.resources import Resources
@@ -32,7 +33,9 @@ class Gateway:
         hub = WatchHub(self._resources.database)
         app = create_app(self._resources, hub)
         listener = listen(settings.host, settings.port)
-        await self._resources.database.run(_ensure_default_namespace)
+        with contextlib.suppress(AlreadyExists):
+            # Another gateway may start at the same moment.
+            await self._resources.database.run(_ensure_default_namespace)
 
         async def wake(_message: Message) -> None:
             hub.wake()

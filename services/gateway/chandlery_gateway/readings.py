@@ -70,11 +70,38 @@ class Readings:
     async def list(self, selection: Selection, *, limit: int, token: str) -> Page:
         """A page of at most `limit` objects (0: all); raises BadRequest for a token that is not ours."""
         mark = _read_token(token) if token else None
-        return await self._database.run(lambda unit: _page(unit, selection, limit, mark))
+        # The horizon first: what the list then shows is at least as new, so a watch from there on misses nothing. Later
+        # pages keep the version of the first, for a watch has to tell what has changed on that one since.
+        version = mark.version if mark else await self._database.run(_newest)
+        after = (mark.namespace, mark.name) if mark else None
+        is_filtered = selection.labels.requirements or selection.fields.requirements
+        # One more than asked for, to know whether there is another page.
+        size = min(limit, _PAGE) + 1 if limit and not is_filtered else _PAGE
+        items: list[JsonObject] = []
+        while True:
+            batch = await self._read(selection.kind, _listing(selection, after, size))
+            for document in batch:
+                wire = to_client(selection.kind, document)
+                if not selection.matches(document, wire):
+                    continue
+                if limit and len(items) == limit:
+                    return Page(items, str(version), _token(version, items[-1]))
+                items.append(wire)
+            if len(batch) < size:
+                return Page(items, str(version))
+            after = (batch[-1].metadata.namespace or "", batch[-1].metadata.name)
+
+    async def _read(self, kind: Kind, listing: Listing) -> Sequence[AnyObject]:
+        # A transaction for each part: a long list must not keep a connection, on SQLite the only one, from everybody.
+        return await self._database.run(lambda unit: unit.objects.list(kind, listing))
 
     async def newest_possible(self) -> int:
         """A version that nothing which can be read by now is beyond."""
         return await self._database.run(lambda unit: unit.changes.next_position(), dry_run=True) - 1
+
+
+async def _newest(unit: UnitOfWork) -> int:
+    return await unit.changes.horizon() - 1
 
 
 def to_client(kind: Kind, document: AnyObject) -> JsonObject:
@@ -85,29 +112,6 @@ def to_client(kind: Kind, document: AnyObject) -> JsonObject:
     place = f"/namespaces/{meta.namespace}" if kind.namespaced else ""
     wire["metadata"]["selfLink"] = f"{root}{place}/{kind.plural}/{meta.name}"
     return wire
-
-
-async def _page(unit: UnitOfWork, selection: Selection, limit: int, mark: _Mark | None) -> Page:
-    # The horizon first: what the list then shows is at least as new, so a watch from there on misses nothing. Later
-    # pages keep the version of the first, for a watch has to tell what has changed on that one since.
-    version = mark.version if mark else await unit.changes.horizon() - 1
-    after = (mark.namespace, mark.name) if mark else None
-    is_filtered = selection.labels.requirements or selection.fields.requirements
-    # One more than asked for, to know whether there is another page.
-    size = min(limit, _PAGE) + 1 if limit and not is_filtered else _PAGE
-    items: list[JsonObject] = []
-    while True:
-        batch = await unit.objects.list(selection.kind, _listing(selection, after, size))
-        for document in batch:
-            wire = to_client(selection.kind, document)
-            if not selection.matches(document, wire):
-                continue
-            if limit and len(items) == limit:
-                return Page(items, str(version), _token(version, items[-1]))
-            items.append(wire)
-        if len(batch) < size:
-            return Page(items, str(version))
-        after = (batch[-1].metadata.namespace or "", batch[-1].metadata.name)
 
 
 def _listing(selection: Selection, after: tuple[str, str] | None, size: int) -> Listing:

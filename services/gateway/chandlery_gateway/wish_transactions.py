@@ -104,6 +104,11 @@ async def delete(unit: UnitOfWork, request: Request, preconditions: Precondition
 
 
 async def _existing(unit: UnitOfWork, request: Request) -> AnyObject:
+    if request.kind.kind in WORK_QUEUES:
+        # Workers lock the work row before the object; the other way round the two would wait for each other.
+        seen = await unit.objects.get(request.kind, request.namespace, request.name)
+        if seen is not None:
+            await unit.reconciliations.lock(seen.metadata.uid or "")
     found = await unit.objects.get(request.kind, request.namespace, request.name, lock=True)
     if found is None:
         raise NotFound

@@ -107,6 +107,8 @@ async def _lane_of(unit: UnitOfWork, contents: tuple[AnyObject, ...]) -> str:
 
 async def _delete(unit: UnitOfWork, seen: AnyObject) -> None:
     uid = seen.metadata.uid or ""
+    # The work row first, as workers do: the other way round the two would wait for each other.
+    await unit.reconciliations.lock(uid)
     latest = await unit.objects.get_by_uid(kinds.kind_of(seen), uid, lock=True)
     if latest is None:
         return

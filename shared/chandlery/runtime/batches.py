@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from chandlery.model.faults import Unavailable
+
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
@@ -52,8 +54,10 @@ class Batches(Generic[ItemT, ResultT]):
                 raise
             return
         except Exception as error:  # noqa: BLE001 - it is handed to whoever waits
-            if len(batch) == 1:
-                _fail(batch[0][1], error)
+            # What cannot be reached is no item's fault, and a commit of unknown outcome must not be repeated.
+            if len(batch) == 1 or isinstance(error, Unavailable):
+                for _, waiting in batch:
+                    _fail(waiting, error)
                 return
             for entry in batch:
                 await self._serve([entry])

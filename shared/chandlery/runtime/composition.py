@@ -76,7 +76,7 @@ async def open_resources(
 async def run_migrations(settings: Settings) -> str:
     """Bring the database to the newest schema, waiting for its server; returns the revision."""
     require(settings, "database_url")
-    engine = _engine(settings, "migrate")
+    engine = _engine(settings, "migrate", statement_seconds=None)
     try:
         async for attempt in SERVER_START.around(Unavailable, before_sleep=_say_what_is_awaited):
             with attempt:
@@ -86,11 +86,12 @@ async def run_migrations(settings: Settings) -> str:
     raise AssertionError("SERVER_START never gives up")
 
 
-def _engine(settings: Settings, service: str) -> AsyncEngine:
+def _engine(settings: Settings, service: str, *, statement_seconds: float | None = 15.0) -> AsyncEngine:
     return open_engine(
         settings.database_url.get_secret_value(),
         application_name=f"chandlery-{service}",
         pool_size=settings.database_pool_size,
+        statement_seconds=statement_seconds,
     )
 
 

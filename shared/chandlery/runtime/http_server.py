@@ -7,12 +7,16 @@ import ssl
 from collections.abc import Iterator
 from typing import Any
 
+import structlog
 import uvicorn
 
 from chandlery.model.faults import ConfigurationFault
 
 _TLS_HANDSHAKE = b"\x16"
 _GREETING_SECONDS = 10.0
+_PAUSE_SECONDS = 1.0
+
+log = structlog.get_logger()
 
 
 class EmbeddedServer(uvicorn.Server):
@@ -50,7 +54,13 @@ class TwoProtocolServer(EmbeddedServer):
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            connection, _ = await loop.sock_accept(self._listener)
+            try:
+                connection, _ = await loop.sock_accept(self._listener)
+            except OSError as error:
+                # Out of descriptors, mostly: better later than never again.
+                log.warning(f"a connection could not be accepted: {error.strerror}", action="accept")
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
             self._keep(asyncio.create_task(self._greet(connection)))
 
     async def _greet(self, connection: socket.socket) -> None:

@@ -12,12 +12,13 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 PROBE_SECONDS = 3.0
 
 
-async def unready(resources: Resources) -> str | None:
-    """Why the process cannot work now, or None."""
+async def unready(resources: Resources, *, needs_bus: bool = True) -> str | None:
+    """Why the process cannot work now, or None. The gateway needs no bus: wishes wait in the outbox meanwhile."""
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             await resources.database.ping()
-            await resources.bus.ping()
+            if needs_bus:
+                await resources.bus.ping()
     except Fault as fault:
         return fault.message
     except TimeoutError:

@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import structlog
@@ -73,7 +74,7 @@ async def _run(
                 log.info(f"{name} is ready", action="process_ready", service=name)
                 on_ready()
 
-        background = _start_background(resources)
+        background = _start_background(resources, stop)
         try:
             async with asyncio.TaskGroup() as group:
                 for service in services:
@@ -91,14 +92,24 @@ async def _run(
         log.info(f"{name} has stopped", action="stop_process", service=name)
 
 
-def _start_background(resources: Resources) -> list[asyncio.Task[None]]:
+def _start_background(resources: Resources, stop: asyncio.Event) -> list[asyncio.Task[None]]:
     sweep = Sweep(resources.database, resources.bus, resources.relay, resources.settings, owner=resources.owner)
     jobs: list[Coroutine[Any, Any, None]] = [
         resources.relay.run(),
         sweep.run(),
         keep_leases(resources),
     ]
-    return [asyncio.create_task(job) for job in jobs]
+    tasks = [asyncio.create_task(job) for job in jobs]
+    for task in tasks:
+        task.add_done_callback(partial(_end_with, stop))
+    return tasks
+
+
+def _end_with(stop: asyncio.Event, task: "asyncio.Task[None]") -> None:
+    """None of these may ever end: a process without one of them does harm, a fresh one does not."""
+    if not task.cancelled():
+        log.error("a background task ended; stopping the process", action="stop_process", task=task.get_name())
+        stop.set()
 
 
 async def _unless_stopped(opening: "asyncio.Future[Resources]", stop: asyncio.Event) -> Resources | None:

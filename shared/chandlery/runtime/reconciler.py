@@ -1,6 +1,6 @@
 """What the workers' loop asks of each kind of object: the protocol that the services' reconcilers fulfil."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from chandlery.model.kinds import AnyObject
@@ -20,7 +20,7 @@ class Planned(Generic[CallT]):
     """A call that the state machine wants made."""
 
     call: CallT
-    in_flight: JsonObject | None
+    in_flight: JsonObject | None = field(repr=False)
     """What to keep, sealed, until the answer is recorded; None if a repeat after a crash may look anew."""
     memory: JsonObject
 

@@ -26,8 +26,8 @@ class Resources:
     cluster_id: str
     owner: str
     """Names this process in leases and connections."""
-    in_hand: set[str] = field(default_factory=set)
-    """Uids of the objects that this process works on now: the leases that its heartbeat extends."""
+    in_hand: dict[str, float] = field(default_factory=dict)
+    """Objects that this process works on now, by uid, and the monotonic second at which each lease runs out."""
 
 
 def process_name(service: str) -> str:

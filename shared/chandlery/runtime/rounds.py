@@ -8,6 +8,7 @@ flight; the next worker repeats exactly that.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -98,7 +99,7 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         if claimed.planned is None:
             return claimed.is_due_again
         claim = claimed.claim
-        self._resources.in_hand.add(claim.uid)
+        self._resources.in_hand[claim.uid] = time.monotonic() + self._lease.total_seconds()
         try:
             claimed, answer = await self._call(claimed, claimed.planned)
             return await self._record(claimed, answer)
@@ -113,7 +114,7 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             await self._give_back(claim, after=BROKER_CALLS.delay(claim.attempt + 1))
             raise
         finally:
-            self._resources.in_hand.discard(claim.uid)
+            self._resources.in_hand.pop(claim.uid, None)
 
     async def _give_back(self, claim: Claim, *, after: timedelta) -> None:
         with contextlib.suppress(Unavailable):
@@ -175,6 +176,12 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             if not done:
                 with contextlib.suppress(Conflict, Unavailable):
                     claimed = await self._database.run(lambda unit: self._announce(unit, claimed, planned))
+            while not done:
+                # Past its lease the object belongs to somebody else: two calls at once are worse than one given up.
+                left = self._resources.in_hand.get(claimed.claim.uid, 0.0) - time.monotonic()
+                if left <= 0:
+                    raise LeaseLost
+                done, _ = await asyncio.wait({call}, timeout=left)
             return claimed, await call
         finally:
             call.cancel()
@@ -185,6 +192,7 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         change = self._reconciler.announce(claimed.snapshot, planned, unit)
         if change is None:
             return claimed
+        await unit.reconciliations.hold(claimed.claim)
         latest = await self._latest(unit, claimed)
         if latest is None:
             return claimed

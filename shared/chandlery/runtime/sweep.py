@@ -47,10 +47,10 @@ class Sweep:
         """One sweep; returns how many commands were put on the bus."""
         if not await self._database.run(self._acquire):
             return 0
-        # First what needs no bus: the log must not grow while that is away.
-        if self._rounds % _TRIM_EVERY == 0:
-            await self._database.run(self._trim)
         self._rounds += 1
+        # First what needs no bus: the log must not grow while that is away.
+        if self._rounds % _TRIM_EVERY == 1:
+            await self._database.run(self._trim)
         commands = await self._database.run(self._due)
         if commands:
             await self._bus.publish(commands)

@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from chandlery.model.faults import ConfigurationFault
 
 _DRIVERS = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
-_AWAY = ("08", "25P03", "28", "3D", "53", "57P")
-"""Beginnings of PostgreSQL's SQLSTATEs: connection lost, idle too long, login, no such database, full, shut down."""
+_AWAY = ("08", "25006", "25P03", "28", "3D", "53", "55P03", "57014", "57P")
+"""Beginnings of PostgreSQL's SQLSTATEs: connection lost, read-only after a failover, idle too long, login, no such
+database, full, lock not to be had, cancelled, shut down."""
 
 
 def parse_url(text: str) -> URL:
@@ -29,8 +30,14 @@ def parse_url(text: str) -> URL:
     return url.set(drivername=_DRIVERS[backend])
 
 
-def open_engine(text: str, *, application_name: str, pool_size: int = 10) -> AsyncEngine:
-    """An engine for the address. Nothing is connected yet."""
+def open_engine(
+    text: str, *, application_name: str, pool_size: int = 10, statement_seconds: float | None = 15.0
+) -> AsyncEngine:
+    """An engine for the address. Nothing is connected yet.
+
+    `statement_seconds` bounds each statement, so that a connection that died without a word is noticed; migrations
+    take None.
+    """
     url = parse_url(text)
     if url.get_backend_name() == "sqlite":
         return _sqlite(url)
@@ -45,6 +52,7 @@ def open_engine(text: str, *, application_name: str, pool_size: int = 10) -> Asy
         json_deserializer=from_json,
         connect_args={
             "timeout": 10,
+            "command_timeout": statement_seconds,
             "server_settings": {
                 "application_name": application_name,
                 # A forgotten transaction would hold back the change log's horizon for every watcher.
@@ -83,7 +91,7 @@ def _sqlite(url: URL) -> AsyncEngine:
     def prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000", "foreign_keys=ON"):
+        for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chandlery.model.faults import Unavailable
+from chandlery.retry.transient import STORE_CONFLICT
 from chandlery.store.changes import continue_numbers
 from chandlery.store.engine import is_unreachable
 
@@ -34,6 +35,16 @@ def newest_revision() -> str:
 
 async def migrate(engine: AsyncEngine) -> str:
     """Upgrade to the newest revision, in one transaction; returns it. Raises Unavailable."""
+    if engine.dialect.name == "postgresql":
+        return await _migrate(engine)
+    # Two that open a new file at once can find it locked while its journal is set up, whatever their patience.
+    async for attempt in STORE_CONFLICT.around(Unavailable):
+        with attempt:
+            return await _migrate(engine)
+    raise AssertionError("tenacity either returns or raises")
+
+
+async def _migrate(engine: AsyncEngine) -> str:
     try:
         async with engine.begin() as connection:
             if connection.dialect.name == "postgresql":

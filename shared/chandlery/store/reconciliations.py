@@ -5,7 +5,7 @@ Claims and retries touch only this row, so watchers of the objects see real chan
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, case, delete, func, insert, select, text, update
@@ -25,6 +25,8 @@ DELIVERY = timedelta(seconds=10)
 """How long a command may take on the bus before the sweep sends it once more."""
 _LOCK_WAITS = text("SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest(CAST(:keys AS text[])) AS key")
 _MOST_LOCKS = 1_000
+_LONGEST_PAUSE = timedelta(minutes=10)
+"""Between two commands for an object that nobody gets to."""
 """PostgreSQL has room for some 6,400 locks by default, for everybody together."""
 
 
@@ -124,9 +126,13 @@ class ReconciliationStore:
         """Take the leases of those objects that are due and that nobody holds."""
         until = self._now + lease
         free = R.c.lease_until.is_(None) | (R.c.lease_until < self._now)
+        due = select(R.c.uid).where(R.c.uid.in_(uids), R.c.due_at <= self._now + CLOCK_TOLERANCE, free)
+        if self._is_postgresql:
+            # Whoever holds a row either leaves a command behind or leaves it to the sweep: nobody here waits for them.
+            due = due.with_for_update(skip_locked=True)
         statement = (
             update(R)
-            .where(R.c.uid.in_(uids), R.c.due_at <= self._now + CLOCK_TOLERANCE, free)
+            .where(R.c.uid.in_(due))
             .values(lease_owner=owner, lease_until=until, enqueue_after=until, fence=R.c.fence + 1)
             .returning(R.c.uid, R.c.kind, R.c.lane, R.c.attempt, R.c.wishes, R.c.fence, R.c.in_flight, R.c.memory)
         )
@@ -192,7 +198,8 @@ class ReconciliationStore:
 
     async def give_back(self, claim: Claim, *, after: timedelta = timedelta(0)) -> None:
         """Let go of the lease without a result; what is in flight stays noted, and the next worker goes on from it."""
-        due_at = self._now + after
+        # A newer wish came with a command that found the lease taken: it must not wait as long as a failure does.
+        due_at = case((R.c.wishes == claim.wishes, self._now + after), else_=self._now)
         statement = (
             update(R)
             .where(_held_by(claim))
@@ -200,32 +207,57 @@ class ReconciliationStore:
         )
         await self._connection.execute(statement)
 
+    async def hold(self, claim: Claim) -> None:
+        """Make sure that the lease is still ours, and keep it so until the transaction ends. Raises LeaseLost."""
+        held = select(R.c.uid).where(_held_by(claim))
+        if self._is_postgresql:
+            held = held.with_for_update()
+        if (await self._connection.execute(held)).first() is None:
+            raise LeaseLost
+
+    async def lock(self, uid: str) -> None:
+        """Keep everybody else from the work row until the transaction ends; taken before the object's own lock."""
+        if self._is_postgresql:
+            await self._connection.execute(select(R.c.uid).where(R.c.uid == uid).with_for_update())
+
     async def move(self, claim: Claim, lane: str) -> Reconcile:
         """Let go of the lease and hand the work to another lane. Returns the command for the outbox."""
         values = {"lane": lane, "lease_owner": None, "lease_until": None, "enqueue_after": self._now + DELIVERY}
         await self._fenced(update(R).where(_held_by(claim)).values(values))
         return Reconcile(kind=claim.kind, uid=claim.uid, lane=lane)
 
-    async def extend(self, uids: Sequence[str], *, owner: str, lease: timedelta) -> int:
-        """Heartbeat: move the end of these leases, as far as this owner still holds them. Returns how many."""
+    async def extend(self, uids: Sequence[str], *, owner: str, lease: timedelta) -> set[str]:
+        """Heartbeat: move the end of these leases, as far as this owner still holds them. Returns whose."""
         until = self._now + lease
         statement = (
-            update(R).where(R.c.uid.in_(uids), R.c.lease_owner == owner).values(lease_until=until, enqueue_after=until)
+            update(R)
+            .where(R.c.uid.in_(uids), R.c.lease_owner == owner)
+            .values(lease_until=until, enqueue_after=until)
+            .returning(R.c.uid)
         )
-        return (await self._connection.execute(statement)).rowcount
+        return set((await self._connection.execute(statement)).scalars())
 
     async def due(self, *, limit: int) -> Sequence[Reconcile]:
-        """What has to be put on the bus again; marks it as done for a while."""
-        overdue = select(R.c.uid).where(R.c.enqueue_after <= self._now).order_by(R.c.enqueue_after).limit(limit)
+        """What has to be put on the bus again, after ever longer pauses.
+
+        A command that waits behind a slow service broker is not lost; more of them would only make its queue grow.
+        """
+        overdue = select(R.c.uid, R.c.kind, R.c.lane, R.c.due_at).where(R.c.enqueue_after <= self._now)
+        overdue = overdue.order_by(R.c.enqueue_after).limit(limit)
         if self._is_postgresql:
             overdue = overdue.with_for_update(skip_locked=True)
-        statement = (
-            update(R)
-            .where(R.c.uid.in_(overdue))
-            .values(enqueue_after=self._now + 3 * DELIVERY)
-            .returning(R.c.kind, R.c.uid, R.c.lane)
-        )
-        return _commands((await self._connection.execute(statement)).mappings().all())
+        rows = (await self._connection.execute(overdue)).mappings().all()
+        if rows:
+            again = [{"of_uid": row["uid"], "again_at": self._now + self._pause(row["due_at"])} for row in rows]
+            statement = update(R).where(R.c.uid == bindparam("of_uid")).values(enqueue_after=bindparam("again_at"))
+            await self._connection.execute(statement, again)
+        return _commands(rows)
+
+    def _pause(self, due_at: datetime | None) -> timedelta:
+        if due_at is None:
+            return _LONGEST_PAUSE
+        waited = self._now - (due_at if due_at.tzinfo else due_at.replace(tzinfo=UTC))
+        return min(max(waited, 3 * DELIVERY), _LONGEST_PAUSE)
 
     async def remove(self, uid: str) -> None:
         """The object is gone."""

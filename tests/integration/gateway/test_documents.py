@@ -25,11 +25,10 @@ async def test_probes_answer_without_a_token(gateway: Running) -> None:
         assert (answer.status, answer.payload) == (200, b"ok")
 
 
-async def test_readiness_is_refused_when_the_bus_is_closed(own_gateway: Running) -> None:
+async def test_gateway_stays_ready_while_the_bus_is_away(own_gateway: Running) -> None:
+    """Reads need no bus, and wishes wait in the outbox: taking all gateways out of service would help nobody."""
     await own_gateway.resources.bus.close()
-    answer = await own_gateway.as_user(None).get("/readyz")
-    assert answer.status == 503
-    assert b"bus" in answer.payload
+    assert (await own_gateway.as_user(None).get("/readyz")).status == 200
     assert (await own_gateway.as_user(None).get("/livez")).status == 200
 
 

@@ -162,7 +162,7 @@ async def test_a_heartbeat_keeps_the_named_leases_of_its_owner_and_no_other(
         await claim_surely(database, uid, owner="another" if uid == "c" else "me")
 
     clock.advance(seconds=20)
-    assert await work.extend(database, "a", "b", "c", "missing") == 2
+    assert await work.extend(database, "a", "b", "c", "missing") == {"a", "b"}
     clock.advance(seconds=20)
 
     taken_over = [await claim(database, uid, owner="heir") is not None for uid in "abcd"]

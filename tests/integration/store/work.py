@@ -41,7 +41,7 @@ async def release(
     return await database.run(lambda unit: unit.reconciliations.release(held, left))
 
 
-async def extend(database: Database, *uids: str, owner: str = "me") -> int:
+async def extend(database: Database, *uids: str, owner: str = "me") -> set[str]:
     return await database.run(lambda unit: unit.reconciliations.extend(uids, owner=owner, lease=LEASE))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from chandlery.model.faults import Unavailable
 from chandlery.runtime.batches import Batches
 
 SOON = 5.0
@@ -87,6 +88,20 @@ async def test_only_the_culprit_fails_when_a_batch_does() -> None:
     assert (good, better) == (4, 9)
     assert isinstance(bad, LookupError)
     assert bench.batches == [[2, -1, 3], [2], [-1], [3]]
+
+
+async def test_batch_is_not_repeated_when_the_outcome_of_its_commit_is_unknown() -> None:
+    batches_tried: list[int] = []
+
+    async def work(items: Sequence[int]) -> Sequence[int]:
+        batches_tried.append(len(items))
+        raise Unavailable
+
+    batches = Batches(work, limit=8)
+    async with asyncio.timeout(SOON):
+        results = await asyncio.gather(batches(1), batches(2), batches(3), return_exceptions=True)
+    assert all(isinstance(result, Unavailable) for result in results)
+    assert batches_tried == [3]
 
 
 async def test_work_goes_on_after_a_failure() -> None:

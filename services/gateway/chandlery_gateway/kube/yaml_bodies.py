@@ -12,6 +12,7 @@ Path = tuple[str | int, ...]
 
 TOO_DEEP: Final = "the request body is nested too deeply"
 _DEEPEST_YAML: Final = 200
+_MOST_YAML_BYTES: Final = 256 * 1024
 _FastLoader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -41,6 +42,8 @@ def parse_yaml(payload: bytes) -> tuple[Any, tuple[Path, ...]]:
     Raises:
         BadRequest: malformed (with line and column where known), nested too deeply, or with aliases.
     """
+    if len(payload) > _MOST_YAML_BYTES:
+        raise BadRequest(f"a YAML body may have at most {_MOST_YAML_BYTES} bytes; send JSON")
     try:
         _check_yaml_events(payload)
         loader = _ManifestLoader(payload)

@@ -1,0 +1,440 @@
+"""Several processes in one: each with a database, a bus connection, a relay and workers of its own, to stop or to kill.
+
+The time is the real one, plus whatever a test lets pass; all processes go by it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from pydantic import SecretStr
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from chandlery.contracts.messages import Message
+from chandlery.contracts.topology import COMMANDS_EXCHANGE, route, work_queue
+from chandlery.messaging.bus import Bus, Handler, Subscription
+from chandlery.model import kinds
+from chandlery.model.bindings import ServiceBinding, ServiceBindingSpec
+from chandlery.model.brokers import ClusterServiceBroker, ClusterServiceBrokerSpec, LocalObjectReference
+from chandlery.model.conditions import ConditionType, find_condition
+from chandlery.model.core import Namespace
+from chandlery.model.faults import Unavailable
+from chandlery.model.instances import ServiceInstance, ServiceInstanceSpec, UserInfo
+from chandlery.model.kinds import AnyObject, Kind, kind_of
+from chandlery.model.metadata import ObjectMeta
+from chandlery.model.offerings import (
+    ClusterServiceClass,
+    ClusterServiceClassSpec,
+    ClusterServicePlan,
+    ClusterServicePlanSpec,
+)
+from chandlery.osb.client import OsbClient
+from chandlery.runtime.heartbeat import keep_leases
+from chandlery.runtime.relay import Relay
+from chandlery.runtime.resources import Resources
+from chandlery.runtime.rounds import Rounds
+from chandlery.runtime.settings import Settings
+from chandlery.runtime.standalone_cluster import StandaloneCluster
+from chandlery.runtime.sweep import Sweep
+from chandlery.runtime.worker import Worker
+from chandlery.store.database import Database, UnitOfWork, Work
+from chandlery.store.engine import open_engine
+from chandlery.store.schema import METADATA
+from chandlery.store.sealing import Keyring
+from chandlery_binder.binding_reconciler import BindingReconciler
+from chandlery_gateway.intake import Intake
+from chandlery_gateway.wishes import Preconditions, Request
+from chandlery_provisioner.instance_reconciler import InstanceReconciler
+from chandlery_syncer.broker_reconciler import BrokerReconciler
+
+T = TypeVar("T")
+Build = Callable[[Resources], Handler]
+
+SOON = 20.0
+"""Seconds that a test waits for what should happen within milliseconds."""
+NS = "ns"
+BUILDS: dict[str, Build] = {
+    "ServiceInstance": lambda resources: Rounds(InstanceReconciler(resources), resources).handle,
+    "ServiceBinding": lambda resources: Rounds(BindingReconciler(resources), resources).handle,
+    "ClusterServiceBroker": lambda resources: Rounds(BrokerReconciler(resources), resources).handle,
+}
+
+
+class Clock:
+    """The real time, and what has been let pass beside it."""
+
+    def __init__(self) -> None:
+        self._passed = timedelta(0)
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self._passed
+
+    def advance(self, seconds: float) -> None:
+        self._passed += timedelta(seconds=seconds)
+
+
+class MortalDatabase(Database):
+    """A process's way to the database, which ends with the process."""
+
+    is_dead = False
+
+    async def run(self, work: Work[T], *, dry_run: bool = False) -> T:
+        if self.is_dead:
+            raise Unavailable("this process is dead")
+        return await super().run(work, dry_run=dry_run)
+
+
+class Line:
+    """A process's connection to the bus: can be down, can say everything several times, remembers what it was told."""
+
+    def __init__(self, bus: Bus, *, is_shared: bool) -> None:
+        self.copies = 1
+        self.is_down = False
+        self.published: list[Message] = []
+        self.listening: set[tuple[str, str]] = set()
+        self.work_queues: set[str] = set()
+        self._bus = bus
+        self._is_shared = is_shared
+        self._subscriptions: list[Subscription] = []
+
+    async def start(self) -> None:
+        await self._bus.start()
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        if self.is_down:
+            raise Unavailable("the bus is away")
+        ways = [route(message) for message in messages]
+        self.work_queues |= {way.routing_key for way in ways if way.exchange == COMMANDS_EXCHANGE}
+        self.published += messages
+        await self._bus.publish([message for message in messages for _ in range(self.copies)])
+
+    async def consume(self, kinds: Sequence[str], lane: str, handler: Handler, *, concurrency: int) -> Subscription:
+        names = {(kind, lane) for kind in kinds}
+        self.work_queues |= {work_queue(kind, lane) for kind in kinds}
+        inner = await self._bus.consume(kinds, lane, handler, concurrency=concurrency)
+        self.listening |= names
+        self._subscriptions.append(inner)
+        return _Listening(inner, lambda: self.listening.difference_update(names))
+
+    async def subscribe(self, pattern: str, handler: Handler) -> Subscription:
+        subscription = await self._bus.subscribe(pattern, handler)
+        self._subscriptions.append(subscription)
+        return subscription
+
+    async def ping(self) -> None:
+        await self._bus.ping()
+
+    async def close(self) -> None:
+        async with asyncio.timeout(SOON):
+            if self._is_shared:
+                await asyncio.gather(*(subscription.close() for subscription in self._subscriptions))
+            else:
+                await self._bus.close()
+
+
+@dataclass(frozen=True)
+class _Listening:
+    inner: Subscription
+    forget: Callable[[], None]
+
+    async def close(self) -> None:
+        await self.inner.close()
+        self.forget()
+
+
+@dataclass
+class Process:
+    """One operating-system process, as far as the others can tell."""
+
+    resources: Resources
+    database: MortalDatabase
+    engine: AsyncEngine
+    line: Line
+    handled: list[Message] = field(default_factory=list)
+    worker: Worker | None = None
+    stop_asked: asyncio.Event = field(default_factory=asyncio.Event)
+    serving: "asyncio.Task[None] | None" = None
+    background: list["asyncio.Task[None]"] = field(default_factory=list)
+    is_over: bool = False
+
+    async def work(self, builds: Mapping[str, Build], *, look_every_seconds: float = 3600.0) -> "Process":
+        """Serve these kinds, from when this returns."""
+        handlers = {kind: self._noted(build(self.resources)) for kind, build in builds.items()}
+        self.worker = Worker(self.resources, handlers, look_every_seconds=look_every_seconds)
+        ready = asyncio.Event()
+        self.serving = asyncio.create_task(self.worker.serve(self.stop_asked, ready.set))
+        waiting = asyncio.create_task(ready.wait())
+        await asyncio.wait({waiting, self.serving}, timeout=SOON, return_when=asyncio.FIRST_COMPLETED)
+        assert ready.is_set(), "the worker does not get ready"
+        return self
+
+    def relay(self) -> "Process":
+        """Publish what is committed here."""
+        self.background.append(asyncio.create_task(self.resources.relay.run()))
+        return self
+
+    def beat(self) -> "Process":
+        """Keep the leases of what is in hand."""
+        self.background.append(asyncio.create_task(keep_leases(self.resources)))
+        return self
+
+    def sweep(self) -> Sweep:
+        resources = self.resources
+        return Sweep(resources.database, resources.bus, resources.relay, resources.settings, owner=resources.owner)
+
+    async def stop(self) -> None:
+        """The clean end."""
+        self.stop_asked.set()
+        if self.serving is not None:
+            async with asyncio.timeout(SOON):
+                await self.serving
+        await self._end_background()
+        with suppress(Unavailable):
+            await self.resources.relay.drain()
+        await self._close()
+
+    async def kill(self) -> None:
+        """The end without a last word: nothing is written, published or acknowledged any more."""
+        self.database.is_dead = self.line.is_down = True
+        tasks = [*(self.worker._running if self.worker else ()), *([self.serving] if self.serving else ())]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._end_background()
+        await self._close()
+
+    async def _end_background(self) -> None:
+        for task in self.background:
+            task.cancel()
+        await asyncio.gather(*self.background, return_exceptions=True)
+
+    async def _close(self) -> None:
+        self.is_over = True
+        await self.line.close()
+        await self.resources.osb.close()
+        await self.engine.dispose()
+
+    def _noted(self, handler: Handler) -> Handler:
+        async def handle(message: Message) -> None:
+            self.handled.append(message)
+            await handler(message)
+
+        return handle
+
+
+class Fleet:
+    """The processes of a test, with a gateway that only takes wishes."""
+
+    def __init__(self, database_url: str, open_line: Callable[[], Line], keys: str, amqp: tuple[str, str]) -> None:
+        """`amqp` is the server and the prefix of all names there, both empty for the in-process bus."""
+        self.amqp = amqp
+        self.clock = Clock()
+        self.processes: list[Process] = []
+        self.database_url = database_url
+        self._open_line = open_line
+        self._keys = keys
+
+    async def process(self, name: str, **settings: Any) -> Process:
+        """A new process that does nothing yet."""
+        engine = open_engine(self.database_url, application_name=name, pool_size=5)
+        database = MortalDatabase(engine, Keyring.parse(self._keys), clock=self.clock)
+        line = self._open_line()
+        async with asyncio.timeout(SOON):
+            await line.start()
+        given = {"broker_concurrency": 4, "osb_timeout_seconds": 30.0, "shutdown_seconds": 10.0, **settings}
+        resources = Resources(
+            settings=Settings(database_url=SecretStr(self.database_url), **given),
+            database=database,
+            bus=line,
+            relay=Relay(database, line),
+            cluster=StandaloneCluster(),
+            osb=OsbClient(),
+            cluster_id="cluster-1",
+            owner=f"{name}/{len(self.processes)}",
+        )
+        process = Process(resources, database, engine, line)
+        self.processes.append(process)
+        return process
+
+    async def worker(self, *kinds: str, **settings: Any) -> Process:
+        """A new process that serves these kinds, as they are wired in production."""
+        process = await self.process("worker", **settings)
+        return await process.relay().work({kind: BUILDS[kind] for kind in kinds})
+
+    async def gateway(self) -> Process:
+        """The first process: takes wishes, and publishes what they are to bring about."""
+        process = await self.process("gateway")
+        return process.relay()
+
+    @property
+    def front(self) -> Process:
+        return self.processes[0]
+
+    async def create(self, *documents: AnyObject, through: Process | None = None) -> None:
+        """What the gateway does when users create these, one after the other."""
+        intake = Intake((through or self.front).database, on_write=lambda: None)
+        for document in documents:
+            await intake.create(_request(document), document)
+
+    async def delete(self, document: AnyObject) -> None:
+        """What the gateway does when a user deletes it."""
+        await Intake(self.front.database, on_write=lambda: None).delete(_request(document), Preconditions())
+
+    async def wish(self, instance: ServiceInstance, **parameters: Any) -> None:
+        """What the gateway does when a user changes the parameters of an instance."""
+
+        def change(old: AnyObject) -> tuple[AnyObject, tuple[str, ...]]:
+            assert isinstance(old, ServiceInstance)
+            return old.model_copy(update={"spec": old.spec.model_copy(update={"parameters": parameters})}), ()
+
+        await Intake(self.front.database, on_write=lambda: None).patch(_request(instance), change)
+
+    async def insert(self, *documents: AnyObject) -> None:
+        """Put objects into the tables that no worker is to look after."""
+
+        async def insert(unit: UnitOfWork) -> None:
+            for document in documents:
+                given = {"uid": f"uid-of-{document.metadata.name}", "creation_timestamp": unit.now, "generation": 1}
+                metadata = document.metadata.model_copy(update=given)
+                await unit.objects.insert(document.model_copy(update={"metadata": metadata}))
+
+        await self.front.database.run(insert)
+
+    async def offer(self, name: str, url: str) -> None:
+        """A service broker whose catalog is known already: one class `<name>` with the plan `small`."""
+        await self.create(broker(name, url))
+        await self.insert(*catalog(name))
+
+    async def find(self, kind: Kind, name: str) -> Any:
+        """The object as it is stored now, or None."""
+        namespace = NS if kind.namespaced else ""
+        return await self.front.database.run(lambda unit: unit.objects.get(kind, namespace, name))
+
+    async def ready(self, kind: Kind, name: str) -> tuple[str, str] | None:
+        """Status and reason of the object's condition `Ready`."""
+        found = await self.find(kind, name)
+        condition = find_condition(found.status.conditions, ConditionType.READY) if found else None
+        return (str(condition.status), condition.reason) if condition else None
+
+    async def until_condition(self, kind: Kind, name: str, wanted: tuple[str, str]) -> None:
+        """Wait until the condition `Ready` of the object has this status and this reason."""
+
+        async def is_wanted() -> bool:
+            return await self.ready(kind, name) == wanted
+
+        await eventually(is_wanted, f"{kind.kind} {name} to be {wanted}")
+
+    async def until_ready(self, kind: Kind, *names: str) -> None:
+        """Wait until all of these are ready."""
+        for name in names:
+
+            async def is_ready(name: str = name) -> bool:
+                return (await self.ready(kind, name) or ("", ""))[0] == "True"
+
+            await eventually(is_ready, f"{kind.kind} {name} to be ready")
+
+    async def ready_in_time(self, kind: Kind, name: str, sweep: Sweep, *, seconds: float) -> None:
+        """Wait until the object is ready, letting so much time pass whenever nobody works on it."""
+
+        async def is_ready() -> bool:
+            if (await self.work_row(kind, name))["lease_owner"] is None:
+                self.clock.advance(seconds)
+                await sweep.once()
+            return (await self.ready(kind, name) or ("", ""))[0] == "True"
+
+        await eventually(is_ready, f"{kind.kind} {name} to be ready")
+
+    async def until_gone(self, kind: Kind, name: str) -> None:
+        """Wait until the object is gone."""
+
+        async def is_gone() -> bool:
+            return await self.find(kind, name) is None
+
+        await eventually(is_gone, f"{kind.kind} {name} to be gone")
+
+    async def rows(self, table: str) -> list[dict[str, Any]]:
+        """All rows of a table."""
+        async with self.front.engine.connect() as connection:
+            found = await connection.execute(select(METADATA.tables[table]))
+            return [dict(row) for row in found.mappings()]
+
+    async def work_row(self, kind: Kind, name: str) -> dict[str, Any]:
+        """The row of the work table about an object."""
+        uid = (await self.find(kind, name)).metadata.uid
+        (row,) = [row for row in await self.rows("reconciliations") if row["uid"] == uid]
+        return row
+
+
+async def ended(task: "asyncio.Task[Any]") -> None:
+    """Cancel the task, and let it finish what it has to."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Wait for what gives no notice; fails after some seconds."""
+    try:
+        async with asyncio.timeout(SOON):
+            while not await condition():  # noqa: ASYNC110 - there is nothing to be told by
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise AssertionError(f"waited in vain for {what}") from None
+
+
+def namespace() -> Namespace:
+    return Namespace(metadata=ObjectMeta(name=NS))
+
+
+def broker(name: str, url: str) -> ClusterServiceBroker:
+    return ClusterServiceBroker(metadata=ObjectMeta(name=name), spec=ClusterServiceBrokerSpec(url=url))
+
+
+def catalog(name: str) -> tuple[AnyObject, AnyObject]:
+    """The class and the plan of the broker of that name."""
+    return (
+        ClusterServiceClass(
+            metadata=ObjectMeta(name=f"{name}-class"),
+            spec=ClusterServiceClassSpec(
+                external_name=name,
+                external_id=f"{name}-service",
+                bindable=True,
+                plan_updatable=True,
+                cluster_service_broker_name=name,
+            ),
+        ),
+        ClusterServicePlan(
+            metadata=ObjectMeta(name=f"{name}-plan"),
+            spec=ClusterServicePlanSpec(
+                external_name="small",
+                external_id=f"{name}-small",
+                cluster_service_broker_name=name,
+                cluster_service_class_ref=LocalObjectReference(name=f"{name}-class"),
+            ),
+        ),
+    )
+
+
+def instance(name: str, of: str, *, plan: str = "small", **spec: Any) -> ServiceInstance:
+    """An instance of the class `of`."""
+    wanted = {"cluster_service_class_external_name": of, "cluster_service_plan_external_name": plan, **spec}
+    return ServiceInstance(metadata=ObjectMeta(name=name, namespace=NS), spec=ServiceInstanceSpec(**wanted))
+
+
+def binding(name: str) -> ServiceBinding:
+    """A binding to the instance of the same name."""
+    spec = ServiceBindingSpec(instance_ref=LocalObjectReference(name=name))
+    return ServiceBinding(metadata=ObjectMeta(name=name, namespace=NS), spec=spec)
+
+
+def _request(document: AnyObject) -> Request:
+    meta = document.metadata
+    return Request(
+        kind=kind_of(document), namespace=meta.namespace or "", name=meta.name, user=UserInfo(username="ann")
+    )
+
+
+INSTANCE, BINDING, SECRET = kinds.SERVICE_INSTANCE, kinds.SERVICE_BINDING, kinds.SECRET
