@@ -1,6 +1,7 @@
 """Puts the FastAPI application together from its parts."""
 
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
@@ -53,9 +54,23 @@ def create_app(resources: Resources, hub: WatchHub) -> FastAPI:
         register_kind(app.router, kind, endpoints)
     app.include_router(_probes(resources))
     app.include_router(document_router(authenticator))
+    _ask_for_tokens(app)
     app.add_exception_handler(HTTPException, _unknown_path)
     app.add_exception_handler(Exception, bug_response)
     return app
+
+
+def _ask_for_tokens(app: FastAPI) -> None:
+    """Let the documentation say that a bearer token is wanted, so that its "Authorize" and "Try it out" work."""
+    plain = app.openapi
+
+    def documented() -> dict[str, Any]:
+        document = plain()
+        document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{"token": []}]
+        return document
+
+    app.openapi = documented  # type: ignore[method-assign]
 
 
 def _probes(resources: Resources) -> APIRouter:

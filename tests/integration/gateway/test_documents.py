@@ -127,6 +127,8 @@ async def test_the_documentation_of_fastapi_is_typed_for_every_kind(api: Api) ->
     operations = [operation for item in document["paths"].values() for operation in item.values()]
     ids = [operation["operationId"] for operation in operations]
     assert len(ids) == len(set(ids)) > 100
+    assert document["security"] == [{"token": []}]
+    assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
     for path, item in document["paths"].items():
         for method, operation in item.items():
             named = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "path"}
