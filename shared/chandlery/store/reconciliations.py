@@ -24,9 +24,9 @@ CLOCK_TOLERANCE = timedelta(seconds=1)
 DELIVERY = timedelta(seconds=10)
 """How long a command may take on the bus before the sweep sends it once more."""
 _LOCK_WAITS = text("SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest(CAST(:keys AS text[])) AS key")
-_MOST_LOCKS = 1_000
 _LONGEST_PAUSE = timedelta(minutes=10)
 """Between two commands for an object that nobody gets to."""
+_MOST_LOCKS = 1_000
 """PostgreSQL has room for some 6,400 locks by default, for everybody together."""
 
 
