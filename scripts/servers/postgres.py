@@ -1,6 +1,7 @@
 """A private PostgreSQL: its own data folder, TCP on the loopback interface only, a random password.
 
 Durability is left as a production server has it (fsync and synchronous_commit are on), so that benchmarks stay honest.
+Only the pair that tests run on by default does without: its data is worth nothing, and a database is made for each test.
 """
 
 import os
@@ -16,6 +17,7 @@ from machine.console import MachineFault, say
 from machine.places import Account, account_for, server_home
 from machine.ports import LOOPBACK, free_ports
 from machine.processes import launch
+from servers.given import DEFAULT_PAIR
 from servers.ledger import Kind, ServerRecord
 
 _USER: Final = "chandlery"
@@ -31,6 +33,9 @@ _SETTINGS: Final = {
     "log_destination": "stderr",
     "logging_collector": "off",
 }
+
+
+_HASTY: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 class PostgresServer:
@@ -57,7 +62,8 @@ class PostgresServer:
         if reuse is None:
             _create_data(programs, data, password=password, account=account, environment=environment)
         (port,) = free_ports(1, preferred=previous.ports if previous else ())
-        settings = [f"--{name}={value}" for name, value in {**_SETTINGS, "port": str(port)}.items()]
+        chosen = {**_SETTINGS, **(_HASTY if pair == DEFAULT_PAIR else {}), "port": str(port)}
+        settings = [f"--{name}={value}" for name, value in chosen.items()]
         mark = launch(
             [str(programs / "postgres"), "-D", str(data), *settings],
             # "Fast shutdown": open transactions are rolled back, clients are not waited for.
