@@ -1,7 +1,7 @@
 """A private PostgreSQL: its own data folder, TCP on the loopback interface only, a random password.
 
 Durability is left as a production server has it (fsync and synchronous_commit are on), so that benchmarks stay honest.
-Only the pair that tests run on by default does without: its data is worth nothing, and a database is made for each test.
+Only the pair that tests run on by default does without: its data is worth nothing, and each test makes a database.
 """
 
 import os
