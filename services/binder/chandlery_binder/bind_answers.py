@@ -37,7 +37,7 @@ def absorb_delivery(
 
 
 def absorb_lost_credentials(draft: BindingDraft) -> BindingChange:
-    """Somebody was given the credentials who died before storing them, and the broker shows them once (OSB-113)."""
+    """Somebody was given the credentials who died before storing them, and the broker shows them once."""
     message = "The broker has the binding, but does not show its credentials a second time"
     return mitigate(draft, BindingReason.BIND_FAILED, message=message)
 
@@ -75,7 +75,7 @@ def _absorb_failed_repeat(draft: BindingDraft, sent: InFlight, answer: Answer) -
 
 
 def absorb_failed_fetch(draft: BindingDraft, answer: Answer) -> BindingChange:
-    """OSB has a platform fetch again: the binding exists, and nothing is known to be wrong with it (OSB-130)."""
+    """OSB has a platform fetch again: the binding exists, and nothing is known to be wrong with it."""
     draft.remember(is_fetch_due=True, fetches=draft.memory.fetches + 1)
     message = call_failure("fetching of the binding", answer)
     return retry(draft, BindingReason.FETCH_FAILED, message=message, asked_seconds=answer.retry_after_seconds)

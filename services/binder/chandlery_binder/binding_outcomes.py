@@ -2,7 +2,7 @@
 
 The rules are those of the OSB table of orphan mitigation and of the reference's conditions, with two differences. Only
 what a broker says of this very bind is final (`bind_refusals.py`). And after a 5xx or a lost answer the bind is tried
-again with the same id, though not before the broker has confirmed that nothing is left of the first (OSB-144).
+again with the same id, though not before the broker has confirmed that nothing is left of the first.
 """
 
 from datetime import datetime, timedelta

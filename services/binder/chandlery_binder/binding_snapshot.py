@@ -58,7 +58,7 @@ class BindingSnapshot:
 
     @property
     def placement(self) -> Placement:
-        """Where the binding is now: as noted at the bind, but on the plan that the instance has by now (OSB-133)."""
+        """Where the binding is now: as noted at the bind, but on the plan that the instance has by now."""
         noted = self.memory.placement
         is_same = self.instance is not None and self.instance.spec.external_id == noted.instance_id
         if not (is_same and self.instance_notes.plan_id):

@@ -38,7 +38,7 @@ def _operation_failed(draft: InstanceDraft, answer: Answer, *, why: str) -> Inst
         return keep_deprovisioning(draft, message=message)
     if operation == "Update":
         if answer.verdict == Verdict.OPERATION_FAILED:
-            # Then nothing was applied (OSB-098); of one that is only late nobody knows.
+            # Then nothing was applied; of one that is only late nobody knows.
             draft.remember(wanted_plan_id="")
         return give_up(draft, InstanceReason.UPDATE_FAILED, InstanceReason.UPDATE_FAILED, message=message)
     draft.fail(InstanceReason.PROVISION_FAILED, InstanceReason.PROVISION_FAILED, message=message)

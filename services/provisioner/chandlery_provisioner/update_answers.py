@@ -13,7 +13,7 @@ _NOTHING_DONE = (Verdict.REJECTED, Verdict.GONE, Verdict.UNREACHABLE)
 
 
 def absorb_update(draft: InstanceDraft, sent: InFlight, answer: Answer) -> InstanceChange:
-    """OSB v2.17, "Updating a Service Instance": whatever goes wrong, there is no orphan to mitigate (OSB-097)."""
+    """OSB v2.17, "Updating a Service Instance": whatever goes wrong, there is no orphan to mitigate."""
     if answer.verdict == Verdict.SUCCEEDED:
         return updated(draft, answer, plan_id=sent.wanted_plan_id)
     if answer.verdict == Verdict.ACCEPTED:

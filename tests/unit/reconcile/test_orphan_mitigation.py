@@ -38,7 +38,7 @@ def answer(verb: Verb, status: int, body: Any = None) -> Answer:
 def rows(number: int, verbs: list[Verb], statuses: list[int], body: Any = None, *, mitigate: bool) -> list[Any]:
     """One row of the table, for each verb and status it speaks of."""
     return [
-        pytest.param(verb, status, body, mitigate, id=f"OSB-{number} {verb} {status}")
+        pytest.param(verb, status, body, mitigate, id=f"row {number} {verb} {status}")
         for verb in verbs
         for status in statuses
     ]

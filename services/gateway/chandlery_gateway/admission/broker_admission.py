@@ -1,4 +1,4 @@
-"""Rules for ClusterServiceBroker and ServiceBroker (B1 to B8)."""
+"""Rules for ClusterServiceBroker and ServiceBroker."""
 
 from base64 import b64decode
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""How an instance names its class and plan: three ways in each of two scopes, and the alias `planName` (I2 to I6)."""
+"""How an instance names its class and plan: three ways in each of two scopes, and the alias `planName`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

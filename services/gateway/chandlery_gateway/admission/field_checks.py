@@ -34,13 +34,13 @@ def name_problems(field: str, name: str, *, what: str) -> Iterator[FieldProblem]
 
 
 def length_problems(field: str, value: str | None) -> Iterator[FieldProblem]:
-    """Names and ids of classes and plans are at most 63 characters long (rule C1, I6)."""
+    """Names and ids of classes and plans are at most 63 characters long."""
     if value and len(value) > LONGEST_NAME:
         yield FieldProblem(field, "FieldValueTooLong", f"may be {LONGEST_NAME} characters long, not {len(value)}")
 
 
 def counter_problems(field: str, old: int, new: int) -> Iterator[FieldProblem]:
-    """A counter that users raise to ask for something again (rules B4, I9); 0 never gets here on an update."""
+    """A counter that users raise to ask for something again; 0 never gets here on an update."""
     if new < 0:
         yield invalid(field, "must not be negative")
     elif new < old:
@@ -48,7 +48,7 @@ def counter_problems(field: str, old: int, new: int) -> Iterator[FieldProblem]:
 
 
 def parameters_from_problems(sources: tuple[ParametersFromSource, ...] | None) -> Iterator[FieldProblem]:
-    """Every source of parameters names a Secret and a key of it (rule I7)."""
+    """Every source of parameters names a Secret and a key of it."""
     for position, source in enumerate(sources or ()):
         field = f"spec.parametersFrom[{position}]"
         if source.secret_key_ref is None:

@@ -1,4 +1,4 @@
-"""Rules for ServiceInstance (I1 to I13). I12, the lock while an operation runs, is left out on purpose.
+"""Rules for ServiceInstance. The reference's lock while an operation runs is left out on purpose.
 
 The provisioner takes up a newer specification when the running operation has ended.
 """

@@ -13,7 +13,7 @@ _MOST_ANNOTATION_BYTES: Final = 256 * 1024
 
 
 def metadata_problems(metadata: ObjectMeta, *, is_namespace: bool = False) -> Iterator[FieldProblem]:
-    """Name (rule I1), labels, annotations, owner references and finalizers. A generated name has to be there."""
+    """Name, labels, annotations, owner references and finalizers. A generated name has to be there."""
     yield from _name_problems(metadata, is_namespace=is_namespace)
     yield from _label_problems(metadata.labels or {})
     yield from _annotation_problems(metadata.annotations or {})

@@ -1,4 +1,4 @@
-"""Rules for classes and plans of both scopes (C1, P1). The syncer writes most of them; `svcat create class` some."""
+"""Rules for classes and plans of both scopes. The syncer writes most of them; `svcat create class` some."""
 
 from collections.abc import Iterator
 

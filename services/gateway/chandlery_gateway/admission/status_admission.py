@@ -1,4 +1,4 @@
-"""Rules for writes to the status subresource (T1, the part that protects readers). Workers write it in another way."""
+"""Rules for writes to the status subresource (the part that protects readers). Workers write it in another way."""
 
 import re
 from collections.abc import Iterator
