@@ -1,4 +1,4 @@
-"""Rules for ServiceBinding (I1, I7, S2, S3). The specification of a binding is frozen once it is created."""
+"""Rules for ServiceBinding. The specification of a binding is frozen once it is created."""
 
 from base64 import b64decode
 from collections.abc import Callable, Iterator
