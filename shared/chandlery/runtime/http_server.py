@@ -15,6 +15,9 @@ from chandlery.model.faults import ConfigurationFault
 _TLS_HANDSHAKE = b"\x16"
 _GREETING_SECONDS = 10.0
 _PAUSE_SECONDS = 1.0
+# Longer than clients keep an idle connection (client-go 90 s, aiohttp 15 s): the client closes first. A server that
+# does so resets the request that a client is sending at that very moment.
+_KEEP_ALIVE_SECONDS = 120
 
 log = structlog.get_logger()
 
@@ -119,7 +122,13 @@ async def serve_http(
 ) -> None:
     """Serve until `stop`, then let running requests end. `plain_too` answers plain HTTP beside TLS."""
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5, **options
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=5,
+        **options,
     )
     try:
         config.load()
