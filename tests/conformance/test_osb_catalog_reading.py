@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.offerings import MaintenanceInfo
+from chandlery.model.instances import MaintenanceInfo
 from chandlery.osb.catalog_reading import read_catalog
 from chandlery.osb.catalog_values import CatalogPlan
 from chandlery.osb.faults import InvalidCatalog

@@ -7,7 +7,7 @@ from chandlery.model.conditions import ConditionStatus, ConditionType
 from chandlery.model.reasons import BindingReason
 from chandlery.model.wire import JsonObject
 from chandlery.reconcile.change import Change, Next, bindings_key
-from chandlery.reconcile.status_draft import StatusDraft, retry_pause
+from chandlery.reconcile.status_draft import StatusDraft
 from chandlery.retry.schedule import DEPENDENCIES
 from chandlery_binder.binding_notes import BindingMemory, InFlight, Purpose
 from chandlery_binder.binding_snapshot import (
@@ -28,7 +28,7 @@ class BindingDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
             offering=snapshot.offering,
             attempt=snapshot.attempt,
             now=now,
-            operation_timeout=snapshot.operation_timeout,
+            policy=snapshot.policy,
         )
         self._snapshot = snapshot
         self.is_interrupting = False
@@ -89,7 +89,7 @@ class BindingDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
 
     def retry_after(self, asked_seconds: float | None, *, attempt: int) -> BindingChange:
         """Come back with back-off, or as late as the broker asks, within the longest back-off."""
-        return self.again(retry_pause(attempt, asked_seconds), attempt=attempt)
+        return self.again(self.expect_attempt(attempt, asked_seconds), attempt=attempt)
 
     def poll_after(self, asked_seconds: float | None) -> BindingChange:
         """Poll after a short pause or the one that the broker asks for, and once more when the time is up."""

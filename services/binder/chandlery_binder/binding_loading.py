@@ -5,10 +5,12 @@ from datetime import timedelta
 
 from chandlery.model import kinds
 from chandlery.model.bindings import ServiceBinding
+from chandlery.model.brokers import AnyBroker
 from chandlery.model.faults import ParametersFault
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.reasons import BindingReason
 from chandlery.osb.endpoint import BrokerEndpoint
+from chandlery.reconcile.broker_policy import policy_of
 from chandlery.reconcile.change import broker_key
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters import NO_PARAMETERS, Parameters
@@ -41,7 +43,8 @@ async def load_binding(
     instance = await _instance(unit, binding)
     offering = await find_offering(unit, instance) if instance and _has_found_class(instance) else None
     memory = _with_lane(BindingMemory.model_validate(claim.memory), binding, claim, offering=offering)
-    endpoint = await _endpoint(unit, resources, memory, offering=offering)
+    broker = await _broker(unit, memory, offering)
+    endpoint = await _endpoint(unit, resources, broker, lane=memory.lane)
     home = await resources.cluster.namespace(unit, namespace)
     snapshot = BindingSnapshot(
         binding=binding,
@@ -54,7 +57,7 @@ async def load_binding(
         access=endpoint if isinstance(endpoint, Unresolved) else None,
         eject_problem=eject_problem,
         attempt=claim.attempt,
-        operation_timeout=timedelta(hours=resources.settings.operation_timeout_hours),
+        policy=policy_of(broker, give_up_after=timedelta(hours=resources.settings.operation_timeout_hours)),
     )
     return Loaded(
         snapshot=snapshot,
@@ -90,16 +93,20 @@ def _with_lane(
     return memory.model_copy(update={"lane": broker_key(broker.namespace, broker.name)})
 
 
-async def _endpoint(
-    unit: UnitOfWork, resources: Resources, memory: BindingMemory, *, offering: Offering | Unresolved | None
-) -> BrokerEndpoint | Unresolved:
+async def _broker(unit: UnitOfWork, memory: BindingMemory, offering: Offering | Unresolved | None) -> AnyBroker | None:
     broker = await find_broker_of_lane(unit, memory.lane)
     if broker is None and isinstance(offering, Offering):
         # The broker has been registered again under another name.
-        broker = offering.broker
+        return offering.broker
+    return broker
+
+
+async def _endpoint(
+    unit: UnitOfWork, resources: Resources, broker: AnyBroker | None, *, lane: str
+) -> BrokerEndpoint | Unresolved:
     if broker is None:
         message = "The binding's service broker is not registered; register it again to have the binding deleted there"
-        return Unresolved(BindingReason.NO_SUCH_BROKER, message, memory.lane)
+        return Unresolved(BindingReason.NO_SUCH_BROKER, message, lane)
     timeout = resources.settings.osb_timeout_seconds
     return await find_endpoint(unit, resources.cluster, broker, timeout_seconds=timeout)
 

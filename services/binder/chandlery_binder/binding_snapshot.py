@@ -1,13 +1,13 @@
 """What the state machine of a binding looks at, and what it may decide. Plain data, no I/O."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from chandlery.model.bindings import ServiceBinding
 from chandlery.model.faults import ParametersFault
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.wire import JsonObject
 from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
+from chandlery.reconcile.broker_policy import DEFAULT_POLICY, BrokerPolicy
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters import Parameters
 from chandlery_binder.binding_notes import BindingMemory, InFlight, InstanceNotes, Placement, Purpose
@@ -38,7 +38,7 @@ class BindingSnapshot:
     eject_problem: str | None = None
     """Why the Secret of a binding under deletion could not be deleted, if so."""
     attempt: int = 0
-    operation_timeout: timedelta = timedelta(days=7)
+    policy: BrokerPolicy = DEFAULT_POLICY
 
     @property
     def is_deleted(self) -> bool:

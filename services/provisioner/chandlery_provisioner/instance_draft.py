@@ -8,8 +8,8 @@ from chandlery.model.value_labels import referenced_values, with_value_labels
 from chandlery.reconcile.answers import Answer
 from chandlery.reconcile.change import Change, Next, instance_key, instances_key
 from chandlery.reconcile.offering import Offering
-from chandlery.reconcile.status_draft import StatusDraft, retry_pause
-from chandlery.retry.schedule import DEPENDENCIES, POLLS
+from chandlery.reconcile.status_draft import StatusDraft
+from chandlery.retry.schedule import DEPENDENCIES
 from chandlery_provisioner.instance_notes import InFlight, InstanceMemory, Purpose
 from chandlery_provisioner.instance_references import shown_names, with_references
 from chandlery_provisioner.instance_snapshot import (
@@ -30,7 +30,7 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
             offering=snapshot.offering,
             attempt=snapshot.attempt,
             now=now,
-            operation_timeout=snapshot.operation_timeout,
+            policy=snapshot.policy,
         )
         self._snapshot = snapshot
         self._keeps_open = False
@@ -129,7 +129,7 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
 
     def retry_after(self, asked_seconds: float | None, *, attempt: int) -> InstanceChange:
         """Come back with back-off, or as late as the broker asks, within the longest back-off."""
-        return self.again(retry_pause(attempt, asked_seconds), attempt=attempt)
+        return self.again(self.expect_attempt(attempt, asked_seconds), attempt=attempt)
 
     def poll_after(self, asked_seconds: float | None) -> InstanceChange:
         """Poll after a short pause or the one that the broker asks for, and once more when the time is up."""
@@ -140,7 +140,7 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         self.status = self._snapshot.instance.status
         self.set(**shown_names(self._snapshot.instance.spec, self._snapshot.offering))
         self.memory = self._snapshot.memory.model_copy(update={"delete_deferred": True})
-        return self.again(POLLS.delay(1), attempt=self.attempt)
+        return self.again(self.policy.polls.delay(1), attempt=self.attempt)
 
     def wait(self, waiting_for: str | None) -> InstanceChange:
         """Come back when woken, or after a while all the same."""

@@ -3,7 +3,6 @@
 from chandlery.model.conditions import ConditionStatus, ConditionType
 from chandlery.model.reasons import InstanceReason
 from chandlery.reconcile.answers import Answer
-from chandlery.reconcile.status_draft import asked_pause
 from chandlery_provisioner.instance_draft import InstanceChange, InstanceDraft
 
 _STARTING_MITIGATION = (
@@ -46,7 +45,7 @@ def mitigate(
     draft.say(reason, message, is_warning=True)
     draft.say(InstanceReason.STARTING_ORPHAN_MITIGATION, _STARTING_MITIGATION, is_warning=True)
     draft.set(orphan_mitigation_in_progress=True, deprovision_status="Required")
-    return draft.again(asked_pause(asked_seconds), attempt=draft.attempt + 1)
+    return draft.again(draft.policy.asked_pause(asked_seconds), attempt=draft.attempt + 1)
 
 
 def keep_deprovisioning(draft: InstanceDraft, *, message: str, asked_seconds: float | None = None) -> InstanceChange:

@@ -10,6 +10,7 @@ from chandlery.model.instances import ServiceInstance
 from chandlery.model.offerings import AnyPlan, ClusterServiceClass
 from chandlery.model.reasons import InstanceReason
 from chandlery.osb.endpoint import BrokerEndpoint
+from chandlery.reconcile.broker_policy import policy_of
 from chandlery.reconcile.change import broker_key
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.runtime.broker_access import find_broker_of_lane, find_endpoint
@@ -39,7 +40,8 @@ async def load_instance(unit: UnitOfWork, resources: Resources, *, instance: Ser
     namespace, spec = instance.metadata.namespace or "", instance.spec
     offering = await find_offering(unit, instance)
     memory = _with_lane(InstanceMemory.model_validate(claim.memory), offering)
-    endpoint = await _endpoint(unit, resources, memory, offering=offering)
+    broker = offering.broker if isinstance(offering, Offering) else await find_broker_of_lane(unit, memory.lane)
+    endpoint = await _endpoint(unit, resources, broker, lane=memory.lane)
     home = await resources.cluster.namespace(unit, namespace)
     parameters = await find_parameters(
         unit, resources.cluster, namespace=namespace, inline=spec.parameters, sources=spec.parameters_from or ()
@@ -54,7 +56,7 @@ async def load_instance(unit: UnitOfWork, resources: Resources, *, instance: Ser
         access=endpoint if isinstance(endpoint, Unresolved) else None,
         bindings=await _count_bindings(unit, instance),
         attempt=claim.attempt,
-        operation_timeout=timedelta(hours=resources.settings.operation_timeout_hours),
+        policy=policy_of(broker, give_up_after=timedelta(hours=resources.settings.operation_timeout_hours)),
     )
     return Loaded(
         snapshot=snapshot,
@@ -71,16 +73,11 @@ def _with_lane(memory: InstanceMemory, offering: Offering | Unresolved) -> Insta
 
 
 async def _endpoint(
-    unit: UnitOfWork, resources: Resources, memory: InstanceMemory, *, offering: Offering | Unresolved
+    unit: UnitOfWork, resources: Resources, broker: AnyBroker | None, *, lane: str
 ) -> BrokerEndpoint | Unresolved:
-    broker: AnyBroker | None
-    if isinstance(offering, Offering):
-        broker = offering.broker
-    else:
-        broker = await find_broker_of_lane(unit, memory.lane)
     if broker is None:
         message = "The instance references a broker that does not exist"
-        return Unresolved(InstanceReason.NO_SUCH_BROKER, message, memory.lane)
+        return Unresolved(InstanceReason.NO_SUCH_BROKER, message, lane)
     timeout = resources.settings.osb_timeout_seconds
     return await find_endpoint(unit, resources.cluster, broker, timeout_seconds=timeout)
 

@@ -1,13 +1,13 @@
 """What the state machine of an instance looks at, and what it may decide. Plain data, no I/O."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from chandlery.model.faults import ParametersFault
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.offerings import AnyPlan
 from chandlery.model.wire import JsonObject
 from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
+from chandlery.reconcile.broker_policy import DEFAULT_POLICY, BrokerPolicy
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters import Parameters
 from chandlery_provisioner.instance_notes import InFlight, InstanceMemory
@@ -29,7 +29,7 @@ class InstanceSnapshot:
     bindings: int = 0
     """How many bindings still refer to the instance; counted only when it is being deleted."""
     attempt: int = 0
-    operation_timeout: timedelta = timedelta(days=7)
+    policy: BrokerPolicy = DEFAULT_POLICY
 
     @property
     def is_deleted(self) -> bool:

@@ -48,6 +48,15 @@ class SecretTransform(WireModel):
     remove_key: RemoveKeyTransform | None = Field(default=None, description="Leave a key out.")
 
 
+class BindResource(WireModel):
+    """What is bound, for offerings that want to know (OSB bind_resource)."""
+
+    app_guid: str | None = Field(default=None, description="Id of an application; the namespace's uid unless given.")
+    route: str | None = Field(
+        default=None, description="URL of an application that a route service is to stand before."
+    )
+
+
 class ServiceBindingSpec(WireModel):
     """Wished state of a binding. Frozen once created."""
 
@@ -60,6 +69,7 @@ class ServiceBindingSpec(WireModel):
     secret_transforms: tuple[SecretTransform, ...] | None = Field(
         default=None, description="Steps from credentials to Secret keys, in order."
     )
+    bind_resource: BindResource | None = Field(default=None, description="What is bound, for offerings that ask.")
     external_id: str = Field(default="", description="OSB binding_id; a random UUID unless given.")
     user_info: UserInfo | None = Field(default=None, description="Who created the binding. Read-only.")
 
@@ -70,6 +80,21 @@ class BindingPropertiesState(WireModel):
     parameters: JsonObject | None = Field(default=None, description="Parameters; those from Secrets are redacted.")
     parameter_checksum: str | None = Field(default=None, description="SHA-256 of all parameters, in hex.")
     user_info: UserInfo | None = Field(default=None, description="Who asked for it.")
+
+
+class Endpoint(WireModel):
+    """Where the service can be reached (OSB endpoints)."""
+
+    host: str = Field(description="Name or address; it may be known only inside the service's network.")
+    ports: tuple[str, ...] = Field(description="Ports such as `443` and ranges such as `9000-9010`.")
+    protocol: Literal["tcp", "udp", "all"] = Field(default="tcp", description="Transport protocol.")
+
+
+class RetiringBinding(WireModel):
+    """A binding that another has taken the place of; its credentials still work."""
+
+    external_id: str = Field(description="Its OSB binding_id.")
+    unbind_time: Timestamp = Field(description="When it is revoked.")
 
 
 class ServiceBindingStatus(WireModel):
@@ -87,6 +112,18 @@ class ServiceBindingStatus(WireModel):
     unbind_status: Literal["NotRequired", "Required", "Succeeded", "Failed"] = Field(
         default="NotRequired", description="Whether something may exist at the broker that has to be deleted."
     )
+    attempts: int | None = Field(default=None, description="Failed attempts in a row at what is being done.")
+    next_attempt_time: Timestamp | None = Field(default=None, description="When the next attempt is made.")
+    external_id: str | None = Field(
+        default=None, description="OSB binding_id of the credentials in the Secret, once they have been rotated."
+    )
+    expires_at: Timestamp | None = Field(default=None, description="When the credentials end, if they do.")
+    renew_before: Timestamp | None = Field(default=None, description="When the broker wants them renewed by.")
+    last_rotation_time: Timestamp | None = Field(default=None, description="When the credentials were last replaced.")
+    retiring: tuple[RetiringBinding, ...] | None = Field(
+        default=None, description="Earlier credentials that are still to be revoked."
+    )
+    endpoints: tuple[Endpoint, ...] | None = Field(default=None, description="Where the service can be reached.")
     last_condition_state: str = Field(default="", description="What the STATUS column shows.")
 
 

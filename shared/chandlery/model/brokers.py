@@ -58,6 +58,27 @@ class CatalogRestrictions(WireModel):
     service_plan: tuple[str, ...] | None = Field(default=None, description="e.g. `spec.free=true`.")
 
 
+class RetryPolicy(WireModel):
+    """How patiently calls to one service broker are made again. Durations as in `30s` or `1h30m`."""
+
+    initial_delay: str | None = Field(default=None, description="Pause after the first failure. Default 1s.")
+    factor: float | None = Field(default=None, description="By how much each pause is longer. Default 2.")
+    maximum_delay: str | None = Field(default=None, description="The longest pause. Default 20m.")
+    give_up_after: str | None = Field(
+        default=None, description="Time after which an operation that goes on failing counts as failed."
+    )
+
+
+class PollPolicy(WireModel):
+    """How often a service broker is asked about an operation that it works on. Durations as in `30s`."""
+
+    initial_interval: str | None = Field(default=None, description="Pause before the first poll. Default 1s.")
+    maximum_interval: str | None = Field(
+        default=None,
+        description="The longest pause. By default 10s for ten minutes, then growing to 1m within an hour.",
+    )
+
+
 class CommonBrokerSpec(WireModel):
     """What cluster and namespaced brokers share."""
 
@@ -72,6 +93,23 @@ class CommonBrokerSpec(WireModel):
     relist_duration: str | None = Field(default=None, description="Time between fetches, such as `15m`. Default 24h.")
     relist_requests: int = Field(default=0, description="Raise it to have the catalog fetched now.")
     catalog_restrictions: CatalogRestrictions | None = Field(default=None, description="Filters on the catalog.")
+    osb_api_version: Literal["2.11", "2.12", "2.13", "2.14", "2.15", "2.16", "2.17"] | None = Field(
+        default=None, description="OSB version to speak, for brokers that cannot take a newer one. Default 2.17."
+    )
+    request_timeout: str | None = Field(
+        default=None, description="Time limit for one call to the broker, such as `30s`. Default 60s."
+    )
+    retry_policy: RetryPolicy | None = Field(default=None, description="When failed calls are made again.")
+    poll_policy: PollPolicy | None = Field(default=None, description="How often running operations are asked about.")
+    orphan_mitigation: Literal["Automatic", "Manual"] | None = Field(
+        default=None,
+        description="Whether what a failed creation may have left at the broker is deleted by itself (Automatic, the "
+        "default), or when a person says so with the annotation `chandlery.io/orphan-mitigation` (Manual).",
+    )
+    context_annotations: tuple[str, ...] | None = Field(
+        default=None,
+        description="Annotations of namespaces and instances to tell the broker, by prefix such as `acme.com/`.",
+    )
 
 
 class ClusterServiceBrokerSpec(CommonBrokerSpec):
@@ -93,6 +131,8 @@ class BrokerStatus(WireModel):
     reconciled_generation: int = Field(default=0, description="The generation that was last acted on.")
     operation_start_time: Timestamp | None = Field(default=None, description="Since when fetches have been failing.")
     last_catalog_retrieval_time: Timestamp | None = Field(default=None, description="Last successful fetch.")
+    attempts: int | None = Field(default=None, description="Failed attempts in a row.")
+    next_attempt_time: Timestamp | None = Field(default=None, description="When the next attempt is made.")
     last_condition_state: str = Field(default="", description="What the STATUS column shows.")
 
 

@@ -32,6 +32,13 @@ class UserInfo(WireModel):
     extra: dict[str, tuple[str, ...]] | None = Field(default=None, description="What else the authenticator knows.")
 
 
+class MaintenanceInfo(WireModel):
+    """OSB maintenance_info: which version of the service a plan delivers now."""
+
+    version: str = Field(description="Semantic version.")
+    description: str | None = Field(default=None, description="What the version brings.")
+
+
 class ServiceInstanceSpec(WireModel):
     """Wished state of an instance: a class, a plan, parameters."""
 
@@ -62,6 +69,14 @@ class ServiceInstanceSpec(WireModel):
     external_id: str = Field(default="", description="OSB instance_id; a random UUID unless given.")
     user_info: UserInfo | None = Field(default=None, description="Who last changed the specification. Read-only.")
     update_requests: int = Field(default=0, description="Raise it to have the instance updated again as it stands.")
+    maintenance_version: str | None = Field(
+        default=None,
+        description="Version of the service to upgrade to: the one that the plan offers now (see the plan's "
+        "`spec.maintenanceInfo` and `status.upgradeAvailable` here). Unset leaves the version as it is.",
+    )
+    watch_parameters_from: bool | None = Field(
+        default=None, description="Update the instance when a Secret of `parametersFrom` changes."
+    )
 
 
 class InstancePropertiesState(WireModel):
@@ -73,7 +88,15 @@ class InstancePropertiesState(WireModel):
     service_plan_external_id: str | None = Field(default=None, description="Namespaced plan id.")
     parameters: JsonObject | None = Field(default=None, description="Parameters; those from Secrets are redacted.")
     parameter_checksum: str | None = Field(default=None, description="SHA-256 of all parameters, in hex.")
+    maintenance_version: str | None = Field(default=None, description="Version of the service.")
     user_info: UserInfo | None = Field(default=None, description="Who asked for it.")
+
+
+class BrokerMetadata(WireModel):
+    """What the service broker says of an instance for people and tools (OSB metadata)."""
+
+    labels: dict[str, str] | None = Field(default=None, description="Labels in Kubernetes' syntax.")
+    attributes: JsonObject | None = Field(default=None, description="Further facts, as they came.")
 
 
 class ServiceInstanceStatus(WireModel):
@@ -99,6 +122,12 @@ class ServiceInstanceStatus(WireModel):
         default="NotRequired", description="Whether something may exist at the broker that has to be deleted."
     )
     default_provision_parameters: JsonObject | None = Field(default=None, description="Defaults that were merged in.")
+    attempts: int | None = Field(default=None, description="Failed attempts in a row at what is being done.")
+    next_attempt_time: Timestamp | None = Field(default=None, description="When the next attempt is made.")
+    upgrade_available: MaintenanceInfo | None = Field(
+        default=None, description="What the plan offers now, if that is another version than the instance has."
+    )
+    broker_metadata: BrokerMetadata | None = Field(default=None, description="What the broker tells of the instance.")
     last_condition_state: str = Field(default="", description="What the STATUS column shows.")
     user_specified_plan_name: str = Field(default="", description="What the PLAN column shows.")
     user_specified_class_name: str = Field(default="", description="What the CLASS column shows.")

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from chandlery.model.brokers import API_VERSION, LocalObjectReference
+from chandlery.model.instances import MaintenanceInfo
 from chandlery.model.metadata import ObjectMeta
 from chandlery.model.wire import JsonObject, WireModel
 
@@ -36,13 +37,6 @@ class ServiceClassSpec(CommonClassSpec):
     """An offering of a namespace's broker."""
 
     service_broker_name: str = Field(default="", description="The broker that offers it.")
-
-
-class MaintenanceInfo(WireModel):
-    """OSB maintenance_info: which version of the service a plan delivers now."""
-
-    version: str = Field(description="Semantic version.")
-    description: str | None = Field(default=None, description="What the version brings.")
 
 
 class CommonPlanSpec(WireModel):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chandlery.model.faults import FieldProblem
-from chandlery.model.offerings import MaintenanceInfo
+from chandlery.model.instances import MaintenanceInfo
 from chandlery.model.wire import JsonObject
 from chandlery.osb.catalog_fields import DUPLICATE, INVALID, Fields, shown
 from chandlery.osb.catalog_schemas import parameter_schema

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from chandlery.model.offerings import MaintenanceInfo
+from chandlery.model.instances import MaintenanceInfo
 from chandlery.model.wire import JsonObject
 
 KNOWN_REQUIREMENTS = frozenset({"syslog_drain", "route_forwarding", "volume_mount"})

@@ -3,8 +3,6 @@
 Called by the workers between their two short transactions. It keeps connections and nothing else.
 """
 
-from typing import Final
-
 from multidict import CIMultiDict, istr
 
 from chandlery.osb.answers_reading import read_answer
@@ -18,8 +16,6 @@ from chandlery.osb.requests import OsbRequest
 from chandlery.osb.session_pool import SessionPool
 from chandlery.osb.transport import Transport
 from chandlery.reconcile.answers import Answer, Verdict
-
-API_VERSION: Final = "2.17"
 
 _VERSION = istr("X-Broker-API-Version")
 _REQUEST_IDENTITY = istr("X-Broker-API-Request-Identity")
@@ -86,7 +82,7 @@ def _headers(
     endpoint: BrokerEndpoint, call: HttpCall, *, identity: OriginatingIdentity | None, request_id: str
 ) -> CIMultiDict[str]:
     """OSB v2.17, "API Version Header", "Originating Identity", "Request Identity" and "Authentication"."""
-    headers = CIMultiDict({_VERSION: API_VERSION, _REQUEST_IDENTITY: request_id})
+    headers = CIMultiDict({_VERSION: endpoint.api_version, _REQUEST_IDENTITY: request_id})
     if (authorization := endpoint.authorization_header) is not None:
         headers[_AUTHORIZATION] = authorization
     if identity is not None:

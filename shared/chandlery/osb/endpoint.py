@@ -3,12 +3,14 @@
 import base64
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from yarl import URL
 
 from chandlery.osb.faults import Misconfigured
 
+API_VERSION: Final = "2.17"
+"""The newest version of OSB that we speak, and the default."""
 SCHEMES = ("http", "https")
 
 
@@ -66,6 +68,8 @@ class BrokerEndpoint:
     skip_tls_verify: bool = False
     authorization: BasicAuth | BearerAuth | None = None
     timeout_seconds: float = 60.0
+    api_version: str = API_VERSION
+    """`X-Broker-API-Version`; older ones for brokers that take no newer."""
 
     def __repr__(self) -> str:
         return f"BrokerEndpoint({self.place})"

@@ -21,6 +21,8 @@ class Next:
     """Failed attempts so far; decides the back-off."""
     waiting_for: str | None = None
     """The wake-up key of what is missing."""
+    interests: tuple[str, ...] | None = None
+    """Wake-up keys of what is there and may change, kept until they are given anew; None leaves them as they are."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,9 +16,9 @@ from chandlery.model.instances import ServiceInstance, ServiceInstanceStatus
 from chandlery.model.names import FINALIZER
 from chandlery.model.recorded import RecordedFact
 from chandlery.model.wire import JsonObject, WireModel
+from chandlery.reconcile.broker_policy import BrokerPolicy
 from chandlery.reconcile.change import Change, Next
 from chandlery.reconcile.offering import Offering, Unresolved
-from chandlery.retry.schedule import BROKER_CALLS, POLLS
 
 
 class PollNotes(WireModel):
@@ -45,7 +45,7 @@ class StatusDraft(Generic[StatusT, MemoryT]):
         offering: Offering | Unresolved | None,
         attempt: int,
         now: datetime,
-        operation_timeout: timedelta,
+        policy: BrokerPolicy,
     ) -> None:
         self.status: StatusT = status
         self.memory: MemoryT = memory
@@ -54,7 +54,7 @@ class StatusDraft(Generic[StatusT, MemoryT]):
         self.wakes: list[str] = []
         self._offering = offering
         self._now = now
-        self._operation_timeout = operation_timeout
+        self.policy = policy
         self._said = {(condition.reason, condition.message) for condition in status.conditions}
 
     def set(self, **fields: Any) -> None:
@@ -101,7 +101,7 @@ class StatusDraft(Generic[StatusT, MemoryT]):
     def is_time_over(self) -> bool:
         """Whether the operation has failed for as long as it may."""
         start = self.status.operation_start_time
-        return start is not None and self._now - start > self._operation_timeout
+        return start is not None and self._now - start > self.policy.give_up_after
 
     @property
     def is_poll_time_over(self) -> bool:
@@ -110,7 +110,7 @@ class StatusDraft(Generic[StatusT, MemoryT]):
 
     def begin_poll(self, operation: str | None) -> None:
         """The broker has accepted and works on it, for as long as its plan or this platform allows."""
-        seconds = self._operation_timeout.total_seconds()
+        seconds = self.policy.give_up_after.total_seconds()
         if isinstance(self._offering, Offering) and self._offering.plan.spec.maximum_polling_duration:
             seconds = min(seconds, self._offering.plan.spec.maximum_polling_duration)
         self.set(async_op_in_progress=True, last_operation=operation)
@@ -125,12 +125,25 @@ class StatusDraft(Generic[StatusT, MemoryT]):
         """Nothing is being done any more."""
         self.end_poll()
         self.set(current_operation=None, operation_start_time=None, in_progress_properties=None)
+        self.expect_no_attempt()
+
+    def expect_attempt(self, attempt: int, asked_seconds: float | None) -> timedelta:
+        """Show in the status when a failed call is made again, and return how long that is from now."""
+        pause = self.policy.pause(attempt, asked_seconds)
+        self.set(attempts=attempt, next_attempt_time=self._now + pause)
+        return pause
+
+    def expect_no_attempt(self) -> None:
+        """Nothing has failed."""
+        self.set(attempts=None, next_attempt_time=None)
 
     def poll_pause(self, asked_seconds: float | None) -> timedelta:
         """A short pause or the one that the broker asks for (`Retry-After`), but not beyond the time of the poll."""
-        pause = max(POLLS.delay(self.memory.polls), timedelta(seconds=asked_seconds or 0.0))
+        start = self.status.operation_start_time or self._now
+        plain = self.policy.polls.delay(self.memory.polls, elapsed=self._now - start)
+        pause = max(plain, timedelta(seconds=asked_seconds or 0.0))
         if self.memory.poll_until is None:
-            return min(pause, self._operation_timeout)
+            return min(pause, self.policy.give_up_after)
         left = timedelta(seconds=max(0.0, self.memory.poll_until - self._now.timestamp()))
         return min(pause, left)
 
@@ -151,13 +164,3 @@ class StatusDraft(Generic[StatusT, MemoryT]):
             is_finished=is_finished,
             keep_in_flight=keep_in_flight,
         )
-
-
-def asked_pause(seconds: float | None) -> timedelta:
-    """What a broker asks for in `Retry-After`, up to the longest back-off."""
-    return timedelta(seconds=min(seconds or 0.0, BROKER_CALLS.maximum.total_seconds()))
-
-
-def retry_pause(attempt: int, asked_seconds: float | None) -> timedelta:
-    """The back-off before a call is made again, or longer if the broker asks for that."""
-    return max(BROKER_CALLS.delay(attempt), asked_pause(asked_seconds))

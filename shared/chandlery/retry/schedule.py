@@ -24,9 +24,29 @@ class Schedule:
         return timedelta(seconds=plain * (1 + self.jitter * spread))
 
 
+@dataclass(frozen=True, kw_only=True)
+class PollSchedule:
+    """Pauses between polls: exponential up to a bound, which grows with the time that the operation takes."""
+
+    initial: timedelta = timedelta(seconds=1)
+    coefficient: float = 1.5
+    early_maximum: timedelta = timedelta(seconds=10)
+    maximum: timedelta = timedelta(minutes=1)
+    patience: float = 1 / 60
+    """Share of the time so far by which an end may be noticed late, between the two bounds."""
+    jitter: float = 0.1
+
+    def delay(self, polls: int, *, elapsed: timedelta = timedelta(0), draw: float | None = None) -> timedelta:
+        """The wait before the poll of this number (1 is the first), so long after the operation began."""
+        bound = min(max(self.early_maximum, elapsed * self.patience), self.maximum)
+        # The jitter may only shorten: the bounds are promised.
+        steps = Schedule(initial=self.initial, coefficient=self.coefficient, maximum=bound, jitter=self.jitter)
+        return min(steps.delay(polls, draw=draw), bound)
+
+
 BROKER_CALLS = Schedule()
 """After a call that failed."""
-POLLS = Schedule(initial=timedelta(seconds=1), coefficient=1.5, maximum=timedelta(seconds=30), jitter=0.1)
-"""Between polls of an operation: never more than half a minute late, where the reference was up to 17 minutes."""
+POLLS = PollSchedule()
+"""Between polls of an operation: 10 seconds late at most for ten minutes, where the reference was up to 17 minutes."""
 DEPENDENCIES = Schedule(initial=timedelta(seconds=5), maximum=timedelta(minutes=5))
 """A safety net under the wake-ups: what waits for another object is woken by it."""

@@ -9,8 +9,9 @@ from chandlery.cluster.protocol import Cluster
 from chandlery.model import kinds
 from chandlery.model.brokers import AnyBroker, ClusterServiceBroker, LocalObjectReference, ObjectReference
 from chandlery.model.core import Secret
+from chandlery.model.durations import parse_duration
 from chandlery.model.reasons import BrokerReason
-from chandlery.osb.endpoint import BasicAuth, BearerAuth, BrokerEndpoint
+from chandlery.osb.endpoint import API_VERSION, BasicAuth, BearerAuth, BrokerEndpoint
 from chandlery.reconcile.change import secret_key
 from chandlery.reconcile.offering import Unresolved
 from chandlery.store.database import UnitOfWork
@@ -21,7 +22,7 @@ SecretReference = ObjectReference | LocalObjectReference
 async def find_endpoint(
     unit: UnitOfWork, cluster: Cluster[UnitOfWork], broker: AnyBroker, *, timeout_seconds: float
 ) -> BrokerEndpoint | Unresolved:
-    """The endpoint with its credentials, or why there are none."""
+    """The endpoint with its credentials, or why there are none; `timeout_seconds` is for brokers that say nothing."""
     authorization = await _authorization(unit, cluster, broker)
     if isinstance(authorization, Unresolved):
         return authorization
@@ -30,7 +31,10 @@ async def find_endpoint(
         ca_bundle=broker.spec.ca_bundle,
         skip_tls_verify=bool(broker.spec.insecure_skip_tls_verify),
         authorization=authorization,
-        timeout_seconds=timeout_seconds,
+        timeout_seconds=parse_duration(own).total_seconds()
+        if (own := broker.spec.request_timeout)
+        else timeout_seconds,
+        api_version=broker.spec.osb_api_version or API_VERSION,
     )
 
 

@@ -261,5 +261,6 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             waiting_for=change.next.waiting_for,
             in_flight=change.keep_in_flight,
             memory=change.memory,
+            interests=change.next.interests,
         )
         unit.outbox.add(await unit.reconciliations.release(claim, release))

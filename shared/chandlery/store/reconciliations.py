@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, case, delete, func, insert, select, text, update
+from sqlalchemy import bindparam, case, delete, func, insert, select, text, union_all, update
 
 from chandlery.contracts.messages import Reconcile
 from chandlery.model.faults import LeaseLost
 from chandlery.model.wire import JsonObject
+from chandlery.store.schema import INTERESTS
 from chandlery.store.schema import RECONCILIATIONS as R
 from chandlery.store.sealing import Keyring
 
@@ -57,6 +58,8 @@ class Release:
     """The key of `wake` that brings this object back early."""
     in_flight: JsonObject | None = field(default=None, repr=False)
     memory: JsonObject
+    interests: tuple[str, ...] | None = None
+    """Further keys of `wake`, kept until given anew; None leaves them as they are."""
 
 
 class ReconciliationStore:
@@ -104,7 +107,13 @@ class ReconciliationStore:
         await self.lock_waits(ordered[:_MOST_LOCKS])
         commands: list[Reconcile] = []
         for start in range(0, len(ordered), _MOST_LOCKS):
-            waiting = select(R.c.uid).where(R.c.waiting_for.in_(ordered[start : start + _MOST_LOCKS]))
+            some = ordered[start : start + _MOST_LOCKS]
+            # A union, because PostgreSQL reads the whole table for an OR of the two.
+            meant = union_all(
+                select(R.c.uid).where(R.c.waiting_for.in_(some)),
+                select(INTERESTS.c.uid).where(INTERESTS.c.key.in_(some)),
+            )
+            waiting = select(R.c.uid).where(R.c.uid.in_(meant))
             if self._is_postgresql:
                 # A row that is locked belongs to a waiter who is looking again and will get the key after us.
                 waiting = waiting.with_for_update(skip_locked=True)
@@ -192,9 +201,16 @@ class ReconciliationStore:
         wishes = (await self._connection.execute(statement)).scalar()
         if wishes is None:
             raise LeaseLost
+        if release.interests is not None:
+            await self._replace_interests(claim.uid, release.interests)
         if wishes == claim.wishes:
             return None
         return Reconcile(kind=claim.kind, uid=claim.uid, lane=release.lane)
+
+    async def _replace_interests(self, uid: str, keys: Sequence[str]) -> None:
+        await self._connection.execute(delete(INTERESTS).where(INTERESTS.c.uid == uid))
+        if keys:
+            await self._connection.execute(insert(INTERESTS), [{"key": key, "uid": uid} for key in sorted(set(keys))])
 
     async def give_back(self, claim: Claim, *, after: timedelta = timedelta(0)) -> None:
         """Let go of the lease without a result; what is in flight stays noted, and the next worker goes on from it."""

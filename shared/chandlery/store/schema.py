@@ -107,6 +107,12 @@ Index(
 )
 Index("ix_reconciliations_lane", RECONCILIATIONS.c.kind, RECONCILIATIONS.c.lane)
 
+INTERESTS = Table(
+    "interests", METADATA, Column("key", String, primary_key=True), Column("uid", String(36), primary_key=True)
+)
+"""What objects at rest want to be woken by, such as a Secret whose changes they follow."""
+Index("ix_interests_uid", INTERESTS.c.uid)
+
 CHANGES = Table(
     "changes",
     METADATA,

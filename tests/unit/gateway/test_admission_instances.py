@@ -204,6 +204,8 @@ def test_update_refuses_what_is_fixed(change: dict[str, object], field: str) -> 
         ({"parameters": {"a": {}}}, True),
         ({"parameters": {"a": None}}, True),
         ({"update_requests": 1}, True),
+        ({"maintenance_version": "2.0.0"}, True),
+        ({"watch_parameters_from": True}, True),
         ({"cluster_service_plan_external_name": "q"}, True),
     ],
 )
@@ -214,7 +216,7 @@ def test_generation_follows_wishes_only(change: dict[str, object], differs: bool
 
 def test_every_field_of_the_spec_is_known_to_the_tests_of_wishes() -> None:
     """A new field has to be thought about in `spec_equality` and here."""
-    assert len(ServiceInstanceSpec.model_fields) == 22
+    assert len(ServiceInstanceSpec.model_fields) == 24
 
 
 def test_decoding_and_admission_take_less_than_a_request_can_spare() -> None:

@@ -8,6 +8,7 @@ import pytest
 from chandlery.model.conditions import ConditionType
 from chandlery.model.reasons import InstanceReason
 from chandlery.reconcile.actions import Refuse, Wait
+from chandlery.reconcile.broker_policy import BrokerPolicy
 from chandlery_provisioner import instance_outcomes as outcomes
 from chandlery_provisioner.instance_draft import InstanceChange
 from chandlery_provisioner.instance_machine import decide
@@ -237,7 +238,7 @@ def test_a_repeated_attempt_keeps_the_time_of_the_first() -> None:
 )
 def test_polling_ends_at_the_earlier_limit(plan_limit: int | None, platform_limit: timedelta, expected: int) -> None:
     offering = make_offering(maximum_polling_duration=plan_limit)
-    snapshot = make_snapshot(offering=offering, operation_timeout=platform_limit)
+    snapshot = make_snapshot(offering=offering, policy=BrokerPolicy(give_up_after=platform_limit))
 
     change = absorb(snapshot, sent(PROVISION), reply(PROVISION, 202), NOW)
 
@@ -265,14 +266,14 @@ def test_the_pause_between_polls_respects_the_broker_and_the_end(
     assert pause(change) == pytest.approx(expected, rel=0.06)
 
 
-def test_the_pause_between_polls_never_grows_beyond_half_a_minute() -> None:
+def test_the_pause_between_polls_is_ten_seconds_at_most_at_first() -> None:
     memory = remembering(poll_until=NOW.timestamp() + 86_400, polls=500)
 
     change = absorb(
         make_snapshot(working("Provision"), memory=memory), sent(POLL), reply(POLL, 200, {"state": "in progress"}), NOW
     )
 
-    assert pause(change) == pytest.approx(30, rel=0.06)
+    assert pause(change) == pytest.approx(10, rel=0.06)
 
 
 def test_polling_is_no_busy_loop_when_its_end_is_unknown() -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from chandlery.model.bindings import ServiceBindingStatus
 from chandlery.model.conditions import Condition, ConditionStatus, ConditionType
-from chandlery.reconcile.status_draft import PollNotes, StatusDraft, asked_pause, retry_pause
+from chandlery.reconcile.broker_policy import BrokerPolicy
+from chandlery.reconcile.status_draft import PollNotes, StatusDraft
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 TOLD = Condition(type=ConditionType.READY, status=ConditionStatus.FALSE, reason="Busy", message="it is busy")
@@ -19,7 +20,7 @@ def draft(notes: PollNotes | None = None, *conditions: Condition) -> StatusDraft
         offering=None,
         attempt=0,
         now=NOW,
-        operation_timeout=timedelta(hours=1),
+        policy=BrokerPolicy(give_up_after=timedelta(hours=1)),
     )
 
 
@@ -60,8 +61,12 @@ def test_polling_is_no_busy_loop_when_its_end_is_unknown() -> None:
     assert draft(PollNotes(polls=1)).poll_pause(None) > timedelta(seconds=0.9)
 
 
-def test_a_retry_waits_for_the_longer_of_back_off_and_the_brokers_wish() -> None:
-    assert retry_pause(1, 90.0) == timedelta(seconds=90)
-    assert timedelta(seconds=28) < retry_pause(6, 1.0) < timedelta(seconds=36)
-    assert retry_pause(1, 86_400.0) == asked_pause(86_400.0) == timedelta(minutes=20)
-    assert asked_pause(None) == timedelta(0)
+def test_the_next_attempt_can_be_seen_until_there_is_none() -> None:
+    making = draft()
+    pause = making.expect_attempt(3, 90.0)
+
+    assert pause == timedelta(seconds=90)
+    assert (making.status.attempts, making.status.next_attempt_time) == (3, NOW + pause)
+
+    making.end_operation()
+    assert (making.status.attempts, making.status.next_attempt_time) == (None, None)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from chandlery.retry.schedule import BROKER_CALLS, DEPENDENCIES, POLLS, Schedule
 
 MIDDLE = 0.5
-SCHEDULES = [BROKER_CALLS, POLLS, DEPENDENCIES]
+SCHEDULES = [BROKER_CALLS, DEPENDENCIES]
 
 
 @pytest.mark.parametrize(
@@ -20,9 +20,25 @@ def test_the_pause_after_a_failed_call_doubles_up_to_twenty_minutes(attempt: int
     assert BROKER_CALLS.delay(attempt, draw=MIDDLE) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize(("attempt", "seconds"), [(1, 1), (2, 1.5), (3, 2.25), (9, 25.62890625), (10, 30), (1000, 30)])
-def test_the_pause_between_polls_grows_to_half_a_minute(attempt: int, seconds: float) -> None:
-    assert POLLS.delay(attempt, draw=MIDDLE).total_seconds() == pytest.approx(seconds, abs=1e-6)
+@pytest.mark.parametrize(
+    ("poll", "minutes", "seconds"),
+    [
+        *[(1, 0, 1), (2, 0, 1.5), (3, 0, 2.25), (7, 1, 10), (1000, 10, 10)],
+        *[(50, 20, 20), (99, 60, 60), (999, 1440, 60)],
+        (1, 60, 1),
+    ],
+)
+def test_polls_are_ten_seconds_apart_at_first_and_a_minute_after_an_hour(
+    poll: int, minutes: int, seconds: float
+) -> None:
+    elapsed = timedelta(minutes=minutes)
+
+    assert POLLS.delay(poll, elapsed=elapsed, draw=MIDDLE).total_seconds() == pytest.approx(seconds, abs=1e-6)
+
+
+@given(poll=st.integers(1, 10_000), minutes=st.floats(0, 10))
+def test_an_end_is_seen_within_ten_seconds_for_the_first_ten_minutes(poll: int, minutes: float) -> None:
+    assert timedelta(0) < POLLS.delay(poll, elapsed=timedelta(minutes=minutes)) <= timedelta(seconds=10)
 
 
 @pytest.mark.parametrize(("attempt", "seconds"), [(1, 5), (2, 10), (7, 300), (1000, 300)])
@@ -30,7 +46,7 @@ def test_what_is_missing_is_looked_for_every_five_minutes_at_least(attempt: int,
     assert DEPENDENCIES.delay(attempt, draw=MIDDLE) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES, ids=["calls", "polls", "dependencies"])
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=["calls", "dependencies"])
 @given(attempt=st.integers(), draw=st.floats(0, 1, exclude_max=True))
 def test_the_jitter_stays_within_its_share(schedule: Schedule, attempt: int, draw: float) -> None:
     plain = schedule.delay(attempt, draw=MIDDLE)
@@ -40,7 +56,7 @@ def test_the_jitter_stays_within_its_share(schedule: Schedule, attempt: int, dra
     assert timedelta(0) < delay <= schedule.maximum * (1 + schedule.jitter / 2)
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES, ids=["calls", "polls", "dependencies"])
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=["calls", "dependencies"])
 @given(attempt=st.integers(1, 200))
 def test_the_pause_never_shrinks(schedule: Schedule, attempt: int) -> None:
     assert schedule.delay(attempt, draw=MIDDLE) <= schedule.delay(attempt + 1, draw=MIDDLE)

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from chandlery.model.instances import MaintenanceInfo
 from chandlery.model.names import label_value
 from chandlery.model.offerings import (
     ClusterServiceClass,
     ClusterServicePlan,
-    MaintenanceInfo,
     ServiceClass,
     ServicePlan,
 )
