@@ -127,7 +127,8 @@ async def _remove_queues(share: ServerShare, lanes: list[str]) -> None:
         for kind in topology.WORK_QUEUES:
             for lane in lanes:
                 await channel.queue_delete(share.amqp_prefix + topology.work_queue(kind, lane))
-        await channel.queue_delete(share.amqp_prefix + topology.DEAD_LETTER_QUEUE)
+        for queue in topology.DEAD_LETTER_QUEUES.values():
+            await channel.queue_delete(share.amqp_prefix + queue)
         for exchange in (topology.COMMANDS_EXCHANGE, topology.EVENTS_EXCHANGE, topology.DEAD_LETTER_EXCHANGE):
             await channel.exchange_delete(share.amqp_prefix + exchange)
     finally:

@@ -1,17 +1,19 @@
 """Routing as data: which queue a command goes to, how many are worked on at a time.
 
-Each worker kind has one queue per lane. A lane is one service broker: a slow one can only fill its own queue.
+Each worker kind has one queue per lane. A lane is one service broker: a slow one can only fill its own queue. Each
+worker kind has one queue of dead letters besides.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from chandlery.contracts.messages import Message, Reconcile
 
 COMMANDS_EXCHANGE = "chandlery.commands"
 EVENTS_EXCHANGE = "chandlery.events"
-DEAD_LETTER_EXCHANGE = "chandlery.dead-letters"
-DEAD_LETTER_QUEUE = "chandlery.dead-letters"
+DEAD_LETTER_EXCHANGE = "chandlery.dead"
 
 WORK_QUEUES = {
     "ServiceInstance": "provisioner.instance.reconcile",
@@ -26,6 +28,11 @@ UNSHARDED_QUEUES = frozenset({"syncer.broker.reconcile", "syncer.namespace.recon
 """Work queues with a single lane: few messages, and each is about another service broker anyway."""
 
 SINGLE_LANE = "all"
+
+DEAD_LETTER_QUEUES: Mapping[str, str] = MappingProxyType(
+    {origin: f"{origin}.dead" for origin in (*sorted(set(WORK_QUEUES.values())), EVENTS_EXCHANGE)}
+)
+"""Where a message was given up on, without its lane -> the queue of its dead letters. The keys are routing keys too."""
 
 _LONGEST_LANE = 160
 """AMQP 0-9-1 allows names of 255 bytes; the rest is left to the prefix of an installation."""
@@ -44,6 +51,17 @@ def work_queue(kind: str, lane: str) -> str:
     """`provisioner.instance.reconcile.<lane>`: queue and routing key at once, at most 200 bytes long."""
     name = WORK_QUEUES[kind]
     return f"{name}.{SINGLE_LANE if name in UNSHARDED_QUEUES else _shortened(lane)}"
+
+
+def event_queue(subscriber: str, tag: str) -> str:
+    """`chandlery.events.<subscriber>.<tag>`: the queue of one subscriber, at most 200 bytes long."""
+    return f"{EVENTS_EXCHANGE}.{_shortened(subscriber)}.{tag}"
+
+
+def origin_of(queue: str) -> str:
+    """The key in DEAD_LETTER_QUEUES for a work queue or for a subscriber's queue."""
+    found = (name for name in WORK_QUEUES.values() if queue == name or queue.startswith(f"{name}."))
+    return next(found, EVENTS_EXCHANGE)
 
 
 def _shortened(lane: str) -> str:

@@ -1,12 +1,14 @@
 """What services ask of the message bus. RabbitMQ and its in-process twin keep to it; one suite tests both."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Protocol
 
+from chandlery.contracts.dead_letters import DeadLetter
 from chandlery.contracts.messages import Message
 
 Handler = Callable[[Message], Awaitable[None]]
-"""Is given one message. Returning acknowledges it. Raising gives it back once, then sends it to the dead letters."""
+"""Is given one message. Returning acknowledges it. Raising gives it back to its queue, to whoever is free; after
+`MOST_FAILURES` of those, or `MOST_DELIVERIES` that were never answered, it goes to the dead letters of its kind."""
 
 
 class Subscription(Protocol):
@@ -29,9 +31,9 @@ class Bus(Protocol):
         """Return when the bus has taken responsibility for all of them (publisher confirms).
 
         Work queues that a command needs are declared first, so that no command is unroutable. Waits for a connection
-        that is being opened again. Raises Unavailable when not all were taken within the bus's patience (10 seconds),
-        and at once when the connection breaks under way. Some may have been taken then: publish all of them again,
-        duplicates are harmless.
+        that is being opened again, and for a server that takes nothing for now. Raises Unavailable when not all were
+        taken within the bus's patience (10 seconds), and at once when the connection breaks under way. Some may have
+        been taken then: publish all of them again, duplicates are harmless.
         """
 
     async def consume(self, kinds: Sequence[str], lane: str, handler: Handler, *, concurrency: int) -> Subscription:
@@ -40,6 +42,13 @@ class Bus(Protocol):
         A message is acknowledged after its handler returned. Survives the loss of the connection: handlers under way go
         on, but what they work on is delivered again. Returns when the listening has begun, however long that takes.
         Raises Unavailable before start and after close.
+        """
+
+    async def retire(self, kinds: Sequence[str], lane: str) -> bool:
+        """Remove the lane's work queues for these kinds, as its service broker is gone.
+
+        A queue that somebody listens to, or that has commands in it, stays. Returns False if commands wait in one that
+        nobody listens to: listen until they are worked off, then retire it again. Raises Unavailable.
         """
 
     async def subscribe(self, pattern: str, handler: Handler) -> Subscription:
@@ -52,10 +61,27 @@ class Bus(Protocol):
         """
 
     async def ping(self) -> None:
-        """Raise Unavailable unless the bus is reachable now."""
+        """Raise Unavailable unless the bus is reachable and takes messages now."""
 
     async def close(self) -> None:
         """End all subscriptions (waiting for their handlers), then the connection. Idempotent; the bus stays closed.
 
         When the caller stops waiting (cancellation), handlers under way are cancelled, and their messages go back.
         """
+
+
+class DeadLetters(Protocol):
+    """What was given up on. Raises Unavailable when the bus cannot be reached."""
+
+    async def all(self) -> Sequence[DeadLetter]:
+        """Every letter, by queue, oldest first. They stay where they are."""
+
+    async def replay(self, ids: Collection[str]) -> Sequence[DeadLetter]:
+        """Put these messages where they came from, with a clean history; returns those that were found.
+
+        A letter leaves its queue when the bus has confirmed the message: an interruption may double it, never lose it.
+        Events reach whoever subscribes now. A letter without a way back stays, and is not returned.
+        """
+
+    async def drop(self, ids: Collection[str]) -> Sequence[DeadLetter]:
+        """Remove these for good; returns those that were found."""

@@ -5,16 +5,25 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
+import structlog
+
 from chandlery.contracts.messages import Message
 from chandlery.messaging.bus import Handler
 
 Item = TypeVar("Item")
 
 
-async def failure_of(handler: Handler, message: Message) -> BaseException | None:
-    """Run the handler; answer what it raised. Only a cancellation of the running task itself is raised from here."""
+log = structlog.get_logger(__name__)
+
+
+async def failure_of(handler: Handler, message: Message, *, id: str = "") -> BaseException | None:  # noqa: A002
+    """Run the handler; answer what it raised. Only a cancellation of the running task itself is raised from here.
+
+    Its log lines bear the message's id, by which they are found again when it ends with the dead letters.
+    """
     try:
-        await handler(message)
+        with structlog.contextvars.bound_contextvars(message_id=id):
+            await handler(message)
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
         if task is None or task.cancelling():

@@ -1,29 +1,23 @@
 """The in-process twin of the RabbitMQ bus: same promises, but nothing outlives the process."""
 
 import asyncio
-from collections import deque
+import uuid
 from collections.abc import Sequence
 from functools import lru_cache
 
-import structlog
-
 from chandlery.contracts.messages import Message
-from chandlery.contracts.topology import EVENTS_EXCHANGE, route, work_queue
+from chandlery.contracts.topology import EVENTS_EXCHANGE, event_queue, route, work_queue
 from chandlery.messaging.bus import Handler, Subscription
-from chandlery.messaging.inprocess_queue import Consumer, DeadLetter, Delivery, Queue
+from chandlery.messaging.inprocess_dead_letters import InProcessDeadLetters
+from chandlery.messaging.inprocess_queue import Consumer, Delivery, Queue
 from chandlery.model.faults import Unavailable
-
-log = structlog.get_logger(__name__)
-
-MOST_DEAD_LETTERS = 10_000
-"""The oldest are dropped beyond."""
 
 
 class InProcessBus:
     """A `Bus` within one event loop."""
 
     def __init__(self) -> None:
-        self.dead_letters: deque[DeadLetter] = deque(maxlen=MOST_DEAD_LETTERS)
+        self.dead_letters = InProcessDeadLetters(self._put)
         self._work_queues: dict[str, Queue] = {}
         self._event_queues: list[tuple[str, Queue]] = []
         self._consumers: set[Consumer] = set()
@@ -36,7 +30,7 @@ class InProcessBus:
     async def publish(self, messages: Sequence[Message]) -> None:
         await self.ping()
         for message in messages:
-            self._publish(message)
+            self._put(message, uuid.uuid4().hex)
         # Like a server, let others have their turn.
         await asyncio.sleep(0)
 
@@ -45,13 +39,25 @@ class InProcessBus:
         queues = [self._work_queue(name) for name in dict.fromkeys(work_queue(kind, lane) for kind in kinds)]
         return self._listen(queues, handler, limit=concurrency)
 
+    async def retire(self, kinds: Sequence[str], lane: str) -> bool:
+        await self.ping()
+        names = {work_queue(kind, lane) for kind in kinds}
+        unheard = [queue for name in names if (queue := self._work_queues.get(name)) and not queue.consumers]
+        for queue in unheard:
+            if not queue.waiting:
+                del self._work_queues[queue.name]
+        return not any(queue.waiting for queue in unheard)
+
     async def subscribe(self, pattern: str, handler: Handler) -> Subscription:
         await self.ping()
-        queue = Queue(f"events {pattern}")
+        queue = Queue(event_queue("in-process", uuid.uuid4().hex[:8]))
         self._event_queues.append((pattern, queue))
         return self._listen([queue], handler, limit=1)
 
     async def ping(self) -> None:
+        self._require_open()
+
+    def _require_open(self) -> None:
         if not self._is_open:
             raise Unavailable("The message bus is closed.")
 
@@ -67,34 +73,26 @@ class InProcessBus:
             for consumer in consumers:
                 await consumer.slots.abandon()
 
-    def _publish(self, message: Message) -> None:
+    def _put(self, message: Message, message_id: str) -> None:
+        self._require_open()
         way = route(message)
         if way.exchange != EVENTS_EXCHANGE:
             queue = self._work_queue(way.routing_key)
-            queue.put(Delivery(message, queue))
+            queue.put(Delivery(message_id, message, queue))
             return
         self._event_queues = [(pattern, queue) for pattern, queue in self._event_queues if queue.consumers]
         for pattern, queue in self._event_queues:
             if _matches(pattern, way.routing_key):
-                queue.put(Delivery(message, queue))
+                queue.put(Delivery(message_id, message, queue))
 
     def _work_queue(self, name: str) -> Queue:
         return self._work_queues.setdefault(name, Queue(name))
 
     def _listen(self, queues: Sequence[Queue], handler: Handler, *, limit: int) -> Subscription:
-        consumer = Consumer(queues, handler, limit=limit, bury=self._bury, forget=self._consumers.discard)
+        bury = self.dead_letters.add
+        consumer = Consumer(queues, handler, limit=limit, bury=bury, forget=self._consumers.discard)
         self._consumers.add(consumer)
         return consumer
-
-    def _bury(self, letter: DeadLetter) -> None:
-        self.dead_letters.append(letter)
-        log.error(
-            "A message was put with the dead letters",
-            action="dead_letter_message",
-            queue=letter.queue,
-            reason=letter.reason,
-            uid=getattr(letter.message, "uid", ""),
-        )
 
 
 @lru_cache(maxsize=4096)

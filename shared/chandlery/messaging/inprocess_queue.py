@@ -4,28 +4,36 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
-from chandlery.contracts.messages import Message
+from chandlery.contracts.dead_letters import DeadLetter, History, Reason
+from chandlery.contracts.messages import Message, encode
+from chandlery.contracts.topology import route
+from chandlery.messaging.burial import say_buried, say_failed
 from chandlery.messaging.bus import Handler
 from chandlery.messaging.handler_slots import HandlerSlots, failure_of
-
-
-@dataclass(frozen=True)
-class DeadLetter:
-    """A message that was given up on. `reason` is the class name of what the handler raised the second time."""
-
-    message: Message
-    queue: str
-    reason: str
 
 
 @dataclass(frozen=True)
 class Delivery:
     """A message on its way to a handler."""
 
+    id: str
     message: Message
     queue: "Queue"
-    redelivered: bool = False
+    history: History = field(default_factory=History)
+
+    def letter(self, reason: Reason) -> DeadLetter:
+        """What is kept of it when it is given up on."""
+        return DeadLetter(
+            id=self.id,
+            queue=self.queue.name,
+            routing_key=route(self.message).routing_key,
+            body=encode(self.message),
+            reason=reason,
+            history=self.history,
+            last_at=datetime.now(UTC),
+        )
 
 
 @dataclass
@@ -41,7 +49,8 @@ class Queue:
         self.pump()
 
     def give_back(self, delivery: Delivery) -> None:
-        self.waiting.appendleft(replace(delivery, redelivered=True))
+        """It was delivered and not answered."""
+        self.waiting.appendleft(replace(delivery, history=delivery.history.lost(datetime.now(UTC))))
         self.pump()
 
     def pump(self) -> None:
@@ -89,15 +98,19 @@ class Consumer:
 
     async def _work(self, delivery: Delivery) -> None:
         try:
-            error = await failure_of(self._handler, delivery.message)
+            error = await failure_of(self._handler, delivery.message, id=delivery.id)
         except asyncio.CancelledError:
             delivery.queue.give_back(delivery)
             raise
         if error is not None:
-            self._reject(delivery, reason=type(error).__name__)
+            self._reject(replace(delivery, history=delivery.history.failed(error, datetime.now(UTC))))
 
-    def _reject(self, delivery: Delivery, *, reason: str) -> None:
-        if not delivery.redelivered:
-            delivery.queue.give_back(delivery)
-        else:
-            self._bury(DeadLetter(delivery.message, delivery.queue.name, reason))
+    def _reject(self, delivery: Delivery) -> None:
+        verdict = delivery.history.verdict
+        if verdict is None:
+            say_failed(delivery.history, message_id=delivery.id, queue=delivery.queue.name)
+            delivery.queue.put(delivery)
+            return
+        letter = delivery.letter(verdict)
+        self._bury(letter)
+        say_buried(letter)

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from aio_pika.exceptions import AuthenticationError, ProbableAuthenticationError
-from yarl import URL
+from aio_pika.abc import AbstractConnection
+from aio_pika.exceptions import AuthenticationError, InvalidFrameError, ProbableAuthenticationError
 
-from chandlery.model.faults import ConfigurationFault, Fault, Unavailable
+from chandlery.model.faults import Fault, Unavailable
 
-_PORTS = {"amqp": 5672, "amqps": 5671}
+BLOCKED = "RabbitMQ takes no messages for now: it is low on memory or on disk space."
 
 
 @contextmanager
@@ -33,6 +33,9 @@ def describe(error: BaseException | None) -> str:
     """A short reason for a log line. Never the credentials: only names of classes and what server or system said."""
     if isinstance(error, AuthenticationError | ProbableAuthenticationError):
         return "the user name or the password is refused"
+    if isinstance(error, InvalidFrameError) and "Connection.OpenOk" in str(error):
+        # All that the client tells of the server's own words.
+        return "the virtual host is not there, or the user may not enter it"
     if isinstance(error, TimeoutError) and not error.args:
         return "no answer in time"
     if isinstance(error, Fault) and error.__cause__ is not None:
@@ -41,15 +44,31 @@ def describe(error: BaseException | None) -> str:
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
-def parse_url(url: str, *, connection_name: str, heartbeat_seconds: int) -> URL:
-    """`amqp[s]://user:password@host[:port]/vhost[?options]` with defaults filled in. Raises ConfigurationFault."""
+def is_blocked(connection: AbstractConnection) -> bool:
+    """Whether the server has said that it takes no messages for now: it is low on memory or on disk space.
+
+    The client has only a coroutine that waits for the end of that, so it is begun to see whether it would wait.
+    """
+    if connection.transport is None:
+        return False
+    waiting = connection.transport.ready().__await__()
     try:
-        parsed = URL(url)
-        usual_port = _PORTS[parsed.scheme]
-        if not parsed.host:
-            raise ValueError("no host")
-        parsed = parsed.with_port(parsed.port or usual_port)
-    except (KeyError, ValueError):
-        # Neither the URL nor the cause may be shown: both can hold the password.
-        raise ConfigurationFault("The message bus needs a URL like amqp[s]://user:password@host:port/vhost.") from None
-    return parsed.with_query({"heartbeat": str(heartbeat_seconds), "name": connection_name, **parsed.query})
+        next(waiting)
+    except StopIteration:
+        return False
+    finally:
+        waiting.close()
+    return True
+
+
+async def until_unblocked(connection: AbstractConnection) -> None:
+    """Return when the server takes messages, or when the connection is lost or closed."""
+    transport = connection.transport
+    if transport is None or not is_blocked(connection):
+        return
+    ends = {asyncio.ensure_future(transport.ready()), asyncio.ensure_future(connection.closed())}
+    try:
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for end in ends:
+            end.cancel()

@@ -1,27 +1,31 @@
 """Consuming: each delivery goes into a handler slot, then is acknowledged, given back, or put with the dead letters."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMessage, AbstractQueue, ConsumerTag
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue, ConsumerTag
 from tenacity import RetryCallState
 
+from chandlery.contracts.dead_letters import Reason
 from chandlery.contracts.messages import UnreadableMessage, decode
 from chandlery.messaging.bus import Handler
 from chandlery.messaging.handler_slots import HandlerSlots, failure_of
 from chandlery.messaging.rabbitmq_border import describe, foreign_errors_translated
 from chandlery.messaging.rabbitmq_delivery import Delivery
-from chandlery.messaging.rabbitmq_link import CLOSE_SECONDS, RabbitLink, close_channel, open_channel
+from chandlery.messaging.rabbitmq_link import RabbitLink
+from chandlery.messaging.rabbitmq_publisher import RabbitPublisher
+from chandlery.messaging.rabbitmq_servers import CLOSE_SECONDS, close_channel, open_channel
 from chandlery.model.faults import Unavailable
 from chandlery.retry.transient import SERVER_START
 
 log = structlog.get_logger(__name__)
 
-DeclareQueues = Callable[[AbstractChannel], Awaitable[Sequence[AbstractQueue]]]
-"""Declares what is to be listened to on a new channel."""
+DeclareQueues = Callable[[AbstractConnection, AbstractChannel], Awaitable[Mapping[str, AbstractQueue]]]
+"""Declares what is to be listened to on a new channel; the queues by the contract's names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +33,8 @@ class Source:
     """What a subscription listens to."""
 
     queues: DeclareQueues
-    dead_letters: str
-    """The server's name of the exchange for what is given up on."""
+    publisher: RabbitPublisher
+    """For what has to come again, and for what is given up on."""
     concurrency: int
     prefetch: int
 
@@ -49,6 +53,7 @@ class RabbitSubscription:
         self._channel: AbstractChannel | None = None
         self._consuming: list[tuple[AbstractQueue, ConsumerTag]] = []
         self._began = asyncio.Event()
+        self._is_over = False
         self._listening: asyncio.Task[None] | None = None
 
     async def begin(self) -> None:
@@ -67,6 +72,7 @@ class RabbitSubscription:
 
     async def close(self) -> None:
         """Stop listening, wait for the handlers, give back the rest."""
+        self._is_over = True
         self._slots.stop()
         if self._listening is not None:
             self._listening.cancel()
@@ -81,20 +87,30 @@ class RabbitSubscription:
 
     async def abandon(self) -> None:
         """Stop at once: handlers under way are cancelled."""
+        self._is_over = True
         self._slots.stop()
         if self._listening is not None:
             self._listening.cancel()
         await self._slots.abandon()
 
     async def _listen(self) -> None:
-        while True:
+        while not self._is_over:
             async for attempt in SERVER_START.around(Unavailable, before_sleep=_say_not_listening):
                 with attempt:
-                    lost = await self._open()
+                    lost = await self._open_unless_over()
             self._began.set()
             await lost.wait()
             # What waits on a dead channel will be delivered again; what is being worked on runs to its end.
             self._slots.withdraw()
+
+    async def _open_unless_over(self) -> asyncio.Event:
+        try:
+            return await self._open()
+        except Unavailable as fault:
+            if self._is_over:
+                # The client makes an error like others of a cancellation that comes while it waits for the server.
+                raise asyncio.CancelledError from fault
+            raise
 
     async def _open(self) -> asyncio.Event:
         """Start consuming on a new channel; the event is set when the channel or its consumer is lost."""
@@ -110,16 +126,15 @@ class RabbitSubscription:
             underlay = await channel.get_underlay_channel()
             underlay.on_consumer_cancel_callbacks.add(lambda _: lost.set())
             await channel.set_qos(prefetch_count=self._source.prefetch)
-            dead_letters = await channel.get_exchange(self._source.dead_letters, ensure=False)
             self._consuming = []
-            for queue in await self._source.queues(channel):
-                self._consuming.append((queue, await self._consume(queue, dead_letters)))
+            for name, queue in (await self._source.queues(connection, channel)).items():
+                self._consuming.append((queue, await self._consume(queue, name)))
         return lost
 
-    async def _consume(self, queue: AbstractQueue, dead_letters: AbstractExchange) -> ConsumerTag:
+    async def _consume(self, queue: AbstractQueue, name: str) -> ConsumerTag:
         async def receive(received: AbstractIncomingMessage) -> None:
             # Only handed over here: this runs in a task of the channel, which is cancelled when the connection breaks.
-            self._slots.offer(Delivery(received, queue.name, dead_letters))
+            self._slots.offer(Delivery(received, name, self._source.publisher))
 
         return await queue.consume(receive)
 
@@ -134,24 +149,43 @@ class RabbitSubscription:
     async def _work(self, delivery: Delivery) -> None:
         try:
             with foreign_errors_translated():
-                await self._handle(delivery)
+                try:
+                    await self._handle(delivery)
+                except Unavailable as fault:
+                    # It could not be put elsewhere: it stays where it is.
+                    _say_later(delivery, fault)
+                    await delivery.give_back()
         except Unavailable as fault:
             # The channel is gone, and with it the claim on the message; it is delivered again.
-            log.debug("A message will come again", action="settle_message", queue=delivery.queue, why=describe(fault))
+            _say_later(delivery, fault)
 
     async def _handle(self, delivery: Delivery) -> None:
         try:
             message = decode(delivery.received.body)
         except UnreadableMessage as error:
-            await delivery.bury(error)
+            await delivery.bury(Reason.UNREADABLE, delivery.history.failed(error, datetime.now(UTC)))
             return
-        failure = await failure_of(self._handler, message)
+        history = delivery.history
+        if history.verdict is not None:
+            await delivery.bury(history.verdict, history)
+            return
+        if delivery.is_uncounted:
+            try:
+                await delivery.count()
+            except Unavailable as fault:
+                # Better handled without being counted than not at all.
+                _say_later(delivery, fault)
+            else:
+                return
+        failure = await failure_of(self._handler, message, id=delivery.id)
         if failure is None:
             await delivery.acknowledge()
-        elif delivery.is_second:
-            await delivery.bury(failure, message=message)
         else:
-            await delivery.give_back()
+            await delivery.failed(failure)
+
+
+def _say_later(delivery: Delivery, fault: Unavailable) -> None:
+    log.debug("A message will come again", action="settle_message", queue=delivery.queue, why=describe(fault))
 
 
 def _say_not_listening(state: RetryCallState) -> None:

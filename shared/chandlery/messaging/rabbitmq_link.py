@@ -1,51 +1,51 @@
-"""The connection to RabbitMQ: opened at the start, and again whenever it is lost. Publisher and consumers wait for it.
+"""A connection to RabbitMQ: opened at the start, and again whenever it is lost. Those who need it wait for it.
 
 Not `aio_pika.connect_robust`: that one cancels handlers under way when the connection breaks, and retries at a fixed
 pace. So this is the plain connection, and opening it again is done here.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+import random
 
 import structlog
-from aio_pika import Connection
-from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.abc import AbstractConnection
 from tenacity import RetryCallState
 
-from chandlery.messaging.rabbitmq_border import describe, foreign_errors_translated, parse_url
+from chandlery.messaging.rabbitmq_border import describe, foreign_errors_translated, is_blocked
+from chandlery.messaging.rabbitmq_servers import Prepare, RabbitServers, address_of, close_connection
 from chandlery.model.faults import Unavailable
 from chandlery.retry.transient import SERVER_START
 
 log = structlog.get_logger(__name__)
 
-HEARTBEAT_SECONDS = 20
-"""A silent peer is given up after three of these, so a dead node costs a minute at most."""
-OPEN_SECONDS = 15.0
-"""For one attempt: connect, log in, declare the topology."""
-CLOSE_SECONDS = 5.0
 _CLOSED = "The message bus is closed."
 
 
 class RabbitLink:
-    """Holds at most one open connection."""
+    """Holds at most one open connection, to whichever of the servers answers."""
 
-    def __init__(
-        self, url: str, *, connection_name: str, prepare: Callable[[AbstractConnection], Awaitable[None]]
-    ) -> None:
-        """`prepare` runs on each new connection before others see it. Raises ConfigurationFault for a bad URL."""
-        self._url = parse_url(url, connection_name=connection_name, heartbeat_seconds=HEARTBEAT_SECONDS)
-        self._address = f"{self._url.host}:{self._url.port}"
+    def __init__(self, servers: RabbitServers, *, name: str, prepare: Prepare) -> None:
+        """`prepare` runs on each new connection before others see it; `name` is what an operator sees."""
+        self._servers = servers
+        self._name = name
         self._prepare = prepare
         self._connection: AbstractConnection | None = None
         self._is_up = asyncio.Event()
         self._supervisor: asyncio.Task[None] | None = None
         self._is_closed = False
+        self._address = servers.addresses
+        # Where the next connection is tried first: processes spread over the nodes of a cluster.
+        self._turn = random.randrange(len(servers.urls))  # noqa: S311
 
     @property
     def is_up(self) -> bool:
         """Whether there is a connection now."""
         return self._connection is not None and self._is_up.is_set()
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the server takes no messages on this connection for now."""
+        return self.is_up and self._connection is not None and is_blocked(self._connection)
 
     async def open(self) -> None:
         """Begin to connect, and return when connected."""
@@ -76,21 +76,29 @@ class RabbitLink:
         # Whoever still waits for a connection is let go, and told.
         self._is_up.set()
         if connection is not None:
-            await _close(connection)
+            await close_connection(connection)
 
     async def _supervise(self) -> None:
-        while True:
+        while not self._is_closed:
             self._connection, lost = await self._connect()
+            if self._is_closed:
+                return
             self._is_up.set()
-            log.info(f"Connected to RabbitMQ at {self._address}", action="connect_amqp", address=self._address)
+            log.info(
+                f"Connected to RabbitMQ at {self._address}",
+                action="connect_amqp",
+                address=self._address,
+                connection=self._name,
+            )
             await lost.wait()
             self._is_up.clear()
             log.warning(
                 f"The connection to RabbitMQ at {self._address} was lost; opening it again",
                 action="reconnect_amqp",
                 address=self._address,
+                connection=self._name,
             )
-            await _close(self._connection)
+            await close_connection(self._connection)
 
     async def _connect(self) -> tuple[AbstractConnection, asyncio.Event]:
         async for attempt in SERVER_START.around(Unavailable, before_sleep=self._say_unreachable):
@@ -99,44 +107,29 @@ class RabbitLink:
         raise AssertionError("tries for ever")
 
     async def _connect_once(self) -> tuple[AbstractConnection, asyncio.Event]:
-        """A prepared connection; the event is set when it is lost."""
-        # Not by `aio_pika.connect`, which leaves a connection that failed to the garbage collector.
-        connection = Connection(self._url)
-        lost = asyncio.Event()
-        connection.close_callbacks.add(lambda *_: lost.set())
-        try:
-            async with asyncio.timeout(OPEN_SECONDS):
-                await connection.connect()
-                await self._prepare(connection)
-        except BaseException:
-            await _close(connection)
-            raise
-        return connection, lost
+        """To the first server that answers, beginning with another one than before."""
+        fault: Exception | None = None
+        urls = self._servers.urls
+        for turn in range(self._turn, self._turn + len(urls)):
+            url = urls[turn % len(urls)]
+            try:
+                connected = await self._servers.connect(url, name=self._name, prepare=self._prepare)
+            except Exception as error:
+                if self._is_closed:
+                    # The client makes an error like others of a cancellation that comes while it connects.
+                    raise asyncio.CancelledError from error
+                fault = error
+                continue
+            self._turn, self._address = turn + 1, address_of(url)
+            return connected
+        raise fault or Unavailable(_CLOSED)
 
     def _say_unreachable(self, state: RetryCallState) -> None:
         why = describe(state.outcome.exception() if state.outcome else None)
         pause = state.next_action.sleep if state.next_action else 0.0
         log.warning(
-            f"RabbitMQ at {self._address} is not reachable ({why}); trying again in {pause:.1f} s",
+            f"RabbitMQ at {self._servers.addresses} is not reachable ({why}); trying again in {pause:.1f} s",
             action="connect_amqp",
-            address=self._address,
+            address=self._servers.addresses,
             attempt=state.attempt_number,
         )
-
-
-async def open_channel(connection: AbstractConnection) -> AbstractChannel:
-    """A new channel with publisher confirms, where publishing raises PublishError for a message that is returned."""
-    return await connection.channel(publisher_confirms=True, on_return_raises=True)
-
-
-async def close_channel(channel: AbstractChannel) -> None:
-    """Close, whatever state it is in; what was not acknowledged goes back to its queue."""
-    with suppress(Exception), foreign_errors_translated():
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await channel.close()
-
-
-async def _close(connection: AbstractConnection) -> None:
-    with suppress(Exception), foreign_errors_translated():
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await connection.close()

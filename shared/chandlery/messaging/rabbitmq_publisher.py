@@ -1,32 +1,36 @@
-"""Publishing with confirms. The relay of the outbox calls this with whatever was committed."""
+"""Publishing with confirms: for the relay what was committed, for consumers what comes again or is given up on."""
 
 import asyncio
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractQueue
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
 from aio_pika.exceptions import PublishError
 
 from chandlery.contracts.messages import Message, encode
-from chandlery.contracts.topology import COMMANDS_EXCHANGE, EVENTS_EXCHANGE, Route, route
-from chandlery.messaging.rabbitmq_border import foreign_errors_translated
-from chandlery.messaging.rabbitmq_link import RabbitLink, open_channel
-from chandlery.messaging.rabbitmq_topology import RabbitTopology
+from chandlery.contracts.topology import COMMANDS_EXCHANGE, DEAD_LETTER_EXCHANGE, EVENTS_EXCHANGE, Route, route
+from chandlery.messaging.rabbitmq_border import BLOCKED, foreign_errors_translated, until_unblocked
+from chandlery.messaging.rabbitmq_declarer import RabbitDeclarer
+from chandlery.messaging.rabbitmq_letters import letter
+from chandlery.messaging.rabbitmq_link import RabbitLink
+from chandlery.messaging.rabbitmq_servers import open_channel
+from chandlery.messaging.rabbitmq_topology import QueueSpec, RabbitTopology
+from chandlery.model.faults import Unavailable
+
+_EXCHANGES = (COMMANDS_EXCHANGE, EVENTS_EXCHANGE, DEAD_LETTER_EXCHANGE)
 
 
 @dataclass(frozen=True)
 class _Outlet:
-    """A channel, and what was made ready on it."""
+    """A channel, and what was made ready on its connection."""
 
     connection: AbstractConnection
     channel: AbstractChannel
     exchanges: Mapping[str, AbstractExchange]
     """By the contract's names."""
-    work_queues: dict[str, asyncio.Task[AbstractQueue]] = field(default_factory=dict)
-    """Declarations, by the contract's names."""
+    queues: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    """Declarations, by routing key."""
 
     def is_usable(self, connection: AbstractConnection) -> bool:
         return self.connection is connection and not self.channel.is_closed
@@ -35,9 +39,12 @@ class _Outlet:
 class RabbitPublisher:
     """One channel for everything this process publishes."""
 
-    def __init__(self, link: RabbitLink, topology: RabbitTopology, *, patience_seconds: float) -> None:
+    def __init__(
+        self, link: RabbitLink, topology: RabbitTopology, declarer: RabbitDeclarer, *, patience_seconds: float
+    ) -> None:
         self._link = link
         self._topology = topology
+        self._declarer = declarer
         self._patience_seconds = patience_seconds
         self._outlet: _Outlet | None = None
         self._opening = asyncio.Lock()
@@ -46,23 +53,19 @@ class RabbitPublisher:
     async def publish(self, messages: Sequence[Message]) -> None:
         """Return when all are confirmed; Unavailable when they are not within the patience."""
         # Encoded outside the border, so that a fault of ours is not taken for the server's.
-        letters = [(route(message), letter(encode(message), message.type)) for message in messages]
-        with foreign_errors_translated():
-            async with asyncio.timeout(self._patience_seconds):
-                outlet = await self._ready_outlet()
-                await self._declare({way.routing_key for way, _ in letters if _is_command(way)}, outlet)
-                # All are awaited even if one fails, so that none is left behind in the background.
-                sending = [self._send(outlet, way, content) for way, content in letters]
-                outcomes = await asyncio.gather(*sending, return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
+        await self._put([(route(message), letter(encode(message), message.type)) for message in messages])
+
+    async def put(self, way: Route, content: aio_pika.Message, *, mandatory: bool = True) -> None:
+        """Return when this one is confirmed; Unavailable when it is not within the patience."""
+        await self._put([(way, content)], mandatory=mandatory)
 
     async def ping(self) -> None:
-        """Raise Unavailable unless the server answers on this channel.
+        """Raise Unavailable unless the server answers on this channel and takes messages.
 
         A lasting channel, as the client keeps some memory for each one that was ever opened on a connection.
         """
+        if self._link.is_blocked:
+            raise Unavailable(BLOCKED)
         with foreign_errors_translated():
             outlet = await self._ready_outlet()
             if self._ping is None or self._ping.done():
@@ -70,19 +73,44 @@ class RabbitPublisher:
             # Shielded, because an impatient caller's cancellation would close the channel for everybody.
             await asyncio.shield(self._ping)
 
-    async def _send(self, outlet: _Outlet, way: Route, content: aio_pika.Message) -> None:
+    def forget(self, routing_key: str) -> None:
+        """The queue was removed: it is declared again before the next message for it."""
+        if self._outlet is not None:
+            self._outlet.queues.pop(routing_key, None)
+
+    async def _put(self, letters: Sequence[tuple[Route, aio_pika.Message]], *, mandatory: bool = True) -> None:
+        try:
+            with foreign_errors_translated():
+                async with asyncio.timeout(self._patience_seconds):
+                    outlet = await self._ready_outlet()
+                    needed = {way for way, _ in letters if mandatory and way.exchange != EVENTS_EXCHANGE}
+                    for way in needed:
+                        await self._declare(way, outlet)
+                    # All are awaited even if one fails, so that none is left behind in the background.
+                    sending = [self._send(outlet, way, content, mandatory=way in needed) for way, content in letters]
+                    outcomes = await asyncio.gather(*sending, return_exceptions=True)
+        except Unavailable as fault:
+            if self._link.is_blocked:
+                raise Unavailable(BLOCKED) from fault
+            raise
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _send(self, outlet: _Outlet, way: Route, content: aio_pika.Message, *, mandatory: bool) -> None:
         with foreign_errors_translated():
             exchange = outlet.exchanges[way.exchange]
             try:
-                await exchange.publish(content, way.routing_key, mandatory=_is_command(way))
+                await exchange.publish(content, way.routing_key, mandatory=mandatory)
             except PublishError:
-                # Returned: the queue expired since it was declared here.
-                outlet.work_queues.pop(way.routing_key, None)
-                await self._declare({way.routing_key}, outlet)
+                # Returned: the queue expired or was deleted since it was declared here.
+                outlet.queues.pop(way.routing_key, None)
+                await self._declare(way, outlet)
                 await exchange.publish(content, way.routing_key, mandatory=True)
 
     async def _ready_outlet(self) -> _Outlet:
         connection = await self._link.connection()
+        await until_unblocked(connection)
         async with self._opening:
             if self._outlet is None or not self._outlet.is_usable(connection):
                 self._outlet = await self._open(connection)
@@ -92,37 +120,23 @@ class RabbitPublisher:
         channel = await open_channel(connection)
         # Not asked for: the link declared them.
         exchanges = {
-            name: await channel.get_exchange(self._topology.exchange(name), ensure=False)
-            for name in (COMMANDS_EXCHANGE, EVENTS_EXCHANGE)
+            name: await channel.get_exchange(self._topology.exchange(name), ensure=False) for name in _EXCHANGES
         }
         return _Outlet(connection, channel, exchanges)
 
-    async def _declare(self, work_queues: set[str], outlet: _Outlet) -> None:
-        for name in work_queues:
-            declaration = outlet.work_queues.get(name)
-            if declaration is None or (declaration.done() and _failed(declaration)):
-                declaration = asyncio.create_task(self._topology.declare_work_queue(outlet.channel, name))
-                outlet.work_queues[name] = declaration
-            # Shielded, because the client closes the channel for everybody when a declaration is cancelled.
-            await asyncio.shield(declaration)
+    async def _declare(self, way: Route, outlet: _Outlet) -> None:
+        declaration = outlet.queues.get(way.routing_key)
+        if declaration is None or (declaration.done() and _failed(declaration)):
+            declaration = asyncio.create_task(self._declarer.queue(outlet.connection, self._queue_of(way)))
+            outlet.queues[way.routing_key] = declaration
+        # Shielded, because others wait for the same declaration.
+        await asyncio.shield(declaration)
+
+    def _queue_of(self, way: Route) -> QueueSpec:
+        if way.exchange == DEAD_LETTER_EXCHANGE:
+            return self._topology.dead_letter_queues[way.routing_key]
+        return self._topology.work_queue(way.routing_key)
 
 
-def letter(body: bytes, kind: str, *, headers: Mapping[str, str] | None = None) -> aio_pika.Message:
-    """Persistent JSON. `kind` is the message's own type, so that a queue can be read by people."""
-    return aio_pika.Message(
-        body,
-        headers=dict(headers) if headers else None,
-        content_type="application/json",
-        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-        message_id=uuid.uuid4().hex,
-        timestamp=datetime.now(UTC),
-        type=kind,
-    )
-
-
-def _is_command(way: Route) -> bool:
-    return way.exchange == COMMANDS_EXCHANGE
-
-
-def _failed(declaration: asyncio.Task[AbstractQueue]) -> bool:
+def _failed(declaration: asyncio.Task[None]) -> bool:
     return declaration.cancelled() or declaration.exception() is not None

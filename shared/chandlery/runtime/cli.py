@@ -1,4 +1,4 @@
-"""The command line: one command for each service, `up` for all of them in one process, `migrate`, `new-key`."""
+"""The command line: one command for each service, `up` for all of them in one process, and those of operators."""
 
 import sys
 from collections.abc import Coroutine, Sequence
@@ -11,6 +11,7 @@ import uvloop
 
 from chandlery.model.faults import ConfigurationFault, Fault
 from chandlery.runtime.composition import IN_PROCESS_BUS, describe_database, run_migrations
+from chandlery.runtime.deadletters import deadletters
 from chandlery.runtime.http_server import listen
 from chandlery.runtime.laptop import open_data_directory
 from chandlery.runtime.logs import configure_logs
@@ -111,6 +112,9 @@ def migrate() -> None:
 def make_key(name: str) -> None:
     """Print a fresh key for CHANDLERY_ENCRYPTION_KEYS."""
     click.echo(new_key(name))
+
+
+cli.add_command(deadletters)
 
 
 def _production_settings() -> Settings:

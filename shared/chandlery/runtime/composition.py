@@ -7,10 +7,11 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tenacity import RetryCallState
 
-from chandlery.messaging.bus import Bus
+from chandlery.messaging.bus import Bus, DeadLetters
 from chandlery.messaging.inprocess_bus import InProcessBus
 from chandlery.messaging.rabbitmq_bus import RabbitBus
-from chandlery.model.faults import Unavailable
+from chandlery.messaging.rabbitmq_dead_letters import open_dead_letters
+from chandlery.model.faults import ConfigurationFault, Unavailable
 from chandlery.osb.client import OsbClient
 from chandlery.retry.transient import SERVER_START
 from chandlery.runtime.relay import Relay
@@ -58,6 +59,8 @@ async def open_resources(
             check(settings)
         await _prepare_schema(engine, migrates=migrates)
         await bus.start()
+        if isinstance(bus, InProcessBus):
+            await database.run(lambda unit: unit.reconciliations.start_over())
         osb = OsbClient()
         stack.push_async_callback(osb.close)
         cluster_id = await database.run(lambda unit: unit.leases.cluster_id(settings.cluster_id))
@@ -99,7 +102,28 @@ def _bus(settings: Settings, owner: str) -> Bus:
     url = settings.amqp_url.get_secret_value()
     if url == IN_PROCESS_BUS:
         return InProcessBus()
-    return RabbitBus(url, connection_name=owner, prefix=settings.amqp_prefix)
+    return RabbitBus(
+        url,
+        connection_name=owner,
+        prefix=settings.amqp_prefix,
+        queue_type=settings.amqp_queue_type,
+        ca_file=settings.amqp_ca_file,
+    )
+
+
+@asynccontextmanager
+async def open_letters(settings: Settings) -> AsyncIterator[DeadLetters]:
+    """The dead letters on the message bus, which has to be there now. Raises ConfigurationFault and Unavailable."""
+    require(settings, "amqp_url")
+    url = settings.amqp_url.get_secret_value()
+    if url == IN_PROCESS_BUS:
+        raise ConfigurationFault(
+            "the bus is memory:, whose dead letters are in the log of their process and nowhere else"
+        )
+    async with open_dead_letters(
+        url, prefix=settings.amqp_prefix, queue_type=settings.amqp_queue_type, ca_file=settings.amqp_ca_file
+    ) as letters:
+        yield letters
 
 
 async def _prepare_schema(engine: AsyncEngine, *, migrates: bool) -> None:

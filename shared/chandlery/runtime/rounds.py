@@ -64,6 +64,11 @@ def _kept(entry: "_Claimed[Any, Any] | None") -> tuple[Claim, JsonObject, JsonOb
     return entry.claim, entry.planned.in_flight, entry.planned.memory
 
 
+def _awaited(change: "Change[Any]") -> list[str]:
+    keys = {*(change.next.interests or ()), change.next.waiting_for or ""}
+    return sorted(keys - {""})
+
+
 class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
     """Handles commands for one kind of object."""
 
@@ -151,9 +156,9 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             return None
         snapshot = await self._reconciler.load(unit, cast("DocumentT", document), claim)
         planned = self._reconciler.plan(snapshot, unit)
-        if isinstance(planned, Change) and planned.next.waiting_for:
+        if isinstance(planned, Change) and (keys := _awaited(planned)):
             # Whoever brings what is missing either sees this row waiting, or has committed already: look once more.
-            await unit.reconciliations.lock_waits([planned.next.waiting_for])
+            await unit.reconciliations.lock_waits(keys)
             unit.objects.forget()
             snapshot = await self._reconciler.load(unit, cast("DocumentT", document), claim)
             planned = self._reconciler.plan(snapshot, unit)

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from chandlery.model.faults import ConfigurationFault
@@ -23,9 +23,17 @@ class Settings(BaseSettings):
         default=SecretStr(""), description="`postgresql://user:password@host/name`, or `sqlite:///file`."
     )
     amqp_url: SecretStr = Field(
-        default=SecretStr(""), description="`amqp://user:password@host/vhost` of RabbitMQ, or `memory:` in one process."
+        default=SecretStr(""),
+        description="`amqp[s]://user:password@host/vhost` of RabbitMQ, with commas between the nodes of a cluster; "
+        "or `memory:` in one process.",
     )
-    amqp_prefix: str = Field(default="", description="Put before every exchange and queue, to share one RabbitMQ.")
+    amqp_prefix: str = Field(default="", description="Put before every exchange and queue, to share a virtual host.")
+    amqp_ca_file: Path | None = Field(
+        default=None, description="PEM certificates that RabbitMQ's own is checked against, instead of the machine's."
+    )
+    amqp_queue_type: Literal["classic", "quorum"] | None = Field(
+        default=None, description="Of the lasting queues; unless given, `quorum` if amqp_url names several nodes."
+    )
     encryption_keys: SecretStr = Field(
         default=SecretStr(""),
         description="`name:base64` of 32 bytes, separated by commas. The first encrypts, all decrypt.",
@@ -58,6 +66,9 @@ class Settings(BaseSettings):
     osb_timeout_seconds: PositiveFloat = Field(default=60.0, description="Time limit for one call to a service broker.")
     operation_timeout_hours: PositiveFloat = Field(
         default=168.0, description="How long an operation may fail or run before it is given up (a plan may say less)."
+    )
+    rotation_grace_seconds: NonNegativeFloat = Field(
+        default=300.0, description="How long credentials work on after others have taken their place in the Secret."
     )
     relist_hours: PositiveFloat = Field(default=24.0, description="Time between catalog fetches unless a broker says.")
     lease_seconds: PositiveFloat = Field(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 import structlog
@@ -33,7 +34,15 @@ class Sweep:
         self._rounds = 0
 
     async def run(self) -> None:
-        """Sweep for ever; whatever goes wrong is tried again at the next interval."""
+        """Sweep for ever; whatever goes wrong is tried again at the next interval. Cancel it to end it."""
+        try:
+            await self._keep_sweeping()
+        finally:
+            # So that the next process need not wait until the lease runs out.
+            with suppress(Fault):
+                await asyncio.shield(self._database.run(lambda unit: unit.leases.give_back(_LEASE, owner=self._owner)))
+
+    async def _keep_sweeping(self) -> None:
         while True:
             try:
                 await self.once()

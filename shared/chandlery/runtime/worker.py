@@ -59,11 +59,17 @@ class Worker:
                 lanes = {*await self._resources.database.run(_lanes), SINGLE_LANE}
                 for lane in lanes - {SINGLE_LANE}:
                     await self._open(lane)
-                for queue in [queue for queue in self._subscriptions if queue[1] not in lanes]:
-                    await self._subscriptions.pop(queue).close()
-                    log.info(f"no longer listening on {queue[0]} for {queue[1]}", action="close_lane", lane=queue[1])
+                for queue, lane in [queue for queue in self._subscriptions if queue[1] not in lanes]:
+                    await self._retire(queue, lane)
             except Fault as fault:
                 log.warning(f"lanes could not be looked up: {fault.message}", action="look_for_lanes")
+
+    async def _retire(self, queue: str, lane: str) -> None:
+        await self._subscriptions.pop((queue, lane)).close()
+        log.info(f"no longer listening on {queue} for {lane}", action="close_lane", lane=lane)
+        if not await self._resources.bus.retire(self._kinds_on(queue), lane):
+            # Commands are left in it, for objects that have gone elsewhere or are gone: they are worked off first.
+            await self._open(lane)
 
     async def _open_announced(self, message: Message) -> None:
         if isinstance(message, LaneOpened):

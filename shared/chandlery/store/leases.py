@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from chandlery.store.schema import LEASES, MARKS
@@ -37,6 +37,10 @@ class LeaseStore:
         except IntegrityError:
             return False
         return True
+
+    async def give_back(self, name: str, *, owner: str) -> None:
+        """Let go of a lease, if it is this owner's."""
+        await self._connection.execute(delete(LEASES).where(LEASES.c.name == name, LEASES.c.owner == owner))
 
     async def cluster_id(self, wanted: str | None) -> str:
         """The id that brokers know this installation by: the configured one, else one made up once and kept."""

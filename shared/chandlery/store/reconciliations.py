@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, case, delete, func, insert, select, text, unio
 from chandlery.contracts.messages import Reconcile
 from chandlery.model.faults import LeaseLost
 from chandlery.model.wire import JsonObject
-from chandlery.store.schema import INTERESTS
+from chandlery.store.schema import INTERESTS, OBJECTS
 from chandlery.store.schema import RECONCILIATIONS as R
 from chandlery.store.sealing import Keyring
 
@@ -27,6 +27,7 @@ DELIVERY = timedelta(seconds=10)
 _LOCK_WAITS = text("SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest(CAST(:keys AS text[])) AS key")
 _LONGEST_PAUSE = timedelta(minutes=10)
 """Between two commands for an object that nobody gets to."""
+_MOST_STIRRED = 5_000
 _MOST_LOCKS = 1_000
 """PostgreSQL has room for some 6,400 locks by default, for everybody together."""
 
@@ -95,6 +96,14 @@ class ReconciliationStore:
         commands = await self._make_due(R.c.uid == uid)
         return commands[0] if commands else None
 
+    async def touch_in_namespace(self, kind: str, namespace: str, *, lanes: Sequence[str]) -> Sequence[Reconcile]:
+        """`touch` for all objects of a kind in a namespace that belong to one of these lanes, in one statement."""
+        if not lanes:
+            return []
+        table = OBJECTS[kind]
+        there = select(table.c.uid).where(table.c.namespace == namespace)
+        return await self._make_due((R.c.kind == kind) & R.c.lane.in_(lanes) & R.c.uid.in_(there))
+
     async def wake(self, *keys: str) -> Sequence[Reconcile]:
         """Make everything due that waits for one of these keys.
 
@@ -119,6 +128,18 @@ class ReconciliationStore:
                 waiting = waiting.with_for_update(skip_locked=True)
             commands += await self._make_due(R.c.uid.in_(waiting))
         return commands
+
+    async def stir(self, uids: Sequence[str]) -> None:
+        """Have objects at rest looked at again, in batches that the sweep makes; see `Sweep`.
+
+        What is due some time anyway is left to that: a poll or a repeated call must not come early.
+        """
+        is_held = R.c.lease_until > self._now
+        for start in range(0, len(uids), _MOST_STIRRED):
+            some = R.c.uid.in_(uids[start : start + _MOST_STIRRED])
+            statement = update(R).where(some, R.c.due_at.is_(None) | is_held)
+            again = {"due_at": self._now, "enqueue_after": case((is_held, R.c.lease_until), else_=self._now)}
+            await self._connection.execute(statement.values(wishes=R.c.wishes + 1, **again))
 
     async def lock_waits(self, keys: Sequence[str]) -> None:
         """Before deciding to wait for these keys: whoever wakes them now commits first, or comes after."""
@@ -274,6 +295,14 @@ class ReconciliationStore:
             return _LONGEST_PAUSE
         waited = self._now - (due_at if due_at.tzinfo else due_at.replace(tzinfo=UTC))
         return min(max(waited, 3 * DELIVERY), _LONGEST_PAUSE)
+
+    async def start_over(self) -> None:
+        """Nobody else is at work, and no command is under way: all leases are free, and what is due is due now.
+
+        For a process that is the only one, at its start: its bus, and whoever held leases, went with the one before.
+        """
+        statement = update(R).where(R.c.due_at.is_not(None))
+        await self._connection.execute(statement.values(enqueue_after=R.c.due_at, lease_owner=None, lease_until=None))
 
     async def remove(self, uid: str) -> None:
         """The object is gone."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import ssl
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -9,16 +10,22 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import aio_pika
+import pamqp.base
+import pamqp.frame
 import pytest
-from aio_pika.abc import AbstractChannel
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.exceptions import ChannelNotFoundEntity
 from yarl import URL
 
 from chandlery.contracts import topology
+from chandlery.contracts.dead_letters import DeadLetter
 from chandlery.contracts.messages import Message, Reconcile
-from chandlery.messaging.bus import Bus
+from chandlery.messaging.bus import Bus, DeadLetters
 from chandlery.messaging.inprocess_bus import InProcessBus
 from chandlery.messaging.rabbitmq_bus import RabbitBus
-from chandlery.messaging.rabbitmq_delivery import REASON_HEADER
+from chandlery.messaging.rabbitmq_dead_letters import RabbitDeadLetters
+from chandlery.messaging.rabbitmq_declarer import RabbitDeclarer
+from chandlery.messaging.rabbitmq_topology import QueueType, RabbitTopology
 
 SOON = 10.0
 """Seconds that a test waits for what should happen within milliseconds."""
@@ -81,11 +88,12 @@ class Rig(Protocol):
     @property
     def bus(self) -> Bus: ...
 
-    async def dead_letter(self) -> tuple[bytes | Message, str]:
-        """Take the next dead letter: what it is about, and the reason."""
-        ...
+    @property
+    def letters(self) -> DeadLetters: ...
 
-    async def has_dead_letters(self) -> bool: ...
+    async def work_queues(self) -> set[str]:
+        """Those of instances and bindings that exist on this rig's lanes, by the contract's names."""
+        ...
 
 
 @dataclass
@@ -93,36 +101,47 @@ class InProcessRig:
     bus: InProcessBus
     lane: str = "lane-1"
 
-    async def dead_letter(self) -> tuple[bytes | Message, str]:
-        await eventually(lambda: bool(self.bus.dead_letters))
-        letter = self.bus.dead_letters.popleft()
-        return letter.message, letter.reason
+    @property
+    def letters(self) -> DeadLetters:
+        return self.bus.dead_letters
 
-    async def has_dead_letters(self) -> bool:
-        return bool(self.bus.dead_letters)
+    async def work_queues(self) -> set[str]:
+        return set(self.bus._work_queues)
 
 
 @dataclass
 class RabbitRig:
     bus: RabbitBus
     channel: AbstractChannel
+    connection: AbstractConnection
     url: str
     prefix: str
+    queue_type: QueueType = "classic"
     lane: str = "lane-1"
     exit_stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
-    async def dead_letter(self) -> tuple[bytes | Message, str]:
-        queue = await self.channel.get_queue(self.prefix + topology.DEAD_LETTER_QUEUE)
-        async with asyncio.timeout(SOON):
-            while True:
-                got = await queue.get(no_ack=True, fail=False)
-                if got is not None:
-                    return got.body, str(got.headers.get(REASON_HEADER))
-                # The server is asked again after a moment; there is no notice to wait for.
-                await asyncio.sleep(0.02)
+    @property
+    def letters(self) -> DeadLetters:
+        names = RabbitTopology(self.prefix, self.queue_type)
+        return RabbitDeadLetters(self.connection, names, RabbitDeclarer(names))
 
-    async def has_dead_letters(self) -> bool:
-        return await self.depth(self.prefix + topology.DEAD_LETTER_QUEUE) > 0
+    async def work_queues(self) -> set[str]:
+        candidates = (
+            topology.work_queue(kind, lane)
+            for kind in ("ServiceInstance", "ServiceBinding")
+            for lane in (self.lane, "other")
+        )
+        return {name for name in candidates if await self.exists(self.prefix + name)}
+
+    async def exists(self, queue: str) -> bool:
+        """Whether there is a queue of that name."""
+        channel = await self.connection.channel()
+        try:
+            await channel.declare_queue(queue, passive=True)
+        except ChannelNotFoundEntity:
+            return False
+        await channel.close()
+        return True
 
     async def depth(self, queue: str) -> int:
         """Messages ready in the queue of that name."""
@@ -140,7 +159,13 @@ class RabbitRig:
 
     async def another_bus(self, url: str = "", *, patience_seconds: float = SOON, start: bool = True) -> RabbitBus:
         """A second process on the same server, or the same through another address."""
-        bus = RabbitBus(url or self.url, connection_name="test", prefix=self.prefix, patience_seconds=patience_seconds)
+        bus = RabbitBus(
+            url or self.url,
+            connection_name="test",
+            prefix=self.prefix,
+            patience_seconds=patience_seconds,
+            queue_type=self.queue_type,
+        )
         self.exit_stack.push_async_callback(bus.close)
         if start:
             async with asyncio.timeout(SOON):
@@ -151,7 +176,10 @@ class RabbitRig:
 class Cable:
     """A TCP relay to RabbitMQ. Cut it, and both ends see a broken connection; mend it, and new ones come through."""
 
-    def __init__(self, server: URL) -> None:
+    def __init__(self, server: URL, *, tls: ssl.SSLContext | None = None) -> None:
+        """With `tls` the near end speaks that, as a server that has a certificate."""
+        self._tls = tls
+        self._near: set[asyncio.StreamWriter] = set()
         self._target = (server.host or "", server.port or 5672)
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -162,8 +190,19 @@ class Cable:
         self._template = server
 
     async def lay(self) -> None:
-        self._server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
-        self.url = str(self._template.with_host("127.0.0.1").with_port(self._server.sockets[0].getsockname()[1]))
+        self._server = await asyncio.start_server(self._connect, "127.0.0.1", 0, ssl=self._tls)
+        url = self._template.with_host("127.0.0.1").with_port(self._server.sockets[0].getsockname()[1])
+        self.url = str(url.with_scheme("amqps") if self._tls else url)
+
+    @property
+    def connections(self) -> int:
+        """Those that are open now."""
+        return len(self._near)
+
+    def say(self, *methods: pamqp.base.Frame) -> None:
+        """Let every client hear these from the server, in a moment in which that says nothing else."""
+        for writer in self._near:
+            writer.write(b"".join(pamqp.frame.marshal(method, 0) for method in methods))
 
     def jam(self) -> None:
         """Let no byte through, without any end noticing."""
@@ -190,7 +229,9 @@ class Cable:
             return
         far_reader, far_writer = await asyncio.open_connection(*self._target)
         self._writers |= {writer, far_writer}
+        self._near.add(writer)
         await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+        self._near.discard(writer)
         self._writers -= {writer, far_writer}
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
@@ -200,6 +241,23 @@ class Cable:
                 sink.write(chunk)
                 await sink.drain()
         sink.close()
+
+
+async def letters_in(rig: Rig, count: int) -> list[DeadLetter]:
+    """Wait until there are so many dead letters; they stay."""
+    async with asyncio.timeout(SOON):
+        while len(letters := await rig.letters.all()) < count:  # noqa: ASYNC110
+            # Neither twin gives notice: it is asked again after a moment.
+            await asyncio.sleep(0.02)
+    assert len(letters) == count
+    return list(letters)
+
+
+async def next_letter(rig: Rig) -> DeadLetter:
+    """Wait for the dead letter and take it out."""
+    [letter] = await letters_in(rig, 1)
+    await rig.letters.drop({letter.id})
+    return letter
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
@@ -230,17 +288,40 @@ async def neighbour() -> AsyncIterator[RabbitRig]:
 @pytest.fixture
 async def cable() -> AsyncIterator[Cable]:
     """A way to RabbitMQ that can be cut."""
-    cable = Cable(URL(_amqp_url()))
+    async with laid_cable() as cable:
+        yield cable
+
+
+@asynccontextmanager
+async def laid_cable(*, tls: ssl.SSLContext | None = None) -> AsyncIterator[Cable]:
+    """One more way to RabbitMQ."""
+    cable = Cable(URL(_amqp_url()), tls=tls)
     await cable.lay()
-    yield cable
-    await cable.remove()
+    try:
+        yield cable
+    finally:
+        await cable.remove()
 
 
-@pytest.fixture(params=["inprocess", "rabbitmq"])
+@pytest.fixture
+async def quorum() -> AsyncIterator[RabbitRig]:
+    """The same with quorum queues. One node is enough for them to be what they are."""
+    async with _rabbit_rig("quorum") as rig:
+        yield rig
+
+
+@pytest.fixture(params=["classic", "quorum"])
+async def either(request: pytest.FixtureRequest) -> AsyncIterator[RabbitRig]:
+    """RabbitMQ with each type of queue in turn."""
+    async with _rabbit_rig(request.param) as rig:
+        yield rig
+
+
+@pytest.fixture(params=["inprocess", "rabbitmq", "rabbitmq, quorum queues"])
 async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
     """Each twin in turn."""
-    if request.param == "rabbitmq":
-        async with _rabbit_rig() as rabbit_rig:
+    if request.param != "inprocess":
+        async with _rabbit_rig("quorum" if "quorum" in request.param else "classic") as rabbit_rig:
             yield rabbit_rig
         return
     bus = InProcessBus()
@@ -258,12 +339,13 @@ def _amqp_url() -> str:
 
 
 @asynccontextmanager
-async def _rabbit_rig() -> AsyncIterator[RabbitRig]:
+async def _rabbit_rig(queue_type: QueueType = "classic") -> AsyncIterator[RabbitRig]:
     url = _amqp_url()
     connection = await aio_pika.connect(url)
     channel = await connection.channel(on_return_raises=True)
     prefix = f"test-{uuid.uuid4().hex[:8]}-"
-    rig = RabbitRig(RabbitBus(url, connection_name="test", prefix=prefix), channel, url, prefix)
+    bus = RabbitBus(url, connection_name="test", prefix=prefix, queue_type=queue_type)
+    rig = RabbitRig(bus, channel, connection, url, prefix, queue_type)
     async with asyncio.timeout(SOON):
         await rig.bus.start()
     yield rig
@@ -278,6 +360,7 @@ async def _remove(channel: AbstractChannel, prefix: str, lane: str) -> None:
     for kind in topology.WORK_QUEUES:
         for each in (lane, "other"):
             await channel.queue_delete(prefix + topology.work_queue(kind, each))
-    await channel.queue_delete(prefix + topology.DEAD_LETTER_QUEUE)
+    for queue in topology.DEAD_LETTER_QUEUES.values():
+        await channel.queue_delete(prefix + queue)
     for exchange in (topology.COMMANDS_EXCHANGE, topology.EVENTS_EXCHANGE, topology.DEAD_LETTER_EXCHANGE):
         await channel.exchange_delete(prefix + exchange)

@@ -4,10 +4,12 @@ import asyncio
 
 import pytest
 
+from chandlery.contracts.dead_letters import MOST_FAILURES
 from chandlery.contracts.messages import LaneOpened, Message, ObjectChanged, Reconcile
+from chandlery.contracts.topology import work_queue
 from chandlery.messaging.bus import Handler
 from chandlery.model.faults import Unavailable
-from tests.integration.messaging.conftest import SOON, Recorder, Rig, command
+from tests.integration.messaging.conftest import SOON, Recorder, Rig, command, next_letter
 
 INSTANCES = ("ServiceInstance",)
 
@@ -129,22 +131,22 @@ async def test_message_comes_once_more_when_its_handler_raises(rig: Rig) -> None
     await recorder.until_finished(1)
 
     assert recorder.uids == ["uid-1", "uid-1"]
-    assert not await rig.has_dead_letters()
+    assert await rig.letters.all() == []
 
 
-async def test_message_goes_to_the_dead_letters_with_the_class_name_when_its_handler_raises_twice(rig: Rig) -> None:
-    recorder = Recorder(fails=lambda number: number <= 2)
+async def test_message_goes_to_the_dead_letters_when_its_handler_has_raised_too_often(rig: Rig) -> None:
+    recorder = Recorder(fails=lambda number: number <= MOST_FAILURES)
     await rig.bus.consume(INSTANCES, rig.lane, recorder, concurrency=1)
 
     await rig.bus.publish([command(1)])
-    content, reason = await rig.dead_letter()
+    letter = await next_letter(rig)
     await rig.bus.publish([command(2)])
     await recorder.until_finished(1)
 
-    assert b"uid-1" in content if isinstance(content, bytes) else content == command(1)
-    assert reason == "LookupError"
-    assert recorder.uids == ["uid-1", "uid-1", "uid-2"]
-    assert not await rig.has_dead_letters()
+    assert letter.message == command(1)
+    assert (letter.reason, letter.history.error) == ("HandlerFailed", "LookupError")
+    assert recorder.uids == [*["uid-1"] * MOST_FAILURES, "uid-2"]
+    assert await rig.letters.all() == []
 
 
 async def test_handler_has_failed_when_something_it_waits_for_is_cancelled(rig: Rig) -> None:
@@ -159,12 +161,12 @@ async def test_handler_has_failed_when_something_it_waits_for_is_cancelled(rig: 
 
     await rig.bus.consume(INSTANCES, rig.lane, handler, concurrency=1)
     await rig.bus.publish([command(1)])
-    _, reason = await rig.dead_letter()
+    letter = await next_letter(rig)
 
-    assert (calls, reason) == (2, "CancelledError")
+    assert (calls, letter.history.error) == (MOST_FAILURES, "CancelledError")
 
 
-async def test_event_is_put_with_the_dead_letters_when_its_subscriber_raises_twice(rig: Rig) -> None:
+async def test_event_is_put_with_the_dead_letters_when_its_subscriber_raises_too_often(rig: Rig) -> None:
     recorder = Recorder()
 
     async def handler(message: Message) -> None:
@@ -174,10 +176,10 @@ async def test_event_is_put_with_the_dead_letters_when_its_subscriber_raises_twi
 
     await rig.bus.subscribe("#", handler)
     await rig.bus.publish([LaneOpened(lane="bad"), LaneOpened(lane="good")])
-    _, reason = await rig.dead_letter()
+    letter = await next_letter(rig)
     await recorder.until_finished(1)
 
-    assert reason == "LookupError"
+    assert (letter.origin, letter.message) == ("chandlery.events", LaneOpened(lane="bad"))
     assert recorder.seen == [LaneOpened(lane="good")]
 
 
@@ -199,7 +201,7 @@ async def test_closing_waits_when_a_handler_is_under_way_and_gives_back_the_rest
 
     assert first.finished == 2
     assert sorted(first.uids + second.uids) == [f"uid-{number}" for number in range(1, 6)]
-    assert not await rig.has_dead_letters()
+    assert await rig.letters.all() == []
 
 
 async def test_unstarted_messages_go_back_at_once_when_they_were_fetched_beyond_the_limit(rig: Rig) -> None:
@@ -241,6 +243,7 @@ async def test_bus_waits_for_handlers_when_it_is_closed_and_is_closed_for_good(r
         rig.bus.publish([command(2)]),
         rig.bus.consume(INSTANCES, rig.lane, recorder, concurrency=1),
         rig.bus.subscribe("#", recorder),
+        rig.bus.retire(INSTANCES, rig.lane),
     ):
         with pytest.raises(Unavailable):
             async with asyncio.timeout(SOON):
@@ -259,7 +262,59 @@ async def test_handlers_are_cancelled_when_the_caller_stops_waiting_for_the_clos
             await rig.bus.close()
 
     assert (recorder.running, recorder.finished) == (0, 0)
-    assert not await rig.has_dead_letters()
+    assert await rig.letters.all() == []
+
+
+async def test_queues_of_a_lane_are_removed_when_nobody_needs_them(rig: Rig) -> None:
+    kinds = ("ServiceInstance", "ServiceBinding")
+    subscription = await rig.bus.consume(kinds, rig.lane, Recorder(), concurrency=1)
+    assert await rig.work_queues() >= {work_queue(kind, rig.lane) for kind in kinds}
+    await subscription.close()
+
+    assert await rig.bus.retire(kinds, rig.lane)
+    assert await rig.bus.retire(kinds, rig.lane), "and once more"
+
+    assert await rig.work_queues() == set()
+
+
+async def test_queue_stays_when_somebody_else_listens_to_the_lane(rig: Rig) -> None:
+    recorder = Recorder()
+    leaving = await rig.bus.consume(INSTANCES, rig.lane, Recorder(), concurrency=1)
+    await rig.bus.consume(INSTANCES, rig.lane, recorder, concurrency=1)
+    await leaving.close()
+
+    assert await rig.bus.retire(INSTANCES, rig.lane)
+    await rig.bus.publish([command(1)])
+    await recorder.until_finished(1)
+
+    assert recorder.uids == ["uid-1"]
+
+
+async def test_queue_stays_until_the_commands_in_it_are_worked_off(rig: Rig) -> None:
+    recorder = Recorder()
+    await rig.bus.publish([command(1), command(2)])
+
+    assert not await rig.bus.retire(INSTANCES, rig.lane)
+    subscription = await rig.bus.consume(INSTANCES, rig.lane, recorder, concurrency=1)
+    await recorder.until_finished(2)
+    await subscription.close()
+
+    assert await rig.bus.retire(INSTANCES, rig.lane)
+    assert recorder.uids == ["uid-1", "uid-2"]
+    assert await rig.work_queues() == set()
+
+
+async def test_command_is_kept_when_its_lane_was_retired_before(rig: Rig) -> None:
+    await (await rig.bus.consume(INSTANCES, rig.lane, Recorder(), concurrency=1)).close()
+    await rig.bus.publish([command(1, lane="other")])
+    assert await rig.bus.retire(INSTANCES, rig.lane)
+    recorder = Recorder()
+
+    await rig.bus.publish([command(2)])
+    await rig.bus.consume(INSTANCES, rig.lane, recorder, concurrency=1)
+    await recorder.until_finished(1)
+
+    assert recorder.uids == ["uid-2"]
 
 
 async def test_event_reaches_every_subscriber_but_only_from_then_on(rig: Rig) -> None:

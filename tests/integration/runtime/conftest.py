@@ -65,7 +65,7 @@ async def _fleet(
 async def _remove_names(url: str, prefix: str, work_queues: set[str]) -> None:
     async with await aio_pika.connect(url) as connection:
         channel = await connection.channel()
-        for queue in (*work_queues, topology.DEAD_LETTER_QUEUE):
+        for queue in (*work_queues, *topology.DEAD_LETTER_QUEUES.values()):
             await channel.queue_delete(prefix + queue)
         for exchange in (topology.COMMANDS_EXCHANGE, topology.EVENTS_EXCHANGE, topology.DEAD_LETTER_EXCHANGE):
             await channel.exchange_delete(prefix + exchange)

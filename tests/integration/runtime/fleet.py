@@ -97,6 +97,7 @@ class Line:
         self.published: list[Message] = []
         self.listening: set[tuple[str, str]] = set()
         self.work_queues: set[str] = set()
+        self.retired: list[tuple[str, bool]] = []
         self._bus = bus
         self._is_shared = is_shared
         self._subscriptions: list[Subscription] = []
@@ -119,6 +120,11 @@ class Line:
         self.listening |= names
         self._subscriptions.append(inner)
         return _Listening(inner, lambda: self.listening.difference_update(names))
+
+    async def retire(self, kinds: Sequence[str], lane: str) -> bool:
+        is_done = await self._bus.retire(kinds, lane)
+        self.retired.append((lane, is_done))
+        return is_done
 
     async def subscribe(self, pattern: str, handler: Handler) -> Subscription:
         subscription = await self._bus.subscribe(pattern, handler)

@@ -1,8 +1,11 @@
 """Which lanes a worker listens on: those it finds, those that are announced, those whose announcement it missed."""
 
 import asyncio
+from collections.abc import Sequence
 
-from chandlery.contracts.messages import LaneOpened
+import pytest
+
+from chandlery.contracts.messages import LaneOpened, Reconcile
 from chandlery.model import kinds
 from chandlery.store.database import UnitOfWork
 from tests.conformance.scripted_broker import ScriptedBroker
@@ -48,6 +51,37 @@ async def test_lane_is_closed_when_its_broker_is_gone(fleet: Fleet) -> None:
     await take_away(fleet, "one")
     await listens(worker, "broker:/one", is_open=False)
     assert ("ServiceInstance", "unresolved") in worker.line.listening
+
+
+async def test_queue_goes_with_its_broker(fleet: Fleet) -> None:
+    worker = await looking_worker(fleet)
+    await fleet.create(broker("one", NOBODY))
+    await listens(worker, "broker:/one")
+    await take_away(fleet, "one")
+    await eventually(lambda: is_retired(worker, "broker:/one"), "the queue to be removed")
+    assert worker.line.retired == [("broker:/one", True)]
+
+
+async def test_queue_of_a_broker_that_is_gone_stays_until_its_commands_are_worked_off(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await looking_worker(fleet)
+    await fleet.create(broker("one", NOBODY))
+    await listens(worker, "broker:/one")
+    handled = len(worker.handled)
+    retire = worker.line.retire
+
+    async def retire_too_late(names: Sequence[str], lane: str) -> bool:
+        # As if this had come just after the worker stopped to listen.
+        monkeypatch.undo()
+        await fleet.front.line.publish([Reconcile(kind="ServiceInstance", uid="long-gone", lane=lane)])
+        return await retire(names, lane)
+
+    monkeypatch.setattr(worker.line, "retire", retire_too_late)
+    await take_away(fleet, "one")
+    await eventually(lambda: is_retired(worker, "broker:/one"), "the queue to be removed")
+    assert worker.line.retired == [("broker:/one", False), ("broker:/one", True)]
+    assert len(worker.handled) == handled + 1
 
 
 async def test_lane_is_opened_again_when_its_broker_comes_back(fleet: Fleet) -> None:
@@ -127,6 +161,10 @@ async def listens(worker: Process, lane: str, *, is_open: bool = True) -> None:
         return (("ServiceInstance", lane) in worker.line.listening) == is_open
 
     await eventually(as_expected, f"{lane} to be {'open' if is_open else 'closed'}")
+
+
+async def is_retired(worker: Process, lane: str) -> bool:
+    return (lane, True) in worker.line.retired
 
 
 async def several_looks(worker: Process) -> None:

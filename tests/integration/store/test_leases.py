@@ -48,6 +48,15 @@ async def test_a_lease_that_ran_out_goes_to_one_of_those_who_ask(database: Datab
     assert not await _acquire(database, "dead")
 
 
+async def test_a_lease_that_is_given_back_is_free_at_once(database: Database) -> None:
+    await _acquire(database, "me")
+    await database.run(lambda unit: unit.leases.give_back("sweep", owner="another"))
+    assert not await _acquire(database, "another")
+
+    await database.run(lambda unit: unit.leases.give_back("sweep", owner="me"))
+    assert await _acquire(database, "another")
+
+
 async def test_the_cluster_id_is_made_up_once(database: Database) -> None:
     ids = await asyncio.gather(*(_cluster_id(database) for _ in range(10)))
 

@@ -251,6 +251,20 @@ async def test_the_sweep_takes_the_oldest_first_and_no_more_than_it_can_carry(
     assert [len(found) for found in rounds] == [12, 12, 6, 0]
 
 
+async def test_a_process_that_is_alone_starts_where_the_one_before_was_killed(
+    database: Database, clock: SetClock
+) -> None:
+    for uid in ("taken", "sent", "later", "resting"):
+        await work.add(database, uid)
+    await work.release(database, await work.claim_surely(database, "later"), due_at=clock() + timedelta(hours=1))
+    await work.release(database, await work.claim_surely(database, "resting"))
+    await work.claim_surely(database, "taken")
+    await database.run(lambda unit: unit.reconciliations.start_over())
+
+    assert await work.due(database) == ["sent", "taken"]
+    assert (await work.claim_surely(database, "taken", owner="the next")).fence == 2
+
+
 async def test_two_sweeps_at_once_share_the_work(database: Database, clock: SetClock) -> None:
     for number in range(40):
         await work.add(database, f"uid-{number:02}")

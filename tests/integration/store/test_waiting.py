@@ -188,3 +188,25 @@ async def test_wakers_of_the_same_keys_in_any_order_do_not_lock_each_other_out(p
 
     async with asyncio.timeout(samples.SOON_SECONDS):
         assert await asyncio.gather(*(wake_all(seed) for seed in range(20))) == [1] * 20
+
+
+async def test_an_interest_wakes_as_often_as_something_happens(database: Database) -> None:
+    await work.add(database, "uid")
+    held = await claim_surely(database, "uid")
+    rest = Release(due_at=None, lane=LANE, memory={}, interests=("secret/a", "secret/b"))
+    await database.run(lambda unit: unit.reconciliations.release(held, rest))
+
+    for key in ("secret/a", "secret/b", "secret/a"):
+        assert await wake(database, key) == ["uid"]
+        await release(database, await claim_surely(database, "uid"))
+    assert await wake(database, "secret/c") == []
+
+
+async def test_interests_are_kept_until_they_are_given_anew(database: Database) -> None:
+    await work.add(database, "uid")
+    for given, expected in ((("a",), ["uid"]), (None, ["uid"]), (("b",), []), ((), [])):
+        held = await claim_surely(database, "uid")
+        rest = Release(due_at=None, lane=LANE, memory={}, interests=given)
+        await database.run(lambda unit, held=held, rest=rest: unit.reconciliations.release(held, rest))  # type: ignore[misc]
+        assert await wake(database, "a") == expected
+        await work.touch(database)

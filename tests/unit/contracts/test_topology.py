@@ -85,3 +85,26 @@ def test_two_long_lanes_that_begin_alike_have_queues_of_their_own() -> None:
 def test_lane_of_usual_length_can_be_read_in_the_name_of_its_queue() -> None:
     lane = broker_key("n" * 63, "b" * 63)
     assert topology.work_queue("ServiceInstance", lane) == f"provisioner.instance.reconcile.{lane}"
+
+
+@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("kind", sorted(topology.WORK_QUEUES))
+def test_dead_letters_of_a_kind_have_one_queue_whatever_the_lane(kind: str, lane: str) -> None:
+    origin = topology.origin_of(topology.work_queue(kind, lane))
+    assert origin == topology.WORK_QUEUES[kind]
+    assert topology.DEAD_LETTER_QUEUES[origin] == f"{origin}.dead"
+
+
+def test_dead_letters_of_subscribers_share_a_queue() -> None:
+    assert topology.origin_of(topology.event_queue("gateway/host/1/x", "tag")) == topology.EVENTS_EXCHANGE
+    assert topology.DEAD_LETTER_QUEUES[topology.EVENTS_EXCHANGE] == "chandlery.events.dead"
+
+
+def test_no_queue_of_dead_letters_is_a_work_queue() -> None:
+    queues = {topology.work_queue(kind, lane) for kind in topology.WORK_QUEUES for lane in LANES}
+    assert not queues & set(topology.DEAD_LETTER_QUEUES.values())
+
+
+def test_queue_of_a_subscriber_says_whose_it_is_and_is_short_enough() -> None:
+    assert topology.event_queue("gateway/host/1/x", "tag") == "chandlery.events.gateway/host/1/x.tag"
+    assert len(topology.event_queue("g" * 300, "12345678").encode()) <= 200
