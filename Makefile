@@ -23,6 +23,8 @@ COMPILE := $(UV) pip compile --quiet --no-config --universal --python-version 3.
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 # What pytest gets beside the settings in pyproject.toml, e.g. make test PYTEST_ARGS='-k walk -x'.
 PYTEST_ARGS ?=
+# A module's tests stay together, for they share what is costly to start. PARALLEL= runs one after the other.
+PARALLEL ?= --numprocesses=auto --dist=loadscope
 # What the lock gets beside, e.g. LOCK_ARGS=--upgrade.
 LOCK_ARGS ?=
 
@@ -65,11 +67,15 @@ check: lint types imports  ## All static checks
 
 .PHONY: test
 test: setup services  ## The whole suite, on real PostgreSQL and real RabbitMQ
-	@urls="$$($(SERVICES) env)"; eval "$$urls"; $(BIN)/pytest $(PYTEST_ARGS)
+	@urls="$$($(SERVICES) env)"; eval "$$urls"; $(BIN)/pytest $(PARALLEL) $(PYTEST_ARGS)
 
 .PHONY: test-unit
 test-unit: setup  ## The tests that need no server
 	@$(BIN)/pytest tests/unit $(PYTEST_ARGS)
+
+.PHONY: conformance
+conformance: setup services  ## Every obligation to service brokers, on both twins; writes docs/conformance.md
+	@urls="$$($(SERVICES) env)"; eval "$$urls"; $(BIN)/python docs/generate_conformance.py
 
 .PHONY: services
 services:  ## Make sure of PostgreSQL and RabbitMQ: the given ones, else private ones on free ports

@@ -197,6 +197,21 @@ def test_names_may_be_long_odd_and_differ_in_case_only() -> None:
     assert len(read_catalog(body)) == 2
 
 
+@pytest.mark.parametrize(
+    ("service", "path"),
+    [
+        (simple_service("x" * 2001, service_id="x", plans=[simple_plan("p", plan_id="p")]), "services[0].name"),
+        (simple_service("db", service_id="a\0b"), "services[0].id"),
+        (simple_service("db", plans=[simple_plan("p", plan_id="\u00fc" * 1001)]), "services[0].plans[0].id"),
+        (simple_service("db", plans=[simple_plan("a\0b", plan_id="p")]), "services[0].plans[0].name"),
+    ],
+)
+def test_names_and_ids_that_no_database_can_look_up_are_refused(service: dict[str, Any], path: str) -> None:
+    assert problems_of(simple_catalog(service)) == [
+        (path, "must not hold a null character or have more than 2000 bytes")
+    ]
+
+
 def test_plan_names_may_repeat_across_services_and_ids_across_kinds() -> None:
     one = simple_service("one", plans=[simple_plan("small", plan_id="one-id")])
     assert len(read_catalog(simple_catalog(one, simple_service("two", plans=["small"])))) == 2

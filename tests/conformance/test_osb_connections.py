@@ -362,7 +362,7 @@ async def answer_for_ever(connection: Connection) -> None:
         await connection.answer()
 
 
-async def test_private_certificate_is_trusted_only_with_its_bundle_or_on_demand(
+async def test_osb_003_private_certificate_is_trusted_only_with_its_bundle_or_on_demand(
     client: OsbClient, tmp_path: Path
 ) -> None:
     context, bundle = issue(tmp_path, "127.0.0.1")

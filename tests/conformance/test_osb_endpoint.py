@@ -19,7 +19,7 @@ from chandlery.osb.faults import Misconfigured
         ("http://bücher.example", "http://xn--bcher-kva.example"),
     ],
 )
-def test_base_keeps_the_prefix_and_nothing_else(url: str, base: str) -> None:
+def test_osb_006_base_keeps_the_prefix_and_nothing_else(url: str, base: str) -> None:
     assert BrokerEndpoint(url=url).base == base
 
 
@@ -31,7 +31,7 @@ def test_base_is_refused_when_the_url_is_no_absolute_http_url(url: str) -> None:
         _ = BrokerEndpoint(url=url).base
 
 
-def test_basic_credentials_survive_colons_and_non_ascii_letters() -> None:
+def test_osb_001_basic_credentials_survive_colons_and_non_ascii_letters() -> None:
     scheme, _, value = BasicAuth("ann", "pä:ß").header.partition(" ")
     assert (scheme, base64.b64decode(value).decode()) == ("Basic", "ann:pä:ß")
 

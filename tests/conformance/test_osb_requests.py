@@ -12,9 +12,16 @@ from chandlery.osb.binding_requests import BindRequest, GetBindingRequest, PollB
 from chandlery.osb.calls import call_of
 from chandlery.osb.catalog_call import catalog_call
 from chandlery.osb.faults import UnreadableRequest
-from chandlery.osb.instance_requests import DeprovisionRequest, PollInstanceRequest, ProvisionRequest, UpdateRequest
+from chandlery.osb.instance_requests import (
+    DeprovisionRequest,
+    GetInstanceRequest,
+    PollInstanceRequest,
+    ProvisionRequest,
+    UpdateRequest,
+)
 from chandlery.osb.originating_identity import OriginatingIdentity
 from chandlery.osb.requests import OsbRequest, decode, encode
+from chandlery.reconcile.catalog_mark import CatalogMark
 
 CONTEXT = {"platform": "kubernetes", "namespace": "blue"}
 PARAMETERS = {"big": 2**70, "text": "é\u0000", "nothing": None, "password": "s3cret"}
@@ -44,7 +51,8 @@ REQUESTS: list[OsbRequest] = [
     update(parameters={}, plan_id="p1", previous_maintenance_version="1.0.0", maintenance_version="1.1.0"),
     DeprovisionRequest(**IDS),
     PollInstanceRequest(**IDS, operation="op"),
-    bind(parameters=PARAMETERS, app_guid="app", accepts_incomplete=True, predecessor_binding_id="b0"),
+    GetInstanceRequest(**IDS),
+    bind(parameters=PARAMETERS, app_guid="app", accepts_incomplete=True, predecessor_binding_id="b0", route="r.x"),
     UnbindRequest(**BINDING_IDS, accepts_incomplete=True),
     PollBindingRequest(**BINDING_IDS, operation=None),
     GetBindingRequest(**BINDING_IDS),
@@ -81,7 +89,7 @@ def test_stored_request_is_refused_when_it_is_not_wholly_understood(damage: dict
     assert "s3cret" not in str(caught.value)
 
 
-def test_provision_sends_exactly_the_keys_that_have_a_value() -> None:
+def test_osb_069_070_071_072_provision_sends_exactly_the_keys_that_have_a_value() -> None:
     plain = {"service_id": "s", "plan_id": "p", "organization_guid": "org", "space_guid": "space", "context": CONTEXT}
     assert sent(provision()) == plain
     full = provision(parameters=PARAMETERS, maintenance_version="1.2.3")
@@ -91,7 +99,7 @@ def test_provision_sends_exactly_the_keys_that_have_a_value() -> None:
     assert call.asked_async
 
 
-def test_update_leaves_out_what_has_not_changed() -> None:
+def test_osb_089_091_093_update_leaves_out_what_has_not_changed() -> None:
     plain = {"service_id": "s", "context": CONTEXT, "previous_values": {"plan_id": "p0"}}
     assert sent(update()) == plain
     assert sent(update(parameters={})) == {**plain, "parameters": {}}
@@ -106,7 +114,7 @@ def test_update_leaves_out_what_has_not_changed() -> None:
     assert call_of(update()).target == "/v2/service_instances/i?accepts_incomplete=true"
 
 
-def test_bind_names_the_application_twice_for_old_brokers() -> None:
+def test_osb_106_bind_names_the_application_twice_for_old_brokers() -> None:
     plain = {"service_id": "s", "plan_id": "p", "context": CONTEXT}
     assert sent(bind()) == plain
     assert sent(bind(app_guid="app", predecessor_binding_id="b0")) == {
@@ -115,6 +123,19 @@ def test_bind_names_the_application_twice_for_old_brokers() -> None:
         "bind_resource": {"app_guid": "app"},
         "predecessor_binding_id": "b0",
     }
+
+
+def test_osb_106_125_bind_names_the_route_beside_the_application() -> None:
+    plain = {"service_id": "s", "plan_id": "p", "context": CONTEXT}
+    assert sent(bind(route="blog.example")) == {**plain, "bind_resource": {"route": "blog.example"}}
+    resource = {"app_guid": "app", "route": "blog.example"}
+    assert sent(bind(route="blog.example", app_guid="app")) == {**plain, "app_guid": "app", "bind_resource": resource}
+
+
+def test_request_that_an_earlier_release_stored_can_still_be_read() -> None:
+    stored = encode(bind())
+    del stored["route"], stored["predecessor_binding_id"]
+    assert decode(stored) == bind()
 
 
 @pytest.mark.parametrize(
@@ -135,6 +156,12 @@ def test_bind_names_the_application_twice_for_old_brokers() -> None:
             "GET",
             "/v2/service_instances/i/last_operation?service_id=s&plan_id=p",
         ),
+        (
+            PollInstanceRequest(**IDS, operation=""),
+            "GET",
+            "/v2/service_instances/i/last_operation?service_id=s&plan_id=p",
+        ),
+        (GetInstanceRequest(**IDS), "GET", "/v2/service_instances/i?service_id=s&plan_id=p"),
         (bind(), "PUT", "/v2/service_instances/i/service_bindings/b"),
         (
             bind(accepts_incomplete=True),
@@ -172,7 +199,7 @@ def test_call_has_method_and_target_of_the_section(request_: OsbRequest, method:
     assert (call.body is None) == (method in ("GET", "DELETE"))
 
 
-def test_every_id_is_percent_encoded_once() -> None:
+def test_osb_029_every_id_is_percent_encoded_once() -> None:
     request = PollBindingRequest(instance_id=ODD, binding_id=ODD, service_id=ODD, plan_id=ODD, operation=ODD)
     assert call_of(request).target == (
         f"/v2/service_instances/{ENCODED}/service_bindings/{ENCODED}/last_operation"
@@ -185,13 +212,13 @@ def test_id_of_dots_does_not_climb_up_the_path() -> None:
 
 
 def test_catalog_is_asked_for_conditionally_when_there_is_a_validator() -> None:
-    plain, conditional = catalog_call(None), catalog_call('W/"7"')
+    plain, conditional = catalog_call(None), catalog_call(CatalogMark(etag='W/"7"', last_modified="Mon"))
     assert (plain.target, plain.conditional) == ("/v2/catalog", False)
     assert ("If-None-Match", 'W/"7"') in conditional.headers
     assert conditional.conditional
 
 
-def test_identity_is_one_line_of_standard_base64_around_a_json_object() -> None:
+def test_osb_018_identity_is_one_line_of_standard_base64_around_a_json_object() -> None:
     user = UserInfo(username="ann", uid="7", groups=tuple(f"group-{n}" for n in range(40)), extra={"scope": ("a", "b")})
     platform, _, value = OriginatingIdentity.of(user).header.partition(" ")
     assert platform == "kubernetes"
@@ -203,6 +230,6 @@ def test_identity_is_one_line_of_standard_base64_around_a_json_object() -> None:
     }
 
 
-def test_identity_without_groups_has_empty_lists_and_no_nulls() -> None:
+def test_osb_020_identity_without_groups_has_empty_lists_and_no_nulls() -> None:
     _, _, value = OriginatingIdentity.of(UserInfo(username="ann")).header.partition(" ")
     assert orjson.loads(base64.b64decode(value)) == {"username": "ann", "uid": "", "groups": [], "extra": {}}

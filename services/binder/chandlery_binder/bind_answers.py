@@ -6,40 +6,63 @@ from chandlery.model.wire import JsonObject
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.call_failure import call_failure
 from chandlery.reconcile.orphan_mitigation import needs_mitigation
+from chandlery_binder.bind_grants import Grant
 from chandlery_binder.bind_refusals import is_final, told
-from chandlery_binder.binding_draft import BindingChange, BindingDraft
-from chandlery_binder.binding_ends import fail_and_mitigate, mitigate, retry
+from chandlery_binder.binding_draft import INJECTED, BindingChange, BindingDraft
+from chandlery_binder.binding_ends import fail_and_mitigate, mitigate, mitigate_or_fail, retry
 from chandlery_binder.binding_notes import InFlight, Purpose
-from chandlery_binder.binding_snapshot import (
-    InjectionProblem,
-)
+from chandlery_binder.binding_snapshot import InjectionProblem
+from chandlery_binder.rotation_notes import RotationNotes
 
 CONFLICT = 409
 
 
 def absorb_delivery(
-    draft: BindingDraft, sent: InFlight, *, credentials: JsonObject, problem: InjectionProblem | None
+    draft: BindingDraft,
+    sent: InFlight,
+    *,
+    grant: Grant | None,
+    credentials: JsonObject,
+    problem: InjectionProblem | None,
 ) -> BindingChange:
-    """The credentials are in the Secret, or are kept for the next try: the broker is not asked for them again."""
+    """The credentials are in the Secret, or are kept for the next try: the broker is not asked for them again.
+
+    `grant` is None where they come from an earlier round.
+    """
+    if grant is not None:
+        note_grant(draft, grant)
+        draft.remember(rotation=RotationNotes(granted_at=draft.now.timestamp(), seen=draft.snapshot.orders.rotate))
     if problem is None:
-        draft.succeed("Injected bind result")
+        draft.keep_delivered(credentials)
+        draft.succeed(INJECTED)
         return draft.rest()
     message = f"Error injecting bind result: {problem.message}"
     draft.end_poll()
     draft.remember(is_fetch_due=False, fetches=0)
     if draft.is_time_over:
         return fail_and_mitigate(draft, BindingReason.ERROR_INJECTING, BindingReason.RETRY_TIMEOUT, message=message)
-    undelivered = sent.model_copy(update={"purpose": Purpose.INJECT, "credentials": credentials, "request": {}})
+    undelivered = sent.model_copy(
+        update={"purpose": Purpose.INJECT, "credentials": credentials, "delivered": None, "request": {}}
+    )
     draft.keep_in_flight = undelivered.to_wire()
     draft.ready(ConditionStatus.FALSE, BindingReason.ERROR_INJECTING, message=message)
     draft.say(BindingReason.ERROR_INJECTING, message, is_warning=True)
     return draft.wait(problem.waiting_for)
 
 
+def note_grant(draft: BindingDraft, grant: Grant) -> None:
+    """What the status tells of the credentials beside those in the Secret, and what of the answer is not used."""
+    draft.set(endpoints=grant.endpoints, expires_at=grant.expires_at, renew_before=grant.renew_before)
+    if grant.ignored:
+        names = ", ".join(grant.ignored)
+        message = f"The broker gave {names}, which its offering has no permission for (requires); it is not delivered"
+        draft.say(BindingReason.IGNORED_BIND_RESULT, message, is_warning=True)
+
+
 def absorb_lost_credentials(draft: BindingDraft) -> BindingChange:
     """Somebody was given the credentials who died before storing them, and the broker shows them once."""
     message = "The broker has the binding, but does not show its credentials a second time"
-    return mitigate(draft, BindingReason.BIND_FAILED, message=message)
+    return mitigate_or_fail(draft, BindingReason.BIND_FAILED, message=message)
 
 
 def absorb_failed_bind(draft: BindingDraft, sent: InFlight, *, answer: Answer, is_in_doubt: bool) -> BindingChange:
@@ -70,7 +93,7 @@ def _absorb_failed_repeat(draft: BindingDraft, sent: InFlight, answer: Answer) -
         return retry(draft, BindingReason.BIND_FAILED, message=message, asked_seconds=answer.retry_after_seconds)
     if answer.status == CONFLICT:
         # The first did arrive, and this broker will not say again what it answered.
-        return mitigate(draft, BindingReason.BIND_FAILED, message=message)
+        return mitigate_or_fail(draft, BindingReason.BIND_FAILED, message=message)
     return fail_and_mitigate(draft, BindingReason.BIND_FAILED, BindingReason.REFUSED, message=message)
 
 

@@ -1,95 +1,75 @@
-"""A binding's status in the making: the vocabulary in which `binding_outcomes.py` writes its rules. Pure."""
+"""How a round on a binding ends: the vocabulary in which `binding_outcomes.py` writes its rules. Pure."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from chandlery.model.bindings import ServiceBinding, ServiceBindingStatus
-from chandlery.model.conditions import ConditionStatus, ConditionType
+from chandlery.model.bindings import RetiringBinding, ServiceBinding
+from chandlery.model.conditions import ConditionStatus
+from chandlery.model.metadata import to_timestamp
 from chandlery.model.reasons import BindingReason
-from chandlery.model.wire import JsonObject
-from chandlery.reconcile.change import Change, Next, bindings_key
-from chandlery.reconcile.status_draft import StatusDraft
+from chandlery.reconcile.change import Change, Next, bindings_key, secret_key
+from chandlery.reconcile.status_draft import joined
 from chandlery.retry.schedule import DEPENDENCIES
-from chandlery_binder.binding_notes import BindingMemory, InFlight, Purpose
-from chandlery_binder.binding_snapshot import (
-    BindingSnapshot,
-)
+from chandlery_binder.binding_snapshot import BindingSnapshot
+from chandlery_binder.binding_status_draft import BindingStatusDraft
+from chandlery_binder.binding_words import HOW_TO_ROTATE
+from chandlery_binder.rotation_notes import Placement, Retired
+from chandlery_binder.rotation_schedule import expiry, next_look
 
 BindingChange = Change[ServiceBinding]
-_OPERATIONS = {Purpose.BIND: "Bind", Purpose.UNBIND: "Unbind"}
+INJECTED = "Injected bind result"
 
 
-class BindingDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
+class BindingDraft(BindingStatusDraft):
     """Collects what changes; `rest`, `again`, `retry_after`, `wait` and `gone` make the change."""
 
-    def __init__(self, snapshot: BindingSnapshot, now: datetime) -> None:
-        super().__init__(
-            snapshot.binding.status,
-            snapshot.memory,
-            offering=snapshot.offering,
-            attempt=snapshot.attempt,
-            now=now,
-            policy=snapshot.policy,
-        )
-        self._snapshot = snapshot
-        self.is_interrupting = False
-        self.keep_in_flight: JsonObject | None = None
-
-    @classmethod
-    def begin(cls, snapshot: BindingSnapshot, sent: InFlight, now: datetime) -> "BindingDraft":
-        """A draft for the answer to a request: the status says that the operation has begun."""
-        draft = cls(snapshot, now)
-        operation = _OPERATIONS.get(sent.purpose)
-        if operation is None:
-            return draft
-        draft.is_interrupting = operation == "Unbind" and draft.status.async_op_in_progress
-        if draft.is_interrupting:
-            draft.end_poll()
-        if draft.status.current_operation != operation:
-            draft.set(current_operation=operation, operation_start_time=datetime.fromtimestamp(sent.started_at, UTC))
-        if sent.purpose == Purpose.BIND:
-            draft.set(in_progress_properties=sent.properties)
-            draft.remember(placement=sent.placement, is_fetch_due=False, fetches=0)
-        draft.set(unbind_status="Required")
-        return draft
-
-    @property
-    def is_deleted(self) -> bool:
-        """Whether a user wants the binding gone."""
-        return self._snapshot.is_deleted
-
-    @property
-    def is_unbinding(self) -> bool:
-        """Whether what the broker works on, or is asked for, is an unbind."""
-        return self.status.current_operation == "Unbind" or self.status.orphan_mitigation_in_progress
-
-    def end_operation(self) -> None:
-        """Nothing is being done any more."""
-        super().end_operation()
-        self.remember(is_fetch_due=False, fetches=0, unbind_deferred=False)
-
-    def succeed(self, message: str) -> None:
-        """The Secret holds the credentials."""
-        self.set(
-            external_properties=self.status.in_progress_properties or self.status.external_properties,
-            reconciled_generation=self._snapshot.binding.metadata.generation or 1,
-        )
-        self.end_operation()
-        self.drop(ConditionType.FAILED)
-        self.ready(ConditionStatus.TRUE, BindingReason.INJECTED, message=message)
-        self.say(BindingReason.INJECTED, message)
-
     def rest(self) -> BindingChange:
-        """Nothing more to do; a deletion is looked at straight away."""
+        """Nothing more to do; a deletion is looked at straight away, and one that is ready when something is due."""
         has_acted = self.status != self._snapshot.binding.status
-        return self._change(Next(due_at=self._now if self.is_deleted and has_acted else None))
+        self.expect_no_attempt()
+        if self.is_deleted:
+            return self._change(Next(due_at=self._now if has_acted else None))
+        if self._drafted.is_ready:
+            return self.settle()
+        # An operator may change what the broker's policy says of orphan mitigation.
+        return self._change(Next(waiting_for=self.memory.lane or None if self._drafted.is_mitigation_held else None))
+
+    def settle(
+        self, *, due_at: datetime | None = None, attempt: int = 0, waiting_for: str | None = None
+    ) -> BindingChange:
+        """Rest as one that is ready: until something is due, or somebody lays hands on the Secret.
+
+        `waiting_for` is the key of what else is missing.
+        """
+        rotation = self.memory.rotation
+        words = [INJECTED, self.memory.secret_problem, rotation.problem, self._expired()]
+        self.ready(ConditionStatus.TRUE, BindingReason.INJECTED, message="; ".join(filter(None, words)))
+        self.expect_no_attempt()
+        if rotation.attempts:
+            self.set(attempts=rotation.attempts, next_attempt_time=datetime.fromtimestamp(rotation.next_at, UTC))
+        if due_at is None:
+            look = next_look(self._drafted, self._now.timestamp())
+            due_at = None if look is None else max(self._now, datetime.fromtimestamp(look, UTC))
+        self.remember(rotation=rotation.model_copy(update={"waits": waiting_for is not None}))
+        given = () if waiting_for is None else (waiting_for,)
+        own = self._own_secret
+        interests = given if waiting_for is not None or rotation.waits else None
+        return self._change(Next(due_at=due_at, attempt=attempt, waiting_for=own, interests=interests))
+
+    def settle_later(self, waiting_for: str | None) -> BindingChange:
+        """Rest as one that is ready, until what is missing has come, or for a while."""
+        attempt = self.attempt + 1
+        return self.settle(due_at=self._now + DEPENDENCIES.delay(attempt), attempt=attempt, waiting_for=waiting_for)
 
     def again(self, delay: timedelta, *, attempt: int) -> BindingChange:
-        """Come back after the delay."""
+        """Come back after the delay, with something else than what failed."""
+        self.expect_no_attempt()
         return self._change(Next(due_at=self._now + delay, attempt=attempt))
 
     def retry_after(self, asked_seconds: float | None, *, attempt: int) -> BindingChange:
         """Come back with back-off, or as late as the broker asks, within the longest back-off."""
-        return self.again(self.expect_attempt(attempt, asked_seconds), attempt=attempt)
+        pause = self.expect_attempt(attempt, asked_seconds)
+        return self._change(Next(due_at=self._now + pause, attempt=attempt))
 
     def poll_after(self, asked_seconds: float | None) -> BindingChange:
         """Poll after a short pause or the one that the broker asks for, and once more when the time is up."""
@@ -98,14 +78,16 @@ class BindingDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
     def defer_unbind(self) -> BindingChange:
         """The broker will not be interrupted in its bind: go on polling that, as if nothing had been asked."""
         self.status = self._snapshot.binding.status
-        self.memory = self._snapshot.memory.model_copy(update={"unbind_deferred": True})
+        before = self._snapshot.memory
+        self.memory = before.model_copy(update={"unbind_deferred": True, "retry_seen": self.memory.retry_seen})
         return self.poll_after(None)
 
-    def wait(self, waiting_for: str | None) -> BindingChange:
+    def wait(self, waiting_for: str | None, *, interests: tuple[str, ...] | None = None) -> BindingChange:
         """Come back when woken, or after a while all the same."""
         attempt = self.attempt + 1
+        self.expect_no_attempt()
         due_at = self._now + DEPENDENCIES.delay(attempt)
-        return self._change(Next(due_at=due_at, attempt=attempt, waiting_for=waiting_for))
+        return self._change(Next(due_at=due_at, attempt=attempt, waiting_for=waiting_for, interests=interests))
 
     def gone(self) -> BindingChange:
         """The finalizer goes, and with it the object; its instance may be waiting for that."""
@@ -113,7 +95,49 @@ class BindingDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
         self.wakes.append(bindings_key(binding.metadata.namespace, binding.spec.instance_ref.name))
         return self._change(Next(), is_finished=True)
 
+    def turn_to_next(self) -> BindingChange | None:
+        """Unbind what else the broker has of a deleted binding; None if there is nothing else."""
+        others = self._drafted.others
+        if not others:
+            return None
+        first, *rest = others
+        self.remember(placement=first.placement, retired=tuple(rest), errand=None)
+        self.set(unbind_status="Required", external_id=self._id_of(first.placement))
+        return self.again(timedelta(0), attempt=0)
+
+    def shown(self) -> BindingChange:
+        """Nothing but the status changes."""
+        return self._change(Next())
+
+    def _expired(self) -> str:
+        end = expiry(self.status)
+        if end is None or end > self._now.timestamp():
+            return ""
+        message = joined(f"the credentials expired at {to_timestamp(datetime.fromtimestamp(end, UTC))}", HOW_TO_ROTATE)
+        self.tell(BindingReason.EXPIRED, message)
+        return message
+
+    @property
+    def _drafted(self) -> BindingSnapshot:
+        binding = self._snapshot.binding.model_copy(update={"status": self.status})
+        return replace(self._snapshot, binding=binding, memory=self.memory)
+
+    @property
+    def _own_secret(self) -> str:
+        binding = self._snapshot.binding
+        return secret_key(binding.metadata.namespace, binding.spec.secret_name or binding.metadata.name)
+
+    def _id_of(self, placement: Placement) -> str:
+        return placement.binding_id or self._snapshot.binding.spec.external_id
+
+    def _shown(self, retired: Retired) -> RetiringBinding:
+        moment = datetime.fromtimestamp(retired.next_at, UTC) if retired.next_at else self._now
+        return RetiringBinding(external_id=self._id_of(retired.placement), unbind_time=moment)
+
     def _change(self, following: Next, *, is_finished: bool = False) -> BindingChange:
+        shown = tuple(map(self._shown, self.memory.retired))
+        if shown or self.status.retiring:
+            self.set(retiring=shown or None)
         return self._changed(
             self._snapshot.binding, following, is_finished=is_finished, keep_in_flight=self.keep_in_flight
         )

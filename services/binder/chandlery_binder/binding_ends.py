@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 
-from chandlery.model.conditions import ConditionStatus
+from chandlery.model.annotations import Mitigation
+from chandlery.model.conditions import ConditionStatus, ConditionType
 from chandlery.model.reasons import BindingReason
 from chandlery_binder.binding_draft import BindingChange, BindingDraft
-
-_STARTING_MITIGATION = "The broker may have a binding that nobody can use; it is being unbound"
+from chandlery_binder.binding_words import HOW_TO_MITIGATE, STARTING_MITIGATION
 
 
 def retry(
@@ -20,6 +20,10 @@ def retry(
 
 def mitigate(draft: BindingDraft, reason: BindingReason, *, message: str) -> BindingChange:
     """Nobody knows what the broker has: unbind until it says that nothing is left, then bind again."""
+    if draft.is_waived:
+        draft.set(unbind_status="Required")
+        draft.keep_in_flight = None
+        return retry(draft, reason, message=message)
     draft.say(reason, message, is_warning=True)
     return _start_mitigation(draft)
 
@@ -29,34 +33,67 @@ def fail_and_mitigate(
 ) -> BindingChange:
     """Final, and what the broker may have has to go."""
     draft.fail(ready_reason, failed_reason, message=message)
+    if draft.is_waived:
+        draft.set(unbind_status="Required")
+        draft.keep_in_flight = None
+        draft.end_operation()
+        return draft.rest()
     return _start_mitigation(draft)
+
+
+def mitigate_or_fail(draft: BindingDraft, reason: BindingReason, *, message: str) -> BindingChange:
+    """What the broker has is of no use; where it is to be left alone, no other bind with this id can succeed."""
+    if draft.is_waived:
+        return fail_and_mitigate(draft, reason, BindingReason.REFUSED, message=message)
+    return mitigate(draft, reason, message=message)
 
 
 def unbound(draft: BindingDraft) -> BindingChange:
     """The broker has confirmed that nothing is left."""
     draft.end_poll()
     draft.set(unbind_status="Succeeded", external_properties=None, orphan_mitigation_in_progress=False)
+    draft.drop(ConditionType.ORPHAN_MITIGATION)
     if draft.is_deleted:
+        if following := draft.turn_to_next():
+            return following
         draft.end_operation()
         draft.say(BindingReason.UNBOUND, "The binding was deleted successfully")
         return draft.gone()
     message = "Orphan mitigation was completed successfully"
-    draft.ready(ConditionStatus.FALSE, BindingReason.ORPHAN_MITIGATED, message=message)
     draft.say(BindingReason.ORPHAN_MITIGATED, message)
     if draft.is_failed:
+        draft.ready(ConditionStatus.FALSE, BindingReason.ORPHAN_MITIGATED, message=message)
         draft.end_operation()
         return draft.rest()
+    draft.ready(ConditionStatus.FALSE, BindingReason.ORPHAN_MITIGATED, message=f"{message}; it is bound again")
     # The failure that led here was counted when the mitigation began.
     return _again(draft, message, attempt=max(draft.attempt, 1))
+
+
+def forced(draft: BindingDraft, *, message: str) -> BindingChange:
+    """The broker has been asked once, and whatever it says, the binding goes: a user wants it so."""
+    draft.end_poll()
+    told = f"The binding was deleted although its service broker has not confirmed it: {message}"
+    draft.say(BindingReason.FORCE_DELETED, told, is_warning=True)
+    return draft.turn_to_next() or draft.gone()
 
 
 def _start_mitigation(draft: BindingDraft) -> BindingChange:
     draft.end_poll()
     draft.keep_in_flight = None
     draft.remember(is_fetch_due=False, fetches=0)
-    draft.ready(ConditionStatus.FALSE, BindingReason.STARTING_ORPHAN_MITIGATION, message=_STARTING_MITIGATION)
-    draft.say(BindingReason.STARTING_ORPHAN_MITIGATION, _STARTING_MITIGATION, is_warning=True)
-    draft.set(orphan_mitigation_in_progress=True, unbind_status="Required")
+    draft.set(unbind_status="Required")
+    is_held = draft.snapshot.mitigation == Mitigation.MANUAL and not draft.is_deleted
+    reason = BindingReason.ORPHAN_MITIGATION_REQUIRED if is_held else BindingReason.STARTING_ORPHAN_MITIGATION
+    message = HOW_TO_MITIGATE if is_held else STARTING_MITIGATION
+    draft.ready(ConditionStatus.FALSE, reason, message=message)
+    # Taken away first, so that it stands last: that is what the STATUS column shows.
+    draft.drop(ConditionType.ORPHAN_MITIGATION)
+    draft.condition(ConditionType.ORPHAN_MITIGATION, ConditionStatus.TRUE, reason=reason, message=message)
+    draft.say(reason, message, is_warning=True)
+    if is_held:
+        return draft.rest()
+    draft.set(orphan_mitigation_in_progress=True)
     return draft.again(timedelta(0), attempt=draft.attempt + 1)
 
 

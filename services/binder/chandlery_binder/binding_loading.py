@@ -1,13 +1,16 @@
 """Reads all that a decision about a binding needs, in the transaction that claims a round."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import cast
 
 from chandlery.model import kinds
 from chandlery.model.bindings import ServiceBinding
 from chandlery.model.brokers import AnyBroker
 from chandlery.model.faults import ParametersFault
 from chandlery.model.instances import ServiceInstance
+from chandlery.model.metadata import ObjectMeta
+from chandlery.model.offerings import AnyPlan, ClusterServiceClass
 from chandlery.model.reasons import BindingReason
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.reconcile.broker_policy import policy_of
@@ -19,11 +22,11 @@ from chandlery.runtime.offering_lookup import find_offering
 from chandlery.runtime.parameter_lookup import find_parameters
 from chandlery.runtime.resources import Resources
 from chandlery.store.database import UnitOfWork
+from chandlery.store.objects import Listing
 from chandlery.store.reconciliations import Claim
 from chandlery_binder.binding_notes import BindingMemory, InFlight, InstanceNotes
-from chandlery_binder.binding_snapshot import (
-    BindingSnapshot,
-)
+from chandlery_binder.binding_snapshot import BindingSnapshot
+from chandlery_binder.secret_delivery import secret_state
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +35,7 @@ class Loaded:
 
     snapshot: BindingSnapshot
     endpoint: BrokerEndpoint | None
-    namespace_uid: str
+    namespace: ObjectMeta | None
 
 
 async def load_binding(
@@ -41,7 +44,10 @@ async def load_binding(
     """The binding with its instance, its offering, its parameters and the way to its broker."""
     namespace = binding.metadata.namespace or ""
     instance = await _instance(unit, binding)
+    notes = await _notes(unit, instance)
     offering = await find_offering(unit, instance) if instance and _has_found_class(instance) else None
+    if isinstance(offering, Offering):
+        offering = await _on_current_plan(unit, offering, notes)
     memory = _with_lane(BindingMemory.model_validate(claim.memory), binding, claim, offering=offering)
     broker = await _broker(unit, memory, offering)
     endpoint = await _endpoint(unit, resources, broker, lane=memory.lane)
@@ -49,7 +55,7 @@ async def load_binding(
     snapshot = BindingSnapshot(
         binding=binding,
         instance=instance,
-        instance_notes=await _notes(unit, instance),
+        instance_notes=notes,
         offering=offering,
         parameters=await _parameters(unit, resources, binding),
         memory=memory,
@@ -57,13 +63,19 @@ async def load_binding(
         access=endpoint if isinstance(endpoint, Unresolved) else None,
         eject_problem=eject_problem,
         attempt=claim.attempt,
+        rotation_grace=timedelta(seconds=resources.settings.rotation_grace_seconds),
         policy=policy_of(broker, give_up_after=timedelta(hours=resources.settings.operation_timeout_hours)),
     )
+    state = await secret_state(unit, resources.cluster, binding, snapshot.delivered) if _is_settled(snapshot) else None
     return Loaded(
-        snapshot=snapshot,
+        snapshot=replace(snapshot, secret=state) if state else snapshot,
         endpoint=endpoint if isinstance(endpoint, BrokerEndpoint) else None,
-        namespace_uid=(home.metadata.uid if home else None) or "",
+        namespace=home.metadata if home else None,
     )
+
+
+def _is_settled(snapshot: BindingSnapshot) -> bool:
+    return snapshot.is_ready and not snapshot.is_deleted and snapshot.open_end is None
 
 
 async def _instance(unit: UnitOfWork, binding: ServiceBinding) -> ServiceInstance | None:
@@ -80,6 +92,17 @@ async def _notes(unit: UnitOfWork, instance: ServiceInstance | None) -> Instance
     if instance is None:
         return InstanceNotes()
     return InstanceNotes.model_validate(await unit.reconciliations.memory_of(instance.metadata.uid or ""))
+
+
+async def _on_current_plan(unit: UnitOfWork, offering: Offering, notes: InstanceNotes) -> Offering:
+    # A wish for another plan may be in vain; what is bound is what the broker has.
+    if notes.plan_id in ("", offering.plan.spec.external_id):
+        return offering
+    owner = offering.service_class
+    kind = kinds.CLUSTER_SERVICE_PLAN if isinstance(owner, ClusterServiceClass) else kinds.SERVICE_PLAN
+    where = (("external_id", notes.plan_id), ("class_name", owner.metadata.name))
+    found = await unit.objects.recall(kind, Listing(namespace=owner.metadata.namespace or "", where=where, limit=1))
+    return replace(offering, plan=cast("AnyPlan", found[0])) if found else offering
 
 
 def _with_lane(
@@ -105,7 +128,11 @@ async def _endpoint(
     unit: UnitOfWork, resources: Resources, broker: AnyBroker | None, *, lane: str
 ) -> BrokerEndpoint | Unresolved:
     if broker is None:
-        message = "The binding's service broker is not registered; register it again to have the binding deleted there"
+        _, _, name = lane.partition("/")
+        message = (
+            f'The binding\'s service broker "{name}" is not registered; '
+            f"register it again under that name to have the binding dealt with there"
+        )
         return Unresolved(BindingReason.NO_SUCH_BROKER, message, lane)
     timeout = resources.settings.osb_timeout_seconds
     return await find_endpoint(unit, resources.cluster, broker, timeout_seconds=timeout)

@@ -1,46 +1,53 @@
 """The state machine of a binding, first half: snapshot -> action. Pure; `binding_outcomes.py` is the other half.
 
-Order of questions: is a request of a dead worker open or are credentials undelivered, is the broker at work, may
-something be left over, is the binding to go, is it settled, are credentials to be fetched, may it be bound. Each early
-return is one answer.
+Order of questions: is the binding to go, is a request of a dead worker open or are credentials undelivered, is the
+broker at work, may something be left over, is it settled, are credentials to be fetched, may it be bound. Each early
+return is one answer. `settled_machine.py` goes on for a binding that is ready.
 """
 
-from chandlery.model.bindings import ServiceBinding
-from chandlery.model.conditions import ConditionType, find_condition, is_true
-from chandlery.model.faults import ParametersFault
-from chandlery.model.instances import ServiceInstance
+from datetime import datetime
+
 from chandlery.model.names import FINALIZER
 from chandlery.model.reasons import BindingReason
 from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
-from chandlery.reconcile.change import instance_key
-from chandlery.reconcile.offering import Offering, Unresolved
-from chandlery_binder.binding_notes import InFlight, Placement, Purpose
-from chandlery_binder.binding_snapshot import (
+from chandlery_binder.bind_conditions import Bindable, bindable, usable_parameters
+from chandlery_binder.binding_actions import (
+    Abandon,
     Action,
     Bind,
-    BindingSnapshot,
     Fetch,
+    ForceFinish,
     Inject,
     Poll,
     Repeat,
     Unbind,
 )
+from chandlery_binder.binding_notes import InFlight, Purpose
+from chandlery_binder.binding_snapshot import BindingSnapshot
+from chandlery_binder.rotation_notes import Placement
+from chandlery_binder.settled_machine import decide_settled, finish_rotation_first
+
+_PLACE_UNKNOWN = "Nothing is known of where the service broker has the binding"
 
 
-def decide(snapshot: BindingSnapshot) -> Action:
-    """What is to be done with the binding now."""
+def decide(snapshot: BindingSnapshot, now: datetime) -> Action:
+    """What is to be done with the binding now; the snapshot is one that `obeyed` has seen."""
     binding, status = snapshot.binding, snapshot.binding.status
     if FINALIZER not in (binding.metadata.finalizers or []):
         return Idle()
+    if snapshot.is_deleted:
+        return _end(snapshot)
     if snapshot.open_end is not None:
         return _finish_first(snapshot, snapshot.open_end)
-    if status.async_op_in_progress and not _may_interrupt(snapshot):
+    if status.async_op_in_progress:
         return _reach(snapshot) or Poll(snapshot.placement, status.last_operation)
     if status.orphan_mitigation_in_progress:
-        return _reach(snapshot) or Unbind(snapshot.placement, is_mitigation=not snapshot.is_deleted)
-    if snapshot.is_deleted:
-        return _delete(snapshot)
-    if is_true(status.conditions, ConditionType.READY) or is_true(status.conditions, ConditionType.FAILED):
+        return _unbind(snapshot, is_mitigation=True)
+    if snapshot.is_mitigation_held:
+        return Idle()
+    if snapshot.is_ready:
+        return decide_settled(snapshot, now)
+    if snapshot.is_failed:
         # The specification of a binding never changes, so there is no newer wish to look for.
         return Idle()
     if snapshot.memory.is_fetch_due:
@@ -48,9 +55,49 @@ def decide(snapshot: BindingSnapshot) -> Action:
     return _grant(snapshot)
 
 
+def _end(snapshot: BindingSnapshot) -> Action:
+    orders, status = snapshot.orders, snapshot.binding.status
+    if orders.abandons:
+        return _ejected(snapshot) or Abandon()
+    if orders.forces_deletion:
+        return _ejected(snapshot) or _force(snapshot)
+    if snapshot.open_end is not None:
+        return _finish_first(snapshot, snapshot.open_end)
+    if status.async_op_in_progress and not _may_interrupt(snapshot):
+        return _reach(snapshot) or Poll(snapshot.placement, status.last_operation)
+    if status.orphan_mitigation_in_progress:
+        return _unbind(snapshot, is_mitigation=False)
+    if waiting := _ejected(snapshot):
+        return waiting
+    if not snapshot.may_exist:
+        return Finish()
+    return _unbind(snapshot, is_mitigation=False)
+
+
+def _force(snapshot: BindingSnapshot) -> Action:
+    status = snapshot.binding.status
+    if not snapshot.may_exist:
+        return Finish()
+    if snapshot.access is not None:
+        return ForceFinish(snapshot.access.message)
+    is_unbinding = status.current_operation == "Unbind" or status.orphan_mitigation_in_progress
+    if status.async_op_in_progress and is_unbinding:
+        return Poll(snapshot.placement, status.last_operation)
+    if not _is_known(snapshot.placement):
+        return ForceFinish(_PLACE_UNKNOWN)
+    return Unbind(snapshot.placement, is_mitigation=False)
+
+
+def _ejected(snapshot: BindingSnapshot) -> Wait | None:
+    problem = snapshot.eject_problem
+    return Wait(BindingReason.ERROR_EJECTING, problem, None) if problem is not None else None
+
+
 def _finish_first(snapshot: BindingSnapshot, open_end: InFlight) -> Action:
     if open_end.purpose == Purpose.INJECT:
         return Inject(open_end)
+    if open_end.purpose in (Purpose.ROTATE, Purpose.FETCH_ROTATION) and not snapshot.is_deleted:
+        return finish_rotation_first(snapshot, open_end)
     # Before anything else: only the same request, repeated, tells what came of the first.
     return _reach(snapshot) or Repeat(open_end)
 
@@ -59,8 +106,7 @@ def _may_interrupt(snapshot: BindingSnapshot) -> bool:
     # OSB lets a platform delete while a creation runs. A broker that will not have it says so and is polled.
     status = snapshot.binding.status
     return (
-        snapshot.is_deleted
-        and status.current_operation == "Bind"
+        status.current_operation == "Bind"
         and not status.orphan_mitigation_in_progress
         and not snapshot.memory.unbind_deferred
     )
@@ -71,72 +117,37 @@ def _reach(snapshot: BindingSnapshot) -> Wait | None:
     return Wait(access.reason, access.message, access.waiting_for) if access else None
 
 
-def _delete(snapshot: BindingSnapshot) -> Action:
-    if snapshot.eject_problem is not None:
-        return Wait(BindingReason.ERROR_EJECTING, snapshot.eject_problem, None)
-    if snapshot.binding.status.unbind_status in ("NotRequired", "Succeeded"):
-        return Finish()
-    return _reach(snapshot) or Unbind(snapshot.placement, is_mitigation=False)
+def _unbind(snapshot: BindingSnapshot, *, is_mitigation: bool) -> Action:
+    if waiting := _reach(snapshot):
+        return waiting
+    if not _is_known(snapshot.placement):
+        # An object that came without its notes, from a backup for instance.
+        return Wait(BindingReason.NO_SUCH_INSTANCE, _PLACE_UNKNOWN, None)
+    return Unbind(snapshot.placement, is_mitigation)
+
+
+def _is_known(placement: Placement) -> bool:
+    return bool(placement.instance_id and placement.service_id and placement.plan_id)
 
 
 def _grant(snapshot: BindingSnapshot) -> Action:
-    binding, instance, offering = snapshot.binding, snapshot.instance, snapshot.offering
-    if instance is None:
-        name = binding.spec.instance_ref.name
-        return _wait_for_instance(
-            binding,
-            BindingReason.NO_SUCH_INSTANCE,
-            f'The binding references a ServiceInstance "{name}" that does not exist',
-        )
-    if instance.metadata.deletion_timestamp is not None:
-        return _not_ready(binding, "is being deleted")
-    if offering is None:
-        return _wait_for_instance(
-            binding,
-            BindingReason.INSTANCE_UNRESOLVED,
-            f'The ServiceInstance "{instance.metadata.name}" has not found its class and plan yet',
-        )
-    if isinstance(offering, Unresolved):
-        return Wait(offering.reason, offering.message, offering.waiting_for)
-    if not offering.is_bindable:
-        return Refuse(
-            BindingReason.NOT_BINDABLE,
-            f'The plan "{offering.plan.spec.external_name}" of the class "{offering.service_class.spec.external_name}" '
-            f"cannot be bound",
-        )
-    if snapshot.instance_notes.is_unusable:
-        return _not_ready(binding, "cannot be used: its service broker wants no new bindings to it")
-    if not is_true(instance.status.conditions, ConditionType.READY):
-        return _not_ready(binding, _why_not_ready(instance))
-    if isinstance(snapshot.parameters, ParametersFault):
-        fault = snapshot.parameters
-        return Wait(BindingReason.ERROR_WITH_PARAMETERS, fault.message, fault.waiting_for)
-    is_retrievable = offering.service_class.spec.binding_retrievable
+    found = bindable(snapshot)
+    if isinstance(found, Wait | Refuse):
+        return found
+    parameters = usable_parameters(snapshot, found.offering)
+    if isinstance(parameters, Wait):
+        return parameters
+    is_retrievable = found.offering.service_class.spec.binding_retrievable
     # An asynchronous bind carries no credentials; they have to be fetched, so only who can be asked may take its time.
-    bind = Bind(
-        _wanted(snapshot, instance, offering), snapshot.parameters.sent or None, accepts_incomplete=is_retrievable
-    )
+    bind = Bind(_wanted(snapshot, found), parameters.sent or None, accepts_incomplete=is_retrievable)
     return _reach(snapshot) or bind
 
 
-def _wanted(snapshot: BindingSnapshot, instance: ServiceInstance, offering: Offering) -> Placement:
-    notes = snapshot.instance_notes
+def _wanted(snapshot: BindingSnapshot, found: Bindable) -> Placement:
+    notes, offering = snapshot.instance_notes, found.offering
     return Placement(
-        instance_id=instance.spec.external_id,
+        instance_id=found.instance.spec.external_id,
         service_id=notes.service_id or offering.service_class.spec.external_id,
         plan_id=notes.plan_id or offering.plan.spec.external_id,
+        binding_id=snapshot.memory.placement.binding_id,
     )
-
-
-def _wait_for_instance(binding: ServiceBinding, reason: BindingReason, message: str) -> Wait:
-    return Wait(reason, message, instance_key(binding.metadata.namespace, binding.spec.instance_ref.name))
-
-
-def _not_ready(binding: ServiceBinding, why: str) -> Wait:
-    name = binding.spec.instance_ref.name
-    return _wait_for_instance(binding, BindingReason.INSTANCE_NOT_READY, f'The ServiceInstance "{name}" {why}')
-
-
-def _why_not_ready(instance: ServiceInstance) -> str:
-    ready = find_condition(instance.status.conditions, ConditionType.READY)
-    return f"is not ready: {ready.reason}" if ready and ready.reason else "is not ready"

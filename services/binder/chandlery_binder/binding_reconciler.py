@@ -6,8 +6,7 @@ finds the Secret gone and unbinds. No later round writes it again, because a del
 """
 
 import uuid
-from dataclasses import dataclass
-from typing import assert_never
+from dataclasses import dataclass, replace
 
 from chandlery.contracts.messages import UNRESOLVED_LANE
 from chandlery.model.bindings import ServiceBinding
@@ -21,20 +20,17 @@ from chandlery.runtime.resources import Resources
 from chandlery.store.database import UnitOfWork
 from chandlery.store.reconciliations import Claim
 from chandlery_binder import binding_outcomes as outcomes
+from chandlery_binder.binding_actions import Abandon, Bind, Call, ForceFinish, Postpone, ReportLost, Rotate
 from chandlery_binder.binding_loading import Loaded, load_binding
 from chandlery_binder.binding_machine import decide
-from chandlery_binder.binding_notes import InFlight, Purpose
-from chandlery_binder.binding_snapshot import (
-    Bind,
-    Call,
-    Fetch,
-    Inject,
-    Poll,
-    Repeat,
-    Unbind,
-)
+from chandlery_binder.binding_notes import InFlight, Purpose, presumed
+from chandlery_binder.binding_orders import obeyed
+from chandlery_binder.binding_snapshot import BindingSnapshot
 from chandlery_binder.planned_calls import note_of, request_of
 from chandlery_binder.secret_delivery import eject, inject
+
+_POLLS = frozenset({Purpose.POLL, Purpose.POLL_ROTATION, Purpose.POLL_RETIREMENT})
+"""After these a dead worker leaves nothing that has to be repeated."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +51,13 @@ class BindingReconciler:
         """See Reconciler. Takes the Secret away first if the binding is to go."""
         is_deleted = document.metadata.deletion_timestamp is not None
         problem = await eject(unit, self._resources.cluster, document) if is_deleted else None
-        return await load_binding(unit, self._resources, binding=document, claim=claim, eject_problem=problem)
+        loaded = await load_binding(unit, self._resources, binding=document, claim=claim, eject_problem=problem)
+        return replace(loaded, snapshot=obeyed(loaded.snapshot, unit.now))
 
     def plan(self, snapshot: Loaded, unit: UnitOfWork) -> Planned[Sending] | Change[ServiceBinding]:
         """See Reconciler."""
         inner, now = snapshot.snapshot, unit.now
-        action = decide(inner)
+        action = decide(inner, now)
         match action:
             case Idle():
                 return outcomes.idle(inner, now)
@@ -70,10 +67,15 @@ class BindingReconciler:
                 return outcomes.wait(inner, action, now)
             case Refuse():
                 return outcomes.refuse(inner, action, now)
-            case Bind() | Unbind() | Poll() | Fetch() | Inject() | Repeat():
-                return self._planned(snapshot, action, unit)
-            case _:
-                assert_never(action)
+            case Abandon():
+                return outcomes.abandon(inner, now)
+            case ForceFinish():
+                return outcomes.force_finish(inner, action, now)
+            case Postpone():
+                return outcomes.postpone(inner, action, now)
+            case ReportLost():
+                return outcomes.lost(inner, now)
+        return self._planned(snapshot, action, unit)
 
     async def perform(self, snapshot: Loaded, planned: Planned[Sending]) -> Answer:
         """See Reconciler."""
@@ -83,8 +85,7 @@ class BindingReconciler:
         if snapshot.endpoint is None:
             raise LookupError("a call was planned for a service broker that cannot be reached")
         user = snapshot.snapshot.binding.spec.user_info
-        # Nobody asked for a mitigation, a poll or a fetch: these we do on our own account.
-        identity = OriginatingIdentity.of(user) if user and note.purpose in (Purpose.BIND, Purpose.UNBIND) else None
+        identity = OriginatingIdentity.of(user) if user and _is_of_a_user(snapshot.snapshot, note) else None
         return await self._resources.osb.send(
             snapshot.endpoint, request, identity=identity, request_id=str(uuid.uuid4())
         )
@@ -111,13 +112,23 @@ class BindingReconciler:
 
     def _planned(self, loaded: Loaded, call: Call, unit: UnitOfWork) -> Planned[Sending]:
         snapshot = loaded.snapshot
-        note = note_of(snapshot, call, unit.now)
-        request = request_of(snapshot, call, app_guid=loaded.namespace_uid, cluster_id=self._resources.cluster_id)
+        note = note_of(snapshot, call, unit.now, new_id=str(uuid.uuid4()))
+        cluster_id = self._resources.cluster_id
+        request = request_of(snapshot, call, note, home=loaded.namespace, cluster_id=cluster_id)
         if request is not None:
             note = note.model_copy(update={"request": encode(request)})
         memory = snapshot.memory
+        # Before the call: whatever becomes of it, a later unbind knows what to ask for.
         if isinstance(call, Bind):
-            # Before the call: whatever becomes of it, a later unbind knows what to ask for.
             memory = memory.model_copy(update={"placement": call.placement})
-        kept = None if isinstance(call, Poll) else note.to_wire()
+        if isinstance(call, Rotate):
+            memory = presumed(memory, note)
+        kept = None if note.purpose in _POLLS else note.to_wire()
         return Planned(call=Sending(note, request), in_flight=kept, memory=memory.to_wire())
+
+
+def _is_of_a_user(snapshot: BindingSnapshot, note: InFlight) -> bool:
+    # Nobody asked for a mitigation or a renewal, and an annotation does not say who wrote it.
+    if note.purpose == Purpose.POLL:
+        return snapshot.is_deleted or not snapshot.binding.status.orphan_mitigation_in_progress
+    return note.purpose in (Purpose.BIND, Purpose.UNBIND, Purpose.FETCH)

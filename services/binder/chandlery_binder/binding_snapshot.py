@@ -1,16 +1,21 @@
-"""What the state machine of a binding looks at, and what it may decide. Plain data, no I/O."""
+"""What the state machine of a binding looks at. Plain data, no I/O; `binding_actions.py` has what it may decide."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
 
+from chandlery.model.annotations import Mitigation, Orders, orders_of
 from chandlery.model.bindings import ServiceBinding
+from chandlery.model.conditions import ConditionType, is_true
 from chandlery.model.faults import ParametersFault
 from chandlery.model.instances import ServiceInstance
+from chandlery.model.recorded import RecordedFact
 from chandlery.model.wire import JsonObject
-from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.broker_policy import DEFAULT_POLICY, BrokerPolicy
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters import Parameters
-from chandlery_binder.binding_notes import BindingMemory, InFlight, InstanceNotes, Placement, Purpose
+from chandlery_binder.binding_notes import REPEATED, BindingMemory, InFlight, InstanceNotes, Purpose
+from chandlery_binder.rotation_notes import ErrandKind, Placement, Retired
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,18 @@ class InjectionProblem:
     waiting_for: str | None = None
 
 
+class SecretState(StrEnum):
+    """What has become of the Secret of a binding that is ready."""
+
+    INTACT = "intact"
+    """It is as it was written; also said where nobody has looked."""
+    MISSING = "missing"
+    CHANGED = "changed"
+    """Somebody has given it other values."""
+    FOREIGN = "foreign"
+    """A Secret of that name belongs to somebody else."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class BindingSnapshot:
     """All that `decide` and `absorb` may know."""
@@ -29,7 +46,7 @@ class BindingSnapshot:
     instance: ServiceInstance | None
     instance_notes: InstanceNotes = field(default_factory=InstanceNotes)
     offering: Offering | Unresolved | None = None
-    """None without an instance that has found its class."""
+    """None without an instance that has found its class. The plan is the one that the broker has by now."""
     parameters: Parameters | ParametersFault
     memory: BindingMemory
     in_flight: InFlight | None = None
@@ -37,8 +54,24 @@ class BindingSnapshot:
     """Why the broker cannot be called, if so."""
     eject_problem: str | None = None
     """Why the Secret of a binding under deletion could not be deleted, if so."""
+    secret: SecretState = SecretState.INTACT
     attempt: int = 0
     policy: BrokerPolicy = DEFAULT_POLICY
+    rotation_grace: timedelta = timedelta(minutes=5)
+    """How long credentials work on after others have taken their place."""
+    news: tuple[RecordedFact, ...] = ()
+    """What has to be told already, because a user has ordered something."""
+
+    @property
+    def orders(self) -> Orders:
+        """What users ask for by annotations."""
+        return orders_of(self.binding.metadata)
+
+    @property
+    def mitigation(self) -> Mitigation:
+        """What to do with what a failed bind may have left: the user's word counts, else the broker's policy."""
+        own = self.orders.mitigation
+        return own or (Mitigation.AUTOMATIC if self.policy.mitigates else Mitigation.MANUAL)
 
     @property
     def is_deleted(self) -> bool:
@@ -46,71 +79,68 @@ class BindingSnapshot:
         return self.binding.metadata.deletion_timestamp is not None
 
     @property
+    def is_ready(self) -> bool:
+        """Whether the Secret has credentials, as far as anybody knows."""
+        return is_true(self.binding.status.conditions, ConditionType.READY)
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether nothing more is tried until a user asks for it."""
+        return is_true(self.binding.status.conditions, ConditionType.FAILED)
+
+    @property
+    def is_mitigation_held(self) -> bool:
+        """Whether a user has to say what becomes of what a failed bind may have left."""
+        status = self.binding.status
+        is_asked = is_true(status.conditions, ConditionType.ORPHAN_MITIGATION)
+        return is_asked and not status.orphan_mitigation_in_progress and not self.is_ready
+
+    @property
+    def delivered(self) -> JsonObject | None:
+        """The copy of what is in the Secret; absent for bindings from before copies were kept."""
+        if self.in_flight is None:
+            return None
+        is_note_of_it = self.in_flight.purpose == Purpose.DELIVERED
+        return self.in_flight.credentials if is_note_of_it else self.in_flight.delivered
+
+    @property
     def open_end(self) -> InFlight | None:
         """What has to be brought to an end first; credentials are not, once nobody wants them any more."""
-        is_for_credentials = self.in_flight is not None and self.in_flight.purpose in (Purpose.FETCH, Purpose.INJECT)
-        return None if is_for_credentials and self.is_deleted else self.in_flight
+        note = self.in_flight
+        if note is None:
+            return None
+        if not self.is_deleted:
+            return note if note.purpose in REPEATED or note.purpose == Purpose.INJECT else None
+        is_for_credentials = note.purpose in (Purpose.FETCH, Purpose.FETCH_ROTATION)
+        return note if note.purpose in REPEATED and not is_for_credentials else None
 
     @property
     def is_in_doubt(self) -> bool:
         """Whether an earlier bind may have left something at the broker."""
-        return self.in_flight is not None or self.binding.status.unbind_status == "Required"
+        return self.open_end is not None or self.binding.status.unbind_status == "Required"
+
+    @property
+    def may_exist(self) -> bool:
+        """Whether the broker may have the binding itself, whatever it has beside it."""
+        is_sent = self.in_flight is not None and self.in_flight.purpose == Purpose.BIND
+        return is_sent or self.binding.status.unbind_status not in ("NotRequired", "Succeeded")
+
+    @property
+    def others(self) -> tuple[Retired, ...]:
+        """What the broker may have beside the binding itself: earlier credentials and coming ones."""
+        errand = self.memory.errand
+        if errand is None or errand.kind != ErrandKind.ROTATE:
+            return self.memory.retired
+        return (*self.memory.retired, Retired(placement=errand.placement, is_leftover=True))
 
     @property
     def placement(self) -> Placement:
         """Where the binding is now: as noted at the bind, but on the plan that the instance has by now."""
-        noted = self.memory.placement
+        return self.on_current_plan(self.memory.placement)
+
+    def on_current_plan(self, noted: Placement) -> Placement:
+        """The same place, on the plan that the instance has by now."""
         is_same = self.instance is not None and self.instance.spec.external_id == noted.instance_id
         if not (is_same and self.instance_notes.plan_id):
             return noted
         return noted.model_copy(update={"plan_id": self.instance_notes.plan_id})
-
-
-@dataclass(frozen=True)
-class Bind:
-    """Ask the broker for credentials."""
-
-    placement: Placement
-    parameters: JsonObject | None = field(repr=False)
-    accepts_incomplete: bool
-
-
-@dataclass(frozen=True)
-class Unbind:
-    """Ask the broker to revoke a binding, or what may be left of one."""
-
-    placement: Placement
-    is_mitigation: bool
-
-
-@dataclass(frozen=True)
-class Poll:
-    """Ask the broker how far its operation is."""
-
-    placement: Placement
-    operation: str | None
-
-
-@dataclass(frozen=True)
-class Fetch:
-    """Ask the broker for the credentials of an asynchronous bind."""
-
-    placement: Placement
-
-
-@dataclass(frozen=True)
-class Inject:
-    """Try again to write the Secret, with credentials from an earlier round."""
-
-    in_flight: InFlight
-
-
-@dataclass(frozen=True)
-class Repeat:
-    """A worker died between sending and recording: send exactly the same again, which OSB makes harmless."""
-
-    in_flight: InFlight
-
-
-Call = Bind | Unbind | Poll | Fetch | Inject | Repeat
-Action = Idle | Finish | Wait | Refuse | Call

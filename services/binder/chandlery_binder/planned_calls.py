@@ -4,87 +4,157 @@ from datetime import datetime
 
 from chandlery.model.bindings import BindingPropertiesState
 from chandlery.model.faults import ParametersFault
+from chandlery.model.metadata import ObjectMeta
+from chandlery.model.wire import JsonObject
 from chandlery.osb import requests
 from chandlery.osb.binding_requests import BindRequest, GetBindingRequest, PollBindingRequest, UnbindRequest
-from chandlery_binder.binding_notes import InFlight, Purpose
-from chandlery_binder.binding_snapshot import (
+from chandlery.reconcile.context_annotations import annotations_to_tell
+from chandlery_binder.binding_actions import (
+    Attend,
     Bind,
-    BindingSnapshot,
     Call,
     Fetch,
     Inject,
     Poll,
+    Recover,
     Repeat,
+    Restore,
+    Retire,
+    Rotate,
     Unbind,
 )
+from chandlery_binder.binding_notes import InFlight, Purpose
+from chandlery_binder.binding_snapshot import BindingSnapshot
+from chandlery_binder.rotation_notes import Errand, ErrandKind, Placement
+
+_Sent = Bind | Unbind | Poll | Fetch | Recover | Rotate | Retire | Attend | Restore
 
 
-def note_of(snapshot: BindingSnapshot, call: Call, now: datetime) -> InFlight:
+def note_of(snapshot: BindingSnapshot, call: Call, now: datetime, *, new_id: str) -> InFlight:
     """What is written down before the call is made; the request is added when it is known."""
     if isinstance(call, Repeat | Inject):
         return call.in_flight
-    return InFlight(
+    is_own_bind = isinstance(call, Bind) or (isinstance(call, Rotate) and call.predecessor is None)
+    note = InFlight(
         purpose=_purpose(call),
         started_at=now.timestamp(),
-        placement=call.placement,
-        properties=_properties(snapshot) if isinstance(call, Bind) else None,
+        placement=_placement(snapshot, call, new_id),
+        properties=_properties(snapshot) if is_own_bind else None,
+        delivered=None if snapshot.is_deleted else snapshot.delivered,
     )
+    if isinstance(call, Restore):
+        return note.model_copy(update={"credentials": call.credentials})
+    if isinstance(call, Rotate):
+        return note.model_copy(update={"order": snapshot.orders.rotate})
+    if isinstance(call, Attend):
+        return note.model_copy(update={"order": call.errand.order, "properties": call.errand.properties})
+    return note
 
 
-def request_of(snapshot: BindingSnapshot, call: Call, *, app_guid: str, cluster_id: str) -> requests.OsbRequest | None:
-    """What to send; None for an injection, which sends nothing."""
-    binding_id = snapshot.binding.spec.external_id
+def request_of(
+    snapshot: BindingSnapshot, call: Call, note: InFlight, *, home: ObjectMeta | None, cluster_id: str
+) -> requests.OsbRequest | None:
+    """What to send; None for an injection or a restoration, which send nothing."""
+    ids = _ids(snapshot, note.placement)
     match call:
-        case Inject():
+        case Inject() | Restore():
             return None
         case Repeat():
             return requests.decode(call.in_flight.request)
-        case Bind():
-            return BindRequest(
-                **_ids(call, binding_id),
-                app_guid=app_guid or None,
-                context=_context(snapshot, cluster_id),
-                parameters=call.parameters,
-                accepts_incomplete=call.accepts_incomplete,
-            )
-        case Unbind():
+        case Bind() | Rotate():
+            return _bind(snapshot, call, ids, home=home, cluster_id=cluster_id)
+        case Unbind() | Retire():
             # Always: a broker that revokes slowly may, and needs no credentials to be fetched for it.
-            return UnbindRequest(**_ids(call, binding_id), accepts_incomplete=True)
+            return UnbindRequest(**ids, accepts_incomplete=True)
         case Poll():
-            return PollBindingRequest(**_ids(call, binding_id), operation=call.operation)
-        case Fetch():
-            return GetBindingRequest(**_ids(call, binding_id))
+            return PollBindingRequest(**ids, operation=call.operation)
+        case Attend():
+            return GetBindingRequest(**ids) if call.errand.is_fetch_due else _poll(call.errand, ids)
+        case Fetch() | Recover():
+            return GetBindingRequest(**ids)
 
 
-def _purpose(call: Bind | Unbind | Poll | Fetch) -> Purpose:
+def _bind(
+    snapshot: BindingSnapshot, call: Bind | Rotate, ids: dict[str, str], *, home: ObjectMeta | None, cluster_id: str
+) -> BindRequest:
+    resource = snapshot.binding.spec.bind_resource
+    predecessor = call.predecessor if isinstance(call, Rotate) else None
+    return BindRequest(
+        **ids,
+        app_guid=(resource.app_guid if resource else None) or (home.uid if home else None),
+        route=(resource.route if resource else None) or None,
+        context=_context(snapshot, home, cluster_id),
+        parameters=call.parameters,
+        accepts_incomplete=call.accepts_incomplete,
+        predecessor_binding_id=_binding_id(snapshot, predecessor) if predecessor else None,
+    )
+
+
+def _poll(errand: Errand, ids: dict[str, str]) -> PollBindingRequest:
+    return PollBindingRequest(**ids, operation=errand.operation)
+
+
+def _purpose(call: _Sent) -> Purpose:
     match call:
-        case Bind():
-            return Purpose.BIND
         case Unbind():
             return Purpose.MITIGATE if call.is_mitigation else Purpose.UNBIND
-        case Poll():
-            return Purpose.POLL
-        case Fetch():
-            return Purpose.FETCH
+        case Attend():
+            if call.errand.kind == ErrandKind.RETIRE:
+                return Purpose.POLL_RETIREMENT
+            return Purpose.FETCH_ROTATION if call.errand.is_fetch_due else Purpose.POLL_ROTATION
+    return _PURPOSES[type(call)]
 
 
-def _ids(call: Bind | Unbind | Poll | Fetch, binding_id: str) -> dict[str, str]:
-    place = call.placement
+_PURPOSES: dict[type[object], Purpose] = {
+    Bind: Purpose.BIND,
+    Poll: Purpose.POLL,
+    Fetch: Purpose.FETCH,
+    Recover: Purpose.RECOVER,
+    Restore: Purpose.RESTORE,
+    Rotate: Purpose.ROTATE,
+    Retire: Purpose.RETIRE,
+}
+
+
+def _placement(snapshot: BindingSnapshot, call: _Sent, new_id: str) -> Placement:
+    match call:
+        case Rotate():
+            return call.placement.model_copy(update={"binding_id": new_id})
+        case Restore():
+            return snapshot.memory.placement
+        case Attend():
+            return call.errand.placement
+    return call.placement
+
+
+def _binding_id(snapshot: BindingSnapshot, placement: Placement) -> str:
+    return placement.binding_id or snapshot.binding.spec.external_id
+
+
+def _ids(snapshot: BindingSnapshot, placement: Placement) -> dict[str, str]:
+    # By now the instance may be on another plan than when the binding was made.
+    place = snapshot.on_current_plan(placement)
     return {
         "instance_id": place.instance_id,
-        "binding_id": binding_id,
+        "binding_id": _binding_id(snapshot, place),
         "service_id": place.service_id,
         "plan_id": place.plan_id,
     }
 
 
-def _context(snapshot: BindingSnapshot, cluster_id: str) -> dict[str, str]:
-    return {
+def _context(snapshot: BindingSnapshot, home: ObjectMeta | None, cluster_id: str) -> JsonObject:
+    """OSB profile, "Context Object"; without prefixes there is no word on annotations at all."""
+    context: JsonObject = {
         "platform": "kubernetes",
         "namespace": snapshot.binding.metadata.namespace or "",
         "clusterid": cluster_id,
         "instance_name": snapshot.binding.spec.instance_ref.name,
     }
+    if prefixes := snapshot.policy.context_annotations:
+        instance = snapshot.instance.metadata if snapshot.instance else None
+        context["namespace_annotations"] = annotations_to_tell(home.annotations if home else None, prefixes)
+        context["instance_annotations"] = annotations_to_tell(instance.annotations if instance else None, prefixes)
+    return context
 
 
 def _properties(snapshot: BindingSnapshot) -> BindingPropertiesState | None:

@@ -7,9 +7,7 @@ from chandlery.model.wire import JsonObject
 from chandlery.reconcile.change import secret_key
 from chandlery.runtime.broker_access import secret_values
 from chandlery.store.database import UnitOfWork
-from chandlery_binder.binding_snapshot import (
-    InjectionProblem,
-)
+from chandlery_binder.binding_snapshot import InjectionProblem, SecretState
 from chandlery_binder.secret_projection import ProjectionFault, project, secret_name, secret_of, source_names
 
 
@@ -44,6 +42,26 @@ async def eject(unit: UnitOfWork, cluster: Cluster[UnitOfWork], binding: Service
     except (Forbidden, Invalid) as fault:
         return f"Error ejecting binding: {fault.message}"
     return None
+
+
+async def secret_state(
+    unit: UnitOfWork, cluster: Cluster[UnitOfWork], binding: ServiceBinding, delivered: JsonObject | None
+) -> SecretState:
+    """What has become of the Secret; `delivered` is the copy of what was given, if one was kept."""
+    meta = binding.metadata
+    secret = await cluster.read_secret(unit, meta.namespace or "", secret_name(binding))
+    if secret is None:
+        return SecretState.MISSING
+    if not any(owner.controller and owner.uid == meta.uid for owner in secret.metadata.owner_references or ()):
+        return SecretState.FOREIGN
+    if delivered is None:
+        return SecretState.INTACT
+    try:
+        wanted = project(delivered, binding, await _sources(unit, cluster, binding))
+    except ProjectionFault:
+        # It could not be written now; as it is, it is better than none.
+        return SecretState.INTACT
+    return SecretState.INTACT if (secret.data or {}) == wanted else SecretState.CHANGED
 
 
 async def _sources(

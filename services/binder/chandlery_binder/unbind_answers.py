@@ -6,8 +6,10 @@ from chandlery.model.conditions import ConditionStatus
 from chandlery.model.reasons import BindingReason
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.call_failure import call_failure
+from chandlery.reconcile.status_draft import joined
 from chandlery_binder.binding_draft import BindingChange, BindingDraft
-from chandlery_binder.binding_ends import fail_and_mitigate, unbound
+from chandlery_binder.binding_ends import fail_and_mitigate, forced, unbound
+from chandlery_binder.binding_words import HOW_TO_FORGET
 
 _IN_PROGRESS = {
     "Bind": (BindingReason.BINDING, "The binding is being created asynchronously"),
@@ -21,9 +23,11 @@ def absorb_unbind(draft: BindingDraft, answer: Answer) -> BindingChange:
         return unbound(draft)
     if answer.verdict == Verdict.ACCEPTED:
         return begin_polling(draft, answer, operation="Unbind")
+    message = call_failure("unbind call", answer)
+    if draft.is_forced:
+        return forced(draft, message=message)
     if draft.is_interrupting and answer.error == "ConcurrencyError":
         return draft.defer_unbind()
-    message = call_failure("unbind call", answer)
     return _keep_unbinding(
         draft, BindingReason.UNBIND_FAILED, message=message, asked_seconds=answer.retry_after_seconds
     )
@@ -80,9 +84,12 @@ def _keep_polling(draft: BindingDraft, answer: Answer) -> BindingChange:
 def _keep_unbinding(
     draft: BindingDraft, reason: BindingReason, *, message: str, asked_seconds: float | None = None
 ) -> BindingChange:
+    if draft.is_forced:
+        return forced(draft, message=message)
     # What may exist is deleted until the broker says it is gone: there is no end to it, only longer pauses.
     is_mitigation = draft.status.orphan_mitigation_in_progress and not draft.is_deleted
     shown = BindingReason.ORPHAN_MITIGATION_FAILED if is_mitigation else reason
-    draft.ready(ConditionStatus.UNKNOWN, shown, message=message)
+    told = joined(message, HOW_TO_FORGET) if draft.is_deleted else message
+    draft.ready(ConditionStatus.UNKNOWN, shown, message=told)
     draft.say(shown, message, is_warning=True)
     return draft.retry_after(asked_seconds, attempt=draft.attempt + 1)

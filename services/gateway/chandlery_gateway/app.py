@@ -1,11 +1,13 @@
 """Puts the FastAPI application together from its parts."""
 
+from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from chandlery.model.faults import NotFound
 from chandlery.model.kinds import KINDS
@@ -92,5 +94,19 @@ def _probes(resources: Resources) -> APIRouter:
 async def _unknown_path(request: Request, error: Exception) -> Response:
     code = error.status_code if isinstance(error, HTTPException) else 500
     if code == _METHOD_NOT_ALLOWED:
-        return fault_response(MethodNotAllowed(f"{request.method} is not allowed on {request.url.path}"))
+        response = fault_response(MethodNotAllowed(f"{request.method} is not allowed on {request.url.path}"))
+        response.headers["Allow"] = ", ".join(sorted({*_methods(request), *_methods_told(error)}))
+        return response
     return fault_response(NotFound("the server could not find the requested resource"))
+
+
+def _methods(request: Request) -> Iterator[str]:
+    """What is allowed there: of the kinds' paths each method has a route of its own."""
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            yield from route.methods or ()
+
+
+def _methods_told(error: Exception) -> list[str]:
+    told = (getattr(error, "headers", None) or {}).get("Allow", "")
+    return [method.strip() for method in told.split(",") if method.strip()]

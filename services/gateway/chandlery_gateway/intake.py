@@ -37,7 +37,7 @@ class Intake:
         else:
             stored = await self._inserts(admitted)
         self._on_write()
-        return Stored(stored)
+        return Stored(stored, rules.warnings_on_create(admitted))
 
     async def change(self, request: Request, change: Change, *, tries: int = 1) -> Stored:
         """Change a stored object. A lost race is tried again if the caller allows; else it raises Conflict."""

@@ -14,6 +14,7 @@ from chandlery.reconcile.label_selectors import Selector
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.objects import Listing
 from chandlery.store.schema import LOOKUPS
+from chandlery_gateway.kube.managed_fields import managed_fields_wire
 from chandlery_gateway.kube.selectors import field_values
 
 _PAGE = 500
@@ -108,6 +109,8 @@ def to_client(kind: Kind, document: AnyObject) -> JsonObject:
     """The object as clients see it, with its own address."""
     wire = document.to_wire()
     meta = document.metadata
+    if meta.managed_fields is not None:
+        wire["metadata"]["managedFields"] = managed_fields_wire(meta.managed_fields)
     root = f"/apis/{kind.api_version}" if kind.group else f"/api/{kind.api_version}"
     place = f"/namespaces/{meta.namespace}" if kind.namespaced else ""
     wire["metadata"]["selfLink"] = f"{root}{place}/{kind.plural}/{meta.name}"

@@ -3,25 +3,38 @@
 import contextlib
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
-from chandlery.model.faults import BadRequest, Fault, FieldProblem, Invalid, NotFound
-from chandlery.model.kinds import AnyObject, Kind
-from chandlery.model.wire import JsonObject
+from chandlery.model.faults import AlreadyExists, BadRequest, Fault, NotFound
+from chandlery.model.kinds import Kind
 from chandlery.store.rows import RowCodec
 from chandlery_gateway.authentication import Authenticator
+from chandlery_gateway.delete_options import DeleteOptions, read_delete_options
 from chandlery_gateway.intake import Intake
-from chandlery_gateway.kube.bodies import parse_body
-from chandlery_gateway.kube.decoding import decode_dict, decode_object, parse_field_validation
+from chandlery_gateway.kube.apply_configurations import parse_configuration
+from chandlery_gateway.kube.bodies import Body
+from chandlery_gateway.kube.decoding import Decoded, FieldValidation, decode_object
+from chandlery_gateway.kube.field_shapes import STATUS
+from chandlery_gateway.kube.managed_fields import Author
 from chandlery_gateway.kube.negotiation import Representation, negotiate
-from chandlery_gateway.kube.patches import apply_patch, check_patch_type
+from chandlery_gateway.kube.patches import APPLY_PATCH, check_patch_type
+from chandlery_gateway.kube.request_options import WriteOptions, author_name, read_write_options
 from chandlery_gateway.kube.selectors import parse_field_selector, parse_label_selector
 from chandlery_gateway.kube.status_objects import RequestTooLarge, status_success
 from chandlery_gateway.kube.tables import IncludeObject
-from chandlery_gateway.readings import Readings, Selection, to_client
+from chandlery_gateway.object_changes import (
+    applying,
+    check_replacement,
+    created,
+    first_applying,
+    patching,
+    replacing,
+)
+from chandlery_gateway.readings import Page, Readings, Selection, to_client
 from chandlery_gateway.rendering import (
     bug_response,
     document_response,
@@ -31,7 +44,7 @@ from chandlery_gateway.rendering import (
 )
 from chandlery_gateway.watch_hub import WatchHub
 from chandlery_gateway.watch_stream import WatchRequest, WatchStream
-from chandlery_gateway.wishes import Preconditions, Stored
+from chandlery_gateway.wishes import Change, Stored
 from chandlery_gateway.wishes import Request as Wish
 
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -39,6 +52,7 @@ Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 _MOST_BYTES = 3 * 1024 * 1024
 _LONGEST_WATCH = 3600.0
 _CREATED = 201
+_TRIES = 10
 _YES = frozenset({"true", "1"})
 _MOST_DIGITS = 19
 
@@ -94,7 +108,6 @@ class ResourceEndpoints:
             namespace=params.get("namespace", ""),
             name=params.get("name", ""),
             user=self._authenticator.user(request.headers.get("authorization")),
-            dry_run=_dry_run(request.query_params.getlist("dryRun")),
         )
         if "\0" in wish.namespace + wish.name:
             # PostgreSQL would refuse to look for it.
@@ -142,90 +155,112 @@ class ResourceEndpoints:
         return object_response(self._kind, wire, form.representation, form.include)
 
     async def _create(self, request: Request, wish: Wish) -> Response:
-        form = _form(request)
-        decoded = decode_object(
-            self._kind,
-            await _body(request),
-            request.headers.get("content-type", ""),
-            field_validation=parse_field_validation(request.query_params.get("fieldValidation")),
-        )
+        form, options = _form(request), read_write_options(request.query_params, "CreateOptions")
+        decoded = await self._decoded(request, options.field_validation)
         request.state.object_name = decoded.object.metadata.name
-        stored = await self._intake.create(wish, decoded.object)
-        return self._answer(form, Stored(stored.object, decoded.warnings), status=_CREATED)
+        document = created(decoded, self._author(request, options))
+        stored = await self._intake.create(replace(wish, dry_run=options.dry_run), document)
+        return self._answer(form, stored, status=_CREATED, warnings=decoded.warnings)
 
     async def _replace(self, request: Request, wish: Wish) -> Response:
-        form, change = _form(request), await self._replacement(request, wish)
+        form, wish, change = await self._replacement(request, wish)
         return self._answer(form, await self._intake.change(wish, change))
 
-    async def _patch(self, request: Request, wish: Wish) -> Response:
-        form, change = _form(request), await self._patching(request)
-        return self._answer(form, await self._intake.patch(wish, change))
-
     async def _replace_status(self, request: Request, wish: Wish) -> Response:
-        form, change = _form(request), await self._replacement(request, wish)
+        form, wish, change = await self._replacement(request, wish, subresource=STATUS)
         return self._answer(form, await self._intake.change_status(wish, change))
 
+    async def _patch(self, request: Request, wish: Wish) -> Response:
+        if self._is_apply(request):
+            return await self._apply(request, wish)
+        form, wish, change = await self._patching(request, wish)
+        return self._answer(form, await self._intake.patch(wish, change))
+
     async def _patch_status(self, request: Request, wish: Wish) -> Response:
-        form, change = _form(request), await self._patching(request)
-        return self._answer(form, await self._intake.change_status(wish, change, tries=10))
+        if self._is_apply(request):
+            form, options, body = await self._applied(request, wish)
+            author = self._author(request, options, subresource=STATUS)
+            change = applying(body, author=author, validation=options.field_validation, force=options.force)
+            wish = replace(wish, dry_run=options.dry_run)
+        else:
+            form, wish, change = await self._patching(request, wish, subresource=STATUS)
+        return self._answer(form, await self._intake.change_status(wish, change, tries=_TRIES))
+
+    async def _apply(self, request: Request, wish: Wish) -> Response:
+        """Server-side apply: changes the object that is there, or creates it."""
+        form, options, body = await self._applied(request, wish)
+        author, validation = self._author(request, options), options.field_validation
+        change = applying(body, author=author, validation=validation, force=options.force)
+        wish = replace(wish, dry_run=options.dry_run)
+        for _ in range(_TRIES):
+            try:
+                return self._answer(form, await self._intake.patch(wish, change))
+            except NotFound:
+                first = first_applying(body, author=author, validation=validation)
+            with contextlib.suppress(AlreadyExists):
+                stored = await self._intake.create(wish, first.object)
+                return self._answer(form, stored, status=_CREATED, warnings=first.warnings)
+        raise AlreadyExists
 
     async def _delete(self, request: Request, wish: Wish) -> Response:
-        form, options = _form(request), await _delete_options(request)
-        wish = replace(wish, dry_run=wish.dry_run or _dry_run(options.get("dryRun") or []))
-        stored = await self._intake.delete(wish, _preconditions(options))
+        form, options = _form(request), read_delete_options(request, await _body(request))
+        stored = await self._intake.delete(replace(wish, dry_run=options.dry_run), options.preconditions)
         if stored.is_gone:
             return document_response(status_success(self._kind, wish.name, uid=stored.object.metadata.uid))
         return self._answer(form, stored)
 
     async def _delete_collection(self, request: Request, wish: Wish) -> Response:
-        form, options = _form(request), await _delete_options(request)
-        dry_run, preconditions = wish.dry_run or _dry_run(options.get("dryRun") or []), _preconditions(options)
-        page = await self._readings.list(self._selection(request, wish), limit=0, token="")
-        for wire in page.items:
-            meta = wire["metadata"]
-            one = replace(wish, namespace=meta.get("namespace", ""), name=meta["name"], dry_run=dry_run)
-            with contextlib.suppress(NotFound):
-                await self._intake.delete(one, preconditions)
+        form, options = _form(request), read_delete_options(request, await _body(request))
+        selection = self._selection(request, wish)
+        limit, token = _number(request, "limit"), request.query_params.get("continue", "")
+        page = await self._readings.list(selection, limit=limit, token=token)
+        await self._delete_all(page, replace(wish, dry_run=options.dry_run), options)
         return list_response(self._kind, page, form.representation, form.include)
 
-    async def _replacement(self, request: Request, wish: Wish) -> "Callable[[AnyObject], Any]":
-        decoded = decode_object(
-            self._kind,
-            await _body(request),
-            request.headers.get("content-type", ""),
-            field_validation=parse_field_validation(request.query_params.get("fieldValidation")),
-        )
-        meta = decoded.object.metadata
-        if meta.name != wish.name:
-            raise BadRequest(f"the name of the object ({meta.name}) does not match the name on the URL ({wish.name})")
-        if meta.namespace and meta.namespace != wish.namespace:
-            raise BadRequest(
-                f"the namespace of the object ({meta.namespace}) does not match the URL's ({wish.namespace})"
-            )
-        if not meta.resource_version and self._kind.group:
-            # As for custom resources; Kubernetes' own core kinds can be replaced blindly.
-            sentence = "must be specified for an update; read the object first"
-            raise Invalid(problems=(FieldProblem("metadata.resourceVersion", "FieldValueInvalid", sentence),))
-        return lambda _old: (decoded.object, decoded.warnings)
+    async def _delete_all(self, page: Page, wish: Wish, options: DeleteOptions) -> None:
+        for wire in page.items:
+            meta = wire["metadata"]
+            # What has gone by itself is gone.
+            with contextlib.suppress(NotFound):
+                one = replace(wish, namespace=meta.get("namespace", ""), name=meta["name"])
+                await self._intake.delete(one, options.preconditions)
 
-    async def _patching(self, request: Request) -> "Callable[[AnyObject], Any]":
+    async def _decoded(self, request: Request, validation: FieldValidation) -> Decoded:
         content_type = request.headers.get("content-type", "")
-        check_patch_type(content_type, api_version=self._kind.api_version)
-        payload = await _body(request)
-        validation = parse_field_validation(request.query_params.get("fieldValidation"))
+        return decode_object(self._kind, await _body(request), content_type, field_validation=validation)
 
-        def patch(old: AnyObject) -> tuple[AnyObject, tuple[str, ...]]:
-            patched = apply_patch(to_client(self._kind, old), payload, content_type)
-            decoded = decode_dict(self._kind, patched, field_validation=validation)
-            return decoded.object, decoded.warnings
+    async def _replacement(self, request: Request, wish: Wish, *, subresource: str = "") -> tuple[_Form, Wish, Change]:
+        form, options = _form(request), read_write_options(request.query_params, "UpdateOptions")
+        decoded = await self._decoded(request, options.field_validation)
+        check_replacement(decoded, namespace=wish.namespace, name=wish.name)
+        change = replacing(decoded, self._author(request, options, subresource=subresource))
+        return form, replace(wish, dry_run=options.dry_run), change
 
-        return patch
+    async def _patching(self, request: Request, wish: Wish, *, subresource: str = "") -> tuple[_Form, Wish, Change]:
+        form, options = _form(request), read_write_options(request.query_params, "PatchOptions")
+        author = self._author(request, options, subresource=subresource)
+        content_type, payload = request.headers.get("content-type", ""), await _body(request)
+        change = patching(payload, content_type, author=author, validation=options.field_validation)
+        return form, replace(wish, dry_run=options.dry_run), change
 
-    def _answer(self, form: _Form, stored: Stored, *, status: int = 200) -> Response:
-        wire = to_client(self._kind, stored.object)
-        return object_response(
-            self._kind, wire, form.representation, form.include, status=status, warnings=stored.warnings
-        )
+    async def _applied(self, request: Request, wish: Wish) -> tuple[_Form, WriteOptions, Body]:
+        form, options = _form(request), read_write_options(request.query_params, "PatchOptions", is_apply=True)
+        find_repeated = options.field_validation is not FieldValidation.IGNORE
+        body = parse_configuration(await _body(request), self._kind, wish.name, find_repeated=find_repeated)
+        return form, options, body
+
+    def _is_apply(self, request: Request) -> bool:
+        """Which kind of patch it is; raises UnsupportedMediaType before anything else is looked at."""
+        content_type = request.headers.get("content-type", "")
+        return check_patch_type(content_type, api_version=self._kind.api_version) == APPLY_PATCH
+
+    def _author(self, request: Request, options: WriteOptions, *, subresource: str = "") -> Author:
+        manager = author_name(options.field_manager, request.headers.get("user-agent", ""))
+        return Author(manager=manager, kind=self._kind, subresource=subresource, now=datetime.now(UTC))
+
+    def _answer(self, form: _Form, stored: Stored, *, status: int = 200, warnings: tuple[str, ...] = ()) -> Response:
+        wire, said = to_client(self._kind, stored.object), (*warnings, *stored.warnings)
+        return object_response(self._kind, wire, form.representation, form.include, status=status, warnings=said)
 
 
 def _name(request: Request) -> str:
@@ -251,12 +286,6 @@ def _number(request: Request, name: str) -> int:
     return int(text)
 
 
-def _dry_run(values: object) -> bool:
-    if not isinstance(values, list) or any(value != "All" for value in values):
-        raise BadRequest("dryRun: Unsupported value: supported values: All")
-    return bool(values)
-
-
 async def _body(request: Request) -> bytes:
     if int(request.headers.get("content-length") or 0) > _MOST_BYTES:
         raise RequestTooLarge(f"the request body may have at most {_MOST_BYTES} bytes")
@@ -266,18 +295,3 @@ async def _body(request: Request) -> bytes:
         if len(body) > _MOST_BYTES:
             raise RequestTooLarge(f"the request body may have at most {_MOST_BYTES} bytes")
     return bytes(body)
-
-
-async def _delete_options(request: Request) -> JsonObject:
-    payload = await _body(request)
-    if not payload.strip():
-        return {}
-    content_type = request.headers.get("content-type", "")
-    return parse_body(payload, content_type, find_repeated=False, takes_protobuf=True).document
-
-
-def _preconditions(options: JsonObject) -> Preconditions:
-    wanted = options.get("preconditions") or {}
-    if not isinstance(wanted, dict):
-        raise BadRequest("preconditions: must be an object")
-    return Preconditions(uid=wanted.get("uid"), resource_version=wanted.get("resourceVersion"))

@@ -11,7 +11,7 @@ from starlette.types import Scope
 
 from chandlery.model.kinds import Kind
 from chandlery.model.wire import WireModel
-from chandlery_gateway.kube.patches import JSON_PATCH, MERGE_PATCH
+from chandlery_gateway.kube.patches import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
 from chandlery_gateway.resource_endpoints import ResourceEndpoints
 
 
@@ -44,7 +44,8 @@ _FAULTS: dict[int | str, dict[str, Any]] = {
 _QUERY = {
     "list": ("labelSelector", "fieldSelector", "limit", "continue", "watch", "resourceVersion", "timeoutSeconds"),
     "write": ("dryRun", "fieldValidation", "fieldManager"),
-    "delete": ("dryRun",),
+    "patch": ("dryRun", "fieldValidation", "fieldManager", "force"),
+    "delete": ("dryRun", "gracePeriodSeconds", "propagationPolicy", "orphanDependents"),
     "get": (),
 }
 
@@ -123,7 +124,11 @@ class _Registrar:
             content = {"application/json": {"schema": schema}, "application/yaml": {"schema": schema}}
         elif name in ("patch", "patch_status"):
             operations = {"type": "array", "items": {"type": "object"}}
-            content = {MERGE_PATCH: {"schema": {"type": "object"}}, JSON_PATCH: {"schema": operations}}
+            content = {
+                MERGE_PATCH: {"schema": {"type": "object"}},
+                JSON_PATCH: {"schema": operations},
+                APPLY_PATCH: {"schema": {"type": "object"}},
+            }
         else:
             return {}
         return {"requestBody": {"required": True, "content": content}}
@@ -133,7 +138,16 @@ def _parameters(path: str, name: str) -> Iterable[dict[str, Any]]:
     for part in ("namespace", "name"):
         if f"{{{part}}}" in path:
             yield {"name": part, "in": "path", "required": True, "schema": {"type": "string"}}
-    is_list = name in ("list", "delete_collection")
-    group = "list" if is_list else name if name in ("get", "delete") else "write"
-    for query in _QUERY[group]:
+    for query in _query(name):
         yield {"name": query, "in": "query", "required": False, "schema": {"type": "string"}}
+
+
+def _query(name: str) -> tuple[str, ...]:
+    match name:
+        case "delete_collection":
+            return (*_QUERY["list"], *_QUERY["delete"])
+        case "patch" | "patch_status":
+            return _QUERY["patch"]
+        case "list" | "get" | "delete":
+            return _QUERY[name]
+    return _QUERY["write"]

@@ -17,12 +17,18 @@ from chandlery.reconcile.offering import wanted_plan
 from chandlery.store.database import UnitOfWork
 from chandlery_gateway import lookups
 from chandlery_gateway.admission import rules
+from chandlery_gateway.admission.order_admission import orders_changed, parting_warnings
 from chandlery_gateway.admission.spec_equality import spec_changed
+from chandlery_gateway.annotations_for_brokers import broker_is_to_hear, wake_instances
+from chandlery_gateway.object_changes import settled
+from chandlery_gateway.parameter_checks import check_changed_parameters, check_new_parameters
+from chandlery_gateway.plan_changes import check_plan_change
 from chandlery_gateway.wishes import (
     Change,
     Preconditions,
     Request,
     Stored,
+    acted_on,
     check_identity,
     check_preconditions,
     may_go,
@@ -36,6 +42,7 @@ async def insert(unit: UnitOfWork, admitted: AnyObject) -> AnyObject:
     """A new object with its work row, its command and what it wakes; written when the transaction ends."""
     await lookups.check_namespace(unit, admitted)
     document, lane = await lookups.complete(unit, admitted)
+    await check_new_parameters(unit, document)
     metadata = document.metadata.model_copy(
         update={
             "uid": new_id(),
@@ -56,7 +63,7 @@ async def insert(unit: UnitOfWork, admitted: AnyObject) -> AnyObject:
 
 
 async def update(unit: UnitOfWork, request: Request, change: Change) -> Stored:
-    """Everything but the status; a new wish makes the object due. Removes it if its last finalizer went."""
+    """Everything but the status; a new wish or order makes the object due. Removes it if its last finalizer went."""
     old = await _existing(unit, request)
     wanted, warnings = change(old)
     check_identity(old, wanted)
@@ -65,16 +72,29 @@ async def update(unit: UnitOfWork, request: Request, change: Change) -> Stored:
     refuse((*rules.problems_on_update(old, new), *unstorable(new)))
     if isinstance(old, ServiceInstance) and isinstance(new, ServiceInstance):
         new = await _with_plan(unit, old, new, user=request.user)
-    if spec_changed(old, new):
-        generation = {"generation": (old.metadata.generation or 0) + 1}
-        new = new.model_copy(update={"metadata": new.metadata.model_copy(update=generation)})
-        unit.outbox.add(await unit.reconciliations.touch(old.metadata.uid or ""))
     if may_go(new):
         return await _remove(unit, new, warnings)
-    stored = await unit.objects.update(old, new)
+    new = await _noticed(unit, old, new, user=request.user)
+    if new.metadata.deletion_timestamp is not None and orders_changed(old, new):
+        warnings = (*warnings, *parting_warnings(new))
+    stored = await _stored(unit, request, old=old, new=settled(old, wanted, new))
     if stored is not old:
         unit.wake_at_end(lookups.woken_by(stored))
     return Stored(stored, warnings)
+
+
+async def _noticed(unit: UnitOfWork, old: AnyObject, new: AnyObject, *, user: UserInfo) -> AnyObject:
+    """Make due whoever has to act on the change. Only a new specification is a new generation."""
+    await wake_instances(unit, old, new)
+    if spec_changed(old, new):
+        generation = {"generation": (old.metadata.generation or 0) + 1}
+        new = new.model_copy(update={"metadata": new.metadata.model_copy(update=generation)})
+    elif orders_changed(old, new) or await broker_is_to_hear(unit, old, new):
+        new = acted_on(new, user)
+    else:
+        return new
+    unit.outbox.add(await unit.reconciliations.touch(old.metadata.uid or ""))
+    return new
 
 
 async def write_status(unit: UnitOfWork, request: Request, change: Change) -> Stored:
@@ -82,9 +102,15 @@ async def write_status(unit: UnitOfWork, request: Request, change: Change) -> St
     old = await _existing(unit, request)
     wanted, warnings = change(old)
     check_identity(old, wanted)
-    new = old.model_copy(update={"status": getattr(wanted, "status", None)})
+    metadata = old.metadata.model_copy(update={"managed_fields": wanted.metadata.managed_fields})
+    new = old.model_copy(update={"status": getattr(wanted, "status", None), "metadata": metadata})
     refuse(rules.problems_on_status_update(new))
-    return Stored(await unit.objects.update(old, new), warnings)
+    return Stored(await _stored(unit, request, old=old, new=settled(old, wanted, new)), warnings)
+
+
+async def _stored(unit: UnitOfWork, request: Request, *, old: AnyObject, new: AnyObject) -> AnyObject:
+    # A dry run keeps its resource version: `kubectl diff` would show another one as a difference.
+    return new if request.dry_run else await unit.objects.update(old, new)
 
 
 async def delete(unit: UnitOfWork, request: Request, preconditions: Preconditions) -> Stored:
@@ -94,13 +120,13 @@ async def delete(unit: UnitOfWork, request: Request, preconditions: Precondition
     if isinstance(old, Namespace) and old.metadata.name == "default":
         raise Forbidden("this namespace may not be deleted")
     if old.metadata.deletion_timestamp is not None:
-        return Stored(old)
+        return Stored(old, parting_warnings(old))
     if not old.metadata.finalizers and not isinstance(old, Namespace):
         return await _remove(unit, old, ())
     marked = stamped(marked_deleted(old, unit.now), request.user)
     stored = await unit.objects.update(old, marked)
     unit.outbox.add(await unit.reconciliations.touch(old.metadata.uid or ""))
-    return Stored(stored)
+    return Stored(stored, parting_warnings(stored))
 
 
 async def _existing(unit: UnitOfWork, request: Request) -> AnyObject:
@@ -123,7 +149,8 @@ async def _with_plan(
         # Again, for the defaults of an update depend on whether the plan is another one.
         defaulted = server_owned(old, rules.default_on_update(old, completed, user=user))
         new = defaulted if isinstance(defaulted, ServiceInstance) else new
-    await lookups.check_plan_change(unit, old, new)
+    await check_plan_change(unit, old, new)
+    await check_changed_parameters(unit, old, new)
     return new
 
 

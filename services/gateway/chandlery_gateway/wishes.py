@@ -67,7 +67,7 @@ def named(request: Request, document: AnyObject) -> AnyObject:
 
 
 def server_owned(old: AnyObject, new: AnyObject) -> AnyObject:
-    """What a client sends of these is ignored, as in Kubernetes."""
+    """What a client sends of these is ignored, as in Kubernetes; managed fields have been settled by the change."""
     before = old.metadata
     return _with_metadata(
         new,
@@ -80,7 +80,6 @@ def server_owned(old: AnyObject, new: AnyObject) -> AnyObject:
         deletion_grace_period_seconds=before.deletion_grace_period_seconds,
         generate_name=before.generate_name,
         self_link=None,
-        managed_fields=None,
     )
 
 
@@ -88,6 +87,11 @@ def stamped(document: AnyObject, user: UserInfo) -> AnyObject:
     """The broker is told who deletes, not who created; people see at once that a namespace goes."""
     if isinstance(document, Namespace):
         return document.model_copy(update={"status": NamespaceStatus(phase="Terminating")})
+    return acted_on(document, user)
+
+
+def acted_on(document: AnyObject, user: UserInfo) -> AnyObject:
+    """The broker is told who took this action, where that is no change of the specification."""
     if not isinstance(document, ServiceInstance | ServiceBinding):
         return document
     return document.model_copy(update={"spec": document.spec.model_copy(update={"user_info": user})})

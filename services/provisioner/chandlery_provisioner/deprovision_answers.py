@@ -1,7 +1,7 @@
 """What becomes of an instance after the answer to a deprovisioning, asked for by a user or to mitigate. Pure."""
 
 from chandlery.reconcile.answers import Answer, Verdict
-from chandlery.reconcile.call_failure import call_failure
+from chandlery_provisioner.call_explanations import CONCURRENCY, explained
 from chandlery_provisioner.instance_draft import InstanceChange, InstanceDraft
 from chandlery_provisioner.instance_ends import keep_deprovisioning, note_usability
 from chandlery_provisioner.operation_ends import begin_polling, deprovisioned
@@ -14,8 +14,8 @@ def absorb_deprovision(draft: InstanceDraft, answer: Answer) -> InstanceChange:
     if answer.verdict == Verdict.ACCEPTED:
         draft.remember(delete_deferred=False)
         return begin_polling(draft, answer, operation="Deprovision")
-    if draft.is_interrupting and answer.error == "ConcurrencyError":
+    if draft.is_interrupting and answer.error == CONCURRENCY and not draft.is_forced:
         return draft.defer_delete()
     note_usability(draft, answer)
-    message = call_failure("deprovision call", answer)
+    message = explained("deprovision call", answer)
     return keep_deprovisioning(draft, message=message, asked_seconds=answer.retry_after_seconds)

@@ -1,17 +1,24 @@
 """An instance's status in the making: the vocabulary in which `instance_outcomes.py` writes its rules. Pure."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from chandlery.model.conditions import ConditionStatus, ConditionType
+from chandlery.model.annotations import Mitigation
+from chandlery.model.conditions import ConditionStatus, ConditionType, find_condition
 from chandlery.model.instances import ServiceInstance, ServiceInstanceStatus
+from chandlery.model.metadata import ObjectMeta
+from chandlery.model.reasons import InstanceReason
 from chandlery.model.value_labels import referenced_values, with_value_labels
-from chandlery.reconcile.answers import Answer
-from chandlery.reconcile.change import Change, Next, instance_key, instances_key
+from chandlery.reconcile.answers import Answer, Verb
+from chandlery.reconcile.change import Change, Next, instance_key, instances_key, relist_key
 from chandlery.reconcile.offering import Offering
 from chandlery.reconcile.status_draft import StatusDraft
+from chandlery.reconcile.version_matrix import knows_request
 from chandlery.retry.schedule import DEPENDENCIES
+from chandlery_provisioner.broker_metadata import adopted
+from chandlery_provisioner.instance_interests import interests_of, secrets_of
 from chandlery_provisioner.instance_notes import InFlight, InstanceMemory, Purpose
-from chandlery_provisioner.instance_references import shown_names, with_references
+from chandlery_provisioner.instance_references import shown_names, shown_versions, with_references
 from chandlery_provisioner.instance_snapshot import (
     InstanceSnapshot,
 )
@@ -28,19 +35,26 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
             snapshot.instance.status,
             snapshot.memory,
             offering=snapshot.offering,
-            attempt=snapshot.attempt,
+            attempt=0 if snapshot.is_retry_requested else snapshot.attempt,
             now=now,
             policy=snapshot.policy,
         )
         self._snapshot = snapshot
-        self._keeps_open = False
+        self._kept: InFlight | None = None
         self.is_interrupting = False
+        self.is_repeat = False
+        """Whether the request has been sent before: a clear answer says little of what came of that."""
         self.set(**shown_names(snapshot.instance.spec, snapshot.offering))
+        if snapshot.is_retry_requested:
+            self._heed_retry()
 
     @classmethod
     def begin(cls, snapshot: InstanceSnapshot, sent: InFlight, now: datetime) -> "InstanceDraft":
         """A draft for the answer to a request: the status says that the operation has begun."""
         draft = cls(snapshot, now)
+        draft.is_repeat = sent == snapshot.in_flight
+        if sent.purpose == Purpose.MITIGATE:
+            draft._begin_mitigation(sent)
         operation = _OPERATIONS.get(sent.purpose)
         if operation is None:
             return draft
@@ -48,11 +62,14 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         if draft.is_interrupting:
             draft.end_poll()
         is_new_wish = sent.properties is not None and sent.generation > draft.status.observed_generation
-        if draft.status.current_operation != operation or is_new_wish:
+        if draft.status.current_operation != operation or is_new_wish or snapshot.is_retry_requested:
             draft.set(current_operation=operation, operation_start_time=datetime.fromtimestamp(sent.started_at, UTC))
+            draft.expect_no_attempt()
+        draft.set(next_attempt_time=None)
         if sent.properties is not None:
             draft.set(in_progress_properties=sent.properties)
             draft.observe(sent.generation)
+            draft.remember(asked=sent.asked)
             draft.drop(ConditionType.FAILED)
             if isinstance(snapshot.offering, Offering):
                 draft.remember(service_id=snapshot.offering.service_class.spec.external_id)
@@ -70,33 +87,75 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         return self.status.current_operation == "Deprovision" or self.status.orphan_mitigation_in_progress
 
     @property
-    def is_repeat(self) -> bool:
-        """Whether a worker that died has sent the request before: a clear answer says little of what came of that."""
-        return self._snapshot.in_flight is not None
+    def is_forced(self) -> bool:
+        """Whether the instance is to go whatever the broker answers."""
+        return self._snapshot.is_forced
+
+    @property
+    def metadata(self) -> ObjectMeta:
+        """Name and namespace, for what people are told to do."""
+        return self._snapshot.instance.metadata
+
+    @property
+    def mitigation(self) -> Mitigation:
+        """What is to be done about what a failed creation may have left."""
+        return self._snapshot.mitigation
 
     @property
     def may_exist(self) -> bool:
         """Whether something may be at the broker from before this request: a worker died, or an answer was unclear."""
-        before = self._snapshot.instance.status.deprovision_status
-        return self.is_repeat or before == "Required"
+        return not self._snapshot.is_certainly_absent
+
+    @property
+    def plan_name(self) -> str:
+        """What people call the plan that the broker has."""
+        has = self.status.external_properties
+        name = has and (has.cluster_service_plan_external_name or has.service_plan_external_name)
+        return name or self.memory.plan_id
 
     def changes_something(self, sent: InFlight) -> bool:
         """Whether an update asks for other parameters or another plan than the broker is known to have."""
         has, asked = self.status.external_properties, sent.properties
-        same = (
-            has is not None and asked is not None and (has.parameter_checksum or "") == (asked.parameter_checksum or "")
-        )
-        return not same or sent.wanted_plan_id != self._snapshot.memory.plan_id
+        if has is None or asked is None or sent.wanted_plan_id != self._snapshot.memory.plan_id:
+            return True
+        same = (has.parameter_checksum or "") == (asked.parameter_checksum or "")
+        return not same or has.maintenance_version != asked.maintenance_version
 
     def observe(self, generation: int) -> None:
         """This generation has been acted on."""
         self.set(observed_generation=generation)
 
-    def take_dashboard(self, answer: Answer) -> None:
-        """Take the dashboard's address from an answer; absent or null keeps the old one."""
+    def take_descriptions(self, answer: Answer) -> None:
+        """Take the dashboard's address and the metadata from an answer; what is absent or null stays as it was."""
         url = answer.body.get("dashboard_url")
         if isinstance(url, str) and url:
             self.set(dashboard_url=url)
+        self.set(broker_metadata=adopted(self.status.broker_metadata, answer.body.get("metadata")))
+
+    def revise(self, **fields: str) -> None:
+        """Correct what is on record as what the broker has."""
+        has = self.status.external_properties
+        if has is not None:
+            self.set(external_properties=has.model_copy(update=fields))
+
+    def adopt_plan(self, plan_id: str) -> None:
+        """The broker has the instance on another plan than we know of; its name is looked up in the next round."""
+        self.remember(plan_id=plan_id)
+        has = self.status.external_properties
+        is_namespaced = has is not None and has.service_plan_external_id is not None
+        prefix = "service_plan" if is_namespaced else "cluster_service_plan"
+        self.revise(**{f"{prefix}_external_id": plan_id, f"{prefix}_external_name": ""})
+
+    def ask_for_relist(self) -> None:
+        """Have the broker's catalog fetched again: the one that is known is out of date."""
+        self.wakes.append(relist_key(self.memory.lane))
+
+    def plan_fetch(self) -> None:
+        """Have the broker asked once what it has, where its catalog allows that (`instances_retrievable`)."""
+        offering = self._snapshot.offering
+        is_allowed = isinstance(offering, Offering) and offering.service_class.spec.instances_retrievable
+        is_fetch_due = is_allowed and knows_request(Verb.GET_INSTANCE, self._snapshot.api_version)
+        self.remember(is_fetch_due=is_fetch_due)
 
     def succeed(self, reason: str, message: str) -> None:
         """The broker has what was asked for."""
@@ -106,22 +165,30 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
             reconciled_generation=self.status.observed_generation,
         )
         self.end_operation()
-        self.remember(delete_deferred=False, is_unusable=False)
+        self.remember(delete_deferred=False, is_unusable=False, told=self.memory.asked)
         self.drop(ConditionType.FAILED)
         self.ready(ConditionStatus.TRUE, reason, message=message)
         self.say(reason, message)
-        meta = self._snapshot.instance.metadata
-        self.wakes.append(instance_key(meta.namespace, meta.name))
+        self.wake_bindings()
+
+    def wake_bindings(self) -> None:
+        """The instance can be bound, which bindings may be waiting for."""
+        self.wakes.append(instance_key(self.metadata.namespace, self.metadata.name))
 
     def keep_open(self) -> None:
         """What came of the request of a dead worker is still unknown: have it repeated again."""
-        self._keeps_open = True
+        self._kept = self._snapshot.in_flight
+
+    def keep_unclear(self, sent: InFlight) -> None:
+        """Nobody knows what the broker has done: have exactly the same request repeated, unless the wish changes."""
+        self._kept = sent.model_copy(update={"is_answered": True})
 
     def rest(self) -> InstanceChange:
         """Nothing more to do until the wish changes; a newer wish, or a deletion, is looked at straight away."""
         behind = self.status.observed_generation < self._snapshot.generation or self.is_deleted
         has_acted = self.status != self._snapshot.instance.status
-        return self._change(Next(due_at=self._now if behind and has_acted else None))
+        is_fetch_next = self.memory.is_fetch_due and not self._snapshot.memory.is_fetch_due
+        return self._change(Next(due_at=self._now if (behind and has_acted) or is_fetch_next else None))
 
     def again(self, delay: timedelta, *, attempt: int) -> InstanceChange:
         """Come back after the delay."""
@@ -133,6 +200,7 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
 
     def poll_after(self, asked_seconds: float | None) -> InstanceChange:
         """Poll after a short pause or the one that the broker asks for, and once more when the time is up."""
+        self.expect_no_attempt()
         return self.again(self.poll_pause(asked_seconds), attempt=self.attempt)
 
     def defer_delete(self) -> InstanceChange:
@@ -145,9 +213,16 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
     def wait(self, waiting_for: str | None) -> InstanceChange:
         """Come back when woken, or after a while all the same."""
         self.keep_open()
+        self.expect_no_attempt()
         attempt = self.attempt + 1
         due_at = self._now + DEPENDENCIES.delay(attempt)
         return self._change(Next(due_at=due_at, attempt=attempt, waiting_for=waiting_for))
+
+    def hold(self) -> InstanceChange:
+        """A person has to say what is to be done; what the broker's specification says may change, too."""
+        self.expect_no_attempt()
+        due_at = self._now if self.is_deleted else None
+        return self._change(Next(due_at=due_at, waiting_for=None if self.is_deleted else self.memory.lane or None))
 
     def gone(self) -> InstanceChange:
         """The finalizer goes, and with it the object; its broker may be waiting for that."""
@@ -156,10 +231,35 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
 
     def _change(self, following: Next, *, is_finished: bool = False) -> InstanceChange:
         instance = self._snapshot.instance
+        following = following if is_finished else self._with_interests(following)
+        self.set(**shown_versions(self._snapshot, self.status, plan_id=self.memory.plan_id))
         spec = with_references(instance.spec, self._snapshot.offering)
         labelled = with_value_labels(instance.metadata, referenced_values(spec))
         document = instance.model_copy(update={"spec": spec, "metadata": labelled})
-        in_flight = self._snapshot.in_flight
-        is_kept = self._keeps_open and following.due_at is not None
-        kept = in_flight.to_wire() if in_flight and is_kept else None
+        kept = self._kept.to_wire() if self._kept and following.due_at is not None else None
         return self._changed(document, following, is_finished=is_finished, keep_in_flight=kept)
+
+    def _with_interests(self, following: Next) -> Next:
+        keys = interests_of(self._snapshot.instance, self.status.conditions, self._snapshot.offering)
+        if keys == self.memory.interests:
+            return following
+        fresh = set(keys) - set(self.memory.interests)
+        self.remember(interests=keys)
+        # What changed before it was watched is seen by looking once more.
+        is_missed = following.due_at is None and bool(fresh & secrets_of(self._snapshot.instance))
+        return replace(following, interests=keys, due_at=self._now if is_missed else following.due_at)
+
+    def _heed_retry(self) -> None:
+        self.remember(retry_seen=self._snapshot.orders.retry, delete_deferred=False)
+        self.drop(ConditionType.FAILED)
+        self.expect_no_attempt()
+
+    def _begin_mitigation(self, sent: InFlight) -> None:
+        self.set(orphan_mitigation_in_progress=True)
+        orphan = find_condition(self.status.conditions, ConditionType.ORPHAN_MITIGATION)
+        if orphan is not None and orphan.reason == InstanceReason.ORPHAN_MITIGATION_REQUIRED:
+            # It was waited for: that must not count as time in which it failed.
+            self.set(operation_start_time=datetime.fromtimestamp(sent.started_at, UTC))
+            started = InstanceReason.STARTING_ORPHAN_MITIGATION
+            message = "What a failed creation may have left at the service broker is being deleted"
+            self.condition(ConditionType.ORPHAN_MITIGATION, ConditionStatus.TRUE, reason=started, message=message)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import cast
 
 from chandlery.model import kinds
+from chandlery.model.annotations import ABANDON, orders_of
 from chandlery.model.brokers import AnyBroker
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.offerings import AnyPlan, ClusterServiceClass
@@ -20,6 +21,8 @@ from chandlery.runtime.resources import Resources
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects import Listing
 from chandlery.store.reconciliations import Claim
+from chandlery_provisioner.instance_cascade import find_bindings, is_loose
+from chandlery_provisioner.instance_context import context_of
 from chandlery_provisioner.instance_notes import InFlight, InstanceMemory
 from chandlery_provisioner.instance_snapshot import (
     InstanceSnapshot,
@@ -46,6 +49,7 @@ async def load_instance(unit: UnitOfWork, resources: Resources, *, instance: Ser
     parameters = await find_parameters(
         unit, resources.cluster, namespace=namespace, inline=spec.parameters, sources=spec.parameters_from or ()
     )
+    policy = policy_of(broker, give_up_after=timedelta(hours=resources.settings.operation_timeout_hours))
     snapshot = InstanceSnapshot(
         instance=instance,
         offering=offering,
@@ -55,8 +59,15 @@ async def load_instance(unit: UnitOfWork, resources: Resources, *, instance: Ser
         in_flight=InFlight.model_validate(claim.in_flight) if claim.in_flight else None,
         access=endpoint if isinstance(endpoint, Unresolved) else None,
         bindings=await _count_bindings(unit, instance),
+        loose_bindings=await _count_loose_bindings(unit, instance),
         attempt=claim.attempt,
-        policy=policy_of(broker, give_up_after=timedelta(hours=resources.settings.operation_timeout_hours)),
+        policy=policy,
+        context=context_of(
+            instance.metadata,
+            home.metadata if home else None,
+            cluster_id=resources.cluster_id,
+            prefixes=policy.context_annotations,
+        ),
     )
     return Loaded(
         snapshot=snapshot,
@@ -76,7 +87,12 @@ async def _endpoint(
     unit: UnitOfWork, resources: Resources, broker: AnyBroker | None, *, lane: str
 ) -> BrokerEndpoint | Unresolved:
     if broker is None:
-        message = "The instance references a broker that does not exist"
+        name = lane.rpartition("/")[2]
+        message = (
+            f'The instance references a broker "{name}" that does not exist. Register it again under the same name; '
+            f"or delete the instance and have it forgotten, with what its broker may still have: annotate it with "
+            f"{ABANDON}=true"
+        )
         return Unresolved(InstanceReason.NO_SUCH_BROKER, message, lane)
     timeout = resources.settings.osb_timeout_seconds
     return await find_endpoint(unit, resources.cluster, broker, timeout_seconds=timeout)
@@ -102,3 +118,9 @@ async def _count_bindings(unit: UnitOfWork, instance: ServiceInstance) -> int:
     return await unit.objects.count(
         kinds.SERVICE_BINDING, Listing(namespace=instance.metadata.namespace or "", where=where)
     )
+
+
+async def _count_loose_bindings(unit: UnitOfWork, instance: ServiceInstance) -> int:
+    if instance.metadata.deletion_timestamp is None or not orders_of(instance.metadata).forces_deletion:
+        return 0
+    return sum(is_loose(each) for each in await find_bindings(unit, instance))

@@ -2,13 +2,11 @@
 
 import uuid
 from dataclasses import dataclass
-from typing import assert_never
 
 from chandlery.contracts.messages import UNRESOLVED_LANE
 from chandlery.model.instances import ServiceInstance
 from chandlery.osb.originating_identity import OriginatingIdentity
 from chandlery.osb.requests import OsbRequest, encode
-from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.answers import Answer
 from chandlery.reconcile.change import Change
 from chandlery.runtime.reconciler import Planned
@@ -16,12 +14,15 @@ from chandlery.runtime.resources import Resources
 from chandlery.store.database import UnitOfWork
 from chandlery.store.reconciliations import Claim
 from chandlery_provisioner import instance_outcomes as outcomes
+from chandlery_provisioner.instance_cascade import cascade
 from chandlery_provisioner.instance_loading import Loaded, load_instance
 from chandlery_provisioner.instance_machine import decide
 from chandlery_provisioner.instance_notes import InFlight, Purpose
 from chandlery_provisioner.instance_snapshot import (
     Call,
+    Cascade,
     Deprovision,
+    FetchInstance,
     Poll,
     Provision,
     Repeat,
@@ -38,6 +39,11 @@ class Sending:
     request: OsbRequest
 
 
+Task = Sending | Cascade
+_QUIET = (Purpose.POLL, Purpose.FETCH)
+"""Requests that only ask, and change nothing in what an instance shows while they take their time."""
+
+
 class InstanceReconciler:
     """One of these serves all instances; it keeps nothing between rounds."""
 
@@ -48,53 +54,50 @@ class InstanceReconciler:
         """See Reconciler."""
         return await load_instance(unit, self._resources, instance=document, claim=claim)
 
-    def plan(self, snapshot: Loaded, unit: UnitOfWork) -> Planned[Sending] | Change[ServiceInstance]:
+    def plan(self, snapshot: Loaded, unit: UnitOfWork) -> Planned[Task] | Change[ServiceInstance]:
         """See Reconciler."""
-        inner, now = snapshot.snapshot, unit.now
-        action = decide(inner)
+        action = decide(snapshot.snapshot)
         match action:
-            case Idle():
-                return outcomes.idle(inner, now)
-            case Finish():
-                return outcomes.finish(inner, now)
-            case Wait():
-                return outcomes.wait(inner, action, now)
-            case Refuse():
-                return outcomes.refuse(inner, action, now)
-            case Provision() | Update() | Deprovision() | Poll() | Repeat():
+            case Provision() | Update() | Deprovision() | Poll() | FetchInstance() | Repeat():
                 return self._planned(snapshot, action, unit)
+            case Cascade():
+                return Planned(call=action, in_flight=None, memory=snapshot.snapshot.memory.to_wire())
             case _:
-                assert_never(action)
+                return outcomes.uncalled(snapshot.snapshot, action, unit.now)
 
-    async def perform(self, snapshot: Loaded, planned: Planned[Sending]) -> Answer:
+    async def perform(self, snapshot: Loaded, planned: Planned[Task]) -> Answer | None:
         """See Reconciler."""
         sending = planned.call
+        if isinstance(sending, Cascade):
+            return None
         if snapshot.endpoint is None:
             raise LookupError("a call was planned for a broker that cannot be reached")
         user = snapshot.snapshot.instance.spec.user_info
-        # An orphan is mitigated on our own account: no user asked for it.
-        identity = OriginatingIdentity.of(user) if user and sending.note.purpose != Purpose.MITIGATE else None
+        identity = OriginatingIdentity.of(user) if user and not sending.note.is_own else None
         return await self._resources.osb.send(
             snapshot.endpoint, sending.request, identity=identity, request_id=str(uuid.uuid4())
         )
 
-    def announce(self, snapshot: Loaded, planned: Planned[Sending], unit: UnitOfWork) -> Change[ServiceInstance] | None:
+    def announce(self, snapshot: Loaded, planned: Planned[Task], unit: UnitOfWork) -> Change[ServiceInstance] | None:
         """See Reconciler."""
-        if planned.call.note.purpose == Purpose.POLL:
+        if isinstance(planned.call, Cascade) or planned.call.note.purpose in _QUIET:
             return None
         return outcomes.announce(snapshot.snapshot, planned.call.note, unit.now)
 
     async def settle(
-        self, unit: UnitOfWork, snapshot: Loaded, planned: Planned[Sending], answer: Answer
+        self, unit: UnitOfWork, snapshot: Loaded, planned: Planned[Task], answer: Answer | None
     ) -> Change[ServiceInstance]:
         """See Reconciler."""
+        if isinstance(planned.call, Cascade) or answer is None:
+            await cascade(unit, snapshot.snapshot.instance)
+            return outcomes.cascaded(snapshot.snapshot, unit.now)
         return outcomes.absorb(snapshot.snapshot, planned.call.note, answer, unit.now)
 
     def lane(self, snapshot: Loaded, claim: Claim) -> str:
         """See Reconciler."""
         return snapshot.snapshot.memory.lane or claim.lane or UNRESOLVED_LANE
 
-    def _planned(self, loaded: Loaded, call: Call, unit: UnitOfWork) -> Planned[Sending]:
+    def _planned(self, loaded: Loaded, call: Call, unit: UnitOfWork) -> Planned[Task]:
         snapshot = loaded.snapshot
         request = request_of(snapshot, call, space_guid=loaded.namespace_uid, cluster_id=self._resources.cluster_id)
         note = note_of(snapshot, call, unit.now).model_copy(update={"request": encode(request)})
@@ -102,5 +105,5 @@ class InstanceReconciler:
         if isinstance(call, Provision):
             # Before the call: whatever becomes of it, a later delete knows what to ask for.
             memory = memory.model_copy(update={"service_id": call.service_id, "plan_id": call.plan_id})
-        kept = None if isinstance(call, Poll) else note.to_wire()
+        kept = None if isinstance(call, Poll | FetchInstance) else note.to_wire()
         return Planned(call=Sending(note, request), in_flight=kept, memory=memory.to_wire())

@@ -1,7 +1,10 @@
 """What the state machine of an instance looks at, and what it may decide. Plain data, no I/O."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from chandlery.model.annotations import Mitigation, Orders, orders_of
+from chandlery.model.conditions import ConditionType, is_true
 from chandlery.model.faults import ParametersFault
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.offerings import AnyPlan
@@ -28,8 +31,17 @@ class InstanceSnapshot:
     """Why the broker cannot be called, if so."""
     bindings: int = 0
     """How many bindings still refer to the instance; counted only when it is being deleted."""
+    loose_bindings: int = 0
+    """How many of them have not been told to go yet; counted only when the instance is deleted by force."""
     attempt: int = 0
     policy: BrokerPolicy = DEFAULT_POLICY
+    context: JsonObject = field(default_factory=dict)
+    """What a request would tell of where the instance is."""
+
+    @property
+    def api_version(self) -> str | None:
+        """The version of OSB that the broker is called by; None is the newest."""
+        return self.offering.broker.spec.osb_api_version if isinstance(self.offering, Offering) else None
 
     @property
     def is_deleted(self) -> bool:
@@ -41,6 +53,43 @@ class InstanceSnapshot:
         """The number of the latest wish."""
         return self.instance.metadata.generation or 1
 
+    @cached_property
+    def orders(self) -> Orders:
+        """What people ask for by annotation."""
+        return orders_of(self.instance.metadata)
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether the instance is to go without its broker."""
+        return self.is_deleted and self.orders.abandons
+
+    @property
+    def is_forced(self) -> bool:
+        """Whether the instance is to go whatever its broker answers."""
+        return self.is_deleted and self.orders.forces_deletion
+
+    @property
+    def is_retry_requested(self) -> bool:
+        """Whether somebody wants it tried again, and that has not been acted on."""
+        return bool(self.orders.retry) and self.orders.retry != self.memory.retry_seen
+
+    @property
+    def mitigation(self) -> Mitigation:
+        """What becomes of what a failed creation may have left: the instance's word counts, else its broker's."""
+        of_broker = Mitigation.AUTOMATIC if self.policy.mitigates else Mitigation.MANUAL
+        return self.orders.mitigation or of_broker
+
+    @property
+    def is_mitigation_pending(self) -> bool:
+        """Whether a failed creation may have left something that has neither been deleted nor waived."""
+        status = self.instance.status
+        return status.orphan_mitigation_in_progress or is_true(status.conditions, ConditionType.ORPHAN_MITIGATION)
+
+    @property
+    def is_certainly_absent(self) -> bool:
+        """Whether the broker has nothing of the instance, so that nothing has to be asked of it."""
+        return self.in_flight is None and self.instance.status.deprovision_status in ("NotRequired", "Succeeded")
+
 
 @dataclass(frozen=True)
 class Provision:
@@ -49,6 +98,7 @@ class Provision:
     service_id: str
     plan_id: str
     parameters: JsonObject | None = field(repr=False)
+    maintenance_version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +109,8 @@ class Update:
     previous_plan_id: str
     plan_id: str | None
     parameters: JsonObject | None = field(repr=False)
+    maintenance_version: str | None = None
+    previous_maintenance_version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,11 +132,48 @@ class Poll:
 
 
 @dataclass(frozen=True)
+class FetchInstance:
+    """Ask the broker what it has."""
+
+    service_id: str
+    plan_id: str
+
+
+@dataclass(frozen=True)
 class Repeat:
-    """A worker died between sending and recording: send exactly the same again, which OSB makes harmless."""
+    """Nobody knows what came of a request: send exactly the same again, which OSB makes harmless."""
 
     in_flight: InFlight
 
 
-Action = Idle | Finish | Wait | Refuse | Provision | Update | Deprovision | Poll | Repeat
-Call = Provision | Update | Deprovision | Poll | Repeat
+@dataclass(frozen=True)
+class Keep:
+    """The broker has what is wished for: there is nothing to ask of it."""
+
+
+@dataclass(frozen=True)
+class LetGo:
+    """The object goes although something may be left at the broker: a person said so."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class HoldMitigation:
+    """Something may be left of a failed creation, and a person has to say what becomes of it."""
+
+
+@dataclass(frozen=True)
+class WaiveMitigation:
+    """Something may be left of a failed creation, and a person wants it left there."""
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """Have the bindings of an instance go with it."""
+
+
+Call = Provision | Update | Deprovision | Poll | FetchInstance | Repeat
+Uncalled = Idle | Finish | Wait | Refuse | Keep | LetGo | HoldMitigation | WaiveMitigation
+Action = Uncalled | Cascade | Call

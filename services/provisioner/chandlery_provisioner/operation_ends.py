@@ -7,7 +7,7 @@ from chandlery.model.conditions import ConditionStatus, ConditionType
 from chandlery.model.reasons import InstanceReason
 from chandlery.reconcile.answers import Answer
 from chandlery_provisioner.instance_draft import InstanceChange, InstanceDraft
-from chandlery_provisioner.instance_ends import try_again
+from chandlery_provisioner.instance_ends import rested, try_again
 
 IN_PROGRESS = {
     "Provision": (InstanceReason.PROVISIONING, "The instance is being provisioned asynchronously"),
@@ -20,7 +20,7 @@ IN_PROGRESS = {
 def begin_polling(draft: InstanceDraft, answer: Answer, *, operation: str) -> InstanceChange:
     """The broker has accepted and works on it."""
     reason, message = IN_PROGRESS[operation]
-    draft.take_dashboard(answer)
+    draft.take_descriptions(answer)
     draft.ready(ConditionStatus.FALSE, reason, message=message)
     draft.say(reason, message)
     draft.begin_poll(answer.operation)
@@ -29,8 +29,9 @@ def begin_polling(draft: InstanceDraft, answer: Answer, *, operation: str) -> In
 
 def provisioned(draft: InstanceDraft, answer: Answer) -> InstanceChange:
     """The broker has the instance."""
-    draft.take_dashboard(answer)
+    draft.take_descriptions(answer)
     draft.succeed(InstanceReason.PROVISIONED, "The instance was provisioned successfully")
+    draft.plan_fetch()
     return draft.rest()
 
 
@@ -38,8 +39,9 @@ def updated(draft: InstanceDraft, answer: Answer, *, plan_id: str) -> InstanceCh
     """The broker has changed the instance; an empty `plan_id` stands for the plan that was noted with the request."""
     plan = plan_id or draft.memory.wanted_plan_id or draft.memory.plan_id
     draft.remember(plan_id=plan, wanted_plan_id="")
-    draft.take_dashboard(answer)
+    draft.take_descriptions(answer)
     draft.succeed(InstanceReason.UPDATED, "The instance was updated successfully")
+    draft.plan_fetch()
     return draft.rest()
 
 
@@ -47,7 +49,7 @@ def deprovisioned(draft: InstanceDraft) -> InstanceChange:
     """The broker has confirmed that nothing is left."""
     draft.end_poll()
     draft.set(deprovision_status="Succeeded", provision_status="NotProvisioned", external_properties=None)
-    draft.set(orphan_mitigation_in_progress=False, dashboard_url=None)
+    draft.set(orphan_mitigation_in_progress=False, dashboard_url=None, broker_metadata=None)
     draft.drop(ConditionType.ORPHAN_MITIGATION)
     if draft.is_deleted:
         message = "The instance was deprovisioned successfully"
@@ -56,7 +58,8 @@ def deprovisioned(draft: InstanceDraft) -> InstanceChange:
         draft.say(InstanceReason.DEPROVISIONED, message)
         return draft.gone()
     message = "Orphan mitigation was completed successfully"
-    draft.ready(ConditionStatus.FALSE, InstanceReason.ORPHAN_MITIGATED, message=message)
+    shown = rested(draft, message) if draft.is_failed else message
+    draft.ready(ConditionStatus.FALSE, InstanceReason.ORPHAN_MITIGATED, message=shown)
     draft.say(InstanceReason.ORPHAN_MITIGATED, message)
     if draft.is_failed:
         draft.end_operation()

@@ -5,12 +5,20 @@ from datetime import datetime
 from chandlery.model.faults import ParametersFault
 from chandlery.model.instances import InstancePropertiesState
 from chandlery.osb import requests
-from chandlery.osb.instance_requests import DeprovisionRequest, PollInstanceRequest, ProvisionRequest, UpdateRequest
+from chandlery.osb.instance_requests import (
+    DeprovisionRequest,
+    GetInstanceRequest,
+    PollInstanceRequest,
+    ProvisionRequest,
+    UpdateRequest,
+)
 from chandlery.reconcile.offering import Unresolved
-from chandlery_provisioner.instance_notes import InFlight, Purpose
+from chandlery_provisioner.instance_context import context_digest, namespace_digest
+from chandlery_provisioner.instance_notes import Asked, InFlight, Purpose
 from chandlery_provisioner.instance_snapshot import (
     Call,
     Deprovision,
+    FetchInstance,
     InstanceSnapshot,
     Poll,
     Provision,
@@ -23,15 +31,17 @@ def note_of(snapshot: InstanceSnapshot, call: Call, now: datetime) -> InFlight:
     """What is written down before the call is made; the request is added when it is known."""
     if isinstance(call, Repeat):
         return call.in_flight
-    is_wish = isinstance(call, Provision | Update)
-    wanted = call.plan_id if isinstance(call, Provision | Update) else None
-    return InFlight(
+    note = InFlight(
         purpose=_purpose(call),
         generation=snapshot.generation,
         started_at=now.timestamp(),
-        properties=_properties(snapshot) if is_wish else None,
-        wanted_plan_id=wanted or snapshot.memory.plan_id,
+        wanted_plan_id=snapshot.memory.plan_id,
+        is_own=_is_own(snapshot, call),
     )
+    if not isinstance(call, Provision | Update):
+        return note
+    told: dict[str, object] = {"properties": _properties(snapshot, call), "asked": _asked(snapshot)}
+    return note.model_copy(update={**told, "wanted_plan_id": call.plan_id or snapshot.memory.plan_id})
 
 
 def request_of(snapshot: InstanceSnapshot, call: Call, *, space_guid: str, cluster_id: str) -> requests.OsbRequest:
@@ -47,8 +57,9 @@ def request_of(snapshot: InstanceSnapshot, call: Call, *, space_guid: str, clust
                 plan_id=call.plan_id,
                 organization_guid=cluster_id,
                 space_guid=space_guid,
-                context=_context(snapshot, cluster_id),
+                context=snapshot.context,
                 parameters=call.parameters,
+                maintenance_version=call.maintenance_version,
             )
         case Update():
             return UpdateRequest(
@@ -56,8 +67,10 @@ def request_of(snapshot: InstanceSnapshot, call: Call, *, space_guid: str, clust
                 service_id=call.service_id,
                 plan_id=call.plan_id,
                 parameters=call.parameters,
-                context=_context(snapshot, cluster_id),
+                context=snapshot.context,
                 previous_plan_id=call.previous_plan_id,
+                maintenance_version=call.maintenance_version,
+                previous_maintenance_version=call.previous_maintenance_version,
             )
         case Deprovision():
             return DeprovisionRequest(instance_id=instance_id, service_id=call.service_id, plan_id=call.plan_id)
@@ -65,9 +78,11 @@ def request_of(snapshot: InstanceSnapshot, call: Call, *, space_guid: str, clust
             return PollInstanceRequest(
                 instance_id=instance_id, service_id=call.service_id, plan_id=call.plan_id, operation=call.operation
             )
+        case FetchInstance():
+            return GetInstanceRequest(instance_id=instance_id, service_id=call.service_id, plan_id=call.plan_id)
 
 
-def _purpose(call: Provision | Update | Deprovision | Poll) -> Purpose:
+def _purpose(call: Provision | Update | Deprovision | Poll | FetchInstance) -> Purpose:
     match call:
         case Provision():
             return Purpose.PROVISION
@@ -77,19 +92,41 @@ def _purpose(call: Provision | Update | Deprovision | Poll) -> Purpose:
             return Purpose.MITIGATE if call.is_mitigation else Purpose.DEPROVISION
         case Poll():
             return Purpose.POLL
+        case FetchInstance():
+            return Purpose.FETCH
 
 
-def _context(snapshot: InstanceSnapshot, cluster_id: str) -> dict[str, str]:
-    metadata = snapshot.instance.metadata
-    return {
-        "platform": "kubernetes",
-        "namespace": metadata.namespace or "",
-        "clusterid": cluster_id,
-        "instance_name": metadata.name,
-    }
+def _asked(snapshot: InstanceSnapshot) -> Asked:
+    parameters, version = snapshot.parameters, snapshot.api_version
+    return Asked(
+        update_requests=snapshot.instance.spec.update_requests,
+        checksum="" if isinstance(parameters, ParametersFault) else parameters.checksum,
+        context=context_digest(snapshot.context, version),
+        namespace=namespace_digest(snapshot.context, version),
+    )
 
 
-def _properties(snapshot: InstanceSnapshot) -> InstancePropertiesState | None:
+def _is_own(snapshot: InstanceSnapshot, call: Call) -> bool:
+    """Whether no user asked for it: then there is nobody to name in the originating identity."""
+    status, told = snapshot.instance.status, snapshot.memory.told
+    # A new wish is reconciled only in the end; what comes after that came of a Secret, a namespace or ourselves.
+    is_reconciled = status.reconciled_generation >= status.observed_generation == snapshot.generation
+    match call:
+        case Deprovision():
+            return call.is_mitigation
+        case FetchInstance():
+            return True
+        case Poll():
+            is_update = status.current_operation == "Update" and is_reconciled
+            return is_update or (status.orphan_mitigation_in_progress and not snapshot.is_deleted)
+        case Update():
+            asked = _asked(snapshot)
+            return is_reconciled and (asked.checksum, asked.namespace) != (told.checksum, told.namespace)
+        case _:
+            return False
+
+
+def _properties(snapshot: InstanceSnapshot, call: Provision | Update) -> InstancePropertiesState | None:
     offering, parameters = snapshot.offering, snapshot.parameters
     if isinstance(offering, Unresolved) or isinstance(parameters, ParametersFault):
         return None
@@ -102,5 +139,12 @@ def _properties(snapshot: InstanceSnapshot) -> InstancePropertiesState | None:
         service_plan_external_id=None if is_cluster else plan.spec.external_id,
         parameters=parameters.shown or None,
         parameter_checksum=parameters.checksum or None,
+        maintenance_version=_version_of(call),
         user_info=snapshot.instance.spec.user_info,
     )
+
+
+def _version_of(call: Provision | Update) -> str | None:
+    if call.maintenance_version or isinstance(call, Provision):
+        return call.maintenance_version
+    return call.previous_maintenance_version

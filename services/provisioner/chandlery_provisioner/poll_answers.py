@@ -4,8 +4,9 @@ from chandlery.model.conditions import ConditionStatus
 from chandlery.model.reasons import InstanceReason
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.call_failure import call_failure
+from chandlery_provisioner.failed_updates import give_up_update
 from chandlery_provisioner.instance_draft import InstanceChange, InstanceDraft
-from chandlery_provisioner.instance_ends import give_up, keep_deprovisioning, mitigate, note_usability
+from chandlery_provisioner.instance_ends import fail, keep_deprovisioning, mitigate, note_usability
 from chandlery_provisioner.operation_ends import IN_PROGRESS, deprovisioned, provisioned, updated
 
 
@@ -40,8 +41,8 @@ def _operation_failed(draft: InstanceDraft, answer: Answer, *, why: str) -> Inst
         if answer.verdict == Verdict.OPERATION_FAILED:
             # Then nothing was applied; of one that is only late nobody knows.
             draft.remember(wanted_plan_id="")
-        return give_up(draft, InstanceReason.UPDATE_FAILED, InstanceReason.UPDATE_FAILED, message=message)
-    draft.fail(InstanceReason.PROVISION_FAILED, InstanceReason.PROVISION_FAILED, message=message)
+        return give_up_update(draft, InstanceReason.UPDATE_FAILED, message=message)
+    fail(draft, InstanceReason.PROVISION_FAILED, InstanceReason.PROVISION_FAILED, message=message)
     return mitigate(draft, InstanceReason.PROVISION_FAILED, message=message)
 
 

@@ -2,9 +2,10 @@
 
 from chandlery.model.reasons import InstanceReason
 from chandlery.reconcile.answers import Answer, Verdict
-from chandlery.reconcile.call_failure import call_failure
+from chandlery_provisioner.call_explanations import CONCURRENCY, explained, is_out_of_date
+from chandlery_provisioner.failed_updates import give_up_update, retry_update
 from chandlery_provisioner.instance_draft import InstanceChange, InstanceDraft
-from chandlery_provisioner.instance_ends import give_up, note_usability, retry
+from chandlery_provisioner.instance_ends import note_usability
 from chandlery_provisioner.instance_notes import InFlight
 from chandlery_provisioner.operation_ends import begin_polling, updated
 
@@ -19,13 +20,17 @@ def absorb_update(draft: InstanceDraft, sent: InFlight, answer: Answer) -> Insta
     if answer.verdict == Verdict.ACCEPTED:
         draft.remember(wanted_plan_id=sent.wanted_plan_id)
         return begin_polling(draft, answer, operation="Update")
-    message = call_failure("update call", answer)
+    message = explained("update call", answer)
+    if is_out_of_date(answer):
+        draft.ask_for_relist()
     note_usability(draft, answer)
-    is_fate_unknown = draft.is_repeat or answer.verdict not in _NOTHING_DONE
-    if is_fate_unknown and draft.changes_something(sent):
+    is_unclear = answer.verdict not in _NOTHING_DONE
+    if (draft.is_repeat or is_unclear) and draft.changes_something(sent):
         draft.remember(wanted_plan_id=sent.wanted_plan_id)
     if answer.status == _BAD_REQUEST or answer.body.get("update_repeatable") is False:
-        return give_up(draft, InstanceReason.UPDATE_FAILED, InstanceReason.UPDATE_FAILED, message=message)
+        return give_up_update(draft, InstanceReason.UPDATE_FAILED, message=message)
+    if is_unclear or (draft.is_repeat and answer.error == CONCURRENCY):
+        draft.keep_unclear(sent)
     is_transport = answer.verdict in (Verdict.TIMED_OUT, Verdict.UNREACHABLE)
     reason = InstanceReason.ERROR_CALLING_UPDATE if is_transport else InstanceReason.UPDATE_FAILED
-    return retry(draft, reason, message=message, asked_seconds=answer.retry_after_seconds)
+    return retry_update(draft, reason, message=message, asked_seconds=answer.retry_after_seconds)

@@ -15,15 +15,17 @@ from chandlery.model.conditions import (
 from chandlery.model.names import FINALIZER
 from chandlery.model.reasons import BrokerReason, InstanceReason
 from chandlery.model.recorded import RecordedFact
-from chandlery.reconcile.change import Change, Next, broker_key, instances_key
+from chandlery.reconcile.change import Change, Next, broker_key, instances_key, relist_key
 from chandlery.retry.schedule import DEPENDENCIES, Schedule
-from chandlery_syncer.broker_snapshot import BrokerSnapshot, Leftovers
+from chandlery_syncer.broker_notes import Leftovers
+from chandlery_syncer.broker_snapshot import BrokerSnapshot
 
 BrokerChange = Change[AnyBroker]
 
 LONGEST_PAUSE = timedelta(minutes=5)
 FETCHES = Schedule(maximum=LONGEST_PAUSE, jitter=0.1)
-"""After a catalog that was not had. A broker that comes back is to be seen soon, and asking costs it little."""
+"""After a catalog that was not had, unless the broker's retryPolicy says otherwise. A broker that comes back is to be
+seen soon, and asking costs it little."""
 
 
 class BrokerDraft:
@@ -44,12 +46,15 @@ class BrokerDraft:
         """Change the syncer's notes."""
         self.memory = self.memory.model_copy(update=fields)
 
+    def say(self, reason: str, message: str, *, is_warning: bool = False) -> None:
+        """Record an event."""
+        self._facts.append(RecordedFact(reason, message, is_warning))
+
     def ready(self, status: ConditionStatus, reason: BrokerReason, message: str, *, fact: str | None = None) -> None:
         """Set the Ready condition, and record an event (under its own reason) unless the condition said so already."""
         before = {(condition.reason, condition.message) for condition in self._snapshot.broker.status.conditions}
         if (str(reason), message) not in before:
-            is_warning = status != ConditionStatus.TRUE
-            self._facts.append(RecordedFact(fact or reason, message, is_warning))
+            self.say(fact or reason, message, is_warning=status != ConditionStatus.TRUE)
         self._condition(ConditionType.READY, status, reason, message)
 
     def succeed(self, reason: BrokerReason, message: str) -> None:
@@ -60,47 +65,73 @@ class BrokerDraft:
             reconciled_generation=self._snapshot.generation,
             last_catalog_retrieval_time=self._now,
             operation_start_time=None,
+            attempts=None,
+            next_attempt_time=None,
         )
+        self.remember(tried_generation=self._snapshot.generation, retry_seen=self._snapshot.orders.retry)
+        if self._snapshot.is_relist_asked:
+            self.remember(relist_asked=False, relisted_at=self._now.timestamp())
 
-    def fail(self, reason: BrokerReason, message: str, *, fact: str | None = None) -> None:
-        """The catalog was not had. After the operation's time that counts as failed, and is tried all the same."""
+    def fail(self, reason: BrokerReason, message: str, *, fact: str | None = None, is_repeated: bool = False) -> None:
+        """The catalog was not had. After the operation's time that counts as failed, and is tried all the same.
+
+        `is_repeated`: each time is an event of its own, which is counted at the first one.
+        """
+        recorded = len(self._facts)
         self.ready(ConditionStatus.FALSE, reason, message, fact=fact)
+        if is_repeated and len(self._facts) == recorded:
+            self.say(fact or reason, message, is_warning=True)
         generation = self._snapshot.generation
-        if self.memory.tried_generation != generation:
+        if self.memory.tried_generation != generation or self._snapshot.is_retry_asked:
             self._drop_failed()
             self.set(operation_start_time=None)
-        self.remember(tried_generation=generation)
+        self.remember(tried_generation=generation, retry_seen=self._snapshot.orders.retry)
         since = self.status.operation_start_time or self._now
         self.set(operation_start_time=since)
-        if self._now - since > self._snapshot.operation_timeout:
+        if self._now - since > self._snapshot.policy.give_up_after:
             self._give_up(message)
 
     def rest(self, leftovers: Leftovers) -> BrokerChange:
-        """Nothing to do before the next fetch, or before an instance of a leftover plan goes."""
+        """Nothing to do before the next fetch, before a leftover is given up, or before somebody asks for it."""
         self.remember(leftovers=leftovers)
-        last = self.status.last_catalog_retrieval_time
-        interval = self._snapshot.interval
-        due_at = last + interval if last and interval and not self._is_deleted else None
         waiting_for = instances_key(self._snapshot.lane) if leftovers else None
-        return self._change(Next(due_at=due_at, waiting_for=waiting_for))
+        if self._is_deleted:
+            return self._change(Next(waiting_for=waiting_for, interests=()))
+        interests = (relist_key(self._snapshot.lane),)
+        return self._change(Next(due_at=self._relist_at(), waiting_for=waiting_for, interests=interests))
 
     def again(self, *, asked: timedelta = timedelta(0), waiting_for: str | None = None) -> BrokerChange:
-        """Try once more, by schedule; `asked` is the broker's own wish for a pause."""
+        """Try once more, by schedule; `asked` is the broker's own wish for a pause.
+
+        What finds the catalog out of date has to wait like everybody: it must not undo the back-off.
+        """
         attempt = self._snapshot.attempt + 1
-        pause = max(FETCHES.delay(attempt), min(asked, LONGEST_PAUSE))
-        return self._change(Next(due_at=self._now + pause, attempt=attempt, waiting_for=waiting_for))
+        schedule = FETCHES if self._snapshot.broker.spec.retry_policy is None else self._snapshot.policy.retries
+        pause = max(schedule.delay(attempt), min(asked, max(schedule.maximum, LONGEST_PAUSE)))
+        due_at = self._now + pause
+        self.set(attempts=attempt, next_attempt_time=due_at)
+        return self._change(Next(due_at=due_at, attempt=attempt, waiting_for=waiting_for, interests=()))
 
     def wait(self, waiting_for: str | None) -> BrokerChange:
         """Come back when woken, or after a while all the same."""
         attempt = self._snapshot.attempt + 1
         due_at = self._now + DEPENDENCIES.delay(attempt)
-        return self._change(Next(due_at=due_at, attempt=attempt, waiting_for=waiting_for))
+        self.set(attempts=None, next_attempt_time=None)
+        return self._change(Next(due_at=due_at, attempt=attempt, waiting_for=waiting_for, interests=()))
 
     def gone(self, reason: BrokerReason, message: str) -> BrokerChange:
         """The finalizer goes, and with it the object; its namespace may be waiting for that."""
-        self._facts.append(RecordedFact(reason, message))
+        self.say(reason, message)
         meta = self._snapshot.broker.metadata
-        return self._change(Next(), wakes=(broker_key(meta.namespace, meta.name),), is_finished=True)
+        return self._change(Next(interests=()), wakes=(broker_key(meta.namespace, meta.name),), is_finished=True)
+
+    def _relist_at(self) -> datetime | None:
+        last, interval = self.status.last_catalog_retrieval_time, self._snapshot.interval
+        if last is None:
+            return None
+        if self.memory.relist_asked:
+            return self._snapshot.may_relist_at
+        return last + interval if interval else None
 
     @property
     def _is_deleted(self) -> bool:
@@ -110,7 +141,7 @@ class BrokerDraft:
         late = f"No good catalog for too long; it is still tried, and the last failure was: {message}"
         reason = InstanceReason.RETRY_TIMEOUT
         if not is_true(self.status.conditions, ConditionType.FAILED):
-            self._facts.append(RecordedFact(reason, late, is_warning=True))
+            self.say(reason, late, is_warning=True)
         self._condition(ConditionType.FAILED, ConditionStatus.TRUE, reason, late)
         self.set(reconciled_generation=self._snapshot.generation)
 
@@ -125,6 +156,7 @@ class BrokerDraft:
 
     def _change(self, following: Next, *, wakes: tuple[str, ...] = (), is_finished: bool = False) -> BrokerChange:
         broker = self._snapshot.broker
+        self.remember(wishes_seen=self._snapshot.wishes)
         status = self.status.model_copy(update={"last_condition_state": last_condition_state(self.status.conditions)})
         document = broker.model_copy(update={"status": status})
         if is_finished:

@@ -24,18 +24,22 @@ def decide(snapshot: BrokerSnapshot, now: datetime) -> Action:
     if snapshot.broker.metadata.deletion_timestamp is not None:
         return _delete(snapshot)
     if is_due(snapshot, now):
-        return Inaccessible(snapshot.access) if snapshot.access else Fetch(snapshot.etag)
+        return Inaccessible(snapshot.access) if snapshot.access else Fetch(snapshot.mark)
     return Tidy() if snapshot.unused else Idle()
 
 
 def is_due(snapshot: BrokerSnapshot, now: datetime) -> bool:
-    """Whether the catalog has to be fetched: never fetched as now specified, in trouble, or too old."""
+    """Whether the catalog has to be fetched: never fetched as now specified, in trouble, asked for, or too old."""
     status = snapshot.broker.status
     if status.reconciled_generation != snapshot.generation:
         return True
     if not is_true(status.conditions, ConditionType.READY):
         return True
     if status.last_catalog_retrieval_time is None:
+        return True
+    if snapshot.is_retry_asked:
+        return True
+    if snapshot.is_relist_asked and now >= snapshot.may_relist_at:
         return True
     return snapshot.relist_at is not None and now >= snapshot.relist_at
 
@@ -45,4 +49,6 @@ def _delete(snapshot: BrokerSnapshot) -> Action:
         # Our part is done; somebody else's finalizer is still there.
         return Idle()
     # Instances could never be deprovisioned without their broker. The broker itself need not answer for this.
-    return Blocked(snapshot.instances) if snapshot.instances else Dismantle()
+    if snapshot.instances and not snapshot.orders.forces_deletion:
+        return Blocked(snapshot.instances)
+    return Dismantle(is_forced=snapshot.orders.forces_deletion)

@@ -1,13 +1,16 @@
 """The effects around the state machine of a service broker, for both kinds of brokers."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from chandlery.model import kinds
 from chandlery.model.brokers import AnyBroker
+from chandlery.osb.catalog_remarks import CatalogRemarks
 from chandlery.osb.endpoint import BrokerEndpoint
+from chandlery.osb.faults import Misconfigured
 from chandlery.reconcile.answers import Verdict
+from chandlery.reconcile.broker_policy import policy_of
 from chandlery.reconcile.offering import Unresolved
 from chandlery.runtime.broker_access import find_endpoint
 from chandlery.runtime.reconciler import Planned
@@ -15,11 +18,12 @@ from chandlery.runtime.resources import Resources
 from chandlery.store.database import UnitOfWork
 from chandlery.store.reconciliations import Claim
 from chandlery_syncer import broker_outcomes as outcomes
+from chandlery_syncer.broker_advice import after_collision
 from chandlery_syncer.broker_draft import BrokerChange
 from chandlery_syncer.broker_machine import decide
+from chandlery_syncer.broker_notes import NOTHING_STORED, BrokerMemory
 from chandlery_syncer.broker_snapshot import (
     Blocked,
-    BrokerMemory,
     BrokerSnapshot,
     Dismantle,
     Fetch,
@@ -30,6 +34,7 @@ from chandlery_syncer.broker_snapshot import (
 )
 from chandlery_syncer.catalog_difference import Clash
 from chandlery_syncer.catalog_fetch import Fetched, fetch_catalog
+from chandlery_syncer.catalog_news import remarks_facts
 from chandlery_syncer.catalog_writer import CatalogWriter
 
 
@@ -42,10 +47,11 @@ class Loaded:
 
 
 class BrokerReconciler:
-    """One of these serves all brokers; it keeps nothing between rounds."""
+    """One of these serves all brokers; between rounds it keeps only what it knows about schemas."""
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
+        self._remarks = CatalogRemarks()
         self._timeout = timedelta(hours=resources.settings.operation_timeout_hours)
         self._relist_interval = timedelta(hours=resources.settings.relist_hours)
 
@@ -56,17 +62,21 @@ class BrokerReconciler:
         writer = CatalogWriter(unit, document)
         timeout = self._resources.settings.osb_timeout_seconds
         endpoint = await find_endpoint(unit, self._resources.cluster, document, timeout_seconds=timeout)
+        reachable = endpoint if isinstance(endpoint, BrokerEndpoint) else None
         snapshot = BrokerSnapshot(
             broker=document,
             memory=memory,
             access=endpoint if isinstance(endpoint, Unresolved) else None,
             instances=await writer.count_instances() if is_deleted else 0,
             unused=await writer.unused(memory.leftovers),
+            stored=NOTHING_STORED if is_deleted else await writer.count_stored(),
+            access_fingerprint=_access_fingerprint(unit, document, reachable),
             attempt=claim.attempt,
+            wishes=claim.wishes,
             relist_interval=self._relist_interval,
-            operation_timeout=self._timeout,
+            policy=policy_of(document, give_up_after=self._timeout),
         )
-        return Loaded(snapshot=snapshot, endpoint=endpoint if isinstance(endpoint, BrokerEndpoint) else None)
+        return Loaded(snapshot=snapshot, endpoint=reachable)
 
     def plan(self, snapshot: Loaded, unit: UnitOfWork) -> Planned[Task] | BrokerChange:
         """See Reconciler."""
@@ -92,7 +102,11 @@ class BrokerReconciler:
         if snapshot.endpoint is None:
             raise LookupError("a catalog was to be fetched from a broker that cannot be reached")
         return await fetch_catalog(
-            self._resources.osb, snapshot.endpoint, broker=snapshot.snapshot.broker, etag=planned.call.etag
+            self._resources.osb,
+            snapshot.endpoint,
+            broker=snapshot.snapshot.broker,
+            known=planned.call.mark,
+            remarks=self._remarks,
         )
 
     def announce(
@@ -113,13 +127,17 @@ class BrokerReconciler:
         is_deleted = latest is None or latest.metadata.deletion_timestamp is not None
         writer = CatalogWriter(unit, inner.broker)
         if isinstance(planned.call, Dismantle):
-            left = 0 if latest is None else await writer.dismantle()
-            return outcomes.blocked(inner, left, now) if left else outcomes.dismantled(inner, now)
+            is_forced = planned.call.is_forced
+            left = 0 if latest is None else await writer.dismantle(is_forced=is_forced)
+            if left and not is_forced:
+                return outcomes.blocked(inner, left, now)
+            return outcomes.dismantled(inner, now, instances=left)
         if is_deleted:
             # Nothing is taken over for a broker that is on its way out; the deletion has made it due again.
             return outcomes.idle(inner, now)
         if isinstance(planned.call, Tidy) or answer is None:
-            return outcomes.tidied(inner, await writer.tidy(inner.memory.leftovers), now)
+            leftovers = await writer.tidy(inner.memory.leftovers)
+            return outcomes.tidied(inner, leftovers, stored=await writer.count_stored(), now=now)
         return await self._settle_fetch(unit, inner, answer)
 
     def lane(self, snapshot: Loaded, claim: Claim) -> str:
@@ -131,12 +149,35 @@ class BrokerReconciler:
         writer = CatalogWriter(unit, snapshot.broker)
         if answer.verdict == Verdict.UNCHANGED:
             left = await writer.tidy(snapshot.memory.leftovers)
-            return outcomes.synced(snapshot, etag=snapshot.etag, leftovers=left, now=now)
+            return outcomes.synced(snapshot, answer, leftovers=left, stored=await writer.count_stored(), now=now)
         if answer.verdict != Verdict.SUCCEEDED:
             return outcomes.fetch_failed(snapshot, answer, now)
         if fetched.wished is None:
-            return outcomes.sync_failed(snapshot, fetched.problem or "the catalog is not valid", now)
-        left_or_clash = await writer.take_over(fetched.wished)
-        if isinstance(left_or_clash, Clash):
-            return outcomes.sync_failed(snapshot, left_or_clash.sentence, now)
-        return outcomes.synced(snapshot, etag=answer.etag, leftovers=left_or_clash, now=now)
+            return outcomes.sync_failed(snapshot, fetched.problem or "the catalog is not valid", now=now)
+        news = await writer.take_over(fetched.wished)
+        if isinstance(news, Clash):
+            return await _clashed(writer, snapshot, news, now)
+        for offering, fact in news.about_offerings:
+            await self._resources.cluster.record(unit, offering, fact)
+        left, stored = news.retirement.leftovers, await writer.count_stored()
+        facts = (*news.about_broker, *remarks_facts(fetched.remarks))
+        return outcomes.synced(snapshot, answer, leftovers=left, stored=stored, facts=facts, now=now)
+
+
+async def _clashed(writer: CatalogWriter, snapshot: BrokerSnapshot, clash: Clash, now: datetime) -> BrokerChange:
+    broker = snapshot.broker
+    other = next(iter(clash.others), None)
+    if other is None or other == broker.metadata.name:
+        return outcomes.sync_failed(snapshot, clash.sentence, now=now)
+    its = await writer.broker_called(other)
+    is_same = its is not None and its.spec.url.rstrip("/") == broker.spec.url.rstrip("/")
+    way_out = after_collision(broker, other, is_same=is_same)
+    return outcomes.sync_failed(snapshot, clash.sentence, way_out=way_out, other=other, now=now)
+
+
+def _access_fingerprint(unit: UnitOfWork, broker: AnyBroker, endpoint: BrokerEndpoint | None) -> str:
+    try:
+        authorization = endpoint.authorization_header if endpoint else None
+    except Misconfigured:
+        return ""
+    return unit.fingerprint(authorization, bound_to=f"broker/{broker.metadata.uid}") if authorization else ""

@@ -1,43 +1,27 @@
 """What the state machine of a service broker looks at, and what it may decide. Plain data, no I/O."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from chandlery.model.annotations import Orders, orders_of
 from chandlery.model.brokers import AnyBroker, ObjectReference
 from chandlery.model.durations import parse_duration
-from chandlery.model.wire import WireModel
+from chandlery.reconcile.broker_policy import DEFAULT_POLICY, BrokerPolicy
+from chandlery.reconcile.catalog_mark import CatalogMark
 from chandlery.reconcile.change import broker_key, secret_key
 from chandlery.reconcile.offering import Unresolved
+from chandlery_syncer.broker_notes import (
+    CATALOG_FORMAT,
+    NO_LEFTOVERS,
+    NOTHING_STORED,
+    BrokerMemory,
+    Leftovers,
+    StoredCount,
+)
 
-CATALOG_FORMAT = 1
-"""Raise it when classes or plans are made differently: then no validator of an earlier release counts."""
-
-
-class Leftovers(WireModel):
-    """Classes and plans, by object name, that the broker no longer offers and that instances still use."""
-
-    classes: tuple[str, ...] = ()
-    plans: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.classes or self.plans)
-
-
-NO_LEFTOVERS = Leftovers()
-
-
-class BrokerMemory(WireModel):
-    """The syncer's notes on a service broker."""
-
-    etag: str | None = None
-    """Validator of the catalog that the stored classes and plans were made from."""
-    etag_url: str = ""
-    etag_generation: int = 0
-    etag_format: int = 0
-    tried_generation: int = 0
-    """The generation that the present failures are about."""
-    leftovers: Leftovers = Leftovers()
+RELIST_PAUSE = timedelta(seconds=10)
+"""Between two fetches that only a catalog found out of date asks for: a thousand instances may find out at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +36,16 @@ class BrokerSnapshot:
     """How many instances it still has; counted only when the broker is being deleted."""
     unused: Leftovers = NO_LEFTOVERS
     """Those of the leftovers that no instance uses any more."""
+    stored: StoredCount = NOTHING_STORED
+    """How many of its classes and plans there are."""
+    access_fingerprint: str = ""
+    """Of the credentials; empty without any."""
     attempt: int = 0
+    wishes: int = 0
+    """How often the broker has been made due, by whomever."""
     relist_interval: timedelta = timedelta(hours=24)
     """Time between fetches, for brokers that do not say."""
-    operation_timeout: timedelta = timedelta(days=7)
+    policy: BrokerPolicy = DEFAULT_POLICY
 
     @property
     def generation(self) -> int:
@@ -68,11 +58,41 @@ class BrokerSnapshot:
         return broker_key(self.broker.metadata.namespace, self.broker.metadata.name)
 
     @property
-    def etag(self) -> str | None:
-        """The validator to send, if what it stands for is what the specification asks for now."""
-        memory = self.memory
-        present = (self.broker.spec.url, self.generation, CATALOG_FORMAT)
-        return memory.etag if (memory.etag_url, memory.etag_generation, memory.etag_format) == present else None
+    def orders(self) -> Orders:
+        """What the broker's annotations ask for."""
+        return orders_of(self.broker.metadata)
+
+    @property
+    def is_retry_asked(self) -> bool:
+        """Whether somebody wants the catalog fetched now, and it has not been since."""
+        return self.orders.retry not in ("", self.memory.retry_seen)
+
+    @property
+    def is_relist_asked(self) -> bool:
+        """Whether the catalog was found to be out of date: that wakes a broker at rest, and little else does.
+
+        An instance that goes does so too while there are leftovers. Then the catalog may be fetched for nothing, which
+        only a broker that is to be left alone must be spared.
+        """
+        if self.memory.relist_asked:
+            return True
+        is_explained = self.unused or self.is_retry_asked or self.broker.status.reconciled_generation != self.generation
+        is_woken = self.wishes != self.memory.wishes_seen and not is_explained
+        return is_woken and not (self.memory.leftovers and self.interval is None)
+
+    @property
+    def may_relist_at(self) -> datetime:
+        """When a catalog that is out of date may be fetched."""
+        return datetime.fromtimestamp(self.memory.relisted_at, UTC) + RELIST_PAUSE
+
+    @property
+    def mark(self) -> CatalogMark | None:
+        """What to tell an unchanged catalog by, if that stands for what the specification asks for now."""
+        known = self.memory.known
+        present = (self.broker.spec.url, self.generation, self.access_fingerprint, CATALOG_FORMAT, self.stored)
+        if self.is_retry_asked or (known.url, known.generation, known.access, known.format, known.stored) != present:
+            return None
+        return CatalogMark(etag=known.etag, last_modified=known.last_modified, digest=known.digest)
 
     @property
     def interval(self) -> timedelta | None:
@@ -96,13 +116,19 @@ class BrokerSnapshot:
     @property
     def credentials_key(self) -> str | None:
         """The wake-up key of the Secret with the broker's credentials."""
-        auth: Any = self.broker.spec.auth_info
-        holder = auth and (auth.basic or auth.bearer)
-        reference = holder and holder.secret_ref
-        if not reference:
-            return None
-        namespace = reference.namespace if isinstance(reference, ObjectReference) else self.broker.metadata.namespace
-        return secret_key(namespace, reference.name)
+        secret = secret_of(self.broker)
+        return secret_key(*secret) if secret else None
+
+
+def secret_of(broker: AnyBroker) -> tuple[str, str] | None:
+    """Namespace and name of the Secret with the broker's credentials."""
+    auth: Any = broker.spec.auth_info
+    holder = auth and (auth.basic or auth.bearer)
+    reference = holder and holder.secret_ref
+    if not reference:
+        return None
+    namespace = reference.namespace if isinstance(reference, ObjectReference) else broker.metadata.namespace
+    return namespace or "", reference.name
 
 
 @dataclass(frozen=True)
@@ -126,9 +152,9 @@ class Blocked:
 
 @dataclass(frozen=True)
 class Fetch:
-    """Ask the broker for its catalog, or whether it is still the one with this validator."""
+    """Ask the broker for its catalog, or whether it is still the marked one."""
 
-    etag: str | None
+    mark: CatalogMark | None
 
 
 @dataclass(frozen=True)
@@ -138,7 +164,9 @@ class Tidy:
 
 @dataclass(frozen=True)
 class Dismantle:
-    """The broker goes, and its classes and plans with it."""
+    """The broker goes, and its classes and plans with it; `is_forced` although instances need it."""
+
+    is_forced: bool = False
 
 
 Task = Fetch | Tidy | Dismantle

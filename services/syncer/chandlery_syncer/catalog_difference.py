@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from chandlery.model.brokers import GROUP, AnyBroker
 from chandlery.model.metadata import ObjectMeta
 from chandlery.model.offerings import AnyClass, AnyPlan, ClusterServiceClass, ClusterServicePlan, OfferingStatus
-from chandlery_syncer.broker_snapshot import Leftovers
+from chandlery_syncer.broker_notes import Leftovers
 from chandlery_syncer.catalog_objects import NO_OFFERINGS, Offerings
 
 AnyOffering = AnyClass | AnyPlan
@@ -33,6 +33,8 @@ class Clash:
     """The catalog contradicts what is stored, so that none of it can be taken over."""
 
     problems: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    """The brokers that have what this one offers."""
 
     @property
     def sentence(self) -> str:
@@ -48,6 +50,9 @@ class Retirement:
     marks: tuple[Update, ...]
     removals: tuple[AnyOffering, ...]
     leftovers: Leftovers
+
+
+NOTHING_RETIRED = Retirement((), (), Leftovers())
 
 
 def difference(wished: Offerings, stored: Offerings) -> Difference | Clash:
@@ -75,7 +80,8 @@ def clash_with(broker: AnyBroker, taken: Collection[AnyOffering]) -> Clash:
         tuple(
             f"{_title(each)} for Broker {broker.metadata.name!r} already exists for Broker {broker_name(each)!r}"
             for each in taken
-        )
+        ),
+        others=tuple(dict.fromkeys(broker_name(each) for each in taken)),
     )
 
 

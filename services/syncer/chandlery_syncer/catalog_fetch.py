@@ -1,20 +1,18 @@
 """Fetches a catalog and makes the wished classes and plans of it, while no transaction is open."""
 
+import asyncio
 import uuid
 from dataclasses import dataclass
 
-import structlog
-
 from chandlery.model.brokers import AnyBroker
 from chandlery.osb.catalog_reading import read_catalog
-from chandlery.osb.catalog_values import CatalogService
+from chandlery.osb.catalog_remarks import CatalogRemarks
 from chandlery.osb.client import OsbClient
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.faults import InvalidCatalog
 from chandlery.reconcile.answers import Answer, Verdict
+from chandlery.reconcile.catalog_mark import CatalogMark
 from chandlery_syncer.catalog_objects import Offerings, wished_offerings
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -26,29 +24,23 @@ class Fetched:
     """None if the answer brought no catalog, or one that cannot be used."""
     problem: str | None = None
     """What is wrong with the catalog."""
+    remarks: tuple[str, ...] = ()
+    """What is odd about it and was accepted all the same."""
 
 
-async def fetch_catalog(osb: OsbClient, endpoint: BrokerEndpoint, *, broker: AnyBroker, etag: str | None) -> Fetched:
+async def fetch_catalog(
+    osb: OsbClient, endpoint: BrokerEndpoint, *, broker: AnyBroker, known: CatalogMark | None, remarks: CatalogRemarks
+) -> Fetched:
     """Ask for the catalog and check it. Does not raise for anything that a broker does."""
-    answer = await osb.get_catalog(endpoint, etag=etag, request_id=str(uuid.uuid4()))
+    answer = await osb.get_catalog(endpoint, known=known, request_id=str(uuid.uuid4()))
     if answer.verdict != Verdict.SUCCEEDED:
         return Fetched(answer)
     try:
         services = read_catalog(answer.body)
-        _warn_of_requirements(broker, services)
-        return Fetched(answer, wished=wished_offerings(broker, services))
+        wished = wished_offerings(broker, services)
     except InvalidCatalog as fault:
         return Fetched(answer, problem=fault.message)
     except ValueError as error:
         return Fetched(answer, problem=str(error))
-
-
-def _warn_of_requirements(broker: AnyBroker, services: tuple[CatalogService, ...]) -> None:
-    for service in services:
-        if service.unknown_requirements:
-            log.warning(
-                "an offering requires permissions that are not known here; it may not work",
-                action="sync_catalog",
-                broker=broker.metadata.name,
-                offering=service.name,
-            )
+    # Beside the event loop: schemas can be many, and each is held against the rules of its draft.
+    return Fetched(answer, wished=wished, remarks=await asyncio.to_thread(remarks, services))

@@ -24,9 +24,6 @@ from chandlery.model.offerings import (
 from chandlery.osb.catalog_values import CatalogPlan, CatalogService
 from chandlery.reconcile.restrictions import restrictable_properties, restrictions_selector
 
-LONGEST = 2_000
-"""UTF-8 bytes of a name or id that can be looked up: an index of the database takes 2,704."""
-
 
 @dataclass(frozen=True)
 class Offerings:
@@ -43,7 +40,7 @@ def wished_offerings(broker: AnyBroker, services: tuple[CatalogService, ...]) ->
     """What should be stored, without uids and times.
 
     Raises:
-        ValueError: a restriction of the broker, or a name or id of the catalog, cannot be used.
+        ValueError: a restriction of the broker cannot be used.
     """
     restrictions = broker.spec.catalog_restrictions
     wanted_classes = restrictions_selector(restrictions.service_class if restrictions else None)
@@ -64,8 +61,8 @@ def wished_offerings(broker: AnyBroker, services: tuple[CatalogService, ...]) ->
 
 def _class(broker: AnyBroker, service: CatalogService) -> AnyClass:
     fields: dict[str, Any] = {
-        "external_name": _usable(service.name),
-        "external_id": _usable(service.id),
+        "external_name": service.name,
+        "external_id": service.id,
         "description": service.description,
         "bindable": service.bindable,
         "binding_retrievable": service.bindings_retrievable,
@@ -87,8 +84,8 @@ def _class(broker: AnyBroker, service: CatalogService) -> AnyClass:
 
 def _plan(broker: AnyBroker, service_class: AnyClass, plan: CatalogPlan) -> AnyPlan:
     fields: dict[str, Any] = {
-        "external_name": _usable(plan.name),
-        "external_id": _usable(plan.id),
+        "external_name": plan.name,
+        "external_id": plan.id,
         "description": plan.description,
         "bindable": plan.bindable,
         "free": plan.free,
@@ -137,9 +134,3 @@ def _owner(broker: AnyBroker) -> OwnerReference:
         controller=True,
         block_owner_deletion=False,
     )
-
-
-def _usable(text: str) -> str:
-    if "\0" in text or len(text.encode()) > LONGEST:
-        raise ValueError(f"a name or id with a null character, or of more than {LONGEST} bytes, cannot be stored")
-    return text

@@ -14,8 +14,9 @@ from chandlery.model.offerings import AnyClass, AnyPlan, ClusterServiceClass, Se
 from chandlery.reconcile.change import broker_key, instances_key, offering_key
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects import Listing
-from chandlery_syncer.broker_snapshot import Leftovers
+from chandlery_syncer.broker_notes import Leftovers, StoredCount
 from chandlery_syncer.catalog_difference import (
+    NOTHING_RETIRED,
     AnyOffering,
     Clash,
     Retirement,
@@ -24,7 +25,8 @@ from chandlery_syncer.catalog_difference import (
     difference,
     retired,
 )
-from chandlery_syncer.catalog_objects import Offerings
+from chandlery_syncer.catalog_news import CatalogNews, with_other_upkeep
+from chandlery_syncer.catalog_objects import NO_OFFERINGS, Offerings
 
 _PAGE = 100
 
@@ -40,7 +42,7 @@ class CatalogWriter:
         self._class_kind = kinds.CLUSTER_SERVICE_CLASS if is_cluster else kinds.SERVICE_CLASS
         self._plan_kind = kinds.CLUSTER_SERVICE_PLAN if is_cluster else kinds.SERVICE_PLAN
 
-    async def take_over(self, wished: Offerings) -> Leftovers | Clash:
+    async def take_over(self, wished: Offerings) -> CatalogNews | Clash:
         """Make the stored objects the wished ones, and wake who waits for them. A clash writes nothing."""
         stored = await self._stored()
         found = difference(wished, stored)
@@ -52,13 +54,18 @@ class CatalogWriter:
         for old, new in found.updates:
             await self._unit.objects.update(old, new)
         changed = [*found.creates, *(new for _, new in found.updates)]
-        self._tell(changed)
-        self._unit.outbox.add(*await self._unit.reconciliations.wake(*_wake_keys(changed)))
-        return await self._retire(found.vanished)
+        self._announce(changed)
+        await self._stir_instances(with_other_upkeep(found.updates))
+        return CatalogNews(
+            difference=found,
+            retirement=await self._retire(found.vanished),
+            is_first=stored == NO_OFFERINGS,
+            class_titles={each.metadata.name: each.spec.external_name for each in (*stored.classes, *wished.classes)},
+        )
 
     async def tidy(self, leftovers: Leftovers) -> Leftovers:
         """Remove the leftovers that no instance uses any more; returns the others."""
-        return await self._retire(await self._named(leftovers)) if leftovers else leftovers
+        return (await self._retire(await self._named(leftovers))).leftovers if leftovers else leftovers
 
     async def unused(self, leftovers: Leftovers) -> Leftovers:
         """The leftovers that `tidy` would remove. Changes nothing."""
@@ -72,18 +79,34 @@ class CatalogWriter:
         """How many instances belong to the broker, whether it answers or not."""
         return await self._unit.reconciliations.count_in_lane(kinds.SERVICE_INSTANCE.kind, self._lane)
 
-    async def dismantle(self) -> int:
-        """Remove everything of the broker, unless instances are left; returns their number."""
+    async def count_stored(self) -> StoredCount:
+        """How many classes and plans of the broker there are."""
+        listing = Listing(namespace=self._namespace, where=(("broker_name", self._broker.metadata.name),))
+        classes = await self._unit.objects.count(self._class_kind, listing)
+        return StoredCount(classes=classes, plans=await self._unit.objects.count(self._plan_kind, listing))
+
+    async def dismantle(self, *, is_forced: bool) -> int:
+        """Remove everything of the broker, unless instances are left; returns their number.
+
+        If forced, what they use stays and is marked: without it nobody could tell what they are.
+        """
         await self._unit.reconciliations.lock_waits([instances_key(self._lane)])
         instances = await self.count_instances()
+        if instances and is_forced:
+            await self._retire(await self._stored())
         if instances:
             return instances
         stored = await self._stored()
         everything: tuple[AnyOffering, ...] = (*stored.plans, *stored.classes)
         for each in everything:
             await self._unit.objects.remove(each)
-        self._tell(everything)
+        self._announce(everything)
         return 0
+
+    async def broker_called(self, name: str) -> AnyBroker | None:
+        """Another broker of the same scope."""
+        found = await self._unit.objects.get(kinds.kind_of(self._broker), self._namespace, name)
+        return cast("AnyBroker | None", found)
 
     @property
     def _lane(self) -> str:
@@ -109,9 +132,9 @@ class CatalogWriter:
             tuple(cast("AnyPlan", each) for each in plans if each is not None),
         )
 
-    async def _retire(self, vanished: Offerings) -> Leftovers:
+    async def _retire(self, vanished: Offerings) -> Retirement:
         if not vanished.classes and not vanished.plans:
-            return Leftovers()
+            return NOTHING_RETIRED
         # An instance that goes now either is gone for us too, or finds that we wait for it.
         await self._unit.reconciliations.lock_waits([instances_key(self._lane)])
         retirement = await self._retirement(vanished)
@@ -119,8 +142,8 @@ class CatalogWriter:
             await self._unit.objects.update(old, new)
         for each in retirement.removals:
             await self._unit.objects.remove(each)
-        self._tell([*(new for _, new in retirement.marks), *retirement.removals])
-        return retirement.leftovers
+        self._announce([*(new for _, new in retirement.marks), *retirement.removals])
+        return retirement
 
     async def _retirement(self, vanished: Offerings) -> Retirement:
         classes, plans = await self._used("class_ref", vanished.classes), await self._used("plan_ref", vanished.plans)
@@ -141,7 +164,16 @@ class CatalogWriter:
             listing = Listing(namespace=namespace, where=((column, name),), limit=_PAGE, after=after)
         return False
 
-    def _tell(self, changed: Sequence[AnyOffering]) -> None:
+    async def _stir_instances(self, plans: Sequence[AnyPlan]) -> None:
+        """Have their instances find out whether there is an upgrade."""
+        names = [plan.metadata.name for plan in plans]
+        namespace = self._namespace or None
+        uids = await self._unit.objects.uids_where(kinds.SERVICE_INSTANCE, "plan_ref", names, namespace=namespace)
+        await self._unit.reconciliations.stir(uids)
+
+    def _announce(self, changed: Sequence[AnyOffering]) -> None:
+        """Tell watchers, and wake who waits for one of these, or for one of two of the same name to go."""
+        self._unit.wake_at_end(_wake_keys(changed))
         # One word for each kind: watchers read all changes from the log.
         for kind in self._kinds:
             first = next((each for each in changed if each.kind == kind.kind), None)

@@ -3,9 +3,11 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, PlainSerializer
+from pydantic import AfterValidator, Field, GetJsonSchemaHandler, PlainSerializer, TypeAdapter
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
-from chandlery.model.wire import WireModel
+from chandlery.model.wire import JsonObject, WireModel
 
 
 def to_timestamp(moment: datetime) -> str:
@@ -35,6 +37,28 @@ class OwnerReference(WireModel):
     )
 
 
+class ManagedFieldsEntry(WireModel):
+    """Which fields of an object one manager owns, by one kind of operation."""
+
+    manager: str = Field(default="", description="Name of the manager: a program, or a person's word for themselves.")
+    operation: str = Field(description="`Apply` for server-side apply, `Update` for every other write.")
+    api_version: str = Field(description="API version that the fields are of.")
+    time: Timestamp | None = Field(default=None, description="When the manager last came to own a field.")
+    fields_type: str = Field(default="FieldsV1", description="Form of the fields: always `FieldsV1`.")
+    fields_v1: JsonObject | None = Field(default=None, alias="fieldsV1", description="The fields, as a tree.")
+    subresource: str = Field(default="", description="`status` for writes to it; empty for all others.")
+
+
+class _ShownAs:
+    """Lets a text be documented as the list that clients see of it."""
+
+    def __init__(self, shown: Any) -> None:
+        self._schema = TypeAdapter(shown).core_schema
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(self._schema)
+
+
 class ObjectMeta(WireModel):
     """Standard object metadata."""
 
@@ -52,6 +76,9 @@ class ObjectMeta(WireModel):
     annotations: dict[str, str] | None = Field(default=None, description="Free text that tools attach.")
     owner_references: list[OwnerReference] | None = Field(default=None, description="Objects this one depends on.")
     finalizers: list[str] | None = Field(default=None, description="What still has to happen before removal.")
-    managed_fields: list[dict[str, Any]] | None = Field(
-        default=None, description="Accepted for compatibility and not kept: there is no server-side apply."
+    managed_fields: Annotated[str | None, _ShownAs(list[ManagedFieldsEntry] | None)] = Field(
+        default=None,
+        exclude=True,
+        description="Who owns which fields, for server-side apply. Set by the server; `[]` has it forgotten.",
     )
+    """One JSON text: whoever has no use for it should pay nothing. The gateway shows clients the list that it holds."""

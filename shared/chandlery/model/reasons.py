@@ -14,6 +14,17 @@ class BrokerReason(StrEnum):
     DELETED = "DeletedSuccessfully"
     # Ours: the reference removes the broker and leaves its instances stuck for ever.
     DELETION_BLOCKED = "DeletionBlockedByExistingInstances"
+    # Ours: events that the reference has no word for.
+    FORCE_DELETED = "ForceDeleted"
+    CATALOG_CHANGED = "CatalogChanged"
+    QUESTIONABLE_CATALOG = "QuestionableCatalog"
+
+
+class OfferingReason(StrEnum):
+    """Events about classes and plans; the reference is silent about them."""
+
+    REMOVED = "RemovedFromBrokerCatalog"
+    RETURNED = "ReturnedToBrokerCatalog"
 
 
 class InstanceReason(StrEnum):
@@ -47,6 +58,14 @@ class InstanceReason(StrEnum):
     ERROR_WITH_CREDENTIALS = "ErrorGettingAuthCredentials"
     REFUSED = "ClusterServiceBrokerReturnedFailure"
     RETRY_TIMEOUT = "ErrorReconciliationRetryTimeout"
+    # Ours, for what the reference has no way to say: orders by annotation.
+    ORPHAN_MITIGATION_REQUIRED = "OrphanMitigationRequired"
+    ORPHAN_MITIGATION_WAIVED = "OrphanMitigationWaived"
+    ABANDONED = "Abandoned"
+    FORCE_DELETED = "ForceDeleted"
+    # Ours: the reference never asks a broker what it has.
+    FETCH_FAILED = "FetchingInstanceFailed"
+    PLAN_DIFFERS = "PlanDiffersAtBroker"
 
 
 class BindingReason(StrEnum):
@@ -80,3 +99,16 @@ class BindingReason(StrEnum):
     UNBOUND = "UnboundSuccessfully"
     ASYNC_TIMEOUT = "AsyncOperationTimeout"
     RETRY_TIMEOUT = "ErrorReconciliationRetryTimeout"
+    # Ours from here on: what the reference cannot do.
+    ORPHAN_MITIGATION_REQUIRED = "OrphanMitigationRequired"
+    ORPHAN_MITIGATION_WAIVED = "OrphanMitigationWaived"
+    ABANDONED = "Abandoned"
+    FORCE_DELETED = "ForceDeleted"
+    RESTORED_SECRET = "RestoredSecret"  # noqa: S105 - a reason
+    SECRET_LOST = "SecretLost"  # noqa: S105
+    IGNORED_BIND_RESULT = "IgnoredBindResult"
+    ROTATED = "RotatedCredentials"
+    ROTATION_FAILED = "RotationFailed"
+    RETIRED = "RetiredCredentials"
+    RETIREMENT_FAILED = "RetirementFailed"
+    EXPIRED = "CredentialsExpired"

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-_INITIALISMS = {"id": "ID", "url": "URL", "tls": "TLS"}
+_INITIALISMS = {"api": "API", "guid": "GUID", "id": "ID", "tls": "TLS", "url": "URL"}
 
 
 @cache

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from chandlery.model.wire import JsonObject
 from chandlery.osb.broker_words import cleaned, phrase
+from chandlery.osb.catalog_call import catalog_digest
 from chandlery.osb.faults import UnreadableText
 from chandlery.osb.http_call import HttpCall, HttpReply
 from chandlery.osb.json_text import read_object
@@ -19,7 +20,7 @@ OPERATION_LIMIT = 10_000
 
 _OK, _CREATED, _ACCEPTED = 200, 201, 202
 _REDIRECTS, _UNCHANGED = 300, 304
-_ERRORS, _GONE = 400, 410
+_ERRORS, _REQUEST_TIMEOUT, _GONE = 400, 408, 410
 _SERVER_ERRORS = 500
 _DELETIONS = frozenset({Verb.DEPROVISION, Verb.UNBIND})
 _POLLS = frozenset({Verb.POLL_INSTANCE, Verb.POLL_BINDING})
@@ -37,6 +38,16 @@ def read_answer(call: HttpCall, reply: HttpReply, *, now: datetime | None = None
 
     `body` is whatever JSON object came, on errors too: `instance_usable` and `update_repeatable` are in there.
     """
+    digest = _digest(call, reply)
+    if digest is not None and digest == call.known_digest:
+        return Answer(
+            verb=call.verb,
+            verdict=Verdict.UNCHANGED,
+            status=reply.status,
+            etag=_validator(reply.etag),
+            last_modified=_validator(reply.last_modified),
+            digest=digest,
+        )
     body, complaint = _parsed(call, reply)
     verdict, remark = _verdict(call, reply, body, complaint)
     description = cleaned(body.get("description")) if body else None
@@ -54,7 +65,15 @@ def read_answer(call: HttpCall, reply: HttpReply, *, now: datetime | None = None
         body=body or {},
         retry_after_seconds=wait,
         etag=_validator(reply.etag),
+        last_modified=_validator(reply.last_modified),
+        digest=digest,
     )
+
+
+def _digest(call: HttpCall, reply: HttpReply) -> str | None:
+    if call.verb != Verb.GET_CATALOG or reply.status != _OK or not reply.body:
+        return None
+    return catalog_digest(reply.body)
 
 
 def _parsed(call: HttpCall, reply: HttpReply) -> tuple[JsonObject | None, str | None]:
@@ -69,9 +88,9 @@ def _parsed(call: HttpCall, reply: HttpReply) -> tuple[JsonObject | None, str | 
         return None, fault.message
 
 
-def _validator(etag: str | None) -> str | None:
-    """An ETag that can be sent back; what is none cannot make later requests fail."""
-    return etag if etag and etag.isascii() and etag.isprintable() else None
+def _validator(text: str | None) -> str | None:
+    """A validator that can be sent back; what is none cannot make later requests fail."""
+    return text if text and text.isascii() and text.isprintable() else None
 
 
 def _verdict(
@@ -80,8 +99,8 @@ def _verdict(
     """The verdict and our own remark on it, if it needs one."""
     if reply.status >= _REDIRECTS:
         return _refusal(call, reply.status)
-    if reply.status == _OK and call.verb in _DELETIONS:
-        # Whatever it says, it is gone; and if not, the next deletion finds it.
+    if reply.status == _OK and call.verb in _DELETIONS and reply.body is not None and not reply.body.strip():
+        # Many brokers have nothing to say here. But a page of HTML is no broker: some proxy wants people to log in.
         return Verdict.SUCCEEDED, None
     if reply.status == _ACCEPTED and call.asked_async:
         return _accepted(body, complaint)
@@ -96,10 +115,13 @@ def _refusal(call: HttpCall, status: int) -> tuple[Verdict, str | None]:
     """What needs no body."""
     if status >= _SERVER_ERRORS:
         return Verdict.BROKEN, None
+    if status == _REQUEST_TIMEOUT and call.verb in _CREATIONS and not call.certain_timeout:
+        return Verdict.TIMED_OUT, None
     if status >= _ERRORS:
         return (Verdict.GONE if status == _GONE else Verdict.REJECTED), None
-    if status == _UNCHANGED and call.conditional:
-        return Verdict.UNCHANGED, None
+    if status == _UNCHANGED:
+        unasked = "the broker answered 304 although it was not asked whether anything has changed"
+        return (Verdict.UNCHANGED, None) if call.conditional else (Verdict.REJECTED, unasked)
     return Verdict.REJECTED, f"the broker answered {status}, and redirects are not followed"
 
 

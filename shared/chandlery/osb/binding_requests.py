@@ -25,6 +25,8 @@ class BindRequest(StoredRequest):
     """None if the user gave none: then the key is absent."""
     accepts_incomplete: bool
     """Only for brokers that let bindings be fetched: an asynchronous bind carries no credentials."""
+    route: str | None = None
+    """Host of an application whose traffic a route service is to see."""
     predecessor_binding_id: str | None = None
     """The binding that this one is to replace; the broker carries its parameters over."""
 

@@ -17,6 +17,9 @@ from chandlery.osb.catalog_schemas import parameter_schema
 from chandlery.osb.catalog_values import CatalogPlan, CatalogService
 from chandlery.osb.faults import InvalidCatalog
 
+LONGEST = 2_000
+"""UTF-8 bytes of a name or id, which the database has to look up: an index of PostgreSQL takes 2,704."""
+
 _NUMBER = r"(?:0|[1-9]\d*)"
 _PRERELEASE = rf"(?:{_NUMBER}|\d*[a-zA-Z-][0-9a-zA-Z-]*)"
 _SEMANTIC_VERSION = re.compile(
@@ -26,7 +29,7 @@ _SEMANTIC_VERSION = re.compile(
 
 
 def read_catalog(body: JsonObject) -> tuple[CatalogService, ...]:
-    """The services in the broker's order. Unknown fields are ignored; lengths and characters of names are free.
+    """The services in the broker's order. Unknown fields are ignored; names may be long and have odd characters.
 
     Raises:
         InvalidCatalog: with every violation and its JSON path.
@@ -117,6 +120,8 @@ def _maintenance_info(fields: Fields | None) -> MaintenanceInfo | None:
 def _own(fields: Fields, name: str, taken: dict[str, str]) -> str:
     """A text that no other object of the kind may have."""
     value = fields.text(name)
+    if "\0" in value or len(value.encode()) > LONGEST:
+        fields.complain(name, INVALID, message=f"must not hold a null character or have more than {LONGEST} bytes")
     if value and (owner := taken.setdefault(value, fields.path)) != fields.path:
         fields.complain(name, DUPLICATE, message=f"{shown(value)} belongs to {owner} already")
     return value

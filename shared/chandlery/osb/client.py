@@ -9,17 +9,19 @@ from chandlery.osb.answers_reading import read_answer
 from chandlery.osb.calls import call_of
 from chandlery.osb.catalog_call import catalog_call
 from chandlery.osb.endpoint import BrokerEndpoint
-from chandlery.osb.faults import AnswerLost, NothingSent
+from chandlery.osb.faults import AnswerLost, NothingSent, NotInVersion
 from chandlery.osb.http_call import HttpCall
 from chandlery.osb.originating_identity import OriginatingIdentity
 from chandlery.osb.requests import OsbRequest
 from chandlery.osb.session_pool import SessionPool
 from chandlery.osb.transport import Transport
 from chandlery.reconcile.answers import Answer, Verdict
+from chandlery.reconcile.catalog_mark import CatalogMark
+from chandlery.reconcile.version_matrix import ORIGINATING_IDENTITY, REQUEST_IDENTITY, knows_header
 
 _VERSION = istr("X-Broker-API-Version")
-_REQUEST_IDENTITY = istr("X-Broker-API-Request-Identity")
-_ORIGINATING_IDENTITY = istr("X-Broker-API-Originating-Identity")
+_REQUEST_IDENTITY = istr(REQUEST_IDENTITY)
+_ORIGINATING_IDENTITY = istr(ORIGINATING_IDENTITY)
 _AUTHORIZATION = istr("Authorization")
 _CONTENT_TYPE = istr("Content-Type")
 
@@ -55,11 +57,17 @@ class OsbClient:
                 "Originating Identity"), such as orphan mitigation.
             request_id: Names this request in our logs and the broker's.
         """
-        return await self._exchange(endpoint, call_of(request), identity=identity, request_id=request_id)
+        try:
+            call = call_of(request, endpoint.api_version)
+        except NotInVersion as fault:
+            return Answer(verb=request.verb, verdict=Verdict.REJECTED, description=fault.message)
+        return await self._exchange(endpoint, call, identity=identity, request_id=request_id)
 
-    async def get_catalog(self, endpoint: BrokerEndpoint, *, etag: str | None, request_id: str) -> Answer:
-        """Fetch the catalog, or learn that it has not changed. `body` is the object as it came, up to 64 MiB."""
-        return await self._exchange(endpoint, catalog_call(etag), identity=None, request_id=request_id)
+    async def get_catalog(self, endpoint: BrokerEndpoint, *, known: CatalogMark | None, request_id: str) -> Answer:
+        """Fetch the catalog, or learn that it is the known one. `body` is the object as it came, up to 64 MiB."""
+        return await self._exchange(
+            endpoint, catalog_call(known, endpoint.api_version), identity=None, request_id=request_id
+        )
 
     async def close(self) -> None:
         """Close all connections."""
@@ -82,10 +90,12 @@ def _headers(
     endpoint: BrokerEndpoint, call: HttpCall, *, identity: OriginatingIdentity | None, request_id: str
 ) -> CIMultiDict[str]:
     """OSB v2.17, "API Version Header", "Originating Identity", "Request Identity" and "Authentication"."""
-    headers = CIMultiDict({_VERSION: endpoint.api_version, _REQUEST_IDENTITY: request_id})
+    headers = CIMultiDict({_VERSION: endpoint.api_version})
+    if knows_header(REQUEST_IDENTITY, endpoint.api_version):
+        headers[_REQUEST_IDENTITY] = request_id
     if (authorization := endpoint.authorization_header) is not None:
         headers[_AUTHORIZATION] = authorization
-    if identity is not None:
+    if identity is not None and knows_header(ORIGINATING_IDENTITY, endpoint.api_version):
         headers[_ORIGINATING_IDENTITY] = identity.header
     if call.body is not None:
         headers[_CONTENT_TYPE] = "application/json"

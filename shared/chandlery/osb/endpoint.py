@@ -8,8 +8,9 @@ from typing import Final, NamedTuple
 from yarl import URL
 
 from chandlery.osb.faults import Misconfigured
+from chandlery.reconcile.version_matrix import NEWEST
 
-API_VERSION: Final = "2.17"
+API_VERSION: Final = NEWEST
 """The newest version of OSB that we speak, and the default."""
 SCHEMES = ("http", "https")
 
@@ -69,7 +70,7 @@ class BrokerEndpoint:
     authorization: BasicAuth | BearerAuth | None = None
     timeout_seconds: float = 60.0
     api_version: str = API_VERSION
-    """`X-Broker-API-Version`; older ones for brokers that take no newer."""
+    """`X-Broker-API-Version`; older ones for brokers that take no newer. Nothing that it does not know is sent."""
 
     def __repr__(self) -> str:
         return f"BrokerEndpoint({self.place})"

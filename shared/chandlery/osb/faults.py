@@ -23,6 +23,10 @@ class UnreadableText(Fault):
     """The text is not a JSON object."""
 
 
+class NotInVersion(Fault):
+    """The version of OSB that the broker is called by has no such request."""
+
+
 class NothingSent(Fault):
     """The broker has not seen the request."""
 

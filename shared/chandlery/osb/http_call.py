@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from chandlery.model.wire import JsonObject
 from chandlery.reconcile.answers import Verb
 
 ANSWER_LIMIT = 1 << 20
@@ -13,7 +14,23 @@ CATALOG_LIMIT = 64 << 20
 
 ACCEPTS_INCOMPLETE = ("accepts_incomplete", "true")
 
+Query = tuple[tuple[str, str | None], ...]
+"""Names and values; those without a value are left out."""
+
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallSketch:
+    """A call as the newest OSB describes it, before what an older one does not know is taken out."""
+
+    verb: Verb
+    method: str
+    segments: tuple[str, ...]
+    """Of the path, below `/v2/`."""
+    query: Query = ()
+    body: JsonObject | None = field(default=None, repr=False)
+    """Keys whose value is None are left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +47,10 @@ class HttpCall:
     """Whether 202 is a legal answer."""
     conditional: bool = False
     """Whether 304 is a legal answer."""
+    certain_timeout: bool = True
+    """Whether 408 means that nothing has happened."""
+    known_digest: str | None = None
+    """SHA-256 of the catalog that is known already: the same body once more counts as unchanged, and is not read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +62,10 @@ class HttpReply:
     """None if it was longer than the call's limit."""
     retry_after: str | None = None
     etag: str | None = None
+    last_modified: str | None = None
 
 
-def target(*segments: str, query: tuple[tuple[str, str | None], ...] = ()) -> str:
+def target(*segments: str, query: Query = ()) -> str:
     """`/v2/<segment>/...?name=value`, each part encoded once (OSB v2.17, "URL Properties"); absent values left out.
 
     Only RFC 3986's unreserved characters stay as they are, so a space becomes `%20`.

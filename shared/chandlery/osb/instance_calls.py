@@ -1,13 +1,17 @@
-"""Provision, update and deprovision on the wire. All three always allow the broker to work asynchronously."""
+"""Provision, update, deprovision and fetch on the wire. The first three allow the broker to work asynchronously."""
 
 from typing import Any
 
-from chandlery.osb.http_call import ACCEPTS_INCOMPLETE, HttpCall, target
-from chandlery.osb.instance_requests import DeprovisionRequest, ProvisionRequest, UpdateRequest
-from chandlery.osb.json_text import write_json
+from chandlery.osb.http_call import ACCEPTS_INCOMPLETE, CallSketch, Query
+from chandlery.osb.instance_requests import (
+    DeprovisionRequest,
+    GetInstanceRequest,
+    ProvisionRequest,
+    UpdateRequest,
+)
 
 
-def provision_call(request: ProvisionRequest) -> HttpCall:
+def provision_call(request: ProvisionRequest) -> CallSketch:
     """PUT, OSB v2.17, "Provisioning"."""
     body = {
         "service_id": request.service_id,
@@ -18,10 +22,10 @@ def provision_call(request: ProvisionRequest) -> HttpCall:
         "parameters": request.parameters,
         "maintenance_info": maintenance_info(request.maintenance_version),
     }
-    return _instance_call(request, "PUT", body)
+    return _instance_call(request, "PUT", query=(ACCEPTS_INCOMPLETE,), body=body)
 
 
-def update_call(request: UpdateRequest) -> HttpCall:
+def update_call(request: UpdateRequest) -> CallSketch:
     """PATCH, OSB v2.17, "Updating a Service Instance"."""
     previous = present(
         {
@@ -37,18 +41,18 @@ def update_call(request: UpdateRequest) -> HttpCall:
         "previous_values": previous or None,
         "maintenance_info": maintenance_info(request.maintenance_version),
     }
-    return _instance_call(request, "PATCH", body)
+    return _instance_call(request, "PATCH", query=(ACCEPTS_INCOMPLETE,), body=body)
 
 
-def deprovision_call(request: DeprovisionRequest) -> HttpCall:
+def deprovision_call(request: DeprovisionRequest) -> CallSketch:
     """DELETE without a body, OSB v2.17, "Deprovisioning"."""
     query = (("service_id", request.service_id), ("plan_id", request.plan_id), ACCEPTS_INCOMPLETE)
-    return HttpCall(
-        verb=request.verb,
-        method="DELETE",
-        target=target("service_instances", request.instance_id, query=query),
-        asked_async=True,
-    )
+    return _instance_call(request, "DELETE", query=query)
+
+
+def get_instance_call(request: GetInstanceRequest) -> CallSketch:
+    """GET, OSB v2.17, "Fetching a Service Instance"."""
+    return _instance_call(request, "GET", query=(("service_id", request.service_id), ("plan_id", request.plan_id)))
 
 
 def present(document: dict[str, Any]) -> dict[str, Any]:
@@ -61,11 +65,12 @@ def maintenance_info(version: str | None) -> dict[str, str] | None:
     return None if version is None else {"version": version}
 
 
-def _instance_call(request: ProvisionRequest | UpdateRequest, method: str, body: dict[str, Any]) -> HttpCall:
-    return HttpCall(
-        verb=request.verb,
-        method=method,
-        target=target("service_instances", request.instance_id, query=(ACCEPTS_INCOMPLETE,)),
-        body=write_json(present(body)),
-        asked_async=True,
-    )
+def _instance_call(
+    request: ProvisionRequest | UpdateRequest | DeprovisionRequest | GetInstanceRequest,
+    method: str,
+    *,
+    query: Query,
+    body: dict[str, Any] | None = None,
+) -> CallSketch:
+    segments = ("service_instances", request.instance_id)
+    return CallSketch(verb=request.verb, method=method, segments=segments, query=query, body=body and present(body))

@@ -65,3 +65,14 @@ class PollInstanceRequest(StoredRequest):
     plan_id: str
     operation: str | None
     """The broker's key from the 202, verbatim."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GetInstanceRequest(StoredRequest):
+    """OSB v2.17, "Fetching a Service Instance". Only where the catalog says `instances_retrievable`."""
+
+    verb: ClassVar[Verb] = Verb.GET_INSTANCE
+
+    instance_id: str
+    service_id: str
+    plan_id: str

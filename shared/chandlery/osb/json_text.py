@@ -9,6 +9,9 @@ import orjson
 from chandlery.model.wire import JsonObject
 from chandlery.osb.faults import UnreadableText
 
+DEPTH_LIMIT = 100
+"""Objects and arrays within each other: what goes into the database has to come out again, and 200 do not."""
+
 _MAYBE_BEYOND_64_BITS = re.compile(rb"\d{19}")
 
 
@@ -25,7 +28,7 @@ def read_object(text: bytes, *, unique_keys: bool = False) -> JsonObject:
     """Parse one JSON object. `unique_keys` refuses objects that give a key twice.
 
     Raises:
-        UnreadableText: not UTF-8, not JSON (a byte order mark or NaN included), or not an object.
+        UnreadableText: not UTF-8, not JSON (a byte order mark or NaN included), not an object, or nested too deeply.
     """
     try:
         document = orjson.loads(text)
@@ -36,11 +39,27 @@ def read_object(text: bytes, *, unique_keys: bool = False) -> JsonObject:
         raise UnreadableText("the body is not valid JSON") from None
     if not isinstance(document, dict):
         raise UnreadableText("the body is not a JSON object")
+    if _is_too_deep(document):
+        raise UnreadableText(f"the body is nested deeper than {DEPTH_LIMIT} levels")
     return document
+
+
+def _is_too_deep(document: JsonObject) -> bool:
+    level: list[Any] = [document]
+    for _ in range(DEPTH_LIMIT):
+        level = [
+            value
+            for node in level
+            for value in (node.values() if type(node) is dict else node)
+            if type(value) is dict or type(value) is list
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
     document = dict(pairs)
     if len(document) != len(pairs):
-        raise ValueError
+        raise UnreadableText("the body gives a key twice in one object")
     return document

@@ -20,7 +20,7 @@ from chandlery.osb.faults import ClosedUnanswered, ConnectionLost, Misconfigured
 from chandlery.osb.http_call import HttpCall, HttpReply
 from chandlery.osb.progress import Progress
 
-_RETRY_AFTER, _ETAG = istr("Retry-After"), istr("ETag")
+_RETRY_AFTER, _ETAG, _LAST_MODIFIED = istr("Retry-After"), istr("ETag"), istr("Last-Modified")
 
 
 async def attempt_call(
@@ -69,7 +69,12 @@ async def attempt_call(
 
 async def _read(response: ClientResponse, call: HttpCall, progress: Progress) -> HttpReply:
     headers = response.headers
-    head = HttpReply(status=response.status, retry_after=headers.get(_RETRY_AFTER), etag=headers.get(_ETAG))
+    head = HttpReply(
+        status=response.status,
+        retry_after=headers.get(_RETRY_AFTER),
+        etag=headers.get(_ETAG),
+        last_modified=headers.get(_LAST_MODIFIED),
+    )
     progress.head = head
     body = await _bounded_body(response, call.answer_limit)
     return replace(head, body=body)

@@ -3,7 +3,13 @@
 from chandlery.model.wire import JsonObject
 from chandlery.osb.binding_requests import BindRequest, GetBindingRequest, PollBindingRequest, UnbindRequest
 from chandlery.osb.faults import UnreadableRequest
-from chandlery.osb.instance_requests import DeprovisionRequest, PollInstanceRequest, ProvisionRequest, UpdateRequest
+from chandlery.osb.instance_requests import (
+    DeprovisionRequest,
+    GetInstanceRequest,
+    PollInstanceRequest,
+    ProvisionRequest,
+    UpdateRequest,
+)
 from chandlery.reconcile.answers import Verb
 
 OsbRequest = (
@@ -11,6 +17,7 @@ OsbRequest = (
     | UpdateRequest
     | DeprovisionRequest
     | PollInstanceRequest
+    | GetInstanceRequest
     | BindRequest
     | UnbindRequest
     | PollBindingRequest
@@ -24,6 +31,7 @@ _BY_VERB: dict[str, type[OsbRequest]] = {
     Verb.UPDATE: UpdateRequest,
     Verb.DEPROVISION: DeprovisionRequest,
     Verb.POLL_INSTANCE: PollInstanceRequest,
+    Verb.GET_INSTANCE: GetInstanceRequest,
     Verb.BIND: BindRequest,
     Verb.UNBIND: UnbindRequest,
     Verb.POLL_BINDING: PollBindingRequest,

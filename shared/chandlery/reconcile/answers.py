@@ -14,6 +14,7 @@ class Verb(StrEnum):
     UPDATE = "UpdateInstance"
     DEPROVISION = "DeprovisionInstance"
     POLL_INSTANCE = "PollLastOperation"
+    GET_INSTANCE = "GetInstance"
     BIND = "Bind"
     UNBIND = "Unbind"
     POLL_BINDING = "PollBindingLastOperation"
@@ -34,7 +35,7 @@ class Verdict(StrEnum):
     GONE = "gone"
     """410."""
     UNCHANGED = "unchanged"
-    """304 to a conditional catalog request."""
+    """304 to a conditional catalog request, or the very catalog that is known already."""
     REJECTED = "rejected"
     """Any other 4xx, or 3xx: nothing has changed at the broker."""
     MALFORMED = "malformed"
@@ -67,6 +68,10 @@ class Answer:
     """`Retry-After`, already turned into seconds from now."""
     etag: str | None = None
     """Validator of a catalog."""
+    last_modified: str | None = None
+    """The other validator of a catalog."""
+    digest: str | None = None
+    """SHA-256 of a catalog's body."""
 
     @property
     def operation(self) -> str | None:

@@ -68,6 +68,11 @@ def instances_key(lane: str) -> str:
     return f"instances-of:{lane}"
 
 
+def relist_key(lane: str) -> str:
+    """Wake-up key of a service broker whose catalog turned out to be out of date."""
+    return f"relist:{lane}"
+
+
 def secret_key(namespace: str | None, name: str) -> str:
     """Wake-up key of what waits for a Secret."""
     return f"secret:{namespace or ''}/{name}"

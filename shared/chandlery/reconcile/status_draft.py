@@ -21,6 +21,11 @@ from chandlery.reconcile.change import Change, Next
 from chandlery.reconcile.offering import Offering, Unresolved
 
 
+def joined(message: str, *more: str) -> str:
+    """Sentences in a row, for a condition: what happened, then the way out. Events tell the first one alone."""
+    return ". ".join([message.rstrip(". "), *(each.rstrip(". ") for each in more)])
+
+
 class PollNotes(WireModel):
     """What a worker writes down about an operation that its broker works on."""
 
@@ -68,7 +73,7 @@ class StatusDraft(Generic[StatusT, MemoryT]):
     def say(self, reason: str, message: str, *, is_warning: bool = False) -> None:
         """Record an event, unless a condition or this change says so already: a failure that repeats is told once."""
         fact = RecordedFact(reason, message, is_warning)
-        if (reason, message) not in self._said and fact not in self.facts:
+        if not self._was_said(reason, message) and fact not in self.facts:
             self.facts.append(fact)
 
     def condition(self, kind: ConditionType, status: ConditionStatus, *, reason: str, message: str) -> None:
@@ -146,6 +151,12 @@ class StatusDraft(Generic[StatusT, MemoryT]):
             return min(pause, self.policy.give_up_after)
         left = timedelta(seconds=max(0.0, self.memory.poll_until - self._now.timestamp()))
         return min(pause, left)
+
+    def _was_said(self, reason: str, message: str) -> bool:
+        # A condition may have gone on with the way out.
+        beginning = joined(message, "")
+        said = {told for cause, told in self._said if cause == reason}
+        return message in said or any(told.startswith(beginning) for told in said)
 
     def _changed(
         self, document: DocumentT, following: Next, *, is_finished: bool, keep_in_flight: JsonObject | None

@@ -1,5 +1,6 @@
 """The cluster protocol over our own database: the gateway serves what is written here as core resources."""
 
+import hashlib
 import uuid
 
 from chandlery.cluster.protocol import SecretNotOwned
@@ -53,7 +54,8 @@ class StandaloneCluster:
         namespace = meta.namespace or "default"
         event = Event(
             metadata=ObjectMeta(
-                name=f"{meta.name}.{uuid.uuid4().hex[:16]}",
+                # Equal events have equal names: the second is counted at the first.
+                name=f"{meta.name}.{_fingerprint(meta.uid or '', fact)}",
                 namespace=namespace,
                 uid=str(uuid.uuid4()),
                 creation_timestamp=unit.now,
@@ -73,7 +75,12 @@ class StandaloneCluster:
             last_timestamp=unit.now,
             type="Warning" if fact.is_warning else "Normal",
         )
-        await unit.objects.insert_later(event)
+        unit.events.record(event)
+
+
+def _fingerprint(uid: str, fact: RecordedFact) -> str:
+    parts = (uid, fact.reason, fact.message, "Warning" if fact.is_warning else "Normal")
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
 
 
 def _controller(secret: Secret) -> str | None:

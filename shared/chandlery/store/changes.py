@@ -50,8 +50,8 @@ _OVERTAKEN = text(
     "SELECT 1 FROM changes JOIN unnest(CAST(:kinds AS text[]), CAST(:namespaces AS text[]), CAST(:names AS text[]))"
     " AS created (kind, namespace, name) USING (kind, namespace, name) WHERE position >= :first LIMIT 1"
 )
-_NEVER_RECREATED = "Event"
-"""Names with a random part: no older transaction can be overtaken on them."""
+_UNCHECKED = "Event"
+"""Not worth a statement in every round: one that is deleted and recorded anew at the same moment may stay unseen."""
 
 
 class ChangeVerb(StrEnum):
@@ -91,6 +91,7 @@ class ChangeLog:
         self._now = now
         self._is_postgresql = connection.dialect.name == "postgresql"
         self._number: int | None = None
+        self._ordinal = 0
         self._pending: list[dict[str, Any]] = []
         self._created: list[tuple[str, str, str]] = []
 
@@ -98,13 +99,20 @@ class ChangeLog:
         """The position for the next change of this transaction."""
         if self._number is None:
             self._number = await self._transaction_number()
-        return self._number * ORDINALS + len(self._pending)
+        return self._number * ORDINALS + self._ordinal
+
+    async def reserve(self, count: int) -> int:
+        """The first of so many positions in a row, all of which are taken from now on, used or not."""
+        first = await self.next_position()
+        self._ordinal += count
+        return first
 
     def append(self, change: LoggedChange) -> None:
-        """Note a change at the position that `next_position` gave; written by `flush`."""
-        if len(self._pending) >= ORDINALS - 1:
+        """Note a change at the position that `next_position` or `reserve` gave; written by `flush`."""
+        self._ordinal = max(self._ordinal, change.position % ORDINALS + 1)
+        if self._ordinal >= ORDINALS:
             raise OverflowError(f"a transaction may make at most {ORDINALS - 1} changes")
-        if change.verb == ChangeVerb.ADDED and change.kind != _NEVER_RECREATED:
+        if change.verb == ChangeVerb.ADDED and change.kind != _UNCHECKED:
             self._created.append((change.kind, change.namespace, change.name))
         row = {
             "position": change.position,

@@ -12,6 +12,7 @@ from chandlery.model.faults import Conflict, Unavailable
 from chandlery.retry.transient import STORE_CONFLICT
 from chandlery.store.changes import ChangeLog
 from chandlery.store.engine import is_unreachable, sqlstate
+from chandlery.store.events import EventStore
 from chandlery.store.leases import LeaseStore
 from chandlery.store.objects import ObjectStore
 from chandlery.store.outbox import Outbox, OutboxEntry
@@ -45,9 +46,11 @@ class UnitOfWork:
 
     def __init__(self, connection: AsyncConnection, keyring: Keyring, now: datetime) -> None:
         self.now = now
+        self.fingerprint = keyring.fingerprint
         self.codec = RowCodec(keyring)
         self.changes = ChangeLog(connection, now)
         self.objects = ObjectStore(connection, self.changes, self.codec, now)
+        self.events = EventStore(connection, self.changes, self.codec, self.objects)
         self.reconciliations = ReconciliationStore(connection, keyring, now)
         self.outbox = Outbox(connection, now)
         self.leases = LeaseStore(connection, now)
@@ -60,6 +63,7 @@ class UnitOfWork:
     async def flush(self) -> list[OutboxEntry]:
         """Write what was put off; returns the messages to publish after the commit."""
         await self.objects.flush()
+        await self.events.flush()
         await self.reconciliations.flush()
         self.outbox.add(*await self.reconciliations.wake(*self._wakes))
         await self.changes.flush()

@@ -9,8 +9,11 @@ from sqlalchemy import delete, func, insert, select, tuple_, type_coerce, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 
+from chandlery.model import kinds
 from chandlery.model.faults import AlreadyExists, Conflict
 from chandlery.model.kinds import AnyObject, Kind, kind_of
+from chandlery.model.metadata import to_timestamp
+from chandlery.model.wire import JsonObject
 from chandlery.store.changes import ChangeLog, ChangeVerb, LoggedChange
 from chandlery.store.rows import RowCodec
 from chandlery.store.schema import OBJECTS
@@ -90,17 +93,31 @@ class ObjectStore:
         query = query.where(*_conditions(kind, listing, self._connection.dialect.name))
         return int((await self._connection.execute(query)).scalar_one())
 
+    async def uids_where(
+        self, kind: Kind, column: str, values: Sequence[str], *, namespace: str | None
+    ) -> Sequence[str]:
+        """The uids of all objects whose column has one of the values; a namespace of None means all of them."""
+        table = OBJECTS[kind.kind]
+        found: list[str] = []
+        for start in range(0, len(values), _NAMES_PER_STATEMENT):
+            query = select(table.c.uid).where(table.c[column].in_(values[start : start + _NAMES_PER_STATEMENT]))
+            if namespace is not None:
+                query = query.where(table.c.namespace == namespace)
+            found += (await self._connection.execute(query)).scalars()
+        return found
+
     async def insert(self, document: AnyObject) -> AnyObject:
         """Create the object as it stands, with its uid and creation time set by the caller. Raises AlreadyExists."""
         kind = kind_of(document)
         position = await self._log.next_position()
         created = _at_position(document, position)
-        row = self._codec.to_row(created) | {"resource_version": position}
+        stored = self._codec.to_stored(created)
+        row = self._codec.to_row(created, stored) | {"resource_version": position}
         try:
             await self._connection.execute(insert(OBJECTS[kind.kind]).values(row))
         except IntegrityError as error:
             raise AlreadyExists(f'{kind.qualified_plural} "{document.metadata.name}" already exists') from error
-        self._note(kind, created, position, ChangeVerb.ADDED)
+        self._note(position, created, ChangeVerb.ADDED, stored)
         return created
 
     async def insert_later(self, document: AnyObject) -> AnyObject:
@@ -108,8 +125,10 @@ class ObjectStore:
         kind = kind_of(document)
         position = await self._log.next_position()
         created = _at_position(document, position)
-        self._later.setdefault(kind.kind, []).append(self._codec.to_row(created) | {"resource_version": position})
-        self._note(kind, created, position, ChangeVerb.ADDED)
+        stored = self._codec.to_stored(created)
+        row = self._codec.to_row(created, stored) | {"resource_version": position}
+        self._later.setdefault(kind.kind, []).append(row)
+        self._note(position, created, ChangeVerb.ADDED, stored)
         return created
 
     async def flush(self) -> None:
@@ -147,8 +166,9 @@ class ObjectStore:
             for document in group:
                 position = await self._log.next_position()
                 placed = _at_position(document, position)
-                created.append(self._codec.to_row(placed) | {"resource_version": position})
-                self._note(kind, placed, position, ChangeVerb.ADDED)
+                stored = self._codec.to_stored(placed)
+                created.append(self._codec.to_row(placed, stored) | {"resource_version": position})
+                self._note(position, placed, ChangeVerb.ADDED, stored)
             try:
                 await self._connection.execute(insert(OBJECTS[kind.kind]), created)
             except IntegrityError as error:
@@ -163,10 +183,11 @@ class ObjectStore:
         position = await self._log.next_position()
         before = int(old.metadata.resource_version or 0)
         changed = _at_position(new, position)
-        row, old_row = self._codec.to_row(changed), self._codec.to_row(old)
+        stored = self._codec.to_stored(changed)
+        row, old_row = self._codec.to_row(changed, stored), self._codec.to_row(old)
         different = {column: value for column, value in row.items() if value != old_row[column]}
         await self._write_if_latest(kind, old, before, position, {**different, "resource_version": position})
-        self._note(kind, changed, position, ChangeVerb.MODIFIED)
+        self._note(position, changed, ChangeVerb.MODIFIED, stored)
         return changed
 
     async def remove(self, document: AnyObject) -> AnyObject:
@@ -180,13 +201,20 @@ class ObjectStore:
         if not (await self._connection.execute(statement)).rowcount:
             raise _conflict(kind, document)
         removed = _at_position(document, position)
-        self._note(kind, removed, position, ChangeVerb.DELETED)
+        self._note(position, removed, ChangeVerb.DELETED, self._codec.to_stored(removed))
         return removed
 
     async def remove_older(self, kind: Kind, before: datetime) -> int:
-        """Take away objects created before the moment, without a word in the change log: for recorded events."""
+        """Take away what was created before the moment, without a word in the change log: for recorded events.
+
+        Events that were counted again since stay.
+        """
         table = OBJECTS[kind.kind]
-        return (await self._connection.execute(delete(table).where(table.c.created_at < before))).rowcount
+        old = delete(table).where(table.c.created_at < before)
+        if kind is kinds.EVENT:
+            last = table.c.spec["lastTimestamp"].as_string()
+            old = old.where(func.coalesce(last, "") < to_timestamp(before))
+        return (await self._connection.execute(old)).rowcount
 
     async def _one(self, kind: Kind, query: "Select[Any]", lock: bool) -> AnyObject | None:
         if lock and self._connection.dialect.name == "postgresql":
@@ -203,10 +231,9 @@ class ObjectStore:
         if not (await self._connection.execute(statement.values(values))).rowcount:
             raise _conflict(kind, document)
 
-    def _note(self, kind: Kind, document: AnyObject, position: int, verb: ChangeVerb) -> None:
+    def _note(self, position: int, document: AnyObject, verb: ChangeVerb, stored: JsonObject) -> None:
         meta = document.metadata
-        stored = self._codec.to_stored(document)
-        self._log.append(LoggedChange(position, kind.kind, meta.namespace or "", meta.name, verb, stored))
+        self._log.append(LoggedChange(position, document.kind, meta.namespace or "", meta.name, verb, stored))
 
 
 def _at_position(document: AnyObject, position: int) -> AnyObject:

@@ -17,6 +17,7 @@ from chandlery.store.sealing import Keyring
 
 _SEALED = "sealed"
 _SEALED_FIELDS = ("data", "stringData")
+_MANAGED = "managedFields"
 
 
 class RowCodec:
@@ -25,11 +26,11 @@ class RowCodec:
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
 
-    def to_row(self, document: AnyObject) -> dict[str, Any]:
-        """All columns of the object except its resource version."""
+    def to_row(self, document: AnyObject, stored: JsonObject | None = None) -> dict[str, Any]:
+        """All columns of the object except its resource version; `stored` is its `to_stored`, if that is at hand."""
         kind = kinds.kind_of(document)
         meta = document.metadata
-        stored = self.to_stored(document)
+        stored = stored or self.to_stored(document)
         return {
             "uid": meta.uid,
             "namespace": meta.namespace or "",
@@ -41,6 +42,7 @@ class RowCodec:
             "annotations": stored["metadata"].get("annotations") or None,
             "finalizers": meta.finalizers or None,
             "owner_references": [owner.to_wire() for owner in meta.owner_references or ()] or None,
+            "managed_fields": stored["metadata"].get(_MANAGED),
             "spec": _spec_column(kind, stored),
             "status": stored.get("status"),
             **_lookup_columns(kind, stored),
@@ -49,12 +51,17 @@ class RowCodec:
     def to_stored(self, document: AnyObject) -> JsonObject:
         """The object as JSON that may stand in the database: a Secret's data and annotations are sealed."""
         wire = document.to_wire()
+        managed = document.metadata.managed_fields
         if not isinstance(document, Secret):
+            if managed is not None:
+                wire["metadata"][_MANAGED] = managed
             return wire
         hidden = {
             "body": {field: wire.pop(field) for field in _SEALED_FIELDS if field in wire},
             # `kubectl apply` repeats the manifest in an annotation, data included.
             "annotations": wire["metadata"].pop("annotations", None),
+            # The names of the keys are in it.
+            _MANAGED: managed,
         }
         wire[_SEALED] = self._keyring.seal(hidden, bound_to=f"Secret/{document.metadata.uid}")
         return wire
@@ -64,7 +71,7 @@ class RowCodec:
         if kind is kinds.SECRET and _SEALED in stored:
             metadata = stored["metadata"]
             hidden = self._keyring.open(stored[_SEALED], bound_to=f"Secret/{metadata['uid']}")
-            metadata = {**metadata, "annotations": hidden["annotations"]}
+            metadata = {**metadata, "annotations": hidden["annotations"], _MANAGED: hidden.get(_MANAGED)}
             stored = {**stored, **hidden["body"], "metadata": metadata}
             del stored[_SEALED]
         document: AnyObject = kind.model.model_validate(stored)
@@ -75,17 +82,19 @@ class RowCodec:
         body = {"spec": row["spec"]} if "spec" in kind.body_fields else dict(row["spec"])
         if kind.has_status and row["status"] is not None:
             body["status"] = row["status"]
-        annotations = row["annotations"]
+        annotations, managed = row["annotations"], row["managed_fields"]
         if kind is kinds.SECRET:
             hidden = self._keyring.open(body.pop(_SEALED), bound_to=f"Secret/{row['uid']}")
-            annotations = hidden["annotations"] or None
+            annotations, managed = hidden["annotations"] or None, hidden.get(_MANAGED)
             body |= hidden["body"]
-        metadata = _metadata(kind, row, annotations)
+        metadata = _metadata(kind, row, annotations, managed)
         document: AnyObject = kind.model.model_validate({"metadata": metadata, **body})
         return document
 
 
-def _metadata(kind: Kind, row: Mapping[str, Any], annotations: dict[str, str] | None) -> ObjectMeta:
+def _metadata(
+    kind: Kind, row: Mapping[str, Any], annotations: dict[str, str] | None, managed: str | None
+) -> ObjectMeta:
     deleted_at = row["deleted_at"]
     return ObjectMeta.model_construct(
         name=row["name"],
@@ -100,6 +109,7 @@ def _metadata(kind: Kind, row: Mapping[str, Any], annotations: dict[str, str] | 
         annotations=annotations,
         finalizers=row["finalizers"],
         owner_references=[OwnerReference.model_validate(owner) for owner in row["owner_references"] or ()] or None,
+        managed_fields=managed,
     )
 
 

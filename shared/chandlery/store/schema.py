@@ -68,6 +68,7 @@ def _object_table(kind: Kind) -> Table:
         Column("annotations", JSON),
         Column("finalizers", JSON),
         Column("owner_references", JSON),
+        Column("managed_fields", Text),
         Column("spec", JSON, nullable=False),
         Column("status", JSON),
         *lookups,

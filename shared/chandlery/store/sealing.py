@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hmac
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ class SealingKey:
 
     name: str
     cipher: AESGCM = field(repr=False)
+    fingerprints: bytes = field(repr=False)
+    """Another key, derived from the first."""
 
 
 class Keyring:
@@ -46,6 +49,10 @@ class Keyring:
         nonce = os.urandom(_NONCE_BYTES)
         ciphertext = self._first.cipher.encrypt(nonce, to_json(document), bound_to.encode())
         return f"{self._first.name}:{base64.b64encode(nonce + ciphertext).decode()}"
+
+    def fingerprint(self, secret: str, *, bound_to: str) -> str:
+        """Equal for equal secrets in the same place, and tells nothing else; another after a rotation of the keys."""
+        return hmac.digest(self._first.fingerprints, f"{bound_to}\0{secret}".encode(), "sha256").hex()
 
     def open(self, sealed: str, *, bound_to: str) -> JsonObject:
         """Decrypt what `seal` made; raises SealBroken."""
@@ -78,7 +85,7 @@ def _parse_key(text: str) -> SealingKey:
             f"the encryption key {_shown(name, separator)} is not of the form name:base64, "
             f"with {_KEY_BYTES} bytes in base64; make one with: chandlery new-key"
         )
-    return SealingKey(name, AESGCM(raw))
+    return SealingKey(name, AESGCM(raw), hmac.digest(raw, b"fingerprints", "sha256"))
 
 
 def _shown(name: str, separator: str) -> str:

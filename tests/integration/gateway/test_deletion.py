@@ -10,7 +10,9 @@ from tests.integration.gateway.api_client import (
     SECRETS,
     TEAM,
     Api,
+    Document,
     binding,
+    broker,
     instance,
     labelled,
     names,
@@ -37,6 +39,44 @@ async def test_an_instance_is_marked_and_its_worker_is_told(api: Api, gateway: R
     assert len(commands) == 2
     assert (await api.delete(DB)).document == marked
     assert (await api.read(DB)) == marked
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "order", "words"),
+    [
+        (INSTANCES, instance("one"), "abandon", "what the broker has of it stays"),
+        (INSTANCES, instance("one"), "force-delete", "its bindings go along"),
+        (f"{TEAM}/servicebindings", binding("one"), "abandon", "what the broker has of it stays"),
+        (f"{TEAM}/servicebindings", binding("one"), "force-delete", "whatever its service broker answers"),
+        (f"{TEAM}/servicebrokers", broker("one", "ServiceBroker"), "force-delete", "even if it has instances"),
+    ],
+)
+async def test_an_order_is_taken_up_before_and_after_the_deletion(
+    api: Api, gateway: Running, path: str, body: Document, order: str, words: str
+) -> None:
+    created = await api.made(path, body)
+    one, uid = f"{path}/one", created["metadata"]["uid"]
+
+    async def wishes() -> int:
+        (work,) = [row for row in await gateway.rows("reconciliations") if row["uid"] == uid]
+        return int(work["wishes"])
+
+    first = await api.delete(one)
+    assert (first.status, first.warnings) == (200, ())
+    assert (await api.delete(one)).document == first.document
+    assert await wishes() == 1
+    ordered = await api.patch(one, {"metadata": {"annotations": {f"chandlery.io/{order}": "true"}}})
+    assert ordered.status == 200
+    assert words in ordered.warnings[0]
+    assert await wishes() == 2
+    again = await api.delete(one)
+    assert again.document == ordered.document
+    assert words in again.warnings[0]
+    taken_back = await api.patch(one, {"metadata": {"annotations": {f"chandlery.io/{order}": "false"}}})
+    assert taken_back.warnings == ()
+    assert await wishes() == 3
+    await api.patch(one, {"metadata": {"annotations": {f"chandlery.io/{order}": "true"}, "finalizers": None}})
+    assert (await api.get(one)).status == 404
 
 
 async def test_a_marked_object_goes_with_its_last_finalizer(api: Api, gateway: Running) -> None:

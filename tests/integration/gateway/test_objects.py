@@ -197,7 +197,8 @@ async def test_what_the_server_owns_is_not_taken_from_a_client(api: Api) -> None
     assert meta["uid"] != "mine"
     assert meta["generation"] == 1
     assert not meta["creationTimestamp"].startswith("2001")
-    assert meta.keys().isdisjoint({"deletionTimestamp", "deletionGracePeriodSeconds", "managedFields"})
+    assert meta.keys().isdisjoint({"deletionTimestamp", "deletionGracePeriodSeconds"})
+    assert [entry["manager"] for entry in meta["managedFields"]] != ["kubectl"]
     assert meta["finalizers"] == ["kubernetes-incubator/service-catalog"]
     assert created["spec"]["userInfo"]["username"] == "admin"
     assert "clusterServiceClassRef" not in created["spec"]

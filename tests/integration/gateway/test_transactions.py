@@ -4,12 +4,13 @@ import json
 import logging
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from chandlery.model.faults import Unavailable
 from chandlery.store.changes import ChangeLog
 from chandlery.store.outbox import Outbox
 from chandlery.store.reconciliations import ReconciliationStore
+from chandlery.store.schema import RECONCILIATIONS
 from tests.integration.gateway.api_client import (
     CATALOG,
     SECRETS,
@@ -19,6 +20,7 @@ from tests.integration.gateway.api_client import (
     Document,
     binding,
     broker,
+    catalog_object,
     instance,
     namespace,
     secret,
@@ -78,6 +80,102 @@ async def test_a_new_wish_is_commanded_once(api: Api, gateway: Running) -> None:
     (work,) = [row for row in await gateway.rows("reconciliations") if row["uid"] == uid]
     assert work["wishes"] == 1
     assert len([message for message in await _messages(gateway) if message.get("uid") == uid]) == 2
+
+
+async def _work_on(gateway: Running, document: Document) -> tuple[int, int]:
+    """How often the object's wish has changed, and how many commands were sent for it."""
+    uid = document["metadata"]["uid"]
+    (work,) = [row for row in await gateway.rows("reconciliations") if row["uid"] == uid]
+    return work["wishes"], len([message for message in await _messages(gateway) if message.get("uid") == uid])
+
+
+async def _rests(gateway: Running) -> None:
+    """Every worker has nothing to do for now."""
+    async with gateway.resources.database._engine.begin() as connection:
+        await connection.execute(update(RECONCILIATIONS).values(due_at=None, enqueue_after=None, attempt=7))
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (INSTANCES, instance("one")),
+        (f"{TEAM}/servicebindings", binding("one")),
+        (f"{TEAM}/servicebrokers", broker("one", "ServiceBroker")),
+        (f"{CATALOG}/clusterservicebrokers", broker("one")),
+    ],
+)
+async def test_an_order_makes_the_object_due_without_a_new_generation(
+    api: Api, gateway: Running, path: str, body: Document
+) -> None:
+    created = await api.made(path, body)
+    await _rests(gateway)
+    ann, one = gateway.as_user("token-of-ann"), f"{path}/one"
+    for times, annotations in enumerate(
+        ({"chandlery.io/retry-requested-at": "1"}, {"chandlery.io/retry-requested-at": "2"}, None), start=1
+    ):
+        answer = await ann.patch(one, {"metadata": {"annotations": annotations}})
+        assert answer.status == 200, answer.payload
+        assert answer.document["metadata"]["generation"] == 1
+        assert await _work_on(gateway, created) == (times, 1 + times)
+    (work,) = [row for row in await gateway.rows("reconciliations") if row["uid"] == created["metadata"]["uid"]]
+    assert work["due_at"] is not None
+    assert work["attempt"] == 0
+    if "userInfo" in created["spec"]:
+        assert answer.document["spec"] == {**created["spec"], "userInfo": answer.document["spec"]["userInfo"]}
+        assert answer.document["spec"]["userInfo"]["username"] == "ann"
+    unknown = await api.patch(one, {"metadata": {"annotations": {"chandlery.io/no-such-order": "x"}}})
+    assert "chandlery.io/force-delete" in unknown.causes["metadata.annotations[chandlery.io/no-such-order]"]
+    dry = await api.patch(one, {"metadata": {"annotations": {"chandlery.io/force-delete": "true"}}}, dryRun="All")
+    assert dry.status == 200
+    assert await _work_on(gateway, created) == (3, 4)
+
+
+async def test_an_order_with_a_new_wish_is_one_command(api: Api, gateway: Running) -> None:
+    created = await api.made(INSTANCES, instance())
+    both = {"metadata": {"annotations": {"chandlery.io/retry-requested-at": "1"}}, "spec": {"updateRequests": 1}}
+    assert (await api.patch(DB, both)).document["metadata"]["generation"] == 2
+    assert await _work_on(gateway, created) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("told", "annotations", "is_woken"),
+    [
+        (["acme.com/"], {"acme.com/cost": "1"}, True),
+        (["acme.com/c", "other.com/"], {"acme.com/cost": "1"}, True),
+        (["acme.com/d"], {"acme.com/cost": "1"}, False),
+        (None, {"acme.com/cost": "1"}, False),
+    ],
+)
+@pytest.mark.parametrize("scope", ["cluster", "namespace"])
+async def test_an_annotation_that_the_broker_is_told_makes_instances_due(
+    api: Api, gateway: Running, scope: str, told: list[str] | None, annotations: Document, is_woken: bool
+) -> None:
+    wish: Document = {"contextAnnotations": told} if told else {}
+    if scope == "cluster":
+        await api.made(f"{CATALOG}/clusterservicebrokers", broker(**wish))
+        await api.made(f"{CATALOG}/clusterserviceclasses", service_class())
+        body = instance()
+    else:
+        await api.made(f"{TEAM}/servicebrokers", broker(kind="ServiceBroker", **wish))
+        values = {"externalName": "mysql", "externalID": "c", "description": "d", "serviceBrokerName": "broker"}
+        await api.made(f"{TEAM}/serviceclasses", catalog_object("ServiceClass", "c", **values))
+        body = instance(serviceClassExternalName="mysql", servicePlanExternalName="small")
+    created = await api.made(INSTANCES, body)
+    await api.made("/api/v1/namespaces", namespace("elsewhere"))
+    elsewhere = await api.made(f"{CATALOG}/namespaces/elsewhere/serviceinstances", body)
+    ann = gateway.as_user("token-of-ann")
+
+    change = {"metadata": {"annotations": annotations}}
+    changed = await ann.patch(DB, change)
+    assert changed.document["metadata"]["generation"] == 1
+    assert changed.document["spec"]["userInfo"]["username"] == ("ann" if is_woken else "admin")
+    assert await _work_on(gateway, created) == (int(is_woken), 1 + is_woken)
+    for patch in (change, {"metadata": {"labels": {"a": "b"}}}):
+        assert (await ann.patch("/api/v1/namespaces/team", patch)).status == 200
+        assert await _work_on(gateway, created) == (2 * is_woken, 1 + 2 * is_woken)
+    assert (await ann.patch("/api/v1/namespaces/team", change)).status == 200
+    assert await _work_on(gateway, created) == (2 * is_woken, 1 + 2 * is_woken)
+    assert await _work_on(gateway, elsewhere) == (0, 1)
 
 
 @pytest.mark.parametrize(

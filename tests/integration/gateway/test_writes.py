@@ -184,7 +184,7 @@ async def test_patches_of_each_kind_are_applied(api: Api) -> None:
 async def test_an_unserved_kind_of_patch_is_refused_with_the_way_out(api: Api) -> None:
     await api.made(INSTANCES, instance())
     for kind, advice in (
-        ("application/apply-patch+yaml", "without --server-side"),
+        ("application/apply-patch+cbor", "application/apply-patch+yaml"),
         (STRATEGIC, "--type merge"),
         ("text/plain", MERGE),
         ("application/json", MERGE),
@@ -256,8 +256,10 @@ async def test_a_dry_run_answers_and_leaves_nothing(api: Api, gateway: Running) 
     assert await api.read(DB) == created
 
     for wrong in ("Some", "", "all"):
-        assert (await api.post(INSTANCES, instance("other"), dryRun=wrong)).status == 400
-    assert (await api.delete(DB, {"dryRun": ["Some"]})).status == 400
+        refused = await api.post(INSTANCES, instance("other"), dryRun=wrong)
+        assert (refused.status, refused.causes) == (422, {"dryRun": 'Unsupported value: supported values: "All"'})
+        assert refused.message.startswith('CreateOptions.meta.k8s.io "" is invalid: dryRun: ')
+    assert (await api.delete(DB, {"dryRun": ["Some"]})).status == 422
     assert (await api.delete(DB, {"dryRun": "All"})).status == 400
 
 
@@ -274,7 +276,7 @@ async def test_unknown_fields_are_refused_told_or_passed_over(api: Api) -> None:
         assert "colour" not in told.document["spec"]
     ignored = await api.post(INSTANCES, body, fieldValidation="Ignore")
     assert (ignored.status, ignored.warnings) == (201, ())
-    assert (await api.post(INSTANCES, body, fieldValidation="Perhaps")).status == 400
+    assert (await api.post(INSTANCES, body, fieldValidation="Perhaps")).status == 422
     patched = await api.patch(DB, {"spec": {"colour": "red"}}, fieldValidation="Strict")
     assert patched.status == 400
     twice = b'{"spec":{},"metadata":{"name":"x"},"spec":{"clusterServiceClassName":"a","clusterServicePlanName":"b"}}'
@@ -297,6 +299,34 @@ async def test_wrong_types_are_named_one_by_one(api: Api) -> None:
     answer = await api.post(INSTANCES, body)
     assert (answer.status, answer.document["reason"]) == (422, "Invalid")
     assert set(answer.causes) == {"spec.updateRequests", "spec.parameters", "spec.parametersFrom"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        ("ClusterServiceBroker", f"{CATALOG}/clusterservicebrokers"),
+        ("ServiceBroker", f"{TEAM}/servicebrokers"),
+    ],
+)
+async def test_what_a_broker_says_of_itself_is_checked_and_told(api: Api, kind: str, path: str) -> None:
+    way = {"secretRef": {"name": "key"} | ({"namespace": "team"} if kind.startswith("Cluster") else {})}
+    wrong: Document = {
+        "requestTimeout": "1h",
+        "retryPolicy": {"factor": 0},
+        "contextAnnotations": ["acme.com/", "acme"],
+    }
+    answer = await api.post(path, broker(kind=kind, **wrong))
+    fields = {"spec.requestTimeout", "spec.retryPolicy.factor", "spec.contextAnnotations[1]"}
+    assert (answer.status, set(answer.causes)) == (422, fields)
+    answer = await api.post(path, broker(kind=kind, osbAPIVersion="2.10", orphanMitigation="Perhaps"))
+    assert (answer.status, set(answer.causes)) == (422, {"spec.osbAPIVersion", "spec.orphanMitigation"})
+    both = await api.post(path, broker(kind=kind, authInfo={"basic": way, "bearer": way}))
+    assert both.status == 201
+    assert "basic is used" in both.warnings[0]
+    patched = await api.patch(f"{path}/broker", {"metadata": {"labels": {"a": "b"}}})
+    assert (patched.status, patched.warnings) == (200, ())
+    refused = await api.patch(f"{path}/broker", {"spec": {"pollPolicy": {"initialInterval": "never"}}})
+    assert set(refused.causes) == {"spec.pollPolicy.initialInterval"}
 
 
 @pytest.mark.parametrize(

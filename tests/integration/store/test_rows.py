@@ -193,3 +193,25 @@ async def test_a_secret_can_still_be_found_by_its_labels(database: Database) -> 
     listing = samples.labelled(app="shop")
 
     assert await database.run(lambda unit: unit.objects.list(kinds.SECRET, listing)) == [created]
+
+
+async def test_owners_of_fields_come_back_and_those_of_a_secret_are_sealed(database: Database) -> None:
+    owners = '[{"manager":"ann\\u0000","fieldsV1":{"f:data":{"f:hunter2":{}}}}]'
+    objects = (sample(kinds.SECRET), instance("db"))
+    owned = [
+        each.model_copy(update={"metadata": each.metadata.model_copy(update={"managed_fields": owners})})
+        for each in objects
+    ]
+    secret, _ = await create(database, *owned)
+
+    plain = await samples.get_instance(database, "db")
+    assert plain is not None
+    assert plain.metadata.managed_fields == owners
+    found = await database.run(lambda unit: unit.objects.get_by_uid(kinds.SECRET, secret.metadata.uid or ""))
+    assert found is not None
+    assert found.metadata.managed_fields == owners
+    for change in await samples.read_at_least(database, 2):
+        logged = database.codec.from_stored(kinds.KINDS[change.kind], change.stored)
+        assert logged.metadata.managed_fields == owners
+        assert (change.kind == "ServiceInstance") == ("hunter2" in str(change.stored))
+    await samples.remove(database, secret)

@@ -132,6 +132,18 @@ def test_a_bad_key_setting_is_explained_without_the_key(setting: str, complaint:
     assert not any(part in str(raised.value) for part in (key, short, urlsafe))
 
 
+def test_a_fingerprint_is_equal_for_equal_secrets_in_the_same_place_and_tells_nothing(keyring: Keyring) -> None:
+    mine = keyring.fingerprint("s3cret", bound_to="broker/a")
+    assert mine == keyring.fingerprint("s3cret", bound_to="broker/a")
+    assert "s3cret" not in mine
+    others = {
+        keyring.fingerprint("other", bound_to="broker/a"),
+        keyring.fingerprint("s3cret", bound_to="broker/b"),
+        Keyring.parse(new_key("test")).fingerprint("s3cret", bound_to="broker/a"),
+    }
+    assert mine not in others
+
+
 def test_a_keyring_shows_no_key() -> None:
     text = new_key("2026")
     keyring = Keyring.parse(text)

@@ -11,6 +11,7 @@ from typing import Any, cast
 import asyncpg
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import DateTime, bindparam, text
 from yarl import URL
 
 from chandlery.contracts.messages import Reconcile
@@ -90,6 +91,17 @@ class Bench:
             return new
 
         return await self.resources.database.run(work)
+
+    async def make_due(self, document: AnyObject) -> None:
+        """As if the time of the next attempt had come."""
+
+        async def work(unit: UnitOfWork) -> None:
+            claim = unit.reconciliations
+            statement = text("UPDATE reconciliations SET due_at = :now WHERE uid = :uid")
+            bound = statement.bindparams(bindparam("now", type_=DateTime(timezone=True)))
+            await claim._connection.execute(bound, {"now": unit.now, "uid": document.metadata.uid})
+
+        await self.resources.database.run(work)
 
     async def delete(self, document: AnyObject) -> AnyObject:
         """Ask for the object's deletion."""

@@ -23,10 +23,9 @@ from chandlery.reconcile.answers import Answer, Verb, Verdict
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters import NO_PARAMETERS
 from chandlery_binder.binding_draft import BindingChange
-from chandlery_binder.binding_notes import BindingMemory, InFlight, InstanceNotes, Placement, Purpose
-from chandlery_binder.binding_snapshot import (
-    BindingSnapshot,
-)
+from chandlery_binder.binding_notes import BindingMemory, InFlight, InstanceNotes, Purpose
+from chandlery_binder.binding_snapshot import BindingSnapshot
+from chandlery_binder.rotation_notes import Placement
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 HERE = Placement(instance_id="instance-1", service_id="service-1", plan_id="plan-small")

@@ -7,18 +7,11 @@ import pytest
 from chandlery.model.faults import ParametersFault
 from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.parameters import Parameters
+from chandlery_binder.binding_actions import Action, Bind, Fetch, Inject, Poll, Repeat, Unbind
 from chandlery_binder.binding_machine import decide
-from chandlery_binder.binding_notes import BindingMemory, InstanceNotes, Placement, Purpose
-from chandlery_binder.binding_snapshot import (
-    Action,
-    Bind,
-    BindingSnapshot,
-    Fetch,
-    Inject,
-    Poll,
-    Repeat,
-    Unbind,
-)
+from chandlery_binder.binding_notes import BindingMemory, InstanceNotes, Purpose
+from chandlery_binder.binding_snapshot import BindingSnapshot
+from chandlery_binder.rotation_notes import Placement
 from tests.unit.binder.binding_builders import (
     FAILED,
     HERE,
@@ -26,6 +19,7 @@ from tests.unit.binder.binding_builders import (
     NO_CLASS,
     NO_SECRET,
     NOT_READY,
+    NOW,
     bound,
     make_binding,
     make_instance,
@@ -184,7 +178,7 @@ ROWS: list[Any] = [
 
 @pytest.mark.parametrize(("snapshot", "action"), ROWS)
 def test_decide_answers_with_one_action(snapshot: BindingSnapshot, action: Action) -> None:
-    assert decide(snapshot) == action
+    assert decide(snapshot, NOW) == action
 
 
 NOT_READY_ROWS: list[Any] = [
@@ -205,7 +199,7 @@ NOT_READY_ROWS: list[Any] = [
 
 @pytest.mark.parametrize(("fields", "reason", "words"), NOT_READY_ROWS)
 def test_decide_waits_to_be_woken_by_the_instance(fields: dict[str, Any], reason: str, words: str) -> None:
-    action = decide(make_snapshot(**fields))
+    action = decide(make_snapshot(**fields), NOW)
     assert isinstance(action, Wait)
     assert (action.reason, action.waiting_for) == (reason, INSTANCE_KEY)
     assert words in action.message
@@ -221,7 +215,7 @@ def test_decide_waits_to_be_woken_by_the_instance(fields: dict[str, Any], reason
     ],
 )
 def test_decide_refuses_what_cannot_be_bound(*, by_class: bool, by_plan: bool | None, is_bound: bool) -> None:
-    action = decide(make_snapshot(offering=_bindable(by_class=by_class, by_plan=by_plan)))
+    action = decide(make_snapshot(offering=_bindable(by_class=by_class, by_plan=by_plan)), NOW)
     assert isinstance(action, Bind if is_bound else Refuse)
     if isinstance(action, Refuse):
         assert action.reason == "ErrorNonbindableServiceClass"

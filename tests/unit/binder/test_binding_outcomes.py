@@ -96,7 +96,7 @@ BIND_ROWS: list[Any] = [
 UNBIND_ROWS: list[Any] = [
     row(200, {}, "gone", "object"),
     row(200, b"", "gone", "empty"),
-    row(200, b"<html>", "gone", "no JSON"),
+    row(200, b"<html>", "unbind again", "no JSON"),
     row(201, {}, "unbind again", "not listed"),
     row(202, {"operation": "key-2"}, "poll", "asked"),
     row(202, LONG_KEY, "unbind again", "operation too long"),
@@ -236,7 +236,9 @@ def test_successful_bind_tells_the_world_once() -> None:
     assert [(fact.reason, fact.message, fact.is_warning) for fact in change.facts] == [
         ("InjectedBindResult", "Injected bind result", False)
     ]
-    assert (change.keep_in_flight, change.next.due_at) == (None, None)
+    kept = InFlight.model_validate(change.keep_in_flight)
+    assert (kept.purpose, kept.credentials) == (Purpose.DELIVERED, CREDENTIALS)
+    assert (change.next.due_at, change.next.waiting_for, change.next.interests) == (None, "secret:ns/knot", None)
 
 
 def test_refused_bind_has_the_conditions_of_the_reference() -> None:

@@ -1,12 +1,16 @@
+import json
 from datetime import timedelta
 
 import pytest
 
 from chandlery.model.brokers import ClusterServiceBroker, ServiceBroker
 from chandlery.model.durations import parse_duration
+from chandlery.model.faults import Invalid
 from chandlery.model.instances import UserInfo
+from chandlery.model.kinds import CLUSTER_SERVICE_BROKER
 from chandlery.model.names import FINALIZER
 from chandlery_gateway.admission import rules
+from chandlery_gateway.kube.decoding import FieldValidation, decode_object
 
 USER = UserInfo(username="ann")
 
@@ -94,6 +98,91 @@ def test_broker_url_is_refused(url: str, reason: str) -> None:
 )
 def test_cluster_broker_rules(spec: dict[str, object], found: list[tuple[str, str]]) -> None:
     assert problems(broker(**spec)) == found
+
+
+@pytest.mark.parametrize(
+    ("spec", "found"),
+    [
+        ({"requestTimeout": "30s"}, {}),
+        ({"requestTimeout": "10m"}, {}),
+        ({"requestTimeout": "10m1s"}, {"spec.requestTimeout": "at most 10m"}),
+        ({"requestTimeout": "0s"}, {"spec.requestTimeout": "greater than zero"}),
+        ({"requestTimeout": "-1s"}, {"spec.requestTimeout": "greater than zero"}),
+        ({"requestTimeout": "30"}, {"spec.requestTimeout": "must be a duration"}),
+        ({"requestTimeout": ""}, {"spec.requestTimeout": "must be a duration"}),
+        ({"retryPolicy": {}}, {}),
+        ({"retryPolicy": {"initialDelay": "1s", "factor": 1, "maximumDelay": "1s", "giveUpAfter": "168h"}}, {}),
+        ({"retryPolicy": {"initialDelay": "soon"}}, {"spec.retryPolicy.initialDelay": "must be a duration"}),
+        ({"retryPolicy": {"maximumDelay": "0"}}, {"spec.retryPolicy.maximumDelay": "greater than zero"}),
+        ({"retryPolicy": {"giveUpAfter": "-1h"}}, {"spec.retryPolicy.giveUpAfter": "greater than zero"}),
+        ({"retryPolicy": {"factor": 0.99}}, {"spec.retryPolicy.factor": "from 1"}),
+        ({"retryPolicy": {"factor": 1e300}}, {"spec.retryPolicy.factor": "to 100"}),
+        ({"retryPolicy": {"factor": float("nan")}}, {"spec.retryPolicy.factor": "from 1"}),
+        (
+            {"retryPolicy": {"initialDelay": "2s", "maximumDelay": "1s"}},
+            {"spec.retryPolicy.maximumDelay": "shorter than initialDelay, which is 2s"},
+        ),
+        ({"retryPolicy": {"initialDelay": "21m"}}, {"spec.retryPolicy.maximumDelay": "the default is 20m"}),
+        ({"retryPolicy": {"maximumDelay": "500ms"}}, {}),
+        ({"pollPolicy": {"initialInterval": "1m", "maximumInterval": "1h"}}, {}),
+        ({"pollPolicy": {"initialInterval": "1us"}}, {}),
+        ({"pollPolicy": {"initialInterval": "1ns"}}, {"spec.pollPolicy.initialInterval": "greater than zero"}),
+        ({"pollPolicy": {"maximumInterval": "1d"}}, {"spec.pollPolicy.maximumInterval": "must be a duration"}),
+        (
+            {"pollPolicy": {"initialInterval": "2s", "maximumInterval": "1s"}},
+            {"spec.pollPolicy.maximumInterval": "shorter than initialInterval"},
+        ),
+        ({"pollPolicy": {"initialInterval": "11s"}}, {"spec.pollPolicy.maximumInterval": "the default is 10s"}),
+        ({"contextAnnotations": []}, {}),
+        ({"contextAnnotations": ["acme.com/", "acme.com/cost-", "a/b"]}, {}),
+        ({"contextAnnotations": ["acme.com"]}, {"spec.contextAnnotations[0]": "acme.com/ or"}),
+        ({"contextAnnotations": ["acme.com/", ""]}, {"spec.contextAnnotations[1]": "acme.com/ or"}),
+        ({"contextAnnotations": ["/x"]}, {"spec.contextAnnotations[0]": "acme.com/ or"}),
+        ({"contextAnnotations": ["Acme.com/x"]}, {"spec.contextAnnotations[0]": "acme.com/ or"}),
+        ({"contextAnnotations": ["acme.com/x y"]}, {"spec.contextAnnotations[0]": "acme.com/ or"}),
+        ({"contextAnnotations": ["acme.com/x/"]}, {"spec.contextAnnotations[0]": "acme.com/ or"}),
+        ({"contextAnnotations": ["a/", "b/", "a/"]}, {"spec.contextAnnotations[2]": "leave one"}),
+        ({"contextAnnotations": ["kubectl.kubernetes.io/"]}, {"spec.contextAnnotations[0]": "whole manifests"}),
+        ({"contextAnnotations": ["chandlery.io/retry"]}, {"spec.contextAnnotations[0]": "orders"}),
+    ],
+)
+@pytest.mark.parametrize("kind", [ClusterServiceBroker, ServiceBroker])
+def test_broker_policies_are_checked_with_the_way_out(
+    kind: type[ClusterServiceBroker | ServiceBroker], spec: dict[str, object], found: dict[str, str]
+) -> None:
+    made = kind.model_validate({"metadata": {"name": "b"}, "spec": {"url": "http://broker", **spec}})
+    told = {problem.field: problem.message for problem in rules.problems_on_create(made)}
+    assert told.keys() == found.keys()
+    for field, words in found.items():
+        assert words in told[field]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("osbAPIVersion", "2.18", "'2.16' or '2.17', not '2.18'"),
+        ("orphanMitigation", "Never", "'Automatic' or 'Manual'"),
+    ],
+)
+def test_broker_words_that_are_none_of_several_are_refused_when_decoded(field: str, value: str, words: str) -> None:
+    body = json.dumps({"metadata": {"name": "b"}, "spec": {"url": "http://broker", field: value}}).encode()
+    with pytest.raises(Invalid) as refused:
+        decode_object(CLUSTER_SERVICE_BROKER, body, "", field_validation=FieldValidation.STRICT)
+    (problem,) = refused.value.problems
+    assert (problem.field, problem.reason) == (f"spec.{field}", "FieldValueNotSupported")
+    assert words in problem.message
+
+
+def test_broker_with_two_ways_to_log_in_is_stored_with_a_warning() -> None:
+    way = {"secretRef": {"name": "s", "namespace": "n"}}
+    one, both = broker(authInfo={"basic": way}), broker(authInfo={"basic": way, "bearer": way})
+    assert problems(both) == []
+    assert rules.warnings_on_create(one) == ()
+    (warning,) = rules.warnings_on_create(both)
+    assert "basic is used" in warning
+    assert rules.warnings_on_update(one, both) == (warning,)
+    assert rules.warnings_on_update(both, both) == ()
+    assert rules.warnings_on_update(both, one) == ()
 
 
 def test_namespaced_broker_names_a_local_secret_and_other_properties() -> None:

@@ -9,7 +9,6 @@ from chandlery_gateway.kube.decoding import (
     FieldValidation,
     decode_dict,
     decode_object,
-    parse_field_validation,
 )
 from chandlery_gateway.kube.negotiation import UnsupportedMediaType
 
@@ -249,10 +248,3 @@ def test_decoding_after_a_patch_leaves_the_document_alone() -> None:
     decoded = decode_dict(SERVICE_BINDING, document, field_validation=FieldValidation.WARN)
     assert decoded.warnings == ('unknown field "spec.foo"',)
     assert orjson.dumps(document) == before
-
-
-def test_field_validation_is_warn_unless_given() -> None:
-    assert parse_field_validation(None) is FieldValidation.WARN
-    assert parse_field_validation("Strict") is FieldValidation.STRICT
-    with pytest.raises(BadRequest, match="Strict, Warn, Ignore"):
-        parse_field_validation("strict")

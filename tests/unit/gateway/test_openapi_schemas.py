@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic.alias_generators import to_camel
 
+from chandlery.model import kinds
 from chandlery.model.kinds import KINDS
 from chandlery_gateway.kube.openapi_schemas import DocumentedKind, component_schemas
 
@@ -230,3 +231,25 @@ def test_every_field_of_the_catalog_kinds_is_described() -> None:
         if not content.get("description")
     ]
     assert bare == []
+
+
+def test_lists_that_are_merged_by_a_key_say_so() -> None:
+    instances = kinds.SERVICE_INSTANCE
+    known = DocumentedKind(
+        group=instances.group,
+        version=instances.version,
+        kind=instances.kind,
+        plural=instances.plural,
+        namespaced=True,
+        model=instances.model,
+        has_status=True,
+    )
+    schemas = component_schemas([known])
+    status = schemas["io.k8s.servicecatalog.v1beta1.ServiceInstanceStatus"]["properties"]
+    metadata = schemas["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"]["properties"]
+    for found, key in ((status["conditions"], "type"), (metadata["ownerReferences"], "uid")):
+        assert (found["x-kubernetes-list-type"], found["x-kubernetes-list-map-keys"]) == ("map", [key])
+    assert "x-kubernetes-list-type" not in metadata["finalizers"]
+    assert metadata["managedFields"]["items"] == {
+        "$ref": "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsEntry"
+    }

@@ -89,6 +89,7 @@ def test_body_and_query_are_parameters(document: dict[str, Any]) -> None:
     assert body["required"] is True
     assert {"name", "in", "type", "description", "required"} == query[0].keys()
     assert {"dryRun", "fieldValidation"} <= {parameter["name"] for parameter in query}
-    assert patch["consumes"] == ["application/json-patch+json", "application/merge-patch+json"]
+    media = ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"]
+    assert patch["consumes"] == media
     assert patch["produces"] == ["application/json"]
     assert patch["responses"]["200"]["schema"] == {"$ref": "#/definitions/org.example.sea.v1.Boat"}

@@ -103,7 +103,8 @@ def test_only_core_kinds_are_patched_strategically(catalog: dict[str, Any]) -> N
     core = openapi_v3.document("v1", [pod])["paths"]["/api/v1/namespaces/{namespace}/pods/{name}"]["patch"]
     boat = catalog["paths"][f"{ROOT}/namespaces/{{namespace}}/boats/{{name}}"]["patch"]
     assert "application/strategic-merge-patch+json" in core["requestBody"]["content"]
-    assert list(boat["requestBody"]["content"]) == ["application/json-patch+json", "application/merge-patch+json"]
+    media = ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"]
+    assert list(boat["requestBody"]["content"]) == media
 
 
 def test_index_addresses_change_with_the_content() -> None:

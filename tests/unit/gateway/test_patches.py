@@ -199,7 +199,7 @@ def test_strategic_merge_patch_refuses_malformed_directives(patch: JsonObject) -
     ("media", "api_version", "message"),
     [
         (STRATEGIC_MERGE_PATCH, "servicecatalog.k8s.io/v1beta1", "--type merge"),
-        ("application/apply-patch+yaml", "v1", "without --server-side"),
+        ("application/apply-patch+cbor", "v1", "application/apply-patch"),
         ("application/json", "v1", "application/merge-patch"),
     ],
 )

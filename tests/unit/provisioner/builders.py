@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from chandlery.model.brokers import ClusterServiceBroker, ServiceBroker
+from chandlery.model.brokers import ClusterServiceBroker, ClusterServiceBrokerSpec, ServiceBroker
 from chandlery.model.conditions import Condition, ConditionStatus, ConditionType, find_condition
 from chandlery.model.instances import InstancePropertiesState, ServiceInstance, ServiceInstanceSpec
 from chandlery.model.metadata import ObjectMeta
@@ -43,15 +43,26 @@ VERBS = {
     Purpose.DEPROVISION: Verb.DEPROVISION,
     Purpose.MITIGATE: Verb.DEPROVISION,
     Purpose.POLL: Verb.POLL_INSTANCE,
+    Purpose.FETCH: Verb.GET_INSTANCE,
 }
 
 
-def make_offering(plan: str = "small", *, updatable: bool = True, removed: str = "", **plan_fields: Any) -> Offering:
+def make_offering(
+    plan: str = "small",
+    *,
+    updatable: bool = True,
+    removed: str = "",
+    class_fields: dict[str, Any] | None = None,
+    broker_fields: dict[str, Any] | None = None,
+    **plan_fields: Any,
+) -> Offering:
     """A cluster-wide offering; `removed` names what has left the catalog: "class" or "plan"."""
     return Offering(
         ClusterServiceClass(
             metadata=ObjectMeta(name="class-object"),
-            spec=ClusterServiceClassSpec(external_name="ropes", external_id=SERVICE, plan_updatable=updatable),
+            spec=ClusterServiceClassSpec(
+                external_name="ropes", external_id=SERVICE, plan_updatable=updatable, **(class_fields or {})
+            ),
             status=OfferingStatus(removed_from_broker_catalog=removed == "class"),
         ),
         ClusterServicePlan(
@@ -59,11 +70,13 @@ def make_offering(plan: str = "small", *, updatable: bool = True, removed: str =
             spec=ClusterServicePlanSpec(external_name=plan, external_id=f"plan-{plan}", **plan_fields),
             status=OfferingStatus(removed_from_broker_catalog=removed == "plan"),
         ),
-        ClusterServiceBroker(metadata=ObjectMeta(name="harbour")),
+        ClusterServiceBroker(
+            metadata=ObjectMeta(name="harbour"), spec=ClusterServiceBrokerSpec(**(broker_fields or {}))
+        ),
     )
 
 
-def make_namespaced_offering() -> Offering:
+def make_namespaced_offering(plan: str = "small") -> Offering:
     """The same in a namespace."""
     return Offering(
         ServiceClass(
@@ -71,8 +84,8 @@ def make_namespaced_offering() -> Offering:
             spec=ServiceClassSpec(external_name="ropes", external_id=SERVICE, plan_updatable=True),
         ),
         ServicePlan(
-            metadata=ObjectMeta(name="small-object", namespace="ns"),
-            spec=ServicePlanSpec(external_name="small", external_id=SMALL),
+            metadata=ObjectMeta(name=f"{plan}-object", namespace="ns"),
+            spec=ServicePlanSpec(external_name=plan, external_id=f"plan-{plan}"),
         ),
         ServiceBroker(metadata=ObjectMeta(name="harbour", namespace="ns")),
     )
@@ -84,9 +97,10 @@ def make_instance(
     deleted: bool = False,
     finalizers: tuple[str, ...] = (FINALIZER,),
     spec: dict[str, Any] | None = None,
+    orders: dict[str, str] | None = None,
     **status: Any,
 ) -> ServiceInstance:
-    """An instance as the gateway stores it; further arguments are fields of its status."""
+    """An instance as the gateway stores it; `orders` are annotations, further arguments are fields of its status."""
     wish = {"cluster_service_class_external_name": "ropes", "cluster_service_plan_external_name": "small"}
     instance = ServiceInstance(
         metadata=ObjectMeta(
@@ -96,6 +110,7 @@ def make_instance(
             generation=generation,
             finalizers=list(finalizers) or None,
             deletion_timestamp=NOW if deleted else None,
+            annotations={f"chandlery.io/{name}": value for name, value in (orders or {}).items()} or None,
         ),
         spec=ServiceInstanceSpec(**{**wish, "external_id": "instance-1", **(spec or {})}),
     )
@@ -182,7 +197,8 @@ def sent(purpose: Purpose, **fields: Any) -> InFlight:
 
 def reply(purpose: Purpose, status: int, body: Any = None, *, retry_after: str | None = None) -> Answer:
     """What the real reader makes of an HTTP reply to a request that allowed asynchrony. `bytes` go as they are."""
-    call = HttpCall(verb=VERBS[purpose], method="X", target="/", asked_async=purpose != Purpose.POLL)
+    is_reading = purpose in (Purpose.POLL, Purpose.FETCH)
+    call = HttpCall(verb=VERBS[purpose], method="X", target="/", asked_async=not is_reading)
     text = body if isinstance(body, bytes) else orjson.dumps({} if body is None else body)
     return read_answer(call, HttpReply(status=status, body=text, retry_after=retry_after), now=NOW)
 
@@ -201,6 +217,12 @@ def told(change: InstanceChange, kind: ConditionType = ConditionType.READY) -> t
     """Status and reason of a condition, None without it."""
     found = find_condition(change.document.status.conditions, kind)
     return (str(found.status), found.reason) if found else None
+
+
+def told_message(change: InstanceChange, kind: ConditionType = ConditionType.READY) -> str:
+    """What a condition says to people."""
+    found = find_condition(change.document.status.conditions, kind)
+    return found.message if found else ""
 
 
 def fact_reasons(change: InstanceChange) -> list[str]:

@@ -8,8 +8,8 @@ from typing import Any
 from chandlery.model.faults import ParametersFault
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.recorded import RecordedFact
-from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.answers import Answer
+from chandlery.reconcile.broker_policy import DEFAULT_POLICY, BrokerPolicy
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters import NO_PARAMETERS, Parameters, merge_parameters
 from chandlery_provisioner import instance_outcomes as outcomes
@@ -18,7 +18,9 @@ from chandlery_provisioner.instance_machine import decide
 from chandlery_provisioner.instance_notes import InFlight, InstanceMemory, Purpose
 from chandlery_provisioner.instance_snapshot import (
     Call,
+    Cascade,
     Deprovision,
+    FetchInstance,
     InstanceSnapshot,
     Poll,
     Provision,
@@ -59,6 +61,8 @@ class Life:
     parameters: Parameters | ParametersFault = NO_PARAMETERS
     access: Unresolved | None = None
     bindings: int = 0
+    loose_bindings: int = 0
+    policy: BrokerPolicy = DEFAULT_POLICY
     attempt: int = 0
     now: datetime = NOW
     due_at: datetime | None = NOW
@@ -83,8 +87,16 @@ class Life:
             in_flight=self.in_flight,
             access=self.access,
             bindings=self.bindings if self.is_deleted else 0,
+            loose_bindings=self.loose_bindings if self.is_deleted else 0,
             attempt=self.attempt,
+            policy=self.policy,
         )
+
+    def annotate(self, **orders: str) -> None:
+        """A person gives orders: `retry_requested_at="1"` is the annotation `chandlery.io/retry-requested-at`."""
+        given = {f"chandlery.io/{name.replace('_', '-')}": value for name, value in orders.items()}
+        self._set_metadata(annotations={**(self.instance.metadata.annotations or {}), **given})
+        self.touch()
 
     def touch(self) -> None:
         """As when a wish changes or something awaited appears."""
@@ -121,16 +133,13 @@ class Life:
         action = decide(snapshot)
         self.seen.append(type(action).__name__)
         match action:
-            case Idle():
-                self._write(outcomes.idle(snapshot, self.now))
-            case Finish():
-                self._write(outcomes.finish(snapshot, self.now))
-            case Wait():
-                self._write(outcomes.wait(snapshot, action, self.now))
-            case Refuse():
-                self._write(outcomes.refuse(snapshot, action, self.now))
-            case _:
+            case Provision() | Update() | Deprovision() | Poll() | FetchInstance() | Repeat():
                 self._call(snapshot, action)
+            case Cascade():
+                self.loose_bindings = 0
+                self._write(outcomes.cascaded(snapshot, self.now))
+            case _:
+                self._write(outcomes.uncalled(snapshot, action, self.now))
 
     def _call(self, snapshot: InstanceSnapshot, call: Call) -> None:
         note = note_of(snapshot, call, self.now)
@@ -141,7 +150,7 @@ class Life:
             note = note.model_copy(update={"request": _wire(request)})
         if isinstance(call, Provision):
             self.memory = self.memory.model_copy(update={"service_id": call.service_id, "plan_id": call.plan_id})
-        if not isinstance(call, Poll):
+        if not isinstance(call, Poll | FetchInstance):
             self.in_flight = InFlight.model_validate(note.to_wire())
         self.sent.append(request)
         try:
@@ -175,7 +184,7 @@ def is_deletion(request: Request) -> bool:
     return request.purpose in (Purpose.DEPROVISION, Purpose.MITIGATE)
 
 
-def _request(call: Provision | Update | Deprovision | Poll) -> Request:
+def _request(call: Provision | Update | Deprovision | Poll | FetchInstance) -> Request:
     match call:
         case Provision():
             return Request(Purpose.PROVISION, call.service_id, call.plan_id, repr(call.parameters))
@@ -186,6 +195,8 @@ def _request(call: Provision | Update | Deprovision | Poll) -> Request:
             return Request(purpose, call.service_id, call.plan_id)
         case Poll():
             return Request(Purpose.POLL, call.service_id, call.plan_id, operation=call.operation)
+        case FetchInstance():
+            return Request(Purpose.FETCH, call.service_id, call.plan_id)
 
 
 def _wire(request: Request) -> dict[str, Any]:

@@ -160,7 +160,7 @@ def test_retries_end_when_the_operations_time_is_up(purpose: Purpose, operation:
 
     change = absorb(snapshot, sent(purpose), how(purpose), NOW)
 
-    assert told(change) == ("False", "ErrorReconciliationRetryTimeout")
+    assert told(change) == (str(operation == "Update"), "ErrorReconciliationRetryTimeout")
     assert told(change, ConditionType.FAILED) == ("True", "ErrorReconciliationRetryTimeout")
     assert change.next.due_at is None
     assert change.document.status.current_operation is None

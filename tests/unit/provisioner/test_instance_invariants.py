@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chandlery.model.conditions import ConditionType, is_true
+from chandlery.model.conditions import ConditionType, find_condition, is_true
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.orphan_mitigation import needs_mitigation
 from chandlery_provisioner.instance_notes import Purpose
@@ -62,6 +62,9 @@ EVENTS = [
     "find class",
     "bind",
     "unbind",
+    "retry",
+    "mitigate by hand",
+    "mitigate by itself",
 ]
 
 
@@ -219,7 +222,7 @@ class RandomBroker:
         return reply(request.purpose, 200, {"state": name})
 
 
-def happen(life: Life, event: str) -> None:  # noqa: C901 - one branch for each event
+def happen(life: Life, event: str) -> None:  # noqa: C901, PLR0912 - one branch for each event
     """One thing that a user, an operator or time does."""
     match event:
         case "round":
@@ -244,6 +247,12 @@ def happen(life: Life, event: str) -> None:  # noqa: C901 - one branch for each 
             life.touch()
         case "bind":
             life.bindings = 1
+        case "retry":
+            life.annotate(retry_requested_at=str(len(life.seen)))
+        case "mitigate by hand":
+            life.annotate(orphan_mitigation="Manual")
+        case "mitigate by itself":
+            life.annotate(orphan_mitigation="Automatic")
         case _:
             life.bindings = 0
             life.touch()
@@ -257,13 +266,16 @@ def check(life: Life, broker: RandomBroker) -> None:
         assert broker.operation is None
         return
     settled = is_true(status.conditions, ConditionType.READY) or is_true(status.conditions, ConditionType.FAILED)
+    orphan = find_condition(status.conditions, ConditionType.ORPHAN_MITIGATION)
+    is_held = orphan is not None and orphan.reason == "OrphanMitigationRequired" and life.waiting_for is not None
     if life.due_at is None:
-        assert settled, f"stuck: nothing is due and nothing is settled: {life.seen[-3:]}"
+        assert settled or is_held, f"stuck: nothing is due and nothing is settled: {life.seen[-3:]}"
         assert not life.is_deleted
-        assert status.observed_generation == life.instance.metadata.generation
+        assert is_held or status.observed_generation == life.instance.metadata.generation
+        assert is_held or status.current_operation is None
+        assert status.next_attempt_time is None
     if is_true(status.conditions, ConditionType.READY) and life.in_flight is None:
         assert broker.exists
-        assert status.current_operation is None
         assert not status.async_op_in_progress
     if broker.exists and life.in_flight is None:
         assert status.deprovision_status == "Required", "the broker has something that nobody would delete"
@@ -316,6 +328,7 @@ def test_every_wish_is_granted_when_the_broker_gives_in(data: st.DataObject) -> 
 
     broker.is_kind = True
     life.access, life.bindings, life.offering = None, 0, make_offering("large")
+    life.annotate(orphan_mitigation="Automatic")
     life.wish(parameters={"colour": 0})
     life.run(rounds=12)
 
@@ -324,6 +337,32 @@ def test_every_wish_is_granted_when_the_broker_gives_in(data: st.DataObject) -> 
     assert broker.plans == {LARGE}
     assert broker.parameters == {"{'colour': 0}"}
     assert life.memory.plan_id == LARGE
+
+
+@SOME_TIME
+@given(st.data(), st.sampled_from(["abandon", "force_delete"]), st.booleans())
+def test_every_life_comes_to_its_end_when_a_person_insists(data: st.DataObject, order: str, is_lost: bool) -> None:
+    life, _ = wander(data)
+    if life.is_finished:
+        return
+
+    life.access = NO_SECRET if is_lost else None
+    life.annotate(**{order: "true"})
+    life.delete()
+    # A broker that has accepted the deletion is asked until the time is up.
+    life.run(rounds=2 if order == "abandon" or is_lost else 20, until=lambda: _is_being_deleted(life))
+
+    assert _has_ended(life) or _is_being_deleted(life)
+
+
+def _has_ended(life: Life) -> bool:
+    return life.is_finished
+
+
+def _is_being_deleted(life: Life) -> bool:
+    status, is_asked = life.instance.status, life.access is None and "abandon" not in str(life.instance.metadata)
+    is_deletion = status.current_operation == "Deprovision" or status.orphan_mitigation_in_progress
+    return is_asked and status.async_op_in_progress and is_deletion
 
 
 @SOME_TIME

@@ -9,11 +9,12 @@ from chandlery.model.instances import InstancePropertiesState, ServiceInstance
 from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.parameters import Parameters
 from chandlery_provisioner.instance_machine import decide
-from chandlery_provisioner.instance_notes import Purpose
+from chandlery_provisioner.instance_notes import Asked, Purpose
 from chandlery_provisioner.instance_snapshot import (
     Action,
     Deprovision,
     InstanceSnapshot,
+    Keep,
     Poll,
     Provision,
     Repeat,
@@ -27,7 +28,6 @@ from tests.unit.provisioner.builders import (
     NO_SECRET,
     NOT_READY,
     NOW,
-    READY,
     SERVICE,
     SMALL,
     make_instance,
@@ -49,6 +49,7 @@ NO_CLASS_WAIT = Wait(NO_CLASS.reason, NO_CLASS.message, NO_CLASS.waiting_for)
 DELETE = Deprovision(SERVICE, SMALL, is_mitigation=False)
 MITIGATE = Deprovision(SERVICE, SMALL, is_mitigation=True)
 POLL = Poll(SERVICE, SMALL, "key-1")
+ASKED_ONCE = Asked(update_requests=1)
 CHANGED = provisioned(generation=2)
 WITH_COLOUR = provisioned(generation=2, external_properties=InstancePropertiesState(parameter_checksum="c0ffee"))
 
@@ -164,7 +165,23 @@ ROWS: list[Any] = [
         id="provision again after a failure when the wish is new",
     ),
     pytest.param(
-        make_snapshot(CHANGED, memory=remembering()), Update(SERVICE, SMALL, None, None), id="update by request alone"
+        make_snapshot(provisioned(generation=2, spec={"update_requests": 1}), memory=remembering()),
+        Update(SERVICE, SMALL, None, None),
+        id="update by request alone",
+    ),
+    pytest.param(make_snapshot(CHANGED, memory=remembering()), Keep(), id="keep what the broker has already"),
+    pytest.param(
+        make_snapshot(CHANGED, memory=remembering(), access=NO_SECRET), Keep(), id="keep without asking the broker"
+    ),
+    pytest.param(
+        make_snapshot(CHANGED, memory=remembering(is_unusable=True)),
+        Update(SERVICE, SMALL, None, None),
+        id="update to repair",
+    ),
+    pytest.param(
+        make_snapshot(provisioned(generation=2, spec={"update_requests": 1}), memory=remembering(told=ASKED_ONCE)),
+        Keep(),
+        id="keep what was updated by request",
     ),
     pytest.param(
         make_snapshot(CHANGED, memory=remembering(), parameters=COLOUR),
@@ -172,8 +189,8 @@ ROWS: list[Any] = [
         id="update parameters",
     ),
     pytest.param(
-        make_snapshot(WITH_COLOUR, memory=remembering(), parameters=COLOUR),
-        Update(SERVICE, SMALL, None, None),
+        make_snapshot(WITH_COLOUR, memory=remembering(), parameters=COLOUR, offering=make_offering("large")),
+        Update(SERVICE, SMALL, LARGE, None),
         id="update leaves out equal parameters",
     ),
     pytest.param(
@@ -223,13 +240,13 @@ ROWS: list[Any] = [
         id="update parameters of a fixed plan",
     ),
     pytest.param(
-        make_snapshot(CHANGED, memory=remembering(), offering=make_offering(removed="plan")),
-        Update(SERVICE, SMALL, None, None),
+        make_snapshot(CHANGED, memory=remembering(), offering=make_offering(removed="plan"), parameters=COLOUR),
+        Update(SERVICE, SMALL, None, {"colour": "red"}),
         id="update on a removed plan",
     ),
     pytest.param(
-        make_snapshot(provisioned(conditions=(NOT_READY,)), memory=remembering()),
-        Update(SERVICE, SMALL, None, None),
+        make_snapshot(provisioned(conditions=(NOT_READY,)), memory=remembering(), parameters=COLOUR),
+        Update(SERVICE, SMALL, None, {"colour": "red"}),
         id="update again after a failure that passes",
     ),
 ]
@@ -354,7 +371,12 @@ def test_parameters_stay_out_of_the_repr_of_actions() -> None:
 
 NOTES: list[Any] = [
     pytest.param(make_snapshot(), Purpose.PROVISION, SMALL, id="provision"),
-    pytest.param(make_snapshot(CHANGED, memory=remembering()), Purpose.UPDATE, SMALL, id="update of the same plan"),
+    pytest.param(
+        make_snapshot(CHANGED, memory=remembering(), parameters=COLOUR),
+        Purpose.UPDATE,
+        SMALL,
+        id="update of the same plan",
+    ),
     pytest.param(
         make_snapshot(CHANGED, memory=remembering(), offering=make_offering("large")),
         Purpose.UPDATE,
@@ -412,8 +434,10 @@ def test_the_note_names_a_namespaced_plan_as_such() -> None:
 
 
 def test_a_ready_instance_is_settled_only_for_the_generation_it_was_ready_in() -> None:
-    ready = make_snapshot(provisioned(generation=3, observed_generation=3, conditions=(READY,)), memory=remembering())
-    newer = make_snapshot(provisioned(generation=4, observed_generation=3, conditions=(READY,)), memory=remembering())
+    ready = make_snapshot(provisioned(generation=3, observed_generation=3, reconciled_generation=3))
+    newer = make_snapshot(
+        provisioned(generation=4, observed_generation=3, reconciled_generation=3), memory=remembering()
+    )
 
     assert decide(ready) == Idle()
-    assert isinstance(decide(newer), Update)
+    assert decide(newer) == Keep()

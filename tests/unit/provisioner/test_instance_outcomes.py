@@ -15,6 +15,7 @@ from chandlery_provisioner.instance_notes import Purpose
 from chandlery_provisioner.instance_outcomes import absorb
 from chandlery_provisioner.instance_snapshot import (
     InstanceSnapshot,
+    Keep,
     Update,
 )
 from tests.unit.provisioner.builders import (
@@ -270,21 +271,21 @@ UPDATING = Expected(
     ready=("False", "UpdatingInstance"), operation="Update", is_polled=True, due=1, facts=("UpdatingInstance",)
 )
 UPDATE_AGAIN = Expected(
-    ready=("False", "UpdateInstanceCallFailed"),
+    ready=("True", "UpdateInstanceCallFailed"),
     operation="Update",
     due=1,
     attempt=1,
     facts=("UpdateInstanceCallFailed",),
 )
 UPDATE_NOT_SENT = Expected(
-    ready=("False", "ErrorCallingUpdateInstance"),
+    ready=("True", "ErrorCallingUpdateInstance"),
     operation="Update",
     due=1,
     attempt=1,
     facts=("ErrorCallingUpdateInstance",),
 )
 UPDATE_REFUSED = Expected(
-    ready=("False", "UpdateInstanceCallFailed"), failed="UpdateInstanceCallFailed", facts=("UpdateInstanceCallFailed",)
+    ready=("True", "UpdateInstanceCallFailed"), failed="UpdateInstanceCallFailed", facts=("UpdateInstanceCallFailed",)
 )
 
 UPDATE_ROWS: list[Any] = [
@@ -337,6 +338,7 @@ DEPROVISION_ROWS: list[Any] = [
     pytest.param(202, MALFORMED, DELETE_AGAIN, id="202 malformed"),
     *(pytest.param(code, {}, DELETE_AGAIN, id=f"{code}") for code in (204, 302)),
     *(pytest.param(code, {}, DELETE_AGAIN, id=f"{code}") for code in (400, 401, 403, 404, 408, 409, 412, 422, 429)),
+    pytest.param(200, MALFORMED, DELETE_AGAIN, id="200 malformed"),
     pytest.param(422, BUSY, DELETE_AGAIN, id="422 ConcurrencyError"),
     pytest.param(422, {"error": "AsyncRequired"}, DELETE_AGAIN, id="422 AsyncRequired"),
     *(pytest.param(code, {}, DELETE_AGAIN, id=f"{code}") for code in (500, 502, 503, 504)),
@@ -346,7 +348,6 @@ DEPROVISION_ROWS: list[Any] = [
 GONE_ROWS: list[Any] = [
     pytest.param(200, {}, id="200"),
     pytest.param(200, b"", id="200 empty"),
-    pytest.param(200, MALFORMED, id="200 malformed"),
     pytest.param(410, {}, id="410"),
     pytest.param(410, b"", id="410 empty"),
 ]
@@ -655,7 +656,8 @@ def test_an_update_that_is_not_applied_leaves_what_the_broker_has_on_record(stat
 
 def test_an_update_that_succeeds_makes_its_plan_the_brokers() -> None:
     snapshot = make_snapshot(provisioned(generation=2), memory=remembering(), offering=make_offering("large"))
-    note = sent(UPDATE, generation=2, wanted_plan_id=LARGE)
+    asked = InstancePropertiesState(cluster_service_plan_external_id=LARGE, cluster_service_plan_external_name="large")
+    note = sent(UPDATE, generation=2, wanted_plan_id=LARGE, properties=asked)
 
     change = absorb(snapshot, note, reply(UPDATE, 200), NOW)
 
@@ -685,7 +687,7 @@ def test_going_back_after_an_update_is_said_in_full_when_its_fate_is_unknown(sta
     metadata = failed.document.metadata.model_copy(update={"generation": 3})
     back = make_snapshot(failed.document.model_copy(update={"metadata": metadata}), memory=notes(failed))
 
-    expected = Update(SERVICE, SMALL, SMALL, {}) if status in UNKNOWN_FATES else Update(SERVICE, SMALL, None, None)
+    expected = Update(SERVICE, SMALL, SMALL, {}) if status in UNKNOWN_FATES else Keep()
     assert decide(back) == expected
 
 
@@ -699,8 +701,8 @@ def test_going_back_is_said_in_full_after_an_update_that_never_ended() -> None:
 
 
 def test_an_update_that_asks_for_nothing_is_retried_as_it_was() -> None:
-    snapshot = make_snapshot(provisioned(generation=2), memory=remembering())
+    snapshot = make_snapshot(provisioned(generation=2, spec={"update_requests": 1}), memory=remembering())
 
-    failed = absorb(snapshot, sent(UPDATE, generation=2), reply(UPDATE, 500), NOW)
+    failed = absorb(snapshot, sent(UPDATE, generation=2), reply(UPDATE, 429), NOW)
 
     assert decide(make_snapshot(failed.document, memory=notes(failed))) == Update(SERVICE, SMALL, None, None)

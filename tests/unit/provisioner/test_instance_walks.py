@@ -284,7 +284,7 @@ def test_a_failed_plan_change_deletes_with_the_plan_that_the_broker_has(answers:
     life.run()
     life.wish(plan="large")
     life.run()
-    assert ready(life) == ("False", "UpdateInstanceCallFailed")
+    assert ready(life) == ("True", "UpdateInstanceCallFailed")
     life.delete()
     life.run()
 
@@ -499,3 +499,113 @@ def test_creations_are_told_apart_from_deletions() -> None:
     life.run()
 
     assert [is_creation(request) for request in life.sent] == [True, False]
+
+
+def test_an_orphan_that_waits_for_a_person_is_deleted_on_request_and_created_anew() -> None:
+    life = live(500, 503, 410, 201)
+    life.annotate(orphan_mitigation="Manual")
+
+    life.run()
+    assert purposes(life) == ["provision"]
+    assert life.due_at is None
+    life.wish(parameters={"colour": "red"})
+    life.run()
+    assert purposes(life) == ["provision"]
+    life.annotate(orphan_mitigation="Automatic")
+    life.run()
+
+    assert purposes(life) == ["provision", "mitigate", "mitigate", "provision"]
+    assert ready(life) == ("True", "ProvisionedSuccessfully")
+
+
+def test_a_waived_orphan_may_still_be_there_for_the_next_creation() -> None:
+    life = live(500, 500, 200, 200)
+
+    life.run(until=lambda: len(life.sent) == 2)
+    life.annotate(orphan_mitigation="Waive")
+    life.run()
+    assert purposes(life) == ["provision", "mitigate", "provision"]
+    life.delete()
+    life.run()
+
+    assert life.is_finished
+    assert is_deletion(life.sent[-1])
+
+
+def test_a_failed_update_is_tried_again_on_request() -> None:
+    life = live(201, 400, 400, 200)
+
+    life.run()
+    life.wish(plan="large")
+    life.run()
+    for number in range(2):
+        life.annotate(retry_requested_at=str(number))
+        life.run()
+
+    assert purposes(life) == ["provision", "update", "update", "update"]
+    assert ready(life) == ("True", "InstanceUpdatedSuccessfully")
+    assert life.memory.plan_id == LARGE
+
+
+def test_an_update_of_unknown_fate_is_repeated_to_the_letter() -> None:
+    life = live(201, "timeout", 503, BUSY, 200)
+
+    life.run()
+    life.wish(plan="large", parameters={"colour": "red"})
+    life.run()
+
+    updates = [request for request in life.sent if request.purpose == Purpose.UPDATE]
+    assert updates == [updates[0]] * 4
+    assert ready(life) == ("True", "InstanceUpdatedSuccessfully")
+
+
+def test_a_creation_of_a_dead_worker_is_repeated_to_the_letter_while_the_broker_is_busy() -> None:
+    life = live(DIED, BUSY, BUSY, 201)
+
+    life.run(until=lambda: len(life.sent) == 2)
+    life.parameters = ParametersFault("the Secret is gone")
+    life.run()
+
+    assert len(life.sent) == 4
+    assert len(set(life.sent)) == 1
+
+
+def test_a_creation_of_unknown_fate_is_repeated_to_the_letter_although_a_secret_changes() -> None:
+    life = live((200, b"<html>"), 201)
+
+    life.run(until=lambda: len(life.sent) == 1)
+    life.parameters = ParametersFault("the Secret is gone")
+    life.run()
+
+    assert life.sent[0] == life.sent[1]
+    assert ready(life) == ("True", "ProvisionedSuccessfully")
+
+
+def test_an_instance_is_forced_out_although_its_broker_is_busy() -> None:
+    life = live(201, 202, BUSY, bindings=2, loose_bindings=2)
+
+    life.run()
+    life.wish(plan="large")
+    life.run(until=lambda: len(life.sent) == 2)
+    life.annotate(force_delete="true")
+    life.delete()
+    life.run()
+
+    assert life.is_finished
+    assert life.seen[-2:] == ["Cascade", "Deprovision"]
+    assert life.facts[-1].reason == "ForceDeleted"
+
+
+def test_going_back_to_what_the_broker_has_sends_nothing() -> None:
+    life = live(201, 400)
+
+    life.run()
+    life.wish(plan="large")
+    life.run()
+    life.wish(plan="small")
+    life.run()
+
+    assert purposes(life) == ["provision", "update"]
+    assert ready(life) == ("True", "InstanceUpdatedSuccessfully")
+    assert find_condition(life.instance.status.conditions, ConditionType.FAILED) is None
+    assert life.instance.status.reconciled_generation == 3

@@ -11,7 +11,8 @@ from chandlery.osb.catalog_values import CatalogService
 from chandlery.reconcile.answers import Answer, Verb, Verdict
 from chandlery.reconcile.offering import Unresolved
 from chandlery_syncer.broker_draft import BrokerChange
-from chandlery_syncer.broker_snapshot import BrokerMemory, BrokerSnapshot
+from chandlery_syncer.broker_notes import BrokerMemory
+from chandlery_syncer.broker_snapshot import BrokerSnapshot
 from tests.conformance.scripted_catalog import simple_catalog
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -25,6 +26,7 @@ def make_broker(
     namespace: str | None = None,
     generation: int = 1,
     deleted: bool = False,
+    annotations: dict[str, str] | None = None,
     finalizers: tuple[str, ...] = (FINALIZER,),
     status: BrokerStatus | None = None,
     **spec: Any,
@@ -35,6 +37,7 @@ def make_broker(
         "namespace": namespace,
         "uid": "broker-uid",
         "generation": generation,
+        "annotations": annotations,
         "finalizers": list(finalizers) or None,
         "deletionTimestamp": NOW if deleted else None,
     }

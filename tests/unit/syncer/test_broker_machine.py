@@ -8,18 +8,20 @@ import pytest
 from chandlery.model.brokers import AnyBroker
 from chandlery.model.conditions import ConditionStatus, ConditionType
 from chandlery.reconcile.answers import Answer, Verdict
+from chandlery.reconcile.broker_policy import policy_of
+from chandlery.reconcile.catalog_mark import CatalogMark
+from chandlery_syncer import broker_advice as advice
 from chandlery_syncer import broker_outcomes as outcomes
 from chandlery_syncer.broker_machine import decide
+from chandlery_syncer.broker_notes import CATALOG_FORMAT, BrokerMemory, KnownCatalog, Leftovers, StoredCount
 from chandlery_syncer.broker_snapshot import (
-    CATALOG_FORMAT,
+    RELIST_PAUSE,
     Action,
     Blocked,
-    BrokerMemory,
     Dismantle,
     Fetch,
     Idle,
     Inaccessible,
-    Leftovers,
     Tidy,
 )
 from tests.unit.syncer.builders import (
@@ -38,8 +40,26 @@ from tests.unit.syncer.builders import (
 )
 
 LEFT = Leftovers(classes=("db",), plans=("small",))
-KNOWN = BrokerMemory(etag='"one"', etag_url=URL, etag_generation=1, etag_format=CATALOG_FORMAT)
+CATALOG = KnownCatalog(
+    etag='"one"', digest="d", url=URL, generation=1, access="ann", format=CATALOG_FORMAT, stored=StoredCount(plans=2)
+)
+KNOWN = BrokerMemory(known=CATALOG, wishes_seen=4)
+MARK = CatalogMark(etag='"one"', digest="d")
+AS_KNOWN = {"memory": KNOWN, "access_fingerprint": "ann", "stored": StoredCount(plans=2), "wishes": 4}
+OLD = make_broker(status=ready_status(fetched=24 * HOUR))
+RETRY = {"chandlery.io/retry-requested-at": "noon"}
+RETRIED = BrokerMemory(retry_seen="noon")
+FORCED = {"chandlery.io/force-delete": "true"}
+JUST_NOW = timedelta(seconds=3)
+
+
+def relisted(ago: timedelta, **notes: Any) -> BrokerMemory:
+    """Notes on a catalog that was found to be out of date so long ago."""
+    return BrokerMemory(relisted_at=(NOW - ago).timestamp(), **notes)
+
+
 MINUTES_5 = timedelta(minutes=5)
+WEEK = timedelta(days=7)
 
 
 @pytest.mark.parametrize(
@@ -76,29 +96,73 @@ MINUTES_5 = timedelta(minutes=5)
         ),
         pytest.param(make_broker(status=ready_status(), generation=2), {}, Fetch(None), id="new generation is asked"),
         pytest.param(make_broker(status=failing_status()), {}, Fetch(None), id="failing broker is asked"),
+        pytest.param(OLD, AS_KNOWN, Fetch(MARK), id="with the mark of the known catalog"),
         pytest.param(
-            make_broker(status=ready_status(fetched=24 * HOUR)),
-            {"memory": KNOWN},
-            Fetch('"one"'),
-            id="with its validator",
+            make_broker(status=ready_status(), generation=2), AS_KNOWN, Fetch(None), id="never across generations"
         ),
         pytest.param(
-            make_broker(status=ready_status(), generation=2),
-            {"memory": KNOWN},
-            Fetch(None),
-            id="never across generations",
-        ),
-        pytest.param(
-            make_broker(status=ready_status(fetched=24 * HOUR)),
-            {"memory": KNOWN.model_copy(update={"etag_url": "http://other.test"})},
+            make_broker(status=ready_status(fetched=24 * HOUR), url="http://other.test"),
+            AS_KNOWN,
             Fetch(None),
             id="never across addresses",
         ),
+        pytest.param(OLD, {**AS_KNOWN, "access_fingerprint": "bob"}, Fetch(None), id="never across credentials"),
         pytest.param(
-            make_broker(status=ready_status(fetched=24 * HOUR)),
-            {"memory": KNOWN.model_copy(update={"etag_format": CATALOG_FORMAT - 1})},
+            OLD,
+            {**AS_KNOWN, "memory": BrokerMemory(known=CATALOG.model_copy(update={"format": CATALOG_FORMAT - 1}))},
             Fetch(None),
             id="never across releases that store otherwise",
+        ),
+        pytest.param(
+            OLD, {**AS_KNOWN, "stored": StoredCount(plans=1)}, Fetch(None), id="not after somebody has removed a plan"
+        ),
+        pytest.param(
+            make_broker(status=ready_status(), annotations=RETRY),
+            AS_KNOWN,
+            Fetch(None),
+            id="order to look now: all anew",
+        ),
+        pytest.param(
+            make_broker(status=ready_status(), annotations=RETRY),
+            {"memory": RETRIED},
+            Idle(),
+            id="order that was carried out",
+        ),
+        pytest.param(
+            make_broker(status=ready_status()), {**AS_KNOWN, "wishes": 5}, Fetch(MARK), id="woken: out of date"
+        ),
+        pytest.param(
+            make_broker(status=ready_status(fetched=JUST_NOW)),
+            {"wishes": 5},
+            Fetch(None),
+            id="woken soon after a fetch for another reason",
+        ),
+        pytest.param(
+            make_broker(status=ready_status(fetched=JUST_NOW)),
+            {"memory": relisted(JUST_NOW), "wishes": 5},
+            Idle(),
+            id="woken too soon after a fetch for the same reason",
+        ),
+        pytest.param(
+            make_broker(status=ready_status(fetched=RELIST_PAUSE)),
+            {"memory": relisted(RELIST_PAUSE, relist_asked=True)},
+            Fetch(None),
+            id="and once the pause is over",
+        ),
+        pytest.param(
+            make_broker(status=ready_status(), relistBehavior="Manual"),
+            {"wishes": 5},
+            Fetch(None),
+            id="Manual is asked when it is out of date",
+        ),
+        pytest.param(
+            make_broker(status=ready_status(), relistBehavior="Manual"),
+            {"memory": BrokerMemory(leftovers=LEFT), "wishes": 5},
+            Idle(),
+            id="Manual with leftovers: it was an instance that went",
+        ),
+        pytest.param(
+            make_broker(status=ready_status()), {"unused": LEFT, "wishes": 5}, Tidy(), id="woken for its leftovers"
         ),
         pytest.param(make_broker(status=ready_status()), {"unused": LEFT}, Tidy(), id="unused leftovers are removed"),
         pytest.param(
@@ -113,6 +177,12 @@ MINUTES_5 = timedelta(minutes=5)
         ),
         pytest.param(make_broker(deleted=True), {"instances": 3}, Blocked(3), id="instances block deletion"),
         pytest.param(
+            make_broker(deleted=True, annotations=FORCED),
+            {"instances": 3},
+            Dismantle(is_forced=True),
+            id="unless they are to be passed over",
+        ),
+        pytest.param(
             make_broker(deleted=True, finalizers=("other/finalizer",)),
             {},
             Idle(),
@@ -124,11 +194,14 @@ def test_decide(broker: AnyBroker, more: dict[str, Any], expected: Action) -> No
     assert decide(make_snapshot(broker, **more), NOW) == expected
 
 
+GOOD = make_answer(Verdict.SUCCEEDED, 200, etag='"two"', digest="dd")
+
+
 def test_success_says_so_and_comes_back_for_the_relist() -> None:
     snapshot = make_snapshot(
         make_broker(generation=3, status=failing_status(failed=True), relistDuration="2h"), attempt=7
     )
-    change = outcomes.synced(snapshot, etag='"two"', leftovers=Leftovers(), now=NOW)
+    change = outcomes.synced(snapshot, GOOD, leftovers=Leftovers(), stored=StoredCount(plans=1), now=NOW)
 
     status = change.document.status
     assert shown(change) == ("True", "FetchedCatalog")
@@ -137,20 +210,62 @@ def test_success_says_so_and_comes_back_for_the_relist() -> None:
     assert (status.last_catalog_retrieval_time, status.last_condition_state) == (NOW, "Ready")
     assert (change.next.due_at, change.next.attempt, change.next.waiting_for) == (NOW + 2 * HOUR, 0, None)
     assert reasons(change) == ["FetchedCatalog"]
-    assert BrokerMemory.model_validate(change.memory).etag_generation == 3
+    assert (change.next.interests, status.attempts, status.next_attempt_time) == (
+        ("relist:broker:/harbour",),
+        None,
+        None,
+    )
+    known = BrokerMemory.model_validate(change.memory).known
+    assert known == KnownCatalog(
+        etag='"two"', digest="dd", url=URL, generation=3, format=CATALOG_FORMAT, stored=StoredCount(plans=1)
+    )
 
 
 def test_success_of_a_manual_broker_has_no_next_time() -> None:
-    change = outcomes.synced(make_snapshot(make_broker(relistBehavior="Manual")), etag=None, leftovers=LEFT, now=NOW)
+    snapshot = make_snapshot(make_broker(relistBehavior="Manual"))
+    change = outcomes.synced(snapshot, GOOD, leftovers=LEFT, stored=StoredCount(), now=NOW)
     assert change.next.due_at is None
     assert change.next.waiting_for == "instances-of:broker:/harbour"
 
 
 def test_repeated_success_records_no_event() -> None:
-    first = outcomes.synced(make_snapshot(), etag=None, leftovers=Leftovers(), now=NOW)
-    again = outcomes.synced(make_snapshot(first.document), etag=None, leftovers=Leftovers(), now=NOW + HOUR)
+    none, left = StoredCount(), Leftovers()
+    first = outcomes.synced(make_snapshot(), GOOD, leftovers=left, stored=none, now=NOW)
+    again = outcomes.synced(make_snapshot(first.document), GOOD, leftovers=left, stored=none, now=NOW + HOUR)
     assert again.facts == ()
     assert again.document.status.conditions[0].last_transition_time == NOW
+
+
+def test_unchanged_catalog_keeps_what_the_answer_does_not_repeat() -> None:
+    snapshot = make_snapshot(OLD, **AS_KNOWN)
+    answer = make_answer(Verdict.UNCHANGED, 304, last_modified="today")
+    change = outcomes.synced(snapshot, answer, leftovers=Leftovers(), stored=StoredCount(plans=2), now=NOW)
+    known = BrokerMemory.model_validate(change.memory).known
+    assert known == CATALOG.model_copy(update={"last_modified": "today"})
+
+
+def test_being_woken_too_soon_is_remembered_until_the_pause_is_over() -> None:
+    before = relisted(JUST_NOW)
+    snapshot = make_snapshot(make_broker(status=ready_status(fetched=JUST_NOW)), memory=before, wishes=9)
+    change = outcomes.idle(snapshot, NOW)
+    memory = BrokerMemory.model_validate(change.memory)
+    assert change.next.due_at == NOW - JUST_NOW + RELIST_PAUSE
+    assert (memory.relist_asked, memory.wishes_seen) == (True, 9)
+    snapshot = make_snapshot(change.document, memory=memory, wishes=9)
+    fetched = outcomes.synced(snapshot, GOOD, leftovers=LEFT, stored=StoredCount(), now=NOW + HOUR)
+    after = BrokerMemory.model_validate(fetched.memory)
+    assert (after.relist_asked, after.relisted_at) == (False, (NOW + HOUR).timestamp())
+
+
+def test_fetch_of_a_new_specification_does_not_count_as_one_of_a_catalog_out_of_date() -> None:
+    snapshot = make_snapshot(make_broker(status=ready_status(), generation=2), wishes=9)
+    fetched = outcomes.synced(snapshot, GOOD, leftovers=LEFT, stored=StoredCount(), now=NOW)
+    assert BrokerMemory.model_validate(fetched.memory).relisted_at == 0.0
+
+
+def test_failing_broker_is_not_woken_by_those_who_find_it_out_of_date() -> None:
+    change = outcomes.fetch_failed(make_snapshot(), make_answer(Verdict.BROKEN, 500), NOW)
+    assert change.next.interests == ()
 
 
 @pytest.mark.parametrize(
@@ -172,7 +287,7 @@ def test_failed_fetch_keeps_the_notes_and_tells_the_brokers_words(answer: Answer
     assert change.document.status.operation_start_time == NOW
     assert reasons(change) == ["ErrorFetchingCatalog"]
     kept = BrokerMemory.model_validate(change.memory)
-    assert (kept.etag, kept.leftovers) == ('"one"', LEFT)
+    assert (kept.known, kept.leftovers) == (CATALOG, LEFT)
 
 
 @pytest.mark.parametrize(
@@ -191,6 +306,80 @@ def test_failed_fetch_is_repeated_by_schedule(attempt: int, asked: float | None,
     assert change.next.due_at is not None
     assert least <= (change.next.due_at - NOW).total_seconds() <= most
     assert change.next.attempt == attempt + 1
+    status = change.document.status
+    assert (status.attempts, status.next_attempt_time) == (attempt + 1, change.next.due_at)
+
+
+@pytest.mark.parametrize(
+    ("policy", "attempt", "asked", "least", "most"),
+    [
+        pytest.param({"maximumDelay": "20m"}, 50, None, 1080, 1320, id="longer than by default"),
+        pytest.param({"maximumDelay": "4s"}, 50, None, 3.6, 4.4, id="shorter than by default"),
+        pytest.param({"initialDelay": "30s", "factor": 1.0}, 5, None, 27, 33, id="always the same"),
+        pytest.param({"maximumDelay": "4s"}, 0, 60.0, 60, 60, id="the broker's own wish all the same"),
+    ],
+)
+def test_retry_policy_of_the_broker_counts(
+    policy: dict[str, Any], attempt: int, asked: float | None, least: float, most: float
+) -> None:
+    broker = make_broker(retryPolicy=policy)
+    snapshot = make_snapshot(broker, attempt=attempt, policy=policy_of(broker))
+    change = outcomes.fetch_failed(snapshot, make_answer(Verdict.BROKEN, 503, retry_after_seconds=asked), NOW)
+    assert change.next.due_at is not None
+    assert least <= (change.next.due_at - NOW).total_seconds() <= most
+
+
+TRY_NOW = "kubectl annotate clusterservicebroker harbour --overwrite chandlery.io/retry-requested-at="
+
+
+@pytest.mark.parametrize(
+    ("answer", "spec", "words"),
+    [
+        pytest.param(make_answer(Verdict.REJECTED, 401, "who?"), {}, "name it in spec.authInfo", id="401 without any"),
+        pytest.param(
+            make_answer(Verdict.REJECTED, 403, "not you"),
+            {"authInfo": {"basic": {"secretRef": {"namespace": "ops", "name": "login"}}}},
+            'credentials in the Secret "ops/login"',
+            id="403 with credentials",
+        ),
+        pytest.param(
+            make_answer(Verdict.REJECTED, 412, "need 2.14"), {}, "Version 2.17 of the Open Service Broker API", id="412"
+        ),
+        pytest.param(
+            make_answer(Verdict.REJECTED, 412, "need 2.14"), {"osbAPIVersion": "2.13"}, "Version 2.13", id="412 pinned"
+        ),
+        pytest.param(make_answer(Verdict.REJECTED, 404, "nothing"), {}, "Check spec.url", id="404"),
+        pytest.param(make_answer(Verdict.REJECTED, 302, "elsewhere"), {}, "Check spec.url", id="redirect"),
+        pytest.param(make_answer(Verdict.UNREACHABLE, None, "no route"), {}, "spec.url is its address", id="unreached"),
+        pytest.param(make_answer(Verdict.TIMED_OUT, None, "60 s"), {}, "raise spec.requestTimeout", id="timeout"),
+        pytest.param(make_answer(Verdict.BROKEN, 500, "disk full"), {}, "disk full. It is tried again", id="500"),
+        pytest.param(make_answer(Verdict.REJECTED, 304, "unasked"), {}, "unasked. It is tried again", id="304"),
+    ],
+)
+def test_failed_fetch_tells_the_brokers_words_and_the_way_out(answer: Answer, spec: dict[str, Any], words: str) -> None:
+    change = outcomes.fetch_failed(make_snapshot(make_broker(**spec)), answer, NOW)
+    message = change.document.status.conditions[0].message
+    assert answer.description is not None
+    assert answer.description in message
+    assert words in message
+    assert TRY_NOW in message
+
+
+def test_same_failure_again_is_the_same_event_again() -> None:
+    """Equal events are counted: `kubectl describe` shows how often."""
+    answer = make_answer(Verdict.BROKEN, 500, "disk full")
+    first = outcomes.fetch_failed(make_snapshot(), answer, NOW)
+    again = outcomes.fetch_failed(make_snapshot(first.document, attempt=1), answer, NOW + HOUR)
+    assert again.facts == first.facts
+
+
+def test_order_to_try_again_starts_the_time_of_failure_anew() -> None:
+    status = failing_status(since=WEEK + HOUR, failed=True)
+    snapshot = make_snapshot(make_broker(status=status, annotations=RETRY), memory=BrokerMemory(tried_generation=1))
+    change = outcomes.fetch_failed(snapshot, make_answer(Verdict.BROKEN, 500), NOW)
+    assert shown(change, ConditionType.FAILED) is None
+    assert change.document.status.operation_start_time == NOW
+    assert BrokerMemory.model_validate(change.memory).retry_seen == "noon"
 
 
 @pytest.mark.parametrize(
@@ -216,13 +405,31 @@ def test_missing_secret_is_named_by_the_event_and_wakes() -> None:
 
 
 def test_refused_catalog_forgets_the_validator() -> None:
-    change = outcomes.sync_failed(make_snapshot(memory=KNOWN), "services[0].id: is required", NOW)
+    change = outcomes.sync_failed(make_snapshot(memory=KNOWN), "services[0].id: is required", now=NOW)
     assert shown(change) == ("False", "ErrorSyncingCatalog")
     assert "services[0].id: is required" in change.document.status.conditions[0].message
-    assert BrokerMemory.model_validate(change.memory).etag is None
+    assert TRY_NOW in change.document.status.conditions[0].message
+    assert BrokerMemory.model_validate(change.memory).known == KnownCatalog()
 
 
-WEEK = timedelta(days=7)
+def test_broker_that_clashes_waits_for_the_other_to_go() -> None:
+    change = outcomes.sync_failed(make_snapshot(), "ids are taken", way_out="Delete one", other="quay", now=NOW)
+    assert "ids are taken. Delete one. It is tried" in change.document.status.conditions[0].message
+    assert change.next.waiting_for == "broker:/quay"
+
+
+@pytest.mark.parametrize(
+    ("is_same", "words"),
+    [
+        pytest.param(True, "Both have the same URL: delete one of the two, harbour or quay", id="registered twice"),
+        pytest.param(False, "spec.catalogRestrictions", id="two brokers"),
+    ],
+)
+def test_way_out_of_a_collision_names_both_brokers(*, is_same: bool, words: str) -> None:
+    told = advice.after_collision(make_broker(), "quay", is_same=is_same)
+    assert words in told
+    assert "harbour" in told
+    assert "quay" in told
 
 
 @pytest.mark.parametrize(
@@ -255,6 +462,7 @@ def test_blocked_deletion_tells_the_number_and_waits(instances: int, words: str)
     change = outcomes.blocked(make_snapshot(make_broker(deleted=True)), instances, NOW)
     assert shown(change) == ("False", "DeletionBlockedByExistingInstances")
     assert words in change.document.status.conditions[0].message
+    assert "chandlery.io/force-delete=true" in change.document.status.conditions[0].message
     assert change.next.waiting_for == "instances-of:broker:/harbour"
     assert change.next.due_at is not None
     assert change.next.due_at <= NOW + MINUTES_5
@@ -274,6 +482,30 @@ def test_dismantled_broker_lets_go(namespace: str | None, reason: str, key: str)
     assert change.is_finished
     assert change.document.metadata.finalizers == ["other/finalizer"]
     assert (reasons(change), change.wakes) == ([reason], (key,))
+
+
+def test_forced_deletion_is_a_warning_with_the_number_of_instances() -> None:
+    change = outcomes.dismantled(make_snapshot(make_broker(deleted=True)), NOW, instances=2)
+    assert change.is_finished
+    (forced, gone) = change.facts
+    assert (forced.reason, forced.is_warning, gone.is_warning) == ("ForceDeleted", True, False)
+    assert "2 ServiceInstances of this broker are left" in forced.message
+    assert "register the broker again under the same name" in forced.message
+
+
+def test_notes_of_another_release_are_read_as_far_as_they_are_known() -> None:
+    old = {"etag": '"one"', "etag_url": URL, "tried_generation": 2, "leftovers": {"classes": ["a"], "plans": []}}
+    memory = BrokerMemory.model_validate(old)
+    assert (memory.tried_generation, memory.leftovers.classes, memory.known) == (2, ("a",), KnownCatalog())
+
+
+def test_tidying_up_is_no_reason_to_take_the_catalog_over_again() -> None:
+    snapshot = make_snapshot(make_broker(status=ready_status()), **AS_KNOWN)
+    change = outcomes.tidied(snapshot, Leftovers(), stored=StoredCount(plans=1), now=NOW)
+    assert BrokerMemory.model_validate(change.memory).known.stored == StoredCount(plans=1)
+    meddled = make_snapshot(make_broker(status=ready_status()), **{**AS_KNOWN, "stored": StoredCount(plans=9)})
+    change = outcomes.tidied(meddled, Leftovers(), stored=StoredCount(plans=8), now=NOW)
+    assert BrokerMemory.model_validate(change.memory).known == CATALOG
 
 
 def test_idle_keeps_the_status_and_comes_back_for_the_relist() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from chandlery.model.brokers import AnyBroker
 from chandlery.model.offerings import AnyClass, AnyPlan, OfferingStatus
-from chandlery_syncer.broker_snapshot import Leftovers
+from chandlery_syncer.broker_notes import Leftovers
 from chandlery_syncer.catalog_difference import Clash, Difference, clash_with, difference, retired
 from chandlery_syncer.catalog_objects import Offerings, wished_offerings
 from tests.conformance.scripted_catalog import simple_plan, simple_service

@@ -147,18 +147,3 @@ def test_restrictions_decide_what_is_offered(restrictions: Any, classes: set[str
     wished = wished_offerings(make_broker(catalogRestrictions=restrictions), SERVICES)
     assert {each.spec.external_name for each in wished.classes} == classes
     assert {each.spec.external_name for each in wished.plans} == plans
-
-
-@pytest.mark.parametrize(
-    "service",
-    [
-        pytest.param(simple_service("x" * 2001), id="name too long for an index"),
-        pytest.param(simple_service("db", service_id="a\0b"), id="null character"),
-        pytest.param(
-            simple_service("db", plans=[simple_plan("p", plan_id="\u00fc" * 1001)]), id="plan id too long in UTF-8"
-        ),
-    ],
-)
-def test_what_no_database_can_look_up_is_refused(service: Any) -> None:
-    with pytest.raises(ValueError, match="cannot be stored"):
-        wished_offerings(make_broker(), catalog(service))

@@ -1,11 +1,15 @@
 """Rules for ServiceBinding. The specification of a binding is frozen once it is created."""
 
+import re
 from base64 import b64decode
 from collections.abc import Callable, Iterator
+from typing import Final
+from urllib.parse import urlsplit
 
-from chandlery.model.bindings import SecretTransform, ServiceBinding
+from chandlery.model.bindings import BindResource, SecretTransform, ServiceBinding
 from chandlery.model.faults import FieldProblem
 from chandlery.model.instances import UserInfo
+from chandlery.model.wire import wire_name
 from chandlery_gateway.admission.field_checks import (
     forbidden,
     invalid,
@@ -14,6 +18,9 @@ from chandlery_gateway.admission.field_checks import (
     required,
 )
 from chandlery_gateway.admission.spec_equality import specs_differ
+
+_APP_GUID: Final = f"spec.bindResource.{wire_name('app_guid')}"
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 FROZEN_WARNING = "spec of a ServiceBinding cannot be changed; the change is ignored, make a new binding instead"
 
@@ -48,8 +55,32 @@ def binding_problems(binding: ServiceBinding) -> Iterator[FieldProblem]:
     yield from name_problems("spec.instanceRef.name", spec.instance_ref.name, what="the instance to bind")
     yield from name_problems("spec.secretName", spec.secret_name, what="the Secret to write")
     yield from parameters_from_problems(spec.parameters_from)
+    if spec.bind_resource is not None:
+        yield from _bind_resource_problems(spec.bind_resource)
     for position, transform in enumerate(spec.secret_transforms or ()):
         yield from _transform_problems(f"spec.secretTransforms[{position}]", transform, binding.metadata.namespace)
+
+
+def _bind_resource_problems(resource: BindResource) -> Iterator[FieldProblem]:
+    if resource.app_guid is None and resource.route is None:
+        yield required("spec.bindResource", f"give {_APP_GUID.rpartition('.')[2]} or route, or leave bindResource out")
+    if resource.app_guid is not None and not resource.app_guid.strip():
+        yield required(_APP_GUID, "must not be empty; left out, it is the uid of the namespace")
+    if resource.route is not None and not _is_route(resource.route):
+        message = "must be the address of an application, such as https://shop.example.com or shop.example.com/cart"
+        yield invalid("spec.bindResource.route", message)
+
+
+def _is_route(text: str) -> bool:
+    """A web address, or what is one with a scheme before it. Brokers may log it, so it holds no password."""
+    if any(char.isspace() for char in text):
+        return False
+    try:
+        parts = urlsplit(text if _SCHEME.match(text) else f"https://{text}")
+        usable = parts.port != 0 and bool(parts.hostname)
+    except ValueError:
+        return False
+    return usable and parts.scheme in ("http", "https") and not (parts.username or parts.password)
 
 
 def _transform_problems(field: str, transform: SecretTransform, namespace: str | None) -> Iterator[FieldProblem]:

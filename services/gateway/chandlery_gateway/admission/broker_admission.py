@@ -2,7 +2,7 @@
 
 from base64 import b64decode
 from collections.abc import Iterator
-from datetime import timedelta
+from typing import Final
 from urllib.parse import urlsplit
 
 from chandlery.model.brokers import (
@@ -14,7 +14,6 @@ from chandlery.model.brokers import (
     LocalSecretAuth,
     ObjectReference,
 )
-from chandlery.model.durations import parse_duration
 from chandlery.model.faults import FieldProblem
 from chandlery.model.names import label_problem
 from chandlery.reconcile.restrictions import (
@@ -23,7 +22,16 @@ from chandlery.reconcile.restrictions import (
     PLAN_PROPERTIES,
     restriction_problem,
 )
-from chandlery_gateway.admission.field_checks import counter_problems, invalid, name_problems, required
+from chandlery_gateway.admission.broker_policy_admission import broker_policy_problems
+from chandlery_gateway.admission.field_checks import (
+    counter_problems,
+    duration_problems,
+    invalid,
+    name_problems,
+    required,
+)
+
+BOTH_AUTH_WARNING: Final = "spec.authInfo has basic and bearer; basic is used, so leave one of them out"
 
 
 def default_broker(broker: AnyBroker, *, relist_requests: int = 0) -> AnyBroker:
@@ -36,14 +44,27 @@ def default_broker(broker: AnyBroker, *, relist_requests: int = 0) -> AnyBroker:
     return broker.model_copy(update={"spec": broker.spec.model_copy(update=changes)}) if changes else broker
 
 
+def broker_warnings(broker: AnyBroker, *, old: AnyBroker | None = None) -> tuple[str, ...]:
+    """What is stored and will not be used; a change that has nothing to do with it says nothing."""
+    auth = broker.spec.auth_info
+    if auth is None or auth.basic is None or auth.bearer is None:
+        return ()
+    return () if old is not None and old.spec.auth_info == auth else (BOTH_AUTH_WARNING,)
+
+
 def broker_problems(broker: AnyBroker, *, relist_requests: int = 0) -> Iterator[FieldProblem]:
     """Everything that keeps the broker from being stored; `relist_requests` is what it was before."""
     spec = broker.spec
     yield from _url_problems(spec.url)
     yield from _tls_problems(spec)
     yield from counter_problems("spec.relistRequests", relist_requests, spec.relist_requests)
-    if spec.relist_duration is not None:
-        yield from _duration_problems(spec.relist_duration)
+    yield from duration_problems(
+        "spec.relistDuration",
+        spec.relist_duration,
+        example="15m",
+        way_out="; for no relists set relistBehavior: Manual",
+    )
+    yield from broker_policy_problems(spec)
     yield from _auth_problems(broker)
     if spec.catalog_restrictions:
         plans = CLUSTER_PLAN_PROPERTIES if isinstance(broker, ClusterServiceBroker) else PLAN_PROPERTIES
@@ -78,18 +99,6 @@ def _tls_problems(spec: CommonBrokerSpec) -> Iterator[FieldProblem]:
         b64decode(spec.ca_bundle.encode(), validate=True)
     except ValueError:
         yield invalid("spec.caBundle", "must be base64 of a PEM bundle")
-
-
-def _duration_problems(text: str) -> Iterator[FieldProblem]:
-    try:
-        duration = parse_duration(text)
-    except ValueError as error:
-        yield invalid("spec.relistDuration", str(error))
-        return
-    if duration <= timedelta():
-        yield invalid(
-            "spec.relistDuration", "must be greater than zero, such as 15m; for no relists set relistBehavior: Manual"
-        )
 
 
 def _auth_problems(broker: AnyBroker) -> Iterator[FieldProblem]:

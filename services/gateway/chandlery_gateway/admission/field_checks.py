@@ -1,11 +1,14 @@
 """Field problems and the checks that several kinds share. Each message says what to do instead."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Final
 
+from chandlery.model.durations import parse_duration
 from chandlery.model.faults import FieldProblem
 from chandlery.model.instances import ParametersFromSource
 from chandlery.model.names import subdomain_problem
+from chandlery.model.versions import is_semantic_version
 
 LONGEST_NAME: Final = 63
 
@@ -57,3 +60,26 @@ def parameters_from_problems(sources: tuple[ParametersFromSource, ...] | None) -
         yield from name_problems(f"{field}.secretKeyRef.name", source.secret_key_ref.name, what="a Secret")
         if not source.secret_key_ref.key:
             yield required(f"{field}.secretKeyRef.key", "give the key in the Secret whose value is a JSON object")
+
+
+def duration_problems(
+    field: str, text: str | None, *, example: str, longest: timedelta | None = None, way_out: str = ""
+) -> Iterator[FieldProblem]:
+    """A duration in Go's syntax that is greater than zero; None leaves it to the default."""
+    if text is None:
+        return
+    try:
+        duration = parse_duration(text)
+    except ValueError as error:
+        yield invalid(field, str(error))
+        return
+    if duration <= timedelta():
+        yield invalid(field, f"must be greater than zero, such as {example}{way_out}")
+    elif longest is not None and duration > longest:
+        yield invalid(field, f"must be at most {longest // timedelta(minutes=1)}m, such as {example}")
+
+
+def version_problems(field: str, text: str | None) -> Iterator[FieldProblem]:
+    """A version as semver.org 2.0 has it; None and the empty text are as good as none."""
+    if text and not is_semantic_version(text):
+        yield invalid(field, "must be a semantic version such as 2.1.0 or 2.1.0-rc.1, with three numbers and no 'v'")

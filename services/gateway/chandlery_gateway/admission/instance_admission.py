@@ -20,6 +20,7 @@ from chandlery_gateway.admission.field_checks import (
     counter_problems,
     forbidden,
     parameters_from_problems,
+    version_problems,
 )
 from chandlery_gateway.admission.spec_equality import specs_differ
 
@@ -79,3 +80,4 @@ def _spec_problems(spec: ServiceInstanceSpec, *, update_requests: int) -> Iterat
     yield from class_and_plan_problems(spec)
     yield from parameters_from_problems(spec.parameters_from)
     yield from counter_problems("spec.updateRequests", update_requests, spec.update_requests)
+    yield from version_problems("spec.maintenanceVersion", spec.maintenance_version)

@@ -1,8 +1,9 @@
 """The way into admission: the gateway calls these with what was decoded, then stores what comes back.
 
-Create: `default_on_create`, then `problems_on_create` of its result. Update: `warnings_on_update` of what the client
-sent, `default_on_update`, then `problems_on_update` of its result. Names are generated and namespaces set before. Any
-problems become one `Invalid`. Uids, versions and times are the store's matter and are passed through.
+Create: `default_on_create`, then `problems_on_create` and `warnings_on_create` of its result. Update:
+`warnings_on_update` of what the client sent, `default_on_update`, then `problems_on_update` of its result. Names are
+generated and namespaces set before. Any problems become one `Invalid`. Uids, versions and times are the store's matter
+and are passed through.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from chandlery_gateway.admission import (
     status_admission,
 )
 from chandlery_gateway.admission.metadata_admission import metadata_change_problems, metadata_problems
+from chandlery_gateway.admission.order_admission import order_problems
 
 _BROKERS = ClusterServiceBroker | ServiceBroker
 _OFFERINGS = ClusterServiceClass | ServiceClass | ClusterServicePlan | ServicePlan
@@ -85,17 +87,24 @@ def default_on_update(old: AnyObject, new: AnyObject, *, user: UserInfo) -> AnyO
     raise TypeError(f"{old.kind} cannot become {new.kind}")
 
 
+def warnings_on_create(document: AnyObject) -> tuple[str, ...]:
+    """Sentences for `Warning` headers about what is stored and will not be used."""
+    return broker_admission.broker_warnings(document) if isinstance(document, _BROKERS) else ()
+
+
 def warnings_on_update(old: AnyObject, new: AnyObject) -> tuple[str, ...]:
     """Sentences for `Warning` headers about what an update will ignore; `new` is what the client sent."""
     if isinstance(old, ServiceBinding) and isinstance(new, ServiceBinding):
         return binding_admission.changed_binding_warnings(old, new)
+    if isinstance(old, _BROKERS) and isinstance(new, _BROKERS):
+        return broker_admission.broker_warnings(new, old=old)
     return ()
 
 
 def problems_on_create(document: AnyObject) -> tuple[FieldProblem, ...]:
     """Everything that keeps the new object, defaults filled in, from being stored."""
-    own = _new_problems(document)
-    return (*metadata_problems(document.metadata, is_namespace=isinstance(document, Namespace)), *own)
+    metadata = metadata_problems(document.metadata, is_namespace=isinstance(document, Namespace))
+    return (*metadata, *order_problems(document), *_new_problems(document))
 
 
 def _new_problems(document: AnyObject) -> Iterator[FieldProblem]:
@@ -119,10 +128,14 @@ def _new_problems(document: AnyObject) -> Iterator[FieldProblem]:
 def problems_on_update(old: AnyObject, new: AnyObject) -> tuple[FieldProblem, ...]:
     """Everything that keeps the changed object, defaults filled in, from being stored."""
     metadata = metadata_problems(new.metadata, is_namespace=isinstance(new, Namespace))
-    return (*metadata, *metadata_change_problems(old.metadata, new.metadata), *_change_problems(old, new))
+    changes = metadata_change_problems(old.metadata, new.metadata)
+    return (*metadata, *changes, *order_problems(new, old=old), *_change_problems(old, new))
 
 
 def _change_problems(old: AnyObject, new: AnyObject) -> Iterator[FieldProblem]:
+    if hasattr(new, "spec") and new.spec == getattr(old, "spec", None):
+        # Whatever older rules let in: nobody may be kept from annotating an object, or from letting it go.
+        return iter(())
     match old, new:
         case ServiceInstance(), ServiceInstance():
             return instance_admission.changed_instance_problems(old, new)

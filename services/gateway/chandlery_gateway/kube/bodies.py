@@ -54,7 +54,7 @@ def parse_body(payload: bytes, content_type: str, *, find_repeated: bool, takes_
         _, encoded = _checked(parsed)
         return Body(orjson.loads(encoded), encoded, repeated)
     document, encoded = _checked(parse_json(payload))
-    return Body(document, encoded, _repeated_keys(payload) if find_repeated else ())
+    return Body(document, encoded, repeated_keys(payload) if find_repeated else ())
 
 
 def parse_json(payload: bytes) -> Any:
@@ -119,7 +119,8 @@ def _refuse_repeated(pairs: list[tuple[str, Any]]) -> None:
         raise _Repeated
 
 
-def _repeated_keys(payload: bytes) -> tuple[Path, ...]:
+def repeated_keys(payload: bytes) -> tuple[Path, ...]:
+    """Where an object in this JSON, which has been parsed before, has the same key twice. Raises BadRequest."""
     try:
         json.loads(payload, object_pairs_hook=_refuse_repeated)
     except _Repeated:

@@ -6,9 +6,9 @@ values, unknown fields unless refused) is taken out by its error location, and t
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import orjson
 from pydantic import ValidationError
@@ -36,23 +36,17 @@ class FieldValidation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """An object and the sentences for `Warning` headers."""
+    """An object and the sentences for `Warning` headers; and, for whoever keeps track of owners, what was sent."""
 
     object: AnyObject
     warnings: tuple[str, ...] = ()
+    document: JsonObject = field(default_factory=dict, repr=False)
 
-
-def parse_field_validation(text: str | None) -> FieldValidation:
-    """Reads the query parameter.
-
-    Raises:
-        BadRequest: none of the three words.
-    """
-    if not text:
-        return FieldValidation.WARN
-    if text not in tuple(FieldValidation):
-        raise BadRequest(f"fieldValidation must be one of {', '.join(FieldValidation)}")
-    return FieldValidation(text)
+    @property
+    def sent_managed_fields(self) -> Any:
+        """What the client sent as managed fields; None if it sent none."""
+        metadata = self.document.get("metadata")
+        return metadata.get("managedFields") if isinstance(metadata, dict) else None
 
 
 def decode_object(kind: Kind, payload: bytes, content_type: str, *, field_validation: FieldValidation) -> Decoded:
@@ -68,9 +62,11 @@ def decode_object(kind: Kind, payload: bytes, content_type: str, *, field_valida
     return _decode(kind, body.document, body.encoded, field_validation=field_validation, repeated=body.repeated)
 
 
-def decode_dict(kind: Kind, document: JsonObject, *, field_validation: FieldValidation) -> Decoded:
+def decode_dict(
+    kind: Kind, document: JsonObject, *, field_validation: FieldValidation, repeated: tuple[Path, ...] = ()
+) -> Decoded:
     """Decodes what a patch made; the document is not changed. Raises as `decode_object` does."""
-    return _decode(kind, document, encode_json(document), field_validation=field_validation, repeated=())
+    return _decode(kind, document, encode_json(document), field_validation=field_validation, repeated=repeated)
 
 
 def _decode(
@@ -89,7 +85,7 @@ def _decode(
         raise BadRequest(f"strict decoding error: {', '.join(complaints)}")
     if found is None:
         raise Invalid(problems=problems)
-    return Decoded(found, complaints)
+    return Decoded(found, complaints, document)
 
 
 def _check_type(kind: Kind, document: JsonObject) -> None:

@@ -14,6 +14,7 @@ FREE_KEY: Final = "x-kubernetes-preserve-unknown-fields"
 
 _PLAIN_KEYS: Final = ("maxLength", "minLength", "pattern", "maxItems", "minItems", "maximum", "minimum", "multipleOf")
 _EXCLUSIVE_BOUNDS: Final = (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum"))
+_LIST_KEYS: Final = {"Condition": "type", "OwnerReference": "uid"}
 _FORMATS: Final = {"binary": "byte", "base64": "byte", "base64url": "byte"}
 _DEFAULT_FORMATS: Final = {"integer": "int64", "number": "double"}
 
@@ -55,7 +56,8 @@ class SchemaTranslation:
             case "object":
                 return self._object(source)
             case "array":
-                return {"type": "array", "items": self._field(source.get("items", {})), **_plain(source)}
+                items = source.get("items", {})
+                return {"type": "array", "items": self._field(items), **_plain(source), **_list_kind(items)}
             case None if "enum" not in source and "const" not in source:
                 return {FREE_KEY: True}
             case _:
@@ -97,6 +99,12 @@ def described(schema: Schema, description: str) -> Schema:
     return (
         {"allOf": [schema], "description": description} if "$ref" in schema else {**schema, "description": description}
     )
+
+
+def _list_kind(items: Schema) -> Schema:
+    """How server-side apply merges the list, for tools that foresee what it does; by default it is atomic."""
+    key = _LIST_KEYS.get(items.get("$ref", "").rpartition("/")[2].rpartition("__")[2])
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]} if key else {}
 
 
 def _union(variants: list[Schema]) -> Schema:

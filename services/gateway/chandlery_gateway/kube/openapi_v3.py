@@ -12,7 +12,11 @@ from chandlery_gateway.kube.openapi_meta_types import GVK_KEY, META_PREFIX
 from chandlery_gateway.kube.openapi_schemas import DocumentedKind, component_schemas
 from chandlery_gateway.kube.openapi_translation import Schema, reference
 
-PATCH_MEDIA_TYPES: Final = ("application/json-patch+json", "application/merge-patch+json")
+PATCH_MEDIA_TYPES: Final = (
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/apply-patch+yaml",
+)
 # kubectl apply has the core kinds compiled in and patches them this way, published or not. Published, it takes merge
 # rules from our schemas, which name none: lists are replaced whole, and what arrives reads as a JSON merge patch.
 CORE_PATCH_MEDIA_TYPES: Final = (*PATCH_MEDIA_TYPES, "application/strategic-merge-patch+json")
@@ -22,6 +26,7 @@ _PRETTY: Final = ("pretty", "string", "Indent the answer if 'true'.")
 _DRY_RUN: Final = ("dryRun", "string", "'All' checks the request as usual and stores nothing.")
 _FIELD_MANAGER: Final = ("fieldManager", "string", "Name of who or what makes the change.")
 _FIELD_VALIDATION: Final = ("fieldValidation", "string", "Unknown or repeated fields: Ignore, Warn or Strict (refuse).")
+_FORCE: Final = ("force", "boolean", "Take fields that others own; for server-side apply only.")
 _WRITE: Final = (_DRY_RUN, _FIELD_MANAGER, _FIELD_VALIDATION)
 _LIST: Final = (
     ("allowWatchBookmarks", "boolean", "Let the watch send bookmarks."),
@@ -53,7 +58,7 @@ _QUERY: Final = {
     "list": _LIST,
     "post": _WRITE,
     "put": _WRITE,
-    "patch": _WRITE,
+    "patch": (*_WRITE, _FORCE),
     "delete": _DELETE,
     "deletecollection": (*_DELETE, *_LIST),
 }

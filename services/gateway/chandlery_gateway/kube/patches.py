@@ -1,6 +1,7 @@
 """PATCH: the stored object in wire form and a patch become the wished object, which is then decoded and admitted.
 
 JSON patch (RFC 6902), merge patch (RFC 7386) and, for core kinds, kubectl's strategic merge patch. No value is quoted.
+The fourth kind, server-side apply, needs to know who owns what: `server_side_apply`.
 """
 
 from typing import Any, Final
@@ -18,7 +19,8 @@ from chandlery_gateway.kube.strategic_merge import strategic_merge
 JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH: Final = "application/strategic-merge-patch+json"
-APPLY_PATCHES: Final = frozenset({"application/apply-patch+yaml", "application/apply-patch+cbor"})
+APPLY_PATCH: Final = "application/apply-patch+yaml"
+_CBOR_APPLY_PATCH: Final = "application/apply-patch+cbor"
 
 _MOST_OPERATIONS: Final = 10_000
 _LONGEST_ECHO: Final = 200
@@ -33,8 +35,11 @@ def apply_patch(current: JsonObject, payload: bytes, content_type: str) -> JsonO
         BadRequest: the patch is malformed.
         Invalid: it cannot be applied to this object: no such path, a failed test.
         UnsupportedMediaType: not a kind of patch that is served for this object.
+        ValueError: server-side apply, which is more than a patch.
     """
     media_type = check_patch_type(content_type, api_version=str(current.get("apiVersion", "")))
+    if media_type == APPLY_PATCH:
+        raise ValueError(media_type)
     if media_type == JSON_PATCH:
         return _json_patched(current, parse_json(payload))
     if media_type == MERGE_PATCH:
@@ -50,15 +55,15 @@ def check_patch_type(content_type: str, *, api_version: str) -> str:
     """
     media_type = content_type.partition(";")[0].strip().lower()
     is_core = api_version == "v1"
-    if media_type in (JSON_PATCH, MERGE_PATCH) or (media_type == STRATEGIC_MERGE_PATCH and is_core):
+    if media_type in (JSON_PATCH, MERGE_PATCH, APPLY_PATCH) or (media_type == STRATEGIC_MERGE_PATCH and is_core):
         return media_type
     raise UnsupportedMediaType(_refusal(media_type))
 
 
 def _refusal(media_type: str) -> str:
-    if media_type in APPLY_PATCHES:
-        return "server-side apply is not served here; run `kubectl apply` without --server-side"
-    known = f"{JSON_PATCH} or {MERGE_PATCH}"
+    if media_type == _CBOR_APPLY_PATCH:
+        return f"CBOR is not read here; send {APPLY_PATCH}"
+    known = f"{JSON_PATCH}, {MERGE_PATCH} or {APPLY_PATCH}"
     if media_type == STRATEGIC_MERGE_PATCH:
         return f"this kind takes no strategic merge patch; send {known} (`kubectl patch --type merge`)"
     return f"a patch of type '{media_type}' is not served here; send {known}"

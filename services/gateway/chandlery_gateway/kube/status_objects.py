@@ -6,7 +6,9 @@ from chandlery.model import faults
 from chandlery.model.faults import Fault, FieldProblem, Invalid
 from chandlery.model.kinds import Kind
 from chandlery.model.wire import JsonObject
+from chandlery_gateway.kube.apply_conflicts import ApplyConflict
 from chandlery_gateway.kube.negotiation import NotAcceptable, UnsupportedMediaType
+from chandlery_gateway.kube.request_options import InvalidOptions
 
 _RETRY_AFTER_SECONDS: Final = 1
 
@@ -36,6 +38,7 @@ _CODES: Final[dict[type[Fault], tuple[int, str]]] = {
     NotAcceptable: (406, "NotAcceptable"),
     faults.AlreadyExists: (409, "AlreadyExists"),
     faults.Conflict: (409, "Conflict"),
+    ApplyConflict: (409, "Conflict"),
     faults.Expired: (410, "Expired"),
     RequestTooLarge: (413, "RequestEntityTooLarge"),
     UnsupportedMediaType: (415, "UnsupportedMediaType"),
@@ -98,6 +101,8 @@ def _invalid_message(fault: Invalid, kind: Kind | None, name: str) -> str:
     if not lines:
         return fault.message
     listed = lines[0] if len(lines) == 1 else f"[{', '.join(lines)}]"
+    if isinstance(fault, InvalidOptions):
+        return f"{fault.subject} is invalid: {listed}"
     if kind is None:
         return listed
     qualified = f"{kind.kind}.{kind.group}" if kind.group else kind.kind
@@ -125,6 +130,8 @@ def _details(fault: Exception, kind: Kind | None, name: str) -> JsonObject:
             {"reason": problem.reason, "message": cause_message(problem), "field": problem.field}
             for problem in problems
         ]
+    if isinstance(fault, ApplyConflict):
+        details["causes"] = fault.causes
     return details
 
 

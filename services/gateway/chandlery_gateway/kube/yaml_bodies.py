@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Hashable
+from math import isfinite
 from typing import Any, Final
 
 import yaml
@@ -30,6 +31,14 @@ class _ManifestLoader(_FastLoader):  # type: ignore[misc, valid-type]
         return mapping
 
 
+def _finite(loader: _ManifestLoader, node: yaml.ScalarNode) -> float:
+    number: float = loader.construct_yaml_float(node)
+    if isfinite(number):
+        return number
+    raise BadRequest(f"the request body has an infinite number or none{_position(node.start_mark)}, which JSON has not")
+
+
+_ManifestLoader.add_constructor("tag:yaml.org,2002:float", _finite)
 _ManifestLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()

@@ -1,0 +1,50 @@
+"""What becomes of a binding whose Secret was deleted or changed by others. Pure; `settled_machine.py` decides on it.
+
+The copy that is kept since the credentials were delivered is put back without the broker. Bindings from before copies
+were kept ask the broker; where that shows nothing either, only other credentials help, and a user has to want them.
+"""
+
+from chandlery.model.reasons import BindingReason
+from chandlery.model.wire import JsonObject
+from chandlery.reconcile.answers import Answer, Verdict
+from chandlery.reconcile.call_failure import call_failure
+from chandlery.reconcile.status_draft import joined
+from chandlery_binder.bind_answers import absorb_delivery
+from chandlery_binder.binding_draft import BindingChange, BindingDraft
+from chandlery_binder.binding_notes import InFlight
+from chandlery_binder.binding_snapshot import InjectionProblem
+from chandlery_binder.binding_words import HOW_TO_ROTATE
+
+_LOST = "the Secret is gone and its credentials cannot be had a second time"
+
+
+def absorb_restoration(
+    draft: BindingDraft, sent: InFlight, *, credentials: JsonObject, problem: InjectionProblem | None
+) -> BindingChange:
+    """The Secret is written again, or cannot be."""
+    if problem is not None:
+        return absorb_delivery(draft, sent, grant=None, credentials=credentials, problem=problem)
+    draft.remember(secret_problem="")
+    draft.keep_delivered(credentials)
+    draft.say(BindingReason.RESTORED_SECRET, "The Secret had been deleted or changed, and was written again")
+    return draft.rest()
+
+
+def absorb_failed_recovery(draft: BindingDraft, answer: Answer) -> BindingChange:
+    """The broker was asked for what was in the Secret, and gave nothing."""
+    if answer.verdict == Verdict.SUCCEEDED:
+        return report_lost(draft)
+    message = joined(f"the Secret is gone. {call_failure('fetching of the binding', answer)}", HOW_TO_ROTATE)
+    draft.tell(BindingReason.SECRET_LOST, message)
+    draft.remember(secret_problem=message)
+    attempt = draft.attempt + 1
+    pause = draft.policy.pause(attempt, answer.retry_after_seconds)
+    return draft.settle(due_at=draft.now + pause, attempt=attempt)
+
+
+def report_lost(draft: BindingDraft) -> BindingChange:
+    """Say how to get other credentials."""
+    message = joined(_LOST, HOW_TO_ROTATE)
+    draft.tell(BindingReason.SECRET_LOST, message)
+    draft.remember(secret_problem=message)
+    return draft.rest()

@@ -1,0 +1,75 @@
+"""What the catalog in the database says about an instance's class and plan, for the checks of admission.
+
+Each look-up is made once for all creations that share a transaction.
+"""
+
+from chandlery.model import kinds
+from chandlery.model.bindings import ServiceBinding
+from chandlery.model.instances import ServiceInstance
+from chandlery.model.offerings import AnyClass, AnyPlan, ClusterServiceClass
+from chandlery.reconcile.change import broker_key
+from chandlery.reconcile.offering import Wanted, is_cluster_scoped, wanted_class, wanted_plan
+from chandlery.store.database import UnitOfWork
+from chandlery.store.objects import Listing
+
+_MOST_PLANS = 20
+"""More are neither chosen from nor named in a message."""
+
+
+async def find_classes(unit: UnitOfWork, instance: ServiceInstance) -> list[AnyClass]:
+    """The class that the instance asks for; more than one if its name is ambiguous."""
+    cluster = is_cluster_scoped(instance.spec)
+    kind = kinds.CLUSTER_SERVICE_CLASS if cluster else kinds.SERVICE_CLASS
+    namespace = "" if cluster else instance.metadata.namespace or ""
+    wanted = wanted_class(instance.spec)
+    listing = Listing(namespace=namespace, where=((wanted.column, wanted.value),), limit=2)
+    return [found for found in await unit.objects.recall(kind, listing) if isinstance(found, AnyClass)]
+
+
+async def find_plans(unit: UnitOfWork, service_class: AnyClass, wanted: Wanted | None) -> list[AnyPlan]:
+    """The plans of a class that are called so, or all that are still offered."""
+    cluster = isinstance(service_class, ClusterServiceClass)
+    kind = kinds.CLUSTER_SERVICE_PLAN if cluster else kinds.SERVICE_PLAN
+    where = [("class_name", service_class.metadata.name)]
+    if wanted is not None:
+        where.append((wanted.column, wanted.value))
+    listing = Listing(namespace=service_class.metadata.namespace or "", where=tuple(where), limit=_MOST_PLANS)
+    found = [plan for plan in await unit.objects.recall(kind, listing) if isinstance(plan, AnyPlan)]
+    return [plan for plan in found if wanted is not None or not plan.status.removed_from_broker_catalog]
+
+
+async def find_plan(unit: UnitOfWork, instance: ServiceInstance) -> AnyPlan | None:
+    """The plan that the instance asks for; None unless the catalog has exactly one that is called so."""
+    classes = await find_classes(unit, instance)
+    wanted = wanted_plan(instance.spec)
+    if len(classes) != 1 or not wanted.value:
+        return None
+    plans = await find_plans(unit, classes[0], wanted)
+    return plans[0] if len(plans) == 1 else None
+
+
+async def find_current_plan(unit: UnitOfWork, service_class: AnyClass, old: ServiceInstance) -> AnyPlan | None:
+    """The plan that the broker delivers, which is not the one of the specification if a change has failed."""
+    delivered = old.status.external_properties
+    if delivered is not None:
+        external_id = delivered.cluster_service_plan_external_id or delivered.service_plan_external_id
+        if external_id:
+            plans = await find_plans(unit, service_class, Wanted("external_id", external_id))
+            return plans[0] if len(plans) == 1 else None
+    plans = await find_plans(unit, service_class, wanted_plan(old.spec))
+    return plans[0] if len(plans) == 1 else None
+
+
+async def find_instance(unit: UnitOfWork, binding: ServiceBinding) -> ServiceInstance | None:
+    """The instance that is to be bound, if it is there already."""
+    where = (("name", binding.spec.instance_ref.name),)
+    listing = Listing(namespace=binding.metadata.namespace or "", where=where, limit=1)
+    found = await unit.objects.recall(kinds.SERVICE_INSTANCE, listing)
+    return found[0] if found and isinstance(found[0], ServiceInstance) else None
+
+
+def class_lane(service_class: AnyClass) -> str:
+    """The lane of the service broker that offers the class."""
+    if isinstance(service_class, ClusterServiceClass):
+        return broker_key("", service_class.spec.cluster_service_broker_name)
+    return broker_key(service_class.metadata.namespace, service_class.spec.service_broker_name)

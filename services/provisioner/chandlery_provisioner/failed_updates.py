@@ -1,0 +1,55 @@
+"""How an update ends short of success: the instance goes on as it was, unless its broker says that it cannot. Pure.
+
+OSB v2.17, "Updating a Service Instance": an update that fails has changed nothing.
+"""
+
+from chandlery.model.conditions import ConditionStatus, ConditionType
+from chandlery.model.metadata import to_timestamp
+from chandlery.model.reasons import InstanceReason
+from chandlery.reconcile.status_draft import joined
+from chandlery_provisioner import ways_out
+from chandlery_provisioner.instance_draft import InstanceChange, InstanceDraft
+from chandlery_provisioner.instance_ends import too_late
+
+
+def retry_update(
+    draft: InstanceDraft, reason: InstanceReason, *, message: str, asked_seconds: float | None = None
+) -> InstanceChange:
+    """The update is tried again with back-off, unless its time is over."""
+    draft.say(reason, message, is_warning=True)
+    if draft.is_time_over:
+        return give_up_update(draft, InstanceReason.RETRY_TIMEOUT, message=too_late(message))
+    attempt = draft.attempt + 1
+    pause = draft.expect_attempt(attempt, asked_seconds)
+    at = draft.status.next_attempt_time
+    when = f"at {to_timestamp(at)}" if at else "soon"
+    again = f"It is tried again {when}, or as soon as the specification changes"
+    _tell(draft, reason, message=joined(message, _what_it_has(draft), again))
+    return draft.again(pause, attempt=attempt)
+
+
+def give_up_update(draft: InstanceDraft, reason: str, *, message: str) -> InstanceChange:
+    """Final for this generation; a newer wish is taken up at once."""
+    draft.say(reason, message, is_warning=True)
+    shown = joined(message, _what_it_has(draft), ways_out.correct_or_retry(draft.metadata))
+    _tell(draft, reason, message=shown)
+    draft.condition(ConditionType.FAILED, ConditionStatus.TRUE, reason=reason, message=shown)
+    draft.end_operation()
+    return draft.rest()
+
+
+def _tell(draft: InstanceDraft, reason: str, *, message: str) -> None:
+    if draft.memory.is_unusable:
+        draft.ready(ConditionStatus.FALSE, reason, message=message)
+        return
+    draft.ready(ConditionStatus.TRUE, reason, message=message)
+    draft.wake_bindings()
+
+
+def _what_it_has(draft: InstanceDraft) -> str:
+    plan = draft.plan_name
+    if draft.memory.is_unusable:
+        return f"The service broker says that the instance (plan {plan!r}) cannot be used until an update succeeds"
+    if draft.memory.wanted_plan_id:
+        return f"The instance is on record with its old plan {plan!r} and its old parameters, but may have changed"
+    return f"The instance still runs with its old plan {plan!r} and its old parameters"

@@ -1,0 +1,67 @@
+"""Sentences that tell people how to get a service broker out of the state that it is in. Pure.
+
+Every one works with stock kubectl; what the annotations mean is in `chandlery.model.annotations`.
+"""
+
+from typing import Final
+
+from chandlery.model.annotations import FORCE_DELETE, RETRY
+from chandlery.model.brokers import AnyBroker
+from chandlery.reconcile.answers import Answer, Verdict
+from chandlery_syncer.broker_snapshot import secret_of
+
+_UNAUTHORIZED, _FORBIDDEN, _PRECONDITION_FAILED = 401, 403, 412
+_NO_CATALOG = frozenset({404, 405, 410})
+_REDIRECTS = range(300, 400)
+_UNCHANGED: Final = 304
+_NEWEST: Final = "2.17"
+_NO_CREDENTIALS: Final = "Put the broker's credentials into a Secret and name it in spec.authInfo"
+
+
+def after_failed_fetch(broker: AnyBroker, answer: Answer) -> str:
+    """What to look at, given how the broker failed to hand out its catalog; and how to have it tried again now."""
+    hint = _hint(broker, answer)
+    return f"{hint}. {tries_again(broker)}" if hint else tries_again(broker)
+
+
+def tries_again(broker: AnyBroker) -> str:
+    """The last good catalog stays in use; nothing else has to be done but mend what is wrong."""
+    return f"It is tried again by itself, and at once after: {_annotate(broker, f'{RETRY}=$(date +%s)')}"
+
+
+def force_deletion(broker: AnyBroker) -> str:
+    """For a deletion that waits for instances."""
+    return f"to delete the broker all the same: {_annotate(broker, f'{FORCE_DELETE}=true')}"
+
+
+def after_collision(broker: AnyBroker, other: str, *, is_same: bool) -> str:
+    """For ids that another broker of the same scope has; `is_same` when both are registered with the same URL."""
+    if is_same:
+        return f"Both have the same URL: delete one of the two, {broker.metadata.name} or {other}"
+    return (
+        f"Leave these out of one of the two with spec.catalogRestrictions, let the brokers offer different ids, or "
+        f"delete {broker.metadata.name} or {other}"
+    )
+
+
+def _hint(broker: AnyBroker, answer: Answer) -> str | None:
+    spec = broker.spec
+    status = answer.status
+    if answer.verdict == Verdict.UNREACHABLE:
+        return "Check that the broker runs and that spec.url is its address"
+    if answer.verdict == Verdict.TIMED_OUT:
+        return "Check that the broker runs; if it needs more time, raise spec.requestTimeout"
+    if status in (_UNAUTHORIZED, _FORBIDDEN):
+        secret = secret_of(broker)
+        return f'Check the credentials in the Secret "{secret[0]}/{secret[1]}"' if secret else _NO_CREDENTIALS
+    if status == _PRECONDITION_FAILED:
+        spoken = spec.osb_api_version or _NEWEST
+        return f"Version {spoken} of the Open Service Broker API was spoken; set spec.osbAPIVersion to one it supports"
+    if status in _NO_CATALOG or (status in _REDIRECTS and status != _UNCHANGED):
+        return "Check spec.url: the catalog is expected at v2/catalog below it"
+    return None
+
+
+def _annotate(broker: AnyBroker, annotation: str) -> str:
+    place = f" -n {broker.metadata.namespace}" if broker.metadata.namespace else ""
+    return f"kubectl annotate {broker.kind.lower()} {broker.metadata.name}{place} --overwrite {annotation}"

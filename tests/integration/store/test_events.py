@@ -1,0 +1,125 @@
+"""Recorded events: equal ones are counted at the first, and watchers see each count."""
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from chandlery.model import kinds
+from chandlery.model.core import Event, InvolvedObject
+from chandlery.store.database import Database, UnitOfWork
+from chandlery.store.objects import Listing
+from tests.integration.store import samples
+from tests.integration.store.samples import NOON
+
+MINUTE = timedelta(minutes=1)
+
+
+def event(name: str = "db.1", *, minute: int = 0, namespace: str = "ns") -> Event:
+    at = NOON + minute * MINUTE
+    metadata = samples.meta(name, namespace).model_copy(update={"uid": str(uuid.uuid4()), "generation": None})
+    involved = InvolvedObject(kind="ServiceInstance", name="db", uid="instance-uid", api_version="v1")
+    return Event(
+        metadata=metadata.model_copy(update={"creation_timestamp": at}),
+        involved_object=involved,
+        reason="Fails",
+        message='it says "é\n" \\ {} and :x',
+        first_timestamp=at,
+        last_timestamp=at,
+        type="Warning",
+    )
+
+
+async def record(database: Database, *events: Event) -> None:
+    async def work(unit: UnitOfWork) -> None:
+        for each in events:
+            unit.events.record(each)
+
+    await database.run(work)
+
+
+async def stored(database: Database) -> Sequence[Any]:
+    return await database.run(lambda unit: unit.objects.list(kinds.EVENT, Listing()))
+
+
+async def test_first_event_is_stored_as_it_was_recorded(database: Database) -> None:
+    wanted = event()
+    await record(database, wanted, event("other"))
+    (found, _) = await stored(database)
+    version = {"resource_version": found.metadata.resource_version}
+    assert found == wanted.model_copy(update={"metadata": wanted.metadata.model_copy(update=version)})
+    (added, _) = await samples.read_at_least(database, 2)
+    assert added.verb == "ADDED"
+    assert str(added.position) == found.metadata.resource_version
+    assert added.stored == found.to_wire()
+
+
+async def test_equal_event_is_counted_at_the_first(database: Database) -> None:
+    first = event()
+    await record(database, first)
+    await record(database, event(minute=3), event("new", minute=3))
+    await record(database, event(minute=7))
+
+    (counted, new) = await stored(database)
+    assert (counted.metadata.uid, counted.count) == (first.metadata.uid, 3)
+    assert (counted.first_timestamp, counted.last_timestamp) == (NOON, NOON + 7 * MINUTE)
+    assert counted.metadata.creation_timestamp == NOON
+    assert (new.metadata.name, new.count) == ("new", 1)
+    changes = await samples.read_at_least(database, 4)
+    assert [(change.name, change.verb) for change in changes] == [
+        ("db.1", "ADDED"),
+        ("new", "ADDED"),
+        ("db.1", "MODIFIED"),
+        ("db.1", "MODIFIED"),
+    ]
+    assert changes[-1].stored == counted.to_wire()
+
+
+async def test_equal_events_of_one_transaction_are_one(database: Database) -> None:
+    await record(database, event(), event(minute=1), event(namespace="elsewhere"))
+    assert [(each.metadata.namespace, each.count) for each in await stored(database)] == [("elsewhere", 1), ("ns", 2)]
+
+
+async def test_positions_stay_in_order_with_what_else_is_written(database: Database) -> None:
+    await record(database, event("a"))
+
+    async def work(unit: UnitOfWork) -> None:
+        unit.events.record(event("a"))
+        unit.events.record(event("b"))
+        await unit.objects.insert(samples.instance("one"))
+        await unit.objects.insert_later(samples.instance("two"))
+
+    await database.run(work)
+    changes = await samples.read_at_least(database, 5)
+    positions = [change.position for change in changes]
+    assert len(set(positions)) == 5
+    listed = {each.metadata.name: int(each.metadata.resource_version) for each in await stored(database)}
+    assert listed == {"a": changes[-1].position, "b": next(each.position for each in changes if each.name == "b")}
+
+
+async def test_old_event_that_was_counted_again_stays(database: Database) -> None:
+    await record(database, event("silent"), event("again"))
+    await record(database, event("again", minute=90))
+    gone = await database.run(lambda unit: unit.objects.remove_older(kinds.EVENT, NOON + 60 * MINUTE))
+    assert gone == 1
+    assert [each.metadata.name for each in await stored(database)] == ["again"]
+
+    assert await database.run(lambda unit: unit.objects.remove_older(kinds.EVENT, NOON + 91 * MINUTE)) == 1
+    await record(database, event("again", minute=95))
+    (anew,) = await stored(database)
+    assert anew.count == 1
+
+
+async def test_who_records_what_another_is_just_recording_counts_it_there(postgresql: Database) -> None:
+    async def first(unit: UnitOfWork) -> None:
+        unit.events.record(event())
+        await unit.events.flush()
+
+    async with samples.held_open(postgresql, first):
+        second = asyncio.create_task(record(postgresql, event(minute=1)))
+        await samples.until_somebody_waits(postgresql)
+    async with asyncio.timeout(samples.SOON_SECONDS):
+        await second
+    (only,) = await stored(postgresql)
+    assert only.count == 2

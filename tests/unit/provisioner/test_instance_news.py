@@ -1,0 +1,406 @@
+"""What makes an instance at rest ask for an update by itself, what holds a request back, and whom it names."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chandlery.model.conditions import ConditionType
+from chandlery.model.faults import ParametersFault
+from chandlery.model.instances import InstancePropertiesState, ParametersFromSource, SecretKeyReference
+from chandlery.model.metadata import ObjectMeta
+from chandlery.reconcile.actions import Idle, Wait
+from chandlery.reconcile.parameters import Parameters
+from chandlery_provisioner import instance_outcomes as outcomes
+from chandlery_provisioner.instance_context import context_digest, context_of, namespace_digest
+from chandlery_provisioner.instance_draft import InstanceChange
+from chandlery_provisioner.instance_machine import decide
+from chandlery_provisioner.instance_notes import Asked, Purpose
+from chandlery_provisioner.instance_outcomes import absorb
+from chandlery_provisioner.instance_snapshot import InstanceSnapshot, Keep, Provision, Update
+from chandlery_provisioner.planned_calls import note_of
+from tests.unit.provisioner.builders import (
+    FAILED,
+    NO_SECRET,
+    NOT_READY,
+    NOW,
+    READY,
+    SERVICE,
+    SMALL,
+    make_instance,
+    make_offering,
+    make_snapshot,
+    mitigating,
+    notes,
+    pause,
+    provisioned,
+    remembering,
+    reply,
+    sent,
+    told,
+    told_message,
+    working,
+)
+
+UPDATE, PROVISION = Purpose.UPDATE, Purpose.PROVISION
+RED, BLUE = Parameters({"colour": "red"}, {}, "red"), Parameters({"colour": "blue"}, {}, "blue")
+HERE = {"platform": "kubernetes", "namespace": "ns", "clusterid": "c", "instance_name": "rope"}
+TOLD = {**HERE, "instance_annotations": {"acme.com/cost": "1"}, "namespace_annotations": {}}
+LISTENING = make_offering(class_fields={"allow_context_updates": True})
+SOURCES = [ParametersFromSource(secret_key_ref=SecretKeyReference(name=name, key="json")) for name in ("b", "a", "b")]
+
+
+# Context.
+
+
+def test_the_context_says_where_the_instance_is() -> None:
+    meta = ObjectMeta(name="rope", namespace="ns", annotations={"acme.com/cost": "1", "other": "2"})
+
+    assert context_of(meta, None, cluster_id="c", prefixes=()) == HERE
+    assert context_of(meta, None, cluster_id="c", prefixes=("acme.com/",)) == TOLD
+    assert context_of(
+        meta, ObjectMeta(annotations={"acme.com/team": "x"}), cluster_id="c", prefixes=("acme.com/",)
+    ) == {
+        **TOLD,
+        "namespace_annotations": {"acme.com/team": "x"},
+    }
+
+
+def test_a_broker_of_old_hears_nothing_of_annotations() -> None:
+    other = {**TOLD, "instance_annotations": {"acme.com/cost": "2"}}
+
+    assert context_digest(TOLD, "2.15") == context_digest(other, "2.15")
+    assert context_digest(TOLD, None) != context_digest(other, None)
+
+
+def hearing(context: dict[str, Any], **fields: Any) -> InstanceSnapshot:
+    """An instance at rest whose broker was told of TOLD, in this context."""
+    told_then = Asked(context=context_digest(TOLD, None), namespace=namespace_digest(TOLD, None))
+    plain: dict[str, Any] = {"memory": remembering(told=told_then), "offering": LISTENING, "context": context}
+    return make_snapshot(fields.pop("instance", provisioned()), **{**plain, **fields})
+
+
+CHANGED = {**TOLD, "instance_annotations": {"acme.com/cost": "2"}}
+
+
+def test_a_broker_that_wants_to_hear_is_told_of_another_context_alone() -> None:
+    assert decide(hearing(CHANGED)) == Update(SERVICE, SMALL, None, None)
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        pytest.param(hearing(TOLD), id="nothing has changed"),
+        pytest.param(hearing(CHANGED, offering=make_offering()), id="the broker does not want to hear"),
+        pytest.param(hearing(CHANGED, memory=remembering()), id="nobody knows what it was told"),
+        pytest.param(hearing(CHANGED, instance=provisioned(conditions=(READY, FAILED))), id="an update has failed"),
+        pytest.param(
+            hearing(CHANGED, instance=make_instance(observed_generation=1, conditions=(NOT_READY, FAILED))),
+            id="it was never created",
+        ),
+    ],
+)
+def test_nothing_is_told_without_need(snapshot: InstanceSnapshot) -> None:
+    assert decide(snapshot) == Idle()
+
+
+def test_a_context_is_on_record_when_the_broker_has_taken_it() -> None:
+    snapshot = hearing(CHANGED)
+    note = note_of(snapshot, Update(SERVICE, SMALL, None, None), NOW)
+
+    failed = absorb(snapshot, note, reply(UPDATE, 409), NOW)
+    change = absorb(snapshot, note, reply(UPDATE, 200), NOW)
+
+    assert isinstance(decide(hearing(CHANGED, instance=failed.document, memory=notes(failed))), Update)
+    assert decide(hearing(CHANGED, instance=change.document, memory=notes(change))) == Idle()
+
+
+def test_a_context_that_is_refused_is_not_told_again_and_again() -> None:
+    snapshot = hearing(CHANGED)
+    note = note_of(snapshot, Update(SERVICE, SMALL, None, None), NOW)
+
+    change = absorb(snapshot, note, reply(UPDATE, 400), NOW)
+
+    assert told(change) == ("True", "UpdateInstanceCallFailed")
+    assert decide(hearing(CHANGED, instance=change.document, memory=notes(change))) == Idle()
+
+
+# Secrets that are watched.
+
+
+def watching(has: str = "red", *, watches: bool = True, **fields: Any) -> Any:
+    """An instance whose broker has the parameters with this checksum."""
+    properties = InstancePropertiesState(
+        cluster_service_plan_external_name="small", cluster_service_plan_external_id=SMALL, parameter_checksum=has
+    )
+    spec = {"parameters_from": SOURCES, "watch_parameters_from": watches or None}
+    return provisioned(**{"external_properties": properties, "spec": spec, **fields})
+
+
+def test_a_secret_that_changes_is_an_update_when_it_is_watched() -> None:
+    memory = remembering(asked=Asked(checksum="red"))
+
+    assert decide(make_snapshot(watching(), memory=memory, parameters=BLUE)) == (
+        Update(SERVICE, SMALL, None, {"colour": "blue"})
+    )
+    assert decide(make_snapshot(watching(), memory=memory, parameters=RED)) == Idle()
+    assert decide(make_snapshot(watching(watches=False), memory=memory, parameters=BLUE)) == Idle()
+
+
+def test_a_secret_that_becomes_unreadable_leaves_the_instance_in_peace() -> None:
+    assert decide(make_snapshot(watching(), memory=remembering(), parameters=ParametersFault("no JSON"))) == Idle()
+
+
+def test_a_secret_that_was_refused_is_tried_again_when_it_changes() -> None:
+    snapshot = make_snapshot(watching(), memory=remembering(), parameters=BLUE)
+    note = note_of(snapshot, Update(SERVICE, SMALL, None, BLUE.sent), NOW)
+    failed = absorb(snapshot, note, reply(UPDATE, 400), NOW)
+    memory = notes(failed)
+    green = Parameters({"colour": "green"}, {}, "green")
+
+    assert decide(make_snapshot(failed.document, memory=memory, parameters=BLUE)) == Idle()
+    assert isinstance(decide(make_snapshot(failed.document, memory=memory, parameters=green)), Update)
+
+
+def test_a_secret_that_is_corrected_lets_a_refused_creation_go_on() -> None:
+    spec = {"parameters_from": SOURCES, "watch_parameters_from": True}
+    instance = make_instance(observed_generation=1, conditions=(NOT_READY, FAILED), spec=spec)
+    memory = remembering(asked=Asked(checksum="red"))
+
+    assert decide(make_snapshot(instance, memory=memory, parameters=RED)) == Idle()
+    assert decide(make_snapshot(instance, memory=memory, parameters=BLUE)) == (
+        Provision(SERVICE, SMALL, {"colour": "blue"})
+    )
+
+
+def test_an_update_for_a_secret_succeeds_without_a_new_generation() -> None:
+    snapshot = make_snapshot(watching(), memory=remembering(), parameters=BLUE)
+    note = note_of(snapshot, Update(SERVICE, SMALL, None, BLUE.sent), NOW)
+
+    change = absorb(snapshot, note, reply(UPDATE, 200), NOW)
+
+    assert told(change) == ("True", "InstanceUpdatedSuccessfully")
+    assert change.document.status.observed_generation == 1
+    assert decide(make_snapshot(change.document, memory=notes(change), parameters=BLUE)) == Idle()
+
+
+def test_watched_secrets_wake_the_instance_and_are_looked_at_once_more_when_the_watch_begins() -> None:
+    first = outcomes.idle(make_snapshot(watching(), memory=remembering(), parameters=RED), NOW)
+    second = outcomes.idle(make_snapshot(first.document, memory=notes(first), parameters=RED), NOW)
+
+    assert first.next.interests == ("secret:ns/a", "secret:ns/b")
+    assert pause(first) == 0
+    assert second.next.interests is None
+    assert second.next.due_at is None
+
+
+def test_secrets_that_are_not_watched_any_more_wake_nobody() -> None:
+    memory = remembering(interests=("secret:ns/a", "secret:ns/b"))
+
+    change = outcomes.idle(make_snapshot(watching(watches=False), memory=memory, parameters=RED), NOW)
+
+    assert change.next.interests == ()
+    assert change.next.due_at is None
+
+
+# Who is named as the user.
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "call", "expected"),
+    [
+        pytest.param(make_snapshot(), Provision(SERVICE, SMALL, None), False, id="a creation"),
+        pytest.param(
+            make_snapshot(provisioned(generation=2), memory=remembering()),
+            Update(SERVICE, SMALL, None, {}),
+            False,
+            id="a new wish",
+        ),
+        pytest.param(
+            make_snapshot(watching(), memory=remembering(told=Asked(checksum="red")), parameters=BLUE),
+            Update(SERVICE, SMALL, None, {}),
+            True,
+            id="another Secret",
+        ),
+        pytest.param(hearing(CHANGED), Update(SERVICE, SMALL, None, None), False, id="another annotation"),
+        pytest.param(
+            hearing({**TOLD, "namespace_annotations": {"acme.com/team": "x"}}),
+            Update(SERVICE, SMALL, None, None),
+            True,
+            id="another annotation of the namespace",
+        ),
+        pytest.param(
+            hearing(TOLD, instance=provisioned(generation=2, observed_generation=2)),
+            Update(SERVICE, SMALL, None, {}),
+            False,
+            id="a failed wish once more",
+        ),
+    ],
+)
+def test_a_user_is_named_only_for_what_a_user_did(
+    snapshot: InstanceSnapshot, call: Update | Provision, *, expected: bool
+) -> None:
+    assert note_of(snapshot, call, NOW).is_own is expected
+
+
+@pytest.mark.parametrize(
+    ("instance", "expected"),
+    [
+        pytest.param(working("Provision"), False, id="a creation"),
+        pytest.param(working("Provision", orphan_mitigation_in_progress=True), True, id="a mitigation"),
+        pytest.param(working("Provision", orphan_mitigation_in_progress=True, deleted=True), False, id="a deletion"),
+        pytest.param(
+            working("Update", generation=2, observed_generation=2, reconciled_generation=1), False, id="a wish"
+        ),
+        pytest.param(working("Update", reconciled_generation=1), True, id="an update of our own"),
+    ],
+)
+def test_polls_name_the_user_of_their_operation(instance: Any, *, expected: bool) -> None:
+    snapshot = make_snapshot(instance, memory=remembering())
+    call = decide(snapshot)
+    assert not isinstance(call, Idle | Wait | Keep)
+
+    assert note_of(snapshot, call, NOW).is_own is expected  # type: ignore[arg-type]
+
+
+def test_a_mitigation_names_nobody() -> None:
+    snapshot = make_snapshot(mitigating(), memory=remembering())
+
+    assert note_of(snapshot, decide(snapshot), NOW).is_own  # type: ignore[arg-type]
+
+
+# Parameters that the plan's schemas do not take.
+
+COUNT = {
+    "$schema": "http://json-schema.org/draft-07/schema#",
+    "type": "object",
+    "properties": {"size": {"type": "integer"}},
+    "required": ["size"],
+}
+CHOOSY = make_offering(instance_create_parameter_schema=COUNT, instance_update_parameter_schema=COUNT)
+WRONG = Parameters({"size": "sesame", "colour": "mellon"}, {}, "wrong")
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "words"),
+    [
+        pytest.param(make_snapshot(offering=CHOOSY, parameters=WRONG), ["parameters.size"], id="a creation"),
+        pytest.param(make_snapshot(offering=CHOOSY), ["size"], id="a creation without parameters"),
+        pytest.param(
+            make_snapshot(watching(generation=2), memory=remembering(), offering=CHOOSY, parameters=WRONG),
+            ["parameters.size"],
+            id="an update",
+        ),
+        pytest.param(
+            make_snapshot(offering=CHOOSY, parameters=WRONG, access=NO_SECRET), ["parameters.size"], id="out of reach"
+        ),
+    ],
+)
+def test_parameters_that_break_the_schema_are_not_sent(snapshot: InstanceSnapshot, words: list[str]) -> None:
+    action = decide(snapshot)
+
+    assert isinstance(action, Wait)
+    assert action.reason == "ErrorWithParameters"
+    assert all(word in action.message for word in words)
+    assert "sesame" not in action.message
+    assert "mellon" not in action.message
+    assert action.waiting_for == "offering:/small-object"
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        pytest.param(make_snapshot(offering=make_offering(), parameters=WRONG), id="no schema"),
+        pytest.param(
+            make_snapshot(offering=make_offering(instance_update_parameter_schema=COUNT), parameters=WRONG),
+            id="a schema for updates only",
+        ),
+        pytest.param(
+            make_snapshot(watching("wrong", generation=2), memory=remembering(), offering=CHOOSY, parameters=WRONG),
+            id="parameters that the broker has already",
+        ),
+        pytest.param(make_snapshot(offering=CHOOSY, parameters=Parameters({"size": 3}, {}, "3")), id="the right ones"),
+    ],
+)
+def test_parameters_are_held_back_for_their_own_schema_only(snapshot: InstanceSnapshot) -> None:
+    assert not isinstance(decide(snapshot), Wait)
+
+
+def waited(snapshot: InstanceSnapshot) -> InstanceChange:
+    """The change of an instance that waits."""
+    action = decide(snapshot)
+    assert isinstance(action, Wait)
+    return outcomes.wait(snapshot, action, NOW)
+
+
+def test_parameters_that_break_the_schema_are_looked_at_again_when_a_secret_changes() -> None:
+    spec = {"parameters_from": SOURCES}
+
+    change = waited(make_snapshot(make_instance(spec=spec), offering=CHOOSY, parameters=WRONG))
+
+    assert told(change) == ("False", "ErrorWithParameters")
+    assert change.next.interests == ("secret:ns/a", "secret:ns/b")
+    assert change.document.status.attempts is None
+
+
+# Attempts.
+
+
+def test_attempts_are_shown_for_calls_that_failed_and_for_nothing_else() -> None:
+    failed = absorb(make_snapshot(attempt=2), sent(PROVISION), reply(PROVISION, 429), NOW)
+    following = {"memory": notes(failed), "attempt": failed.next.attempt}
+    snapshot = make_snapshot(failed.document, **following)
+    later = NOW + timedelta(minutes=1)
+
+    succeeded = absorb(snapshot, sent(PROVISION), reply(PROVISION, 201), later)
+    accepted = absorb(snapshot, sent(PROVISION), reply(PROVISION, 202), later)
+    orphaned = absorb(snapshot, sent(PROVISION), reply(PROVISION, 500), later)
+    waiting = waited(make_snapshot(failed.document, access=NO_SECRET, **following))
+    polled = absorb(
+        make_snapshot(accepted.document, memory=notes(accepted)), sent(Purpose.POLL), reply(Purpose.POLL, 500), later
+    )
+
+    assert failed.document.status.attempts == 3
+    assert failed.document.status.next_attempt_time == failed.next.due_at
+    for change in (succeeded, accepted, orphaned, waiting, polled):
+        assert (change.document.status.attempts, change.document.status.next_attempt_time) == (None, None)
+
+
+def test_the_next_attempt_is_not_shown_while_it_is_being_made() -> None:
+    failed = absorb(make_snapshot(), sent(PROVISION), reply(PROVISION, 429), NOW)
+
+    change = outcomes.announce(make_snapshot(failed.document, attempt=1), sent(PROVISION), NOW)
+
+    assert (change.document.status.attempts, change.document.status.next_attempt_time) == (1, None)
+
+
+def test_attempts_are_counted_anew_for_a_newer_wish() -> None:
+    failed = absorb(make_snapshot(attempt=8), sent(PROVISION), reply(PROVISION, 429), NOW)
+    metadata = failed.document.metadata.model_copy(update={"generation": 2})
+    newer = failed.document.model_copy(update={"metadata": metadata})
+
+    change = outcomes.announce(make_snapshot(newer), sent(PROVISION, generation=2), NOW)
+
+    assert change.document.status.attempts is None
+
+
+# Errors with a meaning.
+
+
+@pytest.mark.parametrize("purpose", [PROVISION, UPDATE, Purpose.DEPROVISION])
+@pytest.mark.parametrize(
+    ("error", "words"), [("ConcurrencyError", "still busy"), ("AsyncRequired", "can only work asynchronously")]
+)
+def test_errors_with_a_meaning_are_explained_and_the_call_is_made_again(
+    purpose: Purpose, error: str, words: str
+) -> None:
+    is_deletion = purpose == Purpose.DEPROVISION
+    instance = make_instance() if purpose == PROVISION else provisioned(generation=2, deleted=is_deletion)
+
+    change = absorb(
+        make_snapshot(instance, memory=remembering()), sent(purpose), reply(purpose, 422, {"error": error}), NOW
+    )
+
+    assert words in told_message(change)
+    assert pause(change) == pytest.approx(1, rel=0.11)
+    assert told(change, ConditionType.FAILED) is None
