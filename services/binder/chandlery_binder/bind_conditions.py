@@ -8,7 +8,7 @@ from chandlery.model.faults import ParametersFault
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.reasons import BindingReason
 from chandlery.reconcile.actions import Refuse, Wait
-from chandlery.reconcile.change import instance_key, secret_key
+from chandlery.reconcile.change import bindings_key, instance_key, secret_key
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameter_schemas import violations
 from chandlery.reconcile.parameters import Parameters
@@ -46,6 +46,16 @@ def bindable(snapshot: BindingSnapshot) -> Bindable | Wait | Refuse:
     if not is_true(instance.status.conditions, ConditionType.READY):
         return _not_ready(binding, _why_not_ready(instance))
     return Bindable(instance, offering)
+
+
+def sibling_first(snapshot: BindingSnapshot) -> Wait | None:
+    """A broker that gives no key for its operations has one at a time (OSB v2.17, "Asynchronous Operations")."""
+    sibling, meta = snapshot.busy_sibling, snapshot.binding.metadata
+    if sibling is None:
+        return None
+    message = f'The service broker is still at work on the ServiceBinding "{sibling}" of the same instance'
+    key = bindings_key(meta.namespace, snapshot.binding.spec.instance_ref.name)
+    return Wait(BindingReason.ASYNC_OPERATION_IN_PROGRESS, message, key)
 
 
 def usable_parameters(snapshot: BindingSnapshot, offering: Offering) -> Parameters | Wait:

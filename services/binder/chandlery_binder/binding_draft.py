@@ -138,6 +138,10 @@ class BindingDraft(BindingStatusDraft):
         shown = tuple(map(self._shown, self.memory.retired))
         if shown or self.status.retiring:
             self.set(retiring=shown or None)
+        before = self._snapshot.binding
+        if before.status.async_op_in_progress and not self.status.async_op_in_progress:
+            # Another binding may be waiting for its turn.
+            self.wakes.append(bindings_key(before.metadata.namespace, before.spec.instance_ref.name))
         return self._changed(
             self._snapshot.binding, following, is_finished=is_finished, keep_in_flight=self.keep_in_flight
         )

@@ -66,6 +66,8 @@ async def load_binding(
         rotation_grace=timedelta(seconds=resources.settings.rotation_grace_seconds),
         policy=policy_of(broker, give_up_after=timedelta(hours=resources.settings.operation_timeout_hours)),
     )
+    if _may_be_bound(snapshot):
+        snapshot = replace(snapshot, busy_sibling=await _busy_sibling(unit, binding))
     state = await secret_state(unit, resources.cluster, binding, snapshot.delivered) if _is_settled(snapshot) else None
     return Loaded(
         snapshot=replace(snapshot, secret=state) if state else snapshot,
@@ -76,6 +78,25 @@ async def load_binding(
 
 def _is_settled(snapshot: BindingSnapshot) -> bool:
     return snapshot.is_ready and not snapshot.is_deleted and snapshot.open_end is None
+
+
+def _may_be_bound(snapshot: BindingSnapshot) -> bool:
+    # Only where brokers may work asynchronously: everybody else's binds are spared the look.
+    offering = snapshot.offering
+    is_open = not (snapshot.is_ready or snapshot.is_failed or snapshot.is_deleted or snapshot.open_end)
+    return is_open and isinstance(offering, Offering) and offering.service_class.spec.binding_retrievable
+
+
+async def _busy_sibling(unit: UnitOfWork, binding: ServiceBinding) -> str | None:
+    where = (("instance_name", binding.spec.instance_ref.name),)
+    siblings = await unit.objects.list(
+        kinds.SERVICE_BINDING, Listing(namespace=binding.metadata.namespace or "", where=where)
+    )
+    others = (
+        each for each in siblings if isinstance(each, ServiceBinding) and each.metadata.uid != binding.metadata.uid
+    )
+    keyless = (each for each in others if each.status.async_op_in_progress and not each.status.last_operation)
+    return next((each.metadata.name for each in keyless), None)
 
 
 async def _instance(unit: UnitOfWork, binding: ServiceBinding) -> ServiceInstance | None:

@@ -10,7 +10,7 @@ from datetime import datetime
 from chandlery.model.names import FINALIZER
 from chandlery.model.reasons import BindingReason
 from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
-from chandlery_binder.bind_conditions import Bindable, bindable, usable_parameters
+from chandlery_binder.bind_conditions import Bindable, bindable, sibling_first, usable_parameters
 from chandlery_binder.binding_actions import (
     Abandon,
     Action,
@@ -137,6 +137,8 @@ def _grant(snapshot: BindingSnapshot) -> Action:
     parameters = usable_parameters(snapshot, found.offering)
     if isinstance(parameters, Wait):
         return parameters
+    if waiting := sibling_first(snapshot):
+        return waiting
     is_retrievable = found.offering.service_class.spec.binding_retrievable
     # An asynchronous bind carries no credentials; they have to be fetched, so only who can be asked may take its time.
     bind = Bind(_wanted(snapshot, found), parameters.sent or None, accepts_incomplete=is_retrievable)

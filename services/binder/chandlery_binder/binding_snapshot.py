@@ -55,6 +55,8 @@ class BindingSnapshot:
     eject_problem: str | None = None
     """Why the Secret of a binding under deletion could not be deleted, if so."""
     secret: SecretState = SecretState.INTACT
+    busy_sibling: str | None = None
+    """Another binding of the instance, on which the broker works without having given a key for that."""
     attempt: int = 0
     policy: BrokerPolicy = DEFAULT_POLICY
     rotation_grace: timedelta = timedelta(minutes=5)

@@ -14,6 +14,7 @@ from chandlery.model.instances import ParametersFromSource, SecretKeyReference, 
 from chandlery.model.metadata import ObjectMeta
 from chandlery.model.offerings import ClusterServicePlan, ClusterServicePlanSpec
 from chandlery.reconcile.actions import Wait
+from chandlery.reconcile.change import bindings_key
 from chandlery.reconcile.parameters import Parameters
 from chandlery.store.database import UnitOfWork
 from chandlery_binder.binding_actions import Bind
@@ -233,3 +234,12 @@ async def _set_instance_conditions(harbour: Harbour, *conditions: Condition) -> 
         await unit.objects.update(found, found.model_copy(update={"status": status}))
 
     await harbour.database.run(change)
+
+
+def test_a_bind_waits_for_the_one_that_the_broker_is_at_work_on_without_a_key() -> None:
+    action = decide(make_snapshot(busy_sibling="other"), NOW)
+
+    assert isinstance(action, Wait)
+    assert action.reason == "ErrorAsyncOperationInProgress"
+    assert '"other"' in action.message
+    assert action.waiting_for == bindings_key(make_binding().metadata.namespace, make_binding().spec.instance_ref.name)
