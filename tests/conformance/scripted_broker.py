@@ -11,6 +11,7 @@ Replies are taken from a queue per template, then from `always`, then from `scri
 import asyncio
 import base64
 import hmac
+import ssl
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from types import TracebackType
@@ -40,14 +41,16 @@ class ScriptedBroker:
         basic: tuple[str, str] | None = None,
         bearer: str | None = None,
         path_prefix: str = "",
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.catalog = simple_catalog() if catalog is None else catalog
         self.seen: list[SeenRequest] = []
         self.url = ""
         self._authorization = _authorization(basic, bearer)
         self._path_prefix = path_prefix.rstrip("/")
+        self._tls = tls
         self._defaults = DefaultBroker(credentials)
-        self._queues: defaultdict[str, deque[ScriptedReply]] = defaultdict(deque)
+        self._queues: defaultdict[tuple[str, str | None], deque[ScriptedReply]] = defaultdict(deque)
         self._standing: dict[str, ScriptedReply] = {}
         self._arrived = asyncio.Condition()
         self._answering: set[asyncio.Task[Any]] = set()
@@ -58,8 +61,8 @@ class ScriptedBroker:
         )
         self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}{self._path_prefix}"
+        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls).start()
+        self.url = f"http{'s' if self._tls else ''}://127.0.0.1:{self._runner.addresses[0][1]}{self._path_prefix}"
         return self
 
     async def __aexit__(
@@ -69,9 +72,12 @@ class ScriptedBroker:
             task.cancel()
         await self._runner.cleanup()
 
-    def script(self, template: str, *replies: ScriptedReply) -> None:
-        """Queue replies for the next requests of the template. Raises ValueError if there is no such template."""
-        self._queues[checked(template)].extend(replies)
+    def script(self, template: str, *replies: ScriptedReply, only: str | None = None) -> None:
+        """Queue replies for the next requests of the template. Raises ValueError if there is no such template.
+
+        `only` is the id of the one instance, or the one binding, that they are for; they go before the others.
+        """
+        self._queues[checked(template), only].extend(replies)
 
     def always(self, template: str, reply: ScriptedReply | None) -> None:
         """What to answer whenever nothing is queued; None goes back to the default."""
@@ -81,7 +87,7 @@ class ScriptedBroker:
 
     def unused(self, template: str) -> int:
         """How many queued replies have not been asked for."""
-        return len(self._queues[checked(template)])
+        return sum(len(queue) for (name, _), queue in self._queues.items() if name == checked(template))
 
     def seen_of(self, template: str) -> list[SeenRequest]:
         """The requests of the template so far, in order of arrival."""
@@ -115,7 +121,8 @@ class ScriptedBroker:
         sent = seen.headers.get("Authorization", "")
         if self._authorization is not None and not hmac.compare_digest(sent.encode(), self._authorization.encode()):
             return Reply(401, {"description": "credentials are missing or wrong"})
-        queue = self._queues[seen.template]
+        subject = seen.ids.get("binding_id") or seen.ids.get("instance_id")
+        queue = self._queues.get((seen.template, subject)) or self._queues[seen.template, None]
         scripted = queue.popleft() if queue else self._standing.get(seen.template)
         if scripted is None:
             scripted = self._defaults.reply(seen, catalog=self.catalog)
