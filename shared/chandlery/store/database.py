@@ -1,5 +1,6 @@
 """One transaction with its stores: everything a service writes, it writes through here."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -82,6 +83,7 @@ class Database:
         self._keyring = keyring
         self._clock = clock
         self._published: Published | None = None
+        self._is_sqlite = engine.dialect.name == "sqlite"
 
     def on_commit(self, published: Published) -> None:
         """Tell the relay of every message that was committed from now on."""
@@ -95,7 +97,7 @@ class Database:
         try:
             async for attempt in STORE_CONFLICT.around(LostRace, StaleConnection):
                 with attempt:
-                    return await self._once(work, dry_run)
+                    return await (self._uncut(work, dry_run) if self._is_sqlite else self._once(work, dry_run))
         except LostRace as error:
             raise Conflict("too many others are writing the same objects; try again") from error
         except StaleConnection as error:
@@ -114,6 +116,18 @@ class Database:
     async def close(self) -> None:
         """Close all connections."""
         await self._engine.dispose()
+
+    async def _uncut(self, work: Work[T], dry_run: bool) -> T:
+        # A cancelled statement takes its connection down, but sqlite3 keeps the write lock as long as anybody refers to
+        # the cursor, and the traceback of the cancellation does. So the caller is cancelled, and not the transaction.
+        transaction = asyncio.ensure_future(self._once(work, dry_run))
+        try:
+            return await asyncio.shield(transaction)
+        except asyncio.CancelledError:
+            await asyncio.wait({transaction})
+            if not transaction.cancelled():
+                transaction.exception()
+            raise
 
     async def _once(self, work: Work[T], dry_run: bool) -> T:
         border = _Border()

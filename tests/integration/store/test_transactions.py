@@ -255,3 +255,26 @@ async def _change(unit: UnitOfWork, name: str, **parameters: str) -> None:
     assert found is not None
     # Another value each time: equal objects are not written.
     await unit.objects.update(found, with_parameters(found, before=found.metadata.resource_version, **parameters))
+
+
+async def test_a_caller_that_is_cancelled_leaves_no_lock_behind_on_sqlite(
+    sqlite_url: str, open_database: OpenDatabase
+) -> None:
+    database = open_database(sqlite_url)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def write(unit: UnitOfWork) -> None:
+        await unit.objects.insert(instance("db"))
+        begun.set()
+        await go_on.wait()
+
+    writing = asyncio.create_task(database.run(write))
+    await begun.wait()
+    writing.cancel()
+    await asyncio.wait({writing}, timeout=0.05)
+    assert not writing.done(), "the transaction was cut in the middle"
+
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    await create_one(database, instance("next"))
