@@ -203,6 +203,9 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             return claimed
         written = await unit.objects.update(latest, rebased(change.document, claimed.document, latest))
         unit.outbox.add(ObjectChanged(kind=claimed.claim.kind, uid=claimed.claim.uid, reason="CallInFlight"))
+        if latest.metadata.resource_version != claimed.document.metadata.resource_version:
+            # A user has changed it since: with the version as it was, the record notices and looks first.
+            return claimed
         return replace(claimed, document=with_wish_of(claimed.document, version_of=written))
 
     async def _record(self, claimed: _Claimed[SnapshotT, CallT], answer: AnswerT) -> bool:
