@@ -28,7 +28,7 @@ from chandlery_provisioner.instance_snapshot import (
     Repeat,
     Update,
 )
-from chandlery_provisioner.planned_calls import note_of, request_of
+from chandlery_provisioner.planned_calls import kept_of, note_of, request_of
 
 
 @dataclass(frozen=True)
@@ -105,5 +105,5 @@ class InstanceReconciler:
         if isinstance(call, Provision):
             # Before the call: whatever becomes of it, a later delete knows what to ask for.
             memory = memory.model_copy(update={"service_id": call.service_id, "plan_id": call.plan_id})
-        kept = None if isinstance(call, Poll | FetchInstance) else note.to_wire()
+        kept = None if isinstance(call, Poll | FetchInstance) else kept_of(note).to_wire()
         return Planned(call=Sending(note, request), in_flight=kept, memory=memory.to_wire())

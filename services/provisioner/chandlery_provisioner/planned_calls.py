@@ -44,6 +44,11 @@ def note_of(snapshot: InstanceSnapshot, call: Call, now: datetime) -> InFlight:
     return note.model_copy(update={**told, "wanted_plan_id": call.plan_id or snapshot.memory.plan_id})
 
 
+def kept_of(note: InFlight) -> InFlight:
+    """What stays on record until the answer is: by then nobody knows what came of the request, whenever it was sent."""
+    return note.model_copy(update={"is_answered": False})
+
+
 def request_of(snapshot: InstanceSnapshot, call: Call, *, space_guid: str, cluster_id: str) -> requests.OsbRequest:
     """What to send. `space_guid` is the uid of the instance's namespace."""
     instance_id = snapshot.instance.spec.external_id

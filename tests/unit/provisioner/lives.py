@@ -27,7 +27,7 @@ from chandlery_provisioner.instance_snapshot import (
     Repeat,
     Update,
 )
-from chandlery_provisioner.planned_calls import note_of
+from chandlery_provisioner.planned_calls import kept_of, note_of
 from tests.unit.provisioner.builders import LANE, NOW, make_instance, make_offering
 
 
@@ -151,7 +151,7 @@ class Life:
         if isinstance(call, Provision):
             self.memory = self.memory.model_copy(update={"service_id": call.service_id, "plan_id": call.plan_id})
         if not isinstance(call, Poll | FetchInstance):
-            self.in_flight = InFlight.model_validate(note.to_wire())
+            self.in_flight = InFlight.model_validate(kept_of(note).to_wire())
         self.sent.append(request)
         try:
             answer = self.broker(request)

@@ -1,0 +1,79 @@
+"""The platform, on each twin in turn: once for the session, with a part of its own for each test."""
+
+import itertools
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from tests.conformance import twins
+from tests.conformance.platform import NewPlatform, Platform
+from tests.conformance.scripted_broker import ScriptedBroker, SeenRequest
+from tests.conformance.twins import AMQP_VARIABLE, DATABASE_VARIABLE, Twin
+from tests.conformance.whole_life import whole_life
+
+_numbers = itertools.count(1)
+_brokers: list[str] = []
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session", params=["embedded", "servers"])
+async def twin(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Twin]:
+    """A running platform."""
+    folder: Path = tmp_path_factory.mktemp(request.param)
+    if request.param == "embedded":
+        async with twins.embedded(folder) as running:
+            yield running
+        return
+    if missing := [name for name in (DATABASE_VARIABLE, AMQP_VARIABLE) if not os.environ.get(name)]:
+        pytest.fail(f"not set: {', '.join(missing)}; start the servers with `make services`", pytrace=False)
+    async with twins.servers(folder, lambda: _brokers) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def session(twin: Twin) -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(twin.url, connector=aiohttp.TCPConnector(limit=0)) as session:
+        yield session
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def broker() -> AsyncIterator[ScriptedBroker]:
+    """A broker of the test's own; nobody knows it yet."""
+    async with ScriptedBroker() as broker:
+        yield broker
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def new_platform(twin: Twin, session: aiohttp.ClientSession) -> NewPlatform:
+    """Makes parts of the platform, each empty but for a namespace. All that there is goes at the end of each."""
+
+    @asynccontextmanager
+    async def new(broker: ScriptedBroker) -> AsyncIterator[Platform]:
+        platform = Platform(twin, broker, session, next(_numbers))
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": platform.namespace}}
+        await platform.api.made("/api/v1/namespaces", namespace)
+        platform.offers()
+        yield platform
+        _brokers.extend(platform.registered)
+        await twin.clear()
+
+    return new
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def lived(new_platform: NewPlatform) -> Sequence[SeenRequest]:
+    """All that a broker was asked in a whole life, for tests that only look at it."""
+    async with ScriptedBroker() as broker, new_platform(broker) as platform:
+        await whole_life(platform)
+        return broker.seen
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def platform(new_platform: NewPlatform, broker: ScriptedBroker) -> AsyncIterator[Platform]:
+    """The test's part of the platform."""
+    async with new_platform(broker) as platform:
+        yield platform

@@ -1,0 +1,250 @@
+"""The two ways to run the platform: all in one process on SQLite, or a process per service on PostgreSQL and RabbitMQ.
+
+The processes are tasks of one event loop, each with connections of its own, wired by `runtime.process` as ever. Only
+the sweep is quicker, so that pauses of milliseconds are kept to.
+"""
+
+import asyncio
+import csv
+import io
+import os
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import aio_pika
+import asyncpg
+from pydantic import SecretStr
+from sqlalchemy import delete, func, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from chandlery.contracts import topology
+from chandlery.contracts.messages import UNRESOLVED_LANE
+from chandlery.reconcile.change import broker_key
+from chandlery.runtime.composition import IN_PROCESS_BUS, run_migrations
+from chandlery.runtime.http_server import listen
+from chandlery.runtime.process import _run
+from chandlery.runtime.resources import Resources
+from chandlery.runtime.service import Service
+from chandlery.runtime.settings import Settings
+from chandlery.store.schema import INTERESTS, OBJECTS, OUTBOX, RECONCILIATIONS
+from chandlery.store.sealing import new_key
+from chandlery_binder.main import BINDER
+from chandlery_gateway.main import GATEWAY
+from chandlery_provisioner.main import PROVISIONER
+from chandlery_syncer.main import SYNCER
+
+SOON = float(os.environ.get("CHANDLERY_TEST_PATIENCE", "10"))
+"""Seconds that anything may take that should happen within milliseconds; more of them for slow machines."""
+SWEEP_SECONDS = 0.03
+_NEVER_SECONDS = 3600.0
+_PATIENCE = 10
+
+DATABASE_VARIABLE, AMQP_VARIABLE = "CHANDLERY_TEST_DATABASE_URL", "CHANDLERY_TEST_AMQP_URL"
+USERS = {"ann": ("developers", "dba"), "bob": (), "eve": tuple(f"group-{number:03}-of-many" for number in range(30))}
+"""Whom the gateway knows beside the administrator, with their groups; the token of each is `token-of-<name>`."""
+ADMINISTRATOR = "token-of-the-administrator"
+
+
+@dataclass
+class Process:
+    """One operating-system process, as far as the others can tell."""
+
+    services: Sequence[Service]
+    settings: Settings
+    resources: Resources | None = None
+    _stop: asyncio.Event = field(default_factory=asyncio.Event)
+    _running: "asyncio.Task[None] | None" = None
+
+    async def start(self) -> None:
+        """Returns when all services of the process work."""
+        self._stop, ready = asyncio.Event(), asyncio.Event()
+        name = "+".join(service.name for service in self.services)
+        services = [*self.services, _observer(self._note)]
+        self._running = asyncio.create_task(
+            _run(services, self.settings, name, self._stop, migrates=True, on_ready=ready.set)
+        )
+        waiting = asyncio.create_task(ready.wait())
+        await asyncio.wait({waiting, self._running}, timeout=SOON, return_when=asyncio.FIRST_COMPLETED)
+        if self._running.done():
+            await self._running
+        assert ready.is_set(), f"{name} does not get ready"
+
+    async def stop(self) -> None:
+        """The clean end, as after SIGTERM."""
+        if self._running is None:
+            return
+        self._stop.set()
+        async with asyncio.timeout(SOON):
+            await self._running
+        self._running = None
+
+    def _note(self, resources: Resources) -> None:
+        self.resources = resources
+
+
+@dataclass
+class Twin:
+    """One whole platform."""
+
+    name: str
+    url: str
+    """Where the gateway answers."""
+    processes: Sequence[Process]
+
+    async def start(self) -> None:
+        for process in self.processes:
+            await process.start()
+
+    async def stop(self) -> None:
+        for process in reversed(self.processes):
+            await process.stop()
+
+    async def restart(self) -> None:
+        """End all processes cleanly and start them again, on what they left in the database."""
+        await self.stop()
+        await self.start()
+
+    async def clear(self) -> None:
+        """Remove all objects and what is to be done about them. The change log remembers."""
+        for _ in range(_PATIENCE):
+            # A worker may write the same rows in another order at this moment: one of the two is told of a deadlock.
+            with suppress(DBAPIError):
+                async with self._engine.begin() as connection:
+                    for table in (RECONCILIATIONS, INTERESTS, *OBJECTS.values(), OUTBOX):
+                        await connection.execute(delete(table))
+                return
+        raise AssertionError("the tables cannot be cleared")
+
+    async def is_at_rest(self, *, within: timedelta) -> bool:
+        """Whether nothing is in hand, nothing waits for the bus, and nothing is due within so much time."""
+        assert self.processes[0].resources is not None
+        now = await self.processes[0].resources.database.run(_now)
+        busy = RECONCILIATIONS.c.lease_owner.is_not(None) | (RECONCILIATIONS.c.due_at < now + within)
+        async with self._engine.connect() as connection:
+            rows = await connection.scalar(select(func.count()).select_from(RECONCILIATIONS).where(busy))
+            messages = await connection.scalar(select(func.count()).select_from(OUTBOX))
+        return not rows and not messages
+
+    @property
+    def _engine(self) -> AsyncEngine:
+        resources = self.processes[0].resources
+        assert resources is not None
+        return resources.database._engine
+
+
+@asynccontextmanager
+async def embedded(folder: Path) -> AsyncIterator[Twin]:
+    """What `chandlery up` runs: one process, SQLite, the in-process bus."""
+    port = _free_port()
+    settings = _settings(folder, port, f"sqlite:///{folder / 'chandlery.db'}", IN_PROCESS_BUS)
+    processes = [Process([GATEWAY, PROVISIONER, BINDER, SYNCER], settings)]
+    async with _running(Twin("embedded", f"http://127.0.0.1:{port}", processes)) as twin:
+        yield twin
+
+
+@asynccontextmanager
+async def servers(folder: Path, lanes: Callable[[], Sequence[str]]) -> AsyncIterator[Twin]:
+    """What a cluster runs: a process per service, PostgreSQL, RabbitMQ. `lanes` are the brokers' names to clean up."""
+    server, amqp_url = os.environ[DATABASE_VARIABLE], os.environ[AMQP_VARIABLE]
+    database, prefix = f"conformance_{uuid.uuid4().hex[:12]}", f"conformance-{uuid.uuid4().hex[:8]}-"
+    await _administer(server, f"CREATE DATABASE {database} TEMPLATE template0")
+    # Nothing here outlives a crash of the server, and a commit need not wait for the disk.
+    await _administer(server, f"ALTER DATABASE {database} SET synchronous_commit = off")
+    url = make_url(server).set(database=database).render_as_string(hide_password=False)
+    port = _free_port()
+    base = _settings(folder, port, url, amqp_url, amqp_prefix=prefix)
+    await run_migrations(base)
+    # The first to come has the lease of the sweep, and keeps it.
+    others = base.model_copy(update={"sweep_seconds": _NEVER_SECONDS})
+    processes = [Process([PROVISIONER], base), *(Process([each], others) for each in (BINDER, SYNCER, GATEWAY))]
+    try:
+        async with _running(Twin("servers", f"http://127.0.0.1:{port}", processes)) as twin:
+            yield twin
+    finally:
+        await _remove_names(amqp_url, prefix, lanes())
+        await _administer(server, f"DROP DATABASE {database} WITH (FORCE)")
+
+
+@asynccontextmanager
+async def _running(twin: Twin) -> AsyncIterator[Twin]:
+    try:
+        await twin.start()
+        yield twin
+    finally:
+        await twin.stop()
+
+
+def _settings(folder: Path, port: int, database_url: str, amqp_url: str, **given: Any) -> Settings:
+    table = io.StringIO()
+    rows = [(f"token-of-{name}", name, f"uid-of-{name}", ",".join(groups)) for name, groups in USERS.items()]
+    csv.writer(table).writerows(rows)
+    users = folder / "users.csv"
+    users.write_text(table.getvalue())
+    return Settings(
+        database_url=SecretStr(database_url),
+        amqp_url=SecretStr(amqp_url),
+        encryption_keys=SecretStr(new_key("conformance")),
+        token=SecretStr(ADMINISTRATOR),
+        token_file=users,
+        port=port,
+        cluster_id="conformance-cluster",
+        sweep_seconds=SWEEP_SECONDS,
+        database_pool_size=5,
+        # So that a call that is still held when all ends is given back, as if its process had died.
+        shutdown_seconds=0.2,
+        rotation_grace_seconds=0.2,
+        **given,
+    )
+
+
+def _observer(note: Callable[[Resources], None]) -> Service:
+    """A service that does nothing but hand out the adapters of its process."""
+
+    class Observer:
+        def __init__(self, resources: Resources) -> None:
+            note(resources)
+
+        async def serve(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+            ready()
+            await stop.wait()
+
+    return Service(name="observer", summary="", build=Observer)
+
+
+async def _now(unit: Any) -> Any:
+    return unit.now
+
+
+def _free_port() -> int:
+    listener = listen("127.0.0.1", 0)
+    port: int = listener.getsockname()[1]
+    listener.close()
+    return port
+
+
+async def _administer(server: str, statement: str) -> None:
+    url = make_url(server).set(drivername="postgresql").render_as_string(hide_password=False)
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def _remove_names(url: str, prefix: str, brokers: Sequence[str]) -> None:
+    lanes = [UNRESOLVED_LANE, *(broker_key(None, name) for name in brokers)]
+    queues = {topology.work_queue(kind, lane) for kind in topology.WORK_QUEUES for lane in lanes}
+    async with await aio_pika.connect(url) as connection:
+        channel = await connection.channel()
+        dead_letters: Mapping[str, str] = getattr(topology, "DEAD_LETTER_QUEUES", {"": "chandlery.dead-letters"})
+        for queue in (*queues, *dead_letters.values()):
+            await channel.queue_delete(prefix + queue)
+        for exchange in (topology.COMMANDS_EXCHANGE, topology.EVENTS_EXCHANGE, topology.DEAD_LETTER_EXCHANGE):
+            await channel.exchange_delete(prefix + exchange)
