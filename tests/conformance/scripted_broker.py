@@ -93,7 +93,7 @@ class ScriptedBroker:
         """The requests of the template so far, in order of arrival."""
         return [request for request in self.seen if request.template == checked(template)]
 
-    async def wait_for(self, template: str, count: int = 1, timeout_seconds: float = 5.0) -> list[SeenRequest]:
+    async def wait_for(self, template: str, count: int = 1, timeout_seconds: float = 30.0) -> list[SeenRequest]:
         """Wait until `count` requests of the template have arrived (not: been answered); raises TimeoutError."""
         try:
             async with asyncio.timeout(timeout_seconds), self._arrived:

@@ -16,7 +16,7 @@ from chandlery.reconcile.status_draft import StatusDraft
 from chandlery.reconcile.version_matrix import knows_request
 from chandlery.retry.schedule import DEPENDENCIES
 from chandlery_provisioner.broker_metadata import adopted
-from chandlery_provisioner.instance_interests import interests_of, secrets_of
+from chandlery_provisioner.instance_interests import interests_of
 from chandlery_provisioner.instance_notes import InFlight, InstanceMemory, Purpose
 from chandlery_provisioner.instance_references import shown_names, shown_versions, with_references
 from chandlery_provisioner.instance_snapshot import (
@@ -246,7 +246,7 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         fresh = set(keys) - set(self.memory.interests)
         self.remember(interests=keys)
         # What changed before it was watched is seen by looking once more.
-        is_missed = following.due_at is None and bool(fresh & secrets_of(self._snapshot.instance))
+        is_missed = following.due_at is None and bool(fresh)
         return replace(following, interests=keys, due_at=self._now if is_missed else following.due_at)
 
     def _heed_retry(self) -> None:

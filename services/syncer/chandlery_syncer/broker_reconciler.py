@@ -123,7 +123,10 @@ class BrokerReconciler:
     ) -> BrokerChange:
         """See Reconciler."""
         inner, now = snapshot.snapshot, unit.now
-        latest = await unit.objects.get_by_uid(kinds.kind_of(inner.broker), inner.broker.metadata.uid or "", lock=True)
+        uid = inner.broker.metadata.uid or ""
+        # In the gateway's order, or the two would wait for each other.
+        await unit.reconciliations.lock(uid)
+        latest = await unit.objects.get_by_uid(kinds.kind_of(inner.broker), uid, lock=True)
         is_deleted = latest is None or latest.metadata.deletion_timestamp is not None
         writer = CatalogWriter(unit, inner.broker)
         if isinstance(planned.call, Dismantle):

@@ -90,7 +90,7 @@ class CatalogWriter:
 
         If forced, what they use stays and is marked: without it nobody could tell what they are.
         """
-        await self._unit.reconciliations.lock_waits([instances_key(self._lane)])
+        await self._unit.wakes.lock_waits([instances_key(self._lane)])
         instances = await self.count_instances()
         if instances and is_forced:
             await self._retire(await self._stored())
@@ -136,7 +136,7 @@ class CatalogWriter:
         if not vanished.classes and not vanished.plans:
             return NOTHING_RETIRED
         # An instance that goes now either is gone for us too, or finds that we wait for it.
-        await self._unit.reconciliations.lock_waits([instances_key(self._lane)])
+        await self._unit.wakes.lock_waits([instances_key(self._lane)])
         retirement = await self._retirement(vanished)
         for old, new in retirement.marks:
             await self._unit.objects.update(old, new)
@@ -169,7 +169,7 @@ class CatalogWriter:
         names = [plan.metadata.name for plan in plans]
         namespace = self._namespace or None
         uids = await self._unit.objects.uids_where(kinds.SERVICE_INSTANCE, "plan_ref", names, namespace=namespace)
-        await self._unit.reconciliations.stir(uids)
+        await self._unit.wakes.stir(uids)
 
     def _announce(self, changed: Sequence[AnyOffering]) -> None:
         """Tell watchers, and wake who waits for one of these, or for one of two of the same name to go."""

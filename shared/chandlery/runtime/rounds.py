@@ -158,7 +158,7 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         planned = self._reconciler.plan(snapshot, unit)
         if isinstance(planned, Change) and (keys := _awaited(planned)):
             # Whoever brings what is missing either sees this row waiting, or has committed already: look once more.
-            await unit.reconciliations.lock_waits(keys)
+            await unit.wakes.lock_waits(keys)
             unit.objects.forget()
             snapshot = await self._reconciler.load(unit, cast("DocumentT", document), claim)
             planned = self._reconciler.plan(snapshot, unit)
@@ -218,10 +218,14 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         return False
 
     async def _record_batch(self, answered: "Sequence[_Answered[SnapshotT, CallT, AnswerT]]") -> list[bool]:
-        async def record(unit: UnitOfWork) -> list[bool]:
-            return [await self._record_one(unit, entry) for entry in answered]
+        # All who write several rows of work do so in one order: none of them waits for one that waits for it.
+        ordered = sorted(enumerate(answered), key=lambda pair: pair[1].claimed.claim.uid)
 
-        return await self._database.run(record)
+        async def record(unit: UnitOfWork) -> dict[int, bool]:
+            return {place: await self._record_one(unit, entry) for place, entry in ordered}
+
+        recorded = await self._database.run(record)
+        return [recorded[place] for place in range(len(answered))]
 
     async def _record_one(self, unit: UnitOfWork, answered: "_Answered[SnapshotT, CallT, AnswerT]") -> bool:
         claimed = answered.claimed

@@ -60,6 +60,7 @@ class Sweep:
         # First what needs no bus: the log must not grow while that is away.
         if self._rounds % _TRIM_EVERY == 1:
             await self._database.run(self._trim)
+        await self._database.wake_late()
         commands = await self._database.run(self._due)
         if commands:
             await self._bus.publish(commands)

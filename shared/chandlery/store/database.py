@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -20,11 +21,13 @@ from chandlery.store.outbox import Outbox, OutboxEntry
 from chandlery.store.reconciliations import ReconciliationStore
 from chandlery.store.rows import RowCodec
 from chandlery.store.sealing import Keyring
+from chandlery.store.wakes import WakeStore
 
 T = TypeVar("T")
 Clock = Callable[[], datetime]
 Published = Callable[[Sequence[OutboxEntry]], None]
 
+_CLOSE_SECONDS = 5.0
 _LOST_RACES = frozenset({"40001", "40P01"})
 """SQLSTATEs of PostgreSQL: serialization failure, deadlock."""
 
@@ -55,18 +58,19 @@ class UnitOfWork:
         self.reconciliations = ReconciliationStore(connection, keyring, now)
         self.outbox = Outbox(connection, now)
         self.leases = LeaseStore(connection, now)
-        self._wakes: set[str] = set()
+        self.wakes = WakeStore(connection, now)
+        self._brought: set[str] = set()
 
     def wake_at_end(self, keys: Iterable[str]) -> None:
         """Wake what waits for these keys, in one go with the last statements of the transaction."""
-        self._wakes.update(keys)
+        self._brought.update(keys)
 
     async def flush(self) -> list[OutboxEntry]:
         """Write what was put off; returns the messages to publish after the commit."""
         await self.objects.flush()
         await self.events.flush()
         await self.reconciliations.flush()
-        self.outbox.add(*await self.reconciliations.wake(*self._wakes))
+        self.outbox.add(*await self.wakes.wake(*self._brought))
         await self.changes.flush()
         return await self.outbox.flush()
 
@@ -84,6 +88,7 @@ class Database:
         self._clock = clock
         self._published: Published | None = None
         self._is_sqlite = engine.dialect.name == "sqlite"
+        self._under_way: set[asyncio.Task[Any]] = set()
 
     def on_commit(self, published: Published) -> None:
         """Tell the relay of every message that was committed from now on."""
@@ -114,8 +119,21 @@ class Database:
             raise Unavailable("the connection to the database was lost") from error
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, after the transactions that are under way."""
+        # One that nobody waits for any more would keep its locks until its connection is noticed to be gone.
+        if others := self._under_way - {asyncio.current_task()}:
+            await asyncio.wait(others, timeout=_CLOSE_SECONDS)
         await self._engine.dispose()
+
+    async def wake_late(self) -> None:
+        """Wake who could not be woken in the transaction that brought what they wait for; see `wakes`."""
+
+        async def wake(unit: UnitOfWork) -> None:
+            unit.outbox.add(*await unit.wakes.wake_late())
+
+        # If this fails or the process dies, the sweep does the same.
+        with suppress(Conflict, Unavailable):
+            await self.run(wake)
 
     async def _uncut(self, work: Work[T], dry_run: bool) -> T:
         # A cancelled statement takes its connection down, but sqlite3 keeps the write lock as long as anybody refers to
@@ -130,6 +148,20 @@ class Database:
             raise
 
     async def _once(self, work: Work[T], dry_run: bool) -> T:
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._under_way.add(task)
+        try:
+            result, has_late_ones = await self._transaction(work, dry_run)
+        finally:
+            self._under_way.discard(task)
+        if has_late_ones:
+            # Somebody holds their rows for a moment: the caller need not wait for that.
+            waking = asyncio.create_task(self.wake_late())
+            self._under_way.add(waking)
+            waking.add_done_callback(self._under_way.discard)
+        return result
+
+    async def _transaction(self, work: Work[T], dry_run: bool) -> tuple[T, bool]:
         border = _Border()
         with border:
             async with self._engine.connect() as connection:
@@ -139,11 +171,11 @@ class Database:
                     entries = await unit.flush()
                     if dry_run:
                         await transaction.rollback()
-                        return result
+                        return result, False
                     border.is_committing = True
         if entries and self._published:
             self._published(entries)
-        return result
+        return result, unit.wakes.has_late_ones
 
 
 class _Border:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, case, delete, func, insert, select, text, union_all, update
+from sqlalchemy import Select, bindparam, case, delete, func, insert, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from chandlery.contracts.messages import Reconcile
 from chandlery.model.faults import LeaseLost
@@ -24,12 +25,8 @@ CLOCK_TOLERANCE = timedelta(seconds=1)
 """How far the clocks of two machines may be apart before work waits for the sweep."""
 DELIVERY = timedelta(seconds=10)
 """How long a command may take on the bus before the sweep sends it once more."""
-_LOCK_WAITS = text("SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest(CAST(:keys AS text[])) AS key")
 _LONGEST_PAUSE = timedelta(minutes=10)
 """Between two commands for an object that nobody gets to."""
-_MOST_STIRRED = 5_000
-_MOST_LOCKS = 1_000
-"""PostgreSQL has room for some 6,400 locks by default, for everybody together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +90,7 @@ class ReconciliationStore:
 
     async def touch(self, uid: str) -> Reconcile | None:
         """The wish has changed: due now, even if somebody works on it. Returns the command for the outbox."""
-        commands = await self._make_due(R.c.uid == uid)
+        commands = await make_due(self._connection, self._now, R.c.uid == uid)
         return commands[0] if commands else None
 
     async def touch_in_namespace(self, kind: str, namespace: str, *, lanes: Sequence[str]) -> Sequence[Reconcile]:
@@ -102,50 +99,8 @@ class ReconciliationStore:
             return []
         table = OBJECTS[kind]
         there = select(table.c.uid).where(table.c.namespace == namespace)
-        return await self._make_due((R.c.kind == kind) & R.c.lane.in_(lanes) & R.c.uid.in_(there))
-
-    async def wake(self, *keys: str) -> Sequence[Reconcile]:
-        """Make everything due that waits for one of these keys.
-
-        Beyond a thousand keys the rest is woken without its lock: whoever decides to wait at the very same moment may
-        be passed over and comes back by schedule.
-        """
-        ordered = sorted(set(keys))
-        if not ordered:
-            return []
-        await self.lock_waits(ordered[:_MOST_LOCKS])
-        commands: list[Reconcile] = []
-        for start in range(0, len(ordered), _MOST_LOCKS):
-            some = ordered[start : start + _MOST_LOCKS]
-            # A union, because PostgreSQL reads the whole table for an OR of the two.
-            meant = union_all(
-                select(R.c.uid).where(R.c.waiting_for.in_(some)),
-                select(INTERESTS.c.uid).where(INTERESTS.c.key.in_(some)),
-            )
-            waiting = select(R.c.uid).where(R.c.uid.in_(meant))
-            if self._is_postgresql:
-                # A row that is locked belongs to a waiter who is looking again and will get the key after us.
-                waiting = waiting.with_for_update(skip_locked=True)
-            commands += await self._make_due(R.c.uid.in_(waiting))
-        return commands
-
-    async def stir(self, uids: Sequence[str]) -> None:
-        """Have objects at rest looked at again, in batches that the sweep makes; see `Sweep`.
-
-        What is due some time anyway is left to that: a poll or a repeated call must not come early.
-        """
-        is_held = R.c.lease_until > self._now
-        for start in range(0, len(uids), _MOST_STIRRED):
-            some = R.c.uid.in_(uids[start : start + _MOST_STIRRED])
-            statement = update(R).where(some, R.c.due_at.is_(None) | is_held)
-            again = {"due_at": self._now, "enqueue_after": case((is_held, R.c.lease_until), else_=self._now)}
-            await self._connection.execute(statement.values(wishes=R.c.wishes + 1, **again))
-
-    async def lock_waits(self, keys: Sequence[str]) -> None:
-        """Before deciding to wait for these keys: whoever wakes them now commits first, or comes after."""
-        if self._is_postgresql:
-            # In one order, so that two who lock several do not wait for each other.
-            await self._connection.execute(_LOCK_WAITS, {"keys": sorted(keys)})
+        meant = (R.c.kind == kind) & R.c.lane.in_(lanes) & R.c.uid.in_(there)
+        return await make_due(self._connection, self._now, R.c.uid.in_(self._one_by_one(meant)))
 
     async def claim(self, uid: str, *, owner: str, lease: timedelta) -> Claim | None:
         """Take the lease if the object is due and nobody holds it."""
@@ -266,9 +221,10 @@ class ReconciliationStore:
     async def extend(self, uids: Sequence[str], *, owner: str, lease: timedelta) -> set[str]:
         """Heartbeat: move the end of these leases, as far as this owner still holds them. Returns whose."""
         until = self._now + lease
+        held = R.c.uid.in_(uids) & (R.c.lease_owner == owner)
         statement = (
             update(R)
-            .where(R.c.uid.in_(uids), R.c.lease_owner == owner)
+            .where(R.c.uid.in_(self._one_by_one(held)))
             .values(lease_until=until, enqueue_after=until)
             .returning(R.c.uid)
         )
@@ -288,7 +244,7 @@ class ReconciliationStore:
             again = [{"of_uid": row["uid"], "again_at": self._now + self._pause(row["due_at"])} for row in rows]
             statement = update(R).where(R.c.uid == bindparam("of_uid")).values(enqueue_after=bindparam("again_at"))
             await self._connection.execute(statement, again)
-        return _commands(rows)
+        return [Reconcile(kind=row["kind"], uid=row["uid"], lane=row["lane"]) for row in rows]
 
     def _pause(self, due_at: datetime | None) -> timedelta:
         if due_at is None:
@@ -322,30 +278,38 @@ class ReconciliationStore:
         memory: JsonObject | None = (await self._connection.execute(select(R.c.memory).where(R.c.uid == uid))).scalar()
         return memory or {}
 
-    async def _make_due(self, condition: Any) -> Sequence[Reconcile]:
-        statement = (
-            update(R)
-            .where(condition)
-            .values(
-                due_at=self._now,
-                wishes=R.c.wishes + 1,
-                waiting_for=None,
-                attempt=0,
-                # Whoever holds the lease finds the new wish when the round ends; the sweep keeps to the lease's end.
-                enqueue_after=case((R.c.lease_until > self._now, R.c.lease_until), else_=self._now + DELIVERY),
-            )
-            .returning(R.c.kind, R.c.uid, R.c.lane)
-        )
-        return _commands((await self._connection.execute(statement)).mappings().all())
+    def _one_by_one(self, condition: Any) -> Select[tuple[str]]:
+        rows = select(R.c.uid).where(condition)
+        # All who lock several rows do so in this order: none of them ever waits for one that waits for it.
+        return rows.order_by(R.c.uid).with_for_update() if self._is_postgresql else rows
 
     async def _fenced(self, statement: Any) -> None:
         if not (await self._connection.execute(statement)).rowcount:
             raise LeaseLost
 
 
+async def make_due(connection: "AsyncConnection", now: datetime, condition: Any) -> Sequence[Reconcile]:
+    """Have all that meets the condition looked at now, even what somebody works on. Returns the commands."""
+    rows = (await connection.execute(made_due(now, condition))).mappings().all()
+    return [Reconcile(kind=row["kind"], uid=row["uid"], lane=row["lane"]) for row in rows]
+
+
+def made_due(now: datetime, condition: Any) -> ReturningUpdate[tuple[str, str, str]]:
+    """The statement behind `make_due`; its rows are kind, uid, lane."""
+    return (
+        update(R)
+        .where(condition)
+        .values(
+            due_at=now,
+            wishes=R.c.wishes + 1,
+            waiting_for=None,
+            attempt=0,
+            # Whoever holds the lease finds the new wish when the round ends; the sweep keeps to the lease's end.
+            enqueue_after=case((R.c.lease_until > now, R.c.lease_until), else_=now + DELIVERY),
+        )
+        .returning(R.c.kind, R.c.uid, R.c.lane)
+    )
+
+
 def _held_by(claim: Claim) -> Any:
     return (R.c.uid == claim.uid) & (R.c.fence == claim.fence) & (R.c.lease_owner == claim.owner)
-
-
-def _commands(rows: Sequence[Any]) -> list[Reconcile]:
-    return [Reconcile(kind=row["kind"], uid=row["uid"], lane=row["lane"]) for row in rows]

@@ -114,6 +114,14 @@ INTERESTS = Table(
 """What objects at rest want to be woken by, such as a Secret whose changes they follow."""
 Index("ix_interests_uid", INTERESTS.c.uid)
 
+LATE_WAKES = Table(
+    "late_wakes",
+    METADATA,
+    Column("id", BIG, primary_key=True, autoincrement=True),
+    Column("uid", String(36), nullable=False),
+)
+"""Whom a waker could not wake at once, because somebody held their row of work at that moment; see `wakes`."""
+
 CHANGES = Table(
     "changes",
     METADATA,

@@ -12,7 +12,7 @@ LATER = samples.NOON + timedelta(hours=1)
 
 
 async def stir(database: Database, *uids: str) -> None:
-    await database.run(lambda unit: unit.reconciliations.stir(uids))
+    await database.run(lambda unit: unit.wakes.stir(uids))
 
 
 async def test_what_rests_is_left_to_the_sweep_and_what_comes_back_anyway_is_not_touched(database: Database) -> None:
@@ -33,6 +33,15 @@ async def test_what_is_being_worked_on_is_looked_at_once_more(database: Database
     command = await release(database, held)
     assert command is not None
     assert (await claim_surely(database)).wishes == 1
+
+
+async def test_round_does_not_begin_on_what_is_about_to_be_outdated(postgresql: Database, clock: SetClock) -> None:
+    await work.add(postgresql)
+    await release(postgresql, await claim_surely(postgresql), due_at=clock.now)
+    async with samples.held_open(postgresql, lambda unit: unit.wakes.stir(["uid"])):
+        assert await claim(postgresql) is None
+    assert await due(postgresql) == ["uid"]
+    assert await claim(postgresql) is not None
 
 
 async def test_stirring_nobody_is_fine(database: Database) -> None:

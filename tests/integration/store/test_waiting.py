@@ -2,8 +2,10 @@
 
 import asyncio
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+
+import pytest
 
 from chandlery.model.kinds import SERVICE_INSTANCE
 from chandlery.store.database import Database, UnitOfWork
@@ -11,7 +13,7 @@ from chandlery.store.reconciliations import Release
 from tests.integration.store import samples, work
 from tests.integration.store.conftest import SetClock
 from tests.integration.store.samples import held_open, instance
-from tests.integration.store.work import LANE, LEASE, claim, claim_surely, due, release, wake
+from tests.integration.store.work import LANE, LEASE, claim, claim_surely, due, release, touch, wake
 
 KEY = "class/one"
 PAIRS = 60
@@ -37,7 +39,7 @@ class Pair:
         self.has_seen = await self._look(unit)
         await self._pause()
         if not self.has_seen:
-            await unit.reconciliations.lock_waits([self.fact])
+            await unit.wakes.lock_waits([self.fact])
             self.has_seen = await self._look(unit)
         key = None if self.has_seen else self.fact
         await unit.reconciliations.release(held, Release(due_at=None, lane=LANE, waiting_for=key, memory={}))
@@ -48,7 +50,7 @@ class Pair:
         await self._pause()
         await unit.objects.insert(instance(self.fact))
         await self._pause()
-        unit.outbox.add(*await unit.reconciliations.wake(self.fact))
+        unit.outbox.add(*await unit.wakes.wake(self.fact))
         await self._pause()
 
     async def _look(self, unit: UnitOfWork) -> bool:
@@ -171,6 +173,50 @@ async def test_a_wake_up_that_meets_the_sweep_leaves_the_object_due(postgresql: 
     assert await due(postgresql) == []
 
 
+async def test_who_looks_at_the_very_moment_of_the_news_is_woken_when_it_has_looked(postgresql: Database) -> None:
+    """It has read what was there before, and it does not lock the key, for it rests with an interest that it had."""
+    await work.add(postgresql)
+    rest = Release(due_at=None, lane=LANE, memory={}, interests=(KEY,))
+    first = await claim_surely(postgresql)
+    await postgresql.run(lambda unit: unit.reconciliations.release(first, rest))
+    await touch(postgresql)
+
+    async def look(unit: UnitOfWork) -> None:
+        held = await unit.reconciliations.claim("uid", owner="waiter", lease=LEASE)
+        assert held is not None
+        await unit.reconciliations.release(held, replace(rest, interests=None))
+
+    async with held_open(postgresql, look):
+        async with asyncio.timeout(samples.SOON_SECONDS):
+            assert await wake(postgresql, KEY) == []
+        await samples.until_somebody_waits(postgresql)
+
+    async with asyncio.timeout(samples.SOON_SECONDS):
+        while await claim(postgresql) is None:  # noqa: ASYNC110 - the table gives no notice
+            await asyncio.sleep(0.01)
+
+
+async def test_wake_up_of_a_waker_that_died_is_made_up_for_by_the_sweep(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await work.add(postgresql)
+    rest = Release(due_at=None, lane=LANE, memory={}, interests=(KEY,))
+    held = await claim_surely(postgresql)
+    await postgresql.run(lambda unit: unit.reconciliations.release(held, rest))
+
+    async def dies() -> None:
+        return
+
+    with monkeypatch.context() as patch:
+        patch.setattr(postgresql, "wake_late", dies)
+        async with held_open(postgresql, lambda unit: unit.reconciliations.lock("uid")):
+            assert await wake(postgresql, KEY) == []
+    assert await claim(postgresql) is None
+
+    await postgresql.wake_late()
+    assert await claim(postgresql) is not None
+
+
 async def test_wakers_of_the_same_keys_in_any_order_do_not_lock_each_other_out(postgresql: Database) -> None:
     keys = [f"key-{number}" for number in range(20)]
 
@@ -180,7 +226,7 @@ async def test_wakers_of_the_same_keys_in_any_order_do_not_lock_each_other_out(p
         async def work_once(unit: UnitOfWork) -> None:
             nonlocal attempts
             attempts += 1
-            await unit.reconciliations.wake(*random.Random(seed).sample(keys, len(keys)))
+            await unit.wakes.wake(*random.Random(seed).sample(keys, len(keys)))
             await asyncio.sleep(0.002)
 
         await postgresql.run(work_once)

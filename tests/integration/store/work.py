@@ -51,7 +51,7 @@ async def touch(database: Database, uid: str = "uid") -> Reconcile | None:
 
 async def wake(database: Database, *keys: str) -> list[str]:
     """The uids that were woken."""
-    commands = await database.run(lambda unit: unit.reconciliations.wake(*keys))
+    commands = await database.run(lambda unit: unit.wakes.wake(*keys))
     return sorted(command.uid for command in commands)
 
 

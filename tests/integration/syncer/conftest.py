@@ -87,7 +87,7 @@ class Bench:
             new = await unit.objects.update(old, old.model_copy(update={"metadata": metadata, **update}))
             unit.outbox.add(await unit.reconciliations.touch(uid))
             for key in wakes:
-                unit.outbox.add(*await unit.reconciliations.wake(key))
+                unit.outbox.add(*await unit.wakes.wake(key))
             return new
 
         return await self.resources.database.run(work)
@@ -117,7 +117,7 @@ class Bench:
             await unit.objects.remove(old)
             await unit.reconciliations.remove(document.metadata.uid or "")
             for key in wakes:
-                unit.outbox.add(*await unit.reconciliations.wake(key))
+                unit.outbox.add(*await unit.wakes.wake(key))
 
         await self.resources.database.run(work)
 

@@ -44,7 +44,7 @@ async def relist(bench: Bench, document: ClusterServiceBroker) -> Any:
 
 
 async def wake(unit: UnitOfWork, key: str) -> None:
-    unit.outbox.add(*await unit.reconciliations.wake(key))
+    unit.outbox.add(*await unit.wakes.wake(key))
 
 
 async def wait_for(unit: UnitOfWork, *, uid: str, key: str) -> None:

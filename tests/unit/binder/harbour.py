@@ -121,7 +121,7 @@ class Harbour:
                 await unit.objects.remove(found)
             else:
                 await unit.objects.update(found, found.model_copy(update={"data": data}))
-            return [command.uid for command in await unit.reconciliations.wake("secret:ns/knot")]
+            return [command.uid for command in await unit.wakes.wake("secret:ns/knot")]
 
         return await self.database.run(change)
 
@@ -129,7 +129,7 @@ class Harbour:
         """Whom it wakes that something has appeared."""
 
         async def wake(unit: UnitOfWork) -> list[str]:
-            return [command.uid for command in await unit.reconciliations.wake(key)]
+            return [command.uid for command in await unit.wakes.wake(key)]
 
         return await self.database.run(wake)
 

@@ -157,7 +157,7 @@ async def test_bind_waits_for_its_instance(harbour: Harbour) -> None:
     await harbour.add(ready_instance())
 
     async def wake(unit: UnitOfWork) -> list[str]:
-        return [command.uid for command in await unit.reconciliations.wake("instance:ns/rope")]
+        return [command.uid for command in await unit.wakes.wake("instance:ns/rope")]
 
     assert await harbour.database.run(wake) == ["b-uid"]
     assert ready_of(await harbour.work()) == ("True", "InjectedBindResult")
