@@ -23,8 +23,8 @@ COMPILE := $(UV) pip compile --quiet --no-config --universal --python-version 3.
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 # What pytest gets beside the settings in pyproject.toml, e.g. make test PYTEST_ARGS='-k walk -x'.
 PYTEST_ARGS ?=
-# A module's tests stay together, for they share what is costly to start. PARALLEL= runs one after the other.
-PARALLEL ?= --numprocesses=auto --dist=loadscope
+# Tests wait more than they work: three processes on two processors. PARALLEL= runs one after the other.
+PARALLEL ?= --numprocesses=3 --dist=loadscope
 # What the lock gets beside, e.g. LOCK_ARGS=--upgrade.
 LOCK_ARGS ?=
 
@@ -66,10 +66,9 @@ check: lint types imports  ## All static checks
 ##@ Test it
 
 .PHONY: test
-# The obligations of `make conformance` come on top: they want a quiet machine until their waits are proof against load.
 test: setup services  ## The whole suite, on real PostgreSQL and real RabbitMQ
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; \
-	$(BIN)/pytest $(PARALLEL) --ignore-glob='tests/conformance/test_platform_*' $(PYTEST_ARGS)
+	$(BIN)/pytest $(PARALLEL) $(PYTEST_ARGS)
 
 .PHONY: test-unit
 test-unit: setup  ## The tests that need no server
