@@ -21,6 +21,8 @@ from chandlery_gateway.readings import Readings
 from chandlery_gateway.rendering import bug_response, fault_response
 from chandlery_gateway.resource_endpoints import ResourceEndpoints
 from chandlery_gateway.resource_routes import register_kind
+from chandlery_gateway.review_routes import review_router
+from chandlery_gateway.reviews import Reviews
 from chandlery_gateway.watch_hub import WatchHub
 
 _METHOD_NOT_ALLOWED = 405
@@ -33,7 +35,7 @@ def create_app(resources: Resources, hub: WatchHub) -> FastAPI:
     """The application. Raises ConfigurationFault if nobody could log in."""
     settings = resources.settings
     authenticator = Authenticator(read_users(settings.token, settings.token_file))
-    intake = Intake(resources.database, on_write=hub.wake)
+    intake = Intake(resources.database, on_write=hub.wake, authorizer=resources.authorizer)
     readings = Readings(resources.database)
     app = FastAPI(
         title="Chandlery",
@@ -55,6 +57,7 @@ def create_app(resources: Resources, hub: WatchHub) -> FastAPI:
         # Onto the application itself: in a router that is included, FastAPI looks for the route twice.
         register_kind(app.router, kind, endpoints)
     app.include_router(_probes(resources))
+    app.include_router(review_router(authenticator, Reviews(resources.authorizer)))
     app.include_router(document_router(authenticator))
     _ask_for_tokens(app)
     app.add_exception_handler(HTTPException, _unknown_path)

@@ -7,12 +7,13 @@ from fastapi import APIRouter, Request, Response
 from pydantic_core import to_json
 
 from chandlery.model.faults import Fault, NotFound
-from chandlery.model.kinds import CATALOG_KINDS, CORE_KINDS, KINDS
+from chandlery.model.kinds import CORE_KINDS
 from chandlery.model.wire import JsonObject
 from chandlery_gateway.authentication import Authenticator
 from chandlery_gateway.kube import discovery, openapi_protobuf, openapi_v2, openapi_v3
 from chandlery_gateway.kube.negotiation import DISCOVERY_FORMS, JSON, Form, negotiate
 from chandlery_gateway.kube.openapi_schemas import DocumentedKind
+from chandlery_gateway.kube.served_kinds import GROUP_KINDS, SERVED_KINDS
 from chandlery_gateway.rendering import document_response, fault_response
 
 _NO_DEFINITIONS: JsonObject = {
@@ -37,8 +38,9 @@ class Documents:
                 namespaced=kind.namespaced,
                 model=kind.model,
                 has_status=kind.has_status,
+                verbs=frozenset(kind.verbs),
             )
-            for kind in KINDS.values()
+            for kind in SERVED_KINDS
         ]
         self.openapi_v3: dict[str, bytes] = {}
         for group_version in sorted({(kind.group, kind.version) for kind in kinds}):
@@ -90,7 +92,7 @@ def _discovery(request: Request, plain: JsonObject, *, core: bool) -> Response:
     wanted = negotiate(request.headers.get("accept", ""), DISCOVERY_FORMS)
     if wanted.form is Form.PLAIN:
         return document_response(plain, representation=wanted)
-    kinds = CORE_KINDS if core else CATALOG_KINDS
+    kinds = CORE_KINDS if core else GROUP_KINDS
     return document_response(discovery.aggregated(kinds, version=wanted.version), representation=wanted)
 
 

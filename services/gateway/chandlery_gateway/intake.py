@@ -5,12 +5,16 @@ Called by the routes with decoded objects; answers the object as stored. Faults 
 
 from collections.abc import Callable, Sequence
 
+from chandlery.cluster.authorization import Authorizer
 from chandlery.model.faults import Conflict
 from chandlery.model.kinds import AnyObject
 from chandlery.runtime.batches import Batches
+from chandlery.runtime.standalone_authorizer import EveryUserMay
 from chandlery.store.database import Database, UnitOfWork, Work
 from chandlery_gateway import wish_transactions as transactions
 from chandlery_gateway.admission import rules
+from chandlery_gateway.admission.secret_references import secret_references
+from chandlery_gateway.secret_access import AccessOpen, with_access
 from chandlery_gateway.wishes import Change, Outdated, Preconditions, Request, Stored, named, unstorable
 
 _BATCH = 32
@@ -20,18 +24,22 @@ _PATCH_TRIES = 10
 class Intake:
     """The write side of the API."""
 
-    def __init__(self, database: Database, *, on_write: Callable[[], None]) -> None:
-        """`on_write` is called after each commit, to wake this process's watchers."""
+    def __init__(
+        self, database: Database, *, on_write: Callable[[], None], authorizer: Authorizer | None = None
+    ) -> None:
+        """`on_write` is called after each commit, to wake this process's watchers. By default every user may do all."""
         self._database = database
+        self._authorizer = authorizer or EveryUserMay()
         self._on_write = on_write
         # Creates that arrive together share a transaction: under load the database commits far less often.
         self._inserts = Batches(self._insert_batch, limit=_BATCH)
 
     async def create(self, request: Request, document: AnyObject) -> Stored:
-        """Store a new object. Raises Invalid, AlreadyExists, NotFound (namespace), Forbidden."""
+        """Store a new object. Raises Invalid, AlreadyExists, NotFound (namespace), Forbidden (also for its Secrets)."""
         wished = named(request, document)
         admitted = rules.default_on_create(wished, request.user, new_id=transactions.new_id)
         transactions.refuse((*rules.problems_on_create(admitted), *unstorable(admitted)))
+        await with_access(self._authorizer, request, secret_references(admitted))
         if request.dry_run:
             stored = await self._database.run(lambda unit: transactions.insert(unit, admitted), dry_run=True)
         else:
@@ -41,6 +49,13 @@ class Intake:
 
     async def change(self, request: Request, change: Change, *, tries: int = 1) -> Stored:
         """Change a stored object. A lost race is tried again if the caller allows; else it raises Conflict."""
+        while True:
+            try:
+                return await self._change(request, change, tries=tries)
+            except AccessOpen as fault:
+                request = await with_access(self._authorizer, request, fault.references)
+
+    async def _change(self, request: Request, change: Change, *, tries: int) -> Stored:
         return await self._run(lambda unit: transactions.update(unit, request, change), request, tries=tries)
 
     async def patch(self, request: Request, change: Change) -> Stored:

@@ -24,7 +24,7 @@ from chandlery_gateway.kube.negotiation import Representation, negotiate
 from chandlery_gateway.kube.patches import APPLY_PATCH, check_patch_type
 from chandlery_gateway.kube.request_options import WriteOptions, author_name, read_write_options
 from chandlery_gateway.kube.selectors import parse_field_selector, parse_label_selector
-from chandlery_gateway.kube.status_objects import RequestTooLarge, status_success
+from chandlery_gateway.kube.status_objects import status_success
 from chandlery_gateway.kube.tables import IncludeObject
 from chandlery_gateway.object_changes import (
     applying,
@@ -42,6 +42,7 @@ from chandlery_gateway.rendering import (
     list_response,
     object_response,
 )
+from chandlery_gateway.request_bodies import read_body
 from chandlery_gateway.watch_hub import WatchHub
 from chandlery_gateway.watch_stream import WatchRequest, WatchStream
 from chandlery_gateway.wishes import Change, Stored
@@ -49,7 +50,6 @@ from chandlery_gateway.wishes import Request as Wish
 
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
-_MOST_BYTES = 3 * 1024 * 1024
 _LONGEST_WATCH = 3600.0
 _CREATED = 201
 _TRIES = 10
@@ -203,14 +203,14 @@ class ResourceEndpoints:
         raise AlreadyExists
 
     async def _delete(self, request: Request, wish: Wish) -> Response:
-        form, options = _form(request), read_delete_options(request, await _body(request))
+        form, options = _form(request), read_delete_options(request, await read_body(request))
         stored = await self._intake.delete(replace(wish, dry_run=options.dry_run), options.preconditions)
         if stored.is_gone:
             return document_response(status_success(self._kind, wish.name, uid=stored.object.metadata.uid))
         return self._answer(form, stored)
 
     async def _delete_collection(self, request: Request, wish: Wish) -> Response:
-        form, options = _form(request), read_delete_options(request, await _body(request))
+        form, options = _form(request), read_delete_options(request, await read_body(request))
         selection = self._selection(request, wish)
         limit, token = _number(request, "limit"), request.query_params.get("continue", "")
         page = await self._readings.list(selection, limit=limit, token=token)
@@ -227,7 +227,7 @@ class ResourceEndpoints:
 
     async def _decoded(self, request: Request, validation: FieldValidation) -> Decoded:
         content_type = request.headers.get("content-type", "")
-        return decode_object(self._kind, await _body(request), content_type, field_validation=validation)
+        return decode_object(self._kind, await read_body(request), content_type, field_validation=validation)
 
     async def _replacement(self, request: Request, wish: Wish, *, subresource: str = "") -> tuple[_Form, Wish, Change]:
         form, options = _form(request), read_write_options(request.query_params, "UpdateOptions")
@@ -239,14 +239,14 @@ class ResourceEndpoints:
     async def _patching(self, request: Request, wish: Wish, *, subresource: str = "") -> tuple[_Form, Wish, Change]:
         form, options = _form(request), read_write_options(request.query_params, "PatchOptions")
         author = self._author(request, options, subresource=subresource)
-        content_type, payload = request.headers.get("content-type", ""), await _body(request)
+        content_type, payload = request.headers.get("content-type", ""), await read_body(request)
         change = patching(payload, content_type, author=author, validation=options.field_validation)
         return form, replace(wish, dry_run=options.dry_run), change
 
     async def _applied(self, request: Request, wish: Wish) -> tuple[_Form, WriteOptions, Body]:
         form, options = _form(request), read_write_options(request.query_params, "PatchOptions", is_apply=True)
         find_repeated = options.field_validation is not FieldValidation.IGNORE
-        body = parse_configuration(await _body(request), self._kind, wish.name, find_repeated=find_repeated)
+        body = parse_configuration(await read_body(request), self._kind, wish.name, find_repeated=find_repeated)
         return form, options, body
 
     def _is_apply(self, request: Request) -> bool:
@@ -284,14 +284,3 @@ def _number(request: Request, name: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > _MOST_DIGITS:
         raise BadRequest(f"{name}: Invalid value: must be a whole number of at most {_MOST_DIGITS} digits")
     return int(text)
-
-
-async def _body(request: Request) -> bytes:
-    if int(request.headers.get("content-length") or 0) > _MOST_BYTES:
-        raise RequestTooLarge(f"the request body may have at most {_MOST_BYTES} bytes")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MOST_BYTES:
-            raise RequestTooLarge(f"the request body may have at most {_MOST_BYTES} bytes")
-    return bytes(body)

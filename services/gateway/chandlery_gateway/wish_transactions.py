@@ -18,11 +18,13 @@ from chandlery.store.database import UnitOfWork
 from chandlery_gateway import lookups
 from chandlery_gateway.admission import rules
 from chandlery_gateway.admission.order_admission import orders_changed, parting_warnings
+from chandlery_gateway.admission.secret_references import newly_sent
 from chandlery_gateway.admission.spec_equality import spec_changed
 from chandlery_gateway.annotations_for_brokers import broker_is_to_hear, wake_instances
 from chandlery_gateway.object_changes import settled
 from chandlery_gateway.parameter_checks import check_changed_parameters, check_new_parameters
 from chandlery_gateway.plan_changes import check_plan_change
+from chandlery_gateway.secret_access import require_access
 from chandlery_gateway.wishes import (
     Change,
     Preconditions,
@@ -70,6 +72,7 @@ async def update(unit: UnitOfWork, request: Request, change: Change) -> Stored:
     warnings = (*warnings, *rules.warnings_on_update(old, wanted))
     new = server_owned(old, rules.default_on_update(old, wanted, user=request.user))
     refuse((*rules.problems_on_update(old, new), *unstorable(new)))
+    require_access(request, newly_sent(old, new))
     if isinstance(old, ServiceInstance) and isinstance(new, ServiceInstance):
         new = await _with_plan(unit, old, new, user=request.user)
     if may_go(new):

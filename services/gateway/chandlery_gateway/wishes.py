@@ -12,6 +12,7 @@ from chandlery.model.faults import BadRequest, Conflict, FieldProblem
 from chandlery.model.instances import ServiceInstance, UserInfo
 from chandlery.model.kinds import AnyObject, Kind, kind_of
 from chandlery.model.wire import wire_name
+from chandlery_gateway.admission.secret_references import SecretReference
 
 _COLLECTIONS = ("labels", "annotations", "finalizers", "owner_references")
 _SUFFIX_CHARS = string.ascii_lowercase + string.digits
@@ -33,6 +34,8 @@ class Request:
     name: str
     user: UserInfo
     dry_run: bool = False
+    readable: frozenset[SecretReference] = frozenset()
+    """Secrets that the user may read, as far as that has been asked."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,6 +43,11 @@ class Invalid(Fault):
 class Forbidden(Fault):
     """The request is understood and not allowed."""
 
+    def __init__(self, message: str | None = None, *, problems: tuple[FieldProblem, ...] = ()) -> None:
+        """`problems` are the fields that ask for what is not allowed, where it is fields that do."""
+        self.problems = problems
+        super().__init__(message or "; ".join(f"{problem.field}: {problem.message}" for problem in problems) or None)
+
 
 class BadRequest(Fault):
     """The request cannot be understood."""

@@ -19,6 +19,9 @@ AnyObject = (
     | core.Event
 )
 
+VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+"""What can be done with objects that are stored."""
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -38,6 +41,8 @@ class Kind:
     categories: tuple[str, ...] = ("all", "svcat")
     body_fields: tuple[str, ...] = ("spec", "status")
     """The top-level fields beside apiVersion, kind and metadata."""
+    verbs: tuple[str, ...] = VERBS
+    """What the gateway lets clients do with it."""
 
     @property
     def api_version(self) -> str:

@@ -5,11 +5,13 @@ import socket
 import uuid
 from dataclasses import dataclass, field
 
+from chandlery.cluster.authorization import Authorizer
 from chandlery.cluster.protocol import Cluster
 from chandlery.messaging.bus import Bus
 from chandlery.osb.client import OsbClient
 from chandlery.runtime.relay import Relay
 from chandlery.runtime.settings import Settings
+from chandlery.runtime.standalone_authorizer import EveryUserMay
 from chandlery.store.database import Database, UnitOfWork
 
 
@@ -26,6 +28,7 @@ class Resources:
     cluster_id: str
     owner: str
     """Names this process in leases and connections."""
+    authorizer: Authorizer = field(default_factory=EveryUserMay)
     in_hand: dict[str, float] = field(default_factory=dict)
     """Objects that this process works on now, by uid, and the monotonic second at which each lease runs out."""
 

@@ -69,7 +69,7 @@ async def test_the_version_is_told_to_anybody_in_kubernetes_words(gateway: Runni
 
 async def test_plain_discovery_leads_to_every_kind(api: Api) -> None:
     assert (await api.read("/api"))["versions"] == ["v1"]
-    (group,) = (await api.read("/apis"))["groups"]
+    group, *_ = (await api.read("/apis"))["groups"]
     assert group["preferredVersion"]["groupVersion"] == "servicecatalog.k8s.io/v1beta1"
     assert (await api.read(f"/apis/{group['name']}"))["kind"] == "APIGroup"
     for root, kinds in ((CATALOG, CATALOG_KINDS), ("/api/v1", CORE_KINDS)):
@@ -84,7 +84,7 @@ async def test_aggregated_discovery_says_so_in_its_content_type(api: Api) -> Non
     for path, kinds in (("/api", CORE_KINDS), ("/apis", CATALOG_KINDS)):
         answer = await api.call("GET", path, headers={"Accept": DISCOVERY})
         assert answer.headers["Content-Type"].endswith("g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
-        (group,) = answer.document["items"]
+        group, *_ = answer.document["items"]
         found = {resource["resource"] for resource in group["versions"][0]["resources"]}
         assert found == {kind.plural for kind in kinds}
 

@@ -1,7 +1,8 @@
 import pytest
 
-from chandlery.model.kinds import CATALOG_KINDS, CORE_KINDS, KINDS
+from chandlery.model.kinds import CATALOG_KINDS, CORE_KINDS, KINDS, VERBS, Kind
 from chandlery_gateway.kube import discovery
+from chandlery_gateway.kube.review_kinds import REVIEW_KINDS
 
 GROUP_VERSION = "servicecatalog.k8s.io/v1beta1"
 
@@ -10,10 +11,24 @@ def test_api_root_names_the_core_version() -> None:
     assert discovery.core_versions()["versions"] == ["v1"]
 
 
-def test_group_list_has_the_catalog_group_only() -> None:
-    (group,) = discovery.groups((*CORE_KINDS, *CATALOG_KINDS))["groups"]
-    assert group["name"] == "servicecatalog.k8s.io"
-    assert group["preferredVersion"] == {"groupVersion": GROUP_VERSION, "version": "v1beta1"}
+def test_group_list_begins_with_the_catalog_and_has_the_versions_of_every_group() -> None:
+    groups = {group["name"]: group for group in discovery.groups()["groups"]}
+    assert next(iter(groups)) == "servicecatalog.k8s.io"
+    assert groups["servicecatalog.k8s.io"]["preferredVersion"] == {"groupVersion": GROUP_VERSION, "version": "v1beta1"}
+    versions = [entry["version"] for entry in groups["authentication.k8s.io"]["versions"]]
+    assert versions == ["v1", "v1beta1"]
+    assert groups["authentication.k8s.io"]["preferredVersion"]["version"] == "v1"
+
+
+@pytest.mark.parametrize("kind", REVIEW_KINDS, ids=lambda kind: f"{kind.version} {kind.kind}")
+def test_reviews_can_be_created_and_nothing_else(kind: Kind) -> None:
+    document = discovery.resources(kind.api_version)
+    assert document is not None
+    (entry,) = (entry for entry in document["resources"] if entry["kind"] == kind.kind)
+    assert (entry["name"], entry["verbs"], entry["namespaced"]) == (kind.plural, ["create"], kind.namespaced)
+    aggregated = {group["metadata"]["name"]: group for group in discovery.aggregated(REVIEW_KINDS)["items"]}
+    versions = {version["version"]: version for version in aggregated[kind.group]["versions"]}
+    assert kind.plural in {resource["resource"] for resource in versions[kind.version]["resources"]}
 
 
 def test_group_document_is_that_of_the_list() -> None:
@@ -38,7 +53,7 @@ def test_resource_list_has_every_kind_and_its_status(group_version: str) -> None
             kind.namespaced,
             kind.singular,
         )
-        assert entry["verbs"] == list(discovery.VERBS)
+        assert entry["verbs"] == list(VERBS)
         assert tuple(entry.get("categories", ())) == kind.categories
         assert tuple(entry.get("shortNames", ())) == kind.short_names
         assert (f"{kind.plural}/status" in entries) is kind.has_status

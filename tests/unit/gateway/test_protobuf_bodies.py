@@ -169,7 +169,7 @@ def test_decoding_of_a_catalog_kind_asks_for_json_or_yaml_when_it_gets_protobuf(
     ("api_version", "kind"),
     [
         ("servicecatalog.k8s.io/v1beta1", "ServiceInstance"),
-        ("events.k8s.io/v1", "Event"),
+        ("events.k8s.io/v1beta1", "Event"),
         ("v1", "Pod"),
         ("", "Secret"),
     ],
@@ -225,3 +225,18 @@ def test_answers_to_clients_that_prefer_protobuf_are_json(accept: str) -> None:
 def test_clients_that_take_protobuf_alone_get_no_answer() -> None:
     with pytest.raises(NotAcceptable):
         negotiate(PROTOBUF)
+
+
+def test_protobuf_of_a_review_becomes_its_document_with_lists_within_maps() -> None:
+    attributes = delimited(1, "team") + delimited(2, "get") + delimited(5, "secrets") + delimited(7, "key")
+    extra = delimited(5, delimited(1, "scopes") + delimited(2, delimited(1, "a") + delimited(1, "b")))
+    spec = delimited(1, attributes) + delimited(3, "ann") + delimited(4, "dba") + extra + delimited(6, "u-1")
+    raw = delimited(2, spec) + delimited(3, b"\x08\x00")
+    document = parse_protobuf(enveloped("SubjectAccessReview", raw, api_version="authorization.k8s.io/v1"))
+    assert document["spec"] == {
+        "resourceAttributes": {"namespace": "team", "verb": "get", "resource": "secrets", "name": "key"},
+        "user": "ann",
+        "groups": ["dba"],
+        "extra": {"scopes": ["a", "b"]},
+        "uid": "u-1",
+    }

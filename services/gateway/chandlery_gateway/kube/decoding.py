@@ -14,6 +14,7 @@ import orjson
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from chandlery.model.brokers import GROUP
 from chandlery.model.faults import BadRequest, FieldProblem, Invalid
 from chandlery.model.kinds import AnyObject, Kind
 from chandlery.model.wire import JsonObject
@@ -50,7 +51,7 @@ class Decoded:
 
 
 def decode_object(kind: Kind, payload: bytes, content_type: str, *, field_validation: FieldValidation) -> Decoded:
-    """Decodes a body in JSON or YAML; of core kinds also in protobuf, where unknown fields are passed over in silence.
+    """Decodes a body in JSON or YAML; of Kubernetes' own kinds also in protobuf, where unknown fields go unnoticed.
 
     Raises:
         BadRequest: malformed, of another kind or version, or with fields that `Strict` refuses.
@@ -58,7 +59,7 @@ def decode_object(kind: Kind, payload: bytes, content_type: str, *, field_valida
         UnsupportedMediaType: as `parse_body` says.
     """
     find_repeated = field_validation is not FieldValidation.IGNORE
-    body = parse_body(payload, content_type, find_repeated=find_repeated, takes_protobuf=not kind.group)
+    body = parse_body(payload, content_type, find_repeated=find_repeated, takes_protobuf=kind.group != GROUP)
     return _decode(kind, body.document, body.encoded, field_validation=field_validation, repeated=body.repeated)
 
 

@@ -7,11 +7,11 @@ import platform
 from itertools import groupby
 from typing import Final
 
-from chandlery.model.kinds import CATALOG_KINDS, CORE_KINDS, Kind
+from chandlery.model.kinds import Kind
 from chandlery.model.wire import JsonObject
 from chandlery_gateway.kube.negotiation import DISCOVERY_GROUP
+from chandlery_gateway.kube.served_kinds import GROUP_KINDS, SERVED_KINDS
 
-VERBS: Final = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 STATUS_VERBS: Final = ("get", "patch", "update")
 _KUBERNETES_MAJOR: Final = "1"
 _KUBERNETES_MINOR: Final = "32"
@@ -26,28 +26,26 @@ def core_versions() -> JsonObject:
     }
 
 
-def groups(kinds: tuple[Kind, ...] = CATALOG_KINDS) -> JsonObject:
+def groups(kinds: tuple[Kind, ...] = GROUP_KINDS) -> JsonObject:
     """GET /apis: every named group."""
-    named = dict.fromkeys((kind.group, kind.version) for kind in kinds if kind.group)
-    return {
-        "kind": "APIGroupList",
-        "apiVersion": "v1",
-        "groups": [_group(group, version) for group, version in named],
-    }
+    named = dict.fromkeys(kind.group for kind in kinds if kind.group)
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(name, kinds) for name in named]}
 
 
-def group(name: str, kinds: tuple[Kind, ...] = CATALOG_KINDS) -> JsonObject | None:
+def group(name: str, kinds: tuple[Kind, ...] = GROUP_KINDS) -> JsonObject | None:
     """GET /apis/{group}; None if the group is not served."""
-    version = next((kind.version for kind in kinds if kind.group == name), None)
-    return None if version is None else {"kind": "APIGroup", "apiVersion": "v1", **_group(name, version)}
+    if all(kind.group != name for kind in kinds):
+        return None
+    return {"kind": "APIGroup", "apiVersion": "v1", **_group(name, kinds)}
 
 
-def _group(name: str, version: str) -> JsonObject:
-    entry = {"groupVersion": f"{name}/{version}", "version": version}
-    return {"name": name, "versions": [entry], "preferredVersion": entry}
+def _group(name: str, kinds: tuple[Kind, ...]) -> JsonObject:
+    versions = dict.fromkeys(kind.version for kind in kinds if kind.group == name)
+    entries = [{"groupVersion": f"{name}/{version}", "version": version} for version in versions]
+    return {"name": name, "versions": entries, "preferredVersion": entries[0]}
 
 
-def resources(group_version: str, kinds: tuple[Kind, ...] = (*CORE_KINDS, *CATALOG_KINDS)) -> JsonObject | None:
+def resources(group_version: str, kinds: tuple[Kind, ...] = SERVED_KINDS) -> JsonObject | None:
     """GET /api/v1 and /apis/{group}/{version}; None if the group version is not served."""
     served = [kind for kind in kinds if kind.api_version == group_version]
     if not served:
@@ -62,7 +60,13 @@ def resources(group_version: str, kinds: tuple[Kind, ...] = (*CORE_KINDS, *CATAL
 
 def _resource_entries(kind: Kind) -> list[JsonObject]:
     common: JsonObject = {"namespaced": kind.namespaced, "kind": kind.kind}
-    entry = {"name": kind.plural, "singularName": kind.singular, **common, "verbs": list(VERBS), **_nicknames(kind)}
+    entry = {
+        "name": kind.plural,
+        "singularName": kind.singular,
+        **common,
+        "verbs": list(kind.verbs),
+        **_nicknames(kind),
+    }
     if not kind.has_status:
         return [entry]
     return [entry, {"name": f"{kind.plural}/status", "singularName": "", **common, "verbs": list(STATUS_VERBS)}]
@@ -75,22 +79,26 @@ def _nicknames(kind: Kind) -> JsonObject:
 
 def aggregated(kinds: tuple[Kind, ...], *, version: str = "v2") -> JsonObject:
     """The aggregated form of /api (give the core kinds) and /apis (give the others); version v2 or v2beta1."""
-    by_group = groupby(kinds, key=lambda kind: (kind.group, kind.version))
+    by_group = groupby(kinds, key=lambda kind: kind.group)
     return {
         "kind": "APIGroupDiscoveryList",
         "apiVersion": f"{DISCOVERY_GROUP}/{version}",
         "metadata": {},
-        "items": [_aggregated_group(name, served, list(members)) for (name, served), members in by_group],
+        "items": [_aggregated_group(name, list(members)) for name, members in by_group],
     }
 
 
-def _aggregated_group(name: str, version: str, kinds: list[Kind]) -> JsonObject:
-    return {
-        "metadata": {"name": name, "creationTimestamp": None} if name else {"creationTimestamp": None},
-        "versions": [
-            {"version": version, "freshness": "Current", "resources": [_aggregated_resource(kind) for kind in kinds]}
-        ],
-    }
+def _aggregated_group(name: str, kinds: list[Kind]) -> JsonObject:
+    versions = [
+        {
+            "version": version,
+            "freshness": "Current",
+            "resources": [_aggregated_resource(kind) for kind in members],
+        }
+        for version, members in groupby(kinds, key=lambda kind: kind.version)
+    ]
+    named = {"name": name} if name else {}
+    return {"metadata": {**named, "creationTimestamp": None}, "versions": versions}
 
 
 def _aggregated_resource(kind: Kind) -> JsonObject:
@@ -100,7 +108,7 @@ def _aggregated_resource(kind: Kind) -> JsonObject:
         "responseKind": response_kind,
         "scope": "Namespaced" if kind.namespaced else "Cluster",
         "singularResource": kind.singular,
-        "verbs": list(VERBS),
+        "verbs": list(kind.verbs),
         **_nicknames(kind),
     }
     if kind.has_status:

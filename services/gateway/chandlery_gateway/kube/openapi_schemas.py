@@ -23,6 +23,7 @@ from chandlery_gateway.kube.openapi_translation import Schema, SchemaTranslation
 
 ALL_VERBS: Final = frozenset({"create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"})
 
+_KUBERNETES_GROUPS: Final = frozenset({"", "authentication.k8s.io", "authorization.k8s.io", "events.k8s.io"})
 _META_MODELS: Final = frozenset({"ObjectMeta", "OwnerReference", "ManagedFieldsEntry"})
 _ROOT_TEXTS: Final = {
     "metadata": "Name, namespace, labels and whatever else every object has.",
@@ -51,8 +52,10 @@ class DocumentedKind:
 
     @property
     def schema_name(self) -> str:
-        """Full schema name: the group's DNS labels reversed, version, kind, as kube-apiserver writes it."""
-        package = ".".join(reversed(self.group.split("."))) if self.group else "io.k8s.api.core"
+        """Full schema name, as kube-apiserver writes it: for custom groups their DNS labels reversed, version, kind."""
+        package = ".".join(reversed(self.group.split(".")))
+        if self.group in _KUBERNETES_GROUPS:
+            package = f"io.k8s.api.{self.group.partition('.')[0] or 'core'}"
         return f"{package}.{self.version}.{self.kind}"
 
     def gvk(self, *, suffix: str = "") -> dict[str, str]:
@@ -87,7 +90,8 @@ def _version_schemas(kinds: list[DocumentedKind]) -> dict[str, Schema]:
     schemas = SchemaTranslation(definitions, names).structures()
     for kind in kinds:
         schemas[kind.schema_name] = _root(schemas[kind.schema_name], kind)
-        schemas[f"{kind.schema_name}List"] = _list_of(kind)
+        if "list" in kind.verbs:
+            schemas[f"{kind.schema_name}List"] = _list_of(kind)
     return schemas
 
 

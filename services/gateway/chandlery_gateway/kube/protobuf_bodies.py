@@ -1,9 +1,8 @@
 """Bodies in `application/vnd.kubernetes.protobuf`: what kubectl's typed commands send (`create secret`, `create ns`).
 
 Four bytes, then an envelope (`runtime.Unknown` of apimachinery) that names the kind and holds the object's message.
-Only kinds of Kubernetes have a message. Of those the fields that our models take are declared here, with the numbers of
-`k8s.io/api/core/v1` and `apimachinery/pkg/apis/meta/v1`; other fields are passed over, as kube-apiserver does. The
-object becomes the JSON document that the same client would have sent, and is checked as that.
+Only kinds of Kubernetes have a message (`protobuf_layouts`). Fields that are not declared there are passed over, as
+kube-apiserver does. The object becomes the JSON document that the same client would have sent, and is checked as that.
 """
 
 from base64 import b64encode
@@ -15,46 +14,19 @@ from google.protobuf.message import DecodeError
 from chandlery.model.faults import BadRequest
 from chandlery.model.wire import JsonObject
 from chandlery_gateway.kube.negotiation import UnsupportedMediaType
+from chandlery_gateway.kube.protobuf_layouts import DELETE_OPTIONS, EXTRA_VALUE, MESSAGES, OBJECTS
 from chandlery_gateway.kube.protobuf_messages import Field, MessageSet, Shape
 
 PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
 
 _MAGIC: Final = b"k8s\0"
-_DELETE_OPTIONS: Final = "DeleteOptions"
-_OBJECTS: Final = frozenset({"Namespace", "Secret", "Event"})
 _TIMES: Final = {"Time": "seconds", "MicroTime": "microseconds"}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-# Go writes text and numbers even if they are empty, and leaves those out of JSON unless they are pointers: "?" here.
-_MESSAGES: Final = MessageSet(
-    "chandlery.kubernetes",
-    {
-        "Unknown": "1 typeMeta TypeMeta, 2 raw bytes, 3 contentEncoding, 4 contentType",
-        "TypeMeta": "1 apiVersion, 2 kind",
-        "Time": "1 seconds ?int64, 2 nanos int32",
-        "MicroTime": "1 seconds ?int64, 2 nanos int32",
-        "ObjectMeta": "1 name, 2 generateName, 3 namespace, 4 selfLink, 5 uid, 6 resourceVersion, 7 generation int64,"
-        "8 creationTimestamp Time, 9 deletionTimestamp Time, 10 deletionGracePeriodSeconds ?int64, 11 labels {}string,"
-        "12 annotations {}string, 13 ownerReferences []OwnerReference, 14 finalizers []string",
-        "OwnerReference": "1 kind, 3 name, 4 uid, 5 apiVersion, 6 controller ?bool, 7 blockOwnerDeletion ?bool",
-        "Namespace": "1 metadata ObjectMeta, 2 spec NamespaceSpec, 3 status NamespaceStatus",
-        "NamespaceSpec": "1 finalizers []string",
-        "NamespaceStatus": "1 phase",
-        "Secret": "1 metadata ObjectMeta, 2 data {}bytes, 3 type, 4 stringData {}string, 5 immutable ?bool",
-        "Event": "1 metadata ObjectMeta, 2 involvedObject ObjectReference, 3 reason, 4 message, 5 source EventSource,"
-        "6 firstTimestamp Time, 7 lastTimestamp Time, 8 count int32, 9 type, 10 eventTime MicroTime,"
-        "11 series EventSeries, 12 action, 13 related ObjectReference, 14 reportingComponent, 15 reportingInstance",
-        "EventSeries": "1 count int32, 2 lastObservedTime MicroTime",
-        "EventSource": "1 component, 2 host",
-        "ObjectReference": "1 kind, 2 namespace, 3 name, 4 uid, 5 apiVersion, 6 resourceVersion, 7 fieldPath",
-        _DELETE_OPTIONS: "1 gracePeriodSeconds ?int64, 2 preconditions Preconditions, 3 orphanDependents ?bool,"
-        "4 propagationPolicy ?string, 5 dryRun []string",
-        "Preconditions": "1 uid ?string, 2 resourceVersion ?string",
-    },
-)
+_MESSAGES: Final = MessageSet("chandlery.kubernetes", MESSAGES)
 
 
 def parse_protobuf(payload: bytes) -> JsonObject:
-    """The JSON document of a Namespace, Secret, Event or of DeleteOptions: bytes in base64, times in RFC 3339.
+    """The JSON document of one of Kubernetes' own objects, or of DeleteOptions: bytes in base64, times in RFC 3339.
 
     Raises:
         BadRequest: malformed; the message has nothing of the body.
@@ -67,13 +39,14 @@ def parse_protobuf(payload: bytes) -> JsonObject:
     if not kind:
         raise _malformed("it does not name its kind")
     # Every API group has the same DeleteOptions under its own version.
-    if kind != _DELETE_OPTIONS and (api_version != "v1" or kind not in _OBJECTS):
+    message = DELETE_OPTIONS if kind == DELETE_OPTIONS else OBJECTS.get((api_version, kind))
+    if message is None:
         raise UnsupportedMediaType(
             "objects of this kind have no protobuf form here; send application/json or application/yaml"
         )
     if envelope.contentEncoding or envelope.contentType not in {"", PROTOBUF}:
         raise _malformed("what it holds is encoded or of another type")
-    return {"apiVersion": api_version, "kind": kind, **_document(kind, _parsed(kind, envelope.raw))}
+    return {"apiVersion": api_version, "kind": kind, **_document(message, _parsed(message, envelope.raw))}
 
 
 def _malformed(problem: str) -> BadRequest:
@@ -114,6 +87,9 @@ def _single(field: Field, value: Any) -> Any:
         return value
     if field.type in _TIMES:
         return _moment(value, _TIMES[field.type])
+    if field.type == EXTRA_VALUE:
+        # A list within a map, which protobuf has no other way to write.
+        return list(value.items)
     return _document(field.type, value)
 
 

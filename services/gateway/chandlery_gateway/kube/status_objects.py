@@ -116,7 +116,7 @@ def cause_message(problem: FieldProblem) -> str:
 
 def _details(fault: Exception, kind: Kind | None, name: str) -> JsonObject:
     # kubectl shows details instead of the message when an Invalid has both: without causes it would show nothing.
-    problems = fault.problems if isinstance(fault, Invalid) else ()
+    problems = fault.problems if isinstance(fault, Invalid | faults.Forbidden) else ()
     if isinstance(fault, Invalid) and not problems:
         return {}
     details: JsonObject = {}
@@ -124,7 +124,7 @@ def _details(fault: Exception, kind: Kind | None, name: str) -> JsonObject:
         details["name"] = name
     if kind:
         details |= {"group": kind.group} if kind.group else {}
-        details["kind"] = kind.kind if problems else kind.plural
+        details["kind"] = kind.kind if isinstance(fault, Invalid) else kind.plural
     if problems:
         details["causes"] = [
             {"reason": problem.reason, "message": cause_message(problem), "field": problem.field}

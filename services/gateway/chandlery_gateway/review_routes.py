@@ -1,0 +1,53 @@
+"""The routes of reviews: `kubectl auth can-i`, `auth can-i --list`, `auth whoami`. `reviews` has the answers."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from chandlery.model.faults import Fault
+from chandlery.model.kinds import Kind
+from chandlery_gateway.authentication import Authenticator
+from chandlery_gateway.kube.decoding import decode_object
+from chandlery_gateway.kube.negotiation import Form, negotiate
+from chandlery_gateway.kube.request_options import read_write_options
+from chandlery_gateway.kube.review_kinds import REVIEW_KINDS
+from chandlery_gateway.rendering import bug_response, document_response, fault_response
+from chandlery_gateway.request_bodies import read_body
+from chandlery_gateway.reviews import Reviews
+
+_CREATED = 201
+_FORMS = frozenset({Form.PLAIN})
+
+
+def review_router(authenticator: Authenticator, reviews: Reviews) -> APIRouter:
+    """One route for each kind of review. They are asked about in the name of whoever asks."""
+    router = APIRouter(include_in_schema=False)
+    for kind in REVIEW_KINDS:
+        place = "namespaces/{namespace}/" if kind.namespaced else ""
+        path = f"/apis/{kind.api_version}/{place}{kind.plural}"
+        router.add_api_route(path, _endpoint(kind, authenticator, reviews), methods=["POST"])
+    return router
+
+
+def _endpoint(kind: Kind, authenticator: Authenticator, reviews: Reviews) -> Any:
+    async def endpoint(request: Request) -> Response:
+        try:
+            user = authenticator.user(request.headers.get("authorization"))
+            wanted = negotiate(request.headers.get("accept", ""), _FORMS)
+            options = read_write_options(request.query_params, "CreateOptions")
+            decoded = decode_object(
+                kind,
+                await read_body(request),
+                request.headers.get("content-type", ""),
+                field_validation=options.field_validation,
+            )
+            namespace = request.path_params.get("namespace", "")
+            answered = await reviews.answer(decoded.object, user=user, namespace=namespace)
+            document = {**answered.to_wire(), "apiVersion": kind.api_version}
+        except Fault as fault:
+            return fault_response(fault, kind=kind)
+        except Exception as error:  # noqa: BLE001 - further up it would be logged with what was sent
+            return await bug_response(request, error)
+        return document_response(document, status=_CREATED, representation=wanted, warnings=decoded.warnings)
+
+    return endpoint

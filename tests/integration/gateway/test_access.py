@@ -1,0 +1,141 @@
+"""Access reviews over HTTP, and Secrets that a user may not read: they are not sent to a service broker for them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from chandlery.cluster.authorization import Access, Decision, Rules
+from chandlery.model import kinds
+from chandlery.model.faults import Forbidden
+from chandlery.model.instances import UserInfo
+from chandlery.model.kinds import AnyObject
+from chandlery_gateway.intake import Intake
+from chandlery_gateway.kube.status_objects import status_of
+from chandlery_gateway.wishes import Request
+from tests.integration.gateway.api_client import Api, Document, broker, instance
+from tests.integration.gateway.conftest import Running
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+REVIEWS = "/apis/authorization.k8s.io/v1"
+ANN = UserInfo(username="ann", groups=("system:authenticated",))
+OPEN = {"secretKeyRef": {"name": "open", "key": "k"}}
+CLOSED = {"secretKeyRef": {"name": "closed", "key": "k"}}
+
+
+@dataclass
+class AllButClosed:
+    """Lets everybody read every Secret but one, and counts the questions."""
+
+    asked: int = 0
+
+    async def decide(self, access: Access) -> Decision:
+        self.asked += 1
+        assert (access.verb, access.resource, access.namespace) == ("get", "secrets", "team")
+        return Decision(allowed=access.name != "closed")
+
+    async def rules(self, user: UserInfo, namespace: str) -> Rules:
+        raise AssertionError(f"nobody wants the rules of {user.username} in {namespace}")
+
+
+def request(kind: str, name: str = "db", *, dry_run: bool = False) -> Request:
+    return Request(kind=kinds.KINDS[kind], namespace="team", name=name, user=ANN, dry_run=dry_run)
+
+
+def read(document: Document) -> AnyObject:
+    found: AnyObject = kinds.KINDS[document["kind"]].model.model_validate(document)
+    return found
+
+
+def setting(**spec: Any) -> Any:
+    """A change of these fields of the specification, by their Python names."""
+    return lambda old: (old.model_copy(update={"spec": old.spec.model_copy(update=spec)}), ())
+
+
+async def test_the_user_is_told_who_they_are_and_what_they_may_do(gateway: Running) -> None:
+    ann = gateway.as_user("token-of-ann")
+    for version in ("v1", "v1beta1"):
+        api_version = f"authentication.k8s.io/{version}"
+        review = await ann.made(f"/apis/{api_version}/selfsubjectreviews", {"kind": "SelfSubjectReview"})
+        assert review["apiVersion"] == api_version
+        assert review["status"]["userInfo"]["username"] == "ann"
+    asked = {"resourceAttributes": {"verb": "create", "group": "servicecatalog.k8s.io", "resource": "serviceinstances"}}
+    review = await ann.made(f"{REVIEWS}/selfsubjectaccessreviews", {"spec": asked})
+    assert review["status"]["allowed"] is True
+    review = await ann.made(f"{REVIEWS}/subjectaccessreviews", {"spec": {**asked, "user": "system:anonymous"}})
+    assert review["status"]["allowed"] is False
+    local = {"spec": {"user": "ann", "resourceAttributes": {"namespace": "team", "verb": "get", "resource": "secrets"}}}
+    review = await ann.made(f"{REVIEWS}/namespaces/team/localsubjectaccessreviews", local)
+    assert review["status"]["allowed"] is True
+    review = await ann.made(f"{REVIEWS}/selfsubjectrulesreviews", {"spec": {"namespace": "team"}})
+    assert review["status"]["resourceRules"] == [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
+
+
+async def test_a_review_is_refused_like_any_other_object(api: Api, gateway: Running) -> None:
+    path = f"{REVIEWS}/selfsubjectaccessreviews"
+    answer = await api.post(path, {"spec": {}})
+    assert (answer.status, list(answer.causes)) == (422, ["spec.resourceAttributes"])
+    assert (await api.post(path, {"kind": "SubjectAccessReview"})).status == 400
+    assert (await api.post(path, {"spec": {"nonResourceAttributes": {"path": 7}}})).status == 422
+    assert (await gateway.as_user(None).post(path, {})).status == 401
+    assert (await api.get(path)).status == 405
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+async def test_a_new_object_is_refused_with_the_fields_that_name_a_secret_of_others(
+    gateway: Running, dry_run: bool
+) -> None:
+    intake = Intake(gateway.resources.database, on_write=lambda: None, authorizer=AllButClosed())
+    wish = request("ServiceInstance", dry_run=dry_run)
+    document = instance(clusterServiceClassName="c", clusterServicePlanName="p", parametersFrom=[OPEN, CLOSED])
+    with pytest.raises(Forbidden) as raised:
+        await intake.create(wish, read(document))
+    code, status = status_of(raised.value, kind=wish.kind, name="db")
+    assert (code, status["reason"]) == (403, "Forbidden")
+    (cause,) = status["details"]["causes"]
+    assert (cause["reason"], cause["field"]) == ("FieldValueForbidden", "spec.parametersFrom[1].secretKeyRef")
+    assert "team/closed" in status["message"]
+    assert "may not get" in cause["message"]
+    document["spec"]["parametersFrom"] = [OPEN]
+    assert (await intake.create(wish, read(document))).object.metadata.name == "db"
+
+
+async def test_a_change_is_refused_if_it_has_a_secret_of_others_sent_or_sent_elsewhere(
+    gateway: Running, api: Api
+) -> None:
+    authorizer = AllButClosed()
+    intake = Intake(gateway.resources.database, on_write=lambda: None, authorizer=authorizer)
+    # Made by somebody who may read both.
+    await api.made("/apis/servicecatalog.k8s.io/v1beta1/namespaces/team/serviceinstances", instance())
+    auth = {"bearer": {"secretRef": {"name": "closed"}}}
+    path = "/apis/servicecatalog.k8s.io/v1beta1/namespaces/team/servicebrokers"
+    await api.made(path, broker("mine", "ServiceBroker", authInfo=auth))
+
+    sources = kinds.SERVICE_INSTANCE.model.model_validate(instance(parametersFrom=[CLOSED])).spec.parameters_from
+    with pytest.raises(Forbidden, match="secretKeyRef"):
+        await intake.change(request("ServiceInstance"), setting(parameters_from=sources))
+    with pytest.raises(Forbidden, match=r"spec\.authInfo\.bearer\.secretRef"):
+        await intake.patch(request("ServiceBroker", "mine"), setting(url="https://thief.example.com"))
+    assert (await api.read(f"{path}/mine"))["spec"]["url"] == "https://broker.example.com"
+
+    authorizer.asked = 0
+    labels = {"labels": {"a": "b"}}
+    relabelled = await intake.patch(
+        request("ServiceBroker", "mine"),
+        lambda old: (old.model_copy(update={"metadata": old.metadata.model_copy(update=labels)}), ()),
+    )
+    assert relabelled.object.metadata.labels == {"a": "b"}
+    assert authorizer.asked == 0, "a label sends nothing anywhere"
+
+
+async def test_a_change_that_is_allowed_is_made_once(gateway: Running, api: Api) -> None:
+    authorizer = AllButClosed()
+    intake = Intake(gateway.resources.database, on_write=lambda: None, authorizer=authorizer)
+    made = instance(clusterServiceClassName="c", clusterServicePlanName="p", parametersFrom=[OPEN])
+    await intake.create(request("ServiceInstance"), read(made))
+    before = len(await gateway.rows("outbox"))
+    stored = await intake.change(request("ServiceInstance"), setting(update_requests=1))
+    assert stored.object.metadata.generation == 2
+    assert authorizer.asked == 2
+    assert len(await gateway.rows("outbox")) == before + 1

@@ -1,0 +1,73 @@
+"""Which Secrets a wish has sent to a service broker, and when a change has them sent anew."""
+
+from typing import Any
+
+import pytest
+
+from chandlery.model import kinds
+from chandlery.model.kinds import AnyObject
+from chandlery_gateway.admission.secret_references import newly_sent, secret_references
+
+SPECS: dict[str, dict[str, Any]] = {
+    "ServiceInstance": {"clusterServiceClassName": "mysql"},
+    "ServiceBinding": {"instanceRef": {"name": "db"}},
+    "ServiceBroker": {"url": "https://broker.example.com"},
+    "ClusterServiceBroker": {"url": "https://broker.example.com"},
+}
+
+
+def wish(kind: str, **spec: Any) -> AnyObject:
+    metadata = {"name": "mine"} if kind.startswith("Cluster") else {"name": "mine", "namespace": "team"}
+    document: AnyObject = kinds.KINDS[kind].model.model_validate({"metadata": metadata, "spec": SPECS[kind] | spec})
+    return document
+
+
+PARAMETERS = [{"secretKeyRef": {"name": "one", "key": "k"}}, {"secretKeyRef": {"name": "two", "key": "k"}}]
+FROM_PARAMETERS = [
+    ("spec.parametersFrom[0].secretKeyRef", "team", "one"),
+    ("spec.parametersFrom[1].secretKeyRef", "team", "two"),
+]
+TRANSFORMS = [{"removeKey": {"key": "a"}}, {"addKeysFrom": {"secretRef": {"name": "ca"}}}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "found"),
+    [
+        ("ServiceInstance", {}, []),
+        ("ServiceInstance", {"parametersFrom": PARAMETERS}, FROM_PARAMETERS),
+        ("ServiceBinding", {"parametersFrom": PARAMETERS}, FROM_PARAMETERS),
+        (
+            "ServiceBinding",
+            {"secretTransforms": TRANSFORMS},
+            [("spec.secretTransforms[1].addKeysFrom.secretRef", "team", "ca")],
+        ),
+        (
+            "ServiceBroker",
+            {"authInfo": {"basic": {"secretRef": {"name": "login"}}}},
+            [("spec.authInfo.basic.secretRef", "team", "login")],
+        ),
+        (
+            "ClusterServiceBroker",
+            {
+                "authInfo": {
+                    "basic": {"secretRef": {"namespace": "a", "name": "login"}},
+                    "bearer": {"secretRef": {"namespace": "b", "name": "token"}},
+                }
+            },
+            [("spec.authInfo.basic.secretRef", "a", "login"), ("spec.authInfo.bearer.secretRef", "b", "token")],
+        ),
+    ],
+)
+def test_secrets_are_found_wherever_a_wish_names_them(
+    kind: str, spec: dict[str, Any], found: list[tuple[str, str, str]]
+) -> None:
+    references = secret_references(wish(kind, **spec))
+    assert sorted((one.field, one.namespace, one.name) for one in references) == found
+
+
+def test_a_change_of_where_a_secret_is_sent_counts_like_one_of_the_secret() -> None:
+    auth = {"bearer": {"secretRef": {"name": "token"}}}
+    old = wish("ServiceBroker", authInfo=auth)
+    assert newly_sent(old, wish("ServiceBroker", authInfo=auth, url="https://thief.example.com"))
+    labels = old.metadata.model_copy(update={"labels": {"a": "b"}})
+    assert not newly_sent(old, old.model_copy(update={"metadata": labels}))
