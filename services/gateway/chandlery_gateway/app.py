@@ -16,6 +16,7 @@ from chandlery.runtime.resources import Resources
 from chandlery_gateway.authentication import Authenticator, read_users
 from chandlery_gateway.document_routes import document_router
 from chandlery_gateway.intake import Intake
+from chandlery_gateway.kube.regarding_events import REGARDING_EVENT
 from chandlery_gateway.kube.status_objects import MethodNotAllowed
 from chandlery_gateway.readings import Readings
 from chandlery_gateway.rendering import bug_response, fault_response
@@ -45,7 +46,7 @@ def create_app(resources: Resources, hub: WatchHub) -> FastAPI:
         redoc_url=None,
         separate_input_output_schemas=False,
     )
-    for kind in KINDS.values():
+    for kind in (*KINDS.values(), REGARDING_EVENT):
         endpoints = ResourceEndpoints(
             kind,
             authenticator=authenticator,

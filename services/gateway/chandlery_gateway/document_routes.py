@@ -13,6 +13,7 @@ from chandlery_gateway.authentication import Authenticator
 from chandlery_gateway.kube import discovery, openapi_protobuf, openapi_v2, openapi_v3
 from chandlery_gateway.kube.negotiation import DISCOVERY_FORMS, JSON, Form, negotiate
 from chandlery_gateway.kube.openapi_schemas import DocumentedKind
+from chandlery_gateway.kube.regarding_events import sent_model
 from chandlery_gateway.kube.served_kinds import GROUP_KINDS, SERVED_KINDS
 from chandlery_gateway.rendering import document_response, fault_response
 
@@ -36,7 +37,7 @@ class Documents:
                 kind=kind.kind,
                 plural=kind.plural,
                 namespaced=kind.namespaced,
-                model=kind.model,
+                model=sent_model(kind),
                 has_status=kind.has_status,
                 verbs=frozenset(kind.verbs),
             )

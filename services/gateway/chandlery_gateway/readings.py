@@ -15,6 +15,7 @@ from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.objects import Listing
 from chandlery.store.schema import LOOKUPS
 from chandlery_gateway.kube.managed_fields import managed_fields_wire
+from chandlery_gateway.kube.regarding_events import REGARDING_EVENT, as_regarding, regarding_path
 from chandlery_gateway.kube.selectors import field_values
 
 _PAGE = 500
@@ -114,11 +115,13 @@ def to_client(kind: Kind, document: AnyObject) -> JsonObject:
     root = f"/apis/{kind.api_version}" if kind.group else f"/api/{kind.api_version}"
     place = f"/namespaces/{meta.namespace}" if kind.namespaced else ""
     wire["metadata"]["selfLink"] = f"{root}{place}/{kind.plural}/{meta.name}"
-    return wire
+    return as_regarding(wire) if kind == REGARDING_EVENT else wire
 
 
 def _listing(selection: Selection, after: tuple[str, str] | None, size: int) -> Listing:
     columns = {path: column for column, paths in LOOKUPS.get(selection.kind.kind, {}).items() for path in paths}
+    if selection.kind == REGARDING_EVENT:
+        columns = {regarding_path(path): column for path, column in columns.items()}
     columns["metadata.name"] = "name"
     namespace = selection.namespace
     where = []

@@ -20,8 +20,9 @@ from chandlery_gateway.kube.bodies import Body
 from chandlery_gateway.kube.decoding import Decoded, FieldValidation, decode_object
 from chandlery_gateway.kube.field_shapes import STATUS
 from chandlery_gateway.kube.managed_fields import Author
-from chandlery_gateway.kube.negotiation import Representation, negotiate
+from chandlery_gateway.kube.negotiation import Representation, UnsupportedMediaType, negotiate
 from chandlery_gateway.kube.patches import APPLY_PATCH, check_patch_type
+from chandlery_gateway.kube.regarding_events import REGARDING_EVENT
 from chandlery_gateway.kube.request_options import WriteOptions, author_name, read_write_options
 from chandlery_gateway.kube.selectors import parse_field_selector, parse_label_selector
 from chandlery_gateway.kube.status_objects import status_success
@@ -252,7 +253,10 @@ class ResourceEndpoints:
     def _is_apply(self, request: Request) -> bool:
         """Which kind of patch it is; raises UnsupportedMediaType before anything else is looked at."""
         content_type = request.headers.get("content-type", "")
-        return check_patch_type(content_type, api_version=self._kind.api_version) == APPLY_PATCH
+        is_apply = check_patch_type(content_type, api_version=self._kind.api_version) == APPLY_PATCH
+        if is_apply and self._kind == REGARDING_EVENT:
+            raise UnsupportedMediaType("events of this group take no server-side apply; apply them as core v1 events")
+        return is_apply
 
     def _author(self, request: Request, options: WriteOptions, *, subresource: str = "") -> Author:
         manager = author_name(options.field_manager, request.headers.get("user-agent", ""))

@@ -9,7 +9,7 @@ from pydantic import BaseModel, create_model
 from starlette.routing import Match
 from starlette.types import Scope
 
-from chandlery.model.kinds import Kind
+from chandlery.model.kinds import KINDS, Kind
 from chandlery.model.wire import WireModel
 from chandlery_gateway.kube.patches import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
 from chandlery_gateway.resource_endpoints import ResourceEndpoints
@@ -112,6 +112,8 @@ class _Registrar:
             tags=[self._kind.kind],
             status_code=code,
             response_model=None,
+            # Once is enough for what is served under two names.
+            include_in_schema=KINDS.get(self._kind.kind) == self._kind,
             route_class_override=KindRoute,
             responses={code: {"model": model, "description": "OK"}, **_FAULTS},
             openapi_extra={"parameters": list(_parameters(path, name)), **self._body(name)},

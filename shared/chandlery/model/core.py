@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from chandlery.model.metadata import ObjectMeta, Timestamp
+from chandlery.model.metadata import MicroTimestamp, ObjectMeta, Timestamp
 from chandlery.model.wire import WireModel
 
 
@@ -75,7 +75,7 @@ class Event(WireModel):
     last_timestamp: Timestamp | None = None
     count: int = 1
     type: str = Field(default="Normal", description="Normal or Warning.")
-    event_time: Timestamp | None = None
+    event_time: MicroTimestamp | None = None
     reporting_component: str | None = None
     reporting_instance: str | None = None
     action: str | None = None

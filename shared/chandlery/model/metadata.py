@@ -15,12 +15,21 @@ def to_timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def to_micro_timestamp(moment: datetime) -> str:
+    """RFC 3339 in UTC with six digits after the seconds, without which `metav1.MicroTime` cannot be read."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 def _aware(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 Timestamp = Annotated[
     datetime, AfterValidator(_aware), PlainSerializer(to_timestamp, return_type=str, when_used="json")
+]
+
+MicroTimestamp = Annotated[
+    datetime, AfterValidator(_aware), PlainSerializer(to_micro_timestamp, return_type=str, when_used="json")
 ]
 
 

@@ -15,11 +15,13 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from chandlery.model.brokers import GROUP
+from chandlery.model.core import Event
 from chandlery.model.faults import BadRequest, FieldProblem, Invalid
 from chandlery.model.kinds import AnyObject, Kind
 from chandlery.model.wire import JsonObject
 from chandlery_gateway.kube.bodies import encode_json, parse_body, type_in_words
 from chandlery_gateway.kube.field_problems import field_path, is_removable, problem_of
+from chandlery_gateway.kube.regarding_events import RegardingEvent, as_involved, sent_model
 from chandlery_gateway.kube.yaml_bodies import Path
 
 _DROPPED_METADATA: Final = ("managedFields", "selfLink")
@@ -86,6 +88,8 @@ def _decode(
         raise BadRequest(f"strict decoding error: {', '.join(complaints)}")
     if found is None:
         raise Invalid(problems=problems)
+    if isinstance(found, RegardingEvent):
+        return Decoded(Event.model_validate(as_involved(found.to_wire())), complaints, as_involved(document))
     return Decoded(found, complaints, document)
 
 
@@ -117,11 +121,11 @@ def _tolerant(kind: Kind, encoded: bytes) -> tuple[AnyObject | None, list[Path],
 
 
 def _validated(kind: Kind, encoded: bytes) -> AnyObject | list[ErrorDetails]:
-    strict = True
+    model, strict = sent_model(kind), True
     while True:
         try:
             # Strict, for "5" is no number in Kubernetes; by alias only, for our Python names are no field names.
-            checked: AnyObject = kind.model.model_validate_json(encoded, strict=strict, by_alias=True, by_name=False)
+            checked: AnyObject = model.model_validate_json(encoded, strict=strict, by_alias=True, by_name=False)
         except ValidationError as error:
             errors = error.errors(include_url=False)
         else:

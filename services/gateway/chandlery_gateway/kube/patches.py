@@ -14,6 +14,7 @@ from chandlery.model.faults import BadRequest, FieldProblem, Invalid
 from chandlery.model.wire import JsonObject
 from chandlery_gateway.kube.bodies import encode_json, parse_json, type_in_words
 from chandlery_gateway.kube.negotiation import UnsupportedMediaType
+from chandlery_gateway.kube.regarding_events import REGARDING_EVENT
 from chandlery_gateway.kube.strategic_merge import strategic_merge
 
 JSON_PATCH: Final = "application/json-patch+json"
@@ -22,6 +23,7 @@ STRATEGIC_MERGE_PATCH: Final = "application/strategic-merge-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
 _CBOR_APPLY_PATCH: Final = "application/apply-patch+cbor"
 
+_STRATEGICALLY_MERGED: Final = frozenset({"v1", REGARDING_EVENT.api_version})
 _MOST_OPERATIONS: Final = 10_000
 _LONGEST_ECHO: Final = 200
 _NEEDS: Final = {"add": "value", "replace": "value", "test": "value", "remove": "path", "move": "from", "copy": "from"}
@@ -54,7 +56,7 @@ def check_patch_type(content_type: str, *, api_version: str) -> str:
         UnsupportedMediaType: any other; the message says how to go on. Asked before the object is looked up.
     """
     media_type = content_type.partition(";")[0].strip().lower()
-    is_core = api_version == "v1"
+    is_core = api_version in _STRATEGICALLY_MERGED
     if media_type in (JSON_PATCH, MERGE_PATCH, APPLY_PATCH) or (media_type == STRATEGIC_MERGE_PATCH and is_core):
         return media_type
     raise UnsupportedMediaType(_refusal(media_type))

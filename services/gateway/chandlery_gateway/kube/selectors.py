@@ -10,6 +10,7 @@ from chandlery.model.kinds import Kind
 from chandlery.model.names import subdomain_problem
 from chandlery.model.wire import JsonObject
 from chandlery.reconcile.label_selectors import Operator, Requirement, Selector, parse_selector
+from chandlery_gateway.kube.regarding_events import REGARDING_EVENT, regarding_path
 
 EVERYTHING: Final = Selector()
 
@@ -40,6 +41,7 @@ _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
             for field in ("name", "namespace", "kind", "uid", "apiVersion", "resourceVersion", "fieldPath")
         ),
         "reason",
+        "reportingComponent",
         "type",
     ),
     "Secret": ("type",),
@@ -92,7 +94,8 @@ def _field_requirement(kind: Kind, term: str) -> Requirement:
     match = _FIELD_TERM.fullmatch(term)
     if match is None:
         raise BadRequest(f"invalid field selector '{term}': write it as field=value, field==value or field!=value")
-    key, operator = match["key"], Operator.NOT_EQUALS if match["operator"] == "!=" else Operator.EQUALS
+    key = regarding_path(match["key"]) if kind == REGARDING_EVENT else match["key"]
+    operator = Operator.NOT_EQUALS if match["operator"] == "!=" else Operator.EQUALS
     if key not in selectable_fields(kind):
         known = ", ".join(selectable_fields(kind))
         raise BadRequest(f"field label not supported: {key}; {kind.plural} can be selected by {known}")
@@ -102,7 +105,10 @@ def _field_requirement(kind: Kind, term: str) -> Requirement:
 def selectable_fields(kind: Kind) -> tuple[str, ...]:
     """The fields that objects of this kind can be selected by; the reference's of 0.2 and some more."""
     scope = ("metadata.namespace",) if kind.namespaced else ()
-    return ("metadata.name", *scope, *_FIELDS.get(kind.kind, ()))
+    own = _FIELDS.get(kind.kind, ())
+    if kind == REGARDING_EVENT:
+        own = tuple(regarding_path(path) for path in own)
+    return ("metadata.name", *scope, *own)
 
 
 def field_values(kind: Kind, document: JsonObject, names: Iterable[str] | None = None) -> dict[str, str]:

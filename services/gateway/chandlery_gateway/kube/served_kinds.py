@@ -3,8 +3,9 @@
 from typing import Final
 
 from chandlery.model.kinds import CATALOG_KINDS, CORE_KINDS
+from chandlery_gateway.kube.regarding_events import REGARDING_EVENT
 from chandlery_gateway.kube.review_kinds import REVIEW_KINDS
 
-GROUP_KINDS: Final = (*CATALOG_KINDS, *REVIEW_KINDS)
+GROUP_KINDS: Final = (*CATALOG_KINDS, REGARDING_EVENT, *REVIEW_KINDS)
 """Those of named groups; the members of a group, and of its versions, stand together, the preferred version first."""
 SERVED_KINDS: Final = (*CORE_KINDS, *GROUP_KINDS)

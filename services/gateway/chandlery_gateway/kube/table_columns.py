@@ -1,13 +1,14 @@
 """The columns of `kubectl get`, per kind. Names, order and sources are the reference's; kubectl capitalises names."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from chandlery.model.kinds import Kind
 from chandlery.model.wire import JsonObject
 from chandlery_gateway.kube.human_duration import age
+from chandlery_gateway.kube.regarding_events import REGARDING_EVENT, as_involved
 
 Cell = str | int
 
@@ -162,6 +163,13 @@ _COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
 }
 
 
+def _of_core(column: Column) -> Column:
+    return replace(column, cell=lambda event, now: column.cell(as_involved(event), now))
+
+
+_REGARDING: Final = tuple(_of_core(column) for column in _COLUMNS["Event"])
+
+
 def columns_of(kind: Kind) -> tuple[Column, ...]:
     """The columns of a kind; name and age for one that has none of its own."""
-    return _COLUMNS.get(kind.kind, (_NAME, _CORE_AGE))
+    return _REGARDING if kind == REGARDING_EVENT else _COLUMNS.get(kind.kind, (_NAME, _CORE_AGE))
