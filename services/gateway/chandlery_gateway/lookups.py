@@ -103,5 +103,6 @@ async def _binding_lane(unit: UnitOfWork, binding: ServiceBinding) -> str:
     if instance is None:
         return UNRESOLVED_LANE
     if instance.metadata.deletion_timestamp is not None:
-        raise Forbidden(f'ServiceBinding refers to an instance that is being deleted: "{name}"')
+        message = f"the instance {name!r} is being deleted; bind another one, or wait until it is gone and made again"
+        raise Invalid(problems=(FieldProblem("spec.instanceRef.name", "FieldValueForbidden", message),))
     return str((await unit.reconciliations.memory_of(instance.metadata.uid or "")).get("lane") or UNRESOLVED_LANE)

@@ -107,7 +107,7 @@ async def write_status(unit: UnitOfWork, request: Request, change: Change) -> St
     check_identity(old, wanted)
     metadata = old.metadata.model_copy(update={"managed_fields": wanted.metadata.managed_fields})
     new = old.model_copy(update={"status": getattr(wanted, "status", None), "metadata": metadata})
-    refuse(rules.problems_on_status_update(new))
+    refuse(rules.problems_on_status_update(new, old=old))
     return Stored(await _stored(unit, request, old=old, new=settled(old, wanted, new)), warnings)
 
 

@@ -268,5 +268,5 @@ async def test_an_instance_on_its_way_out_takes_no_bindings(api: Api) -> None:
     await api.made(INSTANCES, instance())
     await api.delete(DB)
     answer = await api.post(f"{TEAM}/servicebindings", binding())
-    assert answer.status == 403
-    assert "being deleted" in answer.message
+    assert answer.status == 422
+    assert "being deleted" in answer.causes["spec.instanceRef.name"]

@@ -144,7 +144,7 @@ def test_every_kind_passes_through_admission_unchanged_by_a_second_write(kind: K
         ({"operationStartTime": "2030-01-01T00:00:00Z"}, ["status.operationStartTime"]),
         ({"operationStartTime": "2030-01-01T00:00:00Z", "orphanMitigationInProgress": True}, []),
         ({"externalProperties": {"parameterChecksum": "abc"}}, ["status.externalProperties.parameterChecksum"]),
-        ({"externalProperties": {"parameterChecksum": "a" * 64}}, []),
+        ({"externalProperties": {"parameterChecksum": "a" * 64, "parameters": {"a": 1}}}, []),
     ],
 )
 @pytest.mark.parametrize("kind", [ServiceInstance, ServiceBinding])
@@ -160,4 +160,42 @@ def test_status_rules_hold_during_an_operation() -> None:
     status = {"currentOperation": "Bind", "conditions": [ready], "lastOperation": "x" * 10_001}
     document = ServiceBinding.model_validate({"metadata": {"name": "x"}, "status": status})
     found = [problem.field for problem in rules.problems_on_status_update(document)]
-    assert found == ["status.lastOperation", "status.operationStartTime", "status.conditions"]
+    asked = "status.inProgressProperties"
+    assert found == ["status.lastOperation", "status.operationStartTime", "status.conditions", asked]
+
+
+def encoded(text: str) -> str:
+    return b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "found"),
+    [
+        ("kubernetes.io/basic-auth", {}, ["data[username]", "data[password]"]),
+        ("kubernetes.io/basic-auth", {"password": encoded("hunter2")}, []),
+        ("kubernetes.io/basic-auth", {"username": encoded("ann")}, []),
+        ("kubernetes.io/ssh-auth", {}, ["data[ssh-privatekey]"]),
+        ("kubernetes.io/ssh-auth", {"ssh-privatekey": ""}, ["data[ssh-privatekey]"]),
+        ("kubernetes.io/ssh-auth", {"ssh-privatekey": encoded("key")}, []),
+        ("kubernetes.io/tls", {"tls.crt": encoded("c")}, ["data[tls.key]"]),
+        ("kubernetes.io/tls", {"tls.key": encoded("k")}, ["data[tls.crt]"]),
+        ("kubernetes.io/tls", {"tls.crt": "", "tls.key": ""}, []),
+        ("kubernetes.io/dockercfg", {}, ["data[.dockercfg]"]),
+        ("kubernetes.io/dockerconfigjson", {}, ["data[.dockerconfigjson]"]),
+        ("kubernetes.io/dockerconfigjson", {".dockerconfigjson": encoded("hunter2")}, ["data[.dockerconfigjson]"]),
+        ("kubernetes.io/dockerconfigjson", {".dockerconfigjson": encoded('{"auths":{}}')}, []),
+        ("kubernetes.io/service-account-token", {}, ["type"]),
+        ("example.com/anything", {}, []),
+    ],
+)
+def test_secret_holds_what_its_type_asks_for(kind: str, data: dict[str, str], found: list[str]) -> None:
+    problems = rules.problems_on_create(stored(secret(type=kind, data=data)))
+    assert [problem.field for problem in problems] == found
+    assert "hunter2" not in str(problems)
+
+
+def test_secret_that_older_rules_let_in_can_be_labelled_but_not_be_given_other_data() -> None:
+    old = secret(type="kubernetes.io/tls", data={"a": ""})
+    assert rules.problems_on_update(old, with_metadata(old, labels={"a": "b"})) == ()
+    changed = old.model_copy(update={"data": {"b": ""}})
+    assert [problem.field for problem in rules.problems_on_update(old, changed)] == ["data[tls.crt]", "data[tls.key]"]

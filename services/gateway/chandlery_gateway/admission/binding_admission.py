@@ -53,7 +53,8 @@ def binding_problems(binding: ServiceBinding) -> Iterator[FieldProblem]:
     """Everything that keeps a new binding from being stored."""
     spec = binding.spec
     yield from name_problems("spec.instanceRef.name", spec.instance_ref.name, what="the instance to bind")
-    yield from name_problems("spec.secretName", spec.secret_name, what="the Secret to write")
+    if spec.secret_name != binding.metadata.name:
+        yield from name_problems("spec.secretName", spec.secret_name, what="the Secret to write")
     yield from parameters_from_problems(spec.parameters_from)
     if spec.bind_resource is not None:
         yield from _bind_resource_problems(spec.bind_resource)

@@ -8,6 +8,7 @@ from typing import Final
 from chandlery.model.core import Event, Namespace, NamespaceSpec, Secret
 from chandlery.model.faults import FieldProblem
 from chandlery_gateway.admission.field_checks import forbidden, invalid
+from chandlery_gateway.admission.secret_types import secret_type_problems
 
 _NAME_LABEL: Final = "kubernetes.io/metadata.name"
 _DATA_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
@@ -46,6 +47,9 @@ def secret_problems(secret: Secret, *, old: Secret | None = None) -> Iterator[Fi
         yield FieldProblem("data", "FieldValueTooLong", f"may be {_MOST_SECRET_BYTES} bytes in all, not {size}")
     if old is not None:
         yield from _secret_change_problems(old, secret)
+    if old is None or (old.data or {}) != (secret.data or {}):
+        # What older rules let in can still be labelled.
+        yield from secret_type_problems(secret)
 
 
 def _secret_change_problems(old: Secret, new: Secret) -> Iterator[FieldProblem]:

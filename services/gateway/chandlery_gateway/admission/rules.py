@@ -150,6 +150,6 @@ def _change_problems(old: AnyObject, new: AnyObject) -> Iterator[FieldProblem]:
     return iter(())
 
 
-def problems_on_status_update(document: AnyObject) -> tuple[FieldProblem, ...]:
-    """What contradicts itself in a status that a client wrote; the object's other parts are as stored."""
-    return tuple(status_admission.status_problems(document))
+def problems_on_status_update(document: AnyObject, *, old: AnyObject | None = None) -> tuple[FieldProblem, ...]:
+    """What contradicts itself in a status that a client wrote; the object's other parts are as stored in `old`."""
+    return tuple(status_admission.status_problems(document, old=old))

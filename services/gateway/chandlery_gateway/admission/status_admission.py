@@ -10,20 +10,31 @@ from chandlery.model.conditions import ConditionType, is_true
 from chandlery.model.faults import FieldProblem
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.kinds import AnyObject
-from chandlery_gateway.admission.field_checks import forbidden, invalid
+from chandlery_gateway.admission.field_checks import forbidden, invalid, required
 
 _CHECKSUM = re.compile(r"[0-9a-fA-F]{64}")
 _LONGEST_OPERATION_KEY: Final = 10_000
 
 
-def status_problems(document: AnyObject) -> Iterator[FieldProblem]:
-    """What contradicts itself in the status of a broker, instance or binding; other kinds have nothing that could."""
+def status_problems(document: AnyObject, *, old: AnyObject | None = None) -> Iterator[FieldProblem]:
+    """What contradicts itself in the status of a broker, instance or binding; other kinds have nothing that could.
+
+    What the old status had already is not complained of: workers go by rules of their own.
+    """
+    before = frozenset((problem.field, problem.reason) for problem in _problems(old)) if old is not None else ()
+    for problem in _problems(document):
+        if (problem.field, problem.reason) not in before:
+            yield problem
+
+
+def _problems(document: AnyObject) -> Iterator[FieldProblem]:
     if not isinstance(document, ServiceInstance | ServiceBinding | ClusterServiceBroker | ServiceBroker):
         return
     if document.status.reconciled_generation > (document.metadata.generation or 0):
         yield invalid("status.reconciledGeneration", "must not be greater than metadata.generation")
     if isinstance(document, ServiceInstance | ServiceBinding):
         yield from _operation_problems(document)
+        yield from _in_progress_problems(document)
         yield from _checksum_problems(document)
 
 
@@ -34,8 +45,11 @@ def _operation_problems(document: ServiceInstance | ServiceBinding) -> Iterator[
             "status.lastOperation", "FieldValueTooLong", f"may be {_LONGEST_OPERATION_KEY} characters long"
         )
     if status.current_operation:
+        if status.reconciled_generation and status.reconciled_generation == document.metadata.generation:
+            message = "must be left out while reconciledGeneration is metadata.generation: nothing is left to do"
+            yield forbidden("status.currentOperation", message)
         if status.operation_start_time is None and not status.orphan_mitigation_in_progress:
-            yield invalid("status.operationStartTime", "must be given while currentOperation is")
+            yield required("status.operationStartTime", "must be given while currentOperation is")
         if is_true(status.conditions, ConditionType.READY):
             yield forbidden("status.conditions", "Ready cannot be True while currentOperation is given")
         return
@@ -47,12 +61,31 @@ def _operation_problems(document: ServiceInstance | ServiceBinding) -> Iterator[
         yield forbidden("status.operationStartTime", "must be left out without currentOperation")
 
 
+def _in_progress_problems(document: ServiceInstance | ServiceBinding) -> Iterator[FieldProblem]:
+    """Given while something is asked for. What mitigates an orphan may have them, or not."""
+    status, field = document.status, "status.inProgressProperties"
+    if status.orphan_mitigation_in_progress:
+        return
+    asks = status.current_operation not in (None, "Unbind")
+    if asks and status.in_progress_properties is None:
+        yield required(field, f"must be given while currentOperation is {status.current_operation}")
+    elif not asks and status.in_progress_properties is not None:
+        when = f"while it is {status.current_operation}" if status.current_operation else "without currentOperation"
+        yield forbidden(field, f"must be left out {when}")
+
+
 def _checksum_problems(document: ServiceInstance | ServiceBinding) -> Iterator[FieldProblem]:
     states = (
         ("inProgressProperties", document.status.in_progress_properties),
         ("externalProperties", document.status.external_properties),
     )
     for field, state in states:
-        checksum = state.parameter_checksum if state else None
+        if state is None:
+            continue
+        path, checksum = f"status.{field}.parameterChecksum", state.parameter_checksum
         if checksum and not _CHECKSUM.fullmatch(checksum):
-            yield invalid(f"status.{field}.parameterChecksum", "must be a SHA-256 in hex, 64 digits")
+            yield invalid(path, "must be a SHA-256 in hex, 64 digits")
+        elif state.parameters and not checksum:
+            yield required(path, "must be given with parameters")
+        elif checksum and state.parameters is None:
+            yield forbidden(path, "must be left out without parameters")
