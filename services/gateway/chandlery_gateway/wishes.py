@@ -1,7 +1,6 @@
 """A wish on its way in: what a request asks for, and the pure checks and changes around an object's metadata."""
 
 import secrets
-import string
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,7 +14,10 @@ from chandlery.model.wire import wire_name
 from chandlery_gateway.admission.secret_references import SecretReference
 
 _COLLECTIONS = ("labels", "annotations", "finalizers", "owner_references")
-_SUFFIX_CHARS = string.ascii_lowercase + string.digits
+# As apimachinery makes names: no vowels, so that no words come about, and at most 63 characters.
+_SUFFIX_CHARS = "bcdfghjklmnpqrstvwxz2456789"
+_SUFFIX_LENGTH = 5
+_LONGEST_PREFIX = 63 - _SUFFIX_LENGTH
 
 Change = Callable[[AnyObject], tuple[AnyObject, tuple[str, ...]]]
 """Makes the new object of the stored one, with sentences for `Warning` headers."""
@@ -65,7 +67,8 @@ def named(request: Request, document: AnyObject) -> AnyObject:
         raise BadRequest("resourceVersion should not be set on objects to be created")
     name = meta.name
     if not name and meta.generate_name:
-        name = meta.generate_name + "".join(secrets.choice(_SUFFIX_CHARS) for _ in range(5))
+        suffix = "".join(secrets.choice(_SUFFIX_CHARS) for _ in range(_SUFFIX_LENGTH))
+        name = meta.generate_name[:_LONGEST_PREFIX] + suffix
     return _with_metadata(document, name=name, namespace=request.namespace or None)
 
 

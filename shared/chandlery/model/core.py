@@ -52,13 +52,13 @@ class EventSource(WireModel):
 class InvolvedObject(WireModel):
     """What an event is about."""
 
-    api_version: str | None = None
-    kind: str | None = None
-    namespace: str | None = None
-    name: str | None = None
-    uid: str | None = None
-    resource_version: str | None = None
-    field_path: str | None = None
+    api_version: str | None = Field(default=None, description="API version of the object.")
+    kind: str | None = Field(default=None, description="Kind of the object.")
+    namespace: str | None = Field(default=None, description="Namespace of the object.")
+    name: str | None = Field(default=None, description="Name of the object.")
+    uid: str | None = Field(default=None, description="UID of the object.")
+    resource_version: str | None = Field(default=None, description="Version of the object at that time.")
+    field_path: str | None = Field(default=None, description="The part of the object that is meant.")
 
 
 class Event(WireModel):
@@ -67,17 +67,17 @@ class Event(WireModel):
     api_version: Literal["v1"] = "v1"
     kind: Literal["Event"] = "Event"
     metadata: ObjectMeta = ObjectMeta()
-    involved_object: InvolvedObject = InvolvedObject()
+    involved_object: InvolvedObject = Field(default=InvolvedObject(), description="What it happened to.")
     reason: str = Field(default="", description="One CamelCase word.")
     message: str = Field(default="", description="A sentence for people.")
-    source: EventSource = EventSource()
-    first_timestamp: Timestamp | None = None
-    last_timestamp: Timestamp | None = None
-    count: int = 1
+    source: EventSource = Field(default=EventSource(), description="Who recorded it.")
+    first_timestamp: Timestamp | None = Field(default=None, description="When it first happened.")
+    last_timestamp: Timestamp | None = Field(default=None, description="When it last happened.")
+    count: int = Field(default=1, description="How often it happened.")
     type: str = Field(default="Normal", description="Normal or Warning.")
-    event_time: MicroTimestamp | None = None
-    reporting_component: str | None = None
-    reporting_instance: str | None = None
-    action: str | None = None
-    related: dict[str, Any] | None = None
-    series: dict[str, Any] | None = None
+    event_time: MicroTimestamp | None = Field(default=None, description="When it was first seen.")
+    reporting_component: str | None = Field(default=None, description="Who recorded it, for newer recorders.")
+    reporting_instance: str | None = Field(default=None, description="Which process of theirs.")
+    action: str | None = Field(default=None, description="What was being done.")
+    related: dict[str, Any] | None = Field(default=None, description="Another object that has to do with it.")
+    series: dict[str, Any] | None = Field(default=None, description="How often it was seen: count, lastObservedTime.")

@@ -102,6 +102,16 @@ async def test_openapi_v3_has_what_kubectl_needs_to_leave_validation_to_the_serv
     assert (await api.get("/openapi/v3/apis/unknown/v1")).status == 404
 
 
+async def test_every_field_of_every_kind_is_described(api: Api) -> None:
+    silent = []
+    for path in (await api.read("/openapi/v3"))["paths"].values():
+        schemas = (await api.read(path["serverRelativeURL"]))["components"]["schemas"]
+        for name, schema in schemas.items():
+            fields = {"": schema, **schema.get("properties", {})}
+            silent += [f"{name}.{field}" for field, described in fields.items() if not described.get("description")]
+    assert silent == []
+
+
 async def test_openapi_v2_is_served_as_json_and_as_protobuf(api: Api) -> None:
     assert (await api.read("/openapi/v2"))["swagger"] == "2.0"
     accept = {"Accept": "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"}

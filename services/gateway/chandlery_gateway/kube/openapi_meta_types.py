@@ -29,9 +29,34 @@ def structure(description: str, properties: dict[str, Schema]) -> Schema:
     return {"type": "object", "description": description, "properties": properties}
 
 
+_LIST_META: Final[dict[str, Schema]] = {
+    "resourceVersion": described(_TEXT, "Point in the history of changes that the list shows."),
+    "continue": described(_TEXT, "Token for the next page; absent on the last one."),
+    "remainingItemCount": described(_COUNT, "How many objects are left after this page, if that is known."),
+    "selfLink": described(_TEXT, "Deprecated; not sent."),
+}
+_CAUSES: Final[Schema] = {"type": "array", "items": meta_reference("StatusCause")}
+_DETAILS: Final[dict[str, Schema]] = {
+    "name": described(_TEXT, "Name of the object."),
+    "group": described(_TEXT, "API group of the object."),
+    "kind": described(_TEXT, "Kind of the object, or the plural of it."),
+    "uid": described(_TEXT, "UID of the object."),
+    "causes": described(_CAUSES, "What is wrong, one by one."),
+    "retryAfterSeconds": described(_COUNT, "When to try again."),
+}
+_CAUSE: Final[dict[str, Schema]] = {
+    "field": described(_TEXT, "Path of the field: `spec.parametersFrom[0].secretKeyRef.name`."),
+    "message": described(_TEXT, "What is wrong, for a person."),
+    "reason": described(_TEXT, "What is wrong, for a program: one CamelCase word."),
+}
+_PRECONDITIONS: Final[dict[str, Schema]] = {
+    "resourceVersion": described(_TEXT, "Version that the object has to have."),
+    "uid": described(_TEXT, "UID that the object has to have."),
+}
+
+
 def meta_types(versions: list[dict[str, str]]) -> dict[str, Schema]:
     """All of them by full name; `versions` has one group-version-kind of each group version that is served."""
-    list_meta = {"resourceVersion": _TEXT, "continue": _TEXT, "remainingItemCount": _COUNT, "selfLink": _TEXT}
     options = {
         **TYPE_FIELDS,
         "dryRun": described({"type": "array", "items": _TEXT}, "`All` checks the request and changes nothing."),
@@ -53,29 +78,20 @@ def meta_types(versions: list[dict[str, str]]) -> dict[str, Schema]:
         "reason": described(_TEXT, "What happened, for a program: one CamelCase word."),
         "status": described(_TEXT, "Success or Failure."),
     }
-    causes = {"type": "array", "items": meta_reference("StatusCause")}
-    details = {
-        "name": _TEXT,
-        "group": _TEXT,
-        "kind": _TEXT,
-        "uid": _TEXT,
-        "causes": causes,
-        "retryAfterSeconds": _COUNT,
-    }
     options_of = [{**version, "kind": "DeleteOptions"} for version in versions]
     types = {
         "DeleteOptions": {**structure("DeleteOptions may be sent with a deletion.", options), GVK_KEY: options_of},
-        "ListMeta": structure("ListMeta is the metadata of a list.", list_meta),
+        "ListMeta": structure("ListMeta is the metadata of a list.", _LIST_META),
         "Patch": {
             "type": "object",
             "description": "Patch is a change in the notation that the Content-Type header names.",
         },
-        "Preconditions": structure("Preconditions of a deletion.", {"resourceVersion": _TEXT, "uid": _TEXT}),
+        "Preconditions": structure("Preconditions of a deletion.", _PRECONDITIONS),
         "Status": {
             **structure("Status answers a call that returns no object.", status),
             GVK_KEY: [{"group": "", "kind": "Status", "version": "v1"}],
         },
-        "StatusCause": structure("StatusCause names one fault.", {"field": _TEXT, "message": _TEXT, "reason": _TEXT}),
-        "StatusDetails": structure("StatusDetails says which object a Status speaks of, and why.", details),
+        "StatusCause": structure("StatusCause names one fault.", _CAUSE),
+        "StatusDetails": structure("StatusDetails says which object a Status speaks of, and why.", _DETAILS),
     }
     return {f"{META_PREFIX}.{name}": schema for name, schema in types.items()}
