@@ -1,6 +1,6 @@
 """Puts the FastAPI application together from its parts."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from typing import Any
 
@@ -18,6 +18,7 @@ from chandlery_gateway.document_routes import document_router
 from chandlery_gateway.intake import Intake
 from chandlery_gateway.kube.regarding_events import REGARDING_EVENT
 from chandlery_gateway.kube.status_objects import MethodNotAllowed
+from chandlery_gateway.overload_guard import OverloadGuard
 from chandlery_gateway.readings import Readings
 from chandlery_gateway.rendering import bug_response, fault_response
 from chandlery_gateway.resource_endpoints import ResourceEndpoints
@@ -32,8 +33,8 @@ _ABOUT = """Kubernetes-style API of a service catalog: register service brokers,
 Every request carries `Authorization: Bearer <token>`. `kubectl` and `svcat` work against it as they are."""
 
 
-def create_app(resources: Resources, hub: WatchHub) -> FastAPI:
-    """The application. Raises ConfigurationFault if nobody could log in."""
+def create_app(resources: Resources, hub: WatchHub, *, is_ending: Callable[[], bool] = lambda: False) -> FastAPI:
+    """The application. Raises ConfigurationFault if nobody could log in. While `is_ending` it is not ready."""
     settings = resources.settings
     authenticator = Authenticator(read_users(settings.token, settings.token_file))
     intake = Intake(resources.database, on_write=hub.wake, authorizer=resources.authorizer)
@@ -57,12 +58,13 @@ def create_app(resources: Resources, hub: WatchHub) -> FastAPI:
         )
         # Onto the application itself: in a router that is included, FastAPI looks for the route twice.
         register_kind(app.router, kind, endpoints)
-    app.include_router(_probes(resources))
+    app.include_router(_probes(resources, is_ending))
     app.include_router(review_router(authenticator, Reviews(resources.authorizer)))
     app.include_router(document_router(authenticator))
     _ask_for_tokens(app)
     app.add_exception_handler(HTTPException, _unknown_path)
     app.add_exception_handler(Exception, bug_response)
+    app.add_middleware(OverloadGuard, authenticator=authenticator, settings=settings, is_ending=is_ending)
     return app
 
 
@@ -79,7 +81,7 @@ def _ask_for_tokens(app: FastAPI) -> None:
     app.openapi = documented  # type: ignore[method-assign]
 
 
-def _probes(resources: Resources) -> APIRouter:
+def _probes(resources: Resources, is_ending: Callable[[], bool]) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/livez")
@@ -89,7 +91,7 @@ def _probes(resources: Resources) -> APIRouter:
 
     @router.get("/readyz")
     async def readyz() -> Response:
-        why = await unready(resources, needs_bus=False)
+        why = "stopping" if is_ending() else await unready(resources, needs_bus=False)
         return PlainTextResponse("ok") if why is None else PlainTextResponse(f"not ready: {why}\n", 503)
 
     return router

@@ -4,8 +4,9 @@ import csv
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
+from typing import Any, Final
 
 from pydantic import SecretStr
 
@@ -17,6 +18,7 @@ ADMINISTRATOR = UserInfo(username="admin", uid="admin", groups=("system:masters"
 _AUTHENTICATED = "system:authenticated"
 _COLUMNS = 3
 _GROUPS_COLUMN = 3
+_USER: Final = "chandlery.user"
 
 
 class Authenticator:
@@ -36,6 +38,14 @@ class Authenticator:
         if user is None:
             raise Unauthorized
         return user
+
+    def sender(self, scope: MutableMapping[str, Any]) -> UserInfo:
+        """The user behind a request, which is found out once and noted in its ASGI scope; raises Unauthorized."""
+        found: UserInfo | None = scope.get(_USER)
+        if found is None:
+            given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+            found = scope[_USER] = self.user(given.decode("latin-1"))
+        return found
 
     def _digest(self, token: str) -> bytes:
         return hmac.new(self._key, token.encode(), hashlib.sha256).digest()

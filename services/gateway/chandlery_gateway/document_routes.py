@@ -69,7 +69,7 @@ def document_router(authenticator: Authenticator) -> APIRouter:
     def add(path: str, answer: Callable[[Request], Response]) -> None:
         async def endpoint(request: Request) -> Response:
             try:
-                authenticator.user(request.headers.get("authorization"))
+                authenticator.sender(request.scope)
                 return answer(request)
             except Fault as fault:
                 return fault_response(fault)

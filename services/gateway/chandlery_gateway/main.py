@@ -11,6 +11,7 @@ from chandlery.model import kinds
 from chandlery.model.core import Namespace, NamespaceSpec
 from chandlery.model.faults import AlreadyExists, ConfigurationFault
 from chandlery.model.metadata import ObjectMeta
+from chandlery.runtime.bounded_connections import ConnectionLimits
 from chandlery.runtime.http_server import listen, serve_http
 from chandlery.runtime.resources import Resources
 from chandlery.runtime.service import Service
@@ -31,7 +32,7 @@ class Gateway:
         """See Running."""
         settings = self._resources.settings
         hub = WatchHub(self._resources.database)
-        app = create_app(self._resources, hub)
+        app = create_app(self._resources, hub, is_ending=stop.is_set)
         listener = listen(settings.host, settings.port)
         with contextlib.suppress(AlreadyExists):
             # Another gateway may start at the same moment.
@@ -42,27 +43,34 @@ class Gateway:
 
         events = await self._resources.bus.subscribe("ObjectChanged.#", wake)
         following = asyncio.create_task(hub.run())
+        end = asyncio.Event()
+        ending = asyncio.create_task(_end_after_pause(hub, stop, end, seconds=settings.shutdown_delay_seconds))
         serving = asyncio.create_task(
             serve_http(
                 app,
                 listener,
-                stop,
+                end,
+                limits=ConnectionLimits(
+                    connections=settings.max_connections, slow_seconds=settings.slow_client_seconds
+                ),
                 ssl_certfile=settings.tls_cert_file,
                 ssl_keyfile=settings.tls_key_file,
                 plain_too=settings.accept_plain_http and settings.tls_cert_file is not None,
             )
         )
         ready()
-        closing = asyncio.create_task(_close_on_stop(hub, stop))
         await serving
-        for task in (following, closing):
+        for task in (following, ending):
             task.cancel()
         await events.close()
 
 
-async def _close_on_stop(hub: WatchHub, stop: asyncio.Event) -> None:
-    # Watches would outlast the grace period otherwise.
+async def _end_after_pause(hub: WatchHub, stop: asyncio.Event, end: asyncio.Event, *, seconds: float) -> None:
+    """Close the listener only when those who ask for readiness have had the time to send their clients elsewhere."""
     await stop.wait()
+    await asyncio.sleep(seconds)
+    end.set()
+    # Watches would outlast the grace period otherwise.
     await hub.close()
 
 

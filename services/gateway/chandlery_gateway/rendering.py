@@ -14,7 +14,7 @@ from chandlery.model.faults import Fault
 from chandlery.model.kinds import Kind
 from chandlery.model.wire import JsonObject
 from chandlery_gateway.kube.negotiation import YAML, Form, Representation
-from chandlery_gateway.kube.status_objects import Unauthorized, status_of
+from chandlery_gateway.kube.status_objects import RequestTimeout, Unauthorized, status_of
 from chandlery_gateway.kube.tables import IncludeObject, partial_metadata, partial_metadata_list, table
 from chandlery_gateway.readings import Page
 
@@ -96,6 +96,9 @@ def fault_response(fault: Exception, *, kind: Kind | None = None, name: str = ""
     response = document_response(status, status=code)
     if isinstance(fault, Unauthorized):
         response.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(fault, RequestTimeout):
+        # The rest of its body may still trickle in.
+        response.headers["Connection"] = "close"
     retry_after = status.get("details", {}).get("retryAfterSeconds")
     if retry_after:
         response.headers["Retry-After"] = str(retry_after)

@@ -13,6 +13,7 @@ from chandlery.model.faults import AlreadyExists, BadRequest, Fault, NotFound
 from chandlery.model.kinds import Kind
 from chandlery.store.rows import RowCodec
 from chandlery_gateway.authentication import Authenticator
+from chandlery_gateway.body_limits import read_body
 from chandlery_gateway.delete_options import DeleteOptions, read_delete_options
 from chandlery_gateway.intake import Intake
 from chandlery_gateway.kube.apply_configurations import parse_configuration
@@ -108,7 +109,7 @@ class ResourceEndpoints:
             kind=self._kind,
             namespace=params.get("namespace", ""),
             name=params.get("name", ""),
-            user=self._authenticator.user(request.headers.get("authorization")),
+            user=self._authenticator.sender(request.scope),
         )
         if "\0" in wish.namespace + wish.name:
             # PostgreSQL would refuse to look for it.

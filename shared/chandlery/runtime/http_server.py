@@ -5,12 +5,14 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import structlog
 import uvicorn
 
 from chandlery.model.faults import ConfigurationFault
+from chandlery.runtime.bounded_connections import BoundedConnection, ConnectionLimits
 
 _TLS_HANDSHAKE = b"\x16"
 _GREETING_SECONDS = 10.0
@@ -73,7 +75,12 @@ class TwoProtocolServer(EmbeddedServer):
             async with asyncio.timeout(_GREETING_SECONDS):
                 await _readable(connection)
             context = self.config.ssl if connection.recv(1, socket.MSG_PEEK) == _TLS_HANDSHAKE else None
-            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection, ssl=context)
+            await asyncio.get_running_loop().connect_accepted_socket(
+                self._protocol,
+                connection,
+                ssl=context,
+                ssl_handshake_timeout=_GREETING_SECONDS if context else None,
+            )
         except (OSError, TimeoutError, ssl.SSLError):
             connection.close()
 
@@ -118,11 +125,18 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 async def serve_http(
-    app: Any, listener: socket.socket, stop: asyncio.Event, *, plain_too: bool = False, **options: Any
+    app: Any,
+    listener: socket.socket,
+    stop: asyncio.Event,
+    *,
+    limits: ConnectionLimits = ConnectionLimits(),  # noqa: B008 - it cannot be changed
+    plain_too: bool = False,
+    **options: Any,
 ) -> None:
     """Serve until `stop`, then let running requests end. `plain_too` answers plain HTTP beside TLS."""
     config = uvicorn.Config(
         app,
+        http=partial(BoundedConnection, limits=limits),  # type: ignore[arg-type]
         log_config=None,
         access_log=False,
         lifespan="off",

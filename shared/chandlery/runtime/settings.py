@@ -52,6 +52,27 @@ class Settings(BaseSettings):
         default=None, description='Kubernetes static token file: lines of `token,user,uid,"group1,group2"`.'
     )
 
+    max_reading_requests: PositiveInt = Field(
+        default=100, description="Requests that read, in each gateway at a time; a list without `limit` counts as ten."
+    )
+    max_mutating_requests: PositiveInt = Field(
+        default=100,
+        description="Requests that write, in each gateway at a time; each 256 KiB of body count as one more.",
+    )
+    max_waiting_requests: PositiveInt = Field(
+        default=1000, description="Requests of either sort that wait for their turn; half of them may be one user's."
+    )
+    request_wait_seconds: PositiveFloat = Field(
+        default=15.0, description="How long a request waits for its turn before it is answered 429."
+    )
+    max_watches: PositiveInt = Field(default=1000, description="Watches in each gateway at a time.")
+    max_connections: PositiveInt = Field(
+        default=2000, description="Connections to each gateway; idle ones are closed for new ones."
+    )
+    slow_client_seconds: PositiveFloat = Field(
+        default=30.0, description="How long a client may take to send a request, or take nothing of an answer."
+    )
+
     probe_host: str = Field(default="127.0.0.1", description="Address of a worker's probes.")
     probe_port: int | None = Field(
         default=None, ge=0, le=65535, description="Port of a worker's /livez and /readyz; unset serves none."
@@ -77,6 +98,12 @@ class Settings(BaseSettings):
     sweep_seconds: PositiveFloat = Field(default=1.0, description="How often the database is searched for what is due.")
     change_log_hours: PositiveFloat = Field(default=1.0, description="How far back a watch can resume.")
     event_hours: PositiveFloat = Field(default=1.0, description="How long recorded events are kept.")
+    outbox_hours: PositiveFloat = Field(
+        default=24.0, description="How long messages are kept for a message bus that is away."
+    )
+    shutdown_delay_seconds: NonNegativeFloat = Field(
+        default=0.0, description="How long a gateway still serves after SIGTERM while /readyz says 503 already."
+    )
     shutdown_seconds: PositiveFloat = Field(
         default=20.0, description="How long work under way may go on after SIGTERM before it is given back."
     )

@@ -3,10 +3,10 @@ import pytest
 from chandlery.model import faults
 from chandlery.model.faults import FieldProblem
 from chandlery.model.kinds import SECRET, SERVICE_INSTANCE
+from chandlery_gateway.kube.bodies import RequestTooLarge
 from chandlery_gateway.kube.negotiation import NotAcceptable, UnsupportedMediaType
 from chandlery_gateway.kube.status_objects import (
     MethodNotAllowed,
-    RequestTooLarge,
     TooManyRequests,
     Unauthorized,
     status_of,

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from chandlery.model.faults import BadRequest
+from chandlery.model.faults import BadRequest, Fault
 from chandlery.model.wire import JsonObject
 from chandlery_gateway.kube.negotiation import UnsupportedMediaType
 from chandlery_gateway.kube.protobuf_bodies import PROTOBUF, parse_protobuf
@@ -18,6 +18,10 @@ from chandlery_gateway.kube.yaml_bodies import TOO_DEEP, Path, parse_yaml
 
 _JSON_TYPES: Final = frozenset({"", "application/json"})
 _YAML_TYPES: Final = frozenset({"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"})
+
+
+class RequestTooLarge(Fault):
+    """The request body is too large."""
 
 
 @dataclass(frozen=True, slots=True)

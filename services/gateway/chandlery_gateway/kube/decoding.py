@@ -19,7 +19,7 @@ from chandlery.model.core import Event
 from chandlery.model.faults import BadRequest, FieldProblem, Invalid
 from chandlery.model.kinds import AnyObject, Kind
 from chandlery.model.wire import JsonObject
-from chandlery_gateway.kube.bodies import encode_json, parse_body, type_in_words
+from chandlery_gateway.kube.bodies import RequestTooLarge, encode_json, parse_body, type_in_words
 from chandlery_gateway.kube.field_problems import field_path, is_removable, problem_of
 from chandlery_gateway.kube.regarding_events import RegardingEvent, as_involved, sent_model
 from chandlery_gateway.kube.yaml_bodies import Path
@@ -27,6 +27,8 @@ from chandlery_gateway.kube.yaml_bodies import Path
 _DROPPED_METADATA: Final = ("managedFields", "selfLink")
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[-+]\d\d:\d\d)", re.ASCII)
 _LONGEST_ECHO: Final = 64
+MOST_OBJECT_BYTES: Final = 1536 * 1024
+"""Of an object as JSON: what etcd takes for one, and so what objects in Kubernetes can have."""
 
 
 class FieldValidation(StrEnum):
@@ -58,6 +60,7 @@ def decode_object(kind: Kind, payload: bytes, content_type: str, *, field_valida
     Raises:
         BadRequest: malformed, of another kind or version, or with fields that `Strict` refuses.
         Invalid: fields of a wrong type or value, one problem each.
+        RequestTooLarge: more than may be stored.
         UnsupportedMediaType: as `parse_body` says.
     """
     find_repeated = field_validation is not FieldValidation.IGNORE
@@ -80,6 +83,8 @@ def _decode(
     if isinstance(metadata, dict) and not metadata.keys().isdisjoint(_DROPPED_METADATA):
         kept = {key: value for key, value in metadata.items() if key not in _DROPPED_METADATA}
         encoded = orjson.dumps({**document, "metadata": kept})
+    if len(encoded) > MOST_OBJECT_BYTES:
+        raise RequestTooLarge(f"Request entity too large: limit of an object is {MOST_OBJECT_BYTES}")
     found, unknown, problems = _tolerant(kind, encoded)
     complaints: tuple[str, ...] = ()
     if field_validation is not FieldValidation.IGNORE:

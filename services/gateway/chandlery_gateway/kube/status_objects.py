@@ -7,6 +7,7 @@ from chandlery.model.faults import Fault, FieldProblem, Invalid
 from chandlery.model.kinds import Kind
 from chandlery.model.wire import JsonObject
 from chandlery_gateway.kube.apply_conflicts import ApplyConflict
+from chandlery_gateway.kube.bodies import RequestTooLarge
 from chandlery_gateway.kube.negotiation import NotAcceptable, UnsupportedMediaType
 from chandlery_gateway.kube.request_options import InvalidOptions
 
@@ -21,8 +22,8 @@ class MethodNotAllowed(Fault):
     """The method is not allowed on this resource."""
 
 
-class RequestTooLarge(Fault):
-    """The request body is too large."""
+class RequestTimeout(Fault):
+    """The request did not arrive in time."""
 
 
 class TooManyRequests(Fault):
@@ -36,6 +37,7 @@ _CODES: Final[dict[type[Fault], tuple[int, str]]] = {
     faults.NotFound: (404, "NotFound"),
     MethodNotAllowed: (405, "MethodNotAllowed"),
     NotAcceptable: (406, "NotAcceptable"),
+    RequestTimeout: (408, "Timeout"),
     faults.AlreadyExists: (409, "AlreadyExists"),
     faults.Conflict: (409, "Conflict"),
     ApplyConflict: (409, "Conflict"),

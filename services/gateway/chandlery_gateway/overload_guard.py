@@ -1,0 +1,143 @@
+"""In front of every route: who may be served now, who waits for a moment, who is told to come back later.
+
+A thin layer around the decisions of `fair_seats` and `request_classes`. It keeps what one process holds in memory at a
+time within bounds, and answers 429 before it drowns.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from chandlery.runtime.settings import Settings
+from chandlery_gateway.authentication import Authenticator
+from chandlery_gateway.body_limits import PatientReceive
+from chandlery_gateway.fair_seats import FairSeats, Guest
+from chandlery_gateway.kube.status_objects import TooManyRequests, Unauthorized
+from chandlery_gateway.rendering import fault_response
+from chandlery_gateway.request_classes import RequestClass, demand_of
+
+log = structlog.get_logger()
+
+_STRANGERS = ""
+"""Requests without a valid token share one queue."""
+_PIECE_BYTES = 256 * 1024
+_LOG_EVERY_SECONDS = 10.0
+_CLOSE = (b"connection", b"close")
+
+
+class OverloadGuard:
+    """ASGI middleware."""
+
+    def __init__(
+        self, app: ASGIApp, *, authenticator: Authenticator, settings: Settings, is_ending: Callable[[], bool]
+    ) -> None:
+        """While `is_ending`, every answer asks its client to come back on another connection."""
+        self._app = app
+        self._authenticator = authenticator
+        self._is_ending = is_ending
+        self._wait_seconds = settings.request_wait_seconds
+        self._body_seconds = settings.slow_client_seconds
+        queues = {"waiting": settings.max_waiting_requests, "waiting_per_user": -(-settings.max_waiting_requests // 2)}
+        self._seats = {
+            RequestClass.READING: FairSeats(seats=settings.max_reading_requests, **queues),
+            RequestClass.MUTATING: FairSeats(seats=settings.max_mutating_requests, **queues),
+            RequestClass.WATCH: FairSeats(seats=settings.max_watches, waiting=0, waiting_per_user=0),
+        }
+        self._waiting: dict[Guest, asyncio.Future[None]] = {}
+        self._turned_away = 0
+        self._next_word = 0.0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, now or later, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        demand = demand_of(scope["method"], scope["path"], scope["query_string"], scope["headers"])
+        if demand.request_class is RequestClass.EXEMPT:
+            await self._app(scope, receive, send)
+            return
+        guest = Guest(self._name(scope), demand.width)
+        seats = self._seats[demand.request_class]
+        if not await self._is_seated(seats, guest):
+            await self._refuse(scope, receive, send)
+            return
+        if demand.request_class is RequestClass.MUTATING:
+            receive = PatientReceive(receive, seconds=self._body_seconds)
+        try:
+            await self._app(scope, receive, _Sending(send, closes=self._is_ending))
+        finally:
+            self._welcome(seats.leave(guest))
+
+    def _name(self, scope: Scope) -> str:
+        try:
+            return self._authenticator.sender(scope).username
+        except Unauthorized:
+            return _STRANGERS
+
+    async def _is_seated(self, seats: FairSeats, guest: Guest) -> bool:
+        refused = seats.arrive(guest)
+        if guest.is_seated:
+            return True
+        if refused is guest:
+            return False
+        if refused is not None:
+            self._waiting[refused].cancel()
+        called = self._waiting[guest] = asyncio.get_running_loop().create_future()
+        try:
+            await asyncio.wait((called,), timeout=self._wait_seconds)
+        except asyncio.CancelledError:
+            if not called.cancelled():
+                self._welcome(seats.leave(guest))
+            raise
+        finally:
+            del self._waiting[guest]
+        if called.cancelled():
+            return False
+        if not guest.is_seated:
+            self._welcome(seats.leave(guest))
+        return guest.is_seated
+
+    def _welcome(self, guests: list[Guest]) -> None:
+        for guest in guests:
+            self._waiting[guest].set_result(None)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._turned_away += 1
+        now = time.monotonic()
+        if now >= self._next_word:
+            self._next_word = now + _LOG_EVERY_SECONDS
+            log.warning(
+                f"{self._turned_away} requests were told to come back later",
+                action="shed_load",
+                count=self._turned_away,
+            )
+            self._turned_away = 0
+        response = fault_response(TooManyRequests("too many requests, please try again later"))
+        await response(scope, receive, send)
+
+
+class _Sending:
+    """Sends large bodies in pieces, so that a request holds its seat until its client has taken nearly all of it."""
+
+    __slots__ = ("_closes", "_send")
+
+    def __init__(self, send: Send, *, closes: Callable[[], bool]) -> None:
+        self._send = send
+        self._closes = closes
+
+    def __call__(self, message: Message) -> Awaitable[None]:
+        if len(message.get("body", b"")) > _PIECE_BYTES:
+            return self._send_in_pieces(message)
+        if message["type"] == "http.response.start" and self._closes():
+            message["headers"] = [*message["headers"], _CLOSE]
+        return self._send(message)
+
+    async def _send_in_pieces(self, message: Message) -> None:
+        body = message["body"]
+        for start in range(0, len(body), _PIECE_BYTES):
+            is_last = start + _PIECE_BYTES >= len(body)
+            more = message.get("more_body", False) if is_last else True
+            await self._send({**message, "body": body[start : start + _PIECE_BYTES], "more_body": more})
