@@ -9,6 +9,7 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 
+import orjson
 import structlog
 
 from chandlery.model.faults import Expired, Fault
@@ -19,7 +20,8 @@ log = structlog.get_logger()
 
 _BATCH = 1000
 _KEPT = 20_000
-"""Recent changes in memory; who is further behind reads from the database."""
+_KEPT_BYTES = 64 * 1024 * 1024
+"""Recent changes in memory, and how long they are as JSON; who is further behind reads from the database."""
 _TICK_SECONDS = 0.1
 _IDLE_TICK_SECONDS = 5.0
 _PAUSE_AFTER_FAULT_SECONDS = 1.0
@@ -30,7 +32,9 @@ class WatchHub:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._recent: deque[LoggedChange] = deque(maxlen=_KEPT)
+        self._recent: deque[LoggedChange] = deque()
+        self._sizes: deque[int] = deque()
+        self._bytes = 0
         self._complete_from = 0
         """All changes after this position are in `_recent`."""
         self._seen = 0
@@ -121,12 +125,19 @@ class WatchHub:
             if not batch:
                 return
             for change in batch:
-                if len(self._recent) == self._recent.maxlen:
-                    self._complete_from = self._recent[0].position
-                self._recent.append(change)
+                self._keep(change)
             self._seen = batch[-1].position
             async with self._arrived:
                 self._arrived.notify_all()
+
+    def _keep(self, change: LoggedChange) -> None:
+        size = len(orjson.dumps(change.stored))
+        self._recent.append(change)
+        self._sizes.append(size)
+        self._bytes += size
+        while len(self._recent) > _KEPT or self._bytes > _KEPT_BYTES:
+            self._complete_from = self._recent.popleft().position
+            self._bytes -= self._sizes.popleft()
 
 
 async def _newest(unit: UnitOfWork) -> int:

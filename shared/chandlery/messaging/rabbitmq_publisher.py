@@ -18,6 +18,7 @@ from chandlery.messaging.rabbitmq_servers import open_channel
 from chandlery.messaging.rabbitmq_topology import QueueSpec, RabbitTopology
 from chandlery.model.faults import Unavailable
 
+_MOST_KNOWN_QUEUES = 10_000
 _EXCHANGES = (COMMANDS_EXCHANGE, EVENTS_EXCHANGE, DEAD_LETTER_EXCHANGE)
 
 
@@ -127,6 +128,9 @@ class RabbitPublisher:
     async def _declare(self, way: Route, outlet: _Outlet) -> None:
         declaration = outlet.queues.get(way.routing_key)
         if declaration is None or (declaration.done() and _failed(declaration)):
+            if len(outlet.queues) >= _MOST_KNOWN_QUEUES:
+                # Those of service brokers that are gone are among them; declaring the others again does no harm.
+                outlet.queues.clear()
             declaration = asyncio.create_task(self._declarer.queue(outlet.connection, self._queue_of(way)))
             outlet.queues[way.routing_key] = declaration
         # Shielded, because others wait for the same declaration.

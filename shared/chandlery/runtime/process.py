@@ -2,8 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -76,20 +76,38 @@ async def _run(
 
         background = _start_background(resources, stop)
         try:
-            async with asyncio.TaskGroup() as group:
+            async with (
+                _probes(services, resources, lambda: not waiting and not stop.is_set()),
+                asyncio.TaskGroup() as group,
+            ):
                 for service in services:
                     running = service.build(resources)
                     group.create_task(running.serve(stop, lambda service=service: ready(service)))  # type: ignore[misc]
-                if settings.probe_port is not None and not all(service.has_own_probes for service in services):
-                    listener = listen(settings.probe_host, settings.probe_port)
-                    app = ProbeApp(resources, lambda: not waiting and not stop.is_set())
-                    group.create_task(serve_http(app, listener, stop))
         finally:
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             await resources.relay.drain()
         log.info(f"{name} has stopped", action="stop_process", service=name)
+
+
+@asynccontextmanager
+async def _probes(
+    services: Sequence[Service], resources: Resources, is_ready: Callable[[], bool]
+) -> AsyncIterator[None]:
+    """Answer the probes of workers to the very end: one that finishes its work is alive, and not ready."""
+    settings = resources.settings
+    if settings.probe_port is None or all(service.has_own_probes for service in services):
+        yield
+        return
+    listener = listen(settings.probe_host, settings.probe_port)
+    end = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(serve_http(ProbeApp(resources, is_ready), listener, end))
+        try:
+            yield
+        finally:
+            end.set()
 
 
 def _start_background(resources: Resources, stop: asyncio.Event) -> list[asyncio.Task[None]]:

@@ -15,6 +15,8 @@ log = structlog.get_logger()
 
 _BATCH = 200
 _BATCHES_UNDER_WAY = 4
+_MOST_WAITING = 20_000
+"""What comes on top while the bus is slow or away is left to the sweep, which finds it in the database."""
 _LEFT_BEHIND = timedelta(seconds=10)
 """After this time a row's own process is presumed dead; publishing it twice does no harm."""
 
@@ -26,13 +28,14 @@ class Relay:
         self._database = database
         self._bus = bus
         self._queue: asyncio.Queue[OutboxEntry] = asyncio.Queue()
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: set[asyncio.Task[bool]] = set()
         database.on_commit(self.offer)
 
     def offer(self, entries: Sequence[OutboxEntry]) -> None:
-        """Take entries that were committed a moment ago."""
-        for entry in entries:
-            self._queue.put_nowait(entry)
+        """Take entries that were committed a moment ago, or leave them in the outbox if too many wait."""
+        if self._queue.qsize() < _MOST_WAITING:
+            for entry in entries:
+                self._queue.put_nowait(entry)
 
     async def run(self) -> None:
         """Publish for ever. What cannot be published stays in the outbox for the sweep."""
@@ -56,17 +59,18 @@ class Relay:
             await asyncio.wait(self._under_way)
 
     async def publish_left_behind(self, *, limit: int = 500) -> int:
-        """Publish rows whose process died between its commit and the bus; returns how many."""
+        """Publish rows whose process died between its commit and the bus; returns how many, at most `limit`.
+
+        Fewer too if the bus does not take them: then it is no use to go on.
+        """
 
         async def find(unit: UnitOfWork) -> Sequence[OutboxEntry]:
             return await unit.outbox.older_than(unit.now - _LEFT_BEHIND, limit=limit)
 
         entries = await self._database.run(find)
-        if entries:
-            await self._publish(entries)
-        return len(entries)
+        return len(entries) if entries and await self._publish(entries) else 0
 
-    async def _publish(self, entries: Sequence[OutboxEntry]) -> None:
+    async def _publish(self, entries: Sequence[OutboxEntry]) -> bool:
         try:
             await self._bus.publish([entry.message for entry in entries])
             await self._database.run(lambda unit: unit.outbox.remove([entry.id for entry in entries]))
@@ -76,3 +80,5 @@ class Relay:
                 action="relay_messages",
                 count=len(entries),
             )
+            return False
+        return True

@@ -9,9 +9,9 @@ import structlog
 
 from chandlery.contracts.messages import Reconcile
 from chandlery.messaging.bus import Bus
-from chandlery.model import kinds
 from chandlery.model.faults import Fault
 from chandlery.runtime.relay import Relay
+from chandlery.runtime.retention import Retention
 from chandlery.runtime.settings import Settings
 from chandlery.store.database import Database, UnitOfWork
 
@@ -19,7 +19,8 @@ log = structlog.get_logger()
 
 _LEASE = "sweep"
 _BATCH = 500
-_TRIM_EVERY = 60
+_PRUNE_EVERY = 60
+_BATCHES = 10
 
 
 class Sweep:
@@ -31,7 +32,9 @@ class Sweep:
         self._relay = relay
         self._settings = settings
         self._owner = owner
+        self._retention = Retention(database, settings)
         self._rounds = 0
+        self._is_more_to_prune = False
 
     async def run(self) -> None:
         """Sweep for ever; whatever goes wrong is tried again at the next interval. Cancel it to end it."""
@@ -56,15 +59,17 @@ class Sweep:
         """One sweep; returns how many commands were put on the bus."""
         if not await self._database.run(self._acquire):
             return 0
-        self._rounds += 1
         # First what needs no bus: the log must not grow while that is away.
-        if self._rounds % _TRIM_EVERY == 1:
-            await self._database.run(self._trim)
+        if self._rounds % _PRUNE_EVERY == 0 or self._is_more_to_prune:
+            self._is_more_to_prune = await self._retention.prune()
+        self._rounds += 1
         await self._database.wake_late()
         commands = await self._database.run(self._due)
         if commands:
             await self._bus.publish(commands)
-        await self._relay.publish_left_behind()
+        for _ in range(_BATCHES):
+            if await self._relay.publish_left_behind(limit=_BATCH) < _BATCH:
+                break
         return len(commands)
 
     async def _acquire(self, unit: UnitOfWork) -> bool:
@@ -73,7 +78,3 @@ class Sweep:
 
     async def _due(self, unit: UnitOfWork) -> Sequence[Reconcile]:
         return await unit.reconciliations.due(limit=_BATCH)
-
-    async def _trim(self, unit: UnitOfWork) -> None:
-        await unit.changes.trim(unit.now - timedelta(hours=self._settings.change_log_hours))
-        await unit.objects.remove_older(kinds.EVENT, unit.now - timedelta(hours=self._settings.event_hours))

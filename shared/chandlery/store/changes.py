@@ -159,10 +159,12 @@ class ChangeLog:
         value = (await self._connection.execute(select(MARKS.c.value).where(MARKS.c.name == _TRIMMED))).scalar()
         return int(value or 0)
 
-    async def trim(self, before: datetime) -> int:
-        """Forget changes older than the moment; returns how many."""
-        newest = select(func.max(CHANGES.c.position)).where(CHANGES.c.at < before)
-        position = (await self._connection.execute(newest)).scalar()
+    async def trim(self, before: datetime, *, limit: int = 5_000) -> int:
+        """Forget changes older than the moment, at most so many, oldest first; returns how many."""
+        # From the old end: the young ones, which are nearly all, are not looked at.
+        oldest = select(CHANGES.c.position, CHANGES.c.at).order_by(CHANGES.c.position).limit(limit).subquery()
+        newest_old = select(func.max(oldest.c.position)).where(oldest.c.at < before)
+        position = (await self._connection.execute(newest_old)).scalar()
         if position is None:
             return 0
         gone = await self._connection.execute(delete(CHANGES).where(CHANGES.c.position <= position))

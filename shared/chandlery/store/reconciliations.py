@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import Select, bindparam, case, delete, func, insert, select, tuple_, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from chandlery.contracts.messages import Reconcile
@@ -261,8 +261,14 @@ class ReconciliationStore:
         await self._connection.execute(statement.values(enqueue_after=R.c.due_at, lease_owner=None, lease_until=None))
 
     async def remove(self, uid: str) -> None:
-        """The object is gone."""
+        """The object is gone. What it was interested in goes with `forget_interests`."""
         await self._connection.execute(delete(R).where(R.c.uid == uid))
+
+    async def forget_interests(self, *, limit: int) -> int:
+        """Take away what objects that are gone wanted to be woken by, at most so many; returns how many."""
+        orphaned = select(INTERESTS.c.key, INTERESTS.c.uid).where(INTERESTS.c.uid.not_in(select(R.c.uid))).limit(limit)
+        some = delete(INTERESTS).where(tuple_(INTERESTS.c.key, INTERESTS.c.uid).in_(orphaned))
+        return (await self._connection.execute(some)).rowcount
 
     async def lanes(self) -> Sequence[str]:
         """Every lane that has work."""

@@ -1,0 +1,236 @@
+"""More than the gateway can take, and clients that are slow: it says so, cuts them off, and serves the others."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+
+from chandlery.runtime.settings import Settings
+from chandlery.store.sealing import new_key
+from tests.integration.gateway.api_client import CATALOG, SECRETS, SOON, TEAM, Api, instance, namespace, secret
+from tests.integration.gateway.conftest import TOKEN, Running, serving
+
+INSTANCES: Final = f"{TEAM}/serviceinstances"
+LIMIT_BYTES: Final = 1536 * 1024
+ANN: Final = "token-of-ann"
+_SLOW_SECONDS: Final = 1.0
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@dataclass
+class Line:
+    """A connection on which a test says every byte itself."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def say(self, text: str) -> None:
+        self.writer.write(text.replace("\n", "\r\n").encode())
+        await self.writer.drain()
+
+    async def heard(self, part: bytes = b"") -> bytes:
+        """What comes until the part, or until the other side hangs up."""
+        async with asyncio.timeout(SOON):
+            return await (self.reader.readuntil(part) if part else self.reader.read())
+
+
+@dataclass
+class Small:
+    """A gateway with few seats and little patience."""
+
+    running: Running
+
+    @property
+    def api(self) -> Api:
+        return self.running.api
+
+    @asynccontextmanager
+    async def line(self) -> AsyncIterator[Line]:
+        url = self.running.session._base_url
+        assert url is not None
+        line = Line(*await asyncio.open_connection(url.host, url.port, limit=2**24))
+        try:
+            yield line
+        finally:
+            line.writer.transport.abort()
+
+    async def half_a_create(self, stack: AsyncExitStack, token: str = TOKEN) -> Line:
+        """A creation that has its seat and waits for the rest of its body."""
+        line = await stack.enter_async_context(self.line())
+        await line.say(
+            f"POST {INSTANCES} HTTP/1.1\nHost: x\nAuthorization: Bearer {token}\n"
+            "Content-Length: 100\nExpect: 100-continue\n\n"
+        )
+        # It is told to go on by whoever reads the body, which has a seat.
+        await line.heard(b"100 Continue\r\n\r\n")
+        return line
+
+
+@asynccontextmanager
+async def _small(tmp_path_factory: pytest.TempPathFactory, **limits: float) -> AsyncIterator[Small]:
+    folder = tmp_path_factory.mktemp("small")
+    users = folder / "users.csv"
+    users.write_text(f"{ANN},ann,ann-1\n")
+    settings = Settings.model_validate(
+        {
+            "database_url": SecretStr(f"sqlite:///{folder / 'chandlery.db'}"),
+            "amqp_url": SecretStr("memory:"),
+            "encryption_keys": SecretStr(new_key("test")),
+            "token": SecretStr(TOKEN),
+            "token_file": users,
+            "port": 0,
+            **limits,
+        }
+    )
+    async with serving(settings) as running:
+        await running.api.made("/api/v1/namespaces", namespace("team"))
+        yield Small(running)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def narrow(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Small]:
+    """Two seats for changes, one user may let one request wait, two watches; and a client may take its time."""
+    limits = {"max_mutating_requests": 2, "max_waiting_requests": 2, "request_wait_seconds": SOON, "max_watches": 2}
+    async with _small(tmp_path_factory, **limits, slow_client_seconds=60) as small:
+        yield small
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def hasty(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Small]:
+    """A client may take a second; there are four connections and one watch."""
+    limits = {"slow_client_seconds": _SLOW_SECONDS, "max_connections": 4, "max_watches": 1}
+    async with _small(tmp_path_factory, **limits) as small:
+        yield small
+
+
+async def test_user_is_told_to_come_back_when_seats_and_queue_are_taken(narrow: Small) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(2):
+            await narrow.half_a_create(stack)
+        two = [asyncio.create_task(narrow.api.post(SECRETS, secret(f"more-{number}", a="b"))) for number in range(2)]
+        (first,), (waiting,) = await asyncio.wait(two, timeout=SOON, return_when=asyncio.FIRST_COMPLETED)
+        refused = first.result()
+        assert (refused.status, refused.document["reason"]) == (429, "TooManyRequests")
+        assert refused.headers["Retry-After"] == "1"
+        assert refused.document["details"]["retryAfterSeconds"] == 1
+        # Reading, and another user, have room of their own; and probes need none.
+        assert (await narrow.api.get(INSTANCES)).status == 200
+        assert (await narrow.api.get("/readyz")).status == 200
+        of_ann = asyncio.create_task(narrow.running.as_user(ANN).post(SECRETS, secret("of-ann", a="b")))
+        assert (await narrow.api.get(SECRETS)).document["items"] == []
+        assert not waiting.done()
+    # The connections are gone, so the seats are free.
+    assert (await waiting).status == 201
+    assert (await of_ann).status == 201
+
+
+async def test_watches_are_counted_apart(narrow: Small) -> None:
+    async with narrow.api.watch(INSTANCES), narrow.api.watch(SECRETS):
+        refused = await narrow.api.get(INSTANCES, watch="1")
+        assert (refused.status, refused.document["reason"]) == (429, "TooManyRequests")
+        assert (await narrow.api.get(INSTANCES)).status == 200
+    async with asyncio.timeout(SOON):
+        # As soon as the gateway has noticed that they are gone.
+        while await _is_watched(narrow):
+            pass
+
+
+async def test_object_may_have_one_and_a_half_mebibytes(narrow: Small) -> None:
+    def sized(name: str, size: int) -> bytes:
+        document = instance(name)
+        document["metadata"]["annotations"] = {}
+        document["spec"]["parameters"] = {"filling": ""}
+        lacking = size - len(json.dumps(document, separators=(",", ":")))
+        document["spec"]["parameters"]["filling"] = "x" * lacking
+        return json.dumps(document, separators=(",", ":")).encode()
+
+    assert (await narrow.api.post(INSTANCES, sized("fits", LIMIT_BYTES))).status == 201
+    over = await narrow.api.post(INSTANCES, sized("over", LIMIT_BYTES + 1))
+    assert (over.status, over.document["reason"]) == (413, "RequestEntityTooLarge")
+    assert str(LIMIT_BYTES) in over.message
+    grown = await narrow.api.patch(f"{INSTANCES}/fits", {"spec": {"parameters": {"more": "x" * 100}}})
+    assert grown.status == 413
+    listed = await narrow.api.get(INSTANCES)
+    assert [item["metadata"]["name"] for item in listed.document["items"]] == ["fits"]
+
+
+async def test_body_that_does_not_come_is_not_waited_for(hasty: Small) -> None:
+    async with AsyncExitStack() as stack:
+        line = await hasty.half_a_create(stack)
+        await line.say('{"kind":')
+        answer = await line.heard()
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        status = json.loads(answer.partition(b"\r\n\r\n")[2])
+        assert (status["reason"], status["code"]) == ("Timeout", 408)
+
+
+async def test_head_that_trickles_in_is_not_waited_for(hasty: Small) -> None:
+    async with hasty.line() as line:
+        await line.say(f"GET {CATALOG} HTTP/1.1\nHost: x\n")
+        answer = await line.heard()
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["kind"] == "Status"
+
+
+async def test_connection_on_which_nothing_is_said_is_closed(hasty: Small) -> None:
+    async with hasty.line() as line:
+        assert await line.heard() == b""
+
+
+async def test_head_without_end_is_refused(hasty: Small) -> None:
+    async with hasty.line() as line:
+        await line.say(f"GET {CATALOG} HTTP/1.1\n")
+        try:
+            for number in range(100):
+                await line.say(f"X-{number}: {'x' * 1000}\n")
+        except ConnectionError:
+            return
+        assert (await line.heard()).startswith(b"HTTP/1.1 431 ")
+
+
+async def test_idle_connection_is_closed_for_a_new_one(hasty: Small) -> None:
+    async with AsyncExitStack() as stack:
+        lines = []
+        for _ in range(5):
+            line = await stack.enter_async_context(hasty.line())
+            await line.say("GET /livez HTTP/1.1\nHost: x\n\n")
+            assert b"200 OK" in await line.heard(b"\r\n\r\nok")
+            lines.append(line)
+        # Its turn: it was idle for longest. The newest one is served.
+        assert await lines[0].heard() == b""
+        await lines[-1].say("GET /livez HTTP/1.1\nHost: x\n\n")
+        assert b"200 OK" in await lines[-1].heard(b"\r\n\r\nok")
+
+
+async def test_watcher_that_does_not_read_is_cut_off(hasty: Small) -> None:
+    await hasty.api.made(INSTANCES, instance("noisy"))
+    async with hasty.line() as line:
+        await line.say(f"GET {INSTANCES}?watch=1 HTTP/1.1\nHost: x\nAuthorization: Bearer {TOKEN}\n\n")
+        await line.heard(b"\r\n\r\n")
+        line.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        assert await _is_watched(hasty)
+        number = 0
+        async with asyncio.timeout(4 * SOON):
+            while await _is_watched(hasty):
+                number += 1
+                # More than the buffers of both ends hold after a few rounds.
+                change = {"spec": {"parameters": {"filling": "x" * 1_000_000, "number": number}}}
+                assert (await hasty.api.patch(f"{INSTANCES}/noisy", change)).status == 200
+        line.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await line.heard(b"\r\n0\r\n\r\n")
+
+
+async def _is_watched(small: Small) -> bool:
+    """Whether others hold all the places there are for watches."""
+    async with small.running.session.get(
+        INSTANCES, params={"watch": "1"}, headers={"Authorization": f"Bearer {TOKEN}"}
+    ) as response:
+        return response.status == 429
