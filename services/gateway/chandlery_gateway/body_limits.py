@@ -1,16 +1,12 @@
 """Reads the body of a request: never more, and never for longer, than is good for everybody else."""
 
 import asyncio
-from typing import Final
 
 from fastapi import Request
 from starlette.types import Message, Receive
 
-from chandlery_gateway.kube.bodies import RequestTooLarge
+from chandlery_gateway.kube.bodies import MOST_BODY_BYTES, RequestTooLarge
 from chandlery_gateway.kube.status_objects import RequestTimeout
-
-MOST_BODY_BYTES: Final = 3 * 1024 * 1024
-"""As kube-apiserver: twice what may be stored, for patches and for what is written with much white space."""
 
 
 async def read_body(request: Request) -> bytes:

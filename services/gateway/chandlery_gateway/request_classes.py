@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from urllib.parse import parse_qsl
 
-from chandlery_gateway.body_limits import MOST_BODY_BYTES
+from chandlery_gateway.kube.bodies import MOST_BODY_BYTES
 
 Headers = Iterable[tuple[bytes, bytes]]
 

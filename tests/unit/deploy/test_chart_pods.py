@@ -37,6 +37,11 @@ def container_of(objects: Objects, service: str) -> dict[str, Any]:
     return container
 
 
+def environment_of(objects: Objects, service: str) -> dict[str, Any]:
+    """The variables whose values stand in the manifest."""
+    return {each["name"]: each["value"] for each in container_of(objects, service)["env"] if "value" in each}
+
+
 def selects(selector: dict[str, str], labels: dict[str, str]) -> bool:
     return selector.items() <= labels.items()
 
@@ -114,11 +119,16 @@ def test_every_pod_runs_a_command_that_exists(objects: Objects, project: dict[st
 def test_every_pod_has_longer_to_stop_than_its_process_takes(objects: Objects) -> None:
     shutdown_seconds = Settings.model_fields["shutdown_seconds"].default + 5
     for service in SERVICES:
-        hook = container_of(objects, service).get("lifecycle", {}).get("preStop")
-        pause = int(hook["exec"]["command"][1]) if hook else 0
+        pause = int(environment_of(objects, service).get("CHANDLERY_SHUTDOWN_DELAY_SECONDS", 0))
         assert (
             deployment(objects, service)["template"]["spec"]["terminationGracePeriodSeconds"] > shutdown_seconds + pause
         )
+
+
+def test_gateway_alone_serves_on_until_nobody_sends_it_requests(render: Render, required: dict[str, Any]) -> None:
+    objects = render({**required, "gateway": {"shutdownDelaySeconds": 7}})
+    found = {service: environment_of(objects, service).get("CHANDLERY_SHUTDOWN_DELAY_SECONDS") for service in SERVICES}
+    assert found == {"gateway": "7", "provisioner": None, "binder": None, "syncer": None}
 
 
 def test_every_mounted_volume_is_declared(objects: Objects) -> None:

@@ -58,10 +58,6 @@ spec:
           ports:
             - {name: {{ include "chandlery.portName" . }}, containerPort: {{ $isGateway | ternary 8080 8081 }}, protocol: TCP}
           {{- include "chandlery.probes" . | nindent 10 }}
-          {{- if $isGateway }}
-          # Requests still arrive until every node has taken the endpoint away.
-          lifecycle: {preStop: {exec: {command: [sleep, "5"]}}}
-          {{- end }}
           resources:
             {{- toYaml $own.resources | nindent 12 }}
           securityContext:

@@ -64,6 +64,8 @@ CHANDLERY_CLUSTER_ID: {{ . | quote }}
 - {name: CHANDLERY_HOST, value: "0.0.0.0"}
 - {name: CHANDLERY_PORT, value: "8080"}
 - {name: CHANDLERY_TOKEN_FILE, value: /etc/chandlery/tokens/tokens.csv}
+# Requests still arrive until every node has taken the endpoint away.
+- {name: CHANDLERY_SHUTDOWN_DELAY_SECONDS, value: {{ .root.Values.gateway.shutdownDelaySeconds | quote }}}
 {{- if .root.Values.gateway.tls.secretName }}
 - {name: CHANDLERY_TLS_CERT_FILE, value: /etc/chandlery/tls/tls.crt}
 - {name: CHANDLERY_TLS_KEY_FILE, value: /etc/chandlery/tls/tls.key}

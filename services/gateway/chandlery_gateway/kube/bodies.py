@@ -16,6 +16,8 @@ from chandlery_gateway.kube.negotiation import UnsupportedMediaType
 from chandlery_gateway.kube.protobuf_bodies import PROTOBUF, parse_protobuf
 from chandlery_gateway.kube.yaml_bodies import TOO_DEEP, Path, parse_yaml
 
+MOST_BODY_BYTES: Final = 3 * 1024 * 1024
+"""As kube-apiserver: twice what may be stored, for patches and for what is written with much white space."""
 _JSON_TYPES: Final = frozenset({"", "application/json"})
 _YAML_TYPES: Final = frozenset({"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"})
 
