@@ -6,8 +6,9 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -22,6 +23,15 @@ _CORE: Final = frozenset({"namespaces", "secrets", "events"})
 _CLUSTER: Final = frozenset({"namespaces", "clusterservicebrokers", "clusterserviceclasses", "clusterserviceplans"})
 _TIMEOUT_SECONDS: Final = 10.0
 UNREACHABLE: Final = 0
+
+
+@dataclass(frozen=True)
+class ApiAnswer:
+    """What came back."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class ApiClient:
@@ -39,18 +49,29 @@ class ApiClient:
 
     def read(self, path: str) -> tuple[int, Any]:
         """Status and body of a GET; the body is decoded if it is JSON."""
+        answer = self.call("GET", path)
+        return answer.status, answer.body
+
+    def create(self, document: JsonObject, *, namespace: str = "default") -> "ApiAnswer":
+        """Create an object of a catalog kind."""
+        return self.call("POST", _collection(f"{document['kind'].lower()}s", namespace), document)
+
+    def call(self, method: str, path: str, document: JsonObject | None = None) -> "ApiAnswer":
+        """One request on a connection of its own."""
         connection = http.client.HTTPSConnection(
             self._host, self._port, context=self._context, timeout=_TIMEOUT_SECONDS
         )
+        body = None if document is None else json.dumps(document)
+        headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
         try:
-            connection.request("GET", path, headers=self._headers)
+            connection.request(method, path, body=body, headers=headers)
             response = connection.getresponse()
             content = response.read()
         except (OSError, http.client.HTTPException) as error:
-            return UNREACHABLE, {"message": str(error)}
+            return ApiAnswer(UNREACHABLE, {"message": str(error)})
         finally:
             connection.close()
-        return response.status, _decoded(content)
+        return ApiAnswer(response.status, _decoded(content), dict(response.headers))
 
     @contextmanager
     def watch(self, plural: str, *, namespace: str = "default") -> Iterator[list[JsonObject]]:

@@ -1,6 +1,7 @@
 """Chandlery in its two forms: all in one process on SQLite, and four processes on PostgreSQL and RabbitMQ."""
 
 import base64
+import http.client
 import json
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -123,12 +124,44 @@ class SplitStack(Stack):
         return done.stdout
 
     def start(self, *names: str) -> None:
-        for name in names or SERVICES:
+        for name in names or self.programs:
             self.programs[name].start()
-        for name in names or SERVICES:
-            self.programs[name].await_log(f"{name} is ready", seconds=_START_SECONDS)
-        if not names or "gateway" in names:
-            _await_readyz(self.api)
+        self.await_ready(*(names or self.programs))
+
+    def await_ready(self, *names: str) -> None:
+        """Wait until these have started."""
+        for name in names:
+            self.programs[name].await_log('"process_ready"', seconds=_START_SECONDS)
+        for name in names:
+            if name not in WORKERS:
+                _await_readyz(self.api_of(name))
+
+    def add_gateway(self, name: str) -> None:
+        """One more gateway, on a port of its own and with a kubeconfig of its own."""
+        port = free_port()
+        environment = {**self.environment, **self._own_settings("gateway"), "CHANDLERY_PORT": str(port)}
+        self.programs[name] = Program(
+            name, [CHANDLERY, "gateway"], environment=environment, log=self.folder / f"{name}.log"
+        )
+        text = kubeconfig_text(port, (self.folder / "tls.crt").read_text(), TOKEN)
+        (self.folder / f"{name}.kubeconfig").write_text(text)
+
+    def api_of(self, name: str) -> ApiClient:
+        """The way to that gateway and no other."""
+        return self.api if name == "gateway" else ApiClient(self.folder / f"{name}.kubeconfig")
+
+    def probe(self, name: str, path: str) -> tuple[int, str]:
+        """Status and text of a probe of one of the four."""
+        if name == "gateway":
+            status, said = self.api.read(path)
+            return status, str(said)
+        connection = http.client.HTTPConnection(LOOPBACK, self._ports[name], timeout=10)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        finally:
+            connection.close()
 
     def lanes(self) -> set[str]:
         """The lanes that the workers have announced in their logs."""

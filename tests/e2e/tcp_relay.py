@@ -1,4 +1,4 @@
-"""A port that becomes a server when the test says so: a database or message bus that is not there yet."""
+"""A port that is a server when the test says so: a database or message bus that is not there yet, or not now."""
 
 import contextlib
 import socket
@@ -34,21 +34,29 @@ class TcpRelay:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._listener is not None:
-            self._listener.shutdown(socket.SHUT_RDWR)
-            self._listener.close()
-        for each in list(self._sockets):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
+        self.cut()
         for thread in list(self._threads):
             thread.join(5)
         for each in self._sockets:
             each.close()
 
     def open(self) -> None:
-        """Begin to listen."""
+        """Begin to listen, or go on listening."""
+        if self._listener is not None:
+            return
         self._listener = socket.create_server((LOOPBACK, self.port))
         self._run(self._accept, self._listener)
+
+    def cut(self) -> None:
+        """Break every connection, and listen no more."""
+        if self._listener is not None:
+            with contextlib.suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+            self._listener = None
+        for each in list(self._sockets):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
 
     def _accept(self, listener: socket.socket) -> None:
         with contextlib.suppress(OSError):

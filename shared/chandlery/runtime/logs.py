@@ -35,6 +35,8 @@ def configure_logs(*, level: str, form: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(getattr(logging, level.upper()), logging.WARNING))
+    # It tells of every lost connection with a traceback; `rabbitmq_link` does so in a sentence.
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)
 
 
 def _is_terminal() -> bool:
