@@ -1,4 +1,4 @@
-"""What it costs a request to pass the overload guard, in CPU time: `.venv/bin/python tests/benchmarks/guard_cost.py`."""
+"""What it costs a request to pass the overload guard, in CPU time; run by `python tests/benchmarks/guard_cost.py`."""
 
 import asyncio
 import time

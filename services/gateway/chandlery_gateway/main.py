@@ -53,6 +53,7 @@ class Gateway:
                 limits=ConnectionLimits(
                     connections=settings.max_connections, slow_seconds=settings.slow_client_seconds
                 ),
+                grace_seconds=settings.shutdown_seconds,
                 ssl_certfile=settings.tls_cert_file,
                 ssl_keyfile=settings.tls_key_file,
                 plain_too=settings.accept_plain_http and settings.tls_cert_file is not None,

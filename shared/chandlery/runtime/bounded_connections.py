@@ -14,6 +14,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 log = structlog.get_logger()
 
 _MOST_HEAD_BYTES: Final = 64 * 1024
+_MOST_PIPELINED: Final = 100
+"""Requests on one connection that wait for the answer to the first; nobody sends more without reading."""
 _LEAST_BYTES: Final = 48 * 1024
 """What a client takes at least of what waits for it, each `slow_seconds`. A full buffer of 64 KiB counts as taken when
 16 KiB are left in it."""
@@ -69,6 +71,9 @@ class BoundedConnection(HttpToolsProtocol):
         self._is_in_head = False
         self._head_bytes = 0
         self._stop_head_timer()
+        if len(self.pipeline) >= _MOST_PIPELINED:
+            # The parser answers 400 to whatever is raised here.
+            raise ConnectionRefusedError
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import socket
 import ssl
 from collections.abc import Iterator
@@ -130,10 +131,11 @@ async def serve_http(
     stop: asyncio.Event,
     *,
     limits: ConnectionLimits = ConnectionLimits(),  # noqa: B008 - it cannot be changed
+    grace_seconds: float = 5.0,
     plain_too: bool = False,
     **options: Any,
 ) -> None:
-    """Serve until `stop`, then let running requests end. `plain_too` answers plain HTTP beside TLS."""
+    """Serve until `stop`, then let running requests end, for so long. `plain_too` answers plain HTTP beside TLS."""
     config = uvicorn.Config(
         app,
         http=partial(BoundedConnection, limits=limits),  # type: ignore[arg-type]
@@ -141,7 +143,7 @@ async def serve_http(
         access_log=False,
         lifespan="off",
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=math.ceil(grace_seconds),
         **options,
     )
     try:

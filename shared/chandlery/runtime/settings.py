@@ -105,7 +105,7 @@ class Settings(BaseSettings):
         default=0.0, description="How long a gateway still serves after SIGTERM while /readyz says 503 already."
     )
     shutdown_seconds: PositiveFloat = Field(
-        default=20.0, description="How long work under way may go on after SIGTERM before it is given back."
+        default=20.0, description="How long work under way may go on after SIGTERM before it is given up."
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least severe to log.")

@@ -195,6 +195,12 @@ async def test_head_without_end_is_refused(hasty: Small) -> None:
         assert (await line.heard()).startswith(b"HTTP/1.1 431 ")
 
 
+async def test_many_requests_at_once_on_one_connection_are_refused(hasty: Small) -> None:
+    async with hasty.line() as line:
+        await line.say(f"GET {CATALOG} HTTP/1.1\nHost: x\n\n" * 200)
+        assert b"HTTP/1.1 400 " in await line.heard()
+
+
 async def test_idle_connection_is_closed_for_a_new_one(hasty: Small) -> None:
     async with AsyncExitStack() as stack:
         lines = []
