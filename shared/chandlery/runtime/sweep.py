@@ -60,9 +60,11 @@ class Sweep:
         if not await self._database.run(self._acquire):
             return 0
         # First what needs no bus: the log must not grow while that is away.
-        if self._rounds % _PRUNE_EVERY == 0 or self._is_more_to_prune:
-            self._is_more_to_prune = await self._retention.prune()
         self._rounds += 1
+        if self._rounds % _PRUNE_EVERY == 1 or self._is_more_to_prune:
+            # Should it fail, the sweep goes on without it for a minute.
+            self._is_more_to_prune = False
+            self._is_more_to_prune = await self._retention.prune()
         await self._database.wake_late()
         commands = await self._database.run(self._due)
         if commands:

@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chandlery.runtime import process
+from chandlery.runtime import http_server, process
 from chandlery.runtime.service import Service
 
 
@@ -18,7 +18,7 @@ class _Answering:
 
 async def test_worker_that_finishes_its_work_is_alive_and_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     ports: list[int] = []
-    listen = process.listen
+    listen = http_server.listen
 
     def listen_and_tell(host: str, port: int) -> Any:
         listener = listen(host, port)
