@@ -137,10 +137,10 @@ async def test_sweep_trims_what_is_too_old_and_nothing_else(fleet: Fleet) -> Non
     fleet.clock.advance(timedelta(hours=1, minutes=1).total_seconds())
     await fleet.create(instance("two", "db"))
     await (await fleet.process("worker")).sweep().once()
-    # Removing the events is a change too, made now.
-    left = [(row["kind"], row["name"]) for row in await fleet.rows("changes") if row["kind"] != "Event"]
-    assert left == [("ServiceInstance", "two")]
-    assert await fleet.rows("events") == []
+    # The worker may have told by now what came of the second.
+    left = {(row["kind"], row["name"]) for row in await fleet.rows("changes") if row["kind"] != "Event"}
+    assert left == {("ServiceInstance", "two")}
+    assert {row["involved_name"] for row in await fleet.rows("events")} <= {"two"}
     assert (await fleet.ready(INSTANCE, "one") or ("", ""))[0] == "True", "the truth itself is not trimmed"
 
 
