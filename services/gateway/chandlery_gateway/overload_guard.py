@@ -13,10 +13,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chandlery.runtime.settings import Settings
 from chandlery_gateway.authentication import Authenticator
-from chandlery_gateway.body_limits import PatientReceive
 from chandlery_gateway.fair_seats import FairSeats, Guest
 from chandlery_gateway.kube.status_objects import TooManyRequests, Unauthorized
 from chandlery_gateway.rendering import fault_response
+from chandlery_gateway.request_bodies import PatientReceive
 from chandlery_gateway.request_classes import RequestClass, demand_of
 
 log = structlog.get_logger()

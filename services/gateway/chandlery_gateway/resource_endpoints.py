@@ -13,7 +13,6 @@ from chandlery.model.faults import AlreadyExists, BadRequest, Fault, NotFound
 from chandlery.model.kinds import Kind
 from chandlery.store.rows import RowCodec
 from chandlery_gateway.authentication import Authenticator
-from chandlery_gateway.body_limits import read_body
 from chandlery_gateway.delete_options import DeleteOptions, read_delete_options
 from chandlery_gateway.intake import Intake
 from chandlery_gateway.kube.apply_configurations import parse_configuration

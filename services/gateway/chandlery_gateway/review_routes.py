@@ -32,7 +32,7 @@ def review_router(authenticator: Authenticator, reviews: Reviews) -> APIRouter:
 def _endpoint(kind: Kind, authenticator: Authenticator, reviews: Reviews) -> Any:
     async def endpoint(request: Request) -> Response:
         try:
-            user = authenticator.user(request.headers.get("authorization"))
+            user = authenticator.sender(request.scope)
             wanted = negotiate(request.headers.get("accept", ""), _FORMS)
             options = read_write_options(request.query_params, "CreateOptions")
             decoded = decode_object(
