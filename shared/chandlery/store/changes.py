@@ -18,12 +18,10 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from chandlery.model.faults import Conflict
 from chandlery.model.wire import JsonObject
 from chandlery.store.schema import CHANGES, MARKS
+from chandlery.store.snapshots import ORDINALS, Snapshot
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
-
-ORDINALS = 65536
-"""How many changes one transaction may make."""
 
 _TICK = "transactions"
 _TRIMMED = "changes trimmed to"
@@ -32,6 +30,7 @@ _AHEAD = "transactions ahead of the server"
 # Only constants of this module stand in these texts.
 _LEAD = f"coalesce((SELECT value::bigint FROM marks WHERE name = '{_AHEAD}'), 0)"  # noqa: S608
 _TRANSACTION_NUMBER = text(f"SELECT pg_current_xact_id()::text::bigint + {_LEAD}")
+_SNAPSHOT = text(f"SELECT pg_current_snapshot()::text, {_LEAD}")
 _HORIZON = f"(pg_snapshot_xmin(pg_current_snapshot())::text::bigint + {_LEAD}) * {ORDINALS}"
 _CATCH_UP = text(
     f"""
@@ -64,7 +63,10 @@ class ChangeVerb(StrEnum):
 
 @dataclass(frozen=True)
 class LoggedChange:
-    """One entry of the log. `stored` is the object as `RowCodec.to_stored` makes it."""
+    """One entry of the log. `stored` is the object as `RowCodec.to_stored` makes it.
+
+    `previous` is the position of the object's change before this; None for a creation, and in logs of older releases.
+    """
 
     position: int
     kind: str
@@ -72,6 +74,7 @@ class LoggedChange:
     name: str
     verb: ChangeVerb
     stored: JsonObject
+    previous: int | None = None
 
 
 async def continue_numbers(connection: "AsyncConnection") -> None:
@@ -122,6 +125,7 @@ class ChangeLog:
             "verb": change.verb.value,
             "object": change.stored,
             "at": self._now,
+            "previous": change.previous,
         }
         self._pending.append(row)
 
@@ -141,6 +145,16 @@ class ChangeLog:
         ticks = (await self._connection.execute(select(MARKS.c.value).where(MARKS.c.name == _TICK))).scalar()
         return (int(ticks or 0) + 1) * ORDINALS
 
+    async def snapshot(self) -> Snapshot:
+        """What is committed by now."""
+        if not self._is_postgresql:
+            horizon = await self.horizon()
+            return Snapshot(horizon, horizon)
+        told, lead = (await self._connection.execute(_SNAPSHOT)).one()
+        first, end, under_way = told.split(":")
+        numbers = tuple(int(number) + lead for number in under_way.split(",") if number)
+        return Snapshot((int(first) + lead) * ORDINALS, (int(end) + lead) * ORDINALS, numbers)
+
     async def read(self, after: int, *, limit: int) -> Sequence[LoggedChange]:
         """The changes after a position and below the horizon, in order."""
         query = select(CHANGES).where(CHANGES.c.position > after).order_by(CHANGES.c.position).limit(limit)
@@ -149,7 +163,13 @@ class ChangeLog:
         rows = (await self._connection.execute(query)).mappings()
         return [
             LoggedChange(
-                row["position"], row["kind"], row["namespace"], row["name"], ChangeVerb(row["verb"]), row["object"]
+                row["position"],
+                row["kind"],
+                row["namespace"],
+                row["name"],
+                ChangeVerb(row["verb"]),
+                row["object"],
+                row["previous"],
             )
             for row in rows
         ]

@@ -18,6 +18,7 @@ from chandlery.store.events import EventStore
 from chandlery.store.leases import LeaseStore
 from chandlery.store.objects import ObjectStore
 from chandlery.store.outbox import Outbox, OutboxEntry
+from chandlery.store.past_objects import PastObjects
 from chandlery.store.reconciliations import ReconciliationStore
 from chandlery.store.rows import RowCodec
 from chandlery.store.sealing import Keyring
@@ -54,6 +55,7 @@ class UnitOfWork:
         self.codec = RowCodec(keyring)
         self.changes = ChangeLog(connection, now)
         self.objects = ObjectStore(connection, self.changes, self.codec, now)
+        self.past = PastObjects(connection, self.changes, self.codec, self.objects)
         self.events = EventStore(connection, self.changes, self.codec, self.objects)
         self.reconciliations = ReconciliationStore(connection, keyring, now)
         self.outbox = Outbox(connection, now)

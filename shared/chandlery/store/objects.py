@@ -187,7 +187,7 @@ class ObjectStore:
         row, old_row = self._codec.to_row(changed, stored), self._codec.to_row(old)
         different = {column: value for column, value in row.items() if value != old_row[column]}
         await self._write_if_latest(kind, old, before, position, {**different, "resource_version": position})
-        self._note(position, changed, ChangeVerb.MODIFIED, stored)
+        self._note(position, changed, ChangeVerb.MODIFIED, stored, before)
         return changed
 
     async def remove(self, document: AnyObject) -> AnyObject:
@@ -201,7 +201,7 @@ class ObjectStore:
         if not (await self._connection.execute(statement)).rowcount:
             raise _conflict(kind, document)
         removed = _at_position(document, position)
-        self._note(position, removed, ChangeVerb.DELETED, self._codec.to_stored(removed))
+        self._note(position, removed, ChangeVerb.DELETED, self._codec.to_stored(removed), before)
         return removed
 
     async def remove_older(self, kind: Kind, before: datetime, *, limit: int = 5_000) -> int:
@@ -231,9 +231,11 @@ class ObjectStore:
         if not (await self._connection.execute(statement.values(values))).rowcount:
             raise _conflict(kind, document)
 
-    def _note(self, position: int, document: AnyObject, verb: ChangeVerb, stored: JsonObject) -> None:
+    def _note(
+        self, position: int, document: AnyObject, verb: ChangeVerb, stored: JsonObject, before: int | None = None
+    ) -> None:
         meta = document.metadata
-        self._log.append(LoggedChange(position, document.kind, meta.namespace or "", meta.name, verb, stored))
+        self._log.append(LoggedChange(position, document.kind, meta.namespace or "", meta.name, verb, stored, before))
 
 
 def _at_position(document: AnyObject, position: int) -> AnyObject:

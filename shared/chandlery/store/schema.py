@@ -30,6 +30,8 @@ NAMING = {
 METADATA = MetaData(naming_convention=NAMING)
 
 BIG = BigInteger().with_variant(Integer, "sqlite")
+NAME = String(collation="C").with_variant(String(), "sqlite")
+"""Compared byte by byte, whatever the language of the database: lists are in Kubernetes' order."""
 SEARCHABLE_JSON = JSON().with_variant(JSONB, "postgresql")
 
 _BROKER = {"broker_name": ("spec.clusterServiceBrokerName", "spec.serviceBrokerName")}
@@ -58,8 +60,8 @@ def _object_table(kind: Kind) -> Table:
         kind.plural,
         METADATA,
         Column("uid", String(36), primary_key=True),
-        Column("namespace", String, nullable=False, server_default=""),
-        Column("name", String, nullable=False),
+        Column("namespace", NAME, nullable=False, server_default=""),
+        Column("name", NAME, nullable=False),
         Column("resource_version", BIG, nullable=False),
         Column("generation", Integer, nullable=False, server_default="1"),
         Column("created_at", DateTime(timezone=True), nullable=False),
@@ -127,13 +129,14 @@ CHANGES = Table(
     METADATA,
     Column("position", BIG, primary_key=True, autoincrement=False),
     Column("kind", String, nullable=False),
-    Column("namespace", String, nullable=False),
-    Column("name", String, nullable=False),
+    Column("namespace", NAME, nullable=False),
+    Column("name", NAME, nullable=False),
     Column("verb", String(8), nullable=False),
     Column("object", JSON, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
+    Column("previous", BIG),
 )
-"""The append-only log behind `watch`. A position is also the object's resourceVersion."""
+"""The append-only log behind `watch`. A position is also the object's resourceVersion, `previous` the one before."""
 
 OUTBOX = Table(
     "outbox",
