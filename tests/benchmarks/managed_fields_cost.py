@@ -23,7 +23,7 @@ from chandlery_gateway.admission import rules
 from chandlery_gateway.kube.decoding import FieldValidation, decode_object
 from chandlery_gateway.kube.managed_fields import Author
 from chandlery_gateway.object_changes import created
-from chandlery_gateway.readings import to_client
+from chandlery_gateway.selection import to_client
 
 BODY = {
     "apiVersion": "servicecatalog.k8s.io/v1beta1",

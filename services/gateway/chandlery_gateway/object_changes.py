@@ -15,7 +15,7 @@ from chandlery_gateway.kube.field_shapes import shape_of
 from chandlery_gateway.kube.managed_fields import Author, decode, read_sent
 from chandlery_gateway.kube.patches import apply_patch
 from chandlery_gateway.kube.server_side_apply import applied, first_applied
-from chandlery_gateway.readings import to_client
+from chandlery_gateway.selection import to_client
 from chandlery_gateway.wishes import Change
 
 _PARTS = frozenset({"spec", "status"})

@@ -76,6 +76,8 @@ def list_response(kind: Kind, page: Page, representation: Representation, includ
     metadata: JsonObject = {"resourceVersion": page.resource_version}
     if page.continue_token:
         metadata["continue"] = page.continue_token
+    if page.remaining is not None:
+        metadata["remainingItemCount"] = page.remaining
     if representation.form is Form.TABLE:
         document = _table(kind, page.items, representation, include, metadata)
     elif representation.form in (Form.METADATA, Form.METADATA_LIST):

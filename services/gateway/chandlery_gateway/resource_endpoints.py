@@ -19,6 +19,7 @@ from chandlery_gateway.kube.apply_configurations import parse_configuration
 from chandlery_gateway.kube.bodies import Body
 from chandlery_gateway.kube.decoding import Decoded, FieldValidation, decode_object
 from chandlery_gateway.kube.field_shapes import STATUS
+from chandlery_gateway.kube.list_options import is_watch, read_list_options, read_number, read_watch_options
 from chandlery_gateway.kube.managed_fields import Author
 from chandlery_gateway.kube.negotiation import Representation, UnsupportedMediaType, negotiate
 from chandlery_gateway.kube.patches import APPLY_PATCH, check_patch_type
@@ -35,7 +36,7 @@ from chandlery_gateway.object_changes import (
     patching,
     replacing,
 )
-from chandlery_gateway.readings import Page, Readings, Selection, to_client
+from chandlery_gateway.readings import Page, Readings
 from chandlery_gateway.rendering import (
     bug_response,
     document_response,
@@ -44,6 +45,7 @@ from chandlery_gateway.rendering import (
     object_response,
 )
 from chandlery_gateway.request_bodies import read_body
+from chandlery_gateway.selection import Selection, to_client
 from chandlery_gateway.watch_hub import WatchHub
 from chandlery_gateway.watch_stream import WatchRequest, WatchStream
 from chandlery_gateway.wishes import Change, Stored
@@ -51,11 +53,8 @@ from chandlery_gateway.wishes import Request as Wish
 
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
-_LONGEST_WATCH = 3600.0
 _CREATED = 201
 _TRIES = 10
-_YES = frozenset({"true", "1"})
-_MOST_DIGITS = 19
 
 
 @dataclass(frozen=True)
@@ -116,12 +115,12 @@ class ResourceEndpoints:
         return wish
 
     async def _list(self, request: Request, wish: Wish) -> Response:
-        query, form = request.query_params, _form(request)
-        selection = self._selection(request, wish)
-        if query.get("watch", "").lower() in _YES:
+        query = request.query_params
+        is_stream = is_watch(query)
+        form, selection = _form(request, is_stream=is_stream), self._selection(request, wish)
+        if is_stream:
             return await self._watch(request, selection, form)
-        limit, token = _number(request, "limit"), query.get("continue", "")
-        page = await self._readings.list(selection, limit=limit, token=token)
+        page = await self._readings.list(selection, read_list_options(query))
         return list_response(self._kind, page, form.representation, form.include)
 
     def _selection(self, request: Request, wish: Wish) -> Selection:
@@ -133,26 +132,19 @@ class ResourceEndpoints:
         )
 
     async def _watch(self, request: Request, selection: Selection, form: _Form) -> Response:
-        query = request.query_params
-        sends_initial = query.get("sendInitialEvents", "").lower() in _YES
-        # Zero is Kubernetes' word for whatever version there is.
-        after = None if sends_initial else _number(request, "resourceVersion") or None
         watch = WatchRequest(
             selection=selection,
-            after=after,
+            options=read_watch_options(request.query_params),
             representation=form.representation,
             include_object=form.include,
-            wants_bookmarks=query.get("allowWatchBookmarks", "").lower() in _YES,
-            timeout_seconds=min(_number(request, "timeoutSeconds") or _LONGEST_WATCH, _LONGEST_WATCH),
-            marks_initial_end=sends_initial,
         )
-        start = await self._hub.start_position(after)
         stream = WatchStream(watch, self._hub, self._readings, self._codec)
-        return StreamingResponse(stream.lines(start), media_type=form.representation.content_type)
+        lines = stream.lines(await stream.start())
+        return StreamingResponse(lines, media_type=form.representation.content_type)
 
     async def _get(self, request: Request, wish: Wish) -> Response:
-        form = _form(request)
-        wire = await self._readings.get(self._kind, wish.namespace, wish.name)
+        form, version = _form(request), read_number(request.query_params, "resourceVersion")
+        wire = await self._readings.get(self._kind, wish.namespace, wish.name, version=version)
         return object_response(self._kind, wire, form.representation, form.include)
 
     async def _create(self, request: Request, wish: Wish) -> Response:
@@ -213,8 +205,7 @@ class ResourceEndpoints:
     async def _delete_collection(self, request: Request, wish: Wish) -> Response:
         form, options = _form(request), read_delete_options(request, await read_body(request))
         selection = self._selection(request, wish)
-        limit, token = _number(request, "limit"), request.query_params.get("continue", "")
-        page = await self._readings.list(selection, limit=limit, token=token)
+        page = await self._readings.list(selection, read_list_options(request.query_params))
         await self._delete_all(page, replace(wish, dry_run=options.dry_run), options)
         return list_response(self._kind, page, form.representation, form.include)
 
@@ -272,19 +263,10 @@ def _name(request: Request) -> str:
     return str(request.path_params.get("name") or getattr(request.state, "object_name", ""))
 
 
-def _form(request: Request) -> _Form:
+def _form(request: Request, *, is_stream: bool = False) -> _Form:
     text = request.query_params.get("includeObject", IncludeObject.METADATA)
     try:
         include = IncludeObject(text)
     except ValueError as error:
         raise BadRequest(f"includeObject must be one of {', '.join(IncludeObject)}") from error
-    return _Form(negotiate(request.headers.get("accept", "")), include)
-
-
-def _number(request: Request, name: str) -> int:
-    text = request.query_params.get(name, "")
-    if not text:
-        return 0
-    if not text.isascii() or not text.isdigit() or len(text) > _MOST_DIGITS:
-        raise BadRequest(f"{name}: Invalid value: must be a whole number of at most {_MOST_DIGITS} digits")
-    return int(text)
+    return _Form(negotiate(request.headers.get("accept", ""), is_stream=is_stream), include)

@@ -68,16 +68,22 @@ class WatchHub:
         async with self._arrived:
             self._arrived.notify_all()
 
-    async def start_position(self, asked: int | None) -> int:
-        """Where a watch may begin. Raises Expired if changes after the asked position have been forgotten."""
+    async def start_position(self, asked: int) -> int:
+        """Where a watch may go on from a version (0: from now).
+
+        Raises Expired if changes after it have been forgotten, or if it has never been given out: then the database has
+        been put back to an earlier day, and only a new list helps.
+        """
 
         async def position(unit: UnitOfWork) -> int:
-            newest = await unit.changes.horizon() - 1
-            if asked is None:
-                return newest
+            snapshot = await unit.changes.snapshot()
+            if not asked:
+                return snapshot.version
+            if asked >= snapshot.end:
+                raise Expired(f"unknown resource version: {asked} is larger than any; list again and watch from there")
             await _refuse_forgotten(unit, asked)
             # An object's own version may be beyond the horizon, where smaller ones can still appear.
-            return min(asked, newest)
+            return min(asked, snapshot.version)
 
         return await self._database.run(position)
 

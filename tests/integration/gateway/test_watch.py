@@ -10,10 +10,13 @@ import pytest
 from chandlery.model.kinds import SERVICE_INSTANCE
 from chandlery.reconcile.label_selectors import Selector
 from chandlery.store.database import UnitOfWork
+from chandlery.store.snapshots import Snapshot
 from chandlery_gateway import watch_stream
+from chandlery_gateway.kube.list_options import WatchOptions
 from chandlery_gateway.kube.negotiation import Representation
 from chandlery_gateway.kube.tables import IncludeObject
-from chandlery_gateway.readings import Readings, Selection
+from chandlery_gateway.readings import Readings
+from chandlery_gateway.selection import Selection
 from chandlery_gateway.watch_hub import WatchHub
 from chandlery_gateway.watch_stream import WatchRequest, WatchStream
 from tests.integration.gateway.api_client import (
@@ -197,8 +200,9 @@ async def test_a_version_that_has_been_forgotten_is_expired(own_gateway: Running
     await api.made(INSTANCES, instance())
     await _until_idle(own_gateway)
     await own_gateway.resources.database.run(lambda unit: unit.changes.trim(_later(unit)))
-    answer = await api.get(INSTANCES, watch="true", resourceVersion="1")
-    assert (answer.status, answer.document["reason"]) == (410, "Expired")
+    async with api.watch(INSTANCES, resourceVersion="1") as watch:
+        (error,) = await watch.rest()
+        assert (error["type"], error["object"]["code"], error["object"]["reason"]) == ("ERROR", 410, "Expired")
     fresh = await api.read(INSTANCES)
     async with api.watch(INSTANCES, resourceVersion=fresh["metadata"]["resourceVersion"]) as watch:
         await api.made(INSTANCES, instance("b"))
@@ -216,11 +220,11 @@ async def test_a_watch_that_falls_behind_what_is_kept_ends_with_an_error(own_gat
     hub = WatchHub(database)
     request = WatchRequest(
         selection=Selection(kind=SERVICE_INSTANCE, namespace=None, labels=Selector(), fields=Selector()),
-        after=1,
+        options=WatchOptions(
+            version=1, sends_initial=False, marks_initial_end=False, wants_bookmarks=False, timeout_seconds=SOON
+        ),
         representation=Representation(),
         include_object=IncludeObject.METADATA,
-        wants_bookmarks=False,
-        timeout_seconds=SOON,
     )
     following = asyncio.create_task(hub.run())
     stream = WatchStream(request, hub, Readings(database), database.codec)
@@ -229,7 +233,7 @@ async def test_a_watch_that_falls_behind_what_is_kept_ends_with_an_error(own_gat
         while not hub._has_begun:  # noqa: ASYNC110 - the hub tells nobody
             await asyncio.sleep(0.01)
         await database.run(lambda unit: unit.changes.trim(_later(unit)))
-        lines = [json.loads(line) async for line in stream.lines(1)]
+        lines = [json.loads(line) async for line in stream.lines(Snapshot.at(1))]
     following.cancel()
     (error,) = lines
     assert (error["type"], error["object"]["code"], error["object"]["reason"]) == ("ERROR", 410, "Expired")

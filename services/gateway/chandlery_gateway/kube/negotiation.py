@@ -77,19 +77,19 @@ class Representation:
 
 
 @lru_cache(maxsize=512)
-def negotiate(accept: str, forms: frozenset[Form] = OBJECT_FORMS) -> Representation:
+def negotiate(accept: str, forms: frozenset[Form] = OBJECT_FORMS, *, is_stream: bool = False) -> Representation:
     """The first clause of the header (by q, then by order) that can be served in one of the forms; JSON if it is empty.
 
     Raises:
-        NotAcceptable: there are clauses and none can be served, such as protobuf alone.
+        NotAcceptable: there are clauses and none can be served, such as protobuf alone, or YAML alone for a watch.
     """
     if not accept.strip():
         return Representation()
     for media_type, parameters in _clauses(accept):
         representation = _representation(media_type, parameters, forms)
-        if representation is not None:
+        if representation is not None and not (is_stream and representation.media_type == YAML):
             return representation
-    raise NotAcceptable
+    raise NotAcceptable("only application/json can be streamed; ask for it in Accept" if is_stream else None)
 
 
 def _representation(media_type: str, parameters: dict[str, str], forms: frozenset[Form]) -> Representation | None:

@@ -10,6 +10,7 @@ from chandlery_gateway.kube.apply_conflicts import ApplyConflict
 from chandlery_gateway.kube.bodies import RequestTooLarge
 from chandlery_gateway.kube.negotiation import NotAcceptable, UnsupportedMediaType
 from chandlery_gateway.kube.request_options import InvalidOptions
+from chandlery_gateway.kube.version_faults import ContinueExpired, VersionTooLarge
 
 _RETRY_AFTER_SECONDS: Final = 1
 
@@ -47,10 +48,11 @@ _CODES: Final[dict[type[Fault], tuple[int, str]]] = {
     Invalid: (422, "Invalid"),
     TooManyRequests: (429, "TooManyRequests"),
     faults.Unavailable: (503, "ServiceUnavailable"),
+    VersionTooLarge: (504, "Timeout"),
 }
 _INTERNAL: Final = (500, "InternalError")
 _INTERNAL_MESSAGE: Final = "Internal error occurred; the server's log has the details"
-_RETRIABLE: Final = frozenset({429, 503})
+_RETRIABLE: Final = frozenset({429, 503, 504})
 _CAUSE_WORDS: Final = {
     "FieldValueRequired": "Required value",
     "FieldValueDuplicate": "Duplicate value",
@@ -75,6 +77,8 @@ def status_of(fault: Exception, *, kind: Kind | None = None, name: str = "") -> 
         details["retryAfterSeconds"] = _RETRY_AFTER_SECONDS
     if details:
         status["details"] = details
+    if isinstance(fault, ContinueExpired):
+        status["metadata"] = {"continue": fault.token}
     return code, status
 
 
@@ -132,7 +136,7 @@ def _details(fault: Exception, kind: Kind | None, name: str) -> JsonObject:
             {"reason": problem.reason, "message": cause_message(problem), "field": problem.field}
             for problem in problems
         ]
-    if isinstance(fault, ApplyConflict):
+    if isinstance(fault, ApplyConflict | VersionTooLarge):
         details["causes"] = fault.causes
     return details
 

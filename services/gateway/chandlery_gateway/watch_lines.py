@@ -1,0 +1,64 @@
+"""The lines of a watch: notices, bookmarks and errors, in the form that the client asked for."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from pydantic_core import to_json
+
+from chandlery.model.faults import Fault
+from chandlery.model.kinds import Kind
+from chandlery.model.wire import JsonObject
+from chandlery.store.changes import ChangeVerb
+from chandlery_gateway.kube.negotiation import Form, Representation
+from chandlery_gateway.kube.status_objects import status_of
+from chandlery_gateway.kube.tables import IncludeObject, partial_metadata, table
+
+_INITIAL_EVENTS_END: Final = {"k8s.io/initial-events-end": "true"}
+
+
+class WatchLines:
+    """Makes the lines of one watch."""
+
+    def __init__(self, kind: Kind, representation: Representation, include: IncludeObject) -> None:
+        self._kind = kind
+        self._representation = representation
+        self._include = include
+        self._has_columns = True
+
+    def notice(self, verb: ChangeVerb, wire: JsonObject) -> bytes:
+        """What has become of an object."""
+        return _line(verb, self._formed(wire))
+
+    def bookmark(self, position: int, *, ends_initial: bool = False) -> bytes:
+        """How far the watch has come; after what was there at the beginning it says so."""
+        metadata: JsonObject = {"resourceVersion": str(position)}
+        if ends_initial:
+            metadata["annotations"] = _INITIAL_EVENTS_END
+        mark = {"kind": self._kind.kind, "apiVersion": self._kind.api_version, "metadata": metadata}
+        return _line("BOOKMARK", self._formed(mark))
+
+    def error(self, fault: Fault) -> bytes:
+        """Why the watch ends."""
+        return _line("ERROR", status_of(fault)[1])
+
+    def _formed(self, wire: JsonObject) -> JsonObject:
+        """Of a bookmark too: that of a table has a row, since a table's own metadata have no annotations."""
+        representation = self._representation
+        if representation.form is Form.TABLE:
+            first, self._has_columns = self._has_columns, False
+            return table(
+                self._kind,
+                [wire],
+                now=datetime.now(UTC),
+                api_version=representation.api_version,
+                include_object=self._include,
+                list_metadata={"resourceVersion": wire["metadata"]["resourceVersion"]},
+                with_columns=first,
+            )
+        if representation.form in (Form.METADATA, Form.METADATA_LIST):
+            return partial_metadata(wire, api_version=representation.api_version)
+        return wire
+
+
+def _line(verb: str, document: JsonObject) -> bytes:
+    return to_json({"type": str(verb), "object": document}) + b"\n"
