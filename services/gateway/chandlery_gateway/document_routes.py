@@ -10,6 +10,7 @@ from chandlery.model.faults import Fault, NotFound
 from chandlery.model.kinds import CORE_KINDS
 from chandlery.model.wire import JsonObject
 from chandlery_gateway.authentication import Authenticator
+from chandlery_gateway.compression import compressed
 from chandlery_gateway.kube import discovery, openapi_protobuf, openapi_v2, openapi_v3
 from chandlery_gateway.kube.negotiation import DISCOVERY_FORMS, JSON, Form, negotiate
 from chandlery_gateway.kube.openapi_schemas import DocumentedKind
@@ -70,7 +71,7 @@ def document_router(authenticator: Authenticator) -> APIRouter:
         async def endpoint(request: Request) -> Response:
             try:
                 authenticator.sender(request.scope)
-                return answer(request)
+                return await compressed(request, answer(request))
             except Fault as fault:
                 return fault_response(fault)
 

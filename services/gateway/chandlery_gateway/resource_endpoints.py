@@ -13,6 +13,7 @@ from chandlery.model.faults import AlreadyExists, BadRequest, Fault, NotFound
 from chandlery.model.kinds import Kind
 from chandlery.store.rows import RowCodec
 from chandlery_gateway.authentication import Authenticator
+from chandlery_gateway.compression import compressed
 from chandlery_gateway.delete_options import DeleteOptions, read_delete_options
 from chandlery_gateway.intake import Intake
 from chandlery_gateway.kube.apply_configurations import parse_configuration
@@ -96,7 +97,7 @@ class ResourceEndpoints:
                 return fault_response(fault, kind=self._kind, name=_name(request))
             except Exception as error:  # noqa: BLE001 - further up it would be logged with what was sent
                 return await bug_response(request, error)
-            return response
+            return await compressed(request, response)
 
         answer.__name__ = f"{name}_{self._kind.singular}"
         return answer
