@@ -74,9 +74,9 @@ class Watch:
             if passed[-1][1] == name and verb in (None, notice["type"]):
                 return passed
 
-    async def rest(self) -> list[Document]:
+    async def rest(self, *, within: float = SOON) -> list[Document]:
         """All that comes until the server ends the watch."""
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(within):
             return [json.loads(line) async for line in self.response.content]
 
 
