@@ -54,7 +54,6 @@ def create_app(resources: Resources, hub: WatchHub, *, is_ending: Callable[[], b
             intake=intake,
             readings=readings,
             hub=hub,
-            codec=resources.database.codec,
         )
         # Onto the application itself: in a router that is included, FastAPI looks for the route twice.
         register_kind(app.router, kind, endpoints)

@@ -11,7 +11,6 @@ from fastapi.responses import StreamingResponse
 
 from chandlery.model.faults import AlreadyExists, BadRequest, Fault, NotFound
 from chandlery.model.kinds import Kind
-from chandlery.store.rows import RowCodec
 from chandlery_gateway.authentication import Authenticator
 from chandlery_gateway.compression import compressed
 from chandlery_gateway.delete_options import DeleteOptions, read_delete_options
@@ -77,14 +76,12 @@ class ResourceEndpoints:
         intake: Intake,
         readings: Readings,
         hub: WatchHub,
-        codec: RowCodec,
     ) -> None:
         self._kind = kind
         self._authenticator = authenticator
         self._intake = intake
         self._readings = readings
         self._hub = hub
-        self._codec = codec
 
     def endpoint(self, name: str) -> Endpoint:
         """The endpoint of that name, with authentication before it and faults rendered after it."""
@@ -139,7 +136,7 @@ class ResourceEndpoints:
             representation=form.representation,
             include_object=form.include,
         )
-        stream = WatchStream(watch, self._hub, self._readings, self._codec)
+        stream = WatchStream(watch, self._hub, self._readings)
         lines = stream.lines(await stream.start())
         return StreamingResponse(lines, media_type=form.representation.content_type)
 

@@ -15,6 +15,7 @@ import structlog
 from chandlery.model.faults import Expired, Fault
 from chandlery.store.changes import LoggedChange
 from chandlery.store.database import Database, UnitOfWork
+from chandlery_gateway.change_views import ChangeViews
 
 log = structlog.get_logger()
 
@@ -22,6 +23,7 @@ _BATCH = 1000
 _KEPT = 20_000
 _KEPT_BYTES = 64 * 1024 * 1024
 """Recent changes in memory, and how long they are as JSON; who is further behind reads from the database."""
+_AT_ONCE = 200
 _TICK_SECONDS = 0.1
 _IDLE_TICK_SECONDS = 5.0
 _PAUSE_AFTER_FAULT_SECONDS = 1.0
@@ -31,6 +33,7 @@ class WatchHub:
     """The tail of the change log, shared by all watches."""
 
     def __init__(self, database: Database) -> None:
+        self.views = ChangeViews(database.codec)
         self._database = database
         self._recent: deque[LoggedChange] = deque()
         self._sizes: deque[int] = deque()
@@ -94,8 +97,12 @@ class WatchHub:
         try:
             while not self._is_closed and not until.is_set():
                 batch, after = await self._after(after)
-                yield batch
+                for start in range(0, len(batch), _AT_ONCE):
+                    yield batch[start : start + _AT_ONCE]
+                    # Watches advance side by side, so that what one has made of a change is at hand for the next.
+                    await asyncio.sleep(0)
                 if not batch:
+                    yield ()
                     await self._next(after)
         finally:
             self._watchers -= 1

@@ -9,6 +9,7 @@ from chandlery.model.faults import Fault
 from chandlery.model.kinds import Kind
 from chandlery.model.wire import JsonObject
 from chandlery.store.changes import ChangeVerb
+from chandlery_gateway.change_views import ChangeView
 from chandlery_gateway.kube.negotiation import Form, Representation
 from chandlery_gateway.kube.status_objects import status_of
 from chandlery_gateway.kube.tables import IncludeObject, partial_metadata, table
@@ -25,9 +26,11 @@ class WatchLines:
         self._include = include
         self._has_columns = True
 
-    def notice(self, verb: ChangeVerb, wire: JsonObject) -> bytes:
+    def notice(self, verb: ChangeVerb, view: ChangeView) -> bytes:
         """What has become of an object."""
-        return _line(verb, self._formed(wire))
+        if self._representation.form is Form.PLAIN:
+            return b'{"type":"%s","object":%s}\n' % (verb.value.encode(), view.json)
+        return _line(verb, self._formed(view.wire))
 
     def bookmark(self, position: int, *, ends_initial: bool = False) -> bytes:
         """How far the watch has come; after what was there at the beginning it says so."""

@@ -5,22 +5,21 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from chandlery.model.faults import Expired, Fault
-from chandlery.model.kinds import AnyObject
-from chandlery.model.wire import JsonObject
 from chandlery.store.changes import ChangeVerb, LoggedChange
-from chandlery.store.rows import RowCodec
 from chandlery.store.snapshots import Snapshot
+from chandlery_gateway.change_views import ChangeView
 from chandlery_gateway.kube.list_options import WatchOptions
 from chandlery_gateway.kube.negotiation import Representation
 from chandlery_gateway.kube.tables import IncludeObject
 from chandlery_gateway.kube.version_faults import VersionTooLarge
 from chandlery_gateway.readings import Readings
-from chandlery_gateway.selection import Selection, to_client
+from chandlery_gateway.selection import Selection
 from chandlery_gateway.watch_hub import WatchHub
 from chandlery_gateway.watch_lines import WatchLines
 from chandlery_gateway.watch_membership import Membership
 
 _BOOKMARK_SECONDS = 60.0
+_LINES_AT_ONCE = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,14 +35,13 @@ class WatchRequest:
 class WatchStream:
     """Makes the lines of one watch."""
 
-    def __init__(self, request: WatchRequest, hub: WatchHub, readings: Readings, codec: RowCodec) -> None:
+    def __init__(self, request: WatchRequest, hub: WatchHub, readings: Readings) -> None:
         self._selection = request.selection
         self._options = request.options
         self._lines = WatchLines(request.selection.kind, request.representation, request.include_object)
         self._membership = Membership(can_change=request.selection.can_objects_enter)
         self._hub = hub
         self._readings = readings
-        self._codec = codec
 
     async def lines(self, start: Snapshot | Fault) -> AsyncIterator[bytes]:
         """Lines until the time is up. A fault becomes an ERROR line, as Kubernetes does once a stream has begun."""
@@ -79,12 +77,12 @@ class WatchStream:
                     raise Expired
                 self._membership.note_unsure(part.unknown)
                 for document in part.objects:
-                    wire = to_client(self._selection.kind, document)
-                    if not self._selection.matches(document, wire):
+                    view = ChangeView(self._selection.kind, document)
+                    if not self._selection.matches(document, view.wire):
                         continue
-                    self._membership.note(wire["metadata"]["uid"])
+                    self._membership.note(view.wire["metadata"]["uid"])
                     if is_told:
-                        yield self._lines.notice(ChangeVerb.ADDED, wire)
+                        yield self._lines.notice(ChangeVerb.ADDED, view)
         if self._options.marks_initial_end:
             yield self._lines.bookmark(start.version, ends_initial=True)
 
@@ -92,12 +90,16 @@ class WatchStream:
         loop = asyncio.get_running_loop()
         last_word, position, told = loop.time(), start.version, start.version
         async for batch in self._hub.follow(start.version, until=until):
+            lines: list[bytes] = []
             for change in batch:
                 position = change.position
                 line = None if start.sees(position) else self._line_for(change)
                 if line is not None:
+                    lines.append(line)
+                if lines and (change is batch[-1] or len(lines) == _LINES_AT_ONCE):
                     last_word, told = loop.time(), position
-                    yield line
+                    yield b"".join(lines)
+                    lines.clear()
             if self._options.wants_bookmarks and loop.time() - last_word > _BOOKMARK_SECONDS:
                 last_word, told = loop.time(), position
                 yield self._lines.bookmark(position)
@@ -109,9 +111,8 @@ class WatchStream:
         selection = self._selection
         if change.kind != selection.kind.kind or selection.namespace not in (None, change.namespace):
             return None
-        document: AnyObject = self._codec.from_stored(selection.kind, change.stored)
-        wire: JsonObject = to_client(selection.kind, document)
-        verb = self._membership.follow(change, is_match=selection.matches(document, wire))
+        view = self._hub.views.of(selection.kind, change)
+        verb = self._membership.follow(change, is_match=selection.matches(view.document, view.wire))
         # Of the version that the client named it knows, though smaller ones may come yet.
         is_known = not self._options.sends_initial and change.position == self._options.version
-        return None if verb is None or is_known else self._lines.notice(verb, wire)
+        return None if verb is None or is_known else self._lines.notice(verb, view)

@@ -227,7 +227,7 @@ async def test_a_watch_that_falls_behind_what_is_kept_ends_with_an_error(own_gat
         include_object=IncludeObject.METADATA,
     )
     following = asyncio.create_task(hub.run())
-    stream = WatchStream(request, hub, Readings(database), database.codec)
+    stream = WatchStream(request, hub, Readings(database))
     await api.patch(DB, {"metadata": {"labels": {"a": "b"}}})
     async with asyncio.timeout(SOON):
         while not hub._has_begun:  # noqa: ASYNC110 - the hub tells nobody

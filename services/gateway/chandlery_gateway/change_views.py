@@ -1,0 +1,45 @@
+"""What clients see of a change, made once for all watches: fifty watchers of a kind cost little more than one."""
+
+from collections import OrderedDict
+from functools import cached_property
+
+from pydantic_core import to_json
+
+from chandlery.model.kinds import AnyObject, Kind
+from chandlery.model.wire import JsonObject
+from chandlery.store.changes import LoggedChange
+from chandlery.store.rows import RowCodec
+from chandlery_gateway.selection import to_client
+
+_KEPT = 500
+
+
+class ChangeView:
+    """The object of one change. Shared: nobody may change what it holds."""
+
+    def __init__(self, kind: Kind, document: AnyObject) -> None:
+        self.document = document
+        self.wire: JsonObject = to_client(kind, document)
+
+    @cached_property
+    def json(self) -> bytes:
+        """The object as it is sent whole."""
+        return to_json(self.wire)
+
+
+class ChangeViews:
+    """The newest views that somebody has asked for."""
+
+    def __init__(self, codec: RowCodec) -> None:
+        self._codec = codec
+        self._views: OrderedDict[int, ChangeView] = OrderedDict()
+
+    def of(self, kind: Kind, change: LoggedChange) -> ChangeView:
+        """The view of a change of this kind; raises SealBroken."""
+        view = self._views.get(change.position)
+        if view is None:
+            view = ChangeView(kind, self._codec.from_stored(kind, change.stored))
+            self._views[change.position] = view
+            if len(self._views) > _KEPT:
+                self._views.popitem(last=False)
+        return view
