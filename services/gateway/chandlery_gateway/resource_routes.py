@@ -42,11 +42,22 @@ _FAULTS: dict[int | str, dict[str, Any]] = {
     422: {"model": Status, "description": "Not valid; each field is named."},
 }
 _QUERY = {
-    "list": ("labelSelector", "fieldSelector", "limit", "continue", "watch", "resourceVersion", "timeoutSeconds"),
+    "list": (
+        "labelSelector",
+        "fieldSelector",
+        "limit",
+        "continue",
+        "watch",
+        "resourceVersion",
+        "resourceVersionMatch",
+        "sendInitialEvents",
+        "allowWatchBookmarks",
+        "timeoutSeconds",
+    ),
     "write": ("dryRun", "fieldValidation", "fieldManager"),
     "patch": ("dryRun", "fieldValidation", "fieldManager", "force"),
     "delete": ("dryRun", "gracePeriodSeconds", "propagationPolicy", "orphanDependents"),
-    "get": (),
+    "get": ("resourceVersion",),
 }
 
 
