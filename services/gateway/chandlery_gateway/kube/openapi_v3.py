@@ -35,6 +35,8 @@ _LIST: Final = (
     ("labelSelector", "string", "Restricts the list by labels."),
     ("limit", "integer", "Longest page wanted, in objects."),
     ("resourceVersion", "string", "Point in the history of changes to read from."),
+    ("resourceVersionMatch", "string", "How resourceVersion is meant: Exact or NotOlderThan."),
+    ("sendInitialEvents", "boolean", "Let the watch begin with what is there, or not."),
     ("timeoutSeconds", "integer", "Longest duration of the call, in seconds."),
     ("watch", "boolean", "Answer with a stream of changes."),
 )
