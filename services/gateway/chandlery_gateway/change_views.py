@@ -32,14 +32,16 @@ class ChangeViews:
 
     def __init__(self, codec: RowCodec) -> None:
         self._codec = codec
-        self._views: OrderedDict[int, ChangeView] = OrderedDict()
+        self._views: OrderedDict[tuple[str, int], ChangeView] = OrderedDict()
+        """By group and version too: events are served in two of them."""
 
     def of(self, kind: Kind, change: LoggedChange) -> ChangeView:
         """The view of a change of this kind; raises SealBroken."""
-        view = self._views.get(change.position)
+        key = (kind.api_version, change.position)
+        view = self._views.get(key)
         if view is None:
             view = ChangeView(kind, self._codec.from_stored(kind, change.stored))
-            self._views[change.position] = view
+            self._views[key] = view
             if len(self._views) > _KEPT:
                 self._views.popitem(last=False)
         return view

@@ -111,3 +111,11 @@ async def test_what_is_wrong_with_an_event_is_told_in_its_own_names(api: Api) ->
     assert (answer.status, list(answer.causes)) == (422, ["note"])
     missing = await api.get(f"{NEWER}/none")
     assert missing.message == 'events.events.k8s.io "none" not found'
+
+
+async def test_watches_of_both_groups_tell_the_same_change_in_their_own_words(api: Api) -> None:
+    async with api.watch(CORE) as core, api.watch(NEWER) as newer:
+        await api.made(CORE, core_event("both"))
+        told = [await core.next(), await newer.next()]
+    assert [notice["object"]["apiVersion"] for notice in told] == ["v1", "events.k8s.io/v1"]
+    assert ["involvedObject" in notice["object"] for notice in told] == [True, False]
