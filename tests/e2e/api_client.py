@@ -49,22 +49,30 @@ class ApiClient:
 
     def read(self, path: str) -> tuple[int, Any]:
         """Status and body of a GET; the body is decoded if it is JSON."""
-        answer = self.call("GET", path)
+        return self.send("GET", path)
+
+    def send(
+        self, method: str, path: str, body: JsonObject | None = None, *, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any]:
+        """Status and body of any request; what is sent is JSON, what comes back is decoded if it is."""
+        answer = self.call(method, path, body, headers=headers)
         return answer.status, answer.body
 
     def create(self, document: JsonObject, *, namespace: str = "default") -> "ApiAnswer":
         """Create an object of a catalog kind."""
         return self.call("POST", _collection(f"{document['kind'].lower()}s", namespace), document)
 
-    def call(self, method: str, path: str, document: JsonObject | None = None) -> "ApiAnswer":
+    def call(
+        self, method: str, path: str, document: JsonObject | None = None, *, headers: Mapping[str, str] | None = None
+    ) -> "ApiAnswer":
         """One request on a connection of its own."""
         connection = http.client.HTTPSConnection(
             self._host, self._port, context=self._context, timeout=_TIMEOUT_SECONDS
         )
         body = None if document is None else json.dumps(document)
-        headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
+        sent = {**self._headers, **({} if body is None else {"Content-Type": "application/json"}), **(headers or {})}
         try:
-            connection.request(method, path, body=body, headers=headers)
+            connection.request(method, path, body=body, headers=sent)
             response = connection.getresponse()
             content = response.read()
         except (OSError, http.client.HTTPException) as error:

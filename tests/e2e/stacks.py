@@ -57,10 +57,10 @@ class Stack:
 
     def stop(self) -> None:
         """End everything in good order; insists on exit code 0 of whatever still runs."""
-        running = [program for program in self.programs.values() if program.is_running]
-        for program in running:
+        running = {name: program for name, program in self.programs.items() if program.is_running}
+        for program in running.values():
             program.signal()
-        codes = {program.name: program.wait() for program in running}
+        codes = {name: program.wait() for name, program in running.items()}
         assert set(codes.values()) <= {0}, codes
 
     def log_tails(self) -> dict[str, str]:
@@ -138,7 +138,7 @@ class SplitStack(Stack):
 
     def add_gateway(self, name: str) -> None:
         """One more gateway, on a port of its own and with a kubeconfig of its own."""
-        port = free_port()
+        port = self._ports[name] = free_port()
         environment = {**self.environment, **self._own_settings("gateway"), "CHANDLERY_PORT": str(port)}
         self.programs[name] = Program(
             name, [CHANDLERY, "gateway"], environment=environment, log=self.folder / f"{name}.log"

@@ -1,0 +1,58 @@
+"""Chandlery as in production: every service a process of its own, and two gateways behind one address."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from tests.e2e.clients.random_balancer import RandomBalancer
+from tests.e2e.programs import CHANDLERY, Program, free_port
+from tests.e2e.servers import ServerShare, remove_queues, server_share
+from tests.e2e.stacks import SERVICES, TOKEN, SplitStack, kubeconfig_text
+
+_SECOND: Final = "gateway-2"
+
+
+class ReplicatedStack(SplitStack):
+    """The kubeconfig points to the balancer. The gateways are the programs `gateway` and `gateway-2`."""
+
+    def __init__(self, folder: Path, share: ServerShare) -> None:
+        super().__init__(folder, share)
+        self._ports[_SECOND] = free_port()
+        self.programs[_SECOND] = Program(
+            "gateway",
+            [CHANDLERY, "gateway"],
+            environment={**self.environment, **self._own_settings("gateway"), **self._port_of(_SECOND)},
+            log=folder / f"{_SECOND}.log",
+        )
+        self.balancer = RandomBalancer(
+            free_port(),
+            [self._ports["gateway"], self._ports[_SECOND]],
+            certificate=folder / "tls.crt",
+            key=folder / "tls.key",
+        )
+        certificate = (folder / "tls.crt").read_text()
+        self.kubeconfig.write_text(kubeconfig_text(self.balancer.port, certificate, TOKEN))
+
+    def start(self, *names: str) -> None:
+        super().start(*(names or (*SERVICES, _SECOND)))
+
+    def _port_of(self, name: str) -> dict[str, str]:
+        return {"CHANDLERY_PORT": str(self._ports[name])}
+
+
+@contextmanager
+def replicated_stack(folder: Path) -> Iterator[ReplicatedStack]:
+    """Five processes on a fresh database and with names of their own on RabbitMQ, behind a balancer."""
+    with server_share() as share:
+        stack = ReplicatedStack(folder, share)
+        try:
+            stack.migrate()
+            with stack.balancer:
+                stack.start()
+                yield stack
+        finally:
+            try:
+                stack.stop()
+            finally:
+                remove_queues(share, stack.lanes())
