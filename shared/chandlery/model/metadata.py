@@ -5,14 +5,14 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, GetJsonSchemaHandler, PlainSerializer, TypeAdapter
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from chandlery.model.wire import JsonObject, WireModel
 
 
 def to_timestamp(moment: datetime) -> str:
     """RFC 3339 in UTC with whole seconds, the form of `metav1.Time`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
 def to_micro_timestamp(moment: datetime) -> str:
@@ -21,7 +21,13 @@ def to_micro_timestamp(moment: datetime) -> str:
 
 
 def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:
+        aware.astimezone(UTC)
+    except OverflowError:
+        # East of Greenwich the calendar begins some hours before its first year, west of it it ends after the last.
+        raise PydanticCustomError("datetime_out_of_range", "is beyond the calendar in UTC") from None
+    return aware
 
 
 Timestamp = Annotated[

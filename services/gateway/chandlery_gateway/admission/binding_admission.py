@@ -13,6 +13,7 @@ from chandlery.model.wire import wire_name
 from chandlery_gateway.admission.field_checks import (
     forbidden,
     invalid,
+    key_problems,
     name_problems,
     parameters_from_problems,
     required,
@@ -55,6 +56,7 @@ def binding_problems(binding: ServiceBinding) -> Iterator[FieldProblem]:
     yield from name_problems("spec.instanceRef.name", spec.instance_ref.name, what="the instance to bind")
     if spec.secret_name != binding.metadata.name:
         yield from name_problems("spec.secretName", spec.secret_name, what="the Secret to write")
+    yield from key_problems("spec.externalID", spec.external_id)
     yield from parameters_from_problems(spec.parameters_from)
     if spec.bind_resource is not None:
         yield from _bind_resource_problems(spec.bind_resource)

@@ -7,7 +7,7 @@ from typing import Final
 
 from chandlery.model.core import Event, Namespace, NamespaceSpec, Secret
 from chandlery.model.faults import FieldProblem
-from chandlery_gateway.admission.field_checks import forbidden, invalid
+from chandlery_gateway.admission.field_checks import forbidden, invalid, key_problems
 from chandlery_gateway.admission.secret_types import secret_type_problems
 
 _NAME_LABEL: Final = "kubernetes.io/metadata.name"
@@ -68,3 +68,5 @@ def event_problems(event: Event) -> Iterator[FieldProblem]:
     about, own = event.involved_object.namespace, event.metadata.namespace
     if about and own and about != own:
         yield invalid("involvedObject.namespace", "must be the namespace of the event")
+    yield from key_problems("involvedObject.name", event.involved_object.name)
+    yield from key_problems("involvedObject.uid", event.involved_object.uid)

@@ -11,6 +11,7 @@ from chandlery.model.names import subdomain_problem
 from chandlery.model.versions import is_semantic_version
 
 LONGEST_NAME: Final = 63
+_LONGEST_KEY: Final = 253
 
 
 def required(field: str, message: str) -> FieldProblem:
@@ -40,6 +41,12 @@ def length_problems(field: str, value: str | None) -> Iterator[FieldProblem]:
     """Names and ids of classes and plans are at most 63 characters long."""
     if value and len(value) > LONGEST_NAME:
         yield FieldProblem(field, "FieldValueTooLong", f"may be {LONGEST_NAME} characters long, not {len(value)}")
+
+
+def key_problems(field: str, value: str | None) -> Iterator[FieldProblem]:
+    """What objects are found by has to fit into a database's index, whatever its characters: as long as a name."""
+    if value and len(value) > _LONGEST_KEY:
+        yield FieldProblem(field, "FieldValueTooLong", f"may be {_LONGEST_KEY} characters long, not {len(value)}")
 
 
 def counter_problems(field: str, old: int, new: int) -> Iterator[FieldProblem]:

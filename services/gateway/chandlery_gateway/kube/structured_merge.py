@@ -36,7 +36,7 @@ def _merge(live: Any, config: Any, shape: Shape) -> Any:
         match shape:
             case KeyedList() if children(live, shape) is not None and children(config, shape) is not None:
                 return _merge_items(live, config, shape)
-            case SetList():
+            case SetList() if children(config, shape) is not None:
                 return [*live, *(item for item in dict.fromkeys(config) if item not in live)]
     return config
 

@@ -62,7 +62,8 @@ def parse_yaml(payload: bytes) -> tuple[Any, tuple[Path, ...]]:
         problem = f": {error.problem}{_position(error.problem_mark)}"
     except yaml.MarkedYAMLError as error:
         problem = _position(error.problem_mark)
-    except (yaml.YAMLError, ValueError, TypeError):
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError):
+        # PyYAML is not prepared for a tag on a text that it does not fit: each of these is raised by one of them.
         problem = ""
     raise BadRequest(f"the request body is not valid YAML{problem}")
 
