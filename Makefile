@@ -25,6 +25,10 @@ COMPILE := $(UV) pip compile --quiet --no-config --universal --python-version 3.
 PYTEST_ARGS ?=
 # Tests wait more than they work: three processes on two processors. PARALLEL= runs one after the other.
 PARALLEL ?= --numprocesses=3 --dist=loadscope
+# A module's tests stay together, for they share what is costly to start. PARALLEL= runs one after the other.
+PARALLEL ?= --numprocesses=auto --dist=loadscope
+# How many examples `make fuzz` makes for each operation; a hundred take about half an hour.
+FUZZ_EXAMPLES ?= 100
 # What the lock gets beside, e.g. LOCK_ARGS=--upgrade.
 LOCK_ARGS ?=
 
@@ -77,6 +81,12 @@ test-unit: setup  ## The tests that need no server
 .PHONY: conformance
 conformance: setup services  ## Every obligation to service brokers, on both twins; writes docs/conformance.md
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; $(BIN)/python docs/generate_conformance.py
+
+.PHONY: fuzz
+fuzz: setup services  ## Requests made up from /openapi/v3 until one gets a 5xx: FUZZ_EXAMPLES=200 for each operation
+	@urls="$$($(SERVICES) env)"; eval "$$urls"; \
+	CHANDLERY_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/pytest --capture=no --timeout=0 \
+		tests/integration/gateway/test_schemathesis.py $(PYTEST_ARGS)
 
 .PHONY: services
 services:  ## Make sure of PostgreSQL and RabbitMQ: the given ones, else private ones on free ports
