@@ -132,7 +132,7 @@ def odd_paths() -> Iterator[HostileRequest]:
     """Names, namespaces, groups and documents that cannot be."""
     parts = ("%00", "%ff", "%c0%af", "%ed%a0%80", "..%2f..", "%", "%zz", "%0d%0aX:%20y", "~", "*", "a" * 20_000)
     for part in parts:
-        for place in (f"{INSTANCES}/@", f"{CATALOG}/namespaces/@/serviceinstances/x/status", "/apis/@", "/openapi/v3/@"):
+        for place in (f"{INSTANCES}/@", f"{CATALOG}/namespaces/@/servicebindings/x/status", "/apis/@", "/openapi/v3/@"):
             path = place.replace("@", part)
             yield _request("GET", path)
             yield _request("DELETE", path)
@@ -207,9 +207,10 @@ def odd_values() -> Iterator[HostileRequest]:
 
 def odd_patches() -> Iterator[HostileRequest]:
     """Patches that point nowhere, contradict themselves or grow without end; directives that are none."""
-    paths = ("", "/", "/metadata/labels/~2", "/spec/parameters/l/99999999999999999999", "/spec/parameters/l/-1")
+    nowhere = ("", "/", "/metadata/labels/~2", "/spec/parameters/l/99999999999999999999", "/spec/parameters/l/-1")
+    paths = (*nowhere, "/spec/parameters/l/\u0661", "spec", "/metadata/managedFields/0", "/metadata/uid", None, 5)
     for operation in ("add", "remove", "replace", "move", "copy", "test", "nope", None):
-        for path in (*paths, "/spec/parameters/l/\u0661", "spec", "/metadata/managedFields/0", "/metadata/uid", None, 5):
+        for path in paths:
             patch = [{"op": operation, "path": path, "value": [{}], "from": "/spec/parameters"}]
             yield _request("PATCH", ONE, json.dumps(patch), JSON_PATCH)
     growing = [{"op": "copy", "from": "/spec/parameters", "path": "/spec/parameters/x"}] * 40

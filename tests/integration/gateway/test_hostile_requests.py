@@ -73,7 +73,8 @@ async def test_time_beyond_the_calendar_is_refused_by_field(api: Api) -> None:
 @pytest.mark.parametrize("collection", ["serviceinstances", "servicebindings"])
 async def test_external_id_that_no_index_takes_is_refused_by_field(api: Api, collection: str) -> None:
     spec = {"instanceRef": {"name": "db"}} if collection == "servicebindings" else instance()["spec"]
-    answer = await api.post(f"{TEAM}/{collection}", {"metadata": {"name": "l"}, "spec": {**spec, "externalID": "é" * 254}})
+    document = {"metadata": {"name": "long"}, "spec": {**spec, "externalID": "é" * 254}}
+    answer = await api.post(f"{TEAM}/{collection}", document)
     assert (answer.status, list(answer.causes)) == (422, ["spec.externalID"])
 
 
