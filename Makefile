@@ -25,8 +25,6 @@ COMPILE := $(UV) pip compile --quiet --no-config --universal --python-version 3.
 PYTEST_ARGS ?=
 # Tests wait more than they work: three processes on two processors. PARALLEL= runs one after the other.
 PARALLEL ?= --numprocesses=3 --dist=loadscope
-# A module's tests stay together, for they share what is costly to start. PARALLEL= runs one after the other.
-PARALLEL ?= --numprocesses=auto --dist=loadscope
 # How many examples `make fuzz` makes for each operation; a hundred take about half an hour.
 FUZZ_EXAMPLES ?= 100
 # What the lock gets beside, e.g. LOCK_ARGS=--upgrade.

@@ -13,6 +13,8 @@ from chandlery_gateway.kube.selectors import field_values
 
 _FIXED_FIELDS = frozenset({"metadata.name", "metadata.namespace"})
 
+_MOST_LABELS = 32
+
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
@@ -53,7 +55,8 @@ class Selection:
                 namespace = value
             elif field in columns and value and "\0" not in value:
                 where.append((columns[field], value))
-        labels = tuple(self.labels.required_equalities().items())
+        # The rest is looked at here: a long selector would be a statement that no database takes.
+        labels = tuple(self.labels.required_equalities().items())[:_MOST_LABELS]
         return Listing(namespace=namespace, where=tuple(where), labels=labels, after=after, limit=size)
 
 

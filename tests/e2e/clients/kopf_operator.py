@@ -15,17 +15,16 @@ def _told(handler: str, name: str | None, **more: Any) -> None:
 @kopf.on.startup()
 def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
     settings.peering.standalone = True
-    settings.posting.enabled = True
     # So that a test sees many reconnects: a watch ends after a second, and the next goes on where it was.
     settings.watching.server_timeout = 1
     settings.watching.reconnect_backoff = 0.01
 
 
 @kopf.on.create(_INSTANCES)
-def created(name: str | None, spec: kopf.Spec, patch: kopf.Patch, **_: Any) -> dict[str, str]:
+def created(name: str | None, spec: kopf.Spec, body: kopf.Body, patch: kopf.Patch, **_: Any) -> None:
     _told("create", name, parameters=spec.get("parameters"))
     patch.metadata.annotations["example.com/seen"] = "yes"
-    return {"greeting": "hello"}
+    kopf.info(body, reason="Noticed", message="a new instance")
 
 
 @kopf.on.update(_INSTANCES, field="spec.parameters")

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from tests.e2e.clients.random_balancer import RandomBalancer
-from tests.e2e.programs import CHANDLERY, Program, free_port
+from tests.e2e.programs import free_port
 from tests.e2e.servers import ServerShare, remove_queues, server_share
-from tests.e2e.stacks import SERVICES, TOKEN, SplitStack, kubeconfig_text
+from tests.e2e.stacks import TOKEN, SplitStack, kubeconfig_text
 
 _SECOND: Final = "gateway-2"
 
@@ -18,13 +18,7 @@ class ReplicatedStack(SplitStack):
 
     def __init__(self, folder: Path, share: ServerShare) -> None:
         super().__init__(folder, share)
-        self._ports[_SECOND] = free_port()
-        self.programs[_SECOND] = Program(
-            "gateway",
-            [CHANDLERY, "gateway"],
-            environment={**self.environment, **self._own_settings("gateway"), **self._port_of(_SECOND)},
-            log=folder / f"{_SECOND}.log",
-        )
+        self.add_gateway(_SECOND)
         self.balancer = RandomBalancer(
             free_port(),
             [self._ports["gateway"], self._ports[_SECOND]],
@@ -33,12 +27,6 @@ class ReplicatedStack(SplitStack):
         )
         certificate = (folder / "tls.crt").read_text()
         self.kubeconfig.write_text(kubeconfig_text(self.balancer.port, certificate, TOKEN))
-
-    def start(self, *names: str) -> None:
-        super().start(*(names or (*SERVICES, _SECOND)))
-
-    def _port_of(self, name: str) -> dict[str, str]:
-        return {"CHANDLERY_PORT": str(self._ports[name])}
 
 
 @contextmanager

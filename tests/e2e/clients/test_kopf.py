@@ -42,7 +42,11 @@ def test_operator_is_told_of_creation_change_and_deletion_once(
     status, made = api.send("POST", path, instance("db", parameters={"size": 1}))
     assert status == 201, made
     _await_told(operator, "create", 1)
-    seen = api.await_object("serviceinstances", "db", lambda found: _LAST_HANDLED in _annotations(found), namespace=namespace)
+    (posted,) = eventually(lambda: _posted(api, namespace), what="the event that kopf has posted")
+    assert (posted["source"]["component"], posted["message"]) == ("kopf", "a new instance")
+    seen = api.await_object(
+        "serviceinstances", "db", lambda found: _LAST_HANDLED in _annotations(found), namespace=namespace
+    )
     assert _annotations(seen)["example.com/seen"] == "yes"
     assert set(seen["metadata"]["finalizers"]) == {FINALIZER, _FINALIZER}
     ready = api.await_ready("serviceinstances", "db", namespace=namespace)
@@ -62,8 +66,11 @@ def test_operator_is_told_of_creation_change_and_deletion_once(
     ]
     assert _told(operator)[1]["new"] == {"size": 2}
     assert "Traceback" not in operator.log_text()
-    posted = api.read(f"/api/v1/namespaces/{namespace}/events")[1]["items"]
-    assert any(event["source"].get("component") == "kopf" and event["reason"] == "Logging" for event in posted)
+
+
+def _posted(api: ApiClient, namespace: str) -> list[dict[str, Any]]:
+    events = api.read(f"/api/v1/namespaces/{namespace}/events")[1]["items"]
+    return [event for event in events if event["reason"] == "Noticed" and event["involvedObject"]["name"] == "db"]
 
 
 def _annotations(document: dict[str, Any]) -> dict[str, str]:

@@ -5,6 +5,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -108,7 +109,7 @@ def test_whole_life_of_an_instance_and_its_bindings(svcat: Svcat, scope: Scope, 
 
     assert sorted(svcat.unbind("db")) == ["db", "second"]
     for name in ("db", "second"):
-        svcat.wait_until_gone(lambda name=name: svcat.binding(name))
+        svcat.wait_until_gone(partial(svcat.binding, name))
     svcat.deprovision("db")
     svcat.wait_until_gone(lambda: svcat.instance("db"))
 

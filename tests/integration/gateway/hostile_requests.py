@@ -138,8 +138,8 @@ def odd_paths() -> Iterator[HostileRequest]:
             yield _request("DELETE", path)
             yield _request("PUT", path, json.dumps(instance()))
             yield _request("PATCH", path, "{}", MERGE)
-    for path in (b"/\x80", b"*", b"//api/v1", b"/api//v1", b"/?", b"http://elsewhere/api/v1"):
-        yield HostileRequest("GET", path)
+    for whole in (b"/\x80", b"*", b"//api/v1", b"/api//v1", b"/?", b"http://elsewhere/api/v1"):
+        yield HostileRequest("GET", whole)
 
 
 def odd_queries() -> Iterator[HostileRequest]:
@@ -211,10 +211,12 @@ def odd_patches() -> Iterator[HostileRequest]:
     paths = (*nowhere, "/spec/parameters/l/\u0661", "spec", "/metadata/managedFields/0", "/metadata/uid", None, 5)
     for operation in ("add", "remove", "replace", "move", "copy", "test", "nope", None):
         for path in paths:
-            patch = [{"op": operation, "path": path, "value": [{}], "from": "/spec/parameters"}]
+            patch: list[dict[str, Any]] = [{"op": operation, "path": path, "value": [{}], "from": "/spec/parameters"}]
             yield _request("PATCH", ONE, json.dumps(patch), JSON_PATCH)
     growing = [{"op": "copy", "from": "/spec/parameters", "path": "/spec/parameters/x"}] * 40
-    for whole in ([{}], {}, None, [None], [{"op": "move", "from": "/spec", "path": "/spec/parameters/x"}], growing):
+    endless = [{"op": "move", "from": "/spec", "path": "/spec/parameters/x"}]
+    wholes: tuple[Any, ...] = ([{}], {}, None, [None], endless, growing)
+    for whole in wholes:
         yield _request("PATCH", ONE, json.dumps(whole), JSON_PATCH)
     directives: tuple[Any, ...] = (
         {"$patch": 5},

@@ -13,7 +13,7 @@ _WAITS = frozenset({"", "false", "0", "none"})
 
 
 @schemathesis.hook
-def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:
+def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:
     """Two of three requests are about `seed` in `team`; a watch is asked for without being waited on."""
     query: Any = case.query
     if isinstance(query, dict) and str(query.get("watch", "")).lower() not in _WAITS:

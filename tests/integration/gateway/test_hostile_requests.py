@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from tests.integration.gateway import hostile_requests as hostile
-from tests.integration.gateway.api_client import SOON, TEAM, Api, instance, secret
+from tests.integration.gateway.api_client import SECRETS, SOON, TEAM, Api, instance, secret
 from tests.integration.gateway.conftest import TOKEN, Running
 from tests.integration.gateway.hostile_requests import HostileRequest
 
@@ -32,7 +32,7 @@ async def test_hostile_request_is_answered_without_an_internal_error(
     gateway: Running, table: Callable[[], Iterable[HostileRequest]]
 ) -> None:
     await gateway.api.made(f"{TEAM}/serviceinstances", _seed())
-    await gateway.api.made(hostile.SECRETS, secret("seed", a="b"))
+    await gateway.api.made(SECRETS, secret("seed", a="b"))
     rows = iter(list(table()))
     wrong: list[str] = []
 
@@ -51,7 +51,7 @@ async def test_list_still_reads_after_everything_hostile_that_was_accepted(gatew
     for row in hostile.odd_values():
         if row.method == "POST":
             await _sent(gateway, row)
-    for collection in (hostile.INSTANCES, hostile.EVENTS, hostile.SECRETS):
+    for collection in (hostile.INSTANCES, hostile.EVENTS, SECRETS):
         for accept in ("application/json", "application/yaml", "application/json;as=Table;v=v1;g=meta.k8s.io"):
             answer = await gateway.api.call("GET", collection, headers={"Accept": accept})
             assert answer.status == 200, answer.payload[:300]
