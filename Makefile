@@ -101,6 +101,13 @@ bench-quick: setup  ## Rates and latencies in under a minute, on a private pair 
 	urls="$$($(SERVICES) env --name bench)"; eval "$$urls"; \
 	$(BIN)/python tests/benchmarks/bench_quick.py
 
+.PHONY: bench-isolation
+bench-isolation: setup  ## What 1,000 instances at a service broker that hangs cost others, on a private pair of servers
+	@trap '$(SERVICES) stop --name bench --wipe' EXIT; \
+	$(SERVICES) start --name bench; \
+	urls="$$($(SERVICES) env --name bench)"; eval "$$urls"; \
+	$(BIN)/python tests/benchmarks/bench_isolation.py
+
 ##@ Keep it in order
 
 .PHONY: lock

@@ -1,9 +1,10 @@
 """A service broker that costs next to nothing, as a process of its own: what a benchmark measures is then the platform.
 
-    python tests/benchmarks/fast_broker.py --port 0 --plans 100 --delay-ms 5
+    python tests/benchmarks/fast_broker.py --port 0 --plans 100 --delay-ms 5 --service slow-service
 
 Every answer is made once, at the start; only method and path of a request decide which one it gets. It remembers
 nothing: provision and bind are always 201, update, unbind and deprovision 200, and every operation has succeeded.
+The catalog is never delayed.
 Prints `fast broker listens on http://127.0.0.1:<port>` when it does, and stops on SIGTERM or SIGINT.
 """
 
@@ -19,22 +20,31 @@ from typing import Any, cast
 import httptools
 import uvloop
 
-SERVICE_ID = str(uuid.uuid5(uuid.NAMESPACE_URL, "fast-service"))
+SERVICE = "fast-service"
 
 
-def plan_id(number: int) -> str:
+def service_id(service: str) -> str:
+    """The id of the offering of that name; the same in every process."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, service))
+
+
+SERVICE_ID = service_id(SERVICE)
+
+
+def plan_id(number: int, service: str = SERVICE) -> str:
     """The id of plan `default` (0) or `plan-<number>`; the same in every process."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"fast-service/{number}"))
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{service}/{number}"))
 
 
-def catalog(plan_count: int) -> dict[str, Any]:
+def catalog(plan_count: int, service: str = SERVICE) -> dict[str, Any]:
+    """One offering of that name with so many plans."""
     names = ["default", *(f"plan-{number}" for number in range(1, plan_count))]
     plans = [
-        {"id": plan_id(number), "name": name, "description": f"fast plan {name}", "free": True}
+        {"id": plan_id(number, service), "name": name, "description": f"fast plan {name}", "free": True}
         for number, name in enumerate(names)
     ]
-    service = {"id": SERVICE_ID, "name": "fast-service", "description": "answers at once", "bindable": True}
-    return {"services": [{**service, "plan_updateable": True, "plans": plans}]}
+    offering = {"id": service_id(service), "name": service, "description": "answers at once", "bindable": True}
+    return {"services": [{**offering, "plan_updateable": True, "plans": plans}]}
 
 
 def encoded(status: int, body: object) -> bytes:
@@ -47,8 +57,8 @@ def encoded(status: int, body: object) -> bytes:
 class Answers:
     """The finished responses."""
 
-    def __init__(self, plan_count: int) -> None:
-        self.catalog = encoded(200, catalog(plan_count))
+    def __init__(self, plan_count: int, service: str = SERVICE) -> None:
+        self.catalog = encoded(200, catalog(plan_count, service))
         self.empty = encoded(200, {})
         self.created = encoded(201, {})
         self.bound = encoded(201, {"credentials": {"username": "u", "password": "p"}})
@@ -98,8 +108,9 @@ class FastBrokerProtocol(asyncio.Protocol):
             self._is_last = True
         if not self._ready:
             return
+        is_catalog = self._ready == [self._answers.catalog] and not self._delayed
         answer, self._ready = b"".join(self._ready), []
-        if not self._delay_seconds:
+        if is_catalog or not self._delay_seconds:
             self._send(answer, self._is_last)
             return
         self._delayed.append((answer, self._is_last))
@@ -130,13 +141,13 @@ class FastBrokerProtocol(asyncio.Protocol):
             self._transport.close()
 
 
-async def serve(port: int, *, plan_count: int, delay_seconds: float) -> None:
+async def serve(port: int, *, plan_count: int, delay_seconds: float, service: str = SERVICE) -> None:
     """Listen on 127.0.0.1 until a signal asks to stop."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    answers = Answers(plan_count)
+    answers = Answers(plan_count, service)
     server = await loop.create_server(
         lambda: FastBrokerProtocol(answers, delay_seconds), "127.0.0.1", port, backlog=1024
     )
@@ -150,8 +161,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=5001, help="0 picks a free port (default: %(default)s)")
     parser.add_argument("--plans", type=int, default=1, help="number of plans of the one offering")
     parser.add_argument("--delay-ms", type=float, default=0.0, help="milliseconds before each answer")
+    parser.add_argument("--service", default=SERVICE, help="name of the offering, which its ids are made of")
     options = parser.parse_args()
-    uvloop.run(serve(options.port, plan_count=max(options.plans, 1), delay_seconds=options.delay_ms / 1000))
+    seconds = options.delay_ms / 1000
+    uvloop.run(serve(options.port, plan_count=max(options.plans, 1), delay_seconds=seconds, service=options.service))
 
 
 if __name__ == "__main__":

@@ -8,9 +8,10 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from chandlery.store.sealing import new_key
 
@@ -29,12 +30,22 @@ class Stack:
 
 
 @contextlib.contextmanager
-def four_processes(*, database_url: str, amqp_url: str, port: int, probe_ports: dict[str, int]) -> Iterator[Stack]:
-    """Migrate, start, wait until all are ready; on the way out terminate and report who did not end cleanly."""
+def four_processes(
+    *,
+    database_url: str,
+    amqp_url: str,
+    port: int,
+    probe_ports: dict[str, int],
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Stack]:
+    """Migrate, start, wait until all are ready; on the way out terminate and report who did not end cleanly.
+
+    `settings` are further environment variables.
+    """
     token = secrets.token_urlsafe(24)
     with tempfile.TemporaryDirectory(prefix="chandlery-bench-") as folder:
         logs = Path(folder)
-        settings = {
+        own = {
             "CHANDLERY_DATABASE_URL": database_url,
             "CHANDLERY_AMQP_URL": amqp_url,
             "CHANDLERY_AMQP_PREFIX": f"bench-{secrets.token_hex(4)}-",
@@ -43,7 +54,8 @@ def four_processes(*, database_url: str, amqp_url: str, port: int, probe_ports: 
             "CHANDLERY_PORT": str(port),
             "CHANDLERY_LOG_LEVEL": "warning",
         }
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("CHANDLERY_")} | settings
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("CHANDLERY_")}
+        environment |= own | dict(settings)
         subprocess.run([COMMAND, "migrate"], env=environment, check=True, stdout=subprocess.DEVNULL)
         processes = {}
         for name in SERVICES:

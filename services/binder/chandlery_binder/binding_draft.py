@@ -8,6 +8,7 @@ from chandlery.model.conditions import ConditionStatus
 from chandlery.model.metadata import to_timestamp
 from chandlery.model.reasons import BindingReason
 from chandlery.reconcile.change import Change, Next, bindings_key, secret_key
+from chandlery.reconcile.holds import Hold
 from chandlery.reconcile.status_draft import joined
 from chandlery.retry.schedule import DEPENDENCIES
 from chandlery_binder.binding_snapshot import BindingSnapshot
@@ -88,6 +89,10 @@ class BindingDraft(BindingStatusDraft):
         self.expect_no_attempt()
         due_at = self._now + DEPENDENCIES.delay(attempt)
         return self._change(Next(due_at=due_at, attempt=attempt, waiting_for=waiting_for, interests=interests))
+
+    def put_off(self, hold: Hold) -> BindingChange:
+        """Come back when the call may be made."""
+        return self._change(Next(due_at=hold.due_at, attempt=self.attempt, waiting_for=hold.waiting_for))
 
     def gone(self) -> BindingChange:
         """The finalizer goes, and with it the object; its instance may be waiting for that."""

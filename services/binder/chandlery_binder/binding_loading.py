@@ -13,11 +13,10 @@ from chandlery.model.metadata import ObjectMeta
 from chandlery.model.offerings import AnyPlan, ClusterServiceClass
 from chandlery.model.reasons import BindingReason
 from chandlery.osb.endpoint import BrokerEndpoint
-from chandlery.reconcile.broker_policy import policy_of
 from chandlery.reconcile.change import broker_key
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters import NO_PARAMETERS, Parameters
-from chandlery.runtime.broker_access import find_broker_of_lane, find_endpoint
+from chandlery.runtime.broker_access import find_broker_of_lane, find_endpoint, policy_for
 from chandlery.runtime.offering_lookup import find_offering
 from chandlery.runtime.parameter_lookup import find_parameters
 from chandlery.runtime.resources import Resources
@@ -64,7 +63,7 @@ async def load_binding(
         eject_problem=eject_problem,
         attempt=claim.attempt,
         rotation_grace=timedelta(seconds=resources.settings.rotation_grace_seconds),
-        policy=policy_of(broker, give_up_after=timedelta(hours=resources.settings.operation_timeout_hours)),
+        policy=policy_for(broker, resources.settings),
     )
     if _may_be_bound(snapshot):
         snapshot = replace(snapshot, busy_sibling=await _busy_sibling(unit, binding))

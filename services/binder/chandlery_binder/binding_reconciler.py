@@ -14,7 +14,9 @@ from chandlery.osb.originating_identity import OriginatingIdentity
 from chandlery.osb.requests import OsbRequest, encode
 from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.answers import Answer, Verb, Verdict
+from chandlery.reconcile.broker_policy import BrokerPolicy
 from chandlery.reconcile.change import Change
+from chandlery.reconcile.holds import Hold
 from chandlery.runtime.reconciler import Planned
 from chandlery.runtime.resources import Resources
 from chandlery.store.database import UnitOfWork
@@ -25,6 +27,7 @@ from chandlery_binder.binding_loading import Loaded, load_binding
 from chandlery_binder.binding_machine import decide
 from chandlery_binder.binding_notes import InFlight, Purpose, presumed
 from chandlery_binder.binding_orders import obeyed
+from chandlery_binder.binding_put_off import put_off
 from chandlery_binder.binding_snapshot import BindingSnapshot
 from chandlery_binder.planned_calls import note_of, request_of
 from chandlery_binder.secret_delivery import eject, inject
@@ -76,6 +79,18 @@ class BindingReconciler:
             case ReportLost():
                 return outcomes.lost(inner, now)
         return self._planned(snapshot, action, unit)
+
+    def guard(self, snapshot: Loaded, planned: Planned[Sending]) -> BrokerPolicy | None:
+        """See Reconciler. A deletion by force asks the broker once, whatever is known of it."""
+        inner = snapshot.snapshot
+        is_forced = inner.is_deleted and inner.orders.forces_deletion
+        return None if is_forced or planned.call.request is None else inner.policy
+
+    def hold(
+        self, snapshot: Loaded, hold: Hold, *, planned: Planned[Sending], unit: UnitOfWork
+    ) -> Change[ServiceBinding]:
+        """See Reconciler."""
+        return put_off(snapshot.snapshot, hold, now=unit.now)
 
     async def perform(self, snapshot: Loaded, planned: Planned[Sending]) -> Answer:
         """See Reconciler."""

@@ -11,6 +11,7 @@ from chandlery.model.reasons import InstanceReason
 from chandlery.model.value_labels import referenced_values, with_value_labels
 from chandlery.reconcile.answers import Answer, Verb
 from chandlery.reconcile.change import Change, Next, instance_key, instances_key, relist_key
+from chandlery.reconcile.holds import Hold
 from chandlery.reconcile.offering import Offering
 from chandlery.reconcile.status_draft import StatusDraft
 from chandlery.reconcile.version_matrix import knows_request
@@ -223,6 +224,10 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         self.expect_no_attempt()
         due_at = self._now if self.is_deleted else None
         return self._change(Next(due_at=due_at, waiting_for=None if self.is_deleted else self.memory.lane or None))
+
+    def put_off(self, hold: Hold) -> InstanceChange:
+        """Come back when the call may be made."""
+        return self._change(Next(due_at=hold.due_at, attempt=self.attempt, waiting_for=hold.waiting_for))
 
     def gone(self) -> InstanceChange:
         """The finalizer goes, and with it the object; its broker may be waiting for that."""

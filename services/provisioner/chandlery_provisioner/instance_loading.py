@@ -1,7 +1,6 @@
 """Reads all that a decision about an instance needs, in the transaction that claims a round."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import cast
 
 from chandlery.model import kinds
@@ -11,10 +10,9 @@ from chandlery.model.instances import ServiceInstance
 from chandlery.model.offerings import AnyPlan, ClusterServiceClass
 from chandlery.model.reasons import InstanceReason
 from chandlery.osb.endpoint import BrokerEndpoint
-from chandlery.reconcile.broker_policy import policy_of
 from chandlery.reconcile.change import broker_key
 from chandlery.reconcile.offering import Offering, Unresolved
-from chandlery.runtime.broker_access import find_broker_of_lane, find_endpoint
+from chandlery.runtime.broker_access import find_broker_of_lane, find_endpoint, policy_for
 from chandlery.runtime.offering_lookup import find_offering
 from chandlery.runtime.parameter_lookup import find_parameters
 from chandlery.runtime.resources import Resources
@@ -49,7 +47,7 @@ async def load_instance(unit: UnitOfWork, resources: Resources, *, instance: Ser
     parameters = await find_parameters(
         unit, resources.cluster, namespace=namespace, inline=spec.parameters, sources=spec.parameters_from or ()
     )
-    policy = policy_of(broker, give_up_after=timedelta(hours=resources.settings.operation_timeout_hours))
+    policy = policy_for(broker, resources.settings)
     snapshot = InstanceSnapshot(
         instance=instance,
         offering=offering,

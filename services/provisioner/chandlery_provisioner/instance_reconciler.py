@@ -8,7 +8,9 @@ from chandlery.model.instances import ServiceInstance
 from chandlery.osb.originating_identity import OriginatingIdentity
 from chandlery.osb.requests import OsbRequest, encode
 from chandlery.reconcile.answers import Answer
+from chandlery.reconcile.broker_policy import BrokerPolicy
 from chandlery.reconcile.change import Change
+from chandlery.reconcile.holds import Hold
 from chandlery.runtime.reconciler import Planned
 from chandlery.runtime.resources import Resources
 from chandlery.store.database import UnitOfWork
@@ -18,6 +20,7 @@ from chandlery_provisioner.instance_cascade import cascade
 from chandlery_provisioner.instance_loading import Loaded, load_instance
 from chandlery_provisioner.instance_machine import decide
 from chandlery_provisioner.instance_notes import InFlight, Purpose
+from chandlery_provisioner.instance_put_off import put_off
 from chandlery_provisioner.instance_snapshot import (
     Call,
     Cascade,
@@ -64,6 +67,19 @@ class InstanceReconciler:
                 return Planned(call=action, in_flight=None, memory=snapshot.snapshot.memory.to_wire())
             case _:
                 return outcomes.uncalled(snapshot.snapshot, action, unit.now)
+
+    def guard(self, snapshot: Loaded, planned: Planned[Task]) -> BrokerPolicy | None:
+        """See Reconciler. A deletion by force asks the broker once, whatever is known of it."""
+        is_free = isinstance(planned.call, Cascade) or snapshot.snapshot.is_forced
+        return None if is_free else snapshot.snapshot.policy
+
+    def hold(
+        self, snapshot: Loaded, hold: Hold, *, planned: Planned[Task], unit: UnitOfWork
+    ) -> Change[ServiceInstance]:
+        """See Reconciler."""
+        if isinstance(planned.call, Cascade):
+            raise TypeError("only calls to a service broker are held back")
+        return put_off(snapshot.snapshot, planned.call.note, hold=hold, now=unit.now)
 
     async def perform(self, snapshot: Loaded, planned: Planned[Task]) -> Answer | None:
         """See Reconciler."""

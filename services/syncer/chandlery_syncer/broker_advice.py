@@ -29,6 +29,12 @@ def tries_again(broker: AnyBroker) -> str:
     return f"It is tried again by itself, and at once after: {_annotate(broker, f'{RETRY}=$(date +%s)')}"
 
 
+def left_alone(broker: AnyBroker, why: str) -> str:
+    """For a broker that is not called for a while, because it failed."""
+    waits = "What is to be asked of it waits, but for one call now and then; as soon as one is answered, all goes on"
+    return f"{why.rstrip('. ')}. {waits}. To have it tried now: {_annotate(broker, f'{RETRY}=$(date +%s)')}"
+
+
 def force_deletion(broker: AnyBroker) -> str:
     """For a deletion that waits for instances."""
     return f"to delete the broker all the same: {_annotate(broker, f'{FORCE_DELETE}=true')}"

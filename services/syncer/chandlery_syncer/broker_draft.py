@@ -17,6 +17,7 @@ from chandlery.model.reasons import BrokerReason, InstanceReason
 from chandlery.model.recorded import RecordedFact
 from chandlery.reconcile.change import Change, Next, broker_key, instances_key, relist_key
 from chandlery.retry.schedule import DEPENDENCIES, Schedule
+from chandlery_syncer import broker_advice as advice
 from chandlery_syncer.broker_notes import Leftovers
 from chandlery_syncer.broker_snapshot import BrokerSnapshot
 
@@ -151,11 +152,25 @@ class BrokerDraft:
         )
         self.set(conditions=conditions)
 
+    def _show_circuit(self) -> None:
+        if not self._snapshot.is_circuit_news:
+            return
+        circuit = self._snapshot.circuit
+        if circuit is None:
+            reason, message = BrokerReason.CIRCUIT_CLOSED, "The broker is called again"
+            self.say(reason, message)
+            self._condition(ConditionType.CIRCUIT_OPEN, ConditionStatus.FALSE, reason, message)
+            return
+        reason, message = BrokerReason.CIRCUIT_OPENED, advice.left_alone(self._snapshot.broker, circuit.message)
+        self.say(reason, message, is_warning=True)
+        self._condition(ConditionType.CIRCUIT_OPEN, ConditionStatus.TRUE, reason, message)
+
     def _drop_failed(self) -> None:
         self.set(conditions=without_condition(self.status.conditions, ConditionType.FAILED))
 
     def _change(self, following: Next, *, wakes: tuple[str, ...] = (), is_finished: bool = False) -> BrokerChange:
         broker = self._snapshot.broker
+        self._show_circuit()
         self.remember(wishes_seen=self._snapshot.wishes)
         status = self.status.model_copy(update={"last_condition_state": last_condition_state(self.status.conditions)})
         document = broker.model_copy(update={"status": status})

@@ -10,10 +10,10 @@ from chandlery.osb.catalog_remarks import CatalogRemarks
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.faults import Misconfigured
 from chandlery.reconcile.answers import Verdict
-from chandlery.reconcile.broker_policy import policy_of
+from chandlery.reconcile.change import broker_key
 from chandlery.reconcile.offering import Unresolved
-from chandlery.runtime.broker_access import find_endpoint
-from chandlery.runtime.reconciler import Planned
+from chandlery.runtime.broker_access import find_endpoint, policy_for
+from chandlery.runtime.reconciler import NeverHeld, Planned
 from chandlery.runtime.resources import Resources
 from chandlery.store.database import UnitOfWork
 from chandlery.store.reconciliations import Claim
@@ -46,13 +46,12 @@ class Loaded:
     endpoint: BrokerEndpoint | None
 
 
-class BrokerReconciler:
+class BrokerReconciler(NeverHeld):
     """One of these serves all brokers; between rounds it keeps only what it knows about schemas."""
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._remarks = CatalogRemarks()
-        self._timeout = timedelta(hours=resources.settings.operation_timeout_hours)
         self._relist_interval = timedelta(hours=resources.settings.relist_hours)
 
     async def load(self, unit: UnitOfWork, document: AnyBroker, claim: Claim) -> Loaded:
@@ -74,7 +73,8 @@ class BrokerReconciler:
             attempt=claim.attempt,
             wishes=claim.wishes,
             relist_interval=self._relist_interval,
-            policy=policy_of(document, give_up_after=self._timeout),
+            circuit=await unit.guards.open_circuit(broker_key(document.metadata.namespace, document.metadata.name)),
+            policy=policy_for(document, self._resources.settings),
         )
         return Loaded(snapshot=snapshot, endpoint=reachable)
 

@@ -6,11 +6,13 @@ from typing import Any
 
 from chandlery.model.annotations import Orders, orders_of
 from chandlery.model.brokers import AnyBroker, ObjectReference
+from chandlery.model.conditions import ConditionType, is_true
 from chandlery.model.durations import parse_duration
 from chandlery.reconcile.broker_policy import DEFAULT_POLICY, BrokerPolicy
 from chandlery.reconcile.catalog_mark import CatalogMark
 from chandlery.reconcile.change import broker_key, secret_key
 from chandlery.reconcile.offering import Unresolved
+from chandlery.retry.circuit import OpenCircuit
 from chandlery_syncer.broker_notes import (
     CATALOG_FORMAT,
     NO_LEFTOVERS,
@@ -46,6 +48,8 @@ class BrokerSnapshot:
     relist_interval: timedelta = timedelta(hours=24)
     """Time between fetches, for brokers that do not say."""
     policy: BrokerPolicy = DEFAULT_POLICY
+    circuit: OpenCircuit | None = None
+    """Why workers hold back calls to the broker, if so."""
 
     @property
     def generation(self) -> int:
@@ -76,9 +80,15 @@ class BrokerSnapshot:
         """
         if self.memory.relist_asked:
             return True
-        is_explained = self.unused or self.is_retry_asked or self.broker.status.reconciled_generation != self.generation
+        is_new = self.is_retry_asked or self.broker.status.reconciled_generation != self.generation
+        is_explained = self.unused or is_new or self.is_circuit_news
         is_woken = self.wishes != self.memory.wishes_seen and not is_explained
         return is_woken and not (self.memory.leftovers and self.interval is None)
+
+    @property
+    def is_circuit_news(self) -> bool:
+        """Whether workers have begun or ceased to hold back calls since the status was written."""
+        return is_true(self.broker.status.conditions, ConditionType.CIRCUIT_OPEN) != (self.circuit is not None)
 
     @property
     def may_relist_at(self) -> datetime:

@@ -8,7 +8,7 @@ from chandlery.model.core import Namespace
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.kinds import AnyObject
 from chandlery.reconcile.deletion import is_removed_at_once, marked_deleted
-from chandlery.runtime.reconciler import Planned
+from chandlery.runtime.reconciler import NeverHeld, Planned
 from chandlery.runtime.resources import Resources
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects import Listing
@@ -26,7 +26,7 @@ from chandlery_syncer.namespace_machine import (
 )
 
 
-class NamespaceReconciler:
+class NamespaceReconciler(NeverHeld):
     """One of these serves all namespaces; it calls nobody and keeps nothing."""
 
     def __init__(self, _resources: Resources) -> None:

@@ -79,6 +79,30 @@ class PollPolicy(WireModel):
     )
 
 
+class RateLimit(WireModel):
+    """How many calls a service broker is sent, whoever sends them: a token bucket."""
+
+    requests_per_second: float = Field(
+        default=0.0, description="In the long run, such as `5`, or `0.2` for 12 a minute."
+    )
+    burst: int | None = Field(
+        default=None, description="How many may come at once after a pause. By default as many as in one second."
+    )
+
+
+class CircuitBreaker(WireModel):
+    """When a service broker that fails is left alone for a while."""
+
+    consecutive_failures: int | None = Field(
+        default=None,
+        description="Calls in a row without an answer, or with a 5xx, that open the circuit. Default 10; 0 switches it "
+        "off.",
+    )
+    open_duration: str | None = Field(
+        default=None, description="Time until one call tries whether the broker is well again, such as `30s`."
+    )
+
+
 class CommonBrokerSpec(WireModel):
     """What cluster and namespaced brokers share."""
 
@@ -100,6 +124,13 @@ class CommonBrokerSpec(WireModel):
         default=None, description="Time limit for one call to the broker, such as `30s`. Default 60s."
     )
     retry_policy: RetryPolicy | None = Field(default=None, description="When failed calls are made again.")
+    max_concurrent_requests: int | None = Field(
+        default=None, description="Calls that all workers together make to the broker at a time."
+    )
+    rate_limit: RateLimit | None = Field(default=None, description="Calls that the broker is sent in a second.")
+    circuit_breaker: CircuitBreaker | None = Field(
+        default=None, description="When the broker is left alone because it fails."
+    )
     poll_policy: PollPolicy | None = Field(default=None, description="How often running operations are asked about.")
     orphan_mitigation: Literal["Automatic", "Manual"] | None = Field(
         default=None,
@@ -127,7 +158,7 @@ class ServiceBrokerSpec(CommonBrokerSpec):
 class BrokerStatus(WireModel):
     """Seen state of a service broker. Written by the syncer only."""
 
-    conditions: Conditions = Field(default=(), description="Ready and Failed.")
+    conditions: Conditions = Field(default=(), description="CircuitOpen, Ready and Failed.")
     reconciled_generation: int = Field(default=0, description="The generation that was last acted on.")
     operation_start_time: Timestamp | None = Field(default=None, description="Since when fetches have been failing.")
     last_catalog_retrieval_time: Timestamp | None = Field(default=None, description="Last successful fetch.")

@@ -24,12 +24,17 @@ class ConditionType(StrEnum):
     READY = "Ready"
     FAILED = "Failed"
     ORPHAN_MITIGATION = "OrphanMitigation"
+    CIRCUIT_OPEN = "CircuitOpen"
+
+
+INFORMATIVE = frozenset({ConditionType.CIRCUIT_OPEN})
+"""These come first in the list: the last condition is the one that the STATUS column and svcat show."""
 
 
 class Condition(WireModel):
     """One observation of an object's state."""
 
-    type: ConditionType = Field(description="What is observed: Ready, Failed or OrphanMitigation.")
+    type: ConditionType = Field(description="What is observed: Ready, Failed, OrphanMitigation or CircuitOpen.")
     status: ConditionStatus = Field(description="True, False or Unknown.")
     last_transition_time: Timestamp | None = Field(default=None, description="When the status last changed.")
     reason: str = Field(default="", description="One CamelCase word for machines.")
@@ -48,12 +53,15 @@ def with_condition(
     message: str,
     now: datetime,
 ) -> Conditions:
-    """Replace or append the condition of this type; `lastTransitionTime` moves only when the status flips."""
+    """Replace the condition of this type, or append it, or put it first if it only informs.
+
+    `lastTransitionTime` moves only when the status flips.
+    """
     before = find_condition(conditions, kind)
     since = before.last_transition_time if before and before.status == status else now
     after = Condition(type=kind, status=status, reason=reason, message=message, last_transition_time=since)
     if before is None:
-        return (*conditions, after)
+        return (after, *conditions) if kind in INFORMATIVE else (*conditions, after)
     return tuple(after if condition.type == kind else condition for condition in conditions)
 
 

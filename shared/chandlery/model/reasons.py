@@ -18,6 +18,8 @@ class BrokerReason(StrEnum):
     FORCE_DELETED = "ForceDeleted"
     CATALOG_CHANGED = "CatalogChanged"
     QUESTIONABLE_CATALOG = "QuestionableCatalog"
+    CIRCUIT_OPENED = "CircuitOpened"
+    CIRCUIT_CLOSED = "CircuitClosed"
 
 
 class OfferingReason(StrEnum):
@@ -66,6 +68,9 @@ class InstanceReason(StrEnum):
     # Ours: the reference never asks a broker what it has.
     FETCH_FAILED = "FetchingInstanceFailed"
     PLAN_DIFFERS = "PlanDiffersAtBroker"
+    # Ours: the reference calls a broker that fails, or that is to be called rarely, like any other.
+    BROKER_CIRCUIT_OPEN = "BrokerCircuitOpen"
+    BROKER_RATE_LIMITED = "BrokerRateLimited"
 
 
 class BindingReason(StrEnum):
@@ -112,3 +117,5 @@ class BindingReason(StrEnum):
     RETIRED = "RetiredCredentials"
     RETIREMENT_FAILED = "RetirementFailed"
     EXPIRED = "CredentialsExpired"
+    BROKER_CIRCUIT_OPEN = "BrokerCircuitOpen"
+    BROKER_RATE_LIMITED = "BrokerRateLimited"

@@ -1,13 +1,18 @@
-"""How one service broker wants to be dealt with, from its specification: pauses, patience, orphan mitigation. Pure."""
+"""How one service broker wants to be dealt with, from its specification: pauses, patience, limits. Pure."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from chandlery.model.brokers import AnyBroker, PollPolicy, RetryPolicy
+from chandlery.model.annotations import orders_of
+from chandlery.model.brokers import AnyBroker, PollPolicy, RateLimit, RetryPolicy
 from chandlery.model.durations import parse_duration
+from chandlery.retry.circuit import CircuitPolicy
+from chandlery.retry.pace import Pace
 from chandlery.retry.schedule import BROKER_CALLS, POLLS, PollSchedule, Schedule
 
 GIVE_UP_AFTER = timedelta(days=7)
+DEFAULT_CIRCUIT = CircuitPolicy()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +27,11 @@ class BrokerPolicy:
     """Whether orphan mitigation begins by itself."""
     context_annotations: tuple[str, ...] = ()
     """Prefixes of the annotations that the broker is told."""
+    name: str = ""
+    """The broker's, for people."""
+    circuit: CircuitPolicy = DEFAULT_CIRCUIT
+    pace: Pace | None = None
+    """None sends as many calls as there are."""
 
     def pause(self, attempt: int, asked_seconds: float | None = None) -> timedelta:
         """The back-off before a call is made again, or longer if the broker asks for that (`Retry-After`)."""
@@ -36,8 +46,13 @@ class BrokerPolicy:
 DEFAULT_POLICY = BrokerPolicy()
 
 
-def policy_of(broker: AnyBroker | None, *, give_up_after: timedelta = GIVE_UP_AFTER) -> BrokerPolicy:
-    """The policy of a broker; `give_up_after` is the platform's, for brokers that say nothing. None is no broker."""
+def policy_of(
+    broker: AnyBroker | None,
+    *,
+    give_up_after: timedelta = GIVE_UP_AFTER,
+    circuit: CircuitPolicy = DEFAULT_CIRCUIT,
+) -> BrokerPolicy:
+    """The policy of a broker, None for no broker; the other arguments count where the broker says nothing."""
     if broker is None:
         return BrokerPolicy(give_up_after=give_up_after)
     spec = broker.spec
@@ -48,6 +63,9 @@ def policy_of(broker: AnyBroker | None, *, give_up_after: timedelta = GIVE_UP_AF
         give_up_after=parse_duration(own) if own else give_up_after,
         mitigates=spec.orphan_mitigation != "Manual",
         context_annotations=spec.context_annotations or (),
+        name=broker.metadata.name,
+        circuit=_circuit(broker, circuit),
+        pace=_pace(spec.rate_limit),
     )
 
 
@@ -67,6 +85,31 @@ def _polls(policy: PollPolicy | None) -> PollSchedule:
     longest = _duration(policy.maximum_interval, POLLS.maximum)
     early = longest if policy.maximum_interval else POLLS.early_maximum
     return PollSchedule(initial=_duration(policy.initial_interval, POLLS.initial), early_maximum=early, maximum=longest)
+
+
+def _circuit(broker: AnyBroker, default: CircuitPolicy) -> CircuitPolicy:
+    own, metadata = broker.spec.circuit_breaker, broker.metadata
+    open_for = default.open_for
+    if broker.spec.retry_policy and broker.spec.retry_policy.maximum_delay:
+        # Who wants to be asked again so soon is not left alone for longer.
+        open_for = min(open_for, parse_duration(broker.spec.retry_policy.maximum_delay))
+    failures = own.consecutive_failures if own else None
+    longest_call = _duration(broker.spec.request_timeout, timedelta(0))
+    return replace(
+        default,
+        failures=default.failures if failures is None else failures,
+        open_for=parse_duration(own.open_duration) if own and own.open_duration else open_for,
+        probe_for=max(default.probe_for, 2 * longest_call),
+        revision=f"{metadata.uid}/{metadata.generation}/{orders_of(metadata).retry}" if metadata.uid else "",
+    )
+
+
+def _pace(limit: RateLimit | None) -> Pace | None:
+    # Admission refuses other rates; one that is stored all the same must not stop the workers.
+    if limit is None or not limit.requests_per_second > 0:
+        return None
+    burst = limit.burst or max(1, math.floor(limit.requests_per_second))
+    return Pace(per_second=limit.requests_per_second, burst=burst)
 
 
 def _duration(text: str | None, default: timedelta) -> timedelta:

@@ -23,6 +23,8 @@ class Next:
     """The wake-up key of what is missing."""
     interests: tuple[str, ...] | None = None
     """Wake-up keys of what is there and may change, kept until they are given anew; None leaves them as they are."""
+    admitted_at: datetime | None = None
+    """The place that was taken in the line before a service broker with a rate limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,11 @@ def instances_key(lane: str) -> str:
 def relist_key(lane: str) -> str:
     """Wake-up key of a service broker whose catalog turned out to be out of date."""
     return f"relist:{lane}"
+
+
+def circuit_key(lane: str) -> str:
+    """Wake-up key of what is held back until a service broker answers again."""
+    return f"circuit:{lane}"
 
 
 def secret_key(namespace: str | None, name: str) -> str:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from chandlery.cluster.protocol import Cluster
@@ -12,8 +13,11 @@ from chandlery.model.core import Secret
 from chandlery.model.durations import parse_duration
 from chandlery.model.reasons import BrokerReason
 from chandlery.osb.endpoint import API_VERSION, BasicAuth, BearerAuth, BrokerEndpoint
+from chandlery.reconcile.broker_policy import BrokerPolicy, policy_of
 from chandlery.reconcile.change import secret_key
 from chandlery.reconcile.offering import Unresolved
+from chandlery.retry.circuit import CircuitPolicy
+from chandlery.runtime.settings import Settings
 from chandlery.store.database import UnitOfWork
 
 SecretReference = ObjectReference | LocalObjectReference
@@ -36,6 +40,15 @@ async def find_endpoint(
         else timeout_seconds,
         api_version=broker.spec.osb_api_version or API_VERSION,
     )
+
+
+def policy_for(broker: AnyBroker | None, settings: Settings) -> BrokerPolicy:
+    """How the broker is to be dealt with, where it says nothing as the settings say."""
+    circuit = CircuitPolicy(
+        failures=settings.circuit_failures, open_for=timedelta(seconds=settings.circuit_open_seconds)
+    )
+    give_up_after = timedelta(hours=settings.operation_timeout_hours)
+    return policy_of(broker, give_up_after=give_up_after, circuit=circuit)
 
 
 async def find_broker_of_lane(unit: UnitOfWork, lane: str) -> AnyBroker | None:

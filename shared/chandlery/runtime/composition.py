@@ -61,7 +61,8 @@ async def open_resources(
         await bus.start()
         if isinstance(bus, InProcessBus):
             await database.run(lambda unit: unit.reconciliations.start_over())
-        osb = OsbClient()
+        # Never the narrowest place: a call that waits for a connection would use up its time.
+        osb = OsbClient(connections_per_broker=max(1_000, 2 * settings.broker_concurrency))
         stack.push_async_callback(osb.close)
         cluster_id = await database.run(lambda unit: unit.leases.cluster_id(settings.cluster_id))
         yield Resources(

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from chandlery.runtime.composition import open_resources
+from chandlery.runtime.guard_keeping import keep_guards
 from chandlery.runtime.heartbeat import keep_leases
 from chandlery.runtime.http_server import listen, serve_http
 from chandlery.runtime.probes import ProbeApp
@@ -116,6 +117,7 @@ def _start_background(resources: Resources, stop: asyncio.Event) -> list[asyncio
         resources.relay.run(),
         sweep.run(),
         keep_leases(resources),
+        keep_guards(resources),
     ]
     tasks = [asyncio.create_task(job) for job in jobs]
     for task in tasks:

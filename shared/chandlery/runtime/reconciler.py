@@ -1,11 +1,13 @@
 """What the workers' loop asks of each kind of object: the protocol that the services' reconcilers fulfil."""
 
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from chandlery.model.kinds import AnyObject
 from chandlery.model.wire import JsonObject
+from chandlery.reconcile.broker_policy import BrokerPolicy
 from chandlery.reconcile.change import Change
+from chandlery.reconcile.holds import Hold
 from chandlery.store.database import UnitOfWork
 from chandlery.store.reconciliations import Claim
 
@@ -34,6 +36,12 @@ class Reconciler(Protocol[SnapshotT, CallT, AnswerT, DocumentT]):
     def plan(self, snapshot: SnapshotT, unit: UnitOfWork) -> Planned[CallT] | Change[DocumentT]:
         """Decide: a call to make, or a change to write at once."""
 
+    def guard(self, snapshot: SnapshotT, planned: Planned[CallT]) -> BrokerPolicy | None:
+        """The policy of the service broker that the call goes to; None for what is not to be held back."""
+
+    def hold(self, snapshot: SnapshotT, hold: Hold, *, planned: Planned[CallT], unit: UnitOfWork) -> Change[DocumentT]:
+        """What is written if the call may not be made now. What was in flight before stays so by itself."""
+
     async def perform(self, snapshot: SnapshotT, planned: Planned[CallT]) -> AnswerT:
         """Make the call. No transaction is open. Never raises for what a service broker does."""
 
@@ -47,3 +55,15 @@ class Reconciler(Protocol[SnapshotT, CallT, AnswerT, DocumentT]):
 
     def lane(self, snapshot: SnapshotT, claim: Claim) -> str:
         """The lane that later commands for this object belong to."""
+
+
+class NeverHeld:
+    """For reconcilers whose calls, if they make any, are not to be held back."""
+
+    def guard(self, snapshot: Any, planned: Planned[Any]) -> None:  # noqa: ARG002 - the protocol's signature
+        """See Reconciler."""
+        return
+
+    def hold(self, snapshot: Any, hold: Hold, *, planned: Planned[Any], unit: UnitOfWork) -> Change[Any]:
+        """See Reconciler. Never called."""
+        raise NotImplementedError

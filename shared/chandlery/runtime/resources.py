@@ -9,6 +9,7 @@ from chandlery.cluster.authorization import Authorizer
 from chandlery.cluster.protocol import Cluster
 from chandlery.messaging.bus import Bus
 from chandlery.osb.client import OsbClient
+from chandlery.runtime.broker_guards import BrokerGuards
 from chandlery.runtime.relay import Relay
 from chandlery.runtime.settings import Settings
 from chandlery.runtime.standalone_authorizer import EveryUserMay
@@ -29,6 +30,8 @@ class Resources:
     owner: str
     """Names this process in leases and connections."""
     authorizer: Authorizer = field(default_factory=EveryUserMay)
+    guards: BrokerGuards = field(default_factory=BrokerGuards)
+    """The circuits of service brokers, as this process sees them."""
     in_hand: dict[str, float] = field(default_factory=dict)
     """Objects that this process works on now, by uid, and the monotonic second at which each lease runs out."""
 

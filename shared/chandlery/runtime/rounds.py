@@ -22,9 +22,11 @@ from chandlery.model.faults import Conflict, LeaseLost, Unavailable
 from chandlery.model.kinds import AnyObject
 from chandlery.model.wire import JsonObject
 from chandlery.reconcile.change import Change
+from chandlery.reconcile.holds import Hold
 from chandlery.retry.schedule import BROKER_CALLS
 from chandlery.retry.transient import TransientRetry
 from chandlery.runtime.batches import Batches
+from chandlery.runtime.call_gate import CallGate, Destination, held_back, woken_by_others
 from chandlery.runtime.rebase import rebased, with_wish_of
 from chandlery.runtime.reconciler import AnswerT, CallT, DocumentT, Planned, Reconciler, SnapshotT
 from chandlery.runtime.resources import Resources
@@ -48,13 +50,15 @@ class _Claimed(Generic[SnapshotT, CallT]):
     document: Any
     snapshot: SnapshotT
     planned: Planned[CallT] | None
+    to: Destination | None = None
+    """None for a call that is never held back."""
     is_due_again: bool = False
 
 
 @dataclass(frozen=True)
 class _Answered(Generic[SnapshotT, CallT, AnswerT]):
     claimed: _Claimed[SnapshotT, CallT]
-    answer: AnswerT
+    answer: AnswerT | Hold
     looks_first: bool
 
 
@@ -76,6 +80,7 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         self._reconciler = reconciler
         self._resources = resources
         self._database = resources.database
+        self._gate = CallGate(resources.guards, resources.database.clock)
         self._lease = timedelta(seconds=resources.settings.lease_seconds)
         self._claims = Batches(self._claim_batch, limit=_BATCH)
         self._records = Batches(self._record_batch, limit=_BATCH)
@@ -106,8 +111,7 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         claim = claimed.claim
         self._resources.in_hand[claim.uid] = time.monotonic() + self._lease.total_seconds()
         try:
-            claimed, answer = await self._call(claimed, claimed.planned)
-            return await self._record(claimed, answer)
+            return await self._record(*await self._admitted(claimed, claimed.planned))
         except asyncio.CancelledError:
             # Shutdown: another worker repeats what was in flight.
             await asyncio.shield(self._give_back(claim, after=timedelta(0)))
@@ -170,7 +174,25 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             # Now that the service broker is known, the call is made where it can keep nobody else waiting.
             unit.outbox.add(await unit.reconciliations.move(claim, lane))
             return None
-        return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=planned)
+        policy = self._reconciler.guard(snapshot, planned)
+        to = Destination(lane=lane, policy=policy) if policy else None
+        if to is not None and (hold := await self._gate.held(unit, to, claim)) is not None:
+            change = held_back(self._reconciler.hold(snapshot, hold, planned=planned, unit=unit), hold, claim)
+            await self._write(unit, claim, document, snapshot, change, latest=document)
+            return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=None)
+        return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=planned, to=to)
+
+    async def _admitted(
+        self, claimed: _Claimed[SnapshotT, CallT], planned: Planned[CallT]
+    ) -> tuple[_Claimed[SnapshotT, CallT], AnswerT | Hold]:
+        if claimed.to is None:
+            return await self._call(claimed, planned)
+        admission = self._gate.begin(claimed.to)
+        if isinstance(admission, Hold):
+            return claimed, admission
+        with self._gate.watched(claimed.to, claimed.claim.uid, admission) as outcome:
+            claimed, outcome.answer = await self._call(claimed, planned)
+        return claimed, outcome.answer
 
     async def _call(
         self, claimed: _Claimed[SnapshotT, CallT], planned: Planned[CallT]
@@ -208,7 +230,7 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             return claimed
         return replace(claimed, document=with_wish_of(claimed.document, version_of=written))
 
-    async def _record(self, claimed: _Claimed[SnapshotT, CallT], answer: AnswerT) -> bool:
+    async def _record(self, claimed: _Claimed[SnapshotT, CallT], answer: AnswerT | Hold) -> bool:
         is_again = False
         async for attempt in _RECORD.around(Unavailable, Conflict):
             with attempt:
@@ -230,7 +252,13 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
     async def _record_one(self, unit: UnitOfWork, answered: "_Answered[SnapshotT, CallT, AnswerT]") -> bool:
         claimed = answered.claimed
         planned = cast("Planned[CallT]", claimed.planned)
-        change = await self._reconciler.settle(unit, claimed.snapshot, planned, answered.answer)
+        if isinstance(answered.answer, Hold):
+            change = self._reconciler.hold(claimed.snapshot, answered.answer, planned=planned, unit=unit)
+            change = held_back(change, answered.answer, claimed.claim)
+        else:
+            change = await self._reconciler.settle(unit, claimed.snapshot, planned, answered.answer)
+            if claimed.to is not None:
+                change = woken_by_others(change, claimed.to, answered.answer, unit.now)
         latest = await self._latest(unit, claimed) if answered.looks_first else claimed.document
         return await self._write(unit, claimed.claim, claimed.document, claimed.snapshot, change, latest=latest)
 
@@ -274,5 +302,6 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             in_flight=change.keep_in_flight,
             memory=change.memory,
             interests=change.next.interests,
+            admitted_at=change.next.admitted_at,
         )
         unit.outbox.add(await unit.reconciliations.release(claim, release))

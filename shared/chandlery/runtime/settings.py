@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr, ValidationError
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from chandlery.model.faults import ConfigurationFault
@@ -82,7 +82,17 @@ class Settings(BaseSettings):
         default=None, description="The id brokers know this installation by; made up and kept unless given."
     )
     broker_concurrency: PositiveInt = Field(
-        default=16, description="Calls that one worker process makes to one service broker at a time."
+        default=16,
+        description="Calls that one worker process makes to one service broker at a time (a broker may say how many "
+        "it takes from all together).",
+    )
+    circuit_failures: NonNegativeInt = Field(
+        default=10,
+        description="Calls in a row that a service broker fails or does not answer before it is left alone for a "
+        "while; 0 for never (a broker may say otherwise).",
+    )
+    circuit_open_seconds: PositiveFloat = Field(
+        default=30.0, description="How long such a broker is left alone before one call tries it (a broker may say)."
     )
     osb_timeout_seconds: PositiveFloat = Field(default=60.0, description="Time limit for one call to a service broker.")
     operation_timeout_hours: PositiveFloat = Field(

@@ -10,6 +10,7 @@ import structlog
 from chandlery.contracts.messages import Reconcile
 from chandlery.messaging.bus import Bus
 from chandlery.model.faults import Fault
+from chandlery.runtime.guard_keeping import tell_of_silent
 from chandlery.runtime.relay import Relay
 from chandlery.runtime.retention import Retention
 from chandlery.runtime.settings import Settings
@@ -64,6 +65,7 @@ class Sweep:
         if self._rounds % _PRUNE_EVERY == 1 or self._is_more_to_prune:
             # Should it fail, the sweep goes on without it for a minute.
             self._is_more_to_prune = False
+            await self._database.run(tell_of_silent)
             self._is_more_to_prune = await self._retention.prune()
         await self._database.wake_late()
         commands = await self._database.run(self._due)

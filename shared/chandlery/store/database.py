@@ -15,6 +15,7 @@ from chandlery.retry.transient import STORE_CONFLICT
 from chandlery.store.changes import ChangeLog
 from chandlery.store.engine import is_unreachable, sqlstate
 from chandlery.store.events import EventStore
+from chandlery.store.guards import GuardStore
 from chandlery.store.leases import LeaseStore
 from chandlery.store.objects import ObjectStore
 from chandlery.store.outbox import Outbox, OutboxEntry
@@ -60,6 +61,7 @@ class UnitOfWork:
         self.reconciliations = ReconciliationStore(connection, keyring, now)
         self.outbox = Outbox(connection, now)
         self.leases = LeaseStore(connection, now)
+        self.guards = GuardStore(connection, now)
         self.wakes = WakeStore(connection, now)
         self._brought: set[str] = set()
 
@@ -110,6 +112,10 @@ class Database:
         except StaleConnection as error:
             raise Unavailable("the connection to the database is lost again and again") from error
         raise AssertionError("tenacity either returns or raises")
+
+    def clock(self) -> datetime:
+        """The present moment, as transactions see it."""
+        return self._clock()
 
     async def ping(self) -> None:
         """Raise Unavailable unless the database answers now."""

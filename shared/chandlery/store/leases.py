@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from chandlery.store.schema import LEASES, MARKS
@@ -41,6 +41,13 @@ class LeaseStore:
     async def give_back(self, name: str, *, owner: str) -> None:
         """Let go of a lease, if it is this owner's."""
         await self._connection.execute(delete(LEASES).where(LEASES.c.name == name, LEASES.c.owner == owner))
+
+    async def count(self, prefix: str) -> int:
+        """How many leases whose names begin so are held. Those that have run out are removed."""
+        named = LEASES.c.name.startswith(prefix, autoescape=True)
+        await self._connection.execute(delete(LEASES).where(named, LEASES.c.until < self._now))
+        counted = await self._connection.execute(select(func.count()).select_from(LEASES).where(named))
+        return int(counted.scalar_one())
 
     async def cluster_id(self, wanted: str | None) -> str:
         """The id that brokers know this installation by: the configured one, else one made up once and kept."""

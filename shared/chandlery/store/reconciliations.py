@@ -5,7 +5,7 @@ Claims and retries touch only this row, so watchers of the objects see real chan
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Select, bindparam, case, delete, func, insert, select, tuple_, update
@@ -14,6 +14,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from chandlery.contracts.messages import Reconcile
 from chandlery.model.faults import LeaseLost
 from chandlery.model.wire import JsonObject
+from chandlery.store.moments import utc
 from chandlery.store.schema import INTERESTS, OBJECTS
 from chandlery.store.schema import RECONCILIATIONS as R
 from chandlery.store.sealing import Keyring
@@ -42,6 +43,8 @@ class Claim:
     owner: str
     in_flight: JsonObject | None = field(repr=False)
     memory: JsonObject
+    admitted_at: datetime | None = None
+    """The moment from which its broker's rate limit lets it through; None if it has not asked for one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +61,8 @@ class Release:
     memory: JsonObject
     interests: tuple[str, ...] | None = None
     """Further keys of `wake`, kept until given anew; None leaves them as they are."""
+    admitted_at: datetime | None = None
+    """See `Claim`."""
 
 
 class ReconciliationStore:
@@ -119,7 +124,8 @@ class ReconciliationStore:
             update(R)
             .where(R.c.uid.in_(due))
             .values(lease_owner=owner, lease_until=until, enqueue_after=until, fence=R.c.fence + 1)
-            .returning(R.c.uid, R.c.kind, R.c.lane, R.c.attempt, R.c.wishes, R.c.fence, R.c.in_flight, R.c.memory)
+            .returning(R.c.uid, R.c.kind, R.c.lane, R.c.attempt, R.c.wishes, R.c.fence)
+            .returning(R.c.in_flight, R.c.memory, R.c.admitted_at)
         )
         rows = (await self._connection.execute(statement)).mappings()
         return {row["uid"]: self._claim(row, owner) for row in rows}
@@ -127,8 +133,9 @@ class ReconciliationStore:
     def _claim(self, row: Any, owner: str) -> Claim:
         sealed = row["in_flight"]
         in_flight = self._keyring.open(sealed, bound_to=f"in-flight/{row['uid']}") if sealed else None
-        plain = {key: value for key, value in row.items() if key != "in_flight"}
-        return Claim(owner=owner, in_flight=in_flight, **plain)
+        admitted_at: datetime | None = row["admitted_at"]
+        plain = {key: value for key, value in row.items() if key not in ("in_flight", "admitted_at")}
+        return Claim(owner=owner, in_flight=in_flight, admitted_at=admitted_at and utc(admitted_at), **plain)
 
     async def keep_all_in_flight(self, kept: Sequence[tuple[Claim, JsonObject, JsonObject]]) -> None:
         """`keep_in_flight` for several claims of this very transaction, so that no lease can be lost."""
@@ -169,6 +176,7 @@ class ReconciliationStore:
                 waiting_for=release.waiting_for,
                 in_flight=sealed,
                 memory=release.memory,
+                admitted_at=release.admitted_at,
                 lease_owner=None,
                 lease_until=None,
             )
@@ -249,7 +257,7 @@ class ReconciliationStore:
     def _pause(self, due_at: datetime | None) -> timedelta:
         if due_at is None:
             return _LONGEST_PAUSE
-        waited = self._now - (due_at if due_at.tzinfo else due_at.replace(tzinfo=UTC))
+        waited = self._now - utc(due_at)
         return min(max(waited, 3 * DELIVERY), _LONGEST_PAUSE)
 
     async def start_over(self) -> None:

@@ -4,7 +4,6 @@ The body of a Secret is sealed here, on its way into a row, and opened here on i
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from chandlery.model import kinds
@@ -12,6 +11,7 @@ from chandlery.model.core import Secret
 from chandlery.model.kinds import AnyObject, Kind
 from chandlery.model.metadata import ObjectMeta, OwnerReference
 from chandlery.model.wire import JsonObject
+from chandlery.store.moments import utc
 from chandlery.store.schema import LOOKUPS
 from chandlery.store.sealing import Keyring
 
@@ -102,8 +102,8 @@ def _metadata(
         uid=row["uid"],
         resource_version=str(row["resource_version"]),
         generation=row["generation"] if "spec" in kind.body_fields else None,
-        creation_timestamp=_utc(row["created_at"]),
-        deletion_timestamp=_utc(deleted_at) if deleted_at else None,
+        creation_timestamp=utc(row["created_at"]),
+        deletion_timestamp=utc(deleted_at) if deleted_at else None,
         deletion_grace_period_seconds=0 if deleted_at else None,
         labels=row["labels"],
         annotations=annotations,
@@ -111,11 +111,6 @@ def _metadata(
         owner_references=[OwnerReference.model_validate(owner) for owner in row["owner_references"] or ()] or None,
         managed_fields=managed,
     )
-
-
-def _utc(moment: datetime) -> datetime:
-    # SQLite forgets the zone; what we write is always UTC.
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _spec_column(kind: Kind, stored: JsonObject) -> JsonObject:

@@ -99,8 +99,12 @@ RECONCILIATIONS = Table(
     Column("fence", Integer, nullable=False, server_default="0"),
     Column("in_flight", Text),
     Column("memory", JSON, nullable=False, server_default="{}"),
+    Column("admitted_at", DateTime(timezone=True)),
 )
-"""One small row per object that a worker looks after. `in_flight` is sealed; `memory` is the worker's own notes."""
+"""One small row per object that a worker looks after. `in_flight` is sealed; `memory` is the worker's own notes.
+
+`admitted_at` is a place in the line before a service broker with a rate limit.
+"""
 Index("ix_reconciliations_enqueue_after", RECONCILIATIONS.c.enqueue_after)
 Index(
     "ix_reconciliations_waiting_for",
@@ -155,6 +159,25 @@ LEASES = Table(
     Column("until", DateTime(timezone=True), nullable=False),
 )
 """Who may do what only one process should do, such as the sweep."""
+
+CIRCUITS = Table(
+    "circuits",
+    METADATA,
+    Column("lane", String, primary_key=True),
+    Column("owner", String, primary_key=True),
+    Column("opened_at", DateTime(timezone=True), nullable=False),
+    Column("retry_at", DateTime(timezone=True), nullable=False),
+    Column("message", Text, nullable=False),
+)
+"""Circuits of service brokers that are open in some process, so that others can tell; see `retry/circuit.py`."""
+
+PACES = Table(
+    "paces",
+    METADATA,
+    Column("lane", String, primary_key=True),
+    Column("full_at", DateTime(timezone=True), nullable=False),
+)
+"""How far the calls of each service broker that has a rate limit are planned; see `retry/pace.py`."""
 
 MARKS = Table("marks", METADATA, Column("name", String, primary_key=True), Column("value", String, nullable=False))
 """A few facts about the whole: the transaction counter (SQLite), how far the change log was trimmed, the cluster id."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import case, delete, insert, null, select, text, union_all, update
 
 from chandlery.contracts.messages import Reconcile
-from chandlery.store.reconciliations import made_due, make_due
+from chandlery.store.reconciliations import DELIVERY, made_due, make_due
 from chandlery.store.schema import INTERESTS, LATE_WAKES
 from chandlery.store.schema import RECONCILIATIONS as R
 
@@ -90,6 +90,33 @@ class WakeStore:
         rows = select(R.c.uid).where(R.c.uid.in_(uids))
         rows = rows.order_by(R.c.uid).with_for_update() if self._is_postgresql else rows
         return await make_due(self._connection, self._now, R.c.uid.in_(rows))
+
+    async def resume(self, key: str, *, limit: int | None = None) -> Sequence[Reconcile]:
+        """Make what was held back under this key due again, as it was: neither a new wish nor a new start of back-off.
+
+        At most `limit` of them, those first that were to come first. Returns the commands for the outbox.
+        """
+        is_free = R.c.lease_until.is_(None) | (R.c.lease_until <= self._now)
+        held_back = select(R.c.uid).where(R.c.waiting_for == key, is_free).order_by(R.c.due_at).limit(limit)
+        if self._is_postgresql:
+            held_back = held_back.with_for_update(skip_locked=True)
+        values = {"due_at": self._now, "waiting_for": None, "enqueue_after": self._now + DELIVERY}
+        return await self._commands(update(R).where(R.c.uid.in_(held_back)).values(values))
+
+    async def nudge(self, uid: str) -> Sequence[Reconcile]:
+        """Have an object looked at now, although its wish is the same, and whatever it waits for."""
+        is_held = R.c.lease_until > self._now
+        values = {
+            "due_at": self._now,
+            # Only this tells whoever holds the lease that there is news.
+            "wishes": case((is_held, R.c.wishes + 1), else_=R.c.wishes),
+            "enqueue_after": case((is_held, R.c.lease_until), else_=self._now + DELIVERY),
+        }
+        return await self._commands(update(R).where(R.c.uid == uid).values(values))
+
+    async def _commands(self, statement: Any) -> Sequence[Reconcile]:
+        rows = await self._connection.execute(statement.returning(R.c.kind, R.c.uid, R.c.lane))
+        return [Reconcile(kind=kind, uid=uid, lane=lane) for kind, uid, lane in rows]
 
     async def stir(self, uids: Sequence[str]) -> None:
         """Have objects at rest looked at again, in batches that the sweep makes; see `Sweep`.

@@ -14,6 +14,7 @@ from chandlery.model.durations import parse_duration
 from chandlery.model.faults import FieldProblem
 from chandlery.model.names import subdomain_problem
 from chandlery.retry.schedule import BROKER_CALLS, POLLS
+from chandlery_gateway.admission.broker_limit_admission import broker_limit_problems
 from chandlery_gateway.admission.field_checks import duration_problems, forbidden, invalid, required
 
 _LONGEST_REQUEST: Final = timedelta(minutes=10)
@@ -32,6 +33,7 @@ def broker_policy_problems(spec: CommonBrokerSpec) -> Iterator[FieldProblem]:
         yield from _retry_problems("spec.retryPolicy", spec.retry_policy)
     if spec.poll_policy is not None:
         yield from _poll_problems("spec.pollPolicy", spec.poll_policy)
+    yield from broker_limit_problems(spec)
     yield from _prefix_problems("spec.contextAnnotations", spec.context_annotations or ())
 
 

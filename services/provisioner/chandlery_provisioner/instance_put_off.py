@@ -1,0 +1,32 @@
+"""What becomes of an instance whose call may not be made now: its service broker fails, or has a rate limit. Pure."""
+
+from datetime import datetime
+
+from chandlery.model.conditions import ConditionStatus
+from chandlery.model.reasons import InstanceReason
+from chandlery.reconcile.holds import Hold
+from chandlery.reconcile.status_draft import joined
+from chandlery_provisioner import ways_out
+from chandlery_provisioner.instance_draft import InstanceChange, InstanceDraft
+from chandlery_provisioner.instance_notes import InFlight, Purpose
+from chandlery_provisioner.instance_snapshot import InstanceSnapshot
+
+_DELETIONS = (Purpose.DEPROVISION, Purpose.MITIGATE)
+
+
+def put_off(snapshot: InstanceSnapshot, unsent: InFlight, *, hold: Hold, now: datetime) -> InstanceChange:
+    """Say why, and come back then. Nothing was sent, so that nothing else changes."""
+    draft = InstanceDraft(snapshot, now)
+    if hold.is_shown and unsent.purpose != Purpose.FETCH:
+        reason = InstanceReason.BROKER_CIRCUIT_OPEN if hold.is_circuit else InstanceReason.BROKER_RATE_LIMITED
+        is_going = snapshot.is_deleted or unsent.purpose in _DELETIONS
+        status = ConditionStatus.UNKNOWN if is_going else ConditionStatus.FALSE
+        draft.ready(status, reason, message=_with_way_out(snapshot, hold))
+        draft.set(next_attempt_time=hold.next_at)
+    return draft.put_off(hold)
+
+
+def _with_way_out(snapshot: InstanceSnapshot, hold: Hold) -> str:
+    if not (snapshot.is_deleted and hold.is_circuit):
+        return hold.message
+    return joined(hold.message, ways_out.remove_without_broker(snapshot.instance.metadata))

@@ -1,0 +1,112 @@
+"""May this call be made now? Asked by the workers' loop for each call to a service broker that has a policy.
+
+Asked twice: in the transaction that claims the round, where a call that is held back costs nothing more; and just
+before the call, because one of several rounds that were claimed together may be the probe and the others may not.
+"""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from chandlery.reconcile.answers import Answer
+from chandlery.reconcile.broker_policy import BrokerPolicy
+from chandlery.reconcile.change import Change, circuit_key
+from chandlery.reconcile.holds import Hold, held_by_circuit, held_by_pace, is_failure
+from chandlery.retry.circuit import Admission, Circuit
+from chandlery.retry.pace import Place
+from chandlery.runtime.broker_guards import BrokerGuards
+from chandlery.store.database import Clock, UnitOfWork
+from chandlery.store.reconciliations import CLOCK_TOLERANCE, Claim
+
+
+@dataclass(frozen=True, kw_only=True)
+class Destination:
+    """The service broker that a call goes to."""
+
+    lane: str
+    policy: BrokerPolicy
+
+
+@dataclass
+class Outcome:
+    """What the caller fills in once there is an answer."""
+
+    answer: Any = None
+
+
+class CallGate:
+    """Stands between the decisions of one kind of worker and its calls."""
+
+    def __init__(self, guards: BrokerGuards, clock: Clock) -> None:
+        self._guards = guards
+        self._clock = clock
+
+    async def held(self, unit: UnitOfWork, to: Destination, claim: Claim) -> Hold | None:
+        """Why a decided call is not made in this round; what it takes of a rate limit is part of the transaction."""
+        if self._guards.blocking(to.lane, to.policy.circuit, unit.now) is not None:
+            # Whoever closes the circuit now either sees this row wait, or has closed it already: look once more.
+            await unit.wakes.lock_waits([circuit_key(to.lane)])
+            circuit = self._guards.blocking(to.lane, to.policy.circuit, unit.now)
+            if circuit is not None:
+                return _by_circuit(to, circuit, unit.now)
+        if to.policy.pace is None:
+            return None
+        if claim.admitted_at is not None:
+            place = Place(claim.admitted_at, unit.now)
+        else:
+            place = await unit.guards.take_place(to.lane, to.policy.pace)
+        return None if place.at <= unit.now + _slack(claim) else held_by_pace(to.policy, place, now=unit.now)
+
+    def begin(self, to: Destination) -> Admission | Hold:
+        """Whether the call may be made at this very moment; if so, it is to be made in `watched`."""
+        now = self._clock()
+        admission = self._guards.begin(to.lane, to.policy.circuit, now)
+        if admission != Admission.HOLD:
+            return admission
+        circuit = self._guards.blocking(to.lane, to.policy.circuit, now)
+        return _by_circuit(to, circuit, now) if circuit else Admission.CALL
+
+    @contextmanager
+    def watched(self, to: Destination, about: str, admission: Admission) -> Iterator[Outcome]:
+        """Around a call about this object; however it ends, the circuit is told."""
+        outcome = Outcome()
+        try:
+            yield outcome
+        finally:
+            answer = outcome.answer if isinstance(outcome.answer, Answer) else None
+            is_probe = admission == Admission.PROBE
+            moment = self._clock()
+            self._guards.ended(to.lane, to.policy.circuit, about, answer=answer, is_probe=is_probe, now=moment)
+
+
+def held_back(change: Change[Any], hold: Hold, claim: Claim) -> Change[Any]:
+    """Nothing was sent: what was in flight before still is, and the failures so far still count."""
+    following = replace(change.next, attempt=claim.attempt, admitted_at=hold.admitted_at)
+    return replace(change, next=following, keep_in_flight=claim.in_flight)
+
+
+def woken_by_others(change: Change[Any], to: Destination, answer: object, now: datetime) -> Change[Any]:
+    """After a failure of the broker's own, any answer that it gives to others brings the object back early.
+
+    Unless it asked for a pause, or the object waits for something else.
+    """
+    following = change.next
+    if not isinstance(answer, Answer) or not is_failure(answer) or answer.retry_after_seconds:
+        return change
+    if to.policy.circuit.failures <= 0 or following.waiting_for or following.due_at is None or following.due_at <= now:
+        return change
+    return replace(change, next=replace(following, waiting_for=circuit_key(to.lane)))
+
+
+def _by_circuit(to: Destination, circuit: Circuit, now: datetime) -> Hold:
+    # To spread work needs no secrecy.
+    spread = random.random()  # noqa: S311
+    return held_by_circuit(to.policy, circuit, key=circuit_key(to.lane), now=now, spread=spread)
+
+
+def _slack(claim: Claim) -> timedelta:
+    # A place that was waited for counts as reached as soon as the object may be claimed.
+    return CLOCK_TOLERANCE if claim.admitted_at is not None else timedelta(0)
