@@ -22,6 +22,10 @@ from chandlery.store.database import Clock, UnitOfWork
 from chandlery.store.reconciliations import CLOCK_TOLERANCE, Claim
 
 
+_NOT_WORTH_A_WAIT = timedelta(milliseconds=250)
+"""Two transactions may disagree by less on what is now. The place is taken all the same, so the pace is kept."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Destination:
     """The service broker that a call goes to."""
@@ -109,4 +113,4 @@ def _by_circuit(to: Destination, circuit: Circuit, now: datetime) -> Hold:
 
 def _slack(claim: Claim) -> timedelta:
     # A place that was waited for counts as reached as soon as the object may be claimed.
-    return CLOCK_TOLERANCE if claim.admitted_at is not None else timedelta(0)
+    return CLOCK_TOLERANCE if claim.admitted_at is not None else _NOT_WORTH_A_WAIT

@@ -33,6 +33,7 @@ from chandlery.model.offerings import (
     ClusterServicePlanSpec,
 )
 from chandlery.osb.client import OsbClient
+from chandlery.runtime.guard_keeping import keep_guards
 from chandlery.runtime.heartbeat import keep_leases
 from chandlery.runtime.relay import Relay
 from chandlery.runtime.resources import Resources
@@ -188,6 +189,11 @@ class Process:
         self.background.append(asyncio.create_task(keep_leases(self.resources)))
         return self
 
+    def guard(self) -> "Process":
+        """Tell the database of service brokers that fail, and bring back what waits for them."""
+        self.background.append(asyncio.create_task(keep_guards(self.resources)))
+        return self
+
     def sweep(self) -> Sweep:
         resources = self.resources
         return Sweep(resources.database, resources.bus, resources.relay, resources.settings, owner=resources.owner)
@@ -269,7 +275,7 @@ class Fleet:
     async def worker(self, *kinds: str, **settings: Any) -> Process:
         """A new process that serves these kinds, as they are wired in production."""
         process = await self.process("worker", **settings)
-        return await process.relay().work({kind: BUILDS[kind] for kind in kinds})
+        return await process.relay().guard().work({kind: BUILDS[kind] for kind in kinds})
 
     async def gateway(self) -> Process:
         """The first process: takes wishes, and publishes what they are to bring about."""
@@ -297,7 +303,13 @@ class Fleet:
             assert isinstance(old, ServiceInstance)
             return old.model_copy(update={"spec": old.spec.model_copy(update={"parameters": parameters})}), ()
 
-        await Intake(self.front.database, on_write=lambda: None).patch(_request(instance), change)
+        await self.change(instance, change)
+
+    async def change(
+        self, document: AnyObject, change: Callable[[AnyObject], tuple[AnyObject, tuple[str, ...]]]
+    ) -> None:
+        """What the gateway does when a user changes an object."""
+        await Intake(self.front.database, on_write=lambda: None).patch(_request(document), change)
 
     async def insert(self, *documents: AnyObject) -> None:
         """Put objects into the tables that no worker is to look after."""
@@ -310,9 +322,9 @@ class Fleet:
 
         await self.front.database.run(insert)
 
-    async def offer(self, name: str, url: str) -> None:
+    async def offer(self, name: str, url: str, **spec: Any) -> None:
         """A service broker whose catalog is known already: one class `<name>` with the plan `small`."""
-        await self.create(broker(name, url))
+        await self.create(broker(name, url, **spec))
         await self.insert(*catalog(name))
 
     async def find(self, kind: Kind, name: str) -> Any:
@@ -395,8 +407,8 @@ def namespace() -> Namespace:
     return Namespace(metadata=ObjectMeta(name=NS))
 
 
-def broker(name: str, url: str) -> ClusterServiceBroker:
-    return ClusterServiceBroker(metadata=ObjectMeta(name=name), spec=ClusterServiceBrokerSpec(url=url))
+def broker(name: str, url: str, **spec: Any) -> ClusterServiceBroker:
+    return ClusterServiceBroker(metadata=ObjectMeta(name=name), spec=ClusterServiceBrokerSpec(url=url, **spec))
 
 
 def catalog(name: str) -> tuple[AnyObject, AnyObject]:

@@ -4,8 +4,18 @@ from datetime import timedelta
 
 import pytest
 
-from chandlery.model.brokers import ClusterServiceBroker, ClusterServiceBrokerSpec, PollPolicy, RetryPolicy
-from chandlery.reconcile.broker_policy import DEFAULT_POLICY, BrokerPolicy, policy_of
+from chandlery.model.annotations import RETRY
+from chandlery.model.brokers import (
+    CircuitBreaker,
+    ClusterServiceBroker,
+    ClusterServiceBrokerSpec,
+    PollPolicy,
+    RateLimit,
+    RetryPolicy,
+)
+from chandlery.model.metadata import ObjectMeta
+from chandlery.reconcile.broker_policy import DEFAULT_CIRCUIT, DEFAULT_POLICY, BrokerPolicy, policy_of
+from chandlery.retry.pace import Pace
 
 MIDDLE = 0.5
 
@@ -63,3 +73,34 @@ def test_a_retry_waits_for_the_longer_of_back_off_and_the_brokers_wish(
 
 def test_no_wish_is_no_pause() -> None:
     assert DEFAULT_POLICY.asked_pause(None) == timedelta(0)
+
+
+def test_a_broker_says_when_it_is_left_alone_and_how_many_calls_it_takes() -> None:
+    own = policy(
+        circuit_breaker=CircuitBreaker(consecutive_failures=3, open_duration="5s"),
+        rate_limit=RateLimit(requests_per_second=2.5),
+    )
+
+    assert (own.circuit.failures, own.circuit.open_for) == (3, timedelta(seconds=5))
+    assert own.pace == Pace(per_second=2.5, burst=2)
+    assert policy(rate_limit=RateLimit(requests_per_second=0.1)).pace == Pace(per_second=0.1, burst=1)
+    assert policy(rate_limit=RateLimit(requests_per_second=1, burst=7)).pace == Pace(per_second=1, burst=7)
+    assert policy(rate_limit=RateLimit(requests_per_second=0)).pace is None
+
+
+def test_a_broker_that_wants_to_be_asked_again_soon_is_not_left_alone_for_longer() -> None:
+    assert policy(retry_policy=RetryPolicy(maximum_delay="10ms")).circuit.open_for == timedelta(milliseconds=10)
+    assert policy(retry_policy=RetryPolicy(maximum_delay="1h")).circuit.open_for == DEFAULT_CIRCUIT.open_for
+
+
+def test_a_probe_is_waited_for_longer_than_a_call_may_take() -> None:
+    assert policy(request_timeout="10m").circuit.probe_for == timedelta(minutes=20)
+
+
+def test_a_new_specification_and_an_order_to_try_again_make_another_revision() -> None:
+    def revision(generation: int, **annotations: str) -> str:
+        metadata = ObjectMeta(name="b", uid="uid", generation=generation, annotations=annotations)
+        return policy_of(ClusterServiceBroker(metadata=metadata)).circuit.revision
+
+    assert len({revision(1), revision(2), revision(2, **{RETRY: "now"})}) == 3
+    assert revision(2, **{RETRY: "now"}) == revision(2, **{RETRY: "now", "acme.com/team": "a"})
