@@ -14,6 +14,7 @@ from chandlery_binder.binding_words import HOW_TO_FORGET
 def put_off(snapshot: BindingSnapshot, hold: Hold, *, now: datetime) -> BindingChange:
     """Say why, and come back then. Nothing was sent, so that nothing else changes; one that is ready stays so."""
     draft = BindingDraft(snapshot, now)
+    draft.keep_in_flight = snapshot.in_flight.to_wire() if snapshot.in_flight else None
     if snapshot.is_ready and not snapshot.is_deleted:
         if hold.is_shown:
             draft.remember(rotation=draft.memory.rotation.model_copy(update={"problem": hold.message}))

@@ -14,10 +14,9 @@ from chandlery.osb.originating_identity import OriginatingIdentity
 from chandlery.osb.requests import OsbRequest, encode
 from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.answers import Answer, Verb, Verdict
-from chandlery.reconcile.broker_policy import BrokerPolicy
 from chandlery.reconcile.change import Change
 from chandlery.reconcile.holds import Hold
-from chandlery.runtime.reconciler import Planned
+from chandlery.runtime.reconciler import Guarded, Planned
 from chandlery.runtime.resources import Resources
 from chandlery.store.database import UnitOfWork
 from chandlery.store.reconciliations import Claim
@@ -80,11 +79,13 @@ class BindingReconciler:
                 return outcomes.lost(inner, now)
         return self._planned(snapshot, action, unit)
 
-    def guard(self, snapshot: Loaded, planned: Planned[Sending]) -> BrokerPolicy | None:
-        """See Reconciler. A deletion by force asks the broker once, whatever is known of it."""
-        inner = snapshot.snapshot
-        is_forced = inner.is_deleted and inner.orders.forces_deletion
-        return None if is_forced or planned.call.request is None else inner.policy
+    def guard(self, snapshot: Loaded, planned: Planned[Sending]) -> Guarded | None:
+        """See Reconciler. A deletion by force and an order to try again are carried out at once."""
+        if planned.call.request is None:
+            return None
+        inner, orders = snapshot.snapshot, snapshot.snapshot.orders
+        is_forced = inner.is_deleted and orders.forces_deletion
+        return Guarded(policy=inner.policy, is_urgent=is_forced or orders.retry not in ("", inner.memory.retry_seen))
 
     def hold(
         self, snapshot: Loaded, hold: Hold, *, planned: Planned[Sending], unit: UnitOfWork

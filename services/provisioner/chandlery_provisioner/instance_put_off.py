@@ -17,6 +17,7 @@ _DELETIONS = (Purpose.DEPROVISION, Purpose.MITIGATE)
 def put_off(snapshot: InstanceSnapshot, unsent: InFlight, *, hold: Hold, now: datetime) -> InstanceChange:
     """Say why, and come back then. Nothing was sent, so that nothing else changes."""
     draft = InstanceDraft(snapshot, now)
+    draft.keep_open()
     if hold.is_shown and unsent.purpose != Purpose.FETCH:
         reason = InstanceReason.BROKER_CIRCUIT_OPEN if hold.is_circuit else InstanceReason.BROKER_RATE_LIMITED
         is_going = snapshot.is_deleted or unsent.purpose in _DELETIONS

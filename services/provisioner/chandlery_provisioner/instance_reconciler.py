@@ -8,10 +8,9 @@ from chandlery.model.instances import ServiceInstance
 from chandlery.osb.originating_identity import OriginatingIdentity
 from chandlery.osb.requests import OsbRequest, encode
 from chandlery.reconcile.answers import Answer
-from chandlery.reconcile.broker_policy import BrokerPolicy
 from chandlery.reconcile.change import Change
 from chandlery.reconcile.holds import Hold
-from chandlery.runtime.reconciler import Planned
+from chandlery.runtime.reconciler import Guarded, Planned
 from chandlery.runtime.resources import Resources
 from chandlery.store.database import UnitOfWork
 from chandlery.store.reconciliations import Claim
@@ -68,10 +67,12 @@ class InstanceReconciler:
             case _:
                 return outcomes.uncalled(snapshot.snapshot, action, unit.now)
 
-    def guard(self, snapshot: Loaded, planned: Planned[Task]) -> BrokerPolicy | None:
-        """See Reconciler. A deletion by force asks the broker once, whatever is known of it."""
-        is_free = isinstance(planned.call, Cascade) or snapshot.snapshot.is_forced
-        return None if is_free else snapshot.snapshot.policy
+    def guard(self, snapshot: Loaded, planned: Planned[Task]) -> Guarded | None:
+        """See Reconciler. A deletion by force and an order to try again are carried out at once."""
+        if isinstance(planned.call, Cascade):
+            return None
+        inner = snapshot.snapshot
+        return Guarded(policy=inner.policy, is_urgent=inner.is_forced or inner.is_retry_requested)
 
     def hold(
         self, snapshot: Loaded, hold: Hold, *, planned: Planned[Task], unit: UnitOfWork

@@ -15,7 +15,7 @@ from chandlery.model.conditions import (
 from chandlery.model.names import FINALIZER
 from chandlery.model.reasons import BrokerReason, InstanceReason
 from chandlery.model.recorded import RecordedFact
-from chandlery.reconcile.change import Change, Next, broker_key, instances_key, relist_key
+from chandlery.reconcile.change import Change, Next, broker_key, circuit_key, instances_key, relist_key
 from chandlery.retry.schedule import DEPENDENCIES, Schedule
 from chandlery_syncer import broker_advice as advice
 from chandlery_syncer.broker_notes import Leftovers
@@ -36,6 +36,7 @@ class BrokerDraft:
         self._snapshot = snapshot
         self._now = now
         self._facts: list[RecordedFact] = []
+        self._wakes: list[str] = []
         self.status = snapshot.broker.status
         self.memory = snapshot.memory
 
@@ -60,6 +61,8 @@ class BrokerDraft:
 
     def succeed(self, reason: BrokerReason, message: str) -> None:
         """The catalog is what the specification asks for."""
+        if self._snapshot.is_declared_anew:
+            self._wakes.append(circuit_key(self._snapshot.lane))
         self.ready(ConditionStatus.TRUE, reason, message)
         self._drop_failed()
         self.set(
@@ -183,6 +186,6 @@ class BrokerDraft:
             next=following,
             memory=self.memory.to_wire(),
             facts=tuple(self._facts),
-            wakes=wakes,
+            wakes=(*wakes, *self._wakes),
             is_finished=is_finished,
         )

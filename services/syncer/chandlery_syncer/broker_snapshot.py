@@ -80,10 +80,14 @@ class BrokerSnapshot:
         """
         if self.memory.relist_asked:
             return True
-        is_new = self.is_retry_asked or self.broker.status.reconciled_generation != self.generation
-        is_explained = self.unused or is_new or self.is_circuit_news
+        is_explained = self.unused or self.is_declared_anew or self.is_circuit_news
         is_woken = self.wishes != self.memory.wishes_seen and not is_explained
         return is_woken and not (self.memory.leftovers and self.interval is None)
+
+    @property
+    def is_declared_anew(self) -> bool:
+        """Whether the specification has changed, or somebody wants it tried: then calls are made again as well."""
+        return self.is_retry_asked or self.broker.status.reconciled_generation != self.generation
 
     @property
     def is_circuit_news(self) -> bool:

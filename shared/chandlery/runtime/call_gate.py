@@ -21,7 +21,6 @@ from chandlery.runtime.broker_guards import BrokerGuards
 from chandlery.store.database import Clock, UnitOfWork
 from chandlery.store.reconciliations import CLOCK_TOLERANCE, Claim
 
-
 _NOT_WORTH_A_WAIT = timedelta(milliseconds=250)
 """Two transactions may disagree by less on what is now. The place is taken all the same, so the pace is kept."""
 
@@ -32,6 +31,8 @@ class Destination:
 
     lane: str
     policy: BrokerPolicy
+    is_urgent: bool = False
+    """A person wants it made now: it is never held back, and counts like any other."""
 
 
 @dataclass
@@ -50,6 +51,8 @@ class CallGate:
 
     async def held(self, unit: UnitOfWork, to: Destination, claim: Claim) -> Hold | None:
         """Why a decided call is not made in this round; what it takes of a rate limit is part of the transaction."""
+        if to.is_urgent:
+            return None
         if self._guards.blocking(to.lane, to.policy.circuit, unit.now) is not None:
             # Whoever closes the circuit now either sees this row wait, or has closed it already: look once more.
             await unit.wakes.lock_waits([circuit_key(to.lane)])
@@ -67,7 +70,7 @@ class CallGate:
     def begin(self, to: Destination) -> Admission | Hold:
         """Whether the call may be made at this very moment; if so, it is to be made in `watched`."""
         now = self._clock()
-        admission = self._guards.begin(to.lane, to.policy.circuit, now)
+        admission = Admission.CALL if to.is_urgent else self._guards.begin(to.lane, to.policy.circuit, now)
         if admission != Admission.HOLD:
             return admission
         circuit = self._guards.blocking(to.lane, to.policy.circuit, now)
@@ -87,9 +90,8 @@ class CallGate:
 
 
 def held_back(change: Change[Any], hold: Hold, claim: Claim) -> Change[Any]:
-    """Nothing was sent: what was in flight before still is, and the failures so far still count."""
-    following = replace(change.next, attempt=claim.attempt, admitted_at=hold.admitted_at)
-    return replace(change, next=following, keep_in_flight=claim.in_flight)
+    """Nothing was sent: the failures so far still count, and the place in line is kept."""
+    return replace(change, next=replace(change.next, attempt=claim.attempt, admitted_at=hold.admitted_at))
 
 
 def woken_by_others(change: Change[Any], to: Destination, answer: object, now: datetime) -> Change[Any]:

@@ -27,6 +27,15 @@ class Planned(Generic[CallT]):
     memory: JsonObject
 
 
+@dataclass(frozen=True, kw_only=True)
+class Guarded:
+    """A call to a service broker that has a policy."""
+
+    policy: BrokerPolicy
+    is_urgent: bool = False
+    """A person wants it made now, whatever the broker is known for."""
+
+
 class Reconciler(Protocol[SnapshotT, CallT, AnswerT, DocumentT]):
     """What differs from kind to kind. Only `perform` may leave the process."""
 
@@ -36,11 +45,11 @@ class Reconciler(Protocol[SnapshotT, CallT, AnswerT, DocumentT]):
     def plan(self, snapshot: SnapshotT, unit: UnitOfWork) -> Planned[CallT] | Change[DocumentT]:
         """Decide: a call to make, or a change to write at once."""
 
-    def guard(self, snapshot: SnapshotT, planned: Planned[CallT]) -> BrokerPolicy | None:
-        """The policy of the service broker that the call goes to; None for what is not to be held back."""
+    def guard(self, snapshot: SnapshotT, planned: Planned[CallT]) -> Guarded | None:
+        """Whether the call may be held back, and for what; None for what is no call to a service broker."""
 
     def hold(self, snapshot: SnapshotT, hold: Hold, *, planned: Planned[CallT], unit: UnitOfWork) -> Change[DocumentT]:
-        """What is written if the call may not be made now. What was in flight before stays so by itself."""
+        """What is written if the call may not be made now. What was in flight before stays so."""
 
     async def perform(self, snapshot: SnapshotT, planned: Planned[CallT]) -> AnswerT:
         """Make the call. No transaction is open. Never raises for what a service broker does."""

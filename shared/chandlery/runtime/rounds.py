@@ -174,8 +174,8 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             # Now that the service broker is known, the call is made where it can keep nobody else waiting.
             unit.outbox.add(await unit.reconciliations.move(claim, lane))
             return None
-        policy = self._reconciler.guard(snapshot, planned)
-        to = Destination(lane=lane, policy=policy) if policy else None
+        guarded = self._reconciler.guard(snapshot, planned)
+        to = Destination(lane=lane, policy=guarded.policy, is_urgent=guarded.is_urgent) if guarded else None
         if to is not None and (hold := await self._gate.held(unit, to, claim)) is not None:
             change = held_back(self._reconciler.hold(snapshot, hold, planned=planned, unit=unit), hold, claim)
             await self._write(unit, claim, document, snapshot, change, latest=document)

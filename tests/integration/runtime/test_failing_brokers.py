@@ -4,10 +4,10 @@ import asyncio
 from functools import partial
 from typing import Any
 
-from chandlery.model.annotations import FORCE_DELETE
+from chandlery.model.annotations import FORCE_DELETE, RETRY
 from chandlery.model.brokers import CircuitBreaker, RateLimit, RetryPolicy
 from chandlery.model.conditions import Condition, ConditionType, find_condition
-from chandlery.model.kinds import CLUSTER_SERVICE_BROKER
+from chandlery.model.kinds import CLUSTER_SERVICE_BROKER, Kind
 from tests.conformance import scripted_templates as osb
 from tests.conformance.scripted_broker import Reply, ScriptedBroker, simple_catalog
 from tests.conformance.scripted_catalog import simple_service
@@ -115,18 +115,47 @@ async def _has_called(scripted: ScriptedBroker, calls: int) -> bool:
     return len(scripted.seen) >= calls
 
 
+async def annotate(fleet: Fleet, kind: Kind, name: str, key: str, value: str) -> None:
+    def change(old: Any) -> tuple[Any, tuple[str, ...]]:
+        annotations = {**(old.metadata.annotations or {}), key: value}
+        return old.model_copy(update={"metadata": old.metadata.model_copy(update={"annotations": annotations})}), ()
+
+    await fleet.change(await fleet.find(kind, name), change)
+
+
 async def test_a_deletion_by_force_is_not_held_up(fleet: Fleet) -> None:
     async with ScriptedBroker() as scripted:
         await fail(fleet, scripted)
-        one = await fleet.find(INSTANCE, NAMES[0])
-        annotated = one.metadata.model_copy(update={"annotations": {FORCE_DELETE: "true"}})
-
-        def change(old: Any) -> tuple[Any, tuple[str, ...]]:
-            return old.model_copy(update={"metadata": annotated}), ()
-
-        await fleet.change(one, change)
+        await annotate(fleet, INSTANCE, NAMES[0], FORCE_DELETE, "true")
         await fleet.delete(instance(NAMES[0], "db"))
         await fleet.until_gone(INSTANCE, NAMES[0])
+
+
+async def test_an_order_to_try_again_is_carried_out_at_once_and_its_answer_counts(fleet: Fleet) -> None:
+    async with ScriptedBroker() as scripted:
+        await fail(fleet, scripted)
+        await held(fleet, *MORE)
+        scripted.always(osb.PROVISION, Reply(201))
+        scripted.always(osb.DEPROVISION, Reply(200))
+        await annotate(fleet, INSTANCE, MORE[0], RETRY, "now")
+        await fleet.until_ready(INSTANCE, *MORE)
+
+
+async def test_an_order_to_try_the_broker_again_brings_back_what_waits_for_it(fleet: Fleet) -> None:
+    async with ScriptedBroker(simple_catalog(simple_service("db", plans=["small"]))) as scripted:
+        await fail(fleet, scripted)
+        await held(fleet, *MORE)
+        scripted.always(osb.PROVISION, Reply(201))
+        scripted.always(osb.DEPROVISION, Reply(200))
+        await annotate(fleet, CLUSTER_SERVICE_BROKER, "db", RETRY, "now")
+        # The classes that this test has put there are not those of the catalog: it is enough that they are tried.
+        await fleet.worker("ClusterServiceBroker")
+
+        async def is_closed() -> bool:
+            waiting = [row["waiting_for"] for row in await fleet.rows("reconciliations")]
+            return not await fleet.rows("circuits") and "circuit:broker:/db" not in waiting
+
+        await eventually(is_closed, "everything to go on")
 
 
 async def test_the_broker_shows_that_it_is_left_alone_before_what_status_columns_show(fleet: Fleet) -> None:

@@ -10,6 +10,7 @@ from chandlery.model.conditions import ConditionStatus, ConditionType
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.broker_policy import policy_of
 from chandlery.reconcile.catalog_mark import CatalogMark
+from chandlery.retry.circuit import OpenCircuit
 from chandlery_syncer import broker_advice as advice
 from chandlery_syncer import broker_outcomes as outcomes
 from chandlery_syncer.broker_machine import decide
@@ -514,3 +515,56 @@ def test_idle_keeps_the_status_and_comes_back_for_the_relist() -> None:
     assert change.document.status.conditions == (condition(ConditionStatus.TRUE, "FetchedCatalog"),)
     assert change.next.due_at == NOW + 23 * HOUR
     assert change.next.waiting_for == "instances-of:broker:/harbour"
+
+
+FAILING = OpenCircuit(opened_at=NOW, retry_at=NOW + timedelta(seconds=30), message="10 calls in a row have failed: 500")
+HELD_BACK = condition(ConditionStatus.TRUE, "CircuitOpened", kind=ConditionType.CIRCUIT_OPEN)
+
+
+def left_alone() -> AnyBroker:
+    """A broker that shows that it is left alone."""
+    status = ready_status()
+    return make_broker(status=status.model_copy(update={"conditions": (HELD_BACK, *status.conditions)}))
+
+
+def test_a_broker_that_is_left_alone_shows_it_before_what_status_columns_show() -> None:
+    change = outcomes.idle(make_snapshot(make_broker(status=ready_status()), circuit=FAILING), NOW)
+    first, last = change.document.status.conditions
+
+    assert (first.type, first.status, first.reason) == (ConditionType.CIRCUIT_OPEN, "True", "CircuitOpened")
+    assert "10 calls in a row have failed: 500. What is to be asked of it waits" in first.message
+    assert (last.type, change.document.status.last_condition_state) == (ConditionType.READY, "Ready")
+    assert reasons(change) == ["CircuitOpened"]
+
+
+def test_a_broker_that_is_called_again_shows_it() -> None:
+    change = outcomes.idle(make_snapshot(left_alone()), NOW)
+
+    shown_first = change.document.status.conditions[0]
+    assert (shown_first.type, shown_first.status) == (ConditionType.CIRCUIT_OPEN, "False")
+    assert (shown_first.last_transition_time, reasons(change)) == (NOW, ["CircuitClosed"])
+
+
+def test_a_circuit_that_stays_as_it_was_changes_nothing() -> None:
+    broker = left_alone()
+    change = outcomes.idle(make_snapshot(broker, circuit=FAILING), NOW)
+
+    assert (change.document.status.conditions, change.facts) == (broker.status.conditions, ())
+
+
+@pytest.mark.parametrize(("broker", "circuit"), [(make_broker(status=ready_status()), FAILING), (left_alone(), None)])
+def test_news_of_a_circuit_does_not_have_the_catalog_fetched(broker: AnyBroker, circuit: OpenCircuit | None) -> None:
+    snapshot = make_snapshot(broker, circuit=circuit, **AS_KNOWN | {"wishes": 5})
+
+    assert decide(snapshot, NOW) == Idle()
+
+
+def test_a_catalog_that_somebody_asked_for_brings_back_what_waits_for_the_broker() -> None:
+    asked = make_broker(status=ready_status(), annotations=RETRY)
+
+    def wakes(broker: AnyBroker) -> tuple[str, ...]:
+        answer = make_answer(Verdict.SUCCEEDED, 200)
+        change = outcomes.synced(make_snapshot(broker), answer, leftovers=Leftovers(), stored=StoredCount(), now=NOW)
+        return change.wakes
+
+    assert (wakes(asked), wakes(OLD)) == (("circuit:broker:/harbour",), ())
