@@ -15,7 +15,7 @@ from chandlery.retry.pace import Place
 
 _SHOWN_FROM = timedelta(seconds=5)
 """A shorter wait for a turn is not worth a write that everybody who watches would see."""
-_SAFETY_NET = timedelta(minutes=5)
+_SAFETY_NET = timedelta(minutes=2)
 """Under the wake-up when a circuit closes: whoever holds the circuit may die."""
 _FAILURES = frozenset({Verdict.UNREACHABLE, Verdict.TIMED_OUT, Verdict.BROKEN})
 

@@ -25,8 +25,6 @@ log = structlog.get_logger()
 
 _LOOK_SECONDS = 1.0
 """While a circuit is open: how often to look whether it is time for a probe, or whether others were answered."""
-
-
 _UNWANTED_AFTER = timedelta(minutes=2)
 """A circuit that could be probed for so long, and nothing is held by it, is forgotten."""
 
@@ -40,7 +38,7 @@ class _Look:
 
 
 async def keep_guards(resources: Resources) -> None:
-    """Run for ever; on cancellation take away what this process has noted."""
+    """Run for ever; on cancellation hand over what this process has held back."""
     guards = resources.guards
     try:
         while True:
@@ -105,8 +103,8 @@ async def _note(unit: UnitOfWork, lane: str, circuit: Circuit, *, owner: str) ->
         await _tell_broker(unit, lane)
 
 
-async def _resume_all(unit: UnitOfWork, lane: str) -> None:
-    if await unit.guards.note_closed(lane):
+async def _resume_all(unit: UnitOfWork, lane: str, *, owner: str | None = None) -> None:
+    if await unit.guards.note_closed(lane, owner=owner):
         await _tell_broker(unit, lane)
     key = circuit_key(lane)
     # Whoever decides to wait at this moment commits first and is seen, or finds the circuit closed.
@@ -115,9 +113,9 @@ async def _resume_all(unit: UnitOfWork, lane: str) -> None:
 
 
 async def _leave(unit: UnitOfWork, lanes: Collection[str], *, owner: str) -> None:
+    # Others hold it back again if they know better.
     for lane in sorted(lanes):
-        if await unit.guards.note_closed(lane, owner=owner):
-            await _tell_broker(unit, lane)
+        await _resume_all(unit, lane, owner=owner)
 
 
 async def _tell_broker(unit: UnitOfWork, lane: str) -> None:
@@ -127,6 +125,7 @@ async def _tell_broker(unit: UnitOfWork, lane: str) -> None:
 
 
 async def tell_of_silent(unit: UnitOfWork) -> None:
-    """Part of the sweep: what dead processes have noted is taken back."""
+    """Part of the sweep: what dead processes have noted is taken back, and what they held goes on."""
     for lane in await unit.guards.forget_silent():
         await _tell_broker(unit, lane)
+        unit.outbox.add(*await unit.reconciliations.resume(circuit_key(lane)))

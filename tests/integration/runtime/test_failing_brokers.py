@@ -115,6 +115,21 @@ async def _has_called(scripted: ScriptedBroker, calls: int) -> bool:
     return len(scripted.seen) >= calls
 
 
+async def test_a_process_that_ends_hands_over_what_it_held_back(fleet: Fleet) -> None:
+    async with ScriptedBroker() as scripted:
+        await fail(fleet, scripted)
+        await held(fleet, *MORE)
+        scripted.always(osb.PROVISION, Reply(201))
+        scripted.always(osb.DEPROVISION, Reply(200))
+        await fleet.processes[-1].stop()
+        assert await fleet.rows("circuits") == []
+        # It knows nothing of what the one before it has seen.
+        await fleet.worker("ServiceInstance")
+        fleet.clock.advance(60)
+        await fleet.front.sweep().once()
+        await fleet.until_ready(INSTANCE, *MORE)
+
+
 async def annotate(fleet: Fleet, kind: Kind, name: str, key: str, value: str) -> None:
     def change(old: Any) -> tuple[Any, tuple[str, ...]]:
         annotations = {**(old.metadata.annotations or {}), key: value}
@@ -164,7 +179,7 @@ async def test_the_broker_shows_that_it_is_left_alone_before_what_status_columns
         await fleet.worker("ClusterServiceBroker")
         shown = await until_circuit(fleet, "True")
         assert shown.reason == "CircuitOpened"
-        assert "3 calls in a row have failed" in shown.message
+        assert "calls in a row have failed: Status: 500" in shown.message
         found = await fleet.find(CLUSTER_SERVICE_BROKER, "db")
         assert found.status.conditions[0].type == ConditionType.CIRCUIT_OPEN
         assert found.status.last_condition_state != "CircuitOpen"
