@@ -76,6 +76,13 @@ class CallGate:
         circuit = self._guards.blocking(to.lane, to.policy.circuit, now)
         return _by_circuit(to, circuit, now) if circuit else Admission.CALL
 
+    async def still_held(self, unit: UnitOfWork, to: Destination, hold: Hold) -> Hold:
+        """What `begin` said, when it is written down: due at once if the circuit has closed since."""
+        await unit.wakes.lock_waits([circuit_key(to.lane)])
+        if self._guards.blocking(to.lane, to.policy.circuit, unit.now) is not None:
+            return hold
+        return replace(hold, due_at=unit.now, waiting_for=None, is_shown=False)
+
     @contextmanager
     def watched(self, to: Destination, about: str, admission: Admission) -> Iterator[Outcome]:
         """Around a call about this object; however it ends, the circuit is told."""

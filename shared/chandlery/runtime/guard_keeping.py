@@ -128,4 +128,4 @@ async def tell_of_silent(unit: UnitOfWork) -> None:
     """Part of the sweep: what dead processes have noted is taken back, and what they held goes on."""
     for lane in await unit.guards.forget_silent():
         await _tell_broker(unit, lane)
-        unit.outbox.add(*await unit.reconciliations.resume(circuit_key(lane)))
+        unit.outbox.add(*await unit.wakes.resume(circuit_key(lane)))

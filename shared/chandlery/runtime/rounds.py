@@ -252,11 +252,13 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
     async def _record_one(self, unit: UnitOfWork, answered: "_Answered[SnapshotT, CallT, AnswerT]") -> bool:
         claimed = answered.claimed
         planned = cast("Planned[CallT]", claimed.planned)
-        if isinstance(answered.answer, Hold):
-            change = self._reconciler.hold(claimed.snapshot, answered.answer, planned=planned, unit=unit)
-            change = held_back(change, answered.answer, claimed.claim)
+        if isinstance(answered.answer, Hold) and claimed.to is not None:
+            hold = await self._gate.still_held(unit, claimed.to, answered.answer)
+            change = self._reconciler.hold(claimed.snapshot, hold, planned=planned, unit=unit)
+            change = held_back(change, hold, claimed.claim)
         else:
-            change = await self._reconciler.settle(unit, claimed.snapshot, planned, answered.answer)
+            answer = cast("AnswerT", answered.answer)
+            change = await self._reconciler.settle(unit, claimed.snapshot, planned, answer)
             if claimed.to is not None:
                 change = woken_by_others(change, claimed.to, answered.answer, unit.now)
         latest = await self._latest(unit, claimed) if answered.looks_first else claimed.document
