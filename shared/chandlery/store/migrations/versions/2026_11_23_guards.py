@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "2026_11_23_guards"
-down_revision = "2026_11_23_late_wakes"
+down_revision = "2026_11_23_previous"
 branch_labels = None
 depends_on = None
 
