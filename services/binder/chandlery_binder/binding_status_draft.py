@@ -93,6 +93,11 @@ class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
         """Keep a copy of what is in the Secret, so that it can be written again without the broker."""
         self.keep_in_flight = InFlight(purpose=Purpose.DELIVERED, credentials=credentials).to_wire()
 
+    def ready(self, status: ConditionStatus, reason: str, *, message: str) -> None:
+        """See StatusDraft. `kubectl wait` asks of which generation it speaks."""
+        self.set(observed_generation=self._snapshot.binding.metadata.generation or 1)
+        super().ready(status, reason, message=message)
+
     def fail(self, ready_reason: str, failed_reason: str, *, message: str) -> None:
         """See StatusDraft. The conditions name the way out."""
         shown = joined(message, HOW_TO_RETRY)

@@ -57,6 +57,7 @@ class BrokerDraft:
         before = {(condition.reason, condition.message) for condition in self._snapshot.broker.status.conditions}
         if (str(reason), message) not in before:
             self.say(fact or reason, message, is_warning=status != ConditionStatus.TRUE)
+        self.set(observed_generation=self._snapshot.generation)
         self._condition(ConditionType.READY, status, reason, message)
 
     def succeed(self, reason: BrokerReason, message: str) -> None:

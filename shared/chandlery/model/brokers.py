@@ -160,6 +160,7 @@ class BrokerStatus(WireModel):
 
     conditions: Conditions = Field(default=(), description="CircuitOpen, Ready and Failed.")
     reconciled_generation: int = Field(default=0, description="The generation that was last acted on.")
+    observed_generation: int | None = Field(default=None, description="The generation that Ready speaks of.")
     operation_start_time: Timestamp | None = Field(default=None, description="Since when fetches have been failing.")
     last_catalog_retrieval_time: Timestamp | None = Field(default=None, description="Last successful fetch.")
     attempts: int | None = Field(default=None, description="Failed attempts in a row.")

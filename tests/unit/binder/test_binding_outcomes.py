@@ -232,7 +232,7 @@ def test_successful_bind_tells_the_world_once() -> None:
     assert ready_reason(change) == ("True", "InjectedBindResult")
     assert status.external_properties == properties
     assert (status.in_progress_properties, status.current_operation, status.operation_start_time) == (None, None, None)
-    assert (status.reconciled_generation, status.last_condition_state) == (1, "Ready")
+    assert (status.reconciled_generation, status.observed_generation, status.last_condition_state) == (1, 1, "Ready")
     assert [(fact.reason, fact.message, fact.is_warning) for fact in change.facts] == [
         ("InjectedBindResult", "Injected bind result", False)
     ]

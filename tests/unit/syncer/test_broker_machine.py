@@ -207,7 +207,7 @@ def test_success_says_so_and_comes_back_for_the_relist() -> None:
     status = change.document.status
     assert shown(change) == ("True", "FetchedCatalog")
     assert shown(change, ConditionType.FAILED) is None
-    assert (status.reconciled_generation, status.operation_start_time) == (3, None)
+    assert (status.reconciled_generation, status.observed_generation, status.operation_start_time) == (3, 3, None)
     assert (status.last_catalog_retrieval_time, status.last_condition_state) == (NOW, "Ready")
     assert (change.next.due_at, change.next.attempt, change.next.waiting_for) == (NOW + 2 * HOUR, 0, None)
     assert reasons(change) == ["FetchedCatalog"]
