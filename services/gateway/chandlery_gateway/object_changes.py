@@ -3,6 +3,8 @@
 `resource_endpoints` builds these from requests; `wish_transactions` calls them with the object as it is stored then.
 """
 
+from dataclasses import replace
+
 from chandlery.model.faults import BadRequest, Conflict, FieldProblem, Invalid
 from chandlery.model.kinds import AnyObject, kind_of
 from chandlery.model.wire import JsonObject
@@ -22,26 +24,48 @@ _PARTS = frozenset({"spec", "status"})
 
 
 def created(decoded: Decoded, author: Author) -> AnyObject:
-    """A new object that belongs to whoever sent it."""
+    """A new object that belongs to whoever sent it. Raises BadRequest if it says that it has been stored before."""
+    if decoded.object.metadata.resource_version:
+        raise BadRequest("resourceVersion should not be set on objects to be created; leave it out")
     return _owned(decoded.object, on_create(with_data(decoded.document), author))
 
 
 def replacing(decoded: Decoded, author: Author) -> Change:
-    """Puts the object in the place of the stored one."""
-    return lambda old: (_tracked(old, decoded, author), decoded.warnings)
+    """Puts the object in the place of the stored one. Of the catalog's kinds it has to be based on a version of it.
+
+    The change raises Invalid if it is based on none: only once there is an object, for else there is none to read.
+    """
+
+    def change(old: AnyObject) -> tuple[AnyObject, tuple[str, ...]]:
+        if not decoded.object.metadata.resource_version and author.kind.group:
+            # As for custom resources; Kubernetes' own core kinds can be replaced blindly.
+            sentence = "must be specified for an update; read the object first"
+            raise Invalid(problems=(FieldProblem("metadata.resourceVersion", "FieldValueInvalid", sentence),))
+        return _tracked(old, _with_finalizers(old, decoded), author), decoded.warnings
+
+    return change
+
+
+def _with_finalizers(old: AnyObject, decoded: Decoded) -> Decoded:
+    """With those of the stored object, if it comes from a manifest (`kubectl replace -f`) that says nothing of them.
+
+    Else its worker would take it for one that it has nothing to do with any more. A client that lets go on purpose, as
+    `svcat deprovision --abandon` does, has read the object, and so sends its uid.
+    """
+    sent = decoded.document.get("metadata")
+    if decoded.object.metadata.uid or not isinstance(sent, dict) or sent.get("finalizers") is not None:
+        return decoded
+    metadata = decoded.object.metadata.model_copy(update={"finalizers": old.metadata.finalizers})
+    return replace(decoded, object=decoded.object.model_copy(update={"metadata": metadata}))
 
 
 def check_replacement(decoded: Decoded, *, namespace: str, name: str) -> None:
-    """The object has to be the one of the URL, and of the catalog's kinds a version that it is based on."""
+    """The object has to be the one of the URL."""
     meta = decoded.object.metadata
     if meta.name != name:
         raise BadRequest(f"the name of the object ({meta.name}) does not match the name on the URL ({name})")
     if meta.namespace and meta.namespace != namespace:
         raise BadRequest(f"the namespace of the object ({meta.namespace}) does not match the URL's ({namespace})")
-    if not meta.resource_version and kind_of(decoded.object).group:
-        # As for custom resources; Kubernetes' own core kinds can be replaced blindly.
-        sentence = "must be specified for an update; read the object first"
-        raise Invalid(problems=(FieldProblem("metadata.resourceVersion", "FieldValueInvalid", sentence),))
 
 
 def patching(payload: bytes, content_type: str, *, author: Author, validation: FieldValidation) -> Change:

@@ -54,6 +54,31 @@ async def test_a_replacement_needs_the_version_it_is_based_on(api: Api) -> None:
     assert "parameters" not in (await api.read(DB))["spec"]
 
 
+async def test_a_replacement_of_what_is_not_there_finds_nothing(api: Api) -> None:
+    missing = await api.put(DB, instance())
+    assert (missing.status, missing.message) == (404, 'serviceinstances.servicecatalog.k8s.io "db" not found')
+
+
+async def test_a_manifest_that_says_nothing_of_finalizers_leaves_them(api: Api) -> None:
+    """`kubectl replace -f` sends the file and the version; `svcat deprovision --abandon` sends what it has read."""
+    created = await api.made(INSTANCES, instance())
+    version = {"resourceVersion": created["metadata"]["resourceVersion"]}
+    replaced = await api.put(DB, changed(instance(), metadata=version))
+    assert replaced.document["metadata"]["finalizers"] == created["metadata"]["finalizers"]
+
+    read = await api.read(DB)
+    del read["metadata"]["finalizers"]
+    assert "finalizers" not in (await api.put(DB, read)).document["metadata"]
+
+
+async def test_a_new_object_has_no_version(api: Api) -> None:
+    refused = await api.post(INSTANCES, changed(instance(), metadata={"resourceVersion": "7"}))
+    assert (refused.status, refused.message.partition(";")[0]) == (
+        400,
+        "resourceVersion should not be set on objects to be created",
+    )
+
+
 async def test_a_stale_version_is_a_conflict_even_when_the_change_is_not_valid_any_more(api: Api) -> None:
     """`svcat sync` and `touch` raise a counter and try again on a conflict."""
     created = await api.made(f"{CATALOG}/clusterservicebrokers", broker())
