@@ -35,8 +35,10 @@ class Conflict(Fault):
 class Invalid(Fault):
     """The object is not valid."""
 
-    def __init__(self, message: str | None = None, *, problems: tuple[FieldProblem, ...] = ()) -> None:
+    def __init__(self, message: str | None = None, *, problems: tuple[FieldProblem, ...] = (), name: str = "") -> None:
+        """`name` is what the object would be called, where it got no further than its name."""
         self.problems = problems
+        self.name = name
         super().__init__(message or "; ".join(f"{problem.field}: {problem.message}" for problem in problems) or None)
 
 

@@ -24,7 +24,8 @@ def subdomain_problem(name: str) -> str | None:
         return None
     return (
         "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
-        "and must start and end with an alphanumeric character (e.g. 'example.com')"
+        "and must start and end with an alphanumeric character (e.g. 'example.com', "
+        f"regex used for validation is '{_SUBDOMAIN.pattern}')"
     )
 
 
@@ -36,7 +37,8 @@ def label_problem(name: str) -> str | None:
         return None
     return (
         "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
-        "and must start and end with an alphanumeric character (e.g. 'my-name', or '123-abc')"
+        "and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', "
+        f"regex used for validation is '{_LABEL.pattern}')"
     )
 
 

@@ -1,5 +1,6 @@
 """Field problems and the checks that several kinds share. Each message says what to do instead."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
@@ -12,6 +13,7 @@ from chandlery.model.versions import is_semantic_version
 
 LONGEST_NAME: Final = 63
 _LONGEST_KEY: Final = 253
+LONGEST_ECHO: Final = 253
 
 
 def required(field: str, message: str) -> FieldProblem:
@@ -19,9 +21,10 @@ def required(field: str, message: str) -> FieldProblem:
     return FieldProblem(field, "FieldValueRequired", message)
 
 
-def invalid(field: str, message: str) -> FieldProblem:
-    """A field whose value cannot be accepted."""
-    return FieldProblem(field, "FieldValueInvalid", message)
+def invalid(field: str, message: str, *, given: str | None = None) -> FieldProblem:
+    """A field whose value cannot be accepted; `given` quotes it, where it is a name and nothing secret."""
+    quoted = "" if given is None else f"{json.dumps(given[:LONGEST_ECHO], ensure_ascii=False)}: "
+    return FieldProblem(field, "FieldValueInvalid", quoted + message)
 
 
 def forbidden(field: str, message: str) -> FieldProblem:
@@ -34,7 +37,7 @@ def name_problems(field: str, name: str, *, what: str) -> Iterator[FieldProblem]
     if not name:
         yield required(field, f"give the name of {what}")
     elif problem := subdomain_problem(name):
-        yield invalid(field, problem)
+        yield invalid(field, problem, given=name)
 
 
 def length_problems(field: str, value: str | None) -> Iterator[FieldProblem]:

@@ -25,7 +25,7 @@ def metadata_problems(metadata: ObjectMeta, *, is_namespace: bool = False) -> It
             yield required(f"metadata.ownerReferences[{position}].uid", "must not be empty")
     for position, finalizer in enumerate(metadata.finalizers or ()):
         if problem := label_key_problem(finalizer):
-            yield invalid(f"metadata.finalizers[{position}]", problem)
+            yield invalid(f"metadata.finalizers[{position}]", problem, given=finalizer)
 
 
 def _name_problems(metadata: ObjectMeta, *, is_namespace: bool) -> Iterator[FieldProblem]:
@@ -34,21 +34,21 @@ def _name_problems(metadata: ObjectMeta, *, is_namespace: bool) -> Iterator[Fiel
         return
     problem = label_problem(metadata.name) if is_namespace else subdomain_problem(metadata.name)
     if problem:
-        yield invalid("metadata.name", problem)
+        yield invalid("metadata.name", problem, given=metadata.name)
 
 
 def _label_problems(labels: Mapping[str, str]) -> Iterator[FieldProblem]:
     for key, value in labels.items():
         if problem := label_key_problem(key):
-            yield invalid("metadata.labels", f"key '{key}': {problem}")
+            yield invalid("metadata.labels", problem, given=key)
         if problem := label_value_problem(value):
-            yield invalid("metadata.labels", f"value of '{key}': {problem}")
+            yield invalid("metadata.labels", problem, given=value)
 
 
 def _annotation_problems(annotations: Mapping[str, str]) -> Iterator[FieldProblem]:
     for key in annotations:
         if problem := label_key_problem(key.lower()):
-            yield invalid("metadata.annotations", f"key '{key}': {problem}")
+            yield invalid("metadata.annotations", problem, given=key)
     size = sum(len(key) + len(value) for key, value in annotations.items())
     # Characters are at least as many as a quarter of the bytes, so most objects need no encoding to be measured.
     if size * 4 > _MOST_ANNOTATION_BYTES:

@@ -65,7 +65,15 @@ def decode_object(kind: Kind, payload: bytes, content_type: str, *, field_valida
     """
     find_repeated = field_validation is not FieldValidation.IGNORE
     body = parse_body(payload, content_type, find_repeated=find_repeated, takes_protobuf=kind.group != GROUP)
-    return _decode(kind, body.document, body.encoded, field_validation=field_validation, repeated=body.repeated)
+    version = kind.api_version.rpartition("/")[2]
+    return _decode(
+        kind,
+        body.document,
+        body.encoded,
+        field_validation=field_validation,
+        repeated=body.repeated,
+        refused=f'{kind.kind} in version "{version}" cannot be handled as a {kind.kind}: ',
+    )
 
 
 def decode_dict(
@@ -76,7 +84,13 @@ def decode_dict(
 
 
 def _decode(
-    kind: Kind, document: JsonObject, encoded: bytes, *, field_validation: FieldValidation, repeated: tuple[Path, ...]
+    kind: Kind,
+    document: JsonObject,
+    encoded: bytes,
+    *,
+    field_validation: FieldValidation,
+    repeated: tuple[Path, ...],
+    refused: str = "",
 ) -> Decoded:
     _check_type(kind, document)
     metadata = document.get("metadata")
@@ -90,9 +104,9 @@ def _decode(
     if field_validation is not FieldValidation.IGNORE:
         complaints = (*_complaints("unknown", unknown), *_complaints("duplicate", repeated))
     if complaints and field_validation is FieldValidation.STRICT:
-        raise BadRequest(f"strict decoding error: {', '.join(complaints)}")
+        raise BadRequest(f"{refused}strict decoding error: {', '.join(complaints)}")
     if found is None:
-        raise Invalid(problems=problems)
+        raise Invalid(problems=problems, name=_name_in(metadata))
     if isinstance(found, RegardingEvent):
         return Decoded(Event.model_validate(as_involved(found.to_wire())), complaints, as_involved(document))
     return Decoded(found, complaints, document)
@@ -105,6 +119,11 @@ def _check_type(kind: Kind, document: JsonObject) -> None:
             continue
         shown = given[:_LONGEST_ECHO] if isinstance(given, str) else type_in_words(given)
         raise BadRequest(f"the {key} in the data ({shown}) does not match the expected {key} ({expected})")
+
+
+def _name_in(metadata: Any) -> str:
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    return name[:_LONGEST_ECHO] if isinstance(name, str) else ""
 
 
 def _complaints(adjective: str, paths: Iterable[Path]) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ _FIELD_TERM = re.compile(r"(?P<key>[^!=]+?)\s*(?P<operator>!=|==?)(?P<value>.*)"
 _FIELD_COMMA = re.compile(r"(?:\\.|[^,\\])+", re.DOTALL)
 _ESCAPED = re.compile(r"\\([\\,=])")
 _LONGEST_SELECTOR = 16_384
+_LONGEST_NAME = 63
 
 _OFFERING = ("spec.externalName", "spec.externalID")
 _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -129,15 +130,29 @@ def _value_at(document: JsonObject, path: str) -> str:
 def label_key_problem(key: str) -> str | None:
     """Why this cannot be the key of a label or annotation (Kubernetes' qualified name), or None."""
     prefix, slash, name = key.rpartition("/")
-    if slash and (not prefix or subdomain_problem(prefix)):
-        return "the part before the '/' must be a DNS name such as 'example.com'"
+    if slash and (problem := subdomain_problem(prefix)):
+        return f"prefix part {problem}"
     if _NAME_PART.fullmatch(name):
         return None
-    return "must be 1 to 63 letters, digits, '-', '_' or '.', beginning and ending with a letter or digit"
+    if not name:
+        return "name part must be non-empty"
+    if len(name) > _LONGEST_NAME:
+        return f"name part must be no more than {_LONGEST_NAME} characters"
+    return (
+        "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+        "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+        "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+    )
 
 
 def label_value_problem(value: str) -> str | None:
     """Why this cannot be the value of a label, or None."""
     if _LABEL_VALUE.fullmatch(value):
         return None
-    return "must be at most 63 letters, digits, '-', '_' or '.', beginning and ending with a letter or digit"
+    if len(value) > _LONGEST_NAME:
+        return f"must be no more than {_LONGEST_NAME} characters"
+    return (
+        "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start "
+        "and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for "
+        "validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+    )

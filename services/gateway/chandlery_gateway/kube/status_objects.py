@@ -52,6 +52,7 @@ _CODES: Final[dict[type[Fault], tuple[int, str]]] = {
 }
 _INTERNAL: Final = (500, "InternalError")
 _INTERNAL_MESSAGE: Final = "Internal error occurred; the server's log has the details"
+_MODIFIED: Final = "the object has been modified; please apply your changes to the latest version and try again"
 _RETRIABLE: Final = frozenset({429, 503, 504})
 _CAUSE_WORDS: Final = {
     "FieldValueRequired": "Required value",
@@ -69,6 +70,8 @@ def status_of(fault: Exception, *, kind: Kind | None = None, name: str = "") -> 
 
     An exception that is none of the faults a request may meet gives 500 and no detail: log it before.
     """
+    if isinstance(fault, Invalid):
+        name = name or fault.name
     code, reason = next((_CODES[ancestor] for ancestor in type(fault).__mro__ if ancestor in _CODES), _INTERNAL)
     message = _message(fault, kind, name) if isinstance(fault, Fault) and code != _INTERNAL[0] else _INTERNAL_MESSAGE
     status = _status("Failure", message=message, reason=reason, code=code)
@@ -87,6 +90,9 @@ def _message(fault: Fault, kind: Kind | None, name: str) -> str:
     match fault:
         case Invalid():
             return _invalid_message(fault, kind, name)
+        case faults.Conflict() if subject and _says_nothing_special(fault):
+            # Word for word: there are tools that look for it.
+            return f"Operation cannot be fulfilled on {subject}: {_MODIFIED}"
         case faults.Conflict() if subject:
             return f"Operation cannot be fulfilled on {subject}: {fault.message}"
         case faults.Forbidden() if kind:
