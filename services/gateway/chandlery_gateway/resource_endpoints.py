@@ -14,6 +14,7 @@ from chandlery.model.kinds import Kind
 from chandlery_gateway.authentication import Authenticator
 from chandlery_gateway.compression import compressed
 from chandlery_gateway.delete_options import DeleteOptions, read_delete_options
+from chandlery_gateway.impersonation import acting_user
 from chandlery_gateway.intake import Intake
 from chandlery_gateway.kube.apply_configurations import parse_configuration
 from chandlery_gateway.kube.bodies import Body
@@ -105,7 +106,7 @@ class ResourceEndpoints:
             kind=self._kind,
             namespace=params.get("namespace", ""),
             name=params.get("name", ""),
-            user=self._authenticator.sender(request.scope),
+            user=acting_user(self._authenticator.sender(request.scope), request.headers),
         )
         if "\0" in wish.namespace + wish.name:
             # PostgreSQL would refuse to look for it.
