@@ -86,6 +86,11 @@ fuzz: setup services  ## Requests made up from /openapi/v3 until one gets a 5xx:
 	CHANDLERY_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/pytest --capture=no --timeout=0 \
 		tests/integration/gateway/test_schemathesis.py $(PYTEST_ARGS)
 
+.PHONY: kubectl-transcripts
+kubectl-transcripts: setup services  ## Write anew what kubectl is expected to print; read the difference
+	@urls="$$($(SERVICES) env)"; eval "$$urls"; CHANDLERY_ACCEPT_TRANSCRIPTS=1 \
+	$(BIN)/pytest tests/e2e/clients/test_kubectl_transcripts.py -k embedded $(PYTEST_ARGS)
+
 .PHONY: services
 services:  ## Make sure of PostgreSQL and RabbitMQ: the given ones, else private ones on free ports
 	@$(SERVICES) start
@@ -134,4 +139,4 @@ clean:  ## End the private servers and remove everything generated, .venv includ
 help:  ## This list
 	@awk 'BEGIN { FS = ":.*  ## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*  ## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+		/^[a-z-]+:.*  ## / { printf "  make %-19s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
