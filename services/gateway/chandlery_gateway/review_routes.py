@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from chandlery.model.faults import Fault
 from chandlery.model.kinds import Kind
 from chandlery_gateway.authentication import Authenticator
+from chandlery_gateway.impersonation import acting_user
 from chandlery_gateway.kube.decoding import decode_object
 from chandlery_gateway.kube.negotiation import Form, negotiate
 from chandlery_gateway.kube.request_options import read_write_options
@@ -32,7 +33,7 @@ def review_router(authenticator: Authenticator, reviews: Reviews) -> APIRouter:
 def _endpoint(kind: Kind, authenticator: Authenticator, reviews: Reviews) -> Any:
     async def endpoint(request: Request) -> Response:
         try:
-            user = authenticator.sender(request.scope)
+            user = acting_user(authenticator.sender(request.scope), request.headers)
             wanted = negotiate(request.headers.get("accept", ""), _FORMS)
             options = read_write_options(request.query_params, "CreateOptions")
             decoded = decode_object(
