@@ -220,9 +220,9 @@ async def test_a_watch_goes_on_at_another_gateway(own_gateway: Running, replica:
         await api.made(SECRETS, secret(f"s-{number}"))
     async with api.watch(SECRETS) as watch:
         first = [await watch.next() for _ in range(3)]
+    version = await _until_passed(api, str(max(_version(notice["object"]) for notice in first)))
     await api.delete(f"{SECRETS}/s-0")
     created = await replica.made(SECRETS, secret("s-3"))
-    version = str(max(_version(notice["object"]) for notice in first))
     async with replica.watch(SECRETS, resourceVersion=version) as watch:
         passed = await watch.until("s-3")
         assert [notice for notice in passed if notice[1] in ("s-0", "s-3")] == [("DELETED", "s-0"), ("ADDED", "s-3")]
