@@ -24,7 +24,7 @@ SERVICES: Final = ("gateway", *WORKERS)
 TOKEN: Final = "token-of-the-end-to-end-tests"
 QUICK: Final = {"CHANDLERY_LEASE_SECONDS": "2", "CHANDLERY_SWEEP_SECONDS": "0.25"}
 """What a dead process held is free again after two seconds, so that no test waits ten."""
-_START_SECONDS: Final = 60.0
+_START_SECONDS: Final = 120.0
 
 
 class Stack:

@@ -30,7 +30,7 @@ def _players(stack: Stack, folder: Path) -> dict[str, TranscriptPlayer]:
     """One for each version there is, each with a namespace of its own; the names are of one length."""
     players: dict[str, TranscriptPlayer] = {}
     for choice in _CHOICES:
-        namespace = "ac" + "".join(next(_LETTERS))
+        namespace = "qt" + "".join(next(_LETTERS))
         status, body = stack.api.send("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
         assert status == 201, body
         player = TranscriptPlayer(stack.kubectl(choice), namespace=namespace, folder=folder / choice)

@@ -85,7 +85,7 @@ class TranscriptPlayer:
         return Answer.of(self._steady(done.stdout), self._steady(done.stderr), done.returncode)
 
     def _steady(self, text: str) -> str:
-        text = text.replace(self._namespace, "acme")
+        text = re.sub(rf"\b{self._namespace}\b", "acme", text)
         text = _UID.sub(lambda found: found[0] if found[0] in _KNOWN_UIDS else "<uid>", text)
         for pattern, stand_in in _VARYING:
             text = pattern.sub(stand_in, text)
