@@ -190,9 +190,19 @@ def odd_headers() -> Iterator[HostileRequest]:
         yield _request(method, INSTANCES)
 
 
-def odd_values() -> Iterator[HostileRequest]:
+def odd_instances() -> Iterator[HostileRequest]:
+    """Every odd value in every place of an instance, see `_odd_values`."""
+    return _odd_values(INSTANCES)
+
+
+def odd_objects() -> Iterator[HostileRequest]:
+    """The same for what other kinds have beside."""
+    return _odd_values(*(collection for collection in _PLACES if collection != INSTANCES))
+
+
+def _odd_values(*collections: str) -> Iterator[HostileRequest]:
     """Every odd value in every place of objects that are otherwise in order: created, patched or applied, in turn."""
-    rows = ((collection, place) for collection, places in _PLACES.items() for place in places)
+    rows = ((collection, place) for collection in collections for place in _PLACES[collection])
     for number, ((collection, place), value) in enumerate(itertools.product(rows, _VALUES)):
         base = _base(collection, f"odd-{number}")
         match number % 3:
