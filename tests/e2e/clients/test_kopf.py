@@ -21,6 +21,8 @@ _LAST_HANDLED = "kopf.zalando.org/last-handled-configuration"
 
 @pytest.fixture
 def operator(shop: Stack, namespace: str, tmp_path: Path) -> Iterator[Program]:
+    """Started when there is an instance `db`, which is ready."""
+    _create(shop.api, namespace, "db")
     program = Program(
         "kopf",
         [sys.executable, "-m", "kopf", "run", str(_OPERATOR), "--namespace", namespace, "--log-format=plain"],
@@ -35,37 +37,55 @@ def operator(shop: Stack, namespace: str, tmp_path: Path) -> Iterator[Program]:
         program.stop()
 
 
-def test_operator_is_told_of_creation_change_and_deletion_once(
+def test_operator_is_told_of_what_is_there_of_creation_change_and_deletion_once(
     operator: Program, api: ApiClient, namespace: str
 ) -> None:
-    path = f"{CATALOG}/namespaces/{namespace}/serviceinstances"
-    status, made = api.send("POST", path, instance("db", parameters={"size": 1}))
-    assert status == 201, made
-    _await_told(operator, "create", 1)
+    _await_told(operator, "create", "db")
     (posted,) = eventually(lambda: _posted(api, namespace), what="the event that kopf has posted")
     assert (posted["source"]["component"], posted["message"]) == ("kopf", "a new instance")
-    seen = api.await_object(
-        "serviceinstances", "db", lambda found: _LAST_HANDLED in _annotations(found), namespace=namespace
-    )
-    assert _annotations(seen)["example.com/seen"] == "yes"
-    assert set(seen["metadata"]["finalizers"]) == {FINALIZER, _FINALIZER}
-    ready = api.await_ready("serviceinstances", "db", namespace=namespace)
+    _await_marks(api, namespace, "db")
+    _create(api, namespace, "late")
+    _await_told(operator, "create", "late")
+    late = _await_marks(api, namespace, "late")
+    assert set(late["metadata"]["finalizers"]) == {FINALIZER, _FINALIZER}
+    assert _annotations(late)["example.com/seen"] == "yes"
+
+    patch = {"Content-Type": "application/merge-patch+json"}
+    path = f"{CATALOG}/namespaces/{namespace}/serviceinstances/late"
+    status, changed = api.send("PATCH", path, {"spec": {"parameters": {"size": 2}}}, headers=patch)
+    assert status == 200, changed
+    _await_told(operator, "update", "late")
+    generation = changed["metadata"]["generation"]
+    ready = api.await_ready("serviceinstances", "late", namespace=namespace, generation=generation)
     assert set(ready["metadata"]["finalizers"]) == {FINALIZER, _FINALIZER}
     assert _LAST_HANDLED in _annotations(ready)
 
-    patch = {"Content-Type": "application/merge-patch+json"}
-    assert api.send("PATCH", f"{path}/db", {"spec": {"parameters": {"size": 2}}}, headers=patch)[0] == 200
-    _await_told(operator, "update", 1)
-
-    assert api.send("DELETE", f"{path}/db")[0] == 200
-    api.await_gone("serviceinstances", "db", namespace=namespace)
-    assert [(one["handler"], one["name"]) for one in _told(operator)] == [
+    assert api.send("DELETE", path)[0] == 200
+    api.await_gone("serviceinstances", "late", namespace=namespace)
+    told = _told(operator)
+    assert [(one["handler"], one["name"]) for one in told] == [
         ("create", "db"),
-        ("update", "db"),
-        ("delete", "db"),
+        ("create", "late"),
+        ("update", "late"),
+        ("delete", "late"),
     ]
-    assert _told(operator)[1]["new"] == {"size": 2}
+    assert told[2]["new"] == {"size": 2}
     assert "Traceback" not in operator.log_text()
+    assert api.send("DELETE", path.replace("/late", "/db"))[0] == 200
+    api.await_gone("serviceinstances", "db", namespace=namespace)
+
+
+def _create(api: ApiClient, namespace: str, name: str) -> None:
+    path = f"{CATALOG}/namespaces/{namespace}/serviceinstances"
+    status, made = api.send("POST", path, instance(name, parameters={"size": 1}))
+    assert status == 201, made
+    api.await_ready("serviceinstances", name, namespace=namespace)
+
+
+def _await_marks(api: ApiClient, namespace: str, name: str) -> dict[str, Any]:
+    return api.await_object(
+        "serviceinstances", name, lambda found: _LAST_HANDLED in _annotations(found), namespace=namespace
+    )
 
 
 def _posted(api: ApiClient, namespace: str) -> list[dict[str, Any]]:
@@ -77,11 +97,11 @@ def _annotations(document: dict[str, Any]) -> dict[str, str]:
     return document["metadata"].get("annotations") or {}
 
 
-def _await_told(operator: Program, handler: str, count: int) -> None:
+def _await_told(operator: Program, handler: str, name: str) -> None:
     eventually(
-        lambda: [one for one in _told(operator) if one["handler"] == handler],
-        lambda told: len(told) >= count,
-        what=f"{handler} of kopf; its log: {operator.log_tail(15)}",
+        lambda: [(one["handler"], one["name"]) for one in _told(operator)],
+        lambda told: (handler, name) in told,
+        what=f"{handler} of {name}, told to kopf",
     )
 
 
