@@ -4,6 +4,7 @@ import asyncio
 import random
 import ssl
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -35,6 +36,7 @@ class RandomBalancer:
         self._trust = ssl.create_default_context(cafile=str(certificate))
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="balancer", daemon=True)
+        self._clients: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
         self.served: Counter[str] = Counter()
         """How many requests each gateway has answered, by its address."""
 
@@ -64,10 +66,16 @@ class RandomBalancer:
     async def _close(self) -> None:
         await self._runner.cleanup()
         await self._session.close()
-        # What TLS still has to say at the end of a connection.
+        # TLS would wait for the goodbye of clients, and those that keep idle connections do not say it in time.
+        for client in list(self._clients):
+            client.abort()
+        # One pass of the loop to tell each connection of its end, one to close its socket.
+        await asyncio.sleep(0)
         await asyncio.sleep(0)
 
     async def _pass_on(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.transport is not None:
+            self._clients.add(request.transport)
         body = await request.read()
         headers = [(name, value) for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP]
         for target in self._random.sample(self._targets, len(self._targets)):
