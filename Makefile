@@ -91,6 +91,10 @@ kubectl-transcripts: setup services  ## Write anew what kubectl is expected to p
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; CHANDLERY_ACCEPT_TRANSCRIPTS=1 \
 	$(BIN)/pytest tests/e2e/clients/test_kubectl_transcripts.py -k embedded $(PYTEST_ARGS)
 
+.PHONY: chaos
+chaos: setup  ## Kill, halt and cut off everything, 500 times over; writes into docs/reliability.md. A quarter of an hour
+	@PYTHONPATH=scripts $(BIN)/python -m tests.chaos.long_run
+
 .PHONY: services
 services:  ## Make sure of PostgreSQL and RabbitMQ: the given ones, else private ones on free ports
 	@$(SERVICES) start

@@ -4,7 +4,7 @@ import asyncio
 import re
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,7 +22,8 @@ from tests.chaos.watcher import Watcher
 from tests.e2e.manifests import cluster_broker
 from tests.e2e.programs import REPOSITORY, Program, clean_environment
 
-Strike = Callable[["Scene"], Any]
+Strikes = Callable[[Platform, Supervisor, asyncio.Event], Awaitable[None]]
+"""Deals faults to what the platform stands on, until the event says that it is over."""
 
 _START_SECONDS: Final = 90.0
 _KINDS: Final = {INSTANCES: "ServiceInstance", BINDINGS: "ServiceBinding"}
@@ -104,7 +105,7 @@ async def run_chaos(
     *,
     seed: str,
     objects: int,
-    strikes: Callable[[Scene], AsyncIterator[None]] | None = None,
+    strikes: Strikes | None = None,
     most_faults: int = 1_000_000,
     patience: float = 240.0,
     say: Callable[[str], None] = lambda _: None,
@@ -125,23 +126,21 @@ async def run_chaos(
         return scene.outcome
 
 
-async def _storm(scene: Scene, phase: Callable[[], Any], strikes: Any) -> None:
+async def _storm(scene: Scene, phase: Callable[[], Awaitable[None]], strikes: Strikes | None) -> None:
     await scene.broker.ask("PUT", f"/storm?drop={_DROP}")
     scene.supervisor.storm()
-    striking = asyncio.create_task(_exhaust(strikes, scene)) if strikes else None
-    try:
+    over = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        if strikes is not None:
+            group.create_task(_dealt(strikes, scene, over))
         await phase()
-    finally:
-        if striking is not None:
-            striking.cancel()
-            await asyncio.gather(striking, return_exceptions=True)
-        scene.supervisor.calm()
-        await scene.broker.ask("PUT", "/storm?drop=0")
+        over.set()
+    scene.supervisor.calm()
+    await scene.broker.ask("PUT", "/storm?drop=0")
 
 
-async def _exhaust(strikes: Any, scene: Scene) -> None:
-    async for _ in strikes(scene):
-        pass
+async def _dealt(strikes: Strikes, scene: Scene, over: asyncio.Event) -> None:
+    await strikes(scene.platform, scene.supervisor, over)
 
 
 async def _look(scene: Scene, say: Callable[[str], None]) -> None:
@@ -157,7 +156,7 @@ async def _look(scene: Scene, say: Callable[[str], None]) -> None:
     ]
     looks.append(partial(verdict.left_in_tables, platform.database_url))
     if platform.share is not None:
-        looks.append(partial(verdict.left_in_queues, platform.share, platform.share.amqp_url))
+        looks.append(partial(verdict.left_in_queues, platform.share, platform.share.amqp_url.partition(",")[0]))
     for look in looks:
         outcome.odd += await verdict.finally_nothing(look)
     say("everything was looked at")

@@ -110,8 +110,12 @@ class Supervisor:
         slot = self._draw.choice(self.slots)
         if _state(slot.pid) not in ("", "T"):
             _signal(slot.pid, signal.SIGKILL if way == "kill" else signal.SIGSTOP)
-            with self._ledger.open("a") as ledger:
-                ledger.write(f"{slot.name} {way} any.moment\n")
+            self.tell(f"{slot.name} {way} any.moment")
+
+    def tell(self, fault: str) -> None:
+        """Enter a fault that somebody else has dealt: who, and the rest."""
+        with self._ledger.open("a") as ledger:
+            ledger.write(f"{fault}\n")
 
     def faults(self) -> list[str]:
         """`name way step` of each so far."""
@@ -138,7 +142,7 @@ class Supervisor:
         if state:
             _signal(slot.pid, signal.SIGCONT)
         else:
-            is_doomed = len(self.faults()) < self._most_faults
+            is_doomed = sum(" doubled " not in fault for fault in self.faults()) < self._most_faults
             dooms = ",".join(str(doom) for doom in slot.deck.dooms()) if is_doomed else ""
             seed = f"{slot.name} {next(slot.starts)}"
             slot.pid = self._start(slot.name, slot.arguments, {**slot.environment, DOOMS: dooms, "CHAOS_SEED": seed})

@@ -1,0 +1,96 @@
+"""What the storms have come to, as text for people and between the markers of `docs/reliability.md`."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import Final
+
+from tests.chaos.run import Outcome
+from tests.e2e.programs import REPOSITORY
+
+_PAGE: Final = REPOSITORY / "docs" / "reliability.md"
+_BEGIN, _END = "<!-- chaos: written by make chaos -->\n", "<!-- chaos: end -->\n"
+_NO_FAULT: Final = "doubled"
+"""Deliveries that come twice or in another order are listed and not counted: they are harmless one by one."""
+
+
+@dataclass
+class Report:
+    """All runs so far, by platform."""
+
+    outcomes: defaultdict[str, list[Outcome]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, platform: str, outcome: Outcome) -> None:
+        self.outcomes[platform].append(outcome)
+
+    @property
+    def faults(self) -> int:
+        return sum(_counted(outcome) for outcomes in self.outcomes.values() for outcome in outcomes)
+
+    @property
+    def complaints(self) -> list[str]:
+        return [text for outcomes in self.outcomes.values() for outcome in outcomes for text in outcome.complaints]
+
+    def text(self) -> str:
+        return f"{self._sums()}\n{self._steps()}\n{self._others()}"
+
+    def _sums(self) -> str:
+        lines = [
+            "| platform | runs | objects | faults | lost | doubled | orphaned | stuck, unseen or answered 500 |",
+            "|---|---|---|---|---|---|---|---|",
+        ]
+        for platform, outcomes in self.outcomes.items():
+            sums = [len(outcomes), sum(each.objects for each in outcomes), sum(map(_counted, outcomes))]
+            sums += [
+                sum(len(set(getattr(each, what))) for each in outcomes)
+                for what in ("lost", "doubled", "orphaned", "odd")
+            ]
+            lines.append(f"| {platform} | {' | '.join(f'{count:,}' for count in sums)} |")
+        return "\n".join(lines) + "\n"
+
+    def _steps(self) -> str:
+        totals = self._totals()
+        steps = sorted({fault.split()[1] for fault in totals if fault.startswith(("kill ", "stop "))}, key=_in_order)
+        lines = ["| step | killed | halted beyond its lease |", "|---|---|---|"]
+        lines += [
+            f"| {step.replace('.', ': ')} | {totals[f'kill {step}']} | {totals[f'stop {step}']} |" for step in steps
+        ]
+        return "\n".join(lines) + "\n"
+
+    def _others(self) -> str:
+        lines = ["| other faults | times |", "|---|---|"]
+        others = {fault: count for fault, count in self._totals().items() if not fault.startswith(("kill ", "stop "))}
+        lines += [f"| {_WORDS.get(fault, fault)} | {count} |" for fault, count in sorted(others.items())]
+        return "\n".join(lines) + "\n"
+
+    def _totals(self) -> Counter[str]:
+        totals: Counter[str] = Counter()
+        for outcomes in self.outcomes.values():
+            for outcome in outcomes:
+                totals.update(outcome.faults)
+        return totals
+
+
+_ORDER: Final = ("claim", "call", "record", "ack", "commit", "publish", "any")
+_WORDS: Final = {
+    "doubled publish": "batches of messages doubled and shuffled (not counted as faults)",
+    "doubled command of each object": "command of every object sent again (not counted as faults)",
+    "node killed": "RabbitMQ node killed",
+    "all nodes killed": "RabbitMQ: all three nodes killed",
+    "immediate restart": "PostgreSQL: immediate shutdown and restart",
+}
+
+
+def write_report(report: Report) -> None:
+    """Replace what stands between the markers."""
+    before, _, rest = _PAGE.read_text().partition(_BEGIN)
+    after = rest.partition(_END)[2]
+    _PAGE.write_text(f"{before}{_BEGIN}\n{report.text()}\n{_END}{after}")
+
+
+def _counted(outcome: Outcome) -> int:
+    return sum(count for fault, count in outcome.faults.items() if not fault.startswith(_NO_FAULT))
+
+
+def _in_order(step: str) -> tuple[int, int]:
+    part, _, moment = step.partition(".")
+    return _ORDER.index(part), ("before", "within", "during", "after", "moment").index(moment)

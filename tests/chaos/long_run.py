@@ -1,0 +1,116 @@
+"""`make chaos`: storms over both twins until enough faults have been dealt, and a table for `docs/reliability.md`.
+
+The servers are private: a durable PostgreSQL that crashes, and a cluster of three RabbitMQ nodes that are killed.
+CHANDLERY_CHAOS_FAULTS (500), CHANDLERY_CHAOS_MINUTES (90), CHANDLERY_CHAOS_OBJECTS (200) and CHANDLERY_CHAOS_SEED (1)
+bound it; it ends by itself. The exit code is 1 if anything was lost, doubled or orphaned.
+"""
+
+import asyncio
+import os
+import shutil
+import sys
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from machine.places import CACHE
+from tests.chaos.chaos_report import Report, write_report
+from tests.chaos.platforms import of_one_process, of_servers
+from tests.chaos.rabbitmq_cluster import RabbitmqCluster
+from tests.chaos.restartable_postgres import RestartablePostgres
+from tests.chaos.run import Outcome, run_chaos
+from tests.chaos.server_faults import ServerFaults
+from tests.chaos.verdict import LANES
+from tests.e2e.servers import remove_queues, server_share
+
+_PAIR: Final = "chaos"
+_FOLDER: Final = CACHE / "chaos"
+_OBJECTS_OF_THE_TWIN: Final = 40
+_TWIN_EVERY: Final = 3
+"""One run in so many is over `chandlery up`."""
+
+
+def main() -> int:
+    shutil.rmtree(_FOLDER, ignore_errors=True)
+    _FOLDER.mkdir(parents=True)
+    report = asyncio.run(_storms(_setting("FAULTS", 500), minutes=_setting("MINUTES", 90)))
+    print(report.text())
+    for complaint in report.complaints:
+        print(complaint, file=sys.stderr)
+    if report.complaints:
+        print(f"the logs are in {_FOLDER}", file=sys.stderr)
+        return 1
+    if "CHANDLERY_CHAOS_FAULTS" not in os.environ:
+        write_report(report)
+    return 0
+
+
+async def _storms(wanted: int, *, minutes: int) -> Report:
+    report = Report()
+    cluster, postgres = RabbitmqCluster(_PAIR, _FOLDER), RestartablePostgres(_PAIR, _FOLDER)
+    try:
+        say("starting PostgreSQL and three RabbitMQ nodes")
+        await asyncio.gather(cluster.start(), postgres.start())
+        os.environ["CHANDLERY_TEST_DATABASE_URL"] = postgres.url
+        os.environ["CHANDLERY_TEST_AMQP_URL"] = ",".join(cluster.urls)
+        deadline = time.monotonic() + 60 * minutes
+        seed = _setting("SEED", 1)
+        while report.faults < wanted and time.monotonic() < deadline and not report.complaints:
+            folder = _FOLDER / str(seed)
+            folder.mkdir()
+            most = wanted - report.faults
+            if seed % _TWIN_EVERY == 0:
+                report.add("one process", await _one_process(folder, seed=seed, most=most))
+            else:
+                report.add("services", await _services(folder, cluster, postgres, seed=seed, most=most))
+            say(f"run {seed}: {report.faults} of {wanted} faults, {len(report.complaints)} complaints")
+            seed += 1
+        return report
+    finally:
+        cluster.close()
+        postgres.close()
+
+
+async def _services(
+    folder: Path, cluster: RabbitmqCluster, postgres: RestartablePostgres, *, seed: int, most: int
+) -> Outcome:
+    faults = ServerFaults(cluster, postgres, seed=str(seed))
+    with server_share() as share:
+        platform = of_servers(share, seed=str(seed))
+        try:
+            return await run_chaos(
+                platform,
+                folder,
+                seed=str(seed),
+                objects=_setting("OBJECTS", 200),
+                strikes=faults.run,
+                most_faults=most,
+                say=partial(say, run=seed),
+            )
+        finally:
+            remove_queues(replace(share, amqp_url=cluster.urls[0]), LANES)
+
+
+async def _one_process(folder: Path, *, seed: int, most: int) -> Outcome:
+    return await run_chaos(
+        of_one_process(folder, seed=str(seed)),
+        folder,
+        seed=str(seed),
+        objects=min(_OBJECTS_OF_THE_TWIN, _setting("OBJECTS", 200)),
+        most_faults=most,
+        say=partial(say, run=seed),
+    )
+
+
+def _setting(name: str, default: int) -> int:
+    return int(os.environ.get(f"CHANDLERY_CHAOS_{name}", default))
+
+
+def say(text: str, *, run: int | None = None) -> None:
+    print(f"· {time.strftime('%X')} {f'run {run}: ' if run is not None else ''}{text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
