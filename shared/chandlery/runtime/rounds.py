@@ -50,6 +50,8 @@ class _Claimed(Generic[SnapshotT, CallT]):
     document: Any
     snapshot: SnapshotT
     planned: Planned[CallT] | None
+    until: float
+    """The end of the lease by the monotonic clock, which goes on while a process is halted."""
     to: Destination | None = None
     """None for a call that is never held back."""
     is_due_again: bool = False
@@ -109,7 +111,7 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         if claimed.planned is None:
             return claimed.is_due_again
         claim = claimed.claim
-        self._resources.in_hand[claim.uid] = time.monotonic() + self._lease.total_seconds()
+        self._resources.in_hand[claim.uid] = claimed.until
         try:
             return await self._record(*await self._admitted(claimed, claimed.planned))
         except asyncio.CancelledError:
@@ -131,12 +133,13 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
 
     async def _claim_batch(self, commands: Sequence[Reconcile]) -> "list[_Claimed[SnapshotT, CallT] | None]":
         async def claim(unit: UnitOfWork) -> "list[_Claimed[SnapshotT, CallT] | None]":
+            until = time.monotonic() + self._lease.total_seconds()
             uids = list(dict.fromkeys(command.uid for command in commands))
             claims = await unit.reconciliations.claim_many(uids, owner=self._resources.owner, lease=self._lease)
             documents = await self._documents(unit, list(claims.values()))
             claimed = {}
             for uid, held in claims.items():
-                claimed[uid] = await self._decide(unit, held, documents.get(uid))
+                claimed[uid] = await self._decide(unit, held, documents.get(uid), until=until)
             await unit.reconciliations.keep_all_in_flight(
                 [kept for entry in claimed.values() if (kept := _kept(entry))]
             )
@@ -153,7 +156,7 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         return documents
 
     async def _decide(
-        self, unit: UnitOfWork, claim: Claim, document: AnyObject | None
+        self, unit: UnitOfWork, claim: Claim, document: AnyObject | None, *, until: float
     ) -> _Claimed[SnapshotT, CallT] | None:
         if document is None:
             await unit.reconciliations.remove(claim.uid)
@@ -168,7 +171,9 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             planned = self._reconciler.plan(snapshot, unit)
         if isinstance(planned, Change):
             again = await self._write(unit, claim, document, snapshot, planned, latest=document)
-            return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=None, is_due_again=again)
+            return _Claimed(
+                claim=claim, document=document, snapshot=snapshot, planned=None, until=until, is_due_again=again
+            )
         lane = self._reconciler.lane(snapshot, claim)
         if claim.lane == UNRESOLVED_LANE != lane:
             # Now that the service broker is known, the call is made where it can keep nobody else waiting.
@@ -179,8 +184,8 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         if to is not None and (hold := await self._gate.held(unit, to, claim)) is not None:
             change = held_back(self._reconciler.hold(snapshot, hold, planned=planned, unit=unit), hold, claim)
             await self._write(unit, claim, document, snapshot, change, latest=document)
-            return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=None)
-        return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=planned, to=to)
+            return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=None, until=until)
+        return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=planned, until=until, to=to)
 
     async def _admitted(
         self, claimed: _Claimed[SnapshotT, CallT], planned: Planned[CallT]
@@ -197,6 +202,9 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
     async def _call(
         self, claimed: _Claimed[SnapshotT, CallT], planned: Planned[CallT]
     ) -> tuple[_Claimed[SnapshotT, CallT], AnswerT]:
+        if self._left_of(claimed) <= 0:
+            # Halted since the claim: a request that leaves only now would meet the work of whoever has taken over.
+            raise LeaseLost
         call = asyncio.ensure_future(self._reconciler.perform(claimed.snapshot, planned))
         try:
             done, _ = await asyncio.wait({call}, timeout=_SLOW_CALL_SECONDS)
@@ -205,13 +213,17 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
                     claimed = await self._database.run(lambda unit: self._announce(unit, claimed, planned))
             while not done:
                 # Past its lease the object belongs to somebody else: two calls at once are worse than one given up.
-                left = self._resources.in_hand.get(claimed.claim.uid, 0.0) - time.monotonic()
+                left = self._left_of(claimed)
                 if left <= 0:
                     raise LeaseLost
                 done, _ = await asyncio.wait({call}, timeout=left)
             return claimed, await call
         finally:
             call.cancel()
+
+    def _left_of(self, claimed: _Claimed[SnapshotT, CallT]) -> float:
+        """Seconds until the lease ends, as far as the heart has beaten until now."""
+        return self._resources.in_hand.get(claimed.claim.uid, 0.0) - time.monotonic()
 
     async def _announce(
         self, unit: UnitOfWork, claimed: _Claimed[SnapshotT, CallT], planned: Planned[CallT]

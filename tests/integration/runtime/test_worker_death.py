@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -139,13 +140,13 @@ async def test_worker_that_was_taken_for_dead_writes_nothing_any_more(fleet: Fle
 async def test_heartbeat_keeps_the_lease_of_a_slow_call(fleet: Fleet, scripted: ScriptedBroker) -> None:
     gate = asyncio.Event()
     scripted.script(osb.PROVISION, Reply(201, gate=gate))
-    # The heart beats by the real clock, every 30 ms; the leases run by the clock of the fleet.
-    slow = await fleet.worker("ServiceInstance", lease_seconds=0.09)
+    # The heart beats by the real clock, every 700 ms; the leases run by the clock of the fleet.
+    slow = await fleet.worker("ServiceInstance", lease_seconds=2.1)
     slow.beat()
-    rival = await fleet.process("worker", lease_seconds=0.09)
+    rival = await fleet.process("worker", lease_seconds=2.1)
     await fleet.create(instance("one", "db"))
     await scripted.wait_for(osb.PROVISION)
-    for _ in range(5):
+    for _ in range(3):
         fleet.clock.advance(60)
         moment = fleet.clock()
 
@@ -166,19 +167,35 @@ async def test_heartbeat_keeps_the_lease_of_a_slow_call(fleet: Fleet, scripted: 
 
 async def test_call_is_given_up_when_its_lease_has_run_out(fleet: Fleet, scripted: ScriptedBroker) -> None:
     scripted.script(osb.PROVISION, Reply(201, gate=asyncio.Event()))
-    # Its heart does not beat, so that the lease of half a second runs out while the broker hangs.
-    process = await fleet.process("worker", lease_seconds=0.5)
+    # Its heart does not beat, so that the lease of two seconds runs out while the broker hangs.
+    process = await fleet.process("worker", lease_seconds=2.0)
     await fleet.create(instance("one", "db"))
     async with asyncio.timeout(SOON):
         await rounds_of(process)(await command(fleet, "one"))
     assert not process.resources.in_hand
     assert (await fleet.work_row(INSTANCE, "one"))["in_flight"], "what was asked for may exist"
     successor = await fleet.process("worker")
-    fleet.clock.advance(1)
+    fleet.clock.advance(3)
     await rounds_of(successor)(await command(fleet, "one"))
     assert await fleet.ready(INSTANCE, "one") == ("True", "ProvisionedSuccessfully")
     first, second = scripted.seen_of(osb.PROVISION)
     assert first.raw_body == second.raw_body
+
+
+async def test_call_is_not_made_by_a_process_that_was_halted_after_its_claim(
+    fleet: Fleet, scripted: ScriptedBroker
+) -> None:
+    # Its heart does not beat, and its lease would do for a claim on a busy machine.
+    halted, successor = await fleet.process("worker", lease_seconds=1.0), await fleet.process("worker")
+    await fleet.create(instance("one", "db"))
+    async with asyncio.timeout(SOON):
+        await Halting(InstanceReconciler(halted.resources), halted.resources).handle(await command(fleet, "one"))
+    assert scripted.seen_of(osb.PROVISION) == []
+    assert not halted.resources.in_hand
+    fleet.clock.advance(2)
+    await rounds_of(successor)(await command(fleet, "one"))
+    assert await fleet.ready(INSTANCE, "one") == ("True", "ProvisionedSuccessfully")
+    assert len(scripted.seen_of(osb.PROVISION)) == 1
 
 
 async def test_heartbeat_goes_on_after_whatever_goes_wrong(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,6 +357,15 @@ async def test_nothing_is_lost_when_the_connection_breaks_within_a_transaction(
         await fleet.until_ready(INSTANCE, "one")
         assert unlucky[0].left == 0
         assert len(broker.seen_of(osb.PROVISION)) == 1
+
+
+class Halting(Rounds[Any, Any, Any, Any]):
+    """Stands still between the commit of its claim and the call, for longer than its lease of a second."""
+
+    async def _claim_batch(self, commands: Any) -> Any:
+        claimed = await super()._claim_batch(commands)
+        time.sleep(1.1)  # noqa: ASYNC251 - as SIGSTOP does, which halts everything
+        return claimed
 
 
 class Clumsy(InstanceReconciler):
