@@ -48,18 +48,22 @@ class Report:
         return "\n".join(lines) + "\n"
 
     def _steps(self) -> str:
-        totals = self._totals()
-        steps = sorted({fault.split()[1] for fault in totals if fault.startswith(("kill ", "stop "))}, key=_in_order)
-        lines = ["| step | killed | halted beyond its lease |", "|---|---|---|"]
-        lines += [
-            f"| {step.replace('.', ': ')} | {totals[f'kill {step}']} | {totals[f'stop {step}']} |" for step in steps
-        ]
+        totals = Counter({tuple(fault.split()): count for fault, count in self._totals().items()})
+        steps = sorted({step for _, way, step, *_ in totals if way in _WAYS}, key=_in_order)
+        lines = [f"| step: killed, halted | {' | '.join(_SERVICES)} |", f"|---|{'---|' * len(_SERVICES)}"]
+        for step in steps:
+            cells = [", ".join(str(totals[(service, way, step)]) for way in _WAYS) for service in _SERVICES]
+            lines.append(f"| {step.replace('.', ': ')} | {' | '.join(cells)} |")
         return "\n".join(lines) + "\n"
 
     def _others(self) -> str:
         lines = ["| other faults | times |", "|---|---|"]
-        others = {fault: count for fault, count in self._totals().items() if not fault.startswith(("kill ", "stop "))}
-        lines += [f"| {_WORDS.get(fault, fault)} | {count} |" for fault, count in sorted(others.items())]
+        others = Counter[str]()
+        for fault, count in self._totals().items():
+            if fault.split()[1] not in _WAYS:
+                who, _, what = fault.partition(" ")
+                others[_WORDS.get(what, f"{who} {what}")] += count
+        lines += [f"| {fault} | {count:,} |" for fault, count in sorted(others.items())]
         return "\n".join(lines) + "\n"
 
     def _totals(self) -> Counter[str]:
@@ -70,6 +74,8 @@ class Report:
         return totals
 
 
+_SERVICES: Final = ("gateway", "provisioner", "binder", "syncer", "up")
+_WAYS: Final = ("kill", "stop")
 _ORDER: Final = ("claim", "call", "record", "ack", "commit", "publish", "any")
 _WORDS: Final = {
     "doubled publish": "batches of messages doubled and shuffled (not counted as faults)",
@@ -88,7 +94,7 @@ def write_report(report: Report) -> None:
 
 
 def _counted(outcome: Outcome) -> int:
-    return sum(count for fault, count in outcome.faults.items() if not fault.startswith(_NO_FAULT))
+    return sum(count for fault, count in outcome.faults.items() if fault.split()[1] != _NO_FAULT)
 
 
 def _in_order(step: str) -> tuple[int, int]:

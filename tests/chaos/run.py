@@ -36,7 +36,7 @@ class Outcome:
 
     objects: int = 0
     faults: Counter[str] = field(default_factory=Counter)
-    """By way and step."""
+    """Of processes as `service way step`."""
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     orphaned: list[str] = field(default_factory=list)
@@ -66,10 +66,16 @@ class Scene:
 
     async def count_faults(self) -> None:
         """Into the outcome, from the accounts of all who dealt some."""
-        faults = Counter(line.partition(" ")[2] for line in self.supervisor.faults())
+        faults = Counter(_named(line) for line in self.supervisor.faults())
         drops = (await self.broker.ask("GET", "/ledger"))["drops"]
         self.outcome.faults.update(faults)
         self.outcome.faults.update({f"connection dropped {when}": count for when, count in drops.items()})
+
+
+def _named(fault: str) -> str:
+    """Replicas are told apart nowhere but in the account of faults."""
+    name, _, rest = fault.partition(" ")
+    return f"{name.partition('-')[0]} {rest}"
 
 
 class BrokerProcess:
