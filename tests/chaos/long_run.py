@@ -8,6 +8,7 @@ bound it; it ends by itself. The exit code is 1 if anything was lost, doubled or
 import asyncio
 import os
 import shutil
+import signal
 import sys
 import time
 from dataclasses import replace
@@ -26,6 +27,7 @@ from tests.chaos.server_faults import ServerFaults
 from tests.chaos.verdict import LANES
 from tests.e2e.servers import remove_queues, server_share
 
+_INTERRUPTED: Final = 130
 _PAIR: Final = "chaos"
 _FOLDER: Final = CACHE / "chaos"
 _OBJECTS_OF_THE_TWIN: Final = 40
@@ -39,7 +41,10 @@ def main() -> int:
     configure_logs(level="error", form="console")
     shutil.rmtree(_FOLDER, ignore_errors=True)
     _FOLDER.mkdir(parents=True)
-    report = asyncio.run(_storms(_setting("FAULTS", _WORTH_TELLING), minutes=_setting("MINUTES", 90)))
+    try:
+        report = asyncio.run(_storms(_setting("FAULTS", _WORTH_TELLING), minutes=_setting("MINUTES", 90)))
+    except asyncio.CancelledError:
+        return _INTERRUPTED
     print(report.text())
     for complaint in report.complaints:
         print(complaint, file=sys.stderr)
@@ -52,6 +57,11 @@ def main() -> int:
 
 
 async def _storms(wanted: int, *, minutes: int) -> Report:
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # In whatever way it ends, its servers end with it.
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     report = Report()
     cluster, postgres = RabbitmqCluster(_PAIR, _FOLDER), RestartablePostgres(_PAIR, _FOLDER)
     try:
