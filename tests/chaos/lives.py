@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tests.chaos.counting_broker import SERVICE
-from tests.chaos.gateways import NAMESPACED, Gateways
+from tests.chaos.gateways import CATALOG, NAMESPACED, Gateways
 from tests.e2e.api_client import is_ready
 from tests.e2e.manifests import binding, instance
 
@@ -19,6 +19,7 @@ Board = Mapping[str, Mapping[str, JsonObject]]
 INSTANCES: Final = "serviceinstances"
 BINDINGS: Final = "servicebindings"
 _LOOK_SECONDS: Final = 0.4
+_RELIST_SECONDS: Final = 0.4
 
 
 @dataclass
@@ -42,6 +43,7 @@ class Crowd:
     stays_patient: float
     """Seconds until a wish that has not come true counts as lost."""
     board: Board = field(default_factory=dict)
+    relists: int = 0
 
     async def arrive(self) -> None:
         """Create and change everything, and delete some of it again; returns when nobody wants anything more."""
@@ -55,6 +57,14 @@ class Crowd:
             for life in self.lives:
                 if not life.leaves_early:
                     group.create_task(self._end(life, random.Random(f"{life.size} {life.name}")))
+
+    async def relist(self, broker: str, over: asyncio.Event) -> None:
+        """Ask for the catalog again and again, so that the syncer has something to die at."""
+        while not over.is_set():
+            self.relists += 1
+            change = {"spec": {"relistRequests": self.relists}}
+            await self.gateways.patch("clusterservicebrokers", broker, change, within=CATALOG)
+            await asyncio.sleep(_RELIST_SECONDS)
 
     async def look(self) -> None:
         """Keep the board up to date, until cancelled."""

@@ -139,6 +139,7 @@ async def _storm(scene: Scene, phase: Callable[[], Awaitable[None]], strikes: St
     async with asyncio.TaskGroup() as group:
         if strikes is not None:
             group.create_task(_dealt(strikes, scene, over))
+        group.create_task(scene.crowd.relist(verdict.BROKER, over))
         await phase()
         over.set()
     scene.supervisor.calm()
