@@ -11,7 +11,8 @@ from tests.conformance.reactions import CASES, LATE, Case, Reaction
 from tests.conformance.scripted_broker import ScriptedBroker
 from tests.conformance.scripted_catalog import simple_plan
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+# The first test of a twin waits for all cases to be lived through.
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
 Lives = Mapping[Case, Episode | BaseException]
 FAILURES = (Reaction.FAILS, Reaction.CLEANS, Reaction.DELETES)

@@ -21,7 +21,7 @@ JsonObject = dict[str, Any]
 
 _CORE: Final = frozenset({"namespaces", "secrets", "events"})
 _CLUSTER: Final = frozenset({"namespaces", "clusterservicebrokers", "clusterserviceclasses", "clusterserviceplans"})
-_TIMEOUT_SECONDS: Final = 10.0
+_TIMEOUT_SECONDS: Final = 30.0
 UNREACHABLE: Final = 0
 
 

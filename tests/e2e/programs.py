@@ -16,7 +16,7 @@ SeenT = TypeVar("SeenT")
 LOOPBACK: Final = "127.0.0.1"
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 CHANDLERY: Final = str(Path(sys.executable).with_name("chandlery"))
-SOON: Final = 30.0
+SOON: Final = 60.0
 """Seconds for what happens within one or two on an idle machine."""
 _PAUSE_SECONDS: Final = 0.05
 # Below the range Linux gives to outgoing connections, so that nobody is handed the port of a program that restarts.

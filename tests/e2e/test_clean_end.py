@@ -17,7 +17,7 @@ from tests.e2e.programs import free_port
 from tests.e2e.stacks import SERVICES, EmbeddedStack, SplitStack, split_stack
 
 _GRACE_SECONDS: Final = 2
-_IDLE_END_SECONDS: Final = 4.0
+_IDLE_END_SECONDS: Final = 30.0
 _LONG_LEASE_SECONDS: Final = 60
 
 

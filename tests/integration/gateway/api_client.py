@@ -16,7 +16,7 @@ CATALOG = "/apis/servicecatalog.k8s.io/v1beta1"
 TEAM = f"{CATALOG}/namespaces/team"
 SECRETS = "/api/v1/namespaces/team/secrets"
 FINALIZER = "kubernetes-incubator/service-catalog"
-SOON = 15.0
+SOON = 60.0
 """Seconds that a test waits for what should happen within milliseconds."""
 
 MERGE = "application/merge-patch+json"

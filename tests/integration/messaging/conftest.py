@@ -27,7 +27,7 @@ from chandlery.messaging.rabbitmq_dead_letters import RabbitDeadLetters
 from chandlery.messaging.rabbitmq_declarer import RabbitDeclarer
 from chandlery.messaging.rabbitmq_topology import QueueType, RabbitTopology
 
-SOON = 10.0
+SOON = 30.0
 """Seconds that a test waits for what should happen within milliseconds."""
 
 

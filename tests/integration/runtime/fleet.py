@@ -55,7 +55,7 @@ from chandlery_syncer.broker_reconciler import BrokerReconciler
 T = TypeVar("T")
 Build = Callable[[Resources], Handler]
 
-SOON = 20.0
+SOON = 60.0
 """Seconds that a test waits for what should happen within milliseconds."""
 NS = "ns"
 BUILDS: dict[str, Build] = {

@@ -21,7 +21,7 @@ from chandlery.store.schema import METADATA
 
 NOON = datetime(2026, 3, 14, 12, 0, 0, tzinfo=UTC)
 Write = Callable[[UnitOfWork, AnyObject], Awaitable[AnyObject]]
-SOON_SECONDS = 10.0
+SOON_SECONDS = 30.0
 """How long a test waits for what should happen within milliseconds."""
 
 

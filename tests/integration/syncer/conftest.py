@@ -32,7 +32,7 @@ from chandlery.store.sealing import new_key
 from chandlery_syncer.broker_reconciler import BrokerReconciler
 from chandlery_syncer.namespace_reconciler import NamespaceReconciler
 
-SOON = 10.0
+SOON = 30.0
 """Seconds that a test waits for what should happen within milliseconds."""
 
 

@@ -8,7 +8,7 @@ import pytest
 from chandlery.model.faults import Unavailable
 from chandlery.runtime.batches import Batches
 
-SOON = 5.0
+SOON = 30.0
 
 
 class Bench:
