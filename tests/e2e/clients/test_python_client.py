@@ -191,8 +191,8 @@ def test_informer_keeps_a_true_copy_and_tells_of_each_object_once(core: Any, nam
 
 def test_watch_from_a_forgotten_version_ends_in_410_and_a_new_list_helps(tmp_path: Path) -> None:
     stack = EmbeddedStack(tmp_path, environment={"CHANDLERY_CHANGE_LOG_HOURS": "0.0001"})
-    stack.start()
     try:
+        stack.start()
         with kubernetes.config.new_client_from_config(str(stack.kubeconfig)) as client:
             core: Any = kubernetes.client.CoreV1Api(client)
             old = core.list_namespace().metadata.resource_version

@@ -14,10 +14,10 @@ _WAITS = frozenset({"", "false", "0", "none"})
 
 @schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:
-    """Two of three requests are about `seed` in `team`; a watch is asked for without being waited on."""
+    """Two of three requests are about `seed` in `team`; a watch, which would stay open, is a list."""
     query: Any = case.query
     if isinstance(query, dict) and str(query.get("watch", "")).lower() not in _WAITS:
-        query["watch"] = "perhaps"
+        query["watch"] = "false"
     if isinstance(query, dict) and str(query.get("resourceVersion", "")).isdecimal():
         # A version that is still to come is answered 504, as API servers do.
         query["resourceVersion"] = "0"

@@ -14,12 +14,12 @@ from tests.integration.gateway.api_client import CATALOG, SECRETS, TEAM, binding
 from tests.integration.gateway.api_client import service_class as offered
 from tests.integration.gateway.conftest import TOKEN, Running
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
-
 _EXAMPLES = os.environ.get("CHANDLERY_FUZZ_EXAMPLES", "")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(0 if _EXAMPLES else 400)]
+
 _SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 _HOOKS = "tests.integration.gateway.schemathesis_hooks"
-_SECONDS = 170.0
+_SECONDS = 300.0
 _BRIEFLY = {
     "api/v1": ("POST /api/v1/namespaces/{namespace}/secrets", "PATCH /api/v1/namespaces/{namespace}/secrets/{name}"),
     "apis/servicecatalog.k8s.io/v1beta1": (
