@@ -19,7 +19,7 @@ Board = Mapping[str, Mapping[str, JsonObject]]
 INSTANCES: Final = "serviceinstances"
 BINDINGS: Final = "servicebindings"
 _LOOK_SECONDS: Final = 0.4
-_RELIST_SECONDS: Final = 0.4
+_RELIST_SECONDS: Final = 1.0
 
 
 @dataclass

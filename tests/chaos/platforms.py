@@ -13,6 +13,8 @@ from tests.e2e.servers import ServerShare
 
 WORKERS: Final = ("provisioner", "binder", "syncer")
 LEASE_SECONDS: Final = 2.0
+_WRITES_OF_A_GATEWAY: Final = 40
+"""All users write through two: dying more often, they would get nothing done."""
 _TOKEN: Final = "token-of-the-chaos-suite"
 _SETTINGS: Final = {
     "CHANDLERY_LEASE_SECONDS": str(LEASE_SECONDS),
@@ -49,7 +51,7 @@ def of_servers(share: ServerShare, *, seed: str, replicas: int = 2) -> Platform:
         **_SETTINGS,
     )
     slots, urls = [], []
-    gateways = Deck(STEPS_OF_GATEWAYS, f"{seed} gateway")
+    gateways = Deck(STEPS_OF_GATEWAYS, f"{seed} gateway", latest=_WRITES_OF_A_GATEWAY)
     decks = {name: Deck(STEPS_OF_WORKERS, f"{seed} {name}") for name in WORKERS}
     for number in range(1, replicas + 1):
         port = str(free_port())

@@ -20,16 +20,17 @@ from tests.chaos.steps import UNSTOPPABLE
 from tests.e2e.programs import REPOSITORY, clean_environment
 
 _LOOK_SECONDS: Final = 0.05
-_LATEST_PASSING: Final = 6
 
 
 class Deck:
     """Every step with every way, shuffled; and again when all have been drawn."""
 
-    def __init__(self, steps: Sequence[str], seed: str) -> None:
+    def __init__(self, steps: Sequence[str], seed: str, *, latest: int = 6) -> None:
+        """Each step is passed `latest` times at most."""
         ways: tuple[Way, ...] = ("kill", "stop")
         self._cards = [(step, way) for step in steps for way in ways if way == "kill" or step not in UNSTOPPABLE]
         self._draw = random.Random(seed)
+        self._latest = latest
         self._left: list[tuple[str, Way]] = []
 
     def dooms(self) -> list[Doom]:
@@ -39,7 +40,7 @@ class Deck:
             if not self._left:
                 self._left = self._draw.sample(self._cards, len(self._cards))
             step, way = self._left.pop()
-            chosen.append(Doom(step, self._draw.randint(1, _LATEST_PASSING), way))
+            chosen.append(Doom(step, self._draw.randint(1, self._latest), way))
         return chosen
 
 
