@@ -1,6 +1,7 @@
 """Talks to whichever gateway answers: requests go on until one has an answer, as a careful client's do."""
 
 import asyncio
+import json
 import random
 import time
 from collections import Counter
@@ -81,5 +82,10 @@ class Gateways:
         async with self.session.request(
             method, self.any_url() + path, json=body, headers=kind, timeout=_REQUEST
         ) as response:
-            answer = await response.json(content_type=None)
+            text = await response.text()
+            try:
+                answer = json.loads(text)
+            except ValueError:
+                self._says.append(f"{method} {path} was answered {response.status} without JSON: {text[:80]!r}")
+                answer = {}
             return response.status, answer if isinstance(answer, dict) else {}

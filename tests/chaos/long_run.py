@@ -93,18 +93,18 @@ async def _services(
     faults = ServerFaults(cluster, postgres, seed=str(seed))
     with server_share() as share:
         platform = of_servers(share, seed=str(seed))
-        try:
-            return await run_chaos(
-                platform,
-                folder,
-                seed=str(seed),
-                objects=_setting("OBJECTS", 200),
-                strikes=faults.run,
-                most_faults=most,
-                say=partial(say, run=seed),
-            )
-        finally:
-            remove_queues(replace(share, amqp_url=cluster.urls[0]), LANES)
+        outcome = await run_chaos(
+            platform,
+            folder,
+            seed=str(seed),
+            objects=_setting("OBJECTS", 200),
+            strikes=faults.run,
+            most_faults=most,
+            say=partial(say, run=seed),
+        )
+        # Not after a failure: nodes may be dead then, and the cluster goes anyway.
+        remove_queues(replace(share, amqp_url=cluster.urls[0]), LANES)
+        return outcome
 
 
 async def _one_process(folder: Path, *, seed: int, most: int) -> Outcome:

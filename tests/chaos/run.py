@@ -27,6 +27,7 @@ Strikes = Callable[[Platform, Supervisor, asyncio.Event], Awaitable[None]]
 
 _START_SECONDS: Final = 90.0
 _KINDS: Final = {INSTANCES: "ServiceInstance", BINDINGS: "ServiceBinding"}
+_ENDS_WITH_US: Final = ("setpriv", "--pdeathsig", "KILL", "--")
 _DROP: Final = 0.03
 
 
@@ -84,7 +85,7 @@ class BrokerProcess:
     def __init__(self, folder: Path, seed: str) -> None:
         self._program = Program(
             "counting broker",
-            [sys.executable, "-m", "tests.chaos.counting_broker", "--seed", seed],
+            [*_ENDS_WITH_US, sys.executable, "-m", "tests.chaos.counting_broker", "--seed", seed],
             environment=clean_environment(PYTHONPATH=str(REPOSITORY)),
             log=folder / "broker.txt",
         )
