@@ -68,9 +68,16 @@ check: lint types imports  ## All static checks
 ##@ Test it
 
 .PHONY: test
-test: setup services  ## The whole suite, on real PostgreSQL and real RabbitMQ
+# What takes minutes or wants the machine for itself has targets of its own: make conformance, make chaos, make storms.
+test: setup services  ## The suite, on real PostgreSQL and real RabbitMQ
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; \
-	$(BIN)/pytest $(PARALLEL) $(PYTEST_ARGS)
+	$(BIN)/pytest $(PARALLEL) --ignore-glob='tests/conformance/test_platform_*' --ignore=tests/chaos \
+		--ignore=tests/e2e/test_rolling_restart.py $(PYTEST_ARGS)
+
+.PHONY: storms
+storms: setup services  ## Short storms and a rolling restart, one after the other
+	@urls="$$($(SERVICES) env)"; eval "$$urls"; \
+	$(BIN)/pytest tests/chaos tests/e2e/test_rolling_restart.py $(PYTEST_ARGS)
 
 .PHONY: test-unit
 test-unit: setup  ## The tests that need no server

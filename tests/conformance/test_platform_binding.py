@@ -226,7 +226,7 @@ async def test_osb_116_nothing_is_bound_to_an_instance_that_is_being_deleted(pla
         "spec": {"instanceRef": {"name": "db"}},
     }
     late = await platform.api.post(platform.path(BINDING), document)
-    assert (late.status, "being deleted" in late.message) == (403, True)
+    assert (late.status, "being deleted" in late.message) == (422, True)
     await platform.unbinds()
     held.set()
     await platform.until_gone(INSTANCE, "db")

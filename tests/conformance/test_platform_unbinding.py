@@ -140,7 +140,7 @@ async def test_osb_138_instance_whose_deletion_has_failed_gets_no_bindings(platf
         "metadata": {"name": "late"},
         "spec": {"instanceRef": {"name": "db"}},
     }
-    assert (await platform.api.post(platform.path(BINDING), document)).status == 403
+    assert (await platform.api.post(platform.path(BINDING), document)).status == 422
     assert platform.broker.seen_of(BIND) == []
     platform.broker.always(DEPROVISION, None)
     await platform.until_gone(INSTANCE, "db")

@@ -61,7 +61,8 @@ async def test_large_answers_are_compressed_for_those_who_take_it(raw: Api) -> N
         assert packed.headers["Content-Encoding"] == "gzip"
         assert packed.headers["Vary"] == "Accept-Encoding"
         assert int(packed.headers["Content-Length"]) == len(packed.payload) < 20_000
-        assert json.loads(gzip.decompress(packed.payload)) == plain.document
+        # Its version may have moved on: others write to the same server.
+        assert json.loads(gzip.decompress(packed.payload))["items"] == plain.document["items"]
 
 
 async def test_small_answers_and_those_to_others_are_sent_as_they_are(raw: Api) -> None:

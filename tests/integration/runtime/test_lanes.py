@@ -103,6 +103,12 @@ async def test_lane_without_a_broker_stays_open_while_there_is_work_on_it(fleet:
     await fleet.offer("one", NOBODY)
     await fleet.offer("two", NOBODY)
     await fleet.create(instance("left", "one"))
+
+    async def has_been_tried() -> bool:
+        return bool((await fleet.work_row(INSTANCE, "left"))["attempt"])
+
+    # Before that, its broker is looked for in vain, and it is on no lane of a broker.
+    await eventually(has_been_tried, "the instance to be tried")
     await take_away(fleet, "one")
     await take_away(fleet, "two")
     await listens(worker, "broker:/two", is_open=False)
