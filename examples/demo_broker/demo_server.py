@@ -27,7 +27,8 @@ class QuietRequestHandler(WSGIRequestHandler):
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         path = getattr(self, "path", "-").partition("?")[0].encode("unicode_escape").decode()
-        print(f"{time.strftime('%H:%M:%S')} {self.command or '-'} {path} {code}", file=sys.stderr, flush=True)
+        # In one piece: threads that write at the same moment would mix up their lines otherwise.
+        sys.stderr.write(f"{time.strftime('%H:%M:%S')} {self.command or '-'} {path} {code}\n")
 
 
 def run(build_broker: Callable[..., ServiceBroker]) -> int:

@@ -1,5 +1,7 @@
 """Which objects a watching client has: with a selector an object can enter or leave without being made or deleted."""
 
+from collections.abc import Iterable
+
 from chandlery.store.changes import ChangeVerb, LoggedChange
 from chandlery.store.past_objects import Place
 
@@ -31,9 +33,9 @@ class Membership:
         if self._can_change:
             self._matching.add(uid)
 
-    def note_unsure(self, places: frozenset[Place]) -> None:
+    def note_unsure(self, places: Iterable[Place]) -> None:
         """Of these it is not known."""
-        self._unsure |= places
+        self._unsure.update(places)
 
     def follow(self, change: LoggedChange, *, is_match: bool) -> ChangeVerb | None:
         """Go on by one change; returns what the client is told."""

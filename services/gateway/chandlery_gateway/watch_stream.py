@@ -64,7 +64,7 @@ class WatchStream:
         version = self._options.version
         try:
             if self._options.sends_initial:
-                return await self._readings.now(at_least=version)
+                return await self._readings.moments.settled(at_least=version)
             return Snapshot.at(await self._hub.start_position(version))
         except (Expired, VersionTooLarge) as fault:
             return fault

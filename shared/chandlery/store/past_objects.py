@@ -32,13 +32,20 @@ class PastPart:
     """A part of a list: the objects in the order of namespace and name."""
 
     objects: Sequence[AnyObject]
-    unknown: frozenset[Place]
-    """Where something was whose state then has been forgotten."""
+    unknown: Mapping[Place, AnyObject | None]
+    """Where something was whose state then has been forgotten, with what is there today."""
     reached: Place | None
     """Where the next part goes on; None at the end of the list."""
-    snapshot: Snapshot
     is_covered: bool
     """Whether the log still has all changes since the snapshot. If not, nothing of this can be relied on."""
+
+    @property
+    def nearest(self) -> Sequence[AnyObject]:
+        """The objects, those whose state then has been forgotten as they are today."""
+        if not self.unknown:
+            return self.objects
+        today = [document for document in self.unknown.values() if document is not None]
+        return sorted([*self.objects, *today], key=_place)
 
 
 class PastObjects:
@@ -50,27 +57,25 @@ class PastObjects:
         self._codec = codec
         self._objects = objects
 
-    async def part(self, kind: Kind, listing: Listing, snapshot: Snapshot | None) -> PastPart:
-        """What the listing had at the snapshot, or has now if that is None.
+    async def part(self, kind: Kind, listing: Listing, snapshot: Snapshot) -> PastPart:
+        """What the listing had at the snapshot.
 
         It is more than the limit if much was removed since, less if much was created. `where` and `labels` narrow down
         what is there today and not what is brought back: callers check every object.
         """
-        is_now, snapshot = snapshot is None, snapshot or await self._log.snapshot()
         rows = await self._objects.list(kind, listing)
         reached = _place(rows[-1]) if listing.limit is not None and len(rows) == listing.limit else None
-        if is_now and reached is None:
-            # All of it in one statement: nothing has to fit together.
-            return PastPart(rows, frozenset(), None, snapshot, is_covered=True)
         # After the rows, so that nothing they show is missing here.
         first = await self._first_changes(kind, replace(listing, where=(), labels=()), reached, snapshot)
-        unknown: frozenset[Place] = frozenset()
+        unknown: Mapping[Place, AnyObject | None] = {}
         if first:
-            past, unknown = await self._before(kind, first)
-            kept = [document for document in rows if _place(document) not in first]
+            today = {_place(document): document for document in rows}
+            past, forgotten = await self._before(kind, first)
+            unknown = {place: today.get(place) for place in forgotten}
+            kept = [document for place, document in today.items() if place not in first]
             rows = sorted([*kept, *past], key=_place)
         is_covered = snapshot.version >= await self._log.trimmed_to()
-        return PastPart(rows, unknown, reached, snapshot, is_covered)
+        return PastPart(rows, unknown, reached, is_covered)
 
     async def _first_changes(
         self, kind: Kind, listing: Listing, reached: Place | None, snapshot: Snapshot
