@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules --no-print-directory
+# Where this is set, each of some hundred processes of the tests would compile all source anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The first Python that is new enough; override with `make PYTHON=…`.
 PYTHON ?= $(shell for name in python3 python3.11 python3.12 python3.13 python3.14; do \
@@ -23,8 +25,8 @@ COMPILE := $(UV) pip compile --quiet --no-config --universal --python-version 3.
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 # What pytest gets beside the settings in pyproject.toml, e.g. make test PYTEST_ARGS='-k walk -x'.
 PYTEST_ARGS ?=
-# Tests wait more than they work: three processes on two processors. PARALLEL= runs one after the other.
-PARALLEL ?= --numprocesses=3 --dist=loadscope
+# Tests wait a good deal: four processes on two processors. PARALLEL= runs one after the other.
+PARALLEL ?= --numprocesses=4 --dist=loadscope
 # How many examples `make fuzz` makes for each operation; a hundred take about half an hour.
 FUZZ_EXAMPLES ?= 100
 # What the lock gets beside, e.g. LOCK_ARGS=--upgrade.

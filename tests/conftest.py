@@ -1,9 +1,16 @@
-"""How the whole suite is spread over processes."""
+"""How the whole suite is spread over processes, and what it runs on."""
 
-from typing import Any
+import asyncio
+import gc
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import pytest
+import uvloop
 from xdist.scheduler import LoadScopeScheduling
+
+_LONGEST_FIRST: Final = ("tests/integration/properties/", "tests/e2e/", "tests/conformance/", "tests/integration/", "")
+"""By what test ids begin with: short ones fill up at the end what the long ones leave."""
 
 
 class OneTwinAtATime(LoadScopeScheduling):
@@ -19,7 +26,26 @@ class OneTwinAtATime(LoadScopeScheduling):
         return f"{module} {twin}" if module.startswith("tests/conformance/") else module
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Called by pytest; last, because pytest itself puts tests together that share what is costly to start."""
+    items.sort(key=lambda item: next(at for at, start in enumerate(_LONGEST_FIRST) if item.nodeid.startswith(start)))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     """Called by pytest-xdist, if several processes run tests."""
+    # The other order is by the number of tests, which says nothing of how long they take.
+    config.option.loadscopereorder = False
     return OneTwinAtATime(config, log)
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Called by pytest-asyncio: the event loop of production."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+def pytest_collection_finish() -> None:
+    """Called by pytest: what has been imported stays to the end, and the collector need not look at it each time."""
+    gc.collect()
+    gc.freeze()

@@ -27,7 +27,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from chandlery.contracts import topology
 from chandlery.contracts.messages import UNRESOLVED_LANE
 from chandlery.reconcile.change import broker_key
-from chandlery.runtime.composition import IN_PROCESS_BUS, run_migrations
+from chandlery.runtime.bus_choice import IN_PROCESS_BUS
+from chandlery.runtime.composition import run_migrations
 from chandlery.runtime.http_server import listen
 from chandlery.runtime.process import _run
 from chandlery.runtime.resources import Resources
@@ -42,7 +43,7 @@ from chandlery_syncer.main import SYNCER
 
 SOON = float(os.environ.get("CHANDLERY_TEST_PATIENCE", "30"))
 """Seconds that anything may take that should happen within milliseconds: on a busy machine it may."""
-SWEEP_SECONDS = 0.03
+SWEEP_SECONDS = 0.2
 _NEVER_SECONDS = 3600.0
 _PATIENCE = 1_000
 

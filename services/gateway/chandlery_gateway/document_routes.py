@@ -1,6 +1,7 @@
 """What kubectl asks before it does anything: discovery, versions and OpenAPI documents. Built once, served as bytes."""
 
 from collections.abc import Callable
+from functools import cached_property
 from importlib.metadata import version
 
 from fastapi import APIRouter, Request, Response
@@ -27,11 +28,11 @@ _NO_DEFINITIONS: JsonObject = {
 
 
 class Documents:
-    """All documents of this release."""
+    """All documents of this release. Those of OpenAPI are made when they are first asked for: it takes a while."""
 
     def __init__(self) -> None:
-        release = version("chandlery")
-        kinds = [
+        self._release = version("chandlery")
+        self._kinds = [
             DocumentedKind(
                 group=kind.group,
                 version=kind.version,
@@ -44,17 +45,36 @@ class Documents:
             )
             for kind in SERVED_KINDS
         ]
-        self.openapi_v3: dict[str, bytes] = {}
-        for group_version in sorted({(kind.group, kind.version) for kind in kinds}):
-            path = openapi_v3.document_path(*group_version)
-            chosen = [kind for kind in kinds if (kind.group, kind.version) == group_version]
-            name = "/".join(part for part in group_version if part)
-            self.openapi_v3[path] = to_json(openapi_v3.document(name, chosen, release=release))
-        self.openapi_v3_index = to_json(openapi_v3.index(self.openapi_v3))
-        second = openapi_v2.document(kinds, release=release)
-        self.openapi_v2_json = to_json(second)
-        self.openapi_v2_protobuf = openapi_protobuf.encode(second)
-        self.version = discovery.version_document(release)
+        self.version = discovery.version_document(self._release)
+
+    @cached_property
+    def openapi_v3(self) -> dict[str, bytes]:
+        """By the path of the group version."""
+        return {
+            openapi_v3.document_path(group, release): to_json(
+                openapi_v3.document("/".join(filter(None, (group, release))), self._kinds, release=self._release)
+            )
+            for group, release in sorted({(kind.group, kind.version) for kind in self._kinds})
+        }
+
+    @cached_property
+    def openapi_v3_index(self) -> bytes:
+        """Where the documents of the group versions are."""
+        return to_json(openapi_v3.index(self.openapi_v3))
+
+    @cached_property
+    def openapi_v2_json(self) -> bytes:
+        """All group versions in one."""
+        return to_json(self._openapi_v2)
+
+    @cached_property
+    def openapi_v2_protobuf(self) -> bytes:
+        """The same for clients that read no JSON."""
+        return openapi_protobuf.encode(self._openapi_v2)
+
+    @property
+    def _openapi_v2(self) -> JsonObject:
+        return openapi_v2.document(self._kinds, release=self._release)
 
 
 def document_router(authenticator: Authenticator) -> APIRouter:

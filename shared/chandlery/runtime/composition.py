@@ -7,14 +7,13 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tenacity import RetryCallState
 
-from chandlery.messaging.bus import Bus, DeadLetters
 from chandlery.messaging.inprocess_bus import InProcessBus
-from chandlery.messaging.rabbitmq_bus import RabbitBus
-from chandlery.messaging.rabbitmq_dead_letters import open_dead_letters
-from chandlery.model.faults import ConfigurationFault, Unavailable
+from chandlery.model.faults import Unavailable
 from chandlery.osb.client import OsbClient
 from chandlery.retry.transient import SERVER_START
+from chandlery.runtime.bus_choice import make_bus
 from chandlery.runtime.relay import Relay
+from chandlery.runtime.reminders import Reminders
 from chandlery.runtime.resources import Resources, process_name
 from chandlery.runtime.settings import Settings, require
 from chandlery.runtime.standalone_cluster import StandaloneCluster
@@ -24,8 +23,6 @@ from chandlery.store.migrate import current_revision, migrate, newest_revision
 from chandlery.store.sealing import Keyring
 
 log = structlog.get_logger()
-
-IN_PROCESS_BUS = "memory:"
 
 
 class SchemaNotReady(Unavailable):
@@ -53,7 +50,7 @@ async def open_resources(
         engine = _engine(settings, service)
         database = Database(engine, keyring)
         stack.push_async_callback(database.close)
-        bus = _bus(settings, owner)
+        bus = make_bus(settings, owner)
         stack.push_async_callback(bus.close)
         for check in checks:
             check(settings)
@@ -64,6 +61,8 @@ async def open_resources(
         # Never the narrowest place: a call that waits for a connection would use up its time.
         osb = OsbClient(connections_per_broker=max(1_000, 2 * settings.broker_concurrency))
         stack.push_async_callback(osb.close)
+        reminders = Reminders(bus)
+        stack.push_async_callback(reminders.close)
         cluster_id = await database.run(lambda unit: unit.leases.cluster_id(settings.cluster_id))
         yield Resources(
             settings=settings,
@@ -74,6 +73,7 @@ async def open_resources(
             osb=osb,
             cluster_id=cluster_id,
             owner=owner,
+            reminders=reminders,
         )
 
 
@@ -97,34 +97,6 @@ def _engine(settings: Settings, service: str, *, statement_seconds: float | None
         pool_size=settings.database_pool_size,
         statement_seconds=statement_seconds,
     )
-
-
-def _bus(settings: Settings, owner: str) -> Bus:
-    url = settings.amqp_url.get_secret_value()
-    if url == IN_PROCESS_BUS:
-        return InProcessBus()
-    return RabbitBus(
-        url,
-        connection_name=owner,
-        prefix=settings.amqp_prefix,
-        queue_type=settings.amqp_queue_type,
-        ca_file=settings.amqp_ca_file,
-    )
-
-
-@asynccontextmanager
-async def open_letters(settings: Settings) -> AsyncIterator[DeadLetters]:
-    """The dead letters on the message bus, which has to be there now. Raises ConfigurationFault and Unavailable."""
-    require(settings, "amqp_url")
-    url = settings.amqp_url.get_secret_value()
-    if url == IN_PROCESS_BUS:
-        raise ConfigurationFault(
-            "the bus is memory:, whose dead letters are in the log of their process and nowhere else"
-        )
-    async with open_dead_letters(
-        url, prefix=settings.amqp_prefix, queue_type=settings.amqp_queue_type, ca_file=settings.amqp_ca_file
-    ) as letters:
-        yield letters
 
 
 async def _prepare_schema(engine: AsyncEngine, *, migrates: bool) -> None:

@@ -13,7 +13,7 @@ import uvloop
 from chandlery.contracts.dead_letters import DeadLetter
 from chandlery.messaging.bus import DeadLetters
 from chandlery.model.faults import BadRequest, NotFound
-from chandlery.runtime.composition import open_letters
+from chandlery.runtime.bus_choice import open_letters
 from chandlery.runtime.deadletter_views import as_json, as_sheet, as_table, queue_of
 from chandlery.runtime.logs import configure_logs
 from chandlery.runtime.settings import load_settings

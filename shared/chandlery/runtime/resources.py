@@ -11,6 +11,7 @@ from chandlery.messaging.bus import Bus
 from chandlery.osb.client import OsbClient
 from chandlery.runtime.broker_guards import BrokerGuards
 from chandlery.runtime.relay import Relay
+from chandlery.runtime.reminders import Reminders
 from chandlery.runtime.settings import Settings
 from chandlery.runtime.standalone_authorizer import EveryUserMay
 from chandlery.store.database import Database, UnitOfWork
@@ -32,6 +33,8 @@ class Resources:
     authorizer: Authorizer = field(default_factory=EveryUserMay)
     guards: BrokerGuards = field(default_factory=BrokerGuards)
     """The circuits of service brokers, as this process sees them."""
+    reminders: Reminders = field(default_factory=Reminders)
+    """Of what this process has put off for a short while."""
     in_hand: dict[str, float] = field(default_factory=dict)
     """Objects that this process works on now, by uid, and the monotonic second at which each lease runs out."""
 

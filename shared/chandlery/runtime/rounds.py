@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Generic, cast
 
 import structlog
@@ -38,6 +38,7 @@ log = structlog.get_logger()
 _SLOW_CALL_SECONDS = 0.25
 """A call that takes longer is announced in the status; faster ones would only show a flicker."""
 _ROUNDS_PER_COMMAND = 20
+_NO_TIME = timedelta(0)
 _BATCH = 32
 """Rounds that share a transaction, at most."""
 _RECORD = TransientRetry(attempts=20, initial_seconds=0.1, maximum_seconds=5.0)
@@ -54,7 +55,8 @@ class _Claimed(Generic[SnapshotT, CallT]):
     """The end of the lease by the monotonic clock, which goes on while a process is halted."""
     to: Destination | None = None
     """None for a call that is never held back."""
-    is_due_again: bool = False
+    due_at: datetime | None = None
+    """When this process is to see to it again."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,11 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             return
         for _ in range(_ROUNDS_PER_COMMAND):
             try:
-                if not await self._round(message):
+                due_at = await self._round(message)
+                if due_at is None:
+                    return
+                if (pause := due_at - self._database.clock()) > _NO_TIME:
+                    self._resources.reminders.set(message, pause)
                     return
             except (LeaseLost, Conflict) as fault:
                 # Whoever won the race goes on; the sweep brings the object back if nobody does.
@@ -104,12 +110,13 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
                 log.warning(fault.message, action="postpone_round", kind=message.kind, uid=message.uid)
                 return
 
-    async def _round(self, command: Reconcile) -> bool:
+    async def _round(self, command: Reconcile) -> datetime | None:
+        """When this process is to see to the object again."""
         claimed = await self._claims(command)
         if claimed is None:
-            return False
+            return None
         if claimed.planned is None:
-            return claimed.is_due_again
+            return claimed.due_at
         claim = claimed.claim
         self._resources.in_hand[claim.uid] = claimed.until
         try:
@@ -170,10 +177,8 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             snapshot = await self._reconciler.load(unit, cast("DocumentT", document), claim)
             planned = self._reconciler.plan(snapshot, unit)
         if isinstance(planned, Change):
-            again = await self._write(unit, claim, document, snapshot, planned, latest=document)
-            return _Claimed(
-                claim=claim, document=document, snapshot=snapshot, planned=None, until=until, is_due_again=again
-            )
+            due_at = await self._write(unit, claim, document, snapshot, planned, latest=document)
+            return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=None, until=until, due_at=due_at)
         lane = self._reconciler.lane(snapshot, claim)
         if claim.lane == UNRESOLVED_LANE != lane:
             # Now that the service broker is known, the call is made where it can keep nobody else waiting.
@@ -183,8 +188,8 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         to = Destination(lane=lane, policy=guarded.policy, is_urgent=guarded.is_urgent) if guarded else None
         if to is not None and (hold := await self._gate.held(unit, to, claim)) is not None:
             change = held_back(self._reconciler.hold(snapshot, hold, planned=planned, unit=unit), hold, claim)
-            await self._write(unit, claim, document, snapshot, change, latest=document)
-            return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=None, until=until)
+            due_at = await self._write(unit, claim, document, snapshot, change, latest=document)
+            return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=None, until=until, due_at=due_at)
         return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=planned, until=until, to=to)
 
     async def _admitted(
@@ -242,26 +247,26 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             return claimed
         return replace(claimed, document=with_wish_of(claimed.document, version_of=written))
 
-    async def _record(self, claimed: _Claimed[SnapshotT, CallT], answer: AnswerT | Hold) -> bool:
+    async def _record(self, claimed: _Claimed[SnapshotT, CallT], answer: AnswerT | Hold) -> datetime | None:
         is_again = False
         async for attempt in _RECORD.around(Unavailable, Conflict):
             with attempt:
                 # Mostly nobody has touched the object since; a Conflict says that somebody has, then we look.
                 return await self._records(_Answered(claimed, answer, looks_first=is_again))
             is_again = True
-        return False
+        return None
 
-    async def _record_batch(self, answered: "Sequence[_Answered[SnapshotT, CallT, AnswerT]]") -> list[bool]:
+    async def _record_batch(self, answered: "Sequence[_Answered[SnapshotT, CallT, AnswerT]]") -> list[datetime | None]:
         # All who write several rows of work do so in one order: none of them waits for one that waits for it.
         ordered = sorted(enumerate(answered), key=lambda pair: pair[1].claimed.claim.uid)
 
-        async def record(unit: UnitOfWork) -> dict[int, bool]:
+        async def record(unit: UnitOfWork) -> dict[int, datetime | None]:
             return {place: await self._record_one(unit, entry) for place, entry in ordered}
 
         recorded = await self._database.run(record)
         return [recorded[place] for place in range(len(answered))]
 
-    async def _record_one(self, unit: UnitOfWork, answered: "_Answered[SnapshotT, CallT, AnswerT]") -> bool:
+    async def _record_one(self, unit: UnitOfWork, answered: "_Answered[SnapshotT, CallT, AnswerT]") -> datetime | None:
         claimed = answered.claimed
         planned = cast("Planned[CallT]", claimed.planned)
         if isinstance(answered.answer, Hold) and claimed.to is not None:
@@ -288,12 +293,12 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         change: Change[DocumentT],
         *,
         latest: AnyObject | None,
-    ) -> bool:
+    ) -> datetime | None:
         if latest is None:
             await unit.reconciliations.remove(claim.uid)
-            return False
+            return None
         document = rebased(change.document, seen, latest)
-        await self._release(unit, claim, snapshot, change)
+        due_at = await self._release(unit, claim, snapshot, change)
         if change.is_finished and not document.metadata.finalizers:
             await unit.objects.remove(latest)
             await unit.reconciliations.remove(claim.uid)
@@ -305,13 +310,19 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         if document != latest or change.is_finished:
             reason = change.facts[-1].reason if change.facts else ""
             unit.outbox.add(ObjectChanged(kind=claim.kind, uid=claim.uid, reason=reason))
-        return change.next.due_at is not None and change.next.due_at <= unit.now and not change.is_finished
+        return None if change.is_finished else due_at
 
-    async def _release(self, unit: UnitOfWork, claim: Claim, snapshot: SnapshotT, change: Change[DocumentT]) -> None:
+    async def _release(
+        self, unit: UnitOfWork, claim: Claim, snapshot: SnapshotT, change: Change[DocumentT]
+    ) -> datetime | None:
+        """Returns when this process is to see to it again: at once, or a reminder that it takes upon itself."""
+        due_at, lane = change.next.due_at, self._reconciler.lane(snapshot, claim)
+        is_reminded = lane == claim.lane and self._resources.reminders.take(due_at, unit.now)
         release = Release(
-            due_at=change.next.due_at,
+            due_at=due_at,
             attempt=change.next.attempt,
-            lane=self._reconciler.lane(snapshot, claim),
+            lane=lane,
+            is_reminded=is_reminded,
             waiting_for=change.next.waiting_for,
             in_flight=change.keep_in_flight,
             memory=change.memory,
@@ -319,3 +330,4 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             admitted_at=change.next.admitted_at,
         )
         unit.outbox.add(await unit.reconciliations.release(claim, release))
+        return due_at if is_reminded or (due_at is not None and due_at <= unit.now) else None

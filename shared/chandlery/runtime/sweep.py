@@ -20,7 +20,8 @@ log = structlog.get_logger()
 
 _LEASE = "sweep"
 _BATCH = 500
-_PRUNE_EVERY = 60
+_PRUNE_SECONDS = 60.0
+"""Between two looks for what is old."""
 _BATCHES = 10
 
 
@@ -35,7 +36,7 @@ class Sweep:
         self._owner = owner
         self._retention = Retention(database, settings)
         self._rounds = 0
-        self._is_more_to_prune = False
+        self._prune_at = 0.0
 
     async def run(self) -> None:
         """Sweep for ever; whatever goes wrong is tried again at the next interval. Cancel it to end it."""
@@ -62,11 +63,12 @@ class Sweep:
             return 0
         # First what needs no bus: the log must not grow while that is away.
         self._rounds += 1
-        if self._rounds % _PRUNE_EVERY == 1 or self._is_more_to_prune:
+        if (now := asyncio.get_running_loop().time()) >= self._prune_at:
             # Should it fail, the sweep goes on without it for a minute.
-            self._is_more_to_prune = False
+            self._prune_at = now + _PRUNE_SECONDS
             await self._database.run(tell_of_silent)
-            self._is_more_to_prune = await self._retention.prune()
+            if await self._retention.prune():
+                self._prune_at = now
         await self._database.wake_late()
         commands = await self._database.run(self._due)
         if commands:

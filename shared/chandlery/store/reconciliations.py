@@ -26,6 +26,8 @@ CLOCK_TOLERANCE = timedelta(seconds=1)
 """How far the clocks of two machines may be apart before work waits for the sweep."""
 DELIVERY = timedelta(seconds=10)
 """How long a command may take on the bus before the sweep sends it once more."""
+REMINDER = timedelta(seconds=3)
+"""How much later than due the sweep sends a command that a process means to send itself."""
 _LONGEST_PAUSE = timedelta(minutes=10)
 """Between two commands for an object that nobody gets to."""
 
@@ -63,6 +65,8 @@ class Release:
     """Further keys of `wake`, kept until given anew; None leaves them as they are."""
     admitted_at: datetime | None = None
     """See `Claim`."""
+    is_reminded: bool = False
+    """Whether this process sends a command itself when it is due."""
 
 
 class ReconciliationStore:
@@ -165,12 +169,13 @@ class ReconciliationStore:
         in_flight = release.in_flight
         sealed = self._keyring.seal(in_flight, bound_to=f"in-flight/{claim.uid}") if in_flight is not None else None
         untouched = R.c.wishes == claim.wishes
+        again = release.due_at + REMINDER if release.due_at and release.is_reminded else release.due_at
         statement = (
             update(R)
             .where(_held_by(claim))
             .values(
                 due_at=case((untouched, release.due_at), else_=self._now),
-                enqueue_after=case((untouched, release.due_at), else_=self._now + DELIVERY),
+                enqueue_after=case((untouched, again), else_=self._now + DELIVERY),
                 attempt=release.attempt,
                 lane=release.lane,
                 waiting_for=release.waiting_for,

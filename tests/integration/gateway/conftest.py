@@ -4,20 +4,17 @@ Nothing relays the outbox and no worker runs, so that tests can look at what a r
 """
 
 import asyncio
-import os
-import uuid
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+import shutil
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-import asyncpg
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 from sqlalchemy import delete, select
-from sqlalchemy.engine import make_url
 
 from chandlery.runtime import http_server
 from chandlery.runtime.composition import open_resources
@@ -27,11 +24,11 @@ from chandlery.store.schema import METADATA, OBJECTS, OUTBOX, RECONCILIATIONS
 from chandlery.store.sealing import new_key
 from chandlery_gateway import main as gateway_main
 from chandlery_gateway.main import Gateway
+from tests.integration.conftest import PostgresDatabases
 from tests.integration.gateway.api_client import SOON, Api, Document, namespace
 
 TOKEN = "token-of-the-administrator"
 USERS = 'token-of-ann,ann,uid-of-ann,"developers,dba"\n'
-_POSTGRESQL = os.environ.get("CHANDLERY_TEST_DATABASE_URL", "")
 
 
 @dataclass
@@ -68,14 +65,26 @@ class Running:
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def store(request: pytest.FixtureRequest) -> str:
     """Which database a test runs on."""
-    if request.param == "postgresql" and not _POSTGRESQL:
-        pytest.skip("CHANDLERY_TEST_DATABASE_URL is not set")
     return str(request.param)
 
 
+@pytest.fixture(scope="session")
+def shared_url(request: pytest.FixtureRequest, store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The database of the gateway that most tests share."""
+    with _migrated(request, store, tmp_path_factory) as url:
+        yield url
+
+
+@pytest.fixture
+def own_url(request: pytest.FixtureRequest, store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A database of the test's own."""
+    with _migrated(request, store, tmp_path_factory) as url:
+        yield url
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def shared_gateway(store: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
-    async with _database(store, tmp_path_factory) as url, serving(_settings(url, tmp_path_factory)) as running:
+async def shared_gateway(shared_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    async with serving(_settings(shared_url, tmp_path_factory)) as running:
         yield running
 
 
@@ -88,9 +97,9 @@ async def gateway(shared_gateway: Running) -> Running:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def own_gateway(store: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+async def own_gateway(own_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     """A gateway of the test's own, to break or to stop."""
-    async with _database(store, tmp_path_factory) as url, serving(_settings(url, tmp_path_factory)) as running:
+    async with serving(_settings(own_url, tmp_path_factory)) as running:
         await running.api.made("/api/v1/namespaces", namespace("team"))
         yield running
 
@@ -148,26 +157,20 @@ def _settings(url: str, folder: pytest.TempPathFactory) -> Settings:
     )
 
 
-@asynccontextmanager
-async def _database(store: str, folder: pytest.TempPathFactory) -> AsyncIterator[str]:
+@contextmanager
+def _migrated(request: pytest.FixtureRequest, store: str, folders: pytest.TempPathFactory) -> Iterator[str]:
     if store == "sqlite":
-        yield f"sqlite:///{folder.mktemp('gateway') / 'chandlery.db'}"
+        path = folders.mktemp("gateway") / "chandlery.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
         return
-    name = f"gateway_{uuid.uuid4().hex[:12]}"
-    await _administer(f"CREATE DATABASE {name}")
-    yield make_url(_POSTGRESQL).set(database=name).render_as_string(hide_password=False)
-    await _administer(f"DROP DATABASE {name} WITH (FORCE)")
+    databases: PostgresDatabases = request.getfixturevalue("postgres_databases")
+    url = databases.migrated()
+    yield url
+    databases.drop(url)
 
 
 async def _ended(stop: asyncio.Event, serving: "asyncio.Task[None]") -> None:
     stop.set()
     async with asyncio.timeout(SOON):
         await serving
-
-
-async def _administer(statement: str) -> None:
-    connection = await asyncpg.connect(make_url(_POSTGRESQL).set(drivername="postgresql").render_as_string(False))
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()

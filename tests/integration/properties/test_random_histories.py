@@ -16,7 +16,7 @@ from tests.integration.properties.world import Store
 
 _WANTED = os.environ.get("CHANDLERY_HISTORIES")
 _SETTINGS = settings(
-    max_examples=int(_WANTED or 60),
+    max_examples=int(_WANTED or 25),
     stateful_step_count=30,
     deadline=None,
     derandomize=_WANTED is None,

@@ -123,11 +123,12 @@ async def test_a_database_that_does_not_exist_is_unavailable(postgresql_url: str
 
 
 async def test_a_file_that_cannot_be_opened_is_unavailable(open_database: OpenDatabase) -> None:
+    threads = set(threading.enumerate())
     with pytest.raises(Unavailable, match="cannot be reached"):
         await open_database("sqlite:////nonexistent/directory/chandlery.db").ping()
 
     # The driver's thread has a last word to say to the event loop.
-    for thread in threading.enumerate():
+    for thread in set(threading.enumerate()) - threads:
         if "_connection_worker_thread" in thread.name:
             await asyncio.to_thread(thread.join, samples.SOON_SECONDS)
 

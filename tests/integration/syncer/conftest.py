@@ -1,18 +1,14 @@
 """A syncer without its queue: commands are handed to its rounds by the test. On SQLite and on PostgreSQL."""
 
 import asyncio
-import os
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, cast
 
-import asyncpg
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import DateTime, bindparam, text
-from yarl import URL
 
 from chandlery.contracts.messages import Reconcile
 from chandlery.model import kinds
@@ -163,28 +159,11 @@ class Bench:
         return cast("ClusterServiceBroker", await self.create(document))
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+@pytest.fixture
+async def bench(database_url: str) -> AsyncIterator[Bench]:
     """A syncer on an empty database of each sort."""
-    if request.param == "sqlite":
-        async with _open(f"sqlite:///{tmp_path}/catalog.db") as resources:
-            yield Bench(resources)
-        return
-    server = os.environ.get("CHANDLERY_TEST_DATABASE_URL", "")
-    if not server:
-        pytest.fail(
-            "CHANDLERY_TEST_DATABASE_URL is not set. Start PostgreSQL with `make services`, or point to a server."
-        )
-    url = URL(server).with_scheme("postgresql")
-    name = f"syncer_{uuid.uuid4().hex[:12]}"
-    connection = await asyncpg.connect(str(url))
-    try:
-        await connection.execute(f'CREATE DATABASE "{name}"')
-        async with _open(str(url.with_path(f"/{name}"))) as resources:
-            yield Bench(resources)
-        await connection.execute(f'DROP DATABASE "{name}"')
-    finally:
-        await connection.close()
+    async with _open(database_url) as resources:
+        yield Bench(resources)
 
 
 def _open(url: str) -> Any:

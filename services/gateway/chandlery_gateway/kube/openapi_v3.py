@@ -1,6 +1,6 @@
 """The OpenAPI v3 documents: GET /openapi/v3 and one document a group version below it. kubectl from 1.27 reads these.
 
-Built once when the gateway starts and served as bytes. kubectl leaves field validation to the server when it finds, for
+Built once and served as bytes. kubectl leaves field validation to the server when it finds, for
 a kind, a PATCH operation with the kind's `x-kubernetes-group-version-kind` and a `fieldValidation` parameter.
 """
 

@@ -1,0 +1,12 @@
+"""`chandlery new-key`."""
+
+import click
+
+from chandlery.store.sealing import new_key
+
+
+@click.command(name="new-key")
+@click.argument("name", default="key1")
+def make_key(name: str) -> None:
+    """Print a fresh key for CHANDLERY_ENCRYPTION_KEYS."""
+    click.echo(new_key(name))

@@ -1,0 +1,95 @@
+"""The commands that run services, each in a process of its own or all in one, and `migrate`."""
+
+import gc
+import sys
+from collections.abc import Coroutine
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import uvloop
+
+from chandlery.runtime.bus_choice import IN_PROCESS_BUS
+from chandlery.runtime.composition import describe_database, run_migrations
+from chandlery.runtime.http_server import listen
+from chandlery.runtime.laptop import open_data_directory
+from chandlery.runtime.logs import configure_logs
+from chandlery.runtime.process import run_services
+from chandlery.runtime.service import ENTRY_POINTS, Service
+from chandlery.runtime.settings import Settings, load_settings
+
+_SERVICES: Final = ("gateway", "provisioner", "binder", "syncer")
+
+
+def service_command(name: str) -> click.Command:
+    """The command that runs one service, which is imported now."""
+    service = _load_service(name)
+
+    def run() -> None:
+        _run(run_services([service], _production_settings()))
+
+    return click.Command(service.name, callback=run, help=service.summary)
+
+
+def _load_service(name: str) -> Service:
+    service: Service = entry_points(group=ENTRY_POINTS)[name].load()
+    return service
+
+
+@click.command()
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path.home() / ".chandlery",
+    help="Folder for the database, the keys and the kubeconfig.  [default: ~/.chandlery]",
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=None, help="Port to listen on.  [default: 8080]")
+def up(data_dir: Path, port: int | None) -> None:
+    """Run the gateway and all workers in this process, on SQLite, for this machine only."""
+    base = load_settings()
+    configure_logs(level=base.log_level, form="console" if sys.stderr.isatty() else base.log_format)
+    directory = open_data_directory(data_dir)
+    listener = listen("127.0.0.1", base.port if port is None else port)
+    settings = load_settings(
+        database_url=directory.database_url,
+        amqp_url=IN_PROCESS_BUS,
+        encryption_keys=directory.encryption_keys(),
+        token=directory.token(),
+        host="127.0.0.1",
+        port=listener.getsockname()[1],
+        tls_cert_file=directory.certificate(),
+        tls_key_file=directory.certificate_key,
+        accept_plain_http=True,
+    )
+    listener.close()
+    directory.write_kubeconfig(settings.host, settings.port)
+    address = f"https://{settings.host}:{settings.port}"
+
+    def say_how_to_go_on() -> None:
+        click.echo(f"Chandlery is ready at {address} (documentation: {address}/docs)")
+        click.echo(f"Try: kubectl --kubeconfig {directory.kubeconfig} get clusterservicebrokers")
+
+    _run(run_services([_load_service(name) for name in _SERVICES], settings, migrates=True, on_ready=say_how_to_go_on))
+
+
+@click.command()
+def migrate() -> None:
+    """Bring the database to the current schema. Safe to run from several places at once."""
+    settings = _production_settings()
+    click.echo(f"migrating {describe_database(settings)}")
+    revision = _run(run_migrations(settings))
+    click.echo(f"the database is at revision {revision}")
+
+
+def _production_settings() -> Settings:
+    settings = load_settings()
+    configure_logs(level=settings.log_level, form=settings.log_format)
+    return settings
+
+
+def _run(work: Coroutine[Any, Any, Any]) -> Any:
+    # All that has been imported stays to the end. The collector need not look at it again, least of all at the exit.
+    gc.freeze()
+    gc.enable()
+    return uvloop.run(work)

@@ -1,0 +1,97 @@
+"""Commands at the moment when their objects are due, sent by the process that has put them off."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from chandlery.contracts.messages import Message, Reconcile
+from chandlery.model.faults import Unavailable
+from chandlery.runtime import reminders as module
+from chandlery.runtime.reminders import Reminders
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+FIRST, SECOND = (Reconcile(kind="ServiceInstance", uid=uid, lane="lane") for uid in ("uid-1", "uid-2"))
+NO_TIME, VERY_LONG = timedelta(0), timedelta(hours=1)
+SOON = 30.0
+
+
+class Wire:
+    """A bus that remembers what it was told; `is_away` lets the next message fail."""
+
+    def __init__(self) -> None:
+        self.published: list[Message] = []
+        self.is_away = False
+        self._told = asyncio.Event()
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        was_away, self.is_away = self.is_away, False
+        self._told.set()
+        if was_away:
+            raise Unavailable("the bus is away")
+        self.published += messages
+
+    async def next(self) -> None:
+        async with asyncio.timeout(SOON):
+            await self._told.wait()
+        self._told.clear()
+
+
+def over(wire: Wire) -> Reminders:
+    bus: Any = wire
+    return Reminders(bus)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_taken"), [(None, False), (-1, False), (0, False), (0.01, True), (30, True), (30.1, False)]
+)
+def test_what_is_due_within_half_a_minute_is_taken(seconds: float | None, is_taken: bool) -> None:
+    due_at = None if seconds is None else NOW + timedelta(seconds=seconds)
+    assert over(Wire()).take(due_at, NOW) is is_taken
+
+
+def test_without_a_bus_nothing_is_taken() -> None:
+    assert not Reminders().take(NOW + timedelta(seconds=1), NOW)
+
+
+async def test_no_more_is_taken_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST", 1)
+    reminders = over(Wire())
+    reminders.set(FIRST, VERY_LONG)
+    assert not reminders.take(NOW + timedelta(seconds=1), NOW)
+    await reminders.close()
+    assert reminders.take(NOW + timedelta(seconds=1), NOW)
+
+
+async def test_a_command_is_sent_when_its_time_has_come() -> None:
+    wire = Wire()
+    reminders = over(wire)
+    reminders.set(SECOND, VERY_LONG)
+    reminders.set(FIRST, NO_TIME)
+    await wire.next()
+    await reminders.close()
+    assert wire.published == [FIRST]
+
+
+async def test_a_later_reminder_of_an_object_takes_the_place_of_the_one_before() -> None:
+    wire = Wire()
+    reminders = over(wire)
+    reminders.set(FIRST, VERY_LONG)
+    reminders.set(FIRST, NO_TIME)
+    await wire.next()
+    await reminders.close()
+    assert wire.published == [FIRST]
+
+
+async def test_what_the_bus_does_not_take_is_left_and_the_next_is_sent() -> None:
+    wire = Wire()
+    wire.is_away = True
+    reminders = over(wire)
+    reminders.set(FIRST, NO_TIME)
+    await wire.next()
+    reminders.set(SECOND, NO_TIME)
+    await wire.next()
+    await reminders.close()
+    assert wire.published == [SECOND]
