@@ -89,6 +89,11 @@ test-unit: setup  ## The tests that need no server
 conformance: setup services  ## Every obligation to service brokers, on both twins; writes docs/conformance.md
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; $(BIN)/python docs/generate_conformance.py
 
+.PHONY: conformance-replicas
+conformance-replicas: setup services  ## The same with three processes of each worker and two gateways; writes nothing
+	@urls="$$($(SERVICES) env)"; eval "$$urls"; CHANDLERY_TEST_REPLICAS=3 \
+	$(BIN)/pytest --numprocesses=3 --dist=loadscope tests/conformance -k '[servers' $(PYTEST_ARGS)
+
 .PHONY: fuzz
 fuzz: setup services  ## Requests made up from /openapi/v3 until one gets a 5xx: FUZZ_EXAMPLES=200 for each operation
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; \
@@ -125,6 +130,13 @@ bench-isolation: setup  ## What 1,000 instances at a service broker that hangs c
 	$(SERVICES) start --name bench; \
 	urls="$$($(SERVICES) env --name bench)"; eval "$$urls"; \
 	$(BIN)/python tests/benchmarks/bench_isolation.py
+
+.PHONY: soak
+soak: setup  ## Half an hour of comings and goings, to see that nothing grows; writes plots into docs/reliability.md
+	@trap '$(SERVICES) stop --name bench --wipe' EXIT; \
+	$(SERVICES) start --name bench; \
+	urls="$$($(SERVICES) env --name bench)"; eval "$$urls"; \
+	$(BIN)/python tests/benchmarks/soak.py
 
 ##@ Keep it in order
 

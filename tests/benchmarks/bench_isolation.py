@@ -23,7 +23,7 @@ import uvloop
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.benchmarks.bench_quick import ROOT, SPACE, Client, Run, free_port, memory
-from tests.benchmarks.four_processes import Stack, four_processes
+from tests.benchmarks.four_processes import SERVICES, Stack, four_processes
 
 BATCH = 20
 CREATORS = 16
@@ -152,14 +152,16 @@ def main() -> None:
     database, amqp = (os.environ.get(f"CHANDLERY_TEST_{name}_URL") for name in ("DATABASE", "AMQP"))
     if not database or not amqp:
         raise SystemExit("CHANDLERY_TEST_DATABASE_URL and CHANDLERY_TEST_AMQP_URL are not set: `make bench-isolation`")
-    probes = {name: free_port() for name in ("provisioner", "binder", "syncer")}
     started = time.perf_counter()
     # What hangs at the end is given back soon: nobody waits for it any more.
     settings = {"CHANDLERY_SHUTDOWN_SECONDS": "1", "CHANDLERY_LOG_LEVEL": "error"}
     with (
         running_brokers() as brokers,
         four_processes(
-            database_url=database, amqp_url=amqp, port=free_port(), probe_ports=probes, settings=settings
+            database_url=database,
+            amqp_url=amqp,
+            ports={name: free_port() for name in SERVICES},
+            settings=settings,
         ) as stack,
     ):
         phases: list[Phase] = []

@@ -23,7 +23,7 @@ from pydantic_core import from_json, to_json
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.benchmarks.fast_broker import SERVICE_ID, plan_id
-from tests.benchmarks.four_processes import Stack, four_processes
+from tests.benchmarks.four_processes import SERVICES, Stack, four_processes
 
 ROOT = "/apis/servicecatalog.k8s.io/v1beta1"
 SPACE = f"{ROOT}/namespaces/default"
@@ -229,11 +229,11 @@ def main() -> None:
     broker_file = Path(__file__).with_name("fast_broker.py")
     broker_port = free_port()
     broker = subprocess.Popen([sys.executable, str(broker_file), "--port", str(broker_port)], stdout=subprocess.DEVNULL)
-    probes = {name: free_port() for name in ("provisioner", "binder", "syncer")}
+    ports = {name: free_port() for name in SERVICES}
     started = time.perf_counter()
     try:
         print("starting four processes …", flush=True)
-        with four_processes(database_url=database, amqp_url=amqp, port=free_port(), probe_ports=probes) as stack:
+        with four_processes(database_url=database, amqp_url=amqp, ports=ports) as stack:
             runs = uvloop.run(
                 measure(stack, f"http://127.0.0.1:{broker_port}", count=options.count, creators=options.creators)
             )

@@ -1,4 +1,4 @@
-"""Starts the four services as processes on given servers, with a TLS-less gateway on loopback; ends them again."""
+"""Starts the services as processes on given servers, with TLS-less gateways on loopback; ends them again."""
 
 import contextlib
 import os
@@ -21,12 +21,18 @@ COMMAND = str(Path(sys.executable).with_name("chandlery"))
 
 @dataclass(frozen=True)
 class Stack:
-    """Four running services."""
+    """The running services."""
 
-    url: str
+    urls: tuple[str, ...]
+    """Of the gateways."""
     token: str
     processes: dict[str, "subprocess.Popen[bytes]"]
     logs: Path
+
+    @property
+    def url(self) -> str:
+        """Of the first gateway."""
+        return self.urls[0]
 
 
 @contextlib.contextmanager
@@ -34,38 +40,41 @@ def four_processes(
     *,
     database_url: str,
     amqp_url: str,
-    port: int,
-    probe_ports: dict[str, int],
+    ports: Mapping[str, int],
     settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Stack]:
     """Migrate, start, wait until all are ready; on the way out terminate and report who did not end cleanly.
 
-    `settings` are further environment variables.
+    `ports` has the name and the port of each process: of its API for a gateway, of its probes for another. Replicas are
+    called `gateway-2`, `binder-3`. `settings` are further environment variables.
     """
     token = secrets.token_urlsafe(24)
     with tempfile.TemporaryDirectory(prefix="chandlery-bench-") as folder:
         logs = Path(folder)
-        own = {
+        shared = {
             "CHANDLERY_DATABASE_URL": database_url,
             "CHANDLERY_AMQP_URL": amqp_url,
             "CHANDLERY_AMQP_PREFIX": f"bench-{secrets.token_hex(4)}-",
             "CHANDLERY_ENCRYPTION_KEYS": new_key("bench"),
             "CHANDLERY_TOKEN": token,
-            "CHANDLERY_PORT": str(port),
             "CHANDLERY_LOG_LEVEL": "warning",
         }
         environment = {key: value for key, value in os.environ.items() if not key.startswith("CHANDLERY_")}
-        environment |= own | dict(settings)
+        environment |= shared | dict(settings)
         subprocess.run([COMMAND, "migrate"], env=environment, check=True, stdout=subprocess.DEVNULL)
         processes = {}
-        for name in SERVICES:
-            probe = {"CHANDLERY_PROBE_PORT": str(probe_ports[name])} if name in probe_ports else {}
+        for name, port in ports.items():
+            service = name.partition("-")[0]
+            listens = {f"CHANDLERY_{'' if service == 'gateway' else 'PROBE_'}PORT": str(port)}
             with (logs / f"{name}.log").open("wb") as log:
-                processes[name] = subprocess.Popen([COMMAND, name], env=environment | probe, stderr=log, stdout=log)
-        stack = Stack(f"http://127.0.0.1:{port}", token, processes, logs)
+                processes[name] = subprocess.Popen(
+                    [COMMAND, service], env=environment | listens, stderr=log, stdout=log
+                )
+        urls = tuple(f"http://127.0.0.1:{port}" for name, port in ports.items() if name.startswith("gateway"))
+        stack = Stack(urls, token, processes, logs)
         try:
-            for name in SERVICES:
-                _await_ready(stack, name, probe_ports.get(name, port))
+            for name, port in ports.items():
+                _await_ready(stack, name, port)
             yield stack
         finally:
             _end(stack)

@@ -3,7 +3,7 @@
 import itertools
 import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -35,9 +35,11 @@ async def twin(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def session(twin: Twin) -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(twin.url, connector=aiohttp.TCPConnector(limit=0)) as session:
-        yield session
+async def sessions(twin: Twin) -> AsyncIterator[Sequence[aiohttp.ClientSession]]:
+    """One for each gateway."""
+    async with AsyncExitStack() as stack:
+        opened = [aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=0)) for url in twin.urls]
+        yield [await stack.enter_async_context(session) for session in opened]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -48,12 +50,13 @@ async def broker() -> AsyncIterator[ScriptedBroker]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def new_platform(twin: Twin, session: aiohttp.ClientSession) -> NewPlatform:
+async def new_platform(twin: Twin, sessions: Sequence[aiohttp.ClientSession]) -> NewPlatform:
     """Makes parts of the platform, each empty but for a namespace. All that there is goes at the end of each."""
 
     @asynccontextmanager
     async def new(broker: ScriptedBroker) -> AsyncIterator[Platform]:
-        platform = Platform(twin, broker, session, next(_numbers))
+        number = next(_numbers)
+        platform = Platform(twin, broker, sessions[number % len(sessions)], number)
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": platform.namespace}}
         await platform.api.made("/api/v1/namespaces", namespace)
         platform.offers()

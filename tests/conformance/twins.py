@@ -43,6 +43,9 @@ from chandlery_syncer.main import SYNCER
 
 SOON = float(os.environ.get("CHANDLERY_TEST_PATIENCE", "30"))
 """Seconds that anything may take that should happen within milliseconds: on a busy machine it may."""
+REPLICAS = int(os.environ.get("CHANDLERY_TEST_REPLICAS", "1"))
+"""Processes of each worker on servers; of several, there are two gateways."""
+_MOST_GATEWAYS = 2
 SWEEP_SECONDS = 0.2
 _NEVER_SECONDS = 3600.0
 _PATIENCE = 1_000
@@ -95,8 +98,8 @@ class Twin:
     """One whole platform."""
 
     name: str
-    url: str
-    """Where the gateway answers."""
+    urls: Sequence[str]
+    """Where each gateway answers."""
     processes: Sequence[Process]
 
     async def start(self) -> None:
@@ -148,7 +151,7 @@ async def embedded(folder: Path) -> AsyncIterator[Twin]:
     port = _free_port()
     settings = _settings(folder, port, f"sqlite:///{folder / 'chandlery.db'}", IN_PROCESS_BUS)
     processes = [Process([GATEWAY, PROVISIONER, BINDER, SYNCER], settings)]
-    async with _running(Twin("embedded", f"http://127.0.0.1:{port}", processes)) as twin:
+    async with _running(Twin("embedded", [_address(port)], processes)) as twin:
         yield twin
 
 
@@ -161,14 +164,16 @@ async def servers(folder: Path, lanes: Callable[[], Sequence[str]]) -> AsyncIter
     # Nothing here outlives a crash of the server, and a commit need not wait for the disk.
     await _administer(server, f"ALTER DATABASE {database} SET synchronous_commit = off")
     url = make_url(server).set(database=database).render_as_string(hide_password=False)
-    port = _free_port()
-    base = _settings(folder, port, url, amqp_url, amqp_prefix=prefix)
+    ports = [_free_port() for _ in range(min(REPLICAS, _MOST_GATEWAYS))]
+    base = _settings(folder, ports[0], url, amqp_url, amqp_prefix=prefix)
     await run_migrations(base)
     # The first to come has the lease of the sweep, and keeps it.
     others = base.model_copy(update={"sweep_seconds": _NEVER_SECONDS})
-    processes = [Process([PROVISIONER], base), *(Process([each], others) for each in (BINDER, SYNCER, GATEWAY))]
+    processes = [Process([each], others) for each in (PROVISIONER, BINDER, SYNCER) for _ in range(REPLICAS)]
+    processes[0].settings = base
+    processes += [Process([GATEWAY], others.model_copy(update={"port": port})) for port in ports]
     try:
-        async with _running(Twin("servers", f"http://127.0.0.1:{port}", processes)) as twin:
+        async with _running(Twin("servers", [_address(port) for port in ports], processes)) as twin:
             yield twin
     finally:
         await _remove_names(amqp_url, prefix, lanes())
@@ -223,6 +228,10 @@ def _observer(note: Callable[[Resources], None]) -> Service:
 
 async def _now(unit: Any) -> Any:
     return unit.now
+
+
+def _address(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
 
 
 def _free_port() -> int:

@@ -5,9 +5,9 @@ import http.client
 import json
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import yaml
 
@@ -19,6 +19,7 @@ from tests.e2e.kubectl import Kubectl, KubectlChoice, kubectl_path
 from tests.e2e.programs import CHANDLERY, LOOPBACK, Program, clean_environment, eventually, free_port
 from tests.e2e.servers import ServerShare, remove_queues, server_share
 
+SplitStackT = TypeVar("SplitStackT", bound="SplitStack")
 WORKERS: Final = ("provisioner", "binder", "syncer")
 SERVICES: Final = ("gateway", *WORKERS)
 TOKEN: Final = "token-of-the-end-to-end-tests"
@@ -205,17 +206,25 @@ def embedded_stack(folder: Path) -> Iterator[EmbeddedStack]:
 @contextmanager
 def split_stack(folder: Path, *, environment: Mapping[str, str] | None = None) -> Iterator[SplitStack]:
     """The four processes on a fresh database and with names of their own on RabbitMQ."""
-    with server_share() as share:
-        stack = SplitStack(folder, share, environment=environment)
-        try:
-            stack.migrate()
+    with server_share() as share, running(SplitStack(folder, share, environment=environment), share) as stack:
+        yield stack
+
+
+@contextmanager
+def running(
+    stack: SplitStackT, share: ServerShare, *, behind: AbstractContextManager[object] | None = None
+) -> Iterator[SplitStackT]:
+    """The stack with all its processes, started once there is what they are behind; at the end nothing is left."""
+    try:
+        stack.migrate()
+        with behind or nullcontext():
             stack.start()
             yield stack
+    finally:
+        try:
+            stack.stop()
         finally:
-            try:
-                stack.stop()
-            finally:
-                remove_queues(share, stack.lanes())
+            remove_queues(share, stack.lanes())
 
 
 def kubeconfig_text(port: int, certificate: str, token: str) -> str:

@@ -15,8 +15,8 @@ from tests.e2e.brokers import DemoBroker
 from tests.e2e.manifests import binding as binding_to
 from tests.e2e.manifests import cluster_broker, instance
 from tests.e2e.programs import eventually
-from tests.e2e.servers import remove_queues, server_share
-from tests.e2e.stacks import WORKERS, SplitStack
+from tests.e2e.servers import server_share
+from tests.e2e.stacks import WORKERS, SplitStack, running
 
 _COUNT: Final = 50
 _LONG: Final = 60.0
@@ -30,15 +30,8 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SplitStack]:
     with server_share() as share:
         stack = SplitStack(tmp_path_factory.mktemp("split"), share, environment=environment)
         stack.add_gateway(_SECOND)
-        try:
-            stack.migrate()
-            stack.start()
+        with running(stack, share):
             yield stack
-        finally:
-            try:
-                stack.stop()
-            finally:
-                remove_queues(share, stack.lanes())
 
 
 class LoadBalancer:

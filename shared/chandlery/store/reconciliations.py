@@ -109,7 +109,7 @@ class ReconciliationStore:
         table = OBJECTS[kind]
         there = select(table.c.uid).where(table.c.namespace == namespace)
         meant = (R.c.kind == kind) & R.c.lane.in_(lanes) & R.c.uid.in_(there)
-        return await make_due(self._connection, self._now, R.c.uid.in_(self._one_by_one(meant)))
+        return await make_due(self._connection, self._now, R.c.uid.in_(one_by_one(self._connection, meant)))
 
     async def claim(self, uid: str, *, owner: str, lease: timedelta) -> Claim | None:
         """Take the lease if the object is due and nobody holds it."""
@@ -237,7 +237,7 @@ class ReconciliationStore:
         held = R.c.uid.in_(uids) & (R.c.lease_owner == owner)
         statement = (
             update(R)
-            .where(R.c.uid.in_(self._one_by_one(held)))
+            .where(R.c.uid.in_(one_by_one(self._connection, held)))
             .values(lease_until=until, enqueue_after=until)
             .returning(R.c.uid)
         )
@@ -297,19 +297,28 @@ class ReconciliationStore:
         memory: JsonObject | None = (await self._connection.execute(select(R.c.memory).where(R.c.uid == uid))).scalar()
         return memory or {}
 
-    def _one_by_one(self, condition: Any) -> Select[tuple[str]]:
-        rows = select(R.c.uid).where(condition)
-        # All who lock several rows do so in this order: none of them ever waits for one that waits for it.
-        return rows.order_by(R.c.uid).with_for_update() if self._is_postgresql else rows
-
     async def _fenced(self, statement: Any) -> None:
         if not (await self._connection.execute(statement)).rowcount:
             raise LeaseLost
 
 
+def one_by_one(connection: "AsyncConnection", condition: Any) -> Select[tuple[str]]:
+    """The uids of rows that are about to be written, each of them locked before."""
+    rows = select(R.c.uid).where(condition)
+    # All who lock several rows do so in this order: none of them ever waits for one that waits for it.
+    return rows.order_by(R.c.uid).with_for_update() if connection.dialect.name == "postgresql" else rows
+
+
 async def make_due(connection: "AsyncConnection", now: datetime, condition: Any) -> Sequence[Reconcile]:
     """Have all that meets the condition looked at now, even what somebody works on. Returns the commands."""
-    rows = (await connection.execute(made_due(now, condition))).mappings().all()
+    return await commands_of(connection, made_due(now, condition))
+
+
+async def commands_of(
+    connection: "AsyncConnection", statement: ReturningUpdate[tuple[str, str, str]]
+) -> Sequence[Reconcile]:
+    """Run a statement whose rows are kind, uid, lane; each is a command for the outbox."""
+    rows = (await connection.execute(statement)).mappings().all()
     return [Reconcile(kind=row["kind"], uid=row["uid"], lane=row["lane"]) for row in rows]
 
 

@@ -8,14 +8,14 @@ Waiter and waker may meet in any order and nobody waits in vain:
   two transactions waiting for each other. It is noted, and woken in a transaction of its own (`wake_late`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, delete, insert, null, select, text, union_all, update
 
 from chandlery.contracts.messages import Reconcile
-from chandlery.store.reconciliations import DELIVERY, made_due, make_due
+from chandlery.store.reconciliations import DELIVERY, commands_of, made_due, make_due, one_by_one
 from chandlery.store.schema import INTERESTS, LATE_WAKES
 from chandlery.store.schema import RECONCILIATIONS as R
 
@@ -87,8 +87,7 @@ class WakeStore:
         uids = (await self._connection.execute(statement)).scalars().all()
         if not uids:
             return []
-        rows = select(R.c.uid).where(R.c.uid.in_(uids))
-        rows = rows.order_by(R.c.uid).with_for_update() if self._is_postgresql else rows
+        rows = one_by_one(self._connection, R.c.uid.in_(uids))
         return await make_due(self._connection, self._now, R.c.uid.in_(rows))
 
     async def resume(self, key: str, *, limit: int | None = None) -> Sequence[Reconcile]:
@@ -101,7 +100,7 @@ class WakeStore:
         if self._is_postgresql:
             held_back = held_back.with_for_update(skip_locked=True)
         values = {"due_at": self._now, "waiting_for": None, "enqueue_after": self._now + DELIVERY}
-        return await self._commands(update(R).where(R.c.uid.in_(held_back)).values(values))
+        return await self._commands(R.c.uid.in_(held_back), values)
 
     async def nudge(self, uid: str) -> Sequence[Reconcile]:
         """Have an object looked at now, although its wish is the same, and whatever it waits for."""
@@ -112,11 +111,11 @@ class WakeStore:
             "wishes": case((is_held, R.c.wishes + 1), else_=R.c.wishes),
             "enqueue_after": case((is_held, R.c.lease_until), else_=self._now + DELIVERY),
         }
-        return await self._commands(update(R).where(R.c.uid == uid).values(values))
+        return await self._commands(R.c.uid == uid, values)
 
-    async def _commands(self, statement: Any) -> Sequence[Reconcile]:
-        rows = await self._connection.execute(statement.returning(R.c.kind, R.c.uid, R.c.lane))
-        return [Reconcile(kind=kind, uid=uid, lane=lane) for kind, uid, lane in rows]
+    async def _commands(self, condition: Any, values: Mapping[str, Any]) -> Sequence[Reconcile]:
+        statement = update(R).where(condition).values(values).returning(R.c.kind, R.c.uid, R.c.lane)
+        return await commands_of(self._connection, statement)
 
     async def stir(self, uids: Sequence[str]) -> None:
         """Have objects at rest looked at again, in batches that the sweep makes; see `Sweep`.
@@ -129,8 +128,7 @@ class WakeStore:
         due_at = case((is_moved, self._now), else_=R.c.due_at)
         again = case((is_held, R.c.lease_until), (is_moved, self._now), else_=R.c.due_at)
         for start in range(0, len(uids), _MOST_STIRRED):
-            rows = select(R.c.uid).where(R.c.uid.in_(uids[start : start + _MOST_STIRRED]))
-            rows = rows.order_by(R.c.uid).with_for_update() if self._is_postgresql else rows
+            rows = one_by_one(self._connection, R.c.uid.in_(uids[start : start + _MOST_STIRRED]))
             statement = update(R).where(R.c.uid.in_(rows))
             values = {"wishes": R.c.wishes + 1, "due_at": due_at, "enqueue_after": again}
             await self._connection.execute(statement.values(values))

@@ -7,8 +7,8 @@ from typing import Final
 
 from tests.e2e.clients.random_balancer import RandomBalancer
 from tests.e2e.programs import free_port
-from tests.e2e.servers import ServerShare, remove_queues, server_share
-from tests.e2e.stacks import TOKEN, SplitStack, kubeconfig_text
+from tests.e2e.servers import ServerShare, server_share
+from tests.e2e.stacks import TOKEN, SplitStack, kubeconfig_text, running
 
 _SECOND: Final = "gateway-2"
 
@@ -34,13 +34,5 @@ def replicated_stack(folder: Path) -> Iterator[ReplicatedStack]:
     """Five processes on a fresh database and with names of their own on RabbitMQ, behind a balancer."""
     with server_share() as share:
         stack = ReplicatedStack(folder, share)
-        try:
-            stack.migrate()
-            with stack.balancer:
-                stack.start()
-                yield stack
-        finally:
-            try:
-                stack.stop()
-            finally:
-                remove_queues(share, stack.lanes())
+        with running(stack, share, behind=stack.balancer):
+            yield stack

@@ -26,7 +26,7 @@ async def scopes_twin(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
 @pytest_asyncio.fixture(loop_scope="session", params=["clusterService", "service"])
 async def platform(scopes_twin: Twin, request: pytest.FixtureRequest) -> AsyncIterator[ScopedPlatform]:
     """The test's part of the platform; its offering has the plans `small` and `large`, which can be changed."""
-    async with ScriptedBroker() as broker, aiohttp.ClientSession(scopes_twin.url) as session:
+    async with ScriptedBroker() as broker, aiohttp.ClientSession(scopes_twin.urls[0]) as session:
         platform = ScopedPlatform(scopes_twin, broker, session, next(_numbers), scope=request.param)
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": platform.namespace}}
         await platform.api.made("/api/v1/namespaces", namespace)
