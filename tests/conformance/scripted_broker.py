@@ -12,6 +12,7 @@ import asyncio
 import base64
 import hmac
 import ssl
+import time
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from types import TracebackType
@@ -114,7 +115,7 @@ class ScriptedBroker:
         try:
             return await send(self._choose(seen), request)
         finally:
-            seen.answered_at = asyncio.get_running_loop().time()
+            seen.answered_at = time.monotonic()
             self._answering.discard(task)
 
     def _choose(self, seen: SeenRequest) -> Reply:

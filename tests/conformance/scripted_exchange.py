@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,7 @@ from tests.conformance.scripted_templates import match_template
 
 @dataclass
 class SeenRequest:
-    """One request as it came over the wire; times are in seconds of the event loop's clock."""
+    """One request as it came over the wire; times are in seconds of the monotonic clock."""
 
     template: str
     """Method and path template, such as `PUT /v2/service_instances/{instance_id}`; else `unknown <method> <target>`."""
@@ -84,7 +85,7 @@ async def read_request(request: web.BaseRequest, *, path_prefix: str) -> SeenReq
         headers=request.headers.copy(),
         raw_body=raw_body,
         body=_decoded(raw_body),
-        seen_at=asyncio.get_running_loop().time(),
+        seen_at=time.monotonic(),
     )
 
 

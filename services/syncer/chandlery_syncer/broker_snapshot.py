@@ -23,6 +23,7 @@ from chandlery_syncer.broker_notes import (
 )
 
 RELIST_PAUSE = timedelta(seconds=10)
+_SHORTEST_INTERVAL = timedelta(seconds=1)
 """Between two fetches that only a catalog found out of date asks for: a thousand instances may find out at once."""
 
 
@@ -110,7 +111,7 @@ class BrokerSnapshot:
 
     @property
     def interval(self) -> timedelta | None:
-        """Time between fetches; None if only a new specification brings one."""
+        """Time between fetches, at least a second; None if only a new specification brings one."""
         spec = self.broker.spec
         if spec.relist_behavior == "Manual":
             return None
@@ -119,7 +120,7 @@ class BrokerSnapshot:
         except ValueError:
             # Admission refuses these; one that is stored all the same must not stop the syncer.
             wanted = timedelta(0)
-        return wanted if wanted > timedelta(0) else self.relist_interval
+        return max(wanted, _SHORTEST_INTERVAL) if wanted > timedelta(0) else self.relist_interval
 
     @property
     def relist_at(self) -> datetime | None:

@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, cast
 
 import structlog
@@ -38,7 +38,8 @@ log = structlog.get_logger()
 _SLOW_CALL_SECONDS = 0.25
 """A call that takes longer is announced in the status; faster ones would only show a flicker."""
 _ROUNDS_PER_COMMAND = 20
-_NO_TIME = timedelta(0)
+_AT_ONCE = datetime.min.replace(tzinfo=UTC)
+"""An object that is due again before it was let go of."""
 _BATCH = 32
 """Rounds that share a transaction, at most."""
 _RECORD = TransientRetry(attempts=20, initial_seconds=0.1, maximum_seconds=5.0)
@@ -56,7 +57,7 @@ class _Claimed(Generic[SnapshotT, CallT]):
     to: Destination | None = None
     """None for a call that is never held back."""
     due_at: datetime | None = None
-    """When this process is to see to it again."""
+    """When this process is to see to it again; None leaves that to others."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,8 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
                 due_at = await self._round(message)
                 if due_at is None:
                     return
-                if (pause := due_at - self._database.clock()) > _NO_TIME:
-                    self._resources.reminders.set(message, pause)
+                if due_at is not _AT_ONCE:
+                    self._resources.reminders.set(message, due_at - self._database.clock())
                     return
             except (LeaseLost, Conflict) as fault:
                 # Whoever won the race goes on; the sweep brings the object back if nobody does.
@@ -330,4 +331,6 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             admitted_at=change.next.admitted_at,
         )
         unit.outbox.add(await unit.reconciliations.release(claim, release))
-        return due_at if is_reminded or (due_at is not None and due_at <= unit.now) else None
+        if is_reminded:
+            return due_at
+        return _AT_ONCE if due_at is not None and due_at <= unit.now else None

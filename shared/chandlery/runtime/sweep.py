@@ -20,8 +20,8 @@ log = structlog.get_logger()
 
 _LEASE = "sweep"
 _BATCH = 500
-_PRUNE_SECONDS = 60.0
-"""Between two looks for what is old."""
+_PRUNE_EVERY = 60
+"""Sweeps between two looks for what is old."""
 _BATCHES = 10
 
 
@@ -64,8 +64,8 @@ class Sweep:
         # First what needs no bus: the log must not grow while that is away.
         self._rounds += 1
         if (now := asyncio.get_running_loop().time()) >= self._prune_at:
-            # Should it fail, the sweep goes on without it for a minute.
-            self._prune_at = now + _PRUNE_SECONDS
+            # Should it fail, the sweep goes on without it for a while.
+            self._prune_at = now + _PRUNE_EVERY * self._settings.sweep_seconds
             await self._database.run(tell_of_silent)
             if await self._retention.prune():
                 self._prune_at = now
