@@ -70,16 +70,16 @@ check: lint types imports  ## All static checks
 ##@ Test it
 
 .PHONY: test
-# What takes minutes or wants the machine for itself has targets of its own: make conformance, make chaos, make storms.
+# What takes minutes has targets of its own: make conformance, make storms, make chaos.
 test: setup services  ## The suite, on real PostgreSQL and real RabbitMQ
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; \
-	$(BIN)/pytest $(PARALLEL) --ignore-glob='tests/conformance/test_platform_*' --ignore=tests/chaos \
-		--ignore=tests/e2e/test_rolling_restart.py $(PYTEST_ARGS)
+	$(BIN)/pytest $(PARALLEL) --ignore-glob='tests/conformance/test_platform_*' \
+		--ignore=tests/e2e/test_process_death.py --ignore=tests/e2e/test_rolling_restart.py $(PYTEST_ARGS)
 
 .PHONY: storms
-storms: setup services  ## Short storms and a rolling restart, one after the other
+storms: setup services  ## Death at every step, a rolling restart and short storms, one after the other
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; \
-	$(BIN)/pytest tests/chaos tests/e2e/test_rolling_restart.py $(PYTEST_ARGS)
+	$(BIN)/pytest tests/chaos tests/e2e/test_process_death.py tests/e2e/test_rolling_restart.py $(PYTEST_ARGS)
 
 .PHONY: test-unit
 test-unit: setup  ## The tests that need no server

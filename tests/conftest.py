@@ -9,7 +9,14 @@ import pytest
 import uvloop
 from xdist.scheduler import LoadScopeScheduling
 
-_LONGEST_FIRST: Final = ("tests/integration/properties/", "tests/e2e/", "tests/conformance/", "tests/integration/", "")
+_LONGEST_FIRST: Final = (
+    "tests/chaos/",
+    "tests/integration/properties/",
+    "tests/e2e/",
+    "tests/conformance/",
+    "tests/integration/",
+    "",
+)
 """By what test ids begin with: short ones fill up at the end what the long ones leave."""
 
 
