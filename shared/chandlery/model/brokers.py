@@ -114,7 +114,9 @@ class CommonBrokerSpec(WireModel):
     relist_behavior: Literal["Duration", "Manual", ""] = Field(
         default="Duration", description="Whether the catalog is fetched again by itself."
     )
-    relist_duration: str | None = Field(default=None, description="Time between fetches, such as `15m`. Default 24h.")
+    relist_duration: str | None = Field(
+        default=None, description="Time between fetches, such as `15m`; at least 1s. Default 24h."
+    )
     relist_requests: int = Field(default=0, description="Raise it to have the catalog fetched now.")
     catalog_restrictions: CatalogRestrictions | None = Field(default=None, description="Filters on the catalog.")
     osb_api_version: Literal["2.11", "2.12", "2.13", "2.14", "2.15", "2.16", "2.17"] | None = Field(
