@@ -70,11 +70,15 @@ check: lint types imports  ## All static checks
 ##@ Test it
 
 .PHONY: test
-# What takes minutes has targets of its own: make conformance, make storms, make chaos.
+# What takes minutes has targets of its own: make conformance, make storms, make chaos; make test-all leaves out nothing.
 test: setup services  ## The suite, on real PostgreSQL and real RabbitMQ
-	@urls="$$($(SERVICES) env)"; eval "$$urls"; \
+	@urls="$$($(SERVICES) env)"; eval "$$urls"; CHANDLERY_TEST_BRIEFLY=1 \
 	$(BIN)/pytest $(PARALLEL) --ignore-glob='tests/conformance/test_platform_*' \
 		--ignore=tests/e2e/test_process_death.py --ignore=tests/e2e/test_rolling_restart.py $(PYTEST_ARGS)
+
+.PHONY: test-all
+test-all: setup services  ## All tests in all their forms; about twenty minutes
+	@urls="$$($(SERVICES) env)"; eval "$$urls"; $(BIN)/pytest $(PARALLEL) $(PYTEST_ARGS)
 
 .PHONY: storms
 storms: setup services  ## Death at every step, a rolling restart and short storms, one after the other

@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 import pytest
 import yaml
 
+from tests.brevity import IS_BRIEF
 from tests.e2e.api_client import ApiClient, condition
 from tests.e2e.brokers import DemoBroker
 from tests.e2e.kubectl import Kubectl, KubectlChoice, manifest
@@ -19,7 +20,8 @@ from tests.e2e.manifests import binding, cluster_broker, instance
 from tests.e2e.programs import eventually
 from tests.e2e.stacks import Stack
 
-CASES: Final = {"embedded": ("embedded", "any"), "embedded-1.20": ("embedded", "debian"), "split": ("split", "any")}
+_MORE: Final = {} if IS_BRIEF else {"embedded": ("embedded", "any")}
+CASES: Final = {**_MORE, "embedded-1.20": ("embedded", "debian"), "split": ("split", "any")}
 
 _PASSWORD: Final = "s3cret-of-the-broker"
 _WATCHED: Final = re.compile(r"^watched +ClusterServiceClass/demo-service +default +Ready", re.MULTILINE)

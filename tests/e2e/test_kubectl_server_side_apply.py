@@ -8,11 +8,13 @@ from typing import Any, Final, cast
 
 import pytest
 
+from tests.brevity import IS_BRIEF
 from tests.e2e.kubectl import Kubectl, KubectlChoice, Printed, manifest
 from tests.e2e.manifests import instance
 from tests.e2e.stacks import Stack
 
-CASES: Final = {"embedded": ("embedded", "any"), "embedded-1.20": ("embedded", "debian"), "split": ("split", "any")}
+_MORE: Final = {} if IS_BRIEF else {"embedded": ("embedded", "any")}
+CASES: Final = {**_MORE, "embedded-1.20": ("embedded", "debian"), "split": ("split", "any")}
 ON_SERVER: Final = ("apply", "--server-side", "-f", "-")
 APPLIED: Final = "serviceinstance.servicecatalog.k8s.io/db serverside-applied\n"
 TYPED_BEFORE: Final = 26

@@ -10,7 +10,7 @@ from chandlery.model.kinds import AnyObject, kind_of
 from chandlery.model.wire import JsonObject
 from chandlery_gateway.kube.apply_configurations import with_data
 from chandlery_gateway.kube.bodies import Body, parse_json, repeated_keys
-from chandlery_gateway.kube.decoding import Decoded, FieldValidation, decode_dict
+from chandlery_gateway.kube.decoding import Decoded, FieldValidation, StrictDecodingError, decode_dict
 from chandlery_gateway.kube.field_comparison import compare
 from chandlery_gateway.kube.field_ownership import appliers, is_same_but_for_times, on_create, on_update
 from chandlery_gateway.kube.field_shapes import shape_of
@@ -69,13 +69,21 @@ def check_replacement(decoded: Decoded, *, namespace: str, name: str) -> None:
 
 
 def patching(payload: bytes, content_type: str, *, author: Author, validation: FieldValidation) -> Change:
-    """Applies a JSON, merge or strategic merge patch to whatever is stored."""
+    """Applies a JSON, merge or strategic merge patch to whatever is stored.
+
+    What is strictly refused is said to be invalid, as Kubernetes does here and not with whole objects: `kubectl edit`
+    opens the editor once more then.
+    """
     parse_json(payload)  # refuses before anything is looked up
     repeated = () if validation is FieldValidation.IGNORE else repeated_keys(payload)
 
     def change(old: AnyObject) -> tuple[AnyObject, tuple[str, ...]]:
         patched = apply_patch(to_client(author.kind, old), payload, content_type)
-        decoded = decode_dict(author.kind, patched, field_validation=validation, repeated=repeated)
+        try:
+            decoded = decode_dict(author.kind, patched, field_validation=validation, repeated=repeated)
+        except StrictDecodingError as fault:
+            problem = FieldProblem("patch", "FieldValueInvalid", fault.message)
+            raise Invalid(problems=(problem,), name=old.metadata.name) from None
         return _tracked(old, decoded, author), decoded.warnings
 
     return change

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.brevity import IS_BRIEF
 from tests.e2e.api_client import ApiClient
 from tests.e2e.brokers import DemoBroker, ScriptedPeer, scripted_peer
 from tests.e2e.clients.replicated_stack import ReplicatedStack, replicated_stack
@@ -24,7 +25,7 @@ def replicated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicatedS
         yield stack
 
 
-@pytest.fixture(scope="module", params=["embedded", "replicated"])
+@pytest.fixture(scope="module", params=["replicated"] if IS_BRIEF else ["embedded", "replicated"])
 def stack(request: pytest.FixtureRequest) -> Stack:
     """Each form in turn: `stack.kubeconfig` is the way in, `stack.api` and `stack.kubectl()` are two clients of it."""
     found: Stack = request.getfixturevalue(request.param)

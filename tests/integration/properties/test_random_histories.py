@@ -11,13 +11,14 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from chandlery.runtime import rounds
+from tests.brevity import IS_BRIEF
 from tests.integration.properties.histories import Histories
 from tests.integration.properties.inline_sqlite import inline_sqlite
 from tests.integration.properties.world import Store
 
 _WANTED = os.environ.get("CHANDLERY_HISTORIES")
 _SETTINGS = settings(
-    max_examples=int(_WANTED or 25),
+    max_examples=int(_WANTED or (12 if IS_BRIEF else 60)),
     stateful_step_count=30,
     deadline=None,
     derandomize=_WANTED is None,

@@ -54,6 +54,10 @@ class Decoded:
         return metadata.get("managedFields") if isinstance(metadata, dict) else None
 
 
+class StrictDecodingError(BadRequest):
+    """Fields that are unknown or come twice, where the client wants none (`fieldValidation=Strict`)."""
+
+
 def decode_object(kind: Kind, payload: bytes, content_type: str, *, field_validation: FieldValidation) -> Decoded:
     """Decodes a body in JSON or YAML; of Kubernetes' own kinds also in protobuf, where unknown fields go unnoticed.
 
@@ -104,7 +108,7 @@ def _decode(
     if field_validation is not FieldValidation.IGNORE:
         complaints = (*_complaints("unknown", unknown), *_complaints("duplicate", repeated))
     if complaints and field_validation is FieldValidation.STRICT:
-        raise BadRequest(f"{refused}strict decoding error: {', '.join(complaints)}")
+        raise StrictDecodingError(f"{refused}strict decoding error: {', '.join(complaints)}")
     if found is None:
         raise Invalid(problems=problems, name=_name_in(metadata))
     if isinstance(found, RegardingEvent):
