@@ -27,7 +27,7 @@ from tests.benchmarks.four_processes import SERVICES, Stack, four_processes
 
 BATCH = 20
 CREATORS = 16
-WARM_UP = 4
+WARM_UP = 10
 """Batches that do not count: caches and connections fill."""
 MOST_SECONDS = 110.0
 TARGET = 1.2
@@ -147,7 +147,7 @@ def running_brokers() -> Iterator[dict[str, str]]:
 def main() -> None:
     """Parse, start, measure, show."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7, help="batches in each phase (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=25, help="batches in each phase (default: %(default)s)")
     options = parser.parse_args()
     database, amqp = (os.environ.get(f"CHANDLERY_TEST_{name}_URL") for name in ("DATABASE", "AMQP"))
     if not database or not amqp:

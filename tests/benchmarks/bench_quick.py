@@ -69,9 +69,12 @@ class Client:
             await answer.read()
 
     async def watch_ready(self, plural: str, run: Run, count: int, begun: asyncio.Event) -> None:
-        """Note when objects become Ready, until all are."""
+        """Note when objects become Ready, until all are. What is there already is not asked for, as by an informer."""
         scope = ROOT if plural == "clusterservicebrokers" else SPACE
-        url = f"{self._stack.url}{scope}/{plural}?watch=true"
+        url = f"{self._stack.url}{scope}/{plural}"
+        async with self._session.get(f"{url}?limit=1", headers=self._headers) as answer:
+            version = (await answer.json())["metadata"]["resourceVersion"]
+        url = f"{url}?watch=true&resourceVersion={version}"
         timeout = aiohttp.ClientTimeout(total=READY_SECONDS + 15)
         async with self._session.get(url, headers=self._headers, timeout=timeout, read_bufsize=2**22) as answer:
             begun.set()
