@@ -52,7 +52,6 @@ async def insert(unit: UnitOfWork, admitted: AnyObject) -> AnyObject:
             "generation": 1 if "spec" in kind_of(document).body_fields else None,
             "deletion_timestamp": None,
             "deletion_grace_period_seconds": None,
-            "generate_name": None,
         }
     )
     stored = await unit.objects.insert_later(document.model_copy(update={"metadata": metadata}))

@@ -19,7 +19,7 @@ from chandlery.runtime.settings import Settings, require
 from chandlery.runtime.standalone_cluster import StandaloneCluster
 from chandlery.store.database import Database
 from chandlery.store.engine import open_engine, parse_url
-from chandlery.store.migrate import current_revision, migrate, newest_revision
+from chandlery.store.migrate import current_revision, is_older, migrate, newest_revision
 from chandlery.store.sealing import Keyring
 
 log = structlog.get_logger()
@@ -108,7 +108,7 @@ async def _prepare_schema(engine: AsyncEngine, *, migrates: bool) -> None:
             elif await current_revision(engine) is None:
                 raise SchemaNotReady
     found = await current_revision(engine)
-    if found is not None and found < newest_revision():
+    if found is not None and is_older(found):
         log.warning(
             f"the database is at schema {found}, this release expects {newest_revision()}: run `chandlery migrate`",
             action="check_schema",

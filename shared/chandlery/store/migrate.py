@@ -33,6 +33,12 @@ def newest_revision() -> str:
     return revision
 
 
+def is_older(revision: str) -> bool:
+    """Whether this release has something to add to that revision. One that it does not know is of a later release."""
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    return revision in known and revision != newest_revision()
+
+
 async def migrate(engine: AsyncEngine) -> str:
     """Upgrade to the newest revision, in one transaction; returns it. Raises Unavailable."""
     if engine.dialect.name == "postgresql":

@@ -35,6 +35,7 @@ class RowCodec:
             "uid": meta.uid,
             "namespace": meta.namespace or "",
             "name": meta.name,
+            "generate_name": meta.generate_name,
             "generation": meta.generation or 1,
             "created_at": meta.creation_timestamp,
             "deleted_at": meta.deletion_timestamp,
@@ -98,6 +99,7 @@ def _metadata(
     deleted_at = row["deleted_at"]
     return ObjectMeta.model_construct(
         name=row["name"],
+        generate_name=row["generate_name"],
         namespace=row["namespace"] or None,
         uid=row["uid"],
         resource_version=str(row["resource_version"]),

@@ -62,6 +62,7 @@ def _object_table(kind: Kind) -> Table:
         Column("uid", String(36), primary_key=True),
         Column("namespace", NAME, nullable=False, server_default=""),
         Column("name", NAME, nullable=False),
+        Column("generate_name", Text),
         Column("resource_version", BIG, nullable=False),
         Column("generation", Integer, nullable=False, server_default="1"),
         Column("created_at", DateTime(timezone=True), nullable=False),

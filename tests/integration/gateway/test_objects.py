@@ -171,6 +171,9 @@ async def test_a_name_is_made_up_from_a_prefix(api: Api) -> None:
     made = {(await api.made(f"{TEAM}/serviceinstances", body))["metadata"]["name"] for _ in range(5)}
     assert len(made) == 5
     assert all(name.startswith("db-") and len(name) == 8 for name in made)
+    found = (await api.read(f"{TEAM}/serviceinstances"))["items"]
+    assert {each["metadata"]["generateName"] for each in found} == {"db-"}
+    assert {each["metadata"]["name"] for each in found} == made
     body["metadata"] = {"generateName": "x" * 100}
     assert len((await api.made(f"{TEAM}/serviceinstances", body))["metadata"]["name"]) == 63
     body["metadata"] = {}
