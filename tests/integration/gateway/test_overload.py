@@ -190,9 +190,11 @@ async def test_head_without_end_is_refused(hasty: Small) -> None:
         try:
             for number in range(100):
                 await line.say(f"X-{number}: {'x' * 1000}\n")
+            answer = await line.heard()
         except ConnectionError:
+            # It was closed while there was more to come: what is said on such a line may get lost.
             return
-        assert (await line.heard()).startswith(b"HTTP/1.1 431 ")
+        assert answer.startswith(b"HTTP/1.1 431 ")
 
 
 async def test_many_requests_at_once_on_one_connection_are_refused(hasty: Small) -> None:
