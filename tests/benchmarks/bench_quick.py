@@ -81,13 +81,14 @@ class Client:
             async for line in answer.content:
                 document = from_json(line)["object"]
                 name = document["metadata"]["name"]
-                if name in run.asked and name not in run.ready and _is_ready(document):
+                if name in run.asked and name not in run.ready and is_ready(document):
                     run.ready[name] = time.perf_counter()
                     if len(run.ready) == count:
                         return
 
 
-def _is_ready(document: dict[str, Any]) -> bool:
+def is_ready(document: dict[str, Any]) -> bool:
+    """Whether the object says that its wish has come true."""
     conditions = document.get("status", {}).get("conditions", [])
     return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
@@ -186,11 +187,19 @@ def show(runs: list[Run]) -> None:
 def memory(stack: Stack) -> None:
     """Resident memory of each process."""
     for name, process in stack.processes.items():
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        kilobytes = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
-        ticks = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        seconds = (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
-        print(f"{name:14}{kilobytes / 1024:8.0f} MB resident{seconds:8.2f} s of CPU")
+        print(f"{name:14}{resident(process.pid):8.0f} MB resident{cpu_seconds(process.pid):8.2f} s of CPU")
+
+
+def resident(pid: int) -> float:
+    """Megabytes of memory that a process has now."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has used so far."""
+    ticks = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def free_port() -> int:

@@ -12,6 +12,7 @@ import random
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +24,7 @@ from yarl import URL
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.benchmarks.bench_quick import SPACE, free_port
+from tests.benchmarks.bench_quick import ROOT, SPACE, binding, cpu_seconds, free_port, instance, is_ready, resident
 from tests.benchmarks.four_processes import Stack, four_processes
 from tests.benchmarks.soak_report import Sample, Soak, write_page
 
@@ -69,17 +70,15 @@ class User:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             while True:
                 status, found = await self.call("GET", path)
-                if (status == 404) if is_gone else _is_ready(found, generation):
+                if (status == 404) if is_gone else _is_settled(found, generation):
                     return
                 await asyncio.sleep(_LOOK_SECONDS)
 
     async def settle_in(self, name: str) -> None:
         """An instance with a binding."""
-        spec = {"clusterServiceClassExternalName": "fast-service", "clusterServicePlanExternalName": "default"}
-        await self.call("POST", f"{SPACE}/serviceinstances", {"metadata": {"name": name}, "spec": spec})
+        await self.call("POST", f"{SPACE}/serviceinstances", instance(name))
         await self.until(f"{SPACE}/serviceinstances/{name}")
-        bound = {"metadata": {"name": name}, "spec": {"instanceRef": {"name": name}}}
-        await self.call("POST", f"{SPACE}/servicebindings", bound)
+        await self.call("POST", f"{SPACE}/servicebindings", binding(name))
         await self.until(f"{SPACE}/servicebindings/{name}")
 
     async def live(self, name: str) -> None:
@@ -93,10 +92,9 @@ class User:
             await self.until(f"{SPACE}/{plural}/{name}", is_gone=True)
 
 
-def _is_ready(found: dict[str, Any], generation: int) -> bool:
-    status = found.get("status", {})
-    ready = any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions", []))
-    return ready and status.get("reconciledGeneration", generation) >= generation
+def _is_settled(found: dict[str, Any], generation: int) -> bool:
+    reconciled: int = found.get("status", {}).get("reconciledGeneration", generation)
+    return is_ready(found) and reconciled >= generation
 
 
 async def soak(stack: Stack, broker: str, database_url: str) -> Soak:
@@ -105,8 +103,8 @@ async def soak(stack: Stack, broker: str, database_url: str) -> Soak:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         user = User(session, stack)
         offered = {"metadata": {"name": "fast"}, "spec": {"url": broker}}
-        await user.call("POST", "/apis/servicecatalog.k8s.io/v1beta1/clusterservicebrokers", offered)
-        await user.until("/apis/servicecatalog.k8s.io/v1beta1/clusterservicebrokers/fast")
+        await user.call("POST", f"{ROOT}/clusterservicebrokers", offered)
+        await user.until(f"{ROOT}/clusterservicebrokers/fast")
         await asyncio.gather(*(user.settle_in(f"staying-{number}") for number in range(STAYING)))
         numbers, over = itertools.count(), time.monotonic() + 60 * MINUTES
 
@@ -118,6 +116,9 @@ async def soak(stack: Stack, broker: str, database_url: str) -> Soak:
         sampling = asyncio.create_task(_sample(seen, stack, database_url))
         await asyncio.gather(*(come_and_go() for _ in range(USERS)))
         sampling.cancel()
+        # Should it have ended before, by a fault of its own, that is raised here.
+        with suppress(asyncio.CancelledError):
+            await sampling
         _, left = await user.call("GET", f"{SPACE}/serviceinstances")
         seen.left_over = len(left["items"]) - STAYING
     return seen
@@ -126,26 +127,16 @@ async def soak(stack: Stack, broker: str, database_url: str) -> Soak:
 async def _sample(seen: Soak, stack: Stack, database_url: str) -> None:
     connection = await asyncpg.connect(str(URL(database_url).with_scheme("postgresql")))
     started = time.monotonic()
+    pids = {name: process.pid for name, process in stack.processes.items()}
     while True:
-        processes = {name: Path(f"/proc/{process.pid}") for name, process in stack.processes.items()}
         tables = {name: size / 2**20 for name, size in await connection.fetch(_SIZES)}
-        memory = {name: _resident(place) for name, place in processes.items()}
-        seen.cpu = {name: _cpu(place) for name, place in processes.items()}
+        memory = {name: resident(pid) for name, pid in pids.items()}
+        seen.cpu = {name: cpu_seconds(pid) for name, pid in pids.items()}
         seen.samples.append(Sample(time.monotonic() - started, memory, tables))
         if len(seen.samples) % 6 == 0:
             total = f"{sum(memory.values()):.0f} MB in processes, {sum(tables.values()):.1f} MB in tables"
             print(f"· {time.strftime('%X')} {seen.lives} lives, {total}", file=sys.stderr, flush=True)
         await asyncio.sleep(_SAMPLE_SECONDS)
-
-
-def _resident(process: Path) -> float:
-    lines = (process / "status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
-
-
-def _cpu(process: Path) -> float:
-    ticks = (process / "stat").read_text().rpartition(")")[2].split()
-    return (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _names() -> list[str]:

@@ -9,15 +9,16 @@ from typing import Final
 import pygal
 from pygal.style import CleanStyle
 
-_DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
-_PAGE: Final = _DOCS / "reliability.md"
+from tests.benchmarks.four_processes import SERVICES
+from tests.marked_pages import RELIABILITY, replace_between
+
+_DOCS: Final = RELIABILITY.parent
 _BEGIN, _END = "<!-- soak: written by make soak -->", "<!-- soak: end -->"
 _WARM_UP: Final = 1 / 4
 """Of the run: caches, pools and what is kept for minutes fill."""
 _MOST_GROWTH: Final = 1.1
 _SLACK_MB: Final = 8.0
 """Allocators and the dead rows between two vacuums: what is so small may come and go."""
-_SERVICES: Final = ("gateway", "provisioner", "binder", "syncer")
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Soak:
         counted = self.samples[int(len(self.samples) * _WARM_UP) :]
         third = max(1, len(counted) // 3)
         early, late = counted[:third], counted[-third:]
-        found = {name: (_memory(early, name), _memory(late, name)) for name in _SERVICES}
+        found = {name: (_memory(early, name), _memory(late, name)) for name in SERVICES}
         return {**found, "all tables": (_tables(early), _tables(late))}
 
     def text(self) -> str:
@@ -81,10 +82,8 @@ def write_page(soak: Soak) -> None:
     tables = {name: [each.tables.get(name, 0.0) for each in soak.samples] for name in largest}
     _plot("Resident memory of each process, MB", soak.samples, memory, _DOCS / "soak-memory.svg")
     _plot("The six largest tables, MB", soak.samples, tables, _DOCS / "soak-tables.svg")
-    before, _, rest = _PAGE.read_text().partition(_BEGIN)
-    after = rest.partition(_END)[2]
     plots = "![Memory of the processes over half an hour](soak-memory.svg)\n\n![Size of the tables](soak-tables.svg)"
-    _PAGE.write_text(f"{before}{_BEGIN}\n{soak.text()}\n{plots}\n\n{_END}{after}")
+    replace_between(RELIABILITY, _BEGIN, _END, f"{soak.text()}\n{plots}\n")
 
 
 def _plot(title: str, samples: Sequence[Sample], lines: Mapping[str, Sequence[float]], path: Path) -> None:

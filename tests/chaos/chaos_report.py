@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tests.chaos.run import Outcome
-from tests.e2e.programs import REPOSITORY
+from tests.marked_pages import RELIABILITY, replace_between
 
-_PAGE: Final = REPOSITORY / "docs" / "reliability.md"
 _BEGIN, _END = "<!-- chaos: written by make chaos -->\n", "<!-- chaos: end -->\n"
 _NO_FAULT: Final = "doubled"
 """Deliveries that come twice or in another order are listed and not counted: they are harmless one by one."""
@@ -88,9 +87,7 @@ _WORDS: Final = {
 
 def write_report(report: Report) -> None:
     """Replace what stands between the markers."""
-    before, _, rest = _PAGE.read_text().partition(_BEGIN)
-    after = rest.partition(_END)[2]
-    _PAGE.write_text(f"{before}{_BEGIN}\n{report.text()}\n{_END}{after}")
+    replace_between(RELIABILITY, _BEGIN, _END, report.text())
 
 
 def _counted(outcome: Outcome) -> int:

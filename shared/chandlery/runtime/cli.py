@@ -11,7 +11,7 @@ import click
 from chandlery.model.faults import ConfigurationFault, Fault
 
 BAD_CONFIGURATION: Final = 2
-_SERVICES: Final = ("gateway", "provisioner", "binder", "syncer")
+SERVICES: Final = ("gateway", "provisioner", "binder", "syncer")
 _OTHERS: Final = {
     "deadletters": ("chandlery.runtime.deadletters", "deadletters"),
     "migrate": ("chandlery.runtime.service_commands", "migrate"),
@@ -26,11 +26,11 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """All names, services first."""
-        return [*_SERVICES, *_OTHERS]
+        return [*SERVICES, *_OTHERS]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         """The command of that name."""
-        if cmd_name in _SERVICES:
+        if cmd_name in SERVICES:
             return self._imported("chandlery.runtime.service_commands", "service_command")(cmd_name)  # type: ignore[no-any-return]
         if cmd_name in _OTHERS:
             return self._imported(*_OTHERS[cmd_name])  # type: ignore[no-any-return]

@@ -5,12 +5,13 @@ import sys
 from collections.abc import Coroutine
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 import uvloop
 
 from chandlery.runtime.bus_choice import IN_PROCESS_BUS
+from chandlery.runtime.cli import SERVICES
 from chandlery.runtime.composition import describe_database, run_migrations
 from chandlery.runtime.http_server import listen
 from chandlery.runtime.laptop import open_data_directory
@@ -18,8 +19,6 @@ from chandlery.runtime.logs import configure_logs
 from chandlery.runtime.process import run_services
 from chandlery.runtime.service import ENTRY_POINTS, Service
 from chandlery.runtime.settings import Settings, load_settings
-
-_SERVICES: Final = ("gateway", "provisioner", "binder", "syncer")
 
 
 def service_command(name: str) -> click.Command:
@@ -70,7 +69,7 @@ def up(data_dir: Path, port: int | None) -> None:
         click.echo(f"Chandlery is ready at {address} (documentation: {address}/docs)")
         click.echo(f"Try: kubectl --kubeconfig {directory.kubeconfig} get clusterservicebrokers")
 
-    _run(run_services([_load_service(name) for name in _SERVICES], settings, migrates=True, on_ready=say_how_to_go_on))
+    _run(run_services([_load_service(name) for name in SERVICES], settings, migrates=True, on_ready=say_how_to_go_on))
 
 
 @click.command()

@@ -21,7 +21,6 @@ log = structlog.get_logger()
 _LEASE = "sweep"
 _BATCH = 500
 _PRUNE_EVERY = 60
-"""Sweeps between two looks for what is old."""
 _BATCHES = 10
 
 
@@ -36,7 +35,7 @@ class Sweep:
         self._owner = owner
         self._retention = Retention(database, settings)
         self._rounds = 0
-        self._prune_at = 0.0
+        self._is_more_to_prune = False
 
     async def run(self) -> None:
         """Sweep for ever; whatever goes wrong is tried again at the next interval. Cancel it to end it."""
@@ -63,12 +62,11 @@ class Sweep:
             return 0
         # First what needs no bus: the log must not grow while that is away.
         self._rounds += 1
-        if (now := asyncio.get_running_loop().time()) >= self._prune_at:
-            # Should it fail, the sweep goes on without it for a while.
-            self._prune_at = now + _PRUNE_EVERY * self._settings.sweep_seconds
+        if self._rounds % _PRUNE_EVERY == 1 or self._is_more_to_prune:
+            # Should it fail, the sweep goes on without it for a minute.
+            self._is_more_to_prune = False
             await self._database.run(tell_of_silent)
-            if await self._retention.prune():
-                self._prune_at = now
+            self._is_more_to_prune = await self._retention.prune()
         await self._database.wake_late()
         commands = await self._database.run(self._due)
         if commands:
