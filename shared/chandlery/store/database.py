@@ -88,7 +88,7 @@ class Database:
     def __init__(self, engine: AsyncEngine, keyring: Keyring, *, clock: Clock = system_clock) -> None:
         self.codec = RowCodec(keyring)
         self._engine = engine
-        self._keyring = keyring
+        self.keyring = keyring
         self._clock = clock
         self._published: Published | None = None
         self._is_sqlite = engine.dialect.name == "sqlite"
@@ -173,7 +173,7 @@ class Database:
         border = _Border()
         with border:
             async with self._engine.connect() as connection:
-                unit = UnitOfWork(connection, self._keyring, self._clock())
+                unit = UnitOfWork(connection, self.keyring, self._clock())
                 async with connection.begin() as transaction:
                     result = await work(unit)
                     entries = await unit.flush()

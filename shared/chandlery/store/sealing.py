@@ -4,11 +4,13 @@ import base64
 import binascii
 import hmac
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic_core import from_json, to_json
 
 from chandlery.model.faults import ConfigurationFault, SealBroken
@@ -26,6 +28,13 @@ class SealingKey:
     cipher: AESGCM = field(repr=False)
     fingerprints: bytes = field(repr=False)
     """Another key, derived from the first."""
+    raw: bytes = field(repr=False)
+
+    def derived(self, purpose: str) -> bytes:
+        """32 bytes for one purpose alone, by HKDF (RFC 5869): they tell nothing of the key, nor of other purposes'."""
+        return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=f"chandlery/{purpose}".encode()).derive(
+            self.raw
+        )
 
 
 class Keyring:
@@ -53,6 +62,13 @@ class Keyring:
     def fingerprint(self, secret: str, *, bound_to: str) -> str:
         """Equal for equal secrets in the same place, and tells nothing else; another after a rotation of the keys."""
         return hmac.digest(self._first.fingerprints, f"{bound_to}\0{secret}".encode(), "sha256").hex()
+
+    def derived(self, purpose: str) -> Mapping[str, bytes]:
+        """Keys for one purpose, by the names of those they are made from: the first one is for use, all are believed.
+
+        So what was made before a rotation is still known after it, for as long as the old key is configured.
+        """
+        return {name: key.derived(purpose) for name, key in self._by_name.items()}
 
     def open(self, sealed: str, *, bound_to: str) -> JsonObject:
         """Decrypt what `seal` made; raises SealBroken."""
@@ -85,7 +101,7 @@ def _parse_key(text: str) -> SealingKey:
             f"the encryption key {_shown(name, separator)} is not of the form name:base64, "
             f"with {_KEY_BYTES} bytes in base64; make one with: chandlery new-key"
         )
-    return SealingKey(name, AESGCM(raw), hmac.digest(raw, b"fingerprints", "sha256"))
+    return SealingKey(name, AESGCM(raw), hmac.digest(raw, b"fingerprints", "sha256"), raw)
 
 
 def _shown(name: str, separator: str) -> str:

@@ -149,3 +149,15 @@ def test_a_keyring_shows_no_key() -> None:
     keyring = Keyring.parse(text)
 
     assert text.partition(":")[2] not in f"{keyring!r} {vars(keyring)!r}"
+
+
+def test_a_derived_key_belongs_to_its_purpose_and_to_the_key_it_is_made_from() -> None:
+    old, new = new_key("2025"), new_key("2026")
+    before, after = Keyring.parse(old), Keyring.parse(f"{new},{old}")
+
+    assert list(after.derived("continue tokens")) == ["2026", "2025"]
+    assert after.derived("continue tokens")["2025"] == before.derived("continue tokens")["2025"]
+    every = [key for purpose in ("continue tokens", "parameters") for key in after.derived(purpose).values()]
+    assert len(set(every)) == 4
+    assert {len(key) for key in every} == {32}
+    assert not any(base64.b64encode(key).decode() in (old + new) for key in every)
