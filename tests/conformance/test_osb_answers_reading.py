@@ -175,7 +175,7 @@ def test_error_code_and_description_come_from_the_broker() -> None:
         (b"", None, "Internal Server Error"),
         ({"error": {"foo": "bar"}, "description": "d"}, None, "d"),
         ({"error": "E", "description": 7}, "E", "Internal Server Error"),
-        ({"description": "a\r\nb\x1b[31mc\x00\u202ed"}, None, "a b[31mcd"),
+        ({"description": "a\r\nb\x1b[31mc\x00\u202ed"}, None, "a bcd"),
         ({"description": "x" * 5000}, None, "x" * 999 + "…"),
         ({"description": " \n "}, None, "Internal Server Error"),
     ],
