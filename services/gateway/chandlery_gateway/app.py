@@ -4,14 +4,13 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.responses import PlainTextResponse
+from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
 from chandlery.model.faults import NotFound
 from chandlery.model.kinds import KINDS
-from chandlery.runtime.probes import unready
+from chandlery.runtime.probes import PROBE_PATHS, ProbeApp
 from chandlery.runtime.resources import Resources
 from chandlery_gateway.authentication import Authenticator, read_users
 from chandlery_gateway.document_routes import document_router
@@ -34,7 +33,7 @@ Every request carries `Authorization: Bearer <token>`. `kubectl` and `svcat` wor
 
 
 def create_app(resources: Resources, hub: WatchHub, *, is_ending: Callable[[], bool] = lambda: False) -> FastAPI:
-    """The application. Raises ConfigurationFault if nobody could log in. While `is_ending` it is not ready."""
+    """The application. Raises ConfigurationFault if nobody could log in. While `is_ending` clients are sent on."""
     settings = resources.settings
     authenticator = Authenticator(read_users(settings.token, settings.token_file))
     intake = Intake(resources.database, on_write=hub.wake, authorizer=resources.authorizer)
@@ -57,7 +56,7 @@ def create_app(resources: Resources, hub: WatchHub, *, is_ending: Callable[[], b
         )
         # Onto the application itself: in a router that is included, FastAPI looks for the route twice.
         register_kind(app.router, kind, endpoints)
-    app.include_router(_probes(resources, is_ending))
+    _add_probes(app, ProbeApp(resources.readiness))
     app.include_router(review_router(authenticator, Reviews(resources.authorizer)))
     app.include_router(document_router(authenticator))
     _ask_for_tokens(app)
@@ -80,20 +79,11 @@ def _ask_for_tokens(app: FastAPI) -> None:
     app.openapi = documented  # type: ignore[method-assign]
 
 
-def _probes(resources: Resources, is_ending: Callable[[], bool]) -> APIRouter:
-    router = APIRouter(include_in_schema=False)
-
-    @router.get("/livez")
-    @router.get("/healthz")
-    async def livez() -> Response:
-        return PlainTextResponse("ok")
-
-    @router.get("/readyz")
-    async def readyz() -> Response:
-        why = "stopping" if is_ending() else await unready(resources, needs_bus=False)
-        return PlainTextResponse("ok") if why is None else PlainTextResponse(f"not ready: {why}\n", 503)
-
-    return router
+def _add_probes(app: FastAPI, probes: ProbeApp) -> None:
+    for path in PROBE_PATHS:
+        for each in (path, f"{path}/{{part}}"):
+            # An instance, which a route calls as ASGI; of a function it would ask for a response.
+            app.router.routes.append(Route(each, probes, methods=["GET"]))
 
 
 async def _unknown_path(request: Request, error: Exception) -> Response:

@@ -95,5 +95,5 @@ GATEWAY = Service(
     summary="Serve the API.",
     build=Gateway,
     check=_check,
-    has_own_probes=True,
+    goes_on_without_bus="which the gateway works without: what is to be done waits in the database",
 )

@@ -9,8 +9,8 @@ from chandlery_gateway.kube.bodies import MOST_BODY_BYTES
 
 Headers = Iterable[tuple[bytes, bytes]]
 
-_EXEMPT = frozenset({"/livez", "/healthz", "/readyz"})
-"""Whoever asks these has to be answered all the more when there is much to do."""
+_PROBES = ("/livez", "/healthz", "/readyz")
+"""Whoever asks these, or a part of them, has to be answered all the more when there is much to do."""
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _YES = frozenset({"true", "1"})
 _BYTES_PER_SEAT = 256 * 1024
@@ -52,7 +52,7 @@ def demand_of(method: str, path: str, query: bytes, headers: Headers) -> Demand:
     if method not in _READING:
         extra = _body_bytes(headers) // _BYTES_PER_SEAT
         return Demand(RequestClass.MUTATING, 1 + extra) if extra else _PLAIN_CHANGE
-    if path in _EXEMPT:
+    if path.startswith(_PROBES) and f"/{path.split('/', 2)[1]}" in _PROBES:
         return _NO_LIMITS
     if not _is_collection(path):
         return _PLAIN_READING

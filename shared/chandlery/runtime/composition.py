@@ -7,11 +7,13 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tenacity import RetryCallState
 
+from chandlery.messaging.bus import Bus
 from chandlery.messaging.inprocess_bus import InProcessBus
 from chandlery.model.faults import Unavailable
 from chandlery.osb.client import OsbClient
 from chandlery.retry.transient import SERVER_START
 from chandlery.runtime.bus_choice import make_bus
+from chandlery.runtime.readiness import Readiness
 from chandlery.runtime.relay import Relay
 from chandlery.runtime.reminders import Reminders
 from chandlery.runtime.resources import Resources, process_name
@@ -35,11 +37,13 @@ async def open_resources(
     *,
     service: str,
     migrates: bool = False,
+    without_bus: str = "",
     checks: Sequence[Callable[[Settings], object]] = (),
 ) -> AsyncIterator[Resources]:
     """Connect to everything, waiting with back-off for servers that are not there yet; close it all at the end.
 
-    `migrates` brings the schema up first instead of waiting for somebody else to do so. `checks` look at the settings
+    `migrates` brings the schema up first instead of waiting for somebody else to do so. `without_bus` is what goes on
+    while the bus is away, if that makes nothing unready (see Service). `checks` look at the settings
     before anything is waited for; they and this raise ConfigurationFault.
     """
     require(settings, "database_url", "amqp_url", "encryption_keys")
@@ -74,7 +78,15 @@ async def open_resources(
             cluster_id=cluster_id,
             owner=owner,
             reminders=reminders,
+            readiness=_readiness(database, bus, without_bus=without_bus),
         )
+
+
+def _readiness(database: Database, bus: Bus, *, without_bus: str) -> Readiness:
+    readiness = Readiness()
+    readiness.add("database", database.ping)
+    readiness.add("bus" if isinstance(bus, InProcessBus) else "rabbitmq", bus.ping, without=without_bus)
+    return readiness
 
 
 async def run_migrations(settings: Settings) -> str:

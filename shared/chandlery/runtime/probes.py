@@ -1,53 +1,96 @@
-"""Liveness and readiness: what is asked, and the little HTTP server that a worker answers it on."""
+"""Liveness and readiness over HTTP, in the words of kube-apiserver: `/livez`, `/readyz`, `?verbose`, `?exclude=`.
 
-import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+A worker, and a gateway that has a probe port, serve this as it is; the gateway's application hands its probe paths
+here too. What is looked at comes from `readiness`.
 
-from chandlery.model.faults import Fault
-from chandlery.runtime.resources import Resources
+Source: Kubernetes, "Kubernetes API health endpoints". Other than there a failure says why: the reasons hold no secret.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from chandlery.runtime.readiness import Finding, Readiness
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-PROBE_SECONDS = 3.0
+
+PROBE_PATHS: Final = ("/livez", "/healthz", "/readyz")
+_PING: Final = "ping"
+_MOST_NAMES: Final = 20
+"""So many names of parts that nobody knows are repeated to whoever asked for them, and so much of each."""
+_LONGEST_NAME: Final = 40
+_UNKNOWN = (404, "there is /livez, /readyz and /readyz/PART; /readyz?verbose names the parts")
 
 
-async def unready(resources: Resources, *, needs_bus: bool = True) -> str | None:
-    """Why the process cannot work now, or None. The gateway needs no bus: wishes wait in the outbox meanwhile."""
-    try:
-        async with asyncio.timeout(PROBE_SECONDS):
-            await resources.database.ping()
-            if needs_bus:
-                await resources.bus.ping()
-    except Fault as fault:
-        return fault.message
-    except TimeoutError:
-        return f"database or message bus did not answer within {PROBE_SECONDS:.0f} s"
-    return None
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One question about several parts."""
+
+    what: str
+    is_verbose: bool
+    excluded: Collection[str]
 
 
 class ProbeApp:
-    """`/livez` and `/readyz`, as plain ASGI: a worker needs no web framework."""
+    """The probe paths as plain ASGI: a worker needs no web framework."""
 
-    def __init__(self, resources: Resources, is_ready: Callable[[], bool]) -> None:
-        self._resources = resources
-        self._is_ready = is_ready
+    def __init__(self, readiness: Readiness) -> None:
+        self._readiness = readiness
 
     async def __call__(self, scope: Scope, _receive: Any, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        status, text = await self._answer(scope["path"])
-        headers = [(b"content-type", b"text/plain; charset=utf-8")]
+        status, text = await self._answer(scope["path"], scope.get("query_string", b"").decode("latin-1"))
+        headers = [
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"cache-control", b"no-cache, private"),
+            (b"x-content-type-options", b"nosniff"),
+            (b"content-length", b"%d" % len(text.encode())),
+        ]
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": f"{text}\n".encode()})
+        await send({"type": "http.response.body", "body": text.encode()})
 
-    async def _answer(self, path: str) -> tuple[int, str]:
-        if path == "/livez":
-            return 200, "ok"
-        if path != "/readyz":
-            return 404, "there is /livez and /readyz"
-        if not self._is_ready():
-            return 503, "starting or stopping"
-        why = await unready(self._resources)
-        return (200, "ok") if why is None else (503, why)
+    async def _answer(self, path: str, query: str) -> tuple[int, str]:
+        root, _, part = path.removeprefix("/").partition("/")
+        if f"/{root}" not in PROBE_PATHS:
+            return _UNKNOWN
+        names = [_PING, *self._readiness.names] if root == "readyz" else [_PING]
+        if part:
+            return await self._answer_one(part, names)
+        words = parse_qs(query, keep_blank_values=True)
+        asked = _Asked(what=root, is_verbose="verbose" in words, excluded=words.get("exclude", []))
+        found = await self._readiness.look([name for name in names if name not in asked.excluded])
+        return _answer_all(asked, names, found)
+
+    async def _answer_one(self, part: str, names: Collection[str]) -> tuple[int, str]:
+        if part not in names:
+            return _UNKNOWN
+        found = await self._readiness.look([part])
+        failure = "".join(each.failure for each in found)
+        return (503, f"{failure}\n") if failure else (200, "ok")
+
+
+def _answer_all(asked: _Asked, names: Collection[str], found: Collection[Finding]) -> tuple[int, str]:
+    is_failed = any(each.is_in_the_way for each in found)
+    if not is_failed and not asked.is_verbose:
+        return 200, "ok"
+    by_name = {each.part.name: each for each in found}
+    lines = [_line(name, by_name.get(name), asked.excluded) for name in names]
+    unknown = [name[:_LONGEST_NAME] for name in asked.excluded if name not in names][:_MOST_NAMES]
+    if unknown:
+        quoted = ", ".join(ascii(name) for name in unknown)
+        lines.append(f"warn: some checks cannot be excluded, no part is called so: {quoted}")
+    lines.append(f"{asked.what} check {'failed' if is_failed else 'passed'}")
+    return 503 if is_failed else 200, "\n".join(lines) + "\n"
+
+
+def _line(name: str, finding: Finding | None, excluded: Collection[str]) -> str:
+    if name in excluded:
+        return f"[+]{name} excluded: ok"
+    if finding is None or not finding.failure:
+        return f"[+]{name} ok"
+    without = finding.part.without
+    return f"[-]{name} failed{f', {without}' if without else ''}: {finding.failure}"

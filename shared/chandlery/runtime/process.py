@@ -14,6 +14,7 @@ from chandlery.runtime.guard_keeping import keep_guards
 from chandlery.runtime.heartbeat import keep_leases
 from chandlery.runtime.http_server import listen, serve_http
 from chandlery.runtime.probes import ProbeApp
+from chandlery.runtime.readiness import unless
 from chandlery.runtime.resources import Resources
 from chandlery.runtime.service import Service
 from chandlery.runtime.settings import Settings
@@ -60,7 +61,11 @@ async def _run(
         opening = asyncio.ensure_future(
             stack.enter_async_context(
                 open_resources(
-                    settings, service=name, migrates=migrates, checks=[service.check for service in services]
+                    settings,
+                    service=name,
+                    migrates=migrates,
+                    without_bus=_without_bus(services),
+                    checks=[service.check for service in services],
                 )
             )
         )
@@ -75,10 +80,12 @@ async def _run(
                 log.info(f"{name} is ready", action="process_ready", service=name)
                 on_ready()
 
+        resources.readiness.add("startup", unless(lambda: waiting, "it has not started yet"))
+        resources.readiness.add("shutdown", unless(stop.is_set, "it is stopping and takes no new work"))
         background = _start_background(resources, stop)
         try:
             async with (
-                _probes(services, resources, lambda: not waiting and not stop.is_set()),
+                _probes(resources),
                 asyncio.TaskGroup() as group,
             ):
                 for service in services:
@@ -93,22 +100,26 @@ async def _run(
 
 
 @asynccontextmanager
-async def _probes(
-    services: Sequence[Service], resources: Resources, is_ready: Callable[[], bool]
-) -> AsyncIterator[None]:
-    """Answer the probes of workers to the very end: one that finishes its work is alive, and not ready."""
+async def _probes(resources: Resources) -> AsyncIterator[None]:
+    """Answer the probes to the very end: a process that finishes its work is alive, and not ready."""
     settings = resources.settings
-    if settings.probe_port is None or all(service.has_own_probes for service in services):
+    if settings.probe_port is None:
         yield
         return
     listener = listen(settings.probe_host, settings.probe_port)
     end = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        group.create_task(serve_http(ProbeApp(resources, is_ready), listener, end))
+        group.create_task(serve_http(ProbeApp(resources.readiness), listener, end))
         try:
             yield
         finally:
             end.set()
+
+
+def _without_bus(services: Sequence[Service]) -> str:
+    """What goes on without a bus, if that is true of all services in the process."""
+    told = [service.goes_on_without_bus for service in services]
+    return told[0] if all(told) else ""
 
 
 def _start_background(resources: Resources, stop: asyncio.Event) -> list[asyncio.Task[None]]:

@@ -10,6 +10,7 @@ from chandlery.cluster.protocol import Cluster
 from chandlery.messaging.bus import Bus
 from chandlery.osb.client import OsbClient
 from chandlery.runtime.broker_guards import BrokerGuards
+from chandlery.runtime.readiness import Readiness
 from chandlery.runtime.relay import Relay
 from chandlery.runtime.reminders import Reminders
 from chandlery.runtime.settings import Settings
@@ -35,6 +36,8 @@ class Resources:
     """The circuits of service brokers, as this process sees them."""
     reminders: Reminders = field(default_factory=Reminders)
     """Of what this process has put off for a short while."""
+    readiness: Readiness = field(default_factory=Readiness)
+    """What has to work before `/readyz` says so."""
     in_hand: dict[str, float] = field(default_factory=dict)
     """Objects that this process works on now, by uid, and the monotonic second at which each lease runs out."""
 

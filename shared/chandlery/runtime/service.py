@@ -25,8 +25,8 @@ class Service:
     build: Callable[[Resources], Running]
     check: Callable[[Settings], object] = lambda _settings: None
     """Raises ConfigurationFault for settings that this service cannot work with, before anything is waited for."""
-    has_own_probes: bool = False
-    """The gateway serves them on its own port."""
+    goes_on_without_bus: str = ""
+    """What becomes of its work while RabbitMQ is away; a service that says nothing here is not ready then."""
 
 
 ENTRY_POINTS = "chandlery.services"

@@ -73,9 +73,12 @@ class Settings(BaseSettings):
         default=30.0, description="How long a client may take to send a request, or take nothing of an answer."
     )
 
-    probe_host: str = Field(default="127.0.0.1", description="Address of a worker's probes.")
+    probe_host: str = Field(default="127.0.0.1", description="Address of the probes on probe_port.")
     probe_port: int | None = Field(
-        default=None, ge=0, le=65535, description="Port of a worker's /livez and /readyz; unset serves none."
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port for /livez and /readyz alone; unset serves none (a gateway answers on its own port too).",
     )
 
     cluster_id: str | None = Field(

@@ -18,12 +18,13 @@ from sqlalchemy import delete, select
 
 from chandlery.runtime import http_server
 from chandlery.runtime.composition import open_resources
+from chandlery.runtime.readiness import unless
 from chandlery.runtime.resources import Resources
 from chandlery.runtime.settings import Settings
 from chandlery.store.schema import METADATA, OBJECTS, OUTBOX, RECONCILIATIONS
 from chandlery.store.sealing import new_key
 from chandlery_gateway import main as gateway_main
-from chandlery_gateway.main import Gateway
+from chandlery_gateway.main import GATEWAY, Gateway
 from tests.integration.conftest import PostgresDatabases
 from tests.integration.gateway.api_client import SOON, Api, Document, namespace
 
@@ -121,9 +122,12 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         return listener
 
     async with AsyncExitStack() as stack:
-        resources = await stack.enter_async_context(open_resources(settings, service="gateway", migrates=True))
+        resources = await stack.enter_async_context(
+            open_resources(settings, service="gateway", migrates=True, without_bus=GATEWAY.goes_on_without_bus)
+        )
         stop, ready = asyncio.Event(), asyncio.Event()
         with pytest.MonkeyPatch.context() as patch:
+            resources.readiness.add("shutdown", unless(stop.is_set, "it is stopping and takes no new work"))
             patch.setattr(gateway_main, "listen", listen_and_tell)
             running = asyncio.create_task(Gateway(resources).serve(stop, ready.set))
             stack.push_async_callback(_ended, stop, running)

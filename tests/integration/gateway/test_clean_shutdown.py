@@ -37,7 +37,13 @@ async def test_gateway_serves_on_while_it_is_not_ready_any_more(tmp_path_factory
         assert "Connection" not in (await running.api.get(SECRETS)).headers
         running.stop.set()
         unready = await running.api.get("/readyz")
-        assert (unready.status, unready.payload) == (503, b"not ready: stopping\n")
+        assert (unready.status, unready.payload) == (
+            503,
+            (
+                b"[+]ping ok\n[+]database ok\n[+]bus ok\n"
+                b"[-]shutdown failed: it is stopping and takes no new work\nreadyz check failed\n"
+            ),
+        )
         assert (await running.api.get("/livez")).status == 200
         made = await running.api.post(SECRETS, secret("late", a="b"))
         assert made.status == 201

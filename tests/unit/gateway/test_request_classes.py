@@ -16,6 +16,8 @@ READING, MUTATING, WATCH, EXEMPT = (
 CASES: Final = [
     ("GET", "/readyz", "", EXEMPT, 1),
     ("GET", "/livez", "verbose=1", EXEMPT, 1),
+    ("GET", "/readyz/database", "", EXEMPT, 1),
+    ("GET", "/readyz-not", "", READING, 1),
     ("POST", "/readyz", "", MUTATING, 1),
     ("GET", "/version", "", READING, 1),
     ("GET", "/apis", "", READING, 1),
