@@ -39,6 +39,8 @@ def absorb_delivery(
     message = f"Error injecting bind result: {problem.message}"
     draft.end_poll()
     draft.remember(is_fetch_due=False, fetches=0)
+    if problem.is_final:
+        return fail_and_mitigate(draft, BindingReason.ERROR_INJECTING, BindingReason.ERROR_INJECTING, message=message)
     if draft.is_time_over:
         return fail_and_mitigate(draft, BindingReason.ERROR_INJECTING, BindingReason.RETRY_TIMEOUT, message=message)
     undelivered = sent.model_copy(
@@ -47,7 +49,7 @@ def absorb_delivery(
     draft.keep_in_flight = undelivered.to_wire()
     draft.ready(ConditionStatus.FALSE, BindingReason.ERROR_INJECTING, message=message)
     draft.say(BindingReason.ERROR_INJECTING, message, is_warning=True)
-    return draft.wait(problem.waiting_for)
+    return draft.wait(problem.waiting_for, interests=problem.interests or None)
 
 
 def note_grant(draft: BindingDraft, grant: Grant) -> None:

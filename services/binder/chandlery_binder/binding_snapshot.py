@@ -20,10 +20,13 @@ from chandlery_binder.rotation_notes import ErrandKind, Placement, Retired
 
 @dataclass(frozen=True)
 class InjectionProblem:
-    """Why the Secret could not be written. `waiting_for` wakes the binding."""
+    """Why the Secret could not be written. `waiting_for` wakes the binding, as do all `interests`."""
 
     message: str
     waiting_for: str | None = None
+    interests: tuple[str, ...] = ()
+    is_final: bool = False
+    """Nothing that anybody can do to other objects would help these credentials into a Secret."""
 
 
 class SecretState(StrEnum):

@@ -1,6 +1,7 @@
-"""Sentences that tell people the way out of a state. Plain data."""
+"""Sentences that tell people the way out of a state. Pure."""
 
 from chandlery.model.annotations import ABANDON, FORCE_DELETE, ORPHAN_MITIGATION, RETRY, ROTATE
+from chandlery.model.metadata import ObjectMeta
 
 HOW_TO_RETRY = (
     f"To have it tried again, annotate the binding with a new value of {RETRY}; "
@@ -19,3 +20,11 @@ HOW_TO_FORGET = (
 STARTING_MITIGATION = "The broker may have a binding that nobody can use; it is being unbound"
 WAIVED = "What the broker may have of a failed bind is left alone until the ServiceBinding is deleted"
 LEFTOVER = "A rotation failed, and the broker may have credentials that nobody uses"
+
+
+def create_anew(meta: ObjectMeta) -> str:
+    """For what is wrong with a binding itself, whose specification never changes."""
+    return (
+        f"The specification of a binding never changes: correct your manifest, then delete this binding and create it "
+        f"anew: kubectl delete servicebinding {meta.name} -n {meta.namespace}"
+    )

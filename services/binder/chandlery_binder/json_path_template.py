@@ -5,12 +5,12 @@ can find several values or none (wildcards, `..`, slices, filters, `range`) is r
 Source: the Kubernetes documentation of "JSONPath Support". Called by `secret_projection.py`.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from chandlery.model.faults import Fault
+from chandlery_binder.growing_secret import json_text
 
 _PART = re.compile(r"(?P<text>[^{}]+)|\{(?P<path>(?:[^{}'\"]|'[^']*'|\"[^\"]*\")*)\}")
 _STEP = re.compile(
@@ -25,28 +25,23 @@ class JsonPathFault(Fault):
     """The expression cannot be read, or leads nowhere. The message shows the expression, never a value."""
 
 
-def render(template: str, values: Mapping[str, Any]) -> str:
+def render(template: str, values: Mapping[str, Any], *, most_characters: int) -> str:
     """The template with each `{path}` replaced: texts as they are, anything else as compact JSON.
 
     Raises:
-        JsonPathFault: the template is not of the supported kind, or a path leads to no value.
+        JsonPathFault: the template is not of the supported kind, a path leads to no value, or it becomes too long.
     """
-    parts, end = [], 0
+    parts, end, room = [], 0, most_characters
     while end < len(template):
         match = _PART.match(template, end)
         if match is None:
             raise JsonPathFault(f"{template!r}: a brace at position {end + 1} is not closed, or was never opened")
         path = match["path"]
         parts.append(match["text"] if path is None else json_text(_value(template, path.strip(), values)))
-        end = match.end()
+        end, room = match.end(), room - len(parts[-1])
+        if room < 0:
+            raise JsonPathFault(f"it becomes longer than {most_characters} characters")
     return "".join(parts)
-
-
-def json_text(value: Any) -> str:
-    """How a value stands in a text: strings as they are, anything else as compact JSON with sorted keys."""
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
 
 
 def _value(template: str, path: str, values: Mapping[str, Any]) -> Any:

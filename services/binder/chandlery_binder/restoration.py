@@ -4,6 +4,8 @@ The copy that is kept since the credentials were delivered is put back without t
 were kept ask the broker; where that shows nothing either, only other credentials help, and a user has to want them.
 """
 
+from dataclasses import replace
+
 from chandlery.model.reasons import BindingReason
 from chandlery.model.wire import JsonObject
 from chandlery.reconcile.answers import Answer, Verdict
@@ -23,7 +25,9 @@ def absorb_restoration(
 ) -> BindingChange:
     """The Secret is written again, or cannot be."""
     if problem is not None:
-        return absorb_delivery(draft, sent, grant=None, credentials=credentials, problem=problem)
+        # They were in a Secret once, and are in use perhaps: nothing of that is a reason to revoke them.
+        lasting = replace(problem, is_final=False)
+        return absorb_delivery(draft, sent, grant=None, credentials=credentials, problem=lasting)
     draft.remember(secret_problem="")
     draft.keep_delivered(credentials)
     draft.say(BindingReason.RESTORED_SECRET, "The Secret had been deleted or changed, and was written again")

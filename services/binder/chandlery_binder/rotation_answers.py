@@ -29,7 +29,8 @@ def absorb_rotated(
 ) -> BindingChange:
     """The broker has given other credentials, and the Secret has them unless there is a problem."""
     if problem is not None:
-        return _left(draft, sent.placement, f"Error injecting bind result: {problem.message}")
+        told_of = f"Error injecting bind result: {problem.message}"
+        return _left(draft, sent.placement, told_of, is_final=problem.is_final)
     before, now = draft.memory, draft.now.timestamp()
     old = Retired(placement=before.placement, next_at=now + draft.snapshot.rotation_grace.total_seconds())
     notes = before.rotation.model_copy(

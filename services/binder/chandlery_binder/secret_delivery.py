@@ -1,13 +1,19 @@
 """Writes and deletes the Secret of a binding. Called by `binding_reconciler.py` inside its two transactions."""
 
+import asyncio
+from collections.abc import Sequence
+
 from chandlery.cluster.protocol import Cluster, SecretNotOwned
 from chandlery.model.bindings import ServiceBinding
 from chandlery.model.faults import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
 from chandlery.model.wire import JsonObject
 from chandlery.reconcile.change import secret_key
+from chandlery.reconcile.status_draft import joined
 from chandlery.runtime.broker_access import secret_values
 from chandlery.store.database import UnitOfWork
 from chandlery_binder.binding_snapshot import InjectionProblem, SecretState
+from chandlery_binder.binding_words import create_anew
+from chandlery_binder.growing_secret import LARGEST_BYTES
 from chandlery_binder.secret_projection import ProjectionFault, project, secret_name, secret_of, source_names
 
 
@@ -21,10 +27,9 @@ async def inject(
     """
     namespace = binding.metadata.namespace or ""
     try:
-        sources = await _sources(unit, cluster, binding)
-        await cluster.write_secret(unit, secret_of(binding, project(credentials, binding, sources)))
+        await cluster.write_secret(unit, secret_of(binding, await _projected(unit, cluster, binding, credentials)))
     except ProjectionFault as fault:
-        return InjectionProblem(fault.message, fault.waiting_for)
+        return _unprojectable(binding, fault)
     except SecretNotOwned as fault:
         return InjectionProblem(fault.message, secret_key(namespace, secret_name(binding)))
     except (NotFound, Forbidden, Invalid) as fault:
@@ -57,19 +62,51 @@ async def secret_state(
     if delivered is None:
         return SecretState.INTACT
     try:
-        wanted = project(delivered, binding, await _sources(unit, cluster, binding))
+        wanted = await _projected(unit, cluster, binding, delivered)
     except ProjectionFault:
         # It could not be written now; as it is, it is better than none.
         return SecretState.INTACT
     return SecretState.INTACT if (secret.data or {}) == wanted else SecretState.CHANGED
 
 
+def _unprojectable(binding: ServiceBinding, fault: ProjectionFault) -> InjectionProblem:
+    """Neither the credentials nor the specification will ever change, but another Secret that is merged in may."""
+    keys = tuple(secret_key(binding.metadata.namespace, name) for name in _own_sources(binding))
+    if keys:
+        return InjectionProblem(fault.message, fault.waiting_for or keys[0], interests=keys)
+    return InjectionProblem(joined(fault.message, create_anew(binding.metadata)), is_final=True)
+
+
+def _own_sources(binding: ServiceBinding) -> Sequence[str]:
+    try:
+        return source_names(binding)
+    except ProjectionFault:
+        return ()
+
+
+async def _projected(
+    unit: UnitOfWork, cluster: Cluster[UnitOfWork], binding: ServiceBinding, credentials: JsonObject
+) -> dict[str, str]:
+    sources = await _sources(unit, cluster, binding)
+    if not binding.spec.secret_transforms:
+        return project(credentials, binding, sources)
+    # A user's expressions over a broker's credentials: what there is to do is bounded, but may take a while.
+    return await asyncio.to_thread(project, credentials, binding, sources)
+
+
 async def _sources(
     unit: UnitOfWork, cluster: Cluster[UnitOfWork], binding: ServiceBinding
 ) -> dict[str, dict[str, bytes]]:
-    sources = {}
-    for name in source_names(binding):
+    sources: dict[str, dict[str, bytes]] = {}
+    held = 0
+    for name in dict.fromkeys(source_names(binding)):
         secret = await cluster.read_secret(unit, binding.metadata.namespace or "", name)
-        if secret is not None:
-            sources[name] = dict(secret_values(secret))
+        if secret is None:
+            continue
+        sources[name] = dict(secret_values(secret))
+        held += sum(map(len, sources[name].values()))
+        if held > LARGEST_BYTES:
+            raise ProjectionFault(
+                f"the Secrets of addKeysFrom hold more than a Secret may ({LARGEST_BYTES} bytes) together"
+            )
     return sources

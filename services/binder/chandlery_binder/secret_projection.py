@@ -13,7 +13,6 @@ from typing import Any
 from chandlery.model.bindings import (
     AddKeysFromTransform,
     AddKeyTransform,
-    RenameKeyTransform,
     SecretTransform,
     ServiceBinding,
 )
@@ -22,14 +21,13 @@ from chandlery.model.faults import Fault
 from chandlery.model.metadata import ObjectMeta, OwnerReference
 from chandlery.model.wire import JsonObject
 from chandlery.reconcile.change import secret_key
-from chandlery_binder.json_path_template import JsonPathFault, json_text, render
-
-LARGEST_BYTES = 1 << 20
-"""Kubernetes' limit for the values of a Secret together: 1 MiB."""
+from chandlery_binder.growing_secret import GrowingSecret, SecretTooLarge
+from chandlery_binder.json_path_template import JsonPathFault, render
 
 _KEY = re.compile(r"(?!\.\.)(?!\.\Z)[-._a-zA-Z0-9]{1,253}")
 """What Kubernetes allows for a key of a Secret."""
 _SHOWN_CHARACTERS = 80
+_SHOWN_KEYS = 5
 
 Sources = Mapping[str, Mapping[str, bytes]]
 """Decoded values of other Secrets of the namespace, by name."""
@@ -67,20 +65,21 @@ def project(credentials: JsonObject, binding: ServiceBinding, sources: Sources) 
     Raises:
         ProjectionFault: a transform cannot be applied, a key is none that a Secret may have, or it is too much.
     """
-    values: dict[str, Any] = dict(credentials)
-    for step in _transforms(binding):
-        _apply(step, values, binding=binding, sources=sources)
-    wrong = sorted(key for key in values if not _KEY.fullmatch(key))
+    try:
+        growing = GrowingSecret(credentials)
+        for step in _transforms(binding):
+            _apply(step, growing, binding=binding, sources=sources)
+    except SecretTooLarge as fault:
+        raise ProjectionFault(fault.message) from fault
+    wrong = sorted(key for key in growing.raw if not _KEY.fullmatch(key))
     if wrong:
-        shown = ", ".join(repr(key[:_SHOWN_CHARACTERS]) for key in wrong)
+        shown = ", ".join(repr(key[:_SHOWN_CHARACTERS]) for key in wrong[:_SHOWN_KEYS])
+        more = f" and {len(wrong) - _SHOWN_KEYS} more" if len(wrong) > _SHOWN_KEYS else ""
         raise ProjectionFault(
-            f"a Secret can have no key {shown}: keys consist of letters, digits, '-', '_' and '.'; "
-            f"rename or remove it with secretTransforms"
+            f"a Secret can have no key {shown}{more}: keys consist of letters, digits, '-', '_' and '.'; "
+            f"secretTransforms can rename or remove it"
         )
-    raw = {key: _raw(value) for key, value in values.items()}
-    if sum(map(len, raw.values())) > LARGEST_BYTES:
-        raise ProjectionFault(f"the credentials are larger than a Secret may be ({LARGEST_BYTES} bytes)")
-    return {key: base64.b64encode(value).decode() for key, value in raw.items()}
+    return {key: base64.b64encode(value).decode() for key, value in growing.raw.items()}
 
 
 def secret_name(binding: ServiceBinding) -> str:
@@ -107,26 +106,27 @@ def _transforms(binding: ServiceBinding) -> Sequence[SecretTransform]:
     return binding.spec.secret_transforms or ()
 
 
-def _apply(step: SecretTransform, values: dict[str, Any], *, binding: ServiceBinding, sources: Sources) -> None:
+def _apply(step: SecretTransform, growing: GrowingSecret, *, binding: ServiceBinding, sources: Sources) -> None:
     # One of the four; of several the reference takes the first in this order.
     if step.add_key is not None:
-        values[step.add_key.key] = _added(step.add_key, values)
+        growing.put(step.add_key.key, _added(step.add_key, growing))
     elif step.rename_key is not None:
-        _rename(step.rename_key, values)
+        growing.rename(step.rename_key.from_, step.rename_key.to)
     elif step.add_keys_from is not None:
-        values.update(_taken(step.add_keys_from, binding, sources))
+        for key, value in _taken(step.add_keys_from, binding, sources).items():
+            growing.put(key, value)
     elif step.remove_key is not None:
-        values.pop(step.remove_key.key, None)
+        growing.remove(step.remove_key.key)
 
 
 def _keys_from(step: SecretTransform) -> AddKeysFromTransform | None:
     return step.add_keys_from if step.add_key is None and step.rename_key is None else None
 
 
-def _added(transform: AddKeyTransform, values: Mapping[str, Any]) -> Any:
+def _added(transform: AddKeyTransform, growing: GrowingSecret) -> Any:
     if transform.json_path_expression is not None:
         try:
-            return render(transform.json_path_expression, {key: _text(value) for key, value in values.items()})
+            return render(transform.json_path_expression, growing.readable, most_characters=growing.room)
         except JsonPathFault as fault:
             raise ProjectionFault(f'the jsonPathExpression for the key "{transform.key}" fails: {fault}') from fault
     if transform.string_value is not None:
@@ -138,22 +138,9 @@ def _added(transform: AddKeyTransform, values: Mapping[str, Any]) -> Any:
         raise ProjectionFault(f'the value for the key "{transform.key}" is not base64') from None
 
 
-def _rename(transform: RenameKeyTransform, values: dict[str, Any]) -> None:
-    if transform.from_ in values:
-        values[transform.to] = values.pop(transform.from_)
-
-
 def _taken(transform: AddKeysFromTransform, binding: ServiceBinding, sources: Sources) -> Mapping[str, bytes]:
     name, namespace = transform.secret_ref.name, binding.metadata.namespace
     if name not in sources:
         message = f'the Secret "{namespace}/{name}" of addKeysFrom does not exist'
         raise ProjectionFault(message, waiting_for=secret_key(namespace, name))
     return sources[name]
-
-
-def _text(value: Any) -> Any:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value
-
-
-def _raw(value: Any) -> bytes:
-    return value if isinstance(value, bytes) else json_text(value).encode(errors="replace")

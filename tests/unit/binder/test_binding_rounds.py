@@ -3,11 +3,14 @@
 import asyncio
 import base64
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from chandlery.model import kinds
+from chandlery.model.bindings import SecretTransform
+from chandlery.model.conditions import ConditionType, find_condition
 from chandlery.model.core import Secret
 from chandlery.model.metadata import ObjectMeta
 from chandlery.store.database import UnitOfWork
@@ -65,6 +68,36 @@ async def test_credentials_outlive_a_secret_that_is_in_the_way(harbour: Harbour,
     binding = await harbour.work(after_seconds=60)
     assert ready_of(binding) == ("True", "InjectedBindResult")
     assert await harbour.secret() == {"uri": "tcp://rope", "port": "4711"}
+    assert harbour.requests() == ["PUT"]
+
+
+async def test_credentials_that_never_fit_into_a_secret_are_refused_once(harbour: Harbour) -> None:
+    names = ["uri", *(f"k{number}" for number in range(21))]
+    steps = [{"addKey": {"key": new, "jsonPathExpression": f"{{.{old}}}{{.{old}}}"}} for old, new in pairwise(names)]
+    transforms = tuple(SecretTransform.model_validate(step) for step in steps)
+    await harbour.change(kinds.SERVICE_BINDING, "knot", secret_transforms=transforms)
+    binding = await harbour.work()
+    assert harbour.requests() == ["PUT", "DELETE"]
+    failed = find_condition(binding.status.conditions, ConditionType.FAILED) if binding else None
+    assert failed is not None
+    assert (failed.status, failed.reason) == ("True", "ErrorInjectingBindResult")
+    assert "kubectl delete servicebinding knot -n ns" in failed.message
+    await harbour.work(after_seconds=100_000)
+    assert harbour.requests() == ["PUT", "DELETE"]
+    assert await harbour.secret() is None
+
+
+async def test_credentials_wait_for_another_secret_that_makes_them_too_large(harbour: Harbour) -> None:
+    big = base64.b64encode(b"x" * (1 << 20)).decode()
+    await harbour.add(Secret(metadata=ObjectMeta(name="other", namespace="ns", uid="o-uid"), data={"big": big}))
+    step = SecretTransform.model_validate({"addKeysFrom": {"secretRef": {"name": "other"}}})
+    await harbour.change(kinds.SERVICE_BINDING, "knot", secret_transforms=(step,))
+    assert ready_of(await harbour.work()) == ("False", "ErrorInjectingBindResult")
+    await harbour.remove(kinds.SECRET, "other")
+    await harbour.add(Secret(metadata=ObjectMeta(name="other", namespace="ns", uid="p-uid"), data={"ca": "eA=="}))
+    assert await harbour.wake("secret:ns/other") == ["b-uid"]
+    assert ready_of(await harbour.work()) == ("True", "InjectedBindResult")
+    assert await harbour.secret() == {"uri": "tcp://rope", "port": "4711", "ca": "x"}
     assert harbour.requests() == ["PUT"]
 
 

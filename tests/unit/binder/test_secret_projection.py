@@ -1,6 +1,8 @@
 """From credentials to Secret data: encodings, transforms, and what is refused with which words."""
 
 import base64
+import tracemalloc
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -74,6 +76,52 @@ def test_invalid_key_can_be_renamed() -> None:
 def test_too_much_is_refused() -> None:
     with pytest.raises(ProjectionFault, match="larger than a Secret may be"):
         project({"a": "x" * 600_000, "b": "x" * 600_000}, make_binding(), {})
+
+
+def doubling(steps: int) -> list[dict[str, Any]]:
+    """Each adds a key that is twice as long as the one before."""
+    names = ["a", *(f"k{number}" for number in range(steps))]
+    return [{"addKey": {"key": new, "jsonPathExpression": f"{{.{old}}}{{.{old}}}"}} for old, new in pairwise(names)]
+
+
+def test_steps_that_double_each_other_are_stopped_before_they_are_large() -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(ProjectionFault, match=r"longer than|larger than a Secret may be"):
+            plain({"a": "x" * 64}, *doubling(40))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 8 << 20
+
+
+def test_steps_that_write_over_each_other_are_stopped_too() -> None:
+    again = {"addKey": {"key": "x", "jsonPathExpression": "{.a}{.a}"}}
+    assert len(plain({"a": "x" * 200_000}, *[again] * 10)["x"]) == 400_000
+    with pytest.raises(ProjectionFault, match=r"longer than|write more than"):
+        plain({"a": "x" * 200_000}, *[again] * 11)
+
+
+def test_key_that_is_left_out_makes_room() -> None:
+    steps = [
+        {"removeKey": {"key": "a"}},
+        {"addKey": {"key": "c", "jsonPathExpression": "{.b}"}},
+        {"renameKey": {"from": "c", "to": "b"}},
+    ]
+    assert plain({"a": "x" * 500_000, "b": "y" * 500_000}, *steps) == {"b": b"y" * 500_000}
+
+
+def test_other_secrets_that_make_it_too_large_are_refused() -> None:
+    step = {"addKeysFrom": {"secretRef": {"name": "other"}}}
+    with pytest.raises(ProjectionFault, match='with the key "big", the credentials are larger than a Secret may be'):
+        project({"a": "x" * 600_000}, transformed(step), {"other": {"big": b"x" * 600_000}})
+
+
+def test_keys_that_no_secret_can_have_are_named_up_to_five() -> None:
+    with pytest.raises(ProjectionFault, match=r"'a 004' and 995 more: keys consist of"):
+        project(
+            {f"a {number}": 1 for number in range(5)} | {f"b {number}": 1 for number in range(995)}, make_binding(), {}
+        )
 
 
 TRANSFORMS: list[Any] = [
@@ -218,7 +266,7 @@ def test_secret_has_the_name_that_the_binding_wants() -> None:
     ],
 )
 def test_template_renders(template: str, text: str) -> None:
-    assert render(template, VALUES) == text
+    assert render(template, VALUES, most_characters=1_000) == text
 
 
 @pytest.mark.parametrize(
@@ -248,5 +296,5 @@ def test_template_renders(template: str, text: str) -> None:
 )
 def test_template_that_cannot_be_rendered_says_why(template: str, words: str) -> None:
     with pytest.raises(JsonPathFault, match=words) as caught:
-        render(template, VALUES)
+        render(template, VALUES, most_characters=1_000)
     assert "rope.example" not in caught.value.message

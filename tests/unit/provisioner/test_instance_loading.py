@@ -1,6 +1,7 @@
 """What the provisioner reads before it decides, from a real database: the plan that an instance has, its parameters."""
 
 import base64
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -158,6 +159,41 @@ async def test_parameters_given_twice_wait_for_nobody_but_the_user(harbour: Harb
 
     assert isinstance(snapshot.parameters, ParametersFault)
     assert snapshot.parameters.waiting_for is None
+
+
+async def test_parameters_from_more_than_a_secret_may_hold_wait_for_a_smaller_one(harbour: Harbour) -> None:
+    halves = {f"half{number}": json.dumps({f"h{number}": "x" * 600_000}).encode() for number in range(2)}
+    await harbour.add(_secret({"json": b"{}", **halves}))
+    sources = tuple(
+        ParametersFromSource(secret_key_ref=SecretKeyReference(name="words", key=key)) for key in ("half0", "half1")
+    )
+
+    snapshot = await harbour.load(_with_secret(parameters_from=sources))
+
+    assert isinstance(snapshot.parameters, ParametersFault)
+    assert "hold more than 1048576 bytes" in snapshot.parameters.message
+    assert snapshot.parameters.waiting_for == "secret:ns/words"
+
+
+async def test_secret_is_read_once_for_all_its_keys(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:
+    await harbour.add(_secret({f"k{number}": json.dumps({f"p{number}": number}).encode() for number in range(50)}))
+    reads: list[str] = []
+    read_secret = StandaloneCluster.read_secret
+
+    async def counted(self: StandaloneCluster, unit: UnitOfWork, namespace: str, name: str) -> Secret | None:
+        reads.append(name)
+        return await read_secret(self, unit, namespace, name)
+
+    monkeypatch.setattr(StandaloneCluster, "read_secret", counted)
+    sources = tuple(
+        ParametersFromSource(secret_key_ref=SecretKeyReference(name="words", key=f"k{number}")) for number in range(50)
+    )
+
+    snapshot = await harbour.load(_with_secret(parameters_from=sources))
+
+    assert isinstance(snapshot.parameters, Parameters)
+    assert len(snapshot.parameters.sent) == 50
+    assert reads == ["words"]
 
 
 async def test_parameters_of_the_specification_and_of_a_secret_are_merged(harbour: Harbour) -> None:

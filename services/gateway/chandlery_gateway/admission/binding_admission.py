@@ -11,6 +11,7 @@ from chandlery.model.faults import FieldProblem
 from chandlery.model.instances import UserInfo
 from chandlery.model.wire import wire_name
 from chandlery_gateway.admission.field_checks import (
+    count_problems,
     forbidden,
     invalid,
     key_problems,
@@ -21,6 +22,7 @@ from chandlery_gateway.admission.field_checks import (
 from chandlery_gateway.admission.spec_equality import specs_differ
 
 _APP_GUID: Final = f"spec.bindResource.{wire_name('app_guid')}"
+MOST_TRANSFORMS: Final = 100
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 FROZEN_WARNING = "spec of a ServiceBinding cannot be changed; the change is ignored, make a new binding instead"
@@ -60,6 +62,7 @@ def binding_problems(binding: ServiceBinding) -> Iterator[FieldProblem]:
     yield from parameters_from_problems(spec.parameters_from)
     if spec.bind_resource is not None:
         yield from _bind_resource_problems(spec.bind_resource)
+    yield from count_problems("spec.secretTransforms", len(spec.secret_transforms or ()), most=MOST_TRANSFORMS)
     for position, transform in enumerate(spec.secret_transforms or ()):
         yield from _transform_problems(f"spec.secretTransforms[{position}]", transform, binding.metadata.namespace)
 

@@ -14,6 +14,8 @@ from chandlery.model.versions import is_semantic_version
 LONGEST_NAME: Final = 63
 _LONGEST_KEY: Final = 253
 LONGEST_ECHO: Final = 253
+MOST_SOURCES: Final = 50
+"""Secrets that parameters may be taken from. Each is read whenever a worker looks at the object."""
 
 
 def required(field: str, message: str) -> FieldProblem:
@@ -46,6 +48,12 @@ def length_problems(field: str, value: str | None) -> Iterator[FieldProblem]:
         yield FieldProblem(field, "FieldValueTooLong", f"may be {LONGEST_NAME} characters long, not {len(value)}")
 
 
+def count_problems(field: str, count: int, *, most: int) -> Iterator[FieldProblem]:
+    """A list whose entries each cost the workers something."""
+    if count > most:
+        yield FieldProblem(field, "FieldValueTooMany", f"may have {most} entries, not {count}")
+
+
 def key_problems(field: str, value: str | None) -> Iterator[FieldProblem]:
     """What objects are found by has to fit into a database's index, whatever its characters: as long as a name."""
     if value and len(value) > _LONGEST_KEY:
@@ -62,6 +70,7 @@ def counter_problems(field: str, old: int, new: int) -> Iterator[FieldProblem]:
 
 def parameters_from_problems(sources: tuple[ParametersFromSource, ...] | None) -> Iterator[FieldProblem]:
     """Every source of parameters names a Secret and a key of it."""
+    yield from count_problems("spec.parametersFrom", len(sources or ()), most=MOST_SOURCES)
     for position, source in enumerate(sources or ()):
         field = f"spec.parametersFrom[{position}]"
         if source.secret_key_ref is None:

@@ -62,6 +62,7 @@ _CAUSE_WORDS: Final = {
     "FieldValueNotSupported": "Unsupported value",
     "FieldValueForbidden": "Forbidden",
     "FieldValueTooLong": "Too long",
+    "FieldValueTooMany": "Too many",
 }
 
 
