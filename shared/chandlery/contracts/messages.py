@@ -1,8 +1,10 @@
 """The messages. They carry identity, never state: a late one is harmless, because its reader looks at the row.
 
-Commands are imperative and have one consumer; events are past-tense facts that anybody may subscribe to.
+Commands are imperative and have one consumer; events are past-tense facts that anybody may subscribe to. Whatever comes
+from the bus is checked here, where it is decoded: names that no object can have lead nowhere, and could break queues.
 """
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
@@ -42,6 +44,20 @@ class LaneOpened(WireModel):
 Message = Reconcile | ObjectChanged | LaneOpened
 _MESSAGES: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="type")])
 
+MOST_BYTES = 4096
+"""Of a message: several times the longest one that we write."""
+
+_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_SHAPES = {
+    "kind": re.compile(r"[A-Z][A-Za-z]{0,62}"),
+    "uid": re.compile(r"[A-Za-z0-9][-A-Za-z0-9._]{0,127}"),
+    "lane": re.compile(
+        rf"(?=.{{1,63}}\Z){_LABEL}|broker:(?=[^/]{{0,63}}/)({_LABEL})?/(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*"
+    ),
+    "reason": re.compile(r"[A-Za-z0-9]{0,128}"),
+}
+"""Field -> what it can be. A lane is a word of ours, or `broker:` with namespace and name of a service broker."""
+
 
 class UnreadableMessage(ValueError):
     """The message does not follow the contract."""
@@ -54,7 +70,19 @@ def encode(message: Message) -> bytes:
 
 def decode(payload: bytes) -> Message:
     """Read a message; raises UnreadableMessage, which sends it to the dead letters at once."""
+    if len(payload) > MOST_BYTES:
+        raise UnreadableMessage(f"a message has at most {MOST_BYTES} bytes")
     try:
-        return _MESSAGES.validate_json(payload)
+        message = _MESSAGES.validate_json(payload)
     except ValueError as error:
         raise UnreadableMessage(str(error)) from error
+    require_sound(message)
+    return message
+
+
+def require_sound(message: Message) -> None:
+    """Raise UnreadableMessage if a field has what no object of ours can have."""
+    for field, shape in _SHAPES.items():
+        value = getattr(message, field, None)
+        if isinstance(value, str) and not shape.fullmatch(value):
+            raise UnreadableMessage(f"{field} of a {message.type} has a form that no {field} can have")

@@ -5,6 +5,7 @@ worker kind has one queue of dead letters besides.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -37,6 +38,8 @@ DEAD_LETTER_QUEUES: Mapping[str, str] = MappingProxyType(
 _LONGEST_LANE = 160
 """AMQP 0-9-1 allows names of 255 bytes; the rest is left to the prefix of an installation."""
 _DIGEST = 16
+_SOUND_LANE = re.compile(r"[-A-Za-z0-9._:@/]+")
+"""What RabbitMQ's client takes as part of a queue's name, `#` apart: that marks a digest."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,13 @@ def origin_of(queue: str) -> str:
 
 
 def _shortened(lane: str) -> str:
-    # A namespace and the name of a service broker in it may take 317 characters together.
-    encoded = lane.encode()
-    if len(encoded) <= _LONGEST_LANE:
+    # Whatever a lane is called, its queue has a name that can be declared: one that cannot would hold up all others.
+    is_sound = _SOUND_LANE.fullmatch(lane) is not None
+    if is_sound and len(lane) <= _LONGEST_LANE:
         return lane
-    beginning = encoded[: _LONGEST_LANE - _DIGEST - 1].decode(errors="ignore")
+    # A namespace and the name of a service broker in it may take 317 characters together.
+    encoded = lane.encode(errors="replace")
+    beginning = re.sub(r"[^-A-Za-z0-9._:@/]", "", lane)[: _LONGEST_LANE - _DIGEST - 1]
     return f"{beginning}#{hashlib.sha256(encoded).hexdigest()[:_DIGEST]}"
 
 

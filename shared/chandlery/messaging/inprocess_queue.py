@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from chandlery.contracts.dead_letters import DeadLetter, History, Reason
-from chandlery.contracts.messages import Message, encode
+from chandlery.contracts.messages import Message, UnreadableMessage, encode, require_sound
 from chandlery.contracts.topology import route
 from chandlery.messaging.burial import say_buried, say_failed
 from chandlery.messaging.bus import Handler
@@ -98,6 +98,12 @@ class Consumer:
 
     async def _work(self, delivery: Delivery) -> None:
         try:
+            require_sound(delivery.message)
+        except UnreadableMessage as unreadable:
+            history = delivery.history.failed(unreadable, datetime.now(UTC))
+            self._give_up(replace(delivery, history=history), Reason.UNREADABLE)
+            return
+        try:
             error = await failure_of(self._handler, delivery.message, id=delivery.id)
         except asyncio.CancelledError:
             delivery.queue.give_back(delivery)
@@ -111,6 +117,9 @@ class Consumer:
             say_failed(delivery.history, message_id=delivery.id, queue=delivery.queue.name)
             delivery.queue.put(delivery)
             return
-        letter = delivery.letter(verdict)
+        self._give_up(delivery, verdict)
+
+    def _give_up(self, delivery: Delivery, reason: Reason) -> None:
+        letter = delivery.letter(reason)
         self._bury(letter)
         say_buried(letter)

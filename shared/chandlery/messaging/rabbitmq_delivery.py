@@ -6,10 +6,14 @@ from datetime import UTC, datetime
 from aio_pika.abc import AbstractIncomingMessage
 
 from chandlery.contracts.dead_letters import TRACE_HEADER, DeadLetter, History, Reason
+from chandlery.contracts.messages import MOST_BYTES
 from chandlery.contracts.topology import COMMANDS_EXCHANGE, DEAD_LETTER_EXCHANGE, EVENTS_EXCHANGE, Route, origin_of
 from chandlery.messaging.burial import say_buried, say_failed
 from chandlery.messaging.rabbitmq_letters import NATIVE_COUNT_HEADER, dead_letter, letter, message_id_of
 from chandlery.messaging.rabbitmq_publisher import RabbitPublisher
+
+MOST_KEPT_BYTES = 16 * MOST_BYTES
+"""Of what is put with the dead letters."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,8 @@ class Delivery:
             id=self.id,
             queue=self.queue,
             routing_key=self.received.routing_key or "",
-            body=self.received.body,
+            # What is longer is no message of ours anyway.
+            body=self.received.body[:MOST_KEPT_BYTES],
             reason=reason,
             history=history,
             last_at=datetime.now(UTC),

@@ -1,7 +1,7 @@
 """Publishing with confirms: for the relay what was committed, for consumers what comes again or is given up on."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import aio_pika
@@ -85,11 +85,14 @@ class RabbitPublisher:
                 async with asyncio.timeout(self._patience_seconds):
                     outlet = await self._ready_outlet()
                     needed = {way for way, _ in letters if mandatory and way.exchange != EVENTS_EXCHANGE}
-                    for way in needed:
-                        await self._declare(way, outlet)
+                    refused = await self._refused(needed, outlet)
                     # All are awaited even if one fails, so that none is left behind in the background.
-                    sending = [self._send(outlet, way, content, mandatory=way in needed) for way, content in letters]
-                    outcomes = await asyncio.gather(*sending, return_exceptions=True)
+                    sending = [
+                        self._send(outlet, way, content, mandatory=way in needed)
+                        for way, content in letters
+                        if way not in refused
+                    ]
+                    outcomes = [*refused.values(), *await asyncio.gather(*sending, return_exceptions=True)]
         except Unavailable as fault:
             if self._link.is_blocked:
                 raise Unavailable(BLOCKED) from fault
@@ -97,6 +100,19 @@ class RabbitPublisher:
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
+
+    async def _refused(self, ways: Collection[Route], outlet: _Outlet) -> Mapping[Route, Unavailable]:
+        """Declare where these lead. Those that the server refuses, and why: they keep nothing else from being sent."""
+        refused = {}
+        for way in ways:
+            try:
+                with foreign_errors_translated():
+                    await self._declare(way, outlet)
+            except Unavailable as fault:
+                if outlet.channel.is_closed:
+                    raise
+                refused[way] = fault
+        return refused
 
     async def _send(self, outlet: _Outlet, way: Route, content: aio_pika.Message, *, mandatory: bool) -> None:
         with foreign_errors_translated():

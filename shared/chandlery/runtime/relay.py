@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 import structlog
 
+from chandlery.contracts.topology import Route, route
 from chandlery.messaging.bus import Bus
 from chandlery.model.faults import Fault
 from chandlery.store.database import Database, UnitOfWork
@@ -71,14 +73,36 @@ class Relay:
         return len(entries) if entries and await self._publish(entries) else 0
 
     async def _publish(self, entries: Sequence[OutboxEntry]) -> bool:
+        """Whether all are published. What the bus refuses stays, and keeps nothing else from being published."""
         try:
             await self._bus.publish([entry.message for entry in entries])
+        except Fault as fault:
+            if not await self._is_bus_there() or len(ways := _by_way(entries)) == 1:
+                _say_left(entries, fault)
+                return False
+            return all([await self._publish(of_one_way) for of_one_way in ways])
+        try:
             await self._database.run(lambda unit: unit.outbox.remove([entry.id for entry in entries]))
         except Fault as fault:
-            log.warning(
-                f"{len(entries)} messages stay in the outbox: {fault.message}",
-                action="relay_messages",
-                count=len(entries),
-            )
+            _say_left(entries, fault)
             return False
         return True
+
+    async def _is_bus_there(self) -> bool:
+        with suppress(Fault):
+            await self._bus.ping()
+            return True
+        return False
+
+
+def _by_way(entries: Sequence[OutboxEntry]) -> Sequence[Sequence[OutboxEntry]]:
+    """By where they go: to one queue all or none can be sent."""
+    ways: dict[Route, list[OutboxEntry]] = {}
+    for entry in entries:
+        ways.setdefault(route(entry.message), []).append(entry)
+    return list(ways.values())
+
+
+def _say_left(entries: Sequence[OutboxEntry], fault: Fault) -> None:
+    count = len(entries)
+    log.warning(f"{count} messages stay in the outbox: {fault.message}", action="relay_messages", count=count)

@@ -143,7 +143,11 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         async def claim(unit: UnitOfWork) -> "list[_Claimed[SnapshotT, CallT] | None]":
             until = time.monotonic() + self._lease.total_seconds()
             uids = list(dict.fromkeys(command.uid for command in commands))
-            claims = await unit.reconciliations.claim_many(uids, owner=self._resources.owner, lease=self._lease)
+            # By kind too: a command may give an object's uid for another kind, whose worker would not understand it.
+            kinds_named = {command.kind for command in commands}
+            claims = await unit.reconciliations.claim_many(
+                uids, owner=self._resources.owner, lease=self._lease, kinds=kinds_named
+            )
             documents = await self._documents(unit, list(claims.values()))
             claimed = {}
             for uid, held in claims.items():

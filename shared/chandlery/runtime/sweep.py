@@ -69,12 +69,18 @@ class Sweep:
             self._is_more_to_prune = await self._retention.prune()
         await self._database.wake_late()
         commands = await self._database.run(self._due)
-        if commands:
-            await self._bus.publish(commands)
+        try:
+            if commands:
+                await self._bus.publish(commands)
+        finally:
+            # All the same: a lane that the bus refuses must not keep what others have left behind.
+            await self._publish_left_behind()
+        return len(commands)
+
+    async def _publish_left_behind(self) -> None:
         for _ in range(_BATCHES):
             if await self._relay.publish_left_behind(limit=_BATCH) < _BATCH:
-                break
-        return len(commands)
+                return
 
     async def _acquire(self, unit: UnitOfWork) -> bool:
         duration = timedelta(seconds=max(5.0, 3 * self._settings.sweep_seconds))

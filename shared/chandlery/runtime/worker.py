@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
-from chandlery.contracts.messages import LaneOpened, Message
+from chandlery.contracts.messages import LaneOpened, Message, Reconcile
 from chandlery.contracts.topology import SINGLE_LANE, UNSHARDED_QUEUES, WORK_QUEUES
 from chandlery.messaging.bus import Handler, Subscription
 from chandlery.model.faults import Fault
@@ -17,6 +18,8 @@ from chandlery.runtime.resources import Resources
 log = structlog.get_logger()
 
 _LOOK_EVERY_SECONDS = 15.0
+_OPEN_SECONDS = 10.0
+"""A lane that cannot be listened to for so long is left to open when it can: nobody waits for it."""
 
 
 class Worker:
@@ -35,10 +38,11 @@ class Worker:
         self._subscriptions: dict[tuple[str, str], Subscription] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._look_every_seconds = look_every_seconds
-        self._opening = asyncio.Lock()
+        self._opening: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._lanes = Lanes()
         self._concurrency: dict[tuple[str, str], int] = {}
         self._resizing: set[asyncio.Task[None]] = set()
+        self._retiring: set[asyncio.Task[None]] = set()
         sharded = sorted({WORK_QUEUES[kind] for kind in handlers} - UNSHARDED_QUEUES)
         self._name = f"{resources.owner}/{'+'.join(sharded)}" if sharded else None
 
@@ -46,8 +50,7 @@ class Worker:
         """See Running."""
         # First the events, then the list: a broker that is registered in between is seen twice rather than never.
         events = await self._resources.bus.subscribe("LaneOpened.#", self._open_announced)
-        for lane in await self._look():
-            await self._open(lane)
+        await _begun(self._open(*await self._look()))
         ready()
         looking = asyncio.create_task(self._keep_looking())
         await stop.wait()
@@ -61,10 +64,14 @@ class Worker:
             await asyncio.sleep(self._look_every_seconds)
             try:
                 lanes = {*await self._look(), SINGLE_LANE}
-                for lane in lanes - {SINGLE_LANE}:
-                    await self._open(lane)
-                for queue, lane in [queue for queue in self._subscriptions if queue[1] not in lanes]:
-                    await self._retire(queue, lane)
+                self._open(*sorted(lanes - {SINGLE_LANE}))
+                for queue, lane in [queue for queue in self._opening if queue[1] not in lanes]:
+                    self._opening[queue, lane].cancel()
+                for key in [key for key in self._subscriptions if key[1] not in lanes]:
+                    # Beside the look, as below: a call that hangs at the service broker that goes delays no other lane.
+                    task = asyncio.create_task(self._retire(*key, self._subscriptions.pop(key)))
+                    self._retiring.add(task)
+                    task.add_done_callback(self._retiring.discard)
                 self._resize()
             except Fault as fault:
                 log.warning(f"lanes could not be looked up: {fault.message}", action="look_for_lanes")
@@ -97,54 +104,89 @@ class Worker:
         if subscription is None:
             return
         await subscription.close()
-        async with self._opening:
-            if self._subscriptions.get((queue, lane)) is subscription:
-                del self._subscriptions[queue, lane]
-                # What fails now is made good by the next look.
-                with suppress(Fault):
-                    await self._listen(lane)
+        if self._subscriptions.get((queue, lane)) is subscription:
+            del self._subscriptions[queue, lane]
+            self._open(lane)
 
-    async def _retire(self, queue: str, lane: str) -> None:
+    async def _retire(self, queue: str, lane: str, subscription: Subscription) -> None:
         self._concurrency.pop((queue, lane), None)
-        await self._subscriptions.pop((queue, lane)).close()
+        await subscription.close()
+        if (queue, lane) in self._subscriptions:
+            # Its service broker is back.
+            return
         log.info(f"no longer listening on {queue} for {lane}", action="close_lane", lane=lane)
-        if not await self._resources.bus.retire(self._kinds_on(queue), lane):
+        try:
+            is_gone = await self._resources.bus.retire(self._kinds_on(queue), lane)
+        except Fault as fault:
+            log.warning(f"{queue} for {lane} could not be removed: {fault.message}", action="close_lane", lane=lane)
+            return
+        if not is_gone:
             # Commands are left in it, for objects that have gone elsewhere or are gone: they are worked off first.
-            await self._open(lane)
+            self._open(lane)
 
     async def _open_announced(self, message: Message) -> None:
         if not isinstance(message, LaneOpened):
             return
         if message.lane not in self._lanes.names:
-            # What its broker says of concurrency counts from the first call.
+            # What its broker says of concurrency counts from the first call. What cannot be read now is found later.
             with suppress(Fault):
                 await self._look()
-        await self._open(message.lane)
+        if message.lane not in self._lanes.names:
+            log.info("a lane was announced that no service broker has", action="ignore_lane", lane=message.lane)
+            return
+        self._open(message.lane)
 
-    async def _open(self, lane: str) -> None:
-        # An announcement may come while the same lane is being opened: nobody would ever close the second subscription.
-        async with self._opening:
-            await self._listen(lane)
+    def _open(self, *lanes: str) -> set[asyncio.Task[None]]:
+        """Begin to listen on these, each for itself: one that the bus does not let us listen on holds up no other."""
+        keys = [
+            (WORK_QUEUES[kind], SINGLE_LANE if WORK_QUEUES[kind] in UNSHARDED_QUEUES else lane)
+            for lane in lanes
+            for kind in self._handlers
+        ]
+        # An announcement may come while the lane is being opened: nobody would ever close a second subscription.
+        for key in dict.fromkeys(keys):
+            if key not in self._subscriptions and key not in self._opening:
+                task = self._opening[key] = asyncio.create_task(self._listen(*key), name=" for ".join(key))
+                task.add_done_callback(partial(self._opened, key))
+        return {self._opening[key] for key in keys if key in self._opening}
 
-    async def _listen(self, lane: str) -> None:
-        for kind, handler in self._handlers.items():
-            actual = SINGLE_LANE if WORK_QUEUES[kind] in UNSHARDED_QUEUES else lane
-            queue = (WORK_QUEUES[kind], actual)
-            if queue in self._subscriptions:
-                continue
-            concurrency = self._concurrency[queue] = self._share(actual)
-            self._subscriptions[queue] = await self._resources.bus.consume(
-                self._kinds_on(WORK_QUEUES[kind]), actual, handler, concurrency=concurrency
+    def _opened(self, key: tuple[str, str], task: asyncio.Task[None]) -> None:
+        if self._opening.get(key) is task:
+            del self._opening[key]
+
+    async def _listen(self, queue: str, lane: str) -> None:
+        concurrency = self._concurrency[queue, lane] = self._share(lane)
+        try:
+            self._subscriptions[queue, lane] = await self._resources.bus.consume(
+                self._kinds_on(queue), lane, self._handler_of(queue), concurrency=concurrency
             )
-            log.info(f"listening on {queue[0]} for {actual}", action="open_lane", lane=actual)
+        except Fault as fault:
+            # Made good by the next look.
+            log.warning(f"cannot listen on {queue} for {lane}: {fault.message}", action="open_lane", lane=lane)
+            return
+        log.info(f"listening on {queue} for {lane}", action="open_lane", lane=lane)
+
+    def _handler_of(self, queue: str) -> Handler:
+        handlers = {kind: self._handlers[kind] for kind in self._kinds_on(queue)}
+
+        async def handle(message: Message) -> None:
+            handler = handlers.get(message.kind) if isinstance(message, Reconcile) else None
+            if handler is None:
+                log.warning(f"a {message.type} that does not belong on {queue} is dropped", action="drop_message")
+                return
+            await handler(message)
+
+        return handle
 
     def _kinds_on(self, queue: str) -> Sequence[str]:
         return [kind for kind in self._handlers if WORK_QUEUES[kind] == queue]
 
     async def _finish(self) -> None:
-        for task in self._resizing:
+        for task in (*self._resizing, *self._opening.values()):
             task.cancel()
-        closing = asyncio.gather(*(subscription.close() for subscription in self._subscriptions.values()))
+        await asyncio.gather(*self._resizing, *self._opening.values(), return_exceptions=True)
+        listening = self._subscriptions.values()
+        closing = asyncio.gather(*(subscription.close() for subscription in listening), *self._retiring)
         try:
             async with asyncio.timeout(self._resources.settings.shutdown_seconds):
                 await asyncio.shield(closing)
@@ -168,3 +210,14 @@ class Worker:
             await handler(message)
 
         return run
+
+
+async def _begun(opening: set[asyncio.Task[None]]) -> None:
+    """Return when all of these are listened on, but for what takes too long."""
+    if not opening:
+        return
+    done, late = await asyncio.wait(opening, timeout=_OPEN_SECONDS)
+    for task in done:
+        task.result()
+    for task in late:
+        log.warning(f"cannot listen on {task.get_name()} yet; the others go on", action="open_lane")

@@ -3,7 +3,7 @@
 Claims and retries touch only this row, so watchers of the objects see real changes alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -116,11 +116,15 @@ class ReconciliationStore:
         claims = await self.claim_many([uid], owner=owner, lease=lease)
         return claims.get(uid)
 
-    async def claim_many(self, uids: Sequence[str], *, owner: str, lease: timedelta) -> dict[str, Claim]:
-        """Take the leases of those objects that are due and that nobody holds."""
+    async def claim_many(
+        self, uids: Sequence[str], *, owner: str, lease: timedelta, kinds: Collection[str] | None = None
+    ) -> dict[str, Claim]:
+        """Take the leases of those objects that are due and that nobody holds; only of these kinds if any are given."""
         until = self._now + lease
         free = R.c.lease_until.is_(None) | (R.c.lease_until < self._now)
         due = select(R.c.uid).where(R.c.uid.in_(uids), R.c.due_at <= self._now + CLOCK_TOLERANCE, free)
+        if kinds is not None:
+            due = due.where(R.c.kind.in_(kinds))
         if self._is_postgresql:
             # Whoever holds a row either leaves a command behind or leaves it to the sweep: nobody here waits for them.
             due = due.with_for_update(skip_locked=True)

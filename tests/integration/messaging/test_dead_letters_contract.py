@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import pytest
 import structlog
 
 from chandlery.contracts.dead_letters import MOST_FAILURES, DeadLetter
@@ -165,6 +166,38 @@ async def test_event_that_one_subscriber_fails_on_reaches_the_others_once(rig: R
 
     assert good.seen == [LaneOpened(lane="a"), LaneOpened(lane="b")]
     assert clumsy.seen[:MOST_FAILURES] == [LaneOpened(lane="a")] * MOST_FAILURES
+
+
+@pytest.mark.parametrize(
+    "evil", [LaneOpened(lane="broker:/evil\n..//"), LaneOpened(lane="a" * 5000)], ids=["line break", "too long"]
+)
+async def test_event_that_no_process_of_ours_sends_is_put_with_the_dead_letters_and_handled_by_nobody(
+    rig: Rig, evil: LaneOpened
+) -> None:
+    recorder = Recorder()
+    await rig.bus.subscribe("#", recorder)
+
+    await rig.bus.publish([evil, LaneOpened(lane="good")])
+    [letter] = await letters_in(rig, 1)
+    await recorder.until_finished(1)
+
+    assert (letter.reason, letter.history.error, letter.message) == ("Unreadable", "UnreadableMessage", None)
+    assert recorder.seen == [LaneOpened(lane="good")]
+
+
+async def test_command_that_no_process_of_ours_sends_is_put_with_the_dead_letters_and_handled_by_nobody(
+    rig: Rig,
+) -> None:
+    recorder = Recorder()
+    await rig.bus.consume(INSTANCES, rig.lane, recorder, concurrency=1)
+    evil = command(1).model_copy(update={"uid": "a\0b", "lane": rig.lane})
+
+    await rig.bus.publish([evil, command(2, lane=rig.lane)])
+    [letter] = await letters_in(rig, 1)
+    await recorder.until_finished(1)
+
+    assert letter.reason == "Unreadable"
+    assert recorder.uids == ["uid-2"]
 
 
 async def test_dropped_letter_is_gone_and_no_other(rig: Rig) -> None:

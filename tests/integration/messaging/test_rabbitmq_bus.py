@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 from aio_pika import DeliveryMode
+from aio_pika.abc import AbstractConnection
+from aiormq.exceptions import ChannelAccessRefused
 from structlog.testing import capture_logs
 from yarl import URL
 
@@ -13,8 +15,10 @@ from chandlery.contracts import topology
 from chandlery.contracts.messages import LaneOpened, Message
 from chandlery.messaging.rabbitmq_border import foreign_errors_translated
 from chandlery.messaging.rabbitmq_bus import RabbitBus
+from chandlery.messaging.rabbitmq_declarer import RabbitDeclarer
+from chandlery.messaging.rabbitmq_delivery import MOST_KEPT_BYTES
 from chandlery.messaging.rabbitmq_servers import CLOSE_SECONDS
-from chandlery.messaging.rabbitmq_topology import UNUSED_QUEUE_LIFE
+from chandlery.messaging.rabbitmq_topology import UNUSED_QUEUE_LIFE, QueueSpec
 from chandlery.model.faults import ConfigurationFault, Unavailable
 from tests.integration.messaging.conftest import SOON, Cable, RabbitRig, Recorder, command, eventually, next_letter
 
@@ -43,6 +47,35 @@ async def test_bytes_go_to_the_dead_letters_at_once_when_they_are_no_message(rab
     assert letter.body == b'{"type":"Reconcile","password":"hunter2"}'
     assert (letter.reason, letter.history.error, letter.history.deliveries) == ("Unreadable", "UnreadableMessage", 1)
     assert recorder.uids == ["uid-1"]
+
+
+async def test_body_that_is_far_too_long_is_kept_from_its_beginning_only(rabbit: RabbitRig) -> None:
+    await rabbit.bus.consume(INSTANCES, rabbit.lane, Recorder(), concurrency=1)
+
+    await rabbit.publish_raw(b"[" * 1_000_000)
+    letter = await next_letter(rabbit)
+
+    assert (letter.reason, letter.body) == ("Unreadable", b"[" * MOST_KEPT_BYTES)
+
+
+async def test_command_whose_queue_is_refused_keeps_no_other_from_being_sent(
+    rabbit: RabbitRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare = RabbitDeclarer.queue
+
+    async def refuse_some(self: RabbitDeclarer, connection: AbstractConnection, spec: QueueSpec) -> None:
+        if spec.routing_key.endswith(".bad"):
+            raise ChannelAccessRefused("ACCESS_REFUSED")
+        await declare(self, connection, spec)
+
+    monkeypatch.setattr(RabbitDeclarer, "queue", refuse_some)
+    recorder = Recorder()
+    await rabbit.bus.consume(INSTANCES, rabbit.lane, recorder, concurrency=1)
+    with pytest.raises(Unavailable):
+        await rabbit.bus.publish([command(1, lane="bad"), command(2, lane=rabbit.lane)])
+    await recorder.until_finished(1)
+
+    assert recorder.uids == ["uid-2"]
 
 
 async def test_message_is_persistent_json_and_says_what_it_is(rabbit: RabbitRig) -> None:

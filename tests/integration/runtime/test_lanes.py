@@ -9,7 +9,17 @@ from chandlery.contracts.messages import LaneOpened, Reconcile
 from chandlery.model import kinds
 from chandlery.store.database import UnitOfWork
 from tests.conformance.scripted_broker import ScriptedBroker
-from tests.integration.runtime.fleet import BUILDS, INSTANCE, Fleet, Process, broker, catalog, eventually, instance
+from tests.integration.runtime.fleet import (
+    BUILDS,
+    INSTANCE,
+    Fleet,
+    Process,
+    binding,
+    broker,
+    catalog,
+    eventually,
+    instance,
+)
 
 OFTEN = 0.02
 NOBODY = "http://127.0.0.1:9"
@@ -128,6 +138,8 @@ async def test_syncer_listens_on_its_single_lane_and_stays_there(fleet: Fleet) -
 async def test_lane_that_is_announced_while_it_is_opened_is_opened_once(fleet: Fleet) -> None:
     worker = await fleet.worker("ServiceInstance")
     assert worker.worker is not None
+    fleet.front.line.is_down = True
+    await fleet.create(broker("one", NOBODY))
     consumed: list[str] = []
     consume = worker.line.consume
 
@@ -138,9 +150,55 @@ async def test_lane_that_is_announced_while_it_is_opened_is_opened_once(fleet: F
 
     worker.line.consume = consume_slowly  # type: ignore[method-assign]
     await asyncio.gather(*(worker.worker._open_announced(LaneOpened(lane="broker:/one")) for _ in range(5)))
+    await listens(worker, "broker:/one")
     assert consumed == ["broker:/one"]
     await worker.stop()
     assert worker.line.listening == set(), "every subscription was closed"
+
+
+@pytest.mark.parametrize("lane", ["broker:/evil\n..//", "broker:/nobody", "a" * 3000], ids=["evil", "nobody", "long"])
+async def test_lane_that_no_service_broker_has_is_not_opened_and_holds_up_no_other(fleet: Fleet, lane: str) -> None:
+    worker = await fleet.worker("ServiceInstance")
+    await fleet.front.line.publish([LaneOpened(lane=lane)])
+    async with ScriptedBroker() as scripted:
+        await fleet.offer("one", scripted.url)
+        await listens(worker, "broker:/one")
+        assert ("ServiceInstance", lane) not in worker.line.listening
+        await fleet.create(instance("one", "one"))
+        await fleet.until_ready(INSTANCE, "one")
+
+
+async def test_lane_that_cannot_be_listened_on_holds_up_no_other(fleet: Fleet) -> None:
+    worker = await fleet.worker("ServiceInstance")
+    consume, is_asked = worker.line.consume, asyncio.Event()
+
+    async def consume_unless_bad(names, lane, handler, *, concurrency):  # type: ignore[no-untyped-def]
+        if lane == "broker:/bad":
+            is_asked.set()
+            # As if the server refused its queue: the bus asks for it again and again.
+            await asyncio.Event().wait()
+        return await consume(names, lane, handler, concurrency=concurrency)
+
+    worker.line.consume = consume_unless_bad  # type: ignore[method-assign]
+    await fleet.create(broker("bad", NOBODY))
+    await asyncio.wait_for(is_asked.wait(), 10)
+    await fleet.create(broker("one", NOBODY))
+    await listens(worker, "broker:/one")
+    await worker.stop()
+    assert worker.line.listening == set()
+
+
+async def test_command_that_gives_a_binding_to_the_provisioner_changes_nothing(fleet: Fleet) -> None:
+    async with ScriptedBroker() as scripted:
+        await fleet.offer("one", scripted.url)
+        worker = await fleet.worker("ServiceInstance")
+        await fleet.create(binding("mine"), instance("one", "one"))
+        uid = (await fleet.find(kinds.SERVICE_BINDING, "mine")).metadata.uid
+        await fleet.front.line.publish([Reconcile(kind="ServiceInstance", uid=uid, lane="broker:/one")])
+        await eventually(lambda: has_handled(worker, uid), "the command to be read")
+        await fleet.until_ready(INSTANCE, "one")
+        row = await fleet.work_row(kinds.SERVICE_BINDING, "mine")
+        assert (row["fence"], row["lease_owner"]) == (0, None), "nobody has claimed it"
 
 
 async def test_broker_with_the_longest_of_names_gets_its_work_done(fleet: Fleet) -> None:
@@ -171,6 +229,10 @@ async def listens(worker: Process, lane: str, *, is_open: bool = True) -> None:
 
 async def is_retired(worker: Process, lane: str) -> bool:
     return (lane, True) in worker.line.retired
+
+
+async def has_handled(worker: Process, uid: str) -> bool:
+    return uid in [message.uid for message in worker.handled if isinstance(message, Reconcile)]
 
 
 async def several_looks(worker: Process) -> None:

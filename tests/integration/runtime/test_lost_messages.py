@@ -1,13 +1,15 @@
 """What was committed is acted on, whoever died before the bus knew of it: relay, sweep, and who may sweep."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import delete, insert, update
 
-from chandlery.contracts.messages import Reconcile
+from chandlery.contracts.messages import Message, Reconcile, decode
 from chandlery.model.faults import Conflict, Unavailable
+from chandlery.store.database import UnitOfWork
 from chandlery.store.schema import CHANGES, OUTBOX
 from tests.conformance import scripted_templates as osb
 from tests.conformance.scripted_broker import ScriptedBroker
@@ -59,6 +61,33 @@ async def test_rows_stay_in_the_outbox_while_the_bus_is_away(fleet: Fleet) -> No
         assert len(osb_broker.seen_of(osb.PROVISION)) == 1
     await outbox_is_empty(fleet)
     await worker.stop()
+
+
+async def test_message_for_a_lane_that_the_bus_refuses_keeps_no_other_in_the_outbox(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = await fleet.process("worker")
+    publish = process.line.publish
+
+    async def publish_unless_bad(messages: Sequence[Message]) -> None:
+        if any(isinstance(message, Reconcile) and message.lane == "broker:/bad" for message in messages):
+            raise Unavailable("ACCESS_REFUSED")
+        await publish(messages)
+
+    monkeypatch.setattr(process.line, "publish", publish_unless_bad)
+    lanes = ("broker:/bad", "broker:/one", "broker:/two")
+    commands = [Reconcile(kind="ServiceInstance", uid=f"u-{number}", lane=lane) for number, lane in enumerate(lanes)]
+
+    async def leave_behind(unit: UnitOfWork) -> None:
+        unit.outbox.add(*commands)
+
+    await process.database.run(leave_behind)
+    fleet.clock.advance(11)
+
+    await process.resources.relay.publish_left_behind()
+
+    assert process.line.published == commands[1:]
+    assert [decode(row["message"].encode()) for row in await fleet.rows("outbox")] == commands[:1]
 
 
 async def test_drain_publishes_what_waits_when_a_process_ends(fleet: Fleet) -> None:

@@ -12,7 +12,7 @@ from tests.integration.store.conftest import SetClock
 from tests.integration.store.samples import held_open, instance
 
 MESSAGES: tuple[Message, ...] = (
-    Reconcile(kind="ServiceInstance", uid="a", lane="größe"),
+    Reconcile(kind="ServiceInstance", uid="a", lane="broker:team/demo"),
     ObjectChanged(kind="ServiceInstance", uid="b", reason="Provisioned"),
     LaneOpened(lane="lane-1"),
 )

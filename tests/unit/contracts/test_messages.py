@@ -2,6 +2,7 @@
 
 import json
 from typing import Any, get_args
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,8 @@ from chandlery.contracts.messages import (
     decode,
     encode,
 )
+from chandlery.model.kinds import KINDS
+from chandlery.reconcile.change import broker_key
 
 SAMPLES: dict[type, Message] = {
     Reconcile: Reconcile(kind="ServiceInstance", uid="u-1", lane="broker:/demo"),
@@ -42,10 +45,51 @@ def test_message_is_a_json_object_that_names_its_type(message: Message) -> None:
     assert all(isinstance(value, str) for value in wire.values()), "messages carry identity, never state"
 
 
-@given(uid=st.text(), lane=st.text())
-def test_any_text_survives_the_journey(uid: str, lane: str) -> None:
-    message = Reconcile(kind="ServiceBinding", uid=uid, lane=lane)
+LABELS = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True)
+BROKER_NAMES = st.lists(LABELS, min_size=1, max_size=4).map(".".join).filter(lambda name: len(name) <= 253)
+
+
+@given(uid=st.uuids(), namespace=st.none() | LABELS, name=BROKER_NAMES)
+def test_lane_of_every_service_broker_survives_the_journey(uid: UUID, namespace: str | None, name: str) -> None:
+    message = Reconcile(kind="ServiceBinding", uid=str(uid), lane=broker_key(namespace, name))
     assert decode(encode(message)) == message
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_kind_survives_the_journey(kind: str) -> None:
+    message = ObjectChanged(kind=kind, uid="u-1")
+    assert decode(encode(message)) == message
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param(LaneOpened(lane="broker:/evil\n..//"), id="lane with a line break"),
+        pytest.param(LaneOpened(lane=""), id="no lane"),
+        pytest.param(LaneOpened(lane="broker:/"), id="broker without a name"),
+        pytest.param(LaneOpened(lane="broker:/two/parts"), id="broker with a slash"),
+        pytest.param(LaneOpened(lane="broker:/Demo"), id="name that no object can have"),
+        pytest.param(LaneOpened(lane="broker:team.a/demo"), id="namespace that cannot be"),
+        pytest.param(LaneOpened(lane=f"broker:{'n' * 64}/demo"), id="namespace too long"),
+        pytest.param(LaneOpened(lane=f"broker:/{'n' * 254}"), id="broker's name too long"),
+        pytest.param(LaneOpened(lane="broker:/demo\u202e"), id="lane that turns a terminal around"),
+        pytest.param(LaneOpened(lane="größe"), id="lane beyond ASCII"),
+        pytest.param(Reconcile(kind="ServiceInstance", uid="", lane="all"), id="no uid"),
+        pytest.param(Reconcile(kind="ServiceInstance", uid="a\0b"), id="uid with a null"),
+        pytest.param(Reconcile(kind="ServiceInstance", uid="a" * 129), id="uid too long"),
+        pytest.param(Reconcile(kind="service instance", uid="u-1"), id="kind that cannot be"),
+        pytest.param(ObjectChanged(kind="Secret.#", uid="u-1"), id="kind that is a pattern"),
+        pytest.param(ObjectChanged(kind="Secret", uid="u-1", reason="\x1b[2J"), id="reason with an escape"),
+    ],
+)
+def test_message_with_a_field_that_no_object_of_ours_can_have_is_refused(message: Message) -> None:
+    with pytest.raises(UnreadableMessage, match="has a form that no"):
+        decode(encode(message))
+
+
+def test_message_that_is_too_long_is_refused_before_it_is_parsed() -> None:
+    with pytest.raises(UnreadableMessage, match="at most 4096 bytes"):
+        decode(encode(LaneOpened(lane="a" * 4096)))
 
 
 def test_command_without_a_lane_is_for_the_unresolved_one() -> None:

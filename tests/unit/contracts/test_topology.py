@@ -1,5 +1,7 @@
 """Routing: every message has a way, every lane its queue, every kind that has to agree to its end an owner."""
 
+import re
+
 import pytest
 
 from chandlery.contracts import topology
@@ -40,6 +42,14 @@ def test_event_goes_under_its_type_and_kind(message: Message, key: str) -> None:
 def test_routing_key_of_every_kind_is_two_words(kind: str) -> None:
     # Subscribers ask for `ObjectChanged.*`: a dot in a kind would hide its events.
     assert len(topology.route(ObjectChanged(kind=kind, uid="u-1")).routing_key.split(".")) == 2
+
+
+@pytest.mark.parametrize("lane", ["broker:/evil\n..//", "größe", "", "a b", "broker:/" + "x" * 5000, "\udcff#"])
+def test_queue_of_every_lane_has_a_name_that_the_message_bus_takes(lane: str) -> None:
+    # Such a lane comes from nobody, but one that cannot be declared would hold up whatever waits behind it.
+    name = topology.work_queue("ServiceInstance", lane)
+    assert re.fullmatch("[-A-Za-z0-9._:@#/]{1,200}", name)
+    assert name != topology.work_queue("ServiceInstance", f"{lane}x")
 
 
 def test_no_two_lanes_share_a_queue_where_service_brokers_could_keep_each_other_waiting() -> None:
