@@ -14,6 +14,7 @@ from machine.places import Account
 
 _OPEN_FILES: Final = 65_536
 _PAUSE_SECONDS: Final = 0.1
+_LAUNCHED: Final[list[subprocess.Popen[bytes]]] = []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,8 @@ def launch(
             group=account.gid if account else None,
             extra_groups=[] if account else None,
         )
+    # Nobody waits for it, and Python complains of a running process that it is told to forget.
+    _LAUNCHED.append(process)
     _, born = _state_and_birth(process.pid)
     return ProcessMark(pid=process.pid, born=born, boot=_boot(), halt=halt.name)
 

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import aiormq
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chandlery.contracts import topology
 from chandlery.contracts.messages import UNRESOLVED_LANE
 from chandlery.store import schema
-from chandlery.store.engine import parse_url
+from chandlery.store.engine import open_engine
 from tests.chaos.gateways import Gateways
 from tests.chaos.lives import BINDINGS, INSTANCES, Crowd
 from tests.chaos.watcher import Watcher
@@ -118,7 +118,7 @@ async def all_commands(database_url: str) -> Sequence[tuple[str, str, str]]:
 
 
 async def _rows(database_url: str, query: Any) -> list[Any]:
-    engine = create_async_engine(parse_url(database_url))
+    engine = open_engine(database_url, application_name="chandlery-chaos")
     try:
         async with engine.connect() as connection:
             return await _all(connection, query)

@@ -11,11 +11,10 @@ from typing import Any, Final, TypeVar
 
 import aiormq
 import pytest
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import make_url, text
 
 from chandlery.contracts import topology
-from chandlery.store.engine import parse_url
+from chandlery.store.engine import open_engine
 
 ResultT = TypeVar("ResultT")
 
@@ -38,7 +37,7 @@ def server_share() -> Iterator[ServerShare]:
     admin = given_url("CHANDLERY_TEST_DATABASE_URL", "PostgreSQL")
     amqp_url = given_url("CHANDLERY_TEST_AMQP_URL", "RabbitMQ")
     in_own_loop(_execute(admin, f'CREATE DATABASE "{name}"'))
-    own = parse_url(admin).set(database=name).render_as_string(hide_password=False)
+    own = make_url(admin).set(database=name).render_as_string(hide_password=False)
     try:
         yield ServerShare(own, amqp_url, f"{name}.")
     finally:
@@ -56,7 +55,7 @@ def tables_locked(database_url: str, *tables: str) -> Iterator[None]:
     locked, release, failures = threading.Event(), threading.Event(), list[BaseException]()
 
     async def hold() -> None:
-        engine = create_async_engine(parse_url(database_url))
+        engine = open_engine(database_url, application_name="chandlery-e2e")
         try:
             async with engine.begin() as connection:
                 await connection.execute(text(f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE"))
@@ -112,9 +111,9 @@ def in_own_loop(work: Coroutine[Any, Any, ResultT]) -> ResultT:
 
 
 async def _execute(url: str, statement: str) -> None:
-    engine = create_async_engine(parse_url(url), isolation_level="AUTOCOMMIT")
+    engine = open_engine(url, application_name="chandlery-e2e")
     try:
-        async with engine.connect() as connection:
+        async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
             await connection.execute(text(statement))
     finally:
         await engine.dispose()

@@ -20,7 +20,8 @@ from chandlery.runtime.resources import Resources, process_name
 from chandlery.runtime.settings import Settings, require
 from chandlery.runtime.standalone_cluster import StandaloneCluster
 from chandlery.store.database import Database
-from chandlery.store.engine import open_engine, parse_url
+from chandlery.store.database_url import read_database_url
+from chandlery.store.engine import open_engine
 from chandlery.store.migrate import current_revision, is_older, migrate, newest_revision
 from chandlery.store.sealing import Keyring
 
@@ -108,6 +109,7 @@ def _engine(settings: Settings, service: str, *, statement_seconds: float | None
         application_name=f"chandlery-{service}",
         pool_size=settings.database_pool_size,
         statement_seconds=statement_seconds,
+        prepares=settings.database_prepared_statements,
     )
 
 
@@ -135,4 +137,4 @@ def _say_what_is_awaited(state: RetryCallState) -> None:
 
 def describe_database(settings: Settings) -> str:
     """The database's address without its password, for people."""
-    return parse_url(settings.database_url.get_secret_value()).render_as_string(hide_password=True)
+    return read_database_url(settings.database_url.get_secret_value()).shown

@@ -20,7 +20,8 @@ class Settings(BaseSettings):
     config_file: Path | None = Field(default=None, description="TOML file with further settings, named as below.")
 
     database_url: SecretStr = Field(
-        default=SecretStr(""), description="`postgresql://user:password@host/name`, or `sqlite:///file`."
+        default=SecretStr(""),
+        description="`postgresql://user:password@host/name`, with libpq's parameters behind a `?`; or `sqlite:///file`.",
     )
     amqp_url: SecretStr = Field(
         default=SecretStr(""),
@@ -39,6 +40,11 @@ class Settings(BaseSettings):
         description="`name:base64` of 32 bytes, separated by commas. The first encrypts, all decrypt.",
     )
     database_pool_size: PositiveInt = Field(default=10, description="Connections to the database in each process.")
+    database_prepared_statements: bool = Field(
+        default=True,
+        description="Keep statements prepared on each connection; `false` behind a pooler that shares connections "
+        "between transactions, such as PgBouncer with `pool_mode = transaction`.",
+    )
 
     host: str = Field(default="127.0.0.1", description="Address the gateway listens on.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port the gateway listens on; 0 picks a free one.")

@@ -1,48 +1,56 @@
 """Opens PostgreSQL (asyncpg) or SQLite (aiosqlite), set up so that the layers above need not know which."""
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic_core import from_json, to_json
 from sqlalchemy import event
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from chandlery.model.faults import ConfigurationFault
+from chandlery.store.database_url import read_database_url
+from chandlery.store.postgres_connecting import PostgresConnector
 
-_DRIVERS = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+_SESSION: Final = {
+    # A forgotten transaction would hold back the change log's horizon for every watcher.
+    "idle_in_transaction_session_timeout": "60000",
+    "jit": "off",
+}
+_NO_NAMES: Final = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: ""}
+"""PostgreSQL's statement without a name lives until the next one, so nothing of it is missed on another connection."""
 _AWAY = ("08", "25006", "25P03", "28", "3D", "53", "55P03", "57014", "57P")
 """Beginnings of PostgreSQL's SQLSTATEs: connection lost, read-only after a failover, idle too long, login, no such
 database, full, lock not to be had, cancelled, shut down."""
 
 
-def parse_url(text: str) -> URL:
-    """The database's address with its asynchronous driver; raises ConfigurationFault without showing a password."""
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):
-        # Their texts can hold a piece of the password: they are not even kept as the cause.
-        raise ConfigurationFault("the database URL cannot be read; it looks like postgresql://user@host/name") from None
-    backend = url.drivername.partition("+")[0]
-    if backend not in _DRIVERS:
-        raise ConfigurationFault(f"databases of type {backend!r} are not supported; use postgresql or sqlite")
-    return url.set(drivername=_DRIVERS[backend])
-
-
 def open_engine(
-    text: str, *, application_name: str, pool_size: int = 10, statement_seconds: float | None = 15.0
+    text: str,
+    *,
+    application_name: str,
+    pool_size: int = 10,
+    statement_seconds: float | None = 15.0,
+    prepares: bool = True,
 ) -> AsyncEngine:
-    """An engine for the address. Nothing is connected yet.
+    """An engine for the address. Nothing is connected yet. Raises ConfigurationFault.
 
     `statement_seconds` bounds each statement, so that a connection that died without a word is noticed; migrations
-    take None.
+    take None. `prepares` keeps statements on a connection; it is no use where each transaction may get another one.
     """
-    url = parse_url(text)
-    if url.get_backend_name() == "sqlite":
-        return _sqlite(url)
-    return create_async_engine(
+    url = read_database_url(text)
+    if url.backend == "sqlite":
+        return _sqlite(URL.create("sqlite+aiosqlite", database=url.database))
+    connector = PostgresConnector(
         url,
+        application_name=application_name,
+        # A pooler would have to hand these on, and refuses what it cannot.
+        settings=_SESSION if prepares else {},
+        command_timeout=statement_seconds,
+        statement_cache_size=100 if prepares else 0,
+    )
+    return create_async_engine(
+        # For messages: the connector knows the way, and the password.
+        URL.create("postgresql+asyncpg", username=url.user, host=url.place, database=url.database),
         hide_parameters=True,
         pool_size=pool_size,
         max_overflow=0,
@@ -50,16 +58,7 @@ def open_engine(
         pool_recycle=1800,
         json_serializer=_dump,
         json_deserializer=from_json,
-        connect_args={
-            "timeout": 10,
-            "command_timeout": statement_seconds,
-            "server_settings": {
-                "application_name": application_name,
-                # A forgotten transaction would hold back the change log's horizon for every watcher.
-                "idle_in_transaction_session_timeout": "60000",
-                "jit": "off",
-            },
-        },
+        connect_args={"async_creator_fn": connector} | ({} if prepares else _NO_NAMES),
     )
 
 

@@ -83,7 +83,7 @@ def _upgrade(connection: Connection) -> None:
 
 
 def _unreachable(engine: AsyncEngine, error: BaseException) -> Unavailable:
-    place = f"{engine.url.host}:{engine.url.port or 5432}" if engine.url.host else str(engine.url.database)
+    place = engine.url.host or engine.url.database
     return Unavailable(f"the database at {place} cannot be reached ({type(error).__name__}: {_cause(error)})")
 
 
