@@ -110,9 +110,9 @@ async def test_osb_110_no_parameters_are_sent_where_there_are_none(platform: Pla
 @pytest.mark.parametrize("status", [200, 201])
 async def test_osb_111_success_brings_the_credentials(platform: Platform, status: int) -> None:
     await platform.provisions()
-    platform.broker.script(BIND, Reply(status, {"credentials": {"uri": "http://a.test"}}))
+    platform.broker.script(BIND, Reply(status, {"credentials": {"uri": "http://a.test", "pin": 123456789012345678901}}))
     await platform.binds()
-    assert await platform.credentials() == {"uri": b"http://a.test"}
+    assert await platform.credentials() == {"uri": b"http://a.test", "pin": b"123456789012345678901"}
 
 
 async def test_osb_111_112_credentials_of_asynchronous_work_are_those_that_are_fetched_at_its_end(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.platform import BINDING, BROKER, CLASS, INSTANCE, Platform, sequence
+from tests.conformance.platform import BINDING, BROKER, CLASS, INSTANCE, PLAN, Platform, sequence
 from tests.conformance.scripted_broker import Reply, ScriptedReply
 from tests.conformance.scripted_catalog import parameter_schemas, simple_catalog, simple_plan, simple_service
 from tests.conformance.scripted_templates import DEPROVISION, GET_CATALOG, PROVISION, UPDATE
@@ -205,13 +205,40 @@ async def test_osb_044_045_flags_of_a_plan_have_their_defaults(platform: Platfor
 
 
 async def test_osb_046_metadata_is_shown_as_it_came(platform: Platform) -> None:
-    blob = {"nested": {"list": [1, 2.5, None, True, "ü", {}]}, "big": 2**53 + 1, "": "empty key", "zero": 0.0}
+    blob = {
+        "nested": {"list": [1, 2.5, None, True, "ü", {}]},
+        "big": 2**53 + 1,
+        "huge": 10**40,
+        "": "empty key",
+        "zero": 0.0,
+    }
     costs = {"bullets": ["40 connections"], "costs": [{"amount": {"usd": 99.5}, "unit": "MONTHLY"}]}
     platform.offers(simple_plan(metadata=costs), metadata=blob)
     await platform.registers()
     [offering] = await platform.classes()
     assert offering["spec"]["externalMetadata"] == blob
     assert (await platform.plans())["default"]["spec"]["externalMetadata"] == costs
+
+
+async def test_osb_046_048_numbers_of_any_size_in_a_catalog_stop_no_watch(platform: Platform) -> None:
+    schema = {"$schema": DRAFTS[0], "properties": {"size": {"type": "integer", "maximum": 2**64}}}
+    plan = simple_plan(maximum_polling_duration=10**30, schemas=parameter_schemas(create=schema))
+    platform.offers(plan, metadata={"n": 18446744073709551616})
+    async with platform.api.watch(platform.path(CLASS)) as classes, platform.api.watch(platform.path(PLAN)) as plans:
+        await platform.registers()
+        [offering], offered = await platform.classes(), (await platform.plans())["default"]
+        await classes.until(offering["metadata"]["name"])
+        await plans.until(offered["metadata"]["name"])
+        assert offering["spec"]["externalMetadata"] == {"n": 18446744073709551616}
+        assert offered["spec"]["instanceCreateParameterSchema"] == schema
+        assert offered["spec"]["maximumPollingDuration"] == 10**30
+        assert classes.seen[-1]["object"]["spec"] == offering["spec"]
+        assert plans.seen[-1]["object"]["spec"] == offered["spec"]
+        # Of an operation that goes on, the longest duration is that of the settings.
+        platform.broker.script(PROVISION, Reply(202, {"operation": "x"}))
+        await platform.provisions(parameters={"size": 2**64})
+        refused = _instance(platform, "bad", plan="default", parameters={"size": 2**64 + 1})
+        assert (await platform.api.post(platform.path(INSTANCE), refused)).status == 422
 
 
 async def test_osb_047_secret_of_a_dashboard_client_is_shown_to_nobody(platform: Platform) -> None:

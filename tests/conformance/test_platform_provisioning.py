@@ -29,6 +29,8 @@ ODD_PARAMETERS: Document = {
     "null": None,
     "yes": True,
     "large": 2**53 + 1,
+    "larger": 123456789012345678901,
+    "huge": -(10**400) - 1,
     "real": 1.5e-7,
     "nested": {"list": [1, [], {}, None, "x"], "a b/c~d": {"": 0}},
 }
@@ -96,10 +98,11 @@ async def test_osb_076_parameters_arrive_as_they_were_written(platform: Platform
 
 
 async def test_osb_076_parameters_of_a_secret_are_merged_into_those_of_the_manifest(platform: Platform) -> None:
-    await platform.creates(SECRET, "more", {"json": '{"password": "pässword"}'})
+    await platform.creates(SECRET, "more", {"json": '{"password": "pässword", "pin": 123456789012345678901}'})
     source = {"secretKeyRef": {"name": "more", "key": "json"}}
     await platform.provisions(parameters={"size": 1}, parametersFrom=[source])
-    assert (await body_of_creation(platform))["parameters"] == {"size": 1, "password": "pässword"}
+    sent = (await body_of_creation(platform))["parameters"]
+    assert sent == {"size": 1, "password": "pässword", "pin": 123456789012345678901}
 
 
 async def test_osb_076_077_neither_parameters_nor_version_are_sent_where_there_are_none(platform: Platform) -> None:

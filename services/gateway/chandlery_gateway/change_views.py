@@ -3,13 +3,17 @@
 from collections import OrderedDict
 from functools import cached_property
 
-from pydantic_core import to_json
+import structlog
 
+from chandlery.model.faults import Fault
+from chandlery.model.json_text import write_json
 from chandlery.model.kinds import AnyObject, Kind
 from chandlery.model.wire import JsonObject
 from chandlery.store.changes import LoggedChange
 from chandlery.store.rows import RowCodec
 from chandlery_gateway.selection import to_client
+
+log = structlog.get_logger()
 
 _KEPT = 500
 
@@ -24,7 +28,7 @@ class ChangeView:
     @cached_property
     def json(self) -> bytes:
         """The object as it is sent whole."""
-        return to_json(self.wire)
+        return write_json(self.wire)
 
 
 class ChangeViews:
@@ -34,6 +38,8 @@ class ChangeViews:
         self._codec = codec
         self._views: OrderedDict[tuple[str, int], ChangeView] = OrderedDict()
         """By group and version too: events are served in two of them."""
+        self._told_of = 0
+        """Up to which position it has been logged what cannot be shown."""
 
     def of(self, kind: Kind, change: LoggedChange) -> ChangeView:
         """The view of a change of this kind; raises SealBroken."""
@@ -45,3 +51,18 @@ class ChangeViews:
             if len(self._views) > _KEPT:
                 self._views.popitem(last=False)
         return view
+
+    def note_unreadable(self, change: LoggedChange, error: Exception) -> None:
+        """Log that a change cannot be shown, once for all watches."""
+        if change.position <= self._told_of:
+            return
+        self._told_of = change.position
+        why = error.message if isinstance(error, Fault) else type(error).__name__
+        log.error(
+            f"a change cannot be shown to watches and was passed over: {why}",
+            action="follow_changes",
+            kind=change.kind,
+            namespace=change.namespace,
+            name=change.name,
+            position=change.position,
+        )

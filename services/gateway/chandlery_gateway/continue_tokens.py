@@ -4,9 +4,8 @@ import base64
 import binascii
 from dataclasses import dataclass
 
-from pydantic_core import from_json, to_json
-
 from chandlery.model.faults import BadRequest
+from chandlery.model.json_text import NotJson, read_json, write_json
 from chandlery.store.snapshots import ORDINALS, Snapshot
 
 _LARGEST = 2**63 - 1
@@ -25,14 +24,14 @@ class ContinueToken:
         """As it is sent."""
         seen = self.snapshot
         moment = [seen.horizon, seen.end, seen.under_way] if seen else None
-        return base64.urlsafe_b64encode(to_json([self.namespace, self.name, moment])).decode()
+        return base64.urlsafe_b64encode(write_json([self.namespace, self.name, moment])).decode()
 
 
 def read_continue_token(text: str) -> ContinueToken:
     """The inverse of `str`; raises BadRequest."""
     try:
-        decoded = from_json(base64.urlsafe_b64decode(text))
-    except (ValueError, binascii.Error):
+        decoded = read_json(base64.urlsafe_b64decode(text))
+    except (ValueError, binascii.Error, NotJson):
         decoded = None
     match decoded:
         case [str(namespace), str(name), None] if "\0" not in namespace + name:

@@ -5,9 +5,9 @@ from functools import cached_property
 from importlib.metadata import version
 
 from fastapi import APIRouter, Request, Response
-from pydantic_core import to_json
 
 from chandlery.model.faults import Fault, NotFound
+from chandlery.model.json_text import write_json
 from chandlery.model.kinds import CORE_KINDS
 from chandlery.model.wire import JsonObject
 from chandlery_gateway.authentication import Authenticator
@@ -51,7 +51,7 @@ class Documents:
     def openapi_v3(self) -> dict[str, bytes]:
         """By the path of the group version."""
         return {
-            openapi_v3.document_path(group, release): to_json(
+            openapi_v3.document_path(group, release): write_json(
                 openapi_v3.document("/".join(filter(None, (group, release))), self._kinds, release=self._release)
             )
             for group, release in sorted({(kind.group, kind.version) for kind in self._kinds})
@@ -60,12 +60,12 @@ class Documents:
     @cached_property
     def openapi_v3_index(self) -> bytes:
         """Where the documents of the group versions are."""
-        return to_json(openapi_v3.index(self.openapi_v3))
+        return write_json(openapi_v3.index(self.openapi_v3))
 
     @cached_property
     def openapi_v2_json(self) -> bytes:
         """All group versions in one."""
-        return to_json(self._openapi_v2)
+        return write_json(self._openapi_v2)
 
     @cached_property
     def openapi_v2_protobuf(self) -> bytes:

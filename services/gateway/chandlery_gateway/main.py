@@ -43,6 +43,7 @@ class Gateway:
 
         events = await self._resources.bus.subscribe("ObjectChanged.#", wake)
         following = asyncio.create_task(hub.run())
+        self._resources.readiness.add("watches", hub.check)
         end = asyncio.Event()
         ending = asyncio.create_task(_end_after_pause(hub, stop, end, seconds=settings.shutdown_delay_seconds))
         serving = asyncio.create_task(

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import structlog
 import yaml
 from fastapi import Request, Response
-from pydantic_core import from_json, to_json
 
 from chandlery.model.faults import Fault
+from chandlery.model.json_text import read_json, write_json
 from chandlery.model.kinds import Kind
 from chandlery.model.wire import JsonObject
 from chandlery_gateway.kube.negotiation import YAML, Form, Representation
@@ -34,9 +34,9 @@ def document_response(
 ) -> Response:
     """Any document, as JSON or YAML."""
     wanted = representation or Representation()
-    body = to_json(document)
+    body = write_json(document)
     if wanted.media_type == YAML:
-        body = yaml.safe_dump(from_json(body), sort_keys=False, allow_unicode=True).encode()
+        body = yaml.safe_dump(read_json(body), sort_keys=False, allow_unicode=True).encode()
     response = Response(body, status, media_type=wanted.content_type)
     for text in _warning_texts(warnings):
         response.headers.append("Warning", f'299 - "{text}"')
@@ -109,15 +109,15 @@ def fault_response(fault: Exception, *, kind: Kind | None = None, name: str = ""
 
 async def bug_response(request: Request, error: Exception) -> Response:
     """Something that should not happen: the log has what and where, the client gets no detail."""
-    # Neither the message nor the values in it: those of databases and validators quote what was sent.
-    log.error(
-        f"a request failed: {type(error).__name__}",
-        action="serve_request",
-        method=request.method,
-        path=request.url.path,
-        trace="".join(traceback.format_tb(error.__traceback__)),
-    )
+    log_bug(error, action="serve_request", method=request.method, path=request.url.path)
     return fault_response(error if isinstance(error, Fault) else RuntimeError())
+
+
+def log_bug(error: Exception, *, action: str, **where: str) -> None:
+    """Log what should not happen."""
+    # Neither the message nor the values in it: those of databases and validators quote what was sent.
+    trace = "".join(traceback.format_tb(error.__traceback__))
+    log.error(f"a request failed: {type(error).__name__}", action=action, trace=trace, **where)
 
 
 def _table(

@@ -9,10 +9,9 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 
-import orjson
 import structlog
 
-from chandlery.model.faults import Expired, Fault
+from chandlery.model.faults import Expired, Fault, Unavailable
 from chandlery.store.changes import LoggedChange
 from chandlery.store.database import Database, UnitOfWork
 from chandlery_gateway.change_views import ChangeViews
@@ -27,6 +26,8 @@ _AT_ONCE = 200
 _TICK_SECONDS = 0.1
 _IDLE_TICK_SECONDS = 5.0
 _PAUSE_AFTER_FAULT_SECONDS = 1.0
+_STANDSTILL_SECONDS = 20.0
+"""Without news of the log: four times the pause between idle looks."""
 
 
 class WatchHub:
@@ -46,6 +47,8 @@ class WatchHub:
         self._arrived = asyncio.Condition()
         self._watchers = 0
         self._is_closed = False
+        self._last_look: float | None = None
+        """When the log was last read, in the loop's time; None before it is followed."""
 
     def wake(self) -> None:
         """Something was written: look now."""
@@ -53,6 +56,7 @@ class WatchHub:
 
     async def run(self) -> None:
         """Follow for ever; ends by cancellation."""
+        self._looked()
         while True:
             try:
                 await self._catch_up()
@@ -64,6 +68,13 @@ class WatchHub:
                 async with asyncio.timeout(_TICK_SECONDS if self._watchers else _IDLE_TICK_SECONDS):
                     await self._wake.wait()
             self._wake.clear()
+
+    async def check(self) -> None:
+        """A part of readiness; raises Unavailable while watches show nothing new."""
+        now = asyncio.get_running_loop().time()
+        seconds = now - (now if self._last_look is None else self._last_look)
+        if seconds > _STANDSTILL_SECONDS:
+            raise Unavailable(f"the change log has not been read for {seconds:.0f} s, so watches show nothing new")
 
     async def close(self) -> None:
         """End all watches; clients come back to another gateway."""
@@ -135,6 +146,7 @@ class WatchHub:
             self._has_begun = True
         while True:
             batch = await self._database.run(lambda unit: unit.changes.read(self._seen, limit=_BATCH))
+            self._looked()
             if not batch:
                 return
             for change in batch:
@@ -143,8 +155,11 @@ class WatchHub:
             async with self._arrived:
                 self._arrived.notify_all()
 
+    def _looked(self) -> None:
+        self._last_look = asyncio.get_running_loop().time()
+
     def _keep(self, change: LoggedChange) -> None:
-        size = len(orjson.dumps(change.stored))
+        size = len(change.body)
         self._recent.append(change)
         self._sizes.append(size)
         self._bytes += size

@@ -3,9 +3,7 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from pydantic_core import to_json
-
-from chandlery.model.faults import Fault
+from chandlery.model.json_text import write_json
 from chandlery.model.kinds import Kind
 from chandlery.model.wire import JsonObject
 from chandlery.store.changes import ChangeVerb
@@ -40,8 +38,8 @@ class WatchLines:
         mark = {"kind": self._kind.kind, "apiVersion": self._kind.api_version, "metadata": metadata}
         return _line("BOOKMARK", self._formed(mark))
 
-    def error(self, fault: Fault) -> bytes:
-        """Why the watch ends."""
+    def error(self, fault: Exception) -> bytes:
+        """Why the watch ends, or what it had to pass over."""
         return _line("ERROR", status_of(fault)[1])
 
     def _formed(self, wire: JsonObject) -> JsonObject:
@@ -64,4 +62,4 @@ class WatchLines:
 
 
 def _line(verb: str, document: JsonObject) -> bytes:
-    return to_json({"type": str(verb), "object": document}) + b"\n"
+    return write_json({"type": str(verb), "object": document}) + b"\n"

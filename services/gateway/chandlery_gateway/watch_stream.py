@@ -11,8 +11,9 @@ from chandlery_gateway.change_views import ChangeView
 from chandlery_gateway.kube.list_options import WatchOptions
 from chandlery_gateway.kube.negotiation import Representation
 from chandlery_gateway.kube.tables import IncludeObject
-from chandlery_gateway.kube.version_faults import VersionTooLarge
+from chandlery_gateway.kube.version_faults import UnreadableChange, VersionTooLarge
 from chandlery_gateway.readings import Readings
+from chandlery_gateway.rendering import log_bug
 from chandlery_gateway.selection import Selection
 from chandlery_gateway.watch_hub import WatchHub
 from chandlery_gateway.watch_lines import WatchLines
@@ -56,6 +57,9 @@ class WatchStream:
                 yield line
         except Fault as fault:
             yield self._lines.error(fault)
+        except Exception as error:  # noqa: BLE001 - further up it would be logged with what the objects hold
+            log_bug(error, action="serve_watch", kind=self._selection.kind.kind)
+            yield self._lines.error(error)
         finally:
             timer.cancel()
 
@@ -93,7 +97,7 @@ class WatchStream:
             lines: list[bytes] = []
             for change in batch:
                 position = change.position
-                line = None if start.sees(position) else self._line_for(change)
+                line = None if start.sees(position) else self._line_or_error(change)
                 if line is not None:
                     lines.append(line)
                 if lines and (change is batch[-1] or len(lines) == _LINES_AT_ONCE):
@@ -107,10 +111,20 @@ class WatchStream:
             # The next watch need not read again what this one has passed over.
             yield self._lines.bookmark(position)
 
-    def _line_for(self, change: LoggedChange) -> bytes | None:
+    def _line_or_error(self, change: LoggedChange) -> bytes | None:
+        """A change that cannot be shown is passed over: it must not keep all that comes after it from the client."""
         selection = self._selection
         if change.kind != selection.kind.kind or selection.namespace not in (None, change.namespace):
             return None
+        try:
+            return self._line_for(change)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the watch goes on
+            self._membership.note_unsure([(change.namespace, change.name)])
+            self._hub.views.note_unreadable(change, error)
+            return self._lines.error(UnreadableChange(change.kind, change.name, change.position))
+
+    def _line_for(self, change: LoggedChange) -> bytes | None:
+        selection = self._selection
         view = self._hub.views.of(selection.kind, change)
         verb = self._membership.follow(change, is_match=selection.matches(view.document, view.wire))
         # Of the version that the client named it knows, though smaller ones may come yet.

@@ -11,7 +11,7 @@ from chandlery.osb.broker_words import cleaned, phrase
 from chandlery.osb.catalog_call import catalog_digest
 from chandlery.osb.faults import UnreadableText
 from chandlery.osb.http_call import HttpCall, HttpReply
-from chandlery.osb.json_text import read_object
+from chandlery.osb.json_bodies import read_object
 from chandlery.osb.retry_after import seconds_until
 from chandlery.reconcile.answers import Answer, Verb, Verdict
 

@@ -5,6 +5,7 @@ A stored request is complete. What the broker's version does not know of it is t
 
 from typing import assert_never
 
+from chandlery.model.json_text import write_json
 from chandlery.osb.binding_calls import bind_call, get_binding_call, unbind_call
 from chandlery.osb.binding_requests import BindRequest, GetBindingRequest, PollBindingRequest, UnbindRequest
 from chandlery.osb.faults import NotInVersion
@@ -17,7 +18,6 @@ from chandlery.osb.instance_requests import (
     ProvisionRequest,
     UpdateRequest,
 )
-from chandlery.osb.json_text import write_json
 from chandlery.osb.operation_polls import poll_binding_call, poll_instance_call
 from chandlery.osb.requests import OsbRequest
 from chandlery.reconcile.version_matrix import NEWEST, known_body, knows_query, knows_request, timeout_is_certain

@@ -8,10 +8,10 @@ import re
 import time
 from collections.abc import Iterator
 
+from chandlery.model.json_text import write_json
 from chandlery.model.wire import JsonObject
 from chandlery.osb.catalog_fields import shown
 from chandlery.osb.catalog_values import CatalogPlan, CatalogService
-from chandlery.osb.json_text import write_json
 from chandlery.reconcile.parameter_schemas import schema_problem
 
 _EASY_TO_TYPE = re.compile(r"[A-Za-z0-9.-]*[A-Za-z0-9][A-Za-z0-9.-]*", re.ASCII)

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from chandlery.model.json_text import write_json
 from chandlery.model.wire import JsonObject
 from chandlery.osb.catalog_fields import INVALID, REQUIRED, Fields, shown
-from chandlery.osb.json_text import write_json
 
 SCHEMA_LIMIT = 64 * 1024
 """Bytes of one serialized schema."""

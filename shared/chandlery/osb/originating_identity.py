@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from chandlery.model.instances import UserInfo
-from chandlery.osb.json_text import write_json
+from chandlery.model.json_text import write_json
 
 PLATFORM = "kubernetes"
 """Has to equal `context.platform` of the bodies it travels with (OSB v2.17, "Originating Identity")."""

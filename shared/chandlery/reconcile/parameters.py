@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chandlery.model.faults import ParametersFault
+from chandlery.model.json_text import NotJson, read_json
 from chandlery.model.wire import JsonObject
 
 REDACTED = "<redacted>"
@@ -51,10 +52,8 @@ def checksum(parameters: Mapping[str, object]) -> str:
 
 def _object(source: str, text: bytes) -> JsonObject:
     try:
-        part = json.loads(text)
-        # Python reads more than JSON has, such as NaN and halves of characters; writing it strictly finds that out.
-        json.dumps(part, allow_nan=False, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
+        part = read_json(text)
+    except NotJson:
         part = None
     if not isinstance(part, dict):
         raise ParametersFault(f"{source} does not hold a JSON object", source=source)

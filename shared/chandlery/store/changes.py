@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, literal_column, select, text, update
+from sqlalchemy import Text, delete, func, insert, literal_column, select, text, type_coerce, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
 from chandlery.model.faults import Conflict
+from chandlery.model.json_text import read_json
 from chandlery.model.wire import JsonObject
 from chandlery.store.schema import CHANGES, MARKS
 from chandlery.store.snapshots import ORDINALS, Snapshot
@@ -49,6 +51,11 @@ _OVERTAKEN = text(
     "SELECT 1 FROM changes JOIN unnest(CAST(:kinds AS text[]), CAST(:namespaces AS text[]), CAST(:names AS text[]))"
     " AS created (kind, namespace, name) USING (kind, namespace, name) WHERE position >= :first LIMIT 1"
 )
+_ENTRY = (
+    *(CHANGES.c[name] for name in ("position", "kind", "namespace", "name", "verb")),
+    type_coerce(CHANGES.c.object, Text),
+    CHANGES.c.previous,
+)
 _UNCHECKED = "Event"
 """Not worth a statement in every round: one that is deleted and recorded anew at the same moment may stay unseen."""
 
@@ -63,7 +70,7 @@ class ChangeVerb(StrEnum):
 
 @dataclass(frozen=True)
 class LoggedChange:
-    """One entry of the log. `stored` is the object as `RowCodec.to_stored` makes it.
+    """One entry of the log. `body` is the object as `RowCodec.to_stored` makes it; from the database, its JSON text.
 
     `previous` is the position of the object's change before this; None for a creation, and in logs of older releases.
     """
@@ -73,8 +80,17 @@ class LoggedChange:
     namespace: str
     name: str
     verb: ChangeVerb
-    stored: JsonObject
+    body: JsonObject | str
     previous: int | None = None
+
+    @cached_property
+    def stored(self) -> JsonObject:
+        """The object. Its text is read when somebody asks for it, so that one which cannot be read is in nobody's way.
+
+        Raises NotJson.
+        """
+        document: JsonObject = read_json(self.body) if isinstance(self.body, str) else self.body
+        return document
 
 
 async def continue_numbers(connection: "AsyncConnection") -> None:
@@ -123,7 +139,7 @@ class ChangeLog:
             "namespace": change.namespace,
             "name": change.name,
             "verb": change.verb.value,
-            "object": change.stored,
+            "object": change.body,
             "at": self._now,
             "previous": change.previous,
         }
@@ -157,21 +173,13 @@ class ChangeLog:
 
     async def read(self, after: int, *, limit: int) -> Sequence[LoggedChange]:
         """The changes after a position and below the horizon, in order."""
-        query = select(CHANGES).where(CHANGES.c.position > after).order_by(CHANGES.c.position).limit(limit)
+        query = select(*_ENTRY).where(CHANGES.c.position > after).order_by(CHANGES.c.position).limit(limit)
         if self._is_postgresql:
             query = query.where(CHANGES.c.position < literal_column(_HORIZON))
-        rows = (await self._connection.execute(query)).mappings()
+        rows = await self._connection.execute(query)
         return [
-            LoggedChange(
-                row["position"],
-                row["kind"],
-                row["namespace"],
-                row["name"],
-                ChangeVerb(row["verb"]),
-                row["object"],
-                row["previous"],
-            )
-            for row in rows
+            LoggedChange(position, kind, namespace, name, ChangeVerb(verb), body, previous)
+            for position, kind, namespace, name, verb, body, previous in rows
         ]
 
     async def trimmed_to(self) -> int:

@@ -2,13 +2,13 @@
 
 from typing import Any, Final
 
-from pydantic_core import from_json, to_json
 from sqlalchemy import event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from chandlery.model.json_text import read_json, write_json
 from chandlery.store.database_url import read_database_url
 from chandlery.store.postgres_connecting import PostgresConnector
 
@@ -57,7 +57,7 @@ def open_engine(
         pool_timeout=30,
         pool_recycle=1800,
         json_serializer=_dump,
-        json_deserializer=from_json,
+        json_deserializer=read_json,
         connect_args={"async_creator_fn": connector} | ({} if prepares else _NO_NAMES),
     )
 
@@ -83,7 +83,7 @@ def _sqlite(url: URL) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=60,
         json_serializer=_dump,
-        json_deserializer=from_json,
+        json_deserializer=read_json,
     )
 
     @event.listens_for(engine.sync_engine, "connect")
@@ -103,4 +103,4 @@ def _sqlite(url: URL) -> AsyncEngine:
 
 
 def _dump(value: Any) -> str:
-    return to_json(value).decode()
+    return write_json(value).decode()

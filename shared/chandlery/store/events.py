@@ -7,12 +7,12 @@ only what is there already is read and written again. Rule: Kubernetes' event re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import to_json
 from sqlalchemy import select, text, tuple_
 
 from chandlery.model import kinds
 from chandlery.model.core import Event
 from chandlery.model.faults import Conflict
+from chandlery.model.json_text import write_json
 from chandlery.store.changes import ChangeLog, ChangeVerb, LoggedChange
 from chandlery.store.rows import RowCodec
 from chandlery.store.schema import OBJECTS
@@ -79,7 +79,7 @@ class EventStore:
             _plain(self._codec.to_row(event, change.stored) | {"resource_version": change.position}, dialect)
             for event, change in zip(events, changes, strict=True)
         ]
-        found = await self._connection.execute(_CREATES[dialect], {"events": to_json(rows).decode()})
+        found = await self._connection.execute(_CREATES[dialect], {"events": write_json(rows).decode()})
         created = set(found.scalars())
         for event, change in zip(events, changes, strict=True):
             if event.metadata.uid in created:

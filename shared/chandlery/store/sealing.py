@@ -11,9 +11,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from pydantic_core import from_json, to_json
 
 from chandlery.model.faults import ConfigurationFault, SealBroken
+from chandlery.model.json_text import read_json, write_json
 from chandlery.model.wire import JsonObject
 
 _KEY_BYTES = 32
@@ -56,7 +56,7 @@ class Keyring:
     def seal(self, document: JsonObject, *, bound_to: str) -> str:
         """Encrypt a JSON object. `bound_to` names its row; the ciphertext cannot be moved to another one."""
         nonce = os.urandom(_NONCE_BYTES)
-        ciphertext = self._first.cipher.encrypt(nonce, to_json(document), bound_to.encode())
+        ciphertext = self._first.cipher.encrypt(nonce, write_json(document), bound_to.encode())
         return f"{self._first.name}:{base64.b64encode(nonce + ciphertext).decode()}"
 
     def fingerprint(self, secret: str, *, bound_to: str) -> str:
@@ -81,7 +81,7 @@ class Keyring:
             plain = key.cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], bound_to.encode())
         except (InvalidTag, binascii.Error, ValueError) as error:
             raise SealBroken from error
-        document: JsonObject = from_json(plain)
+        document: JsonObject = read_json(plain)
         return document
 
 

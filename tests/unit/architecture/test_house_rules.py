@@ -182,3 +182,20 @@ def test_every_reason_can_be_given() -> None:
                 used.add(member.value)
     every = {*reasons.BrokerReason, *reasons.InstanceReason, *reasons.BindingReason}
     assert {reason.value for reason in every} == used
+
+
+def test_json_is_read_and_written_in_one_place() -> None:
+    # A parser of its own means numbers of its own: what one part takes, another would change or refuse.
+    foreign = {"orjson.loads", "orjson.dumps", "json.loads", "json.load", "from_json", "to_json"}
+    found = {
+        shown(path)
+        for path in MODULES
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Attribute | ast.Name) and ast.unparse(node) in foreign
+    }
+    assert found == {
+        "shared/chandlery/model/json_text.py",
+        # For the keys alone, of what has been read before.
+        "shared/chandlery/osb/json_bodies.py",
+        "services/gateway/chandlery_gateway/kube/bodies.py",
+    }

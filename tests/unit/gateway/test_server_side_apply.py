@@ -296,7 +296,7 @@ def test_a_configuration_is_read_from_yaml_and_json() -> None:
         (f"{HEAD}metadata: {{name: other}}", "does not match the name on the URL"),
         (f"{HEAD}metadata: 1", "metadata must be an object"),
         (f"{HEAD}spec: {{parameters: {{a: .inf}}}}", "infinite"),
-        ('{"apiVersion": 1e400}', "infinity"),
+        ('{"apiVersion": 1e400}', "too large"),
         ("[]", "must be an object"),
         ("", "no body"),
     ],

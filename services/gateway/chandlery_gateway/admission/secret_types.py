@@ -4,10 +4,9 @@ from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-import orjson
-
 from chandlery.model.core import Secret
 from chandlery.model.faults import FieldProblem
+from chandlery.model.json_text import NotJson, read_json
 from chandlery_gateway.admission.field_checks import invalid, required
 
 _REGISTRY_KEYS: Final = {
@@ -47,7 +46,7 @@ def _registry_problems(data: Mapping[str, str], key: str) -> Iterator[FieldProbl
 
 def _is_json(value: str) -> bool:
     try:
-        orjson.loads(b64decode(value))
-    except ValueError:
+        read_json(b64decode(value))
+    except (NotJson, ValueError):
         return False
     return True

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
-
 from chandlery.model.faults import Fault
+from chandlery.model.json_text import read_json, write_json
 from chandlery_gateway.kube.field_sets import FieldPath
 from chandlery_gateway.kube.managed_fields import UPDATE, Entry
 
@@ -71,7 +70,7 @@ def _step(key: str) -> str:
         case "f:":
             return f".{key[2:]}"
         case "k:":
-            keys: dict[str, Any] = orjson.loads(key[2:])
+            keys: dict[str, Any] = read_json(key[2:])
             return f"[{','.join(f'{name}={_quoted(value)}' for name, value in sorted(keys.items()))}]"
         case "v:":
             return f"[={key[2:]}]"
@@ -79,4 +78,4 @@ def _step(key: str) -> str:
 
 
 def _quoted(value: Any) -> str:
-    return orjson.dumps(value).decode()
+    return write_json(value).decode()

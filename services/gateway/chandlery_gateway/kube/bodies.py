@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
-
 from chandlery.model.faults import BadRequest, Fault
+from chandlery.model.json_text import NotJson, read_json, write_json
 from chandlery.model.wire import JsonObject
 from chandlery_gateway.kube.negotiation import UnsupportedMediaType
 from chandlery_gateway.kube.protobuf_bodies import PROTOBUF, parse_protobuf
@@ -58,7 +57,7 @@ def parse_body(payload: bytes, content_type: str, *, find_repeated: bool, takes_
     if media_type in _YAML_TYPES:
         parsed, repeated = parse_yaml(payload)
         _, encoded = _checked(parsed)
-        return Body(orjson.loads(encoded), encoded, repeated)
+        return Body(read_json(encoded), encoded, repeated)
     document, encoded = _checked(parse_json(payload))
     return Body(document, encoded, repeated_keys(payload) if find_repeated else ())
 
@@ -70,11 +69,9 @@ def parse_json(payload: bytes) -> Any:
         BadRequest: malformed; the message has line and column.
     """
     try:
-        return orjson.loads(payload)
-    except orjson.JSONDecodeError as error:
-        problem = f"the request body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})"
-    # Raised out here so that the foreign error, which holds the whole body, is not carried along.
-    raise BadRequest(problem)
+        return read_json(payload)
+    except NotJson as fault:
+        raise BadRequest(f"the request body is not valid JSON: {fault.message}") from None
 
 
 def encode_json(document: Any) -> bytes:
@@ -84,9 +81,11 @@ def encode_json(document: Any) -> bytes:
         BadRequest: nested too deeply, or YAML gave something that JSON has no form for.
     """
     try:
-        return orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS)
-    except TypeError as error:
-        problem = TOO_DEEP if "ecursion" in str(error) else "the request body holds a value that JSON has no form for"
+        return write_json(document)
+    except RecursionError:
+        problem = TOO_DEEP
+    except (TypeError, ValueError):
+        problem = "the request body holds a value that JSON has no form for"
     raise BadRequest(problem)
 
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-import orjson
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from chandlery.model.brokers import GROUP
 from chandlery.model.core import Event
 from chandlery.model.faults import BadRequest, FieldProblem, Invalid
+from chandlery.model.json_text import read_json, write_json
 from chandlery.model.kinds import AnyObject, Kind
 from chandlery.model.wire import JsonObject
 from chandlery_gateway.kube.bodies import RequestTooLarge, encode_json, parse_body, type_in_words
@@ -100,7 +100,7 @@ def _decode(
     metadata = document.get("metadata")
     if isinstance(metadata, dict) and not metadata.keys().isdisjoint(_DROPPED_METADATA):
         kept = {key: value for key, value in metadata.items() if key not in _DROPPED_METADATA}
-        encoded = orjson.dumps({**document, "metadata": kept})
+        encoded = write_json({**document, "metadata": kept})
     if len(encoded) > MOST_OBJECT_BYTES:
         raise RequestTooLarge(f"Request entity too large: limit of an object is {MOST_OBJECT_BYTES}")
     found, unknown, problems = _tolerant(kind, encoded)
@@ -173,11 +173,11 @@ def _is_timestamp(error: ErrorDetails) -> bool:
 
 
 def _without(encoded: bytes, paths: list[Path]) -> bytes:
-    document = orjson.loads(encoded)
+    document = read_json(encoded)
     # From the last to the first, so that positions in lists stay true.
     for *parents, last in reversed(paths):
         holder = document
         for step in parents:
             holder = holder[step]
         del holder[last]
-    return orjson.dumps(document)
+    return write_json(document)

@@ -10,10 +10,10 @@ from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
-import orjson
 from pydantic import BaseModel
 
 from chandlery.model.conditions import Condition
+from chandlery.model.json_text import write_json
 from chandlery.model.kinds import Kind
 from chandlery.model.metadata import ObjectMeta, OwnerReference
 
@@ -109,9 +109,9 @@ def _list(item: Any) -> Shape:
 def item_key(shape: KeyedList, item: Any) -> str | None:
     """What tells this item of the list apart, as a key of a field set; None if it lacks that."""
     value = item.get(shape.key) if isinstance(item, dict) else None
-    return f"k:{orjson.dumps({shape.key: value}).decode()}" if isinstance(value, str) else None
+    return f"k:{write_json({shape.key: value}).decode()}" if isinstance(value, str) else None
 
 
 def value_key(value: str) -> str:
     """An item of a set, as a key of a field set."""
-    return f"v:{orjson.dumps(value).decode()}"
+    return f"v:{write_json(value).decode()}"

@@ -11,8 +11,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
-import orjson
-
+from chandlery.model.json_text import read_json, write_json
 from chandlery.model.kinds import Kind
 from chandlery.model.metadata import to_timestamp
 from chandlery.model.wire import JsonObject
@@ -101,7 +100,7 @@ def by_identity(entries: Iterable[Entry]) -> dict[Identity, Entry]:
 def encode(entries: Iterable[Entry]) -> str | None:
     """The text that is stored; None if nobody owns anything."""
     listed = [entry.to_wire() for entry in sorted(entries, key=lambda entry: entry.rank) if entry.fields]
-    return orjson.dumps(listed).decode() if listed else None
+    return write_json(listed).decode() if listed else None
 
 
 def decode(text: str | None) -> dict[Identity, Entry]:
@@ -115,7 +114,7 @@ def managed_fields_wire(text: str) -> list[JsonObject]:
 
 
 def _wire(text: str) -> list[JsonObject]:
-    listed: list[JsonObject] = orjson.loads(text)
+    listed: list[JsonObject] = read_json(text)
     return listed
 
 

@@ -6,8 +6,7 @@ documents use are declared here, with gnostic's field numbers.
 
 from typing import Any, Final
 
-import orjson
-
+from chandlery.model.json_text import write_json
 from chandlery_gateway.kube.protobuf_messages import MessageSet, Shape
 
 ACCEPTED_TYPE: Final = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
@@ -68,7 +67,7 @@ def _fill(message: Any, name: str, value: Any) -> None:
     message.SetInParent()  # tells "no properties" from "an empty set of properties"
     match name:
         case "Any":
-            message.yaml = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()  # JSON is YAML
+            message.yaml = write_json(value, sort_keys=True).decode()  # JSON is YAML
         case "Definitions" | "Paths" | "Properties" | "Responses":
             (field,) = _MESSAGES.fields(name).values()
             for key, item in value.items():

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import jsonpatch
 import jsonpointer
-import orjson
 
 from chandlery.model.faults import BadRequest, FieldProblem, Invalid
+from chandlery.model.json_text import read_json, write_json
 from chandlery.model.wire import JsonObject
 from chandlery_gateway.kube.bodies import encode_json, parse_json, type_in_words
 from chandlery_gateway.kube.negotiation import UnsupportedMediaType
@@ -98,7 +98,7 @@ def _json_patched(current: JsonObject, operations: Any) -> JsonObject:
     if len(operations) > _MOST_OPERATIONS:
         raise BadRequest(f"a JSON patch may have {_MOST_OPERATIONS} operations, not {len(operations)}")
     encode_json(operations)  # refuses what is nested too deeply
-    document = orjson.loads(orjson.dumps(current))
+    document = read_json(write_json(current))
     copied_bytes = 0
     for number, operation in enumerate(operations, start=1):
         step = _operation(number, operation)

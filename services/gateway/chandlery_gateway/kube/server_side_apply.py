@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
-
+from chandlery.model.json_text import NotJson, read_json, write_json
 from chandlery.model.wire import JsonObject
 from chandlery_gateway.kube.apply_configurations import with_data
 from chandlery_gateway.kube.apply_conflicts import ApplyConflict, FieldConflict
@@ -95,8 +94,8 @@ def _last_applied_fields(live: JsonObject, author: Author) -> dict[str, Any]:
     """What client-side apply set and nobody has changed since: kubectl may take that over without a conflict."""
     text = _annotations(live).get(LAST_APPLIED)
     try:
-        config = orjson.loads(text) if text else None
-    except orjson.JSONDecodeError:
+        config = read_json(text) if text else None
+    except NotJson:
         return {}
     if not isinstance(config, dict) or config.get("apiVersion") != author.kind.api_version:
         return {}
@@ -112,7 +111,7 @@ def _with_last_applied(document: JsonObject, config: JsonObject, author: Author)
     annotations = {key: value for key, value in _annotations(config).items() if key != LAST_APPLIED}
     metadata = {key: value for key, value in config.get("metadata", {}).items() if key != "annotations"}
     stated = {**config, "metadata": {**metadata, **({"annotations": annotations} if annotations else {})}}
-    text = orjson.dumps(stated, option=orjson.OPT_SORT_KEYS).decode() + "\n"
+    text = write_json(stated, sort_keys=True).decode() + "\n"
     updated = {**_annotations(document), LAST_APPLIED: text}
     return {**document, "metadata": {**document["metadata"], "annotations": updated}}
 

@@ -10,7 +10,7 @@ from chandlery_gateway.kube.apply_conflicts import ApplyConflict
 from chandlery_gateway.kube.bodies import RequestTooLarge
 from chandlery_gateway.kube.negotiation import NotAcceptable, UnsupportedMediaType
 from chandlery_gateway.kube.request_options import InvalidOptions
-from chandlery_gateway.kube.version_faults import ContinueExpired, VersionTooLarge
+from chandlery_gateway.kube.version_faults import ContinueExpired, UnreadableChange, VersionTooLarge
 
 _RETRY_AFTER_SECONDS: Final = 1
 
@@ -47,6 +47,7 @@ _CODES: Final[dict[type[Fault], tuple[int, str]]] = {
     UnsupportedMediaType: (415, "UnsupportedMediaType"),
     Invalid: (422, "Invalid"),
     TooManyRequests: (429, "TooManyRequests"),
+    UnreadableChange: (500, "InternalError"),
     faults.Unavailable: (503, "ServiceUnavailable"),
     VersionTooLarge: (504, "Timeout"),
 }
@@ -73,8 +74,9 @@ def status_of(fault: Exception, *, kind: Kind | None = None, name: str = "") -> 
     """
     if isinstance(fault, Invalid):
         name = name or fault.name
-    code, reason = next((_CODES[ancestor] for ancestor in type(fault).__mro__ if ancestor in _CODES), _INTERNAL)
-    message = _message(fault, kind, name) if isinstance(fault, Fault) and code != _INTERNAL[0] else _INTERNAL_MESSAGE
+    known = next((ancestor for ancestor in type(fault).__mro__ if ancestor in _CODES), None)
+    code, reason = _CODES[known] if known else _INTERNAL
+    message = _message(fault, kind, name) if isinstance(fault, Fault) and known else _INTERNAL_MESSAGE
     status = _status("Failure", message=message, reason=reason, code=code)
     details = _details(fault, kind, name)
     if code in _RETRIABLE:

@@ -30,3 +30,13 @@ class VersionTooLarge(Fault):
     def causes(self) -> list[JsonObject]:
         """What clients recognise it by; client-go then lists without a version."""
         return [{"reason": TOO_LARGE_CAUSE, "message": "Too large resource version"}]
+
+
+class UnreadableChange(Fault):
+    """A change cannot be shown: a watch passes over it and goes on. The log says why."""
+
+    def __init__(self, kind: str, name: str, version: int) -> None:
+        super().__init__(
+            f'a change of {kind} "{name}" (resource version {version}) cannot be shown and was passed over, the watch '
+            "goes on; read the object to see it as it is now; the server's log says what is wrong"
+        )

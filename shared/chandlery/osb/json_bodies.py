@@ -1,41 +1,31 @@
-"""JSON as bytes, quick where it can be and exact where it must be. Both directions of a call go through here."""
+"""The JSON object in the body of a service broker's answer, with the rules that only such bodies have."""
 
 import json
-import re
 from typing import Any
 
-import orjson
-
+from chandlery.model.json_text import NotJson, read_json
 from chandlery.model.wire import JsonObject
 from chandlery.osb.faults import UnreadableText
 
 DEPTH_LIMIT = 100
 """Objects and arrays within each other: what goes into the database has to come out again, and 200 do not."""
 
-_MAYBE_BEYOND_64_BITS = re.compile(rb"\d{19}")
-
-
-def write_json(document: JsonObject) -> bytes:
-    """Compact UTF-8. Integers of any size stay as they are: parameters belong to the user."""
-    try:
-        return orjson.dumps(document)
-    except TypeError:
-        # orjson stops at 64 bits and at lone surrogates; the standard library does not.
-        return json.dumps(document, separators=(",", ":")).encode("ascii")
-
 
 def read_object(text: bytes, *, unique_keys: bool = False) -> JsonObject:
     """Parse one JSON object. `unique_keys` refuses objects that give a key twice.
 
     Raises:
-        UnreadableText: not UTF-8, not JSON (a byte order mark or NaN included), not an object, or nested too deeply.
+        UnreadableText: not JSON (a byte order mark or NaN included), with a number that cannot be kept, not an object,
+            or nested too deeply.
     """
     try:
-        document = orjson.loads(text)
-        if unique_keys or _MAYBE_BEYOND_64_BITS.search(text):
-            # orjson turns large integers into floats, which would change credentials.
-            document = json.loads(text, object_pairs_hook=_unique if unique_keys else None)
-    except (ValueError, RecursionError):
+        document = read_json(text)
+        if unique_keys:
+            document = json.loads(text, object_pairs_hook=_unique)
+    except NotJson as fault:
+        why = f"the body is not valid JSON: {fault.problem}" if fault.is_number else "the body is not valid JSON"
+        raise UnreadableText(why) from None
+    except RecursionError:
         raise UnreadableText("the body is not valid JSON") from None
     if not isinstance(document, dict):
         raise UnreadableText("the body is not a JSON object")
