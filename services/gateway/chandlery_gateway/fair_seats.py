@@ -2,7 +2,8 @@
 
 In the manner of Kubernetes' API Priority and Fairness: there are so many seats, a large request takes several, and
 each user has a queue of their own. A free seat goes to the user who holds the fewest, so that nobody who sends much
-slows down somebody who sends little. `overload_guard` asks here for every request.
+slows down somebody who sends little. Nobody holds more seats than are left for all others, so that who holds them for
+long, as watches do, leaves room for whoever comes next. `overload_guard` asks here for every request.
 """
 
 from collections import deque
@@ -47,7 +48,7 @@ class FairSeats:
         # Wider than all seats together would wait for ever.
         guest.width = min(guest.width, self._seats)
         party = self._parties.get(guest.user) or _Party(self._turn - 1.5)
-        if not self._waiting and guest.width <= self._free:
+        if self._is_next(party) and self._may_sit(party, guest):
             self._parties[guest.user] = party
             self._seat(party, guest)
             return None
@@ -82,7 +83,7 @@ class FairSeats:
             parties = (each for each in self._parties.values() if each.waiting)
             party = min(parties, key=lambda each: (each.held, each.turn))
             guest = party.waiting[0]
-            if guest.width > self._free:
+            if not self._may_sit(party, guest):
                 # Nobody overtakes: a wide one would never find enough free seats otherwise.
                 break
             party.waiting.popleft()
@@ -90,6 +91,16 @@ class FairSeats:
             self._seat(party, guest)
             seated.append(guest)
         return seated
+
+    def _may_sit(self, party: _Party, guest: Guest) -> bool:
+        left = self._free - guest.width
+        # Whoever holds nothing gets what there is, however wide it is.
+        return left >= 0 and (not party.held or party.held + guest.width <= left)
+
+    def _is_next(self, party: _Party) -> bool:
+        """Whether nobody waits who goes before a newcomer of theirs. Some may wait although there are free seats."""
+        others = (each for each in self._parties.values() if each.waiting)
+        return not self._waiting or all((party.held, party.turn) < (each.held, each.turn) for each in others)
 
     def _seat(self, party: _Party, guest: Guest) -> None:
         guest.is_seated = True

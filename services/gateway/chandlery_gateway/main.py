@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Final
 from uuid import uuid4
 
 from chandlery.contracts.messages import Message
@@ -11,15 +12,21 @@ from chandlery.model import kinds
 from chandlery.model.core import Namespace, NamespaceSpec
 from chandlery.model.faults import AlreadyExists, ConfigurationFault
 from chandlery.model.metadata import ObjectMeta
+from chandlery.runtime.accepting import Manners
 from chandlery.runtime.bounded_connections import ConnectionLimits
 from chandlery.runtime.http_server import listen, serve_http
+from chandlery.runtime.open_files import affordable_connections, lift_open_file_limit
 from chandlery.runtime.resources import Resources
 from chandlery.runtime.service import Service
 from chandlery.runtime.settings import Settings
+from chandlery.runtime.tls_files import TlsFiles
 from chandlery.store.database import UnitOfWork
 from chandlery_gateway.app import create_app
 from chandlery_gateway.authentication import Authenticator, read_users
 from chandlery_gateway.watch_hub import WatchHub
+
+_OTHER_FILES: Final = 200
+"""Probes, RabbitMQ, what the interpreter has open, and some room."""
 
 
 class Gateway:
@@ -31,6 +38,14 @@ class Gateway:
     async def serve(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         """See Running."""
         settings = self._resources.settings
+        tls = _tls_files(settings)
+        manners = Manners(
+            limits=ConnectionLimits(
+                connections=_affordable_connections(settings), slow_seconds=settings.slow_client_seconds
+            ),
+            tls=tls,
+            plain_too=settings.accept_plain_http,
+        )
         hub = WatchHub(self._resources.database)
         app = create_app(self._resources, hub, is_ending=stop.is_set)
         listener = listen(settings.host, settings.port)
@@ -51,13 +66,8 @@ class Gateway:
                 app,
                 listener,
                 end,
-                limits=ConnectionLimits(
-                    connections=settings.max_connections, slow_seconds=settings.slow_client_seconds
-                ),
+                manners=manners,
                 grace_seconds=settings.shutdown_seconds,
-                ssl_certfile=settings.tls_cert_file,
-                ssl_keyfile=settings.tls_key_file,
-                plain_too=settings.accept_plain_http and settings.tls_cert_file is not None,
             )
         )
         ready()
@@ -84,11 +94,25 @@ async def _ensure_default_namespace(unit: UnitOfWork) -> None:
     await unit.objects.insert(namespace)
 
 
+def _affordable_connections(settings: Settings) -> int:
+    reserved = settings.database_pool_size + _OTHER_FILES
+    return affordable_connections(settings.max_connections, reserved=reserved, limit=lift_open_file_limit())
+
+
+def _tls_files(settings: Settings) -> TlsFiles | None:
+    certificate, key = settings.tls_cert_file, settings.tls_key_file
+    if certificate is not None and key is not None:
+        return TlsFiles(certificate, key)
+    if certificate is not None or key is not None:
+        raise ConfigurationFault("CHANDLERY_TLS_CERT_FILE and CHANDLERY_TLS_KEY_FILE go together")
+    return None
+
+
 def _check(settings: Settings) -> None:
     """The API is never open: somebody has to be able to log in."""
     Authenticator(read_users(settings.token, settings.token_file))
-    if (settings.tls_cert_file is None) != (settings.tls_key_file is None):
-        raise ConfigurationFault("CHANDLERY_TLS_CERT_FILE and CHANDLERY_TLS_KEY_FILE go together")
+    _tls_files(settings)
+    _affordable_connections(settings)
 
 
 GATEWAY = Service(

@@ -5,13 +5,13 @@ time within bounds, and answers 429 before it drowns.
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chandlery.runtime.settings import Settings
+from chandlery.runtime.tallies import Tally
 from chandlery_gateway.authentication import Authenticator
 from chandlery_gateway.fair_seats import FairSeats, Guest
 from chandlery_gateway.kube.status_objects import TooManyRequests, Unauthorized
@@ -24,7 +24,12 @@ log = structlog.get_logger()
 _STRANGERS = ""
 """Requests without a valid token share one queue."""
 _PIECE_BYTES = 256 * 1024
-_LOG_EVERY_SECONDS = 10.0
+_MANY = "too many requests, please try again later"
+_TOO_MANY = {
+    RequestClass.READING: _MANY,
+    RequestClass.MUTATING: _MANY,
+    RequestClass.WATCH: "too many watches, please end some of yours or try again later",
+}
 _CLOSE = (b"connection", b"close")
 
 
@@ -47,8 +52,7 @@ class OverloadGuard:
             RequestClass.WATCH: FairSeats(seats=settings.max_watches, waiting=0, waiting_per_user=0),
         }
         self._waiting: dict[Guest, asyncio.Future[None]] = {}
-        self._turned_away = 0
-        self._next_word = 0.0
+        self._turned_away = Tally(_say_who_was_turned_away)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, now or later, or refuse it."""
@@ -62,7 +66,8 @@ class OverloadGuard:
         guest = Guest(self._name(scope), demand.width)
         seats = self._seats[demand.request_class]
         if not await self._is_seated(seats, guest):
-            await self._refuse(scope, receive, send)
+            self._turned_away.add(guest.user)
+            await fault_response(TooManyRequests(_TOO_MANY[demand.request_class]))(scope, receive, send)
             return
         if demand.request_class is RequestClass.MUTATING:
             receive = PatientReceive(receive, seconds=self._body_seconds)
@@ -104,19 +109,15 @@ class OverloadGuard:
         for guest in guests:
             self._waiting[guest].set_result(None)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._turned_away += 1
-        now = time.monotonic()
-        if now >= self._next_word:
-            self._next_word = now + _LOG_EVERY_SECONDS
-            log.warning(
-                f"{self._turned_away} requests were told to come back later",
-                action="shed_load",
-                count=self._turned_away,
-            )
-            self._turned_away = 0
-        response = fault_response(TooManyRequests("too many requests, please try again later"))
-        await response(scope, receive, send)
+
+def _say_who_was_turned_away(user: str, count: int) -> None:
+    # Such a request is answered 429: its client comes back, so nothing is lost, but somebody waits.
+    log.warning(
+        f"{count} requests of {user or 'nobody known'} were told to come back later",
+        action="shed_load",
+        user=user,
+        count=count,
+    )
 
 
 class _Sending:

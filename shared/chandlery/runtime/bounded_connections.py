@@ -1,7 +1,8 @@
-"""HTTP connections that cannot be held for ever by a client who is slow or silent, nor be too many.
+"""HTTP connections that cannot be held for ever by a client who is slow or silent, and make room for others.
 
-uvicorn bounds how long an idle connection is kept, and stops reading and writing when its buffers are full. What a
-client may then do without end is refused here: a head that trickles in, an answer that is not taken.
+`accepting` makes one for each socket, and `connection_shares` decides who has to go. uvicorn bounds how long an idle
+connection is kept, and stops reading and writing when its buffers are full. What a client may then do without end is
+refused here: a head that trickles in, an answer that is not taken.
 """
 
 import asyncio
@@ -10,6 +11,8 @@ from typing import Any, Final
 
 import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from chandlery.runtime.connection_shares import ConnectionShares, Held, Stage
 
 log = structlog.get_logger()
 
@@ -21,11 +24,16 @@ _LEAST_BYTES: Final = 48 * 1024
 16 KiB are left in it."""
 
 
+TOO_MANY: Final = "too many connections, please try again later"
+_GOODBYE_SECONDS: Final = 1.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class ConnectionLimits:
     """Of one listener."""
 
     connections: int = 2000
+    """All together; one address holds no more than are left for the others."""
     slow_seconds: float = 30.0
     """How long the head of a request may take, and a client that takes nothing of its answer."""
 
@@ -33,32 +41,38 @@ class ConnectionLimits:
 class BoundedConnection(HttpToolsProtocol):
     """One connection. Everything not said here is uvicorn's."""
 
-    def __init__(self, *, limits: ConnectionLimits, **options: Any) -> None:
+    def __init__(self, held: Held, shares: ConnectionShares, limits: ConnectionLimits, **options: Any) -> None:
         super().__init__(**options)
+        self._held = held
+        self._shares = shares
         self._limits = limits
         self._head_bytes = 0
         self._is_in_head = False
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
-        self._idle_since = self.loop.time()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Make room first, if there are too many."""
+        """From now on it is ours to end."""
         super().connection_made(transport)
+        self._held.make_room = self._make_room
         self._await_head()
-        if len(self.connections) > self._limits.connections and not self._is_room_made():
-            self._answer_and_close(429, "TooManyRequests", "too many connections, please try again later")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of the timers."""
         super().connection_lost(exc)
+        self._shares.leave(self._held)
         self._stop_head_timer()
         self._stop_write_timer()
 
     def data_received(self, data: bytes) -> None:
         """Count what comes before a head is complete."""
         super().data_received(data)
-        if not self._is_in_head or self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if not self._is_in_head:
+            if self._held.stage is Stage.IDLE and self._head_timer is None:
+                # Blank lines are no request, and have stopped the timer of idle connections.
+                self._await_head()
             return
         self._head_bytes += len(data)
         if self._head_bytes > _MOST_HEAD_BYTES:
@@ -75,6 +89,7 @@ class BoundedConnection(HttpToolsProtocol):
             # The parser answers 400 to whatever is raised here.
             raise ConnectionRefusedError
         super().on_headers_complete()
+        self._note_stage()
 
     def on_body(self, body: bytes) -> None:
         """What comes after the answer, as of a body that was refused, is thrown away, but not for ever."""
@@ -90,12 +105,13 @@ class BoundedConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Its first byte is there."""
         self._is_in_head = True
+        self._note_stage()
         super().on_message_begin()
 
     def on_response_complete(self) -> None:
-        """From now on it may be closed for another one."""
-        self._idle_since = self.loop.time()
+        """Unless the next request is there already it may be closed for another connection."""
         super().on_response_complete()
+        self._note_stage()
 
     def pause_writing(self) -> None:
         """The buffer is full: the client has to take something of it soon."""
@@ -108,12 +124,21 @@ class BoundedConnection(HttpToolsProtocol):
         super().resume_writing()
         self._stop_write_timer()
 
-    @property
-    def idle_since(self) -> float | None:
-        """When it last had something to do, on the loop's clock; None while it has."""
+    def _note_stage(self) -> None:
         cycle: RequestResponseCycle | None = self.cycle
-        has_work = self._is_in_head or (cycle is not None and not cycle.response_complete)
-        return None if has_work or self.transport.is_closing() else self._idle_since
+        if cycle is not None and not cycle.response_complete:
+            stage = Stage.BUSY
+        else:
+            stage = Stage.UNFINISHED if self._is_in_head else Stage.IDLE
+        self._shares.become(self._held, stage, now=self.loop.time())
+
+    def _make_room(self) -> None:
+        if self._is_in_head:
+            self._answer_and_close(429, "TooManyRequests", TOO_MANY)
+        else:
+            self.transport.close()
+        # Closing waits for the client: of TLS until it has said goodbye too.
+        self.loop.call_later(_GOODBYE_SECONDS, self.transport.abort)
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(self._limits.slow_seconds, self._give_head_up)
@@ -138,26 +163,8 @@ class BoundedConnection(HttpToolsProtocol):
         # Closing would wait until the rest is taken.
         self.transport.abort()
 
-    def _is_room_made(self) -> bool:
-        """Close whatever had nothing to do for longest."""
-        others = (each for each in self.connections if each is not self and isinstance(each, BoundedConnection))
-        idle = [(since, each) for each in others if (since := each.idle_since) is not None]
-        if not idle:
-            return False
-        _, longest = min(idle, key=lambda pair: pair[0])
-        longest.transport.close()
-        # Its end is told a moment later; until then others would be closed for the same place.
-        self.connections.discard(longest)
-        return True
-
     def _answer_and_close(self, code: int, reason: str, message: str) -> None:
-        retry = b"retry-after: 1\r\n" if code == 429 else b""  # noqa: PLR2004 - an HTTP code is itself
-        body = (
-            f'{{"kind":"Status","apiVersion":"v1","metadata":{{}},"status":"Failure","message":"{message}",'
-            f'"reason":"{reason}","code":{code}}}'
-        ).encode()
-        head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n" % len(body)
-        self.transport.write(STATUS_LINE[code] + retry + head + b"\r\n" + body)
+        self.transport.write(last_answer(code, reason, message))
         self.transport.close()
         self._stop_head_timer()
 
@@ -170,3 +177,14 @@ class BoundedConnection(HttpToolsProtocol):
         if self._write_timer is not None:
             self._write_timer.cancel()
             self._write_timer = None
+
+
+def last_answer(code: int, reason: str, message: str) -> bytes:
+    """A whole response with a `Status`, after which the connection is closed."""
+    retry = b"retry-after: 1\r\n" if code == 429 else b""  # noqa: PLR2004 - an HTTP code is itself
+    body = (
+        f'{{"kind":"Status","apiVersion":"v1","metadata":{{}},"status":"Failure","message":"{message}",'
+        f'"reason":"{reason}","code":{code}}}'
+    ).encode()
+    head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n" % len(body)
+    return STATUS_LINE[code] + retry + head + b"\r\n" + body

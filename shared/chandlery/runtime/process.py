@@ -9,16 +9,23 @@ from typing import Any
 
 import structlog
 
+from chandlery.runtime.accepting import Manners
+from chandlery.runtime.bounded_connections import ConnectionLimits
 from chandlery.runtime.composition import open_resources
 from chandlery.runtime.guard_keeping import keep_guards
 from chandlery.runtime.heartbeat import keep_leases
 from chandlery.runtime.http_server import listen, serve_http
+from chandlery.runtime.open_files import lift_open_file_limit
 from chandlery.runtime.probes import ProbeApp
 from chandlery.runtime.readiness import unless
 from chandlery.runtime.resources import Resources
 from chandlery.runtime.service import Service
 from chandlery.runtime.settings import Settings
 from chandlery.runtime.sweep import Sweep
+
+_PROBE_CONNECTIONS = 100
+_PROBE_SECONDS = 5.0
+"""Nobody but the kubelet and the like has anything to say on the port of the probes, and they say it at once."""
 
 log = structlog.get_logger()
 
@@ -31,6 +38,7 @@ async def run_services(
     on_ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Run the services until SIGTERM or SIGINT. Raises what makes a service unable to go on."""
+    lift_open_file_limit()
     stop = asyncio.Event()
     _stop_on_signals(stop)
     name = "+".join(service.name for service in services)
@@ -107,9 +115,10 @@ async def _probes(resources: Resources) -> AsyncIterator[None]:
         yield
         return
     listener = listen(settings.probe_host, settings.probe_port)
+    manners = Manners(limits=ConnectionLimits(connections=_PROBE_CONNECTIONS, slow_seconds=_PROBE_SECONDS))
     end = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        group.create_task(serve_http(ProbeApp(resources.readiness), listener, end))
+        group.create_task(serve_http(ProbeApp(resources.readiness), listener, end, manners=manners))
         try:
             yield
         finally:

@@ -71,9 +71,13 @@ class Settings(BaseSettings):
     request_wait_seconds: PositiveFloat = Field(
         default=15.0, description="How long a request waits for its turn before it is answered 429."
     )
-    max_watches: PositiveInt = Field(default=1000, description="Watches in each gateway at a time.")
+    max_watches: PositiveInt = Field(
+        default=1000, description="Watches in each gateway at a time; no user has more than are left for the others."
+    )
     max_connections: PositiveInt = Field(
-        default=2000, description="Connections to each gateway; idle ones are closed for new ones."
+        default=2000,
+        description="Connections to each gateway; slow and idle ones are closed for new ones, and no address has more "
+        "than are left for the others.",
     )
     slow_client_seconds: PositiveFloat = Field(
         default=30.0, description="How long a client may take to send a request, or take nothing of an answer."

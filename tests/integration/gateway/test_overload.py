@@ -96,16 +96,16 @@ async def _small(tmp_path_factory: pytest.TempPathFactory, **limits: float) -> A
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def narrow(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Small]:
-    """Two seats for changes, one user may let one request wait, two watches; and a client may take its time."""
-    limits = {"max_mutating_requests": 2, "max_waiting_requests": 2, "request_wait_seconds": SOON, "max_watches": 2}
+    """Each user has two seats for changes, one place to wait and two watches; and a client may take its time."""
+    limits = {"max_mutating_requests": 4, "max_waiting_requests": 2, "request_wait_seconds": SOON, "max_watches": 4}
     async with _small(tmp_path_factory, **limits, slow_client_seconds=60) as small:
         yield small
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def hasty(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Small]:
-    """A client may take a second; there are four connections and one watch."""
-    limits = {"slow_client_seconds": _SLOW_SECONDS, "max_connections": 4, "max_watches": 1}
+    """A client may take a second; there are eight connections, half of them for one address, and one watch."""
+    limits = {"slow_client_seconds": _SLOW_SECONDS, "max_connections": 8, "max_watches": 1}
     async with _small(tmp_path_factory, **limits) as small:
         yield small
 
@@ -123,19 +123,23 @@ async def test_user_is_told_to_come_back_when_seats_and_queue_are_taken(narrow: 
         # Reading, and another user, have room of their own; and probes need none.
         assert (await narrow.api.get(INSTANCES)).status == 200
         assert (await narrow.api.get("/readyz")).status == 200
-        of_ann = asyncio.create_task(narrow.running.as_user(ANN).post(SECRETS, secret("of-ann", a="b")))
-        assert (await narrow.api.get(SECRETS)).document["items"] == []
+        assert (await narrow.running.as_user(ANN).post(SECRETS, secret("of-ann", a="b"))).status == 201
+        assert [item["metadata"]["name"] for item in (await narrow.api.get(SECRETS)).document["items"]] == ["of-ann"]
         assert not waiting.done()
     # The connections are gone, so the seats are free.
     assert (await waiting).status == 201
-    assert (await of_ann).status == 201
 
 
-async def test_watches_are_counted_apart(narrow: Small) -> None:
+async def test_one_user_leaves_watches_for_the_others(narrow: Small) -> None:
     async with narrow.api.watch(INSTANCES), narrow.api.watch(SECRETS):
         refused = await narrow.api.get(INSTANCES, watch="1")
         assert (refused.status, refused.document["reason"]) == (429, "TooManyRequests")
+        assert "watches" in refused.message
         assert (await narrow.api.get(INSTANCES)).status == 200
+        async with narrow.running.as_user(ANN).watch(SECRETS, resourceVersion="0") as watch:
+            await narrow.api.made(SECRETS, secret("seen", a="b"))
+            while (await watch.next())["object"]["metadata"]["name"] != "seen":
+                pass
     async with asyncio.timeout(SOON):
         # As soon as the gateway has noticed that they are gone.
         while await _is_watched(narrow):
@@ -169,6 +173,19 @@ async def test_body_that_does_not_come_is_not_waited_for(hasty: Small) -> None:
         assert answer.startswith(b"HTTP/1.1 408 ")
         status = json.loads(answer.partition(b"\r\n\r\n")[2])
         assert (status["reason"], status["code"]) == ("Timeout", 408)
+
+
+async def test_crowd_of_strangers_with_half_a_head_keeps_nobody_out(narrow: Small) -> None:
+    """Two thousand, as many as there may be connections, from the address that everybody else comes from too."""
+    async with AsyncExitStack() as stack:
+        for _ in range(2000):
+            line = await stack.enter_async_context(narrow.line())
+            await line.say(f"GET {CATALOG} HTTP/1.1\nHost: x\n")
+        # Their time of 60 s is longer than a test waits.
+        async with narrow.line() as line:
+            await line.say("GET /livez HTTP/1.1\nHost: x\n\n")
+            assert b"200 OK" in await line.heard(b"\r\n\r\nok")
+        assert (await narrow.api.get(INSTANCES)).status == 200
 
 
 async def test_head_that_trickles_in_is_not_waited_for(hasty: Small) -> None:

@@ -114,8 +114,10 @@ def test_chart_serves_https_everywhere_when_it_has_a_certificate(render: Render,
     assert environment["CHANDLERY_TLS_CERT_FILE"] == f"{mounts['tls']}/tls.crt"
     assert environment["CHANDLERY_TLS_KEY_FILE"] == f"{mounts['tls']}/tls.key"
     assert {"name": "tls", "secret": {"secretName": "gateway-tls", "defaultMode": 0o440}} in gateway["volumes"]
+    assert {"name": "https", "containerPort": 8080, "protocol": "TCP"} in container["ports"]
+    # Probes have a port of their own, and say nothing that is worth a certificate.
     schemes = {container[f"{probe}Probe"]["httpGet"]["scheme"] for probe in ("startup", "liveness", "readiness")}
-    assert schemes == {"HTTPS"}
+    assert schemes == {"HTTP"}
     assert objects["Service", "demo-chandlery-gateway"]["spec"]["ports"][0]["targetPort"] == "https"
     assert objects["Pod", "demo-chandlery-test"]["spec"]["containers"][0]["args"][-1].startswith("https://")
 

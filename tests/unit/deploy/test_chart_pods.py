@@ -92,12 +92,13 @@ def test_every_pod_is_restricted(objects: Objects) -> None:
 def test_every_deployment_is_probed_where_it_listens(objects: Objects, service: str) -> None:
     container = container_of(objects, service)
     environment = {entry["name"]: entry.get("value") for entry in container["env"]}
-    prefix = "CHANDLERY" if service == "gateway" else "CHANDLERY_PROBE"
-    [port] = container["ports"]
-    assert environment[f"{prefix}_HOST"] == "0.0.0.0"
-    assert environment[f"{prefix}_PORT"] == str(port["containerPort"])
+    ports = {port["name"]: str(port["containerPort"]) for port in container["ports"]}
+    assert environment["CHANDLERY_PROBE_HOST"] == "0.0.0.0"
+    assert environment["CHANDLERY_PROBE_PORT"] == ports.pop("probes")
+    # Those of a gateway are not asked where everybody's requests arrive.
+    assert ports == ({"http": environment["CHANDLERY_PORT"]} if service == "gateway" else {})
     for probe, path in (("startupProbe", "/livez"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz")):
-        assert container[probe]["httpGet"] == {"path": path, "port": port["name"], "scheme": "HTTP"}
+        assert container[probe]["httpGet"] == {"path": path, "port": "probes", "scheme": "HTTP"}
         assert container[probe]["timeoutSeconds"] <= container[probe]["periodSeconds"]
 
 

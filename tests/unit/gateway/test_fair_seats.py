@@ -29,7 +29,7 @@ class House:
         return [name for name, guest in self.guests.items() if guest.is_seated]
 
 
-def house(seats: int = 2, *, waiting: int = 4, per_user: int = 3) -> House:
+def house(seats: int = 4, *, waiting: int = 4, per_user: int = 3) -> House:
     return House(FairSeats(seats=seats, waiting=waiting, waiting_per_user=per_user))
 
 
@@ -37,26 +37,39 @@ def house(seats: int = 2, *, waiting: int = 4, per_user: int = 3) -> House:
 # order of coming, and who was turned away.
 STEPS: Final = [
     pytest.param("+ann1 +ann2", "ann1 ann2", "", id="there is room"),
-    pytest.param("+ann1 +ann2 +ann3", "ann1 ann2", "", id="the third waits"),
+    pytest.param("+ann1 +ann2 +ann3", "ann1 ann2", "", id="the third waits, as two are left for others"),
+    pytest.param("+ann1 +ann2 +ann3 +bob1", "ann1 ann2 bob1", "", id="who comes next finds a free one"),
+    pytest.param("+ann1 +ann2 +bob1 +bob2 +cid1", "ann1 ann2 bob1 cid1", "", id="and leaves one too"),
     pytest.param("+ann1 +ann2 +ann3 -ann1", "ann2 ann3", "", id="and sits down when one leaves"),
     pytest.param("+ann1 +ann2 +ann3 +ann4 +ann5 +ann6", "ann1 ann2", "ann6", id="one user may fill only their queue"),
-    pytest.param("+ann1 +ann2 +ann3 +ann4 +bob1 -ann1", "ann2 bob1", "", id="who holds fewest comes first"),
-    pytest.param("+ann1 +ann2 +bob1 +cid1 -ann1 -ann2", "bob1 cid1", "", id="among equals who has waited longest"),
     pytest.param(
-        "+ann1 +ann2 +ann3 +ann4 +ann5 +bob1 +cid1",
-        "ann1 ann2",
+        "+ann1 +ann2 +bob1 +cid1 +ann3 +dan1 -ann1", "ann2 bob1 cid1 dan1", "", id="who holds fewest comes first"
+    ),
+    pytest.param(
+        "+ann1 +ann2 +bob1 +cid1 +dan1 +eve1 -ann1 -ann2",
+        "bob1 cid1 dan1 eve1",
+        "",
+        id="among equals who has waited longest",
+    ),
+    pytest.param(
+        "+ann1 +ann2 +bob1 +cid1 +ann3 +ann4 +ann5 +bob2 +dan1",
+        "ann1 ann2 bob1 cid1",
         "ann5",
         id="the house is full: the newest of the longest queue makes room",
     ),
     pytest.param(
-        "+ann1 +ann2 +bob1 +cid1 +dan1 +eve1 +fay1", "ann1 ann2", "fay1", id="and nobody does if none is longer"
+        "+ann1 +ann2 +bob1 +cid1 +dan1 +eve1 +fay1 +gus1 +hal1",
+        "ann1 ann2 bob1 cid1",
+        "hal1",
+        id="and nobody does if none is longer",
     ),
-    pytest.param("+ann1 +ann2:2 +bob1 -ann1", "bob1", "", id="a wide one waits for as many seats"),
-    pytest.param("+ann1 +bob1:2 +cid1", "ann1", "", id="and is not overtaken although there is room for another"),
-    pytest.param("+ann1 +bob1:2 +cid1 -ann1", "bob1", "", id="it gets them when they are free"),
+    pytest.param("+ann1:3 +bob1:2 -ann1", "bob1", "", id="a wide one waits for as many seats"),
+    pytest.param("+ann1:3 +bob1:2 +cid1", "ann1", "", id="and is not overtaken although there is room for another"),
+    pytest.param("+ann1:3 +bob1:2 +cid1 -ann1", "bob1 cid1", "", id="it gets them when they are free"),
+    pytest.param("+ann1:4 +ann2", "ann1", "", id="who holds nothing gets more than is left for others"),
     pytest.param("+ann1:9", "ann1", "", id="wider than the house is as wide as the house"),
     pytest.param("+ann1 +ann2 +ann3 -ann3 -ann1 +bob1", "ann2 bob1", "", id="who stops waiting is forgotten"),
-    pytest.param("+ann1 +bob1:2 +cid1 -bob1", "ann1 cid1", "", id="who stops waiting lets others through"),
+    pytest.param("+ann1:3 +bob1:2 +cid1 -bob1", "ann1 cid1", "", id="who stops waiting lets others through"),
 ]
 
 
@@ -91,4 +104,4 @@ def test_nothing_is_remembered_of_who_has_gone() -> None:
     while left := [name for name in it.guests if name not in gone]:
         it.go(left[0])
         gone.add(left[0])
-    assert (it.seats._parties, it.seats._waiting, it.seats._free) == ({}, 0, 2)
+    assert (it.seats._parties, it.seats._waiting, it.seats._free) == ({}, 0, 4)

@@ -56,7 +56,10 @@ spec:
             {{- toYaml . | nindent 12 }}
             {{- end }}
           ports:
-            - {name: {{ include "chandlery.portName" . }}, containerPort: {{ $isGateway | ternary 8080 8081 }}, protocol: TCP}
+            {{- if $isGateway }}
+            - {name: {{ include "chandlery.portName" . }}, containerPort: 8080, protocol: TCP}
+            {{- end }}
+            - {name: probes, containerPort: 8081, protocol: TCP}
           {{- include "chandlery.probes" . | nindent 10 }}
           resources:
             {{- toYaml $own.resources | nindent 12 }}

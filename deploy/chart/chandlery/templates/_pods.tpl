@@ -58,7 +58,7 @@ CHANDLERY_CLUSTER_ID: {{ . | quote }}
   valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ $keys.encryptionKeys | quote }}}}
 {{- end }}
 
-{{/* Where this component listens. Workers listen for probes only. */}}
+{{/* Where this component listens. Probes have a port of their own, where they compete with nobody's requests. */}}
 {{- define "chandlery.listenEnvironment" -}}
 {{- if eq .component "gateway" -}}
 - {name: CHANDLERY_HOST, value: "0.0.0.0"}
@@ -70,16 +70,14 @@ CHANDLERY_CLUSTER_ID: {{ . | quote }}
 - {name: CHANDLERY_TLS_CERT_FILE, value: /etc/chandlery/tls/tls.crt}
 - {name: CHANDLERY_TLS_KEY_FILE, value: /etc/chandlery/tls/tls.key}
 {{- end }}
-{{- else -}}
+{{ end -}}
 - {name: CHANDLERY_PROBE_HOST, value: "0.0.0.0"}
 - {name: CHANDLERY_PROBE_PORT, value: "8081"}
 {{- end }}
-{{- end }}
 
+{{/* The port of the gateway's API. */}}
 {{- define "chandlery.portName" -}}
-{{- if ne .component "gateway" -}}
-probes
-{{- else if .root.Values.gateway.tls.secretName -}}
+{{- if .root.Values.gateway.tls.secretName -}}
 https
 {{- else -}}
 http
@@ -88,17 +86,15 @@ http
 
 {{/* Liveness never looks at the database or the bus: a restart would not bring them back. */}}
 {{- define "chandlery.probes" -}}
-{{- $port := include "chandlery.portName" . -}}
-{{- $scheme := eq $port "https" | ternary "HTTPS" "HTTP" -}}
 {{- with .root.Values.probes -}}
 startupProbe:
-  httpGet: {path: /livez, port: {{ $port }}, scheme: {{ $scheme }}}
+  httpGet: {path: /livez, port: probes, scheme: HTTP}
   {{- toYaml .startup | nindent 2 }}
 livenessProbe:
-  httpGet: {path: /livez, port: {{ $port }}, scheme: {{ $scheme }}}
+  httpGet: {path: /livez, port: probes, scheme: HTTP}
   {{- toYaml .liveness | nindent 2 }}
 readinessProbe:
-  httpGet: {path: /readyz, port: {{ $port }}, scheme: {{ $scheme }}}
+  httpGet: {path: /readyz, port: probes, scheme: HTTP}
   {{- toYaml .readiness | nindent 2 }}
 {{- end }}
 {{- end }}
