@@ -115,7 +115,7 @@ async def test_osb_057_polls_end_with_the_operation(platform: Platform) -> None:
     platform.broker.script(UPDATE, ACCEPTED)
     platform.broker.script(POLL_INSTANCE, IN_PROGRESS, FAILED)
     await platform.changes(INSTANCE, "db", {"spec": {"parameters": {"size": 2}}})
-    await platform.until_condition(INSTANCE, "db", "Ready", reason="UpdateInstanceCallFailed")
+    await platform.until_condition(INSTANCE, "db", "Failed", reason="UpdateInstanceCallFailed")
     await platform.broker.wait_for(UPDATE)
     await platform.comes_to_rest()
     assert platform.broker.unused(POLL_INSTANCE) == 0
@@ -211,7 +211,7 @@ async def test_osb_061_change_that_takes_too_long_has_failed_without_clean_up(pl
     platform.broker.script(UPDATE, ACCEPTED)
     platform.broker.always(POLL_INSTANCE, IN_PROGRESS)
     await platform.changes(INSTANCE, "db", {"spec": {"parameters": {"size": 2}}})
-    await platform.until_condition(INSTANCE, "db", "Ready", reason="UpdateInstanceCallFailed")
+    await platform.until_condition(INSTANCE, "db", "Failed", reason="UpdateInstanceCallFailed")
     assert platform.broker.seen_of(DEPROVISION) == []
 
 

@@ -154,7 +154,7 @@ async def test_osb_007_redirect_is_not_followed(platform: Platform, elsewhere: S
     await platform.provisions()
     platform.broker.always(UPDATE, away)
     await platform.changes(INSTANCE, "db", {"spec": {"parameters": {"size": 2}}})
-    await platform.until_condition(INSTANCE, "db", "Ready", reason="UpdateInstanceCallFailed", says=str(status))
+    await platform.until_condition(INSTANCE, "db", "Reconciling", reason="UpdateInstanceCallFailed", says=str(status))
     platform.broker.always(UPDATE, None)
     await platform.until(INSTANCE, "db", is_settled, "be updated")
     platform.broker.script(DEPROVISION, away)

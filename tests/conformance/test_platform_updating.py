@@ -49,7 +49,8 @@ async def test_osb_089_plan_of_another_service_is_not_sent(platform: Platform) -
     platform.broker.catalog = simple_catalog(platform.offers("small", plan_updateable=True), other)
     await platform.provisions(plan="small")
     await platform.changes(INSTANCE, "db", {"spec": {"clusterServicePlanExternalName": "foreign"}})
-    await platform.until_condition(INSTANCE, "db", "Ready", "False", reason="ReferencesNonexistentServicePlan")
+    found = await platform.until_condition(INSTANCE, "db", "Reconciling", reason="ReferencesNonexistentServicePlan")
+    assert condition_of(found, "Ready")["status"] == "True"
     await platform.comes_to_rest()
     assert platform.broker.seen_of(UPDATE) == []
 
@@ -248,9 +249,10 @@ async def test_osb_098_failed_change_of_plan_leaves_the_old_one_in_all_later_req
     platform.broker.script(UPDATE, Reply(400, {"description": "not today"}))
     await platform.changes(INSTANCE, "db", {"spec": {**LARGE, "parameters": {"size": 2}}})
     found = await platform.until_failed(INSTANCE, "db", says="not today")
-    ready = condition_of(found, "Ready")
-    assert (ready["status"], ready["reason"]) == ("True", "UpdateInstanceCallFailed")
-    assert "small" in ready["message"]
+    assert condition_of(found, "Ready")["status"] == "True"
+    failed = condition_of(found, "Failed")
+    assert failed["reason"] == "UpdateInstanceCallFailed"
+    assert "small" in failed["message"]
     properties = found["status"]["externalProperties"]
     assert (properties["clusterServicePlanExternalName"], properties["parameters"]) == ("small", {"size": 1})
     await platform.binds()

@@ -58,7 +58,11 @@ async def test_update_that_fails_leaves_the_instance_ready_and_can_be_corrected(
     )
     await platform.provisions(parameters={"size": 1})
     await platform.changes(INSTANCE, "db", {"spec": {"parameters": bad}})
-    await platform.until_condition(INSTANCE, "db", "Ready", reason="UpdateInstanceCallFailed", says="old parameters")
+    kind = "Failed" if status == 400 else "Reconciling"
+    found = await platform.until_condition(
+        INSTANCE, "db", kind, reason="UpdateInstanceCallFailed", says="old parameters"
+    )
+    assert is_ready(found)
     await platform.updates(parameters=good)
 
 

@@ -45,6 +45,10 @@ def bindable(snapshot: BindingSnapshot) -> Bindable | Wait | Refuse:
         return _not_ready(binding, "cannot be used: its service broker wants no new bindings to it")
     if not is_true(instance.status.conditions, ConditionType.READY):
         return _not_ready(binding, _why_not_ready(instance))
+    if instance.status.async_op_in_progress:
+        # OSB v2.17, "Blocking Operations": most brokers would refuse it.
+        message = f'The service broker is still updating the ServiceInstance "{instance.metadata.name}"'
+        return _wait_for_instance(binding, BindingReason.ASYNC_OPERATION_IN_PROGRESS, message)
     return Bindable(instance, offering)
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from chandlery.model.bindings import RetiringBinding, ServiceBinding
-from chandlery.model.conditions import ConditionStatus
+from chandlery.model.conditions import ConditionStatus, ConditionType
 from chandlery.model.metadata import to_timestamp
 from chandlery.model.reasons import BindingReason
 from chandlery.reconcile.change import Change, Next, bindings_key, secret_key
@@ -13,8 +13,8 @@ from chandlery.reconcile.status_draft import joined
 from chandlery.retry.schedule import DEPENDENCIES
 from chandlery_binder.binding_snapshot import BindingSnapshot
 from chandlery_binder.binding_status_draft import BindingStatusDraft
-from chandlery_binder.binding_words import HOW_TO_ROTATE
-from chandlery_binder.rotation_notes import Placement, Retired
+from chandlery_binder.binding_words import HOW_TO_ROTATE, ROTATING
+from chandlery_binder.rotation_notes import ErrandKind, Placement, Retired
 from chandlery_binder.rotation_schedule import expiry, next_look
 
 BindingChange = Change[ServiceBinding]
@@ -43,7 +43,8 @@ class BindingDraft(BindingStatusDraft):
         `waiting_for` is the key of what else is missing.
         """
         rotation = self.memory.rotation
-        words = [INJECTED, self.memory.secret_problem, rotation.problem, self._expired()]
+        is_pending = self._show_rotation()
+        words = [INJECTED, self.memory.secret_problem, "" if is_pending else rotation.problem, self._expired()]
         self.ready(ConditionStatus.TRUE, BindingReason.INJECTED, message="; ".join(filter(None, words)))
         self.expect_no_attempt()
         if rotation.attempts:
@@ -113,6 +114,20 @@ class BindingDraft(BindingStatusDraft):
     def shown(self) -> BindingChange:
         """Nothing but the status changes."""
         return self._change(Next())
+
+    def _show_rotation(self) -> bool:
+        """Say beside Ready that other credentials are wanted, as long as anything more is done about that."""
+        notes, errand = self.memory.rotation, self.memory.errand
+        is_under_way = errand is not None and errand.kind == ErrandKind.ROTATE
+        is_pending = bool(notes.problem) and not notes.is_refused
+        if not is_pending and not is_under_way:
+            self.drop(ConditionType.RECONCILING)
+            return False
+        failed, waiting = BindingReason.ROTATION_FAILED, BindingReason.ROTATION_PENDING
+        reason = (failed if notes.attempts else waiting) if is_pending else BindingReason.ROTATING
+        message = notes.problem if is_pending else ROTATING
+        self.condition(ConditionType.RECONCILING, ConditionStatus.TRUE, reason=reason, message=message)
+        return is_pending
 
     def _expired(self) -> str:
         end = expiry(self.status)

@@ -53,6 +53,8 @@ class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
             draft.end_poll()
         if draft.status.current_operation != operation:
             draft.set(current_operation=operation, operation_start_time=datetime.fromtimestamp(sent.started_at, UTC))
+        if sent.purpose == Purpose.UNBIND:
+            draft.drop(ConditionType.RECONCILING)
         if sent.purpose == Purpose.BIND:
             draft.set(in_progress_properties=sent.properties)
             draft.remember(placement=sent.placement, is_fetch_due=False, fetches=0)
@@ -124,6 +126,7 @@ class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
 
     def tell(self, reason: str, message: str) -> None:
         """Record a warning about what is wrong beside a Ready condition, unless that says so already."""
-        ready = find_condition(self._snapshot.binding.status.conditions, ConditionType.READY)
-        if ready is None or message not in ready.message:
+        conditions = self._snapshot.binding.status.conditions
+        shown = (find_condition(conditions, kind) for kind in (ConditionType.READY, ConditionType.RECONCILING))
+        if not any(each is not None and message in each.message for each in shown):
             self.say(reason, message, is_warning=True)

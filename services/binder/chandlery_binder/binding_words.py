@@ -17,6 +17,7 @@ HOW_TO_FORGET = (
     f"To let the ServiceBinding go all the same, annotate it with {ABANDON}=true, and the broker is not asked, "
     f"or with {FORCE_DELETE}=true, and it is asked once"
 )
+ROTATING = "The broker makes other credentials; those in the Secret stay good until they are replaced"
 STARTING_MITIGATION = "The broker may have a binding that nobody can use; it is being unbound"
 WAIVED = "What the broker may have of a failed bind is left alone until the ServiceBinding is deleted"
 LEFTOVER = "A rotation failed, and the broker may have credentials that nobody uses"

@@ -24,7 +24,8 @@ def retry_update(
     at = draft.status.next_attempt_time
     when = f"at {to_timestamp(at)}" if at else "soon"
     again = f"It is tried again {when}, or as soon as the specification changes"
-    _tell(draft, reason, message=joined(message, _what_it_has(draft), again))
+    draft.tell_update(reason, message=joined(message, _what_it_has(draft), again))
+    _wake(draft)
     return draft.again(pause, attempt=attempt)
 
 
@@ -32,18 +33,18 @@ def give_up_update(draft: InstanceDraft, reason: str, *, message: str) -> Instan
     """Final for this generation; a newer wish is taken up at once."""
     draft.say(reason, message, is_warning=True)
     shown = joined(message, _what_it_has(draft), ways_out.correct_or_retry(draft.metadata))
-    _tell(draft, reason, message=shown)
+    draft.drop(ConditionType.RECONCILING)
+    draft.tell_of_service(reason, shown)
+    _wake(draft)
     draft.condition(ConditionType.FAILED, ConditionStatus.TRUE, reason=reason, message=shown)
     draft.end_operation()
     return draft.rest()
 
 
-def _tell(draft: InstanceDraft, reason: str, *, message: str) -> None:
-    if draft.memory.is_unusable:
-        draft.ready(ConditionStatus.FALSE, reason, message=message)
-        return
-    draft.ready(ConditionStatus.TRUE, reason, message=message)
-    draft.wake_bindings()
+def _wake(draft: InstanceDraft) -> None:
+    # The operation that bindings may be waiting for is over.
+    if draft.serves:
+        draft.wake_bindings()
 
 
 def _what_it_has(draft: InstanceDraft) -> str:

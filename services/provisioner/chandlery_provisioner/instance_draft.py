@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from chandlery.model.annotations import Mitigation
-from chandlery.model.conditions import ConditionStatus, ConditionType, find_condition
+from chandlery.model.conditions import ConditionStatus, ConditionType, find_condition, is_true, of_generation
 from chandlery.model.instances import ServiceInstance, ServiceInstanceStatus
 from chandlery.model.metadata import ObjectMeta
 from chandlery.model.reasons import InstanceReason
@@ -74,6 +74,8 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
             draft.drop(ConditionType.FAILED)
             if isinstance(snapshot.offering, Offering):
                 draft.remember(service_id=snapshot.offering.service_class.spec.external_id)
+        if operation == "Deprovision":
+            draft.drop(ConditionType.RECONCILING)
         draft.set(deprovision_status="Required")
         return draft
 
@@ -168,9 +170,27 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         self.end_operation()
         self.remember(delete_deferred=False, is_unusable=False, told=self.memory.asked)
         self.drop(ConditionType.FAILED)
+        self.drop(ConditionType.RECONCILING)
         self.ready(ConditionStatus.TRUE, reason, message=message)
         self.say(reason, message)
         self.wake_bindings()
+
+    @property
+    def serves(self) -> bool:
+        """Whether the broker has the instance, in a state that can be used while another one is wanted."""
+        return self.status.provision_status == "Provisioned" and not self.memory.is_unusable
+
+    def tell_update(self, reason: str, *, message: str) -> None:
+        """Another state is wanted and not there. An instance that serves stays ready meanwhile."""
+        self.condition(ConditionType.RECONCILING, ConditionStatus.TRUE, reason=reason, message=message)
+        self.tell_of_service(reason, message)
+
+    def tell_of_service(self, reason: str, message: str) -> None:
+        """Leave Ready as it is if the instance serves; else the reason says why it is not."""
+        if not self.serves:
+            self.ready(ConditionStatus.FALSE, reason, message=message)
+        elif not is_true(self.status.conditions, ConditionType.READY):
+            self.ready(ConditionStatus.TRUE, InstanceReason.SERVES_AS_BEFORE, message="The instance serves as before")
 
     def wake_bindings(self) -> None:
         """The instance can be bound, which bindings may be waiting for."""
@@ -238,11 +258,19 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         instance = self._snapshot.instance
         following = following if is_finished else self._with_interests(following)
         self.set(**shown_versions(self._snapshot, self.status, plan_id=self.memory.plan_id))
+        if self.status.conditions != instance.status.conditions:
+            self._date_ready()
         spec = with_references(instance.spec, self._snapshot.offering)
         labelled = with_value_labels(instance.metadata, referenced_values(spec))
         document = instance.model_copy(update={"spec": spec, "metadata": labelled})
         kept = self._kept.to_wire() if self._kept and following.due_at is not None else None
         return self._changed(document, following, is_finished=is_finished, keep_in_flight=kept)
+
+    def _date_ready(self) -> None:
+        is_ready = is_true(self.status.conditions, ConditionType.READY)
+        # What serves may be of an earlier generation than the one that was looked at last.
+        generation = self.status.reconciled_generation if is_ready else self._snapshot.generation
+        self.set(conditions=of_generation(self.status.conditions, ConditionType.READY, generation))
 
     def _with_interests(self, following: Next) -> Next:
         keys = interests_of(self._snapshot.instance, self.status.conditions, self._snapshot.offering)

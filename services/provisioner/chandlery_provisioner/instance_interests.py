@@ -1,6 +1,6 @@
 """What may change under an instance that rests: the wake-up keys of what it would want to know. Pure."""
 
-from chandlery.model.conditions import Conditions, ConditionType, find_condition
+from chandlery.model.conditions import Conditions
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.reasons import InstanceReason
 from chandlery.reconcile.change import offering_key, secret_key
@@ -11,8 +11,7 @@ def interests_of(instance: ServiceInstance, conditions: Conditions, offering: Of
     """Keys in order; none for an instance that is to go."""
     if instance.metadata.deletion_timestamp is not None:
         return ()
-    ready = find_condition(conditions, ConditionType.READY)
-    wants_parameters = ready is not None and ready.reason == InstanceReason.ERROR_WITH_PARAMETERS
+    wants_parameters = any(each.reason == InstanceReason.ERROR_WITH_PARAMETERS for each in conditions)
     keys = set[str]()
     if instance.spec.watch_parameters_from or wants_parameters:
         keys |= secrets_of(instance)

@@ -106,6 +106,9 @@ def _is_settled(snapshot: InstanceSnapshot) -> bool:
         return not snapshot.is_retry_requested
     # An instance stays ready while a failed update is tried again.
     is_done = status.reconciled_generation >= status.observed_generation and status.current_operation is None
+    if is_true(status.conditions, ConditionType.RECONCILING):
+        # Something held up what came of a Secret or a namespace; it may be over, or the reason for it.
+        return False
     return is_done and is_true(status.conditions, ConditionType.READY)
 
 

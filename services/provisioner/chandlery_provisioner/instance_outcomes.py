@@ -27,6 +27,7 @@ from chandlery_provisioner.instance_snapshot import (
     Uncalled,
     WaiveMitigation,
 )
+from chandlery_provisioner.operation_ends import show_operation
 from chandlery_provisioner.poll_answers import absorb_poll
 from chandlery_provisioner.provision_answers import absorb_provision
 from chandlery_provisioner.update_answers import absorb_update
@@ -89,6 +90,9 @@ def wait(snapshot: InstanceSnapshot, action: Wait, now: datetime) -> InstanceCha
     is_blocked = action.reason == InstanceReason.BLOCKED_BY_BINDINGS
     status = ConditionStatus.UNKNOWN if snapshot.is_deleted and not is_blocked else ConditionStatus.FALSE
     draft.say(action.reason, action.message, is_warning=True)
+    if draft.serves and not snapshot.is_deleted and action.reason != InstanceReason.NO_SUCH_BROKER:
+        draft.tell_update(action.reason, message=action.message)
+        return draft.wait(action.waiting_for)
     draft.ready(status, action.reason, message=_with_way_out(snapshot, action.message, is_blocked=is_blocked))
     return draft.wait(action.waiting_for)
 
@@ -161,5 +165,5 @@ def announce(snapshot: InstanceSnapshot, sent: InFlight, now: datetime) -> Insta
     draft = InstanceDraft.begin(snapshot, sent, now)
     if sent.purpose in _IN_FLIGHT:
         reason, message = _IN_FLIGHT[sent.purpose]
-        draft.ready(ConditionStatus.FALSE, reason, message=message)
+        show_operation(draft, reason, message=message, is_update=sent.purpose == Purpose.UPDATE)
     return draft.rest()

@@ -21,8 +21,11 @@ def put_off(snapshot: InstanceSnapshot, unsent: InFlight, *, hold: Hold, now: da
     if hold.is_shown and unsent.purpose != Purpose.FETCH:
         reason = InstanceReason.BROKER_CIRCUIT_OPEN if hold.is_circuit else InstanceReason.BROKER_RATE_LIMITED
         is_going = snapshot.is_deleted or unsent.purpose in _DELETIONS
-        status = ConditionStatus.UNKNOWN if is_going else ConditionStatus.FALSE
-        draft.ready(status, reason, message=_with_way_out(snapshot, hold))
+        if draft.serves and not is_going:
+            draft.tell_update(reason, message=hold.message)
+        else:
+            status = ConditionStatus.UNKNOWN if is_going else ConditionStatus.FALSE
+            draft.ready(status, reason, message=_with_way_out(snapshot, hold))
         draft.set(next_attempt_time=hold.next_at)
     return draft.put_off(hold)
 

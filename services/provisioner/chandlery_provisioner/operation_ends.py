@@ -21,10 +21,18 @@ def begin_polling(draft: InstanceDraft, answer: Answer, *, operation: str) -> In
     """The broker has accepted and works on it."""
     reason, message = IN_PROGRESS[operation]
     draft.take_descriptions(answer)
-    draft.ready(ConditionStatus.FALSE, reason, message=message)
+    show_operation(draft, reason, message=message, is_update=operation == "Update")
     draft.say(reason, message)
     draft.begin_poll(answer.operation)
     return draft.poll_after(answer.retry_after_seconds)
+
+
+def show_operation(draft: InstanceDraft, reason: str, *, message: str, is_update: bool) -> None:
+    """Say how far an operation is. An update takes nothing from an instance that serves."""
+    if is_update:
+        draft.tell_update(reason, message=message)
+    else:
+        draft.ready(ConditionStatus.FALSE, reason, message=message)
 
 
 def provisioned(draft: InstanceDraft, answer: Answer) -> InstanceChange:

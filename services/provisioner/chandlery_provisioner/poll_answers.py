@@ -1,13 +1,12 @@
 """What becomes of an instance after the answer to a poll of its last operation, whichever that is. Pure."""
 
-from chandlery.model.conditions import ConditionStatus
 from chandlery.model.reasons import InstanceReason
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.call_failure import call_failure
 from chandlery_provisioner.failed_updates import give_up_update
 from chandlery_provisioner.instance_draft import InstanceChange, InstanceDraft
 from chandlery_provisioner.instance_ends import fail, keep_deprovisioning, mitigate, note_usability
-from chandlery_provisioner.operation_ends import IN_PROGRESS, deprovisioned, provisioned, updated
+from chandlery_provisioner.operation_ends import IN_PROGRESS, deprovisioned, provisioned, show_operation, updated
 
 
 def absorb_poll(draft: InstanceDraft, answer: Answer) -> InstanceChange:
@@ -51,10 +50,10 @@ def _keep_polling(draft: InstanceDraft, answer: Answer) -> InstanceChange:
     reason, message = IN_PROGRESS[operation]
     if answer.verdict == Verdict.IN_PROGRESS:
         shown = f"{message} ({answer.description})" if answer.description else message
-        draft.ready(ConditionStatus.FALSE, reason, message=shown)
+        show_operation(draft, reason, message=shown, is_update=operation == "Update")
     else:
         problem = call_failure("poll of the last operation", answer)
-        draft.ready(ConditionStatus.FALSE, InstanceReason.ERROR_POLLING, message=problem)
+        show_operation(draft, InstanceReason.ERROR_POLLING, message=problem, is_update=operation == "Update")
         draft.say(InstanceReason.ERROR_POLLING, problem, is_warning=True)
     draft.remember(polls=draft.memory.polls + 1)
     return draft.poll_after(answer.retry_after_seconds)

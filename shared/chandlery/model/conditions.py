@@ -25,20 +25,28 @@ class ConditionType(StrEnum):
     FAILED = "Failed"
     ORPHAN_MITIGATION = "OrphanMitigation"
     CIRCUIT_OPEN = "CircuitOpen"
+    RECONCILING = "Reconciling"
+    """Another state is wanted than the one that serves, and is not there yet. The word, and that it goes when there is
+    nothing more to do, are kstatus', by which tools such as Flux wait (github.com/kubernetes-sigs/cli-utils)."""
 
 
-INFORMATIVE = frozenset({ConditionType.CIRCUIT_OPEN})
+INFORMATIVE = frozenset({ConditionType.CIRCUIT_OPEN, ConditionType.RECONCILING})
 """These come first in the list: the last condition is the one that the STATUS column and svcat show."""
 
 
 class Condition(WireModel):
     """One observation of an object's state."""
 
-    type: ConditionType = Field(description="What is observed: Ready, Failed, OrphanMitigation or CircuitOpen.")
+    type: ConditionType = Field(
+        description="What is observed: Ready, Failed, OrphanMitigation, Reconciling or CircuitOpen."
+    )
     status: ConditionStatus = Field(description="True, False or Unknown.")
     last_transition_time: Timestamp | None = Field(default=None, description="When the status last changed.")
     reason: str = Field(default="", description="One CamelCase word for machines.")
     message: str = Field(default="", description="A sentence for people.")
+    observed_generation: int | None = Field(
+        default=None, description="The generation that the condition speaks of; kubectl wait goes by it."
+    )
 
 
 Conditions = tuple[Condition, ...]
@@ -63,6 +71,14 @@ def with_condition(
     if before is None:
         return (after, *conditions) if kind in INFORMATIVE else (*conditions, after)
     return tuple(after if condition.type == kind else condition for condition in conditions)
+
+
+def of_generation(conditions: Conditions, kind: ConditionType, generation: int) -> Conditions:
+    """Say of which generation the condition of this type speaks."""
+    return tuple(
+        condition.model_copy(update={"observed_generation": generation}) if condition.type == kind else condition
+        for condition in conditions
+    )
 
 
 def without_condition(conditions: Conditions, kind: ConditionType) -> Conditions:

@@ -68,6 +68,8 @@ class InstanceReason(StrEnum):
     # Ours: the reference never asks a broker what it has.
     FETCH_FAILED = "FetchingInstanceFailed"
     PLAN_DIFFERS = "PlanDiffersAtBroker"
+    # Ours: the reference takes an instance out of Ready while another state of it is wanted.
+    SERVES_AS_BEFORE = "ServesAsBefore"
     # Ours: the reference calls a broker that fails, or that is to be called rarely, like any other.
     BROKER_CIRCUIT_OPEN = "BrokerCircuitOpen"
     BROKER_RATE_LIMITED = "BrokerRateLimited"
@@ -113,6 +115,8 @@ class BindingReason(StrEnum):
     SECRET_LOST = "SecretLost"  # noqa: S105
     IGNORED_BIND_RESULT = "IgnoredBindResult"
     ROTATED = "RotatedCredentials"
+    ROTATING = "RotatingCredentials"
+    ROTATION_PENDING = "RotationPending"
     ROTATION_FAILED = "RotationFailed"
     RETIRED = "RetiredCredentials"
     RETIREMENT_FAILED = "RetirementFailed"

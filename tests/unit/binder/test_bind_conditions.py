@@ -133,6 +133,15 @@ async def test_bind_waits_while_the_instance_is_updated(harbour: Harbour) -> Non
     assert harbour.requests() == []
 
 
+async def test_bind_waits_while_the_broker_works_on_an_update_of_a_ready_instance(harbour: Harbour) -> None:
+    await _set_instance_status(harbour, async_op_in_progress=True)
+    assert ready_of(await harbour.work()) == ("False", "ErrorAsyncOperationInProgress")
+    assert harbour.requests() == []
+    await _set_instance_status(harbour, async_op_in_progress=False)
+    assert await harbour.wake("instance:ns/rope") == ["b-uid"]
+    assert ready_of(await harbour.work()) == ("True", "InjectedBindResult")
+
+
 async def test_concurrency_error_is_waited_out_with_the_same_request(harbour: Harbour) -> None:
     harbour.broker.script(osb.BIND, *[Reply(422, {"error": "ConcurrencyError"})] * 2)
     binding = await harbour.work()
@@ -232,6 +241,14 @@ async def _set_instance_conditions(harbour: Harbour, *conditions: Condition) -> 
         found: Any = await unit.objects.get(kinds.SERVICE_INSTANCE, "ns", "rope")
         status = ServiceInstanceStatus(conditions=conditions)
         await unit.objects.update(found, found.model_copy(update={"status": status}))
+
+    await harbour.database.run(change)
+
+
+async def _set_instance_status(harbour: Harbour, **fields: Any) -> None:
+    async def change(unit: UnitOfWork) -> None:
+        found: Any = await unit.objects.get(kinds.SERVICE_INSTANCE, "ns", "rope")
+        await unit.objects.update(found, found.model_copy(update={"status": found.status.model_copy(update=fields)}))
 
     await harbour.database.run(change)
 

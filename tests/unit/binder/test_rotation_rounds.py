@@ -14,6 +14,7 @@ from tests.conformance.scripted_broker import Reply
 from tests.unit.binder.harbour import BEGINNING, CREDENTIALS, Harbour, ready_of
 
 READY = ("True", "InjectedBindResult")
+RECONCILING = ConditionType.RECONCILING
 SECOND = {"credentials": {"uri": "tcp://other"}}
 GRACE = 300.0
 
@@ -103,7 +104,8 @@ async def test_failed_rotation_keeps_the_credentials_and_cleans_up_after_itself(
     await harbour.annotate(rotate_requested_at="now")
     binding = await _work(harbour)
     assert ready_of(binding) == READY
-    assert "out of rope" in _message(binding)
+    assert "out of rope" in _message(binding, RECONCILING)
+    assert _message(binding) == "Injected bind result"
     assert await harbour.secret() == {"uri": "tcp://rope", "port": "4711"}
     failed = harbour.broker.seen_of(osb.BIND)[1].ids["binding_id"]
     assert [each.external_id for each in binding.status.retiring or ()] == [failed]
@@ -114,6 +116,7 @@ async def test_failed_rotation_keeps_the_credentials_and_cleans_up_after_itself(
     assert len(harbour.broker.seen_of(osb.BIND)) == 3
     assert harbour.broker.seen_of(osb.BIND)[2].ids["binding_id"] not in ("binding-1", failed)
     assert (_message(binding), binding.status.attempts) == ("Injected bind result", None)
+    assert find_condition(binding.status.conditions, RECONCILING) is None
     assert "RotationFailed" in [reason for reason, _ in await harbour.events()]
 
 
@@ -154,11 +157,12 @@ async def test_rotation_that_fails_at_the_broker_is_undone(harbour: Harbour) -> 
     harbour.broker.script(osb.BIND, Reply(202, {}))
     harbour.broker.script(osb.POLL_BINDING, Reply(200, {"state": "failed", "description": "snapped"}))
     await harbour.annotate(rotate_requested_at="now")
-    await harbour.work()
+    binding = await _work(harbour)
+    assert (ready_of(binding), _message(binding, RECONCILING).startswith("The broker makes")) == (READY, True)
     binding = await _work(harbour, after_seconds=2)
     new = harbour.broker.seen_of(osb.BIND)[1].ids["binding_id"]
     assert [seen.ids["binding_id"] for seen in harbour.broker.seen_of(osb.UNBIND)] == [new]
-    assert (ready_of(binding), "snapped" in _message(binding)) == (READY, True)
+    assert (ready_of(binding), "snapped" in _message(binding, RECONCILING)) == (READY, True)
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["in the grace", "while the broker works"])
@@ -199,7 +203,7 @@ async def test_rotation_waits_for_the_instance_and_leaves_the_binding_ready(harb
     await harbour.remove(kinds.SERVICE_INSTANCE, "rope")
     await harbour.annotate(rotate_requested_at="now")
     binding = await _work(harbour)
-    assert (ready_of(binding), "does not exist" in _message(binding)) == (READY, True)
+    assert (ready_of(binding), "does not exist" in _message(binding, RECONCILING)) == (READY, True)
     await harbour.add(instance)
     assert await harbour.wake("instance:ns/rope") == ["b-uid"]
     assert _message(await _work(harbour)) == "Injected bind result"
@@ -237,7 +241,7 @@ async def _work(harbour: Harbour, *, after_seconds: float = 0.0) -> ServiceBindi
     return binding
 
 
-def _message(binding: ServiceBinding) -> str:
-    ready = find_condition(binding.status.conditions, ConditionType.READY)
+def _message(binding: ServiceBinding, kind: ConditionType = ConditionType.READY) -> str:
+    ready = find_condition(binding.status.conditions, kind)
     assert ready is not None
     return ready.message

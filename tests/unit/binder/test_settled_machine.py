@@ -224,7 +224,10 @@ def test_rotation_that_cannot_be_sent_is_postponed(fields: dict[str, Any], words
     assert isinstance(action, Postpone)
     assert words in action.message
     change = postpone(snapshot, action, NOW)
-    assert (ready_reason(change)[0], words in _message(change)) == ("True", True)
+    assert ready_reason(change) == ("True", "InjectedBindResult")
+    wanted = find_condition(change.document.status.conditions, ConditionType.RECONCILING)
+    assert wanted is not None
+    assert (wanted.reason, words in wanted.message) == ("RotationPending", True)
     assert (change.next.due_at is not None, change.keep_in_flight) == (True, COPY.to_wire())
 
 

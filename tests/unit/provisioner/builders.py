@@ -167,7 +167,7 @@ def working(operation: str, *, since: datetime = NOW, **fields: Any) -> ServiceI
         "async_op_in_progress": True,
         "last_operation": "key-1",
         "deprovision_status": "Required",
-        "conditions": (NOT_READY,),
+        "conditions": (READY if operation == "Update" else NOT_READY,),
     }
     if operation != "Provision":
         plain["provision_status"] = "Provisioned"

@@ -121,7 +121,7 @@ def test_a_context_that_is_refused_is_not_told_again_and_again() -> None:
 
     change = absorb(snapshot, note, reply(UPDATE, 400), NOW)
 
-    assert told(change) == ("True", "UpdateInstanceCallFailed")
+    assert told(change, ConditionType.FAILED) == ("True", "UpdateInstanceCallFailed")
     assert decide(hearing(CHANGED, instance=change.document, memory=notes(change))) == Idle()
 
 
@@ -401,6 +401,7 @@ def test_errors_with_a_meaning_are_explained_and_the_call_is_made_again(
         make_snapshot(instance, memory=remembering()), sent(purpose), reply(purpose, 422, {"error": error}), NOW
     )
 
-    assert words in told_message(change)
+    kind = ConditionType.RECONCILING if purpose == UPDATE else ConditionType.READY
+    assert words in told_message(change, kind)
     assert pause(change) == pytest.approx(1, rel=0.11)
     assert told(change, ConditionType.FAILED) is None

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from chandlery.model.conditions import ConditionType
 from chandlery.model.instances import InstancePropertiesState, MaintenanceInfo
 from chandlery.osb.instance_requests import ProvisionRequest, UpdateRequest
 from chandlery.reconcile.actions import Idle, Refuse
@@ -119,8 +120,9 @@ def test_a_version_that_is_not_offered_is_refused(offered: str | None, words: st
     assert "'3.0.0'" in action.message
     change = outcomes.refuse(snapshot, action, NOW)
 
-    assert told(change) == ("True", "UpdateInstanceCallFailed")
-    assert "old plan 'small'" in told_message(change)
+    assert told(change) == ("True", "ProvisionedSuccessfully")
+    assert told(change, ConditionType.FAILED) == ("True", "UpdateInstanceCallFailed")
+    assert "old plan 'small'" in told_message(change, ConditionType.FAILED)
 
 
 def test_a_new_instance_of_a_version_that_is_not_offered_is_refused() -> None:
@@ -206,7 +208,8 @@ def test_a_catalog_that_is_out_of_date_is_fetched_again_and_the_request_is_made_
     change = absorb(snapshot, sent(purpose, generation=snapshot.generation), reply(purpose, 422, CONFLICT), NOW)
 
     assert f"relist:{LANE}" in change.wakes
-    assert "its catalog is fetched again" in told_message(change)
+    kind = ConditionType.RECONCILING if purpose == UPDATE else ConditionType.READY
+    assert "its catalog is fetched again" in told_message(change, kind)
     assert not change.document.status.orphan_mitigation_in_progress
     assert pause(change) is not None
     assert change.keep_in_flight is None

@@ -52,9 +52,9 @@ def purposes(life: Life) -> list[str]:
     return [str(request.purpose) for request in life.sent]
 
 
-def ready(life: Life) -> tuple[str, str]:
-    """The Ready condition."""
-    found = find_condition(life.instance.status.conditions, ConditionType.READY)
+def ready(life: Life, kind: ConditionType = ConditionType.READY) -> tuple[str, str]:
+    """The Ready condition, or another one."""
+    found = find_condition(life.instance.status.conditions, kind)
     assert found is not None
     return str(found.status), found.reason
 
@@ -284,7 +284,8 @@ def test_a_failed_plan_change_deletes_with_the_plan_that_the_broker_has(answers:
     life.run()
     life.wish(plan="large")
     life.run()
-    assert ready(life) == ("True", "UpdateInstanceCallFailed")
+    assert ready(life) == ("True", "ProvisionedSuccessfully")
+    assert ready(life, ConditionType.FAILED) == ("True", "UpdateInstanceCallFailed")
     life.delete()
     life.run()
 
