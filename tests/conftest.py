@@ -14,6 +14,7 @@ _LONGEST_FIRST: Final = (
     "tests/integration/properties/",
     "tests/e2e/",
     "tests/conformance/",
+    "tests/security/",
     "tests/integration/",
     "",
 )

@@ -26,7 +26,7 @@ LAYOUT = {
 }
 SERVICES = {"gateway", "provisioner", "binder", "syncer"}
 LAYERS = {"model", "contracts", "retry", "reconcile", "messaging", "store", "osb", "cluster", "runtime"}
-TEST_KINDS = {"unit", "integration", "conformance", "e2e", "benchmarks", "chaos"}
+TEST_KINDS = {"unit", "integration", "security", "conformance", "e2e", "benchmarks", "chaos"}
 
 SHARED_NAMES = {
     "__init__.py": "Python asks for it",

@@ -1,0 +1,95 @@
+"""Notices when the event loop is held: when nothing else gets a turn while this process uses the processor.
+
+A pulse in the loop reads the processor time of the whole process each few milliseconds. Between two pulses of a loop
+that is free, there is little of it; when some step computes for long, or a thread keeps the interpreter to itself, all
+of that lies between two pulses. Processor time, and not the clock: on a busy machine a process may stand still for as
+long as it likes without having held anything.
+"""
+
+import asyncio
+import sys
+import threading
+import time
+import traceback
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+MOST_SECONDS = 0.05
+"""Of processor time that may pass before another request gets a turn."""
+_PULSE_SECONDS = 0.002
+_LOOK_SECONDS = 0.01
+
+
+@dataclass
+class Hold:
+    """A time in which nothing else got a turn."""
+
+    seconds: float
+    stacks: list[str] = field(default_factory=list)
+    """What the loop was seen doing meanwhile; empty if one call into native code took all of it."""
+
+    def __str__(self) -> str:
+        seen = "".join(self.stacks[-1:]) or "  (within one native call, of the loop's thread or another)\n"
+        return f"the event loop was held for {self.seconds * 1000:.0f} ms of processor time:\n{seen}"
+
+
+@dataclass
+class LoopWatchdog:
+    """What has been noticed so far."""
+
+    holds: list[Hold] = field(default_factory=list)
+    longest: float = 0.0
+    _pulse_at: float = 0.0
+    _stacks: list[str] = field(default_factory=list)
+    _is_watching: bool = False
+
+    def begin(self) -> None:
+        """From now on it counts: what a fixture needs to start is nobody's input."""
+        self._pulse_at, self._is_watching = time.process_time(), True
+
+    def end(self) -> None:
+        """All that has happened since the last pulse counts, and nothing more."""
+        self.beat()
+        self._is_watching = False
+
+    def beat(self) -> None:
+        """One pulse."""
+        if not self._is_watching:
+            return
+        now = time.process_time()
+        passed, self._pulse_at = now - self._pulse_at, now
+        stacks, self._stacks = self._stacks, []
+        self.longest = max(self.longest, passed)
+        if passed > MOST_SECONDS:
+            self.holds.append(Hold(passed, stacks))
+
+    def look(self, thread: int) -> None:
+        """Called from beside the loop: if a pulse is overdue, note what the loop does."""
+        is_overdue = self._is_watching and time.process_time() - self._pulse_at > MOST_SECONDS / 2
+        if is_overdue and (frame := sys._current_frames().get(thread)):
+            self._stacks.append("".join(traceback.format_stack(frame, limit=12)))
+
+
+@asynccontextmanager
+async def watched_loop() -> AsyncIterator[LoopWatchdog]:
+    """Watches the running loop between `begin` and `end`."""
+    watchdog, ended, thread = LoopWatchdog(), threading.Event(), threading.get_ident()
+
+    async def pulse() -> None:
+        while True:
+            await asyncio.sleep(_PULSE_SECONDS)
+            watchdog.beat()
+
+    def look() -> None:
+        while not ended.wait(_LOOK_SECONDS):
+            watchdog.look(thread)
+
+    pulsing, looking = asyncio.create_task(pulse()), threading.Thread(target=look, daemon=True)
+    looking.start()
+    try:
+        yield watchdog
+    finally:
+        pulsing.cancel()
+        ended.set()
+        await asyncio.to_thread(looking.join)
