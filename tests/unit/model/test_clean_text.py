@@ -110,7 +110,23 @@ def test_every_control_and_format_character_goes_but_for_those_that_are_seen() -
 
 @pytest.mark.parametrize(
     "piece",
-    ["\x1b]", "\x1b[", "\x1b[1;", "\x1bP", "\u200d", "\u200b", "\n", "\x1b", "x", "\ud800", "\u202e é\u200d"],
+    [
+        "\x1b]",
+        "\x1b[",
+        "\x1b[1;",
+        "\x1bP",
+        "\u200d",
+        "\u200b",
+        "\n",
+        "\x1b",
+        "x",
+        "\ud800",
+        "\u202e é\u200d",
+        "\x9d",
+        " \x90a",
+        "\x98\x9e",
+        "\x9b0",
+    ],
 )
 @pytest.mark.parametrize("keeps_lines", [False, True])
 def test_no_text_of_any_length_takes_long(piece: str, keeps_lines: bool) -> None:
