@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NoReturn
 
+from chandlery.model.clean_text import quoted
+
 _TOKEN = re.compile(r"\s*(?:(?P<symbol>==|!=|[=!(),<>])|(?P<word>[^\s=!(),<>]+)|(?P<end>\Z))")
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
 
@@ -171,5 +173,5 @@ class _Parser:
 
     def _fail(self, expected: str) -> NoReturn:
         found = self._symbol or self._word
-        what = f"'{found}' at position {self._end - len(found) + 1}" if found else "the end of the text"
+        what = f"{quoted(found)} at position {self._end - len(found) + 1}" if found else "the end of the text"
         raise ValueError(f"unable to parse selector: found {what}, expected {expected}")

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 INSTANCES = f"{TEAM}/serviceinstances"
 DB = f"{INSTANCES}/db"
+BROKERS = f"{CATALOG}/clusterservicebrokers"
 
 
 def changed(document: Document, *, metadata: Document | None = None, **fields: Document) -> Document:
@@ -441,3 +442,42 @@ async def test_no_problem_is_told_with_the_secret_it_is_about(api: Api, gateway:
             assert answer.status == 422
             assert b"hunter2" not in answer.payload
             assert "hunter2" not in "".join(answer.warnings)
+
+
+async def test_namespace_of_a_cluster_scoped_object_is_cleared(api: Api) -> None:
+    """As an API server does: clients send it, the examiner of upgrades of the Go reference among them."""
+    sent = broker("nowhere")
+    sent["metadata"]["namespace"] = "team"
+    created = await api.post(BROKERS, sent)
+    assert created.status == 201
+    assert "namespace" not in created.document["metadata"]
+
+    replaced = await api.put(f"{BROKERS}/nowhere", changed(created.document, metadata={"namespace": "other"}))
+    assert (replaced.status, replaced.document["metadata"]) == (200, created.document["metadata"])
+    patched = await api.patch(f"{BROKERS}/nowhere", {"metadata": {"namespace": "other", "labels": {"a": "b"}}}, MERGE)
+    assert (patched.status, patched.document["metadata"]["labels"]) == (200, {"a": "b"})
+    assert "namespace" not in patched.document["metadata"]
+    added = await api.patch(
+        f"{BROKERS}/nowhere", [{"op": "add", "path": "/metadata/namespace", "value": "x"}], JSON_PATCH
+    )
+    assert added.status == 200
+    assert "namespace" not in added.document["metadata"]
+
+
+async def test_namespace_of_a_namespace_is_cleared(api: Api) -> None:
+    sent = namespace("of-itself")
+    sent["metadata"]["namespace"] = "of-itself"
+    created = await api.post("/api/v1/namespaces", sent)
+    assert created.status == 201
+    assert "namespace" not in created.document["metadata"]
+    patch = {"metadata": {"namespace": "other", "labels": {"a": "b"}}}
+    patched = await api.patch("/api/v1/namespaces/of-itself", patch, STRATEGIC)
+    assert patched.status == 200
+    assert "namespace" not in patched.document["metadata"]
+
+
+async def test_namespace_of_a_namespaced_object_has_to_be_that_of_the_request(api: Api) -> None:
+    sent = instance("elsewhere")
+    sent["metadata"]["namespace"] = "other"
+    refused = await api.post(INSTANCES, sent)
+    assert (refused.status, refused.document["reason"]) == (400, "BadRequest")

@@ -1,3 +1,8 @@
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
 import pytest
 
 from chandlery.model.faults import BadRequest
@@ -121,11 +126,47 @@ def test_field_selector_matches_values(kind: Kind, text: str, values: dict[str, 
         ("spec.nope=x", "field label not supported: spec.nope"),
         ("metadata.name", "field=value"),
         ("a in (b)", "field=value"),
+        ("=x", "field=value"),
+        ("a!b=c", "field=value"),
     ],
 )
 def test_field_selector_refuses_what_is_not_selectable(text: str, message: str) -> None:
     with pytest.raises(BadRequest, match=message):
         parse_field_selector(SERVICE_INSTANCE, text)
+
+
+@pytest.mark.parametrize(
+    ("parse", "term"),
+    [(parse_label_selector, "!a{0}"), (partial(parse_field_selector, SERVICE_INSTANCE), "metadata.name!=a{0}")],
+)
+def test_selector_has_a_bounded_number_of_requirements(parse: Callable[[str], Selector], term: str) -> None:
+    terms = [term.format(number) for number in range(257)]
+    assert len(parse(",".join(terms[:256])).requirements) == 256
+    with pytest.raises(BadRequest, match="has 257 requirements; at most 256 are allowed"):
+        parse(",".join(terms))
+
+
+@pytest.mark.parametrize("parse", [parse_label_selector, partial(parse_field_selector, SERVICE_INSTANCE)])
+@pytest.mark.parametrize("piece", [" ", "a", "!", "\\", "(", "a ", " !", "=", ", "])
+def test_selector_of_the_greatest_length_is_read_within_milliseconds(
+    parse: Callable[[str], Selector], piece: str
+) -> None:
+    text = "a" + (piece * 16_000)[:16_000] + "b"
+    began = time.process_time()
+    with suppress(BadRequest):
+        parse(text)
+    assert time.process_time() - began < 0.05
+
+
+@pytest.mark.parametrize("parse", [parse_label_selector, partial(parse_field_selector, SERVICE_INSTANCE)])
+@pytest.mark.parametrize("text", ["a" + "b" * 16_000 + " !", "\x1b[31m" + "=" * 400, "a=" * 8_000])
+def test_refused_selector_is_repeated_in_short_and_without_controls(
+    parse: Callable[[str], Selector], text: str
+) -> None:
+    with pytest.raises(BadRequest) as refused:
+        parse(text)
+    assert len(refused.value.message) < 1_000
+    assert "\x1b" not in refused.value.message
 
 
 def test_field_values_are_read_from_the_wire_form() -> None:

@@ -25,6 +25,8 @@ from chandlery_gateway.kube.regarding_events import RegardingEvent, as_involved,
 from chandlery_gateway.kube.yaml_bodies import Path
 
 _DROPPED_METADATA: Final = ("managedFields", "selfLink")
+_DROPPED_OF_CLUSTER_SCOPED: Final = (*_DROPPED_METADATA, "namespace")
+"""An API server clears the namespace of what is in none; clients send it."""
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[-+]\d\d:\d\d)", re.ASCII)
 _LONGEST_ECHO: Final = 64
 MOST_OBJECT_BYTES: Final = 1536 * 1024
@@ -98,8 +100,9 @@ def _decode(
 ) -> Decoded:
     _check_type(kind, document)
     metadata = document.get("metadata")
-    if isinstance(metadata, dict) and not metadata.keys().isdisjoint(_DROPPED_METADATA):
-        kept = {key: value for key, value in metadata.items() if key not in _DROPPED_METADATA}
+    dropped = _DROPPED_METADATA if kind.namespaced else _DROPPED_OF_CLUSTER_SCOPED
+    if isinstance(metadata, dict) and not metadata.keys().isdisjoint(dropped):
+        kept = {key: value for key, value in metadata.items() if key not in dropped}
         encoded = write_json({**document, "metadata": kept})
     if len(encoded) > MOST_OBJECT_BYTES:
         raise RequestTooLarge(f"Request entity too large: limit of an object is {MOST_OBJECT_BYTES}")

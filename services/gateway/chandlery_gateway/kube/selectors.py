@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
+from chandlery.model.clean_text import QUOTE_LONGEST, clean_text, quoted
 from chandlery.model.faults import BadRequest
 from chandlery.model.kinds import Kind
 from chandlery.model.names import subdomain_problem
@@ -16,10 +17,12 @@ EVERYTHING: Final = Selector()
 
 _NAME_PART = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _LABEL_VALUE = re.compile(rf"({_NAME_PART.pattern})?")
-_FIELD_TERM = re.compile(r"(?P<key>[^!=]+?)\s*(?P<operator>!=|==?)(?P<value>.*)", re.DOTALL)
+_FIELD_OPERATOR = re.compile(r"!=|==?")
 _FIELD_COMMA = re.compile(r"(?:\\.|[^,\\])+", re.DOTALL)
 _ESCAPED = re.compile(r"\\([\\,=])")
 _LONGEST_SELECTOR = 16_384
+_MOST_REQUIREMENTS = 256
+"""Each is looked at for each object of a list and each change of a watch."""
 _LONGEST_NAME = 63
 
 _OFFERING = ("spec.externalName", "spec.externalID")
@@ -63,6 +66,7 @@ def parse_label_selector(text: str) -> Selector:
         selector = parse_selector(text)
     except ValueError as error:
         raise BadRequest(str(error)) from None
+    _check_length(selector, "label")
     for requirement in selector.requirements:
         _check_label_requirement(requirement)
     return selector
@@ -71,12 +75,17 @@ def parse_label_selector(text: str) -> Selector:
 def _check_label_requirement(requirement: Requirement) -> None:
     problem = label_key_problem(requirement.key)
     if problem:
-        raise BadRequest(f"unable to parse selector: invalid label key '{requirement.key}': {problem}")
+        raise BadRequest(f"unable to parse selector: invalid label key {quoted(requirement.key)}: {problem}")
     if requirement.operator in (Operator.GREATER, Operator.LESS):
         return
     for value in sorted(requirement.values):
-        if label_value_problem(value):
-            raise BadRequest(f"unable to parse selector: invalid label value '{value}': {label_value_problem(value)}")
+        if problem := label_value_problem(value):
+            raise BadRequest(f"unable to parse selector: invalid label value {quoted(value)}: {problem}")
+
+
+def _check_length(selector: Selector, which: str) -> None:
+    if (count := len(selector.requirements)) > _MOST_REQUIREMENTS:
+        raise BadRequest(f"the {which} selector has {count} requirements; at most {_MOST_REQUIREMENTS} are allowed")
 
 
 def parse_field_selector(kind: Kind, text: str) -> Selector:
@@ -88,19 +97,25 @@ def parse_field_selector(kind: Kind, text: str) -> Selector:
     if len(text) > _LONGEST_SELECTOR:
         raise BadRequest(f"the field selector is longer than {_LONGEST_SELECTOR} characters")
     terms = (term.strip() for term in _FIELD_COMMA.findall(text))
-    return Selector(tuple(_field_requirement(kind, term) for term in terms if term))
+    selector = Selector(tuple(_field_requirement(kind, term) for term in terms if term))
+    _check_length(selector, "field")
+    return selector
 
 
 def _field_requirement(kind: Kind, term: str) -> Requirement:
-    match = _FIELD_TERM.fullmatch(term)
-    if match is None:
-        raise BadRequest(f"invalid field selector '{term}': write it as field=value, field==value or field!=value")
-    key = regarding_path(match["key"]) if kind == REGARDING_EVENT else match["key"]
-    operator = Operator.NOT_EQUALS if match["operator"] == "!=" else Operator.EQUALS
+    match = _FIELD_OPERATOR.search(term)
+    field = term[: match.start()].rstrip() if match else ""
+    if match is None or not field or "!" in field:
+        raise BadRequest(
+            f"invalid field selector {quoted(term)}: write it as field=value, field==value or field!=value"
+        )
+    key = regarding_path(field) if kind == REGARDING_EVENT else field
+    operator = Operator.NOT_EQUALS if match[0] == "!=" else Operator.EQUALS
     if key not in selectable_fields(kind):
         known = ", ".join(selectable_fields(kind))
-        raise BadRequest(f"field label not supported: {key}; {kind.plural} can be selected by {known}")
-    return Requirement(key, operator, frozenset({_ESCAPED.sub(r"\1", match["value"])}))
+        shown = clean_text(key, longest=QUOTE_LONGEST)
+        raise BadRequest(f"field label not supported: {shown}; {kind.plural} can be selected by {known}")
+    return Requirement(key, operator, frozenset({_ESCAPED.sub(r"\1", term[match.end() :])}))
 
 
 def selectable_fields(kind: Kind) -> tuple[str, ...]:
