@@ -7,7 +7,12 @@ from typing import Any, Final
 
 import pytest
 import uvloop
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
+
+# How long one example takes depends on what else the machine does; what is to be fast is watched elsewhere.
+settings.register_profile("without deadlines", deadline=None)
+settings.load_profile("without deadlines")
 
 _LONGEST_FIRST: Final = (
     "tests/chaos/",
