@@ -5,6 +5,7 @@ with credentials that are being revoked, and whatever happens to the worker or t
 finds the Secret gone and unbinds. No later round writes it again, because a deletion is never taken back.
 """
 
+import asyncio
 import uuid
 from dataclasses import dataclass, replace
 
@@ -54,7 +55,11 @@ class BindingReconciler:
         is_deleted = document.metadata.deletion_timestamp is not None
         problem = await eject(unit, self._resources.cluster, document) if is_deleted else None
         loaded = await load_binding(unit, self._resources, binding=document, claim=claim, eject_problem=problem)
-        return replace(loaded, snapshot=obeyed(loaded.snapshot, unit.now))
+        snapshot = obeyed(loaded.snapshot, unit.now)
+        if snapshot.has_schema:
+            # What takes its time in a decision is a broker's schema. Found out here, it is known when it is asked for.
+            await asyncio.to_thread(decide, snapshot, unit.now)
+        return replace(loaded, snapshot=snapshot)
 
     def plan(self, snapshot: Loaded, unit: UnitOfWork) -> Planned[Sending] | Change[ServiceBinding]:
         """See Reconciler."""

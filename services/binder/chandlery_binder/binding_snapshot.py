@@ -68,6 +68,12 @@ class BindingSnapshot:
     """What has to be told already, because a user has ordered something."""
 
     @property
+    def has_schema(self) -> bool:
+        """Whether parameters are held against a schema of the service broker."""
+        offering = self.offering
+        return isinstance(offering, Offering) and bool(offering.plan.spec.service_binding_create_parameter_schema)
+
+    @property
     def orders(self) -> Orders:
         """What users ask for by annotations."""
         return orders_of(self.binding.metadata)

@@ -1,7 +1,7 @@
 """What clients see of a change, made once for all watches: fifty watchers of a kind cost little more than one."""
 
-from collections import OrderedDict
 from functools import cached_property
+from typing import Final
 
 import structlog
 
@@ -9,13 +9,17 @@ from chandlery.model.faults import Fault
 from chandlery.model.json_text import write_json
 from chandlery.model.kinds import AnyObject, Kind
 from chandlery.model.wire import JsonObject
+from chandlery.reconcile.cost_bounded_cache import CostBoundedCache
 from chandlery.store.changes import LoggedChange
 from chandlery.store.rows import RowCodec
 from chandlery_gateway.selection import to_client
 
 log = structlog.get_logger()
 
-_KEPT = 500
+_MOST_BYTES: Final = 64 << 20
+_BYTES_OF_A_VIEW: Final = 4 << 10
+_BYTES_PER_BYTE: Final = 10
+"""What a byte of JSON takes as a document and as an object, about."""
 
 
 class ChangeView:
@@ -36,21 +40,14 @@ class ChangeViews:
 
     def __init__(self, codec: RowCodec) -> None:
         self._codec = codec
-        self._views: OrderedDict[tuple[str, int], ChangeView] = OrderedDict()
-        """By group and version too: events are served in two of them."""
+        # By group and version too: events are served in two of them.
+        self._views = CostBoundedCache[tuple[str, int], ChangeView](_MOST_BYTES)
         self._told_of = 0
         """Up to which position it has been logged what cannot be shown."""
 
     def of(self, kind: Kind, change: LoggedChange) -> ChangeView:
         """The view of a change of this kind; raises SealBroken."""
-        key = (kind.api_version, change.position)
-        view = self._views.get(key)
-        if view is None:
-            view = ChangeView(kind, self._codec.from_stored(kind, change.stored))
-            self._views[key] = view
-            if len(self._views) > _KEPT:
-                self._views.popitem(last=False)
-        return view
+        return self._views.of((kind.api_version, change.position), lambda: self._made(kind, change))
 
     def note_unreadable(self, change: LoggedChange, error: Exception) -> None:
         """Log that a change cannot be shown, once for all watches."""
@@ -66,3 +63,7 @@ class ChangeViews:
             name=change.name,
             position=change.position,
         )
+
+    def _made(self, kind: Kind, change: LoggedChange) -> tuple[ChangeView, int]:
+        view = ChangeView(kind, self._codec.from_stored(kind, change.stored))
+        return view, _BYTES_OF_A_VIEW + _BYTES_PER_BYTE * len(view.json)

@@ -4,6 +4,7 @@ Only what stands in the manifest can be checked here: with `parametersFrom`, or 
 refused, and the worker checks before anything is sent. Dry runs are checked as well.
 """
 
+import asyncio
 import re
 from typing import Any, Final
 
@@ -30,9 +31,9 @@ async def check_new_parameters(unit: UnitOfWork, document: AnyObject) -> None:
     if spec.parameters is None or spec.parameters_from:
         return
     if isinstance(document, ServiceInstance):
-        _refuse_violations(await _create_schema(unit, document), spec.parameters)
+        await _refuse_violations(await _create_schema(unit, document), spec.parameters)
     else:
-        _refuse_violations(await _binding_schema(unit, document), spec.parameters)
+        await _refuse_violations(await _binding_schema(unit, document), spec.parameters)
 
 
 async def check_changed_parameters(unit: UnitOfWork, old: ServiceInstance, new: ServiceInstance) -> None:
@@ -48,9 +49,9 @@ async def check_changed_parameters(unit: UnitOfWork, old: ServiceInstance, new: 
         told = status.external_properties
         # What the broker has already is not sent: so a change that failed can be taken back.
         if is_other and (told is None or told.parameter_checksum != checksum(spec.parameters)):
-            _refuse_violations(await _update_schema(unit, new), spec.parameters)
+            await _refuse_violations(await _update_schema(unit, new), spec.parameters)
     elif is_other or wanted_plan(old.spec) != wanted_plan(spec):
-        _refuse_violations(await _create_schema(unit, new), spec.parameters)
+        await _refuse_violations(await _create_schema(unit, new), spec.parameters)
 
 
 def _differ(old: ServiceInstanceSpec, new: ServiceInstanceSpec) -> bool:
@@ -76,11 +77,12 @@ async def _binding_schema(unit: UnitOfWork, binding: ServiceBinding) -> Any:
     return plan.spec.service_binding_create_parameter_schema if plan else None
 
 
-def _refuse_violations(schema: Any, parameters: JsonObject) -> None:
+async def _refuse_violations(schema: Any, parameters: JsonObject) -> None:
     if schema is None:
         return
     problems = []
-    for sentence in violations(schema, parameters):
+    # A broker's schema and a user's parameters: it ends, but not soon enough for those who ask meanwhile.
+    for sentence in await asyncio.to_thread(violations, schema, parameters):
         parts = _PATH_AND_WORDS.fullmatch(sentence)
         path, words = parts.groups() if parts else ("parameters", sentence)
         problems.append(FieldProblem(f"spec.{path}", "FieldValueInvalid", words))

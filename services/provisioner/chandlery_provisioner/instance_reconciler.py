@@ -1,5 +1,6 @@
 """The effects around the state machine of an instance: what is read before, what is sent, what is written after."""
 
+import asyncio
 import uuid
 from dataclasses import dataclass
 
@@ -54,7 +55,11 @@ class InstanceReconciler:
 
     async def load(self, unit: UnitOfWork, document: ServiceInstance, claim: Claim) -> Loaded:
         """See Reconciler."""
-        return await load_instance(unit, self._resources, instance=document, claim=claim)
+        loaded = await load_instance(unit, self._resources, instance=document, claim=claim)
+        if loaded.snapshot.has_schema:
+            # What takes its time in a decision is a broker's schema. Found out here, it is known when it is asked for.
+            await asyncio.to_thread(decide, loaded.snapshot)
+        return loaded
 
     def plan(self, snapshot: Loaded, unit: UnitOfWork) -> Planned[Task] | Change[ServiceInstance]:
         """See Reconciler."""

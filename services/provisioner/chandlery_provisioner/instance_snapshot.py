@@ -44,6 +44,14 @@ class InstanceSnapshot:
         return self.offering.broker.spec.osb_api_version if isinstance(self.offering, Offering) else None
 
     @property
+    def has_schema(self) -> bool:
+        """Whether parameters are held against a schema of the service broker."""
+        if not isinstance(self.offering, Offering):
+            return False
+        plan = self.offering.plan.spec
+        return bool(plan.instance_create_parameter_schema or plan.instance_update_parameter_schema)
+
+    @property
     def is_deleted(self) -> bool:
         """Whether a user wants the instance gone."""
         return self.instance.metadata.deletion_timestamp is not None

@@ -12,7 +12,7 @@ from chandlery.model.json_text import write_json
 from chandlery.model.wire import JsonObject
 from chandlery.osb.catalog_fields import shown
 from chandlery.osb.catalog_values import CatalogPlan, CatalogService
-from chandlery.reconcile.parameter_schemas import schema_problem
+from chandlery.reconcile.parameter_schemas import schema_problem, unapplied_pattern
 
 _EASY_TO_TYPE = re.compile(r"[A-Za-z0-9.-]*[A-Za-z0-9][A-Za-z0-9.-]*", re.ASCII)
 _PATIENCE_SECONDS = 0.2
@@ -52,15 +52,23 @@ class CatalogRemarks:
         }
         for owner, schema in schemas.items():
             if schema is not None and (problem := self._problem(schema, until)):
-                yield f"{path}.schemas.{owner}.parameters: {problem}; parameters are not checked against it"
+                yield f"{path}.schemas.{owner}.parameters: {problem}"
 
     def _problem(self, schema: JsonObject, until: float) -> str | None:
         digest = hashlib.sha256(write_json(schema)).digest()
         if digest not in self._known and time.monotonic() < until:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
-            self._known[digest] = schema_problem(schema)
+            self._known[digest] = _oddity(schema)
         return self._known.get(digest)
+
+
+def _oddity(schema: JsonObject) -> str | None:
+    if problem := schema_problem(schema):
+        return f"{problem}; parameters are not checked against it"
+    if pattern := unapplied_pattern(schema):
+        return f"its pattern {shown(pattern)} is too long, or too large when it is unrolled, and is not applied"
+    return None
 
 
 def _name(name: str, path: str) -> Iterator[str]:

@@ -7,6 +7,7 @@ is ever fetched; `format` and `unevaluatedProperties`/`unevaluatedItems` are not
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import islice
 from typing import Any, Final
@@ -16,7 +17,8 @@ from jsonschema import Draft4Validator, Draft6Validator, Draft7Validator, Draft2
 from jsonschema.exceptions import ValidationError
 from jsonschema.protocols import Validator
 from jsonschema.validators import extend
-from referencing import Registry
+from referencing import Registry, Resource, Specification
+from referencing.jsonschema import specification_with
 
 from chandlery.reconcile.bounded_patterns import finds
 
@@ -38,9 +40,16 @@ def first_errors(validator: Validator, value: Any, limit: int) -> list[Validatio
     Raises:
         TooCostly: they were not found in the time that there is.
     """
+    with bounded_time():
+        return list(islice(validator.iter_errors(value), limit))
+
+
+@contextmanager
+def bounded_time() -> Iterator[None]:
+    """Let `time_left` count from now."""
     token = _deadline.set(time.thread_time() + SECONDS)
     try:
-        return list(islice(validator.iter_errors(value), limit))
+        yield
     finally:
         _deadline.reset(token)
 
@@ -52,6 +61,13 @@ def validator_for(schema: Any) -> Validator | None:
     return None if kind is None else kind(schema, registry=Registry())
 
 
+def looked_through(validator: Validator) -> tuple[Resource[Any], Registry[Any]]:
+    """The schema of the validator, which is sound, and all that can be referred to in it."""
+    specification: Specification[Any] = specification_with(str(validator.META_SCHEMA["$schema"]))
+    root = specification.create_resource(validator.schema)
+    return root, Registry[Any]().with_resource(root.id() or "", root).crawl()
+
+
 def metaschema_validator(validator: Validator) -> Validator:
     """What validates the schema itself."""
     return type(validator)(validator.META_SCHEMA, registry=Registry())
@@ -61,7 +77,8 @@ def _plain(draft: str) -> str:
     return draft.removeprefix("https:").removeprefix("http:").rstrip("#")
 
 
-def _time_left() -> float:
+def time_left() -> float:
+    """Seconds of processor time; raises TooCostly if there are none."""
     left = _deadline.get() - time.thread_time()
     if left <= 0:
         raise TooCostly
@@ -70,14 +87,14 @@ def _time_left() -> float:
 
 def _timed(keyword: Keyword) -> Keyword:
     def within_time(validator: Any, rule: Any, instance: Any, schema: Any) -> Iterable[ValidationError] | None:
-        _time_left()
+        time_left()
         return keyword(validator, rule, instance, schema)
 
     return within_time
 
 
 def _pattern(validator: Any, rule: str, instance: Any, _schema: Any) -> Iterator[ValidationError]:
-    if validator.is_type(instance, "string") and finds(rule, instance, seconds=_time_left()) is False:
+    if validator.is_type(instance, "string") and finds(rule, instance, seconds=time_left()) is False:
         yield ValidationError("pattern")
 
 
@@ -88,7 +105,7 @@ def _pattern_properties(
         return
     for pattern, subschema in rule.items():
         for name, value in instance.items():
-            if finds(pattern, name, seconds=_time_left()):
+            if finds(pattern, name, seconds=time_left()):
                 yield from validator.descend(value, subschema, path=name, schema_path=pattern)
 
 
@@ -97,7 +114,7 @@ def _additional_properties(validator: Any, rule: Any, instance: Any, schema: Any
         return
     known, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
     for name, value in instance.items():
-        if name in known or any(finds(pattern, name, seconds=_time_left()) is not False for pattern in patterns):
+        if name in known or any(finds(pattern, name, seconds=time_left()) is not False for pattern in patterns):
             continue
         if rule is False:
             yield ValidationError("additionalProperties", path=(name,))
@@ -110,7 +127,7 @@ def _unique_items(validator: Any, rule: Any, instance: Any, _schema: Any) -> Ite
         return
     seen = set()
     for item in instance:
-        _time_left()
+        time_left()
         text = json.dumps(_comparable(item), sort_keys=True)
         if text in seen:
             yield ValidationError("uniqueItems")

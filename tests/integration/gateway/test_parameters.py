@@ -1,11 +1,14 @@
 """Parameters that their plan's schema refuses are refused before anything is stored, as far as they can be seen."""
 
 import asyncio
+import threading
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from chandlery.model import kinds
+from chandlery.reconcile import bounded_validators, parameter_schemas
 from chandlery.reconcile.parameters import checksum
 from chandlery.store.database import UnitOfWork
 from tests.integration.gateway.api_client import TEAM, Answer, Api, Document, binding, catalog_object, plan
@@ -209,3 +212,19 @@ async def test_parameters_of_a_new_binding_are_held_against_the_plan_of_its_inst
     await has_status(gateway, provisionStatus="Provisioned", externalProperties=delivered)
     assert (await api.patch(DB, {"spec": scope.spec(PlanExternalName="free")})).status == 200
     assert refused(await api.post(BINDINGS, binding("second", **spec))) == fields
+
+
+async def test_schemas_are_evaluated_off_the_loop(api: Api, scope: Scope, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+    first_errors = bounded_validators.first_errors
+
+    def noted(*arguments: Any) -> Any:
+        threads.append(threading.get_ident())
+        return first_errors(*arguments)
+
+    monkeypatch.setattr(parameter_schemas, "first_errors", noted)
+    odd = schema(size="integer") | {"title": f"off the loop, {scope.prefix}, {uuid4()}"}
+    await scope.offers(api, plan(instanceCreateParameterSchema=odd))
+    assert refused(await api.post(INSTANCES, wished(scope, parameters={"size": "x"}))) == {"spec.parameters.size"}
+    assert threads
+    assert threading.get_ident() not in threads

@@ -3,8 +3,10 @@
 import asyncio
 import base64
 import json
+import threading
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,7 @@ from chandlery.model.bindings import SecretTransform
 from chandlery.model.conditions import ConditionType, find_condition
 from chandlery.model.core import Secret
 from chandlery.model.metadata import ObjectMeta
+from chandlery.reconcile import bounded_validators, parameter_schemas
 from chandlery.store.database import UnitOfWork
 from tests.conformance import scripted_templates as osb
 from tests.conformance.scripted_broker import Reply
@@ -207,3 +210,23 @@ async def _remove_broker(harbour: Harbour) -> None:
         await unit.objects.remove(found)
 
     await harbour.database.run(remove)
+
+
+async def test_schema_of_the_broker_is_evaluated_off_the_loop(
+    harbour: Harbour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "off the loop", "required": ["role"]}
+    await harbour.change(
+        kinds.CLUSTER_SERVICE_PLAN, "plan-1", namespace="", service_binding_create_parameter_schema=schema
+    )
+    threads = []
+    first_errors = bounded_validators.first_errors
+
+    def noted(*arguments: Any) -> Any:
+        threads.append(threading.get_ident())
+        return first_errors(*arguments)
+
+    monkeypatch.setattr(parameter_schemas, "first_errors", noted)
+    assert ready_of(await harbour.work()) == ("False", "ErrorWithParameters")
+    assert threads
+    assert threading.get_ident() not in threads

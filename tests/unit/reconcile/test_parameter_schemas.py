@@ -6,9 +6,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from referencing import Registry
 
-from chandlery.reconcile import bounded_validators
-from chandlery.reconcile.parameter_schemas import MOST_VIOLATIONS, schema_problem, violations
+from chandlery.reconcile import bounded_validators, parameter_schemas
+from chandlery.reconcile.parameter_schemas import (
+    MOST_VIOLATIONS,
+    schema_problem,
+    unapplied_pattern,
+    violations,
+)
 from chandlery.reconcile.violation_words import LONGEST
 
 DRAFT_4 = "http://json-schema.org/draft-04/schema#"
@@ -286,3 +292,38 @@ def test_equal_schemas_are_read_once() -> None:
     for _ in range(100):
         violations(dict(first), {"once": 1})
     assert time.thread_time() - started < 1
+
+
+def test_references_to_names_look_the_schema_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+    crawl = Registry.crawl
+
+    def counted(self: Registry[Any]) -> Registry[Any]:
+        looks.append(1)
+        return crawl(self)
+
+    monkeypatch.setattr(Registry, "crawl", counted)
+    named = {"text": {"$id": "#text", "type": "string"}}
+    schema = of(definitions=named, properties={f"p{number}": {"$ref": "#text"} for number in range(200)})
+
+    assert schema_problem(schema) is None
+    assert len(violations(schema, {f"p{number}": number for number in range(200)})) == MOST_VIOLATIONS
+    assert len(looks) < 10
+
+
+def test_what_has_been_found_is_known_for_the_next_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    schema = properties(size={"type": "integer", "title": "known for the next"})
+    first = violations(schema, {"size": SECRET})
+    monkeypatch.setattr(parameter_schemas, "first_errors", None)
+
+    assert violations(schema, {"size": SECRET}) == first
+
+
+def test_pattern_that_is_not_applied_is_told_and_the_rest_of_the_schema_is() -> None:
+    schema = properties(name={"type": "string", "pattern": "(x?){99000}"}, size={"type": "integer"})
+
+    assert schema_problem(schema) is None
+    assert unapplied_pattern(schema) == "(x?){99000}"
+    assert violations(schema, {"name": "y", "size": "large"}) == ("parameters.size: has to be an integer",)
+    assert unapplied_pattern(of(patternProperties={"(x?){99000}": {"allOf": []}})) == "(x?){99000}"
+    assert unapplied_pattern(properties(name={"pattern": "^x+$"})) is None

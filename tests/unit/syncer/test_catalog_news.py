@@ -125,6 +125,14 @@ def test_retirement_of_nothing_tells_nothing() -> None:
         ),
         pytest.param(
             simple_service(
+                "db",
+                plans=[simple_plan(schemas=parameter_schemas(bind={"$schema": DRAFT_7, "pattern": "(x?){99000}"}))],
+            ),
+            'services[0].plans[0].schemas.service_binding.create.parameters: its pattern "(x?){99000}" is too long',
+            id="pattern",
+        ),
+        pytest.param(
+            simple_service(
                 "db", plans=[simple_plan(schemas=parameter_schemas(bind={"$schema": "http://x", "type": 7}))]
             ),
             None,

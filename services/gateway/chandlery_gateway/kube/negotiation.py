@@ -17,6 +17,9 @@ META_GROUP: Final = "meta.k8s.io"
 DISCOVERY_GROUP: Final = "apidiscovery.k8s.io"
 
 
+_LONGEST_KNOWN: Final = 512
+
+
 class NotAcceptable(Fault):
     """None of the media types in Accept can be served; ask for application/json or application/yaml."""
 
@@ -76,13 +79,17 @@ class Representation:
         return f"{self.media_type};g={DISCOVERY_GROUP};v={self.version};as={self.form}"
 
 
-@lru_cache(maxsize=512)
 def negotiate(accept: str, forms: frozenset[Form] = OBJECT_FORMS, *, is_stream: bool = False) -> Representation:
     """The first clause of the header (by q, then by order) that can be served in one of the forms; JSON if it is empty.
 
     Raises:
         NotAcceptable: there are clauses and none can be served, such as protobuf alone, or YAML alone for a watch.
     """
+    choose = _known if len(accept) <= _LONGEST_KNOWN else _choose
+    return choose(accept, forms, is_stream=is_stream)
+
+
+def _choose(accept: str, forms: frozenset[Form], *, is_stream: bool) -> Representation:
     if not accept.strip():
         return Representation()
     for media_type, parameters in _clauses(accept):
@@ -90,6 +97,10 @@ def negotiate(accept: str, forms: frozenset[Form] = OBJECT_FORMS, *, is_stream: 
         if representation is not None and not (is_stream and representation.media_type == YAML):
             return representation
     raise NotAcceptable("only application/json can be streamed; ask for it in Accept" if is_stream else None)
+
+
+# Clients have few; what somebody makes up to fill it stays small.
+_known = lru_cache(maxsize=512)(_choose)
 
 
 def _representation(media_type: str, parameters: dict[str, str], forms: frozenset[Form]) -> Representation | None:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Any, Final
 
 from chandlery.model.clean_text import QUOTE_LONGEST, clean_text, quoted
@@ -10,10 +9,13 @@ from chandlery.model.faults import BadRequest
 from chandlery.model.kinds import Kind
 from chandlery.model.names import subdomain_problem
 from chandlery.model.wire import JsonObject
+from chandlery.reconcile.cost_bounded_cache import CostBoundedCache
 from chandlery.reconcile.label_selectors import Operator, Requirement, Selector, parse_selector
 from chandlery_gateway.kube.regarding_events import REGARDING_EVENT, regarding_path
 
 EVERYTHING: Final = Selector()
+_BYTES_PER_CHARACTER: Final = 200
+_known_selectors: Final = CostBoundedCache[str, Selector](4 << 20)
 
 _NAME_PART = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _LABEL_VALUE = re.compile(rf"({_NAME_PART.pattern})?")
@@ -53,7 +55,6 @@ _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-@lru_cache(maxsize=512)
 def parse_label_selector(text: str) -> Selector:
     """Reads a `labelSelector`: =, ==, !=, in, notin, key, !key, <, >, joined by commas. Empty matches everything.
 
@@ -62,6 +63,10 @@ def parse_label_selector(text: str) -> Selector:
     """
     if len(text) > _LONGEST_SELECTOR:
         raise BadRequest(f"the label selector is longer than {_LONGEST_SELECTOR} characters")
+    return _known_selectors.of(text, lambda: (_label_selector(text), _BYTES_PER_CHARACTER * (len(text) + 5)))
+
+
+def _label_selector(text: str) -> Selector:
     try:
         selector = parse_selector(text)
     except ValueError as error:
