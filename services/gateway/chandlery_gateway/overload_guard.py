@@ -5,7 +5,9 @@ time within bounds, and answers 429 before it drowns.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,7 +19,10 @@ from chandlery_gateway.fair_seats import FairSeats, Guest
 from chandlery_gateway.kube.status_objects import TooManyRequests, Unauthorized
 from chandlery_gateway.rendering import fault_response
 from chandlery_gateway.request_bodies import PatientReceive
-from chandlery_gateway.request_classes import RequestClass, demand_of
+from chandlery_gateway.request_classes import Demand, RequestClass, demand_of
+
+WATCH_HAS_BEGUN: Final = "chandlery.watch_has_begun"
+"""In the ASGI scope of a watch: what to call as soon as it has told what there is."""
 
 log = structlog.get_logger()
 
@@ -63,18 +68,24 @@ class OverloadGuard:
         if demand.request_class is RequestClass.EXEMPT:
             await self._app(scope, receive, send)
             return
-        guest = Guest(self._name(scope), demand.width)
-        seats = self._seats[demand.request_class]
-        if not await self._is_seated(seats, guest):
-            self._turned_away.add(guest.user)
-            await fault_response(TooManyRequests(_TOO_MANY[demand.request_class]))(scope, receive, send)
-            return
-        if demand.request_class is RequestClass.MUTATING:
-            receive = PatientReceive(receive, seconds=self._body_seconds)
+        user = self._name(scope)
+        stays: list[_Stay] = []
         try:
+            for request_class, width in _wanted(demand):
+                stay = _Stay(self._seats[request_class], Guest(user, width), self._welcome)
+                if not await self._is_seated(stay.seats, stay.guest):
+                    self._turned_away.add(user)
+                    await fault_response(TooManyRequests(_TOO_MANY[request_class]))(scope, receive, send)
+                    return
+                stays.append(stay)
+            if demand.request_class is RequestClass.WATCH:
+                scope[WATCH_HAS_BEGUN] = stays[-1].end
+            if demand.request_class is RequestClass.MUTATING:
+                receive = PatientReceive(receive, seconds=self._body_seconds)
             await self._app(scope, receive, _Sending(send, closes=self._is_ending))
         finally:
-            self._welcome(seats.leave(guest))
+            for stay in stays:
+                stay.end()
 
     def _name(self, scope: Scope) -> str:
         try:
@@ -110,10 +121,31 @@ class OverloadGuard:
             self._waiting[guest].set_result(None)
 
 
+def _wanted(demand: Demand) -> Iterator[tuple[RequestClass, int]]:
+    """The seats of a request. A watch sits among readers too until it has begun, which costs as much as a list."""
+    yield demand.request_class, demand.width
+    if demand.beginning:
+        yield RequestClass.READING, demand.beginning
+
+
+@dataclass(frozen=True, slots=True)
+class _Stay:
+    """A guest on its seats."""
+
+    seats: FairSeats
+    guest: Guest
+    welcome: Callable[[list[Guest]], None]
+
+    def end(self) -> None:
+        """Leave; a second time does no harm."""
+        if self.guest.is_seated:
+            self.welcome(self.seats.leave(self.guest))
+
+
 def _say_who_was_turned_away(user: str, count: int) -> None:
     # Such a request is answered 429: its client comes back, so nothing is lost, but somebody waits.
     log.warning(
-        f"{count} requests of {user or 'nobody known'} were told to come back later",
+        f"too many requests of {user or 'strangers'}: {count} told to come back later",
         action="shed_load",
         user=user,
         count=count,

@@ -1,6 +1,6 @@
 """Which limit a request falls under, and how many seats it takes: decided from its head alone, before it is read."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from urllib.parse import parse_qsl
@@ -34,12 +34,17 @@ class Demand:
 
     request_class: RequestClass
     width: int = 1
+    beginning: int = 0
+    """Of a watch: how many seats of reading it takes until it has told what there is."""
 
 
 _PLAIN_READING = Demand(RequestClass.READING)
 _PLAIN_CHANGE = Demand(RequestClass.MUTATING)
 _WHOLE_LIST = Demand(RequestClass.READING, _SEATS_OF_A_WHOLE_LIST)
-_WATCH = Demand(RequestClass.WATCH)
+_WATCH = Demand(RequestClass.WATCH, beginning=_SEATS_OF_A_WHOLE_LIST)
+_WATCH_THAT_GOES_ON = Demand(RequestClass.WATCH, beginning=1)
+_NEEDS_ALL_OBJECTS = ("labelSelector", "fieldSelector")
+"""A watch with one of these reads them all, to know who leaves the selection later."""
 _NO_LIMITS = Demand(RequestClass.EXEMPT)
 
 
@@ -47,7 +52,7 @@ def demand_of(method: str, path: str, query: bytes, headers: Headers) -> Demand:
     """The class and the width of a request.
 
     A body takes a seat more for each 256 KiB, one of unknown length as many as the largest. A list without `limit`
-    takes ten.
+    takes ten, and so does the beginning of a watch, unless it goes on from a version without reading any object.
     """
     if method not in _READING:
         extra = _body_bytes(headers) // _BYTES_PER_SEAT
@@ -60,8 +65,13 @@ def demand_of(method: str, path: str, query: bytes, headers: Headers) -> Demand:
         return _WHOLE_LIST
     words = dict(parse_qsl(query.decode("latin-1")))
     if words.get("watch", "").lower() in _YES:
-        return _WATCH
+        return _WATCH_THAT_GOES_ON if _goes_on(words) else _WATCH
     return _PLAIN_READING if words.get("limit", "0") != "0" else _WHOLE_LIST
+
+
+def _goes_on(words: Mapping[str, str]) -> bool:
+    is_told_all = words.get("sendInitialEvents", "").lower() in _YES or words.get("resourceVersion", "0") == "0"
+    return not is_told_all and not any(word in words for word in _NEEDS_ALL_OBJECTS)
 
 
 def _body_bytes(headers: Headers) -> int:

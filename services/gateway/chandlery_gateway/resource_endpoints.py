@@ -37,6 +37,7 @@ from chandlery_gateway.object_changes import (
     patching,
     replacing,
 )
+from chandlery_gateway.overload_guard import WATCH_HAS_BEGUN
 from chandlery_gateway.readings import Page, Readings
 from chandlery_gateway.rendering import (
     bug_response,
@@ -136,6 +137,7 @@ class ResourceEndpoints:
             options=read_watch_options(request.query_params),
             representation=form.representation,
             include_object=form.include,
+            on_begun=request.scope.get(WATCH_HAS_BEGUN, lambda: None),
         )
         stream = WatchStream(watch, self._hub, self._readings)
         lines = stream.lines(await stream.start())

@@ -1,10 +1,11 @@
 """One watch: what was there at its beginning, and then the changes that concern it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from chandlery.model.faults import Expired, Fault
+from chandlery.model.kinds import AnyObject
 from chandlery.store.changes import ChangeVerb, LoggedChange
 from chandlery.store.snapshots import Snapshot
 from chandlery_gateway.change_views import ChangeView
@@ -31,6 +32,8 @@ class WatchRequest:
     options: WatchOptions
     representation: Representation
     include_object: IncludeObject
+    on_begun: Callable[[], None] = lambda: None
+    """Called when what was there at the beginning has been told."""
 
 
 class WatchStream:
@@ -39,6 +42,7 @@ class WatchStream:
     def __init__(self, request: WatchRequest, hub: WatchHub, readings: Readings) -> None:
         self._selection = request.selection
         self._options = request.options
+        self._on_begun = request.on_begun
         self._lines = WatchLines(request.selection.kind, request.representation, request.include_object)
         self._membership = Membership(can_change=request.selection.can_objects_enter)
         self._hub = hub
@@ -53,6 +57,7 @@ class WatchStream:
                 raise start
             async for line in self._beginning(start):
                 yield line
+            self._on_begun()
             async for line in self._following(start, until):
                 yield line
         except Fault as fault:
@@ -80,15 +85,25 @@ class WatchStream:
                 if part.unknown and is_told:
                     raise Expired
                 self._membership.note_unsure(part.unknown)
-                for document in part.objects:
-                    view = ChangeView(self._selection.kind, document)
-                    if not self._selection.matches(document, view.wire):
-                        continue
-                    self._membership.note(view.wire["metadata"]["uid"])
-                    if is_told:
-                        yield self._lines.notice(ChangeVerb.ADDED, view)
+                for start_of_some in range(0, len(part.objects), _LINES_AT_ONCE):
+                    lines = self._lines_of(part.objects[start_of_some : start_of_some + _LINES_AT_ONCE])
+                    if lines:
+                        yield b"".join(lines)
+                    # Others have their turn between them: a client that reads at once would not let go of the loop.
+                    await asyncio.sleep(0)
         if self._options.marks_initial_end:
             yield self._lines.bookmark(start.version, ends_initial=True)
+
+    def _lines_of(self, objects: Sequence[AnyObject]) -> list[bytes]:
+        """Note who of these matches. Returns what is told of them at the beginning, if anything is."""
+        lines: list[bytes] = []
+        for document in objects:
+            view = ChangeView(self._selection.kind, document)
+            if self._selection.matches(document, view.wire):
+                self._membership.note(view.wire["metadata"]["uid"])
+                if self._options.sends_initial:
+                    lines.append(self._lines.notice(ChangeVerb.ADDED, view))
+        return lines
 
     async def _following(self, start: Snapshot, until: asyncio.Event) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()

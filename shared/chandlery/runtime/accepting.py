@@ -147,7 +147,7 @@ def _hang_up(connection: socket.socket) -> None:
 
 def _say_who_is_crowded_out(address: str, count: int) -> None:
     log.warning(
-        f"{count} connections from {address} were closed or refused, because there are too many",
+        f"too many connections from {address}: {count} closed or refused",
         action="shed_connections",
         address=address,
         count=count,

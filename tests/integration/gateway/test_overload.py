@@ -5,14 +5,16 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
 from chandlery.runtime.settings import Settings
+from chandlery.store.past_objects import PastPart
 from chandlery.store.sealing import new_key
+from chandlery_gateway.readings import Readings
 from tests.integration.gateway.api_client import CATALOG, SECRETS, SOON, TEAM, Api, instance, namespace, secret
 from tests.integration.gateway.conftest import TOKEN, Running, serving
 
@@ -103,6 +105,13 @@ async def narrow(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Smal
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def crowded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Small]:
+    """Limits as they are by default."""
+    async with _small(tmp_path_factory) as small:
+        yield small
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def hasty(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Small]:
     """A client may take a second; there are eight connections, half of them for one address, and one watch."""
     limits = {"slow_client_seconds": _SLOW_SECONDS, "max_connections": 8, "max_watches": 1}
@@ -144,6 +153,36 @@ async def test_one_user_leaves_watches_for_the_others(narrow: Small) -> None:
         # As soon as the gateway has noticed that they are gone.
         while await _is_watched(narrow):
             pass
+
+
+async def test_only_a_few_watches_begin_at_a_time(crowded: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each beginning is a list: hundreds at once would have everybody else wait until the last of them is told."""
+    beginning, most, go = 0, 0, asyncio.Event()
+    plain = Readings.parts
+
+    async def counted(*given: Any) -> AsyncIterator[PastPart]:
+        nonlocal beginning, most
+        beginning += 1
+        most = max(most, beginning)
+        await go.wait()
+        async for part in plain(*given):
+            yield part
+        beginning -= 1
+
+    monkeypatch.setattr(Readings, "parts", counted)
+    async with AsyncExitStack() as stack:
+        lines = [await stack.enter_async_context(crowded.line()) for _ in range(40)]
+        for line in lines:
+            await line.say(f"GET {SECRETS}?watch=1 HTTP/1.1\nHost: x\nAuthorization: Bearer {TOKEN}\n\n")
+        # While some begin and the others wait for that, another user reads; then all of them begin.
+        assert (await crowded.running.as_user(ANN).get(f"{SECRETS}/none")).status == 404
+        go.set()
+        for line in lines:
+            assert b"200 OK" in await line.heard(b"\r\n\r\n")
+        await crowded.api.made(SECRETS, secret("news", a="b"))
+        for line in lines:
+            await line.heard(b'"name":"news"')
+    assert most == 5
 
 
 async def test_object_may_have_one_and_a_half_mebibytes(narrow: Small) -> None:

@@ -48,7 +48,24 @@ CASES: Final = [
 def test_class_and_width_follow_from_the_head(
     method: str, path: str, query: str, request_class: RequestClass, width: int
 ) -> None:
-    assert demand_of(method, path, query.encode(), []) == Demand(request_class, width)
+    demand = demand_of(method, path, query.encode(), [])
+    assert (demand.request_class, demand.width) == (request_class, width)
+
+
+@pytest.mark.parametrize(
+    ("query", "beginning"),
+    [
+        ("watch=1", 10),
+        ("watch=1&resourceVersion=0", 10),
+        ("watch=1&resourceVersion=7", 1),
+        ("watch=1&resourceVersion=7&sendInitialEvents=true", 10),
+        ("watch=1&resourceVersion=7&labelSelector=a%3Db", 10),
+        ("watch=1&resourceVersion=7&fieldSelector=metadata.name%3Da", 10),
+        ("limit=5", 0),
+    ],
+)
+def test_watch_begins_as_wide_as_what_it_reads(query: str, beginning: int) -> None:
+    assert demand_of("GET", _LISTED, query.encode(), []).beginning == beginning
 
 
 @pytest.mark.parametrize(
