@@ -17,6 +17,11 @@ _UNCHANGED: Final = 304
 _NEWEST: Final = "2.17"
 _NO_CREDENTIALS: Final = "Put the broker's credentials into a Secret and name it in spec.authInfo"
 
+_TOO_LARGE: Final = (
+    "Have the broker offer fewer plans, or smaller metadata and schemas; whoever runs the platform can raise "
+    "CHANDLERY_CATALOG_MEBIBYTES of the syncer. It is tried again ever more rarely"
+)
+
 
 def after_failed_fetch(broker: AnyBroker, answer: Answer) -> str:
     """What to look at, given how the broker failed to hand out its catalog; and how to have it tried again now."""
@@ -53,6 +58,8 @@ def after_collision(broker: AnyBroker, other: str, *, is_same: bool) -> str:
 def _hint(broker: AnyBroker, answer: Answer) -> str | None:
     spec = broker.spec
     status = answer.status
+    if answer.is_too_large:
+        return _TOO_LARGE
     if answer.verdict == Verdict.UNREACHABLE:
         return "Check that the broker runs and that spec.url is its address"
     if answer.verdict == Verdict.TIMED_OUT:

@@ -28,6 +28,9 @@ FETCHES = Schedule(maximum=LONGEST_PAUSE, jitter=0.1)
 """After a catalog that was not had, unless the broker's retryPolicy says otherwise. A broker that comes back is to be
 seen soon, and asking costs it little."""
 
+LARGE_CATALOGS = Schedule(initial=timedelta(minutes=1), maximum=timedelta(hours=6), jitter=0.1)
+"""After a catalog that is too large: fetching it costs both sides, and it does not shrink by itself."""
+
 
 class BrokerDraft:
     """Collects what changes; `rest`, `again`, `wait` and `gone` make the change."""
@@ -105,13 +108,16 @@ class BrokerDraft:
         interests = (relist_key(self._snapshot.lane),)
         return self._change(Next(due_at=self._relist_at(), waiting_for=waiting_for, interests=interests))
 
-    def again(self, *, asked: timedelta = timedelta(0), waiting_for: str | None = None) -> BrokerChange:
-        """Try once more, by schedule; `asked` is the broker's own wish for a pause.
+    def again(
+        self, *, asked: timedelta = timedelta(0), waiting_for: str | None = None, schedule: Schedule | None = None
+    ) -> BrokerChange:
+        """Try once more, by this schedule or the broker's own; `asked` is the broker's own wish for a pause.
 
         What finds the catalog out of date has to wait like everybody: it must not undo the back-off.
         """
         attempt = self._snapshot.attempt + 1
-        schedule = FETCHES if self._snapshot.broker.spec.retry_policy is None else self._snapshot.policy.retries
+        if schedule is None:
+            schedule = FETCHES if self._snapshot.broker.spec.retry_policy is None else self._snapshot.policy.retries
         pause = max(schedule.delay(attempt), min(asked, max(schedule.maximum, LONGEST_PAUSE)))
         due_at = self._now + pause
         self.set(attempts=attempt, next_attempt_time=due_at)

@@ -15,7 +15,7 @@ from chandlery.reconcile.catalog_mark import CatalogMark
 from chandlery.reconcile.change import broker_key, instances_key
 from chandlery.reconcile.offering import Unresolved
 from chandlery_syncer import broker_advice as advice
-from chandlery_syncer.broker_draft import BrokerChange, BrokerDraft
+from chandlery_syncer.broker_draft import LARGE_CATALOGS, BrokerChange, BrokerDraft
 from chandlery_syncer.broker_notes import CATALOG_FORMAT, UNKNOWN, KnownCatalog, Leftovers, StoredCount
 from chandlery_syncer.broker_snapshot import BrokerSnapshot
 
@@ -80,12 +80,20 @@ def inaccessible(snapshot: BrokerSnapshot, access: Unresolved, now: datetime) ->
 def fetch_failed(snapshot: BrokerSnapshot, answer: Answer, now: datetime) -> BrokerChange:
     """The broker did not hand out its catalog; the last good one stays. New credentials may help, so they wake it."""
     draft = BrokerDraft(snapshot, now)
-    how = "Error communicating with the broker" if answer.verdict in _UNANSWERED else "The broker refused"
-    message = f"Error fetching catalog. {how}: {answer.sentence.rstrip('. ')}"
+    message = f"Error fetching catalog. {_how(answer)}: {answer.sentence.rstrip('. ')}"
     message = f"{message}. {advice.after_failed_fetch(snapshot.broker, answer)}"
     draft.fail(BrokerReason.ERROR_FETCHING_CATALOG, message, is_repeated=True)
     asked = timedelta(seconds=answer.retry_after_seconds or 0)
-    return draft.again(asked=asked, waiting_for=snapshot.credentials_key)
+    schedule = LARGE_CATALOGS if answer.is_too_large else None
+    return draft.again(asked=asked, waiting_for=snapshot.credentials_key, schedule=schedule)
+
+
+def _how(answer: Answer) -> str:
+    if answer.verdict in _UNANSWERED:
+        return "Error communicating with the broker"
+    if answer.is_too_large:
+        return "The broker's catalog is too large"
+    return "The broker refused"
 
 
 def sync_failed(

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chandlery.model.brokers import AnyBroker
 from chandlery.osb.catalog_reading import read_catalog
@@ -35,6 +35,11 @@ async def fetch_catalog(
     answer = await osb.get_catalog(endpoint, known=known, request_id=str(uuid.uuid4()))
     if answer.verdict != Verdict.SUCCEEDED:
         return Fetched(answer)
+    # Beside the event loop: catalogs can be large, and each schema is held against the rules of its draft.
+    return await asyncio.to_thread(_read, answer, broker, remarks)
+
+
+def _read(answer: Answer, broker: AnyBroker, remarks: CatalogRemarks) -> Fetched:
     try:
         services = read_catalog(answer.body)
         wished = wished_offerings(broker, services)
@@ -42,5 +47,4 @@ async def fetch_catalog(
         return Fetched(answer, problem=fault.message)
     except ValueError as error:
         return Fetched(answer, problem=str(error))
-    # Beside the event loop: schemas can be many, and each is held against the rules of its draft.
-    return Fetched(answer, wished=wished, remarks=await asyncio.to_thread(remarks, services))
+    return Fetched(replace(answer, body={}), wished=wished, remarks=remarks(services))

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from chandlery.model.wire import JsonObject
 from chandlery.osb.broker_words import cleaned, phrase
 from chandlery.osb.catalog_call import catalog_digest
-from chandlery.osb.faults import UnreadableText
+from chandlery.osb.faults import TooManyValues, UnreadableText
 from chandlery.osb.http_call import HttpCall, HttpReply
-from chandlery.osb.json_bodies import read_object
+from chandlery.osb.json_bodies import SMALL, read_large_object, read_object
 from chandlery.osb.retry_after import seconds_until
 from chandlery.reconcile.answers import Answer, Verb, Verdict
 
@@ -36,6 +36,8 @@ _STATES = {
 def read_answer(call: HttpCall, reply: HttpReply, *, now: datetime | None = None) -> Answer:
     """What the reply means as an answer to this call. Never raises, whatever the broker sent.
 
+    For a thread if the body is larger than `SMALL`: it lets others go on, and takes up to seconds.
+
     `body` is whatever JSON object came, on errors too: `instance_usable` and `update_repeatable` are in there.
     """
     digest = _digest(call, reply)
@@ -48,7 +50,7 @@ def read_answer(call: HttpCall, reply: HttpReply, *, now: datetime | None = None
             last_modified=_validator(reply.last_modified),
             digest=digest,
         )
-    body, complaint = _parsed(call, reply)
+    body, complaint, is_too_large = _parsed(call, reply)
     verdict, remark = _verdict(call, reply, body, complaint)
     description = cleaned(body.get("description")) if body else None
     if description is None and verdict not in (Verdict.SUCCEEDED, Verdict.ACCEPTED, Verdict.IN_PROGRESS):
@@ -67,6 +69,7 @@ def read_answer(call: HttpCall, reply: HttpReply, *, now: datetime | None = None
         etag=_validator(reply.etag),
         last_modified=_validator(reply.last_modified),
         digest=digest,
+        is_too_large=is_too_large and verdict == Verdict.MALFORMED,
     )
 
 
@@ -76,16 +79,24 @@ def _digest(call: HttpCall, reply: HttpReply) -> str | None:
     return catalog_digest(reply.body)
 
 
-def _parsed(call: HttpCall, reply: HttpReply) -> tuple[JsonObject | None, str | None]:
-    """The body, or why there is none. The content type is not asked: brokers get it wrong."""
+def _parsed(call: HttpCall, reply: HttpReply) -> tuple[JsonObject | None, str | None, bool]:
+    """The body, or why there is none, and whether that is its size. The content type is not asked: it may be wrong."""
     if reply.body is None:
-        return None, f"the body is longer than {call.answer_limit} bytes"
+        size = (
+            f"has {reply.length:,} bytes and may have" if (reply.length or 0) > call.answer_limit else "is longer than"
+        )
+        return None, f"the body {size} {call.answer_limit:,} bytes", True
     if not reply.body:
-        return None, "the body is empty"
+        return None, "the body is empty", False
+    unique_keys = call.verb == Verb.GET_CATALOG and reply.status == _OK
     try:
-        return read_object(reply.body, unique_keys=call.verb == Verb.GET_CATALOG and reply.status == _OK), None
+        if len(reply.body) > SMALL:
+            return read_large_object(reply.body, values=call.answer_values, unique_keys=unique_keys), None, False
+        return read_object(reply.body, unique_keys=unique_keys), None, False
     except UnreadableText as fault:
-        return None, fault.message
+        return None, fault.message, False
+    except TooManyValues as fault:
+        return None, f"the body of {len(reply.body):,} bytes has {fault.message}", True
 
 
 def _validator(text: str | None) -> str | None:

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from chandlery.osb.http_call import CATALOG_LIMIT, HttpCall, target
+from chandlery.osb.http_call import BYTES_FOR_ONE_VALUE, CATALOG_LIMIT, HttpCall, target
 from chandlery.reconcile.answers import Verb
 from chandlery.reconcile.catalog_mark import CatalogMark
 from chandlery.reconcile.version_matrix import IF_MODIFIED_SINCE, IF_NONE_MATCH, NEWEST, knows_header
@@ -13,8 +13,8 @@ def catalog_digest(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
-def catalog_call(known: CatalogMark | None, api_version: str = NEWEST) -> HttpCall:
-    """OSB v2.17, "Catalog Management". The only call that allows gzip.
+def catalog_call(known: CatalogMark | None, api_version: str = NEWEST, *, limit: int = CATALOG_LIMIT) -> HttpCall:
+    """OSB v2.17, "Catalog Management". The only call that allows gzip. `limit` is in bytes, after decompression.
 
     With a validator, the broker may answer 304; the date counts only where there is no ETag (RFC 9110, 13.1.3).
     """
@@ -24,7 +24,8 @@ def catalog_call(known: CatalogMark | None, api_version: str = NEWEST) -> HttpCa
         method="GET",
         target=target("catalog"),
         headers=(("Accept-Encoding", "gzip"), *validators),
-        answer_limit=CATALOG_LIMIT,
+        answer_limit=limit,
+        answer_values=limit // BYTES_FOR_ONE_VALUE,
         conditional=bool(validators),
         known_digest=known.digest if known else None,
     )

@@ -3,6 +3,9 @@
 Called by the workers between their two short transactions. It keeps connections and nothing else.
 """
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
 from multidict import CIMultiDict, istr
 
 from chandlery.osb.answers_reading import read_answer
@@ -10,7 +13,8 @@ from chandlery.osb.calls import call_of
 from chandlery.osb.catalog_call import catalog_call
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.faults import AnswerLost, NothingSent, NotInVersion
-from chandlery.osb.http_call import HttpCall
+from chandlery.osb.http_call import ANSWER_LIMIT, CATALOG_LIMIT, HttpCall
+from chandlery.osb.json_bodies import SMALL
 from chandlery.osb.originating_identity import OriginatingIdentity
 from chandlery.osb.requests import OsbRequest
 from chandlery.osb.session_pool import SessionPool
@@ -35,8 +39,11 @@ class OsbClient:
         connections_per_broker: int = 64,
         connect_timeout_seconds: float = 10.0,
         idle_seconds: float = 600.0,
+        catalog_limit: int = CATALOG_LIMIT,
     ) -> None:
         """`connect_timeout_seconds` bounds one attempt to connect; what bounds a call is the endpoint's timeout.
+
+        `catalog_limit` is the most bytes that a catalog may have; the values in it are bounded accordingly.
 
         Connections to a broker that was not called for `idle_seconds` are closed at the next call to any other.
         """
@@ -44,6 +51,9 @@ class OsbClient:
             connections=connections_per_broker, connect_seconds=connect_timeout_seconds, idle_seconds=idle_seconds
         )
         self._transport = Transport(self._pool)
+        self._catalog_limit = catalog_limit
+        # One at a time, so that their memory does not add up; small ones never wait for it.
+        self._reading = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reads-large-answers")
 
     async def send(
         self, endpoint: BrokerEndpoint, request: OsbRequest, *, identity: OriginatingIdentity | None, request_id: str
@@ -64,14 +74,14 @@ class OsbClient:
         return await self._exchange(endpoint, call, identity=identity, request_id=request_id)
 
     async def get_catalog(self, endpoint: BrokerEndpoint, *, known: CatalogMark | None, request_id: str) -> Answer:
-        """Fetch the catalog, or learn that it is the known one. `body` is the object as it came, up to 64 MiB."""
-        return await self._exchange(
-            endpoint, catalog_call(known, endpoint.api_version), identity=None, request_id=request_id
-        )
+        """Fetch the catalog, or learn that it is the known one. `body` is the object as it came."""
+        call = catalog_call(known, endpoint.api_version, limit=self._catalog_limit)
+        return await self._exchange(endpoint, call, identity=None, request_id=request_id)
 
     async def close(self) -> None:
         """Close all connections."""
         await self._pool.close()
+        self._reading.shutdown(wait=False, cancel_futures=True)
 
     async def _exchange(
         self, endpoint: BrokerEndpoint, call: HttpCall, *, identity: OriginatingIdentity | None, request_id: str
@@ -83,7 +93,11 @@ class OsbClient:
             return Answer(verb=call.verb, verdict=Verdict.UNREACHABLE, description=fault.message)
         except AnswerLost as fault:
             return Answer(verb=call.verb, verdict=Verdict.TIMED_OUT, description=fault.message)
-        return read_answer(call, reply)
+        if not reply.body or len(reply.body) <= SMALL:
+            return read_answer(call, reply)
+        if len(reply.body) <= ANSWER_LIMIT:
+            return await asyncio.to_thread(read_answer, call, reply)
+        return await asyncio.get_running_loop().run_in_executor(self._reading, read_answer, call, reply)
 
 
 def _headers(

@@ -23,6 +23,10 @@ class UnreadableText(Fault):
     """The text is not a JSON object."""
 
 
+class TooManyValues(Fault):
+    """The text would take more memory, or hold the process for longer, than one answer may."""
+
+
 class NotInVersion(Fault):
     """The version of OSB that the broker is called by has no such request."""
 

@@ -9,8 +9,12 @@ from chandlery.reconcile.answers import Verb
 
 ANSWER_LIMIT = 1 << 20
 """Bytes that an ordinary answer may have: 1 MiB."""
-CATALOG_LIMIT = 64 << 20
-"""Bytes that a catalog may have: 64 MiB."""
+ANSWER_VALUES = 50_000
+"""JSON values and keys in an ordinary answer, which no Secret could hold either."""
+CATALOG_LIMIT = 16 << 20
+"""Bytes that a catalog may have, unless the operator says otherwise: 16 MiB."""
+BYTES_FOR_ONE_VALUE = 32
+"""A catalog may have one JSON value or key for so many bytes of its limit: 524,288 of them for 16 MiB."""
 
 ACCEPTS_INCOMPLETE = ("accepts_incomplete", "true")
 
@@ -43,6 +47,8 @@ class HttpCall:
     body: bytes | None = field(default=None, repr=False)
     headers: tuple[tuple[str, str], ...] = ()
     answer_limit: int = ANSWER_LIMIT
+    """Bytes."""
+    answer_values: int = ANSWER_VALUES
     asked_async: bool = False
     """Whether 202 is a legal answer."""
     conditional: bool = False
@@ -63,6 +69,8 @@ class HttpReply:
     retry_after: str | None = None
     etag: str | None = None
     last_modified: str | None = None
+    length: int | None = None
+    """Bytes that the body was announced with."""
 
 
 def target(*segments: str, query: Query = ()) -> str:

@@ -1,14 +1,50 @@
-"""The JSON object in the body of a service broker's answer, with the rules that only such bodies have."""
+"""The JSON object in the body of a service broker's answer, with the rules that only such bodies have.
+
+`answers_reading.py` asks. What is not small is counted first (`json_budget.py`) and read so that other threads go on.
+"""
 
 import json
+import math
+import re
 from typing import Any
 
 from chandlery.model.json_text import NotJson, read_json
 from chandlery.model.wire import JsonObject
-from chandlery.osb.faults import UnreadableText
+from chandlery.osb.faults import TooManyValues, UnreadableText
+from chandlery.osb.json_budget import LONGEST_RUN, require_within
 
 DEPTH_LIMIT = 100
 """Objects and arrays within each other: what goes into the database has to come out again, and 200 do not."""
+
+SMALL = 64 * 1024
+"""Bytes of a text that is read at once, whatever is in it: that takes a few milliseconds."""
+
+_ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_ESCAPES = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
+_HIGH, _LOW, _BEYOND = 0xD800, 0xDC00, 0xE000
+
+
+def read_large_object(text: bytes, *, values: int, unique_keys: bool = False) -> JsonObject:
+    """`read_object` for texts of any size, in a thread: other threads go on meanwhile, and memory is bounded.
+
+    Raises:
+        UnreadableText: as there.
+        TooManyValues: it has more than so many values, or more in one array or object than can be read in one go.
+    """
+    require_within(text, values=values)
+    try:
+        # Its own functions are called for each object, which is when other threads have their turn.
+        document = json.loads(
+            text.decode(),
+            object_pairs_hook=_unique if unique_keys else _object,
+            parse_constant=_refused,
+            parse_float=_finite,
+        )
+        if _ESCAPED_SURROGATE.search(text) and _has_half_pair(text):
+            raise ValueError("half a surrogate pair")
+    except (ValueError, RecursionError):
+        raise UnreadableText("the body is not valid JSON") from None
+    return _checked(document)
 
 
 def read_object(text: bytes, *, unique_keys: bool = False) -> JsonObject:
@@ -27,6 +63,10 @@ def read_object(text: bytes, *, unique_keys: bool = False) -> JsonObject:
         raise UnreadableText(why) from None
     except RecursionError:
         raise UnreadableText("the body is not valid JSON") from None
+    return _checked(document)
+
+
+def _checked(document: Any) -> JsonObject:
     if not isinstance(document, dict):
         raise UnreadableText("the body is not a JSON object")
     if _is_too_deep(document):
@@ -49,7 +89,36 @@ def _is_too_deep(document: JsonObject) -> bool:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
-    document = dict(pairs)
+    document = _object(pairs)
     if len(document) != len(pairs):
         raise UnreadableText("the body gives a key twice in one object")
     return document
+
+
+def _object(pairs: list[tuple[str, Any]]) -> JsonObject:
+    if len(pairs) > LONGEST_RUN:
+        raise TooManyValues(f"more than {LONGEST_RUN:,} keys in one object")
+    return dict(pairs)
+
+
+def _refused(constant: str) -> Any:
+    raise ValueError(constant)
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if math.isinf(value):
+        raise UnreadableText("the body is not valid JSON: a number in it is too large, fractions must fit a double")
+    return value
+
+
+def _has_half_pair(text: bytes) -> bool:
+    """Whether an escape stands for half a character, which no text can hold."""
+    is_open, end = False, 0
+    for escape in _ESCAPES.finditer(text):
+        code = int(escape[1] or b"0", 16)
+        is_low = _LOW <= code < _BEYOND
+        if is_low != (is_open and escape.start() == end) or (is_open and not is_low):
+            return True
+        is_open, end = _HIGH <= code < _LOW, escape.end()
+    return is_open

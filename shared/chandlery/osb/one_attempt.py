@@ -74,6 +74,7 @@ async def _read(response: ClientResponse, call: HttpCall, progress: Progress) ->
         retry_after=headers.get(_RETRY_AFTER),
         etag=headers.get(_ETAG),
         last_modified=headers.get(_LAST_MODIFIED),
+        length=response.content_length,
     )
     progress.head = head
     body = await _bounded_body(response, call.answer_limit)

@@ -72,6 +72,8 @@ class Answer:
     """The other validator of a catalog."""
     digest: str | None = None
     """SHA-256 of a catalog's body."""
+    is_too_large: bool = False
+    """Whether the body was not read because of its size."""
 
     @property
     def operation(self) -> str | None:

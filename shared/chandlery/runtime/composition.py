@@ -64,7 +64,10 @@ async def open_resources(
         if isinstance(bus, InProcessBus):
             await database.run(lambda unit: unit.reconciliations.start_over())
         # Never the narrowest place: a call that waits for a connection would use up its time.
-        osb = OsbClient(connections_per_broker=max(1_000, 2 * settings.broker_concurrency))
+        osb = OsbClient(
+            connections_per_broker=max(1_000, 2 * settings.broker_concurrency),
+            catalog_limit=settings.catalog_mebibytes << 20,
+        )
         stack.push_async_callback(osb.close)
         reminders = Reminders(bus)
         stack.push_async_callback(reminders.close)

@@ -114,6 +114,9 @@ class Settings(BaseSettings):
     rotation_grace_seconds: NonNegativeFloat = Field(
         default=300.0, description="How long credentials work on after others have taken their place in the Secret."
     )
+    catalog_mebibytes: PositiveInt = Field(
+        default=16, description="MiB that one service broker's catalog may have; for each, 32,768 JSON values and keys."
+    )
     relist_hours: PositiveFloat = Field(default=24.0, description="Time between catalog fetches unless a broker says.")
     lease_seconds: PositiveFloat = Field(
         default=10.0, description="How soon the work of a process that died is taken over."

@@ -291,6 +291,18 @@ def test_failed_fetch_keeps_the_notes_and_tells_the_brokers_words(answer: Answer
     assert (kept.known, kept.leftovers) == (CATALOG, LEFT)
 
 
+@pytest.mark.parametrize(("attempt", "minutes"), [(0, 1), (1, 2), (5, 32), (20, 360)])
+def test_catalog_that_is_too_large_is_told_so_and_fetched_ever_more_rarely(attempt: int, minutes: int) -> None:
+    answer = make_answer(Verdict.MALFORMED, 200, "the body has 9 bytes and may have 8 bytes", is_too_large=True)
+    change = outcomes.fetch_failed(make_snapshot(attempt=attempt), answer, NOW)
+    message = change.document.status.conditions[0].message
+    assert "The broker's catalog is too large: Status: 200; Description: the body has 9 bytes and may have 8" in message
+    assert "fewer plans, or smaller metadata and schemas" in message
+    assert "CHANDLERY_CATALOG_MEBIBYTES" in message and "kubectl annotate" in message
+    assert change.next.due_at is not None
+    assert change.next.due_at - NOW == pytest.approx(timedelta(minutes=minutes), rel=0.06)
+
+
 @pytest.mark.parametrize(
     ("attempt", "asked", "least", "most"),
     [
