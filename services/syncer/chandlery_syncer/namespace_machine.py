@@ -4,19 +4,21 @@ Bindings before instances before brokers, since each needs the next for its own 
 since all the others use them.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from chandlery.model import kinds
 from chandlery.model.bindings import ServiceBinding
 from chandlery.model.brokers import ServiceBroker
-from chandlery.model.core import Namespace, NamespaceSpec, NamespaceStatus
+from chandlery.model.core import Namespace, NamespaceSpec
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.kinds import AnyObject, Kind
 from chandlery.reconcile.change import Change, Next, bindings_key, broker_key, instances_key
 from chandlery.reconcile.deletion import is_removed_at_once
 from chandlery.retry.schedule import DEPENDENCIES
+from chandlery_syncer.namespace_conditions import waiting_conditions
 
 STAGES: Final[tuple[tuple[Kind, ...], ...]] = (
     (kinds.SERVICE_BINDING,),
@@ -40,6 +42,8 @@ class NamespaceSnapshot:
     namespace: Namespace
     contents: tuple[AnyObject, ...] = ()
     """The objects of the first stage that has any; looked at only when the namespace is to go."""
+    remaining: Mapping[Kind, int] = field(default_factory=dict)
+    """How many objects of each kind the namespace holds; counted only when there is nothing to do but wait."""
     lane: str = ""
     """The lane of the first of them, if that is an instance."""
     attempt: int = 0
@@ -78,7 +82,7 @@ def decide(snapshot: NamespaceSnapshot) -> Action:
         return Idle()
     if not snapshot.contents:
         return Finish()
-    untouched = [each for each in snapshot.contents if _is_untouched(each)]
+    untouched = [each for each in snapshot.contents if is_untouched(each)]
     return Delete(tuple(untouched[:BATCH])) if untouched else Wait(_key(snapshot))
 
 
@@ -96,7 +100,12 @@ def wait(snapshot: NamespaceSnapshot, action: Wait, now: datetime) -> NamespaceC
     """Come back when woken, or after a while all the same."""
     attempt = snapshot.attempt + 1
     following = Next(due_at=now + DEPENDENCIES.delay(attempt), attempt=attempt, waiting_for=action.waiting_for)
-    return Change(document=_terminating(snapshot.namespace), next=following)
+    document = _terminating(snapshot.namespace)
+    conditions = waiting_conditions(
+        document.status.conditions or (), remaining=snapshot.remaining, held=snapshot.contents, now=now
+    )
+    status = document.status.model_copy(update={"conditions": conditions})
+    return Change(document=document.model_copy(update={"status": status}), next=following)
 
 
 def finish(snapshot: NamespaceSnapshot) -> NamespaceChange:
@@ -105,7 +114,8 @@ def finish(snapshot: NamespaceSnapshot) -> NamespaceChange:
     return Change(document=document, next=Next(), is_finished=True)
 
 
-def _is_untouched(document: AnyObject) -> bool:
+def is_untouched(document: AnyObject) -> bool:
+    """Whether there is something to do about the object: ask it to go, or remove what nobody holds."""
     return document.metadata.deletion_timestamp is None or is_removed_at_once(document)
 
 
@@ -123,4 +133,5 @@ def _key(snapshot: NamespaceSnapshot) -> str | None:
 
 
 def _terminating(namespace: Namespace) -> Namespace:
-    return namespace.model_copy(update={"status": NamespaceStatus(phase="Terminating")})
+    status = namespace.status.model_copy(update={"phase": "Terminating"})
+    return namespace.model_copy(update={"status": status})

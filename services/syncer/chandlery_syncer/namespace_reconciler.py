@@ -6,7 +6,7 @@ from chandlery.contracts.messages import ObjectChanged
 from chandlery.model import kinds
 from chandlery.model.core import Namespace
 from chandlery.model.instances import ServiceInstance
-from chandlery.model.kinds import AnyObject
+from chandlery.model.kinds import AnyObject, Kind
 from chandlery.reconcile.deletion import is_removed_at_once, marked_deleted
 from chandlery.runtime.reconciler import NeverHeld, Planned
 from chandlery.runtime.resources import Resources
@@ -37,8 +37,13 @@ class NamespaceReconciler(NeverHeld):
         if document.metadata.deletion_timestamp is None:
             return NamespaceSnapshot(namespace=document)
         contents = await _first_stage(unit, document.metadata.name)
+        is_waiting = contents and not any(map(machine.is_untouched, contents))
         return NamespaceSnapshot(
-            namespace=document, contents=contents, lane=await _lane_of(unit, contents), attempt=claim.attempt
+            namespace=document,
+            contents=contents,
+            remaining=await _remaining(unit, document.metadata.name) if is_waiting else {},
+            lane=await _lane_of(unit, contents),
+            attempt=claim.attempt,
         )
 
     def plan(self, snapshot: NamespaceSnapshot, unit: UnitOfWork) -> Planned[Delete] | NamespaceChange:
@@ -96,6 +101,11 @@ async def _first_stage(unit: UnitOfWork, namespace: str) -> tuple[AnyObject, ...
         if found:
             return tuple(found)
     return ()
+
+
+async def _remaining(unit: UnitOfWork, namespace: str) -> dict[Kind, int]:
+    listing = Listing(namespace=namespace)
+    return {kind: await unit.objects.count(kind, listing) for stage in STAGES for kind in stage}
 
 
 async def _lane_of(unit: UnitOfWork, contents: tuple[AnyObject, ...]) -> str:

@@ -14,10 +14,24 @@ class NamespaceSpec(WireModel):
     finalizers: tuple[str, ...] | None = Field(default=None, description="Always `kubernetes`.")
 
 
+class NamespaceCondition(WireModel):
+    """What still keeps a namespace that is to go; Kubernetes' types, reasons and words (core/v1)."""
+
+    # Clients send namespaces of clusters, which have more types.
+    type: str = Field(default="", description="NamespaceContentRemaining or NamespaceFinalizersRemaining.")
+    status: str = Field(default="", description="True, False or Unknown.")
+    last_transition_time: Timestamp | None = Field(default=None, description="When the status last changed.")
+    reason: str = Field(default="", description="One CamelCase word for machines.")
+    message: str = Field(default="", description="A sentence for people.")
+
+
 class NamespaceStatus(WireModel):
     """Seen state of a namespace."""
 
     phase: Literal["Active", "Terminating"] = Field(default="Active", description="Active or Terminating.")
+    conditions: tuple[NamespaceCondition, ...] | None = Field(
+        default=None, description="What a namespace that is to go still waits for."
+    )
 
 
 class Namespace(WireModel):

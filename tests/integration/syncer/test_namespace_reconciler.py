@@ -64,6 +64,26 @@ async def test_namespace_takes_everything_along_in_order(bench: Bench) -> None:
     assert await bench.all(kinds.EVENT) == []
 
 
+async def test_namespace_that_waits_says_for_what(bench: Bench) -> None:
+    team = await namespace(bench)
+    binding = ServiceBindingSpec(instance_ref=LocalObjectReference(name="db"))
+    await bench.create(ServiceBinding(metadata=meta("login"), spec=binding), lane=LANE)
+    await bench.create(ServiceInstance(metadata=meta("db")), lane=LANE)
+    await bench.delete(team)
+
+    await bench.round(team)
+    status = (await bench.get(team)).status
+    assert [(each.type, each.status) for each in status.conditions] == [
+        ("NamespaceContentRemaining", "True"),
+        ("NamespaceFinalizersRemaining", "True"),
+    ]
+    remaining, finalizers = (each.message for each in status.conditions)
+    assert "servicebindings.servicecatalog.k8s.io has 1 resource instances" in remaining
+    assert "serviceinstances.servicecatalog.k8s.io has 1 resource instances" in remaining
+    assert "Still to go: servicebindings.servicecatalog.k8s.io login" in remaining
+    assert "in 1 resource instances" in finalizers
+
+
 async def test_crowded_namespace_goes_in_batches(bench: Bench) -> None:
     team = await namespace(bench)
     for number in range(3):

@@ -137,10 +137,20 @@ def test_delete_options_in_protobuf_keep_zero_and_preconditions() -> None:
     }
 
 
+def test_conditions_of_a_namespace_are_read_from_protobuf() -> None:
+    condition = b"".join(delimited(number, text) for number, text in ((1, "C"), (2, "True"), (5, "R"), (6, "M")))
+    raw = delimited(1, delimited(1, "team")) + delimited(3, delimited(1, "Terminating") + delimited(2, condition))
+    status = decode(NAMESPACE, enveloped("Namespace", raw)).object.to_wire()["status"]
+    assert status == {
+        "phase": "Terminating",
+        "conditions": [{"type": "C", "status": "True", "reason": "R", "message": "M"}],
+    }
+
+
 def test_fields_that_no_model_takes_are_passed_over_in_protobuf() -> None:
     managed_fields = b"\x8a\x01\x04\x0a\x02me"  # 17 managedFields { 1 manager }
-    conditions = delimited(3, delimited(1, "Active") + delimited(2, delimited(1, "C")))
-    raw = delimited(1, delimited(1, "team") + managed_fields + delimited(15, "cluster")) + conditions + b"\xa0\x06\x01"
+    status = delimited(3, delimited(1, "Active") + delimited(9, delimited(1, "C")))
+    raw = delimited(1, delimited(1, "team") + managed_fields + delimited(15, "cluster")) + status + b"\xa0\x06\x01"
     decoded = decode(NAMESPACE, enveloped("Namespace", raw))
     assert decoded.warnings == ()
     assert decoded.object.to_wire()["status"] == {"phase": "Active"}

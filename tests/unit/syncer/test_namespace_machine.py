@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
+from chandlery.model import kinds
 from chandlery.model.bindings import ServiceBinding
 from chandlery.model.brokers import ServiceBroker
+from chandlery.model.conditions import Condition, ConditionStatus, ConditionType
 from chandlery.model.core import Event, Namespace, NamespaceSpec, Secret
 from chandlery.model.instances import ServiceInstance
-from chandlery.model.kinds import AnyObject
+from chandlery.model.kinds import AnyObject, Kind
 from chandlery.model.metadata import ObjectMeta
 from chandlery.model.names import FINALIZER
 from chandlery.model.offerings import ServiceClass
@@ -90,6 +92,55 @@ def test_waiting_namespace_is_terminating_and_comes_back_all_the_same() -> None:
     assert (change.next.attempt, change.next.waiting_for) == (3, "bindings-of:team/db")
     assert change.next.due_at is not None
     assert timedelta(seconds=15) < change.next.due_at - NOW < timedelta(seconds=25)
+
+
+def conditions_of(*held: AnyObject, remaining: dict[Kind, int], before: Namespace | None = None) -> Any:
+    snapshot = NamespaceSnapshot(namespace=before or namespace(), contents=held, remaining=remaining)
+    document = machine.wait(snapshot, Wait(None), NOW).document
+    return {each.type: each for each in document.status.conditions or ()}
+
+
+def test_waiting_namespace_names_what_remains_and_why() -> None:
+    ready = Condition(
+        type=ConditionType.READY,
+        status=ConditionStatus.FALSE,
+        reason="UnbindCallFailed",
+        message="The broker refused: in use.",
+    )
+    assert isinstance(GOING, ServiceBinding)
+    stuck = GOING.model_copy(update={"status": GOING.status.model_copy(update={"conditions": (ready,)})})
+    found = conditions_of(stuck, remaining={kinds.SERVICE_BINDING: 1, kinds.SERVICE_INSTANCE: 2, kinds.SECRET: 0})
+
+    content = found["NamespaceContentRemaining"]
+    assert (content.status, content.reason) == ("True", "SomeResourcesRemain")
+    assert content.message == (
+        "Some resources are remaining: servicebindings.servicecatalog.k8s.io has 1 resource instances, "
+        "serviceinstances.servicecatalog.k8s.io has 2 resource instances. "
+        "Still to go: servicebindings.servicecatalog.k8s.io going (UnbindCallFailed: The broker refused: in use.). "
+        "To see what each of them waits for: kubectl describe servicebindings -n team"
+    )
+    finalizers = found["NamespaceFinalizersRemaining"]
+    assert (finalizers.status, finalizers.reason) == ("True", "SomeFinalizersRemain")
+    assert finalizers.message == (
+        f"Some content in the namespace has finalizers remaining: {FINALIZER} in 1 resource instances"
+    )
+
+
+def test_waiting_namespace_names_five_of_many() -> None:
+    many = [thing(ServiceInstance, f"db-{number}", deleted=True) for number in range(8)]
+    message = conditions_of(*many, remaining={kinds.SERVICE_INSTANCE: 8})["NamespaceContentRemaining"].message
+    assert "db-4 and 3 more. " in message
+    assert "db-5" not in message
+
+
+def test_condition_of_a_namespace_keeps_since_when_it_holds() -> None:
+    first = machine.wait(NamespaceSnapshot(namespace=namespace(), contents=(GOING,)), Wait(None), NOW).document
+    again = machine.wait(
+        NamespaceSnapshot(namespace=first, contents=(INSTANCE,)), Wait(None), NOW + timedelta(minutes=5)
+    ).document
+    assert {each.last_transition_time for each in again.status.conditions or ()} == {NOW}
+    later = machine.deleted(NamespaceSnapshot(namespace=again, contents=(FRESH,)), NOW).document
+    assert later.status == again.status
 
 
 def test_deletion_looks_again_at_once() -> None:

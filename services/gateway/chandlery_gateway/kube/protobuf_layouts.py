@@ -33,7 +33,8 @@ MESSAGES: Final = {
     "OwnerReference": "1 kind, 3 name, 4 uid, 5 apiVersion, 6 controller ?bool, 7 blockOwnerDeletion ?bool",
     "Namespace": "1 metadata ObjectMeta, 2 spec NamespaceSpec, 3 status NamespaceStatus",
     "NamespaceSpec": "1 finalizers []string",
-    "NamespaceStatus": "1 phase",
+    "NamespaceStatus": "1 phase, 2 conditions []NamespaceCondition",
+    "NamespaceCondition": "1 type, 2 status, 4 lastTransitionTime Time, 5 reason, 6 message",
     "Secret": "1 metadata ObjectMeta, 2 data {}bytes, 3 type, 4 stringData {}string, 5 immutable ?bool",
     "Event": "1 metadata ObjectMeta, 2 involvedObject ObjectReference, 3 reason, 4 message, 5 source EventSource,"
     "6 firstTimestamp Time, 7 lastTimestamp Time, 8 count int32, 9 type, 10 eventTime MicroTime,"
