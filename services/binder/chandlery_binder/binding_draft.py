@@ -13,7 +13,7 @@ from chandlery.reconcile.status_draft import joined
 from chandlery.retry.schedule import DEPENDENCIES
 from chandlery_binder.binding_snapshot import BindingSnapshot
 from chandlery_binder.binding_status_draft import BindingStatusDraft
-from chandlery_binder.binding_words import HOW_TO_ROTATE, ROTATING
+from chandlery_binder.binding_words import ROTATING, how_to_rotate
 from chandlery_binder.rotation_notes import ErrandKind, Placement, Retired
 from chandlery_binder.rotation_schedule import expiry, next_look
 
@@ -81,7 +81,9 @@ class BindingDraft(BindingStatusDraft):
         """The broker will not be interrupted in its bind: go on polling that, as if nothing had been asked."""
         self.status = self._snapshot.binding.status
         before = self._snapshot.memory
-        self.memory = before.model_copy(update={"unbind_deferred": True, "retry_seen": self.memory.retry_seen})
+        seen = self.memory.retry_seen
+        # What it will not be interrupted in may be the very unbind that it was asked for once more.
+        self.memory = before.model_copy(update={"unbind_deferred": not self.is_unbinding, "retry_seen": seen})
         return self.poll_after(None)
 
     def wait(self, waiting_for: str | None, *, interests: tuple[str, ...] | None = None) -> BindingChange:
@@ -123,8 +125,8 @@ class BindingDraft(BindingStatusDraft):
         if not is_pending and not is_under_way:
             self.drop(ConditionType.RECONCILING)
             return False
-        failed, waiting = BindingReason.ROTATION_FAILED, BindingReason.ROTATION_PENDING
-        reason = (failed if notes.attempts else waiting) if is_pending else BindingReason.ROTATING
+        pending = BindingReason.ROTATION_FAILED if notes.attempts else BindingReason.ROTATION_PENDING
+        reason = BindingReason.ROTATING if is_under_way else pending
         message = notes.problem if is_pending else ROTATING
         self.condition(ConditionType.RECONCILING, ConditionStatus.TRUE, reason=reason, message=message)
         return is_pending
@@ -133,7 +135,8 @@ class BindingDraft(BindingStatusDraft):
         end = expiry(self.status)
         if end is None or end > self._now.timestamp():
             return ""
-        message = joined(f"the credentials expired at {to_timestamp(datetime.fromtimestamp(end, UTC))}", HOW_TO_ROTATE)
+        since = to_timestamp(datetime.fromtimestamp(end, UTC))
+        message = joined(f"the credentials expired at {since}", how_to_rotate(self.metadata))
         self.tell(BindingReason.EXPIRED, message)
         return message
 

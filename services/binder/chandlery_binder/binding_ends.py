@@ -6,7 +6,7 @@ from chandlery.model.annotations import Mitigation
 from chandlery.model.conditions import ConditionStatus, ConditionType
 from chandlery.model.reasons import BindingReason
 from chandlery_binder.binding_draft import BindingChange, BindingDraft
-from chandlery_binder.binding_words import HOW_TO_MITIGATE, STARTING_MITIGATION
+from chandlery_binder.binding_words import STARTING_MITIGATION, how_to_mitigate
 
 
 def retry(
@@ -85,7 +85,7 @@ def _start_mitigation(draft: BindingDraft) -> BindingChange:
     draft.set(unbind_status="Required")
     is_held = draft.snapshot.mitigation == Mitigation.MANUAL and not draft.is_deleted
     reason = BindingReason.ORPHAN_MITIGATION_REQUIRED if is_held else BindingReason.STARTING_ORPHAN_MITIGATION
-    message = HOW_TO_MITIGATE if is_held else STARTING_MITIGATION
+    message = how_to_mitigate(draft.metadata) if is_held else STARTING_MITIGATION
     draft.ready(ConditionStatus.FALSE, reason, message=message)
     # Taken away first, so that it stands last: that is what the STATUS column shows.
     draft.drop(ConditionType.ORPHAN_MITIGATION)

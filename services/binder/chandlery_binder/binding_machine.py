@@ -39,7 +39,7 @@ def decide(snapshot: BindingSnapshot, now: datetime) -> Action:
         return _end(snapshot)
     if snapshot.open_end is not None:
         return _finish_first(snapshot, snapshot.open_end)
-    if status.async_op_in_progress:
+    if status.async_op_in_progress and not _is_unbinding_anew(snapshot):
         return _reach(snapshot) or Poll(snapshot.placement, status.last_operation)
     if status.orphan_mitigation_in_progress:
         return _unbind(snapshot, is_mitigation=True)
@@ -80,8 +80,7 @@ def _force(snapshot: BindingSnapshot) -> Action:
         return Finish()
     if snapshot.access is not None:
         return ForceFinish(snapshot.access.message)
-    is_unbinding = status.current_operation == "Unbind" or status.orphan_mitigation_in_progress
-    if status.async_op_in_progress and is_unbinding:
+    if status.async_op_in_progress and _is_unbinding(snapshot):
         return Poll(snapshot.placement, status.last_operation)
     if not _is_known(snapshot.placement):
         return ForceFinish(_PLACE_UNKNOWN)
@@ -104,12 +103,19 @@ def _finish_first(snapshot: BindingSnapshot, open_end: InFlight) -> Action:
 
 def _may_interrupt(snapshot: BindingSnapshot) -> bool:
     # OSB lets a platform delete while a creation runs. A broker that will not have it says so and is polled.
+    if _is_unbinding(snapshot):
+        return _is_unbinding_anew(snapshot)
+    return not snapshot.memory.unbind_deferred or snapshot.is_retry_requested
+
+
+def _is_unbinding(snapshot: BindingSnapshot) -> bool:
     status = snapshot.binding.status
-    return (
-        status.current_operation == "Bind"
-        and not status.orphan_mitigation_in_progress
-        and not snapshot.memory.unbind_deferred
-    )
+    return status.current_operation == "Unbind" or status.orphan_mitigation_in_progress
+
+
+def _is_unbinding_anew(snapshot: BindingSnapshot) -> bool:
+    # The same DELETE once more is harmless by OSB, and tells anew what has become of the first.
+    return _is_unbinding(snapshot) and snapshot.is_retry_requested
 
 
 def _reach(snapshot: BindingSnapshot) -> Wait | None:

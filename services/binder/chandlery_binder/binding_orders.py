@@ -19,13 +19,15 @@ from chandlery.model.conditions import (
 )
 from chandlery.model.reasons import BindingReason
 from chandlery.model.recorded import RecordedFact
+from chandlery_binder.binding_notes import BindingMemory
 from chandlery_binder.binding_snapshot import BindingSnapshot
-from chandlery_binder.binding_words import HOW_TO_MITIGATE, LEFTOVER, STARTING_MITIGATION, WAIVED
+from chandlery_binder.binding_words import LEFTOVER, STARTING_MITIGATION, WAIVED, how_to_mitigate
+from chandlery_binder.rotation_notes import Errand, ErrandKind, Retired
 
 
 def obeyed(snapshot: BindingSnapshot, now: datetime) -> BindingSnapshot:
     """The snapshot as users want it: what failed counts no more once they ask for it, nor what they waive."""
-    if snapshot.orders.retry not in ("", snapshot.memory.retry_seen):
+    if snapshot.is_retry_requested:
         snapshot = _tried_again(snapshot, now)
     if snapshot.is_deleted:
         # What may exist is unbound whatever was ordered about it before.
@@ -45,8 +47,7 @@ def _tried_again(snapshot: BindingSnapshot, now: datetime) -> BindingSnapshot:
     snapshot = _with_status(replace(snapshot, attempt=0), operation_start_time=start)
     rotation = memory.rotation.model_copy(update={"is_refused": False, "attempts": 0, "next_at": 0.0})
     retired = tuple(each.model_copy(update={"next_at": 0.0}) if each.attempts else each for each in memory.retired)
-    errand = memory.errand.model_copy(update={"next_at": 0.0}) if memory.errand else None
-    memory = memory.model_copy(update={"rotation": rotation, "retired": retired, "errand": errand})
+    memory = _with_errand_hurried(memory.model_copy(update={"rotation": rotation, "retired": retired}))
     snapshot = replace(snapshot, memory=memory)
     if not snapshot.is_failed or snapshot.is_deleted:
         return snapshot
@@ -57,8 +58,30 @@ def _tried_again(snapshot: BindingSnapshot, now: datetime) -> BindingSnapshot:
     return _started(snapshot, now) if snapshot.mitigation == Mitigation.AUTOMATIC else _in_question(snapshot, now)
 
 
+def _with_errand_hurried(memory: BindingMemory) -> BindingMemory:
+    """A revocation is asked for again. So is a rotation, if its broker does not say what has become of it."""
+    errand, retired = memory.errand, memory.retired
+    if errand is None:
+        return memory
+    is_revocation = errand.kind == ErrandKind.RETIRE
+    if not is_revocation and not errand.unclear:
+        return memory.model_copy(update={"errand": errand.model_copy(update={"next_at": 0.0})})
+    if is_revocation:
+        # The earliest goes first.
+        retired = tuple(each.model_copy(update={"next_at": 0.0}) if _is(each, errand) else each for each in retired)
+    else:
+        retired = (*retired, Retired(placement=errand.placement, is_leftover=True))
+    return memory.model_copy(update={"errand": None, "retired": retired})
+
+
+def _is(retired: Retired, errand: Errand) -> bool:
+    return retired.placement.binding_id == errand.placement.binding_id
+
+
 def _in_question(snapshot: BindingSnapshot, now: datetime) -> BindingSnapshot:
-    return _with_condition(snapshot, BindingReason.ORPHAN_MITIGATION_REQUIRED, HOW_TO_MITIGATE, now)
+    return _with_condition(
+        snapshot, BindingReason.ORPHAN_MITIGATION_REQUIRED, how_to_mitigate(snapshot.binding.metadata), now
+    )
 
 
 def _waived(snapshot: BindingSnapshot) -> BindingSnapshot:
@@ -85,9 +108,8 @@ def _waived(snapshot: BindingSnapshot) -> BindingSnapshot:
 def _held(snapshot: BindingSnapshot, now: datetime) -> BindingSnapshot:
     status = snapshot.binding.status
     if any(each.is_leftover and not each.is_waived for each in snapshot.memory.retired):
-        return _with_condition(
-            snapshot, BindingReason.ORPHAN_MITIGATION_REQUIRED, f"{LEFTOVER}. {HOW_TO_MITIGATE}", now
-        )
+        message = f"{LEFTOVER}. {how_to_mitigate(snapshot.binding.metadata)}"
+        return _with_condition(snapshot, BindingReason.ORPHAN_MITIGATION_REQUIRED, message, now)
     if not status.orphan_mitigation_in_progress or status.async_op_in_progress or snapshot.open_end is not None:
         # What is under way already comes to its end.
         return snapshot

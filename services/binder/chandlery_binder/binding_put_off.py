@@ -8,7 +8,7 @@ from chandlery.reconcile.holds import Hold
 from chandlery.reconcile.status_draft import joined
 from chandlery_binder.binding_draft import BindingChange, BindingDraft
 from chandlery_binder.binding_snapshot import BindingSnapshot
-from chandlery_binder.binding_words import HOW_TO_FORGET
+from chandlery_binder.binding_words import how_to_forget
 
 
 def put_off(snapshot: BindingSnapshot, hold: Hold, *, now: datetime) -> BindingChange:
@@ -23,6 +23,8 @@ def put_off(snapshot: BindingSnapshot, hold: Hold, *, now: datetime) -> BindingC
         reason = BindingReason.BROKER_CIRCUIT_OPEN if hold.is_circuit else BindingReason.BROKER_RATE_LIMITED
         status = ConditionStatus.UNKNOWN if draft.is_deleted or draft.is_unbinding else ConditionStatus.FALSE
         is_stuck = draft.is_deleted and hold.is_circuit
-        draft.ready(status, reason, message=joined(hold.message, HOW_TO_FORGET) if is_stuck else hold.message)
+        draft.ready(
+            status, reason, message=joined(hold.message, how_to_forget(draft.metadata)) if is_stuck else hold.message
+        )
         draft.set(next_attempt_time=hold.next_at)
     return draft.put_off(hold)

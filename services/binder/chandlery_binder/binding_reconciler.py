@@ -90,7 +90,7 @@ class BindingReconciler:
             return None
         inner, orders = snapshot.snapshot, snapshot.snapshot.orders
         is_forced = inner.is_deleted and orders.forces_deletion
-        return Guarded(policy=inner.policy, is_urgent=is_forced or orders.retry not in ("", inner.memory.retry_seen))
+        return Guarded(policy=inner.policy, is_urgent=is_forced or inner.is_retry_requested)
 
     def hold(
         self, snapshot: Loaded, hold: Hold, *, planned: Planned[Sending], unit: UnitOfWork

@@ -79,6 +79,11 @@ class BindingSnapshot:
         return orders_of(self.binding.metadata)
 
     @property
+    def is_retry_requested(self) -> bool:
+        """Whether somebody wants it tried again, and that has not been acted on."""
+        return self.orders.retry not in ("", self.memory.retry_seen)
+
+    @property
     def mitigation(self) -> Mitigation:
         """What to do with what a failed bind may have left: the user's word counts, else the broker's policy."""
         own = self.orders.mitigation

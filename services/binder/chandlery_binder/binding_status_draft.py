@@ -6,13 +6,15 @@ from typing import Self
 from chandlery.model.annotations import Mitigation
 from chandlery.model.bindings import ServiceBindingStatus
 from chandlery.model.conditions import ConditionStatus, ConditionType, find_condition
+from chandlery.model.metadata import ObjectMeta
 from chandlery.model.reasons import BindingReason
 from chandlery.model.wire import JsonObject
 from chandlery.reconcile.status_draft import StatusDraft, joined
 from chandlery_binder.binding_notes import BindingMemory, InFlight, Purpose, presumed
 from chandlery_binder.binding_snapshot import BindingSnapshot
-from chandlery_binder.binding_words import HOW_TO_RETRY
+from chandlery_binder.binding_words import how_to_retry
 
+_DELETIONS = (Purpose.UNBIND, Purpose.MITIGATE)
 _OPERATIONS = {Purpose.BIND: "Bind", Purpose.UNBIND: "Unbind"}
 
 
@@ -45,12 +47,12 @@ class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
         if draft.memory.rotation.waits:
             # What was missing is there.
             draft.remember(rotation=draft.memory.rotation.model_copy(update={"problem": ""}))
+        draft.is_interrupting = sent.purpose in _DELETIONS and draft.status.async_op_in_progress
+        if draft.is_interrupting:
+            draft.end_poll()
         operation = _OPERATIONS.get(sent.purpose)
         if operation is None:
             return draft
-        draft.is_interrupting = operation == "Unbind" and draft.status.async_op_in_progress
-        if draft.is_interrupting:
-            draft.end_poll()
         if draft.status.current_operation != operation:
             draft.set(current_operation=operation, operation_start_time=datetime.fromtimestamp(sent.started_at, UTC))
         if sent.purpose == Purpose.UNBIND:
@@ -70,6 +72,11 @@ class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
     def snapshot(self) -> BindingSnapshot:
         """What the change begins with."""
         return self._snapshot
+
+    @property
+    def metadata(self) -> ObjectMeta:
+        """Name and namespace, for what people are told to do."""
+        return self._snapshot.binding.metadata
 
     @property
     def is_deleted(self) -> bool:
@@ -102,7 +109,7 @@ class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
 
     def fail(self, ready_reason: str, failed_reason: str, *, message: str) -> None:
         """See StatusDraft. The conditions name the way out."""
-        shown = joined(message, HOW_TO_RETRY)
+        shown = joined(message, how_to_retry(self.metadata))
         self.ready(ConditionStatus.FALSE, ready_reason, message=shown)
         self.condition(ConditionType.FAILED, ConditionStatus.TRUE, reason=failed_reason, message=shown)
         self.say(failed_reason, message, is_warning=True)

@@ -6,6 +6,7 @@ from chandlery.model.reasons import BindingReason
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.call_failure import call_failure
 from chandlery.reconcile.offering import Offering
+from chandlery.reconcile.status_draft import UNCLEAR_POLLS
 from chandlery_binder.binding_draft import BindingChange, BindingDraft
 from chandlery_binder.binding_notes import InFlight
 from chandlery_binder.rotation_notes import Errand, ErrandKind, Placement, Retired
@@ -37,7 +38,9 @@ def next_poll(draft: BindingDraft, errand: Errand, answer: Answer) -> Errand:
     pause = max(draft.policy.polls.delay(polls, elapsed=elapsed), timedelta(seconds=answer.retry_after_seconds or 0.0))
     # Added as numbers: a broker may ask for more seconds than a date can have.
     next_at = min(draft.now.timestamp() + pause.total_seconds(), errand.poll_until or draft.now.timestamp())
-    return errand.model_copy(update={"polls": polls, "next_at": next_at})
+    is_clear = answer.verdict in (Verdict.ACCEPTED, Verdict.IN_PROGRESS)
+    unclear = 0 if is_clear else errand.unclear + (answer.status is not None)
+    return errand.model_copy(update={"polls": polls, "unclear": unclear, "next_at": next_at})
 
 
 def absorb_retirement(draft: BindingDraft, sent: InFlight, answer: Answer) -> BindingChange:
@@ -61,7 +64,10 @@ def absorb_retirement_poll(draft: BindingDraft, errand: Errand, answer: Answer) 
     if errand.poll_until is not None and draft.now.timestamp() >= errand.poll_until:
         late = "The asynchronous unbind did not end in the time that the broker's plan or this platform allows"
         return _not_retired(draft, errand.placement, late)
-    draft.remember(errand=next_poll(draft, errand, answer))
+    following = next_poll(draft, errand, answer)
+    if following.unclear >= UNCLEAR_POLLS:
+        return _not_retired(draft, errand.placement, call_failure("poll of the last operation", answer))
+    draft.remember(errand=following)
     return draft.rest()
 
 

@@ -15,7 +15,7 @@ from chandlery_binder.bind_answers import absorb_delivery
 from chandlery_binder.binding_draft import BindingChange, BindingDraft
 from chandlery_binder.binding_notes import InFlight
 from chandlery_binder.binding_snapshot import InjectionProblem
-from chandlery_binder.binding_words import HOW_TO_ROTATE
+from chandlery_binder.binding_words import how_to_rotate
 
 _LOST = "the Secret is gone and its credentials cannot be had a second time"
 
@@ -38,7 +38,9 @@ def absorb_failed_recovery(draft: BindingDraft, answer: Answer) -> BindingChange
     """The broker was asked for what was in the Secret, and gave nothing."""
     if answer.verdict == Verdict.SUCCEEDED:
         return report_lost(draft)
-    message = joined(f"the Secret is gone. {call_failure('fetching of the binding', answer)}", HOW_TO_ROTATE)
+    message = joined(
+        f"the Secret is gone. {call_failure('fetching of the binding', answer)}", how_to_rotate(draft.metadata)
+    )
     draft.tell(BindingReason.SECRET_LOST, message)
     draft.remember(secret_problem=message)
     attempt = draft.attempt + 1
@@ -48,7 +50,7 @@ def absorb_failed_recovery(draft: BindingDraft, answer: Answer) -> BindingChange
 
 def report_lost(draft: BindingDraft) -> BindingChange:
     """Say how to get other credentials."""
-    message = joined(_LOST, HOW_TO_ROTATE)
+    message = joined(_LOST, how_to_rotate(draft.metadata))
     draft.tell(BindingReason.SECRET_LOST, message)
     draft.remember(secret_problem=message)
     return draft.rest()

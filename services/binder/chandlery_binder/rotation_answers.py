@@ -17,7 +17,7 @@ from chandlery_binder.bind_refusals import is_final, told
 from chandlery_binder.binding_draft import BindingChange, BindingDraft
 from chandlery_binder.binding_notes import InFlight
 from chandlery_binder.binding_snapshot import InjectionProblem
-from chandlery_binder.binding_words import HOW_TO_ROTATE
+from chandlery_binder.binding_words import POLLED_ON, how_to_rotate, how_to_rotate_again
 from chandlery_binder.errands import begin_errand, next_poll
 from chandlery_binder.rotation_notes import Errand, ErrandKind, Placement, Retired
 
@@ -89,7 +89,17 @@ def absorb_rotation_poll(draft: BindingDraft, errand: Errand, answer: Answer) ->
         late = "It did not end in the time that the broker's plan or this platform allows"
         return _left(draft, errand.placement, late)
     draft.remember(errand=next_poll(draft, errand, answer))
+    _show_poll(draft, answer)
     return draft.rest()
+
+
+def _show_poll(draft: BindingDraft, answer: Answer) -> None:
+    problem = ""
+    if answer.verdict != Verdict.IN_PROGRESS:
+        failure = call_failure("poll of the rotation", answer)
+        draft.tell(BindingReason.ERROR_POLLING, failure)
+        problem = joined(failure, POLLED_ON, how_to_rotate_again(draft.metadata))
+    draft.remember(rotation=draft.memory.rotation.model_copy(update={"problem": problem}))
 
 
 def absorb_failed_rotation_fetch(draft: BindingDraft, errand: Errand, answer: Answer) -> BindingChange:
@@ -132,7 +142,7 @@ def _failed(
 def _tell(draft: BindingDraft, message: str, outlook: str) -> None:
     told_of = f"the credentials were not replaced, and those in the Secret stay. {message}"
     draft.tell(BindingReason.ROTATION_FAILED, told_of)
-    shown = joined(told_of, outlook or HOW_TO_ROTATE)
+    shown = joined(told_of, outlook or how_to_rotate(draft.metadata))
     draft.remember(rotation=draft.memory.rotation.model_copy(update={"problem": shown}))
 
 

@@ -47,6 +47,8 @@ class Errand(WireModel):
     poll_until: float | None = None
     """Unix time at which it counts as failed; None once it has succeeded and only the credentials are missing."""
     polls: int = 0
+    unclear: int = 0
+    """Answers to polls in a row that say nothing of the operation."""
     fetches: int = 0
     next_at: float = 0.0
     """Unix time of the next poll or fetch."""

@@ -9,7 +9,13 @@ from chandlery.reconcile.call_failure import call_failure
 from chandlery.reconcile.status_draft import joined
 from chandlery_binder.binding_draft import BindingChange, BindingDraft
 from chandlery_binder.binding_ends import fail_and_mitigate, forced, unbound
-from chandlery_binder.binding_words import HOW_TO_FORGET
+from chandlery_binder.binding_words import (
+    POLLED_ON,
+    how_to_forget,
+    how_to_stop_waiting,
+    how_to_unbind_again,
+    how_to_waive,
+)
 
 _IN_PROGRESS = {
     "Bind": (BindingReason.BINDING, "The binding is being created asynchronously"),
@@ -70,15 +76,30 @@ def _operation_failed(draft: BindingDraft, reason: BindingReason, *, why: str) -
 
 def _keep_polling(draft: BindingDraft, answer: Answer) -> BindingChange:
     reason, message = _IN_PROGRESS["Unbind" if draft.is_unbinding else "Bind"]
+    draft.count_poll(answer)
     if answer.verdict == Verdict.IN_PROGRESS:
         shown = f"{message} ({answer.description})" if answer.description else message
         draft.ready(ConditionStatus.FALSE, reason, message=shown)
-    else:
-        problem = call_failure("poll of the last operation", answer)
-        draft.ready(ConditionStatus.FALSE, BindingReason.ERROR_POLLING, message=problem)
-        draft.say(BindingReason.ERROR_POLLING, problem, is_warning=True)
-    draft.remember(polls=draft.memory.polls + 1)
+        return draft.poll_after(answer.retry_after_seconds)
+    problem = call_failure("poll of the last operation", answer)
+    if draft.is_unbinding and (draft.is_forced or draft.is_operation_lost):
+        draft.end_poll()
+        asked = answer.retry_after_seconds
+        return _keep_unbinding(draft, BindingReason.UNBIND_FAILED, message=problem, asked_seconds=asked)
+    shown = joined(problem, POLLED_ON, _way_out(draft))
+    draft.ready(ConditionStatus.FALSE, BindingReason.ERROR_POLLING, message=shown)
+    draft.say(BindingReason.ERROR_POLLING, problem, is_warning=True)
+    if draft.is_deleted and draft.is_operation_lost:
+        # The broker would not be interrupted in its bind; it may be willing by now.
+        draft.remember(unbind_deferred=False, unclear=0)
     return draft.poll_after(answer.retry_after_seconds)
+
+
+def _way_out(draft: BindingDraft) -> str:
+    if not draft.is_deleted and not draft.is_unbinding:
+        return how_to_stop_waiting(draft.metadata)
+    last = how_to_forget if draft.is_deleted else how_to_waive
+    return joined(how_to_unbind_again(draft.metadata), last(draft.metadata))
 
 
 def _keep_unbinding(
@@ -89,7 +110,8 @@ def _keep_unbinding(
     # What may exist is deleted until the broker says it is gone: there is no end to it, only longer pauses.
     is_mitigation = draft.status.orphan_mitigation_in_progress and not draft.is_deleted
     shown = BindingReason.ORPHAN_MITIGATION_FAILED if is_mitigation else reason
-    told = joined(message, HOW_TO_FORGET) if draft.is_deleted else message
+    way_out = how_to_forget if draft.is_deleted else how_to_waive
+    told = joined(message, "It is tried again", way_out(draft.metadata))
     draft.ready(ConditionStatus.UNKNOWN, shown, message=told)
     draft.say(shown, message, is_warning=True)
     return draft.retry_after(asked_seconds, attempt=draft.attempt + 1)

@@ -25,6 +25,7 @@ from chandlery_provisioner.instance_snapshot import (
 )
 
 InstanceChange = Change[ServiceInstance]
+_DELETIONS = (Purpose.DEPROVISION, Purpose.MITIGATE)
 _OPERATIONS = {Purpose.PROVISION: "Provision", Purpose.UPDATE: "Update", Purpose.DEPROVISION: "Deprovision"}
 
 
@@ -54,14 +55,14 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         """A draft for the answer to a request: the status says that the operation has begun."""
         draft = cls(snapshot, now)
         draft.is_repeat = sent == snapshot.in_flight
+        draft.is_interrupting = sent.purpose in _DELETIONS and draft.status.async_op_in_progress
+        if draft.is_interrupting:
+            draft.end_poll()
         if sent.purpose == Purpose.MITIGATE:
             draft._begin_mitigation(sent)
         operation = _OPERATIONS.get(sent.purpose)
         if operation is None:
             return draft
-        draft.is_interrupting = operation == "Deprovision" and draft.status.async_op_in_progress
-        if draft.is_interrupting:
-            draft.end_poll()
         is_new_wish = sent.properties is not None and sent.generation > draft.status.observed_generation
         if draft.status.current_operation != operation or is_new_wish or snapshot.is_retry_requested:
             draft.set(current_operation=operation, operation_start_time=datetime.fromtimestamp(sent.started_at, UTC))
@@ -225,10 +226,14 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         return self.again(self.poll_pause(asked_seconds), attempt=self.attempt)
 
     def defer_delete(self) -> InstanceChange:
-        """The broker will not be interrupted: go on polling what it does, as if nothing had been asked."""
+        """The broker will not be interrupted: go on polling what it does, as if nothing had been asked.
+
+        What it does may be the very deletion that it was asked for once more.
+        """
         self.status = self._snapshot.instance.status
         self.set(**shown_names(self._snapshot.instance.spec, self._snapshot.offering))
-        self.memory = self._snapshot.memory.model_copy(update={"delete_deferred": True})
+        before, seen = self._snapshot.memory, self.memory.retry_seen
+        self.memory = before.model_copy(update={"delete_deferred": not self.is_deprovisioning, "retry_seen": seen})
         return self.again(self.policy.polls.delay(1), attempt=self.attempt)
 
     def wait(self, waiting_for: str | None) -> InstanceChange:

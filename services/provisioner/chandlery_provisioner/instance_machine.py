@@ -83,6 +83,9 @@ def _is_overtaken(snapshot: InstanceSnapshot, open_request: InFlight) -> bool:
 def _may_interrupt(snapshot: InstanceSnapshot) -> bool:
     # OSB lets a platform delete while a creation runs, and the broker has to halt it. One that will not is polled.
     # Bindings have to go first; until they have, the operation is polled as if nobody had asked.
+    if _is_deleting(snapshot) and snapshot.is_retry_requested:
+        # The same DELETE once more is harmless by OSB, and tells anew what has become of the first.
+        return True
     if snapshot.is_mitigation_pending:
         return not snapshot.is_deleted and snapshot.mitigation == Mitigation.WAIVE
     return (

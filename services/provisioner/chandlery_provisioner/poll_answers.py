@@ -3,14 +3,22 @@
 from chandlery.model.reasons import InstanceReason
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.call_failure import call_failure
+from chandlery.reconcile.status_draft import joined
+from chandlery_provisioner import ways_out
 from chandlery_provisioner.failed_updates import give_up_update
 from chandlery_provisioner.instance_draft import InstanceChange, InstanceDraft
 from chandlery_provisioner.instance_ends import fail, keep_deprovisioning, mitigate, note_usability
 from chandlery_provisioner.operation_ends import IN_PROGRESS, deprovisioned, provisioned, show_operation, updated
 
+_POLLED_ON = "The operation is polled on until its time is over"
+
 
 def absorb_poll(draft: InstanceDraft, answer: Answer) -> InstanceChange:
-    """OSB v2.17, "Polling Last Operation for Service Instances": all but its three states and 410 is no answer yet."""
+    """OSB v2.17, "Polling Last Operation for Service Instances": all but its three states and 410 is no answer yet.
+
+    A platform has to poll on after such answers. A deletion may be asked for again besides, which OSB makes harmless:
+    a row of them counts as a failed attempt to delete.
+    """
     if answer.verdict == Verdict.SUCCEEDED or (draft.is_deprovisioning and answer.verdict == Verdict.GONE):
         return _operation_succeeded(draft, answer)
     if answer.verdict == Verdict.OPERATION_FAILED:
@@ -48,12 +56,27 @@ def _operation_failed(draft: InstanceDraft, answer: Answer, *, why: str) -> Inst
 def _keep_polling(draft: InstanceDraft, answer: Answer) -> InstanceChange:
     operation = "Deprovision" if draft.is_deprovisioning else draft.status.current_operation or "Provision"
     reason, message = IN_PROGRESS[operation]
+    draft.count_poll(answer)
     if answer.verdict == Verdict.IN_PROGRESS:
         shown = f"{message} ({answer.description})" if answer.description else message
         show_operation(draft, reason, message=shown, is_update=operation == "Update")
-    else:
-        problem = call_failure("poll of the last operation", answer)
-        show_operation(draft, InstanceReason.ERROR_POLLING, message=problem, is_update=operation == "Update")
-        draft.say(InstanceReason.ERROR_POLLING, problem, is_warning=True)
-    draft.remember(polls=draft.memory.polls + 1)
+        return draft.poll_after(answer.retry_after_seconds)
+    problem = call_failure("poll of the last operation", answer)
+    if draft.is_deprovisioning and (draft.is_forced or draft.is_operation_lost):
+        draft.end_poll()
+        return keep_deprovisioning(draft, message=problem, asked_seconds=answer.retry_after_seconds)
+    draft.say(InstanceReason.ERROR_POLLING, problem, is_warning=True)
+    shown = joined(problem, _POLLED_ON, _way_out(draft))
+    show_operation(draft, InstanceReason.ERROR_POLLING, message=shown, is_update=operation == "Update")
+    if draft.is_deleted and draft.is_operation_lost:
+        # The broker would not be interrupted in this; it may be willing by now.
+        draft.remember(delete_deferred=False, unclear=0)
     return draft.poll_after(answer.retry_after_seconds)
+
+
+def _way_out(draft: InstanceDraft) -> str:
+    if draft.is_deleted:
+        return joined(ways_out.delete_again(draft.metadata), ways_out.remove_without_broker(draft.metadata))
+    if draft.is_deprovisioning:
+        return joined(ways_out.delete_again(draft.metadata), ways_out.waive(draft.metadata))
+    return ways_out.stop_waiting(draft.metadata)

@@ -3,18 +3,29 @@
 Every one works with stock kubectl; what the annotations mean is in `chandlery.model.annotations`.
 """
 
-from chandlery.model.annotations import ABANDON, FORCE_DELETE, ORPHAN_MITIGATION, RETRY, Mitigation
+from chandlery.model.annotations import ABANDON, FORCE_DELETE, ORPHAN_MITIGATION, Mitigation
 from chandlery.model.metadata import ObjectMeta
+from chandlery.reconcile.kubectl_commands import INSTANCE, annotate, delete, retry
 
 
 def correct_or_retry(meta: ObjectMeta) -> str:
     """For a wish that has failed for good."""
-    return f"Correct the specification, or try again as it stands: {_retry(meta)}"
+    return f"Correct the specification, or try again as it stands: {retry(INSTANCE, meta)}"
 
 
 def correct_retry_or_delete(meta: ObjectMeta) -> str:
     """The same for an instance that has never worked."""
-    return f"Correct the specification, delete the instance, or try again as it stands: {_retry(meta)}"
+    return f"Correct the specification, delete the instance, or try again as it stands: {retry(INSTANCE, meta)}"
+
+
+def delete_again(meta: ObjectMeta) -> str:
+    """For a deletion that its service broker does not tell the end of."""
+    return f"To have it asked to delete once more, now: {retry(INSTANCE, meta)}"
+
+
+def stop_waiting(meta: ObjectMeta) -> str:
+    """For what the service broker does not come to an end with: a deletion does not wait for it."""
+    return f"Not to wait for it: {delete(INSTANCE, meta)}"
 
 
 def remove_without_broker(meta: ObjectMeta) -> str:
@@ -44,13 +55,9 @@ def waive(meta: ObjectMeta) -> str:
     return f"To leave it there: {_waive(meta)}"
 
 
-def _retry(meta: ObjectMeta) -> str:
-    return _annotate(meta, f"{RETRY}=$(date +%s)")
-
-
 def _waive(meta: ObjectMeta) -> str:
     return _annotate(meta, f"{ORPHAN_MITIGATION}={Mitigation.WAIVE}")
 
 
 def _annotate(meta: ObjectMeta, annotation: str) -> str:
-    return f"kubectl annotate serviceinstance {meta.name} -n {meta.namespace} --overwrite {annotation}"
+    return annotate(INSTANCE, meta, annotation)

@@ -8,6 +8,7 @@ from typing import Final
 from chandlery.model.annotations import FORCE_DELETE, RETRY
 from chandlery.model.brokers import AnyBroker
 from chandlery.reconcile.answers import Answer, Verdict
+from chandlery.reconcile.kubectl_commands import annotate
 from chandlery_syncer.broker_snapshot import secret_of
 
 _UNAUTHORIZED, _FORBIDDEN, _PRECONDITION_FAILED = 401, 403, 412
@@ -76,5 +77,4 @@ def _hint(broker: AnyBroker, answer: Answer) -> str | None:
 
 
 def _annotate(broker: AnyBroker, annotation: str) -> str:
-    place = f" -n {broker.metadata.namespace}" if broker.metadata.namespace else ""
-    return f"kubectl annotate {broker.kind.lower()} {broker.metadata.name}{place} --overwrite {annotation}"
+    return annotate(broker.kind.lower(), broker.metadata, annotation)

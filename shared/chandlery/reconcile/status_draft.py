@@ -16,6 +16,7 @@ from chandlery.model.instances import ServiceInstance, ServiceInstanceStatus
 from chandlery.model.names import FINALIZER
 from chandlery.model.recorded import RecordedFact
 from chandlery.model.wire import JsonObject, WireModel
+from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.broker_policy import BrokerPolicy
 from chandlery.reconcile.change import Change, Next
 from chandlery.reconcile.offering import Offering, Unresolved
@@ -32,7 +33,12 @@ class PollNotes(WireModel):
     poll_until: float | None = None
     """Unix time at which the operation counts as failed."""
     polls: int = 0
+    unclear: int = 0
+    """Answers to polls in a row that say nothing of the operation."""
 
+
+UNCLEAR_POLLS = 10
+"""So many in a row, and a deletion is asked for once more: the broker may have forgotten the operation."""
 
 DocumentT = TypeVar("DocumentT", ServiceInstance, ServiceBinding)
 StatusT = TypeVar("StatusT", ServiceInstanceStatus, ServiceBindingStatus)
@@ -119,12 +125,22 @@ class StatusDraft(Generic[StatusT, MemoryT]):
         if isinstance(self._offering, Offering) and self._offering.plan.spec.maximum_polling_duration:
             seconds = min(seconds, self._offering.plan.spec.maximum_polling_duration)
         self.set(async_op_in_progress=True, last_operation=operation)
-        self.remember(polls=1, poll_until=self._now.timestamp() + seconds)
+        self.remember(polls=1, unclear=0, poll_until=self._now.timestamp() + seconds)
+
+    def count_poll(self, answer: Answer) -> None:
+        """One more answer that does not end the operation. That there was none says nothing of the operation."""
+        missed = 0 if answer.verdict == Verdict.IN_PROGRESS else self.memory.unclear + (answer.status is not None)
+        self.remember(polls=self.memory.polls + 1, unclear=missed)
+
+    @property
+    def is_operation_lost(self) -> bool:
+        """Whether the broker has not said for long what has become of its operation."""
+        return self.memory.unclear >= UNCLEAR_POLLS
 
     def end_poll(self) -> None:
         """The broker has come to an end."""
         self.set(async_op_in_progress=False, last_operation=None)
-        self.remember(polls=0, poll_until=None)
+        self.remember(polls=0, unclear=0, poll_until=None)
 
     def end_operation(self) -> None:
         """Nothing is being done any more."""

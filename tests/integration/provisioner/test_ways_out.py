@@ -42,7 +42,7 @@ async def test_a_failed_update_leaves_the_instance_ready_and_is_tried_again_on_r
     await platform.changes(INSTANCE, "db", {"spec": {"parameters": {"size": 9}}})
     failed = await platform.until_failed(INSTANCE, "db", says="too large")
     assert is_ready(failed)
-    assert "old plan 'default'" in condition_of(failed, "Ready")["message"]
+    assert "old plan 'default'" in condition_of(failed, "Failed")["message"]
     assert failed["status"]["externalProperties"]["parameters"] == {"size": 1}
 
     await platform.annotates(INSTANCE, "db", retry_requested_at="1")

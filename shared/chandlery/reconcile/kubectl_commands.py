@@ -1,0 +1,41 @@
+"""Commands of stock kubectl that messages end with, for whoever reads them to copy. Pure.
+
+The vocabularies of ways out (`ways_out.py`, `binding_words.py`, `broker_advice.py`) make sentences of them.
+"""
+
+from typing import Final
+
+from chandlery.model.annotations import RETRY
+from chandlery.model.metadata import ObjectMeta
+
+INSTANCE, BINDING = "serviceinstance", "servicebinding"
+_NOW: Final = f"{RETRY}=$(date +%s)"
+
+
+def annotate(kind: str, meta: ObjectMeta, annotation: str) -> str:
+    """An order by annotation; given again, it takes the place of the one before."""
+    return f"kubectl annotate {_named(kind, meta)} --overwrite {annotation}"
+
+
+def retry(kind: str, meta: ObjectMeta) -> str:
+    """The order to try again."""
+    return annotate(kind, meta, _NOW)
+
+
+def delete(kind: str, meta: ObjectMeta) -> str:
+    """The wish that the object were gone."""
+    return f"kubectl delete {_named(kind, meta)}"
+
+
+def edit(kind: str, meta: ObjectMeta) -> str:
+    """To correct a specification by hand."""
+    return f"kubectl edit {_named(kind, meta)}"
+
+
+def describe(kind: str, meta: ObjectMeta) -> str:
+    """To see the conditions and events of an object."""
+    return f"kubectl describe {_named(kind, meta)}"
+
+
+def _named(kind: str, meta: ObjectMeta) -> str:
+    return f"{kind} {meta.name} -n {meta.namespace}" if meta.namespace else f"{kind} {meta.name}"
