@@ -129,6 +129,17 @@ LATE_WAKES = Table(
 )
 """Whom a waker could not wake at once, because somebody held their row of work at that moment; see `wakes`."""
 
+EXTERNAL_IDS = Table(
+    "external_ids",
+    METADATA,
+    Column("lane", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("external_id", String, primary_key=True),
+    Column("uid", String(36), nullable=False),
+)
+"""Which object goes by which id at which service broker: the first that has it there keeps it; see `external_ids`."""
+Index("ix_external_ids_uid", EXTERNAL_IDS.c.uid)
+
 CHANGES = Table(
     "changes",
     METADATA,
