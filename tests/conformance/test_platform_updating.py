@@ -48,9 +48,10 @@ async def test_osb_089_plan_of_another_service_is_not_sent(platform: Platform) -
     other = simple_service(f"other-{platform.number}", plans=["foreign"], plan_updateable=True)
     platform.broker.catalog = simple_catalog(platform.offers("small", plan_updateable=True), other)
     await platform.provisions(plan="small")
-    await platform.changes(INSTANCE, "db", {"spec": {"clusterServicePlanExternalName": "foreign"}})
-    found = await platform.until_condition(INSTANCE, "db", "Reconciling", reason="ReferencesNonexistentServicePlan")
-    assert condition_of(found, "Ready")["status"] == "True"
+    answer = await platform.api.patch(
+        platform.path(INSTANCE, "db"), {"spec": {"clusterServicePlanExternalName": "foreign"}}
+    )
+    assert (answer.status, list(answer.causes)) == (422, ["spec.clusterServicePlanExternalName"])
     await platform.comes_to_rest()
     assert platform.broker.seen_of(UPDATE) == []
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import cast
 
 from chandlery.model import kinds
 from chandlery.model.bindings import ServiceBinding
@@ -10,7 +9,6 @@ from chandlery.model.brokers import AnyBroker
 from chandlery.model.faults import ParametersFault
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.metadata import ObjectMeta
-from chandlery.model.offerings import AnyPlan, ClusterServiceClass
 from chandlery.model.reasons import BindingReason
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.reconcile.change import broker_key
@@ -44,9 +42,7 @@ async def load_binding(
     namespace = binding.metadata.namespace or ""
     instance = await _instance(unit, binding)
     notes = await _notes(unit, instance)
-    offering = await find_offering(unit, instance) if instance and _has_found_class(instance) else None
-    if isinstance(offering, Offering):
-        offering = await _on_current_plan(unit, offering, notes)
+    offering = await _offering(unit, instance, notes)
     memory = _with_lane(BindingMemory.model_validate(claim.memory), binding, claim, offering=offering)
     broker = await _broker(unit, memory, offering)
     endpoint = await _endpoint(unit, resources, broker, lane=memory.lane)
@@ -114,15 +110,13 @@ async def _notes(unit: UnitOfWork, instance: ServiceInstance | None) -> Instance
     return InstanceNotes.model_validate(await unit.reconciliations.memory_of(instance.metadata.uid or ""))
 
 
-async def _on_current_plan(unit: UnitOfWork, offering: Offering, notes: InstanceNotes) -> Offering:
-    # A wish for another plan may be in vain; what is bound is what the broker has.
-    if notes.plan_id in ("", offering.plan.spec.external_id):
-        return offering
-    owner = offering.service_class
-    kind = kinds.CLUSTER_SERVICE_PLAN if isinstance(owner, ClusterServiceClass) else kinds.SERVICE_PLAN
-    where = (("external_id", notes.plan_id), ("class_name", owner.metadata.name))
-    found = await unit.objects.recall(kind, Listing(namespace=owner.metadata.namespace or "", where=where, limit=1))
-    return replace(offering, plan=cast("AnyPlan", found[0])) if found else offering
+async def _offering(
+    unit: UnitOfWork, instance: ServiceInstance | None, notes: InstanceNotes
+) -> Offering | Unresolved | None:
+    # A wish for another plan may be in vain, or for one that does not exist; what is bound is what the broker has.
+    if instance is None or not _has_found_class(instance):
+        return None
+    return await find_offering(unit, instance, delivered_plan_id=notes.plan_id)
 
 
 def _with_lane(

@@ -26,14 +26,16 @@ async def find_classes(unit: UnitOfWork, instance: ServiceInstance) -> list[AnyC
     return [found for found in await unit.objects.recall(kind, listing) if isinstance(found, AnyClass)]
 
 
-async def find_plans(unit: UnitOfWork, service_class: AnyClass, wanted: Wanted | None) -> list[AnyPlan]:
-    """The plans of a class that are called so, or all that are still offered."""
+async def find_plans(
+    unit: UnitOfWork, service_class: AnyClass, wanted: Wanted | None, *, limit: int = _MOST_PLANS
+) -> list[AnyPlan]:
+    """The plans of a class that are called so, or all that are still offered, up to so many."""
     cluster = isinstance(service_class, ClusterServiceClass)
     kind = kinds.CLUSTER_SERVICE_PLAN if cluster else kinds.SERVICE_PLAN
     where = [("class_name", service_class.metadata.name)]
     if wanted is not None:
         where.append((wanted.column, wanted.value))
-    listing = Listing(namespace=service_class.metadata.namespace or "", where=tuple(where), limit=_MOST_PLANS)
+    listing = Listing(namespace=service_class.metadata.namespace or "", where=tuple(where), limit=limit)
     found = [plan for plan in await unit.objects.recall(kind, listing) if isinstance(plan, AnyPlan)]
     return [plan for plan in found if wanted is not None or not plan.status.removed_from_broker_catalog]
 

@@ -5,10 +5,14 @@ The provisioner checks again when the change is due, for the catalog may have ch
 
 from chandlery.model.faults import FieldProblem, Invalid
 from chandlery.model.instances import ServiceInstance
+from chandlery.model.nearest_names import did_you_mean, listed
+from chandlery.model.offerings import AnyClass, AnyPlan
 from chandlery.reconcile.offering import is_cluster_scoped, wanted_plan
 from chandlery.store.database import UnitOfWork
+from chandlery_gateway.admission.field_checks import invalid
 from chandlery_gateway.catalog_lookups import find_classes, find_current_plan, find_plans
 
+_MOST_COMPARED = 200
 _SUFFIXES = {"external_name": "ExternalName", "external_id": "ExternalID", "name": "Name"}
 
 
@@ -27,17 +31,38 @@ async def check_plan_change(unit: UnitOfWork, old: ServiceInstance, new: Service
     if len(found) != 1:
         return
     current = await find_current_plan(unit, found[0], old)
-    own_word = current.spec.plan_updatable if current else None
-    if own_word if own_word is not None else found[0].spec.plan_updatable:
-        return
     wished = await find_plans(unit, found[0], wanted)
     if current and [plan.metadata.name for plan in wished] == [current.metadata.name]:
+        return
+    await _refuse_unknown(unit, new, found[0], wished)
+    own_word = current.spec.plan_updatable if current else None
+    if own_word if own_word is not None else found[0].spec.plan_updatable:
         return
     refuses = f"class {found[0].spec.external_name!r}"
     if current and own_word is not None:
         refuses = f"plan {current.spec.external_name!r}"
     message = f"the service {refuses} does not allow plan changes; create another instance with the other plan"
     raise Invalid(problems=(FieldProblem(f"spec.{plan_field(new, wanted.column)}", "FieldValueForbidden", message),))
+
+
+async def _refuse_unknown(
+    unit: UnitOfWork, instance: ServiceInstance, service_class: AnyClass, wished: list[AnyPlan]
+) -> None:
+    """A working instance waits for no plan that may be offered some day: whoever asks for it meant another one."""
+    if any(not plan.status.removed_from_broker_catalog for plan in wished):
+        return
+    wanted = wanted_plan(instance.spec)
+    offered = await find_plans(unit, service_class, None, limit=_MOST_COMPARED)
+    names = [_called(plan, wanted.column) for plan in offered]
+    is_gone = "does not offer this plan any more" if wished else "has no such plan"
+    why = f'the class "{service_class.spec.external_name}" {is_gone}'
+    has = f"; it has {listed(names)}" if names else ""
+    message = f"{why}{did_you_mean(wanted.value, names) or has}"
+    raise Invalid(problems=(invalid(f"spec.{plan_field(instance, wanted.column)}", message, given=wanted.value),))
+
+
+def _called(plan: AnyPlan, column: str) -> str:
+    return plan.metadata.name if column == "name" else str(getattr(plan.spec, column))
 
 
 def plan_field(instance: ServiceInstance, column: str) -> str:

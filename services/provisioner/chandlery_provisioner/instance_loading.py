@@ -1,19 +1,18 @@
 """Reads all that a decision about an instance needs, in the transaction that claims a round."""
 
 from dataclasses import dataclass
-from typing import cast
 
 from chandlery.model import kinds
 from chandlery.model.annotations import ABANDON, orders_of
 from chandlery.model.brokers import AnyBroker
 from chandlery.model.instances import ServiceInstance
-from chandlery.model.offerings import AnyPlan, ClusterServiceClass
+from chandlery.model.offerings import AnyPlan
 from chandlery.model.reasons import InstanceReason
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.reconcile.change import broker_key
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.runtime.broker_access import find_broker_of_lane, find_endpoint, policy_for
-from chandlery.runtime.offering_lookup import find_offering
+from chandlery.runtime.offering_lookup import find_delivered_plan, find_offering
 from chandlery.runtime.parameter_lookup import find_parameters
 from chandlery.runtime.resources import Resources
 from chandlery.store.database import UnitOfWork
@@ -101,12 +100,7 @@ async def _current_plan(unit: UnitOfWork, memory: InstanceMemory, offering: Offe
         return None
     if offering.plan.spec.external_id == memory.plan_id:
         return offering.plan
-    owner = offering.service_class
-    kind = kinds.CLUSTER_SERVICE_PLAN if isinstance(owner, ClusterServiceClass) else kinds.SERVICE_PLAN
-    where = (("external_id", memory.plan_id), ("class_name", owner.metadata.name))
-    listing = Listing(namespace=owner.metadata.namespace or "", where=where, limit=1)
-    found = await unit.objects.recall(kind, listing)
-    return cast("AnyPlan", found[0]) if found else None
+    return await find_delivered_plan(unit, offering.service_class, memory.plan_id)
 
 
 async def _count_bindings(unit: UnitOfWork, instance: ServiceInstance) -> int:

@@ -14,18 +14,37 @@ from chandlery.store.database import UnitOfWork
 from chandlery.store.objects import Listing
 
 
-async def find_offering(unit: UnitOfWork, instance: ServiceInstance) -> Offering | Unresolved:
-    """Resolve what the specification names. References found before are followed by name; users' words otherwise."""
+async def find_offering(
+    unit: UnitOfWork, instance: ServiceInstance, *, delivered_plan_id: str = ""
+) -> Offering | Unresolved:
+    """Resolve what the specification names. References found before are followed by name; users' words otherwise.
+
+    With the external id of the plan that the broker delivers it is that plan, whatever is wished for by now, as long
+    as it is known.
+    """
     service_class = await _class(unit, instance)
     if isinstance(service_class, Unresolved):
         return service_class
-    plan = await _plan(unit, instance, service_class)
+    plan = await find_delivered_plan(unit, service_class, delivered_plan_id) or await _plan(
+        unit, instance, service_class
+    )
     if isinstance(plan, Unresolved):
         return plan
     broker = await find_broker(unit, service_class)
     if isinstance(broker, Unresolved):
         return broker
     return Offering(service_class, plan, broker)
+
+
+async def find_delivered_plan(unit: UnitOfWork, service_class: AnyClass, plan_id: str) -> AnyPlan | None:
+    """The plan of the class by its external id; None if the catalog has it no more, or none is meant."""
+    if not plan_id:
+        return None
+    kind = kinds.CLUSTER_SERVICE_PLAN if isinstance(service_class, ClusterServiceClass) else kinds.SERVICE_PLAN
+    where = (("external_id", plan_id), ("class_name", service_class.metadata.name))
+    listing = Listing(namespace=service_class.metadata.namespace or "", where=where, limit=1)
+    found = await unit.objects.recall(kind, listing)
+    return cast("AnyPlan", found[0]) if found else None
 
 
 async def find_broker(unit: UnitOfWork, service_class: AnyClass) -> AnyBroker | Unresolved:

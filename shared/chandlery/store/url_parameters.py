@@ -5,11 +5,11 @@ fixed way may be said that way; what nobody can honour here is refused, for a de
 """
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Final
 
 from chandlery.model.clean_text import quoted
 from chandlery.model.faults import ConfigurationFault
+from chandlery.model.nearest_names import nearest_names
 
 SECRET: Final = frozenset({"password", "sslpassword", "scram_client_key", "scram_server_key", "oauth_client_secret"})
 """Never shown."""
@@ -132,5 +132,5 @@ def _is_number(value: str) -> bool:
 
 
 def _nearest(name: str) -> str:
-    found = get_close_matches(name[:100], sorted(_KNOWN - _REFUSED), n=1)
+    found = nearest_names(name, _KNOWN - _REFUSED, most=1)
     return f"; did you mean {found[0]}?" if found else "; PostgreSQL's documentation of libpq lists what there is"

@@ -270,3 +270,24 @@ async def test_an_instance_on_its_way_out_takes_no_bindings(api: Api) -> None:
     answer = await api.post(f"{TEAM}/servicebindings", binding())
     assert answer.status == 422
     assert "being deleted" in answer.causes["spec.instanceRef.name"]
+
+
+async def test_a_working_instance_is_asked_for_no_plan_that_its_class_does_not_have(
+    api: Api, gateway: Running, scope: Scope
+) -> None:
+    await scope.offers(api, plan(), plan("plan-2", external_name="large"), planUpdatable=True)
+    await api.made(INSTANCES, scope.instance(ClassExternalName="mysql", PlanExternalName="small"))
+    await resolved(api, gateway, scope)
+    field = f"spec.{scope.prefix}PlanExternalName"
+
+    near = await api.patch(DB, {"spec": scope.spec(PlanExternalName="larg")})
+    assert (near.status, near.causes[field]) == (
+        422,
+        'Invalid value: "larg": the class "mysql" has no such plan; did you mean "large"?',
+    )
+    far = await api.patch(DB, {"spec": scope.spec(PlanExternalName="zzz")})
+    assert far.causes[field] == 'Invalid value: "zzz": the class "mysql" has no such plan; it has "large", "small"'
+    await scope.withdraws(api, "plan-2")
+    gone = await api.patch(DB, {"spec": scope.spec(PlanExternalName="large")})
+    assert gone.causes[field].endswith('the class "mysql" does not offer this plan any more; it has "small"')
+    assert (await api.get(DB)).document["metadata"]["generation"] == 1

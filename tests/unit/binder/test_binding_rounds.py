@@ -230,3 +230,11 @@ async def test_schema_of_the_broker_is_evaluated_off_the_loop(
     assert ready_of(await harbour.work()) == ("False", "ErrorWithParameters")
     assert threads
     assert threading.get_ident() not in threads
+
+
+async def test_instance_whose_wish_is_in_vain_is_bound_on_the_plan_that_it_has(harbour: Harbour) -> None:
+    vain: dict[str, Any] = {"cluster_service_plan_external_name": "smal", "cluster_service_plan_ref": None}
+    await harbour.change(kinds.SERVICE_INSTANCE, "rope", **vain)
+    assert ready_of(await harbour.work()) == ("True", "InjectedBindResult")
+    (seen,) = harbour.broker.seen_of(osb.BIND)
+    assert (seen.body["service_id"], seen.body["plan_id"]) == ("service-1", "plan-1")
