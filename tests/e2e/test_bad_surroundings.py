@@ -20,6 +20,7 @@ from tests.e2e.tcp_relay import TcpRelay
 
 BAD_CONFIGURATION: Final = 2
 _REFUSAL_SECONDS: Final = 15.0
+_KEYS: Final = new_key("test")
 _PASSWORD: Final = "hunter2-never-shown"
 
 _NOWHERE: Final = {
@@ -66,6 +67,41 @@ def test_up_names_the_folder_that_is_in_use(launch: Launcher, embedded: Embedded
     _refused(second, str(embedded.data_dir), "in use by another `chandlery up`", "--data-dir")
     assert embedded.kubeconfig.read_text() == before
     assert embedded.api.read("/readyz")[0] == 200
+
+
+@pytest.mark.parametrize("key", ["", new_key("laptop")], ids=["the key is gone", "the key is another one"])
+def test_up_does_not_start_on_a_database_that_another_key_has_encrypted(
+    launch: Launcher, tmp_path: Path, key: str
+) -> None:
+    data = tmp_path / "data"
+    command = [CHANDLERY, "up", "--data-dir", str(data), "--port", "0"]
+    first = launch(command)
+    first.await_log("Chandlery is ready")
+    first.stop()
+    kept = data / "encryption-key"
+    mine = kept.read_text()
+    if key:
+        kept.write_text(key)
+    else:
+        kept.unlink()
+    _refused(launch(command), "encrypt", "key", "put")
+    assert kept.exists() == bool(key), "no fresh key beside an old database"
+    kept.write_text(mine)
+    kept.chmod(0o600)
+    again = launch(command)
+    again.await_log("Chandlery is ready")
+
+
+@pytest.mark.parametrize("service", ["gateway", "provisioner", "binder", "syncer"])
+def test_a_process_does_not_start_with_another_key_than_the_database_was_begun_with(
+    launch: Launcher, share: ServerShare, service: str
+) -> None:
+    right = {**_settings(share), "CHANDLERY_TOKEN": "x" * 32}
+    first = launch([CHANDLERY, "syncer"], **right)
+    first.await_log("syncer is ready")
+    first.stop()
+    wrong = {**right, "CHANDLERY_ENCRYPTION_KEYS": new_key("other")}
+    _refused(launch([CHANDLERY, service], **wrong), "the encryption keys do not fit the database", "named 'test'")
 
 
 def test_up_names_the_folder_that_cannot_be_made(launch: Launcher, tmp_path: Path) -> None:
@@ -179,5 +215,5 @@ def _settings(share: ServerShare) -> dict[str, str]:
         "CHANDLERY_DATABASE_URL": share.database_url,
         "CHANDLERY_AMQP_URL": share.amqp_url,
         "CHANDLERY_AMQP_PREFIX": share.amqp_prefix,
-        "CHANDLERY_ENCRYPTION_KEYS": new_key("test"),
+        "CHANDLERY_ENCRYPTION_KEYS": _KEYS,
     }

@@ -35,6 +35,7 @@ class SecretState(StrEnum):
     INTACT = "intact"
     """It is as it was written; also said where nobody has looked."""
     MISSING = "missing"
+    """It is gone, or does not open, which comes to the same."""
     CHANGED = "changed"
     """Somebody has given it other values."""
     FOREIGN = "foreign"

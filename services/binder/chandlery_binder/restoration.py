@@ -17,7 +17,7 @@ from chandlery_binder.binding_notes import InFlight
 from chandlery_binder.binding_snapshot import InjectionProblem
 from chandlery_binder.binding_words import how_to_rotate
 
-_LOST = "the Secret is gone and its credentials cannot be had a second time"
+_LOST = "the Secret is gone, or cannot be decrypted, and its credentials cannot be had a second time"
 
 
 def absorb_restoration(
@@ -30,7 +30,10 @@ def absorb_restoration(
         return absorb_delivery(draft, sent, grant=None, credentials=credentials, problem=lasting)
     draft.remember(secret_problem="")
     draft.keep_delivered(credentials)
-    draft.say(BindingReason.RESTORED_SECRET, "The Secret had been deleted or changed, and was written again")
+    draft.say(
+        BindingReason.RESTORED_SECRET,
+        "The Secret had been deleted or changed, or could not be decrypted, and was written again",
+    )
     return draft.rest()
 
 
@@ -39,7 +42,8 @@ def absorb_failed_recovery(draft: BindingDraft, answer: Answer) -> BindingChange
     if answer.verdict == Verdict.SUCCEEDED:
         return report_lost(draft)
     message = joined(
-        f"the Secret is gone. {call_failure('fetching of the binding', answer)}", how_to_rotate(draft.metadata)
+        f"the Secret is gone, or cannot be decrypted. {call_failure('fetching of the binding', answer)}",
+        how_to_rotate(draft.metadata),
     )
     draft.tell(BindingReason.SECRET_LOST, message)
     draft.remember(secret_problem=message)

@@ -59,6 +59,8 @@ async def secret_state(
         return SecretState.MISSING
     if not any(owner.controller and owner.uid == meta.uid for owner in secret.metadata.owner_references or ()):
         return SecretState.FOREIGN
+    if secret.sealed is not None:
+        return SecretState.MISSING
     if delivered is None:
         return SecretState.INTACT
     try:
@@ -98,11 +100,15 @@ async def _sources(
     unit: UnitOfWork, cluster: Cluster[UnitOfWork], binding: ServiceBinding
 ) -> dict[str, dict[str, bytes]]:
     sources: dict[str, dict[str, bytes]] = {}
-    held = 0
+    held, namespace = 0, binding.metadata.namespace or ""
     for name in dict.fromkeys(source_names(binding)):
-        secret = await cluster.read_secret(unit, binding.metadata.namespace or "", name)
+        secret = await cluster.read_secret(unit, namespace, name)
         if secret is None:
             continue
+        if secret.sealed is not None:
+            place = f'"{namespace}/{name}"'
+            message = f"the Secret {place} of addKeysFrom cannot be decrypted; delete it and create it anew"
+            raise ProjectionFault(message, waiting_for=secret_key(namespace, name))
         sources[name] = dict(secret_values(secret))
         held += sum(map(len, sources[name].values()))
         if held > LARGEST_BYTES:

@@ -65,5 +65,6 @@ class ChangeViews:
         )
 
     def _made(self, kind: Kind, change: LoggedChange) -> tuple[ChangeView, int]:
-        view = ChangeView(kind, self._codec.from_stored(kind, change.stored))
+        place = {"namespace": change.namespace, "name": change.name}
+        view = ChangeView(kind, self._codec.from_stored(kind, change.stored, **place))
         return view, _BYTES_OF_A_VIEW + _BYTES_PER_BYTE * len(view.json)

@@ -16,6 +16,8 @@ ABANDON: Final = f"{PREFIX}abandon"
 """`true`: when deleted, the object goes without its service broker being asked. What the broker has stays there."""
 FORCE_DELETE: Final = f"{PREFIX}force-delete"
 """`true`: when deleted, the broker is asked once, and whatever it answers, the object goes, with its bindings."""
+UNREADABLE: Final = f"{PREFIX}unreadable"
+"""Shown on a Secret that does not open: why. Nobody gives it, and it is stored nowhere."""
 ORPHAN_MITIGATION: Final = f"{PREFIX}orphan-mitigation"
 """What to do with what a failed creation may have left; wins over the broker's `orphanMitigation`."""
 

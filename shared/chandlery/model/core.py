@@ -2,8 +2,9 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
+from chandlery.model.annotations import UNREADABLE
 from chandlery.model.metadata import MicroTimestamp, ObjectMeta, Timestamp
 from chandlery.model.wire import WireModel
 
@@ -54,6 +55,22 @@ class Secret(WireModel):
     string_data: dict[str, str] | None = Field(default=None, description="Plain values; write-only.", repr=False)
     type: str = Field(default="Opaque", description="What the keys mean.")
     immutable: bool | None = Field(default=None, description="Refuse changes of the data.")
+    _sealed: str | None = PrivateAttr(default=None)
+
+    def sealed_as(self, sealed: str | None, *, why: str = "") -> "Secret":
+        """The Secret with what the store has of it and cannot open, which stays when the Secret is written.
+
+        In place of its own annotations one tells `why`. None: it has data of its own again.
+        """
+        annotations = {UNREADABLE: why} if sealed else None
+        hidden = self.model_copy(update={"metadata": self.metadata.model_copy(update={"annotations": annotations})})
+        hidden._sealed = sealed  # noqa: SLF001 - of this very class
+        return hidden
+
+    @property
+    def sealed(self) -> str | None:
+        """What does not open; None for a Secret that can be read."""
+        return self._sealed
 
 
 class EventSource(WireModel):

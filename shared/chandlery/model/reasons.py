@@ -123,3 +123,9 @@ class BindingReason(StrEnum):
     EXPIRED = "CredentialsExpired"
     BROKER_CIRCUIT_OPEN = "BrokerCircuitOpen"
     BROKER_RATE_LIMITED = "BrokerRateLimited"
+
+
+class StoredDataReason(StrEnum):
+    """Events about what stands in the database and does not open; ours."""
+
+    NOTE_LOST = "InFlightNoteLost"

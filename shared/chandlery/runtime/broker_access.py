@@ -86,6 +86,8 @@ async def _authorization(
     secret = await cluster.read_secret(unit, namespace, name)
     if secret is None:
         return _unusable(namespace, name, "does not exist")
+    if secret.sealed is not None:
+        return _unusable(namespace, name, "cannot be decrypted; delete it and create it anew")
     values = secret_values(secret)
     missing = [key for key in wanted if key not in values]
     if missing:

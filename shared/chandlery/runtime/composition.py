@@ -60,6 +60,7 @@ async def open_resources(
         for check in checks:
             check(settings)
         await _prepare_schema(engine, migrates=migrates)
+        await _check_keys(database)
         await bus.start()
         if isinstance(bus, InProcessBus):
             await database.run(lambda unit: unit.reconciliations.start_over())
@@ -130,6 +131,12 @@ async def _prepare_schema(engine: AsyncEngine, *, migrates: bool) -> None:
             f"the database is at schema {found}, this release expects {newest_revision()}: run `chandlery migrate`",
             action="check_schema",
         )
+
+
+async def _check_keys(database: Database) -> None:
+    async for attempt in SERVER_START.around(Unavailable, before_sleep=_say_what_is_awaited):
+        with attempt:
+            await database.run(lambda unit: unit.seals.check())
 
 
 def _say_what_is_awaited(state: RetryCallState) -> None:

@@ -35,8 +35,14 @@ class DataDirectory:
         return self.path / "kubeconfig"
 
     def encryption_keys(self) -> str:
-        """The key that was made at the first start."""
-        return _kept(self.path / "encryption-key", lambda: new_key("laptop"))
+        """The key that was made at the first start; raises ConfigurationFault if a database is left without its own."""
+        path = self.path / "encryption-key"
+        if (self.path / "chandlery.db").exists() and not path.exists():
+            raise ConfigurationFault(
+                f"the database in {self.path} is encrypted with a key that is gone: put the file {path} back, or "
+                "choose another --data-dir to begin anew"
+            )
+        return _kept(path, lambda: new_key("laptop"))
 
     def token(self) -> str:
         """The token that was made at the first start."""

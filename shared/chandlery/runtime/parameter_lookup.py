@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from chandlery.cluster.protocol import Cluster
+from chandlery.model.core import Secret
 from chandlery.model.faults import ParametersFault
 from chandlery.model.instances import ParametersFromSource, SecretKeyReference
 from chandlery.model.wire import JsonObject
@@ -54,7 +55,7 @@ async def _parts(
     for reference in references:
         if reference.name not in secrets:
             secret = await cluster.read_secret(unit, namespace, reference.name)
-            secrets[reference.name] = None if secret is None else secret_values(secret)
+            secrets[reference.name] = None if secret is None else _readable(namespace, secret)
         part = _part(namespace, reference, secrets[reference.name])
         parts.append(part)
         held += len(part.text)
@@ -62,6 +63,14 @@ async def _parts(
             message = f"the Secrets of parametersFrom hold more than {LARGEST_BYTES} bytes of parameters together"
             raise ParametersFault(message, waiting_for=part.waiting_for)
     return parts
+
+
+def _readable(namespace: str, secret: Secret) -> Mapping[str, bytes]:
+    if secret.sealed is None:
+        return secret_values(secret)
+    key, place = secret_key(namespace, secret.metadata.name), f'"{namespace}/{secret.metadata.name}"'
+    message = f"the Secret {place} of parametersFrom cannot be decrypted; delete it and create it anew"
+    raise ParametersFault(message, waiting_for=key)
 
 
 def _part(namespace: str, reference: SecretKeyReference, values: Mapping[str, bytes] | None) -> _Part:

@@ -19,6 +19,7 @@ from chandlery.runtime.open_files import lift_open_file_limit
 from chandlery.runtime.probes import ProbeApp
 from chandlery.runtime.readiness import unless
 from chandlery.runtime.resources import Resources
+from chandlery.runtime.seal_keeping import keep_seals
 from chandlery.runtime.service import Service
 from chandlery.runtime.settings import Settings
 from chandlery.runtime.sweep import Sweep
@@ -138,6 +139,7 @@ def _start_background(resources: Resources, stop: asyncio.Event) -> list[asyncio
         sweep.run(),
         keep_leases(resources),
         keep_guards(resources),
+        keep_seals(resources),
     ]
     tasks = [asyncio.create_task(job) for job in jobs]
     for task in tasks:

@@ -20,6 +20,8 @@ from chandlery.contracts.messages import UNRESOLVED_LANE, Message, ObjectChanged
 from chandlery.model import kinds
 from chandlery.model.faults import Conflict, LeaseLost, Unavailable
 from chandlery.model.kinds import AnyObject
+from chandlery.model.reasons import StoredDataReason
+from chandlery.model.recorded import RecordedFact
 from chandlery.model.wire import JsonObject
 from chandlery.reconcile.change import Change
 from chandlery.reconcile.holds import Hold
@@ -42,6 +44,10 @@ _AT_ONCE = datetime.min.replace(tzinfo=UTC)
 """An object that is due again before it was let go of."""
 _BATCH = 32
 """Rounds that share a transaction, at most."""
+_NOTE_LOST = (
+    "What was last asked of the service broker is not known any more, because the note on it cannot be decrypted; "
+    "what is to be asked now is decided anew"
+)
 _RECORD = TransientRetry(attempts=20, initial_seconds=0.1, maximum_seconds=5.0)
 """An answer that cannot be recorded is worth some patience: it may hold credentials."""
 
@@ -173,6 +179,9 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         if document is None:
             await unit.reconciliations.remove(claim.uid)
             return None
+        claim = claim.on(document.metadata)
+        if claim.is_note_lost:
+            await self._tell_of_lost_note(unit, document)
         snapshot = await self._reconciler.load(unit, cast("DocumentT", document), claim)
         planned = self._reconciler.plan(snapshot, unit)
         if isinstance(planned, Change) and (keys := _awaited(planned)):
@@ -196,6 +205,11 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             due_at = await self._write(unit, claim, document, snapshot, change, latest=document)
             return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=None, until=until, due_at=due_at)
         return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=planned, until=until, to=to)
+
+    async def _tell_of_lost_note(self, unit: UnitOfWork, document: AnyObject) -> None:
+        log.error(_NOTE_LOST, action="open_note", kind=document.kind, uid=document.metadata.uid)
+        fact = RecordedFact(StoredDataReason.NOTE_LOST, _NOTE_LOST, is_warning=True)
+        await self._resources.cluster.record(unit, document, fact)
 
     async def _admitted(
         self, claimed: _Claimed[SnapshotT, CallT], planned: Planned[CallT]

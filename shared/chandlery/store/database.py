@@ -21,8 +21,10 @@ from chandlery.store.objects import ObjectStore
 from chandlery.store.outbox import Outbox, OutboxEntry
 from chandlery.store.past_objects import PastObjects
 from chandlery.store.reconciliations import ReconciliationStore
+from chandlery.store.resealing import Resealing
 from chandlery.store.rows import RowCodec
 from chandlery.store.sealing import Keyring
+from chandlery.store.seals import SealStore
 from chandlery.store.wakes import WakeStore
 
 T = TypeVar("T")
@@ -63,6 +65,8 @@ class UnitOfWork:
         self.leases = LeaseStore(connection, now)
         self.guards = GuardStore(connection, now)
         self.wakes = WakeStore(connection, now)
+        self.seals = SealStore(connection, keyring, self.codec)
+        self.resealing = Resealing(connection, keyring, self.codec)
         self._brought: set[str] = set()
 
     def wake_at_end(self, keys: Iterable[str]) -> None:

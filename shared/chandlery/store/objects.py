@@ -179,7 +179,7 @@ class ObjectStore:
         """Write `new` over `old`, which must still be stored so; raises Conflict. Equal objects are not written."""
         if old == new:
             return old
-        kind = kind_of(new)
+        kind, new = kind_of(new), self._codec.as_sealed_before(old, new)
         position = await self._log.next_position()
         before = int(old.metadata.resource_version or 0)
         changed = _at_position(new, position)

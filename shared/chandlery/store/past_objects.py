@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select, tuple_
 
 from chandlery.model.kinds import AnyObject, Kind
+from chandlery.model.wire import JsonObject
 from chandlery.store.changes import ChangeLog, ChangeVerb
 from chandlery.store.objects import Listing, ObjectStore
 from chandlery.store.rows import RowCodec
@@ -103,8 +104,12 @@ class PastObjects:
         found = await self._rows(select(CHANGES.c.position, CHANGES.c.object), sorted(sought))
         known = {sought[row["position"]] for row in found}
         everything = {(row["namespace"], row["name"]) for row in changed}
-        past = [self._codec.from_stored(kind, row["object"]) for row in found]
+        past = [self._then(kind, row["object"], sought[row["position"]]) for row in found]
         return past, frozenset(everything - known)
+
+    def _then(self, kind: Kind, stored: JsonObject, place: Place) -> AnyObject:
+        namespace, name = place
+        return self._codec.from_stored(kind, stored, namespace=namespace, name=name)
 
     async def _rows(self, query: "Select[Any]", positions: Sequence[int]) -> list[Mapping[str, Any]]:
         rows: list[Mapping[str, Any]] = []

@@ -4,7 +4,7 @@ Claims and retries touch only this row, so watchers of the objects see real chan
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,10 @@ from sqlalchemy import Select, bindparam, case, delete, func, insert, select, tu
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from chandlery.contracts.messages import Reconcile
-from chandlery.model.faults import LeaseLost
+from chandlery.model.faults import LeaseLost, SealBroken
+from chandlery.model.metadata import ObjectMeta
 from chandlery.model.wire import JsonObject
+from chandlery.store.in_flight_notes import OpenedNote, Whereabouts, open_note, seal_note
 from chandlery.store.moments import utc
 from chandlery.store.schema import INTERESTS, OBJECTS
 from chandlery.store.schema import RECONCILIATIONS as R
@@ -47,6 +49,17 @@ class Claim:
     memory: JsonObject
     admitted_at: datetime | None = None
     """The moment from which its broker's rate limit lets it through; None if it has not asked for one."""
+    at: Whereabouts | None = None
+    """Where the object is that the note in flight belongs to."""
+    is_note_lost: bool = False
+    """Whether there is a note in flight that cannot be opened."""
+
+    def on(self, metadata: ObjectMeta) -> "Claim":
+        """The claim once its object has been read. A note that was made for an object elsewhere is none of its own."""
+        at = (metadata.namespace or "", metadata.name)
+        if self.at in (None, at):
+            return replace(self, at=at)
+        return replace(self, at=at, in_flight=None, is_note_lost=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,11 +152,23 @@ class ReconciliationStore:
         return {row["uid"]: self._claim(row, owner) for row in rows}
 
     def _claim(self, row: Any, owner: str) -> Claim:
-        sealed = row["in_flight"]
-        in_flight = self._keyring.open(sealed, bound_to=f"in-flight/{row['uid']}") if sealed else None
+        note = self._opened(row["uid"], row["in_flight"])
         admitted_at: datetime | None = row["admitted_at"]
         plain = {key: value for key, value in row.items() if key not in ("in_flight", "admitted_at")}
-        return Claim(owner=owner, in_flight=in_flight, admitted_at=admitted_at and utc(admitted_at), **plain)
+        claim = Claim(owner=owner, in_flight=None, admitted_at=admitted_at and utc(admitted_at), **plain)
+        if isinstance(note, SealBroken):
+            return replace(claim, is_note_lost=True)
+        return replace(claim, in_flight=note.note, at=note.at) if note else claim
+
+    def _opened(self, uid: str, sealed: str | None) -> OpenedNote | SealBroken | None:
+        try:
+            return open_note(self._keyring, uid, sealed) if sealed else None
+        except SealBroken as fault:
+            # Whoever claims many objects has to get on with the others.
+            return fault
+
+    def _sealed(self, claim: Claim, note: JsonObject) -> str:
+        return seal_note(self._keyring, claim.uid, note, at=claim.at)
 
     async def keep_all_in_flight(self, kept: Sequence[tuple[Claim, JsonObject, JsonObject]]) -> None:
         """`keep_in_flight` for several claims of this very transaction, so that no lease can be lost."""
@@ -152,7 +177,7 @@ class ReconciliationStore:
         rows = [
             {
                 "of_uid": claim.uid,
-                "in_flight": self._keyring.seal(in_flight, bound_to=f"in-flight/{claim.uid}"),
+                "in_flight": self._sealed(claim, in_flight),
                 "memory": memory,
             }
             for claim, in_flight, memory in kept
@@ -164,14 +189,14 @@ class ReconciliationStore:
 
     async def keep_in_flight(self, claim: Claim, in_flight: JsonObject, memory: JsonObject) -> None:
         """Write down what is about to be sent, before it is sent. Raises LeaseLost."""
-        sealed = self._keyring.seal(in_flight, bound_to=f"in-flight/{claim.uid}")
+        sealed = self._sealed(claim, in_flight)
         statement = update(R).where(_held_by(claim)).values(in_flight=sealed, memory=memory)
         await self._fenced(statement)
 
     async def release(self, claim: Claim, release: Release) -> Reconcile | None:
         """End the round. Returns a command if the wish changed meanwhile. Raises LeaseLost."""
         in_flight = release.in_flight
-        sealed = self._keyring.seal(in_flight, bound_to=f"in-flight/{claim.uid}") if in_flight is not None else None
+        sealed = self._sealed(claim, in_flight) if in_flight is not None else None
         untouched = R.c.wishes == claim.wishes
         again = release.due_at + REMINDER if release.due_at and release.is_reminded else release.due_at
         statement = (

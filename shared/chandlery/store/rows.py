@@ -6,14 +6,19 @@ The body of a Secret is sealed here, on its way into a row, and opened here on i
 from collections.abc import Mapping
 from typing import Any
 
+import structlog
+
 from chandlery.model import kinds
 from chandlery.model.core import Secret
+from chandlery.model.faults import SealBroken
 from chandlery.model.kinds import AnyObject, Kind
 from chandlery.model.metadata import ObjectMeta, OwnerReference
 from chandlery.model.wire import JsonObject
 from chandlery.store.moments import utc
 from chandlery.store.schema import LOOKUPS
-from chandlery.store.sealing import Keyring
+from chandlery.store.sealing import Keyring, SealPlace
+
+log = structlog.get_logger()
 
 _SEALED = "sealed"
 _SEALED_FIELDS = ("data", "stringData")
@@ -57,6 +62,9 @@ class RowCodec:
             if managed is not None:
                 wire["metadata"][_MANAGED] = managed
             return wire
+        if document.sealed is not None:
+            wire["metadata"].pop("annotations", None)
+            return {**wire, _SEALED: document.sealed}
         hidden = {
             "body": {field: wire.pop(field) for field in _SEALED_FIELDS if field in wire},
             # `kubectl apply` repeats the manifest in an annotation, data included.
@@ -64,33 +72,75 @@ class RowCodec:
             # The names of the keys are in it.
             _MANAGED: managed,
         }
-        wire[_SEALED] = self._keyring.seal(hidden, bound_to=f"Secret/{document.metadata.uid}")
+        wire[_SEALED] = self._keyring.seal(hidden, bound_to=secret_place(document.metadata))
         return wire
 
-    def from_stored(self, kind: Kind, stored: JsonObject) -> AnyObject:
-        """The inverse of `to_stored`; raises SealBroken."""
+    def from_stored(self, kind: Kind, stored: JsonObject, *, namespace: str, name: str) -> AnyObject:
+        """The inverse of `to_stored`. A Secret that does not open has no data, and says why.
+
+        Namespace and name are those of the change's own columns, by which readers were let in.
+        """
         if kind is kinds.SECRET and _SEALED in stored:
             metadata = stored["metadata"]
-            hidden = self._keyring.open(stored[_SEALED], bound_to=f"Secret/{metadata['uid']}")
+            place = SealPlace(kind.kind, namespace, name, metadata["uid"])
+            stored = dict(stored)
+            sealed = stored.pop(_SEALED)
+            try:
+                hidden = self._keyring.open(sealed, bound_to=place)
+            except SealBroken as fault:
+                return self._unreadable(Secret.model_validate(stored), sealed, fault, place)
             metadata = {**metadata, "annotations": hidden["annotations"], _MANAGED: hidden.get(_MANAGED)}
             stored = {**stored, **hidden["body"], "metadata": metadata}
-            del stored[_SEALED]
         document: AnyObject = kind.model.model_validate(stored)
         return document
 
+    def as_sealed_before(self, old: AnyObject, new: AnyObject) -> AnyObject:
+        """`new` with what is sealed of `old`, if that does not open and `new` has nothing to put in its place."""
+        if not isinstance(old, Secret) or old.sealed is None or not isinstance(new, Secret):
+            return new
+        return new.sealed_as(old.sealed if new.data is None else None)
+
+    def _unreadable(self, secret: Secret, sealed: str, fault: SealBroken, place: SealPlace) -> Secret:
+        if self._keyring.is_first_failure(place):
+            message = f'the Secret "{place.namespace}/{place.name}" cannot be read: {fault.message}'
+            log.error(message, action="open_secret", kind=place.what, uid=place.uid)
+        return secret.sealed_as(sealed, why=fault.message)
+
+    def open_row(self, row: Mapping[str, Any]) -> JsonObject:
+        """What is sealed of a row of Secrets; raises SealBroken."""
+        return self._keyring.open(str(row["spec"].get(_SEALED)), bound_to=_row_place(row))
+
+    def resealed(self, row: Any) -> JsonObject:
+        """The `spec` of a row of Secrets, sealed anew; raises SealBroken."""
+        return {**row["spec"], _SEALED: self._keyring.seal(self.open_row(row), bound_to=_row_place(row))}
+
     def from_row(self, kind: Kind, row: Mapping[str, Any]) -> AnyObject:
-        """The object that a row holds; raises SealBroken."""
+        """The object that a row holds. A Secret that does not open has no data, and says why."""
         body = {"spec": row["spec"]} if "spec" in kind.body_fields else dict(row["spec"])
         if kind.has_status and row["status"] is not None:
             body["status"] = row["status"]
         annotations, managed = row["annotations"], row["managed_fields"]
         if kind is kinds.SECRET:
-            hidden = self._keyring.open(body.pop(_SEALED), bound_to=f"Secret/{row['uid']}")
+            sealed = body.pop(_SEALED)
+            try:
+                hidden = self.open_row(row)
+            except SealBroken as fault:
+                bare = Secret.model_validate({"metadata": _metadata(kind, row, None, None), **body})
+                return self._unreadable(bare, sealed, fault, _row_place(row))
             annotations, managed = hidden["annotations"] or None, hidden.get(_MANAGED)
             body |= hidden["body"]
         metadata = _metadata(kind, row, annotations, managed)
         document: AnyObject = kind.model.model_validate({"metadata": metadata, **body})
         return document
+
+
+def secret_place(meta: ObjectMeta) -> SealPlace:
+    """What the body of a Secret is bound to."""
+    return SealPlace(kinds.SECRET.kind, meta.namespace or "", meta.name, meta.uid or "")
+
+
+def _row_place(row: Mapping[str, Any]) -> SealPlace:
+    return SealPlace(kinds.SECRET.kind, row["namespace"], row["name"], row["uid"])
 
 
 def _metadata(

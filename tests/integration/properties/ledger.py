@@ -9,6 +9,7 @@ from sqlalchemy import Engine, select
 from chandlery.model import kinds
 from chandlery.model.kinds import AnyObject, Kind
 from chandlery.model.wire import JsonObject
+from chandlery.store.in_flight_notes import open_note
 from chandlery.store.rows import RowCodec
 from chandlery.store.schema import OBJECTS, RECONCILIATIONS
 from chandlery.store.sealing import Keyring
@@ -74,7 +75,7 @@ class Ledger:
             due_at=_utc(row["due_at"]),
             lease_until=_utc(row["lease_until"]),
             waiting_for=row["waiting_for"],
-            in_flight=self._keyring.open(sealed, bound_to=f"in-flight/{row['uid']}") if sealed else None,
+            in_flight=open_note(self._keyring, row["uid"], sealed).note if sealed else None,
             memory=row["memory"],
             object=document,
         )

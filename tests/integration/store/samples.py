@@ -91,6 +91,12 @@ async def read(database: Database, after: int = 0, *, limit: int = 1000) -> Sequ
     return await database.run(lambda unit: unit.changes.read(after, limit=limit))
 
 
+def changed_object(database: Database, change: LoggedChange) -> AnyObject:
+    """The object of a change, as a watcher reads it."""
+    kind = kinds.KINDS[change.kind]
+    return database.codec.from_stored(kind, change.stored, namespace=change.namespace, name=change.name)
+
+
 async def read_at_least(database: Database, count: int, *, after: int = 0) -> list[LoggedChange]:
     """Follow the log as a watcher does until this many changes were seen. Other users of the server may delay them."""
     seen: list[LoggedChange] = []

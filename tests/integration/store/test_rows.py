@@ -116,7 +116,7 @@ async def test_the_change_log_holds_the_whole_object_of_each_kind(database: Data
     created = await create(database, *(sample(kind, **BODIES[kind.kind]) for kind in EACH))
     changes = await samples.read_at_least(database, len(EACH))
 
-    read = [database.codec.from_stored(kinds.KINDS[change.kind], change.stored) for change in changes]
+    read = [samples.changed_object(database, change) for change in changes]
     assert [document.to_wire() for document in read] == [document.to_wire() for document in created]
 
 
@@ -177,7 +177,7 @@ async def test_secret_data_stands_nowhere_in_the_database(database: Database, en
 
     assert found == updated
     assert found.metadata.annotations == applied
-    assert [database.codec.from_stored(kinds.SECRET, change.stored) for change in changes] == [
+    assert [samples.changed_object(database, change) for change in changes] == [
         created.model_validate(created.to_wire()),
         updated.model_validate(updated.to_wire()),
     ]
@@ -211,7 +211,7 @@ async def test_owners_of_fields_come_back_and_those_of_a_secret_are_sealed(datab
     assert found is not None
     assert found.metadata.managed_fields == owners
     for change in await samples.read_at_least(database, 2):
-        logged = database.codec.from_stored(kinds.KINDS[change.kind], change.stored)
+        logged = samples.changed_object(database, change)
         assert logged.metadata.managed_fields == owners
         assert (change.kind == "ServiceInstance") == ("hunter2" in str(change.stored))
     await samples.remove(database, secret)

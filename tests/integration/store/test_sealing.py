@@ -8,26 +8,35 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chandlery.model import kinds
+from chandlery.model.annotations import UNREADABLE
 from chandlery.model.core import Secret
 from chandlery.model.faults import ConfigurationFault, SealBroken
 from chandlery.store.database import Database
 from chandlery.store.engine import open_engine
-from chandlery.store.schema import OBJECTS, RECONCILIATIONS
-from chandlery.store.sealing import Keyring, new_key
+from chandlery.store.objects import Listing
+from chandlery.store.schema import CHANGES, OBJECTS, RECONCILIATIONS
+from chandlery.store.sealing import Keyring, SealPlace, new_key
 from tests.integration.store import samples, work
 
 DATA = {"password": "aHVudGVyMg=="}
 SECRETS = OBJECTS["Secret"]
+HERE = SealPlace("Secret", "ns", "login", "uid")
 
 
 def _secret(name: str) -> Secret:
     return Secret(metadata=samples.meta(name), data=DATA)
 
 
-async def _read_with(url: str, keys: str, name: str) -> object:
+async def _secret_in(database: Database, namespace: str, name: str) -> Secret:
+    found = await database.run(lambda unit: unit.objects.get(kinds.SECRET, namespace, name))
+    assert isinstance(found, Secret)
+    return found
+
+
+async def _read_with(url: str, keys: str, name: str) -> Secret:
     database = Database(open_engine(url, application_name="chandlery-test"), Keyring.parse(keys))
     try:
-        return await database.run(lambda unit: unit.objects.get(kinds.SECRET, "ns", name))
+        return await _secret_in(database, "ns", name)
     finally:
         await database.close()
 
@@ -46,17 +55,17 @@ async def test_keys_are_rotated_by_putting_the_new_one_first(database_url: str) 
     await _write_with(database_url, f"{new}, {old}", "during")
 
     for name in ("before", "during"):
-        assert getattr(await _read_with(database_url, f"{new},{old}", name), "data", None) == DATA
-    assert getattr(await _read_with(database_url, new, "during"), "data", None) == DATA
-    with pytest.raises(SealBroken, match="key named '2025', which is not configured"):
-        await _read_with(database_url, new, "before")
+        assert (await _read_with(database_url, f"{new},{old}", name)).data == DATA
+    assert (await _read_with(database_url, new, "during")).data == DATA
+    unreadable = await _read_with(database_url, new, "before")
+    assert unreadable.data is None
+    assert "key named '2025', which is not configured" in (unreadable.metadata.annotations or {})[UNREADABLE]
 
 
 async def test_another_key_of_the_same_name_opens_nothing(database_url: str) -> None:
     await _write_with(database_url, new_key("2026"), "login")
 
-    with pytest.raises(SealBroken):
-        await _read_with(database_url, new_key("2026"), "login")
+    assert (await _read_with(database_url, new_key("2026"), "login")).data is None
 
 
 async def test_a_ciphertext_that_was_moved_to_another_secret_is_refused(
@@ -67,8 +76,31 @@ async def test_a_ciphertext_that_was_moved_to_another_secret_is_refused(
         stolen = (await connection.execute(select(SECRETS.c.spec).where(SECRETS.c.name == "admin"))).scalar_one()
         await connection.execute(update(SECRETS).where(SECRETS.c.name == "mine").values(spec=stolen))
 
-    with pytest.raises(SealBroken):
-        await database.run(lambda unit: unit.objects.get(kinds.SECRET, "ns", "mine"))
+    assert (await _secret_in(database, "ns", "mine")).data is None
+
+
+@pytest.mark.parametrize("column", ["namespace", "name"])
+async def test_a_secret_that_is_given_to_another_tenant_by_sql_does_not_open_there(
+    database: Database, engine: AsyncEngine, column: str
+) -> None:
+    (secret,) = await samples.create(database, _secret("login"))
+    place = {"namespace": "ns", "name": "login", column: "thief"}
+    async with engine.begin() as connection:
+        await connection.execute(update(SECRETS).values({column: "thief"}))
+        await connection.execute(update(CHANGES).values({column: "thief"}))
+
+    stolen = await _secret_in(database, **place)
+    assert stolen.data is None
+    assert UNREADABLE in (stolen.metadata.annotations or {})
+    (listed,) = await database.run(lambda unit: unit.objects.list(kinds.SECRET, Listing(namespace=place["namespace"])))
+    (watched,) = await samples.read_at_least(database, 1)
+    assert getattr(listed, "data", "") is None
+    assert getattr(samples.changed_object(database, watched), "data", "") is None
+
+    async with engine.begin() as connection:
+        await connection.execute(update(SECRETS).values(namespace="ns", name="login"))
+    assert (await _secret_in(database, "ns", "login")).data == DATA
+    assert secret.metadata.uid == stolen.metadata.uid
 
 
 async def test_a_ciphertext_that_was_moved_to_another_reconciliation_is_refused(
@@ -83,27 +115,38 @@ async def test_a_ciphertext_that_was_moved_to_another_reconciliation_is_refused(
         stolen = (await connection.execute(select(column).where(uid == "a"))).scalar_one()
         await connection.execute(update(RECONCILIATIONS).where(uid == "b").values(in_flight=stolen))
 
-    with pytest.raises(SealBroken):
-        await work.claim(database, "b")
+    held = await work.claim_surely(database, "b")
+    assert (held.in_flight, held.is_note_lost) == (None, True)
+
+
+async def test_a_note_in_flight_is_lost_on_an_object_that_is_given_to_another_tenant(database: Database) -> None:
+    await work.add(database, "a")
+    held = (await work.claim_surely(database, "a")).on(samples.meta("db", "ns"))
+    await work.release(database, held, due_at=samples.NOON, in_flight={"credentials": "hunter2"})
+
+    again = await work.claim_surely(database, "a")
+    assert again.on(samples.meta("db", "ns")).in_flight == {"credentials": "hunter2"}
+    elsewhere = again.on(samples.meta("db", "thief"))
+    assert (elsewhere.in_flight, elsewhere.is_note_lost) == (None, True)
 
 
 def test_the_same_document_is_sealed_differently_each_time(keyring: Keyring) -> None:
-    assert keyring.seal(DATA, bound_to="x") != keyring.seal(DATA, bound_to="x")
+    assert keyring.seal(DATA, bound_to=HERE) != keyring.seal(DATA, bound_to=HERE)
 
 
 @pytest.mark.parametrize("damage", ["", "2026", "2026:", "2026:!", "2026:AAAA", ":AAAA"])
 def test_what_is_no_ciphertext_is_refused(damage: str) -> None:
     with pytest.raises(SealBroken):
-        Keyring.parse(new_key("2026")).open(damage, bound_to="x")
+        Keyring.parse(new_key("2026")).open(damage, bound_to=HERE)
 
 
 def test_a_ciphertext_with_a_changed_byte_is_refused(keyring: Keyring) -> None:
-    name, _, encoded = keyring.seal(DATA, bound_to="x").partition(":")
+    mark, _, encoded = keyring.seal(DATA, bound_to=HERE).rpartition(":")
     raw = bytearray(base64.b64decode(encoded))
     raw[20] ^= 1
 
     with pytest.raises(SealBroken):
-        keyring.open(f"{name}:{base64.b64encode(raw).decode()}", bound_to="x")
+        keyring.open(f"{mark}:{base64.b64encode(raw).decode()}", bound_to=HERE)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import yaml
 
 from chandlery.model.faults import ConfigurationFault
 from chandlery.runtime.laptop import DataDirectory, open_data_directory
-from chandlery.store.sealing import Keyring
+from chandlery.store.sealing import Keyring, SealPlace
 
 
 def test_folder_is_made_for_its_owner_alone(tmp_path: Path) -> None:
@@ -63,8 +63,8 @@ def test_two_folders_have_nothing_in_common(tmp_path: Path) -> None:
 
 def test_encryption_key_is_one_that_the_store_reads(tmp_path: Path) -> None:
     keyring = Keyring.parse(opened(tmp_path / "data").encryption_keys())
-    sealed = keyring.seal({"a": 1}, bound_to="here")
-    assert keyring.open(sealed, bound_to="here") == {"a": 1}
+    sealed = keyring.seal({"a": 1}, bound_to=SealPlace("Secret", "ns", "a", "b"))
+    assert keyring.open(sealed, bound_to=SealPlace("Secret", "ns", "a", "b")) == {"a": 1}
 
 
 def test_kubeconfig_leads_to_the_gateway_with_token_and_authority(tmp_path: Path) -> None:

@@ -53,6 +53,9 @@ def secret_problems(secret: Secret, *, old: Secret | None = None) -> Iterator[Fi
 
 
 def _secret_change_problems(old: Secret, new: Secret) -> Iterator[FieldProblem]:
+    if old.sealed is not None:
+        yield from _unreadable_problems(old, new)
+        return
     if new.type != old.type:
         yield forbidden("type", "cannot be changed; delete the Secret and make a new one")
     if not old.immutable:
@@ -61,6 +64,18 @@ def _secret_change_problems(old: Secret, new: Secret) -> Iterator[FieldProblem]:
         yield forbidden("immutable", "cannot be taken back; delete the Secret and make a new one")
     if (new.data or {}) != (old.data or {}):
         yield forbidden("data", "cannot be changed while immutable is set; delete the Secret and make a new one")
+
+
+def _unreadable_problems(old: Secret, new: Secret) -> Iterator[FieldProblem]:
+    # Whoever changes a part of what cannot be read would lose the rest, which the right key could still bring back.
+    way_out = "cannot be changed, because the Secret cannot be decrypted; delete it and create it anew"
+    changed = {
+        "data": new.data is not None,
+        "metadata.annotations": new.metadata.annotations != old.metadata.annotations,
+        "type": new.type != old.type,
+        "immutable": new.immutable != old.immutable,
+    }
+    yield from (forbidden(field, way_out) for field, is_changed in changed.items() if is_changed)
 
 
 def event_problems(event: Event) -> Iterator[FieldProblem]:
