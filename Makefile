@@ -17,11 +17,14 @@ endif
 VENV := .venv
 BIN := $(VENV)/bin
 # Named after this folder, so that an environment copied along with the checkout does not count as set up.
-STAMP := $(VENV)/setup-$(shell printf %s '$(CURDIR)' | cksum | cut -d' ' -f1).stamp
+PLACE := $(shell printf %s '$(CURDIR)' | cksum | cut -d' ' -f1)
+STAMP := $(VENV)/setup-$(PLACE).stamp
+DEMO_STAMP := $(VENV)/demo-$(PLACE).stamp
 SERVICES = $(PYTHON) scripts/private_services.py
-UV := .cache/lock-tools/bin/uv
+# The user's own uv, or one in .cache/.
+UV = $$(command -v uv || echo .cache/tools/bin/uv)
 # No index address and no path of the machine that made it may get into a lock.
-COMPILE := $(UV) pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+COMPILE = $(UV) pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 # What pytest gets beside the settings in pyproject.toml, e.g. make test PYTEST_ARGS='-k walk -x'.
 PYTEST_ARGS ?=
@@ -35,7 +38,7 @@ LOCK_ARGS ?=
 ##@ Try it
 
 .PHONY: demo
-demo: setup  ## Run the whole walk-through on this machine: no root rights, no servers
+demo: $(DEMO_STAMP)  ## Run the whole walk-through on this machine: no root rights, no servers
 	@$(BIN)/python scripts/demo.py
 
 ##@ Work on it
@@ -44,7 +47,11 @@ demo: setup  ## Run the whole walk-through on this machine: no root rights, no s
 setup: $(STAMP)  ## Make the environment in .venv (quick when nothing has changed)
 
 $(STAMP): requirements/dev.txt pyproject.toml scripts/setup_environment.py
-	@$(PYTHON) scripts/setup_environment.py '$@'
+	@$(PYTHON) scripts/setup_environment.py '$(DEMO_STAMP)' '$@'
+
+# Half as many packages: who only wants to see it need not wait for the tools.
+$(DEMO_STAMP): requirements/demo.txt pyproject.toml scripts/setup_environment.py
+	@$(PYTHON) scripts/setup_environment.py --demo '$@'
 
 .PHONY: fmt
 fmt: setup  ## Put the source into shape
@@ -145,17 +152,16 @@ soak: setup  ## Half an hour of comings and goings, to see that nothing grows; w
 ##@ Keep it in order
 
 .PHONY: lock
-lock: $(UV)  ## Write requirements/*.txt from pyproject.toml (LOCK_ARGS=--upgrade for newer versions)
+lock:  ## Write requirements/*.txt from pyproject.toml (LOCK_ARGS=--upgrade for newer versions)
+	@$(PYTHON) scripts/setup_environment.py --uv
 	@echo '· resolving' >&2
+	@$(COMPILE) $(LOCK_ARGS) requirements/tools.in --output-file requirements/tools.txt
 	@$(COMPILE) $(LOCK_ARGS) pyproject.toml --output-file requirements/runtime.txt
 	@$(COMPILE) $(LOCK_ARGS) pyproject.toml requirements/build.in --group dev --constraints requirements/runtime.txt \
 		--output-file requirements/dev.txt
-	@echo '· requirements/runtime.txt and requirements/dev.txt are up to date' >&2
-
-$(UV):
-	@echo '· installing uv into .cache/, for the lock only' >&2
-	@$(PYTHON) -m venv .cache/lock-tools
-	@.cache/lock-tools/bin/python -m pip install --quiet --disable-pip-version-check --only-binary uv 'uv>=0.8'
+	@$(COMPILE) $(LOCK_ARGS) pyproject.toml requirements/build.in --group demo --constraints requirements/dev.txt \
+		--output-file requirements/demo.txt
+	@echo '· the locks in requirements/ are up to date' >&2
 
 .PHONY: clean
 clean:  ## End the private servers and remove everything generated, .venv included

@@ -1,8 +1,13 @@
 """Makes `.venv` ready: created if need be, requirements installed by hash, this checkout installed in editable form.
 
-Run by `make setup`, which passes the stamp file to touch at the end.
+    setup_environment.py [--demo] [STAMP …]
+    setup_environment.py --uv
+
+Run by `make setup`, and with `--demo` by `make demo`, which needs half as many packages; both pass stamp files to
+touch at the end. `--uv` only puts uv where `make lock` looks for it.
 """
 
+import argparse
 import configparser
 import os
 import shutil
@@ -15,31 +20,46 @@ from typing import Final
 from machine.console import MachineFault, MissingSoftwareFault, run_command, say
 from machine.debian import install
 from machine.places import REPOSITORY
+from machine.uv import find_uv, uv_environment
 
 _VENV: Final = REPOSITORY / ".venv"
 _PYTHON: Final = _VENV / "bin" / "python"
-_LOCK: Final = REPOSITORY / "requirements" / "dev.txt"
 _OLDEST: Final = (3, 11)
 
 
 def main() -> int:
-    """Bring `.venv` up to date with the lock and touch the stamp named on the command line."""
+    """Bring `.venv` up to date with its lock and touch the stamps named on the command line."""
     if sys.version_info < _OLDEST:
         raise MissingSoftwareFault("Python 3.11 or newer is needed; name it with `make PYTHON=/path/to/python3.11 …`")
+    arguments = _parser().parse_args()
+    uv = find_uv()
+    if arguments.uv:
+        if uv is None:
+            raise MachineFault("uv cannot be installed here; `make lock` needs it: https://docs.astral.sh/uv")
+        return 0
     began = time.monotonic()
     if not _is_ours():
         say(f"creating .venv with Python {'.'.join(map(str, sys.version_info[:3]))}")
         shutil.rmtree(_VENV, ignore_errors=True)
         _create()
-    count = sum(1 for line in _LOCK.read_text().splitlines() if "==" in line and not line.startswith((" ", "#")))
-    say(f"installing the {count} locked packages, about half a minute the first time")
-    _pip("install", "--require-hashes", "-r", str(_LOCK))
+    lock = REPOSITORY / "requirements" / ("demo.txt" if arguments.demo else "dev.txt")
+    count = sum(1 for line in lock.read_text().splitlines() if "==" in line and not line.startswith((" ", "#")))
+    say(f"installing the {count} locked packages with {'uv' if uv else 'pip, which takes a minute'}")
+    _install(uv, "--require-hashes", "-r", str(lock))
     say("installing this checkout in editable form")
-    _pip("install", "--no-deps", "--no-build-isolation", "--editable", str(REPOSITORY))
-    for stamp in sys.argv[1:]:
+    _install(uv, "--no-deps", "--no-build-isolation", "--editable", str(REPOSITORY))
+    for stamp in arguments.stamps:
         Path(stamp).touch()
     say(f"environment ready in {time.monotonic() - began:.0f} s")
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="Makes .venv ready.")
+    parser.add_argument("--demo", action="store_true", help="only what Chandlery and the example broker need to run")
+    parser.add_argument("--uv", action="store_true", help="only put uv into .cache/")
+    parser.add_argument("stamps", nargs="*", help="files to touch at the end")
+    return parser
 
 
 def _is_ours() -> bool:
@@ -54,27 +74,36 @@ def _is_ours() -> bool:
 
 
 def _create() -> None:
-    """Debian keeps `ensurepip` in python3-venv; without it and without root, the system's own pip stands in."""
-    if _succeeds([sys.executable, "-c", "import ensurepip"]):
-        _run([sys.executable, "-m", "venv", str(_VENV)])
-        return
-    package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
-    if os.geteuid() != 0 and _succeeds([sys.executable, "-m", "pip", "--version"]):
+    """Without pip, where uv or the pip of the Python that makes it can install into it: that saves seconds."""
+    if _succeeds([sys.executable, "-m", "pip", "--version"]) or find_uv() is not None:
         _run([sys.executable, "-m", "venv", "--without-pip", str(_VENV)])
         return
-    install([package], why="Python's venv module is incomplete on this machine.")
+    if not _succeeds([sys.executable, "-c", "import ensurepip"]):
+        package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+        install([package], why="Python's venv module is incomplete on this machine.")
     _run([sys.executable, "-m", "venv", str(_VENV)])
+
+
+def _install(uv: Path | None, *words: str) -> None:
+    if uv is not None:
+        command = [str(uv), "pip", "install", "--quiet", "--python", str(_PYTHON), *words]
+        if subprocess.run(command, cwd=REPOSITORY, env=uv_environment(), check=False).returncode == 0:
+            return
+        # It reads no pip.conf, where the only index that can be reached may stand.
+        say("uv could not do it; trying with pip")
+    _pip("install", *words)
 
 
 def _pip(*words: str) -> None:
     inside = _succeeds([str(_PYTHON), "-m", "pip", "--version"])
     start = [str(_PYTHON), "-m", "pip"] if inside else [sys.executable, "-m", "pip", "--python", str(_PYTHON)]
-    _run([*start, "--disable-pip-version-check", "-qq", "--no-input", *words])
-
-
-def _run(command: list[str]) -> None:
+    command = [*start, "--disable-pip-version-check", "-qq", "--no-input", *words]
     environment = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore", "PIP_PROGRESS_BAR": "off"}
     environment.pop("PIP_USER", None)
+    _run(command, environment)
+
+
+def _run(command: list[str], environment: dict[str, str] | None = None) -> None:
     status = subprocess.run(command, cwd=REPOSITORY, env=environment, check=False).returncode
     if status != 0:
         raise MachineFault(f"{' '.join(command[1:4])} … failed with status {status}; its own message is above")

@@ -1,0 +1,35 @@
+"""The locks: which versions each way of setting up gets, and that they are the same versions."""
+
+from pathlib import Path
+
+import pytest
+
+REQUIREMENTS = Path(__file__).parents[3] / "requirements"
+TOOLS_OF_DEVELOPERS = {"pytest", "mypy", "ruff", "schemathesis", "hypothesis", "kopf"}
+
+
+def _versions(lock: str) -> dict[str, str]:
+    lines = (REQUIREMENTS / lock).read_text().splitlines()
+    pins = (line.split(" ")[0].partition("==") for line in lines if "==" in line and line[0] not in " #")
+    return {name: version for name, _, version in pins}
+
+
+def test_demo_needs_no_tool_of_developers() -> None:
+    demo = _versions("demo.txt")
+    assert demo.keys() >= _versions("runtime.txt").keys() | {"openbrokerapi", "hatchling"}
+    assert demo.keys().isdisjoint(TOOLS_OF_DEVELOPERS)
+    assert _versions("dev.txt").keys() >= TOOLS_OF_DEVELOPERS
+
+
+@pytest.mark.parametrize("lock", ["runtime.txt", "demo.txt"])
+def test_smaller_locks_have_the_versions_that_the_tests_run_with(lock: str) -> None:
+    assert _versions(lock).items() <= _versions("dev.txt").items()
+
+
+@pytest.mark.parametrize("lock", sorted(path.name for path in REQUIREMENTS.glob("*.txt")))
+def test_locks_name_no_index_and_hash_every_package(lock: str) -> None:
+    text = (REQUIREMENTS / lock).read_text()
+    assert "--index-url" not in text
+    assert "--find-links" not in text
+    assert "://" not in text
+    assert text.count("==") <= text.count("--hash=sha256:")
