@@ -18,6 +18,7 @@ from chandlery_gateway.intake import Intake
 from chandlery_gateway.kube.regarding_events import REGARDING_EVENT
 from chandlery_gateway.kube.status_objects import MethodNotAllowed
 from chandlery_gateway.overload_guard import OverloadGuard
+from chandlery_gateway.permissions import Permissions
 from chandlery_gateway.readings import Readings
 from chandlery_gateway.rendering import bug_response, fault_response
 from chandlery_gateway.resource_endpoints import ResourceEndpoints
@@ -36,6 +37,7 @@ def create_app(resources: Resources, hub: WatchHub, *, is_ending: Callable[[], b
     """The application. Raises ConfigurationFault if nobody could log in. While `is_ending` clients are sent on."""
     settings = resources.settings
     authenticator = Authenticator(read_users(settings.token, settings.token_file))
+    permissions = Permissions(authenticator, resources.authorizer)
     intake = Intake(resources.database, on_write=hub.wake, authorizer=resources.authorizer)
     readings = Readings(resources.database)
     app = FastAPI(
@@ -49,7 +51,7 @@ def create_app(resources: Resources, hub: WatchHub, *, is_ending: Callable[[], b
     for kind in (*KINDS.values(), REGARDING_EVENT):
         endpoints = ResourceEndpoints(
             kind,
-            authenticator=authenticator,
+            permissions=permissions,
             intake=intake,
             readings=readings,
             hub=hub,
@@ -57,8 +59,8 @@ def create_app(resources: Resources, hub: WatchHub, *, is_ending: Callable[[], b
         # Onto the application itself: in a router that is included, FastAPI looks for the route twice.
         register_kind(app.router, kind, endpoints)
     _add_probes(app, ProbeApp(resources.readiness))
-    app.include_router(review_router(authenticator, Reviews(resources.authorizer)))
-    app.include_router(document_router(authenticator))
+    app.include_router(review_router(permissions, Reviews(resources.authorizer)))
+    app.include_router(document_router(permissions))
     _ask_for_tokens(app)
     app.add_exception_handler(HTTPException, _unknown_path)
     app.add_exception_handler(Exception, bug_response)

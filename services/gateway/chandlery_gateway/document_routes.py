@@ -10,13 +10,13 @@ from chandlery.model.faults import Fault, NotFound
 from chandlery.model.json_text import write_json
 from chandlery.model.kinds import CORE_KINDS
 from chandlery.model.wire import JsonObject
-from chandlery_gateway.authentication import Authenticator
 from chandlery_gateway.compression import compressed
 from chandlery_gateway.kube import discovery, openapi_protobuf, openapi_v2, openapi_v3
 from chandlery_gateway.kube.negotiation import DISCOVERY_FORMS, JSON, Form, negotiate
 from chandlery_gateway.kube.openapi_schemas import DocumentedKind
 from chandlery_gateway.kube.regarding_events import sent_model
 from chandlery_gateway.kube.served_kinds import GROUP_KINDS, SERVED_KINDS
+from chandlery_gateway.permissions import Permissions
 from chandlery_gateway.rendering import document_response, fault_response
 
 _NO_DEFINITIONS: JsonObject = {
@@ -77,7 +77,7 @@ class Documents:
         return openapi_v2.document(self._kinds, release=self._release)
 
 
-def document_router(authenticator: Authenticator) -> APIRouter:
+def document_router(permissions: Permissions) -> APIRouter:
     """Routes of the documents. `/version` answers without a token, as in Kubernetes; the others want one."""
     documents = Documents()
     router = APIRouter(include_in_schema=False)
@@ -90,7 +90,7 @@ def document_router(authenticator: Authenticator) -> APIRouter:
     def add(path: str, answer: Callable[[Request], Response]) -> None:
         async def endpoint(request: Request) -> Response:
             try:
-                authenticator.sender(request.scope)
+                await permissions.path(request)
                 return await compressed(request, answer(request))
             except Fault as fault:
                 return fault_response(fault)

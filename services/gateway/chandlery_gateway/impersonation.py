@@ -3,6 +3,8 @@
 Source: Kubernetes, "Authenticating", section "User impersonation". Only `system:masters` may.
 """
 
+import re
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import unquote
 
@@ -14,6 +16,8 @@ from chandlery.model.instances import UserInfo
 _MASTERS: Final = "system:masters"
 _AUTHENTICATED: Final = "system:authenticated"
 _ANONYMOUS: Final = "system:anonymous"
+_UNAUTHENTICATED: Final = "system:unauthenticated"
+_SERVICE_ACCOUNT: Final = re.compile(r"system:serviceaccount:(?P<namespace>[^:]+):[^:]+")
 _EXTRA: Final = "impersonate-extra-"
 
 
@@ -34,8 +38,18 @@ def acting_user(user: UserInfo, headers: Headers) -> UserInfo:
         raise Forbidden(
             f'User "{user.username}" cannot impersonate resource "users" in API group "" at the cluster scope'
         )
-    known = () if name == _ANONYMOUS or _AUTHENTICATED in groups else (_AUTHENTICATED,)
-    return UserInfo(username=name, uid=uid, groups=(*groups, *known), extra=extra or None)
+    return UserInfo(username=name, uid=uid, groups=_groups(name, groups), extra=extra or None)
+
+
+def _groups(name: str, asked: Sequence[str]) -> tuple[str, ...]:
+    """Those that were asked for, and those that everybody has who is known, or nobody who is not."""
+    account = _SERVICE_ACCOUNT.fullmatch(name)
+    groups = tuple(asked)
+    if account and not groups:
+        groups = ("system:serviceaccounts", f"system:serviceaccounts:{account['namespace']}")
+    if _UNAUTHENTICATED in groups or (_AUTHENTICATED in groups and name != _ANONYMOUS):
+        return groups
+    return (*groups, _UNAUTHENTICATED if name == _ANONYMOUS else _AUTHENTICATED)
 
 
 def _extra(headers: Headers) -> dict[str, tuple[str, ...]]:

@@ -11,10 +11,8 @@ from fastapi.responses import StreamingResponse
 
 from chandlery.model.faults import AlreadyExists, BadRequest, Fault, NotFound
 from chandlery.model.kinds import Kind
-from chandlery_gateway.authentication import Authenticator
 from chandlery_gateway.compression import compressed
 from chandlery_gateway.delete_options import DeleteOptions, read_delete_options
-from chandlery_gateway.impersonation import acting_user
 from chandlery_gateway.intake import Intake
 from chandlery_gateway.kube.apply_configurations import parse_configuration
 from chandlery_gateway.kube.bodies import Body
@@ -38,6 +36,7 @@ from chandlery_gateway.object_changes import (
     replacing,
 )
 from chandlery_gateway.overload_guard import WATCH_HAS_BEGUN
+from chandlery_gateway.permissions import Permissions, access_to
 from chandlery_gateway.readings import Page, Readings
 from chandlery_gateway.rendering import (
     bug_response,
@@ -74,13 +73,13 @@ class ResourceEndpoints:
         self,
         kind: Kind,
         *,
-        authenticator: Authenticator,
+        permissions: Permissions,
         intake: Intake,
         readings: Readings,
         hub: WatchHub,
     ) -> None:
         self._kind = kind
-        self._authenticator = authenticator
+        self._permissions = permissions
         self._intake = intake
         self._readings = readings
         self._hub = hub
@@ -91,7 +90,10 @@ class ResourceEndpoints:
 
         async def answer(request: Request) -> Response:
             try:
-                response: Response = await work(request, self._wish(request))
+                wish = self._wish(request)
+                verb = "watch" if name == "list" and is_watch(request.query_params) else name
+                await self._require(verb, wish)
+                response: Response = await work(request, wish)
             except Fault as fault:
                 return fault_response(fault, kind=self._kind, name=_name(request))
             except Exception as error:  # noqa: BLE001 - further up it would be logged with what was sent
@@ -107,12 +109,16 @@ class ResourceEndpoints:
             kind=self._kind,
             namespace=params.get("namespace", ""),
             name=params.get("name", ""),
-            user=acting_user(self._authenticator.sender(request.scope), request.headers),
+            user=self._permissions.user(request),
         )
         if "\0" in wish.namespace + wish.name:
             # PostgreSQL would refuse to look for it.
             raise NotFound
         return wish
+
+    async def _require(self, endpoint: str, wish: Wish) -> None:
+        access = access_to(self._kind, endpoint, user=wish.user, namespace=wish.namespace, name=wish.name)
+        await self._permissions.require(access)
 
     async def _list(self, request: Request, wish: Wish) -> Response:
         query = request.query_params
@@ -190,6 +196,7 @@ class ResourceEndpoints:
             try:
                 return self._answer(form, await self._intake.patch(wish, change))
             except NotFound:
+                await self._require("create", wish)
                 first = first_applying(body, author=author, validation=validation)
             with contextlib.suppress(AlreadyExists):
                 stored = await self._intake.create(wish, first.object)

@@ -6,34 +6,39 @@ from fastapi import APIRouter, Request, Response
 
 from chandlery.model.faults import Fault
 from chandlery.model.kinds import Kind
-from chandlery_gateway.authentication import Authenticator
-from chandlery_gateway.impersonation import acting_user
 from chandlery_gateway.kube.decoding import decode_object
 from chandlery_gateway.kube.negotiation import Form, negotiate
 from chandlery_gateway.kube.request_options import read_write_options
 from chandlery_gateway.kube.review_kinds import REVIEW_KINDS
+from chandlery_gateway.permissions import Permissions, access_to
 from chandlery_gateway.rendering import bug_response, document_response, fault_response
 from chandlery_gateway.request_bodies import read_body
 from chandlery_gateway.reviews import Reviews
 
 _CREATED = 201
+_ABOUT_ONESELF = frozenset(
+    {"SelfSubjectReview", "SelfSubjectAccessReview", "SelfSubjectRulesReview"},
+)
+"""Whoever asks what they may do is answered, also that it is nothing."""
 _FORMS = frozenset({Form.PLAIN})
 
 
-def review_router(authenticator: Authenticator, reviews: Reviews) -> APIRouter:
+def review_router(permissions: Permissions, reviews: Reviews) -> APIRouter:
     """One route for each kind of review. They are asked about in the name of whoever asks."""
     router = APIRouter(include_in_schema=False)
     for kind in REVIEW_KINDS:
         place = "namespaces/{namespace}/" if kind.namespaced else ""
         path = f"/apis/{kind.api_version}/{place}{kind.plural}"
-        router.add_api_route(path, _endpoint(kind, authenticator, reviews), methods=["POST"])
+        router.add_api_route(path, _endpoint(kind, permissions, reviews), methods=["POST"])
     return router
 
 
-def _endpoint(kind: Kind, authenticator: Authenticator, reviews: Reviews) -> Any:
+def _endpoint(kind: Kind, permissions: Permissions, reviews: Reviews) -> Any:
     async def endpoint(request: Request) -> Response:
         try:
-            user = acting_user(authenticator.sender(request.scope), request.headers)
+            user, namespace = permissions.user(request), request.path_params.get("namespace", "")
+            if kind.kind not in _ABOUT_ONESELF:
+                await permissions.require(access_to(kind, "create", user=user, namespace=namespace, name=""))
             wanted = negotiate(request.headers.get("accept", ""), _FORMS)
             options = read_write_options(request.query_params, "CreateOptions")
             decoded = decode_object(
@@ -42,7 +47,6 @@ def _endpoint(kind: Kind, authenticator: Authenticator, reviews: Reviews) -> Any
                 request.headers.get("content-type", ""),
                 field_validation=options.field_validation,
             )
-            namespace = request.path_params.get("namespace", "")
             answered = await reviews.answer(decoded.object, user=user, namespace=namespace)
             document = {**answered.to_wire(), "apiVersion": kind.api_version}
         except Fault as fault:

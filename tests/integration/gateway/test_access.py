@@ -13,7 +13,7 @@ from chandlery.model.kinds import AnyObject
 from chandlery_gateway.intake import Intake
 from chandlery_gateway.kube.status_objects import status_of
 from chandlery_gateway.wishes import Request
-from tests.integration.gateway.api_client import Api, Document, broker, instance
+from tests.integration.gateway.api_client import SECRETS, TEAM, Api, Document, broker, instance
 from tests.integration.gateway.conftest import Running
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -70,6 +70,60 @@ async def test_the_user_is_told_who_they_are_and_what_they_may_do(gateway: Runni
     assert review["status"]["allowed"] is True
     review = await ann.made(f"{REVIEWS}/selfsubjectrulesreviews", {"spec": {"namespace": "team"}})
     assert review["status"]["resourceRules"] == [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
+
+
+@pytest.mark.parametrize(
+    "acting",
+    [
+        {"Impersonate-User": "system:anonymous"},
+        {"Impersonate-User": "ann", "Impersonate-Group": "system:unauthenticated"},
+    ],
+    ids=["anonymous", "unauthenticated"],
+)
+@pytest.mark.parametrize(
+    ("method", "path", "message"),
+    [
+        ("GET", SECRETS, 'secrets is forbidden: User "{}" cannot list resource "secrets" in API group "" in the '),
+        ("GET", f"{SECRETS}?watch=1", '"{}" cannot watch resource "secrets"'),
+        ("GET", "/api/v1/secrets", '"{}" cannot list resource "secrets" in API group "" at the cluster scope'),
+        ("GET", f"{SECRETS}/s", 'secrets "s" is forbidden: User "{}" cannot get resource "secrets"'),
+        ("POST", SECRETS, '"{}" cannot create resource "secrets"'),
+        ("PUT", f"{SECRETS}/s", '"{}" cannot update resource "secrets"'),
+        ("PATCH", f"{SECRETS}/s", '"{}" cannot patch resource "secrets"'),
+        ("DELETE", f"{SECRETS}/s", '"{}" cannot delete resource "secrets"'),
+        ("DELETE", SECRETS, '"{}" cannot deletecollection resource "secrets"'),
+        ("PATCH", f"{TEAM}/serviceinstances/db/status", '"{}" cannot patch resource "serviceinstances/status" in API'),
+        ("PUT", f"{TEAM}/serviceinstances/db/status", '"{}" cannot update resource "serviceinstances/status" in API'),
+        ("GET", "/api", 'User "{}" cannot get path "/api"'),
+        ("GET", "/apis", 'User "{}" cannot get path "/apis"'),
+        ("GET", "/openapi/v3", 'User "{}" cannot get path "/openapi/v3"'),
+        ("POST", f"{REVIEWS}/subjectaccessreviews", '"{}" cannot create resource "subjectaccessreviews"'),
+    ],
+)
+async def test_whoever_may_do_nothing_is_refused_what_can_i_denies(
+    api: Api, acting: dict[str, str], method: str, path: str, message: str
+) -> None:
+    answer = await api.call(method, path, {} if method in ("POST", "PUT", "PATCH") else None, headers=acting)
+    assert (answer.status, answer.document["reason"]) == (403, "Forbidden"), answer.payload
+    assert message.format(acting["Impersonate-User"]) in answer.message
+    assert answer.message.endswith("without a token nothing may be done here")
+
+
+async def test_whoever_may_do_nothing_is_told_so(api: Api) -> None:
+    anonymous = {"Impersonate-User": "system:anonymous"}
+    for asked, allowed in (
+        ({"resourceAttributes": {"verb": "list", "resource": "secrets"}}, False),
+        ({"nonResourceAttributes": {"verb": "get", "path": "/apis"}}, False),
+        # Which is as true: these are open to everybody.
+        ({"nonResourceAttributes": {"verb": "get", "path": "/readyz"}}, True),
+        ({"nonResourceAttributes": {"verb": "get", "path": "/readyz/database"}}, True),
+        ({"nonResourceAttributes": {"verb": "get", "path": "/version"}}, True),
+        ({"nonResourceAttributes": {"verb": "get", "path": "/versions"}}, False),
+    ):
+        answer = await api.call("POST", f"{REVIEWS}/selfsubjectaccessreviews", {"spec": asked}, headers=anonymous)
+        assert answer.document["status"]["allowed"] is allowed
+    who = await api.call("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, headers=anonymous)
+    assert who.document["status"]["userInfo"]["groups"] == ["system:unauthenticated"]
 
 
 async def test_a_review_is_refused_like_any_other_object(api: Api, gateway: Running) -> None:

@@ -32,8 +32,26 @@ def test_an_administrator_becomes_exactly_whom_he_names() -> None:
     )
 
 
-def test_the_anonymous_user_is_not_authenticated() -> None:
-    assert acting_user(ADMINISTRATOR, headers(("Impersonate-User", "system:anonymous"))).groups == ()
+@pytest.mark.parametrize(
+    ("name", "asked", "groups"),
+    [
+        ("ann", (), ("system:authenticated",)),
+        ("ann", ("system:authenticated",), ("system:authenticated",)),
+        ("ann", ("system:unauthenticated",), ("system:unauthenticated",)),
+        ("system:anonymous", (), ("system:unauthenticated",)),
+        ("system:anonymous", ("dev",), ("dev", "system:unauthenticated")),
+        ("system:anonymous", ("system:authenticated",), ("system:authenticated", "system:unauthenticated")),
+        (
+            "system:serviceaccount:team:robot",
+            (),
+            ("system:serviceaccounts", "system:serviceaccounts:team", "system:authenticated"),
+        ),
+        ("system:serviceaccount:team:robot", ("dev",), ("dev", "system:authenticated")),
+    ],
+)
+def test_groups_follow_from_whom_one_acts_as(name: str, asked: tuple[str, ...], groups: tuple[str, ...]) -> None:
+    given = [("Impersonate-User", name), *(("Impersonate-Group", group) for group in asked)]
+    assert acting_user(ADMINISTRATOR, headers(*given)).groups == groups
 
 
 def test_nobody_else_may() -> None:
