@@ -28,10 +28,10 @@ from chandlery.contracts import topology
 from chandlery.contracts.messages import UNRESOLVED_LANE
 from chandlery.reconcile.change import broker_key
 from chandlery.runtime.bus_choice import IN_PROCESS_BUS
-from chandlery.runtime.composition import run_migrations
 from chandlery.runtime.http_server import listen
 from chandlery.runtime.process import _run
 from chandlery.runtime.resources import Resources
+from chandlery.runtime.schema_waits import run_migrations
 from chandlery.runtime.service import Service
 from chandlery.runtime.settings import Settings
 from chandlery.store.schema import INTERESTS, OBJECTS, OUTBOX, RECONCILIATIONS

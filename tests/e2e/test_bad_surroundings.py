@@ -7,9 +7,10 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
+from sqlalchemy import make_url
 
 from chandlery.store.sealing import new_key
 from tests.e2e.conftest import Launcher
@@ -19,7 +20,7 @@ from tests.e2e.stacks import EmbeddedStack, SplitStack
 from tests.e2e.tcp_relay import TcpRelay
 
 BAD_CONFIGURATION: Final = 2
-_REFUSAL_SECONDS: Final = 15.0
+_REFUSAL_SECONDS: Final = 60.0
 _KEYS: Final = new_key("test")
 _PASSWORD: Final = "hunter2-never-shown"
 
@@ -208,6 +209,64 @@ def test_migrating_twice_is_harmless(launch: Launcher, share: ServerShare) -> No
     assert program.wait() == 0, program.log_text()
     assert "the database is at revision" in program.log_text()
     assert "Traceback" not in program.log_text()
+
+
+@pytest.mark.parametrize("command", ["migrate", "binder"])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"password": _PASSWORD}, "password authentication failed"),
+        ({"database": "chandlery_missing"}, '"chandlery_missing" does not exist; create it'),
+        ({"query": {"sslmode": "require"}}, "speaks no TLS, and sslmode in CHANDLERY_DATABASE_URL asks for it"),
+        ({"query": {"sslmod": "require"}}, "unknown parameter 'sslmod'; did you mean sslmode?"),
+    ],
+    ids=["password", "database", "tls", "parameter"],
+)
+def test_database_that_refuses_is_named_and_not_waited_for(
+    launch: Launcher, share: ServerShare, command: str, change: dict[str, Any], words: str
+) -> None:
+    settings = _settings(share)
+    url = make_url(settings["CHANDLERY_DATABASE_URL"]).set(**change).render_as_string(hide_password=False)
+    program = launch([CHANDLERY, command], **{**settings, "CHANDLERY_DATABASE_URL": url})
+    assert program.wait(_REFUSAL_SECONDS) == BAD_CONFIGURATION, program.log_text()
+    last = program.log_text().splitlines()[-1]
+    assert last.startswith("chandlery: ")
+    assert words in last
+    assert "Traceback" not in program.log_text()
+    assert _PASSWORD not in program.log_text()
+
+
+def test_migrations_can_be_checked_before_and_after(launch: Launcher) -> None:
+    with server_share() as fresh:
+        settings = _settings(fresh)
+        before = launch([CHANDLERY, "migrate", "--check"], **settings)
+        assert before.wait() == 1
+        assert before.log_text() == "the database is empty: run `chandlery migrate`\n"
+        assert launch([CHANDLERY, "migrate"], **settings).wait() == 0
+        after = launch([CHANDLERY, "migrate", "--check"], **settings)
+        assert after.wait() == 0
+        assert after.log_text().startswith("the database is at revision ")
+
+
+def test_migrating_waits_no_longer_than_asked(launch: Launcher) -> None:
+    program = launch([CHANDLERY, "migrate", "--timeout", "2"], **_NOWHERE)
+    assert program.wait() == 1
+    last = program.log_text().splitlines()[-1]
+    assert last.startswith("chandlery: the migration was not done within 2 s: the database at ")
+    assert _PASSWORD not in program.log_text()
+
+
+def test_check_of_a_database_that_is_away_says_so_at_once(launch: Launcher) -> None:
+    program = launch([CHANDLERY, "migrate", "--check"], **_NOWHERE)
+    assert program.wait(_REFUSAL_SECONDS) == 1
+    assert "cannot be reached: Connection refused" in program.log_text()
+
+
+def test_sql_is_printed_without_any_setting(launch: Launcher) -> None:
+    program = launch([CHANDLERY, "migrate", "--sql"])
+    assert program.wait() == 0
+    assert program.log_text().startswith("BEGIN;\n\nCREATE TABLE alembic_version")
+    assert program.log_text().rstrip().endswith("COMMIT;")
 
 
 def _settings(share: ServerShare) -> dict[str, str]:

@@ -67,6 +67,15 @@ class Unavailable(Fault):
     """A server that is needed cannot be reached."""
 
 
+class Refused(Unavailable):
+    """A server that is needed refuses to work with us, and waiting does not help: a person has to see to it."""
+
+    def __init__(self, message: str | None = None, *, is_setting: bool = False) -> None:
+        """`is_setting` tells that a setting of ours is likely to be wrong."""
+        self.is_setting = is_setting
+        super().__init__(message)
+
+
 class ConfigurationFault(Fault):
     """A setting is missing or wrong."""
 

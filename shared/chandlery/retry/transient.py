@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
-    retry_if_exception_type,
+    retry_if_exception,
     stop_after_attempt,
     stop_never,
     wait_exponential_jitter,
@@ -23,11 +23,14 @@ class TransientRetry:
     maximum_seconds: float = 2.0
 
     def around(
-        self, *temporary: type[BaseException], before_sleep: Callable[[RetryCallState], None] | None = None
+        self,
+        *temporary: type[BaseException],
+        unless: tuple[type[BaseException], ...] = (),
+        before_sleep: Callable[[RetryCallState], None] | None = None,
     ) -> AsyncRetrying:
-        """A tenacity controller that repeats on these exceptions and re-raises the last one."""
+        """A tenacity controller that repeats on these exceptions, but `unless` on those, and re-raises the last one."""
         return AsyncRetrying(
-            retry=retry_if_exception_type(temporary),
+            retry=retry_if_exception(lambda error: isinstance(error, temporary) and not isinstance(error, unless)),
             stop=stop_never if self.attempts is None else stop_after_attempt(self.attempts),
             wait=wait_exponential_jitter(multiplier=self.initial_seconds, max=self.maximum_seconds, jitter=0.05),
             before_sleep=before_sleep,

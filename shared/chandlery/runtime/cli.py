@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import click
 
-from chandlery.model.faults import ConfigurationFault, Fault
+from chandlery.model.faults import ConfigurationFault, Fault, Refused
 
 BAD_CONFIGURATION: Final = 2
 SERVICES: Final = ("gateway", "provisioner", "binder", "syncer")
 _OTHERS: Final = {
     "deadletters": ("chandlery.runtime.deadletters", "deadletters"),
-    "migrate": ("chandlery.runtime.service_commands", "migrate"),
+    "migrate": ("chandlery.runtime.migrate_command", "migrate"),
     "new-key": ("chandlery.runtime.key_command", "make_key"),
     "up": ("chandlery.runtime.service_commands", "up"),
 }
@@ -58,6 +58,10 @@ def _faults(error: BaseException) -> Sequence[Fault]:
     raise error
 
 
+def _is_of_a_setting(fault: Fault) -> bool:
+    return isinstance(fault, ConfigurationFault) or (isinstance(fault, Refused) and fault.is_setting)
+
+
 def main() -> None:
     """Entry point of `chandlery`. A user's mistake is one sentence on stderr, never a traceback."""
     try:
@@ -66,4 +70,4 @@ def main() -> None:
         faults = _faults(error)
         for fault in faults:
             click.echo(f"chandlery: {fault.message}", err=True)
-        sys.exit(BAD_CONFIGURATION if any(isinstance(fault, ConfigurationFault) for fault in faults) else 1)
+        sys.exit(BAD_CONFIGURATION if any(map(_is_of_a_setting, faults)) else 1)

@@ -1,4 +1,4 @@
-"""The commands that run services, each in a process of its own or all in one, and `migrate`."""
+"""The commands that run services, each in a process of its own or all in one."""
 
 import gc
 import sys
@@ -12,7 +12,6 @@ import uvloop
 
 from chandlery.runtime.bus_choice import IN_PROCESS_BUS
 from chandlery.runtime.cli import SERVICES
-from chandlery.runtime.composition import describe_database, run_migrations
 from chandlery.runtime.http_server import listen
 from chandlery.runtime.laptop import open_data_directory
 from chandlery.runtime.logs import configure_logs
@@ -26,7 +25,7 @@ def service_command(name: str) -> click.Command:
     service = _load_service(name)
 
     def run() -> None:
-        _run(run_services([service], _production_settings()))
+        run_to_the_end(run_services([service], production_settings()))
 
     return click.Command(service.name, callback=run, help=service.summary)
 
@@ -69,25 +68,20 @@ def up(data_dir: Path, port: int | None) -> None:
         click.echo(f"Chandlery is ready at {address} (documentation: {address}/docs)")
         click.echo(f"Try: kubectl --kubeconfig {directory.kubeconfig} get clusterservicebrokers")
 
-    _run(run_services([_load_service(name) for name in SERVICES], settings, migrates=True, on_ready=say_how_to_go_on))
+    run_to_the_end(
+        run_services([_load_service(name) for name in SERVICES], settings, migrates=True, on_ready=say_how_to_go_on)
+    )
 
 
-@click.command()
-def migrate() -> None:
-    """Bring the database to the current schema. Safe to run from several places at once."""
-    settings = _production_settings()
-    click.echo(f"migrating {describe_database(settings)}")
-    revision = _run(run_migrations(settings))
-    click.echo(f"the database is at revision {revision}")
-
-
-def _production_settings() -> Settings:
+def production_settings() -> Settings:
+    """The settings, with the logs set up as they say."""
     settings = load_settings()
     configure_logs(level=settings.log_level, form=settings.log_format)
     return settings
 
 
-def _run(work: Coroutine[Any, Any, Any]) -> Any:
+def run_to_the_end(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run the program's one piece of work; returns what it does."""
     # All that has been imported stays to the end. The collector need not look at it again, least of all at the exit.
     gc.freeze()
     gc.enable()

@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from chandlery.model.faults import Conflict, Unavailable
 from chandlery.retry.transient import STORE_CONFLICT
 from chandlery.store.changes import ChangeLog
-from chandlery.store.engine import is_unreachable, sqlstate
 from chandlery.store.events import EventStore
 from chandlery.store.guards import GuardStore
 from chandlery.store.leases import LeaseStore
@@ -21,6 +20,7 @@ from chandlery.store.objects import ObjectStore
 from chandlery.store.outbox import Outbox, OutboxEntry
 from chandlery.store.past_objects import PastObjects
 from chandlery.store.reconciliations import ReconciliationStore
+from chandlery.store.refusals import explained, sqlstate
 from chandlery.store.resealing import Resealing
 from chandlery.store.rows import RowCodec
 from chandlery.store.sealing import Keyring
@@ -96,6 +96,7 @@ class Database:
         self._clock = clock
         self._published: Published | None = None
         self._is_sqlite = engine.dialect.name == "sqlite"
+        self._file = (engine.url.database or "") if self._is_sqlite else ""
         self._under_way: set[asyncio.Task[Any]] = set()
 
     def on_commit(self, published: Published) -> None:
@@ -124,7 +125,7 @@ class Database:
     async def ping(self) -> None:
         """Raise Unavailable unless the database answers now."""
         try:
-            with _Border():
+            with _Border(self._file):
                 async with self._engine.connect() as connection:
                     await connection.execute(text("SELECT 1"))
         except StaleConnection as error:
@@ -174,7 +175,7 @@ class Database:
         return result
 
     async def _transaction(self, work: Work[T], dry_run: bool) -> tuple[T, bool]:
-        border = _Border()
+        border = _Border(self._file)
         with border:
             async with self._engine.connect() as connection:
                 unit = UnitOfWork(connection, self.keyring, self._clock())
@@ -193,7 +194,8 @@ class Database:
 class _Border:
     """Foreign errors stop here: lost races may be repeated, lost servers are Unavailable, all else is a bug."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: str) -> None:
+        self._file = file
         self.is_committing = False
         """Whether a lost connection leaves open what became of the transaction."""
 
@@ -206,5 +208,5 @@ class _Border:
         lost = isinstance(error, DBAPIError) and error.connection_invalidated
         if lost and not self.is_committing:
             raise StaleConnection from error
-        if error is not None and is_unreachable(error):
-            raise Unavailable(f"the database cannot be reached ({type(error).__name__})") from error
+        if error is not None and (fault := explained(error, place=self._file)):
+            raise fault from error

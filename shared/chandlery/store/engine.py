@@ -4,8 +4,6 @@ from typing import Any, Final
 
 from sqlalchemy import event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from chandlery.model.json_text import read_json, write_json
@@ -19,9 +17,6 @@ _SESSION: Final = {
 }
 _NO_NAMES: Final = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: ""}
 """PostgreSQL's statement without a name lives until the next one, so nothing of it is missed on another connection."""
-_AWAY = ("08", "25006", "25P03", "28", "3D", "53", "55P03", "57014", "57P")
-"""Beginnings of PostgreSQL's SQLSTATEs: connection lost, read-only after a failover, idle too long, login, no such
-database, full, lock not to be had, cancelled, shut down."""
 
 
 def open_engine(
@@ -62,18 +57,6 @@ def open_engine(
     )
 
 
-def is_unreachable(error: BaseException) -> bool:
-    """Whether the server is away, full, starting, stopping or refuses the login: trying again later may help."""
-    if isinstance(error, DBAPIError) and (error.connection_invalidated or sqlstate(error).startswith(_AWAY)):
-        return True
-    return isinstance(error, InterfaceError | OperationalError | PoolTimeout | OSError)
-
-
-def sqlstate(error: DBAPIError) -> str:
-    """PostgreSQL's five-character code; empty for SQLite."""
-    return str(getattr(error.orig, "sqlstate", None) or "")
-
-
 def _sqlite(url: URL) -> AsyncEngine:
     # One connection: SQLite has one writer anyway, and waiting in the pool is fair where its busy handler is not.
     engine = create_async_engine(
@@ -89,10 +72,15 @@ def _sqlite(url: URL) -> AsyncEngine:
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+        try:
+            cursor = connection.cursor()
+            for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+                cursor.execute(f"PRAGMA {pragma}")
+            cursor.close()
+        except BaseException:
+            # The pool does not know it yet; its thread would go on for ever.
+            connection.close()
+            raise
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Any) -> None:

@@ -1,19 +1,26 @@
-"""Brings the database to the current schema. Several processes may do so at once: they queue up on a lock."""
+"""Brings the database to the current schema. Several processes may do so at once: they queue up on a lock.
 
+A revision that this release does not know is of a later one. That is fine: migrations expand first, and this release
+was the one before when that was made. Called by `schema_waits.py` and the command `migrate`.
+"""
+
+import io
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from alembic.util import CommandError
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chandlery.model.faults import Unavailable
+from chandlery.model.faults import ConfigurationFault, Refused, Unavailable
 from chandlery.retry.transient import STORE_CONFLICT
 from chandlery.store.changes import continue_numbers
-from chandlery.store.engine import is_unreachable
+from chandlery.store.refusals import explained
+from chandlery.store.schema import RECONCILIATIONS
 
 _LOCK = text("SELECT pg_advisory_xact_lock(4242, 1)")
 _LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '30s'")
@@ -35,58 +42,98 @@ def newest_revision() -> str:
 
 def is_older(revision: str) -> bool:
     """Whether this release has something to add to that revision. One that it does not know is of a later release."""
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    return revision in known and revision != newest_revision()
+    return revision in _known_revisions() and revision != newest_revision()
+
+
+def is_later(revision: str) -> bool:
+    """Whether the revision is of a later release."""
+    return revision not in _known_revisions()
 
 
 async def migrate(engine: AsyncEngine) -> str:
-    """Upgrade to the newest revision, in one transaction; returns it. Raises Unavailable."""
+    """Upgrade to the newest revision, in one transaction; returns the one that the database is at.
+
+    Raises Unavailable; Refused if waiting does not help.
+    """
     if engine.dialect.name == "postgresql":
         return await _migrate(engine)
     # Two that open a new file at once can find it locked while its journal is set up, whatever their patience.
-    async for attempt in STORE_CONFLICT.around(Unavailable):
+    async for attempt in STORE_CONFLICT.around(Unavailable, unless=(Refused,)):
         with attempt:
             return await _migrate(engine)
     raise AssertionError("tenacity either returns or raises")
 
 
+async def current_revision(engine: AsyncEngine) -> str | None:
+    """The revision the database is at; None for an empty one. Raises Unavailable; Refused if waiting does not help."""
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(lambda sync: _revision_of(sync, place_of(engine)))
+    except (DBAPIError, OSError) as error:
+        raise explained(error, place=place_of(engine)) or error from error
+
+
+def migration_sql(dialect: str, start: str | None = None) -> str:
+    """All that `migrate` would do to an empty database, or to one at revision `start`, for somebody to run by hand.
+
+    Raises ConfigurationFault for a revision that is not there.
+    """
+    if start is not None and is_later(start):
+        raise ConfigurationFault(f"this release knows no revision {start!r}; its newest one is {newest_revision()}")
+    config = _config()
+    config.output_buffer = io.StringIO()
+    config.attributes["dialect"] = dialect
+    command.upgrade(config, f"{start}:head" if start else "head", sql=True)
+    return str(config.output_buffer.getvalue())
+
+
+def place_of(engine: AsyncEngine) -> str:
+    """Where the database is, for people: servers or a file."""
+    return engine.url.host or engine.url.database or "memory"
+
+
 async def _migrate(engine: AsyncEngine) -> str:
+    place = place_of(engine)
     try:
         async with engine.begin() as connection:
             if connection.dialect.name == "postgresql":
                 await connection.execute(_LOCK)
                 await connection.execute(_LOCK_TIMEOUT)
-            await connection.run_sync(_upgrade)
+            revision = await connection.run_sync(lambda sync: _upgrade(sync, place))
             await continue_numbers(connection)
     except (DBAPIError, OSError) as error:
-        if not is_unreachable(error):
-            raise
-        raise _unreachable(engine, error) from error
-    return newest_revision()
+        raise explained(error, place=place) or error from error
+    return revision
 
 
-async def current_revision(engine: AsyncEngine) -> str | None:
-    """The revision the database is at; None for an empty one. Raises Unavailable."""
-    try:
-        async with engine.connect() as connection:
-            return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
-    except (DBAPIError, OSError) as error:
-        if not is_unreachable(error):
-            raise
-        raise _unreachable(engine, error) from error
-
-
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection, place: str) -> str:
+    found = _revision_of(connection, place)
+    if found is not None and is_later(found):
+        return found
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    return newest_revision()
 
 
-def _unreachable(engine: AsyncEngine, error: BaseException) -> Unavailable:
-    place = engine.url.host or engine.url.database
-    return Unavailable(f"the database at {place} cannot be reached ({type(error).__name__}: {_cause(error)})")
+def _revision_of(connection: Connection, place: str) -> str | None:
+    try:
+        found = MigrationContext.configure(connection).get_current_revision()
+    except CommandError as error:
+        raise _foreign(place, "several revisions") from error
+    if found is not None and is_later(found) and not inspect(connection).has_table(RECONCILIATIONS.name):
+        # Other programs have a table of this name too.
+        raise _foreign(place, f"revision {found}")
+    return found
 
 
-def _cause(error: BaseException) -> str:
-    origin = getattr(error, "orig", None) or error
-    return str(origin).splitlines()[0] if str(origin) else type(origin).__name__
+def _foreign(place: str, revision: str) -> Refused:
+    return Refused(
+        f"the database at {place} has the schema of another program ({revision}); name a database, or a schema in"
+        " search_path, of Chandlery's own in CHANDLERY_DATABASE_URL",
+        is_setting=True,
+    )
+
+
+def _known_revisions() -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}

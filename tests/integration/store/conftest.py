@@ -1,6 +1,6 @@
 """A database with a clock that tests set, and a second process on the same database where one is needed."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from chandlery.store.database import Database
 from chandlery.store.engine import open_engine
 from chandlery.store.sealing import Keyring, new_key
+from tests.integration.store.private_postgres import PrivatePostgres, private_postgres
 from tests.integration.store.samples import NOON
 
 OpenDatabase = Callable[[str], Database]
@@ -79,3 +80,22 @@ async def empty_engine(empty_database_url: str) -> AsyncIterator[AsyncEngine]:
     engine = open_engine(empty_database_url, application_name="chandlery-test")
     yield engine
     await engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivatePostgres]:
+    """A server of the tests' own, with TLS and logins of several sorts."""
+    with private_postgres(tmp_path_factory.mktemp("private")) as server:
+        server.tell(
+            "CREATE ROLE tls_only LOGIN PASSWORD 'hunter2'",
+            "CREATE ROLE plain_only LOGIN PASSWORD 'hunter2'",
+            "CREATE ROLE client LOGIN",
+            "CREATE ROLE nobody LOGIN PASSWORD 'hunter2'",
+            "CREATE SCHEMA shop AUTHORIZATION owner",
+        )
+        server.allow(
+            "hostnossl all tls_only 127.0.0.1/32 reject",
+            "hostssl all plain_only 127.0.0.1/32 reject",
+            "hostssl all client 127.0.0.1/32 cert map=certificates",
+        )
+        yield server

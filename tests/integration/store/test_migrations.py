@@ -11,11 +11,20 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chandlery.model.faults import Unavailable
+from chandlery.model.faults import ConfigurationFault, Refused, Unavailable
+from chandlery.runtime.schema_waits import prepare_schema
 from chandlery.store import migrate as migrations
 from chandlery.store.engine import open_engine
-from chandlery.store.migrate import current_revision, migrate, newest_revision
+from chandlery.store.migrate import (
+    current_revision,
+    is_later,
+    is_older,
+    migrate,
+    migration_sql,
+    newest_revision,
+)
 from chandlery.store.schema import METADATA
+from tests.integration.later_schema import LATER, expand
 from tests.integration.store.samples import SOON_SECONDS
 
 
@@ -89,8 +98,8 @@ async def test_a_migration_that_fails_halfway_leaves_nothing(
 ) -> None:
     upgrade = migrations._upgrade
 
-    def upgrade_and_fail(connection: Connection) -> None:
-        upgrade(connection)
+    def upgrade_and_fail(connection: Connection, place: str) -> None:
+        upgrade(connection, place)
         raise LookupError
 
     monkeypatch.setattr(migrations, "_upgrade", upgrade_and_fail)
@@ -113,11 +122,66 @@ async def test_a_database_that_is_not_there_is_unavailable() -> None:
         assert "hunter2" not in str(raised.value)
 
 
-async def test_a_server_that_refuses_the_login_is_unavailable(postgresql_url: str) -> None:
-    engine = open_engine(postgresql_url + "_missing", application_name="chandlery-test")
+@pytest.fixture
+async def later_engine(engine: AsyncEngine) -> AsyncEngine:
+    """A database that a later release has migrated."""
+    async with engine.begin() as connection:
+        await expand(connection)
+    return engine
 
-    with pytest.raises(Unavailable, match="does not exist"):
-        await migrate(engine)
+
+async def test_a_later_schema_is_left_as_it_is(later_engine: AsyncEngine) -> None:
+    assert await migrate(later_engine) == LATER
+
+    assert await current_revision(later_engine) == LATER
+    assert is_later(LATER)
+    assert not is_later(newest_revision())
+    assert not is_older(LATER)
+    for migrates in (True, False):
+        await prepare_schema(later_engine, migrates=migrates)
+
+
+async def test_the_schema_of_another_program_is_refused(empty_engine: AsyncEngine) -> None:
+    async with empty_engine.begin() as connection:
+        await connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
+        await connection.execute(text("INSERT INTO alembic_version VALUES ('4fe1c8d2')"))
+
+    for look in (migrate, current_revision):
+        with pytest.raises(
+            Refused, match=r"schema of another program \(revision 4fe1c8d2\); name a database"
+        ) as raised:
+            await look(empty_engine)
+        assert raised.value.is_setting
+
+
+async def test_the_printed_sql_does_what_migrating_does(empty_engine: AsyncEngine) -> None:
+    await _run_printed(empty_engine, migration_sql(empty_engine.dialect.name))
+
+    assert await current_revision(empty_engine) == newest_revision()
+    async with empty_engine.connect() as connection:
+        assert await connection.run_sync(_differences) == []
+
+
+async def test_the_printed_sql_can_begin_at_a_revision(empty_engine: AsyncEngine) -> None:
+    first = ScriptDirectory.from_config(migrations._config()).get_bases()[0]
+    whole = migration_sql(empty_engine.dialect.name)
+    rest = migration_sql(empty_engine.dialect.name, first)
+
+    assert "Running upgrade  -> " in whole
+    assert "Running upgrade  -> " not in rest
+    assert rest.count("Running upgrade") == whole.count("Running upgrade") - 1
+    with pytest.raises(ConfigurationFault, match="knows no revision 'yesterday'"):
+        migration_sql("postgresql", "yesterday")
+
+
+async def _run_printed(engine: AsyncEngine, printed: str) -> None:
+    async with engine.connect() as connection:
+        raw = (await connection.get_raw_connection()).driver_connection
+        assert raw is not None
+        if engine.dialect.name == "postgresql":
+            await raw.execute(printed)
+        else:
+            await raw.executescript(printed)
 
 
 def test_there_is_one_line_of_revisions_that_all_can_be_taken_back() -> None:

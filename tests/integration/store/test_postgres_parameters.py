@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,29 +21,12 @@ from chandlery.store.migrate import migrate
 from chandlery.store.schema import METADATA
 from chandlery.store.sealing import Keyring
 from machine.ports import LOOPBACK
-from tests.integration.store.private_postgres import PrivatePostgres, private_postgres
+from tests.integration.store.private_postgres import PrivatePostgres
 from tests.integration.store.samples import NOON, create_one, get_instance, instance, remove, update, with_parameters
 
 OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 IS_TLS = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
-
-
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivatePostgres]:
-    with private_postgres(tmp_path_factory.mktemp("private")) as server:
-        server.tell(
-            "CREATE ROLE tls_only LOGIN PASSWORD 'hunter2'",
-            "CREATE ROLE plain_only LOGIN PASSWORD 'hunter2'",
-            "CREATE ROLE client LOGIN",
-            "CREATE SCHEMA shop AUTHORIZATION owner",
-        )
-        server.allow(
-            "hostnossl all tls_only 127.0.0.1/32 reject",
-            "hostssl all plain_only 127.0.0.1/32 reject",
-            "hostssl all client 127.0.0.1/32 cert map=certificates",
-        )
-        yield server
 
 
 @asynccontextmanager
