@@ -1,15 +1,24 @@
-"""Where the next page of a list goes on, and what the first one saw: opaque to clients, good at every gateway."""
+"""Where the next page of a list goes on, and what the first one saw: opaque to clients, good at every gateway.
+
+`readings` writes and reads them. They are signed: a made-up one could name moments that have not been, or thousands of
+transactions for the database to leave out.
+"""
 
 import base64
 import binascii
+import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from chandlery.model.faults import BadRequest
+from chandlery.model.faults import BadRequest, Expired
 from chandlery.model.json_text import NotJson, read_json, write_json
-from chandlery.store.snapshots import ORDINALS, Snapshot
+from chandlery.store.snapshots import Snapshot
 
-_LARGEST = 2**63 - 1
-_MOST_UNDER_WAY = 10_000
+PURPOSE: Final = "continue-tokens"
+"""What the keys are derived for."""
+_SIGNATURE_BYTES: Final = 16
+_SEPARATOR: Final = "."
 
 
 @dataclass(frozen=True)
@@ -20,30 +29,60 @@ class ContinueToken:
     name: str
     snapshot: Snapshot | None
 
-    def __str__(self) -> str:
+
+class ContinueTokens:
+    """Writes tokens and reads those that any gateway with the same keys has written."""
+
+    def __init__(self, keys: Mapping[str, bytes]) -> None:
+        """The first key signs, all are believed (`Keyring.derived`)."""
+        self._keys = tuple(keys.values())
+
+    def write(self, token: ContinueToken) -> str:
         """As it is sent."""
-        seen = self.snapshot
+        seen = token.snapshot
         moment = [seen.horizon, seen.end, seen.under_way] if seen else None
-        return base64.urlsafe_b64encode(write_json([self.namespace, self.name, moment])).decode()
+        payload = write_json([token.namespace, token.name, moment])
+        return f"{_encoded(payload)}{_SEPARATOR}{_encoded(_signature(self._keys[0], payload))}"
+
+    def read(self, text: str) -> ContinueToken:
+        """The inverse of `write`.
+
+        Raises:
+            BadRequest: nothing of the kind.
+            Expired: signed with a key that is no longer configured, by an earlier version, or made up. Clients list
+                anew then, as they do with a token that is too old.
+        """
+        written, is_signed, signature = text.partition(_SEPARATOR)
+        try:
+            payload, given = base64.urlsafe_b64decode(written), base64.urlsafe_b64decode(signature)
+        except (ValueError, binascii.Error):
+            raise _not_ours() from None
+        if not is_signed or not any(hmac.compare_digest(given, _signature(key, payload)) for key in self._keys):
+            _decoded(payload)
+            raise Expired("the continue token was not signed with a key that is in use here; list again without it")
+        return _decoded(payload)
 
 
-def read_continue_token(text: str) -> ContinueToken:
-    """The inverse of `str`; raises BadRequest."""
+def _decoded(payload: bytes) -> ContinueToken:
     try:
-        decoded = read_json(base64.urlsafe_b64decode(text))
-    except (ValueError, binascii.Error, NotJson):
+        decoded = read_json(payload)
+    except NotJson:
         decoded = None
     match decoded:
-        case [str(namespace), str(name), None] if "\0" not in namespace + name:
+        case [str(namespace), str(name), None]:
             return ContinueToken(namespace, name, None)
-        case [str(namespace), str(name), [int(horizon), int(end), list(under_way)]] if (
-            "\0" not in namespace + name and _is_moment(horizon, end, under_way)
-        ):
+        case [str(namespace), str(name), [int(horizon), int(end), list(under_way)]]:
             return ContinueToken(namespace, name, Snapshot(horizon, end, tuple(under_way)))
-    raise BadRequest("the continue token is not one of this server; list again without it")
+    raise _not_ours()
 
 
-def _is_moment(horizon: int, end: int, under_way: list[object]) -> bool:
-    if not 0 < horizon <= end < _LARGEST or len(under_way) > _MOST_UNDER_WAY:
-        return False
-    return all(type(number) is int and horizon <= number * ORDINALS < end for number in under_way)
+def _not_ours() -> BadRequest:
+    return BadRequest("the continue token is not one of this server; list again without it")
+
+
+def _signature(key: bytes, payload: bytes) -> bytes:
+    return hmac.digest(key, payload, "sha256")[:_SIGNATURE_BYTES]
+
+
+def _encoded(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode()

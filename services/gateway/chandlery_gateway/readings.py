@@ -1,7 +1,7 @@
 """The read side of the API: one object, or a list that shows one moment, however many pages and gateways it takes."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chandlery.model.faults import Expired, NotFound
 from chandlery.model.kinds import Kind
@@ -9,7 +9,7 @@ from chandlery.model.wire import JsonObject
 from chandlery.store.database import Database
 from chandlery.store.past_objects import PastPart, Place
 from chandlery.store.snapshots import Snapshot
-from chandlery_gateway.continue_tokens import ContinueToken, read_continue_token
+from chandlery_gateway.continue_tokens import PURPOSE, ContinueToken, ContinueTokens
 from chandlery_gateway.kube.list_options import ListOptions
 from chandlery_gateway.kube.version_faults import ContinueExpired, VersionTooLarge
 from chandlery_gateway.selection import Selection, to_client
@@ -34,6 +34,7 @@ class Readings:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._tokens = ContinueTokens(database.keyring.derived(PURPOSE))
         self.moments = SnapshotWaits(database)
 
     async def get(self, kind: Kind, namespace: str, name: str, *, version: int = 0) -> JsonObject:
@@ -55,14 +56,14 @@ class Readings:
         """
         if not options.token:
             return await self._first_page(selection, options)
-        token = read_continue_token(options.token)
+        token = self._tokens.read(options.token)
         place = (token.namespace, token.name)
         if token.snapshot is None:
             return await self._page(selection, options.limit, await self.moments.settled(), after=place)
         try:
             return await self._page(selection, options.limit, token.snapshot, after=place, is_exact=True)
         except Expired:
-            raise ContinueExpired(str(ContinueToken(token.namespace, token.name, None))) from None
+            raise ContinueExpired(self._tokens.write(replace(token, snapshot=None))) from None
 
     async def parts(
         self, selection: Selection, snapshot: Snapshot, after: Place | None = None, size: int = _PAGE
@@ -127,4 +128,4 @@ class Readings:
             rest = selection.listing((token.namespace, token.name), None)
             # As of now and not of then: Kubernetes promises no more than an estimate.
             remaining = max(1, await self._database.run(lambda unit: unit.objects.count(selection.kind, rest)))
-        return Page(items, str(snapshot.version), str(token), remaining)
+        return Page(items, str(snapshot.version), self._tokens.write(token), remaining)
