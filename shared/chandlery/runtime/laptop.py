@@ -2,6 +2,7 @@
 
 import base64
 import fcntl
+import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -110,5 +111,14 @@ def _write_private(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
     draft.touch(mode=_PRIVATE)
-    draft.write_text(text)
+    with draft.open("w") as file:
+        file.write(text)
+        file.flush()
+        # The database is on the disk after a power cut, and worth nothing if its key is not.
+        os.fsync(file.fileno())
     draft.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

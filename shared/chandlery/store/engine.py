@@ -74,7 +74,7 @@ def _sqlite(url: URL) -> AsyncEngine:
         connection.isolation_level = None
         try:
             cursor = connection.cursor()
-            for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+            for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
         except BaseException:

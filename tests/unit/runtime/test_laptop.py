@@ -1,6 +1,7 @@
 """The folder of the all-in-one: private, locked, and the same at every start."""
 
 import base64
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,21 @@ def test_file_that_was_readable_to_others_is_not_after_it_is_written_again(tmp_p
     directory.kubeconfig.chmod(0o644)
     directory.write_kubeconfig("127.0.0.1", 8080)
     assert mode(directory.kubeconfig) == 0o600
+
+
+def test_a_key_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = opened(tmp_path / "data")
+    key = directory.path / "encryption-key"
+    written = []
+
+    def note(descriptor: int) -> None:
+        written.append((Path(f"/proc/self/fd/{descriptor}").readlink().name, key.exists()))
+
+    monkeypatch.setattr(os, "fsync", note)
+
+    directory.encryption_keys()
+
+    assert written == [(".encryption-key.new", False), ("data", True)]
 
 
 def test_second_start_is_refused_while_the_first_runs(tmp_path: Path) -> None:
