@@ -41,6 +41,8 @@ def bindable(snapshot: BindingSnapshot) -> Bindable | Wait | Refuse:
         plan, service_class = offering.plan.spec.external_name, offering.service_class.spec.external_name
         message = f'The plan "{plan}" of the class "{service_class}" cannot be bound'
         return Refuse(BindingReason.NOT_BINDABLE, message)
+    if snapshot.is_instance_foreign:
+        return _not_ready(binding, "has an external id that belongs to another instance at the service broker")
     if snapshot.instance_notes.is_unusable:
         return _not_ready(binding, "cannot be used: its service broker wants no new bindings to it")
     if not is_true(instance.status.conditions, ConditionType.READY):

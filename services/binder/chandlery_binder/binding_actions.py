@@ -35,6 +35,11 @@ class ReportLost:
 
 
 @dataclass(frozen=True)
+class Disown:
+    """What the broker has under the binding's id is another's: say so, and leave it alone."""
+
+
+@dataclass(frozen=True)
 class Bind:
     """Ask the broker for credentials."""
 
@@ -120,4 +125,4 @@ class Attend:
 
 
 Call = Bind | Unbind | Poll | Fetch | Inject | Repeat | Restore | Recover | Rotate | Retire | Attend
-Action = Idle | Finish | Wait | Refuse | Abandon | ForceFinish | Postpone | ReportLost | Call
+Action = Idle | Finish | Wait | Refuse | Abandon | Disown | ForceFinish | Postpone | ReportLost | Call

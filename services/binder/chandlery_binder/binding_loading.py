@@ -15,6 +15,7 @@ from chandlery.reconcile.change import broker_key
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters import NO_PARAMETERS, Parameters
 from chandlery.runtime.broker_access import find_broker_of_lane, find_endpoint, policy_for
+from chandlery.runtime.id_claims import claims_id, is_held_by_other
 from chandlery.runtime.offering_lookup import find_offering
 from chandlery.runtime.parameter_lookup import find_parameters
 from chandlery.runtime.resources import Resources
@@ -44,6 +45,8 @@ async def load_binding(
     notes = await _notes(unit, instance)
     offering = await _offering(unit, instance, notes)
     memory = _with_lane(BindingMemory.model_validate(claim.memory), binding, claim, offering=offering)
+    is_id_own = await claims_id(unit, binding, lane=memory.lane, noted=memory.id_lane)
+    memory = _with_own_ids(memory, is_id_own=is_id_own)
     broker = await _broker(unit, memory, offering)
     endpoint = await _endpoint(unit, resources, broker, lane=memory.lane)
     home = await resources.cluster.namespace(unit, namespace)
@@ -56,6 +59,9 @@ async def load_binding(
         memory=memory,
         in_flight=InFlight.model_validate(claim.in_flight) if claim.in_flight else None,
         access=endpoint if isinstance(endpoint, Unresolved) else None,
+        # Credentials that were rotated go by an id of their own.
+        is_id_foreign=not is_id_own and not memory.placement.binding_id,
+        is_instance_foreign=await _is_instance_foreign(unit, instance, notes, lane=memory.lane),
         eject_problem=eject_problem,
         attempt=claim.attempt,
         rotation_grace=timedelta(seconds=resources.settings.rotation_grace_seconds),
@@ -128,6 +134,21 @@ def _with_lane(
         return memory
     broker = offering.broker.metadata
     return memory.model_copy(update={"lane": broker_key(broker.namespace, broker.name)})
+
+
+def _with_own_ids(memory: BindingMemory, *, is_id_own: bool) -> BindingMemory:
+    if is_id_own:
+        return memory.model_copy(update={"id_lane": memory.lane})
+    retired = tuple(each for each in memory.retired if each.placement.binding_id)
+    return memory.model_copy(update={"id_lane": "", "retired": retired})
+
+
+async def _is_instance_foreign(
+    unit: UnitOfWork, instance: ServiceInstance | None, notes: InstanceNotes, *, lane: str
+) -> bool:
+    if instance is None or not lane or notes.id_lane == lane:
+        return False
+    return await is_held_by_other(unit, instance, lane=lane)
 
 
 async def _broker(unit: UnitOfWork, memory: BindingMemory, offering: Offering | Unresolved | None) -> AnyBroker | None:

@@ -1,8 +1,8 @@
 """The state machine of a binding, first half: snapshot -> action. Pure; `binding_outcomes.py` is the other half.
 
-Order of questions: is the binding to go, is a request of a dead worker open or are credentials undelivered, is the
-broker at work, may something be left over, is it settled, are credentials to be fetched, may it be bound. Each early
-return is one answer. `settled_machine.py` goes on for a binding that is ready.
+Order of questions: is its id at the broker its own, is the binding to go, is a request of a dead worker open or are
+credentials undelivered, is the broker at work, may something be left over, is it settled, are credentials to be
+fetched, may it be bound. Each early return is one answer. `settled_machine.py` goes on for a binding that is ready.
 """
 
 from datetime import datetime
@@ -24,6 +24,7 @@ from chandlery_binder.binding_actions import (
 )
 from chandlery_binder.binding_notes import InFlight, Purpose
 from chandlery_binder.binding_snapshot import BindingSnapshot
+from chandlery_binder.foreign_bindings import without_id
 from chandlery_binder.rotation_notes import Placement
 from chandlery_binder.settled_machine import decide_settled, finish_rotation_first
 
@@ -32,11 +33,17 @@ _PLACE_UNKNOWN = "Nothing is known of where the service broker has the binding"
 
 def decide(snapshot: BindingSnapshot, now: datetime) -> Action:
     """What is to be done with the binding now; the snapshot is one that `obeyed` has seen."""
-    binding, status = snapshot.binding, snapshot.binding.status
-    if FINALIZER not in (binding.metadata.finalizers or []):
+    if FINALIZER not in (snapshot.binding.metadata.finalizers or []):
         return Idle()
+    if snapshot.is_id_foreign:
+        return without_id(snapshot, _ejected(snapshot))
     if snapshot.is_deleted:
         return _end(snapshot)
+    return _go_on(snapshot, now)
+
+
+def _go_on(snapshot: BindingSnapshot, now: datetime) -> Action:
+    status = snapshot.binding.status
     if snapshot.open_end is not None:
         return _finish_first(snapshot, snapshot.open_end)
     if status.async_op_in_progress and not _is_unbinding_anew(snapshot):

@@ -49,12 +49,16 @@ class InstanceNotes(WireModel):
     """The plan that the broker has now."""
     is_unusable: bool = False
     """The broker wants no new bindings."""
+    id_lane: str = ""
+    """The lane of the broker where the external id is known to be the instance's own."""
 
 
 class BindingMemory(PollNotes):
     """The binder's notes on a binding: what an unbind needs, although instance and class may be gone by then."""
 
     lane: str = ""
+    id_lane: str = ""
+    """The lane of the broker where the external id is known to be this binding's."""
     placement: Placement = Placement()
     """Written before the bind is sent."""
     is_fetch_due: bool = False

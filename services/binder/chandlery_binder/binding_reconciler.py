@@ -17,18 +17,20 @@ from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.answers import Answer, Verb, Verdict
 from chandlery.reconcile.change import Change
 from chandlery.reconcile.holds import Hold
+from chandlery.runtime.id_claims import claims_id
 from chandlery.runtime.reconciler import Guarded, Planned
 from chandlery.runtime.resources import Resources
 from chandlery.store.database import UnitOfWork
 from chandlery.store.reconciliations import Claim
 from chandlery_binder import binding_outcomes as outcomes
-from chandlery_binder.binding_actions import Abandon, Bind, Call, ForceFinish, Postpone, ReportLost, Rotate
+from chandlery_binder.binding_actions import Abandon, Bind, Call, Disown, ForceFinish, Postpone, ReportLost, Rotate
 from chandlery_binder.binding_loading import Loaded, load_binding
 from chandlery_binder.binding_machine import decide
 from chandlery_binder.binding_notes import InFlight, Purpose, presumed
 from chandlery_binder.binding_orders import obeyed
 from chandlery_binder.binding_put_off import put_off
 from chandlery_binder.binding_snapshot import BindingSnapshot
+from chandlery_binder.foreign_bindings import disown
 from chandlery_binder.planned_calls import note_of, request_of
 from chandlery_binder.secret_delivery import eject, inject
 
@@ -74,6 +76,8 @@ class BindingReconciler:
                 return outcomes.wait(inner, action, now)
             case Refuse():
                 return outcomes.refuse(inner, action, now)
+            case Disown():
+                return disown(inner, now)
             case Abandon():
                 return outcomes.abandon(inner, now)
             case ForceFinish():
@@ -125,7 +129,12 @@ class BindingReconciler:
         if credentials is not None:
             cluster = self._resources.cluster
             problem = await inject(unit, cluster, binding=inner.binding, credentials=credentials)
-        return outcomes.absorb(inner, note, answer=answer, now=unit.now, problem=problem)
+        change = outcomes.absorb(inner, note, answer=answer, now=unit.now, problem=problem)
+        rotated = change.document.status.external_id
+        if rotated and rotated != inner.binding.status.external_id:
+            # From now on everybody who may read the binding knows it.
+            await claims_id(unit, inner.binding, lane=inner.memory.lane, noted="", value=rotated)
+        return change
 
     def lane(self, snapshot: Loaded, claim: Claim) -> str:
         """See Reconciler."""

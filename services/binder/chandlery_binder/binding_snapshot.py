@@ -56,6 +56,10 @@ class BindingSnapshot:
     in_flight: InFlight | None = None
     access: Unresolved | None = None
     """Why the broker cannot be called, if so."""
+    is_id_foreign: bool = False
+    """What the broker has under the binding's external id belongs to another binding."""
+    is_instance_foreign: bool = False
+    """What the broker has under the instance's external id belongs to another instance."""
     eject_problem: str | None = None
     """Why the Secret of a binding under deletion could not be deleted, if so."""
     secret: SecretState = SecretState.INTACT

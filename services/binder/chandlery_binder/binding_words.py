@@ -73,5 +73,10 @@ def create_anew(meta: ObjectMeta) -> str:
     )
 
 
+def take_another_id(meta: ObjectMeta) -> str:
+    """For an external id that belongs to another binding."""
+    return f"Delete it and create it with another spec.externalID, or with none: {delete(BINDING, meta)}"
+
+
 def _waive(meta: ObjectMeta) -> str:
     return annotate(BINDING, meta, f"{ORPHAN_MITIGATION}={Mitigation.WAIVE}")

@@ -11,9 +11,11 @@ from chandlery.model.kinds import AnyObject
 from chandlery.runtime.batches import Batches
 from chandlery.runtime.standalone_authorizer import EveryUserMay
 from chandlery.store.database import Database, UnitOfWork, Work
+from chandlery.store.external_ids import ExternalIdTaken
 from chandlery_gateway import wish_transactions as transactions
 from chandlery_gateway.admission import rules
 from chandlery_gateway.admission.secret_references import secret_references
+from chandlery_gateway.adoption import require_adoption, taken
 from chandlery_gateway.secret_access import AccessOpen, with_access
 from chandlery_gateway.wishes import Change, Outdated, Preconditions, Request, Stored, named, unstorable
 
@@ -35,17 +37,26 @@ class Intake:
         self._inserts = Batches(self._insert_batch, limit=_BATCH)
 
     async def create(self, request: Request, document: AnyObject) -> Stored:
-        """Store a new object. Raises Invalid, AlreadyExists, NotFound (namespace), Forbidden (also for its Secrets)."""
+        """Store a new object.
+
+        Raises Invalid, AlreadyExists, NotFound (namespace), Forbidden (also for its Secrets and its external id).
+        """
         wished = named(request, document)
         admitted = rules.default_on_create(wished, request.user, new_id=transactions.new_id)
         transactions.refuse((*rules.problems_on_create(admitted), *unstorable(admitted)))
+        await require_adoption(self._authorizer, request, wished)
         await with_access(self._authorizer, request, secret_references(admitted))
-        if request.dry_run:
-            stored = await self._database.run(lambda unit: transactions.insert(unit, admitted), dry_run=True)
-        else:
-            stored = await self._inserts(admitted)
+        try:
+            stored = await self._insert(request, admitted)
+        except ExternalIdTaken:
+            raise taken(admitted) from None
         self._on_write()
         return Stored(stored, rules.warnings_on_create(admitted))
+
+    async def _insert(self, request: Request, admitted: AnyObject) -> AnyObject:
+        if request.dry_run:
+            return await self._database.run(lambda unit: transactions.insert(unit, admitted), dry_run=True)
+        return await self._inserts(admitted)
 
     async def change(self, request: Request, change: Change, *, tries: int = 1) -> Stored:
         """Change a stored object. A lost race is tried again if the caller allows; else it raises Conflict."""

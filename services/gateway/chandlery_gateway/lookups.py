@@ -11,6 +11,7 @@ from chandlery.model.kinds import AnyObject, kind_of
 from chandlery.reconcile.change import bindings_key, broker_key, instances_key, offering_key, secret_key
 from chandlery.reconcile.offering import is_cluster_scoped, wanted_class, wanted_plan
 from chandlery.store.database import UnitOfWork
+from chandlery.store.external_ids import ExternalId
 from chandlery.store.objects import Listing
 from chandlery_gateway.catalog_lookups import class_lane, find_classes, find_instance, find_plans
 from chandlery_gateway.plan_changes import plan_field
@@ -97,6 +98,13 @@ def _no_plan(instance: ServiceInstance, column: str, message: str) -> Invalid:
     return Invalid(problems=(FieldProblem(f"spec.{plan_field(instance, column)}", "FieldValueRequired", message),))
 
 
+def claim_external_id(unit: UnitOfWork, document: AnyObject, *, lane: str) -> None:
+    """Have the object's id at its broker taken with the transaction; where that is not known yet, its worker does."""
+    if isinstance(document, ServiceInstance | ServiceBinding) and lane != UNRESOLVED_LANE:
+        external_id = ExternalId(lane, document.kind, document.spec.external_id)
+        unit.external_ids.claim_later(external_id, document.metadata.uid or "")
+
+
 async def _binding_lane(unit: UnitOfWork, binding: ServiceBinding) -> str:
     name = binding.spec.instance_ref.name
     instance = await find_instance(unit, binding)
@@ -105,4 +113,9 @@ async def _binding_lane(unit: UnitOfWork, binding: ServiceBinding) -> str:
     if instance.metadata.deletion_timestamp is not None:
         message = f"the instance {name!r} is being deleted; bind another one, or wait until it is gone and made again"
         raise Invalid(problems=(FieldProblem("spec.instanceRef.name", "FieldValueForbidden", message),))
-    return str((await unit.reconciliations.memory_of(instance.metadata.uid or "")).get("lane") or UNRESOLVED_LANE)
+    noted = (await unit.reconciliations.memory_of(instance.metadata.uid or "")).get("lane")
+    if noted:
+        return str(noted)
+    # Nobody has looked after the instance yet.
+    classes = await find_classes(unit, instance)
+    return class_lane(classes[0]) if len(classes) == 1 else UNRESOLVED_LANE

@@ -55,6 +55,7 @@ async def insert(unit: UnitOfWork, admitted: AnyObject) -> AnyObject:
         }
     )
     stored = await unit.objects.insert_later(document.model_copy(update={"metadata": metadata}))
+    lookups.claim_external_id(unit, stored, lane=lane)
     if stored.kind in WORK_QUEUES:
         unit.outbox.add(unit.reconciliations.add_later(stored.kind, metadata.uid or "", lane=lane))
     if isinstance(stored, ClusterServiceBroker | ServiceBroker):

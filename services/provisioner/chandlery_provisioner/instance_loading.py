@@ -12,6 +12,7 @@ from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.reconcile.change import broker_key
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.runtime.broker_access import find_broker_of_lane, find_endpoint, policy_for
+from chandlery.runtime.id_claims import claims_id
 from chandlery.runtime.offering_lookup import find_delivered_plan, find_offering
 from chandlery.runtime.parameter_lookup import find_parameters
 from chandlery.runtime.resources import Resources
@@ -40,6 +41,8 @@ async def load_instance(unit: UnitOfWork, resources: Resources, *, instance: Ser
     namespace, spec = instance.metadata.namespace or "", instance.spec
     offering = await find_offering(unit, instance)
     memory = _with_lane(InstanceMemory.model_validate(claim.memory), offering)
+    is_id_own = await claims_id(unit, instance, lane=memory.lane, noted=memory.id_lane)
+    memory = memory.model_copy(update={"id_lane": memory.lane if is_id_own else ""})
     broker = offering.broker if isinstance(offering, Offering) else await find_broker_of_lane(unit, memory.lane)
     endpoint = await _endpoint(unit, resources, broker, lane=memory.lane)
     home = await resources.cluster.namespace(unit, namespace)
@@ -55,6 +58,7 @@ async def load_instance(unit: UnitOfWork, resources: Resources, *, instance: Ser
         memory=memory,
         in_flight=InFlight.model_validate(claim.in_flight) if claim.in_flight else None,
         access=endpoint if isinstance(endpoint, Unresolved) else None,
+        is_id_foreign=not is_id_own,
         bindings=await _count_bindings(unit, instance),
         loose_bindings=await _count_loose_bindings(unit, instance),
         attempt=claim.attempt,

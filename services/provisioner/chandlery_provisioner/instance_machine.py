@@ -1,7 +1,8 @@
 """The state machine of an instance, first half: snapshot -> action. Pure; `instance_outcomes.py` is the other half.
 
-Order of questions: is the instance to go whatever its broker says, is a request of unknown fate open, is the broker at
-work, may something be left over, is the instance to go, is there a newer wish. Each early return is one answer.
+Order of questions: is its id at the broker its own, is the instance to go whatever its broker says, is a request of
+unknown fate open, is the broker at work, may something be left over, is the instance to go, is there a newer wish. Each
+early return is one answer.
 """
 
 from chandlery.model.annotations import Mitigation
@@ -9,7 +10,7 @@ from chandlery.model.conditions import ConditionType, is_true
 from chandlery.model.names import FINALIZER
 from chandlery.model.reasons import InstanceReason
 from chandlery.reconcile.actions import Finish, Idle, Wait
-from chandlery.reconcile.change import bindings_key
+from chandlery_provisioner.foreign_instances import blocked_by_bindings, without_id
 from chandlery_provisioner.instance_notes import InFlight, Purpose
 from chandlery_provisioner.instance_snapshot import (
     Action,
@@ -33,6 +34,8 @@ def decide(snapshot: InstanceSnapshot) -> Action:
     instance, status = snapshot.instance, snapshot.instance.status
     if FINALIZER not in (instance.metadata.finalizers or []):
         return Idle()
+    if snapshot.is_id_foreign:
+        return without_id(snapshot)
     if snapshot.is_abandoned:
         return _abandon(snapshot)
     if snapshot.is_forced:
@@ -140,14 +143,8 @@ def _mitigate(snapshot: InstanceSnapshot) -> Action:
 
 
 def _delete(snapshot: InstanceSnapshot) -> Action:
-    instance = snapshot.instance
     if snapshot.bindings:
-        return Wait(
-            InstanceReason.BLOCKED_BY_BINDINGS,
-            f"All associated ServiceBindings must be removed before this ServiceInstance can be deleted; "
-            f"{snapshot.bindings} left",
-            bindings_key(instance.metadata.namespace, instance.metadata.name),
-        )
+        return blocked_by_bindings(snapshot)
     if snapshot.is_certainly_absent:
         return Finish()
     return _reach(snapshot) or _deprovision(snapshot, is_mitigation=False)

@@ -37,6 +37,8 @@ class InstanceMemory(PollNotes):
     """The provisioner's notes: what a later delete needs, although the catalog may have changed by then."""
 
     lane: str = ""
+    id_lane: str = ""
+    """The lane of the broker where the external id is known to be this instance's."""
     service_id: str = ""
     plan_id: str = ""
     """The plan that the broker has, or was first told."""

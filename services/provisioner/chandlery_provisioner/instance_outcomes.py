@@ -16,10 +16,12 @@ from chandlery_provisioner import ways_out
 from chandlery_provisioner.deprovision_answers import absorb_deprovision
 from chandlery_provisioner.failed_updates import give_up_update
 from chandlery_provisioner.fetch_answers import absorb_fetch
+from chandlery_provisioner.foreign_instances import disown
 from chandlery_provisioner.instance_draft import InstanceChange, InstanceDraft
 from chandlery_provisioner.instance_ends import give_up, hold_mitigation, let_go, waive_mitigation
 from chandlery_provisioner.instance_notes import InFlight, Purpose
 from chandlery_provisioner.instance_snapshot import (
+    Disown,
     HoldMitigation,
     InstanceSnapshot,
     Keep,
@@ -78,6 +80,8 @@ def uncalled(snapshot: InstanceSnapshot, action: Uncalled, now: datetime) -> Ins
             return keep(snapshot, now)
         case LetGo():
             return let(snapshot, action, now)
+        case Disown():
+            return disown(snapshot, now)
         case HoldMitigation():
             return hold(snapshot, now)
         case WaiveMitigation():

@@ -29,6 +29,8 @@ class InstanceSnapshot:
     in_flight: InFlight | None = None
     access: Unresolved | None = None
     """Why the broker cannot be called, if so."""
+    is_id_foreign: bool = False
+    """What the broker has under the instance's external id belongs to another instance."""
     bindings: int = 0
     """How many bindings still refer to the instance; counted only when it is being deleted."""
     loose_bindings: int = 0
@@ -168,6 +170,11 @@ class LetGo:
 
 
 @dataclass(frozen=True)
+class Disown:
+    """What the broker has under the instance's id is another's: say so, and leave it alone."""
+
+
+@dataclass(frozen=True)
 class HoldMitigation:
     """Something may be left of a failed creation, and a person has to say what becomes of it."""
 
@@ -183,5 +190,5 @@ class Cascade:
 
 
 Call = Provision | Update | Deprovision | Poll | FetchInstance | Repeat
-Uncalled = Idle | Finish | Wait | Refuse | Keep | LetGo | HoldMitigation | WaiveMitigation
+Uncalled = Idle | Finish | Wait | Refuse | Keep | LetGo | Disown | HoldMitigation | WaiveMitigation
 Action = Uncalled | Cascade | Call

@@ -44,6 +44,11 @@ def remove_with_bindings(meta: ObjectMeta) -> str:
     return f"To have them go with it, whatever their service broker answers: {_annotate(meta, f'{FORCE_DELETE}=true')}"
 
 
+def take_another_id(meta: ObjectMeta) -> str:
+    """For an external id that belongs to another instance."""
+    return f"Delete it and create it with another spec.externalID, or with none: {delete(INSTANCE, meta)}"
+
+
 def mitigate_or_waive(meta: ObjectMeta) -> str:
     """For what a failed creation may have left, and nobody deletes."""
     start = _annotate(meta, f"{ORPHAN_MITIGATION}={Mitigation.AUTOMATIC}")

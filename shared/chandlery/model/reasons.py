@@ -65,6 +65,8 @@ class InstanceReason(StrEnum):
     ORPHAN_MITIGATION_WAIVED = "OrphanMitigationWaived"
     ABANDONED = "Abandoned"
     FORCE_DELETED = "ForceDeleted"
+    # Ours: the reference has an external id used by any number of objects.
+    EXTERNAL_ID_IN_USE = "ExternalIDInUse"
     # Ours: the reference never asks a broker what it has.
     FETCH_FAILED = "FetchingInstanceFailed"
     PLAN_DIFFERS = "PlanDiffersAtBroker"
@@ -121,6 +123,7 @@ class BindingReason(StrEnum):
     RETIRED = "RetiredCredentials"
     RETIREMENT_FAILED = "RetirementFailed"
     EXPIRED = "CredentialsExpired"
+    EXTERNAL_ID_IN_USE = "ExternalIDInUse"
     BROKER_CIRCUIT_OPEN = "BrokerCircuitOpen"
     BROKER_RATE_LIMITED = "BrokerRateLimited"
 

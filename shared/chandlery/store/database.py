@@ -14,6 +14,7 @@ from chandlery.model.faults import Conflict, Unavailable
 from chandlery.retry.transient import STORE_CONFLICT
 from chandlery.store.changes import ChangeLog
 from chandlery.store.events import EventStore
+from chandlery.store.external_ids import ExternalIdStore
 from chandlery.store.guards import GuardStore
 from chandlery.store.leases import LeaseStore
 from chandlery.store.objects import ObjectStore
@@ -60,6 +61,7 @@ class UnitOfWork:
         self.objects = ObjectStore(connection, self.changes, self.codec, now)
         self.past = PastObjects(connection, self.changes, self.codec, self.objects)
         self.events = EventStore(connection, self.changes, self.codec, self.objects)
+        self.external_ids = ExternalIdStore(connection)
         self.reconciliations = ReconciliationStore(connection, keyring, now)
         self.outbox = Outbox(connection, now)
         self.leases = LeaseStore(connection, now)
@@ -76,6 +78,7 @@ class UnitOfWork:
     async def flush(self) -> list[OutboxEntry]:
         """Write what was put off; returns the messages to publish after the commit."""
         await self.objects.flush()
+        await self.external_ids.flush()
         await self.events.flush()
         await self.reconciliations.flush()
         self.outbox.add(*await self.wakes.wake(*self._brought))

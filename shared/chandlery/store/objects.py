@@ -16,13 +16,14 @@ from chandlery.model.metadata import to_timestamp
 from chandlery.model.wire import JsonObject
 from chandlery.store.changes import ChangeLog, ChangeVerb, LoggedChange
 from chandlery.store.rows import RowCodec
-from chandlery.store.schema import OBJECTS
+from chandlery.store.schema import EXTERNAL_IDS, OBJECTS
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 _NAMES_PER_STATEMENT = 5_000
+_HAVE_EXTERNAL_IDS = (kinds.SERVICE_INSTANCE, kinds.SERVICE_BINDING)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,6 +201,8 @@ class ObjectStore:
         statement = delete(table).where(table.c.uid == document.metadata.uid, table.c.resource_version == before)
         if not (await self._connection.execute(statement)).rowcount:
             raise _conflict(kind, document)
+        if kind in _HAVE_EXTERNAL_IDS:
+            await self._connection.execute(delete(EXTERNAL_IDS).where(EXTERNAL_IDS.c.uid == document.metadata.uid))
         removed = _at_position(document, position)
         self._note(position, removed, ChangeVerb.DELETED, self._codec.to_stored(removed), before)
         return removed

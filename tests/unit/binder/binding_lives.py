@@ -14,12 +14,23 @@ from chandlery.reconcile.broker_policy import DEFAULT_POLICY, BrokerPolicy
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters import NO_PARAMETERS
 from chandlery_binder import binding_outcomes as outcomes
-from chandlery_binder.binding_actions import Abandon, Bind, Call, ForceFinish, Postpone, ReportLost, Rotate
+from chandlery_binder.binding_actions import (
+    Abandon,
+    Action,
+    Bind,
+    Call,
+    Disown,
+    ForceFinish,
+    Postpone,
+    ReportLost,
+    Rotate,
+)
 from chandlery_binder.binding_draft import BindingChange
 from chandlery_binder.binding_machine import decide
 from chandlery_binder.binding_notes import BindingMemory, InFlight, InstanceNotes, Purpose, presumed
 from chandlery_binder.binding_orders import obeyed
 from chandlery_binder.binding_snapshot import BindingSnapshot, InjectionProblem, SecretState
+from chandlery_binder.foreign_bindings import disown
 from chandlery_binder.planned_calls import note_of
 from tests.unit.binder.binding_builders import LANE, NOW, make_binding, make_instance, make_offering
 
@@ -119,8 +130,12 @@ class Life:
             return
         self.now = max(self.now, self.due_at)
         snapshot = obeyed(self.snapshot(), self.now)
-        action = decide(snapshot, self.now)
+        self._act(snapshot, decide(snapshot, self.now))
+
+    def _act(self, snapshot: BindingSnapshot, action: Action) -> None:
         match action:
+            case Disown():
+                self._write(disown(snapshot, self.now))
             case Idle():
                 self._write(outcomes.idle(snapshot, self.now))
             case Finish():

@@ -12,9 +12,9 @@ from chandlery.model.instances import UserInfo
 from chandlery.model.wire import wire_name
 from chandlery_gateway.admission.field_checks import (
     count_problems,
+    external_id_problems,
     forbidden,
     invalid,
-    key_problems,
     name_problems,
     parameters_from_problems,
     required,
@@ -58,7 +58,7 @@ def binding_problems(binding: ServiceBinding) -> Iterator[FieldProblem]:
     yield from name_problems("spec.instanceRef.name", spec.instance_ref.name, what="the instance to bind")
     if spec.secret_name != binding.metadata.name:
         yield from name_problems("spec.secretName", spec.secret_name, what="the Secret to write")
-    yield from key_problems("spec.externalID", spec.external_id)
+    yield from external_id_problems("spec.externalID", spec.external_id)
     yield from parameters_from_problems(spec.parameters_from)
     if spec.bind_resource is not None:
         yield from _bind_resource_problems(spec.bind_resource)
@@ -98,7 +98,7 @@ def _transform_problems(field: str, transform: SecretTransform, namespace: str |
     if transform.remove_key and not transform.remove_key.key:
         yield required(f"{field}.removeKey.key", "give the key to leave out")
     if transform.add_key:
-        yield from _add_key_problems(f"{field}.addKey", transform)
+        yield from _add_external_id_problems(f"{field}.addKey", transform)
     if transform.add_keys_from:
         reference = transform.add_keys_from.secret_ref
         yield from name_problems(f"{field}.addKeysFrom.secretRef.name", reference.name, what="a Secret")
@@ -107,7 +107,7 @@ def _transform_problems(field: str, transform: SecretTransform, namespace: str |
             yield forbidden(f"{field}.addKeysFrom.secretRef.namespace", message)
 
 
-def _add_key_problems(field: str, transform: SecretTransform) -> Iterator[FieldProblem]:
+def _add_external_id_problems(field: str, transform: SecretTransform) -> Iterator[FieldProblem]:
     added = transform.add_key
     if added is None:
         return

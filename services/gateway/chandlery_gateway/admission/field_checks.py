@@ -1,6 +1,7 @@
 """Field problems and the checks that several kinds share. Each message says what to do instead."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
@@ -12,10 +13,11 @@ from chandlery.model.names import subdomain_problem
 from chandlery.model.versions import is_semantic_version
 
 LONGEST_NAME: Final = 63
-_LONGEST_KEY: Final = 253
 LONGEST_ECHO: Final = 253
 MOST_SOURCES: Final = 50
 """Secrets that parameters may be taken from. Each is read whenever a worker looks at the object."""
+_LONGEST_KEY: Final = 253
+_EXTERNAL_ID: Final = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._~-]+")
 
 
 def required(field: str, message: str) -> FieldProblem:
@@ -58,6 +60,18 @@ def key_problems(field: str, value: str | None) -> Iterator[FieldProblem]:
     """What objects are found by has to fit into a database's index, whatever its characters: as long as a name."""
     if value and len(value) > _LONGEST_KEY:
         yield FieldProblem(field, "FieldValueTooLong", f"may be {_LONGEST_KEY} characters long, not {len(value)}")
+
+
+def external_id_problems(field: str, value: str | None) -> Iterator[FieldProblem]:
+    """An id that goes into the path of requests to a service broker.
+
+    OSB v2.17, "Provisioning" and "Binding": not empty, and best of RFC 3986's unreserved characters. Not a path of its
+    own (`.`, `..`) either, for which anybody on the way would send the request elsewhere.
+    """
+    yield from key_problems(field, value)
+    if value and not _EXTERNAL_ID.fullmatch(value):
+        message = "may have letters and digits of ASCII, '-', '.', '_' and '~', and must not be '.' or '..'"
+        yield invalid(field, message, given=value)
 
 
 def counter_problems(field: str, old: int, new: int) -> Iterator[FieldProblem]:

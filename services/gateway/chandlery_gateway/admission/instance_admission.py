@@ -18,8 +18,8 @@ from chandlery_gateway.admission.class_and_plan import (
 )
 from chandlery_gateway.admission.field_checks import (
     counter_problems,
+    external_id_problems,
     forbidden,
-    key_problems,
     parameters_from_problems,
     version_problems,
 )
@@ -64,7 +64,7 @@ def default_changed_instance(old: ServiceInstance, new: ServiceInstance, *, user
 def new_instance_problems(instance: ServiceInstance) -> Iterator[FieldProblem]:
     """Everything that keeps a new instance from being stored."""
     yield from _spec_problems(instance.spec, update_requests=0)
-    yield from key_problems("spec.externalID", instance.spec.external_id)
+    yield from external_id_problems("spec.externalID", instance.spec.external_id)
     for field in _NAMESPACED_REFS:
         if getattr(instance.spec, field) is not None:
             yield forbidden(f"spec.{wire_name(field)}", "is set by the server; leave it out")

@@ -45,7 +45,8 @@ def _claim(kind: str, table: str, external_id: str) -> None:
     op.execute(
         f"INSERT INTO external_ids (lane, kind, external_id, uid) "  # noqa: S608
         f"SELECT lane, '{kind}', external_id, uid FROM ("
-        f"SELECT r.lane AS lane, {external_id} AS external_id, o.uid AS uid, row_number() OVER ({oldest_first}) AS place "
+        f"SELECT r.lane AS lane, {external_id} AS external_id, o.uid AS uid, "
+        f"row_number() OVER ({oldest_first}) AS place "
         f"FROM {table} AS o JOIN reconciliations AS r ON r.uid = o.uid "
         f"WHERE r.lane <> '{_NO_BROKER}' AND {external_id} <> '') AS numbered "
         f"WHERE place = 1 ON CONFLICT DO NOTHING"

@@ -1,0 +1,86 @@
+"""Which object goes by which id at which service broker: the first that has an id there keeps it until it is gone.
+
+The gateway claims for new objects whose broker is known, a worker for those that find theirs later, and before it calls
+the broker for the first time. The primary key decides among all processes at once.
+"""
+
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, insert, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+
+from chandlery.model.faults import Fault
+from chandlery.store.schema import EXTERNAL_IDS as E
+from chandlery.store.schema import RECONCILIATIONS as R
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+_UNLESS_THERE = {
+    "postgresql": postgresql.insert(E).on_conflict_do_nothing(),
+    "sqlite": sqlite.insert(E).on_conflict_do_nothing(),
+}
+
+
+class ExternalIdTaken(Fault):
+    """The external id belongs to another object of the same service broker."""
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class ExternalId:
+    """An id as a service broker knows it; instances and bindings have theirs apart."""
+
+    lane: str
+    """Names the broker."""
+    kind: str
+    value: str
+
+
+class ExternalIdStore:
+    """The ids that are taken, as this transaction sees them."""
+
+    def __init__(self, connection: "AsyncConnection") -> None:
+        self._connection = connection
+        self._insert_unless_there = _UNLESS_THERE[connection.dialect.name]
+        self._later: dict[ExternalId, str] = {}
+
+    def claim_later(self, external_id: ExternalId, uid: str) -> None:
+        """Claim the id when the transaction ends, together with others; raises ExternalIdTaken for two of this one."""
+        if self._later.setdefault(external_id, uid) != uid:
+            raise ExternalIdTaken
+
+    async def flush(self) -> None:
+        """Write what `claim_later` was given; raises ExternalIdTaken if one of them belongs to somebody."""
+        if not self._later:
+            return
+        # In one order, so that two transactions that claim several do not wait for each other.
+        rows = [_row(external_id, self._later[external_id]) for external_id in sorted(self._later)]
+        self._later.clear()
+        try:
+            await self._connection.execute(insert(E), rows)
+        except IntegrityError as error:
+            raise ExternalIdTaken from error
+
+    async def claim(self, external_id: ExternalId, uid: str) -> bool:
+        """Whether the id belongs to the object, by now at least."""
+        owner = await self.owner(external_id)
+        if owner is None:
+            await self._connection.execute(self._insert_unless_there, _row(external_id, uid))
+            owner = await self.owner(external_id)
+        return owner == uid
+
+    async def owner(self, external_id: ExternalId) -> str | None:
+        """The uid of the object that the id belongs to."""
+        query = select(E.c.uid).where(tuple_(E.c.lane, E.c.kind, E.c.external_id) == astuple(external_id))
+        return (await self._connection.execute(query)).scalar()
+
+    async def forget(self, *, limit: int) -> int:
+        """Let go of the ids of objects that are gone and were removed by an older release; returns how many went."""
+        orphaned = select(E.c.uid).where(E.c.uid.not_in(select(R.c.uid))).distinct().limit(limit)
+        return (await self._connection.execute(delete(E).where(E.c.uid.in_(orphaned)))).rowcount
+
+
+def _row(external_id: ExternalId, uid: str) -> dict[str, str]:
+    return {"lane": external_id.lane, "kind": external_id.kind, "external_id": external_id.value, "uid": uid}
