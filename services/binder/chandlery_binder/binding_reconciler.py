@@ -33,6 +33,7 @@ from chandlery_binder.binding_snapshot import BindingSnapshot
 from chandlery_binder.foreign_bindings import disown
 from chandlery_binder.planned_calls import note_of, request_of
 from chandlery_binder.secret_delivery import eject, inject
+from chandlery_binder.secrets_of_calls import secrets_of
 
 _POLLS = frozenset({Purpose.POLL, Purpose.POLL_ROTATION, Purpose.POLL_RETIREMENT})
 """After these a dead worker leaves nothing that has to be repeated."""
@@ -112,7 +113,11 @@ class BindingReconciler:
         user = snapshot.snapshot.binding.spec.user_info
         identity = OriginatingIdentity.of(user) if user and _is_of_a_user(snapshot.snapshot, note) else None
         return await self._resources.osb.send(
-            snapshot.endpoint, request, identity=identity, request_id=str(uuid.uuid4())
+            snapshot.endpoint,
+            request,
+            identity=identity,
+            request_id=str(uuid.uuid4()),
+            secrets=secrets_of(snapshot.snapshot, request),
         )
 
     def announce(self, snapshot: Loaded, planned: Planned[Sending], unit: UnitOfWork) -> Change[ServiceBinding] | None:

@@ -32,6 +32,7 @@ from chandlery_provisioner.instance_snapshot import (
     Update,
 )
 from chandlery_provisioner.planned_calls import kept_of, note_of, request_of
+from chandlery_provisioner.secrets_of_calls import secrets_of
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,11 @@ class InstanceReconciler:
         user = snapshot.snapshot.instance.spec.user_info
         identity = OriginatingIdentity.of(user) if user and not sending.note.is_own else None
         return await self._resources.osb.send(
-            snapshot.endpoint, sending.request, identity=identity, request_id=str(uuid.uuid4())
+            snapshot.endpoint,
+            sending.request,
+            identity=identity,
+            request_id=str(uuid.uuid4()),
+            secrets=secrets_of(snapshot.snapshot, sending.request),
         )
 
     def announce(self, snapshot: Loaded, planned: Planned[Task], unit: UnitOfWork) -> Change[ServiceInstance] | None:

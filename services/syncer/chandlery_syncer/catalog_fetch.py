@@ -44,7 +44,8 @@ def _read(answer: Answer, broker: AnyBroker, remarks: CatalogRemarks) -> Fetched
         services = read_catalog(answer.body)
         wished = wished_offerings(broker, services)
     except InvalidCatalog as fault:
-        return Fetched(answer, problem=fault.message)
+        return Fetched(answer, problem=answer.secrets.strike(fault.message))
     except ValueError as error:
-        return Fetched(answer, problem=str(error))
-    return Fetched(replace(answer, body={}), wished=wished, remarks=remarks(services))
+        return Fetched(answer, problem=answer.secrets.strike(str(error)))
+    shown = tuple(map(answer.secrets.strike, remarks(services)))
+    return Fetched(replace(answer, body={}), wished=wished, remarks=shown)

@@ -21,6 +21,7 @@ from chandlery.osb.session_pool import SessionPool
 from chandlery.osb.transport import Transport
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.catalog_mark import CatalogMark
+from chandlery.reconcile.known_secrets import NO_SECRETS, KnownSecrets
 from chandlery.reconcile.version_matrix import ORIGINATING_IDENTITY, REQUEST_IDENTITY, knows_header
 
 _VERSION = istr("X-Broker-API-Version")
@@ -56,7 +57,13 @@ class OsbClient:
         self._reading = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reads-large-answers")
 
     async def send(
-        self, endpoint: BrokerEndpoint, request: OsbRequest, *, identity: OriginatingIdentity | None, request_id: str
+        self,
+        endpoint: BrokerEndpoint,
+        request: OsbRequest,
+        *,
+        identity: OriginatingIdentity | None,
+        request_id: str,
+        secrets: KnownSecrets = NO_SECRETS,
     ) -> Answer:
         """Send one request and read its answer. Does not raise for anything that a broker or the network does.
 
@@ -66,17 +73,20 @@ class OsbClient:
             identity: The user behind this very action; None for what the platform does on its own (OSB v2.17,
                 "Originating Identity"), such as orphan mitigation.
             request_id: Names this request in our logs and the broker's.
+            secrets: What the broker may know and nobody may see: struck out of its words, as its credentials are.
         """
         try:
             call = call_of(request, endpoint.api_version)
         except NotInVersion as fault:
             return Answer(verb=request.verb, verdict=Verdict.REJECTED, description=fault.message)
-        return await self._exchange(endpoint, call, identity=identity, request_id=request_id)
+        answer = await self._exchange(endpoint, call, identity=identity, request_id=request_id)
+        return answer.without(secrets.and_those_of(*endpoint.secrets))
 
     async def get_catalog(self, endpoint: BrokerEndpoint, *, known: CatalogMark | None, request_id: str) -> Answer:
         """Fetch the catalog, or learn that it is the known one. `body` is the object as it came."""
         call = catalog_call(known, endpoint.api_version, limit=self._catalog_limit)
-        return await self._exchange(endpoint, call, identity=None, request_id=request_id)
+        answer = await self._exchange(endpoint, call, identity=None, request_id=request_id)
+        return answer.without(KnownSecrets(endpoint.secrets))
 
     async def close(self) -> None:
         """Close all connections."""

@@ -109,6 +109,17 @@ class BrokerEndpoint:
         return BasicAuth(url.user, url.password or "").header
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no word of the broker may repeat; with base64 of user and password, as they stand in the header."""
+        auth = self.authorization
+        if isinstance(auth, BearerAuth):
+            return (auth.token,)
+        if auth is None:
+            url = self._parsed
+            auth = BasicAuth(url.user, url.password or "") if url is not None and url.user else None
+        return (auth.password, f"{auth.username}:{auth.password}") if auth else ()
+
+    @property
     def session_key(self) -> SessionKey:
         """What connections depend on.
 

@@ -1,9 +1,10 @@
 """What a service broker answered, as data. The OSB client makes answers; the state machines absorb them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from chandlery.model.wire import JsonObject
+from chandlery.reconcile.known_secrets import NO_SECRETS, KnownSecrets
 
 
 class Verb(StrEnum):
@@ -72,8 +73,16 @@ class Answer:
     """The other validator of a catalog."""
     digest: str | None = None
     """SHA-256 of a catalog's body."""
+    secrets: KnownSecrets = field(default=NO_SECRETS, repr=False, compare=False)
+    """What may not be shown of `body` either. From `error` and `description` it is struck already."""
     is_too_large: bool = False
     """Whether the body was not read because of its size."""
+
+    def without(self, secrets: KnownSecrets) -> "Answer":
+        """The answer with these values, and the credentials that it brings, struck out of the broker's words."""
+        known = secrets.and_those_of(*filter(None, (self.body.get("credentials"),)))
+        error, description = (words and known.strike(words) for words in (self.error, self.description))
+        return replace(self, error=error, description=description, secrets=known)
 
     @property
     def operation(self) -> str | None:

@@ -23,6 +23,11 @@ class Parameters:
     """Hex SHA-256 as the reference computes it; empty without parameters."""
 
 
+def hidden_values(sent: Mapping[str, object], *shown: Mapping[str, object] | None) -> list[object]:
+    """The values of what is sent that some form in which it is shown does not show."""
+    return [sent[key] for key in sent if any(form and form.get(key) == REDACTED for form in shown)]
+
+
 NO_PARAMETERS = Parameters({}, {}, "")
 
 

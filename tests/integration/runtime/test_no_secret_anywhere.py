@@ -116,6 +116,8 @@ async def walk(fleet: Fleet, broker: ScriptedBroker, session: aiohttp.ClientSess
     knot = binding("knot")
     await fleet.create(one)
     await fleet.until_ready(INSTANCE, "one")
+    quoting = f"cannot set {json.dumps({'key': FROM_SECRET})} for user:{BROKER_PASSWORD}, {encoded(FROM_SECRET)}"
+    broker.script(osb.UPDATE, Reply(400, {"error": FROM_SECRET, "description": f"open is {INLINE}: {quoting}"}))
     await fleet.wish(one, open=INLINE, size="large")
     await broker.wait_for(osb.UPDATE)
     await fleet.until_ready(INSTANCE, "one")
@@ -124,7 +126,8 @@ async def walk(fleet: Fleet, broker: ScriptedBroker, session: aiohttp.ClientSess
     broker.script(osb.BIND, Reply(201, torn))
     await fleet.create(binding("torn"))
     await fleet.until_condition(BINDING, "torn", ("False", "OrphanMitigationSuccessful"))
-    broker.script(osb.BIND, Reply(500, {"description": "no", "credentials": CREDENTIAL}))
+    refusal = {"description": f"no {encoded(BIND_FROM_SECRET)} for {BIND_FROM_SECRET}", "credentials": CREDENTIAL}
+    broker.script(osb.BIND, Reply(500, refusal))
     await fleet.create(knot)
     await fleet.ready_in_time(BINDING, "knot", worker.sweep(), seconds=15)
     assert len(broker.seen_of(osb.BIND)) == 3
@@ -147,8 +150,15 @@ async def walk(fleet: Fleet, broker: ScriptedBroker, session: aiohttp.ClientSess
     await search_api(session, found)
 
 
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
 async def sent_all_secrets(fleet: Fleet, broker: ScriptedBroker) -> None:
     """The search is worth something only if the secrets went where they belong."""
+    told = [row["spec"]["message"] for row in await fleet.rows("events")]
+    assert any(f"open is {INLINE}: cannot set" in message and "<redacted>" in message for message in told)
+    assert any("no <redacted> for <redacted>" in message for message in told)
     provision = broker.seen_of(osb.PROVISION)[0]
     assert provision.body["parameters"] == {"open": INLINE, "key": FROM_SECRET}
     assert holds(provision.headers["Authorization"], f"user:{BROKER_PASSWORD}")

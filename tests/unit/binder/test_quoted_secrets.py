@@ -1,0 +1,45 @@
+"""Whatever a broker quotes, no status and no event shows credentials, or parameters that came from a Secret."""
+
+import base64
+
+from chandlery.model import kinds
+from chandlery.model.core import Secret
+from chandlery.model.instances import ParametersFromSource, SecretKeyReference
+from chandlery.model.metadata import ObjectMeta
+from chandlery.store.objects import Listing
+from tests.conformance import scripted_templates as osb
+from tests.conformance.scripted_broker import Reply
+from tests.unit.binder.harbour import Harbour
+
+ROPE = "rope-of-the-harbour"
+KNOT = "knot-of-the-secret"
+
+
+async def _shown(harbour: Harbour) -> str:
+    found = await harbour.database.run(lambda unit: unit.objects.list(kinds.SERVICE_BINDING, Listing(namespace="ns")))
+    return f"{[each.to_wire() for each in found]} {await harbour.events()}"
+
+
+async def test_broker_that_quotes_the_credentials_when_it_unbinds_shows_them_to_nobody(harbour: Harbour) -> None:
+    harbour.broker.script(osb.BIND, Reply(201, {"credentials": {"password": ROPE, "nested": [{"pin": 471147}]}}))
+    await harbour.work()
+    harbour.broker.script(osb.UNBIND, Reply(500, {"description": f"user {ROPE} with 471147 is logged in"}))
+    await harbour.delete_binding()
+    await harbour.work()
+    shown = await _shown(harbour)
+    assert "user <redacted> with <redacted> is logged in" in shown
+    assert ROPE not in shown
+    assert "471147" not in shown
+
+
+async def test_broker_that_quotes_parameters_of_a_secret_when_it_binds_shows_them_to_nobody(harbour: Harbour) -> None:
+    text = base64.b64encode(f'{{"role": "{KNOT}"}}'.encode()).decode()
+    await harbour.add(Secret(metadata=ObjectMeta(name="params", namespace="ns", uid="p-uid"), data={"json": text}))
+    reference = ParametersFromSource(secret_key_ref=SecretKeyReference(name="params", key="json"))
+    await harbour.change(kinds.SERVICE_BINDING, "knot", parameters={"deck": "upper-deck"}, parameters_from=(reference,))
+    words = f"no role {KNOT} ({base64.b64encode(KNOT.encode()).decode()}) on upper-deck: " + "x" * 2_000
+    harbour.broker.script(osb.BIND, Reply(400, {"error": KNOT, "description": words}))
+    await harbour.work()
+    shown = await _shown(harbour)
+    assert "no role <redacted> (<redacted>) on upper-deck" in shown
+    assert KNOT not in shown
