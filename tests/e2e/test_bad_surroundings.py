@@ -149,7 +149,7 @@ def test_gateway_without_any_token_does_not_open(launch: Launcher, share: Server
 def test_gateway_names_the_port_that_is_in_use(launch: Launcher, share: ServerShare) -> None:
     with socket.create_server((LOOPBACK, 0)) as taken:
         port = taken.getsockname()[1]
-        settings = {**_settings(share), "CHANDLERY_PORT": str(port), "CHANDLERY_TOKEN": "t"}
+        settings = {**_settings(share), "CHANDLERY_PORT": str(port), "CHANDLERY_TOKEN": "x" * 32}
         gateway = launch([CHANDLERY, "gateway"], **settings)
         assert gateway.wait() == BAD_CONFIGURATION, gateway.log_text()
     last = gateway.log_text().splitlines()[-1]

@@ -12,7 +12,7 @@ from chandlery.model.faults import NotFound
 from chandlery.model.kinds import KINDS
 from chandlery.runtime.probes import PROBE_PATHS, ProbeApp
 from chandlery.runtime.resources import Resources
-from chandlery_gateway.authentication import Authenticator, read_users
+from chandlery_gateway.authentication import Authenticator
 from chandlery_gateway.document_routes import document_router
 from chandlery_gateway.intake import Intake
 from chandlery_gateway.kube.regarding_events import REGARDING_EVENT
@@ -25,6 +25,7 @@ from chandlery_gateway.resource_endpoints import ResourceEndpoints
 from chandlery_gateway.resource_routes import register_kind
 from chandlery_gateway.review_routes import review_router
 from chandlery_gateway.reviews import Reviews
+from chandlery_gateway.token_users import read_users
 from chandlery_gateway.watch_hub import WatchHub
 
 _METHOD_NOT_ALLOWED = 405

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import uuid4
 
+import structlog
+
 from chandlery.contracts.messages import Message
 from chandlery.model import kinds
 from chandlery.model.core import Namespace, NamespaceSpec
@@ -14,7 +16,7 @@ from chandlery.model.faults import AlreadyExists, ConfigurationFault
 from chandlery.model.metadata import ObjectMeta
 from chandlery.runtime.accepting import Manners
 from chandlery.runtime.bounded_connections import ConnectionLimits
-from chandlery.runtime.http_server import listen, serve_http
+from chandlery.runtime.http_server import is_loopback, listen, serve_http
 from chandlery.runtime.open_files import affordable_connections, lift_open_file_limit
 from chandlery.runtime.resources import Resources
 from chandlery.runtime.service import Service
@@ -22,11 +24,15 @@ from chandlery.runtime.settings import Settings
 from chandlery.runtime.tls_files import TlsFiles
 from chandlery.store.database import UnitOfWork
 from chandlery_gateway.app import create_app
-from chandlery_gateway.authentication import Authenticator, read_users
+from chandlery_gateway.authentication import Authenticator
+from chandlery_gateway.token_users import read_users
 from chandlery_gateway.watch_hub import WatchHub
 
 _OTHER_FILES: Final = 200
 """Probes, RabbitMQ, what the interpreter has open, and some room."""
+
+
+log = structlog.get_logger()
 
 
 class Gateway:
@@ -39,6 +45,7 @@ class Gateway:
         """See Running."""
         settings = self._resources.settings
         tls = _tls_files(settings)
+        _warn_of_plain_http(settings)
         manners = Manners(
             limits=ConnectionLimits(
                 connections=_affordable_connections(settings), slow_seconds=settings.slow_client_seconds
@@ -106,6 +113,18 @@ def _tls_files(settings: Settings) -> TlsFiles | None:
     if certificate is not None or key is not None:
         raise ConfigurationFault("CHANDLERY_TLS_CERT_FILE and CHANDLERY_TLS_KEY_FILE go together")
     return None
+
+
+def _warn_of_plain_http(settings: Settings) -> None:
+    if is_loopback(settings.host) or (settings.tls_cert_file and not settings.accept_plain_http):
+        return
+    remedy = "set CHANDLERY_TLS_CERT_FILE and CHANDLERY_TLS_KEY_FILE"
+    if settings.tls_cert_file:
+        remedy = "unset CHANDLERY_ACCEPT_PLAIN_HTTP"
+    log.warning(
+        f"the gateway speaks plain HTTP on {settings.host}: tokens and Secrets can be read on their way; {remedy}",
+        action="check_listener",
+    )
 
 
 def _check(settings: Settings) -> None:

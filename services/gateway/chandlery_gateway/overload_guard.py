@@ -5,6 +5,7 @@ time within bounds, and answers 429 before it drowns.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -12,9 +13,11 @@ from typing import Final
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from chandlery.runtime.connection_shares import share_of
 from chandlery.runtime.settings import Settings
 from chandlery.runtime.tallies import Tally
 from chandlery_gateway.authentication import Authenticator
+from chandlery_gateway.failed_logins import FailedLogins
 from chandlery_gateway.fair_seats import FairSeats, Guest
 from chandlery_gateway.kube.status_objects import TooManyRequests, Unauthorized
 from chandlery_gateway.rendering import fault_response
@@ -27,8 +30,11 @@ WATCH_HAS_BEGUN: Final = "chandlery.watch_has_begun"
 log = structlog.get_logger()
 
 _STRANGERS = ""
-"""Requests without a valid token share one queue."""
+"""Requests without a token share one queue."""
+_GUESSERS = "\0"
+"""And so do those with a token that nobody has; no user is called so."""
 _PIECE_BYTES = 256 * 1024
+_NAMES = {_STRANGERS: "strangers without a token", _GUESSERS: "strangers with a wrong token"}
 _MANY = "too many requests, please try again later"
 _TOO_MANY = {
     RequestClass.READING: _MANY,
@@ -57,6 +63,7 @@ class OverloadGuard:
             RequestClass.WATCH: FairSeats(seats=settings.max_watches, waiting=0, waiting_per_user=0),
         }
         self._waiting: dict[Guest, asyncio.Future[None]] = {}
+        self._failed_logins = FailedLogins()
         self._turned_away = Tally(_say_who_was_turned_away)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,6 +76,7 @@ class OverloadGuard:
             await self._app(scope, receive, send)
             return
         user = self._name(scope)
+        held_back = self._failed_logins.note(_address(scope), now=time.monotonic()) if user == _GUESSERS else 0.0
         stays: list[_Stay] = []
         try:
             for request_class, width in _wanted(demand):
@@ -82,6 +90,9 @@ class OverloadGuard:
                 scope[WATCH_HAS_BEGUN] = stays[-1].end
             if demand.request_class is RequestClass.MUTATING:
                 receive = PatientReceive(receive, seconds=self._body_seconds)
+            if held_back:
+                # In its seat, so that only so many wait for that, and neither users nor other strangers for them.
+                await asyncio.sleep(held_back)
             await self._app(scope, receive, _Sending(send, closes=self._is_ending))
         finally:
             for stay in stays:
@@ -91,7 +102,7 @@ class OverloadGuard:
         try:
             return self._authenticator.sender(scope).username
         except Unauthorized:
-            return _STRANGERS
+            return _GUESSERS if any(name == b"authorization" for name, _ in scope["headers"]) else _STRANGERS
 
     async def _is_seated(self, seats: FairSeats, guest: Guest) -> bool:
         refused = seats.arrive(guest)
@@ -142,12 +153,17 @@ class _Stay:
             self.welcome(self.seats.leave(self.guest))
 
 
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return share_of(client[0]) if client else "unknown"
+
+
 def _say_who_was_turned_away(user: str, count: int) -> None:
     # Such a request is answered 429: its client comes back, so nothing is lost, but somebody waits.
     log.warning(
-        f"too many requests of {user or 'strangers'}: {count} told to come back later",
+        f"too many requests of {_NAMES.get(user, user)}: {count} told to come back later",
         action="shed_load",
-        user=user,
+        user=_NAMES.get(user, user),
         count=count,
     )
 

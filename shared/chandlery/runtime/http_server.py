@@ -1,6 +1,7 @@
 """uvicorn inside our own loop: listening, TLS, a clean end."""
 
 import asyncio
+import ipaddress
 import math
 import socket
 from typing import Any
@@ -31,6 +32,14 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
     listener.setblocking(False)
     return listener
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine reaches a listener there."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 async def serve_http(

@@ -53,7 +53,9 @@ class Settings(BaseSettings):
     accept_plain_http: bool = Field(
         default=False, description="With TLS, answer plain HTTP on the same port too. For loopback only."
     )
-    token: SecretStr | None = Field(default=None, description="Bearer token of one administrator.")
+    token: SecretStr | None = Field(
+        default=None, description="Bearer token of one administrator; 16 characters or more."
+    )
     token_file: Path | None = Field(
         default=None, description='Kubernetes static token file: lines of `token,user,uid,"group1,group2"`.'
     )

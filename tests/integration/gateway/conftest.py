@@ -29,7 +29,7 @@ from tests.integration.conftest import PostgresDatabases
 from tests.integration.gateway.api_client import SOON, Api, Document, namespace
 
 TOKEN = "token-of-the-administrator"
-USERS = 'token-of-ann,ann,uid-of-ann,"developers,dba"\n'
+USERS = 'token-of-ann-the-developer,ann,uid-of-ann,"developers,dba"\n'
 
 
 @dataclass

@@ -54,7 +54,7 @@ def setting(**spec: Any) -> Any:
 
 
 async def test_the_user_is_told_who_they_are_and_what_they_may_do(gateway: Running) -> None:
-    ann = gateway.as_user("token-of-ann")
+    ann = gateway.as_user("token-of-ann-the-developer")
     for version in ("v1", "v1beta1"):
         api_version = f"authentication.k8s.io/{version}"
         review = await ann.made(f"/apis/{api_version}/selfsubjectreviews", {"kind": "SelfSubjectReview"})

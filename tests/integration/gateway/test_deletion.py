@@ -28,7 +28,7 @@ DB = f"{INSTANCES}/db"
 
 async def test_an_instance_is_marked_and_its_worker_is_told(api: Api, gateway: Running) -> None:
     created = await api.made(INSTANCES, instance())
-    marked = (await gateway.as_user("token-of-ann").delete(DB)).document
+    marked = (await gateway.as_user("token-of-ann-the-developer").delete(DB)).document
     assert marked["metadata"]["deletionTimestamp"]
     assert marked["metadata"]["deletionGracePeriodSeconds"] == 0
     assert marked["metadata"]["generation"] == 1

@@ -63,7 +63,7 @@ async def test_a_token_is_taken_only_from_a_bearer_header(gateway: Running) -> N
 
 
 async def test_users_of_the_token_file_are_who_they_are(gateway: Running) -> None:
-    created = await gateway.as_user("token-of-ann").made(f"{TEAM}/serviceinstances", instance())
+    created = await gateway.as_user("token-of-ann-the-developer").made(f"{TEAM}/serviceinstances", instance())
     assert created["spec"]["userInfo"] == {
         "username": "ann",
         "uid": "uid-of-ann",

@@ -226,7 +226,7 @@ async def test_the_specification_can_be_corrected_in_every_state(
     for generation, wish in enumerate(
         ({"parameters": {"a": 1}}, scope.spec(PlanExternalName="large"), {"parameters": None}), start=2
     ):
-        answer = await gateway.as_user("token-of-ann").patch(DB, {"spec": wish})
+        answer = await gateway.as_user("token-of-ann-the-developer").patch(DB, {"spec": wish})
         assert answer.status == 200, answer.payload
         assert answer.document["metadata"]["generation"] == generation
         assert answer.document["spec"]["userInfo"]["username"] == "ann"
@@ -235,7 +235,7 @@ async def test_the_specification_can_be_corrected_in_every_state(
     assert work["wishes"] == 3
     stored = await api.read(DB)
     assert stored["status"].items() >= {key: state[key] for key in state if key != "conditions"}.items()
-    assert (await gateway.as_user("token-of-ann").delete(DB)).document["metadata"]["deletionTimestamp"]
+    assert (await gateway.as_user("token-of-ann-the-developer").delete(DB)).document["metadata"]["deletionTimestamp"]
 
 
 async def test_what_is_frozen_stays(api: Api) -> None:

@@ -10,17 +10,19 @@ from typing import Any, Final
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from chandlery.runtime.settings import Settings
 from chandlery.store.past_objects import PastPart
 from chandlery.store.sealing import new_key
+from chandlery_gateway import overload_guard
 from chandlery_gateway.readings import Readings
 from tests.integration.gateway.api_client import CATALOG, SECRETS, SOON, TEAM, Api, instance, namespace, secret
 from tests.integration.gateway.conftest import TOKEN, Running, serving
 
 INSTANCES: Final = f"{TEAM}/serviceinstances"
 LIMIT_BYTES: Final = 1536 * 1024
-ANN: Final = "token-of-ann"
+ANN: Final = "token-of-ann-the-developer"
 _SLOW_SECONDS: Final = 1.0
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -183,6 +185,31 @@ async def test_only_a_few_watches_begin_at_a_time(crowded: Small, monkeypatch: p
         for line in lines:
             await line.heard(b'"name":"news"')
     assert most == 5
+
+
+async def test_guessed_tokens_are_told_of_by_address_and_slow_down_nobody_else(
+    crowded: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_back: list[float] = []
+    sleep = asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        if seconds:
+            held_back.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(overload_guard.asyncio, "sleep", noted)  # type: ignore[attr-defined]
+    with capture_logs() as logged:
+        for number in range(50):
+            assert (await crowded.running.as_user(f"guess-{number}").get(SECRETS)).status == 401
+            # The same address, with a token that is somebody's, and without any.
+            assert (await crowded.running.as_user(ANN).get(SECRETS)).status == 200
+            assert (await crowded.running.as_user(None).get("/version")).status == 200
+    assert held_back.count(1.0) == 40
+    [line] = [each for each in logged if each["action"] == "failed_authentication"]
+    assert (line["address"], line["count"], line["log_level"]) == ("127.0.0.1", 1, "warning")
+    # The other 49 are told of together, when ten seconds are over.
+    assert "guess" not in str(logged)
 
 
 async def test_object_may_have_one_and_a_half_mebibytes(narrow: Small) -> None:

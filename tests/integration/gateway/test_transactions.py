@@ -109,7 +109,7 @@ async def test_an_order_makes_the_object_due_without_a_new_generation(
 ) -> None:
     created = await api.made(path, body)
     await _rests(gateway)
-    ann, one = gateway.as_user("token-of-ann"), f"{path}/one"
+    ann, one = gateway.as_user("token-of-ann-the-developer"), f"{path}/one"
     for times, annotations in enumerate(
         ({"chandlery.io/retry-requested-at": "1"}, {"chandlery.io/retry-requested-at": "2"}, None), start=1
     ):
@@ -163,7 +163,7 @@ async def test_an_annotation_that_the_broker_is_told_makes_instances_due(
     created = await api.made(INSTANCES, body)
     await api.made("/api/v1/namespaces", namespace("elsewhere"))
     elsewhere = await api.made(f"{CATALOG}/namespaces/elsewhere/serviceinstances", body)
-    ann = gateway.as_user("token-of-ann")
+    ann = gateway.as_user("token-of-ann-the-developer")
 
     change = {"metadata": {"annotations": annotations}}
     changed = await ann.patch(DB, change)

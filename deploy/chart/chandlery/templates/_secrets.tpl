@@ -48,7 +48,12 @@ fit. These sentences go to a terminal or to the log of a pipeline, so they only 
 {{- if not .Values.auth.tokens -}}
 {{- fail "auth.tokens is missing: give at least one {token, user, groups}, or name a Secret in existingSecret.name" -}}
 {{- end -}}
+{{- $tokens := list -}}
 {{- range $index, $entry := .Values.auth.tokens -}}
+{{- if has $entry.token $tokens -}}
+{{- fail (printf "auth.tokens[%d].token is the same as one before it: each user needs a token of their own (openssl rand -hex 32)" $index) -}}
+{{- end -}}
+{{- $tokens = append $tokens $entry.token -}}
 {{- if not (regexMatch "^[!#-+\\--\\[\\]-~]{16,}$" $entry.token) -}}
 {{- fail (printf "auth.tokens[%d].token has the wrong form: it needs 16 characters or more, and no space, comma, quote or backslash (openssl rand -hex 32)" $index) -}}
 {{- end -}}
