@@ -161,6 +161,11 @@ async def test_cat_08_plan_that_moves_to_another_offering_is_refused(platform: P
         pytest.param(service(name="hard to type"), f"{SERVICE}.name", id="CAT-10 name"),
         pytest.param(service(requires=["moon_phase"]), f"{SERVICE}.requires[0]", id="CAT-12 unknown word"),
         pytest.param(schema(type="nonsense"), SCHEMA_PATH, id="CAT-17 schema that its draft refuses"),
+        pytest.param(
+            service(metadata={"documentationUrl": "javascript:alert(1)"}),
+            f"{SERVICE}.metadata.documentationUrl: is not an http or https URL",
+            id="an address that could do harm",
+        ),
     ],
 )
 async def test_oddity_is_told_in_an_event(platform: Platform, catalog: Any, path: str) -> None:

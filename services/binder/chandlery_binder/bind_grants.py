@@ -22,6 +22,8 @@ _PERMISSIONS = {
 }
 _PROTOCOLS = ("tcp", "udp", "all")
 _PORTS = re.compile(r"\d{1,5}(-\d{1,5})?")
+_NO_HOST = re.compile(r"[\s/\\@?#<>\"']")
+_LONGEST_HOST = 253
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d)?")
 
 
@@ -79,12 +81,17 @@ def _is_sound(value: Any, check: Callable[[JsonObject], bool] | None) -> bool:
 def _is_endpoint(entry: JsonObject) -> bool:
     ports = entry.get("ports")
     return (
-        _is_text(entry.get("host"))
+        _is_host(entry.get("host"))
         and isinstance(ports, list)
         and bool(ports)
         and all(map(_is_port, ports))
         and (entry.get("protocol") is None or entry["protocol"] in _PROTOCOLS)
     )
+
+
+def _is_host(host: Any) -> bool:
+    # It is shown in the status: a name or an address, and nothing that could be taken for more of a URL.
+    return _is_text(host) and len(host) <= _LONGEST_HOST and host.isprintable() and not _NO_HOST.search(host)
 
 
 def _is_port(port: Any) -> bool:

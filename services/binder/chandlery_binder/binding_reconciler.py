@@ -29,11 +29,11 @@ from chandlery_binder.binding_machine import decide
 from chandlery_binder.binding_notes import InFlight, Purpose, presumed
 from chandlery_binder.binding_orders import obeyed
 from chandlery_binder.binding_put_off import put_off
+from chandlery_binder.binding_secrets import secrets_of
 from chandlery_binder.binding_snapshot import BindingSnapshot
 from chandlery_binder.foreign_bindings import disown
 from chandlery_binder.planned_calls import note_of, request_of
 from chandlery_binder.secret_delivery import eject, inject
-from chandlery_binder.secrets_of_calls import secrets_of
 
 _POLLS = frozenset({Purpose.POLL, Purpose.POLL_ROTATION, Purpose.POLL_RETIREMENT})
 """After these a dead worker leaves nothing that has to be repeated."""

@@ -13,6 +13,7 @@ from chandlery.reconcile.answers import Answer, Verb
 from chandlery.reconcile.change import Change, Next, instance_key, instances_key, relist_key
 from chandlery.reconcile.holds import Hold
 from chandlery.reconcile.offering import Offering
+from chandlery.reconcile.shown_urls import url_problem
 from chandlery.reconcile.status_draft import StatusDraft
 from chandlery.reconcile.version_matrix import knows_request
 from chandlery.retry.schedule import DEPENDENCIES
@@ -131,10 +132,20 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
 
     def take_descriptions(self, answer: Answer) -> None:
         """Take the dashboard's address and the metadata from an answer; what is absent or null stays as it was."""
+        told = answer.secrets.struck_from({"metadata": answer.body.get("metadata")})
+        self.set(broker_metadata=adopted(self.status.broker_metadata, told["metadata"]))
+        if url_problem(self.status.dashboard_url):
+            # From a release that took all of them.
+            self.set(dashboard_url=None)
         url = answer.body.get("dashboard_url")
-        if isinstance(url, str) and url:
+        if url in (None, ""):
+            return
+        problem = url_problem(url) or ("repeats a secret value" if answer.secrets.stand_in(url) else None)
+        if problem is None:
             self.set(dashboard_url=url)
-        self.set(broker_metadata=adopted(self.status.broker_metadata, answer.body.get("metadata")))
+            return
+        message = f"The broker's dashboard_url {problem}, so it is not shown; the broker has to give another"
+        self.say(InstanceReason.DASHBOARD_REFUSED, message, is_warning=True)
 
     def revise(self, **fields: str) -> None:
         """Correct what is on record as what the broker has."""

@@ -21,6 +21,7 @@ from chandlery_provisioner.instance_loading import Loaded, load_instance
 from chandlery_provisioner.instance_machine import decide
 from chandlery_provisioner.instance_notes import InFlight, Purpose
 from chandlery_provisioner.instance_put_off import put_off
+from chandlery_provisioner.instance_secrets import secrets_of
 from chandlery_provisioner.instance_snapshot import (
     Call,
     Cascade,
@@ -32,7 +33,6 @@ from chandlery_provisioner.instance_snapshot import (
     Update,
 )
 from chandlery_provisioner.planned_calls import kept_of, note_of, request_of
-from chandlery_provisioner.secrets_of_calls import secrets_of
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from chandlery.model.offerings import (
 )
 from chandlery.osb.catalog_values import CatalogPlan, CatalogService
 from chandlery.reconcile.restrictions import restrictable_properties, restrictions_selector
+from chandlery.reconcile.shown_urls import without_bad_urls
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def _class(broker: AnyBroker, service: CatalogService) -> AnyClass:
         "instances_retrievable": service.instances_retrievable,
         "plan_updatable": service.plan_updateable,
         "allow_context_updates": service.allow_context_updates,
-        "external_metadata": service.metadata,
+        "external_metadata": without_bad_urls(service.metadata),
         "tags": service.tags or None,
         "requires": service.requires or None,
     }
@@ -93,7 +94,7 @@ def _plan(broker: AnyBroker, service_class: AnyClass, plan: CatalogPlan) -> AnyP
         "binding_rotatable": plan.binding_rotatable,
         "maximum_polling_duration": plan.maximum_polling_duration,
         "maintenance_info": plan.maintenance_info,
-        "external_metadata": plan.metadata,
+        "external_metadata": without_bad_urls(plan.metadata),
         "instance_create_parameter_schema": plan.instance_create_schema,
         "instance_update_parameter_schema": plan.instance_update_schema,
         "service_binding_create_parameter_schema": plan.binding_create_schema,

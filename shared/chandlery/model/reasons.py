@@ -70,6 +70,8 @@ class InstanceReason(StrEnum):
     # Ours: the reference never asks a broker what it has.
     FETCH_FAILED = "FetchingInstanceFailed"
     PLAN_DIFFERS = "PlanDiffersAtBroker"
+    # Ours, an event: the reference shows whatever it is given.
+    DASHBOARD_REFUSED = "DashboardURLRefused"
     # Ours: the reference takes an instance out of Ready while another state of it is wanted.
     SERVES_AS_BEFORE = "ServesAsBefore"
     # Ours: the reference calls a broker that fails, or that is to be called rarely, like any other.

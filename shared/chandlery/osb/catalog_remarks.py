@@ -13,6 +13,7 @@ from chandlery.model.wire import JsonObject
 from chandlery.osb.catalog_fields import shown
 from chandlery.osb.catalog_values import CatalogPlan, CatalogService
 from chandlery.reconcile.parameter_schemas import schema_problem, unapplied_pattern
+from chandlery.reconcile.shown_urls import bad_urls
 
 _EASY_TO_TYPE = re.compile(r"[A-Za-z0-9.-]*[A-Za-z0-9][A-Za-z0-9.-]*", re.ASCII)
 _PATIENCE_SECONDS = 0.2
@@ -37,6 +38,7 @@ class CatalogRemarks:
     def _service(self, service: CatalogService, position: int, until: float) -> Iterator[str]:
         path = f"services[{position}]"
         yield from _name(service.name, path)
+        yield from _urls(service.metadata, path)
         for number, permission in enumerate(service.requires):
             if permission in service.unknown_requirements:
                 yield f"{path}.requires[{number}]: {shown(permission)} is not known here, so it may not work"
@@ -45,6 +47,7 @@ class CatalogRemarks:
 
     def _plan(self, plan: CatalogPlan, path: str, until: float) -> Iterator[str]:
         yield from _name(plan.name, path)
+        yield from _urls(plan.metadata, path)
         schemas = {
             "service_instance.create": plan.instance_create_schema,
             "service_instance.update": plan.instance_update_schema,
@@ -69,6 +72,11 @@ def _oddity(schema: JsonObject) -> str | None:
     if pattern := unapplied_pattern(schema):
         return f"its pattern {shown(pattern)} is too long, or too large when it is unrolled, and is not applied"
     return None
+
+
+def _urls(metadata: JsonObject | None, path: str) -> Iterator[str]:
+    for key, problem in bad_urls(metadata or {}):
+        yield f"{path}.metadata.{key}: {problem}, and is left out"
 
 
 def _name(name: str, path: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ from chandlery.model.conditions import ConditionType
 from chandlery.model.reasons import InstanceReason
 from chandlery.reconcile.actions import Refuse, Wait
 from chandlery.reconcile.broker_policy import BrokerPolicy
+from chandlery.reconcile.known_secrets import KnownSecrets
 from chandlery_provisioner import instance_outcomes as outcomes
 from chandlery_provisioner.instance_draft import InstanceChange
 from chandlery_provisioner.instance_machine import decide
@@ -75,6 +76,33 @@ def test_an_update_replaces_the_dashboard_only_by_another(status: int, body: dic
     change = absorb(make_snapshot(before, memory=remembering()), sent(UPDATE), reply(UPDATE, status, body), NOW)
 
     assert change.document.status.dashboard_url == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        pytest.param("javascript:alert(1)", "is not an http or https URL", id="script"),
+        pytest.param("https://admin:PW@example.com", "has a user name or password in it", id="password"),
+        pytest.param("https://example.com/?key=hunter2-value", "repeats a secret value", id="secret"),
+        pytest.param(7, "is not a string", id="number"),
+    ],
+)
+@pytest.mark.parametrize("purpose", [PROVISION, UPDATE])
+def test_a_dashboard_that_could_do_harm_is_told_of_and_not_shown(purpose: Purpose, url: object, problem: str) -> None:
+    before = provisioned(generation=2, dashboard_url="javascript:before")
+    snapshot = make_snapshot(before, memory=remembering())
+    answer = reply(purpose, 200, {"dashboard_url": url, "metadata": {"attributes": {"note": "is hunter2-value"}}})
+
+    change = absorb(snapshot, sent(purpose), answer.without(KnownSecrets(["hunter2-value"])), NOW)
+
+    assert change.document.status.dashboard_url is None
+    told_of = [fact for fact in change.facts if fact.reason == InstanceReason.DASHBOARD_REFUSED]
+    assert [(fact.is_warning, problem in fact.message, "PW" in fact.message) for fact in told_of] == [
+        (True, True, False)
+    ]
+    shown = change.document.status.broker_metadata
+    assert shown is not None
+    assert shown.attributes == {"note": "is <redacted>"}
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
