@@ -13,6 +13,7 @@ from chandlery.model.faults import ConfigurationFault, Fault, Refused
 BAD_CONFIGURATION: Final = 2
 SERVICES: Final = ("gateway", "provisioner", "binder", "syncer")
 _OTHERS: Final = {
+    "backup": ("chandlery.runtime.backup_command", "backup"),
     "deadletters": ("chandlery.runtime.deadletters", "deadletters"),
     "migrate": ("chandlery.runtime.migrate_command", "migrate"),
     "new-key": ("chandlery.runtime.key_command", "make_key"),

@@ -6,12 +6,11 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from chandlery.model.faults import Conflict, Unavailable
 from chandlery.retry.transient import STORE_CONFLICT
+from chandlery.store.border import Border, LostRace, StaleConnection
 from chandlery.store.changes import ChangeLog
 from chandlery.store.events import EventStore
 from chandlery.store.external_ids import ExternalIdStore
@@ -20,8 +19,8 @@ from chandlery.store.leases import LeaseStore
 from chandlery.store.objects import ObjectStore
 from chandlery.store.outbox import Outbox, OutboxEntry
 from chandlery.store.past_objects import PastObjects
+from chandlery.store.pulse import Pulse
 from chandlery.store.reconciliations import ReconciliationStore
-from chandlery.store.refusals import explained, sqlstate
 from chandlery.store.resealing import Resealing
 from chandlery.store.rows import RowCodec
 from chandlery.store.sealing import Keyring
@@ -33,21 +32,11 @@ Clock = Callable[[], datetime]
 Published = Callable[[Sequence[OutboxEntry]], None]
 
 _CLOSE_SECONDS = 5.0
-_LOST_RACES = frozenset({"40001", "40P01"})
-"""SQLSTATEs of PostgreSQL: serialization failure, deadlock."""
 
 
 def system_clock() -> datetime:
     """The present moment in UTC."""
     return datetime.now(UTC)
-
-
-class LostRace(Exception):
-    """The database gave precedence to another transaction; the same work may be tried again at once."""
-
-
-class StaleConnection(Exception):
-    """The connection was gone before the commit, as after a restart of the server; a fresh one may do."""
 
 
 class UnitOfWork:
@@ -100,6 +89,7 @@ class Database:
         self._published: Published | None = None
         self._is_sqlite = engine.dialect.name == "sqlite"
         self._file = (engine.url.database or "") if self._is_sqlite else ""
+        self._pulse = Pulse(engine, self._file)
         self._under_way: set[asyncio.Task[Any]] = set()
 
     def on_commit(self, published: Published) -> None:
@@ -126,13 +116,8 @@ class Database:
         return self._clock()
 
     async def ping(self) -> None:
-        """Raise Unavailable unless the database answers now."""
-        try:
-            with _Border(self._file):
-                async with self._engine.connect() as connection:
-                    await connection.execute(text("SELECT 1"))
-        except StaleConnection as error:
-            raise Unavailable("the connection to the database was lost") from error
+        """Raise Unavailable unless the database answers now, and takes writes if it has failed to."""
+        await self._pulse.look()
 
     async def close(self) -> None:
         """Close all connections, after the transactions that are under way."""
@@ -178,8 +163,8 @@ class Database:
         return result
 
     async def _transaction(self, work: Work[T], dry_run: bool) -> tuple[T, bool]:
-        border = _Border(self._file)
-        with border:
+        border = Border(self._file)
+        with self._pulse.watched(), border:
             async with self._engine.connect() as connection:
                 unit = UnitOfWork(connection, self.keyring, self._clock())
                 async with connection.begin() as transaction:
@@ -192,24 +177,3 @@ class Database:
         if entries and self._published:
             self._published(entries)
         return result, unit.wakes.has_late_ones
-
-
-class _Border:
-    """Foreign errors stop here: lost races may be repeated, lost servers are Unavailable, all else is a bug."""
-
-    def __init__(self, file: str) -> None:
-        self._file = file
-        self.is_committing = False
-        """Whether a lost connection leaves open what became of the transaction."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, DBAPIError) and sqlstate(error) in _LOST_RACES:
-            raise LostRace from error
-        lost = isinstance(error, DBAPIError) and error.connection_invalidated
-        if lost and not self.is_committing:
-            raise StaleConnection from error
-        if error is not None and (fault := explained(error, place=self._file)):
-            raise fault from error

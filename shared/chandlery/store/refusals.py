@@ -40,8 +40,9 @@ _SQLITE_LASTING: Final = {
     "SQLITE_CANTOPEN": "it cannot be opened; its folder has to exist, and both have to be writable for this user",
     "SQLITE_READONLY": "it is read-only; it and its folder have to be writable for this user",
     "SQLITE_PERM": "it is not for this user; it and its folder have to be writable",
-    "SQLITE_CORRUPT": "it is damaged; keep a copy of it, and put back a backup",
-    "SQLITE_NOTADB": "it is no SQLite database, or damaged at its beginning; keep a copy of it, and put back a backup",
+    "SQLITE_CORRUPT": 'it is damaged; keep a copy of it, and put back a backup (docs/operations.md, "Backup")',
+    "SQLITE_NOTADB": "it is no SQLite database, or damaged at its beginning; keep a copy, and put back a backup"
+    ' (docs/operations.md, "Backup")',
 }
 _SQLITE_FOR_NOW: Final = {
     "SQLITE_FULL": "there is no space left on its disk",

@@ -11,7 +11,8 @@ from sqlalchemy import text
 from chandlery.contracts.messages import Reconcile
 from chandlery.model.faults import Conflict, Unavailable
 from chandlery.model.kinds import SERVICE_INSTANCE
-from chandlery.store.database import Database, LostRace, UnitOfWork
+from chandlery.store.border import LostRace
+from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.outbox import OutboxEntry
 from tests.integration.store import samples
 from tests.integration.store.conftest import OpenDatabase
