@@ -211,7 +211,7 @@ CAT-01 MUST        A catalog is a JSON object with the list `services`.
 CAT-02 MUST        Id, name and description of an offering are texts and not empty.
 CAT-03 MUST        The name of an offering is unique in its catalog.
 CAT-04 MUST        An id belongs to one offering of one broker; a second that claims it is told so, and the first keeps it.
-CAT-05 MUST        An offering says whether it is bindable.
+CAT-05 MUST*       An offering says whether it is bindable; nothing counts as no, with a warning.
 CAT-06 MUST        An offering has at least one plan.
 CAT-07 MUST        The id of a plan is unique in its catalog, whatever the offering.
 CAT-08 MUST NOT    A plan does not move to another offering.
@@ -220,11 +220,11 @@ CAT-10 SHOULD      Names that are hard to type are taken, with a warning at most
 CAT-11 SHOULD      Texts longer than 255 characters are taken.
 CAT-12 MUST        The words of `requires` are shown; an unknown one grants nothing.
 CAT-13 MUST        Tags are texts, flags are booleans, metadata is an object.
-CAT-14 MUST        A schema names its draft.
+CAT-14 MUST*       A schema that names no draft is taken and not applied, with a warning.
 CAT-15 MUST        A schema refers to nothing outside itself, and nothing is fetched.
 CAT-16 MUST        A schema has at most 64 KiB.
 CAT-17 MUST*       A schema that is invalid by its own draft, or of an unknown one, is taken and not applied.
-CAT-18 MUST        maintenance_info has a semantic version.
+CAT-18 MUST*       maintenance_info has a semantic version; another is compared as a text, with a warning.
 CAT-19 MUST*       maximum_polling_duration is a whole number of seconds; anything else is refused or ignored.
 CAT-20 MUST        A dashboard client without id or secret is ignored, as is the whole of it.
 CAT-21 MUST        Costs are passed on as they are.

@@ -38,11 +38,11 @@ def schemas(parameters: Any, owner: str = "service_instance", action: str = "cre
 
 
 def read_plan(**changes: Any) -> CatalogPlan:
-    return read_catalog(plan_with(**changes))[0].plans[0]
+    return read_catalog(plan_with(**changes)).services[0].plans[0]
 
 
 def test_empty_catalog_is_valid() -> None:
-    assert read_catalog({"services": []}) == ()
+    assert read_catalog({"services": []}).services == ()
 
 
 def test_full_offering_is_read_field_by_field() -> None:
@@ -74,7 +74,7 @@ def test_full_offering_is_read_field_by_field() -> None:
         dashboard_client={"id": "x", "secret": "s3cret"},
         novelty={"ignored": True},
     )
-    (service,) = read_catalog(simple_catalog(body))
+    (service,) = read_catalog(simple_catalog(body)).services
     assert (service.id, service.name, service.description) == ("db-id", "db", "offering db")
     assert service.bindable
     assert service.plan_updateable
@@ -110,7 +110,7 @@ def test_absent_and_null_fields_have_the_defaults_of_the_specification() -> None
         assert (plan.bindable, plan.plan_updateable, plan.maximum_polling_duration) == (None, None, None)
         assert not plan.binding_rotatable
         assert (plan.metadata, plan.maintenance_info, plan.instance_create_schema) == (None, None, None)
-    (service,) = read_catalog(service_with(tags=None, requires=None, metadata=None, plan_updateable=None))
+    (service,) = read_catalog(service_with(tags=None, requires=None, metadata=None, plan_updateable=None)).services
     assert (service.tags, service.requires, service.metadata, service.plan_updateable) == ((), (), None, False)
 
 
@@ -144,7 +144,6 @@ def test_ids_names_and_descriptions_are_required_strings(name: str, value: Any, 
 @pytest.mark.parametrize(
     ("changes", "path", "message"),
     [
-        ({"bindable": ABSENT}, "bindable", "is required: true or false"),
         ({"bindable": "yes"}, "bindable", "must be a boolean"),
         ({"plans": ABSENT}, "plans", "must hold at least one plan"),
         ({"plans": []}, "plans", "must hold at least one plan"),
@@ -172,15 +171,11 @@ def test_service_fields_have_their_types(changes: dict[str, Any], path: str, mes
         ({"schemas": []}, "schemas", "must be an object"),
         ({"schemas": {"service_instance": 1}}, "schemas.service_instance", "must be an object"),
         ({"schemas": schemas([])}, "schemas.service_instance.create.parameters", "must be an object"),
-        ({"maintenance_info": {}}, "maintenance_info.version", "is required and must not be empty"),
         ({"maintenance_info": "1.0.0"}, "maintenance_info", "must be an object"),
-        ({"maintenance_info": {"version": "1.0"}}, "maintenance_info.version", '"1.0" is not a semantic version'),
-        ({"maintenance_info": {"version": "01.0.0"}}, "maintenance_info.version", '"01.0.0" is not a semantic version'),
-        (
-            {"maintenance_info": {"version": "1.0.0\n"}},
-            "maintenance_info.version",
-            r'"1.0.0\n" is not a semantic version',
-        ),
+        ({"maintenance_info": {"version": 1}}, "maintenance_info.version", "must be a string"),
+        ({"maintenance_info": {"version": "1.0.0\n"}}, "maintenance_info.version", r'"1.0.0\n" is not a version'),
+        ({"maintenance_info": {"version": "9" * 257}}, "maintenance_info.version", f'"{"9" * 60}…" is not a version'),
+        ({"metadata": {"a": "x" * 262_144}}, "metadata", "has 262,152 bytes and may have 262,144"),
     ],
 )
 def test_plan_fields_have_their_types(changes: dict[str, Any], path: str, message: str) -> None:
@@ -194,7 +189,7 @@ def test_senseless_polling_duration_is_overlooked(value: Any) -> None:
 
 def test_names_may_be_long_odd_and_differ_in_case_only() -> None:
     body = simple_catalog(simple_service("Foo Bar!" * 40), simple_service("foo bar!" * 40))
-    assert len(read_catalog(body)) == 2
+    assert len(read_catalog(body).services) == 2
 
 
 @pytest.mark.parametrize(
@@ -214,24 +209,121 @@ def test_names_and_ids_that_no_database_can_look_up_are_refused(service: dict[st
 
 def test_plan_names_may_repeat_across_services_and_ids_across_kinds() -> None:
     one = simple_service("one", plans=[simple_plan("small", plan_id="one-id")])
-    assert len(read_catalog(simple_catalog(one, simple_service("two", plans=["small"])))) == 2
+    assert len(read_catalog(simple_catalog(one, simple_service("two", plans=["small"]))).services) == 2
 
 
-def test_what_must_be_unique_is_told_with_its_first_owner() -> None:
+def test_what_must_be_unique_belongs_to_its_first_owner_and_the_others_are_left_out() -> None:
     plans = [simple_plan("small", plan_id="p"), simple_plan("small", plan_id="q")]
     one = simple_service("db", service_id="same", plans=plans)
-    two = simple_service("db", service_id="same", plans=[simple_plan("other", plan_id="p")])
-    assert problems_of(simple_catalog(one, two)) == [
+    two = simple_service("db", service_id="same", plans=[simple_plan("other", plan_id="r")])
+    three = simple_service("web", plans=[simple_plan("other", plan_id="p"), simple_plan("more", plan_id="s")])
+    read = read_catalog(simple_catalog(one, two, three))
+    assert [(service.name, [plan.id for plan in service.plans]) for service in read.services] == [
+        ("db", ["p"]),
+        ("web", ["s"]),
+    ]
+    assert [(problem.field, problem.message) for problem in read.problems] == [
         ("services[0].plans[1].name", '"small" belongs to services[0].plans[0] already'),
         ("services[1].id", '"same" belongs to services[0] already'),
         ("services[1].name", '"db" belongs to services[0] already'),
-        ("services[1].plans[0].id", '"p" belongs to services[0].plans[0] already'),
+        ("services[2].plans[0].id", '"p" belongs to services[0].plans[0] already'),
     ]
 
 
-def test_schema_has_to_name_its_draft_and_be_small() -> None:
+def test_plan_that_breaks_a_rule_is_left_out_and_the_rest_is_taken() -> None:
+    broken = {**simple_plan("broken", plan_id="b"), "free": "yes"}
+    read = read_catalog(simple_catalog(simple_service("db", plans=[broken, simple_plan("small", plan_id="s")])))
+    assert [(plan.name, plan.path) for plan in read.services[0].plans] == [("small", "services[0].plans[1]")]
+    assert [problem.field for problem in read.problems] == ["services[0].plans[0].free"]
+
+
+def test_value_of_a_plan_that_is_left_out_is_free_for_another() -> None:
+    broken = {**simple_plan("small", plan_id="p"), "description": ""}
+    read = read_catalog(simple_catalog(simple_service("db", plans=[broken, simple_plan("small", plan_id="p")])))
+    assert [plan.path for plan in read.services[0].plans] == ["services[0].plans[1]"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param({**simple_service("bad", service_id="bad"), "description": 7}, id="broken itself"),
+        pytest.param(simple_service("bad", service_id="bad", plans=[{"id": "p", "name": "p"}]), id="no sound plan"),
+        pytest.param({**simple_service("bad", service_id="bad"), "plans": []}, id="no plan"),
+    ],
+)
+def test_offering_that_cannot_be_used_is_left_out_and_the_rest_is_taken(bad: dict[str, Any]) -> None:
+    read = read_catalog(simple_catalog(bad, simple_service("db")))
+    assert [service.name for service in read.services] == ["db"]
+    assert read.problems
+
+
+def test_catalog_of_more_offerings_than_can_be_shown_is_refused() -> None:
+    plans = [simple_plan(f"p{number}", plan_id=f"p{number}") for number in range(10_000)]
+    assert problems_of(simple_catalog(simple_service("db", plans=plans))) == [
+        ("services", "have 10,001 entries and plans and may have 10,000")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "remark"),
+    [
+        pytest.param(
+            service_with(bindable=ABSENT),
+            "services[0].bindable: is required; as it is missing, only plans that say so can be bound",
+            id="no word on bindings",
+        ),
+        pytest.param(
+            plan_with(schemas=schemas({"type": "object"})),
+            "services[0].plans[0].schemas.service_instance.create.parameters.$schema: is required: the JSON Schema "
+            "draft that is meant; parameters are not checked",
+            id="schema without a draft",
+        ),
+        pytest.param(
+            plan_with(maintenance_info={"version": "v1"}),
+            'services[0].plans[0].maintenance_info.version: "v1" is not a semantic version; it is compared as a text',
+            id="version that is not semantic",
+        ),
+        pytest.param(
+            plan_with(maintenance_info={"description": "news"}),
+            "services[0].plans[0].maintenance_info.version: is required; as it is missing, the plan counts as one "
+            "without maintenance info",
+            id="no version",
+        ),
+    ],
+)
+def test_what_many_brokers_get_wrong_is_taken_with_a_remark(body: dict[str, Any], remark: str) -> None:
+    read = read_catalog(body)
+    assert len(read.services[0].plans) == 1
+    assert (read.problems, read.remarks) == ((), (remark,))
+
+
+def test_missing_word_on_bindings_is_taken_for_no_and_plans_may_say_yes() -> None:
+    (service,) = read_catalog(service_with(bindable=None)).services
+    assert not service.bindable
+    plan = simple_plan("small", plan_id="p", bindable=True)
+    (service,) = read_catalog(service_with(bindable=ABSENT, plans=[plan])).services
+    assert service.plans[0].bindable
+
+
+def test_texts_lose_what_steers_a_terminal_and_ids_that_hold_it_are_refused() -> None:
+    esc = "\x1b[31m"
+    plan = {**simple_plan(f"sm{esc}all\u202e", plan_id="p"), "description": f"one\n{esc}two\x07"}
+    body = {
+        **simple_service("d\x08b", service_id="db", tags=[f"s{esc}ql"], plans=[plan]),
+        "description": "\u2066x" * 40_000,
+    }
+    (service,) = read_catalog(simple_catalog(body)).services
+    assert (service.name, service.tags, len(service.description)) == ("db", ("sql",), 32_768)
+    assert (service.plans[0].name, service.plans[0].description) == ("small", "one\ntwo")
+    for hidden in ("a\x1b[2J", "\u202ea", "a\u200bb"):
+        assert problems_of(plan_with(id=hidden)) == [
+            ("services[0].plans[0].id", "must not hold characters that cannot be seen")
+        ]
+    assert problems_of(plan_with(name="\x1b[2J"))[0][0] == "services[0].plans[0].name"
+
+
+def test_schema_has_to_be_small() -> None:
     path = "services[0].plans[0].schemas.service_instance.create.parameters"
-    assert problems_of(plan_with(schemas=schemas({"type": "object"})))[0][0] == f"{path}.$schema"
     padding = 65_536 - len(json.dumps({**SCHEMA, "d": ""}, separators=(",", ":")))
     assert read_plan(schemas=schemas({**SCHEMA, "d": "x" * padding})).instance_create_schema
     assert problems_of(plan_with(schemas=schemas({**SCHEMA, "d": "x" * (padding + 1)}))) == [
@@ -266,7 +358,7 @@ def test_references_inside_and_data_that_looks_like_one_are_fine() -> None:
 
 
 def test_binding_schema_is_overlooked_when_the_plan_cannot_be_bound() -> None:
-    bad = schemas({"type": "object"}, "service_binding")
+    bad = schemas({"$ref": "http://elsewhere"}, "service_binding")
     assert read_plan(bindable=False, schemas=bad).binding_create_schema is None
     assert problems_of(plan_with(schemas=bad))
 
@@ -282,10 +374,11 @@ def test_every_problem_is_collected_and_the_message_shows_ten() -> None:
 
 
 def test_message_shows_long_or_odd_values_cut_and_escaped() -> None:
-    one = simple_service("x\x1b[31m" + "y" * 500)
-    ((_, message),) = problems_of(simple_catalog(one, {**one, "id": "other", "plans": [simple_plan(plan_id="z")]}))
-    assert "\x1b" not in message
-    assert len(message) < 120
+    one = simple_service("x\u00e9" + "y" * 500, service_id="one")
+    read = read_catalog(simple_catalog(one, {**one, "id": "other", "plans": [simple_plan(plan_id="z")]}))
+    (problem,) = read.problems
+    assert "\\xe9" in problem.message
+    assert len(problem.message) < 120
 
 
 def test_catalog_of_a_thousand_plans_is_read_in_fifty_milliseconds() -> None:
@@ -305,7 +398,7 @@ def test_catalog_of_a_thousand_plans_is_read_in_fifty_milliseconds() -> None:
     times = []
     for _ in range(3):
         started = time.process_time()
-        services = read_catalog(body)
+        services = read_catalog(body).services
         times.append(time.process_time() - started)
     assert sum(len(service.plans) for service in services) == 1000
     assert min(times) < 0.05

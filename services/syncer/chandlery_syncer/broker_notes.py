@@ -4,7 +4,7 @@ from pydantic import ConfigDict
 
 from chandlery.model.wire import WireModel
 
-CATALOG_FORMAT = 2
+CATALOG_FORMAT = 3
 """Raise it when classes or plans are made differently: then no notes of an earlier release on a catalog count."""
 
 
@@ -45,6 +45,8 @@ class KnownCatalog(WireModel):
     format: int = 0
     stored: StoredCount = NOTHING_STORED
     """What was made of it. If people have removed or added some, it is taken over once more."""
+    note: str = ""
+    """What people are told of it beside that it was had: that it is empty, or that some of it is left out."""
 
 
 UNKNOWN = KnownCatalog()

@@ -4,6 +4,7 @@ Nothing is final for a service broker: it is asked for its catalog for ever, by 
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chandlery.model.brokers import ClusterServiceBroker
@@ -19,6 +20,16 @@ from chandlery_syncer.broker_draft import LARGE_CATALOGS, BrokerChange, BrokerDr
 from chandlery_syncer.broker_notes import CATALOG_FORMAT, UNKNOWN, KnownCatalog, Leftovers, StoredCount
 from chandlery_syncer.broker_snapshot import BrokerSnapshot
 
+
+@dataclass(frozen=True)
+class Told:
+    """What people are told of a catalog that was had: events, and what the condition adds (None: as it did before)."""
+
+    facts: Iterable[RecordedFact] = ()
+    note: str | None = None
+
+
+AS_BEFORE = Told()
 FETCHED = "Successfully fetched catalog entries from broker."
 _UNANSWERED = (Verdict.TIMED_OUT, Verdict.UNREACHABLE)
 
@@ -36,13 +47,14 @@ def synced(
     *,
     leftovers: Leftovers,
     stored: StoredCount,
-    facts: Iterable[RecordedFact] = (),
+    told: Told = AS_BEFORE,
     now: datetime,
 ) -> BrokerChange:
     """Classes and plans are what the broker offers; `leftovers` are those that only instances still need."""
     draft = BrokerDraft(snapshot, now)
-    draft.succeed(BrokerReason.FETCHED_CATALOG, FETCHED)
-    for fact in facts:
+    note = snapshot.memory.known.note if told.note is None else told.note
+    draft.succeed(BrokerReason.FETCHED_CATALOG, f"{FETCHED} {note}".rstrip())
+    for fact in told.facts:
         draft.say(fact.reason, fact.message, is_warning=fact.is_warning)
     # A 304 need not repeat the validators, and has no body to take a digest of.
     kept = (snapshot.mark if answer.verdict == Verdict.UNCHANGED else None) or CatalogMark()
@@ -56,6 +68,7 @@ def synced(
             access=snapshot.access_fingerprint,
             format=CATALOG_FORMAT,
             stored=stored,
+            note=note,
         )
     )
     return draft.rest(leftovers)

@@ -34,7 +34,7 @@ from chandlery_syncer.broker_snapshot import (
 )
 from chandlery_syncer.catalog_difference import Clash
 from chandlery_syncer.catalog_fetch import Fetched, fetch_catalog
-from chandlery_syncer.catalog_news import remarks_facts
+from chandlery_syncer.catalog_news import catalog_note, remarks_facts
 from chandlery_syncer.catalog_writer import CatalogWriter
 
 
@@ -157,14 +157,15 @@ class BrokerReconciler(NeverHeld):
             return outcomes.fetch_failed(snapshot, answer, now)
         if fetched.wished is None:
             return outcomes.sync_failed(snapshot, fetched.problem or "the catalog is not valid", now=now)
-        news = await writer.take_over(fetched.wished)
+        news = await writer.take_over(fetched.wished, is_whole=not fetched.left_out)
         if isinstance(news, Clash):
             return await _clashed(writer, snapshot, news, now)
         for offering, fact in news.about_offerings:
             await self._resources.cluster.record(unit, offering, fact)
         left, stored = news.retirement.leftovers, await writer.count_stored()
-        facts = (*news.about_broker, *remarks_facts(fetched.remarks))
-        return outcomes.synced(snapshot, answer, leftovers=left, stored=stored, facts=facts, now=now)
+        facts = (*news.about_broker, *remarks_facts(fetched.remarks, fetched.left_out))
+        told = outcomes.Told(facts, catalog_note(snapshot.broker, stored, fetched.left_out))
+        return outcomes.synced(snapshot, answer, leftovers=left, stored=stored, told=told, now=now)
 
 
 async def _clashed(writer: CatalogWriter, snapshot: BrokerSnapshot, clash: Clash, now: datetime) -> BrokerChange:

@@ -55,8 +55,11 @@ class Retirement:
 NOTHING_RETIRED = Retirement((), (), Leftovers())
 
 
-def difference(wished: Offerings, stored: Offerings) -> Difference | Clash:
-    """Compare what the broker offers with what is stored of this broker, by object name."""
+def difference(wished: Offerings, stored: Offerings, *, is_whole: bool = True) -> Difference | Clash:
+    """Compare what the broker offers with what is stored of this broker, by object name.
+
+    Unless the catalog `is_whole`, nothing has vanished: what is missing may be what had to be left out.
+    """
     known: dict[tuple[str, str], AnyOffering] = {_key(offering): offering for offering in _each(stored)}
     pairs = [(known.get(_key(offering)), offering) for offering in _each(wished)]
     problems = [problem for old, new in pairs if old is not None and (problem := _contradiction(old, new))]
@@ -70,7 +73,9 @@ def difference(wished: Offerings, stored: Offerings) -> Difference | Clash:
         vanished=Offerings(
             tuple(each for each in stored.classes if is_managed(each) and _key(each) not in wanted),
             tuple(each for each in stored.plans if is_managed(each) and _key(each) not in wanted),
-        ),
+        )
+        if is_whole
+        else NO_OFFERINGS,
     )
 
 

@@ -5,6 +5,7 @@ import uuid
 from dataclasses import dataclass, replace
 
 from chandlery.model.brokers import AnyBroker
+from chandlery.model.faults import FieldProblem
 from chandlery.osb.catalog_reading import read_catalog
 from chandlery.osb.catalog_remarks import CatalogRemarks
 from chandlery.osb.client import OsbClient
@@ -26,6 +27,8 @@ class Fetched:
     """What is wrong with the catalog."""
     remarks: tuple[str, ...] = ()
     """What is odd about it and was accepted all the same."""
+    left_out: tuple[FieldProblem, ...] = ()
+    """Why some of it was not."""
 
 
 async def fetch_catalog(
@@ -40,12 +43,17 @@ async def fetch_catalog(
 
 
 def _read(answer: Answer, broker: AnyBroker, remarks: CatalogRemarks) -> Fetched:
+    strike = answer.secrets.strike
     try:
-        services = read_catalog(answer.body)
-        wished = wished_offerings(broker, services)
+        catalog = read_catalog(answer.body)
+        wished = wished_offerings(broker, catalog.services)
     except InvalidCatalog as fault:
-        return Fetched(answer, problem=answer.secrets.strike(fault.message))
+        return Fetched(answer, problem=strike(fault.message))
     except ValueError as error:
-        return Fetched(answer, problem=answer.secrets.strike(str(error)))
-    shown = tuple(map(answer.secrets.strike, remarks(services)))
-    return Fetched(replace(answer, body={}), wished=wished, remarks=shown)
+        return Fetched(answer, problem=strike(str(error)))
+    return Fetched(
+        replace(answer, body={}),
+        wished=wished,
+        remarks=tuple(map(strike, (*catalog.remarks, *remarks(catalog.services)))),
+        left_out=tuple(replace(each, message=strike(each.message)) for each in catalog.problems),
+    )

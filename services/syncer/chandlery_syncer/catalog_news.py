@@ -6,9 +6,12 @@ Pure. Source: the reference removes classes and plans without a word, and people
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from chandlery.model.brokers import AnyBroker
+from chandlery.model.faults import FieldProblem
 from chandlery.model.offerings import AnyClass, AnyPlan
 from chandlery.model.reasons import BrokerReason, OfferingReason
 from chandlery.model.recorded import RecordedFact
+from chandlery_syncer.broker_notes import StoredCount
 from chandlery_syncer.catalog_difference import AnyOffering, Difference, Retirement, class_name
 
 _SHOWN = 10
@@ -73,13 +76,33 @@ class CatalogNews:
         )
 
 
-def remarks_facts(remarks: Sequence[str]) -> tuple[RecordedFact, ...]:
-    """At most one event with what is odd about a catalog."""
-    if not remarks:
+def remarks_facts(remarks: Sequence[str], left_out: Sequence[FieldProblem] = ()) -> tuple[RecordedFact, ...]:
+    """At most one event with what is left out of a catalog, and what is odd about the rest."""
+    if not remarks and not left_out:
         return ()
-    more = f"; and {len(remarks) - _SHOWN} more" if len(remarks) > _SHOWN else ""
-    message = f"The catalog is in use, and odd: {'; '.join(remarks[:_SHOWN])}{more}"
+    told = [*(f"left out, for {problem.field}: {problem.message}" for problem in left_out), *remarks]
+    more = f"; and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
+    message = f"The catalog is in use, and odd: {'; '.join(told[:_SHOWN])}{more}"
     return (RecordedFact(BrokerReason.QUESTIONABLE_CATALOG, message, is_warning=True),)
+
+
+def catalog_note(broker: AnyBroker, stored: StoredCount, left_out: Sequence[FieldProblem]) -> str:
+    """What to add where a catalog was had and not everything is as people will expect; empty if there is nothing."""
+    notes = []
+    if not stored.classes and broker.spec.catalog_restrictions is not None:
+        notes.append("Nothing is offered: the catalog is empty, or spec.catalogRestrictions leave out all of it.")
+    elif not stored.classes:
+        notes.append("Nothing is offered: the broker's catalog is empty. Check that it is set up, and spec.url.")
+    if left_out:
+        first = left_out[0]
+        more = f", and {_count(len(left_out) - 1, 'more problem')}" if len(left_out) > 1 else ""
+        where = f" -n {broker.metadata.namespace}" if broker.metadata.namespace else ""
+        command = f"kubectl describe {broker.kind.lower()} {broker.metadata.name}{where}"
+        notes.append(
+            f"Some of it is left out, for {first.field}: {first.message}{more}; until that is mended, nothing that "
+            f"it no longer offers is taken away. See the events: {command}"
+        )
+    return " ".join(notes)
 
 
 def with_other_upkeep(updates: Iterable[tuple[AnyOffering, AnyOffering]]) -> list[AnyPlan]:

@@ -3,23 +3,41 @@
 from typing import Any
 
 from chandlery.model.faults import FieldProblem
+from chandlery.model.json_text import write_json
 from chandlery.model.wire import JsonObject
 
 REQUIRED, INVALID, DUPLICATE = "FieldValueRequired", "FieldValueInvalid", "FieldValueDuplicate"
 
 _NAMES = {str: "a string", bool: "a boolean", dict: "an object", list: "an array"}
+OBJECT_LIMIT = 256 * 1024
+"""Bytes of one serialized `metadata`."""
+
 _SHOWN_CHARACTERS = 60
 
 
 class Fields:
     """One object of the catalog. A null counts as absent; unknown fields are never looked at."""
 
-    __slots__ = ("_document", "_problems", "path")
+    __slots__ = ("_document", "path", "problems", "remarks")
 
-    def __init__(self, document: JsonObject, path: str, *, problems: list[FieldProblem]) -> None:
+    def __init__(self, document: JsonObject, path: str, *, problems: list[FieldProblem], remarks: list[str]) -> None:
         self._document = document
-        self._problems = problems
+        self.problems = problems
+        self.remarks = remarks
         self.path = path
+
+    def apart(self) -> "Fields":
+        """The same object, whose problems and remarks are collected for it alone."""
+        return Fields(self._document, self.path, problems=[], remarks=[])
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether anything is wrong with it."""
+        return bool(self.problems)
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a field, and not a null."""
+        return self._document.get(name) is not None
 
     def text(self, name: str) -> str:
         """A string that has to be there and must not be empty."""
@@ -37,13 +55,6 @@ class Fields:
         value: str | None = self._optional(name, str)
         return value
 
-    def required_flag(self, name: str) -> bool:
-        """A boolean that has to be there."""
-        value = self.flag(name)
-        if value is None and self._document.get(name) is None:
-            self.complain(name, REQUIRED, message="is required: true or false")
-        return bool(value)
-
     def flag(self, name: str) -> bool | None:
         """A boolean, or None."""
         value: bool | None = self._optional(name, bool)
@@ -52,6 +63,13 @@ class Fields:
     def object(self, name: str) -> JsonObject | None:
         """An object, or None."""
         value: JsonObject | None = self._optional(name, dict)
+        return value
+
+    def small_object(self, name: str) -> JsonObject | None:
+        """An object of a size that can be stored and shown with others, or None."""
+        value = self.object(name)
+        if value is not None and (size := len(write_json(value))) > OBJECT_LIMIT:
+            self.complain(name, INVALID, message=f"has {size:,} bytes and may have {OBJECT_LIMIT:,}")
         return value
 
     def array(self, name: str) -> list[Any] | None:
@@ -86,11 +104,18 @@ class Fields:
 
     def at(self, document: JsonObject, name: str) -> "Fields":
         """Fields of an object below this one."""
-        return Fields(document, f"{self.path}.{name}".removeprefix("."), problems=self._problems)
+        return Fields(document, self._place(name), problems=self.problems, remarks=self.remarks)
 
     def complain(self, name: str, reason: str, *, message: str) -> None:
         """Record a problem with a field of this object."""
-        self._problems.append(FieldProblem(f"{self.path}.{name}".removeprefix("."), reason, message))
+        self.problems.append(FieldProblem(self._place(name), reason, message))
+
+    def remark(self, name: str, message: str) -> None:
+        """Record something odd about a field of this object, which is taken all the same."""
+        self.remarks.append(f"{self._place(name)}: {message}")
+
+    def _place(self, name: str) -> str:
+        return f"{self.path}.{name}".removeprefix(".")
 
     def _optional(self, name: str, kind: type[Any]) -> Any:
         value = self._document.get(name)

@@ -31,21 +31,20 @@ class CatalogRemarks:
     def __call__(self, services: tuple[CatalogService, ...]) -> tuple[str, ...]:
         """One sentence for each oddity, with its path in the catalog."""
         until = time.monotonic() + self._patience
-        return tuple(
-            remark for position, service in enumerate(services) for remark in self._service(service, position, until)
-        )
+        return tuple(remark for service in services for remark in self._service(service, until))
 
-    def _service(self, service: CatalogService, position: int, until: float) -> Iterator[str]:
-        path = f"services[{position}]"
+    def _service(self, service: CatalogService, until: float) -> Iterator[str]:
+        path = service.path
         yield from _name(service.name, path)
         yield from _urls(service.metadata, path)
         for number, permission in enumerate(service.requires):
             if permission in service.unknown_requirements:
                 yield f"{path}.requires[{number}]: {shown(permission)} is not known here, so it may not work"
-        for number, plan in enumerate(service.plans):
-            yield from self._plan(plan, f"{path}.plans[{number}]", until)
+        for plan in service.plans:
+            yield from self._plan(plan, until)
 
-    def _plan(self, plan: CatalogPlan, path: str, until: float) -> Iterator[str]:
+    def _plan(self, plan: CatalogPlan, until: float) -> Iterator[str]:
+        path = plan.path
         yield from _name(plan.name, path)
         yield from _urls(plan.metadata, path)
         schemas = {

@@ -4,7 +4,7 @@ from typing import Any
 
 from chandlery.model.json_text import write_json
 from chandlery.model.wire import JsonObject
-from chandlery.osb.catalog_fields import INVALID, REQUIRED, Fields, shown
+from chandlery.osb.catalog_fields import INVALID, Fields, shown
 
 SCHEMA_LIMIT = 64 * 1024
 """Bytes of one serialized schema."""
@@ -23,7 +23,10 @@ def parameter_schema(owner: Fields | None, action: str) -> JsonObject | None:
     if len(text) > SCHEMA_LIMIT:
         holder.complain("parameters", INVALID, message=f"has {len(text)} bytes and may have {SCHEMA_LIMIT}")
     if not isinstance(schema.get("$schema"), str):
-        holder.complain("parameters.$schema", REQUIRED, message="is required: the JSON Schema draft that is meant")
+        # Many brokers leave it out; which draft they mean is not for us to guess.
+        holder.remark(
+            "parameters.$schema", "is required: the JSON Schema draft that is meant; parameters are not checked"
+        )
     if b'"$ref"' in text:
         for reference in _external_references(schema):
             message = f"refers to {shown(reference)} outside the schema"

@@ -1,7 +1,8 @@
 """A service broker's catalog after it has been checked: what the syncer turns into classes and plans."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from chandlery.model.faults import FieldProblem
 from chandlery.model.instances import MaintenanceInfo
 from chandlery.model.wire import JsonObject
 
@@ -27,6 +28,8 @@ class CatalogPlan:
     instance_update_schema: JsonObject | None
     binding_create_schema: JsonObject | None
     """None on a plan that cannot be bound, whatever the broker sent."""
+    path: str = field(default="", compare=False)
+    """Where it stands in the catalog."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,8 +48,20 @@ class CatalogService:
     tags: tuple[str, ...]
     requires: tuple[str, ...]
     plans: tuple[CatalogPlan, ...]
+    path: str = field(default="", compare=False)
 
     @property
     def unknown_requirements(self) -> tuple[str, ...]:
         """Permissions that OSB v2.17 does not define: such an offering may not work here."""
         return tuple(permission for permission in self.requires if permission not in KNOWN_REQUIREMENTS)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Catalog:
+    """What is sound in a catalog, and what is to be told of the rest."""
+
+    services: tuple[CatalogService, ...]
+    problems: tuple[FieldProblem, ...] = ()
+    """Why plans or offerings are left out."""
+    remarks: tuple[str, ...] = ()
+    """What is wrong and taken all the same, each with its path."""

@@ -85,6 +85,44 @@ async def test_oddities_of_a_catalog_are_told_and_it_is_used(bench: Bench) -> No
     assert len(await bench.all(PLANS)) == 1
 
 
+async def test_plan_that_cannot_be_used_is_left_out_and_told_and_what_was_there_stays(bench: Bench) -> None:
+    async with ScriptedBroker(two_plans()) as server:
+        broker = await bench.cluster_broker(server.url)
+        await bench.round(broker)
+        await bench.new_changes()
+        broken = {**simple_plan("small", plan_id="db-small-id"), "free": "yes"}
+        server.catalog = simple_catalog(simple_service("db", plans=[broken, simple_plan("huge", plan_id="huge")]))
+        stored = await relist(bench, broker)
+
+    assert ready(stored) == ("True", "FetchedCatalog")
+    message = stored.status.conditions[0].message
+    assert "left out, for services[0].plans[0].free: must be a boolean" in message
+    assert message.endswith("kubectl describe clusterservicebroker broker")
+    (event,) = [each for each in await bench.all(kinds.EVENT) if each.reason == "QuestionableCatalog"]
+    assert "left out, for services[0].plans[0].free: must be a boolean" in event.message
+    assert [(change.verb, change.name) for change in await bench.new_changes(CLASSES, PLANS)] == [("ADDED", "huge")]
+
+
+async def test_empty_catalog_is_taken_and_said_to_be_empty(bench: Bench) -> None:
+    async with ScriptedBroker({"services": []}) as server:
+        broker = await bench.cluster_broker(server.url)
+        await bench.round(broker)
+        first = (await bench.get(broker)).status.conditions[0]
+        again = (await relist(bench, broker)).status.conditions[0]
+    assert (first.status, first.reason) == ("True", "FetchedCatalog")
+    assert "Nothing is offered: the broker's catalog is empty." in first.message
+    assert again.message == first.message
+
+
+async def test_restrictions_that_leave_out_everything_are_said_to(bench: Bench) -> None:
+    async with ScriptedBroker(two_plans()) as server:
+        restrictions = {"serviceClass": ["spec.externalName=other"]}
+        broker = await bench.cluster_broker(server.url, catalog_restrictions=restrictions)
+        await bench.round(broker)
+    message = (await bench.get(broker)).status.conditions[0].message
+    assert "spec.catalogRestrictions leave out all of it" in message
+
+
 async def test_changed_plan_is_one_write_with_a_new_generation(bench: Bench) -> None:
     async with ScriptedBroker(two_plans()) as server:
         broker = await bench.cluster_broker(server.url)

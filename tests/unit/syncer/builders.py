@@ -87,7 +87,7 @@ def make_answer(verdict: Verdict, status: int | None = None, description: str | 
 
 def catalog(*services: dict[str, Any]) -> tuple[CatalogService, ...]:
     """The checked catalog with these services."""
-    return read_catalog(simple_catalog(*services))
+    return read_catalog(simple_catalog(*services)).services
 
 
 def shown(change: BrokerChange, kind: ConditionType = ConditionType.READY) -> tuple[str, str] | None:

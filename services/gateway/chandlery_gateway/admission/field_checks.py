@@ -10,7 +10,7 @@ from chandlery.model.durations import parse_duration
 from chandlery.model.faults import FieldProblem
 from chandlery.model.instances import ParametersFromSource
 from chandlery.model.names import subdomain_problem
-from chandlery.model.versions import is_semantic_version
+from chandlery.model.versions import is_version
 
 LONGEST_NAME: Final = 63
 LONGEST_ECHO: Final = 253
@@ -113,6 +113,6 @@ def duration_problems(
 
 
 def version_problems(field: str, text: str | None) -> Iterator[FieldProblem]:
-    """A version as semver.org 2.0 has it; None and the empty text are as good as none."""
-    if text and not is_semantic_version(text):
-        yield invalid(field, "must be a semantic version such as 2.1.0 or 2.1.0-rc.1, with three numbers and no 'v'")
+    """A version such as a plan may offer, semantic or not; None and the empty text are as good as none."""
+    if text and not is_version(text):
+        yield invalid(field, "must be the version that the plan offers, such as 2.1.0: at most 256 visible characters")
