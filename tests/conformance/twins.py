@@ -11,7 +11,7 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from chandlery.contracts import topology
 from chandlery.contracts.messages import UNRESOLVED_LANE
 from chandlery.reconcile.change import broker_key
 from chandlery.runtime.bus_choice import IN_PROCESS_BUS
+from chandlery.runtime.ending import Ending
 from chandlery.runtime.http_server import listen
 from chandlery.runtime.process import _run
 from chandlery.runtime.resources import Resources
@@ -63,16 +64,17 @@ class Process:
     services: Sequence[Service]
     settings: Settings
     resources: Resources | None = None
-    _stop: asyncio.Event = field(default_factory=asyncio.Event)
+    _ending: Ending | None = None
     _running: "asyncio.Task[None] | None" = None
 
     async def start(self) -> None:
         """Returns when all services of the process work."""
-        self._stop, ready = asyncio.Event(), asyncio.Event()
+        ready = asyncio.Event()
         name = "+".join(service.name for service in self.services)
+        self._ending = Ending(name, seconds=self.settings.shutdown_seconds)
         services = [*self.services, _observer(self._note)]
         self._running = asyncio.create_task(
-            _run(services, self.settings, name, self._stop, migrates=True, on_ready=ready.set)
+            _run(services, self.settings, name, self._ending, migrates=True, on_ready=ready.set)
         )
         waiting = asyncio.create_task(ready.wait())
         await asyncio.wait({waiting, self._running}, timeout=SOON, return_when=asyncio.FIRST_COMPLETED)
@@ -84,7 +86,8 @@ class Process:
         """The clean end, as after SIGTERM."""
         if self._running is None:
             return
-        self._stop.set()
+        assert self._ending is not None
+        self._ending.stop.set()
         async with asyncio.timeout(SOON):
             await self._running
         self._running = None

@@ -116,6 +116,34 @@ def test_call_that_takes_too_long_is_given_back(
     api.await_ready("serviceinstances", "given")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_all_in_one_says_what_it_waits_for_and_ends_when_it_is_asked_again(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    stack = EmbeddedStack(tmp_path, environment={"CHANDLERY_SHUTDOWN_SECONDS": "600"})
+    with scripted_peer() as peer:
+        try:
+            stack.start()
+            kubectl = stack.kubectl()
+            kubectl.create(cluster_broker("slow", peer.url))
+            stack.api.await_ready("clusterservicebrokers", "slow")
+            peer.hold(PROVISION)
+            kubectl.create(instance("waited-for", "test-service"))
+            peer.wait_for(PROVISION)
+            up = stack.programs["up"]
+            up.signal(number)
+            text = up.await_log("waits up to 600 s for ServiceInstance default/waited-for at broker:/slow")
+            assert "a second Ctrl-C or SIGTERM gives it back and ends now" in text
+            up.signal(number)
+            assert up.wait() == 0
+            assert "Traceback" not in up.log_text()
+            stack.start()
+            first, second = peer.wait_for(PROVISION, 2)[:2]
+            assert (first.raw_path, first.body) == (second.raw_path, second.body)
+        finally:
+            stack.stop()
+
+
 @pytest.mark.parametrize("end", ["SIGTERM", "SIGKILL"])
 def test_all_in_one_goes_on_where_it_was(tmp_path: Path, end: str) -> None:
     stack = EmbeddedStack(tmp_path, port=free_port())

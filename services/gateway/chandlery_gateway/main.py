@@ -67,7 +67,9 @@ class Gateway:
         following = asyncio.create_task(hub.run())
         self._resources.readiness.add("watches", hub.check)
         end = asyncio.Event()
-        ending = asyncio.create_task(_end_after_pause(hub, stop, end, seconds=settings.shutdown_delay_seconds))
+        ending = asyncio.create_task(
+            _end_after_pause(hub, stop, end, hurry=self._resources.hurry, seconds=settings.shutdown_delay_seconds)
+        )
         serving = asyncio.create_task(
             serve_http(
                 app,
@@ -75,6 +77,7 @@ class Gateway:
                 end,
                 manners=manners,
                 grace_seconds=settings.shutdown_seconds,
+                hurry=self._resources.hurry,
             )
         )
         ready()
@@ -84,10 +87,14 @@ class Gateway:
         await events.close()
 
 
-async def _end_after_pause(hub: WatchHub, stop: asyncio.Event, end: asyncio.Event, *, seconds: float) -> None:
+async def _end_after_pause(
+    hub: WatchHub, stop: asyncio.Event, end: asyncio.Event, *, hurry: asyncio.Event, seconds: float
+) -> None:
     """Close the listener only when those who ask for readiness have had the time to send their clients elsewhere."""
     await stop.wait()
-    await asyncio.sleep(seconds)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await hurry.wait()
     end.set()
     # Watches would outlast the grace period otherwise.
     await hub.close()

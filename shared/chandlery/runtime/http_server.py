@@ -49,8 +49,9 @@ async def serve_http(
     *,
     manners: Manners = Manners(),  # noqa: B008 - it cannot be changed
     grace_seconds: float = 5.0,
+    hurry: asyncio.Event | None = None,
 ) -> None:
-    """Serve until `stop`, then let running requests end, for so long."""
+    """Serve until `stop`, then let running requests end, for so long; not any longer once `hurry` is set."""
     config = uvicorn.Config(
         app,
         http=BoundedConnection,
@@ -69,6 +70,10 @@ async def serve_http(
     try:
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
+        hurrying = asyncio.ensure_future((hurry or asyncio.Event()).wait())
+        await asyncio.wait({serving, hurrying}, return_when=asyncio.FIRST_COMPLETED)
+        hurrying.cancel()
+        server.force_exit = not serving.done()
         await serving
     finally:
         stopping.cancel()

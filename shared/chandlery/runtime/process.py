@@ -1,9 +1,9 @@
 """One operating-system process with one or more services in it, from start to clean shutdown."""
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ import structlog
 from chandlery.runtime.accepting import Manners
 from chandlery.runtime.bounded_connections import ConnectionLimits
 from chandlery.runtime.composition import open_resources
+from chandlery.runtime.ending import Ending
 from chandlery.runtime.guard_keeping import keep_guards
 from chandlery.runtime.heartbeat import keep_leases
 from chandlery.runtime.http_server import listen, serve_http
@@ -28,6 +29,9 @@ _PROBE_CONNECTIONS = 100
 _PROBE_SECONDS = 5.0
 """Nobody but the kubelet and the like has anything to say on the port of the probes, and they say it at once."""
 
+_HURRY_SECONDS = 5.0
+"""To give back what is unfinished, when somebody has asked twice."""
+
 log = structlog.get_logger()
 
 
@@ -40,32 +44,39 @@ async def run_services(
 ) -> None:
     """Run the services until SIGTERM or SIGINT. Raises what makes a service unable to go on."""
     lift_open_file_limit()
-    stop = asyncio.Event()
-    _stop_on_signals(stop)
     name = "+".join(service.name for service in services)
-    opening = asyncio.ensure_future(_run(services, settings, name, stop, migrates=migrates, on_ready=on_ready))
-    stopping = asyncio.ensure_future(stop.wait())
-    await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if not opening.done():
-        # While it still waits for a server there is nothing to finish.
-        await asyncio.wait({opening}, timeout=settings.shutdown_seconds + 5)
-        opening.cancel()
+    ending = Ending(name, seconds=settings.shutdown_seconds)
+    ending.listen()
+    running = asyncio.ensure_future(_run(services, settings, name, ending, migrates=migrates, on_ready=on_ready))
+    await _first_of(running, ending.stop)
+    # While it still waits for a server there is nothing to finish.
+    await _first_of(running, ending.hurry, seconds=settings.shutdown_delay_seconds + settings.shutdown_seconds + 5)
+    if not running.done():
+        await asyncio.wait({running}, timeout=_HURRY_SECONDS)
+        running.cancel()
     try:
-        await opening
+        await running
     except asyncio.CancelledError:
-        log.info("stopped before it had started", action="stop_process", service=name)
+        log.info(f"{name} has stopped before it was done", action="stop_process", service=name)
+
+
+async def _first_of(running: "asyncio.Future[None]", event: asyncio.Event, *, seconds: float | None = None) -> None:
+    waiting = asyncio.ensure_future(event.wait())
+    both: set[asyncio.Future[Any]] = {running, waiting}
+    await asyncio.wait(both, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
 
 
 async def _run(
     services: Sequence[Service],
     settings: Settings,
     name: str,
-    stop: asyncio.Event,
+    ending: Ending,
     *,
     migrates: bool,
     on_ready: Callable[[], None],
 ) -> None:
+    stop = ending.stop
     async with AsyncExitStack() as stack:
         opening = asyncio.ensure_future(
             stack.enter_async_context(
@@ -78,9 +89,11 @@ async def _run(
                 )
             )
         )
-        resources = await _unless_stopped(opening, stop)
-        if resources is None:
+        opened = await _unless_stopped(opening, stop)
+        if opened is None:
             return
+        resources = replace(opened, hurry=ending.hurry)
+        ending.under_way = resources.under_way
         waiting = {service.name for service in services}
 
         def ready(service: Service) -> None:
@@ -164,9 +177,3 @@ async def _unless_stopped(opening: "asyncio.Future[Resources]", stop: asyncio.Ev
     opening.cancel()
     await asyncio.gather(opening, return_exceptions=True)
     return None
-
-
-def _stop_on_signals(stop: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)

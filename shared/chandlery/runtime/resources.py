@@ -1,5 +1,6 @@
 """The adapters of one process, wired once by its `main`, handed to everybody who needs one."""
 
+import asyncio
 import os
 import socket
 import uuid
@@ -38,6 +39,10 @@ class Resources:
     """Of what this process has put off for a short while."""
     readiness: Readiness = field(default_factory=Readiness)
     """What has to work before `/readyz` says so."""
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when what is unfinished is to be given back now; see `ending`."""
+    under_way: dict[str, str] = field(default_factory=dict)
+    """What is in hand, in words, by uid."""
     in_hand: dict[str, float] = field(default_factory=dict)
     """Objects that this process works on now, by uid, and the monotonic second at which each lease runs out."""
 

@@ -79,6 +79,13 @@ def _kept(entry: "_Claimed[Any, Any] | None") -> tuple[Claim, JsonObject, JsonOb
     return entry.claim, entry.planned.in_flight, entry.planned.memory
 
 
+def _described(claimed: "_Claimed[Any, Any]") -> str:
+    metadata = claimed.document.metadata
+    place = f"{metadata.namespace}/" if metadata.namespace else ""
+    broker = f" at {claimed.to.lane}" if claimed.to else ""
+    return f"{claimed.claim.kind} {place}{metadata.name}{broker}"
+
+
 def _awaited(change: "Change[Any]") -> list[str]:
     keys = {*(change.next.interests or ()), change.next.waiting_for or ""}
     return sorted(keys - {""})
@@ -126,6 +133,7 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             return claimed.due_at
         claim = claimed.claim
         self._resources.in_hand[claim.uid] = claimed.until
+        self._resources.under_way[claim.uid] = _described(claimed)
         try:
             return await self._record(*await self._admitted(claimed, claimed.planned))
         except asyncio.CancelledError:
@@ -140,6 +148,7 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             raise
         finally:
             self._resources.in_hand.pop(claim.uid, None)
+            self._resources.under_way.pop(claim.uid, None)
 
     async def _give_back(self, claim: Claim, *, after: timedelta) -> None:
         with contextlib.suppress(Unavailable):

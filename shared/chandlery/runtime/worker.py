@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -187,10 +188,14 @@ class Worker:
         await asyncio.gather(*self._resizing, *self._opening.values(), return_exceptions=True)
         listening = self._subscriptions.values()
         closing = asyncio.gather(*(subscription.close() for subscription in listening), *self._retiring)
-        try:
-            async with asyncio.timeout(self._resources.settings.shutdown_seconds):
-                await asyncio.shield(closing)
-        except TimeoutError:
+        hurrying = asyncio.ensure_future(self._resources.hurry.wait())
+        both: set[asyncio.Future[Any]] = {closing, hurrying}
+        patience = self._resources.settings.shutdown_seconds
+        await asyncio.wait(both, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        hurrying.cancel()
+        if closing.done():
+            closing.result()
+        else:
             # Their leases are given back as they are cancelled; another process repeats what was in flight.
             log.warning(f"giving back {len(self._running)} unfinished rounds", action="give_back")
             for task in self._running:

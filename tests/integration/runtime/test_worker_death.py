@@ -234,6 +234,25 @@ async def test_worker_that_is_stopped_gives_back_what_it_has_not_finished(
     assert not stopping.resources.in_hand
 
 
+async def test_worker_that_is_asked_twice_gives_back_at_once(fleet: Fleet, scripted: ScriptedBroker) -> None:
+    scripted.script(osb.PROVISION, Reply(201, gate=asyncio.Event()))
+    stopping = await fleet.worker("ServiceInstance", shutdown_seconds=3600.0)
+    await fleet.create(instance("one", "db"))
+    await scripted.wait_for(osb.PROVISION)
+    assert list(stopping.resources.under_way.values()) == ["ServiceInstance ns/one at broker:/db"]
+    await fleet.worker("ServiceInstance")
+    ending = asyncio.create_task(stopping.stop())
+    await stopping.stop_asked.wait()
+    stopping.resources.hurry.set()
+    async with asyncio.timeout(SOON):
+        await ending
+    # No clock is advanced and nobody sweeps: the lease is free.
+    await fleet.until_ready(INSTANCE, "one")
+    first, second = scripted.seen_of(osb.PROVISION)
+    assert (first.raw_path, first.raw_body) == (second.raw_path, second.raw_body)
+    assert not stopping.resources.under_way
+
+
 async def test_worker_that_is_stopped_finishes_what_is_quick(fleet: Fleet, scripted: ScriptedBroker) -> None:
     gate = asyncio.Event()
     scripted.script(osb.PROVISION, Reply(201, gate=gate))

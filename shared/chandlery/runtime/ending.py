@@ -1,0 +1,57 @@
+"""How a process is told to end: the first signal asks for it, the second one for it now. Used by `process.py`."""
+
+import asyncio
+import signal
+from collections.abc import Collection, Mapping
+from typing import Final
+
+import structlog
+
+log = structlog.get_logger()
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_MOST_NAMES: Final = 5
+
+
+class Ending:
+    """What SIGTERM and SIGINT (Ctrl-C) have asked for so far."""
+
+    def __init__(self, name: str, *, seconds: float) -> None:
+        """`seconds` is how long work under way may go on."""
+        self.stop = asyncio.Event()
+        self.hurry = asyncio.Event()
+        self.under_way: Mapping[str, str] = {}
+        """What is waited for, in words, by uid."""
+        self._name = name
+        self._seconds = seconds
+
+    def listen(self) -> None:
+        """Take the signals from now on."""
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, self.ask)
+
+    def ask(self) -> None:
+        """One more signal has come."""
+        if not self.stop.is_set():
+            log.info(stopping_words(self._name, self.under_way.values(), self._seconds), action="begin_stop")
+            self.stop.set()
+            return
+        if not self.hurry.is_set():
+            log.warning(f"{self._name} ends now, and gives back what is unfinished", action="end_now")
+            self.hurry.set()
+            # A third one is not ours any more: it ends the process like any other.
+            loop = asyncio.get_running_loop()
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_DFL)
+
+
+def stopping_words(name: str, under_way: Collection[str], seconds: float) -> str:
+    """What a stop waits for, and for how long at most."""
+    way_out = "a second Ctrl-C or SIGTERM gives it back and ends now"
+    if not under_way:
+        return f"{name} is stopping: requests under way are answered, for up to {seconds:g} s; {way_out}"
+    shown = sorted(under_way)[:_MOST_NAMES]
+    more = f" and {len(under_way) - len(shown)} more" if len(under_way) > len(shown) else ""
+    return f"{name} is stopping: waits up to {seconds:g} s for {', '.join(shown)}{more}; {way_out}"
