@@ -25,6 +25,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 ACCEPTED = Reply(202, {"operation": "x"})
 FAILED = Reply(200, {"state": "failed", "description": "no room"})
 BROKEN = Reply(500, {"description": "no room"})
+AGAIN = "chandlery.io/retry-requested-at=$(date +%s)"
 LARGE = {"clusterServicePlanExternalName": "large"}
 IMPATIENT: dict[str, Any] = {"retryPolicy": {"initialDelay": "10ms", "maximumDelay": "20ms", "giveUpAfter": "100ms"}}
 
@@ -35,6 +36,30 @@ async def test_polls_go_on_after_errors(platform: Platform, status: int) -> None
     platform.broker.script(POLL_INSTANCE, Reply(status), Reply(200, b"<html>"), Reply(close=True))
     await platform.provisions()
     assert len(platform.broker.seen_of(POLL_INSTANCE)) == 4
+
+
+async def test_creation_that_failed_and_was_cleaned_up_after_keeps_its_cause_and_names_the_next_try(
+    platform: Platform,
+) -> None:
+    on_fire = Reply(500, {"description": "disk on fire"})
+    await platform.registers(retryPolicy={"initialDelay": "1h", "maximumDelay": "1h"})
+    platform.broker.script(PROVISION, on_fire)
+    await platform.creates_instance()
+    says = "disk on fire. What it may have left at the service broker has been deleted"
+    found = await platform.until_condition(INSTANCE, "db", "Ready", "False", reason="ProvisionCallFailed", says=says)
+    message = condition_of(found, "Ready")["message"]
+    assert f"It is tried again at {found['status']['nextAttemptTime']}" in message
+    assert message.endswith(f"kubectl annotate serviceinstance db -n {platform.namespace} --overwrite {AGAIN}")
+    assert found["status"]["lastConditionState"] == "ProvisionCallFailed"
+    await platform.annotates(INSTANCE, "db", retry_requested_at="now")
+    await platform.until_ready(INSTANCE, "db")
+    platform.broker.script(BIND, on_fire)
+    await platform.creates_binding()
+    says = "disk on fire. What it may have left at the service broker has been unbound. It is tried again at"
+    found = await platform.until_condition(BINDING, "db-binding", "Ready", "False", reason="BindCallFailed", says=says)
+    assert found["status"]["lastConditionState"] == "BindCallFailed"
+    await platform.annotates(BINDING, "db-binding", retry_requested_at="now")
+    await platform.until_ready(BINDING, "db-binding")
 
 
 @pytest.mark.parametrize("status", [400, 403, 422, 500], ids=str)

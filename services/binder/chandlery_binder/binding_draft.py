@@ -68,10 +68,13 @@ class BindingDraft(BindingStatusDraft):
         self.expect_no_attempt()
         return self._change(Next(due_at=self._now + delay, attempt=attempt))
 
+    def after(self, pause: timedelta, *, attempt: int) -> BindingChange:
+        """Come back after the pause that the status shows."""
+        return self._change(Next(due_at=self._now + pause, attempt=attempt))
+
     def retry_after(self, asked_seconds: float | None, *, attempt: int) -> BindingChange:
         """Come back with back-off, or as late as the broker asks, within the longest back-off."""
-        pause = self.expect_attempt(attempt, asked_seconds)
-        return self._change(Next(due_at=self._now + pause, attempt=attempt))
+        return self.after(self.expect_attempt(attempt, asked_seconds), attempt=attempt)
 
     def poll_after(self, asked_seconds: float | None) -> BindingChange:
         """Poll after a short pause or the one that the broker asks for, and once more when the time is up."""

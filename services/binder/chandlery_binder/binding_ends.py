@@ -5,17 +5,32 @@ from datetime import timedelta
 from chandlery.model.annotations import Mitigation
 from chandlery.model.conditions import ConditionStatus, ConditionType
 from chandlery.model.reasons import BindingReason
+from chandlery.reconcile.status_draft import Cause, joined
 from chandlery_binder.binding_draft import BindingChange, BindingDraft
-from chandlery_binder.binding_words import STARTING_MITIGATION, how_to_mitigate
+from chandlery_binder.binding_words import STARTING_MITIGATION, how_to_hurry, how_to_mitigate, how_to_retry
+
+_CLEANED_UP = "What it may have left at the service broker has been unbound"
+_UNKNOWN_CAUSE = Cause(reason=BindingReason.BIND_FAILED, message="The bind failed")
 
 
-def retry(
-    draft: BindingDraft, reason: BindingReason, *, message: str, asked_seconds: float | None = None
-) -> BindingChange:
+def retry(draft: BindingDraft, reason: str, *, message: str, asked_seconds: float | None = None) -> BindingChange:
     """The bind is tried again with back-off, unless its time is over."""
-    draft.ready(ConditionStatus.FALSE, reason, message=message)
     draft.say(reason, message, is_warning=True)
-    return _again(draft, message, attempt=draft.attempt + 1, asked_seconds=asked_seconds)
+    return _try_again(draft, reason, message=message, attempt=draft.attempt + 1, asked_seconds=asked_seconds)
+
+
+def _try_again(
+    draft: BindingDraft, reason: str, *, message: str, attempt: int, asked_seconds: float | None = None
+) -> BindingChange:
+    draft.ready(ConditionStatus.FALSE, reason, message=message)
+    if draft.is_deleted:
+        return draft.again(timedelta(0), attempt=0)
+    if draft.is_time_over:
+        return _too_late(draft, message)
+    pause = draft.expect_attempt(attempt, asked_seconds)
+    again = how_to_hurry(draft.metadata, draft.status.next_attempt_time)
+    draft.ready(ConditionStatus.FALSE, reason, message=joined(message, again))
+    return draft.after(pause, attempt=attempt)
 
 
 def mitigate(draft: BindingDraft, reason: BindingReason, *, message: str) -> BindingChange:
@@ -25,7 +40,7 @@ def mitigate(draft: BindingDraft, reason: BindingReason, *, message: str) -> Bin
         draft.keep_in_flight = None
         return retry(draft, reason, message=message)
     draft.say(reason, message, is_warning=True)
-    return _start_mitigation(draft)
+    return _start_mitigation(draft, Cause(reason=reason, message=message))
 
 
 def fail_and_mitigate(
@@ -38,7 +53,7 @@ def fail_and_mitigate(
         draft.keep_in_flight = None
         draft.end_operation()
         return draft.rest()
-    return _start_mitigation(draft)
+    return _start_mitigation(draft, Cause(reason=ready_reason, message=message))
 
 
 def mitigate_or_fail(draft: BindingDraft, reason: BindingReason, *, message: str) -> BindingChange:
@@ -59,15 +74,15 @@ def unbound(draft: BindingDraft) -> BindingChange:
         draft.end_operation()
         draft.say(BindingReason.UNBOUND, "The binding was deleted successfully")
         return draft.gone()
-    message = "Orphan mitigation was completed successfully"
-    draft.say(BindingReason.ORPHAN_MITIGATED, message)
+    draft.say(BindingReason.ORPHAN_MITIGATED, "Orphan mitigation was completed successfully")
+    cause = draft.memory.cause or _UNKNOWN_CAUSE
+    told = joined(cause.message, _CLEANED_UP)
     if draft.is_failed:
-        draft.ready(ConditionStatus.FALSE, BindingReason.ORPHAN_MITIGATED, message=message)
+        shown = joined(told, how_to_retry(draft.metadata))
+        draft.ready(ConditionStatus.FALSE, cause.reason, message=shown)
         draft.end_operation()
         return draft.rest()
-    draft.ready(ConditionStatus.FALSE, BindingReason.ORPHAN_MITIGATED, message=f"{message}; it is bound again")
-    # The failure that led here was counted when the mitigation began.
-    return _again(draft, message, attempt=max(draft.attempt, 1))
+    return _try_again(draft, cause.reason, message=told, attempt=max(draft.memory.creation_attempts, 1))
 
 
 def forced(draft: BindingDraft, *, message: str) -> BindingChange:
@@ -78,7 +93,8 @@ def forced(draft: BindingDraft, *, message: str) -> BindingChange:
     return draft.turn_to_next() or draft.gone()
 
 
-def _start_mitigation(draft: BindingDraft) -> BindingChange:
+def _start_mitigation(draft: BindingDraft, cause: Cause) -> BindingChange:
+    draft.begin_clean_up(cause.reason, cause.message)
     draft.end_poll()
     draft.keep_in_flight = None
     draft.remember(is_fetch_due=False, fetches=0)
@@ -86,7 +102,7 @@ def _start_mitigation(draft: BindingDraft) -> BindingChange:
     is_held = draft.snapshot.mitigation == Mitigation.MANUAL and not draft.is_deleted
     reason = BindingReason.ORPHAN_MITIGATION_REQUIRED if is_held else BindingReason.STARTING_ORPHAN_MITIGATION
     message = how_to_mitigate(draft.metadata) if is_held else STARTING_MITIGATION
-    draft.ready(ConditionStatus.FALSE, reason, message=message)
+    draft.ready(ConditionStatus.FALSE, reason, message=joined(cause.message, message))
     # Taken away first, so that it stands last: that is what the STATUS column shows.
     draft.drop(ConditionType.ORPHAN_MITIGATION)
     draft.condition(ConditionType.ORPHAN_MITIGATION, ConditionStatus.TRUE, reason=reason, message=message)
@@ -94,14 +110,10 @@ def _start_mitigation(draft: BindingDraft) -> BindingChange:
     if is_held:
         return draft.rest()
     draft.set(orphan_mitigation_in_progress=True)
-    return draft.again(timedelta(0), attempt=draft.attempt + 1)
+    return draft.again(timedelta(0), attempt=draft.attempt)
 
 
-def _again(draft: BindingDraft, message: str, *, attempt: int, asked_seconds: float | None = None) -> BindingChange:
-    if draft.is_deleted:
-        return draft.again(timedelta(0), attempt=0)
-    if not draft.is_time_over:
-        return draft.retry_after(asked_seconds, attempt=attempt)
+def _too_late(draft: BindingDraft, message: str) -> BindingChange:
     late = f"Stopping reconciliation retries because too much time has elapsed; the last failure was: {message}"
     if draft.status.unbind_status == "Required":
         return fail_and_mitigate(draft, BindingReason.RETRY_TIMEOUT, BindingReason.RETRY_TIMEOUT, message=late)

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 
 from chandlery.model.bindings import BindingPropertiesState
 from chandlery.model.wire import JsonObject, WireModel
-from chandlery.reconcile.status_draft import PollNotes
+from chandlery.reconcile.status_draft import OperationNotes
 from chandlery_binder.rotation_notes import Errand, Placement, Retired, RotationNotes
 
 
@@ -53,7 +53,7 @@ class InstanceNotes(WireModel):
     """The lane of the broker where the external id is known to be the instance's own."""
 
 
-class BindingMemory(PollNotes):
+class BindingMemory(OperationNotes):
     """The binder's notes on a binding: what an unbind needs, although instance and class may be gone by then."""
 
     lane: str = ""

@@ -47,7 +47,9 @@ def _tried_again(snapshot: BindingSnapshot, now: datetime) -> BindingSnapshot:
     snapshot = _with_status(replace(snapshot, attempt=0), operation_start_time=start)
     rotation = memory.rotation.model_copy(update={"is_refused": False, "attempts": 0, "next_at": 0.0})
     retired = tuple(each.model_copy(update={"next_at": 0.0}) if each.attempts else each for each in memory.retired)
-    memory = _with_errand_hurried(memory.model_copy(update={"rotation": rotation, "retired": retired}))
+    memory = _with_errand_hurried(
+        memory.model_copy(update={"rotation": rotation, "retired": retired, "creation_attempts": 0})
+    )
     snapshot = replace(snapshot, memory=memory)
     if not snapshot.is_failed or snapshot.is_deleted:
         return snapshot

@@ -55,6 +55,8 @@ class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
             return draft
         if draft.status.current_operation != operation:
             draft.set(current_operation=operation, operation_start_time=datetime.fromtimestamp(sent.started_at, UTC))
+            # What failed before, or was waited for, was something else.
+            draft.attempt = 0
         if sent.purpose == Purpose.UNBIND:
             draft.drop(ConditionType.RECONCILING)
         if sent.purpose == Purpose.BIND:

@@ -1,7 +1,9 @@
 """Sentences that tell people the way out of a state, with the commands that do it. Pure."""
 
+from datetime import datetime
+
 from chandlery.model.annotations import ABANDON, FORCE_DELETE, ORPHAN_MITIGATION, ROTATE, Mitigation
-from chandlery.model.metadata import ObjectMeta
+from chandlery.model.metadata import ObjectMeta, to_timestamp
 from chandlery.reconcile.kubectl_commands import BINDING, annotate, delete, retry
 
 POLLED_ON = "The operation is polled on until its time is over"
@@ -17,6 +19,12 @@ def how_to_retry(meta: ObjectMeta) -> str:
         f"What cannot be corrected elsewhere needs another binding, as the specification of this one never changes "
         f"({delete(BINDING, meta)}); to have it tried again as it stands: {retry(BINDING, meta)}"
     )
+
+
+def how_to_hurry(meta: ObjectMeta, at: datetime | None) -> str:
+    """For a bind that has a next attempt."""
+    when = f"at {to_timestamp(at)}" if at else "soon"
+    return f"It is tried again {when}, or at once after: {retry(BINDING, meta)}"
 
 
 def how_to_rotate(meta: ObjectMeta) -> str:

@@ -111,7 +111,8 @@ def _keep_unbinding(
     is_mitigation = draft.status.orphan_mitigation_in_progress and not draft.is_deleted
     shown = BindingReason.ORPHAN_MITIGATION_FAILED if is_mitigation else reason
     way_out = how_to_forget if draft.is_deleted else how_to_waive
-    told = joined(message, "It is tried again", way_out(draft.metadata))
+    cause = draft.memory.cause if is_mitigation else None
+    told = joined(*([cause.message] if cause else []), message, "It is tried again", way_out(draft.metadata))
     draft.ready(ConditionStatus.UNKNOWN, shown, message=told)
     draft.say(shown, message, is_warning=True)
     return draft.retry_after(asked_seconds, attempt=draft.attempt + 1)

@@ -4,7 +4,6 @@ OSB v2.17, "Updating a Service Instance": an update that fails has changed nothi
 """
 
 from chandlery.model.conditions import ConditionStatus, ConditionType
-from chandlery.model.metadata import to_timestamp
 from chandlery.model.reasons import InstanceReason
 from chandlery.reconcile.status_draft import joined
 from chandlery_provisioner import ways_out
@@ -21,9 +20,7 @@ def retry_update(
         return give_up_update(draft, InstanceReason.RETRY_TIMEOUT, message=too_late(message))
     attempt = draft.attempt + 1
     pause = draft.expect_attempt(attempt, asked_seconds)
-    at = draft.status.next_attempt_time
-    when = f"at {to_timestamp(at)}" if at else "soon"
-    again = f"It is tried again {when}, or as soon as the specification changes"
+    again = ways_out.tried_again(draft.metadata, draft.status.next_attempt_time)
     draft.tell_update(reason, message=joined(message, _what_it_has(draft), again))
     _wake(draft)
     return draft.again(pause, attempt=attempt)

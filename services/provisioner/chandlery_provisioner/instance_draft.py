@@ -68,6 +68,8 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         if draft.status.current_operation != operation or is_new_wish or snapshot.is_retry_requested:
             draft.set(current_operation=operation, operation_start_time=datetime.fromtimestamp(sent.started_at, UTC))
             draft.expect_no_attempt()
+            # What failed before, or was waited for, was something else.
+            draft.attempt = 0
         draft.set(next_attempt_time=None)
         if sent.properties is not None:
             draft.set(in_progress_properties=sent.properties)
@@ -299,7 +301,7 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         return replace(following, interests=keys, due_at=self._now if is_missed else following.due_at)
 
     def _heed_retry(self) -> None:
-        self.remember(retry_seen=self._snapshot.orders.retry, delete_deferred=False)
+        self.remember(retry_seen=self._snapshot.orders.retry, delete_deferred=False, creation_attempts=0)
         self.drop(ConditionType.FAILED)
         self.expect_no_attempt()
 

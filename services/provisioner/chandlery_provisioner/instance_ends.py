@@ -1,36 +1,55 @@
 """How an attempt on an instance ends short of success: again later, orphan mitigation, final failure. Pure."""
 
 from chandlery.model.annotations import Mitigation
-from chandlery.model.conditions import ConditionStatus, ConditionType
+from chandlery.model.conditions import ConditionStatus, ConditionType, find_condition
 from chandlery.model.reasons import InstanceReason
 from chandlery.reconcile.answers import Answer
-from chandlery.reconcile.status_draft import joined
+from chandlery.reconcile.status_draft import Cause, joined
 from chandlery_provisioner import ways_out
 from chandlery_provisioner.instance_draft import InstanceChange, InstanceDraft
 
-_STARTING_MITIGATION = (
-    "The instance provision call failed with an ambiguous error; attempting to deprovision the instance"
-)
-_AGAIN = "It is tried again, and at once when the specification is corrected"
+_STARTING_MITIGATION = "What it may have left at the service broker is deleted before it is tried again"
+_CLEANED_UP = "What it may have left at the service broker has been deleted"
 _NO_MITIGATION = "What it may have left at the service broker is left there, as its annotation asks for"
+_OF_MITIGATION = (InstanceReason.ORPHAN_MITIGATION_REQUIRED, InstanceReason.STARTING_ORPHAN_MITIGATION)
+_UNKNOWN_CAUSE = Cause(reason=InstanceReason.PROVISION_FAILED, message="The creation failed")
 
 
-def retry(
-    draft: InstanceDraft, reason: InstanceReason, *, message: str, asked_seconds: float | None = None
-) -> InstanceChange:
+def retry(draft: InstanceDraft, reason: str, *, message: str, asked_seconds: float | None = None) -> InstanceChange:
     """The operation is tried again with back-off, unless its time is over."""
     draft.say(reason, message, is_warning=True)
-    draft.ready(ConditionStatus.FALSE, reason, message=joined(message, _AGAIN))
-    return try_again(draft, message, attempt=draft.attempt + 1, asked_seconds=asked_seconds)
+    return _try_again(draft, reason, message=message, attempt=draft.attempt + 1, asked_seconds=asked_seconds)
 
 
-def try_again(
-    draft: InstanceDraft, message: str, *, attempt: int, asked_seconds: float | None = None
+def _try_again(
+    draft: InstanceDraft, reason: str, *, message: str, attempt: int, asked_seconds: float | None = None
 ) -> InstanceChange:
-    """The same without a word on why: `message` is told only if the time is over."""
-    if not draft.is_time_over:
-        return draft.retry_after(asked_seconds, attempt=attempt)
-    return give_up(draft, InstanceReason.RETRY_TIMEOUT, InstanceReason.RETRY_TIMEOUT, message=too_late(message))
+    if draft.is_time_over:
+        return give_up(draft, InstanceReason.RETRY_TIMEOUT, InstanceReason.RETRY_TIMEOUT, message=too_late(message))
+    pause = draft.expect_attempt(attempt, asked_seconds)
+    again = ways_out.tried_again(draft.metadata, draft.status.next_attempt_time)
+    draft.ready(ConditionStatus.FALSE, reason, message=joined(message, again))
+    return draft.again(pause, attempt=attempt)
+
+
+def cause_of(draft: InstanceDraft) -> Cause:
+    """How the creation failed that is cleaned up after."""
+    if draft.memory.cause is not None:
+        return draft.memory.cause
+    # A creation from before causes were kept.
+    orphan = find_condition(draft.status.conditions, ConditionType.ORPHAN_MITIGATION)
+    is_cause = orphan is not None and orphan.reason not in _OF_MITIGATION
+    return Cause(reason=orphan.reason, message=orphan.message) if orphan and is_cause else _UNKNOWN_CAUSE
+
+
+def cleaned_up(draft: InstanceDraft, cause: Cause) -> InstanceChange:
+    """Nothing is left of the creation that failed. That is no success: the instance shows why it is not there."""
+    message = joined(cause.message, _CLEANED_UP)
+    if draft.is_failed:
+        draft.ready(ConditionStatus.FALSE, cause.reason, message=rested(draft, message))
+        draft.end_operation()
+        return draft.rest()
+    return _try_again(draft, cause.reason, message=message, attempt=max(draft.memory.creation_attempts, 1))
 
 
 def too_late(message: str) -> str:
@@ -59,17 +78,21 @@ def mitigate(
     """Something may be left at the broker: deprovision it, at once unless the broker asks for a pause."""
     draft.set(deprovision_status="Required")
     if draft.mitigation == Mitigation.WAIVE:
+        draft.say(reason, message, is_warning=True)
         return _unmitigated(draft, reason, message=joined(message, _NO_MITIGATION), asked_seconds=asked_seconds)
+    draft.begin_clean_up(reason, message)
     draft.say(reason, message, is_warning=True)
     if draft.mitigation == Mitigation.MANUAL:
         draft.ready(ConditionStatus.FALSE, reason, message=message)
         return hold_mitigation(draft, message)
-    draft.ready(ConditionStatus.FALSE, InstanceReason.STARTING_ORPHAN_MITIGATION, message=_STARTING_MITIGATION)
+    starting = InstanceReason.STARTING_ORPHAN_MITIGATION
+    told = joined(message, _STARTING_MITIGATION)
+    draft.ready(ConditionStatus.FALSE, starting, message=told)
     draft.condition(ConditionType.ORPHAN_MITIGATION, ConditionStatus.TRUE, reason=reason, message=message)
-    draft.say(InstanceReason.STARTING_ORPHAN_MITIGATION, _STARTING_MITIGATION, is_warning=True)
+    draft.say(starting, told, is_warning=True)
     draft.set(orphan_mitigation_in_progress=True)
     draft.expect_no_attempt()
-    return draft.again(draft.policy.asked_pause(asked_seconds), attempt=draft.attempt + 1)
+    return draft.again(draft.policy.asked_pause(asked_seconds), attempt=draft.attempt)
 
 
 def hold_mitigation(draft: InstanceDraft, why: str) -> InstanceChange:
@@ -85,21 +108,21 @@ def hold_mitigation(draft: InstanceDraft, why: str) -> InstanceChange:
 def waive_mitigation(draft: InstanceDraft) -> InstanceChange:
     """What may be left at the broker is left there, and the instance goes on; only its deletion asks for that."""
     message = "What a failed creation may have left at the service broker is left there, as somebody asked for"
+    cause = cause_of(draft)
     draft.end_poll()
     draft.set(orphan_mitigation_in_progress=False)
     draft.drop(ConditionType.ORPHAN_MITIGATION)
     draft.say(InstanceReason.ORPHAN_MITIGATION_WAIVED, message, is_warning=True)
-    return _unmitigated(draft, InstanceReason.ORPHAN_MITIGATION_WAIVED, message=message, asked_seconds=None)
+    return _unmitigated(draft, cause.reason, message=joined(cause.message, message), asked_seconds=None)
 
 
-def _unmitigated(
-    draft: InstanceDraft, reason: InstanceReason, *, message: str, asked_seconds: float | None
-) -> InstanceChange:
+def _unmitigated(draft: InstanceDraft, reason: str, *, message: str, asked_seconds: float | None) -> InstanceChange:
     if draft.is_failed:
         draft.ready(ConditionStatus.FALSE, reason, message=rested(draft, message))
         draft.end_operation()
         return draft.rest()
-    return retry(draft, reason, message=message, asked_seconds=asked_seconds)
+    attempt = max(draft.memory.creation_attempts, draft.attempt + 1)
+    return _try_again(draft, reason, message=message, attempt=attempt, asked_seconds=asked_seconds)
 
 
 def rested(draft: InstanceDraft, message: str) -> str:
@@ -113,7 +136,8 @@ def keep_deprovisioning(draft: InstanceDraft, *, message: str, asked_seconds: fl
         return let_go(draft, InstanceReason.FORCE_DELETED, message=f"The instance was deleted by force. {message}")
     way_out = ways_out.remove_without_broker if draft.is_deleted else ways_out.waive
     draft.say(InstanceReason.DEPROVISION_FAILED, message, is_warning=True)
-    shown = joined(message, "It is tried again", way_out(draft.metadata))
+    told = message if draft.is_deleted else joined(cause_of(draft).message, message)
+    shown = joined(told, "It is tried again", way_out(draft.metadata))
     draft.ready(ConditionStatus.UNKNOWN, InstanceReason.DEPROVISION_FAILED, message=shown)
     return draft.retry_after(asked_seconds, attempt=draft.attempt + 1)
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from chandlery.model.instances import InstancePropertiesState
 from chandlery.model.wire import JsonObject, WireModel
-from chandlery.reconcile.status_draft import PollNotes
+from chandlery.reconcile.status_draft import OperationNotes
 
 
 class Purpose(StrEnum):
@@ -33,7 +33,7 @@ class Asked(WireModel):
     """Digest of the namespace's part of it."""
 
 
-class InstanceMemory(PollNotes):
+class InstanceMemory(OperationNotes):
     """The provisioner's notes: what a later delete needs, although the catalog may have changed by then."""
 
     lane: str = ""

@@ -7,7 +7,7 @@ from chandlery.model.conditions import ConditionStatus, ConditionType
 from chandlery.model.reasons import InstanceReason
 from chandlery.reconcile.answers import Answer
 from chandlery_provisioner.instance_draft import InstanceChange, InstanceDraft
-from chandlery_provisioner.instance_ends import rested, try_again
+from chandlery_provisioner.instance_ends import cause_of, cleaned_up
 
 IN_PROGRESS = {
     "Provision": (InstanceReason.PROVISIONING, "The instance is being provisioned asynchronously"),
@@ -55,6 +55,7 @@ def updated(draft: InstanceDraft, answer: Answer, *, plan_id: str) -> InstanceCh
 
 def deprovisioned(draft: InstanceDraft) -> InstanceChange:
     """The broker has confirmed that nothing is left."""
+    cause = cause_of(draft)
     draft.end_poll()
     draft.set(deprovision_status="Succeeded", provision_status="NotProvisioned", external_properties=None)
     draft.set(orphan_mitigation_in_progress=False, dashboard_url=None, broker_metadata=None)
@@ -65,12 +66,5 @@ def deprovisioned(draft: InstanceDraft) -> InstanceChange:
         draft.ready(ConditionStatus.FALSE, InstanceReason.DEPROVISIONED, message=message)
         draft.say(InstanceReason.DEPROVISIONED, message)
         return draft.gone()
-    message = "Orphan mitigation was completed successfully"
-    shown = rested(draft, message) if draft.is_failed else message
-    draft.ready(ConditionStatus.FALSE, InstanceReason.ORPHAN_MITIGATED, message=shown)
-    draft.say(InstanceReason.ORPHAN_MITIGATED, message)
-    if draft.is_failed:
-        draft.end_operation()
-        return draft.rest()
-    # The failure that led here was counted when the mitigation began.
-    return try_again(draft, message, attempt=max(draft.attempt, 1))
+    draft.say(InstanceReason.ORPHAN_MITIGATED, "Orphan mitigation was completed successfully")
+    return cleaned_up(draft, cause)

@@ -3,8 +3,10 @@
 Every one works with stock kubectl; what the annotations mean is in `chandlery.model.annotations`.
 """
 
+from datetime import datetime
+
 from chandlery.model.annotations import ABANDON, FORCE_DELETE, ORPHAN_MITIGATION, Mitigation
-from chandlery.model.metadata import ObjectMeta
+from chandlery.model.metadata import ObjectMeta, to_timestamp
 from chandlery.reconcile.kubectl_commands import INSTANCE, annotate, delete, retry
 
 
@@ -26,6 +28,12 @@ def delete_again(meta: ObjectMeta) -> str:
 def stop_waiting(meta: ObjectMeta) -> str:
     """For what the service broker does not come to an end with: a deletion does not wait for it."""
     return f"Not to wait for it: {delete(INSTANCE, meta)}"
+
+
+def tried_again(meta: ObjectMeta, at: datetime | None) -> str:
+    """For a creation that has a next attempt."""
+    when = f"at {to_timestamp(at)}" if at else "soon"
+    return f"It is tried again {when}, or at once after the specification is corrected or: {retry(INSTANCE, meta)}"
 
 
 def remove_without_broker(meta: ObjectMeta) -> str:

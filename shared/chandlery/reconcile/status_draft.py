@@ -27,14 +27,25 @@ def joined(message: str, *more: str) -> str:
     return ". ".join([message.rstrip(". "), *(each.rstrip(". ") for each in more)])
 
 
-class PollNotes(WireModel):
-    """What a worker writes down about an operation that its broker works on."""
+class Cause(WireModel):
+    """Why something went wrong: what a condition says of it."""
+
+    reason: str
+    message: str
+
+
+class OperationNotes(WireModel):
+    """What a worker writes down about an operation that its broker works on, or that has to be cleaned up after."""
 
     poll_until: float | None = None
     """Unix time at which the operation counts as failed."""
     polls: int = 0
     unclear: int = 0
     """Answers to polls in a row that say nothing of the operation."""
+    cause: Cause | None = None
+    """How the creation failed that is cleaned up after, kept until it is tried again."""
+    creation_attempts: int = 0
+    """How often it has failed: the cleaning up counts its own attempts."""
 
 
 UNCLEAR_POLLS = 10
@@ -42,7 +53,7 @@ UNCLEAR_POLLS = 10
 
 DocumentT = TypeVar("DocumentT", ServiceInstance, ServiceBinding)
 StatusT = TypeVar("StatusT", ServiceInstanceStatus, ServiceBindingStatus)
-MemoryT = TypeVar("MemoryT", bound=PollNotes)
+MemoryT = TypeVar("MemoryT", bound=OperationNotes)
 
 
 class StatusDraft(Generic[StatusT, MemoryT]):
@@ -142,9 +153,15 @@ class StatusDraft(Generic[StatusT, MemoryT]):
         self.set(async_op_in_progress=False, last_operation=None)
         self.remember(polls=0, unclear=0, poll_until=None)
 
+    def begin_clean_up(self, reason: str, message: str) -> None:
+        """A creation has failed, and what it may have left is deleted first, with a back-off of its own."""
+        self.remember(cause=Cause(reason=str(reason), message=message), creation_attempts=self.attempt + 1)
+        self.attempt = 0
+
     def end_operation(self) -> None:
         """Nothing is being done any more."""
         self.end_poll()
+        self.remember(cause=None, creation_attempts=0)
         self.set(current_operation=None, operation_start_time=None, in_progress_properties=None)
         self.expect_no_attempt()
 

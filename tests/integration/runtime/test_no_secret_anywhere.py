@@ -125,7 +125,7 @@ async def walk(fleet: Fleet, broker: ScriptedBroker, session: aiohttp.ClientSess
     torn = b'{"credentials": {"password": "' + CREDENTIAL.encode()
     broker.script(osb.BIND, Reply(201, torn))
     await fleet.create(binding("torn"))
-    await fleet.until_condition(BINDING, "torn", ("False", "OrphanMitigationSuccessful"))
+    await fleet.until_condition(BINDING, "torn", ("False", "BindCallFailed"))
     refusal = {"description": f"no {encoded(BIND_FROM_SECRET)} for {BIND_FROM_SECRET}", "credentials": CREDENTIAL}
     broker.script(osb.BIND, Reply(500, refusal))
     await fleet.create(knot)

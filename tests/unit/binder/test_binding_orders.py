@@ -355,18 +355,24 @@ def test_failed_binding_names_the_way_out(status: int) -> None:
 
 
 # Attempts and the time of the next one are shown for calls that failed, and for nothing else.
+BINDING_AGAIN = make_snapshot(make_binding(current_operation="Bind"), attempt=2)
+UNBINDING_AGAIN = make_snapshot(
+    make_binding(deleted=True, current_operation="Unbind", unbind_status="Required"), attempt=1
+)
+
+
 @pytest.mark.parametrize(
     ("snapshot", "purpose", "status", "body", "shown"),
     [
-        pytest.param(make_snapshot(attempt=2), Purpose.BIND, 429, {}, 3, id="bind failed"),
+        pytest.param(BINDING_AGAIN, Purpose.BIND, 429, {}, 3, id="bind failed"),
         pytest.param(make_snapshot(attempt=2), Purpose.BIND, 202, {}, None, id="bind accepted"),
         pytest.param(make_snapshot(attempt=2), Purpose.BIND, 201, {}, None, id="bound"),
         pytest.param(make_snapshot(attempt=2), Purpose.BIND, 400, {}, None, id="refused"),
         pytest.param(make_snapshot(attempt=2), Purpose.BIND, 500, {}, None, id="mitigation begins"),
         pytest.param(make_snapshot(mitigating(), attempt=2), Purpose.MITIGATE, 500, {}, 3, id="mitigation failed"),
-        pytest.param(make_snapshot(mitigating(), attempt=2), Purpose.MITIGATE, 200, {}, 2, id="mitigated"),
+        pytest.param(make_snapshot(mitigating(), attempt=2), Purpose.MITIGATE, 200, {}, 1, id="mitigated"),
         pytest.param(make_snapshot(working("Bind")), Purpose.POLL, 500, {}, None, id="poll failed"),
-        pytest.param(make_snapshot(bound(deleted=True), attempt=1), Purpose.UNBIND, 500, {}, 2, id="unbind failed"),
+        pytest.param(UNBINDING_AGAIN, Purpose.UNBIND, 500, {}, 2, id="unbind failed"),
         pytest.param(make_snapshot(bound(deleted=True), attempt=1), Purpose.UNBIND, 202, {}, None, id="unbinding"),
         pytest.param(
             make_snapshot(make_binding(unbind_status="Required")), Purpose.FETCH, 404, {}, 1, id="fetch failed"

@@ -7,8 +7,10 @@ import pytest
 
 from chandlery.model.bindings import BindingPropertiesState, ServiceBinding
 from chandlery.model.conditions import ConditionType, find_condition
+from chandlery.model.metadata import to_timestamp
 from chandlery.reconcile.actions import Refuse, Wait
 from chandlery.reconcile.answers import Answer, Verdict
+from chandlery.reconcile.status_draft import Cause
 from chandlery_binder.binding_draft import BindingChange
 from chandlery_binder.binding_notes import InFlight, Purpose
 from chandlery_binder.binding_outcomes import absorb, announce, credentials_of, finish, refuse, wait
@@ -312,10 +314,15 @@ def test_mitigation_begins_at_once_and_is_told() -> None:
 
 
 def test_confirmed_mitigation_leads_to_another_bind_with_back_off() -> None:
-    change = absorbed(
-        make_snapshot(mitigating(), attempt=3), sent(Purpose.MITIGATE), answered(Purpose.MITIGATE, 410, b"")
-    )
-    assert ready_reason(change) == ("False", "OrphanMitigationSuccessful")
+    cause = Cause(reason="BindCallFailed", message="The bind call failed: Status: 500; Description: oops")
+    memory = MEMORY.model_copy(update={"cause": cause, "creation_attempts": 3})
+    snapshot = make_snapshot(mitigating(), attempt=9, memory=memory)
+    change = absorbed(snapshot, sent(Purpose.MITIGATE), answered(Purpose.MITIGATE, 410, b""))
+    assert ready_reason(change) == ("False", "BindCallFailed")
+    message = change.document.status.conditions[0].message
+    assert message.startswith("The bind call failed: Status: 500; Description: oops. What it may have left")
+    assert change.next.due_at is not None
+    assert to_timestamp(change.next.due_at) in message
     assert change.document.status.orphan_mitigation_in_progress is False
     assert (change.document.status.unbind_status, change.next.attempt) == ("Succeeded", 3)
     assert 3.5 < pause(change) < 4.5

@@ -53,7 +53,7 @@ async def test_bind_is_tried_again_after_the_broker_has_confirmed_the_mitigation
     await harbour.work()
     assert harbour.requests() == ["PUT", "DELETE"]
     waiting = await harbour.work(after_seconds=5)
-    assert ready_of(waiting) == ("False", "OrphanMitigationSuccessful")
+    assert ready_of(waiting) == ("False", "BindCallFailed")
     assert harbour.requests() == ["PUT", "DELETE", "DELETE"]
     assert IDENTITY not in harbour.broker.seen_of(osb.UNBIND)[0].headers
     binding = await harbour.work(after_seconds=10)

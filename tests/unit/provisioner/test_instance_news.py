@@ -347,7 +347,8 @@ def test_parameters_that_break_the_schema_are_looked_at_again_when_a_secret_chan
 
 
 def test_attempts_are_shown_for_calls_that_failed_and_for_nothing_else() -> None:
-    failed = absorb(make_snapshot(attempt=2), sent(PROVISION), reply(PROVISION, 429), NOW)
+    trying = make_instance(current_operation="Provision", observed_generation=1, operation_start_time=NOW)
+    failed = absorb(make_snapshot(trying, attempt=2), sent(PROVISION), reply(PROVISION, 429), NOW)
     following = {"memory": notes(failed), "attempt": failed.next.attempt}
     snapshot = make_snapshot(failed.document, **following)
     later = NOW + timedelta(minutes=1)

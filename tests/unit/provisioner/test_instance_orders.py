@@ -422,7 +422,7 @@ def test_a_mitigation_that_a_person_starts_has_all_its_time() -> None:
 
     change = absorb(snapshot, sent(MITIGATE), reply(MITIGATE, 410), NOW)
 
-    assert told(change) == ("False", "OrphanMitigationSuccessful")
+    assert told(change) == ("False", "ProvisionCallFailed")
     assert told(change, ORPHAN) is None
     assert told(change, ConditionType.FAILED) is None
     assert decide(make_snapshot(change.document, memory=notes(change))) == Provision(SERVICE, SMALL, None)

@@ -8,7 +8,9 @@ import pytest
 
 from chandlery.model.conditions import ConditionType
 from chandlery.model.instances import InstancePropertiesState
+from chandlery.model.metadata import to_timestamp
 from chandlery.reconcile.answers import Answer
+from chandlery.reconcile.status_draft import Cause
 from chandlery_provisioner.instance_draft import InstanceChange
 from chandlery_provisioner.instance_machine import decide
 from chandlery_provisioner.instance_notes import Purpose
@@ -37,6 +39,7 @@ from tests.unit.provisioner.builders import (
     sent,
     timed_out,
     told,
+    told_message,
     unreachable,
     working,
 )
@@ -103,7 +106,6 @@ ORPHANED = Expected(
     orphan="ProvisionCallFailed",
     operation="Provision",
     due=0,
-    attempt=1,
     facts=("ProvisionCallFailed", "StartingInstanceOrphanMitigation"),
 )
 ORPHANED_BY_TIMEOUT = Expected(
@@ -111,7 +113,6 @@ ORPHANED_BY_TIMEOUT = Expected(
     orphan="ErrorCallingProvision",
     operation="Provision",
     due=0,
-    attempt=1,
     facts=("ErrorCallingProvision", "StartingInstanceOrphanMitigation"),
 )
 REJECTED = Expected(
@@ -432,14 +433,15 @@ def test_a_mitigation_goes_on_until_the_broker_confirms_it(status: int | str, bo
 def test_a_mitigation_that_succeeds_leads_to_a_new_creation_after_a_pause(status: int, body: Any) -> None:
     before = mitigating(dashboard_url="https://gone.example.com")
 
-    change = absorb(
-        make_snapshot(before, memory=remembering(), attempt=2), sent(MITIGATE), reply(MITIGATE, status, body), NOW
-    )
+    cause = Cause(reason="ProvisionCallFailed", message="The provision call failed: disk on fire")
+    memory = remembering(cause=cause, creation_attempts=2)
+
+    change = absorb(make_snapshot(before, memory=memory, attempt=7), sent(MITIGATE), reply(MITIGATE, status, body), NOW)
 
     check(
         change,
         Expected(
-            ready=("False", "OrphanMitigationSuccessful"),
+            ready=("False", "ProvisionCallFailed"),
             operation="Provision",
             deprovision="Succeeded",
             due=2,
@@ -447,6 +449,12 @@ def test_a_mitigation_that_succeeds_leads_to_a_new_creation_after_a_pause(status
             facts=("OrphanMitigationSuccessful",),
         ),
     )
+    message = told_message(change)
+    assert message.startswith("The provision call failed: disk on fire. What it may have left")
+    assert "has been deleted" in message
+    assert change.next.due_at is not None
+    assert to_timestamp(change.next.due_at) in message
+    assert "kubectl annotate serviceinstance rope -n ns --overwrite chandlery.io/retry-requested-at" in message
     assert change.document.status.provision_status == "NotProvisioned"
     assert change.document.status.dashboard_url is None
     assert not change.is_finished
@@ -586,7 +594,7 @@ def test_a_poll_ends_a_mitigation(status: int, body: Any) -> None:
     change = after_poll(polled("Mitigation"), status, body)
 
     assert not change.is_finished
-    assert told(change) == ("False", "OrphanMitigationSuccessful")
+    assert told(change) == ("False", "ProvisionCallFailed")
     assert told(change, ORPHAN_MITIGATION) is None
     assert change.document.status.deprovision_status == "Succeeded"
 
@@ -597,7 +605,6 @@ FAILED_CREATION = Expected(
     orphan="ProvisionCallFailed",
     operation="Provision",
     due=0,
-    attempt=1,
     facts=("ProvisionCallFailed", "StartingInstanceOrphanMitigation"),
 )
 FAILURES: list[Any] = [

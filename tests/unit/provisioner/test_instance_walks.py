@@ -103,7 +103,7 @@ def test_an_orphan_is_deleted_until_the_broker_confirms_and_then_created_anew() 
     assert ready(life) == ("True", "ProvisionedSuccessfully")
     assert life.instance.status.deprovision_status == "Required"
     assert life.attempt == 0
-    assert timedelta(seconds=5) < life.now - NOW < timedelta(minutes=1)
+    assert timedelta(seconds=3.5) < life.now - NOW < timedelta(minutes=1)
     assert [fact.reason for fact in life.facts] == [
         "ProvisionCallFailed",
         "StartingInstanceOrphanMitigation",
@@ -610,3 +610,26 @@ def test_going_back_to_what_the_broker_has_sends_nothing() -> None:
     assert ready(life) == ("True", "InstanceUpdatedSuccessfully")
     assert find_condition(life.instance.status.conditions, ConditionType.FAILED) is None
     assert life.instance.status.reconciled_generation == 3
+
+
+def test_a_creation_and_its_clean_up_have_a_back_off_each() -> None:
+    life = live(*[step for _ in range(5) for step in (500, 500, 500, 410)], 201)
+
+    life.run()
+
+    assert ready(life) == ("True", "ProvisionedSuccessfully")
+    assert purposes(life).count("provision") == 6
+    # Five creations after 1, 2, 4, 8 and 16 s, and each time two deletions after 1 and 2 s.
+    assert (31 + 5 * 3) * 0.85 < (life.now - NOW).total_seconds() < (31 + 5 * 3) * 1.15
+
+
+def test_a_deletion_does_not_wait_as_long_as_the_creation_before_it() -> None:
+    life = live(*[403] * 8, 500, 410)
+    life.run(until=lambda: len(life.sent) == 8)
+    before = life.now
+
+    life.delete()
+    life.run()
+
+    assert life.is_finished
+    assert life.now - before < timedelta(seconds=2)

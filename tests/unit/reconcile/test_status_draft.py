@@ -7,16 +7,18 @@ import pytest
 from chandlery.model.bindings import ServiceBindingStatus
 from chandlery.model.conditions import Condition, ConditionStatus, ConditionType
 from chandlery.reconcile.broker_policy import BrokerPolicy
-from chandlery.reconcile.status_draft import PollNotes, StatusDraft
+from chandlery.reconcile.status_draft import OperationNotes, StatusDraft
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 TOLD = Condition(type=ConditionType.READY, status=ConditionStatus.FALSE, reason="Busy", message="it is busy")
 
 
-def draft(notes: PollNotes | None = None, *conditions: Condition) -> StatusDraft[ServiceBindingStatus, PollNotes]:
+def draft(
+    notes: OperationNotes | None = None, *conditions: Condition
+) -> StatusDraft[ServiceBindingStatus, OperationNotes]:
     return StatusDraft(
         ServiceBindingStatus(conditions=conditions),
-        notes or PollNotes(),
+        notes or OperationNotes(),
         offering=None,
         attempt=0,
         now=NOW,
@@ -52,13 +54,13 @@ def test_a_fact_that_a_condition_told_before_is_not_recorded() -> None:
 def test_polls_pause_within_the_time_of_the_operation(
     asked: float | None, until: float | None, expected: float
 ) -> None:
-    notes = PollNotes(polls=1, poll_until=None if until is None else NOW.timestamp() + until)
+    notes = OperationNotes(polls=1, poll_until=None if until is None else NOW.timestamp() + until)
 
     assert draft(notes).poll_pause(asked) == timedelta(seconds=expected)
 
 
 def test_polling_is_no_busy_loop_when_its_end_is_unknown() -> None:
-    assert draft(PollNotes(polls=1)).poll_pause(None) > timedelta(seconds=0.9)
+    assert draft(OperationNotes(polls=1)).poll_pause(None) > timedelta(seconds=0.9)
 
 
 def test_the_next_attempt_can_be_seen_until_there_is_none() -> None:
