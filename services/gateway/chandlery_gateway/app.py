@@ -13,6 +13,7 @@ from chandlery.model.kinds import KINDS
 from chandlery.runtime.probes import PROBE_PATHS, ProbeApp
 from chandlery.runtime.resources import Resources
 from chandlery_gateway.authentication import Authenticator
+from chandlery_gateway.docs_routes import docs_router
 from chandlery_gateway.document_routes import document_router
 from chandlery_gateway.intake import Intake
 from chandlery_gateway.kube.regarding_events import REGARDING_EVENT
@@ -45,7 +46,9 @@ def create_app(resources: Resources, hub: WatchHub, *, is_ending: Callable[[], b
         title="Chandlery",
         version=version("chandlery"),
         description=_ABOUT,
-        openapi_url="/docs/openapi.json",
+        # The page and its document are ours: FastAPI's own loads its scripts from elsewhere.
+        openapi_url=None,
+        docs_url=None,
         redoc_url=None,
         separate_input_output_schemas=False,
     )
@@ -63,6 +66,7 @@ def create_app(resources: Resources, hub: WatchHub, *, is_ending: Callable[[], b
     app.include_router(review_router(permissions, Reviews(resources.authorizer)))
     app.include_router(document_router(permissions))
     _ask_for_tokens(app)
+    app.include_router(docs_router(app.openapi))
     app.add_exception_handler(HTTPException, _unknown_path)
     app.add_exception_handler(Exception, bug_response)
     app.add_middleware(OverloadGuard, authenticator=authenticator, settings=settings, is_ending=is_ending)

@@ -41,7 +41,8 @@ _TOO_MANY = {
     RequestClass.MUTATING: _MANY,
     RequestClass.WATCH: "too many watches, please end some of yours or try again later",
 }
-_CLOSE = (b"connection", b"close")
+_CLOSING = ((b"connection", b"close"),)
+_NO_GUESSING = ((b"x-content-type-options", b"nosniff"),)
 
 
 class OverloadGuard:
@@ -75,7 +76,7 @@ class OverloadGuard:
         if demand.request_class is RequestClass.EXEMPT:
             await self._app(scope, receive, send)
             return
-        user = self._name(scope)
+        sending, user = _Sending(send, closes=self._is_ending), self._name(scope)
         held_back = self._failed_logins.note(_address(scope), now=time.monotonic()) if user == _GUESSERS else 0.0
         stays: list[_Stay] = []
         try:
@@ -83,7 +84,7 @@ class OverloadGuard:
                 stay = _Stay(self._seats[request_class], Guest(user, width), self._welcome)
                 if not await self._is_seated(stay.seats, stay.guest):
                     self._turned_away.add(user)
-                    await fault_response(TooManyRequests(_TOO_MANY[request_class]))(scope, receive, send)
+                    await fault_response(TooManyRequests(_TOO_MANY[request_class]))(scope, receive, sending)
                     return
                 stays.append(stay)
             if demand.request_class is RequestClass.WATCH:
@@ -93,7 +94,7 @@ class OverloadGuard:
             if held_back:
                 # In its seat, so that only so many wait for that, and neither users nor other strangers for them.
                 await asyncio.sleep(held_back)
-            await self._app(scope, receive, _Sending(send, closes=self._is_ending))
+            await self._app(scope, receive, sending)
         finally:
             for stay in stays:
                 stay.end()
@@ -180,8 +181,9 @@ class _Sending:
     def __call__(self, message: Message) -> Awaitable[None]:
         if len(message.get("body", b"")) > _PIECE_BYTES:
             return self._send_in_pieces(message)
-        if message["type"] == "http.response.start" and self._closes():
-            message["headers"] = [*message["headers"], _CLOSE]
+        if message["type"] == "http.response.start":
+            # What users have written is in there: no browser shall guess that it is a page.
+            message["headers"] = [*message["headers"], *_NO_GUESSING, *(_CLOSING if self._closes() else ())]
         return self._send(message)
 
     async def _send_in_pieces(self, message: Message) -> None:
