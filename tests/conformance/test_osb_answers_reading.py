@@ -79,6 +79,31 @@ def test_unreadable_201_or_202_to_a_creation_needs_mitigation(verb: Verb, status
     assert needs_mitigation(answer)
 
 
+PAGE = b"<!doctype html><html><head><style>b{}</style><title>Sign\x1b[31m in</title></head><body>to <b>Acme</b></body>"
+
+
+@pytest.mark.parametrize("verb", [verb for verb in EVERYTHING if verb not in DELETIONS])
+def test_page_is_told_by_its_type_and_its_first_words(verb: Verb) -> None:
+    answer = read_answer(call(verb), HttpReply(status=200, body=PAGE, content_type="text/html; charset=utf-8"))
+    assert answer.verdict == Verdict.MALFORMED
+    assert answer.description == 'the body is not valid JSON: it is text/html and begins with "Sign in to Acme"'
+
+
+def test_body_without_a_type_is_told_by_its_first_words_and_cut() -> None:
+    answer = read_answer(call(Verb.GET_CATALOG), HttpReply(status=200, body=b"hello " * 10_000))
+    assert answer.description is not None
+    assert answer.description.startswith('the body is not valid JSON: it has no content type and begins with "hello ')
+    assert answer.description.endswith('…"')
+    assert len(answer.description) < 220
+
+
+@pytest.mark.parametrize("verb", [Verb.BIND, Verb.GET_BINDING])
+def test_half_an_answer_with_credentials_is_not_quoted(verb: Verb) -> None:
+    body = b'{"credentials": {"password": "hunter2"'
+    answer = read_answer(call(verb), HttpReply(status=200, body=body, content_type="application/json"))
+    assert answer.description == "the body is not valid JSON: it is application/json"
+
+
 @pytest.mark.parametrize("verb", CHANGES)
 @pytest.mark.parametrize("operation", [None, "", "svc 42", "o" * 10_000])
 def test_202_with_a_legal_operation_is_accepted(verb: Verb, operation: str | None) -> None:

@@ -374,9 +374,10 @@ async def test_osb_003_private_certificate_is_trusted_only_with_its_bundle_or_on
 
         refused = await ask()
         assert refused.verdict == Verdict.UNREACHABLE
-        assert refused.description == (
-            f"cannot reach the broker at {place}: its certificate is refused (self-signed certificate)"
-        )
+        told = str(refused.description)
+        assert told.startswith(f"cannot reach the broker at {place}: its certificate is refused (self-signed cert")
+        assert "Put the certificate of the CA that has signed it, as base64 of PEM, into spec.caBundle" in told
+        assert "spec.insecureSkipTLSVerify: true instead would show the broker's credentials" in told
         assert (await ask(ca_bundle=bundle)).verdict == Verdict.SUCCEEDED
         assert (await ask(ca_bundle="\n".join([bundle[:64], bundle[64:], ""]))).verdict == Verdict.SUCCEEDED
         assert (await ask(skip_tls_verify=True)).verdict == Verdict.SUCCEEDED
@@ -393,9 +394,10 @@ async def test_certificate_for_another_host_is_refused(client: OsbClient, tmp_pa
         answer = await client.send(endpoint, PUT, identity=None, request_id="r")
     assert answer.verdict == Verdict.UNREACHABLE
     assert "certificate is refused (IP address mismatch" in str(answer.description)
+    assert str(answer.description).endswith("Put a name that the certificate is for into spec.url")
 
 
-async def test_https_to_a_plain_port_is_unreachable(client: OsbClient) -> None:
+async def test_https_to_a_plain_port_says_to_write_http(client: OsbClient) -> None:
     async def handler(connection: Connection) -> None:
         connection.writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
@@ -403,4 +405,19 @@ async def test_https_to_a_plain_port_is_unreachable(client: OsbClient) -> None:
         endpoint = BrokerEndpoint(url=f"https://{place}")
         answer = await client.send(endpoint, PUT, identity=None, request_id="r")
     assert answer.verdict == Verdict.UNREACHABLE
-    assert "no TLS connection" in str(answer.description)
+    assert str(answer.description) == (
+        f"cannot reach the broker at {place}: it does not speak TLS on this port. If it speaks plain HTTP there, write "
+        f"http:// in spec.url"
+    )
+
+
+async def test_http_to_a_tls_port_says_to_write_https(client: OsbClient) -> None:
+    async def handler(connection: Connection) -> None:
+        await connection.request()
+        connection.writer.write(b"\x15\x03\x01\x00\x02\x02\x0a")
+        connection.writer.close()
+
+    async with server(handler) as place:
+        answer = await client.send(BrokerEndpoint(url=f"http://{place}"), PUT, identity=None, request_id="r")
+    assert answer.verdict == Verdict.TIMED_OUT
+    assert answer.description == "the broker speaks TLS on this port: write https:// in spec.url"

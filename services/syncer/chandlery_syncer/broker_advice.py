@@ -3,6 +3,7 @@
 Every one works with stock kubectl; what the annotations mean is in `chandlery.model.annotations`.
 """
 
+import re
 from typing import Final
 
 from chandlery.model.annotations import FORCE_DELETE, RETRY
@@ -18,6 +19,13 @@ _UNCHANGED: Final = 304
 _NEWEST: Final = "2.17"
 _NO_CREDENTIALS: Final = "Put the broker's credentials into a Secret and name it in spec.authInfo"
 
+_BAD_REQUEST: Final = 400
+_ABOUT_TLS = re.compile(r"(?i)\bhttps\b|\btls\b|\bssl\b")
+"""What servers say to a plain request on their TLS port."""
+_NO_BROKER: Final = (
+    "Check that spec.url is the address of the broker's API, which answers GET v2/catalog with JSON, and not that of a "
+    "web page, or of a proxy that wants people to log in"
+)
 _TOO_LARGE: Final = (
     "Have the broker offer fewer plans, or smaller metadata and schemas; whoever runs the platform can raise "
     "CHANDLERY_CATALOG_MEBIBYTES of the syncer. It is tried again ever more rarely"
@@ -57,14 +65,31 @@ def after_collision(broker: AnyBroker, other: str, *, is_same: bool) -> str:
 
 
 def _hint(broker: AnyBroker, answer: Answer) -> str | None:
-    spec = broker.spec
-    status = answer.status
     if answer.is_too_large:
         return _TOO_LARGE
+    if answer.verdict in (Verdict.MALFORMED, Verdict.UNEXPECTED):
+        return _NO_BROKER
+    if answer.verdict in (Verdict.UNREACHABLE, Verdict.TIMED_OUT):
+        return _hint_without_answer(broker, answer)
+    return _hint_by_status(broker, answer)
+
+
+def _hint_without_answer(broker: AnyBroker, answer: Answer) -> str | None:
+    said = answer.description or ""
+    if "spec." in said:
+        # It says already what to set.
+        return None
     if answer.verdict == Verdict.UNREACHABLE:
         return "Check that the broker runs and that spec.url is its address"
-    if answer.verdict == Verdict.TIMED_OUT:
-        return "Check that the broker runs; if it needs more time, raise spec.requestTimeout"
+    if "broke before a byte" in said and _is_plain(broker):
+        return "Check that the broker runs; if it speaks TLS on this port, write https:// in spec.url"
+    return "Check that the broker runs; if it needs more time, raise spec.requestTimeout"
+
+
+def _hint_by_status(broker: AnyBroker, answer: Answer) -> str | None:
+    spec, status = broker.spec, answer.status
+    if status == _BAD_REQUEST and _is_plain(broker) and _ABOUT_TLS.search(answer.description or ""):
+        return "Write https:// in spec.url"
     if status in (_UNAUTHORIZED, _FORBIDDEN):
         secret = secret_of(broker)
         return f'Check the credentials in the Secret "{secret[0]}/{secret[1]}"' if secret else _NO_CREDENTIALS
@@ -74,6 +99,10 @@ def _hint(broker: AnyBroker, answer: Answer) -> str | None:
     if status in _NO_CATALOG or (status in _REDIRECTS and status != _UNCHANGED):
         return "Check spec.url: the catalog is expected at v2/catalog below it"
     return None
+
+
+def _is_plain(broker: AnyBroker) -> bool:
+    return broker.spec.url.lower().startswith("http://")
 
 
 def _annotate(broker: AnyBroker, annotation: str) -> str:

@@ -106,6 +106,8 @@ def _how(answer: Answer) -> str:
         return "Error communicating with the broker"
     if answer.is_too_large:
         return "The broker's catalog is too large"
+    if answer.verdict in (Verdict.MALFORMED, Verdict.UNEXPECTED):
+        return "The broker's answer is no catalog"
     return "The broker refused"
 
 

@@ -13,6 +13,7 @@ from chandlery.osb.faults import TooManyValues, UnreadableText
 from chandlery.osb.http_call import HttpCall, HttpReply
 from chandlery.osb.json_bodies import SMALL, read_large_object, read_object
 from chandlery.osb.retry_after import seconds_until
+from chandlery.osb.unreadable_bodies import told_of
 from chandlery.reconcile.answers import Answer, Verb, Verdict
 
 OPERATION_LIMIT = 10_000
@@ -94,9 +95,15 @@ def _parsed(call: HttpCall, reply: HttpReply) -> tuple[JsonObject | None, str | 
             return read_large_object(reply.body, values=call.answer_values, unique_keys=unique_keys), None, False
         return read_object(reply.body, unique_keys=unique_keys), None, False
     except UnreadableText as fault:
-        return None, fault.message, False
+        return None, _told(call, reply, fault.message), False
     except TooManyValues as fault:
         return None, f"the body of {len(reply.body):,} bytes has {fault.message}", True
+
+
+def _told(call: HttpCall, reply: HttpReply, complaint: str) -> str:
+    # Half an answer to a bind may hold credentials; a page of HTML is no answer to it.
+    is_page = reply.body is not None and reply.body.lstrip().startswith(b"<")
+    return told_of(reply, complaint, may_be_quoted=is_page or call.verb not in _WITH_CREDENTIALS)
 
 
 def _validator(text: str | None) -> str | None:

@@ -13,6 +13,11 @@ from aiohttp import (
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.faults import Misconfigured, NothingSent, Unreached
 
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"})
+"""OpenSSL's words for bytes that are no TLS."""
+_TLS_ALERT = r"\x15\x03"
+"""How an answer in TLS begins, as the client quotes what is no HTTP."""
+
 
 def nothing_sent(endpoint: BrokerEndpoint, failure: ClientError | TimeoutError) -> NothingSent:
     """The fault to raise: temporary, unless it lies in what the two sides are."""
@@ -22,13 +27,21 @@ def nothing_sent(endpoint: BrokerEndpoint, failure: ClientError | TimeoutError) 
     return Unreached(sentence)
 
 
+def no_http(endpoint: BrokerEndpoint, failure: ClientError) -> str:
+    """What to say of an answer that is no complete HTTP."""
+    if endpoint.base.startswith("http:") and _TLS_ALERT in str(getattr(failure, "message", "")):
+        return "the broker speaks TLS on this port: write https:// in spec.url"
+    return "the broker's answer is not complete HTTP"
+
+
 def _cause(failure: ClientError | TimeoutError) -> str:
     match failure:
         case ClientConnectorCertificateError():
-            reason = getattr(failure.certificate_error, "verify_message", "") or "it cannot be verified"
-            return f"its certificate is refused ({reason})"
+            return _certificate_cause(
+                getattr(failure.certificate_error, "verify_message", "") or "it cannot be verified"
+            )
         case ClientConnectorSSLError():
-            return f"no TLS connection ({getattr(failure.os_error, 'reason', None) or 'handshake failed'})"
+            return _tls_cause(getattr(failure.os_error, "reason", None) or "")
         case ClientConnectorDNSError():
             return "its name cannot be resolved"
         case TimeoutError():
@@ -37,3 +50,21 @@ def _cause(failure: ClientError | TimeoutError) -> str:
             return os.strerror(failure.os_error.errno).lower()
         case _:
             return "the connection failed"
+
+
+def _certificate_cause(why: str) -> str:
+    refused = f"its certificate is refused ({why.rstrip('. ')})"
+    if "expired" in why or "not yet valid" in why:
+        return f"{refused}. Whoever runs the broker has to renew it"
+    if "ismatch" in why:
+        return f"{refused}. Put a name that the certificate is for into spec.url"
+    return (
+        f"{refused}. Put the certificate of the CA that has signed it, as base64 of PEM, into spec.caBundle; "
+        f"spec.insecureSkipTLSVerify: true instead would show the broker's credentials to whoever poses as it"
+    )
+
+
+def _tls_cause(reason: str) -> str:
+    if reason in _NO_TLS:
+        return "it does not speak TLS on this port. If it speaks plain HTTP there, write http:// in spec.url"
+    return f"no TLS connection ({reason.lower().replace('_', ' ') or 'handshake failed'})"

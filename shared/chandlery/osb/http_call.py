@@ -71,6 +71,8 @@ class HttpReply:
     last_modified: str | None = None
     length: int | None = None
     """Bytes that the body was announced with."""
+    content_type: str | None = None
+    """What the broker calls the body, which may be wrong."""
 
 
 def target(*segments: str, query: Query = ()) -> str:

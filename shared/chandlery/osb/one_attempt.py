@@ -14,13 +14,14 @@ from aiohttp import (
 from multidict import istr
 from yarl import URL
 
-from chandlery.osb.connect_failures import nothing_sent
+from chandlery.osb.connect_failures import no_http, nothing_sent
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.faults import ClosedUnanswered, ConnectionLost, Misconfigured, StaleConnection
 from chandlery.osb.http_call import HttpCall, HttpReply
 from chandlery.osb.progress import Progress
 
 _RETRY_AFTER, _ETAG, _LAST_MODIFIED = istr("Retry-After"), istr("ETag"), istr("Last-Modified")
+_CONTENT_TYPE = istr("Content-Type")
 
 
 async def attempt_call(
@@ -59,7 +60,7 @@ async def attempt_call(
     except ClientError as failure:
         if not progress.written:
             raise nothing_sent(endpoint, failure) from failure
-        raise ConnectionLost("the broker's answer is not complete HTTP") from failure
+        raise ConnectionLost(no_http(endpoint, failure)) from failure
     except UnicodeError:
         raise Misconfigured(f"the broker's host is not a name that can be looked up: {endpoint.place}") from None
     except ValueError:
@@ -75,6 +76,7 @@ async def _read(response: ClientResponse, call: HttpCall, progress: Progress) ->
         etag=headers.get(_ETAG),
         last_modified=headers.get(_LAST_MODIFIED),
         length=response.content_length,
+        content_type=headers.get(_CONTENT_TYPE),
     )
     progress.head = head
     body = await _bounded_body(response, call.answer_limit)

@@ -365,6 +365,27 @@ TRY_NOW = "kubectl annotate clusterservicebroker harbour --overwrite chandlery.i
         pytest.param(make_answer(Verdict.REJECTED, 302, "elsewhere"), {}, "Check spec.url", id="redirect"),
         pytest.param(make_answer(Verdict.UNREACHABLE, None, "no route"), {}, "spec.url is its address", id="unreached"),
         pytest.param(make_answer(Verdict.TIMED_OUT, None, "60 s"), {}, "raise spec.requestTimeout", id="timeout"),
+        pytest.param(
+            make_answer(Verdict.MALFORMED, 200, "a page"), {}, "Check that spec.url is the address", id="page"
+        ),
+        pytest.param(
+            make_answer(Verdict.UNREACHABLE, None, "its certificate is refused. Put it into spec.caBundle"),
+            {},
+            "spec.caBundle. It is tried again",
+            id="certificate",
+        ),
+        pytest.param(
+            make_answer(Verdict.REJECTED, 400, "Client sent an HTTP request to an HTTPS server"),
+            {"url": "http://broker"},
+            "Write https:// in spec.url",
+            id="plain request to a TLS port",
+        ),
+        pytest.param(
+            make_answer(Verdict.TIMED_OUT, None, "The connection broke before a byte of the answer came"),
+            {"url": "http://broker"},
+            "if it speaks TLS on this port, write https://",
+            id="closed without a word",
+        ),
         pytest.param(make_answer(Verdict.BROKEN, 500, "disk full"), {}, "disk full. It is tried again", id="500"),
         pytest.param(make_answer(Verdict.REJECTED, 304, "unasked"), {}, "unasked. It is tried again", id="304"),
     ],
