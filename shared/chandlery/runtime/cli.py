@@ -2,46 +2,47 @@
 
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Final
 
 import click
 
 from chandlery.model.faults import ConfigurationFault, Fault, Refused
+from chandlery.runtime.command_group import LazyCommand, LazyGroup
 
 BAD_CONFIGURATION: Final = 2
-SERVICES: Final = ("gateway", "provisioner", "binder", "syncer")
-_OTHERS: Final = {
-    "backup": ("chandlery.runtime.backup_command", "backup"),
-    "deadletters": ("chandlery.runtime.deadletters", "deadletters"),
-    "migrate": ("chandlery.runtime.migrate_command", "migrate"),
-    "new-key": ("chandlery.runtime.key_command", "make_key"),
-    "up": ("chandlery.runtime.service_commands", "up"),
+_SERVICE = ("chandlery.runtime.service_commands", "service_command")
+_SERVICES: Final = {
+    "gateway": LazyCommand(*_SERVICE, "Serve the API."),
+    "provisioner": LazyCommand(*_SERVICE, "Provision, update and deprovision service instances."),
+    "binder": LazyCommand(*_SERVICE, "Bind and unbind service instances, write credentials to Secrets."),
+    "syncer": LazyCommand(*_SERVICE, "Keep the catalog: fetch what service brokers offer."),
 }
-"""Where each command is, by its module and name."""
+SERVICES: Final = tuple(_SERVICES)
+COMMANDS: Final = {
+    **_SERVICES,
+    "up": LazyCommand(
+        "chandlery.runtime.service_commands",
+        "up",
+        "Run the gateway and all workers in this process, on SQLite, for this machine only.",
+    ),
+    "migrate": LazyCommand("chandlery.runtime.migrate_command", "migrate", "Bring the database to the current schema."),
+    "backup": LazyCommand(
+        "chandlery.runtime.backup_command", "backup", "Copy the database to FILE, a new file, while it is at work."
+    ),
+    "deadletters": LazyCommand(
+        "chandlery.runtime.deadletters",
+        "deadletters",
+        "Look at the messages that the workers gave up on, put them back, or remove them.",
+    ),
+    "new-key": LazyCommand(
+        "chandlery.runtime.key_command", "make_key", "Print a fresh key for CHANDLERY_ENCRYPTION_KEYS."
+    ),
+}
+"""All commands, in the order of `chandlery --help`."""
 
 
-class _Commands(click.Group):
-    """Imports what a command needs when it is run: so a worker does not carry the gateway's web framework."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """All names, services first."""
-        return [*SERVICES, *_OTHERS]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        """The command of that name."""
-        if cmd_name in SERVICES:
-            return self._imported("chandlery.runtime.service_commands", "service_command")(cmd_name)  # type: ignore[no-any-return]
-        if cmd_name in _OTHERS:
-            return self._imported(*_OTHERS[cmd_name])  # type: ignore[no-any-return]
-        return None
-
-    def _imported(self, module: str, name: str) -> Any:
-        return getattr(import_module(module), name)
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("chandlery"), prog_name="chandlery")
 def cli() -> None:
     """A service catalog: service brokers, instances and bindings through a Kubernetes-style API.

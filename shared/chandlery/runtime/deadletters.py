@@ -14,6 +14,7 @@ from chandlery.contracts.dead_letters import DeadLetter
 from chandlery.messaging.bus import DeadLetters
 from chandlery.model.faults import BadRequest, NotFound
 from chandlery.runtime.bus_choice import open_letters
+from chandlery.runtime.command_group import SuggestingGroup
 from chandlery.runtime.deadletter_views import as_json, as_sheet, as_table, queue_of
 from chandlery.runtime.logs import configure_logs
 from chandlery.runtime.settings import load_settings
@@ -28,7 +29,7 @@ _all = click.option("--all", "takes_all", is_flag=True, help="All of them, or al
 _ids = click.argument("ids", nargs=-1)
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def deadletters() -> None:
     """Look at the messages that the workers gave up on, put them back, or remove them.
 

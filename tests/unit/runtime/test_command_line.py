@@ -1,0 +1,58 @@
+"""The command line as its user meets it: help at once, whole sentences, and a way out of a mistyped command."""
+
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from chandlery.runtime.cli import COMMANDS, cli
+
+
+def test_help_imports_no_service_and_no_framework() -> None:
+    """What takes long to import is not needed to say what there is."""
+    look = (
+        "import sys\n"
+        "from chandlery.runtime.cli import cli\n"
+        "try:\n    cli(['--help'])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'fastapi', 'sqlalchemy', 'aio_pika', 'pydantic', 'aiohttp', 'cryptography', 'uvloop', 'structlog'}\n"
+        "print(sorted(each for each in sys.modules if each.partition('.')[0] in heavy or each[:10] == 'chandlery_'))"
+    )
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_help_cuts_no_sentence() -> None:
+    shown = " ".join(CliRunner().invoke(cli, ["--help"], terminal_width=80).output.split())
+    assert "..." not in shown.partition("Options:")[2]
+    for name, command in COMMANDS.items():
+        assert f" {name} {command.summary} " in f"{shown} "
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_summary_in_the_table_is_what_the_command_says_of_itself(name: str) -> None:
+    command = COMMANDS[name].load(name)
+    assert command.name == name
+    assert (command.help or "").startswith(COMMANDS[name].summary)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["provisoner"], "No such command 'provisoner'; did you mean 'provisioner'?"),
+        (["newkey"], "No such command 'newkey'; did you mean 'new-key'?"),
+        (["deadletters", "lst"], "No such command 'lst'; did you mean 'list'?"),
+        (["xyzzy"], f"No such command 'xyzzy'; the commands are {', '.join(COMMANDS)}."),
+    ],
+)
+def test_mistyped_command_is_answered_with_the_nearest(words: list[str], said: str) -> None:
+    done = CliRunner().invoke(cli, words)
+    assert (done.exit_code, said in done.output) == (click.UsageError.exit_code, True)
+
+
+@pytest.mark.parametrize("name", ["a,b:c", "a b", "", "a" * 32, "key\n"])
+def test_key_name_that_no_process_could_read_back_is_refused(name: str) -> None:
+    done = CliRunner().invoke(cli, ["new-key", name])
+    assert done.exit_code == 1
+    assert "cannot be used" in str(getattr(done.exception, "message", ""))
