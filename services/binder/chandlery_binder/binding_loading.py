@@ -50,12 +50,17 @@ async def load_binding(
     broker = await _broker(unit, memory, offering)
     endpoint = await _endpoint(unit, resources, broker, lane=memory.lane)
     home = await resources.cluster.namespace(unit, namespace)
+    parameters, keys = await _parameters(unit, resources, binding), unit.checksums
+    states = {
+        "external_properties": keys.renewed_in(binding.status.external_properties, parameters),
+        "in_progress_properties": keys.renewed_in(binding.status.in_progress_properties, parameters),
+    }
     snapshot = BindingSnapshot(
-        binding=binding,
+        binding=binding.model_copy(update={"status": binding.status.model_copy(update=states)}),
         instance=instance,
         instance_notes=notes,
         offering=offering,
-        parameters=await _parameters(unit, resources, binding),
+        parameters=parameters,
         memory=memory,
         in_flight=InFlight.model_validate(claim.in_flight) if claim.in_flight else None,
         access=endpoint if isinstance(endpoint, Unresolved) else None,

@@ -48,7 +48,8 @@ async def check_changed_parameters(unit: UnitOfWork, old: ServiceInstance, new: 
     if status.provision_status == "Provisioned":
         told = status.external_properties
         # What the broker has already is not sent: so a change that failed can be taken back.
-        if is_other and (told is None or told.parameter_checksum != checksum(spec.parameters)):
+        forms = unit.checksums.forms_of(checksum(spec.parameters))
+        if is_other and (told is None or (told.parameter_checksum or "") not in forms):
             await _refuse_violations(await _update_schema(unit, new), spec.parameters)
     elif is_other or wanted_plan(old.spec) != wanted_plan(spec):
         await _refuse_violations(await _create_schema(unit, new), spec.parameters)

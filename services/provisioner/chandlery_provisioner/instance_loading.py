@@ -20,6 +20,7 @@ from chandlery.store.database import UnitOfWork
 from chandlery.store.objects import Listing
 from chandlery.store.reconciliations import Claim
 from chandlery_provisioner.instance_cascade import find_bindings, is_loose
+from chandlery_provisioner.instance_checksums import with_renewed_checksums
 from chandlery_provisioner.instance_context import context_of
 from chandlery_provisioner.instance_notes import InFlight, InstanceMemory
 from chandlery_provisioner.instance_snapshot import (
@@ -49,6 +50,8 @@ async def load_instance(unit: UnitOfWork, resources: Resources, *, instance: Ser
     parameters = await find_parameters(
         unit, resources.cluster, namespace=namespace, inline=spec.parameters, sources=spec.parameters_from or ()
     )
+    in_flight = InFlight.model_validate(claim.in_flight) if claim.in_flight else None
+    instance, memory, in_flight = with_renewed_checksums(instance, memory, in_flight, parameters, unit.checksums)
     policy = policy_for(broker, resources.settings)
     snapshot = InstanceSnapshot(
         instance=instance,
@@ -56,7 +59,7 @@ async def load_instance(unit: UnitOfWork, resources: Resources, *, instance: Ser
         current_plan=await _current_plan(unit, memory, offering),
         parameters=parameters,
         memory=memory,
-        in_flight=InFlight.model_validate(claim.in_flight) if claim.in_flight else None,
+        in_flight=in_flight,
         access=endpoint if isinstance(endpoint, Unresolved) else None,
         is_id_foreign=not is_id_own,
         bindings=await _count_bindings(unit, instance),

@@ -78,7 +78,9 @@ class BindingPropertiesState(WireModel):
     """What the broker was told, or has."""
 
     parameters: JsonObject | None = Field(default=None, description="Parameters; those from Secrets are redacted.")
-    parameter_checksum: str | None = Field(default=None, description="SHA-256 of all parameters, in hex.")
+    parameter_checksum: str | None = Field(
+        default=None, description="Digest of all parameters under a key that only the server has."
+    )
     user_info: UserInfo | None = Field(default=None, description="Who asked for it.")
 
 

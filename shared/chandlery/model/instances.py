@@ -87,7 +87,9 @@ class InstancePropertiesState(WireModel):
     service_plan_external_name: str | None = Field(default=None, description="Namespaced plan name.")
     service_plan_external_id: str | None = Field(default=None, description="Namespaced plan id.")
     parameters: JsonObject | None = Field(default=None, description="Parameters; those from Secrets are redacted.")
-    parameter_checksum: str | None = Field(default=None, description="SHA-256 of all parameters, in hex.")
+    parameter_checksum: str | None = Field(
+        default=None, description="Digest of all parameters under a key that only the server has."
+    )
     maintenance_version: str | None = Field(default=None, description="Version of the service.")
     user_info: UserInfo | None = Field(default=None, description="Who asked for it.")
 

@@ -20,7 +20,9 @@ class Parameters:
     sent: JsonObject = field(repr=False)
     shown: JsonObject = field(repr=False)
     checksum: str
-    """Hex SHA-256 as the reference computes it; empty without parameters."""
+    """Empty without parameters. Hex SHA-256 as in the reference, until `keyed_checksums` makes it fit to be shown."""
+    older_checksums: frozenset[str] = field(default=frozenset(), compare=False)
+    """What it was, or could have been, stored as before."""
 
 
 def hidden_values(sent: Mapping[str, object], *shown: Mapping[str, object] | None) -> list[object]:

@@ -40,7 +40,7 @@ async def find_parameters(
     try:
         parts = await _parts(unit, cluster, namespace, [each.secret_key_ref for each in sources if each.secret_key_ref])
         keys = {part.title: part.waiting_for for part in parts}
-        return merge_parameters(inline, [(part.title, part.text) for part in parts])
+        return unit.checksums.keyed(merge_parameters(inline, [(part.title, part.text) for part in parts]))
     except ParametersFault as fault:
         key = fault.waiting_for or keys.get(fault.source or "")
         return ParametersFault(fault.message, source=fault.source, waiting_for=key)

@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from chandlery.model import kinds
 from chandlery.model.faults import Fault
 from chandlery.reconcile.change import secret_key
 from chandlery.runtime.resources import Resources
@@ -26,6 +27,8 @@ _LOOK_SECONDS = 60.0
 _LOOKS_BETWEEN_CLEAN_ONES = 60
 """Once nothing old is left, it is looked for once an hour: another process may have sealed with another key."""
 _STEP = 200
+_MOST_STIRRED = 1_000
+"""Objects in one look whose checksums are renewed."""
 
 
 async def keep_seals(resources: Resources) -> None:
@@ -49,6 +52,7 @@ async def reseal(database: Database, *, owner: str) -> bool:
     notes = await _all(database, owner, lambda unit, after: unit.resealing.notes(after=after, limit=_STEP))
     if secrets is None or notes is None:
         return False
+    await database.run(_renew_checksums)
     key = database.keyring.name
     if done := secrets.done + notes.done:
         log.info(f"{done} stored texts are sealed with the key {key!r} now", action="reseal", key=key)
@@ -66,6 +70,12 @@ async def _secrets(unit: UnitOfWork, after: str) -> Step:
     # Whoever needs one that does not open says so, and puts it right if that can be done.
     unit.wake_at_end(secret_key(namespace, name) for namespace, name in step.unreadable)
     return step
+
+
+async def _renew_checksums(unit: UnitOfWork) -> None:
+    """Have those looked at whose checksums are old: their workers write them anew, and ask no broker for it."""
+    for kind in (kinds.SERVICE_INSTANCE, kinds.SERVICE_BINDING):
+        await unit.wakes.stir(await unit.resealing.old_checksums(kind, limit=_MOST_STIRRED))
 
 
 async def _all(database: Database, owner: str, step: Callable[[UnitOfWork, str], Awaitable[Step]]) -> Step | None:

@@ -45,6 +45,7 @@ class UnitOfWork:
     def __init__(self, connection: AsyncConnection, keyring: Keyring, now: datetime) -> None:
         self.now = now
         self.fingerprint = keyring.fingerprint
+        self.checksums = keyring.checksums
         self.codec = RowCodec(keyring)
         self.changes = ChangeLog(connection, now)
         self.objects = ObjectStore(connection, self.changes, self.codec, now)

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 
 from chandlery.model import kinds
 from chandlery.model.faults import SealBroken
+from chandlery.model.kinds import Kind
 from chandlery.store.in_flight_notes import Whereabouts, open_note, seal_note
 from chandlery.store.rows import RowCodec
 from chandlery.store.schema import CHANGES, OBJECTS
@@ -77,6 +78,15 @@ class Resealing:
             is_unchanged = (R.c.uid == row["uid"]) & (R.c.in_flight == row["in_flight"])
             await self._connection.execute(update(R).where(is_unchanged).values(in_flight=text))
         return _step(rows, unreadable, limit)
+
+    async def old_checksums(self, kind: Kind, *, limit: int) -> Sequence[str]:
+        """The uids of objects that show a checksum without a key, or under one that is no longer in front."""
+        table = OBJECTS[kind.kind]
+        shown = table.c.status["externalProperties"]["parameterChecksum"].as_string()
+        _, *others = self._keyring.checksums.ids
+        is_old = or_(shown.not_like("%:%"), *(shown.startswith(f"{each}:") for each in others))
+        query = select(table.c.uid).where(is_old).order_by(table.c.uid).limit(limit)
+        return (await self._connection.execute(query)).scalars().all()
 
     async def has_old_changes(self) -> bool:
         """Whether the change log has something sealed otherwise. It is not rewritten: it forgets within hours."""

@@ -10,9 +10,10 @@ from chandlery.model.conditions import ConditionType, is_true
 from chandlery.model.faults import FieldProblem
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.kinds import AnyObject
+from chandlery.reconcile.keyed_checksums import KEYED
 from chandlery_gateway.admission.field_checks import forbidden, invalid, required
 
-_CHECKSUM = re.compile(r"[0-9a-fA-F]{64}")
+_CHECKSUM = re.compile(rf"{KEYED.pattern}|[0-9a-fA-F]{{64}}")
 _LONGEST_OPERATION_KEY: Final = 10_000
 
 
@@ -84,7 +85,7 @@ def _checksum_problems(document: ServiceInstance | ServiceBinding) -> Iterator[F
             continue
         path, checksum = f"status.{field}.parameterChecksum", state.parameter_checksum
         if checksum and not _CHECKSUM.fullmatch(checksum):
-            yield invalid(path, "must be a SHA-256 in hex, 64 digits")
+            yield invalid(path, "must be as it was read, or a SHA-256 in hex, 64 digits")
         elif state.parameters and not checksum:
             yield required(path, "must be given with parameters")
         elif checksum and state.parameters is None:

@@ -1,0 +1,74 @@
+"""Checksums of an earlier release, and of a key that was before, are replaced: no broker hears of it."""
+
+import json
+
+from sqlalchemy import update
+
+from chandlery.model.instances import ParametersFromSource, SecretKeyReference
+from chandlery.reconcile.keyed_checksums import KEYED
+from chandlery.reconcile.parameters import checksum
+from chandlery.runtime.seal_keeping import reseal
+from chandlery.store.schema import OBJECTS, RECONCILIATIONS
+from chandlery.store.sealing import new_key
+from tests.conformance import scripted_templates as osb
+from tests.conformance.scripted_broker import ScriptedBroker
+from tests.integration.runtime.fleet import INSTANCE, Fleet, eventually, instance
+from tests.integration.runtime.test_no_secret_anywhere import secret
+
+PIN = {"pin": 4711}
+SOURCE = ParametersFromSource(secret_key_ref=SecretKeyReference(name="settings", key="json"))
+
+
+async def _checksum(fleet: Fleet) -> str:
+    return str((await fleet.find(INSTANCE, "one")).status.external_properties.parameter_checksum)
+
+
+async def _until_checksum(fleet: Fleet, beginning: str) -> None:
+    async def begins_so() -> bool:
+        return (await _checksum(fleet)).startswith(beginning)
+
+    await eventually(begins_so, f"a checksum that begins with {beginning}")
+
+
+async def test_checksums_are_replaced_and_no_broker_is_told(fleet: Fleet) -> None:
+    async with ScriptedBroker() as broker:
+        await fleet.create(secret("settings", json=json.dumps(PIN)))
+        await fleet.offer("harbour", broker.url)
+        worker = await fleet.worker("ServiceInstance")
+        await fleet.create(instance("one", "harbour", parameters_from=(SOURCE,), watch_parameters_from=True))
+        await fleet.until_ready(INSTANCE, "one")
+        first = await _checksum(fleet)
+        assert KEYED.fullmatch(first)
+
+        await _put_back_bare_ones(fleet)
+        await reseal(worker.database, owner="me")
+        await worker.sweep().once()
+        await _until_checksum(fleet, first)
+        asked = (await fleet.work_row(INSTANCE, "one"))["memory"]["asked"]["checksum"]
+        assert asked == first
+
+        fleet._keys = f"{new_key('second')},{fleet._keys}"
+        await worker.stop()
+        rotated = await fleet.worker("ServiceInstance")
+        await reseal(rotated.database, owner="me")
+        fleet.clock.advance(10)
+        await rotated.sweep().once()
+        await _until_checksum(fleet, rotated.database.keyring.checksums.ids[0])
+        assert await _checksum(fleet) != first
+        assert len(broker.seen_of(osb.PROVISION)) == 1
+        assert broker.seen_of(osb.UPDATE) == []
+
+
+async def _put_back_bare_ones(fleet: Fleet) -> None:
+    """As the release before left them."""
+    table, bare = OBJECTS[INSTANCE.kind], checksum(PIN)
+    found, row = await fleet.find(INSTANCE, "one"), await fleet.work_row(INSTANCE, "one")
+    status = found.status.to_wire()
+    status["externalProperties"]["parameterChecksum"] = bare
+    memory = {**row["memory"], "asked": {**row["memory"]["asked"], "checksum": bare}}
+    memory["told"] = {**row["memory"]["told"], "checksum": bare}
+    async with fleet.front.engine.begin() as connection:
+        await connection.execute(update(table).values(status=status))
+        await connection.execute(
+            update(RECONCILIATIONS).where(RECONCILIATIONS.c.uid == row["uid"]).values(memory=memory)
+        )
