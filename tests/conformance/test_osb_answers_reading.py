@@ -8,7 +8,7 @@ import pytest
 
 from chandlery.osb.answers_reading import read_answer
 from chandlery.osb.http_call import HttpCall, HttpReply
-from chandlery.reconcile.answers import Verb, Verdict
+from chandlery.reconcile.answers import NO_REASON, Verb, Verdict
 from chandlery.reconcile.orphan_mitigation import needs_mitigation
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -196,16 +196,32 @@ def test_error_code_and_description_come_from_the_broker() -> None:
 @pytest.mark.parametrize(
     ("body", "error", "description"),
     [
-        (b"<html>boom</html>", None, "Internal Server Error"),
-        (b"", None, "Internal Server Error"),
+        (b"<html><h1>boom</h1></html>", None, 'a page that begins with "boom"'),
+        (b"<html>", None, NO_REASON),
+        (b"", None, NO_REASON),
         ({"error": {"foo": "bar"}, "description": "d"}, None, "d"),
-        ({"error": "E", "description": 7}, "E", "Internal Server Error"),
+        ({"error": "E", "description": 7}, "E", None),
+        ({"error": "E", "message": "no room"}, "E", "no room"),
+        ({"Error": "no room"}, None, "no room"),
+        ({"message": "no room", "status": 500}, None, "no room"),
+        ({"detail": [{"loc": ["body"], "msg": "no room"}]}, None, "no room"),
+        ({"error": {"code": 7, "message": "no room"}}, None, "no room"),
+        ({"errors": ["no room", "no time"]}, None, "no room; no time"),
+        ({"description": "", "message": "no\x1b[2J room"}, None, "no room"),
+        ({"message": {"message": {"message": {"message": {"message": "deep"}}}}}, None, NO_REASON),
+        ({"credentials": {"message": "secret"}}, None, NO_REASON),
+        (b"no room\r\n", None, "no room"),
+        (b"no \xff room", None, "no \ufffd room"),
+        (b"x" * 100_000, None, "x" * 999 + "\u2026"),
+        (b'{"credentials": {"password": "torn', None, NO_REASON),
         ({"description": "a\r\nb\x1b[31mc\x00\u202ed"}, None, "a bcd"),
         ({"description": "x" * 5000}, None, "x" * 999 + "…"),
-        ({"description": " \n "}, None, "Internal Server Error"),
+        ({"description": " \n "}, None, NO_REASON),
     ],
 )
-def test_osb_012_description_is_fit_for_people_whatever_came(body: Any, error: str | None, description: str) -> None:
+def test_osb_012_description_is_fit_for_people_whatever_came(
+    body: Any, error: str | None, description: str | None
+) -> None:
     text = body if isinstance(body, bytes) else orjson.dumps(body)
     answer = read_answer(call(Verb.PROVISION), HttpReply(status=500, body=text))
     assert (answer.error, answer.description) == (error, description)
@@ -283,3 +299,22 @@ def test_credentials_are_not_in_the_repr_of_reply_or_answer() -> None:
 )
 def test_etag_is_kept_only_when_it_can_be_sent_back(etag: str | None, kept: str | None) -> None:
     assert read_answer(call(Verb.GET_CATALOG), HttpReply(status=200, body=b"{}", etag=etag)).etag == kept
+
+
+def test_a_reason_phrase_is_no_reason() -> None:
+    failed = read_answer(call(Verb.POLL_INSTANCE), HttpReply(status=200, body=b'{"state": "failed"}'))
+    refused = read_answer(call(Verb.PROVISION), HttpReply(status=400, body=b"{}"))
+    assert failed.description == NO_REASON
+    assert refused.sentence == "Status: 400; Description: the broker gives no reason"
+
+
+def test_an_operation_that_failed_is_told_in_the_brokers_words_wherever_they_stand() -> None:
+    body = {"state": "failed", "message": "no room"}
+    answer = read_answer(call(Verb.POLL_BINDING), HttpReply(status=200, body=orjson.dumps(body)))
+    assert answer.description == "no room"
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+def test_what_else_a_success_says_is_not_quoted(status: int) -> None:
+    answer = read_answer(call(Verb.BIND), HttpReply(status=status, body=b"password: secret"))
+    assert "secret" not in answer.sentence

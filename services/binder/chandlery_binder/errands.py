@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from chandlery.model.reasons import BindingReason
-from chandlery.reconcile.answers import Answer, Verdict
+from chandlery.reconcile.answers import NO_REASON, Answer, Verdict
 from chandlery.reconcile.call_failure import call_failure
 from chandlery.reconcile.offering import Offering
 from chandlery.reconcile.status_draft import UNCLEAR_POLLS
@@ -59,7 +59,7 @@ def absorb_retirement_poll(draft: BindingDraft, errand: Errand, answer: Answer) 
     if answer.verdict in _DONE:
         return _retired(draft, errand.placement)
     if answer.verdict == Verdict.OPERATION_FAILED:
-        why = answer.description or "no reason was given"
+        why = answer.description or NO_REASON
         return _not_retired(draft, errand.placement, f"The asynchronous unbind failed: {why}")
     if errand.poll_until is not None and draft.now.timestamp() >= errand.poll_until:
         late = "The asynchronous unbind did not end in the time that the broker's plan or this platform allows"

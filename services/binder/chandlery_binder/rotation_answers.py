@@ -7,7 +7,7 @@ happens, the credentials in the Secret stay good, and nothing is forgotten at th
 from datetime import UTC, datetime, timedelta
 
 from chandlery.model.reasons import BindingReason
-from chandlery.reconcile.answers import Answer, Verdict
+from chandlery.reconcile.answers import NO_REASON, Answer, Verdict
 from chandlery.reconcile.call_failure import call_failure
 from chandlery.reconcile.orphan_mitigation import needs_mitigation
 from chandlery.reconcile.status_draft import joined
@@ -84,7 +84,7 @@ def absorb_rotation_poll(draft: BindingDraft, errand: Errand, answer: Answer) ->
         draft.remember(errand=errand.model_copy(update={"poll_until": None, "next_at": draft.now.timestamp()}))
         return draft.rest()
     if answer.verdict == Verdict.OPERATION_FAILED:
-        return _left(draft, errand.placement, f"It failed at the broker: {answer.description or 'no reason was given'}")
+        return _left(draft, errand.placement, f"It failed at the broker: {answer.description or NO_REASON}")
     if errand.poll_until is not None and draft.now.timestamp() >= errand.poll_until:
         late = "It did not end in the time that the broker's plan or this platform allows"
         return _left(draft, errand.placement, late)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from chandlery.model.conditions import ConditionStatus
 from chandlery.model.reasons import BindingReason
-from chandlery.reconcile.answers import Answer, Verdict
+from chandlery.reconcile.answers import NO_REASON, Answer, Verdict
 from chandlery.reconcile.call_failure import call_failure
 from chandlery.reconcile.status_draft import joined
 from chandlery_binder.binding_draft import BindingChange, BindingDraft
@@ -45,7 +45,7 @@ def absorb_poll(draft: BindingDraft, answer: Answer) -> BindingChange:
         return unbound(draft) if draft.is_unbinding else _bound(draft)
     if answer.verdict == Verdict.OPERATION_FAILED:
         failed = BindingReason.UNBIND_FAILED if draft.is_unbinding else BindingReason.BIND_FAILED
-        return _operation_failed(draft, failed, why=answer.description or "no reason was given")
+        return _operation_failed(draft, failed, why=answer.description or NO_REASON)
     if draft.is_poll_time_over:
         late = "it did not end in the time that the broker's plan or this platform allows"
         return _operation_failed(draft, BindingReason.ASYNC_TIMEOUT, why=late)

@@ -1,7 +1,7 @@
 """What becomes of an instance after the answer to a poll of its last operation, whichever that is. Pure."""
 
 from chandlery.model.reasons import InstanceReason
-from chandlery.reconcile.answers import Answer, Verdict
+from chandlery.reconcile.answers import NO_REASON, Answer, Verdict
 from chandlery.reconcile.call_failure import call_failure
 from chandlery.reconcile.status_draft import joined
 from chandlery_provisioner import ways_out
@@ -22,7 +22,7 @@ def absorb_poll(draft: InstanceDraft, answer: Answer) -> InstanceChange:
     if answer.verdict == Verdict.SUCCEEDED or (draft.is_deprovisioning and answer.verdict == Verdict.GONE):
         return _operation_succeeded(draft, answer)
     if answer.verdict == Verdict.OPERATION_FAILED:
-        return _operation_failed(draft, answer, why=answer.description or "no reason was given")
+        return _operation_failed(draft, answer, why=answer.description or NO_REASON)
     if draft.is_poll_time_over:
         late = "the operation did not end in the time that the broker's plan or this platform allows"
         return _operation_failed(draft, answer, why=late)

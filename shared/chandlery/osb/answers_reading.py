@@ -7,14 +7,14 @@ differ (201 to an update or a deletion), the section wins: a status it does not 
 from datetime import UTC, datetime
 
 from chandlery.model.wire import JsonObject
-from chandlery.osb.broker_words import cleaned, phrase
+from chandlery.osb.broker_words import cleaned, reason_in
 from chandlery.osb.catalog_call import catalog_digest
 from chandlery.osb.faults import TooManyValues, UnreadableText
 from chandlery.osb.http_call import HttpCall, HttpReply
 from chandlery.osb.json_bodies import SMALL, read_large_object, read_object
 from chandlery.osb.retry_after import seconds_until
 from chandlery.osb.unreadable_bodies import told_of
-from chandlery.reconcile.answers import Answer, Verb, Verdict
+from chandlery.reconcile.answers import NO_REASON, Answer, Verb, Verdict
 
 OPERATION_LIMIT = 10_000
 """Characters that `operation` may have (OSB v2.17, "Asynchronous Operations")."""
@@ -27,6 +27,7 @@ _DELETIONS = frozenset({Verb.DEPROVISION, Verb.UNBIND})
 _POLLS = frozenset({Verb.POLL_INSTANCE, Verb.POLL_BINDING})
 _CREATIONS = frozenset({Verb.PROVISION, Verb.BIND})
 _WITH_CREDENTIALS = frozenset({Verb.BIND, Verb.GET_BINDING})
+_NEEDS_NO_WORDS = frozenset({Verdict.SUCCEEDED, Verdict.ACCEPTED, Verdict.IN_PROGRESS})
 _STATES = {
     "in progress": Verdict.IN_PROGRESS,
     "succeeded": Verdict.SUCCEEDED,
@@ -53,11 +54,7 @@ def read_answer(call: HttpCall, reply: HttpReply, *, now: datetime | None = None
         )
     body, complaint, is_too_large = _parsed(call, reply)
     verdict, remark = _verdict(call, reply, body, complaint)
-    description = cleaned(body.get("description")) if body else None
-    if description is None and verdict not in (Verdict.SUCCEEDED, Verdict.ACCEPTED, Verdict.IN_PROGRESS):
-        description = remark or phrase(reply.status)
-    elif remark:
-        description = f"{remark}: {description}"
+    description = _description(reply, body, verdict, remark=remark)
     wait = None if reply.retry_after is None else seconds_until(reply.retry_after, now or datetime.now(UTC))
     return Answer(
         verb=call.verb,
@@ -72,6 +69,17 @@ def read_answer(call: HttpCall, reply: HttpReply, *, now: datetime | None = None
         digest=digest,
         is_too_large=is_too_large and verdict == Verdict.MALFORMED,
     )
+
+
+def _description(reply: HttpReply, body: JsonObject | None, verdict: Verdict, *, remark: str | None) -> str | None:
+    """The broker's own words, or that there are none."""
+    words = cleaned(body.get("description")) if body else None
+    if words is None and (reply.status >= _ERRORS or verdict == Verdict.OPERATION_FAILED):
+        words = reason_in(body, reply.body)
+    if remark:
+        return f"{remark}: {words}" if words else remark
+    has_code = body is not None and reply.status >= _REDIRECTS and cleaned(body.get("error")) is not None
+    return words if words or has_code or verdict in _NEEDS_NO_WORDS else NO_REASON
 
 
 def _digest(call: HttpCall, reply: HttpReply) -> str | None:
