@@ -10,6 +10,7 @@ from chandlery.model.faults import Fault, NotFound
 from chandlery.model.json_text import write_json
 from chandlery.model.kinds import CORE_KINDS
 from chandlery.model.wire import JsonObject
+from chandlery.runtime.probes import PROBE_PATHS
 from chandlery_gateway.compression import compressed
 from chandlery_gateway.kube import discovery, openapi_protobuf, openapi_v2, openapi_v3
 from chandlery_gateway.kube.negotiation import DISCOVERY_FORMS, JSON, Form, negotiate
@@ -19,6 +20,7 @@ from chandlery_gateway.kube.served_kinds import GROUP_KINDS, SERVED_KINDS
 from chandlery_gateway.permissions import Permissions
 from chandlery_gateway.rendering import document_response, fault_response
 
+_OTHER_PATHS = ("/docs", "/openapi/v2", "/openapi/v3", "/version", *PROBE_PATHS)
 _NO_DEFINITIONS: JsonObject = {
     "kind": "CustomResourceDefinitionList",
     "apiVersion": "apiextensions.k8s.io/v1",
@@ -51,9 +53,15 @@ class Documents:
     def openapi_v3(self) -> dict[str, bytes]:
         """By the path of the group version."""
         return {
-            openapi_v3.document_path(group, release): write_json(
-                openapi_v3.document("/".join(filter(None, (group, release))), self._kinds, release=self._release)
-            )
+            path: write_json(openapi_v3.document(group_version, self._kinds, release=self._release))
+            for path, group_version in self.openapi_v3_paths.items()
+        }
+
+    @property
+    def openapi_v3_paths(self) -> dict[str, str]:
+        """The path of each group version's document -> the group version."""
+        return {
+            openapi_v3.document_path(group, release): "/".join(filter(None, (group, release)))
             for group, release in sorted({(kind.group, kind.version) for kind in self._kinds})
         }
 
@@ -97,6 +105,8 @@ def document_router(permissions: Permissions) -> APIRouter:
 
         router.add_api_route(path, endpoint, methods=["GET"])
 
+    paths = discovery.root_paths((*_OTHER_PATHS, *(f"/openapi/v3/{path}" for path in documents.openapi_v3_paths)))
+    add("/", lambda _request: document_response(paths))
     add("/api", lambda request: _discovery(request, discovery.core_versions(), core=True))
     add("/apis", lambda request: _discovery(request, discovery.groups(), core=False))
     add("/api/v1", lambda _request: _found(discovery.resources("v1")))

@@ -188,3 +188,15 @@ async def test_a_method_that_is_not_served_is_named(api: Api, method: str, path:
     assert answer.status == 405
     assert answer.document["reason"] == "MethodNotAllowed"
     assert method in answer.message
+
+
+async def test_root_lists_every_path_and_each_is_there(gateway: Running) -> None:
+    """Some clients begin here, such as `kubectl get --raw /`."""
+    assert (await gateway.as_user(None).get("/")).status == 401
+    answer = await gateway.api.get("/")
+    assert (answer.status, list(answer.document)) == (200, ["paths"])
+    paths = answer.document["paths"]
+    assert {"/api/v1", "/apis/servicecatalog.k8s.io/v1beta1", "/openapi/v3/api/v1", "/livez", "/version"} <= set(paths)
+    assert paths == sorted(paths)
+    for path in paths:
+        assert (await gateway.api.get(path)).status == 200, path

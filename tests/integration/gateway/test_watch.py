@@ -382,3 +382,19 @@ async def test_an_initial_list_under_writers_repeats_nothing(api: Api) -> None:
     stored = {item["metadata"]["name"]: int(item["metadata"]["resourceVersion"]) for item in final["items"]}
     stored.pop("the-last")
     assert known == stored
+
+
+async def test_a_watch_that_asks_for_a_websocket_is_told_over_plain_http(api: Api) -> None:
+    """fabric8's client asks for one first and takes this as the answer."""
+    await api.made(INSTANCES, instance("a"))
+    headers = {
+        "Authorization": f"Bearer {api.token}",
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "c2FtcGxlIGtleSBvZiAxNg==",
+    }
+    async with asyncio.timeout(SOON), api.session.get(INSTANCES, params={"watch": "1"}, headers=headers) as response:
+        assert (response.status, response.headers["Content-Type"]) == (200, "application/json")
+        first = json.loads(await response.content.readline())
+    assert (first["type"], first["object"]["metadata"]["name"]) == ("ADDED", "a")

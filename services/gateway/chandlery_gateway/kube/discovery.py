@@ -4,6 +4,7 @@ Everything follows from the registry of kinds; nothing here depends on the reque
 """
 
 import platform
+from collections.abc import Iterable
 from itertools import groupby
 from typing import Final
 
@@ -15,6 +16,13 @@ from chandlery_gateway.kube.served_kinds import GROUP_KINDS, SERVED_KINDS
 STATUS_VERBS: Final = ("get", "patch", "update")
 _KUBERNETES_MAJOR: Final = "1"
 _KUBERNETES_MINOR: Final = "32"
+
+
+def root_paths(others: Iterable[str], kinds: tuple[Kind, ...] = SERVED_KINDS) -> JsonObject:
+    """GET /: where everything begins; `others` are the paths that belong to no group version."""
+    groups = {f"/apis/{kind.group}" for kind in kinds if kind.group}
+    versions = {f"/apis/{kind.api_version}" if kind.group else f"/api/{kind.version}" for kind in kinds}
+    return {"paths": sorted({"/api", "/apis", *groups, *versions, *others})}
 
 
 def core_versions() -> JsonObject:
