@@ -218,7 +218,7 @@ def test_migrating_twice_is_harmless(launch: Launcher, share: ServerShare) -> No
         ({"password": _PASSWORD}, "password authentication failed"),
         ({"database": "chandlery_missing"}, '"chandlery_missing" does not exist; create it'),
         ({"query": {"sslmode": "require"}}, "speaks no TLS, and sslmode in CHANDLERY_DATABASE_URL asks for it"),
-        ({"query": {"sslmod": "require"}}, "unknown parameter 'sslmod'; did you mean sslmode?"),
+        ({"query": {"sslmod": "require"}}, "unknown parameter 'sslmod'; did you mean \"sslmode\""),
     ],
     ids=["password", "database", "tls", "parameter"],
 )

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from chandlery.model.clean_text import QUOTE_LONGEST, clean_text, quoted
 from chandlery.model.faults import Fault
 from chandlery_binder.growing_secret import json_text
 
@@ -35,7 +36,7 @@ def render(template: str, values: Mapping[str, Any], *, most_characters: int) ->
     while end < len(template):
         match = _PART.match(template, end)
         if match is None:
-            raise JsonPathFault(f"{template!r}: a brace at position {end + 1} is not closed, or was never opened")
+            raise JsonPathFault(f"{quoted(template)}: a brace at position {end + 1} is not closed, or was never opened")
         path = match["path"]
         parts.append(match["text"] if path is None else json_text(_value(template, path.strip(), values)))
         end, room = match.end(), room - len(parts[-1])
@@ -48,14 +49,15 @@ def _value(template: str, path: str, values: Mapping[str, Any]) -> Any:
     found: Any = values
     end = 1 if path[:1] in ("$", "@") else 0
     if path in ("", "$", "@", "."):
-        raise JsonPathFault(f"{template!r}: {{{path}}} names no key")
+        raise JsonPathFault(f"{quoted(template)}: {{{_short(path)}}} names no key")
     while end < len(path):
         step = _STEP.match(path, end)
         if step is None:
             raise JsonPathFault(
-                f"{template!r}: {path[end:]!r} is not supported; a path consists of .name, [number] and ['name']"
+                f"{quoted(template)}: {quoted(path[end:])} is not supported;"
+                " a path consists of .name, [number] and ['name']"
             )
-        found = _follow(found, step, where=f"{template!r}: {{{path[: step.end()]}}}")
+        found = _follow(found, step, where=f"{quoted(template)}: {{{_short(path[: step.end()])}}}")
         end = step.end()
     return found
 
@@ -74,3 +76,7 @@ def _follow(found: Any, step: re.Match[str], *, where: str) -> Any:
     if key not in found:
         raise JsonPathFault(f"{where} is not there")
     return found[key]
+
+
+def _short(path: str) -> str:
+    return clean_text(path, longest=QUOTE_LONGEST)

@@ -5,12 +5,18 @@ Rules: ECMA-48 (control functions and escape sequences), UAX #9 (marks that turn
 """
 
 import re
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import AfterValidator
 
 CONDITION_LONGEST: Final = 4_096
 """Characters of a condition's message. Kubernetes allows 32,768; this is a screen full of them."""
 EVENT_LONGEST: Final = 1_024
 """Characters of a recorded event's message, as Kubernetes' own recorder keeps."""
+ANSWER_LONGEST: Final = 16_384
+"""Characters of the message of a Status, which may tell of many fields."""
+TRACE_LONGEST: Final = 65_536
+"""Characters of a traceback in a log line."""
 LOG_LONGEST: Final = 4_096
 """Characters of one text in a log line."""
 QUOTE_LONGEST: Final = 200
@@ -64,6 +70,15 @@ def clean_message(text: str) -> str:
 def clean_event(text: str) -> str:
     """A recorded event's message. Its end, where the way out stands, is kept."""
     return clean_text(text, longest=EVENT_LONGEST, keeps_end=EVENT_LONGEST // 4)
+
+
+Said = Annotated[str, AfterValidator(clean_message)]
+"""A sentence in a status: whoever makes one, and however, it is fit to be shown."""
+
+
+def clean_status(text: str) -> str:
+    """What a request is answered: it may have lines, and repeat several things that the request said."""
+    return clean_text(text, longest=ANSWER_LONGEST, keeps_lines=True, keeps_end=ANSWER_LONGEST // 4)
 
 
 def quoted(text: str) -> str:

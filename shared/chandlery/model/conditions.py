@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from chandlery.model.clean_text import Said
 from chandlery.model.metadata import Timestamp
 from chandlery.model.wire import WireModel
 
@@ -43,7 +44,7 @@ class Condition(WireModel):
     status: ConditionStatus = Field(description="True, False or Unknown.")
     last_transition_time: Timestamp | None = Field(default=None, description="When the status last changed.")
     reason: str = Field(default="", description="One CamelCase word for machines.")
-    message: str = Field(default="", description="A sentence for people.")
+    message: Said = Field(default="", description="A sentence for people.")
     observed_generation: int | None = Field(
         default=None, description="The generation that the condition speaks of; kubectl wait goes by it."
     )

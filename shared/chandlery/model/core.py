@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, PrivateAttr
 
 from chandlery.model.annotations import UNREADABLE
+from chandlery.model.clean_text import Said
 from chandlery.model.metadata import MicroTimestamp, ObjectMeta, Timestamp
 from chandlery.model.wire import WireModel
 
@@ -23,7 +24,7 @@ class NamespaceCondition(WireModel):
     status: str = Field(default="", description="True, False or Unknown.")
     last_transition_time: Timestamp | None = Field(default=None, description="When the status last changed.")
     reason: str = Field(default="", description="One CamelCase word for machines.")
-    message: str = Field(default="", description="A sentence for people.")
+    message: Said = Field(default="", description="A sentence for people.")
 
 
 class NamespaceStatus(WireModel):

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from chandlery.model.clean_text import clean_event
+
 
 @dataclass(frozen=True)
 class RecordedFact:
@@ -10,3 +12,7 @@ class RecordedFact:
     reason: str
     message: str
     is_warning: bool = False
+
+    def __post_init__(self) -> None:
+        # Whoever records it, and whatever it repeats: it is fit to be shown.
+        object.__setattr__(self, "message", clean_event(self.message))

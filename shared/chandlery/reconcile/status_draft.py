@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from chandlery.model.bindings import ServiceBinding, ServiceBindingStatus
+from chandlery.model.clean_text import clean_message
 from chandlery.model.conditions import (
     ConditionStatus,
     ConditionType,
@@ -90,7 +91,7 @@ class StatusDraft(Generic[StatusT, MemoryT]):
     def say(self, reason: str, message: str, *, is_warning: bool = False) -> None:
         """Record an event, unless a condition or this change says so already: a failure that repeats is told once."""
         fact = RecordedFact(reason, message, is_warning)
-        if not self._was_said(reason, message) and fact not in self.facts:
+        if not self._was_said(reason, clean_message(message)) and fact not in self.facts:
             self.facts.append(fact)
 
     def condition(self, kind: ConditionType, status: ConditionStatus, *, reason: str, message: str) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from chandlery.model.clean_text import clean_message
 from chandlery.model.faults import ConfigurationFault, Fault, Refused
 from chandlery.runtime.command_group import LazyCommand, LazyGroup
 
@@ -71,5 +72,5 @@ def main() -> None:
     except (Fault, BaseExceptionGroup) as error:
         faults = _faults(error)
         for fault in faults:
-            click.echo(f"chandlery: {fault.message}", err=True)
+            click.echo(f"chandlery: {clean_message(fault.message)}", err=True)
         sys.exit(BAD_CONFIGURATION if any(map(_is_of_a_setting, faults)) else 1)

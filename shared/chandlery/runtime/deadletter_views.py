@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from chandlery.contracts.dead_letters import DeadLetter
 from chandlery.contracts.messages import Reconcile
 from chandlery.contracts.topology import DEAD_LETTER_QUEUES
+from chandlery.model.clean_text import LOG_LONGEST, clean_text
 from chandlery.model.wire import JsonObject
 
 _SHORT = 12
@@ -44,7 +45,7 @@ def as_json(letter: DeadLetter) -> JsonObject:
 
 def as_table(letters: Sequence[DeadLetter], *, now: datetime) -> str:
     """One line for each under a heading, columns as wide as they need to be."""
-    rows = [_COLUMNS, *(_row(letter, now) for letter in letters)]
+    rows = [_COLUMNS, *(tuple(map(_shown, _row(letter, now))) for letter in letters)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     lines = ("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(line.rstrip() for line in lines)
@@ -54,9 +55,10 @@ def as_sheet(letter: DeadLetter, *, body: bool = False) -> str:
     """One letter, a line for each fact; with `body` what it said, too."""
     facts = {name: value for name, value in as_json(letter).items() if value != ""}
     width = max(len(name) for name in facts) + 2
-    lines = [f"{name + ':':<{width}}{value}" for name, value in facts.items()]
+    lines = [f"{name + ':':<{width}}{_shown(value)}" for name, value in facts.items()]
     if body:
-        lines += ["", letter.body.decode(errors="backslashreplace")]
+        text = letter.body.decode(errors="backslashreplace")
+        lines += ["", clean_text(text, longest=max(1, len(text)), keeps_lines=True)]
     return "\n".join(lines)
 
 
@@ -69,6 +71,11 @@ def age(since: datetime | None, *, now: datetime) -> str:
         if seconds >= 2 * length:
             return f"{seconds // length}{unit}"
     return f"{seconds}s"
+
+
+def _shown(value: object) -> str:
+    """A message may come from anybody who may write to the bus."""
+    return clean_text(str(value), longest=LOG_LONGEST)
 
 
 def _row(letter: DeadLetter, now: datetime) -> tuple[str, ...]:

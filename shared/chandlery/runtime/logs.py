@@ -7,6 +7,9 @@ from typing import Any
 
 import structlog
 
+from chandlery.model.clean_text import LOG_LONGEST, TRACE_LONGEST, clean_text
+
+_BLOCKS = frozenset({"exception", "stack"})
 _HIDDEN = frozenset({"password", "token", "authorization", "credentials", "parameters", "data", "body"})
 
 
@@ -23,6 +26,7 @@ def configure_logs(*, level: str, form: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
         _hide_secrets,
         structlog.processors.format_exc_info,
+        _clean_texts,
     ]
     structlog.configure(
         processors=[*shared, renderer],
@@ -47,4 +51,16 @@ def _hide_secrets(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -
     # A second line of defence: nothing of ours logs these on purpose.
     for key in entry.keys() & _HIDDEN:
         entry[key] = "<hidden>"
+    return entry
+
+
+def _clean_texts(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Whatever somebody else has said and a line repeats: on one line, bounded, with nothing that steers a terminal."""
+    for key, value in entry.items():
+        if isinstance(value, str):
+            entry[key] = (
+                clean_text(value, longest=TRACE_LONGEST, keeps_lines=True, keeps_end=TRACE_LONGEST // 2)
+                if key in _BLOCKS
+                else clean_text(value, longest=LOG_LONGEST)
+            )
     return entry

@@ -9,7 +9,7 @@ from typing import Final
 
 from chandlery.model.clean_text import quoted
 from chandlery.model.faults import ConfigurationFault
-from chandlery.model.nearest_names import nearest_names
+from chandlery.model.nearest_names import did_you_mean
 
 SECRET: Final = frozenset({"password", "sslpassword", "scram_client_key", "scram_server_key", "oauth_client_secret"})
 """Never shown."""
@@ -132,5 +132,4 @@ def _is_number(value: str) -> bool:
 
 
 def _nearest(name: str) -> str:
-    found = nearest_names(name, _KNOWN - _REFUSED, most=1)
-    return f"; did you mean {found[0]}?" if found else "; PostgreSQL's documentation of libpq lists what there is"
+    return did_you_mean(name, _KNOWN - _REFUSED) or "; PostgreSQL's documentation of libpq lists what there is"

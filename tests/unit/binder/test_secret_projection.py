@@ -296,3 +296,10 @@ def test_template_that_cannot_be_rendered_says_why(template: str, words: str) ->
     with pytest.raises(JsonPathFault, match=words) as caught:
         render(template, VALUES, most_characters=1_000)
     assert "rope.example" not in caught.value.message
+
+
+@pytest.mark.parametrize("path", ["{.user", "{.%s}", "{.a %s}", "{%s"])
+def test_an_expression_that_fails_is_repeated_in_part(path: str) -> None:
+    with pytest.raises(JsonPathFault) as raised:
+        render(path.replace("%s", "x" * 300_000), {"user": "u"}, most_characters=1_000)
+    assert len(raised.value.message) < 1_000

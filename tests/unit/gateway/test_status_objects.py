@@ -117,3 +117,14 @@ def test_deletion_is_answered_with_success() -> None:
         "status": "Success",
         "details": {"name": "x", "group": "servicecatalog.k8s.io", "kind": "serviceinstances", "uid": "u"},
     }
+
+
+def test_an_answer_repeats_a_request_cleaned_and_in_part() -> None:
+    hostile = "\x1b[31m\u202e" + "x" * 300_000
+    problem = FieldProblem(f"spec.{hostile}", "FieldValueInvalid", f"{hostile} is not known; see kubectl explain")
+    _, status = status_of(faults.Invalid(problems=(problem,)), kind=SERVICE_INSTANCE, name="one")
+    (cause,) = status["details"]["causes"]
+    for text in (status["message"], cause["message"], cause["field"]):
+        assert text.isprintable()
+        assert len(text) < 20_000
+    assert cause["message"].endswith(" is not known; see kubectl explain")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chandlery.model.bindings import ServiceBindingStatus
+from chandlery.model.clean_text import CONDITION_LONGEST
 from chandlery.model.conditions import Condition, ConditionStatus, ConditionType
 from chandlery.reconcile.broker_policy import BrokerPolicy
 from chandlery.reconcile.status_draft import OperationNotes, StatusDraft
@@ -72,3 +73,20 @@ def test_the_next_attempt_can_be_seen_until_there_is_none() -> None:
 
     making.end_operation()
     assert (making.status.attempts, making.status.next_attempt_time) == (None, None)
+
+
+def test_what_others_said_is_cleaned_and_cut_wherever_it_is_told_and_told_once() -> None:
+    said = "\x1b[31mred\x1b[0m " + "x" * 300_000 + ". Do this"
+    first = draft()
+    first.fail("BindCallFailed", "BindCallFailed", message=said)
+    told = [*(condition.message for condition in first.status.conditions), *(fact.message for fact in first.facts)]
+
+    assert len(told) == 3
+    for message in told:
+        assert message.startswith("red xxx")
+        assert message.endswith("x. Do this")
+        assert len(message) <= CONDITION_LONGEST
+
+    again = draft(None, *first.status.conditions)
+    again.fail("BindCallFailed", "BindCallFailed", message=said)
+    assert again.facts == []

@@ -86,3 +86,12 @@ def test_age_is_in_the_unit_that_says_enough(seconds: int, shown: str) -> None:
 
 def test_age_that_nobody_knows_is_none() -> None:
     assert age(None, now=NOW) == "<none>"
+
+
+def test_what_anybody_may_have_put_on_the_bus_steers_no_terminal() -> None:
+    hostile = letter(
+        b"\x1b]0;title\x07\x1b[2Jsaid\n\xe2\x80\xaeover", queue="provisioner.instance.reconcile.\x1b[31mred"
+    )
+    for text in (as_table([hostile], now=NOW), as_sheet(hostile, body=True)):
+        assert all(line.isprintable() for line in text.splitlines())
+    assert as_sheet(hostile, body=True).endswith("\n\nsaid\nover")

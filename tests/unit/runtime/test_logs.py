@@ -86,3 +86,29 @@ def test_traceback_is_readable_whoever_logs_it(name: str, form: str, written: Wr
     assert "the anchor is lost" in text
     assert password not in text, "local variables are shown"
     assert form == "console" or len(text.splitlines()) == 1
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_what_others_have_said_is_on_one_line_and_steers_no_terminal(form: str, written: Written) -> None:
+    configure_logs(level="info", form=form)
+    hostile = "\x1b[31mred\x1b[0m \u202eover\u202c\nlevel=error forged"
+    structlog.get_logger().info(f"a broker said {hostile}", broker=hostile)
+    logging.getLogger("other").warning("somebody said %s", hostile)
+    structlog.get_logger().info("long", broker="x" * 1_000_000)
+    text = written()
+    assert len(text.splitlines()) == 3
+    assert all(line.isprintable() for line in text.splitlines())
+    assert "red over level=error forged" in text
+    assert "u202e" not in text
+    assert len(text) < 10_000
+
+
+def test_a_traceback_keeps_its_lines(written: Written) -> None:
+    configure_logs(level="info", form="json")
+    try:
+        raise LookupError("\x1b[31mred")
+    except LookupError:
+        structlog.get_logger().exception("it broke")
+    (line,) = lines(written)
+    assert line["exception"].splitlines()[0] == "Traceback (most recent call last):"
+    assert line["exception"].splitlines()[-1] == "LookupError: red"

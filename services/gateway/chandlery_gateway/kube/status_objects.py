@@ -3,6 +3,7 @@
 from typing import Final
 
 from chandlery.model import faults
+from chandlery.model.clean_text import clean_message, clean_status, clean_text
 from chandlery.model.faults import Fault, FieldProblem, Invalid
 from chandlery.model.kinds import Kind
 from chandlery.model.wire import JsonObject
@@ -13,6 +14,7 @@ from chandlery_gateway.kube.request_options import InvalidOptions
 from chandlery_gateway.kube.version_faults import ContinueExpired, UnreadableChange, VersionTooLarge
 
 _RETRY_AFTER_SECONDS: Final = 1
+_LONGEST_FIELD: Final = 1_000
 
 
 class Unauthorized(Fault):
@@ -77,7 +79,7 @@ def status_of(fault: Exception, *, kind: Kind | None = None, name: str = "") -> 
     known = next((ancestor for ancestor in type(fault).__mro__ if ancestor in _CODES), None)
     code, reason = _CODES[known] if known else _INTERNAL
     message = _message(fault, kind, name) if isinstance(fault, Fault) and known else _INTERNAL_MESSAGE
-    status = _status("Failure", message=message, reason=reason, code=code)
+    status = _status("Failure", message=clean_status(message), reason=reason, code=code)
     details = _details(fault, kind, name)
     if code in _RETRIABLE:
         details["retryAfterSeconds"] = _RETRY_AFTER_SECONDS
@@ -112,7 +114,7 @@ def _says_nothing_special(fault: Fault) -> bool:
 
 
 def _invalid_message(fault: Invalid, kind: Kind | None, name: str) -> str:
-    lines = [f"{problem.field}: {cause_message(problem)}" for problem in fault.problems]
+    lines = [f"{_field(problem)}: {cause_message(problem)}" for problem in fault.problems]
     if not lines:
         return fault.message
     listed = lines[0] if len(lines) == 1 else f"[{', '.join(lines)}]"
@@ -126,7 +128,11 @@ def _invalid_message(fault: Invalid, kind: Kind | None, name: str) -> str:
 
 def cause_message(problem: FieldProblem) -> str:
     """The problem's sentence after Kubernetes' words for its reason: `Required value: …`."""
-    return f"{_CAUSE_WORDS.get(problem.reason, 'Invalid value')}: {problem.message}"
+    return clean_message(f"{_CAUSE_WORDS.get(problem.reason, 'Invalid value')}: {problem.message}")
+
+
+def _field(problem: FieldProblem) -> str:
+    return clean_text(problem.field, longest=_LONGEST_FIELD)
 
 
 def _details(fault: Exception, kind: Kind | None, name: str) -> JsonObject:
@@ -142,7 +148,7 @@ def _details(fault: Exception, kind: Kind | None, name: str) -> JsonObject:
         details["kind"] = kind.kind if isinstance(fault, Invalid) else kind.plural
     if problems:
         details["causes"] = [
-            {"reason": problem.reason, "message": cause_message(problem), "field": problem.field}
+            {"reason": problem.reason, "message": cause_message(problem), "field": _field(problem)}
             for problem in problems
         ]
     if isinstance(fault, ApplyConflict | VersionTooLarge):
