@@ -151,6 +151,13 @@ class Platform:
         """Create a binding and wait for nothing."""
         return await self.creates(BINDING, name, {"instanceRef": {"name": to}, **spec})
 
+    async def is_refused_a_binding(self, name: str = "db-binding", *, to: str = "db", **spec: Any) -> Answer:
+        """Try to create a binding that is refused with 422."""
+        meta = {"apiVersion": BINDING.api_version, "kind": BINDING.kind, "metadata": {"name": name}}
+        answer = await self.api.post(self._path(BINDING), {**meta, "spec": {"instanceRef": {"name": to}, **spec}})
+        assert answer.status == 422, answer.payload
+        return answer
+
     async def binds(self, name: str = "db-binding", *, to: str = "db", **spec: Any) -> Document:
         """Create a binding and wait until its Secret is there."""
         await self.creates_binding(name, to=to, **spec)

@@ -37,9 +37,18 @@ async def test_osb_104_what_is_not_bindable_is_not_bound(
 ) -> None:
     platform.offers(simple_plan(bindable=of_plan), bindable=of_service)
     await platform.provisions()
-    await platform.creates_binding()
-    await platform.until_condition(BINDING, "db-binding", "Ready", "False", reason="ErrorNonbindableServiceClass")
+    refused = await platform.is_refused_a_binding()
+    assert "cannot be bound" in refused.causes["spec.instanceRef.name"]
     await platform.comes_to_rest()
+    assert sequence(platform.broker.seen) == ["GET catalog", "PUT instance"]
+
+
+async def test_osb_104_binding_that_came_before_its_instance_is_not_sent(platform: Platform) -> None:
+    platform.offers(simple_plan(bindable=False))
+    await platform.registers()
+    await platform.creates_binding()
+    await platform.provisions()
+    await platform.until_condition(BINDING, "db-binding", "Ready", "False", reason="ErrorNonbindableServiceClass")
     await platform.unbinds()
     assert sequence(platform.broker.seen) == ["GET catalog", "PUT instance"]
 

@@ -74,8 +74,8 @@ def usable_parameters(snapshot: BindingSnapshot, offering: Offering) -> Paramete
     if not wrong:
         return parameters
     message = (
-        f'The parameters do not fit the schema of the plan "{offering.plan.spec.external_name}": {"; ".join(wrong)}. '
-        f"Correct the Secrets of parametersFrom, or create the binding anew with other parameters"
+        f'The parameters do not fit the binding schema of the plan "{offering.plan.spec.external_name}": '
+        f"{'; '.join(wrong)}. Correct the Secrets of parametersFrom, or create the binding anew with other parameters"
     )
     return Wait(BindingReason.ERROR_WITH_PARAMETERS, message, next(iter(parameter_keys(snapshot.binding)), None))
 

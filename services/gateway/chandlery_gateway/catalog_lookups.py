@@ -3,6 +3,8 @@
 Each look-up is made once for all creations that share a transaction.
 """
 
+from dataclasses import dataclass
+
 from chandlery.model import kinds
 from chandlery.model.bindings import ServiceBinding
 from chandlery.model.instances import ServiceInstance
@@ -14,6 +16,14 @@ from chandlery.store.objects import Listing
 
 _MOST_PLANS = 20
 """More are neither chosen from nor named in a message."""
+
+
+@dataclass(frozen=True)
+class ClassAndPlan:
+    """A class and one of its plans."""
+
+    service_class: AnyClass
+    plan: AnyPlan
 
 
 async def find_classes(unit: UnitOfWork, instance: ServiceInstance) -> list[AnyClass]:
@@ -40,14 +50,24 @@ async def find_plans(
     return [plan for plan in found if wanted is not None or not plan.status.removed_from_broker_catalog]
 
 
-async def find_plan(unit: UnitOfWork, instance: ServiceInstance) -> AnyPlan | None:
-    """The plan that the instance asks for; None unless the catalog has exactly one that is called so."""
+async def find_class_and_plan(unit: UnitOfWork, instance: ServiceInstance) -> ClassAndPlan | None:
+    """What the instance asks for; None unless the catalog has exactly one class and plan that are called so."""
     classes = await find_classes(unit, instance)
     wanted = wanted_plan(instance.spec)
     if len(classes) != 1 or not wanted.value:
         return None
     plans = await find_plans(unit, classes[0], wanted)
-    return plans[0] if len(plans) == 1 else None
+    return ClassAndPlan(classes[0], plans[0]) if len(plans) == 1 else None
+
+
+async def find_delivered(unit: UnitOfWork, binding: ServiceBinding) -> ClassAndPlan | None:
+    """What the instance of a binding is an instance of by now; None as far as that is not known."""
+    instance = await find_instance(unit, binding)
+    classes = await find_classes(unit, instance) if instance else []
+    if instance is None or len(classes) != 1:
+        return None
+    plan = await find_current_plan(unit, classes[0], instance)
+    return ClassAndPlan(classes[0], plan) if plan else None
 
 
 async def find_current_plan(unit: UnitOfWork, service_class: AnyClass, old: ServiceInstance) -> AnyPlan | None:

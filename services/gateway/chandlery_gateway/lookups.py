@@ -9,11 +9,11 @@ from chandlery.model.faults import FieldProblem, Forbidden, Invalid, NotFound
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.kinds import AnyObject, kind_of
 from chandlery.reconcile.change import bindings_key, broker_key, instances_key, offering_key, secret_key
-from chandlery.reconcile.offering import is_cluster_scoped, wanted_class, wanted_plan
+from chandlery.reconcile.offering import is_bindable, is_cluster_scoped, wanted_class, wanted_plan
 from chandlery.store.database import UnitOfWork
 from chandlery.store.external_ids import ExternalId
 from chandlery.store.objects import Listing
-from chandlery_gateway.catalog_lookups import class_lane, find_classes, find_instance, find_plans
+from chandlery_gateway.catalog_lookups import class_lane, find_classes, find_delivered, find_instance, find_plans
 from chandlery_gateway.plan_changes import plan_field
 
 
@@ -113,9 +113,22 @@ async def _binding_lane(unit: UnitOfWork, binding: ServiceBinding) -> str:
     if instance.metadata.deletion_timestamp is not None:
         message = f"the instance {name!r} is being deleted; bind another one, or wait until it is gone and made again"
         raise Invalid(problems=(FieldProblem("spec.instanceRef.name", "FieldValueForbidden", message),))
+    await _refuse_unbindable(unit, binding)
     noted = (await unit.reconciliations.memory_of(instance.metadata.uid or "")).get("lane")
     if noted:
         return str(noted)
     # Nobody has looked after the instance yet.
     classes = await find_classes(unit, instance)
     return class_lane(classes[0]) if len(classes) == 1 else UNRESOLVED_LANE
+
+
+async def _refuse_unbindable(unit: UnitOfWork, binding: ServiceBinding) -> None:
+    found = await find_delivered(unit, binding)
+    if found is None or is_bindable(found.service_class, found.plan):
+        return
+    plan, service_class = found.plan.spec.external_name, found.service_class.spec.external_name
+    message = (
+        f'the instance "{binding.spec.instance_ref.name}" has the plan "{plan}" of the class "{service_class}", '
+        f"which cannot be bound; bind an instance of another plan"
+    )
+    raise Invalid(problems=(FieldProblem("spec.instanceRef.name", "FieldValueForbidden", message),))

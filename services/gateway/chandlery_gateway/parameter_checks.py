@@ -1,23 +1,24 @@
 """Holds parameters against the schema of their plan before they are stored, so that mistakes show at once.
 
-Only what stands in the manifest can be checked here: with `parametersFrom`, or without the catalog at hand, nothing is
-refused, and the worker checks before anything is sent. Dry runs are checked as well.
+Only what stands in the manifest can be checked here, over the defaults of the catalog: with `parametersFrom`, or
+without the catalog at hand, nothing is refused, and the worker checks before anything is sent. No parameters are
+checked like others, for some may be required. Dry runs are checked as well.
 """
 
 import asyncio
 import re
-from typing import Any, Final
+from typing import Final
 
 from chandlery.model.bindings import ServiceBinding
 from chandlery.model.faults import FieldProblem, Invalid
 from chandlery.model.instances import ServiceInstance, ServiceInstanceSpec
 from chandlery.model.kinds import AnyObject
-from chandlery.model.wire import JsonObject
-from chandlery.reconcile.offering import wanted_plan
+from chandlery.reconcile.offering import default_parameters, wanted_plan
 from chandlery.reconcile.parameter_schemas import violations
-from chandlery.reconcile.parameters import checksum
+from chandlery.reconcile.parameters import merge_parameters, overlaid, what_differs
+from chandlery.reconcile.update_parameters import parameters_to_update
 from chandlery.store.database import UnitOfWork
-from chandlery_gateway.catalog_lookups import find_classes, find_current_plan, find_instance, find_plan
+from chandlery_gateway.catalog_lookups import find_class_and_plan, find_delivered
 
 _PATH_AND_WORDS: Final = re.compile(r'((?:"(?:[^"\\]|\\.)*"|[^":])+): (.*)', re.DOTALL)
 """Names that are no words are quoted in a path: `parameters.nodes[2]["a: b"]`."""
@@ -25,15 +26,12 @@ _PATH_AND_WORDS: Final = re.compile(r'((?:"(?:[^"\\]|\\.)*"|[^":])+): (.*)', re.
 
 async def check_new_parameters(unit: UnitOfWork, document: AnyObject) -> None:
     """The parameters of a new instance or binding. Raises Invalid, with one problem for each violation."""
-    if not isinstance(document, ServiceInstance | ServiceBinding):
-        return
-    spec = document.spec
-    if spec.parameters is None or spec.parameters_from:
+    if not isinstance(document, ServiceInstance | ServiceBinding) or document.spec.parameters_from:
         return
     if isinstance(document, ServiceInstance):
-        await _refuse_violations(await _create_schema(unit, document), spec.parameters)
+        await _check_creation(unit, document)
     else:
-        await _refuse_violations(await _binding_schema(unit, document), spec.parameters)
+        await _check_bind(unit, document)
 
 
 async def check_changed_parameters(unit: UnitOfWork, old: ServiceInstance, new: ServiceInstance) -> None:
@@ -42,50 +40,60 @@ async def check_changed_parameters(unit: UnitOfWork, old: ServiceInstance, new: 
     What is being created, or being deleted, is left to the provisioner: only it knows what comes next.
     """
     spec, status = new.spec, old.status
-    if spec.parameters is None or spec.parameters_from or status.current_operation in ("Provision", "Deprovision"):
+    if spec.parameters_from or status.current_operation in ("Provision", "Deprovision"):
         return
     is_other = _differ(old.spec, spec)
     if status.provision_status == "Provisioned":
-        told = status.external_properties
-        # What the broker has already is not sent: so a change that failed can be taken back.
-        forms = unit.checksums.forms_of(checksum(spec.parameters))
-        if is_other and (told is None or (told.parameter_checksum or "") not in forms):
-            await _refuse_violations(await _update_schema(unit, new), spec.parameters)
+        if is_other:
+            await _check_update(unit, new)
     elif is_other or wanted_plan(old.spec) != wanted_plan(spec):
-        await _refuse_violations(await _create_schema(unit, new), spec.parameters)
+        await _check_creation(unit, new)
 
 
 def _differ(old: ServiceInstanceSpec, new: ServiceInstanceSpec) -> bool:
     return bool(old.parameters_from) or (old.parameters or {}) != (new.parameters or {})
 
 
-async def _create_schema(unit: UnitOfWork, instance: ServiceInstance) -> Any:
-    plan = await find_plan(unit, instance)
-    return plan.spec.instance_create_parameter_schema if plan else None
-
-
-async def _update_schema(unit: UnitOfWork, instance: ServiceInstance) -> Any:
-    plan = await find_plan(unit, instance)
-    return plan.spec.instance_update_parameter_schema if plan else None
-
-
-async def _binding_schema(unit: UnitOfWork, binding: ServiceBinding) -> Any:
-    instance = await find_instance(unit, binding)
-    classes = await find_classes(unit, instance) if instance else []
-    if instance is None or len(classes) != 1:
-        return None
-    plan = await find_current_plan(unit, classes[0], instance)
-    return plan.spec.service_binding_create_parameter_schema if plan else None
-
-
-async def _refuse_violations(schema: Any, parameters: JsonObject) -> None:
-    if schema is None:
+async def _check_creation(unit: UnitOfWork, instance: ServiceInstance) -> None:
+    found = await find_class_and_plan(unit, instance)
+    schema = found.plan.spec.instance_create_parameter_schema if found else None
+    if found is None or schema is None:
         return
-    problems = []
+    defaults = default_parameters(found.service_class, found.plan)
+    parameters = overlaid(defaults, instance.spec.parameters or {})
     # A broker's schema and a user's parameters: it ends, but not soon enough for those who ask meanwhile.
-    for sentence in await asyncio.to_thread(violations, schema, parameters):
+    wrong = await asyncio.to_thread(violations, schema, parameters)
+    _refuse(wrong, f'the create schema of the plan "{found.plan.spec.external_name}"')
+
+
+async def _check_update(unit: UnitOfWork, instance: ServiceInstance) -> None:
+    found, has = await find_class_and_plan(unit, instance), instance.status.external_properties
+    schema = found.plan.spec.instance_update_parameter_schema if found else None
+    if found is None or schema is None:
+        return
+    parameters = merge_parameters(instance.spec.parameters, (), defaults=instance.status.default_provision_parameters)
+    # What the broker has already is not sent: so a change that failed can be taken back.
+    forms_of = unit.checksums.forms_of
+    if has is None or (has.parameter_checksum or "") not in forms_of(parameters.checksum):
+        differing = what_differs(parameters, has, forms_of=forms_of)
+        update = await asyncio.to_thread(parameters_to_update, schema, parameters.sent, differing=differing)
+        _refuse(update.wrong, f'the update schema of the plan "{found.plan.spec.external_name}"')
+
+
+async def _check_bind(unit: UnitOfWork, binding: ServiceBinding) -> None:
+    found = await find_delivered(unit, binding)
+    schema = found.plan.spec.service_binding_create_parameter_schema if found else None
+    if found is None or schema is None:
+        return
+    wrong = await asyncio.to_thread(violations, schema, binding.spec.parameters or {})
+    _refuse(wrong, f'the binding schema of the plan "{found.plan.spec.external_name}"')
+
+
+def _refuse(wrong: tuple[str, ...], schema: str) -> None:
+    problems = []
+    for sentence in wrong:
         parts = _PATH_AND_WORDS.fullmatch(sentence)
         path, words = parts.groups() if parts else ("parameters", sentence)
-        problems.append(FieldProblem(f"spec.{path}", "FieldValueInvalid", words))
+        problems.append(FieldProblem(f"spec.{path}", "FieldValueInvalid", f"{words} ({schema})"))
     if problems:
         raise Invalid(problems=tuple(problems))

@@ -73,6 +73,8 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         draft.set(next_attempt_time=None)
         if sent.properties is not None:
             draft.set(in_progress_properties=sent.properties)
+            if sent.purpose == Purpose.PROVISION:
+                draft.set(default_provision_parameters=sent.defaults)
             draft.observe(sent.generation)
             draft.remember(asked=sent.asked)
             draft.drop(ConditionType.FAILED)

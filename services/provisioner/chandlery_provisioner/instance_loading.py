@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from chandlery.model import kinds
 from chandlery.model.annotations import ABANDON, orders_of
 from chandlery.model.brokers import AnyBroker
+from chandlery.model.faults import ParametersFault
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.offerings import AnyPlan
 from chandlery.model.reasons import InstanceReason
+from chandlery.model.wire import JsonObject
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.reconcile.change import broker_key
-from chandlery.reconcile.offering import Offering, Unresolved
+from chandlery.reconcile.offering import Offering, Unresolved, default_parameters
+from chandlery.reconcile.parameters import Parameters, what_differs
 from chandlery.runtime.broker_access import find_broker_of_lane, find_endpoint, policy_for
 from chandlery.runtime.id_claims import claims_id
 from chandlery.runtime.offering_lookup import find_delivered_plan, find_offering
@@ -47,8 +50,14 @@ async def load_instance(unit: UnitOfWork, resources: Resources, *, instance: Ser
     broker = offering.broker if isinstance(offering, Offering) else await find_broker_of_lane(unit, memory.lane)
     endpoint = await _endpoint(unit, resources, broker, lane=memory.lane)
     home = await resources.cluster.namespace(unit, namespace)
+    defaults = _defaults(instance, offering)
     parameters = await find_parameters(
-        unit, resources.cluster, namespace=namespace, inline=spec.parameters, sources=spec.parameters_from or ()
+        unit,
+        resources.cluster,
+        namespace=namespace,
+        inline=spec.parameters,
+        sources=spec.parameters_from or (),
+        defaults=defaults,
     )
     in_flight = InFlight.model_validate(claim.in_flight) if claim.in_flight else None
     instance, memory, in_flight = with_renewed_checksums(instance, memory, in_flight, parameters, unit.checksums)
@@ -58,6 +67,8 @@ async def load_instance(unit: UnitOfWork, resources: Resources, *, instance: Ser
         offering=offering,
         current_plan=await _current_plan(unit, memory, offering),
         parameters=parameters,
+        defaults=defaults,
+        differing=_differing(unit, instance, parameters),
         memory=memory,
         in_flight=in_flight,
         access=endpoint if isinstance(endpoint, Unresolved) else None,
@@ -78,6 +89,19 @@ async def load_instance(unit: UnitOfWork, resources: Resources, *, instance: Ser
         endpoint=endpoint if isinstance(endpoint, BrokerEndpoint) else None,
         namespace_uid=(home.metadata.uid if home else None) or "",
     )
+
+
+def _defaults(instance: ServiceInstance, offering: Offering | Unresolved) -> JsonObject | None:
+    # Once, when it is made: what the catalog says later changes no instance that is there.
+    if instance.status.provision_status == "Provisioned" or isinstance(offering, Unresolved):
+        return instance.status.default_provision_parameters
+    return default_parameters(offering.service_class, offering.plan) or None
+
+
+def _differing(unit: UnitOfWork, instance: ServiceInstance, parameters: Parameters | ParametersFault) -> JsonObject:
+    if isinstance(parameters, ParametersFault):
+        return {}
+    return what_differs(parameters, instance.status.external_properties, forms_of=unit.checksums.forms_of)
 
 
 def _with_lane(memory: InstanceMemory, offering: Offering | Unresolved) -> InstanceMemory:

@@ -67,6 +67,8 @@ class InFlight(WireModel):
     generation: int
     started_at: float
     properties: InstancePropertiesState | None = None
+    defaults: JsonObject | None = None
+    """What the parameters of a provision were laid over."""
     wanted_plan_id: str = ""
     asked: Asked = Asked()
     is_answered: bool = False

@@ -25,6 +25,10 @@ class InstanceSnapshot:
     current_plan: AnyPlan | None = None
     """The plan that the broker has, looked up in the class; None if the catalog has it no more."""
     parameters: Parameters | ParametersFault
+    defaults: JsonObject | None = None
+    """What the parameters were laid over."""
+    differing: JsonObject = field(default_factory=dict, repr=False)
+    """The parameters that are others than the broker has."""
     memory: InstanceMemory
     in_flight: InFlight | None = None
     access: Unresolved | None = None

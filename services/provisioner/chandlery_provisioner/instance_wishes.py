@@ -5,13 +5,13 @@ from dataclasses import replace
 from chandlery.model.conditions import ConditionType, is_true
 from chandlery.model.faults import ParametersFault
 from chandlery.model.reasons import InstanceReason
-from chandlery.model.wire import JsonObject
 from chandlery.reconcile.actions import Refuse, Wait
 from chandlery.reconcile.answers import Verb
 from chandlery.reconcile.change import broker_key, offering_key
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameter_schemas import violations
 from chandlery.reconcile.parameters import Parameters
+from chandlery.reconcile.update_parameters import parameters_to_update
 from chandlery.reconcile.version_matrix import knows_field
 from chandlery_provisioner.instance_context import context_digest
 from chandlery_provisioner.instance_snapshot import Action, InstanceSnapshot, Keep, Provision, Update
@@ -54,8 +54,9 @@ def unprompted(snapshot: InstanceSnapshot) -> Action | None:
 
 def _provision(snapshot: InstanceSnapshot, offering: Offering, parameters: Parameters) -> Action:
     plan = offering.plan.spec
-    if wrong := _violations(offering, plan.instance_create_parameter_schema, parameters.sent):
-        return wrong
+    schema = plan.instance_create_parameter_schema
+    if schema is not None and (wrong := violations(schema, parameters.sent)):
+        return _unfit(offering, wrong, schema="create")
     version = plan.maintenance_info.version if plan.maintenance_info else None
     known = version if knows_field(Verb.PROVISION, "maintenance_info", snapshot.api_version) else None
     call = Provision(offering.service_class.spec.external_id, plan.external_id, parameters.sent or None, known)
@@ -68,8 +69,10 @@ def _change(snapshot: InstanceSnapshot, offering: Offering, parameters: Paramete
         return refused
     if update.parameters is not None:
         schema = offering.plan.spec.instance_update_parameter_schema
-        if wrong := _violations(offering, schema, update.parameters):
-            return wrong
+        found = parameters_to_update(schema, update.parameters, differing=snapshot.differing)
+        if found.wrong:
+            return _unfit(offering, found.wrong, schema="update")
+        update = replace(update, parameters=found.sent)
     return Keep() if _is_nothing(snapshot, update, offering=offering) else _reach(snapshot) or update
 
 
@@ -128,12 +131,11 @@ def _refused_version(snapshot: InstanceSnapshot, offering: Offering) -> Refuse |
     )
 
 
-def _violations(offering: Offering, schema: object, parameters: JsonObject) -> Wait | None:
-    found = violations(schema, parameters) if schema is not None else ()
-    if not found:
-        return None
+def _unfit(offering: Offering, wrong: tuple[str, ...], *, schema: str) -> Wait:
     plan = offering.plan
-    message = f"The parameters are not what the plan {plan.spec.external_name!r} takes: {'; '.join(found)}"
+    message = (
+        f"The parameters do not fit the {schema} schema of the plan {plan.spec.external_name!r}: {'; '.join(wrong)}"
+    )
     # The schema may change, too.
     return Wait(
         InstanceReason.ERROR_WITH_PARAMETERS, message, offering_key(plan.metadata.namespace, plan.metadata.name)

@@ -41,6 +41,8 @@ def note_of(snapshot: InstanceSnapshot, call: Call, now: datetime) -> InFlight:
     if not isinstance(call, Provision | Update):
         return note
     told: dict[str, object] = {"properties": _properties(snapshot, call), "asked": _asked(snapshot)}
+    if isinstance(call, Provision):
+        told["defaults"] = snapshot.defaults
     return note.model_copy(update={**told, "wanted_plan_id": call.plan_id or snapshot.memory.plan_id})
 
 

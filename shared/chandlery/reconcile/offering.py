@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from chandlery.model.brokers import AnyBroker
 from chandlery.model.instances import ServiceInstanceSpec
 from chandlery.model.offerings import AnyClass, AnyPlan
+from chandlery.model.wire import JsonObject
+from chandlery.reconcile.parameters import overlaid
 
 
 @dataclass(frozen=True)
@@ -17,15 +19,25 @@ class Offering:
 
     @property
     def is_bindable(self) -> bool:
-        """The plan's word counts, else the class's (OSB v2.17, "Plan Object")."""
-        bindable = self.plan.spec.bindable
-        return self.service_class.spec.bindable if bindable is None else bindable
+        """Whether instances can be bound."""
+        return is_bindable(self.service_class, self.plan)
 
     @property
     def is_plan_updatable(self) -> bool:
         """The plan's word counts, else the class's."""
         updatable = self.plan.spec.plan_updatable
         return self.service_class.spec.plan_updatable if updatable is None else updatable
+
+
+def is_bindable(service_class: AnyClass, plan: AnyPlan) -> bool:
+    """The plan's word counts, else the class's (OSB v2.17, "Plan Object")."""
+    return service_class.spec.bindable if plan.spec.bindable is None else plan.spec.bindable
+
+
+def default_parameters(service_class: AnyClass, plan: AnyPlan) -> JsonObject:
+    """The parameters that an instance of this plan begins with: the class's, and over them the plan's."""
+    of_class, of_plan = service_class.spec.default_provision_parameters, plan.spec.default_provision_parameters
+    return overlaid(of_class or {}, of_plan or {})
 
 
 @dataclass(frozen=True)

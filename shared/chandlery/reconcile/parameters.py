@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chandlery.model.faults import ParametersFault
+from chandlery.model.instances import InstancePropertiesState
 from chandlery.model.json_text import NotJson, read_json
 from chandlery.model.wire import JsonObject
 
@@ -33,8 +34,12 @@ def hidden_values(sent: Mapping[str, object], *shown: Mapping[str, object] | Non
 NO_PARAMETERS = Parameters({}, {}, "")
 
 
-def merge_parameters(inline: JsonObject | None, from_secrets: Sequence[tuple[str, bytes]]) -> Parameters:
+def merge_parameters(
+    inline: JsonObject | None, from_secrets: Sequence[tuple[str, bytes]], *, defaults: JsonObject | None = None
+) -> Parameters:
     """Secrets first, in order, then inline. `from_secrets` pairs a name to show with the JSON text.
+
+    What neither of them says comes from the defaults, down into objects.
 
     Raises ParametersFault on a key given twice or a Secret that holds no JSON object; values are never shown.
     """
@@ -46,7 +51,44 @@ def merge_parameters(inline: JsonObject | None, from_secrets: Sequence[tuple[str
         shown.update(dict.fromkeys(part, REDACTED))
     _add(sent, inline or {}, "parameters")
     shown.update(inline or {})
+    if defaults:
+        sent, shown = overlaid(defaults, sent), overlaid(defaults, shown)
     return Parameters(sent, shown, checksum(sent))
+
+
+def overlaid(below: JsonObject, above: JsonObject) -> JsonObject:
+    """Both objects in one: where both say something, what is above counts; objects are joined key by key.
+
+    Rule: the reference's merge of default parameters. A list, or null, takes the place of what is below as a whole.
+    """
+    joined = dict(below)
+    for key, value in above.items():
+        lower = joined.get(key)
+        joined[key] = overlaid(lower, value) if isinstance(lower, dict) and isinstance(value, dict) else value
+    return joined
+
+
+def what_differs(
+    parameters: Parameters, has: InstancePropertiesState | None, *, forms_of: Callable[[str], Container[str]]
+) -> JsonObject:
+    """The parameters that are others than the broker has; all, if it is not known what it has.
+
+    Values from Secrets are not on record. They count as the same if what is on record, with the values that the Secrets
+    have now, comes to the checksum on record, else each of them as another one. `forms_of` has all that a bare checksum
+    may be stored as.
+    """
+    shown, stored = (has.parameters or {}, has.parameter_checksum or "") if has else ({}, "")
+    sent = parameters.sent
+    on_record = {key: sent.get(key) if value == REDACTED else value for key, value in shown.items()}
+    differing = {key for key, value in sent.items() if key not in shown or not _is_same(value, on_record[key])}
+    if stored not in forms_of(checksum(on_record)):
+        differing |= {key for key, value in shown.items() if value == REDACTED}
+    return {key: value for key, value in sent.items() if key in differing}
+
+
+def _is_same(one: object, other: object) -> bool:
+    # To Python, 1 and true are equal.
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def checksum(parameters: Mapping[str, object]) -> str:

@@ -34,13 +34,15 @@ async def find_parameters(
     namespace: str,
     inline: JsonObject | None,
     sources: Sequence[ParametersFromSource],
+    defaults: JsonObject | None = None,
 ) -> Parameters | ParametersFault:
     """The merged parameters, or why there are none; a fault for which a Secret is to blame has its wake-up key."""
     keys: dict[str, str] = {}
     try:
         parts = await _parts(unit, cluster, namespace, [each.secret_key_ref for each in sources if each.secret_key_ref])
         keys = {part.title: part.waiting_for for part in parts}
-        return unit.checksums.keyed(merge_parameters(inline, [(part.title, part.text) for part in parts]))
+        merged = merge_parameters(inline, [(part.title, part.text) for part in parts], defaults=defaults)
+        return unit.checksums.keyed(merged)
     except ParametersFault as fault:
         key = fault.waiting_for or keys.get(fault.source or "")
         return ParametersFault(fault.message, source=fault.source, waiting_for=key)

@@ -103,7 +103,9 @@ async def test_a_violation_names_its_place_and_what_is_expected(api: Api, scope:
         INSTANCES, wished(scope, parameters={"nodes": [{"zone": "a"}, {"zone": 7}], 'odd "name": x': 7})
     )
     assert "string" in answer.causes["spec.parameters.nodes[1].zone"]
-    assert answer.causes['spec.parameters["odd \\"name\\": x"]'] == "Invalid value: has to be a string"
+    assert answer.causes['spec.parameters["odd \\"name\\": x"]'] == (
+        'Invalid value: has to be a string (the create schema of the plan "small")'
+    )
     assert len(answer.causes) == 2
     assert answer.message.startswith('ServiceInstance.servicecatalog.k8s.io "db" is invalid: [')
 
@@ -212,6 +214,70 @@ async def test_parameters_of_a_new_binding_are_held_against_the_plan_of_its_inst
     await has_status(gateway, provisionStatus="Provisioned", externalProperties=delivered)
     assert (await api.patch(DB, {"spec": scope.spec(PlanExternalName="free")})).status == 200
     assert refused(await api.post(BINDINGS, binding("second", **spec))) == fields
+
+
+def requiring(*names: str, **properties: str) -> Document:
+    return {**schema(**properties), "required": list(names)}
+
+
+async def test_parameters_that_are_required_are_missed_at_once_where_there_are_none_at_all(
+    api: Api, gateway: Running, scope: Scope
+) -> None:
+    choosy = plan(
+        instanceCreateParameterSchema=requiring("size", size="integer"),
+        serviceBindingCreateParameterSchema=requiring("role", role="string"),
+    )
+    await scope.offers(api, choosy)
+    missing = await api.post(INSTANCES, wished(scope))
+    assert missing.causes == {
+        "spec.parameters.size": 'Invalid value: is required (the create schema of the plan "small")'
+    }
+    assert refused(await api.post(INSTANCES, wished(scope, parametersFrom=SOURCES))) == set()
+    assert refused(await api.post(BINDINGS, binding())) == {"spec.parameters.role"}
+    assert refused(await api.post(BINDINGS, binding(parametersFrom=SOURCES))) == set()
+
+
+async def test_defaults_of_the_catalog_count_where_nothing_else_is_said(api: Api, scope: Scope) -> None:
+    choosy = requiring("size", "zone", size="integer", zone="string")
+    small = plan(instanceCreateParameterSchema=choosy, defaultProvisionParameters={"size": 2})
+    await scope.offers(api, small, defaultProvisionParameters={"size": "of no use", "zone": "a"})
+    assert refused(await api.post(INSTANCES, wished(scope))) == set()
+    other = {**wished(scope, parameters={"size": "x"}), "metadata": {"name": "other"}}
+    assert refused(await api.post(INSTANCES, other)) == {"spec.parameters.size"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "fields"),
+    [
+        pytest.param({"size": 2}, set(), id="only what differs counts"),
+        pytest.param({"size": "x"}, {"spec.parameters.size"}, id="what differs is wrong"),
+        pytest.param({"dbname": "b"}, {"spec.parameters.dbname"}, id="what cannot be changed is"),
+        pytest.param({"dbname": None, "size": 2}, set(), id="what cannot be changed is left out"),
+    ],
+)
+async def test_update_schema_speaks_of_what_differs_from_what_the_broker_has(
+    api: Api, gateway: Running, scope: Scope, parameters: Document, fields: set[str]
+) -> None:
+    first: Document = {"dbname": "a", "size": 1}
+    await scope.offers(
+        api,
+        plan(
+            instanceCreateParameterSchema=schema(dbname="string", size="integer"),
+            instanceUpdateParameterSchema=schema(size="integer"),
+        ),
+    )
+    await api.made(INSTANCES, wished(scope, parameters=first))
+    has = {
+        "clusterServicePlanExternalName": "",
+        "clusterServicePlanExternalID": "",
+        "parameters": first,
+        "parameterChecksum": checksum(first),
+    }
+    await has_status(gateway, provisionStatus="Provisioned", externalProperties=has)
+    answer = await api.patch(DB, {"spec": {"parameters": parameters}})
+    assert refused(answer) == fields
+    if fields:
+        assert all("the update schema of the plan" in words for words in answer.causes.values())
 
 
 async def test_schemas_are_evaluated_off_the_loop(api: Api, scope: Scope, monkeypatch: pytest.MonkeyPatch) -> None:

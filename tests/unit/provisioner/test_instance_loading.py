@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from chandlery.messaging.inprocess_bus import InProcessBus
+from chandlery.model import kinds
 from chandlery.model.brokers import ClusterServiceBroker, LocalObjectReference
 from chandlery.model.core import Secret
 from chandlery.model.faults import ParametersFault
@@ -38,7 +39,7 @@ from chandlery_provisioner.instance_loading import load_instance
 from chandlery_provisioner.instance_snapshot import (
     InstanceSnapshot,
 )
-from tests.unit.provisioner.builders import LANE, SERVICE, SMALL, make_instance, remembering
+from tests.unit.provisioner.builders import LANE, SERVICE, SMALL, make_instance, provisioned, remembering
 
 BEGINNING = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 LARGE_WANTED = {"cluster_service_plan_external_name": "large"}
@@ -59,6 +60,20 @@ class Harbour:
                 await unit.objects.insert(document.model_copy(update={"metadata": metadata}))
 
         await self._resources.database.run(insert)
+
+    async def sets_defaults(self, *, of_class: dict[str, Any], of_plan: dict[str, Any]) -> None:
+        """What an operator does who edits class and plan."""
+
+        async def edit(unit: UnitOfWork) -> None:
+            for kind, name, defaults in (
+                (kinds.CLUSTER_SERVICE_CLASS, "ropes", of_class),
+                (kinds.CLUSTER_SERVICE_PLAN, "small", of_plan),
+            ):
+                found: Any = await unit.objects.get(kind, "", name)
+                spec = found.spec.model_copy(update={"default_provision_parameters": defaults})
+                await unit.objects.update(found, found.model_copy(update={"spec": spec}))
+
+        await self._resources.database.run(edit)
 
     async def load(self, instance: ServiceInstance, **memory: Any) -> InstanceSnapshot:
         claim = Claim(
@@ -228,3 +243,30 @@ def _secret(data: dict[str, bytes]) -> Secret:
 def _with_secret(**spec: Any) -> ServiceInstance:
     source = ParametersFromSource(secret_key_ref=SecretKeyReference(name="words", key="json"))
     return make_instance(spec={"parameters_from": [source], **spec})
+
+
+async def test_defaults_of_class_and_plan_are_merged_when_an_instance_is_made(harbour: Harbour) -> None:
+    await harbour.sets_defaults(of_class={"size": 1, "net": {"zone": "a"}}, of_plan={"size": 2})
+    await harbour.add(_secret({"json": b'{"word": "sesame"}'}))
+
+    snapshot = await harbour.load(_with_secret(parameters={"net": {"public": True}}))
+
+    merged = {"size": 2, "net": {"zone": "a", "public": True}}
+    assert isinstance(snapshot.parameters, Parameters)
+    assert snapshot.parameters.sent == {**merged, "word": "sesame"}
+    assert snapshot.parameters.shown == {**merged, "word": "<redacted>"}
+    assert snapshot.defaults == {"size": 2, "net": {"zone": "a"}}
+
+
+@pytest.mark.parametrize("remembered", [None, {"size": 1}])
+async def test_defaults_that_the_catalog_gets_later_change_no_instance_that_is_there(
+    harbour: Harbour, remembered: dict[str, Any] | None
+) -> None:
+    await harbour.sets_defaults(of_class={"size": 5}, of_plan={})
+
+    snapshot = await harbour.load(
+        provisioned(spec={"parameters": {"word": "x"}}, default_provision_parameters=remembered)
+    )
+
+    assert isinstance(snapshot.parameters, Parameters)
+    assert snapshot.parameters.sent == {**(remembered or {}), "word": "x"}

@@ -10,7 +10,7 @@ from chandlery.model.faults import ParametersFault
 from chandlery.model.instances import InstancePropertiesState, ParametersFromSource, SecretKeyReference
 from chandlery.model.metadata import ObjectMeta
 from chandlery.reconcile.actions import Idle, Wait
-from chandlery.reconcile.parameters import Parameters
+from chandlery.reconcile.parameters import Parameters, merge_parameters
 from chandlery_provisioner import instance_outcomes as outcomes
 from chandlery_provisioner.instance_context import context_digest, context_of, namespace_digest
 from chandlery_provisioner.instance_draft import InstanceChange
@@ -324,6 +324,41 @@ def test_parameters_that_break_the_schema_are_not_sent(snapshot: InstanceSnapsho
 )
 def test_parameters_are_held_back_for_their_own_schema_only(snapshot: InstanceSnapshot) -> None:
     assert not isinstance(decide(snapshot), Wait)
+
+
+def test_update_sends_what_differs_where_the_update_schema_takes_no_more() -> None:
+    closed = {**COUNT, "additionalProperties": False}
+    before, wish = merge_parameters({"dbname": "a", "size": 1}, ()), merge_parameters({"dbname": "a", "size": 2}, ())
+    has = InstancePropertiesState(
+        cluster_service_plan_external_id=SMALL, parameters=before.shown, parameter_checksum=before.checksum
+    )
+    snapshot = make_snapshot(
+        provisioned(generation=2, external_properties=has),
+        memory=remembering(),
+        offering=make_offering(instance_update_parameter_schema=closed),
+        parameters=wish,
+        differing={"size": 2},
+    )
+
+    action = decide(snapshot)
+
+    assert isinstance(action, Update)
+    assert action.parameters == {"size": 2}
+    note = note_of(snapshot, action, NOW)
+    assert note.properties is not None
+    assert (note.properties.parameters, note.properties.parameter_checksum) == (wish.shown, wish.checksum)
+
+
+def test_parameters_that_do_not_fit_are_told_with_the_schema_that_is_meant() -> None:
+    creation = decide(make_snapshot(offering=CHOOSY, parameters=WRONG))
+    update = decide(
+        make_snapshot(watching(generation=2), memory=remembering(), offering=CHOOSY, parameters=WRONG),
+    )
+
+    assert isinstance(creation, Wait)
+    assert isinstance(update, Wait)
+    assert creation.message.startswith("The parameters do not fit the create schema of the plan 'small': ")
+    assert update.message.startswith("The parameters do not fit the update schema of the plan 'small': ")
 
 
 def waited(snapshot: InstanceSnapshot) -> InstanceChange:
