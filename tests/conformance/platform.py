@@ -22,7 +22,7 @@ from chandlery.model import kinds
 from chandlery.model.kinds import Kind
 from tests.conformance.scripted_broker import ScriptedBroker, SeenRequest
 from tests.conformance.scripted_catalog import simple_catalog, simple_service
-from tests.conformance.twins import ADMINISTRATOR, SOON, Twin
+from tests.conformance.twins import ADMINISTRATOR, SOON, Twin, token_of
 from tests.integration.gateway.api_client import Answer, Api, Document
 
 INSTANCE, BINDING, BROKER = kinds.SERVICE_INSTANCE, kinds.SERVICE_BINDING, kinds.CLUSTER_SERVICE_BROKER
@@ -71,9 +71,7 @@ class Platform:
 
     def as_user(self, name: str) -> "Platform":
         """The same, as `ann`, `bob` or `eve`."""
-        return Platform(
-            self.twin, self.broker, self.session, self.number, f"token-of-{name}", registered=self.registered
-        )
+        return Platform(self.twin, self.broker, self.session, self.number, token_of(name), registered=self.registered)
 
     # The catalog
 

@@ -53,8 +53,13 @@ _PATIENCE = 1_000
 
 DATABASE_VARIABLE, AMQP_VARIABLE = "CHANDLERY_TEST_DATABASE_URL", "CHANDLERY_TEST_AMQP_URL"
 USERS = {"ann": ("developers", "dba"), "bob": (), "eve": tuple(f"group-{number:03}-of-many" for number in range(30))}
-"""Whom the gateway knows beside the administrator, with their groups; the token of each is `token-of-<name>`."""
+"""Whom the gateway knows beside the administrator, with their groups; `token_of` has the token of each."""
 ADMINISTRATOR = "token-of-the-administrator"
+
+
+def token_of(name: str) -> str:
+    """As long as a token has to be."""
+    return f"token-of-{name}-of-the-team"
 
 
 @dataclass
@@ -194,7 +199,7 @@ async def _running(twin: Twin) -> AsyncIterator[Twin]:
 
 def _settings(folder: Path, port: int, database_url: str, amqp_url: str, **given: Any) -> Settings:
     table = io.StringIO()
-    rows = [(f"token-of-{name}", name, f"uid-of-{name}", ",".join(groups)) for name, groups in USERS.items()]
+    rows = [(token_of(name), name, f"uid-of-{name}", ",".join(groups)) for name, groups in USERS.items()]
     csv.writer(table).writerows(rows)
     users = folder / "users.csv"
     users.write_text(table.getvalue())
