@@ -26,7 +26,6 @@ from chandlery_gateway.resource_endpoints import ResourceEndpoints
 from chandlery_gateway.resource_routes import register_kind
 from chandlery_gateway.review_routes import review_router
 from chandlery_gateway.reviews import Reviews
-from chandlery_gateway.token_users import read_users
 from chandlery_gateway.watch_hub import WatchHub
 
 _METHOD_NOT_ALLOWED = 405
@@ -35,10 +34,15 @@ _ABOUT = """Kubernetes-style API of a service catalog: register service brokers,
 Every request carries `Authorization: Bearer <token>`. `kubectl` and `svcat` work against it as they are."""
 
 
-def create_app(resources: Resources, hub: WatchHub, *, is_ending: Callable[[], bool] = lambda: False) -> FastAPI:
-    """The application. Raises ConfigurationFault if nobody could log in. While `is_ending` clients are sent on."""
+def create_app(
+    resources: Resources,
+    hub: WatchHub,
+    *,
+    authenticator: Authenticator,
+    is_ending: Callable[[], bool] = lambda: False,
+) -> FastAPI:
+    """The application. While `is_ending` clients are sent on."""
     settings = resources.settings
-    authenticator = Authenticator(read_users(settings.token, settings.token_file))
     permissions = Permissions(authenticator, resources.authorizer)
     intake = Intake(resources.database, on_write=hub.wake, authorizer=resources.authorizer)
     readings = Readings(resources.database)

@@ -4,35 +4,21 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
 from uuid import uuid4
-
-import structlog
 
 from chandlery.contracts.messages import Message
 from chandlery.model import kinds
 from chandlery.model.core import Namespace, NamespaceSpec
-from chandlery.model.faults import AlreadyExists, ConfigurationFault
+from chandlery.model.faults import AlreadyExists
 from chandlery.model.metadata import ObjectMeta
-from chandlery.runtime.accepting import Manners
-from chandlery.runtime.bounded_connections import ConnectionLimits
-from chandlery.runtime.http_server import is_loopback, listen, serve_http
-from chandlery.runtime.open_files import affordable_connections, lift_open_file_limit
+from chandlery.runtime.http_server import listen, serve_http
 from chandlery.runtime.resources import Resources
 from chandlery.runtime.service import Service
 from chandlery.runtime.settings import Settings
-from chandlery.runtime.tls_files import TlsFiles
 from chandlery.store.database import UnitOfWork
 from chandlery_gateway.app import create_app
-from chandlery_gateway.authentication import Authenticator
-from chandlery_gateway.token_users import read_users
+from chandlery_gateway.listening import Listening, warn_of_plain_http
 from chandlery_gateway.watch_hub import WatchHub
-
-_OTHER_FILES: Final = 200
-"""Probes, RabbitMQ, what the interpreter has open, and some room."""
-
-
-log = structlog.get_logger()
 
 
 class Gateway:
@@ -44,17 +30,10 @@ class Gateway:
     async def serve(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         """See Running."""
         settings = self._resources.settings
-        tls = _tls_files(settings)
-        _warn_of_plain_http(settings)
-        manners = Manners(
-            limits=ConnectionLimits(
-                connections=_affordable_connections(settings), slow_seconds=settings.slow_client_seconds
-            ),
-            tls=tls,
-            plain_too=settings.accept_plain_http,
-        )
+        listening = Listening(settings)
+        warn_of_plain_http(settings)
         hub = WatchHub(self._resources.database)
-        app = create_app(self._resources, hub, is_ending=stop.is_set)
+        app = create_app(self._resources, hub, authenticator=listening.authenticator, is_ending=stop.is_set)
         listener = listen(settings.host, settings.port)
         with contextlib.suppress(AlreadyExists):
             # Another gateway may start at the same moment.
@@ -65,6 +44,7 @@ class Gateway:
 
         events = await self._resources.bus.subscribe("ObjectChanged.#", wake)
         following = asyncio.create_task(hub.run())
+        reloading = asyncio.create_task(listening.follow_files())
         self._resources.readiness.add("watches", hub.check)
         end = asyncio.Event()
         ending = asyncio.create_task(
@@ -75,14 +55,15 @@ class Gateway:
                 app,
                 listener,
                 end,
-                manners=manners,
+                manners=listening.manners,
                 grace_seconds=settings.shutdown_seconds,
                 hurry=self._resources.hurry,
             )
         )
+        self._resources.addresses.append(listening.address(listener))
         ready()
         await serving
-        for task in (following, ending):
+        for task in (following, ending, reloading):
             task.cancel()
         await events.close()
 
@@ -108,37 +89,9 @@ async def _ensure_default_namespace(unit: UnitOfWork) -> None:
     await unit.objects.insert(namespace)
 
 
-def _affordable_connections(settings: Settings) -> int:
-    reserved = settings.database_pool_size + _OTHER_FILES
-    return affordable_connections(settings.max_connections, reserved=reserved, limit=lift_open_file_limit())
-
-
-def _tls_files(settings: Settings) -> TlsFiles | None:
-    certificate, key = settings.tls_cert_file, settings.tls_key_file
-    if certificate is not None and key is not None:
-        return TlsFiles(certificate, key)
-    if certificate is not None or key is not None:
-        raise ConfigurationFault("CHANDLERY_TLS_CERT_FILE and CHANDLERY_TLS_KEY_FILE go together")
-    return None
-
-
-def _warn_of_plain_http(settings: Settings) -> None:
-    if is_loopback(settings.host) or (settings.tls_cert_file and not settings.accept_plain_http):
-        return
-    remedy = "set CHANDLERY_TLS_CERT_FILE and CHANDLERY_TLS_KEY_FILE"
-    if settings.tls_cert_file:
-        remedy = "unset CHANDLERY_ACCEPT_PLAIN_HTTP"
-    log.warning(
-        f"the gateway speaks plain HTTP on {settings.host}: tokens and Secrets can be read on their way; {remedy}",
-        action="check_listener",
-    )
-
-
 def _check(settings: Settings) -> None:
-    """The API is never open: somebody has to be able to log in."""
-    Authenticator(read_users(settings.token, settings.token_file))
-    _tls_files(settings)
-    _affordable_connections(settings)
+    """Read certificate and tokens, and count what may be opened: all of it can be wrong."""
+    Listening(settings)
 
 
 GATEWAY = Service(

@@ -99,7 +99,8 @@ async def _run(
         def ready(service: Service) -> None:
             waiting.discard(service.name)
             if not waiting:
-                log.info(f"{name} is ready", action="process_ready", service=name)
+                where = f" at {', '.join(resources.addresses)}" if resources.addresses else ""
+                log.info(f"{name} is ready{where}", action="process_ready", service=name)
                 on_ready()
 
         resources.readiness.add("startup", unless(lambda: waiting, "it has not started yet"))

@@ -43,6 +43,8 @@ class Resources:
     """Set when what is unfinished is to be given back now; see `ending`."""
     under_way: dict[str, str] = field(default_factory=dict)
     """What is in hand, in words, by uid."""
+    addresses: list[str] = field(default_factory=list)
+    """Where clients reach the services in this process, as URLs."""
     in_hand: dict[str, float] = field(default_factory=dict)
     """Objects that this process works on now, by uid, and the monotonic second at which each lease runs out."""
 

@@ -1,12 +1,18 @@
 """What clients ask before they do anything: who they are, what there is, what it looks like; and what is not there."""
 
+import asyncio
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from chandlery.model.kinds import CATALOG_KINDS, CORE_KINDS, KINDS
+from chandlery.runtime import followed_files
+from chandlery.runtime.settings import Settings
+from chandlery.store.sealing import new_key
 from tests.integration.gateway.api_client import CATALOG, TEAM, Api, instance
-from tests.integration.gateway.conftest import Running
+from tests.integration.gateway.conftest import Running, serving
 
 DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 
@@ -200,3 +206,39 @@ async def test_root_lists_every_path_and_each_is_there(gateway: Running) -> None
     assert paths == sorted(paths)
     for path in paths:
         assert (await gateway.api.get(path)).status == 200, path
+
+
+async def test_users_come_and_go_with_the_token_file(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(followed_files, "EVERY_SECONDS", 0.01)
+    folder = tmp_path_factory.mktemp("tokens")
+    tokens = folder / "tokens.csv"
+    ann, bob = "token-of-ann-the-developer", "token-of-bob-the-operator"
+    tokens.write_text(f"{ann},ann,1\n")
+    settings = Settings(
+        database_url=SecretStr(f"sqlite:///{folder / 'chandlery.db'}"),
+        amqp_url=SecretStr("memory:"),
+        encryption_keys=SecretStr(new_key("test")),
+        token_file=tokens,
+        port=0,
+    )
+
+    async def answered(running: Running, token: str, status: int) -> None:
+        async with asyncio.timeout(30):
+            while (await running.as_user(token).get("/api")).status != status:
+                pass
+
+    async with serving(settings) as running:
+        await answered(running, ann, 200)
+        tokens.write_text(f"{bob},bob,2\n")
+        await answered(running, bob, 200)
+        await answered(running, ann, 401)
+        with capture_logs() as logged:
+            # One that nobody can use takes nothing from those who are there.
+            tokens.write_text("short,eve,3\n")
+            async with asyncio.timeout(30):
+                while not any(line["action"] == "reload_files" for line in logged):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        await answered(running, bob, 200)
+        assert running.resources.addresses[0].startswith("http://127.0.0.1:")

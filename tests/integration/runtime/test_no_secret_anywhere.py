@@ -29,6 +29,8 @@ from chandlery.model.metadata import ObjectMeta
 from chandlery.runtime.http_server import listen, serve_http
 from chandlery.store.schema import METADATA
 from chandlery_gateway.app import create_app
+from chandlery_gateway.authentication import Authenticator
+from chandlery_gateway.token_users import read_users
 from chandlery_gateway.watch_hub import WatchHub
 from tests.conformance import scripted_templates as osb
 from tests.conformance.scripted_broker import Reply, ScriptedBroker, simple_catalog
@@ -279,7 +281,10 @@ async def api_of(fleet: Fleet) -> AsyncIterator[aiohttp.ClientSession]:
     hub, stop = WatchHub(process.database), asyncio.Event()
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    serving = asyncio.create_task(serve_http(create_app(process.resources, hub), listener, stop))
+    authenticator = Authenticator(read_users(process.resources.settings.token, None))
+    serving = asyncio.create_task(
+        serve_http(create_app(process.resources, hub, authenticator=authenticator), listener, stop)
+    )
     headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
     try:
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", headers=headers) as session:

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from chandlery.model.faults import ConfigurationFault
 from chandlery.runtime.certificates import self_signed
 from chandlery.runtime.settings import Settings
-from chandlery_gateway import main
+from chandlery_gateway import listening, main
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_plain_http_that_others_can_reach_is_warned_of(
 ) -> None:
     files = tls_files if has_tls else {}
     with capture_logs() as logged:
-        main._warn_of_plain_http(Settings.model_validate({"host": host, "accept_plain_http": plain_too, **files}))
+        listening.warn_of_plain_http(Settings.model_validate({"host": host, "accept_plain_http": plain_too, **files}))
     assert len(logged) == bool(warning)
     assert not warning or warning in logged[0]["event"]
 
