@@ -108,12 +108,12 @@ conformance-replicas: setup services  ## The same with three processes of each w
 .PHONY: fuzz
 fuzz: setup services  ## Requests made up from /openapi/v3 until one gets a 5xx: FUZZ_EXAMPLES=200 for each operation
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; \
-	CHANDLERY_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/pytest --capture=no --timeout=0 \
+	CHANDLERY_TEST_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/pytest --capture=no --timeout=0 \
 		tests/integration/gateway/test_schemathesis.py $(PYTEST_ARGS)
 
 .PHONY: kubectl-transcripts
 kubectl-transcripts: setup services  ## Write anew what kubectl is expected to print; read the difference
-	@urls="$$($(SERVICES) env)"; eval "$$urls"; CHANDLERY_ACCEPT_TRANSCRIPTS=1 \
+	@urls="$$($(SERVICES) env)"; eval "$$urls"; CHANDLERY_TEST_ACCEPT_TRANSCRIPTS=1 \
 	$(BIN)/pytest tests/e2e/clients/test_kubectl_transcripts.py -k embedded $(PYTEST_ARGS)
 
 .PHONY: chaos

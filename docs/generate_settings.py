@@ -1,11 +1,12 @@
 # ruff: noqa: INP001 - a script
-"""Writes `docs/settings.md` from the settings class, so that the page cannot tell anything else than the code.
+"""Writes `docs/settings.md`, and the names in the chart's schema, from the settings class alone.
 
 python docs/generate_settings.py            # write it
 python docs/generate_settings.py --check    # exit 1 if it is stale
 """
 
 import argparse
+import re
 import sys
 from pathlib import Path
 from types import NoneType, UnionType
@@ -14,9 +15,35 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from chandlery.runtime.settings import PREFIX, Settings
+from chandlery.runtime.setting_names import PREFIX
+from chandlery.runtime.settings import Settings
 
 PAGE: Final = Path(__file__).with_name("settings.md")
+SCHEMA: Final = Path(__file__).parents[1] / "deploy/chart/chandlery/values.schema.json"
+_NAMES: Final = re.compile(r'(?<="propertyNames": \{"enum": \[\n)[^]]*(?= {10}\]\})')
+_OWN_VALUES: Final = frozenset(
+    {
+        "CONFIG_FILE",
+        "DATABASE_URL",
+        "AMQP_URL",
+        "ENCRYPTION_KEYS",
+        "TOKEN",
+        "TOKEN_FILE",
+        "HOST",
+        "PORT",
+        "TLS_CERT_FILE",
+        "TLS_KEY_FILE",
+        "PROBE_HOST",
+        "PROBE_PORT",
+        "SHUTDOWN_DELAY_SECONDS",
+        "LOG_LEVEL",
+        "LOG_FORMAT",
+        "CLUSTER_ID",
+        "BROKER_CONCURRENCY",
+        "OSB_TIMEOUT_SECONDS",
+    }
+)
+"""What the chart sets itself, or has values of its own for."""
 
 _HEAD: Final = f"""# Settings
 
@@ -24,8 +51,9 @@ _HEAD: Final = f"""# Settings
 
 Each process reads its settings once, at its start. They come from environment variables, or from a TOML file named by
 `{PREFIX}CONFIG_FILE`; a variable wins over the file. In the file a setting has its name without the prefix and in
-lower case (`sweep_seconds = 2.0`). An unknown name in the file, or a value of a wrong type, stops the process with one
-sentence that names it.
+lower case (`sweep_seconds = 2.0`). An unknown name, in the file or with the prefix in the environment, or a value of a
+wrong type stops the process with one sentence that names it as it stands there, and the nearest real name. Variables
+that Kubernetes makes of Services, and those for tests (`CHANDLERY_TEST_…`), are passed over.
 
 Every process needs `{PREFIX}DATABASE_URL`, `{PREFIX}AMQP_URL` and `{PREFIX}ENCRYPTION_KEYS`; for `chandlery migrate`
 the first is enough. The gateway needs `{PREFIX}TOKEN` or `{PREFIX}TOKEN_FILE` besides. `chandlery up` sets all of these
@@ -40,18 +68,26 @@ def page() -> str:
     return f"{_HEAD}| variable | type | default | meaning |\n|---|---|---|---|\n{rows}"
 
 
+def schema() -> str:
+    """The chart's schema with the names that `settings.extra` may have."""
+    names = [name.upper() for name in Settings.model_fields if name.upper() not in _OWN_VALUES]
+    lines = ",\n".join(f'{" " * 12}"{PREFIX}{name}"' for name in names)
+    return _NAMES.sub(f"{lines}\n", SCHEMA.read_text(encoding="utf-8"))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Write the page, or check it; the exit status."""
     parser = argparse.ArgumentParser(description="Write docs/settings.md from the settings class.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the page is stale")
-    wanted = page()
+    wanted = {PAGE: page(), SCHEMA: schema()}
     if not parser.parse_args(arguments).check:
-        PAGE.write_text(wanted, encoding="utf-8")
+        for path, text in wanted.items():
+            path.write_text(text, encoding="utf-8")
         return 0
-    if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == wanted:
-        return 0
-    sys.stderr.write("docs/settings.md is stale; run: python docs/generate_settings.py\n")
-    return 1
+    stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    for path in stale:
+        sys.stderr.write(f"{path.name} is stale; run: python docs/generate_settings.py\n")
+    return 1 if stale else 0
 
 
 def _row(name: str, field: FieldInfo) -> str:

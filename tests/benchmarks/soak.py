@@ -2,7 +2,7 @@
 
 Instances and bindings are made, changed and deleted without end, while memory and tables are measured; what is kept is
 kept for minutes here, so that it has to be thrown away as well. Nothing may grow: the exit status is 1 if something
-does. CHANDLERY_SOAK_MINUTES (30) says how long. A whole run writes its plots into `docs/reliability.md`.
+does. CHANDLERY_TEST_SOAK_MINUTES (30) says how long. A whole run writes its plots into `docs/reliability.md`.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from tests.benchmarks.bench_quick import ROOT, SPACE, binding, cpu_seconds, free
 from tests.benchmarks.four_processes import Stack, four_processes
 from tests.benchmarks.soak_report import Sample, Soak, write_page
 
-MINUTES: Final = float(os.environ.get("CHANDLERY_SOAK_MINUTES", "30"))
+MINUTES: Final = float(os.environ.get("CHANDLERY_TEST_SOAK_MINUTES", "30"))
 REPLICAS: Final = 3
 GATEWAYS: Final = 2
 USERS: Final = 6

@@ -1,8 +1,8 @@
 """`make chaos`: storms over both twins until enough faults have been dealt, and a table for `docs/reliability.md`.
 
 The servers are private: a durable PostgreSQL that crashes, and a cluster of three RabbitMQ nodes that are killed.
-CHANDLERY_CHAOS_FAULTS (500), CHANDLERY_CHAOS_MINUTES (90), CHANDLERY_CHAOS_OBJECTS (200) and CHANDLERY_CHAOS_SEED (1)
-bound it; it ends by itself. The exit code is 1 if anything was lost, doubled or orphaned.
+CHANDLERY_TEST_CHAOS_FAULTS (500), …_MINUTES (90), …_OBJECTS (200) and …_SEED (1) bound it; it ends by itself.
+The exit code is 1 if anything was lost, doubled or orphaned.
 """
 
 import asyncio
@@ -119,7 +119,7 @@ async def _one_process(folder: Path, *, seed: int, most: int) -> Outcome:
 
 
 def _setting(name: str, default: int) -> int:
-    return int(os.environ.get(f"CHANDLERY_CHAOS_{name}", default))
+    return int(os.environ.get(f"CHANDLERY_TEST_CHAOS_{name}", default))
 
 
 def say(text: str, *, run: int | None = None) -> None:

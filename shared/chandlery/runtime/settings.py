@@ -1,15 +1,22 @@
 """Settings: `CHANDLERY_*` environment variables, or a TOML file named by `CHANDLERY_CONFIG_FILE`."""
 
 import os
+import tomllib
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from chandlery.model.faults import ConfigurationFault
-
-PREFIX = "CHANDLERY_"
+from chandlery.runtime.setting_names import PREFIX, is_link, unknown_keys, unknown_variables
 
 
 class Settings(BaseSettings):
@@ -150,6 +157,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then environment, then the file."""
         path = os.environ.get(f"{PREFIX}CONFIG_FILE")
+        if isinstance(env_settings, EnvSettingsSource):
+            variables = {
+                name: value for name, value in env_settings.env_vars.items() if not is_link(name.upper(), value or "")
+            }
+            env_settings.env_vars = variables
         sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
         if path:
             sources.append(TomlConfigSettingsSource(settings_cls, Path(path)))
@@ -157,21 +169,42 @@ class Settings(BaseSettings):
 
 
 def load_settings(**given: object) -> Settings:
-    """Read the settings; raises ConfigurationFault that names each bad one by its environment variable."""
+    """Read the settings; raises ConfigurationFault that names each bad one as it stands in the user's source."""
     path = os.environ.get(f"{PREFIX}CONFIG_FILE")
     if path and not Path(path).is_file():
         raise ConfigurationFault(f"{PREFIX}CONFIG_FILE names {path}, which is no file")
+    in_file = _read_file(path) if path else {}
+    known = Settings.model_fields.keys()
+    problems = [*unknown_variables(os.environ, known), *unknown_keys(in_file, known, file=path or "")]
+    settings = None
     try:
-        return Settings(**given)  # type: ignore[arg-type]
+        settings = Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         # The input is left out: it may be a password.
-        problems = [
-            f"{PREFIX}{'.'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
+        problems += [
+            f"{_place(str(problem['loc'][0]), given, in_file, path)}: {problem['msg']}"
             for problem in error.errors(include_input=False, include_url=False)
+            if problem["type"] != "extra_forbidden"
         ]
-        raise ConfigurationFault("; ".join(problems)) from None
+    if settings is None or problems:
+        raise ConfigurationFault("; ".join(problems))
+    return settings
+
+
+def _read_file(path: str) -> Mapping[str, object]:
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationFault(f"{PREFIX}CONFIG_FILE names {path}, which cannot be read: {error.strerror}") from None
     except ValueError as error:
-        raise ConfigurationFault(f"{path} is not readable as TOML: {error}") from error
+        raise ConfigurationFault(f"{path} is not readable as TOML: {error}") from None
+
+
+def _place(field: str, given: Collection[str], in_file: Collection[str], path: str | None) -> str:
+    """What the user calls the setting: a key of the file, unless a variable or an argument wins over that."""
+    variable = f"{PREFIX}{field.upper()}"
+    is_of_file = field in in_file and field not in given and variable not in {name.upper() for name in os.environ}
+    return f"{field} in {path}" if is_of_file else variable
 
 
 def require(settings: Settings, *names: str) -> None:

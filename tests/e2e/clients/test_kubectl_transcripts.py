@@ -19,7 +19,7 @@ from tests.e2e.kubectl import KubectlChoice
 from tests.e2e.stacks import Stack
 
 TRANSCRIPTS: Final = sorted((Path(__file__).parent / "kubectl_transcripts").glob("*.txt"))
-ACCEPT: Final = bool(os.environ.get("CHANDLERY_ACCEPT_TRANSCRIPTS"))
+ACCEPT: Final = bool(os.environ.get("CHANDLERY_TEST_ACCEPT_TRANSCRIPTS"))
 RECORDED: Final = {"1.20", "1.32"}
 """The versions whose words are known. Of another one on PATH only the exit codes are compared."""
 _CHOICES: Final[tuple[KubectlChoice, ...]] = ("debian", "any")

@@ -14,7 +14,7 @@ from tests.integration.gateway.api_client import CATALOG, SECRETS, TEAM, binding
 from tests.integration.gateway.api_client import service_class as offered
 from tests.integration.gateway.conftest import TOKEN, Running
 
-_EXAMPLES = os.environ.get("CHANDLERY_FUZZ_EXAMPLES", "")
+_EXAMPLES = os.environ.get("CHANDLERY_TEST_FUZZ_EXAMPLES", "")
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(0 if _EXAMPLES else 400)]
 
 _SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")

@@ -1,6 +1,6 @@
 """No sequence of events leaks anything at a service broker, or leaves an object that cannot be deleted.
 
-CHANDLERY_HISTORIES=2000 looks at so many histories, other ones each time.
+CHANDLERY_TEST_HISTORIES=2000 looks at so many histories, other ones each time.
 """
 
 import os
@@ -16,7 +16,7 @@ from tests.integration.properties.histories import Histories
 from tests.integration.properties.inline_sqlite import inline_sqlite
 from tests.integration.properties.world import Store
 
-_WANTED = os.environ.get("CHANDLERY_HISTORIES")
+_WANTED = os.environ.get("CHANDLERY_TEST_HISTORIES")
 _SETTINGS = settings(
     max_examples=int(_WANTED or (12 if IS_BRIEF else 60)),
     stateful_step_count=30,

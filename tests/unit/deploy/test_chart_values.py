@@ -48,6 +48,7 @@ def test_chart_names_what_is_missing(render: Render, required: dict[str, Any], p
         ("gateway.replicas", "three", "/gateway/replicas"),
         ("settings.logLevel", "loud", "/settings/logLevel"),
         ("settings.extra", {"CHANDLERY_TOKEN": "hidden-value"}, "CHANDLERY_TOKEN"),
+        ("settings.extra", {"CHANDLERY_LOG_FROMAT": "console"}, "CHANDLERY_LOG_FROMAT"),
         ("podSecurityContext.runAsNonRoot", False, "/podSecurityContext/runAsNonRoot"),
         ("fullnameOverride", "", "set fullnameOverride"),
     ],

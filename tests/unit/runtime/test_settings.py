@@ -7,7 +7,8 @@ import pytest
 from pydantic import SecretStr
 
 from chandlery.model.faults import ConfigurationFault
-from chandlery.runtime.settings import PREFIX, Settings, load_settings, require
+from chandlery.runtime.setting_names import PREFIX
+from chandlery.runtime.settings import Settings, load_settings, require
 
 PASSWORD = "hunter2-of-the-database"
 
@@ -80,13 +81,68 @@ def test_every_bad_setting_is_named_without_its_value(monkeypatch: pytest.Monkey
     assert caught.value.__cause__ is None, "the cause would quote the values"
 
 
-def test_bad_setting_of_the_file_is_named_without_its_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_file(tmp_path, 'port = "eighty-hunter2"\nlog_lvl = "hunter2"\n', monkeypatch)
+def test_bad_setting_of_the_file_is_named_by_its_key_without_its_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = 'port = "eighty-hunter2"\nlog_lvl = "hunter2"\nCHANDLERY_HOST = "h"\n[gateway]\nport = 1\n'
+    path = write_file(tmp_path, text, monkeypatch)
     with pytest.raises(ConfigurationFault) as caught:
         load_settings()
-    assert "CHANDLERY_PORT: " in caught.value.message
-    assert "CHANDLERY_LOG_LVL: " in caught.value.message
+    told = caught.value.message.split("; ")
+    assert f"log_lvl in {path} is no setting" in told
+    assert "did you mean log_level?" in told
+    assert f"CHANDLERY_HOST in {path} is no setting" in told
+    assert "write host" in told
+    assert f"gateway in {path} is no setting" in told
+    assert any(each.startswith(f"port in {path}: Input should be a valid integer") for each in told)
     assert "hunter2" not in caught.value.message
+
+
+def test_variable_that_wins_over_the_file_is_the_one_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_file(tmp_path, "port = 9001\n", monkeypatch)
+    monkeypatch.setenv("CHANDLERY_PORT", "eighty")
+    with pytest.raises(ConfigurationFault, match=r"^CHANDLERY_PORT: "):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("CHANDLERY_LOG_FROMAT", "; did you mean CHANDLERY_LOG_FORMAT?"),
+        ("chandlery_log_fromat", "; did you mean CHANDLERY_LOG_FORMAT?"),
+        ("CHANDLERY_PROB_PORT", "; did you mean CHANDLERY_PROBE_PORT?"),
+        ("CHANDLERY_ZZZ", ""),
+    ],
+)
+def test_unknown_variable_is_refused_with_the_nearest_real_name(
+    name: str, hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "hunter2")
+    with pytest.raises(ConfigurationFault) as caught:
+        load_settings()
+    assert caught.value.message == f"{name} is no setting{hint}"
+
+
+def test_variables_that_kubernetes_compose_and_tests_set_stop_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    links = {
+        "CHANDLERY_GATEWAY_SERVICE_HOST": "10.0.0.1",
+        "CHANDLERY_GATEWAY_SERVICE_PORT": "8080",
+        "CHANDLERY_GATEWAY_SERVICE_PORT_HTTP": "8080",
+        "CHANDLERY_GATEWAY_PORT": "tcp://10.0.0.1:8080",
+        "CHANDLERY_GATEWAY_PORT_8080_TCP": "tcp://10.0.0.1:8080",
+        "CHANDLERY_GATEWAY_PORT_8080_TCP_ADDR": "10.0.0.1",
+        "CHANDLERY_SERVICE_HOST": "10.0.0.1",
+        "CHANDLERY_PORT": "tcp://10.0.0.1:8080",
+        "CHANDLERY_PORT_8080_TCP": "tcp://10.0.0.1:8080",
+        "CHANDLERY_PUBLISHED_PORT": "8080",
+        "CHANDLERY_TEST_ANYTHING": "1",
+        "OTHER_SETTING": "1",
+    }
+    for name, value in links.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings().port == 8080
 
 
 def test_file_that_is_no_toml_is_refused_without_its_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
