@@ -5,6 +5,7 @@ import fcntl
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -13,9 +14,14 @@ import yaml
 
 from chandlery.model.faults import ConfigurationFault
 from chandlery.runtime.certificates import self_signed
+from chandlery.runtime.private_files import (
+    ensure_private,
+    make_private_folder,
+    open_private,
+    read_private,
+    write_private,
+)
 from chandlery.store.sealing import new_key
-
-_PRIVATE = 0o600
 
 
 @dataclass(frozen=True)
@@ -26,9 +32,14 @@ class DataDirectory:
     lock: IO[str]
 
     @property
+    def database(self) -> Path:
+        """SQLite's file; empty before the first start is through."""
+        return self.path / "chandlery.db"
+
+    @property
     def database_url(self) -> str:
         """SQLite in the folder."""
-        return f"sqlite:///{self.path / 'chandlery.db'}"
+        return f"sqlite:///{self.database}"
 
     @property
     def kubeconfig(self) -> Path:
@@ -38,7 +49,7 @@ class DataDirectory:
     def encryption_keys(self) -> str:
         """The key that was made at the first start; raises ConfigurationFault if a database is left without its own."""
         path = self.path / "encryption-key"
-        if (self.path / "chandlery.db").exists() and not path.exists():
+        if self.database.stat().st_size and not path.exists():
             raise ConfigurationFault(
                 f"the database in {self.path} is encrypted with a key that is gone: put the file {path} back, or "
                 "choose another --data-dir to begin anew"
@@ -52,10 +63,14 @@ class DataDirectory:
     def certificate(self) -> Path:
         """The gateway's certificate, made with its key at the first start. kubectl sends tokens only over TLS."""
         path = self.path / "tls.crt"
-        if not path.exists() or not self.certificate_key.exists():
+        if path.exists() and self.certificate_key.exists():
+            # The server reads both by their names.
+            for each in (path, self.certificate_key):
+                read_private(each)
+        else:
             certificate, key = self_signed("127.0.0.1", "::1", "localhost")
-            _write_private(self.certificate_key, key)
-            _write_private(path, certificate)
+            write_private(self.certificate_key, key)
+            write_private(path, certificate)
         return path
 
     @property
@@ -76,49 +91,36 @@ class DataDirectory:
             "contexts": [{"name": name, "context": {"cluster": name, "user": name, "namespace": "default"}}],
             "current-context": name,
         }
-        _write_private(self.kubeconfig, yaml.safe_dump(document, sort_keys=False))
+        write_private(self.kubeconfig, yaml.safe_dump(document, sort_keys=False))
 
 
 def open_data_directory(path: Path) -> DataDirectory:
-    """Make the folder if need be and lock it; raises ConfigurationFault if it is in use or cannot be written."""
+    """Make the folder if need be and lock it.
+
+    Raises ConfigurationFault if it is in use, cannot be written, or if others may have had a hand in it.
+    """
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (path / "lock").open("w")
-        _take(lock)
+        make_private_folder(path)
+        lock = os.fdopen(open_private(path / "lock", os.O_RDWR | os.O_CREAT), "r+")
+        with ExitStack() as failing:
+            failing.callback(lock.close)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            directory = DataDirectory(path.resolve(), lock)
+            # SQLite makes a database as the umask says, and the files beside it as the database is.
+            ensure_private(directory.database)
+            failing.pop_all()
     except BlockingIOError as error:
         raise ConfigurationFault(f"{path} is in use by another `chandlery up`; choose another --data-dir") from error
     except OSError as error:
         raise ConfigurationFault(f"the folder {path} cannot be used: {error.strerror}") from error
-    return DataDirectory(path.resolve(), lock)
-
-
-def _take(lock: IO[str]) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        raise
+    return directory
 
 
 def _kept(path: Path, make: Callable[[], str]) -> str:
-    if not path.exists():
-        _write_private(path, make())
-    return path.read_text().strip()
-
-
-def _write_private(path: Path, text: str) -> None:
-    # Written beside and renamed: whoever waits for the file never reads half of it.
-    draft = path.with_name(f".{path.name}.new")
-    draft.unlink(missing_ok=True)
-    draft.touch(mode=_PRIVATE)
-    with draft.open("w") as file:
-        file.write(text)
-        file.flush()
-        # The database is on the disk after a power cut, and worth nothing if its key is not.
-        os.fsync(file.fileno())
-    draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        return read_private(path).strip()
+    except FileNotFoundError:
+        write_private(path, made := make())
+        return made
+    except OSError as error:
+        raise ConfigurationFault(f"{path} cannot be read: {error.strerror}") from error

@@ -2,7 +2,10 @@
 
 import base64
 import os
+import sqlite3
 import stat
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +110,103 @@ def test_certificate_is_made_again_when_its_key_is_lost(tmp_path: Path) -> None:
 
 def test_database_is_in_the_folder(tmp_path: Path) -> None:
     assert opened(tmp_path / "data").database_url == f"sqlite:///{tmp_path / 'data'}/chandlery.db"
+
+
+def test_database_and_what_lies_beside_it_are_for_their_owner_alone(tmp_path: Path) -> None:
+    directory = opened(tmp_path / "data")
+    connection = sqlite3.connect(directory.database)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("CREATE TABLE a (b)")
+    modes = {path.name: mode(path) for path in directory.path.iterdir()}
+    connection.close()
+    assert modes == dict.fromkeys(("lock", "chandlery.db", "chandlery.db-wal", "chandlery.db-shm"), 0o600)
+
+
+def test_database_that_others_could_read_is_for_its_owner_alone_from_now_on(tmp_path: Path) -> None:
+    database = opened(tmp_path / "data").database
+    database.chmod(0o644)
+    _open.pop().lock.close()
+    opened(tmp_path / "data")
+    assert mode(database) == 0o600
+
+
+@pytest.mark.parametrize("name", ["token", "encryption-key", "tls.key", "tls.crt"])
+@pytest.mark.parametrize("lax", [0o666, 0o644, 0o640, 0o602])
+def test_secret_that_others_had_a_hand_in_is_refused_with_the_way_out(tmp_path: Path, name: str, lax: int) -> None:
+    directory = opened(tmp_path / "data")
+    everything(directory)
+    path = directory.path / name
+    path.chmod(lax)
+    with pytest.raises(ConfigurationFault, match=rf"other users may read or change .*: chmod 600 {path}"):
+        everything(directory)
+    path.chmod(0o600)
+    everything(directory)
+
+
+@pytest.mark.parametrize("name", ["lock", "chandlery.db"])
+def test_link_in_the_folder_is_refused_and_its_target_stays(tmp_path: Path, name: str) -> None:
+    target = tmp_path / "target"
+    target.write_text("precious")
+    target.chmod(0o644)
+    (tmp_path / "data").mkdir(mode=0o700)
+    (tmp_path / "data" / name).symlink_to(target)
+    with pytest.raises(ConfigurationFault, match=rf"{name} is a symbolic link, which is not followed; .*: rm "):
+        open_data_directory(tmp_path / "data")
+    assert (target.read_text(), mode(target)) == ("precious", 0o644)
+
+
+@pytest.mark.parametrize("name", ["token", "encryption-key", "tls.key"])
+def test_link_in_the_place_of_a_secret_is_refused(tmp_path: Path, name: str) -> None:
+    directory = opened(tmp_path / "data")
+    everything(directory)
+    target = (directory.path / name).rename(tmp_path / "elsewhere")
+    (directory.path / name).symlink_to(target)
+    with pytest.raises(ConfigurationFault, match="is a symbolic link"):
+        everything(directory)
+
+
+def test_link_in_the_place_of_the_kubeconfig_goes_and_its_target_stays(tmp_path: Path) -> None:
+    directory = opened(tmp_path / "data")
+    target = tmp_path / "target"
+    target.write_text("precious")
+    directory.kubeconfig.symlink_to(target)
+    directory.path.joinpath(".kubeconfig.new").symlink_to(target)
+    directory.write_kubeconfig("127.0.0.1", 8080)
+    assert not directory.kubeconfig.is_symlink()
+    assert target.read_text() == "precious"
+
+
+def test_pipe_in_the_place_of_a_secret_is_refused_at_once(tmp_path: Path) -> None:
+    directory = opened(tmp_path / "data")
+    os.mkfifo(directory.path / "token")
+    with pytest.raises(ConfigurationFault, match="token is no file; move it out of the way"):
+        directory.token()
+
+
+@pytest.mark.parametrize("lax", [0o777, 0o770, 0o1777, 0o702])
+def test_folder_that_others_may_write_into_is_refused_with_the_way_out(tmp_path: Path, lax: int) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data").chmod(lax)
+    with pytest.raises(ConfigurationFault, match=r"other users may write into the folder .*: chmod 700 "):
+        open_data_directory(tmp_path / "data")
+
+
+@pytest.mark.parametrize("name", ["", "lock", "token", "chandlery.db"])
+def test_what_belongs_to_another_user_is_refused(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    everything(opened(tmp_path / "data"))
+    _open.pop().lock.close()
+    foreign = (tmp_path / "data" / name).stat().st_ino
+
+    def seen(honest: Callable[..., os.stat_result], *arguments: Any, **options: Any) -> os.stat_result:
+        found = honest(*arguments, **options)
+        if found.st_ino != foreign:
+            return found
+        return os.stat_result((*found[:4], 4321, *found[5:]))
+
+    monkeypatch.setattr(os, "stat", partial(seen, os.stat))
+    monkeypatch.setattr(os, "fstat", partial(seen, os.fstat))
+    with pytest.raises(ConfigurationFault, match=r"belongs to another user \(uid 4321\); choose another --data-dir"):
+        everything(opened(tmp_path / "data"))
 
 
 _open: list[DataDirectory] = []
