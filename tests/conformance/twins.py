@@ -216,6 +216,8 @@ def _settings(folder: Path, port: int, database_url: str, amqp_url: str, **given
         # So that a call that is still held when all ends is given back, as if its process had died.
         shutdown_seconds=0.2,
         rotation_grace_seconds=0.2,
+        shortest_poll_seconds=0.001,
+        shortest_retry_seconds=0.001,
         **given,
     )
 

@@ -10,6 +10,7 @@ from starlette.routing import Match, Route
 
 from chandlery.model.faults import NotFound
 from chandlery.model.kinds import KINDS
+from chandlery.runtime.broker_access import shortest_pauses
 from chandlery.runtime.probes import PROBE_PATHS, ProbeApp
 from chandlery.runtime.resources import Resources
 from chandlery_gateway.authentication import Authenticator
@@ -44,7 +45,8 @@ def create_app(
     """The application. While `is_ending` clients are sent on."""
     settings = resources.settings
     permissions = Permissions(authenticator, resources.authorizer)
-    intake = Intake(resources.database, on_write=hub.wake, authorizer=resources.authorizer)
+    shortest = shortest_pauses(settings)
+    intake = Intake(resources.database, on_write=hub.wake, authorizer=resources.authorizer, shortest=shortest)
     readings = Readings(resources.database)
     app = FastAPI(
         title="Chandlery",

@@ -8,12 +8,14 @@ from collections.abc import Callable, Sequence
 from chandlery.cluster.authorization import Authorizer
 from chandlery.model.faults import Conflict
 from chandlery.model.kinds import AnyObject
+from chandlery.reconcile.broker_policy import AS_SHORT_AS_ASKED, ShortestPauses
 from chandlery.runtime.batches import Batches
 from chandlery.runtime.standalone_authorizer import EveryUserMay
 from chandlery.store.database import Database, UnitOfWork, Work
 from chandlery.store.external_ids import ExternalIdTaken
 from chandlery_gateway import wish_transactions as transactions
 from chandlery_gateway.admission import rules
+from chandlery_gateway.admission.broker_pause_admission import pause_problems
 from chandlery_gateway.admission.secret_references import secret_references
 from chandlery_gateway.adoption import require_adoption, taken
 from chandlery_gateway.secret_access import AccessOpen, with_access
@@ -27,10 +29,16 @@ class Intake:
     """The write side of the API."""
 
     def __init__(
-        self, database: Database, *, on_write: Callable[[], None], authorizer: Authorizer | None = None
+        self,
+        database: Database,
+        *,
+        on_write: Callable[[], None],
+        authorizer: Authorizer | None = None,
+        shortest: ShortestPauses = AS_SHORT_AS_ASKED,
     ) -> None:
         """`on_write` is called after each commit, to wake this process's watchers. By default every user may do all."""
         self._database = database
+        self._shortest = shortest
         self._authorizer = authorizer or EveryUserMay()
         self._on_write = on_write
         # Creates that arrive together share a transaction: under load the database commits far less often.
@@ -43,7 +51,8 @@ class Intake:
         """
         wished = named(request, document)
         admitted = rules.default_on_create(wished, request.user, new_id=transactions.new_id)
-        transactions.refuse((*rules.problems_on_create(admitted), *unstorable(admitted)))
+        problems = (*rules.problems_on_create(admitted), *pause_problems(admitted, self._shortest))
+        transactions.refuse((*problems, *unstorable(admitted)))
         await require_adoption(self._authorizer, request, wished)
         await with_access(self._authorizer, request, secret_references(admitted))
         try:
@@ -67,7 +76,9 @@ class Intake:
                 request = await with_access(self._authorizer, request, fault.references)
 
     async def _change(self, request: Request, change: Change, *, tries: int) -> Stored:
-        return await self._run(lambda unit: transactions.update(unit, request, change), request, tries=tries)
+        return await self._run(
+            lambda unit: transactions.update(unit, request, change, shortest=self._shortest), request, tries=tries
+        )
 
     async def patch(self, request: Request, change: Change) -> Stored:
         """Change a stored object by a patch, which applies to whatever is stored now."""

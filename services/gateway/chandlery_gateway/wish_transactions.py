@@ -12,11 +12,13 @@ from chandlery.model.core import Namespace
 from chandlery.model.faults import FieldProblem, Forbidden, Invalid, NotFound
 from chandlery.model.instances import ServiceInstance, UserInfo
 from chandlery.model.kinds import AnyObject, kind_of
+from chandlery.reconcile.broker_policy import ShortestPauses
 from chandlery.reconcile.deletion import marked_deleted
 from chandlery.reconcile.offering import wanted_plan
 from chandlery.store.database import UnitOfWork
 from chandlery_gateway import lookups
 from chandlery_gateway.admission import rules
+from chandlery_gateway.admission.broker_pause_admission import pause_problems
 from chandlery_gateway.admission.order_admission import orders_changed, parting_warnings
 from chandlery_gateway.admission.secret_references import newly_sent
 from chandlery_gateway.admission.spec_equality import spec_changed
@@ -64,14 +66,14 @@ async def insert(unit: UnitOfWork, admitted: AnyObject) -> AnyObject:
     return stored
 
 
-async def update(unit: UnitOfWork, request: Request, change: Change) -> Stored:
+async def update(unit: UnitOfWork, request: Request, change: Change, *, shortest: ShortestPauses) -> Stored:
     """Everything but the status; a new wish or order makes the object due. Removes it if its last finalizer went."""
     old = await _existing(unit, request)
     wanted, warnings = change(old)
     check_identity(old, wanted)
     warnings = (*warnings, *rules.warnings_on_update(old, wanted))
     new = server_owned(old, rules.default_on_update(old, wanted, user=request.user))
-    refuse((*rules.problems_on_update(old, new), *unstorable(new)))
+    refuse((*rules.problems_on_update(old, new), *pause_problems(new, shortest, old=old), *unstorable(new)))
     require_access(request, newly_sent(old, new))
     if isinstance(old, ServiceInstance) and isinstance(new, ServiceInstance):
         new = await _with_plan(unit, old, new, user=request.user)

@@ -46,48 +46,62 @@ class BrokerPolicy:
 DEFAULT_POLICY = BrokerPolicy()
 
 
+@dataclass(frozen=True, kw_only=True)
+class ShortestPauses:
+    """How soon any service broker is called again at the earliest, whatever it asks for: others are served, too."""
+
+    polls: timedelta = timedelta(0)
+    retries: timedelta = timedelta(0)
+    """Also how long one that is left alone is left alone at least."""
+
+
+AS_SHORT_AS_ASKED = ShortestPauses()
+
+
 def policy_of(
     broker: AnyBroker | None,
     *,
     give_up_after: timedelta = GIVE_UP_AFTER,
     circuit: CircuitPolicy = DEFAULT_CIRCUIT,
+    shortest: ShortestPauses = AS_SHORT_AS_ASKED,
 ) -> BrokerPolicy:
-    """The policy of a broker, None for no broker; the other arguments count where the broker says nothing."""
+    """The policy of a broker, None for no broker. The next two count where the broker says nothing, the last always."""
     if broker is None:
         return BrokerPolicy(give_up_after=give_up_after)
     spec = broker.spec
     own = spec.retry_policy.give_up_after if spec.retry_policy else None
     return BrokerPolicy(
-        retries=_retries(spec.retry_policy),
-        polls=_polls(spec.poll_policy),
+        retries=_retries(spec.retry_policy, shortest.retries),
+        polls=_polls(spec.poll_policy, shortest.polls),
         give_up_after=parse_duration(own) if own else give_up_after,
         mitigates=spec.orphan_mitigation != "Manual",
         context_annotations=spec.context_annotations or (),
         name=broker.metadata.name,
-        circuit=_circuit(broker, circuit),
+        circuit=_circuit(broker, circuit, shortest.retries),
         pace=_pace(spec.rate_limit),
     )
 
 
-def _retries(policy: RetryPolicy | None) -> Schedule:
+def _retries(policy: RetryPolicy | None, shortest: timedelta) -> Schedule:
     if policy is None:
         return BROKER_CALLS
     return Schedule(
-        initial=_duration(policy.initial_delay, BROKER_CALLS.initial),
+        initial=max(_duration(policy.initial_delay, BROKER_CALLS.initial), shortest),
         coefficient=policy.factor or BROKER_CALLS.coefficient,
-        maximum=_duration(policy.maximum_delay, BROKER_CALLS.maximum),
+        maximum=max(_duration(policy.maximum_delay, BROKER_CALLS.maximum), shortest),
     )
 
 
-def _polls(policy: PollPolicy | None) -> PollSchedule:
+def _polls(policy: PollPolicy | None, shortest: timedelta) -> PollSchedule:
     if policy is None:
         return POLLS
-    longest = _duration(policy.maximum_interval, POLLS.maximum)
-    early = longest if policy.maximum_interval else POLLS.early_maximum
-    return PollSchedule(initial=_duration(policy.initial_interval, POLLS.initial), early_maximum=early, maximum=longest)
+    longest = max(_duration(policy.maximum_interval, POLLS.maximum), shortest)
+    early = longest if policy.maximum_interval else max(POLLS.early_maximum, shortest)
+    first = max(_duration(policy.initial_interval, POLLS.initial), shortest)
+    return PollSchedule(initial=first, early_maximum=early, maximum=longest)
 
 
-def _circuit(broker: AnyBroker, default: CircuitPolicy) -> CircuitPolicy:
+def _circuit(broker: AnyBroker, default: CircuitPolicy, shortest: timedelta) -> CircuitPolicy:
     own, metadata = broker.spec.circuit_breaker, broker.metadata
     open_for = default.open_for
     if broker.spec.retry_policy and broker.spec.retry_policy.maximum_delay:
@@ -98,7 +112,7 @@ def _circuit(broker: AnyBroker, default: CircuitPolicy) -> CircuitPolicy:
     return replace(
         default,
         failures=default.failures if failures is None else failures,
-        open_for=parse_duration(own.open_duration) if own and own.open_duration else open_for,
+        open_for=max(parse_duration(own.open_duration) if own and own.open_duration else open_for, shortest),
         probe_for=max(default.probe_for, 2 * longest_call),
         revision=f"{metadata.uid}/{metadata.generation}/{orders_of(metadata).retry}" if metadata.uid else "",
     )

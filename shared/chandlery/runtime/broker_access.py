@@ -13,7 +13,7 @@ from chandlery.model.core import Secret
 from chandlery.model.durations import parse_duration
 from chandlery.model.reasons import BrokerReason
 from chandlery.osb.endpoint import API_VERSION, BasicAuth, BearerAuth, BrokerEndpoint
-from chandlery.reconcile.broker_policy import BrokerPolicy, policy_of
+from chandlery.reconcile.broker_policy import BrokerPolicy, ShortestPauses, policy_of
 from chandlery.reconcile.change import secret_key
 from chandlery.reconcile.offering import Unresolved
 from chandlery.retry.circuit import CircuitPolicy
@@ -48,7 +48,13 @@ def policy_for(broker: AnyBroker | None, settings: Settings) -> BrokerPolicy:
         failures=settings.circuit_failures, open_for=timedelta(seconds=settings.circuit_open_seconds)
     )
     give_up_after = timedelta(hours=settings.operation_timeout_hours)
-    return policy_of(broker, give_up_after=give_up_after, circuit=circuit)
+    return policy_of(broker, give_up_after=give_up_after, circuit=circuit, shortest=shortest_pauses(settings))
+
+
+def shortest_pauses(settings: Settings) -> ShortestPauses:
+    """What no service broker may fall short of."""
+    polls, retries = settings.shortest_poll_seconds, settings.shortest_retry_seconds
+    return ShortestPauses(polls=timedelta(seconds=polls), retries=timedelta(seconds=retries))
 
 
 async def find_broker_of_lane(unit: UnitOfWork, lane: str) -> AnyBroker | None:

@@ -116,6 +116,16 @@ class Settings(BaseSettings):
     circuit_open_seconds: PositiveFloat = Field(
         default=30.0, description="How long such a broker is left alone before one call tries it (a broker may say)."
     )
+    shortest_poll_seconds: PositiveFloat = Field(
+        default=0.2,
+        description="The shortest pause between polls of an operation that a service broker may ask for "
+        "(`spec.pollPolicy`); a shorter one is refused, and those stored before are lengthened.",
+    )
+    shortest_retry_seconds: PositiveFloat = Field(
+        default=0.5,
+        description="The same for the pause before a failed call is made again (`spec.retryPolicy`), and for the time "
+        "that a broker is left alone (`spec.circuitBreaker.openDuration`).",
+    )
     osb_timeout_seconds: PositiveFloat = Field(default=60.0, description="Time limit for one call to a service broker.")
     operation_timeout_hours: PositiveFloat = Field(
         default=168.0, description="How long an operation may fail or run before it is given up (a plan may say less)."

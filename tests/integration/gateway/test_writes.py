@@ -481,3 +481,27 @@ async def test_namespace_of_a_namespaced_object_has_to_be_that_of_the_request(ap
     sent["metadata"]["namespace"] = "other"
     refused = await api.post(INSTANCES, sent)
     assert (refused.status, refused.document["reason"]) == (400, "BadRequest")
+
+
+async def test_pauses_shorter_than_the_operator_allows_are_refused_with_the_lowest(api: Api) -> None:
+    hasty: Document = {
+        "retryPolicy": {"initialDelay": "1us", "maximumDelay": "10ms"},
+        "pollPolicy": {"initialInterval": "1us", "maximumInterval": "10ms"},
+        "circuitBreaker": {"openDuration": "1ms"},
+    }
+    path = "/apis/servicecatalog.k8s.io/v1beta1/clusterservicebrokers"
+    refused = await api.post(path, broker(kind="ClusterServiceBroker", **hasty))
+    fields = ("retryPolicy.initialDelay", "retryPolicy.maximumDelay", "circuitBreaker.openDuration")
+    polls = ("pollPolicy.initialInterval", "pollPolicy.maximumInterval")
+    assert set(refused.causes) == {f"spec.{field}" for field in (*fields, *polls)}
+    assert all(
+        "must be at least 500ms, the lowest that this platform allows" in refused.causes[f"spec.{field}"]
+        for field in fields
+    )
+    assert all(
+        "must be at least 200ms, the lowest that this platform allows" in refused.causes[f"spec.{field}"]
+        for field in polls
+    )
+    await api.post(path, broker(kind="ClusterServiceBroker"))
+    changed = await api.patch(f"{path}/broker", {"spec": {"pollPolicy": {"initialInterval": "1us"}}})
+    assert set(changed.causes) == {"spec.pollPolicy.initialInterval"}

@@ -1,6 +1,7 @@
 """What a broker's specification says of pauses and patience, and what counts where it says nothing."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from chandlery.model.brokers import (
     RetryPolicy,
 )
 from chandlery.model.metadata import ObjectMeta
-from chandlery.reconcile.broker_policy import DEFAULT_CIRCUIT, DEFAULT_POLICY, BrokerPolicy, policy_of
+from chandlery.reconcile.broker_policy import DEFAULT_CIRCUIT, DEFAULT_POLICY, BrokerPolicy, ShortestPauses, policy_of
 from chandlery.retry.pace import Pace
 
 MIDDLE = 0.5
@@ -104,3 +105,39 @@ def test_a_new_specification_and_an_order_to_try_again_make_another_revision() -
 
     assert len({revision(1), revision(2), revision(2, **{RETRY: "now"})}) == 3
     assert revision(2, **{RETRY: "now"}) == revision(2, **{RETRY: "now", "acme.com/team": "a"})
+
+
+HASTY: dict[str, Any] = {
+    "retry_policy": RetryPolicy(initial_delay="1us", factor=1, maximum_delay="1us"),
+    "poll_policy": PollPolicy(initial_interval="1us", maximum_interval="1us"),
+    "circuit_breaker": CircuitBreaker(consecutive_failures=0, open_duration="1us"),
+}
+SHORTEST = ShortestPauses(polls=timedelta(seconds=2), retries=timedelta(seconds=3))
+
+
+def held(**spec: Any) -> BrokerPolicy:
+    return policy_of(ClusterServiceBroker(spec=ClusterServiceBrokerSpec(**spec)), shortest=SHORTEST)
+
+
+def test_a_broker_is_not_called_more_often_than_whoever_runs_the_platform_lets_any() -> None:
+    hasty = held(**HASTY)
+
+    assert {hasty.retries.delay(attempt, draw=MIDDLE) for attempt in (1, 2, 50)} == {timedelta(seconds=3)}
+    assert {hasty.polls.delay(poll, draw=MIDDLE) for poll in (1, 2, 50)} == {timedelta(seconds=2)}
+    assert hasty.circuit.open_for == timedelta(seconds=3)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"retry_policy": RetryPolicy(maximum_delay="1us"), "poll_policy": PollPolicy(maximum_interval="1us")},
+        {"retry_policy": RetryPolicy(initial_delay="1us"), "poll_policy": PollPolicy(initial_interval="1us")},
+    ],
+    ids=["longest", "first"],
+)
+def test_part_of_a_schedule_is_held_to_it_too(spec: dict[str, Any]) -> None:
+    own = held(**spec)
+
+    assert own.retries.delay(1, draw=MIDDLE) >= timedelta(seconds=3)
+    assert own.polls.delay(1, draw=MIDDLE) >= timedelta(seconds=2)
+    assert own.circuit.open_for >= timedelta(seconds=3)
