@@ -1,14 +1,13 @@
-"""The checks of admission that need the database, and what a new wish is routed and woken by."""
+"""The checks of admission that need the database, and what a new wish is routed by."""
 
 from chandlery.contracts.messages import UNRESOLVED_LANE
 from chandlery.model import kinds
 from chandlery.model.bindings import ServiceBinding
 from chandlery.model.brokers import ClusterServiceBroker, ServiceBroker
-from chandlery.model.core import Namespace, Secret
 from chandlery.model.faults import FieldProblem, Forbidden, Invalid, NotFound
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.kinds import AnyObject, kind_of
-from chandlery.reconcile.change import bindings_key, broker_key, instances_key, offering_key, secret_key
+from chandlery.reconcile.change import broker_key
 from chandlery.reconcile.offering import is_bindable, is_cluster_scoped, wanted_class, wanted_plan
 from chandlery.store.database import UnitOfWork
 from chandlery.store.external_ids import ExternalId
@@ -39,34 +38,6 @@ async def complete(unit: UnitOfWork, document: AnyObject) -> tuple[AnyObject, st
     if isinstance(document, ClusterServiceBroker | ServiceBroker):
         return document, broker_key(document.metadata.namespace, document.metadata.name)
     return document, UNRESOLVED_LANE
-
-
-def woken_by(document: AnyObject) -> tuple[str, ...]:
-    """Wake-up keys of what may be waiting for this object to appear or to change."""
-    meta = document.metadata
-    match document:
-        case Secret():
-            return (secret_key(meta.namespace, meta.name),)
-        case ClusterServiceBroker() | ServiceBroker():
-            return (broker_key(meta.namespace, meta.name),)
-        case Namespace():
-            return ()
-    if kind_of(document) in kinds.CLASS_KINDS and not isinstance(document, ServiceInstance | ServiceBinding):
-        spec = getattr(document, "spec", None)
-        names = (meta.name, getattr(spec, "external_name", ""), getattr(spec, "external_id", ""))
-        return tuple(sorted({offering_key(meta.namespace, name) for name in names if name}))
-    return ()
-
-
-async def woken_by_removal(unit: UnitOfWork, document: AnyObject) -> tuple[str, ...]:
-    """Wake-up keys of what may be waiting for this object to go, for one that goes without its worker."""
-    meta = document.metadata
-    if isinstance(document, ServiceBinding):
-        return (bindings_key(meta.namespace, document.spec.instance_ref.name),)
-    if isinstance(document, ServiceInstance):
-        lane = (await unit.reconciliations.memory_of(meta.uid or "")).get("lane")
-        return (instances_key(lane),) if lane else ()
-    return ()
 
 
 async def _complete_instance(unit: UnitOfWork, instance: ServiceInstance) -> tuple[ServiceInstance, str]:

@@ -62,7 +62,6 @@ async def insert(unit: UnitOfWork, admitted: AnyObject) -> AnyObject:
         unit.outbox.add(unit.reconciliations.add_later(stored.kind, metadata.uid or "", lane=lane))
     if isinstance(stored, ClusterServiceBroker | ServiceBroker):
         unit.outbox.add(LaneOpened(lane=lane))
-    unit.wake_at_end(lookups.woken_by(stored))
     return stored
 
 
@@ -83,8 +82,6 @@ async def update(unit: UnitOfWork, request: Request, change: Change, *, shortest
     if new.metadata.deletion_timestamp is not None and orders_changed(old, new):
         warnings = (*warnings, *parting_warnings(new))
     stored = await _stored(unit, request, old=old, new=settled(old, wanted, new))
-    if stored is not old:
-        unit.wake_at_end(lookups.woken_by(stored))
     return Stored(stored, warnings)
 
 
@@ -160,10 +157,8 @@ async def _with_plan(
 
 
 async def _remove(unit: UnitOfWork, old: AnyObject, warnings: tuple[str, ...]) -> Stored:
-    unit.wake_at_end(await lookups.woken_by_removal(unit, old))
     removed = await unit.objects.remove(old)
     await unit.reconciliations.remove(old.metadata.uid or "")
-    unit.wake_at_end(lookups.woken_by(old))
     return Stored(removed, warnings, is_gone=True)
 
 

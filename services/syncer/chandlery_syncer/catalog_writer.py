@@ -10,8 +10,8 @@ from chandlery.model import kinds
 from chandlery.model.brokers import AnyBroker, ClusterServiceBroker
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.kinds import Kind
-from chandlery.model.offerings import AnyClass, AnyPlan, ClusterServiceClass, ServiceClass
-from chandlery.reconcile.change import broker_key, instances_key, offering_key
+from chandlery.model.offerings import AnyClass, AnyPlan
+from chandlery.reconcile.change import broker_key, instances_key
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects import Listing
 from chandlery_syncer.broker_notes import Leftovers, StoredCount
@@ -21,7 +21,6 @@ from chandlery_syncer.catalog_difference import (
     Clash,
     Retirement,
     clash_with,
-    class_name,
     difference,
     retired,
 )
@@ -175,8 +174,7 @@ class CatalogWriter:
         await self._unit.wakes.stir(uids)
 
     def _announce(self, changed: Sequence[AnyOffering]) -> None:
-        """Tell watchers, and wake who waits for one of these, or for one of two of the same name to go."""
-        self._unit.wake_at_end(_wake_keys(changed))
+        """Tell watchers; who waits for one of these, or for one of two of the same name to go, the store wakes."""
         # One word for each kind: watchers read all changes from the log.
         for kind in self._kinds:
             first = next((each for each in changed if each.kind == kind.kind), None)
@@ -188,19 +186,6 @@ class CatalogWriter:
 def _born(offering: AnyOffering, now: datetime) -> AnyOffering:
     identity = {"uid": str(uuid.uuid4()), "creation_timestamp": now, "generation": 1}
     return offering.model_copy(update={"metadata": offering.metadata.model_copy(update=identity)})
-
-
-def _wake_keys(changed: Iterable[AnyOffering]) -> list[str]:
-    """By whatever name users may have asked for the class; who waits for a plan waits at its class."""
-    keys = set()
-    for each in changed:
-        namespace = each.metadata.namespace
-        if isinstance(each, ClusterServiceClass | ServiceClass):
-            names = {each.spec.external_name, each.spec.external_id, each.metadata.name}
-            keys |= {offering_key(namespace, name) for name in names}
-        else:
-            keys.add(offering_key(namespace, class_name(each)))
-    return sorted(keys)
 
 
 def _is_cluster_wide(instance: ServiceInstance) -> bool:

@@ -9,6 +9,7 @@ from chandlery.model.core import Event, EventSource, InvolvedObject, Namespace, 
 from chandlery.model.kinds import AnyObject
 from chandlery.model.metadata import ObjectMeta
 from chandlery.model.recorded import RecordedFact
+from chandlery.reconcile.change import secret_key
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects import Listing
 
@@ -33,6 +34,8 @@ class StandaloneCluster:
         """See Cluster."""
         meta = secret.metadata
         existing = await self.read_secret(unit, meta.namespace or "", meta.name)
+        # Whoever else waits for the Secret is woken by its being written.
+        unit.is_known_to(_controller(secret) or "", secret_key(meta.namespace, meta.name))
         if existing is None:
             metadata = meta.model_copy(update={"uid": str(uuid.uuid4()), "creation_timestamp": unit.now})
             await unit.objects.insert(secret.model_copy(update={"metadata": metadata}))
@@ -45,6 +48,7 @@ class StandaloneCluster:
         """See Cluster."""
         existing = await self.read_secret(unit, namespace, name)
         if existing is not None and _controller(existing) == owner_uid:
+            unit.is_known_to(owner_uid, secret_key(namespace, name))
             await unit.objects.remove(existing)
 
     async def record(self, unit: UnitOfWork, about: AnyObject, fact: RecordedFact) -> None:

@@ -44,26 +44,34 @@ class UnitOfWork:
 
     def __init__(self, connection: AsyncConnection, keyring: Keyring, now: datetime) -> None:
         self.now = now
+        self._brought: set[str] = set()
+        self._known: set[tuple[str, str]] = set()
         self.fingerprint = keyring.fingerprint
         self.checksums = keyring.checksums
         self.codec = RowCodec(keyring)
         self.changes = ChangeLog(connection, now)
-        self.objects = ObjectStore(connection, self.changes, self.codec, now)
+        self.objects = ObjectStore(connection, self.changes, self.codec, now, woken=self.wake_at_end)
         self.past = PastObjects(connection, self.changes, self.codec, self.objects)
         self.events = EventStore(connection, self.changes, self.codec, self.objects)
         self.external_ids = ExternalIdStore(connection)
-        self.reconciliations = ReconciliationStore(connection, keyring, now)
+        self.reconciliations = ReconciliationStore(connection, keyring, now, woken=self.wake_at_end)
         self.outbox = Outbox(connection, now)
         self.leases = LeaseStore(connection, now)
         self.guards = GuardStore(connection, now)
         self.wakes = WakeStore(connection, now)
         self.seals = SealStore(connection, keyring, self.codec)
         self.resealing = Resealing(connection, keyring, self.codec)
-        self._brought: set[str] = set()
 
     def wake_at_end(self, keys: Iterable[str]) -> None:
-        """Wake what waits for these keys, in one go with the last statements of the transaction."""
+        """Wake what waits for these keys, in one go with the last statements of the transaction.
+
+        For news that no object tells. Whoever writes an object need not: the stores do so for all that they write.
+        """
         self._brought.update(keys)
+
+    def is_known_to(self, uid: str, key: str) -> None:
+        """This transaction is that object's own: it need not be woken by what it writes itself under the key."""
+        self._known.add((key, uid))
 
     async def flush(self) -> list[OutboxEntry]:
         """Write what was put off; returns the messages to publish after the commit."""
@@ -71,7 +79,7 @@ class UnitOfWork:
         await self.external_ids.flush()
         await self.events.flush()
         await self.reconciliations.flush()
-        self.outbox.add(*await self.wakes.wake(*self._brought))
+        self.outbox.add(*await self.wakes.wake(*self._brought, known=self._known))
         await self.changes.flush()
         return await self.outbox.flush()
 

@@ -1,6 +1,6 @@
 """Reads and writes objects of every kind inside one transaction, and notes each write in the change log."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from chandlery.model.faults import AlreadyExists, Conflict
 from chandlery.model.kinds import AnyObject, Kind, kind_of
 from chandlery.model.metadata import to_timestamp
 from chandlery.model.wire import JsonObject
+from chandlery.reconcile.wake_keys import woken_by_change, woken_by_presence, woken_by_removal
 from chandlery.store.changes import ChangeLog, ChangeVerb, LoggedChange
 from chandlery.store.rows import RowCodec
 from chandlery.store.schema import EXTERNAL_IDS, OBJECTS
@@ -21,6 +22,8 @@ from chandlery.store.schema import EXTERNAL_IDS, OBJECTS
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+Woken = Callable[[Iterable[str]], None]
 
 _NAMES_PER_STATEMENT = 5_000
 _HAVE_EXTERNAL_IDS = (kinds.SERVICE_INSTANCE, kinds.SERVICE_BINDING)
@@ -43,9 +46,13 @@ class Listing:
 class ObjectStore:
     """The objects, as this transaction sees them."""
 
-    def __init__(self, connection: "AsyncConnection", log: ChangeLog, codec: RowCodec, now: datetime) -> None:
+    def __init__(
+        self, connection: "AsyncConnection", log: ChangeLog, codec: RowCodec, now: datetime, *, woken: Woken
+    ) -> None:
+        """`woken` is told the wake-up keys of all that is written."""
         self._connection = connection
         self._log = log
+        self._woken = woken
         self._codec = codec
         self._now = now
         self._seen: dict[tuple[object, ...], Sequence[AnyObject]] = {}
@@ -119,6 +126,7 @@ class ObjectStore:
         except IntegrityError as error:
             raise AlreadyExists(f'{kind.qualified_plural} "{document.metadata.name}" already exists') from error
         self._note(position, created, ChangeVerb.ADDED, stored)
+        self._woken(woken_by_presence(created))
         return created
 
     async def insert_later(self, document: AnyObject) -> AnyObject:
@@ -130,6 +138,7 @@ class ObjectStore:
         row = self._codec.to_row(created, stored) | {"resource_version": position}
         self._later.setdefault(kind.kind, []).append(row)
         self._note(position, created, ChangeVerb.ADDED, stored)
+        self._woken(woken_by_presence(created))
         return created
 
     async def flush(self) -> None:
@@ -170,6 +179,7 @@ class ObjectStore:
                 stored = self._codec.to_stored(placed)
                 created.append(self._codec.to_row(placed, stored) | {"resource_version": position})
                 self._note(position, placed, ChangeVerb.ADDED, stored)
+                self._woken(woken_by_presence(placed))
             try:
                 await self._connection.execute(insert(OBJECTS[kind.kind]), created)
             except IntegrityError as error:
@@ -189,6 +199,7 @@ class ObjectStore:
         different = {column: value for column, value in row.items() if value != old_row[column]}
         await self._write_if_latest(kind, old, before, position, {**different, "resource_version": position})
         self._note(position, changed, ChangeVerb.MODIFIED, stored, before)
+        self._woken(woken_by_change(old, changed))
         return changed
 
     async def remove(self, document: AnyObject) -> AnyObject:
@@ -205,6 +216,7 @@ class ObjectStore:
             await self._connection.execute(delete(EXTERNAL_IDS).where(EXTERNAL_IDS.c.uid == document.metadata.uid))
         removed = _at_position(document, position)
         self._note(position, removed, ChangeVerb.DELETED, self._codec.to_stored(removed), before)
+        self._woken(woken_by_removal(removed))
         return removed
 
     async def remove_older(self, kind: Kind, before: datetime, *, limit: int = 5_000) -> int:

@@ -3,7 +3,7 @@
 Claims and retries touch only this row, so watchers of the objects see real changes alone.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,9 +12,11 @@ from sqlalchemy import Select, bindparam, case, delete, func, insert, select, tu
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from chandlery.contracts.messages import Reconcile
+from chandlery.model import kinds
 from chandlery.model.faults import LeaseLost, SealBroken
 from chandlery.model.metadata import ObjectMeta
 from chandlery.model.wire import JsonObject
+from chandlery.reconcile.change import instances_key
 from chandlery.store.in_flight_notes import OpenedNote, Whereabouts, open_note, seal_note
 from chandlery.store.moments import utc
 from chandlery.store.schema import INTERESTS, OBJECTS
@@ -85,8 +87,12 @@ class Release:
 class ReconciliationStore:
     """The work table, as this transaction sees it."""
 
-    def __init__(self, connection: "AsyncConnection", keyring: Keyring, now: datetime) -> None:
+    def __init__(
+        self, connection: "AsyncConnection", keyring: Keyring, now: datetime, *, woken: Callable[[Sequence[str]], None]
+    ) -> None:
+        """`woken` is told the wake-up keys of what comes to an end."""
         self._connection = connection
+        self._woken = woken
         self._keyring = keyring
         self._now = now
         self._is_postgresql = connection.dialect.name == "postgresql"
@@ -304,7 +310,11 @@ class ReconciliationStore:
 
     async def remove(self, uid: str) -> None:
         """The object is gone. What it was interested in goes with `forget_interests`."""
-        await self._connection.execute(delete(R).where(R.c.uid == uid))
+        statement = delete(R).where(R.c.uid == uid).returning(R.c.kind, R.c.memory)
+        row = (await self._connection.execute(statement)).first()
+        if row is not None and row.kind == kinds.SERVICE_INSTANCE.kind and (lane := row.memory.get("lane")):
+            # The provisioner's own note of the broker, which may wait for its last instance to go.
+            self._woken((instances_key(lane),))
 
     async def forget_interests(self, *, limit: int) -> int:
         """Take away what objects that are gone wanted to be woken by, at most so many; returns how many."""

@@ -8,11 +8,11 @@ Waiter and waker may meet in any order and nobody waits in vain:
   two transactions waiting for each other. It is noted, and woken in a transaction of its own (`wake_late`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, delete, insert, null, select, text, union_all, update
+from sqlalchemy import case, delete, insert, null, select, text, tuple_, union_all, update
 
 from chandlery.contracts.messages import Reconcile
 from chandlery.store.reconciliations import DELIVERY, commands_of, made_due, make_due, one_by_one
@@ -45,8 +45,10 @@ class WakeStore:
             # In one order, so that two who lock several do not wait for each other.
             await self._connection.execute(_LOCK_WAITS, {"keys": sorted(keys)})
 
-    async def wake(self, *keys: str) -> Sequence[Reconcile]:
+    async def wake(self, *keys: str, known: Collection[tuple[str, str]] = ()) -> Sequence[Reconcile]:
         """Make everything due that waits for one of these keys. Returns the commands for the outbox.
+
+        `known` are pairs of a key and the uid of who need not be woken by it.
 
         Beyond a thousand keys the rest is woken without its lock: whoever decides to wait at the very same moment may
         be passed over and comes back by schedule.
@@ -57,7 +59,8 @@ class WakeStore:
         await self.lock_waits(ordered[:_MOST_LOCKS])
         commands: list[Reconcile] = []
         for start in range(0, len(ordered), _MOST_LOCKS):
-            meant = _waiting_for(ordered[start : start + _MOST_LOCKS])
+            some = ordered[start : start + _MOST_LOCKS]
+            meant = _waiting_for(some, known=[pair for pair in known if pair[0] in some])
             if self._is_postgresql:
                 commands += await self._wake_or_note(meant)
             else:
@@ -134,9 +137,11 @@ class WakeStore:
             await self._connection.execute(statement.values(values))
 
 
-def _waiting_for(keys: Sequence[str]) -> Any:
+def _waiting_for(keys: Sequence[str], *, known: Sequence[tuple[str, str]]) -> Any:
+    waiting = select(R.c.uid).where(R.c.waiting_for.in_(keys))
+    interested = select(INTERESTS.c.uid).where(INTERESTS.c.key.in_(keys))
+    if known:
+        waiting = waiting.where(tuple_(R.c.waiting_for, R.c.uid).not_in(known))
+        interested = interested.where(tuple_(INTERESTS.c.key, INTERESTS.c.uid).not_in(known))
     # A union, because PostgreSQL reads the whole table for an OR of the two.
-    return union_all(
-        select(R.c.uid).where(R.c.waiting_for.in_(keys)),
-        select(INTERESTS.c.uid).where(INTERESTS.c.key.in_(keys)),
-    )
+    return union_all(waiting, interested)

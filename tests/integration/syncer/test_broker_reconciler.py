@@ -5,7 +5,7 @@ from datetime import timedelta
 from chandlery.model import kinds
 from chandlery.model.core import Secret
 from chandlery.model.metadata import ObjectMeta
-from chandlery.reconcile.change import broker_key, relist_key, secret_key
+from chandlery.reconcile.change import broker_key, relist_key
 from tests.conformance.scripted_broker import Reply, ScriptedBroker
 from tests.conformance.scripted_templates import GET_CATALOG
 from tests.integration.syncer.conftest import Bench
@@ -64,9 +64,8 @@ async def test_broker_without_its_secret_waits_for_it(bench: Bench) -> None:
         assert server.seen == []
 
         data = {"username": "YWRtaW4=", "password": "czNjcmV0"}
-        await bench.create(Secret(metadata=ObjectMeta(name="login", namespace="ops"), data=data))
         bench.take_commands()
-        await bench.resources.database.run(lambda unit: wake(unit, secret_key("ops", "login")))
+        await bench.create(Secret(metadata=ObjectMeta(name="login", namespace="ops"), data=data))
         assert bench.take_commands() == {broker.metadata.uid}
         await bench.round(broker)
 

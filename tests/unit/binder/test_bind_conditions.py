@@ -72,8 +72,8 @@ async def test_secret_behind_the_parameters_brings_the_bind_back(harbour: Harbou
     assert ready_of(await harbour.work()) == ("False", "ErrorWithParameters")
     assert harbour.requests() == []
     await harbour.remove(kinds.SECRET, "settings")
+    assert ready_of(await harbour.work()) == ("False", "ErrorWithParameters")
     await harbour.add(_settings('{"size": 3}'))
-    assert await harbour.wake("secret:ns/settings") == ["b-uid"]
     assert ready_of(await harbour.work()) == ("True", "InjectedBindResult")
     assert harbour.broker.seen_of(osb.BIND)[0].body["parameters"] == {"size": 3}
 

@@ -1,0 +1,90 @@
+"""Whoever writes a Secret (a user, a binding, the end of a namespace), whoever waits is woken. No sweep runs here."""
+
+import json
+
+from chandlery.model.core import Secret
+from chandlery.model.instances import ParametersFromSource, SecretKeyReference
+from chandlery.model.kinds import AnyObject
+from chandlery.store.database import UnitOfWork
+from chandlery_syncer.namespace_reconciler import _delete
+from tests.conformance import scripted_templates as osb
+from tests.conformance.scripted_broker import Reply, ScriptedBroker
+from tests.integration.runtime.fleet import BINDING, INSTANCE, NS, SECRET, Fleet, binding, instance
+from tests.integration.runtime.test_no_secret_anywhere import secret
+
+SOURCE = ParametersFromSource(secret_key_ref=SecretKeyReference(name="source", key="settings"))
+WAITS = ("False", "ErrorWithParameters")
+
+
+def _given(size: int) -> Reply:
+    return Reply(201, {"credentials": {"settings": {"size": size}}})
+
+
+async def _begin(fleet: Fleet, broker: ScriptedBroker) -> None:
+    await fleet.offer("harbour", broker.url)
+    await fleet.worker("ServiceInstance", "ServiceBinding")
+
+
+async def _watcher(fleet: Fleet) -> None:
+    await fleet.create(instance("watcher", "harbour", parameters_from=(SOURCE,), watch_parameters_from=True))
+
+
+async def test_an_instance_that_waits_for_the_secret_of_a_binding_is_made_as_soon_as_that_is_written(
+    fleet: Fleet,
+) -> None:
+    async with ScriptedBroker() as broker:
+        await _begin(fleet, broker)
+        await _watcher(fleet)
+        await fleet.until_condition(INSTANCE, "watcher", WAITS)
+        broker.script(osb.BIND, _given(1))
+        await fleet.create(instance("source", "harbour"), binding("source"))
+        await fleet.until_ready(INSTANCE, "watcher")
+        assert broker.seen_of(osb.PROVISION)[-1].body["parameters"] == {"size": 1}
+
+
+async def test_an_instance_is_updated_as_soon_as_a_binding_rotates_the_secret_that_it_watches(fleet: Fleet) -> None:
+    async with ScriptedBroker() as broker:
+        await _begin(fleet, broker)
+        broker.script(osb.BIND, _given(1), _given(2))
+        await fleet.create(instance("source", "harbour"), binding("source"))
+        await fleet.until_ready(BINDING, "source")
+        await _watcher(fleet)
+        await fleet.until_ready(INSTANCE, "watcher")
+        await fleet.change(binding("source"), _ordering_a_rotation)
+        await broker.wait_for(osb.UPDATE)
+        assert broker.seen_of(osb.UPDATE)[0].body["parameters"] == {"size": 2}
+        assert len(broker.seen_of(osb.UPDATE)) == 1
+
+
+async def test_a_binding_is_not_looked_at_again_for_what_it_has_written_itself(fleet: Fleet) -> None:
+    async with ScriptedBroker() as broker:
+        await _begin(fleet, broker)
+        await fleet.create(instance("source", "harbour"))
+        await fleet.until_ready(INSTANCE, "source")
+        await fleet.create(binding("source"))
+        await fleet.until_ready(BINDING, "source")
+        row = await fleet.work_row(BINDING, "source")
+        assert (row["due_at"], row["wishes"]) == (None, 0)
+
+
+async def test_a_secret_that_goes_with_its_namespace_wakes_who_watches_it(fleet: Fleet) -> None:
+    async with ScriptedBroker() as broker:
+        await _begin(fleet, broker)
+        await fleet.create(secret("source", settings=json.dumps({"size": 1})))
+        await _watcher(fleet)
+        await fleet.until_ready(INSTANCE, "watcher")
+        before = (await fleet.work_row(INSTANCE, "watcher"))["wishes"]
+        found = await fleet.find(SECRET, "source")
+
+        async def delete(unit: UnitOfWork) -> None:
+            await _delete(unit, found)
+
+        await fleet.front.database.run(delete)
+        assert (await fleet.work_row(INSTANCE, "watcher"))["wishes"] > before
+        assert isinstance(found, Secret)
+        assert found.metadata.namespace == NS
+
+
+def _ordering_a_rotation(old: AnyObject) -> tuple[AnyObject, tuple[str, ...]]:
+    annotations = {**(old.metadata.annotations or {}), "chandlery.io/rotate-requested-at": "now"}
+    return old.model_copy(update={"metadata": old.metadata.model_copy(update={"annotations": annotations})}), ()
