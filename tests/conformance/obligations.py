@@ -127,7 +127,7 @@ OSB-087 MUST       A fetch that fails changes nothing.
 OSB-088 SHOULD     Parameters that are missing in a fetch are not taken for deleted ones.
 OSB-089 MUST       An instance is updated by PATCH, with its service and plans of that service only.
 OSB-090 MUST NOT   A plan is not changed where that is not allowed; parameters still are.
-OSB-091 MUST NOT*  What is unchanged is left out.
+OSB-091 MUST NOT*  What is unchanged is left out, but for the plan beside other parameters, if the broker wants it named.
 OSB-092 SHOULD NOT Parameters that this change does not state are not sent.
 OSB-093 SHOULD     The previous plan and version are told.
 OSB-094 MUST       An update carries the context.

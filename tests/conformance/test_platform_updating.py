@@ -105,6 +105,7 @@ async def test_osb_090_plan_is_changed_where_the_current_one_allows_it(platform:
 
 async def test_osb_091_what_is_unchanged_is_left_out(platform: Platform) -> None:
     platform.offers("small", "large", plan_updateable=True)
+    await platform.registers(sendUnchangedPlan=False)
     await platform.provisions(plan="small", parameters={"size": 1})
     await platform.updates(**LARGE)
     await platform.updates(parameters={"size": 2})
@@ -112,6 +113,14 @@ async def test_osb_091_what_is_unchanged_is_left_out(platform: Platform) -> None
     assert "parameters" not in of_plan
     assert "plan_id" not in of_parameters
     assert not {"maintenance_info"} & {*of_plan, *of_parameters}
+
+
+async def test_osb_091_plan_of_the_instance_is_named_with_other_parameters(platform: Platform) -> None:
+    platform.offers("small", "large", plan_updateable=False)
+    await platform.provisions(plan="small", parameters={"size": 1})
+    await platform.updates(parameters={"size": 2})
+    body = body_of_change(platform)
+    assert body["plan_id"] == body["previous_values"]["plan_id"] == plan_id(platform, "small")
 
 
 async def test_osb_092_parameters_that_the_user_no_longer_states_are_not_sent(platform: Platform) -> None:
@@ -275,5 +284,4 @@ async def test_osb_098_change_that_fails_later_leaves_the_old_plan_too(platform:
     await platform.updates(clusterServicePlanExternalName="small", parameters={"size": 2})
     first, second = platform.broker.seen_of(UPDATE)
     assert first.body["plan_id"] == plan_id(platform, "large")
-    assert second.body["previous_values"]["plan_id"] == plan_id(platform, "small")
-    assert "plan_id" not in second.body
+    assert second.body["previous_values"]["plan_id"] == second.body["plan_id"] == plan_id(platform, "small")

@@ -72,7 +72,7 @@ def request_of(snapshot: InstanceSnapshot, call: Call, *, space_guid: str, clust
             return UpdateRequest(
                 instance_id=instance_id,
                 service_id=call.service_id,
-                plan_id=call.plan_id,
+                plan_id=call.plan_id or _unchanged_plan(snapshot, call),
                 parameters=call.parameters,
                 context=snapshot.context,
                 previous_plan_id=call.previous_plan_id,
@@ -87,6 +87,12 @@ def request_of(snapshot: InstanceSnapshot, call: Call, *, space_guid: str, clust
             )
         case FetchInstance():
             return GetInstanceRequest(instance_id=instance_id, service_id=call.service_id, plan_id=call.plan_id)
+
+
+def _unchanged_plan(snapshot: InstanceSnapshot, call: Update) -> str | None:
+    # OSB v2.17 allows to leave it out; there are brokers that look it up all the same, and find no plan called "".
+    names_it = call.parameters is not None and snapshot.policy.names_unchanged_plan
+    return (call.previous_plan_id or None) if names_it else None
 
 
 def _purpose(call: Provision | Update | Deprovision | Poll | FetchInstance) -> Purpose:

@@ -139,6 +139,11 @@ class CommonBrokerSpec(WireModel):
         description="Whether what a failed creation may have left at the broker is deleted by itself (Automatic, the "
         "default), or when a person says so with the annotation `chandlery.io/orphan-mitigation` (Manual).",
     )
+    send_unchanged_plan: bool | None = Field(
+        default=None,
+        description="Whether an update of parameters names the plan that the instance has, as some brokers need "
+        "(true, the default), or leaves it out.",
+    )
     context_annotations: tuple[str, ...] | None = Field(
         default=None,
         description="Annotations of namespaces and instances to tell the broker, by prefix such as `acme.com/`.",

@@ -34,7 +34,7 @@ class UpdateRequest(StoredRequest):
     instance_id: str
     service_id: str
     plan_id: str | None
-    """The new plan, only if it changes."""
+    """The new plan, or the one that there is."""
     parameters: JsonObject | None = field(repr=False)
     """`{}` is sent and differs from None."""
     context: JsonObject = field(repr=False)

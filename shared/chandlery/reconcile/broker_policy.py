@@ -25,6 +25,8 @@ class BrokerPolicy:
     """How long an operation may fail, or be polled, before it is given up; a plan may say less."""
     mitigates: bool = True
     """Whether orphan mitigation begins by itself."""
+    names_unchanged_plan: bool = True
+    """Whether an update of parameters names the plan that there is."""
     context_annotations: tuple[str, ...] = ()
     """Prefixes of the annotations that the broker is told."""
     name: str = ""
@@ -75,6 +77,7 @@ def policy_of(
         polls=_polls(spec.poll_policy, shortest.polls),
         give_up_after=parse_duration(own) if own else give_up_after,
         mitigates=spec.orphan_mitigation != "Manual",
+        names_unchanged_plan=spec.send_unchanged_plan is not False,
         context_annotations=spec.context_annotations or (),
         name=broker.metadata.name,
         circuit=_circuit(broker, circuit, shortest.retries),

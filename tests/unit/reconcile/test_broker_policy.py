@@ -54,6 +54,8 @@ def test_a_longest_poll_interval_counts_from_the_first_minute() -> None:
 
 def test_mitigation_waits_for_a_person_where_the_broker_is_set_so() -> None:
     assert policy(orphan_mitigation="Automatic").mitigates
+    assert policy().names_unchanged_plan
+    assert not policy(send_unchanged_plan=False).names_unchanged_plan
     assert not policy(orphan_mitigation="Manual").mitigates
 
 
