@@ -47,6 +47,11 @@ class ApiClient:
         )
         self._headers = {"Authorization": f"Bearer {document['users'][0]['user']['token']}"}
 
+    @property
+    def port(self) -> int:
+        """Where the gateway listens."""
+        return self._port
+
     def read(self, path: str) -> tuple[int, Any]:
         """Status and body of a GET; the body is decoded if it is JSON."""
         return self.send("GET", path)

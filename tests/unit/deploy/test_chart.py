@@ -1,5 +1,6 @@
 """The chart as a whole: the Helm engine accepts it, and what it renders is valid Kubernetes in every variant."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,32 @@ def test_chart_serves_https_everywhere_when_it_has_a_certificate(render: Render,
     schemes = {container[f"{probe}Probe"]["httpGet"]["scheme"] for probe in ("startup", "liveness", "readiness")}
     assert schemes == {"HTTP"}
     assert objects["Service", "demo-chandlery-gateway"]["spec"]["ports"][0]["targetPort"] == "https"
-    assert objects["Pod", "demo-chandlery-test"]["spec"]["containers"][0]["args"][-1].startswith("https://")
+    test = objects["Pod", "demo-chandlery-test"]["spec"]["containers"][0]
+    told = {entry["name"]: entry.get("value") for entry in test["env"]}
+    assert told["GATEWAY_URL"] == "https://demo-chandlery-gateway:443"
+    # It sends a token: to whoever has this certificate alone. Of the key it knows nothing.
+    assert told["CERTIFICATE_FILE"] == "/etc/chandlery/tls/tls.crt"
+    [mounted] = [
+        volume for volume in objects["Pod", "demo-chandlery-test"]["spec"]["volumes"] if volume["name"] == "tls"
+    ]
+    assert mounted["secret"]["items"] == [{"key": "tls.crt", "path": "tls.crt"}]
+
+
+def test_helm_test_runs_the_script_of_the_chart_whole(
+    render: Render, required: dict[str, Any], chart_folder: Path
+) -> None:
+    container = render(required)["Pod", "demo-chandlery-test"]["spec"]["containers"][0]
+    script = (chart_folder / "files/real_provision.py").read_text()
+    assert container["args"] == [script]
+    environment = {entry["name"]: entry for entry in container["env"]}
+    assert set(re.findall(r"environ(?:\.get\(|\[)\"([A-Z_]+)\"", script)) - {"CERTIFICATE_FILE"} == environment.keys()
+    assert environment["BROKER_HOST"]["valueFrom"] == {"fieldRef": {"fieldPath": "status.podIP"}}
+    assert environment["GATEWAY_URL"]["value"] == "http://demo-chandlery-gateway:8080"
+    assert {
+        "name": "broker",
+        "containerPort": int(environment["BROKER_PORT"]["value"]),
+        "protocol": "TCP",
+    } in container["ports"]
 
 
 @pytest.mark.parametrize(
