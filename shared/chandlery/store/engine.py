@@ -1,7 +1,9 @@
 """Opens PostgreSQL (asyncpg) or SQLite (aiosqlite), set up so that the layers above need not know which."""
 
+import asyncio
 from typing import Any, Final
 
+import aiosqlite
 from sqlalchemy import event
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -10,6 +12,7 @@ from chandlery.model.json_text import read_json, write_json
 from chandlery.store.database_url import read_database_url
 from chandlery.store.postgres_connecting import PostgresConnector
 
+_THREAD_SECONDS: Final = 5.0
 _SESSION: Final = {
     # A forgotten transaction would hold back the change log's horizon for every watcher.
     "idle_in_transaction_session_timeout": "60000",
@@ -64,6 +67,7 @@ def _sqlite(url: URL) -> AsyncEngine:
         hide_parameters=True,
         pool_size=1,
         max_overflow=0,
+        connect_args={"async_creator_fn": _open_file},
         pool_timeout=60,
         json_serializer=_dump,
         json_deserializer=read_json,
@@ -88,6 +92,17 @@ def _sqlite(url: URL) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+async def _open_file(*path: Any, **options: Any) -> aiosqlite.Connection:
+    connection = aiosqlite.connect(*path, **options)
+    connection._thread.daemon = True  # noqa: SLF001 - as SQLAlchemy does: no thread keeps a process from its end
+    try:
+        return await connection
+    except BaseException:
+        # The thread has a last word to say to this loop, and would say it with a traceback once that is closed.
+        await asyncio.to_thread(connection._thread.join, _THREAD_SECONDS)  # noqa: SLF001
+        raise
 
 
 def _dump(value: Any) -> str:

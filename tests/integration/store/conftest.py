@@ -92,6 +92,8 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivatePostgr
             "CREATE ROLE client LOGIN",
             "CREATE ROLE nobody LOGIN PASSWORD 'hunter2'",
             "CREATE SCHEMA shop AUTHORIZATION owner",
+            "CREATE SCHEMA closed AUTHORIZATION owner",
+            "GRANT USAGE ON SCHEMA closed TO nobody",
         )
         server.allow(
             "hostnossl all tls_only 127.0.0.1/32 reject",
