@@ -48,7 +48,6 @@ class InstanceReason(StrEnum):
     ERROR_POLLING = "ErrorPollingLastOperation"
     STARTING_ORPHAN_MITIGATION = "StartingInstanceOrphanMitigation"
     ORPHAN_MITIGATED = "OrphanMitigationSuccessful"
-    ORPHAN_MITIGATION_FAILED = "OrphanMitigationFailed"
     DEPROVISIONED = "DeprovisionedSuccessfully"
     BLOCKED_BY_BINDINGS = "DeprovisionBlockedByExistingCredentials"
     ERROR_WITH_PARAMETERS = "ErrorWithParameters"
