@@ -15,6 +15,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from chandlery.runtime.collector import keep_from_collector, let_collector_go_on
+
 MOST_SECONDS = 0.05
 """Of processor time that may pass before another request gets a turn."""
 _PULSE_SECONDS = 0.002
@@ -46,6 +48,9 @@ class LoopWatchdog:
 
     def begin(self) -> None:
         """From now on it counts: what a fixture needs to start is nobody's input."""
+        # As a process does when it has started; here all of pytest is there by then.
+        let_collector_go_on()
+        keep_from_collector()
         self._pulse_at, self._is_watching = time.process_time(), True
 
     def end(self) -> None:

@@ -3,12 +3,13 @@
 Called by the routes with decoded objects; answers the object as stored. Faults are for `status_objects` to render.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from chandlery.cluster.authorization import Authorizer
 from chandlery.model.faults import Conflict
 from chandlery.model.kinds import AnyObject
 from chandlery.reconcile.broker_policy import AS_SHORT_AS_ASKED, ShortestPauses
+from chandlery.runtime.aside import aside_if
 from chandlery.runtime.batches import Batches
 from chandlery.runtime.standalone_authorizer import EveryUserMay
 from chandlery.store.database import Database, UnitOfWork, Work
@@ -18,11 +19,13 @@ from chandlery_gateway.admission import rules
 from chandlery_gateway.admission.broker_pause_admission import pause_problems
 from chandlery_gateway.admission.secret_references import secret_references
 from chandlery_gateway.adoption import require_adoption, taken
+from chandlery_gateway.dear_changes import NotPrepared, PreparedChange, is_large, prepared_change
 from chandlery_gateway.secret_access import AccessOpen, with_access
 from chandlery_gateway.wishes import Change, Outdated, Preconditions, Request, Stored, named, unstorable
 
 _BATCH = 32
 _PATCH_TRIES = 10
+_PREPARATIONS = 10
 
 
 class Intake:
@@ -50,9 +53,7 @@ class Intake:
         Raises Invalid, AlreadyExists, NotFound (namespace), Forbidden (also for its Secrets and its external id).
         """
         wished = named(request, document)
-        admitted = rules.default_on_create(wished, request.user, new_id=transactions.new_id)
-        problems = (*rules.problems_on_create(admitted), *pause_problems(admitted, self._shortest))
-        transactions.refuse((*problems, *unstorable(admitted)))
+        admitted = await aside_if(is_large(wished), lambda: _admitted(request, wished, self._shortest))
         await require_adoption(self._authorizer, request, wished)
         await with_access(self._authorizer, request, secret_references(admitted))
         try:
@@ -69,16 +70,26 @@ class Intake:
 
     async def change(self, request: Request, change: Change, *, tries: int = 1) -> Stored:
         """Change a stored object. A lost race is tried again if the caller allows; else it raises Conflict."""
+        prepared = prepared_change(change)
         while True:
             try:
-                return await self._change(request, change, tries=tries)
+                return await self._change(request, prepared, tries=tries)
             except AccessOpen as fault:
                 request = await with_access(self._authorizer, request, fault.references)
 
-    async def _change(self, request: Request, change: Change, *, tries: int) -> Stored:
-        return await self._run(
-            lambda unit: transactions.update(unit, request, change, shortest=self._shortest), request, tries=tries
-        )
+    async def _change(self, request: Request, change: PreparedChange, *, tries: int) -> Stored:
+        def update(unit: UnitOfWork) -> Awaitable[Stored]:
+            return transactions.update(unit, request, change, shortest=self._shortest)
+
+        return await self._prepared(change, lambda: self._run(update, request, tries=tries))
+
+    async def _prepared(self, change: PreparedChange, work: Callable[[], Awaitable[Stored]]) -> Stored:
+        for _ in range(_PREPARATIONS):
+            try:
+                return await work()
+            except NotPrepared as needed:
+                await change.prepare(needed.document)
+        raise Conflict("the object is changed by others faster than this change can be made; try again")
 
     async def patch(self, request: Request, change: Change) -> Stored:
         """Change a stored object by a patch, which applies to whatever is stored now."""
@@ -92,7 +103,11 @@ class Intake:
 
     async def change_status(self, request: Request, change: Change, *, tries: int = 1) -> Stored:
         """Change the status alone; everything else of what the client sent is passed over."""
-        return await self._run(lambda unit: transactions.write_status(unit, request, change), request, tries=tries)
+        prepared = prepared_change(change)
+        return await self._prepared(
+            prepared,
+            lambda: self._run(lambda unit: transactions.write_status(unit, request, prepared), request, tries=tries),
+        )
 
     async def _run(self, work: Work[Stored], request: Request, *, tries: int) -> Stored:
         for left in range(tries - 1, -1, -1):
@@ -113,3 +128,10 @@ class Intake:
             return [await transactions.insert(unit, document) for document in admitted]
 
         return await self._database.run(insert)
+
+
+def _admitted(request: Request, wished: AnyObject, shortest: ShortestPauses) -> AnyObject:
+    admitted = rules.default_on_create(wished, request.user, new_id=transactions.new_id)
+    problems = (*rules.problems_on_create(admitted), *pause_problems(admitted, shortest))
+    transactions.refuse((*problems, *unstorable(admitted)))
+    return admitted

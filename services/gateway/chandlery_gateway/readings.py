@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
 from chandlery.model.faults import Expired, NotFound
-from chandlery.model.kinds import Kind
+from chandlery.model.kinds import AnyObject, Kind
 from chandlery.model.wire import JsonObject
+from chandlery.store.breaths import Breaths
 from chandlery.store.database import Database
 from chandlery.store.past_objects import PastPart, Place
 from chandlery.store.snapshots import Snapshot
@@ -37,14 +38,14 @@ class Readings:
         self._tokens = ContinueTokens(database.keyring.derived(PURPOSE))
         self.moments = SnapshotWaits(database)
 
-    async def get(self, kind: Kind, namespace: str, name: str, *, version: int = 0) -> JsonObject:
+    async def get(self, kind: Kind, namespace: str, name: str, *, version: int = 0) -> AnyObject:
         """One object, at least as new as the version; raises NotFound, VersionTooLarge."""
         if version:
             await self.moments.now(at_least=version)
         found = await self._database.run(lambda unit: unit.objects.get(kind, namespace, name))
         if found is None:
             raise NotFound
-        return to_client(kind, found)
+        return found
 
     async def list(self, selection: Selection, options: ListOptions) -> Page:
         """A page of a list.
@@ -107,6 +108,7 @@ class Readings:
         # One more than asked for, to know whether there is another page.
         size = min(limit, _PAGE) + 1 if limit and not selection.is_narrow else _PAGE
         items: list[JsonObject] = []
+        breaths = Breaths()
         async for part in self.parts(selection, snapshot, after, size):
             if part.unknown and is_exact:
                 raise Expired
@@ -118,6 +120,7 @@ class Readings:
                 if limit and len(items) == limit:
                     return await self._unfinished(selection, items, snapshot)
                 items.append(wire)
+                await breaths.take()
         return Page(items, str(snapshot.version))
 
     async def _unfinished(self, selection: Selection, items: Sequence[JsonObject], snapshot: Snapshot) -> Page:

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import structlog
-import yaml
 from fastapi import Request, Response
 
 from chandlery.model.faults import Fault
-from chandlery.model.json_text import read_json, write_json
 from chandlery.model.kinds import Kind
 from chandlery.model.wire import JsonObject
+from chandlery_gateway.answer_texts import json_text, yaml_text
 from chandlery_gateway.kube.negotiation import YAML, Form, Representation
 from chandlery_gateway.kube.status_objects import RequestTimeout, Unauthorized, status_of
 from chandlery_gateway.kube.tables import IncludeObject, partial_metadata, partial_metadata_list, table
@@ -34,9 +33,7 @@ def document_response(
 ) -> Response:
     """Any document, as JSON or YAML."""
     wanted = representation or Representation()
-    body = write_json(document)
-    if wanted.media_type == YAML:
-        body = yaml.safe_dump(read_json(body), sort_keys=False, allow_unicode=True).encode()
+    body = yaml_text(document) if wanted.media_type == YAML else json_text(document)
     response = Response(body, status, media_type=wanted.content_type)
     for text in _warning_texts(warnings):
         response.headers.append("Warning", f'299 - "{text}"')

@@ -10,17 +10,19 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from chandlery.model.faults import AlreadyExists, BadRequest, Fault, NotFound
-from chandlery.model.kinds import Kind
+from chandlery.model.kinds import AnyObject, Kind
+from chandlery.runtime.aside import aside_if
 from chandlery_gateway.compression import compressed
+from chandlery_gateway.dear_changes import PreparedChange, is_large
 from chandlery_gateway.delete_options import DeleteOptions, read_delete_options
 from chandlery_gateway.intake import Intake
 from chandlery_gateway.kube.apply_configurations import parse_configuration
-from chandlery_gateway.kube.bodies import Body
+from chandlery_gateway.kube.bodies import Body, is_dear
 from chandlery_gateway.kube.decoding import Decoded, FieldValidation, decode_object
 from chandlery_gateway.kube.field_shapes import STATUS
 from chandlery_gateway.kube.list_options import is_watch, read_list_options, read_number, read_watch_options
 from chandlery_gateway.kube.managed_fields import Author
-from chandlery_gateway.kube.negotiation import Representation, UnsupportedMediaType, negotiate
+from chandlery_gateway.kube.negotiation import JSON, Representation, UnsupportedMediaType, negotiate
 from chandlery_gateway.kube.patches import APPLY_PATCH, check_patch_type
 from chandlery_gateway.kube.regarding_events import REGARDING_EVENT
 from chandlery_gateway.kube.request_options import WriteOptions, author_name, read_write_options
@@ -56,6 +58,8 @@ Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
 _CREATED = 201
 _TRIES = 10
+_MANY = 50
+"""Objects of a list that are written as JSON while others wait."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,12 @@ class ResourceEndpoints:
         if is_stream:
             return await self._watch(request, selection, form)
         page = await self._readings.list(selection, read_list_options(query))
-        return list_response(self._kind, page, form.representation, form.include)
+        return await self._list_answer(form, page)
+
+    async def _list_answer(self, form: _Form, page: Page) -> Response:
+        # In YAML each object is dear.
+        is_long = len(page.items) > (_MANY if form.representation.media_type == JSON else 0)
+        return await aside_if(is_long, lambda: list_response(self._kind, page, form.representation, form.include))
 
     def _selection(self, request: Request, wish: Wish) -> Selection:
         return Selection(
@@ -151,71 +160,81 @@ class ResourceEndpoints:
 
     async def _get(self, request: Request, wish: Wish) -> Response:
         form, version = _form(request), read_number(request.query_params, "resourceVersion")
-        wire = await self._readings.get(self._kind, wish.namespace, wish.name, version=version)
-        return object_response(self._kind, wire, form.representation, form.include)
+        found = await self._readings.get(self._kind, wish.namespace, wish.name, version=version)
+        return await self._answer(form, Stored(found))
 
     async def _create(self, request: Request, wish: Wish) -> Response:
         form, options = _form(request), read_write_options(request.query_params, "CreateOptions")
-        decoded = await self._decoded(request, options.field_validation)
-        request.state.object_name = decoded.object.metadata.name
-        document = created(decoded, self._author(request, options))
+        payload, decode = await self._decoding(request, options.field_validation)
+        author = self._author(request, options)
+
+        def make() -> tuple[Decoded, AnyObject]:
+            decoded = decode()
+            request.state.object_name = decoded.object.metadata.name
+            return decoded, created(decoded, author)
+
+        decoded, document = await aside_if(is_dear(payload), make)
         stored = await self._intake.create(replace(wish, dry_run=options.dry_run), document)
-        return self._answer(form, stored, status=_CREATED, warnings=decoded.warnings)
+        return await self._answer(form, stored, status=_CREATED, warnings=decoded.warnings)
 
     async def _replace(self, request: Request, wish: Wish) -> Response:
         form, wish, change = await self._replacement(request, wish)
-        return self._answer(form, await self._intake.change(wish, change))
+        return await self._answer(form, await self._intake.change(wish, change))
 
     async def _replace_status(self, request: Request, wish: Wish) -> Response:
         form, wish, change = await self._replacement(request, wish, subresource=STATUS)
-        return self._answer(form, await self._intake.change_status(wish, change))
+        return await self._answer(form, await self._intake.change_status(wish, change))
 
     async def _patch(self, request: Request, wish: Wish) -> Response:
         if self._is_apply(request):
             return await self._apply(request, wish)
         form, wish, change = await self._patching(request, wish)
-        return self._answer(form, await self._intake.patch(wish, change))
+        return await self._answer(form, await self._intake.patch(wish, change))
 
     async def _patch_status(self, request: Request, wish: Wish) -> Response:
         if self._is_apply(request):
-            form, options, body = await self._applied(request, wish)
+            form, options, body, is_large_body = await self._applied(request, wish)
             author = self._author(request, options, subresource=STATUS)
             change = applying(body, author=author, validation=options.field_validation, force=options.force)
+            change = PreparedChange(change, is_dear=is_large_body)
             wish = replace(wish, dry_run=options.dry_run)
         else:
             form, wish, change = await self._patching(request, wish, subresource=STATUS)
-        return self._answer(form, await self._intake.change_status(wish, change, tries=_TRIES))
+        return await self._answer(form, await self._intake.change_status(wish, change, tries=_TRIES))
 
     async def _apply(self, request: Request, wish: Wish) -> Response:
         """Server-side apply: changes the object that is there, or creates it."""
-        form, options, body = await self._applied(request, wish)
+        form, options, body, is_large_body = await self._applied(request, wish)
         author, validation = self._author(request, options), options.field_validation
         change = applying(body, author=author, validation=validation, force=options.force)
+        change = PreparedChange(change, is_dear=is_large_body)
         wish = replace(wish, dry_run=options.dry_run)
         for _ in range(_TRIES):
             try:
-                return self._answer(form, await self._intake.patch(wish, change))
+                return await self._answer(form, await self._intake.patch(wish, change))
             except NotFound:
                 await self._require("create", wish)
-                first = first_applying(body, author=author, validation=validation)
+                first = await aside_if(
+                    is_large_body, lambda: first_applying(body, author=author, validation=validation)
+                )
             with contextlib.suppress(AlreadyExists):
                 stored = await self._intake.create(wish, first.object)
-                return self._answer(form, stored, status=_CREATED, warnings=first.warnings)
+                return await self._answer(form, stored, status=_CREATED, warnings=first.warnings)
         raise AlreadyExists
 
     async def _delete(self, request: Request, wish: Wish) -> Response:
-        form, options = _form(request), read_delete_options(request, await read_body(request))
+        form, options = _form(request), await self._delete_options(request)
         stored = await self._intake.delete(replace(wish, dry_run=options.dry_run), options.preconditions)
         if stored.is_gone:
             return document_response(status_success(self._kind, wish.name, uid=stored.object.metadata.uid))
-        return self._answer(form, stored)
+        return await self._answer(form, stored)
 
     async def _delete_collection(self, request: Request, wish: Wish) -> Response:
-        form, options = _form(request), read_delete_options(request, await read_body(request))
+        form, options = _form(request), await self._delete_options(request)
         selection = self._selection(request, wish)
         page = await self._readings.list(selection, read_list_options(request.query_params))
         await self._delete_all(page, replace(wish, dry_run=options.dry_run), options)
-        return list_response(self._kind, page, form.representation, form.include)
+        return await self._list_answer(form, page)
 
     async def _delete_all(self, page: Page, wish: Wish, options: DeleteOptions) -> None:
         for wire in page.items:
@@ -225,29 +244,44 @@ class ResourceEndpoints:
                 one = replace(wish, namespace=meta.get("namespace", ""), name=meta["name"])
                 await self._intake.delete(one, options.preconditions)
 
-    async def _decoded(self, request: Request, validation: FieldValidation) -> Decoded:
-        content_type = request.headers.get("content-type", "")
-        return decode_object(self._kind, await read_body(request), content_type, field_validation=validation)
+    async def _delete_options(self, request: Request) -> DeleteOptions:
+        payload = await read_body(request)
+        return await aside_if(is_dear(payload), lambda: read_delete_options(request, payload))
+
+    async def _decoding(self, request: Request, validation: FieldValidation) -> tuple[bytes, Callable[[], Decoded]]:
+        payload, content_type = await read_body(request), request.headers.get("content-type", "")
+        return payload, lambda: decode_object(self._kind, payload, content_type, field_validation=validation)
 
     async def _replacement(self, request: Request, wish: Wish, *, subresource: str = "") -> tuple[_Form, Wish, Change]:
         form, options = _form(request), read_write_options(request.query_params, "UpdateOptions")
-        decoded = await self._decoded(request, options.field_validation)
+        payload, decode = await self._decoding(request, options.field_validation)
+        decoded = await aside_if(is_dear(payload), decode)
         check_replacement(decoded, namespace=wish.namespace, name=wish.name)
         change = replacing(decoded, self._author(request, options, subresource=subresource))
-        return form, replace(wish, dry_run=options.dry_run), change
+        prepared = PreparedChange(change, is_dear=is_dear(payload))
+        return form, replace(wish, dry_run=options.dry_run), prepared
 
     async def _patching(self, request: Request, wish: Wish, *, subresource: str = "") -> tuple[_Form, Wish, Change]:
         form, options = _form(request), read_write_options(request.query_params, "PatchOptions")
         author = self._author(request, options, subresource=subresource)
         content_type, payload = request.headers.get("content-type", ""), await read_body(request)
-        change = patching(payload, content_type, author=author, validation=options.field_validation)
-        return form, replace(wish, dry_run=options.dry_run), change
+        change = await aside_if(
+            is_dear(payload),
+            lambda: patching(payload, content_type, author=author, validation=options.field_validation),
+        )
+        prepared = PreparedChange(change, is_dear=is_dear(payload))
+        return form, replace(wish, dry_run=options.dry_run), prepared
 
-    async def _applied(self, request: Request, wish: Wish) -> tuple[_Form, WriteOptions, Body]:
+    async def _applied(self, request: Request, wish: Wish) -> tuple[_Form, WriteOptions, Body, bool]:
+        """Also whether the body is large."""
         form, options = _form(request), read_write_options(request.query_params, "PatchOptions", is_apply=True)
         find_repeated = options.field_validation is not FieldValidation.IGNORE
-        body = parse_configuration(await read_body(request), self._kind, wish.name, find_repeated=find_repeated)
-        return form, options, body
+        payload = await read_body(request)
+        body = await aside_if(
+            is_dear(payload),
+            lambda: parse_configuration(payload, self._kind, wish.name, find_repeated=find_repeated),
+        )
+        return form, options, body, is_dear(payload)
 
     def _is_apply(self, request: Request) -> bool:
         """Which kind of patch it is; raises UnsupportedMediaType before anything else is looked at."""
@@ -261,9 +295,14 @@ class ResourceEndpoints:
         manager = author_name(options.field_manager, request.headers.get("user-agent", ""))
         return Author(manager=manager, kind=self._kind, subresource=subresource, now=datetime.now(UTC))
 
-    def _answer(self, form: _Form, stored: Stored, *, status: int = 200, warnings: tuple[str, ...] = ()) -> Response:
-        wire, said = to_client(self._kind, stored.object), (*warnings, *stored.warnings)
-        return object_response(self._kind, wire, form.representation, form.include, status=status, warnings=said)
+    async def _answer(
+        self, form: _Form, stored: Stored, *, status: int = 200, warnings: tuple[str, ...] = ()
+    ) -> Response:
+        def render() -> Response:
+            wire, said = to_client(self._kind, stored.object), (*warnings, *stored.warnings)
+            return object_response(self._kind, wire, form.representation, form.include, status=status, warnings=said)
+
+        return await aside_if(is_large(stored.object), render)
 
 
 def _name(request: Request) -> str:

@@ -37,11 +37,11 @@ class Membership:
         """Of these it is not known."""
         self._unsure.update(places)
 
-    def follow(self, change: LoggedChange, *, is_match: bool) -> ChangeVerb | None:
+    def follow(self, change: LoggedChange, *, uid: str, is_match: bool) -> ChangeVerb | None:
         """Go on by one change; returns what the client is told."""
         if not self._can_change:
             return told_as(change.verb, was_match=is_match and change.verb != ChangeVerb.ADDED, is_match=is_match)
-        uid, place = str(change.stored["metadata"]["uid"]), (change.namespace, change.name)
+        place = (change.namespace, change.name)
         was_match = None if place in self._unsure else uid in self._matching
         self._unsure.discard(place)
         self._matching.discard(uid)

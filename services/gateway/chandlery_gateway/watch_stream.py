@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from chandlery.model.faults import Expired, Fault
 from chandlery.model.kinds import AnyObject
+from chandlery.store.breaths import Breaths
 from chandlery.store.changes import ChangeVerb, LoggedChange
 from chandlery.store.snapshots import Snapshot
 from chandlery_gateway.change_views import ChangeView
@@ -86,7 +87,7 @@ class WatchStream:
                     raise Expired
                 self._membership.note_unsure(part.unknown)
                 for start_of_some in range(0, len(part.objects), _LINES_AT_ONCE):
-                    lines = self._lines_of(part.objects[start_of_some : start_of_some + _LINES_AT_ONCE])
+                    lines = await self._lines_of(part.objects[start_of_some : start_of_some + _LINES_AT_ONCE])
                     if lines:
                         yield b"".join(lines)
                     # Others have their turn between them: a client that reads at once would not let go of the loop.
@@ -94,10 +95,12 @@ class WatchStream:
         if self._options.marks_initial_end:
             yield self._lines.bookmark(start.version, ends_initial=True)
 
-    def _lines_of(self, objects: Sequence[AnyObject]) -> list[bytes]:
+    async def _lines_of(self, objects: Sequence[AnyObject]) -> list[bytes]:
         """Note who of these matches. Returns what is told of them at the beginning, if anything is."""
         lines: list[bytes] = []
+        breaths = Breaths()
         for document in objects:
+            await breaths.take()
             view = ChangeView(self._selection.kind, document)
             if self._selection.matches(document, view.wire):
                 self._membership.note(view.wire["metadata"]["uid"])
@@ -108,9 +111,11 @@ class WatchStream:
     async def _following(self, start: Snapshot, until: asyncio.Event) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
         last_word, position, told = loop.time(), start.version, start.version
+        breaths = Breaths()
         async for batch in self._hub.follow(start.version, until=until):
             lines: list[bytes] = []
             for change in batch:
+                await breaths.take()
                 position = change.position
                 line = None if start.sees(position) else self._line_or_error(change)
                 if line is not None:
@@ -141,7 +146,9 @@ class WatchStream:
     def _line_for(self, change: LoggedChange) -> bytes | None:
         selection = self._selection
         view = self._hub.views.of(selection.kind, change)
-        verb = self._membership.follow(change, is_match=selection.matches(view.document, view.wire))
+        verb = self._membership.follow(
+            change, uid=view.wire["metadata"]["uid"], is_match=selection.matches(view.document, view.wire)
+        )
         # Of the version that the client named it knows, though smaller ones may come yet.
         is_known = not self._options.sends_initial and change.position == self._options.version
         return None if verb is None or is_known else self._lines.notice(verb, view)

@@ -69,10 +69,14 @@ async def update(unit: UnitOfWork, request: Request, change: Change, *, shortest
     """Everything but the status; a new wish or order makes the object due. Removes it if its last finalizer went."""
     old = await _existing(unit, request)
     wanted, warnings = change(old)
+    await unit.breaths.take()
     check_identity(old, wanted)
     warnings = (*warnings, *rules.warnings_on_update(old, wanted))
+    await unit.breaths.take()
     new = server_owned(old, rules.default_on_update(old, wanted, user=request.user))
+    await unit.breaths.take()
     refuse((*rules.problems_on_update(old, new), *pause_problems(new, shortest, old=old), *unstorable(new)))
+    await unit.breaths.take()
     require_access(request, newly_sent(old, new))
     if isinstance(old, ServiceInstance) and isinstance(new, ServiceInstance):
         new = await _with_plan(unit, old, new, user=request.user)
@@ -81,6 +85,7 @@ async def update(unit: UnitOfWork, request: Request, change: Change, *, shortest
     new = await _noticed(unit, old, new, user=request.user)
     if new.metadata.deletion_timestamp is not None and orders_changed(old, new):
         warnings = (*warnings, *parting_warnings(new))
+    await unit.breaths.take()
     stored = await _stored(unit, request, old=old, new=settled(old, wanted, new))
     return Stored(stored, warnings)
 
@@ -134,9 +139,9 @@ async def delete(unit: UnitOfWork, request: Request, preconditions: Precondition
 async def _existing(unit: UnitOfWork, request: Request) -> AnyObject:
     if request.kind.kind in WORK_QUEUES:
         # Workers lock the work row before the object; the other way round the two would wait for each other.
-        seen = await unit.objects.get(request.kind, request.namespace, request.name)
-        if seen is not None:
-            await unit.reconciliations.lock(seen.metadata.uid or "")
+        uid = await unit.objects.uid_of(request.kind, request.namespace, request.name)
+        if uid is not None:
+            await unit.reconciliations.lock(uid)
     found = await unit.objects.get(request.kind, request.namespace, request.name, lock=True)
     if found is None:
         raise NotFound

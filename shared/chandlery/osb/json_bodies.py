@@ -8,7 +8,7 @@ import math
 import re
 from typing import Any
 
-from chandlery.model.json_text import NotJson, read_json
+from chandlery.model.json_text import DIGITS_TO_ZEROS, MOST_DIGITS, TOO_LARGE, NotJson, read_json
 from chandlery.model.wire import JsonObject
 from chandlery.osb.faults import TooManyValues, UnreadableText
 from chandlery.osb.json_budget import LONGEST_RUN, require_within
@@ -38,6 +38,7 @@ def read_large_object(text: bytes, *, values: int, unique_keys: bool = False) ->
             text.decode(),
             object_pairs_hook=_unique if unique_keys else _object,
             parse_constant=_refused,
+            parse_int=_integer if b"0" * (MOST_DIGITS + 1) in text.translate(DIGITS_TO_ZEROS) else int,
             parse_float=_finite,
         )
         if _ESCAPED_SURROGATE.search(text) and _has_half_pair(text):
@@ -108,8 +109,14 @@ def _refused(constant: str) -> Any:
 def _finite(number: str) -> float:
     value = float(number)
     if math.isinf(value):
-        raise UnreadableText("the body is not valid JSON: a number in it is too large, fractions must fit a double")
+        raise UnreadableText(f"the body is not valid JSON: {TOO_LARGE}")
     return value
+
+
+def _integer(number: str) -> int:
+    if len(number.lstrip("-")) > MOST_DIGITS:
+        raise UnreadableText(f"the body is not valid JSON: {TOO_LARGE}")
+    return int(number)
 
 
 def _has_half_pair(text: bytes) -> bool:

@@ -11,6 +11,7 @@ import structlog
 
 from chandlery.runtime.accepting import Manners
 from chandlery.runtime.bounded_connections import ConnectionLimits
+from chandlery.runtime.collector import keep_from_collector
 from chandlery.runtime.composition import open_resources
 from chandlery.runtime.ending import Ending
 from chandlery.runtime.guard_keeping import keep_guards
@@ -45,9 +46,14 @@ async def run_services(
     """Run the services until SIGTERM or SIGINT. Raises what makes a service unable to go on."""
     lift_open_file_limit()
     name = "+".join(service.name for service in services)
+
+    def ready() -> None:
+        keep_from_collector()
+        on_ready()
+
     ending = Ending(name, seconds=settings.shutdown_seconds)
     ending.listen()
-    running = asyncio.ensure_future(_run(services, settings, name, ending, migrates=migrates, on_ready=on_ready))
+    running = asyncio.ensure_future(_run(services, settings, name, ending, migrates=migrates, on_ready=ready))
     await _first_of(running, ending.stop)
     # While it still waits for a server there is nothing to finish.
     await _first_of(running, ending.hurry, seconds=settings.shutdown_delay_seconds + settings.shutdown_seconds + 5)

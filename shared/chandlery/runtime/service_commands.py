@@ -1,6 +1,5 @@
 """The commands that run services, each in a process of its own or all in one."""
 
-import gc
 import sys
 from collections.abc import Coroutine
 from importlib.metadata import entry_points
@@ -12,6 +11,7 @@ import uvloop
 
 from chandlery.runtime.bus_choice import IN_PROCESS_BUS
 from chandlery.runtime.cli import SERVICES
+from chandlery.runtime.collector import let_collector_go_on
 from chandlery.runtime.http_server import listen
 from chandlery.runtime.laptop import open_data_directory
 from chandlery.runtime.logs import configure_logs
@@ -83,6 +83,5 @@ def production_settings() -> Settings:
 def run_to_the_end(work: Coroutine[Any, Any, Any]) -> Any:
     """Run the program's one piece of work; returns what it does."""
     # All that has been imported stays to the end. The collector need not look at it again, least of all at the exit.
-    gc.freeze()
-    gc.enable()
+    let_collector_go_on()
     return uvloop.run(work)

@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Text, delete, func, insert, literal_column, select, text, type_coerce, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
 from chandlery.model.faults import Conflict
-from chandlery.model.json_text import read_json
+from chandlery.model.json_text import read_written
 from chandlery.model.wire import JsonObject
 from chandlery.store.schema import CHANGES, MARKS
 from chandlery.store.snapshots import ORDINALS, Snapshot
@@ -83,13 +82,13 @@ class LoggedChange:
     body: JsonObject | str
     previous: int | None = None
 
-    @cached_property
+    @property
     def stored(self) -> JsonObject:
-        """The object. Its text is read when somebody asks for it, so that one which cannot be read is in nobody's way.
+        """The object. Its text is read each time that somebody asks, and one that cannot be read is in nobody's way.
 
         Raises NotJson.
         """
-        document: JsonObject = read_json(self.body) if isinstance(self.body, str) else self.body
+        document: JsonObject = read_written(self.body) if isinstance(self.body, str) else self.body
         return document
 
 

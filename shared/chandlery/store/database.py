@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from chandlery.model.faults import Conflict, Unavailable
 from chandlery.retry.transient import STORE_CONFLICT
 from chandlery.store.border import Border, LostRace, StaleConnection
+from chandlery.store.breaths import Breaths
 from chandlery.store.changes import ChangeLog
 from chandlery.store.events import EventStore
 from chandlery.store.external_ids import ExternalIdStore
@@ -49,6 +50,8 @@ class UnitOfWork:
         self.fingerprint = keyring.fingerprint
         self.checksums = keyring.checksums
         self.codec = RowCodec(keyring)
+        self.breaths = Breaths()
+        """To be taken between two steps that may be long."""
         self.changes = ChangeLog(connection, now)
         self.objects = ObjectStore(connection, self.changes, self.codec, now, woken=self.wake_at_end)
         self.past = PastObjects(connection, self.changes, self.codec, self.objects)

@@ -8,7 +8,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from chandlery.model.json_text import read_json, write_json
+from chandlery.model.json_text import read_written, write_json
 from chandlery.store.database_url import read_database_url
 from chandlery.store.postgres_connecting import PostgresConnector
 
@@ -55,7 +55,7 @@ def open_engine(
         pool_timeout=30,
         pool_recycle=1800,
         json_serializer=_dump,
-        json_deserializer=read_json,
+        json_deserializer=read_written,
         connect_args={"async_creator_fn": connector} | ({} if prepares else _NO_NAMES),
     )
 
@@ -70,7 +70,7 @@ def _sqlite(url: URL) -> AsyncEngine:
         connect_args={"async_creator_fn": _open_file},
         pool_timeout=60,
         json_serializer=_dump,
-        json_deserializer=read_json,
+        json_deserializer=read_written,
     )
 
     @event.listens_for(engine.sync_engine, "connect")

@@ -15,6 +15,7 @@ from chandlery.model.kinds import AnyObject, Kind, kind_of
 from chandlery.model.metadata import to_timestamp
 from chandlery.model.wire import JsonObject
 from chandlery.reconcile.wake_keys import woken_by_change, woken_by_presence, woken_by_removal
+from chandlery.store.breaths import Breaths
 from chandlery.store.changes import ChangeLog, ChangeVerb, LoggedChange
 from chandlery.store.rows import RowCodec
 from chandlery.store.schema import EXTERNAL_IDS, OBJECTS
@@ -77,8 +78,8 @@ class ObjectStore:
     async def get_many(self, kind: Kind, uids: Sequence[str]) -> dict[str, AnyObject]:
         """Objects by their uids; those that are gone are left out."""
         table = OBJECTS[kind.kind]
-        rows = (await self._connection.execute(select(table).where(table.c.uid.in_(uids)))).mappings()
-        return {row["uid"]: self._codec.from_row(kind, dict(row)) for row in rows}
+        found = await self._all(kind, select(table).where(table.c.uid.in_(uids)))
+        return {document.metadata.uid or "": document for document in found}
 
     async def get_by_uid(self, kind: Kind, uid: str, *, lock: bool = False) -> AnyObject | None:
         """One object by uid."""
@@ -92,8 +93,14 @@ class ObjectStore:
         query = query.order_by(table.c.namespace, table.c.name)
         if listing.limit is not None:
             query = query.limit(listing.limit)
-        rows = (await self._connection.execute(query)).mappings()
-        return [self._codec.from_row(kind, dict(row)) for row in rows]
+        return await self._all(kind, query)
+
+    async def uid_of(self, kind: Kind, namespace: str, name: str) -> str | None:
+        """The uid of the object of this name, without reading the object."""
+        table = OBJECTS[kind.kind]
+        query = select(table.c.uid).where(table.c.namespace == namespace, table.c.name == name)
+        uid: str | None = (await self._connection.execute(query)).scalar()
+        return uid
 
     async def count(self, kind: Kind, listing: Listing) -> int:
         """How many objects a listing has, regardless of its limit."""
@@ -166,12 +173,11 @@ class ObjectStore:
             for start in range(0, len(group), _NAMES_PER_STATEMENT):
                 names = [document.metadata.name for document in group[start : start + _NAMES_PER_STATEMENT]]
                 query = select(table).where(table.c.namespace == namespace, table.c.name.in_(names))
-                rows = (await self._connection.execute(query)).mappings()
-                taken.extend(self._codec.from_row(kind, dict(row)) for row in rows)
+                taken += await self._all(kind, query)
         if taken:
             return taken
         for group in groups.values():
-            kind = kind_of(group[0])
+            kind, breaths = kind_of(group[0]), Breaths()
             created = []
             for document in group:
                 position = await self._log.next_position()
@@ -180,6 +186,7 @@ class ObjectStore:
                 created.append(self._codec.to_row(placed, stored) | {"resource_version": position})
                 self._note(position, placed, ChangeVerb.ADDED, stored)
                 self._woken(woken_by_presence(placed))
+                await breaths.take()
             try:
                 await self._connection.execute(insert(OBJECTS[kind.kind]), created)
             except IntegrityError as error:
@@ -193,9 +200,11 @@ class ObjectStore:
         kind, new = kind_of(new), self._codec.as_sealed_before(old, new)
         position = await self._log.next_position()
         before = int(old.metadata.resource_version or 0)
-        changed = _at_position(new, position)
+        changed, breaths = _at_position(new, position), Breaths()
         stored = self._codec.to_stored(changed)
+        await breaths.take()
         row, old_row = self._codec.to_row(changed, stored), self._codec.to_row(old)
+        await breaths.take()
         different = {column: value for column, value in row.items() if value != old_row[column]}
         await self._write_if_latest(kind, old, before, position, {**different, "resource_version": position})
         self._note(position, changed, ChangeVerb.MODIFIED, stored, before)
@@ -234,8 +243,22 @@ class ObjectStore:
     async def _one(self, kind: Kind, query: "Select[Any]", lock: bool) -> AnyObject | None:
         if lock and self._connection.dialect.name == "postgresql":
             query = query.with_for_update()
+        breaths = Breaths()
         row = (await self._connection.execute(query)).mappings().first()
-        return None if row is None else self._codec.from_row(kind, dict(row))
+        if row is None:
+            return None
+        await breaths.take()
+        document = self._codec.from_row(kind, dict(row))
+        await breaths.take()
+        return document
+
+    async def _all(self, kind: Kind, query: "Select[Any]") -> Sequence[AnyObject]:
+        breaths, found = Breaths(), []
+        for row in (await self._connection.execute(query)).mappings():
+            await breaths.take()
+            found.append(self._codec.from_row(kind, dict(row)))
+            await breaths.take()
+        return found
 
     async def _write_if_latest(
         self, kind: Kind, document: AnyObject, before: int, position: int, values: dict[str, Any]

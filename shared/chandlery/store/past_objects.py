@@ -12,6 +12,7 @@ from sqlalchemy import func, select, tuple_
 
 from chandlery.model.kinds import AnyObject, Kind
 from chandlery.model.wire import JsonObject
+from chandlery.store.breaths import Breaths
 from chandlery.store.changes import ChangeLog, ChangeVerb
 from chandlery.store.objects import Listing, ObjectStore
 from chandlery.store.rows import RowCodec
@@ -104,7 +105,10 @@ class PastObjects:
         found = await self._rows(select(CHANGES.c.position, CHANGES.c.object), sorted(sought))
         known = {sought[row["position"]] for row in found}
         everything = {(row["namespace"], row["name"]) for row in changed}
-        past = [self._then(kind, row["object"], sought[row["position"]]) for row in found]
+        past, breaths = [], Breaths()
+        for row in found:
+            past.append(self._then(kind, row["object"], sought[row["position"]]))
+            await breaths.take()
         return past, frozenset(everything - known)
 
     def _then(self, kind: Kind, stored: JsonObject, place: Place) -> AnyObject:
@@ -113,9 +117,12 @@ class PastObjects:
 
     async def _rows(self, query: "Select[Any]", positions: Sequence[int]) -> list[Mapping[str, Any]]:
         rows: list[Mapping[str, Any]] = []
+        breaths = Breaths()
         for start in range(0, len(positions), _PER_STATEMENT):
             part = query.where(CHANGES.c.position.in_(positions[start : start + _PER_STATEMENT]))
-            rows += (await self._connection.execute(part)).mappings()
+            for row in (await self._connection.execute(part)).mappings():
+                rows.append(row)
+                await breaths.take()
         return rows
 
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from chandlery.model.faults import ConfigurationFault, SealBroken
-from chandlery.model.json_text import read_json, write_json
+from chandlery.model.json_text import read_written, write_json
 from chandlery.model.wire import JsonObject
 from chandlery.reconcile.keyed_checksums import PURPOSE, ChecksumKeys
 
@@ -135,7 +135,7 @@ class Keyring:
             plain = key.cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], bound)
         except (InvalidTag, binascii.Error, ValueError) as error:
             raise SealBroken from error
-        document: JsonObject = read_json(plain)
+        document: JsonObject = read_written(plain)
         return document
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from chandlery.model.json_text import MOST_DIGITS, NotJson, read_json, write_json
 
-TOO_LARGE = "a number in it is too large: integers may have 4300 digits, fractions must fit a double"
+TOO_LARGE = "a number in it is too large: integers may have 1300 digits, fractions must fit a double"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from chandlery.model.faults import BadRequest, Fault
+from chandlery.model.json_cost import MOST_SENT_VALUES, has_more_values
 from chandlery.model.json_text import NotJson, read_json, write_json
 from chandlery.model.wire import JsonObject
 from chandlery_gateway.kube.negotiation import UnsupportedMediaType
@@ -19,6 +20,13 @@ MOST_BODY_BYTES: Final = 3 * 1024 * 1024
 """As kube-apiserver: twice what may be stored, for patches and for what is written with much white space."""
 _JSON_TYPES: Final = frozenset({"", "application/json"})
 _YAML_TYPES: Final = frozenset({"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"})
+
+
+_MOST_PROTOBUF_BYTES: Final = MOST_BODY_BYTES // 2
+"""It has no white space, and grows when it becomes JSON."""
+_CHEAP_JSON: Final = 8 * 1024
+_CHEAP_YAML: Final = 256
+"""Bytes that are read in no time, whatever is in them."""
 
 
 class RequestTooLarge(Fault):
@@ -40,6 +48,7 @@ def parse_body(payload: bytes, content_type: str, *, find_repeated: bool, takes_
     Looking for repeated keys costs a second pass over JSON.
 
     Raises:
+        RequestTooLarge: too many bytes or values to work with.
         BadRequest: empty, malformed (with line and column), nested too deeply, or no object.
         UnsupportedMediaType: of no type that is read here, or in protobuf and of a kind that has no such form here.
     """
@@ -51,6 +60,8 @@ def parse_body(payload: bytes, content_type: str, *, find_repeated: bool, takes_
         )
     if not payload.strip():
         raise BadRequest("the request has no body; an object was expected")
+    if is_protobuf and len(payload) > _MOST_PROTOBUF_BYTES:
+        raise RequestTooLarge(f"Request entity too large: limit of a body in protobuf is {_MOST_PROTOBUF_BYTES}")
     if is_protobuf:
         # A field that is sent twice is no mistake there: the rules of protobuf merge it.
         return Body(*_checked(parse_protobuf(payload)))
@@ -62,16 +73,29 @@ def parse_body(payload: bytes, content_type: str, *, find_repeated: bool, takes_
     return Body(document, encoded, repeated_keys(payload) if find_repeated else ())
 
 
+def is_dear(payload: bytes) -> bool:
+    """Whether reading the body may take longer than others should wait."""
+    return len(payload) > (_CHEAP_JSON if payload.lstrip()[:1] in (b"{", b"[") else _CHEAP_YAML)
+
+
 def parse_json(payload: bytes) -> Any:
     """Parses JSON strictly.
 
     Raises:
         BadRequest: malformed; the message has line and column.
+        RequestTooLarge: so many values that it would be too dear to work with.
     """
+    check_values(payload, MOST_SENT_VALUES, of="a body")
     try:
         return read_json(payload)
     except NotJson as fault:
         raise BadRequest(f"the request body is not valid JSON: {fault.message}") from None
+
+
+def check_values(text: bytes, most: int, *, of: str) -> None:
+    """Raises RequestTooLarge if there are more values in the JSON text than so many."""
+    if has_more_values(text, most):
+        raise RequestTooLarge(f"Request entity too large: {of} may have {most} values, counted at every depth")
 
 
 def encode_json(document: Any) -> bytes:

@@ -16,10 +16,11 @@ from pydantic_core import ErrorDetails
 from chandlery.model.brokers import GROUP
 from chandlery.model.core import Event
 from chandlery.model.faults import BadRequest, FieldProblem, Invalid
+from chandlery.model.json_cost import MOST_VALUES
 from chandlery.model.json_text import read_json, write_json
 from chandlery.model.kinds import AnyObject, Kind
 from chandlery.model.wire import JsonObject
-from chandlery_gateway.kube.bodies import RequestTooLarge, encode_json, parse_body, type_in_words
+from chandlery_gateway.kube.bodies import RequestTooLarge, check_values, encode_json, parse_body, type_in_words
 from chandlery_gateway.kube.field_problems import field_path, is_removable, problem_of
 from chandlery_gateway.kube.regarding_events import RegardingEvent, as_involved, sent_model
 from chandlery_gateway.kube.yaml_bodies import Path
@@ -29,6 +30,8 @@ _DROPPED_OF_CLUSTER_SCOPED: Final = (*_DROPPED_METADATA, "namespace")
 """An API server clears the namespace of what is in none; clients send it."""
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[-+]\d\d:\d\d)", re.ASCII)
 _LONGEST_ECHO: Final = 64
+_MOST_SHOWN: Final = 100
+"""Of the problems of one body: an answer must not be larger than what it answers."""
 MOST_OBJECT_BYTES: Final = 1536 * 1024
 """Of an object as JSON: what etcd takes for one, and so what objects in Kubernetes can have."""
 
@@ -66,7 +69,7 @@ def decode_object(kind: Kind, payload: bytes, content_type: str, *, field_valida
     Raises:
         BadRequest: malformed, of another kind or version, or with fields that `Strict` refuses.
         Invalid: fields of a wrong type or value, one problem each.
-        RequestTooLarge: more than may be stored.
+        RequestTooLarge: more bytes or values than may be stored.
         UnsupportedMediaType: as `parse_body` says.
     """
     find_repeated = field_validation is not FieldValidation.IGNORE
@@ -106,14 +109,17 @@ def _decode(
         encoded = write_json({**document, "metadata": kept})
     if len(encoded) > MOST_OBJECT_BYTES:
         raise RequestTooLarge(f"Request entity too large: limit of an object is {MOST_OBJECT_BYTES}")
+    check_values(encoded, MOST_VALUES, of="an object")
     found, unknown, problems = _tolerant(kind, encoded)
     complaints: tuple[str, ...] = ()
     if field_validation is not FieldValidation.IGNORE:
         complaints = (*_complaints("unknown", unknown), *_complaints("duplicate", repeated))
     if complaints and field_validation is FieldValidation.STRICT:
-        raise StrictDecodingError(f"{refused}strict decoding error: {', '.join(complaints)}")
+        shown = ", ".join(complaints[:_MOST_SHOWN])
+        more = f", and {len(complaints) - _MOST_SHOWN} more" if len(complaints) > _MOST_SHOWN else ""
+        raise StrictDecodingError(f"{refused}strict decoding error: {shown}{more}")
     if found is None:
-        raise Invalid(problems=problems, name=_name_in(metadata))
+        raise Invalid(problems=problems[:_MOST_SHOWN], name=_name_in(metadata))
     if isinstance(found, RegardingEvent):
         return Decoded(Event.model_validate(as_involved(found.to_wire())), complaints, as_involved(document))
     return Decoded(found, complaints, document)

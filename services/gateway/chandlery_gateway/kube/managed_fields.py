@@ -11,10 +11,12 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
-from chandlery.model.json_text import read_json, write_json
+from chandlery.model.json_cost import MOST_OWNED_VALUES
+from chandlery.model.json_text import read_written, write_json
 from chandlery.model.kinds import Kind
 from chandlery.model.metadata import to_timestamp
 from chandlery.model.wire import JsonObject
+from chandlery_gateway.kube.bodies import check_values
 from chandlery_gateway.kube.field_sets import FieldSet, read_field_set, union
 from chandlery_gateway.kube.field_shapes import Structure, shape_of
 
@@ -98,9 +100,17 @@ def by_identity(entries: Iterable[Entry]) -> dict[Identity, Entry]:
 
 
 def encode(entries: Iterable[Entry]) -> str | None:
-    """The text that is stored; None if nobody owns anything."""
+    """The text that is stored; None if nobody owns anything.
+
+    Raises:
+        RequestTooLarge: each of many managers owns much. An object's fields are counted once for each of them.
+    """
     listed = [entry.to_wire() for entry in sorted(entries, key=lambda entry: entry.rank) if entry.fields]
-    return write_json(listed).decode() if listed else None
+    if not listed:
+        return None
+    text = write_json(listed)
+    check_values(text, MOST_OWNED_VALUES, of="all that the managers of an object own")
+    return text.decode()
 
 
 def decode(text: str | None) -> dict[Identity, Entry]:
@@ -114,7 +124,7 @@ def managed_fields_wire(text: str) -> list[JsonObject]:
 
 
 def _wire(text: str) -> list[JsonObject]:
-    listed: list[JsonObject] = read_json(text)
+    listed: list[JsonObject] = read_written(text)
     return listed
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from chandlery.model.faults import BadRequest
 from chandlery.model.wire import JsonObject
+from chandlery_gateway.kube.item_identity import identity
 
 Field = tuple[str, ...]
 
@@ -35,11 +36,11 @@ def strategic_merge(current: Any, patch: JsonObject, path: Field = ()) -> JsonOb
         return values
     merged = dict(current) if isinstance(current, dict) else {}
     if _RETAIN_KEYS in patch:
-        retained = _list_of(patch, _RETAIN_KEYS)
+        retained = {key for key in _list_of(patch, _RETAIN_KEYS) if isinstance(key, str)}
         merged = {key: value for key, value in merged.items() if key in retained}
     for key in (key for key in patch if key.startswith(_DELETE_PRIMITIVES)):
-        field, removed = key.removeprefix(_DELETE_PRIMITIVES), _list_of(patch, key)
-        merged[field] = [item for item in _list_of(merged, field) if item not in removed]
+        field, removed = key.removeprefix(_DELETE_PRIMITIVES), set(map(identity, _list_of(patch, key)))
+        merged[field] = [item for item in _list_of(merged, field) if identity(item) not in removed]
     for key, value in values.items():
         _set_field(merged, key, value, path=(*path, key))
     for key in (key for key in patch if key.startswith(_SET_ORDER)):
@@ -56,7 +57,8 @@ def _set_field(merged: JsonObject, key: str, value: Any, *, path: Field) -> None
         merged[key] = strategic_merge(merged.get(key), value, path)
     elif isinstance(value, list) and path in _PRIMITIVE_SETS:
         before = _list_of(merged, key)
-        merged[key] = [*before, *(item for item in value if item not in before)]
+        known = set(map(identity, before))
+        merged[key] = [*before, *(item for item in value if identity(item) not in known)]
     elif isinstance(value, list) and path in _MERGE_KEYS:
         merged[key] = _merged_items(_list_of(merged, key), value, merge_key=_MERGE_KEYS[path])
     else:
@@ -70,24 +72,23 @@ def _merged_items(before: list[Any], patches: list[Any], *, merge_key: str) -> l
         return [item for item in patches if merge_key in item]
     items = {item.get(merge_key): item for item in before if isinstance(item, dict)}
     for patch in patches:
-        identity = patch.get(merge_key)
-        if not isinstance(identity, str):
+        key = patch.get(merge_key)
+        if not isinstance(key, str):
             raise BadRequest(f"an item of a list that is merged by {merge_key} has no {merge_key}")
         if patch.get(_DIRECTIVE) == "delete":
-            items.pop(identity, None)
+            items.pop(key, None)
         else:
-            items[identity] = strategic_merge(items.get(identity), patch)
+            items[key] = strategic_merge(items.get(key), patch)
     return list(items.values())
 
 
 def _ordered(items: list[Any], order: list[Any], *, merge_key: str | None) -> list[Any]:
-    wanted = [item.get(merge_key) if merge_key and isinstance(item, dict) else item for item in order]
+    def key_of(item: Any) -> str | bytes:
+        return identity(item.get(merge_key) if merge_key and isinstance(item, dict) else item)
 
-    def rank(item: Any) -> int:
-        identity = item.get(merge_key) if merge_key and isinstance(item, dict) else item
-        return wanted.index(identity) if identity in wanted else len(wanted)
-
-    return sorted(items, key=rank)
+    # Of one that comes twice the first place counts.
+    ranks = {key_of(item): len(order) - before_end for before_end, item in enumerate(reversed(order), start=1)}
+    return sorted(items, key=lambda item: ranks.get(key_of(item), len(order)))
 
 
 def _list_of(holder: JsonObject, key: str) -> list[Any]:

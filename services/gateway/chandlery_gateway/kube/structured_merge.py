@@ -9,6 +9,7 @@ from chandlery.model.wire import JsonObject
 from chandlery_gateway.kube.field_comparison import children
 from chandlery_gateway.kube.field_sets import FieldSet, is_member
 from chandlery_gateway.kube.field_shapes import Free, KeyedList, Map, SetList, Shape, Structure, item_key, value_key
+from chandlery_gateway.kube.item_identity import identity
 
 _ROOTS_THAT_STAY = frozenset({"f:metadata"})
 
@@ -37,7 +38,8 @@ def _merge(live: Any, config: Any, shape: Shape) -> Any:
             case KeyedList() if children(live, shape) is not None and children(config, shape) is not None:
                 return _merge_items(live, config, shape)
             case SetList() if children(config, shape) is not None:
-                return [*live, *(item for item in dict.fromkeys(config) if item not in live)]
+                known = set(map(identity, live))
+                return [*live, *(item for item in dict.fromkeys(config) if identity(item) not in known)]
     return config
 
 
