@@ -40,9 +40,11 @@ def grant(snapshot: InstanceSnapshot) -> Action:
 
 def unprompted(snapshot: InstanceSnapshot) -> Action | None:
     """What an instance at rest asks for by itself: the parameters of a Secret, or a name of where it is, are others."""
-    if isinstance(snapshot.offering, Unresolved) or isinstance(snapshot.parameters, ParametersFault):
-        return None
     is_failed = is_true(snapshot.instance.status.conditions, ConditionType.FAILED)
+    if isinstance(snapshot.offering, Unresolved):
+        return None
+    if isinstance(snapshot.parameters, ParametersFault):
+        return None if is_failed else _unwatchable(snapshot, snapshot.parameters)
     checksum = snapshot.parameters.checksum
     has = snapshot.instance.status.external_properties
     is_tried = is_failed and checksum == snapshot.memory.asked.checksum
@@ -50,6 +52,14 @@ def unprompted(snapshot: InstanceSnapshot) -> Action | None:
     if snapshot.instance.spec.watch_parameters_from and is_changed and not is_tried:
         return grant(snapshot)
     return grant(snapshot) if not is_failed and _context_changes(snapshot, snapshot.offering) else None
+
+
+def _unwatchable(snapshot: InstanceSnapshot, fault: ParametersFault) -> Action | None:
+    """A Secret that is watched is gone or of no use: nobody would learn of it, for the instance goes on as it is."""
+    if not snapshot.instance.spec.watch_parameters_from:
+        return None
+    message = f"{fault.message}. The instance keeps the parameters that its broker has until that is mended"
+    return Wait(InstanceReason.ERROR_WITH_PARAMETERS, message, fault.waiting_for)
 
 
 def _provision(snapshot: InstanceSnapshot, offering: Offering, parameters: Parameters) -> Action:

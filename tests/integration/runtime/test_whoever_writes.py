@@ -1,7 +1,11 @@
 """Whoever writes a Secret (a user, a binding, the end of a namespace), whoever waits is woken. No sweep runs here."""
 
+import base64
 import json
 
+import pytest
+
+from chandlery.model.conditions import ConditionType, find_condition
 from chandlery.model.core import Secret
 from chandlery.model.instances import ParametersFromSource, SecretKeyReference
 from chandlery.model.kinds import AnyObject
@@ -9,7 +13,7 @@ from chandlery.store.database import UnitOfWork
 from chandlery_syncer.namespace_reconciler import _delete
 from tests.conformance import scripted_templates as osb
 from tests.conformance.scripted_broker import Reply, ScriptedBroker
-from tests.integration.runtime.fleet import BINDING, INSTANCE, NS, SECRET, Fleet, binding, instance
+from tests.integration.runtime.fleet import BINDING, INSTANCE, NS, SECRET, Fleet, binding, eventually, instance
 from tests.integration.runtime.test_no_secret_anywhere import secret
 
 SOURCE = ParametersFromSource(secret_key_ref=SecretKeyReference(name="source", key="settings"))
@@ -88,3 +92,59 @@ async def test_a_secret_that_goes_with_its_namespace_wakes_who_watches_it(fleet:
 def _ordering_a_rotation(old: AnyObject) -> tuple[AnyObject, tuple[str, ...]]:
     annotations = {**(old.metadata.annotations or {}), "chandlery.io/rotate-requested-at": "now"}
     return old.model_copy(update={"metadata": old.metadata.model_copy(update={"annotations": annotations})}), ()
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        pytest.param({"settings": "no JSON"}, "does not hold a JSON object", id="no JSON any more"),
+        pytest.param({"other": "{}"}, 'has no key "settings"', id="without its key"),
+        pytest.param(None, "does not exist", id="deleted"),
+    ],
+)
+async def test_an_instance_tells_that_the_secret_which_it_watches_cannot_be_used_and_serves_on(
+    fleet: Fleet, data: dict[str, str] | None, why: str
+) -> None:
+    async with ScriptedBroker() as broker:
+        await _begin(fleet, broker)
+        await fleet.create(secret("source", settings=json.dumps({"size": 1})))
+        await _watcher(fleet)
+        await fleet.until_ready(INSTANCE, "watcher")
+        usable = await fleet.find(SECRET, "source")
+        if data is None:
+            await fleet.delete(usable)
+        else:
+            await fleet.change(usable, lambda old: (_with_data(old, secret("source", **data)), ()))
+
+        await eventually(lambda: _tells(fleet, why), "the instance to tell")
+        assert (await fleet.ready(INSTANCE, "watcher") or ("", ""))[0] == "True"
+        told = [row["spec"] for row in await fleet.rows("events") if row["spec"]["reason"] == "ErrorWithParameters"]
+        assert told
+        assert all(why in each["message"] and each["type"] == "Warning" for each in told)
+
+        if data is None:
+            await fleet.create(secret("source", settings=json.dumps({"size": 1})))
+        else:
+            await fleet.change(await fleet.find(SECRET, "source"), lambda old: (_with_data(old, usable), ()))
+        await eventually(lambda: _tells_nothing(fleet), "the instance to take it back")
+        assert broker.seen_of(osb.UPDATE) == []
+
+
+async def _pending(fleet: Fleet) -> str:
+    found = await fleet.find(INSTANCE, "watcher")
+    condition = find_condition(found.status.conditions, ConditionType.RECONCILING)
+    return condition.message if condition else ""
+
+
+async def _tells(fleet: Fleet, why: str) -> bool:
+    return why in await _pending(fleet)
+
+
+async def _tells_nothing(fleet: Fleet) -> bool:
+    return await _pending(fleet) == ""
+
+
+def _with_data(old: AnyObject, like: AnyObject) -> AnyObject:
+    assert isinstance(like, Secret)
+    data = {key: base64.b64encode(text.encode()).decode() for key, text in (like.string_data or {}).items()}
+    return old.model_copy(update={"data": like.data or data})

@@ -9,6 +9,7 @@ from chandlery.model.conditions import ConditionType
 from chandlery.model.faults import ParametersFault
 from chandlery.model.instances import InstancePropertiesState, ParametersFromSource, SecretKeyReference
 from chandlery.model.metadata import ObjectMeta
+from chandlery.model.reasons import InstanceReason
 from chandlery.reconcile.actions import Idle, Wait
 from chandlery.reconcile.parameters import Parameters, merge_parameters
 from chandlery_provisioner import instance_outcomes as outcomes
@@ -147,8 +148,16 @@ def test_a_secret_that_changes_is_an_update_when_it_is_watched() -> None:
     assert decide(make_snapshot(watching(watches=False), memory=memory, parameters=BLUE)) == Idle()
 
 
-def test_a_secret_that_becomes_unreadable_leaves_the_instance_in_peace() -> None:
-    assert decide(make_snapshot(watching(), memory=remembering(), parameters=ParametersFault("no JSON"))) == Idle()
+def test_a_secret_that_becomes_unreadable_is_waited_for_if_it_is_watched() -> None:
+    fault = ParametersFault("no JSON", waiting_for="secret:ns/settings")
+    action = decide(make_snapshot(watching(), memory=remembering(), parameters=fault))
+    assert isinstance(action, Wait)
+    assert (action.reason, action.waiting_for) == (InstanceReason.ERROR_WITH_PARAMETERS, "secret:ns/settings")
+    assert "no JSON. The instance keeps the parameters" in action.message
+
+
+def test_a_secret_that_becomes_unreadable_is_nothing_to_an_instance_that_does_not_watch_it() -> None:
+    assert decide(make_snapshot(provisioned(), memory=remembering(), parameters=ParametersFault("no JSON"))) == Idle()
 
 
 def test_a_secret_that_was_refused_is_tried_again_when_it_changes() -> None:
