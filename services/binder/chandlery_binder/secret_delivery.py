@@ -25,6 +25,17 @@ async def inject(
     Raises:
         Conflict: somebody made a Secret of that name at the same moment; in the next transaction it can be seen.
     """
+    problem = await _injected(unit, cluster, binding, credentials)
+    if problem is None or not (keys := {problem.waiting_for or "", *problem.interests} - {""}):
+        return problem
+    # Whoever changes what is in the way either finds the binding waiting for it, or has committed: look once more.
+    await unit.wakes.lock_waits(sorted(keys))
+    return await _injected(unit, cluster, binding, credentials)
+
+
+async def _injected(
+    unit: UnitOfWork, cluster: Cluster[UnitOfWork], binding: ServiceBinding, credentials: JsonObject
+) -> InjectionProblem | None:
     namespace = binding.metadata.namespace or ""
     try:
         await cluster.write_secret(unit, secret_of(binding, await _projected(unit, cluster, binding, credentials)))

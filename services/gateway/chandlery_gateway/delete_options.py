@@ -1,7 +1,7 @@
 """What a deletion's body, or its query, says besides the object: dry run, preconditions, propagation, grace.
 
-Nothing here has dependents that a garbage collector would look for, nor anything that stops slowly: every propagation
-policy and every grace period is accepted and means the same, the finalizers of the object decide when it goes.
+Nothing here stops slowly: every grace period is accepted and means the same, the finalizers of the object decide when
+it goes. The propagation policy is for the garbage collector, which finds it among them.
 """
 
 from dataclasses import dataclass
@@ -26,6 +26,8 @@ class DeleteOptions:
 
     dry_run: bool
     preconditions: Preconditions
+    policy: str | None = None
+    """`Background`, `Foreground` or `Orphan`; None is for the object to say."""
 
 
 def read_delete_options(request: Request, payload: bytes) -> DeleteOptions:
@@ -49,7 +51,9 @@ def read_delete_options(request: Request, payload: bytes) -> DeleteOptions:
     if not isinstance(dry_run, list):
         raise BadRequest(f"dryRun: must be a list, not {type_in_words(dry_run)}")
     asked = [*dry_run, *request.query_params.getlist("dryRun")]
-    return DeleteOptions(dry_run=is_dry_run(asked, _OPTIONS), preconditions=_preconditions(options))
+    return DeleteOptions(
+        dry_run=is_dry_run(asked, _OPTIONS), preconditions=_preconditions(options), policy=_policy(options)
+    )
 
 
 def _from_query(request: Request) -> JsonObject:
@@ -87,6 +91,14 @@ def _check_policy(options: JsonObject) -> None:
         known = ", ".join(f'"{word}"' for word in _POLICIES)
         problem = f"supported values: {known}"
         raise InvalidOptions(_OPTIONS, FieldProblem("propagationPolicy", "FieldValueNotSupported", problem))
+
+
+def _policy(options: JsonObject) -> str | None:
+    orphans = options.get("orphanDependents")
+    if orphans is None:
+        policy: str | None = options.get("propagationPolicy")
+        return policy
+    return "Orphan" if orphans else "Background"
 
 
 def _preconditions(options: JsonObject) -> Preconditions:

@@ -95,10 +95,10 @@ class Intake:
         """Change a stored object by a patch, which applies to whatever is stored now."""
         return await self.change(request, change, tries=_PATCH_TRIES)
 
-    async def delete(self, request: Request, preconditions: Preconditions) -> Stored:
+    async def delete(self, request: Request, preconditions: Preconditions, *, policy: str | None = None) -> Stored:
         """Remove the object, or mark it so that its worker lets it go. Raises NotFound, Conflict, Forbidden."""
         return await self._run(
-            lambda unit: transactions.delete(unit, request, preconditions), request, tries=_PATCH_TRIES
+            lambda unit: transactions.delete(unit, request, preconditions, policy=policy), request, tries=_PATCH_TRIES
         )
 
     async def change_status(self, request: Request, change: Change, *, tries: int = 1) -> Stored:

@@ -224,7 +224,9 @@ class ResourceEndpoints:
 
     async def _delete(self, request: Request, wish: Wish) -> Response:
         form, options = _form(request), await self._delete_options(request)
-        stored = await self._intake.delete(replace(wish, dry_run=options.dry_run), options.preconditions)
+        stored = await self._intake.delete(
+            replace(wish, dry_run=options.dry_run), options.preconditions, policy=options.policy
+        )
         if stored.is_gone:
             return document_response(status_success(self._kind, wish.name, uid=stored.object.metadata.uid))
         return await self._answer(form, stored)
@@ -242,7 +244,7 @@ class ResourceEndpoints:
             # What has gone by itself is gone.
             with contextlib.suppress(NotFound):
                 one = replace(wish, namespace=meta.get("namespace", ""), name=meta["name"])
-                await self._intake.delete(one, options.preconditions)
+                await self._intake.delete(one, options.preconditions, policy=options.policy)
 
     async def _delete_options(self, request: Request) -> DeleteOptions:
         payload = await read_body(request)

@@ -13,7 +13,7 @@ from chandlery.model.faults import FieldProblem, Forbidden, Invalid, NotFound
 from chandlery.model.instances import ServiceInstance, UserInfo
 from chandlery.model.kinds import AnyObject, kind_of
 from chandlery.reconcile.broker_policy import ShortestPauses
-from chandlery.reconcile.deletion import marked_deleted
+from chandlery.reconcile.deletion import marked_deleted, with_policy
 from chandlery.reconcile.offering import wanted_plan
 from chandlery.store.database import UnitOfWork
 from chandlery_gateway import lookups
@@ -120,17 +120,28 @@ async def _stored(unit: UnitOfWork, request: Request, *, old: AnyObject, new: An
     return new if request.dry_run else await unit.objects.update(old, new)
 
 
-async def delete(unit: UnitOfWork, request: Request, preconditions: Preconditions) -> Stored:
-    """Remove the object, or mark it so that its worker lets it go."""
+async def delete(
+    unit: UnitOfWork, request: Request, preconditions: Preconditions, *, policy: str | None = None
+) -> Stored:
+    """Remove the object, or mark it so that its worker, or the garbage collector, lets it go.
+
+    `policy` says what becomes of its dependents; None is what the object says itself, or else `Background`.
+    """
     old = await _existing(unit, request)
     check_preconditions(old, preconditions)
     if isinstance(old, Namespace) and old.metadata.name == "default":
         raise Forbidden("this namespace may not be deleted")
+    meant = with_policy(old, policy)
     if old.metadata.deletion_timestamp is not None:
-        return Stored(old, parting_warnings(old))
-    if not old.metadata.finalizers and not isinstance(old, Namespace):
+        # The policy is the last word on it, as in Kubernetes.
+        return (
+            await _remove(unit, old, ())
+            if may_go(meant)
+            else Stored(await unit.objects.update(old, meant), parting_warnings(old))
+        )
+    if not meant.metadata.finalizers and not isinstance(meant, Namespace):
         return await _remove(unit, old, ())
-    marked = stamped(marked_deleted(old, unit.now), request.user)
+    marked = stamped(marked_deleted(meant, unit.now), request.user)
     stored = await unit.objects.update(old, marked)
     unit.outbox.add(await unit.reconciliations.touch(old.metadata.uid or ""))
     return Stored(stored, parting_warnings(stored))

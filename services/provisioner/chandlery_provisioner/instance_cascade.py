@@ -9,6 +9,7 @@ from chandlery.model.bindings import ServiceBinding
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.kinds import AnyObject
 from chandlery.reconcile.deletion import is_removed_at_once, marked_deleted
+from chandlery.runtime.deletions import locked, remove
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects import Listing
 
@@ -36,14 +37,11 @@ async def cascade(unit: UnitOfWork, instance: ServiceInstance) -> None:
 
 async def _delete(unit: UnitOfWork, seen: AnyObject) -> None:
     uid = seen.metadata.uid or ""
-    # The work row first, as workers do: the other way round the two would wait for each other.
-    await unit.reconciliations.lock(uid)
-    latest = await unit.objects.get_by_uid(kinds.SERVICE_BINDING, uid, lock=True)
+    latest = await locked(unit, kinds.SERVICE_BINDING, uid)
     if latest is None:
         return
     if is_removed_at_once(latest):
-        await unit.objects.remove(latest)
-        await unit.reconciliations.remove(uid)
+        await remove(unit, latest)
         return
     marked = marked_deleted(latest, unit.now)
     annotations = {**(marked.metadata.annotations or {}), FORCE_DELETE: "true"}

@@ -26,6 +26,7 @@ from chandlery_syncer.catalog_difference import (
 )
 from chandlery_syncer.catalog_news import CatalogNews, with_other_upkeep
 from chandlery_syncer.catalog_objects import NO_OFFERINGS, Offerings
+from chandlery_syncer.garbage_machine import without_owner
 
 _PAGE = 100
 
@@ -96,6 +97,7 @@ class CatalogWriter:
         instances = await self.count_instances()
         if instances and is_forced:
             await self._retire(await self._stored())
+            await self._disown(await self._stored())
         if instances:
             return instances
         stored = await self._stored()
@@ -104,6 +106,11 @@ class CatalogWriter:
             await self._unit.objects.remove(each)
         self._announce(everything)
         return 0
+
+    async def _disown(self, kept: Offerings) -> None:
+        """What stays although its broker goes must not be taken for garbage."""
+        for each in (*kept.plans, *kept.classes):
+            await self._unit.objects.update(each, without_owner(each, self._broker.metadata.uid or ""))
 
     async def broker_called(self, name: str) -> AnyBroker | None:
         """Another broker of the same scope."""

@@ -3,18 +3,20 @@
 from chandlery.model.kinds import CLUSTER_SERVICE_BROKER, NAMESPACE, SERVICE_BROKER
 from chandlery.runtime.resources import Resources
 from chandlery.runtime.rounds import Rounds
-from chandlery.runtime.service import Service
+from chandlery.runtime.service import Running, Service
 from chandlery.runtime.worker import Worker
 from chandlery_syncer.broker_reconciler import BrokerReconciler
+from chandlery_syncer.garbage_collector import Collecting, GarbageCollector
 from chandlery_syncer.namespace_reconciler import NamespaceReconciler
 
 
-def _build(resources: Resources) -> Worker:
+def _build(resources: Resources) -> Running:
     brokers = Rounds(BrokerReconciler(resources), resources).handle
     namespaces = Rounds(NamespaceReconciler(resources), resources).handle
-    return Worker(
+    worker = Worker(
         resources, {CLUSTER_SERVICE_BROKER.kind: brokers, SERVICE_BROKER.kind: brokers, NAMESPACE.kind: namespaces}
     )
+    return Collecting(worker, GarbageCollector(resources))
 
 
 SYNCER = Service(name="syncer", summary="Keep the catalog: fetch what service brokers offer.", build=_build)

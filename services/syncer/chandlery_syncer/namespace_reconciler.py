@@ -7,7 +7,7 @@ from chandlery.model import kinds
 from chandlery.model.core import Namespace
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.kinds import AnyObject, Kind
-from chandlery.reconcile.deletion import is_removed_at_once, marked_deleted
+from chandlery.runtime.deletions import delete
 from chandlery.runtime.reconciler import NeverHeld, Planned
 from chandlery.runtime.resources import Resources
 from chandlery.store.database import UnitOfWork
@@ -82,7 +82,7 @@ class NamespaceReconciler(NeverHeld):
     ) -> NamespaceChange:
         """See Reconciler."""
         for each in planned.call.objects:
-            await _delete(unit, each)
+            await delete(unit, each)
         for kind in sorted({each.kind for each in planned.call.objects}):
             unit.outbox.add(ObjectChanged(kind=kind, uid=snapshot.namespace.metadata.uid or "", reason="Deleted"))
         return machine.deleted(snapshot, unit.now)
@@ -113,18 +113,3 @@ async def _lane_of(unit: UnitOfWork, contents: tuple[AnyObject, ...]) -> str:
         return ""
     # The provisioner's own note: an instance wakes those who wait on the lane that is written there.
     return str((await unit.reconciliations.memory_of(contents[0].metadata.uid or "")).get("lane") or "")
-
-
-async def _delete(unit: UnitOfWork, seen: AnyObject) -> None:
-    uid = seen.metadata.uid or ""
-    # The work row first, as workers do: the other way round the two would wait for each other.
-    await unit.reconciliations.lock(uid)
-    latest = await unit.objects.get_by_uid(kinds.kind_of(seen), uid, lock=True)
-    if latest is None:
-        return
-    if is_removed_at_once(latest):
-        await unit.objects.remove(latest)
-        await unit.reconciliations.remove(uid)
-        return
-    await unit.objects.update(latest, marked_deleted(latest, unit.now))
-    unit.outbox.add(await unit.reconciliations.touch(uid))

@@ -15,6 +15,10 @@ UNRESOLVED_LANE = "unresolved"
 """The lane of work whose service broker is not known yet."""
 
 
+GARBAGE = "Garbage"
+"""What an `ObjectChanged` is about that wakes the garbage collector; no kind of object."""
+
+
 class Reconcile(WireModel):
     """Command: look at this object and do what is due."""
 

@@ -39,6 +39,11 @@ MicroTimestamp = Annotated[
 ]
 
 
+FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
+DELETION_POLICIES = frozenset({FOREGROUND, ORPHAN})
+"""Finalizers by which Kubernetes notes how a deletion is meant: dependents first, or dependents stay."""
+
+
 class OwnerReference(WireModel):
     """The object that this one belongs to."""
 

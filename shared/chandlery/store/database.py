@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from chandlery.contracts.messages import GARBAGE, ObjectChanged
 from chandlery.model.faults import Conflict, Unavailable
 from chandlery.retry.transient import STORE_CONFLICT
 from chandlery.store.border import Border, LostRace, StaleConnection
@@ -15,10 +16,12 @@ from chandlery.store.breaths import Breaths
 from chandlery.store.changes import ChangeLog
 from chandlery.store.events import EventStore
 from chandlery.store.external_ids import ExternalIdStore
+from chandlery.store.garbage import GarbageStore
 from chandlery.store.guards import GuardStore
 from chandlery.store.leases import LeaseStore
 from chandlery.store.objects import ObjectStore
 from chandlery.store.outbox import Outbox, OutboxEntry
+from chandlery.store.owner_links import OwnerLinks
 from chandlery.store.past_objects import PastObjects
 from chandlery.store.pulse import Pulse
 from chandlery.store.reconciliations import ReconciliationStore
@@ -53,7 +56,9 @@ class UnitOfWork:
         self.breaths = Breaths()
         """To be taken between two steps that may be long."""
         self.changes = ChangeLog(connection, now)
-        self.objects = ObjectStore(connection, self.changes, self.codec, now, woken=self.wake_at_end)
+        self._links = OwnerLinks(connection, now)
+        self.objects = ObjectStore(connection, self.changes, self.codec, now, woken=self.wake_at_end, links=self._links)
+        self.garbage = GarbageStore(connection, now)
         self.past = PastObjects(connection, self.changes, self.codec, self.objects)
         self.events = EventStore(connection, self.changes, self.codec, self.objects)
         self.external_ids = ExternalIdStore(connection)
@@ -80,6 +85,8 @@ class UnitOfWork:
         """Write what was put off; returns the messages to publish after the commit."""
         await self.objects.flush()
         await self.external_ids.flush()
+        if marked := await self._links.flush():
+            self.outbox.add(ObjectChanged(kind=GARBAGE, uid=marked, reason="Marked"))
         await self.events.flush()
         await self.reconciliations.flush()
         self.outbox.add(*await self.wakes.wake(*self._brought, known=self._known))

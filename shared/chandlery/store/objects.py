@@ -17,6 +17,7 @@ from chandlery.model.wire import JsonObject
 from chandlery.reconcile.wake_keys import woken_by_change, woken_by_presence, woken_by_removal
 from chandlery.store.breaths import Breaths
 from chandlery.store.changes import ChangeLog, ChangeVerb, LoggedChange
+from chandlery.store.owner_links import OwnerLinks
 from chandlery.store.rows import RowCodec
 from chandlery.store.schema import EXTERNAL_IDS, OBJECTS
 
@@ -48,14 +49,22 @@ class ObjectStore:
     """The objects, as this transaction sees them."""
 
     def __init__(
-        self, connection: "AsyncConnection", log: ChangeLog, codec: RowCodec, now: datetime, *, woken: Woken
+        self,
+        connection: "AsyncConnection",
+        log: ChangeLog,
+        codec: RowCodec,
+        now: datetime,
+        *,
+        woken: Woken,
+        links: OwnerLinks,
     ) -> None:
-        """`woken` is told the wake-up keys of all that is written."""
+        """`woken` is told the wake-up keys of all that is written, `links` what it owns and is owned by."""
         self._connection = connection
         self._log = log
         self._woken = woken
         self._codec = codec
         self._now = now
+        self._links = links
         self._seen: dict[tuple[object, ...], Sequence[AnyObject]] = {}
         self._later: dict[str, list[dict[str, Any]]] = {}
 
@@ -134,6 +143,7 @@ class ObjectStore:
             raise AlreadyExists(f'{kind.qualified_plural} "{document.metadata.name}" already exists') from error
         self._note(position, created, ChangeVerb.ADDED, stored)
         self._woken(woken_by_presence(created))
+        self._links.inserted(created)
         return created
 
     async def insert_later(self, document: AnyObject) -> AnyObject:
@@ -146,6 +156,7 @@ class ObjectStore:
         self._later.setdefault(kind.kind, []).append(row)
         self._note(position, created, ChangeVerb.ADDED, stored)
         self._woken(woken_by_presence(created))
+        self._links.inserted(created)
         return created
 
     async def flush(self) -> None:
@@ -186,6 +197,7 @@ class ObjectStore:
                 created.append(self._codec.to_row(placed, stored) | {"resource_version": position})
                 self._note(position, placed, ChangeVerb.ADDED, stored)
                 self._woken(woken_by_presence(placed))
+                self._links.inserted(placed)
                 await breaths.take()
             try:
                 await self._connection.execute(insert(OBJECTS[kind.kind]), created)
@@ -209,6 +221,7 @@ class ObjectStore:
         await self._write_if_latest(kind, old, before, position, {**different, "resource_version": position})
         self._note(position, changed, ChangeVerb.MODIFIED, stored, before)
         self._woken(woken_by_change(old, changed))
+        self._links.updated(old, changed)
         return changed
 
     async def remove(self, document: AnyObject) -> AnyObject:
@@ -223,6 +236,7 @@ class ObjectStore:
             raise _conflict(kind, document)
         if kind in _HAVE_EXTERNAL_IDS:
             await self._connection.execute(delete(EXTERNAL_IDS).where(EXTERNAL_IDS.c.uid == document.metadata.uid))
+        self._links.removed(document)
         removed = _at_position(document, position)
         self._note(position, removed, ChangeVerb.DELETED, self._codec.to_stored(removed), before)
         self._woken(woken_by_removal(removed))

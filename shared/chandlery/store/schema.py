@@ -6,6 +6,7 @@ What is looked up has a real column with an index; everything else of an object 
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Index,
@@ -139,6 +140,29 @@ EXTERNAL_IDS = Table(
 )
 """Which object goes by which id at which service broker: the first that has it there keeps it; see `external_ids`."""
 Index("ix_external_ids_uid", EXTERNAL_IDS.c.uid)
+
+OWNER_LINKS = Table(
+    "owner_links",
+    METADATA,
+    Column("owner_uid", String, primary_key=True),
+    Column("uid", String(36), primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("owner_kind", String, nullable=False),
+    Column("is_blocking", Boolean, nullable=False),
+)
+"""The owner references of all objects, to be found from the owner's end, too; see `owner_links`."""
+Index("ix_owner_links_uid", OWNER_LINKS.c.uid)
+
+GARBAGE = Table(
+    "garbage",
+    METADATA,
+    Column("uid", String(36), primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("due_at", DateTime(timezone=True), nullable=False),
+    Column("marks", Integer, nullable=False, server_default="0"),
+)
+"""What the garbage collector is to look at: objects that may have lost their owners, owners that wait for others."""
+Index("ix_garbage_due_at", GARBAGE.c.due_at)
 
 CHANGES = Table(
     "changes",

@@ -51,6 +51,7 @@ from chandlery_gateway.intake import Intake
 from chandlery_gateway.wishes import Preconditions, Request
 from chandlery_provisioner.instance_reconciler import InstanceReconciler
 from chandlery_syncer.broker_reconciler import BrokerReconciler
+from chandlery_syncer.garbage_collector import GarbageCollector
 
 T = TypeVar("T")
 Build = Callable[[Resources], Handler]
@@ -277,6 +278,12 @@ class Fleet:
         process = await self.process("worker", **settings)
         return await process.relay().guard().work({kind: BUILDS[kind] for kind in kinds})
 
+    async def collector(self) -> Process:
+        """A new process that collects garbage, as each syncer does."""
+        process = (await self.process("collector")).relay()
+        process.background.append(asyncio.create_task(GarbageCollector(process.resources).run()))
+        return process
+
     async def gateway(self) -> Process:
         """The first process: takes wishes, and publishes what they are to bring about."""
         process = await self.process("gateway")
@@ -292,9 +299,10 @@ class Fleet:
         for document in documents:
             await intake.create(_request(document), document)
 
-    async def delete(self, document: AnyObject) -> None:
+    async def delete(self, document: AnyObject, *, policy: str | None = None) -> None:
         """What the gateway does when a user deletes it."""
-        await Intake(self.front.database, on_write=lambda: None).delete(_request(document), Preconditions())
+        intake = Intake(self.front.database, on_write=lambda: None)
+        await intake.delete(_request(document), Preconditions(), policy=policy)
 
     async def wish(self, instance: ServiceInstance, **parameters: Any) -> None:
         """What the gateway does when a user changes the parameters of an instance."""

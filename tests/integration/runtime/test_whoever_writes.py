@@ -9,8 +9,8 @@ from chandlery.model.conditions import ConditionType, find_condition
 from chandlery.model.core import Secret
 from chandlery.model.instances import ParametersFromSource, SecretKeyReference
 from chandlery.model.kinds import AnyObject
+from chandlery.runtime import deletions
 from chandlery.store.database import UnitOfWork
-from chandlery_syncer.namespace_reconciler import _delete
 from tests.conformance import scripted_templates as osb
 from tests.conformance.scripted_broker import Reply, ScriptedBroker
 from tests.integration.runtime.fleet import BINDING, INSTANCE, NS, SECRET, Fleet, binding, eventually, instance
@@ -81,7 +81,7 @@ async def test_a_secret_that_goes_with_its_namespace_wakes_who_watches_it(fleet:
         found = await fleet.find(SECRET, "source")
 
         async def delete(unit: UnitOfWork) -> None:
-            await _delete(unit, found)
+            await deletions.delete(unit, found)
 
         await fleet.front.database.run(delete)
         assert (await fleet.work_row(INSTANCE, "watcher"))["wishes"] > before

@@ -50,6 +50,7 @@ async def test_forced_deletion_leaves_what_instances_use_and_a_new_registration_
         assert plan.metadata.name == "db-small-id"
         assert plan.status.removed_from_broker_catalog
         assert service_class.status.removed_from_broker_catalog
+        assert plan.metadata.owner_references is service_class.metadata.owner_references is None, "or it were garbage"
 
         again = await bench.cluster_broker(server.url)
         await bench.round(again)

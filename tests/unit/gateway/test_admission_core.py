@@ -106,6 +106,15 @@ def test_event_lies_in_the_namespace_of_what_it_is_about() -> None:
             {"ownerReferences": [{"apiVersion": "v1", "kind": "", "name": "x", "uid": ""}]},
             ["metadata.ownerReferences[0].kind", "metadata.ownerReferences[0].uid"],
         ),
+        (
+            {
+                "ownerReferences": [
+                    {"apiVersion": "v1", "kind": "Secret", "name": name, "uid": name, "controller": True}
+                    for name in "ab"
+                ]
+            },
+            ["metadata.ownerReferences"],
+        ),
     ],
 )
 def test_metadata_rules(metadata: dict[str, object], found: list[str]) -> None:

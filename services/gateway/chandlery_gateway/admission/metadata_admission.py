@@ -1,10 +1,10 @@
 """Rules for `metadata` of all kinds, as apimachinery's `ValidateObjectMeta` has them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from chandlery.model.faults import FieldProblem
-from chandlery.model.metadata import ObjectMeta
+from chandlery.model.metadata import ObjectMeta, OwnerReference
 from chandlery.model.names import label_problem, subdomain_problem
 from chandlery_gateway.admission.field_checks import forbidden, invalid, required
 from chandlery_gateway.kube.selectors import label_key_problem, label_value_problem
@@ -23,9 +23,17 @@ def metadata_problems(metadata: ObjectMeta, *, is_namespace: bool = False) -> It
                 yield required(f"metadata.ownerReferences[{position}].{field}", "must not be empty")
         if not owner.uid:
             yield required(f"metadata.ownerReferences[{position}].uid", "must not be empty")
+    yield from _controller_problems([owner for owner in metadata.owner_references or () if owner.controller])
     for position, finalizer in enumerate(metadata.finalizers or ()):
         if problem := label_key_problem(finalizer):
             yield invalid(f"metadata.finalizers[{position}]", problem, given=finalizer)
+
+
+def _controller_problems(controllers: Sequence[OwnerReference]) -> Iterator[FieldProblem]:
+    if len(controllers) > 1:
+        first, second = (f"{owner.kind}/{owner.name}" for owner in controllers[:2])
+        message = f"only one reference can have controller set to true; it is in those to {first} and {second}"
+        yield invalid("metadata.ownerReferences", message)
 
 
 def _name_problems(metadata: ObjectMeta, *, is_namespace: bool) -> Iterator[FieldProblem]:

@@ -1,0 +1,106 @@
+"""The garbage collector: looks at what may have lost its owners, and at owners that wait for what they own.
+
+The store notes them in the table `garbage` in the transaction that makes them so, and an event wakes this. Any number
+of processes may collect: each takes some rows for itself, and one that dies leaves them to the others.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from chandlery.contracts.messages import GARBAGE, Message, ObjectChanged
+from chandlery.model.faults import Conflict, Fault
+from chandlery.runtime.resources import Resources
+from chandlery.runtime.service import Running
+from chandlery.store.database import UnitOfWork
+from chandlery.store.garbage import Suspect
+from chandlery_syncer.garbage_rounds import look
+
+log = structlog.get_logger()
+
+_BATCH: Final = 50
+_AFTER_FAILURE: Final = timedelta(seconds=10)
+_LOST_LEASE: Final = "garbage"
+_LOST_EVERY: Final = timedelta(minutes=1)
+_MOST_LOST: Final = 500
+
+
+class GarbageCollector:
+    """One of these runs in each syncer."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._database = resources.database
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Collect for ever; whatever goes wrong is tried again. Cancel it to end it."""
+        subscription = await self._resources.bus.subscribe(f"ObjectChanged.{GARBAGE}", self._woken)
+        try:
+            while True:
+                try:
+                    await self.collect()
+                except Fault as fault:
+                    log.warning(f"garbage was not collected: {fault.message}", action="collect_garbage")
+                except Exception as error:  # noqa: BLE001 - a collector that ends lets everything lie
+                    log.error(f"garbage was not collected: {type(error).__name__}", action="collect_garbage")  # noqa: TRY400 - texts of exceptions can quote data
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._resources.settings.sweep_seconds):
+                        await self._wake.wait()
+                self._wake.clear()
+        finally:
+            await asyncio.shield(subscription.close())
+
+    async def collect(self) -> None:
+        """Look at all that is due."""
+        await self._database.run(self._find_lost)
+        while suspects := await self._database.run(lambda unit: unit.garbage.take(limit=_BATCH)):
+            for suspect in suspects:
+                await self._look(suspect)
+
+    async def _look(self, suspect: Suspect) -> None:
+        try:
+            await self._database.run(lambda unit: look(unit, suspect))
+        except Conflict:
+            # Somebody has written it meanwhile: another look is due at once.
+            await self._put_off(suspect, timedelta(0))
+        except Fault:
+            raise
+        except Exception as error:  # noqa: BLE001 - the others are not to wait for one that cannot be dealt with
+            log.error(f"a {suspect.kind} cannot be collected: {type(error).__name__}", action="collect_garbage")  # noqa: TRY400 - texts of exceptions can quote data
+            await self._put_off(suspect, _AFTER_FAILURE)
+
+    async def _put_off(self, suspect: Suspect, pause: timedelta) -> None:
+        await self._database.run(lambda unit: unit.garbage.settle(suspect, again_after=pause))
+
+    async def _find_lost(self, unit: UnitOfWork) -> None:
+        # What an older release has written beside us, or what was there before anybody collected.
+        # Under another name each time: not even who has it takes it again before it runs out.
+        if await unit.leases.acquire(_LOST_LEASE, owner=str(uuid.uuid4()), duration=_LOST_EVERY):
+            await unit.garbage.find_lost(limit=_MOST_LOST)
+
+    async def _woken(self, message: Message) -> None:
+        if isinstance(message, ObjectChanged):
+            self._wake.set()
+
+
+class Collecting:
+    """A service that collects garbage beside what else it does."""
+
+    def __init__(self, inner: Running, collector: GarbageCollector) -> None:
+        self._inner = inner
+        self._collector = collector
+
+    async def serve(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+        """See Running."""
+        collecting = asyncio.create_task(self._collector.run())
+        try:
+            await self._inner.serve(stop, ready)
+        finally:
+            collecting.cancel()
+            await asyncio.gather(collecting, return_exceptions=True)

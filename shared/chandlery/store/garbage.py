@@ -1,0 +1,106 @@
+"""What the garbage collector is to look at, as `owner_links` has noted it. A row stays until it has been dealt with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, exists, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from chandlery.store.schema import GARBAGE as G
+from chandlery.store.schema import OBJECTS
+from chandlery.store.schema import OWNER_LINKS as L
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+_CLAIM = timedelta(seconds=30)
+"""After which somebody else looks at what a process has taken upon itself and not dealt with."""
+
+_UNLESS_THERE = {
+    "postgresql": postgresql.insert(G).on_conflict_do_nothing(),
+    "sqlite": sqlite.insert(G).on_conflict_do_nothing(),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suspect:
+    """An object to look at; `marks` tells whether there was news since."""
+
+    uid: str
+    kind: str
+    marks: int
+
+
+class GarbageStore:
+    """The list, as this transaction sees it."""
+
+    def __init__(self, connection: "AsyncConnection", now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+        self._is_postgresql = connection.dialect.name == "postgresql"
+
+    async def take(self, *, limit: int) -> Sequence[Suspect]:
+        """Those that are due, longest first, for this process alone for a while."""
+        due = select(G.c.uid).where(G.c.due_at <= self._now).order_by(G.c.due_at).limit(limit)
+        if self._is_postgresql:
+            due = due.with_for_update(skip_locked=True)
+        statement = update(G).where(G.c.uid.in_(due)).values(due_at=self._now + _CLAIM)
+        rows = (await self._connection.execute(statement.returning(G.c.uid, G.c.kind, G.c.marks))).mappings()
+        return [Suspect(**row) for row in rows]
+
+    async def settle(self, suspect: Suspect, *, again_after: timedelta | None) -> None:
+        """It has been looked at; it comes back after the time, or at once if there was news meanwhile."""
+        mine = (G.c.uid == suspect.uid) & (G.c.marks == suspect.marks)
+        if again_after is None:
+            await self._connection.execute(delete(G).where(mine))
+        else:
+            await self._connection.execute(update(G).where(mine).values(due_at=self._now + again_after))
+
+    async def dependents(self, owner_uid: str, *, limit: int) -> Sequence[tuple[str, str]]:
+        """Uid and kind of what the object owns and is not on its way out, at most so many."""
+        kinds = (await self._connection.execute(_of(owner_uid, L.c.kind).distinct())).scalars().all()
+        found: list[tuple[str, str]] = []
+        for kind in sorted(set(kinds) & OBJECTS.keys()):
+            table = OBJECTS[kind]
+            query = _of(owner_uid, L.c.uid).join(table, table.c.uid == L.c.uid)
+            query = query.where(L.c.kind == kind, table.c.deleted_at.is_(None)).limit(limit - len(found))
+            found += [(uid, kind) for uid in (await self._connection.execute(query)).scalars()]
+            if len(found) >= limit:
+                break
+        return found
+
+    async def linked(self, owner_uid: str, *, limit: int) -> Sequence[tuple[str, str]]:
+        """Uid and kind of all that names the object as an owner, at most so many."""
+        rows = await self._connection.execute(_of(owner_uid, L.c.uid, L.c.kind).limit(limit))
+        return [(uid, kind) for uid, kind in rows]
+
+    async def is_blocked(self, owner_uid: str) -> bool:
+        """Whether something is left whose owner may not go before it."""
+        return (
+            await self._connection.execute(_of(owner_uid, L.c.uid).where(L.c.is_blocking).limit(1))
+        ).first() is not None
+
+    async def unlink(self, uid: str) -> None:
+        """The object is gone: nobody owns it, whatever an older release has left."""
+        await self._connection.execute(delete(L).where(L.c.uid == uid))
+
+    async def find_lost(self, *, limit: int) -> int:
+        """Mark what has an owner that is not there and that nobody has noted; returns how many were found."""
+        found: list[dict[str, Any]] = []
+        for kind, table in OBJECTS.items():
+            is_there = exists(select(table.c.uid).where(table.c.uid == L.c.owner_uid))
+            is_noted = exists(select(G.c.uid).where(G.c.uid == L.c.uid))
+            query = (
+                select(L.c.uid, L.c.kind).where(L.c.owner_kind == kind, ~is_there, ~is_noted).distinct().limit(limit)
+            )
+            found += [dict(row) for row in (await self._connection.execute(query)).mappings()]
+        rows = [{**row, "due_at": self._now} for row in {row["uid"]: row for row in found}.values()]
+        if rows:
+            await self._connection.execute(_UNLESS_THERE[self._connection.dialect.name], rows)
+        return len(rows)
+
+
+def _of(owner_uid: str, *columns: Any) -> Any:
+    return select(*columns).where(L.c.owner_uid == owner_uid)
