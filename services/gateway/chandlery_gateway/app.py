@@ -23,6 +23,7 @@ from chandlery_gateway.overload_guard import OverloadGuard
 from chandlery_gateway.permissions import Permissions
 from chandlery_gateway.readings import Readings
 from chandlery_gateway.rendering import bug_response, fault_response
+from chandlery_gateway.request_log import RequestLog
 from chandlery_gateway.resource_endpoints import ResourceEndpoints
 from chandlery_gateway.resource_routes import register_kind
 from chandlery_gateway.review_routes import review_router
@@ -76,6 +77,7 @@ def create_app(
     app.add_exception_handler(HTTPException, _unknown_path)
     app.add_exception_handler(Exception, bug_response)
     app.add_middleware(OverloadGuard, authenticator=authenticator, settings=settings, is_ending=is_ending)
+    app.add_middleware(RequestLog, authenticator=authenticator, wanted=settings.log_requests)
     return app
 
 

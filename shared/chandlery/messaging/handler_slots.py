@@ -1,6 +1,7 @@
 """Running handlers, a limited number at once. Both twins put what is delivered to a subscription into its slots."""
 
 import asyncio
+import contextvars
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
@@ -54,6 +55,8 @@ class HandlerSlots(Generic[Item]):
         self._waiting: deque[Item] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self._stopped = False
+        # What is logged belongs to whoever listens, and not to whoever happened to publish in this process.
+        self._context = contextvars.copy_context()
 
     @property
     def is_free(self) -> bool:
@@ -90,7 +93,7 @@ class HandlerSlots(Generic[Item]):
         await self.settle()
 
     def _start(self, item: Item) -> None:
-        task = asyncio.create_task(self._work(item))
+        task = asyncio.create_task(self._work(item), context=self._context.copy())
         self._running.add(task)
         task.add_done_callback(self._finished)
 

@@ -4,11 +4,13 @@ Called by the workers between their two short transactions. It keeps connections
 """
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from multidict import CIMultiDict, istr
 
 from chandlery.osb.answers_reading import read_answer
+from chandlery.osb.call_log import say_called
 from chandlery.osb.calls import call_of
 from chandlery.osb.catalog_call import catalog_call
 from chandlery.osb.endpoint import BrokerEndpoint
@@ -79,14 +81,20 @@ class OsbClient:
             call = call_of(request, endpoint.api_version)
         except NotInVersion as fault:
             return Answer(verb=request.verb, verdict=Verdict.REJECTED, description=fault.message)
+        began = time.monotonic()
         answer = await self._exchange(endpoint, call, identity=identity, request_id=request_id)
-        return answer.without(secrets.and_those_of(*endpoint.secrets))
+        told = answer.without(secrets.and_those_of(*endpoint.secrets))
+        say_called(endpoint, told, request_id=request_id, seconds=time.monotonic() - began)
+        return told
 
     async def get_catalog(self, endpoint: BrokerEndpoint, *, known: CatalogMark | None, request_id: str) -> Answer:
         """Fetch the catalog, or learn that it is the known one. `body` is the object as it came."""
         call = catalog_call(known, endpoint.api_version, limit=self._catalog_limit)
+        began = time.monotonic()
         answer = await self._exchange(endpoint, call, identity=None, request_id=request_id)
-        return answer.without(KnownSecrets(endpoint.secrets))
+        told = answer.without(KnownSecrets(endpoint.secrets))
+        say_called(endpoint, told, request_id=request_id, seconds=time.monotonic() - began)
+        return told
 
     async def close(self) -> None:
         """Close all connections."""

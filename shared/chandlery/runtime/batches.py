@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+import structlog
+
 from chandlery.model.faults import Unavailable
 
 ItemT = TypeVar("ItemT")
@@ -34,6 +36,8 @@ class Batches(Generic[ItemT, ResultT]):
         return await result
 
     async def _run(self) -> None:
+        # A batch is of many messages: what is logged in it must not bear the name of the first of them.
+        structlog.contextvars.unbind_contextvars("message_id")
         while self._waiting:
             size = min(len(self._waiting), self._limit)
             batch = [self._waiting.popleft() for _ in range(size)]

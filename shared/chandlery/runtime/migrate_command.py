@@ -31,7 +31,7 @@ def migrate(checks: bool, seconds: float | None, prints: bool, start: str | None
     if prints:
         click.echo(migration_sql(_dialect(load_settings()), start), nl=False)
         return
-    settings = production_settings()
+    settings = production_settings("migrate")
     if checks:
         _check(settings)
         return

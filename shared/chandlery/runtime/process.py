@@ -119,7 +119,8 @@ async def _run(
             ):
                 for service in services:
                     running = service.build(resources)
-                    group.create_task(running.serve(stop, lambda service=service: ready(service)))  # type: ignore[misc]
+                    with structlog.contextvars.bound_contextvars(service=service.name):
+                        group.create_task(running.serve(stop, lambda service=service: ready(service)))  # type: ignore[misc]
         finally:
             for task in background:
                 task.cancel()

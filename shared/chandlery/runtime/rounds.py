@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Generic, cast
 
 import structlog
@@ -29,6 +30,7 @@ from chandlery.retry.schedule import BROKER_CALLS
 from chandlery.retry.transient import TransientRetry
 from chandlery.runtime.batches import Batches
 from chandlery.runtime.call_gate import CallGate, Destination, held_back, woken_by_others
+from chandlery.runtime.condition_log import say_conditions
 from chandlery.runtime.rebase import rebased, with_wish_of
 from chandlery.runtime.reconciler import AnswerT, CallT, DocumentT, Planned, Reconciler, SnapshotT
 from chandlery.runtime.resources import Resources
@@ -238,7 +240,8 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         if self._left_of(claimed) <= 0:
             # Halted since the claim: a request that leaves only now would meet the work of whoever has taken over.
             raise LeaseLost
-        call = asyncio.ensure_future(self._reconciler.perform(claimed.snapshot, planned))
+        with structlog.contextvars.bound_contextvars(**self._about(claimed)):
+            call = asyncio.ensure_future(self._reconciler.perform(claimed.snapshot, planned))
         try:
             done, _ = await asyncio.wait({call}, timeout=_SLOW_CALL_SECONDS)
             if not done:
@@ -253,6 +256,20 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             return claimed, await call
         finally:
             call.cancel()
+
+    def _about(self, claimed: _Claimed[SnapshotT, CallT]) -> dict[str, Any]:
+        """Whose call it is, for the log lines of the call."""
+        meta = claimed.document.metadata
+        lane = claimed.to.lane if claimed.to else self._reconciler.lane(claimed.snapshot, claimed.claim)
+        return {
+            "kind": claimed.claim.kind,
+            **({"namespace": meta.namespace} if meta.namespace else {}),
+            "name": meta.name,
+            "uid": claimed.claim.uid,
+            # `team/harbour`, or `harbour` for a cluster-wide one.
+            "broker": lane.removeprefix("broker:").removeprefix("/"),
+            "attempt": claimed.claim.attempt + 1,
+        }
 
     def _left_of(self, claimed: _Claimed[SnapshotT, CallT]) -> float:
         """Seconds until the lease ends, as far as the heart has beaten until now."""
@@ -269,6 +286,7 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         if latest is None:
             return claimed
         written = await unit.objects.update(latest, rebased(change.document, claimed.document, latest))
+        unit.after_commit(partial(say_conditions, latest, written))
         unit.outbox.add(ObjectChanged(kind=claimed.claim.kind, uid=claimed.claim.uid, reason="CallInFlight"))
         if latest.metadata.resource_version != claimed.document.metadata.resource_version:
             # A user has changed it since: with the version as it was, the record notices and looks first.
@@ -334,6 +352,7 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             await unit.objects.update(latest, document)
         for fact in change.facts:
             await self._resources.cluster.record(unit, document, fact)
+        unit.after_commit(partial(say_conditions, latest, document))
         unit.wake_at_end(change.wakes)
         if document != latest or change.is_finished:
             reason = change.facts[-1].reason if change.facts else ""

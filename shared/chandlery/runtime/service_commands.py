@@ -25,7 +25,7 @@ def service_command(name: str) -> click.Command:
     service = _load_service(name)
 
     def run() -> None:
-        run_to_the_end(run_services([service], production_settings()))
+        run_to_the_end(run_services([service], production_settings(service.name)))
 
     return click.Command(service.name, callback=run, help=service.summary)
 
@@ -46,7 +46,7 @@ def _load_service(name: str) -> Service:
 def up(data_dir: Path, port: int | None) -> None:
     """Run the gateway and all workers in this process, on SQLite, for this machine only."""
     base = load_settings()
-    configure_logs(level=base.log_level, form="console" if sys.stderr.isatty() else base.log_format)
+    configure_logs(level=base.log_level, form="console" if sys.stderr.isatty() else base.log_format, service="up")
     directory = open_data_directory(data_dir)
     listener = listen("127.0.0.1", base.port if port is None else port)
     settings = load_settings(
@@ -73,10 +73,10 @@ def up(data_dir: Path, port: int | None) -> None:
     )
 
 
-def production_settings() -> Settings:
-    """The settings, with the logs set up as they say."""
+def production_settings(service: str) -> Settings:
+    """The settings, with the logs set up as they say; `service` is named in each line."""
     settings = load_settings()
-    configure_logs(level=settings.log_level, form=settings.log_format)
+    configure_logs(level=settings.log_level, form=settings.log_format, service=service)
     return settings
 
 

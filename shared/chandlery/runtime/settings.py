@@ -154,6 +154,10 @@ class Settings(BaseSettings):
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least severe to log.")
+    log_requests: Literal["none", "writes", "all"] = Field(
+        default="writes",
+        description="Which requests to the API are logged, at info: those that change something, or all.",
+    )
     log_format: Literal["json", "console"] = Field(default="json", description="For machines or for people.")
 
     @classmethod

@@ -69,6 +69,16 @@ class UnitOfWork:
         self.wakes = WakeStore(connection, now)
         self.seals = SealStore(connection, keyring, self.codec)
         self.resealing = Resealing(connection, keyring, self.codec)
+        self._afterwards: list[Callable[[], None]] = []
+
+    def after_commit(self, do: Callable[[], None]) -> None:
+        """Have this done when the transaction has committed; it must not raise."""
+        self._afterwards.append(do)
+
+    def committed(self) -> None:
+        """The transaction has committed."""
+        for do in self._afterwards:
+            do()
 
     def wake_at_end(self, keys: Iterable[str]) -> None:
         """Wake what waits for these keys, in one go with the last statements of the transaction.
@@ -193,6 +203,7 @@ class Database:
                         await transaction.rollback()
                         return result, False
                     border.is_committing = True
+        unit.committed()
         if entries and self._published:
             self._published(entries)
         return result, unit.wakes.has_late_ones

@@ -2,7 +2,10 @@
 
 import json
 import logging
+import re
+import socket
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -112,3 +115,21 @@ def test_a_traceback_keeps_its_lines(written: Written) -> None:
     (line,) = lines(written)
     assert line["exception"].splitlines()[0] == "Traceback (most recent call last):"
     assert line["exception"].splitlines()[-1] == "LookupError: red"
+
+
+def test_line_for_machines_says_which_service_of_which_version_on_which_host_has_written_it(written: Written) -> None:
+    configure_logs(level="info", form="json", service="binder")
+    structlog.get_logger().info("ours")
+    logging.getLogger("uvicorn.error").warning("a library's")
+    with structlog.contextvars.bound_contextvars(service="syncer"):
+        structlog.get_logger().info("of another service in the same process")
+    found = lines(written)
+    assert [line["service"] for line in found] == ["binder", "binder", "syncer"]
+    assert {line["host"] for line in found} == {socket.gethostname()}
+    assert {line["version"] for line in found} == {version("chandlery")}
+
+
+def test_line_for_people_begins_with_its_time(written: Written) -> None:
+    configure_logs(level="info", form="console", service="up")
+    structlog.get_logger().info("the ship has left", harbour="north")
+    assert re.match(r"\d{4}-\d\d-\d\dT[\d:.]+Z \[info +\] the ship has left +harbour=north service=up\n", written())

@@ -1,0 +1,89 @@
+"""Which requests are logged, and what a line tells: never a query, never a header."""
+
+from typing import Any, cast
+
+import pytest
+from starlette.types import Message, Receive, Scope, Send
+from structlog.testing import capture_logs
+
+from chandlery_gateway.authentication import Authenticator
+from chandlery_gateway.kube.status_objects import Unauthorized
+from chandlery_gateway.request_log import RequestLog, Wanted
+
+PATH = "/api/v1/namespaces/team/secrets"
+
+
+class Doorman:
+    """Knows one token."""
+
+    def sender(self, scope: Scope) -> Any:
+        if (b"authorization", b"Bearer good") not in scope["headers"]:
+            raise Unauthorized
+
+        class User:
+            username = "ann"
+
+        return User()
+
+
+async def serve(
+    wanted: Wanted, method: str, path: str = PATH, *, token: bytes = b"Bearer good", status: int = 201
+) -> Any:
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        if not status:
+            raise ConnectionResetError
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": b"hunter2"})
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(_: Message) -> None:
+        return
+
+    scope: Scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "query_string": b"fieldSelector=hunter2",
+        "headers": [(b"authorization", token)],
+        "client": ("127.0.0.1", 7),
+    }
+    log = RequestLog(app, authenticator=cast("Authenticator", Doorman()), wanted=wanted)
+    with capture_logs() as lines:
+        try:
+            await log(scope, receive, send)
+        except ConnectionResetError:
+            assert not status
+    return lines
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+async def test_request_that_changes_something_is_one_line(method: str) -> None:
+    (line,) = await serve("writes", method)
+    assert line["event"].startswith(f"{method} {PATH}: 201 in ")
+    expected = {"method": method, "path": PATH, "status": 201, "user": "ann", "address": "127.0.0.1"}
+    assert {key: line[key] for key in expected} == expected
+    assert line["log_level"] == "info"
+    assert "hunter2" not in str(line) and "good" not in str(line)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "method", "path", "count"),
+    [
+        ("writes", "GET", PATH, 0),
+        ("all", "GET", PATH, 1),
+        ("all", "GET", "/livez", 0),
+        ("all", "GET", "/readyz/database", 0),
+        ("none", "POST", PATH, 0),
+    ],
+)
+async def test_settings_say_what_is_told_of(wanted: Wanted, method: str, path: str, count: int) -> None:
+    assert len(await serve(wanted, method, path)) == count
+
+
+async def test_request_of_nobody_and_one_without_an_answer_are_told_too() -> None:
+    (refused,) = await serve("writes", "POST", token=b"Bearer bad", status=401)
+    assert (refused["user"], refused["status"]) == ("", 401)
+    (abandoned,) = await serve("writes", "POST", status=0)
+    assert abandoned["status"] == 499
