@@ -37,4 +37,9 @@ def told(answer: Answer) -> str:
             f"{sentence}; the broker binds only asynchronously, and that is possible only for classes "
             f"whose bindings can be fetched (bindings_retrievable in the broker's catalog)"
         )
+    if answer.error == "RequiresApp":
+        return (
+            f"{sentence}; the broker binds only to an application: create the binding anew with its id in "
+            f"spec.bindResource.appGUID"
+        )
     return sentence

@@ -4,11 +4,11 @@ Steps that double each other (`addKey` of `{.a}{.a}`) reach gigabytes in a few l
 counted as it grows: of what there is, and of all that was ever written, for one step may write over another's key.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 from chandlery.model.faults import Fault
+from chandlery.reconcile.json_path_rendering import json_text
 
 LARGEST_BYTES: Final = 1 << 20
 """Kubernetes' limit for the values of a Secret together: 1 MiB."""
@@ -79,13 +79,6 @@ class GrowingSecret:
             raise SecretTooLarge(f"{subject} larger than a Secret may be ({LARGEST_BYTES} bytes)")
         if self._written > MOST_WRITTEN:
             raise SecretTooLarge(f"the steps of secretTransforms write more than {MOST_WRITTEN} bytes together")
-
-
-def json_text(value: Any) -> str:
-    """How a value stands in a text: strings as they are, anything else as compact JSON with sorted keys."""
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
 
 
 def _raw_value(value: Any) -> bytes:

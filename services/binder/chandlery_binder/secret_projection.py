@@ -21,8 +21,10 @@ from chandlery.model.faults import Fault
 from chandlery.model.metadata import ObjectMeta, OwnerReference
 from chandlery.model.wire import JsonObject
 from chandlery.reconcile.change import secret_key
+from chandlery.reconcile.json_path_nodes import JsonPathFault
+from chandlery.reconcile.json_path_parsing import parse_template
+from chandlery.reconcile.json_path_rendering import render
 from chandlery_binder.growing_secret import GrowingSecret, SecretTooLarge
-from chandlery_binder.json_path_template import JsonPathFault, render
 
 _KEY = re.compile(r"(?!\.\.)(?!\.\Z)[-._a-zA-Z0-9]{1,253}")
 """What Kubernetes allows for a key of a Secret."""
@@ -126,7 +128,8 @@ def _keys_from(step: SecretTransform) -> AddKeysFromTransform | None:
 def _added(transform: AddKeyTransform, growing: GrowingSecret) -> Any:
     if transform.json_path_expression is not None:
         try:
-            return render(transform.json_path_expression, growing.readable, most_characters=growing.room)
+            template = parse_template(transform.json_path_expression)
+            return render(template, growing.readable, most_characters=growing.room)
         except JsonPathFault as fault:
             raise ProjectionFault(f'the jsonPathExpression for the key "{transform.key}" fails: {fault}') from fault
     if transform.string_value is not None:

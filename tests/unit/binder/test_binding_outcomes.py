@@ -259,6 +259,12 @@ def test_bind_that_needs_asynchrony_explains_itself() -> None:
     assert "bindings_retrievable" in change.facts[-1].message
 
 
+def test_bind_that_needs_an_application_names_the_field_for_it() -> None:
+    answer = answered(Purpose.BIND, 422, {"error": "RequiresApp", "description": "only for apps"})
+    change = absorbed(make_snapshot(), sent(Purpose.BIND), answer)
+    assert "spec.bindResource.appGUID" in change.facts[-1].message
+
+
 @pytest.mark.parametrize(
     ("snapshot", "status", "expected"),
     [

@@ -8,19 +8,10 @@ from typing import Any
 import pytest
 
 from chandlery.model.bindings import SecretTransform, ServiceBinding
-from chandlery_binder.json_path_template import JsonPathFault, render
 from chandlery_binder.secret_projection import ProjectionFault, project, secret_name, secret_of, source_names
 from tests.unit.binder.binding_builders import make_binding
 
 OTHER = {"other": {"ca.crt": b"\x00\xff", "host": b"elsewhere"}}
-VALUES = {
-    "host": "rope.example",
-    "port": 5432,
-    "a": {"b": [{"c": "deep"}, {"c": 2}]},
-    "tls": {"ca.crt": "PEM", "it's": "odd"},
-    "none": None,
-    "big": 12345678901234567890123,
-}
 
 
 def transformed(*steps: dict[str, Any]) -> ServiceBinding:
@@ -240,66 +231,3 @@ def test_secret_belongs_to_its_binding() -> None:
 
 def test_secret_has_the_name_that_the_binding_wants() -> None:
     assert secret_name(make_binding(spec={"secret_name": "mine"})) == "mine"
-
-
-@pytest.mark.parametrize(
-    ("template", "text"),
-    [
-        pytest.param("{.host}", "rope.example", id="key"),
-        pytest.param("{ .host }", "rope.example", id="blanks inside the braces"),
-        pytest.param("{$.host}", "rope.example", id="from the root"),
-        pytest.param("{@.host}", "rope.example", id="from the current object"),
-        pytest.param("{.a.b[0]['c']}", "deep", id="index and quoted key"),
-        pytest.param('{.a.b[-1]["c"]}', "2", id="index from the end"),
-        pytest.param("{['host']}", "rope.example", id="quoted key first"),
-        pytest.param("{.tls['ca.crt']}", "PEM", id="dot in a quoted key"),
-        pytest.param("{.tls.ca\\.crt}", "PEM", id="escaped dot"),
-        pytest.param('{.tls["it\'s"]}', "odd", id="quote in a quoted key"),
-        pytest.param("tcp://{.host}:{.port}/", "tcp://rope.example:5432/", id="text around"),
-        pytest.param("{.a.b}", '[{"c":"deep"},{"c":2}]', id="list"),
-        pytest.param("{.none}", "null", id="null"),
-        pytest.param("{.big}", "12345678901234567890123", id="number beyond 64 bits"),
-        pytest.param("host", "host", id="text without a path"),
-        pytest.param("", "", id="nothing"),
-    ],
-)
-def test_template_renders(template: str, text: str) -> None:
-    assert render(template, VALUES, most_characters=1_000) == text
-
-
-@pytest.mark.parametrize(
-    ("template", "words"),
-    [
-        pytest.param("{.host", "not closed", id="open brace"),
-        pytest.param("host}", "never opened", id="closing brace"),
-        pytest.param("{}", "names no key", id="no path"),
-        pytest.param("{$}", "names no key", id="everything"),
-        pytest.param("{.}", "names no key", id="dot"),
-        pytest.param("{.nobody}", "is not there", id="missing key"),
-        pytest.param("{.a.b[2]}", "does not have", id="beyond the list"),
-        pytest.param("{.a.b[-3]}", "does not have", id="before the list"),
-        pytest.param("{.host[0]}", "what is no list", id="index of a text"),
-        pytest.param("{.host.name}", "what is no object", id="key of a text"),
-        pytest.param("{.a.b.c}", "what is no object", id="key of a list"),
-        pytest.param("{host}", "not supported", id="no dot"),
-        pytest.param("{..c}", "not supported", id="descent"),
-        pytest.param("{.*}", "not supported", id="wildcard"),
-        pytest.param("{.a.b[*]}", "not supported", id="wildcard of a list"),
-        pytest.param("{.a.b[0:1]}", "not supported", id="slice"),
-        pytest.param("{.a.b[0,1]}", "not supported", id="union"),
-        pytest.param("{.a.b[?(@.c)]}", "not supported", id="filter"),
-        pytest.param("{range .a.b}", "not supported", id="range"),
-        pytest.param("{.host.}", "not supported", id="dot at the end"),
-    ],
-)
-def test_template_that_cannot_be_rendered_says_why(template: str, words: str) -> None:
-    with pytest.raises(JsonPathFault, match=words) as caught:
-        render(template, VALUES, most_characters=1_000)
-    assert "rope.example" not in caught.value.message
-
-
-@pytest.mark.parametrize("path", ["{.user", "{.%s}", "{.a %s}", "{%s"])
-def test_an_expression_that_fails_is_repeated_in_part(path: str) -> None:
-    with pytest.raises(JsonPathFault) as raised:
-        render(path.replace("%s", "x" * 300_000), {"user": "u"}, most_characters=1_000)
-    assert len(raised.value.message) < 1_000

@@ -37,6 +37,11 @@ def test_new_binding_gets_id_secret_name_user_and_finalizer() -> None:
         ({"parametersFrom": [{"secretKeyRef": {"name": "s", "key": "k"}}] * 51}, ["spec.parametersFrom"]),
         ({"secretTransforms": [{"removeKey": {"key": "a"}}] * 101}, ["spec.secretTransforms"]),
         ({"secretTransforms": [{"removeKey": {"key": "a"}}] * 100}, []),
+        (
+            {"secretTransforms": [{"addKey": {"key": "a", "jsonPathExpression": "{.user"}}]},
+            ["spec.secretTransforms[0].addKey.jsonPathExpression"],
+        ),
+        ({"secretTransforms": [{"addKey": {"key": "a", "jsonPathExpression": "{range .l[*]}{.x},{end}"}}]}, []),
         ({"bindResource": {}}, ["spec.bindResource"]),
         ({"bindResource": {"appGUID": "app-1"}}, []),
         ({"bindResource": {"appGUID": " "}}, ["spec.bindResource.appGUID"]),

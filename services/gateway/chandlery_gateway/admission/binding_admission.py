@@ -10,6 +10,8 @@ from chandlery.model.bindings import BindResource, SecretTransform, ServiceBindi
 from chandlery.model.faults import FieldProblem
 from chandlery.model.instances import UserInfo
 from chandlery.model.wire import wire_name
+from chandlery.reconcile.json_path_nodes import JsonPathFault
+from chandlery.reconcile.json_path_parsing import parse_template
 from chandlery_gateway.admission.field_checks import (
     count_problems,
     external_id_problems,
@@ -115,7 +117,17 @@ def _add_external_id_problems(field: str, transform: SecretTransform) -> Iterato
         yield required(f"{field}.key", "give the key to add")
     if added.value is None and added.string_value is None and added.json_path_expression is None:
         yield required(field, "give value, stringValue or jsonPathExpression")
+    if added.json_path_expression is not None:
+        yield from _template_problems(f"{field}.jsonPathExpression", added.json_path_expression)
     try:
         b64decode((added.value or "").encode(), validate=True)
     except ValueError:
         yield invalid(f"{field}.value", "must be base64; for plain text use stringValue")
+
+
+def _template_problems(field: str, template: str) -> Iterator[FieldProblem]:
+    """What cannot be read would fail only once the broker has made the binding, and then for good."""
+    try:
+        parse_template(template)
+    except JsonPathFault as fault:
+        yield invalid(field, f"must be a JSONPath template as kubectl has them; {fault.message}")
