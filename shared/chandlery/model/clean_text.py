@@ -5,9 +5,7 @@ Rules: ECMA-48 (control functions and escape sequences), UAX #9 (marks that turn
 """
 
 import re
-from typing import Annotated, Final
-
-from pydantic import AfterValidator
+from typing import Final
 
 CONDITION_LONGEST: Final = 4_096
 """Characters of a condition's message. Kubernetes allows 32,768; this is a screen full of them."""
@@ -70,10 +68,6 @@ def clean_message(text: str) -> str:
 def clean_event(text: str) -> str:
     """A recorded event's message. Its end, where the way out stands, is kept."""
     return clean_text(text, longest=EVENT_LONGEST, keeps_end=EVENT_LONGEST // 4)
-
-
-Said = Annotated[str, AfterValidator(clean_message)]
-"""A sentence in a status: whoever makes one, and however, it is fit to be shown."""
 
 
 def clean_status(text: str) -> str:

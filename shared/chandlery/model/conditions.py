@@ -6,8 +6,8 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from chandlery.model.clean_text import Said
 from chandlery.model.metadata import Timestamp
+from chandlery.model.said import Said
 from chandlery.model.wire import WireModel
 
 

@@ -5,8 +5,8 @@ from typing import Any, Literal
 from pydantic import Field, PrivateAttr
 
 from chandlery.model.annotations import UNREADABLE
-from chandlery.model.clean_text import Said
 from chandlery.model.metadata import MicroTimestamp, ObjectMeta, Timestamp
+from chandlery.model.said import Said
 from chandlery.model.wire import WireModel
 
 
