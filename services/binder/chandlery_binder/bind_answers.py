@@ -12,6 +12,7 @@ from chandlery_binder.binding_draft import INJECTED, BindingChange, BindingDraft
 from chandlery_binder.binding_ends import fail_and_mitigate, mitigate, mitigate_or_fail, retry
 from chandlery_binder.binding_notes import InFlight, Purpose
 from chandlery_binder.binding_snapshot import InjectionProblem
+from chandlery_binder.binding_words import while_waiting
 from chandlery_binder.rotation_notes import RotationNotes
 
 CONFLICT = 409
@@ -47,7 +48,8 @@ def absorb_delivery(
         update={"purpose": Purpose.INJECT, "credentials": credentials, "delivered": None, "request": {}}
     )
     draft.keep_in_flight = undelivered.to_wire()
-    draft.ready(ConditionStatus.FALSE, BindingReason.ERROR_INJECTING, message=message)
+    told = while_waiting(BindingReason.ERROR_INJECTING, message, draft.snapshot.binding)
+    draft.ready(ConditionStatus.FALSE, BindingReason.ERROR_INJECTING, message=told)
     draft.say(BindingReason.ERROR_INJECTING, message, is_warning=True)
     return draft.wait(problem.waiting_for, interests=problem.interests or None)
 

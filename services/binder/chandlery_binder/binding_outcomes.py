@@ -27,7 +27,7 @@ from chandlery_binder.binding_draft import BindingChange, BindingDraft
 from chandlery_binder.binding_ends import forced
 from chandlery_binder.binding_notes import InFlight, Purpose
 from chandlery_binder.binding_snapshot import BindingSnapshot, InjectionProblem
-from chandlery_binder.binding_words import how_to_forget_unasked
+from chandlery_binder.binding_words import how_to_forget_unasked, while_waiting
 from chandlery_binder.restoration import absorb_failed_recovery, absorb_restoration, report_lost
 from chandlery_binder.rotation_outcomes import ROTATIONS, absorb_beside
 from chandlery_binder.unbind_answers import absorb_poll, absorb_unbind, begin_polling
@@ -84,7 +84,8 @@ def wait(snapshot: BindingSnapshot, action: Wait, now: datetime) -> BindingChang
     draft = BindingDraft(snapshot, now)
     unknown = snapshot.is_deleted and action.reason != BindingReason.ERROR_EJECTING
     status = ConditionStatus.UNKNOWN if unknown else ConditionStatus.FALSE
-    message = joined(action.message, how_to_forget_unasked(draft.metadata)) if unknown else action.message
+    advised = while_waiting(action.reason, action.message, snapshot.binding)
+    message = joined(action.message, how_to_forget_unasked(draft.metadata)) if unknown else advised
     draft.ready(status, action.reason, message=message)
     draft.say(action.reason, action.message, is_warning=True)
     if snapshot.open_end is not None:

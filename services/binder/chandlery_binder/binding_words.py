@@ -1,16 +1,27 @@
 """Sentences that tell people the way out of a state, with the commands that do it. Pure."""
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Final
 
 from chandlery.model.annotations import ABANDON, FORCE_DELETE, ORPHAN_MITIGATION, ROTATE, Mitigation
+from chandlery.model.bindings import ServiceBinding
 from chandlery.model.metadata import ObjectMeta, to_timestamp
-from chandlery.reconcile.kubectl_commands import BINDING, annotate, delete, retry
+from chandlery.model.reasons import BindingReason, BrokerReason
+from chandlery.reconcile.kubectl_commands import BINDING, INSTANCE, annotate, catalog, delete, describe, retry
+from chandlery.reconcile.status_draft import joined
 
 POLLED_ON = "The operation is polled on until its time is over"
 ROTATING = "The broker makes other credentials; those in the Secret stay good until they are replaced"
 STARTING_MITIGATION = "The broker may have a binding that nobody can use; it is being unbound"
 WAIVED = "What the broker may have of a failed bind is left alone until the ServiceBinding is deleted"
 LEFTOVER = "A rotation failed, and the broker may have credentials that nobody uses"
+
+
+def while_waiting(reason: str, message: str, binding: ServiceBinding) -> str:
+    """The message with the command that looks for, or mends, what a binding waits for, unless it has one already."""
+    advice = None if "kubectl " in message else _WAITING.get(reason)
+    return joined(message, advice(binding)) if advice else message
 
 
 def how_to_retry(meta: ObjectMeta) -> str:
@@ -88,3 +99,34 @@ def take_another_id(meta: ObjectMeta) -> str:
 
 def _waive(meta: ObjectMeta) -> str:
     return annotate(BINDING, meta, f"{ORPHAN_MITIGATION}={Mitigation.WAIVE}")
+
+
+def _see_instance(binding: ServiceBinding) -> str:
+    instance = ObjectMeta(name=binding.spec.instance_ref.name, namespace=binding.metadata.namespace)
+    return f"See what it waits for: {describe(INSTANCE, instance)}"
+
+
+_WAITING: Final[Mapping[str, Callable[[ServiceBinding], str]]] = {
+    BindingReason.NO_SUCH_INSTANCE: lambda binding: (
+        f"It goes on once that is there. See what is: kubectl get serviceinstances -n {binding.metadata.namespace}"
+    ),
+    BindingReason.INSTANCE_UNRESOLVED: _see_instance,
+    BindingReason.INSTANCE_NOT_READY: _see_instance,
+    BindingReason.ASYNC_OPERATION_IN_PROGRESS: _see_instance,
+    BindingReason.NO_SUCH_CLASS: _see_instance,
+    BindingReason.NO_SUCH_PLAN: _see_instance,
+    BindingReason.NO_SUCH_BROKER: lambda binding: f"See what there is: {catalog('brokers', binding.metadata)}",
+    BindingReason.ERROR_WITH_PARAMETERS: lambda binding: (
+        f"Mend the Secrets of parametersFrom, or create the binding anew: {delete(BINDING, binding.metadata)}"
+    ),
+    BindingReason.ERROR_INJECTING: lambda binding: (
+        f"The credentials are kept until it can be written. See what is in the way: kubectl describe secret "
+        f"{binding.spec.secret_name or binding.metadata.name} -n {binding.metadata.namespace}"
+    ),
+    BindingReason.ERROR_EJECTING: lambda binding: (
+        f"It is tried again, and at once after: {retry(BINDING, binding.metadata)}"
+    ),
+    BrokerReason.ERROR_GETTING_AUTH_CREDENTIALS: lambda binding: (
+        f"It goes on as soon as whoever registered the broker has mended that: {catalog('brokers', binding.metadata)}"
+    ),
+}

@@ -7,11 +7,13 @@ from chandlery.model.annotations import ABANDON, orders_of
 from chandlery.model.brokers import AnyBroker
 from chandlery.model.faults import ParametersFault
 from chandlery.model.instances import ServiceInstance
+from chandlery.model.metadata import ObjectMeta
 from chandlery.model.offerings import AnyPlan
 from chandlery.model.reasons import InstanceReason
 from chandlery.model.wire import JsonObject
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.reconcile.change import broker_key
+from chandlery.reconcile.kubectl_commands import INSTANCE, annotate
 from chandlery.reconcile.offering import Offering, Unresolved, default_parameters
 from chandlery.reconcile.parameters import Parameters, what_differs
 from chandlery.runtime.broker_access import find_broker_of_lane, find_endpoint, policy_for
@@ -48,7 +50,7 @@ async def load_instance(unit: UnitOfWork, resources: Resources, *, instance: Ser
     is_id_own = await claims_id(unit, instance, lane=memory.lane, noted=memory.id_lane)
     memory = memory.model_copy(update={"id_lane": memory.lane if is_id_own else ""})
     broker = offering.broker if isinstance(offering, Offering) else await find_broker_of_lane(unit, memory.lane)
-    endpoint = await _endpoint(unit, resources, broker, lane=memory.lane)
+    endpoint = await _endpoint(unit, resources, broker, lane=memory.lane, meta=instance.metadata)
     home = await resources.cluster.namespace(unit, namespace)
     defaults = _defaults(instance, offering)
     parameters = await find_parameters(
@@ -112,14 +114,14 @@ def _with_lane(memory: InstanceMemory, offering: Offering | Unresolved) -> Insta
 
 
 async def _endpoint(
-    unit: UnitOfWork, resources: Resources, broker: AnyBroker | None, *, lane: str
+    unit: UnitOfWork, resources: Resources, broker: AnyBroker | None, *, lane: str, meta: ObjectMeta
 ) -> BrokerEndpoint | Unresolved:
     if broker is None:
         name = lane.rpartition("/")[2]
         message = (
             f'The instance references a broker "{name}" that does not exist. Register it again under the same name; '
-            f"or delete the instance and have it forgotten, with what its broker may still have: annotate it with "
-            f"{ABANDON}=true"
+            f"or delete the instance and have it forgotten, with what its broker may still have: "
+            f"{annotate(INSTANCE, meta, f'{ABANDON}=true')}"
         )
         return Unresolved(InstanceReason.NO_SUCH_BROKER, message, lane)
     timeout = resources.settings.osb_timeout_seconds

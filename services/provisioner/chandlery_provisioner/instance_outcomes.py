@@ -95,15 +95,16 @@ def wait(snapshot: InstanceSnapshot, action: Wait, now: datetime) -> InstanceCha
     status = ConditionStatus.UNKNOWN if snapshot.is_deleted and not is_blocked else ConditionStatus.FALSE
     draft.say(action.reason, action.message, is_warning=True)
     if draft.serves and not snapshot.is_deleted and action.reason != InstanceReason.NO_SUCH_BROKER:
-        draft.tell_update(action.reason, message=action.message)
+        draft.tell_update(action.reason, message=_with_way_out(snapshot, action, is_blocked=False))
         return draft.wait(action.waiting_for)
-    draft.ready(status, action.reason, message=_with_way_out(snapshot, action.message, is_blocked=is_blocked))
+    draft.ready(status, action.reason, message=_with_way_out(snapshot, action, is_blocked=is_blocked))
     return draft.wait(action.waiting_for)
 
 
-def _with_way_out(snapshot: InstanceSnapshot, message: str, *, is_blocked: bool) -> str:
+def _with_way_out(snapshot: InstanceSnapshot, action: Wait, *, is_blocked: bool) -> str:
+    message, meta = action.message, snapshot.instance.metadata
     if not snapshot.is_deleted:
-        return message
+        return ways_out.while_waiting(action.reason, message, meta)
     way_out = ways_out.remove_with_bindings if is_blocked else ways_out.remove_unasked
     return joined(message, way_out(snapshot.instance.metadata))
 

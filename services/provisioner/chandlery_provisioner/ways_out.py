@@ -3,11 +3,21 @@
 Every one works with stock kubectl; what the annotations mean is in `chandlery.model.annotations`.
 """
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Final
 
 from chandlery.model.annotations import ABANDON, FORCE_DELETE, ORPHAN_MITIGATION, Mitigation
 from chandlery.model.metadata import ObjectMeta, to_timestamp
-from chandlery.reconcile.kubectl_commands import INSTANCE, annotate, delete, retry
+from chandlery.model.reasons import BrokerReason, InstanceReason
+from chandlery.reconcile.kubectl_commands import INSTANCE, annotate, catalog, delete, edit, retry
+from chandlery.reconcile.status_draft import joined
+
+
+def while_waiting(reason: str, message: str, meta: ObjectMeta) -> str:
+    """The message with the command that looks for, or mends, what an instance waits for, unless it has one already."""
+    advice = None if "kubectl " in message else _WAITING.get(reason)
+    return joined(message, advice(meta)) if advice else message
 
 
 def correct_or_retry(meta: ObjectMeta) -> str:
@@ -74,3 +84,17 @@ def _waive(meta: ObjectMeta) -> str:
 
 def _annotate(meta: ObjectMeta, annotation: str) -> str:
     return annotate(INSTANCE, meta, annotation)
+
+
+_CHOOSE: Final = "Choose another one, or wait until it is there again"
+_WAITING: Final[Mapping[str, Callable[[ObjectMeta], str]]] = {
+    InstanceReason.NO_SUCH_CLASS: lambda meta: f"See what there is: {catalog('classes', meta)}",
+    InstanceReason.NO_SUCH_PLAN: lambda meta: f"See what there is: {catalog('plans', meta)}",
+    InstanceReason.DELETED_CLASS: lambda meta: f"{_CHOOSE}: {catalog('classes', meta)}",
+    InstanceReason.DELETED_PLAN: lambda meta: f"{_CHOOSE}: {edit(INSTANCE, meta)}",
+    InstanceReason.NO_SUCH_BROKER: lambda meta: f"See what there is: {catalog('brokers', meta)}",
+    InstanceReason.ERROR_WITH_PARAMETERS: lambda meta: f"Correct them: {edit(INSTANCE, meta)}",
+    BrokerReason.ERROR_GETTING_AUTH_CREDENTIALS: lambda meta: (
+        f"It goes on as soon as whoever registered the broker has mended that: {catalog('brokers', meta)}"
+    ),
+}

@@ -4,6 +4,7 @@ Every one works with stock kubectl; what the annotations mean is in `chandlery.m
 """
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from chandlery.model.annotations import FORCE_DELETE, RETRY
@@ -47,6 +48,12 @@ def left_alone(broker: AnyBroker, why: str) -> str:
     """For a broker that is not called for a while, because it failed."""
     waits = "What is to be asked of it waits, but for one call now and then; as soon as one is answered, all goes on"
     return f"{why.rstrip('. ')}. {waits}. To have it tried now: {_annotate(broker, f'{RETRY}=$(date +%s)')}"
+
+
+def instance_deletion(names: Sequence[str]) -> str:
+    """The command for the first of the instances that hold a deletion up; they are told as `namespace/name`."""
+    namespace, _, name = (names[0] if names else "NAMESPACE/NAME").rpartition("/")
+    return f"kubectl delete serviceinstance {name}{f' -n {namespace}' if namespace else ''}"
 
 
 def force_deletion(broker: AnyBroker) -> str:

@@ -3,7 +3,7 @@
 Nothing is final for a service broker: it is asked for its catalog for ever, by default at most five minutes apart.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -127,12 +127,12 @@ def sync_failed(
     return draft.again(waiting_for=broker_key(snapshot.broker.metadata.namespace, other) if other else None)
 
 
-def blocked(snapshot: BrokerSnapshot, instances: int, now: datetime) -> BrokerChange:
-    """The broker stays until its last instance is gone, which wakes it."""
+def blocked(snapshot: BrokerSnapshot, instances: int, now: datetime, *, names: Sequence[str] = ()) -> BrokerChange:
+    """The broker stays until its last instance is gone, which wakes it. `names` are those of some of them."""
     draft = BrokerDraft(snapshot, now)
     message = (
-        f"{_counted(instances)} left; delete them first, for only the broker can deprovision them, or "
-        f"{advice.force_deletion(snapshot.broker)}"
+        f"{_counted(instances)} left{_named(names, instances)}; delete them first, for only the broker can deprovision "
+        f"them ({advice.instance_deletion(names)}), or {advice.force_deletion(snapshot.broker)}"
     )
     draft.ready(ConditionStatus.FALSE, BrokerReason.DELETION_BLOCKED, message)
     return draft.wait(instances_key(snapshot.lane))
@@ -151,6 +151,11 @@ def dismantled(snapshot: BrokerSnapshot, now: datetime, *, instances: int = 0) -
         )
         draft.say(BrokerReason.FORCE_DELETED, message, is_warning=True)
     return draft.gone(reason, f"The broker {broker.metadata.name} was deleted successfully.")
+
+
+def _named(names: Sequence[str], instances: int) -> str:
+    more = f" and {instances - len(names)} more" if instances > len(names) else ""
+    return f": {', '.join(names)}{more}" if names else ""
 
 
 def _counted(instances: int) -> str:

@@ -67,6 +67,7 @@ class BrokerReconciler(NeverHeld):
             memory=memory,
             access=endpoint if isinstance(endpoint, Unresolved) else None,
             instances=await writer.count_instances() if is_deleted else 0,
+            named_instances=tuple(await writer.name_instances()) if is_deleted else (),
             unused=await writer.unused(memory.leftovers),
             stored=NOTHING_STORED if is_deleted else await writer.count_stored(),
             access_fingerprint=_access_fingerprint(unit, document, reachable),
@@ -88,7 +89,7 @@ class BrokerReconciler(NeverHeld):
             case Inaccessible():
                 return outcomes.inaccessible(inner, action.access, now)
             case Blocked():
-                return outcomes.blocked(inner, action.instances, now)
+                return outcomes.blocked(inner, action.instances, now, names=inner.named_instances)
             case Fetch() | Tidy() | Dismantle():
                 # Nothing of this needs repeating as it was: a catalog is read anew, the rest is decided anew.
                 return Planned(call=action, in_flight=None, memory=inner.memory.to_wire())
@@ -133,7 +134,7 @@ class BrokerReconciler(NeverHeld):
             is_forced = planned.call.is_forced
             left = 0 if latest is None else await writer.dismantle(is_forced=is_forced)
             if left and not is_forced:
-                return outcomes.blocked(inner, left, now)
+                return outcomes.blocked(inner, left, now, names=await writer.name_instances())
             return outcomes.dismantled(inner, now, instances=left)
         if is_deleted:
             # Nothing is taken over for a broker that is on its way out; the deletion has made it due again.

@@ -37,6 +37,8 @@ class BrokerSnapshot:
     """Why the broker cannot be called, if so."""
     instances: int = 0
     """How many instances it still has; counted only when the broker is being deleted."""
+    named_instances: tuple[str, ...] = ()
+    """Some of them by name, for people."""
     unused: Leftovers = NO_LEFTOVERS
     """Those of the leftovers that no instance uses any more."""
     stored: StoredCount = NOTHING_STORED

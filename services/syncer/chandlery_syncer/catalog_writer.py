@@ -30,6 +30,9 @@ from chandlery_syncer.garbage_machine import without_owner
 
 _PAGE = 100
 
+_SHOWN_INSTANCES = 5
+"""Of those that hold a deletion up."""
+
 
 class CatalogWriter:
     """Classes and plans of one broker, as one transaction sees them."""
@@ -81,6 +84,15 @@ class CatalogWriter:
     async def count_instances(self) -> int:
         """How many instances belong to the broker, whether it answers or not."""
         return await self._unit.reconciliations.count_in_lane(kinds.SERVICE_INSTANCE.kind, self._lane)
+
+    async def name_instances(self) -> Sequence[str]:
+        """Some of them as `namespace/name`, for people."""
+        uids = await self._unit.reconciliations.some_in_lane(
+            kinds.SERVICE_INSTANCE.kind, self._lane, limit=_SHOWN_INSTANCES
+        )
+        found = await self._unit.objects.get_many(kinds.SERVICE_INSTANCE, uids)
+        metas = (each.metadata for each in found.values())
+        return sorted(f"{meta.namespace}/{meta.name}" for meta in metas)
 
     async def count_stored(self) -> StoredCount:
         """How many classes and plans of the broker there are."""

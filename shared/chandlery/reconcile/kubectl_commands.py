@@ -37,5 +37,11 @@ def describe(kind: str, meta: ObjectMeta) -> str:
     return f"kubectl describe {_named(kind, meta)}"
 
 
+def catalog(what: str, meta: ObjectMeta) -> str:
+    """To see what is on offer, for all and in the namespace of the object: `classes`, `plans` or `brokers`."""
+    kind = "servicebrokers" if what == "brokers" else f"service{what}"
+    return f"kubectl get cluster{kind},{kind} -n {meta.namespace}"
+
+
 def _named(kind: str, meta: ObjectMeta) -> str:
     return f"{kind} {meta.name} -n {meta.namespace}" if meta.namespace else f"{kind} {meta.name}"

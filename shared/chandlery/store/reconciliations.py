@@ -331,6 +331,11 @@ class ReconciliationStore:
         query = select(func.count()).select_from(R).where(R.c.kind == kind, R.c.lane == lane)
         return int((await self._connection.execute(query)).scalar_one())
 
+    async def some_in_lane(self, kind: str, lane: str, *, limit: int) -> Sequence[str]:
+        """The uids of some objects of a kind that belong to a service broker, always the same ones."""
+        query = select(R.c.uid).where(R.c.kind == kind, R.c.lane == lane).order_by(R.c.uid).limit(limit)
+        return (await self._connection.execute(query)).scalars().all()
+
     async def memory_of(self, uid: str) -> JsonObject:
         """A worker's notes on an object; empty if nobody looks after it."""
         memory: JsonObject | None = (await self._connection.execute(select(R.c.memory).where(R.c.uid == uid))).scalar()

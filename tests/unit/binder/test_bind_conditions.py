@@ -13,6 +13,7 @@ from chandlery.model.core import Secret
 from chandlery.model.instances import ParametersFromSource, SecretKeyReference, ServiceInstanceStatus
 from chandlery.model.metadata import ObjectMeta
 from chandlery.model.offerings import ClusterServicePlan, ClusterServicePlanSpec
+from chandlery.model.reasons import BindingReason
 from chandlery.reconcile.actions import Wait
 from chandlery.reconcile.change import bindings_key
 from chandlery.reconcile.parameters import Parameters
@@ -260,3 +261,27 @@ def test_a_bind_waits_for_the_one_that_the_broker_is_at_work_on_without_a_key() 
     assert action.reason == "ErrorAsyncOperationInProgress"
     assert '"other"' in action.message
     assert action.waiting_for == bindings_key(make_binding().metadata.namespace, make_binding().spec.instance_ref.name)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        BindingReason.NO_SUCH_INSTANCE,
+        BindingReason.INSTANCE_UNRESOLVED,
+        BindingReason.INSTANCE_NOT_READY,
+        BindingReason.ASYNC_OPERATION_IN_PROGRESS,
+        BindingReason.NO_SUCH_CLASS,
+        BindingReason.NO_SUCH_PLAN,
+        BindingReason.NO_SUCH_BROKER,
+        BindingReason.ERROR_WITH_PARAMETERS,
+        BindingReason.ERROR_WITH_CREDENTIALS,
+        BindingReason.ERROR_EJECTING,
+    ],
+)
+def test_what_a_binding_waits_for_comes_with_a_command(reason: str) -> None:
+    change = wait(make_snapshot(), Wait(reason, "Something is missing", None), NOW)
+
+    message = change.document.status.conditions[0].message
+    assert message.startswith("Something is missing. ")
+    assert "kubectl " in message
+    assert "kubectl" not in change.facts[0].message

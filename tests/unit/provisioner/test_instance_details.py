@@ -43,6 +43,7 @@ from tests.unit.provisioner.builders import (
     sent,
     timed_out,
     told,
+    told_message,
     unreachable,
     working,
 )
@@ -618,3 +619,27 @@ def test_one_failure_is_recorded_once_although_two_conditions_tell_it() -> None:
     )
 
     assert fact_reasons(change) == ["ProvisionCallFailed", "StartingInstanceOrphanMitigation"]
+
+
+ASKING = [
+    InstanceReason.NO_SUCH_CLASS,
+    InstanceReason.NO_SUCH_PLAN,
+    InstanceReason.NO_SUCH_BROKER,
+    InstanceReason.DELETED_CLASS,
+    InstanceReason.DELETED_PLAN,
+    InstanceReason.ERROR_WITH_PARAMETERS,
+    InstanceReason.ERROR_WITH_CREDENTIALS,
+]
+
+
+@pytest.mark.parametrize("reason", ASKING)
+@pytest.mark.parametrize("is_deleted", [False, True], ids=["wanted", "deleted"])
+def test_what_an_instance_waits_for_comes_with_a_command(reason: str, *, is_deleted: bool) -> None:
+    snapshot = make_snapshot(provisioned(generation=2, deleted=is_deleted), memory=remembering())
+
+    change = outcomes.wait(snapshot, Wait(reason, "Something is missing", None), NOW)
+
+    shown = told_message(change, ConditionType.RECONCILING) or told_message(change)
+    assert shown.startswith("Something is missing. ")
+    assert "kubectl " in shown
+    assert "kubectl" not in change.facts[0].message

@@ -502,6 +502,14 @@ def test_blocked_deletion_tells_the_number_and_waits(instances: int, words: str)
     assert change.next.due_at <= NOW + MINUTES_5
 
 
+def test_blocked_deletion_names_some_instances_and_the_command_for_the_first() -> None:
+    names = [f"team/db-{number}" for number in range(5)]
+    change = outcomes.blocked(make_snapshot(make_broker(deleted=True)), 12, NOW, names=names)
+    message = change.document.status.conditions[0].message
+    assert "left: team/db-0, team/db-1, team/db-2, team/db-3, team/db-4 and 7 more;" in message
+    assert "kubectl delete serviceinstance db-0 -n team" in message
+
+
 @pytest.mark.parametrize(
     ("namespace", "reason", "key"),
     [
