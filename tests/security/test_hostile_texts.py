@@ -1,5 +1,6 @@
 """Texts that are read by rules of their own: YAML, selectors, protobuf."""
 
+import base64
 import json
 
 import pytest
@@ -126,3 +127,18 @@ def _varint(number: int) -> bytes:
         digits.append(number & 127 | 128)
         number >>= 7
     return bytes([*digits, number])
+
+
+MOMENTS = {
+    "from the future": [2**62, 2**62, []],
+    "with thousands under way": [1, 2**62, list(range(4_000))],
+    "none": None,
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
+async def test_a_continue_token_that_was_made_up_is_not_believed(api: Api, moment: object) -> None:
+    payload = base64.urlsafe_b64encode(json.dumps(["team", "db", moment]).encode()).decode()
+    for token in (payload, f"{payload}.", f"{payload}.{'A' * 22}=="):
+        answer = await api.get(INSTANCES, **{"limit": "1", "continue": token})
+        assert answer.status in (400, 410), answer.payload[:300]
