@@ -106,6 +106,7 @@ HOSTILE = {
     "one text": b'{"services":"' + b"x" * (15 * MIB) + b'"}',
     "one text of escapes": b'{"services":"' + b"\\n" * (7 * MIB) + b'"}',
     "one text of quotes": b'{"services":"' + b'\\"' * (7 * MIB) + b'"}',
+    "texts of escapes without an object": b'{"services":[' + (b'"' + b"\\n" * 500_000 + b'",') * 15 + b"0]}",
     "one number": b'{"services":' + b"1" * (15 * MIB) + b"}",
     "one object": b"{" + b",".join(b'"%d":{}' % number for number in range(200_000)) + b"}",
     "many objects": b'{"services":[' + b",".join([b"{}"] * 2_000_000) + b"]}",

@@ -15,6 +15,8 @@ LONGEST_RUN = 20_000
 
 LONGEST_PART = 1 << 20
 """Bytes of one text, or between two texts: it is read in one piece too."""
+LONGEST_STRETCH = 4 * LONGEST_PART
+"""Bytes from the end of one object to that of the next."""
 
 _PIECE = 1 << 16
 _SHORT = 64
@@ -26,13 +28,17 @@ def require_within(text: bytes, *, values: int) -> None:
 
     Linear, in pieces of 64 KiB, and meant for a thread: 16 MiB take it about a second.
     """
-    counted = run = 0
-    for piece in _counts(text):
+    counted = run = latest_end = 0
+    for start, piece in _counts(text):
         counted += piece.total
         longest = max(run + piece.first, piece.longest)
         run = piece.last if piece.has_end else run + piece.first
         if longest > LONGEST_RUN:
             raise TooManyValues(f"more than {LONGEST_RUN:,} values in a row, without the end of an object")
+        if start - latest_end > LONGEST_STRETCH:
+            raise TooManyValues(f"more than {LONGEST_STRETCH:,} bytes without the end of an object")
+        if piece.has_end:
+            latest_end = start
         if counted > values:
             raise TooManyValues(f"more than {values:,} values")
 
@@ -47,16 +53,16 @@ class _Count(NamedTuple):
     has_end: bool
 
 
-def _counts(text: bytes) -> Iterator[_Count]:
+def _counts(text: bytes) -> Iterator[tuple[int, _Count]]:
     # Between the strings of real documents the same few pieces come again and again.
     known: dict[bytes, _Count] = {}
-    for piece in _between_strings(text):
+    for start, piece in _between_strings(text):
         found = known.get(piece)
         if found is None:
             found = _count(piece)
             if len(piece) < _SHORT and len(known) < _MOST_KNOWN:
                 known[piece] = found
-        yield found
+        yield start, found
 
 
 def _count(piece: bytes) -> _Count:
@@ -64,7 +70,8 @@ def _count(piece: bytes) -> _Count:
     return _Count(parts[0], parts[-1], max(parts), sum(parts), len(parts) > 1)
 
 
-def _between_strings(text: bytes) -> Iterator[bytes]:
+def _between_strings(text: bytes) -> Iterator[tuple[int, bytes]]:
+    """The pieces, each with its place."""
     position, length = 0, len(text)
     while position < length:
         quote = text.find(b'"', position)
@@ -72,7 +79,7 @@ def _between_strings(text: bytes) -> Iterator[bytes]:
         if end - position > LONGEST_PART:
             raise TooManyValues(f"more than {LONGEST_PART:,} bytes without a text")
         for start in range(position, end, _PIECE):
-            yield text[start : min(start + _PIECE, end)]
+            yield start, text[start : min(start + _PIECE, end)]
         position = length if quote < 0 else _end_of_string(text, quote + 1)
 
 
