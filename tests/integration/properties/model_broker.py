@@ -22,6 +22,7 @@ from chandlery.osb.originating_identity import OriginatingIdentity
 from chandlery.osb.requests import OsbRequest
 from chandlery.reconcile.answers import Answer, Verb, Verdict
 from chandlery.reconcile.catalog_mark import CatalogMark
+from chandlery.reconcile.known_secrets import NO_SECRETS, KnownSecrets
 from chandlery.reconcile.orphan_mitigation import needs_mitigation
 from tests.integration.properties.broker_words import (
     CATALOG_WORDS,
@@ -134,8 +135,9 @@ class ModelBroker:
         *,
         identity: OriginatingIdentity | None,
         request_id: str,
+        secrets: KnownSecrets = NO_SECRETS,
     ) -> Answer:
-        """See OsbClient."""
+        """See OsbClient. What this broker says never quotes anything."""
         held = self._held(request)
         if self.is_silent:
             raise Misstep(f"{request.verb} although the broker was to be left alone")
