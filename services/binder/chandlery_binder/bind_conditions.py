@@ -28,7 +28,7 @@ def bindable(snapshot: BindingSnapshot) -> Bindable | Wait | Refuse:
     binding, instance, offering = snapshot.binding, snapshot.instance, snapshot.offering
     if instance is None:
         name = binding.spec.instance_ref.name
-        message = f'The binding references a ServiceInstance "{name}" that does not exist'
+        message = f'The binding references a ServiceInstance "{name}" that {snapshot.why_no_instance}'
         return _wait_for_instance(binding, BindingReason.NO_SUCH_INSTANCE, message)
     if instance.metadata.deletion_timestamp is not None:
         return _not_ready(binding, "is being deleted")

@@ -16,6 +16,7 @@ from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters import NO_PARAMETERS, Parameters
 from chandlery.runtime.broker_access import find_broker_of_lane, find_endpoint, policy_for
 from chandlery.runtime.id_claims import claims_id, is_held_by_other
+from chandlery.runtime.missing_words import why_no_instance
 from chandlery.runtime.offering_lookup import find_offering
 from chandlery.runtime.parameter_lookup import find_parameters
 from chandlery.runtime.resources import Resources
@@ -41,7 +42,7 @@ async def load_binding(
 ) -> Loaded:
     """The binding with its instance, its offering, its parameters and the way to its broker."""
     namespace = binding.metadata.namespace or ""
-    instance = await _instance(unit, binding)
+    instance, its_name = await _instance(unit, binding), binding.spec.instance_ref.name
     notes = await _notes(unit, instance)
     offering = await _offering(unit, instance, notes)
     memory = _with_lane(BindingMemory.model_validate(claim.memory), binding, claim, offering=offering)
@@ -58,6 +59,7 @@ async def load_binding(
     snapshot = BindingSnapshot(
         binding=binding.model_copy(update={"status": binding.status.model_copy(update=states)}),
         instance=instance,
+        why_no_instance=await why_no_instance(unit, namespace, its_name) if instance is None else "",
         instance_notes=notes,
         offering=offering,
         parameters=parameters,

@@ -56,6 +56,8 @@ class BindingSnapshot:
     in_flight: InFlight | None = None
     access: Unresolved | None = None
     """Why the broker cannot be called, if so."""
+    why_no_instance: str = "does not exist"
+    """What to tell of an instance that is not there."""
     is_id_foreign: bool = False
     """What the broker has under the binding's external id belongs to another binding."""
     is_instance_foreign: bool = False

@@ -11,10 +11,10 @@ from chandlery.model.core import Namespace
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.kinds import AnyObject
 from chandlery.reconcile.change import broker_key
+from chandlery.runtime.catalog_choice import find_classes
 from chandlery.runtime.offering_lookup import find_broker
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects import Listing
-from chandlery_gateway.catalog_lookups import find_classes
 
 
 async def broker_is_to_hear(unit: UnitOfWork, old: AnyObject, new: AnyObject) -> bool:

@@ -10,12 +10,10 @@ from chandlery.model.bindings import ServiceBinding
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.offerings import AnyClass, AnyPlan, ClusterServiceClass
 from chandlery.reconcile.change import broker_key
-from chandlery.reconcile.offering import Wanted, is_cluster_scoped, wanted_class, wanted_plan
+from chandlery.reconcile.offering import Wanted, wanted_plan
+from chandlery.runtime.catalog_choice import find_classes, find_plans
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects import Listing
-
-_MOST_PLANS = 20
-"""More are neither chosen from nor named in a message."""
 
 
 @dataclass(frozen=True)
@@ -24,30 +22,6 @@ class ClassAndPlan:
 
     service_class: AnyClass
     plan: AnyPlan
-
-
-async def find_classes(unit: UnitOfWork, instance: ServiceInstance) -> list[AnyClass]:
-    """The class that the instance asks for; more than one if its name is ambiguous."""
-    cluster = is_cluster_scoped(instance.spec)
-    kind = kinds.CLUSTER_SERVICE_CLASS if cluster else kinds.SERVICE_CLASS
-    namespace = "" if cluster else instance.metadata.namespace or ""
-    wanted = wanted_class(instance.spec)
-    listing = Listing(namespace=namespace, where=((wanted.column, wanted.value),), limit=2)
-    return [found for found in await unit.objects.recall(kind, listing) if isinstance(found, AnyClass)]
-
-
-async def find_plans(
-    unit: UnitOfWork, service_class: AnyClass, wanted: Wanted | None, *, limit: int = _MOST_PLANS
-) -> list[AnyPlan]:
-    """The plans of a class that are called so, or all that are still offered, up to so many."""
-    cluster = isinstance(service_class, ClusterServiceClass)
-    kind = kinds.CLUSTER_SERVICE_PLAN if cluster else kinds.SERVICE_PLAN
-    where = [("class_name", service_class.metadata.name)]
-    if wanted is not None:
-        where.append((wanted.column, wanted.value))
-    listing = Listing(namespace=service_class.metadata.namespace or "", where=tuple(where), limit=limit)
-    found = [plan for plan in await unit.objects.recall(kind, listing) if isinstance(plan, AnyPlan)]
-    return [plan for plan in found if wanted is not None or not plan.status.removed_from_broker_catalog]
 
 
 async def find_class_and_plan(unit: UnitOfWork, instance: ServiceInstance) -> ClassAndPlan | None:

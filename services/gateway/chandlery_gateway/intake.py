@@ -6,7 +6,7 @@ Called by the routes with decoded objects; answers the object as stored. Faults 
 from collections.abc import Awaitable, Callable, Sequence
 
 from chandlery.cluster.authorization import Authorizer
-from chandlery.model.faults import Conflict
+from chandlery.model.faults import Conflict, Invalid
 from chandlery.model.kinds import AnyObject
 from chandlery.reconcile.broker_policy import AS_SHORT_AS_ASKED, ShortestPauses
 from chandlery.runtime.aside import aside_if
@@ -53,6 +53,14 @@ class Intake:
         Raises Invalid, AlreadyExists, NotFound (namespace), Forbidden (also for its Secrets and its external id).
         """
         wished = named(request, document)
+        try:
+            return await self._create(request, wished)
+        except Invalid as fault:
+            # A generated name stands in no request: as kube-apiserver says it, for whoever reads the problems.
+            fault.name = fault.name or wished.metadata.name
+            raise
+
+    async def _create(self, request: Request, wished: AnyObject) -> Stored:
         admitted = await aside_if(is_large(wished), lambda: _admitted(request, wished, self._shortest))
         await require_adoption(self._authorizer, request, wished)
         await with_access(self._authorizer, request, secret_references(admitted))

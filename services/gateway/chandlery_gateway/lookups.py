@@ -7,12 +7,15 @@ from chandlery.model.brokers import ClusterServiceBroker, ServiceBroker
 from chandlery.model.faults import FieldProblem, Forbidden, Invalid, NotFound
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.kinds import AnyObject, kind_of
+from chandlery.model.nearest_names import listed
 from chandlery.reconcile.change import broker_key
-from chandlery.reconcile.offering import is_bindable, is_cluster_scoped, wanted_class, wanted_plan
+from chandlery.reconcile.offering import is_bindable, is_cluster_scoped, plan_called, wanted_class, wanted_plan
+from chandlery.runtime.catalog_choice import find_classes, offered_plans
+from chandlery.runtime.missing_words import why_no_class
 from chandlery.store.database import UnitOfWork
 from chandlery.store.external_ids import ExternalId
 from chandlery.store.objects import Listing
-from chandlery_gateway.catalog_lookups import class_lane, find_classes, find_delivered, find_instance, find_plans
+from chandlery_gateway.catalog_lookups import class_lane, find_delivered, find_instance
 from chandlery_gateway.plan_changes import plan_field
 
 
@@ -48,11 +51,11 @@ async def _complete_instance(unit: UnitOfWork, instance: ServiceInstance) -> tup
     column = wanted_class(instance.spec).column
     if len(found) != 1:
         asked = wanted_class(instance.spec).value
-        why = "does not exist" if not found else f"is ambiguous: {len(found)} classes are called so"
-        raise _no_plan(instance, column, f'the service class "{asked}" {why}, so no plan can be chosen for you')
-    plans = await find_plans(unit, found[0], None)
+        why = await why_no_class(unit, instance, found)
+        raise _no_plan(instance, column, f'no plan can be chosen for you, as the service class "{asked}" {why}')
+    plans = await offered_plans(unit, found[0])
     if len(plans) != 1:
-        names = ", ".join(sorted(plan.spec.external_name for plan in plans)) or "none"
+        names = listed(plan_called(plan, column) for plan in plans) or "none"
         raise _no_plan(instance, column, f"the class has {len(plans)} plans ({names}); say which one")
     plan = plans[0]
     value = {

@@ -7,12 +7,12 @@ from chandlery.model.faults import FieldProblem, Invalid
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.nearest_names import did_you_mean, listed
 from chandlery.model.offerings import AnyClass, AnyPlan
-from chandlery.reconcile.offering import is_cluster_scoped, wanted_plan
+from chandlery.reconcile.offering import is_cluster_scoped, plan_called, wanted_plan
+from chandlery.runtime.catalog_choice import find_classes, find_plans, offered_plans
 from chandlery.store.database import UnitOfWork
 from chandlery_gateway.admission.field_checks import invalid
-from chandlery_gateway.catalog_lookups import find_classes, find_current_plan, find_plans
+from chandlery_gateway.catalog_lookups import find_current_plan
 
-_MOST_COMPARED = 200
 _SUFFIXES = {"external_name": "ExternalName", "external_id": "ExternalID", "name": "Name"}
 
 
@@ -52,17 +52,12 @@ async def _refuse_unknown(
     if any(not plan.status.removed_from_broker_catalog for plan in wished):
         return
     wanted = wanted_plan(instance.spec)
-    offered = await find_plans(unit, service_class, None, limit=_MOST_COMPARED)
-    names = [_called(plan, wanted.column) for plan in offered]
+    names = [plan_called(plan, wanted.column) for plan in await offered_plans(unit, service_class)]
     is_gone = "does not offer this plan any more" if wished else "has no such plan"
     why = f'the class "{service_class.spec.external_name}" {is_gone}'
     has = f"; it has {listed(names)}" if names else ""
     message = f"{why}{did_you_mean(wanted.value, names) or has}"
     raise Invalid(problems=(invalid(f"spec.{plan_field(instance, wanted.column)}", message, given=wanted.value),))
-
-
-def _called(plan: AnyPlan, column: str) -> str:
-    return plan.metadata.name if column == "name" else str(getattr(plan.spec, column))
 
 
 def plan_field(instance: ServiceInstance, column: str) -> str:

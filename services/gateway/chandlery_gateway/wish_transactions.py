@@ -23,6 +23,7 @@ from chandlery_gateway.admission.order_admission import orders_changed, parting_
 from chandlery_gateway.admission.secret_references import newly_sent
 from chandlery_gateway.admission.spec_equality import spec_changed
 from chandlery_gateway.annotations_for_brokers import broker_is_to_hear, wake_instances
+from chandlery_gateway.name_priorities import wake_by_name
 from chandlery_gateway.object_changes import settled
 from chandlery_gateway.parameter_checks import check_changed_parameters, check_new_parameters
 from chandlery_gateway.plan_changes import check_plan_change
@@ -93,6 +94,7 @@ async def update(unit: UnitOfWork, request: Request, change: Change, *, shortest
 async def _noticed(unit: UnitOfWork, old: AnyObject, new: AnyObject, *, user: UserInfo) -> AnyObject:
     """Make due whoever has to act on the change. Only a new specification is a new generation."""
     await wake_instances(unit, old, new)
+    await wake_by_name(unit, old, new)
     if spec_changed(old, new):
         generation = {"generation": (old.metadata.generation or 0) + 1}
         new = new.model_copy(update={"metadata": new.metadata.model_copy(update=generation)})

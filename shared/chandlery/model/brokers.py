@@ -144,6 +144,11 @@ class CommonBrokerSpec(WireModel):
         description="Whether an update of parameters names the plan that the instance has, as some brokers need "
         "(true, the default), or leaves it out.",
     )
+    name_priority: int | None = Field(
+        default=None,
+        description="Whose classes count where several brokers offer one of the same name: those of the broker with "
+        "the highest number. Default 0.",
+    )
     context_annotations: tuple[str, ...] | None = Field(
         default=None,
         description="Annotations of namespaces and instances to tell the broker, by prefix such as `acme.com/`.",

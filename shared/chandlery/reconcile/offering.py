@@ -75,6 +75,11 @@ def wanted_plan(spec: ServiceInstanceSpec) -> Wanted:
     )
 
 
+def plan_called(plan: AnyPlan, column: str) -> str:
+    """What the plan is called by those who name it in this way; see `Wanted`."""
+    return plan.metadata.name if column == "name" else str(getattr(plan.spec, column))
+
+
 def is_cluster_scoped(spec: ServiceInstanceSpec) -> bool:
     """Whether the class is a cluster-wide one."""
     return bool(

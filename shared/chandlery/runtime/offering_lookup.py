@@ -1,15 +1,25 @@
 """Finds the class, the plan and the broker of an instance in the database."""
 
+from collections.abc import Sequence
 from typing import cast
 
 from chandlery.model import kinds
 from chandlery.model.brokers import AnyBroker
 from chandlery.model.instances import ServiceInstance
-from chandlery.model.kinds import AnyObject, Kind
+from chandlery.model.nearest_names import did_you_mean, listed
 from chandlery.model.offerings import AnyClass, AnyPlan, ClusterServiceClass
 from chandlery.model.reasons import InstanceReason
 from chandlery.reconcile.change import broker_key, offering_key
-from chandlery.reconcile.offering import Offering, Unresolved, Wanted, is_cluster_scoped, wanted_class, wanted_plan
+from chandlery.reconcile.offering import Offering, Unresolved, Wanted, plan_called, wanted_class, wanted_plan
+from chandlery.runtime.catalog_choice import (
+    broker_of,
+    broker_place,
+    class_scope,
+    find_classes,
+    find_plans,
+    offered_plans,
+)
+from chandlery.runtime.missing_words import listed_by, why_no_class
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects import Listing
 
@@ -49,66 +59,52 @@ async def find_delivered_plan(unit: UnitOfWork, service_class: AnyClass, plan_id
 
 async def find_broker(unit: UnitOfWork, service_class: AnyClass) -> AnyBroker | Unresolved:
     """The broker of a class."""
-    if isinstance(service_class, ClusterServiceClass):
-        kind, namespace, name = kinds.CLUSTER_SERVICE_BROKER, "", service_class.spec.cluster_service_broker_name
-    else:
-        kind, namespace = kinds.SERVICE_BROKER, service_class.metadata.namespace or ""
-        name = service_class.spec.service_broker_name
-    found = await unit.objects.recall(kind, Listing(namespace=namespace, where=(("name", name),), limit=1))
-    if found:
-        return cast("AnyBroker", found[0])
+    if (broker := await broker_of(unit, service_class)) is not None:
+        return broker
+    kind, namespace, name = broker_place(service_class)
     return Unresolved(
         InstanceReason.NO_SUCH_BROKER,
-        f'The instance references a broker "{name}" that does not exist',
+        f'The instance references a broker "{name}" that does not exist; register it again under that name. Those that '
+        f"exist are listed by: {listed_by(kind, namespace)}",
         broker_key(namespace, name),
     )
 
 
 async def _class(unit: UnitOfWork, instance: ServiceInstance) -> AnyClass | Unresolved:
-    spec = instance.spec
-    cluster = is_cluster_scoped(spec)
-    kind = kinds.CLUSTER_SERVICE_CLASS if cluster else kinds.SERVICE_CLASS
-    namespace = "" if cluster else instance.metadata.namespace or ""
-    reference = spec.cluster_service_class_ref or spec.service_class_ref
-    wanted = Wanted("name", reference.name) if reference else wanted_class(spec)
-    found = await _lookup(unit, kind, namespace, wanted)
+    found = await find_classes(unit, instance)
     if len(found) == 1:
-        return cast("AnyClass", found[0])
-    asked = wanted_class(spec).value
-    how_many = "does not exist" if not found else f"is ambiguous: {len(found)} classes are called so"
-    return Unresolved(
-        InstanceReason.NO_SUCH_CLASS,
-        f'The instance references a {kind.kind} "{asked}" that {how_many}',
-        offering_key(namespace, asked),
-    )
+        return found[0]
+    (kind, namespace), asked = class_scope(instance), wanted_class(instance.spec).value
+    why = await why_no_class(unit, instance, found)
+    message = f'The instance references a {kind.kind} "{asked}" that {why}'
+    return Unresolved(InstanceReason.NO_SUCH_CLASS, message, offering_key(namespace, asked))
 
 
 async def _plan(unit: UnitOfWork, instance: ServiceInstance, service_class: AnyClass) -> AnyPlan | Unresolved:
     spec = instance.spec
-    cluster = isinstance(service_class, ClusterServiceClass)
-    kind = kinds.CLUSTER_SERVICE_PLAN if cluster else kinds.SERVICE_PLAN
-    namespace = "" if cluster else instance.metadata.namespace or ""
     reference = spec.cluster_service_plan_ref or spec.service_plan_ref
     wanted = Wanted("name", reference.name) if reference else wanted_plan(spec)
-    class_name = ("class_name", service_class.metadata.name)
-    if not wanted.value:
-        found = await unit.objects.recall(kind, Listing(namespace=namespace, where=(class_name,), limit=2))
-    else:
-        found = await _lookup(unit, kind, namespace, wanted, class_name)
+    offered = [] if wanted.value else await offered_plans(unit, service_class)
+    found = await find_plans(unit, service_class, wanted) if wanted.value else offered
     if len(found) == 1:
-        return cast("AnyPlan", found[0])
-    title = service_class.spec.external_name
+        return found[0]
+    message = await _why_no_plan(unit, instance, service_class, found)
+    meta = service_class.metadata
+    return Unresolved(InstanceReason.NO_SUCH_PLAN, message, offering_key(meta.namespace, meta.name))
+
+
+async def _why_no_plan(
+    unit: UnitOfWork, instance: ServiceInstance, service_class: AnyClass, found: Sequence[AnyPlan]
+) -> str:
+    title, wanted = service_class.spec.external_name, wanted_plan(instance.spec)
+    names = [plan_called(each, wanted.column) for each in await offered_plans(unit, service_class)]
+    has = f"; it has {listed(names)}" if names else ""
     if not wanted.value and found:
-        message = f'The {service_class.kind} "{title}" has more than one plan: the plan name must be specified'
-    elif not wanted.value:
-        message = f'The {service_class.kind} "{title}" has no plan'
-    else:
-        message = f'The instance references a {kind.kind} "{wanted_plan(spec).value}" of "{title}" that does not exist'
-    return Unresolved(InstanceReason.NO_SUCH_PLAN, message, offering_key(namespace, service_class.metadata.name))
-
-
-async def _lookup(
-    unit: UnitOfWork, kind: Kind, namespace: str, wanted: Wanted, *more: tuple[str, str]
-) -> list[AnyObject]:
-    where = ((wanted.column, wanted.value), *more)
-    return list(await unit.objects.recall(kind, Listing(namespace=namespace, where=where, limit=2)))
+        return f'The {service_class.kind} "{title}" has more than one plan: the plan name must be specified{has}'
+    if not wanted.value:
+        return f'The {service_class.kind} "{title}" has no plan'
+    kind = service_class.kind.replace("Class", "Plan")
+    subject = f'The instance references a {kind} "{wanted.value}" of "{title}" that'
+    if found:
+        return f"{subject} is ambiguous: {len(found)} plans are called so; give the plan, and the class, by their names"
+    return f"{subject} does not exist{did_you_mean(wanted.value, names) or has}"

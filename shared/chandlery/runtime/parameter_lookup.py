@@ -78,7 +78,8 @@ def _readable(namespace: str, secret: Secret) -> Mapping[str, bytes]:
 def _part(namespace: str, reference: SecretKeyReference, values: Mapping[str, bytes] | None) -> _Part:
     key, title = secret_key(namespace, reference.name), f'the Secret "{namespace}/{reference.name}" of parametersFrom'
     if values is None:
-        raise ParametersFault(f"{title} does not exist", waiting_for=key)
+        command = f"kubectl get secrets -n {namespace}"
+        raise ParametersFault(f"{title} does not exist; create it, or name one of: {command}", waiting_for=key)
     if reference.key not in values:
         raise ParametersFault(f'{title} has no key "{reference.key}"', waiting_for=key)
     return _Part(f'Secret "{namespace}/{reference.name}" key "{reference.key}"', values[reference.key], key)

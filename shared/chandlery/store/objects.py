@@ -117,6 +117,19 @@ class ObjectStore:
         query = query.where(*_conditions(kind, listing, self._connection.dialect.name))
         return int((await self._connection.execute(query)).scalar_one())
 
+    async def names(self, kind: Kind, *, namespace: str, limit: int) -> Sequence[str]:
+        """Names of the objects in a namespace, at most so many."""
+        table = OBJECTS[kind.kind]
+        query = select(table.c.name).where(table.c.namespace == namespace).order_by(table.c.name).limit(limit)
+        return (await self._connection.execute(query)).scalars().all()
+
+    async def offered(self, kind: Kind, column: str, *, namespace: str, limit: int) -> Sequence[str]:
+        """What the classes or plans of a namespace that are still offered are called, at most so many."""
+        table = OBJECTS[kind.kind]
+        is_removed = func.coalesce(table.c.status["removedFromBrokerCatalog"].as_boolean(), False)
+        query = select(table.c[column]).where(table.c.namespace == namespace, ~is_removed)
+        return (await self._connection.execute(query.order_by(table.c[column]).limit(limit))).scalars().all()
+
     async def uids_where(
         self, kind: Kind, column: str, values: Sequence[str], *, namespace: str | None
     ) -> Sequence[str]:

@@ -72,7 +72,7 @@ async def test_a_class_of_another_namespace_is_unknown(api: Api) -> None:
 async def test_one_plan_of_several_has_to_be_named(api: Api, scope: Scope) -> None:
     await scope.offers(api, plan(), plan("plan-2", external_name="large"))
     answer = await api.post(INSTANCES, scope.instance(ClassExternalName="mysql"))
-    assert "2 plans (large, small)" in answer.causes[f"spec.{scope.prefix}PlanExternalName"]
+    assert '2 plans ("large", "small")' in answer.causes[f"spec.{scope.prefix}PlanExternalName"]
 
 
 async def test_plans_that_the_broker_withdrew_are_not_chosen(api: Api, scope: Scope) -> None:

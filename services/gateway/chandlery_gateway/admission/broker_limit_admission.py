@@ -9,6 +9,7 @@ from chandlery.model.faults import FieldProblem
 from chandlery_gateway.admission.field_checks import duration_problems, invalid
 
 _MOST_CALLS: Final = 1_000
+_HIGHEST_PRIORITY: Final = 1_000_000
 _LOWEST_RATE, _HIGHEST_RATE = 0.001, 10_000.0
 _MOST_FAILURES: Final = 1_000
 _LONGEST_OPEN: Final = timedelta(hours=1)
@@ -19,6 +20,8 @@ def broker_limit_problems(spec: CommonBrokerSpec) -> Iterator[FieldProblem]:
     most = spec.max_concurrent_requests
     if most is not None and not 1 <= most <= _MOST_CALLS:
         yield invalid("spec.maxConcurrentRequests", f"must be from 1 to {_MOST_CALLS}, or left out")
+    if spec.name_priority is not None and abs(spec.name_priority) > _HIGHEST_PRIORITY:
+        yield invalid("spec.namePriority", f"must be from {-_HIGHEST_PRIORITY} to {_HIGHEST_PRIORITY}, or left out")
     if spec.rate_limit is not None:
         yield from _rate_problems("spec.rateLimit", spec.rate_limit)
     if spec.circuit_breaker is not None:
