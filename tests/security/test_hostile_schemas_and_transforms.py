@@ -29,6 +29,11 @@ SCHEMAS: dict[str, Document] = {
     },
 }
 LONG = "x" * 5_000
+SECRETS: dict[str, Document] = {
+    "long": {f"k{number}": 'é"<&' * 600 + str(number) for number in range(100)},
+    "many": {f"k{number}": f"value-{number}" for number in range(9_000)},
+    "as many as are looked for": {f"k{number}": f"{number * 7919:032x}" for number in range(500)},
+}
 
 
 @pytest.mark.parametrize(
@@ -54,3 +59,15 @@ async def test_schema_of_a_broker_holds_nobody_up(platform: Platform, schema: Do
     await platform.updates(parameters={"p": LONG + "x"})
     await platform.binds(parameters={"p": LONG})
     await platform.until_ready(INSTANCE, "db")
+
+
+@pytest.mark.parametrize("credentials", SECRETS.values(), ids=SECRETS)
+async def test_looking_for_the_secrets_of_a_broker_in_its_words_holds_nobody_up(
+    platform: Platform, credentials: Document
+) -> None:
+    platform.broker.script(BIND, Reply(201, {"credentials": credentials}))
+    platform.broker.script(UNBIND, Reply(500, {"description": f"cannot: {LONG}"}))
+    await platform.provisions()
+    await platform.binds()
+    await platform.deletes(BINDING, "db-binding")
+    await platform.until_gone(BINDING, "db-binding")

@@ -1,5 +1,6 @@
 """Reads all that a decision about a binding needs, in the transaction that claims a round."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -13,7 +14,7 @@ from chandlery.model.reasons import BindingReason
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.reconcile.change import broker_key
 from chandlery.reconcile.offering import Offering, Unresolved
-from chandlery.reconcile.parameters import NO_PARAMETERS, Parameters
+from chandlery.reconcile.parameters import NO_PARAMETERS, Parameters, hidden_values
 from chandlery.runtime.broker_access import find_broker_of_lane, find_endpoint, policy_for
 from chandlery.runtime.id_claims import claims_id, is_held_by_other
 from chandlery.runtime.missing_words import why_no_instance
@@ -63,6 +64,7 @@ async def load_binding(
         instance_notes=notes,
         offering=offering,
         parameters=parameters,
+        hidden=await _hidden(unit, resources, (binding, instance)),
         memory=memory,
         in_flight=InFlight.model_validate(claim.in_flight) if claim.in_flight else None,
         access=endpoint if isinstance(endpoint, Unresolved) else None,
@@ -183,11 +185,25 @@ async def _endpoint(
 async def _parameters(unit: UnitOfWork, resources: Resources, binding: ServiceBinding) -> Parameters | ParametersFault:
     if binding.metadata.deletion_timestamp is not None:
         return NO_PARAMETERS
-    spec = binding.spec
+    return await _given(unit, resources, binding)
+
+
+async def _hidden(
+    unit: UnitOfWork, resources: Resources, objects: Iterable[ServiceBinding | ServiceInstance | None]
+) -> tuple[object, ...]:
+    found = [await _given(unit, resources, each) for each in objects if each is not None and each.spec.parameters_from]
+    known = [each for each in found if isinstance(each, Parameters)]
+    return tuple(value for each in known for value in hidden_values(each.sent, each.shown))
+
+
+async def _given(
+    unit: UnitOfWork, resources: Resources, owner: ServiceBinding | ServiceInstance
+) -> Parameters | ParametersFault:
+    spec = owner.spec
     return await find_parameters(
         unit,
         resources.cluster,
-        namespace=binding.metadata.namespace or "",
+        namespace=owner.metadata.namespace or "",
         inline=spec.parameters,
         sources=spec.parameters_from or (),
     )

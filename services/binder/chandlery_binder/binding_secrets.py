@@ -11,9 +11,8 @@ def secrets_of(snapshot: BindingSnapshot, request: OsbRequest) -> KnownSecrets:
     status, current, note = snapshot.binding.status, snapshot.parameters, snapshot.in_flight
     states = (status.external_properties, status.in_progress_properties)
     shown = [state.parameters for state in states if state is not None]
-    values: list[object] = [note.credentials, note.delivered] if note else []
+    values: list[object] = [*snapshot.hidden, *((note.credentials, note.delivered) if note else ())]
     if isinstance(current, Parameters):
         shown.append(current.shown)
-        values += hidden_values(current.sent, *shown)
     values += hidden_values(getattr(request, "parameters", None) or {}, *shown)
     return KnownSecrets(values)

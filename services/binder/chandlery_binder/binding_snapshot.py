@@ -52,6 +52,8 @@ class BindingSnapshot:
     offering: Offering | Unresolved | None = None
     """None without an instance that has found its class. The plan is the one that the broker has by now."""
     parameters: Parameters | ParametersFault
+    hidden: tuple[object, ...] = field(default=(), repr=False)
+    """The parameters from Secrets that the broker may know: of the binding, even if it is to go, and its instance."""
     memory: BindingMemory
     in_flight: InFlight | None = None
     access: Unresolved | None = None

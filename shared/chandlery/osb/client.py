@@ -83,7 +83,7 @@ class OsbClient:
             return Answer(verb=request.verb, verdict=Verdict.REJECTED, description=fault.message)
         began = time.monotonic()
         answer = await self._exchange(endpoint, call, identity=identity, request_id=request_id)
-        told = answer.without(secrets.and_those_of(*endpoint.secrets))
+        told = await _struck(answer.knowing(secrets.and_those_of(*endpoint.secrets)))
         say_called(endpoint, told, request_id=request_id, seconds=time.monotonic() - began)
         return told
 
@@ -92,7 +92,7 @@ class OsbClient:
         call = catalog_call(known, endpoint.api_version, limit=self._catalog_limit)
         began = time.monotonic()
         answer = await self._exchange(endpoint, call, identity=None, request_id=request_id)
-        told = answer.without(KnownSecrets(endpoint.secrets))
+        told = await _struck(answer.knowing(KnownSecrets(endpoint.secrets)))
         say_called(endpoint, told, request_id=request_id, seconds=time.monotonic() - began)
         return told
 
@@ -116,6 +116,10 @@ class OsbClient:
         if len(reply.body) <= ANSWER_LIMIT:
             return await asyncio.to_thread(read_answer, call, reply)
         return await asyncio.get_running_loop().run_in_executor(self._reading, read_answer, call, reply)
+
+
+async def _struck(answer: Answer) -> Answer:
+    return answer.struck() if answer.secrets.are_few else await asyncio.to_thread(answer.struck)
 
 
 def _headers(

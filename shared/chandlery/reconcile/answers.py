@@ -82,11 +82,15 @@ class Answer:
     is_too_large: bool = False
     """Whether the body was not read because of its size."""
 
-    def without(self, secrets: KnownSecrets) -> "Answer":
-        """The answer with these values, and the credentials that it brings, struck out of the broker's words."""
-        known = secrets.and_those_of(*filter(None, (self.body.get("credentials"),)))
-        error, description = (words and known.strike(words) for words in (self.error, self.description))
-        return replace(self, error=error, description=description, secrets=known)
+    def knowing(self, secrets: KnownSecrets) -> "Answer":
+        """The answer with these values, and the credentials that it brings, to be struck out of its words."""
+        return replace(self, secrets=secrets.and_those_of(*filter(None, (self.body.get("credentials"),))))
+
+    def struck(self) -> "Answer":
+        """The answer with all secrets that it knows struck out of the broker's words."""
+        self.secrets.get_ready()
+        error, description = (words and self.secrets.strike(words) for words in (self.error, self.description))
+        return replace(self, error=error, description=description)
 
     @property
     def operation(self) -> str | None:

@@ -2,9 +2,12 @@
 
 import base64
 
+import pytest
+
 from chandlery.model import kinds
 from chandlery.model.core import Secret
 from chandlery.model.instances import ParametersFromSource, SecretKeyReference
+from chandlery.model.kinds import Kind
 from chandlery.model.metadata import ObjectMeta
 from chandlery.store.objects import Listing
 from tests.conformance import scripted_templates as osb
@@ -42,4 +45,23 @@ async def test_broker_that_quotes_parameters_of_a_secret_when_it_binds_shows_the
     await harbour.work()
     shown = await _shown(harbour)
     assert "no role <redacted> (<redacted>) on upper-deck" in shown
+    assert KNOT not in shown
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kinds.SERVICE_BINDING, "knot"), (kinds.SERVICE_INSTANCE, "rope")], ids=["binding", "instance"]
+)
+async def test_broker_that_quotes_parameters_of_a_secret_when_it_unbinds_shows_them_to_nobody(
+    harbour: Harbour, kind: Kind, name: str
+) -> None:
+    text = base64.b64encode(f'{{"role": "{KNOT}"}}'.encode()).decode()
+    await harbour.add(Secret(metadata=ObjectMeta(name="params", namespace="ns", uid="p-uid"), data={"json": text}))
+    reference = ParametersFromSource(secret_key_ref=SecretKeyReference(name="params", key="json"))
+    await harbour.change(kind, name, parameters_from=(reference,))
+    await harbour.work()
+    harbour.broker.script(osb.UNBIND, Reply(500, {"description": f"role {KNOT} is in use"}))
+    await harbour.delete_binding()
+    await harbour.work()
+    shown = await _shown(harbour)
+    assert "role <redacted> is in use" in shown
     assert KNOT not in shown
