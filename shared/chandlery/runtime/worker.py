@@ -1,7 +1,8 @@
 """Runs the loops of a worker service: listens on every lane, and on new ones as service brokers are registered."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -40,6 +41,7 @@ class Worker:
         self._running: set[asyncio.Task[None]] = set()
         self._look_every_seconds = look_every_seconds
         self._opening: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._opening_since: dict[tuple[str, str], float] = {}
         self._lanes = Lanes()
         self._concurrency: dict[tuple[str, str], int] = {}
         self._resizing: set[asyncio.Task[None]] = set()
@@ -66,8 +68,7 @@ class Worker:
             try:
                 lanes = {*await self._look(), SINGLE_LANE}
                 self._open(*sorted(lanes - {SINGLE_LANE}))
-                for queue, lane in [queue for queue in self._opening if queue[1] not in lanes]:
-                    self._opening[queue, lane].cancel()
+                self._give_up_opening(lanes)
                 for key in [key for key in self._subscriptions if key[1] not in lanes]:
                     # Beside the look, as below: a call that hangs at the service broker that goes delays no other lane.
                     task = asyncio.create_task(self._retire(*key, self._subscriptions.pop(key)))
@@ -148,12 +149,20 @@ class Worker:
         for key in dict.fromkeys(keys):
             if key not in self._subscriptions and key not in self._opening:
                 task = self._opening[key] = asyncio.create_task(self._listen(*key), name=" for ".join(key))
+                self._opening_since[key] = time.monotonic()
                 task.add_done_callback(partial(self._opened, key))
         return {self._opening[key] for key in keys if key in self._opening}
 
+    def _give_up_opening(self, lanes: Collection[str]) -> None:
+        """Lanes of brokers that are gone, if the bus refuses them: others are only opened to work off what is left."""
+        latest = time.monotonic() - _OPEN_SECONDS
+        for key, task in list(self._opening.items()):
+            if key[1] not in lanes and self._opening_since[key] < latest:
+                task.cancel()
+
     def _opened(self, key: tuple[str, str], task: asyncio.Task[None]) -> None:
         if self._opening.get(key) is task:
-            del self._opening[key]
+            del self._opening[key], self._opening_since[key]
 
     async def _listen(self, queue: str, lane: str) -> None:
         concurrency = self._concurrency[queue, lane] = self._share(lane)
