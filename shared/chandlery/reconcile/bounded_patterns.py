@@ -21,7 +21,7 @@ MOST_COMPILED: Final = 8 << 20
 _MOST_UNROLLED: Final = 15_000
 _MOST_NOTED: Final = 1_000
 
-_COUNTS = regex.compile(r"\{(\d{1,9})")
+_COUNTS = regex.compile(r"\{0*(\d{1,9})")
 _COUNTED_GROUP = regex.compile(r"\)\{\d")
 # Where blanks mean nothing, nobody can say what a count is. ECMA-262 has no such thing.
 _VERBOSE = regex.compile(r"\(\?[A-Za-z0-9-]*x")

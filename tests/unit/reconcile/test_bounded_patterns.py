@@ -15,6 +15,7 @@ LARGE = "(x?){%d}"
     [
         pytest.param("(x?){99000}", id="a group written out 99,000 times"),
         pytest.param("(x?){99000}y{0,1}", id="with a count of none beside it"),
+        pytest.param("(x?){000000000099000}", id="with zeros before its count"),
         pytest.param("(?:(?:x?){400}){400}", id="counts within counts"),
         pytest.param("x{99000}", id="a character written out"),
         pytest.param("x" * 1_001, id="long as it stands"),
