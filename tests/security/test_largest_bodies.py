@@ -156,6 +156,39 @@ async def test_thousands_of_mistakes_hold_nothing_and_are_not_all_told(api: Api,
     assert len(refused.payload) < 100_000
 
 
+def refused_metadata(**metadata: Any) -> bytes:
+    document = instance()
+    return json.dumps({**document, "metadata": {**document["metadata"], **metadata}}).encode()
+
+
+REFUSED = {
+    "a name": refused_metadata(name="a" * 1_400_000),
+    "a name of dots": refused_metadata(name="a." * 700_000),
+    "annotations for brokers": refused_metadata(annotations={f"chandlery.io/a{n}": "x" for n in range(9_000)}),
+    "labels": refused_metadata(labels={f"-{number}": "x" for number in range(9_000)}),
+}
+
+
+@pytest.mark.parametrize("body", REFUSED.values(), ids=REFUSED)
+async def test_a_refusal_is_not_larger_than_a_page_whatever_it_is_about(api: Api, body: bytes) -> None:
+    refused = await api.post(INSTANCES, body)
+    assert refused.status == 422
+    assert len(refused.payload) < 100_000
+    causes = refused.document["details"]["causes"]
+    assert ("and 8900 more" in refused.message) == (len(causes) == 100)
+
+
+async def test_of_thousands_of_conflicts_the_first_are_told(api: Api) -> None:
+    mine, others = ({f"key-number-{number}": value for number in range(4_500)} for value in (1, 2))
+    first = await api.patch(DB, instance(**NAMED, parameters=mine), APPLY, fieldManager="ann")
+    assert first.status == 201
+    refused = await api.patch(DB, instance(**NAMED, parameters=others), APPLY, fieldManager="bob")
+    assert (refused.status, refused.message.count("key-number-")) == (409, 100)
+    assert "Apply failed with 4500 conflicts" in refused.message
+    assert "and 4400 more" in refused.message
+    assert len(refused.document["details"]["causes"]) == 100
+
+
 async def test_managers_of_a_large_object_are_bounded(api: Api) -> None:
     keys = dict.fromkeys((f"k{number}" for number in range(4_500)), 1)
     statuses = []

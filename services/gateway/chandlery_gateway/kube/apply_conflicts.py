@@ -10,6 +10,8 @@ from chandlery_gateway.kube.field_sets import FieldPath
 from chandlery_gateway.kube.managed_fields import UPDATE, Entry
 
 CAUSE: Final = "FieldManagerConflict"
+_MOST_TOLD: Final = 100
+"""Of the fields one by one: an answer must not be larger than what it answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +45,18 @@ class ApplyConflict(Fault):
 
     @property
     def causes(self) -> list[dict[str, str]]:
-        """One cause a field, for the details of the `Status`."""
+        """One cause a field, for the details of the `Status`; of very many the first."""
         return [
             {"reason": CAUSE, "message": f"conflict with {conflict.owner}", "field": conflict.field}
-            for conflict in self.conflicts
+            for conflict in self.conflicts[:_MOST_TOLD]
         ]
 
 
 def _told(conflicts: tuple[FieldConflict, ...]) -> str:
     if len(conflicts) == 1:
         return f"conflict with {conflicts[0].owner}: {conflicts[0].field}"
-    return "\n".join(_lines(conflicts))
+    more = len(conflicts) - _MOST_TOLD
+    return "\n".join((*_lines(conflicts[:_MOST_TOLD]), *((f"and {more} more",) if more > 0 else ())))
 
 
 def _lines(conflicts: tuple[FieldConflict, ...]) -> Iterator[str]:

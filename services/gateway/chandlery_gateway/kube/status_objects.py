@@ -15,6 +15,9 @@ from chandlery_gateway.kube.version_faults import ContinueExpired, UnreadableCha
 
 _RETRY_AFTER_SECONDS: Final = 1
 _LONGEST_FIELD: Final = 1_000
+_LONGEST_NAME: Final = 253
+_MOST_SHOWN: Final = 100
+"""Of the problems of one object: an answer must not be larger than what it answers."""
 
 
 class Unauthorized(Fault):
@@ -76,6 +79,8 @@ def status_of(fault: Exception, *, kind: Kind | None = None, name: str = "") -> 
     """
     if isinstance(fault, Invalid):
         name = name or fault.name
+    # No object has a longer one, but somebody may ask for it.
+    name = clean_text(name, longest=_LONGEST_NAME)
     known = next((ancestor for ancestor in type(fault).__mro__ if ancestor in _CODES), None)
     code, reason = _CODES[known] if known else _INTERNAL
     message = _message(fault, kind, name) if isinstance(fault, Fault) and known else _INTERNAL_MESSAGE
@@ -114,9 +119,11 @@ def _says_nothing_special(fault: Fault) -> bool:
 
 
 def _invalid_message(fault: Invalid, kind: Kind | None, name: str) -> str:
-    lines = [f"{_field(problem)}: {cause_message(problem)}" for problem in fault.problems]
+    lines = [f"{_field(problem)}: {cause_message(problem)}" for problem in fault.problems[:_MOST_SHOWN]]
     if not lines:
         return fault.message
+    if len(fault.problems) > _MOST_SHOWN:
+        lines.append(f"and {len(fault.problems) - _MOST_SHOWN} more")
     listed = lines[0] if len(lines) == 1 else f"[{', '.join(lines)}]"
     if isinstance(fault, InvalidOptions):
         return f"{fault.subject} is invalid: {listed}"
@@ -149,7 +156,7 @@ def _details(fault: Exception, kind: Kind | None, name: str) -> JsonObject:
     if problems:
         details["causes"] = [
             {"reason": problem.reason, "message": cause_message(problem), "field": _field(problem)}
-            for problem in problems
+            for problem in problems[:_MOST_SHOWN]
         ]
     if isinstance(fault, ApplyConflict | VersionTooLarge):
         details["causes"] = fault.causes
