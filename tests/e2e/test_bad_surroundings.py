@@ -211,7 +211,7 @@ def test_migrating_twice_is_harmless(launch: Launcher, share: ServerShare) -> No
     assert "Traceback" not in program.log_text()
 
 
-@pytest.mark.parametrize("command", ["migrate", "binder"])
+@pytest.mark.parametrize("command", ["migrate", "migrate --check", "binder"])
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -227,7 +227,7 @@ def test_database_that_refuses_is_named_and_not_waited_for(
 ) -> None:
     settings = _settings(share)
     url = make_url(settings["CHANDLERY_DATABASE_URL"]).set(**change).render_as_string(hide_password=False)
-    program = launch([CHANDLERY, command], **{**settings, "CHANDLERY_DATABASE_URL": url})
+    program = launch([CHANDLERY, *command.split()], **{**settings, "CHANDLERY_DATABASE_URL": url})
     assert program.wait(_REFUSAL_SECONDS) == BAD_CONFIGURATION, program.log_text()
     last = program.log_text().splitlines()[-1]
     assert last.startswith("chandlery: ")

@@ -4,7 +4,6 @@ import sys
 
 import click
 
-from chandlery.model.faults import Unavailable
 from chandlery.runtime.schema_waits import found_revision, run_migrations
 from chandlery.runtime.service_commands import production_settings, run_to_the_end
 from chandlery.runtime.settings import Settings, load_settings, require
@@ -13,7 +12,12 @@ from chandlery.store.migrate import is_later, is_older, migration_sql, newest_re
 
 
 @click.command()
-@click.option("--check", "checks", is_flag=True, help="Change nothing; exit with 0 if all is there, 1 if not.")
+@click.option(
+    "--check",
+    "checks",
+    is_flag=True,
+    help="Change nothing; exit with 0 if all is there, 1 if not, 2 if a setting is wrong.",
+)
 @click.option(
     "--timeout", "seconds", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Wait no longer."
 )
@@ -41,11 +45,7 @@ def migrate(checks: bool, seconds: float | None, prints: bool, start: str | None
 
 
 def _check(settings: Settings) -> None:
-    try:
-        found: str | None = run_to_the_end(found_revision(settings))
-    except Unavailable as fault:
-        click.echo(f"chandlery: {fault.message}", err=True)
-        sys.exit(1)
+    found = run_to_the_end(found_revision(settings))
     if found is None:
         click.echo("the database is empty: run `chandlery migrate`")
         sys.exit(1)

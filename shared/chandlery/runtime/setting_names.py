@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from chandlery.model.nearest_names import nearest_names
 
 PREFIX = "CHANDLERY_"
+CONFIG_FILE = "config_file"
 _OF_TESTS = f"{PREFIX}TEST_"
 _OF_COMPOSE = f"{PREFIX}PUBLISHED_PORT"
 _LINK_NAME = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
@@ -29,7 +30,9 @@ def unknown_variables(environment: Mapping[str, str], fields: Collection[str]) -
 def unknown_keys(given: Collection[str], fields: Collection[str], *, file: str) -> Iterator[str]:
     """A sentence for each key of the file that is no setting."""
     for key in given:
-        if key not in fields:
+        if key == CONFIG_FILE:
+            yield f"{key} in {file} has no effect: no file names another one"
+        elif key not in fields:
             plain = key.lower().removeprefix(PREFIX.lower())
             hint = f"; write {plain}" if plain in fields else _meant(plain, fields)
             yield f"{key} in {file} is no setting{hint}"

@@ -16,7 +16,7 @@ from pydantic_settings import (
 )
 
 from chandlery.model.faults import ConfigurationFault
-from chandlery.runtime.setting_names import PREFIX, is_link, unknown_keys, unknown_variables
+from chandlery.runtime.setting_names import CONFIG_FILE, PREFIX, is_link, unknown_keys, unknown_variables
 
 
 class Settings(BaseSettings):
@@ -170,7 +170,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then environment, then the file."""
-        path = os.environ.get(f"{PREFIX}CONFIG_FILE")
+        path = _config_file()
         if isinstance(env_settings, EnvSettingsSource):
             variables = {
                 name: value for name, value in env_settings.env_vars.items() if not is_link(name.upper(), value or "")
@@ -184,7 +184,7 @@ class Settings(BaseSettings):
 
 def load_settings(**given: object) -> Settings:
     """Read the settings; raises ConfigurationFault that names each bad one as it stands in the user's source."""
-    path = os.environ.get(f"{PREFIX}CONFIG_FILE")
+    path = _config_file()
     if path and not Path(path).is_file():
         raise ConfigurationFault(f"{PREFIX}CONFIG_FILE names {path}, which is no file")
     in_file = _read_file(path) if path else {}
@@ -203,6 +203,11 @@ def load_settings(**given: object) -> Settings:
     if settings is None or problems:
         raise ConfigurationFault("; ".join(problems))
     return settings
+
+
+def _config_file() -> str | None:
+    """In whatever case its name is written, like those of all other variables."""
+    return next((value for name, value in os.environ.items() if name.upper() == f"{PREFIX}{CONFIG_FILE.upper()}"), None)
 
 
 def _read_file(path: str) -> Mapping[str, object]:

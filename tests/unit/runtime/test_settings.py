@@ -145,6 +145,20 @@ def test_variables_that_kubernetes_compose_and_tests_set_stop_nobody(monkeypatch
     assert load_settings().port == 8080
 
 
+def test_file_that_names_another_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_file(tmp_path, 'config_file = "other.toml"', monkeypatch)
+    with pytest.raises(ConfigurationFault) as caught:
+        load_settings()
+    assert caught.value.message == f"config_file in {path} has no effect: no file names another one"
+
+
+def test_file_is_read_in_whatever_case_its_variable_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_file(tmp_path, "port = 8123", monkeypatch)
+    monkeypatch.delenv("CHANDLERY_CONFIG_FILE")
+    monkeypatch.setenv("chandlery_config_file", str(path))
+    assert load_settings().port == 8123
+
+
 def test_file_that_is_no_toml_is_refused_without_its_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_file(tmp_path, f'token = "{PASSWORD}\nport = 1', monkeypatch)
     with pytest.raises(ConfigurationFault, match=re.escape(f"{path} is not readable as TOML")) as caught:
