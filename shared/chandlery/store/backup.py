@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from chandlery.model.faults import ConfigurationFault, Fault
+from chandlery.store.refusals import lasting_words
 
 _PRIVATE: Final = 0o600
 _PATIENCE_SECONDS: Final = 30.0
@@ -34,7 +35,7 @@ def back_up(source: Path, target: Path) -> int:
         draft.unlink(missing_ok=True)
         # The empty file is made by us, for its mode; SQLite fills it.
         os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _PRIVATE))
-        _copy(source, draft)
+        _copy(source, draft, target)
         _check(draft)
         _sync(draft)
         _name(draft, target)
@@ -49,12 +50,16 @@ def back_up(source: Path, target: Path) -> int:
     return target.stat().st_size
 
 
-def _copy(source: Path, draft: Path) -> None:
+def _copy(source: Path, draft: Path, target: Path) -> None:
     try:
         with contextlib.closing(_opened(source)) as connection:
             connection.execute("VACUUM INTO ?", (str(draft),))
     except sqlite3.Error as error:
-        raise BackupFailed(f"{source} cannot be copied: {error}") from error
+        if error.sqlite_errorname.startswith("SQLITE_FULL"):
+            raise BackupFailed(f"{target} cannot be written: there is no space left on its disk") from error
+        # SQLite's own words may name the draft for what is wrong with the source.
+        why = lasting_words(error.sqlite_errorname) or str(error)
+        raise BackupFailed(f"{source} cannot be copied: {why}") from error
 
 
 def _check(draft: Path) -> None:

@@ -89,6 +89,11 @@ def sqlstate(error: DBAPIError) -> str:
     return str(getattr(error.orig, "sqlstate", None) or "")
 
 
+def lasting_words(name: str) -> str:
+    """What is wrong with a SQLite file, and the way out, by the name of SQLite's error; empty if it may pass."""
+    return next((words for beginning, words in _SQLITE_LASTING.items() if name.startswith(beginning)), "")
+
+
 def _of_postgresql(error: DBAPIError, place: str) -> Unavailable | None:
     state, said = sqlstate(error), cause(error)
     for beginning, advice in _SETTINGS.items():
@@ -110,9 +115,8 @@ def _of_postgresql(error: DBAPIError, place: str) -> Unavailable | None:
 
 def _of_sqlite(name: str, place: str) -> Unavailable | None:
     file = f"the database file {place}" if place else "the database file"
-    for beginning, words in _SQLITE_LASTING.items():
-        if name.startswith(beginning):
-            return Refused(f"{file} cannot be used: {words}")
+    if lasting := lasting_words(name):
+        return Refused(f"{file} cannot be used: {lasting}")
     for beginning, words in _SQLITE_FOR_NOW.items():
         if name.startswith(beginning):
             return Unavailable(f"{file} cannot be used now: {words}")

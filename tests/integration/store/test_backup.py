@@ -1,8 +1,11 @@
 """A SQLite database is copied while others write to it; the copy is whole, private, and can be put back."""
 
 import asyncio
+import contextlib
+import sqlite3
 import stat
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from click.testing import CliRunner
@@ -76,10 +79,41 @@ def test_a_damaged_database_makes_no_backup(tmp_path: Path) -> None:
     source = tmp_path / "source.db"
     source.write_bytes(b"no database " * 1000)
 
-    with pytest.raises(BackupFailed, match="file is not a database"):
+    with pytest.raises(
+        BackupFailed, match=r"source\.db cannot be copied: it is no SQLite database.* put back a backup"
+    ):
         back_up(source, tmp_path / "copy.db")
 
     assert [path.name for path in tmp_path.iterdir()] == ["source.db"]
+
+
+def test_a_database_that_is_damaged_within_is_named_and_not_the_draft(sqlite_url: str, tmp_path: Path) -> None:
+    source = tmp_path / "source.db"
+    back_up(_file(sqlite_url), source)
+    content = source.read_bytes()
+    source.write_bytes(content[:8192] + b"\xa5" * (len(content) - 8192))
+
+    with pytest.raises(BackupFailed) as caught:
+        back_up(source, tmp_path / "copy.db")
+
+    assert caught.value.message.startswith(f"{source} cannot be copied: it is damaged; keep a copy of it")
+    assert _names(tmp_path, "copy") == []
+
+
+def test_a_disk_without_room_for_the_copy_is_that_of_the_copy(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_path: Path) -> NoReturn:
+        with contextlib.closing(sqlite3.connect(":memory:")) as small:
+            small.execute("PRAGMA max_page_count = 1")
+            small.execute("CREATE TABLE more (than INTEGER)")
+        raise AssertionError("one page was enough")
+
+    monkeypatch.setattr("chandlery.store.backup._opened", full)
+    with pytest.raises(BackupFailed) as caught:
+        back_up(_file(sqlite_url), tmp_path / "copy.db")
+
+    assert caught.value.message == f"{tmp_path / 'copy.db'} cannot be written: there is no space left on its disk"
 
 
 def test_the_command_tells_where_the_keys_are(sqlite_url: str, tmp_path: Path) -> None:
