@@ -49,9 +49,10 @@ class Ending:
 
 def stopping_words(name: str, under_way: Collection[str], seconds: float) -> str:
     """What a stop waits for, and for how long at most."""
-    way_out = "a second Ctrl-C or SIGTERM gives it back and ends now"
+    second = "a second Ctrl-C or SIGTERM"
     if not under_way:
-        return f"{name} is stopping: requests under way are answered, for up to {seconds:g} s; {way_out}"
+        return f"{name} is stopping: requests under way are answered, for up to {seconds:g} s; {second} ends it now"
     shown = sorted(under_way)[:_MOST_NAMES]
     more = f" and {len(under_way) - len(shown)} more" if len(under_way) > len(shown) else ""
-    return f"{name} is stopping: waits up to {seconds:g} s for {', '.join(shown)}{more}; {way_out}"
+    whose = f"{', '.join(shown)}{more}"
+    return f"{name} is stopping: waits up to {seconds:g} s for {whose}; {second} gives it back and ends now"

@@ -84,8 +84,13 @@ def _kept(entry: "_Claimed[Any, Any] | None") -> tuple[Claim, JsonObject, JsonOb
 def _described(claimed: "_Claimed[Any, Any]") -> str:
     metadata = claimed.document.metadata
     place = f"{metadata.namespace}/" if metadata.namespace else ""
-    broker = f" at {claimed.to.lane}" if claimed.to else ""
+    broker = f" at service broker {_broker_of(claimed.to.lane)}" if claimed.to else ""
     return f"{claimed.claim.kind} {place}{metadata.name}{broker}"
+
+
+def _broker_of(lane: str) -> str:
+    """`team/harbour`, or `harbour` for a cluster-wide one."""
+    return lane.removeprefix("broker:").removeprefix("/")
 
 
 def _awaited(change: "Change[Any]") -> list[str]:
@@ -266,8 +271,7 @@ class Rounds(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             **({"namespace": meta.namespace} if meta.namespace else {}),
             "name": meta.name,
             "uid": claimed.claim.uid,
-            # `team/harbour`, or `harbour` for a cluster-wide one.
-            "broker": lane.removeprefix("broker:").removeprefix("/"),
+            "broker": _broker_of(lane),
             "attempt": claimed.claim.attempt + 1,
         }
 

@@ -239,7 +239,7 @@ async def test_worker_that_is_asked_twice_gives_back_at_once(fleet: Fleet, scrip
     stopping = await fleet.worker("ServiceInstance", shutdown_seconds=3600.0)
     await fleet.create(instance("one", "db"))
     await scripted.wait_for(osb.PROVISION)
-    assert list(stopping.resources.under_way.values()) == ["ServiceInstance ns/one at broker:/db"]
+    assert list(stopping.resources.under_way.values()) == ["ServiceInstance ns/one at service broker db"]
     await fleet.worker("ServiceInstance")
     ending = asyncio.create_task(stopping.stop())
     await stopping.stop_asked.wait()
