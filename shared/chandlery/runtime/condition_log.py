@@ -7,31 +7,43 @@ from chandlery.model.kinds import AnyObject
 
 log = structlog.get_logger()
 
+_GONE = "Gone"
+"""Where a condition's status stands: the object has no such condition any more."""
+
 
 def say_conditions(before: AnyObject, after: AnyObject) -> None:
-    """Tell what is said of the object now and was not before; nothing if only messages have changed."""
+    """Tell what is said of the object now and was not before, and what no longer is; of changed messages nothing."""
     known = {each.type: (each.status, each.reason) for each in _conditions(before)}
     for each in _conditions(after):
-        if known.get(each.type) != (each.status, each.reason):
-            _say(after, each)
+        if known.pop(each.type, None) != (each.status, each.reason):
+            _say_is(after, each)
+    for gone, (_status, reason) in known.items():
+        _say(after, f"{gone} is gone", condition=str(gone), status=_GONE, reason=reason)
 
 
-def _say(document: AnyObject, condition: Condition) -> None:
+def _say_is(document: AnyObject, condition: Condition) -> None:
+    why = {} if condition.status == ConditionStatus.TRUE else {"message": condition.message}
+    _say(
+        document,
+        f"{condition.type} is {condition.status}, {condition.reason}",
+        condition=str(condition.type),
+        status=str(condition.status),
+        reason=condition.reason,
+        **why,
+    )
+
+
+def _say(document: AnyObject, what: str, **facts: str) -> None:
     meta = document.metadata
     place = {"namespace": meta.namespace} if meta.namespace else {}
-    why = {} if condition.status == ConditionStatus.TRUE else {"message": condition.message}
     log.info(
-        f"{document.kind} {'/'.join((*place.values(), meta.name))}: {condition.type} is {condition.status}, "
-        f"{condition.reason}",
+        f"{document.kind} {'/'.join((*place.values(), meta.name))}: {what}",
         action="change_condition",
         kind=document.kind,
         name=meta.name,
         uid=meta.uid,
-        condition=str(condition.type),
-        status=str(condition.status),
-        reason=condition.reason,
         **place,
-        **why,
+        **facts,
     )
 
 
