@@ -18,6 +18,7 @@ _KNOWN_UIDS: Final = frozenset(_UID.findall((REPOSITORY / "examples/demo_broker/
 _AGE: Final = r"(?:\d+[smh]){1,2}"
 _VARYING: Final = (
     (re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "<time>"),
+    (re.compile(r"\b[0-9a-f]{8}:[0-9a-f]{64}\b"), "<keyed checksum>"),
     (re.compile(r"(resourceVersion(\\?\")?: *\\?\"?)\d+"), r"\1<rv>"),
     (re.compile(r"(Resource Version: +)\d+"), r"\1<rv>"),
     (re.compile(rf"(?<![-\w./=]){_AGE}(?: \(x\d+ over {_AGE}\))?(?:$| {{2,}})", re.MULTILINE), "<age>   "),
