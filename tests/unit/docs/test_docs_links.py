@@ -115,10 +115,8 @@ def test_page_names_only_settings_that_exist(page: Path) -> None:
     assert {name for name in mentioned - settings if not name.startswith(of_tests)} == set()
 
 
-def test_decisions_have_unique_numbers() -> None:
-    # Several may be written at a time, each under a number of its own: the next one may be there first.
-    numbers = [record.name[:4] for record in RECORDS]
-    assert numbers == sorted(set(numbers))
+def test_decisions_have_unique_numbers_without_gaps() -> None:
+    assert [record.name[:4] for record in RECORDS] == [f"{number:04}" for number in range(1, len(RECORDS) + 1)]
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.name)
