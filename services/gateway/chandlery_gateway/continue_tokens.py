@@ -25,6 +25,8 @@ _SEPARATOR: Final = "."
 class ContinueToken:
     """The last object of the page before, and the snapshot that all pages show; None shows what is there by now."""
 
+    of: str
+    """The list that it goes on with: the objects of another one have no such order."""
     namespace: str
     name: str
     snapshot: Snapshot | None
@@ -41,14 +43,14 @@ class ContinueTokens:
         """As it is sent."""
         seen = token.snapshot
         moment = [seen.horizon, seen.end, seen.under_way] if seen else None
-        payload = write_json([token.namespace, token.name, moment])
+        payload = write_json([token.of, token.namespace, token.name, moment])
         return f"{_encoded(payload)}{_SEPARATOR}{_encoded(_signature(self._keys[0], payload))}"
 
-    def read(self, text: str) -> ContinueToken:
+    def read(self, text: str, *, of: str) -> ContinueToken:
         """The inverse of `write`.
 
         Raises:
-            BadRequest: nothing of the kind.
+            BadRequest: nothing of the kind, or of another list.
             Expired: signed with a key that is no longer configured, by an earlier version, or made up. Clients list
                 anew then, as they do with a token that is too old.
         """
@@ -60,7 +62,10 @@ class ContinueTokens:
         if not is_signed or not any(hmac.compare_digest(given, _signature(key, payload)) for key in self._keys):
             _decoded(payload)
             raise Expired("the continue token was not signed with a key that is in use here; list again without it")
-        return _decoded(payload)
+        token = _decoded(payload)
+        if token.of != of:
+            raise BadRequest("the continue token is one of another list; list again without it")
+        return token
 
 
 def _decoded(payload: bytes) -> ContinueToken:
@@ -69,10 +74,10 @@ def _decoded(payload: bytes) -> ContinueToken:
     except NotJson:
         decoded = None
     match decoded:
-        case [str(namespace), str(name), None]:
-            return ContinueToken(namespace, name, None)
-        case [str(namespace), str(name), [int(horizon), int(end), list(under_way)]]:
-            return ContinueToken(namespace, name, Snapshot(horizon, end, tuple(under_way)))
+        case [str(of), str(namespace), str(name), None]:
+            return ContinueToken(of, namespace, name, None)
+        case [str(of), str(namespace), str(name), [int(horizon), int(end), list(under_way)]]:
+            return ContinueToken(of, namespace, name, Snapshot(horizon, end, tuple(under_way)))
     raise _not_ours()
 
 

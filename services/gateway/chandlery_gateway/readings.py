@@ -57,7 +57,7 @@ class Readings:
         """
         if not options.token:
             return await self._first_page(selection, options)
-        token = self._tokens.read(options.token)
+        token = self._tokens.read(options.token, of=_list_of(selection))
         place = (token.namespace, token.name)
         if token.snapshot is None:
             return await self._page(selection, options.limit, await self.moments.settled(), after=place)
@@ -125,10 +125,15 @@ class Readings:
 
     async def _unfinished(self, selection: Selection, items: Sequence[JsonObject], snapshot: Snapshot) -> Page:
         last = items[-1]["metadata"]
-        token = ContinueToken(last.get("namespace", ""), last["name"], snapshot)
+        token = ContinueToken(_list_of(selection), last.get("namespace", ""), last["name"], snapshot)
         remaining = None
         if not selection.is_narrow:
             rest = selection.listing((token.namespace, token.name), None)
             # As of now and not of then: Kubernetes promises no more than an estimate.
             remaining = max(1, await self._database.run(lambda unit: unit.objects.count(selection.kind, rest)))
         return Page(items, str(snapshot.version), self._tokens.write(token), remaining)
+
+
+def _list_of(selection: Selection) -> str:
+    """All pages are of one kind and one namespace, whatever selectors they have."""
+    return f"{selection.kind.group}/{selection.kind.plural}/{selection.namespace or ''}"

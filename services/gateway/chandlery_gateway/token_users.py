@@ -69,7 +69,7 @@ def _check(token: str, place: str) -> None:
 
 def _user(row: list[str], place: str) -> UserInfo:
     cells = [cell.strip() for cell in row]
-    if len(cells) < _COLUMNS or not all(cells[:_COLUMNS]):
+    if len(cells) < _COLUMNS or not all(cells[:_COLUMNS]) or not all(map(str.isprintable, cells)):
         raise ConfigurationFault(f'{place}: expected token,user,uid and optionally "group1,group2"')
     groups = [group.strip() for group in cells[_GROUPS_COLUMN].split(",")] if len(cells) > _GROUPS_COLUMN else []
     return UserInfo(username=cells[1], uid=cells[2], groups=(*(group for group in groups if group), _AUTHENTICATED))

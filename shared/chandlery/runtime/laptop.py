@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 import yaml
 
@@ -19,9 +19,13 @@ from chandlery.runtime.private_files import (
     make_private_folder,
     open_private,
     read_private,
+    tighten_private,
     write_private,
 )
 from chandlery.store.sealing import new_key
+
+_BESIDE_DATABASE: Final = ("-wal", "-shm", "-journal")
+"""What SQLite leaves beside a database when its process is killed, and goes on with."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,8 @@ def open_data_directory(path: Path) -> DataDirectory:
             directory = DataDirectory(path.resolve(), lock)
             # SQLite makes a database as the umask says, and the files beside it as the database is.
             ensure_private(directory.database)
+            for ending in _BESIDE_DATABASE:
+                tighten_private(directory.database.with_name(f"{directory.database.name}{ending}"))
             failing.pop_all()
     except BlockingIOError as error:
         raise ConfigurationFault(f"{path} is in use by another `chandlery up`; choose another --data-dir") from error

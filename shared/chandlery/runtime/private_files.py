@@ -3,6 +3,7 @@
 For `laptop.py`, whose folder may lie where others can write, such as `/tmp`.
 """
 
+import contextlib
 import errno
 import os
 import shlex
@@ -68,21 +69,33 @@ def read_private(path: Path) -> str:
 
     Raises:
         FileNotFoundError: there is none.
-        ConfigurationFault: others may read or change it, or what `open_private` refuses.
+        ConfigurationFault: it is empty, others may read or change it, or what `open_private` refuses.
     """
+    quoted = shlex.quote(str(path))
     with os.fdopen(open_private(path, os.O_RDONLY)) as file:
         if os.fstat(file.fileno()).st_mode & _OTHERS:
-            quoted = shlex.quote(str(path))
             raise ConfigurationFault(
                 f"other users may read or change {path}, which holds a secret; if it is what you left there: "
                 f"chmod 600 {quoted}, and if not: rm {quoted}"
             )
-        return file.read()
+        text = file.read()
+    if not text.strip():
+        raise ConfigurationFault(f"{path} is empty; put back what was in it, or if that is lost: rm {quoted}")
+    return text
 
 
 def ensure_private(path: Path) -> None:
     """Make the file if there is none, empty; others may do nothing with it from now on. Raises as `open_private`."""
-    descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
+    _tighten(open_private(path, os.O_RDWR | os.O_CREAT))
+
+
+def tighten_private(path: Path) -> None:
+    """The same for a file that may be there or not."""
+    with contextlib.suppress(FileNotFoundError):
+        _tighten(open_private(path, os.O_RDWR))
+
+
+def _tighten(descriptor: int) -> None:
     try:
         os.fchmod(descriptor, PRIVATE)
     finally:

@@ -197,9 +197,9 @@ async def test_a_token_with_another_moment_is_not_believed(api: Api) -> None:
     await _three(api)
     token = _token(await _first_page(api))
     written, _, signature = token.partition(".")
-    namespace, name, moment = json.loads(urlsafe_b64decode(written))
+    of, namespace, name, moment = json.loads(urlsafe_b64decode(written))
     for wrong in ([5, 6, []], [5, 6, 7], [1, 2**62, []], [*moment[:2], list(range(4_000))]):
-        other = urlsafe_b64encode(json.dumps([namespace, name, wrong]).encode()).decode()
+        other = urlsafe_b64encode(json.dumps([of, namespace, name, wrong]).encode()).decode()
         answer = await api.get(SECRETS, **{"continue": f"{other}.{signature}"})
         assert answer.status in (400, 410), wrong
     for unsigned in (written, f"{written}.", f"{written}.AAAA"):
@@ -207,6 +207,8 @@ async def test_a_token_with_another_moment_is_not_believed(api: Api) -> None:
         assert (answer.status, answer.document["reason"]) == (410, "Expired")
         assert "list again" in answer.message
     assert (await api.get(SECRETS, **{"continue": token})).status == 200
+    elsewhere = await api.get("/api/v1/secrets", **{"continue": token})
+    assert (elsewhere.status, "another list" in elsewhere.message) == (400, True)
 
 
 async def test_a_collection_is_deleted_page_by_page(api: Api) -> None:

@@ -36,9 +36,10 @@ def test_users_come_from_the_setting_and_from_the_file(tmp_path: Path) -> None:
         (ADMIN, "short-secret,ann,7\n", ("tokens.csv line 1: the token has 12 characters",)),
         (ADMIN, f"{ANN},ann,7\n#\n{ANN},bob,8\n", ("line 3: the token of bob is that of line 1 too", "of their own")),
         (ADMIN, f"{ADMIN},ann,7\n", ("line 1: the token of ann is that of CHANDLERY_TOKEN too",)),
+        (ADMIN, f"{ANN},ann\x07,7\n", ("line 1: expected token,user,uid",)),
         (ADMIN, f"{ANN},ann\n", ("line 1: expected token,user,uid",)),
     ],
-    ids=["short", "blank", "no ascii", "short in file", "doubled", "the administrator's", "no uid"],
+    ids=["short", "blank", "no ascii", "short in file", "doubled", "the administrator's", "control character", "no uid"],
 )
 def test_token_that_lets_in_others_too_is_refused_and_not_shown(
     tmp_path: Path, token: str, text: str, words: tuple[str, ...]

@@ -130,6 +130,35 @@ def test_database_that_others_could_read_is_for_its_owner_alone_from_now_on(tmp_
     assert mode(database) == 0o600
 
 
+@pytest.mark.parametrize("ending", ["-wal", "-shm", "-journal"])
+def test_what_a_killed_process_left_beside_the_database_is_for_its_owner_alone_and_no_link(
+    tmp_path: Path, ending: str
+) -> None:
+    database = opened(tmp_path / "data").database
+    left = database.with_name(database.name + ending)
+    left.write_text("pages")
+    left.chmod(0o644)
+    _open.pop().lock.close()
+    opened(tmp_path / "data")
+    assert (mode(left), left.read_text()) == (0o600, "pages")
+    _open.pop().lock.close()
+    target = left.rename(tmp_path / "target")
+    left.symlink_to(target)
+    with pytest.raises(ConfigurationFault, match=rf"{ending} is a symbolic link"):
+        open_data_directory(tmp_path / "data")
+    assert target.read_text() == "pages"
+
+
+@pytest.mark.parametrize("name", ["token", "encryption-key", "tls.key", "tls.crt"])
+def test_empty_secret_is_refused_by_its_file_with_the_way_out(tmp_path: Path, name: str) -> None:
+    directory = opened(tmp_path / "data")
+    everything(directory)
+    path = directory.path / name
+    path.write_text("\n")
+    with pytest.raises(ConfigurationFault, match=rf"{path} is empty; put back .*: rm {path}"):
+        everything(directory)
+
+
 @pytest.mark.parametrize("name", ["token", "encryption-key", "tls.key", "tls.crt"])
 @pytest.mark.parametrize("lax", [0o666, 0o644, 0o640, 0o602])
 def test_secret_that_others_had_a_hand_in_is_refused_with_the_way_out(tmp_path: Path, name: str, lax: int) -> None:
