@@ -113,7 +113,7 @@ class Worker:
     async def _retire(self, queue: str, lane: str, subscription: Subscription) -> None:
         self._concurrency.pop((queue, lane), None)
         await subscription.close()
-        if (queue, lane) in self._subscriptions:
+        if (queue, lane) in self._subscriptions or (queue, lane) in self._opening:
             # Its service broker is back.
             return
         log.info(f"no longer listening on {queue} for {lane}", action="close_lane", lane=lane)

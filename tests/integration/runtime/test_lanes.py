@@ -88,9 +88,17 @@ async def test_queue_of_a_broker_that_is_gone_stays_until_its_commands_are_worke
         return await retire(names, lane)
 
     monkeypatch.setattr(worker.line, "retire", retire_too_late)
+    consume = worker.line.consume
+
+    async def consume_late(names, lane, handler, *, concurrency):  # type: ignore[no-untyped-def]
+        # As if the server took longer than it takes to look for lanes again.
+        await several_looks(worker)
+        return await consume(names, lane, handler, concurrency=concurrency)
+
+    worker.line.consume = consume_late  # type: ignore[method-assign]
     await take_away(fleet, "one")
     await eventually(lambda: is_retired(worker, "broker:/one"), "the queue to be removed")
-    assert worker.line.retired == [("broker:/one", False), ("broker:/one", True)]
+    assert worker.line.retired[0] == ("broker:/one", False)
     assert len(worker.handled) == handled + 1
 
 
