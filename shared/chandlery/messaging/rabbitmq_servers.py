@@ -1,8 +1,6 @@
 """Where RabbitMQ is: one server or the nodes of a cluster, the virtual host, TLS. Opens connections, once each."""
 
 import asyncio
-import re
-import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,14 +11,11 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 from yarl import URL
 
 from chandlery.messaging.rabbitmq_border import foreign_errors_translated
-from chandlery.model.faults import ConfigurationFault
+from chandlery.messaging.rabbitmq_urls import parse_urls
 
-HEARTBEAT_SECONDS = 10
-"""A silent server is given up after three of these, a silent client after two, unless the URL has a `?heartbeat=`."""
 OPEN_SECONDS = 15.0
 """For one attempt: connect, log in, declare the topology."""
 CLOSE_SECONDS = 5.0
-_PORTS = {"amqp": 5672, "amqps": 5671}
 
 Prepare = Callable[[AbstractConnection], Awaitable[None]]
 """Runs on each new connection before anybody else sees it."""
@@ -31,7 +26,6 @@ class RabbitServers:
     """The URLs of one server or of a cluster's nodes, in the order in which they are tried."""
 
     urls: tuple[URL, ...] = field(repr=False)
-    ssl_context: ssl.SSLContext | None = field(default=None, repr=False)
 
     @property
     def is_cluster(self) -> bool:
@@ -49,7 +43,7 @@ class RabbitServers:
         `name` is what an operator sees on the server.
         """
         # Not by `aio_pika.connect`, which leaves a connection that failed to the garbage collector.
-        connection = Connection(url.extend_query({"name": name}), ssl_context=self.ssl_context)
+        connection = Connection(url.extend_query({"name": name}))
         lost = asyncio.Event()
         connection.close_callbacks.add(lambda *_: lost.set())
         try:
@@ -68,31 +62,7 @@ def parse_servers(text: str, *, ca_file: Path | None = None) -> RabbitServers:
     `ca_file` has the certificates that a server's own is checked against, instead of the machine's. Raises
     ConfigurationFault.
     """
-    # Only before another URL: a password may have a comma in it.
-    urls = tuple(_parse(each) for each in re.split(r",\s*(?=amqps?://)", text.strip()))
-    if ca_file is None:
-        return RabbitServers(urls)
-    if any(url.scheme != "amqps" for url in urls):
-        raise ConfigurationFault("A CA file for the message bus is of use only with an amqps:// URL.")
-    try:
-        return RabbitServers(urls, ssl.create_default_context(cafile=ca_file))
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationFault(
-            f"The CA file {ca_file} of the message bus cannot be used: {error.strerror}."
-        ) from None
-
-
-def _parse(text: str) -> URL:
-    try:
-        url = URL(text)
-        usual_port = _PORTS[url.scheme]
-        if not url.host:
-            raise ValueError("no host")
-        url = url.with_port(url.port or usual_port)
-    except (KeyError, ValueError):
-        # Neither the URL nor the cause may be shown: both can hold the password.
-        raise ConfigurationFault("The message bus needs a URL like amqp[s]://user:password@host:port/vhost.") from None
-    return url.with_query({"heartbeat": str(HEARTBEAT_SECONDS), **url.query})
+    return RabbitServers(parse_urls(text, ca_file=ca_file))
 
 
 def address_of(url: URL) -> str:

@@ -180,7 +180,10 @@ async def test_bus_that_is_away_is_one_sentence_without_the_password(
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        ("http://u:hunter2@h/", "The message bus needs a URL like amqp[s]://user:password@host:port/vhost."),
+        (
+            "http://u:hunter2@h/",
+            "CHANDLERY_AMQP_URL cannot be read; it looks like amqp[s]://user:password@host:port/vhost",
+        ),
         ("memory:", "the bus is memory:, whose dead letters are in the log of their process and nowhere else"),
     ],
 )

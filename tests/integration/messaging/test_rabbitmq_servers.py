@@ -170,17 +170,24 @@ async def test_certificate_of_an_unknown_issuer_is_refused(rabbit: RabbitRig, tl
     assert "certificate verify failed" in str(lines[0]["event"])
 
 
-@pytest.mark.parametrize("content", [None, "no certificate"], ids=["missing", "no PEM"])
-def test_ca_file_that_cannot_be_used_is_named(tmp_path: Path, content: str | None) -> None:
-    path = tmp_path / "ca.crt"
-    if content:
-        path.write_text(content)
-    with pytest.raises(ConfigurationFault, match=r"The CA file .*ca\.crt of the message bus cannot be used"):
-        RabbitBus("amqps://u:hunter2@h/", connection_name="test", ca_file=path)
+async def test_bus_shows_its_own_certificate_beside_a_private_authority(rabbit: RabbitRig, certificate: Path) -> None:
+    key = certificate.with_suffix(".key")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificate)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(certificate, key)
+    async with laid_cable(tls=context) as cable:
+        url = str(URL(cable.url).update_query({"certfile": str(certificate), "keyfile": str(key)}))
+        bus = RabbitBus(url, connection_name="test", prefix=rabbit.prefix, ca_file=certificate)
+        async with asyncio.timeout(SOON):
+            await bus.start()
+        await bus.publish([command(1)])
+        await bus.close()
+
+    assert await rabbit.depth(rabbit.work_queue()) == 1
 
 
 def test_ca_file_without_tls_is_refused(certificate: Path) -> None:
-    with pytest.raises(ConfigurationFault, match="only with an amqps:// URL") as caught:
+    with pytest.raises(ConfigurationFault, match="only with amqps://") as caught:
         RabbitBus("amqps://u:p@h/,amqp://u:hunter2@h/", connection_name="test", ca_file=certificate)
     assert "hunter2" not in str(caught.value)
 

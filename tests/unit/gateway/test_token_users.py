@@ -39,7 +39,16 @@ def test_users_come_from_the_setting_and_from_the_file(tmp_path: Path) -> None:
         (ADMIN, f"{ANN},ann\x07,7\n", ("line 1: expected token,user,uid",)),
         (ADMIN, f"{ANN},ann\n", ("line 1: expected token,user,uid",)),
     ],
-    ids=["short", "blank", "no ascii", "short in file", "doubled", "the administrator's", "control character", "no uid"],
+    ids=[
+        "short",
+        "blank",
+        "no ascii",
+        "short in file",
+        "doubled",
+        "the administrator's",
+        "control character",
+        "no uid",
+    ],
 )
 def test_token_that_lets_in_others_too_is_refused_and_not_shown(
     tmp_path: Path, token: str, text: str, words: tuple[str, ...]
