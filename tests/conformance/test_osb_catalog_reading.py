@@ -307,14 +307,22 @@ def test_missing_word_on_bindings_is_taken_for_no_and_plans_may_say_yes() -> Non
 
 def test_texts_lose_what_steers_a_terminal_and_ids_that_hold_it_are_refused() -> None:
     esc = "\x1b[31m"
-    plan = {**simple_plan(f"sm{esc}all\u202e", plan_id="p"), "description": f"one\n{esc}two\x07"}
+    metadata = {"displayName": f" D{esc}B\u202e", f"k{esc}ey": [{"bullet": f"a\n{esc}b"}, 1]}
+    plan = {
+        **simple_plan(f"sm{esc}all\u202e", plan_id="p"),
+        "description": f"one\n{esc}two\x07",
+        "metadata": metadata,
+    }
     body = {
         **simple_service("d\x08b", service_id="db", tags=[f"s{esc}ql"], plans=[plan]),
         "description": "\u2066x" * 40_000,
+        "metadata": metadata,
     }
     (service,) = read_catalog(simple_catalog(body)).services
     assert (service.name, service.tags, len(service.description)) == ("db", ("sql",), 32_768)
     assert (service.plans[0].name, service.plans[0].description) == ("small", "one\ntwo")
+    clean = {"displayName": "DB", "key": [{"bullet": "a\nb"}, 1]}
+    assert (service.metadata, service.plans[0].metadata) == (clean, clean)
     for hidden in ("a\x1b[2J", "\u202ea", "a\u200bb"):
         assert problems_of(plan_with(id=hidden)) == [
             ("services[0].plans[0].id", "must not hold characters that cannot be seen")

@@ -138,7 +138,9 @@ MOMENTS = {
 
 @pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
 async def test_a_continue_token_that_was_made_up_is_not_believed(api: Api, moment: object) -> None:
-    payload = base64.urlsafe_b64encode(json.dumps(["team", "db", moment]).encode()).decode()
+    payload = base64.urlsafe_b64encode(
+        json.dumps(["servicecatalog.k8s.io/serviceinstances/team", "team", "db", moment]).encode()
+    ).decode()
     for token in (payload, f"{payload}.", f"{payload}.{'A' * 22}=="):
         answer = await api.get(INSTANCES, **{"limit": "1", "continue": token})
         assert answer.status in (400, 410), answer.payload[:300]

@@ -8,6 +8,7 @@ import json
 import re
 from typing import Any
 
+from chandlery.model.clean_text import clean_document
 from chandlery.model.instances import BrokerMetadata
 from chandlery.model.names import subdomain_problem
 
@@ -27,7 +28,7 @@ def adopted(before: BrokerMetadata | None, told: Any) -> BrokerMetadata | None:
     if isinstance(labels, dict):
         after = after.model_copy(update={"labels": _legal(labels) or None})
     if isinstance(attributes, dict) and len(json.dumps(attributes)) <= LONGEST_ATTRIBUTES:
-        after = after.model_copy(update={"attributes": attributes or None})
+        after = after.model_copy(update={"attributes": clean_document(attributes) or None})
     return None if after == BrokerMetadata() else after
 
 

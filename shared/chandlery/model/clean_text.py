@@ -5,7 +5,7 @@ Rules: ECMA-48 (control functions and escape sequences), UAX #9 (marks that turn
 """
 
 import re
-from typing import Final
+from typing import Any, Final
 
 CONDITION_LONGEST: Final = 4_096
 """Characters of a condition's message. Kubernetes allows 32,768; this is a screen full of them."""
@@ -73,6 +73,15 @@ def clean_event(text: str) -> str:
 def clean_status(text: str) -> str:
     """What a request is answered: it may have lines, and repeat several things that the request said."""
     return clean_text(text, longest=ANSWER_LONGEST, keeps_lines=True, keeps_end=ANSWER_LONGEST // 4)
+
+
+def clean_document(value: Any) -> Any:
+    """A JSON value with all its texts and keys clean, ends of lines and tabs left; nothing is cut."""
+    if isinstance(value, str):
+        return value if value.isprintable() else clean_text(value, longest=len(value), keeps_lines=True)
+    if isinstance(value, dict):
+        return {clean_document(key): clean_document(each) for key, each in value.items()}
+    return [clean_document(each) for each in value] if isinstance(value, list) else value
 
 
 def quoted(text: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from chandlery.model.clean_text import clean_text
+from chandlery.model.clean_text import clean_document, clean_text
 from chandlery.model.faults import FieldProblem
 from chandlery.model.wire import JsonObject
 from chandlery.osb.catalog_fields import DUPLICATE, INVALID, Fields, shown
@@ -89,7 +89,7 @@ def _service(fields: Fields, reading: _Reading) -> CatalogService | None:
         bindings_retrievable=own.flag("bindings_retrievable") or False,
         instances_retrievable=own.flag("instances_retrievable") or False,
         allow_context_updates=own.flag("allow_context_updates") or False,
-        metadata=own.small_object("metadata"),
+        metadata=clean_document(own.small_object("metadata")),
         tags=_cleaned(own.texts("tags")),
         requires=_cleaned(own.texts("requires")),
         plans=(),
@@ -136,7 +136,7 @@ def _plan(above: Fields, siblings: _Siblings, reading: _Reading, *, service_bind
         binding_rotatable=fields.flag("binding_rotatable") or False,
         maximum_polling_duration=fields.positive("maximum_polling_duration"),
         maintenance_info=maintenance_info_of(fields),
-        metadata=fields.small_object("metadata"),
+        metadata=clean_document(fields.small_object("metadata")),
         instance_create_schema=parameter_schema(of_instance, "create"),
         instance_update_schema=parameter_schema(of_instance, "update"),
         binding_create_schema=parameter_schema(of_binding, "create"),

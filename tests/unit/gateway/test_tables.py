@@ -202,3 +202,21 @@ def test_metadata_list_leaves_the_bodies_out() -> None:
     made = partial_metadata_list([{"metadata": METADATA, "data": {"a": "b"}}], list_metadata={"resourceVersion": "7"})
     assert made["items"] == [{"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": METADATA}]
     assert made["kind"] == "PartialObjectMetadataList"
+
+
+def test_cells_hold_nothing_that_steers_a_terminal_whoever_wrote_it() -> None:
+    event = {
+        "kind": "Event",
+        "metadata": METADATA,
+        "message": "a\x1b[2J\nb\u202ec",
+        "reason": "R\x07",
+        "type": "Normal",
+    }
+    broker = {"kind": "ClusterServiceBroker", "metadata": METADATA, "spec": {"url": "http://x/\x1b]0;t\x07y"}}
+    cells = [*_cells(EVENT, event), *_cells(CLUSTER_SERVICE_BROKER, broker)]
+    assert {"a bc", "R", "http://x/y"} <= {cell for cell in cells if isinstance(cell, str)}
+
+
+def _cells(kind: Kind, document: JsonObject) -> list[object]:
+    cells: list[object] = table(kind, [document], now=NOW)["rows"][0]["cells"]
+    return cells

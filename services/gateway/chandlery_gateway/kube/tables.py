@@ -6,8 +6,9 @@ Columns are in `table_columns`. Objects arrive as the store keeps them; routes a
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
+from chandlery.model.clean_text import CONDITION_LONGEST, clean_text
 from chandlery.model.kinds import Kind
 from chandlery.model.wire import JsonObject
 from chandlery_gateway.kube.negotiation import META_GROUP
@@ -60,12 +61,17 @@ def _row(
     api_version: str,
     include_object: IncludeObject,
 ) -> JsonObject:
-    row: JsonObject = {"cells": [column.cell(document, now) for column in columns]}
+    row: JsonObject = {"cells": [_shown(column.cell(document, now)) for column in columns]}
     if include_object is IncludeObject.METADATA:
         row["object"] = partial_metadata(document, api_version=api_version)
     elif include_object is IncludeObject.OBJECT:
         row["object"] = document
     return row
+
+
+def _shown(cell: Any) -> Any:
+    # Cells go to terminals, and users write what stands in them: messages of events, URLs of brokers.
+    return clean_text(cell, longest=CONDITION_LONGEST) if isinstance(cell, str) else cell
 
 
 def partial_metadata(document: JsonObject, *, api_version: str = META_V1) -> JsonObject:
