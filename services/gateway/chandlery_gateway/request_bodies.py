@@ -3,6 +3,7 @@
 import asyncio
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
 from chandlery_gateway.kube.bodies import MOST_BODY_BYTES, RequestTooLarge
@@ -10,15 +11,23 @@ from chandlery_gateway.kube.status_objects import RequestTimeout
 
 
 async def read_body(request: Request) -> bytes:
-    """The whole body. Raises RequestTooLarge, before reading if it is announced so, and what receiving raises."""
+    """The whole body.
+
+    Raises RequestTooLarge, before reading if it is announced so, RequestTimeout also if the client hangs up in the
+    middle of it, and what receiving raises.
+    """
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > MOST_BODY_BYTES:
         raise _too_large()
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BODY_BYTES:
-            raise _too_large()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MOST_BODY_BYTES:
+                raise _too_large()
+    except ClientDisconnect:
+        # Nobody is there to read it, but it is no failure of ours either.
+        raise RequestTimeout("the client hung up before the whole request body was there") from None
     return bytes(body)
 
 

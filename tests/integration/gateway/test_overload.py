@@ -254,6 +254,17 @@ async def test_crowd_of_strangers_with_half_a_head_keeps_nobody_out(narrow: Smal
         assert (await narrow.api.get(INSTANCES)).status == 200
 
 
+async def test_a_client_that_hangs_up_in_its_body_is_no_failure_of_the_server(hasty: Small) -> None:
+    with capture_logs() as logged:
+        async with AsyncExitStack() as stack:
+            line = await hasty.half_a_create(stack)
+            line.writer.transport.abort()
+            async with asyncio.timeout(SOON):
+                while not any(row.get("method") == "POST" for row in logged):
+                    await asyncio.sleep(0)
+    assert [row["log_level"] for row in logged if row["log_level"] in ("warning", "error")] == []
+
+
 async def test_head_that_trickles_in_is_not_waited_for(hasty: Small) -> None:
     async with hasty.line() as line:
         await line.say(f"GET {CATALOG} HTTP/1.1\nHost: x\n")
