@@ -12,22 +12,32 @@ from chandlery.model.clean_text import CUT, QUOTE_LONGEST
 _ALIKE: Final = 0.6
 """What difflib takes for a close match."""
 _MOST_COMPARED: Final = 1_000
+_MOST_COMPARED_IN_FULL: Final = 12
 _LONGEST_COMPARED: Final = 64
 
 
 def nearest_names(name: str, known: Iterable[str], *, most: int = 3) -> list[str]:
     """The names most like this one, the nearest first; none if none is like it. Capital letters make no difference."""
-    wanted, ranked = name[:_LONGEST_COMPARED].casefold(), list[tuple[float, str]]()
     matcher = SequenceMatcher(autojunk=False)
-    matcher.set_seq2(wanted)
+    matcher.set_seq2(name[:_LONGEST_COMPARED].casefold())
+    ranked = list[tuple[float, str]]()
+    for _, candidate in _promising(matcher, known):
+        matcher.set_seq1(candidate[:_LONGEST_COMPARED].casefold())
+        ratio = matcher.ratio()
+        if ratio >= _ALIKE:
+            ranked.append((-ratio, candidate))
+    return [candidate for _, candidate in sorted(ranked)[:most]]
+
+
+def _promising(matcher: "SequenceMatcher[str]", known: Iterable[str]) -> list[tuple[float, str]]:
+    # Most names have nothing in common, which is cheap to tell. In full only a few are compared: somebody may have a
+    # thousand names that are all alike, and others wait meanwhile.
+    alike = list[tuple[float, str]]()
     for candidate in sorted(set(known))[:_MOST_COMPARED]:
         matcher.set_seq1(candidate[:_LONGEST_COMPARED].casefold())
-        # Cheap bounds first: most names have nothing in common.
-        if matcher.real_quick_ratio() >= _ALIKE and matcher.quick_ratio() >= _ALIKE:
-            ratio = matcher.ratio()
-            if ratio >= _ALIKE:
-                ranked.append((-ratio, candidate))
-    return [candidate for _, candidate in sorted(ranked)[:most]]
+        if matcher.real_quick_ratio() >= _ALIKE and (at_best := matcher.quick_ratio()) >= _ALIKE:
+            alike.append((-at_best, candidate))
+    return sorted(alike)[:_MOST_COMPARED_IN_FULL]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

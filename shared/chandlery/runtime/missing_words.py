@@ -45,8 +45,8 @@ def _ambiguous(instance: ServiceInstance, found: Sequence[AnyClass]) -> str:
     shown = [f'"{each.metadata.name}" of the broker "{broker_place(each)[2]}"' for each in found[:_MOST_NAMED]]
     more = f" and {len(found) - len(shown)} more" if len(found) > len(shown) else ""
     field = "clusterServiceClassName" if is_cluster_scoped(instance.spec) else "serviceClassName"
-    return (
-        f"is ambiguous: {len(found)} classes are offered under that name: {', '.join(shown)}{more}; "
-        f"give {field} instead (and the plan by its name, too), "
-        f"or have whoever runs the brokers say by spec.namePriority whose name counts"
-    )
+    told = f"is ambiguous: {len(found)} classes are offered under that name: {', '.join(shown)}{more}; "
+    way_out = f"give {field} instead (and the plan by its name, too)"
+    if len({broker_place(each) for each in found}) > 1:
+        way_out += ", or have whoever runs the brokers say by spec.namePriority whose name counts"
+    return told + way_out

@@ -59,6 +59,14 @@ async def test_a_name_that_several_brokers_offer_is_told_with_classes_brokers_an
     assert "give clusterServiceClassName instead" in told
 
 
+async def test_a_name_that_one_broker_offers_twice_is_not_said_to_be_a_matter_of_priority(api: Api) -> None:
+    await offer(api, "class-1", of="first")
+    await offer(api, "class-2", of="first")
+    told = (await api.post(INSTANCES, instance(**BY_NAME))).causes[FIELD]
+    assert "is ambiguous: 2 classes" in told
+    assert told.endswith("give clusterServiceClassName instead (and the plan by its name, too)")
+
+
 async def test_the_operator_says_whose_name_counts(api: Api, gateway: Running) -> None:
     await offer(api, "class-1", of="first")
     await offer(api, "class-2", of="second")

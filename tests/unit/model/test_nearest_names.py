@@ -32,6 +32,12 @@ def test_no_more_than_a_thousand_names_are_compared_and_no_more_than_their_begin
     assert nearest_names("zebra", [*(f"a{number:04}" for number in range(1_000)), "zebras"]) == []
 
 
+def test_nearest_of_a_thousand_names_that_are_all_alike_is_found() -> None:
+    names = [f"{'database-of-the-team-' * 3}{number:04}"[-63:] for number in range(1_000)]
+    wanted = names[567]
+    assert nearest_names(wanted[:30] + wanted[31:], names)[0] == wanted
+
+
 def test_list_says_how_many_more_there_are() -> None:
     assert listed(["b", "a", "a"]) == '"a", "b"'
     assert listed([f"p{number}" for number in range(7)]) == '"p0", "p1", "p2", "p3", "p4" and 2 more'
