@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from chandlery.model.faults import Fault
-from chandlery.reconcile.json_path_rendering import json_text
+from chandlery.reconcile.json_path_rendering import Steps, json_text
 
 LARGEST_BYTES: Final = 1 << 20
 """Kubernetes' limit for the values of a Secret together: 1 MiB."""
@@ -28,6 +28,8 @@ class GrowingSecret:
     """
 
     def __init__(self, credentials: Mapping[str, Any]) -> None:
+        self.steps = Steps()
+        """What all templates together may look at."""
         self._raw: dict[str, bytes] = {}
         self._readable: dict[str, Any] = {}
         self._held = self._written = 0

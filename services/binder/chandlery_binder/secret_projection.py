@@ -129,7 +129,7 @@ def _added(transform: AddKeyTransform, growing: GrowingSecret) -> Any:
     if transform.json_path_expression is not None:
         try:
             template = parse_template(transform.json_path_expression)
-            return render(template, growing.readable, most_characters=growing.room)
+            return render(template, growing.readable, most_characters=growing.room, steps=growing.steps)
         except JsonPathFault as fault:
             raise ProjectionFault(f'the jsonPathExpression for the key "{transform.key}" fails: {fault}') from fault
     if transform.string_value is not None:

@@ -26,7 +26,7 @@ from chandlery.reconcile.json_path_nodes import (
 )
 
 MOST_STEPS: Final = 200_000
-"""Values that one template may come by: ranges within ranges, or `..` upon `..`, would have no end else."""
+"""Values that templates may come by: ranges within ranges, or `..` upon `..`, would have no end else."""
 
 _COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "==": operator.eq,
@@ -38,13 +38,26 @@ _COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 }
 
 
-def render(template: Template, document: Mapping[str, Any], *, most_characters: int) -> str:
+class Steps:
+    """How many more values templates may come by; one for all templates that are rendered in one go."""
+
+    def __init__(self) -> None:
+        self._left = MOST_STEPS
+
+    def spend(self, steps: int) -> None:
+        """Raises JsonPathFault if there are not so many left."""
+        self._left -= steps
+        if self._left < 0:
+            raise JsonPathFault(f"it comes by more than {MOST_STEPS} values, those of templates before it included")
+
+
+def render(template: Template, document: Mapping[str, Any], *, most_characters: int, steps: Steps | None = None) -> str:
     """The text.
 
     Raises:
-        JsonPathFault: a path leads to no value, or the text becomes too long, or takes too many steps.
+        JsonPathFault: a path leads to no value, or the text becomes too long, or takes more than the steps left.
     """
-    rendering = _Rendering(most_characters)
+    rendering = _Rendering(most_characters, steps or Steps())
     rendering.write(template, document)
     return "".join(rendering.parts)
 
@@ -59,10 +72,10 @@ def json_text(value: Any) -> str:
 class _Rendering:
     """A text that grows, and what is left of its bounds."""
 
-    def __init__(self, most_characters: int) -> None:
+    def __init__(self, most_characters: int, steps: Steps) -> None:
         self.parts: list[str] = []
         self._most = self._room = most_characters
-        self._steps = MOST_STEPS
+        self._spend = steps.spend
 
     def write(self, template: Template, current: Any) -> None:
         for node in template:
@@ -81,11 +94,6 @@ class _Rendering:
         if self._room < 0:
             raise JsonPathFault(f"the text becomes longer than {self._most} characters")
         self.parts.append(text)
-
-    def _spend(self, steps: int) -> None:
-        self._steps -= steps
-        if self._steps < 0:
-            raise JsonPathFault(f"it comes by more than {MOST_STEPS} values")
 
     def _found(self, path: Path, current: Any) -> list[Any]:
         return self._all(path, [current])
@@ -189,6 +197,9 @@ def _sliced(step: Slice, value: Any) -> list[Any]:
 
 
 def _holds(comparison: str, left: Any, right: Any) -> bool:
+    if isinstance(left, dict | list) or isinstance(right, dict | list):
+        # kubectl compares none either; here it would take as long as somebody likes.
+        raise JsonPathFault("a filter compares texts, numbers, true, false and null, not lists or objects")
     # To Python, 1 and true are equal; numbers are compared with numbers, texts with texts.
     is_alike = isinstance(left, bool) == isinstance(right, bool)
     try:

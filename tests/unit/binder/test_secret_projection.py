@@ -93,6 +93,16 @@ def test_steps_that_write_over_each_other_are_stopped_too() -> None:
         plain({"a": "x" * 200_000}, *[again] * 11)
 
 
+def test_templates_of_all_steps_share_what_they_may_look_at() -> None:
+    look = {"addKey": {"key": "x", "jsonPathExpression": "{range .list[*]}{end}"}}
+    credentials = {"list": list(range(9_000))}
+    assert plain(credentials, *[look] * 10)["x"] == b""
+    with pytest.raises(
+        ProjectionFault, match="comes by more than 200000 values, those of templates before it included"
+    ):
+        plain(credentials, *[look] * 12)
+
+
 def test_key_that_is_left_out_makes_room() -> None:
     steps = [
         {"removeKey": {"key": "a"}},

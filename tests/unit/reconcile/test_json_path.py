@@ -151,6 +151,14 @@ def test_work_is_bounded_where_the_text_is_not() -> None:
         render(template, WIDE, most_characters=10)
 
 
+@pytest.mark.parametrize("comparison", ["==", "!=", "<"])
+def test_lists_and_objects_are_not_compared(comparison: str) -> None:
+    template = parse_template(f"{{.list[?(@.p{comparison}@.q)]}}")
+    for value in ([1, 2], {"a": 1}):
+        with pytest.raises(JsonPathFault, match="not lists or objects"):
+            render(template, {"list": [{"p": value, "q": value}]}, most_characters=1_000)
+
+
 @given(st.text(alphabet="{}[]()?@$.,:'\"\\*=<>!ab0- \nrangeend", max_size=60))
 def test_whatever_is_written_is_read_or_refused(template: str) -> None:
     try:
