@@ -65,7 +65,7 @@ def test_namespaced_objects_live_with_their_broker_and_have_no_owner() -> None:
 
 
 def test_every_field_of_a_class_is_taken_over() -> None:
-    metadata = {"displayName": "Daten\u00adbank", "costs": [{"amount": {"eur": 1.50}}], "nothing": None}
+    metadata = {"displayName": "Gr\u00f6\u00dfe", "costs": [{"amount": {"eur": 1.50}}], "nothing": None}
     service = simple_service(
         "db",
         bindable=False,
