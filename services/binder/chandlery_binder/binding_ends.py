@@ -7,7 +7,7 @@ from chandlery.model.conditions import ConditionStatus, ConditionType
 from chandlery.model.reasons import BindingReason
 from chandlery.reconcile.status_draft import Cause, joined
 from chandlery_binder.binding_draft import BindingChange, BindingDraft
-from chandlery_binder.binding_words import STARTING_MITIGATION, how_to_hurry, how_to_mitigate, how_to_retry
+from chandlery_binder.binding_words import STARTING_MITIGATION, failed_for_good, how_to_hurry, how_to_mitigate
 
 _CLEANED_UP = "What it may have left at the service broker has been unbound"
 _UNKNOWN_CAUSE = Cause(reason=BindingReason.BIND_FAILED, message="The bind failed")
@@ -78,7 +78,7 @@ def unbound(draft: BindingDraft) -> BindingChange:
     cause = draft.memory.cause or _UNKNOWN_CAUSE
     told = joined(cause.message, _CLEANED_UP)
     if draft.is_failed:
-        shown = joined(told, how_to_retry(draft.metadata))
+        shown = failed_for_good(told, draft.metadata)
         draft.ready(ConditionStatus.FALSE, cause.reason, message=shown)
         draft.end_operation()
         return draft.rest()

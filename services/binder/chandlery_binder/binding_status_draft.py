@@ -9,10 +9,10 @@ from chandlery.model.conditions import ConditionStatus, ConditionType, find_cond
 from chandlery.model.metadata import ObjectMeta
 from chandlery.model.reasons import BindingReason
 from chandlery.model.wire import JsonObject
-from chandlery.reconcile.status_draft import StatusDraft, joined
+from chandlery.reconcile.status_draft import StatusDraft
 from chandlery_binder.binding_notes import BindingMemory, InFlight, Purpose, presumed
 from chandlery_binder.binding_snapshot import BindingSnapshot
-from chandlery_binder.binding_words import how_to_retry
+from chandlery_binder.binding_words import failed_for_good
 
 _DELETIONS = (Purpose.UNBIND, Purpose.MITIGATE)
 _OPERATIONS = {Purpose.BIND: "Bind", Purpose.UNBIND: "Unbind"}
@@ -111,7 +111,7 @@ class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
 
     def fail(self, ready_reason: str, failed_reason: str, *, message: str) -> None:
         """See StatusDraft. The conditions name the way out."""
-        shown = joined(message, how_to_retry(self.metadata))
+        shown = failed_for_good(message, self.metadata)
         self.ready(ConditionStatus.FALSE, ready_reason, message=shown)
         self.condition(ConditionType.FAILED, ConditionStatus.TRUE, reason=failed_reason, message=shown)
         self.say(failed_reason, message, is_warning=True)

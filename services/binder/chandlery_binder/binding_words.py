@@ -24,12 +24,13 @@ def while_waiting(reason: str, message: str, binding: ServiceBinding) -> str:
     return joined(message, advice(binding)) if advice else message
 
 
-def how_to_retry(meta: ObjectMeta) -> str:
-    """For a bind that has failed for good."""
-    return (
-        f"What cannot be corrected elsewhere needs another binding, as the specification of this one never changes "
-        f"({delete(BINDING, meta)}); to have it tried again as it stands: {retry(BINDING, meta)}"
-    )
+def failed_for_good(message: str, meta: ObjectMeta) -> str:
+    """The message of a bind that is not tried again by itself, with both ways out; none is told twice."""
+    again = f"to have it tried again as it stands: {retry(BINDING, meta)}"
+    if delete(BINDING, meta) in message:
+        return joined(message, again[0].upper() + again[1:])
+    anew = "What cannot be corrected elsewhere needs another binding, as the specification of this one never changes"
+    return joined(message, f"{anew} ({delete(BINDING, meta)}); {again}")
 
 
 def how_to_hurry(meta: ObjectMeta, at: datetime | None) -> str:
@@ -90,6 +91,11 @@ def create_anew(meta: ObjectMeta) -> str:
         f"The specification of a binding never changes: correct your manifest, then delete this binding and create it "
         f"anew: {delete(BINDING, meta)}"
     )
+
+
+def mend_sources(meta: ObjectMeta) -> str:
+    """For transforms that cannot be applied to the Secrets which they take keys from."""
+    return f"Mend the Secrets of addKeysFrom, which counts at once, or create the binding anew: {delete(BINDING, meta)}"
 
 
 def take_another_id(meta: ObjectMeta) -> str:

@@ -8,11 +8,12 @@ from chandlery.model.bindings import ServiceBinding
 from chandlery.model.faults import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
 from chandlery.model.wire import JsonObject
 from chandlery.reconcile.change import secret_key
+from chandlery.reconcile.kubectl_commands import delete_secret
 from chandlery.reconcile.status_draft import joined
 from chandlery.runtime.broker_access import secret_values
 from chandlery.store.database import UnitOfWork
 from chandlery_binder.binding_snapshot import InjectionProblem, SecretState
-from chandlery_binder.binding_words import create_anew
+from chandlery_binder.binding_words import create_anew, mend_sources
 from chandlery_binder.growing_secret import LARGEST_BYTES
 from chandlery_binder.secret_projection import ProjectionFault, project, secret_name, secret_of, source_names
 
@@ -86,7 +87,9 @@ def _unprojectable(binding: ServiceBinding, fault: ProjectionFault) -> Injection
     """Neither the credentials nor the specification will ever change, but another Secret that is merged in may."""
     keys = tuple(secret_key(binding.metadata.namespace, name) for name in _own_sources(binding))
     if keys:
-        return InjectionProblem(fault.message, fault.waiting_for or keys[0], interests=keys)
+        is_advised = "kubectl " in fault.message
+        message = fault.message if is_advised else joined(fault.message, mend_sources(binding.metadata))
+        return InjectionProblem(message, fault.waiting_for or keys[0], interests=keys)
     return InjectionProblem(joined(fault.message, create_anew(binding.metadata)), is_final=True)
 
 
@@ -118,7 +121,8 @@ async def _sources(
             continue
         if secret.sealed is not None:
             place = f'"{namespace}/{name}"'
-            message = f"the Secret {place} of addKeysFrom cannot be decrypted; delete it and create it anew"
+            way_out = f"delete it and create it anew: {delete_secret(namespace, name)}"
+            message = f"the Secret {place} of addKeysFrom cannot be decrypted; {way_out}"
             raise ProjectionFault(message, waiting_for=secret_key(namespace, name))
         sources[name] = dict(secret_values(secret))
         held += sum(map(len, sources[name].values()))

@@ -24,6 +24,7 @@ from chandlery.reconcile.change import secret_key
 from chandlery.reconcile.json_path_nodes import JsonPathFault
 from chandlery.reconcile.json_path_parsing import parse_template
 from chandlery.reconcile.json_path_rendering import render
+from chandlery.reconcile.kubectl_commands import create_secret
 from chandlery_binder.growing_secret import GrowingSecret, SecretTooLarge
 
 _KEY = re.compile(r"(?!\.\.)(?!\.\Z)[-._a-zA-Z0-9]{1,253}")
@@ -144,6 +145,7 @@ def _added(transform: AddKeyTransform, growing: GrowingSecret) -> Any:
 def _taken(transform: AddKeysFromTransform, binding: ServiceBinding, sources: Sources) -> Mapping[str, bytes]:
     name, namespace = transform.secret_ref.name, binding.metadata.namespace
     if name not in sources:
-        message = f'the Secret "{namespace}/{name}" of addKeysFrom does not exist'
+        way_out = f"Create it: {create_secret(namespace, name)}"
+        message = f'the Secret "{namespace}/{name}" of addKeysFrom does not exist. {way_out}'
         raise ProjectionFault(message, waiting_for=secret_key(namespace, name))
     return sources[name]

@@ -17,6 +17,7 @@ from chandlery.reconcile.offering import default_parameters, wanted_plan
 from chandlery.reconcile.parameter_schemas import violations
 from chandlery.reconcile.parameters import merge_parameters, overlaid, what_differs
 from chandlery.reconcile.update_parameters import parameters_to_update
+from chandlery.reconcile.violation_words import IS_REQUIRED
 from chandlery.store.database import UnitOfWork
 from chandlery_gateway.catalog_lookups import find_class_and_plan, find_delivered
 
@@ -94,6 +95,8 @@ def _refuse(wrong: tuple[str, ...], schema: str) -> None:
     for sentence in wrong:
         parts = _PATH_AND_WORDS.fullmatch(sentence)
         path, words = parts.groups() if parts else ("parameters", sentence)
-        problems.append(FieldProblem(f"spec.{path}", "FieldValueInvalid", f"{words} ({schema})"))
+        is_missing = words == IS_REQUIRED
+        told = f"{schema} asks for it" if is_missing else f"{words} ({schema})"
+        problems.append(FieldProblem(f"spec.{path}", "FieldValueRequired" if is_missing else "FieldValueInvalid", told))
     if problems:
         raise Invalid(problems=tuple(problems))

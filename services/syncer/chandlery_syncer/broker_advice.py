@@ -10,7 +10,7 @@ from typing import Final
 from chandlery.model.annotations import FORCE_DELETE, RETRY
 from chandlery.model.brokers import AnyBroker
 from chandlery.reconcile.answers import Answer, Verdict
-from chandlery.reconcile.kubectl_commands import annotate
+from chandlery.reconcile.kubectl_commands import annotate, create_secret, delete_secret, edit_secret
 from chandlery_syncer.broker_snapshot import secret_of
 
 _UNAUTHORIZED, _FORBIDDEN, _PRECONDITION_FAILED = 401, 403, 412
@@ -42,6 +42,21 @@ def after_failed_fetch(broker: AnyBroker, answer: Answer) -> str:
 def tries_again(broker: AnyBroker) -> str:
     """The last good catalog stays in use; nothing else has to be done but mend what is wrong."""
     return f"It is tried again by itself, and at once after: {_annotate(broker, f'{RETRY}=$(date +%s)')}"
+
+
+def mend_credentials(broker: AnyBroker, why: str) -> str:
+    """For credentials that cannot be read; `why` tells whether their Secret is there, or does not open."""
+    namespace, name = secret_of(broker) or ("NAMESPACE", "NAME")
+    command = edit_secret(namespace, name)
+    if "does not exist" in why:
+        command = create_secret(namespace, name, *_keys_of(broker))
+    elif "cannot be decrypted" in why:
+        command = delete_secret(namespace, name)
+    return f"It goes on by itself as soon as that is mended: {command}"
+
+
+def _keys_of(broker: AnyBroker) -> Sequence[str]:
+    return ("token",) if broker.spec.auth_info and broker.spec.auth_info.bearer else ("username", "password")
 
 
 def left_alone(broker: AnyBroker, why: str) -> str:

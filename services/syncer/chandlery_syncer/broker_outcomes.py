@@ -85,7 +85,7 @@ def tidied(snapshot: BrokerSnapshot, leftovers: Leftovers, *, stored: StoredCoun
 def inaccessible(snapshot: BrokerSnapshot, access: Unresolved, now: datetime) -> BrokerChange:
     """The credentials are missing; their Secret wakes the broker."""
     draft = BrokerDraft(snapshot, now)
-    message = f"{access.message}. Create or correct it; the broker notices by itself"
+    message = f"{access.message}. {advice.mend_credentials(snapshot.broker, access.message)}"
     draft.fail(BrokerReason.ERROR_FETCHING_CATALOG, message, fact=access.reason)
     return draft.wait(access.waiting_for)
 

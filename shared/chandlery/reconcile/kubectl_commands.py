@@ -37,6 +37,22 @@ def describe(kind: str, meta: ObjectMeta) -> str:
     return f"kubectl describe {_named(kind, meta)}"
 
 
+def create_secret(namespace: str | None, name: str, *keys: str) -> str:
+    """To make a Secret that is not there; what it is to hold stands in files, and not in a shell's history."""
+    values = "".join(f" --from-file={key}=FILE" for key in keys or ("KEY",))
+    return f"kubectl create secret generic {name} -n {namespace}{values}"
+
+
+def edit_secret(namespace: str | None, name: str) -> str:
+    """To correct what a Secret holds."""
+    return f"kubectl edit secret {name} -n {namespace}"
+
+
+def delete_secret(namespace: str | None, name: str) -> str:
+    """To take a Secret out of the way."""
+    return f"kubectl delete secret {name} -n {namespace}"
+
+
 def catalog(what: str, meta: ObjectMeta) -> str:
     """To see what is on offer, for all and in the namespace of the object: `classes`, `plans` or `brokers`."""
     kind = "servicebrokers" if what == "brokers" else f"service{what}"

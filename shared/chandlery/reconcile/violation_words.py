@@ -12,6 +12,8 @@ from jsonschema.exceptions import ValidationError
 
 LONGEST = 300
 """Characters of one sentence."""
+IS_REQUIRED = "is required"
+"""What is said of a property that is missing."""
 _LONGEST_VALUE = 60
 _LONGEST_NAME = 60
 _SHOWN_VALUES = 10
@@ -38,7 +40,7 @@ def sentences(error: ValidationError, root: str) -> Iterator[str]:
         found: Any = error.instance
         for name in rule:
             if name not in found:
-                yield _cut(f"{place(path, [name])}: is required")
+                yield _cut(f"{place(path, [name])}: {IS_REQUIRED}")
     else:
         yield _cut(f"{path}: {_expected(error)}")
 

@@ -10,6 +10,7 @@ from chandlery.model.faults import ParametersFault
 from chandlery.model.instances import ParametersFromSource, SecretKeyReference
 from chandlery.model.wire import JsonObject
 from chandlery.reconcile.change import secret_key
+from chandlery.reconcile.kubectl_commands import create_secret, delete_secret, edit_secret
 from chandlery.reconcile.parameters import Parameters, merge_parameters
 from chandlery.runtime.broker_access import secret_values
 from chandlery.store.database import UnitOfWork
@@ -25,6 +26,8 @@ class _Part:
     title: str
     text: bytes = field(repr=False)
     waiting_for: str
+    correction: str
+    """The command that corrects what the Secret holds."""
 
 
 async def find_parameters(
@@ -37,15 +40,18 @@ async def find_parameters(
     defaults: JsonObject | None = None,
 ) -> Parameters | ParametersFault:
     """The merged parameters, or why there are none; a fault for which a Secret is to blame has its wake-up key."""
-    keys: dict[str, str] = {}
+    by_title: dict[str, _Part] = {}
     try:
         parts = await _parts(unit, cluster, namespace, [each.secret_key_ref for each in sources if each.secret_key_ref])
-        keys = {part.title: part.waiting_for for part in parts}
+        by_title = {part.title: part for part in parts}
         merged = merge_parameters(inline, [(part.title, part.text) for part in parts], defaults=defaults)
         return unit.checksums.keyed(merged)
     except ParametersFault as fault:
-        key = fault.waiting_for or keys.get(fault.source or "")
-        return ParametersFault(fault.message, source=fault.source, waiting_for=key)
+        wrong = by_title.get(fault.source or "")
+        if wrong is None:
+            return fault
+        message = f"{fault.message}. Correct it: {wrong.correction}"
+        return ParametersFault(message, source=fault.source, waiting_for=wrong.waiting_for)
 
 
 async def _parts(
@@ -62,7 +68,7 @@ async def _parts(
         parts.append(part)
         held += len(part.text)
         if held > LARGEST_BYTES:
-            message = f"the Secrets of parametersFrom hold more than {LARGEST_BYTES} bytes of parameters together"
+            message = f"The Secrets of parametersFrom hold more than {LARGEST_BYTES} bytes of parameters together"
             raise ParametersFault(message, waiting_for=part.waiting_for)
     return parts
 
@@ -70,16 +76,20 @@ async def _parts(
 def _readable(namespace: str, secret: Secret) -> Mapping[str, bytes]:
     if secret.sealed is None:
         return secret_values(secret)
-    key, place = secret_key(namespace, secret.metadata.name), f'"{namespace}/{secret.metadata.name}"'
-    message = f"the Secret {place} of parametersFrom cannot be decrypted; delete it and create it anew"
-    raise ParametersFault(message, waiting_for=key)
+    name = secret.metadata.name
+    message = f'The Secret "{namespace}/{name}" of parametersFrom cannot be decrypted; delete it and create it anew'
+    way_out = f"{message}: {delete_secret(namespace, name)}"
+    raise ParametersFault(way_out, waiting_for=secret_key(namespace, name))
 
 
 def _part(namespace: str, reference: SecretKeyReference, values: Mapping[str, bytes] | None) -> _Part:
-    key, title = secret_key(namespace, reference.name), f'the Secret "{namespace}/{reference.name}" of parametersFrom'
+    name, key = reference.name, secret_key(namespace, reference.name)
+    title = f'The Secret "{namespace}/{name}" of parametersFrom'
     if values is None:
-        command = f"kubectl get secrets -n {namespace}"
-        raise ParametersFault(f"{title} does not exist; create it, or name one of: {command}", waiting_for=key)
+        way_out = f"Create it: {create_secret(namespace, name, reference.key)}"
+        raise ParametersFault(f"{title} does not exist. {way_out}", waiting_for=key)
     if reference.key not in values:
-        raise ParametersFault(f'{title} has no key "{reference.key}"', waiting_for=key)
-    return _Part(f'Secret "{namespace}/{reference.name}" key "{reference.key}"', values[reference.key], key)
+        way_out = f"Add it: {edit_secret(namespace, name)}"
+        raise ParametersFault(f'{title} has no key "{reference.key}". {way_out}', waiting_for=key)
+    title = f'Secret "{namespace}/{name}" key "{reference.key}"'
+    return _Part(title, values[reference.key], waiting_for=key, correction=edit_secret(namespace, name))

@@ -182,6 +182,13 @@ async def test_a_name_is_made_up_from_a_prefix(api: Api) -> None:
     assert "generateName" in nameless.causes["metadata.name"]
 
 
+async def test_what_cannot_be_read_is_told_by_the_beginning_of_the_name_that_it_would_get(api: Api) -> None:
+    body = instance()
+    body["metadata"], body["spec"] = {"generateName": "db-"}, {"parameters": 1}
+    refused = await api.post(f"{TEAM}/serviceinstances", body)
+    assert (refused.status, refused.document["details"]["name"]) == (422, "db-")
+
+
 async def test_what_the_server_owns_is_not_taken_from_a_client(api: Api) -> None:
     body = instance()
     body["metadata"] |= {

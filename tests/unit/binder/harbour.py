@@ -189,6 +189,12 @@ def ready_of(binding: ServiceBinding | None) -> tuple[str, str] | None:
     return (str(found.status), found.reason) if found else None
 
 
+def message_of(binding: ServiceBinding | None) -> str:
+    """Message of the Ready condition; empty for a binding that is gone."""
+    found = find_condition(binding.status.conditions, ConditionType.READY) if binding else None
+    return found.message if found else ""
+
+
 def registration(url: str) -> ClusterServiceBroker:
     """The broker `harbour`."""
     return ClusterServiceBroker(

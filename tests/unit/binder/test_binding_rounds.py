@@ -19,7 +19,7 @@ from chandlery.reconcile import bounded_validators, parameter_schemas
 from chandlery.store.database import UnitOfWork
 from tests.conformance import scripted_templates as osb
 from tests.conformance.scripted_broker import Reply
-from tests.unit.binder.harbour import CREDENTIALS, Harbour, ready_instance, ready_of, registration
+from tests.unit.binder.harbour import CREDENTIALS, Harbour, message_of, ready_instance, ready_of, registration
 
 IDENTITY = "X-Broker-API-Originating-Identity"
 
@@ -84,7 +84,10 @@ async def test_credentials_that_never_fit_into_a_secret_are_refused_once(harbour
     failed = find_condition(binding.status.conditions, ConditionType.FAILED) if binding else None
     assert failed is not None
     assert (failed.status, failed.reason) == ("True", "ErrorInjectingBindResult")
-    assert "kubectl delete servicebinding knot -n ns" in failed.message
+    for told in (failed.message, message_of(binding)):
+        # Each way out, once.
+        assert told.count("kubectl delete servicebinding knot -n ns") == 1
+        assert told.count("kubectl annotate servicebinding knot -n ns --overwrite chandlery.io/retry-requested-at") == 1
     await harbour.work(after_seconds=100_000)
     assert harbour.requests() == ["PUT", "DELETE"]
     assert await harbour.secret() is None
@@ -102,6 +105,20 @@ async def test_credentials_wait_for_another_secret_that_makes_them_too_large(har
     assert ready_of(await harbour.work()) == ("True", "InjectedBindResult")
     assert await harbour.secret() == {"uri": "tcp://rope", "port": "4711", "ca": "x"}
     assert harbour.requests() == ["PUT"]
+
+
+async def test_transforms_that_wait_for_another_secret_tell_how_to_make_or_mend_it(
+    harbour: Harbour,
+) -> None:
+    taken = SecretTransform.model_validate({"addKeysFrom": {"secretRef": {"name": "other"}}})
+    read = SecretTransform.model_validate({"addKey": {"key": "x", "jsonPathExpression": "{.ca}"}})
+    await harbour.change(kinds.SERVICE_BINDING, "knot", secret_transforms=(taken, read))
+    assert message_of(await harbour.work()).endswith(": kubectl create secret generic other -n ns --from-file=KEY=FILE")
+    await harbour.add(Secret(metadata=ObjectMeta(name="other", namespace="ns", uid="o-uid"), data={"cb": "eA=="}))
+    assert await harbour.wake("secret:ns/other") == ["b-uid"]
+    told = message_of(await harbour.work())
+    assert 'the key "ca" is not there. Mend the Secrets of addKeysFrom' in told
+    assert "kubectl describe secret" not in told
 
 
 async def test_secret_is_gone_before_the_broker_is_asked_to_unbind(harbour: Harbour) -> None:

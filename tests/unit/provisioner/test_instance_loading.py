@@ -146,15 +146,19 @@ async def test_no_plan_is_known_for_a_new_instance_or_after_the_catalog_lost_it(
 
 
 @pytest.mark.parametrize(
-    ("data", "message"),
+    ("data", "message", "command"),
     [
-        pytest.param(None, "does not exist", id="no Secret"),
-        pytest.param({"other": b"{}"}, 'has no key "json"', id="no key"),
-        pytest.param({"json": b"sesame"}, "does not hold a JSON object", id="no JSON"),
+        pytest.param(
+            None, "does not exist", "kubectl create secret generic words -n ns --from-file=json=FILE", id="no Secret"
+        ),
+        pytest.param({"other": b"{}"}, 'has no key "json"', "kubectl edit secret words -n ns", id="no key"),
+        pytest.param(
+            {"json": b"sesame"}, "does not hold a JSON object", "kubectl edit secret words -n ns", id="no JSON"
+        ),
     ],
 )
-async def test_parameters_that_cannot_be_read_are_waited_for_at_their_secret(
-    harbour: Harbour, data: dict[str, bytes] | None, message: str
+async def test_parameters_that_cannot_be_read_are_waited_for_at_their_secret_with_the_command_that_mends_it(
+    harbour: Harbour, data: dict[str, bytes] | None, message: str, command: str
 ) -> None:
     if data is not None:
         await harbour.add(_secret(data))
@@ -163,6 +167,7 @@ async def test_parameters_that_cannot_be_read_are_waited_for_at_their_secret(
 
     assert isinstance(snapshot.parameters, ParametersFault)
     assert message in snapshot.parameters.message
+    assert snapshot.parameters.message.endswith(f": {command}")
     assert "sesame" not in snapshot.parameters.message
     assert snapshot.parameters.waiting_for == "secret:ns/words"
 

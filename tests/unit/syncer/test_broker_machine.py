@@ -1,5 +1,6 @@
 """What is done with a service broker, and what becomes of it: both halves of its state machine as tables."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -436,6 +437,34 @@ def test_missing_secret_is_named_by_the_event_and_wakes() -> None:
     assert change.next.waiting_for == "secret:ops/login"
     again = outcomes.inaccessible(make_snapshot(change.document), NO_SECRET, NOW)
     assert again.facts == ()
+
+
+@pytest.mark.parametrize(
+    ("auth", "why", "command"),
+    [
+        pytest.param(
+            "basic",
+            "does not exist",
+            "kubectl create secret generic login -n ops --from-file=username=FILE --from-file=password=FILE",
+            id="no Secret",
+        ),
+        pytest.param(
+            "bearer",
+            "does not exist",
+            "kubectl create secret generic login -n ops --from-file=token=FILE",
+            id="no Secret with a token",
+        ),
+        pytest.param("bearer", "has no key token", "kubectl edit secret login -n ops", id="no key"),
+        pytest.param("bearer", "cannot be decrypted", "kubectl delete secret login -n ops", id="other encryption key"),
+    ],
+)
+def test_credentials_that_cannot_be_read_are_told_with_the_command_that_mends_them(
+    auth: str, why: str, command: str
+) -> None:
+    broker = make_broker(authInfo={auth: {"secretRef": {"namespace": "ops", "name": "login"}}})
+    access = replace(NO_SECRET, message=f'the Secret "ops/login" {why}')
+    change = outcomes.inaccessible(make_snapshot(broker), access, NOW)
+    assert change.document.status.conditions[0].message.endswith(f"as soon as that is mended: {command}")
 
 
 def test_refused_catalog_forgets_the_validator() -> None:

@@ -135,8 +135,8 @@ def _check_type(kind: Kind, document: JsonObject) -> None:
 
 
 def _name_in(metadata: Any) -> str:
-    name = metadata.get("name") if isinstance(metadata, dict) else None
-    return name[:_LONGEST_ECHO] if isinstance(name, str) else ""
+    names = [metadata.get("name"), metadata.get("generateName")] if isinstance(metadata, dict) else []
+    return next((name[:_LONGEST_ECHO] for name in names if name and isinstance(name, str)), "")
 
 
 def _complaints(adjective: str, paths: Iterable[Path]) -> tuple[str, ...]:
