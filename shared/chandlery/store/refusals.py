@@ -9,7 +9,7 @@ import socket
 import ssl
 from typing import Final
 
-from asyncpg.exceptions import ClientConfigurationError
+from asyncpg.exceptions import ClientConfigurationError, TargetServerAttributeNotMatched
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -99,8 +99,12 @@ def _of_postgresql(error: DBAPIError, place: str) -> Unavailable | None:
     for beginning, advice in _SETTINGS.items():
         if state.startswith(beginning):
             return Refused(f"{_named(place)} refuses us: {said}; {advice}", is_setting=True)
-    if isinstance(getattr(error.orig, "__cause__", None), ClientConfigurationError):
+    client_error = getattr(error.orig, "__cause__", None)
+    if isinstance(client_error, ClientConfigurationError):
         return Refused(f"{_URL} cannot be used: {said}", is_setting=True)
+    if isinstance(client_error, TargetServerAttributeNotMatched):
+        # In a failover there is no primary for a while.
+        return Unavailable(f"{_named(place)} is none that target_session_attrs in {_URL} asks for")
     if state == _FORBIDDEN:
         return Refused(f"{_named(place)} refuses us: {said}; {_GRANTS}")
     if error.statement is None and state.startswith(_OF_THE_SESSION):

@@ -72,6 +72,20 @@ async def test_a_refusal_of_postgresql_ends_the_start_with_one_sentence(
     assert "\n" not in message
 
 
+async def test_a_server_that_is_not_of_the_kind_asked_for_may_become_so(postgres: PrivatePostgres) -> None:
+    engine = open_engine(postgres.url(query="target_session_attrs=standby"), application_name="chandlery-test")
+    try:
+        with pytest.raises(Unavailable) as raised:
+            await migrate(engine)
+    finally:
+        await engine.dispose()
+
+    assert not isinstance(raised.value, Refused)
+    where = f"{LOOPBACK}:{postgres.port}"
+    wanted = "target_session_attrs in CHANDLERY_DATABASE_URL asks for"
+    assert raised.value.message == f"the database at {where} is none that {wanted}"
+
+
 async def test_a_pooler_that_is_not_told_of_is_named(pooler: PgBouncer) -> None:
     engine = open_engine(pooler.url, application_name="chandlery-test")
     with pytest.raises(Refused, match="behind a pooler set CHANDLERY_DATABASE_PREPARED_STATEMENTS=false"):
