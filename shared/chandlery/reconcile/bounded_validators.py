@@ -5,6 +5,7 @@ is ever fetched; `format` and `unevaluatedProperties`/`unevaluatedItems` are not
 """
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ from chandlery.reconcile.bounded_patterns import finds
 SECONDS: Final = 0.25
 """Processor time that one evaluation may take."""
 
+_DEEPEST_STACK: Final = 700
+"""Frames of Python's thousand that an evaluation may begin a keyword in."""
+
 _deadline: ContextVar[float] = ContextVar("deadline")
 
 Keyword = Callable[[Any, Any, Any, Any], Iterable[ValidationError] | None]
@@ -39,6 +43,7 @@ def first_errors(validator: Validator, value: Any, limit: int) -> list[Validatio
 
     Raises:
         TooCostly: they were not found in the time that there is.
+        RecursionError: the schema refers to itself without an end, or nearly so.
     """
     with bounded_time():
         return list(islice(validator.iter_errors(value), limit))
@@ -88,9 +93,19 @@ def time_left() -> float:
 def _timed(keyword: Keyword) -> Keyword:
     def within_time(validator: Any, rule: Any, instance: Any, schema: Any) -> Iterable[ValidationError] | None:
         time_left()
+        _refuse_deep_stack()
         return keyword(validator, rule, instance, schema)
 
     return within_time
+
+
+def _refuse_deep_stack() -> None:
+    """Raises RecursionError before Python does: native parts of the library make a panic of that, and end the task."""
+    try:
+        sys._getframe(_DEEPEST_STACK)  # noqa: SLF001 - the one way to ask that takes no time
+    except ValueError:
+        return
+    raise RecursionError
 
 
 def _pattern(validator: Any, rule: str, instance: Any, _schema: Any) -> Iterator[ValidationError]:

@@ -327,3 +327,26 @@ def test_pattern_that_is_not_applied_is_told_and_the_rest_of_the_schema_is() -> 
     assert violations(schema, {"name": "y", "size": "large"}) == ("parameters.size: has to be an integer",)
     assert unapplied_pattern(of(patternProperties={"(x?){99000}": {"allOf": []}})) == "(x?){99000}"
     assert unapplied_pattern(properties(name={"pattern": "^x+$"})) is None
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"not": {"$ref": "#/definitions/a"}},
+        {"allOf": [{"$ref": "#/definitions/a"}]},
+        {"if": {"$ref": "#/definitions/a"}},
+        {"anyOf": [{"not": {"not": {"$ref": "#/definitions/a"}}}]},
+        {"oneOf": [{"$ref": "#/definitions/b"}]},
+    ],
+    ids=lambda rule: next(iter(rule)),
+)
+@pytest.mark.parametrize("frames", range(12))
+def test_a_schema_that_refers_to_itself_without_an_end_is_a_problem(rule: dict[str, Any], frames: int) -> None:
+    """Wherever in its turns the stack ends."""
+    definitions = {"a": rule, "b": {"allOf": [{"$ref": "#/definitions/a"}]}}
+    schema = {**of(definitions=definitions), "$ref": "#/definitions/a", "$comment": str(frames)}
+
+    def found(deeper: int) -> str | None:
+        return found(deeper - 1) if deeper else schema_problem(schema)
+
+    assert found(frames) == "it is nested too deeply, or refers to itself without an end"
