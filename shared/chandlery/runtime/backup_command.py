@@ -39,10 +39,8 @@ def _source(data_dir: Path | None, file: Path) -> Path:
     if not url:
         return (data_dir or Path.home() / ".chandlery") / _DATABASE
     address = read_database_url(url)
-    if address.backend == "sqlite" and address.database:
-        return Path(address.database)
     if address.backend == "sqlite":
-        raise ConfigurationFault("the database is in memory, and has no file to copy")
+        return Path(address.place)
     raise ConfigurationFault(f"PostgreSQL has its own tool for that: {_dump_command(address, file)}")
 
 

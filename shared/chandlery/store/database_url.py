@@ -52,7 +52,7 @@ class DatabaseUrl:
     def place(self) -> str:
         """The servers or the file, for messages."""
         if self.backend == "sqlite":
-            return self.database or "memory"
+            return self.database or ""
         if "service" in self.parameters and not self.hosts[0].name:
             return f"service {self.parameters['service']}"
         return ",".join(map(str, self.hosts))
@@ -72,7 +72,7 @@ def read_database_url(text: str) -> DatabaseUrl:
     """The URL in its parts; raises ConfigurationFault, which never repeats what may hold a password."""
     scheme, there, rest = text.partition("://")
     backend = scheme.partition("+")[0]
-    if not there:
+    if not there or "\0" in unquote(text):
         raise ConfigurationFault(_UNREADABLE)
     if backend == "sqlite":
         return _sqlite(text)
@@ -91,6 +91,10 @@ def _sqlite(text: str) -> DatabaseUrl:
         raise ConfigurationFault(f"the database URL of SQLite takes no parameters, and has {', '.join(url.query)}")
     if url.host or url.username:
         raise ConfigurationFault("the database URL of SQLite has three slashes before its file: sqlite:///file.db")
+    if not url.database or url.database == ":memory:":
+        raise ConfigurationFault(
+            "the database URL of SQLite names no file, and a database in memory is gone with its process"
+        )
     return DatabaseUrl(backend="sqlite", database=url.database)
 
 
@@ -137,7 +141,7 @@ def _hosts_of(names: str, port: str | None) -> tuple[Host, ...]:
         raise ConfigurationFault(f"the database URL has {len(hosts)} hosts and {len(ports)} ports")
     if len(ports) == 1:
         ports *= len(hosts)
-    return tuple(Host(name or None, _port(each)) for name, each in zip(hosts, ports, strict=True))
+    return tuple(Host(_name(name), _port(each)) for name, each in zip(hosts, ports, strict=True))
 
 
 def _hosts(specs: Sequence[str], port: str | None) -> tuple[Host, ...]:
@@ -147,8 +151,18 @@ def _hosts(specs: Sequence[str], port: str | None) -> tuple[Host, ...]:
         if match is None:
             raise ConfigurationFault(_UNREADABLE)
         name = unquote(match["ipv6"] or match["name"] or "")
-        hosts.append(Host(name or None, _port(match["port"] or port)))
+        hosts.append(Host(_name(name), _port(match["port"] or port)))
     return tuple(hosts)
+
+
+def _name(text: str) -> str | None:
+    """A host's name; one that no resolver can be asked for is refused."""
+    try:
+        if not text.startswith("/"):
+            text.encode("idna")
+    except UnicodeError:
+        raise ConfigurationFault("the database URL has a host whose name is too long or has an empty part") from None
+    return text or None
 
 
 def _port(text: str | None) -> int | None:

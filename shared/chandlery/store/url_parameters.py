@@ -94,6 +94,14 @@ _REFUSED: Final = frozenset(
         "sslkeylogfile",
     }
 )
+_LARGEST: Final = 2_147_483_647
+"""As in libpq."""
+_LARGEST_OF: Final[Mapping[str, int]] = {
+    "keepalives_idle": 32_767,
+    "keepalives_interval": 32_767,
+    "keepalives_count": 127,
+}
+"""Linux refuses more, and with it each connection: tcp(7), MAX_TCP_KEEPIDLE and its like in net/tcp.h."""
 _KNOWN: Final = PASSED | OURS | frozenset(_FIXED) | _REFUSED
 
 
@@ -104,8 +112,11 @@ def check_parameters(parameters: Mapping[str, str]) -> None:
             raise ConfigurationFault(f"the database URL has an unknown parameter {quoted(name)}{_nearest(name)}")
         if name in _REFUSED:
             raise ConfigurationFault(f"the database URL has {name}, which Chandlery cannot honour; leave it out")
-        if name in NUMBERS and not _is_number(value):
-            raise ConfigurationFault(f"the database URL's {name} is {quoted(value)}; it is a whole number")
+        largest = _LARGEST_OF.get(name, _LARGEST)
+        if name in NUMBERS and not _is_number(value, largest):
+            raise ConfigurationFault(
+                f"the database URL's {name} is {quoted(value)}; it is a whole number, up to {largest}"
+            )
         allowed = _WORDS.get(name) or _FIXED.get(name)
         if allowed is not None and value not in allowed:
             words = ", ".join(sorted(allowed))
@@ -127,8 +138,9 @@ def _check_certificate_names(parameters: Mapping[str, str]) -> None:
         )
 
 
-def _is_number(value: str) -> bool:
-    return value.removeprefix("-").isdecimal() and value.isascii() and len(value) <= len("-2147483648")
+def _is_number(value: str, largest: int) -> bool:
+    digits = value.removeprefix("-")
+    return digits.isdecimal() and digits.isascii() and len(digits) <= len(str(largest)) and int(digits) <= largest
 
 
 def _nearest(name: str) -> str:
