@@ -13,6 +13,8 @@ from chandlery.reconcile.label_selectors import Selector, parse_selector
 CLASS_PROPERTIES: Final = ("name", "spec.externalName", "spec.externalID")
 CLUSTER_PLAN_PROPERTIES: Final = (*CLASS_PROPERTIES, "spec.free", "spec.clusterServiceClass.name")
 PLAN_PROPERTIES: Final = (*CLASS_PROPERTIES, "spec.free", "spec.serviceClass.name")
+MOST_REQUIREMENTS: Final = 256
+"""Of one list, as of the selector of a request: each is looked at for each class or plan of a catalog."""
 
 
 def restrictions_selector(restrictions: Iterable[str] | None) -> Selector:

@@ -18,6 +18,7 @@ from chandlery_gateway.kube.status_objects import status_of
 
 REQUIRED, INVALID, FORBIDDEN = "FieldValueRequired", "FieldValueInvalid", "FieldValueForbidden"
 WRONG_TYPE, UNSUPPORTED, TOO_LONG = "FieldValueTypeInvalid", "FieldValueNotSupported", "FieldValueTooLong"
+TOO_MANY = "FieldValueTooMany"
 ANN = UserInfo(username="ann")
 Causes = list[tuple[str, str]]
 
@@ -109,6 +110,11 @@ def on_update(kind: str, before: JsonObject, after: JsonObject) -> Causes:
             {"catalogRestrictions": {"servicePlan": ["spec.description=a"]}},
             [(INVALID, "spec.catalogRestrictions.servicePlan[0]")],
             id="a restriction by a property that there is not",
+        ),
+        pytest.param(
+            {"catalogRestrictions": {"serviceClass": ["name!=a,name!=b"] * 129, "servicePlan": ["name!=a"] * 256}},
+            [(TOO_MANY, "spec.catalogRestrictions.serviceClass")],
+            id="more requirements than a selector of a request may have",
         ),
     ],
 )

@@ -19,8 +19,10 @@ from chandlery.model.names import label_problem
 from chandlery.reconcile.restrictions import (
     CLASS_PROPERTIES,
     CLUSTER_PLAN_PROPERTIES,
+    MOST_REQUIREMENTS,
     PLAN_PROPERTIES,
     restriction_problem,
+    restrictions_selector,
 )
 from chandlery_gateway.admission.broker_policy_admission import broker_policy_problems
 from chandlery_gateway.admission.field_checks import (
@@ -134,6 +136,11 @@ def _restriction_problems(
         ("servicePlan", restrictions.service_plan, plan_properties),
     )
     for name, texts, properties in listed:
-        for position, text in enumerate(texts or ()):
-            if problem := restriction_problem(text, properties):
-                yield invalid(f"spec.catalogRestrictions.{name}[{position}]", problem)
+        field, items = f"spec.catalogRestrictions.{name}", texts or ()
+        problems = [(position, restriction_problem(text, properties)) for position, text in enumerate(items)]
+        wrong = [invalid(f"{field}[{position}]", problem) for position, problem in problems if problem]
+        yield from wrong
+        count = 0 if wrong else len(restrictions_selector(items).requirements)
+        if count > MOST_REQUIREMENTS:
+            message = f"may have {MOST_REQUIREMENTS} requirements, not {count}; name several values with in or notin"
+            yield FieldProblem(field, "FieldValueTooMany", message)
