@@ -112,7 +112,7 @@ async def _take_along(unit: UnitOfWork, document: AnyObject) -> timedelta | None
     if dependents:
         # They may have been the last, or there may be more.
         return _AT_ONCE
-    if await unit.garbage.is_blocked(uid):
+    if await unit.garbage.is_blocked(uid, namespace=document.metadata.namespace):
         return _LOOK_AGAIN
     await _let_go(unit, document, FOREGROUND)
     return None

@@ -76,11 +76,20 @@ class GarbageStore:
         rows = await self._connection.execute(_of(owner_uid, L.c.uid, L.c.kind).limit(limit))
         return [(uid, kind) for uid, kind in rows]
 
-    async def is_blocked(self, owner_uid: str) -> bool:
-        """Whether something is left whose owner may not go before it."""
-        return (
-            await self._connection.execute(_of(owner_uid, L.c.uid).where(L.c.is_blocking).limit(1))
-        ).first() is not None
+    async def is_blocked(self, owner_uid: str, *, namespace: str | None) -> bool:
+        """Whether something is left whose owner may not go before it.
+
+        An owner that is in a namespace is held up by nothing of another one: who may write there has no say here.
+        """
+        blocking = _of(owner_uid, L.c.kind).where(L.c.is_blocking).distinct()
+        for kind in sorted(set((await self._connection.execute(blocking)).scalars()) & OBJECTS.keys()):
+            table = OBJECTS[kind]
+            query = _of(owner_uid, L.c.uid).join(table, table.c.uid == L.c.uid).where(L.c.kind == kind, L.c.is_blocking)
+            if namespace:
+                query = query.where(table.c.namespace == namespace)
+            if (await self._connection.execute(query.limit(1))).first() is not None:
+                return True
+        return False
 
     async def unlink(self, uid: str) -> None:
         """The object is gone: nobody owns it, whatever an older release has left."""

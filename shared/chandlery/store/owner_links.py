@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from chandlery.model import kinds
 from chandlery.model.kinds import AnyObject
-from chandlery.model.metadata import DELETION_POLICIES, OwnerReference
+from chandlery.model.metadata import DELETION_POLICIES
 from chandlery.store.schema import GARBAGE as G
 from chandlery.store.schema import OBJECTS
 from chandlery.store.schema import OWNER_LINKS as L
@@ -34,7 +34,7 @@ class OwnerLinks:
     def __init__(self, connection: "AsyncConnection", now: datetime) -> None:
         self._connection = connection
         self._now = now
-        self._fresh: dict[str, tuple[str, list[OwnerReference]]] = {}
+        self._fresh: dict[str, AnyObject] = {}
         self._changed: set[str] = set()
         self._removed: set[str] = set()
         self._owners_to_tell: set[str] = set()
@@ -43,13 +43,13 @@ class OwnerLinks:
     def inserted(self, document: AnyObject) -> None:
         """A new object has been written."""
         if document.metadata.owner_references and document.kind != kinds.EVENT.kind:
-            self._fresh[document.metadata.uid or ""] = document.kind, document.metadata.owner_references
+            self._fresh[document.metadata.uid or ""] = document
 
     def updated(self, old: AnyObject, new: AnyObject) -> None:
         """An object has been written over."""
         before, after, uid = old.metadata, new.metadata, new.metadata.uid or ""
         if before.owner_references != after.owner_references and new.kind != kinds.EVENT.kind:
-            self._fresh[uid] = new.kind, after.owner_references or []
+            self._fresh[uid] = new
             self._changed.add(uid)
             self._marks[uid] = new.kind
             self._owners_to_tell |= {owner.uid for owner in before.owner_references or ()}
@@ -83,33 +83,38 @@ class OwnerLinks:
         if self._changed:
             await self._connection.execute(delete(L).where(L.c.uid.in_(self._changed)))
         rows: dict[Mark, dict[str, Any]] = {}
-        for uid, (kind, owners) in self._fresh.items():
-            for owner in owners:
-                link = {"owner_uid": owner.uid, "uid": uid, "kind": kind, "owner_kind": owner.kind}
+        for uid, document in self._fresh.items():
+            for owner in document.metadata.owner_references or ():
+                link = {"owner_uid": owner.uid, "uid": uid, "kind": document.kind, "owner_kind": owner.kind}
                 rows[owner.uid, uid] = link | {"is_blocking": bool(owner.block_owner_deletion)}
         if rows:
             await self._connection.execute(insert(L), list(rows.values()))
 
     async def _find_owners(self) -> None:
-        """Mark new dependents unless their owners are there and are to stay until we have committed."""
+        """Mark new dependents unless their owners are there, as they are named, and stay until we have committed."""
         wanted: dict[str, set[str]] = {}
-        for _, owners in self._fresh.values():
-            for owner in owners:
+        for document in self._fresh.values():
+            for owner in document.metadata.owner_references or ():
                 wanted.setdefault(owner.kind, set()).add(owner.uid)
-        there = {uid for kind in sorted(wanted) for uid in await self._existing(kind, sorted(wanted[kind]))}
-        for uid, (kind, owners) in self._fresh.items():
-            if any(owner.uid not in there for owner in owners):
-                self._marks[uid] = kind
+        there = {place for kind in sorted(wanted) for place in await self._existing(kind, sorted(wanted[kind]))}
+        for uid, document in self._fresh.items():
+            owners = document.metadata.owner_references or ()
+            own = document.metadata.namespace or ""
+            if any({(owner.uid, owner.name, ""), (owner.uid, owner.name, own)}.isdisjoint(there) for owner in owners):
+                self._marks[uid] = document.kind
 
-    async def _existing(self, kind: str, uids: list[str]) -> list[str]:
+    async def _existing(self, kind: str, uids: list[str]) -> list[tuple[str, str, str]]:
+        """Uid, name and namespace."""
         if kind not in OBJECTS:
             return []
         table = OBJECTS[kind]
-        query = select(table.c.uid).where(table.c.uid.in_(uids[:_AT_ONCE]), table.c.deleted_at.is_(None))
+        query = select(table.c.uid, table.c.name, table.c.namespace).where(
+            table.c.uid.in_(uids[:_AT_ONCE]), table.c.deleted_at.is_(None)
+        )
         if self._connection.dialect.name == "postgresql":
             # Who removes one of them waits for us, and then sees its dependents.
             query = query.order_by(table.c.uid).with_for_update(read=True, key_share=True)
-        return list((await self._connection.execute(query)).scalars())
+        return [(uid, name, namespace) for uid, name, namespace in await self._connection.execute(query)]
 
     async def _mark(self, marks: Iterable[Mark]) -> None:
         rows = [{"uid": uid, "kind": kind, "due_at": self._now} for uid, kind in marks if uid not in self._removed]
