@@ -350,3 +350,20 @@ def test_a_schema_that_refers_to_itself_without_an_end_is_a_problem(rule: dict[s
         return found(deeper - 1) if deeper else schema_problem(schema)
 
     assert found(frames) == "it is nested too deeply, or refers to itself without an end"
+
+
+def test_a_pause_that_befalls_an_evaluation_changes_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A collection of garbage, such as that of a large catalog, can take longer than an evaluation may."""
+    honest, evaluations = parameter_schemas.first_errors, []
+
+    def first_errors(*arguments: Any) -> Any:
+        evaluations.append(arguments)
+        if len(evaluations) == 1:
+            raise bounded_validators.TooCostly
+        return honest(*arguments)
+
+    monkeypatch.setattr(parameter_schemas, "first_errors", first_errors)
+    assert violations(properties(paused={"type": "integer"}), {"paused": "x"}) == (
+        "parameters.paused: has to be an integer",
+    )
+    assert len(evaluations) == 2
