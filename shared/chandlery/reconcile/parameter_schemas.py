@@ -35,8 +35,6 @@ _MOST_SCHEMA_BYTES: Final = 32 << 20
 _MOST_FINDING_BYTES: Final = 2 << 20
 _BYTES_OF_A_SCHEMA: Final = 4 << 10
 _BYTES_OF_A_FINDING: Final = 300
-_TRIES: Final = 2
-"""A collection of garbage counts as time of the thread that it befalls, and the verdict is kept for a while."""
 _BYTES_PER_BYTE: Final = 12
 """What a byte of JSON takes as an object, about, with what a validator keeps of it."""
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
@@ -73,17 +71,13 @@ def violations(schema: Any, parameters: JsonObject) -> tuple[str, ...]:
 
 
 def _found(validator: Validator, parameters: JsonObject) -> tuple[str, ...]:
-    for _ in range(_TRIES):
-        try:
-            errors = first_errors(validator, parameters, MOST_VIOLATIONS)
-            found = [sentence for error in errors for sentence in islice(sentences(error, ROOT), MOST_VIOLATIONS)]
-        except TooCostly:
-            continue
-        except Exception:  # noqa: BLE001 - the schema is a stranger's: whatever it breaks, the broker has to decide
-            return ()
-        # Each missing property is an error of its own, and each such error tells all of them.
-        return tuple(islice(dict.fromkeys(found), MOST_VIOLATIONS))
-    return ()
+    try:
+        errors = first_errors(validator, parameters, MOST_VIOLATIONS)
+        found = [sentence for error in errors for sentence in islice(sentences(error, ROOT), MOST_VIOLATIONS)]
+    except Exception:  # noqa: BLE001 - the schema is a stranger's: whatever it breaks, the broker has to decide
+        return ()
+    # Each missing property is an error of its own, and each such error tells all of them.
+    return tuple(islice(dict.fromkeys(found), MOST_VIOLATIONS))
 
 
 def schema_problem(schema: Any) -> str | None:
