@@ -8,12 +8,12 @@ from chandlery.model.conditions import ConditionStatus, ConditionType, find_cond
 from chandlery.model.instances import ServiceInstance, ServiceInstanceStatus
 from chandlery.model.metadata import ObjectMeta
 from chandlery.model.reasons import InstanceReason
+from chandlery.model.shown_urls import url_problem
 from chandlery.model.value_labels import referenced_values, with_value_labels
 from chandlery.reconcile.answers import Answer, Verb
 from chandlery.reconcile.change import Change, Next, instance_key, instances_key, relist_key
 from chandlery.reconcile.holds import Hold
 from chandlery.reconcile.offering import Offering
-from chandlery.reconcile.shown_urls import url_problem
 from chandlery.reconcile.status_draft import StatusDraft
 from chandlery.reconcile.version_matrix import knows_request
 from chandlery.retry.schedule import DEPENDENCIES
@@ -138,9 +138,6 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         """Take the dashboard's address and the metadata from an answer; what is absent or null stays as it was."""
         told = answer.secrets.struck_from({"metadata": answer.body.get("metadata")})
         self.set(broker_metadata=adopted(self.status.broker_metadata, told["metadata"]))
-        if url_problem(self.status.dashboard_url):
-            # From a release that took all of them.
-            self.set(dashboard_url=None)
         url = answer.body.get("dashboard_url")
         if url in (None, ""):
             return

@@ -21,9 +21,9 @@ from chandlery.model.offerings import (
     ServicePlan,
     ServicePlanSpec,
 )
+from chandlery.model.shown_urls import without_bad_urls
 from chandlery.osb.catalog_values import CatalogPlan, CatalogService
 from chandlery.reconcile.restrictions import restrictable_properties, restrictions_selector
-from chandlery.reconcile.shown_urls import without_bad_urls
 
 
 @dataclass(frozen=True)

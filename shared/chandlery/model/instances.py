@@ -7,6 +7,7 @@ from pydantic import Field
 from chandlery.model.brokers import API_VERSION, LocalObjectReference
 from chandlery.model.conditions import Conditions
 from chandlery.model.metadata import ObjectMeta, Timestamp
+from chandlery.model.shown_urls import ShownUrl
 from chandlery.model.wire import JsonObject, WireModel
 
 
@@ -108,7 +109,7 @@ class ServiceInstanceStatus(WireModel):
     async_op_in_progress: bool = Field(default=False, description="The broker is working on an operation.")
     orphan_mitigation_in_progress: bool = Field(default=False, description="What may exist is being deleted.")
     last_operation: str | None = Field(default=None, description="The broker's key for its operation.")
-    dashboard_url: str | None = Field(default=None, description="Where people manage the instance.")
+    dashboard_url: ShownUrl = Field(default=None, description="Where people manage the instance.")
     current_operation: Literal["Provision", "Update", "Deprovision"] | None = Field(
         default=None, description="What is being done."
     )

@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterator
 
 from chandlery.model.json_text import write_json
+from chandlery.model.shown_urls import bad_urls
 from chandlery.model.wire import JsonObject
 from chandlery.osb.catalog_fields import shown
 from chandlery.osb.catalog_values import CatalogPlan, CatalogService
 from chandlery.reconcile.parameter_schemas import schema_problem, unapplied_pattern
-from chandlery.reconcile.shown_urls import bad_urls
 
 _EASY_TO_TYPE = re.compile(r"[A-Za-z0-9.-]*[A-Za-z0-9][A-Za-z0-9.-]*", re.ASCII)
 _PATIENCE_SECONDS = 0.2

@@ -6,8 +6,10 @@ a status shows of an instance, and for the addresses in a catalog's metadata.
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator
 
 from chandlery.model.clean_text import clean_text
 from chandlery.model.wire import JsonObject
@@ -37,6 +39,14 @@ def url_problem(url: object) -> str | None:
     if not has_place:
         return "is not an http or https URL"
     return "has a user name or password in it" if "@" in parts.netloc else None
+
+
+def _none_unless_shown(url: object) -> object:
+    return None if url_problem(url) else url
+
+
+ShownUrl = Annotated[str | None, BeforeValidator(_none_unless_shown)]
+"""A URL in a status: one that cannot be shown is read as none, also where an earlier release has stored it."""
 
 
 def image_problem(url: object) -> str | None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from chandlery.reconcile.shown_urls import bad_urls, image_problem, url_problem, without_bad_urls
+from chandlery.model.instances import ServiceInstanceStatus
+from chandlery.model.shown_urls import bad_urls, image_problem, url_problem, without_bad_urls
 
 NOT_HTTP, PASSWORD = "is not an http or https URL", "has a user name or password in it"
 ODD = "has characters that no URL may have"
@@ -71,3 +72,11 @@ def test_metadata_of_a_class_loses_the_addresses_that_cannot_be_shown() -> None:
     assert list(bad_urls(metadata)) == [("documentationUrl", NOT_HTTP)]
     assert without_bad_urls({"documentationUrl": ""}) == {"documentationUrl": ""}
     assert without_bad_urls(None) is None
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "https://admin:PW@example.com/", 5])
+def test_dashboard_that_an_earlier_release_has_stored_is_shown_to_nobody(url: object) -> None:
+    stored = {"dashboardURL": url}
+    assert ServiceInstanceStatus.model_validate(stored).dashboard_url is None
+    good = {"dashboardURL": "https://example.com/"}
+    assert ServiceInstanceStatus.model_validate(good).dashboard_url == good["dashboardURL"]
