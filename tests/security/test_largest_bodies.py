@@ -143,6 +143,18 @@ async def test_ten_thousand_steps_of_a_json_patch_hold_nothing(api: Api) -> None
     assert (await api.patch(DB, moves, JSON_PATCH)).status == 200
 
 
+POINTER = "/a" * 740_000
+
+
+@pytest.mark.parametrize("operation", ["test", "remove", "move"])
+async def test_a_pointer_of_a_million_steps_holds_nothing(api: Api, operation: str) -> None:
+    await api.made(INSTANCES, instance())
+    body = f'[{{"op":"{operation}","value":1,"path":"{POINTER}","from":"{POINTER}"}}]'.encode()
+    answer = await api.patch(DB, body, JSON_PATCH)
+    assert (answer.status, "there is no such path in the object" in answer.message) == (422, True)
+    assert len(answer.payload) < 2_000
+
+
 @pytest.mark.parametrize("validation", ["Strict", "Warn"])
 async def test_thousands_of_mistakes_hold_nothing_and_are_not_all_told(api: Api, validation: str) -> None:
     unknown = {f"unknown{number}": number for number in range(9_000)}

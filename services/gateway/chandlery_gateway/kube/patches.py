@@ -28,6 +28,8 @@ _MOST_OPERATIONS: Final = 10_000
 _LONGEST_ECHO: Final = 200
 _NEEDS: Final = {"add": "value", "replace": "value", "test": "value", "remove": "path", "move": "from", "copy": "from"}
 _MOST_COPIED_BYTES: Final = 3 * 1024 * 1024
+_DEEPEST_POINTER: Final = 256
+"""Steps of a pointer: deeper than any object is nested. A million of them take long to be told apart."""
 
 
 def apply_patch(current: JsonObject, payload: bytes, content_type: str) -> JsonObject:
@@ -119,6 +121,8 @@ def _operation(number: int, operation: Any) -> jsonpatch.JsonPatch:
         raise BadRequest(f"operation {number} of the JSON patch must be an object with `path` and a known `op`")
     if needs not in operation:
         raise BadRequest(f"{_named(number, operation)} must have `{needs}`")
+    if max(operation.get(key, "").count("/") for key in ("path", "from")) > _DEEPEST_POINTER:
+        raise _not_applicable(f"{_named(number, operation)}: there is no such path in the object")
     try:
         return jsonpatch.JsonPatch([operation])
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException):
