@@ -67,10 +67,10 @@ def _finalizers_message(held: Sequence[AnyObject]) -> str:
 
 
 def _why(document: AnyObject) -> str:
-    """What the object says of its own deletion; nothing where it has no conditions, such as a Secret."""
+    """What the object says of its own deletion; nothing where it has not begun, or has no conditions, as a Secret."""
     status = getattr(document, "status", None)
     ready = find_condition(getattr(status, "conditions", ()) or (), ConditionType.READY)
-    if ready is None or not ready.reason:
+    if ready is None or ready.status == ConditionStatus.TRUE or not ready.reason:
         return ""
     message = ready.message if len(ready.message) <= _LONGEST_REASON else ready.message[:_LONGEST_REASON] + CUT
     return f" ({ready.reason}: {message})" if message else f" ({ready.reason})"

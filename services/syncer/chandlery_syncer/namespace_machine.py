@@ -10,13 +10,12 @@ from datetime import datetime
 from typing import Final
 
 from chandlery.model import kinds
-from chandlery.model.bindings import ServiceBinding
-from chandlery.model.brokers import ServiceBroker
 from chandlery.model.core import Namespace, NamespaceSpec
 from chandlery.model.instances import ServiceInstance
 from chandlery.model.kinds import AnyObject, Kind
-from chandlery.reconcile.change import Change, Next, bindings_key, broker_key, instances_key
+from chandlery.reconcile.change import Change, Next, instances_key
 from chandlery.reconcile.deletion import is_removed_at_once
+from chandlery.reconcile.wake_keys import woken_by_removal
 from chandlery.retry.schedule import DEPENDENCIES
 from chandlery_syncer.namespace_conditions import waiting_conditions
 
@@ -121,15 +120,9 @@ def is_untouched(document: AnyObject) -> bool:
 
 def _key(snapshot: NamespaceSnapshot) -> str | None:
     first = snapshot.contents[0]
-    namespace = first.metadata.namespace
-    match first:
-        case ServiceBinding():
-            return bindings_key(namespace, first.spec.instance_ref.name)
-        case ServiceInstance():
-            return instances_key(snapshot.lane) if snapshot.lane else None
-        case ServiceBroker():
-            return broker_key(namespace, first.metadata.name)
-    return None
+    if isinstance(first, ServiceInstance):
+        return instances_key(snapshot.lane) if snapshot.lane else None
+    return next(iter(woken_by_removal(first)), None)
 
 
 def _terminating(namespace: Namespace) -> Namespace:

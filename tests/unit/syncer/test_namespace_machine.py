@@ -49,7 +49,13 @@ INSTANCE = thing(ServiceInstance, deleted=True)
         pytest.param((INSTANCE,), LANE, Wait(f"instances-of:{LANE}"), id="waits for instances"),
         pytest.param((INSTANCE,), "", Wait(None), id="instance of no known broker"),
         pytest.param((thing(ServiceBroker, deleted=True),), "", Wait("broker:team/one"), id="waits for brokers"),
-        pytest.param((thing(Secret, deleted=True),), "", Wait(None), id="Secret that somebody holds"),
+        pytest.param((thing(Secret, deleted=True),), "", Wait("secret:team/one"), id="Secret that somebody holds"),
+        pytest.param(
+            (thing(ServiceClass, deleted=True, serviceBrokerName="b", externalName="", externalID=""),),
+            "",
+            Wait("offering:team/one"),
+            id="class that somebody holds",
+        ),
         pytest.param(
             (thing(Event, held=False, deleted=True),),
             "",
@@ -124,6 +130,16 @@ def test_waiting_namespace_names_what_remains_and_why() -> None:
     assert finalizers.message == (
         f"Some content in the namespace has finalizers remaining: {FINALIZER} in 1 resource instances"
     )
+
+
+def test_what_still_serves_is_no_reason_why_it_has_not_gone() -> None:
+    ready = Condition(
+        type=ConditionType.READY, status=ConditionStatus.TRUE, reason="Provisioned", message="It is well."
+    )
+    assert isinstance(INSTANCE, ServiceInstance)
+    begun = INSTANCE.model_copy(update={"status": INSTANCE.status.model_copy(update={"conditions": (ready,)})})
+    message = conditions_of(begun, remaining={kinds.SERVICE_INSTANCE: 1})["NamespaceContentRemaining"].message
+    assert "Still to go: serviceinstances.servicecatalog.k8s.io one. To see" in message
 
 
 def test_waiting_namespace_names_five_of_many() -> None:
