@@ -103,8 +103,8 @@ async def _part(unit: UnitOfWork, document: AnyObject) -> timedelta | None:
 
 
 async def _take_along(unit: UnitOfWork, document: AnyObject) -> timedelta | None:
-    uid = document.metadata.uid or ""
-    dependents = await unit.garbage.dependents(uid, limit=_BATCH)
+    uid, namespace = document.metadata.uid or "", document.metadata.namespace
+    dependents = await unit.garbage.dependents(uid, namespace=namespace, limit=_BATCH)
     for its_uid, kind in dependents:
         found = await deletions.locked(unit, KINDS[kind], its_uid)
         if found is not None:
@@ -112,7 +112,7 @@ async def _take_along(unit: UnitOfWork, document: AnyObject) -> timedelta | None
     if dependents:
         # They may have been the last, or there may be more.
         return _AT_ONCE
-    if await unit.garbage.is_blocked(uid, namespace=document.metadata.namespace):
+    if await unit.garbage.is_blocked(uid, namespace=namespace):
         return _LOOK_AGAIN
     await _let_go(unit, document, FOREGROUND)
     return None

@@ -25,7 +25,9 @@ from chandlery.reconcile.offering import Offering, Unresolved
 
 def joined(message: str, *more: str) -> str:
     """Sentences in a row, for a condition: what happened, then the way out. Events tell the first one alone."""
-    return ". ".join([message.rstrip(". "), *(each.rstrip(". ") for each in more)])
+    sentences = [each.rstrip(". ") for each in (message, *more)]
+    ended = [each if each.endswith(("?", "!")) else f"{each}." for each in sentences[:-1]]
+    return " ".join([*ended, sentences[-1]])
 
 
 class Cause(WireModel):

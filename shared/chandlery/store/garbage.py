@@ -58,14 +58,16 @@ class GarbageStore:
         else:
             await self._connection.execute(update(G).where(mine).values(due_at=self._now + again_after))
 
-    async def dependents(self, owner_uid: str, *, limit: int) -> Sequence[tuple[str, str]]:
-        """Uid and kind of what the object owns and is not on its way out, at most so many."""
-        kinds = (await self._connection.execute(_of(owner_uid, L.c.kind).distinct())).scalars().all()
+    async def dependents(self, owner_uid: str, *, namespace: str | None, limit: int) -> Sequence[tuple[str, str]]:
+        """Uid and kind of what the object owns and is not on its way out, at most so many.
+
+        An object of a namespace owns nothing in others, whatever is written there: see `is_blocked`.
+        """
         found: list[tuple[str, str]] = []
-        for kind in sorted(set(kinds) & OBJECTS.keys()):
+        for kind in await self._kinds_of(owner_uid):
             table = OBJECTS[kind]
-            query = _of(owner_uid, L.c.uid).join(table, table.c.uid == L.c.uid)
-            query = query.where(L.c.kind == kind, table.c.deleted_at.is_(None)).limit(limit - len(found))
+            query = _in(namespace, _of(owner_uid, L.c.uid), kind).where(table.c.deleted_at.is_(None))
+            query = query.limit(limit - len(found))
             found += [(uid, kind) for uid in (await self._connection.execute(query)).scalars()]
             if len(found) >= limit:
                 break
@@ -77,19 +79,16 @@ class GarbageStore:
         return [(uid, kind) for uid, kind in rows]
 
     async def is_blocked(self, owner_uid: str, *, namespace: str | None) -> bool:
-        """Whether something is left whose owner may not go before it.
-
-        An owner that is in a namespace is held up by nothing of another one: who may write there has no say here.
-        """
-        blocking = _of(owner_uid, L.c.kind).where(L.c.is_blocking).distinct()
-        for kind in sorted(set((await self._connection.execute(blocking)).scalars()) & OBJECTS.keys()):
-            table = OBJECTS[kind]
-            query = _of(owner_uid, L.c.uid).join(table, table.c.uid == L.c.uid).where(L.c.kind == kind, L.c.is_blocking)
-            if namespace:
-                query = query.where(table.c.namespace == namespace)
-            if (await self._connection.execute(query.limit(1))).first() is not None:
+        """Whether something is left whose owner may not go before it; no other namespace has a say in that."""
+        for kind in await self._kinds_of(owner_uid):
+            query = _in(namespace, _of(owner_uid, L.c.uid), kind).where(L.c.is_blocking).limit(1)
+            if (await self._connection.execute(query)).first() is not None:
                 return True
         return False
+
+    async def _kinds_of(self, owner_uid: str) -> list[str]:
+        found = (await self._connection.execute(_of(owner_uid, L.c.kind).distinct())).scalars().all()
+        return sorted(set(found) & OBJECTS.keys())
 
     async def unlink(self, uid: str) -> None:
         """The object is gone: nobody owns it, whatever an older release has left."""
@@ -113,3 +112,10 @@ class GarbageStore:
 
 def _of(owner_uid: str, *columns: Any) -> Any:
     return select(*columns).where(L.c.owner_uid == owner_uid)
+
+
+def _in(namespace: str | None, query: Any, kind: str) -> Any:
+    """The query, of the objects of a kind that are in the namespace; of all of them if the owner is in none."""
+    table = OBJECTS[kind]
+    query = query.join(table, table.c.uid == L.c.uid).where(L.c.kind == kind)
+    return query.where(table.c.namespace == namespace) if namespace else query

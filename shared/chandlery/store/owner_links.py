@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from chandlery.model import kinds
 from chandlery.model.kinds import AnyObject
-from chandlery.model.metadata import DELETION_POLICIES
+from chandlery.model.metadata import DELETION_POLICIES, OwnerReference
 from chandlery.store.schema import GARBAGE as G
 from chandlery.store.schema import OBJECTS
 from chandlery.store.schema import OWNER_LINKS as L
@@ -84,7 +84,7 @@ class OwnerLinks:
             await self._connection.execute(delete(L).where(L.c.uid.in_(self._changed)))
         rows: dict[Mark, dict[str, Any]] = {}
         for uid, document in self._fresh.items():
-            for owner in document.metadata.owner_references or ():
+            for owner in filter(_is_served, document.metadata.owner_references or ()):
                 link = {"owner_uid": owner.uid, "uid": uid, "kind": document.kind, "owner_kind": owner.kind}
                 rows[owner.uid, uid] = link | {"is_blocking": bool(owner.block_owner_deletion)}
         if rows:
@@ -144,3 +144,9 @@ class OwnerLinks:
             statement = statement.from_select(["uid", "kind", "due_at"], source)
         again = {"due_at": statement.excluded.due_at, "marks": G.c.marks + 1}
         return statement.on_conflict_do_update(index_elements=["uid"], set_=again)
+
+
+def _is_served(owner: OwnerReference) -> bool:
+    # Of a kind that is not served here nothing is ever removed: a link would only hold up whatever has the same uid.
+    kind = kinds.KINDS.get(owner.kind)
+    return kind is not None and kind.api_version == owner.api_version

@@ -206,6 +206,15 @@ async def test_an_owner_in_another_namespace_counts_as_gone(fleet: Fleet) -> Non
     await fleet.until_gone(SECRET, "child")
 
 
+async def test_an_api_version_that_nobody_serves_makes_no_dependent_of_the_uid_of_another(fleet: Fleet) -> None:
+    await fleet.collector()
+    owner = await made(fleet, secret("owner"))
+    await fleet.create(secret("child", saying(owned_by(owner, blocks=True), api_version="v2"), finalizers=(HELD,)))
+    await fleet.delete(owner, policy="Foreground")
+    await fleet.until_gone(SECRET, "owner")
+    assert (await fleet.find(SECRET, "child")).metadata.deletion_timestamp is None
+
+
 async def test_owners_that_nobody_can_look_for_are_left_alone(fleet: Fleet) -> None:
     await fleet.collector()
     owner = await made(fleet, secret("owner"))

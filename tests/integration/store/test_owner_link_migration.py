@@ -18,13 +18,18 @@ def _to(connection: Connection, revision: str) -> None:
 
 
 def _owner(kind: str, uid: str, **more: Any) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": kind, "name": uid, "uid": uid, **more}
+    version = "v1" if kind == "Secret" else "servicecatalog.k8s.io/v1beta1"
+    return {"apiVersion": version, "kind": kind, "name": uid, "uid": uid, **more}
 
 
 def _fill(connection: Connection) -> None:
     plain = {"resource_version": 1, "created_at": NOON, "spec": {}, "status": None}
     brokers = [{"uid": "broker", "name": "harbour", **plain}]
     owned = [_owner("ServiceBinding", "binding", controller=True, blockOwnerDeletion=True), _owner("Secret", "other")]
+    owned += [
+        _owner("Secret", "foreign", apiVersion="example.com/v1"),
+        _owner("Deployment", "app", apiVersion="apps/v1"),
+    ]
     secrets = [
         {"uid": "owned", "namespace": "ns", "name": "owned", "owner_references": owned, **plain},
         {"uid": "free", "namespace": "ns", "name": "free", "owner_references": None, **plain},

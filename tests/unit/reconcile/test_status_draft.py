@@ -8,7 +8,7 @@ from chandlery.model.bindings import ServiceBindingStatus
 from chandlery.model.clean_text import CONDITION_LONGEST
 from chandlery.model.conditions import Condition, ConditionStatus, ConditionType
 from chandlery.reconcile.broker_policy import BrokerPolicy
-from chandlery.reconcile.status_draft import OperationNotes, StatusDraft
+from chandlery.reconcile.status_draft import OperationNotes, StatusDraft, joined
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 TOLD = Condition(type=ConditionType.READY, status=ConditionStatus.FALSE, reason="Busy", message="it is busy")
@@ -90,3 +90,10 @@ def test_what_others_said_is_cleaned_and_cut_wherever_it_is_told_and_told_once()
     again = draft(None, *first.status.conditions)
     again.fail("BindCallFailed", "BindCallFailed", message=said)
     assert again.facts == []
+
+
+def test_a_sentence_that_ends_with_a_question_gets_no_full_stop() -> None:
+    assert joined('did you mean "small"?', "See what there is: kubectl get it.") == (
+        'did you mean "small"? See what there is: kubectl get it'
+    )
+    assert joined("It failed. ", "Try again") == "It failed. Try again"

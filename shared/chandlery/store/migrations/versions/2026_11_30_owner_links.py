@@ -22,19 +22,21 @@ _DEPENDENTS = {
 }
 _LINKS = {
     "postgresql": (
-        "SELECT o->>'uid' AS owner_uid, t.uid AS uid, o->>'kind' AS owner_kind,"
+        "SELECT o->>'uid' AS owner_uid, t.uid AS uid, o->>'kind' AS owner_kind, o->>'apiVersion' AS api_version,"
         " coalesce(CAST(o->>'blockOwnerDeletion' AS boolean), false) AS is_blocking"
         " FROM {table} AS t, json_array_elements(CASE WHEN json_typeof(t.owner_references) = 'array'"
         " THEN t.owner_references ELSE CAST('[]' AS json) END) AS o"
     ),
     "sqlite": (
         "SELECT json_extract(o.value, '$.uid') AS owner_uid, t.uid AS uid,"
-        " json_extract(o.value, '$.kind') AS owner_kind,"
+        " json_extract(o.value, '$.kind') AS owner_kind, json_extract(o.value, '$.apiVersion') AS api_version,"
         " coalesce(json_extract(o.value, '$.blockOwnerDeletion'), 0) AS is_blocking"
         " FROM {table} AS t, json_each(CASE WHEN json_type(t.owner_references) = 'array'"
         " THEN t.owner_references ELSE '[]' END) AS o"
     ),
 }
+_SERVED = "CASE WHEN owner_kind IN ('Namespace', 'Secret') THEN 'v1' ELSE 'servicecatalog.k8s.io/v1beta1' END"
+"""Owners of kinds that others serve are nobody's to look for."""
 
 
 def upgrade() -> None:
@@ -69,7 +71,7 @@ def upgrade() -> None:
         op.execute(
             f"INSERT INTO owner_links (owner_uid, uid, kind, owner_kind, is_blocking) "  # noqa: S608
             f"SELECT owner_uid, uid, '{kind}', owner_kind, is_blocking FROM ({links.format(table=table)}) AS found "
-            f"WHERE owner_uid <> '' ON CONFLICT DO NOTHING"
+            f"WHERE owner_uid <> '' AND api_version = {_SERVED} ON CONFLICT DO NOTHING"
         )
 
 
