@@ -3,9 +3,8 @@
 from chandlery.model import kinds
 from chandlery.model.brokers import ClusterServiceBroker, ServiceBroker
 from chandlery.model.kinds import AnyObject
-from chandlery.reconcile.wake_keys import woken_by_presence
+from chandlery.reconcile.change import offering_key
 from chandlery.store.database import UnitOfWork
-from chandlery.store.objects import Listing
 
 
 async def wake_by_name(unit: UnitOfWork, old: AnyObject, new: AnyObject) -> None:
@@ -17,6 +16,7 @@ async def wake_by_name(unit: UnitOfWork, old: AnyObject, new: AnyObject) -> None
     if (old.spec.name_priority or 0) == (new.spec.name_priority or 0):
         return
     kind = kinds.CLUSTER_SERVICE_CLASS if isinstance(new, ClusterServiceBroker) else kinds.SERVICE_CLASS
-    listing = Listing(namespace=new.metadata.namespace or "", where=(("broker_name", new.metadata.name),))
-    for each in await unit.objects.list(kind, listing):
-        unit.wake_at_end(woken_by_presence(each))
+    namespace = new.metadata.namespace or ""
+    # A catalog may have ten thousand classes: only what they are called is read.
+    called = await unit.objects.called_by_broker(kind, new.metadata.name, namespace=namespace)
+    unit.wake_at_end(offering_key(namespace, each) for each in called)

@@ -130,6 +130,13 @@ class ObjectStore:
         query = select(table.c[column]).where(table.c.namespace == namespace, ~is_removed)
         return (await self._connection.execute(query.order_by(table.c[column]).limit(limit))).scalars().all()
 
+    async def called_by_broker(self, kind: Kind, broker_name: str, *, namespace: str) -> set[str]:
+        """What users may call the classes of a broker by other names than their objects': names and ids of its own."""
+        table = OBJECTS[kind.kind]
+        query = select(table.c.external_name, table.c.external_id)
+        query = query.where(table.c.namespace == namespace, table.c.broker_name == broker_name)
+        return {word for row in await self._connection.execute(query) for word in row if word}
+
     async def uids_where(
         self, kind: Kind, column: str, values: Sequence[str], *, namespace: str | None
     ) -> Sequence[str]:

@@ -1,7 +1,9 @@
 """Names of classes and plans, as the gateway finds them: on offer, preferred by priority, or told what may be meant."""
 
 import pytest
+from sqlalchemy import update
 
+from chandlery.store.schema import RECONCILIATIONS
 from tests.integration.gateway.api_client import CATALOG, TEAM, Api, Document, broker, catalog_object, instance, plan
 from tests.integration.gateway.conftest import Running
 
@@ -73,6 +75,21 @@ async def test_the_operator_says_whose_name_counts(api: Api, gateway: Running) -
     await api.made(BROKERS, broker("first"))
     await api.made(BROKERS, broker("second", namePriority=1))
     assert (await chosen(api, gateway))["lane"] == "broker:/second"
+
+
+async def test_who_waits_for_a_name_is_woken_by_another_priority(api: Api, gateway: Running) -> None:
+    await offer(api, "class-1", of="first")
+    await offer(api, "class-2", of="second")
+    await api.made(BROKERS, broker("second"))
+    made = await api.made(INSTANCES, instance(**BY_NAME, clusterServicePlanExternalName="small"))
+    uid = made["metadata"]["uid"]
+    async with gateway.resources.database._engine.begin() as connection:
+        waits = {"waiting_for": "offering:/mysql", "due_at": None}
+        await connection.execute(update(RECONCILIATIONS).where(RECONCILIATIONS.c.uid == uid).values(**waits))
+    answer = await api.patch(f"{BROKERS}/second", {"spec": {"namePriority": 1}})
+    assert answer.status == 200, answer.payload
+    [row] = [row for row in await gateway.rows("reconciliations") if row["uid"] == uid]
+    assert (row["waiting_for"], row["due_at"] is None) == (None, False)
 
 
 async def test_a_priority_beyond_all_reason_is_refused(api: Api) -> None:
