@@ -52,10 +52,10 @@ async def load_binding(
     broker = await _broker(unit, memory, offering)
     endpoint = await _endpoint(unit, resources, broker, lane=memory.lane)
     home = await resources.cluster.namespace(unit, namespace)
-    parameters, keys = await _parameters(unit, resources, binding), unit.checksums
+    parameters, checksums = await _parameters(unit, resources, binding), unit.checksums.of(binding)
     states = {
-        "external_properties": keys.renewed_in(binding.status.external_properties, parameters),
-        "in_progress_properties": keys.renewed_in(binding.status.in_progress_properties, parameters),
+        "external_properties": checksums.renewed_in(binding.status.external_properties, parameters),
+        "in_progress_properties": checksums.renewed_in(binding.status.in_progress_properties, parameters),
     }
     snapshot = BindingSnapshot(
         binding=binding.model_copy(update={"status": binding.status.model_copy(update=states)}),
@@ -185,25 +185,13 @@ async def _endpoint(
 async def _parameters(unit: UnitOfWork, resources: Resources, binding: ServiceBinding) -> Parameters | ParametersFault:
     if binding.metadata.deletion_timestamp is not None:
         return NO_PARAMETERS
-    return await _given(unit, resources, binding)
+    return await find_parameters(unit, resources.cluster, owner=binding)
 
 
 async def _hidden(
     unit: UnitOfWork, resources: Resources, objects: Iterable[ServiceBinding | ServiceInstance | None]
 ) -> tuple[object, ...]:
-    found = [await _given(unit, resources, each) for each in objects if each is not None and each.spec.parameters_from]
+    owners = [each for each in objects if each is not None and each.spec.parameters_from]
+    found = [await find_parameters(unit, resources.cluster, owner=each) for each in owners]
     known = [each for each in found if isinstance(each, Parameters)]
     return tuple(value for each in known for value in hidden_values(each.sent, each.shown))
-
-
-async def _given(
-    unit: UnitOfWork, resources: Resources, owner: ServiceBinding | ServiceInstance
-) -> Parameters | ParametersFault:
-    spec = owner.spec
-    return await find_parameters(
-        unit,
-        resources.cluster,
-        namespace=owner.metadata.namespace or "",
-        inline=spec.parameters,
-        sources=spec.parameters_from or (),
-    )

@@ -74,7 +74,7 @@ async def _check_update(unit: UnitOfWork, instance: ServiceInstance) -> None:
         return
     parameters = merge_parameters(instance.spec.parameters, (), defaults=instance.status.default_provision_parameters)
     # What the broker has already is not sent: so a change that failed can be taken back.
-    forms_of = unit.checksums.forms_of
+    forms_of = unit.checksums.of(instance).forms_of
     if has is None or (has.parameter_checksum or "") not in forms_of(parameters.checksum):
         differing = what_differs(parameters, has, forms_of=forms_of)
         update = await asyncio.to_thread(parameters_to_update, schema, parameters.sent, differing=differing)

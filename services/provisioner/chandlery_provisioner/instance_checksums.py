@@ -5,7 +5,7 @@ Called with what was read of an instance; the status is written so with the end 
 
 from chandlery.model.faults import ParametersFault
 from chandlery.model.instances import ServiceInstance
-from chandlery.reconcile.keyed_checksums import ChecksumKeys
+from chandlery.reconcile.keyed_checksums import ObjectChecksums
 from chandlery.reconcile.parameters import Parameters
 from chandlery_provisioner.instance_notes import Asked, InFlight, InstanceMemory
 
@@ -17,21 +17,21 @@ def with_renewed_checksums(
     memory: InstanceMemory,
     in_flight: InFlight | None,
     parameters: Parameters | ParametersFault,
-    keys: ChecksumKeys,
+    checksums: ObjectChecksums,
 ) -> Recorded:
     """Instance, memory and note with checksums under the key in use, where they can be known."""
 
     def renewed(asked: Asked) -> Asked:
-        return asked.model_copy(update={"checksum": keys.renewed(asked.checksum, parameters)})
+        return asked.model_copy(update={"checksum": checksums.renewed(asked.checksum, parameters)})
 
     status = instance.status
     states = {
-        "external_properties": keys.renewed_in(status.external_properties, parameters),
-        "in_progress_properties": keys.renewed_in(status.in_progress_properties, parameters),
+        "external_properties": checksums.renewed_in(status.external_properties, parameters),
+        "in_progress_properties": checksums.renewed_in(status.in_progress_properties, parameters),
     }
     instance = instance.model_copy(update={"status": status.model_copy(update=states)})
     memory = memory.model_copy(update={"asked": renewed(memory.asked), "told": renewed(memory.told)})
     if in_flight is not None:
-        properties = keys.renewed_in(in_flight.properties, parameters)
+        properties = checksums.renewed_in(in_flight.properties, parameters)
         in_flight = in_flight.model_copy(update={"properties": properties, "asked": renewed(in_flight.asked)})
     return instance, memory, in_flight

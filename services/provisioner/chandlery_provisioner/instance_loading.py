@@ -44,25 +44,18 @@ class Loaded:
 
 async def load_instance(unit: UnitOfWork, resources: Resources, *, instance: ServiceInstance, claim: Claim) -> Loaded:
     """The instance with its offering, its parameters and the way to its broker."""
-    namespace, spec = instance.metadata.namespace or "", instance.spec
     offering = await find_offering(unit, instance)
     memory = _with_lane(InstanceMemory.model_validate(claim.memory), offering)
     is_id_own = await claims_id(unit, instance, lane=memory.lane, noted=memory.id_lane)
     memory = memory.model_copy(update={"id_lane": memory.lane if is_id_own else ""})
     broker = offering.broker if isinstance(offering, Offering) else await find_broker_of_lane(unit, memory.lane)
     endpoint = await _endpoint(unit, resources, broker, lane=memory.lane, meta=instance.metadata)
-    home = await resources.cluster.namespace(unit, namespace)
+    home = await resources.cluster.namespace(unit, instance.metadata.namespace or "")
     defaults = _defaults(instance, offering)
-    parameters = await find_parameters(
-        unit,
-        resources.cluster,
-        namespace=namespace,
-        inline=spec.parameters,
-        sources=spec.parameters_from or (),
-        defaults=defaults,
-    )
+    parameters = await find_parameters(unit, resources.cluster, owner=instance, defaults=defaults)
     in_flight = InFlight.model_validate(claim.in_flight) if claim.in_flight else None
-    instance, memory, in_flight = with_renewed_checksums(instance, memory, in_flight, parameters, unit.checksums)
+    checksums = unit.checksums.of(instance)
+    instance, memory, in_flight = with_renewed_checksums(instance, memory, in_flight, parameters, checksums)
     policy = policy_for(broker, resources.settings)
     snapshot = InstanceSnapshot(
         instance=instance,
@@ -103,7 +96,7 @@ def _defaults(instance: ServiceInstance, offering: Offering | Unresolved) -> Jso
 def _differing(unit: UnitOfWork, instance: ServiceInstance, parameters: Parameters | ParametersFault) -> JsonObject:
     if isinstance(parameters, ParametersFault):
         return {}
-    return what_differs(parameters, instance.status.external_properties, forms_of=unit.checksums.forms_of)
+    return what_differs(parameters, instance.status.external_properties, forms_of=unit.checksums.of(instance).forms_of)
 
 
 def _with_lane(memory: InstanceMemory, offering: Offering | Unresolved) -> InstanceMemory:

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from chandlery.cluster.protocol import Cluster
+from chandlery.model.bindings import ServiceBinding
 from chandlery.model.core import Secret
 from chandlery.model.faults import ParametersFault
-from chandlery.model.instances import ParametersFromSource, SecretKeyReference
+from chandlery.model.instances import SecretKeyReference, ServiceInstance
 from chandlery.model.wire import JsonObject
 from chandlery.reconcile.change import secret_key
 from chandlery.reconcile.kubectl_commands import create_secret, delete_secret, edit_secret
@@ -34,18 +35,18 @@ async def find_parameters(
     unit: UnitOfWork,
     cluster: Cluster[UnitOfWork],
     *,
-    namespace: str,
-    inline: JsonObject | None,
-    sources: Sequence[ParametersFromSource],
+    owner: ServiceInstance | ServiceBinding,
     defaults: JsonObject | None = None,
 ) -> Parameters | ParametersFault:
-    """The merged parameters, or why there are none; a fault for which a Secret is to blame has its wake-up key."""
+    """The owner's merged parameters, or why there are none; a fault for which a Secret is to blame has its key."""
+    namespace, spec = owner.metadata.namespace or "", owner.spec
+    references = [each.secret_key_ref for each in spec.parameters_from or () if each.secret_key_ref]
     by_title: dict[str, _Part] = {}
     try:
-        parts = await _parts(unit, cluster, namespace, [each.secret_key_ref for each in sources if each.secret_key_ref])
+        parts = await _parts(unit, cluster, namespace, references)
         by_title = {part.title: part for part in parts}
-        merged = merge_parameters(inline, [(part.title, part.text) for part in parts], defaults=defaults)
-        return unit.checksums.keyed(merged)
+        merged = merge_parameters(spec.parameters, [(part.title, part.text) for part in parts], defaults=defaults)
+        return unit.checksums.of(owner).keyed(merged)
     except ParametersFault as fault:
         wrong = by_title.get(fault.source or "")
         if wrong is None:

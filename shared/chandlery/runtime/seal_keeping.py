@@ -11,7 +11,6 @@ from typing import Final
 
 import structlog
 
-from chandlery.model import kinds
 from chandlery.model.faults import Fault
 from chandlery.reconcile.change import secret_key
 from chandlery.runtime.resources import Resources
@@ -52,7 +51,7 @@ async def reseal(database: Database, *, owner: str) -> bool:
     notes = await _all(database, owner, lambda unit, after: unit.resealing.notes(after=after, limit=_STEP))
     if secrets is None or notes is None:
         return False
-    await database.run(_renew_checksums)
+    are_all_stirred = await database.run(_renew_checksums)
     key = database.keyring.name
     if done := secrets.done + notes.done:
         log.info(f"{done} stored texts are sealed with the key {key!r} now", action="reseal", key=key)
@@ -62,7 +61,7 @@ async def reseal(database: Database, *, owner: str) -> bool:
             "put the key that they need back into CHANDLERY_ENCRYPTION_KEYS, or delete those Secrets",
             action="reseal",
         )
-    return await database.run(lambda unit: _finish(unit, owner, key))
+    return await database.run(lambda unit: _finish(unit, owner, key, is_last=are_all_stirred))
 
 
 async def _secrets(unit: UnitOfWork, after: str) -> Step:
@@ -72,10 +71,14 @@ async def _secrets(unit: UnitOfWork, after: str) -> Step:
     return step
 
 
-async def _renew_checksums(unit: UnitOfWork) -> None:
-    """Have those looked at whose checksums are old: their workers write them anew, and ask no broker for it."""
-    for kind in (kinds.SERVICE_INSTANCE, kinds.SERVICE_BINDING):
-        await unit.wakes.stir(await unit.resealing.old_checksums(kind, limit=_MOST_STIRRED))
+async def _renew_checksums(unit: UnitOfWork) -> bool:
+    """Have those looked at whose checksums are old: their workers write them anew, and ask no broker for it.
+
+    Returns whether all have had their turn.
+    """
+    uids = await unit.resealing.old_checksums(limit=_MOST_STIRRED)
+    await unit.wakes.stir(uids)
+    return len(uids) < _MOST_STIRRED
 
 
 async def _all(database: Database, owner: str, step: Callable[[UnitOfWork, str], Awaitable[Step]]) -> Step | None:
@@ -96,9 +99,9 @@ async def _all(database: Database, owner: str, step: Callable[[UnitOfWork, str],
         after = taken.reached
 
 
-async def _finish(unit: UnitOfWork, owner: str, key: str) -> bool:
+async def _finish(unit: UnitOfWork, owner: str, key: str, *, is_last: bool) -> bool:
     await unit.leases.give_back(LEASE, owner=owner)
-    if await unit.resealing.has_old_changes():
+    if not is_last or await unit.resealing.has_old_changes():
         return False
     if await unit.seals.move_on():
         log.info(f"everything in the database is sealed with the key {key!r}; others may go", action="reseal", key=key)

@@ -12,13 +12,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Text, delete, func, insert, literal_column, select, text, type_coerce, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy import Text, delete, func, insert, literal_column, select, text, type_coerce
 
 from chandlery.model.faults import Conflict
 from chandlery.model.json_text import read_written
 from chandlery.model.wire import JsonObject
-from chandlery.store.schema import CHANGES, MARKS
+from chandlery.store.marks import read_mark, set_mark
+from chandlery.store.schema import CHANGES
 from chandlery.store.snapshots import ORDINALS, Snapshot
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class ChangeLog:
         """Every change below this position is visible, and no other can appear there any more."""
         if self._is_postgresql:
             return int((await self._connection.execute(select(literal_column(_HORIZON)))).scalar_one())
-        ticks = (await self._connection.execute(select(MARKS.c.value).where(MARKS.c.name == _TICK))).scalar()
+        ticks = await read_mark(self._connection, _TICK)
         return (int(ticks or 0) + 1) * ORDINALS
 
     async def snapshot(self) -> Snapshot:
@@ -183,7 +183,7 @@ class ChangeLog:
 
     async def trimmed_to(self) -> int:
         """Positions up to this one have been forgotten."""
-        value = (await self._connection.execute(select(MARKS.c.value).where(MARKS.c.name == _TRIMMED))).scalar()
+        value = await read_mark(self._connection, _TRIMMED)
         return int(value or 0)
 
     async def trim(self, before: datetime, *, limit: int = 5_000) -> int:
@@ -195,7 +195,7 @@ class ChangeLog:
         if position is None:
             return 0
         gone = await self._connection.execute(delete(CHANGES).where(CHANGES.c.position <= position))
-        await self._set_mark(_TRIMMED, str(position))
+        await set_mark(self._connection, _TRIMMED, str(position))
         return gone.rowcount
 
     async def _refuse_overtaken(self) -> None:
@@ -209,18 +209,7 @@ class ChangeLog:
     async def _transaction_number(self) -> int:
         if self._is_postgresql:
             return int((await self._connection.execute(_TRANSACTION_NUMBER)).scalar_one())
-        current = (await self._connection.execute(select(MARKS.c.value).where(MARKS.c.name == _TICK))).scalar()
+        current = await read_mark(self._connection, _TICK)
         number = int(current or 0) + 1
-        await self._set_mark(_TICK, str(number))
+        await set_mark(self._connection, _TICK, str(number))
         return number
-
-    async def _set_mark(self, name: str, value: str) -> None:
-        done = await self._connection.execute(update(MARKS).where(MARKS.c.name == name).values(value=value))
-        if done.rowcount:
-            return
-        if self._is_postgresql:
-            await self._connection.execute(
-                postgresql_insert(MARKS).values(name=name, value=value).on_conflict_do_nothing()
-            )
-            return
-        await self._connection.execute(insert(MARKS).values(name=name, value=value))

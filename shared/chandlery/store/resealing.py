@@ -7,24 +7,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import or_, select, union_all, update
 
 from chandlery.model import kinds
 from chandlery.model.faults import SealBroken
-from chandlery.model.kinds import Kind
 from chandlery.store.in_flight_notes import Whereabouts, open_note, seal_note
+from chandlery.store.marks import read_mark, set_mark
 from chandlery.store.rows import RowCodec
 from chandlery.store.schema import CHANGES, OBJECTS
 from chandlery.store.schema import RECONCILIATIONS as R
 from chandlery.store.sealing import Keyring, seal_mark
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Select, Table
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 _SECRETS = OBJECTS[kinds.SECRET.kind]
 _SEALED = _SECRETS.c.spec["sealed"].as_string()
 _LOGGED = CHANGES.c.object["sealed"].as_string()
+_WITH_CHECKSUMS = (kinds.SERVICE_INSTANCE, kinds.SERVICE_BINDING)
+_CHECKSUMS = "checksums looked at"
+"""The mark that holds the last uid."""
 
 
 @dataclass(frozen=True)
@@ -79,19 +82,31 @@ class Resealing:
             await self._connection.execute(update(R).where(is_unchanged).values(in_flight=text))
         return _step(rows, unreadable, limit)
 
-    async def old_checksums(self, kind: Kind, *, limit: int) -> Sequence[str]:
-        """The uids of objects that show a checksum without a key, or under one that is no longer in front."""
-        table = OBJECTS[kind.kind]
-        shown = table.c.status["externalProperties"]["parameterChecksum"].as_string()
-        _, *others = self._keyring.checksums.ids
-        is_old = or_(shown.not_like("%:%"), *(shown.startswith(f"{each}:") for each in others))
-        query = select(table.c.uid).where(is_old).order_by(table.c.uid).limit(limit)
-        return (await self._connection.execute(query)).scalars().all()
+    async def old_checksums(self, *, limit: int) -> Sequence[str]:
+        """The uids of objects that show a checksum without a key, or under one that is no longer in front.
+
+        Each time those behind the last ones, in whatever process, for some may stay old for good: their Secrets are
+        gone. Fewer than the limit are the last ones; after them it begins anew.
+        """
+        after = await read_mark(self._connection, _CHECKSUMS) or ""
+        old = union_all(*(self._old_checksums(OBJECTS[kind.kind], after) for kind in _WITH_CHECKSUMS)).subquery()
+        query = select(old.c.uid).order_by(old.c.uid).limit(limit)
+        uids = (await self._connection.execute(query)).scalars().all()
+        reached = uids[-1] if len(uids) == limit else ""
+        if reached != after:
+            await set_mark(self._connection, _CHECKSUMS, reached)
+        return uids
 
     async def has_old_changes(self) -> bool:
         """Whether the change log has something sealed otherwise. It is not rewritten: it forgets within hours."""
         query = select(CHANGES.c.position).where(CHANGES.c.kind == kinds.SECRET.kind, self._is_old(_LOGGED)).limit(1)
         return (await self._connection.execute(query)).first() is not None
+
+    def _old_checksums(self, table: "Table", after: str) -> "Select[tuple[str]]":
+        shown = table.c.status["externalProperties"]["parameterChecksum"].as_string()
+        _, *others = self._keyring.checksums.ids
+        is_old = or_(shown.not_like("%:%"), *(shown.startswith(f"{each}:") for each in others))
+        return select(table.c.uid).where(table.c.uid > after, is_old)
 
     def _is_old(self, sealed: "ColumnElement[Any]") -> "ColumnElement[bool]":
         return sealed.is_not(None) & ~sealed.startswith(seal_mark(self._keyring.name), autoescape=True)

@@ -216,4 +216,5 @@ PACES = Table(
 """How far the calls of each service broker that has a rate limit are planned; see `retry/pace.py`."""
 
 MARKS = Table("marks", METADATA, Column("name", String, primary_key=True), Column("value", String, nullable=False))
-"""A few facts about the whole: the transaction counter (SQLite), how far the change log was trimmed, the cluster id."""
+"""A few facts about the whole: the transaction counter (SQLite), how far the change log was trimmed, the cluster id,
+how far old checksums were looked for."""

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from chandlery.model.faults import ConfigurationFault, SealBroken
 from chandlery.model.json_text import read_written, write_json
 from chandlery.model.wire import JsonObject
-from chandlery.reconcile.keyed_checksums import PURPOSE, ChecksumKeys
+from chandlery.reconcile.keyed_checksums import PURPOSE, UNBOUND_PURPOSE, ChecksumKeys
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -78,7 +78,7 @@ class Keyring:
         if len(self._by_name) < len(keys):
             raise ConfigurationFault("two encryption keys have the same name: data could not be told apart")
         self._failures: set[SealPlace] = set()
-        self.checksums = ChecksumKeys(self.derived(PURPOSE).values())
+        self.checksums = ChecksumKeys(self.derived(PURPOSE).values(), unbound=self.derived(UNBOUND_PURPOSE).values())
         self.refuses_first_form = False
         """Set as soon as the database is known to have nothing left in the first form; see `seals`."""
 

@@ -16,6 +16,7 @@ from chandlery.model import kinds
 from chandlery.model.annotations import UNREADABLE
 from chandlery.model.core import Secret
 from chandlery.model.faults import ConfigurationFault
+from chandlery.runtime import seal_keeping
 from chandlery.runtime.seal_keeping import reseal
 from chandlery.store.database import Database
 from chandlery.store.engine import open_engine
@@ -184,6 +185,28 @@ async def test_only_one_process_at_a_time_seals_anew(database_url: str) -> None:
     assert step.done == 1
 
 
+async def test_checksums_that_stay_old_keep_no_others_from_their_turn(
+    database: Database, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seal_keeping, "_MOST_STIRRED", 2)
+    binding = samples.sample(kinds.SERVICE_BINDING, "last", spec={"instanceRef": {"name": "db-1"}})
+    documents = [*(samples.instance(f"db-{number}") for number in range(4)), binding]
+    uids = sorted(each.metadata.uid or "" for each in await samples.create(database, *documents))
+    for uid in uids:
+        await work.add(database, uid)
+        await work.release(database, await work.claim_surely(database, uid))
+    await _show_checksum(engine, "a" * 64)
+
+    # Nobody renews them: each time the next ones are looked at, and after the last ones the first ones again.
+    told = [(await reseal(database, owner="me"), await _stirred(engine)) for _ in range(4)]
+    assert [is_done for is_done, _ in told] == [False, False, True, False]
+    assert [sorted(stirred) for _, stirred in told] == [uids[:2], uids[2:4], uids[4:], uids[:2]]
+
+    await _show_checksum(engine, f"{database.keyring.checksums.ids[0]}:{'a' * 64}")
+    assert await reseal(database, owner="me")
+    assert await _stirred(engine) == []
+
+
 async def test_a_secret_that_does_not_open_keeps_what_is_sealed_until_it_is_written_anew(
     database_url: str, engine: AsyncEngine
 ) -> None:
@@ -223,6 +246,22 @@ async def test_one_secret_that_does_not_open_breaks_no_list_and_can_be_removed(
     assert left.metadata.name == "sound"
     removal = (await samples.read_at_least(database, 3))[-1]
     assert getattr(samples.changed_object(database, removal), "data", "") is None
+
+
+async def _show_checksum(engine: AsyncEngine, checksum: str) -> None:
+    async with engine.begin() as connection:
+        for kind in ("ServiceInstance", "ServiceBinding"):
+            status = {"externalProperties": {"parameterChecksum": checksum}}
+            await connection.execute(update(OBJECTS[kind]).values(status=status))
+
+
+async def _stirred(engine: AsyncEngine) -> list[str]:
+    """Those that are due, who rest again then."""
+    async with engine.begin() as connection:
+        due = RECONCILIATIONS.c.due_at.is_not(None)
+        uids = (await connection.execute(select(RECONCILIATIONS.c.uid).where(due))).scalars().all()
+        await connection.execute(update(RECONCILIATIONS).where(due).values(due_at=None, enqueue_after=None))
+    return list(uids)
 
 
 def _first_form(raw: bytes, document: object, bound_to: str) -> str:
