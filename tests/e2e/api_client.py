@@ -200,8 +200,11 @@ def secret_values(secret: JsonObject) -> dict[str, str]:
 
 
 def _observed(document: JsonObject) -> int:
+    """Of which generation Ready speaks: an instance is also Ready while another state of it is wanted."""
     status = document["status"]
-    return int(status.get("observedGeneration") or status.get("reconciledGeneration") or 0)
+    ready = next((each for each in status.get("conditions", ()) if each["type"] == "Ready"), {})
+    seen = ready.get("observedGeneration") or status.get("observedGeneration") or status.get("reconciledGeneration")
+    return int(seen or 0)
 
 
 def _collection(plural: str, namespace: str) -> str:

@@ -90,7 +90,7 @@ async def test_the_only_plan_need_not_be_named(platform: ScopedPlatform) -> None
     await platform.relists_after()
     answer = await platform.wants("second", plan=None)
     assert answer.status == 422
-    assert "2 plans (only, other)" in answer.causes[f"spec.{platform.scope}PlanExternalName"]
+    assert '2 plans ("only", "other")' in answer.causes[f"spec.{platform.scope}PlanExternalName"]
 
 
 async def test_restrictions_hide_what_they_exclude_and_bring_it_back(platform: ScopedPlatform) -> None:
