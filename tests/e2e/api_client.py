@@ -202,7 +202,7 @@ def secret_values(secret: JsonObject) -> dict[str, str]:
 def _observed(document: JsonObject) -> int:
     """Of which generation Ready speaks: an instance is also Ready while another state of it is wanted."""
     status = document["status"]
-    ready = next((each for each in status.get("conditions", ()) if each["type"] == "Ready"), {})
+    ready: JsonObject = next((each for each in status.get("conditions", ()) if each["type"] == "Ready"), {})
     seen = ready.get("observedGeneration") or status.get("observedGeneration") or status.get("reconciledGeneration")
     return int(seen or 0)
 
