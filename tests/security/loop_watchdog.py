@@ -19,6 +19,8 @@ from chandlery.runtime.collector import keep_from_collector, let_collector_go_on
 
 MOST_SECONDS = 0.05
 """Of processor time that may pass before another request gets a turn."""
+_MOST_SLOWNESS = 1.5
+_PACE_STEPS = 40_000
 _PULSE_SECONDS = 0.002
 _LOOK_SECONDS = 0.01
 
@@ -45,18 +47,23 @@ class LoopWatchdog:
     _pulse_at: float = 0.0
     _stacks: list[str] = field(default_factory=list)
     _is_watching: bool = False
+    _slowness: float = 1.0
 
     def begin(self) -> None:
         """From now on it counts: what a fixture needs to start is nobody's input."""
         # As a process does when it has started; here all of pytest is there by then.
         let_collector_go_on()
         keep_from_collector()
+        self._slowness = _slowness()
         self._pulse_at, self._is_watching = time.process_time(), True
 
     def end(self) -> None:
         """All that has happened since the last pulse counts, and nothing more."""
         self.beat()
         self._is_watching = False
+        # What shares a core and its caches makes the same work take longer, in processor time too.
+        most = MOST_SECONDS * max(self._slowness, _slowness())
+        self.holds = [hold for hold in self.holds if hold.seconds > most]
 
     def beat(self) -> None:
         """One pulse."""
@@ -74,6 +81,17 @@ class LoopWatchdog:
         is_overdue = self._is_watching and time.process_time() - self._pulse_at > MOST_SECONDS / 2
         if is_overdue and (frame := sys._current_frames().get(thread)):
             self._stacks.append("".join(traceback.format_stack(frame, limit=12)))
+
+
+_paces: list[float] = []
+
+
+def _slowness() -> float:
+    """How much longer a piece of work takes now than it took at best in this process: from 1, at most 1.5."""
+    began = time.thread_time()
+    sum(number * number for number in range(_PACE_STEPS))
+    _paces[:] = [min((*_paces, pace := time.thread_time() - began))]
+    return min(max(1.0, pace / _paces[0]), _MOST_SLOWNESS)
 
 
 @asynccontextmanager
