@@ -46,8 +46,12 @@ def first_errors(validator: Validator, value: Any, limit: int) -> list[Validatio
         RecursionError: the schema refers to itself without an end, or nearly so.
     """
     # A collection of garbage counts as time of the thread that it befalls, and what comes of it is kept for a while.
-    with suppress(TooCostly), bounded_time():
-        return list(islice(validator.iter_errors(value), limit))
+    with suppress(TooCostly):
+        return _errors(validator, value, limit)
+    return _errors(validator, value, limit)
+
+
+def _errors(validator: Validator, value: Any, limit: int) -> list[ValidationError]:
     with bounded_time():
         return list(islice(validator.iter_errors(value), limit))
 

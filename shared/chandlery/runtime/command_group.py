@@ -5,11 +5,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, Final
 
 import click
+
+from chandlery.model.nearest_names import nearest_names
 
 _INDENT: Final = 2
 
@@ -25,7 +26,7 @@ class SuggestingGroup(click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             names = self.list_commands(ctx)
-            near = get_close_matches(args[0], names, n=1)
+            near = nearest_names(args[0], names, most=1)
             way_out = f"did you mean {near[0]!r}?" if near else f"the commands are {', '.join(names)}."
             raise click.UsageError(f"{error.message.rstrip('.')}; {way_out}", ctx) from error
 

@@ -52,6 +52,15 @@ class Running:
             found = await connection.execute(select(METADATA.tables[table]))
             return [dict(row) for row in found.mappings()]
 
+    async def settled(self) -> None:
+        """Wait until all that was written is below the horizon: others on the server may hold it up for a moment."""
+        async with asyncio.timeout(SOON):
+            while True:
+                newest = max((row["position"] for row in await self.rows("changes")), default=0)
+                if newest < await self.resources.database.run(lambda unit: unit.changes.horizon()):
+                    return
+                await asyncio.sleep(0.02)
+
     async def clear(self) -> None:
         """Remove all objects and what is to be done about them."""
         async with self.resources.database._engine.begin() as connection:

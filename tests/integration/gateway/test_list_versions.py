@@ -37,13 +37,8 @@ def _later(unit: UnitOfWork) -> Any:
 
 
 async def _forget(gateway: Running) -> None:
-    """Let the log be trimmed to its end, once the horizon is beyond: others on the server may hold it up."""
-    async with asyncio.timeout(SOON):
-        while True:
-            newest = max(row["position"] for row in await gateway.rows("changes"))
-            if newest < await gateway.resources.database.run(lambda unit: unit.changes.horizon()):
-                break
-            await asyncio.sleep(0.02)
+    """Let the log be trimmed to its end, once the horizon is beyond."""
+    await gateway.settled()
     await gateway.resources.database.run(lambda unit: unit.changes.trim(_later(unit)))
 
 

@@ -32,7 +32,8 @@ async def log_unreadable(gateway: Running, body: Any) -> int:
 
 @pytest.mark.parametrize("body", [{"spec": 1}, "no object", {"metadata": {"uid": "x"}, "spec": {"parameters": 1}}])
 async def test_a_change_that_cannot_be_shown_is_passed_over(gateway: Running, api: Api, body: Any) -> None:
-    await _until_settled(gateway)
+    # A list of a moment before an unreadable change cannot be had, and the one of the test before may be too new.
+    await gateway.settled()
     with capture_logs() as logs:
         async with (
             api.watch(INSTANCES) as plain,
@@ -77,20 +78,6 @@ async def test_a_gateway_whose_watches_stand_still_is_not_ready(
             assert "[-]watches failed: the change log has not been read for 1 s, so watches show nothing new" in answer
         await _until(api, status=200)
         assert await watch.until("after") == [("ADDED", "after")]
-
-
-async def _until_settled(gateway: Running) -> None:
-    """A list of a moment before an unreadable change cannot be had, and the one of the test before may be too new."""
-
-    async def is_settled(unit: UnitOfWork) -> bool:
-        return await unit.changes.horizon() > newest
-
-    newest = max((row["position"] for row in await gateway.rows("changes")), default=0)
-    async with asyncio.timeout(SOON):
-        while True:
-            if await gateway.resources.database.run(is_settled):
-                return
-            await asyncio.sleep(0.02)
 
 
 async def _fails(*_arguments: Any, **_options: Any) -> None:
