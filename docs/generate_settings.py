@@ -15,8 +15,8 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from chandlery.runtime.setting_names import PREFIX
-from chandlery.runtime.settings import Settings
+from chandlery.process.settings.setting_names import PREFIX
+from chandlery.process.settings.settings import Settings
 
 PAGE: Final = Path(__file__).with_name("settings.md")
 SCHEMA: Final = Path(__file__).parents[1] / "deploy/chart/chandlery/values.schema.json"

@@ -15,7 +15,7 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from chandlery.model.reasons import BindingReason, BrokerReason, InstanceReason  # noqa: E402
+from chandlery.model.objects.reasons import BindingReason, BrokerReason, InstanceReason  # noqa: E402
 from docs.ways_out_words import BINDINGS, BROKERS, INSTANCES, NEVER_IN_STATUS, TYPES, Words  # noqa: E402
 
 PAGE: Final = Path(__file__).with_name("ways-out.md")

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from chandlery.model.reasons import BindingReason as B
-from chandlery.model.reasons import BrokerReason as K
-from chandlery.model.reasons import InstanceReason as I
+from chandlery.model.objects.reasons import BindingReason as B
+from chandlery.model.objects.reasons import BrokerReason as K
+from chandlery.model.objects.reasons import InstanceReason as I
 
 Words = tuple[str, str]
 """What has happened, and what helps."""

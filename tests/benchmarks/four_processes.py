@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from chandlery.store.sealing import new_key
+from chandlery.store.sealing.sealing import new_key
 
 SERVICES = ("gateway", "provisioner", "binder", "syncer")
 COMMAND = str(Path(sys.executable).with_name("chandlery"))

@@ -15,15 +15,15 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from chandlery.model.instances import ServiceInstance, UserInfo
-from chandlery.model.kinds import SERVICE_INSTANCE, AnyObject
+from chandlery.model.objects.instances import ServiceInstance, UserInfo
+from chandlery.model.objects.kinds import SERVICE_INSTANCE, AnyObject
 from chandlery.store.rows import RowCodec
-from chandlery.store.sealing import Keyring, new_key
+from chandlery.store.sealing.sealing import Keyring, new_key
 from chandlery_gateway.admission import rules
-from chandlery_gateway.kube.decoding import FieldValidation, decode_object
-from chandlery_gateway.kube.managed_fields import Author
-from chandlery_gateway.object_changes import created
-from chandlery_gateway.selection import to_client
+from chandlery_gateway.kube.apply.managed_fields import Author
+from chandlery_gateway.kube.body.decoding import FieldValidation, decode_object
+from chandlery_gateway.read.selection import to_client
+from chandlery_gateway.write.mutations import created
 
 BODY = {
     "apiVersion": "servicecatalog.k8s.io/v1beta1",

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from chandlery.runtime.cli import main
+from chandlery.process.commands.cli import main
 from tests.chaos.doom import NAME, Fate
 from tests.chaos.steps import disturb_publishing, wrap_steps
 

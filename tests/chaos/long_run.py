@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from chandlery.runtime.logs import configure_logs
+from chandlery.process.logs.logs import configure_logs
 from machine.places import CACHE
 from tests.chaos.chaos_report import Report, write_report
 from tests.chaos.platforms import of_one_process, of_servers

@@ -15,7 +15,7 @@ import sys
 from importlib.metadata import entry_points
 from typing import Any, Final
 
-from chandlery.runtime.service import ENTRY_POINTS
+from chandlery.process.service import ENTRY_POINTS
 from tests.chaos.doomed_service import run
 
 _PR_SET_PDEATHSIG: Final = 1

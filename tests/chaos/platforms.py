@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from chandlery.store.sealing import new_key
+from chandlery.store.sealing.sealing import new_key
 from tests.chaos.steps import STEPS_OF_GATEWAYS, STEPS_OF_THE_TWIN, STEPS_OF_WORKERS
 from tests.chaos.supervisor import Deck, Slot
 from tests.e2e.programs import clean_environment, free_port

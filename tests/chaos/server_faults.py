@@ -8,7 +8,7 @@ import random
 from typing import Final
 
 from chandlery.contracts.messages import Reconcile
-from chandlery.messaging.rabbitmq_bus import RabbitBus
+from chandlery.messaging.rabbitmq.rabbitmq_bus import RabbitBus
 from chandlery.model.faults import Fault
 from tests.chaos import verdict
 from tests.chaos.platforms import Platform
@@ -24,7 +24,7 @@ class ServerFaults:
     """Every strike is over with all servers whole again."""
 
     def __init__(self, cluster: RabbitmqCluster, postgres: RestartablePostgres, *, seed: str) -> None:
-        self._cluster = cluster
+        self._platform = cluster
         self._postgres = postgres
         self._draw = random.Random(seed)
 
@@ -43,7 +43,7 @@ class ServerFaults:
                 await self._restart(1)
             case "whole":
                 supervisor.tell("rabbitmq all nodes killed")
-                await self._restart(len(self._cluster.nodes))
+                await self._restart(len(self._platform.nodes))
             case "postgres":
                 supervisor.tell("postgresql immediate restart")
                 await self._crash_postgres()
@@ -56,10 +56,10 @@ class ServerFaults:
                 supervisor.strike("stop")
 
     async def _restart(self, count: int) -> None:
-        nodes = self._draw.sample(list(self._cluster.nodes), count)
-        self._cluster.kill(*nodes)
+        nodes = self._draw.sample(list(self._platform.nodes), count)
+        self._platform.kill(*nodes)
         await asyncio.sleep(self._draw.uniform(0.5, 4))
-        await self._cluster.revive(*nodes)
+        await self._platform.revive(*nodes)
 
     async def _crash_postgres(self) -> None:
         await self._postgres.shut_down_at_once()

@@ -5,15 +5,15 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
-from chandlery.messaging.inprocess_bus import InProcessBus
-from chandlery.messaging.rabbitmq_bus import RabbitBus
-from chandlery.messaging.rabbitmq_delivery import Delivery
+from chandlery.engine.reconcile_loop import ReconcileLoop
+from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
+from chandlery.messaging.rabbitmq.rabbitmq_bus import RabbitBus
+from chandlery.messaging.rabbitmq.rabbitmq_delivery import Delivery
 from chandlery.osb.client import OsbClient
-from chandlery.osb.progress import Progress
-from chandlery.osb.transport import Transport
-from chandlery.runtime.rounds import Rounds
+from chandlery.osb.transport.progress import Progress
+from chandlery.osb.transport.transport import Transport
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.reconciliations import ReconciliationStore
+from chandlery.store.work.work_queue import WorkQueue
 from tests.chaos.doom import Fate
 
 Wrapped = Callable[..., Awaitable[Any]]
@@ -34,13 +34,13 @@ STEPS_OF_THE_TWIN: Final = (*CLAIM, *CALL, *RECORD, *COMMIT, *PUBLISH)
 
 def wrap_steps(fate: Fate) -> None:
     """Put the wrappers on, in this process for good."""
-    _around(Rounds, "_claim_batch", fate, before="claim.before", after="claim.after")
-    _around(ReconciliationStore, "keep_all_in_flight", fate, after="claim.within")
+    _around(ReconcileLoop, "_claim_batch", fate, before="claim.before", after="claim.after")
+    _around(WorkQueue, "keep_all_in_flight", fate, after="claim.within")
     for name in ("send", "get_catalog"):
         _around(OsbClient, name, fate, before="call.before", after="call.after")
     _during_calls(fate)
-    _around(Rounds, "_record_batch", fate, before="record.before", after="record.after")
-    _around(ReconciliationStore, "release", fate, after="record.within")
+    _around(ReconcileLoop, "_record_batch", fate, before="record.before", after="record.after")
+    _around(WorkQueue, "release", fate, after="record.within")
     _around_commits(fate)
     _around(Delivery, "acknowledge", fate, before="ack.before", after="ack.after")
     for bus in (RabbitBus, InProcessBus):

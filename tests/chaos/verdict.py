@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chandlery.contracts import topology
 from chandlery.contracts.messages import UNRESOLVED_LANE
 from chandlery.store import schema
-from chandlery.store.engine import open_engine
+from chandlery.store.connection.engine import open_engine
 from tests.chaos.gateways import Gateways
 from tests.chaos.lives import BINDINGS, INSTANCES, Crowd
 from tests.chaos.watcher import Watcher

@@ -18,8 +18,8 @@ from typing import Any
 
 import aiohttp
 
-from chandlery.model import kinds
-from chandlery.model.kinds import Kind
+from chandlery.model.objects import kinds
+from chandlery.model.objects.kinds import Kind
 from tests.conformance.scripted_broker import ScriptedBroker, SeenRequest
 from tests.conformance.scripted_catalog import simple_catalog, simple_service
 from tests.conformance.twins import ADMINISTRATOR, SOON, Twin, token_of

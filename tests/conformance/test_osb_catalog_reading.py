@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.instances import MaintenanceInfo
-from chandlery.osb.catalog_reading import read_catalog
-from chandlery.osb.catalog_values import CatalogPlan
+from chandlery.model.objects.instances import MaintenanceInfo
+from chandlery.osb.catalog.catalog_reading import read_catalog
+from chandlery.osb.catalog.catalog_values import CatalogPlan
 from chandlery.osb.faults import InvalidCatalog
 from tests.conformance.scripted_catalog import simple_catalog, simple_plan, simple_service
 

@@ -17,10 +17,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from chandlery.osb.client import OsbClient
 from chandlery.osb.endpoint import BearerAuth, BrokerEndpoint
-from chandlery.osb.instance_requests import DeprovisionRequest, PollInstanceRequest, ProvisionRequest, UpdateRequest
-from chandlery.osb.requests import OsbRequest
+from chandlery.osb.operations.instance_requests import (
+    DeprovisionRequest,
+    PollInstanceRequest,
+    ProvisionRequest,
+    UpdateRequest,
+)
+from chandlery.osb.operations.requests import OsbRequest
 from chandlery.reconcile.answers import Answer, Verdict
-from chandlery.reconcile.orphan_mitigation import needs_mitigation
+from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
 
 IDS = {"instance_id": "i", "service_id": "s", "plan_id": "p"}
 POLL = PollInstanceRequest(**IDS, operation=None)

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chandlery.osb.answers_reading import read_answer
-from chandlery.osb.catalog_call import catalog_call
+from chandlery.osb.answers.answers_reading import read_answer
+from chandlery.osb.answers.json_bodies import read_large_object, read_object
+from chandlery.osb.answers.json_budget import LONGEST_PART, LONGEST_RUN, require_within
 from chandlery.osb.faults import TooManyValues, UnreadableText
-from chandlery.osb.http_call import CATALOG_LIMIT, HttpCall, HttpReply
-from chandlery.osb.json_bodies import read_large_object, read_object
-from chandlery.osb.json_budget import LONGEST_PART, LONGEST_RUN, require_within
+from chandlery.osb.operations.catalog_call import catalog_call
+from chandlery.osb.transport.http_call import CATALOG_LIMIT, HttpCall, HttpReply
 from chandlery.reconcile.answers import Verb, Verdict
 
 MIB = 1 << 20

@@ -7,20 +7,20 @@ from typing import Any
 import orjson
 import pytest
 
-from chandlery.model.instances import UserInfo
-from chandlery.osb.binding_requests import BindRequest, GetBindingRequest, PollBindingRequest, UnbindRequest
-from chandlery.osb.calls import call_of
-from chandlery.osb.catalog_call import catalog_call
+from chandlery.model.objects.instances import UserInfo
 from chandlery.osb.faults import UnreadableRequest
-from chandlery.osb.instance_requests import (
+from chandlery.osb.operations.binding_requests import BindRequest, GetBindingRequest, PollBindingRequest, UnbindRequest
+from chandlery.osb.operations.calls import call_of
+from chandlery.osb.operations.catalog_call import catalog_call
+from chandlery.osb.operations.instance_requests import (
     DeprovisionRequest,
     GetInstanceRequest,
     PollInstanceRequest,
     ProvisionRequest,
     UpdateRequest,
 )
-from chandlery.osb.originating_identity import OriginatingIdentity
-from chandlery.osb.requests import OsbRequest, decode, encode
+from chandlery.osb.operations.originating_identity import OriginatingIdentity
+from chandlery.osb.operations.requests import OsbRequest, decode, encode
 from chandlery.reconcile.catalog_mark import CatalogMark
 
 CONTEXT = {"platform": "kubernetes", "namespace": "blue"}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chandlery.contracts.messages import Reconcile
-from chandlery.reconcile.change import broker_key
+from chandlery.reconcile.reconcile_result import broker_key
 from tests.conformance.platform import BINDING, INSTANCE, Platform, is_settled, of, sequence
 from tests.conformance.scripted_broker import Reply, ScriptedReply, SeenRequest
 from tests.conformance.scripted_catalog import simple_plan

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chandlery.model import kinds
+from chandlery.model.objects import kinds
 from tests.conformance.platform import BINDING, BROKER, INSTANCE, SECRET, Platform, condition_of, sequence
 from tests.conformance.scripted_broker import Reply
 from tests.conformance.scripted_templates import BIND, DEPROVISION, POLL_INSTANCE, PROVISION, UNBIND, UPDATE

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chandlery.model import kinds
+from chandlery.model.objects import kinds
 from tests.conformance.platform import (
     BINDING,
     INSTANCE,

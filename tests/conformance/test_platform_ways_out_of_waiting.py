@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.kinds import Kind
+from chandlery.model.objects.kinds import Kind
 from tests.conformance.platform import BINDING, BROKER, INSTANCE, Platform, condition_of, sequence
 from tests.conformance.scripted_broker import Reply
 from tests.conformance.scripted_templates import (

@@ -26,17 +26,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chandlery.contracts import topology
 from chandlery.contracts.messages import UNRESOLVED_LANE
-from chandlery.reconcile.change import broker_key
-from chandlery.runtime.bus_choice import IN_PROCESS_BUS
-from chandlery.runtime.ending import Ending
-from chandlery.runtime.http_server import listen
-from chandlery.runtime.process import _run
-from chandlery.runtime.resources import Resources
-from chandlery.runtime.schema_waits import run_migrations
-from chandlery.runtime.service import Service
-from chandlery.runtime.settings import Settings
+from chandlery.process.bus_choice import IN_PROCESS_BUS
+from chandlery.process.ending import Ending
+from chandlery.process.http.http_server import listen
+from chandlery.process.process import _run
+from chandlery.process.resources import Resources
+from chandlery.process.schema_waits import run_migrations
+from chandlery.process.service import Service
+from chandlery.process.settings.settings import Settings
+from chandlery.reconcile.reconcile_result import broker_key
 from chandlery.store.schema import INTERESTS, OBJECTS, OUTBOX, RECONCILIATIONS
-from chandlery.store.sealing import new_key
+from chandlery.store.sealing.sealing import new_key
 from chandlery_binder.main import BINDER
 from chandlery_gateway.main import GATEWAY
 from chandlery_provisioner.main import PROVISIONER

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import make_url, text
 
 from chandlery.contracts import topology
-from chandlery.store.engine import open_engine
+from chandlery.store.connection.engine import open_engine
 
 ResultT = TypeVar("ResultT")
 

@@ -12,8 +12,8 @@ from typing import Final, TypeVar
 import yaml
 
 from chandlery.contracts.messages import UNRESOLVED_LANE
-from chandlery.runtime.certificates import self_signed
-from chandlery.store.sealing import new_key
+from chandlery.process.http.certificates import self_signed
+from chandlery.store.sealing.sealing import new_key
 from tests.e2e.api_client import ApiClient
 from tests.e2e.kubectl import Kubectl, KubectlChoice, kubectl_path
 from tests.e2e.programs import CHANDLERY, LOOPBACK, Program, clean_environment, eventually, free_port

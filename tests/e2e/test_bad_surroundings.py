@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import make_url
 
-from chandlery.store.sealing import new_key
+from chandlery.store.sealing.sealing import new_key
 from tests.e2e.conftest import Launcher
 from tests.e2e.programs import CHANDLERY, LOOPBACK, Program, free_port
 from tests.e2e.servers import ServerShare, remove_queues, server_share

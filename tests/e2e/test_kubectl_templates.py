@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from chandlery.reconcile.json_path_nodes import JsonPathFault
-from chandlery.reconcile.json_path_parsing import parse_template
-from chandlery.reconcile.json_path_rendering import render
+from chandlery.reconcile.json_path.json_path_nodes import JsonPathFault
+from chandlery.reconcile.json_path.json_path_parsing import parse_template
+from chandlery.reconcile.json_path.json_path_rendering import render
 from tests.e2e.kubectl import kubectl_path
 from tests.unit.reconcile.json_path_cases import CASES, DOCUMENT
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import make_url, text
 
-from chandlery.store.engine import open_engine
+from chandlery.store.connection.engine import open_engine
 from chandlery.store.migrate import migrate
 
 T = TypeVar("T")

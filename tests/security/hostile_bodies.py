@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from itertools import count, islice
 from typing import Final
 
-from chandlery.model.json_cost import MOST_VALUES
-from chandlery_gateway.kube.bodies import MOST_BODY_BYTES
-from chandlery_gateway.kube.decoding import MOST_OBJECT_BYTES
+from chandlery.model.json.json_cost import MOST_VALUES
+from chandlery_gateway.kube.body.bodies import MOST_BODY_BYTES
+from chandlery_gateway.kube.body.decoding import MOST_OBJECT_BYTES
 
 ROOM: Final = 4096
 """Bytes for all that is around such a value."""

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from chandlery.runtime.collector import keep_from_collector, let_collector_go_on
+from chandlery.process.collector import keep_from_collector, let_collector_go_on
 
 MOST_SECONDS = 0.05
 """Of processor time that may pass before another request gets a turn."""
@@ -26,7 +26,7 @@ _LOOK_SECONDS = 0.01
 
 
 @dataclass
-class Hold:
+class Deferral:
     """A time in which nothing else got a turn."""
 
     seconds: float
@@ -42,7 +42,7 @@ class Hold:
 class LoopWatchdog:
     """What has been noticed so far."""
 
-    holds: list[Hold] = field(default_factory=list)
+    holds: list[Deferral] = field(default_factory=list)
     longest: float = 0.0
     _pulse_at: float = 0.0
     _stacks: list[str] = field(default_factory=list)
@@ -74,7 +74,7 @@ class LoopWatchdog:
         stacks, self._stacks = self._stacks, []
         self.longest = max(self.longest, passed)
         if passed > MOST_SECONDS:
-            self.holds.append(Hold(passed, stacks))
+            self.holds.append(Deferral(passed, stacks))
 
     def look(self, thread: int) -> None:
         """Called from beside the loop: if a pulse is overdue, note what the loop does."""

@@ -4,29 +4,29 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from chandlery.model import kinds
-from chandlery.model.bindings import ServiceBinding
-from chandlery.model.brokers import AnyBroker
+from chandlery.lookup.broker_access import find_broker_of_lane, find_endpoint, policy_for
+from chandlery.lookup.id_claims import claims_id, is_held_by_other
+from chandlery.lookup.missing_offerings import why_no_instance
+from chandlery.lookup.offering_lookup import find_offering
+from chandlery.lookup.parameter_lookup import find_parameters
 from chandlery.model.faults import ParametersFault
-from chandlery.model.instances import ServiceInstance
-from chandlery.model.metadata import ObjectMeta
-from chandlery.model.reasons import BindingReason
+from chandlery.model.objects import kinds
+from chandlery.model.objects.bindings import ServiceBinding
+from chandlery.model.objects.brokers import AnyBroker
+from chandlery.model.objects.instances import ServiceInstance
+from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.model.objects.reasons import BindingReason
 from chandlery.osb.endpoint import BrokerEndpoint
-from chandlery.reconcile.change import broker_key
+from chandlery.process.resources import Resources
 from chandlery.reconcile.offering import Offering, Unresolved
-from chandlery.reconcile.parameters import NO_PARAMETERS, Parameters, hidden_values
-from chandlery.runtime.broker_access import find_broker_of_lane, find_endpoint, policy_for
-from chandlery.runtime.id_claims import claims_id, is_held_by_other
-from chandlery.runtime.missing_words import why_no_instance
-from chandlery.runtime.offering_lookup import find_offering
-from chandlery.runtime.parameter_lookup import find_parameters
-from chandlery.runtime.resources import Resources
+from chandlery.reconcile.parameters.parameters import NO_PARAMETERS, Parameters, hidden_values
+from chandlery.reconcile.reconcile_result import broker_key
 from chandlery.store.database import UnitOfWork
-from chandlery.store.objects import Listing
-from chandlery.store.reconciliations import Claim
-from chandlery_binder.binding_notes import BindingMemory, InFlight, InstanceNotes
-from chandlery_binder.binding_snapshot import BindingSnapshot
-from chandlery_binder.secret_delivery import secret_state
+from chandlery.store.objects.objects import Listing
+from chandlery.store.work.work_queue import Claim
+from chandlery_binder.facts.binding_notes import BindingMemory, InFlight, InstanceNotes
+from chandlery_binder.facts.binding_snapshot import BindingSnapshot
+from chandlery_binder.secret.secret_delivery import secret_state
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ async def load_binding(
     memory = _with_own_ids(memory, is_id_own=is_id_own)
     broker = await _broker(unit, memory, offering)
     endpoint = await _endpoint(unit, resources, broker, lane=memory.lane)
-    home = await resources.cluster.namespace(unit, namespace)
+    home = await resources.platform.namespace(unit, namespace)
     parameters, checksums = await _parameters(unit, resources, binding), unit.checksums.of(binding)
     states = {
         "external_properties": checksums.renewed_in(binding.status.external_properties, parameters),
@@ -78,7 +78,7 @@ async def load_binding(
     )
     if _may_be_bound(snapshot):
         snapshot = replace(snapshot, busy_sibling=await _busy_sibling(unit, binding))
-    state = await secret_state(unit, resources.cluster, binding, snapshot.delivered) if _is_settled(snapshot) else None
+    state = await secret_state(unit, resources.platform, binding, snapshot.delivered) if _is_settled(snapshot) else None
     return Loaded(
         snapshot=replace(snapshot, secret=state) if state else snapshot,
         endpoint=endpoint if isinstance(endpoint, BrokerEndpoint) else None,
@@ -179,19 +179,19 @@ async def _endpoint(
         )
         return Unresolved(BindingReason.NO_SUCH_BROKER, message, lane)
     timeout = resources.settings.osb_timeout_seconds
-    return await find_endpoint(unit, resources.cluster, broker, timeout_seconds=timeout)
+    return await find_endpoint(unit, resources.platform, broker, timeout_seconds=timeout)
 
 
 async def _parameters(unit: UnitOfWork, resources: Resources, binding: ServiceBinding) -> Parameters | ParametersFault:
     if binding.metadata.deletion_timestamp is not None:
         return NO_PARAMETERS
-    return await find_parameters(unit, resources.cluster, owner=binding)
+    return await find_parameters(unit, resources.platform, owner=binding)
 
 
 async def _hidden(
     unit: UnitOfWork, resources: Resources, objects: Iterable[ServiceBinding | ServiceInstance | None]
 ) -> tuple[object, ...]:
     owners = [each for each in objects if each is not None and each.spec.parameters_from]
-    found = [await find_parameters(unit, resources.cluster, owner=each) for each in owners]
+    found = [await find_parameters(unit, resources.platform, owner=each) for each in owners]
     known = [each for each in found if isinstance(each, Parameters)]
     return tuple(value for each in known for value in hidden_values(each.sent, each.shown))

@@ -10,30 +10,39 @@ import uuid
 from dataclasses import dataclass, replace
 
 from chandlery.contracts.messages import UNRESOLVED_LANE
-from chandlery.model.bindings import ServiceBinding
-from chandlery.osb.originating_identity import OriginatingIdentity
-from chandlery.osb.requests import OsbRequest, encode
+from chandlery.engine.reconciler import Guarded, Planned
+from chandlery.lookup.id_claims import claims_id
+from chandlery.model.objects.bindings import ServiceBinding
+from chandlery.osb.operations.originating_identity import OriginatingIdentity
+from chandlery.osb.operations.requests import OsbRequest, encode
+from chandlery.process.resources import Resources
 from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.answers import Answer, Verb, Verdict
-from chandlery.reconcile.change import Change
-from chandlery.reconcile.holds import Hold
-from chandlery.runtime.id_claims import claims_id
-from chandlery.runtime.reconciler import Guarded, Planned
-from chandlery.runtime.resources import Resources
+from chandlery.reconcile.operation.deferral import Deferral
+from chandlery.reconcile.reconcile_result import ReconcileResult
 from chandlery.store.database import UnitOfWork
-from chandlery.store.reconciliations import Claim
-from chandlery_binder import binding_outcomes as outcomes
-from chandlery_binder.binding_actions import Abandon, Bind, Call, Disown, ForceFinish, Postpone, ReportLost, Rotate
+from chandlery.store.work.work_queue import Claim
+from chandlery_binder.absorb import binding_outcomes as outcomes
+from chandlery_binder.absorb.binding_deferral import defer
+from chandlery_binder.absorb.foreign_bindings import disown
 from chandlery_binder.binding_loading import Loaded, load_binding
-from chandlery_binder.binding_machine import decide
-from chandlery_binder.binding_notes import InFlight, Purpose, presumed
-from chandlery_binder.binding_orders import obeyed
-from chandlery_binder.binding_put_off import put_off
-from chandlery_binder.binding_secrets import secrets_of
-from chandlery_binder.binding_snapshot import BindingSnapshot
-from chandlery_binder.foreign_bindings import disown
-from chandlery_binder.planned_calls import note_of, request_of
-from chandlery_binder.secret_delivery import eject, inject
+from chandlery_binder.decide.binding_machine import decide
+from chandlery_binder.decide.planned_calls import note_of, request_of
+from chandlery_binder.decide.requested_actions import apply_requested_actions
+from chandlery_binder.facts.binding_actions import (
+    Abandon,
+    Bind,
+    Call,
+    Disown,
+    ForceFinish,
+    Postpone,
+    ReportLost,
+    Rotate,
+)
+from chandlery_binder.facts.binding_notes import InFlight, Purpose, presumed
+from chandlery_binder.facts.binding_secrets import secrets_of
+from chandlery_binder.facts.binding_snapshot import BindingSnapshot
+from chandlery_binder.secret.secret_delivery import eject, inject
 
 _POLLS = frozenset({Purpose.POLL, Purpose.POLL_ROTATION, Purpose.POLL_RETIREMENT})
 """After these a dead worker leaves nothing that has to be repeated."""
@@ -56,15 +65,15 @@ class BindingReconciler:
     async def load(self, unit: UnitOfWork, document: ServiceBinding, claim: Claim) -> Loaded:
         """See Reconciler. Takes the Secret away first if the binding is to go."""
         is_deleted = document.metadata.deletion_timestamp is not None
-        problem = await eject(unit, self._resources.cluster, document) if is_deleted else None
+        problem = await eject(unit, self._resources.platform, document) if is_deleted else None
         loaded = await load_binding(unit, self._resources, binding=document, claim=claim, eject_problem=problem)
-        snapshot = obeyed(loaded.snapshot, unit.now)
+        snapshot = apply_requested_actions(loaded.snapshot, unit.now)
         if snapshot.has_schema:
             # What takes its time in a decision is a broker's schema. Found out here, it is known when it is asked for.
             await asyncio.to_thread(decide, snapshot, unit.now)
         return replace(loaded, snapshot=snapshot)
 
-    def plan(self, snapshot: Loaded, unit: UnitOfWork) -> Planned[Sending] | Change[ServiceBinding]:
+    def plan(self, snapshot: Loaded, unit: UnitOfWork) -> Planned[Sending] | ReconcileResult[ServiceBinding]:
         """See Reconciler."""
         inner, now = snapshot.snapshot, unit.now
         action = decide(inner, now)
@@ -98,10 +107,10 @@ class BindingReconciler:
         return Guarded(policy=inner.policy, is_urgent=is_forced or inner.is_retry_requested)
 
     def hold(
-        self, snapshot: Loaded, hold: Hold, *, planned: Planned[Sending], unit: UnitOfWork
-    ) -> Change[ServiceBinding]:
+        self, snapshot: Loaded, hold: Deferral, *, planned: Planned[Sending], unit: UnitOfWork
+    ) -> ReconcileResult[ServiceBinding]:
         """See Reconciler."""
-        return put_off(snapshot.snapshot, hold, now=unit.now)
+        return defer(snapshot.snapshot, hold, now=unit.now)
 
     async def perform(self, snapshot: Loaded, planned: Planned[Sending]) -> Answer:
         """See Reconciler."""
@@ -120,20 +129,22 @@ class BindingReconciler:
             secrets=secrets_of(snapshot.snapshot, request),
         )
 
-    def announce(self, snapshot: Loaded, planned: Planned[Sending], unit: UnitOfWork) -> Change[ServiceBinding] | None:
+    def announce(
+        self, snapshot: Loaded, planned: Planned[Sending], unit: UnitOfWork
+    ) -> ReconcileResult[ServiceBinding] | None:
         """See Reconciler."""
         return outcomes.announce(snapshot.snapshot, planned.call.note, unit.now)
 
     async def settle(
         self, unit: UnitOfWork, snapshot: Loaded, planned: Planned[Sending], answer: Answer
-    ) -> Change[ServiceBinding]:
+    ) -> ReconcileResult[ServiceBinding]:
         """See Reconciler. The Secret is written in the same transaction as the status that speaks of it."""
         inner, note = snapshot.snapshot, planned.call.note
         problem = None
         credentials = outcomes.credentials_of(inner, note, answer)
         if credentials is not None:
-            cluster = self._resources.cluster
-            problem = await inject(unit, cluster, binding=inner.binding, credentials=credentials)
+            platform = self._resources.platform
+            problem = await inject(unit, platform, binding=inner.binding, credentials=credentials)
         change = outcomes.absorb(inner, note, answer=answer, now=unit.now, problem=problem)
         rotated = change.document.status.external_id
         if rotated and rotated != inner.binding.status.external_id:

@@ -1,15 +1,15 @@
 """The binder's wiring."""
 
-from chandlery.model.kinds import SERVICE_BINDING
-from chandlery.runtime.resources import Resources
-from chandlery.runtime.rounds import Rounds
-from chandlery.runtime.service import Service
-from chandlery.runtime.worker import Worker
+from chandlery.engine.reconcile_loop import ReconcileLoop
+from chandlery.engine.worker import Worker
+from chandlery.model.objects.kinds import SERVICE_BINDING
+from chandlery.process.resources import Resources
+from chandlery.process.service import Service
 from chandlery_binder.binding_reconciler import BindingReconciler
 
 
 def _build(resources: Resources) -> Worker:
-    return Worker(resources, {SERVICE_BINDING.kind: Rounds(BindingReconciler(resources), resources).handle})
+    return Worker(resources, {SERVICE_BINDING.kind: ReconcileLoop(BindingReconciler(resources), resources).handle})
 
 
 BINDER = Service(

@@ -8,27 +8,27 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
+from chandlery.lookup.broker_access import shortest_pauses
 from chandlery.model.faults import NotFound
-from chandlery.model.kinds import KINDS
-from chandlery.runtime.broker_access import shortest_pauses
-from chandlery.runtime.probes import PROBE_PATHS, ProbeApp
-from chandlery.runtime.resources import Resources
-from chandlery_gateway.authentication import Authenticator
-from chandlery_gateway.docs_routes import docs_router
-from chandlery_gateway.document_routes import document_router
-from chandlery_gateway.intake import Intake
-from chandlery_gateway.kube.regarding_events import REGARDING_EVENT
-from chandlery_gateway.kube.status_objects import MethodNotAllowed
-from chandlery_gateway.overload_guard import OverloadGuard
-from chandlery_gateway.permissions import Permissions
-from chandlery_gateway.readings import Readings
-from chandlery_gateway.rendering import bug_response, fault_response
-from chandlery_gateway.request_log import RequestLog
-from chandlery_gateway.resource_endpoints import ResourceEndpoints
-from chandlery_gateway.resource_routes import register_kind
-from chandlery_gateway.review_routes import review_router
-from chandlery_gateway.reviews import Reviews
-from chandlery_gateway.watch_hub import WatchHub
+from chandlery.model.objects.kinds import KINDS
+from chandlery.process.http.probes import PROBE_PATHS, ProbeApp
+from chandlery.process.resources import Resources
+from chandlery_gateway.http.overload_guard import OverloadGuard
+from chandlery_gateway.http.rendering import bug_response, fault_response
+from chandlery_gateway.http.request_log import RequestLog
+from chandlery_gateway.identity.access_reviews import Reviews
+from chandlery_gateway.identity.authentication import Authenticator
+from chandlery_gateway.identity.permissions import Permissions
+from chandlery_gateway.kube.kinds.regarding_events import REGARDING_EVENT
+from chandlery_gateway.kube.printing.status_objects import MethodNotAllowed
+from chandlery_gateway.read.object_reader import ObjectReader
+from chandlery_gateway.routes.docs_routes import docs_router
+from chandlery_gateway.routes.document_routes import document_router
+from chandlery_gateway.routes.resource_endpoints import ResourceEndpoints
+from chandlery_gateway.routes.resource_routes import register_kind
+from chandlery_gateway.routes.review_routes import review_router
+from chandlery_gateway.watch.watch_hub import WatchHub
+from chandlery_gateway.write.object_writer import ObjectWriter
 
 _METHOD_NOT_ALLOWED = 405
 _ABOUT = """Kubernetes-style API of a service catalog: register service brokers, provision instances, bind them.
@@ -47,8 +47,10 @@ def create_app(
     settings = resources.settings
     permissions = Permissions(authenticator, resources.authorizer)
     shortest = shortest_pauses(settings)
-    intake = Intake(resources.database, on_write=hub.wake, authorizer=resources.authorizer, shortest=shortest)
-    readings = Readings(resources.database)
+    object_writer = ObjectWriter(
+        resources.database, on_write=hub.wake, authorizer=resources.authorizer, shortest=shortest
+    )
+    object_reader = ObjectReader(resources.database)
     app = FastAPI(
         title="Chandlery",
         version=version("chandlery"),
@@ -63,8 +65,8 @@ def create_app(
         endpoints = ResourceEndpoints(
             kind,
             permissions=permissions,
-            intake=intake,
-            readings=readings,
+            object_writer=object_writer,
+            object_reader=object_reader,
             hub=hub,
         )
         # Onto the application itself: in a router that is included, FastAPI looks for the route twice.

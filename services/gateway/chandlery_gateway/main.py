@@ -7,18 +7,18 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from chandlery.contracts.messages import Message
-from chandlery.model import kinds
-from chandlery.model.core import Namespace, NamespaceSpec
 from chandlery.model.faults import AlreadyExists
-from chandlery.model.metadata import ObjectMeta
-from chandlery.runtime.http_server import listen, serve_http
-from chandlery.runtime.resources import Resources
-from chandlery.runtime.service import Service
-from chandlery.runtime.settings import Settings
+from chandlery.model.objects import kinds
+from chandlery.model.objects.core import Namespace, NamespaceSpec
+from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.process.http.http_server import listen, serve_http
+from chandlery.process.resources import Resources
+from chandlery.process.service import Service
+from chandlery.process.settings.settings import Settings
 from chandlery.store.database import UnitOfWork
 from chandlery_gateway.app import create_app
-from chandlery_gateway.listening import Listening, warn_of_plain_http
-from chandlery_gateway.watch_hub import WatchHub
+from chandlery_gateway.http.listening import Listening, warn_of_plain_http
+from chandlery_gateway.watch.watch_hub import WatchHub
 
 
 class Gateway:

@@ -3,15 +3,15 @@
 Each gets the instance's annotation, so that the binder lets it go in the same way.
 """
 
-from chandlery.model import kinds
-from chandlery.model.annotations import FORCE_DELETE, orders_of
-from chandlery.model.bindings import ServiceBinding
-from chandlery.model.instances import ServiceInstance
-from chandlery.model.kinds import AnyObject
+from chandlery.engine.deletions import locked, remove
+from chandlery.model.objects import kinds
+from chandlery.model.objects.annotations import FORCE_DELETE, orders_of
+from chandlery.model.objects.bindings import ServiceBinding
+from chandlery.model.objects.instances import ServiceInstance
+from chandlery.model.objects.kinds import AnyObject
 from chandlery.reconcile.deletion import is_removed_at_once, marked_deleted
-from chandlery.runtime.deletions import locked, remove
 from chandlery.store.database import UnitOfWork
-from chandlery.store.objects import Listing
+from chandlery.store.objects.objects import Listing
 
 
 async def find_bindings(unit: UnitOfWork, instance: ServiceInstance) -> list[ServiceBinding]:

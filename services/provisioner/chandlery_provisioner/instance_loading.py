@@ -2,35 +2,35 @@
 
 from dataclasses import dataclass
 
-from chandlery.model import kinds
-from chandlery.model.annotations import ABANDON, orders_of
-from chandlery.model.brokers import AnyBroker
+from chandlery.lookup.broker_access import find_broker_of_lane, find_endpoint, policy_for
+from chandlery.lookup.id_claims import claims_id
+from chandlery.lookup.offering_lookup import find_delivered_plan, find_offering
+from chandlery.lookup.parameter_lookup import find_parameters
 from chandlery.model.faults import ParametersFault
-from chandlery.model.instances import ServiceInstance
-from chandlery.model.metadata import ObjectMeta
-from chandlery.model.offerings import AnyPlan
-from chandlery.model.reasons import InstanceReason
-from chandlery.model.wire import JsonObject
+from chandlery.model.objects import kinds
+from chandlery.model.objects.annotations import ABANDON, orders_of
+from chandlery.model.objects.brokers import AnyBroker
+from chandlery.model.objects.instances import ServiceInstance
+from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.model.objects.offerings import AnyPlan
+from chandlery.model.objects.reasons import InstanceReason
+from chandlery.model.objects.wire import JsonObject
 from chandlery.osb.endpoint import BrokerEndpoint
-from chandlery.reconcile.change import broker_key
+from chandlery.process.resources import Resources
 from chandlery.reconcile.kubectl_commands import INSTANCE, annotate
 from chandlery.reconcile.offering import Offering, Unresolved, default_parameters
-from chandlery.reconcile.parameters import Parameters, what_differs
-from chandlery.runtime.broker_access import find_broker_of_lane, find_endpoint, policy_for
-from chandlery.runtime.id_claims import claims_id
-from chandlery.runtime.offering_lookup import find_delivered_plan, find_offering
-from chandlery.runtime.parameter_lookup import find_parameters
-from chandlery.runtime.resources import Resources
+from chandlery.reconcile.parameters.parameters import Parameters, what_differs
+from chandlery.reconcile.reconcile_result import broker_key
 from chandlery.store.database import UnitOfWork
-from chandlery.store.objects import Listing
-from chandlery.store.reconciliations import Claim
-from chandlery_provisioner.instance_cascade import find_bindings, is_loose
-from chandlery_provisioner.instance_checksums import with_renewed_checksums
-from chandlery_provisioner.instance_context import context_of
-from chandlery_provisioner.instance_notes import InFlight, InstanceMemory
-from chandlery_provisioner.instance_snapshot import (
+from chandlery.store.objects.objects import Listing
+from chandlery.store.work.work_queue import Claim
+from chandlery_provisioner.facts.instance_checksums import with_renewed_checksums
+from chandlery_provisioner.facts.instance_context import context_of
+from chandlery_provisioner.facts.instance_notes import InFlight, InstanceMemory
+from chandlery_provisioner.facts.instance_snapshot import (
     InstanceSnapshot,
 )
+from chandlery_provisioner.instance_cascade import find_bindings, is_loose
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +50,9 @@ async def load_instance(unit: UnitOfWork, resources: Resources, *, instance: Ser
     memory = memory.model_copy(update={"id_lane": memory.lane if is_id_own else ""})
     broker = offering.broker if isinstance(offering, Offering) else await find_broker_of_lane(unit, memory.lane)
     endpoint = await _endpoint(unit, resources, broker, lane=memory.lane, meta=instance.metadata)
-    home = await resources.cluster.namespace(unit, instance.metadata.namespace or "")
+    home = await resources.platform.namespace(unit, instance.metadata.namespace or "")
     defaults = _defaults(instance, offering)
-    parameters = await find_parameters(unit, resources.cluster, owner=instance, defaults=defaults)
+    parameters = await find_parameters(unit, resources.platform, owner=instance, defaults=defaults)
     in_flight = InFlight.model_validate(claim.in_flight) if claim.in_flight else None
     checksums = unit.checksums.of(instance)
     instance, memory, in_flight = with_renewed_checksums(instance, memory, in_flight, parameters, checksums)
@@ -118,7 +118,7 @@ async def _endpoint(
         )
         return Unresolved(InstanceReason.NO_SUCH_BROKER, message, lane)
     timeout = resources.settings.osb_timeout_seconds
-    return await find_endpoint(unit, resources.cluster, broker, timeout_seconds=timeout)
+    return await find_endpoint(unit, resources.platform, broker, timeout_seconds=timeout)
 
 
 async def _current_plan(unit: UnitOfWork, memory: InstanceMemory, offering: Offering | Unresolved) -> AnyPlan | None:

@@ -5,24 +5,23 @@ import uuid
 from dataclasses import dataclass
 
 from chandlery.contracts.messages import UNRESOLVED_LANE
-from chandlery.model.instances import ServiceInstance
-from chandlery.osb.originating_identity import OriginatingIdentity
-from chandlery.osb.requests import OsbRequest, encode
+from chandlery.engine.reconciler import Guarded, Planned
+from chandlery.model.objects.instances import ServiceInstance
+from chandlery.osb.operations.originating_identity import OriginatingIdentity
+from chandlery.osb.operations.requests import OsbRequest, encode
+from chandlery.process.resources import Resources
 from chandlery.reconcile.answers import Answer
-from chandlery.reconcile.change import Change
-from chandlery.reconcile.holds import Hold
-from chandlery.runtime.reconciler import Guarded, Planned
-from chandlery.runtime.resources import Resources
+from chandlery.reconcile.operation.deferral import Deferral
+from chandlery.reconcile.reconcile_result import ReconcileResult
 from chandlery.store.database import UnitOfWork
-from chandlery.store.reconciliations import Claim
-from chandlery_provisioner import instance_outcomes as outcomes
-from chandlery_provisioner.instance_cascade import cascade
-from chandlery_provisioner.instance_loading import Loaded, load_instance
-from chandlery_provisioner.instance_machine import decide
-from chandlery_provisioner.instance_notes import InFlight, Purpose
-from chandlery_provisioner.instance_put_off import put_off
-from chandlery_provisioner.instance_secrets import secrets_of
-from chandlery_provisioner.instance_snapshot import (
+from chandlery.store.work.work_queue import Claim
+from chandlery_provisioner.absorb import instance_outcomes as outcomes
+from chandlery_provisioner.absorb.instance_deferral import defer
+from chandlery_provisioner.decide.instance_machine import decide
+from chandlery_provisioner.decide.planned_calls import kept_of, note_of, request_of
+from chandlery_provisioner.facts.instance_notes import InFlight, Purpose
+from chandlery_provisioner.facts.instance_secrets import secrets_of
+from chandlery_provisioner.facts.instance_snapshot import (
     Call,
     Cascade,
     Deprovision,
@@ -32,7 +31,8 @@ from chandlery_provisioner.instance_snapshot import (
     Repeat,
     Update,
 )
-from chandlery_provisioner.planned_calls import kept_of, note_of, request_of
+from chandlery_provisioner.instance_cascade import cascade
+from chandlery_provisioner.instance_loading import Loaded, load_instance
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class InstanceReconciler:
             await asyncio.to_thread(decide, loaded.snapshot)
         return loaded
 
-    def plan(self, snapshot: Loaded, unit: UnitOfWork) -> Planned[Task] | Change[ServiceInstance]:
+    def plan(self, snapshot: Loaded, unit: UnitOfWork) -> Planned[Task] | ReconcileResult[ServiceInstance]:
         """See Reconciler."""
         action = decide(snapshot.snapshot)
         match action:
@@ -81,12 +81,12 @@ class InstanceReconciler:
         return Guarded(policy=inner.policy, is_urgent=inner.is_forced or inner.is_retry_requested)
 
     def hold(
-        self, snapshot: Loaded, hold: Hold, *, planned: Planned[Task], unit: UnitOfWork
-    ) -> Change[ServiceInstance]:
+        self, snapshot: Loaded, hold: Deferral, *, planned: Planned[Task], unit: UnitOfWork
+    ) -> ReconcileResult[ServiceInstance]:
         """See Reconciler."""
         if isinstance(planned.call, Cascade):
             raise TypeError("only calls to a service broker are held back")
-        return put_off(snapshot.snapshot, planned.call.note, hold=hold, now=unit.now)
+        return defer(snapshot.snapshot, planned.call.note, hold=hold, now=unit.now)
 
     async def perform(self, snapshot: Loaded, planned: Planned[Task]) -> Answer | None:
         """See Reconciler."""
@@ -105,7 +105,9 @@ class InstanceReconciler:
             secrets=secrets_of(snapshot.snapshot, sending.request),
         )
 
-    def announce(self, snapshot: Loaded, planned: Planned[Task], unit: UnitOfWork) -> Change[ServiceInstance] | None:
+    def announce(
+        self, snapshot: Loaded, planned: Planned[Task], unit: UnitOfWork
+    ) -> ReconcileResult[ServiceInstance] | None:
         """See Reconciler."""
         if isinstance(planned.call, Cascade) or planned.call.note.purpose in _QUIET:
             return None
@@ -113,7 +115,7 @@ class InstanceReconciler:
 
     async def settle(
         self, unit: UnitOfWork, snapshot: Loaded, planned: Planned[Task], answer: Answer | None
-    ) -> Change[ServiceInstance]:
+    ) -> ReconcileResult[ServiceInstance]:
         """See Reconciler."""
         if isinstance(planned.call, Cascade) or answer is None:
             await cascade(unit, snapshot.snapshot.instance)

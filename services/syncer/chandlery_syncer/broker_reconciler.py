@@ -4,25 +4,29 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from chandlery.model import kinds
-from chandlery.model.brokers import AnyBroker
-from chandlery.osb.catalog_remarks import CatalogRemarks
+from chandlery.engine.reconciler import NeverHeld, Planned
+from chandlery.lookup.broker_access import find_endpoint, policy_for
+from chandlery.model.objects import kinds
+from chandlery.model.objects.brokers import AnyBroker
+from chandlery.osb.catalog.catalog_remarks import CatalogRemarks
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.faults import Misconfigured
+from chandlery.process.resources import Resources
 from chandlery.reconcile.answers import Verdict
-from chandlery.reconcile.change import broker_key
 from chandlery.reconcile.offering import Unresolved
-from chandlery.runtime.broker_access import find_endpoint, policy_for
-from chandlery.runtime.reconciler import NeverHeld, Planned
-from chandlery.runtime.resources import Resources
+from chandlery.reconcile.reconcile_result import broker_key
 from chandlery.store.database import UnitOfWork
-from chandlery.store.reconciliations import Claim
-from chandlery_syncer import broker_outcomes as outcomes
-from chandlery_syncer.broker_advice import after_collision
-from chandlery_syncer.broker_draft import BrokerChange
-from chandlery_syncer.broker_machine import decide
-from chandlery_syncer.broker_notes import NOTHING_STORED, BrokerMemory
-from chandlery_syncer.broker_snapshot import (
+from chandlery.store.work.work_queue import Claim
+from chandlery_syncer.absorb import broker_outcomes as outcomes
+from chandlery_syncer.absorb.broker_draft import BrokerChange
+from chandlery_syncer.absorb.broker_remedies import after_collision
+from chandlery_syncer.catalog.catalog_difference import Clash
+from chandlery_syncer.catalog.catalog_fetch import Fetched, fetch_catalog
+from chandlery_syncer.catalog.catalog_news import catalog_note, remarks_facts
+from chandlery_syncer.catalog.catalog_writer import CatalogWriter
+from chandlery_syncer.decide.broker_machine import decide
+from chandlery_syncer.facts.broker_notes import NOTHING_STORED, BrokerMemory
+from chandlery_syncer.facts.broker_snapshot import (
     Blocked,
     BrokerSnapshot,
     Dismantle,
@@ -32,10 +36,6 @@ from chandlery_syncer.broker_snapshot import (
     Task,
     Tidy,
 )
-from chandlery_syncer.catalog_difference import Clash
-from chandlery_syncer.catalog_fetch import Fetched, fetch_catalog
-from chandlery_syncer.catalog_news import catalog_note, remarks_facts
-from chandlery_syncer.catalog_writer import CatalogWriter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class BrokerReconciler(NeverHeld):
         is_deleted = document.metadata.deletion_timestamp is not None
         writer = CatalogWriter(unit, document)
         timeout = self._resources.settings.osb_timeout_seconds
-        endpoint = await find_endpoint(unit, self._resources.cluster, document, timeout_seconds=timeout)
+        endpoint = await find_endpoint(unit, self._resources.platform, document, timeout_seconds=timeout)
         reachable = endpoint if isinstance(endpoint, BrokerEndpoint) else None
         snapshot = BrokerSnapshot(
             broker=document,
@@ -162,7 +162,7 @@ class BrokerReconciler(NeverHeld):
         if isinstance(news, Clash):
             return await _clashed(writer, snapshot, news, now)
         for offering, fact in news.about_offerings:
-            await self._resources.cluster.record(unit, offering, fact)
+            await self._resources.platform.record(unit, offering, fact)
         left, stored = news.retirement.leftovers, await writer.count_stored()
         facts = (*news.about_broker, *remarks_facts(fetched.remarks, fetched.left_out))
         told = outcomes.Told(facts, catalog_note(snapshot.broker, stored, fetched.left_out))

@@ -15,10 +15,10 @@ import structlog
 
 from chandlery.contracts.messages import GARBAGE, Message, ObjectChanged
 from chandlery.model.faults import Conflict, Fault
-from chandlery.runtime.resources import Resources
-from chandlery.runtime.service import Running
+from chandlery.process.resources import Resources
+from chandlery.process.service import Running
 from chandlery.store.database import UnitOfWork
-from chandlery.store.garbage import Suspect
+from chandlery.store.objects.garbage import Suspect
 from chandlery_syncer.garbage_rounds import look
 
 log = structlog.get_logger()

@@ -6,14 +6,14 @@ Called by `garbage_collector.py` for each row of the table `garbage`.
 from datetime import timedelta
 from typing import Final
 
-from chandlery.model.core import Namespace
-from chandlery.model.kinds import KINDS, AnyObject
-from chandlery.model.metadata import FOREGROUND, ORPHAN, OwnerReference
-from chandlery.runtime import deletions
+from chandlery.engine import deletions
+from chandlery.model.objects.core import Namespace
+from chandlery.model.objects.kinds import KINDS, AnyObject
+from chandlery.model.objects.metadata import FOREGROUND, ORPHAN, OwnerReference
 from chandlery.store.database import UnitOfWork
-from chandlery.store.garbage import Suspect
-from chandlery_syncer import garbage_machine as machine
-from chandlery_syncer.garbage_machine import Delete, Detach, Keep, Owners, PartWithDependents, TakeAlong
+from chandlery.store.objects.garbage import Suspect
+from chandlery_syncer.decide import garbage_machine as machine
+from chandlery_syncer.decide.garbage_machine import Delete, Detach, Keep, Owners, PartWithDependents, TakeAlong
 
 _BATCH: Final = 100
 """Dependents that one transaction deals with."""

@@ -1,18 +1,18 @@
 """The syncer's wiring."""
 
-from chandlery.model.kinds import CLUSTER_SERVICE_BROKER, NAMESPACE, SERVICE_BROKER
-from chandlery.runtime.resources import Resources
-from chandlery.runtime.rounds import Rounds
-from chandlery.runtime.service import Running, Service
-from chandlery.runtime.worker import Worker
+from chandlery.engine.reconcile_loop import ReconcileLoop
+from chandlery.engine.worker import Worker
+from chandlery.model.objects.kinds import CLUSTER_SERVICE_BROKER, NAMESPACE, SERVICE_BROKER
+from chandlery.process.resources import Resources
+from chandlery.process.service import Running, Service
 from chandlery_syncer.broker_reconciler import BrokerReconciler
 from chandlery_syncer.garbage_collector import Collecting, GarbageCollector
 from chandlery_syncer.namespace_reconciler import NamespaceReconciler
 
 
 def _build(resources: Resources) -> Running:
-    brokers = Rounds(BrokerReconciler(resources), resources).handle
-    namespaces = Rounds(NamespaceReconciler(resources), resources).handle
+    brokers = ReconcileLoop(BrokerReconciler(resources), resources).handle
+    namespaces = ReconcileLoop(NamespaceReconciler(resources), resources).handle
     worker = Worker(
         resources, {CLUSTER_SERVICE_BROKER.kind: brokers, SERVICE_BROKER.kind: brokers, NAMESPACE.kind: namespaces}
     )

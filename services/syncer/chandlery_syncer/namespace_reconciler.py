@@ -3,18 +3,18 @@
 from typing import assert_never
 
 from chandlery.contracts.messages import ObjectChanged
-from chandlery.model import kinds
-from chandlery.model.core import Namespace
-from chandlery.model.instances import ServiceInstance
-from chandlery.model.kinds import AnyObject, Kind
-from chandlery.runtime.deletions import delete
-from chandlery.runtime.reconciler import NeverHeld, Planned
-from chandlery.runtime.resources import Resources
+from chandlery.engine.deletions import delete
+from chandlery.engine.reconciler import NeverHeld, Planned
+from chandlery.model.objects import kinds
+from chandlery.model.objects.core import Namespace
+from chandlery.model.objects.instances import ServiceInstance
+from chandlery.model.objects.kinds import AnyObject, Kind
+from chandlery.process.resources import Resources
 from chandlery.store.database import UnitOfWork
-from chandlery.store.objects import Listing
-from chandlery.store.reconciliations import Claim
-from chandlery_syncer import namespace_machine as machine
-from chandlery_syncer.namespace_machine import (
+from chandlery.store.objects.objects import Listing
+from chandlery.store.work.work_queue import Claim
+from chandlery_syncer.decide import namespace_machine as machine
+from chandlery_syncer.decide.namespace_machine import (
     BATCH,
     STAGES,
     Delete,

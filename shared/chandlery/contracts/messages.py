@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from chandlery.model.wire import WireModel
+from chandlery.model.objects.wire import WireModel
 
 UNRESOLVED_LANE = "unresolved"
 """The lane of work whose service broker is not known yet."""

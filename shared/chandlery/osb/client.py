@@ -9,22 +9,22 @@ from concurrent.futures import ThreadPoolExecutor
 
 from multidict import CIMultiDict, istr
 
-from chandlery.osb.answers_reading import read_answer
-from chandlery.osb.call_log import say_called
-from chandlery.osb.calls import call_of
-from chandlery.osb.catalog_call import catalog_call
+from chandlery.osb.answers.answers_reading import read_answer
+from chandlery.osb.answers.json_bodies import SMALL
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.faults import AnswerLost, NothingSent, NotInVersion
-from chandlery.osb.http_call import ANSWER_LIMIT, CATALOG_LIMIT, HttpCall
-from chandlery.osb.json_bodies import SMALL
-from chandlery.osb.originating_identity import OriginatingIdentity
-from chandlery.osb.requests import OsbRequest
-from chandlery.osb.session_pool import SessionPool
-from chandlery.osb.transport import Transport
+from chandlery.osb.operations.calls import call_of
+from chandlery.osb.operations.catalog_call import catalog_call
+from chandlery.osb.operations.originating_identity import OriginatingIdentity
+from chandlery.osb.operations.requests import OsbRequest
+from chandlery.osb.transport.call_log import say_called
+from chandlery.osb.transport.http_call import ANSWER_LIMIT, CATALOG_LIMIT, HttpCall
+from chandlery.osb.transport.session_pool import SessionPool
+from chandlery.osb.transport.transport import Transport
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.catalog_mark import CatalogMark
-from chandlery.reconcile.known_secrets import NO_SECRETS, KnownSecrets
-from chandlery.reconcile.version_matrix import ORIGINATING_IDENTITY, REQUEST_IDENTITY, knows_header
+from chandlery.reconcile.operation.version_matrix import ORIGINATING_IDENTITY, REQUEST_IDENTITY, knows_header
+from chandlery.reconcile.secrecy.known_secrets import NO_SECRETS, KnownSecrets
 
 _VERSION = istr("X-Broker-API-Version")
 _REQUEST_IDENTITY = istr(REQUEST_IDENTITY)
@@ -71,7 +71,7 @@ class OsbClient:
 
         Args:
             endpoint: The broker, its credentials and the time it has.
-            request: What to send; see `chandlery.osb.requests`.
+            request: What to send; see `chandlery.osb.operations.requests`.
             identity: The user behind this very action; None for what the platform does on its own (OSB v2.17,
                 "Originating Identity"), such as orphan mitigation.
             request_id: Names this request in our logs and the broker's.

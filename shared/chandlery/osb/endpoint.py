@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from yarl import URL
 
 from chandlery.osb.faults import Misconfigured
-from chandlery.reconcile.version_matrix import NEWEST
+from chandlery.reconcile.operation.version_matrix import NEWEST
 
 API_VERSION: Final = NEWEST
 """The newest version of OSB that we speak, and the default."""

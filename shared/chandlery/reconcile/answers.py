@@ -4,8 +4,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from chandlery.model.wire import JsonObject
-from chandlery.reconcile.known_secrets import NO_SECRETS, KnownSecrets
+from chandlery.model.objects.wire import JsonObject
+from chandlery.reconcile.secrecy.known_secrets import NO_SECRETS, KnownSecrets
 
 NO_REASON: Final = "the broker gives no reason"
 """A status and its phrase are none."""

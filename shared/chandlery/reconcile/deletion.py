@@ -6,8 +6,8 @@ An object with finalizers is marked, and its worker is told; one without is simp
 from datetime import datetime
 from typing import TypeVar, cast
 
-from chandlery.model.kinds import AnyObject
-from chandlery.model.metadata import DELETION_POLICIES, FOREGROUND, ORPHAN
+from chandlery.model.objects.kinds import AnyObject
+from chandlery.model.objects.metadata import DELETION_POLICIES, FOREGROUND, ORPHAN
 
 DocumentT = TypeVar("DocumentT", bound=AnyObject)
 

@@ -1,12 +1,12 @@
 """Commands of stock kubectl that messages end with, for whoever reads them to copy. Pure.
 
-The vocabularies of ways out (`ways_out.py`, `binding_words.py`, `broker_advice.py`) make sentences of them.
+The vocabularies of ways out (`instance_remedies.py`, `binding_remedies.py`, `broker_remedies.py`) make sentences of them.
 """
 
 from typing import Final
 
-from chandlery.model.annotations import RETRY
-from chandlery.model.metadata import ObjectMeta
+from chandlery.model.objects.annotations import RETRY
+from chandlery.model.objects.metadata import ObjectMeta
 
 INSTANCE, BINDING = "serviceinstance", "servicebinding"
 _NOW: Final = f"{RETRY}=$(date +%s)"

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from chandlery.model.brokers import AnyBroker
-from chandlery.model.instances import ServiceInstanceSpec
-from chandlery.model.offerings import AnyClass, AnyPlan
-from chandlery.model.wire import JsonObject
-from chandlery.reconcile.parameters import overlaid
+from chandlery.model.objects.brokers import AnyBroker
+from chandlery.model.objects.instances import ServiceInstanceSpec
+from chandlery.model.objects.offerings import AnyClass, AnyPlan
+from chandlery.model.objects.wire import JsonObject
+from chandlery.reconcile.parameters.parameters import overlaid
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from chandlery.model.bindings import ServiceBinding, ServiceBindingStatus
-from chandlery.model.clean_text import clean_message
-from chandlery.model.conditions import (
+from chandlery.model.objects.bindings import ServiceBinding, ServiceBindingStatus
+from chandlery.model.objects.conditions import (
     ConditionStatus,
     ConditionType,
     is_true,
@@ -13,14 +12,15 @@ from chandlery.model.conditions import (
     with_condition,
     without_condition,
 )
-from chandlery.model.instances import ServiceInstance, ServiceInstanceStatus
-from chandlery.model.names import FINALIZER
-from chandlery.model.recorded import RecordedFact
-from chandlery.model.wire import JsonObject, WireModel
+from chandlery.model.objects.instances import ServiceInstance, ServiceInstanceStatus
+from chandlery.model.objects.recorded import RecordedFact
+from chandlery.model.objects.wire import JsonObject, WireModel
+from chandlery.model.text.clean_text import clean_message
+from chandlery.model.text.names import FINALIZER
 from chandlery.reconcile.answers import Answer, Verdict
-from chandlery.reconcile.broker_policy import BrokerPolicy
-from chandlery.reconcile.change import Change, Next
 from chandlery.reconcile.offering import Offering, Unresolved
+from chandlery.reconcile.policies.broker_policy import BrokerPolicy
+from chandlery.reconcile.reconcile_result import ReconcileResult, Requeue
 
 
 def joined(message: str, *more: str) -> str:
@@ -195,14 +195,14 @@ class StatusDraft(Generic[StatusT, MemoryT]):
         return message in said or any(told.startswith(beginning) for told in said)
 
     def _changed(
-        self, document: DocumentT, following: Next, *, is_finished: bool, keep_in_flight: JsonObject | None
-    ) -> Change[DocumentT]:
+        self, document: DocumentT, following: Requeue, *, is_finished: bool, keep_in_flight: JsonObject | None
+    ) -> ReconcileResult[DocumentT]:
         state = last_condition_state(self.status.conditions)
         fields: dict[str, Any] = {"status": self.status.model_copy(update={"last_condition_state": state})}
         if is_finished:
             left = [name for name in document.metadata.finalizers or [] if name != FINALIZER]
             fields["metadata"] = document.metadata.model_copy(update={"finalizers": left or None})
-        return Change(
+        return ReconcileResult(
             document=document.model_copy(update=fields),
             next=following,
             memory=self.memory.to_wire(),

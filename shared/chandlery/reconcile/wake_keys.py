@@ -3,12 +3,12 @@
 The store asks with every write, whoever writes, so that no caller has to remember.
 """
 
-from chandlery.model.bindings import ServiceBinding
-from chandlery.model.brokers import ClusterServiceBroker, ServiceBroker
-from chandlery.model.core import Secret
-from chandlery.model.kinds import AnyObject
-from chandlery.model.offerings import ClusterServiceClass, ClusterServicePlan, ServiceClass, ServicePlan
-from chandlery.reconcile.change import bindings_key, broker_key, offering_key, secret_key
+from chandlery.model.objects.bindings import ServiceBinding
+from chandlery.model.objects.brokers import ClusterServiceBroker, ServiceBroker
+from chandlery.model.objects.core import Secret
+from chandlery.model.objects.kinds import AnyObject
+from chandlery.model.objects.offerings import ClusterServiceClass, ClusterServicePlan, ServiceClass, ServicePlan
+from chandlery.reconcile.reconcile_result import bindings_key, broker_key, offering_key, secret_key
 
 
 def woken_by_presence(document: AnyObject) -> tuple[str, ...]:

@@ -11,25 +11,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from chandlery.contracts.messages import GARBAGE, ObjectChanged
 from chandlery.model.faults import Conflict, Unavailable
 from chandlery.retry.transient import STORE_CONFLICT
-from chandlery.store.border import Border, LostRace, StaleConnection
 from chandlery.store.breaths import Breaths
-from chandlery.store.changes import ChangeLog
-from chandlery.store.events import EventStore
-from chandlery.store.external_ids import ExternalIdStore
-from chandlery.store.garbage import GarbageStore
-from chandlery.store.guards import GuardStore
-from chandlery.store.leases import LeaseStore
-from chandlery.store.objects import ObjectStore
-from chandlery.store.outbox import Outbox, OutboxEntry
-from chandlery.store.owner_links import OwnerLinks
-from chandlery.store.past_objects import PastObjects
-from chandlery.store.pulse import Pulse
-from chandlery.store.reconciliations import ReconciliationStore
-from chandlery.store.resealing import Resealing
+from chandlery.store.connection.pulse import Pulse
+from chandlery.store.database_errors import Border, LostRace, StaleConnection
+from chandlery.store.objects.changes import ChangeLog
+from chandlery.store.objects.events import EventStore
+from chandlery.store.objects.external_ids import ExternalIdStore
+from chandlery.store.objects.garbage import GarbageStore
+from chandlery.store.objects.objects import ObjectStore
+from chandlery.store.objects.owner_links import OwnerLinks
+from chandlery.store.objects.past_objects import PastObjects
 from chandlery.store.rows import RowCodec
-from chandlery.store.sealing import Keyring
-from chandlery.store.seals import SealStore
-from chandlery.store.wakes import WakeStore
+from chandlery.store.sealing.resealing import Resealing
+from chandlery.store.sealing.sealing import Keyring
+from chandlery.store.sealing.seals import SealStore
+from chandlery.store.work.broker_protection import GuardStore
+from chandlery.store.work.leases import LeaseStore
+from chandlery.store.work.outbox import Outbox, OutboxEntry
+from chandlery.store.work.wakes import WakeStore
+from chandlery.store.work.work_queue import WorkQueue
 
 T = TypeVar("T")
 Clock = Callable[[], datetime]
@@ -62,7 +62,7 @@ class UnitOfWork:
         self.past = PastObjects(connection, self.changes, self.codec, self.objects)
         self.events = EventStore(connection, self.changes, self.codec, self.objects)
         self.external_ids = ExternalIdStore(connection)
-        self.reconciliations = ReconciliationStore(connection, keyring, now, woken=self.wake_at_end)
+        self.reconciliations = WorkQueue(connection, keyring, now, woken=self.wake_at_end)
         self.outbox = Outbox(connection, now)
         self.leases = LeaseStore(connection, now)
         self.guards = GuardStore(connection, now)

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chandlery.model.faults import ConfigurationFault, Refused, Unavailable
 from chandlery.retry.transient import STORE_CONFLICT
-from chandlery.store.changes import continue_numbers
+from chandlery.store.objects.changes import continue_numbers
 from chandlery.store.refusals import explained
 from chandlery.store.schema import RECONCILIATIONS
 

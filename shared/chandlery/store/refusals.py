@@ -13,8 +13,8 @@ from asyncpg.exceptions import ClientConfigurationError, TargetServerAttributeNo
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from chandlery.model.clean_text import clean_text
 from chandlery.model.faults import Refused, Unavailable
+from chandlery.model.text.clean_text import clean_text
 
 _URL: Final = "CHANDLERY_DATABASE_URL"
 _CAUSE_LONGEST: Final = 300

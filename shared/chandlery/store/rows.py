@@ -8,15 +8,15 @@ from typing import Any
 
 import structlog
 
-from chandlery.model import kinds
-from chandlery.model.core import Secret
 from chandlery.model.faults import SealBroken
-from chandlery.model.kinds import AnyObject, Kind
-from chandlery.model.metadata import ObjectMeta, OwnerReference
-from chandlery.model.wire import JsonObject
+from chandlery.model.objects import kinds
+from chandlery.model.objects.core import Secret
+from chandlery.model.objects.kinds import AnyObject, Kind
+from chandlery.model.objects.metadata import ObjectMeta, OwnerReference
+from chandlery.model.objects.wire import JsonObject
 from chandlery.store.moments import utc
 from chandlery.store.schema import LOOKUPS
-from chandlery.store.sealing import Keyring, SealPlace
+from chandlery.store.sealing.sealing import Keyring, SealPlace
 
 log = structlog.get_logger()
 

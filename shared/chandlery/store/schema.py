@@ -20,8 +20,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from chandlery.model import kinds
-from chandlery.model.kinds import KINDS, Kind
+from chandlery.model.objects import kinds
+from chandlery.model.objects.kinds import KINDS, Kind
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -213,7 +213,7 @@ PACES = Table(
     Column("lane", String, primary_key=True),
     Column("full_at", DateTime(timezone=True), nullable=False),
 )
-"""How far the calls of each service broker that has a rate limit are planned; see `retry/pace.py`."""
+"""How far the calls of each service broker that has a rate limit are planned; see `retry/rate_limit.py`."""
 
 MARKS = Table("marks", METADATA, Column("name", String, primary_key=True), Column("value", String, nullable=False))
 """A few facts about the whole: the transaction counter (SQLite), how far the change log was trimmed, the cluster id,

@@ -16,13 +16,13 @@ import pytest_asyncio
 from pydantic import SecretStr
 from sqlalchemy import delete, select
 
-from chandlery.runtime import http_server
-from chandlery.runtime.composition import open_resources
-from chandlery.runtime.readiness import unless
-from chandlery.runtime.resources import Resources
-from chandlery.runtime.settings import Settings
+from chandlery.process.composition import open_resources
+from chandlery.process.http import http_server
+from chandlery.process.readiness import unless
+from chandlery.process.resources import Resources
+from chandlery.process.settings.settings import Settings
 from chandlery.store.schema import EXTERNAL_IDS, METADATA, OBJECTS, OUTBOX, RECONCILIATIONS
-from chandlery.store.sealing import new_key
+from chandlery.store.sealing.sealing import new_key
 from chandlery_gateway import main as gateway_main
 from chandlery_gateway.main import GATEWAY, Gateway
 from tests.integration.conftest import PostgresDatabases

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from chandlery.cluster.authorization import Access, Decision, Rules
-from chandlery.model import kinds
 from chandlery.model.faults import Forbidden
-from chandlery.model.instances import UserInfo
-from chandlery.model.kinds import AnyObject
-from chandlery_gateway.intake import Intake
-from chandlery_gateway.kube.status_objects import status_of
-from chandlery_gateway.wishes import Request
+from chandlery.model.objects import kinds
+from chandlery.model.objects.instances import UserInfo
+from chandlery.model.objects.kinds import AnyObject
+from chandlery_gateway.identity.authorization import Access, Decision, Rules
+from chandlery_gateway.kube.printing.status_objects import status_of
+from chandlery_gateway.write.object_writer import ObjectWriter
+from chandlery_gateway.write.write_requests import Request
 from tests.integration.gateway.api_client import SECRETS, TEAM, Api, Document, broker, instance
 from tests.integration.gateway.conftest import Running
 
@@ -140,11 +140,11 @@ async def test_a_review_is_refused_like_any_other_object(api: Api, gateway: Runn
 async def test_a_new_object_is_refused_with_the_fields_that_name_a_secret_of_others(
     gateway: Running, dry_run: bool
 ) -> None:
-    intake = Intake(gateway.resources.database, on_write=lambda: None, authorizer=AllButClosed())
+    object_writer = ObjectWriter(gateway.resources.database, on_write=lambda: None, authorizer=AllButClosed())
     wish = request("ServiceInstance", dry_run=dry_run)
     document = instance(clusterServiceClassName="c", clusterServicePlanName="p", parametersFrom=[OPEN, CLOSED])
     with pytest.raises(Forbidden) as raised:
-        await intake.create(wish, read(document))
+        await object_writer.create(wish, read(document))
     code, status = status_of(raised.value, kind=wish.kind, name="db")
     assert (code, status["reason"]) == (403, "Forbidden")
     (cause,) = status["details"]["causes"]
@@ -152,14 +152,14 @@ async def test_a_new_object_is_refused_with_the_fields_that_name_a_secret_of_oth
     assert "team/closed" in status["message"]
     assert "may not get" in cause["message"]
     document["spec"]["parametersFrom"] = [OPEN]
-    assert (await intake.create(wish, read(document))).object.metadata.name == "db"
+    assert (await object_writer.create(wish, read(document))).object.metadata.name == "db"
 
 
 async def test_a_change_is_refused_if_it_has_a_secret_of_others_sent_or_sent_elsewhere(
     gateway: Running, api: Api
 ) -> None:
     authorizer = AllButClosed()
-    intake = Intake(gateway.resources.database, on_write=lambda: None, authorizer=authorizer)
+    object_writer = ObjectWriter(gateway.resources.database, on_write=lambda: None, authorizer=authorizer)
     # Made by somebody who may read both.
     await api.made("/apis/servicecatalog.k8s.io/v1beta1/namespaces/team/serviceinstances", instance())
     auth = {"bearer": {"secretRef": {"name": "closed"}}}
@@ -168,14 +168,14 @@ async def test_a_change_is_refused_if_it_has_a_secret_of_others_sent_or_sent_els
 
     sources = kinds.SERVICE_INSTANCE.model.model_validate(instance(parametersFrom=[CLOSED])).spec.parameters_from
     with pytest.raises(Forbidden, match="secretKeyRef"):
-        await intake.change(request("ServiceInstance"), setting(parameters_from=sources))
+        await object_writer.change(request("ServiceInstance"), setting(parameters_from=sources))
     with pytest.raises(Forbidden, match=r"spec\.authInfo\.bearer\.secretRef"):
-        await intake.patch(request("ServiceBroker", "mine"), setting(url="https://thief.example.com"))
+        await object_writer.patch(request("ServiceBroker", "mine"), setting(url="https://thief.example.com"))
     assert (await api.read(f"{path}/mine"))["spec"]["url"] == "https://broker.example.com"
 
     authorizer.asked = 0
     labels = {"labels": {"a": "b"}}
-    relabelled = await intake.patch(
+    relabelled = await object_writer.patch(
         request("ServiceBroker", "mine"),
         lambda old: (old.model_copy(update={"metadata": old.metadata.model_copy(update=labels)}), ()),
     )
@@ -185,11 +185,11 @@ async def test_a_change_is_refused_if_it_has_a_secret_of_others_sent_or_sent_els
 
 async def test_a_change_that_is_allowed_is_made_once(gateway: Running, api: Api) -> None:
     authorizer = AllButClosed()
-    intake = Intake(gateway.resources.database, on_write=lambda: None, authorizer=authorizer)
+    object_writer = ObjectWriter(gateway.resources.database, on_write=lambda: None, authorizer=authorizer)
     made = instance(clusterServiceClassName="c", clusterServicePlanName="p", parametersFrom=[OPEN])
-    await intake.create(request("ServiceInstance"), read(made))
+    await object_writer.create(request("ServiceInstance"), read(made))
     before = len(await gateway.rows("outbox"))
-    stored = await intake.change(request("ServiceInstance"), setting(update_requests=1))
+    stored = await object_writer.change(request("ServiceInstance"), setting(update_requests=1))
     assert stored.object.metadata.generation == 2
     assert authorizer.asked == 2
     assert len(await gateway.rows("outbox")) == before + 1

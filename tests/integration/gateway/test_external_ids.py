@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from chandlery.cluster.authorization import Access, Decision, Rules
-from chandlery.model import kinds
 from chandlery.model.faults import Forbidden
-from chandlery.model.instances import UserInfo
-from chandlery_gateway.intake import Intake
-from chandlery_gateway.kube.status_objects import status_of
-from chandlery_gateway.wishes import Request
+from chandlery.model.objects import kinds
+from chandlery.model.objects.instances import UserInfo
+from chandlery_gateway.identity.authorization import Access, Decision, Rules
+from chandlery_gateway.kube.printing.status_objects import status_of
+from chandlery_gateway.write.object_writer import ObjectWriter
+from chandlery_gateway.write.write_requests import Request
 from tests.integration.gateway.api_client import (
     CATALOG,
     TEAM,
@@ -162,12 +162,12 @@ async def test_choosing_an_external_id_takes_the_right_to_adopt(
     gateway: Running, kind: kinds.Kind, document: dict[str, Any]
 ) -> None:
     authorizer = NobodyAdopts([])
-    intake = Intake(gateway.resources.database, on_write=lambda: None, authorizer=authorizer)
+    object_writer = ObjectWriter(gateway.resources.database, on_write=lambda: None, authorizer=authorizer)
     wish = Request(kind=kind, namespace="team", name="db", user=ANN)
     chosen = {**document, "spec": {**document["spec"], "externalID": "mine"}}
 
     with pytest.raises(Forbidden) as raised:
-        await intake.create(wish, kind.model.model_validate(chosen))
+        await object_writer.create(wish, kind.model.model_validate(chosen))
 
     code, status = status_of(raised.value, kind=kind, name="db")
     assert (code, [cause["field"] for cause in status["details"]["causes"]]) == (403, [FIELD])
@@ -175,6 +175,6 @@ async def test_choosing_an_external_id_takes_the_right_to_adopt(
     (access,) = authorizer.asked
     assert (access.verb, access.resource, access.namespace, access.name) == ("adopt", kind.plural, "team", "db")
 
-    stored = await intake.create(wish, kind.model.model_validate(document))
+    stored = await object_writer.create(wish, kind.model.model_validate(document))
     assert stored.object.to_wire()["spec"]["externalID"], "a random one is made"
     assert len(authorizer.asked) == 1, "and that needs no right"

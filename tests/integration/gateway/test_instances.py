@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chandlery.model import kinds
+from chandlery.model.objects import kinds
 from chandlery.store.database import UnitOfWork
 from tests.integration.gateway.api_client import (
     CATALOG,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chandlery.store.database import UnitOfWork
-from chandlery_gateway import readings
+from chandlery_gateway.read import object_reader
 from tests.integration.gateway.api_client import SECRETS, SOON, TABLE, Api, Document, labelled, names, secret
 from tests.integration.gateway.conftest import Running
 
@@ -219,7 +219,7 @@ async def test_a_list_of_many_parts_shows_one_moment_while_others_write(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Objects wander from one end of the list to the other, one at a time: no moment has one twice, or two missing."""
-    monkeypatch.setattr(readings, "_PAGE", 5)
+    monkeypatch.setattr(object_reader, "_PAGE", 5)
     await asyncio.gather(*(api.made(SECRETS, secret(f"key-{number:02}")) for number in range(24)))
     stop, moved = asyncio.Event(), asyncio.Event()
     moving = asyncio.create_task(_move_about(api, stop, moved))

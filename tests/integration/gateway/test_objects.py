@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chandlery.model.kinds import KINDS, Kind
+from chandlery.model.objects.kinds import KINDS, Kind
 from tests.integration.gateway.api_client import (
     CATALOG,
     SECRETS,

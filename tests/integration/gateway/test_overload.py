@@ -12,11 +12,11 @@ import pytest_asyncio
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from chandlery.runtime.settings import Settings
-from chandlery.store.past_objects import PastPart
-from chandlery.store.sealing import new_key
-from chandlery_gateway import overload_guard
-from chandlery_gateway.readings import Readings
+from chandlery.process.settings.settings import Settings
+from chandlery.store.objects.past_objects import PastPart
+from chandlery.store.sealing.sealing import new_key
+from chandlery_gateway.http import overload_guard
+from chandlery_gateway.read.object_reader import ObjectReader
 from tests.integration.gateway.api_client import CATALOG, SECRETS, SOON, TEAM, Api, instance, namespace, secret
 from tests.integration.gateway.conftest import TOKEN, Running, serving
 
@@ -160,7 +160,7 @@ async def test_one_user_leaves_watches_for_the_others(narrow: Small) -> None:
 async def test_only_a_few_watches_begin_at_a_time(crowded: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each beginning is a list: hundreds at once would have everybody else wait until the last of them is told."""
     beginning, most, go = 0, 0, asyncio.Event()
-    plain = Readings.parts
+    plain = ObjectReader.parts
 
     async def counted(*given: Any) -> AsyncIterator[PastPart]:
         nonlocal beginning, most
@@ -171,7 +171,7 @@ async def test_only_a_few_watches_begin_at_a_time(crowded: Small, monkeypatch: p
             yield part
         beginning -= 1
 
-    monkeypatch.setattr(Readings, "parts", counted)
+    monkeypatch.setattr(ObjectReader, "parts", counted)
     async with AsyncExitStack() as stack:
         lines = [await stack.enter_async_context(crowded.line()) for _ in range(40)]
         for line in lines:

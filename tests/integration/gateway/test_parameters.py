@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 
-from chandlery.model import kinds
-from chandlery.reconcile import bounded_validators, parameter_schemas
-from chandlery.reconcile.parameters import checksum
+from chandlery.model.objects import kinds
+from chandlery.reconcile.parameters import bounded_validators, parameter_schemas
+from chandlery.reconcile.parameters.parameters import checksum
 from chandlery.store.database import UnitOfWork
 from tests.integration.gateway.api_client import TEAM, Answer, Api, Document, binding, catalog_object, plan
 from tests.integration.gateway.conftest import Running

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from chandlery.model import kinds
-from chandlery_gateway import snapshot_waits
+from chandlery.model.objects import kinds
+from chandlery_gateway.read import snapshot_waits
 from tests.integration.gateway.api_client import SECRETS, SOON, Document, names, secret
 from tests.integration.gateway.conftest import Running
 from tests.integration.store.samples import OpenTransaction, held_open, sample

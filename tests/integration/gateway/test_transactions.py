@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import text, update
 
 from chandlery.model.faults import Unavailable
-from chandlery.store.changes import ChangeLog
-from chandlery.store.outbox import Outbox
-from chandlery.store.reconciliations import ReconciliationStore
+from chandlery.store.objects.changes import ChangeLog
 from chandlery.store.schema import RECONCILIATIONS
+from chandlery.store.work.outbox import Outbox
+from chandlery.store.work.work_queue import WorkQueue
 from tests.integration.gateway.api_client import (
     CATALOG,
     SECRETS,
@@ -179,7 +179,7 @@ async def test_an_annotation_that_the_broker_is_told_makes_instances_due(
 
 
 @pytest.mark.parametrize(
-    "breaks", [(Outbox, "flush"), (ChangeLog, "flush"), (ReconciliationStore, "touch")], ids=lambda broken: broken[1]
+    "breaks", [(Outbox, "flush"), (ChangeLog, "flush"), (WorkQueue, "touch")], ids=lambda broken: broken[1]
 )
 async def test_a_write_that_breaks_in_the_middle_leaves_nothing(
     gateway: Running,

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from chandlery.store.changes import ChangeLog, ChangeVerb, LoggedChange
 from chandlery.store.database import UnitOfWork
-from chandlery_gateway import watch_hub
+from chandlery.store.objects.changes import ChangeLog, ChangeVerb, LoggedChange
+from chandlery_gateway.watch import watch_hub
 from tests.integration.gateway.api_client import CATALOG, SOON, TABLE, TEAM, Api, instance
 from tests.integration.gateway.conftest import Running
 

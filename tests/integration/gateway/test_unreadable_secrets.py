@@ -5,7 +5,7 @@ import base64
 import pytest
 from sqlalchemy import select, update
 
-from chandlery.model.annotations import UNREADABLE
+from chandlery.model.objects.annotations import UNREADABLE
 from chandlery.store.schema import OBJECTS
 from tests.integration.gateway.api_client import SECRETS, TABLE, Document
 from tests.integration.gateway.conftest import Running

@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.kinds import SERVICE_INSTANCE
-from chandlery.reconcile.label_selectors import Selector
+from chandlery.model.objects.kinds import SERVICE_INSTANCE
+from chandlery.reconcile.policies.label_selectors import Selector
 from chandlery.store.database import UnitOfWork
-from chandlery.store.snapshots import Snapshot
-from chandlery_gateway import watch_stream
-from chandlery_gateway.kube.list_options import WatchOptions
-from chandlery_gateway.kube.negotiation import Representation
-from chandlery_gateway.kube.tables import IncludeObject
-from chandlery_gateway.readings import Readings
-from chandlery_gateway.selection import Selection
-from chandlery_gateway.watch_hub import WatchHub
-from chandlery_gateway.watch_stream import WatchRequest, WatchStream
+from chandlery.store.objects.snapshots import Snapshot
+from chandlery_gateway.kube.printing.tables import IncludeObject
+from chandlery_gateway.kube.query.list_options import WatchOptions
+from chandlery_gateway.kube.query.negotiation import Representation
+from chandlery_gateway.read.object_reader import ObjectReader
+from chandlery_gateway.read.selection import Selection
+from chandlery_gateway.watch import watch_stream
+from chandlery_gateway.watch.watch_hub import WatchHub
+from chandlery_gateway.watch.watch_stream import WatchRequest, WatchStream
 from tests.integration.gateway.api_client import (
     CATALOG,
     SECRETS,
@@ -227,7 +227,7 @@ async def test_a_watch_that_falls_behind_what_is_kept_ends_with_an_error(own_gat
         include_object=IncludeObject.METADATA,
     )
     following = asyncio.create_task(hub.run())
-    stream = WatchStream(request, hub, Readings(database))
+    stream = WatchStream(request, hub, ObjectReader(database))
     await api.patch(DB, {"metadata": {"labels": {"a": "b"}}})
     async with asyncio.timeout(SOON):
         while not hub._has_begun:  # noqa: ASYNC110 - the hub tells nobody

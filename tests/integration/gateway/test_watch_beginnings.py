@@ -9,10 +9,10 @@ from hashlib import sha224
 import pytest
 import pytest_asyncio
 
-from chandlery.model.kinds import KINDS, Kind
-from chandlery_gateway.kube.negotiation import Form, Representation
-from chandlery_gateway.kube.tables import IncludeObject
-from chandlery_gateway.watch_lines import WatchLines
+from chandlery.model.objects.kinds import KINDS, Kind
+from chandlery_gateway.kube.printing.tables import IncludeObject
+from chandlery_gateway.kube.query.negotiation import Form, Representation
+from chandlery_gateway.watch.watch_lines import WatchLines
 from tests.integration.gateway.api_client import (
     CATALOG,
     SECRETS,

@@ -18,12 +18,12 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from chandlery.model.bindings import ServiceBinding, ServiceBindingSpec
-from chandlery.model.brokers import LocalObjectReference
-from chandlery.model.metadata import ObjectMeta
+from chandlery.model.objects.bindings import ServiceBinding, ServiceBindingSpec
+from chandlery.model.objects.brokers import LocalObjectReference
+from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.engine import open_engine
-from chandlery.store.sealing import Keyring
+from chandlery.store.sealing.sealing import Keyring
 from tests.integration.gateway.api_client import TEAM, Api, Document, names
 from tests.integration.gateway.conftest import Running, serving
 

@@ -21,11 +21,11 @@ from chandlery.contracts import topology
 from chandlery.contracts.dead_letters import DeadLetter
 from chandlery.contracts.messages import Message, Reconcile
 from chandlery.messaging.bus import Bus, DeadLetters
-from chandlery.messaging.inprocess_bus import InProcessBus
-from chandlery.messaging.rabbitmq_bus import RabbitBus
-from chandlery.messaging.rabbitmq_dead_letters import RabbitDeadLetters
-from chandlery.messaging.rabbitmq_declarer import RabbitDeclarer
-from chandlery.messaging.rabbitmq_topology import QueueType, RabbitTopology
+from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
+from chandlery.messaging.rabbitmq.rabbitmq_bus import RabbitBus
+from chandlery.messaging.rabbitmq.rabbitmq_dead_letters import RabbitDeadLetters
+from chandlery.messaging.rabbitmq.rabbitmq_declarer import RabbitDeclarer
+from chandlery.messaging.rabbitmq.rabbitmq_topology import QueueType, RabbitTopology
 
 SOON = 30.0
 """Seconds that a test waits for what should happen within milliseconds."""

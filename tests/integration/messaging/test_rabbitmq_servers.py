@@ -12,13 +12,13 @@ from structlog.testing import capture_logs
 from yarl import URL
 
 from chandlery.contracts import topology
-from chandlery.messaging.rabbitmq_border import BLOCKED
-from chandlery.messaging.rabbitmq_bus import RabbitBus
-from chandlery.messaging.rabbitmq_dead_letters import open_dead_letters
-from chandlery.messaging.rabbitmq_servers import parse_servers
-from chandlery.messaging.rabbitmq_topology import QueueSpec, RabbitTopology, topology_for
+from chandlery.messaging.rabbitmq.rabbitmq_bus import RabbitBus
+from chandlery.messaging.rabbitmq.rabbitmq_dead_letters import open_dead_letters
+from chandlery.messaging.rabbitmq.rabbitmq_errors import BLOCKED
+from chandlery.messaging.rabbitmq.rabbitmq_servers import parse_servers
+from chandlery.messaging.rabbitmq.rabbitmq_topology import QueueSpec, RabbitTopology, topology_for
 from chandlery.model.faults import ConfigurationFault, Unavailable
-from chandlery.runtime.certificates import self_signed
+from chandlery.process.http.certificates import self_signed
 from tests.integration.messaging.conftest import (
     SOON,
     Cable,

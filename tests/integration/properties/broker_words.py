@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import orjson
 
-from chandlery.osb.answers_reading import read_answer
-from chandlery.osb.calls import call_of
-from chandlery.osb.http_call import HttpReply
-from chandlery.osb.requests import OsbRequest
+from chandlery.osb.answers.answers_reading import read_answer
+from chandlery.osb.operations.calls import call_of
+from chandlery.osb.operations.requests import OsbRequest
+from chandlery.osb.transport.http_call import HttpReply
 from chandlery.reconcile.answers import Answer, Verb, Verdict
 
 Word = int | str

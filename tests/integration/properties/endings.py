@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from chandlery.model import kinds
-from chandlery.model.conditions import ConditionType, find_condition, is_true
+from chandlery.model.objects import kinds
+from chandlery.model.objects.conditions import ConditionType, find_condition, is_true
 from tests.integration.properties.verdicts import check_rest
 from tests.integration.properties.world import BINDING, BROKER, INSTANCE, World, registration
 

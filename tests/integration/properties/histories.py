@@ -8,7 +8,7 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from chandlery.model import kinds
+from chandlery.model.objects import kinds
 from tests.integration.properties import verdicts
 from tests.integration.properties.endings import ENDINGS
 from tests.integration.properties.ledger import Task

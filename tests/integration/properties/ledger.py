@@ -6,13 +6,13 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
-from chandlery.model import kinds
-from chandlery.model.kinds import AnyObject, Kind
-from chandlery.model.wire import JsonObject
-from chandlery.store.in_flight_notes import open_note
+from chandlery.model.objects import kinds
+from chandlery.model.objects.kinds import AnyObject, Kind
+from chandlery.model.objects.wire import JsonObject
 from chandlery.store.rows import RowCodec
 from chandlery.store.schema import OBJECTS, RECONCILIATIONS
-from chandlery.store.sealing import Keyring
+from chandlery.store.sealing.sealing import Keyring
+from chandlery.store.work.sealed_notes import open_note
 
 LOOKED_AFTER = (kinds.NAMESPACE, kinds.CLUSTER_SERVICE_BROKER, kinds.SERVICE_INSTANCE, kinds.SERVICE_BINDING)
 

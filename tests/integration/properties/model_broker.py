@@ -9,21 +9,21 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from chandlery.osb.binding_requests import BindRequest, GetBindingRequest, PollBindingRequest, UnbindRequest
 from chandlery.osb.endpoint import BrokerEndpoint
-from chandlery.osb.instance_requests import (
+from chandlery.osb.operations.binding_requests import BindRequest, GetBindingRequest, PollBindingRequest, UnbindRequest
+from chandlery.osb.operations.instance_requests import (
     DeprovisionRequest,
     GetInstanceRequest,
     PollInstanceRequest,
     ProvisionRequest,
     UpdateRequest,
 )
-from chandlery.osb.originating_identity import OriginatingIdentity
-from chandlery.osb.requests import OsbRequest
+from chandlery.osb.operations.originating_identity import OriginatingIdentity
+from chandlery.osb.operations.requests import OsbRequest
 from chandlery.reconcile.answers import Answer, Verb, Verdict
 from chandlery.reconcile.catalog_mark import CatalogMark
-from chandlery.reconcile.known_secrets import NO_SECRETS, KnownSecrets
-from chandlery.reconcile.orphan_mitigation import needs_mitigation
+from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
+from chandlery.reconcile.secrecy.known_secrets import NO_SECRETS, KnownSecrets
 from tests.integration.properties.broker_words import (
     CATALOG_WORDS,
     MUTE,

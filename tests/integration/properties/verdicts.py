@@ -5,8 +5,8 @@ from typing import Any
 
 import orjson
 
-from chandlery.model.conditions import ConditionType, find_condition, is_true
-from chandlery_binder.binding_notes import BindingMemory
+from chandlery.model.objects.conditions import ConditionType, find_condition, is_true
+from chandlery_binder.facts.binding_notes import BindingMemory
 from tests.integration.properties.ledger import Task
 from tests.integration.properties.model_broker import Held
 from tests.integration.properties.world import BINDING, INSTANCE, SECRET, World

@@ -16,28 +16,28 @@ from pydantic import SecretStr
 from sqlalchemy import create_engine
 
 from chandlery.contracts.messages import Message, Reconcile
-from chandlery.messaging.inprocess_bus import InProcessBus
-from chandlery.model import kinds
-from chandlery.model.annotations import PREFIX, orders_of
-from chandlery.model.bindings import ServiceBinding, ServiceBindingSpec
-from chandlery.model.brokers import ClusterServiceBroker, ClusterServiceBrokerSpec, LocalObjectReference
-from chandlery.model.core import Namespace
+from chandlery.engine import reconcile_loop
+from chandlery.engine.reconcile_loop import ReconcileLoop
+from chandlery.engine.relay import Relay
+from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
 from chandlery.model.faults import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
-from chandlery.model.instances import ServiceInstance, ServiceInstanceSpec, UserInfo
-from chandlery.model.kinds import AnyObject, Kind
-from chandlery.model.metadata import ObjectMeta
-from chandlery.runtime import rounds
-from chandlery.runtime.relay import Relay
-from chandlery.runtime.resources import Resources
-from chandlery.runtime.rounds import Rounds
-from chandlery.runtime.settings import Settings
-from chandlery.runtime.standalone_cluster import StandaloneCluster
+from chandlery.model.objects import kinds
+from chandlery.model.objects.annotations import PREFIX, orders_of
+from chandlery.model.objects.bindings import ServiceBinding, ServiceBindingSpec
+from chandlery.model.objects.brokers import ClusterServiceBroker, ClusterServiceBrokerSpec, LocalObjectReference
+from chandlery.model.objects.core import Namespace
+from chandlery.model.objects.instances import ServiceInstance, ServiceInstanceSpec, UserInfo
+from chandlery.model.objects.kinds import AnyObject, Kind
+from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.platform.standalone.standalone_platform import StandalonePlatform
+from chandlery.process.resources import Resources
+from chandlery.process.settings.settings import Settings
+from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database
-from chandlery.store.engine import open_engine
-from chandlery.store.sealing import Keyring, new_key
+from chandlery.store.sealing.sealing import Keyring, new_key
 from chandlery_binder.binding_reconciler import BindingReconciler
-from chandlery_gateway.intake import Intake
-from chandlery_gateway.wishes import Preconditions, Request
+from chandlery_gateway.write.object_writer import ObjectWriter
+from chandlery_gateway.write.write_requests import Preconditions, Request
 from chandlery_provisioner.instance_reconciler import InstanceReconciler
 from chandlery_syncer.broker_reconciler import BrokerReconciler
 from chandlery_syncer.namespace_reconciler import NamespaceReconciler
@@ -89,7 +89,7 @@ class World:
         self.database = Database(store.engine, keyring, clock=lambda: self.now)
         self.ledger = Ledger(store.other_engine, keyring)
         self._settings = Settings(database_url=SecretStr(store.url), lease_seconds=LEASE.total_seconds())
-        self._intake: Intake
+        self._object_writer: ObjectWriter
         self._workers: dict[str, dict[str, Handler]] = {}
 
     def open(self, broker: ModelBroker) -> None:
@@ -106,7 +106,7 @@ class World:
         return self.runner.run(work)
 
     async def _open(self) -> None:
-        self._intake = Intake(self.database, on_write=lambda: None)
+        self._object_writer = ObjectWriter(self.database, on_write=lambda: None)
         self._workers = {name: self._process(name) for name in ("first", "second")}
 
     def _process(self, name: str) -> dict[str, Handler]:
@@ -116,16 +116,16 @@ class World:
             database=self.database,
             bus=bus,
             relay=Relay(self.database, bus),
-            cluster=StandaloneCluster(),
+            platform=StandalonePlatform(),
             osb=self.broker,  # type: ignore[arg-type]
             cluster_id="cluster",
             owner=name,
         )
         return {
-            "Namespace": Rounds(NamespaceReconciler(resources), resources).handle,
-            "ClusterServiceBroker": Rounds(BrokerReconciler(resources), resources).handle,
-            "ServiceInstance": Rounds(InstanceReconciler(resources), resources).handle,
-            "ServiceBinding": Rounds(BindingReconciler(resources), resources).handle,
+            "Namespace": ReconcileLoop(NamespaceReconciler(resources), resources).handle,
+            "ClusterServiceBroker": ReconcileLoop(BrokerReconciler(resources), resources).handle,
+            "ServiceInstance": ReconcileLoop(InstanceReconciler(resources), resources).handle,
+            "ServiceBinding": ReconcileLoop(BindingReconciler(resources), resources).handle,
         }
 
     # Users
@@ -133,7 +133,7 @@ class World:
     async def create(self, document: AnyObject) -> bool:
         """Returns whether the gateway has taken it."""
         with suppress(*_REFUSALS):
-            await self._intake.create(_request(kinds.kind_of(document), document.metadata.name), document)
+            await self._object_writer.create(_request(kinds.kind_of(document), document.metadata.name), document)
             return True
         return False
 
@@ -142,7 +142,7 @@ class World:
             return old.model_copy(update={"spec": old.spec.model_copy(update=spec)}), ()
 
         with suppress(*_REFUSALS):
-            await self._intake.patch(_request(kind, name), changed)
+            await self._object_writer.patch(_request(kind, name), changed)
             return True
         return False
 
@@ -154,7 +154,7 @@ class World:
             return old.model_copy(update={"metadata": old.metadata.model_copy(update={"annotations": annotations})}), ()
 
         with suppress(*_REFUSALS):
-            stored = await self._intake.patch(_request(kind, name), changed)
+            stored = await self._object_writer.patch(_request(kind, name), changed)
             if orders.get("orphan_mitigation") == "Waive":
                 self.waived.add(stored.object.metadata.uid or "")
             return True
@@ -162,7 +162,7 @@ class World:
 
     async def delete(self, kind: Kind, name: str) -> bool:
         with suppress(*_REFUSALS):
-            await self._intake.delete(_request(kind, name), Preconditions())
+            await self._object_writer.delete(_request(kind, name), Preconditions())
             return True
         return False
 
@@ -171,7 +171,7 @@ class World:
     async def work(self, task: Task, process: str, *, is_slow: bool = False) -> None:
         """Have the worker handle the command for a row, until nothing of it is due or the worker ends."""
         # Whether a call is announced must not depend on how busy the machine is.
-        rounds._SLOW_CALL_SECONDS = 0.0 if is_slow else _NEVER
+        reconcile_loop._SLOW_CALL_SECONDS = 0.0 if is_slow else _NEVER
         self.note_orders()
         self.at_work.append(task.uid)
         try:

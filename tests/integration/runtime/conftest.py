@@ -7,9 +7,9 @@ import aio_pika
 import pytest
 
 from chandlery.contracts import topology
-from chandlery.messaging.inprocess_bus import InProcessBus
-from chandlery.messaging.rabbitmq_bus import RabbitBus
-from chandlery.store.sealing import new_key
+from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
+from chandlery.messaging.rabbitmq.rabbitmq_bus import RabbitBus
+from chandlery.store.sealing.sealing import new_key
 from tests.integration.runtime.fleet import Fleet, Line, namespace
 
 

@@ -16,39 +16,39 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chandlery.contracts.messages import Message
 from chandlery.contracts.topology import COMMANDS_EXCHANGE, route, work_queue
+from chandlery.engine.circuits.circuit_sync import keep_guards
+from chandlery.engine.reconcile_loop import ReconcileLoop
+from chandlery.engine.relay import Relay
+from chandlery.engine.upkeep.heartbeat import keep_leases
+from chandlery.engine.upkeep.sweep import Sweep
+from chandlery.engine.worker import Worker
 from chandlery.messaging.bus import Bus, Handler, Subscription
-from chandlery.model import kinds
-from chandlery.model.bindings import ServiceBinding, ServiceBindingSpec
-from chandlery.model.brokers import ClusterServiceBroker, ClusterServiceBrokerSpec, LocalObjectReference
-from chandlery.model.conditions import ConditionType, find_condition
-from chandlery.model.core import Namespace
 from chandlery.model.faults import Unavailable
-from chandlery.model.instances import ServiceInstance, ServiceInstanceSpec, UserInfo
-from chandlery.model.kinds import AnyObject, Kind, kind_of
-from chandlery.model.metadata import ObjectMeta
-from chandlery.model.offerings import (
+from chandlery.model.objects import kinds
+from chandlery.model.objects.bindings import ServiceBinding, ServiceBindingSpec
+from chandlery.model.objects.brokers import ClusterServiceBroker, ClusterServiceBrokerSpec, LocalObjectReference
+from chandlery.model.objects.conditions import ConditionType, find_condition
+from chandlery.model.objects.core import Namespace
+from chandlery.model.objects.instances import ServiceInstance, ServiceInstanceSpec, UserInfo
+from chandlery.model.objects.kinds import AnyObject, Kind, kind_of
+from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.model.objects.offerings import (
     ClusterServiceClass,
     ClusterServiceClassSpec,
     ClusterServicePlan,
     ClusterServicePlanSpec,
 )
 from chandlery.osb.client import OsbClient
-from chandlery.runtime.guard_keeping import keep_guards
-from chandlery.runtime.heartbeat import keep_leases
-from chandlery.runtime.relay import Relay
-from chandlery.runtime.resources import Resources
-from chandlery.runtime.rounds import Rounds
-from chandlery.runtime.settings import Settings
-from chandlery.runtime.standalone_cluster import StandaloneCluster
-from chandlery.runtime.sweep import Sweep
-from chandlery.runtime.worker import Worker
+from chandlery.platform.standalone.standalone_platform import StandalonePlatform
+from chandlery.process.resources import Resources
+from chandlery.process.settings.settings import Settings
+from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database, UnitOfWork, Work
-from chandlery.store.engine import open_engine
 from chandlery.store.schema import METADATA
-from chandlery.store.sealing import Keyring
+from chandlery.store.sealing.sealing import Keyring
 from chandlery_binder.binding_reconciler import BindingReconciler
-from chandlery_gateway.intake import Intake
-from chandlery_gateway.wishes import Preconditions, Request
+from chandlery_gateway.write.object_writer import ObjectWriter
+from chandlery_gateway.write.write_requests import Preconditions, Request
 from chandlery_provisioner.instance_reconciler import InstanceReconciler
 from chandlery_syncer.broker_reconciler import BrokerReconciler
 from chandlery_syncer.garbage_collector import GarbageCollector
@@ -60,9 +60,9 @@ SOON = 60.0
 """Seconds that a test waits for what should happen within milliseconds."""
 NS = "ns"
 BUILDS: dict[str, Build] = {
-    "ServiceInstance": lambda resources: Rounds(InstanceReconciler(resources), resources).handle,
-    "ServiceBinding": lambda resources: Rounds(BindingReconciler(resources), resources).handle,
-    "ClusterServiceBroker": lambda resources: Rounds(BrokerReconciler(resources), resources).handle,
+    "ServiceInstance": lambda resources: ReconcileLoop(InstanceReconciler(resources), resources).handle,
+    "ServiceBinding": lambda resources: ReconcileLoop(BindingReconciler(resources), resources).handle,
+    "ClusterServiceBroker": lambda resources: ReconcileLoop(BrokerReconciler(resources), resources).handle,
 }
 
 
@@ -264,7 +264,7 @@ class Fleet:
             database=database,
             bus=line,
             relay=Relay(database, line),
-            cluster=StandaloneCluster(),
+            platform=StandalonePlatform(),
             osb=OsbClient(),
             cluster_id="cluster-1",
             owner=f"{name}/{len(self.processes)}",
@@ -295,14 +295,14 @@ class Fleet:
 
     async def create(self, *documents: AnyObject, through: Process | None = None) -> None:
         """What the gateway does when users create these, one after the other."""
-        intake = Intake((through or self.front).database, on_write=lambda: None)
+        object_writer = ObjectWriter((through or self.front).database, on_write=lambda: None)
         for document in documents:
-            await intake.create(_request(document), document)
+            await object_writer.create(_request(document), document)
 
     async def delete(self, document: AnyObject, *, policy: str | None = None) -> None:
         """What the gateway does when a user deletes it."""
-        intake = Intake(self.front.database, on_write=lambda: None)
-        await intake.delete(_request(document), Preconditions(), policy=policy)
+        object_writer = ObjectWriter(self.front.database, on_write=lambda: None)
+        await object_writer.delete(_request(document), Preconditions(), policy=policy)
 
     async def wish(self, instance: ServiceInstance, **parameters: Any) -> None:
         """What the gateway does when a user changes the parameters of an instance."""
@@ -317,7 +317,7 @@ class Fleet:
         self, document: AnyObject, change: Callable[[AnyObject], tuple[AnyObject, tuple[str, ...]]]
     ) -> None:
         """What the gateway does when a user changes an object."""
-        await Intake(self.front.database, on_write=lambda: None).patch(_request(document), change)
+        await ObjectWriter(self.front.database, on_write=lambda: None).patch(_request(document), change)
 
     async def insert(self, *documents: AnyObject) -> None:
         """Put objects into the tables that no worker is to look after."""

@@ -6,12 +6,12 @@ import json
 
 from sqlalchemy import update
 
-from chandlery.model.instances import ParametersFromSource, SecretKeyReference
-from chandlery.reconcile.keyed_checksums import KEYED
-from chandlery.reconcile.parameters import checksum
-from chandlery.runtime.seal_keeping import reseal
+from chandlery.engine.upkeep.seal_keeping import reseal
+from chandlery.model.objects.instances import ParametersFromSource, SecretKeyReference
+from chandlery.reconcile.parameters.keyed_checksums import KEYED
+from chandlery.reconcile.parameters.parameters import checksum
 from chandlery.store.schema import OBJECTS, RECONCILIATIONS
-from chandlery.store.sealing import Keyring, new_key
+from chandlery.store.sealing.sealing import Keyring, new_key
 from tests.conformance import scripted_templates as osb
 from tests.conformance.scripted_broker import ScriptedBroker
 from tests.integration.runtime.fleet import INSTANCE, Fleet, eventually, instance

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from chandlery.model import kinds
-from chandlery.model.conditions import ConditionType, find_condition
-from chandlery.model.kinds import AnyObject
+from chandlery.model.objects import kinds
+from chandlery.model.objects.conditions import ConditionType, find_condition
+from chandlery.model.objects.kinds import AnyObject
 from tests.conformance import scripted_templates as osb
 from tests.conformance.scripted_broker import ScriptedBroker
 from tests.integration.runtime.fleet import BINDING, INSTANCE, Fleet, binding, broker, catalog, eventually, instance

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import delete
 
 from chandlery.model.faults import Invalid
-from chandlery.model.kinds import AnyObject, Kind
+from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.store.schema import EXTERNAL_IDS, RECONCILIATIONS
 from tests.conformance import scripted_templates as osb
 from tests.conformance.scripted_broker import ScriptedBroker, simple_catalog

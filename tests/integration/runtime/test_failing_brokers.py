@@ -4,10 +4,10 @@ import asyncio
 from functools import partial
 from typing import Any
 
-from chandlery.model.annotations import FORCE_DELETE, RETRY
-from chandlery.model.brokers import CircuitBreaker, RateLimit, RetryPolicy
-from chandlery.model.conditions import Condition, ConditionType, find_condition
-from chandlery.model.kinds import CLUSTER_SERVICE_BROKER, Kind
+from chandlery.model.objects.annotations import FORCE_DELETE, RETRY
+from chandlery.model.objects.brokers import CircuitBreaker, RateLimit, RetryPolicy
+from chandlery.model.objects.conditions import Condition, ConditionType, find_condition
+from chandlery.model.objects.kinds import CLUSTER_SERVICE_BROKER, Kind
 from tests.conformance import scripted_templates as osb
 from tests.conformance.scripted_broker import Reply, ScriptedBroker, simple_catalog
 from tests.conformance.scripted_catalog import simple_service

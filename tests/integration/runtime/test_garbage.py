@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import delete
 
-from chandlery.model import kinds
-from chandlery.model.core import Namespace, Secret
-from chandlery.model.kinds import AnyObject
-from chandlery.model.metadata import ObjectMeta, OwnerReference
-from chandlery.runtime.rounds import Rounds
+from chandlery.engine.reconcile_loop import ReconcileLoop
+from chandlery.model.objects import kinds
+from chandlery.model.objects.core import Namespace, Secret
+from chandlery.model.objects.kinds import AnyObject
+from chandlery.model.objects.metadata import ObjectMeta, OwnerReference
 from chandlery.store.schema import GARBAGE
 from chandlery_syncer.namespace_reconciler import NamespaceReconciler
 from tests.conformance import scripted_templates as osb
@@ -323,7 +323,9 @@ async def test_a_broker_that_goes_takes_what_a_user_hung_on_it(fleet: Fleet) -> 
 async def test_a_namespace_may_go_in_the_foreground(fleet: Fleet) -> None:
     await fleet.collector()
     worker = await fleet.process("syncer")
-    await worker.relay().work({"Namespace": lambda resources: Rounds(NamespaceReconciler(resources), resources).handle})
+    await worker.relay().work(
+        {"Namespace": lambda resources: ReconcileLoop(NamespaceReconciler(resources), resources).handle}
+    )
     home = await made(fleet, Namespace(metadata=ObjectMeta(name="elsewhere")))
     await fleet.create(secret("inside", namespace="elsewhere"))
     await made(fleet, secret("child", owned_by(home, blocks=True)))

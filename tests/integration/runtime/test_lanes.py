@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from chandlery.contracts.messages import LaneOpened, Reconcile
-from chandlery.model import kinds
+from chandlery.model.objects import kinds
 from chandlery.store.database import UnitOfWork
 from tests.conformance.scripted_broker import ScriptedBroker
 from tests.integration.runtime.fleet import (

@@ -17,21 +17,21 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from chandlery.contracts import topology
-from chandlery.model.bindings import ServiceBinding, ServiceBindingSpec
-from chandlery.model.brokers import (
+from chandlery.model.objects.bindings import ServiceBinding, ServiceBindingSpec
+from chandlery.model.objects.brokers import (
     ClusterServiceBroker,
     ClusterServiceBrokerSpec,
     LocalObjectReference,
 )
-from chandlery.model.core import Secret
-from chandlery.model.instances import ParametersFromSource, SecretKeyReference
-from chandlery.model.metadata import ObjectMeta
-from chandlery.runtime.http_server import listen, serve_http
+from chandlery.model.objects.core import Secret
+from chandlery.model.objects.instances import ParametersFromSource, SecretKeyReference
+from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.process.http.http_server import listen, serve_http
 from chandlery.store.schema import METADATA
 from chandlery_gateway.app import create_app
-from chandlery_gateway.authentication import Authenticator
-from chandlery_gateway.token_users import read_users
-from chandlery_gateway.watch_hub import WatchHub
+from chandlery_gateway.identity.authentication import Authenticator
+from chandlery_gateway.identity.token_users import read_users
+from chandlery_gateway.watch.watch_hub import WatchHub
 from tests.conformance import scripted_templates as osb
 from tests.conformance.scripted_broker import Reply, ScriptedBroker, simple_catalog
 from tests.conformance.scripted_catalog import simple_service

@@ -3,10 +3,10 @@
 import asyncio
 import base64
 
-from chandlery.model import kinds
-from chandlery.model.core import Secret
-from chandlery.model.instances import ParametersFromSource, SecretKeyReference
-from chandlery.model.metadata import ObjectMeta
+from chandlery.model.objects import kinds
+from chandlery.model.objects.core import Secret
+from chandlery.model.objects.instances import ParametersFromSource, SecretKeyReference
+from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.store.database import UnitOfWork
 from tests.conformance import scripted_templates as osb
 from tests.conformance.scripted_broker import Reply, ScriptedBroker, simple_catalog

@@ -5,11 +5,11 @@ import json
 
 import pytest
 
-from chandlery.model.conditions import ConditionType, find_condition
-from chandlery.model.core import Secret
-from chandlery.model.instances import ParametersFromSource, SecretKeyReference
-from chandlery.model.kinds import AnyObject
-from chandlery.runtime import deletions
+from chandlery.engine import deletions
+from chandlery.model.objects.conditions import ConditionType, find_condition
+from chandlery.model.objects.core import Secret
+from chandlery.model.objects.instances import ParametersFromSource, SecretKeyReference
+from chandlery.model.objects.kinds import AnyObject
 from chandlery.store.database import UnitOfWork
 from tests.conformance import scripted_templates as osb
 from tests.conformance.scripted_broker import Reply, ScriptedBroker

@@ -12,20 +12,20 @@ import pytest
 from sqlalchemy import text
 
 from chandlery.contracts.messages import Reconcile
-from chandlery.model import kinds
+from chandlery.engine.reconcile_loop import ReconcileLoop
+from chandlery.engine.reconciler import Planned
 from chandlery.model.faults import Conflict, Unavailable
-from chandlery.model.instances import ServiceInstance
+from chandlery.model.objects import kinds
+from chandlery.model.objects.instances import ServiceInstance
+from chandlery.process.resources import Resources
 from chandlery.reconcile.answers import Answer
-from chandlery.reconcile.change import Change
-from chandlery.runtime.reconciler import Planned
-from chandlery.runtime.resources import Resources
-from chandlery.runtime.rounds import Rounds
+from chandlery.reconcile.reconcile_result import ReconcileResult
+from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import UnitOfWork
-from chandlery.store.engine import open_engine
-from chandlery.store.objects import Listing
+from chandlery.store.objects.objects import Listing
+from chandlery_provisioner.facts.instance_snapshot import Cascade
 from chandlery_provisioner.instance_loading import Loaded
 from chandlery_provisioner.instance_reconciler import InstanceReconciler, Sending
-from chandlery_provisioner.instance_snapshot import Cascade
 from tests.conformance import scripted_templates as osb
 from tests.conformance.scripted_broker import Reply, ScriptedBroker, SeenRequest
 from tests.integration.runtime.fleet import (
@@ -273,7 +273,7 @@ async def test_lease_is_given_back_with_a_pause_when_a_step_raises(
 ) -> None:
     process = await fleet.process("worker")
     clumsy = Clumsy(process.resources, step, times=1)
-    handle = Rounds(clumsy, process.resources).handle
+    handle = ReconcileLoop(clumsy, process.resources).handle
     await fleet.create(instance("one", "db"))
     before = fleet.clock()
     with pytest.raises(ZeroDivisionError):
@@ -299,7 +299,7 @@ async def test_object_is_worked_on_again_after_its_message_is_with_the_dead_lett
 
     def build(resources: Resources) -> Any:
         clumsy.append(Clumsy(resources, "settle", times=3))
-        return Rounds(clumsy[0], resources).handle
+        return ReconcileLoop(clumsy[0], resources).handle
 
     await process.relay().work({"ServiceInstance": build})
     await fleet.create(instance("one", "db"))
@@ -316,7 +316,7 @@ async def test_object_is_worked_on_again_after_its_message_is_with_the_dead_lett
 
 async def test_claim_is_undone_when_the_decision_raises(fleet: Fleet, scripted: ScriptedBroker) -> None:
     process = await fleet.process("worker")
-    handle = Rounds(Clumsy(process.resources, "load", times=1), process.resources).handle
+    handle = ReconcileLoop(Clumsy(process.resources, "load", times=1), process.resources).handle
     await fleet.create(instance("one", "db"))
     with pytest.raises(ZeroDivisionError):
         await handle(await command(fleet, "one"))
@@ -331,7 +331,7 @@ async def test_bug_with_one_object_harms_no_other_that_shares_its_transaction(
     fleet: Fleet, scripted: ScriptedBroker
 ) -> None:
     process = await fleet.process("worker")
-    handle = Rounds(Clumsy(process.resources, "settle", times=1000, only="bad"), process.resources).handle
+    handle = ReconcileLoop(Clumsy(process.resources, "settle", times=1000, only="bad"), process.resources).handle
     names = ["good-1", "bad", "good-2"]
     await fleet.create(*(instance(name, "db") for name in names))
     commands = [await command(fleet, name) for name in names]
@@ -369,7 +369,7 @@ async def test_nothing_is_lost_when_the_connection_breaks_within_a_transaction(
 
         def build(resources: Resources) -> Any:
             unlucky.append(Clumsy(resources, step, times=2, does=partial(cut_all_connections, fleet)))
-            return Rounds(unlucky[0], resources).handle
+            return ReconcileLoop(unlucky[0], resources).handle
 
         await process.relay().work({"ServiceInstance": build})
         await fleet.create(instance("one", "db"))
@@ -378,7 +378,7 @@ async def test_nothing_is_lost_when_the_connection_breaks_within_a_transaction(
         assert len(broker.seen_of(osb.PROVISION)) == 1
 
 
-class Halting(Rounds[Any, Any, Any, Any]):
+class Halting(ReconcileLoop[Any, Any, Any, Any]):
     """Stands still between the commit of its claim and the call, for longer than its lease of a second."""
 
     async def _claim_batch(self, commands: Any) -> Any:
@@ -415,7 +415,7 @@ class Clumsy(InstanceReconciler):
 
     async def settle(
         self, unit: UnitOfWork, snapshot: Loaded, planned: Planned[Sending | Cascade], answer: Answer | None
-    ) -> Change[ServiceInstance]:
+    ) -> ReconcileResult[ServiceInstance]:
         await self._stumble("settle", snapshot.snapshot.instance.metadata.name)
         return await super().settle(unit, snapshot, planned, answer)
 
@@ -454,7 +454,7 @@ async def command(fleet: Fleet, name: str) -> Reconcile:
 
 
 def rounds_of(process: Process) -> Any:
-    return Rounds(InstanceReconciler(process.resources), process.resources).handle
+    return ReconcileLoop(InstanceReconciler(process.resources), process.resources).handle
 
 
 async def secret(fleet: Fleet, name: str) -> dict[str, str] | None:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from chandlery.model import kinds
-from chandlery.model.kinds import Kind
+from chandlery.model.objects import kinds
+from chandlery.model.objects.kinds import Kind
 from tests.conformance.platform import INSTANCE, QUICK, Platform, is_ready, is_settled
 from tests.integration.gateway.api_client import Answer, Document
 

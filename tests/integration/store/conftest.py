@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database
-from chandlery.store.engine import open_engine
-from chandlery.store.sealing import Keyring, new_key
+from chandlery.store.sealing.sealing import Keyring, new_key
 from tests.integration.store.private_postgres import PrivatePostgres, private_postgres
 from tests.integration.store.samples import NOON
 

@@ -10,13 +10,13 @@ from typing import Any
 from sqlalchemy import Executable, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chandlery.model import kinds
-from chandlery.model.instances import ServiceInstance, ServiceInstanceSpec
-from chandlery.model.kinds import AnyObject, Kind
-from chandlery.model.metadata import ObjectMeta
-from chandlery.store.changes import LoggedChange
+from chandlery.model.objects import kinds
+from chandlery.model.objects.instances import ServiceInstance, ServiceInstanceSpec
+from chandlery.model.objects.kinds import AnyObject, Kind
+from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.objects import Listing
+from chandlery.store.objects.changes import LoggedChange
+from chandlery.store.objects.objects import Listing
 from chandlery.store.schema import METADATA
 
 NOON = datetime(2026, 3, 14, 12, 0, 0, tzinfo=UTC)

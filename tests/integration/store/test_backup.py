@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from chandlery.model.faults import ConfigurationFault, Fault
-from chandlery.runtime.backup_command import backup
-from chandlery.store.backup import BackupFailed, back_up
-from chandlery.store.sealing import Keyring
+from chandlery.process.commands.backup_command import backup
+from chandlery.store.connection.backup import BackupFailed, back_up
+from chandlery.store.sealing.sealing import Keyring
 from tests.integration.store.conftest import OpenDatabase
 from tests.integration.store.samples import create_one, get_instance, instance
 
@@ -109,7 +109,7 @@ def test_a_disk_without_room_for_the_copy_is_that_of_the_copy(
             small.execute("CREATE TABLE more (than INTEGER)")
         raise AssertionError("one page was enough")
 
-    monkeypatch.setattr("chandlery.store.backup._opened", full)
+    monkeypatch.setattr("chandlery.store.connection.backup._opened", full)
     with pytest.raises(BackupFailed) as caught:
         back_up(_file(sqlite_url), tmp_path / "copy.db")
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chandlery.store.changes import ChangeVerb
 from chandlery.store.database import Database, UnitOfWork
+from chandlery.store.objects.changes import ChangeVerb
 from tests.integration.store import samples
 from tests.integration.store.conftest import SetClock
 from tests.integration.store.samples import create_one, instance, position_of, read, read_at_least

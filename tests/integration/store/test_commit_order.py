@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import pytest
 
 from chandlery.model.faults import AlreadyExists, Conflict
-from chandlery.model.kinds import SERVICE_INSTANCE
-from chandlery.store.changes import ChangeVerb, LoggedChange
+from chandlery.model.objects.kinds import SERVICE_INSTANCE
 from chandlery.store.database import Database, UnitOfWork
+from chandlery.store.objects.changes import ChangeVerb, LoggedChange
 from tests.integration.store import samples
 from tests.integration.store.conftest import OpenDatabase
 from tests.integration.store.samples import create_one, held_open, instance, position_of, read, read_at_least

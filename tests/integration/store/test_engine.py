@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from chandlery.model.faults import ConfigurationFault
-from chandlery.store.engine import open_engine
+from chandlery.store.connection.engine import open_engine
 
 
 def test_an_engine_shows_no_password() -> None:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from chandlery.model import kinds
-from chandlery.model.core import Event, InvolvedObject
+from chandlery.model.objects import kinds
+from chandlery.model.objects.core import Event, InvolvedObject
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.objects import Listing
+from chandlery.store.objects.objects import Listing
 from tests.integration.store import samples
 from tests.integration.store.samples import NOON
 

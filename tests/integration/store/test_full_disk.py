@@ -9,9 +9,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chandlery.model.faults import Refused, Unavailable
+from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database
-from chandlery.store.engine import open_engine
-from chandlery.store.sealing import Keyring
+from chandlery.store.sealing.sealing import Keyring
 from tests.integration.store.samples import create_one, get_instance, instance
 
 READ_ONLY = r"cannot do it now: cannot execute .* in a read-only transaction$"

@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime, timedelta
 
 from chandlery.retry.circuit import OpenCircuit
-from chandlery.retry.pace import Pace, Place
+from chandlery.retry.rate_limit import Pace, Turn
 from chandlery.store.database import Database
 from tests.integration.store.conftest import SetClock
 
@@ -24,7 +24,7 @@ async def seen(database: Database, lane: str = LANE) -> OpenCircuit | None:
     return await database.run(lambda unit: unit.guards.open_circuit(lane))
 
 
-async def place(database: Database, pace: Pace, lane: str = LANE) -> Place:
+async def place(database: Database, pace: Pace, lane: str = LANE) -> Turn:
     return await database.run(lambda unit: unit.guards.take_place(lane, pace))
 
 

@@ -12,9 +12,9 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chandlery.model.faults import ConfigurationFault, Refused, Unavailable
-from chandlery.runtime.schema_waits import prepare_schema
+from chandlery.process.schema_waits import prepare_schema
 from chandlery.store import migrate as migrations
-from chandlery.store.engine import open_engine
+from chandlery.store.connection.engine import open_engine
 from chandlery.store.migrate import (
     current_revision,
     is_later,

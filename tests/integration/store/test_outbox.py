@@ -6,7 +6,7 @@ import pytest
 
 from chandlery.contracts.messages import LaneOpened, Message, ObjectChanged, Reconcile
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.outbox import OutboxEntry
+from chandlery.store.work.outbox import OutboxEntry
 from tests.integration.store import samples
 from tests.integration.store.conftest import SetClock
 from tests.integration.store.samples import held_open, instance

@@ -14,12 +14,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chandlery.model.faults import ConfigurationFault, Unavailable
-from chandlery.runtime.certificates import self_signed
+from chandlery.process.http.certificates import self_signed
+from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database
-from chandlery.store.engine import open_engine
 from chandlery.store.migrate import migrate
 from chandlery.store.schema import METADATA
-from chandlery.store.sealing import Keyring
+from chandlery.store.sealing.sealing import Keyring
 from machine.ports import LOOPBACK
 from tests.integration.store.private_postgres import PrivatePostgres
 from tests.integration.store.samples import NOON, create_one, get_instance, instance, remove, update, with_parameters

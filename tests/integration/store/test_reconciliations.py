@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from chandlery.contracts.messages import Reconcile
 from chandlery.model.faults import LeaseLost
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.reconciliations import DELIVERY, Claim, Release
 from chandlery.store.schema import RECONCILIATIONS
+from chandlery.store.work.work_queue import DELIVERY, Claim, Release
 from tests.integration.store import samples, work
 from tests.integration.store.conftest import SetClock
 from tests.integration.store.work import LANE, LEASE, claim, claim_surely, due, release, touch

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from chandlery.model.faults import Refused, Unavailable
-from chandlery.runtime.schema_waits import prepare_schema, run_migrations
-from chandlery.runtime.settings import load_settings
+from chandlery.process.schema_waits import prepare_schema, run_migrations
+from chandlery.process.settings.settings import load_settings
+from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database
-from chandlery.store.engine import open_engine
 from chandlery.store.migrate import migrate
-from chandlery.store.sealing import Keyring
+from chandlery.store.sealing.sealing import Keyring
 from machine.ports import LOOPBACK
 from tests.integration.store.private_postgres import PgBouncer, PrivatePostgres
 from tests.integration.store.samples import create_one, instance

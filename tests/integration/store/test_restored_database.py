@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database
-from chandlery.store.engine import open_engine
 from chandlery.store.migrate import migrate
 from chandlery.store.schema import CHANGES, OBJECTS
 from tests.integration.store import samples

@@ -7,12 +7,12 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chandlery.contracts.messages import LaneOpened
-from chandlery.model import kinds
-from chandlery.runtime.retention import Retention
-from chandlery.runtime.settings import Settings
+from chandlery.engine.upkeep.retention import Retention
+from chandlery.model.objects import kinds
+from chandlery.process.settings.settings import Settings
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.reconciliations import Claim, Release
 from chandlery.store.schema import METADATA
+from chandlery.store.work.work_queue import Claim, Release
 from tests.integration.store import samples, work
 from tests.integration.store.conftest import SetClock
 from tests.integration.store.samples import create, create_one, instance, position_of, read_at_least

@@ -7,11 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chandlery.model import kinds
-from chandlery.model.core import Secret
-from chandlery.model.instances import ServiceInstance
-from chandlery.model.kinds import AnyObject, Kind
-from chandlery.model.metadata import OwnerReference
+from chandlery.model.objects import kinds
+from chandlery.model.objects.core import Secret
+from chandlery.model.objects.instances import ServiceInstance
+from chandlery.model.objects.kinds import AnyObject, Kind
+from chandlery.model.objects.metadata import OwnerReference
 from chandlery.store.database import Database
 from tests.integration.store import samples
 from tests.integration.store.samples import NOON, create, instance, sample

@@ -7,15 +7,15 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chandlery.model import kinds
-from chandlery.model.annotations import UNREADABLE
-from chandlery.model.core import Secret
 from chandlery.model.faults import ConfigurationFault, SealBroken
+from chandlery.model.objects import kinds
+from chandlery.model.objects.annotations import UNREADABLE
+from chandlery.model.objects.core import Secret
+from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database
-from chandlery.store.engine import open_engine
-from chandlery.store.objects import Listing
+from chandlery.store.objects.objects import Listing
 from chandlery.store.schema import CHANGES, OBJECTS, RECONCILIATIONS
-from chandlery.store.sealing import Keyring, SealPlace, new_key
+from chandlery.store.sealing.sealing import Keyring, SealPlace, new_key
 from tests.integration.store import samples, work
 
 DATA = {"password": "aHVudGVyMg=="}

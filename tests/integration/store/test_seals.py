@@ -12,19 +12,19 @@ from pydantic_core import to_json
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chandlery.model import kinds
-from chandlery.model.annotations import UNREADABLE
-from chandlery.model.core import Secret
+from chandlery.engine.upkeep import seal_keeping
+from chandlery.engine.upkeep.seal_keeping import reseal
 from chandlery.model.faults import ConfigurationFault
-from chandlery.runtime import seal_keeping
-from chandlery.runtime.seal_keeping import reseal
+from chandlery.model.objects import kinds
+from chandlery.model.objects.annotations import UNREADABLE
+from chandlery.model.objects.core import Secret
+from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database
-from chandlery.store.engine import open_engine
-from chandlery.store.objects import Listing
-from chandlery.store.resealing import Step
+from chandlery.store.objects.objects import Listing
 from chandlery.store.schema import CHANGES, MARKS, OBJECTS, RECONCILIATIONS
-from chandlery.store.sealing import Keyring, new_key
-from chandlery.store.seals import CANARY
+from chandlery.store.sealing.resealing import Step
+from chandlery.store.sealing.sealing import Keyring, new_key
+from chandlery.store.sealing.seals import CANARY
 from tests.integration.store import samples, work
 
 SECRETS = OBJECTS["Secret"]

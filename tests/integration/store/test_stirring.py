@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from chandlery.model import kinds
+from chandlery.model.objects import kinds
 from chandlery.store.database import Database
 from tests.integration.store import samples, work
 from tests.integration.store.conftest import SetClock
@@ -11,15 +11,15 @@ from tests.integration.store.work import claim, claim_surely, due, release
 LATER = samples.NOON + timedelta(hours=1)
 
 
-async def stir(database: Database, *uids: str) -> None:
-    await database.run(lambda unit: unit.wakes.stir(uids))
+async def enqueue_idle(database: Database, *uids: str) -> None:
+    await database.run(lambda unit: unit.wakes.enqueue_idle(uids))
 
 
 async def test_what_rests_is_left_to_the_sweep_and_what_comes_back_anyway_is_not_touched(database: Database) -> None:
     for uid, due_at in (("rests", None), ("polled", LATER), ("other", None)):
         await work.add(database, uid)
         await release(database, await claim_surely(database, uid), due_at=due_at)
-    await stir(database, "rests", "polled", "unknown")
+    await enqueue_idle(database, "rests", "polled", "unknown")
     assert await due(database) == ["rests"]
     assert (await claim_surely(database, "rests")).wishes == 1
     assert await claim(database, "polled") is None
@@ -28,7 +28,7 @@ async def test_what_rests_is_left_to_the_sweep_and_what_comes_back_anyway_is_not
 async def test_what_is_being_worked_on_is_looked_at_once_more(database: Database, clock: SetClock) -> None:
     await work.add(database)
     held = await claim_surely(database)
-    await stir(database, "uid")
+    await enqueue_idle(database, "uid")
     assert await due(database) == []
     command = await release(database, held)
     assert command is not None
@@ -38,14 +38,14 @@ async def test_what_is_being_worked_on_is_looked_at_once_more(database: Database
 async def test_round_does_not_begin_on_what_is_about_to_be_outdated(postgresql: Database, clock: SetClock) -> None:
     await work.add(postgresql)
     await release(postgresql, await claim_surely(postgresql), due_at=clock.now)
-    async with samples.held_open(postgresql, lambda unit: unit.wakes.stir(["uid"])):
+    async with samples.held_open(postgresql, lambda unit: unit.wakes.enqueue_idle(["uid"])):
         assert await claim(postgresql) is None
     assert await due(postgresql) == ["uid"]
     assert await claim(postgresql) is not None
 
 
 async def test_stirring_nobody_is_fine(database: Database) -> None:
-    await stir(database)
+    await enqueue_idle(database)
 
 
 async def test_objects_are_found_by_what_their_column_says(database: Database) -> None:

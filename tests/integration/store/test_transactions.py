@@ -10,10 +10,10 @@ from sqlalchemy import text
 
 from chandlery.contracts.messages import Reconcile
 from chandlery.model.faults import Conflict, Unavailable
-from chandlery.model.kinds import SERVICE_INSTANCE
-from chandlery.store.border import LostRace
+from chandlery.model.objects.kinds import SERVICE_INSTANCE
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.outbox import OutboxEntry
+from chandlery.store.database_errors import LostRace
+from chandlery.store.work.outbox import OutboxEntry
 from tests.integration.store import samples
 from tests.integration.store.conftest import OpenDatabase
 from tests.integration.store.samples import create_one, get_instance, instance, scalar, with_parameters

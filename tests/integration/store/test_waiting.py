@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from chandlery.model.kinds import SERVICE_INSTANCE
+from chandlery.model.objects.kinds import SERVICE_INSTANCE
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.reconciliations import Release
+from chandlery.store.work.work_queue import Release
 from tests.integration.store import samples, work
 from tests.integration.store.conftest import SetClock
 from tests.integration.store.samples import held_open, instance

@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta
 
 from chandlery.contracts.messages import Reconcile
-from chandlery.model.wire import JsonObject
+from chandlery.model.objects.wire import JsonObject
 from chandlery.store.database import Database
-from chandlery.store.reconciliations import Claim, Release
+from chandlery.store.work.work_queue import Claim, Release
 
 KIND = "ServiceInstance"
 LANE = "lane-1"

@@ -11,20 +11,20 @@ from pydantic import SecretStr
 from sqlalchemy import DateTime, bindparam, text
 
 from chandlery.contracts.messages import Reconcile
-from chandlery.model import kinds
-from chandlery.model.brokers import ClusterServiceBroker
-from chandlery.model.kinds import AnyObject, Kind, kind_of
-from chandlery.model.metadata import ObjectMeta
-from chandlery.model.names import FINALIZER
-from chandlery.reconcile.change import broker_key
-from chandlery.runtime.composition import open_resources
-from chandlery.runtime.resources import Resources
-from chandlery.runtime.rounds import Rounds
-from chandlery.runtime.settings import Settings
-from chandlery.store.changes import LoggedChange
+from chandlery.engine.reconcile_loop import ReconcileLoop
+from chandlery.model.objects import kinds
+from chandlery.model.objects.brokers import ClusterServiceBroker
+from chandlery.model.objects.kinds import AnyObject, Kind, kind_of
+from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.model.text.names import FINALIZER
+from chandlery.process.composition import open_resources
+from chandlery.process.resources import Resources
+from chandlery.process.settings.settings import Settings
+from chandlery.reconcile.reconcile_result import broker_key
 from chandlery.store.database import UnitOfWork
-from chandlery.store.objects import Listing
-from chandlery.store.sealing import new_key
+from chandlery.store.objects.changes import LoggedChange
+from chandlery.store.objects.objects import Listing
+from chandlery.store.sealing.sealing import new_key
 from chandlery_syncer.broker_reconciler import BrokerReconciler
 from chandlery_syncer.namespace_reconciler import NamespaceReconciler
 
@@ -46,8 +46,8 @@ class Bench:
                 entry.message for entry in entries if isinstance(entry.message, Reconcile)
             )
         )
-        brokers = Rounds(BrokerReconciler(self.resources), self.resources).handle
-        namespaces = Rounds(NamespaceReconciler(self.resources), self.resources).handle
+        brokers = ReconcileLoop(BrokerReconciler(self.resources), self.resources).handle
+        namespaces = ReconcileLoop(NamespaceReconciler(self.resources), self.resources).handle
         self._handlers = {
             kinds.CLUSTER_SERVICE_BROKER.kind: brokers,
             kinds.SERVICE_BROKER.kind: brokers,

@@ -3,13 +3,13 @@
 from datetime import timedelta
 from typing import Any
 
-from chandlery.model import kinds
-from chandlery.model.brokers import ClusterServiceBroker, LocalObjectReference
-from chandlery.model.conditions import ConditionType, find_condition
-from chandlery.model.instances import ServiceInstance, ServiceInstanceSpec
-from chandlery.model.metadata import ObjectMeta
+from chandlery.model.objects import kinds
+from chandlery.model.objects.brokers import ClusterServiceBroker, LocalObjectReference
+from chandlery.model.objects.conditions import ConditionType, find_condition
+from chandlery.model.objects.instances import ServiceInstance, ServiceInstanceSpec
+from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.store.database import UnitOfWork
-from chandlery.store.reconciliations import Release
+from chandlery.store.work.work_queue import Release
 from tests.conformance.scripted_broker import simple_catalog
 from tests.conformance.scripted_catalog import simple_service
 from tests.integration.syncer.conftest import Bench

@@ -1,7 +1,7 @@
 """Brokers that offer the same ids: told, never mixed up, and mended by themselves once one goes."""
 
-from chandlery.model.brokers import ServiceBroker, ServiceBrokerSpec
-from chandlery.model.metadata import ObjectMeta
+from chandlery.model.objects.brokers import ServiceBroker, ServiceBrokerSpec
+from chandlery.model.objects.metadata import ObjectMeta
 from tests.conformance.scripted_broker import ScriptedBroker, simple_catalog
 from tests.conformance.scripted_catalog import simple_service
 from tests.integration.syncer.conftest import Bench

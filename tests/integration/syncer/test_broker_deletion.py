@@ -1,9 +1,9 @@
 """Brokers that go: with their catalog, after their instances, or in spite of them."""
 
-from chandlery.model import kinds
-from chandlery.model.brokers import ServiceBroker, ServiceBrokerSpec
-from chandlery.model.metadata import ObjectMeta
-from chandlery.reconcile.change import broker_key, instances_key
+from chandlery.model.objects import kinds
+from chandlery.model.objects.brokers import ServiceBroker, ServiceBrokerSpec
+from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.reconcile.reconcile_result import broker_key, instances_key
 from tests.conformance.scripted_broker import ScriptedBroker
 from tests.integration.syncer.conftest import Bench
 from tests.integration.syncer.steps import CLASSES, PLANS, instance, ready, two_plans

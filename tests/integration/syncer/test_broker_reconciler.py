@@ -2,10 +2,10 @@
 
 from datetime import timedelta
 
-from chandlery.model import kinds
-from chandlery.model.core import Secret
-from chandlery.model.metadata import ObjectMeta
-from chandlery.reconcile.change import broker_key, relist_key
+from chandlery.model.objects import kinds
+from chandlery.model.objects.core import Secret
+from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.reconcile.reconcile_result import broker_key, relist_key
 from tests.conformance.scripted_broker import Reply, ScriptedBroker
 from tests.conformance.scripted_templates import GET_CATALOG
 from tests.integration.syncer.conftest import Bench

@@ -4,8 +4,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from chandlery.model import kinds
-from chandlery.reconcile.change import broker_key, instances_key, offering_key
+from chandlery.model.objects import kinds
+from chandlery.reconcile.reconcile_result import broker_key, instances_key, offering_key
 from tests.conformance.scripted_broker import ScriptedBroker, simple_catalog
 from tests.conformance.scripted_catalog import simple_plan, simple_service
 from tests.conformance.scripted_templates import GET_CATALOG

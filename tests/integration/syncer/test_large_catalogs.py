@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.conditions import ConditionType, find_condition
+from chandlery.model.objects.conditions import ConditionType, find_condition
 from tests.conformance.scripted_broker import Reply, ScriptedBroker
 from tests.conformance.scripted_templates import GET_CATALOG
 from tests.integration.syncer.conftest import Bench

@@ -1,13 +1,13 @@
 """A namespace with everything in it goes, on the real database; the other workers are played by the test."""
 
-from chandlery.model import kinds
-from chandlery.model.bindings import ServiceBinding, ServiceBindingSpec
-from chandlery.model.brokers import LocalObjectReference, ServiceBroker, ServiceBrokerSpec
-from chandlery.model.core import Event, Namespace, NamespaceSpec, Secret
-from chandlery.model.instances import ServiceInstance
-from chandlery.model.kinds import AnyObject
-from chandlery.model.metadata import ObjectMeta
-from chandlery.reconcile.change import bindings_key, instances_key
+from chandlery.model.objects import kinds
+from chandlery.model.objects.bindings import ServiceBinding, ServiceBindingSpec
+from chandlery.model.objects.brokers import LocalObjectReference, ServiceBroker, ServiceBrokerSpec
+from chandlery.model.objects.core import Event, Namespace, NamespaceSpec, Secret
+from chandlery.model.objects.instances import ServiceInstance
+from chandlery.model.objects.kinds import AnyObject
+from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.reconcile.reconcile_result import bindings_key, instances_key
 from chandlery.store.database import UnitOfWork
 from tests.integration.syncer.conftest import Bench
 

@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from chandlery.model.brokers import ClusterServiceBroker
-from chandlery.model.core import Secret
-from chandlery.model.metadata import ObjectMeta
+from chandlery.model.objects.brokers import ClusterServiceBroker
+from chandlery.model.objects.core import Secret
+from chandlery.model.objects.metadata import ObjectMeta
 from tests.conformance.scripted_broker import Reply, ScriptedBroker, simple_catalog
 from tests.conformance.scripted_catalog import simple_service
 from tests.conformance.scripted_templates import GET_CATALOG

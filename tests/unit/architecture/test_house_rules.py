@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from chandlery.model import reasons
-from chandlery.runtime.settings import Settings
+from chandlery.model.objects import reasons
+from chandlery.process.settings.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
 MODULES = sorted(path for top in ("shared", "services") for path in (ROOT / top).rglob("*.py"))
@@ -194,8 +194,8 @@ def test_json_is_read_and_written_in_one_place() -> None:
         if isinstance(node, ast.Attribute | ast.Name) and ast.unparse(node) in foreign
     }
     assert found == {
-        "shared/chandlery/model/json_text.py",
+        "shared/chandlery/model/json/json_text.py",
         # For the keys alone, of what has been read before.
-        "shared/chandlery/osb/json_bodies.py",
-        "services/gateway/chandlery_gateway/kube/bodies.py",
+        "shared/chandlery/osb/answers/json_bodies.py",
+        "services/gateway/chandlery_gateway/kube/body/bodies.py",
     }

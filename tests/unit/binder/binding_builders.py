@@ -5,27 +5,27 @@ from typing import Any
 
 import orjson
 
-from chandlery.model.bindings import ServiceBinding, ServiceBindingSpec, ServiceBindingStatus
-from chandlery.model.brokers import ClusterServiceBroker, LocalObjectReference
-from chandlery.model.conditions import Condition, ConditionStatus, ConditionType, find_condition
-from chandlery.model.instances import ServiceInstance, ServiceInstanceSpec, ServiceInstanceStatus
-from chandlery.model.metadata import ObjectMeta
-from chandlery.model.names import FINALIZER
-from chandlery.model.offerings import (
+from chandlery.model.objects.bindings import ServiceBinding, ServiceBindingSpec, ServiceBindingStatus
+from chandlery.model.objects.brokers import ClusterServiceBroker, LocalObjectReference
+from chandlery.model.objects.conditions import Condition, ConditionStatus, ConditionType, find_condition
+from chandlery.model.objects.instances import ServiceInstance, ServiceInstanceSpec, ServiceInstanceStatus
+from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.model.objects.offerings import (
     ClusterServiceClass,
     ClusterServiceClassSpec,
     ClusterServicePlan,
     ClusterServicePlanSpec,
 )
-from chandlery.osb.answers_reading import read_answer
-from chandlery.osb.http_call import HttpCall, HttpReply
+from chandlery.model.text.names import FINALIZER
+from chandlery.osb.answers.answers_reading import read_answer
+from chandlery.osb.transport.http_call import HttpCall, HttpReply
 from chandlery.reconcile.answers import Answer, Verb, Verdict
 from chandlery.reconcile.offering import Offering, Unresolved
-from chandlery.reconcile.parameters import NO_PARAMETERS
-from chandlery_binder.binding_draft import BindingChange
-from chandlery_binder.binding_notes import BindingMemory, InFlight, InstanceNotes, Purpose
-from chandlery_binder.binding_snapshot import BindingSnapshot
-from chandlery_binder.rotation_notes import Placement
+from chandlery.reconcile.parameters.parameters import NO_PARAMETERS
+from chandlery_binder.absorb.binding_draft import BindingChange
+from chandlery_binder.facts.binding_notes import BindingMemory, InFlight, InstanceNotes, Purpose
+from chandlery_binder.facts.binding_snapshot import BindingSnapshot
+from chandlery_binder.facts.rotation_notes import Placement
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 HERE = Placement(instance_id="instance-1", service_id="service-1", plan_id="plan-small")

@@ -6,15 +6,20 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from chandlery.model.bindings import ServiceBinding
-from chandlery.model.recorded import RecordedFact
+from chandlery.model.objects.bindings import ServiceBinding
+from chandlery.model.objects.recorded import RecordedFact
 from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.answers import Answer, Verb, Verdict
-from chandlery.reconcile.broker_policy import DEFAULT_POLICY, BrokerPolicy
 from chandlery.reconcile.offering import Offering, Unresolved
-from chandlery.reconcile.parameters import NO_PARAMETERS
-from chandlery_binder import binding_outcomes as outcomes
-from chandlery_binder.binding_actions import (
+from chandlery.reconcile.parameters.parameters import NO_PARAMETERS
+from chandlery.reconcile.policies.broker_policy import DEFAULT_POLICY, BrokerPolicy
+from chandlery_binder.absorb import binding_outcomes as outcomes
+from chandlery_binder.absorb.binding_draft import BindingChange
+from chandlery_binder.absorb.foreign_bindings import disown
+from chandlery_binder.decide.binding_machine import decide
+from chandlery_binder.decide.planned_calls import note_of
+from chandlery_binder.decide.requested_actions import apply_requested_actions
+from chandlery_binder.facts.binding_actions import (
     Abandon,
     Action,
     Bind,
@@ -25,13 +30,8 @@ from chandlery_binder.binding_actions import (
     ReportLost,
     Rotate,
 )
-from chandlery_binder.binding_draft import BindingChange
-from chandlery_binder.binding_machine import decide
-from chandlery_binder.binding_notes import BindingMemory, InFlight, InstanceNotes, Purpose, presumed
-from chandlery_binder.binding_orders import obeyed
-from chandlery_binder.binding_snapshot import BindingSnapshot, InjectionProblem, SecretState
-from chandlery_binder.foreign_bindings import disown
-from chandlery_binder.planned_calls import note_of
+from chandlery_binder.facts.binding_notes import BindingMemory, InFlight, InstanceNotes, Purpose, presumed
+from chandlery_binder.facts.binding_snapshot import BindingSnapshot, InjectionProblem, SecretState
 from tests.unit.binder.binding_builders import LANE, NOW, make_binding, make_instance, make_offering
 
 _POLLS = (Purpose.POLL, Purpose.POLL_ROTATION, Purpose.POLL_RETIREMENT)
@@ -129,7 +129,7 @@ class Life:
         if self.due_at is None or self.is_finished:
             return
         self.now = max(self.now, self.due_at)
-        snapshot = obeyed(self.snapshot(), self.now)
+        snapshot = apply_requested_actions(self.snapshot(), self.now)
         self._act(snapshot, decide(snapshot, self.now))
 
     def _act(self, snapshot: BindingSnapshot, action: Action) -> None:
@@ -178,7 +178,7 @@ class Life:
         self._write(outcomes.absorb(snapshot, note, answer=answer, now=self.now, problem=self._inject(note, answer)))
 
     def _inject(self, note: InFlight, answer: Answer) -> InjectionProblem | None:
-        credentials = outcomes.credentials_of(obeyed(self.snapshot(), self.now), note, answer)
+        credentials = outcomes.credentials_of(apply_requested_actions(self.snapshot(), self.now), note, answer)
         if credentials is None:
             return None
         if self.is_secret_in_the_way:

@@ -10,35 +10,35 @@ from typing import Any
 from pydantic import SecretStr
 
 from chandlery.contracts.messages import Reconcile
-from chandlery.messaging.inprocess_bus import InProcessBus
-from chandlery.model import kinds
-from chandlery.model.bindings import ServiceBinding, ServiceBindingSpec
-from chandlery.model.brokers import ClusterServiceBroker, ClusterServiceBrokerSpec, LocalObjectReference
-from chandlery.model.conditions import Condition, ConditionStatus, ConditionType, find_condition
-from chandlery.model.core import Event, Namespace, Secret
-from chandlery.model.instances import ServiceInstance, ServiceInstanceSpec, ServiceInstanceStatus, UserInfo
-from chandlery.model.kinds import AnyObject
-from chandlery.model.metadata import ObjectMeta
-from chandlery.model.names import FINALIZER
-from chandlery.model.offerings import (
+from chandlery.engine.reconcile_loop import ReconcileLoop
+from chandlery.engine.relay import Relay
+from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
+from chandlery.model.objects import kinds
+from chandlery.model.objects.bindings import ServiceBinding, ServiceBindingSpec
+from chandlery.model.objects.brokers import ClusterServiceBroker, ClusterServiceBrokerSpec, LocalObjectReference
+from chandlery.model.objects.conditions import Condition, ConditionStatus, ConditionType, find_condition
+from chandlery.model.objects.core import Event, Namespace, Secret
+from chandlery.model.objects.instances import ServiceInstance, ServiceInstanceSpec, ServiceInstanceStatus, UserInfo
+from chandlery.model.objects.kinds import AnyObject
+from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.model.objects.offerings import (
     ClusterServiceClass,
     ClusterServiceClassSpec,
     ClusterServicePlan,
     ClusterServicePlanSpec,
 )
+from chandlery.model.text.names import FINALIZER
 from chandlery.osb.client import OsbClient
+from chandlery.platform.standalone.standalone_platform import StandalonePlatform
+from chandlery.process.resources import Resources
+from chandlery.process.settings.settings import Settings
 from chandlery.reconcile.answers import Answer
-from chandlery.runtime.relay import Relay
-from chandlery.runtime.resources import Resources
-from chandlery.runtime.rounds import Rounds
-from chandlery.runtime.settings import Settings
-from chandlery.runtime.standalone_cluster import StandaloneCluster
+from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.engine import open_engine
 from chandlery.store.migrate import migrate
-from chandlery.store.objects import Listing
-from chandlery.store.reconciliations import Claim, Release
-from chandlery.store.sealing import Keyring, new_key
+from chandlery.store.objects.objects import Listing
+from chandlery.store.sealing.sealing import Keyring, new_key
+from chandlery.store.work.work_queue import Claim, Release
 from chandlery_binder.binding_loading import Loaded
 from chandlery_binder.binding_reconciler import BindingReconciler, Sending
 from tests.conformance.scripted_broker import ScriptedBroker
@@ -56,7 +56,9 @@ class Harbour:
         self.broker = broker
         self.now = BEGINNING
         self.database = database
-        self.rounds: Rounds[Loaded, Sending, Answer, ServiceBinding] = Rounds(BindingReconciler(resources), resources)
+        self.rounds: ReconcileLoop[Loaded, Sending, Answer, ServiceBinding] = ReconcileLoop(
+            BindingReconciler(resources), resources
+        )
 
     async def work(self, *, after_seconds: float = 0.0) -> ServiceBinding | None:
         """Let time pass and handle one command; the binding as it is then."""
@@ -169,7 +171,7 @@ async def open_harbour(folder: Path) -> AsyncIterator[Harbour]:
             database=database,
             bus=bus,
             relay=Relay(database, bus),
-            cluster=StandaloneCluster(),
+            platform=StandalonePlatform(),
             osb=client,
             cluster_id="cluster-1",
             owner="test",

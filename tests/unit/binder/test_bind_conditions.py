@@ -5,22 +5,22 @@ from typing import Any
 
 import pytest
 
-from chandlery.model import kinds
-from chandlery.model.bindings import BindResource
-from chandlery.model.brokers import LocalObjectReference
-from chandlery.model.conditions import Condition, ConditionStatus, ConditionType, find_condition
-from chandlery.model.core import Secret
-from chandlery.model.instances import ParametersFromSource, SecretKeyReference, ServiceInstanceStatus
-from chandlery.model.metadata import ObjectMeta
-from chandlery.model.offerings import ClusterServicePlan, ClusterServicePlanSpec
-from chandlery.model.reasons import BindingReason
+from chandlery.model.objects import kinds
+from chandlery.model.objects.bindings import BindResource
+from chandlery.model.objects.brokers import LocalObjectReference
+from chandlery.model.objects.conditions import Condition, ConditionStatus, ConditionType, find_condition
+from chandlery.model.objects.core import Secret
+from chandlery.model.objects.instances import ParametersFromSource, SecretKeyReference, ServiceInstanceStatus
+from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.model.objects.offerings import ClusterServicePlan, ClusterServicePlanSpec
+from chandlery.model.objects.reasons import BindingReason
 from chandlery.reconcile.actions import Wait
-from chandlery.reconcile.change import bindings_key
-from chandlery.reconcile.parameters import Parameters
+from chandlery.reconcile.parameters.parameters import Parameters
+from chandlery.reconcile.reconcile_result import bindings_key
 from chandlery.store.database import UnitOfWork
-from chandlery_binder.binding_actions import Bind
-from chandlery_binder.binding_machine import decide
-from chandlery_binder.binding_outcomes import wait
+from chandlery_binder.absorb.binding_outcomes import wait
+from chandlery_binder.decide.binding_machine import decide
+from chandlery_binder.facts.binding_actions import Bind
 from tests.conformance import scripted_templates as osb
 from tests.conformance.scripted_broker import Reply
 from tests.unit.binder.binding_builders import NOW, make_binding, make_offering, make_snapshot

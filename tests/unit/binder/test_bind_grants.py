@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.bindings import Endpoint
-from chandlery.model.wire import JsonObject
+from chandlery.model.objects.bindings import Endpoint
+from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.answers import Answer, Verb, Verdict
 from chandlery.reconcile.offering import Offering
-from chandlery_binder.bind_grants import checked, grant_of
-from chandlery_binder.binding_notes import Purpose
-from chandlery_binder.binding_outcomes import absorb, credentials_of
-from chandlery_binder.binding_snapshot import BindingSnapshot
+from chandlery_binder.absorb.binding_outcomes import absorb, credentials_of
+from chandlery_binder.facts.bind_grants import checked, grant_of
+from chandlery_binder.facts.binding_notes import Purpose
+from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 from tests.unit.binder.binding_builders import (
     MEMORY,
     NOW,

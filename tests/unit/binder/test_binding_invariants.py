@@ -11,11 +11,11 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from chandlery.model.metadata import to_timestamp
+from chandlery.model.objects.metadata import to_timestamp
 from chandlery.reconcile.answers import Answer, Verdict
-from chandlery.reconcile.broker_policy import BrokerPolicy
-from chandlery.reconcile.orphan_mitigation import needs_mitigation
-from chandlery_binder.binding_notes import Purpose
+from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
+from chandlery.reconcile.policies.broker_policy import BrokerPolicy
+from chandlery_binder.facts.binding_notes import Purpose
 from tests.unit.binder.binding_builders import NO_CLASS, NO_SECRET, answered, make_offering, unanswered
 from tests.unit.binder.binding_lives import Life, Request, WorkerDied
 

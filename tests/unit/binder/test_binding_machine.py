@@ -6,12 +6,12 @@ import pytest
 
 from chandlery.model.faults import ParametersFault
 from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
-from chandlery.reconcile.parameters import Parameters
-from chandlery_binder.binding_actions import Action, Bind, Fetch, Inject, Poll, Repeat, Unbind
-from chandlery_binder.binding_machine import decide
-from chandlery_binder.binding_notes import BindingMemory, InstanceNotes, Purpose
-from chandlery_binder.binding_snapshot import BindingSnapshot
-from chandlery_binder.rotation_notes import Placement
+from chandlery.reconcile.parameters.parameters import Parameters
+from chandlery_binder.decide.binding_machine import decide
+from chandlery_binder.facts.binding_actions import Action, Bind, Fetch, Inject, Poll, Repeat, Unbind
+from chandlery_binder.facts.binding_notes import BindingMemory, InstanceNotes, Purpose
+from chandlery_binder.facts.binding_snapshot import BindingSnapshot
+from chandlery_binder.facts.rotation_notes import Placement
 from tests.unit.binder.binding_builders import (
     FAILED,
     HERE,

@@ -6,19 +6,19 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.bindings import ServiceBinding
-from chandlery.model.conditions import Condition, ConditionStatus, ConditionType, find_condition
+from chandlery.model.objects.bindings import ServiceBinding
+from chandlery.model.objects.conditions import Condition, ConditionStatus, ConditionType, find_condition
 from chandlery.reconcile.actions import Finish, Idle, Wait
 from chandlery.reconcile.answers import Verdict
-from chandlery.reconcile.broker_policy import BrokerPolicy
-from chandlery_binder.binding_actions import Abandon, Action, Bind, ForceFinish, Poll, Repeat, Unbind
-from chandlery_binder.binding_draft import BindingChange
-from chandlery_binder.binding_machine import decide
-from chandlery_binder.binding_notes import BindingMemory, Purpose
-from chandlery_binder.binding_orders import obeyed
-from chandlery_binder.binding_outcomes import abandon, absorb, force_finish, idle, wait
-from chandlery_binder.binding_snapshot import BindingSnapshot
-from chandlery_binder.rotation_notes import Errand, ErrandKind, Retired, RotationNotes
+from chandlery.reconcile.policies.broker_policy import BrokerPolicy
+from chandlery_binder.absorb.binding_draft import BindingChange
+from chandlery_binder.absorb.binding_outcomes import abandon, absorb, force_finish, idle, wait
+from chandlery_binder.decide.binding_machine import decide
+from chandlery_binder.decide.requested_actions import apply_requested_actions
+from chandlery_binder.facts.binding_actions import Abandon, Action, Bind, ForceFinish, Poll, Repeat, Unbind
+from chandlery_binder.facts.binding_notes import BindingMemory, Purpose
+from chandlery_binder.facts.binding_snapshot import BindingSnapshot
+from chandlery_binder.facts.rotation_notes import BackgroundOperation, ErrandKind, Retired, RotationNotes
 from tests.unit.binder.binding_builders import (
     FAILED,
     HERE,
@@ -55,7 +55,7 @@ DOUBTFUL = make_binding(conditions=(FAILED,), unbind_status="Required")
 HELD_BINDING = make_binding(conditions=(HELD,), unbind_status="Required", current_operation="Bind")
 ROTATING = MEMORY.model_copy(
     update={
-        "errand": Errand(kind=ErrandKind.ROTATE, placement=OTHER, poll_until=NOW.timestamp() + 60),
+        "errand": BackgroundOperation(kind=ErrandKind.ROTATE, placement=OTHER, poll_until=NOW.timestamp() + 60),
         "retired": (Retired(placement=HERE.model_copy(update={"binding_id": "binding-3"}), next_at=0.0),),
     }
 )
@@ -87,7 +87,7 @@ DELETED: list[Any] = [
 
 @pytest.mark.parametrize("snapshot", DELETED)
 def test_abandoned_binding_goes_without_a_call_in_every_state(snapshot: BindingSnapshot) -> None:
-    snapshot = obeyed(ordered(snapshot, abandon="true"), NOW)
+    snapshot = apply_requested_actions(ordered(snapshot, abandon="true"), NOW)
     assert decide(snapshot, NOW) == Abandon()
     change = abandon(snapshot, NOW)
     assert (change.is_finished, change.document.metadata.finalizers) == (True, None)
@@ -103,7 +103,7 @@ def test_abandoned_binding_loses_its_secret_first() -> None:
 
 def test_abandoned_binding_that_is_wanted_stays() -> None:
     snapshot = ordered(make_snapshot(bound()), abandon="true", force_delete="true")
-    assert decide(obeyed(snapshot, NOW), NOW) == Idle()
+    assert decide(apply_requested_actions(snapshot, NOW), NOW) == Idle()
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_abandoned_binding_that_is_wanted_stays() -> None:
     ],
 )
 def test_forced_deletion_asks_once_if_the_broker_can_be_asked(snapshot: BindingSnapshot, action: Action) -> None:
-    assert decide(obeyed(ordered(snapshot, force_delete="true"), NOW), NOW) == action
+    assert decide(apply_requested_actions(ordered(snapshot, force_delete="true"), NOW), NOW) == action
 
 
 @pytest.mark.parametrize(
@@ -206,20 +206,22 @@ RETRY_ROWS: list[Any] = [
 
 @pytest.mark.parametrize(("snapshot", "action"), RETRY_ROWS)
 def test_order_to_try_again_is_obeyed_in_every_state(snapshot: BindingSnapshot, action: Action) -> None:
-    tried = obeyed(ordered(snapshot, retry_requested_at="now"), NOW)
+    tried = apply_requested_actions(ordered(snapshot, retry_requested_at="now"), NOW)
     assert decide(tried, NOW) == action
     assert (tried.is_failed, tried.attempt) == (False, 0)
     seen = replace(snapshot, memory=snapshot.memory.model_copy(update={"retry_seen": "now"}))
-    assert obeyed(ordered(seen, retry_requested_at="now"), NOW).is_failed == snapshot.is_failed
+    assert apply_requested_actions(ordered(seen, retry_requested_at="now"), NOW).is_failed == snapshot.is_failed
 
 
 def test_order_to_try_again_waives_a_mitigation_that_is_waived() -> None:
-    snapshot = obeyed(ordered(make_snapshot(DOUBTFUL), retry_requested_at="now", orphan_mitigation="Waive"), NOW)
+    snapshot = apply_requested_actions(
+        ordered(make_snapshot(DOUBTFUL), retry_requested_at="now", orphan_mitigation="Waive"), NOW
+    )
     assert decide(snapshot, NOW) == BIND
 
 
 def test_order_to_try_again_is_noted_when_the_round_ends() -> None:
-    snapshot = obeyed(ordered(make_snapshot(REFUSED), retry_requested_at="now"), NOW)
+    snapshot = apply_requested_actions(ordered(make_snapshot(REFUSED), retry_requested_at="now"), NOW)
     assert snapshot.memory.retry_seen == ""
     change = _absorbed(snapshot, Purpose.BIND, 400, {})
     assert (change.memory["retrySeen"], reaction(change)) == ("now", "fail")
@@ -229,7 +231,7 @@ def test_order_to_try_again_gives_the_operation_its_whole_time() -> None:
     long_ago = NOW - timedelta(days=8)
     binding = make_binding(current_operation="Bind", operation_start_time=long_ago)
     assert reaction(_absorbed(make_snapshot(binding), Purpose.BIND, 429, {})) == "fail"
-    snapshot = obeyed(ordered(make_snapshot(binding), retry_requested_at="now"), NOW)
+    snapshot = apply_requested_actions(ordered(make_snapshot(binding), retry_requested_at="now"), NOW)
     assert reaction(_absorbed(snapshot, Purpose.BIND, 429, {})) == "bind again"
 
 
@@ -238,7 +240,7 @@ def test_order_to_try_again_hastens_what_failed_and_not_what_has_its_grace() -> 
     in_grace = Retired(placement=HERE, next_at=NOW.timestamp() + 100)
     rotation = RotationNotes(attempts=4, next_at=NOW.timestamp() + 900, is_refused=True)
     memory = MEMORY.model_copy(update={"retired": (failed, in_grace), "rotation": rotation})
-    tried = obeyed(ordered(make_snapshot(bound(), memory=memory), retry_requested_at="now"), NOW)
+    tried = apply_requested_actions(ordered(make_snapshot(bound(), memory=memory), retry_requested_at="now"), NOW)
     assert [each.next_at for each in tried.memory.retired] == [0.0, NOW.timestamp() + 100]
     assert tried.memory.rotation == RotationNotes()
 
@@ -286,13 +288,13 @@ def test_policy_says_what_becomes_of_a_failed_bind(
     ],
 )
 def test_held_mitigation_waits_for_a_word(orders: dict[str, str], policy: BrokerPolicy, action: Action) -> None:
-    snapshot = obeyed(ordered(make_snapshot(HELD_BINDING, policy=policy), **orders), NOW)
+    snapshot = apply_requested_actions(ordered(make_snapshot(HELD_BINDING, policy=policy), **orders), NOW)
     assert decide(snapshot, NOW) == action
 
 
 def test_held_mitigation_does_not_keep_a_deleted_binding_from_being_unbound() -> None:
     binding = make_binding(deleted=True, conditions=(HELD,), unbind_status="Required")
-    assert decide(obeyed(make_snapshot(binding, policy=MANUAL), NOW), NOW) == UNBIND
+    assert decide(apply_requested_actions(make_snapshot(binding, policy=MANUAL), NOW), NOW) == UNBIND
 
 
 @pytest.mark.parametrize(
@@ -308,19 +310,19 @@ def test_held_mitigation_does_not_keep_a_deleted_binding_from_being_unbound() ->
     ],
 )
 def test_mitigation_under_way_obeys(binding: ServiceBinding, order: str, action: Action) -> None:
-    assert decide(obeyed(ordered(make_snapshot(binding), orphan_mitigation=order), NOW), NOW) == action
+    assert decide(apply_requested_actions(ordered(make_snapshot(binding), orphan_mitigation=order), NOW), NOW) == action
 
 
 def test_waived_mitigation_is_told_once() -> None:
-    snapshot = obeyed(ordered(make_snapshot(HELD_BINDING), orphan_mitigation="Waive"), NOW)
+    snapshot = apply_requested_actions(ordered(make_snapshot(HELD_BINDING), orphan_mitigation="Waive"), NOW)
     change = _absorbed(snapshot, Purpose.BIND, 201, {"credentials": {}})
     assert [fact.reason for fact in change.facts] == ["OrphanMitigationWaived", "InjectedBindResult"]
-    again = obeyed(replace(snapshot, binding=change.document, news=()), NOW)
+    again = apply_requested_actions(replace(snapshot, binding=change.document, news=()), NOW)
     assert idle(again, NOW).facts == ()
 
 
 def test_waived_mitigation_ends_with_the_conflict_that_it_risks() -> None:
-    snapshot = obeyed(ordered(make_snapshot(HELD_BINDING), orphan_mitigation="Waive"), NOW)
+    snapshot = apply_requested_actions(ordered(make_snapshot(HELD_BINDING), orphan_mitigation="Waive"), NOW)
     assert reaction(_absorbed(snapshot, Purpose.BIND, 409, {})) == "fail"
 
 
@@ -403,7 +405,11 @@ def test_call_that_could_not_be_sent_counts_as_failed() -> None:
 
 def test_ready_binding_without_a_word_has_nothing_to_do() -> None:
     assert (
-        decide(obeyed(make_snapshot(make_binding(conditions=(READY,), unbind_status="Required")), NOW), NOW) == Idle()
+        decide(
+            apply_requested_actions(make_snapshot(make_binding(conditions=(READY,), unbind_status="Required")), NOW),
+            NOW,
+        )
+        == Idle()
     )
 
 

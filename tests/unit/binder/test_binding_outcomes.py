@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.bindings import BindingPropertiesState, ServiceBinding
-from chandlery.model.conditions import ConditionType, find_condition
-from chandlery.model.metadata import to_timestamp
+from chandlery.model.objects.bindings import BindingPropertiesState, ServiceBinding
+from chandlery.model.objects.conditions import ConditionType, find_condition
+from chandlery.model.objects.metadata import to_timestamp
 from chandlery.reconcile.actions import Refuse, Wait
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.status_draft import Cause
-from chandlery_binder.binding_draft import BindingChange
-from chandlery_binder.binding_notes import InFlight, Purpose
-from chandlery_binder.binding_outcomes import absorb, announce, credentials_of, finish, refuse, wait
-from chandlery_binder.binding_snapshot import (
+from chandlery_binder.absorb.binding_draft import BindingChange
+from chandlery_binder.absorb.binding_outcomes import absorb, announce, credentials_of, finish, refuse, wait
+from chandlery_binder.facts.binding_notes import InFlight, Purpose
+from chandlery_binder.facts.binding_snapshot import (
     BindingSnapshot,
     InjectionProblem,
 )

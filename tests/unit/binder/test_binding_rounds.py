@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from chandlery.model import kinds
-from chandlery.model.bindings import SecretTransform
-from chandlery.model.conditions import ConditionType, find_condition
-from chandlery.model.core import Secret
-from chandlery.model.metadata import ObjectMeta
-from chandlery.reconcile import bounded_validators, parameter_schemas
+from chandlery.model.objects import kinds
+from chandlery.model.objects.bindings import SecretTransform
+from chandlery.model.objects.conditions import ConditionType, find_condition
+from chandlery.model.objects.core import Secret
+from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.reconcile.parameters import bounded_validators, parameter_schemas
 from chandlery.store.database import UnitOfWork
 from tests.conformance import scripted_templates as osb
 from tests.conformance.scripted_broker import Reply

@@ -4,12 +4,12 @@ import base64
 
 import pytest
 
-from chandlery.model import kinds
-from chandlery.model.core import Secret
-from chandlery.model.instances import ParametersFromSource, SecretKeyReference
-from chandlery.model.kinds import Kind
-from chandlery.model.metadata import ObjectMeta
-from chandlery.store.objects import Listing
+from chandlery.model.objects import kinds
+from chandlery.model.objects.core import Secret
+from chandlery.model.objects.instances import ParametersFromSource, SecretKeyReference
+from chandlery.model.objects.kinds import Kind
+from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.store.objects.objects import Listing
 from tests.conformance import scripted_templates as osb
 from tests.conformance.scripted_broker import Reply
 from tests.unit.binder.harbour import Harbour

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from chandlery.model import kinds
-from chandlery.model.core import Secret
-from chandlery.model.metadata import ObjectMeta
+from chandlery.model.objects import kinds
+from chandlery.model.objects.core import Secret
+from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.store.database import UnitOfWork
-from chandlery.store.reconciliations import Release
-from chandlery_binder.binding_notes import InFlight, Purpose
+from chandlery.store.work.work_queue import Release
+from chandlery_binder.facts.binding_notes import InFlight, Purpose
 from tests.conformance import scripted_templates as osb
 from tests.conformance.scripted_broker import Reply
 from tests.unit.binder.harbour import CREDENTIALS, Harbour, ready_of

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from chandlery.model import kinds
-from chandlery.model.bindings import ServiceBinding
-from chandlery.model.conditions import ConditionType, find_condition
-from chandlery.model.metadata import to_timestamp
+from chandlery.model.objects import kinds
+from chandlery.model.objects.bindings import ServiceBinding
+from chandlery.model.objects.conditions import ConditionType, find_condition
+from chandlery.model.objects.metadata import to_timestamp
 from tests.conformance import scripted_templates as osb
 from tests.conformance.scripted_broker import Reply
 from tests.unit.binder.harbour import BEGINNING, CREDENTIALS, Harbour, ready_of

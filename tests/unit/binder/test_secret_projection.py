@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.bindings import SecretTransform, ServiceBinding
-from chandlery_binder.secret_projection import ProjectionFault, project, secret_name, secret_of, source_names
+from chandlery.model.objects.bindings import SecretTransform, ServiceBinding
+from chandlery_binder.secret.secret_projection import ProjectionFault, project, secret_name, secret_of, source_names
 from tests.unit.binder.binding_builders import make_binding
 
 OTHER = {"other": {"ca.crt": b"\x00\xff", "host": b"elsewhere"}}

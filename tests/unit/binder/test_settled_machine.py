@@ -5,14 +5,17 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.bindings import ServiceBinding
-from chandlery.model.conditions import ConditionType, find_condition
+from chandlery.model.objects.bindings import ServiceBinding
+from chandlery.model.objects.conditions import ConditionType, find_condition
 from chandlery.reconcile.actions import Idle
 from chandlery.reconcile.answers import Verdict
-from chandlery.reconcile.parameters import Parameters
-from chandlery_binder.binding_actions import (
+from chandlery.reconcile.parameters.parameters import Parameters
+from chandlery_binder.absorb.binding_draft import BindingChange
+from chandlery_binder.absorb.binding_outcomes import absorb, idle, postpone
+from chandlery_binder.decide.binding_machine import decide
+from chandlery_binder.facts.binding_actions import (
     Action,
-    Attend,
+    PollBackgroundOperation,
     Postpone,
     Recover,
     Repeat,
@@ -21,13 +24,10 @@ from chandlery_binder.binding_actions import (
     Retire,
     Rotate,
 )
-from chandlery_binder.binding_draft import BindingChange
-from chandlery_binder.binding_machine import decide
-from chandlery_binder.binding_notes import BindingMemory, InFlight, InstanceNotes, Purpose
-from chandlery_binder.binding_outcomes import absorb, idle, postpone
-from chandlery_binder.binding_snapshot import BindingSnapshot, SecretState
-from chandlery_binder.rotation_notes import Errand, ErrandKind, Retired, RotationNotes
-from chandlery_binder.rotation_schedule import renewal
+from chandlery_binder.facts.binding_notes import BindingMemory, InFlight, InstanceNotes, Purpose
+from chandlery_binder.facts.binding_snapshot import BindingSnapshot, SecretState
+from chandlery_binder.facts.rotation_notes import BackgroundOperation, ErrandKind, Retired, RotationNotes
+from chandlery_binder.rotation.rotation_schedule import renewal
 from tests.unit.binder.binding_builders import (
     HERE,
     MEMORY,
@@ -52,9 +52,11 @@ COPY = InFlight(purpose=Purpose.DELIVERED, credentials=CREDENTIALS)
 NEW = HERE.model_copy(update={"binding_id": "binding-2"})
 OLD = HERE.model_copy(update={"binding_id": "binding-0"})
 ROTATABLE = make_offering(binding_rotatable=True)
-POLLED = Errand(kind=ErrandKind.ROTATE, placement=NEW, started_at=T - 5, poll_until=T + 60, next_at=T, order="now")
+POLLED = BackgroundOperation(
+    kind=ErrandKind.ROTATE, placement=NEW, started_at=T - 5, poll_until=T + 60, next_at=T, order="now"
+)
 FETCHED = POLLED.model_copy(update={"poll_until": None})
-RETIRING = Errand(kind=ErrandKind.RETIRE, placement=OLD, started_at=T - 5, poll_until=T + 60, next_at=T)
+RETIRING = BackgroundOperation(kind=ErrandKind.RETIRE, placement=OLD, started_at=T - 5, poll_until=T + 60, next_at=T)
 COLOUR = Parameters({"colour": "red"}, {"colour": "red"}, "c0ffee")
 POSTPONED = Postpone(NO_SECRET.reason, NO_SECRET.message, NO_SECRET.waiting_for)
 ROTATE = Rotate(HERE, HERE, None, accepts_incomplete=False)
@@ -160,8 +162,12 @@ ROWS: list[Any] = [
         id="a new order after a refusal",
     ),
     pytest.param(make_snapshot(ORDERED, access=NO_SECRET), POSTPONED, id="postpone without a way to the broker"),
-    pytest.param(make_snapshot(ORDERED, memory=noting(errand=POLLED)), Attend(POLLED), id="poll a rotation"),
-    pytest.param(make_snapshot(ORDERED, memory=noting(errand=FETCHED)), Attend(FETCHED), id="fetch a rotation"),
+    pytest.param(
+        make_snapshot(ORDERED, memory=noting(errand=POLLED)), PollBackgroundOperation(POLLED), id="poll a rotation"
+    ),
+    pytest.param(
+        make_snapshot(ORDERED, memory=noting(errand=FETCHED)), PollBackgroundOperation(FETCHED), id="fetch a rotation"
+    ),
     pytest.param(
         make_snapshot(ORDERED, memory=noting(errand=POLLED.model_copy(update={"next_at": T + 1}))),
         Idle(),

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select, update
 
-from chandlery.model import kinds
+from chandlery.model.objects import kinds
 from chandlery.store.database import UnitOfWork
 from chandlery.store.schema import OBJECTS
 from chandlery.store.schema import RECONCILIATIONS as R

@@ -18,8 +18,8 @@ from chandlery.contracts.messages import (
     decode,
     encode,
 )
-from chandlery.model.kinds import KINDS
-from chandlery.reconcile.change import broker_key
+from chandlery.model.objects.kinds import KINDS
+from chandlery.reconcile.reconcile_result import broker_key
 
 SAMPLES: dict[type, Message] = {
     Reconcile: Reconcile(kind="ServiceInstance", uid="u-1", lane="broker:/demo"),

@@ -6,8 +6,8 @@ import pytest
 
 from chandlery.contracts import topology
 from chandlery.contracts.messages import UNRESOLVED_LANE, LaneOpened, Message, ObjectChanged, Reconcile
-from chandlery.model.kinds import KINDS
-from chandlery.reconcile.change import broker_key
+from chandlery.model.objects.kinds import KINDS
+from chandlery.reconcile.reconcile_result import broker_key
 
 LANES = (UNRESOLVED_LANE, broker_key(None, "demo"), broker_key("team", "demo"), broker_key("team", "other"))
 SHARDED = sorted(kind for kind, queue in topology.WORK_QUEUES.items() if queue not in topology.UNSHARDED_QUEUES)

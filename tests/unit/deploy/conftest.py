@@ -12,8 +12,8 @@ import helm_python
 import pytest
 import yaml
 
-from chandlery.runtime.setting_names import PREFIX
-from chandlery.runtime.settings import Settings
+from chandlery.process.settings.setting_names import PREFIX
+from chandlery.process.settings.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 CHART = ROOT / "deploy/chart/chandlery"

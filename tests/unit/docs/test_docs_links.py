@@ -7,8 +7,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from chandlery.runtime.setting_names import PREFIX
-from chandlery.runtime.settings import Settings
+from chandlery.process.settings.setting_names import PREFIX
+from chandlery.process.settings.settings import Settings
 from docs import generate_settings
 
 ROOT = Path(__file__).parents[3]
@@ -52,7 +52,7 @@ def dead_links(page: Path) -> Iterator[str]:
 
 
 def file_names() -> set[str]:
-    """Each file of the project by every end of its path: `rounds.py`, `runtime/rounds.py`, and so on."""
+    """Each file of the project by every end of its path: `reconcile_loop.py`, `engine/reconcile_loop.py`, and so on."""
     names = {path.name for path in ROOT.iterdir() if path.is_file()}
     for source in SOURCES:
         for path in (ROOT / source).rglob("*"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chandlery.model.conditions import INFORMATIVE, ConditionType
+from chandlery.model.objects.conditions import INFORMATIVE, ConditionType
 from docs import generate_ways_out, ways_out_words
 from docs.generate_ways_out import REASONS, missing, page
 from docs.ways_out_words import NEVER_IN_STATUS, TYPES

@@ -1,8 +1,8 @@
 import pytest
 
-from chandlery.model.bindings import ServiceBinding
-from chandlery.model.instances import UserInfo
-from chandlery.model.names import FINALIZER
+from chandlery.model.objects.bindings import ServiceBinding
+from chandlery.model.objects.instances import UserInfo
+from chandlery.model.text.names import FINALIZER
 from chandlery_gateway.admission import rules
 from chandlery_gateway.admission.spec_equality import spec_changed
 

@@ -3,14 +3,14 @@ from datetime import timedelta
 
 import pytest
 
-from chandlery.model.brokers import ClusterServiceBroker, ServiceBroker
-from chandlery.model.durations import parse_duration
 from chandlery.model.faults import Invalid
-from chandlery.model.instances import UserInfo
-from chandlery.model.kinds import CLUSTER_SERVICE_BROKER
-from chandlery.model.names import FINALIZER
+from chandlery.model.objects.brokers import ClusterServiceBroker, ServiceBroker
+from chandlery.model.objects.instances import UserInfo
+from chandlery.model.objects.kinds import CLUSTER_SERVICE_BROKER
+from chandlery.model.text.durations import parse_duration
+from chandlery.model.text.names import FINALIZER
 from chandlery_gateway.admission import rules
-from chandlery_gateway.kube.decoding import FieldValidation, decode_object
+from chandlery_gateway.kube.body.decoding import FieldValidation, decode_object
 
 USER = UserInfo(username="ann")
 

@@ -3,11 +3,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chandlery.model.bindings import ServiceBinding
-from chandlery.model.core import Event, Namespace, Secret
-from chandlery.model.instances import ServiceInstance, UserInfo
-from chandlery.model.kinds import KINDS, AnyObject, Kind
-from chandlery.model.metadata import ObjectMeta
+from chandlery.model.objects.bindings import ServiceBinding
+from chandlery.model.objects.core import Event, Namespace, Secret
+from chandlery.model.objects.instances import ServiceInstance, UserInfo
+from chandlery.model.objects.kinds import KINDS, AnyObject, Kind
+from chandlery.model.objects.metadata import ObjectMeta
 from chandlery_gateway.admission import rules
 
 USER = UserInfo()

@@ -3,13 +3,13 @@ import time
 import orjson
 import pytest
 
-from chandlery.model.brokers import LocalObjectReference
-from chandlery.model.instances import ServiceInstance, ServiceInstanceSpec, UserInfo
-from chandlery.model.kinds import SERVICE_INSTANCE
-from chandlery.model.names import FINALIZER, LABEL_PREFIX, label_value
+from chandlery.model.objects.brokers import LocalObjectReference
+from chandlery.model.objects.instances import ServiceInstance, ServiceInstanceSpec, UserInfo
+from chandlery.model.objects.kinds import SERVICE_INSTANCE
+from chandlery.model.text.names import FINALIZER, LABEL_PREFIX, label_value
 from chandlery_gateway.admission import rules
 from chandlery_gateway.admission.spec_equality import spec_changed
-from chandlery_gateway.kube.decoding import FieldValidation, decode_object
+from chandlery_gateway.kube.body.decoding import FieldValidation, decode_object
 
 ANN, BOB = UserInfo(username="ann"), UserInfo(username="bob")
 BY_NAME = {"clusterServiceClassExternalName": "c"}

@@ -1,7 +1,7 @@
 import pytest
 
-from chandlery.model.instances import UserInfo
-from chandlery.model.kinds import (
+from chandlery.model.objects.instances import UserInfo
+from chandlery.model.objects.kinds import (
     CLUSTER_SERVICE_CLASS,
     CLUSTER_SERVICE_PLAN,
     SERVICE_CLASS,
@@ -9,7 +9,7 @@ from chandlery.model.kinds import (
     AnyObject,
     Kind,
 )
-from chandlery.model.names import LABEL_PREFIX, label_value
+from chandlery.model.text.names import LABEL_PREFIX, label_value
 from chandlery_gateway.admission import rules
 
 USER = UserInfo()

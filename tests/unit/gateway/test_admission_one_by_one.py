@@ -9,12 +9,12 @@ import orjson
 import pytest
 
 from chandlery.model.faults import Invalid
-from chandlery.model.instances import UserInfo
-from chandlery.model.kinds import KINDS, AnyObject
-from chandlery.model.wire import JsonObject
+from chandlery.model.objects.instances import UserInfo
+from chandlery.model.objects.kinds import KINDS, AnyObject
+from chandlery.model.objects.wire import JsonObject
 from chandlery_gateway.admission import rules
-from chandlery_gateway.kube.decoding import FieldValidation, decode_object
-from chandlery_gateway.kube.status_objects import status_of
+from chandlery_gateway.kube.body.decoding import FieldValidation, decode_object
+from chandlery_gateway.kube.printing.status_objects import status_of
 
 REQUIRED, INVALID, FORBIDDEN = "FieldValueRequired", "FieldValueInvalid", "FieldValueForbidden"
 WRONG_TYPE, UNSUPPORTED, TOO_LONG = "FieldValueTypeInvalid", "FieldValueNotSupported", "FieldValueTooLong"

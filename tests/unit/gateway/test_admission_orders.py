@@ -1,9 +1,9 @@
 import pytest
 
-from chandlery.model.instances import UserInfo
-from chandlery.model.kinds import KINDS, AnyObject
+from chandlery.model.objects.instances import UserInfo
+from chandlery.model.objects.kinds import KINDS, AnyObject
 from chandlery_gateway.admission import rules
-from chandlery_gateway.admission.order_admission import order_problems, orders_changed
+from chandlery_gateway.admission.requested_action_admission import order_problems, orders_changed
 
 MODELS: dict[str, dict[str, object]] = {
     "ServiceInstance": {"clusterServiceClassName": "c", "clusterServicePlanName": "p"},

@@ -3,9 +3,9 @@
 import pytest
 
 from chandlery.model.faults import BadRequest, Expired
-from chandlery.store.sealing import Keyring, new_key
-from chandlery.store.snapshots import Snapshot
-from chandlery_gateway.continue_tokens import PURPOSE, ContinueToken, ContinueTokens
+from chandlery.store.objects.snapshots import Snapshot
+from chandlery.store.sealing.sealing import Keyring, new_key
+from chandlery_gateway.read.continue_tokens import PURPOSE, ContinueToken, ContinueTokens
 
 OLD, NEW = new_key("old"), new_key("new")
 TOKEN = ContinueToken("/secrets/team", "team", "db", Snapshot(131_072, 196_608, (2,)))

@@ -2,15 +2,15 @@ import orjson
 import pytest
 
 from chandlery.model.faults import BadRequest, Invalid
-from chandlery.model.instances import ServiceInstance
-from chandlery.model.kinds import CLUSTER_SERVICE_BROKER, SECRET, SERVICE_BINDING, SERVICE_INSTANCE, Kind
-from chandlery_gateway.kube.decoding import (
+from chandlery.model.objects.instances import ServiceInstance
+from chandlery.model.objects.kinds import CLUSTER_SERVICE_BROKER, SECRET, SERVICE_BINDING, SERVICE_INSTANCE, Kind
+from chandlery_gateway.kube.body.decoding import (
     Decoded,
     FieldValidation,
     decode_dict,
     decode_object,
 )
-from chandlery_gateway.kube.negotiation import UnsupportedMediaType
+from chandlery_gateway.kube.query.negotiation import UnsupportedMediaType
 
 
 def decode(

@@ -1,7 +1,7 @@
 """Whoever goes on guessing tokens is slowed down, and forgiven later; nothing of it grows without end."""
 
-from chandlery_gateway import failed_logins
-from chandlery_gateway.failed_logins import FailedLogins
+from chandlery_gateway.identity import failed_logins
+from chandlery_gateway.identity.failed_logins import FailedLogins
 
 
 async def test_whoever_goes_on_guessing_is_slowed_down_and_forgiven_later() -> None:

@@ -5,19 +5,19 @@ from typing import Final
 
 import pytest
 
-from chandlery_gateway.fair_seats import FairSeats, Guest
+from chandlery_gateway.http.fair_queue import FairQueue, QueuedRequest
 
 
 @dataclass
 class House:
     """Seats, and the guests by their names: `ann1` is a request of `ann`."""
 
-    seats: FairSeats
-    guests: dict[str, Guest] = field(default_factory=dict)
+    seats: FairQueue
+    guests: dict[str, QueuedRequest] = field(default_factory=dict)
     turned_away: list[str] = field(default_factory=list)
 
     def come(self, name: str, width: int = 1) -> None:
-        guest = self.guests[name] = Guest(name.rstrip("0123456789"), width)
+        guest = self.guests[name] = QueuedRequest(name.rstrip("0123456789"), width)
         refused = self.seats.arrive(guest)
         self.turned_away += [known for known, each in self.guests.items() if each is refused]
 
@@ -30,7 +30,7 @@ class House:
 
 
 def house(seats: int = 4, *, waiting: int = 4, per_user: int = 3) -> House:
-    return House(FairSeats(seats=seats, waiting=waiting, waiting_per_user=per_user))
+    return House(FairQueue(seats=seats, waiting=waiting, waiting_per_user=per_user))
 
 
 # Each step is a name that comes (`+ann1`, with its width after a colon) or goes (`-ann1`); then who is seated, in the

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chandlery_gateway.kube.field_sets import (
+from chandlery_gateway.kube.apply.field_sets import (
     FieldSet,
     difference,
     has,

@@ -7,9 +7,10 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from chandlery.model.faults import ConfigurationFault
-from chandlery.runtime.certificates import self_signed
-from chandlery.runtime.settings import Settings
-from chandlery_gateway import listening, main
+from chandlery.process.http.certificates import self_signed
+from chandlery.process.settings.settings import Settings
+from chandlery_gateway import main
+from chandlery_gateway.http import listening
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ import pytest
 from starlette.datastructures import QueryParams
 
 from chandlery.model.faults import BadRequest
-from chandlery_gateway.kube.list_options import (
+from chandlery_gateway.kube.query.list_options import (
     ListOptions,
     is_watch,
     read_list_options,
     read_watch_options,
 )
-from chandlery_gateway.kube.request_options import InvalidOptions
+from chandlery_gateway.kube.query.request_options import InvalidOptions
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from chandlery_gateway.kube.negotiation import (
+from chandlery_gateway.kube.query.negotiation import (
     DISCOVERY_FORMS,
     Form,
     NotAcceptable,

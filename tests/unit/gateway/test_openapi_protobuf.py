@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.kinds import KINDS
-from chandlery_gateway.kube import openapi_protobuf, openapi_v2
-from chandlery_gateway.kube.openapi_schemas import DocumentedKind
+from chandlery.model.objects.kinds import KINDS
+from chandlery_gateway.kube.openapi import openapi_protobuf, openapi_v2
+from chandlery_gateway.kube.openapi.openapi_schemas import DocumentedKind
 
 VARINT, FIXED64, LENGTH = 0, 1, 2
 SPEC = {

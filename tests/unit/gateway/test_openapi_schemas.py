@@ -9,9 +9,9 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic.alias_generators import to_camel
 
-from chandlery.model import kinds
-from chandlery.model.kinds import KINDS
-from chandlery_gateway.kube.openapi_schemas import DocumentedKind, component_schemas
+from chandlery.model.objects import kinds
+from chandlery.model.objects.kinds import KINDS
+from chandlery_gateway.kube.openapi.openapi_schemas import DocumentedKind, component_schemas
 
 META = "io.k8s.apimachinery.pkg.apis.meta.v1"
 FREE = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from chandlery_gateway.kube import openapi_v2
-from chandlery_gateway.kube.openapi_schemas import DocumentedKind
+from chandlery_gateway.kube.openapi import openapi_v2
+from chandlery_gateway.kube.openapi.openapi_schemas import DocumentedKind
 
 BOATS = "/apis/sea.example.org/v1/namespaces/{namespace}/boats"
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, create_model
 
-from chandlery_gateway.kube import openapi_v3
-from chandlery_gateway.kube.openapi_schemas import DocumentedKind
+from chandlery_gateway.kube.openapi import openapi_v3
+from chandlery_gateway.kube.openapi.openapi_schemas import DocumentedKind
 
 GVK = "x-kubernetes-group-version-kind"
 ROOT = "/apis/sea.example.org/v1beta1"

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chandlery.model.faults import BadRequest, Fault, Invalid
-from chandlery.model.wire import JsonObject
-from chandlery_gateway.kube.negotiation import UnsupportedMediaType
-from chandlery_gateway.kube.patches import JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, apply_patch
+from chandlery.model.objects.wire import JsonObject
+from chandlery_gateway.kube.patch.patches import JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, apply_patch
+from chandlery_gateway.kube.query.negotiation import UnsupportedMediaType
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text("ab/~-0", max_size=3),

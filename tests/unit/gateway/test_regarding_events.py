@@ -5,19 +5,19 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.core import Event
 from chandlery.model.faults import BadRequest
-from chandlery.model.kinds import EVENT
-from chandlery_gateway.kube import discovery
-from chandlery_gateway.kube.decoding import FieldValidation, decode_object
-from chandlery_gateway.kube.regarding_events import (
+from chandlery.model.objects.core import Event
+from chandlery.model.objects.kinds import EVENT
+from chandlery_gateway.kube.body.decoding import FieldValidation, decode_object
+from chandlery_gateway.kube.kinds.regarding_events import (
     REGARDING_EVENT,
     RegardingEvent,
     as_involved,
     as_regarding,
     regarding_path,
 )
-from chandlery_gateway.kube.selectors import parse_field_selector, selectable_fields
+from chandlery_gateway.kube.openapi import discovery
+from chandlery_gateway.kube.query.selectors import parse_field_selector, selectable_fields
 
 CORE: dict[str, Any] = {
     "apiVersion": "v1",

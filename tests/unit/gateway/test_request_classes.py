@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from chandlery_gateway.request_classes import Demand, RequestClass, demand_of
+from chandlery_gateway.http.request_classes import Demand, RequestClass, demand_of
 
 _LISTED: Final = "/apis/servicecatalog.k8s.io/v1beta1/namespaces/team/serviceinstances"
 READING, MUTATING, WATCH, EXEMPT = (

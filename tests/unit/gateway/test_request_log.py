@@ -6,9 +6,9 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from chandlery_gateway.authentication import Authenticator
-from chandlery_gateway.kube.status_objects import Unauthorized
-from chandlery_gateway.request_log import RequestLog, Wanted
+from chandlery_gateway.http.request_log import RequestLog, Wanted
+from chandlery_gateway.identity.authentication import Authenticator
+from chandlery_gateway.kube.printing.status_objects import Unauthorized
 
 PATH = "/api/v1/namespaces/team/secrets"
 

@@ -3,8 +3,8 @@
 import pytest
 from starlette.datastructures import QueryParams
 
-from chandlery_gateway.kube.decoding import FieldValidation
-from chandlery_gateway.kube.request_options import InvalidOptions, WriteOptions, author_name, read_write_options
+from chandlery_gateway.kube.body.decoding import FieldValidation
+from chandlery_gateway.kube.query.request_options import InvalidOptions, WriteOptions, author_name, read_write_options
 
 
 def read(query: str, *, is_apply: bool = False) -> WriteOptions:

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from chandlery.cluster.authorization import Access, Decision, PathRule, ResourceRule, Rules
 from chandlery.model.faults import BadRequest, Invalid
-from chandlery.model.instances import UserInfo
-from chandlery.runtime.standalone_authorizer import EveryUserMay
-from chandlery_gateway.kube.review_kinds import REVIEW_KINDS
-from chandlery_gateway.reviews import Reviews
+from chandlery.model.objects.instances import UserInfo
+from chandlery_gateway.identity.access_reviews import Reviews
+from chandlery_gateway.identity.allow_authenticated import AllowAuthenticated
+from chandlery_gateway.identity.authorization import Access, Decision, PathRule, ResourceRule, Rules
+from chandlery_gateway.kube.kinds.review_kinds import REVIEW_KINDS
 
 ANN = UserInfo(username="ann", uid="u-1", groups=("dba", "system:authenticated"))
 BOB = UserInfo(username="bob", uid="u-2", groups=("dba",), extra={"scopes": ("a",)})
@@ -125,7 +125,7 @@ async def test_who_asks_is_told_who_they_are() -> None:
     ],
 )
 async def test_every_user_with_a_token_may_do_everything_for_now(user: UserInfo, allowed: bool) -> None:
-    authorizer = EveryUserMay()
+    authorizer = AllowAuthenticated()
     decision = await authorizer.decide(Access(user=user, verb="delete", resource="secrets"))
     assert decision.allowed is allowed
     assert decision.reason

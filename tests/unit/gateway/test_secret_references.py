@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from chandlery.model import kinds
-from chandlery.model.kinds import AnyObject
-from chandlery_gateway.admission.secret_references import newly_sent, secret_references
+from chandlery.model.objects import kinds
+from chandlery.model.objects.kinds import AnyObject
+from chandlery_gateway.admission.secrets.secret_references import newly_sent, secret_references
 
 SPECS: dict[str, dict[str, Any]] = {
     "ServiceInstance": {"clusterServiceClassName": "mysql"},

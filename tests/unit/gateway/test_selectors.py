@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from chandlery.model.faults import BadRequest
-from chandlery.model.kinds import (
+from chandlery.model.objects.kinds import (
     CLUSTER_SERVICE_PLAN,
     EVENT,
     KINDS,
@@ -16,16 +16,16 @@ from chandlery.model.kinds import (
     SERVICE_INSTANCE,
     Kind,
 )
-from chandlery.model.offerings import ClusterServiceClass, ClusterServicePlan, ServicePlan
-from chandlery.reconcile.label_selectors import Selector
-from chandlery.reconcile.restrictions import (
+from chandlery.model.objects.offerings import ClusterServiceClass, ClusterServicePlan, ServicePlan
+from chandlery.reconcile.policies.label_selectors import Selector
+from chandlery.reconcile.policies.restrictions import (
     CLASS_PROPERTIES,
     CLUSTER_PLAN_PROPERTIES,
     restrictable_properties,
     restriction_problem,
     restrictions_selector,
 )
-from chandlery_gateway.kube.selectors import (
+from chandlery_gateway.kube.query.selectors import (
     field_values,
     label_key_problem,
     label_value_problem,

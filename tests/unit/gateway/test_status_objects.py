@@ -2,16 +2,16 @@ import pytest
 
 from chandlery.model import faults
 from chandlery.model.faults import FieldProblem
-from chandlery.model.kinds import SECRET, SERVICE_INSTANCE
-from chandlery_gateway.kube.bodies import RequestTooLarge
-from chandlery_gateway.kube.negotiation import NotAcceptable, UnsupportedMediaType
-from chandlery_gateway.kube.status_objects import (
+from chandlery.model.objects.kinds import SECRET, SERVICE_INSTANCE
+from chandlery_gateway.kube.body.bodies import RequestTooLarge
+from chandlery_gateway.kube.printing.status_objects import (
     MethodNotAllowed,
     TooManyRequests,
     Unauthorized,
     status_of,
     status_success,
 )
+from chandlery_gateway.kube.query.negotiation import NotAcceptable, UnsupportedMediaType
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chandlery.model.kinds import (
+from chandlery.model.objects.kinds import (
     CATALOG_KINDS,
     CLUSTER_SERVICE_BROKER,
     CLUSTER_SERVICE_CLASS,
@@ -17,9 +17,9 @@ from chandlery.model.kinds import (
     SERVICE_PLAN,
     Kind,
 )
-from chandlery.model.wire import JsonObject
-from chandlery_gateway.kube.human_duration import age, human_duration
-from chandlery_gateway.kube.tables import IncludeObject, partial_metadata_list, table
+from chandlery.model.objects.wire import JsonObject
+from chandlery_gateway.kube.printing.human_duration import age, human_duration
+from chandlery_gateway.kube.printing.tables import IncludeObject, partial_metadata_list, table
 
 NOW = datetime(2030, 1, 2, tzinfo=UTC)
 METADATA = {"name": "x", "namespace": "n", "creationTimestamp": "2030-01-01T00:00:00Z"}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chandlery.store.changes import ChangeVerb, LoggedChange
-from chandlery_gateway.watch_membership import Membership, told_as
+from chandlery.store.objects.changes import ChangeVerb, LoggedChange
+from chandlery_gateway.watch.watch_membership import Membership, told_as
 
 ADDED, MODIFIED, DELETED = ChangeVerb.ADDED, ChangeVerb.MODIFIED, ChangeVerb.DELETED
 

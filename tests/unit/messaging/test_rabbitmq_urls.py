@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from chandlery.messaging.rabbitmq_urls import parse_urls
+from chandlery.messaging.rabbitmq.rabbitmq_urls import parse_urls
 from chandlery.model.faults import ConfigurationFault
-from chandlery.runtime.certificates import self_signed
+from chandlery.process.http.certificates import self_signed
 
 PLAIN = "amqp://u:hunter2@h/"
 TLS = "amqps://u:hunter2@h/"

@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from chandlery.model.clean_text import (
+from chandlery.model.text.clean_text import (
     CONDITION_LONGEST,
     EVENT_LONGEST,
     QUOTE_LONGEST,

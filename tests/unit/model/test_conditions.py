@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chandlery.model.conditions import (
+from chandlery.model.objects.conditions import (
     Condition,
     Conditions,
     ConditionStatus,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.json_text import MOST_DIGITS, NotJson, read_json, write_json
+from chandlery.model.json.json_text import MOST_DIGITS, NotJson, read_json, write_json
 
 TOO_LARGE = "a number in it is too large: integers may have 1300 digits, fractions must fit a double"
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chandlery.model.names import label_problem, label_value, name_from_external_id, subdomain_problem
+from chandlery.model.text.names import label_problem, label_value, name_from_external_id, subdomain_problem
 
 UUID = "4f6e6cf6-ffdd-425f-a2c7-3c9258ad2468"
 

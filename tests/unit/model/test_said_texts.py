@@ -2,10 +2,10 @@
 
 import pytest
 
-from chandlery.model.clean_text import CONDITION_LONGEST, EVENT_LONGEST
-from chandlery.model.conditions import Condition, ConditionStatus, ConditionType, with_condition
-from chandlery.model.core import NamespaceCondition
-from chandlery.model.recorded import RecordedFact
+from chandlery.model.objects.conditions import Condition, ConditionStatus, ConditionType, with_condition
+from chandlery.model.objects.core import NamespaceCondition
+from chandlery.model.objects.recorded import RecordedFact
+from chandlery.model.text.clean_text import CONDITION_LONGEST, EVENT_LONGEST
 from tests.integration.store.samples import NOON
 
 HOSTILE = "\x1b[31mred\x1b[0m \u202eover\u202c ze\u200bro\nline\x00"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chandlery.model.instances import ServiceInstanceStatus
-from chandlery.model.shown_urls import bad_urls, image_problem, url_problem, without_bad_urls
+from chandlery.model.objects.instances import ServiceInstanceStatus
+from chandlery.model.text.shown_urls import bad_urls, image_problem, url_problem, without_bad_urls
 
 NOT_HTTP, PASSWORD = "is not an http or https URL", "has a user name or password in it"
 ODD = "has characters that no URL may have"

@@ -5,12 +5,11 @@ from typing import Any
 
 import orjson
 
-from chandlery.model.brokers import ClusterServiceBroker, ClusterServiceBrokerSpec, ServiceBroker
-from chandlery.model.conditions import Condition, ConditionStatus, ConditionType, find_condition
-from chandlery.model.instances import InstancePropertiesState, ServiceInstance, ServiceInstanceSpec
-from chandlery.model.metadata import ObjectMeta
-from chandlery.model.names import FINALIZER
-from chandlery.model.offerings import (
+from chandlery.model.objects.brokers import ClusterServiceBroker, ClusterServiceBrokerSpec, ServiceBroker
+from chandlery.model.objects.conditions import Condition, ConditionStatus, ConditionType, find_condition
+from chandlery.model.objects.instances import InstancePropertiesState, ServiceInstance, ServiceInstanceSpec
+from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.model.objects.offerings import (
     ClusterServiceClass,
     ClusterServiceClassSpec,
     ClusterServicePlan,
@@ -21,14 +20,15 @@ from chandlery.model.offerings import (
     ServicePlan,
     ServicePlanSpec,
 )
-from chandlery.osb.answers_reading import read_answer
-from chandlery.osb.http_call import HttpCall, HttpReply
+from chandlery.model.text.names import FINALIZER
+from chandlery.osb.answers.answers_reading import read_answer
+from chandlery.osb.transport.http_call import HttpCall, HttpReply
 from chandlery.reconcile.answers import Answer, Verb, Verdict
 from chandlery.reconcile.offering import Offering, Unresolved
-from chandlery.reconcile.parameters import NO_PARAMETERS
-from chandlery_provisioner.instance_draft import InstanceChange
-from chandlery_provisioner.instance_notes import InFlight, InstanceMemory, Purpose
-from chandlery_provisioner.instance_snapshot import (
+from chandlery.reconcile.parameters.parameters import NO_PARAMETERS
+from chandlery_provisioner.absorb.instance_draft import InstanceChange
+from chandlery_provisioner.facts.instance_notes import InFlight, InstanceMemory, Purpose
+from chandlery_provisioner.facts.instance_snapshot import (
     InstanceSnapshot,
 )
 

@@ -6,17 +6,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chandlery.model.faults import ParametersFault
-from chandlery.model.instances import ServiceInstance
-from chandlery.model.recorded import RecordedFact
+from chandlery.model.objects.instances import ServiceInstance
+from chandlery.model.objects.recorded import RecordedFact
 from chandlery.reconcile.answers import Answer
-from chandlery.reconcile.broker_policy import DEFAULT_POLICY, BrokerPolicy
 from chandlery.reconcile.offering import Offering, Unresolved
-from chandlery.reconcile.parameters import NO_PARAMETERS, Parameters, merge_parameters
-from chandlery_provisioner import instance_outcomes as outcomes
-from chandlery_provisioner.instance_draft import InstanceChange
-from chandlery_provisioner.instance_machine import decide
-from chandlery_provisioner.instance_notes import InFlight, InstanceMemory, Purpose
-from chandlery_provisioner.instance_snapshot import (
+from chandlery.reconcile.parameters.parameters import NO_PARAMETERS, Parameters, merge_parameters
+from chandlery.reconcile.policies.broker_policy import DEFAULT_POLICY, BrokerPolicy
+from chandlery_provisioner.absorb import instance_outcomes as outcomes
+from chandlery_provisioner.absorb.instance_draft import InstanceChange
+from chandlery_provisioner.decide.instance_machine import decide
+from chandlery_provisioner.decide.planned_calls import kept_of, note_of
+from chandlery_provisioner.facts.instance_notes import InFlight, InstanceMemory, Purpose
+from chandlery_provisioner.facts.instance_snapshot import (
     Call,
     Cascade,
     Deprovision,
@@ -27,7 +28,6 @@ from chandlery_provisioner.instance_snapshot import (
     Repeat,
     Update,
 )
-from chandlery_provisioner.planned_calls import kept_of, note_of
 from tests.unit.provisioner.builders import LANE, NOW, make_instance, make_offering
 
 

@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.conditions import ConditionType
-from chandlery.model.instances import InstancePropertiesState
-from chandlery.model.metadata import to_timestamp
+from chandlery.model.objects.conditions import ConditionType
+from chandlery.model.objects.instances import InstancePropertiesState
+from chandlery.model.objects.metadata import to_timestamp
 from chandlery.reconcile.actions import Idle, Refuse
-from chandlery_provisioner import instance_outcomes as outcomes
-from chandlery_provisioner.instance_draft import InstanceChange
-from chandlery_provisioner.instance_machine import decide
-from chandlery_provisioner.instance_notes import InFlight, Purpose
-from chandlery_provisioner.instance_outcomes import absorb
-from chandlery_provisioner.instance_snapshot import InstanceSnapshot, Repeat, Update
+from chandlery_provisioner.absorb import instance_outcomes as outcomes
+from chandlery_provisioner.absorb.instance_draft import InstanceChange
+from chandlery_provisioner.absorb.instance_outcomes import absorb
+from chandlery_provisioner.decide.instance_machine import decide
+from chandlery_provisioner.facts.instance_notes import InFlight, Purpose
+from chandlery_provisioner.facts.instance_snapshot import InstanceSnapshot, Repeat, Update
 from tests.unit.provisioner.builders import (
     LARGE,
     NOW,

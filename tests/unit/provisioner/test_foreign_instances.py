@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.annotations import orders_of
-from chandlery.model.conditions import ConditionType, is_true
+from chandlery.model.objects.annotations import orders_of
+from chandlery.model.objects.conditions import ConditionType, is_true
 from chandlery.reconcile.actions import Idle, Wait
-from chandlery_provisioner import instance_outcomes as outcomes
-from chandlery_provisioner.instance_machine import decide
-from chandlery_provisioner.instance_notes import Purpose
-from chandlery_provisioner.instance_snapshot import Cascade, Disown, InstanceSnapshot, LetGo
+from chandlery_provisioner.absorb import instance_outcomes as outcomes
+from chandlery_provisioner.decide.instance_machine import decide
+from chandlery_provisioner.facts.instance_notes import Purpose
+from chandlery_provisioner.facts.instance_snapshot import Cascade, Disown, InstanceSnapshot, LetGo
 from tests.unit.provisioner.builders import (
     NOW,
     ORPHAN,

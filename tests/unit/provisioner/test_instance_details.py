@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.conditions import ConditionType
-from chandlery.model.reasons import InstanceReason
+from chandlery.model.objects.conditions import ConditionType
+from chandlery.model.objects.reasons import InstanceReason
 from chandlery.reconcile.actions import Refuse, Wait
-from chandlery.reconcile.broker_policy import BrokerPolicy
-from chandlery.reconcile.known_secrets import KnownSecrets
-from chandlery_provisioner import instance_outcomes as outcomes
-from chandlery_provisioner.instance_draft import InstanceChange
-from chandlery_provisioner.instance_machine import decide
-from chandlery_provisioner.instance_notes import Purpose
-from chandlery_provisioner.instance_outcomes import absorb
-from chandlery_provisioner.instance_snapshot import (
+from chandlery.reconcile.policies.broker_policy import BrokerPolicy
+from chandlery.reconcile.secrecy.known_secrets import KnownSecrets
+from chandlery_provisioner.absorb import instance_outcomes as outcomes
+from chandlery_provisioner.absorb.instance_draft import InstanceChange
+from chandlery_provisioner.absorb.instance_outcomes import absorb
+from chandlery_provisioner.decide.instance_machine import decide
+from chandlery_provisioner.facts.instance_notes import Purpose
+from chandlery_provisioner.facts.instance_snapshot import (
     Deprovision,
     InstanceSnapshot,
     Poll,

@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.instances import BrokerMetadata, InstancePropertiesState
+from chandlery.model.objects.instances import BrokerMetadata, InstancePropertiesState
 from chandlery.reconcile.actions import Idle, Wait
 from chandlery.reconcile.offering import Unresolved
-from chandlery_provisioner import instance_outcomes as outcomes
-from chandlery_provisioner.broker_metadata import LONGEST_ATTRIBUTES, adopted
-from chandlery_provisioner.instance_machine import decide
-from chandlery_provisioner.instance_notes import Purpose
-from chandlery_provisioner.instance_outcomes import absorb
-from chandlery_provisioner.instance_snapshot import Deprovision, FetchInstance, InstanceSnapshot, Keep, Update
+from chandlery_provisioner.absorb import instance_outcomes as outcomes
+from chandlery_provisioner.absorb.broker_metadata import LONGEST_ATTRIBUTES, adopted
+from chandlery_provisioner.absorb.instance_outcomes import absorb
+from chandlery_provisioner.decide.instance_machine import decide
+from chandlery_provisioner.facts.instance_notes import Purpose
+from chandlery_provisioner.facts.instance_snapshot import Deprovision, FetchInstance, InstanceSnapshot, Keep, Update
 from tests.unit.provisioner.builders import (
     FAILED,
     LANE,

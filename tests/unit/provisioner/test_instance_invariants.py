@@ -10,10 +10,10 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chandlery.model.conditions import ConditionType, find_condition, is_true
+from chandlery.model.objects.conditions import ConditionType, find_condition, is_true
 from chandlery.reconcile.answers import Answer, Verdict
-from chandlery.reconcile.orphan_mitigation import needs_mitigation
-from chandlery_provisioner.instance_notes import Purpose
+from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
+from chandlery_provisioner.facts.instance_notes import Purpose
 from tests.unit.provisioner.builders import (
     LARGE,
     NO_CLASS,

@@ -10,35 +10,35 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from chandlery.messaging.inprocess_bus import InProcessBus
-from chandlery.model import kinds
-from chandlery.model.brokers import ClusterServiceBroker, LocalObjectReference
-from chandlery.model.core import Secret
+from chandlery.engine.relay import Relay
+from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
 from chandlery.model.faults import ParametersFault
-from chandlery.model.instances import ParametersFromSource, SecretKeyReference, ServiceInstance
-from chandlery.model.kinds import AnyObject
-from chandlery.model.metadata import ObjectMeta
-from chandlery.model.offerings import (
+from chandlery.model.objects import kinds
+from chandlery.model.objects.brokers import ClusterServiceBroker, LocalObjectReference
+from chandlery.model.objects.core import Secret
+from chandlery.model.objects.instances import ParametersFromSource, SecretKeyReference, ServiceInstance
+from chandlery.model.objects.kinds import AnyObject
+from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.model.objects.offerings import (
     ClusterServiceClass,
     ClusterServiceClassSpec,
     ClusterServicePlan,
     ClusterServicePlanSpec,
 )
 from chandlery.osb.client import OsbClient
-from chandlery.reconcile.parameters import Parameters
-from chandlery.runtime.relay import Relay
-from chandlery.runtime.resources import Resources
-from chandlery.runtime.settings import Settings
-from chandlery.runtime.standalone_cluster import StandaloneCluster
+from chandlery.platform.standalone.standalone_platform import StandalonePlatform
+from chandlery.process.resources import Resources
+from chandlery.process.settings.settings import Settings
+from chandlery.reconcile.parameters.parameters import Parameters
+from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.engine import open_engine
 from chandlery.store.migrate import migrate
-from chandlery.store.reconciliations import Claim
-from chandlery.store.sealing import Keyring, new_key
-from chandlery_provisioner.instance_loading import load_instance
-from chandlery_provisioner.instance_snapshot import (
+from chandlery.store.sealing.sealing import Keyring, new_key
+from chandlery.store.work.work_queue import Claim
+from chandlery_provisioner.facts.instance_snapshot import (
     InstanceSnapshot,
 )
+from chandlery_provisioner.instance_loading import load_instance
 from tests.unit.provisioner.builders import LANE, SERVICE, SMALL, make_instance, provisioned, remembering
 
 BEGINNING = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -105,7 +105,7 @@ async def harbour(tmp_path: Path) -> AsyncIterator[Harbour]:
             database=database,
             bus=bus,
             relay=Relay(database, bus),
-            cluster=StandaloneCluster(),
+            platform=StandalonePlatform(),
             osb=client,
             cluster_id="cluster-1",
             owner="test",
@@ -198,13 +198,13 @@ async def test_parameters_from_more_than_a_secret_may_hold_wait_for_a_smaller_on
 async def test_secret_is_read_once_for_all_its_keys(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:
     await harbour.add(_secret({f"k{number}": json.dumps({f"p{number}": number}).encode() for number in range(50)}))
     reads: list[str] = []
-    read_secret = StandaloneCluster.read_secret
+    read_secret = StandalonePlatform.read_secret
 
-    async def counted(self: StandaloneCluster, unit: UnitOfWork, namespace: str, name: str) -> Secret | None:
+    async def counted(self: StandalonePlatform, unit: UnitOfWork, namespace: str, name: str) -> Secret | None:
         reads.append(name)
         return await read_secret(self, unit, namespace, name)
 
-    monkeypatch.setattr(StandaloneCluster, "read_secret", counted)
+    monkeypatch.setattr(StandalonePlatform, "read_secret", counted)
     sources = tuple(
         ParametersFromSource(secret_key_ref=SecretKeyReference(name="words", key=f"k{number}")) for number in range(50)
     )

@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 
 from chandlery.model.faults import ParametersFault
-from chandlery.model.instances import InstancePropertiesState, ServiceInstance
+from chandlery.model.objects.instances import InstancePropertiesState, ServiceInstance
 from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
-from chandlery.reconcile.parameters import Parameters
-from chandlery_provisioner.instance_machine import decide
-from chandlery_provisioner.instance_notes import Asked, Purpose
-from chandlery_provisioner.instance_snapshot import (
+from chandlery.reconcile.parameters.parameters import Parameters
+from chandlery_provisioner.decide.instance_machine import decide
+from chandlery_provisioner.decide.planned_calls import note_of
+from chandlery_provisioner.facts.instance_notes import Asked, Purpose
+from chandlery_provisioner.facts.instance_snapshot import (
     Action,
     Deprovision,
     InstanceSnapshot,
@@ -20,7 +21,6 @@ from chandlery_provisioner.instance_snapshot import (
     Repeat,
     Update,
 )
-from chandlery_provisioner.planned_calls import note_of
 from tests.unit.provisioner.builders import (
     FAILED,
     LARGE,

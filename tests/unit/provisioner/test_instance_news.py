@@ -5,21 +5,21 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.conditions import ConditionType
 from chandlery.model.faults import ParametersFault
-from chandlery.model.instances import InstancePropertiesState, ParametersFromSource, SecretKeyReference
-from chandlery.model.metadata import ObjectMeta
-from chandlery.model.reasons import InstanceReason
+from chandlery.model.objects.conditions import ConditionType
+from chandlery.model.objects.instances import InstancePropertiesState, ParametersFromSource, SecretKeyReference
+from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.model.objects.reasons import InstanceReason
 from chandlery.reconcile.actions import Idle, Wait
-from chandlery.reconcile.parameters import Parameters, merge_parameters
-from chandlery_provisioner import instance_outcomes as outcomes
-from chandlery_provisioner.instance_context import context_digest, context_of, namespace_digest
-from chandlery_provisioner.instance_draft import InstanceChange
-from chandlery_provisioner.instance_machine import decide
-from chandlery_provisioner.instance_notes import Asked, Purpose
-from chandlery_provisioner.instance_outcomes import absorb
-from chandlery_provisioner.instance_snapshot import InstanceSnapshot, Keep, Provision, Update
-from chandlery_provisioner.planned_calls import note_of
+from chandlery.reconcile.parameters.parameters import Parameters, merge_parameters
+from chandlery_provisioner.absorb import instance_outcomes as outcomes
+from chandlery_provisioner.absorb.instance_draft import InstanceChange
+from chandlery_provisioner.absorb.instance_outcomes import absorb
+from chandlery_provisioner.decide.instance_machine import decide
+from chandlery_provisioner.decide.planned_calls import note_of
+from chandlery_provisioner.facts.instance_context import context_digest, context_of, namespace_digest
+from chandlery_provisioner.facts.instance_notes import Asked, Purpose
+from chandlery_provisioner.facts.instance_snapshot import InstanceSnapshot, Keep, Provision, Update
 from tests.unit.provisioner.builders import (
     FAILED,
     NO_SECRET,

@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.conditions import ConditionType
+from chandlery.model.objects.conditions import ConditionType
 from chandlery.reconcile.actions import Finish, Idle, Wait
-from chandlery.reconcile.broker_policy import BrokerPolicy
-from chandlery_provisioner import instance_outcomes as outcomes
-from chandlery_provisioner.instance_machine import decide
-from chandlery_provisioner.instance_notes import Purpose
-from chandlery_provisioner.instance_outcomes import absorb
-from chandlery_provisioner.instance_snapshot import (
+from chandlery.reconcile.policies.broker_policy import BrokerPolicy
+from chandlery_provisioner.absorb import instance_outcomes as outcomes
+from chandlery_provisioner.absorb.instance_outcomes import absorb
+from chandlery_provisioner.decide.instance_machine import decide
+from chandlery_provisioner.facts.instance_notes import Purpose
+from chandlery_provisioner.facts.instance_snapshot import (
     Action,
+    AwaitMitigationDecision,
     Cascade,
     Deprovision,
-    HoldMitigation,
     InstanceSnapshot,
     LetGo,
     Poll,
@@ -356,7 +356,7 @@ def test_what_a_failed_creation_may_have_left_waits_for_a_person_who_wants_to_de
 @pytest.mark.parametrize("generation", [1, 2])
 def test_nothing_is_sent_while_a_mitigation_waits(generation: int) -> None:
     snapshot = make_snapshot(held(generation=generation), memory=remembering(), policy=MANUAL)
-    assert decide(snapshot) == HoldMitigation()
+    assert decide(snapshot) == AwaitMitigationDecision()
 
     change = outcomes.hold(snapshot, NOW)
 
@@ -370,7 +370,9 @@ PENDING: list[Any] = [
     pytest.param(held(), BrokerPolicy(), START, id="the broker's policy has changed"),
     pytest.param(held(orders={"orphan-mitigation": "Waive"}), MANUAL, WaiveMitigation(), id="waived"),
     pytest.param(mitigating(orders={"orphan-mitigation": "Waive"}), BrokerPolicy(), WaiveMitigation(), id="given up"),
-    pytest.param(mitigating(orders={"orphan-mitigation": "Manual"}), BrokerPolicy(), HoldMitigation(), id="stopped"),
+    pytest.param(
+        mitigating(orders={"orphan-mitigation": "Manual"}), BrokerPolicy(), AwaitMitigationDecision(), id="stopped"
+    ),
     pytest.param(held(deleted=True), MANUAL, DELETE, id="deleted"),
     pytest.param(held(deleted=True, orders={"orphan-mitigation": "Waive"}), MANUAL, DELETE, id="waived and deleted"),
     pytest.param(

@@ -4,17 +4,17 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.conditions import ConditionType
-from chandlery.model.instances import InstancePropertiesState, MaintenanceInfo
-from chandlery.osb.instance_requests import ProvisionRequest, UpdateRequest
+from chandlery.model.objects.conditions import ConditionType
+from chandlery.model.objects.instances import InstancePropertiesState, MaintenanceInfo
+from chandlery.osb.operations.instance_requests import ProvisionRequest, UpdateRequest
 from chandlery.reconcile.actions import Idle, Refuse
 from chandlery.reconcile.offering import Offering
-from chandlery_provisioner import instance_outcomes as outcomes
-from chandlery_provisioner.instance_machine import decide
-from chandlery_provisioner.instance_notes import Purpose
-from chandlery_provisioner.instance_outcomes import absorb
-from chandlery_provisioner.instance_snapshot import Action, Keep, Provision, Update
-from chandlery_provisioner.planned_calls import note_of, request_of
+from chandlery_provisioner.absorb import instance_outcomes as outcomes
+from chandlery_provisioner.absorb.instance_outcomes import absorb
+from chandlery_provisioner.decide.instance_machine import decide
+from chandlery_provisioner.decide.planned_calls import note_of, request_of
+from chandlery_provisioner.facts.instance_notes import Purpose
+from chandlery_provisioner.facts.instance_snapshot import Action, Keep, Provision, Update
 from tests.unit.provisioner.builders import (
     LANE,
     LARGE,

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from chandlery.model.conditions import ConditionType, find_condition
 from chandlery.model.faults import ParametersFault
+from chandlery.model.objects.conditions import ConditionType, find_condition
 from chandlery.reconcile.answers import Answer
-from chandlery_provisioner.instance_notes import Purpose
+from chandlery_provisioner.facts.instance_notes import Purpose
 from tests.unit.provisioner.builders import (
     LARGE,
     NO_CLASS,

@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.conditions import ConditionType, find_condition
+from chandlery.model.objects.conditions import ConditionType, find_condition
 from chandlery.reconcile.actions import Wait
-from chandlery.reconcile.holds import Hold
-from chandlery_provisioner import instance_outcomes as outcomes
-from chandlery_provisioner.instance_draft import InstanceChange
-from chandlery_provisioner.instance_machine import decide
-from chandlery_provisioner.instance_notes import Purpose
-from chandlery_provisioner.instance_outcomes import absorb, announce
-from chandlery_provisioner.instance_put_off import put_off
-from chandlery_provisioner.instance_snapshot import InstanceSnapshot, Keep
+from chandlery.reconcile.operation.deferral import Deferral
+from chandlery_provisioner.absorb import instance_outcomes as outcomes
+from chandlery_provisioner.absorb.instance_deferral import defer
+from chandlery_provisioner.absorb.instance_draft import InstanceChange
+from chandlery_provisioner.absorb.instance_outcomes import absorb, announce
+from chandlery_provisioner.decide.instance_machine import decide
+from chandlery_provisioner.facts.instance_notes import Purpose
+from chandlery_provisioner.facts.instance_snapshot import InstanceSnapshot, Keep
 from tests.unit.provisioner.builders import (
     LARGE,
     NO_CLASS,
@@ -55,8 +55,8 @@ def polled() -> InstanceSnapshot:
 
 def held() -> InstanceChange:
     """The broker is left alone for a while."""
-    hold = Hold(due_at=NOW, next_at=NOW, message="it is left alone", is_circuit=True)
-    return put_off(changing(), TO_LARGE, hold=hold, now=NOW)
+    hold = Deferral(due_at=NOW, next_at=NOW, message="it is left alone", is_circuit=True)
+    return defer(changing(), TO_LARGE, hold=hold, now=NOW)
 
 
 UNDER_WAY: list[Any] = [

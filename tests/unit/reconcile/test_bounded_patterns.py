@@ -3,8 +3,8 @@
 import pytest
 import regex
 
-from chandlery.reconcile import bounded_patterns
-from chandlery.reconcile.bounded_patterns import MOST_COMPILED, finds, is_too_costly
+from chandlery.reconcile.parameters import bounded_patterns
+from chandlery.reconcile.parameters.bounded_patterns import MOST_COMPILED, finds, is_too_costly
 
 TEXT = "x" * 50
 LARGE = "(x?){%d}"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.annotations import RETRY
-from chandlery.model.brokers import (
+from chandlery.model.objects.annotations import RETRY
+from chandlery.model.objects.brokers import (
     CircuitBreaker,
     ClusterServiceBroker,
     ClusterServiceBrokerSpec,
@@ -14,9 +14,15 @@ from chandlery.model.brokers import (
     RateLimit,
     RetryPolicy,
 )
-from chandlery.model.metadata import ObjectMeta
-from chandlery.reconcile.broker_policy import DEFAULT_CIRCUIT, DEFAULT_POLICY, BrokerPolicy, ShortestPauses, policy_of
-from chandlery.retry.pace import Pace
+from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.reconcile.policies.broker_policy import (
+    DEFAULT_CIRCUIT,
+    DEFAULT_POLICY,
+    BrokerPolicy,
+    ShortestPauses,
+    policy_of,
+)
+from chandlery.retry.rate_limit import Pace
 
 MIDDLE = 0.5
 

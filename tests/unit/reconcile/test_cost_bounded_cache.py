@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from chandlery.reconcile.cost_bounded_cache import CostBoundedCache
+from chandlery.reconcile.parameters.cost_bounded_cache import CostBoundedCache
 
 
 class Made:

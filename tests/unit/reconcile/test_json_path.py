@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chandlery.reconcile.json_path_nodes import JsonPathFault
-from chandlery.reconcile.json_path_parsing import LONGEST_TEMPLATE, parse_template
-from chandlery.reconcile.json_path_rendering import MOST_STEPS, render
+from chandlery.reconcile.json_path.json_path_nodes import JsonPathFault
+from chandlery.reconcile.json_path.json_path_parsing import LONGEST_TEMPLATE, parse_template
+from chandlery.reconcile.json_path.json_path_rendering import MOST_STEPS, render
 from tests.unit.reconcile.json_path_cases import CASES, DOCUMENT
 
 VALUES = {

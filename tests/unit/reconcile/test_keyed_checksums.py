@@ -1,12 +1,12 @@
 """Checksums of parameters tell nothing without the key, and stay comparable when the key is another one."""
 
-from chandlery.model.bindings import ServiceBinding, ServiceBindingSpec
-from chandlery.model.brokers import LocalObjectReference
 from chandlery.model.faults import ParametersFault
-from chandlery.model.instances import InstancePropertiesState, ServiceInstance, ServiceInstanceSpec
-from chandlery.model.metadata import ObjectMeta
-from chandlery.reconcile.keyed_checksums import KEYED, ChecksumKeys, ObjectChecksums
-from chandlery.reconcile.parameters import NO_PARAMETERS, checksum, merge_parameters
+from chandlery.model.objects.bindings import ServiceBinding, ServiceBindingSpec
+from chandlery.model.objects.brokers import LocalObjectReference
+from chandlery.model.objects.instances import InstancePropertiesState, ServiceInstance, ServiceInstanceSpec
+from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.reconcile.parameters.keyed_checksums import KEYED, ChecksumKeys, ObjectChecksums
+from chandlery.reconcile.parameters.parameters import NO_PARAMETERS, checksum, merge_parameters
 
 OLD, NEW = b"o" * 32, b"n" * 32
 PARAMETERS = merge_parameters(None, [("a Secret", b'{"pin": 4711}')])

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from chandlery.model.clean_text import clean_text
+from chandlery.model.text.clean_text import clean_text
 from chandlery.reconcile.answers import Answer, Verb, Verdict
-from chandlery.reconcile.known_secrets import STRUCK, WITHHELD, KnownSecrets
+from chandlery.reconcile.secrecy.known_secrets import STRUCK, WITHHELD, KnownSecrets
 
 ODD = 'p@ss "word"/<ä>'
 PEM = "-----BEGIN KEY-----\nMIIEvQIBADANBg\nkqhkiG9w0BAQEF\n-----END KEY-----\n"

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.brokers import ClusterServiceBroker
-from chandlery.model.instances import ServiceInstanceSpec
-from chandlery.model.offerings import (
+from chandlery.model.objects.brokers import ClusterServiceBroker
+from chandlery.model.objects.instances import ServiceInstanceSpec
+from chandlery.model.objects.offerings import (
     ClusterServiceClass,
     ClusterServiceClassSpec,
     ClusterServicePlan,

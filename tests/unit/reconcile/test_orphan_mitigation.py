@@ -5,10 +5,10 @@ from typing import Any
 import orjson
 import pytest
 
-from chandlery.osb.answers_reading import read_answer
-from chandlery.osb.http_call import HttpCall, HttpReply
+from chandlery.osb.answers.answers_reading import read_answer
+from chandlery.osb.transport.http_call import HttpCall, HttpReply
 from chandlery.reconcile.answers import Answer, Verb, Verdict
-from chandlery.reconcile.orphan_mitigation import needs_mitigation
+from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
 
 PROVISION, BIND, UPDATE = Verb.PROVISION, Verb.BIND, Verb.UPDATE
 DEPROVISION, UNBIND = Verb.DEPROVISION, Verb.UNBIND

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from referencing import Registry
 
-from chandlery.reconcile import bounded_validators, parameter_schemas
-from chandlery.reconcile.parameter_schemas import (
+from chandlery.reconcile.parameters import bounded_validators, parameter_schemas
+from chandlery.reconcile.parameters.parameter_schemas import (
     MOST_VIOLATIONS,
     schema_problem,
     unapplied_pattern,
     violations,
 )
-from chandlery.reconcile.violation_words import LONGEST
+from chandlery.reconcile.parameters.violation_words import LONGEST
 
 DRAFT_4 = "http://json-schema.org/draft-04/schema#"
 DRAFT_6 = "http://json-schema.org/draft-06/schema#"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chandlery.model.faults import ParametersFault
-from chandlery.reconcile.parameters import NO_PARAMETERS, checksum, merge_parameters
+from chandlery.reconcile.parameters.parameters import NO_PARAMETERS, checksum, merge_parameters
 
 SECRET = 'Secret "ns/db" key "json"'
 JSON = st.recursive(

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chandlery.model.bindings import ServiceBindingStatus
-from chandlery.model.clean_text import CONDITION_LONGEST
-from chandlery.model.conditions import Condition, ConditionStatus, ConditionType
-from chandlery.reconcile.broker_policy import BrokerPolicy
+from chandlery.model.objects.bindings import ServiceBindingStatus
+from chandlery.model.objects.conditions import Condition, ConditionStatus, ConditionType
+from chandlery.model.text.clean_text import CONDITION_LONGEST
+from chandlery.reconcile.policies.broker_policy import BrokerPolicy
 from chandlery.reconcile.status_draft import OperationNotes, StatusDraft, joined
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)

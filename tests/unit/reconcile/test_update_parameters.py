@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.instances import InstancePropertiesState
-from chandlery.reconcile.parameters import Parameters, checksum, merge_parameters, what_differs
-from chandlery.reconcile.update_parameters import UpdateParameters, parameters_to_update
+from chandlery.model.objects.instances import InstancePropertiesState
+from chandlery.reconcile.parameters.parameters import Parameters, checksum, merge_parameters, what_differs
+from chandlery.reconcile.parameters.update_parameters import UpdateParameters, parameters_to_update
 
 SECRET = 'Secret "ns/db" key "json"'
 

@@ -4,17 +4,17 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.bindings import ServiceBinding, ServiceBindingSpec
-from chandlery.model.brokers import (
+from chandlery.model.objects.bindings import ServiceBinding, ServiceBindingSpec
+from chandlery.model.objects.brokers import (
     BrokerStatus,
     ClusterServiceBroker,
     ClusterServiceBrokerSpec,
     LocalObjectReference,
 )
-from chandlery.model.core import Namespace, Secret
-from chandlery.model.kinds import AnyObject
-from chandlery.model.metadata import ObjectMeta
-from chandlery.model.offerings import (
+from chandlery.model.objects.core import Namespace, Secret
+from chandlery.model.objects.kinds import AnyObject
+from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.model.objects.offerings import (
     ClusterServicePlan,
     ClusterServicePlanSpec,
     OfferingStatus,

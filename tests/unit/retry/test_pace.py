@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chandlery.retry.pace import FARTHEST_PLACE, Pace, next_place
+from chandlery.retry.rate_limit import FARTHEST_PLACE, Pace, next_place
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import pytest
 
-from chandlery.runtime.accepting import Manners
-from chandlery.runtime.bounded_connections import ConnectionLimits
-from chandlery.runtime.certificates import self_signed
-from chandlery.runtime.http_server import listen, serve_http
-from chandlery.runtime.tls_files import TlsFiles
+from chandlery.process.http.accepting import Manners
+from chandlery.process.http.bounded_connections import ConnectionLimits
+from chandlery.process.http.certificates import self_signed
+from chandlery.process.http.http_server import listen, serve_http
+from chandlery.process.http.tls_files import TlsFiles
 
 _CROWD: Final = 2000
 _SOON: Final = 60.0

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from chandlery.engine.batches import Batches
 from chandlery.model.faults import Unavailable
-from chandlery.runtime.batches import Batches
 
 SOON = 30.0
 

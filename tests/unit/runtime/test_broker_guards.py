@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
+from chandlery.engine.circuits.circuit_breakers import CircuitBreakers
 from chandlery.reconcile.answers import Answer, Verb, Verdict
 from chandlery.retry.circuit import Admission, CircuitPolicy, CircuitState
-from chandlery.runtime.broker_guards import BrokerGuards
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 LANE, OTHER = "broker:/harbour", "broker:/other"
@@ -12,7 +12,7 @@ POLICY = CircuitPolicy(failures=3, revision="uid/1/")
 
 
 def told(
-    guards: BrokerGuards, verdict: Verdict | None, *, about: str = "a", at: datetime = NOW, **more: object
+    guards: CircuitBreakers, verdict: Verdict | None, *, about: str = "a", at: datetime = NOW, **more: object
 ) -> None:
     """A call has ended like this; None for one that was cut off."""
     statuses = {Verdict.BROKEN: 500, Verdict.SUCCEEDED: 200, Verdict.REJECTED: 400}
@@ -21,8 +21,8 @@ def told(
     guards.ended(LANE, arguments.pop("policy"), about, **arguments)  # type: ignore[arg-type]
 
 
-def opened() -> BrokerGuards:
-    guards = BrokerGuards()
+def opened() -> CircuitBreakers:
+    guards = CircuitBreakers()
     for about in "abc":
         told(guards, Verdict.BROKEN, about=about)
     return guards
@@ -39,7 +39,7 @@ def test_a_lane_whose_calls_fail_is_held_back_and_no_other() -> None:
 
 
 def test_lost_and_unsent_calls_count_like_5xx_and_4xx_says_that_the_broker_is_well() -> None:
-    guards = BrokerGuards()
+    guards = CircuitBreakers()
     told(guards, Verdict.TIMED_OUT, about="a")
     told(guards, Verdict.UNREACHABLE, about="b")
     told(guards, Verdict.REJECTED, about="c")
@@ -95,7 +95,7 @@ def test_a_broker_that_is_declared_anew_begins_with_a_closed_circuit() -> None:
 
 
 def test_a_broker_whose_circuit_is_switched_off_is_never_held_back() -> None:
-    guards, off = BrokerGuards(), CircuitPolicy(failures=0)
+    guards, off = CircuitBreakers(), CircuitPolicy(failures=0)
     for about in "abcdefghijkl":
         told(guards, Verdict.BROKEN, about=about, policy=off)
 

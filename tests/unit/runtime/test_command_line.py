@@ -7,14 +7,14 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from chandlery.runtime.cli import COMMANDS, cli
+from chandlery.process.commands.cli import COMMANDS, cli
 
 
 def test_help_imports_no_service_and_no_framework() -> None:
     """What takes long to import is not needed to say what there is."""
     look = (
         "import sys\n"
-        "from chandlery.runtime.cli import cli\n"
+        "from chandlery.process.commands.cli import cli\n"
         "try:\n    cli(['--help'])\nexcept SystemExit:\n    pass\n"
         "heavy = {'fastapi', 'sqlalchemy', 'aio_pika', 'pydantic', 'aiohttp', 'cryptography', 'uvloop', 'structlog'}\n"
         "print(sorted(each for each in sys.modules if each.partition('.')[0] in heavy or each[:10] == 'chandlery_'))"

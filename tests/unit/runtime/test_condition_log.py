@@ -2,8 +2,8 @@
 
 from structlog.testing import capture_logs
 
-from chandlery.model.brokers import ClusterServiceBroker
-from chandlery.runtime.condition_log import say_conditions
+from chandlery.engine.condition_log import say_conditions
+from chandlery.model.objects.brokers import ClusterServiceBroker
 
 
 def _broker(*conditions: tuple[str, str, str, str]) -> ClusterServiceBroker:

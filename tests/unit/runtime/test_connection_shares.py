@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from chandlery.runtime.connection_shares import ConnectionShares, Held, Stage, share_of
+from chandlery.process.http.connection_shares import ConnectionShares, Held, Stage, share_of
 
 
 @dataclass

@@ -6,7 +6,7 @@ import pytest
 
 from chandlery.contracts.dead_letters import DeadLetter, History, Reason
 from chandlery.contracts.messages import LaneOpened, Reconcile, encode
-from chandlery.runtime.deadletter_views import age, as_json, as_sheet, as_table
+from chandlery.process.commands.deadletter_views import age, as_json, as_sheet, as_table
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 COMMAND = encode(Reconcile(kind="ServiceInstance", uid="u-1", lane="broker:/demo"))

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from chandlery.runtime.ending import Ending, stopping_words
+from chandlery.process.ending import Ending, stopping_words
 
 GIVES_BACK = "; a second Ctrl-C or SIGTERM gives it back and ends now"
 

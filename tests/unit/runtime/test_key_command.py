@@ -4,8 +4,8 @@ import pytest
 from click.testing import CliRunner
 
 from chandlery.model.faults import ConfigurationFault
-from chandlery.runtime.key_command import make_key
-from chandlery.store.sealing import Keyring
+from chandlery.process.commands.key_command import make_key
+from chandlery.store.sealing.sealing import Keyring
 
 
 @pytest.mark.parametrize("name", ["key1", "2026-11", "a.b_c", "k" * 31])

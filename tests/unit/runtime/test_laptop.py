@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from chandlery.model.faults import ConfigurationFault
-from chandlery.runtime.laptop import DataDirectory, open_data_directory
-from chandlery.store.sealing import Keyring, SealPlace
+from chandlery.process.commands.local_data_dir import DataDirectory, open_data_directory
+from chandlery.store.sealing.sealing import Keyring, SealPlace
 
 
 def test_folder_is_made_for_its_owner_alone(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
-from chandlery.runtime.logs import configure_logs
+from chandlery.process.logs.logs import configure_logs
 
 HIDDEN = ("password", "token", "authorization", "credentials", "parameters", "data", "body")
 

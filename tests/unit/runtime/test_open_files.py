@@ -5,7 +5,7 @@ import resource
 import pytest
 
 from chandlery.model.faults import ConfigurationFault
-from chandlery.runtime.open_files import affordable_connections, lift_open_file_limit, lifted
+from chandlery.process.http.open_files import affordable_connections, lift_open_file_limit, lifted
 
 NO_LIMIT = resource.RLIM_INFINITY
 

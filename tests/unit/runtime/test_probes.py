@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from chandlery.model.faults import Unavailable
-from chandlery.runtime.probes import ProbeApp
-from chandlery.runtime.readiness import Readiness, unless
+from chandlery.process.http.probes import ProbeApp
+from chandlery.process.readiness import Readiness, unless
 
 
 async def _works() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from chandlery.contracts.messages import Message, Reconcile
+from chandlery.engine import requeue_timers as module
+from chandlery.engine.requeue_timers import RequeueTimers
 from chandlery.model.faults import Unavailable
-from chandlery.runtime import reminders as module
-from chandlery.runtime.reminders import Reminders
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FIRST, SECOND = (Reconcile(kind="ServiceInstance", uid=uid, lane="lane") for uid in ("uid-1", "uid-2"))
@@ -39,9 +39,9 @@ class Wire:
         self._told.clear()
 
 
-def over(wire: Wire) -> Reminders:
+def over(wire: Wire) -> RequeueTimers:
     bus: Any = wire
-    return Reminders(bus)
+    return RequeueTimers(bus)
 
 
 @pytest.mark.parametrize(
@@ -53,45 +53,45 @@ def test_what_is_due_within_half_a_minute_is_taken(seconds: float | None, is_tak
 
 
 def test_without_a_bus_nothing_is_taken() -> None:
-    assert not Reminders().take(NOW + timedelta(seconds=1), NOW)
+    assert not RequeueTimers().take(NOW + timedelta(seconds=1), NOW)
 
 
 async def test_no_more_is_taken_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MOST", 1)
-    reminders = over(Wire())
-    reminders.set(FIRST, VERY_LONG)
-    assert not reminders.take(NOW + timedelta(seconds=1), NOW)
-    await reminders.close()
-    assert reminders.take(NOW + timedelta(seconds=1), NOW)
+    requeue_timers = over(Wire())
+    requeue_timers.set(FIRST, VERY_LONG)
+    assert not requeue_timers.take(NOW + timedelta(seconds=1), NOW)
+    await requeue_timers.close()
+    assert requeue_timers.take(NOW + timedelta(seconds=1), NOW)
 
 
 async def test_a_command_is_sent_when_its_time_has_come() -> None:
     wire = Wire()
-    reminders = over(wire)
-    reminders.set(SECOND, VERY_LONG)
-    reminders.set(FIRST, NO_TIME)
+    requeue_timers = over(wire)
+    requeue_timers.set(SECOND, VERY_LONG)
+    requeue_timers.set(FIRST, NO_TIME)
     await wire.next()
-    await reminders.close()
+    await requeue_timers.close()
     assert wire.published == [FIRST]
 
 
 async def test_a_later_reminder_of_an_object_takes_the_place_of_the_one_before() -> None:
     wire = Wire()
-    reminders = over(wire)
-    reminders.set(FIRST, VERY_LONG)
-    reminders.set(FIRST, NO_TIME)
+    requeue_timers = over(wire)
+    requeue_timers.set(FIRST, VERY_LONG)
+    requeue_timers.set(FIRST, NO_TIME)
     await wire.next()
-    await reminders.close()
+    await requeue_timers.close()
     assert wire.published == [FIRST]
 
 
 async def test_what_the_bus_does_not_take_is_left_and_the_next_is_sent() -> None:
     wire = Wire()
     wire.is_away = True
-    reminders = over(wire)
-    reminders.set(FIRST, NO_TIME)
+    requeue_timers = over(wire)
+    requeue_timers.set(FIRST, NO_TIME)
     await wire.next()
-    reminders.set(SECOND, NO_TIME)
+    requeue_timers.set(SECOND, NO_TIME)
     await wire.next()
-    await reminders.close()
+    await requeue_timers.close()
     assert wire.published == [SECOND]

@@ -3,7 +3,7 @@
 import pytest
 
 from chandlery.model.faults import ConfigurationFault
-from chandlery.store.database_url import DatabaseUrl, Host, read_database_url
+from chandlery.store.connection.database_url import DatabaseUrl, Host, read_database_url
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+asyncpg", "postgresql+psycopg"])

@@ -3,16 +3,16 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chandlery.model.brokers import AnyBroker, BrokerStatus, ClusterServiceBroker, ServiceBroker
-from chandlery.model.conditions import Condition, ConditionStatus, ConditionType, find_condition
-from chandlery.model.names import FINALIZER
-from chandlery.osb.catalog_reading import read_catalog
-from chandlery.osb.catalog_values import CatalogService
+from chandlery.model.objects.brokers import AnyBroker, BrokerStatus, ClusterServiceBroker, ServiceBroker
+from chandlery.model.objects.conditions import Condition, ConditionStatus, ConditionType, find_condition
+from chandlery.model.text.names import FINALIZER
+from chandlery.osb.catalog.catalog_reading import read_catalog
+from chandlery.osb.catalog.catalog_values import CatalogService
 from chandlery.reconcile.answers import Answer, Verb, Verdict
 from chandlery.reconcile.offering import Unresolved
-from chandlery_syncer.broker_draft import BrokerChange
-from chandlery_syncer.broker_notes import BrokerMemory
-from chandlery_syncer.broker_snapshot import BrokerSnapshot
+from chandlery_syncer.absorb.broker_draft import BrokerChange
+from chandlery_syncer.facts.broker_notes import BrokerMemory
+from chandlery_syncer.facts.broker_snapshot import BrokerSnapshot
 from tests.conformance.scripted_catalog import simple_catalog
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.brokers import AnyBroker
-from chandlery.model.conditions import ConditionStatus, ConditionType
+from chandlery.model.objects.brokers import AnyBroker
+from chandlery.model.objects.conditions import ConditionStatus, ConditionType
 from chandlery.reconcile.answers import Answer, Verdict
-from chandlery.reconcile.broker_policy import policy_of
 from chandlery.reconcile.catalog_mark import CatalogMark
+from chandlery.reconcile.policies.broker_policy import policy_of
 from chandlery.retry.circuit import OpenCircuit
-from chandlery_syncer import broker_advice as advice
-from chandlery_syncer import broker_outcomes as outcomes
-from chandlery_syncer.broker_machine import decide
-from chandlery_syncer.broker_notes import CATALOG_FORMAT, BrokerMemory, KnownCatalog, Leftovers, StoredCount
-from chandlery_syncer.broker_snapshot import (
+from chandlery_syncer.absorb import broker_outcomes as outcomes
+from chandlery_syncer.absorb import broker_remedies as advice
+from chandlery_syncer.decide.broker_machine import decide
+from chandlery_syncer.facts.broker_notes import CATALOG_FORMAT, BrokerMemory, KnownCatalog, Leftovers, StoredCount
+from chandlery_syncer.facts.broker_snapshot import (
     RELIST_PAUSE,
     Action,
     Blocked,

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.instances import MaintenanceInfo
-from chandlery.model.offerings import OfferingStatus
-from chandlery.osb.catalog_remarks import CatalogRemarks
-from chandlery_syncer.broker_notes import Leftovers
-from chandlery_syncer.catalog_difference import Difference, Retirement, difference, retired
-from chandlery_syncer.catalog_news import CatalogNews, remarks_facts, with_other_upkeep
-from chandlery_syncer.catalog_objects import Offerings, wished_offerings
+from chandlery.model.objects.instances import MaintenanceInfo
+from chandlery.model.objects.offerings import OfferingStatus
+from chandlery.osb.catalog.catalog_remarks import CatalogRemarks
+from chandlery_syncer.catalog.catalog_difference import Difference, Retirement, difference, retired
+from chandlery_syncer.catalog.catalog_news import CatalogNews, remarks_facts, with_other_upkeep
+from chandlery_syncer.catalog.catalog_objects import Offerings, wished_offerings
+from chandlery_syncer.facts.broker_notes import Leftovers
 from tests.conformance.scripted_catalog import parameter_schemas, simple_plan, simple_service
 from tests.unit.syncer.builders import catalog, make_broker
 

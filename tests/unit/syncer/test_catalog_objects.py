@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.instances import MaintenanceInfo
-from chandlery.model.names import label_value
-from chandlery.model.offerings import (
+from chandlery.model.objects.instances import MaintenanceInfo
+from chandlery.model.objects.offerings import (
     ClusterServiceClass,
     ClusterServicePlan,
     ServiceClass,
     ServicePlan,
 )
-from chandlery_syncer.catalog_objects import wished_offerings
+from chandlery.model.text.names import label_value
+from chandlery_syncer.catalog.catalog_objects import wished_offerings
 from tests.conformance.scripted_catalog import parameter_schemas, simple_plan, simple_service
 from tests.unit.syncer.builders import catalog, make_broker
 

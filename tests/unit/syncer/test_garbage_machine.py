@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chandlery.model.brokers import ClusterServiceBroker
-from chandlery.model.core import Secret
-from chandlery.model.metadata import FOREGROUND, ORPHAN, ObjectMeta, OwnerReference
-from chandlery_syncer.garbage_machine import (
+from chandlery.model.objects.brokers import ClusterServiceBroker
+from chandlery.model.objects.core import Secret
+from chandlery.model.objects.metadata import FOREGROUND, ORPHAN, ObjectMeta, OwnerReference
+from chandlery_syncer.decide.garbage_machine import (
     Delete,
     Detach,
     Keep,

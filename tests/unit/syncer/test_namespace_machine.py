@@ -5,19 +5,28 @@ from typing import Any
 
 import pytest
 
-from chandlery.model import kinds
-from chandlery.model.bindings import ServiceBinding
-from chandlery.model.brokers import ServiceBroker
-from chandlery.model.conditions import Condition, ConditionStatus, ConditionType
-from chandlery.model.core import Event, Namespace, NamespaceSpec, Secret
-from chandlery.model.instances import ServiceInstance
-from chandlery.model.kinds import AnyObject, Kind
-from chandlery.model.metadata import ObjectMeta
-from chandlery.model.names import FINALIZER
-from chandlery.model.offerings import ServiceClass
+from chandlery.model.objects import kinds
+from chandlery.model.objects.bindings import ServiceBinding
+from chandlery.model.objects.brokers import ServiceBroker
+from chandlery.model.objects.conditions import Condition, ConditionStatus, ConditionType
+from chandlery.model.objects.core import Event, Namespace, NamespaceSpec, Secret
+from chandlery.model.objects.instances import ServiceInstance
+from chandlery.model.objects.kinds import AnyObject, Kind
+from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.model.objects.offerings import ServiceClass
+from chandlery.model.text.names import FINALIZER
 from chandlery.reconcile.deletion import is_removed_at_once, marked_deleted
-from chandlery_syncer import namespace_machine as machine
-from chandlery_syncer.namespace_machine import BATCH, STAGES, Delete, Finish, Idle, NamespaceSnapshot, Wait, decide
+from chandlery_syncer.decide import namespace_machine as machine
+from chandlery_syncer.decide.namespace_machine import (
+    BATCH,
+    STAGES,
+    Delete,
+    Finish,
+    Idle,
+    NamespaceSnapshot,
+    Wait,
+    decide,
+)
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 LANE = "broker:/harbour"

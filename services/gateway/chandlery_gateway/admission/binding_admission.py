@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
-from chandlery.model.bindings import BindResource, SecretTransform, ServiceBinding
 from chandlery.model.faults import FieldProblem
-from chandlery.model.instances import UserInfo
-from chandlery.model.wire import wire_name
-from chandlery.reconcile.json_path_nodes import JsonPathFault
-from chandlery.reconcile.json_path_parsing import parse_template
+from chandlery.model.objects.bindings import BindResource, SecretTransform, ServiceBinding
+from chandlery.model.objects.instances import UserInfo
+from chandlery.model.objects.wire import wire_name
+from chandlery.reconcile.json_path.json_path_nodes import JsonPathFault
+from chandlery.reconcile.json_path.json_path_parsing import parse_template
 from chandlery_gateway.admission.field_checks import (
     count_problems,
     external_id_problems,

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from chandlery.model.faults import FieldProblem
-from chandlery.model.instances import ServiceInstanceSpec
-from chandlery.model.wire import wire_name
+from chandlery.model.objects.instances import ServiceInstanceSpec
+from chandlery.model.objects.wire import wire_name
 from chandlery_gateway.admission.field_checks import forbidden, invalid, length_problems, required
 
 

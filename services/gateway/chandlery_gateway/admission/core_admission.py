@@ -5,10 +5,10 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from typing import Final
 
-from chandlery.model.core import Event, Namespace, NamespaceSpec, Secret
 from chandlery.model.faults import FieldProblem
+from chandlery.model.objects.core import Event, Namespace, NamespaceSpec, Secret
 from chandlery_gateway.admission.field_checks import forbidden, invalid, key_problems
-from chandlery_gateway.admission.secret_types import secret_type_problems
+from chandlery_gateway.admission.secrets.secret_types import secret_type_problems
 
 _NAME_LABEL: Final = "kubernetes.io/metadata.name"
 _DATA_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
-from chandlery.model.durations import parse_duration
 from chandlery.model.faults import FieldProblem
-from chandlery.model.instances import ParametersFromSource
-from chandlery.model.names import subdomain_problem
-from chandlery.model.versions import is_version
+from chandlery.model.objects.instances import ParametersFromSource
+from chandlery.model.text.durations import parse_duration
+from chandlery.model.text.names import subdomain_problem
+from chandlery.model.text.versions import is_version
 
 LONGEST_NAME: Final = 63
 LONGEST_ECHO: Final = 253

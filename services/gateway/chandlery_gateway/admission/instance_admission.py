@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from chandlery.model.faults import FieldProblem
-from chandlery.model.instances import ServiceInstance, ServiceInstanceSpec, UserInfo
-from chandlery.model.value_labels import referenced_values, with_value_labels
-from chandlery.model.wire import wire_name
+from chandlery.model.objects.instances import ServiceInstance, ServiceInstanceSpec, UserInfo
+from chandlery.model.objects.wire import wire_name
+from chandlery.model.text.value_labels import referenced_values, with_value_labels
 from chandlery_gateway.admission.class_and_plan import (
     CLASS_FIELDS,
     class_and_plan_problems,

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from chandlery.model.faults import FieldProblem
-from chandlery.model.metadata import ObjectMeta, OwnerReference
-from chandlery.model.names import label_problem, subdomain_problem
+from chandlery.model.objects.metadata import ObjectMeta, OwnerReference
+from chandlery.model.text.names import label_problem, subdomain_problem
 from chandlery_gateway.admission.field_checks import forbidden, invalid, required
-from chandlery_gateway.kube.selectors import label_key_problem, label_value_problem
+from chandlery_gateway.kube.query.selectors import label_key_problem, label_value_problem
 
 _MOST_ANNOTATION_BYTES: Final = 256 * 1024
 

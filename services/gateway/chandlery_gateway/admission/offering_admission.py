@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from chandlery.model.faults import FieldProblem
-from chandlery.model.offerings import (
+from chandlery.model.objects.offerings import (
     AnyClass,
     AnyPlan,
     ClusterServiceClass,
@@ -11,7 +11,7 @@ from chandlery.model.offerings import (
     ServiceClass,
     ServicePlan,
 )
-from chandlery.model.value_labels import with_value_labels
+from chandlery.model.text.value_labels import with_value_labels
 from chandlery_gateway.admission.field_checks import (
     LONGEST_NAME,
     forbidden,

@@ -8,24 +8,24 @@ and are passed through.
 
 from collections.abc import Callable, Iterator
 
-from chandlery.model.bindings import ServiceBinding
-from chandlery.model.brokers import ClusterServiceBroker, ServiceBroker
-from chandlery.model.core import Event, Namespace, Secret
 from chandlery.model.faults import FieldProblem
-from chandlery.model.instances import ServiceInstance, UserInfo
-from chandlery.model.kinds import AnyObject, kind_of
-from chandlery.model.names import FINALIZER
-from chandlery.model.offerings import ClusterServiceClass, ClusterServicePlan, ServiceClass, ServicePlan
+from chandlery.model.objects.bindings import ServiceBinding
+from chandlery.model.objects.brokers import ClusterServiceBroker, ServiceBroker
+from chandlery.model.objects.core import Event, Namespace, Secret
+from chandlery.model.objects.instances import ServiceInstance, UserInfo
+from chandlery.model.objects.kinds import AnyObject, kind_of
+from chandlery.model.objects.offerings import ClusterServiceClass, ClusterServicePlan, ServiceClass, ServicePlan
+from chandlery.model.text.names import FINALIZER
 from chandlery_gateway.admission import (
     binding_admission,
-    broker_admission,
     core_admission,
     instance_admission,
     offering_admission,
     status_admission,
 )
+from chandlery_gateway.admission.brokers import broker_admission
 from chandlery_gateway.admission.metadata_admission import metadata_change_problems, metadata_problems
-from chandlery_gateway.admission.order_admission import order_problems
+from chandlery_gateway.admission.requested_action_admission import order_problems
 
 _BROKERS = ClusterServiceBroker | ServiceBroker
 _OFFERINGS = ClusterServiceClass | ServiceClass | ClusterServicePlan | ServicePlan

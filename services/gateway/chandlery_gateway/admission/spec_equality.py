@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from chandlery.model.kinds import AnyObject
-from chandlery.model.wire import JsonObject, WireModel
+from chandlery.model.objects.kinds import AnyObject
+from chandlery.model.objects.wire import JsonObject, WireModel
 
 # Filled in by the server, or, in the case of planName, another spelling of what stands in a field beside it.
 _NO_WISHES: Final = frozenset(

@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from chandlery.model.bindings import ServiceBinding
-from chandlery.model.brokers import ClusterServiceBroker, ServiceBroker
-from chandlery.model.conditions import ConditionType, is_true
 from chandlery.model.faults import FieldProblem
-from chandlery.model.instances import ServiceInstance
-from chandlery.model.kinds import AnyObject
-from chandlery.reconcile.keyed_checksums import KEYED
+from chandlery.model.objects.bindings import ServiceBinding
+from chandlery.model.objects.brokers import ClusterServiceBroker, ServiceBroker
+from chandlery.model.objects.conditions import ConditionType, is_true
+from chandlery.model.objects.instances import ServiceInstance
+from chandlery.model.objects.kinds import AnyObject
+from chandlery.reconcile.parameters.keyed_checksums import KEYED
 from chandlery_gateway.admission.field_checks import forbidden, invalid, required
 
 _CHECKSUM = re.compile(rf"{KEYED.pattern}|[0-9a-fA-F]{{64}}")

@@ -1,0 +1,173 @@
+"""How a round on a binding ends: the vocabulary in which `binding_outcomes.py` writes its rules. Pure."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from chandlery.model.objects.bindings import RetiringBinding, ServiceBinding
+from chandlery.model.objects.conditions import ConditionStatus, ConditionType
+from chandlery.model.objects.metadata import to_timestamp
+from chandlery.model.objects.reasons import BindingReason
+from chandlery.reconcile.operation.deferral import Deferral
+from chandlery.reconcile.reconcile_result import ReconcileResult, Requeue, bindings_key, secret_key
+from chandlery.reconcile.status_draft import joined
+from chandlery.retry.schedule import DEPENDENCIES
+from chandlery_binder.absorb.binding_remedies import ROTATING, how_to_rotate
+from chandlery_binder.absorb.binding_status_draft import BindingStatusDraft
+from chandlery_binder.facts.binding_snapshot import BindingSnapshot
+from chandlery_binder.facts.rotation_notes import ErrandKind, Placement, Retired
+from chandlery_binder.rotation.rotation_schedule import expiry, next_look
+
+BindingChange = ReconcileResult[ServiceBinding]
+INJECTED = "Injected bind result"
+
+
+class BindingDraft(BindingStatusDraft):
+    """Collects what changes; `rest`, `again`, `retry_after`, `wait` and `gone` make the change."""
+
+    def rest(self) -> BindingChange:
+        """Nothing more to do; a deletion is looked at straight away, and one that is ready when something is due."""
+        has_acted = self.status != self._snapshot.binding.status
+        self.expect_no_attempt()
+        if self.is_deleted:
+            return self._change(Requeue(due_at=self._now if has_acted else None))
+        if self._drafted.is_ready:
+            return self.settle()
+        # An operator may change what the broker's policy says of orphan mitigation.
+        return self._change(Requeue(waiting_for=self.memory.lane or None if self._drafted.is_mitigation_held else None))
+
+    def settle(
+        self, *, due_at: datetime | None = None, attempt: int = 0, waiting_for: str | None = None
+    ) -> BindingChange:
+        """Rest as one that is ready: until something is due, or somebody lays hands on the Secret.
+
+        `waiting_for` is the key of what else is missing.
+        """
+        rotation = self.memory.rotation
+        is_pending = self._show_rotation()
+        words = [INJECTED, self.memory.secret_problem, "" if is_pending else rotation.problem, self._expired()]
+        self.ready(ConditionStatus.TRUE, BindingReason.INJECTED, message="; ".join(filter(None, words)))
+        self.expect_no_attempt()
+        if rotation.attempts:
+            self.set(attempts=rotation.attempts, next_attempt_time=datetime.fromtimestamp(rotation.next_at, UTC))
+        if due_at is None:
+            look = next_look(self._drafted, self._now.timestamp())
+            due_at = None if look is None else max(self._now, datetime.fromtimestamp(look, UTC))
+        self.remember(rotation=rotation.model_copy(update={"waits": waiting_for is not None}))
+        given = () if waiting_for is None else (waiting_for,)
+        own = self._own_secret
+        interests = given if waiting_for is not None or rotation.waits else None
+        return self._change(Requeue(due_at=due_at, attempt=attempt, waiting_for=own, interests=interests))
+
+    def settle_later(self, waiting_for: str | None) -> BindingChange:
+        """Rest as one that is ready, until what is missing has come, or for a while."""
+        attempt = self.attempt + 1
+        return self.settle(due_at=self._now + DEPENDENCIES.delay(attempt), attempt=attempt, waiting_for=waiting_for)
+
+    def again(self, delay: timedelta, *, attempt: int) -> BindingChange:
+        """Come back after the delay, with something else than what failed."""
+        self.expect_no_attempt()
+        return self._change(Requeue(due_at=self._now + delay, attempt=attempt))
+
+    def after(self, pause: timedelta, *, attempt: int) -> BindingChange:
+        """Come back after the pause that the status shows."""
+        return self._change(Requeue(due_at=self._now + pause, attempt=attempt))
+
+    def retry_after(self, asked_seconds: float | None, *, attempt: int) -> BindingChange:
+        """Come back with back-off, or as late as the broker asks, within the longest back-off."""
+        return self.after(self.expect_attempt(attempt, asked_seconds), attempt=attempt)
+
+    def poll_after(self, asked_seconds: float | None) -> BindingChange:
+        """Poll after a short pause or the one that the broker asks for, and once more when the time is up."""
+        return self.again(self.poll_pause(asked_seconds), attempt=self.attempt)
+
+    def defer_unbind(self) -> BindingChange:
+        """The broker will not be interrupted in its bind: go on polling that, as if nothing had been asked."""
+        self.status = self._snapshot.binding.status
+        before = self._snapshot.memory
+        seen = self.memory.retry_seen
+        # What it will not be interrupted in may be the very unbind that it was asked for once more.
+        self.memory = before.model_copy(update={"unbind_deferred": not self.is_unbinding, "retry_seen": seen})
+        return self.poll_after(None)
+
+    def wait(self, waiting_for: str | None, *, interests: tuple[str, ...] | None = None) -> BindingChange:
+        """Come back when woken, or after a while all the same."""
+        attempt = self.attempt + 1
+        self.expect_no_attempt()
+        due_at = self._now + DEPENDENCIES.delay(attempt)
+        return self._change(Requeue(due_at=due_at, attempt=attempt, waiting_for=waiting_for, interests=interests))
+
+    def defer(self, hold: Deferral) -> BindingChange:
+        """Come back when the call may be made."""
+        return self._change(Requeue(due_at=hold.due_at, attempt=self.attempt, waiting_for=hold.waiting_for))
+
+    def gone(self) -> BindingChange:
+        """The finalizer goes, and with it the object; its instance may be waiting for that."""
+        binding = self._snapshot.binding
+        self.wakes.append(bindings_key(binding.metadata.namespace, binding.spec.instance_ref.name))
+        return self._change(Requeue(), is_finished=True)
+
+    def turn_to_next(self) -> BindingChange | None:
+        """Unbind what else the broker has of a deleted binding; None if there is nothing else."""
+        others = self._drafted.others
+        if not others:
+            return None
+        first, *rest = others
+        self.remember(placement=first.placement, retired=tuple(rest), errand=None)
+        self.set(unbind_status="Required", external_id=self._id_of(first.placement))
+        return self.again(timedelta(0), attempt=0)
+
+    def shown(self) -> BindingChange:
+        """Nothing but the status changes."""
+        return self._change(Requeue())
+
+    def _show_rotation(self) -> bool:
+        """Say beside Ready that other credentials are wanted, as long as anything more is done about that."""
+        notes, errand = self.memory.rotation, self.memory.errand
+        is_under_way = errand is not None and errand.kind == ErrandKind.ROTATE
+        is_pending = bool(notes.problem) and not notes.is_refused
+        if not is_pending and not is_under_way:
+            self.drop(ConditionType.RECONCILING)
+            return False
+        pending = BindingReason.ROTATION_FAILED if notes.attempts else BindingReason.ROTATION_PENDING
+        reason = BindingReason.ROTATING if is_under_way else pending
+        message = notes.problem if is_pending else ROTATING
+        self.condition(ConditionType.RECONCILING, ConditionStatus.TRUE, reason=reason, message=message)
+        return is_pending
+
+    def _expired(self) -> str:
+        end = expiry(self.status)
+        if end is None or end > self._now.timestamp():
+            return ""
+        since = to_timestamp(datetime.fromtimestamp(end, UTC))
+        message = joined(f"the credentials expired at {since}", how_to_rotate(self.metadata))
+        self.tell(BindingReason.EXPIRED, message)
+        return message
+
+    @property
+    def _drafted(self) -> BindingSnapshot:
+        binding = self._snapshot.binding.model_copy(update={"status": self.status})
+        return replace(self._snapshot, binding=binding, memory=self.memory)
+
+    @property
+    def _own_secret(self) -> str:
+        binding = self._snapshot.binding
+        return secret_key(binding.metadata.namespace, binding.spec.secret_name or binding.metadata.name)
+
+    def _id_of(self, placement: Placement) -> str:
+        return placement.binding_id or self._snapshot.binding.spec.external_id
+
+    def _shown(self, retired: Retired) -> RetiringBinding:
+        moment = datetime.fromtimestamp(retired.next_at, UTC) if retired.next_at else self._now
+        return RetiringBinding(external_id=self._id_of(retired.placement), unbind_time=moment)
+
+    def _change(self, following: Requeue, *, is_finished: bool = False) -> BindingChange:
+        shown = tuple(map(self._shown, self.memory.retired))
+        if shown or self.status.retiring:
+            self.set(retiring=shown or None)
+        before = self._snapshot.binding
+        if before.status.async_op_in_progress and not self.status.async_op_in_progress:
+            # Another binding may be waiting for its turn.
+            self.wakes.append(bindings_key(before.metadata.namespace, before.spec.instance_ref.name))
+        return self._changed(
+            self._snapshot.binding, following, is_finished=is_finished, keep_in_flight=self.keep_in_flight
+        )

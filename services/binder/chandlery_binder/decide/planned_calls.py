@@ -1,0 +1,168 @@
+"""From a decision to its OSB request, and to the note that is written down before the request is sent. Pure."""
+
+from datetime import datetime
+
+from chandlery.model.faults import ParametersFault
+from chandlery.model.objects.bindings import BindingPropertiesState
+from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.model.objects.wire import JsonObject
+from chandlery.osb.operations import requests
+from chandlery.osb.operations.binding_requests import BindRequest, GetBindingRequest, PollBindingRequest, UnbindRequest
+from chandlery.reconcile.operation.context_annotations import annotations_to_tell
+from chandlery_binder.facts.binding_actions import (
+    Bind,
+    Call,
+    Fetch,
+    Inject,
+    Poll,
+    PollBackgroundOperation,
+    Recover,
+    Repeat,
+    Restore,
+    Retire,
+    Rotate,
+    Unbind,
+)
+from chandlery_binder.facts.binding_notes import InFlight, Purpose
+from chandlery_binder.facts.binding_snapshot import BindingSnapshot
+from chandlery_binder.facts.rotation_notes import BackgroundOperation, ErrandKind, Placement
+
+_Sent = Bind | Unbind | Poll | Fetch | Recover | Rotate | Retire | PollBackgroundOperation | Restore
+
+
+def note_of(snapshot: BindingSnapshot, call: Call, now: datetime, *, new_id: str) -> InFlight:
+    """What is written down before the call is made; the request is added when it is known."""
+    if isinstance(call, Repeat | Inject):
+        return call.in_flight
+    is_own_bind = isinstance(call, Bind) or (isinstance(call, Rotate) and call.predecessor is None)
+    note = InFlight(
+        purpose=_purpose(call),
+        started_at=now.timestamp(),
+        placement=_placement(snapshot, call, new_id),
+        properties=_properties(snapshot) if is_own_bind else None,
+        delivered=None if snapshot.is_deleted else snapshot.delivered,
+    )
+    if isinstance(call, Restore):
+        return note.model_copy(update={"credentials": call.credentials})
+    if isinstance(call, Rotate):
+        return note.model_copy(update={"order": snapshot.orders.rotate})
+    if isinstance(call, PollBackgroundOperation):
+        return note.model_copy(update={"order": call.errand.order, "properties": call.errand.properties})
+    return note
+
+
+def request_of(
+    snapshot: BindingSnapshot, call: Call, note: InFlight, *, home: ObjectMeta | None, cluster_id: str
+) -> requests.OsbRequest | None:
+    """What to send; None for an injection or a restoration, which send nothing."""
+    ids = _ids(snapshot, note.placement)
+    match call:
+        case Inject() | Restore():
+            return None
+        case Repeat():
+            return requests.decode(call.in_flight.request)
+        case Bind() | Rotate():
+            return _bind(snapshot, call, ids, home=home, cluster_id=cluster_id)
+        case Unbind() | Retire():
+            # Always: a broker that revokes slowly may, and needs no credentials to be fetched for it.
+            return UnbindRequest(**ids, accepts_incomplete=True)
+        case Poll():
+            return PollBindingRequest(**ids, operation=call.operation)
+        case PollBackgroundOperation():
+            return GetBindingRequest(**ids) if call.errand.is_fetch_due else _poll(call.errand, ids)
+        case Fetch() | Recover():
+            return GetBindingRequest(**ids)
+
+
+def _bind(
+    snapshot: BindingSnapshot, call: Bind | Rotate, ids: dict[str, str], *, home: ObjectMeta | None, cluster_id: str
+) -> BindRequest:
+    resource = snapshot.binding.spec.bind_resource
+    predecessor = call.predecessor if isinstance(call, Rotate) else None
+    return BindRequest(
+        **ids,
+        app_guid=(resource.app_guid if resource else None) or (home.uid if home else None),
+        route=(resource.route if resource else None) or None,
+        context=_context(snapshot, home, cluster_id),
+        parameters=call.parameters,
+        accepts_incomplete=call.accepts_incomplete,
+        predecessor_binding_id=_binding_id(snapshot, predecessor) if predecessor else None,
+    )
+
+
+def _poll(errand: BackgroundOperation, ids: dict[str, str]) -> PollBindingRequest:
+    return PollBindingRequest(**ids, operation=errand.operation)
+
+
+def _purpose(call: _Sent) -> Purpose:
+    match call:
+        case Unbind():
+            return Purpose.MITIGATE if call.is_mitigation else Purpose.UNBIND
+        case PollBackgroundOperation():
+            if call.errand.kind == ErrandKind.RETIRE:
+                return Purpose.POLL_RETIREMENT
+            return Purpose.FETCH_ROTATION if call.errand.is_fetch_due else Purpose.POLL_ROTATION
+    return _PURPOSES[type(call)]
+
+
+_PURPOSES: dict[type[object], Purpose] = {
+    Bind: Purpose.BIND,
+    Poll: Purpose.POLL,
+    Fetch: Purpose.FETCH,
+    Recover: Purpose.RECOVER,
+    Restore: Purpose.RESTORE,
+    Rotate: Purpose.ROTATE,
+    Retire: Purpose.RETIRE,
+}
+
+
+def _placement(snapshot: BindingSnapshot, call: _Sent, new_id: str) -> Placement:
+    match call:
+        case Rotate():
+            return call.placement.model_copy(update={"binding_id": new_id})
+        case Restore():
+            return snapshot.memory.placement
+        case PollBackgroundOperation():
+            return call.errand.placement
+    return call.placement
+
+
+def _binding_id(snapshot: BindingSnapshot, placement: Placement) -> str:
+    return placement.binding_id or snapshot.binding.spec.external_id
+
+
+def _ids(snapshot: BindingSnapshot, placement: Placement) -> dict[str, str]:
+    # By now the instance may be on another plan than when the binding was made.
+    place = snapshot.on_current_plan(placement)
+    return {
+        "instance_id": place.instance_id,
+        "binding_id": _binding_id(snapshot, place),
+        "service_id": place.service_id,
+        "plan_id": place.plan_id,
+    }
+
+
+def _context(snapshot: BindingSnapshot, home: ObjectMeta | None, cluster_id: str) -> JsonObject:
+    """OSB profile, "Context Object"; without prefixes there is no word on annotations at all."""
+    context: JsonObject = {
+        "platform": "kubernetes",
+        "namespace": snapshot.binding.metadata.namespace or "",
+        "clusterid": cluster_id,
+        "instance_name": snapshot.binding.spec.instance_ref.name,
+    }
+    if prefixes := snapshot.policy.context_annotations:
+        instance = snapshot.instance.metadata if snapshot.instance else None
+        context["namespace_annotations"] = annotations_to_tell(home.annotations if home else None, prefixes)
+        context["instance_annotations"] = annotations_to_tell(instance.annotations if instance else None, prefixes)
+    return context
+
+
+def _properties(snapshot: BindingSnapshot) -> BindingPropertiesState | None:
+    parameters = snapshot.parameters
+    if isinstance(parameters, ParametersFault):
+        return None
+    return BindingPropertiesState(
+        parameters=parameters.shown or None,
+        parameter_checksum=parameters.checksum or None,
+        user_info=snapshot.binding.spec.user_info,
+    )

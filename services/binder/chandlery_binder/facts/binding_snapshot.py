@@ -1,0 +1,171 @@
+"""What the state machine of a binding looks at. Plain data, no I/O; `binding_actions.py` has what it may decide."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from chandlery.model.faults import ParametersFault
+from chandlery.model.objects.annotations import Mitigation, RequestedActions, orders_of
+from chandlery.model.objects.bindings import ServiceBinding
+from chandlery.model.objects.conditions import ConditionType, is_true
+from chandlery.model.objects.instances import ServiceInstance
+from chandlery.model.objects.recorded import RecordedFact
+from chandlery.model.objects.wire import JsonObject
+from chandlery.reconcile.offering import Offering, Unresolved
+from chandlery.reconcile.parameters.parameters import Parameters
+from chandlery.reconcile.policies.broker_policy import DEFAULT_POLICY, BrokerPolicy
+from chandlery_binder.facts.binding_notes import REPEATED, BindingMemory, InFlight, InstanceNotes, Purpose
+from chandlery_binder.facts.rotation_notes import ErrandKind, Placement, Retired
+
+
+@dataclass(frozen=True)
+class InjectionProblem:
+    """Why the Secret could not be written. `waiting_for` wakes the binding, as do all `interests`."""
+
+    message: str
+    waiting_for: str | None = None
+    interests: tuple[str, ...] = ()
+    is_final: bool = False
+    """Nothing that anybody can do to other objects would help these credentials into a Secret."""
+
+
+class SecretState(StrEnum):
+    """What has become of the Secret of a binding that is ready."""
+
+    INTACT = "intact"
+    """It is as it was written; also said where nobody has looked."""
+    MISSING = "missing"
+    """It is gone, or does not open, which comes to the same."""
+    CHANGED = "changed"
+    """Somebody has given it other values."""
+    FOREIGN = "foreign"
+    """A Secret of that name belongs to somebody else."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BindingSnapshot:
+    """All that `decide` and `absorb` may know."""
+
+    binding: ServiceBinding
+    instance: ServiceInstance | None
+    instance_notes: InstanceNotes = field(default_factory=InstanceNotes)
+    offering: Offering | Unresolved | None = None
+    """None without an instance that has found its class. The plan is the one that the broker has by now."""
+    parameters: Parameters | ParametersFault
+    hidden: tuple[object, ...] = field(default=(), repr=False)
+    """The parameters from Secrets that the broker may know: of the binding, even if it is to go, and its instance."""
+    memory: BindingMemory
+    in_flight: InFlight | None = None
+    access: Unresolved | None = None
+    """Why the broker cannot be called, if so."""
+    why_no_instance: str = "does not exist"
+    """What to tell of an instance that is not there."""
+    is_id_foreign: bool = False
+    """What the broker has under the binding's external id belongs to another binding."""
+    is_instance_foreign: bool = False
+    """What the broker has under the instance's external id belongs to another instance."""
+    eject_problem: str | None = None
+    """Why the Secret of a binding under deletion could not be deleted, if so."""
+    secret: SecretState = SecretState.INTACT
+    busy_sibling: str | None = None
+    """Another binding of the instance, on which the broker works without having given a key for that."""
+    attempt: int = 0
+    policy: BrokerPolicy = DEFAULT_POLICY
+    rotation_grace: timedelta = timedelta(minutes=5)
+    """How long credentials work on after others have taken their place."""
+    news: tuple[RecordedFact, ...] = ()
+    """What has to be told already, because a user has ordered something."""
+
+    @property
+    def has_schema(self) -> bool:
+        """Whether parameters are held against a schema of the service broker."""
+        offering = self.offering
+        return isinstance(offering, Offering) and bool(offering.plan.spec.service_binding_create_parameter_schema)
+
+    @property
+    def orders(self) -> RequestedActions:
+        """What users ask for by annotations."""
+        return orders_of(self.binding.metadata)
+
+    @property
+    def is_retry_requested(self) -> bool:
+        """Whether somebody wants it tried again, and that has not been acted on."""
+        return self.orders.retry not in ("", self.memory.retry_seen)
+
+    @property
+    def mitigation(self) -> Mitigation:
+        """What to do with what a failed bind may have left: the user's word counts, else the broker's policy."""
+        own = self.orders.mitigation
+        return own or (Mitigation.AUTOMATIC if self.policy.mitigates else Mitigation.MANUAL)
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether a user wants the binding gone."""
+        return self.binding.metadata.deletion_timestamp is not None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the Secret has credentials, as far as anybody knows."""
+        return is_true(self.binding.status.conditions, ConditionType.READY)
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether nothing more is tried until a user asks for it."""
+        return is_true(self.binding.status.conditions, ConditionType.FAILED)
+
+    @property
+    def is_mitigation_held(self) -> bool:
+        """Whether a user has to say what becomes of what a failed bind may have left."""
+        status = self.binding.status
+        is_asked = is_true(status.conditions, ConditionType.ORPHAN_MITIGATION)
+        return is_asked and not status.orphan_mitigation_in_progress and not self.is_ready
+
+    @property
+    def delivered(self) -> JsonObject | None:
+        """The copy of what is in the Secret; absent for bindings from before copies were kept."""
+        if self.in_flight is None:
+            return None
+        is_note_of_it = self.in_flight.purpose == Purpose.DELIVERED
+        return self.in_flight.credentials if is_note_of_it else self.in_flight.delivered
+
+    @property
+    def open_end(self) -> InFlight | None:
+        """What has to be brought to an end first; credentials are not, once nobody wants them any more."""
+        note = self.in_flight
+        if note is None:
+            return None
+        if not self.is_deleted:
+            return note if note.purpose in REPEATED or note.purpose == Purpose.INJECT else None
+        is_for_credentials = note.purpose in (Purpose.FETCH, Purpose.FETCH_ROTATION)
+        return note if note.purpose in REPEATED and not is_for_credentials else None
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether an earlier bind may have left something at the broker."""
+        return self.open_end is not None or self.binding.status.unbind_status == "Required"
+
+    @property
+    def may_exist(self) -> bool:
+        """Whether the broker may have the binding itself, whatever it has beside it."""
+        is_sent = self.in_flight is not None and self.in_flight.purpose == Purpose.BIND
+        return is_sent or self.binding.status.unbind_status not in ("NotRequired", "Succeeded")
+
+    @property
+    def others(self) -> tuple[Retired, ...]:
+        """What the broker may have beside the binding itself: earlier credentials and coming ones."""
+        errand = self.memory.errand
+        if errand is None or errand.kind != ErrandKind.ROTATE:
+            return self.memory.retired
+        return (*self.memory.retired, Retired(placement=errand.placement, is_leftover=True))
+
+    @property
+    def placement(self) -> Placement:
+        """Where the binding is now: as noted at the bind, but on the plan that the instance has by now."""
+        return self.on_current_plan(self.memory.placement)
+
+    def on_current_plan(self, noted: Placement) -> Placement:
+        """The same place, on the plan that the instance has by now."""
+        is_same = self.instance is not None and self.instance.spec.external_id == noted.instance_id
+        if not (is_same and self.instance_notes.plan_id):
+            return noted
+        return noted.model_copy(update={"plan_id": self.instance_notes.plan_id})

@@ -1,0 +1,103 @@
+"""Asynchronous operations beside a binding that stays ready: their polls, and the revocation of earlier credentials."""
+
+from datetime import UTC, datetime, timedelta
+
+from chandlery.model.objects.reasons import BindingReason
+from chandlery.reconcile.answers import NO_REASON, Answer, Verdict
+from chandlery.reconcile.call_failure import call_failure
+from chandlery.reconcile.offering import Offering
+from chandlery.reconcile.status_draft import UNCLEAR_POLLS
+from chandlery_binder.absorb.binding_draft import BindingChange, BindingDraft
+from chandlery_binder.facts.binding_notes import InFlight
+from chandlery_binder.facts.rotation_notes import BackgroundOperation, ErrandKind, Placement, Retired
+
+_DONE = frozenset({Verdict.SUCCEEDED, Verdict.GONE})
+
+
+def begin_errand(draft: BindingDraft, kind: ErrandKind, sent: InFlight, answer: Answer) -> None:
+    """The broker has accepted and works on it, for as long as its plan or this platform allows."""
+    seconds, offering = draft.policy.give_up_after.total_seconds(), draft.snapshot.offering
+    if isinstance(offering, Offering) and offering.plan.spec.maximum_polling_duration:
+        seconds = min(seconds, offering.plan.spec.maximum_polling_duration)
+    errand = BackgroundOperation(
+        kind=kind,
+        placement=sent.placement,
+        started_at=draft.now.timestamp(),
+        operation=answer.operation,
+        poll_until=draft.now.timestamp() + seconds,
+        order=sent.order,
+        properties=sent.properties,
+    )
+    draft.remember(errand=next_poll(draft, errand, answer))
+
+
+def next_poll(draft: BindingDraft, errand: BackgroundOperation, answer: Answer) -> BackgroundOperation:
+    """The errand with the moment of its next poll: soon, or when the broker asks for it, or when its time is up."""
+    polls = errand.polls + 1
+    elapsed = draft.now - datetime.fromtimestamp(errand.started_at, UTC)
+    pause = max(draft.policy.polls.delay(polls, elapsed=elapsed), timedelta(seconds=answer.retry_after_seconds or 0.0))
+    # Added as numbers: a broker may ask for more seconds than a date can have.
+    next_at = min(draft.now.timestamp() + pause.total_seconds(), errand.poll_until or draft.now.timestamp())
+    is_clear = answer.verdict in (Verdict.ACCEPTED, Verdict.IN_PROGRESS)
+    unclear = 0 if is_clear else errand.unclear + (answer.status is not None)
+    return errand.model_copy(update={"polls": polls, "unclear": unclear, "next_at": next_at})
+
+
+def absorb_retirement(draft: BindingDraft, sent: InFlight, answer: Answer) -> BindingChange:
+    """OSB v2.17, "Unbinding": only 200 and 410 say that it is gone; whatever else comes, it is asked again."""
+    if answer.verdict in _DONE:
+        return _retired(draft, sent.placement)
+    if answer.verdict == Verdict.ACCEPTED:
+        begin_errand(draft, ErrandKind.RETIRE, sent, answer)
+        return draft.rest()
+    message = call_failure("unbind call", answer)
+    return _not_retired(draft, sent.placement, message, asked_seconds=answer.retry_after_seconds)
+
+
+def absorb_retirement_poll(draft: BindingDraft, errand: BackgroundOperation, answer: Answer) -> BindingChange:
+    """The same for a broker that takes its time."""
+    if answer.verdict in _DONE:
+        return _retired(draft, errand.placement)
+    if answer.verdict == Verdict.OPERATION_FAILED:
+        why = answer.description or NO_REASON
+        return _not_retired(draft, errand.placement, f"The asynchronous unbind failed: {why}")
+    if errand.poll_until is not None and draft.now.timestamp() >= errand.poll_until:
+        late = "The asynchronous unbind did not end in the time that the broker's plan or this platform allows"
+        return _not_retired(draft, errand.placement, late)
+    following = next_poll(draft, errand, answer)
+    if following.unclear >= UNCLEAR_POLLS:
+        return _not_retired(draft, errand.placement, call_failure("poll of the last operation", answer))
+    draft.remember(errand=following)
+    return draft.rest()
+
+
+def _retired(draft: BindingDraft, placement: Placement) -> BindingChange:
+    left = tuple(each for each in draft.memory.retired if not _is(each, placement))
+    draft.remember(retired=left, errand=None)
+    draft.say(BindingReason.RETIRED, "Credentials that are in no Secret any more were revoked")
+    return draft.rest()
+
+
+def _not_retired(
+    draft: BindingDraft, placement: Placement, message: str, *, asked_seconds: float | None = None
+) -> BindingChange:
+    draft.remember(
+        errand=None, retired=tuple(_again(draft, each, placement, asked_seconds) for each in draft.memory.retired)
+    )
+    attempts = next((each.attempts for each in draft.memory.retired if _is(each, placement)), 0)
+    if attempts == 1:
+        told = f"Credentials that are in no Secret any more could not be revoked; it is tried again. {message}"
+        draft.say(BindingReason.RETIREMENT_FAILED, told, is_warning=True)
+    return draft.rest()
+
+
+def _again(draft: BindingDraft, each: Retired, placement: Placement, asked_seconds: float | None) -> Retired:
+    if not _is(each, placement):
+        return each
+    attempts = each.attempts + 1
+    pause = draft.policy.pause(attempts, asked_seconds)
+    return each.model_copy(update={"attempts": attempts, "next_at": (draft.now + pause).timestamp()})
+
+
+def _is(retired: Retired, placement: Placement) -> bool:
+    return retired.placement.binding_id == placement.binding_id

@@ -1,0 +1,158 @@
+"""What becomes of a binding after the answers to a rotation: to the bind, its polls and the fetch. Pure.
+
+Until an answer says otherwise, the new id counts as something that may be left at the broker (`retired`). So whatever
+happens, the credentials in the Secret stay good, and nothing is forgotten at the broker.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from chandlery.model.objects.reasons import BindingReason
+from chandlery.reconcile.answers import NO_REASON, Answer, Verdict
+from chandlery.reconcile.call_failure import call_failure
+from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
+from chandlery.reconcile.status_draft import joined
+from chandlery_binder.absorb.bind_answers import note_grant
+from chandlery_binder.absorb.bind_refusals import is_final, told
+from chandlery_binder.absorb.binding_draft import BindingChange, BindingDraft
+from chandlery_binder.absorb.binding_remedies import POLLED_ON, how_to_rotate, how_to_rotate_again
+from chandlery_binder.facts.bind_grants import Grant
+from chandlery_binder.facts.binding_notes import InFlight
+from chandlery_binder.facts.binding_snapshot import InjectionProblem
+from chandlery_binder.facts.rotation_notes import BackgroundOperation, ErrandKind, Placement, Retired
+from chandlery_binder.rotation.background_operations import begin_errand, next_poll
+
+_DOUBTFUL = frozenset({Verdict.BROKEN, Verdict.TIMED_OUT})
+
+
+def absorb_rotated(
+    draft: BindingDraft, sent: InFlight, *, grant: Grant, problem: InjectionProblem | None
+) -> BindingChange:
+    """The broker has given other credentials, and the Secret has them unless there is a problem."""
+    if problem is not None:
+        told_of = f"Error injecting bind result: {problem.message}"
+        return _left(draft, sent.placement, told_of, is_final=problem.is_final)
+    before, now = draft.memory, draft.now.timestamp()
+    old = Retired(placement=before.placement, next_at=now + draft.snapshot.rotation_grace.total_seconds())
+    notes = before.rotation.model_copy(
+        update={
+            "granted_at": now,
+            "seen": sent.order,
+            "attempts": 0,
+            "next_at": 0.0,
+            "is_refused": False,
+            "problem": "",
+        }
+    )
+    retired = (*_without(before.retired, sent.placement), old)
+    draft.remember(placement=sent.placement, retired=retired, errand=None, rotation=notes, secret_problem="")
+    draft.set(external_id=sent.placement.binding_id, last_rotation_time=draft.now)
+    if sent.properties is not None:
+        draft.set(external_properties=sent.properties)
+    note_grant(draft, grant)
+    draft.keep_delivered(grant.values)
+    message = f"Replaced the credentials; the earlier ones are revoked at {_clock(old.next_at)}"
+    draft.say(BindingReason.ROTATED, message)
+    return draft.rest()
+
+
+def absorb_rotation(draft: BindingDraft, sent: InFlight, answer: Answer) -> BindingChange:
+    """The broker has accepted the rotation and works on it, or has not."""
+    if answer.verdict == Verdict.ACCEPTED:
+        draft.remember(retired=_without(draft.memory.retired, sent.placement))
+        begin_errand(draft, ErrandKind.ROTATE, sent, answer)
+        return draft.rest()
+    message = told(answer)
+    in_doubt = draft.snapshot.open_end is not None
+    if answer.verdict in _DOUBTFUL:
+        return _left(draft, sent.placement, message)
+    if needs_mitigation(answer):
+        return _left(draft, sent.placement, message, is_final=True)
+    if in_doubt or answer.verdict == Verdict.MALFORMED:
+        return _left(draft, sent.placement, message, is_final=is_final(answer))
+    draft.remember(retired=_without(draft.memory.retired, sent.placement))
+    return _failed(draft, message, is_final=is_final(answer), asked_seconds=answer.retry_after_seconds)
+
+
+def absorb_lost_rotation(draft: BindingDraft, sent: InFlight) -> BindingChange:
+    """The broker shows credentials once, and whoever saw these died."""
+    return _left(draft, sent.placement, "The broker does not show the new credentials a second time")
+
+
+def absorb_rotation_poll(draft: BindingDraft, errand: BackgroundOperation, answer: Answer) -> BindingChange:
+    """OSB v2.17, "Polling Last Operation for Service Bindings"."""
+    if answer.verdict == Verdict.SUCCEEDED:
+        draft.remember(errand=errand.model_copy(update={"poll_until": None, "next_at": draft.now.timestamp()}))
+        return draft.rest()
+    if answer.verdict == Verdict.OPERATION_FAILED:
+        return _left(draft, errand.placement, f"It failed at the broker: {answer.description or NO_REASON}")
+    if errand.poll_until is not None and draft.now.timestamp() >= errand.poll_until:
+        late = "It did not end in the time that the broker's plan or this platform allows"
+        return _left(draft, errand.placement, late)
+    draft.remember(errand=next_poll(draft, errand, answer))
+    _show_poll(draft, answer)
+    return draft.rest()
+
+
+def _show_poll(draft: BindingDraft, answer: Answer) -> None:
+    problem = ""
+    if answer.verdict != Verdict.IN_PROGRESS:
+        failure = call_failure("poll of the rotation", answer)
+        draft.tell(BindingReason.ERROR_POLLING, failure)
+        problem = joined(failure, POLLED_ON, how_to_rotate_again(draft.metadata))
+    draft.remember(rotation=draft.memory.rotation.model_copy(update={"problem": problem}))
+
+
+def absorb_failed_rotation_fetch(draft: BindingDraft, errand: BackgroundOperation, answer: Answer) -> BindingChange:
+    """The broker has the new credentials, so it is asked for them again, though not for ever."""
+    message = call_failure("fetching of the binding", answer)
+    if draft.now - datetime.fromtimestamp(errand.started_at, UTC) > draft.policy.give_up_after:
+        return _left(draft, errand.placement, message)
+    fetches = errand.fetches + 1
+    pause = draft.policy.pause(fetches, answer.retry_after_seconds)
+    draft.remember(errand=errand.model_copy(update={"fetches": fetches, "next_at": _after(draft, pause)}))
+    _tell(draft, message, f"It is fetched again at {_clock(_after(draft, pause))}")
+    return draft.rest()
+
+
+def _left(draft: BindingDraft, placement: Placement, message: str, *, is_final: bool = False) -> BindingChange:
+    """The rotation has failed, and its id may be left at the broker."""
+    leftover = Retired(placement=placement, next_at=draft.now.timestamp(), is_leftover=True, is_waived=draft.is_waived)
+    draft.remember(retired=(*_without(draft.memory.retired, placement), leftover))
+    return _failed(draft, message, is_final=is_final, looks_again=True)
+
+
+def _failed(
+    draft: BindingDraft,
+    message: str,
+    *,
+    is_final: bool,
+    asked_seconds: float | None = None,
+    looks_again: bool = False,
+) -> BindingChange:
+    attempts = draft.memory.rotation.attempts + 1
+    next_at = _after(draft, draft.policy.pause(attempts, asked_seconds))
+    notes = draft.memory.rotation.model_copy(
+        update={"attempts": 0 if is_final else attempts, "next_at": next_at, "is_refused": is_final}
+    )
+    draft.remember(errand=None, rotation=notes)
+    _tell(draft, message, "" if is_final else f"It is tried again at {_clock(next_at)}")
+    return draft.settle(due_at=draft.now) if looks_again else draft.rest()
+
+
+def _tell(draft: BindingDraft, message: str, outlook: str) -> None:
+    told_of = f"the credentials were not replaced, and those in the Secret stay. {message}"
+    draft.tell(BindingReason.ROTATION_FAILED, told_of)
+    shown = joined(told_of, outlook or how_to_rotate(draft.metadata))
+    draft.remember(rotation=draft.memory.rotation.model_copy(update={"problem": shown}))
+
+
+def _without(retired: tuple[Retired, ...], placement: Placement) -> tuple[Retired, ...]:
+    return tuple(each for each in retired if each.placement.binding_id != placement.binding_id)
+
+
+def _after(draft: BindingDraft, pause: timedelta) -> float:
+    return (draft.now + pause).timestamp()
+
+
+def _clock(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,133 @@
+"""Writes and deletes the Secret of a binding. Called by `binding_reconciler.py` inside its two transactions."""
+
+import asyncio
+from collections.abc import Sequence
+
+from chandlery.lookup.broker_access import secret_values
+from chandlery.model.faults import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
+from chandlery.model.objects.bindings import ServiceBinding
+from chandlery.model.objects.wire import JsonObject
+from chandlery.platform.protocol import Platform, SecretNotOwned
+from chandlery.reconcile.kubectl_commands import delete_secret
+from chandlery.reconcile.reconcile_result import secret_key
+from chandlery.reconcile.status_draft import joined
+from chandlery.store.database import UnitOfWork
+from chandlery_binder.absorb.binding_remedies import create_anew, mend_sources
+from chandlery_binder.facts.binding_snapshot import InjectionProblem, SecretState
+from chandlery_binder.secret.growing_secret import LARGEST_BYTES
+from chandlery_binder.secret.secret_projection import ProjectionFault, project, secret_name, secret_of, source_names
+
+
+async def inject(
+    unit: UnitOfWork, platform: Platform[UnitOfWork], *, binding: ServiceBinding, credentials: JsonObject
+) -> InjectionProblem | None:
+    """Write the credentials into the Secret, or say why it cannot be done.
+
+    Raises:
+        Conflict: somebody made a Secret of that name at the same moment; in the next transaction it can be seen.
+    """
+    problem = await _injected(unit, platform, binding, credentials)
+    if problem is None or not (keys := {problem.waiting_for or "", *problem.interests} - {""}):
+        return problem
+    # Whoever changes what is in the way either finds the binding waiting for it, or has committed: look once more.
+    await unit.wakes.lock_waits(sorted(keys))
+    return await _injected(unit, platform, binding, credentials)
+
+
+async def _injected(
+    unit: UnitOfWork, platform: Platform[UnitOfWork], binding: ServiceBinding, credentials: JsonObject
+) -> InjectionProblem | None:
+    namespace = binding.metadata.namespace or ""
+    try:
+        await platform.write_secret(unit, secret_of(binding, await _projected(unit, platform, binding, credentials)))
+    except ProjectionFault as fault:
+        return _unprojectable(binding, fault)
+    except SecretNotOwned as fault:
+        return InjectionProblem(fault.message, secret_key(namespace, secret_name(binding)))
+    except (NotFound, Forbidden, Invalid) as fault:
+        return InjectionProblem(fault.message)
+    except AlreadyExists as fault:
+        raise Conflict(fault.message) from fault
+    return None
+
+
+async def eject(unit: UnitOfWork, platform: Platform[UnitOfWork], binding: ServiceBinding) -> str | None:
+    """Delete the Secret if it is this binding's own, or say why it cannot be done."""
+    meta = binding.metadata
+    try:
+        await platform.delete_secret(unit, meta.namespace or "", secret_name(binding), owner_uid=meta.uid or "")
+    except (Forbidden, Invalid) as fault:
+        return f"Error ejecting binding: {fault.message}"
+    return None
+
+
+async def secret_state(
+    unit: UnitOfWork, platform: Platform[UnitOfWork], binding: ServiceBinding, delivered: JsonObject | None
+) -> SecretState:
+    """What has become of the Secret; `delivered` is the copy of what was given, if one was kept."""
+    meta = binding.metadata
+    secret = await platform.read_secret(unit, meta.namespace or "", secret_name(binding))
+    if secret is None:
+        return SecretState.MISSING
+    if not any(owner.controller and owner.uid == meta.uid for owner in secret.metadata.owner_references or ()):
+        return SecretState.FOREIGN
+    if secret.sealed is not None:
+        return SecretState.MISSING
+    if delivered is None:
+        return SecretState.INTACT
+    try:
+        wanted = await _projected(unit, platform, binding, delivered)
+    except ProjectionFault:
+        # It could not be written now; as it is, it is better than none.
+        return SecretState.INTACT
+    return SecretState.INTACT if (secret.data or {}) == wanted else SecretState.CHANGED
+
+
+def _unprojectable(binding: ServiceBinding, fault: ProjectionFault) -> InjectionProblem:
+    """Neither the credentials nor the specification will ever change, but another Secret that is merged in may."""
+    keys = tuple(secret_key(binding.metadata.namespace, name) for name in _own_sources(binding))
+    if keys:
+        is_advised = "kubectl " in fault.message
+        message = fault.message if is_advised else joined(fault.message, mend_sources(binding.metadata))
+        return InjectionProblem(message, fault.waiting_for or keys[0], interests=keys)
+    return InjectionProblem(joined(fault.message, create_anew(binding.metadata)), is_final=True)
+
+
+def _own_sources(binding: ServiceBinding) -> Sequence[str]:
+    try:
+        return source_names(binding)
+    except ProjectionFault:
+        return ()
+
+
+async def _projected(
+    unit: UnitOfWork, platform: Platform[UnitOfWork], binding: ServiceBinding, credentials: JsonObject
+) -> dict[str, str]:
+    sources = await _sources(unit, platform, binding)
+    if not binding.spec.secret_transforms:
+        return project(credentials, binding, sources)
+    # A user's expressions over a broker's credentials: what there is to do is bounded, but may take a while.
+    return await asyncio.to_thread(project, credentials, binding, sources)
+
+
+async def _sources(
+    unit: UnitOfWork, platform: Platform[UnitOfWork], binding: ServiceBinding
+) -> dict[str, dict[str, bytes]]:
+    sources: dict[str, dict[str, bytes]] = {}
+    held, namespace = 0, binding.metadata.namespace or ""
+    for name in dict.fromkeys(source_names(binding)):
+        secret = await platform.read_secret(unit, namespace, name)
+        if secret is None:
+            continue
+        if secret.sealed is not None:
+            place = f'"{namespace}/{name}"'
+            way_out = f"delete it and create it anew: {delete_secret(namespace, name)}"
+            message = f"the Secret {place} of addKeysFrom cannot be decrypted; {way_out}"
+            raise ProjectionFault(message, waiting_for=secret_key(namespace, name))
+        sources[name] = dict(secret_values(secret))
+        held += sum(map(len, sources[name].values()))
+        if held > LARGEST_BYTES:
+            raise ProjectionFault(
+                f"the Secrets of addKeysFrom hold more than a Secret may ({LARGEST_BYTES} bytes) together"
+            )
+    return sources

@@ -1,0 +1,96 @@
+"""Rules for the part of a broker's specification that says how it wants to be dealt with. Called by broker_admission.
+
+What is only checked as a word of several (`osbAPIVersion`, `orphanMitigation`) is refused when it is decoded.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Final
+
+from chandlery.model.faults import FieldProblem
+from chandlery.model.objects.annotations import PREFIX
+from chandlery.model.objects.brokers import CommonBrokerSpec, PollPolicy, RetryPolicy
+from chandlery.model.text.durations import parse_duration
+from chandlery.model.text.names import subdomain_problem
+from chandlery.retry.schedule import BROKER_CALLS, POLLS
+from chandlery_gateway.admission.brokers.broker_limit_admission import broker_limit_problems
+from chandlery_gateway.admission.field_checks import duration_problems, forbidden, invalid, required
+
+_LONGEST_REQUEST: Final = timedelta(minutes=10)
+_LARGEST_FACTOR: Final = 100.0
+_BEGINNING_OF_NAME: Final = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]{0,62})?")
+_NEVER_TOLD: Final = {
+    "kubectl.kubernetes.io": "kubectl keeps whole manifests there, with parameters and Secrets",
+    PREFIX.removesuffix("/"): "these are orders to Chandlery, none of a service broker's business",
+}
+
+
+def broker_policy_problems(spec: CommonBrokerSpec) -> Iterator[FieldProblem]:
+    """What cannot be kept to: time limits, pauses, prefixes of annotations."""
+    yield from duration_problems("spec.requestTimeout", spec.request_timeout, example="30s", longest=_LONGEST_REQUEST)
+    if spec.retry_policy is not None:
+        yield from _retry_problems("spec.retryPolicy", spec.retry_policy)
+    if spec.poll_policy is not None:
+        yield from _poll_problems("spec.pollPolicy", spec.poll_policy)
+    yield from broker_limit_problems(spec)
+    yield from _prefix_problems("spec.contextAnnotations", spec.context_annotations or ())
+
+
+def _retry_problems(field: str, policy: RetryPolicy) -> Iterator[FieldProblem]:
+    found = [
+        *duration_problems(f"{field}.initialDelay", policy.initial_delay, example="1s"),
+        *duration_problems(f"{field}.maximumDelay", policy.maximum_delay, example="20m"),
+        *duration_problems(f"{field}.giveUpAfter", policy.give_up_after, example="24h"),
+    ]
+    yield from found
+    # Written so that what is no number is refused as well.
+    if policy.factor is not None and not 1 <= policy.factor <= _LARGEST_FACTOR:
+        message = f"must be from 1 (pauses stay as they are) to {_LARGEST_FACTOR:g}, such as 2"
+        yield invalid(f"{field}.factor", message)
+    if not found:
+        pauses = ("initialDelay", policy.initial_delay), ("maximumDelay", policy.maximum_delay)
+        yield from _order_problems(field, *pauses, default=BROKER_CALLS.maximum, default_text="20m")
+
+
+def _poll_problems(field: str, policy: PollPolicy) -> Iterator[FieldProblem]:
+    found = [
+        *duration_problems(f"{field}.initialInterval", policy.initial_interval, example="1s"),
+        *duration_problems(f"{field}.maximumInterval", policy.maximum_interval, example="10s"),
+    ]
+    yield from found
+    if not found:
+        pauses = ("initialInterval", policy.initial_interval), ("maximumInterval", policy.maximum_interval)
+        yield from _order_problems(field, *pauses, default=POLLS.early_maximum, default_text="10s at first")
+
+
+def _order_problems(
+    field: str,
+    first: tuple[str, str | None],
+    longest: tuple[str, str | None],
+    *,
+    default: timedelta,
+    default_text: str,
+) -> Iterator[FieldProblem]:
+    """The first pause must fit under the longest; either may be left to its default, the first is then short."""
+    (first_name, first_pause), (longest_name, longest_pause) = first, longest
+    if not first_pause:
+        return
+    if not longest_pause:
+        if parse_duration(first_pause) > default:
+            message = f"give it too, at least as long as {first_name} ({first_pause}): the default is {default_text}"
+            yield required(f"{field}.{longest_name}", message)
+    elif parse_duration(longest_pause) < parse_duration(first_pause):
+        yield invalid(f"{field}.{longest_name}", f"must not be shorter than {first_name}, which is {first_pause}")
+
+
+def _prefix_problems(field: str, prefixes: Sequence[str]) -> Iterator[FieldProblem]:
+    for position, prefix in enumerate(prefixes):
+        domain, slash, name = prefix.partition("/")
+        if not slash or subdomain_problem(domain) or not _BEGINNING_OF_NAME.fullmatch(name):
+            message = "must begin with a domain and a slash, such as acme.com/ or acme.com/cost-"
+            yield invalid(f"{field}[{position}]", message)
+        elif domain in _NEVER_TOLD:
+            yield forbidden(f"{field}[{position}]", f"cannot be told to service brokers: {_NEVER_TOLD[domain]}")
+        elif prefix in prefixes[:position]:
+            yield FieldProblem(f"{field}[{position}]", "FieldValueDuplicate", "is there already; leave one of them out")

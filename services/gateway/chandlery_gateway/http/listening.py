@@ -1,0 +1,90 @@
+"""How the gateway listens, from its settings: TLS, limits, what is said about both, and what is read again later.
+
+`main` asks here, for the check before anything is waited for and when it starts to serve.
+"""
+
+import asyncio
+import socket
+from typing import Final
+
+import structlog
+
+from chandlery.model.faults import ConfigurationFault
+from chandlery.process.http.accepting import Manners
+from chandlery.process.http.bounded_connections import ConnectionLimits
+from chandlery.process.http.followed_files import FollowedFiles
+from chandlery.process.http.http_server import is_loopback
+from chandlery.process.http.open_files import affordable_connections, lift_open_file_limit
+from chandlery.process.http.tls_files import TlsFiles
+from chandlery.process.settings.settings import Settings
+from chandlery_gateway.identity.authentication import Authenticator
+from chandlery_gateway.identity.token_users import read_users
+
+_OTHER_FILES: Final = 200
+"""Probes, RabbitMQ, what the interpreter has open, and some room."""
+
+log = structlog.get_logger()
+
+
+class Listening:
+    """Who may come in and how they are spoken to. What comes from files follows them."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Read all of it; raises ConfigurationFault that names the setting or the file."""
+        self._settings = settings
+        tls_paths = [path for path in (settings.tls_cert_file, settings.tls_key_file) if path]
+        self._tls_files = FollowedFiles("the TLS certificate", tls_paths)
+        self._token_files = FollowedFiles("the token file", [settings.token_file] if settings.token_file else [])
+        self._tls = _tls_files(settings)
+        self.authenticator = Authenticator(read_users(settings.token, settings.token_file))
+        self.manners = Manners(
+            limits=ConnectionLimits(
+                connections=_affordable_connections(settings), slow_seconds=settings.slow_client_seconds
+            ),
+            tls=self._tls,
+            plain_too=settings.accept_plain_http,
+        )
+
+    def address(self, listener: socket.socket) -> str:
+        """Where it listens, as a URL."""
+        host, port = listener.getsockname()[:2]
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    async def follow_files(self) -> None:
+        """Read certificate and tokens again whenever their files change; ends by cancellation."""
+        async with asyncio.TaskGroup() as group:
+            if self._tls is not None:
+                group.create_task(self._tls_files.follow(self._tls.reload))
+            if self._settings.token_file is not None:
+                group.create_task(self._token_files.follow(self._reload_users))
+
+    def _reload_users(self) -> None:
+        self.authenticator.replace(read_users(self._settings.token, self._settings.token_file))
+
+
+def _affordable_connections(settings: Settings) -> int:
+    reserved = settings.database_pool_size + _OTHER_FILES
+    return affordable_connections(settings.max_connections, reserved=reserved, limit=lift_open_file_limit())
+
+
+def _tls_files(settings: Settings) -> TlsFiles | None:
+    certificate, key = settings.tls_cert_file, settings.tls_key_file
+    if certificate is not None and key is not None:
+        return TlsFiles(certificate, key)
+    if certificate is not None or key is not None:
+        raise ConfigurationFault("CHANDLERY_TLS_CERT_FILE and CHANDLERY_TLS_KEY_FILE go together")
+    return None
+
+
+def warn_of_plain_http(settings: Settings) -> None:
+    """Say so in the log if tokens can be read by others on their way here."""
+    if is_loopback(settings.host) or (settings.tls_cert_file and not settings.accept_plain_http):
+        return
+    remedy = "set CHANDLERY_TLS_CERT_FILE and CHANDLERY_TLS_KEY_FILE"
+    if settings.tls_cert_file:
+        remedy = "unset CHANDLERY_ACCEPT_PLAIN_HTTP"
+    log.warning(
+        f"the gateway speaks plain HTTP on {settings.host}: tokens and Secrets can be read on their way; {remedy}",
+        action="check_listener",
+    )

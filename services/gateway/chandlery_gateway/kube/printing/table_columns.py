@@ -1,0 +1,175 @@
+"""The columns of `kubectl get`, per kind. Names, order and sources are the reference's; kubectl capitalises names."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from chandlery.model.objects.kinds import Kind
+from chandlery.model.objects.wire import JsonObject
+from chandlery_gateway.kube.kinds.regarding_events import REGARDING_EVENT, as_involved
+from chandlery_gateway.kube.printing.human_duration import age
+
+Cell = str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column; those of priority 1 are shown by `-o wide` only."""
+
+    name: str
+    description: str
+    cell: Callable[[JsonObject, datetime], Cell]
+    type: str = "string"
+    format: str = ""
+    priority: int = 0
+
+    def definition(self) -> JsonObject:
+        """The entry of `columnDefinitions`."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "format": self.format,
+            "description": self.description,
+            "priority": self.priority,
+        }
+
+
+def at(document: Any, *path: str) -> Any:
+    """The value at the path, or the empty string."""
+    for step in path:
+        document = document.get(step) if isinstance(document, dict) else None
+    return "" if document is None else document
+
+
+def _text(name: str, path: str, description: str, *, priority: int = 0) -> Column:
+    steps = path.split(".")
+    return Column(name, description, lambda document, _now: str(at(document, *steps)), priority=priority)
+
+
+def _since(name: str, description: str, *paths: str, kind: str = "string", priority: int = 0) -> Column:
+    steps = [path.split(".") for path in paths]
+
+    def cell(document: JsonObject, now: datetime) -> Cell:
+        return age(next((moment for path in steps if (moment := at(document, *path))), None), now=now)
+
+    return Column(name, description, cell, type=kind, priority=priority)
+
+
+def _user_given(status_field: str, spec_fields: tuple[str, ...], *, prefixes: tuple[str, str]) -> Any:
+    """What the user typed: the status has it once a worker looked at the instance, the specification always."""
+
+    def cell(document: JsonObject, _now: datetime) -> Cell:
+        shown = at(document, "status", status_field)
+        if shown:
+            return str(shown)
+        spec = at(document, "spec")
+        for prefix, scope in zip(prefixes, ("clusterService", "service"), strict=True):
+            for field in spec_fields:
+                if value := at(spec, scope + field):
+                    return f"{prefix}{value}"
+        return ""
+
+    return cell
+
+
+_CLASS_FIELDS: Final = ("ClassExternalName", "ClassExternalID", "ClassName")
+_PLAN_FIELDS: Final = ("PlanExternalName", "PlanExternalID", "PlanName")
+
+_NAME = Column(
+    "Name", "Name of the object.", lambda document, _now: str(at(document, "metadata", "name")), format="name"
+)
+_CREATED = "Time since the object was created."
+# The reference's kinds are CRDs, whose AGE is of type date; core kinds have a string. Both carry the readable text.
+_AGE = _since("Age", _CREATED, "metadata.creationTimestamp", kind="date")
+_CORE_AGE = _since("Age", _CREATED, "metadata.creationTimestamp")
+_STATUS = _text("Status", "status.lastConditionState", "The last condition: its type if it holds, else its reason.")
+_EXTERNAL_NAME = _text("External-Name", "spec.externalName", "Name at the service broker.")
+_BROKER = (_NAME, _text("URL", "spec.url", "Address of the service broker."), _STATUS, _AGE)
+
+
+def _offering(broker_field: str, *further: Column) -> tuple[Column, ...]:
+    return (_NAME, _EXTERNAL_NAME, _text("Broker", f"spec.{broker_field}", "Service broker."), *further, _AGE)
+
+
+def _class_ref(field: str) -> Column:
+    return _text("Class", f"spec.{field}.name", "Class that the plan belongs to.")
+
+
+def _data_count(document: JsonObject, _now: datetime) -> Cell:
+    return len(at(document, "data") or {})
+
+
+def _involved(document: JsonObject, _now: datetime) -> Cell:
+    involved = at(document, "involvedObject")
+    return f"{str(at(involved, 'kind')).lower()}/{at(involved, 'name')}"
+
+
+_COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
+    "ClusterServiceBroker": _BROKER,
+    "ServiceBroker": _BROKER,
+    "ClusterServiceClass": _offering("clusterServiceBrokerName"),
+    "ServiceClass": _offering("serviceBrokerName"),
+    "ClusterServicePlan": _offering("clusterServiceBrokerName", _class_ref("clusterServiceClassRef")),
+    "ServicePlan": _offering("serviceBrokerName", _class_ref("serviceClassRef")),
+    "ServiceInstance": (
+        _NAME,
+        Column(
+            "Class",
+            "Kind of the class and the name it was asked for by.",
+            _user_given("userSpecifiedClassName", _CLASS_FIELDS, prefixes=("ClusterServiceClass/", "ServiceClass/")),
+        ),
+        Column(
+            "Plan",
+            "Name the plan was asked for by.",
+            _user_given("userSpecifiedPlanName", _PLAN_FIELDS, prefixes=("", "")),
+        ),
+        _STATUS,
+        _AGE,
+    ),
+    "ServiceBinding": (
+        _NAME,
+        _text("Service-Instance", "spec.instanceRef.name", "Instance that is bound."),
+        _text("Secret-Name", "spec.secretName", "Secret that holds the credentials."),
+        _STATUS,
+        _AGE,
+    ),
+    "Namespace": (_NAME, _text("Status", "status.phase", "Active or Terminating."), _CORE_AGE),
+    "Secret": (
+        _NAME,
+        _text("Type", "type", "What the keys mean."),
+        Column("Data", "Number of keys.", _data_count, type="integer"),
+        _CORE_AGE,
+    ),
+    "Event": (
+        _since("Last Seen", "Time since it last happened.", "lastTimestamp", "eventTime", "firstTimestamp"),
+        _text("Type", "type", "Normal or Warning."),
+        _text("Reason", "reason", "What happened, in one word."),
+        Column("Object", "What it happened to.", _involved),
+        _text("Source", "source.component", "Who recorded it.", priority=1),
+        _text("Message", "message", "What happened, in a sentence."),
+        _since("First Seen", "Time since it first happened.", "firstTimestamp", "eventTime", priority=1),
+        Column(
+            "Count", "How often it happened.", lambda event, _now: int(at(event, "count") or 1), "integer", priority=1
+        ),
+        Column(
+            "Name",
+            "Name of the event.",
+            lambda event, _now: str(at(event, "metadata", "name")),
+            format="name",
+            priority=1,
+        ),
+    ),
+}
+
+
+def _of_core(column: Column) -> Column:
+    return replace(column, cell=lambda event, now: column.cell(as_involved(event), now))
+
+
+_REGARDING: Final = tuple(_of_core(column) for column in _COLUMNS["Event"])
+
+
+def columns_of(kind: Kind) -> tuple[Column, ...]:
+    """The columns of a kind; name and age for one that has none of its own."""
+    return _REGARDING if kind == REGARDING_EVENT else _COLUMNS.get(kind.kind, (_NAME, _CORE_AGE))

@@ -1,0 +1,139 @@
+"""The read side of the API: one object, or a list that shows one moment, however many pages and gateways it takes."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+
+from chandlery.model.faults import Expired, NotFound
+from chandlery.model.objects.kinds import AnyObject, Kind
+from chandlery.model.objects.wire import JsonObject
+from chandlery.store.breaths import Breaths
+from chandlery.store.database import Database
+from chandlery.store.objects.past_objects import PastPart, Place
+from chandlery.store.objects.snapshots import Snapshot
+from chandlery_gateway.kube.query.list_options import ListOptions
+from chandlery_gateway.kube.query.version_faults import ContinueExpired, VersionTooLarge
+from chandlery_gateway.read.continue_tokens import PURPOSE, ContinueToken, ContinueTokens
+from chandlery_gateway.read.selection import Selection, to_client
+from chandlery_gateway.read.snapshot_waits import SnapshotWaits
+
+_PAGE = 500
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of a list."""
+
+    items: Sequence[JsonObject]
+    resource_version: str
+    continue_token: str | None = None
+    remaining: int | None = None
+    """About how many objects come after it, where that is known."""
+
+
+class ObjectReader:
+    """Reads objects in the form that clients see."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._tokens = ContinueTokens(database.keyring.derived(PURPOSE))
+        self.moments = SnapshotWaits(database)
+
+    async def get(self, kind: Kind, namespace: str, name: str, *, version: int = 0) -> AnyObject:
+        """One object, at least as new as the version; raises NotFound, VersionTooLarge."""
+        if version:
+            await self.moments.now(at_least=version)
+        found = await self._database.run(lambda unit: unit.objects.get(kind, namespace, name))
+        if found is None:
+            raise NotFound
+        return found
+
+    async def list(self, selection: Selection, options: ListOptions) -> Page:
+        """A page of a list.
+
+        Raises:
+            BadRequest: the continue token is not ours.
+            Expired: the log no longer reaches back; a ContinueExpired if a token says how to go on all the same.
+            VersionTooLarge: the version does not exist yet.
+        """
+        if not options.token:
+            return await self._first_page(selection, options)
+        token = self._tokens.read(options.token, of=_list_of(selection))
+        place = (token.namespace, token.name)
+        if token.snapshot is None:
+            return await self._page(selection, options.limit, await self.moments.settled(), after=place)
+        try:
+            return await self._page(selection, options.limit, token.snapshot, after=place, is_exact=True)
+        except Expired:
+            raise ContinueExpired(self._tokens.write(replace(token, snapshot=None))) from None
+
+    async def parts(
+        self, selection: Selection, snapshot: Snapshot, after: Place | None = None, size: int = _PAGE
+    ) -> AsyncIterator[PastPart]:
+        """The list as it was at the snapshot, not yet checked against the selection.
+
+        Raises Expired if the log no longer reaches back to it.
+        """
+        while True:
+            # A transaction for each part: a long list must not keep a connection, on SQLite the only one, from others.
+            part = await self._part(selection, snapshot, after, size)
+            yield part
+            if part.reached is None:
+                return
+            after = part.reached
+
+    async def _part(self, selection: Selection, snapshot: Snapshot, after: Place | None, size: int) -> PastPart:
+        listing = selection.listing(after, size)
+        part = await self._database.run(lambda unit: unit.past.part(selection.kind, listing, snapshot))
+        if not part.is_covered:
+            raise Expired
+        return part
+
+    async def _first_page(self, selection: Selection, options: ListOptions) -> Page:
+        if not options.is_exact:
+            return await self._page(selection, options.limit, await self.moments.settled(at_least=options.version))
+        newest = await self.moments.now(at_least=options.version)
+        if options.version > newest.version:
+            raise VersionTooLarge(options.version, newest.version)
+        return await self._page(selection, options.limit, Snapshot.at(options.version), is_exact=True)
+
+    async def _page(
+        self,
+        selection: Selection,
+        limit: int,
+        snapshot: Snapshot,
+        *,
+        after: Place | None = None,
+        is_exact: bool = False,
+    ) -> Page:
+        # One more than asked for, to know whether there is another page.
+        size = min(limit, _PAGE) + 1 if limit and not selection.is_narrow else _PAGE
+        items: list[JsonObject] = []
+        breaths = Breaths()
+        async for part in self.parts(selection, snapshot, after, size):
+            if part.unknown and is_exact:
+                raise Expired
+            # Of a moment ago, what is newer does no harm: a watch from there on tells of a change to it.
+            for document in part.nearest:
+                wire = to_client(selection.kind, document)
+                if not selection.matches(document, wire):
+                    continue
+                if limit and len(items) == limit:
+                    return await self._unfinished(selection, items, snapshot)
+                items.append(wire)
+                await breaths.take()
+        return Page(items, str(snapshot.version))
+
+    async def _unfinished(self, selection: Selection, items: Sequence[JsonObject], snapshot: Snapshot) -> Page:
+        last = items[-1]["metadata"]
+        token = ContinueToken(_list_of(selection), last.get("namespace", ""), last["name"], snapshot)
+        remaining = None
+        if not selection.is_narrow:
+            rest = selection.listing((token.namespace, token.name), None)
+            # As of now and not of then: Kubernetes promises no more than an estimate.
+            remaining = max(1, await self._database.run(lambda unit: unit.objects.count(selection.kind, rest)))
+        return Page(items, str(snapshot.version), self._tokens.write(token), remaining)
+
+
+def _list_of(selection: Selection) -> str:
+    """All pages are of one kind and one namespace, whatever selectors they have."""
+    return f"{selection.kind.group}/{selection.kind.plural}/{selection.namespace or ''}"

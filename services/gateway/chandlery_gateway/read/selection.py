@@ -1,0 +1,72 @@
+"""Which objects a request is about, and what a client sees of each."""
+
+from dataclasses import dataclass
+
+from chandlery.model.objects.kinds import AnyObject, Kind
+from chandlery.model.objects.wire import JsonObject
+from chandlery.reconcile.policies.label_selectors import Selector
+from chandlery.store.objects.objects import Listing
+from chandlery.store.schema import LOOKUPS
+from chandlery_gateway.kube.apply.managed_fields import managed_fields_wire
+from chandlery_gateway.kube.kinds.regarding_events import REGARDING_EVENT, as_regarding, regarding_path
+from chandlery_gateway.kube.query.selectors import field_values
+
+_FIXED_FIELDS = frozenset({"metadata.name", "metadata.namespace"})
+
+_MOST_LABELS = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Objects of a kind."""
+
+    kind: Kind
+    namespace: str | None
+    """None means all namespaces."""
+    labels: Selector
+    fields: Selector
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether there is any selector."""
+        return bool(self.labels.requirements or self.fields.requirements)
+
+    @property
+    def can_objects_enter(self) -> bool:
+        """Whether a change can make an object match that did not before, or the other way round."""
+        return bool(self.labels.requirements) or not _FIXED_FIELDS.issuperset(self.fields.keys)
+
+    def matches(self, document: AnyObject, wire: JsonObject) -> bool:
+        """Whether the object is one of them; the namespace is checked by whoever lists."""
+        if self.fields.requirements and not self.fields.matches(field_values(self.kind, wire, self.fields.keys)):
+            return False
+        return not self.labels.requirements or self.labels.matches(document.metadata.labels or {})
+
+    def listing(self, after: tuple[str, str] | None, size: int | None) -> Listing:
+        """What the database can do of it; `matches` still decides."""
+        columns = {path: column for column, paths in LOOKUPS.get(self.kind.kind, {}).items() for path in paths}
+        if self.kind == REGARDING_EVENT:
+            columns = {regarding_path(path): column for path, column in columns.items()}
+        columns["metadata.name"] = "name"
+        namespace = self.namespace
+        where = []
+        for field, value in self.fields.required_equalities().items():
+            if field == "metadata.namespace" and namespace is None:
+                namespace = value
+            elif field in columns and value and "\0" not in value:
+                where.append((columns[field], value))
+        # The rest is looked at here: a long selector would be a statement that no database takes.
+        labels = tuple(self.labels.required_equalities().items())[:_MOST_LABELS]
+        return Listing(namespace=namespace, where=tuple(where), labels=labels, after=after, limit=size)
+
+
+def to_client(kind: Kind, document: AnyObject) -> JsonObject:
+    """The object as clients see it, with its own address."""
+    wire = document.to_wire()
+    meta = document.metadata
+    if meta.managed_fields is not None:
+        wire["metadata"]["managedFields"] = managed_fields_wire(meta.managed_fields)
+    root = f"/apis/{kind.api_version}" if kind.group else f"/api/{kind.api_version}"
+    place = f"/namespaces/{meta.namespace}" if kind.namespaced else ""
+    wire["metadata"]["selfLink"] = f"{root}{place}/{kind.plural}/{meta.name}"
+    return as_regarding(wire) if kind == REGARDING_EVENT else wire

@@ -1,0 +1,154 @@
+"""One watch: what was there at its beginning, and then the changes that concern it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+
+from chandlery.model.faults import Expired, Fault
+from chandlery.model.objects.kinds import AnyObject
+from chandlery.store.breaths import Breaths
+from chandlery.store.objects.changes import ChangeVerb, LoggedChange
+from chandlery.store.objects.snapshots import Snapshot
+from chandlery_gateway.http.rendering import log_bug
+from chandlery_gateway.kube.printing.tables import IncludeObject
+from chandlery_gateway.kube.query.list_options import WatchOptions
+from chandlery_gateway.kube.query.negotiation import Representation
+from chandlery_gateway.kube.query.version_faults import UnreadableChange, VersionTooLarge
+from chandlery_gateway.read.object_reader import ObjectReader
+from chandlery_gateway.read.selection import Selection
+from chandlery_gateway.watch.change_views import ChangeView
+from chandlery_gateway.watch.watch_hub import WatchHub
+from chandlery_gateway.watch.watch_lines import WatchLines
+from chandlery_gateway.watch.watch_membership import Membership
+
+_BOOKMARK_SECONDS = 60.0
+_LINES_AT_ONCE = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchRequest:
+    """What a client wants to watch, and how."""
+
+    selection: Selection
+    options: WatchOptions
+    representation: Representation
+    include_object: IncludeObject
+    on_begun: Callable[[], None] = lambda: None
+    """Called when what was there at the beginning has been told."""
+
+
+class WatchStream:
+    """Makes the lines of one watch."""
+
+    def __init__(self, request: WatchRequest, hub: WatchHub, object_reader: ObjectReader) -> None:
+        self._selection = request.selection
+        self._options = request.options
+        self._on_begun = request.on_begun
+        self._lines = WatchLines(request.selection.kind, request.representation, request.include_object)
+        self._membership = Membership(can_change=request.selection.can_objects_enter)
+        self._hub = hub
+        self._object_reader = object_reader
+
+    async def lines(self, start: Snapshot | Fault) -> AsyncIterator[bytes]:
+        """Lines until the time is up. A fault becomes an ERROR line, as Kubernetes does once a stream has begun."""
+        until = asyncio.Event()
+        timer = asyncio.get_running_loop().call_later(self._options.timeout_seconds, until.set)
+        try:
+            if isinstance(start, Fault):
+                raise start
+            async for line in self._beginning(start):
+                yield line
+            self._on_begun()
+            async for line in self._following(start, until):
+                yield line
+        except Fault as fault:
+            yield self._lines.error(fault)
+        except Exception as error:  # noqa: BLE001 - further up it would be logged with what the objects hold
+            log_bug(error, action="serve_watch", kind=self._selection.kind.kind)
+            yield self._lines.error(error)
+        finally:
+            timer.cancel()
+
+    async def start(self) -> Snapshot | Fault:
+        """What the client has, or is sent first. What is wrong with the version it asks for is told in the stream."""
+        version = self._options.version
+        try:
+            if self._options.sends_initial:
+                return await self._object_reader.moments.settled(at_least=version)
+            return Snapshot.at(await self._hub.start_position(version))
+        except (Expired, VersionTooLarge) as fault:
+            return fault
+
+    async def _beginning(self, start: Snapshot) -> AsyncIterator[bytes]:
+        is_told = self._options.sends_initial
+        if is_told or self._selection.can_objects_enter:
+            async for part in self._object_reader.parts(self._selection, start):
+                if part.unknown and is_told:
+                    raise Expired
+                self._membership.note_unsure(part.unknown)
+                for start_of_some in range(0, len(part.objects), _LINES_AT_ONCE):
+                    lines = await self._lines_of(part.objects[start_of_some : start_of_some + _LINES_AT_ONCE])
+                    if lines:
+                        yield b"".join(lines)
+                    # Others have their turn between them: a client that reads at once would not let go of the loop.
+                    await asyncio.sleep(0)
+        if self._options.marks_initial_end:
+            yield self._lines.bookmark(start.version, ends_initial=True)
+
+    async def _lines_of(self, objects: Sequence[AnyObject]) -> list[bytes]:
+        """Note who of these matches. Returns what is told of them at the beginning, if anything is."""
+        lines: list[bytes] = []
+        breaths = Breaths()
+        for document in objects:
+            await breaths.take()
+            view = ChangeView(self._selection.kind, document)
+            if self._selection.matches(document, view.wire):
+                self._membership.note(view.wire["metadata"]["uid"])
+                if self._options.sends_initial:
+                    lines.append(self._lines.notice(ChangeVerb.ADDED, view))
+        return lines
+
+    async def _following(self, start: Snapshot, until: asyncio.Event) -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        last_word, position, told = loop.time(), start.version, start.version
+        breaths = Breaths()
+        async for batch in self._hub.follow(start.version, until=until):
+            lines: list[bytes] = []
+            for change in batch:
+                await breaths.take()
+                position = change.position
+                line = None if start.sees(position) else self._line_or_error(change)
+                if line is not None:
+                    lines.append(line)
+                if lines and (change is batch[-1] or len(lines) == _LINES_AT_ONCE):
+                    last_word, told = loop.time(), position
+                    yield b"".join(lines)
+                    lines.clear()
+            if self._options.wants_bookmarks and loop.time() - last_word > _BOOKMARK_SECONDS:
+                last_word, told = loop.time(), position
+                yield self._lines.bookmark(position)
+        if self._options.wants_bookmarks and position > told:
+            # The next watch need not read again what this one has passed over.
+            yield self._lines.bookmark(position)
+
+    def _line_or_error(self, change: LoggedChange) -> bytes | None:
+        """A change that cannot be shown is passed over: it must not keep all that comes after it from the client."""
+        selection = self._selection
+        if change.kind != selection.kind.kind or selection.namespace not in (None, change.namespace):
+            return None
+        try:
+            return self._line_for(change)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the watch goes on
+            self._membership.note_unsure([(change.namespace, change.name)])
+            self._hub.views.note_unreadable(change, error)
+            return self._lines.error(UnreadableChange(change.kind, change.name, change.position))
+
+    def _line_for(self, change: LoggedChange) -> bytes | None:
+        selection = self._selection
+        view = self._hub.views.of(selection.kind, change)
+        verb = self._membership.follow(
+            change, uid=view.wire["metadata"]["uid"], is_match=selection.matches(view.document, view.wire)
+        )
+        # Of the version that the client named it knows, though smaller ones may come yet.
+        is_known = not self._options.sends_initial and change.position == self._options.version
+        return None if verb is None or is_known else self._lines.notice(verb, view)

@@ -1,0 +1,61 @@
+"""Which annotations a service broker is told (`contextAnnotations`), and what becomes due when one of them changes.
+
+Annotations that no broker is told change again and again, by tools: these wake nobody.
+"""
+
+from collections.abc import Iterable
+
+from chandlery.lookup.catalog_choice import find_classes
+from chandlery.lookup.offering_lookup import find_broker
+from chandlery.model.objects import kinds
+from chandlery.model.objects.brokers import AnyBroker, ClusterServiceBroker, ServiceBroker
+from chandlery.model.objects.core import Namespace
+from chandlery.model.objects.instances import ServiceInstance
+from chandlery.model.objects.kinds import AnyObject
+from chandlery.reconcile.reconcile_result import broker_key
+from chandlery.store.database import UnitOfWork
+from chandlery.store.objects.objects import Listing
+
+
+async def broker_is_to_hear(unit: UnitOfWork, old: AnyObject, new: AnyObject) -> bool:
+    """Whether an annotation of the instance has changed that its service broker is told."""
+    if not isinstance(new, ServiceInstance):
+        return False
+    changed = _changed_keys(old, new)
+    if not changed:
+        return False
+    classes = await find_classes(unit, new)
+    broker = await find_broker(unit, classes[0]) if len(classes) == 1 else None
+    return isinstance(broker, AnyBroker) and _is_told(broker, changed)
+
+
+async def wake_instances(unit: UnitOfWork, old: AnyObject, new: AnyObject) -> None:
+    """Make those instances of a namespace due whose brokers are told an annotation of it that has changed."""
+    if not isinstance(new, Namespace):
+        return
+    changed = _changed_keys(old, new)
+    if not changed:
+        return
+    name = new.metadata.name
+    found = [
+        *await unit.objects.list(kinds.CLUSTER_SERVICE_BROKER, Listing()),
+        *await unit.objects.list(kinds.SERVICE_BROKER, Listing(namespace=name)),
+    ]
+    lanes = [
+        broker_key(broker.metadata.namespace, broker.metadata.name)
+        for broker in found
+        if isinstance(broker, ClusterServiceBroker | ServiceBroker) and _is_told(broker, changed)
+    ]
+    unit.outbox.add(
+        *await unit.reconciliations.touch_in_namespace(kinds.SERVICE_INSTANCE.kind, name, lanes=lanes),
+    )
+
+
+def _changed_keys(old: AnyObject, new: AnyObject) -> set[str]:
+    before, after = old.metadata.annotations or {}, new.metadata.annotations or {}
+    return {key for key, _ in before.items() ^ after.items()}
+
+
+def _is_told(broker: AnyBroker, keys: Iterable[str]) -> bool:
+    prefixes = broker.spec.context_annotations or ()
+    return any(key.startswith(prefixes) for key in keys)

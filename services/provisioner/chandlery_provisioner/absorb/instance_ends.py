@@ -1,0 +1,155 @@
+"""How an attempt on an instance ends short of success: again later, orphan mitigation, final failure. Pure."""
+
+from chandlery.model.objects.annotations import Mitigation
+from chandlery.model.objects.conditions import ConditionStatus, ConditionType, find_condition
+from chandlery.model.objects.reasons import InstanceReason
+from chandlery.reconcile.answers import Answer
+from chandlery.reconcile.status_draft import Cause, joined
+from chandlery_provisioner.absorb import instance_remedies
+from chandlery_provisioner.absorb.instance_draft import InstanceChange, InstanceDraft
+
+_STARTING_MITIGATION = "What it may have left at the service broker is deleted before it is tried again"
+_CLEANED_UP = "What it may have left at the service broker has been deleted"
+_NO_MITIGATION = "What it may have left at the service broker is left there, as its annotation asks for"
+_OF_MITIGATION = (InstanceReason.ORPHAN_MITIGATION_REQUIRED, InstanceReason.STARTING_ORPHAN_MITIGATION)
+_UNKNOWN_CAUSE = Cause(reason=InstanceReason.PROVISION_FAILED, message="The creation failed")
+
+
+def retry(draft: InstanceDraft, reason: str, *, message: str, asked_seconds: float | None = None) -> InstanceChange:
+    """The operation is tried again with back-off, unless its time is over."""
+    draft.say(reason, message, is_warning=True)
+    return _try_again(draft, reason, message=message, attempt=draft.attempt + 1, asked_seconds=asked_seconds)
+
+
+def _try_again(
+    draft: InstanceDraft, reason: str, *, message: str, attempt: int, asked_seconds: float | None = None
+) -> InstanceChange:
+    if draft.is_time_over:
+        return give_up(draft, InstanceReason.RETRY_TIMEOUT, InstanceReason.RETRY_TIMEOUT, message=too_late(message))
+    pause = draft.expect_attempt(attempt, asked_seconds)
+    again = instance_remedies.tried_again(draft.metadata, draft.status.next_attempt_time)
+    draft.ready(ConditionStatus.FALSE, reason, message=joined(message, again))
+    return draft.again(pause, attempt=attempt)
+
+
+def cause_of(draft: InstanceDraft) -> Cause:
+    """How the creation failed that is cleaned up after."""
+    if draft.memory.cause is not None:
+        return draft.memory.cause
+    # A creation from before causes were kept.
+    orphan = find_condition(draft.status.conditions, ConditionType.ORPHAN_MITIGATION)
+    is_cause = orphan is not None and orphan.reason not in _OF_MITIGATION
+    return Cause(reason=orphan.reason, message=orphan.message) if orphan and is_cause else _UNKNOWN_CAUSE
+
+
+def cleaned_up(draft: InstanceDraft, cause: Cause) -> InstanceChange:
+    """Nothing is left of the creation that failed. That is no success: the instance shows why it is not there."""
+    message = joined(cause.message, _CLEANED_UP)
+    if draft.is_failed:
+        draft.ready(ConditionStatus.FALSE, cause.reason, message=rested(draft, message))
+        draft.end_operation()
+        return draft.rest()
+    return _try_again(draft, cause.reason, message=message, attempt=max(draft.memory.creation_attempts, 1))
+
+
+def too_late(message: str) -> str:
+    """What to tell when the time for an operation is over; `message` is the last failure."""
+    return f"Stopping reconciliation retries because too much time has elapsed; the last failure was: {message}"
+
+
+def give_up(draft: InstanceDraft, ready_reason: str, failed_reason: str, *, message: str) -> InstanceChange:
+    """Final for this generation, and nothing is left to be done at the broker."""
+    fail(draft, ready_reason, failed_reason, message=message)
+    draft.end_operation()
+    return draft.rest()
+
+
+def fail(draft: InstanceDraft, ready_reason: str, failed_reason: str, *, message: str) -> None:
+    """A creation has failed for this generation: the conditions say how to get out of that."""
+    draft.say(failed_reason, message, is_warning=True)
+    shown = rested(draft, message)
+    draft.ready(ConditionStatus.FALSE, ready_reason, message=shown)
+    draft.condition(ConditionType.FAILED, ConditionStatus.TRUE, reason=failed_reason, message=shown)
+
+
+def mitigate(
+    draft: InstanceDraft, reason: InstanceReason, *, message: str, asked_seconds: float | None = None
+) -> InstanceChange:
+    """Something may be left at the broker: deprovision it, at once unless the broker asks for a pause."""
+    draft.set(deprovision_status="Required")
+    if draft.mitigation == Mitigation.WAIVE:
+        draft.say(reason, message, is_warning=True)
+        return _unmitigated(draft, reason, message=joined(message, _NO_MITIGATION), asked_seconds=asked_seconds)
+    draft.begin_clean_up(reason, message)
+    draft.say(reason, message, is_warning=True)
+    if draft.mitigation == Mitigation.MANUAL:
+        draft.ready(ConditionStatus.FALSE, reason, message=message)
+        return hold_mitigation(draft, message)
+    starting = InstanceReason.STARTING_ORPHAN_MITIGATION
+    told = joined(message, _STARTING_MITIGATION)
+    draft.ready(ConditionStatus.FALSE, starting, message=told)
+    draft.condition(ConditionType.ORPHAN_MITIGATION, ConditionStatus.TRUE, reason=reason, message=message)
+    draft.say(starting, told, is_warning=True)
+    draft.set(orphan_mitigation_in_progress=True)
+    draft.expect_no_attempt()
+    return draft.again(draft.policy.asked_pause(asked_seconds), attempt=draft.attempt)
+
+
+def hold_mitigation(draft: InstanceDraft, why: str) -> InstanceChange:
+    """Something may be left at the broker, and a person has to say what becomes of it: until then nothing is sent."""
+    message = joined(why, instance_remedies.mitigate_or_waive(draft.metadata))
+    required = InstanceReason.ORPHAN_MITIGATION_REQUIRED
+    draft.condition(ConditionType.ORPHAN_MITIGATION, ConditionStatus.TRUE, reason=required, message=message)
+    draft.say(required, message, is_warning=True)
+    draft.set(orphan_mitigation_in_progress=False)
+    return draft.hold()
+
+
+def waive_mitigation(draft: InstanceDraft) -> InstanceChange:
+    """What may be left at the broker is left there, and the instance goes on; only its deletion asks for that."""
+    message = "What a failed creation may have left at the service broker is left there, as somebody asked for"
+    cause = cause_of(draft)
+    draft.end_poll()
+    draft.set(orphan_mitigation_in_progress=False)
+    draft.drop(ConditionType.ORPHAN_MITIGATION)
+    draft.say(InstanceReason.ORPHAN_MITIGATION_WAIVED, message, is_warning=True)
+    return _unmitigated(draft, cause.reason, message=joined(cause.message, message), asked_seconds=None)
+
+
+def _unmitigated(draft: InstanceDraft, reason: str, *, message: str, asked_seconds: float | None) -> InstanceChange:
+    if draft.is_failed:
+        draft.ready(ConditionStatus.FALSE, reason, message=rested(draft, message))
+        draft.end_operation()
+        return draft.rest()
+    attempt = max(draft.memory.creation_attempts, draft.attempt + 1)
+    return _try_again(draft, reason, message=message, attempt=attempt, asked_seconds=asked_seconds)
+
+
+def rested(draft: InstanceDraft, message: str) -> str:
+    """The same message for an instance whose creation has failed for good, with the way out."""
+    return joined(message, instance_remedies.correct_retry_or_delete(draft.metadata))
+
+
+def keep_deprovisioning(draft: InstanceDraft, *, message: str, asked_seconds: float | None = None) -> InstanceChange:
+    """What may exist is deleted until the broker says it is gone: there is no end to it, only longer pauses."""
+    if draft.is_forced:
+        return let_go(draft, InstanceReason.FORCE_DELETED, message=f"The instance was deleted by force. {message}")
+    way_out = instance_remedies.remove_without_broker if draft.is_deleted else instance_remedies.waive
+    draft.say(InstanceReason.DEPROVISION_FAILED, message, is_warning=True)
+    told = message if draft.is_deleted else joined(cause_of(draft).message, message)
+    shown = joined(told, "It is tried again", way_out(draft.metadata))
+    draft.ready(ConditionStatus.UNKNOWN, InstanceReason.DEPROVISION_FAILED, message=shown)
+    return draft.retry_after(asked_seconds, attempt=draft.attempt + 1)
+
+
+def let_go(draft: InstanceDraft, reason: str, *, message: str) -> InstanceChange:
+    """The object goes because a person said so; what is left at the broker stays there."""
+    draft.say(reason, message, is_warning=True)
+    return draft.gone()
+
+
+def note_usability(draft: InstanceDraft, answer: Answer) -> None:
+    """Remember what the broker says of the instance. Silence is no news: only its word, or a success, changes that."""
+    word = answer.body.get("instance_usable")
+    if isinstance(word, bool):
+        draft.remember(is_unusable=not word)

@@ -1,0 +1,174 @@
+"""The state machine of a service instance, second half: snapshot and the broker's answer -> change. Pure.
+
+The rules are those of the OSB table of orphan mitigation and of the reference's conditions; a 400 to a provision or an
+update is final for this generation, everything else is tried again by schedule until the operation's time is up.
+`provision_answers.py`, `update_answers.py`, `deprovision_answers.py` and `poll_answers.py` have them, one request each.
+"""
+
+from datetime import datetime, timedelta
+
+from chandlery.model.objects.conditions import ConditionStatus, ConditionType, find_condition
+from chandlery.model.objects.reasons import InstanceReason
+from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
+from chandlery.reconcile.answers import Answer, Verdict
+from chandlery.reconcile.status_draft import joined
+from chandlery_provisioner.absorb import instance_remedies
+from chandlery_provisioner.absorb.deprovision_answers import absorb_deprovision
+from chandlery_provisioner.absorb.failed_updates import give_up_update
+from chandlery_provisioner.absorb.fetch_answers import absorb_fetch
+from chandlery_provisioner.absorb.foreign_instances import disown
+from chandlery_provisioner.absorb.instance_draft import InstanceChange, InstanceDraft
+from chandlery_provisioner.absorb.instance_ends import give_up, hold_mitigation, let_go, waive_mitigation
+from chandlery_provisioner.absorb.operation_ends import show_operation
+from chandlery_provisioner.absorb.poll_answers import absorb_poll
+from chandlery_provisioner.absorb.provision_answers import absorb_provision
+from chandlery_provisioner.absorb.update_answers import absorb_update
+from chandlery_provisioner.facts.instance_notes import InFlight, Purpose
+from chandlery_provisioner.facts.instance_snapshot import (
+    AwaitMitigationDecision,
+    Disown,
+    InstanceSnapshot,
+    Keep,
+    LetGo,
+    Uncalled,
+    WaiveMitigation,
+)
+
+_IN_FLIGHT = {
+    Purpose.PROVISION: (
+        InstanceReason.PROVISION_IN_FLIGHT,
+        "Provision request for ServiceInstance in-flight to Broker",
+    ),
+    Purpose.UPDATE: (InstanceReason.UPDATE_IN_FLIGHT, "Update request for ServiceInstance in-flight to Broker"),
+    Purpose.DEPROVISION: (
+        InstanceReason.DEPROVISION_IN_FLIGHT,
+        "Deprovision request for ServiceInstance in-flight to Broker",
+    ),
+}
+
+
+def absorb(snapshot: InstanceSnapshot, sent: InFlight, answer: Answer, now: datetime) -> InstanceChange:
+    """What the answer to `sent` changes."""
+    draft = InstanceDraft.begin(snapshot, sent, now)
+    if answer.verdict == Verdict.UNREACHABLE and draft.is_repeat:
+        draft.keep_open()
+    match sent.purpose:
+        case Purpose.PROVISION:
+            return absorb_provision(draft, sent, answer)
+        case Purpose.UPDATE:
+            return absorb_update(draft, sent, answer)
+        case Purpose.DEPROVISION | Purpose.MITIGATE:
+            return absorb_deprovision(draft, answer)
+        case Purpose.POLL:
+            return absorb_poll(draft, answer)
+        case Purpose.FETCH:
+            return absorb_fetch(draft, answer)
+
+
+def uncalled(snapshot: InstanceSnapshot, action: Uncalled, now: datetime) -> InstanceChange:
+    """What an action changes that needs no call to the broker."""
+    match action:
+        case Idle():
+            return idle(snapshot, now)
+        case Finish():
+            return finish(snapshot, now)
+        case Wait():
+            return wait(snapshot, action, now)
+        case Refuse():
+            return refuse(snapshot, action, now)
+        case Keep():
+            return keep(snapshot, now)
+        case LetGo():
+            return let(snapshot, action, now)
+        case Disown():
+            return disown(snapshot, now)
+        case AwaitMitigationDecision():
+            return hold(snapshot, now)
+        case WaiveMitigation():
+            return waive(snapshot, now)
+
+
+def wait(snapshot: InstanceSnapshot, action: Wait, now: datetime) -> InstanceChange:
+    """Say what is missing, and come back when it is there, or after a while."""
+    draft = InstanceDraft(snapshot, now)
+    is_blocked = action.reason == InstanceReason.BLOCKED_BY_BINDINGS
+    status = ConditionStatus.UNKNOWN if snapshot.is_deleted and not is_blocked else ConditionStatus.FALSE
+    draft.say(action.reason, action.message, is_warning=True)
+    if draft.serves and not snapshot.is_deleted and action.reason != InstanceReason.NO_SUCH_BROKER:
+        draft.tell_update(action.reason, message=_with_way_out(snapshot, action, is_blocked=False))
+        return draft.wait(action.waiting_for)
+    draft.ready(status, action.reason, message=_with_way_out(snapshot, action, is_blocked=is_blocked))
+    return draft.wait(action.waiting_for)
+
+
+def _with_way_out(snapshot: InstanceSnapshot, action: Wait, *, is_blocked: bool) -> str:
+    message, meta = action.message, snapshot.instance.metadata
+    if not snapshot.is_deleted:
+        return instance_remedies.while_waiting(action.reason, message, meta)
+    way_out = instance_remedies.remove_with_bindings if is_blocked else instance_remedies.remove_unasked
+    return joined(message, way_out(snapshot.instance.metadata))
+
+
+def refuse(snapshot: InstanceSnapshot, action: Refuse, now: datetime) -> InstanceChange:
+    """A wish that cannot be granted fails for this generation."""
+    draft = InstanceDraft(snapshot, now)
+    draft.observe(snapshot.generation)
+    draft.drop(ConditionType.FAILED)
+    if draft.status.provision_status == "Provisioned":
+        return give_up_update(draft, action.reason, message=action.message)
+    return give_up(draft, action.reason, action.reason, message=action.message)
+
+
+def keep(snapshot: InstanceSnapshot, now: datetime) -> InstanceChange:
+    """The broker has what is wished for."""
+    draft = InstanceDraft(snapshot, now)
+    draft.observe(snapshot.generation)
+    draft.set(in_progress_properties=None)
+    draft.remember(asked=snapshot.memory.told)
+    draft.succeed(InstanceReason.UPDATED, "The instance is as it is wished; there was nothing to tell its broker")
+    return draft.rest()
+
+
+def let(snapshot: InstanceSnapshot, action: LetGo, now: datetime) -> InstanceChange:
+    """A person wants the object gone, whatever its broker has."""
+    return let_go(InstanceDraft(snapshot, now), action.reason, message=action.message)
+
+
+def hold(snapshot: InstanceSnapshot, now: datetime) -> InstanceChange:
+    """Wait for a person's word on what a failed creation may have left."""
+    draft = InstanceDraft(snapshot, now)
+    orphan = find_condition(draft.status.conditions, ConditionType.ORPHAN_MITIGATION)
+    if orphan is not None and orphan.reason == InstanceReason.ORPHAN_MITIGATION_REQUIRED:
+        return draft.hold()
+    return hold_mitigation(draft, orphan.message if orphan else "The creation failed and may have left something")
+
+
+def waive(snapshot: InstanceSnapshot, now: datetime) -> InstanceChange:
+    """A person wants left at the broker what a failed creation may have left."""
+    return waive_mitigation(InstanceDraft(snapshot, now))
+
+
+def cascaded(snapshot: InstanceSnapshot, now: datetime) -> InstanceChange:
+    """The bindings have been told to go: the instance itself is next."""
+    draft = InstanceDraft(snapshot, now)
+    draft.keep_open()
+    return draft.again(timedelta(0), attempt=0)
+
+
+def finish(snapshot: InstanceSnapshot, now: datetime) -> InstanceChange:
+    """Nothing is left at the broker: let the object go."""
+    return InstanceDraft(snapshot, now).gone()
+
+
+def idle(snapshot: InstanceSnapshot, now: datetime) -> InstanceChange:
+    """Nothing to do."""
+    return InstanceDraft(snapshot, now).rest()
+
+
+def announce(snapshot: InstanceSnapshot, sent: InFlight, now: datetime) -> InstanceChange:
+    """The status while a call takes its time."""
+    draft = InstanceDraft.begin(snapshot, sent, now)
+    if sent.purpose in _IN_FLIGHT:
+        reason, message = _IN_FLIGHT[sent.purpose]
+        show_operation(draft, reason, message=message, is_update=sent.purpose == Purpose.UPDATE)
+    return draft.rest()

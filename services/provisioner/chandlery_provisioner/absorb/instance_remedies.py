@@ -1,0 +1,100 @@
+"""Sentences that tell people how to get an instance out of the state that it is in. Pure.
+
+Every one works with stock kubectl; what the annotations mean is in `chandlery.model.objects.annotations`.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final
+
+from chandlery.model.objects.annotations import ABANDON, FORCE_DELETE, ORPHAN_MITIGATION, Mitigation
+from chandlery.model.objects.metadata import ObjectMeta, to_timestamp
+from chandlery.model.objects.reasons import BrokerReason, InstanceReason
+from chandlery.reconcile.kubectl_commands import INSTANCE, annotate, catalog, delete, edit, retry
+from chandlery.reconcile.status_draft import joined
+
+
+def while_waiting(reason: str, message: str, meta: ObjectMeta) -> str:
+    """The message with the command that looks for, or mends, what an instance waits for, unless it has one already."""
+    advice = None if "kubectl " in message else _WAITING.get(reason)
+    return joined(message, advice(meta)) if advice else message
+
+
+def correct_or_retry(meta: ObjectMeta) -> str:
+    """For a wish that has failed for good."""
+    return f"Correct the specification, or try again as it stands: {retry(INSTANCE, meta)}"
+
+
+def correct_retry_or_delete(meta: ObjectMeta) -> str:
+    """The same for an instance that has never worked."""
+    return f"Correct the specification, delete the instance, or try again as it stands: {retry(INSTANCE, meta)}"
+
+
+def delete_again(meta: ObjectMeta) -> str:
+    """For a deletion that its service broker does not tell the end of."""
+    return f"To have it asked to delete once more, now: {retry(INSTANCE, meta)}"
+
+
+def stop_waiting(meta: ObjectMeta) -> str:
+    """For what the service broker does not come to an end with: a deletion does not wait for it."""
+    return f"Not to wait for it: {delete(INSTANCE, meta)}"
+
+
+def tried_again(meta: ObjectMeta, at: datetime | None) -> str:
+    """For a creation that has a next attempt."""
+    when = f"at {to_timestamp(at)}" if at else "soon"
+    return f"It is tried again {when}, or at once after the specification is corrected or: {retry(INSTANCE, meta)}"
+
+
+def remove_without_broker(meta: ObjectMeta) -> str:
+    """For a deletion that the service broker does not confirm."""
+    force, abandon = _annotate(meta, f"{FORCE_DELETE}=true"), _annotate(meta, f"{ABANDON}=true")
+    return f"To ask it once more and let the instance go whatever it answers: {force}; to forget it unasked: {abandon}"
+
+
+def remove_unasked(meta: ObjectMeta) -> str:
+    """For a deletion whose service broker cannot be asked."""
+    return f"To forget the instance without asking its service broker: {_annotate(meta, f'{ABANDON}=true')}"
+
+
+def remove_with_bindings(meta: ObjectMeta) -> str:
+    """For a deletion that bindings hold up."""
+    return f"To have them go with it, whatever their service broker answers: {_annotate(meta, f'{FORCE_DELETE}=true')}"
+
+
+def take_another_id(meta: ObjectMeta) -> str:
+    """For an external id that belongs to another instance."""
+    return f"Delete it and create it with another spec.externalID, or with none: {delete(INSTANCE, meta)}"
+
+
+def mitigate_or_waive(meta: ObjectMeta) -> str:
+    """For what a failed creation may have left, and nobody deletes."""
+    start = _annotate(meta, f"{ORPHAN_MITIGATION}={Mitigation.AUTOMATIC}")
+    return f"To delete it: {start}; to leave it there: {_waive(meta)}"
+
+
+def waive(meta: ObjectMeta) -> str:
+    """For what a failed creation may have left, and its broker does not delete."""
+    return f"To leave it there: {_waive(meta)}"
+
+
+def _waive(meta: ObjectMeta) -> str:
+    return _annotate(meta, f"{ORPHAN_MITIGATION}={Mitigation.WAIVE}")
+
+
+def _annotate(meta: ObjectMeta, annotation: str) -> str:
+    return annotate(INSTANCE, meta, annotation)
+
+
+_CHOOSE: Final = "Choose another one, or wait until it is there again"
+_WAITING: Final[Mapping[str, Callable[[ObjectMeta], str]]] = {
+    InstanceReason.NO_SUCH_CLASS: lambda meta: f"See what there is: {catalog('classes', meta)}",
+    InstanceReason.NO_SUCH_PLAN: lambda meta: f"See what there is: {catalog('plans', meta)}",
+    InstanceReason.DELETED_CLASS: lambda meta: f"{_CHOOSE}: {catalog('classes', meta)}",
+    InstanceReason.DELETED_PLAN: lambda meta: f"{_CHOOSE}: {edit(INSTANCE, meta)}",
+    InstanceReason.NO_SUCH_BROKER: lambda meta: f"See what there is: {catalog('brokers', meta)}",
+    InstanceReason.ERROR_WITH_PARAMETERS: lambda meta: f"Correct them: {edit(INSTANCE, meta)}",
+    BrokerReason.ERROR_GETTING_AUTH_CREDENTIALS: lambda meta: (
+        f"It goes on as soon as whoever registered the broker has mended that: {catalog('brokers', meta)}"
+    ),
+}

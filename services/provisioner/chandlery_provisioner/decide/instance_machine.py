@@ -1,0 +1,160 @@
+"""The state machine of an instance, first half: snapshot -> action. Pure; `instance_outcomes.py` is the other half.
+
+Order of questions: is its id at the broker its own, is the instance to go whatever its broker says, is a request of
+unknown fate open, is the broker at work, may something be left over, is the instance to go, is there a newer wish. Each
+early return is one answer.
+"""
+
+from chandlery.model.objects.annotations import Mitigation
+from chandlery.model.objects.conditions import ConditionType, is_true
+from chandlery.model.objects.reasons import InstanceReason
+from chandlery.model.text.names import FINALIZER
+from chandlery.reconcile.actions import Finish, Idle, Wait
+from chandlery_provisioner.absorb.foreign_instances import blocked_by_bindings, without_id
+from chandlery_provisioner.decide.desired_instance import grant, unprompted
+from chandlery_provisioner.facts.instance_notes import InFlight, Purpose
+from chandlery_provisioner.facts.instance_snapshot import (
+    Action,
+    AwaitMitigationDecision,
+    Cascade,
+    Deprovision,
+    FetchInstance,
+    InstanceSnapshot,
+    LetGo,
+    Poll,
+    Repeat,
+    WaiveMitigation,
+)
+
+_DELETIONS = (Purpose.DEPROVISION, Purpose.MITIGATE)
+
+
+def decide(snapshot: InstanceSnapshot) -> Action:
+    """What is to be done with the instance now."""
+    instance, status = snapshot.instance, snapshot.instance.status
+    if FINALIZER not in (instance.metadata.finalizers or []):
+        return Idle()
+    if snapshot.is_id_foreign:
+        return without_id(snapshot)
+    if snapshot.is_abandoned:
+        return _abandon(snapshot)
+    if snapshot.is_forced:
+        return _force(snapshot)
+    if snapshot.in_flight is not None and not _is_overtaken(snapshot, snapshot.in_flight):
+        # Before anything else: only the same request, repeated, tells what came of the first.
+        return _reach(snapshot) or Repeat(snapshot.in_flight)
+    if status.async_op_in_progress and not _may_interrupt(snapshot):
+        return _poll(snapshot)
+    if snapshot.is_mitigation_pending:
+        return _mitigate(snapshot)
+    if snapshot.is_deleted:
+        return _delete(snapshot)
+    return _rest(snapshot) if _is_settled(snapshot) else grant(snapshot)
+
+
+def _abandon(snapshot: InstanceSnapshot) -> Action:
+    if snapshot.is_certainly_absent:
+        return Finish()
+    left = f"; {snapshot.bindings} of its ServiceBindings are left" if snapshot.bindings else ""
+    message = f"The instance was forgotten without its service broker; what it has there stays{left}"
+    return LetGo(InstanceReason.ABANDONED, message)
+
+
+def _force(snapshot: InstanceSnapshot) -> Action:
+    status, access = snapshot.instance.status, snapshot.access
+    if snapshot.loose_bindings:
+        return Cascade()
+    if snapshot.is_certainly_absent:
+        return Finish()
+    if access is not None:
+        message = f"The instance was deleted by force, and its service broker was not asked: {access.message}"
+        return LetGo(InstanceReason.FORCE_DELETED, message)
+    if snapshot.in_flight is not None and snapshot.in_flight.purpose in _DELETIONS:
+        return Repeat(snapshot.in_flight)
+    if status.async_op_in_progress and _is_deleting(snapshot):
+        return _poll(snapshot)
+    return _deprovision(snapshot, is_mitigation=False)
+
+
+def _is_overtaken(snapshot: InstanceSnapshot, open_request: InFlight) -> bool:
+    # Unless a worker died, the status tells what may be at the broker: a newer wish need not wait for a clear answer.
+    if open_request.purpose == Purpose.MITIGATE:
+        return not snapshot.is_deleted and snapshot.mitigation != Mitigation.AUTOMATIC
+    return open_request.is_answered and (snapshot.is_deleted or snapshot.generation > open_request.generation)
+
+
+def _may_interrupt(snapshot: InstanceSnapshot) -> bool:
+    # OSB lets a platform delete while a creation runs, and the broker has to halt it. One that will not is polled.
+    # Bindings have to go first; until they have, the operation is polled as if nobody had asked.
+    if _is_deleting(snapshot) and snapshot.is_retry_requested:
+        # The same DELETE once more is harmless by OSB, and tells anew what has become of the first.
+        return True
+    if snapshot.is_mitigation_pending:
+        return not snapshot.is_deleted and snapshot.mitigation == Mitigation.WAIVE
+    return (
+        snapshot.is_deleted
+        and not snapshot.bindings
+        and not _is_deleting(snapshot)
+        and (not snapshot.memory.delete_deferred or snapshot.is_retry_requested)
+    )
+
+
+def _is_deleting(snapshot: InstanceSnapshot) -> bool:
+    status = snapshot.instance.status
+    return status.current_operation == "Deprovision" or status.orphan_mitigation_in_progress
+
+
+def _is_settled(snapshot: InstanceSnapshot) -> bool:
+    status = snapshot.instance.status
+    if status.observed_generation < snapshot.generation:
+        return False
+    if is_true(status.conditions, ConditionType.FAILED):
+        return not snapshot.is_retry_requested
+    # An instance stays ready while a failed update is tried again.
+    is_done = status.reconciled_generation >= status.observed_generation and status.current_operation is None
+    if is_true(status.conditions, ConditionType.RECONCILING):
+        # Something held up what came of a Secret or a namespace; it may be over, or the reason for it.
+        return False
+    return is_done and is_true(status.conditions, ConditionType.READY)
+
+
+def _rest(snapshot: InstanceSnapshot) -> Action:
+    status, memory, access = snapshot.instance.status, snapshot.memory, snapshot.access
+    is_ready = is_true(status.conditions, ConditionType.READY)
+    if is_ready and access is not None and access.reason == InstanceReason.NO_SUCH_BROKER:
+        return Wait(access.reason, access.message, access.waiting_for)
+    if memory.is_fetch_due and access is None:
+        return FetchInstance(memory.service_id, memory.plan_id)
+    return unprompted(snapshot) or Idle()
+
+
+def _poll(snapshot: InstanceSnapshot) -> Action:
+    memory = snapshot.memory
+    return _reach(snapshot) or Poll(memory.service_id, memory.plan_id, snapshot.instance.status.last_operation)
+
+
+def _mitigate(snapshot: InstanceSnapshot) -> Action:
+    # Bindings do not hold it up: there is none of an instance that has never been there.
+    if not snapshot.is_deleted and snapshot.mitigation == Mitigation.WAIVE:
+        return WaiveMitigation()
+    if not snapshot.is_deleted and snapshot.mitigation == Mitigation.MANUAL:
+        return AwaitMitigationDecision()
+    return _reach(snapshot) or _deprovision(snapshot, is_mitigation=not snapshot.is_deleted)
+
+
+def _delete(snapshot: InstanceSnapshot) -> Action:
+    if snapshot.bindings:
+        return blocked_by_bindings(snapshot)
+    if snapshot.is_certainly_absent:
+        return Finish()
+    return _reach(snapshot) or _deprovision(snapshot, is_mitigation=False)
+
+
+def _reach(snapshot: InstanceSnapshot) -> Wait | None:
+    access = snapshot.access
+    return Wait(access.reason, access.message, access.waiting_for) if access else None
+
+
+def _deprovision(snapshot: InstanceSnapshot, *, is_mitigation: bool) -> Deprovision:
+    # From memory, not from the catalog: the class may be gone by now, and a failed update must not change the plan.
+    return Deprovision(snapshot.memory.service_id, snapshot.memory.plan_id, is_mitigation)

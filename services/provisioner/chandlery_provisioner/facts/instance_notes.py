@@ -1,0 +1,78 @@
+"""What the provisioner writes down beside an instance. Plain data."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from chandlery.model.objects.instances import InstancePropertiesState
+from chandlery.model.objects.wire import JsonObject, WireModel
+from chandlery.reconcile.status_draft import OperationNotes
+
+
+class Purpose(StrEnum):
+    """Why a request is sent to the service broker."""
+
+    PROVISION = "provision"
+    UPDATE = "update"
+    DEPROVISION = "deprovision"
+    MITIGATE = "mitigate"
+    POLL = "poll"
+    FETCH = "fetch"
+
+
+class Asked(WireModel):
+    """What a provision or an update told the broker, as far as it is needed to see whether there is news."""
+
+    update_requests: int = 0
+    """`spec.updateRequests` at that time."""
+    checksum: str = ""
+    """Of the parameters."""
+    context: str = ""
+    """Digest of the context."""
+    namespace: str = ""
+    """Digest of the namespace's part of it."""
+
+
+class InstanceMemory(OperationNotes):
+    """The provisioner's notes: what a later delete needs, although the catalog may have changed by then."""
+
+    lane: str = ""
+    id_lane: str = ""
+    """The lane of the broker where the external id is known to be this instance's."""
+    service_id: str = ""
+    plan_id: str = ""
+    """The plan that the broker has, or was first told."""
+    wanted_plan_id: str = ""
+    """The plan of the update that is under way, or whose fate is unknown."""
+    is_unusable: bool = False
+    """The broker said `instance_usable: false`: no new bindings."""
+    delete_deferred: bool = False
+    """The broker would not delete while it works on another operation."""
+    retry_seen: str = ""
+    """The last request to try again that has been acted on."""
+    asked: Asked = Asked()
+    """What was asked for last, whatever came of it."""
+    told: Asked = Asked()
+    """What was asked for when the broker last had what was asked for."""
+    is_fetch_due: bool = False
+    """The broker is to be asked what it has."""
+    interests: tuple[str, ...] = ()
+    """The wake-up keys that are registered."""
+
+
+class InFlight(WireModel):
+    """What a round was about to send; still there only if nobody knows what came of it."""
+
+    purpose: Purpose
+    generation: int
+    started_at: float
+    properties: InstancePropertiesState | None = None
+    defaults: JsonObject | None = None
+    """What the parameters of a provision were laid over."""
+    wanted_plan_id: str = ""
+    asked: Asked = Asked()
+    is_answered: bool = False
+    """The broker has answered, and nobody knows what it has done. Without that, a worker died before it could tell."""
+    is_own: bool = False
+    """No user asked for it: it goes without an originating identity."""
+    request: JsonObject = Field(default_factory=dict, repr=False)

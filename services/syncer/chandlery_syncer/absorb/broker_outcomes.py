@@ -1,0 +1,164 @@
+"""The state machine of a service broker, second half: snapshot and what came of the task -> change. Pure.
+
+Nothing is final for a service broker: it is asked for its catalog for ever, by default at most five minutes apart.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from chandlery.model.objects.brokers import ClusterServiceBroker
+from chandlery.model.objects.conditions import ConditionStatus
+from chandlery.model.objects.reasons import BrokerReason
+from chandlery.model.objects.recorded import RecordedFact
+from chandlery.reconcile.answers import Answer, Verdict
+from chandlery.reconcile.catalog_mark import CatalogMark
+from chandlery.reconcile.offering import Unresolved
+from chandlery.reconcile.reconcile_result import broker_key, instances_key
+from chandlery_syncer.absorb import broker_remedies as advice
+from chandlery_syncer.absorb.broker_draft import LARGE_CATALOGS, BrokerChange, BrokerDraft
+from chandlery_syncer.facts.broker_notes import CATALOG_FORMAT, UNKNOWN, KnownCatalog, Leftovers, StoredCount
+from chandlery_syncer.facts.broker_snapshot import BrokerSnapshot
+
+
+@dataclass(frozen=True)
+class Told:
+    """What people are told of a catalog that was had: events, and what the condition adds (None: as it did before)."""
+
+    facts: Iterable[RecordedFact] = ()
+    note: str | None = None
+
+
+AS_BEFORE = Told()
+FETCHED = "Successfully fetched catalog entries from broker."
+_UNANSWERED = (Verdict.TIMED_OUT, Verdict.UNREACHABLE)
+
+
+def idle(snapshot: BrokerSnapshot, now: datetime) -> BrokerChange:
+    """Nothing is due."""
+    draft = BrokerDraft(snapshot, now)
+    draft.remember(relist_asked=snapshot.is_relist_asked)
+    return draft.rest(snapshot.memory.leftovers)
+
+
+def synced(
+    snapshot: BrokerSnapshot,
+    answer: Answer,
+    *,
+    leftovers: Leftovers,
+    stored: StoredCount,
+    told: Told = AS_BEFORE,
+    now: datetime,
+) -> BrokerChange:
+    """Classes and plans are what the broker offers; `leftovers` are those that only instances still need."""
+    draft = BrokerDraft(snapshot, now)
+    note = snapshot.memory.known.note if told.note is None else told.note
+    draft.succeed(BrokerReason.FETCHED_CATALOG, f"{FETCHED} {note}".rstrip())
+    for fact in told.facts:
+        draft.say(fact.reason, fact.message, is_warning=fact.is_warning)
+    # A 304 need not repeat the validators, and has no body to take a digest of.
+    kept = (snapshot.mark if answer.verdict == Verdict.UNCHANGED else None) or CatalogMark()
+    draft.remember(
+        known=KnownCatalog(
+            etag=answer.etag or kept.etag,
+            last_modified=answer.last_modified or kept.last_modified,
+            digest=answer.digest or kept.digest,
+            url=snapshot.broker.spec.url,
+            generation=snapshot.generation,
+            access=snapshot.access_fingerprint,
+            format=CATALOG_FORMAT,
+            stored=stored,
+            note=note,
+        )
+    )
+    return draft.rest(leftovers)
+
+
+def tidied(snapshot: BrokerSnapshot, leftovers: Leftovers, *, stored: StoredCount, now: datetime) -> BrokerChange:
+    """Some leftovers are gone, these remain; nothing else has become of the catalog that is known."""
+    draft = BrokerDraft(snapshot, now)
+    if snapshot.memory.known.stored == snapshot.stored:
+        draft.remember(known=snapshot.memory.known.model_copy(update={"stored": stored}))
+    return draft.rest(leftovers)
+
+
+def inaccessible(snapshot: BrokerSnapshot, access: Unresolved, now: datetime) -> BrokerChange:
+    """The credentials are missing; their Secret wakes the broker."""
+    draft = BrokerDraft(snapshot, now)
+    message = f"{access.message}. {advice.mend_credentials(snapshot.broker, access.message)}"
+    draft.fail(BrokerReason.ERROR_FETCHING_CATALOG, message, fact=access.reason)
+    return draft.wait(access.waiting_for)
+
+
+def fetch_failed(snapshot: BrokerSnapshot, answer: Answer, now: datetime) -> BrokerChange:
+    """The broker did not hand out its catalog; the last good one stays. New credentials may help, so they wake it."""
+    draft = BrokerDraft(snapshot, now)
+    message = f"Error fetching catalog. {_how(answer)}: {answer.sentence.rstrip('. ')}"
+    message = f"{message}. {advice.after_failed_fetch(snapshot.broker, answer)}"
+    draft.fail(BrokerReason.ERROR_FETCHING_CATALOG, message, is_repeated=True)
+    asked = timedelta(seconds=answer.retry_after_seconds or 0)
+    schedule = LARGE_CATALOGS if answer.is_too_large else None
+    return draft.again(asked=asked, waiting_for=snapshot.credentials_key, schedule=schedule)
+
+
+def _how(answer: Answer) -> str:
+    if answer.verdict in _UNANSWERED:
+        return "Error communicating with the broker"
+    if answer.is_too_large:
+        return "The broker's catalog is too large"
+    if answer.verdict in (Verdict.MALFORMED, Verdict.UNEXPECTED):
+        return "The broker's answer is no catalog"
+    return "The broker refused"
+
+
+def sync_failed(
+    snapshot: BrokerSnapshot, problem: str, *, way_out: str | None = None, other: str | None = None, now: datetime
+) -> BrokerChange:
+    """The catalog breaks the rules, or another broker's: nothing of it was taken over, and the last good one stays.
+
+    `other` is the broker that has to go or change first; when it goes, that wakes this one.
+    """
+    draft = BrokerDraft(snapshot, now)
+    way_out = f"{way_out or 'The broker has to mend its catalog'}. {advice.tries_again(snapshot.broker)}"
+    message = f"Error syncing catalog from the broker: {problem.rstrip('. ')}. {way_out}"
+    draft.fail(BrokerReason.ERROR_SYNCING_CATALOG, message, is_repeated=True)
+    # Without its mark the whole catalog comes again, and is checked again.
+    draft.remember(known=UNKNOWN)
+    return draft.again(waiting_for=broker_key(snapshot.broker.metadata.namespace, other) if other else None)
+
+
+def blocked(snapshot: BrokerSnapshot, instances: int, now: datetime, *, names: Sequence[str] = ()) -> BrokerChange:
+    """The broker stays until its last instance is gone, which wakes it. `names` are those of some of them."""
+    draft = BrokerDraft(snapshot, now)
+    message = (
+        f"{_counted(instances)} left{_named(names, instances)}; delete them first, for only the broker can deprovision "
+        f"them ({advice.instance_deletion(names)}), or {advice.force_deletion(snapshot.broker)}"
+    )
+    draft.ready(ConditionStatus.FALSE, BrokerReason.DELETION_BLOCKED, message)
+    return draft.wait(instances_key(snapshot.lane))
+
+
+def dismantled(snapshot: BrokerSnapshot, now: datetime, *, instances: int = 0) -> BrokerChange:
+    """Nothing of the broker is left but what so many instances, that were to be passed over, still refer to."""
+    broker = snapshot.broker
+    is_cluster = isinstance(broker, ClusterServiceBroker)
+    reason = BrokerReason.DELETED_CLUSTER_BROKER if is_cluster else BrokerReason.DELETED
+    draft = BrokerDraft(snapshot, now)
+    if instances:
+        message = (
+            f"The broker was deleted although {_counted(instances)} left, whose classes and plans stay, marked as "
+            f"removed. To go on with them, register the broker again under the same name; to forget them, abandon them"
+        )
+        draft.say(BrokerReason.FORCE_DELETED, message, is_warning=True)
+    return draft.gone(reason, f"The broker {broker.metadata.name} was deleted successfully.")
+
+
+def _named(names: Sequence[str], instances: int) -> str:
+    more = f" and {instances - len(names)} more" if instances > len(names) else ""
+    return f": {', '.join(names)}{more}" if names else ""
+
+
+def _counted(instances: int) -> str:
+    return (
+        "1 ServiceInstance of this broker is" if instances == 1 else f"{instances} ServiceInstances of this broker are"
+    )

@@ -1,0 +1,190 @@
+"""What the state machine of a service broker looks at, and what it may decide. Plain data, no I/O."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from chandlery.model.objects.annotations import RequestedActions, orders_of
+from chandlery.model.objects.brokers import AnyBroker, ObjectReference
+from chandlery.model.objects.conditions import ConditionType, is_true
+from chandlery.model.text.durations import parse_duration
+from chandlery.reconcile.catalog_mark import CatalogMark
+from chandlery.reconcile.offering import Unresolved
+from chandlery.reconcile.policies.broker_policy import DEFAULT_POLICY, BrokerPolicy
+from chandlery.reconcile.reconcile_result import broker_key, secret_key
+from chandlery.retry.circuit import OpenCircuit
+from chandlery_syncer.facts.broker_notes import (
+    CATALOG_FORMAT,
+    NO_LEFTOVERS,
+    NOTHING_STORED,
+    BrokerMemory,
+    Leftovers,
+    StoredCount,
+)
+
+RELIST_PAUSE = timedelta(seconds=10)
+_SHORTEST_INTERVAL = timedelta(seconds=1)
+"""Between two fetches that only a catalog found out of date asks for: a thousand instances may find out at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrokerSnapshot:
+    """All that `decide` and the outcomes may know."""
+
+    broker: AnyBroker
+    memory: BrokerMemory
+    access: Unresolved | None = None
+    """Why the broker cannot be called, if so."""
+    instances: int = 0
+    """How many instances it still has; counted only when the broker is being deleted."""
+    named_instances: tuple[str, ...] = ()
+    """Some of them by name, for people."""
+    unused: Leftovers = NO_LEFTOVERS
+    """Those of the leftovers that no instance uses any more."""
+    stored: StoredCount = NOTHING_STORED
+    """How many of its classes and plans there are."""
+    access_fingerprint: str = ""
+    """Of the credentials; empty without any."""
+    attempt: int = 0
+    wishes: int = 0
+    """How often the broker has been made due, by whomever."""
+    relist_interval: timedelta = timedelta(hours=24)
+    """Time between fetches, for brokers that do not say."""
+    policy: BrokerPolicy = DEFAULT_POLICY
+    circuit: OpenCircuit | None = None
+    """Why workers hold back calls to the broker, if so."""
+
+    @property
+    def generation(self) -> int:
+        """The wish that is looked at."""
+        return self.broker.metadata.generation or 1
+
+    @property
+    def lane(self) -> str:
+        """The lane of the broker's instances."""
+        return broker_key(self.broker.metadata.namespace, self.broker.metadata.name)
+
+    @property
+    def orders(self) -> RequestedActions:
+        """What the broker's annotations ask for."""
+        return orders_of(self.broker.metadata)
+
+    @property
+    def is_retry_asked(self) -> bool:
+        """Whether somebody wants the catalog fetched now, and it has not been since."""
+        return self.orders.retry not in ("", self.memory.retry_seen)
+
+    @property
+    def is_relist_asked(self) -> bool:
+        """Whether the catalog was found to be out of date: that wakes a broker at rest, and little else does.
+
+        An instance that goes does so too while there are leftovers. Then the catalog may be fetched for nothing, which
+        only a broker that is to be left alone must be spared.
+        """
+        if self.memory.relist_asked:
+            return True
+        is_explained = self.unused or self.is_declared_anew or self.is_circuit_news
+        is_woken = self.wishes != self.memory.wishes_seen and not is_explained
+        return is_woken and not (self.memory.leftovers and self.interval is None)
+
+    @property
+    def is_declared_anew(self) -> bool:
+        """Whether the specification has changed, or somebody wants it tried: then calls are made again as well."""
+        return self.is_retry_asked or self.broker.status.reconciled_generation != self.generation
+
+    @property
+    def is_circuit_news(self) -> bool:
+        """Whether workers have begun or ceased to hold back calls since the status was written."""
+        return is_true(self.broker.status.conditions, ConditionType.CIRCUIT_OPEN) != (self.circuit is not None)
+
+    @property
+    def may_relist_at(self) -> datetime:
+        """When a catalog that is out of date may be fetched."""
+        return datetime.fromtimestamp(self.memory.relisted_at, UTC) + RELIST_PAUSE
+
+    @property
+    def mark(self) -> CatalogMark | None:
+        """What to tell an unchanged catalog by, if that stands for what the specification asks for now."""
+        known = self.memory.known
+        present = (self.broker.spec.url, self.generation, self.access_fingerprint, CATALOG_FORMAT, self.stored)
+        if self.is_retry_asked or (known.url, known.generation, known.access, known.format, known.stored) != present:
+            return None
+        return CatalogMark(etag=known.etag, last_modified=known.last_modified, digest=known.digest)
+
+    @property
+    def interval(self) -> timedelta | None:
+        """Time between fetches, at least a second; None if only a new specification brings one."""
+        spec = self.broker.spec
+        if spec.relist_behavior == "Manual":
+            return None
+        try:
+            wanted = parse_duration(spec.relist_duration) if spec.relist_duration else timedelta(0)
+        except ValueError:
+            # Admission refuses these; one that is stored all the same must not stop the syncer.
+            wanted = timedelta(0)
+        return max(wanted, _SHORTEST_INTERVAL) if wanted > timedelta(0) else self.relist_interval
+
+    @property
+    def relist_at(self) -> datetime | None:
+        """When the catalog is fetched again; None for never, or if it never was."""
+        last = self.broker.status.last_catalog_retrieval_time
+        return last + self.interval if last and self.interval else None
+
+    @property
+    def credentials_key(self) -> str | None:
+        """The wake-up key of the Secret with the broker's credentials."""
+        secret = secret_of(self.broker)
+        return secret_key(*secret) if secret else None
+
+
+def secret_of(broker: AnyBroker) -> tuple[str, str] | None:
+    """Namespace and name of the Secret with the broker's credentials."""
+    auth: Any = broker.spec.auth_info
+    holder = auth and (auth.basic or auth.bearer)
+    reference = holder and holder.secret_ref
+    if not reference:
+        return None
+    namespace = reference.namespace if isinstance(reference, ObjectReference) else broker.metadata.namespace
+    return namespace or "", reference.name
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Nothing is due."""
+
+
+@dataclass(frozen=True)
+class Inaccessible:
+    """The broker cannot be called before somebody provides what is missing."""
+
+    access: Unresolved
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """The broker is to go, and instances still need it."""
+
+    instances: int
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """Ask the broker for its catalog, or whether it is still the marked one."""
+
+    mark: CatalogMark | None
+
+
+@dataclass(frozen=True)
+class Tidy:
+    """Remove leftovers that nobody uses any more."""
+
+
+@dataclass(frozen=True)
+class Dismantle:
+    """The broker goes, and its classes and plans with it; `is_forced` although instances need it."""
+
+    is_forced: bool = False
+
+
+Task = Fetch | Tidy | Dismantle
+Action = Idle | Inaccessible | Blocked | Task

@@ -1,0 +1,127 @@
+"""May this call be made now? Asked by the workers' loop for each call to a service broker that has a policy.
+
+Asked twice: in the transaction that claims the round, where a call that is held back costs nothing more; and just
+before the call, because one of several rounds that were claimed together may be the probe and the others may not.
+"""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from chandlery.engine.circuits.circuit_breakers import CircuitBreakers
+from chandlery.reconcile.answers import Answer
+from chandlery.reconcile.operation.deferral import Deferral, held_by_circuit, held_by_pace, is_failure
+from chandlery.reconcile.policies.broker_policy import BrokerPolicy
+from chandlery.reconcile.reconcile_result import ReconcileResult, circuit_key
+from chandlery.retry.circuit import Admission, Circuit
+from chandlery.retry.rate_limit import Turn
+from chandlery.store.database import Clock, UnitOfWork
+from chandlery.store.work.work_queue import CLOCK_TOLERANCE, Claim
+
+_NOT_WORTH_A_WAIT = timedelta(milliseconds=250)
+"""Two transactions may disagree by less on what is now. The place is taken all the same, so the pace is kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Destination:
+    """The service broker that a call goes to."""
+
+    lane: str
+    policy: BrokerPolicy
+    is_urgent: bool = False
+    """A person wants it made now: it is never held back, and counts like any other."""
+
+
+@dataclass
+class Outcome:
+    """What the caller fills in once there is an answer."""
+
+    answer: Any = None
+
+
+class CallGate:
+    """Stands between the decisions of one kind of worker and its calls."""
+
+    def __init__(self, guards: CircuitBreakers, clock: Clock) -> None:
+        self._guards = guards
+        self._clock = clock
+
+    async def held(self, unit: UnitOfWork, to: Destination, claim: Claim) -> Deferral | None:
+        """Why a decided call is not made in this round; what it takes of a rate limit is part of the transaction."""
+        if to.is_urgent:
+            return None
+        if self._guards.blocking(to.lane, to.policy.circuit, unit.now) is not None:
+            # Whoever closes the circuit now either sees this row wait, or has closed it already: look once more.
+            await unit.wakes.lock_waits([circuit_key(to.lane)])
+            circuit = self._guards.blocking(to.lane, to.policy.circuit, unit.now)
+            if circuit is not None:
+                return _by_circuit(to, circuit, unit.now)
+        if to.policy.pace is None:
+            return None
+        if claim.admitted_at is not None:
+            place = Turn(claim.admitted_at, unit.now)
+        else:
+            place = await unit.guards.take_place(to.lane, to.policy.pace)
+        return None if place.at <= unit.now + _slack(claim) else held_by_pace(to.policy, place, now=unit.now)
+
+    def begin(self, to: Destination) -> Admission | Deferral:
+        """Whether the call may be made at this very moment; if so, it is to be made in `watched`."""
+        now = self._clock()
+        admission = Admission.CALL if to.is_urgent else self._guards.begin(to.lane, to.policy.circuit, now)
+        if admission != Admission.HOLD:
+            return admission
+        circuit = self._guards.blocking(to.lane, to.policy.circuit, now)
+        return _by_circuit(to, circuit, now) if circuit else Admission.CALL
+
+    async def still_held(self, unit: UnitOfWork, to: Destination, hold: Deferral) -> Deferral:
+        """What `begin` said, when it is written down: due at once if the circuit has closed since."""
+        await unit.wakes.lock_waits([circuit_key(to.lane)])
+        if self._guards.blocking(to.lane, to.policy.circuit, unit.now) is not None:
+            return hold
+        return replace(hold, due_at=unit.now, waiting_for=None, is_shown=False)
+
+    @contextmanager
+    def watched(self, to: Destination, about: str, admission: Admission) -> Iterator[Outcome]:
+        """Around a call about this object; however it ends, the circuit is told."""
+        outcome = Outcome()
+        try:
+            yield outcome
+        finally:
+            answer = outcome.answer if isinstance(outcome.answer, Answer) else None
+            is_probe = admission == Admission.PROBE
+            moment = self._clock()
+            self._guards.ended(to.lane, to.policy.circuit, about, answer=answer, is_probe=is_probe, now=moment)
+
+
+def held_back(change: ReconcileResult[Any], hold: Deferral, claim: Claim) -> ReconcileResult[Any]:
+    """Nothing was sent: the failures so far still count, and the place in line is kept."""
+    return replace(change, next=replace(change.next, attempt=claim.attempt, admitted_at=hold.admitted_at))
+
+
+def woken_by_others(
+    change: ReconcileResult[Any], to: Destination, answer: object, now: datetime
+) -> ReconcileResult[Any]:
+    """After a failure of the broker's own, any answer that it gives to others brings the object back early.
+
+    Unless it asked for a pause, or the object waits for something else.
+    """
+    following = change.next
+    if not isinstance(answer, Answer) or not is_failure(answer) or answer.retry_after_seconds:
+        return change
+    if to.policy.circuit.failures <= 0 or following.waiting_for or following.due_at is None or following.due_at <= now:
+        return change
+    return replace(change, next=replace(following, waiting_for=circuit_key(to.lane)))
+
+
+def _by_circuit(to: Destination, circuit: Circuit, now: datetime) -> Deferral:
+    # To spread work needs no secrecy.
+    spread = random.random()  # noqa: S311
+    return held_by_circuit(to.policy, circuit, key=circuit_key(to.lane), now=now, spread=spread)
+
+
+def _slack(claim: Claim) -> timedelta:
+    # A place that was waited for counts as reached as soon as the object may be claimed.
+    return CLOCK_TOLERANCE if claim.admitted_at is not None else _NOT_WORTH_A_WAIT

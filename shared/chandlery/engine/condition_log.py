@@ -1,0 +1,51 @@
+"""One log line for each change of a condition, once it is committed. `reconcile_loop.py` asks, for every kind."""
+
+import structlog
+
+from chandlery.model.objects.conditions import Condition, ConditionStatus
+from chandlery.model.objects.kinds import AnyObject
+
+log = structlog.get_logger()
+
+_GONE = "Gone"
+"""Where a condition's status stands: the object has no such condition any more."""
+
+
+def say_conditions(before: AnyObject, after: AnyObject) -> None:
+    """Tell what is said of the object now and was not before, and what no longer is; of changed messages nothing."""
+    known = {each.type: (each.status, each.reason) for each in _conditions(before)}
+    for each in _conditions(after):
+        if known.pop(each.type, None) != (each.status, each.reason):
+            _say_is(after, each)
+    for gone, (_status, reason) in known.items():
+        _say(after, f"{gone} is gone", condition=str(gone), status=_GONE, reason=reason)
+
+
+def _say_is(document: AnyObject, condition: Condition) -> None:
+    why = {} if condition.status == ConditionStatus.TRUE else {"message": condition.message}
+    _say(
+        document,
+        f"{condition.type} is {condition.status}, {condition.reason}",
+        condition=str(condition.type),
+        status=str(condition.status),
+        reason=condition.reason,
+        **why,
+    )
+
+
+def _say(document: AnyObject, what: str, **facts: str) -> None:
+    meta = document.metadata
+    place = {"namespace": meta.namespace} if meta.namespace else {}
+    log.info(
+        f"{document.kind} {'/'.join((*place.values(), meta.name))}: {what}",
+        action="change_condition",
+        kind=document.kind,
+        name=meta.name,
+        uid=meta.uid,
+        **place,
+        **facts,
+    )
+
+
+def _conditions(document: AnyObject) -> tuple[Condition, ...]:
+    return tuple(getattr(getattr(document, "status", None), "conditions", None) or ())

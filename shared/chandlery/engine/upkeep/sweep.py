@@ -1,0 +1,90 @@
+"""The sweep: what is due and has no message on the bus gets one, whoever died. One process at a time sweeps."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+
+import structlog
+
+from chandlery.contracts.messages import Reconcile
+from chandlery.engine.circuits.circuit_sync import tell_of_silent
+from chandlery.engine.relay import Relay
+from chandlery.engine.upkeep.retention import Retention
+from chandlery.messaging.bus import Bus
+from chandlery.model.faults import Fault
+from chandlery.process.settings.settings import Settings
+from chandlery.store.database import Database, UnitOfWork
+
+log = structlog.get_logger()
+
+_LEASE = "sweep"
+_BATCH = 500
+_PRUNE_EVERY = 60
+_BATCHES = 10
+
+
+class Sweep:
+    """Looks at the database once per interval, while it holds the lease."""
+
+    def __init__(self, database: Database, bus: Bus, relay: Relay, settings: Settings, *, owner: str) -> None:
+        self._database = database
+        self._bus = bus
+        self._relay = relay
+        self._settings = settings
+        self._owner = owner
+        self._retention = Retention(database, settings)
+        self._rounds = 0
+        self._is_more_to_prune = False
+
+    async def run(self) -> None:
+        """Sweep for ever; whatever goes wrong is tried again at the next interval. Cancel it to end it."""
+        try:
+            await self._keep_sweeping()
+        finally:
+            # So that the next process need not wait until the lease runs out.
+            with suppress(Fault):
+                await asyncio.shield(self._database.run(lambda unit: unit.leases.give_back(_LEASE, owner=self._owner)))
+
+    async def _keep_sweeping(self) -> None:
+        while True:
+            try:
+                await self.once()
+            except Fault as fault:
+                log.warning(f"the sweep was skipped: {fault.message}", action="sweep")
+            except Exception as error:  # noqa: BLE001 - a sweep that ends lets all work of dead processes lie
+                log.error(f"the sweep failed: {type(error).__name__}", action="sweep", reason=type(error).__name__)  # noqa: TRY400 - texts of exceptions can quote data
+            await asyncio.sleep(self._settings.sweep_seconds)
+
+    async def once(self) -> int:
+        """One sweep; returns how many commands were put on the bus."""
+        if not await self._database.run(self._acquire):
+            return 0
+        # First what needs no bus: the log must not grow while that is away.
+        self._rounds += 1
+        if self._rounds % _PRUNE_EVERY == 1 or self._is_more_to_prune:
+            # Should it fail, the sweep goes on without it for a minute.
+            self._is_more_to_prune = False
+            await self._database.run(tell_of_silent)
+            self._is_more_to_prune = await self._retention.prune()
+        await self._database.wake_late()
+        commands = await self._database.run(self._due)
+        try:
+            if commands:
+                await self._bus.publish(commands)
+        finally:
+            # All the same: a lane that the bus refuses must not keep what others have left behind.
+            await self._publish_left_behind()
+        return len(commands)
+
+    async def _publish_left_behind(self) -> None:
+        for _ in range(_BATCHES):
+            if await self._relay.publish_left_behind(limit=_BATCH) < _BATCH:
+                return
+
+    async def _acquire(self, unit: UnitOfWork) -> bool:
+        duration = timedelta(seconds=max(5.0, 3 * self._settings.sweep_seconds))
+        return await unit.leases.acquire(_LEASE, owner=self._owner, duration=duration)
+
+    async def _due(self, unit: UnitOfWork) -> Sequence[Reconcile]:
+        return await unit.reconciliations.due(limit=_BATCH)

@@ -1,0 +1,125 @@
+"""Queues and consumers of the in-process bus. All of it runs in one event loop, so nothing needs a lock."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from chandlery.contracts.dead_letters import DeadLetter, History, Reason
+from chandlery.contracts.messages import Message, UnreadableMessage, encode, require_sound
+from chandlery.contracts.topology import route
+from chandlery.messaging.bus import Handler
+from chandlery.messaging.dead_letter_log import say_buried, say_failed
+from chandlery.messaging.handler_slots import HandlerSlots, failure_of
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A message on its way to a handler."""
+
+    id: str
+    message: Message
+    queue: "Queue"
+    history: History = field(default_factory=History)
+
+    def letter(self, reason: Reason) -> DeadLetter:
+        """What is kept of it when it is given up on."""
+        return DeadLetter(
+            id=self.id,
+            queue=self.queue.name,
+            routing_key=route(self.message).routing_key,
+            body=encode(self.message),
+            reason=reason,
+            history=self.history,
+            last_at=datetime.now(UTC),
+        )
+
+
+@dataclass
+class Queue:
+    """Messages that wait, and who takes them, whoever waited longest first."""
+
+    name: str
+    waiting: deque[Delivery] = field(default_factory=deque)
+    consumers: "deque[Consumer]" = field(default_factory=deque)
+
+    def put(self, delivery: Delivery) -> None:
+        self.waiting.append(delivery)
+        self.pump()
+
+    def give_back(self, delivery: Delivery) -> None:
+        """It was delivered and not answered."""
+        self.waiting.appendleft(replace(delivery, history=delivery.history.lost(datetime.now(UTC))))
+        self.pump()
+
+    def pump(self) -> None:
+        while self.waiting:
+            consumer = next((each for each in self.consumers if each.slots.is_free), None)
+            if consumer is None:
+                return
+            self.consumers.remove(consumer)
+            self.consumers.append(consumer)
+            consumer.slots.offer(self.waiting.popleft())
+
+
+class Consumer:
+    """A subscription to one or more queues."""
+
+    def __init__(
+        self,
+        queues: Sequence[Queue],
+        handler: Handler,
+        *,
+        limit: int,
+        bury: Callable[[DeadLetter], None],
+        forget: Callable[["Consumer"], None],
+    ) -> None:
+        self._queues = tuple(queues)
+        self._handler = handler
+        self._bury = bury
+        self._forget = forget
+        self.slots: HandlerSlots[Delivery] = HandlerSlots(self._work, limit=limit, on_free=self._pump)
+        for queue in self._queues:
+            queue.consumers.append(self)
+        self._pump()
+
+    async def close(self) -> None:
+        self.slots.stop()
+        for queue in self._queues:
+            if self in queue.consumers:
+                queue.consumers.remove(self)
+        await self.slots.settle()
+        self._forget(self)
+
+    def _pump(self) -> None:
+        for queue in self._queues:
+            queue.pump()
+
+    async def _work(self, delivery: Delivery) -> None:
+        try:
+            require_sound(delivery.message)
+        except UnreadableMessage as unreadable:
+            history = delivery.history.failed(unreadable, datetime.now(UTC))
+            self._give_up(replace(delivery, history=history), Reason.UNREADABLE)
+            return
+        try:
+            error = await failure_of(self._handler, delivery.message, id=delivery.id)
+        except asyncio.CancelledError:
+            delivery.queue.give_back(delivery)
+            raise
+        if error is not None:
+            self._reject(replace(delivery, history=delivery.history.failed(error, datetime.now(UTC))))
+
+    def _reject(self, delivery: Delivery) -> None:
+        verdict = delivery.history.verdict
+        if verdict is None:
+            say_failed(delivery.history, message_id=delivery.id, queue=delivery.queue.name)
+            delivery.queue.put(delivery)
+            return
+        self._give_up(delivery, verdict)
+
+    def _give_up(self, delivery: Delivery, reason: Reason) -> None:
+        letter = delivery.letter(reason)
+        self._bury(letter)
+        say_buried(letter)

@@ -1,0 +1,89 @@
+"""Where RabbitMQ is: one server or the nodes of a cluster, the virtual host, TLS. Opens connections, once each."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aio_pika import Connection
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from yarl import URL
+
+from chandlery.messaging.rabbitmq.rabbitmq_errors import foreign_errors_translated
+from chandlery.messaging.rabbitmq.rabbitmq_urls import parse_urls
+
+OPEN_SECONDS = 15.0
+"""For one attempt: connect, log in, declare the topology."""
+CLOSE_SECONDS = 5.0
+
+Prepare = Callable[[AbstractConnection], Awaitable[None]]
+"""Runs on each new connection before anybody else sees it."""
+
+
+@dataclass(frozen=True)
+class RabbitServers:
+    """The URLs of one server or of a cluster's nodes, in the order in which they are tried."""
+
+    urls: tuple[URL, ...] = field(repr=False)
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether there is more than one server to go to."""
+        return len(self.urls) > 1
+
+    @property
+    def addresses(self) -> str:
+        """For people: without user and password."""
+        return ", ".join(address_of(url) for url in self.urls)
+
+    async def connect(self, url: URL, *, name: str, prepare: Prepare) -> tuple[AbstractConnection, asyncio.Event]:
+        """A prepared connection; the event is set when it is lost. Raises the client's errors.
+
+        `name` is what an operator sees on the server.
+        """
+        # Not by `aio_pika.connect`, which leaves a connection that failed to the garbage collector.
+        connection = Connection(url.extend_query({"name": name}))
+        lost = asyncio.Event()
+        connection.close_callbacks.add(lambda *_: lost.set())
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                await connection.connect()
+                await prepare(connection)
+        except BaseException:
+            await close_connection(connection)
+            raise
+        return connection, lost
+
+
+def parse_servers(text: str, *, ca_file: Path | None = None) -> RabbitServers:
+    """`amqp[s]://user:password@host[:port]/vhost[?options]`, several of them separated by commas.
+
+    `ca_file` has the certificates that a server's own is checked against, instead of the machine's. Raises
+    ConfigurationFault.
+    """
+    return RabbitServers(parse_urls(text, ca_file=ca_file))
+
+
+def address_of(url: URL) -> str:
+    """Host and port."""
+    return f"{url.host}:{url.port}"
+
+
+async def open_channel(connection: AbstractConnection) -> AbstractChannel:
+    """A new channel with publisher confirms, where publishing raises PublishError for a message that is returned."""
+    return await connection.channel(publisher_confirms=True, on_return_raises=True)
+
+
+async def close_channel(channel: AbstractChannel) -> None:
+    """Close, whatever state it is in; what was not acknowledged goes back to its queue."""
+    with suppress(Exception), foreign_errors_translated():
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await channel.close()
+
+
+async def close_connection(connection: AbstractConnection) -> None:
+    """Close, whatever state it is in, within a few seconds."""
+    with suppress(Exception), foreign_errors_translated():
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await connection.close()

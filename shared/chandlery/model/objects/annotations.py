@@ -1,0 +1,59 @@
+"""What people ask for by annotating an object: stock `kubectl annotate` is enough to get out of any state."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from chandlery.model.objects.metadata import ObjectMeta
+
+PREFIX: Final = "chandlery.io/"
+RETRY: Final = f"{PREFIX}retry-requested-at"
+"""Any new value, mostly the time: try now, also what has failed for good."""
+ROTATE: Final = f"{PREFIX}rotate-requested-at"
+"""Any new value, mostly the time: replace the credentials of a binding."""
+ABANDON: Final = f"{PREFIX}abandon"
+"""`true`: when deleted, the object goes without its service broker being asked. What the broker has stays there."""
+FORCE_DELETE: Final = f"{PREFIX}force-delete"
+"""`true`: when deleted, the broker is asked once, and whatever it answers, the object goes, with its bindings."""
+UNREADABLE: Final = f"{PREFIX}unreadable"
+"""Shown on a Secret that does not open: why. Nobody gives it, and it is stored nowhere."""
+ORPHAN_MITIGATION: Final = f"{PREFIX}orphan-mitigation"
+"""What to do with what a failed creation may have left; wins over the broker's `orphanMitigation`."""
+
+
+class Mitigation(StrEnum):
+    """Values of the annotation for orphan mitigation."""
+
+    AUTOMATIC = "Automatic"
+    MANUAL = "Manual"
+    WAIVE = "Waive"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestedActions:
+    """The annotations of one object, read."""
+
+    retry: str = ""
+    rotate: str = ""
+    abandons: bool = False
+    forces_deletion: bool = False
+    mitigation: Mitigation | None = None
+
+
+def orders_of(metadata: ObjectMeta) -> RequestedActions:
+    """What the object's annotations ask for. Values that admission would refuse count as absent."""
+    given = metadata.annotations or {}
+    wish = given.get(ORPHAN_MITIGATION)
+    return RequestedActions(
+        retry=given.get(RETRY, ""),
+        rotate=given.get(ROTATE, ""),
+        abandons=given.get(ABANDON) == "true",
+        forces_deletion=given.get(FORCE_DELETE) == "true",
+        mitigation=Mitigation(wish) if wish in set(Mitigation) else None,
+    )
+
+
+def orders_in(annotations: Mapping[str, str] | None) -> dict[str, str]:
+    """The annotations that are orders, to see whether there is a new one."""
+    return {key: value for key, value in (annotations or {}).items() if key.startswith(PREFIX)}

@@ -1,0 +1,203 @@
+"""ClusterServiceBroker and ServiceBroker: where a catalog comes from and how to call it."""
+
+from typing import Final, Literal
+
+from pydantic import Field
+
+from chandlery.model.objects.conditions import Conditions
+from chandlery.model.objects.metadata import ObjectMeta, Timestamp
+from chandlery.model.objects.wire import WireModel
+
+GROUP: Final = "servicecatalog.k8s.io"
+API_VERSION: Final = "servicecatalog.k8s.io/v1beta1"
+
+
+class ObjectReference(WireModel):
+    """A Secret in a namespace."""
+
+    namespace: str = Field(default="", description="Namespace of the Secret.")
+    name: str = Field(default="", description="Name of the Secret.")
+
+
+class LocalObjectReference(WireModel):
+    """An object in the same namespace."""
+
+    name: str = Field(default="", description="Name of the object.")
+
+
+class ClusterSecretAuth(WireModel):
+    """Credentials in a Secret of any namespace."""
+
+    secret_ref: ObjectReference | None = Field(default=None, description="The Secret that holds the credentials.")
+
+
+class LocalSecretAuth(WireModel):
+    """Credentials in a Secret of the broker's namespace."""
+
+    secret_ref: LocalObjectReference | None = Field(default=None, description="The Secret that holds the credentials.")
+
+
+class ClusterBrokerAuth(WireModel):
+    """How to authenticate at the service broker; `basic` wins if both are given."""
+
+    basic: ClusterSecretAuth | None = Field(default=None, description="Secret with keys `username` and `password`.")
+    bearer: ClusterSecretAuth | None = Field(default=None, description="Secret with key `token`.")
+
+
+class BrokerAuth(WireModel):
+    """How to authenticate at the service broker; `basic` wins if both are given."""
+
+    basic: LocalSecretAuth | None = Field(default=None, description="Secret with keys `username` and `password`.")
+    bearer: LocalSecretAuth | None = Field(default=None, description="Secret with key `token`.")
+
+
+class CatalogRestrictions(WireModel):
+    """Which parts of the catalog to offer; label-selector expressions over class and plan properties."""
+
+    service_class: tuple[str, ...] | None = Field(default=None, description="e.g. `spec.externalName in (a, b)`.")
+    service_plan: tuple[str, ...] | None = Field(default=None, description="e.g. `spec.free=true`.")
+
+
+class RetryPolicy(WireModel):
+    """How patiently calls to one service broker are made again. Durations as in `30s` or `1h30m`."""
+
+    initial_delay: str | None = Field(default=None, description="Pause after the first failure. Default 1s.")
+    factor: float | None = Field(default=None, description="By how much each pause is longer. Default 2.")
+    maximum_delay: str | None = Field(default=None, description="The longest pause. Default 20m.")
+    give_up_after: str | None = Field(
+        default=None, description="Time after which an operation that goes on failing counts as failed."
+    )
+
+
+class PollPolicy(WireModel):
+    """How often a service broker is asked about an operation that it works on. Durations as in `30s`."""
+
+    initial_interval: str | None = Field(default=None, description="Pause before the first poll. Default 1s.")
+    maximum_interval: str | None = Field(
+        default=None,
+        description="The longest pause. By default 10s for ten minutes, then growing to 1m within an hour.",
+    )
+
+
+class RateLimit(WireModel):
+    """How many calls a service broker is sent, whoever sends them: a token bucket."""
+
+    requests_per_second: float = Field(
+        default=0.0, description="In the long run, such as `5`, or `0.2` for 12 a minute."
+    )
+    burst: int | None = Field(
+        default=None, description="How many may come at once after a pause. By default as many as in one second."
+    )
+
+
+class CircuitBreaker(WireModel):
+    """When a service broker that fails is left alone for a while."""
+
+    consecutive_failures: int | None = Field(
+        default=None,
+        description="Calls in a row without an answer, or with a 5xx, that open the circuit. Default 10; 0 switches it "
+        "off.",
+    )
+    open_duration: str | None = Field(
+        default=None, description="Time until one call tries whether the broker is well again, such as `30s`."
+    )
+
+
+class CommonBrokerSpec(WireModel):
+    """What cluster and namespaced brokers share."""
+
+    url: str = Field(default="", description="Address of the service broker; `/v2/catalog` is asked below it.")
+    insecure_skip_tls_verify: bool | None = Field(
+        default=None, description="Do not verify the broker's certificate. Excludes caBundle."
+    )
+    ca_bundle: str | None = Field(default=None, description="Base64 PEM bundle that replaces the system's roots.")
+    relist_behavior: Literal["Duration", "Manual", ""] = Field(
+        default="Duration", description="Whether the catalog is fetched again by itself."
+    )
+    relist_duration: str | None = Field(
+        default=None, description="Time between fetches, such as `15m`; at least 1s. Default 24h."
+    )
+    relist_requests: int = Field(default=0, description="Raise it to have the catalog fetched now.")
+    catalog_restrictions: CatalogRestrictions | None = Field(default=None, description="Filters on the catalog.")
+    osb_api_version: Literal["2.11", "2.12", "2.13", "2.14", "2.15", "2.16", "2.17"] | None = Field(
+        default=None, description="OSB version to speak, for brokers that cannot take a newer one. Default 2.17."
+    )
+    request_timeout: str | None = Field(
+        default=None, description="Time limit for one call to the broker, such as `30s`. Default 60s."
+    )
+    retry_policy: RetryPolicy | None = Field(default=None, description="When failed calls are made again.")
+    max_concurrent_requests: int | None = Field(
+        default=None, description="Calls that all workers together make to the broker at a time."
+    )
+    rate_limit: RateLimit | None = Field(default=None, description="Calls that the broker is sent in a second.")
+    circuit_breaker: CircuitBreaker | None = Field(
+        default=None, description="When the broker is left alone because it fails."
+    )
+    poll_policy: PollPolicy | None = Field(default=None, description="How often running operations are asked about.")
+    orphan_mitigation: Literal["Automatic", "Manual"] | None = Field(
+        default=None,
+        description="Whether what a failed creation may have left at the broker is deleted by itself (Automatic, the "
+        "default), or when a person says so with the annotation `chandlery.io/orphan-mitigation` (Manual).",
+    )
+    send_unchanged_plan: bool | None = Field(
+        default=None,
+        description="Whether an update of parameters names the plan that the instance has, as some brokers need "
+        "(true, the default), or leaves it out.",
+    )
+    name_priority: int | None = Field(
+        default=None,
+        description="Whose classes count where several brokers offer one of the same name: those of the broker with "
+        "the highest number. Default 0.",
+    )
+    context_annotations: tuple[str, ...] | None = Field(
+        default=None,
+        description="Annotations of namespaces and instances to tell the broker, by prefix such as `acme.com/`.",
+    )
+
+
+class ClusterServiceBrokerSpec(CommonBrokerSpec):
+    """Wished state of a cluster-wide service broker."""
+
+    auth_info: ClusterBrokerAuth | None = Field(default=None, description="Credentials for the broker.")
+
+
+class ServiceBrokerSpec(CommonBrokerSpec):
+    """Wished state of a namespace's service broker."""
+
+    auth_info: BrokerAuth | None = Field(default=None, description="Credentials for the broker.")
+
+
+class BrokerStatus(WireModel):
+    """Seen state of a service broker. Written by the syncer only."""
+
+    conditions: Conditions = Field(default=(), description="CircuitOpen, Ready and Failed.")
+    reconciled_generation: int = Field(default=0, description="The generation that was last acted on.")
+    observed_generation: int | None = Field(default=None, description="The generation that Ready speaks of.")
+    operation_start_time: Timestamp | None = Field(default=None, description="Since when fetches have been failing.")
+    last_catalog_retrieval_time: Timestamp | None = Field(default=None, description="Last successful fetch.")
+    attempts: int | None = Field(default=None, description="Failed attempts in a row.")
+    next_attempt_time: Timestamp | None = Field(default=None, description="When the next attempt is made.")
+    last_condition_state: str = Field(default="", description="What the STATUS column shows.")
+
+
+class ClusterServiceBroker(WireModel):
+    """A service broker whose classes everybody may use."""
+
+    api_version: Literal["servicecatalog.k8s.io/v1beta1"] = API_VERSION
+    kind: Literal["ClusterServiceBroker"] = "ClusterServiceBroker"
+    metadata: ObjectMeta = ObjectMeta()
+    spec: ClusterServiceBrokerSpec = ClusterServiceBrokerSpec()
+    status: BrokerStatus = BrokerStatus()
+
+
+class ServiceBroker(WireModel):
+    """A service broker whose classes only its namespace may use."""
+
+    api_version: Literal["servicecatalog.k8s.io/v1beta1"] = API_VERSION
+    kind: Literal["ServiceBroker"] = "ServiceBroker"
+    metadata: ObjectMeta = ObjectMeta()
+    spec: ServiceBrokerSpec = ServiceBrokerSpec()
+    status: BrokerStatus = BrokerStatus()
+
+
+AnyBroker = ClusterServiceBroker | ServiceBroker

@@ -1,0 +1,115 @@
+"""The few Kubernetes core kinds that the standalone gateway serves itself: Namespace, Secret, Event."""
+
+from typing import Any, Literal
+
+from pydantic import Field, PrivateAttr
+
+from chandlery.model.objects.annotations import UNREADABLE
+from chandlery.model.objects.metadata import MicroTimestamp, ObjectMeta, Timestamp
+from chandlery.model.objects.wire import WireModel
+from chandlery.model.text.said import Said
+
+
+class NamespaceSpec(WireModel):
+    """What still holds a namespace."""
+
+    finalizers: tuple[str, ...] | None = Field(default=None, description="Always `kubernetes`.")
+
+
+class NamespaceCondition(WireModel):
+    """What still keeps a namespace that is to go; Kubernetes' types, reasons and words (core/v1)."""
+
+    # Clients send namespaces of clusters, which have more types.
+    type: str = Field(default="", description="NamespaceContentRemaining or NamespaceFinalizersRemaining.")
+    status: str = Field(default="", description="True, False or Unknown.")
+    last_transition_time: Timestamp | None = Field(default=None, description="When the status last changed.")
+    reason: str = Field(default="", description="One CamelCase word for machines.")
+    message: Said = Field(default="", description="A sentence for people.")
+
+
+class NamespaceStatus(WireModel):
+    """Seen state of a namespace."""
+
+    phase: Literal["Active", "Terminating"] = Field(default="Active", description="Active or Terminating.")
+    conditions: tuple[NamespaceCondition, ...] | None = Field(
+        default=None, description="What a namespace that is to go still waits for."
+    )
+
+
+class Namespace(WireModel):
+    """A scope for names."""
+
+    api_version: Literal["v1"] = "v1"
+    kind: Literal["Namespace"] = "Namespace"
+    metadata: ObjectMeta = ObjectMeta()
+    spec: NamespaceSpec = NamespaceSpec()
+    status: NamespaceStatus = NamespaceStatus()
+
+
+class Secret(WireModel):
+    """Small confidential data. Encrypted before it reaches the database."""
+
+    api_version: Literal["v1"] = "v1"
+    kind: Literal["Secret"] = "Secret"
+    metadata: ObjectMeta = ObjectMeta()
+    data: dict[str, str] | None = Field(default=None, description="Base64 values.", repr=False)
+    string_data: dict[str, str] | None = Field(default=None, description="Plain values; write-only.", repr=False)
+    type: str = Field(default="Opaque", description="What the keys mean.")
+    immutable: bool | None = Field(default=None, description="Refuse changes of the data.")
+    _sealed: str | None = PrivateAttr(default=None)
+
+    def sealed_as(self, sealed: str | None, *, why: str = "") -> "Secret":
+        """The Secret with what the store has of it and cannot open, which stays when the Secret is written.
+
+        In place of its own annotations one tells `why`. None: it has data of its own again.
+        """
+        annotations = {UNREADABLE: why} if sealed else None
+        hidden = self.model_copy(update={"metadata": self.metadata.model_copy(update={"annotations": annotations})})
+        hidden._sealed = sealed  # noqa: SLF001 - of this very class
+        return hidden
+
+    @property
+    def sealed(self) -> str | None:
+        """What does not open; None for a Secret that can be read."""
+        return self._sealed
+
+
+class EventSource(WireModel):
+    """Who recorded an event."""
+
+    component: str = Field(default="", description="Name of the component.")
+    host: str | None = Field(default=None, description="Where it ran.")
+
+
+class InvolvedObject(WireModel):
+    """What an event is about."""
+
+    api_version: str | None = Field(default=None, description="API version of the object.")
+    kind: str | None = Field(default=None, description="Kind of the object.")
+    namespace: str | None = Field(default=None, description="Namespace of the object.")
+    name: str | None = Field(default=None, description="Name of the object.")
+    uid: str | None = Field(default=None, description="UID of the object.")
+    resource_version: str | None = Field(default=None, description="Version of the object at that time.")
+    field_path: str | None = Field(default=None, description="The part of the object that is meant.")
+
+
+class Event(WireModel):
+    """A recorded event: what happened to an object, for people to read."""
+
+    api_version: Literal["v1"] = "v1"
+    kind: Literal["Event"] = "Event"
+    metadata: ObjectMeta = ObjectMeta()
+    involved_object: InvolvedObject = Field(default=InvolvedObject(), description="What it happened to.")
+    reason: str = Field(default="", description="One CamelCase word.")
+    message: str = Field(default="", description="A sentence for people.")
+    source: EventSource = Field(default=EventSource(), description="Who recorded it.")
+    first_timestamp: Timestamp | None = Field(default=None, description="When it first happened.")
+    last_timestamp: Timestamp | None = Field(default=None, description="When it last happened.")
+    count: int = Field(default=1, description="How often it happened.")
+    type: str = Field(default="Normal", description="Normal or Warning.")
+    event_time: MicroTimestamp | None = Field(default=None, description="When it was first seen.")
+    reporting_component: str | None = Field(default=None, description="Who recorded it, for newer recorders.")
+    reporting_instance: str | None = Field(default=None, description="Which process of theirs.")
+    action: str | None = Field(default=None, description="What was being done.")
+    related: dict[str, Any] | None = Field(default=None, description="Another object that has to do with it.")
+    series: dict[str, Any] | None = Field(default=None, description="How often it was seen: count, lastObservedTime.")

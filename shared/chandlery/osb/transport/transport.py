@@ -1,0 +1,86 @@
+"""Carries one call to a service broker and its reply back: connections, deadline, limits. Knows nothing of OSB.
+
+What it repeats, and why that is safe:
+- A call that got no connection at all: nothing was sent.
+- Once, on a connection of its own: a call on a kept-alive connection that closed before a byte of the answer came.
+  Almost always the broker had closed it while it was idle. If the broker did see the request, it sees the same one
+  twice, which OSB provides for (v2.17, "Provisioning" and "Binding": 200 and 202 to what exists or is under way; 410
+  to what is gone), and callers would repeat it anyway. Not repeating would take an orphan mitigation for every
+  restart of a broker.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+
+from chandlery.osb.endpoint import BrokerEndpoint
+from chandlery.osb.faults import AnswerLost, ConnectionLost, NothingSent, StaleConnection, Unreached
+from chandlery.osb.transport.connect_failures import nothing_sent
+from chandlery.osb.transport.http_call import HttpCall, HttpReply
+from chandlery.osb.transport.one_attempt import attempt_call
+from chandlery.osb.transport.progress import Progress
+from chandlery.osb.transport.session_pool import SessionPool
+from chandlery.retry.transient import BROKER_CONNECT
+
+_CERTAIN_WITHOUT_BODY = 300
+"""From here on the status alone says what happened."""
+
+
+class Transport:
+    """Stateless but for the connections it keeps."""
+
+    def __init__(self, pool: SessionPool) -> None:
+        self._pool = pool
+
+    async def exchange(self, endpoint: BrokerEndpoint, call: HttpCall, headers: Mapping[str, str]) -> HttpReply:
+        """Send the call and read the whole reply, within the endpoint's timeout.
+
+        Raises:
+            NothingSent: the broker has not seen the request.
+            AnswerLost: it may have seen it, and there is no complete answer.
+        """
+        progress = Progress()
+        try:
+            async with asyncio.timeout(endpoint.timeout_seconds):
+                return await self._repeated(endpoint, call, headers, progress=progress)
+        except TimeoutError:
+            if not progress.written:
+                raise nothing_sent(endpoint, TimeoutError()) from None
+            return _reply_without_body(progress, f"no complete answer within {endpoint.timeout_seconds:g} seconds")
+        except ConnectionLost as lost:
+            return _reply_without_body(progress, lost.message)
+        except NothingSent as fault:
+            if progress.written:
+                raise AnswerLost("the connection broke, and the broker cannot be reached again") from fault
+            raise
+
+    async def _repeated(
+        self, endpoint: BrokerEndpoint, call: HttpCall, headers: Mapping[str, str], *, progress: Progress
+    ) -> HttpReply:
+        with suppress(Unreached, StaleConnection):
+            # Outside of the controller, which would cost every call a sixth of its processor time.
+            return await self._once(endpoint, call, headers, progress=progress)
+        async for repetition in BROKER_CONNECT.around(Unreached):
+            with repetition:
+                return await self._once(endpoint, call, headers, progress=progress)
+        raise AssertionError  # pragma: no cover - the controller returns or raises
+
+    async def _once(
+        self, endpoint: BrokerEndpoint, call: HttpCall, headers: Mapping[str, str], *, progress: Progress
+    ) -> HttpReply:
+        if progress.written:
+            # Other kept connections may be as stale as the one that failed.
+            async with self._pool.unpooled(endpoint) as session:
+                return await attempt_call(session, endpoint, call, headers=headers, progress=progress)
+        pooled = await self._pool.borrow(endpoint)
+        try:
+            return await attempt_call(pooled.session, endpoint, call, headers=headers, progress=progress)
+        finally:
+            self._pool.give_back(pooled)
+
+
+def _reply_without_body(progress: Progress, why: str) -> HttpReply:
+    """Errors and redirects are certain as soon as their status is there; a success needs its body."""
+    if progress.head is not None and progress.head.status >= _CERTAIN_WITHOUT_BODY:
+        return progress.head
+    raise AnswerLost(why)

@@ -1,0 +1,80 @@
+"""The command line: one command for each service, `up` for all of them in one process, and those of operators."""
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Final
+
+import click
+
+from chandlery.model.faults import ConfigurationFault, Fault, Refused
+from chandlery.model.text.clean_text import clean_message
+from chandlery.process.commands.command_group import LazyCommand, LazyGroup
+
+BAD_CONFIGURATION: Final = 2
+_SERVICE = ("chandlery.process.commands.service_commands", "service_command")
+_SERVICES: Final = {
+    "gateway": LazyCommand(*_SERVICE, "Serve the API."),
+    "provisioner": LazyCommand(*_SERVICE, "Provision, update and deprovision service instances."),
+    "binder": LazyCommand(*_SERVICE, "Bind and unbind service instances, write credentials to Secrets."),
+    "syncer": LazyCommand(*_SERVICE, "Keep the catalog: fetch what service brokers offer."),
+}
+SERVICES: Final = tuple(_SERVICES)
+COMMANDS: Final = {
+    **_SERVICES,
+    "up": LazyCommand(
+        "chandlery.process.commands.service_commands",
+        "up",
+        "Run the gateway and all workers in this process, on SQLite, for this machine only.",
+    ),
+    "migrate": LazyCommand(
+        "chandlery.process.commands.migrate_command", "migrate", "Bring the database to the current schema."
+    ),
+    "backup": LazyCommand(
+        "chandlery.process.commands.backup_command",
+        "backup",
+        "Copy the database to FILE, a new file, while it is at work.",
+    ),
+    "deadletters": LazyCommand(
+        "chandlery.process.commands.deadletters",
+        "deadletters",
+        "Look at the messages that the workers gave up on, put them back, or remove them.",
+    ),
+    "new-key": LazyCommand(
+        "chandlery.process.commands.key_command", "make_key", "Print a fresh key for CHANDLERY_ENCRYPTION_KEYS."
+    ),
+}
+"""All commands, in the order of `chandlery --help`."""
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("chandlery"), prog_name="chandlery")
+def cli() -> None:
+    """A service catalog: service brokers, instances and bindings through a Kubernetes-style API.
+
+    Settings come from CHANDLERY_* environment variables, or from a TOML file named by CHANDLERY_CONFIG_FILE.
+    """
+
+
+def _faults(error: BaseException) -> Sequence[Fault]:
+    """The faults in an exception or a group of them; anything else is a bug and raised as it is."""
+    if isinstance(error, BaseExceptionGroup):
+        return [fault for inner in error.exceptions for fault in _faults(inner)]
+    if isinstance(error, Fault):
+        return [error]
+    raise error
+
+
+def _is_of_a_setting(fault: Fault) -> bool:
+    return isinstance(fault, ConfigurationFault) or (isinstance(fault, Refused) and fault.is_setting)
+
+
+def main() -> None:
+    """Entry point of `chandlery`. A user's mistake is one sentence on stderr, never a traceback."""
+    try:
+        cli()
+    except (Fault, BaseExceptionGroup) as error:
+        faults = _faults(error)
+        for fault in faults:
+            click.echo(f"chandlery: {clean_message(fault.message)}", err=True)
+        sys.exit(BAD_CONFIGURATION if any(map(_is_of_a_setting, faults)) else 1)

@@ -1,0 +1,70 @@
+"""`chandlery migrate`: brings the schema up, or tells whether that is needed, or prints what it would do."""
+
+import sys
+
+import click
+
+from chandlery.process.commands.service_commands import production_settings, run_to_the_end
+from chandlery.process.schema_waits import found_revision, run_migrations
+from chandlery.process.settings.settings import Settings, load_settings, require
+from chandlery.store.connection.database_url import read_database_url
+from chandlery.store.migrate import is_later, is_older, migration_sql, newest_revision
+
+
+@click.command()
+@click.option(
+    "--check",
+    "checks",
+    is_flag=True,
+    help="Change nothing; exit with 0 if all is there, 1 if not, 2 if a setting is wrong.",
+)
+@click.option(
+    "--timeout", "seconds", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Wait no longer."
+)
+@click.option("--sql", "prints", is_flag=True, help="Print the SQL for an empty database, and connect to none.")
+@click.option("--from", "start", metavar="REVISION", help="With --sql, for a database that is at this revision.")
+def migrate(checks: bool, seconds: float | None, prints: bool, start: str | None) -> None:
+    """Bring the database to the current schema. Safe to run from several places at once.
+
+    Waits for a server that is not there yet; what a person has to mend ends it.
+    """
+    if sum((checks, prints)) > 1 or (seconds is not None and (checks or prints)):
+        raise click.UsageError("--check, --sql and --timeout do not go together")
+    if start is not None and not prints:
+        raise click.UsageError("--from goes with --sql")
+    if prints:
+        click.echo(migration_sql(_dialect(load_settings()), start), nl=False)
+        return
+    settings = production_settings("migrate")
+    if checks:
+        _check(settings)
+        return
+    require(settings, "database_url")
+    click.echo(f"migrating {read_database_url(settings.database_url.get_secret_value()).shown}")
+    click.echo(_told(run_to_the_end(run_migrations(settings, seconds=seconds))))
+
+
+def _check(settings: Settings) -> None:
+    found = run_to_the_end(found_revision(settings))
+    if found is None:
+        click.echo("the database is empty: run `chandlery migrate`")
+        sys.exit(1)
+    if is_older(found):
+        click.echo(
+            f"the database is at revision {found}, this release needs {newest_revision()}: run `chandlery migrate`"
+        )
+        sys.exit(1)
+    click.echo(_told(found))
+
+
+def _told(revision: str) -> str:
+    if is_later(revision):
+        return (
+            f"the database is at revision {revision} of a later release; this one works on it, and has nothing to add"
+        )
+    return f"the database is at revision {revision}"
+
+
+def _dialect(settings: Settings) -> str:
+    url = settings.database_url.get_secret_value()
+    return read_database_url(url).backend if url else "postgresql"

@@ -1,0 +1,87 @@
+"""The commands that run services, each in a process of its own or all in one."""
+
+import sys
+from collections.abc import Coroutine
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import click
+import uvloop
+
+from chandlery.process.bus_choice import IN_PROCESS_BUS
+from chandlery.process.collector import let_collector_go_on
+from chandlery.process.commands.cli import SERVICES
+from chandlery.process.commands.local_data_dir import open_data_directory
+from chandlery.process.http.http_server import listen
+from chandlery.process.logs.logs import configure_logs
+from chandlery.process.process import run_services
+from chandlery.process.service import ENTRY_POINTS, Service
+from chandlery.process.settings.settings import Settings, load_settings
+
+
+def service_command(name: str) -> click.Command:
+    """The command that runs one service, which is imported now."""
+    service = _load_service(name)
+
+    def run() -> None:
+        run_to_the_end(run_services([service], production_settings(service.name)))
+
+    return click.Command(service.name, callback=run, help=service.summary)
+
+
+def _load_service(name: str) -> Service:
+    service: Service = entry_points(group=ENTRY_POINTS)[name].load()
+    return service
+
+
+@click.command()
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path.home() / ".chandlery",
+    help="Folder for the database, the keys and the kubeconfig.  [default: ~/.chandlery]",
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=None, help="Port to listen on.  [default: 8080]")
+def up(data_dir: Path, port: int | None) -> None:
+    """Run the gateway and all workers in this process, on SQLite, for this machine only."""
+    base = load_settings()
+    configure_logs(level=base.log_level, form="console" if sys.stderr.isatty() else base.log_format, service="up")
+    directory = open_data_directory(data_dir)
+    listener = listen("127.0.0.1", base.port if port is None else port)
+    settings = load_settings(
+        database_url=directory.database_url,
+        amqp_url=IN_PROCESS_BUS,
+        encryption_keys=directory.encryption_keys(),
+        token=directory.token(),
+        host="127.0.0.1",
+        port=listener.getsockname()[1],
+        tls_cert_file=directory.certificate(),
+        tls_key_file=directory.certificate_key,
+        accept_plain_http=True,
+    )
+    listener.close()
+    directory.write_kubeconfig(settings.host, settings.port)
+    address = f"https://{settings.host}:{settings.port}"
+
+    def say_how_to_go_on() -> None:
+        click.echo(f"Chandlery is ready at {address} (documentation: {address}/docs)")
+        click.echo(f"Try: kubectl --kubeconfig {directory.kubeconfig} get clusterservicebrokers")
+
+    run_to_the_end(
+        run_services([_load_service(name) for name in SERVICES], settings, migrates=True, on_ready=say_how_to_go_on)
+    )
+
+
+def production_settings(service: str) -> Settings:
+    """The settings, with the logs set up as they say; `service` is named in each line."""
+    settings = load_settings()
+    configure_logs(level=settings.log_level, form=settings.log_format, service=service)
+    return settings
+
+
+def run_to_the_end(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run the program's one piece of work; returns what it does."""
+    # All that has been imported stays to the end. The collector need not look at it again, least of all at the exit.
+    let_collector_go_on()
+    return uvloop.run(work)

@@ -1,0 +1,10 @@
+"""The entry point of `chandlery`: a process that is to be ready soon imports its modules with the collector at rest."""
+
+import gc
+from importlib import import_module
+
+
+def main() -> None:
+    """Run the command line. Services let the collector go on as soon as all is imported; other commands are brief."""
+    gc.disable()
+    import_module("chandlery.process.commands.cli").main()

@@ -1,0 +1,80 @@
+"""Builds the adapters of one process from its settings. Besides `main.py` files the only place that does."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from chandlery.engine.relay import Relay
+from chandlery.engine.requeue_timers import RequeueTimers
+from chandlery.messaging.bus import Bus
+from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
+from chandlery.osb.client import OsbClient
+from chandlery.platform.standalone.standalone_platform import StandalonePlatform
+from chandlery.process.bus_choice import make_bus
+from chandlery.process.readiness import Readiness
+from chandlery.process.resources import Resources, process_name
+from chandlery.process.schema_waits import engine_for, patiently, prepare_schema
+from chandlery.process.settings.settings import Settings, require
+from chandlery.store.database import Database
+from chandlery.store.sealing.sealing import Keyring
+
+
+@asynccontextmanager
+async def open_resources(
+    settings: Settings,
+    *,
+    service: str,
+    migrates: bool = False,
+    without_bus: str = "",
+    checks: Sequence[Callable[[Settings], object]] = (),
+) -> AsyncIterator[Resources]:
+    """Connect to everything, waiting with back-off for servers that are not there yet; close it all at the end.
+
+    `migrates` brings the schema up first instead of waiting for somebody else to do so. `without_bus` is what goes on
+    while the bus is away, if that makes nothing unready (see Service). `checks` look at the settings
+    before anything is waited for; they and this raise ConfigurationFault.
+    """
+    require(settings, "database_url", "amqp_url", "encryption_keys")
+    owner = process_name(service)
+    keyring = Keyring.parse(settings.encryption_keys.get_secret_value())
+    async with AsyncExitStack() as stack:
+        # All is built and checked before anything is waited for: a bad setting is told at once.
+        engine = engine_for(settings, service)
+        database = Database(engine, keyring)
+        stack.push_async_callback(database.close)
+        bus = make_bus(settings, owner)
+        stack.push_async_callback(bus.close)
+        for check in checks:
+            check(settings)
+        await prepare_schema(engine, migrates=migrates)
+        await patiently(lambda: database.run(lambda unit: unit.seals.check()))
+        await bus.start()
+        if isinstance(bus, InProcessBus):
+            await patiently(lambda: database.run(lambda unit: unit.reconciliations.start_over()))
+        # Never the narrowest place: a call that waits for a connection would use up its time.
+        osb = OsbClient(
+            connections_per_broker=max(1_000, 2 * settings.broker_concurrency),
+            catalog_limit=settings.catalog_mebibytes << 20,
+        )
+        stack.push_async_callback(osb.close)
+        requeue_timers = RequeueTimers(bus)
+        stack.push_async_callback(requeue_timers.close)
+        cluster_id = await patiently(lambda: database.run(lambda unit: unit.leases.cluster_id(settings.cluster_id)))
+        yield Resources(
+            settings=settings,
+            database=database,
+            bus=bus,
+            relay=Relay(database, bus),
+            platform=StandalonePlatform(),
+            osb=osb,
+            cluster_id=cluster_id,
+            owner=owner,
+            requeue_timers=requeue_timers,
+            readiness=_readiness(database, bus, without_bus=without_bus),
+        )
+
+
+def _readiness(database: Database, bus: Bus, *, without_bus: str) -> Readiness:
+    readiness = Readiness()
+    readiness.add("database", database.ping)
+    readiness.add("bus" if isinstance(bus, InProcessBus) else "rabbitmq", bus.ping, without=without_bus)
+    return readiness

@@ -1,0 +1,54 @@
+"""The adapters of one process, wired once by its `main`, handed to everybody who needs one."""
+
+import asyncio
+import os
+import socket
+import uuid
+from dataclasses import dataclass, field
+
+from chandlery.engine.circuits.circuit_breakers import CircuitBreakers
+from chandlery.engine.relay import Relay
+from chandlery.engine.requeue_timers import RequeueTimers
+from chandlery.messaging.bus import Bus
+from chandlery.osb.client import OsbClient
+from chandlery.platform.protocol import Platform
+from chandlery.process.readiness import Readiness
+from chandlery.process.settings.settings import Settings
+from chandlery.store.database import Database, UnitOfWork
+from chandlery_gateway.identity.allow_authenticated import AllowAuthenticated
+from chandlery_gateway.identity.authorization import Authorizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What a service works with."""
+
+    settings: Settings
+    database: Database
+    bus: Bus
+    relay: Relay
+    platform: Platform[UnitOfWork]
+    osb: OsbClient
+    cluster_id: str
+    owner: str
+    """Names this process in leases and connections."""
+    authorizer: Authorizer = field(default_factory=AllowAuthenticated)
+    guards: CircuitBreakers = field(default_factory=CircuitBreakers)
+    """The circuits of service brokers, as this process sees them."""
+    requeue_timers: RequeueTimers = field(default_factory=RequeueTimers)
+    """Of what this process has put off for a short while."""
+    readiness: Readiness = field(default_factory=Readiness)
+    """What has to work before `/readyz` says so."""
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when what is unfinished is to be given back now; see `ending`."""
+    under_way: dict[str, str] = field(default_factory=dict)
+    """What is in hand, in words, by uid."""
+    addresses: list[str] = field(default_factory=list)
+    """Where clients reach the services in this process, as URLs."""
+    in_hand: dict[str, float] = field(default_factory=dict)
+    """Objects that this process works on now, by uid, and the monotonic second at which each lease runs out."""
+
+
+def process_name(service: str) -> str:
+    """`provisioner/host/pid/random`: unique even when a container starts again under the same pid."""
+    return f"{service}/{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"

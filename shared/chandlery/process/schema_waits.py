@@ -1,0 +1,104 @@
+"""The database at the start of a process: what is not there yet is waited for, what a person has to mend ends it.
+
+`composition.py` calls this for services, `migrate_command.py` for `chandlery migrate`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+from tenacity import RetryCallState
+
+from chandlery.model.faults import Refused, Unavailable
+from chandlery.process.settings.settings import Settings, require
+from chandlery.retry.transient import SERVER_START
+from chandlery.store.connection.engine import open_engine
+from chandlery.store.migrate import current_revision, is_later, is_older, migrate, newest_revision
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+
+class SchemaNotReady(Unavailable):
+    """The database has not been migrated yet: run `chandlery migrate`."""
+
+
+def engine_for(settings: Settings, service: str, *, statement_seconds: float | None = 15.0) -> AsyncEngine:
+    """An engine for the database of the settings. Nothing is connected yet. Raises ConfigurationFault."""
+    require(settings, "database_url")
+    return open_engine(
+        settings.database_url.get_secret_value(),
+        application_name=f"chandlery-{service}",
+        pool_size=settings.database_pool_size,
+        statement_seconds=statement_seconds,
+        prepares=settings.database_prepared_statements,
+    )
+
+
+async def patiently(work: Callable[[], Awaitable[T]]) -> T:
+    """Repeat the work, with a line in the log and a pause, as long as the database is away. Raises Refused."""
+    async for attempt in SERVER_START.around(Unavailable, unless=(Refused,), before_sleep=_say_what_is_awaited):
+        with attempt:
+            return await work()
+    raise AssertionError("SERVER_START never gives up")
+
+
+async def prepare_schema(engine: AsyncEngine, *, migrates: bool) -> None:
+    """Bring the schema up, or wait until somebody has; say so if it is another than this release expects."""
+    found = await patiently(lambda: migrate(engine) if migrates else _migrated(engine))
+    if is_older(found):
+        log.warning(
+            f"the database is at schema {found}, this release expects {newest_revision()}: run `chandlery migrate`",
+            action="check_schema",
+        )
+    elif is_later(found):
+        log.info(f"the database is at schema {found} of a later release; this one works on it", action="check_schema")
+
+
+async def run_migrations(settings: Settings, *, seconds: float | None = None) -> str:
+    """Bring the database to the newest schema, waiting for its server that long; returns the revision it is at.
+
+    Raises Unavailable when the time is over, Refused if waiting does not help, ConfigurationFault.
+    """
+    engine = engine_for(settings, "migrate", statement_seconds=None)
+    reasons: list[str] = []
+
+    async def work() -> str:
+        try:
+            return await migrate(engine)
+        except Unavailable as fault:
+            reasons[:] = [fault.message]
+            raise
+
+    try:
+        async with asyncio.timeout(seconds):
+            return await patiently(work)
+    except TimeoutError as error:
+        why = "".join(f": {reason}" for reason in reasons)
+        raise Unavailable(f"the migration was not done within {seconds:g} s{why}") from error
+    finally:
+        await engine.dispose()
+
+
+async def found_revision(settings: Settings) -> str | None:
+    """The revision that the database is at, asked once; None for an empty one. Raises Unavailable."""
+    engine = engine_for(settings, "migrate")
+    try:
+        return await current_revision(engine)
+    finally:
+        await engine.dispose()
+
+
+async def _migrated(engine: AsyncEngine) -> str:
+    revision = await current_revision(engine)
+    if revision is None:
+        raise SchemaNotReady
+    return revision
+
+
+def _say_what_is_awaited(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    pause = state.next_action.sleep if state.next_action else 0
+    log.warning(f"{error}; trying again in {pause:.1f} s", action="await_server", attempt=state.attempt_number)

@@ -1,0 +1,32 @@
+"""What a service is to the process that runs it."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from chandlery.process.resources import Resources
+from chandlery.process.settings.settings import Settings
+
+
+class Running(Protocol):
+    """A service that has been started."""
+
+    async def serve(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+        """Work until `stop` is set, then finish or give back what is in flight. Calls `ready` once it works."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """Announced under the entry point group `chandlery.services` by each service's `main.py`."""
+
+    name: str
+    summary: str
+    build: Callable[[Resources], Running]
+    check: Callable[[Settings], object] = lambda _settings: None
+    """Raises ConfigurationFault for settings that this service cannot work with, before anything is waited for."""
+    goes_on_without_bus: str = ""
+    """What becomes of its work while RabbitMQ is away; a service that says nothing here is not ready then."""
+
+
+ENTRY_POINTS = "chandlery.services"

@@ -1,0 +1,237 @@
+"""Settings: `CHANDLERY_*` environment variables, or a TOML file named by `CHANDLERY_CONFIG_FILE`."""
+
+import os
+import tomllib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from chandlery.model.faults import ConfigurationFault
+from chandlery.process.settings.setting_names import CONFIG_FILE, PREFIX, is_link, unknown_keys, unknown_variables
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. One process reads them once, at its start."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    config_file: Path | None = Field(default=None, description="TOML file with further settings, named as below.")
+
+    database_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="`postgresql://user:password@host/name`, with libpq's parameters behind a `?`; or `sqlite:///file`.",
+    )
+    amqp_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="`amqp[s]://user:password@host/vhost` of RabbitMQ, with commas between the nodes of a cluster; "
+        "or `memory:` in one process.",
+    )
+    amqp_prefix: str = Field(default="", description="Put before every exchange and queue, to share a virtual host.")
+    amqp_ca_file: Path | None = Field(
+        default=None, description="PEM certificates that RabbitMQ's own is checked against, instead of the machine's."
+    )
+    amqp_queue_type: Literal["classic", "quorum"] | None = Field(
+        default=None, description="Of the lasting queues; unless given, `quorum` if amqp_url names several nodes."
+    )
+    encryption_keys: SecretStr = Field(
+        default=SecretStr(""),
+        description="`name:base64` of 32 bytes, separated by commas. The first encrypts, all decrypt.",
+    )
+    database_pool_size: PositiveInt = Field(default=10, description="Connections to the database in each process.")
+    database_prepared_statements: bool = Field(
+        default=True,
+        description="Keep statements prepared on each connection; `false` behind a pooler that shares connections "
+        "between transactions, such as PgBouncer with `pool_mode = transaction`.",
+    )
+
+    host: str = Field(default="127.0.0.1", description="Address the gateway listens on.")
+    port: int = Field(default=8080, ge=0, le=65535, description="Port the gateway listens on; 0 picks a free one.")
+    tls_cert_file: Path | None = Field(default=None, description="PEM certificate of the gateway; with tls_key_file.")
+    tls_key_file: Path | None = Field(default=None, description="PEM key of the gateway.")
+    accept_plain_http: bool = Field(
+        default=False, description="With TLS, answer plain HTTP on the same port too. For loopback only."
+    )
+    token: SecretStr | None = Field(
+        default=None, description="Bearer token of one administrator; 16 characters or more."
+    )
+    token_file: Path | None = Field(
+        default=None, description='Kubernetes static token file: lines of `token,user,uid,"group1,group2"`.'
+    )
+
+    max_reading_requests: PositiveInt = Field(
+        default=100, description="Requests that read, in each gateway at a time; a list without `limit` counts as ten."
+    )
+    max_mutating_requests: PositiveInt = Field(
+        default=100,
+        description="Requests that write, in each gateway at a time; each 256 KiB of body count as one more.",
+    )
+    max_waiting_requests: PositiveInt = Field(
+        default=1000, description="Requests of either sort that wait for their turn; half of them may be one user's."
+    )
+    request_wait_seconds: PositiveFloat = Field(
+        default=15.0, description="How long a request waits for its turn before it is answered 429."
+    )
+    max_watches: PositiveInt = Field(
+        default=1000, description="Watches in each gateway at a time; no user has more than are left for the others."
+    )
+    max_connections: PositiveInt = Field(
+        default=2000,
+        description="Connections to each gateway; slow and idle ones are closed for new ones, and no address has more "
+        "than are left for the others.",
+    )
+    slow_client_seconds: PositiveFloat = Field(
+        default=30.0, description="How long a client may take to send a request, or take nothing of an answer."
+    )
+
+    probe_host: str = Field(default="127.0.0.1", description="Address of the probes on probe_port.")
+    probe_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port for /livez and /readyz alone; unset serves none (a gateway answers on its own port too).",
+    )
+
+    cluster_id: str | None = Field(
+        default=None, description="The id brokers know this installation by; made up and kept unless given."
+    )
+    broker_concurrency: PositiveInt = Field(
+        default=16,
+        description="Calls that one worker process makes to one service broker at a time (a broker may say how many "
+        "it takes from all together).",
+    )
+    circuit_failures: NonNegativeInt = Field(
+        default=10,
+        description="Calls in a row that a service broker fails or does not answer before it is left alone for a "
+        "while; 0 for never (a broker may say otherwise).",
+    )
+    circuit_open_seconds: PositiveFloat = Field(
+        default=30.0, description="How long such a broker is left alone before one call tries it (a broker may say)."
+    )
+    shortest_poll_seconds: PositiveFloat = Field(
+        default=0.2,
+        description="The shortest pause between polls of an operation that a service broker may ask for "
+        "(`spec.pollPolicy`); a shorter one is refused, and those stored before are lengthened.",
+    )
+    shortest_retry_seconds: PositiveFloat = Field(
+        default=0.5,
+        description="The same for the pause before a failed call is made again (`spec.retryPolicy`), and for the time "
+        "that a broker is left alone (`spec.circuitBreaker.openDuration`).",
+    )
+    osb_timeout_seconds: PositiveFloat = Field(default=60.0, description="Time limit for one call to a service broker.")
+    operation_timeout_hours: PositiveFloat = Field(
+        default=168.0, description="How long an operation may fail or run before it is given up (a plan may say less)."
+    )
+    rotation_grace_seconds: NonNegativeFloat = Field(
+        default=300.0, description="How long credentials work on after others have taken their place in the Secret."
+    )
+    catalog_mebibytes: PositiveInt = Field(
+        default=16, description="MiB that one service broker's catalog may have; for each, 32,768 JSON values and keys."
+    )
+    relist_hours: PositiveFloat = Field(default=24.0, description="Time between catalog fetches unless a broker says.")
+    lease_seconds: PositiveFloat = Field(
+        default=10.0, description="How soon the work of a process that died is taken over."
+    )
+    sweep_seconds: PositiveFloat = Field(default=1.0, description="How often the database is searched for what is due.")
+    change_log_hours: PositiveFloat = Field(default=1.0, description="How far back a watch can resume.")
+    event_hours: PositiveFloat = Field(default=1.0, description="How long recorded events are kept.")
+    outbox_hours: PositiveFloat = Field(
+        default=24.0, description="How long messages are kept for a message bus that is away."
+    )
+    shutdown_delay_seconds: NonNegativeFloat = Field(
+        default=0.0, description="How long a gateway still serves after SIGTERM while /readyz says 503 already."
+    )
+    shutdown_seconds: PositiveFloat = Field(
+        default=20.0, description="How long work under way may go on after SIGTERM before it is given up."
+    )
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least severe to log.")
+    log_requests: Literal["none", "writes", "all"] = Field(
+        default="writes",
+        description="Which requests to the API are logged, at info: those that change something, or all.",
+    )
+    log_format: Literal["json", "console"] = Field(default="json", description="For machines or for people.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then environment, then the file."""
+        path = _config_file()
+        if isinstance(env_settings, EnvSettingsSource):
+            variables = {
+                name: value for name, value in env_settings.env_vars.items() if not is_link(name.upper(), value or "")
+            }
+            env_settings.env_vars = variables
+        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
+        if path:
+            sources.append(TomlConfigSettingsSource(settings_cls, Path(path)))
+        return tuple(sources)
+
+
+def load_settings(**given: object) -> Settings:
+    """Read the settings; raises ConfigurationFault that names each bad one as it stands in the user's source."""
+    path = _config_file()
+    if path and not Path(path).is_file():
+        raise ConfigurationFault(f"{PREFIX}CONFIG_FILE names {path}, which is no file")
+    in_file = _read_file(path) if path else {}
+    known = Settings.model_fields.keys()
+    problems = [*unknown_variables(os.environ, known), *unknown_keys(in_file, known, file=path or "")]
+    settings = None
+    try:
+        settings = Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        # The input is left out: it may be a password.
+        problems += [
+            f"{_place(str(problem['loc'][0]), given, in_file, path)}: {problem['msg']}"
+            for problem in error.errors(include_input=False, include_url=False)
+            if problem["type"] != "extra_forbidden"
+        ]
+    if settings is None or problems:
+        raise ConfigurationFault("; ".join(problems))
+    return settings
+
+
+def _config_file() -> str | None:
+    """In whatever case its name is written, like those of all other variables."""
+    return next((value for name, value in os.environ.items() if name.upper() == f"{PREFIX}{CONFIG_FILE.upper()}"), None)
+
+
+def _read_file(path: str) -> Mapping[str, object]:
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationFault(f"{PREFIX}CONFIG_FILE names {path}, which cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ConfigurationFault(f"{path} is not readable as TOML: {error}") from None
+
+
+def _place(field: str, given: Collection[str], in_file: Collection[str], path: str | None) -> str:
+    """What the user calls the setting: a key of the file, unless a variable or an argument wins over that."""
+    variable = f"{PREFIX}{field.upper()}"
+    is_of_file = field in in_file and field not in given and variable not in {name.upper() for name in os.environ}
+    return f"{field} in {path}" if is_of_file else variable
+
+
+def require(settings: Settings, *names: str) -> None:
+    """Refuse to start without these; raises ConfigurationFault naming all that are missing."""
+    missing = [f"{PREFIX}{name.upper()}" for name in names if not _given(getattr(settings, name))]
+    if missing:
+        raise ConfigurationFault(f"not set: {', '.join(missing)}")
+
+
+def _given(value: object) -> bool:
+    return bool(value.get_secret_value() if isinstance(value, SecretStr) else value)

@@ -1,0 +1,85 @@
+"""What a state machine wants to happen: the result of `absorb`, written by the worker in one transaction."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from chandlery.model.objects.kinds import AnyObject
+from chandlery.model.objects.recorded import RecordedFact
+from chandlery.model.objects.wire import JsonObject
+
+DocumentT = TypeVar("DocumentT", bound=AnyObject)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requeue:
+    """When to look at the object again, and what brings it back earlier."""
+
+    due_at: datetime | None = None
+    """None when nothing is left to do until a wish changes."""
+    attempt: int = 0
+    """Failed attempts so far; decides the back-off."""
+    waiting_for: str | None = None
+    """The wake-up key of what is missing."""
+    interests: tuple[str, ...] | None = None
+    """Wake-up keys of what is there and may change, kept until they are given anew; None leaves them as they are."""
+    admitted_at: datetime | None = None
+    """The place that was taken in the line before a service broker with a rate limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReconcileResult(Generic[DocumentT]):
+    """The object as it should be now, and what follows."""
+
+    document: DocumentT
+    """Only its status, its references and its finalizers are written; a newer wish of a user stays."""
+    next: Requeue
+    memory: JsonObject = field(default_factory=dict)
+    """The worker's own notes, kept beside the object."""
+    facts: tuple[RecordedFact, ...] = ()
+    wakes: tuple[str, ...] = ()
+    """Keys of what may be waiting for this."""
+    is_finished: bool = False
+    """The finalizer goes, and with it the object."""
+    keep_in_flight: JsonObject | None = field(default=None, repr=False)
+    """What the next round has to find, sealed: a request still open, or credentials not delivered yet."""
+
+
+def broker_key(namespace: str | None, name: str) -> str:
+    """Wake-up key, and lane, of a service broker: `team-a/mybroker`, `/mybroker` for a cluster-wide one."""
+    return f"broker:{namespace or ''}/{name}"
+
+
+def offering_key(namespace: str | None, reference: str) -> str:
+    """Wake-up key of a class or plan by whatever a user calls it."""
+    return f"offering:{namespace or ''}/{reference}"
+
+
+def instance_key(namespace: str | None, name: str) -> str:
+    """Wake-up key of what waits for an instance to become ready."""
+    return f"instance:{namespace or ''}/{name}"
+
+
+def bindings_key(namespace: str | None, instance_name: str) -> str:
+    """Wake-up key of an instance that waits for its bindings to go."""
+    return f"bindings-of:{namespace or ''}/{instance_name}"
+
+
+def instances_key(lane: str) -> str:
+    """Wake-up key of a service broker that waits for its instances to go."""
+    return f"instances-of:{lane}"
+
+
+def relist_key(lane: str) -> str:
+    """Wake-up key of a service broker whose catalog turned out to be out of date."""
+    return f"relist:{lane}"
+
+
+def circuit_key(lane: str) -> str:
+    """Wake-up key of what is held back until a service broker answers again."""
+    return f"circuit:{lane}"
+
+
+def secret_key(namespace: str | None, name: str) -> str:
+    """Wake-up key of what waits for a Secret."""
+    return f"secret:{namespace or ''}/{name}"

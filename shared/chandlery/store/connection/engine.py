@@ -1,0 +1,109 @@
+"""Opens PostgreSQL (asyncpg) or SQLite (aiosqlite), set up so that the layers above need not know which."""
+
+import asyncio
+from typing import Any, Final
+
+import aiosqlite
+from sqlalchemy import event
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from chandlery.model.json.json_text import read_written, write_json
+from chandlery.store.connection.database_url import read_database_url
+from chandlery.store.connection.postgres_connecting import PostgresConnector
+
+_THREAD_SECONDS: Final = 5.0
+_SESSION: Final = {
+    # A forgotten transaction would hold back the change log's horizon for every watcher.
+    "idle_in_transaction_session_timeout": "60000",
+    "jit": "off",
+}
+_NO_NAMES: Final = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: ""}
+"""PostgreSQL's statement without a name lives until the next one, so nothing of it is missed on another connection."""
+
+
+def open_engine(
+    text: str,
+    *,
+    application_name: str,
+    pool_size: int = 10,
+    statement_seconds: float | None = 15.0,
+    prepares: bool = True,
+) -> AsyncEngine:
+    """An engine for the address. Nothing is connected yet. Raises ConfigurationFault.
+
+    `statement_seconds` bounds each statement, so that a connection that died without a word is noticed; migrations
+    take None. `prepares` keeps statements on a connection; it is no use where each transaction may get another one.
+    """
+    url = read_database_url(text)
+    if url.backend == "sqlite":
+        return _sqlite(URL.create("sqlite+aiosqlite", database=url.database))
+    connector = PostgresConnector(
+        url,
+        application_name=application_name,
+        # A pooler would have to hand these on, and refuses what it cannot.
+        settings=_SESSION if prepares else {},
+        command_timeout=statement_seconds,
+        statement_cache_size=100 if prepares else 0,
+    )
+    return create_async_engine(
+        # For messages: the connector knows the way, and the password.
+        URL.create("postgresql+asyncpg", username=url.user, host=url.place, database=url.database),
+        hide_parameters=True,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=30,
+        pool_recycle=1800,
+        json_serializer=_dump,
+        json_deserializer=read_written,
+        connect_args={"async_creator_fn": connector} | ({} if prepares else _NO_NAMES),
+    )
+
+
+def _sqlite(url: URL) -> AsyncEngine:
+    # One connection: SQLite has one writer anyway, and waiting in the pool is fair where its busy handler is not.
+    engine = create_async_engine(
+        url,
+        hide_parameters=True,
+        pool_size=1,
+        max_overflow=0,
+        connect_args={"async_creator_fn": _open_file},
+        pool_timeout=60,
+        json_serializer=_dump,
+        json_deserializer=read_written,
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        try:
+            cursor = connection.cursor()
+            for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                cursor.execute(f"PRAGMA {pragma}")
+            cursor.close()
+        except BaseException:
+            # The pool does not know it yet; its thread would go on for ever.
+            connection.close()
+            raise
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Any) -> None:
+        # Taking the write lock first makes transactions serial, which is what gives the change log its order.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+async def _open_file(*path: Any, **options: Any) -> aiosqlite.Connection:
+    connection = aiosqlite.connect(*path, **options)
+    connection._thread.daemon = True  # noqa: SLF001 - as SQLAlchemy does: no thread keeps a process from its end
+    try:
+        return await connection
+    except BaseException:
+        # The thread has a last word to say to this loop, and would say it with a traceback once that is closed.
+        await asyncio.to_thread(connection._thread.join, _THREAD_SECONDS)  # noqa: SLF001
+        raise
+
+
+def _dump(value: Any) -> str:
+    return write_json(value).decode()

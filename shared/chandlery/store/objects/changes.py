@@ -1,0 +1,215 @@
+"""The change log behind `watch`, and the numbers that order it.
+
+A position is `transaction number * 65536 + ordinal within the transaction`; it is also the object's resourceVersion.
+On PostgreSQL the transaction number is the server's own (`pg_current_xact_id`). Transactions may commit in another
+order, so readers stop below the horizon, the oldest transaction that is still running: nothing smaller can appear there
+any more. On SQLite transactions are serial and a counter does. Measured against a commit lock in ADR 0004.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Text, delete, func, insert, literal_column, select, text, type_coerce
+
+from chandlery.model.faults import Conflict
+from chandlery.model.json.json_text import read_written
+from chandlery.model.objects.wire import JsonObject
+from chandlery.store.marks import read_mark, set_mark
+from chandlery.store.objects.snapshots import ORDINALS, Snapshot
+from chandlery.store.schema import CHANGES
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+_TICK = "transactions"
+_TRIMMED = "changes trimmed to"
+_AHEAD = "transactions ahead of the server"
+
+# Only constants of this module stand in these texts.
+_LEAD = f"coalesce((SELECT value::bigint FROM marks WHERE name = '{_AHEAD}'), 0)"  # noqa: S608
+_TRANSACTION_NUMBER = text(f"SELECT pg_current_xact_id()::text::bigint + {_LEAD}")
+_SNAPSHOT = text(f"SELECT pg_current_snapshot()::text, {_LEAD}")
+_HORIZON = f"(pg_snapshot_xmin(pg_current_snapshot())::text::bigint + {_LEAD}) * {ORDINALS}"
+_CATCH_UP = text(
+    f"""
+    INSERT INTO marks (name, value)
+    SELECT '{_AHEAD}', (last + 1 - next)::text
+    FROM (
+        SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next, greatest(
+            (SELECT max(position) FROM changes), (SELECT value::bigint FROM marks WHERE name = '{_TRIMMED}')
+        ) / {ORDINALS} AS last
+    ) AS numbers
+    WHERE last >= next + {_LEAD}
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value
+    """  # noqa: S608
+)
+_OVERTAKEN = text(
+    "SELECT 1 FROM changes JOIN unnest(CAST(:kinds AS text[]), CAST(:namespaces AS text[]), CAST(:names AS text[]))"
+    " AS created (kind, namespace, name) USING (kind, namespace, name) WHERE position >= :first LIMIT 1"
+)
+_ENTRY = (
+    *(CHANGES.c[name] for name in ("position", "kind", "namespace", "name", "verb")),
+    type_coerce(CHANGES.c.object, Text),
+    CHANGES.c.previous,
+)
+_UNCHECKED = "Event"
+"""Not worth a statement in every round: one that is deleted and recorded anew at the same moment may stay unseen."""
+
+
+class ChangeVerb(StrEnum):
+    """What happened to an object, in the words of `watch`."""
+
+    ADDED = "ADDED"
+    MODIFIED = "MODIFIED"
+    DELETED = "DELETED"
+
+
+@dataclass(frozen=True)
+class LoggedChange:
+    """One entry of the log. `body` is the object as `RowCodec.to_stored` makes it; from the database, its JSON text.
+
+    `previous` is the position of the object's change before this; None for a creation, and in logs of older releases.
+    """
+
+    position: int
+    kind: str
+    namespace: str
+    name: str
+    verb: ChangeVerb
+    body: JsonObject | str
+    previous: int | None = None
+
+    @property
+    def stored(self) -> JsonObject:
+        """The object. Its text is read each time that somebody asks, and one that cannot be read is in nobody's way.
+
+        Raises NotJson.
+        """
+        document: JsonObject = read_written(self.body) if isinstance(self.body, str) else self.body
+        return document
+
+
+async def continue_numbers(connection: "AsyncConnection") -> None:
+    """After a restore on another server, whose ids are smaller: let our numbers go on where the log ends.
+
+    Comparing with the end of the statement's own snapshot, a server that counts on by itself is never corrected.
+    """
+    if connection.dialect.name == "postgresql":
+        await connection.execute(_CATCH_UP)
+
+
+class ChangeLog:
+    """Numbers and writes the changes of one transaction, and reads the log."""
+
+    def __init__(self, connection: "AsyncConnection", now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+        self._is_postgresql = connection.dialect.name == "postgresql"
+        self._number: int | None = None
+        self._ordinal = 0
+        self._pending: list[dict[str, Any]] = []
+        self._created: list[tuple[str, str, str]] = []
+
+    async def next_position(self) -> int:
+        """The position for the next change of this transaction."""
+        if self._number is None:
+            self._number = await self._transaction_number()
+        return self._number * ORDINALS + self._ordinal
+
+    async def reserve(self, count: int) -> int:
+        """The first of so many positions in a row, all of which are taken from now on, used or not."""
+        first = await self.next_position()
+        self._ordinal += count
+        return first
+
+    def append(self, change: LoggedChange) -> None:
+        """Note a change at the position that `next_position` or `reserve` gave; written by `flush`."""
+        self._ordinal = max(self._ordinal, change.position % ORDINALS + 1)
+        if self._ordinal >= ORDINALS:
+            raise OverflowError(f"a transaction may make at most {ORDINALS - 1} changes")
+        if change.verb == ChangeVerb.ADDED and change.kind != _UNCHECKED:
+            self._created.append((change.kind, change.namespace, change.name))
+        row = {
+            "position": change.position,
+            "kind": change.kind,
+            "namespace": change.namespace,
+            "name": change.name,
+            "verb": change.verb.value,
+            "object": change.body,
+            "at": self._now,
+            "previous": change.previous,
+        }
+        self._pending.append(row)
+
+    async def flush(self) -> None:
+        """Write what was noted. Raises Conflict if a newer transaction has overtaken this one on a name."""
+        if not self._pending:
+            return
+        if self._created and self._is_postgresql:
+            await self._refuse_overtaken()
+        await self._connection.execute(insert(CHANGES), self._pending)
+        self._pending.clear()
+
+    async def horizon(self) -> int:
+        """Every change below this position is visible, and no other can appear there any more."""
+        if self._is_postgresql:
+            return int((await self._connection.execute(select(literal_column(_HORIZON)))).scalar_one())
+        ticks = await read_mark(self._connection, _TICK)
+        return (int(ticks or 0) + 1) * ORDINALS
+
+    async def snapshot(self) -> Snapshot:
+        """What is committed by now."""
+        if not self._is_postgresql:
+            horizon = await self.horizon()
+            return Snapshot(horizon, horizon)
+        told, lead = (await self._connection.execute(_SNAPSHOT)).one()
+        first, end, under_way = told.split(":")
+        numbers = tuple(int(number) + lead for number in under_way.split(",") if number)
+        return Snapshot((int(first) + lead) * ORDINALS, (int(end) + lead) * ORDINALS, numbers)
+
+    async def read(self, after: int, *, limit: int) -> Sequence[LoggedChange]:
+        """The changes after a position and below the horizon, in order."""
+        query = select(*_ENTRY).where(CHANGES.c.position > after).order_by(CHANGES.c.position).limit(limit)
+        if self._is_postgresql:
+            query = query.where(CHANGES.c.position < literal_column(_HORIZON))
+        rows = await self._connection.execute(query)
+        return [
+            LoggedChange(position, kind, namespace, name, ChangeVerb(verb), body, previous)
+            for position, kind, namespace, name, verb, body, previous in rows
+        ]
+
+    async def trimmed_to(self) -> int:
+        """Positions up to this one have been forgotten."""
+        value = await read_mark(self._connection, _TRIMMED)
+        return int(value or 0)
+
+    async def trim(self, before: datetime, *, limit: int = 5_000) -> int:
+        """Forget changes older than the moment, at most so many, oldest first; returns how many."""
+        # From the old end: the young ones, which are nearly all, are not looked at.
+        oldest = select(CHANGES.c.position, CHANGES.c.at).order_by(CHANGES.c.position).limit(limit).subquery()
+        newest_old = select(func.max(oldest.c.position)).where(oldest.c.at < before)
+        position = (await self._connection.execute(newest_old)).scalar()
+        if position is None:
+            return 0
+        gone = await self._connection.execute(delete(CHANGES).where(CHANGES.c.position <= position))
+        await set_mark(self._connection, _TRIMMED, str(position))
+        return gone.rowcount
+
+    async def _refuse_overtaken(self) -> None:
+        # A create can wait for the delete of an object of the same name, and hold the smaller number all the same.
+        kinds, namespaces, names = map(list, zip(*self._created, strict=True))
+        created = {"kinds": kinds, "namespaces": namespaces, "names": names}
+        first = ((self._number or 0) + 1) * ORDINALS
+        if (await self._connection.execute(_OVERTAKEN, {"first": first, **created})).first():
+            raise Conflict("a newer change of the same name was committed first")
+
+    async def _transaction_number(self) -> int:
+        if self._is_postgresql:
+            return int((await self._connection.execute(_TRANSACTION_NUMBER)).scalar_one())
+        current = await read_mark(self._connection, _TICK)
+        number = int(current or 0) + 1
+        await set_mark(self._connection, _TICK, str(number))
+        return number

@@ -1,0 +1,130 @@
+"""Lists as they were at a snapshot: today's rows with everything that has changed since taken back by the change log.
+
+Each change knows the position of the object's change before it, so one step back leads to what was there. If that has
+been forgotten by the log, the past of this object is unknown, and whoever asks is told so.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select, tuple_
+
+from chandlery.model.objects.kinds import AnyObject, Kind
+from chandlery.model.objects.wire import JsonObject
+from chandlery.store.breaths import Breaths
+from chandlery.store.objects.changes import ChangeLog, ChangeVerb
+from chandlery.store.objects.objects import Listing, ObjectStore
+from chandlery.store.objects.snapshots import Snapshot
+from chandlery.store.rows import RowCodec
+from chandlery.store.schema import CHANGES
+
+if TYPE_CHECKING:
+    from sqlalchemy import Select
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+Place = tuple[str, str]
+"""Namespace and name."""
+
+_PER_STATEMENT = 5_000
+
+
+@dataclass(frozen=True)
+class PastPart:
+    """A part of a list: the objects in the order of namespace and name."""
+
+    objects: Sequence[AnyObject]
+    unknown: Mapping[Place, AnyObject | None]
+    """Where something was whose state then has been forgotten, with what is there today."""
+    reached: Place | None
+    """Where the next part goes on; None at the end of the list."""
+    is_covered: bool
+    """Whether the log still has all changes since the snapshot. If not, nothing of this can be relied on."""
+
+    @property
+    def nearest(self) -> Sequence[AnyObject]:
+        """The objects, those whose state then has been forgotten as they are today."""
+        if not self.unknown:
+            return self.objects
+        today = [document for document in self.unknown.values() if document is not None]
+        return sorted([*self.objects, *today], key=_place)
+
+
+class PastObjects:
+    """The objects as they were."""
+
+    def __init__(self, connection: "AsyncConnection", log: ChangeLog, codec: RowCodec, objects: ObjectStore) -> None:
+        self._connection = connection
+        self._log = log
+        self._codec = codec
+        self._objects = objects
+
+    async def part(self, kind: Kind, listing: Listing, snapshot: Snapshot) -> PastPart:
+        """What the listing had at the snapshot.
+
+        It is more than the limit if much was removed since, less if much was created. `where` and `labels` narrow down
+        what is there today and not what is brought back: callers check every object.
+        """
+        rows = await self._objects.list(kind, listing)
+        reached = _place(rows[-1]) if listing.limit is not None and len(rows) == listing.limit else None
+        # After the rows, so that nothing they show is missing here.
+        first = await self._first_changes(kind, replace(listing, where=(), labels=()), reached, snapshot)
+        unknown: Mapping[Place, AnyObject | None] = {}
+        if first:
+            today = {_place(document): document for document in rows}
+            past, forgotten = await self._before(kind, first)
+            unknown = {place: today.get(place) for place in forgotten}
+            kept = [document for place, document in today.items() if place not in first]
+            rows = sorted([*kept, *past], key=_place)
+        is_covered = snapshot.version >= await self._log.trimmed_to()
+        return PastPart(rows, unknown, reached, is_covered)
+
+    async def _first_changes(
+        self, kind: Kind, listing: Listing, reached: Place | None, snapshot: Snapshot
+    ) -> Mapping[Place, int]:
+        """The position of the first change since the snapshot of everything within the part that has changed."""
+        place = tuple_(CHANGES.c.namespace, CHANGES.c.name)
+        query = select(CHANGES.c.namespace, CHANGES.c.name, func.min(CHANGES.c.position))
+        query = query.where(CHANGES.c.kind == kind.kind, snapshot.hides(CHANGES.c.position))
+        if listing.namespace is not None:
+            query = query.where(CHANGES.c.namespace == listing.namespace)
+        if listing.after is not None:
+            query = query.where(place > tuple_(*listing.after))
+        if reached is not None:
+            query = query.where(place <= tuple_(*reached))
+        found = await self._connection.execute(query.group_by(CHANGES.c.namespace, CHANGES.c.name))
+        return {(namespace, name): position for namespace, name, position in found}
+
+    async def _before(self, kind: Kind, first: Mapping[Place, int]) -> tuple[list[AnyObject], frozenset[Place]]:
+        """What was there before these changes, and where that is not known."""
+        query = select(CHANGES.c.namespace, CHANGES.c.name, CHANGES.c.previous).where(
+            CHANGES.c.verb != ChangeVerb.ADDED.value
+        )
+        changed = await self._rows(query, sorted(first.values()))
+        sought = {row["previous"]: (row["namespace"], row["name"]) for row in changed if row["previous"] is not None}
+        found = await self._rows(select(CHANGES.c.position, CHANGES.c.object), sorted(sought))
+        known = {sought[row["position"]] for row in found}
+        everything = {(row["namespace"], row["name"]) for row in changed}
+        past, breaths = [], Breaths()
+        for row in found:
+            past.append(self._then(kind, row["object"], sought[row["position"]]))
+            await breaths.take()
+        return past, frozenset(everything - known)
+
+    def _then(self, kind: Kind, stored: JsonObject, place: Place) -> AnyObject:
+        namespace, name = place
+        return self._codec.from_stored(kind, stored, namespace=namespace, name=name)
+
+    async def _rows(self, query: "Select[Any]", positions: Sequence[int]) -> list[Mapping[str, Any]]:
+        rows: list[Mapping[str, Any]] = []
+        breaths = Breaths()
+        for start in range(0, len(positions), _PER_STATEMENT):
+            part = query.where(CHANGES.c.position.in_(positions[start : start + _PER_STATEMENT]))
+            for row in (await self._connection.execute(part)).mappings():
+                rows.append(row)
+                await breaths.take()
+        return rows
+
+
+def _place(document: AnyObject) -> Place:
+    return document.metadata.namespace or "", document.metadata.name

@@ -1,0 +1,125 @@
+"""Seals anew what is sealed with a key that is no longer in front, or in the first form, which knew no places.
+
+`seal_keeping` takes a step at a time. What no configured key opens stays as it is, in case the right key comes back.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import or_, select, union_all, update
+
+from chandlery.model.faults import SealBroken
+from chandlery.model.objects import kinds
+from chandlery.store.marks import read_mark, set_mark
+from chandlery.store.rows import RowCodec
+from chandlery.store.schema import CHANGES, OBJECTS
+from chandlery.store.schema import RECONCILIATIONS as R
+from chandlery.store.sealing.sealing import Keyring, seal_mark
+from chandlery.store.work.sealed_notes import Whereabouts, open_note, seal_note
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Select, Table
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+_SECRETS = OBJECTS[kinds.SECRET.kind]
+_SEALED = _SECRETS.c.spec["sealed"].as_string()
+_LOGGED = CHANGES.c.object["sealed"].as_string()
+_WITH_CHECKSUMS = (kinds.SERVICE_INSTANCE, kinds.SERVICE_BINDING)
+_CHECKSUMS = "checksums looked at"
+"""The mark that holds the last uid."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step has come to."""
+
+    done: int = 0
+    unreadable: tuple[Whereabouts, ...] = ()
+    """Where those are that no configured key opens."""
+    reached: str | None = None
+    """The uid after which the next step goes on; None at the end."""
+
+
+class Resealing:
+    """The steps, as this transaction sees them."""
+
+    def __init__(self, connection: "AsyncConnection", keyring: Keyring, codec: RowCodec) -> None:
+        self._connection = connection
+        self._keyring = keyring
+        self._codec = codec
+
+    async def secrets(self, *, after: str, limit: int) -> Step:
+        """Seal anew at most so many Secrets, in the order of their uids. No change for anybody who reads them."""
+        query = select(_SECRETS).where(_SECRETS.c.uid > after, self._is_old(_SEALED)).order_by(_SECRETS.c.uid)
+        rows = (await self._connection.execute(query.limit(limit))).mappings().all()
+        unreadable: list[Whereabouts] = []
+        for row in rows:
+            try:
+                spec = self._codec.resealed(row)
+            except SealBroken:
+                unreadable.append((row["namespace"], row["name"]))
+                continue
+            # Whoever has written it since has sealed it.
+            is_unchanged = (_SECRETS.c.uid == row["uid"]) & (_SECRETS.c.resource_version == row["resource_version"])
+            await self._connection.execute(update(_SECRETS).where(is_unchanged).values(spec=spec))
+        return _step(rows, unreadable, limit)
+
+    async def notes(self, *, after: str, limit: int) -> Step:
+        """The same for what workers have noted."""
+        query = select(R.c.uid, R.c.kind, R.c.in_flight).where(R.c.uid > after, self._is_old(R.c.in_flight))
+        rows = (await self._connection.execute(query.order_by(R.c.uid).limit(limit))).mappings().all()
+        places = await self._places(rows)
+        unreadable: list[Whereabouts] = []
+        for row in rows:
+            try:
+                opened = open_note(self._keyring, row["uid"], row["in_flight"])
+            except SealBroken:
+                unreadable.append(places.get(row["uid"], ("", "")))
+                continue
+            text = seal_note(self._keyring, row["uid"], opened.note, at=opened.at or places.get(row["uid"]))
+            is_unchanged = (R.c.uid == row["uid"]) & (R.c.in_flight == row["in_flight"])
+            await self._connection.execute(update(R).where(is_unchanged).values(in_flight=text))
+        return _step(rows, unreadable, limit)
+
+    async def old_checksums(self, *, limit: int) -> Sequence[str]:
+        """The uids of objects that show a checksum without a key, or under one that is no longer in front.
+
+        Each time those behind the last ones, in whatever process, for some may stay old for good: their Secrets are
+        gone. Fewer than the limit are the last ones; after them it begins anew.
+        """
+        after = await read_mark(self._connection, _CHECKSUMS) or ""
+        old = union_all(*(self._old_checksums(OBJECTS[kind.kind], after) for kind in _WITH_CHECKSUMS)).subquery()
+        query = select(old.c.uid).order_by(old.c.uid).limit(limit)
+        uids = (await self._connection.execute(query)).scalars().all()
+        reached = uids[-1] if len(uids) == limit else ""
+        if reached != after:
+            await set_mark(self._connection, _CHECKSUMS, reached)
+        return uids
+
+    async def has_old_changes(self) -> bool:
+        """Whether the change log has something sealed otherwise. It is not rewritten: it forgets within hours."""
+        query = select(CHANGES.c.position).where(CHANGES.c.kind == kinds.SECRET.kind, self._is_old(_LOGGED)).limit(1)
+        return (await self._connection.execute(query)).first() is not None
+
+    def _old_checksums(self, table: "Table", after: str) -> "Select[tuple[str]]":
+        shown = table.c.status["externalProperties"]["parameterChecksum"].as_string()
+        _, *others = self._keyring.checksums.ids
+        is_old = or_(shown.not_like("%:%"), *(shown.startswith(f"{each}:") for each in others))
+        return select(table.c.uid).where(table.c.uid > after, is_old)
+
+    def _is_old(self, sealed: "ColumnElement[Any]") -> "ColumnElement[bool]":
+        return sealed.is_not(None) & ~sealed.startswith(seal_mark(self._keyring.name), autoescape=True)
+
+    async def _places(self, rows: Sequence[Any]) -> dict[str, Whereabouts]:
+        found: dict[str, Whereabouts] = {}
+        for kind in {row["kind"] for row in rows} & OBJECTS.keys():
+            table, uids = OBJECTS[kind], [row["uid"] for row in rows if row["kind"] == kind]
+            query = select(table.c.uid, table.c.namespace, table.c.name).where(table.c.uid.in_(uids))
+            found |= {uid: (namespace, name) for uid, namespace, name in await self._connection.execute(query)}
+        return found
+
+
+def _step(rows: Sequence[Any], unreadable: Sequence[Whereabouts], limit: int) -> Step:
+    reached = rows[-1]["uid"] if len(rows) == limit else None
+    return Step(len(rows) - len(unreadable), tuple(unreadable), reached)

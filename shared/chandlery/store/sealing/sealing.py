@@ -1,0 +1,177 @@
+"""Encryption of what must not stand in the database in plain text. AES-256-GCM, bound to the place it belongs to.
+
+The associated data names the place, so a row that is given another namespace, name or uid does not open any more.
+"""
+
+import base64
+import binascii
+import hmac
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from chandlery.model.faults import ConfigurationFault, SealBroken
+from chandlery.model.json.json_text import read_written, write_json
+from chandlery.model.objects.wire import JsonObject
+from chandlery.reconcile.parameters.keyed_checksums import PURPOSE, UNBOUND_PURPOSE, ChecksumKeys
+
+_KEY_BYTES = 32
+_NONCE_BYTES = 12
+_MOST_FAILURES = 1_000
+_SHOWN = 40
+_KEY_NAME = re.compile(rf"[A-Za-z0-9._-]{{1,{_KEY_BYTES - 1}}}")
+_FORM = "2"
+"""Of sealed texts: `key:2:base64`, bound to a place. The first form, `key:base64`, was bound to a uid alone."""
+
+
+@dataclass(frozen=True)
+class SealPlace:
+    """What sealed data belongs to: a column of one object, which has a namespace, a name and a uid."""
+
+    what: str
+    """`Secret`, or `in-flight` for a worker's note."""
+    namespace: str
+    name: str
+    uid: str
+
+    def text(self) -> bytes:
+        """No two places have the same one."""
+        return write_json([self.what, self.namespace, self.name, self.uid])
+
+    @property
+    def first_form(self) -> str:
+        """What data was bound to before places counted."""
+        return f"{self.what}/{self.uid}"
+
+
+@dataclass(frozen=True)
+class SealingKey:
+    """A named key. The name travels with the ciphertext, so keys can be rotated."""
+
+    name: str
+    cipher: AESGCM = field(repr=False)
+    fingerprints: bytes = field(repr=False)
+    """Another key, derived from the first."""
+    raw: bytes = field(repr=False)
+
+    def derived(self, purpose: str) -> bytes:
+        """32 bytes for one purpose alone, by HKDF (RFC 5869): they tell nothing of the key, nor of other purposes'."""
+        return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=f"chandlery/{purpose}".encode()).derive(
+            self.raw
+        )
+
+
+class Keyring:
+    """The first key seals, all of them open."""
+
+    def __init__(self, keys: Sequence[SealingKey]) -> None:
+        if not keys:
+            raise ConfigurationFault("no encryption key is configured: set CHANDLERY_ENCRYPTION_KEYS")
+        self._first = keys[0]
+        self._by_name = {key.name: key for key in keys}
+        if len(self._by_name) < len(keys):
+            raise ConfigurationFault("two encryption keys have the same name: data could not be told apart")
+        self._failures: set[SealPlace] = set()
+        self.checksums = ChecksumKeys(self.derived(PURPOSE).values(), unbound=self.derived(UNBOUND_PURPOSE).values())
+        self.refuses_first_form = False
+        """Set as soon as the database is known to have nothing left in the first form; see `seals`."""
+
+    @classmethod
+    def parse(cls, text: str) -> "Keyring":
+        """Read `name:base64,name:base64`; each key is 32 bytes. Raises ConfigurationFault without showing a key."""
+        return cls([_parse_key(part.strip()) for part in text.split(",") if part.strip()])
+
+    @property
+    def name(self) -> str:
+        """The name of the key that seals."""
+        return self._first.name
+
+    def is_first_failure(self, place: SealPlace) -> bool:
+        """Whether nobody in this process has complained yet that what is sealed there does not open."""
+        if place in self._failures or len(self._failures) >= _MOST_FAILURES:
+            return False
+        self._failures.add(place)
+        return True
+
+    def knows(self, name: str) -> bool:
+        """Whether there is a key of that name."""
+        return name in self._by_name
+
+    def seal(self, document: JsonObject, *, bound_to: SealPlace) -> str:
+        """Encrypt a JSON object. The ciphertext opens at this place and cannot be moved to another one."""
+        nonce = os.urandom(_NONCE_BYTES)
+        ciphertext = self._first.cipher.encrypt(nonce, write_json(document), bound_to.text())
+        return f"{seal_mark(self.name)}{base64.b64encode(nonce + ciphertext).decode()}"
+
+    def fingerprint(self, secret: str, *, bound_to: str) -> str:
+        """Equal for equal secrets in the same place, and tells nothing else; another after a rotation of the keys."""
+        return hmac.digest(self._first.fingerprints, f"{bound_to}\0{secret}".encode(), "sha256").hex()
+
+    def derived(self, purpose: str) -> Mapping[str, bytes]:
+        """Keys for one purpose, by the names of those they are made from: the first one is for use, all are believed.
+
+        So what was made before a rotation is still known after it, for as long as the old key is configured.
+        """
+        return {name: key.derived(purpose) for name, key in self._by_name.items()}
+
+    def open(self, sealed: str, *, bound_to: SealPlace) -> JsonObject:
+        """Decrypt what `seal` made for this place; raises SealBroken."""
+        name, _, rest = sealed.partition(":")
+        form, is_of_form, encoded = rest.rpartition(":")
+        key = self._by_name.get(name)
+        if key is None:
+            raise SealBroken(f"stored data was encrypted with the key named {name!r}, which is not configured")
+        if not is_of_form and self.refuses_first_form:
+            raise SealBroken("stored data is encrypted in a form that is no longer in use here")
+        bound = bound_to.text() if form == _FORM else bound_to.first_form.encode()
+        try:
+            raw = base64.b64decode(encoded)
+            plain = key.cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], bound)
+        except (InvalidTag, binascii.Error, ValueError) as error:
+            raise SealBroken from error
+        document: JsonObject = read_written(plain)
+        return document
+
+
+def seal_mark(name: str) -> str:
+    """How everything begins that is sealed in today's form with the key of that name."""
+    return f"{name}:{_FORM}:"
+
+
+def check_key_name(name: str) -> None:
+    """Raises ConfigurationFault for a name that could not be read back from a list of keys."""
+    if not _KEY_NAME.fullmatch(name):
+        raise ConfigurationFault(
+            f"the key name {name[:_SHOWN]!r} cannot be used: a name has 1 to {_KEY_BYTES - 1} letters, digits, '-', "
+            "'_' and '.', as in: chandlery new-key key2"
+        )
+
+
+def new_key(name: str) -> str:
+    """A fresh key in the form that `Keyring.parse` reads."""
+    return f"{name}:{base64.b64encode(os.urandom(_KEY_BYTES)).decode()}"
+
+
+def _parse_key(text: str) -> SealingKey:
+    name, separator, encoded = text.partition(":")
+    try:
+        raw = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        raw = b""
+    if not separator or not name or len(raw) != _KEY_BYTES:
+        raise ConfigurationFault(
+            f"the encryption key {_shown(name, separator)} is not of the form name:base64, "
+            f"with {_KEY_BYTES} bytes in base64; make one with: chandlery new-key"
+        )
+    return SealingKey(name, AESGCM(raw), hmac.digest(raw, b"fingerprints", "sha256"), raw)
+
+
+def _shown(name: str, separator: str) -> str:
+    # Whoever swaps the two parts has put the key where the name belongs.
+    return f"named {name!r}" if separator and 0 < len(name) < _KEY_BYTES else "without a readable name"
