@@ -15,8 +15,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from chandlery.process.settings.setting_names import PREFIX
-from chandlery.process.settings.settings import Settings
+from chandlery.settings.settings import PREFIX, Settings
 
 PAGE: Final = Path(__file__).with_name("settings.md")
 SCHEMA: Final = Path(__file__).parents[1] / "deploy/chart/chandlery/values.schema.json"

@@ -6,10 +6,9 @@ from typing import Any, Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from chandlery.process.settings.settings import Settings
+from chandlery.settings.settings import Settings
 from chandlery_gateway.http.overload_guard import OverloadGuard
-from chandlery_gateway.identity.authentication import Authenticator
-from chandlery_gateway.identity.token_users import ADMINISTRATOR
+from chandlery_gateway.identity.authentication import ADMINISTRATOR, Authenticator
 
 _TOKEN: Final = "token-of-the-administrator"
 _ROUNDS, _REQUESTS = 5, 10_000

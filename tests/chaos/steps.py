@@ -8,9 +8,9 @@ from typing import Any, Final
 from chandlery.engine.reconcile_loop import ReconcileLoop
 from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
 from chandlery.messaging.rabbitmq.rabbitmq_bus import RabbitBus
-from chandlery.messaging.rabbitmq.rabbitmq_delivery import Delivery
+from chandlery.messaging.rabbitmq.rabbitmq_messages import Delivery
 from chandlery.osb.client import OsbClient
-from chandlery.osb.transport.progress import Progress
+from chandlery.osb.transport.http_call import Progress
 from chandlery.osb.transport.transport import Transport
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.work.work_queue import WorkQueue

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from chandlery.osb.client import OsbClient
 from chandlery.osb.endpoint import BearerAuth, BrokerEndpoint
-from chandlery.osb.operations.instance_requests import (
+from chandlery.osb.operations.instance_calls import (
     DeprovisionRequest,
     PollInstanceRequest,
     ProvisionRequest,

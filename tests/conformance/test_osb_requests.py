@@ -9,10 +9,10 @@ import pytest
 
 from chandlery.model.objects.instances import UserInfo
 from chandlery.osb.faults import UnreadableRequest
-from chandlery.osb.operations.binding_requests import BindRequest, GetBindingRequest, PollBindingRequest, UnbindRequest
+from chandlery.osb.operations.binding_calls import BindRequest, GetBindingRequest, PollBindingRequest, UnbindRequest
 from chandlery.osb.operations.calls import call_of
 from chandlery.osb.operations.catalog_call import catalog_call
-from chandlery.osb.operations.instance_requests import (
+from chandlery.osb.operations.instance_calls import (
     DeprovisionRequest,
     GetInstanceRequest,
     PollInstanceRequest,
@@ -21,7 +21,7 @@ from chandlery.osb.operations.instance_requests import (
 )
 from chandlery.osb.operations.originating_identity import OriginatingIdentity
 from chandlery.osb.operations.requests import OsbRequest, decode, encode
-from chandlery.reconcile.catalog_mark import CatalogMark
+from chandlery.reconcile.answers import CatalogMark
 
 CONTEXT = {"platform": "kubernetes", "namespace": "blue"}
 PARAMETERS = {"big": 2**70, "text": "é\u0000", "nothing": None, "password": "s3cret"}

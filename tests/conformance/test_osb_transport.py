@@ -12,8 +12,8 @@ from aiohttp import web
 
 from chandlery.osb.client import OsbClient
 from chandlery.osb.endpoint import BasicAuth, BearerAuth, BrokerEndpoint
-from chandlery.osb.operations.binding_requests import BindRequest, GetBindingRequest, PollBindingRequest, UnbindRequest
-from chandlery.osb.operations.instance_requests import (
+from chandlery.osb.operations.binding_calls import BindRequest, GetBindingRequest, PollBindingRequest, UnbindRequest
+from chandlery.osb.operations.instance_calls import (
     DeprovisionRequest,
     GetInstanceRequest,
     PollInstanceRequest,
@@ -22,8 +22,7 @@ from chandlery.osb.operations.instance_requests import (
 )
 from chandlery.osb.operations.originating_identity import OriginatingIdentity
 from chandlery.osb.operations.requests import OsbRequest
-from chandlery.reconcile.answers import Answer, Verdict
-from chandlery.reconcile.catalog_mark import CatalogMark
+from chandlery.reconcile.answers import Answer, CatalogMark, Verdict
 from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
 from tests.conformance.scripted_broker import Reply, ScriptedBroker
 from tests.conformance.scripted_templates import GET_CATALOG, POLL_INSTANCE, PROVISION, TEMPLATES, UPDATE

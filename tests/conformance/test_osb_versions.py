@@ -9,10 +9,10 @@ from chandlery.osb.answers.answers_reading import read_answer
 from chandlery.osb.client import OsbClient
 from chandlery.osb.endpoint import BasicAuth, BrokerEndpoint
 from chandlery.osb.faults import NotInVersion
-from chandlery.osb.operations.binding_requests import BindRequest, GetBindingRequest, PollBindingRequest, UnbindRequest
+from chandlery.osb.operations.binding_calls import BindRequest, GetBindingRequest, PollBindingRequest, UnbindRequest
 from chandlery.osb.operations.calls import call_of
 from chandlery.osb.operations.catalog_call import catalog_call
-from chandlery.osb.operations.instance_requests import (
+from chandlery.osb.operations.instance_calls import (
     DeprovisionRequest,
     GetInstanceRequest,
     PollInstanceRequest,
@@ -22,8 +22,7 @@ from chandlery.osb.operations.instance_requests import (
 from chandlery.osb.operations.originating_identity import OriginatingIdentity
 from chandlery.osb.operations.requests import OsbRequest, decode, encode
 from chandlery.osb.transport.http_call import HttpReply
-from chandlery.reconcile.answers import Verb, Verdict
-from chandlery.reconcile.catalog_mark import CatalogMark
+from chandlery.reconcile.answers import CatalogMark, Verb, Verdict
 from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
 from chandlery.reconcile.operation.version_matrix import knows_field, knows_header, knows_query, knows_request
 from tests.conformance.scripted_broker import ScriptedBroker

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from chandlery.process.http.certificates import self_signed
-from chandlery.process.settings.settings import Settings
+from chandlery.process.http.tls_files import self_signed
+from chandlery.settings.settings import Settings
 from tests.conformance.platform import BINDING, BROKER, INSTANCE, SECRET, Platform, is_settled, sequence
 from tests.conformance.scripted_broker import Reply, ScriptedBroker, ScriptedReply, SeenRequest
 from tests.conformance.scripted_catalog import simple_plan

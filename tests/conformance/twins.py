@@ -26,15 +26,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chandlery.contracts import topology
 from chandlery.contracts.messages import UNRESOLVED_LANE
-from chandlery.process.bus_choice import IN_PROCESS_BUS
+from chandlery.engine.resources import Resources
+from chandlery.process.composition import IN_PROCESS_BUS
 from chandlery.process.ending import Ending
 from chandlery.process.http.http_server import listen
 from chandlery.process.process import _run
-from chandlery.process.resources import Resources
 from chandlery.process.schema_waits import run_migrations
 from chandlery.process.service import Service
-from chandlery.process.settings.settings import Settings
 from chandlery.reconcile.reconcile_result import broker_key
+from chandlery.settings.settings import Settings
 from chandlery.store.schema import INTERESTS, OBJECTS, OUTBOX, RECONCILIATIONS
 from chandlery.store.sealing.sealing import new_key
 from chandlery_binder.main import BINDER

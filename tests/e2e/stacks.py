@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 import yaml
 
 from chandlery.contracts.messages import UNRESOLVED_LANE
-from chandlery.process.http.certificates import self_signed
+from chandlery.process.http.tls_files import self_signed
 from chandlery.store.sealing.sealing import new_key
 from tests.e2e.api_client import ApiClient
 from tests.e2e.kubectl import Kubectl, KubectlChoice, kubectl_path

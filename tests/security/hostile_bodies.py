@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import count, islice
 from typing import Final
 
-from chandlery.model.json.json_cost import MOST_VALUES
+from chandlery.model.json.json_text import MOST_VALUES
 from chandlery_gateway.kube.body.bodies import MOST_BODY_BYTES
 from chandlery_gateway.kube.body.decoding import MOST_OBJECT_BYTES
 

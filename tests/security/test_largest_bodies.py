@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.json.json_cost import MOST_SENT_VALUES, MOST_VALUES
+from chandlery.model.json.json_text import MOST_SENT_VALUES, MOST_VALUES
 from tests.integration.gateway.api_client import (
     CATALOG,
     JSON_PATCH,

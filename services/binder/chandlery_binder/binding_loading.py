@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from chandlery.engine.resources import Resources
 from chandlery.lookup.broker_access import find_broker_of_lane, find_endpoint, policy_for
 from chandlery.lookup.id_claims import claims_id, is_held_by_other
 from chandlery.lookup.missing_offerings import why_no_instance
@@ -17,7 +18,6 @@ from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.model.objects.reasons import BindingReason
 from chandlery.osb.endpoint import BrokerEndpoint
-from chandlery.process.resources import Resources
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters.parameters import NO_PARAMETERS, Parameters, hidden_values
 from chandlery.reconcile.reconcile_result import broker_key
@@ -26,7 +26,7 @@ from chandlery.store.objects.objects import Listing
 from chandlery.store.work.work_queue import Claim
 from chandlery_binder.facts.binding_notes import BindingMemory, InFlight, InstanceNotes
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
-from chandlery_binder.secret.secret_delivery import secret_state
+from chandlery_binder.secret_delivery import secret_state
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,19 +11,18 @@ from dataclasses import dataclass, replace
 
 from chandlery.contracts.messages import UNRESOLVED_LANE
 from chandlery.engine.reconciler import Guarded, Planned
+from chandlery.engine.resources import Resources
 from chandlery.lookup.id_claims import claims_id
 from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.osb.operations.originating_identity import OriginatingIdentity
 from chandlery.osb.operations.requests import OsbRequest, encode
-from chandlery.process.resources import Resources
-from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.answers import Answer, Verb, Verdict
 from chandlery.reconcile.operation.deferral import Deferral
-from chandlery.reconcile.reconcile_result import ReconcileResult
+from chandlery.reconcile.reconcile_result import Finish, Idle, ReconcileResult, Refuse, Wait
 from chandlery.store.database import UnitOfWork
 from chandlery.store.work.work_queue import Claim
 from chandlery_binder.absorb import binding_outcomes as outcomes
-from chandlery_binder.absorb.binding_deferral import defer
+from chandlery_binder.absorb.binding_ends import defer
 from chandlery_binder.absorb.foreign_bindings import disown
 from chandlery_binder.binding_loading import Loaded, load_binding
 from chandlery_binder.decide.binding_machine import decide
@@ -42,7 +41,7 @@ from chandlery_binder.facts.binding_actions import (
 from chandlery_binder.facts.binding_notes import InFlight, Purpose, presumed
 from chandlery_binder.facts.binding_secrets import secrets_of
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
-from chandlery_binder.secret.secret_delivery import eject, inject
+from chandlery_binder.secret_delivery import eject, inject
 
 _POLLS = frozenset({Purpose.POLL, Purpose.POLL_ROTATION, Purpose.POLL_RETIREMENT})
 """After these a dead worker leaves nothing that has to be repeated."""

@@ -1,9 +1,9 @@
 """The binder's wiring."""
 
 from chandlery.engine.reconcile_loop import ReconcileLoop
+from chandlery.engine.resources import Resources
 from chandlery.engine.worker import Worker
 from chandlery.model.objects.kinds import SERVICE_BINDING
-from chandlery.process.resources import Resources
 from chandlery.process.service import Service
 from chandlery_binder.binding_reconciler import BindingReconciler
 

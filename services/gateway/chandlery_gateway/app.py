@@ -8,16 +8,17 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
+from chandlery.engine.resources import Resources
 from chandlery.lookup.broker_access import shortest_pauses
 from chandlery.model.faults import NotFound
 from chandlery.model.objects.kinds import KINDS
 from chandlery.process.http.probes import PROBE_PATHS, ProbeApp
-from chandlery.process.resources import Resources
 from chandlery_gateway.http.overload_guard import OverloadGuard
 from chandlery_gateway.http.rendering import bug_response, fault_response
 from chandlery_gateway.http.request_log import RequestLog
 from chandlery_gateway.identity.access_reviews import Reviews
 from chandlery_gateway.identity.authentication import Authenticator
+from chandlery_gateway.identity.authorization import Authorizer
 from chandlery_gateway.identity.permissions import Permissions
 from chandlery_gateway.kube.kinds.regarding_events import REGARDING_EVENT
 from chandlery_gateway.kube.printing.status_objects import MethodNotAllowed
@@ -41,15 +42,14 @@ def create_app(
     hub: WatchHub,
     *,
     authenticator: Authenticator,
+    authorizer: Authorizer,
     is_ending: Callable[[], bool] = lambda: False,
 ) -> FastAPI:
     """The application. While `is_ending` clients are sent on."""
     settings = resources.settings
-    permissions = Permissions(authenticator, resources.authorizer)
+    permissions = Permissions(authenticator, authorizer)
     shortest = shortest_pauses(settings)
-    object_writer = ObjectWriter(
-        resources.database, on_write=hub.wake, authorizer=resources.authorizer, shortest=shortest
-    )
+    object_writer = ObjectWriter(resources.database, on_write=hub.wake, authorizer=authorizer, shortest=shortest)
     object_reader = ObjectReader(resources.database)
     app = FastAPI(
         title="Chandlery",
@@ -72,7 +72,7 @@ def create_app(
         # Onto the application itself: in a router that is included, FastAPI looks for the route twice.
         register_kind(app.router, kind, endpoints)
     _add_probes(app, ProbeApp(resources.readiness))
-    app.include_router(review_router(permissions, Reviews(resources.authorizer)))
+    app.include_router(review_router(permissions, Reviews(authorizer)))
     app.include_router(document_router(permissions))
     _ask_for_tokens(app)
     app.include_router(docs_router(app.openapi))

@@ -7,17 +7,18 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from chandlery.contracts.messages import Message
+from chandlery.engine.resources import Resources
 from chandlery.model.faults import AlreadyExists
 from chandlery.model.objects import kinds
 from chandlery.model.objects.core import Namespace, NamespaceSpec
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.process.http.http_server import listen, serve_http
-from chandlery.process.resources import Resources
 from chandlery.process.service import Service
-from chandlery.process.settings.settings import Settings
+from chandlery.settings.settings import Settings
 from chandlery.store.database import UnitOfWork
 from chandlery_gateway.app import create_app
 from chandlery_gateway.http.listening import Listening, warn_of_plain_http
+from chandlery_gateway.identity.allow_authenticated import AllowAuthenticated
 from chandlery_gateway.watch.watch_hub import WatchHub
 
 
@@ -33,7 +34,13 @@ class Gateway:
         listening = Listening(settings)
         warn_of_plain_http(settings)
         hub = WatchHub(self._resources.database)
-        app = create_app(self._resources, hub, authenticator=listening.authenticator, is_ending=stop.is_set)
+        app = create_app(
+            self._resources,
+            hub,
+            authenticator=listening.authenticator,
+            authorizer=AllowAuthenticated(),
+            is_ending=stop.is_set,
+        )
         listener = listen(settings.host, settings.port)
         with contextlib.suppress(AlreadyExists):
             # Another gateway may start at the same moment.

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from chandlery.engine.resources import Resources
 from chandlery.lookup.broker_access import find_broker_of_lane, find_endpoint, policy_for
 from chandlery.lookup.id_claims import claims_id
 from chandlery.lookup.offering_lookup import find_delivered_plan, find_offering
@@ -16,7 +17,6 @@ from chandlery.model.objects.offerings import AnyPlan
 from chandlery.model.objects.reasons import InstanceReason
 from chandlery.model.objects.wire import JsonObject
 from chandlery.osb.endpoint import BrokerEndpoint
-from chandlery.process.resources import Resources
 from chandlery.reconcile.kubectl_commands import INSTANCE, annotate
 from chandlery.reconcile.offering import Offering, Unresolved, default_parameters
 from chandlery.reconcile.parameters.parameters import Parameters, what_differs

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 from chandlery.contracts.messages import UNRESOLVED_LANE
 from chandlery.engine.reconciler import Guarded, Planned
+from chandlery.engine.resources import Resources
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.osb.operations.originating_identity import OriginatingIdentity
 from chandlery.osb.operations.requests import OsbRequest, encode
-from chandlery.process.resources import Resources
 from chandlery.reconcile.answers import Answer
 from chandlery.reconcile.operation.deferral import Deferral
 from chandlery.reconcile.reconcile_result import ReconcileResult
 from chandlery.store.database import UnitOfWork
 from chandlery.store.work.work_queue import Claim
 from chandlery_provisioner.absorb import instance_outcomes as outcomes
-from chandlery_provisioner.absorb.instance_deferral import defer
+from chandlery_provisioner.absorb.instance_ends import defer
 from chandlery_provisioner.decide.instance_machine import decide
 from chandlery_provisioner.decide.planned_calls import kept_of, note_of, request_of
 from chandlery_provisioner.facts.instance_notes import InFlight, Purpose

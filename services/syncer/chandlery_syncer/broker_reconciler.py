@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from chandlery.engine.reconciler import NeverHeld, Planned
+from chandlery.engine.resources import Resources
 from chandlery.lookup.broker_access import find_endpoint, policy_for
 from chandlery.model.objects import kinds
 from chandlery.model.objects.brokers import AnyBroker
 from chandlery.osb.catalog.catalog_remarks import CatalogRemarks
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.faults import Misconfigured
-from chandlery.process.resources import Resources
 from chandlery.reconcile.answers import Verdict
 from chandlery.reconcile.offering import Unresolved
 from chandlery.reconcile.reconcile_result import broker_key

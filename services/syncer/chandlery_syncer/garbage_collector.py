@@ -14,8 +14,8 @@ from typing import Final
 import structlog
 
 from chandlery.contracts.messages import GARBAGE, Message, ObjectChanged
+from chandlery.engine.resources import Resources
 from chandlery.model.faults import Conflict, Fault
-from chandlery.process.resources import Resources
 from chandlery.process.service import Running
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.garbage import Suspect

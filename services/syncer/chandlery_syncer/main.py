@@ -1,9 +1,9 @@
 """The syncer's wiring."""
 
 from chandlery.engine.reconcile_loop import ReconcileLoop
+from chandlery.engine.resources import Resources
 from chandlery.engine.worker import Worker
 from chandlery.model.objects.kinds import CLUSTER_SERVICE_BROKER, NAMESPACE, SERVICE_BROKER
-from chandlery.process.resources import Resources
 from chandlery.process.service import Running, Service
 from chandlery_syncer.broker_reconciler import BrokerReconciler
 from chandlery_syncer.garbage_collector import Collecting, GarbageCollector

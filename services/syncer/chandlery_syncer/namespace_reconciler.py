@@ -5,11 +5,11 @@ from typing import assert_never
 from chandlery.contracts.messages import ObjectChanged
 from chandlery.engine.deletions import delete
 from chandlery.engine.reconciler import NeverHeld, Planned
+from chandlery.engine.resources import Resources
 from chandlery.model.objects import kinds
 from chandlery.model.objects.core import Namespace
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.kinds import AnyObject, Kind
-from chandlery.process.resources import Resources
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.objects import Listing
 from chandlery.store.work.work_queue import Claim

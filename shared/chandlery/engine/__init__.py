@@ -1,1 +1,1 @@
-"""TODO room."""
+"""The engine of every worker: the reconcile loop, its batches, its commands to the bus."""

@@ -23,13 +23,13 @@ from chandlery.engine.circuits.call_gate import CallGate, Destination, held_back
 from chandlery.engine.condition_log import say_conditions
 from chandlery.engine.merge_with_latest import rebased, with_wish_of
 from chandlery.engine.reconciler import AnswerT, CallT, DocumentT, Planned, Reconciler, SnapshotT
+from chandlery.engine.resources import Resources
 from chandlery.model.faults import Conflict, LeaseLost, Unavailable
 from chandlery.model.objects import kinds
+from chandlery.model.objects.core import RecordedFact
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.reasons import StoredDataReason
-from chandlery.model.objects.recorded import RecordedFact
 from chandlery.model.objects.wire import JsonObject
-from chandlery.process.resources import Resources
 from chandlery.reconcile.operation.deferral import Deferral
 from chandlery.reconcile.reconcile_result import ReconcileResult
 from chandlery.retry.schedule import BROKER_CALLS

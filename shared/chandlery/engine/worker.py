@@ -13,9 +13,9 @@ import structlog
 from chandlery.contracts.messages import LaneOpened, Message, Reconcile
 from chandlery.contracts.topology import SINGLE_LANE, UNSHARDED_QUEUES, WORK_QUEUES
 from chandlery.engine.circuits.lane_shares import Lanes, find_lanes, stop_sharing
+from chandlery.engine.resources import Resources
 from chandlery.messaging.bus import Handler, Subscription
 from chandlery.model.faults import Fault
-from chandlery.process.resources import Resources
 
 log = structlog.get_logger()
 

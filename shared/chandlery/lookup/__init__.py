@@ -1,1 +1,1 @@
-"""TODO room."""
+"""What two workers look up alike: offerings, parameters, the way to a service broker."""

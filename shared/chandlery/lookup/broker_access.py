@@ -13,11 +13,11 @@ from chandlery.model.objects.reasons import BrokerReason
 from chandlery.model.text.durations import parse_duration
 from chandlery.osb.endpoint import API_VERSION, BasicAuth, BearerAuth, BrokerEndpoint
 from chandlery.platform.protocol import Platform
-from chandlery.process.settings.settings import Settings
 from chandlery.reconcile.offering import Unresolved
 from chandlery.reconcile.policies.broker_policy import BrokerPolicy, ShortestPauses, policy_of
 from chandlery.reconcile.reconcile_result import secret_key
 from chandlery.retry.circuit import CircuitPolicy
+from chandlery.settings.settings import Settings
 from chandlery.store.database import UnitOfWork
 
 SecretReference = ObjectReference | LocalObjectReference

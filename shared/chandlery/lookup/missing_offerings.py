@@ -7,7 +7,7 @@ from chandlery.model.objects import kinds
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.kinds import Kind
 from chandlery.model.objects.offerings import AnyClass
-from chandlery.model.text.nearest_names import did_you_mean
+from chandlery.model.text.names import did_you_mean
 from chandlery.reconcile.offering import is_cluster_scoped, wanted_class
 from chandlery.store.database import UnitOfWork
 

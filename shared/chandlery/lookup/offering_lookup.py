@@ -17,7 +17,7 @@ from chandlery.model.objects.brokers import AnyBroker
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.offerings import AnyClass, AnyPlan, ClusterServiceClass
 from chandlery.model.objects.reasons import InstanceReason
-from chandlery.model.text.nearest_names import did_you_mean, listed
+from chandlery.model.text.names import did_you_mean, listed
 from chandlery.reconcile.offering import Offering, Unresolved, Wanted, plan_called, wanted_class, wanted_plan
 from chandlery.reconcile.reconcile_result import broker_key, offering_key
 from chandlery.store.database import UnitOfWork

@@ -1,4 +1,4 @@
-"""Running handlers, a limited number at once. Both twins put what is delivered to a subscription into its slots."""
+"""What both twins say when a handler has failed and when a message is given up on. Never an exception's text."""
 
 import asyncio
 import contextvars
@@ -8,13 +8,41 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
+from chandlery.contracts.dead_letters import DeadLetter, History
 from chandlery.contracts.messages import Message
 from chandlery.messaging.bus import Handler
 
-Item = TypeVar("Item")
-
-
 log = structlog.get_logger(__name__)
+
+
+def say_failed(history: History, *, message_id: str, queue: str) -> None:
+    """Log that a message comes once more."""
+    log.warning(
+        f"A handler raised {history.error}; its message comes again",
+        action="retry_message",
+        queue=queue,
+        message_id=message_id,
+        reason=history.error,
+        deliveries=history.deliveries,
+    )
+
+
+def say_buried(letter: DeadLetter) -> None:
+    """Log that a message does not come any more."""
+    log.error(
+        "A message was put with the dead letters",
+        action="dead_letter_message",
+        queue=letter.queue,
+        message_id=letter.id,
+        reason=str(letter.reason),
+        error=letter.history.error,
+        deliveries=letter.history.deliveries,
+        trace=letter.trace,
+        uid=getattr(letter.message, "uid", ""),
+    )
+
+
+Item = TypeVar("Item")
 
 
 async def failure_of(handler: Handler, message: Message, *, id: str = "") -> BaseException | None:  # noqa: A002

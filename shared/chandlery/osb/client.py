@@ -21,8 +21,7 @@ from chandlery.osb.transport.call_log import say_called
 from chandlery.osb.transport.http_call import ANSWER_LIMIT, CATALOG_LIMIT, HttpCall
 from chandlery.osb.transport.session_pool import SessionPool
 from chandlery.osb.transport.transport import Transport
-from chandlery.reconcile.answers import Answer, Verdict
-from chandlery.reconcile.catalog_mark import CatalogMark
+from chandlery.reconcile.answers import Answer, CatalogMark, Verdict
 from chandlery.reconcile.operation.version_matrix import ORIGINATING_IDENTITY, REQUEST_IDENTITY, knows_header
 from chandlery.reconcile.secrecy.known_secrets import NO_SECRETS, KnownSecrets
 

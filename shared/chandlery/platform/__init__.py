@@ -1,1 +1,1 @@
-"""The seam to a Kubernetes cluster: where Secrets, namespaces and recorded events live."""
+"""The platform that Chandlery serves: where Secrets, namespaces and recorded events live."""

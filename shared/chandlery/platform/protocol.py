@@ -7,9 +7,8 @@ why. Aggregated it will be a Kubernetes cluster, which has no part in our transa
 from typing import Protocol, TypeVar
 
 from chandlery.model.faults import Fault
-from chandlery.model.objects.core import Namespace, Secret
+from chandlery.model.objects.core import Namespace, RecordedFact, Secret
 from chandlery.model.objects.kinds import AnyObject
-from chandlery.model.objects.recorded import RecordedFact
 
 UnitT_contra = TypeVar("UnitT_contra", contravariant=True)
 

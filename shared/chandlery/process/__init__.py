@@ -1,1 +1,1 @@
-"""The top of the shared layers: settings, logging, probes, the worker loop, and the composition of adapters."""
+"""One process from start to end: composition, readiness, shutdown."""

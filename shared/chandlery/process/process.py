@@ -10,6 +10,8 @@ from typing import Any
 import structlog
 
 from chandlery.engine.circuits.circuit_sync import keep_guards
+from chandlery.engine.readiness import unless
+from chandlery.engine.resources import Resources
 from chandlery.engine.upkeep.heartbeat import keep_leases
 from chandlery.engine.upkeep.seal_keeping import keep_seals
 from chandlery.engine.upkeep.sweep import Sweep
@@ -21,10 +23,8 @@ from chandlery.process.http.bounded_connections import ConnectionLimits
 from chandlery.process.http.http_server import listen, serve_http
 from chandlery.process.http.open_files import lift_open_file_limit
 from chandlery.process.http.probes import ProbeApp
-from chandlery.process.readiness import unless
-from chandlery.process.resources import Resources
 from chandlery.process.service import Service
-from chandlery.process.settings.settings import Settings
+from chandlery.settings.settings import Settings
 
 _PROBE_CONNECTIONS = 100
 _PROBE_SECONDS = 5.0

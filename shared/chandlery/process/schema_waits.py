@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tenacity import RetryCallState
 
 from chandlery.model.faults import Refused, Unavailable
-from chandlery.process.settings.settings import Settings, require
 from chandlery.retry.transient import SERVER_START
+from chandlery.settings.settings import Settings, require
 from chandlery.store.connection.engine import open_engine
 from chandlery.store.migrate import current_revision, is_later, is_older, migrate, newest_revision
 

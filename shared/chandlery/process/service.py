@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from chandlery.process.resources import Resources
-from chandlery.process.settings.settings import Settings
+from chandlery.engine.resources import Resources
+from chandlery.settings.settings import Settings
 
 
 class Running(Protocol):

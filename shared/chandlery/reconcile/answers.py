@@ -1,4 +1,4 @@
-"""What a service broker answered, as data. The OSB client makes answers; the state machines absorb them."""
+"""What is remembered of a catalog, to learn whether it is still the same: the syncer keeps it, the client uses it."""
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -6,6 +6,18 @@ from typing import Final
 
 from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.secrecy.known_secrets import NO_SECRETS, KnownSecrets
+
+
+@dataclass(frozen=True, kw_only=True)
+class CatalogMark:
+    """All of it is optional (OSB v2.17, "Catalog Management")."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+    """As the broker said it; used only without an `etag`, which is the exacter of the two."""
+    digest: str | None = None
+    """SHA-256 of the body, for brokers without validators."""
+
 
 NO_REASON: Final = "the broker gives no reason"
 """A status and its phrase are none."""
@@ -109,3 +121,10 @@ class Answer:
         if self.description:
             parts.append(f"Description: {self.description}")
         return "; ".join(parts) or str(self.verdict)
+
+
+def call_failure(what: str, answer: Answer) -> str:
+    """One sentence: `what` failed ("bind call"), and what the broker, or the way to it, had to say."""
+    if answer.verdict in (Verdict.TIMED_OUT, Verdict.UNREACHABLE):
+        return f"Error communicating with the broker during the {what}: {answer.sentence}"
+    return f"The {what} failed: {answer.sentence}"

@@ -1,6 +1,6 @@
 """Commands of stock kubectl that messages end with, for whoever reads them to copy. Pure.
 
-The vocabularies of ways out (`instance_remedies.py`, `binding_remedies.py`, `broker_remedies.py`) make sentences of them.
+The remedies (`instance_remedies.py`, `binding_remedies.py`, `broker_remedies.py`) make sentences of them.
 """
 
 from typing import Final

@@ -1,12 +1,40 @@
-"""What a state machine wants to happen: the result of `absorb`, written by the worker in one transaction."""
+"""The actions that every state machine can decide on without a call to a service broker."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
 
+from chandlery.model.objects.core import RecordedFact
 from chandlery.model.objects.kinds import AnyObject
-from chandlery.model.objects.recorded import RecordedFact
 from chandlery.model.objects.wire import JsonObject
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Nothing is due."""
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Nothing exists at the broker: the finalizer may go."""
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Something is missing that only others can provide. `waiting_for` wakes the object."""
+
+    reason: str
+    message: str
+    waiting_for: str | None
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """The wish cannot be granted, and asking the broker would be wrong."""
+
+    reason: str
+    message: str
+
 
 DocumentT = TypeVar("DocumentT", bound=AnyObject)
 

@@ -12,8 +12,8 @@ from chandlery.model.objects.conditions import (
     with_condition,
     without_condition,
 )
+from chandlery.model.objects.core import RecordedFact
 from chandlery.model.objects.instances import ServiceInstance, ServiceInstanceStatus
-from chandlery.model.objects.recorded import RecordedFact
 from chandlery.model.objects.wire import JsonObject, WireModel
 from chandlery.model.text.clean_text import clean_message
 from chandlery.model.text.names import FINALIZER

@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from chandlery.contracts.messages import GARBAGE, ObjectChanged
 from chandlery.model.faults import Conflict, Unavailable
 from chandlery.retry.transient import STORE_CONFLICT
-from chandlery.store.breaths import Breaths
 from chandlery.store.connection.pulse import Pulse
 from chandlery.store.database_errors import Border, LostRace, StaleConnection
 from chandlery.store.objects.changes import ChangeLog
@@ -21,7 +20,7 @@ from chandlery.store.objects.garbage import GarbageStore
 from chandlery.store.objects.objects import ObjectStore
 from chandlery.store.objects.owner_links import OwnerLinks
 from chandlery.store.objects.past_objects import PastObjects
-from chandlery.store.rows import RowCodec
+from chandlery.store.rows import Breaths, RowCodec
 from chandlery.store.sealing.resealing import Resealing
 from chandlery.store.sealing.sealing import Keyring
 from chandlery.store.sealing.seals import SealStore

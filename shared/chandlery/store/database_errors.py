@@ -1,8 +1,147 @@
-"""Where foreign errors of a database become ours: around each transaction of `database.py`, and around its pulse."""
+"""Foreign errors of a database, told in one sentence: what helps itself in time, and what a person has to see to.
 
-from sqlalchemy.exc import DBAPIError
+`database.py` and `migrate.py` translate at their borders with this. Pure but for the names of errors it knows.
+Rules: PostgreSQL, "Error Codes" (SQLSTATE); SQLite, "Result Codes".
+"""
 
-from chandlery.store.refusals import explained, sqlstate
+import os
+import socket
+import ssl
+from typing import Final
+
+from asyncpg.exceptions import ClientConfigurationError, TargetServerAttributeNotMatched
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from chandlery.model.faults import Refused, Unavailable
+from chandlery.model.text.clean_text import clean_text
+
+_URL: Final = "CHANDLERY_DATABASE_URL"
+_CAUSE_LONGEST: Final = 300
+_GRANTS: Final = 'docs/operations.md, "Roles and grants", has those that are needed'
+_SETTINGS: Final = {
+    "28P01": f"check the user and the password in {_URL}",
+    "28": f"check the user and sslmode in {_URL}, and pg_hba.conf on the server",
+    "3D": f"create it, or correct its name in {_URL}",
+    "3F": f"create the schema that search_path names in {_URL}",
+    "08P01": "behind a pooler set CHANDLERY_DATABASE_PREPARED_STATEMENTS=false",
+    "26": "behind a pooler set CHANDLERY_DATABASE_PREPARED_STATEMENTS=false",
+    "42P05": "behind a pooler set CHANDLERY_DATABASE_PREPARED_STATEMENTS=false",
+}
+"""Beginnings of SQLSTATEs that a setting mends, and how."""
+_OF_THE_SESSION: Final = ("22", "42")
+"""While a connection is opened: what the URL asks of the session is not there, or not so."""
+_FORBIDDEN: Final = "42501"
+_AWAY: Final = ("08", "57P", "53300", "25P03")
+"""Connection lost, shut down or starting, no connection left, idle too long."""
+_FOR_NOW: Final = ("25006", "53", "55P03", "57014", "58")
+"""Read-only after a failover, full, a lock not to be had, cancelled, errors of the disk."""
+_SQLITE_LASTING: Final = {
+    "SQLITE_CANTOPEN": "it cannot be opened; its folder has to exist, and both have to be writable for this user",
+    "SQLITE_READONLY": "it is read-only; it and its folder have to be writable for this user",
+    "SQLITE_PERM": "it is not for this user; it and its folder have to be writable",
+    "SQLITE_CORRUPT": 'it is damaged; keep a copy of it, and put back a backup (docs/operations.md, "Backup")',
+    "SQLITE_NOTADB": "it is no SQLite database, or damaged at its beginning; keep a copy, and put back a backup"
+    ' (docs/operations.md, "Backup")',
+}
+_SQLITE_FOR_NOW: Final = {
+    "SQLITE_FULL": "there is no space left on its disk",
+    "SQLITE_BUSY": "another process holds its lock",
+    "SQLITE_LOCKED": "another process holds its lock",
+    "SQLITE_IOERR": "its disk fails",
+}
+
+
+def explained(error: BaseException, *, place: str = "") -> Unavailable | None:
+    """The error in one sentence, as Refused if waiting does not help; None for a bug of ours.
+
+    `place` names the server for operators; users need not know it. A file is always named.
+    """
+    if isinstance(error, DBAPIError):
+        name = str(getattr(error.orig, "sqlite_errorname", None) or "")
+        return _of_sqlite(name, place) if name else _of_postgresql(error, place)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Refused(
+            f"the certificate of {_named(place)} is refused: {error.verify_message.rstrip('.')}; check sslrootcert,"
+            f" sslmode and the host's name in {_URL}",
+            is_setting=True,
+        )
+    if isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error):
+        return Refused(f"{_named(place)} speaks no TLS, and sslmode in {_URL} asks for it", is_setting=True)
+    if isinstance(error, PoolTimeout):
+        return Unavailable(f"{_named(place)} is too slow: all connections of this process are in use")
+    return _away(place, cause(error)) if isinstance(error, OSError | ClientConfigurationError) else None
+
+
+def cause(error: BaseException) -> str:
+    """What the system or the server said, on one line and without the client's own noise."""
+    origin = getattr(error, "orig", None) or error
+    if isinstance(origin, socket.gaierror):
+        return str(origin.strerror)
+    if isinstance(origin, OSError) and origin.errno and origin.errno > 0:
+        return os.strerror(origin.errno)
+    said = str(origin).partition("\n")[0]
+    return clean_text(said, longest=_CAUSE_LONGEST) or ("no answer in time" if _is_timeout(origin) else _name(origin))
+
+
+def sqlstate(error: DBAPIError) -> str:
+    """PostgreSQL's five-character code; empty for SQLite."""
+    return str(getattr(error.orig, "sqlstate", None) or "")
+
+
+def lasting_words(name: str) -> str:
+    """What is wrong with a SQLite file, and the way out, by the name of SQLite's error; empty if it may pass."""
+    return next((words for beginning, words in _SQLITE_LASTING.items() if name.startswith(beginning)), "")
+
+
+def _of_postgresql(error: DBAPIError, place: str) -> Unavailable | None:
+    state, said = sqlstate(error), cause(error)
+    for beginning, advice in _SETTINGS.items():
+        if state.startswith(beginning):
+            return Refused(f"{_named(place)} refuses us: {said}; {advice}", is_setting=True)
+    client_error = getattr(error.orig, "__cause__", None)
+    if isinstance(client_error, ClientConfigurationError):
+        return Refused(f"{_URL} cannot be used: {said}", is_setting=True)
+    if isinstance(client_error, TargetServerAttributeNotMatched):
+        # In a failover there is no primary for a while.
+        return Unavailable(f"{_named(place)} is none that target_session_attrs in {_URL} asks for")
+    if state == _FORBIDDEN:
+        return Refused(f"{_named(place)} refuses us: {said}; {_GRANTS}")
+    if error.statement is None and state.startswith(_OF_THE_SESSION):
+        return Refused(f"{_named(place)} refuses us: {said}; correct options in {_URL}", is_setting=True)
+    if error.connection_invalidated or state.startswith(_AWAY):
+        return _away(place, said)
+    if state.startswith(_FOR_NOW):
+        return Unavailable(f"{_named(place)} cannot do it now: {said}")
+    # Without a code these two are of the client: a connection that is closed, or was never there.
+    return _away(place, said) if isinstance(error, InterfaceError | OperationalError) else None
+
+
+def _of_sqlite(name: str, place: str) -> Unavailable | None:
+    file = f"the database file {place}" if place else "the database file"
+    if lasting := lasting_words(name):
+        return Refused(f"{file} cannot be used: {lasting}")
+    for beginning, words in _SQLITE_FOR_NOW.items():
+        if name.startswith(beginning):
+            return Unavailable(f"{file} cannot be used now: {words}")
+    return None
+
+
+def _away(place: str, said: str) -> Unavailable:
+    return Unavailable(f"{_named(place)} cannot be reached: {said}")
+
+
+def _named(place: str) -> str:
+    return f"the database at {place}" if place else "the database"
+
+
+def _is_timeout(error: BaseException) -> bool:
+    return isinstance(error, TimeoutError)
+
+
+def _name(error: BaseException) -> str:
+    return type(error).__name__
+
 
 _LOST_RACES = frozenset({"40001", "40P01"})
 """SQLSTATEs of PostgreSQL: serialization failure, deadlock."""

@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chandlery.model.faults import ConfigurationFault, Refused, Unavailable
 from chandlery.retry.transient import STORE_CONFLICT
+from chandlery.store.database_errors import explained
 from chandlery.store.objects.changes import continue_numbers
-from chandlery.store.refusals import explained
 from chandlery.store.schema import RECONCILIATIONS
 
 _LOCK = text("SELECT pg_advisory_xact_lock(4242, 1)")

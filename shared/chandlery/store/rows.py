@@ -1,10 +1,10 @@
-"""Between rows and objects. ORM-free: a row is a mapping, an object is one of the model's kinds.
+"""Moments as the databases give them back."""
 
-The body of a Secret is sealed here, on its way into a row, and opened here on its way out; nowhere else.
-"""
-
+import asyncio
+import time
 from collections.abc import Mapping
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 import structlog
 
@@ -14,9 +14,32 @@ from chandlery.model.objects.core import Secret
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.model.objects.metadata import ObjectMeta, OwnerReference
 from chandlery.model.objects.wire import JsonObject
-from chandlery.store.moments import utc
 from chandlery.store.schema import LOOKUPS
 from chandlery.store.sealing.sealing import Keyring, SealPlace
+
+
+def utc(moment: datetime) -> datetime:
+    """The same moment with its zone: SQLite forgets that; what we write is always UTC."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+_SECONDS: Final = 0.005
+
+
+class Breaths:
+    """Of one task: knows for how long the loop's thread has computed."""
+
+    __slots__ = ("_since",)
+
+    def __init__(self) -> None:
+        self._since = time.thread_time()
+
+    async def take(self) -> None:
+        """Give way if it has been computed for a few milliseconds; costs next to nothing otherwise."""
+        if time.thread_time() - self._since > _SECONDS:
+            await asyncio.sleep(0)
+            self._since = time.thread_time()
+
 
 log = structlog.get_logger()
 

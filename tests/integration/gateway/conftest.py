@@ -16,11 +16,11 @@ import pytest_asyncio
 from pydantic import SecretStr
 from sqlalchemy import delete, select
 
+from chandlery.engine.readiness import unless
+from chandlery.engine.resources import Resources
 from chandlery.process.composition import open_resources
 from chandlery.process.http import http_server
-from chandlery.process.readiness import unless
-from chandlery.process.resources import Resources
-from chandlery.process.settings.settings import Settings
+from chandlery.settings.settings import Settings
 from chandlery.store.schema import EXTERNAL_IDS, METADATA, OBJECTS, OUTBOX, RECONCILIATIONS
 from chandlery.store.sealing.sealing import new_key
 from chandlery_gateway import main as gateway_main

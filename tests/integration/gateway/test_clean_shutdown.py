@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from pydantic import SecretStr
 
-from chandlery.process.settings.settings import Settings
+from chandlery.settings.settings import Settings
 from chandlery.store.sealing.sealing import new_key
 from tests.integration.gateway.api_client import SECRETS, SOON, TEAM, namespace, secret
 from tests.integration.gateway.conftest import TOKEN, Running, serving

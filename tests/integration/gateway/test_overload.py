@@ -12,7 +12,7 @@ import pytest_asyncio
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from chandlery.process.settings.settings import Settings
+from chandlery.settings.settings import Settings
 from chandlery.store.objects.past_objects import PastPart
 from chandlery.store.sealing.sealing import new_key
 from chandlery_gateway.http import overload_guard

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from chandlery.model.objects import kinds
-from chandlery_gateway.read import snapshot_waits
+from chandlery_gateway.read import object_reader as snapshot_waits
 from tests.integration.gateway.api_client import SECRETS, SOON, Document, names, secret
 from tests.integration.gateway.conftest import Running
 from tests.integration.store.samples import OpenTransaction, held_open, sample

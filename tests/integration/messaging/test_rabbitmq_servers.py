@@ -18,7 +18,7 @@ from chandlery.messaging.rabbitmq.rabbitmq_errors import BLOCKED
 from chandlery.messaging.rabbitmq.rabbitmq_servers import parse_servers
 from chandlery.messaging.rabbitmq.rabbitmq_topology import QueueSpec, RabbitTopology, topology_for
 from chandlery.model.faults import ConfigurationFault, Unavailable
-from chandlery.process.http.certificates import self_signed
+from chandlery.process.http.tls_files import self_signed
 from tests.integration.messaging.conftest import (
     SOON,
     Cable,

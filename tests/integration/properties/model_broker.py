@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from chandlery.osb.endpoint import BrokerEndpoint
-from chandlery.osb.operations.binding_requests import BindRequest, GetBindingRequest, PollBindingRequest, UnbindRequest
-from chandlery.osb.operations.instance_requests import (
+from chandlery.osb.operations.binding_calls import BindRequest, GetBindingRequest, PollBindingRequest, UnbindRequest
+from chandlery.osb.operations.instance_calls import (
     DeprovisionRequest,
     GetInstanceRequest,
     PollInstanceRequest,
@@ -20,8 +20,7 @@ from chandlery.osb.operations.instance_requests import (
 )
 from chandlery.osb.operations.originating_identity import OriginatingIdentity
 from chandlery.osb.operations.requests import OsbRequest
-from chandlery.reconcile.answers import Answer, Verb, Verdict
-from chandlery.reconcile.catalog_mark import CatalogMark
+from chandlery.reconcile.answers import Answer, CatalogMark, Verb, Verdict
 from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
 from chandlery.reconcile.secrecy.known_secrets import NO_SECRETS, KnownSecrets
 from tests.integration.properties.broker_words import (

@@ -19,6 +19,7 @@ from chandlery.contracts.messages import Message, Reconcile
 from chandlery.engine import reconcile_loop
 from chandlery.engine.reconcile_loop import ReconcileLoop
 from chandlery.engine.relay import Relay
+from chandlery.engine.resources import Resources
 from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
 from chandlery.model.faults import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
 from chandlery.model.objects import kinds
@@ -30,8 +31,7 @@ from chandlery.model.objects.instances import ServiceInstance, ServiceInstanceSp
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.platform.standalone.standalone_platform import StandalonePlatform
-from chandlery.process.resources import Resources
-from chandlery.process.settings.settings import Settings
+from chandlery.settings.settings import Settings
 from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database
 from chandlery.store.sealing.sealing import Keyring, new_key

@@ -19,6 +19,7 @@ from chandlery.contracts.topology import COMMANDS_EXCHANGE, route, work_queue
 from chandlery.engine.circuits.circuit_sync import keep_guards
 from chandlery.engine.reconcile_loop import ReconcileLoop
 from chandlery.engine.relay import Relay
+from chandlery.engine.resources import Resources
 from chandlery.engine.upkeep.heartbeat import keep_leases
 from chandlery.engine.upkeep.sweep import Sweep
 from chandlery.engine.worker import Worker
@@ -40,8 +41,7 @@ from chandlery.model.objects.offerings import (
 )
 from chandlery.osb.client import OsbClient
 from chandlery.platform.standalone.standalone_platform import StandalonePlatform
-from chandlery.process.resources import Resources
-from chandlery.process.settings.settings import Settings
+from chandlery.settings.settings import Settings
 from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database, UnitOfWork, Work
 from chandlery.store.schema import METADATA

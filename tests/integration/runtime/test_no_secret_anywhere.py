@@ -29,8 +29,8 @@ from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.process.http.http_server import listen, serve_http
 from chandlery.store.schema import METADATA
 from chandlery_gateway.app import create_app
-from chandlery_gateway.identity.authentication import Authenticator
-from chandlery_gateway.identity.token_users import read_users
+from chandlery_gateway.identity.allow_authenticated import AllowAuthenticated
+from chandlery_gateway.identity.authentication import Authenticator, read_users
 from chandlery_gateway.watch.watch_hub import WatchHub
 from tests.conformance import scripted_templates as osb
 from tests.conformance.scripted_broker import Reply, ScriptedBroker, simple_catalog
@@ -283,7 +283,11 @@ async def api_of(fleet: Fleet) -> AsyncIterator[aiohttp.ClientSession]:
     port = listener.getsockname()[1]
     authenticator = Authenticator(read_users(process.resources.settings.token, None))
     serving = asyncio.create_task(
-        serve_http(create_app(process.resources, hub, authenticator=authenticator), listener, stop)
+        serve_http(
+            create_app(process.resources, hub, authenticator=authenticator, authorizer=AllowAuthenticated()),
+            listener,
+            stop,
+        )
     )
     headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
     try:

@@ -14,10 +14,10 @@ from sqlalchemy import text
 from chandlery.contracts.messages import Reconcile
 from chandlery.engine.reconcile_loop import ReconcileLoop
 from chandlery.engine.reconciler import Planned
+from chandlery.engine.resources import Resources
 from chandlery.model.faults import Conflict, Unavailable
 from chandlery.model.objects import kinds
 from chandlery.model.objects.instances import ServiceInstance
-from chandlery.process.resources import Resources
 from chandlery.reconcile.answers import Answer
 from chandlery.reconcile.reconcile_result import ReconcileResult
 from chandlery.store.connection.engine import open_engine

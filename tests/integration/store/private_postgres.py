@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from chandlery.process.http.certificates import self_signed
+from chandlery.process.http.tls_files import self_signed
 from machine.debian import install
 from machine.places import account_for, remove_data, server_home
 from machine.ports import LOOPBACK, free_ports, is_reachable

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chandlery.model.faults import ConfigurationFault, Unavailable
-from chandlery.process.http.certificates import self_signed
+from chandlery.process.http.tls_files import self_signed
 from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database
 from chandlery.store.migrate import migrate

@@ -9,7 +9,7 @@ import pytest
 
 from chandlery.model.faults import Refused, Unavailable
 from chandlery.process.schema_waits import prepare_schema, run_migrations
-from chandlery.process.settings.settings import load_settings
+from chandlery.settings.settings import load_settings
 from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database
 from chandlery.store.migrate import migrate

@@ -7,9 +7,9 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chandlery.contracts.messages import LaneOpened
-from chandlery.engine.upkeep.retention import Retention
+from chandlery.engine.upkeep.sweep import Retention
 from chandlery.model.objects import kinds
-from chandlery.process.settings.settings import Settings
+from chandlery.settings.settings import Settings
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.schema import METADATA
 from chandlery.store.work.work_queue import Claim, Release

@@ -12,15 +12,15 @@ from sqlalchemy import DateTime, bindparam, text
 
 from chandlery.contracts.messages import Reconcile
 from chandlery.engine.reconcile_loop import ReconcileLoop
+from chandlery.engine.resources import Resources
 from chandlery.model.objects import kinds
 from chandlery.model.objects.brokers import ClusterServiceBroker
 from chandlery.model.objects.kinds import AnyObject, Kind, kind_of
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.model.text.names import FINALIZER
 from chandlery.process.composition import open_resources
-from chandlery.process.resources import Resources
-from chandlery.process.settings.settings import Settings
 from chandlery.reconcile.reconcile_result import broker_key
+from chandlery.settings.settings import Settings
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.changes import LoggedChange
 from chandlery.store.objects.objects import Listing

@@ -14,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from chandlery.model.objects import reasons
-from chandlery.process.settings.settings import Settings
+from chandlery.settings.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
 MODULES = sorted(path for top in ("shared", "services") for path in (ROOT / top).rglob("*.py"))
@@ -25,7 +25,10 @@ LAYOUT = {
     *(".ci", ".dockerignore", ".editorconfig", ".gitignore"),
 }
 SERVICES = {"gateway", "provisioner", "binder", "syncer"}
-LAYERS = {"model", "contracts", "retry", "reconcile", "messaging", "store", "osb", "cluster", "runtime"}
+LAYERS = {
+    *("model", "contracts", "retry", "settings", "reconcile", "messaging", "store", "osb"),
+    *("platform", "lookup", "engine", "process"),
+}
 TEST_KINDS = {"unit", "integration", "security", "conformance", "e2e", "benchmarks", "chaos"}
 
 SHARED_NAMES = {
@@ -38,6 +41,7 @@ SHARED_NAMES = {
 
 BANNED = ("base", "common", "helpers", "misc", "shared", "util", "utils")
 MEDIAN_LINES, MOST_LINES, MOST_FUNCTION_LINES = 160, 400, 60
+MOST_MODULES = 12
 
 COMES_WITH = {"pydantic_core": "pydantic", "starlette": "fastapi", "jsonpointer": "jsonpatch"}
 """Imported although not declared: part of what a declared package's own interface is made of."""
@@ -146,12 +150,18 @@ def test_every_folder_of_modules_is_a_package() -> None:
     assert missing == []
 
 
+def test_no_folder_holds_more_than_twelve_modules() -> None:
+    tests = (path for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py")
+    rooms = Counter(path.parent for path in (*MODULES, *tests) if path.name != "__init__.py")
+    assert {shown(room): count for room, count in rooms.items() if count > MOST_MODULES} == {}
+
+
 def test_nothing_is_printed() -> None:
     assert [shown(path) for path in MODULES if "print" in called(path)] == []
 
 
 def test_adapters_are_built_in_one_place() -> None:
-    composition = ROOT / "shared/chandlery/runtime"
+    composition = ROOT / "shared/chandlery/process"
     builders = {path for path in MODULES if ADAPTERS & set(called(path))}
     assert [shown(path) for path in builders if path.name != "main.py" and not path.is_relative_to(composition)] == []
     assert builders, "the names of the adapters have changed"

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chandlery.model.objects.bindings import ServiceBinding
-from chandlery.model.objects.recorded import RecordedFact
-from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
+from chandlery.model.objects.core import RecordedFact
 from chandlery.reconcile.answers import Answer, Verb, Verdict
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters.parameters import NO_PARAMETERS
 from chandlery.reconcile.policies.broker_policy import DEFAULT_POLICY, BrokerPolicy
+from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
 from chandlery_binder.absorb import binding_outcomes as outcomes
 from chandlery_binder.absorb.binding_draft import BindingChange
 from chandlery_binder.absorb.foreign_bindings import disown

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from chandlery.contracts.messages import Reconcile
 from chandlery.engine.reconcile_loop import ReconcileLoop
 from chandlery.engine.relay import Relay
+from chandlery.engine.resources import Resources
 from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
 from chandlery.model.objects import kinds
 from chandlery.model.objects.bindings import ServiceBinding, ServiceBindingSpec
@@ -30,9 +31,8 @@ from chandlery.model.objects.offerings import (
 from chandlery.model.text.names import FINALIZER
 from chandlery.osb.client import OsbClient
 from chandlery.platform.standalone.standalone_platform import StandalonePlatform
-from chandlery.process.resources import Resources
-from chandlery.process.settings.settings import Settings
 from chandlery.reconcile.answers import Answer
+from chandlery.settings.settings import Settings
 from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.migrate import migrate

@@ -14,9 +14,8 @@ from chandlery.model.objects.instances import ParametersFromSource, SecretKeyRef
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.model.objects.offerings import ClusterServicePlan, ClusterServicePlanSpec
 from chandlery.model.objects.reasons import BindingReason
-from chandlery.reconcile.actions import Wait
 from chandlery.reconcile.parameters.parameters import Parameters
-from chandlery.reconcile.reconcile_result import bindings_key
+from chandlery.reconcile.reconcile_result import Wait, bindings_key
 from chandlery.store.database import UnitOfWork
 from chandlery_binder.absorb.binding_outcomes import wait
 from chandlery_binder.decide.binding_machine import decide

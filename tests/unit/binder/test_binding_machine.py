@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from chandlery.model.faults import ParametersFault
-from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.parameters.parameters import Parameters
+from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
 from chandlery_binder.decide.binding_machine import decide
 from chandlery_binder.facts.binding_actions import Action, Bind, Fetch, Inject, Poll, Repeat, Unbind
 from chandlery_binder.facts.binding_notes import BindingMemory, InstanceNotes, Purpose

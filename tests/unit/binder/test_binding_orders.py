@@ -8,9 +8,9 @@ import pytest
 
 from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.conditions import Condition, ConditionStatus, ConditionType, find_condition
-from chandlery.reconcile.actions import Finish, Idle, Wait
 from chandlery.reconcile.answers import Verdict
 from chandlery.reconcile.policies.broker_policy import BrokerPolicy
+from chandlery.reconcile.reconcile_result import Finish, Idle, Wait
 from chandlery_binder.absorb.binding_draft import BindingChange
 from chandlery_binder.absorb.binding_outcomes import abandon, absorb, force_finish, idle, wait
 from chandlery_binder.decide.binding_machine import decide

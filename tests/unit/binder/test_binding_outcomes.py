@@ -8,8 +8,8 @@ import pytest
 from chandlery.model.objects.bindings import BindingPropertiesState, ServiceBinding
 from chandlery.model.objects.conditions import ConditionType, find_condition
 from chandlery.model.objects.metadata import to_timestamp
-from chandlery.reconcile.actions import Refuse, Wait
 from chandlery.reconcile.answers import Answer, Verdict
+from chandlery.reconcile.reconcile_result import Refuse, Wait
 from chandlery.reconcile.status_draft import Cause
 from chandlery_binder.absorb.binding_draft import BindingChange
 from chandlery_binder.absorb.binding_outcomes import absorb, announce, credentials_of, finish, refuse, wait

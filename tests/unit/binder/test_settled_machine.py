@@ -7,9 +7,9 @@ import pytest
 
 from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.conditions import ConditionType, find_condition
-from chandlery.reconcile.actions import Idle
 from chandlery.reconcile.answers import Verdict
 from chandlery.reconcile.parameters.parameters import Parameters
+from chandlery.reconcile.reconcile_result import Idle
 from chandlery_binder.absorb.binding_draft import BindingChange
 from chandlery_binder.absorb.binding_outcomes import absorb, idle, postpone
 from chandlery_binder.decide.binding_machine import decide

@@ -12,8 +12,7 @@ import helm_python
 import pytest
 import yaml
 
-from chandlery.process.settings.setting_names import PREFIX
-from chandlery.process.settings.settings import Settings
+from chandlery.settings.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[3]
 CHART = ROOT / "deploy/chart/chandlery"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chandlery.process.settings.settings import Settings
+from chandlery.settings.settings import Settings
 
 Objects = dict[tuple[str, str], dict[str, Any]]
 Render = Callable[..., Objects]

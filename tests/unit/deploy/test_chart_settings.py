@@ -11,7 +11,7 @@ from typing import Any
 import helm_python
 import pytest
 
-from chandlery.process.settings.settings import load_settings
+from chandlery.settings.settings import load_settings
 
 Objects = dict[tuple[str, str], dict[str, Any]]
 Render = Callable[..., Objects]

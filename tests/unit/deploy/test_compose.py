@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chandlery.process.settings.settings import load_settings
+from chandlery.settings.settings import load_settings
 
 SERVICES = {"gateway", "provisioner", "binder", "syncer"}
 VARIABLE = re.compile(r"\$\{([A-Z_]+)(:[-?])?([^}]*)\}")

@@ -7,8 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from chandlery.process.settings.setting_names import PREFIX
-from chandlery.process.settings.settings import Settings
+from chandlery.settings.settings import PREFIX, Settings
 from docs import generate_settings
 
 ROOT = Path(__file__).parents[3]

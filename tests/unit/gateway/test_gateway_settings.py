@@ -7,8 +7,8 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from chandlery.model.faults import ConfigurationFault
-from chandlery.process.http.certificates import self_signed
-from chandlery.process.settings.settings import Settings
+from chandlery.process.http.tls_files import self_signed
+from chandlery.settings.settings import Settings
 from chandlery_gateway import main
 from chandlery_gateway.http import listening
 

@@ -18,7 +18,7 @@ from chandlery.model.objects.kinds import (
     Kind,
 )
 from chandlery.model.objects.wire import JsonObject
-from chandlery_gateway.kube.printing.human_duration import age, human_duration
+from chandlery_gateway.kube.printing.table_columns import age, human_duration
 from chandlery_gateway.kube.printing.tables import IncludeObject, partial_metadata_list, table
 
 NOW = datetime(2030, 1, 2, tzinfo=UTC)

@@ -3,7 +3,7 @@
 import pytest
 
 from chandlery.store.objects.changes import ChangeVerb, LoggedChange
-from chandlery_gateway.watch.watch_membership import Membership, told_as
+from chandlery_gateway.watch.watch_stream import Membership, told_as
 
 ADDED, MODIFIED, DELETED = ChangeVerb.ADDED, ChangeVerb.MODIFIED, ChangeVerb.DELETED
 

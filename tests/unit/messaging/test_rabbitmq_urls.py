@@ -7,7 +7,7 @@ import pytest
 
 from chandlery.messaging.rabbitmq.rabbitmq_urls import parse_urls
 from chandlery.model.faults import ConfigurationFault
-from chandlery.process.http.certificates import self_signed
+from chandlery.process.http.tls_files import self_signed
 
 PLAIN = "amqp://u:hunter2@h/"
 TLS = "amqps://u:hunter2@h/"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.json.json_cost import has_more_values
+from chandlery.model.json.json_text import has_more_values
 
 TEXTS: dict[str, tuple[Any, int]] = {
     "scalar": (1, 1),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chandlery.model.text.nearest_names import did_you_mean, listed, nearest_names
+from chandlery.model.text.names import did_you_mean, listed, nearest_names
 
 PLANS = ["small", "smaller", "medium", "large", "Extra Large"]
 

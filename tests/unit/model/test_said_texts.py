@@ -3,8 +3,7 @@
 import pytest
 
 from chandlery.model.objects.conditions import Condition, ConditionStatus, ConditionType, with_condition
-from chandlery.model.objects.core import NamespaceCondition
-from chandlery.model.objects.recorded import RecordedFact
+from chandlery.model.objects.core import NamespaceCondition, RecordedFact
 from chandlery.model.text.clean_text import CONDITION_LONGEST, EVENT_LONGEST
 from tests.integration.store.samples import NOON
 

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chandlery.model.faults import ParametersFault
+from chandlery.model.objects.core import RecordedFact
 from chandlery.model.objects.instances import ServiceInstance
-from chandlery.model.objects.recorded import RecordedFact
 from chandlery.reconcile.answers import Answer
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters.parameters import NO_PARAMETERS, Parameters, merge_parameters

@@ -8,7 +8,7 @@ import pytest
 from chandlery.model.objects.conditions import ConditionType
 from chandlery.model.objects.instances import InstancePropertiesState
 from chandlery.model.objects.metadata import to_timestamp
-from chandlery.reconcile.actions import Idle, Refuse
+from chandlery.reconcile.reconcile_result import Idle, Refuse
 from chandlery_provisioner.absorb import instance_outcomes as outcomes
 from chandlery_provisioner.absorb.instance_draft import InstanceChange
 from chandlery_provisioner.absorb.instance_outcomes import absorb

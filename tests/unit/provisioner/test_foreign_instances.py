@@ -6,7 +6,7 @@ import pytest
 
 from chandlery.model.objects.annotations import orders_of
 from chandlery.model.objects.conditions import ConditionType, is_true
-from chandlery.reconcile.actions import Idle, Wait
+from chandlery.reconcile.reconcile_result import Idle, Wait
 from chandlery_provisioner.absorb import instance_outcomes as outcomes
 from chandlery_provisioner.decide.instance_machine import decide
 from chandlery_provisioner.facts.instance_notes import Purpose

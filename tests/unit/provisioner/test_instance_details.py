@@ -7,8 +7,8 @@ import pytest
 
 from chandlery.model.objects.conditions import ConditionType
 from chandlery.model.objects.reasons import InstanceReason
-from chandlery.reconcile.actions import Refuse, Wait
 from chandlery.reconcile.policies.broker_policy import BrokerPolicy
+from chandlery.reconcile.reconcile_result import Refuse, Wait
 from chandlery.reconcile.secrecy.known_secrets import KnownSecrets
 from chandlery_provisioner.absorb import instance_outcomes as outcomes
 from chandlery_provisioner.absorb.instance_draft import InstanceChange

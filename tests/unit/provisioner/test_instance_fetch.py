@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from chandlery.model.objects.instances import BrokerMetadata, InstancePropertiesState
-from chandlery.reconcile.actions import Idle, Wait
 from chandlery.reconcile.offering import Unresolved
+from chandlery.reconcile.reconcile_result import Idle, Wait
 from chandlery_provisioner.absorb import instance_outcomes as outcomes
 from chandlery_provisioner.absorb.broker_metadata import LONGEST_ATTRIBUTES, adopted
 from chandlery_provisioner.absorb.instance_outcomes import absorb

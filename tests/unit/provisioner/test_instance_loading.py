@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from chandlery.engine.relay import Relay
+from chandlery.engine.resources import Resources
 from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
 from chandlery.model.faults import ParametersFault
 from chandlery.model.objects import kinds
@@ -27,9 +28,8 @@ from chandlery.model.objects.offerings import (
 )
 from chandlery.osb.client import OsbClient
 from chandlery.platform.standalone.standalone_platform import StandalonePlatform
-from chandlery.process.resources import Resources
-from chandlery.process.settings.settings import Settings
 from chandlery.reconcile.parameters.parameters import Parameters
+from chandlery.settings.settings import Settings
 from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.migrate import migrate

@@ -6,8 +6,8 @@ import pytest
 
 from chandlery.model.faults import ParametersFault
 from chandlery.model.objects.instances import InstancePropertiesState, ServiceInstance
-from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.parameters.parameters import Parameters
+from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
 from chandlery_provisioner.decide.instance_machine import decide
 from chandlery_provisioner.decide.planned_calls import note_of
 from chandlery_provisioner.facts.instance_notes import Asked, Purpose

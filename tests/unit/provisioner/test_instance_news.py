@@ -10,8 +10,8 @@ from chandlery.model.objects.conditions import ConditionType
 from chandlery.model.objects.instances import InstancePropertiesState, ParametersFromSource, SecretKeyReference
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.model.objects.reasons import InstanceReason
-from chandlery.reconcile.actions import Idle, Wait
 from chandlery.reconcile.parameters.parameters import Parameters, merge_parameters
+from chandlery.reconcile.reconcile_result import Idle, Wait
 from chandlery_provisioner.absorb import instance_outcomes as outcomes
 from chandlery_provisioner.absorb.instance_draft import InstanceChange
 from chandlery_provisioner.absorb.instance_outcomes import absorb

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from chandlery.model.objects.conditions import ConditionType
-from chandlery.reconcile.actions import Finish, Idle, Wait
 from chandlery.reconcile.policies.broker_policy import BrokerPolicy
+from chandlery.reconcile.reconcile_result import Finish, Idle, Wait
 from chandlery_provisioner.absorb import instance_outcomes as outcomes
 from chandlery_provisioner.absorb.instance_outcomes import absorb
 from chandlery_provisioner.decide.instance_machine import decide

@@ -6,9 +6,9 @@ import pytest
 
 from chandlery.model.objects.conditions import ConditionType
 from chandlery.model.objects.instances import InstancePropertiesState, MaintenanceInfo
-from chandlery.osb.operations.instance_requests import ProvisionRequest, UpdateRequest
-from chandlery.reconcile.actions import Idle, Refuse
+from chandlery.osb.operations.instance_calls import ProvisionRequest, UpdateRequest
 from chandlery.reconcile.offering import Offering
+from chandlery.reconcile.reconcile_result import Idle, Refuse
 from chandlery_provisioner.absorb import instance_outcomes as outcomes
 from chandlery_provisioner.absorb.instance_outcomes import absorb
 from chandlery_provisioner.decide.instance_machine import decide

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from chandlery.model.objects.conditions import ConditionType, find_condition
-from chandlery.reconcile.actions import Wait
 from chandlery.reconcile.operation.deferral import Deferral
+from chandlery.reconcile.reconcile_result import Wait
 from chandlery_provisioner.absorb import instance_outcomes as outcomes
-from chandlery_provisioner.absorb.instance_deferral import defer
 from chandlery_provisioner.absorb.instance_draft import InstanceChange
+from chandlery_provisioner.absorb.instance_ends import defer
 from chandlery_provisioner.absorb.instance_outcomes import absorb, announce
 from chandlery_provisioner.decide.instance_machine import decide
 from chandlery_provisioner.facts.instance_notes import Purpose

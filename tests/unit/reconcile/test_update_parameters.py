@@ -5,8 +5,14 @@ from typing import Any
 import pytest
 
 from chandlery.model.objects.instances import InstancePropertiesState
-from chandlery.reconcile.parameters.parameters import Parameters, checksum, merge_parameters, what_differs
-from chandlery.reconcile.parameters.update_parameters import UpdateParameters, parameters_to_update
+from chandlery.reconcile.parameters.parameters import (
+    Parameters,
+    UpdateParameters,
+    checksum,
+    merge_parameters,
+    parameters_to_update,
+    what_differs,
+)
 
 SECRET = 'Secret "ns/db" key "json"'
 

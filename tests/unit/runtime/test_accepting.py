@@ -13,9 +13,8 @@ import pytest
 
 from chandlery.process.http.accepting import Manners
 from chandlery.process.http.bounded_connections import ConnectionLimits
-from chandlery.process.http.certificates import self_signed
 from chandlery.process.http.http_server import listen, serve_http
-from chandlery.process.http.tls_files import TlsFiles
+from chandlery.process.http.tls_files import TlsFiles, self_signed
 
 _CROWD: Final = 2000
 _SOON: Final = 60.0

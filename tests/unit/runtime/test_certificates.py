@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from chandlery.process.http.certificates import self_signed
+from chandlery.process.http.tls_files import self_signed
 
 
 @pytest.fixture

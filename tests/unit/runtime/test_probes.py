@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from chandlery.engine.readiness import Readiness, unless
 from chandlery.model.faults import Unavailable
 from chandlery.process.http.probes import ProbeApp
-from chandlery.process.readiness import Readiness, unless
 
 
 async def _works() -> None:

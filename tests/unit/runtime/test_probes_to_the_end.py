@@ -7,9 +7,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from chandlery.engine.readiness import Readiness, unless
 from chandlery.process import process
 from chandlery.process.http import http_server
-from chandlery.process.readiness import Readiness, unless
 
 
 async def test_worker_that_finishes_its_work_is_alive_and_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:

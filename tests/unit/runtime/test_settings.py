@@ -7,8 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from chandlery.model.faults import ConfigurationFault
-from chandlery.process.settings.setting_names import PREFIX
-from chandlery.process.settings.settings import Settings, load_settings, require
+from chandlery.settings.settings import PREFIX, Settings, load_settings, require
 
 PASSWORD = "hunter2-of-the-database"
 

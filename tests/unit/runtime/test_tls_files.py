@@ -11,11 +11,10 @@ from cryptography.hazmat.primitives import serialization
 from structlog.testing import capture_logs
 
 from chandlery.model.faults import ConfigurationFault
-from chandlery.process.http import certificates
+from chandlery.process.http import tls_files as certificates
 from chandlery.process.http.accepting import Manners
-from chandlery.process.http.certificates import self_signed
 from chandlery.process.http.http_server import listen, serve_http
-from chandlery.process.http.tls_files import TlsFiles
+from chandlery.process.http.tls_files import TlsFiles, self_signed
 
 
 @pytest.fixture

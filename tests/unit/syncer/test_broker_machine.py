@@ -8,8 +8,7 @@ import pytest
 
 from chandlery.model.objects.brokers import AnyBroker
 from chandlery.model.objects.conditions import ConditionStatus, ConditionType
-from chandlery.reconcile.answers import Answer, Verdict
-from chandlery.reconcile.catalog_mark import CatalogMark
+from chandlery.reconcile.answers import Answer, CatalogMark, Verdict
 from chandlery.reconcile.policies.broker_policy import policy_of
 from chandlery.retry.circuit import OpenCircuit
 from chandlery_syncer.absorb import broker_outcomes as outcomes

@@ -1,13 +1,21 @@
-"""How an attempt on a binding ends short of success: again later, orphan mitigation, final failure, gone. Pure."""
+"""How an attempt on a binding ends short of success: deferred, again later, mitigation, final failure, gone. Pure."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from chandlery.model.objects.annotations import Mitigation
 from chandlery.model.objects.conditions import ConditionStatus, ConditionType
 from chandlery.model.objects.reasons import BindingReason
+from chandlery.reconcile.operation.deferral import Deferral
 from chandlery.reconcile.status_draft import Cause, joined
 from chandlery_binder.absorb.binding_draft import BindingChange, BindingDraft
-from chandlery_binder.absorb.binding_remedies import STARTING_MITIGATION, failed_for_good, how_to_hurry, how_to_mitigate
+from chandlery_binder.absorb.binding_remedies import (
+    STARTING_MITIGATION,
+    failed_for_good,
+    how_to_forget,
+    how_to_hurry,
+    how_to_mitigate,
+)
+from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 
 _CLEANED_UP = "What it may have left at the service broker has been unbound"
 _UNKNOWN_CAUSE = Cause(reason=BindingReason.BIND_FAILED, message="The bind failed")
@@ -120,3 +128,22 @@ def _too_late(draft: BindingDraft, message: str) -> BindingChange:
     draft.fail(BindingReason.RETRY_TIMEOUT, BindingReason.RETRY_TIMEOUT, message=late)
     draft.end_operation()
     return draft.rest()
+
+
+def defer(snapshot: BindingSnapshot, hold: Deferral, *, now: datetime) -> BindingChange:
+    """Say why, and come back then. Nothing was sent, so that nothing else changes; one that is ready stays so."""
+    draft = BindingDraft(snapshot, now)
+    draft.keep_in_flight = snapshot.in_flight.to_wire() if snapshot.in_flight else None
+    if snapshot.is_ready and not snapshot.is_deleted:
+        if hold.is_shown:
+            draft.remember(rotation=draft.memory.rotation.model_copy(update={"problem": hold.message}))
+        return draft.settle(due_at=hold.due_at, attempt=draft.attempt, waiting_for=hold.waiting_for)
+    if hold.is_shown:
+        reason = BindingReason.BROKER_CIRCUIT_OPEN if hold.is_circuit else BindingReason.BROKER_RATE_LIMITED
+        status = ConditionStatus.UNKNOWN if draft.is_deleted or draft.is_unbinding else ConditionStatus.FALSE
+        is_stuck = draft.is_deleted and hold.is_circuit
+        draft.ready(
+            status, reason, message=joined(hold.message, how_to_forget(draft.metadata)) if is_stuck else hold.message
+        )
+        draft.set(next_attempt_time=hold.next_at)
+    return draft.defer(hold)

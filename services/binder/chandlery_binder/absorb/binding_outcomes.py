@@ -1,7 +1,7 @@
 """The state machine of a binding, second half: snapshot and the broker's answer -> change. Pure.
 
 The rules are those of the OSB table of orphan mitigation and of the reference's conditions, with two differences. Only
-what a broker says of this very bind is final (`bind_refusals.py`). And after a 5xx or a lost answer the bind is tried
+what a broker says of this very bind is final (`bind_answers.py`). And after a 5xx or a lost answer the bind is tried
 again with the same id, though not before the broker has confirmed that nothing is left of the first.
 """
 
@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from chandlery.model.objects.conditions import ConditionStatus
 from chandlery.model.objects.reasons import BindingReason
 from chandlery.model.objects.wire import JsonObject
-from chandlery.reconcile.actions import Refuse, Wait
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.offering import Offering
+from chandlery.reconcile.reconcile_result import Refuse, Wait
 from chandlery.reconcile.status_draft import joined
 from chandlery_binder.absorb.bind_answers import (
     absorb_delivery,
@@ -29,7 +29,7 @@ from chandlery_binder.facts.bind_grants import Grant, checked, grant_of
 from chandlery_binder.facts.binding_actions import ForceFinish, Postpone
 from chandlery_binder.facts.binding_notes import InFlight, Purpose
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot, InjectionProblem
-from chandlery_binder.rotation.rotation_outcomes import ROTATIONS, absorb_beside
+from chandlery_binder.rotation.rotation_answers import ROTATIONS, absorb_beside
 from chandlery_binder.secret.restoration import absorb_failed_recovery, absorb_restoration, report_lost
 
 _DELIVERIES = frozenset(

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from chandlery.model.objects.conditions import ConditionStatus, ConditionType, find_condition
 from chandlery.model.objects.reasons import BindingReason
-from chandlery.reconcile.actions import Finish, Idle, Wait
+from chandlery.reconcile.reconcile_result import Finish, Idle, Wait
 from chandlery.reconcile.status_draft import joined
 from chandlery_binder.absorb.binding_draft import BindingChange, BindingDraft
 from chandlery_binder.absorb.binding_remedies import take_another_id

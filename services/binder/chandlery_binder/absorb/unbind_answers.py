@@ -4,8 +4,7 @@ from datetime import timedelta
 
 from chandlery.model.objects.conditions import ConditionStatus
 from chandlery.model.objects.reasons import BindingReason
-from chandlery.reconcile.answers import NO_REASON, Answer, Verdict
-from chandlery.reconcile.call_failure import call_failure
+from chandlery.reconcile.answers import NO_REASON, Answer, Verdict, call_failure
 from chandlery.reconcile.status_draft import joined
 from chandlery_binder.absorb.binding_draft import BindingChange, BindingDraft
 from chandlery_binder.absorb.binding_ends import fail_and_mitigate, forced, unbound

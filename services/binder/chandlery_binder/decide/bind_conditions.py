@@ -7,11 +7,10 @@ from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.conditions import ConditionType, find_condition, is_true
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.reasons import BindingReason
-from chandlery.reconcile.actions import Refuse, Wait
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters.parameter_schemas import violations
 from chandlery.reconcile.parameters.parameters import Parameters
-from chandlery.reconcile.reconcile_result import bindings_key, instance_key, secret_key
+from chandlery.reconcile.reconcile_result import Refuse, Wait, bindings_key, instance_key, secret_key
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 
 

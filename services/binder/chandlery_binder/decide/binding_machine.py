@@ -9,7 +9,7 @@ from datetime import datetime
 
 from chandlery.model.objects.reasons import BindingReason
 from chandlery.model.text.names import FINALIZER
-from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
+from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
 from chandlery_binder.absorb.foreign_bindings import without_id
 from chandlery_binder.decide.bind_conditions import Bindable, bindable, sibling_first, usable_parameters
 from chandlery_binder.decide.ready_machine import decide_settled, finish_rotation_first

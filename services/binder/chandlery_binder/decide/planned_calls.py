@@ -7,7 +7,7 @@ from chandlery.model.objects.bindings import BindingPropertiesState
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.model.objects.wire import JsonObject
 from chandlery.osb.operations import requests
-from chandlery.osb.operations.binding_requests import BindRequest, GetBindingRequest, PollBindingRequest, UnbindRequest
+from chandlery.osb.operations.binding_calls import BindRequest, GetBindingRequest, PollBindingRequest, UnbindRequest
 from chandlery.reconcile.operation.context_annotations import annotations_to_tell
 from chandlery_binder.facts.binding_actions import (
     Bind,

@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from chandlery.model.objects.reasons import BindingReason
-from chandlery.reconcile.actions import Idle, Refuse, Wait
 from chandlery.reconcile.answers import Verb
 from chandlery.reconcile.offering import Offering
 from chandlery.reconcile.operation.version_matrix import knows_field
+from chandlery.reconcile.reconcile_result import Idle, Refuse, Wait
 from chandlery_binder.decide.bind_conditions import Bindable, bindable, usable_parameters
 from chandlery_binder.facts.binding_actions import (
     Action,

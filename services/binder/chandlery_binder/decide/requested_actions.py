@@ -17,8 +17,8 @@ from chandlery.model.objects.conditions import (
     with_condition,
     without_condition,
 )
+from chandlery.model.objects.core import RecordedFact
 from chandlery.model.objects.reasons import BindingReason
-from chandlery.model.objects.recorded import RecordedFact
 from chandlery_binder.absorb.binding_remedies import LEFTOVER, STARTING_MITIGATION, WAIVED, how_to_mitigate
 from chandlery_binder.facts.binding_notes import BindingMemory
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from chandlery.model.objects.wire import JsonObject
-from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
+from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
 from chandlery_binder.facts.binding_notes import InFlight
 from chandlery_binder.facts.rotation_notes import BackgroundOperation, Placement
 

@@ -8,8 +8,8 @@ from chandlery.model.faults import ParametersFault
 from chandlery.model.objects.annotations import Mitigation, RequestedActions, orders_of
 from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.conditions import ConditionType, is_true
+from chandlery.model.objects.core import RecordedFact
 from chandlery.model.objects.instances import ServiceInstance
-from chandlery.model.objects.recorded import RecordedFact
 from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters.parameters import Parameters

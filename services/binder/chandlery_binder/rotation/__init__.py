@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Credentials that replace others, and operations beside a binding that stays ready. Pure."""

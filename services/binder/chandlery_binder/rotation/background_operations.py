@@ -3,8 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from chandlery.model.objects.reasons import BindingReason
-from chandlery.reconcile.answers import NO_REASON, Answer, Verdict
-from chandlery.reconcile.call_failure import call_failure
+from chandlery.reconcile.answers import NO_REASON, Answer, Verdict, call_failure
 from chandlery.reconcile.offering import Offering
 from chandlery.reconcile.status_draft import UNCLEAR_POLLS
 from chandlery_binder.absorb.binding_draft import BindingChange, BindingDraft

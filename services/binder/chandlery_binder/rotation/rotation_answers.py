@@ -1,25 +1,57 @@
-"""What becomes of a binding after the answers to a rotation: to the bind, its polls and the fetch. Pure.
-
-Until an answer says otherwise, the new id counts as something that may be left at the broker (`retired`). So whatever
-happens, the credentials in the Secret stay good, and nothing is forgotten at the broker.
-"""
+"""What becomes of a binding that is ready after an answer that concerns other credentials than those in its Secret."""
 
 from datetime import UTC, datetime, timedelta
 
 from chandlery.model.objects.reasons import BindingReason
-from chandlery.reconcile.answers import NO_REASON, Answer, Verdict
-from chandlery.reconcile.call_failure import call_failure
+from chandlery.reconcile.answers import NO_REASON, Answer, Verdict, call_failure
 from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
 from chandlery.reconcile.status_draft import joined
-from chandlery_binder.absorb.bind_answers import note_grant
-from chandlery_binder.absorb.bind_refusals import is_final, told
+from chandlery_binder.absorb.bind_answers import is_final, note_grant, told
 from chandlery_binder.absorb.binding_draft import BindingChange, BindingDraft
 from chandlery_binder.absorb.binding_remedies import POLLED_ON, how_to_rotate, how_to_rotate_again
 from chandlery_binder.facts.bind_grants import Grant
-from chandlery_binder.facts.binding_notes import InFlight
+from chandlery_binder.facts.binding_notes import InFlight, Purpose
 from chandlery_binder.facts.binding_snapshot import InjectionProblem
 from chandlery_binder.facts.rotation_notes import BackgroundOperation, ErrandKind, Placement, Retired
-from chandlery_binder.rotation.background_operations import begin_errand, next_poll
+from chandlery_binder.rotation.background_operations import (
+    absorb_retirement,
+    absorb_retirement_poll,
+    begin_errand,
+    next_poll,
+)
+
+ROTATIONS = frozenset(
+    {Purpose.ROTATE, Purpose.POLL_ROTATION, Purpose.FETCH_ROTATION, Purpose.RETIRE, Purpose.POLL_RETIREMENT}
+)
+"""Rounds beside a binding that stays ready."""
+
+
+def absorb_beside(
+    draft: BindingDraft, sent: InFlight, *, answer: Answer, grant: Grant | None, problem: InjectionProblem | None
+) -> BindingChange:
+    """What the answer changes. `grant` is what it gives, if anything that can be used."""
+    if draft.is_deleted:
+        # Nobody wants other credentials any more. What there is of them is noted, and unbound with the rest.
+        return draft.again(timedelta(0), attempt=0)
+    if grant is not None:
+        return absorb_rotated(draft, sent, grant=grant, problem=problem)
+    match sent.purpose:
+        case Purpose.RETIRE:
+            return absorb_retirement(draft, sent, answer)
+        case Purpose.POLL_RETIREMENT:
+            return absorb_retirement_poll(draft, _errand(draft, ErrandKind.RETIRE, sent), answer)
+        case Purpose.POLL_ROTATION:
+            return absorb_rotation_poll(draft, _errand(draft, ErrandKind.ROTATE, sent), answer)
+    if answer.verdict == Verdict.SUCCEEDED:
+        return absorb_lost_rotation(draft, sent)
+    if sent.purpose == Purpose.FETCH_ROTATION:
+        return absorb_failed_rotation_fetch(draft, _errand(draft, ErrandKind.ROTATE, sent), answer)
+    return absorb_rotation(draft, sent, answer)
+
+
+def _errand(draft: BindingDraft, kind: ErrandKind, sent: InFlight) -> BackgroundOperation:
+    return draft.memory.errand or BackgroundOperation(kind=kind, placement=sent.placement, started_at=sent.started_at)
+
 
 _DOUBTFUL = frozenset({Verdict.BROKEN, Verdict.TIMED_OUT})
 

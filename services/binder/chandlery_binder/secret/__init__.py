@@ -1,1 +1,1 @@
-"""TODO room."""
+"""The Secret of a binding: what is in it, and how it is written and restored."""

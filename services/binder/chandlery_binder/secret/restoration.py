@@ -8,8 +8,7 @@ from dataclasses import replace
 
 from chandlery.model.objects.reasons import BindingReason
 from chandlery.model.objects.wire import JsonObject
-from chandlery.reconcile.answers import Answer, Verdict
-from chandlery.reconcile.call_failure import call_failure
+from chandlery.reconcile.answers import Answer, Verdict, call_failure
 from chandlery.reconcile.status_draft import joined
 from chandlery_binder.absorb.bind_answers import absorb_delivery
 from chandlery_binder.absorb.binding_draft import BindingChange, BindingDraft

@@ -1,4 +1,4 @@
-"""Rules for the annotations by which people give orders, such as to try again. `chandlery.model.objects.annotations` has them.
+"""Rules for the annotations by which people request an action, such as another try: see `model.objects.annotations`.
 
 What was stored before is never complained about, so that an object can always be changed and can always go.
 """

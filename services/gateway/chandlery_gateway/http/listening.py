@@ -12,13 +12,11 @@ import structlog
 from chandlery.model.faults import ConfigurationFault
 from chandlery.process.http.accepting import Manners
 from chandlery.process.http.bounded_connections import ConnectionLimits
-from chandlery.process.http.followed_files import FollowedFiles
 from chandlery.process.http.http_server import is_loopback
 from chandlery.process.http.open_files import affordable_connections, lift_open_file_limit
-from chandlery.process.http.tls_files import TlsFiles
-from chandlery.process.settings.settings import Settings
-from chandlery_gateway.identity.authentication import Authenticator
-from chandlery_gateway.identity.token_users import read_users
+from chandlery.process.http.tls_files import FollowedFiles, TlsFiles
+from chandlery.settings.settings import Settings
+from chandlery_gateway.identity.authentication import Authenticator, read_users
 
 _OTHER_FILES: Final = 200
 """Probes, RabbitMQ, what the interpreter has open, and some room."""

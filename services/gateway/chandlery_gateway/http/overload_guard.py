@@ -14,8 +14,8 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chandlery.process.http.connection_shares import share_of
-from chandlery.process.logs.tallies import Tally
-from chandlery.process.settings.settings import Settings
+from chandlery.process.logs.logs import Tally
+from chandlery.settings.settings import Settings
 from chandlery_gateway.http.fair_queue import FairQueue, QueuedRequest
 from chandlery_gateway.http.rendering import fault_response
 from chandlery_gateway.http.request_bodies import PatientReceive

@@ -1,21 +1,78 @@
-"""Responses: documents in the form a request asked for, faults as `Status` objects."""
+"""Documents as text, JSON or YAML. Lists are written item by item, so that in a thread no step of it is long."""
 
+import asyncio
+import gzip
 import re
 import traceback
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Any, Final
 
 import structlog
+import yaml
 from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
 
 from chandlery.model.faults import Fault
+from chandlery.model.json.json_text import read_written, write_json
 from chandlery.model.objects.kinds import Kind
 from chandlery.model.objects.wire import JsonObject
-from chandlery_gateway.http.answer_texts import json_text, yaml_text
 from chandlery_gateway.kube.printing.status_objects import RequestTimeout, Unauthorized, status_of
 from chandlery_gateway.kube.printing.tables import IncludeObject, partial_metadata, partial_metadata_list, table
 from chandlery_gateway.kube.query.negotiation import YAML, Form, Representation
 from chandlery_gateway.read.object_reader import Page
+
+_LISTS: Final = ("items", "rows")
+_FAST_DUMPER: Final = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+def json_text(document: JsonObject) -> bytes:
+    """The document as compact JSON."""
+    key = next((key for key in _LISTS if document.get(key)), None)
+    if key is None:
+        return write_json(document)
+    empty = write_json({**{name: value for name, value in document.items() if name != key}, key: []})
+    return empty[:-2] + b",".join(map(write_json, document[key])) + b"]}"
+
+
+def yaml_text(document: JsonObject) -> bytes:
+    """The document as YAML."""
+    plain = {name: _plain(value) for name, value in document.items()}
+    text: bytes = yaml.dump(plain, Dumper=_FAST_DUMPER, sort_keys=False, allow_unicode=True, encoding="utf-8")
+    return text
+
+
+def _plain(value: Any) -> Any:
+    """As a parser would give it: without tuples and the like, which YAML has tags for."""
+    if isinstance(value, list):
+        return [read_written(write_json(item)) for item in value]
+    return read_written(write_json(value))
+
+
+_FROM_BYTES = 128 * 1024
+_LEVEL = 1
+"""The fastest: what is sent to the machine beside this one should not wait for its compression."""
+
+
+async def compressed(request: Request, response: Response) -> Response:
+    """The response as the client wants it; compressed beside the event loop."""
+    if isinstance(response, StreamingResponse) or len(response.body) < _FROM_BYTES or not _takes_gzip(request):
+        return response
+    smaller = await asyncio.to_thread(gzip.compress, bytes(response.body), _LEVEL)
+    response.body = smaller
+    response.headers["Content-Length"] = str(len(smaller))
+    response.headers["Content-Encoding"] = "gzip"
+    response.headers.add_vary_header("Accept-Encoding")
+    return response
+
+
+def _takes_gzip(request: Request) -> bool:
+    for clause in request.headers.get("accept-encoding", "").split(","):
+        coding, _, weight = clause.partition(";")
+        if coding.strip().lower() in ("gzip", "*"):
+            return weight.replace(" ", "").lower() not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False
+
 
 log = structlog.get_logger()
 

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Who asks, and whether they may: authenticators, authorizers, impersonation, access reviews."""

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from chandlery.process.logs.tallies import Tally
+from chandlery.process.logs.logs import Tally
 
 _FREE: Final = 10.0
 """So many failures of one address are answered at once; a client with an old token makes a few."""

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""The read side: one object, or a list that shows one moment."""

@@ -1,7 +1,7 @@
 """Where the next page of a list goes on, and what the first one saw: opaque to clients, good at every gateway.
 
-`object_reader` writes and reads them. They are signed: a made-up one could name moments that have not been, or thousands of
-transactions for the database to leave out.
+`object_reader` writes and reads them. They are signed: a made-up one could name moments that have not been, or
+thousands of transactions for the database to leave out.
 """
 
 import base64
@@ -13,7 +13,7 @@ from typing import Final
 
 from chandlery.model.faults import BadRequest, Expired
 from chandlery.model.json.json_text import NotJson, read_json, write_json
-from chandlery.store.objects.snapshots import Snapshot
+from chandlery.store.objects.past_objects import Snapshot
 
 PURPOSE: Final = "continue-tokens"
 """What the keys are derived for."""

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Which path and verb leads where: objects, reviews, documents."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 
 from chandlery.model.json.json_text import write_json
-from chandlery_gateway.http.compression import compressed
+from chandlery_gateway.http.rendering import compressed
 
 OPENAPI_PATH: Final = "/docs/openapi.json"
 _FOLDER: Final = files("chandlery_gateway") / "docs_page"

@@ -11,8 +11,7 @@ from chandlery.model.json.json_text import write_json
 from chandlery.model.objects.kinds import CORE_KINDS
 from chandlery.model.objects.wire import JsonObject
 from chandlery.process.http.probes import PROBE_PATHS
-from chandlery_gateway.http.compression import compressed
-from chandlery_gateway.http.rendering import document_response, fault_response
+from chandlery_gateway.http.rendering import compressed, document_response, fault_response
 from chandlery_gateway.identity.permissions import Permissions
 from chandlery_gateway.kube.kinds.regarding_events import sent_model
 from chandlery_gateway.kube.kinds.served_kinds import GROUP_KINDS, SERVED_KINDS

@@ -12,10 +12,10 @@ from fastapi.responses import StreamingResponse
 from chandlery.model.faults import AlreadyExists, BadRequest, Fault, NotFound
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.process.aside import aside_if
-from chandlery_gateway.http.compression import compressed
 from chandlery_gateway.http.overload_guard import WATCH_HAS_BEGUN
 from chandlery_gateway.http.rendering import (
     bug_response,
+    compressed,
     document_response,
     fault_response,
     list_response,
@@ -23,9 +23,9 @@ from chandlery_gateway.http.rendering import (
 )
 from chandlery_gateway.http.request_bodies import read_body
 from chandlery_gateway.identity.permissions import Permissions, access_to
-from chandlery_gateway.kube.apply.apply_configurations import parse_configuration
 from chandlery_gateway.kube.apply.field_shapes import STATUS
 from chandlery_gateway.kube.apply.managed_fields import Author
+from chandlery_gateway.kube.apply.server_side_apply import parse_configuration
 from chandlery_gateway.kube.body.bodies import Body, is_dear
 from chandlery_gateway.kube.body.decoding import Decoded, FieldValidation, decode_object
 from chandlery_gateway.kube.kinds.regarding_events import REGARDING_EVENT

@@ -14,7 +14,7 @@ import structlog
 from chandlery.model.faults import Expired, Fault, Unavailable
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.objects.changes import LoggedChange
-from chandlery_gateway.watch.change_views import ChangeViews
+from chandlery_gateway.watch.watch_lines import ChangeViews
 
 log = structlog.get_logger()
 

@@ -1,16 +1,78 @@
-"""The lines of a watch: notices, bookmarks and errors, in the form that the client asked for."""
+"""What clients see of a change, made once for all watches: fifty watchers of a kind cost little more than one."""
 
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Final
 
+import structlog
+
+from chandlery.model.faults import Fault
 from chandlery.model.json.json_text import write_json
-from chandlery.model.objects.kinds import Kind
+from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.model.objects.wire import JsonObject
-from chandlery.store.objects.changes import ChangeVerb
+from chandlery.reconcile.parameters.cost_bounded_cache import CostBoundedCache
+from chandlery.store.objects.changes import ChangeVerb, LoggedChange
+from chandlery.store.rows import RowCodec
 from chandlery_gateway.kube.printing.status_objects import status_of
 from chandlery_gateway.kube.printing.tables import IncludeObject, partial_metadata, table
 from chandlery_gateway.kube.query.negotiation import Form, Representation
-from chandlery_gateway.watch.change_views import ChangeView
+from chandlery_gateway.read.selection import to_client
+
+log = structlog.get_logger()
+
+_MOST_BYTES: Final = 64 << 20
+_BYTES_OF_A_VIEW: Final = 4 << 10
+_BYTES_PER_BYTE: Final = 10
+"""What a byte of JSON takes as a document and as an object, about."""
+
+
+class ChangeView:
+    """The object of one change. Shared: nobody may change what it holds."""
+
+    def __init__(self, kind: Kind, document: AnyObject) -> None:
+        self.document = document
+        self.wire: JsonObject = to_client(kind, document)
+
+    @cached_property
+    def json(self) -> bytes:
+        """The object as it is sent whole."""
+        return write_json(self.wire)
+
+
+class ChangeViews:
+    """The newest views that somebody has asked for."""
+
+    def __init__(self, codec: RowCodec) -> None:
+        self._codec = codec
+        # By group and version too: events are served in two of them.
+        self._views = CostBoundedCache[tuple[str, int], ChangeView](_MOST_BYTES)
+        self._told_of = 0
+        """Up to which position it has been logged what cannot be shown."""
+
+    def of(self, kind: Kind, change: LoggedChange) -> ChangeView:
+        """The view of a change of this kind; raises SealBroken."""
+        return self._views.of((kind.api_version, change.position), lambda: self._made(kind, change))
+
+    def note_unreadable(self, change: LoggedChange, error: Exception) -> None:
+        """Log that a change cannot be shown, once for all watches."""
+        if change.position <= self._told_of:
+            return
+        self._told_of = change.position
+        why = error.message if isinstance(error, Fault) else type(error).__name__
+        log.error(
+            f"a change cannot be shown to watches and was passed over: {why}",
+            action="follow_changes",
+            kind=change.kind,
+            namespace=change.namespace,
+            name=change.name,
+            position=change.position,
+        )
+
+    def _made(self, kind: Kind, change: LoggedChange) -> tuple[ChangeView, int]:
+        place = {"namespace": change.namespace, "name": change.name}
+        view = ChangeView(kind, self._codec.from_stored(kind, change.stored, **place))
+        return view, _BYTES_OF_A_VIEW + _BYTES_PER_BYTE * len(view.json)
+
 
 _INITIAL_EVENTS_END: Final = {"k8s.io/initial-events-end": "true"}
 

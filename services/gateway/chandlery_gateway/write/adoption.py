@@ -1,4 +1,4 @@
-"""Ids at a service broker that users choose themselves: who may, and what is said if one is taken. `object_writer` calls it.
+"""Ids at a service broker that users choose themselves: who may, and what is said if one is taken. For `object_writer`.
 
 Whoever gives an external id takes over what the broker has under it. So that is a verb of its own, `adopt`, beside
 `create`: an authorizer may grant the one without the other. Without an id given a random one is made.

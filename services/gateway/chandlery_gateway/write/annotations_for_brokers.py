@@ -12,7 +12,7 @@ from chandlery.model.objects.brokers import AnyBroker, ClusterServiceBroker, Ser
 from chandlery.model.objects.core import Namespace
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.kinds import AnyObject
-from chandlery.reconcile.reconcile_result import broker_key
+from chandlery.reconcile.reconcile_result import broker_key, offering_key
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.objects import Listing
 
@@ -59,3 +59,18 @@ def _changed_keys(old: AnyObject, new: AnyObject) -> set[str]:
 def _is_told(broker: AnyBroker, keys: Iterable[str]) -> bool:
     prefixes = broker.spec.context_annotations or ()
     return any(key.startswith(prefixes) for key in keys)
+
+
+async def wake_by_name(unit: UnitOfWork, old: AnyObject, new: AnyObject) -> None:
+    """Of a broker that has got another priority: whoever asks for one of its classes may mean that now, or no more."""
+    if not isinstance(old, ClusterServiceBroker | ServiceBroker) or not isinstance(
+        new, ClusterServiceBroker | ServiceBroker
+    ):
+        return
+    if (old.spec.name_priority or 0) == (new.spec.name_priority or 0):
+        return
+    kind = kinds.CLUSTER_SERVICE_CLASS if isinstance(new, ClusterServiceBroker) else kinds.SERVICE_CLASS
+    namespace = new.metadata.namespace or ""
+    # A catalog may have ten thousand classes: only what they are called is read.
+    called = await unit.objects.called_by_broker(kind, new.metadata.name, namespace=namespace)
+    unit.wake_at_end(offering_key(namespace, each) for each in called)

@@ -1,8 +1,8 @@
 """Changes of objects that take long to compute: beside the event loop, and before the transaction rather than in it.
 
-`object_writer` wraps every change in a `PreparedMutation`. What is small is computed where it is wanted. For what is not the
-transaction is given up, the change computed from the object that was found, and the transaction begun again; if the
-object is another one by then, so is the change.
+`object_writer` wraps every change in a `PreparedMutation`. What is small is computed where it is wanted. For what is
+not, the transaction is given up, the change computed from the object that was found, and the transaction begun again;
+if the object is another one by then, so is the change.
 """
 
 from collections.abc import Iterator

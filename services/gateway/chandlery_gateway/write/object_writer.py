@@ -13,14 +13,14 @@ from chandlery.reconcile.policies.broker_policy import AS_SHORT_AS_ASKED, Shorte
 from chandlery.store.database import Database, UnitOfWork, Work
 from chandlery.store.objects.external_ids import ExternalIdTaken
 from chandlery_gateway.admission import rules
-from chandlery_gateway.admission.brokers.broker_pause_admission import pause_problems
+from chandlery_gateway.admission.brokers.broker_policy_admission import pause_problems
 from chandlery_gateway.admission.secrets.secret_references import secret_references
 from chandlery_gateway.identity.allow_authenticated import AllowAuthenticated
 from chandlery_gateway.identity.authorization import Authorizer
-from chandlery_gateway.identity.secret_access import AccessOpen, with_access
 from chandlery_gateway.write import write_transactions as transactions
 from chandlery_gateway.write.adoption import require_adoption, taken
 from chandlery_gateway.write.costly_mutations import NotPrepared, PreparedMutation, is_large, prepared_change
+from chandlery_gateway.write.secret_access import AccessOpen, with_access
 from chandlery_gateway.write.write_requests import Mutation, Outdated, Preconditions, Request, Stored, named, unstorable
 
 _BATCH = 32

@@ -17,17 +17,16 @@ from chandlery.reconcile.offering import wanted_plan
 from chandlery.reconcile.policies.broker_policy import ShortestPauses
 from chandlery.store.database import UnitOfWork
 from chandlery_gateway.admission import rules
-from chandlery_gateway.admission.brokers.broker_pause_admission import pause_problems
+from chandlery_gateway.admission.brokers.broker_policy_admission import pause_problems
 from chandlery_gateway.admission.catalog import catalog_rules
 from chandlery_gateway.admission.catalog.parameter_checks import check_changed_parameters, check_new_parameters
 from chandlery_gateway.admission.catalog.plan_changes import check_plan_change
 from chandlery_gateway.admission.requested_action_admission import orders_changed, parting_warnings
 from chandlery_gateway.admission.secrets.secret_references import newly_sent
 from chandlery_gateway.admission.spec_equality import spec_changed
-from chandlery_gateway.identity.secret_access import require_access
-from chandlery_gateway.write.annotations_for_brokers import broker_is_to_hear, wake_instances
+from chandlery_gateway.write.annotations_for_brokers import broker_is_to_hear, wake_by_name, wake_instances
 from chandlery_gateway.write.mutations import settled
-from chandlery_gateway.write.name_priorities import wake_by_name
+from chandlery_gateway.write.secret_access import require_access
 from chandlery_gateway.write.write_requests import (
     Mutation,
     Preconditions,

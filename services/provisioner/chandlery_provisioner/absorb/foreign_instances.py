@@ -8,8 +8,7 @@ from datetime import datetime
 
 from chandlery.model.objects.conditions import ConditionStatus, ConditionType, find_condition, is_true
 from chandlery.model.objects.reasons import InstanceReason
-from chandlery.reconcile.actions import Idle, Wait
-from chandlery.reconcile.reconcile_result import bindings_key
+from chandlery.reconcile.reconcile_result import Idle, Wait, bindings_key
 from chandlery.reconcile.status_draft import joined
 from chandlery_provisioner.absorb import instance_remedies
 from chandlery_provisioner.absorb.instance_draft import InstanceChange, InstanceDraft

@@ -18,9 +18,8 @@ from chandlery.reconcile.reconcile_result import ReconcileResult, Requeue, insta
 from chandlery.reconcile.status_draft import StatusDraft
 from chandlery.retry.schedule import DEPENDENCIES
 from chandlery_provisioner.absorb.broker_metadata import adopted
-from chandlery_provisioner.facts.instance_interests import interests_of
 from chandlery_provisioner.facts.instance_notes import InFlight, InstanceMemory, Purpose
-from chandlery_provisioner.facts.instance_references import shown_names, shown_versions, with_references
+from chandlery_provisioner.facts.instance_references import interests_of, shown_names, shown_versions, with_references
 from chandlery_provisioner.facts.instance_snapshot import (
     InstanceSnapshot,
 )

@@ -1,12 +1,17 @@
-"""How an attempt on an instance ends short of success: again later, orphan mitigation, final failure. Pure."""
+"""How an attempt on an instance ends short of success: deferred, again later, mitigation, final failure. Pure."""
+
+from datetime import datetime
 
 from chandlery.model.objects.annotations import Mitigation
 from chandlery.model.objects.conditions import ConditionStatus, ConditionType, find_condition
 from chandlery.model.objects.reasons import InstanceReason
 from chandlery.reconcile.answers import Answer
+from chandlery.reconcile.operation.deferral import Deferral
 from chandlery.reconcile.status_draft import Cause, joined
 from chandlery_provisioner.absorb import instance_remedies
 from chandlery_provisioner.absorb.instance_draft import InstanceChange, InstanceDraft
+from chandlery_provisioner.facts.instance_notes import InFlight, Purpose
+from chandlery_provisioner.facts.instance_snapshot import InstanceSnapshot
 
 _STARTING_MITIGATION = "What it may have left at the service broker is deleted before it is tried again"
 _CLEANED_UP = "What it may have left at the service broker has been deleted"
@@ -153,3 +158,28 @@ def note_usability(draft: InstanceDraft, answer: Answer) -> None:
     word = answer.body.get("instance_usable")
     if isinstance(word, bool):
         draft.remember(is_unusable=not word)
+
+
+_DELETIONS = (Purpose.DEPROVISION, Purpose.MITIGATE)
+
+
+def defer(snapshot: InstanceSnapshot, unsent: InFlight, *, hold: Deferral, now: datetime) -> InstanceChange:
+    """Say why, and come back then. Nothing was sent, so that nothing else changes."""
+    draft = InstanceDraft(snapshot, now)
+    draft.keep_open()
+    if hold.is_shown and unsent.purpose != Purpose.FETCH:
+        reason = InstanceReason.BROKER_CIRCUIT_OPEN if hold.is_circuit else InstanceReason.BROKER_RATE_LIMITED
+        is_going = snapshot.is_deleted or unsent.purpose in _DELETIONS
+        if draft.serves and not is_going:
+            draft.tell_update(reason, message=hold.message)
+        else:
+            status = ConditionStatus.UNKNOWN if is_going else ConditionStatus.FALSE
+            draft.ready(status, reason, message=_with_way_out(snapshot, hold))
+        draft.set(next_attempt_time=hold.next_at)
+    return draft.defer(hold)
+
+
+def _with_way_out(snapshot: InstanceSnapshot, hold: Deferral) -> str:
+    if not (snapshot.is_deleted and hold.is_circuit):
+        return hold.message
+    return joined(hold.message, instance_remedies.remove_without_broker(snapshot.instance.metadata))

@@ -2,27 +2,28 @@
 
 The rules are those of the OSB table of orphan mitigation and of the reference's conditions; a 400 to a provision or an
 update is final for this generation, everything else is tried again by schedule until the operation's time is up.
-`provision_answers.py`, `update_answers.py`, `deprovision_answers.py` and `poll_answers.py` have them, one request each.
+`operation_answers.py` has them, request by request.
 """
 
 from datetime import datetime, timedelta
 
 from chandlery.model.objects.conditions import ConditionStatus, ConditionType, find_condition
 from chandlery.model.objects.reasons import InstanceReason
-from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.answers import Answer, Verdict
+from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.status_draft import joined
 from chandlery_provisioner.absorb import instance_remedies
-from chandlery_provisioner.absorb.deprovision_answers import absorb_deprovision
-from chandlery_provisioner.absorb.failed_updates import give_up_update
-from chandlery_provisioner.absorb.fetch_answers import absorb_fetch
 from chandlery_provisioner.absorb.foreign_instances import disown
 from chandlery_provisioner.absorb.instance_draft import InstanceChange, InstanceDraft
 from chandlery_provisioner.absorb.instance_ends import give_up, hold_mitigation, let_go, waive_mitigation
-from chandlery_provisioner.absorb.operation_ends import show_operation
-from chandlery_provisioner.absorb.poll_answers import absorb_poll
-from chandlery_provisioner.absorb.provision_answers import absorb_provision
-from chandlery_provisioner.absorb.update_answers import absorb_update
+from chandlery_provisioner.absorb.operation_answers import (
+    absorb_deprovision,
+    absorb_fetch,
+    absorb_poll,
+    absorb_provision,
+    absorb_update,
+)
+from chandlery_provisioner.absorb.operation_ends import give_up_update, show_operation
 from chandlery_provisioner.facts.instance_notes import InFlight, Purpose
 from chandlery_provisioner.facts.instance_snapshot import (
     AwaitMitigationDecision,

@@ -1,7 +1,4 @@
-"""Sentences that tell people how to get an instance out of the state that it is in. Pure.
-
-Every one works with stock kubectl; what the annotations mean is in `chandlery.model.objects.annotations`.
-"""
+"""Sentences that tell people why a call about an instance failed, and how to get out of the state it is in. Pure."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -10,6 +7,7 @@ from typing import Final
 from chandlery.model.objects.annotations import ABANDON, FORCE_DELETE, ORPHAN_MITIGATION, Mitigation
 from chandlery.model.objects.metadata import ObjectMeta, to_timestamp
 from chandlery.model.objects.reasons import BrokerReason, InstanceReason
+from chandlery.reconcile.answers import Answer, call_failure
 from chandlery.reconcile.kubectl_commands import INSTANCE, annotate, catalog, delete, edit, retry
 from chandlery.reconcile.status_draft import joined
 
@@ -98,3 +96,27 @@ _WAITING: Final[Mapping[str, Callable[[ObjectMeta], str]]] = {
         f"It goes on as soon as whoever registered the broker has mended that: {catalog('brokers', meta)}"
     ),
 }
+
+
+CONCURRENCY: Final = "ConcurrencyError"
+MAINTENANCE_CONFLICT: Final = "MaintenanceInfoConflict"
+_UNPROCESSABLE = 422
+
+_MEANINGS: Final = {
+    CONCURRENCY: "The service broker is still busy with another operation on the instance",
+    "AsyncRequired": "The service broker can only work asynchronously, and overlooks that every request allows it to",
+    MAINTENANCE_CONFLICT: "The version of the service is not the one that the broker offers now, so its catalog is "
+    "fetched again",
+}
+
+
+def explained(what: str, answer: Answer) -> str:
+    """What failed, what the broker had to say, and what that means."""
+    message = call_failure(what, answer)
+    meaning = _MEANINGS.get(answer.error or "") if answer.status == _UNPROCESSABLE else None
+    return joined(message, meaning) if meaning else message
+
+
+def is_out_of_date(answer: Answer) -> bool:
+    """Whether the broker says that we know an old catalog."""
+    return answer.status == _UNPROCESSABLE and answer.error == MAINTENANCE_CONFLICT

@@ -1,13 +1,12 @@
-"""What an instance is like once its broker has accepted an operation, or brought it to a good end. Pure.
-
-The answers to requests and to polls lead here alike.
-"""
+"""How operations on an instance end: accepted, succeeded, or an update that failed and left it as it was. Pure."""
 
 from chandlery.model.objects.conditions import ConditionStatus, ConditionType
 from chandlery.model.objects.reasons import InstanceReason
 from chandlery.reconcile.answers import Answer
+from chandlery.reconcile.status_draft import joined
+from chandlery_provisioner.absorb import instance_remedies
 from chandlery_provisioner.absorb.instance_draft import InstanceChange, InstanceDraft
-from chandlery_provisioner.absorb.instance_ends import cause_of, cleaned_up
+from chandlery_provisioner.absorb.instance_ends import cause_of, cleaned_up, too_late
 
 IN_PROGRESS = {
     "Provision": (InstanceReason.PROVISIONING, "The instance is being provisioned asynchronously"),
@@ -68,3 +67,45 @@ def deprovisioned(draft: InstanceDraft) -> InstanceChange:
         return draft.gone()
     draft.say(InstanceReason.ORPHAN_MITIGATED, "Orphan mitigation was completed successfully")
     return cleaned_up(draft, cause)
+
+
+def retry_update(
+    draft: InstanceDraft, reason: InstanceReason, *, message: str, asked_seconds: float | None = None
+) -> InstanceChange:
+    """The update is tried again with back-off, unless its time is over."""
+    draft.say(reason, message, is_warning=True)
+    if draft.is_time_over:
+        return give_up_update(draft, InstanceReason.RETRY_TIMEOUT, message=too_late(message))
+    attempt = draft.attempt + 1
+    pause = draft.expect_attempt(attempt, asked_seconds)
+    again = instance_remedies.tried_again(draft.metadata, draft.status.next_attempt_time)
+    draft.tell_update(reason, message=joined(message, _what_it_has(draft), again))
+    _wake(draft)
+    return draft.again(pause, attempt=attempt)
+
+
+def give_up_update(draft: InstanceDraft, reason: str, *, message: str) -> InstanceChange:
+    """Final for this generation; a newer wish is taken up at once."""
+    draft.say(reason, message, is_warning=True)
+    shown = joined(message, _what_it_has(draft), instance_remedies.correct_or_retry(draft.metadata))
+    draft.drop(ConditionType.RECONCILING)
+    draft.tell_of_service(reason, shown)
+    _wake(draft)
+    draft.condition(ConditionType.FAILED, ConditionStatus.TRUE, reason=reason, message=shown)
+    draft.end_operation()
+    return draft.rest()
+
+
+def _wake(draft: InstanceDraft) -> None:
+    # The operation that bindings may be waiting for is over.
+    if draft.serves:
+        draft.wake_bindings()
+
+
+def _what_it_has(draft: InstanceDraft) -> str:
+    plan = draft.plan_name
+    if draft.memory.is_unusable:
+        return f"The service broker says that the instance (plan {plan!r}) cannot be used until an update succeeds"
+    if draft.memory.wanted_plan_id:
+        return f"The instance is on record with its old plan {plan!r} and its old parameters, but may have changed"
+    return f"The instance still runs with its old plan {plan!r} and its old parameters"

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""The first half of the state machine of an instance: snapshot -> action -> request. Pure."""

@@ -5,14 +5,12 @@ from dataclasses import replace
 from chandlery.model.faults import ParametersFault
 from chandlery.model.objects.conditions import ConditionType, is_true
 from chandlery.model.objects.reasons import InstanceReason
-from chandlery.reconcile.actions import Refuse, Wait
 from chandlery.reconcile.answers import Verb
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.operation.version_matrix import knows_field
 from chandlery.reconcile.parameters.parameter_schemas import violations
-from chandlery.reconcile.parameters.parameters import Parameters
-from chandlery.reconcile.parameters.update_parameters import parameters_to_update
-from chandlery.reconcile.reconcile_result import broker_key, offering_key
+from chandlery.reconcile.parameters.parameters import Parameters, parameters_to_update
+from chandlery.reconcile.reconcile_result import Refuse, Wait, broker_key, offering_key
 from chandlery_provisioner.facts.instance_context import context_digest
 from chandlery_provisioner.facts.instance_snapshot import Action, InstanceSnapshot, Keep, Provision, Update
 

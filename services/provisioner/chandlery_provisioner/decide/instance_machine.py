@@ -9,7 +9,7 @@ from chandlery.model.objects.annotations import Mitigation
 from chandlery.model.objects.conditions import ConditionType, is_true
 from chandlery.model.objects.reasons import InstanceReason
 from chandlery.model.text.names import FINALIZER
-from chandlery.reconcile.actions import Finish, Idle, Wait
+from chandlery.reconcile.reconcile_result import Finish, Idle, Wait
 from chandlery_provisioner.absorb.foreign_instances import blocked_by_bindings, without_id
 from chandlery_provisioner.decide.desired_instance import grant, unprompted
 from chandlery_provisioner.facts.instance_notes import InFlight, Purpose

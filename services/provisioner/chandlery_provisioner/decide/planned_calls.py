@@ -5,7 +5,7 @@ from datetime import datetime
 from chandlery.model.faults import ParametersFault
 from chandlery.model.objects.instances import InstancePropertiesState
 from chandlery.osb.operations import requests
-from chandlery.osb.operations.instance_requests import (
+from chandlery.osb.operations.instance_calls import (
     DeprovisionRequest,
     GetInstanceRequest,
     PollInstanceRequest,

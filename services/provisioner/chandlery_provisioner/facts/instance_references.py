@@ -1,11 +1,19 @@
-"""How an instance tells its class and plan: references in its specification, names and versions in its status. Pure."""
+"""How an instance refers to its class and plan, and the wake-up keys of what it wants to know about them. Pure."""
 
 from typing import Any
 
 from chandlery.model.objects.brokers import LocalObjectReference
-from chandlery.model.objects.instances import InstancePropertiesState, ServiceInstanceSpec, ServiceInstanceStatus
+from chandlery.model.objects.conditions import Conditions
+from chandlery.model.objects.instances import (
+    InstancePropertiesState,
+    ServiceInstance,
+    ServiceInstanceSpec,
+    ServiceInstanceStatus,
+)
 from chandlery.model.objects.offerings import AnyPlan
+from chandlery.model.objects.reasons import InstanceReason
 from chandlery.reconcile.offering import Offering, Unresolved, class_column, wanted_plan
+from chandlery.reconcile.reconcile_result import offering_key, secret_key
 from chandlery_provisioner.facts.instance_snapshot import InstanceSnapshot
 
 
@@ -54,3 +62,24 @@ def _named(has: InstancePropertiesState, plan: AnyPlan) -> InstancePropertiesSta
         is_unnamed = bool(has.service_plan_external_id) and not has.service_plan_external_name
         name = {"service_plan_external_name": plan.spec.external_name}
     return has.model_copy(update=name) if is_unnamed else has
+
+
+def interests_of(instance: ServiceInstance, conditions: Conditions, offering: Offering | Unresolved) -> tuple[str, ...]:
+    """Keys in order; none for an instance that is to go."""
+    if instance.metadata.deletion_timestamp is not None:
+        return ()
+    wants_parameters = any(each.reason == InstanceReason.ERROR_WITH_PARAMETERS for each in conditions)
+    keys = set[str]()
+    if instance.spec.watch_parameters_from or wants_parameters:
+        keys |= secrets_of(instance)
+    if isinstance(offering, Offering) and offering.plan.spec.maintenance_info is not None:
+        # An upgrade may come to be offered.
+        plan = offering.plan.metadata
+        keys.add(offering_key(plan.namespace, plan.name))
+    return tuple(sorted(keys))
+
+
+def secrets_of(instance: ServiceInstance) -> set[str]:
+    """Keys of the Secrets that parameters come from."""
+    references = (source.secret_key_ref for source in instance.spec.parameters_from or ())
+    return {secret_key(instance.metadata.namespace, reference.name) for reference in references if reference}

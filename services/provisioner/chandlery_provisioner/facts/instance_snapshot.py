@@ -9,10 +9,10 @@ from chandlery.model.objects.conditions import ConditionType, is_true
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.offerings import AnyPlan
 from chandlery.model.objects.wire import JsonObject
-from chandlery.reconcile.actions import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters.parameters import Parameters
 from chandlery.reconcile.policies.broker_policy import DEFAULT_POLICY, BrokerPolicy
+from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
 from chandlery_provisioner.facts.instance_notes import InFlight, InstanceMemory
 
 

@@ -12,8 +12,8 @@ from chandlery.model.objects.conditions import (
     with_condition,
     without_condition,
 )
+from chandlery.model.objects.core import RecordedFact
 from chandlery.model.objects.reasons import BrokerReason, InstanceReason
-from chandlery.model.objects.recorded import RecordedFact
 from chandlery.model.text.names import FINALIZER
 from chandlery.reconcile.reconcile_result import (
     ReconcileResult,

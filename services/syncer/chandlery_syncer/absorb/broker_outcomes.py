@@ -9,10 +9,9 @@ from datetime import datetime, timedelta
 
 from chandlery.model.objects.brokers import ClusterServiceBroker
 from chandlery.model.objects.conditions import ConditionStatus
+from chandlery.model.objects.core import RecordedFact
 from chandlery.model.objects.reasons import BrokerReason
-from chandlery.model.objects.recorded import RecordedFact
-from chandlery.reconcile.answers import Answer, Verdict
-from chandlery.reconcile.catalog_mark import CatalogMark
+from chandlery.reconcile.answers import Answer, CatalogMark, Verdict
 from chandlery.reconcile.offering import Unresolved
 from chandlery.reconcile.reconcile_result import broker_key, instances_key
 from chandlery_syncer.absorb import broker_remedies as advice

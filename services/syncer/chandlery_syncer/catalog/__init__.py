@@ -1,1 +1,1 @@
-"""TODO room."""
+"""From a catalog to the classes and plans that are stored."""

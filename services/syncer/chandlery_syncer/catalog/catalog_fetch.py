@@ -11,8 +11,7 @@ from chandlery.osb.catalog.catalog_remarks import CatalogRemarks
 from chandlery.osb.client import OsbClient
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.faults import InvalidCatalog
-from chandlery.reconcile.answers import Answer, Verdict
-from chandlery.reconcile.catalog_mark import CatalogMark
+from chandlery.reconcile.answers import Answer, CatalogMark, Verdict
 from chandlery_syncer.catalog.catalog_objects import Offerings, wished_offerings
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from chandlery.model.faults import FieldProblem
 from chandlery.model.objects.brokers import AnyBroker
+from chandlery.model.objects.core import RecordedFact
 from chandlery.model.objects.offerings import AnyClass, AnyPlan
 from chandlery.model.objects.reasons import BrokerReason, OfferingReason
-from chandlery.model.objects.recorded import RecordedFact
 from chandlery_syncer.catalog.catalog_difference import AnyOffering, Difference, Retirement, class_name
 from chandlery_syncer.facts.broker_notes import StoredCount
 

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""What a decision about a service broker is made from. Plain data."""

@@ -8,7 +8,7 @@ from chandlery.model.objects.annotations import RequestedActions, orders_of
 from chandlery.model.objects.brokers import AnyBroker, ObjectReference
 from chandlery.model.objects.conditions import ConditionType, is_true
 from chandlery.model.text.durations import parse_duration
-from chandlery.reconcile.catalog_mark import CatalogMark
+from chandlery.reconcile.answers import CatalogMark
 from chandlery.reconcile.offering import Unresolved
 from chandlery.reconcile.policies.broker_policy import DEFAULT_POLICY, BrokerPolicy
 from chandlery.reconcile.reconcile_result import broker_key, secret_key

@@ -14,9 +14,9 @@ from datetime import timedelta
 import structlog
 
 from chandlery.engine.circuits.circuit_breakers import CircuitBreakers
+from chandlery.engine.resources import Resources
 from chandlery.lookup.broker_access import find_broker_of_lane
 from chandlery.model.faults import Fault
-from chandlery.process.resources import Resources
 from chandlery.reconcile.reconcile_result import circuit_key
 from chandlery.retry.circuit import Admission, Circuit, OpenCircuit
 from chandlery.store.database import UnitOfWork

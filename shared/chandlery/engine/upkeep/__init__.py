@@ -1,1 +1,1 @@
-"""TODO room."""
+"""What runs beside the work: sweep, retention, leases, sealing."""

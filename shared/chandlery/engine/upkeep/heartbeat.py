@@ -8,7 +8,7 @@ from functools import partial
 
 import structlog
 
-from chandlery.process.resources import Resources
+from chandlery.engine.resources import Resources
 from chandlery.store.database import UnitOfWork
 
 log = structlog.get_logger()

@@ -11,8 +11,8 @@ from typing import Final
 
 import structlog
 
+from chandlery.engine.resources import Resources
 from chandlery.model.faults import Fault
-from chandlery.process.resources import Resources
 from chandlery.reconcile.reconcile_result import secret_key
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.sealing.resealing import Step

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""The bus within one process: same promises, but nothing outlives the process."""

@@ -8,8 +8,7 @@ from functools import lru_cache
 from chandlery.contracts.messages import Message
 from chandlery.contracts.topology import EVENTS_EXCHANGE, event_queue, route, work_queue
 from chandlery.messaging.bus import Handler, Subscription
-from chandlery.messaging.inprocess.inprocess_dead_letters import InProcessDeadLetters
-from chandlery.messaging.inprocess.inprocess_queue import Consumer, Delivery, Queue
+from chandlery.messaging.inprocess.inprocess_queue import Consumer, Delivery, InProcessDeadLetters, Queue
 from chandlery.model.faults import Unavailable
 
 

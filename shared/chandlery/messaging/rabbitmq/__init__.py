@@ -1,1 +1,1 @@
-"""TODO room."""
+"""The bus on RabbitMQ."""

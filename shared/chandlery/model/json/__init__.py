@@ -1,1 +1,1 @@
-"""TODO room."""
+"""JSON as text."""

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""The kinds and their parts: metadata, conditions, reasons."""

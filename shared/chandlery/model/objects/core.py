@@ -1,5 +1,6 @@
-"""The few Kubernetes core kinds that the standalone gateway serves itself: Namespace, Secret, Event."""
+"""What is to be recorded about an object as a Kubernetes event."""
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr
@@ -7,7 +8,20 @@ from pydantic import Field, PrivateAttr
 from chandlery.model.objects.annotations import UNREADABLE
 from chandlery.model.objects.metadata import MicroTimestamp, ObjectMeta, Timestamp
 from chandlery.model.objects.wire import WireModel
-from chandlery.model.text.said import Said
+from chandlery.model.text.clean_text import Said, clean_event
+
+
+@dataclass(frozen=True)
+class RecordedFact:
+    """A reason for machines, a sentence for people, and whether it is a warning."""
+
+    reason: str
+    message: str
+    is_warning: bool = False
+
+    def __post_init__(self) -> None:
+        # Whoever records it, and whatever it repeats: it is fit to be shown.
+        object.__setattr__(self, "message", clean_event(self.message))
 
 
 class NamespaceSpec(WireModel):

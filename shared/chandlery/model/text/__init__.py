@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Names, durations, versions, and texts that are fit to be shown."""

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""From a service broker's reply to an answer."""

@@ -1,20 +1,38 @@
-"""From an HTTP reply to an answer: a pure function. The client calls it; the state machines act on what comes out.
-
-Source: OSB v2.17, the response tables of each request and "Orphan Mitigation". Where the table there and a section
-differ (201 to an update or a deletion), the section wins: a status it does not list is no success.
-"""
+"""`Retry-After`: a broker's wish to be left alone for a while (OSB v2.17, "Polling"; RFC 9110, section 10.2.3)."""
 
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 from chandlery.model.objects.wire import JsonObject
 from chandlery.osb.answers.broker_words import cleaned, reason_in
-from chandlery.osb.answers.json_bodies import SMALL, read_large_object, read_object
-from chandlery.osb.answers.retry_after import seconds_until
-from chandlery.osb.answers.unreadable_bodies import told_of
+from chandlery.osb.answers.json_bodies import SMALL, read_large_object, read_object, told_of
 from chandlery.osb.faults import TooManyValues, UnreadableText
 from chandlery.osb.operations.catalog_call import catalog_digest
 from chandlery.osb.transport.http_call import HttpCall, HttpReply
 from chandlery.reconcile.answers import NO_REASON, Answer, Verb, Verdict
+
+LONGEST_SECONDS = 7 * 24 * 3600.0
+"""No wait is longer than the longest operation."""
+
+
+def seconds_until(header: str | None, now: datetime) -> float | None:
+    """Seconds from now, for a number of seconds or an HTTP date; None where it is absent, past or unreadable."""
+    if header is None:
+        return None
+    text = header.strip()
+    seconds = float(text) if text.isascii() and text.isdigit() else _until_date(text, now)
+    return min(seconds, LONGEST_SECONDS) if seconds is not None and seconds > 0 else None
+
+
+def _until_date(text: str, now: datetime) -> float | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - now).total_seconds()
+
 
 OPERATION_LIMIT = 10_000
 """Characters that `operation` may have (OSB v2.17, "Asynchronous Operations")."""

@@ -5,7 +5,7 @@ from typing import Final
 
 from chandlery.model.objects.wire import JsonObject
 from chandlery.model.text.clean_text import clean_text
-from chandlery.osb.answers.unreadable_bodies import first_words
+from chandlery.osb.answers.json_bodies import first_words
 
 LONGEST = 1_000
 """Characters kept of a broker's description."""

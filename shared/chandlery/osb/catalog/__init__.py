@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Reading a service broker's catalog."""

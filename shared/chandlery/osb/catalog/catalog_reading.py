@@ -4,7 +4,7 @@ The syncer calls it with the body of a successful catalog answer. Source: OSB v2
 may not do across fetches or across brokers (moving an id, reusing another's) is the syncer's to find out.
 
 A plan that breaks a rule is left out, and so is an offering that does or that has no sound plan. What many brokers get
-wrong and can be worked with is taken, with a remark: see `catalog_leniency.py`.
+wrong and can be worked with is taken, with a remark: see `catalog_remarks.py`.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from chandlery.model.faults import FieldProblem
 from chandlery.model.objects.wire import JsonObject
 from chandlery.model.text.clean_text import clean_document, clean_text
 from chandlery.osb.catalog.catalog_fields import DUPLICATE, INVALID, Fields, shown
-from chandlery.osb.catalog.catalog_leniency import bindable_of, maintenance_info_of
+from chandlery.osb.catalog.catalog_remarks import bindable_of, maintenance_info_of
 from chandlery.osb.catalog.catalog_schemas import parameter_schema
 from chandlery.osb.catalog.catalog_values import Catalog, CatalogPlan, CatalogService
 from chandlery.osb.faults import InvalidCatalog

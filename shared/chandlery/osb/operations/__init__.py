@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Requests as values, and their HTTP calls."""

@@ -1,8 +1,75 @@
-"""Bind, unbind and fetch on the wire."""
+"""Requests about bindings, as values that outlive a worker: stored sealed while in flight and repeated unchanged."""
 
-from chandlery.osb.operations.binding_requests import BindRequest, GetBindingRequest, UnbindRequest
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from chandlery.model.objects.wire import JsonObject
 from chandlery.osb.operations.instance_calls import present
+from chandlery.osb.operations.stored_request import StoredRequest
 from chandlery.osb.transport.http_call import ACCEPTS_INCOMPLETE, CallSketch, Query
+from chandlery.reconcile.answers import Verb
+
+
+@dataclass(frozen=True, kw_only=True)
+class BindRequest(StoredRequest):
+    """OSB v2.17, "Binding" and "Binding Rotation"."""
+
+    verb: ClassVar[Verb] = Verb.BIND
+
+    instance_id: str
+    binding_id: str
+    service_id: str
+    plan_id: str
+    """The plan that the instance has now."""
+    app_guid: str | None
+    context: JsonObject = field(repr=False)
+    parameters: JsonObject | None = field(repr=False)
+    """None if the user gave none: then the key is absent."""
+    accepts_incomplete: bool
+    """Only for brokers that let bindings be fetched: an asynchronous bind carries no credentials."""
+    route: str | None = None
+    """Host of an application whose traffic a route service is to see."""
+    predecessor_binding_id: str | None = None
+    """The binding that this one is to replace; the broker carries its parameters over."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnbindRequest(StoredRequest):
+    """OSB v2.17, "Unbinding"."""
+
+    verb: ClassVar[Verb] = Verb.UNBIND
+
+    instance_id: str
+    binding_id: str
+    service_id: str
+    plan_id: str
+    accepts_incomplete: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class PollBindingRequest(StoredRequest):
+    """OSB v2.17, "Polling Last Operation for Service Bindings"."""
+
+    verb: ClassVar[Verb] = Verb.POLL_BINDING
+
+    instance_id: str
+    binding_id: str
+    service_id: str
+    plan_id: str
+    operation: str | None
+    """The broker's key from the 202, verbatim."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GetBindingRequest(StoredRequest):
+    """OSB v2.17, "Fetching a Service Binding". Only where the catalog says `bindings_retrievable`."""
+
+    verb: ClassVar[Verb] = Verb.GET_BINDING
+
+    instance_id: str
+    binding_id: str
+    service_id: str
+    plan_id: str
 
 
 def bind_call(request: BindRequest) -> CallSketch:

@@ -7,15 +7,25 @@ from typing import assert_never
 
 from chandlery.model.json.json_text import write_json
 from chandlery.osb.faults import NotInVersion
-from chandlery.osb.operations.binding_calls import bind_call, get_binding_call, unbind_call
-from chandlery.osb.operations.binding_requests import BindRequest, GetBindingRequest, PollBindingRequest, UnbindRequest
-from chandlery.osb.operations.instance_calls import deprovision_call, get_instance_call, provision_call, update_call
-from chandlery.osb.operations.instance_requests import (
+from chandlery.osb.operations.binding_calls import (
+    BindRequest,
+    GetBindingRequest,
+    PollBindingRequest,
+    UnbindRequest,
+    bind_call,
+    get_binding_call,
+    unbind_call,
+)
+from chandlery.osb.operations.instance_calls import (
     DeprovisionRequest,
     GetInstanceRequest,
     PollInstanceRequest,
     ProvisionRequest,
     UpdateRequest,
+    deprovision_call,
+    get_instance_call,
+    provision_call,
+    update_call,
 )
 from chandlery.osb.operations.operation_polls import poll_binding_call, poll_instance_call
 from chandlery.osb.operations.requests import OsbRequest

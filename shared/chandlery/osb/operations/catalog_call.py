@@ -3,8 +3,7 @@
 import hashlib
 
 from chandlery.osb.transport.http_call import BYTES_FOR_ONE_VALUE, CATALOG_LIMIT, HttpCall, target
-from chandlery.reconcile.answers import Verb
-from chandlery.reconcile.catalog_mark import CatalogMark
+from chandlery.reconcile.answers import CatalogMark, Verb
 from chandlery.reconcile.operation.version_matrix import IF_MODIFIED_SINCE, IF_NONE_MATCH, NEWEST, knows_header
 
 

@@ -1,7 +1,7 @@
 """Asking how an asynchronous operation is doing. `operation` is echoed verbatim and left out if there was none."""
 
-from chandlery.osb.operations.binding_requests import PollBindingRequest
-from chandlery.osb.operations.instance_requests import PollInstanceRequest
+from chandlery.osb.operations.binding_calls import PollBindingRequest
+from chandlery.osb.operations.instance_calls import PollInstanceRequest
 from chandlery.osb.transport.http_call import CallSketch
 
 

@@ -2,8 +2,8 @@
 
 from chandlery.model.objects.wire import JsonObject
 from chandlery.osb.faults import UnreadableRequest
-from chandlery.osb.operations.binding_requests import BindRequest, GetBindingRequest, PollBindingRequest, UnbindRequest
-from chandlery.osb.operations.instance_requests import (
+from chandlery.osb.operations.binding_calls import BindRequest, GetBindingRequest, PollBindingRequest, UnbindRequest
+from chandlery.osb.operations.instance_calls import (
     DeprovisionRequest,
     GetInstanceRequest,
     PollInstanceRequest,

@@ -93,3 +93,20 @@ def _encoded_segment(segment: str) -> str:
 def _encoded(text: str) -> str:
     # Nearly all ids are UUIDs, and `quote` is slow on what needs no quoting.
     return text if _UNRESERVED.fullmatch(text) else quote(text, safe="")
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """Mutable; belongs to one call."""
+
+    written: bool = False
+    """Some connection was handed to the request, so the broker may have seen it."""
+    on_used_connection: bool = False
+    """The connection had served another request before."""
+    head: HttpReply | None = None
+    """Status and headers, once they are there."""
+
+    def connected(self, *, reused: bool) -> None:
+        """A connection was found or made; writing begins."""
+        self.written = True
+        self.on_used_connection = reused

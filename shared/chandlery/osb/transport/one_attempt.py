@@ -17,8 +17,7 @@ from yarl import URL
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.faults import ClosedUnanswered, ConnectionLost, Misconfigured, StaleConnection
 from chandlery.osb.transport.connect_failures import no_http, nothing_sent
-from chandlery.osb.transport.http_call import HttpCall, HttpReply
-from chandlery.osb.transport.progress import Progress
+from chandlery.osb.transport.http_call import HttpCall, HttpReply, Progress
 
 _RETRY_AFTER, _ETAG, _LAST_MODIFIED = istr("Retry-After"), istr("ETag"), istr("Last-Modified")
 _CONTENT_TYPE = istr("Content-Type")

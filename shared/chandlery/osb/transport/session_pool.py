@@ -1,5 +1,7 @@
-"""Connections to service brokers, kept warm per endpoint, bounded, and closed once nobody calls there any more."""
+"""How far to trust a service broker's certificate, as the value that aiohttp takes."""
 
+import base64
+import ssl
 import time
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -20,9 +22,26 @@ from aiohttp import (
 )
 
 from chandlery.osb.endpoint import BrokerEndpoint, SessionKey
-from chandlery.osb.faults import ClosedUnanswered, ConnectionLost
-from chandlery.osb.transport.progress import Progress
-from chandlery.osb.transport.tls import trust
+from chandlery.osb.faults import ClosedUnanswered, ConnectionLost, Misconfigured
+from chandlery.osb.transport.http_call import Progress
+
+
+def trust(key: SessionKey) -> ssl.SSLContext | bool:
+    """True for the system's roots, False for no verification, or a context that knows only the given bundle.
+
+    Raises:
+        Misconfigured: the bundle is not base64 of PEM certificates.
+    """
+    if key.skip_tls_verify:
+        return False
+    if not key.ca_bundle:
+        return True
+    try:
+        pem = base64.b64decode("".join(key.ca_bundle.split()), validate=True).decode("ascii")
+        return ssl.create_default_context(cadata=pem)
+    except (ValueError, ssl.SSLError):
+        raise Misconfigured("the broker's CA bundle is not base64 of PEM certificates") from None
+
 
 USER_AGENT = "chandlery"
 

@@ -16,9 +16,8 @@ from contextlib import suppress
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.faults import AnswerLost, ConnectionLost, NothingSent, StaleConnection, Unreached
 from chandlery.osb.transport.connect_failures import nothing_sent
-from chandlery.osb.transport.http_call import HttpCall, HttpReply
+from chandlery.osb.transport.http_call import HttpCall, HttpReply, Progress
 from chandlery.osb.transport.one_attempt import attempt_call
-from chandlery.osb.transport.progress import Progress
 from chandlery.osb.transport.session_pool import SessionPool
 from chandlery.retry.transient import BROKER_CONNECT
 

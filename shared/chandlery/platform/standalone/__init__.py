@@ -1,1 +1,1 @@
-"""TODO room."""
+"""The platform that Chandlery is by itself: Secrets, namespaces and events in our own database."""

@@ -4,10 +4,9 @@ import hashlib
 import uuid
 
 from chandlery.model.objects import kinds
-from chandlery.model.objects.core import Event, EventSource, InvolvedObject, Namespace, Secret
+from chandlery.model.objects.core import Event, EventSource, InvolvedObject, Namespace, RecordedFact, Secret
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.metadata import ObjectMeta
-from chandlery.model.objects.recorded import RecordedFact
 from chandlery.platform.protocol import SecretNotOwned
 from chandlery.reconcile.reconcile_result import secret_key
 from chandlery.store.database import UnitOfWork

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from chandlery.model.faults import ConfigurationFault
-from chandlery.process.settings.settings import load_settings
+from chandlery.settings.settings import load_settings
 from chandlery.store.connection.backup import back_up
 from chandlery.store.connection.database_url import DatabaseUrl, read_database_url
 

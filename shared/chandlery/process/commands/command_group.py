@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import click
 
-from chandlery.model.text.nearest_names import nearest_names
+from chandlery.model.text.names import nearest_names
 
 _INDENT: Final = 2
 

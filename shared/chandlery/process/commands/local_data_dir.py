@@ -21,7 +21,7 @@ from chandlery.process.commands.private_files import (
     tighten_private,
     write_private,
 )
-from chandlery.process.http.certificates import self_signed
+from chandlery.process.http.tls_files import self_signed
 from chandlery.store.sealing.sealing import new_key
 
 _BESIDE_DATABASE: Final = ("-wal", "-shm", "-journal")

@@ -6,7 +6,7 @@ import click
 
 from chandlery.process.commands.service_commands import production_settings, run_to_the_end
 from chandlery.process.schema_waits import found_revision, run_migrations
-from chandlery.process.settings.settings import Settings, load_settings, require
+from chandlery.settings.settings import Settings, load_settings, require
 from chandlery.store.connection.database_url import read_database_url
 from chandlery.store.migrate import is_later, is_older, migration_sql, newest_revision
 

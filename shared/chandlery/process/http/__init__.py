@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Listening: sockets, limits, TLS, probes."""

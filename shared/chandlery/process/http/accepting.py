@@ -19,7 +19,7 @@ import uvicorn
 from chandlery.process.http.bounded_connections import TOO_MANY, BoundedConnection, ConnectionLimits, last_answer
 from chandlery.process.http.connection_shares import ConnectionShares, Held, share_of
 from chandlery.process.http.tls_files import TlsFiles
-from chandlery.process.logs.tallies import Tally
+from chandlery.process.logs.logs import Tally
 
 _TLS_HANDSHAKE: Final = b"\x16"
 _GREETING_SECONDS: Final = 10.0

@@ -1,25 +1,109 @@
-"""The certificate and key that a listener shows: checked with a sentence for each thing that is wrong.
+"""A self-signed certificate for the all-in-one on its own machine."""
 
-The gateway reads them before it does anything else. Connections take `TlsFiles.context` as it is when they begin.
-"""
-
+import asyncio
+import hashlib
+import ipaddress
 import ssl
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import structlog
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import NameOID
 
 from chandlery.model.faults import ConfigurationFault
 
-_CERTIFICATE: Final = "CHANDLERY_TLS_CERT_FILE"
-_KEY: Final = "CHANDLERY_TLS_KEY_FILE"
+_VALID = timedelta(days=3650)
+
+
+def self_signed(*hosts: str) -> tuple[str, str]:
+    """Certificate and private key as PEM, for these addresses and names; it is its own authority."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "chandlery")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + _VALID)
+        .add_extension(x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM).decode(), private.decode()
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+EVERY_SECONDS: Final = 5.0
 
 log = structlog.get_logger()
+
+
+class FollowedFiles:
+    """Small files that belong together."""
+
+    def __init__(self, what: str, paths: Sequence[Path]) -> None:
+        """`what` names them for the log. To be made before they are read for the first time."""
+        self._what = what
+        self._paths = paths
+        self._seen = _sums(paths)
+
+    async def follow(self, reload: Callable[[], None]) -> None:
+        """Call `reload` after each change, for ever; what it refuses with ConfigurationFault goes to the log."""
+        while True:
+            await asyncio.sleep(EVERY_SECONDS)
+            # Beside the loop: a volume may hang.
+            now = await asyncio.to_thread(_sums, self._paths)
+            if now != self._seen:
+                self._seen = now
+                self._reload(reload)
+
+    def _reload(self, reload: Callable[[], None]) -> None:
+        try:
+            reload()
+        except ConfigurationFault as fault:
+            message = f"{fault.message}; {self._what} from before stays in use"
+            log.error(message, action="reload_files")  # noqa: TRY400 - a mistake of somebody, not of ours
+        except Exception as error:  # noqa: BLE001 - the next change is to be seen all the same
+            # Without the trace, which would show what the file holds.
+            why = type(error).__name__
+            log.error(f"{self._what} could not be read again: {why}", action="reload_files")  # noqa: TRY400
+        else:
+            log.info(f"{self._what} has changed and is in use from now on", action="reload_files")
+
+
+def _sums(paths: Sequence[Path]) -> list[bytes | None]:
+    return [_sum(path) for path in paths]
+
+
+def _sum(path: Path) -> bytes | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()
+    except OSError:
+        # Perhaps it is just being replaced; whoever reads it says what is wrong.
+        return None
+
+
+_CERTIFICATE: Final = "CHANDLERY_TLS_CERT_FILE"
+_KEY: Final = "CHANDLERY_TLS_KEY_FILE"
 
 
 class TlsFiles:

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Logging for people and for machines."""

@@ -1,9 +1,10 @@
-"""Logging: a sentence for people, keys for machines. JSON lines on stderr in production, colours on a terminal."""
+"""Says in the log how often something happened, without a line for each time: what strangers cause must not fill it."""
 
+import asyncio
 import logging
 import socket
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -11,6 +12,42 @@ import structlog
 from structlog.typing import Processor
 
 from chandlery.model.text.clean_text import LOG_LONGEST, TRACE_LONGEST, clean_text
+
+EVERY_SECONDS: Final = 10.0
+_MOST_KEYS: Final = 256
+OTHERS: Final = "others"
+"""Stands for all whom there is no room to count one by one."""
+
+
+class Tally:
+    """Counts by key, such as an address. The first time is told at once, the others of the same key together, later."""
+
+    def __init__(self, say: Callable[[str, int], None], *, seconds: float = EVERY_SECONDS) -> None:
+        """`say` gets the key and how often it happened since it was told last."""
+        self._say = say
+        self._seconds = seconds
+        self._untold: dict[str, int] = {}
+
+    def add(self, key: str = "") -> None:
+        """It happened. To be called on the running loop."""
+        if key not in self._untold and len(self._untold) >= _MOST_KEYS:
+            key = OTHERS
+        if key in self._untold:
+            self._untold[key] += 1
+            return
+        self._say(key, 1)
+        self._tell_later(key)
+
+    def _tell_later(self, key: str) -> None:
+        self._untold[key] = 0
+        asyncio.get_running_loop().call_later(self._seconds, self._tell, key)
+
+    def _tell(self, key: str) -> None:
+        count = self._untold.pop(key)
+        if count:
+            self._say(key, count)
+            self._tell_later(key)
+
 
 _TIME: Final = "at"
 _BLOCKS = frozenset({"exception", "stack"})

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Kubernetes' JSONPath templates. Pure."""

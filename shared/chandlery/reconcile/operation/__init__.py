@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Operations at a service broker: mitigation, deferral, context. Pure."""

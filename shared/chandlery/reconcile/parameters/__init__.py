@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Parameters, and the schemas they are held against. Pure."""

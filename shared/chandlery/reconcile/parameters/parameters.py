@@ -2,13 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from chandlery.model.faults import ParametersFault
 from chandlery.model.json.json_text import NotJson, read_json
 from chandlery.model.objects.instances import InstancePropertiesState
 from chandlery.model.objects.wire import JsonObject
+from chandlery.reconcile.parameters.parameter_schemas import violations
 
 REDACTED = "<redacted>"
 _GO_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
@@ -115,3 +117,39 @@ def _add(merged: JsonObject, part: JsonObject, source: str) -> None:
         message = f"conflict: duplicate entry for parameter {', '.join(twice)} (again in {source})"
         raise ParametersFault(message, source=source)
     merged.update(part)
+
+
+@dataclass(frozen=True)
+class UpdateParameters:
+    """What is to be sent, and sentences about what the schema does not allow of it."""
+
+    sent: JsonObject = field(repr=False)
+    wrong: tuple[str, ...] = ()
+
+
+def parameters_to_update(schema: Any, parameters: JsonObject, *, differing: JsonObject) -> UpdateParameters:
+    """All parameters, or as few as the update schema takes; `differing` are others than the broker has.
+
+    Tried in this order: all; those that differ and those that the schema lists; those that differ.
+    """
+    if schema is None:
+        return UpdateParameters(parameters)
+    told: tuple[str, ...] = ()
+    for candidate in _candidates(schema, parameters, differing):
+        wrong = violations(schema, candidate)
+        if not wrong:
+            return UpdateParameters(candidate)
+        # The least that could be sent is what people are told of: the rest stands there for good reason.
+        told = wrong
+    return UpdateParameters(differing, told)
+
+
+def _candidates(schema: Any, whole: JsonObject, differing: JsonObject) -> Iterator[JsonObject]:
+    yield whole
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    listed = properties if isinstance(properties, dict) else {}
+    for keys in (differing.keys() | listed.keys(), differing.keys()):
+        candidate = {key: value for key, value in whole.items() if key in keys}
+        # An empty object would be an order to forget all of them, to some brokers.
+        if candidate and len(candidate) < len(whole):
+            yield candidate

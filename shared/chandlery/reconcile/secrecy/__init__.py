@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Secret values are struck out of what others say. Pure."""

@@ -1,21 +1,45 @@
-"""Strikes secret values out of what service brokers say. Pure.
+"""How a value may look where somebody quotes it. Pure. `known_secrets` looks for all of these in a broker's words."""
 
-Brokers quote what they were sent: parameters that came from Secrets, the platform's own password; and credentials that
-they gave. `osb.client` has every word of an answer go through here before anybody sees it, so before it is stored,
-told or logged. Looked for is each value as it is, and as it looks in JSON, URLs, HTML, base64 and hex.
-
-Not struck: values of less than four characters, which would tear holes into any text; parts of a value, but for one
-that is cut off at the end; and encodings that are not named here.
-"""
-
+import base64
+import html
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from urllib.parse import quote, quote_plus
 
 from chandlery.model.objects.wire import JsonObject
-from chandlery.model.text.clean_text import CUT
-from chandlery.reconcile.secrecy.quoted_forms import forms_of
+from chandlery.model.text.clean_text import CUT, clean_text
+
+
+def forms_of(value: str, *, shortest: int) -> Iterator[str]:
+    """Each of at least so many characters; some come twice."""
+    if len(value) < shortest:
+        return
+    raw = value.encode(errors="surrogatepass")
+    in_url = quote(value, safe="", errors="replace")
+    forms = {
+        value,
+        # Of several lines a broker's word has made one.
+        clean_text(value, longest=len(value)),
+        *(line.strip() for line in value.splitlines()),
+        json.dumps(value)[1:-1],
+        json.dumps(value, ensure_ascii=False)[1:-1],
+        # Quoted in a quoted document, and as Python and JavaScript quote.
+        json.dumps(json.dumps(value)[1:-1])[1:-1],
+        repr(value)[1:-1],
+        html.escape(value),
+        html.escape(value).replace("&quot;", "&#34;").replace("&#x27;", "&#39;"),
+        in_url,
+        re.sub(r"%..", lambda found: found[0].lower(), in_url),
+        quote_plus(value, errors="replace"),
+        base64.b64encode(raw).decode().rstrip("="),
+        base64.urlsafe_b64encode(raw).decode().rstrip("="),
+        raw.hex(),
+    }
+    yield from (form for form in forms if len(form) >= shortest)
+
 
 STRUCK = "<redacted>"
 WITHHELD = "the broker's words are withheld: there are too many secret values to look for in them"

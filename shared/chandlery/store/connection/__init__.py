@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Opening a database, PostgreSQL or SQLite, and whether it works."""

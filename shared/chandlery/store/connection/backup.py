@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from chandlery.model.faults import ConfigurationFault, Fault
-from chandlery.store.refusals import lasting_words
+from chandlery.store.database_errors import lasting_words
 
 _PRIVATE: Final = 0o600
 _PATIENCE_SECONDS: Final = 30.0

@@ -9,7 +9,7 @@ from typing import Final
 
 from chandlery.model.faults import ConfigurationFault
 from chandlery.model.text.clean_text import quoted
-from chandlery.model.text.nearest_names import did_you_mean
+from chandlery.model.text.names import did_you_mean
 
 SECRET: Final = frozenset({"password", "sslpassword", "scram_client_key", "scram_server_key", "oauth_client_secret"})
 """Never shown."""

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Objects, their changes, events, owners and ids."""

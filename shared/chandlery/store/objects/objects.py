@@ -15,10 +15,9 @@ from chandlery.model.objects.kinds import AnyObject, Kind, kind_of
 from chandlery.model.objects.metadata import to_timestamp
 from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.wake_keys import woken_by_change, woken_by_presence, woken_by_removal
-from chandlery.store.breaths import Breaths
 from chandlery.store.objects.changes import ChangeLog, ChangeVerb, LoggedChange
 from chandlery.store.objects.owner_links import OwnerLinks
-from chandlery.store.rows import RowCodec
+from chandlery.store.rows import Breaths, RowCodec
 from chandlery.store.schema import EXTERNAL_IDS, OBJECTS
 
 if TYPE_CHECKING:

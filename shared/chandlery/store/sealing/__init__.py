@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Encryption of what must not stand in the database in plain text."""

@@ -11,11 +11,11 @@ from sqlalchemy import or_, select, union_all, update
 
 from chandlery.model.faults import SealBroken
 from chandlery.model.objects import kinds
-from chandlery.store.marks import read_mark, set_mark
 from chandlery.store.rows import RowCodec
 from chandlery.store.schema import CHANGES, OBJECTS
 from chandlery.store.schema import RECONCILIATIONS as R
 from chandlery.store.sealing.sealing import Keyring, seal_mark
+from chandlery.store.work.leases import read_mark, set_mark
 from chandlery.store.work.sealed_notes import Whereabouts, open_note, seal_note
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from chandlery.retry.circuit import OpenCircuit
 from chandlery.retry.rate_limit import Pace, Turn, next_place
-from chandlery.store.moments import utc
+from chandlery.store.rows import utc
 from chandlery.store.schema import CIRCUITS, PACES
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from chandlery.model.objects import kinds
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.reconcile_result import instances_key
-from chandlery.store.moments import utc
+from chandlery.store.rows import utc
 from chandlery.store.schema import INTERESTS, OBJECTS
 from chandlery.store.schema import RECONCILIATIONS as R
 from chandlery.store.sealing.sealing import Keyring

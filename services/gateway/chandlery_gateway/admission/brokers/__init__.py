@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Rules for service brokers. Pure."""

@@ -1,7 +1,4 @@
-"""Rules for the part of a broker's specification that says how it wants to be dealt with. Called by broker_admission.
-
-What is only checked as a word of several (`osbAPIVersion`, `orphanMitigation`) is refused when it is decoded.
-"""
+"""Rules for what protects a service broker: how many calls at a time and in a second, and when it is left alone."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,12 +7,94 @@ from typing import Final
 
 from chandlery.model.faults import FieldProblem
 from chandlery.model.objects.annotations import PREFIX
-from chandlery.model.objects.brokers import CommonBrokerSpec, PollPolicy, RetryPolicy
+from chandlery.model.objects.brokers import (
+    CircuitBreaker,
+    ClusterServiceBroker,
+    CommonBrokerSpec,
+    PollPolicy,
+    RateLimit,
+    RetryPolicy,
+    ServiceBroker,
+)
+from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.text.durations import parse_duration
 from chandlery.model.text.names import subdomain_problem
+from chandlery.reconcile.policies.broker_policy import ShortestPauses
 from chandlery.retry.schedule import BROKER_CALLS, POLLS
-from chandlery_gateway.admission.brokers.broker_limit_admission import broker_limit_problems
 from chandlery_gateway.admission.field_checks import duration_problems, forbidden, invalid, required
+
+_MOST_CALLS: Final = 1_000
+_HIGHEST_PRIORITY: Final = 1_000_000
+_LOWEST_RATE, _HIGHEST_RATE = 0.001, 10_000.0
+_MOST_FAILURES: Final = 1_000
+_LONGEST_OPEN: Final = timedelta(hours=1)
+
+
+def broker_limit_problems(spec: CommonBrokerSpec) -> Iterator[FieldProblem]:
+    """What is no limit that could be kept to."""
+    most = spec.max_concurrent_requests
+    if most is not None and not 1 <= most <= _MOST_CALLS:
+        yield invalid("spec.maxConcurrentRequests", f"must be from 1 to {_MOST_CALLS}, or left out")
+    if spec.name_priority is not None and abs(spec.name_priority) > _HIGHEST_PRIORITY:
+        yield invalid("spec.namePriority", f"must be from {-_HIGHEST_PRIORITY} to {_HIGHEST_PRIORITY}, or left out")
+    if spec.rate_limit is not None:
+        yield from _rate_problems("spec.rateLimit", spec.rate_limit)
+    if spec.circuit_breaker is not None:
+        yield from _circuit_problems("spec.circuitBreaker", spec.circuit_breaker)
+
+
+def _rate_problems(field: str, limit: RateLimit) -> Iterator[FieldProblem]:
+    # Written so that what is no number is refused as well.
+    if not _LOWEST_RATE <= limit.requests_per_second <= _HIGHEST_RATE:
+        message = f"must be from {_LOWEST_RATE:g} to {_HIGHEST_RATE:,.0f}, such as 5; for no limit leave rateLimit out"
+        yield invalid(f"{field}.requestsPerSecond", message)
+    if limit.burst is not None and not 1 <= limit.burst <= _HIGHEST_RATE:
+        yield invalid(f"{field}.burst", f"must be from 1 to {_HIGHEST_RATE:,.0f}, or left out")
+
+
+def _circuit_problems(field: str, breaker: CircuitBreaker) -> Iterator[FieldProblem]:
+    failures = breaker.consecutive_failures
+    if failures is not None and not 0 <= failures <= _MOST_FAILURES:
+        message = f"must be from 1 to {_MOST_FAILURES:,}, or 0 to have the broker never left alone"
+        yield invalid(f"{field}.consecutiveFailures", message)
+    yield from duration_problems(f"{field}.openDuration", breaker.open_duration, example="30s", longest=_LONGEST_OPEN)
+
+
+_MILLISECOND = timedelta(milliseconds=1)
+_BROKERS = ClusterServiceBroker | ServiceBroker
+
+
+def pause_problems(
+    document: AnyObject, shortest: ShortestPauses, *, old: AnyObject | None = None
+) -> Iterator[FieldProblem]:
+    """Pauses that are too short; of a changed broker only those that are new."""
+    if not isinstance(document, _BROKERS):
+        return
+    before = dict(_pauses(old.spec, shortest)) if isinstance(old, _BROKERS) else {}
+    for (field, least), text in _pauses(document.spec, shortest):
+        if text and before.get((field, least)) != text and _is_below(text, least):
+            yield invalid(field, f"must be at least {least / _MILLISECOND:g}ms, the lowest that this platform allows")
+
+
+def _pauses(spec: CommonBrokerSpec, shortest: ShortestPauses) -> Iterator[tuple[tuple[str, timedelta], str | None]]:
+    polls, retries, breaker = spec.poll_policy, spec.retry_policy, spec.circuit_breaker
+    if polls is not None:
+        yield ("spec.pollPolicy.initialInterval", shortest.polls), polls.initial_interval
+        yield ("spec.pollPolicy.maximumInterval", shortest.polls), polls.maximum_interval
+    if retries is not None:
+        yield ("spec.retryPolicy.initialDelay", shortest.retries), retries.initial_delay
+        yield ("spec.retryPolicy.maximumDelay", shortest.retries), retries.maximum_delay
+    if breaker is not None:
+        yield ("spec.circuitBreaker.openDuration", shortest.retries), breaker.open_duration
+
+
+def _is_below(text: str, least: timedelta) -> bool:
+    try:
+        return timedelta() < parse_duration(text) < least
+    except ValueError:
+        # Told by the rule for durations.
+        return False
+
 
 _LONGEST_REQUEST: Final = timedelta(minutes=10)
 _LARGEST_FACTOR: Final = 100.0

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Rules of admission that look things up: namespaces, classes, plans, schemas."""

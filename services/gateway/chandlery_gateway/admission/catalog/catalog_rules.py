@@ -9,7 +9,7 @@ from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.brokers import ClusterServiceBroker, ServiceBroker
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.kinds import AnyObject, kind_of
-from chandlery.model.text.nearest_names import listed
+from chandlery.model.text.names import listed
 from chandlery.reconcile.offering import is_bindable, is_cluster_scoped, plan_called, wanted_class, wanted_plan
 from chandlery.reconcile.reconcile_result import broker_key
 from chandlery.store.database import UnitOfWork

@@ -15,8 +15,7 @@ from chandlery.model.objects.instances import ServiceInstance, ServiceInstanceSp
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.reconcile.offering import default_parameters, wanted_plan
 from chandlery.reconcile.parameters.parameter_schemas import violations
-from chandlery.reconcile.parameters.parameters import merge_parameters, overlaid, what_differs
-from chandlery.reconcile.parameters.update_parameters import parameters_to_update
+from chandlery.reconcile.parameters.parameters import merge_parameters, overlaid, parameters_to_update, what_differs
 from chandlery.reconcile.parameters.violation_words import IS_REQUIRED
 from chandlery.store.database import UnitOfWork
 from chandlery_gateway.admission.catalog.catalog_lookups import find_class_and_plan, find_delivered

@@ -7,7 +7,7 @@ from chandlery.lookup.catalog_choice import find_classes, find_plans, offered_pl
 from chandlery.model.faults import FieldProblem, Invalid
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.offerings import AnyClass, AnyPlan
-from chandlery.model.text.nearest_names import did_you_mean, listed
+from chandlery.model.text.names import did_you_mean, listed
 from chandlery.reconcile.offering import is_cluster_scoped, plan_called, wanted_plan
 from chandlery.store.database import UnitOfWork
 from chandlery_gateway.admission.catalog.catalog_lookups import find_current_plan

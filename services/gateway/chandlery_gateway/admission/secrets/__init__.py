@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Rules about the Secrets that an object sends to a service broker. Pure."""

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Server-side apply, and who owns which field. Pure."""

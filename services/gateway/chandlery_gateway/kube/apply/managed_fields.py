@@ -11,8 +11,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
-from chandlery.model.json.json_cost import MOST_OWNED_VALUES
-from chandlery.model.json.json_text import read_written, write_json
+from chandlery.model.json.json_text import MOST_OWNED_VALUES, read_written, write_json
 from chandlery.model.objects.kinds import Kind
 from chandlery.model.objects.metadata import to_timestamp
 from chandlery.model.objects.wire import JsonObject

@@ -1,17 +1,14 @@
-"""Server-side apply: an object, who owns its fields, and a configuration become the next object and its owners.
+"""Reads the body of a server-side apply: a part of an object, in YAML or JSON, that says what its applier wants."""
 
-Called by `object_changes` in the transaction that locks the object. Semantics of kube-apiserver: what an applier states
-is merged and becomes its own, what it no longer states goes unless somebody else owns it, and a field of which another
-manager wants another value is a conflict, unless the applier takes it by force.
-"""
-
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from chandlery.model.faults import BadRequest
 from chandlery.model.json.json_text import NotJson, read_json, write_json
+from chandlery.model.objects.kinds import Kind
 from chandlery.model.objects.wire import JsonObject
-from chandlery_gateway.kube.apply.apply_configurations import with_data
 from chandlery_gateway.kube.apply.apply_conflicts import ApplyConflict, FieldConflict
 from chandlery_gateway.kube.apply.field_comparison import Comparison, compare, fields_stated
 from chandlery_gateway.kube.apply.field_ownership import before_first_apply, bereaved
@@ -25,6 +22,49 @@ from chandlery_gateway.kube.apply.managed_fields import (
     encode,
 )
 from chandlery_gateway.kube.apply.structured_merge import merged, pruned
+from chandlery_gateway.kube.body.bodies import Body, parse_body, type_in_words
+
+_DATA: Final = "data"
+_STRING_DATA: Final = "stringData"
+_LONGEST_ECHO: Final = 64
+
+
+def parse_configuration(payload: bytes, kind: Kind, name: str, *, find_repeated: bool) -> Body:
+    """The configuration, with the name from the URL and what Secrets take as plain text where it belongs.
+
+    Raises:
+        BadRequest: malformed, of another kind or version, for another object, or with managed fields.
+    """
+    # JSON is YAML too, but much faster to read as what it is. kubectl sends it.
+    content_type = "application/json" if payload.lstrip()[:1] == b"{" else "application/yaml"
+    body = parse_body(payload, content_type, find_repeated=find_repeated, takes_protobuf=False)
+    document = body.document
+    for key, expected in (("apiVersion", kind.api_version), ("kind", kind.kind)):
+        if document.get(key) != expected:
+            given = document.get(key) or ""
+            shown = given[:_LONGEST_ECHO] if isinstance(given, str) else type_in_words(given)
+            raise BadRequest(f"incorrect {key} specified in apply patch: specified {shown!r}, expected {expected!r}")
+    metadata = document.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise BadRequest(f"metadata must be an object, not {type_in_words(metadata)}")
+    if metadata.get("managedFields") is not None:
+        raise BadRequest("metadata.managedFields must be nil")
+    if metadata.get("name") not in (None, "", name):
+        raise BadRequest(f"the name of the object does not match the name on the URL ({name})")
+    return Body(with_data({**document, "metadata": {**metadata, "name": name}}), b"", body.repeated)
+
+
+def with_data(document: JsonObject) -> JsonObject:
+    """The same with a Secret's `stringData` written into its `data`: that is where it will be owned."""
+    plain = document.get(_STRING_DATA)
+    data = document.get(_DATA) or {}
+    if not isinstance(plain, dict) or not isinstance(data, dict):
+        return document
+    texts = {key: b64encode(value.encode()).decode() for key, value in plain.items() if isinstance(value, str)}
+    others = {key: value for key, value in plain.items() if key not in texts}
+    kept = {key: value for key, value in document.items() if key != _STRING_DATA}
+    return {**kept, _DATA: {**data, **texts}, **({_STRING_DATA: others} if others else {})}
+
 
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _KUBECTL: Final = "kubectl"

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""From bytes to an object: JSON, YAML, strict decoding. Pure."""

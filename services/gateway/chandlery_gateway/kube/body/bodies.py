@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from chandlery.model.faults import BadRequest, Fault
-from chandlery.model.json.json_cost import MOST_SENT_VALUES, has_more_values
-from chandlery.model.json.json_text import NotJson, read_json, write_json
+from chandlery.model.json.json_text import MOST_SENT_VALUES, NotJson, has_more_values, read_json, write_json
 from chandlery.model.objects.wire import JsonObject
 from chandlery_gateway.kube.body.yaml_bodies import TOO_DEEP, Path, parse_yaml
 from chandlery_gateway.kube.protobuf.protobuf_bodies import PROTOBUF, parse_protobuf

@@ -12,8 +12,7 @@ from typing import Any, Final
 import yaml
 
 from chandlery.model.faults import BadRequest
-from chandlery.model.json.json_cost import MOST_SENT_VALUES
-from chandlery.model.json.json_text import MOST_DIGITS, TOO_LARGE
+from chandlery.model.json.json_text import MOST_DIGITS, MOST_SENT_VALUES, TOO_LARGE
 
 Path = tuple[str | int, ...]
 

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Discovery and the OpenAPI documents. Pure."""

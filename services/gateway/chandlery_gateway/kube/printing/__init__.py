@@ -1,1 +1,1 @@
-"""TODO room."""
+"""What clients print: tables and `Status` objects. Pure."""

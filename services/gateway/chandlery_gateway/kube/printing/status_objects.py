@@ -9,9 +9,9 @@ from chandlery.model.objects.wire import JsonObject
 from chandlery.model.text.clean_text import clean_message, clean_status, clean_text
 from chandlery_gateway.kube.apply.apply_conflicts import ApplyConflict
 from chandlery_gateway.kube.body.bodies import RequestTooLarge
+from chandlery_gateway.kube.query.list_options import ContinueExpired, UnreadableChange, VersionTooLarge
 from chandlery_gateway.kube.query.negotiation import NotAcceptable, UnsupportedMediaType
 from chandlery_gateway.kube.query.request_options import InvalidOptions
-from chandlery_gateway.kube.query.version_faults import ContinueExpired, UnreadableChange, VersionTooLarge
 
 _RETRY_AFTER_SECONDS: Final = 1
 _LONGEST_FIELD: Final = 1_000

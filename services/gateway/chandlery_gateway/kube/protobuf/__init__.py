@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Bodies in Kubernetes' protobuf. Pure."""

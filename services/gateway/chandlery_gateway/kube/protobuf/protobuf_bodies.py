@@ -1,8 +1,7 @@
-"""Bodies in `application/vnd.kubernetes.protobuf`: what kubectl's typed commands send (`create secret`, `create ns`).
+"""The protobuf messages that clients may send, as `protobuf_messages` reads declarations; `protobuf_bodies` uses them.
 
-Four bytes, then an envelope (`runtime.Unknown` of apimachinery) that names the kind and holds the object's message.
-Only kinds of Kubernetes have a message (`protobuf_layouts`). Fields that are not declared there are passed over, as
-kube-apiserver does. The object becomes the JSON document that the same client would have sent, and is checked as that.
+Numbers are those of `k8s.io/api` (core/v1, events/v1, authorization/v1, authentication/v1) and of apimachinery's
+`meta/v1`. Of each message the fields that our models take are declared.
 """
 
 from base64 import b64encode
@@ -13,9 +12,65 @@ from google.protobuf.message import DecodeError
 
 from chandlery.model.faults import BadRequest
 from chandlery.model.objects.wire import JsonObject
-from chandlery_gateway.kube.protobuf.protobuf_layouts import DELETE_OPTIONS, EXTRA_VALUE, MESSAGES, OBJECTS
 from chandlery_gateway.kube.protobuf.protobuf_messages import Field, MessageSet, Shape
 from chandlery_gateway.kube.query.negotiation import UnsupportedMediaType
+
+DELETE_OPTIONS: Final = "DeleteOptions"
+EXTRA_VALUE: Final = "ExtraValue"
+OBJECTS: Final = {
+    ("v1", "Namespace"): "Namespace",
+    ("v1", "Secret"): "Secret",
+    ("v1", "Event"): "Event",
+    ("events.k8s.io/v1", "Event"): "RegardingEvent",
+    ("authorization.k8s.io/v1", "SelfSubjectAccessReview"): "SelfSubjectAccessReview",
+    ("authorization.k8s.io/v1", "SubjectAccessReview"): "AccessReview",
+    ("authorization.k8s.io/v1", "LocalSubjectAccessReview"): "AccessReview",
+    ("authorization.k8s.io/v1", "SelfSubjectRulesReview"): "SelfSubjectRulesReview",
+    ("authentication.k8s.io/v1", "SelfSubjectReview"): "SelfSubjectReview",
+    ("authentication.k8s.io/v1beta1", "SelfSubjectReview"): "SelfSubjectReview",
+}
+"""apiVersion and kind of an object -> its message."""
+# Go writes text and numbers even if they are empty, and leaves those out of JSON unless they are pointers: "?" here.
+MESSAGES: Final = {
+    "Unknown": "1 typeMeta TypeMeta, 2 raw bytes, 3 contentEncoding, 4 contentType",
+    "TypeMeta": "1 apiVersion, 2 kind",
+    "Time": "1 seconds ?int64, 2 nanos int32",
+    "MicroTime": "1 seconds ?int64, 2 nanos int32",
+    "ObjectMeta": "1 name, 2 generateName, 3 namespace, 4 selfLink, 5 uid, 6 resourceVersion, 7 generation int64,"
+    "8 creationTimestamp Time, 9 deletionTimestamp Time, 10 deletionGracePeriodSeconds ?int64, 11 labels {}string,"
+    "12 annotations {}string, 13 ownerReferences []OwnerReference, 14 finalizers []string",
+    "OwnerReference": "1 kind, 3 name, 4 uid, 5 apiVersion, 6 controller ?bool, 7 blockOwnerDeletion ?bool",
+    "Namespace": "1 metadata ObjectMeta, 2 spec NamespaceSpec, 3 status NamespaceStatus",
+    "NamespaceSpec": "1 finalizers []string",
+    "NamespaceStatus": "1 phase, 2 conditions []NamespaceCondition",
+    "NamespaceCondition": "1 type, 2 status, 4 lastTransitionTime Time, 5 reason, 6 message",
+    "Secret": "1 metadata ObjectMeta, 2 data {}bytes, 3 type, 4 stringData {}string, 5 immutable ?bool",
+    "Event": "1 metadata ObjectMeta, 2 involvedObject ObjectReference, 3 reason, 4 message, 5 source EventSource,"
+    "6 firstTimestamp Time, 7 lastTimestamp Time, 8 count int32, 9 type, 10 eventTime MicroTime,"
+    "11 series EventSeries, 12 action, 13 related ObjectReference, 14 reportingComponent, 15 reportingInstance",
+    "EventSeries": "1 count int32, 2 lastObservedTime MicroTime",
+    "EventSource": "1 component, 2 host",
+    "ObjectReference": "1 kind, 2 namespace, 3 name, 4 uid, 5 apiVersion, 6 resourceVersion, 7 fieldPath",
+    DELETE_OPTIONS: "1 gracePeriodSeconds ?int64, 2 preconditions Preconditions, 3 orphanDependents ?bool,"
+    "4 propagationPolicy ?string, 5 dryRun []string",
+    "Preconditions": "1 uid ?string, 2 resourceVersion ?string",
+    "RegardingEvent": "1 metadata ObjectMeta, 2 eventTime MicroTime, 3 series EventSeries, 4 reportingController,"
+    "5 reportingInstance, 6 action, 7 reason, 8 regarding ObjectReference, 9 related ObjectReference, 10 note, 11 type,"
+    "12 deprecatedSource EventSource, 13 deprecatedFirstTimestamp Time, 14 deprecatedLastTimestamp Time,"
+    "15 deprecatedCount int32",
+    "ResourceAttributes": "1 namespace, 2 verb, 3 group, 4 version, 5 resource, 6 subresource, 7 name",
+    "NonResourceAttributes": "1 path, 2 verb",
+    "SelfAccessReviewSpec": "1 resourceAttributes ResourceAttributes, 2 nonResourceAttributes NonResourceAttributes",
+    "SelfSubjectAccessReview": "1 metadata ObjectMeta, 2 spec SelfAccessReviewSpec",
+    "AccessReviewSpec": "1 resourceAttributes ResourceAttributes, 2 nonResourceAttributes NonResourceAttributes,"
+    f"3 user, 4 groups []string, 5 extra {{}}{EXTRA_VALUE}, 6 uid",
+    EXTRA_VALUE: "1 items []string",
+    "AccessReview": "1 metadata ObjectMeta, 2 spec AccessReviewSpec",
+    "RulesReviewSpec": "1 namespace",
+    "SelfSubjectRulesReview": "1 metadata ObjectMeta, 2 spec RulesReviewSpec",
+    "SelfSubjectReview": "1 metadata ObjectMeta",
+}
+
 
 PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
 

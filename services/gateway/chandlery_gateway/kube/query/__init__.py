@@ -1,1 +1,1 @@
-"""TODO room."""
+"""What the head of a request says: options, selectors, the form of the answer. Pure."""

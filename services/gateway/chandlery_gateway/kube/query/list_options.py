@@ -1,13 +1,48 @@
-"""What the query of a list or watch says besides its selectors: pages, versions, bookmarks, time.
-
-Rules and words are those of Kubernetes' `ListOptions` (apimachinery, `metav1/validation`), which a fault names.
-"""
+"""Resource versions that cannot be served: too old to show, or not reached yet."""
 
 from dataclasses import dataclass
 from typing import Final
 
-from chandlery.model.faults import BadRequest, FieldProblem
+from chandlery.model.faults import BadRequest, Expired, Fault, FieldProblem
+from chandlery.model.objects.wire import JsonObject
 from chandlery_gateway.kube.query.request_options import InvalidOptions, Query
+
+TOO_LARGE_CAUSE: Final = "ResourceVersionTooLarge"
+
+
+class ContinueExpired(Expired):
+    """The continue token is too old to show the rest of the same list.
+
+    List again without it, or go on with the token in this answer: the rest is then as it is now, and what was written
+    since the first page may be missing or come twice.
+    """
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+        super().__init__(" ".join((self.__doc__ or "").split()))
+
+
+class VersionTooLarge(Fault):
+    """The resource version is larger than any that exists yet."""
+
+    def __init__(self, asked: int, current: int) -> None:
+        super().__init__(f"Timeout: Too large resource version: {asked}, current: {current}")
+
+    @property
+    def causes(self) -> list[JsonObject]:
+        """What clients recognise it by; client-go then lists without a version."""
+        return [{"reason": TOO_LARGE_CAUSE, "message": "Too large resource version"}]
+
+
+class UnreadableChange(Fault):
+    """A change cannot be shown: a watch passes over it and goes on. The log says why."""
+
+    def __init__(self, kind: str, name: str, version: int) -> None:
+        super().__init__(
+            f'a change of {kind} "{name}" (resource version {version}) cannot be shown and was passed over, the watch '
+            "goes on; read the object to see it as it is now; the server's log says what is wrong"
+        )
+
 
 _OPTIONS: Final = "ListOptions"
 _MATCH: Final = "resourceVersionMatch"

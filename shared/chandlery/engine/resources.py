@@ -7,16 +7,14 @@ import uuid
 from dataclasses import dataclass, field
 
 from chandlery.engine.circuits.circuit_breakers import CircuitBreakers
+from chandlery.engine.readiness import Readiness
 from chandlery.engine.relay import Relay
 from chandlery.engine.requeue_timers import RequeueTimers
 from chandlery.messaging.bus import Bus
 from chandlery.osb.client import OsbClient
 from chandlery.platform.protocol import Platform
-from chandlery.process.readiness import Readiness
-from chandlery.process.settings.settings import Settings
+from chandlery.settings.settings import Settings
 from chandlery.store.database import Database, UnitOfWork
-from chandlery_gateway.identity.allow_authenticated import AllowAuthenticated
-from chandlery_gateway.identity.authorization import Authorizer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +30,6 @@ class Resources:
     cluster_id: str
     owner: str
     """Names this process in leases and connections."""
-    authorizer: Authorizer = field(default_factory=AllowAuthenticated)
     guards: CircuitBreakers = field(default_factory=CircuitBreakers)
     """The circuits of service brokers, as this process sees them."""
     requeue_timers: RequeueTimers = field(default_factory=RequeueTimers)

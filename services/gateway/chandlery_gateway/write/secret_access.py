@@ -1,4 +1,4 @@
-"""Whether the user may read the Secrets that a wish has sent to a service broker. `object_writer` asks before it writes.
+"""Whether the user may read the Secrets whose values a write sends to a service broker. `object_writer` asks first.
 
 The authorizer may be far away and is never asked within a transaction. Which Secrets a change is about is only known
 within one; so that is undone, the authorizer asked, and the change made again.

@@ -1,0 +1,1 @@
+"""Settings: environment variables and a file. Values that every floor may read."""
