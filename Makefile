@@ -80,8 +80,8 @@ check: lint types imports  ## All static checks
 # What takes minutes has targets of its own: make conformance, make storms, make chaos; make test-all leaves out nothing.
 test: setup services  ## The suite, on real PostgreSQL and real RabbitMQ
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; CHANDLERY_TEST_BRIEFLY=1 \
-	$(BIN)/pytest $(PARALLEL) --ignore-glob='tests/conformance/test_platform_*' \
-		--ignore=tests/e2e/test_process_death.py --ignore=tests/e2e/test_rolling_restart.py $(PYTEST_ARGS)
+	$(BIN)/pytest $(PARALLEL) --ignore=tests/conformance/platform_behaviour --ignore=tests/conformance/platform_failures \
+		--ignore=tests/e2e/faults/test_process_death.py --ignore=tests/e2e/faults/test_rolling_restart.py $(PYTEST_ARGS)
 
 .PHONY: test-all
 test-all: setup services  ## All tests in all their forms; about twenty minutes
@@ -90,7 +90,7 @@ test-all: setup services  ## All tests in all their forms; about twenty minutes
 .PHONY: storms
 storms: setup services  ## Death at every step, a rolling restart and short storms, one after the other
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; \
-	$(BIN)/pytest tests/chaos tests/e2e/test_process_death.py tests/e2e/test_rolling_restart.py $(PYTEST_ARGS)
+	$(BIN)/pytest tests/chaos tests/e2e/faults/test_process_death.py tests/e2e/faults/test_rolling_restart.py $(PYTEST_ARGS)
 
 .PHONY: test-unit
 test-unit: setup  ## The tests that need no server
@@ -109,7 +109,7 @@ conformance-replicas: setup services  ## The same with three processes of each w
 fuzz: setup services  ## Requests made up from /openapi/v3 until one gets a 5xx: FUZZ_EXAMPLES=200 for each operation
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; \
 	CHANDLERY_TEST_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/pytest --capture=no --timeout=0 \
-		tests/integration/gateway/test_schemathesis.py $(PYTEST_ARGS)
+		tests/integration/gateway/limits/test_schemathesis.py $(PYTEST_ARGS)
 
 .PHONY: kubectl-transcripts
 kubectl-transcripts: setup services  ## Write anew what kubectl is expected to print; read the difference

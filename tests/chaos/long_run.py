@@ -18,14 +18,14 @@ from typing import Final
 
 from chandlery.process.logs.logs import configure_logs
 from machine.places import CACHE
-from tests.chaos.chaos_report import Report, write_report
+from tests.chaos.counting.chaos_report import Report, write_report
+from tests.chaos.counting.verdict import LANES
 from tests.chaos.platforms import of_one_process, of_servers
-from tests.chaos.rabbitmq_cluster import RabbitmqCluster
-from tests.chaos.restartable_postgres import RestartablePostgres
 from tests.chaos.run import Outcome, run_chaos
-from tests.chaos.server_faults import ServerFaults
-from tests.chaos.verdict import LANES
-from tests.e2e.servers import remove_queues, server_share
+from tests.chaos.servers.rabbitmq_cluster import RabbitmqCluster
+from tests.chaos.servers.restartable_postgres import RestartablePostgres
+from tests.chaos.servers.server_faults import ServerFaults
+from tests.e2e.stacks.servers import remove_queues, server_share
 
 _INTERRUPTED: Final = 130
 _PAIR: Final = "chaos"

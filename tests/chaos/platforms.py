@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Final
 
 from chandlery.store.sealing.sealing import new_key
-from tests.chaos.steps import STEPS_OF_GATEWAYS, STEPS_OF_THE_TWIN, STEPS_OF_WORKERS
+from tests.chaos.fault_steps import STEPS_OF_GATEWAYS, STEPS_OF_THE_TWIN, STEPS_OF_WORKERS
 from tests.chaos.supervisor import Deck, Slot
-from tests.e2e.programs import clean_environment, free_port
-from tests.e2e.servers import ServerShare
+from tests.e2e.stacks.programs import clean_environment, free_port
+from tests.e2e.stacks.servers import ServerShare
 
 WORKERS: Final = ("provisioner", "binder", "syncer")
 LEASE_SECONDS: Final = 2.0

@@ -13,14 +13,14 @@ from typing import Any, Final
 
 import aiohttp
 
-from tests.chaos import verdict
+from tests.chaos.counting import verdict
+from tests.chaos.counting.watcher import Watcher
 from tests.chaos.gateways import CATALOG, Gateways
-from tests.chaos.lives import BINDINGS, INSTANCES, Crowd, draw_crowd
+from tests.chaos.object_lifecycles import BINDINGS, INSTANCES, Crowd, draw_crowd
 from tests.chaos.platforms import LEASE_SECONDS, Platform
 from tests.chaos.supervisor import Supervisor, is_alive
-from tests.chaos.watcher import Watcher
-from tests.e2e.manifests import cluster_broker
-from tests.e2e.programs import REPOSITORY, Program, clean_environment
+from tests.e2e.stacks.manifests import cluster_broker
+from tests.e2e.stacks.programs import REPOSITORY, Program, clean_environment
 
 Strikes = Callable[[Platform, Supervisor, asyncio.Event], Awaitable[None]]
 """Deals faults to what the platform stands on, until the event says that it is over."""
@@ -85,7 +85,7 @@ class BrokerProcess:
     def __init__(self, folder: Path, seed: str) -> None:
         self._program = Program(
             "counting broker",
-            [*_ENDS_WITH_US, sys.executable, "-m", "tests.chaos.counting_broker", "--seed", seed],
+            [*_ENDS_WITH_US, sys.executable, "-m", "tests.chaos.counting.counting_broker", "--seed", seed],
             environment=clean_environment(PYTHONPATH=str(REPOSITORY)),
             log=folder / "broker.txt",
         )

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tests.chaos.doom import DOOMS, LEDGER, NAME, STORM, Doom, Way
-from tests.chaos.steps import UNSTOPPABLE
-from tests.e2e.programs import REPOSITORY, clean_environment
+from tests.chaos.fault_injection import DOOMS, LEDGER, NAME, STORM, Doom, Way
+from tests.chaos.fault_steps import UNSTOPPABLE
+from tests.e2e.stacks.programs import REPOSITORY, clean_environment
 
 _LOOK_SECONDS: Final = 0.05
 
@@ -73,7 +73,7 @@ class Supervisor:
         self._ledger = folder / "faults"
         self._ledger.touch()
         self._nursery = subprocess.Popen(
-            [sys.executable, "-m", "tests.chaos.nursery"],
+            [sys.executable, "-m", "tests.chaos.workload"],
             cwd=REPOSITORY,
             env=clean_environment(PYTHONPATH=str(REPOSITORY)),
             stdin=subprocess.PIPE,

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.counting.verdict import LANES
 from tests.chaos.platforms import of_servers
 from tests.chaos.run import run_chaos
-from tests.chaos.verdict import LANES
-from tests.e2e.servers import remove_queues, server_share
+from tests.e2e.stacks.servers import remove_queues, server_share
 
 
 @pytest.mark.timeout(600)

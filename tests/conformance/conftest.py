@@ -10,10 +10,10 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.conformance import twins
+from tests.conformance import platform_backends
 from tests.conformance.platform import NewPlatform, Platform
-from tests.conformance.scripted_broker import ScriptedBroker, SeenRequest
-from tests.conformance.twins import AMQP_VARIABLE, DATABASE_VARIABLE, Twin
+from tests.conformance.platform_backends import AMQP_VARIABLE, DATABASE_VARIABLE, Twin
+from tests.conformance.scripted.scripted_broker import ScriptedBroker, SeenRequest
 from tests.conformance.whole_life import whole_life
 
 _numbers = itertools.count(1)
@@ -25,12 +25,12 @@ async def twin(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     """A running platform."""
     folder: Path = tmp_path_factory.mktemp(request.param)
     if request.param == "embedded":
-        async with twins.embedded(folder) as running:
+        async with platform_backends.embedded(folder) as running:
             yield running
         return
     if missing := [name for name in (DATABASE_VARIABLE, AMQP_VARIABLE) if not os.environ.get(name)]:
         pytest.fail(f"not set: {', '.join(missing)}; start the servers with `make services`", pytrace=False)
-    async with twins.servers(folder, lambda: _brokers) as running:
+    async with platform_backends.servers(folder, lambda: _brokers) as running:
         yield running
 
 

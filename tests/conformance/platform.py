@@ -20,9 +20,9 @@ import aiohttp
 
 from chandlery.model.objects import kinds
 from chandlery.model.objects.kinds import Kind
-from tests.conformance.scripted_broker import ScriptedBroker, SeenRequest
-from tests.conformance.scripted_catalog import simple_catalog, simple_service
-from tests.conformance.twins import ADMINISTRATOR, SOON, Twin, token_of
+from tests.conformance.platform_backends import ADMINISTRATOR, SOON, Twin, token_of
+from tests.conformance.scripted.scripted_broker import ScriptedBroker, SeenRequest
+from tests.conformance.scripted.scripted_catalog import simple_catalog, simple_service
 from tests.integration.gateway.api_client import Answer, Api, Document
 
 INSTANCE, BINDING, BROKER = kinds.SERVICE_INSTANCE, kinds.SERVICE_BINDING, kinds.CLUSTER_SERVICE_BROKER

@@ -3,9 +3,9 @@
 from typing import Any
 
 from tests.conformance.platform import Platform
-from tests.conformance.scripted_broker import Reply
-from tests.conformance.scripted_catalog import simple_plan
-from tests.conformance.scripted_templates import BIND, DEPROVISION, PROVISION, UNBIND, UPDATE
+from tests.conformance.scripted.scripted_broker import Reply
+from tests.conformance.scripted.scripted_catalog import simple_plan
+from tests.conformance.scripted.scripted_templates import BIND, DEPROVISION, PROVISION, UNBIND, UPDATE
 
 
 async def whole_life(platform: Platform, **broker: Any) -> None:

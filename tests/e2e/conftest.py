@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 import pytest
 
-from tests.e2e.programs import Program, clean_environment
-from tests.e2e.stacks import EmbeddedStack, SplitStack, Stack, embedded_stack, split_stack
+from tests.e2e.stacks.programs import Program, clean_environment
+from tests.e2e.stacks.stacks import EmbeddedStack, SplitStack, Stack, embedded_stack, split_stack
 
 
 class Launcher(Protocol):

@@ -6,11 +6,11 @@ from typing import Final
 
 import pytest
 
-from tests.e2e.api_client import ApiClient, condition, is_failed, is_in_progress, secret_values
-from tests.e2e.brokers import DemoBroker
-from tests.e2e.kubectl import Kubectl
-from tests.e2e.manifests import binding, cluster_broker, instance
-from tests.e2e.stacks import Stack
+from tests.e2e.stacks.api_client import ApiClient, condition, is_failed, is_in_progress, secret_values
+from tests.e2e.stacks.brokers import DemoBroker
+from tests.e2e.stacks.kubectl import Kubectl
+from tests.e2e.stacks.manifests import binding, cluster_broker, instance
+from tests.e2e.stacks.stacks import Stack
 
 SERVICE: Final = "demo-service-async"
 _DELAY_SECONDS: Final = "0.5"

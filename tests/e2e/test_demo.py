@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from tests.e2e.conftest import Launcher
-from tests.e2e.programs import LOOPBACK, REPOSITORY, Program
+from tests.e2e.stacks.programs import LOOPBACK, REPOSITORY, Program
 
 _DEMO_SECONDS: Final = 120.0
 

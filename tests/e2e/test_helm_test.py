@@ -8,8 +8,8 @@ from typing import Final
 
 import pytest
 
-from tests.e2e.programs import LOOPBACK, free_port
-from tests.e2e.stacks import EmbeddedStack
+from tests.e2e.stacks.programs import LOOPBACK, free_port
+from tests.e2e.stacks.stacks import EmbeddedStack
 
 SCRIPT: Final = Path(__file__).parents[2] / "deploy/chart/chandlery/files/real_provision.py"
 _SECONDS: Final = 300.0

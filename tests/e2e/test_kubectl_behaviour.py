@@ -13,12 +13,12 @@ import pytest
 import yaml
 
 from tests.brevity import IS_BRIEF
-from tests.e2e.api_client import ApiClient, condition
-from tests.e2e.brokers import DemoBroker
-from tests.e2e.kubectl import Kubectl, KubectlChoice, manifest
-from tests.e2e.manifests import binding, cluster_broker, instance
-from tests.e2e.programs import eventually
-from tests.e2e.stacks import Stack
+from tests.e2e.stacks.api_client import ApiClient, condition
+from tests.e2e.stacks.brokers import DemoBroker
+from tests.e2e.stacks.kubectl import Kubectl, KubectlChoice, manifest
+from tests.e2e.stacks.manifests import binding, cluster_broker, instance
+from tests.e2e.stacks.programs import eventually
+from tests.e2e.stacks.stacks import Stack
 
 _MORE: Final = {} if IS_BRIEF else {"embedded": ("embedded", "any")}
 CASES: Final = {**_MORE, "embedded-1.20": ("embedded", "debian"), "split": ("split", "any")}

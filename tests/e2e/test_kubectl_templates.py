@@ -10,8 +10,8 @@ import yaml
 from chandlery.reconcile.json_path.json_path_nodes import JsonPathFault
 from chandlery.reconcile.json_path.json_path_parsing import parse_template
 from chandlery.reconcile.json_path.json_path_rendering import render
-from tests.e2e.kubectl import kubectl_path
-from tests.unit.reconcile.json_path_cases import CASES, DOCUMENT
+from tests.e2e.stacks.kubectl import kubectl_path
+from tests.unit.reconcile.json_path.json_path_cases import CASES, DOCUMENT
 
 
 def test_kubectl_renders_the_same(tmp_path: Path) -> None:

@@ -14,11 +14,11 @@ from typing import Final, cast
 import pytest
 import yaml
 
-from tests.e2e.api_client import ApiClient
-from tests.e2e.brokers import DemoBroker
-from tests.e2e.kubectl import Kubectl, KubectlChoice
-from tests.e2e.manifests import BINDING, BROKER, INSTANCE, copy_examples
-from tests.e2e.stacks import Stack
+from tests.e2e.stacks.api_client import ApiClient
+from tests.e2e.stacks.brokers import DemoBroker
+from tests.e2e.stacks.kubectl import Kubectl, KubectlChoice
+from tests.e2e.stacks.manifests import BINDING, BROKER, INSTANCE, copy_examples
+from tests.e2e.stacks.stacks import Stack
 
 CLASSES: Final = """\
 NAME                                   EXTERNAL-NAME   BROKER        AGE

@@ -12,10 +12,10 @@ import anyio
 import pytest
 import pytest_asyncio
 
-from tests.conformance import twins
+from tests.conformance import platform_backends
 from tests.conformance.platform import Platform
-from tests.conformance.scripted_broker import ScriptedBroker
-from tests.conformance.twins import Twin
+from tests.conformance.platform_backends import Twin
+from tests.conformance.scripted.scripted_broker import ScriptedBroker
 from tests.integration.conftest import postgres_databases, sqlite_template
 from tests.integration.gateway.conftest import api, gateway, own_gateway, own_url, shared_gateway, shared_url, store
 from tests.security.loop_watchdog import LoopWatchdog, watched_loop
@@ -39,7 +39,7 @@ _numbers = itertools.count(1)
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def whole(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Twin]:
     """All services, on SQLite and the in-process bus."""
-    async with twins.embedded(tmp_path_factory.mktemp("security")) as running:
+    async with platform_backends.embedded(tmp_path_factory.mktemp("security")) as running:
         yield running
 
 

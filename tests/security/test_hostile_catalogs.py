@@ -10,8 +10,8 @@ from chandlery.osb.client import OsbClient
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.reconcile.answers import Verdict
 from tests.conformance.platform import BROKER, Platform
-from tests.conformance.scripted_broker import Reply, ScriptedBroker
-from tests.conformance.scripted_templates import GET_CATALOG
+from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker
+from tests.conformance.scripted.scripted_templates import GET_CATALOG
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -5,9 +5,9 @@ from itertools import pairwise
 import pytest
 
 from tests.conformance.platform import BINDING, INSTANCE, Platform
-from tests.conformance.scripted_broker import Reply
-from tests.conformance.scripted_catalog import parameter_schemas, simple_plan
-from tests.conformance.scripted_templates import BIND, UNBIND
+from tests.conformance.scripted.scripted_broker import Reply
+from tests.conformance.scripted.scripted_catalog import parameter_schemas, simple_plan
+from tests.conformance.scripted.scripted_templates import BIND, UNBIND
 from tests.integration.gateway.api_client import Document
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -14,7 +14,7 @@ from typing import Final, Self
 from aiohttp import ClientConnectorError, ClientError, ClientResponse, ClientSession, ClientTimeout, TCPConnector, web
 from yarl import URL
 
-from tests.e2e.programs import LOOPBACK
+from tests.e2e.stacks.programs import LOOPBACK
 
 _SECONDS: Final = 30.0
 # Those of one connection, not of the request.

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from tests.e2e.clients.random_balancer import RandomBalancer
-from tests.e2e.programs import free_port
-from tests.e2e.servers import ServerShare, server_share
-from tests.e2e.stacks import TOKEN, SplitStack, kubeconfig_text, running
+from tests.e2e.stacks.programs import free_port
+from tests.e2e.stacks.servers import ServerShare, server_share
+from tests.e2e.stacks.stacks import TOKEN, SplitStack, kubeconfig_text, running
 
 _SECOND: Final = "gateway-2"
 

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.e2e.api_client import ApiClient, JsonObject, condition, is_failed, is_ready
-from tests.e2e.programs import SOON, eventually
+from tests.e2e.stacks.api_client import ApiClient, JsonObject, condition, is_failed, is_ready
+from tests.e2e.stacks.programs import SOON, eventually
 
 CATALOG: Final = "/apis/servicecatalog.k8s.io/v1beta1"
 FINALIZER: Final = "kubernetes-incubator/service-catalog"

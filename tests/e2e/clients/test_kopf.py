@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.api_client import ApiClient
 from tests.e2e.clients.svcat import CATALOG, FINALIZER
-from tests.e2e.manifests import instance
-from tests.e2e.programs import Program, clean_environment, eventually
-from tests.e2e.stacks import Stack
+from tests.e2e.stacks.api_client import ApiClient
+from tests.e2e.stacks.manifests import instance
+from tests.e2e.stacks.programs import Program, clean_environment, eventually
+from tests.e2e.stacks.stacks import Stack
 
 _OPERATOR = Path(__file__).with_name("kopf_operator.py")
 _FINALIZER = "kopf.zalando.org/KopfFinalizerMarker"

@@ -12,11 +12,11 @@ from typing import Final
 
 import pytest
 
-from tests.e2e.brokers import DemoBroker
 from tests.e2e.clients.transcript_player import TranscriptPlayer
 from tests.e2e.clients.transcripts import Answer, Step, parsed, recorded, written
-from tests.e2e.kubectl import KubectlChoice
-from tests.e2e.stacks import Stack
+from tests.e2e.stacks.brokers import DemoBroker
+from tests.e2e.stacks.kubectl import KubectlChoice
+from tests.e2e.stacks.stacks import Stack
 
 TRANSCRIPTS: Final = sorted((Path(__file__).parent / "kubectl_transcripts").glob("*.txt"))
 ACCEPT: Final = bool(os.environ.get("CHANDLERY_TEST_ACCEPT_TRANSCRIPTS"))

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import pytest
 
-from tests.e2e.api_client import ApiAnswer, ApiClient, JsonObject, is_ready
-from tests.e2e.manifests import API, instance
-from tests.e2e.programs import eventually
-from tests.e2e.stacks import Stack
+from tests.e2e.stacks.api_client import ApiAnswer, ApiClient, JsonObject, is_ready
+from tests.e2e.stacks.manifests import API, instance
+from tests.e2e.stacks.programs import eventually
+from tests.e2e.stacks.stacks import Stack
 
 _APPLY: Final = {"Content-Type": "application/apply-patch+yaml"}
 _GROUP: Final = f"/apis/{API}"

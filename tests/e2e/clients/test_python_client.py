@@ -12,9 +12,9 @@ from kubernetes.dynamic import DynamicClient
 from kubernetes.dynamic.exceptions import ConflictError, NotFoundError
 from kubernetes.informer import SharedInformer
 
-from tests.e2e.manifests import API, instance
-from tests.e2e.programs import eventually
-from tests.e2e.stacks import EmbeddedStack, Stack
+from tests.e2e.stacks.manifests import API, instance
+from tests.e2e.stacks.programs import eventually
+from tests.e2e.stacks.stacks import EmbeddedStack, Stack
 
 _GROUP, _VERSION, _PLURAL = "servicecatalog.k8s.io", "v1beta1", "serviceinstances"
 _OBJECTS = 30

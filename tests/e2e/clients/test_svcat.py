@@ -9,11 +9,11 @@ from functools import partial
 
 import pytest
 
-from tests.conformance.scripted_broker import Reply
-from tests.conformance.scripted_templates import DEPROVISION
-from tests.e2e.api_client import ApiClient, condition, is_ready, secret_values
-from tests.e2e.brokers import DemoBroker, ScriptedPeer
+from tests.conformance.scripted.scripted_broker import Reply
+from tests.conformance.scripted.scripted_templates import DEPROVISION
 from tests.e2e.clients.svcat import CATALOG, FINALIZER, Refused, Scope, Svcat, reason
+from tests.e2e.stacks.api_client import ApiClient, condition, is_ready, secret_values
+from tests.e2e.stacks.brokers import DemoBroker, ScriptedPeer
 
 _CLASS, _PLAN = "demo-service", "default"
 

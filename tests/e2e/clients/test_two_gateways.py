@@ -1,7 +1,7 @@
 """Two gateways behind one address are one API server to a client that never asks the same one twice in a row."""
 
-from tests.e2e.api_client import ApiClient
 from tests.e2e.clients.replicated_stack import ReplicatedStack
+from tests.e2e.stacks.api_client import ApiClient
 
 
 def test_a_write_is_read_back_at_once_through_whichever_gateway_is_drawn(replicated: ReplicatedStack) -> None:

@@ -9,8 +9,8 @@ from typing import Final
 import yaml
 
 from tests.e2e.clients.transcripts import Answer, Step
-from tests.e2e.kubectl import Kubectl
-from tests.e2e.programs import REPOSITORY
+from tests.e2e.stacks.kubectl import Kubectl
+from tests.e2e.stacks.programs import REPOSITORY
 
 _SECONDS: Final = 60.0
 _UID: Final = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")

@@ -15,8 +15,8 @@ from chandlery.contracts import topology
 from chandlery.contracts.messages import LaneOpened, Message
 from chandlery.messaging.rabbitmq.rabbitmq_bus import RabbitBus
 from chandlery.messaging.rabbitmq.rabbitmq_declarer import RabbitDeclarer
+from chandlery.messaging.rabbitmq.rabbitmq_delivery import MOST_KEPT_BYTES
 from chandlery.messaging.rabbitmq.rabbitmq_errors import foreign_errors_translated
-from chandlery.messaging.rabbitmq.rabbitmq_messages import MOST_KEPT_BYTES
 from chandlery.messaging.rabbitmq.rabbitmq_servers import CLOSE_SECONDS
 from chandlery.messaging.rabbitmq.rabbitmq_topology import UNUSED_QUEUE_LIFE, QueueSpec
 from chandlery.model.faults import ConfigurationFault, Unavailable

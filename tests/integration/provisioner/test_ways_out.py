@@ -3,9 +3,9 @@
 import pytest
 
 from tests.conformance.platform import BINDING, BROKER, INSTANCE, SECRET, Platform, condition_of, is_ready, sequence
-from tests.conformance.scripted_broker import Reply
-from tests.conformance.scripted_catalog import simple_plan
-from tests.conformance.scripted_templates import DEPROVISION, FETCH_INSTANCE, PROVISION, UPDATE
+from tests.conformance.scripted.scripted_broker import Reply
+from tests.conformance.scripted.scripted_catalog import simple_plan
+from tests.conformance.scripted.scripted_templates import DEPROVISION, FETCH_INSTANCE, PROVISION, UPDATE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

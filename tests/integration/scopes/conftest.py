@@ -8,9 +8,9 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.conformance import twins
-from tests.conformance.scripted_broker import ScriptedBroker
-from tests.conformance.twins import Twin
+from tests.conformance import platform_backends
+from tests.conformance.platform_backends import Twin
+from tests.conformance.scripted.scripted_broker import ScriptedBroker
 from tests.integration.scopes.scoped_platform import ScopedPlatform
 
 _numbers = itertools.count(1)
@@ -19,7 +19,7 @@ _numbers = itertools.count(1)
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def scopes_twin(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Twin]:
     folder: Path = tmp_path_factory.mktemp("scopes")
-    async with twins.embedded(folder) as running:
+    async with platform_backends.embedded(folder) as running:
         yield running
 
 

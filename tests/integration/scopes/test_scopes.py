@@ -3,9 +3,9 @@
 import pytest
 
 from tests.conformance.platform import BINDING, INSTANCE, SECRET, condition_of, is_ready
-from tests.conformance.scripted_broker import Reply
-from tests.conformance.scripted_catalog import parameter_schemas, simple_catalog, simple_plan, simple_service
-from tests.conformance.scripted_templates import (
+from tests.conformance.scripted.scripted_broker import Reply
+from tests.conformance.scripted.scripted_catalog import parameter_schemas, simple_catalog, simple_plan, simple_service
+from tests.conformance.scripted.scripted_templates import (
     BIND,
     DEPROVISION,
     GET_CATALOG,

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database
 from chandlery.store.sealing.sealing import Keyring, new_key
-from tests.integration.store.private_postgres import PrivatePostgres, private_postgres
+from tests.integration.store.connection.private_postgres import PrivatePostgres, private_postgres
 from tests.integration.store.samples import NOON
 
 OpenDatabase = Callable[[str], Database]

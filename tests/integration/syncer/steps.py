@@ -10,8 +10,8 @@ from chandlery.model.objects.instances import ServiceInstance, ServiceInstanceSp
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.store.database import UnitOfWork
 from chandlery.store.work.work_queue import Release
-from tests.conformance.scripted_broker import simple_catalog
-from tests.conformance.scripted_catalog import simple_service
+from tests.conformance.scripted.scripted_broker import simple_catalog
+from tests.conformance.scripted.scripted_catalog import simple_service
 from tests.integration.syncer.conftest import Bench
 
 CLASSES, PLANS = kinds.CLUSTER_SERVICE_CLASS, kinds.CLUSTER_SERVICE_PLAN

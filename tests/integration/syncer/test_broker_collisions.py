@@ -2,8 +2,8 @@
 
 from chandlery.model.objects.brokers import ServiceBroker, ServiceBrokerSpec
 from chandlery.model.objects.metadata import ObjectMeta
-from tests.conformance.scripted_broker import ScriptedBroker, simple_catalog
-from tests.conformance.scripted_catalog import simple_service
+from tests.conformance.scripted.scripted_broker import ScriptedBroker, simple_catalog
+from tests.conformance.scripted.scripted_catalog import simple_service
 from tests.integration.syncer.conftest import Bench
 from tests.integration.syncer.steps import CLASSES, PLANS, ready, two_plans
 

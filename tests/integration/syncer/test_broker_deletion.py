@@ -4,7 +4,7 @@ from chandlery.model.objects import kinds
 from chandlery.model.objects.brokers import ServiceBroker, ServiceBrokerSpec
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.reconcile.reconcile_result import broker_key, instances_key
-from tests.conformance.scripted_broker import ScriptedBroker
+from tests.conformance.scripted.scripted_broker import ScriptedBroker
 from tests.integration.syncer.conftest import Bench
 from tests.integration.syncer.steps import CLASSES, PLANS, instance, ready, two_plans
 

@@ -6,8 +6,8 @@ from chandlery.model.objects import kinds
 from chandlery.model.objects.core import Secret
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.reconcile.reconcile_result import broker_key, relist_key
-from tests.conformance.scripted_broker import Reply, ScriptedBroker
-from tests.conformance.scripted_templates import GET_CATALOG
+from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker
+from tests.conformance.scripted.scripted_templates import GET_CATALOG
 from tests.integration.syncer.conftest import Bench
 from tests.integration.syncer.steps import CLASSES, PLANS, let_time_pass, ready, relist, two_plans, wake
 

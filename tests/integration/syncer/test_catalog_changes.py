@@ -6,9 +6,9 @@ from typing import Any
 
 from chandlery.model.objects import kinds
 from chandlery.reconcile.reconcile_result import broker_key, instances_key, offering_key
-from tests.conformance.scripted_broker import ScriptedBroker, simple_catalog
-from tests.conformance.scripted_catalog import simple_plan, simple_service
-from tests.conformance.scripted_templates import GET_CATALOG
+from tests.conformance.scripted.scripted_broker import ScriptedBroker, simple_catalog
+from tests.conformance.scripted.scripted_catalog import simple_plan, simple_service
+from tests.conformance.scripted.scripted_templates import GET_CATALOG
 from tests.integration.syncer.conftest import Bench
 from tests.integration.syncer.steps import CLASSES, PLANS, instance, ready, relist, rest, two_plans, wait_for
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from chandlery.model.objects.conditions import ConditionType, find_condition
-from tests.conformance.scripted_broker import Reply, ScriptedBroker
-from tests.conformance.scripted_templates import GET_CATALOG
+from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker
+from tests.conformance.scripted.scripted_templates import GET_CATALOG
 from tests.integration.syncer.conftest import Bench
 from tests.integration.syncer.steps import PLANS, let_time_pass, ready, two_plans
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 from chandlery.model.objects.brokers import ClusterServiceBroker
 from chandlery.model.objects.core import Secret
 from chandlery.model.objects.metadata import ObjectMeta
-from tests.conformance.scripted_broker import Reply, ScriptedBroker, simple_catalog
-from tests.conformance.scripted_catalog import simple_service
-from tests.conformance.scripted_templates import GET_CATALOG
+from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker, simple_catalog
+from tests.conformance.scripted.scripted_catalog import simple_service
+from tests.conformance.scripted.scripted_templates import GET_CATALOG
 from tests.integration.syncer.conftest import Bench
 from tests.integration.syncer.steps import CLASSES, PLANS, let_time_pass, ready, relist, two_plans
 

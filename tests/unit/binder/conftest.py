@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.binder.harbour import Harbour, open_harbour
+from tests.unit.binder.binder_fixture import Harbour, open_harbour
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from chandlery.model.objects.instances import ParametersFromSource, SecretKeyRef
 from chandlery.model.objects.kinds import Kind
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.store.objects.objects import Listing
-from tests.conformance import scripted_templates as osb
-from tests.conformance.scripted_broker import Reply
-from tests.unit.binder.harbour import Harbour
+from tests.conformance.scripted import scripted_templates as osb
+from tests.conformance.scripted.scripted_broker import Reply
+from tests.unit.binder.binder_fixture import Harbour
 
 ROPE = "rope-of-the-harbour"
 KNOT = "knot-of-the-secret"

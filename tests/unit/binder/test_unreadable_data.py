@@ -7,7 +7,7 @@ from chandlery.model.objects import kinds
 from chandlery.store.database import UnitOfWork
 from chandlery.store.schema import OBJECTS
 from chandlery.store.schema import RECONCILIATIONS as R
-from tests.unit.binder.harbour import Harbour, ready_of
+from tests.unit.binder.binder_fixture import Harbour, ready_of
 
 READY = ("True", "InjectedBindResult")
 SECRETS = OBJECTS["Secret"]

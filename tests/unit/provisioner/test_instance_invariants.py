@@ -24,7 +24,7 @@ from tests.unit.provisioner.builders import (
     timed_out,
     unreachable,
 )
-from tests.unit.provisioner.lives import Life, Request, WorkerDied, is_creation
+from tests.unit.provisioner.instance_histories import Life, Request, WorkerDied, is_creation
 
 SOME_TIME = settings(
     max_examples=120,

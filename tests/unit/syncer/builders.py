@@ -13,7 +13,7 @@ from chandlery.reconcile.offering import Unresolved
 from chandlery_syncer.absorb.broker_draft import BrokerChange
 from chandlery_syncer.facts.broker_notes import BrokerMemory
 from chandlery_syncer.facts.broker_snapshot import BrokerSnapshot
-from tests.conformance.scripted_catalog import simple_catalog
+from tests.conformance.scripted.scripted_catalog import simple_catalog
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -9,7 +9,7 @@ from chandlery.model.objects.offerings import AnyClass, AnyPlan, OfferingStatus
 from chandlery_syncer.catalog.catalog_difference import Clash, Difference, clash_with, difference, retired
 from chandlery_syncer.catalog.catalog_objects import Offerings, wished_offerings
 from chandlery_syncer.facts.broker_notes import Leftovers
-from tests.conformance.scripted_catalog import simple_plan, simple_service
+from tests.conformance.scripted.scripted_catalog import simple_plan, simple_service
 from tests.unit.syncer.builders import catalog, make_broker
 
 BROKER = make_broker()

@@ -11,7 +11,7 @@ from chandlery_syncer.catalog.catalog_difference import Difference, Retirement, 
 from chandlery_syncer.catalog.catalog_news import CatalogNews, remarks_facts, with_other_upkeep
 from chandlery_syncer.catalog.catalog_objects import Offerings, wished_offerings
 from chandlery_syncer.facts.broker_notes import Leftovers
-from tests.conformance.scripted_catalog import parameter_schemas, simple_plan, simple_service
+from tests.conformance.scripted.scripted_catalog import parameter_schemas, simple_plan, simple_service
 from tests.unit.syncer.builders import catalog, make_broker
 
 DRAFT_7 = "http://json-schema.org/draft-07/schema#"

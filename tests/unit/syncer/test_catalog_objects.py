@@ -13,7 +13,7 @@ from chandlery.model.objects.offerings import (
 )
 from chandlery.model.text.names import label_value
 from chandlery_syncer.catalog.catalog_objects import wished_offerings
-from tests.conformance.scripted_catalog import parameter_schemas, simple_plan, simple_service
+from tests.conformance.scripted.scripted_catalog import parameter_schemas, simple_plan, simple_service
 from tests.unit.syncer.builders import catalog, make_broker
 
 SCHEMA = {"$schema": "http://json-schema.org/draft-04/schema#", "type": "object", "default": None}

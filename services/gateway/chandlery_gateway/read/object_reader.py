@@ -12,7 +12,8 @@ from chandlery.model.faults import Expired, NotFound
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.model.objects.wire import JsonObject
 from chandlery.store.database import Database
-from chandlery.store.objects.past_objects import PastPart, Place, Snapshot
+from chandlery.store.objects.past_objects import PastPart, Place
+from chandlery.store.objects.snapshots import Snapshot
 from chandlery.store.rows import Breaths
 from chandlery_gateway.kube.query.list_options import ContinueExpired, ListOptions, VersionTooLarge
 from chandlery_gateway.read.continue_tokens import PURPOSE, ContinueToken, ContinueTokens

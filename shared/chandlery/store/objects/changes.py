@@ -17,7 +17,7 @@ from sqlalchemy import Text, delete, func, insert, literal_column, select, text,
 from chandlery.model.faults import Conflict
 from chandlery.model.json.json_text import read_written
 from chandlery.model.objects.wire import JsonObject
-from chandlery.store.objects.past_objects import ORDINALS, Snapshot
+from chandlery.store.objects.snapshots import ORDINALS, Snapshot
 from chandlery.store.schema import CHANGES
 from chandlery.store.work.leases import read_mark, set_mark
 

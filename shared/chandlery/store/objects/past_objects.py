@@ -1,62 +1,22 @@
-"""One moment of the database, told in positions of the change log: what had been committed by then, and what had not.
+"""Lists as they were at a snapshot: today's rows with everything that has changed since taken back by the change log.
 
-A page of a list carries it to the next one, which may be served by another gateway (`past_objects`).
+Each change knows the position of the object's change before it, so one step back leads to what was there. If that has
+been forgotten by the log, the past of this object is unknown, and whoever asks is told so.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, func, or_, select, tuple_
+from sqlalchemy import func, select, tuple_
 
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.model.objects.wire import JsonObject
 from chandlery.store.objects.changes import ChangeLog, ChangeVerb
 from chandlery.store.objects.objects import Listing, ObjectStore
+from chandlery.store.objects.snapshots import Snapshot
 from chandlery.store.rows import Breaths, RowCodec
 from chandlery.store.schema import CHANGES
-
-if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement
-
-ORDINALS = 65536
-"""How many changes one transaction may make."""
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """What a reader of that moment saw: all below the horizon, and up to the end what was not under way."""
-
-    horizon: int
-    end: int
-    """No position from here on had been given out."""
-    under_way: tuple[int, ...] = ()
-    """Numbers of the transactions between the two that had not ended."""
-
-    @classmethod
-    def at(cls, version: int) -> "Snapshot":
-        """What a resource version below the horizon stands for: all changes up to it and no other."""
-        return cls(version + 1, version + 1)
-
-    @property
-    def version(self) -> int:
-        """The resource version to watch from: nothing up to it is missing, something beyond it may be there."""
-        return self.horizon - 1
-
-    def sees(self, position: int) -> bool:
-        """Whether the change at this position is in it."""
-        if position < self.horizon:
-            return True
-        return position < self.end and position // ORDINALS not in self.under_way
-
-    def hides(self, column: "ColumnElement[int]") -> "ColumnElement[bool]":
-        """The same for a column of positions, the other way round: whether the change is not in it."""
-        later = column >= self.end
-        if self.under_way:
-            within = [column.between(number * ORDINALS, (number + 1) * ORDINALS - 1) for number in self.under_way]
-            later = or_(later, *within)
-        return and_(column >= self.horizon, later)
-
 
 if TYPE_CHECKING:
     from sqlalchemy import Select

@@ -1,0 +1,121 @@
+"""The steps at which a doomed process may end: wrappers around the product's own functions, nothing in its code."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+from chandlery.engine.reconcile_loop import ReconcileLoop
+from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
+from chandlery.messaging.rabbitmq.rabbitmq_bus import RabbitBus
+from chandlery.messaging.rabbitmq.rabbitmq_delivery import Delivery
+from chandlery.osb.client import OsbClient
+from chandlery.osb.transport.http_call import Progress
+from chandlery.osb.transport.transport import Transport
+from chandlery.store.database import Database, UnitOfWork
+from chandlery.store.work.work_queue import WorkQueue
+from tests.chaos.fault_injection import Fate
+
+Wrapped = Callable[..., Awaitable[Any]]
+
+CLAIM: Final = ("claim.before", "claim.within", "claim.after")
+CALL: Final = ("call.before", "call.during", "call.after")
+RECORD: Final = ("record.before", "record.within", "record.after")
+COMMIT: Final = ("commit.before", "commit.after")
+ACK: Final = ("ack.before", "ack.after")
+PUBLISH: Final = ("publish.before", "publish.after")
+UNSTOPPABLE: Final = frozenset({"call.before"})
+"""A halt between the last look at the lease and the request lets the request out late, whoever wrote the program:
+OSB has no fencing. There a process may only die."""
+STEPS_OF_WORKERS: Final = (*CLAIM, *CALL, *RECORD, *ACK, *PUBLISH)
+STEPS_OF_GATEWAYS: Final = (*COMMIT, *PUBLISH)
+STEPS_OF_THE_TWIN: Final = (*CLAIM, *CALL, *RECORD, *COMMIT, *PUBLISH)
+
+
+def wrap_steps(fate: Fate) -> None:
+    """Put the wrappers on, in this process for good."""
+    _around(ReconcileLoop, "_claim_batch", fate, before="claim.before", after="claim.after")
+    _around(WorkQueue, "keep_all_in_flight", fate, after="claim.within")
+    for name in ("send", "get_catalog"):
+        _around(OsbClient, name, fate, before="call.before", after="call.after")
+    _during_calls(fate)
+    _around(ReconcileLoop, "_record_batch", fate, before="record.before", after="record.after")
+    _around(WorkQueue, "release", fate, after="record.within")
+    _around_commits(fate)
+    _around(Delivery, "acknowledge", fate, before="ack.before", after="ack.after")
+    for bus in (RabbitBus, InProcessBus):
+        _around(bus, "publish", fate, before="publish.before", after="publish.after")
+
+
+def disturb_publishing(fate: Fate, seed: str) -> None:
+    """What is published during the storm comes up to three times and in any order."""
+    draw = random.Random(seed)
+    for bus in (RabbitBus, InProcessBus):
+        publish: Wrapped = getattr(bus, "publish")  # noqa: B009 - of either class
+
+        async def disturbed(self: Any, messages: Sequence[Any], publish: Wrapped = publish) -> None:
+            chosen = list(messages)
+            if chosen and fate.is_storming and draw.random() < 0.25:
+                chosen = [each for each in chosen for _ in range(draw.randint(1, 3))]
+                draw.shuffle(chosen)
+                fate.tell("doubled publish")
+            await publish(self, chosen)
+
+        setattr(bus, "publish", disturbed)  # noqa: B010
+
+
+def _around(owner: type, name: str, fate: Fate, *, before: str = "", after: str = "") -> None:
+    inner: Wrapped = getattr(owner, name)
+
+    async def wrapped(*arguments: Any, **options: Any) -> Any:
+        if before:
+            fate.passing(before)
+        result = await inner(*arguments, **options)
+        if after:
+            fate.passing(after)
+        return result
+
+    setattr(owner, name, wrapped)
+
+
+def _during_calls(fate: Fate) -> None:
+    inner = Transport._once
+
+    async def wrapped(self: Transport, *arguments: Any, progress: Progress) -> Any:
+        if not fate.awaits("call.during"):
+            return await inner(self, *arguments, progress=progress)
+        call = asyncio.ensure_future(inner(self, *arguments, progress=progress))
+        try:
+            while not (progress.written or call.done()):
+                await asyncio.sleep(0.001)
+            # The request leaves with the connection's next turn.
+            await asyncio.sleep(0.002)
+            fate.passing("call.during")
+            return await call
+        finally:
+            call.cancel()
+
+    setattr(Transport, "_once", wrapped)  # noqa: B010
+
+
+def _around_commits(fate: Fate) -> None:
+    """Only transactions that say something: what merely reads is no step."""
+    flush, run = UnitOfWork.flush, Database._transaction
+
+    async def flushed(self: UnitOfWork) -> Any:
+        entries = await flush(self)
+        if entries:
+            fate.passing("commit.before")
+            setattr(asyncio.current_task(), "says_something", True)  # noqa: B010
+        return entries
+
+    async def committed(self: Database, *arguments: Any) -> Any:
+        result = await run(self, *arguments)
+        task: Any = asyncio.current_task()
+        if getattr(task, "says_something", False):
+            task.says_something = False
+            fate.passing("commit.after")
+        return result
+
+    setattr(UnitOfWork, "flush", flushed)  # noqa: B010
+    setattr(Database, "_transaction", committed)  # noqa: B010

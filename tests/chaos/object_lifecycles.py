@@ -1,0 +1,150 @@
+"""The load: instances with a binding each are created, changed and deleted by users who do not always wait."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tests.chaos.counting.counting_broker import SERVICE
+from tests.chaos.gateways import CATALOG, NAMESPACED, Gateways
+from tests.e2e.stacks.api_client import is_ready
+from tests.e2e.stacks.manifests import binding, instance
+
+JsonObject = dict[str, Any]
+Board = Mapping[str, Mapping[str, JsonObject]]
+
+INSTANCES: Final = "serviceinstances"
+BINDINGS: Final = "servicebindings"
+_LOOK_SECONDS: Final = 0.4
+_RELIST_SECONDS: Final = 1.0
+
+
+@dataclass
+class Life:
+    """One instance and its binding. Names are the same."""
+
+    name: str
+    size: int
+    leaves_early: bool
+    """Deleted while the others are still made."""
+    is_gone: bool = False
+
+
+@dataclass
+class Crowd:
+    """All lives of one run, drawn from a seed."""
+
+    gateways: Gateways
+    draw: random.Random
+    lives: list[Life]
+    stays_patient: float
+    """Seconds until a wish that has not come true counts as lost."""
+    board: Board = field(default_factory=dict)
+    relists: int = 0
+
+    async def arrive(self) -> None:
+        """Create and change everything, and delete some of it again; returns when nobody wants anything more."""
+        async with asyncio.TaskGroup() as group:
+            for life in self.lives:
+                group.create_task(self._live(life, random.Random(f"{life.name} {life.size}")))
+
+    async def leave(self) -> None:
+        """Delete all that is left."""
+        async with asyncio.TaskGroup() as group:
+            for life in self.lives:
+                if not life.leaves_early:
+                    group.create_task(self._end(life, random.Random(f"{life.size} {life.name}")))
+
+    async def relist(self, broker: str, over: asyncio.Event) -> None:
+        """Ask for the catalog again and again, so that the syncer has something to die at."""
+        while not over.is_set():
+            self.relists += 1
+            change = {"spec": {"relistRequests": self.relists}}
+            await self.gateways.patch("clusterservicebrokers", broker, change, within=CATALOG)
+            await asyncio.sleep(_RELIST_SECONDS)
+
+    async def look(self) -> None:
+        """Keep the board up to date, until cancelled."""
+        while True:
+            with suppress(AssertionError):
+                self.board = {
+                    plural: await self.gateways.list(f"{NAMESPACED}/{plural}") for plural in (INSTANCES, BINDINGS)
+                }
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def unfulfilled(self) -> list[str]:
+        """What has not become as it was wished, after all patience."""
+        deadline = time.monotonic() + self.stays_patient
+        while (left := self._left()) and time.monotonic() < deadline:
+            await asyncio.sleep(_LOOK_SECONDS)
+        return left
+
+    def _left(self) -> list[str]:
+        return [
+            text for life in self.lives for plural in (INSTANCES, BINDINGS) if (text := self._missing(life, plural))
+        ]
+
+    def _missing(self, life: Life, plural: str) -> str:
+        found = self.board.get(plural, {}).get(life.name)
+        if life.is_gone:
+            return f"{plural} {life.name} is still there: {_state(found)}" if found else ""
+        if found is None:
+            return f"{plural} {life.name} is not there"
+        return "" if _is_settled(found) else f"{plural} {life.name} is {_state(found)}"
+
+    async def _live(self, life: Life, draw: random.Random) -> None:
+        await asyncio.sleep(draw.uniform(0, 0.02 * len(self.lives)))
+        await self.gateways.create(INSTANCES, instance(life.name, SERVICE, parameters={"size": life.size}))
+        await self._perhaps_wait(INSTANCES, life.name, draw)
+        await self.gateways.create(BINDINGS, binding(life.name, life.name))
+        await self._perhaps_wait(BINDINGS, life.name, draw)
+        for _ in range(draw.randint(0, 2)):
+            life.size += 1
+            await self.gateways.patch(INSTANCES, life.name, {"spec": {"parameters": {"size": life.size}}})
+            await self._perhaps_wait(INSTANCES, life.name, draw)
+        if life.leaves_early:
+            await self._end(life, draw)
+
+    async def _end(self, life: Life, draw: random.Random) -> None:
+        await self.gateways.delete(BINDINGS, life.name)
+        if draw.random() < 0.5:
+            await self._until(lambda: life.name not in self.board.get(BINDINGS, {}))
+        await self.gateways.delete(INSTANCES, life.name)
+        life.is_gone = True
+
+    async def _perhaps_wait(self, plural: str, name: str, draw: random.Random) -> None:
+        if draw.random() < 0.6:
+            await self._until(lambda: _is_settled(self.board.get(plural, {}).get(name)))
+
+    async def _until(self, accept: Callable[[], bool]) -> None:
+        # Who has waited in vain goes on all the same; what does not come true in the end is counted there.
+        deadline = time.monotonic() + self.stays_patient / 2
+        while not accept() and time.monotonic() < deadline:
+            await asyncio.sleep(_LOOK_SECONDS / 2)
+
+
+def draw_crowd(seed: str, size: int, gateways: Gateways, *, patience: float) -> Crowd:
+    """`size` objects, half of them instances."""
+    draw = random.Random(seed)
+    lives = [
+        Life(f"life-{seed}-{number}", draw.randrange(1000), leaves_early=draw.random() < 0.4)
+        for number in range(size // 2)
+    ]
+    return Crowd(gateways, draw, lives, patience)
+
+
+def _is_settled(found: JsonObject | None) -> bool:
+    if found is None or not is_ready(found):
+        return False
+    status = found["status"]
+    observed = int(status.get("observedGeneration") or status.get("reconciledGeneration") or 0)
+    return observed == found["metadata"]["generation"] and not status.get("asyncOpInProgress")
+
+
+def _state(found: JsonObject | None) -> str:
+    said = [f"{each['type']}={each['status']} ({each['reason']}: {each['message']})" for each in
+            ((found or {}).get("status") or {}).get("conditions") or []]  # fmt: skip
+    return "; ".join(said) or "without conditions"

@@ -1,0 +1,132 @@
+"""Programs under test: each writes a log, ends by its signal, and is killed on purpose where a test says so."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, TypeVar
+
+SeenT = TypeVar("SeenT")
+
+LOOPBACK: Final = "127.0.0.1"
+REPOSITORY: Final = Path(__file__).resolve().parents[3]
+CHANDLERY: Final = str(Path(sys.executable).with_name("chandlery"))
+SOON: Final = 60.0
+"""Seconds for what happens within one or two on an idle machine."""
+_PAUSE_SECONDS: Final = 0.05
+# Below the range Linux gives to outgoing connections, so that nobody is handed the port of a program that restarts.
+_FIRST, _LAST = 20_000, 32_000
+
+
+def eventually(
+    look: Callable[[], SeenT], accept: Callable[[SeenT], bool] = bool, *, what: str, seconds: float = SOON
+) -> SeenT:
+    """Look until it is acceptable; fails with what was seen last."""
+    deadline = time.monotonic() + seconds
+    while True:
+        seen = look()
+        if accept(seen):
+            return seen
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {seconds:.0f} s; last seen: {seen!r}")
+        time.sleep(_PAUSE_SECONDS)
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    while True:
+        port = random.randint(_FIRST, _LAST)
+        with socket.socket() as candidate:
+            candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                candidate.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            return port
+
+
+def clean_environment(**given: str) -> dict[str, str]:
+    """The environment of a program: nothing of ours is inherited from whoever runs the tests."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHANDLERY_")}
+    return {**inherited, "PYTHONUNBUFFERED": "1", **given}
+
+
+class Program:
+    """One program that can be started, ended and started again; its log goes on."""
+
+    def __init__(self, name: str, command: Sequence[str], *, environment: Mapping[str, str], log: Path) -> None:
+        self.name = name
+        self._command = list(command)
+        self._environment = dict(environment)
+        self._log = log
+        self._log_start = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        assert not self.is_running, f"{self.name} runs already"
+        self._log.touch()
+        self._log_start = self._log.stat().st_size
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command, env=self._environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            )
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self) -> None:
+        """Let it die without a chance to do anything."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def wait(self, seconds: float = SOON) -> int:
+        """Wait for its end and answer the exit code; kills it and fails if it does not end."""
+        assert self._process is not None
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"{self.name} did not end within {seconds:.0f} s:\n{self.log_tail()}") from None
+
+    def stop(self, seconds: float = SOON) -> int | None:
+        """SIGTERM and the exit code; None if it had not been started or has ended before."""
+        if not self.is_running:
+            return None
+        self.signal()
+        return self.wait(seconds)
+
+    def log_text(self) -> str:
+        """What it has written since it was started last."""
+        return self._log.read_bytes()[self._log_start :].decode(errors="replace")
+
+    def log_tail(self, lines: int = 40) -> str:
+        """The end of its log, starts before the last included."""
+        text = self._log.read_text(errors="replace") if self._log.exists() else ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    def await_log(self, part: str, *, seconds: float = SOON) -> str:
+        """Wait until it has written `part` since its start, and answer its log; fails when it ends without."""
+
+        def look() -> tuple[str, bool]:
+            was_running = self.is_running
+            return self.log_text(), was_running
+
+        text, _ = eventually(
+            look,
+            lambda seen: part in seen[0] or not seen[1],
+            what=f"{part!r} in the log of {self.name}",
+            seconds=seconds,
+        )
+        assert part in text, f"{self.name} ended before it wrote {part!r}:\n{text}"
+        return text

@@ -1,0 +1,93 @@
+"""What the gateway says of itself in `/openapi/v3` is used against it: no request made from that gets a 5xx.
+
+A few of the operations here, each at its limits; `make fuzz` takes all of them, and as many examples as it is told.
+"""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.gateway.api_client import CATALOG, SECRETS, TEAM, binding, broker, instance, plan, secret
+from tests.integration.gateway.api_client import service_class as offered
+from tests.integration.gateway.conftest import TOKEN, Running
+
+_EXAMPLES = os.environ.get("CHANDLERY_TEST_FUZZ_EXAMPLES", "")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(0 if _EXAMPLES else 400)]
+
+_SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
+_HOOKS = "tests.integration.gateway.limits.schemathesis_hooks"
+_SECONDS = 300.0
+_BRIEFLY = {
+    "api/v1": ("POST /api/v1/namespaces/{namespace}/secrets", "PATCH /api/v1/namespaces/{namespace}/secrets/{name}"),
+    "apis/authentication.k8s.io/v1": ("POST /apis/authentication.k8s.io/v1/selfsubjectreviews",),
+    "apis/authentication.k8s.io/v1beta1": ("POST /apis/authentication.k8s.io/v1beta1/selfsubjectreviews",),
+    "apis/authorization.k8s.io/v1": ("POST /apis/authorization.k8s.io/v1/subjectaccessreviews",),
+    "apis/events.k8s.io/v1": ("PUT /apis/events.k8s.io/v1/namespaces/{namespace}/events/{name}",),
+    "apis/servicecatalog.k8s.io/v1beta1": (
+        f"GET {CATALOG}/namespaces/{{namespace}}/serviceinstances",
+        f"POST {CATALOG}/namespaces/{{namespace}}/serviceinstances",
+        f"PUT {CATALOG}/clusterservicebrokers/{{name}}",
+        f"DELETE {CATALOG}/namespaces/{{namespace}}/servicebindings/{{name}}",
+    ),
+}
+
+
+@pytest.fixture(scope="session", params=["postgresql"])
+def store(request: pytest.FixtureRequest) -> str:
+    """The pickier one; by hand-made requests both are tried."""
+    return str(request.param)
+
+
+async def test_every_document_of_the_index_is_used(gateway: Running) -> None:
+    paths = (await gateway.api.read("/openapi/v3"))["paths"]
+    assert set(paths) == set(_BRIEFLY)
+
+
+@pytest.mark.parametrize("document", list(_BRIEFLY))
+async def test_request_made_from_the_schema_gets_no_server_error(gateway: Running, document: str) -> None:
+    await _plant_seeds(gateway)
+    base = gateway.session._base_url
+    options = ["--phases", "coverage", *(word for name in _BRIEFLY[document] for word in ("--include-name", name))]
+    if _EXAMPLES:
+        options = ["--phases", "coverage,fuzzing,stateful", "--max-examples", _EXAMPLES]
+    running = await asyncio.create_subprocess_exec(
+        str(_SCHEMATHESIS),
+        "run",
+        f"{base}/openapi/v3/{document}",
+        *("--url", str(base), "--header", f"Authorization: Bearer {TOKEN}"),
+        *("--checks", "not_a_server_error", "--request-timeout", "30", "--continue-on-failure", "--warnings", "off"),
+        *("--seed", "1", "--generation-deterministic", "--no-color"),
+        *("--suppress-health-check", "all"),
+        *options,
+        env={**os.environ, "SCHEMATHESIS_HOOKS": _HOOKS, "PYTHONPATH": str(Path(__file__).parents[4])},
+        stdout=None if _EXAMPLES else asyncio.subprocess.PIPE,
+        stderr=None if _EXAMPLES else asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(None if _EXAMPLES else _SECONDS):
+            printed, _ = await running.communicate()
+    finally:
+        if running.returncode is None:
+            running.kill()
+    said = (printed or b"").decode(errors="replace")
+    assert running.returncode == 0, said
+    assert _EXAMPLES or "No issues found" in said
+    assert (await gateway.api.get("/livez")).status == 200
+
+
+async def _plant_seeds(gateway: Running) -> None:
+    """An object of each kind that a request may be led to."""
+    for path, seed in (
+        (f"{TEAM}/serviceinstances", instance("seed")),
+        (f"{TEAM}/servicebindings", binding("seed", to="seed")),
+        (f"{TEAM}/servicebrokers", broker("seed", "ServiceBroker")),
+        (f"{CATALOG}/clusterservicebrokers", broker("seed")),
+        (f"{CATALOG}/clusterserviceclasses", offered("seed")),
+        (f"{CATALOG}/clusterserviceplans", plan("seed", of="seed")),
+        (SECRETS, secret("seed", key="value")),
+        ("/api/v1/namespaces/team/events", {"metadata": {"name": "seed"}, "involvedObject": {"name": "seed"}}),
+    ):
+        await gateway.api.made(path, seed)
