@@ -8,7 +8,7 @@ from pydantic import Field
 
 from chandlery.model.objects.metadata import Timestamp
 from chandlery.model.objects.wire import WireModel
-from chandlery.model.text.clean_text import Said
+from chandlery.model.text.said import Said
 
 
 class ConditionStatus(StrEnum):

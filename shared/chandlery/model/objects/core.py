@@ -8,7 +8,8 @@ from pydantic import Field, PrivateAttr
 from chandlery.model.objects.annotations import UNREADABLE
 from chandlery.model.objects.metadata import MicroTimestamp, ObjectMeta, Timestamp
 from chandlery.model.objects.wire import WireModel
-from chandlery.model.text.clean_text import Said, clean_event
+from chandlery.model.text.clean_text import clean_event
+from chandlery.model.text.said import Said
 
 
 @dataclass(frozen=True)

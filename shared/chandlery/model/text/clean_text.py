@@ -5,9 +5,7 @@ Rules: ECMA-48 (control functions and escape sequences), UAX #9 (marks that turn
 """
 
 import re
-from typing import Annotated, Any, Final
-
-from pydantic import AfterValidator
+from typing import Any, Final
 
 CONDITION_LONGEST: Final = 4_096
 """Characters of a condition's message. Kubernetes allows 32,768; this is a screen full of them."""
@@ -101,7 +99,3 @@ def _visible(text: str, keeps_lines: bool) -> str:
 
 def _cut(text: str, longest: int) -> str:
     return text[: longest - len(CUT)] + CUT
-
-
-Said = Annotated[str, AfterValidator(clean_message)]
-"""A sentence in a status."""
