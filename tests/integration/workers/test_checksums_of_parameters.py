@@ -14,7 +14,7 @@ from chandlery.store.schema import OBJECTS, RECONCILIATIONS
 from chandlery.store.sealing.sealing import Keyring, new_key
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import ScriptedBroker
-from tests.integration.engine.fleet import INSTANCE, Fleet, eventually, instance
+from tests.integration.workers.fleet import INSTANCE, Fleet, eventually, instance
 from tests.integration.workers.test_no_secret_anywhere import secret
 
 PIN = {"pin": 4711}

@@ -7,7 +7,7 @@ from chandlery.model.objects.conditions import ConditionType, find_condition
 from chandlery.model.objects.kinds import AnyObject
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import ScriptedBroker
-from tests.integration.engine.fleet import BINDING, INSTANCE, Fleet, binding, broker, catalog, eventually, instance
+from tests.integration.workers.fleet import BINDING, INSTANCE, Fleet, binding, broker, catalog, eventually, instance
 
 UNKNOWN = ("False", "ReferencesNonexistentServiceClass")
 

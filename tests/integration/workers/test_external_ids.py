@@ -12,7 +12,7 @@ from chandlery.store.schema import EXTERNAL_IDS, RECONCILIATIONS
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import ScriptedBroker, simple_catalog
 from tests.conformance.scripted.scripted_catalog import simple_service
-from tests.integration.engine.fleet import (
+from tests.integration.workers.fleet import (
     BINDING,
     INSTANCE,
     SECRET,

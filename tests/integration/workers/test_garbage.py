@@ -16,7 +16,7 @@ from chandlery.store.schema import GARBAGE
 from chandlery_syncer.namespace_reconciler import NamespaceReconciler
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker
-from tests.integration.engine.fleet import (
+from tests.integration.workers.fleet import (
     BINDING,
     INSTANCE,
     NS,

@@ -35,7 +35,7 @@ from chandlery_gateway.watch.watch_hub import WatchHub
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker, simple_catalog
 from tests.conformance.scripted.scripted_catalog import simple_service
-from tests.integration.engine.fleet import BINDING, INSTANCE, NS, SECRET, Fleet, instance
+from tests.integration.workers.fleet import BINDING, INSTANCE, NS, SECRET, Fleet, instance
 
 BROKER_PASSWORD = "wort-des-maklers"
 CREDENTIAL = "zugang-zur-datenbank"

@@ -10,7 +10,7 @@ from chandlery.contracts import topology
 from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
 from chandlery.messaging.rabbitmq.rabbitmq_bus import RabbitBus
 from chandlery.store.sealing.sealing import new_key
-from tests.integration.engine.fleet import Fleet, Line, namespace
+from tests.integration.workers.fleet import Fleet, Line, namespace
 
 
 @pytest.fixture(params=["sqlite, in process", "postgresql, rabbitmq"])

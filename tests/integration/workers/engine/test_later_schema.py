@@ -2,8 +2,8 @@
 
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import ScriptedBroker
-from tests.integration.engine.fleet import INSTANCE, Fleet, eventually, instance
 from tests.integration.later_schema import expand
+from tests.integration.workers.fleet import INSTANCE, Fleet, eventually, instance
 
 
 async def test_processes_that_run_and_new_ones_work_on_a_later_schema(fleet: Fleet) -> None:

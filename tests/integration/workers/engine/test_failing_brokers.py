@@ -11,7 +11,7 @@ from chandlery.model.objects.kinds import CLUSTER_SERVICE_BROKER, Kind
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker, simple_catalog
 from tests.conformance.scripted.scripted_catalog import simple_service
-from tests.integration.engine.fleet import (
+from tests.integration.workers.fleet import (
     BINDING,
     INSTANCE,
     Fleet,

@@ -9,7 +9,7 @@ from chandlery.contracts.messages import LaneOpened, Reconcile
 from chandlery.model.objects import kinds
 from chandlery.store.database import UnitOfWork
 from tests.conformance.scripted.scripted_broker import ScriptedBroker
-from tests.integration.engine.fleet import (
+from tests.integration.workers.fleet import (
     BUILDS,
     INSTANCE,
     Fleet,

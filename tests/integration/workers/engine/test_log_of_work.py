@@ -7,7 +7,7 @@ from structlog.testing import LogCapture
 
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker
-from tests.integration.engine.fleet import INSTANCE, Fleet, eventually, instance
+from tests.integration.workers.fleet import INSTANCE, Fleet, eventually, instance
 
 
 def captured() -> LogCapture:

@@ -7,7 +7,7 @@ from chandlery.contracts.messages import Reconcile
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker, SeenRequest
 from tests.conformance.scripted.scripted_exchange import peak_in_flight
-from tests.integration.engine.fleet import INSTANCE, Fleet, Process, eventually, instance
+from tests.integration.workers.fleet import INSTANCE, Fleet, Process, eventually, instance
 
 CHANGES = (osb.PROVISION, osb.UPDATE, osb.DEPROVISION)
 NAMES = [f"one-{number}" for number in range(6)]

@@ -28,7 +28,7 @@ from chandlery_provisioner.instance_loading import Loaded
 from chandlery_provisioner.instance_reconciler import InstanceReconciler, Sending
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker, SeenRequest
-from tests.integration.engine.fleet import (
+from tests.integration.workers.fleet import (
     BINDING,
     INSTANCE,
     NS,

@@ -13,7 +13,7 @@ from chandlery.model.objects.kinds import AnyObject
 from chandlery.store.database import UnitOfWork
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker
-from tests.integration.engine.fleet import BINDING, INSTANCE, NS, SECRET, Fleet, binding, eventually, instance
+from tests.integration.workers.fleet import BINDING, INSTANCE, NS, SECRET, Fleet, binding, eventually, instance
 from tests.integration.workers.test_no_secret_anywhere import secret
 
 SOURCE = ParametersFromSource(secret_key_ref=SecretKeyReference(name="source", key="settings"))

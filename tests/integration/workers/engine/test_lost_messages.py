@@ -13,7 +13,7 @@ from chandlery.store.database import UnitOfWork
 from chandlery.store.schema import CHANGES, OUTBOX
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import ScriptedBroker
-from tests.integration.engine.fleet import INSTANCE, SOON, Fleet, Process, broker, ended, eventually, instance
+from tests.integration.workers.fleet import INSTANCE, SOON, Fleet, Process, broker, ended, eventually, instance
 
 
 async def test_message_that_its_process_did_not_live_to_publish_is_published_by_another(fleet: Fleet) -> None:

@@ -11,7 +11,7 @@ from chandlery.store.database import UnitOfWork
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker, simple_catalog
 from tests.conformance.scripted.scripted_catalog import simple_service
-from tests.integration.engine.fleet import BINDING, INSTANCE, NS, Fleet, binding, broker, eventually, instance
+from tests.integration.workers.fleet import BINDING, INSTANCE, NS, Fleet, binding, broker, eventually, instance
 
 HANGING, HEALTHY = 60, 20
 
