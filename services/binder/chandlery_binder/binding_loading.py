@@ -24,13 +24,13 @@ from chandlery.reconcile.reconcile_result import broker_key
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.objects import Listing
 from chandlery.store.work.work_queue import Claim
-from chandlery_binder.facts.binding_notes import BindingMemory, InFlight, InstanceNotes
+from chandlery_binder.facts.binding_notes import BindingMemory, InstanceNotes, OpenRequest
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 from chandlery_binder.secret_delivery import secret_state
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loaded:
+class LoadedBinding:
     """The snapshot for the machine, and beside it what only the effects need."""
 
     snapshot: BindingSnapshot
@@ -40,7 +40,7 @@ class Loaded:
 
 async def load_binding(
     unit: UnitOfWork, resources: Resources, *, binding: ServiceBinding, claim: Claim, eject_problem: str | None
-) -> Loaded:
+) -> LoadedBinding:
     """The binding with its instance, its offering, its parameters and the way to its broker."""
     namespace = binding.metadata.namespace or ""
     instance, its_name = await _instance(unit, binding), binding.spec.instance_ref.name
@@ -66,7 +66,7 @@ async def load_binding(
         parameters=parameters,
         hidden=await _hidden(unit, resources, (binding, instance)),
         memory=memory,
-        in_flight=InFlight.model_validate(claim.in_flight) if claim.in_flight else None,
+        in_flight=OpenRequest.model_validate(claim.in_flight) if claim.in_flight else None,
         access=endpoint if isinstance(endpoint, Unresolved) else None,
         # Credentials that were rotated go by an id of their own.
         is_id_foreign=not is_id_own and not memory.placement.binding_id,
@@ -78,15 +78,17 @@ async def load_binding(
     )
     if _may_be_bound(snapshot):
         snapshot = replace(snapshot, busy_sibling=await _busy_sibling(unit, binding))
-    state = await secret_state(unit, resources.platform, binding, snapshot.delivered) if _is_settled(snapshot) else None
-    return Loaded(
+    state = (
+        await secret_state(unit, resources.platform, binding, snapshot.delivered) if _is_reconciled(snapshot) else None
+    )
+    return LoadedBinding(
         snapshot=replace(snapshot, secret=state) if state else snapshot,
         endpoint=endpoint if isinstance(endpoint, BrokerEndpoint) else None,
         namespace=home.metadata if home else None,
     )
 
 
-def _is_settled(snapshot: BindingSnapshot) -> bool:
+def _is_reconciled(snapshot: BindingSnapshot) -> bool:
     return snapshot.is_ready and not snapshot.is_deleted and snapshot.open_end is None
 
 

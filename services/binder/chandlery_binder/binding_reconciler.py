@@ -24,8 +24,8 @@ from chandlery.store.work.work_queue import Claim
 from chandlery_binder.absorb import binding_outcomes as outcomes
 from chandlery_binder.absorb.binding_ends import defer
 from chandlery_binder.absorb.foreign_bindings import disown
-from chandlery_binder.binding_loading import Loaded, load_binding
-from chandlery_binder.decide.binding_machine import decide
+from chandlery_binder.binding_loading import LoadedBinding, load_binding
+from chandlery_binder.decide import binding_machine
 from chandlery_binder.decide.planned_calls import note_of, request_of
 from chandlery_binder.decide.requested_actions import apply_requested_actions
 from chandlery_binder.facts.binding_actions import (
@@ -38,20 +38,20 @@ from chandlery_binder.facts.binding_actions import (
     ReportLost,
     Rotate,
 )
-from chandlery_binder.facts.binding_notes import InFlight, Purpose, presumed
+from chandlery_binder.facts.binding_notes import BindingPurpose, OpenRequest, presumed
 from chandlery_binder.facts.binding_secrets import secrets_of
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 from chandlery_binder.secret_delivery import eject, inject
 
-_POLLS = frozenset({Purpose.POLL, Purpose.POLL_ROTATION, Purpose.POLL_RETIREMENT})
+_POLLS = frozenset({BindingPurpose.POLL, BindingPurpose.POLL_ROTATION, BindingPurpose.POLL_RETIREMENT})
 """After these a dead worker leaves nothing that has to be repeated."""
 
 
 @dataclass(frozen=True)
-class Sending:
+class PreparedBindingCall:
     """A request with the note about it; no request where only the Secret is to be written."""
 
-    note: InFlight
+    note: OpenRequest
     request: OsbRequest | None
 
 
@@ -61,7 +61,7 @@ class BindingReconciler:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
 
-    async def load(self, unit: UnitOfWork, document: ServiceBinding, claim: Claim) -> Loaded:
+    async def load(self, unit: UnitOfWork, document: ServiceBinding, claim: Claim) -> LoadedBinding:
         """See Reconciler. Takes the Secret away first if the binding is to go."""
         is_deleted = document.metadata.deletion_timestamp is not None
         problem = await eject(unit, self._resources.platform, document) if is_deleted else None
@@ -69,13 +69,15 @@ class BindingReconciler:
         snapshot = apply_requested_actions(loaded.snapshot, unit.now)
         if snapshot.has_schema:
             # What takes its time in a decision is a broker's schema. Found out here, it is known when it is asked for.
-            await asyncio.to_thread(decide, snapshot, unit.now)
+            await asyncio.to_thread(binding_machine.decide, snapshot, unit.now)
         return replace(loaded, snapshot=snapshot)
 
-    def plan(self, snapshot: Loaded, unit: UnitOfWork) -> Planned[Sending] | ReconcileResult[ServiceBinding]:
+    def decide(
+        self, snapshot: LoadedBinding, unit: UnitOfWork
+    ) -> Planned[PreparedBindingCall] | ReconcileResult[ServiceBinding]:
         """See Reconciler."""
         inner, now = snapshot.snapshot, unit.now
-        action = decide(inner, now)
+        action = binding_machine.decide(inner, now)
         match action:
             case Idle():
                 return outcomes.idle(inner, now)
@@ -97,21 +99,21 @@ class BindingReconciler:
                 return outcomes.lost(inner, now)
         return self._planned(snapshot, action, unit)
 
-    def guard(self, snapshot: Loaded, planned: Planned[Sending]) -> Guarded | None:
+    def guard(self, snapshot: LoadedBinding, planned: Planned[PreparedBindingCall]) -> Guarded | None:
         """See Reconciler. A deletion by force and an order to try again are carried out at once."""
         if planned.call.request is None:
             return None
-        inner, orders = snapshot.snapshot, snapshot.snapshot.orders
-        is_forced = inner.is_deleted and orders.forces_deletion
+        inner, requested_actions = snapshot.snapshot, snapshot.snapshot.requested_actions
+        is_forced = inner.is_deleted and requested_actions.forces_deletion
         return Guarded(policy=inner.policy, is_urgent=is_forced or inner.is_retry_requested)
 
-    def hold(
-        self, snapshot: Loaded, hold: Deferral, *, planned: Planned[Sending], unit: UnitOfWork
+    def defer(
+        self, snapshot: LoadedBinding, deferral: Deferral, *, planned: Planned[PreparedBindingCall], unit: UnitOfWork
     ) -> ReconcileResult[ServiceBinding]:
         """See Reconciler."""
-        return defer(snapshot.snapshot, hold, now=unit.now)
+        return defer(snapshot.snapshot, deferral, now=unit.now)
 
-    async def perform(self, snapshot: Loaded, planned: Planned[Sending]) -> Answer:
+    async def call(self, snapshot: LoadedBinding, planned: Planned[PreparedBindingCall]) -> Answer:
         """See Reconciler."""
         note, request = planned.call.note, planned.call.request
         if request is None:
@@ -129,13 +131,13 @@ class BindingReconciler:
         )
 
     def announce(
-        self, snapshot: Loaded, planned: Planned[Sending], unit: UnitOfWork
+        self, snapshot: LoadedBinding, planned: Planned[PreparedBindingCall], unit: UnitOfWork
     ) -> ReconcileResult[ServiceBinding] | None:
         """See Reconciler."""
         return outcomes.announce(snapshot.snapshot, planned.call.note, unit.now)
 
-    async def settle(
-        self, unit: UnitOfWork, snapshot: Loaded, planned: Planned[Sending], answer: Answer
+    async def absorb(
+        self, unit: UnitOfWork, snapshot: LoadedBinding, planned: Planned[PreparedBindingCall], answer: Answer
     ) -> ReconcileResult[ServiceBinding]:
         """See Reconciler. The Secret is written in the same transaction as the status that speaks of it."""
         inner, note = snapshot.snapshot, planned.call.note
@@ -151,11 +153,11 @@ class BindingReconciler:
             await claims_id(unit, inner.binding, lane=inner.memory.lane, noted="", value=rotated)
         return change
 
-    def lane(self, snapshot: Loaded, claim: Claim) -> str:
+    def lane(self, snapshot: LoadedBinding, claim: Claim) -> str:
         """See Reconciler."""
         return snapshot.snapshot.memory.lane or claim.lane or UNRESOLVED_LANE
 
-    def _planned(self, loaded: Loaded, call: Call, unit: UnitOfWork) -> Planned[Sending]:
+    def _planned(self, loaded: LoadedBinding, call: Call, unit: UnitOfWork) -> Planned[PreparedBindingCall]:
         snapshot = loaded.snapshot
         note = note_of(snapshot, call, unit.now, new_id=str(uuid.uuid4()))
         cluster_id = self._resources.cluster_id
@@ -169,11 +171,11 @@ class BindingReconciler:
         if isinstance(call, Rotate):
             memory = presumed(memory, note)
         kept = None if note.purpose in _POLLS else note.to_wire()
-        return Planned(call=Sending(note, request), in_flight=kept, memory=memory.to_wire())
+        return Planned(call=PreparedBindingCall(note, request), in_flight=kept, memory=memory.to_wire())
 
 
-def _is_of_a_user(snapshot: BindingSnapshot, note: InFlight) -> bool:
+def _is_of_a_user(snapshot: BindingSnapshot, note: OpenRequest) -> bool:
     # Nobody asked for a mitigation or a renewal, and an annotation does not say who wrote it.
-    if note.purpose == Purpose.POLL:
+    if note.purpose == BindingPurpose.POLL:
         return snapshot.is_deleted or not snapshot.binding.status.orphan_mitigation_in_progress
-    return note.purpose in (Purpose.BIND, Purpose.UNBIND, Purpose.FETCH)
+    return note.purpose in (BindingPurpose.BIND, BindingPurpose.UNBIND, BindingPurpose.FETCH)

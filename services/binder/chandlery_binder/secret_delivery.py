@@ -121,8 +121,8 @@ async def _sources(
             continue
         if secret.sealed is not None:
             place = f'"{namespace}/{name}"'
-            way_out = f"delete it and create it anew: {delete_secret(namespace, name)}"
-            message = f"the Secret {place} of addKeysFrom cannot be decrypted; {way_out}"
+            remedy = f"delete it and create it anew: {delete_secret(namespace, name)}"
+            message = f"the Secret {place} of addKeysFrom cannot be decrypted; {remedy}"
             raise ProjectionFault(message, waiting_for=secret_key(namespace, name))
         sources[name] = dict(secret_values(secret))
         held += sum(map(len, sources[name].values()))

@@ -5,7 +5,7 @@ Each gets the instance's annotation, so that the binder lets it go in the same w
 
 from chandlery.engine.deletions import locked, remove
 from chandlery.model.objects import kinds
-from chandlery.model.objects.annotations import FORCE_DELETE, orders_of
+from chandlery.model.objects.annotations import FORCE_DELETE, requested_actions_of
 from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.kinds import AnyObject
@@ -25,7 +25,7 @@ async def find_bindings(unit: UnitOfWork, instance: ServiceInstance) -> list[Ser
 
 def is_loose(binding: ServiceBinding) -> bool:
     """Whether the binding has not been told to go by force."""
-    return binding.metadata.deletion_timestamp is None or not orders_of(binding.metadata).forces_deletion
+    return binding.metadata.deletion_timestamp is None or not requested_actions_of(binding.metadata).forces_deletion
 
 
 async def cascade(unit: UnitOfWork, instance: ServiceInstance) -> None:

@@ -9,7 +9,7 @@ from chandlery.lookup.offering_lookup import find_delivered_plan, find_offering
 from chandlery.lookup.parameter_lookup import find_parameters
 from chandlery.model.faults import ParametersFault
 from chandlery.model.objects import kinds
-from chandlery.model.objects.annotations import ABANDON, orders_of
+from chandlery.model.objects.annotations import ABANDON, requested_actions_of
 from chandlery.model.objects.brokers import AnyBroker
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.metadata import ObjectMeta
@@ -26,7 +26,7 @@ from chandlery.store.objects.objects import Listing
 from chandlery.store.work.work_queue import Claim
 from chandlery_provisioner.facts.instance_checksums import with_renewed_checksums
 from chandlery_provisioner.facts.instance_context import context_of
-from chandlery_provisioner.facts.instance_notes import InFlight, InstanceMemory
+from chandlery_provisioner.facts.instance_notes import InstanceMemory, OpenRequest
 from chandlery_provisioner.facts.instance_snapshot import (
     InstanceSnapshot,
 )
@@ -34,7 +34,7 @@ from chandlery_provisioner.instance_cascade import find_bindings, is_loose
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loaded:
+class LoadedInstance:
     """The snapshot for the machine, and beside it what only the effects need."""
 
     snapshot: InstanceSnapshot
@@ -42,7 +42,9 @@ class Loaded:
     namespace_uid: str
 
 
-async def load_instance(unit: UnitOfWork, resources: Resources, *, instance: ServiceInstance, claim: Claim) -> Loaded:
+async def load_instance(
+    unit: UnitOfWork, resources: Resources, *, instance: ServiceInstance, claim: Claim
+) -> LoadedInstance:
     """The instance with its offering, its parameters and the way to its broker."""
     offering = await find_offering(unit, instance)
     memory = _with_lane(InstanceMemory.model_validate(claim.memory), offering)
@@ -53,7 +55,7 @@ async def load_instance(unit: UnitOfWork, resources: Resources, *, instance: Ser
     home = await resources.platform.namespace(unit, instance.metadata.namespace or "")
     defaults = _defaults(instance, offering)
     parameters = await find_parameters(unit, resources.platform, owner=instance, defaults=defaults)
-    in_flight = InFlight.model_validate(claim.in_flight) if claim.in_flight else None
+    in_flight = OpenRequest.model_validate(claim.in_flight) if claim.in_flight else None
     checksums = unit.checksums.of(instance)
     instance, memory, in_flight = with_renewed_checksums(instance, memory, in_flight, parameters, checksums)
     policy = policy_for(broker, resources.settings)
@@ -79,7 +81,7 @@ async def load_instance(unit: UnitOfWork, resources: Resources, *, instance: Ser
             prefixes=policy.context_annotations,
         ),
     )
-    return Loaded(
+    return LoadedInstance(
         snapshot=snapshot,
         endpoint=endpoint if isinstance(endpoint, BrokerEndpoint) else None,
         namespace_uid=(home.metadata.uid if home else None) or "",
@@ -139,6 +141,6 @@ async def _count_bindings(unit: UnitOfWork, instance: ServiceInstance) -> int:
 
 
 async def _count_loose_bindings(unit: UnitOfWork, instance: ServiceInstance) -> int:
-    if instance.metadata.deletion_timestamp is None or not orders_of(instance.metadata).forces_deletion:
+    if instance.metadata.deletion_timestamp is None or not requested_actions_of(instance.metadata).forces_deletion:
         return 0
     return sum(is_loose(each) for each in await find_bindings(unit, instance))

@@ -17,34 +17,34 @@ from chandlery.store.database import UnitOfWork
 from chandlery.store.work.work_queue import Claim
 from chandlery_provisioner.absorb import instance_outcomes as outcomes
 from chandlery_provisioner.absorb.instance_ends import defer
-from chandlery_provisioner.decide.instance_machine import decide
+from chandlery_provisioner.decide import instance_machine
 from chandlery_provisioner.decide.planned_calls import kept_of, note_of, request_of
-from chandlery_provisioner.facts.instance_notes import InFlight, Purpose
+from chandlery_provisioner.facts.instance_notes import InstancePurpose, OpenRequest
 from chandlery_provisioner.facts.instance_secrets import secrets_of
 from chandlery_provisioner.facts.instance_snapshot import (
     Call,
     Cascade,
     Deprovision,
     FetchInstance,
-    Poll,
+    PollInstance,
     Provision,
     Repeat,
     Update,
 )
 from chandlery_provisioner.instance_cascade import cascade
-from chandlery_provisioner.instance_loading import Loaded, load_instance
+from chandlery_provisioner.instance_loading import LoadedInstance, load_instance
 
 
 @dataclass(frozen=True)
-class Sending:
+class PreparedInstanceCall:
     """A request with the note about it."""
 
-    note: InFlight
+    note: OpenRequest
     request: OsbRequest
 
 
-Task = Sending | Cascade
-_QUIET = (Purpose.POLL, Purpose.FETCH)
+Task = PreparedInstanceCall | Cascade
+_QUIET = (InstancePurpose.POLL, InstancePurpose.FETCH)
 """Requests that only ask, and change nothing in what an instance shows while they take their time."""
 
 
@@ -54,41 +54,41 @@ class InstanceReconciler:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
 
-    async def load(self, unit: UnitOfWork, document: ServiceInstance, claim: Claim) -> Loaded:
+    async def load(self, unit: UnitOfWork, document: ServiceInstance, claim: Claim) -> LoadedInstance:
         """See Reconciler."""
         loaded = await load_instance(unit, self._resources, instance=document, claim=claim)
         if loaded.snapshot.has_schema:
             # What takes its time in a decision is a broker's schema. Found out here, it is known when it is asked for.
-            await asyncio.to_thread(decide, loaded.snapshot)
+            await asyncio.to_thread(instance_machine.decide, loaded.snapshot)
         return loaded
 
-    def plan(self, snapshot: Loaded, unit: UnitOfWork) -> Planned[Task] | ReconcileResult[ServiceInstance]:
+    def decide(self, snapshot: LoadedInstance, unit: UnitOfWork) -> Planned[Task] | ReconcileResult[ServiceInstance]:
         """See Reconciler."""
-        action = decide(snapshot.snapshot)
+        action = instance_machine.decide(snapshot.snapshot)
         match action:
-            case Provision() | Update() | Deprovision() | Poll() | FetchInstance() | Repeat():
+            case Provision() | Update() | Deprovision() | PollInstance() | FetchInstance() | Repeat():
                 return self._planned(snapshot, action, unit)
             case Cascade():
                 return Planned(call=action, in_flight=None, memory=snapshot.snapshot.memory.to_wire())
             case _:
                 return outcomes.uncalled(snapshot.snapshot, action, unit.now)
 
-    def guard(self, snapshot: Loaded, planned: Planned[Task]) -> Guarded | None:
+    def guard(self, snapshot: LoadedInstance, planned: Planned[Task]) -> Guarded | None:
         """See Reconciler. A deletion by force and an order to try again are carried out at once."""
         if isinstance(planned.call, Cascade):
             return None
         inner = snapshot.snapshot
         return Guarded(policy=inner.policy, is_urgent=inner.is_forced or inner.is_retry_requested)
 
-    def hold(
-        self, snapshot: Loaded, hold: Deferral, *, planned: Planned[Task], unit: UnitOfWork
+    def defer(
+        self, snapshot: LoadedInstance, deferral: Deferral, *, planned: Planned[Task], unit: UnitOfWork
     ) -> ReconcileResult[ServiceInstance]:
         """See Reconciler."""
         if isinstance(planned.call, Cascade):
             raise TypeError("only calls to a service broker are held back")
-        return defer(snapshot.snapshot, planned.call.note, hold=hold, now=unit.now)
+        return defer(snapshot.snapshot, planned.call.note, hold=deferral, now=unit.now)
 
-    async def perform(self, snapshot: Loaded, planned: Planned[Task]) -> Answer | None:
+    async def call(self, snapshot: LoadedInstance, planned: Planned[Task]) -> Answer | None:
         """See Reconciler."""
         sending = planned.call
         if isinstance(sending, Cascade):
@@ -106,15 +106,15 @@ class InstanceReconciler:
         )
 
     def announce(
-        self, snapshot: Loaded, planned: Planned[Task], unit: UnitOfWork
+        self, snapshot: LoadedInstance, planned: Planned[Task], unit: UnitOfWork
     ) -> ReconcileResult[ServiceInstance] | None:
         """See Reconciler."""
         if isinstance(planned.call, Cascade) or planned.call.note.purpose in _QUIET:
             return None
         return outcomes.announce(snapshot.snapshot, planned.call.note, unit.now)
 
-    async def settle(
-        self, unit: UnitOfWork, snapshot: Loaded, planned: Planned[Task], answer: Answer | None
+    async def absorb(
+        self, unit: UnitOfWork, snapshot: LoadedInstance, planned: Planned[Task], answer: Answer | None
     ) -> ReconcileResult[ServiceInstance]:
         """See Reconciler."""
         if isinstance(planned.call, Cascade) or answer is None:
@@ -122,11 +122,11 @@ class InstanceReconciler:
             return outcomes.cascaded(snapshot.snapshot, unit.now)
         return outcomes.absorb(snapshot.snapshot, planned.call.note, answer, unit.now)
 
-    def lane(self, snapshot: Loaded, claim: Claim) -> str:
+    def lane(self, snapshot: LoadedInstance, claim: Claim) -> str:
         """See Reconciler."""
         return snapshot.snapshot.memory.lane or claim.lane or UNRESOLVED_LANE
 
-    def _planned(self, loaded: Loaded, call: Call, unit: UnitOfWork) -> Planned[Task]:
+    def _planned(self, loaded: LoadedInstance, call: Call, unit: UnitOfWork) -> Planned[Task]:
         snapshot = loaded.snapshot
         request = request_of(snapshot, call, space_guid=loaded.namespace_uid, cluster_id=self._resources.cluster_id)
         note = note_of(snapshot, call, unit.now).model_copy(update={"request": encode(request)})
@@ -134,5 +134,5 @@ class InstanceReconciler:
         if isinstance(call, Provision):
             # Before the call: whatever becomes of it, a later delete knows what to ask for.
             memory = memory.model_copy(update={"service_id": call.service_id, "plan_id": call.plan_id})
-        kept = None if isinstance(call, Poll | FetchInstance) else kept_of(note).to_wire()
-        return Planned(call=Sending(note, request), in_flight=kept, memory=memory.to_wire())
+        kept = None if isinstance(call, PollInstance | FetchInstance) else kept_of(note).to_wire()
+        return Planned(call=PreparedInstanceCall(note, request), in_flight=kept, memory=memory.to_wire())

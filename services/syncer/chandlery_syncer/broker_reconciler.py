@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from chandlery.engine.reconciler import NeverHeld, Planned
+from chandlery.engine.reconciler import NeverDeferred, Planned
 from chandlery.engine.resources import Resources
 from chandlery.lookup.broker_access import find_endpoint, policy_for
 from chandlery.model.objects import kinds
@@ -18,19 +18,19 @@ from chandlery.reconcile.reconcile_result import broker_key
 from chandlery.store.database import UnitOfWork
 from chandlery.store.work.work_queue import Claim
 from chandlery_syncer.absorb import broker_outcomes as outcomes
-from chandlery_syncer.absorb.broker_draft import BrokerChange
+from chandlery_syncer.absorb.broker_draft import BrokerResult
 from chandlery_syncer.absorb.broker_remedies import after_collision
 from chandlery_syncer.catalog.catalog_difference import Clash
 from chandlery_syncer.catalog.catalog_fetch import Fetched, fetch_catalog
 from chandlery_syncer.catalog.catalog_news import catalog_note, remarks_facts
 from chandlery_syncer.catalog.catalog_writer import CatalogWriter
-from chandlery_syncer.decide.broker_machine import decide
+from chandlery_syncer.decide import broker_machine
 from chandlery_syncer.facts.broker_notes import NOTHING_STORED, BrokerMemory
 from chandlery_syncer.facts.broker_snapshot import (
     Blocked,
     BrokerSnapshot,
     Dismantle,
-    Fetch,
+    FetchCatalog,
     Idle,
     Inaccessible,
     Task,
@@ -39,14 +39,14 @@ from chandlery_syncer.facts.broker_snapshot import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loaded:
+class LoadedBroker:
     """The snapshot for the machine, and beside it what only the effects need."""
 
     snapshot: BrokerSnapshot
     endpoint: BrokerEndpoint | None
 
 
-class BrokerReconciler(NeverHeld):
+class BrokerReconciler(NeverDeferred):
     """One of these serves all brokers; between rounds it keeps only what it knows about schemas."""
 
     def __init__(self, resources: Resources) -> None:
@@ -54,7 +54,7 @@ class BrokerReconciler(NeverHeld):
         self._remarks = CatalogRemarks()
         self._relist_interval = timedelta(hours=resources.settings.relist_hours)
 
-    async def load(self, unit: UnitOfWork, document: AnyBroker, claim: Claim) -> Loaded:
+    async def load(self, unit: UnitOfWork, document: AnyBroker, claim: Claim) -> LoadedBroker:
         """See Reconciler."""
         memory = BrokerMemory.model_validate(claim.memory)
         is_deleted = document.metadata.deletion_timestamp is not None
@@ -72,17 +72,17 @@ class BrokerReconciler(NeverHeld):
             stored=NOTHING_STORED if is_deleted else await writer.count_stored(),
             access_fingerprint=_access_fingerprint(unit, document, reachable),
             attempt=claim.attempt,
-            wishes=claim.wishes,
+            revision=claim.wishes,
             relist_interval=self._relist_interval,
             circuit=await unit.guards.open_circuit(broker_key(document.metadata.namespace, document.metadata.name)),
             policy=policy_for(document, self._resources.settings),
         )
-        return Loaded(snapshot=snapshot, endpoint=reachable)
+        return LoadedBroker(snapshot=snapshot, endpoint=reachable)
 
-    def plan(self, snapshot: Loaded, unit: UnitOfWork) -> Planned[Task] | BrokerChange:
+    def decide(self, snapshot: LoadedBroker, unit: UnitOfWork) -> Planned[Task] | BrokerResult:
         """See Reconciler."""
         inner, now = snapshot.snapshot, unit.now
-        action = decide(inner, now)
+        action = broker_machine.decide(inner, now)
         match action:
             case Idle():
                 return outcomes.idle(inner, now)
@@ -90,15 +90,15 @@ class BrokerReconciler(NeverHeld):
                 return outcomes.inaccessible(inner, action.access, now)
             case Blocked():
                 return outcomes.blocked(inner, action.instances, now, names=inner.named_instances)
-            case Fetch() | Tidy() | Dismantle():
+            case FetchCatalog() | Tidy() | Dismantle():
                 # Nothing of this needs repeating as it was: a catalog is read anew, the rest is decided anew.
                 return Planned(call=action, in_flight=None, memory=inner.memory.to_wire())
             case _:
                 assert_never(action)
 
-    async def perform(self, snapshot: Loaded, planned: Planned[Task]) -> Fetched | None:
+    async def call(self, snapshot: LoadedBroker, planned: Planned[Task]) -> Fetched | None:
         """See Reconciler."""
-        if not isinstance(planned.call, Fetch):
+        if not isinstance(planned.call, FetchCatalog):
             return None
         if snapshot.endpoint is None:
             raise LookupError("a catalog was to be fetched from a broker that cannot be reached")
@@ -112,16 +112,16 @@ class BrokerReconciler(NeverHeld):
 
     def announce(
         self,
-        snapshot: Loaded,
+        snapshot: LoadedBroker,
         planned: Planned[Task],
         unit: UnitOfWork,
-    ) -> BrokerChange | None:
+    ) -> BrokerResult | None:
         """See Reconciler. A broker whose catalog is on its way is what it was before."""
         return None
 
-    async def settle(
-        self, unit: UnitOfWork, snapshot: Loaded, planned: Planned[Task], answer: Fetched | None
-    ) -> BrokerChange:
+    async def absorb(
+        self, unit: UnitOfWork, snapshot: LoadedBroker, planned: Planned[Task], answer: Fetched | None
+    ) -> BrokerResult:
         """See Reconciler."""
         inner, now = snapshot.snapshot, unit.now
         uid = inner.broker.metadata.uid or ""
@@ -142,13 +142,13 @@ class BrokerReconciler(NeverHeld):
         if isinstance(planned.call, Tidy) or answer is None:
             leftovers = await writer.tidy(inner.memory.leftovers)
             return outcomes.tidied(inner, leftovers, stored=await writer.count_stored(), now=now)
-        return await self._settle_fetch(unit, inner, answer)
+        return await self._absorb_fetch(unit, inner, answer)
 
-    def lane(self, snapshot: Loaded, claim: Claim) -> str:
+    def lane(self, snapshot: LoadedBroker, claim: Claim) -> str:
         """See Reconciler."""
         return claim.lane
 
-    async def _settle_fetch(self, unit: UnitOfWork, snapshot: BrokerSnapshot, fetched: Fetched) -> BrokerChange:
+    async def _absorb_fetch(self, unit: UnitOfWork, snapshot: BrokerSnapshot, fetched: Fetched) -> BrokerResult:
         answer, now = fetched.answer, unit.now
         writer = CatalogWriter(unit, snapshot.broker)
         if answer.verdict == Verdict.UNCHANGED:
@@ -156,28 +156,28 @@ class BrokerReconciler(NeverHeld):
             return outcomes.synced(snapshot, answer, leftovers=left, stored=await writer.count_stored(), now=now)
         if answer.verdict != Verdict.SUCCEEDED:
             return outcomes.fetch_failed(snapshot, answer, now)
-        if fetched.wished is None:
+        if fetched.desired is None:
             return outcomes.sync_failed(snapshot, fetched.problem or "the catalog is not valid", now=now)
-        news = await writer.take_over(fetched.wished, is_whole=not fetched.left_out)
+        news = await writer.take_over(fetched.desired, is_whole=not fetched.left_out)
         if isinstance(news, Clash):
             return await _clashed(writer, snapshot, news, now)
         for offering, fact in news.about_offerings:
             await self._resources.platform.record(unit, offering, fact)
         left, stored = news.retirement.leftovers, await writer.count_stored()
         facts = (*news.about_broker, *remarks_facts(fetched.remarks, fetched.left_out))
-        told = outcomes.Told(facts, catalog_note(snapshot.broker, stored, fetched.left_out))
+        told = outcomes.CatalogReport(facts, catalog_note(snapshot.broker, stored, fetched.left_out))
         return outcomes.synced(snapshot, answer, leftovers=left, stored=stored, told=told, now=now)
 
 
-async def _clashed(writer: CatalogWriter, snapshot: BrokerSnapshot, clash: Clash, now: datetime) -> BrokerChange:
+async def _clashed(writer: CatalogWriter, snapshot: BrokerSnapshot, clash: Clash, now: datetime) -> BrokerResult:
     broker = snapshot.broker
     other = next(iter(clash.others), None)
     if other is None or other == broker.metadata.name:
         return outcomes.sync_failed(snapshot, clash.sentence, now=now)
     its = await writer.broker_called(other)
     is_same = its is not None and its.spec.url.rstrip("/") == broker.spec.url.rstrip("/")
-    way_out = after_collision(broker, other, is_same=is_same)
-    return outcomes.sync_failed(snapshot, clash.sentence, way_out=way_out, other=other, now=now)
+    remedy = after_collision(broker, other, is_same=is_same)
+    return outcomes.sync_failed(snapshot, clash.sentence, remedy=remedy, other=other, now=now)
 
 
 def _access_fingerprint(unit: UnitOfWork, broker: AnyBroker, endpoint: BrokerEndpoint | None) -> str:

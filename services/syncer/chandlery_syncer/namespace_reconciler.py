@@ -4,7 +4,7 @@ from typing import assert_never
 
 from chandlery.contracts.messages import ObjectChanged
 from chandlery.engine.deletions import delete
-from chandlery.engine.reconciler import NeverHeld, Planned
+from chandlery.engine.reconciler import NeverDeferred, Planned
 from chandlery.engine.resources import Resources
 from chandlery.model.objects import kinds
 from chandlery.model.objects.core import Namespace
@@ -20,13 +20,13 @@ from chandlery_syncer.decide.namespace_machine import (
     Delete,
     Finish,
     Idle,
-    NamespaceChange,
+    NamespaceResult,
     NamespaceSnapshot,
     Wait,
 )
 
 
-class NamespaceReconciler(NeverHeld):
+class NamespaceReconciler(NeverDeferred):
     """One of these serves all namespaces; it calls nobody and keeps nothing."""
 
     def __init__(self, _resources: Resources) -> None:
@@ -46,7 +46,7 @@ class NamespaceReconciler(NeverHeld):
             attempt=claim.attempt,
         )
 
-    def plan(self, snapshot: NamespaceSnapshot, unit: UnitOfWork) -> Planned[Delete] | NamespaceChange:
+    def decide(self, snapshot: NamespaceSnapshot, unit: UnitOfWork) -> Planned[Delete] | NamespaceResult:
         """See Reconciler."""
         action = machine.decide(snapshot)
         match action:
@@ -61,7 +61,7 @@ class NamespaceReconciler(NeverHeld):
             case _:
                 assert_never(action)
 
-    async def perform(self, snapshot: NamespaceSnapshot, planned: Planned[Delete]) -> None:
+    async def call(self, snapshot: NamespaceSnapshot, planned: Planned[Delete]) -> None:
         """See Reconciler. There is nobody to call."""
 
     def announce(
@@ -69,17 +69,17 @@ class NamespaceReconciler(NeverHeld):
         snapshot: NamespaceSnapshot,
         planned: Planned[Delete],
         unit: UnitOfWork,
-    ) -> NamespaceChange | None:
+    ) -> NamespaceResult | None:
         """See Reconciler."""
         return None
 
-    async def settle(
+    async def absorb(
         self,
         unit: UnitOfWork,
         snapshot: NamespaceSnapshot,
         planned: Planned[Delete],
         answer: None,
-    ) -> NamespaceChange:
+    ) -> NamespaceResult:
         """See Reconciler."""
         for each in planned.call.objects:
             await delete(unit, each)

@@ -199,13 +199,13 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         if claim.is_note_lost:
             await self._tell_of_lost_note(unit, document)
         snapshot = await self._reconciler.load(unit, cast("DocumentT", document), claim)
-        planned = self._reconciler.plan(snapshot, unit)
+        planned = self._reconciler.decide(snapshot, unit)
         if isinstance(planned, ReconcileResult) and (keys := _awaited(planned)):
             # Whoever brings what is missing either sees this row waiting, or has committed already: look once more.
             await unit.wakes.lock_waits(keys)
             unit.objects.forget()
             snapshot = await self._reconciler.load(unit, cast("DocumentT", document), claim)
-            planned = self._reconciler.plan(snapshot, unit)
+            planned = self._reconciler.decide(snapshot, unit)
         if isinstance(planned, ReconcileResult):
             due_at = await self._write(unit, claim, document, snapshot, planned, latest=document)
             return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=None, until=until, due_at=due_at)
@@ -217,7 +217,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         guarded = self._reconciler.guard(snapshot, planned)
         to = Destination(lane=lane, policy=guarded.policy, is_urgent=guarded.is_urgent) if guarded else None
         if to is not None and (hold := await self._gate.held(unit, to, claim)) is not None:
-            change = held_back(self._reconciler.hold(snapshot, hold, planned=planned, unit=unit), hold, claim)
+            change = held_back(self._reconciler.defer(snapshot, hold, planned=planned, unit=unit), hold, claim)
             due_at = await self._write(unit, claim, document, snapshot, change, latest=document)
             return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=None, until=until, due_at=due_at)
         return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=planned, until=until, to=to)
@@ -246,7 +246,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             # Halted since the claim: a request that leaves only now would meet the work of whoever has taken over.
             raise LeaseLost
         with structlog.contextvars.bound_contextvars(**self._about(claimed)):
-            call = asyncio.ensure_future(self._reconciler.perform(claimed.snapshot, planned))
+            call = asyncio.ensure_future(self._reconciler.call(claimed.snapshot, planned))
         try:
             done, _ = await asyncio.wait({call}, timeout=_SLOW_CALL_SECONDS)
             if not done:
@@ -321,11 +321,11 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         planned = cast("Planned[CallT]", claimed.planned)
         if isinstance(answered.answer, Deferral) and claimed.to is not None:
             hold = await self._gate.still_held(unit, claimed.to, answered.answer)
-            change = self._reconciler.hold(claimed.snapshot, hold, planned=planned, unit=unit)
+            change = self._reconciler.defer(claimed.snapshot, hold, planned=planned, unit=unit)
             change = held_back(change, hold, claimed.claim)
         else:
             answer = cast("AnswerT", answered.answer)
-            change = await self._reconciler.settle(unit, claimed.snapshot, planned, answer)
+            change = await self._reconciler.absorb(unit, claimed.snapshot, planned, answer)
             if claimed.to is not None:
                 change = woken_by_others(change, claimed.to, answered.answer, unit.now)
         latest = await self._latest(unit, claimed) if answered.looks_first else claimed.document

@@ -37,23 +37,23 @@ class Guarded:
 
 
 class Reconciler(Protocol[SnapshotT, CallT, AnswerT, DocumentT]):
-    """What differs from kind to kind. Only `perform` may leave the process."""
+    """What differs from kind to kind. Only `call` may leave the process."""
 
     async def load(self, unit: UnitOfWork, document: DocumentT, claim: Claim) -> SnapshotT:
         """Read all that the decision needs."""
 
-    def plan(self, snapshot: SnapshotT, unit: UnitOfWork) -> Planned[CallT] | ReconcileResult[DocumentT]:
+    def decide(self, snapshot: SnapshotT, unit: UnitOfWork) -> Planned[CallT] | ReconcileResult[DocumentT]:
         """Decide: a call to make, or a change to write at once."""
 
     def guard(self, snapshot: SnapshotT, planned: Planned[CallT]) -> Guarded | None:
         """Whether the call may be held back, and for what; None for what is no call to a service broker."""
 
-    def hold(
-        self, snapshot: SnapshotT, hold: Deferral, *, planned: Planned[CallT], unit: UnitOfWork
+    def defer(
+        self, snapshot: SnapshotT, deferral: Deferral, *, planned: Planned[CallT], unit: UnitOfWork
     ) -> ReconcileResult[DocumentT]:
         """What is written if the call may not be made now. What was in flight before stays so."""
 
-    async def perform(self, snapshot: SnapshotT, planned: Planned[CallT]) -> AnswerT:
+    async def call(self, snapshot: SnapshotT, planned: Planned[CallT]) -> AnswerT:
         """Make the call. No transaction is open. Never raises for what a service broker does."""
 
     def announce(
@@ -61,7 +61,7 @@ class Reconciler(Protocol[SnapshotT, CallT, AnswerT, DocumentT]):
     ) -> ReconcileResult[DocumentT] | None:
         """The status while the call takes its time."""
 
-    async def settle(
+    async def absorb(
         self, unit: UnitOfWork, snapshot: SnapshotT, planned: Planned[CallT], answer: AnswerT
     ) -> ReconcileResult[DocumentT]:
         """What the answer changes; other writes that belong to it happen here."""
@@ -70,13 +70,15 @@ class Reconciler(Protocol[SnapshotT, CallT, AnswerT, DocumentT]):
         """The lane that later commands for this object belong to."""
 
 
-class NeverHeld:
+class NeverDeferred:
     """For reconcilers whose calls, if they make any, are not to be held back."""
 
     def guard(self, snapshot: Any, planned: Planned[Any]) -> None:  # noqa: ARG002 - the protocol's signature
         """See Reconciler."""
         return
 
-    def hold(self, snapshot: Any, hold: Deferral, *, planned: Planned[Any], unit: UnitOfWork) -> ReconcileResult[Any]:
+    def defer(
+        self, snapshot: Any, deferral: Deferral, *, planned: Planned[Any], unit: UnitOfWork
+    ) -> ReconcileResult[Any]:
         """See Reconciler. Never called."""
         raise NotImplementedError

@@ -168,9 +168,9 @@ class StatusDraft(Generic[StatusT, MemoryT]):
         self.set(current_operation=None, operation_start_time=None, in_progress_properties=None)
         self.expect_no_attempt()
 
-    def expect_attempt(self, attempt: int, asked_seconds: float | None) -> timedelta:
+    def expect_attempt(self, attempt: int, retry_after_seconds: float | None) -> timedelta:
         """Show in the status when a failed call is made again, and return how long that is from now."""
-        pause = self.policy.pause(attempt, asked_seconds)
+        pause = self.policy.pause(attempt, retry_after_seconds)
         self.set(attempts=attempt, next_attempt_time=self._now + pause)
         return pause
 
@@ -178,11 +178,11 @@ class StatusDraft(Generic[StatusT, MemoryT]):
         """Nothing has failed."""
         self.set(attempts=None, next_attempt_time=None)
 
-    def poll_pause(self, asked_seconds: float | None) -> timedelta:
+    def poll_pause(self, retry_after_seconds: float | None) -> timedelta:
         """A short pause or the one that the broker asks for (`Retry-After`), but not beyond the time of the poll."""
         start = self.status.operation_start_time or self._now
         plain = self.policy.polls.delay(self.memory.polls, elapsed=self._now - start)
-        pause = max(plain, timedelta(seconds=asked_seconds or 0.0))
+        pause = max(plain, timedelta(seconds=retry_after_seconds or 0.0))
         if self.memory.poll_until is None:
             return min(pause, self.policy.give_up_after)
         left = timedelta(seconds=max(0.0, self.memory.poll_until - self._now.timestamp()))

@@ -58,7 +58,7 @@ def _check_known_binding(world: World, task: Task | None, binding_id: str, held:
         return
     status, memory = task.object.status, BindingMemory.model_validate(task.memory)
     places = [each.placement for each in memory.retired]
-    places += [memory.errand.placement] if memory.errand else []
+    places += [memory.background_operation.placement] if memory.background_operation else []
     places += [memory.placement] if status.unbind_status == "Required" else []
     known = {place.binding_id or task.object.spec.external_id for place in places}
     if task.in_flight is not None and task.in_flight.get("request"):

@@ -23,7 +23,7 @@ from chandlery.engine.resources import Resources
 from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
 from chandlery.model.faults import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
 from chandlery.model.objects import kinds
-from chandlery.model.objects.annotations import PREFIX, orders_of
+from chandlery.model.objects.annotations import PREFIX, requested_actions_of
 from chandlery.model.objects.bindings import ServiceBinding, ServiceBindingSpec
 from chandlery.model.objects.brokers import ClusterServiceBroker, ClusterServiceBrokerSpec, LocalObjectReference
 from chandlery.model.objects.core import Namespace
@@ -203,7 +203,7 @@ class World:
         """Remember of what something may stay at the broker."""
         for kind in (INSTANCE, BINDING):
             for each in self.ledger.objects(kind):
-                orders = orders_of(each.metadata)
+                orders = requested_actions_of(each.metadata)
                 if each.metadata.deletion_timestamp and (orders.abandons or orders.forces_deletion):
                     self.let_go.add(each.metadata.uid)
 

@@ -39,8 +39,8 @@ from chandlery.store.migrate import migrate
 from chandlery.store.objects.objects import Listing
 from chandlery.store.sealing.sealing import Keyring, new_key
 from chandlery.store.work.work_queue import Claim, Release
-from chandlery_binder.binding_loading import Loaded
-from chandlery_binder.binding_reconciler import BindingReconciler, Sending
+from chandlery_binder.binding_loading import LoadedBinding
+from chandlery_binder.binding_reconciler import BindingReconciler, PreparedBindingCall
 from tests.conformance.scripted.scripted_broker import ScriptedBroker
 
 CREDENTIALS = {"uri": "tcp://rope", "port": 4711}
@@ -56,7 +56,7 @@ class Harbour:
         self.broker = broker
         self.now = BEGINNING
         self.database = database
-        self.rounds: ReconcileLoop[Loaded, Sending, Answer, ServiceBinding] = ReconcileLoop(
+        self.rounds: ReconcileLoop[LoadedBinding, PreparedBindingCall, Answer, ServiceBinding] = ReconcileLoop(
             BindingReconciler(resources), resources
         )
 

@@ -22,8 +22,8 @@ from chandlery.osb.transport.http_call import HttpCall, HttpReply
 from chandlery.reconcile.answers import Answer, Verb, Verdict
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters.parameters import NO_PARAMETERS
-from chandlery_binder.absorb.binding_draft import BindingChange
-from chandlery_binder.facts.binding_notes import BindingMemory, InFlight, InstanceNotes, Purpose
+from chandlery_binder.absorb.binding_draft import BindingResult
+from chandlery_binder.facts.binding_notes import BindingMemory, BindingPurpose, InstanceNotes, OpenRequest
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 from chandlery_binder.facts.rotation_notes import Placement
 
@@ -37,12 +37,12 @@ NOT_READY = Condition(type=ConditionType.READY, status=ConditionStatus.FALSE, re
 FAILED = Condition(type=ConditionType.FAILED, status=ConditionStatus.TRUE, reason="ServiceBindingReturnedFailure")
 MEMORY = BindingMemory(lane=LANE, placement=HERE)
 VERBS = {
-    Purpose.BIND: Verb.BIND,
-    Purpose.UNBIND: Verb.UNBIND,
-    Purpose.MITIGATE: Verb.UNBIND,
-    Purpose.POLL: Verb.POLL_BINDING,
-    Purpose.FETCH: Verb.GET_BINDING,
-    Purpose.INJECT: Verb.BIND,
+    BindingPurpose.BIND: Verb.BIND,
+    BindingPurpose.UNBIND: Verb.UNBIND,
+    BindingPurpose.MITIGATE: Verb.UNBIND,
+    BindingPurpose.POLL: Verb.POLL_BINDING,
+    BindingPurpose.FETCH: Verb.GET_BINDING,
+    BindingPurpose.INJECT: Verb.BIND,
 }
 
 
@@ -127,33 +127,33 @@ def make_snapshot(binding: ServiceBinding | None = None, **fields: Any) -> Bindi
     return BindingSnapshot(binding=binding or make_binding(), **{**defaults, **fields})
 
 
-def sent(purpose: Purpose, **fields: Any) -> InFlight:
+def sent(purpose: BindingPurpose, **fields: Any) -> OpenRequest:
     """The note about a request that was sent a moment ago."""
-    return InFlight(purpose=purpose, started_at=NOW.timestamp() - 1, placement=HERE, **fields)
+    return OpenRequest(purpose=purpose, started_at=NOW.timestamp() - 1, placement=HERE, **fields)
 
 
 def answered(
-    purpose: Purpose, status: int, body: Any = None, *, asked_async: bool = True, retry_after: str | None = None
+    purpose: BindingPurpose, status: int, body: Any = None, *, asked_async: bool = True, retry_after: str | None = None
 ) -> Answer:
     """What the client makes of an HTTP reply; `body` is JSON, or bytes that are sent as they are."""
-    may_be_async = asked_async and purpose in (Purpose.BIND, Purpose.UNBIND, Purpose.MITIGATE)
+    may_be_async = asked_async and purpose in (BindingPurpose.BIND, BindingPurpose.UNBIND, BindingPurpose.MITIGATE)
     call = HttpCall(verb=VERBS[purpose], method="PUT", target="/", asked_async=may_be_async)
     text = body if isinstance(body, bytes) else orjson.dumps({} if body is None else body)
     return read_answer(call, HttpReply(status=status, body=text, retry_after=retry_after), now=NOW)
 
 
-def unanswered(purpose: Purpose, verdict: Verdict) -> Answer:
+def unanswered(purpose: BindingPurpose, verdict: Verdict) -> Answer:
     """A call that got no answer: TIMED_OUT or UNREACHABLE."""
     return Answer(verb=VERBS[purpose], verdict=verdict, description="no answer")
 
 
-def ready_reason(change: BindingChange) -> tuple[str, str]:
+def ready_reason(change: BindingResult) -> tuple[str, str]:
     """Status and reason of the Ready condition."""
     found = find_condition(change.document.status.conditions, ConditionType.READY)
     return (str(found.status), found.reason) if found else ("", "")
 
 
-def reaction(change: BindingChange) -> str:
+def reaction(change: BindingResult) -> str:
     """What a change amounts to, in the words of the tables of this folder."""
     status = change.document.status
     failed = find_condition(status.conditions, ConditionType.FAILED)
@@ -172,7 +172,7 @@ def reaction(change: BindingChange) -> str:
     return "unbind again" if ready_reason(change)[0] == "Unknown" else "bind again"
 
 
-def pause(change: BindingChange) -> float:
+def pause(change: BindingResult) -> float:
     """Seconds until the next look."""
     assert change.next.due_at is not None
     return (change.next.due_at - NOW).total_seconds()

@@ -14,7 +14,7 @@ from chandlery.reconcile.parameters.parameters import NO_PARAMETERS
 from chandlery.reconcile.policies.broker_policy import DEFAULT_POLICY, BrokerPolicy
 from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
 from chandlery_binder.absorb import binding_outcomes as outcomes
-from chandlery_binder.absorb.binding_draft import BindingChange
+from chandlery_binder.absorb.binding_draft import BindingResult
 from chandlery_binder.absorb.foreign_bindings import disown
 from chandlery_binder.decide.binding_machine import decide
 from chandlery_binder.decide.planned_calls import note_of
@@ -30,18 +30,18 @@ from chandlery_binder.facts.binding_actions import (
     ReportLost,
     Rotate,
 )
-from chandlery_binder.facts.binding_notes import BindingMemory, InFlight, InstanceNotes, Purpose, presumed
+from chandlery_binder.facts.binding_notes import BindingMemory, BindingPurpose, InstanceNotes, OpenRequest, presumed
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot, InjectionProblem, SecretState
 from tests.unit.binder.binding_builders import LANE, NOW, make_binding, make_instance, make_offering
 
-_POLLS = (Purpose.POLL, Purpose.POLL_ROTATION, Purpose.POLL_RETIREMENT)
+_POLLS = (BindingPurpose.POLL, BindingPurpose.POLL_ROTATION, BindingPurpose.POLL_RETIREMENT)
 
 
 @dataclass(frozen=True)
 class Request:
     """What goes to the service broker."""
 
-    purpose: Purpose
+    purpose: BindingPurpose
     binding_id: str
     is_repeated: bool = False
 
@@ -57,7 +57,7 @@ class Life:
     broker: Callable[[Request], Answer]
     binding: ServiceBinding = field(default_factory=make_binding)
     memory: BindingMemory = field(default_factory=lambda: BindingMemory(lane=LANE))
-    in_flight: InFlight | None = None
+    in_flight: OpenRequest | None = None
     offering: Offering | Unresolved = field(default_factory=make_offering)
     access: Unresolved | None = None
     secret: dict[str, Any] | None = None
@@ -163,8 +163,8 @@ class Life:
         if isinstance(call, Rotate):
             self.memory = presumed(snapshot.memory, note)
         if note.purpose not in _POLLS:
-            self.in_flight = InFlight.model_validate(note.to_wire())
-        if note.purpose in (Purpose.INJECT, Purpose.RESTORE):
+            self.in_flight = OpenRequest.model_validate(note.to_wire())
+        if note.purpose in (BindingPurpose.INJECT, BindingPurpose.RESTORE):
             answer = Answer(verb=Verb.BIND, verdict=Verdict.SUCCEEDED, body={"credentials": note.credentials or {}})
         else:
             request = Request(note.purpose, note.placement.binding_id or "binding-1", is_repeated)
@@ -177,7 +177,7 @@ class Life:
                 return
         self._write(outcomes.absorb(snapshot, note, answer=answer, now=self.now, problem=self._inject(note, answer)))
 
-    def _inject(self, note: InFlight, answer: Answer) -> InjectionProblem | None:
+    def _inject(self, note: OpenRequest, answer: Answer) -> InjectionProblem | None:
         credentials = outcomes.credentials_of(apply_requested_actions(self.snapshot(), self.now), note, answer)
         if credentials is None:
             return None
@@ -196,11 +196,11 @@ class Life:
         is_changed = snapshot.delivered is not None and self.secret != snapshot.delivered
         return SecretState.CHANGED if is_changed else SecretState.INTACT
 
-    def _write(self, change: BindingChange) -> None:
+    def _write(self, change: BindingResult) -> None:
         # Through the wire form, as through the database.
         self.binding = ServiceBinding.model_validate(change.document.to_wire())
         self.memory = BindingMemory.model_validate(change.memory)
-        self.in_flight = InFlight.model_validate(change.keep_in_flight) if change.keep_in_flight else None
+        self.in_flight = OpenRequest.model_validate(change.keep_in_flight) if change.keep_in_flight else None
         self.attempt, self.due_at = change.next.attempt, change.next.due_at
         self.is_finished = change.is_finished
         self.facts.extend(change.facts)
@@ -209,6 +209,6 @@ class Life:
         self.binding = self.binding.model_copy(update={"metadata": self.binding.metadata.model_copy(update=fields)})
 
 
-def note_is_open(note: InFlight) -> bool:
+def note_is_open(note: OpenRequest) -> bool:
     """Whether the note is about a request whose answer was never recorded."""
-    return note.purpose not in (Purpose.DELIVERED, Purpose.INJECT)
+    return note.purpose not in (BindingPurpose.DELIVERED, BindingPurpose.INJECT)

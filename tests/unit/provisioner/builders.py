@@ -26,8 +26,8 @@ from chandlery.osb.transport.http_call import HttpCall, HttpReply
 from chandlery.reconcile.answers import Answer, Verb, Verdict
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters.parameters import NO_PARAMETERS
-from chandlery_provisioner.absorb.instance_draft import InstanceChange
-from chandlery_provisioner.facts.instance_notes import InFlight, InstanceMemory, Purpose
+from chandlery_provisioner.absorb.instance_draft import InstanceResult
+from chandlery_provisioner.facts.instance_notes import InstanceMemory, InstancePurpose, OpenRequest
 from chandlery_provisioner.facts.instance_snapshot import (
     InstanceSnapshot,
 )
@@ -38,12 +38,12 @@ LANE = "broker:/harbour"
 NO_SECRET = Unresolved("ErrorGettingAuthCredentials", "the Secret is missing", "secret:ns/broker-auth")
 NO_CLASS = Unresolved("ReferencesNonexistentServiceClass", "there is no such class", "offering:/ropes")
 VERBS = {
-    Purpose.PROVISION: Verb.PROVISION,
-    Purpose.UPDATE: Verb.UPDATE,
-    Purpose.DEPROVISION: Verb.DEPROVISION,
-    Purpose.MITIGATE: Verb.DEPROVISION,
-    Purpose.POLL: Verb.POLL_INSTANCE,
-    Purpose.FETCH: Verb.GET_INSTANCE,
+    InstancePurpose.PROVISION: Verb.PROVISION,
+    InstancePurpose.UPDATE: Verb.UPDATE,
+    InstancePurpose.DEPROVISION: Verb.DEPROVISION,
+    InstancePurpose.MITIGATE: Verb.DEPROVISION,
+    InstancePurpose.POLL: Verb.POLL_INSTANCE,
+    InstancePurpose.FETCH: Verb.GET_INSTANCE,
 }
 
 
@@ -187,54 +187,54 @@ def mitigating(**fields: Any) -> ServiceInstance:
     return make_instance(**{**plain, **fields})
 
 
-def sent(purpose: Purpose, **fields: Any) -> InFlight:
+def sent(purpose: InstancePurpose, **fields: Any) -> OpenRequest:
     """The note on a request."""
     plain: dict[str, Any] = {"generation": 1, "started_at": NOW.timestamp(), "wanted_plan_id": SMALL}
-    if purpose in (Purpose.PROVISION, Purpose.UPDATE):
+    if purpose in (InstancePurpose.PROVISION, InstancePurpose.UPDATE):
         plain["properties"] = InstancePropertiesState(cluster_service_plan_external_id=SMALL)
-    return InFlight(purpose=purpose, **{**plain, **fields})
+    return OpenRequest(purpose=purpose, **{**plain, **fields})
 
 
-def reply(purpose: Purpose, status: int, body: Any = None, *, retry_after: str | None = None) -> Answer:
+def reply(purpose: InstancePurpose, status: int, body: Any = None, *, retry_after: str | None = None) -> Answer:
     """What the real reader makes of an HTTP reply to a request that allowed asynchrony. `bytes` go as they are."""
-    is_reading = purpose in (Purpose.POLL, Purpose.FETCH)
+    is_reading = purpose in (InstancePurpose.POLL, InstancePurpose.FETCH)
     call = HttpCall(verb=VERBS[purpose], method="X", target="/", asked_async=not is_reading)
     text = body if isinstance(body, bytes) else orjson.dumps({} if body is None else body)
     return read_answer(call, HttpReply(status=status, body=text, retry_after=retry_after), now=NOW)
 
 
-def timed_out(purpose: Purpose) -> Answer:
+def timed_out(purpose: InstancePurpose) -> Answer:
     """No complete answer."""
     return Answer(verb=VERBS[purpose], verdict=Verdict.TIMED_OUT, description="no answer within 60 s")
 
 
-def unreachable(purpose: Purpose) -> Answer:
+def unreachable(purpose: InstancePurpose) -> Answer:
     """Nothing was sent."""
     return Answer(verb=VERBS[purpose], verdict=Verdict.UNREACHABLE, description="connection refused")
 
 
-def told(change: InstanceChange, kind: ConditionType = ConditionType.READY) -> tuple[str, str] | None:
+def told(change: InstanceResult, kind: ConditionType = ConditionType.READY) -> tuple[str, str] | None:
     """Status and reason of a condition, None without it."""
     found = find_condition(change.document.status.conditions, kind)
     return (str(found.status), found.reason) if found else None
 
 
-def told_message(change: InstanceChange, kind: ConditionType = ConditionType.READY) -> str:
+def told_message(change: InstanceResult, kind: ConditionType = ConditionType.READY) -> str:
     """What a condition says to people."""
     found = find_condition(change.document.status.conditions, kind)
     return found.message if found else ""
 
 
-def fact_reasons(change: InstanceChange) -> list[str]:
+def fact_reasons(change: InstanceResult) -> list[str]:
     """The reasons of the recorded events, in order."""
     return [str(fact.reason) for fact in change.facts]
 
 
-def notes(change: InstanceChange) -> InstanceMemory:
+def notes(change: InstanceResult) -> InstanceMemory:
     """What the provisioner remembers."""
     return InstanceMemory.model_validate(change.memory)
 
 
-def pause(change: InstanceChange, now: datetime = NOW) -> float | None:
+def pause(change: InstanceResult, now: datetime = NOW) -> float | None:
     """Seconds until the next look; None if nothing is due."""
     return None if change.next.due_at is None else (change.next.due_at - now).total_seconds()

@@ -13,17 +13,17 @@ from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters.parameters import NO_PARAMETERS, Parameters, merge_parameters
 from chandlery.reconcile.policies.broker_policy import DEFAULT_POLICY, BrokerPolicy
 from chandlery_provisioner.absorb import instance_outcomes as outcomes
-from chandlery_provisioner.absorb.instance_draft import InstanceChange
+from chandlery_provisioner.absorb.instance_draft import InstanceResult
 from chandlery_provisioner.decide.instance_machine import decide
 from chandlery_provisioner.decide.planned_calls import kept_of, note_of
-from chandlery_provisioner.facts.instance_notes import InFlight, InstanceMemory, Purpose
+from chandlery_provisioner.facts.instance_notes import InstanceMemory, InstancePurpose, OpenRequest
 from chandlery_provisioner.facts.instance_snapshot import (
     Call,
     Cascade,
     Deprovision,
     FetchInstance,
     InstanceSnapshot,
-    Poll,
+    PollInstance,
     Provision,
     Repeat,
     Update,
@@ -35,7 +35,7 @@ from tests.unit.provisioner.builders import LANE, NOW, make_instance, make_offer
 class Request:
     """What goes to the service broker."""
 
-    purpose: Purpose
+    purpose: InstancePurpose
     service: str
     plan: str | None
     body: str = ""
@@ -56,7 +56,7 @@ class Life:
     broker: Broker
     instance: ServiceInstance = field(default_factory=make_instance)
     memory: InstanceMemory = field(default_factory=lambda: InstanceMemory(lane=LANE))
-    in_flight: InFlight | None = None
+    in_flight: OpenRequest | None = None
     offering: Offering | Unresolved = field(default_factory=make_offering)
     parameters: Parameters | ParametersFault = NO_PARAMETERS
     access: Unresolved | None = None
@@ -133,7 +133,7 @@ class Life:
         action = decide(snapshot)
         self.seen.append(type(action).__name__)
         match action:
-            case Provision() | Update() | Deprovision() | Poll() | FetchInstance() | Repeat():
+            case Provision() | Update() | Deprovision() | PollInstance() | FetchInstance() | Repeat():
                 self._call(snapshot, action)
             case Cascade():
                 self.loose_bindings = 0
@@ -150,8 +150,8 @@ class Life:
             note = note.model_copy(update={"request": _wire(request)})
         if isinstance(call, Provision):
             self.memory = self.memory.model_copy(update={"service_id": call.service_id, "plan_id": call.plan_id})
-        if not isinstance(call, Poll | FetchInstance):
-            self.in_flight = InFlight.model_validate(kept_of(note).to_wire())
+        if not isinstance(call, PollInstance | FetchInstance):
+            self.in_flight = OpenRequest.model_validate(kept_of(note).to_wire())
         self.sent.append(request)
         try:
             answer = self.broker(request)
@@ -161,11 +161,11 @@ class Life:
             return
         self._write(outcomes.absorb(snapshot, note, answer, self.now))
 
-    def _write(self, change: InstanceChange) -> None:
+    def _write(self, change: InstanceResult) -> None:
         # Through the wire form, as through the database.
         self.instance = ServiceInstance.model_validate(change.document.to_wire())
         self.memory = InstanceMemory.model_validate(change.memory)
-        self.in_flight = InFlight.model_validate(change.keep_in_flight) if change.keep_in_flight else None
+        self.in_flight = OpenRequest.model_validate(change.keep_in_flight) if change.keep_in_flight else None
         self.attempt, self.due_at = change.next.attempt, change.next.due_at
         self.waiting_for, self.is_finished = change.next.waiting_for, change.is_finished
         self.facts.extend(change.facts)
@@ -176,33 +176,35 @@ class Life:
 
 def is_creation(request: Request) -> bool:
     """A PUT."""
-    return request.purpose == Purpose.PROVISION
+    return request.purpose == InstancePurpose.PROVISION
 
 
 def is_deletion(request: Request) -> bool:
     """A DELETE, whatever for."""
-    return request.purpose in (Purpose.DEPROVISION, Purpose.MITIGATE)
+    return request.purpose in (InstancePurpose.DEPROVISION, InstancePurpose.MITIGATE)
 
 
-def _request(call: Provision | Update | Deprovision | Poll | FetchInstance) -> Request:
+def _request(call: Provision | Update | Deprovision | PollInstance | FetchInstance) -> Request:
     match call:
         case Provision():
-            return Request(Purpose.PROVISION, call.service_id, call.plan_id, repr(call.parameters))
+            return Request(InstancePurpose.PROVISION, call.service_id, call.plan_id, repr(call.parameters))
         case Update():
-            return Request(Purpose.UPDATE, call.service_id, call.plan_id, f"{call.previous_plan_id} {call.parameters}")
+            return Request(
+                InstancePurpose.UPDATE, call.service_id, call.plan_id, f"{call.previous_plan_id} {call.parameters}"
+            )
         case Deprovision():
-            purpose = Purpose.MITIGATE if call.is_mitigation else Purpose.DEPROVISION
+            purpose = InstancePurpose.MITIGATE if call.is_mitigation else InstancePurpose.DEPROVISION
             return Request(purpose, call.service_id, call.plan_id)
-        case Poll():
-            return Request(Purpose.POLL, call.service_id, call.plan_id, operation=call.operation)
+        case PollInstance():
+            return Request(InstancePurpose.POLL, call.service_id, call.plan_id, operation=call.operation)
         case FetchInstance():
-            return Request(Purpose.FETCH, call.service_id, call.plan_id)
+            return Request(InstancePurpose.FETCH, call.service_id, call.plan_id)
 
 
 def _wire(request: Request) -> dict[str, Any]:
     return {"purpose": str(request.purpose), "service": request.service, "plan": request.plan, "body": request.body}
 
 
-def _request_from(note: InFlight) -> Request:
+def _request_from(note: OpenRequest) -> Request:
     stored = note.request
     return replace(Request(note.purpose, stored["service"], stored["plan"]), body=stored["body"])

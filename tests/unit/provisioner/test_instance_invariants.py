@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from chandlery.model.objects.conditions import ConditionType, find_condition, is_true
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
-from chandlery_provisioner.facts.instance_notes import Purpose
+from chandlery_provisioner.facts.instance_notes import InstancePurpose
 from tests.unit.provisioner.builders import (
     LARGE,
     NO_CLASS,
@@ -96,11 +96,11 @@ class RandomBroker:
     def __call__(self, request: Request) -> Answer:
         self._check(request)
         dies = not self.is_kind and self.data.draw(st.integers(0, 7), label="dies") == 7
-        if dies and request.purpose == Purpose.POLL:
+        if dies and request.purpose == InstancePurpose.POLL:
             raise WorkerDied
         before = (self.plans, self.parameters)
         answer = self._answer(request)
-        if dies and request.purpose == Purpose.UPDATE:
+        if dies and request.purpose == InstancePurpose.UPDATE:
             self.plans, self.parameters = self.plans | before[0], self.parameters | before[1]
         if dies:
             self.open_creation = request if is_creation(request) else self.open_creation
@@ -119,11 +119,11 @@ class RandomBroker:
 
     def _answer(self, request: Request) -> Answer:
         match request.purpose:
-            case Purpose.PROVISION:
+            case InstancePurpose.PROVISION:
                 return self._create(request)
-            case Purpose.UPDATE:
+            case InstancePurpose.UPDATE:
                 return self._update(request)
-            case Purpose.POLL:
+            case InstancePurpose.POLL:
                 return self._poll(request)
             case _:
                 return self._delete(request)

@@ -10,7 +10,7 @@ from chandlery.osb.catalog.catalog_reading import read_catalog
 from chandlery.osb.catalog.catalog_values import CatalogService
 from chandlery.reconcile.answers import Answer, Verb, Verdict
 from chandlery.reconcile.offering import Unresolved
-from chandlery_syncer.absorb.broker_draft import BrokerChange
+from chandlery_syncer.absorb.broker_draft import BrokerResult
 from chandlery_syncer.facts.broker_notes import BrokerMemory
 from chandlery_syncer.facts.broker_snapshot import BrokerSnapshot
 from tests.conformance.scripted.scripted_catalog import simple_catalog
@@ -90,12 +90,12 @@ def catalog(*services: dict[str, Any]) -> tuple[CatalogService, ...]:
     return read_catalog(simple_catalog(*services)).services
 
 
-def shown(change: BrokerChange, kind: ConditionType = ConditionType.READY) -> tuple[str, str] | None:
+def shown(change: BrokerResult, kind: ConditionType = ConditionType.READY) -> tuple[str, str] | None:
     """Status and reason of a condition."""
     found = find_condition(change.document.status.conditions, kind)
     return (str(found.status), found.reason) if found else None
 
 
-def reasons(change: BrokerChange) -> list[str]:
+def reasons(change: BrokerResult) -> list[str]:
     """The reasons of the recorded events."""
     return [str(fact.reason) for fact in change.facts]

@@ -20,7 +20,7 @@ from chandlery_syncer.facts.broker_snapshot import (
     Action,
     Blocked,
     Dismantle,
-    Fetch,
+    FetchCatalog,
     Idle,
     Inaccessible,
     Tidy,
@@ -44,9 +44,9 @@ LEFT = Leftovers(classes=("db",), plans=("small",))
 CATALOG = KnownCatalog(
     etag='"one"', digest="d", url=URL, generation=1, access="ann", format=CATALOG_FORMAT, stored=StoredCount(plans=2)
 )
-KNOWN = BrokerMemory(known=CATALOG, wishes_seen=4)
+KNOWN = BrokerMemory(known=CATALOG, revision_seen=4)
 MARK = CatalogMark(etag='"one"', digest="d")
-AS_KNOWN = {"memory": KNOWN, "access_fingerprint": "ann", "stored": StoredCount(plans=2), "wishes": 4}
+AS_KNOWN = {"memory": KNOWN, "access_fingerprint": "ann", "stored": StoredCount(plans=2), "revision": 4}
 OLD = make_broker(status=ready_status(fetched=24 * HOUR))
 RETRY = {"chandlery.io/retry-requested-at": "noon"}
 RETRIED = BrokerMemory(retry_seen="noon")
@@ -66,11 +66,13 @@ WEEK = timedelta(days=7)
 @pytest.mark.parametrize(
     ("broker", "more", "expected"),
     [
-        pytest.param(make_broker(), {}, Fetch(None), id="new broker is asked"),
+        pytest.param(make_broker(), {}, FetchCatalog(None), id="new broker is asked"),
         pytest.param(make_broker(), {"access": NO_SECRET}, Inaccessible(NO_SECRET), id="without its Secret it is not"),
         pytest.param(make_broker(status=ready_status()), {}, Idle(), id="fresh catalog rests"),
         pytest.param(make_broker(status=ready_status()), {"access": NO_SECRET}, Idle(), id="fresh needs no Secret"),
-        pytest.param(make_broker(status=ready_status(fetched=24 * HOUR)), {}, Fetch(None), id="a day old is asked"),
+        pytest.param(
+            make_broker(status=ready_status(fetched=24 * HOUR)), {}, FetchCatalog(None), id="a day old is asked"
+        ),
         pytest.param(
             make_broker(status=ready_status(fetched=24 * HOUR)),
             {"relist_interval": 48 * HOUR},
@@ -78,7 +80,7 @@ WEEK = timedelta(days=7)
             id="the setting decides for brokers that do not say",
         ),
         pytest.param(
-            make_broker(status=ready_status(), relistDuration="30m"), {}, Fetch(None), id="own duration counts"
+            make_broker(status=ready_status(), relistDuration="30m"), {}, FetchCatalog(None), id="own duration counts"
         ),
         pytest.param(
             make_broker(status=ready_status(), relistDuration="nonsense"),
@@ -92,35 +94,43 @@ WEEK = timedelta(days=7)
         pytest.param(
             make_broker(status=ready_status(), relistBehavior="Manual", generation=2),
             {},
-            Fetch(None),
+            FetchCatalog(None),
             id="Manual is asked after a change",
         ),
-        pytest.param(make_broker(status=ready_status(), generation=2), {}, Fetch(None), id="new generation is asked"),
-        pytest.param(make_broker(status=failing_status()), {}, Fetch(None), id="failing broker is asked"),
-        pytest.param(OLD, AS_KNOWN, Fetch(MARK), id="with the mark of the known catalog"),
         pytest.param(
-            make_broker(status=ready_status(), generation=2), AS_KNOWN, Fetch(None), id="never across generations"
+            make_broker(status=ready_status(), generation=2), {}, FetchCatalog(None), id="new generation is asked"
+        ),
+        pytest.param(make_broker(status=failing_status()), {}, FetchCatalog(None), id="failing broker is asked"),
+        pytest.param(OLD, AS_KNOWN, FetchCatalog(MARK), id="with the mark of the known catalog"),
+        pytest.param(
+            make_broker(status=ready_status(), generation=2),
+            AS_KNOWN,
+            FetchCatalog(None),
+            id="never across generations",
         ),
         pytest.param(
             make_broker(status=ready_status(fetched=24 * HOUR), url="http://other.test"),
             AS_KNOWN,
-            Fetch(None),
+            FetchCatalog(None),
             id="never across addresses",
         ),
-        pytest.param(OLD, {**AS_KNOWN, "access_fingerprint": "bob"}, Fetch(None), id="never across credentials"),
+        pytest.param(OLD, {**AS_KNOWN, "access_fingerprint": "bob"}, FetchCatalog(None), id="never across credentials"),
         pytest.param(
             OLD,
             {**AS_KNOWN, "memory": BrokerMemory(known=CATALOG.model_copy(update={"format": CATALOG_FORMAT - 1}))},
-            Fetch(None),
+            FetchCatalog(None),
             id="never across releases that store otherwise",
         ),
         pytest.param(
-            OLD, {**AS_KNOWN, "stored": StoredCount(plans=1)}, Fetch(None), id="not after somebody has removed a plan"
+            OLD,
+            {**AS_KNOWN, "stored": StoredCount(plans=1)},
+            FetchCatalog(None),
+            id="not after somebody has removed a plan",
         ),
         pytest.param(
             make_broker(status=ready_status(), annotations=RETRY),
             AS_KNOWN,
-            Fetch(None),
+            FetchCatalog(None),
             id="order to look now: all anew",
         ),
         pytest.param(
@@ -130,40 +140,40 @@ WEEK = timedelta(days=7)
             id="order that was carried out",
         ),
         pytest.param(
-            make_broker(status=ready_status()), {**AS_KNOWN, "wishes": 5}, Fetch(MARK), id="woken: out of date"
+            make_broker(status=ready_status()), {**AS_KNOWN, "revision": 5}, FetchCatalog(MARK), id="woken: out of date"
         ),
         pytest.param(
             make_broker(status=ready_status(fetched=JUST_NOW)),
-            {"wishes": 5},
-            Fetch(None),
+            {"revision": 5},
+            FetchCatalog(None),
             id="woken soon after a fetch for another reason",
         ),
         pytest.param(
             make_broker(status=ready_status(fetched=JUST_NOW)),
-            {"memory": relisted(JUST_NOW), "wishes": 5},
+            {"memory": relisted(JUST_NOW), "revision": 5},
             Idle(),
             id="woken too soon after a fetch for the same reason",
         ),
         pytest.param(
             make_broker(status=ready_status(fetched=RELIST_PAUSE)),
             {"memory": relisted(RELIST_PAUSE, relist_asked=True)},
-            Fetch(None),
+            FetchCatalog(None),
             id="and once the pause is over",
         ),
         pytest.param(
             make_broker(status=ready_status(), relistBehavior="Manual"),
-            {"wishes": 5},
-            Fetch(None),
+            {"revision": 5},
+            FetchCatalog(None),
             id="Manual is asked when it is out of date",
         ),
         pytest.param(
             make_broker(status=ready_status(), relistBehavior="Manual"),
-            {"memory": BrokerMemory(leftovers=LEFT), "wishes": 5},
+            {"memory": BrokerMemory(leftovers=LEFT), "revision": 5},
             Idle(),
             id="Manual with leftovers: it was an instance that went",
         ),
         pytest.param(
-            make_broker(status=ready_status()), {"unused": LEFT, "wishes": 5}, Tidy(), id="woken for its leftovers"
+            make_broker(status=ready_status()), {"unused": LEFT, "revision": 5}, Tidy(), id="woken for its leftovers"
         ),
         pytest.param(make_broker(status=ready_status()), {"unused": LEFT}, Tidy(), id="unused leftovers are removed"),
         pytest.param(
@@ -247,19 +257,19 @@ def test_unchanged_catalog_keeps_what_the_answer_does_not_repeat() -> None:
 
 def test_being_woken_too_soon_is_remembered_until_the_pause_is_over() -> None:
     before = relisted(JUST_NOW)
-    snapshot = make_snapshot(make_broker(status=ready_status(fetched=JUST_NOW)), memory=before, wishes=9)
+    snapshot = make_snapshot(make_broker(status=ready_status(fetched=JUST_NOW)), memory=before, revision=9)
     change = outcomes.idle(snapshot, NOW)
     memory = BrokerMemory.model_validate(change.memory)
     assert change.next.due_at == NOW - JUST_NOW + RELIST_PAUSE
-    assert (memory.relist_asked, memory.wishes_seen) == (True, 9)
-    snapshot = make_snapshot(change.document, memory=memory, wishes=9)
+    assert (memory.relist_asked, memory.revision_seen) == (True, 9)
+    snapshot = make_snapshot(change.document, memory=memory, revision=9)
     fetched = outcomes.synced(snapshot, GOOD, leftovers=LEFT, stored=StoredCount(), now=NOW + HOUR)
     after = BrokerMemory.model_validate(fetched.memory)
     assert (after.relist_asked, after.relisted_at) == (False, (NOW + HOUR).timestamp())
 
 
 def test_fetch_of_a_new_specification_does_not_count_as_one_of_a_catalog_out_of_date() -> None:
-    snapshot = make_snapshot(make_broker(status=ready_status(), generation=2), wishes=9)
+    snapshot = make_snapshot(make_broker(status=ready_status(), generation=2), revision=9)
     fetched = outcomes.synced(snapshot, GOOD, leftovers=LEFT, stored=StoredCount(), now=NOW)
     assert BrokerMemory.model_validate(fetched.memory).relisted_at == 0.0
 
@@ -475,7 +485,7 @@ def test_refused_catalog_forgets_the_validator() -> None:
 
 
 def test_broker_that_clashes_waits_for_the_other_to_go() -> None:
-    change = outcomes.sync_failed(make_snapshot(), "ids are taken", way_out="Delete one", other="quay", now=NOW)
+    change = outcomes.sync_failed(make_snapshot(), "ids are taken", remedy="Delete one", other="quay", now=NOW)
     assert "ids are taken. Delete one. It is tried" in change.document.status.conditions[0].message
     assert change.next.waiting_for == "broker:/quay"
 
@@ -623,7 +633,7 @@ def test_a_circuit_that_stays_as_it_was_changes_nothing() -> None:
 
 @pytest.mark.parametrize(("broker", "circuit"), [(make_broker(status=ready_status()), FAILING), (left_alone(), None)])
 def test_news_of_a_circuit_does_not_have_the_catalog_fetched(broker: AnyBroker, circuit: OpenCircuit | None) -> None:
-    snapshot = make_snapshot(broker, circuit=circuit, **AS_KNOWN | {"wishes": 5})
+    snapshot = make_snapshot(broker, circuit=circuit, **AS_KNOWN | {"revision": 5})
 
     assert decide(snapshot, NOW) == Idle()
 

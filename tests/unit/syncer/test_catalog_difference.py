@@ -7,7 +7,7 @@ import pytest
 from chandlery.model.objects.brokers import AnyBroker
 from chandlery.model.objects.offerings import AnyClass, AnyPlan, OfferingStatus
 from chandlery_syncer.catalog.catalog_difference import Clash, Difference, clash_with, difference, retired
-from chandlery_syncer.catalog.catalog_objects import Offerings, wished_offerings
+from chandlery_syncer.catalog.catalog_objects import Offerings, desired_offerings
 from chandlery_syncer.facts.broker_notes import Leftovers
 from tests.conformance.scripted.scripted_catalog import simple_plan, simple_service
 from tests.unit.syncer.builders import catalog, make_broker
@@ -17,8 +17,8 @@ TWO = simple_service("db", plans=["small", "large"])
 MARKED = OfferingStatus(removed_from_broker_catalog=True)
 
 
-def wished(*services: dict[str, Any], broker: AnyBroker = BROKER) -> Offerings:
-    return wished_offerings(broker, catalog(*services))
+def desired(*services: dict[str, Any], broker: AnyBroker = BROKER) -> Offerings:
+    return desired_offerings(broker, catalog(*services))
 
 
 def stored(*services: dict[str, Any], broker: AnyBroker = BROKER, **update: Any) -> Offerings:
@@ -28,7 +28,7 @@ def stored(*services: dict[str, Any], broker: AnyBroker = BROKER, **update: Any)
         identity = {"uid": f"uid-{each.metadata.name}", "generation": 1, "resource_version": "7", **update}
         return each.model_copy(update={"metadata": each.metadata.model_copy(update=identity)})
 
-    offerings = wished(*services, broker=broker)
+    offerings = desired(*services, broker=broker)
     return Offerings(tuple(map(known, offerings.classes)), tuple(map(known, offerings.plans)))
 
 
@@ -44,7 +44,7 @@ def names(offerings: Any) -> list[str]:
 
 @pytest.mark.parametrize("broker", [BROKER, make_broker(namespace="team")], ids=["cluster-wide", "namespaced"])
 def test_unchanged_catalog_changes_nothing(broker: AnyBroker) -> None:
-    assert compared(wished(TWO, broker=broker), stored(TWO, broker=broker)) == Difference()
+    assert compared(desired(TWO, broker=broker), stored(TWO, broker=broker)) == Difference()
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_unchanged_catalog_changes_nothing(broker: AnyBroker) -> None:
 def test_new_offerings_are_created(
     new: list[dict[str, Any]], creates: list[str], updates: list[str], vanished: list[str]
 ) -> None:
-    found = compared(wished(*new), Offerings())
+    found = compared(desired(*new), Offerings())
     assert names(found.creates) == creates
     assert [old.metadata.name for old, _ in found.updates] == updates
     assert names((*found.vanished.classes, *found.vanished.plans)) == vanished
@@ -96,7 +96,7 @@ def test_new_offerings_are_created(
 def test_only_what_differs_is_written(
     new: dict[str, Any], creates: list[str], updates: list[str], vanished: list[str]
 ) -> None:
-    found = compared(wished(new), stored(TWO))
+    found = compared(desired(new), stored(TWO))
     assert names(found.creates) == creates
     assert [old.metadata.name for old, _ in found.updates] == updates
     assert names((*found.vanished.classes, *found.vanished.plans)) == vanished
@@ -109,7 +109,7 @@ def test_update_keeps_identity_and_what_users_have_added() -> None:
     spec = service_class.spec.model_copy(update={"default_provision_parameters": {"size": 1}})
     before = Offerings((service_class.model_copy(update={"spec": spec}),), ())
 
-    found = compared(wished(simple_service("db", tags=["sql"])), before)
+    found = compared(desired(simple_service("db", tags=["sql"])), before)
     ((old, new),) = found.updates
     assert (new.metadata.uid, new.metadata.generation) == (old.metadata.uid, 2)
     assert new.metadata.annotations == {"note": "mine"}
@@ -120,21 +120,21 @@ def test_update_keeps_identity_and_what_users_have_added() -> None:
 
 
 def test_change_of_labels_alone_is_no_new_generation() -> None:
-    ((_, new), *_rest) = compared(wished(TWO), stored(TWO, labels=None)).updates
+    ((_, new), *_rest) = compared(desired(TWO), stored(TWO, labels=None)).updates
     assert new.metadata.generation == 1
 
 
 def test_offering_that_comes_back_loses_its_mark() -> None:
     before = stored(TWO)
     marked = tuple(each.model_copy(update={"status": MARKED}) for each in before.plans)
-    found = compared(wished(TWO), Offerings(before.classes, marked))
+    found = compared(desired(TWO), Offerings(before.classes, marked))
     assert sorted(new.metadata.name for _, new in found.updates) == ["db-large-id", "db-small-id"]
     assert not any(new.status.removed_from_broker_catalog for _, new in found.updates)
 
 
 def test_broker_that_was_recreated_owns_its_offerings_again() -> None:
     new_broker = BROKER.model_copy(update={"metadata": BROKER.metadata.model_copy(update={"uid": "another"})})
-    found = compared(wished(TWO, broker=new_broker), stored(TWO))
+    found = compared(desired(TWO, broker=new_broker), stored(TWO))
     assert {owner.uid for _, new in found.updates for owner in new.metadata.owner_references or []} == {"another"}
     assert len(found.updates) == 3
 
@@ -143,18 +143,18 @@ def test_copies_that_users_have_made_are_left_alone() -> None:
     copies = stored(simple_service("copy"), owner_references=None)
     before = stored(TWO)
     mixed = Offerings((*before.classes, *copies.classes), (*before.plans, *copies.plans))
-    assert compared(wished(TWO), mixed) == Difference()
+    assert compared(desired(TWO), mixed) == Difference()
 
 
 def test_namespaced_offerings_need_no_owner_to_be_managed() -> None:
     broker = make_broker(namespace="team")
-    found = compared(wished(simple_service("web"), broker=broker), stored(TWO, broker=broker))
+    found = compared(desired(simple_service("web"), broker=broker), stored(TWO, broker=broker))
     assert names(found.vanished.classes) == ["db-id"]
 
 
 def test_plan_that_moves_to_another_class_is_refused() -> None:
     moved = simple_service("web", plans=[simple_plan("small", plan_id="db-small-id")])
-    found = difference(wished(moved, simple_service("db", plans=["large"])), stored(TWO))
+    found = difference(desired(moved, simple_service("db", plans=["large"])), stored(TWO))
     assert isinstance(found, Clash)
     assert "has moved from the class 'db-id' to 'web-id'" in found.sentence
 
@@ -163,7 +163,9 @@ def test_name_that_stands_for_another_id_is_refused() -> None:
     before = stored(simple_service("db"))
     (service_class,) = before.classes
     other = service_class.spec.model_copy(update={"external_id": "something else"})
-    found = difference(wished(simple_service("db")), Offerings((service_class.model_copy(update={"spec": other}),), ()))
+    found = difference(
+        desired(simple_service("db")), Offerings((service_class.model_copy(update={"spec": other}),), ())
+    )
     assert isinstance(found, Clash)
     assert "already exists with the id 'something else'" in found.sentence
 

@@ -9,7 +9,7 @@ from chandlery.model.objects.offerings import OfferingStatus
 from chandlery.osb.catalog.catalog_remarks import CatalogRemarks
 from chandlery_syncer.catalog.catalog_difference import Difference, Retirement, difference, retired
 from chandlery_syncer.catalog.catalog_news import CatalogNews, remarks_facts, with_other_upkeep
-from chandlery_syncer.catalog.catalog_objects import Offerings, wished_offerings
+from chandlery_syncer.catalog.catalog_objects import Offerings, desired_offerings
 from chandlery_syncer.facts.broker_notes import Leftovers
 from tests.conformance.scripted.scripted_catalog import parameter_schemas, simple_plan, simple_service
 from tests.unit.syncer.builders import catalog, make_broker
@@ -18,13 +18,13 @@ DRAFT_7 = "http://json-schema.org/draft-07/schema#"
 
 
 def offerings(*services: dict[str, Any]) -> Offerings:
-    return wished_offerings(make_broker(), catalog(*services))
+    return desired_offerings(make_broker(), catalog(*services))
 
 
-def news(stored: Offerings, wished: Offerings, *, used: Leftovers | None = None) -> CatalogNews:
-    found = difference(wished, stored)
+def news(stored: Offerings, desired: Offerings, *, used: Leftovers | None = None) -> CatalogNews:
+    found = difference(desired, stored)
     assert isinstance(found, Difference)
-    titles = {each.metadata.name: each.spec.external_name for each in (*stored.classes, *wished.classes)}
+    titles = {each.metadata.name: each.spec.external_name for each in (*stored.classes, *desired.classes)}
     retirement = retired(found.vanished, used=used or Leftovers())
     return CatalogNews(difference=found, retirement=retirement, is_first=stored == Offerings(), class_titles=titles)
 
@@ -42,7 +42,7 @@ MARKED = Offerings(
 
 
 @pytest.mark.parametrize(
-    ("stored", "wished", "told"),
+    ("stored", "desired", "told"),
     [
         pytest.param(Offerings(), DB, None, id="all is new at first, and nobody wants a list"),
         pytest.param(DB, DB, None, id="nothing has changed"),
@@ -67,8 +67,8 @@ MARKED = Offerings(
         ),
     ],
 )
-def test_changes_of_the_catalog_are_one_event(stored: Offerings, wished: Offerings, told: str | None) -> None:
-    facts = [fact.message for fact in news(stored, wished).about_broker]
+def test_changes_of_the_catalog_are_one_event(stored: Offerings, desired: Offerings, told: str | None) -> None:
+    facts = [fact.message for fact in news(stored, desired).about_broker]
     assert facts == ([f"The catalog has changed: {told}"] if told else [])
 
 

@@ -12,7 +12,7 @@ from chandlery.model.objects.offerings import (
     ServicePlan,
 )
 from chandlery.model.text.names import label_value
-from chandlery_syncer.catalog.catalog_objects import wished_offerings
+from chandlery_syncer.catalog.catalog_objects import desired_offerings
 from tests.conformance.scripted.scripted_catalog import parameter_schemas, simple_plan, simple_service
 from tests.unit.syncer.builders import catalog, make_broker
 
@@ -20,8 +20,8 @@ SCHEMA = {"$schema": "http://json-schema.org/draft-04/schema#", "type": "object"
 
 
 def test_cluster_wide_objects_carry_names_labels_and_owner_of_the_reference() -> None:
-    wished = wished_offerings(make_broker(), catalog(simple_service("DB", service_id="Id-1", plans=["small"])))
-    (service_class,), (plan,) = wished.classes, wished.plans
+    desired = desired_offerings(make_broker(), catalog(simple_service("DB", service_id="Id-1", plans=["small"])))
+    (service_class,), (plan,) = desired.classes, desired.plans
 
     assert isinstance(service_class, ClusterServiceClass)
     assert isinstance(plan, ClusterServicePlan)
@@ -53,8 +53,8 @@ def test_cluster_wide_objects_carry_names_labels_and_owner_of_the_reference() ->
 
 
 def test_namespaced_objects_live_with_their_broker_and_have_no_owner() -> None:
-    wished = wished_offerings(make_broker(namespace="team"), catalog(simple_service("db")))
-    (service_class,), (plan,) = wished.classes, wished.plans
+    desired = desired_offerings(make_broker(namespace="team"), catalog(simple_service("db")))
+    (service_class,), (plan,) = desired.classes, desired.plans
     assert isinstance(service_class, ServiceClass)
     assert isinstance(plan, ServicePlan)
     assert {service_class.metadata.namespace, plan.metadata.namespace} == {"team"}
@@ -77,7 +77,7 @@ def test_every_field_of_a_class_is_taken_over() -> None:
         tags=["sql", "backup"],
         requires=["syslog_drain"],
     )
-    (service_class,) = wished_offerings(make_broker(), catalog(service)).classes
+    (service_class,) = desired_offerings(make_broker(), catalog(service)).classes
     assert service_class.spec.to_wire() == {
         "externalName": "db",
         "externalID": "db-id",
@@ -106,7 +106,7 @@ def test_every_field_of_a_plan_is_taken_over() -> None:
         schemas=parameter_schemas(create=SCHEMA, update=SCHEMA, bind=SCHEMA),
         metadata={"bullets": ["fast"]},
     )
-    (stored,) = wished_offerings(make_broker(), catalog(simple_service("db", plans=[plan]))).plans
+    (stored,) = desired_offerings(make_broker(), catalog(simple_service("db", plans=[plan]))).plans
     spec = stored.spec
     assert (spec.external_name, spec.external_id, spec.description) == ("large", "db-large-id", "plan large")
     assert (spec.free, spec.bindable, spec.plan_updatable, spec.binding_rotatable) == (False, True, False, True)
@@ -117,7 +117,7 @@ def test_every_field_of_a_plan_is_taken_over() -> None:
 
 
 def test_plan_that_does_not_say_is_free_and_leaves_the_rest_to_its_class() -> None:
-    (plan,) = wished_offerings(make_broker(), catalog(simple_service("db"))).plans
+    (plan,) = desired_offerings(make_broker(), catalog(simple_service("db"))).plans
     assert (plan.spec.free, plan.spec.bindable, plan.spec.plan_updatable) == (True, None, None)
 
 
@@ -144,6 +144,6 @@ SERVICES = catalog(
     ],
 )
 def test_restrictions_decide_what_is_offered(restrictions: Any, classes: set[str], plans: set[str]) -> None:
-    wished = wished_offerings(make_broker(catalogRestrictions=restrictions), SERVICES)
-    assert {each.spec.external_name for each in wished.classes} == classes
-    assert {each.spec.external_name for each in wished.plans} == plans
+    desired = desired_offerings(make_broker(catalogRestrictions=restrictions), SERVICES)
+    assert {each.spec.external_name for each in desired.classes} == classes
+    assert {each.spec.external_name for each in desired.plans} == plans

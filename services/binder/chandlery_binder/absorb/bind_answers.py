@@ -20,11 +20,11 @@ from chandlery.model.objects.reasons import BindingReason
 from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.answers import Answer, Verdict, call_failure
 from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
-from chandlery_binder.absorb.binding_draft import INJECTED, BindingChange, BindingDraft
+from chandlery_binder.absorb.binding_draft import INJECTED, BindingDraft, BindingResult
 from chandlery_binder.absorb.binding_ends import fail_and_mitigate, mitigate, mitigate_or_fail, retry
 from chandlery_binder.absorb.binding_remedies import while_waiting
 from chandlery_binder.facts.bind_grants import Grant
-from chandlery_binder.facts.binding_notes import InFlight, Purpose
+from chandlery_binder.facts.binding_notes import BindingPurpose, OpenRequest
 from chandlery_binder.facts.binding_snapshot import InjectionProblem
 from chandlery_binder.facts.rotation_notes import RotationNotes
 
@@ -60,19 +60,21 @@ CONFLICT = 409
 
 def absorb_delivery(
     draft: BindingDraft,
-    sent: InFlight,
+    sent: OpenRequest,
     *,
     grant: Grant | None,
     credentials: JsonObject,
     problem: InjectionProblem | None,
-) -> BindingChange:
+) -> BindingResult:
     """The credentials are in the Secret, or are kept for the next try: the broker is not asked for them again.
 
     `grant` is None where they come from an earlier round.
     """
     if grant is not None:
         note_grant(draft, grant)
-        draft.remember(rotation=RotationNotes(granted_at=draft.now.timestamp(), seen=draft.snapshot.orders.rotate))
+        draft.remember(
+            rotation=RotationNotes(granted_at=draft.now.timestamp(), seen=draft.snapshot.requested_actions.rotate)
+        )
     if problem is None:
         draft.keep_delivered(credentials)
         draft.succeed(INJECTED)
@@ -85,7 +87,7 @@ def absorb_delivery(
     if draft.is_time_over:
         return fail_and_mitigate(draft, BindingReason.ERROR_INJECTING, BindingReason.RETRY_TIMEOUT, message=message)
     undelivered = sent.model_copy(
-        update={"purpose": Purpose.INJECT, "credentials": credentials, "delivered": None, "request": {}}
+        update={"purpose": BindingPurpose.INJECT, "credentials": credentials, "delivered": None, "request": {}}
     )
     draft.keep_in_flight = undelivered.to_wire()
     told = while_waiting(BindingReason.ERROR_INJECTING, message, draft.snapshot.binding)
@@ -103,13 +105,13 @@ def note_grant(draft: BindingDraft, grant: Grant) -> None:
         draft.say(BindingReason.IGNORED_BIND_RESULT, message, is_warning=True)
 
 
-def absorb_lost_credentials(draft: BindingDraft) -> BindingChange:
+def absorb_lost_credentials(draft: BindingDraft) -> BindingResult:
     """Somebody was given the credentials who died before storing them, and the broker shows them once."""
     message = "The broker has the binding, but does not show its credentials a second time"
     return mitigate_or_fail(draft, BindingReason.BIND_FAILED, message=message)
 
 
-def absorb_failed_bind(draft: BindingDraft, sent: InFlight, *, answer: Answer, is_in_doubt: bool) -> BindingChange:
+def absorb_failed_bind(draft: BindingDraft, sent: OpenRequest, *, answer: Answer, is_in_doubt: bool) -> BindingResult:
     """OSB v2.17, "Binding" and "Orphan Mitigation". `is_in_doubt`: an earlier bind may have left something."""
     message = told(answer)
     if answer.verdict in (Verdict.BROKEN, Verdict.TIMED_OUT):
@@ -123,26 +125,26 @@ def absorb_failed_bind(draft: BindingDraft, sent: InFlight, *, answer: Answer, i
         # Refused or never sent: deleting the binding needs no call.
         draft.set(unbind_status="NotRequired")
     if not is_final(answer):
-        return retry(draft, BindingReason.BIND_FAILED, message=message, asked_seconds=answer.retry_after_seconds)
+        return retry(draft, BindingReason.BIND_FAILED, message=message, retry_after_seconds=answer.retry_after_seconds)
     draft.fail(BindingReason.BIND_FAILED, BindingReason.REFUSED, message=message)
     draft.end_operation()
     return draft.rest()
 
 
-def _absorb_failed_repeat(draft: BindingDraft, sent: InFlight, answer: Answer) -> BindingChange:
+def _absorb_failed_repeat(draft: BindingDraft, sent: OpenRequest, answer: Answer) -> BindingResult:
     # What became of the first is as unknown as before: this answer is about the second.
     message = told(answer)
     if not is_final(answer):
         draft.keep_in_flight = None if draft.is_deleted else sent.to_wire()
-        return retry(draft, BindingReason.BIND_FAILED, message=message, asked_seconds=answer.retry_after_seconds)
+        return retry(draft, BindingReason.BIND_FAILED, message=message, retry_after_seconds=answer.retry_after_seconds)
     if answer.status == CONFLICT:
         # The first did arrive, and this broker will not say again what it answered.
         return mitigate_or_fail(draft, BindingReason.BIND_FAILED, message=message)
     return fail_and_mitigate(draft, BindingReason.BIND_FAILED, BindingReason.REFUSED, message=message)
 
 
-def absorb_failed_fetch(draft: BindingDraft, answer: Answer) -> BindingChange:
+def absorb_failed_fetch(draft: BindingDraft, answer: Answer) -> BindingResult:
     """OSB has a platform fetch again: the binding exists, and nothing is known to be wrong with it."""
     draft.remember(is_fetch_due=True, fetches=draft.memory.fetches + 1)
     message = call_failure("fetching of the binding", answer)
-    return retry(draft, BindingReason.FETCH_FAILED, message=message, asked_seconds=answer.retry_after_seconds)
+    return retry(draft, BindingReason.FETCH_FAILED, message=message, retry_after_seconds=answer.retry_after_seconds)

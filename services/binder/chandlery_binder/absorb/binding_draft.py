@@ -15,13 +15,13 @@ from chandlery.reconcile.reconcile_result import ReconcileResult, Requeue, bindi
 from chandlery.reconcile.status_draft import StatusDraft, joined
 from chandlery.retry.schedule import DEPENDENCIES
 from chandlery_binder.absorb.binding_remedies import ROTATING, failed_for_good, how_to_rotate
-from chandlery_binder.facts.binding_notes import BindingMemory, InFlight, Purpose, presumed
+from chandlery_binder.facts.binding_notes import BindingMemory, BindingPurpose, OpenRequest, presumed
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
-from chandlery_binder.facts.rotation_notes import ErrandKind, Placement, Retired
+from chandlery_binder.facts.rotation_notes import BackgroundOperationKind, Placement, Retired
 from chandlery_binder.rotation.rotation_schedule import expiry, next_look
 
-_DELETIONS = (Purpose.UNBIND, Purpose.MITIGATE)
-_OPERATIONS = {Purpose.BIND: "Bind", Purpose.UNBIND: "Unbind"}
+_DELETIONS = (BindingPurpose.UNBIND, BindingPurpose.MITIGATE)
+_OPERATIONS = {BindingPurpose.BIND: "Bind", BindingPurpose.UNBIND: "Unbind"}
 
 
 class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
@@ -40,15 +40,15 @@ class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
         self.is_interrupting = False
         self.keep_in_flight: JsonObject | None = None
         self.facts.extend(snapshot.news)
-        self.remember(retry_seen=snapshot.orders.retry or snapshot.memory.retry_seen)
+        self.remember(retry_seen=snapshot.requested_actions.retry or snapshot.memory.retry_seen)
         if snapshot.delivered is not None and not snapshot.is_deleted:
             self.keep_delivered(snapshot.delivered)
 
     @classmethod
-    def begin(cls, snapshot: BindingSnapshot, sent: InFlight, now: datetime) -> Self:
+    def begin(cls, snapshot: BindingSnapshot, sent: OpenRequest, now: datetime) -> Self:
         """A draft for the answer to a request: the status says that the operation has begun."""
         draft = cls(snapshot, now)
-        if sent.purpose == Purpose.ROTATE:
+        if sent.purpose == BindingPurpose.ROTATE:
             draft.memory = presumed(draft.memory, sent)
         if draft.memory.rotation.waits:
             # What was missing is there.
@@ -63,9 +63,9 @@ class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
             draft.set(current_operation=operation, operation_start_time=datetime.fromtimestamp(sent.started_at, UTC))
             # What failed before, or was waited for, was something else.
             draft.attempt = 0
-        if sent.purpose == Purpose.UNBIND:
+        if sent.purpose == BindingPurpose.UNBIND:
             draft.drop(ConditionType.RECONCILING)
-        if sent.purpose == Purpose.BIND:
+        if sent.purpose == BindingPurpose.BIND:
             draft.set(in_progress_properties=sent.properties)
             draft.remember(placement=sent.placement, is_fetch_due=False, fetches=0)
         draft.set(unbind_status="Required")
@@ -94,7 +94,7 @@ class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
     @property
     def is_forced(self) -> bool:
         """Whether a user wants the binding gone whatever the broker answers."""
-        return self.is_deleted and self._snapshot.orders.forces_deletion
+        return self.is_deleted and self._snapshot.requested_actions.forces_deletion
 
     @property
     def is_waived(self) -> bool:
@@ -108,7 +108,7 @@ class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
 
     def keep_delivered(self, credentials: JsonObject) -> None:
         """Keep a copy of what is in the Secret, so that it can be written again without the broker."""
-        self.keep_in_flight = InFlight(purpose=Purpose.DELIVERED, credentials=credentials).to_wire()
+        self.keep_in_flight = OpenRequest(purpose=BindingPurpose.DELIVERED, credentials=credentials).to_wire()
 
     def ready(self, status: ConditionStatus, reason: str, *, message: str) -> None:
         """See StatusDraft. `kubectl wait` asks of which generation it speaks."""
@@ -147,14 +147,14 @@ class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
             self.say(reason, message, is_warning=True)
 
 
-BindingChange = ReconcileResult[ServiceBinding]
+BindingResult = ReconcileResult[ServiceBinding]
 INJECTED = "Injected bind result"
 
 
 class BindingDraft(BindingStatusDraft):
     """Collects what changes; `rest`, `again`, `retry_after`, `wait` and `gone` make the change."""
 
-    def rest(self) -> BindingChange:
+    def rest(self) -> BindingResult:
         """Nothing more to do; a deletion is looked at straight away, and one that is ready when something is due."""
         has_acted = self.status != self._snapshot.binding.status
         self.expect_no_attempt()
@@ -167,7 +167,7 @@ class BindingDraft(BindingStatusDraft):
 
     def settle(
         self, *, due_at: datetime | None = None, attempt: int = 0, waiting_for: str | None = None
-    ) -> BindingChange:
+    ) -> BindingResult:
         """Rest as one that is ready: until something is due, or somebody lays hands on the Secret.
 
         `waiting_for` is the key of what else is missing.
@@ -188,29 +188,29 @@ class BindingDraft(BindingStatusDraft):
         interests = given if waiting_for is not None or rotation.waits else None
         return self._change(Requeue(due_at=due_at, attempt=attempt, waiting_for=own, interests=interests))
 
-    def settle_later(self, waiting_for: str | None) -> BindingChange:
+    def settle_later(self, waiting_for: str | None) -> BindingResult:
         """Rest as one that is ready, until what is missing has come, or for a while."""
         attempt = self.attempt + 1
         return self.settle(due_at=self._now + DEPENDENCIES.delay(attempt), attempt=attempt, waiting_for=waiting_for)
 
-    def again(self, delay: timedelta, *, attempt: int) -> BindingChange:
+    def again(self, delay: timedelta, *, attempt: int) -> BindingResult:
         """Come back after the delay, with something else than what failed."""
         self.expect_no_attempt()
         return self._change(Requeue(due_at=self._now + delay, attempt=attempt))
 
-    def after(self, pause: timedelta, *, attempt: int) -> BindingChange:
+    def after(self, pause: timedelta, *, attempt: int) -> BindingResult:
         """Come back after the pause that the status shows."""
         return self._change(Requeue(due_at=self._now + pause, attempt=attempt))
 
-    def retry_after(self, asked_seconds: float | None, *, attempt: int) -> BindingChange:
+    def retry_after(self, retry_after_seconds: float | None, *, attempt: int) -> BindingResult:
         """Come back with back-off, or as late as the broker asks, within the longest back-off."""
-        return self.after(self.expect_attempt(attempt, asked_seconds), attempt=attempt)
+        return self.after(self.expect_attempt(attempt, retry_after_seconds), attempt=attempt)
 
-    def poll_after(self, asked_seconds: float | None) -> BindingChange:
+    def poll_after(self, retry_after_seconds: float | None) -> BindingResult:
         """Poll after a short pause or the one that the broker asks for, and once more when the time is up."""
-        return self.again(self.poll_pause(asked_seconds), attempt=self.attempt)
+        return self.again(self.poll_pause(retry_after_seconds), attempt=self.attempt)
 
-    def defer_unbind(self) -> BindingChange:
+    def defer_unbind(self) -> BindingResult:
         """The broker will not be interrupted in its bind: go on polling that, as if nothing had been asked."""
         self.status = self._snapshot.binding.status
         before = self._snapshot.memory
@@ -219,41 +219,41 @@ class BindingDraft(BindingStatusDraft):
         self.memory = before.model_copy(update={"unbind_deferred": not self.is_unbinding, "retry_seen": seen})
         return self.poll_after(None)
 
-    def wait(self, waiting_for: str | None, *, interests: tuple[str, ...] | None = None) -> BindingChange:
+    def wait(self, waiting_for: str | None, *, interests: tuple[str, ...] | None = None) -> BindingResult:
         """Come back when woken, or after a while all the same."""
         attempt = self.attempt + 1
         self.expect_no_attempt()
         due_at = self._now + DEPENDENCIES.delay(attempt)
         return self._change(Requeue(due_at=due_at, attempt=attempt, waiting_for=waiting_for, interests=interests))
 
-    def defer(self, hold: Deferral) -> BindingChange:
+    def defer(self, hold: Deferral) -> BindingResult:
         """Come back when the call may be made."""
         return self._change(Requeue(due_at=hold.due_at, attempt=self.attempt, waiting_for=hold.waiting_for))
 
-    def gone(self) -> BindingChange:
+    def gone(self) -> BindingResult:
         """The finalizer goes, and with it the object; its instance may be waiting for that."""
         binding = self._snapshot.binding
         self.wakes.append(bindings_key(binding.metadata.namespace, binding.spec.instance_ref.name))
         return self._change(Requeue(), is_finished=True)
 
-    def turn_to_next(self) -> BindingChange | None:
+    def turn_to_next(self) -> BindingResult | None:
         """Unbind what else the broker has of a deleted binding; None if there is nothing else."""
         others = self._drafted.others
         if not others:
             return None
         first, *rest = others
-        self.remember(placement=first.placement, retired=tuple(rest), errand=None)
+        self.remember(placement=first.placement, retired=tuple(rest), background_operation=None)
         self.set(unbind_status="Required", external_id=self._id_of(first.placement))
         return self.again(timedelta(0), attempt=0)
 
-    def shown(self) -> BindingChange:
+    def shown(self) -> BindingResult:
         """Nothing but the status changes."""
         return self._change(Requeue())
 
     def _show_rotation(self) -> bool:
         """Say beside Ready that other credentials are wanted, as long as anything more is done about that."""
-        notes, errand = self.memory.rotation, self.memory.errand
-        is_under_way = errand is not None and errand.kind == ErrandKind.ROTATE
+        notes, background = self.memory.rotation, self.memory.background_operation
+        is_under_way = background is not None and background.kind == BackgroundOperationKind.ROTATE
         is_pending = bool(notes.problem) and not notes.is_refused
         if not is_pending and not is_under_way:
             self.drop(ConditionType.RECONCILING)
@@ -290,7 +290,7 @@ class BindingDraft(BindingStatusDraft):
         moment = datetime.fromtimestamp(retired.next_at, UTC) if retired.next_at else self._now
         return RetiringBinding(external_id=self._id_of(retired.placement), unbind_time=moment)
 
-    def _change(self, following: Requeue, *, is_finished: bool = False) -> BindingChange:
+    def _change(self, following: Requeue, *, is_finished: bool = False) -> BindingResult:
         shown = tuple(map(self._shown, self.memory.retired))
         if shown or self.status.retiring:
             self.set(retiring=shown or None)

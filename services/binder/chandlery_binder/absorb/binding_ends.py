@@ -7,7 +7,7 @@ from chandlery.model.objects.conditions import ConditionStatus, ConditionType
 from chandlery.model.objects.reasons import BindingReason
 from chandlery.reconcile.operation.deferral import Deferral
 from chandlery.reconcile.status_draft import Cause, joined
-from chandlery_binder.absorb.binding_draft import BindingChange, BindingDraft
+from chandlery_binder.absorb.binding_draft import BindingDraft, BindingResult
 from chandlery_binder.absorb.binding_remedies import (
     STARTING_MITIGATION,
     failed_for_good,
@@ -21,27 +21,29 @@ _CLEANED_UP = "What it may have left at the service broker has been unbound"
 _UNKNOWN_CAUSE = Cause(reason=BindingReason.BIND_FAILED, message="The bind failed")
 
 
-def retry(draft: BindingDraft, reason: str, *, message: str, asked_seconds: float | None = None) -> BindingChange:
+def retry(draft: BindingDraft, reason: str, *, message: str, retry_after_seconds: float | None = None) -> BindingResult:
     """The bind is tried again with back-off, unless its time is over."""
     draft.say(reason, message, is_warning=True)
-    return _try_again(draft, reason, message=message, attempt=draft.attempt + 1, asked_seconds=asked_seconds)
+    return _try_again(
+        draft, reason, message=message, attempt=draft.attempt + 1, retry_after_seconds=retry_after_seconds
+    )
 
 
 def _try_again(
-    draft: BindingDraft, reason: str, *, message: str, attempt: int, asked_seconds: float | None = None
-) -> BindingChange:
+    draft: BindingDraft, reason: str, *, message: str, attempt: int, retry_after_seconds: float | None = None
+) -> BindingResult:
     draft.ready(ConditionStatus.FALSE, reason, message=message)
     if draft.is_deleted:
         return draft.again(timedelta(0), attempt=0)
     if draft.is_time_over:
         return _too_late(draft, message)
-    pause = draft.expect_attempt(attempt, asked_seconds)
+    pause = draft.expect_attempt(attempt, retry_after_seconds)
     again = how_to_hurry(draft.metadata, draft.status.next_attempt_time)
     draft.ready(ConditionStatus.FALSE, reason, message=joined(message, again))
     return draft.after(pause, attempt=attempt)
 
 
-def mitigate(draft: BindingDraft, reason: BindingReason, *, message: str) -> BindingChange:
+def mitigate(draft: BindingDraft, reason: BindingReason, *, message: str) -> BindingResult:
     """Nobody knows what the broker has: unbind until it says that nothing is left, then bind again."""
     if draft.is_waived:
         draft.set(unbind_status="Required")
@@ -53,7 +55,7 @@ def mitigate(draft: BindingDraft, reason: BindingReason, *, message: str) -> Bin
 
 def fail_and_mitigate(
     draft: BindingDraft, ready_reason: BindingReason, failed_reason: BindingReason, *, message: str
-) -> BindingChange:
+) -> BindingResult:
     """Final, and what the broker may have has to go."""
     draft.fail(ready_reason, failed_reason, message=message)
     if draft.is_waived:
@@ -64,14 +66,14 @@ def fail_and_mitigate(
     return _start_mitigation(draft, Cause(reason=ready_reason, message=message))
 
 
-def mitigate_or_fail(draft: BindingDraft, reason: BindingReason, *, message: str) -> BindingChange:
+def mitigate_or_fail(draft: BindingDraft, reason: BindingReason, *, message: str) -> BindingResult:
     """What the broker has is of no use; where it is to be left alone, no other bind with this id can succeed."""
     if draft.is_waived:
         return fail_and_mitigate(draft, reason, BindingReason.REFUSED, message=message)
     return mitigate(draft, reason, message=message)
 
 
-def unbound(draft: BindingDraft) -> BindingChange:
+def unbound(draft: BindingDraft) -> BindingResult:
     """The broker has confirmed that nothing is left."""
     draft.end_poll()
     draft.set(unbind_status="Succeeded", external_properties=None, orphan_mitigation_in_progress=False)
@@ -93,7 +95,7 @@ def unbound(draft: BindingDraft) -> BindingChange:
     return _try_again(draft, cause.reason, message=told, attempt=max(draft.memory.creation_attempts, 1))
 
 
-def forced(draft: BindingDraft, *, message: str) -> BindingChange:
+def forced(draft: BindingDraft, *, message: str) -> BindingResult:
     """The broker has been asked once, and whatever it says, the binding goes: a user wants it so."""
     draft.end_poll()
     told = f"The binding was deleted although its service broker has not confirmed it: {message}"
@@ -101,7 +103,7 @@ def forced(draft: BindingDraft, *, message: str) -> BindingChange:
     return draft.turn_to_next() or draft.gone()
 
 
-def _start_mitigation(draft: BindingDraft, cause: Cause) -> BindingChange:
+def _start_mitigation(draft: BindingDraft, cause: Cause) -> BindingResult:
     draft.begin_clean_up(cause.reason, cause.message)
     draft.end_poll()
     draft.keep_in_flight = None
@@ -121,7 +123,7 @@ def _start_mitigation(draft: BindingDraft, cause: Cause) -> BindingChange:
     return draft.again(timedelta(0), attempt=draft.attempt)
 
 
-def _too_late(draft: BindingDraft, message: str) -> BindingChange:
+def _too_late(draft: BindingDraft, message: str) -> BindingResult:
     late = f"Stopping reconciliation retries because too much time has elapsed; the last failure was: {message}"
     if draft.status.unbind_status == "Required":
         return fail_and_mitigate(draft, BindingReason.RETRY_TIMEOUT, BindingReason.RETRY_TIMEOUT, message=late)
@@ -130,7 +132,7 @@ def _too_late(draft: BindingDraft, message: str) -> BindingChange:
     return draft.rest()
 
 
-def defer(snapshot: BindingSnapshot, hold: Deferral, *, now: datetime) -> BindingChange:
+def defer(snapshot: BindingSnapshot, hold: Deferral, *, now: datetime) -> BindingResult:
     """Say why, and come back then. Nothing was sent, so that nothing else changes; one that is ready stays so."""
     draft = BindingDraft(snapshot, now)
     draft.keep_in_flight = snapshot.in_flight.to_wire() if snapshot.in_flight else None

@@ -20,47 +20,52 @@ from chandlery_binder.absorb.bind_answers import (
     absorb_failed_fetch,
     absorb_lost_credentials,
 )
-from chandlery_binder.absorb.binding_draft import BindingChange, BindingDraft
+from chandlery_binder.absorb.binding_draft import BindingDraft, BindingResult
 from chandlery_binder.absorb.binding_ends import forced
 from chandlery_binder.absorb.binding_remedies import how_to_forget_unasked, while_waiting
 from chandlery_binder.absorb.unbind_answers import absorb_poll, absorb_unbind, begin_polling
 from chandlery_binder.decide.bind_conditions import parameter_keys
 from chandlery_binder.facts.bind_grants import Grant, checked, grant_of
 from chandlery_binder.facts.binding_actions import ForceFinish, Postpone
-from chandlery_binder.facts.binding_notes import InFlight, Purpose
+from chandlery_binder.facts.binding_notes import BindingPurpose, OpenRequest
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot, InjectionProblem
 from chandlery_binder.rotation.rotation_answers import ROTATIONS, absorb_beside
 from chandlery_binder.secret.restoration import absorb_failed_recovery, absorb_restoration, report_lost
 
 _DELIVERIES = frozenset(
     {
-        Purpose.BIND,
-        Purpose.FETCH,
-        Purpose.INJECT,
-        Purpose.RESTORE,
-        Purpose.RECOVER,
-        Purpose.ROTATE,
-        Purpose.FETCH_ROTATION,
+        BindingPurpose.BIND,
+        BindingPurpose.FETCH,
+        BindingPurpose.INJECT,
+        BindingPurpose.RESTORE,
+        BindingPurpose.RECOVER,
+        BindingPurpose.ROTATE,
+        BindingPurpose.FETCH_ROTATION,
     }
 )
 """Rounds that end with credentials, if they end well."""
-_OF_A_COPY = frozenset({Purpose.INJECT, Purpose.RESTORE})
+_OF_A_COPY = frozenset({BindingPurpose.INJECT, BindingPurpose.RESTORE})
 
 
 def absorb(
-    snapshot: BindingSnapshot, sent: InFlight, *, answer: Answer, now: datetime, problem: InjectionProblem | None = None
-) -> BindingChange:
+    snapshot: BindingSnapshot,
+    sent: OpenRequest,
+    *,
+    answer: Answer,
+    now: datetime,
+    problem: InjectionProblem | None = None,
+) -> BindingResult:
     """What the answer to `sent` changes. `problem` is what came of injecting `credentials_of` the same answer."""
     draft, answer = BindingDraft.begin(snapshot, sent, now), checked(answer)
     match sent.purpose:
-        case Purpose.UNBIND | Purpose.MITIGATE:
+        case BindingPurpose.UNBIND | BindingPurpose.MITIGATE:
             return absorb_unbind(draft, answer)
-        case Purpose.POLL:
+        case BindingPurpose.POLL:
             return absorb_poll(draft, answer)
     grant = _grant(snapshot, sent, answer)
     if sent.purpose in ROTATIONS:
         return absorb_beside(draft, sent, answer=answer, grant=grant, problem=problem)
-    if sent.purpose in (Purpose.RESTORE, Purpose.RECOVER):
+    if sent.purpose in (BindingPurpose.RESTORE, BindingPurpose.RECOVER):
         if grant is None:
             return absorb_failed_recovery(draft, answer)
         return absorb_restoration(draft, sent, credentials=grant.values, problem=problem)
@@ -68,18 +73,18 @@ def absorb(
         return _succeeded(snapshot, sent, draft, grant=grant, problem=problem)
     if answer.verdict == Verdict.ACCEPTED:
         return begin_polling(draft, answer, operation="Bind")
-    if sent.purpose == Purpose.FETCH:
+    if sent.purpose == BindingPurpose.FETCH:
         return absorb_failed_fetch(draft, answer)
     return absorb_failed_bind(draft, sent, answer=answer, is_in_doubt=snapshot.is_in_doubt)
 
 
-def credentials_of(snapshot: BindingSnapshot, sent: InFlight, answer: Answer) -> JsonObject | None:
+def credentials_of(snapshot: BindingSnapshot, sent: OpenRequest, answer: Answer) -> JsonObject | None:
     """What is to be injected now, if anything; empty for a binding that has no credentials."""
     grant = _grant(snapshot, sent, checked(answer))
     return None if grant is None else grant.values
 
 
-def wait(snapshot: BindingSnapshot, action: Wait, now: datetime) -> BindingChange:
+def wait(snapshot: BindingSnapshot, action: Wait, now: datetime) -> BindingResult:
     """Say what is missing, and come back when it is there, or after a while. What is open stays open."""
     draft = BindingDraft(snapshot, now)
     unknown = snapshot.is_deleted and action.reason != BindingReason.ERROR_EJECTING
@@ -94,7 +99,7 @@ def wait(snapshot: BindingSnapshot, action: Wait, now: datetime) -> BindingChang
     return draft.wait(action.waiting_for, interests=keys if len(keys) > 1 else None)
 
 
-def postpone(snapshot: BindingSnapshot, action: Postpone, now: datetime) -> BindingChange:
+def postpone(snapshot: BindingSnapshot, action: Postpone, now: datetime) -> BindingResult:
     """The same for a binding that stays ready meanwhile."""
     draft = BindingDraft(snapshot, now)
     draft.tell(action.reason, action.message)
@@ -104,20 +109,20 @@ def postpone(snapshot: BindingSnapshot, action: Postpone, now: datetime) -> Bind
     return draft.settle_later(action.waiting_for)
 
 
-def refuse(snapshot: BindingSnapshot, action: Refuse, now: datetime) -> BindingChange:
+def refuse(snapshot: BindingSnapshot, action: Refuse, now: datetime) -> BindingResult:
     """A wish that cannot be granted fails."""
     draft = BindingDraft(snapshot, now)
     draft.fail(action.reason, action.reason, message=action.message)
     return draft.rest()
 
 
-def finish(snapshot: BindingSnapshot, now: datetime) -> BindingChange:
+def finish(snapshot: BindingSnapshot, now: datetime) -> BindingResult:
     """Nothing of the binding itself is left at the broker: go on with what is beside it, or let the object go."""
     draft = BindingDraft(snapshot, now)
     return draft.turn_to_next() or draft.gone()
 
 
-def abandon(snapshot: BindingSnapshot, now: datetime) -> BindingChange:
+def abandon(snapshot: BindingSnapshot, now: datetime) -> BindingResult:
     """Let the object go without its broker, which keeps what it has."""
     draft = BindingDraft(snapshot, now)
     if snapshot.may_exist or snapshot.others:
@@ -126,17 +131,17 @@ def abandon(snapshot: BindingSnapshot, now: datetime) -> BindingChange:
     return draft.gone()
 
 
-def force_finish(snapshot: BindingSnapshot, action: ForceFinish, now: datetime) -> BindingChange:
+def force_finish(snapshot: BindingSnapshot, action: ForceFinish, now: datetime) -> BindingResult:
     """Let the object go although its broker could not be asked."""
     return forced(BindingDraft(snapshot, now), message=action.why)
 
 
-def lost(snapshot: BindingSnapshot, now: datetime) -> BindingChange:
+def lost(snapshot: BindingSnapshot, now: datetime) -> BindingResult:
     """The Secret of a binding is gone for good."""
     return report_lost(BindingDraft(snapshot, now))
 
 
-def idle(snapshot: BindingSnapshot, now: datetime) -> BindingChange:
+def idle(snapshot: BindingSnapshot, now: datetime) -> BindingResult:
     """Nothing to do."""
     draft = BindingDraft(snapshot, now)
     if draft.memory.rotation.waits:
@@ -145,11 +150,14 @@ def idle(snapshot: BindingSnapshot, now: datetime) -> BindingChange:
     return draft.rest()
 
 
-def announce(snapshot: BindingSnapshot, sent: InFlight, now: datetime) -> BindingChange | None:
+def announce(snapshot: BindingSnapshot, sent: OpenRequest, now: datetime) -> BindingResult | None:
     """The status while a call takes its time; None for calls that leave no trace."""
     words = {
-        Purpose.BIND: (BindingReason.BIND_IN_FLIGHT, "Binding request for ServiceBinding in-flight to Broker"),
-        Purpose.UNBIND: (BindingReason.UNBIND_IN_FLIGHT, "Unbinding request for ServiceBinding in-flight to Broker"),
+        BindingPurpose.BIND: (BindingReason.BIND_IN_FLIGHT, "Binding request for ServiceBinding in-flight to Broker"),
+        BindingPurpose.UNBIND: (
+            BindingReason.UNBIND_IN_FLIGHT,
+            "Unbinding request for ServiceBinding in-flight to Broker",
+        ),
     }
     if sent.purpose not in words:
         return None
@@ -159,7 +167,7 @@ def announce(snapshot: BindingSnapshot, sent: InFlight, now: datetime) -> Bindin
     return draft.shown()
 
 
-def _grant(snapshot: BindingSnapshot, sent: InFlight, answer: Answer) -> Grant | None:
+def _grant(snapshot: BindingSnapshot, sent: OpenRequest, answer: Answer) -> Grant | None:
     """What the answer grants; None if nothing, or nothing that anybody wants or may believe."""
     delivers = sent.purpose in _DELIVERIES and answer.verdict == Verdict.SUCCEEDED
     if not delivers or snapshot.is_deleted:
@@ -167,19 +175,19 @@ def _grant(snapshot: BindingSnapshot, sent: InFlight, answer: Answer) -> Grant |
     offering = snapshot.offering
     requires = offering.service_class.spec.requires if isinstance(offering, Offering) else None
     grant = grant_of(answer.body, requires)
-    if grant.is_empty and (sent.purpose == Purpose.RECOVER or _is_second_showing(snapshot, sent)):
+    if grant.is_empty and (sent.purpose == BindingPurpose.RECOVER or _is_second_showing(snapshot, sent)):
         return None
     return grant
 
 
 def _succeeded(
     snapshot: BindingSnapshot,
-    sent: InFlight,
+    sent: OpenRequest,
     draft: BindingDraft,
     *,
     grant: Grant | None,
     problem: InjectionProblem | None,
-) -> BindingChange:
+) -> BindingResult:
     if snapshot.is_deleted:
         # Credentials that are revoked next are not delivered first.
         draft.end_operation()
@@ -190,16 +198,16 @@ def _succeeded(
     return absorb_delivery(draft, sent, grant=news, credentials=grant.values, problem=problem)
 
 
-def _is_second_showing(snapshot: BindingSnapshot, sent: InFlight) -> bool:
+def _is_second_showing(snapshot: BindingSnapshot, sent: OpenRequest) -> bool:
     # Then "no credentials" is not to be believed: some brokers show them once, and somebody may have been shown them.
     memory, is_repeated = snapshot.memory, snapshot.open_end is not None
     match sent.purpose:
-        case Purpose.FETCH:
+        case BindingPurpose.FETCH:
             return is_repeated or memory.fetches > 0
-        case Purpose.FETCH_ROTATION:
-            return is_repeated or (memory.errand is not None and memory.errand.fetches > 0)
-        case Purpose.ROTATE:
+        case BindingPurpose.FETCH_ROTATION:
+            return is_repeated or (memory.background_operation is not None and memory.background_operation.fetches > 0)
+        case BindingPurpose.ROTATE:
             return is_repeated
-        case Purpose.INJECT | Purpose.RESTORE:
+        case BindingPurpose.INJECT | BindingPurpose.RESTORE:
             return False
     return snapshot.is_in_doubt

@@ -10,7 +10,7 @@ from chandlery.model.objects.conditions import ConditionStatus, ConditionType, f
 from chandlery.model.objects.reasons import BindingReason
 from chandlery.reconcile.reconcile_result import Finish, Idle, Wait
 from chandlery.reconcile.status_draft import joined
-from chandlery_binder.absorb.binding_draft import BindingChange, BindingDraft
+from chandlery_binder.absorb.binding_draft import BindingDraft, BindingResult
 from chandlery_binder.absorb.binding_remedies import take_another_id
 from chandlery_binder.facts.binding_actions import Action, Disown
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
@@ -24,7 +24,7 @@ def without_id(snapshot: BindingSnapshot, ejected: Wait | None) -> Action:
     return Idle() if failed is not None and failed.reason == BindingReason.EXTERNAL_ID_IN_USE else Disown()
 
 
-def disown(snapshot: BindingSnapshot, now: datetime) -> BindingChange:
+def disown(snapshot: BindingSnapshot, now: datetime) -> BindingResult:
     """Nothing at the broker is this binding's, whatever its status said until now. Its Secret stays as it is."""
     draft, reason = BindingDraft(snapshot, now), BindingReason.EXTERNAL_ID_IN_USE
     message = (

@@ -6,7 +6,7 @@ from chandlery.model.objects.conditions import ConditionStatus
 from chandlery.model.objects.reasons import BindingReason
 from chandlery.reconcile.answers import NO_REASON, Answer, Verdict, call_failure
 from chandlery.reconcile.status_draft import joined
-from chandlery_binder.absorb.binding_draft import BindingChange, BindingDraft
+from chandlery_binder.absorb.binding_draft import BindingDraft, BindingResult
 from chandlery_binder.absorb.binding_ends import fail_and_mitigate, forced, unbound
 from chandlery_binder.absorb.binding_remedies import (
     POLLED_ON,
@@ -22,7 +22,7 @@ _IN_PROGRESS = {
 }
 
 
-def absorb_unbind(draft: BindingDraft, answer: Answer) -> BindingChange:
+def absorb_unbind(draft: BindingDraft, answer: Answer) -> BindingResult:
     """OSB v2.17, "Unbinding": only 200 and 410 say that it is gone; whatever else comes, it is asked again."""
     if answer.verdict in (Verdict.SUCCEEDED, Verdict.GONE):
         return unbound(draft)
@@ -34,11 +34,11 @@ def absorb_unbind(draft: BindingDraft, answer: Answer) -> BindingChange:
     if draft.is_interrupting and answer.error == "ConcurrencyError":
         return draft.defer_unbind()
     return _keep_unbinding(
-        draft, BindingReason.UNBIND_FAILED, message=message, asked_seconds=answer.retry_after_seconds
+        draft, BindingReason.UNBIND_FAILED, message=message, retry_after_seconds=answer.retry_after_seconds
     )
 
 
-def absorb_poll(draft: BindingDraft, answer: Answer) -> BindingChange:
+def absorb_poll(draft: BindingDraft, answer: Answer) -> BindingResult:
     """OSB v2.17, "Polling Last Operation for Service Bindings": all but its three states and 410 is no answer yet."""
     if answer.verdict == Verdict.SUCCEEDED or (draft.is_unbinding and answer.verdict == Verdict.GONE):
         return unbound(draft) if draft.is_unbinding else _bound(draft)
@@ -51,7 +51,7 @@ def absorb_poll(draft: BindingDraft, answer: Answer) -> BindingChange:
     return _keep_polling(draft, answer)
 
 
-def begin_polling(draft: BindingDraft, answer: Answer, *, operation: str) -> BindingChange:
+def begin_polling(draft: BindingDraft, answer: Answer, *, operation: str) -> BindingResult:
     """The broker has accepted and works on it. Credentials in such an answer are not for use (OSB v2.17, "Binding")."""
     reason, message = _IN_PROGRESS[operation]
     draft.ready(ConditionStatus.FALSE, reason, message=message)
@@ -60,20 +60,20 @@ def begin_polling(draft: BindingDraft, answer: Answer, *, operation: str) -> Bin
     return draft.poll_after(answer.retry_after_seconds)
 
 
-def _bound(draft: BindingDraft) -> BindingChange:
+def _bound(draft: BindingDraft) -> BindingResult:
     draft.end_poll()
     draft.remember(is_fetch_due=True, fetches=0)
     return draft.again(timedelta(0), attempt=0)
 
 
-def _operation_failed(draft: BindingDraft, reason: BindingReason, *, why: str) -> BindingChange:
+def _operation_failed(draft: BindingDraft, reason: BindingReason, *, why: str) -> BindingResult:
     draft.end_poll()
     if draft.is_unbinding:
         return _keep_unbinding(draft, reason, message=f"The asynchronous unbind failed: {why}")
     return fail_and_mitigate(draft, reason, reason, message=f"The asynchronous bind failed: {why}")
 
 
-def _keep_polling(draft: BindingDraft, answer: Answer) -> BindingChange:
+def _keep_polling(draft: BindingDraft, answer: Answer) -> BindingResult:
     reason, message = _IN_PROGRESS["Unbind" if draft.is_unbinding else "Bind"]
     draft.count_poll(answer)
     if answer.verdict == Verdict.IN_PROGRESS:
@@ -84,8 +84,8 @@ def _keep_polling(draft: BindingDraft, answer: Answer) -> BindingChange:
     if draft.is_unbinding and (draft.is_forced or draft.is_operation_lost):
         draft.end_poll()
         asked = answer.retry_after_seconds
-        return _keep_unbinding(draft, BindingReason.UNBIND_FAILED, message=problem, asked_seconds=asked)
-    shown = joined(problem, POLLED_ON, _way_out(draft))
+        return _keep_unbinding(draft, BindingReason.UNBIND_FAILED, message=problem, retry_after_seconds=asked)
+    shown = joined(problem, POLLED_ON, _remedy(draft))
     draft.ready(ConditionStatus.FALSE, BindingReason.ERROR_POLLING, message=shown)
     draft.say(BindingReason.ERROR_POLLING, problem, is_warning=True)
     if draft.is_deleted and draft.is_operation_lost:
@@ -94,7 +94,7 @@ def _keep_polling(draft: BindingDraft, answer: Answer) -> BindingChange:
     return draft.poll_after(answer.retry_after_seconds)
 
 
-def _way_out(draft: BindingDraft) -> str:
+def _remedy(draft: BindingDraft) -> str:
     if not draft.is_deleted and not draft.is_unbinding:
         return how_to_stop_waiting(draft.metadata)
     last = how_to_forget if draft.is_deleted else how_to_waive
@@ -102,16 +102,16 @@ def _way_out(draft: BindingDraft) -> str:
 
 
 def _keep_unbinding(
-    draft: BindingDraft, reason: BindingReason, *, message: str, asked_seconds: float | None = None
-) -> BindingChange:
+    draft: BindingDraft, reason: BindingReason, *, message: str, retry_after_seconds: float | None = None
+) -> BindingResult:
     if draft.is_forced:
         return forced(draft, message=message)
     # What may exist is deleted until the broker says it is gone: there is no end to it, only longer pauses.
     is_mitigation = draft.status.orphan_mitigation_in_progress and not draft.is_deleted
     shown = BindingReason.ORPHAN_MITIGATION_FAILED if is_mitigation else reason
-    way_out = how_to_forget if draft.is_deleted else how_to_waive
+    remedy = how_to_forget if draft.is_deleted else how_to_waive
     cause = draft.memory.cause if is_mitigation else None
-    told = joined(*([cause.message] if cause else []), message, "It is tried again", way_out(draft.metadata))
+    told = joined(*([cause.message] if cause else []), message, "It is tried again", remedy(draft.metadata))
     draft.ready(ConditionStatus.UNKNOWN, shown, message=told)
     draft.say(shown, message, is_warning=True)
-    return draft.retry_after(asked_seconds, attempt=draft.attempt + 1)
+    return draft.retry_after(retry_after_seconds, attempt=draft.attempt + 1)

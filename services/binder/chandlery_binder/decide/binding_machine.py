@@ -12,19 +12,19 @@ from chandlery.model.text.names import FINALIZER
 from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
 from chandlery_binder.absorb.foreign_bindings import without_id
 from chandlery_binder.decide.bind_conditions import Bindable, bindable, sibling_first, usable_parameters
-from chandlery_binder.decide.ready_machine import decide_settled, finish_rotation_first
+from chandlery_binder.decide.ready_machine import decide_ready, finish_rotation_first
 from chandlery_binder.facts.binding_actions import (
     Abandon,
     Action,
     Bind,
-    Fetch,
+    FetchCredentials,
     ForceFinish,
     Inject,
-    Poll,
+    PollBinding,
     Repeat,
     Unbind,
 )
-from chandlery_binder.facts.binding_notes import InFlight, Purpose
+from chandlery_binder.facts.binding_notes import BindingPurpose, OpenRequest
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 from chandlery_binder.facts.rotation_notes import Placement
 
@@ -47,31 +47,31 @@ def _go_on(snapshot: BindingSnapshot, now: datetime) -> Action:
     if snapshot.open_end is not None:
         return _finish_first(snapshot, snapshot.open_end)
     if status.async_op_in_progress and not _is_unbinding_anew(snapshot):
-        return _reach(snapshot) or Poll(snapshot.placement, status.last_operation)
+        return _reach(snapshot) or PollBinding(snapshot.placement, status.last_operation)
     if status.orphan_mitigation_in_progress:
         return _unbind(snapshot, is_mitigation=True)
     if snapshot.is_mitigation_held:
         return Idle()
     if snapshot.is_ready:
-        return decide_settled(snapshot, now)
+        return decide_ready(snapshot, now)
     if snapshot.is_failed:
         # The specification of a binding never changes, so there is no newer wish to look for.
         return Idle()
     if snapshot.memory.is_fetch_due:
-        return _reach(snapshot) or Fetch(snapshot.placement)
+        return _reach(snapshot) or FetchCredentials(snapshot.placement)
     return _grant(snapshot)
 
 
 def _end(snapshot: BindingSnapshot) -> Action:
-    orders, status = snapshot.orders, snapshot.binding.status
-    if orders.abandons:
+    requested_actions, status = snapshot.requested_actions, snapshot.binding.status
+    if requested_actions.abandons:
         return _ejected(snapshot) or Abandon()
-    if orders.forces_deletion:
+    if requested_actions.forces_deletion:
         return _ejected(snapshot) or _force(snapshot)
     if snapshot.open_end is not None:
         return _finish_first(snapshot, snapshot.open_end)
     if status.async_op_in_progress and not _may_interrupt(snapshot):
-        return _reach(snapshot) or Poll(snapshot.placement, status.last_operation)
+        return _reach(snapshot) or PollBinding(snapshot.placement, status.last_operation)
     if status.orphan_mitigation_in_progress:
         return _unbind(snapshot, is_mitigation=False)
     if waiting := _ejected(snapshot):
@@ -88,7 +88,7 @@ def _force(snapshot: BindingSnapshot) -> Action:
     if snapshot.access is not None:
         return ForceFinish(snapshot.access.message)
     if status.async_op_in_progress and _is_unbinding(snapshot):
-        return Poll(snapshot.placement, status.last_operation)
+        return PollBinding(snapshot.placement, status.last_operation)
     if not _is_known(snapshot.placement):
         return ForceFinish(_PLACE_UNKNOWN)
     return Unbind(snapshot.placement, is_mitigation=False)
@@ -99,10 +99,10 @@ def _ejected(snapshot: BindingSnapshot) -> Wait | None:
     return Wait(BindingReason.ERROR_EJECTING, problem, None) if problem is not None else None
 
 
-def _finish_first(snapshot: BindingSnapshot, open_end: InFlight) -> Action:
-    if open_end.purpose == Purpose.INJECT:
+def _finish_first(snapshot: BindingSnapshot, open_end: OpenRequest) -> Action:
+    if open_end.purpose == BindingPurpose.INJECT:
         return Inject(open_end)
-    if open_end.purpose in (Purpose.ROTATE, Purpose.FETCH_ROTATION) and not snapshot.is_deleted:
+    if open_end.purpose in (BindingPurpose.ROTATE, BindingPurpose.FETCH_ROTATION) and not snapshot.is_deleted:
         return finish_rotation_first(snapshot, open_end)
     # Before anything else: only the same request, repeated, tells what came of the first.
     return _reach(snapshot) or Repeat(open_end)

@@ -12,10 +12,10 @@ from chandlery.reconcile.operation.context_annotations import annotations_to_tel
 from chandlery_binder.facts.binding_actions import (
     Bind,
     Call,
-    Fetch,
+    FetchCredentials,
     Inject,
-    Poll,
     PollBackgroundOperation,
+    PollBinding,
     Recover,
     Repeat,
     Restore,
@@ -23,19 +23,19 @@ from chandlery_binder.facts.binding_actions import (
     Rotate,
     Unbind,
 )
-from chandlery_binder.facts.binding_notes import InFlight, Purpose
+from chandlery_binder.facts.binding_notes import BindingPurpose, OpenRequest
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
-from chandlery_binder.facts.rotation_notes import BackgroundOperation, ErrandKind, Placement
+from chandlery_binder.facts.rotation_notes import BackgroundOperation, BackgroundOperationKind, Placement
 
-_Sent = Bind | Unbind | Poll | Fetch | Recover | Rotate | Retire | PollBackgroundOperation | Restore
+_Sent = Bind | Unbind | PollBinding | FetchCredentials | Recover | Rotate | Retire | PollBackgroundOperation | Restore
 
 
-def note_of(snapshot: BindingSnapshot, call: Call, now: datetime, *, new_id: str) -> InFlight:
+def note_of(snapshot: BindingSnapshot, call: Call, now: datetime, *, new_id: str) -> OpenRequest:
     """What is written down before the call is made; the request is added when it is known."""
     if isinstance(call, Repeat | Inject):
         return call.in_flight
     is_own_bind = isinstance(call, Bind) or (isinstance(call, Rotate) and call.predecessor is None)
-    note = InFlight(
+    note = OpenRequest(
         purpose=_purpose(call),
         started_at=now.timestamp(),
         placement=_placement(snapshot, call, new_id),
@@ -45,14 +45,16 @@ def note_of(snapshot: BindingSnapshot, call: Call, now: datetime, *, new_id: str
     if isinstance(call, Restore):
         return note.model_copy(update={"credentials": call.credentials})
     if isinstance(call, Rotate):
-        return note.model_copy(update={"order": snapshot.orders.rotate})
+        return note.model_copy(update={"order": snapshot.requested_actions.rotate})
     if isinstance(call, PollBackgroundOperation):
-        return note.model_copy(update={"order": call.errand.order, "properties": call.errand.properties})
+        return note.model_copy(
+            update={"order": call.background_operation.order, "properties": call.background_operation.properties}
+        )
     return note
 
 
 def request_of(
-    snapshot: BindingSnapshot, call: Call, note: InFlight, *, home: ObjectMeta | None, cluster_id: str
+    snapshot: BindingSnapshot, call: Call, note: OpenRequest, *, home: ObjectMeta | None, cluster_id: str
 ) -> requests.OsbRequest | None:
     """What to send; None for an injection or a restoration, which send nothing."""
     ids = _ids(snapshot, note.placement)
@@ -66,11 +68,15 @@ def request_of(
         case Unbind() | Retire():
             # Always: a broker that revokes slowly may, and needs no credentials to be fetched for it.
             return UnbindRequest(**ids, accepts_incomplete=True)
-        case Poll():
+        case PollBinding():
             return PollBindingRequest(**ids, operation=call.operation)
         case PollBackgroundOperation():
-            return GetBindingRequest(**ids) if call.errand.is_fetch_due else _poll(call.errand, ids)
-        case Fetch() | Recover():
+            return (
+                GetBindingRequest(**ids)
+                if call.background_operation.is_fetch_due
+                else _poll(call.background_operation, ids)
+            )
+        case FetchCredentials() | Recover():
             return GetBindingRequest(**ids)
 
 
@@ -90,29 +96,33 @@ def _bind(
     )
 
 
-def _poll(errand: BackgroundOperation, ids: dict[str, str]) -> PollBindingRequest:
-    return PollBindingRequest(**ids, operation=errand.operation)
+def _poll(background: BackgroundOperation, ids: dict[str, str]) -> PollBindingRequest:
+    return PollBindingRequest(**ids, operation=background.operation)
 
 
-def _purpose(call: _Sent) -> Purpose:
+def _purpose(call: _Sent) -> BindingPurpose:
     match call:
         case Unbind():
-            return Purpose.MITIGATE if call.is_mitigation else Purpose.UNBIND
+            return BindingPurpose.MITIGATE if call.is_mitigation else BindingPurpose.UNBIND
         case PollBackgroundOperation():
-            if call.errand.kind == ErrandKind.RETIRE:
-                return Purpose.POLL_RETIREMENT
-            return Purpose.FETCH_ROTATION if call.errand.is_fetch_due else Purpose.POLL_ROTATION
+            if call.background_operation.kind == BackgroundOperationKind.RETIRE:
+                return BindingPurpose.POLL_RETIREMENT
+            return (
+                BindingPurpose.FETCH_ROTATION
+                if call.background_operation.is_fetch_due
+                else BindingPurpose.POLL_ROTATION
+            )
     return _PURPOSES[type(call)]
 
 
-_PURPOSES: dict[type[object], Purpose] = {
-    Bind: Purpose.BIND,
-    Poll: Purpose.POLL,
-    Fetch: Purpose.FETCH,
-    Recover: Purpose.RECOVER,
-    Restore: Purpose.RESTORE,
-    Rotate: Purpose.ROTATE,
-    Retire: Purpose.RETIRE,
+_PURPOSES: dict[type[object], BindingPurpose] = {
+    Bind: BindingPurpose.BIND,
+    PollBinding: BindingPurpose.POLL,
+    FetchCredentials: BindingPurpose.FETCH,
+    Recover: BindingPurpose.RECOVER,
+    Restore: BindingPurpose.RESTORE,
+    Rotate: BindingPurpose.ROTATE,
+    Retire: BindingPurpose.RETIRE,
 }
 
 
@@ -123,7 +133,7 @@ def _placement(snapshot: BindingSnapshot, call: _Sent, new_id: str) -> Placement
         case Restore():
             return snapshot.memory.placement
         case PollBackgroundOperation():
-            return call.errand.placement
+            return call.background_operation.placement
     return call.placement
 
 

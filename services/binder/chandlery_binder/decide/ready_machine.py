@@ -1,4 +1,4 @@
-"""The state machine of a binding that is ready: is the Secret in order, is an errand under way, what is due. Pure."""
+"""The state machine of a ready binding: is the Secret in order, is an operation under way, what is due. Pure."""
 
 from datetime import datetime
 
@@ -19,19 +19,19 @@ from chandlery_binder.facts.binding_actions import (
     Retire,
     Rotate,
 )
-from chandlery_binder.facts.binding_notes import InFlight
+from chandlery_binder.facts.binding_notes import OpenRequest
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot, SecretState
 from chandlery_binder.rotation.rotation_schedule import expiry, next_retirement, next_rotation
 
 
-def decide_settled(snapshot: BindingSnapshot, now: datetime) -> Action:
+def decide_ready(snapshot: BindingSnapshot, now: datetime) -> Action:
     """What is to be done with a binding that is ready and wanted."""
     moment = now.timestamp()
     if snapshot.secret != SecretState.INTACT and snapshot.delivered is not None:
         return Restore(snapshot.delivered)
-    errand = snapshot.memory.errand
-    if errand is not None:
-        return (_reach(snapshot) or PollBackgroundOperation(errand)) if errand.next_at <= moment else Idle()
+    background = snapshot.memory.background_operation
+    if background is not None:
+        return (_reach(snapshot) or PollBackgroundOperation(background)) if background.next_at <= moment else Idle()
     retirement = next_retirement(snapshot)
     if retirement is not None and retirement.next_at <= moment:
         return _reach(snapshot) or Retire(retirement.placement)
@@ -43,7 +43,7 @@ def decide_settled(snapshot: BindingSnapshot, now: datetime) -> Action:
     return Idle()
 
 
-def finish_rotation_first(snapshot: BindingSnapshot, open_end: InFlight) -> Action:
+def finish_rotation_first(snapshot: BindingSnapshot, open_end: OpenRequest) -> Action:
     """A dead worker has asked for other credentials: only the same request, repeated, tells what came of it."""
     return _reach(snapshot) or Repeat(open_end)
 

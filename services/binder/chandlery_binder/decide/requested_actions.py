@@ -22,7 +22,7 @@ from chandlery.model.objects.reasons import BindingReason
 from chandlery_binder.absorb.binding_remedies import LEFTOVER, STARTING_MITIGATION, WAIVED, how_to_mitigate
 from chandlery_binder.facts.binding_notes import BindingMemory
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
-from chandlery_binder.facts.rotation_notes import BackgroundOperation, ErrandKind, Retired
+from chandlery_binder.facts.rotation_notes import BackgroundOperation, BackgroundOperationKind, Retired
 
 
 def apply_requested_actions(snapshot: BindingSnapshot, now: datetime) -> BindingSnapshot:
@@ -47,7 +47,7 @@ def _tried_again(snapshot: BindingSnapshot, now: datetime) -> BindingSnapshot:
     snapshot = _with_status(replace(snapshot, attempt=0), operation_start_time=start)
     rotation = memory.rotation.model_copy(update={"is_refused": False, "attempts": 0, "next_at": 0.0})
     retired = tuple(each.model_copy(update={"next_at": 0.0}) if each.attempts else each for each in memory.retired)
-    memory = _with_errand_hurried(
+    memory = _with_background_operation_hurried(
         memory.model_copy(update={"rotation": rotation, "retired": retired, "creation_attempts": 0})
     )
     snapshot = replace(snapshot, memory=memory)
@@ -60,24 +60,24 @@ def _tried_again(snapshot: BindingSnapshot, now: datetime) -> BindingSnapshot:
     return _started(snapshot, now) if snapshot.mitigation == Mitigation.AUTOMATIC else _in_question(snapshot, now)
 
 
-def _with_errand_hurried(memory: BindingMemory) -> BindingMemory:
+def _with_background_operation_hurried(memory: BindingMemory) -> BindingMemory:
     """A revocation is asked for again. So is a rotation, if its broker does not say what has become of it."""
-    errand, retired = memory.errand, memory.retired
-    if errand is None:
+    background, retired = memory.background_operation, memory.retired
+    if background is None:
         return memory
-    is_revocation = errand.kind == ErrandKind.RETIRE
-    if not is_revocation and not errand.unclear:
-        return memory.model_copy(update={"errand": errand.model_copy(update={"next_at": 0.0})})
+    is_revocation = background.kind == BackgroundOperationKind.RETIRE
+    if not is_revocation and not background.unclear:
+        return memory.model_copy(update={"background_operation": background.model_copy(update={"next_at": 0.0})})
     if is_revocation:
         # The earliest goes first.
-        retired = tuple(each.model_copy(update={"next_at": 0.0}) if _is(each, errand) else each for each in retired)
+        retired = tuple(each.model_copy(update={"next_at": 0.0}) if _is(each, background) else each for each in retired)
     else:
-        retired = (*retired, Retired(placement=errand.placement, is_leftover=True))
-    return memory.model_copy(update={"errand": None, "retired": retired})
+        retired = (*retired, Retired(placement=background.placement, is_leftover=True))
+    return memory.model_copy(update={"background_operation": None, "retired": retired})
 
 
-def _is(retired: Retired, errand: BackgroundOperation) -> bool:
-    return retired.placement.binding_id == errand.placement.binding_id
+def _is(retired: Retired, background: BackgroundOperation) -> bool:
+    return retired.placement.binding_id == background.placement.binding_id
 
 
 def _in_question(snapshot: BindingSnapshot, now: datetime) -> BindingSnapshot:
@@ -121,7 +121,7 @@ def _held(snapshot: BindingSnapshot, now: datetime) -> BindingSnapshot:
 
 def _begun(snapshot: BindingSnapshot, now: datetime) -> BindingSnapshot:
     status, memory = snapshot.binding.status, snapshot.memory
-    if snapshot.orders.mitigation is not None and any(each.is_waived for each in memory.retired):
+    if snapshot.requested_actions.mitigation is not None and any(each.is_waived for each in memory.retired):
         # What was waived before is wanted gone after all.
         retired = tuple(each.model_copy(update={"is_waived": False}) for each in memory.retired)
         snapshot = replace(snapshot, memory=memory.model_copy(update={"retired": retired}))

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
-from chandlery_binder.facts.binding_notes import InFlight
+from chandlery_binder.facts.binding_notes import OpenRequest
 from chandlery_binder.facts.rotation_notes import BackgroundOperation, Placement
 
 
@@ -57,7 +57,7 @@ class Unbind:
 
 
 @dataclass(frozen=True)
-class Poll:
+class PollBinding:
     """Ask the broker how far its operation is."""
 
     placement: Placement
@@ -65,7 +65,7 @@ class Poll:
 
 
 @dataclass(frozen=True)
-class Fetch:
+class FetchCredentials:
     """Ask the broker for the credentials of an asynchronous bind."""
 
     placement: Placement
@@ -75,14 +75,14 @@ class Fetch:
 class Inject:
     """Try again to write the Secret, with credentials from an earlier round."""
 
-    in_flight: InFlight
+    in_flight: OpenRequest
 
 
 @dataclass(frozen=True)
 class Repeat:
     """A worker died between sending and recording: send exactly the same again, which OSB makes harmless."""
 
-    in_flight: InFlight
+    in_flight: OpenRequest
 
 
 @dataclass(frozen=True)
@@ -119,10 +119,22 @@ class Retire:
 
 @dataclass(frozen=True)
 class PollBackgroundOperation:
-    """Ask the broker how far an errand is, or for the credentials of a rotation that has ended well."""
+    """Ask the broker how far a background operation is, or for the credentials of a rotation that has ended well."""
 
-    errand: BackgroundOperation
+    background_operation: BackgroundOperation
 
 
-Call = Bind | Unbind | Poll | Fetch | Inject | Repeat | Restore | Recover | Rotate | Retire | PollBackgroundOperation
+Call = (
+    Bind
+    | Unbind
+    | PollBinding
+    | FetchCredentials
+    | Inject
+    | Repeat
+    | Restore
+    | Recover
+    | Rotate
+    | Retire
+    | PollBackgroundOperation
+)
 Action = Idle | Finish | Wait | Refuse | Abandon | Disown | ForceFinish | Postpone | ReportLost | Call

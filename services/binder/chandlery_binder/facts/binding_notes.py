@@ -10,7 +10,7 @@ from chandlery.reconcile.status_draft import OperationNotes
 from chandlery_binder.facts.rotation_notes import BackgroundOperation, Placement, Retired, RotationNotes
 
 
-class Purpose(StrEnum):
+class BindingPurpose(StrEnum):
     """What a round is for, or what a note is about."""
 
     BIND = "bind"
@@ -34,7 +34,14 @@ class Purpose(StrEnum):
 
 
 REPEATED = frozenset(
-    {Purpose.BIND, Purpose.UNBIND, Purpose.MITIGATE, Purpose.FETCH, Purpose.ROTATE, Purpose.FETCH_ROTATION}
+    {
+        BindingPurpose.BIND,
+        BindingPurpose.UNBIND,
+        BindingPurpose.MITIGATE,
+        BindingPurpose.FETCH,
+        BindingPurpose.ROTATE,
+        BindingPurpose.FETCH_ROTATION,
+    }
 )
 """What a dead worker leaves open. Of the rest, a new look at things tells what to do."""
 
@@ -72,7 +79,9 @@ class BindingMemory(OperationNotes):
     secret_problem: str = ""
     """Why the Secret is missing, for people, if it cannot be written again."""
     rotation: RotationNotes = RotationNotes()
-    errand: BackgroundOperation | None = None
+    background_operation: BackgroundOperation | None = Field(
+        default=None, validation_alias="errand", serialization_alias="errand"
+    )
     retired: tuple[Retired, ...] = ()
 
     def to_wire(self) -> JsonObject:
@@ -82,10 +91,10 @@ class BindingMemory(OperationNotes):
         return {key: value for key, value in wire.items() if not unused.get(key)}
 
 
-class InFlight(WireModel):
+class OpenRequest(WireModel):
     """What a round was about to do, which is open if its end could not be recorded; and credentials, sealed."""
 
-    purpose: Purpose
+    purpose: BindingPurpose
     started_at: float = 0.0
     placement: Placement = Placement()
     properties: BindingPropertiesState | None = None
@@ -98,7 +107,7 @@ class InFlight(WireModel):
     """The user's order that a rotation fulfils."""
 
 
-def presumed(memory: BindingMemory, rotation: InFlight) -> BindingMemory:
+def presumed(memory: BindingMemory, rotation: OpenRequest) -> BindingMemory:
     """The notes from when a rotation is sent: until an answer says otherwise, its new id may be left at the broker."""
     known = any(each.placement == rotation.placement for each in memory.retired)
     leftover = Retired(placement=rotation.placement, next_at=rotation.started_at, is_leftover=True)

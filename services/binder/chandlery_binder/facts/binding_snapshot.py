@@ -5,7 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from chandlery.model.faults import ParametersFault
-from chandlery.model.objects.annotations import Mitigation, RequestedActions, orders_of
+from chandlery.model.objects.annotations import Mitigation, RequestedActions, requested_actions_of
 from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.conditions import ConditionType, is_true
 from chandlery.model.objects.core import RecordedFact
@@ -14,8 +14,8 @@ from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters.parameters import Parameters
 from chandlery.reconcile.policies.broker_policy import DEFAULT_POLICY, BrokerPolicy
-from chandlery_binder.facts.binding_notes import REPEATED, BindingMemory, InFlight, InstanceNotes, Purpose
-from chandlery_binder.facts.rotation_notes import ErrandKind, Placement, Retired
+from chandlery_binder.facts.binding_notes import REPEATED, BindingMemory, BindingPurpose, InstanceNotes, OpenRequest
+from chandlery_binder.facts.rotation_notes import BackgroundOperationKind, Placement, Retired
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class BindingSnapshot:
     hidden: tuple[object, ...] = field(default=(), repr=False)
     """The parameters from Secrets that the broker may know: of the binding, even if it is to go, and its instance."""
     memory: BindingMemory
-    in_flight: InFlight | None = None
+    in_flight: OpenRequest | None = None
     access: Unresolved | None = None
     """Why the broker cannot be called, if so."""
     why_no_instance: str = "does not exist"
@@ -83,19 +83,19 @@ class BindingSnapshot:
         return isinstance(offering, Offering) and bool(offering.plan.spec.service_binding_create_parameter_schema)
 
     @property
-    def orders(self) -> RequestedActions:
+    def requested_actions(self) -> RequestedActions:
         """What users ask for by annotations."""
-        return orders_of(self.binding.metadata)
+        return requested_actions_of(self.binding.metadata)
 
     @property
     def is_retry_requested(self) -> bool:
         """Whether somebody wants it tried again, and that has not been acted on."""
-        return self.orders.retry not in ("", self.memory.retry_seen)
+        return self.requested_actions.retry not in ("", self.memory.retry_seen)
 
     @property
     def mitigation(self) -> Mitigation:
         """What to do with what a failed bind may have left: the user's word counts, else the broker's policy."""
-        own = self.orders.mitigation
+        own = self.requested_actions.mitigation
         return own or (Mitigation.AUTOMATIC if self.policy.mitigates else Mitigation.MANUAL)
 
     @property
@@ -125,18 +125,18 @@ class BindingSnapshot:
         """The copy of what is in the Secret; absent for bindings from before copies were kept."""
         if self.in_flight is None:
             return None
-        is_note_of_it = self.in_flight.purpose == Purpose.DELIVERED
+        is_note_of_it = self.in_flight.purpose == BindingPurpose.DELIVERED
         return self.in_flight.credentials if is_note_of_it else self.in_flight.delivered
 
     @property
-    def open_end(self) -> InFlight | None:
+    def open_end(self) -> OpenRequest | None:
         """What has to be brought to an end first; credentials are not, once nobody wants them any more."""
         note = self.in_flight
         if note is None:
             return None
         if not self.is_deleted:
-            return note if note.purpose in REPEATED or note.purpose == Purpose.INJECT else None
-        is_for_credentials = note.purpose in (Purpose.FETCH, Purpose.FETCH_ROTATION)
+            return note if note.purpose in REPEATED or note.purpose == BindingPurpose.INJECT else None
+        is_for_credentials = note.purpose in (BindingPurpose.FETCH, BindingPurpose.FETCH_ROTATION)
         return note if note.purpose in REPEATED and not is_for_credentials else None
 
     @property
@@ -147,16 +147,16 @@ class BindingSnapshot:
     @property
     def may_exist(self) -> bool:
         """Whether the broker may have the binding itself, whatever it has beside it."""
-        is_sent = self.in_flight is not None and self.in_flight.purpose == Purpose.BIND
+        is_sent = self.in_flight is not None and self.in_flight.purpose == BindingPurpose.BIND
         return is_sent or self.binding.status.unbind_status not in ("NotRequired", "Succeeded")
 
     @property
     def others(self) -> tuple[Retired, ...]:
         """What the broker may have beside the binding itself: earlier credentials and coming ones."""
-        errand = self.memory.errand
-        if errand is None or errand.kind != ErrandKind.ROTATE:
+        background = self.memory.background_operation
+        if background is None or background.kind != BackgroundOperationKind.ROTATE:
             return self.memory.retired
-        return (*self.memory.retired, Retired(placement=errand.placement, is_leftover=True))
+        return (*self.memory.retired, Retired(placement=background.placement, is_leftover=True))
 
     @property
     def placement(self) -> Placement:

@@ -29,7 +29,7 @@ class Retired(WireModel):
     """A user wants it left alone until the ServiceBinding goes."""
 
 
-class ErrandKind(StrEnum):
+class BackgroundOperationKind(StrEnum):
     """What a broker works on while the credentials in the Secret go on to be good."""
 
     ROTATE = "rotate"
@@ -39,7 +39,7 @@ class ErrandKind(StrEnum):
 class BackgroundOperation(WireModel):
     """An asynchronous operation beside a binding that stays ready."""
 
-    kind: ErrandKind
+    kind: BackgroundOperationKind
     placement: Placement
     started_at: float = 0.0
     operation: str | None = None
@@ -60,7 +60,7 @@ class BackgroundOperation(WireModel):
     @property
     def is_fetch_due(self) -> bool:
         """Whether a rotation has ended well and its credentials have not been fetched."""
-        return self.kind == ErrandKind.ROTATE and self.poll_until is None
+        return self.kind == BackgroundOperationKind.ROTATE and self.poll_until is None
 
 
 class RotationNotes(WireModel):

@@ -6,19 +6,21 @@ from chandlery.model.objects.reasons import BindingReason
 from chandlery.reconcile.answers import NO_REASON, Answer, Verdict, call_failure
 from chandlery.reconcile.offering import Offering
 from chandlery.reconcile.status_draft import UNCLEAR_POLLS
-from chandlery_binder.absorb.binding_draft import BindingChange, BindingDraft
-from chandlery_binder.facts.binding_notes import InFlight
-from chandlery_binder.facts.rotation_notes import BackgroundOperation, ErrandKind, Placement, Retired
+from chandlery_binder.absorb.binding_draft import BindingDraft, BindingResult
+from chandlery_binder.facts.binding_notes import OpenRequest
+from chandlery_binder.facts.rotation_notes import BackgroundOperation, BackgroundOperationKind, Placement, Retired
 
 _DONE = frozenset({Verdict.SUCCEEDED, Verdict.GONE})
 
 
-def begin_errand(draft: BindingDraft, kind: ErrandKind, sent: InFlight, answer: Answer) -> None:
+def begin_background_operation(
+    draft: BindingDraft, kind: BackgroundOperationKind, sent: OpenRequest, answer: Answer
+) -> None:
     """The broker has accepted and works on it, for as long as its plan or this platform allows."""
     seconds, offering = draft.policy.give_up_after.total_seconds(), draft.snapshot.offering
     if isinstance(offering, Offering) and offering.plan.spec.maximum_polling_duration:
         seconds = min(seconds, offering.plan.spec.maximum_polling_duration)
-    errand = BackgroundOperation(
+    background = BackgroundOperation(
         kind=kind,
         placement=sent.placement,
         started_at=draft.now.timestamp(),
@@ -27,61 +29,62 @@ def begin_errand(draft: BindingDraft, kind: ErrandKind, sent: InFlight, answer: 
         order=sent.order,
         properties=sent.properties,
     )
-    draft.remember(errand=next_poll(draft, errand, answer))
+    draft.remember(background_operation=next_poll(draft, background, answer))
 
 
-def next_poll(draft: BindingDraft, errand: BackgroundOperation, answer: Answer) -> BackgroundOperation:
-    """The errand with the moment of its next poll: soon, or when the broker asks for it, or when its time is up."""
-    polls = errand.polls + 1
-    elapsed = draft.now - datetime.fromtimestamp(errand.started_at, UTC)
+def next_poll(draft: BindingDraft, background: BackgroundOperation, answer: Answer) -> BackgroundOperation:
+    """The same with the moment of its next poll: soon, or when the broker asks for it, or when its time is up."""
+    polls = background.polls + 1
+    elapsed = draft.now - datetime.fromtimestamp(background.started_at, UTC)
     pause = max(draft.policy.polls.delay(polls, elapsed=elapsed), timedelta(seconds=answer.retry_after_seconds or 0.0))
     # Added as numbers: a broker may ask for more seconds than a date can have.
-    next_at = min(draft.now.timestamp() + pause.total_seconds(), errand.poll_until or draft.now.timestamp())
+    next_at = min(draft.now.timestamp() + pause.total_seconds(), background.poll_until or draft.now.timestamp())
     is_clear = answer.verdict in (Verdict.ACCEPTED, Verdict.IN_PROGRESS)
-    unclear = 0 if is_clear else errand.unclear + (answer.status is not None)
-    return errand.model_copy(update={"polls": polls, "unclear": unclear, "next_at": next_at})
+    unclear = 0 if is_clear else background.unclear + (answer.status is not None)
+    return background.model_copy(update={"polls": polls, "unclear": unclear, "next_at": next_at})
 
 
-def absorb_retirement(draft: BindingDraft, sent: InFlight, answer: Answer) -> BindingChange:
+def absorb_retirement(draft: BindingDraft, sent: OpenRequest, answer: Answer) -> BindingResult:
     """OSB v2.17, "Unbinding": only 200 and 410 say that it is gone; whatever else comes, it is asked again."""
     if answer.verdict in _DONE:
         return _retired(draft, sent.placement)
     if answer.verdict == Verdict.ACCEPTED:
-        begin_errand(draft, ErrandKind.RETIRE, sent, answer)
+        begin_background_operation(draft, BackgroundOperationKind.RETIRE, sent, answer)
         return draft.rest()
     message = call_failure("unbind call", answer)
-    return _not_retired(draft, sent.placement, message, asked_seconds=answer.retry_after_seconds)
+    return _not_retired(draft, sent.placement, message, retry_after_seconds=answer.retry_after_seconds)
 
 
-def absorb_retirement_poll(draft: BindingDraft, errand: BackgroundOperation, answer: Answer) -> BindingChange:
+def absorb_retirement_poll(draft: BindingDraft, background: BackgroundOperation, answer: Answer) -> BindingResult:
     """The same for a broker that takes its time."""
     if answer.verdict in _DONE:
-        return _retired(draft, errand.placement)
+        return _retired(draft, background.placement)
     if answer.verdict == Verdict.OPERATION_FAILED:
         why = answer.description or NO_REASON
-        return _not_retired(draft, errand.placement, f"The asynchronous unbind failed: {why}")
-    if errand.poll_until is not None and draft.now.timestamp() >= errand.poll_until:
+        return _not_retired(draft, background.placement, f"The asynchronous unbind failed: {why}")
+    if background.poll_until is not None and draft.now.timestamp() >= background.poll_until:
         late = "The asynchronous unbind did not end in the time that the broker's plan or this platform allows"
-        return _not_retired(draft, errand.placement, late)
-    following = next_poll(draft, errand, answer)
+        return _not_retired(draft, background.placement, late)
+    following = next_poll(draft, background, answer)
     if following.unclear >= UNCLEAR_POLLS:
-        return _not_retired(draft, errand.placement, call_failure("poll of the last operation", answer))
-    draft.remember(errand=following)
+        return _not_retired(draft, background.placement, call_failure("poll of the last operation", answer))
+    draft.remember(background_operation=following)
     return draft.rest()
 
 
-def _retired(draft: BindingDraft, placement: Placement) -> BindingChange:
+def _retired(draft: BindingDraft, placement: Placement) -> BindingResult:
     left = tuple(each for each in draft.memory.retired if not _is(each, placement))
-    draft.remember(retired=left, errand=None)
+    draft.remember(retired=left, background_operation=None)
     draft.say(BindingReason.RETIRED, "Credentials that are in no Secret any more were revoked")
     return draft.rest()
 
 
 def _not_retired(
-    draft: BindingDraft, placement: Placement, message: str, *, asked_seconds: float | None = None
-) -> BindingChange:
+    draft: BindingDraft, placement: Placement, message: str, *, retry_after_seconds: float | None = None
+) -> BindingResult:
     draft.remember(
-        errand=None, retired=tuple(_again(draft, each, placement, asked_seconds) for each in draft.memory.retired)
+        background_operation=None,
+        retired=tuple(_again(draft, each, placement, retry_after_seconds) for each in draft.memory.retired),
     )
     attempts = next((each.attempts for each in draft.memory.retired if _is(each, placement)), 0)
     if attempts == 1:
@@ -90,11 +93,11 @@ def _not_retired(
     return draft.rest()
 
 
-def _again(draft: BindingDraft, each: Retired, placement: Placement, asked_seconds: float | None) -> Retired:
+def _again(draft: BindingDraft, each: Retired, placement: Placement, retry_after_seconds: float | None) -> Retired:
     if not _is(each, placement):
         return each
     attempts = each.attempts + 1
-    pause = draft.policy.pause(attempts, asked_seconds)
+    pause = draft.policy.pause(attempts, retry_after_seconds)
     return each.model_copy(update={"attempts": attempts, "next_at": (draft.now + pause).timestamp()})
 
 

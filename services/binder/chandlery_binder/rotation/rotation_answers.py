@@ -7,28 +7,34 @@ from chandlery.reconcile.answers import NO_REASON, Answer, Verdict, call_failure
 from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
 from chandlery.reconcile.status_draft import joined
 from chandlery_binder.absorb.bind_answers import is_final, note_grant, told
-from chandlery_binder.absorb.binding_draft import BindingChange, BindingDraft
+from chandlery_binder.absorb.binding_draft import BindingDraft, BindingResult
 from chandlery_binder.absorb.binding_remedies import POLLED_ON, how_to_rotate, how_to_rotate_again
 from chandlery_binder.facts.bind_grants import Grant
-from chandlery_binder.facts.binding_notes import InFlight, Purpose
+from chandlery_binder.facts.binding_notes import BindingPurpose, OpenRequest
 from chandlery_binder.facts.binding_snapshot import InjectionProblem
-from chandlery_binder.facts.rotation_notes import BackgroundOperation, ErrandKind, Placement, Retired
+from chandlery_binder.facts.rotation_notes import BackgroundOperation, BackgroundOperationKind, Placement, Retired
 from chandlery_binder.rotation.background_operations import (
     absorb_retirement,
     absorb_retirement_poll,
-    begin_errand,
+    begin_background_operation,
     next_poll,
 )
 
 ROTATIONS = frozenset(
-    {Purpose.ROTATE, Purpose.POLL_ROTATION, Purpose.FETCH_ROTATION, Purpose.RETIRE, Purpose.POLL_RETIREMENT}
+    {
+        BindingPurpose.ROTATE,
+        BindingPurpose.POLL_ROTATION,
+        BindingPurpose.FETCH_ROTATION,
+        BindingPurpose.RETIRE,
+        BindingPurpose.POLL_RETIREMENT,
+    }
 )
 """Rounds beside a binding that stays ready."""
 
 
 def absorb_beside(
-    draft: BindingDraft, sent: InFlight, *, answer: Answer, grant: Grant | None, problem: InjectionProblem | None
-) -> BindingChange:
+    draft: BindingDraft, sent: OpenRequest, *, answer: Answer, grant: Grant | None, problem: InjectionProblem | None
+) -> BindingResult:
     """What the answer changes. `grant` is what it gives, if anything that can be used."""
     if draft.is_deleted:
         # Nobody wants other credentials any more. What there is of them is noted, and unbound with the rest.
@@ -36,29 +42,37 @@ def absorb_beside(
     if grant is not None:
         return absorb_rotated(draft, sent, grant=grant, problem=problem)
     match sent.purpose:
-        case Purpose.RETIRE:
+        case BindingPurpose.RETIRE:
             return absorb_retirement(draft, sent, answer)
-        case Purpose.POLL_RETIREMENT:
-            return absorb_retirement_poll(draft, _errand(draft, ErrandKind.RETIRE, sent), answer)
-        case Purpose.POLL_ROTATION:
-            return absorb_rotation_poll(draft, _errand(draft, ErrandKind.ROTATE, sent), answer)
+        case BindingPurpose.POLL_RETIREMENT:
+            return absorb_retirement_poll(
+                draft, _background_operation(draft, BackgroundOperationKind.RETIRE, sent), answer
+            )
+        case BindingPurpose.POLL_ROTATION:
+            return absorb_rotation_poll(
+                draft, _background_operation(draft, BackgroundOperationKind.ROTATE, sent), answer
+            )
     if answer.verdict == Verdict.SUCCEEDED:
         return absorb_lost_rotation(draft, sent)
-    if sent.purpose == Purpose.FETCH_ROTATION:
-        return absorb_failed_rotation_fetch(draft, _errand(draft, ErrandKind.ROTATE, sent), answer)
+    if sent.purpose == BindingPurpose.FETCH_ROTATION:
+        return absorb_failed_rotation_fetch(
+            draft, _background_operation(draft, BackgroundOperationKind.ROTATE, sent), answer
+        )
     return absorb_rotation(draft, sent, answer)
 
 
-def _errand(draft: BindingDraft, kind: ErrandKind, sent: InFlight) -> BackgroundOperation:
-    return draft.memory.errand or BackgroundOperation(kind=kind, placement=sent.placement, started_at=sent.started_at)
+def _background_operation(draft: BindingDraft, kind: BackgroundOperationKind, sent: OpenRequest) -> BackgroundOperation:
+    return draft.memory.background_operation or BackgroundOperation(
+        kind=kind, placement=sent.placement, started_at=sent.started_at
+    )
 
 
 _DOUBTFUL = frozenset({Verdict.BROKEN, Verdict.TIMED_OUT})
 
 
 def absorb_rotated(
-    draft: BindingDraft, sent: InFlight, *, grant: Grant, problem: InjectionProblem | None
-) -> BindingChange:
+    draft: BindingDraft, sent: OpenRequest, *, grant: Grant, problem: InjectionProblem | None
+) -> BindingResult:
     """The broker has given other credentials, and the Secret has them unless there is a problem."""
     if problem is not None:
         told_of = f"Error injecting bind result: {problem.message}"
@@ -76,7 +90,9 @@ def absorb_rotated(
         }
     )
     retired = (*_without(before.retired, sent.placement), old)
-    draft.remember(placement=sent.placement, retired=retired, errand=None, rotation=notes, secret_problem="")
+    draft.remember(
+        placement=sent.placement, retired=retired, background_operation=None, rotation=notes, secret_problem=""
+    )
     draft.set(external_id=sent.placement.binding_id, last_rotation_time=draft.now)
     if sent.properties is not None:
         draft.set(external_properties=sent.properties)
@@ -87,11 +103,11 @@ def absorb_rotated(
     return draft.rest()
 
 
-def absorb_rotation(draft: BindingDraft, sent: InFlight, answer: Answer) -> BindingChange:
+def absorb_rotation(draft: BindingDraft, sent: OpenRequest, answer: Answer) -> BindingResult:
     """The broker has accepted the rotation and works on it, or has not."""
     if answer.verdict == Verdict.ACCEPTED:
         draft.remember(retired=_without(draft.memory.retired, sent.placement))
-        begin_errand(draft, ErrandKind.ROTATE, sent, answer)
+        begin_background_operation(draft, BackgroundOperationKind.ROTATE, sent, answer)
         return draft.rest()
     message = told(answer)
     in_doubt = draft.snapshot.open_end is not None
@@ -102,25 +118,27 @@ def absorb_rotation(draft: BindingDraft, sent: InFlight, answer: Answer) -> Bind
     if in_doubt or answer.verdict == Verdict.MALFORMED:
         return _left(draft, sent.placement, message, is_final=is_final(answer))
     draft.remember(retired=_without(draft.memory.retired, sent.placement))
-    return _failed(draft, message, is_final=is_final(answer), asked_seconds=answer.retry_after_seconds)
+    return _failed(draft, message, is_final=is_final(answer), retry_after_seconds=answer.retry_after_seconds)
 
 
-def absorb_lost_rotation(draft: BindingDraft, sent: InFlight) -> BindingChange:
+def absorb_lost_rotation(draft: BindingDraft, sent: OpenRequest) -> BindingResult:
     """The broker shows credentials once, and whoever saw these died."""
     return _left(draft, sent.placement, "The broker does not show the new credentials a second time")
 
 
-def absorb_rotation_poll(draft: BindingDraft, errand: BackgroundOperation, answer: Answer) -> BindingChange:
+def absorb_rotation_poll(draft: BindingDraft, background: BackgroundOperation, answer: Answer) -> BindingResult:
     """OSB v2.17, "Polling Last Operation for Service Bindings"."""
     if answer.verdict == Verdict.SUCCEEDED:
-        draft.remember(errand=errand.model_copy(update={"poll_until": None, "next_at": draft.now.timestamp()}))
+        draft.remember(
+            background_operation=background.model_copy(update={"poll_until": None, "next_at": draft.now.timestamp()})
+        )
         return draft.rest()
     if answer.verdict == Verdict.OPERATION_FAILED:
-        return _left(draft, errand.placement, f"It failed at the broker: {answer.description or NO_REASON}")
-    if errand.poll_until is not None and draft.now.timestamp() >= errand.poll_until:
+        return _left(draft, background.placement, f"It failed at the broker: {answer.description or NO_REASON}")
+    if background.poll_until is not None and draft.now.timestamp() >= background.poll_until:
         late = "It did not end in the time that the broker's plan or this platform allows"
-        return _left(draft, errand.placement, late)
-    draft.remember(errand=next_poll(draft, errand, answer))
+        return _left(draft, background.placement, late)
+    draft.remember(background_operation=next_poll(draft, background, answer))
     _show_poll(draft, answer)
     return draft.rest()
 
@@ -134,19 +152,21 @@ def _show_poll(draft: BindingDraft, answer: Answer) -> None:
     draft.remember(rotation=draft.memory.rotation.model_copy(update={"problem": problem}))
 
 
-def absorb_failed_rotation_fetch(draft: BindingDraft, errand: BackgroundOperation, answer: Answer) -> BindingChange:
+def absorb_failed_rotation_fetch(draft: BindingDraft, background: BackgroundOperation, answer: Answer) -> BindingResult:
     """The broker has the new credentials, so it is asked for them again, though not for ever."""
     message = call_failure("fetching of the binding", answer)
-    if draft.now - datetime.fromtimestamp(errand.started_at, UTC) > draft.policy.give_up_after:
-        return _left(draft, errand.placement, message)
-    fetches = errand.fetches + 1
+    if draft.now - datetime.fromtimestamp(background.started_at, UTC) > draft.policy.give_up_after:
+        return _left(draft, background.placement, message)
+    fetches = background.fetches + 1
     pause = draft.policy.pause(fetches, answer.retry_after_seconds)
-    draft.remember(errand=errand.model_copy(update={"fetches": fetches, "next_at": _after(draft, pause)}))
+    draft.remember(
+        background_operation=background.model_copy(update={"fetches": fetches, "next_at": _after(draft, pause)})
+    )
     _tell(draft, message, f"It is fetched again at {_clock(_after(draft, pause))}")
     return draft.rest()
 
 
-def _left(draft: BindingDraft, placement: Placement, message: str, *, is_final: bool = False) -> BindingChange:
+def _left(draft: BindingDraft, placement: Placement, message: str, *, is_final: bool = False) -> BindingResult:
     """The rotation has failed, and its id may be left at the broker."""
     leftover = Retired(placement=placement, next_at=draft.now.timestamp(), is_leftover=True, is_waived=draft.is_waived)
     draft.remember(retired=(*_without(draft.memory.retired, placement), leftover))
@@ -158,15 +178,15 @@ def _failed(
     message: str,
     *,
     is_final: bool,
-    asked_seconds: float | None = None,
+    retry_after_seconds: float | None = None,
     looks_again: bool = False,
-) -> BindingChange:
+) -> BindingResult:
     attempts = draft.memory.rotation.attempts + 1
-    next_at = _after(draft, draft.policy.pause(attempts, asked_seconds))
+    next_at = _after(draft, draft.policy.pause(attempts, retry_after_seconds))
     notes = draft.memory.rotation.model_copy(
         update={"attempts": 0 if is_final else attempts, "next_at": next_at, "is_refused": is_final}
     )
-    draft.remember(errand=None, rotation=notes)
+    draft.remember(background_operation=None, rotation=notes)
     _tell(draft, message, "" if is_final else f"It is tried again at {_clock(next_at)}")
     return draft.settle(due_at=draft.now) if looks_again else draft.rest()
 

@@ -27,7 +27,7 @@ def renewal(status: ServiceBindingStatus, notes: RotationNotes) -> float | None:
 
 def has_new_order(snapshot: BindingSnapshot) -> bool:
     """Whether a user wants other credentials and it has not been tried."""
-    notes, order = snapshot.memory.rotation, snapshot.orders.rotate
+    notes, order = snapshot.memory.rotation, snapshot.requested_actions.rotate
     return order not in ("", notes.seen, notes.tried)
 
 
@@ -36,7 +36,7 @@ def next_rotation(snapshot: BindingSnapshot) -> float | None:
 
     Not before it is known that nothing is left of an attempt that failed.
     """
-    notes, order = snapshot.memory.rotation, snapshot.orders.rotate
+    notes, order = snapshot.memory.rotation, snapshot.requested_actions.rotate
     if any(each.is_leftover and not each.is_waived for each in snapshot.memory.retired):
         return None
     if has_new_order(snapshot):
@@ -63,9 +63,9 @@ def expiry(status: ServiceBindingStatus) -> float | None:
 
 def next_look(snapshot: BindingSnapshot, now: float) -> float | None:
     """When a binding that is ready has to be looked at again, if ever."""
-    errand = snapshot.memory.errand
-    if errand is not None:
-        return errand.next_at
+    background = snapshot.memory.background_operation
+    if background is not None:
+        return background.next_at
     end, retirement = expiry(snapshot.binding.status), next_retirement(snapshot)
     moments = [
         next_rotation(snapshot),

@@ -11,17 +11,17 @@ from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.answers import Answer, Verdict, call_failure
 from chandlery.reconcile.status_draft import joined
 from chandlery_binder.absorb.bind_answers import absorb_delivery
-from chandlery_binder.absorb.binding_draft import BindingChange, BindingDraft
+from chandlery_binder.absorb.binding_draft import BindingDraft, BindingResult
 from chandlery_binder.absorb.binding_remedies import how_to_rotate
-from chandlery_binder.facts.binding_notes import InFlight
+from chandlery_binder.facts.binding_notes import OpenRequest
 from chandlery_binder.facts.binding_snapshot import InjectionProblem
 
 _LOST = "the Secret is gone, or cannot be decrypted, and its credentials cannot be had a second time"
 
 
 def absorb_restoration(
-    draft: BindingDraft, sent: InFlight, *, credentials: JsonObject, problem: InjectionProblem | None
-) -> BindingChange:
+    draft: BindingDraft, sent: OpenRequest, *, credentials: JsonObject, problem: InjectionProblem | None
+) -> BindingResult:
     """The Secret is written again, or cannot be."""
     if problem is not None:
         # They were in a Secret once, and are in use perhaps: nothing of that is a reason to revoke them.
@@ -36,7 +36,7 @@ def absorb_restoration(
     return draft.rest()
 
 
-def absorb_failed_recovery(draft: BindingDraft, answer: Answer) -> BindingChange:
+def absorb_failed_recovery(draft: BindingDraft, answer: Answer) -> BindingResult:
     """The broker was asked for what was in the Secret, and gave nothing."""
     if answer.verdict == Verdict.SUCCEEDED:
         return report_lost(draft)
@@ -51,7 +51,7 @@ def absorb_failed_recovery(draft: BindingDraft, answer: Answer) -> BindingChange
     return draft.settle(due_at=draft.now + pause, attempt=attempt)
 
 
-def report_lost(draft: BindingDraft) -> BindingChange:
+def report_lost(draft: BindingDraft) -> BindingResult:
     """Say how to get other credentials."""
     message = joined(_LOST, how_to_rotate(draft.metadata))
     draft.tell(BindingReason.SECRET_LOST, message)

@@ -145,7 +145,7 @@ def _added(transform: AddKeyTransform, growing: GrowingSecret) -> Any:
 def _taken(transform: AddKeysFromTransform, binding: ServiceBinding, sources: Sources) -> Mapping[str, bytes]:
     name, namespace = transform.secret_ref.name, binding.metadata.namespace
     if name not in sources:
-        way_out = f"Create it: {create_secret(namespace, name)}"
-        message = f'the Secret "{namespace}/{name}" of addKeysFrom does not exist. {way_out}'
+        remedy = f"Create it: {create_secret(namespace, name)}"
+        message = f'the Secret "{namespace}/{name}" of addKeysFrom does not exist. {remedy}'
         raise ProjectionFault(message, waiting_for=secret_key(namespace, name))
     return sources[name]

@@ -15,8 +15,8 @@ from chandlery.model.objects.annotations import (
     RETRY,
     ROTATE,
     Mitigation,
-    orders_in,
-    orders_of,
+    requested_actions_in,
+    requested_actions_of,
 )
 from chandlery.model.objects.kinds import AnyObject
 from chandlery_gateway.admission.field_checks import invalid
@@ -39,7 +39,7 @@ def orders_changed(old: AnyObject, new: AnyObject) -> bool:
     """Whether the worker has to look because of a new order, or of one that was taken back."""
     if new.kind not in _ORDERS or old.metadata.annotations == new.metadata.annotations:
         return False
-    return orders_in(old.metadata.annotations) != orders_in(new.metadata.annotations)
+    return requested_actions_in(old.metadata.annotations) != requested_actions_in(new.metadata.annotations)
 
 
 def order_problems(document: AnyObject, *, old: AnyObject | None = None) -> Iterator[FieldProblem]:
@@ -47,8 +47,8 @@ def order_problems(document: AnyObject, *, old: AnyObject | None = None) -> Iter
     known = _ORDERS.get(document.kind)
     if known is None or not document.metadata.annotations:
         return
-    before = orders_in(old.metadata.annotations) if old is not None else {}
-    for key, value in orders_in(document.metadata.annotations).items():
+    before = requested_actions_in(old.metadata.annotations) if old is not None else {}
+    for key, value in requested_actions_in(document.metadata.annotations).items():
         if before.get(key) == value:
             continue
         field = f"metadata.annotations[{key}]"
@@ -60,7 +60,7 @@ def order_problems(document: AnyObject, *, old: AnyObject | None = None) -> Iter
 
 def parting_warnings(document: AnyObject) -> tuple[str, ...]:
     """What people should know when an object on its way out is not taken leave of in the usual way."""
-    orders = orders_of(document.metadata)
+    orders = requested_actions_of(document.metadata)
     if orders.abandons and document.kind in _OF_A_BROKER:
         return (f"{ABANDON}: it goes without its service broker; what the broker has of it stays there",)
     if not orders.forces_deletion:

@@ -11,7 +11,7 @@ from chandlery.model.objects.reasons import InstanceReason
 from chandlery.reconcile.reconcile_result import Idle, Wait, bindings_key
 from chandlery.reconcile.status_draft import joined
 from chandlery_provisioner.absorb import instance_remedies
-from chandlery_provisioner.absorb.instance_draft import InstanceChange, InstanceDraft
+from chandlery_provisioner.absorb.instance_draft import InstanceDraft, InstanceResult
 from chandlery_provisioner.facts.instance_snapshot import Action, Cascade, Disown, InstanceSnapshot, LetGo
 
 _LEFT = "The instance was deleted without a word to its service broker, where its external id belongs to another"
@@ -39,7 +39,7 @@ def blocked_by_bindings(snapshot: InstanceSnapshot) -> Wait:
     )
 
 
-def disown(snapshot: InstanceSnapshot, now: datetime) -> InstanceChange:
+def disown(snapshot: InstanceSnapshot, now: datetime) -> InstanceResult:
     """Nothing at the broker is this instance's, whatever its status said until now."""
     draft, reason = InstanceDraft(snapshot, now), InstanceReason.EXTERNAL_ID_IN_USE
     message = (

@@ -18,15 +18,19 @@ from chandlery.reconcile.reconcile_result import ReconcileResult, Requeue, insta
 from chandlery.reconcile.status_draft import StatusDraft
 from chandlery.retry.schedule import DEPENDENCIES
 from chandlery_provisioner.absorb.broker_metadata import adopted
-from chandlery_provisioner.facts.instance_notes import InFlight, InstanceMemory, Purpose
+from chandlery_provisioner.facts.instance_notes import InstanceMemory, InstancePurpose, OpenRequest
 from chandlery_provisioner.facts.instance_references import interests_of, shown_names, shown_versions, with_references
 from chandlery_provisioner.facts.instance_snapshot import (
     InstanceSnapshot,
 )
 
-InstanceChange = ReconcileResult[ServiceInstance]
-_DELETIONS = (Purpose.DEPROVISION, Purpose.MITIGATE)
-_OPERATIONS = {Purpose.PROVISION: "Provision", Purpose.UPDATE: "Update", Purpose.DEPROVISION: "Deprovision"}
+InstanceResult = ReconcileResult[ServiceInstance]
+_DELETIONS = (InstancePurpose.DEPROVISION, InstancePurpose.MITIGATE)
+_OPERATIONS = {
+    InstancePurpose.PROVISION: "Provision",
+    InstancePurpose.UPDATE: "Update",
+    InstancePurpose.DEPROVISION: "Deprovision",
+}
 
 
 class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
@@ -42,7 +46,7 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
             policy=snapshot.policy,
         )
         self._snapshot = snapshot
-        self._kept: InFlight | None = None
+        self._kept: OpenRequest | None = None
         self.is_interrupting = False
         self.is_repeat = False
         """Whether the request has been sent before: a clear answer says little of what came of that."""
@@ -51,14 +55,14 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
             self._heed_retry()
 
     @classmethod
-    def begin(cls, snapshot: InstanceSnapshot, sent: InFlight, now: datetime) -> "InstanceDraft":
+    def begin(cls, snapshot: InstanceSnapshot, sent: OpenRequest, now: datetime) -> "InstanceDraft":
         """A draft for the answer to a request: the status says that the operation has begun."""
         draft = cls(snapshot, now)
         draft.is_repeat = sent == snapshot.in_flight
         draft.is_interrupting = sent.purpose in _DELETIONS and draft.status.async_op_in_progress
         if draft.is_interrupting:
             draft.end_poll()
-        if sent.purpose == Purpose.MITIGATE:
+        if sent.purpose == InstancePurpose.MITIGATE:
             draft._begin_mitigation(sent)
         operation = _OPERATIONS.get(sent.purpose)
         if operation is None:
@@ -72,10 +76,10 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         draft.set(next_attempt_time=None)
         if sent.properties is not None:
             draft.set(in_progress_properties=sent.properties)
-            if sent.purpose == Purpose.PROVISION:
+            if sent.purpose == InstancePurpose.PROVISION:
                 draft.set(default_provision_parameters=sent.defaults)
             draft.observe(sent.generation)
-            draft.remember(asked=sent.asked)
+            draft.remember(last_attempted=sent.digest)
             draft.drop(ConditionType.FAILED)
             if isinstance(snapshot.offering, Offering):
                 draft.remember(service_id=snapshot.offering.service_class.spec.external_id)
@@ -121,7 +125,7 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         name = has and (has.cluster_service_plan_external_name or has.service_plan_external_name)
         return name or self.memory.plan_id
 
-    def changes_something(self, sent: InFlight) -> bool:
+    def changes_something(self, sent: OpenRequest) -> bool:
         """Whether an update asks for other parameters or another plan than the broker is known to have."""
         has, asked = self.status.external_properties, sent.properties
         if has is None or asked is None or sent.wanted_plan_id != self._snapshot.memory.plan_id:
@@ -180,7 +184,7 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
             reconciled_generation=self.status.observed_generation,
         )
         self.end_operation()
-        self.remember(delete_deferred=False, is_unusable=False, told=self.memory.asked)
+        self.remember(delete_deferred=False, is_unusable=False, last_applied=self.memory.last_attempted)
         self.drop(ConditionType.FAILED)
         self.drop(ConditionType.RECONCILING)
         self.ready(ConditionStatus.TRUE, reason, message=message)
@@ -212,31 +216,31 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         """What came of the request of a dead worker is still unknown: have it repeated again."""
         self._kept = self._snapshot.in_flight
 
-    def keep_unclear(self, sent: InFlight) -> None:
+    def keep_unclear(self, sent: OpenRequest) -> None:
         """Nobody knows what the broker has done: have exactly the same request repeated, unless the wish changes."""
         self._kept = sent.model_copy(update={"is_answered": True})
 
-    def rest(self) -> InstanceChange:
+    def rest(self) -> InstanceResult:
         """Nothing more to do until the wish changes; a newer wish, or a deletion, is looked at straight away."""
         behind = self.status.observed_generation < self._snapshot.generation or self.is_deleted
         has_acted = self.status != self._snapshot.instance.status
         is_fetch_next = self.memory.is_fetch_due and not self._snapshot.memory.is_fetch_due
         return self._change(Requeue(due_at=self._now if (behind and has_acted) or is_fetch_next else None))
 
-    def again(self, delay: timedelta, *, attempt: int) -> InstanceChange:
+    def again(self, delay: timedelta, *, attempt: int) -> InstanceResult:
         """Come back after the delay."""
         return self._change(Requeue(due_at=self._now + delay, attempt=attempt))
 
-    def retry_after(self, asked_seconds: float | None, *, attempt: int) -> InstanceChange:
+    def retry_after(self, retry_after_seconds: float | None, *, attempt: int) -> InstanceResult:
         """Come back with back-off, or as late as the broker asks, within the longest back-off."""
-        return self.again(self.expect_attempt(attempt, asked_seconds), attempt=attempt)
+        return self.again(self.expect_attempt(attempt, retry_after_seconds), attempt=attempt)
 
-    def poll_after(self, asked_seconds: float | None) -> InstanceChange:
+    def poll_after(self, retry_after_seconds: float | None) -> InstanceResult:
         """Poll after a short pause or the one that the broker asks for, and once more when the time is up."""
         self.expect_no_attempt()
-        return self.again(self.poll_pause(asked_seconds), attempt=self.attempt)
+        return self.again(self.poll_pause(retry_after_seconds), attempt=self.attempt)
 
-    def defer_delete(self) -> InstanceChange:
+    def defer_delete(self) -> InstanceResult:
         """The broker will not be interrupted: go on polling what it does, as if nothing had been asked.
 
         What it does may be the very deletion that it was asked for once more.
@@ -247,7 +251,7 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         self.memory = before.model_copy(update={"delete_deferred": not self.is_deprovisioning, "retry_seen": seen})
         return self.again(self.policy.polls.delay(1), attempt=self.attempt)
 
-    def wait(self, waiting_for: str | None) -> InstanceChange:
+    def wait(self, waiting_for: str | None) -> InstanceResult:
         """Come back when woken, or after a while all the same."""
         self.keep_open()
         self.expect_no_attempt()
@@ -255,22 +259,22 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         due_at = self._now + DEPENDENCIES.delay(attempt)
         return self._change(Requeue(due_at=due_at, attempt=attempt, waiting_for=waiting_for))
 
-    def hold(self) -> InstanceChange:
+    def hold(self) -> InstanceResult:
         """A person has to say what is to be done; what the broker's specification says may change, too."""
         self.expect_no_attempt()
         due_at = self._now if self.is_deleted else None
         return self._change(Requeue(due_at=due_at, waiting_for=None if self.is_deleted else self.memory.lane or None))
 
-    def defer(self, hold: Deferral) -> InstanceChange:
+    def defer(self, hold: Deferral) -> InstanceResult:
         """Come back when the call may be made."""
         return self._change(Requeue(due_at=hold.due_at, attempt=self.attempt, waiting_for=hold.waiting_for))
 
-    def gone(self) -> InstanceChange:
+    def gone(self) -> InstanceResult:
         """The finalizer goes, and with it the object; its broker may be waiting for that."""
         self.wakes.append(instances_key(self.memory.lane))
         return self._change(Requeue(), is_finished=True)
 
-    def _change(self, following: Requeue, *, is_finished: bool = False) -> InstanceChange:
+    def _change(self, following: Requeue, *, is_finished: bool = False) -> InstanceResult:
         instance = self._snapshot.instance
         following = following if is_finished else self._with_interests(following)
         self.set(**shown_versions(self._snapshot, self.status, plan_id=self.memory.plan_id))
@@ -299,11 +303,11 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         return replace(following, interests=keys, due_at=self._now if is_missed else following.due_at)
 
     def _heed_retry(self) -> None:
-        self.remember(retry_seen=self._snapshot.orders.retry, delete_deferred=False, creation_attempts=0)
+        self.remember(retry_seen=self._snapshot.requested_actions.retry, delete_deferred=False, creation_attempts=0)
         self.drop(ConditionType.FAILED)
         self.expect_no_attempt()
 
-    def _begin_mitigation(self, sent: InFlight) -> None:
+    def _begin_mitigation(self, sent: OpenRequest) -> None:
         self.set(orphan_mitigation_in_progress=True)
         orphan = find_condition(self.status.conditions, ConditionType.ORPHAN_MITIGATION)
         if orphan is not None and orphan.reason == InstanceReason.ORPHAN_MITIGATION_REQUIRED:

@@ -9,8 +9,8 @@ from chandlery.reconcile.answers import Answer
 from chandlery.reconcile.operation.deferral import Deferral
 from chandlery.reconcile.status_draft import Cause, joined
 from chandlery_provisioner.absorb import instance_remedies
-from chandlery_provisioner.absorb.instance_draft import InstanceChange, InstanceDraft
-from chandlery_provisioner.facts.instance_notes import InFlight, Purpose
+from chandlery_provisioner.absorb.instance_draft import InstanceDraft, InstanceResult
+from chandlery_provisioner.facts.instance_notes import InstancePurpose, OpenRequest
 from chandlery_provisioner.facts.instance_snapshot import InstanceSnapshot
 
 _STARTING_MITIGATION = "What it may have left at the service broker is deleted before it is tried again"
@@ -20,18 +20,22 @@ _OF_MITIGATION = (InstanceReason.ORPHAN_MITIGATION_REQUIRED, InstanceReason.STAR
 _UNKNOWN_CAUSE = Cause(reason=InstanceReason.PROVISION_FAILED, message="The creation failed")
 
 
-def retry(draft: InstanceDraft, reason: str, *, message: str, asked_seconds: float | None = None) -> InstanceChange:
+def retry(
+    draft: InstanceDraft, reason: str, *, message: str, retry_after_seconds: float | None = None
+) -> InstanceResult:
     """The operation is tried again with back-off, unless its time is over."""
     draft.say(reason, message, is_warning=True)
-    return _try_again(draft, reason, message=message, attempt=draft.attempt + 1, asked_seconds=asked_seconds)
+    return _try_again(
+        draft, reason, message=message, attempt=draft.attempt + 1, retry_after_seconds=retry_after_seconds
+    )
 
 
 def _try_again(
-    draft: InstanceDraft, reason: str, *, message: str, attempt: int, asked_seconds: float | None = None
-) -> InstanceChange:
+    draft: InstanceDraft, reason: str, *, message: str, attempt: int, retry_after_seconds: float | None = None
+) -> InstanceResult:
     if draft.is_time_over:
         return give_up(draft, InstanceReason.RETRY_TIMEOUT, InstanceReason.RETRY_TIMEOUT, message=too_late(message))
-    pause = draft.expect_attempt(attempt, asked_seconds)
+    pause = draft.expect_attempt(attempt, retry_after_seconds)
     again = instance_remedies.tried_again(draft.metadata, draft.status.next_attempt_time)
     draft.ready(ConditionStatus.FALSE, reason, message=joined(message, again))
     return draft.again(pause, attempt=attempt)
@@ -47,7 +51,7 @@ def cause_of(draft: InstanceDraft) -> Cause:
     return Cause(reason=orphan.reason, message=orphan.message) if orphan and is_cause else _UNKNOWN_CAUSE
 
 
-def cleaned_up(draft: InstanceDraft, cause: Cause) -> InstanceChange:
+def cleaned_up(draft: InstanceDraft, cause: Cause) -> InstanceResult:
     """Nothing is left of the creation that failed. That is no success: the instance shows why it is not there."""
     message = joined(cause.message, _CLEANED_UP)
     if draft.is_failed:
@@ -62,7 +66,7 @@ def too_late(message: str) -> str:
     return f"Stopping reconciliation retries because too much time has elapsed; the last failure was: {message}"
 
 
-def give_up(draft: InstanceDraft, ready_reason: str, failed_reason: str, *, message: str) -> InstanceChange:
+def give_up(draft: InstanceDraft, ready_reason: str, failed_reason: str, *, message: str) -> InstanceResult:
     """Final for this generation, and nothing is left to be done at the broker."""
     fail(draft, ready_reason, failed_reason, message=message)
     draft.end_operation()
@@ -78,13 +82,15 @@ def fail(draft: InstanceDraft, ready_reason: str, failed_reason: str, *, message
 
 
 def mitigate(
-    draft: InstanceDraft, reason: InstanceReason, *, message: str, asked_seconds: float | None = None
-) -> InstanceChange:
+    draft: InstanceDraft, reason: InstanceReason, *, message: str, retry_after_seconds: float | None = None
+) -> InstanceResult:
     """Something may be left at the broker: deprovision it, at once unless the broker asks for a pause."""
     draft.set(deprovision_status="Required")
     if draft.mitigation == Mitigation.WAIVE:
         draft.say(reason, message, is_warning=True)
-        return _unmitigated(draft, reason, message=joined(message, _NO_MITIGATION), asked_seconds=asked_seconds)
+        return _unmitigated(
+            draft, reason, message=joined(message, _NO_MITIGATION), retry_after_seconds=retry_after_seconds
+        )
     draft.begin_clean_up(reason, message)
     draft.say(reason, message, is_warning=True)
     if draft.mitigation == Mitigation.MANUAL:
@@ -97,10 +103,10 @@ def mitigate(
     draft.say(starting, told, is_warning=True)
     draft.set(orphan_mitigation_in_progress=True)
     draft.expect_no_attempt()
-    return draft.again(draft.policy.asked_pause(asked_seconds), attempt=draft.attempt)
+    return draft.again(draft.policy.asked_pause(retry_after_seconds), attempt=draft.attempt)
 
 
-def hold_mitigation(draft: InstanceDraft, why: str) -> InstanceChange:
+def hold_mitigation(draft: InstanceDraft, why: str) -> InstanceResult:
     """Something may be left at the broker, and a person has to say what becomes of it: until then nothing is sent."""
     message = joined(why, instance_remedies.mitigate_or_waive(draft.metadata))
     required = InstanceReason.ORPHAN_MITIGATION_REQUIRED
@@ -110,7 +116,7 @@ def hold_mitigation(draft: InstanceDraft, why: str) -> InstanceChange:
     return draft.hold()
 
 
-def waive_mitigation(draft: InstanceDraft) -> InstanceChange:
+def waive_mitigation(draft: InstanceDraft) -> InstanceResult:
     """What may be left at the broker is left there, and the instance goes on; only its deletion asks for that."""
     message = "What a failed creation may have left at the service broker is left there, as somebody asked for"
     cause = cause_of(draft)
@@ -118,16 +124,18 @@ def waive_mitigation(draft: InstanceDraft) -> InstanceChange:
     draft.set(orphan_mitigation_in_progress=False)
     draft.drop(ConditionType.ORPHAN_MITIGATION)
     draft.say(InstanceReason.ORPHAN_MITIGATION_WAIVED, message, is_warning=True)
-    return _unmitigated(draft, cause.reason, message=joined(cause.message, message), asked_seconds=None)
+    return _unmitigated(draft, cause.reason, message=joined(cause.message, message), retry_after_seconds=None)
 
 
-def _unmitigated(draft: InstanceDraft, reason: str, *, message: str, asked_seconds: float | None) -> InstanceChange:
+def _unmitigated(
+    draft: InstanceDraft, reason: str, *, message: str, retry_after_seconds: float | None
+) -> InstanceResult:
     if draft.is_failed:
         draft.ready(ConditionStatus.FALSE, reason, message=rested(draft, message))
         draft.end_operation()
         return draft.rest()
     attempt = max(draft.memory.creation_attempts, draft.attempt + 1)
-    return _try_again(draft, reason, message=message, attempt=attempt, asked_seconds=asked_seconds)
+    return _try_again(draft, reason, message=message, attempt=attempt, retry_after_seconds=retry_after_seconds)
 
 
 def rested(draft: InstanceDraft, message: str) -> str:
@@ -135,19 +143,21 @@ def rested(draft: InstanceDraft, message: str) -> str:
     return joined(message, instance_remedies.correct_retry_or_delete(draft.metadata))
 
 
-def keep_deprovisioning(draft: InstanceDraft, *, message: str, asked_seconds: float | None = None) -> InstanceChange:
+def keep_deprovisioning(
+    draft: InstanceDraft, *, message: str, retry_after_seconds: float | None = None
+) -> InstanceResult:
     """What may exist is deleted until the broker says it is gone: there is no end to it, only longer pauses."""
     if draft.is_forced:
         return let_go(draft, InstanceReason.FORCE_DELETED, message=f"The instance was deleted by force. {message}")
-    way_out = instance_remedies.remove_without_broker if draft.is_deleted else instance_remedies.waive
+    remedy = instance_remedies.remove_without_broker if draft.is_deleted else instance_remedies.waive
     draft.say(InstanceReason.DEPROVISION_FAILED, message, is_warning=True)
     told = message if draft.is_deleted else joined(cause_of(draft).message, message)
-    shown = joined(told, "It is tried again", way_out(draft.metadata))
+    shown = joined(told, "It is tried again", remedy(draft.metadata))
     draft.ready(ConditionStatus.UNKNOWN, InstanceReason.DEPROVISION_FAILED, message=shown)
-    return draft.retry_after(asked_seconds, attempt=draft.attempt + 1)
+    return draft.retry_after(retry_after_seconds, attempt=draft.attempt + 1)
 
 
-def let_go(draft: InstanceDraft, reason: str, *, message: str) -> InstanceChange:
+def let_go(draft: InstanceDraft, reason: str, *, message: str) -> InstanceResult:
     """The object goes because a person said so; what is left at the broker stays there."""
     draft.say(reason, message, is_warning=True)
     return draft.gone()
@@ -160,26 +170,26 @@ def note_usability(draft: InstanceDraft, answer: Answer) -> None:
         draft.remember(is_unusable=not word)
 
 
-_DELETIONS = (Purpose.DEPROVISION, Purpose.MITIGATE)
+_DELETIONS = (InstancePurpose.DEPROVISION, InstancePurpose.MITIGATE)
 
 
-def defer(snapshot: InstanceSnapshot, unsent: InFlight, *, hold: Deferral, now: datetime) -> InstanceChange:
+def defer(snapshot: InstanceSnapshot, unsent: OpenRequest, *, hold: Deferral, now: datetime) -> InstanceResult:
     """Say why, and come back then. Nothing was sent, so that nothing else changes."""
     draft = InstanceDraft(snapshot, now)
     draft.keep_open()
-    if hold.is_shown and unsent.purpose != Purpose.FETCH:
+    if hold.is_shown and unsent.purpose != InstancePurpose.FETCH:
         reason = InstanceReason.BROKER_CIRCUIT_OPEN if hold.is_circuit else InstanceReason.BROKER_RATE_LIMITED
         is_going = snapshot.is_deleted or unsent.purpose in _DELETIONS
         if draft.serves and not is_going:
             draft.tell_update(reason, message=hold.message)
         else:
             status = ConditionStatus.UNKNOWN if is_going else ConditionStatus.FALSE
-            draft.ready(status, reason, message=_with_way_out(snapshot, hold))
+            draft.ready(status, reason, message=_with_remedy(snapshot, hold))
         draft.set(next_attempt_time=hold.next_at)
     return draft.defer(hold)
 
 
-def _with_way_out(snapshot: InstanceSnapshot, hold: Deferral) -> str:
+def _with_remedy(snapshot: InstanceSnapshot, hold: Deferral) -> str:
     if not (snapshot.is_deleted and hold.is_circuit):
         return hold.message
     return joined(hold.message, instance_remedies.remove_without_broker(snapshot.instance.metadata))

@@ -14,7 +14,7 @@ from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.status_draft import joined
 from chandlery_provisioner.absorb import instance_remedies
 from chandlery_provisioner.absorb.foreign_instances import disown
-from chandlery_provisioner.absorb.instance_draft import InstanceChange, InstanceDraft
+from chandlery_provisioner.absorb.instance_draft import InstanceDraft, InstanceResult
 from chandlery_provisioner.absorb.instance_ends import give_up, hold_mitigation, let_go, waive_mitigation
 from chandlery_provisioner.absorb.operation_answers import (
     absorb_deprovision,
@@ -24,49 +24,49 @@ from chandlery_provisioner.absorb.operation_answers import (
     absorb_update,
 )
 from chandlery_provisioner.absorb.operation_ends import give_up_update, show_operation
-from chandlery_provisioner.facts.instance_notes import InFlight, Purpose
+from chandlery_provisioner.facts.instance_notes import InstancePurpose, OpenRequest
 from chandlery_provisioner.facts.instance_snapshot import (
+    AlreadyApplied,
     AwaitMitigationDecision,
     Disown,
     InstanceSnapshot,
-    Keep,
     LetGo,
     Uncalled,
     WaiveMitigation,
 )
 
 _IN_FLIGHT = {
-    Purpose.PROVISION: (
+    InstancePurpose.PROVISION: (
         InstanceReason.PROVISION_IN_FLIGHT,
         "Provision request for ServiceInstance in-flight to Broker",
     ),
-    Purpose.UPDATE: (InstanceReason.UPDATE_IN_FLIGHT, "Update request for ServiceInstance in-flight to Broker"),
-    Purpose.DEPROVISION: (
+    InstancePurpose.UPDATE: (InstanceReason.UPDATE_IN_FLIGHT, "Update request for ServiceInstance in-flight to Broker"),
+    InstancePurpose.DEPROVISION: (
         InstanceReason.DEPROVISION_IN_FLIGHT,
         "Deprovision request for ServiceInstance in-flight to Broker",
     ),
 }
 
 
-def absorb(snapshot: InstanceSnapshot, sent: InFlight, answer: Answer, now: datetime) -> InstanceChange:
+def absorb(snapshot: InstanceSnapshot, sent: OpenRequest, answer: Answer, now: datetime) -> InstanceResult:
     """What the answer to `sent` changes."""
     draft = InstanceDraft.begin(snapshot, sent, now)
     if answer.verdict == Verdict.UNREACHABLE and draft.is_repeat:
         draft.keep_open()
     match sent.purpose:
-        case Purpose.PROVISION:
+        case InstancePurpose.PROVISION:
             return absorb_provision(draft, sent, answer)
-        case Purpose.UPDATE:
+        case InstancePurpose.UPDATE:
             return absorb_update(draft, sent, answer)
-        case Purpose.DEPROVISION | Purpose.MITIGATE:
+        case InstancePurpose.DEPROVISION | InstancePurpose.MITIGATE:
             return absorb_deprovision(draft, answer)
-        case Purpose.POLL:
+        case InstancePurpose.POLL:
             return absorb_poll(draft, answer)
-        case Purpose.FETCH:
+        case InstancePurpose.FETCH:
             return absorb_fetch(draft, answer)
 
 
-def uncalled(snapshot: InstanceSnapshot, action: Uncalled, now: datetime) -> InstanceChange:
+def uncalled(snapshot: InstanceSnapshot, action: Uncalled, now: datetime) -> InstanceResult:
     """What an action changes that needs no call to the broker."""
     match action:
         case Idle():
@@ -77,7 +77,7 @@ def uncalled(snapshot: InstanceSnapshot, action: Uncalled, now: datetime) -> Ins
             return wait(snapshot, action, now)
         case Refuse():
             return refuse(snapshot, action, now)
-        case Keep():
+        case AlreadyApplied():
             return keep(snapshot, now)
         case LetGo():
             return let(snapshot, action, now)
@@ -89,28 +89,28 @@ def uncalled(snapshot: InstanceSnapshot, action: Uncalled, now: datetime) -> Ins
             return waive(snapshot, now)
 
 
-def wait(snapshot: InstanceSnapshot, action: Wait, now: datetime) -> InstanceChange:
+def wait(snapshot: InstanceSnapshot, action: Wait, now: datetime) -> InstanceResult:
     """Say what is missing, and come back when it is there, or after a while."""
     draft = InstanceDraft(snapshot, now)
     is_blocked = action.reason == InstanceReason.BLOCKED_BY_BINDINGS
     status = ConditionStatus.UNKNOWN if snapshot.is_deleted and not is_blocked else ConditionStatus.FALSE
     draft.say(action.reason, action.message, is_warning=True)
     if draft.serves and not snapshot.is_deleted and action.reason != InstanceReason.NO_SUCH_BROKER:
-        draft.tell_update(action.reason, message=_with_way_out(snapshot, action, is_blocked=False))
+        draft.tell_update(action.reason, message=_with_remedy(snapshot, action, is_blocked=False))
         return draft.wait(action.waiting_for)
-    draft.ready(status, action.reason, message=_with_way_out(snapshot, action, is_blocked=is_blocked))
+    draft.ready(status, action.reason, message=_with_remedy(snapshot, action, is_blocked=is_blocked))
     return draft.wait(action.waiting_for)
 
 
-def _with_way_out(snapshot: InstanceSnapshot, action: Wait, *, is_blocked: bool) -> str:
+def _with_remedy(snapshot: InstanceSnapshot, action: Wait, *, is_blocked: bool) -> str:
     message, meta = action.message, snapshot.instance.metadata
     if not snapshot.is_deleted:
         return instance_remedies.while_waiting(action.reason, message, meta)
-    way_out = instance_remedies.remove_with_bindings if is_blocked else instance_remedies.remove_unasked
-    return joined(message, way_out(snapshot.instance.metadata))
+    remedy = instance_remedies.remove_with_bindings if is_blocked else instance_remedies.remove_unasked
+    return joined(message, remedy(snapshot.instance.metadata))
 
 
-def refuse(snapshot: InstanceSnapshot, action: Refuse, now: datetime) -> InstanceChange:
+def refuse(snapshot: InstanceSnapshot, action: Refuse, now: datetime) -> InstanceResult:
     """A wish that cannot be granted fails for this generation."""
     draft = InstanceDraft(snapshot, now)
     draft.observe(snapshot.generation)
@@ -120,22 +120,22 @@ def refuse(snapshot: InstanceSnapshot, action: Refuse, now: datetime) -> Instanc
     return give_up(draft, action.reason, action.reason, message=action.message)
 
 
-def keep(snapshot: InstanceSnapshot, now: datetime) -> InstanceChange:
+def keep(snapshot: InstanceSnapshot, now: datetime) -> InstanceResult:
     """The broker has what is wished for."""
     draft = InstanceDraft(snapshot, now)
     draft.observe(snapshot.generation)
     draft.set(in_progress_properties=None)
-    draft.remember(asked=snapshot.memory.told)
+    draft.remember(last_attempted=snapshot.memory.last_applied)
     draft.succeed(InstanceReason.UPDATED, "The instance is as it is wished; there was nothing to tell its broker")
     return draft.rest()
 
 
-def let(snapshot: InstanceSnapshot, action: LetGo, now: datetime) -> InstanceChange:
+def let(snapshot: InstanceSnapshot, action: LetGo, now: datetime) -> InstanceResult:
     """A person wants the object gone, whatever its broker has."""
     return let_go(InstanceDraft(snapshot, now), action.reason, message=action.message)
 
 
-def hold(snapshot: InstanceSnapshot, now: datetime) -> InstanceChange:
+def hold(snapshot: InstanceSnapshot, now: datetime) -> InstanceResult:
     """Wait for a person's word on what a failed creation may have left."""
     draft = InstanceDraft(snapshot, now)
     orphan = find_condition(draft.status.conditions, ConditionType.ORPHAN_MITIGATION)
@@ -144,32 +144,32 @@ def hold(snapshot: InstanceSnapshot, now: datetime) -> InstanceChange:
     return hold_mitigation(draft, orphan.message if orphan else "The creation failed and may have left something")
 
 
-def waive(snapshot: InstanceSnapshot, now: datetime) -> InstanceChange:
+def waive(snapshot: InstanceSnapshot, now: datetime) -> InstanceResult:
     """A person wants left at the broker what a failed creation may have left."""
     return waive_mitigation(InstanceDraft(snapshot, now))
 
 
-def cascaded(snapshot: InstanceSnapshot, now: datetime) -> InstanceChange:
+def cascaded(snapshot: InstanceSnapshot, now: datetime) -> InstanceResult:
     """The bindings have been told to go: the instance itself is next."""
     draft = InstanceDraft(snapshot, now)
     draft.keep_open()
     return draft.again(timedelta(0), attempt=0)
 
 
-def finish(snapshot: InstanceSnapshot, now: datetime) -> InstanceChange:
+def finish(snapshot: InstanceSnapshot, now: datetime) -> InstanceResult:
     """Nothing is left at the broker: let the object go."""
     return InstanceDraft(snapshot, now).gone()
 
 
-def idle(snapshot: InstanceSnapshot, now: datetime) -> InstanceChange:
+def idle(snapshot: InstanceSnapshot, now: datetime) -> InstanceResult:
     """Nothing to do."""
     return InstanceDraft(snapshot, now).rest()
 
 
-def announce(snapshot: InstanceSnapshot, sent: InFlight, now: datetime) -> InstanceChange:
+def announce(snapshot: InstanceSnapshot, sent: OpenRequest, now: datetime) -> InstanceResult:
     """The status while a call takes its time."""
     draft = InstanceDraft.begin(snapshot, sent, now)
     if sent.purpose in _IN_FLIGHT:
         reason, message = _IN_FLIGHT[sent.purpose]
-        show_operation(draft, reason, message=message, is_update=sent.purpose == Purpose.UPDATE)
+        show_operation(draft, reason, message=message, is_update=sent.purpose == InstancePurpose.UPDATE)
     return draft.rest()

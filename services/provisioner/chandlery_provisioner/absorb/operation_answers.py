@@ -7,7 +7,7 @@ from chandlery.reconcile.answers import NO_REASON, Answer, Verdict, call_failure
 from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
 from chandlery.reconcile.status_draft import joined
 from chandlery_provisioner.absorb import instance_remedies
-from chandlery_provisioner.absorb.instance_draft import InstanceChange, InstanceDraft
+from chandlery_provisioner.absorb.instance_draft import InstanceDraft, InstanceResult
 from chandlery_provisioner.absorb.instance_ends import (
     fail,
     give_up,
@@ -27,12 +27,12 @@ from chandlery_provisioner.absorb.operation_ends import (
     show_operation,
     updated,
 )
-from chandlery_provisioner.facts.instance_notes import InFlight
+from chandlery_provisioner.facts.instance_notes import OpenRequest
 
 _POLLED_ON = "The operation is polled on until its time is over"
 
 
-def absorb_poll(draft: InstanceDraft, answer: Answer) -> InstanceChange:
+def absorb_poll(draft: InstanceDraft, answer: Answer) -> InstanceResult:
     """OSB v2.17, "Polling Last Operation for Service Instances": all but its three states and 410 is no answer yet.
 
     A platform has to poll on after such answers. A deletion may be asked for again besides, which OSB makes harmless:
@@ -48,7 +48,7 @@ def absorb_poll(draft: InstanceDraft, answer: Answer) -> InstanceChange:
     return _keep_polling(draft, answer)
 
 
-def _operation_succeeded(draft: InstanceDraft, answer: Answer) -> InstanceChange:
+def _operation_succeeded(draft: InstanceDraft, answer: Answer) -> InstanceResult:
     if draft.is_deprovisioning:
         return deprovisioned(draft)
     if draft.status.current_operation == "Provision":
@@ -56,7 +56,7 @@ def _operation_succeeded(draft: InstanceDraft, answer: Answer) -> InstanceChange
     return updated(draft, answer, plan_id="")
 
 
-def _operation_failed(draft: InstanceDraft, answer: Answer, *, why: str) -> InstanceChange:
+def _operation_failed(draft: InstanceDraft, answer: Answer, *, why: str) -> InstanceResult:
     operation = "Deprovision" if draft.is_deprovisioning else draft.status.current_operation or "Operation"
     message = f"The {operation.lower()} failed: {why}"
     draft.end_poll()
@@ -72,7 +72,7 @@ def _operation_failed(draft: InstanceDraft, answer: Answer, *, why: str) -> Inst
     return mitigate(draft, InstanceReason.PROVISION_FAILED, message=message)
 
 
-def _keep_polling(draft: InstanceDraft, answer: Answer) -> InstanceChange:
+def _keep_polling(draft: InstanceDraft, answer: Answer) -> InstanceResult:
     operation = "Deprovision" if draft.is_deprovisioning else draft.status.current_operation or "Provision"
     reason, message = IN_PROGRESS[operation]
     draft.count_poll(answer)
@@ -83,9 +83,9 @@ def _keep_polling(draft: InstanceDraft, answer: Answer) -> InstanceChange:
     problem = call_failure("poll of the last operation", answer)
     if draft.is_deprovisioning and (draft.is_forced or draft.is_operation_lost):
         draft.end_poll()
-        return keep_deprovisioning(draft, message=problem, asked_seconds=answer.retry_after_seconds)
+        return keep_deprovisioning(draft, message=problem, retry_after_seconds=answer.retry_after_seconds)
     draft.say(InstanceReason.ERROR_POLLING, problem, is_warning=True)
-    shown = joined(problem, _POLLED_ON, _way_out(draft))
+    shown = joined(problem, _POLLED_ON, _remedy(draft))
     show_operation(draft, InstanceReason.ERROR_POLLING, message=shown, is_update=operation == "Update")
     if draft.is_deleted and draft.is_operation_lost:
         # The broker would not be interrupted in this; it may be willing by now.
@@ -93,7 +93,7 @@ def _keep_polling(draft: InstanceDraft, answer: Answer) -> InstanceChange:
     return draft.poll_after(answer.retry_after_seconds)
 
 
-def _way_out(draft: InstanceDraft) -> str:
+def _remedy(draft: InstanceDraft) -> str:
     if draft.is_deleted:
         return joined(
             instance_remedies.delete_again(draft.metadata), instance_remedies.remove_without_broker(draft.metadata)
@@ -107,7 +107,7 @@ _BAD_REQUEST = 400
 _NOTHING_DONE = (Verdict.REJECTED, Verdict.GONE, Verdict.UNREACHABLE)
 
 
-def absorb_provision(draft: InstanceDraft, sent: InFlight, answer: Answer) -> InstanceChange:
+def absorb_provision(draft: InstanceDraft, sent: OpenRequest, answer: Answer) -> InstanceResult:
     """OSB v2.17, "Provisioning" and "Orphan Mitigation"."""
     if answer.verdict in _NOTHING_DONE:
         return _not_provisioned(draft, sent, answer)
@@ -120,13 +120,13 @@ def absorb_provision(draft: InstanceDraft, sent: InFlight, answer: Answer) -> In
     if needs_mitigation(answer):
         is_late = answer.verdict == Verdict.TIMED_OUT
         reason = InstanceReason.ERROR_CALLING_PROVISION if is_late else InstanceReason.PROVISION_FAILED
-        return mitigate(draft, reason, message=message, asked_seconds=asked)
+        return mitigate(draft, reason, message=message, retry_after_seconds=asked)
     # A success that cannot be read is none, and nobody knows what is there.
     draft.keep_unclear(sent)
-    return retry(draft, InstanceReason.PROVISION_FAILED, message=message, asked_seconds=asked)
+    return retry(draft, InstanceReason.PROVISION_FAILED, message=message, retry_after_seconds=asked)
 
 
-def _not_provisioned(draft: InstanceDraft, sent: InFlight, answer: Answer) -> InstanceChange:
+def _not_provisioned(draft: InstanceDraft, sent: OpenRequest, answer: Answer) -> InstanceResult:
     message = explained("provision call", answer)
     # This request made nothing: a delete needs no call, unless something may be there from an earlier one.
     draft.set(deprovision_status="Required" if draft.may_exist else "NotRequired")
@@ -139,10 +139,10 @@ def _not_provisioned(draft: InstanceDraft, sent: InFlight, answer: Answer) -> In
         draft.keep_unclear(sent)
     is_unsent = answer.verdict == Verdict.UNREACHABLE
     reason = InstanceReason.ERROR_CALLING_PROVISION if is_unsent else InstanceReason.PROVISION_FAILED
-    return retry(draft, reason, message=message, asked_seconds=answer.retry_after_seconds)
+    return retry(draft, reason, message=message, retry_after_seconds=answer.retry_after_seconds)
 
 
-def absorb_update(draft: InstanceDraft, sent: InFlight, answer: Answer) -> InstanceChange:
+def absorb_update(draft: InstanceDraft, sent: OpenRequest, answer: Answer) -> InstanceResult:
     """OSB v2.17, "Updating a Service Instance": whatever goes wrong, there is no orphan to mitigate."""
     if answer.verdict == Verdict.SUCCEEDED:
         return updated(draft, answer, plan_id=sent.wanted_plan_id)
@@ -162,10 +162,10 @@ def absorb_update(draft: InstanceDraft, sent: InFlight, answer: Answer) -> Insta
         draft.keep_unclear(sent)
     is_transport = answer.verdict in (Verdict.TIMED_OUT, Verdict.UNREACHABLE)
     reason = InstanceReason.ERROR_CALLING_UPDATE if is_transport else InstanceReason.UPDATE_FAILED
-    return retry_update(draft, reason, message=message, asked_seconds=answer.retry_after_seconds)
+    return retry_update(draft, reason, message=message, retry_after_seconds=answer.retry_after_seconds)
 
 
-def absorb_deprovision(draft: InstanceDraft, answer: Answer) -> InstanceChange:
+def absorb_deprovision(draft: InstanceDraft, answer: Answer) -> InstanceResult:
     """OSB v2.17, "Deprovisioning": only 200 and 410 say that it is gone; whatever else comes, it is asked again."""
     if answer.verdict in (Verdict.SUCCEEDED, Verdict.GONE):
         return deprovisioned(draft)
@@ -176,10 +176,10 @@ def absorb_deprovision(draft: InstanceDraft, answer: Answer) -> InstanceChange:
         return draft.defer_delete()
     note_usability(draft, answer)
     message = explained("deprovision call", answer)
-    return keep_deprovisioning(draft, message=message, asked_seconds=answer.retry_after_seconds)
+    return keep_deprovisioning(draft, message=message, retry_after_seconds=answer.retry_after_seconds)
 
 
-def absorb_fetch(draft: InstanceDraft, answer: Answer) -> InstanceChange:
+def absorb_fetch(draft: InstanceDraft, answer: Answer) -> InstanceResult:
     """Adopt what the broker tells; it is asked once after each success, whatever comes of it."""
     draft.remember(is_fetch_due=False)
     if answer.verdict != Verdict.SUCCEEDED:

@@ -5,7 +5,7 @@ from chandlery.model.objects.reasons import InstanceReason
 from chandlery.reconcile.answers import Answer
 from chandlery.reconcile.status_draft import joined
 from chandlery_provisioner.absorb import instance_remedies
-from chandlery_provisioner.absorb.instance_draft import InstanceChange, InstanceDraft
+from chandlery_provisioner.absorb.instance_draft import InstanceDraft, InstanceResult
 from chandlery_provisioner.absorb.instance_ends import cause_of, cleaned_up, too_late
 
 IN_PROGRESS = {
@@ -16,7 +16,7 @@ IN_PROGRESS = {
 """Reason and message of the Ready condition, by the operation that the broker works on."""
 
 
-def begin_polling(draft: InstanceDraft, answer: Answer, *, operation: str) -> InstanceChange:
+def begin_polling(draft: InstanceDraft, answer: Answer, *, operation: str) -> InstanceResult:
     """The broker has accepted and works on it."""
     reason, message = IN_PROGRESS[operation]
     draft.take_descriptions(answer)
@@ -34,7 +34,7 @@ def show_operation(draft: InstanceDraft, reason: str, *, message: str, is_update
         draft.ready(ConditionStatus.FALSE, reason, message=message)
 
 
-def provisioned(draft: InstanceDraft, answer: Answer) -> InstanceChange:
+def provisioned(draft: InstanceDraft, answer: Answer) -> InstanceResult:
     """The broker has the instance."""
     draft.take_descriptions(answer)
     draft.succeed(InstanceReason.PROVISIONED, "The instance was provisioned successfully")
@@ -42,7 +42,7 @@ def provisioned(draft: InstanceDraft, answer: Answer) -> InstanceChange:
     return draft.rest()
 
 
-def updated(draft: InstanceDraft, answer: Answer, *, plan_id: str) -> InstanceChange:
+def updated(draft: InstanceDraft, answer: Answer, *, plan_id: str) -> InstanceResult:
     """The broker has changed the instance; an empty `plan_id` stands for the plan that was noted with the request."""
     plan = plan_id or draft.memory.wanted_plan_id or draft.memory.plan_id
     draft.remember(plan_id=plan, wanted_plan_id="")
@@ -52,7 +52,7 @@ def updated(draft: InstanceDraft, answer: Answer, *, plan_id: str) -> InstanceCh
     return draft.rest()
 
 
-def deprovisioned(draft: InstanceDraft) -> InstanceChange:
+def deprovisioned(draft: InstanceDraft) -> InstanceResult:
     """The broker has confirmed that nothing is left."""
     cause = cause_of(draft)
     draft.end_poll()
@@ -70,21 +70,21 @@ def deprovisioned(draft: InstanceDraft) -> InstanceChange:
 
 
 def retry_update(
-    draft: InstanceDraft, reason: InstanceReason, *, message: str, asked_seconds: float | None = None
-) -> InstanceChange:
+    draft: InstanceDraft, reason: InstanceReason, *, message: str, retry_after_seconds: float | None = None
+) -> InstanceResult:
     """The update is tried again with back-off, unless its time is over."""
     draft.say(reason, message, is_warning=True)
     if draft.is_time_over:
         return give_up_update(draft, InstanceReason.RETRY_TIMEOUT, message=too_late(message))
     attempt = draft.attempt + 1
-    pause = draft.expect_attempt(attempt, asked_seconds)
+    pause = draft.expect_attempt(attempt, retry_after_seconds)
     again = instance_remedies.tried_again(draft.metadata, draft.status.next_attempt_time)
     draft.tell_update(reason, message=joined(message, _what_it_has(draft), again))
     _wake(draft)
     return draft.again(pause, attempt=attempt)
 
 
-def give_up_update(draft: InstanceDraft, reason: str, *, message: str) -> InstanceChange:
+def give_up_update(draft: InstanceDraft, reason: str, *, message: str) -> InstanceResult:
     """Final for this generation; a newer wish is taken up at once."""
     draft.say(reason, message, is_warning=True)
     shown = joined(message, _what_it_has(draft), instance_remedies.correct_or_retry(draft.metadata))

@@ -12,7 +12,7 @@ from chandlery.reconcile.parameters.parameter_schemas import violations
 from chandlery.reconcile.parameters.parameters import Parameters, parameters_to_update
 from chandlery.reconcile.reconcile_result import Refuse, Wait, broker_key, offering_key
 from chandlery_provisioner.facts.instance_context import context_digest
-from chandlery_provisioner.facts.instance_snapshot import Action, InstanceSnapshot, Keep, Provision, Update
+from chandlery_provisioner.facts.instance_snapshot import Action, AlreadyApplied, InstanceSnapshot, Provision, Update
 
 
 def grant(snapshot: InstanceSnapshot) -> Action:
@@ -45,7 +45,7 @@ def unprompted(snapshot: InstanceSnapshot) -> Action | None:
         return None if is_failed else _unwatchable(snapshot, snapshot.parameters)
     checksum = snapshot.parameters.checksum
     has = snapshot.instance.status.external_properties
-    is_tried = is_failed and checksum == snapshot.memory.asked.checksum
+    is_tried = is_failed and checksum == snapshot.memory.last_attempted.checksum
     is_changed = checksum != ((has.parameter_checksum if has else None) or "")
     if snapshot.instance.spec.watch_parameters_from and is_changed and not is_tried:
         return grant(snapshot)
@@ -81,7 +81,7 @@ def _change(snapshot: InstanceSnapshot, offering: Offering, parameters: Paramete
         if found.wrong:
             return _unfit(offering, found.wrong, schema="update")
         update = replace(update, parameters=found.sent)
-    return Keep() if _is_nothing(snapshot, update, offering=offering) else _reach(snapshot) or update
+    return AlreadyApplied() if _is_nothing(snapshot, update, offering=offering) else _reach(snapshot) or update
 
 
 def _update(snapshot: InstanceSnapshot, offering: Offering, parameters: Parameters) -> Update:
@@ -103,7 +103,7 @@ def _update(snapshot: InstanceSnapshot, offering: Offering, parameters: Paramete
 def _is_nothing(snapshot: InstanceSnapshot, update: Update, *, offering: Offering) -> bool:
     # Not every new generation is news for the broker. An update that repairs what is of no use always is.
     says = (update.plan_id, update.parameters, update.maintenance_version)
-    is_asked_for = snapshot.instance.spec.update_requests > snapshot.memory.told.update_requests
+    is_asked_for = snapshot.instance.spec.update_requests > snapshot.memory.last_applied.update_requests
     is_in_doubt = snapshot.memory.is_unusable or bool(snapshot.memory.wanted_plan_id)
     is_silent = says == (None, None, None)
     return is_silent and not is_asked_for and not is_in_doubt and not _context_changes(snapshot, offering)
@@ -111,11 +111,11 @@ def _is_nothing(snapshot: InstanceSnapshot, update: Update, *, offering: Offerin
 
 def _context_changes(snapshot: InstanceSnapshot, offering: Offering) -> bool:
     # OSB v2.17, "Service Offering Object", `allow_context_updates`.
-    told = snapshot.memory.told.context
-    if not (offering.service_class.spec.allow_context_updates and told):
+    last_applied = snapshot.memory.last_applied.context
+    if not (offering.service_class.spec.allow_context_updates and last_applied):
         return False
     is_there = snapshot.instance.status.provision_status == "Provisioned"
-    return is_there and told != context_digest(snapshot.context, snapshot.api_version)
+    return is_there and last_applied != context_digest(snapshot.context, snapshot.api_version)
 
 
 def _wanted_version(snapshot: InstanceSnapshot) -> str | None:

@@ -12,7 +12,7 @@ from chandlery.model.text.names import FINALIZER
 from chandlery.reconcile.reconcile_result import Finish, Idle, Wait
 from chandlery_provisioner.absorb.foreign_instances import blocked_by_bindings, without_id
 from chandlery_provisioner.decide.desired_instance import grant, unprompted
-from chandlery_provisioner.facts.instance_notes import InFlight, Purpose
+from chandlery_provisioner.facts.instance_notes import InstancePurpose, OpenRequest
 from chandlery_provisioner.facts.instance_snapshot import (
     Action,
     AwaitMitigationDecision,
@@ -21,12 +21,12 @@ from chandlery_provisioner.facts.instance_snapshot import (
     FetchInstance,
     InstanceSnapshot,
     LetGo,
-    Poll,
+    PollInstance,
     Repeat,
     WaiveMitigation,
 )
 
-_DELETIONS = (Purpose.DEPROVISION, Purpose.MITIGATE)
+_DELETIONS = (InstancePurpose.DEPROVISION, InstancePurpose.MITIGATE)
 
 
 def decide(snapshot: InstanceSnapshot) -> Action:
@@ -49,7 +49,7 @@ def decide(snapshot: InstanceSnapshot) -> Action:
         return _mitigate(snapshot)
     if snapshot.is_deleted:
         return _delete(snapshot)
-    return _rest(snapshot) if _is_settled(snapshot) else grant(snapshot)
+    return _rest(snapshot) if _is_reconciled(snapshot) else grant(snapshot)
 
 
 def _abandon(snapshot: InstanceSnapshot) -> Action:
@@ -76,9 +76,9 @@ def _force(snapshot: InstanceSnapshot) -> Action:
     return _deprovision(snapshot, is_mitigation=False)
 
 
-def _is_overtaken(snapshot: InstanceSnapshot, open_request: InFlight) -> bool:
+def _is_overtaken(snapshot: InstanceSnapshot, open_request: OpenRequest) -> bool:
     # Unless a worker died, the status tells what may be at the broker: a newer wish need not wait for a clear answer.
-    if open_request.purpose == Purpose.MITIGATE:
+    if open_request.purpose == InstancePurpose.MITIGATE:
         return not snapshot.is_deleted and snapshot.mitigation != Mitigation.AUTOMATIC
     return open_request.is_answered and (snapshot.is_deleted or snapshot.generation > open_request.generation)
 
@@ -104,7 +104,7 @@ def _is_deleting(snapshot: InstanceSnapshot) -> bool:
     return status.current_operation == "Deprovision" or status.orphan_mitigation_in_progress
 
 
-def _is_settled(snapshot: InstanceSnapshot) -> bool:
+def _is_reconciled(snapshot: InstanceSnapshot) -> bool:
     status = snapshot.instance.status
     if status.observed_generation < snapshot.generation:
         return False
@@ -130,7 +130,7 @@ def _rest(snapshot: InstanceSnapshot) -> Action:
 
 def _poll(snapshot: InstanceSnapshot) -> Action:
     memory = snapshot.memory
-    return _reach(snapshot) or Poll(memory.service_id, memory.plan_id, snapshot.instance.status.last_operation)
+    return _reach(snapshot) or PollInstance(memory.service_id, memory.plan_id, snapshot.instance.status.last_operation)
 
 
 def _mitigate(snapshot: InstanceSnapshot) -> Action:

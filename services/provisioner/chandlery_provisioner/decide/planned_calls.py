@@ -14,24 +14,24 @@ from chandlery.osb.operations.instance_calls import (
 )
 from chandlery.reconcile.offering import Unresolved
 from chandlery_provisioner.facts.instance_context import context_digest, namespace_digest
-from chandlery_provisioner.facts.instance_notes import Asked, InFlight, Purpose
+from chandlery_provisioner.facts.instance_notes import InstancePurpose, OpenRequest, RequestDigest
 from chandlery_provisioner.facts.instance_snapshot import (
     Call,
     Deprovision,
     FetchInstance,
     InstanceSnapshot,
-    Poll,
+    PollInstance,
     Provision,
     Repeat,
     Update,
 )
 
 
-def note_of(snapshot: InstanceSnapshot, call: Call, now: datetime) -> InFlight:
+def note_of(snapshot: InstanceSnapshot, call: Call, now: datetime) -> OpenRequest:
     """What is written down before the call is made; the request is added when it is known."""
     if isinstance(call, Repeat):
         return call.in_flight
-    note = InFlight(
+    note = OpenRequest(
         purpose=_purpose(call),
         generation=snapshot.generation,
         started_at=now.timestamp(),
@@ -40,13 +40,13 @@ def note_of(snapshot: InstanceSnapshot, call: Call, now: datetime) -> InFlight:
     )
     if not isinstance(call, Provision | Update):
         return note
-    told: dict[str, object] = {"properties": _properties(snapshot, call), "asked": _asked(snapshot)}
+    sent: dict[str, object] = {"properties": _properties(snapshot, call), "digest": _digest_of(snapshot)}
     if isinstance(call, Provision):
-        told["defaults"] = snapshot.defaults
-    return note.model_copy(update={**told, "wanted_plan_id": call.plan_id or snapshot.memory.plan_id})
+        sent["defaults"] = snapshot.defaults
+    return note.model_copy(update={**sent, "wanted_plan_id": call.plan_id or snapshot.memory.plan_id})
 
 
-def kept_of(note: InFlight) -> InFlight:
+def kept_of(note: OpenRequest) -> OpenRequest:
     """What stays on record until the answer is: by then nobody knows what came of the request, whenever it was sent."""
     return note.model_copy(update={"is_answered": False})
 
@@ -81,7 +81,7 @@ def request_of(snapshot: InstanceSnapshot, call: Call, *, space_guid: str, clust
             )
         case Deprovision():
             return DeprovisionRequest(instance_id=instance_id, service_id=call.service_id, plan_id=call.plan_id)
-        case Poll():
+        case PollInstance():
             return PollInstanceRequest(
                 instance_id=instance_id, service_id=call.service_id, plan_id=call.plan_id, operation=call.operation
             )
@@ -95,23 +95,23 @@ def _unchanged_plan(snapshot: InstanceSnapshot, call: Update) -> str | None:
     return (call.previous_plan_id or None) if names_it else None
 
 
-def _purpose(call: Provision | Update | Deprovision | Poll | FetchInstance) -> Purpose:
+def _purpose(call: Provision | Update | Deprovision | PollInstance | FetchInstance) -> InstancePurpose:
     match call:
         case Provision():
-            return Purpose.PROVISION
+            return InstancePurpose.PROVISION
         case Update():
-            return Purpose.UPDATE
+            return InstancePurpose.UPDATE
         case Deprovision():
-            return Purpose.MITIGATE if call.is_mitigation else Purpose.DEPROVISION
-        case Poll():
-            return Purpose.POLL
+            return InstancePurpose.MITIGATE if call.is_mitigation else InstancePurpose.DEPROVISION
+        case PollInstance():
+            return InstancePurpose.POLL
         case FetchInstance():
-            return Purpose.FETCH
+            return InstancePurpose.FETCH
 
 
-def _asked(snapshot: InstanceSnapshot) -> Asked:
+def _digest_of(snapshot: InstanceSnapshot) -> RequestDigest:
     parameters, version = snapshot.parameters, snapshot.api_version
-    return Asked(
+    return RequestDigest(
         update_requests=snapshot.instance.spec.update_requests,
         checksum="" if isinstance(parameters, ParametersFault) else parameters.checksum,
         context=context_digest(snapshot.context, version),
@@ -121,7 +121,7 @@ def _asked(snapshot: InstanceSnapshot) -> Asked:
 
 def _is_own(snapshot: InstanceSnapshot, call: Call) -> bool:
     """Whether no user asked for it: then there is nobody to name in the originating identity."""
-    status, told = snapshot.instance.status, snapshot.memory.told
+    status, last_applied = snapshot.instance.status, snapshot.memory.last_applied
     # A new wish is reconciled only in the end; what comes after that came of a Secret, a namespace or ourselves.
     is_reconciled = status.reconciled_generation >= status.observed_generation == snapshot.generation
     match call:
@@ -129,12 +129,13 @@ def _is_own(snapshot: InstanceSnapshot, call: Call) -> bool:
             return call.is_mitigation
         case FetchInstance():
             return True
-        case Poll():
+        case PollInstance():
             is_update = status.current_operation == "Update" and is_reconciled
             return is_update or (status.orphan_mitigation_in_progress and not snapshot.is_deleted)
         case Update():
-            asked = _asked(snapshot)
-            return is_reconciled and (asked.checksum, asked.namespace) != (told.checksum, told.namespace)
+            digest = _digest_of(snapshot)
+            was = (last_applied.checksum, last_applied.namespace)
+            return is_reconciled and (digest.checksum, digest.namespace) != was
         case _:
             return False
 

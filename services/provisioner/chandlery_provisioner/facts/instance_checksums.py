@@ -7,22 +7,22 @@ from chandlery.model.faults import ParametersFault
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.reconcile.parameters.keyed_checksums import ObjectChecksums
 from chandlery.reconcile.parameters.parameters import Parameters
-from chandlery_provisioner.facts.instance_notes import Asked, InFlight, InstanceMemory
+from chandlery_provisioner.facts.instance_notes import InstanceMemory, OpenRequest, RequestDigest
 
-Recorded = tuple[ServiceInstance, InstanceMemory, InFlight | None]
+Recorded = tuple[ServiceInstance, InstanceMemory, OpenRequest | None]
 
 
 def with_renewed_checksums(
     instance: ServiceInstance,
     memory: InstanceMemory,
-    in_flight: InFlight | None,
+    in_flight: OpenRequest | None,
     parameters: Parameters | ParametersFault,
     checksums: ObjectChecksums,
 ) -> Recorded:
     """Instance, memory and note with checksums under the key in use, where they can be known."""
 
-    def renewed(asked: Asked) -> Asked:
-        return asked.model_copy(update={"checksum": checksums.renewed(asked.checksum, parameters)})
+    def renewed(digest: RequestDigest) -> RequestDigest:
+        return digest.model_copy(update={"checksum": checksums.renewed(digest.checksum, parameters)})
 
     status = instance.status
     states = {
@@ -30,8 +30,10 @@ def with_renewed_checksums(
         "in_progress_properties": checksums.renewed_in(status.in_progress_properties, parameters),
     }
     instance = instance.model_copy(update={"status": status.model_copy(update=states)})
-    memory = memory.model_copy(update={"asked": renewed(memory.asked), "told": renewed(memory.told)})
+    memory = memory.model_copy(
+        update={"last_attempted": renewed(memory.last_attempted), "last_applied": renewed(memory.last_applied)}
+    )
     if in_flight is not None:
         properties = checksums.renewed_in(in_flight.properties, parameters)
-        in_flight = in_flight.model_copy(update={"properties": properties, "asked": renewed(in_flight.asked)})
+        in_flight = in_flight.model_copy(update={"properties": properties, "digest": renewed(in_flight.digest)})
     return instance, memory, in_flight

@@ -9,7 +9,7 @@ from chandlery.model.objects.wire import JsonObject, WireModel
 from chandlery.reconcile.status_draft import OperationNotes
 
 
-class Purpose(StrEnum):
+class InstancePurpose(StrEnum):
     """Why a request is sent to the service broker."""
 
     PROVISION = "provision"
@@ -20,7 +20,7 @@ class Purpose(StrEnum):
     FETCH = "fetch"
 
 
-class Asked(WireModel):
+class RequestDigest(WireModel):
     """What a provision or an update told the broker, as far as it is needed to see whether there is news."""
 
     update_requests: int = 0
@@ -50,9 +50,11 @@ class InstanceMemory(OperationNotes):
     """The broker would not delete while it works on another operation."""
     retry_seen: str = ""
     """The last request to try again that has been acted on."""
-    asked: Asked = Asked()
+    last_attempted: RequestDigest = Field(
+        default=RequestDigest(), validation_alias="asked", serialization_alias="asked"
+    )
     """What was asked for last, whatever came of it."""
-    told: Asked = Asked()
+    last_applied: RequestDigest = Field(default=RequestDigest(), validation_alias="told", serialization_alias="told")
     """What was asked for when the broker last had what was asked for."""
     is_fetch_due: bool = False
     """The broker is to be asked what it has."""
@@ -60,17 +62,17 @@ class InstanceMemory(OperationNotes):
     """The wake-up keys that are registered."""
 
 
-class InFlight(WireModel):
+class OpenRequest(WireModel):
     """What a round was about to send; still there only if nobody knows what came of it."""
 
-    purpose: Purpose
+    purpose: InstancePurpose
     generation: int
     started_at: float
     properties: InstancePropertiesState | None = None
     defaults: JsonObject | None = None
     """What the parameters of a provision were laid over."""
     wanted_plan_id: str = ""
-    asked: Asked = Asked()
+    digest: RequestDigest = Field(default=RequestDigest(), validation_alias="asked", serialization_alias="asked")
     is_answered: bool = False
     """The broker has answered, and nobody knows what it has done. Without that, a worker died before it could tell."""
     is_own: bool = False

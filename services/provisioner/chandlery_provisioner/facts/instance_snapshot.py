@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from chandlery.model.faults import ParametersFault
-from chandlery.model.objects.annotations import Mitigation, RequestedActions, orders_of
+from chandlery.model.objects.annotations import Mitigation, RequestedActions, requested_actions_of
 from chandlery.model.objects.conditions import ConditionType, is_true
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.offerings import AnyPlan
@@ -13,7 +13,7 @@ from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters.parameters import Parameters
 from chandlery.reconcile.policies.broker_policy import DEFAULT_POLICY, BrokerPolicy
 from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
-from chandlery_provisioner.facts.instance_notes import InFlight, InstanceMemory
+from chandlery_provisioner.facts.instance_notes import InstanceMemory, OpenRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class InstanceSnapshot:
     differing: JsonObject = field(default_factory=dict, repr=False)
     """The parameters that are others than the broker has."""
     memory: InstanceMemory
-    in_flight: InFlight | None = None
+    in_flight: OpenRequest | None = None
     access: Unresolved | None = None
     """Why the broker cannot be called, if so."""
     is_id_foreign: bool = False
@@ -68,30 +68,30 @@ class InstanceSnapshot:
         return self.instance.metadata.generation or 1
 
     @cached_property
-    def orders(self) -> RequestedActions:
+    def requested_actions(self) -> RequestedActions:
         """What people ask for by annotation."""
-        return orders_of(self.instance.metadata)
+        return requested_actions_of(self.instance.metadata)
 
     @property
     def is_abandoned(self) -> bool:
         """Whether the instance is to go without its broker."""
-        return self.is_deleted and self.orders.abandons
+        return self.is_deleted and self.requested_actions.abandons
 
     @property
     def is_forced(self) -> bool:
         """Whether the instance is to go whatever its broker answers."""
-        return self.is_deleted and self.orders.forces_deletion
+        return self.is_deleted and self.requested_actions.forces_deletion
 
     @property
     def is_retry_requested(self) -> bool:
         """Whether somebody wants it tried again, and that has not been acted on."""
-        return bool(self.orders.retry) and self.orders.retry != self.memory.retry_seen
+        return bool(self.requested_actions.retry) and self.requested_actions.retry != self.memory.retry_seen
 
     @property
     def mitigation(self) -> Mitigation:
         """What becomes of what a failed creation may have left: the instance's word counts, else its broker's."""
         of_broker = Mitigation.AUTOMATIC if self.policy.mitigates else Mitigation.MANUAL
-        return self.orders.mitigation or of_broker
+        return self.requested_actions.mitigation or of_broker
 
     @property
     def is_mitigation_pending(self) -> bool:
@@ -137,7 +137,7 @@ class Deprovision:
 
 
 @dataclass(frozen=True)
-class Poll:
+class PollInstance:
     """Ask the broker how far its operation is."""
 
     service_id: str
@@ -157,11 +157,11 @@ class FetchInstance:
 class Repeat:
     """Nobody knows what came of a request: send exactly the same again, which OSB makes harmless."""
 
-    in_flight: InFlight
+    in_flight: OpenRequest
 
 
 @dataclass(frozen=True)
-class Keep:
+class AlreadyApplied:
     """The broker has what is wished for: there is nothing to ask of it."""
 
 
@@ -193,6 +193,6 @@ class Cascade:
     """Have the bindings of an instance go with it."""
 
 
-Call = Provision | Update | Deprovision | Poll | FetchInstance | Repeat
-Uncalled = Idle | Finish | Wait | Refuse | Keep | LetGo | Disown | AwaitMitigationDecision | WaiveMitigation
+Call = Provision | Update | Deprovision | PollInstance | FetchInstance | Repeat
+Uncalled = Idle | Finish | Wait | Refuse | AlreadyApplied | LetGo | Disown | AwaitMitigationDecision | WaiveMitigation
 Action = Uncalled | Cascade | Call

@@ -28,7 +28,7 @@ from chandlery_syncer.absorb import broker_remedies as advice
 from chandlery_syncer.facts.broker_notes import Leftovers
 from chandlery_syncer.facts.broker_snapshot import BrokerSnapshot
 
-BrokerChange = ReconcileResult[AnyBroker]
+BrokerResult = ReconcileResult[AnyBroker]
 
 LONGEST_PAUSE = timedelta(minutes=5)
 FETCHES = Schedule(maximum=LONGEST_PAUSE, jitter=0.1)
@@ -83,7 +83,7 @@ class BrokerDraft:
             attempts=None,
             next_attempt_time=None,
         )
-        self.remember(tried_generation=self._snapshot.generation, retry_seen=self._snapshot.orders.retry)
+        self.remember(tried_generation=self._snapshot.generation, retry_seen=self._snapshot.requested_actions.retry)
         if self._snapshot.is_relist_asked:
             self.remember(relist_asked=False, relisted_at=self._now.timestamp())
 
@@ -100,13 +100,13 @@ class BrokerDraft:
         if self.memory.tried_generation != generation or self._snapshot.is_retry_asked:
             self._drop_failed()
             self.set(operation_start_time=None)
-        self.remember(tried_generation=generation, retry_seen=self._snapshot.orders.retry)
+        self.remember(tried_generation=generation, retry_seen=self._snapshot.requested_actions.retry)
         since = self.status.operation_start_time or self._now
         self.set(operation_start_time=since)
         if self._now - since > self._snapshot.policy.give_up_after:
             self._give_up(message)
 
-    def rest(self, leftovers: Leftovers) -> BrokerChange:
+    def rest(self, leftovers: Leftovers) -> BrokerResult:
         """Nothing to do before the next fetch, before a leftover is given up, or before somebody asks for it."""
         self.remember(leftovers=leftovers)
         waiting_for = instances_key(self._snapshot.lane) if leftovers else None
@@ -117,7 +117,7 @@ class BrokerDraft:
 
     def again(
         self, *, asked: timedelta = timedelta(0), waiting_for: str | None = None, schedule: Schedule | None = None
-    ) -> BrokerChange:
+    ) -> BrokerResult:
         """Try once more, by this schedule or the broker's own; `asked` is the broker's own wish for a pause.
 
         What finds the catalog out of date has to wait like everybody: it must not undo the back-off.
@@ -130,14 +130,14 @@ class BrokerDraft:
         self.set(attempts=attempt, next_attempt_time=due_at)
         return self._change(Requeue(due_at=due_at, attempt=attempt, waiting_for=waiting_for, interests=()))
 
-    def wait(self, waiting_for: str | None) -> BrokerChange:
+    def wait(self, waiting_for: str | None) -> BrokerResult:
         """Come back when woken, or after a while all the same."""
         attempt = self._snapshot.attempt + 1
         due_at = self._now + DEPENDENCIES.delay(attempt)
         self.set(attempts=None, next_attempt_time=None)
         return self._change(Requeue(due_at=due_at, attempt=attempt, waiting_for=waiting_for, interests=()))
 
-    def gone(self, reason: BrokerReason, message: str) -> BrokerChange:
+    def gone(self, reason: BrokerReason, message: str) -> BrokerResult:
         """The finalizer goes, and with it the object; its namespace may be waiting for that."""
         self.say(reason, message)
         meta = self._snapshot.broker.metadata
@@ -185,10 +185,10 @@ class BrokerDraft:
     def _drop_failed(self) -> None:
         self.set(conditions=without_condition(self.status.conditions, ConditionType.FAILED))
 
-    def _change(self, following: Requeue, *, wakes: tuple[str, ...] = (), is_finished: bool = False) -> BrokerChange:
+    def _change(self, following: Requeue, *, wakes: tuple[str, ...] = (), is_finished: bool = False) -> BrokerResult:
         broker = self._snapshot.broker
         self._show_circuit()
-        self.remember(wishes_seen=self._snapshot.wishes)
+        self.remember(revision_seen=self._snapshot.revision)
         status = self.status.model_copy(update={"last_condition_state": last_condition_state(self.status.conditions)})
         document = broker.model_copy(update={"status": status})
         if is_finished:

@@ -15,25 +15,25 @@ from chandlery.reconcile.answers import Answer, CatalogMark, Verdict
 from chandlery.reconcile.offering import Unresolved
 from chandlery.reconcile.reconcile_result import broker_key, instances_key
 from chandlery_syncer.absorb import broker_remedies as advice
-from chandlery_syncer.absorb.broker_draft import LARGE_CATALOGS, BrokerChange, BrokerDraft
+from chandlery_syncer.absorb.broker_draft import LARGE_CATALOGS, BrokerDraft, BrokerResult
 from chandlery_syncer.facts.broker_notes import CATALOG_FORMAT, UNKNOWN, KnownCatalog, Leftovers, StoredCount
 from chandlery_syncer.facts.broker_snapshot import BrokerSnapshot
 
 
 @dataclass(frozen=True)
-class Told:
+class CatalogReport:
     """What people are told of a catalog that was had: events, and what the condition adds (None: as it did before)."""
 
     facts: Iterable[RecordedFact] = ()
     note: str | None = None
 
 
-AS_BEFORE = Told()
+AS_BEFORE = CatalogReport()
 FETCHED = "Successfully fetched catalog entries from broker."
 _UNANSWERED = (Verdict.TIMED_OUT, Verdict.UNREACHABLE)
 
 
-def idle(snapshot: BrokerSnapshot, now: datetime) -> BrokerChange:
+def idle(snapshot: BrokerSnapshot, now: datetime) -> BrokerResult:
     """Nothing is due."""
     draft = BrokerDraft(snapshot, now)
     draft.remember(relist_asked=snapshot.is_relist_asked)
@@ -46,9 +46,9 @@ def synced(
     *,
     leftovers: Leftovers,
     stored: StoredCount,
-    told: Told = AS_BEFORE,
+    told: CatalogReport = AS_BEFORE,
     now: datetime,
-) -> BrokerChange:
+) -> BrokerResult:
     """Classes and plans are what the broker offers; `leftovers` are those that only instances still need."""
     draft = BrokerDraft(snapshot, now)
     note = snapshot.memory.known.note if told.note is None else told.note
@@ -73,7 +73,7 @@ def synced(
     return draft.rest(leftovers)
 
 
-def tidied(snapshot: BrokerSnapshot, leftovers: Leftovers, *, stored: StoredCount, now: datetime) -> BrokerChange:
+def tidied(snapshot: BrokerSnapshot, leftovers: Leftovers, *, stored: StoredCount, now: datetime) -> BrokerResult:
     """Some leftovers are gone, these remain; nothing else has become of the catalog that is known."""
     draft = BrokerDraft(snapshot, now)
     if snapshot.memory.known.stored == snapshot.stored:
@@ -81,7 +81,7 @@ def tidied(snapshot: BrokerSnapshot, leftovers: Leftovers, *, stored: StoredCoun
     return draft.rest(leftovers)
 
 
-def inaccessible(snapshot: BrokerSnapshot, access: Unresolved, now: datetime) -> BrokerChange:
+def inaccessible(snapshot: BrokerSnapshot, access: Unresolved, now: datetime) -> BrokerResult:
     """The credentials are missing; their Secret wakes the broker."""
     draft = BrokerDraft(snapshot, now)
     message = f"{access.message}. {advice.mend_credentials(snapshot.broker, access.message)}"
@@ -89,7 +89,7 @@ def inaccessible(snapshot: BrokerSnapshot, access: Unresolved, now: datetime) ->
     return draft.wait(access.waiting_for)
 
 
-def fetch_failed(snapshot: BrokerSnapshot, answer: Answer, now: datetime) -> BrokerChange:
+def fetch_failed(snapshot: BrokerSnapshot, answer: Answer, now: datetime) -> BrokerResult:
     """The broker did not hand out its catalog; the last good one stays. New credentials may help, so they wake it."""
     draft = BrokerDraft(snapshot, now)
     message = f"Error fetching catalog. {_how(answer)}: {answer.sentence.rstrip('. ')}"
@@ -111,22 +111,22 @@ def _how(answer: Answer) -> str:
 
 
 def sync_failed(
-    snapshot: BrokerSnapshot, problem: str, *, way_out: str | None = None, other: str | None = None, now: datetime
-) -> BrokerChange:
+    snapshot: BrokerSnapshot, problem: str, *, remedy: str | None = None, other: str | None = None, now: datetime
+) -> BrokerResult:
     """The catalog breaks the rules, or another broker's: nothing of it was taken over, and the last good one stays.
 
     `other` is the broker that has to go or change first; when it goes, that wakes this one.
     """
     draft = BrokerDraft(snapshot, now)
-    way_out = f"{way_out or 'The broker has to mend its catalog'}. {advice.tries_again(snapshot.broker)}"
-    message = f"Error syncing catalog from the broker: {problem.rstrip('. ')}. {way_out}"
+    remedy = f"{remedy or 'The broker has to mend its catalog'}. {advice.tries_again(snapshot.broker)}"
+    message = f"Error syncing catalog from the broker: {problem.rstrip('. ')}. {remedy}"
     draft.fail(BrokerReason.ERROR_SYNCING_CATALOG, message, is_repeated=True)
     # Without its mark the whole catalog comes again, and is checked again.
     draft.remember(known=UNKNOWN)
     return draft.again(waiting_for=broker_key(snapshot.broker.metadata.namespace, other) if other else None)
 
 
-def blocked(snapshot: BrokerSnapshot, instances: int, now: datetime, *, names: Sequence[str] = ()) -> BrokerChange:
+def blocked(snapshot: BrokerSnapshot, instances: int, now: datetime, *, names: Sequence[str] = ()) -> BrokerResult:
     """The broker stays until its last instance is gone, which wakes it. `names` are those of some of them."""
     draft = BrokerDraft(snapshot, now)
     message = (
@@ -137,7 +137,7 @@ def blocked(snapshot: BrokerSnapshot, instances: int, now: datetime, *, names: S
     return draft.wait(instances_key(snapshot.lane))
 
 
-def dismantled(snapshot: BrokerSnapshot, now: datetime, *, instances: int = 0) -> BrokerChange:
+def dismantled(snapshot: BrokerSnapshot, now: datetime, *, instances: int = 0) -> BrokerResult:
     """Nothing of the broker is left but what so many instances, that were to be passed over, still refer to."""
     broker = snapshot.broker
     is_cluster = isinstance(broker, ClusterServiceBroker)

@@ -1,4 +1,4 @@
-"""What has to be written so that the stored classes and plans are the wished ones. Pure; `catalog_writer.py` writes it.
+"""What has to be written so that the stored classes and plans are those desired. Pure; `catalog_writer.py` writes it.
 
 Objects that are as they should be take no part, so an unchanged catalog costs no write.
 """
@@ -55,18 +55,18 @@ class Retirement:
 NOTHING_RETIRED = Retirement((), (), Leftovers())
 
 
-def difference(wished: Offerings, stored: Offerings, *, is_whole: bool = True) -> Difference | Clash:
+def difference(desired: Offerings, stored: Offerings, *, is_whole: bool = True) -> Difference | Clash:
     """Compare what the broker offers with what is stored of this broker, by object name.
 
     Unless the catalog `is_whole`, nothing has vanished: what is missing may be what had to be left out.
     """
     known: dict[tuple[str, str], AnyOffering] = {_key(offering): offering for offering in _each(stored)}
-    pairs = [(known.get(_key(offering)), offering) for offering in _each(wished)]
+    pairs = [(known.get(_key(offering)), offering) for offering in _each(desired)]
     problems = [problem for old, new in pairs if old is not None and (problem := _contradiction(old, new))]
     if problems:
         return Clash(tuple(problems))
     merged = [(old, _merged(old, new)) for old, new in pairs if old is not None]
-    wanted = {_key(offering) for offering in _each(wished)}
+    wanted = {_key(offering) for offering in _each(desired)}
     return Difference(
         creates=tuple(new for old, new in pairs if old is None),
         updates=tuple((old, new) for old, new in merged if new is not old),
@@ -153,7 +153,7 @@ def _contradiction(old: AnyOffering, new: AnyOffering) -> str | None:
 
 
 def _merged(old: AnyOffering, new: AnyOffering) -> AnyOffering:
-    """The wished object with the identity of the stored one and with what users have added to that; `old` if equal."""
+    """The desired object with the identity of the stored one and with what users have added to that; `old` if equal."""
     spec = new.spec
     if (defaults := old.spec.default_provision_parameters) is not None:
         spec = spec.model_copy(update={"default_provision_parameters": defaults})

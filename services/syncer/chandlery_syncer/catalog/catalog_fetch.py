@@ -1,4 +1,4 @@
-"""Fetches a catalog and makes the wished classes and plans of it, while no transaction is open."""
+"""Fetches a catalog and makes the desired classes and plans of it, while no transaction is open."""
 
 import asyncio
 import uuid
@@ -12,7 +12,7 @@ from chandlery.osb.client import OsbClient
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.faults import InvalidCatalog
 from chandlery.reconcile.answers import Answer, CatalogMark, Verdict
-from chandlery_syncer.catalog.catalog_objects import Offerings, wished_offerings
+from chandlery_syncer.catalog.catalog_objects import Offerings, desired_offerings
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Fetched:
     """The answer, and what it brought."""
 
     answer: Answer
-    wished: Offerings | None = None
+    desired: Offerings | None = None
     """None if the answer brought no catalog, or one that cannot be used."""
     problem: str | None = None
     """What is wrong with the catalog."""
@@ -45,14 +45,14 @@ def _read(answer: Answer, broker: AnyBroker, remarks: CatalogRemarks) -> Fetched
     strike = answer.secrets.strike
     try:
         catalog = read_catalog(answer.body)
-        wished = wished_offerings(broker, catalog.services)
+        desired = desired_offerings(broker, catalog.services)
     except InvalidCatalog as fault:
         return Fetched(answer, problem=strike(fault.message))
     except ValueError as error:
         return Fetched(answer, problem=strike(str(error)))
     return Fetched(
         replace(answer, body={}),
-        wished=wished,
+        desired=desired,
         remarks=tuple(map(strike, (*catalog.remarks, *remarks(catalog.services)))),
         left_out=tuple(replace(each, message=strike(each.message)) for each in catalog.problems),
     )

@@ -28,7 +28,7 @@ from chandlery.reconcile.policies.restrictions import restrictable_properties, r
 
 @dataclass(frozen=True)
 class Offerings:
-    """Classes and plans of one broker, wished or stored."""
+    """Classes and plans of one broker, desired or stored."""
 
     classes: tuple[AnyClass, ...] = ()
     plans: tuple[AnyPlan, ...] = ()
@@ -37,7 +37,7 @@ class Offerings:
 NO_OFFERINGS = Offerings()
 
 
-def wished_offerings(broker: AnyBroker, services: tuple[CatalogService, ...]) -> Offerings:
+def desired_offerings(broker: AnyBroker, services: tuple[CatalogService, ...]) -> Offerings:
     """What should be stored, without uids and times.
 
     Raises:

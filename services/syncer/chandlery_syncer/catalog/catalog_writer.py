@@ -45,13 +45,13 @@ class CatalogWriter:
         self._class_kind = kinds.CLUSTER_SERVICE_CLASS if is_cluster else kinds.SERVICE_CLASS
         self._plan_kind = kinds.CLUSTER_SERVICE_PLAN if is_cluster else kinds.SERVICE_PLAN
 
-    async def take_over(self, wished: Offerings, *, is_whole: bool = True) -> CatalogNews | Clash:
-        """Make the stored objects the wished ones, and wake who waits for them. A clash writes nothing.
+    async def take_over(self, desired: Offerings, *, is_whole: bool = True) -> CatalogNews | Clash:
+        """Make the stored objects the desired ones, and wake who waits for them. A clash writes nothing.
 
-        Unless what is wished `is_whole`, all that is stored beside it stays as it is.
+        Unless what is desired `is_whole`, all that is stored beside it stays as it is.
         """
         stored = await self._stored()
-        found = difference(wished, stored, is_whole=is_whole)
+        found = difference(desired, stored, is_whole=is_whole)
         if isinstance(found, Clash):
             return found
         taken = await self._unit.objects.insert_many([_born(each, self._unit.now) for each in found.creates])
@@ -66,7 +66,7 @@ class CatalogWriter:
             difference=found,
             retirement=await self._retire(found.vanished),
             is_first=stored == NO_OFFERINGS,
-            class_titles={each.metadata.name: each.spec.external_name for each in (*stored.classes, *wished.classes)},
+            class_titles={each.metadata.name: each.spec.external_name for each in (*stored.classes, *desired.classes)},
         )
 
     async def tidy(self, leftovers: Leftovers) -> Leftovers:

@@ -12,7 +12,7 @@ from chandlery_syncer.facts.broker_snapshot import (
     Blocked,
     BrokerSnapshot,
     Dismantle,
-    Fetch,
+    FetchCatalog,
     Idle,
     Inaccessible,
     Tidy,
@@ -24,7 +24,7 @@ def decide(snapshot: BrokerSnapshot, now: datetime) -> Action:
     if snapshot.broker.metadata.deletion_timestamp is not None:
         return _delete(snapshot)
     if is_due(snapshot, now):
-        return Inaccessible(snapshot.access) if snapshot.access else Fetch(snapshot.mark)
+        return Inaccessible(snapshot.access) if snapshot.access else FetchCatalog(snapshot.mark)
     return Tidy() if snapshot.unused else Idle()
 
 
@@ -49,6 +49,6 @@ def _delete(snapshot: BrokerSnapshot) -> Action:
         # Our part is done; somebody else's finalizer is still there.
         return Idle()
     # Instances could never be deprovisioned without their broker. The broker itself need not answer for this.
-    if snapshot.instances and not snapshot.orders.forces_deletion:
+    if snapshot.instances and not snapshot.requested_actions.forces_deletion:
         return Blocked(snapshot.instances)
-    return Dismantle(is_forced=snapshot.orders.forces_deletion)
+    return Dismantle(is_forced=snapshot.requested_actions.forces_deletion)

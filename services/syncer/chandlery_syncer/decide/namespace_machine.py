@@ -31,7 +31,7 @@ STAGES: Final[tuple[tuple[Kind, ...], ...]] = (
 BATCH: Final = 500
 """Objects that one transaction deletes."""
 
-NamespaceChange = ReconcileResult[Namespace]
+NamespaceResult = ReconcileResult[Namespace]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,17 +85,17 @@ def decide(snapshot: NamespaceSnapshot) -> Action:
     return Delete(tuple(untouched[:BATCH])) if untouched else Wait(_key(snapshot))
 
 
-def idle(snapshot: NamespaceSnapshot) -> NamespaceChange:
+def idle(snapshot: NamespaceSnapshot) -> NamespaceResult:
     """Nothing to do."""
     return ReconcileResult(document=snapshot.namespace, next=Requeue())
 
 
-def deleted(snapshot: NamespaceSnapshot, now: datetime) -> NamespaceChange:
+def deleted(snapshot: NamespaceSnapshot, now: datetime) -> NamespaceResult:
     """Look again at once: there may be more, or the next stage may begin."""
     return ReconcileResult(document=_terminating(snapshot.namespace), next=Requeue(due_at=now))
 
 
-def wait(snapshot: NamespaceSnapshot, action: Wait, now: datetime) -> NamespaceChange:
+def wait(snapshot: NamespaceSnapshot, action: Wait, now: datetime) -> NamespaceResult:
     """Come back when woken, or after a while all the same."""
     attempt = snapshot.attempt + 1
     following = Requeue(due_at=now + DEPENDENCIES.delay(attempt), attempt=attempt, waiting_for=action.waiting_for)
@@ -107,7 +107,7 @@ def wait(snapshot: NamespaceSnapshot, action: Wait, now: datetime) -> NamespaceC
     return ReconcileResult(document=document.model_copy(update={"status": status}), next=following)
 
 
-def finish(snapshot: NamespaceSnapshot) -> NamespaceChange:
+def finish(snapshot: NamespaceSnapshot) -> NamespaceResult:
     """The marker goes, and the namespace with it."""
     document = _terminating(snapshot.namespace).model_copy(update={"spec": NamespaceSpec()})
     return ReconcileResult(document=document, next=Requeue(), is_finished=True)

@@ -1,6 +1,6 @@
 """What the syncer writes down about a service broker, beside it and for itself. Plain data."""
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from chandlery.model.objects.wire import WireModel
 
@@ -55,7 +55,7 @@ UNKNOWN = KnownCatalog()
 class BrokerMemory(WireModel):
     """The syncer's notes on a service broker. What another release has noted and this one does not know is dropped."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", validate_by_name=True)
 
     known: KnownCatalog = UNKNOWN
     tried_generation: int = 0
@@ -63,7 +63,7 @@ class BrokerMemory(WireModel):
     leftovers: Leftovers = NO_LEFTOVERS
     retry_seen: str = ""
     """The order to try again that was last carried out."""
-    wishes_seen: int = 0
+    revision_seen: int = Field(default=0, validation_alias="wishesSeen", serialization_alias="wishesSeen")
     """How often the broker had been made due when it was last looked at."""
     relist_asked: bool = False
     """Whether the catalog turned out to be out of date once more, too soon after it was fetched for that."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chandlery.model.objects.annotations import RequestedActions, orders_of
+from chandlery.model.objects.annotations import RequestedActions, requested_actions_of
 from chandlery.model.objects.brokers import AnyBroker, ObjectReference
 from chandlery.model.objects.conditions import ConditionType, is_true
 from chandlery.model.text.durations import parse_duration
@@ -46,7 +46,7 @@ class BrokerSnapshot:
     access_fingerprint: str = ""
     """Of the credentials; empty without any."""
     attempt: int = 0
-    wishes: int = 0
+    revision: int = 0
     """How often the broker has been made due, by whomever."""
     relist_interval: timedelta = timedelta(hours=24)
     """Time between fetches, for brokers that do not say."""
@@ -65,14 +65,14 @@ class BrokerSnapshot:
         return broker_key(self.broker.metadata.namespace, self.broker.metadata.name)
 
     @property
-    def orders(self) -> RequestedActions:
+    def requested_actions(self) -> RequestedActions:
         """What the broker's annotations ask for."""
-        return orders_of(self.broker.metadata)
+        return requested_actions_of(self.broker.metadata)
 
     @property
     def is_retry_asked(self) -> bool:
         """Whether somebody wants the catalog fetched now, and it has not been since."""
-        return self.orders.retry not in ("", self.memory.retry_seen)
+        return self.requested_actions.retry not in ("", self.memory.retry_seen)
 
     @property
     def is_relist_asked(self) -> bool:
@@ -84,7 +84,7 @@ class BrokerSnapshot:
         if self.memory.relist_asked:
             return True
         is_explained = self.unused or self.is_declared_anew or self.is_circuit_news
-        is_woken = self.wishes != self.memory.wishes_seen and not is_explained
+        is_woken = self.revision != self.memory.revision_seen and not is_explained
         return is_woken and not (self.memory.leftovers and self.interval is None)
 
     @property
@@ -168,7 +168,7 @@ class Blocked:
 
 
 @dataclass(frozen=True)
-class Fetch:
+class FetchCatalog:
     """Ask the broker for its catalog, or whether it is still the marked one."""
 
     mark: CatalogMark | None
@@ -186,5 +186,5 @@ class Dismantle:
     is_forced: bool = False
 
 
-Task = Fetch | Tidy | Dismantle
+Task = FetchCatalog | Tidy | Dismantle
 Action = Idle | Inaccessible | Blocked | Task

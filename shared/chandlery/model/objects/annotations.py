@@ -41,7 +41,7 @@ class RequestedActions:
     mitigation: Mitigation | None = None
 
 
-def orders_of(metadata: ObjectMeta) -> RequestedActions:
+def requested_actions_of(metadata: ObjectMeta) -> RequestedActions:
     """What the object's annotations ask for. Values that admission would refuse count as absent."""
     given = metadata.annotations or {}
     wish = given.get(ORPHAN_MITIGATION)
@@ -54,6 +54,6 @@ def orders_of(metadata: ObjectMeta) -> RequestedActions:
     )
 
 
-def orders_in(annotations: Mapping[str, str] | None) -> dict[str, str]:
+def requested_actions_in(annotations: Mapping[str, str] | None) -> dict[str, str]:
     """The annotations that are orders, to see whether there is a new one."""
     return {key: value for key, value in (annotations or {}).items() if key.startswith(PREFIX)}

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from chandlery.model.objects.annotations import orders_of
+from chandlery.model.objects.annotations import requested_actions_of
 from chandlery.model.objects.brokers import AnyBroker, PollPolicy, RateLimit, RetryPolicy
 from chandlery.model.text.durations import parse_duration
 from chandlery.retry.circuit import CircuitPolicy
@@ -35,9 +35,9 @@ class BrokerPolicy:
     pace: Pace | None = None
     """None sends as many calls as there are."""
 
-    def pause(self, attempt: int, asked_seconds: float | None = None) -> timedelta:
+    def pause(self, attempt: int, retry_after_seconds: float | None = None) -> timedelta:
         """The back-off before a call is made again, or longer if the broker asks for that (`Retry-After`)."""
-        return max(self.retries.delay(attempt), self.asked_pause(asked_seconds))
+        return max(self.retries.delay(attempt), self.asked_pause(retry_after_seconds))
 
     def asked_pause(self, seconds: float | None) -> timedelta:
         """What a broker asks for in `Retry-After`, up to the longest back-off that any broker gets by default."""
@@ -117,7 +117,7 @@ def _circuit(broker: AnyBroker, default: CircuitPolicy, shortest: timedelta) -> 
         failures=default.failures if failures is None else failures,
         open_for=max(parse_duration(own.open_duration) if own and own.open_duration else open_for, shortest),
         probe_for=max(default.probe_for, 2 * longest_call),
-        revision=f"{metadata.uid}/{metadata.generation}/{orders_of(metadata).retry}" if metadata.uid else "",
+        revision=f"{metadata.uid}/{metadata.generation}/{requested_actions_of(metadata).retry}" if metadata.uid else "",
     )
 
 

@@ -24,8 +24,8 @@ from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.objects import Listing
 from chandlery_provisioner.facts.instance_snapshot import Cascade
-from chandlery_provisioner.instance_loading import Loaded
-from chandlery_provisioner.instance_reconciler import InstanceReconciler, Sending
+from chandlery_provisioner.instance_loading import LoadedInstance
+from chandlery_provisioner.instance_reconciler import InstanceReconciler, PreparedInstanceCall
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker, SeenRequest
 from tests.integration.workers.fleet import (
@@ -267,7 +267,7 @@ async def test_worker_that_is_stopped_finishes_what_is_quick(fleet: Fleet, scrip
     assert len(scripted.seen_of(osb.PROVISION)) == 1
 
 
-@pytest.mark.parametrize("step", ["perform", "settle"])
+@pytest.mark.parametrize("step", ["call", "absorb"])
 async def test_lease_is_given_back_with_a_pause_when_a_step_raises(
     fleet: Fleet, scripted: ScriptedBroker, step: str
 ) -> None:
@@ -288,7 +288,7 @@ async def test_lease_is_given_back_with_a_pause_when_a_step_raises(
     assert await fleet.ready(INSTANCE, "one") == ("True", "ProvisionedSuccessfully")
     requests = scripted.seen_of(osb.PROVISION)
     assert len({seen.raw_body for seen in requests}) == 1
-    assert len(requests) == (1 if step == "perform" else 2)
+    assert len(requests) == (1 if step == "call" else 2)
 
 
 async def test_object_is_worked_on_again_after_its_message_is_with_the_dead_letters(
@@ -298,7 +298,7 @@ async def test_object_is_worked_on_again_after_its_message_is_with_the_dead_lett
     clumsy: list[Clumsy] = []
 
     def build(resources: Resources) -> Any:
-        clumsy.append(Clumsy(resources, "settle", times=3))
+        clumsy.append(Clumsy(resources, "absorb", times=3))
         return ReconcileLoop(clumsy[0], resources).handle
 
     await process.relay().work({"ServiceInstance": build})
@@ -331,7 +331,7 @@ async def test_bug_with_one_object_harms_no_other_that_shares_its_transaction(
     fleet: Fleet, scripted: ScriptedBroker
 ) -> None:
     process = await fleet.process("worker")
-    handle = ReconcileLoop(Clumsy(process.resources, "settle", times=1000, only="bad"), process.resources).handle
+    handle = ReconcileLoop(Clumsy(process.resources, "absorb", times=1000, only="bad"), process.resources).handle
     names = ["good-1", "bad", "good-2"]
     await fleet.create(*(instance(name, "db") for name in names))
     commands = [await command(fleet, name) for name in names]
@@ -357,7 +357,7 @@ async def test_nothing_is_lost_when_all_database_connections_break_in_mid_call(d
         assert len(broker.seen_of(osb.PROVISION)) == 4
 
 
-@pytest.mark.parametrize("step", ["load", "settle"])
+@pytest.mark.parametrize("step", ["load", "absorb"])
 async def test_nothing_is_lost_when_the_connection_breaks_within_a_transaction(
     distributed_fleet: Fleet, step: str
 ) -> None:
@@ -405,19 +405,23 @@ class Clumsy(InstanceReconciler):
         self._only = only
         self._does = does
 
-    async def load(self, unit: UnitOfWork, document: ServiceInstance, claim: Any) -> Loaded:
+    async def load(self, unit: UnitOfWork, document: ServiceInstance, claim: Any) -> LoadedInstance:
         await self._stumble("load", document.metadata.name)
         return await super().load(unit, document, claim)
 
-    async def perform(self, snapshot: Loaded, planned: Planned[Sending | Cascade]) -> Answer | None:
-        await self._stumble("perform", snapshot.snapshot.instance.metadata.name)
-        return await super().perform(snapshot, planned)
+    async def call(self, snapshot: LoadedInstance, planned: Planned[PreparedInstanceCall | Cascade]) -> Answer | None:
+        await self._stumble("call", snapshot.snapshot.instance.metadata.name)
+        return await super().call(snapshot, planned)
 
-    async def settle(
-        self, unit: UnitOfWork, snapshot: Loaded, planned: Planned[Sending | Cascade], answer: Answer | None
+    async def absorb(
+        self,
+        unit: UnitOfWork,
+        snapshot: LoadedInstance,
+        planned: Planned[PreparedInstanceCall | Cascade],
+        answer: Answer | None,
     ) -> ReconcileResult[ServiceInstance]:
-        await self._stumble("settle", snapshot.snapshot.instance.metadata.name)
-        return await super().settle(unit, snapshot, planned, answer)
+        await self._stumble("absorb", snapshot.snapshot.instance.metadata.name)
+        return await super().absorb(unit, snapshot, planned, answer)
 
     async def _stumble(self, step: str, name: str) -> None:
         if step != self._step or not self.left or (self._only and name != self._only):

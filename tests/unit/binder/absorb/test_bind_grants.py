@@ -11,7 +11,7 @@ from chandlery.reconcile.answers import Answer, Verb, Verdict
 from chandlery.reconcile.offering import Offering
 from chandlery_binder.absorb.binding_outcomes import absorb, credentials_of
 from chandlery_binder.facts.bind_grants import checked, grant_of
-from chandlery_binder.facts.binding_notes import Purpose
+from chandlery_binder.facts.binding_notes import BindingPurpose
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 from tests.unit.binder.binding_builders import (
     MEMORY,
@@ -130,12 +130,16 @@ MALFORMED: list[Any] = [
 @pytest.mark.parametrize("body", MALFORMED)
 @pytest.mark.parametrize(
     ("purpose", "status", "expected"),
-    [(Purpose.BIND, 200, "fail"), (Purpose.BIND, 201, "fail and mitigate"), (Purpose.FETCH, 200, "fetch")],
+    [
+        (BindingPurpose.BIND, 200, "fail"),
+        (BindingPurpose.BIND, 201, "fail and mitigate"),
+        (BindingPurpose.FETCH, 200, "fetch"),
+    ],
 )
 def test_malformed_part_makes_the_answer_malformed(
-    body: JsonObject, purpose: Purpose, status: int, expected: str
+    body: JsonObject, purpose: BindingPurpose, status: int, expected: str
 ) -> None:
-    binding = make_binding(unbind_status="Required" if purpose == Purpose.FETCH else "NotRequired")
+    binding = make_binding(unbind_status="Required" if purpose == BindingPurpose.FETCH else "NotRequired")
     snapshot = make_snapshot(binding, memory=MEMORY, offering=_requiring("syslog_drain", "volume_mount"))
     answer = answered(purpose, status, {"credentials": {"a": "b"}, **body})
     assert credentials_of(snapshot, sent(purpose), answer) is None
@@ -166,7 +170,9 @@ def test_metadata_says_how_long_it_lasts(
     metadata: Any, expires_at: datetime | None, renew_before: datetime | None
 ) -> None:
     body = {"credentials": {}, "metadata": metadata}
-    change = absorb(make_snapshot(), sent(Purpose.BIND), answer=answered(Purpose.BIND, 201, body), now=NOW)
+    change = absorb(
+        make_snapshot(), sent(BindingPurpose.BIND), answer=answered(BindingPurpose.BIND, 201, body), now=NOW
+    )
     status = change.document.status
     assert (status.expires_at, status.renew_before) == (expires_at, renew_before)
     assert (reaction(change), change.next.due_at is not None) == ("ready", bool(expires_at or renew_before))
@@ -174,7 +180,9 @@ def test_metadata_says_how_long_it_lasts(
 
 def test_status_shows_endpoints_and_what_is_ignored_is_told() -> None:
     body = {"credentials": {}, "endpoints": [ENDPOINT], "volume_mounts": [MOUNT]}
-    change = absorb(make_snapshot(), sent(Purpose.BIND), answer=answered(Purpose.BIND, 201, body), now=NOW)
+    change = absorb(
+        make_snapshot(), sent(BindingPurpose.BIND), answer=answered(BindingPurpose.BIND, 201, body), now=NOW
+    )
     assert [each.host for each in change.document.status.endpoints or ()] == ["rope.example"]
     told = [fact for fact in change.facts if fact.reason == "IgnoredBindResult"]
     assert [("volume_mounts" in fact.message, fact.is_warning) for fact in told] == [(True, True)]
@@ -183,9 +191,9 @@ def test_status_shows_endpoints_and_what_is_ignored_is_told() -> None:
 @pytest.mark.parametrize(("body", "is_lost"), [({}, True), ({"syslog_drain_url": "s"}, False)])
 def test_second_showing_is_believed_if_it_shows_anything(body: JsonObject, *, is_lost: bool) -> None:
     snapshot: BindingSnapshot = make_snapshot(
-        offering=_requiring("syslog_drain"), in_flight=sent(Purpose.BIND), binding=make_binding()
+        offering=_requiring("syslog_drain"), in_flight=sent(BindingPurpose.BIND), binding=make_binding()
     )
-    change = absorb(snapshot, sent(Purpose.BIND), answer=answered(Purpose.BIND, 200, body), now=NOW)
+    change = absorb(snapshot, sent(BindingPurpose.BIND), answer=answered(BindingPurpose.BIND, 200, body), now=NOW)
     assert reaction(change) == ("mitigate" if is_lost else "ready")
 
 

@@ -15,7 +15,7 @@ from chandlery.model.objects.metadata import to_timestamp
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
 from chandlery.reconcile.policies.broker_policy import BrokerPolicy
-from chandlery_binder.facts.binding_notes import Purpose
+from chandlery_binder.facts.binding_notes import BindingPurpose
 from tests.unit.binder.binding_builders import NO_CLASS, NO_SECRET, answered, make_offering, unanswered
 from tests.unit.binder.binding_histories import Life, Request, WorkerDied
 
@@ -27,8 +27,11 @@ SOME_TIME = settings(
     phases=(Phase.explicit, Phase.generate, Phase.shrink),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-BINDS, UNBINDS = (Purpose.BIND, Purpose.ROTATE), (Purpose.UNBIND, Purpose.MITIGATE, Purpose.RETIRE)
-POLLS = (Purpose.POLL, Purpose.POLL_ROTATION, Purpose.POLL_RETIREMENT)
+BINDS, UNBINDS = (
+    (BindingPurpose.BIND, BindingPurpose.ROTATE),
+    (BindingPurpose.UNBIND, BindingPurpose.MITIGATE, BindingPurpose.RETIRE),
+)
+POLLS = (BindingPurpose.POLL, BindingPurpose.POLL_ROTATION, BindingPurpose.POLL_RETIREMENT)
 CLEAR: list[Any] = [302, 400, 401, 404, 409, 422, 429, "busy", "unreachable"]
 UNCLEAR: list[Any] = [204, 500, 503, "timeout", "malformed 200", "malformed 201"]
 BIND_ANSWERS: list[Any] = [201, 201, 201, 202, "short-lived", 410, *CLEAR, *UNCLEAR]
@@ -86,26 +89,26 @@ class MoodyBroker:
             return self._poll(request)
         drawn = 200 if self.is_good else self.data.draw(st.sampled_from(FETCH_ANSWERS))
         if drawn == "timeout":
-            return unanswered(Purpose.FETCH, Verdict.TIMED_OUT)
+            return unanswered(BindingPurpose.FETCH, Verdict.TIMED_OUT)
         has_it = drawn == 200 and request.binding_id in self.has
         body = {"credentials": {"of": request.binding_id}} if has_it else {}
-        return answered(Purpose.FETCH, drawn if has_it or drawn != 200 else 404, body)
+        return answered(BindingPurpose.FETCH, drawn if has_it or drawn != 200 else 404, body)
 
     def _bind(self, request: Request) -> Answer:
         drawn = 201 if self.is_good else self.data.draw(st.sampled_from(BIND_ANSWERS))
         credentials: dict[str, Any] = {"credentials": {"of": request.binding_id}}
         if drawn == "unreachable":
-            return unanswered(Purpose.BIND, Verdict.UNREACHABLE)
+            return unanswered(BindingPurpose.BIND, Verdict.UNREACHABLE)
         if drawn in (201, "short-lived"):
             self.has.add(request.binding_id)
             if drawn == "short-lived":
                 credentials["metadata"] = {"expires_at": to_timestamp(NOW_LATER)}
-            return answered(Purpose.BIND, 201, credentials)
+            return answered(BindingPurpose.BIND, 201, credentials)
         if drawn == 202:
             self._begin(request.binding_id, "bind")
             self._maybe(request.binding_id)
-            return answered(Purpose.BIND, 202, {"operation": "b"})
-        answer = self._failure(Purpose.BIND, drawn)
+            return answered(BindingPurpose.BIND, 202, {"operation": "b"})
+        answer = self._failure(BindingPurpose.BIND, drawn)
         if needs_mitigation(answer) or answer.verdict in (Verdict.MALFORMED, Verdict.TIMED_OUT):
             self._maybe(request.binding_id)
         if needs_mitigation(answer) and not self.is_waived:
@@ -116,19 +119,19 @@ class MoodyBroker:
         drawn = 200 if self.is_good else self.data.draw(st.sampled_from(UNBIND_ANSWERS))
         if drawn == 202:
             self._begin(request.binding_id, "unbind")
-            return answered(Purpose.UNBIND, 202, {"operation": "u"})
+            return answered(BindingPurpose.UNBIND, 202, {"operation": "u"})
         if drawn in (200, 410):
             self._gone(request.binding_id)
-            return answered(Purpose.UNBIND, drawn, {})
-        return self._failure(Purpose.UNBIND, drawn)
+            return answered(BindingPurpose.UNBIND, drawn, {})
+        return self._failure(BindingPurpose.UNBIND, drawn)
 
     def _poll(self, request: Request) -> Answer:
         drawn = "succeeded" if self.is_good else self.data.draw(st.sampled_from(POLL_ANSWERS))
         what, end = self.working.get(request.binding_id), self.ended.get(request.binding_id)
         if end is not None and drawn in ("succeeded", "failed", 410):
-            return answered(Purpose.POLL, 200, {"state": end})
+            return answered(BindingPurpose.POLL, 200, {"state": end})
         if drawn == "timeout":
-            return unanswered(Purpose.POLL, Verdict.TIMED_OUT)
+            return unanswered(BindingPurpose.POLL, Verdict.TIMED_OUT)
         if drawn in ("succeeded", "failed") or (drawn == 410 and what == "unbind"):
             self.working.pop(request.binding_id, None)
             self.ended[request.binding_id] = "failed" if drawn == "failed" else "succeeded"
@@ -141,10 +144,10 @@ class MoodyBroker:
         if drawn in ("succeeded", 410) and what == "unbind":
             self._gone(request.binding_id)
         if isinstance(drawn, int):
-            return answered(Purpose.POLL, drawn, {})
-        return answered(Purpose.POLL, 200, {"state": drawn})
+            return answered(BindingPurpose.POLL, drawn, {})
+        return answered(BindingPurpose.POLL, 200, {"state": drawn})
 
-    def _failure(self, purpose: Purpose, drawn: Any) -> Answer:
+    def _failure(self, purpose: BindingPurpose, drawn: Any) -> Answer:
         match drawn:
             case "timeout":
                 return unanswered(purpose, Verdict.TIMED_OUT)
@@ -297,7 +300,7 @@ def test_forced_deletion_ends_from_every_state_whatever_the_broker_says(data: st
 
 
 def test_simulated_secret_is_restored_like_a_real_one() -> None:
-    life = Life(broker=lambda request: answered(Purpose.BIND, 201, {"credentials": {"of": request.binding_id}}))
+    life = Life(broker=lambda request: answered(BindingPurpose.BIND, 201, {"credentials": {"of": request.binding_id}}))
     life.run()
     delivered = life.secret
     assert delivered == {"of": "binding-1"}

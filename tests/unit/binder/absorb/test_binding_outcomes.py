@@ -11,9 +11,9 @@ from chandlery.model.objects.metadata import to_timestamp
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.reconcile_result import Refuse, Wait
 from chandlery.reconcile.status_draft import Cause
-from chandlery_binder.absorb.binding_draft import BindingChange
+from chandlery_binder.absorb.binding_draft import BindingResult
 from chandlery_binder.absorb.binding_outcomes import absorb, announce, credentials_of, finish, refuse, wait
-from chandlery_binder.facts.binding_notes import InFlight, Purpose
+from chandlery_binder.facts.binding_notes import BindingPurpose, OpenRequest
 from chandlery_binder.facts.binding_snapshot import (
     BindingSnapshot,
     InjectionProblem,
@@ -47,8 +47,8 @@ LONG_AGO = NOW - timedelta(days=8)
 
 
 def absorbed(
-    snapshot: BindingSnapshot, note: InFlight, answer: Answer, problem: InjectionProblem | None = None
-) -> BindingChange:
+    snapshot: BindingSnapshot, note: OpenRequest, answer: Answer, problem: InjectionProblem | None = None
+) -> BindingResult:
     return absorb(snapshot, note, answer=answer, now=NOW, problem=problem)
 
 
@@ -151,7 +151,7 @@ FETCH_ROWS: list[Any] = [
 
 @pytest.mark.parametrize(("status", "body", "fields", "expected"), BIND_ROWS)
 def test_bind_answer(status: int, body: Any, fields: dict[str, Any], expected: str) -> None:
-    change = absorbed(make_snapshot(), sent(Purpose.BIND), answered(Purpose.BIND, status, body, **fields))
+    change = absorbed(make_snapshot(), sent(BindingPurpose.BIND), answered(BindingPurpose.BIND, status, body, **fields))
     assert reaction(change) == expected
     refused = expected == "bind again" or (expected == "fail" and status >= 300)
     assert change.document.status.unbind_status == ("NotRequired" if refused else "Required")
@@ -160,16 +160,16 @@ def test_bind_answer(status: int, body: Any, fields: dict[str, Any], expected: s
 
 @pytest.mark.parametrize(("status", "body", "fields", "expected"), UNBIND_ROWS)
 def test_unbind_answer(status: int, body: Any, fields: dict[str, Any], expected: str) -> None:
-    answer = answered(Purpose.UNBIND, status, body, **fields)
-    change = absorbed(make_snapshot(bound(deleted=True)), sent(Purpose.UNBIND), answer)
+    answer = answered(BindingPurpose.UNBIND, status, body, **fields)
+    change = absorbed(make_snapshot(bound(deleted=True)), sent(BindingPurpose.UNBIND), answer)
     assert reaction(change) == expected
     assert change.document.status.unbind_status == ("Succeeded" if expected == "gone" else "Required")
 
 
 @pytest.mark.parametrize(("status", "body", "fields", "expected"), UNBIND_ROWS)
 def test_mitigation_answer(status: int, body: Any, fields: dict[str, Any], expected: str) -> None:
-    answer = answered(Purpose.MITIGATE, status, body, **fields)
-    change = absorbed(make_snapshot(mitigating()), sent(Purpose.MITIGATE), answer)
+    answer = answered(BindingPurpose.MITIGATE, status, body, **fields)
+    change = absorbed(make_snapshot(mitigating()), sent(BindingPurpose.MITIGATE), answer)
     assert reaction(change) == {"gone": "bind again"}.get(expected, expected)
     if expected == "unbind again":
         assert ready_reason(change) == ("Unknown", "OrphanMitigationFailed")
@@ -188,13 +188,13 @@ def test_poll_answer(
     column: int, binding: ServiceBinding, status: int, body: Any, expected: tuple[str, str, str]
 ) -> None:
     snapshot = make_snapshot(binding, memory=MEMORY.model_copy(update={"poll_until": NOW.timestamp() + 60, "polls": 3}))
-    change = absorbed(snapshot, sent(Purpose.POLL), answered(Purpose.POLL, status, body))
+    change = absorbed(snapshot, sent(BindingPurpose.POLL), answered(BindingPurpose.POLL, status, body))
     assert reaction(change) == expected[column]
 
 
 @pytest.mark.parametrize(("status", "body", "fields", "expected"), FETCH_ROWS)
 def test_fetch_answer(status: int, body: Any, fields: dict[str, Any], expected: str) -> None:
-    change = absorbed(FETCH_DUE, sent(Purpose.FETCH), answered(Purpose.FETCH, status, body, **fields))
+    change = absorbed(FETCH_DUE, sent(BindingPurpose.FETCH), answered(BindingPurpose.FETCH, status, body, **fields))
     assert reaction(change) == expected
     assert change.document.status.unbind_status == "Required"
     if expected == "fetch":
@@ -204,31 +204,39 @@ def test_fetch_answer(status: int, body: Any, fields: dict[str, Any], expected: 
 @pytest.mark.parametrize(
     ("purpose", "binding", "verdict", "expected"),
     [
-        pytest.param(Purpose.BIND, make_binding(), Verdict.TIMED_OUT, "mitigate", id="bind timed out"),
-        pytest.param(Purpose.BIND, make_binding(), Verdict.UNREACHABLE, "bind again", id="bind not sent"),
-        pytest.param(Purpose.UNBIND, bound(deleted=True), Verdict.TIMED_OUT, "unbind again", id="unbind timed out"),
-        pytest.param(Purpose.UNBIND, bound(deleted=True), Verdict.UNREACHABLE, "unbind again", id="unbind not sent"),
-        pytest.param(Purpose.MITIGATE, mitigating(), Verdict.TIMED_OUT, "unbind again", id="mitigation timed out"),
-        pytest.param(Purpose.FETCH, FETCH_DUE.binding, Verdict.TIMED_OUT, "fetch", id="fetch timed out"),
-        pytest.param(Purpose.FETCH, FETCH_DUE.binding, Verdict.UNREACHABLE, "fetch", id="fetch not sent"),
-        pytest.param(Purpose.POLL, working("Bind"), Verdict.TIMED_OUT, "poll", id="poll timed out"),
-        pytest.param(Purpose.POLL, working("Bind"), Verdict.UNREACHABLE, "poll", id="poll not sent"),
+        pytest.param(BindingPurpose.BIND, make_binding(), Verdict.TIMED_OUT, "mitigate", id="bind timed out"),
+        pytest.param(BindingPurpose.BIND, make_binding(), Verdict.UNREACHABLE, "bind again", id="bind not sent"),
+        pytest.param(
+            BindingPurpose.UNBIND, bound(deleted=True), Verdict.TIMED_OUT, "unbind again", id="unbind timed out"
+        ),
+        pytest.param(
+            BindingPurpose.UNBIND, bound(deleted=True), Verdict.UNREACHABLE, "unbind again", id="unbind not sent"
+        ),
+        pytest.param(
+            BindingPurpose.MITIGATE, mitigating(), Verdict.TIMED_OUT, "unbind again", id="mitigation timed out"
+        ),
+        pytest.param(BindingPurpose.FETCH, FETCH_DUE.binding, Verdict.TIMED_OUT, "fetch", id="fetch timed out"),
+        pytest.param(BindingPurpose.FETCH, FETCH_DUE.binding, Verdict.UNREACHABLE, "fetch", id="fetch not sent"),
+        pytest.param(BindingPurpose.POLL, working("Bind"), Verdict.TIMED_OUT, "poll", id="poll timed out"),
+        pytest.param(BindingPurpose.POLL, working("Bind"), Verdict.UNREACHABLE, "poll", id="poll not sent"),
     ],
 )
-def test_no_answer(purpose: Purpose, binding: ServiceBinding, verdict: Verdict, expected: str) -> None:
+def test_no_answer(purpose: BindingPurpose, binding: ServiceBinding, verdict: Verdict, expected: str) -> None:
     change = absorbed(make_snapshot(binding), sent(purpose), unanswered(purpose, verdict))
     assert reaction(change) == expected
 
 
 def test_bind_never_sent_requires_no_unbind() -> None:
-    change = absorbed(make_snapshot(), sent(Purpose.BIND), unanswered(Purpose.BIND, Verdict.UNREACHABLE))
+    change = absorbed(make_snapshot(), sent(BindingPurpose.BIND), unanswered(BindingPurpose.BIND, Verdict.UNREACHABLE))
     assert change.document.status.unbind_status == "NotRequired"
 
 
 def test_successful_bind_tells_the_world_once() -> None:
     properties = BindingPropertiesState(parameters={"colour": "red"}, parameter_checksum="c0ffee")
     change = absorbed(
-        make_snapshot(), sent(Purpose.BIND, properties=properties), answered(Purpose.BIND, 201, WITH_CREDENTIALS)
+        make_snapshot(),
+        sent(BindingPurpose.BIND, properties=properties),
+        answered(BindingPurpose.BIND, 201, WITH_CREDENTIALS),
     )
     status = change.document.status
     assert ready_reason(change) == ("True", "InjectedBindResult")
@@ -238,13 +246,15 @@ def test_successful_bind_tells_the_world_once() -> None:
     assert [(fact.reason, fact.message, fact.is_warning) for fact in change.facts] == [
         ("InjectedBindResult", "Injected bind result", False)
     ]
-    kept = InFlight.model_validate(change.keep_in_flight)
-    assert (kept.purpose, kept.credentials) == (Purpose.DELIVERED, CREDENTIALS)
+    kept = OpenRequest.model_validate(change.keep_in_flight)
+    assert (kept.purpose, kept.credentials) == (BindingPurpose.DELIVERED, CREDENTIALS)
     assert (change.next.due_at, change.next.waiting_for, change.next.interests) == (None, "secret:ns/knot", None)
 
 
 def test_refused_bind_has_the_conditions_of_the_reference() -> None:
-    change = absorbed(make_snapshot(), sent(Purpose.BIND), answered(Purpose.BIND, 400, {"description": "no such knot"}))
+    change = absorbed(
+        make_snapshot(), sent(BindingPurpose.BIND), answered(BindingPurpose.BIND, 400, {"description": "no such knot"})
+    )
     failed = find_condition(change.document.status.conditions, ConditionType.FAILED)
     assert ready_reason(change) == ("False", "BindCallFailed")
     assert failed is not None
@@ -254,30 +264,34 @@ def test_refused_bind_has_the_conditions_of_the_reference() -> None:
 
 
 def test_bind_that_needs_asynchrony_explains_itself() -> None:
-    answer = answered(Purpose.BIND, 422, {"error": "AsyncRequired"}, asked_async=False)
-    change = absorbed(make_snapshot(), sent(Purpose.BIND), answer)
+    answer = answered(BindingPurpose.BIND, 422, {"error": "AsyncRequired"}, asked_async=False)
+    change = absorbed(make_snapshot(), sent(BindingPurpose.BIND), answer)
     assert "bindings_retrievable" in change.facts[-1].message
 
 
 def test_bind_that_needs_an_application_names_the_field_for_it() -> None:
-    answer = answered(Purpose.BIND, 422, {"error": "RequiresApp", "description": "only for apps"})
-    change = absorbed(make_snapshot(), sent(Purpose.BIND), answer)
+    answer = answered(BindingPurpose.BIND, 422, {"error": "RequiresApp", "description": "only for apps"})
+    change = absorbed(make_snapshot(), sent(BindingPurpose.BIND), answer)
     assert "spec.bindResource.appGUID" in change.facts[-1].message
 
 
 @pytest.mark.parametrize(
     ("snapshot", "status", "expected"),
     [
-        pytest.param(make_snapshot(in_flight=sent(Purpose.BIND)), 409, "mitigate", id="repeat meets its own binding"),
-        pytest.param(make_snapshot(in_flight=sent(Purpose.BIND)), 400, "fail and mitigate", id="repeat is refused"),
-        pytest.param(make_snapshot(in_flight=sent(Purpose.BIND)), 403, "bind again", id="repeat is turned away"),
+        pytest.param(
+            make_snapshot(in_flight=sent(BindingPurpose.BIND)), 409, "mitigate", id="repeat meets its own binding"
+        ),
+        pytest.param(
+            make_snapshot(in_flight=sent(BindingPurpose.BIND)), 400, "fail and mitigate", id="repeat is refused"
+        ),
+        pytest.param(make_snapshot(in_flight=sent(BindingPurpose.BIND)), 403, "bind again", id="repeat is turned away"),
         pytest.param(make_snapshot(make_binding(unbind_status="Required")), 409, "mitigate", id="doubt from before"),
     ],
 )
 def test_refusal_of_a_repeat_does_not_prove_that_nothing_exists(
     snapshot: BindingSnapshot, status: int, expected: str
 ) -> None:
-    change = absorbed(snapshot, sent(Purpose.BIND), answered(Purpose.BIND, status, {}))
+    change = absorbed(snapshot, sent(BindingPurpose.BIND), answered(BindingPurpose.BIND, status, {}))
     assert reaction(change) == expected
     assert change.document.status.unbind_status == "Required"
 
@@ -285,18 +299,22 @@ def test_refusal_of_a_repeat_does_not_prove_that_nothing_exists(
 @pytest.mark.parametrize(
     ("snapshot", "purpose"),
     [
-        pytest.param(make_snapshot(in_flight=sent(Purpose.BIND)), Purpose.BIND, id="repeated bind"),
+        pytest.param(make_snapshot(in_flight=sent(BindingPurpose.BIND)), BindingPurpose.BIND, id="repeated bind"),
         pytest.param(
-            make_snapshot(FETCH_DUE.binding, in_flight=sent(Purpose.FETCH)), Purpose.FETCH, id="repeated fetch"
+            make_snapshot(FETCH_DUE.binding, in_flight=sent(BindingPurpose.FETCH)),
+            BindingPurpose.FETCH,
+            id="repeated fetch",
         ),
         pytest.param(
             make_snapshot(FETCH_DUE.binding, memory=MEMORY.model_copy(update={"is_fetch_due": True, "fetches": 1})),
-            Purpose.FETCH,
+            BindingPurpose.FETCH,
             id="second fetch",
         ),
     ],
 )
-def test_credentials_shown_only_once_and_lost_lead_to_a_new_bind(snapshot: BindingSnapshot, purpose: Purpose) -> None:
+def test_credentials_shown_only_once_and_lost_lead_to_a_new_bind(
+    snapshot: BindingSnapshot, purpose: BindingPurpose
+) -> None:
     change = absorbed(snapshot, sent(purpose), answered(purpose, 200, {}))
     assert reaction(change) == "mitigate"
     assert change.memory["isFetchDue"] is False
@@ -305,15 +323,17 @@ def test_credentials_shown_only_once_and_lost_lead_to_a_new_bind(snapshot: Bindi
 @pytest.mark.parametrize("deleted", [False, True], ids=["wanted", "deleted"])
 @pytest.mark.parametrize("status", [403, 429])
 def test_repeat_that_is_turned_away_stays_open_while_it_is_wanted(status: int, deleted: bool) -> None:
-    note = sent(Purpose.BIND, request={"verb": "Bind"})
+    note = sent(BindingPurpose.BIND, request={"verb": "Bind"})
     snapshot = make_snapshot(make_binding(deleted=deleted), in_flight=note)
-    change = absorbed(snapshot, note, answered(Purpose.BIND, status, {}))
+    change = absorbed(snapshot, note, answered(BindingPurpose.BIND, status, {}))
     assert change.keep_in_flight == (None if deleted else note.to_wire())
     assert (pause(change) > 0) is not deleted
 
 
 def test_mitigation_begins_at_once_and_is_told() -> None:
-    change = absorbed(make_snapshot(), sent(Purpose.BIND), answered(Purpose.BIND, 500, {"description": "oops"}))
+    change = absorbed(
+        make_snapshot(), sent(BindingPurpose.BIND), answered(BindingPurpose.BIND, 500, {"description": "oops"})
+    )
     assert ready_reason(change) == ("False", "ServiceBindingNeedsOrphanMitigation")
     assert [fact.reason for fact in change.facts] == ["BindCallFailed", "ServiceBindingNeedsOrphanMitigation"]
     assert pause(change) == 0
@@ -323,7 +343,7 @@ def test_confirmed_mitigation_leads_to_another_bind_with_back_off() -> None:
     cause = Cause(reason="BindCallFailed", message="The bind call failed: Status: 500; Description: oops")
     memory = MEMORY.model_copy(update={"cause": cause, "creation_attempts": 3})
     snapshot = make_snapshot(mitigating(), attempt=9, memory=memory)
-    change = absorbed(snapshot, sent(Purpose.MITIGATE), answered(Purpose.MITIGATE, 410, b""))
+    change = absorbed(snapshot, sent(BindingPurpose.MITIGATE), answered(BindingPurpose.MITIGATE, 410, b""))
     assert ready_reason(change) == ("False", "BindCallFailed")
     message = change.document.status.conditions[0].message
     assert message.startswith("The bind call failed: Status: 500; Description: oops. What it may have left")
@@ -336,7 +356,9 @@ def test_confirmed_mitigation_leads_to_another_bind_with_back_off() -> None:
 
 def test_confirmed_mitigation_leaves_a_failed_binding_failed() -> None:
     change = absorbed(
-        make_snapshot(mitigating(conditions=(FAILED,))), sent(Purpose.MITIGATE), answered(Purpose.MITIGATE, 200, {})
+        make_snapshot(mitigating(conditions=(FAILED,))),
+        sent(BindingPurpose.MITIGATE),
+        answered(BindingPurpose.MITIGATE, 200, {}),
     )
     assert reaction(change) == "fail"
     assert change.next.due_at is None
@@ -346,17 +368,20 @@ def test_confirmed_mitigation_leaves_a_failed_binding_failed() -> None:
     ("binding", "purpose", "expected"),
     [
         pytest.param(
-            make_binding(current_operation="Bind", operation_start_time=LONG_AGO), Purpose.BIND, "fail", id="bind"
+            make_binding(current_operation="Bind", operation_start_time=LONG_AGO),
+            BindingPurpose.BIND,
+            "fail",
+            id="bind",
         ),
         pytest.param(
             make_binding(current_operation="Bind", operation_start_time=LONG_AGO, unbind_status="Required"),
-            Purpose.FETCH,
+            BindingPurpose.FETCH,
             "fail and mitigate",
             id="fetch",
         ),
     ],
 )
-def test_retries_end_when_their_time_is_over(binding: ServiceBinding, purpose: Purpose, expected: str) -> None:
+def test_retries_end_when_their_time_is_over(binding: ServiceBinding, purpose: BindingPurpose, expected: str) -> None:
     change = absorbed(make_snapshot(binding), sent(purpose), answered(purpose, 429, {}))
     failed = find_condition(change.document.status.conditions, ConditionType.FAILED)
     assert reaction(change) == expected
@@ -368,7 +393,9 @@ def test_unbind_is_retried_however_long_it_takes() -> None:
     binding = make_binding(
         deleted=True, unbind_status="Required", current_operation="Unbind", operation_start_time=LONG_AGO
     )
-    change = absorbed(make_snapshot(binding, attempt=30), sent(Purpose.UNBIND), answered(Purpose.UNBIND, 500, {}))
+    change = absorbed(
+        make_snapshot(binding, attempt=30), sent(BindingPurpose.UNBIND), answered(BindingPurpose.UNBIND, 500, {})
+    )
     assert (reaction(change), ready_reason(change)) == ("unbind again", ("Unknown", "UnbindCallFailed"))
     assert 17 * 60 < pause(change) < 23 * 60
 
@@ -382,8 +409,8 @@ def test_unbind_is_retried_however_long_it_takes() -> None:
     ],
 )
 def test_bind_obeys_retry_after(retry_after: str, low: float, high: float) -> None:
-    answer = answered(Purpose.BIND, 429, {}, retry_after=retry_after)
-    assert low <= pause(absorbed(make_snapshot(), sent(Purpose.BIND), answer)) <= high
+    answer = answered(BindingPurpose.BIND, 429, {}, retry_after=retry_after)
+    assert low <= pause(absorbed(make_snapshot(), sent(BindingPurpose.BIND), answer)) <= high
 
 
 @pytest.mark.parametrize(
@@ -395,7 +422,7 @@ def test_bind_obeys_retry_after(retry_after: str, low: float, high: float) -> No
 )
 def test_poll_past_the_deadline_ends_the_operation(binding: ServiceBinding, expected: str) -> None:
     snapshot = make_snapshot(binding, memory=MEMORY.model_copy(update={"poll_until": NOW.timestamp()}))
-    change = absorbed(snapshot, sent(Purpose.POLL), answered(Purpose.POLL, 200, {"state": "in progress"}))
+    change = absorbed(snapshot, sent(BindingPurpose.POLL), answered(BindingPurpose.POLL, 200, {"state": "in progress"}))
     reasons = [condition.reason for condition in change.document.status.conditions]
     assert reaction(change) == expected
     assert "AsyncOperationTimeout" in reasons
@@ -403,15 +430,15 @@ def test_poll_past_the_deadline_ends_the_operation(binding: ServiceBinding, expe
 
 def test_polling_is_bounded_by_the_plan() -> None:
     snapshot = make_snapshot(offering=make_offering(retrievable=True, maximum_polling_duration=30))
-    change = absorbed(snapshot, sent(Purpose.BIND), answered(Purpose.BIND, 202, {"operation": "key-2"}))
+    change = absorbed(snapshot, sent(BindingPurpose.BIND), answered(BindingPurpose.BIND, 202, {"operation": "key-2"}))
     assert change.document.status.last_operation == "key-2"
     assert change.memory["pollUntil"] == NOW.timestamp() + 30
     assert ready_reason(change) == ("False", "Binding")
 
 
 def test_poll_shows_the_words_of_the_broker() -> None:
-    answer = answered(Purpose.POLL, 200, {"state": "in progress", "description": "splicing"})
-    change = absorbed(make_snapshot(working("Bind")), sent(Purpose.POLL), answer)
+    answer = answered(BindingPurpose.POLL, 200, {"state": "in progress", "description": "splicing"})
+    change = absorbed(make_snapshot(working("Bind")), sent(BindingPurpose.POLL), answer)
     ready = find_condition(change.document.status.conditions, ConditionType.READY)
     assert ready is not None
     assert ready.message == "The binding is being created asynchronously (splicing)"
@@ -420,14 +447,16 @@ def test_poll_shows_the_words_of_the_broker() -> None:
 def test_interrupted_bind_is_polled_again_when_the_broker_will_not_unbind() -> None:
     binding = working("Bind", deleted=True)
     snapshot = make_snapshot(binding, memory=MEMORY.model_copy(update={"poll_until": NOW.timestamp() + 60, "polls": 1}))
-    change = absorbed(snapshot, sent(Purpose.UNBIND), answered(Purpose.UNBIND, 422, CONCURRENCY))
+    change = absorbed(snapshot, sent(BindingPurpose.UNBIND), answered(BindingPurpose.UNBIND, 422, CONCURRENCY))
     assert change.document.status.current_operation == "Bind"
     assert change.document.status.last_operation == "key-1"
     assert (reaction(change), change.memory["unbindDeferred"]) == ("poll", True)
 
 
 def test_unbound_binding_goes_and_wakes_its_instance() -> None:
-    change = absorbed(make_snapshot(bound(deleted=True)), sent(Purpose.UNBIND), answered(Purpose.UNBIND, 200, {}))
+    change = absorbed(
+        make_snapshot(bound(deleted=True)), sent(BindingPurpose.UNBIND), answered(BindingPurpose.UNBIND, 200, {})
+    )
     assert change.is_finished
     assert change.document.metadata.finalizers is None
     assert change.wakes == ("bindings-of:ns/rope",)
@@ -440,49 +469,49 @@ def test_binding_without_a_trace_at_the_broker_goes_without_a_call() -> None:
 
 
 def test_undeliverable_credentials_are_kept_for_the_next_round() -> None:
-    answer = answered(Purpose.BIND, 201, WITH_CREDENTIALS)
-    change = absorbed(make_snapshot(), sent(Purpose.BIND), answer, PROBLEM)
+    answer = answered(BindingPurpose.BIND, 201, WITH_CREDENTIALS)
+    change = absorbed(make_snapshot(), sent(BindingPurpose.BIND), answer, PROBLEM)
     assert ready_reason(change) == ("False", "ErrorInjectingBindResult")
     assert change.next.waiting_for == "secret:ns/knot"
-    kept = InFlight.model_validate(change.keep_in_flight)
-    assert (kept.purpose, kept.credentials, kept.request) == (Purpose.INJECT, CREDENTIALS, {})
+    kept = OpenRequest.model_validate(change.keep_in_flight)
+    assert (kept.purpose, kept.credentials, kept.request) == (BindingPurpose.INJECT, CREDENTIALS, {})
     assert "tcp://rope" not in repr(change)
 
 
 def test_kept_credentials_are_delivered_without_another_bind() -> None:
-    note = sent(Purpose.INJECT, credentials=CREDENTIALS)
+    note = sent(BindingPurpose.INJECT, credentials=CREDENTIALS)
     snapshot = make_snapshot(FETCH_DUE.binding, in_flight=note)
-    answer = answered(Purpose.INJECT, 200, WITH_CREDENTIALS)
+    answer = answered(BindingPurpose.INJECT, 200, WITH_CREDENTIALS)
     assert credentials_of(snapshot, note, answer) == CREDENTIALS
     assert reaction(absorbed(snapshot, note, answer)) == "ready"
 
 
 def test_credentials_that_can_never_be_delivered_are_revoked() -> None:
     binding = make_binding(current_operation="Bind", operation_start_time=LONG_AGO, unbind_status="Required")
-    note = sent(Purpose.INJECT, credentials=CREDENTIALS)
+    note = sent(BindingPurpose.INJECT, credentials=CREDENTIALS)
     change = absorbed(
-        make_snapshot(binding, in_flight=note), note, answered(Purpose.INJECT, 200, WITH_CREDENTIALS), PROBLEM
+        make_snapshot(binding, in_flight=note), note, answered(BindingPurpose.INJECT, 200, WITH_CREDENTIALS), PROBLEM
     )
     assert (reaction(change), change.keep_in_flight) == ("fail and mitigate", None)
 
 
 def test_deleted_binding_gets_no_secret_any_more() -> None:
-    snapshot = make_snapshot(make_binding(deleted=True), in_flight=sent(Purpose.BIND))
-    answer = answered(Purpose.BIND, 200, WITH_CREDENTIALS)
-    assert credentials_of(snapshot, sent(Purpose.BIND), answer) is None
-    change = absorbed(snapshot, sent(Purpose.BIND), answer)
+    snapshot = make_snapshot(make_binding(deleted=True), in_flight=sent(BindingPurpose.BIND))
+    answer = answered(BindingPurpose.BIND, 200, WITH_CREDENTIALS)
+    assert credentials_of(snapshot, sent(BindingPurpose.BIND), answer) is None
+    change = absorbed(snapshot, sent(BindingPurpose.BIND), answer)
     assert (change.document.status.unbind_status, pause(change)) == ("Required", 0)
 
 
 @pytest.mark.parametrize("status", [400, 403, 500])
 def test_repeated_bind_of_a_deleted_binding_makes_way_for_the_unbind_at_once(status: int) -> None:
-    snapshot = make_snapshot(make_binding(deleted=True), in_flight=sent(Purpose.BIND))
-    change = absorbed(snapshot, sent(Purpose.BIND), answered(Purpose.BIND, status, {}))
+    snapshot = make_snapshot(make_binding(deleted=True), in_flight=sent(BindingPurpose.BIND))
+    change = absorbed(snapshot, sent(BindingPurpose.BIND), answered(BindingPurpose.BIND, status, {}))
     assert (change.document.status.unbind_status, pause(change)) == ("Required", 0)
 
 
 def test_wait_keeps_an_open_request_open() -> None:
-    note = sent(Purpose.BIND, request={"verb": "Bind"})
+    note = sent(BindingPurpose.BIND, request={"verb": "Bind"})
     change = wait(make_snapshot(in_flight=note), Wait("ErrorGettingAuthCredentials", "no Secret", "secret:ns/x"), NOW)
     assert change.keep_in_flight == note.to_wire()
     assert change.next.waiting_for == "secret:ns/x"
@@ -496,22 +525,22 @@ def test_refusal_is_final() -> None:
 
 
 def test_repeated_failure_is_told_once() -> None:
-    first = absorbed(make_snapshot(), sent(Purpose.BIND), answered(Purpose.BIND, 429, {}))
-    second = absorbed(make_snapshot(first.document), sent(Purpose.BIND), answered(Purpose.BIND, 429, {}))
+    first = absorbed(make_snapshot(), sent(BindingPurpose.BIND), answered(BindingPurpose.BIND, 429, {}))
+    second = absorbed(make_snapshot(first.document), sent(BindingPurpose.BIND), answered(BindingPurpose.BIND, 429, {}))
     assert ([fact.reason for fact in first.facts], second.facts) == (["BindCallFailed"], ())
 
 
 @pytest.mark.parametrize(
     ("purpose", "reason"),
     [
-        pytest.param(Purpose.BIND, "BindingRequestInFlight", id="bind"),
-        pytest.param(Purpose.UNBIND, "UnbindingRequestInFlight", id="unbind"),
-        pytest.param(Purpose.POLL, None, id="poll"),
-        pytest.param(Purpose.FETCH, None, id="fetch"),
-        pytest.param(Purpose.INJECT, None, id="inject"),
-        pytest.param(Purpose.MITIGATE, None, id="mitigate"),
+        pytest.param(BindingPurpose.BIND, "BindingRequestInFlight", id="bind"),
+        pytest.param(BindingPurpose.UNBIND, "UnbindingRequestInFlight", id="unbind"),
+        pytest.param(BindingPurpose.POLL, None, id="poll"),
+        pytest.param(BindingPurpose.FETCH, None, id="fetch"),
+        pytest.param(BindingPurpose.INJECT, None, id="inject"),
+        pytest.param(BindingPurpose.MITIGATE, None, id="mitigate"),
     ],
 )
-def test_slow_call_is_announced(purpose: Purpose, reason: str | None) -> None:
+def test_slow_call_is_announced(purpose: BindingPurpose, reason: str | None) -> None:
     change = announce(make_snapshot(), sent(purpose), NOW)
     assert (change and ready_reason(change)) == (("False", reason) if reason else None)

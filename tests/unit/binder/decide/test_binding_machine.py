@@ -8,8 +8,8 @@ from chandlery.model.faults import ParametersFault
 from chandlery.reconcile.parameters.parameters import Parameters
 from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
 from chandlery_binder.decide.binding_machine import decide
-from chandlery_binder.facts.binding_actions import Action, Bind, Fetch, Inject, Poll, Repeat, Unbind
-from chandlery_binder.facts.binding_notes import BindingMemory, InstanceNotes, Purpose
+from chandlery_binder.facts.binding_actions import Action, Bind, FetchCredentials, Inject, PollBinding, Repeat, Unbind
+from chandlery_binder.facts.binding_notes import BindingMemory, BindingPurpose, InstanceNotes
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 from chandlery_binder.facts.rotation_notes import Placement
 from tests.unit.binder.binding_builders import (
@@ -33,10 +33,10 @@ from tests.unit.binder.binding_builders import (
 INSTANCE_KEY = "instance:ns/rope"
 BIND = Bind(HERE, None, accepts_incomplete=False)
 UNBIND = Unbind(HERE, is_mitigation=False)
-POLL = Poll(HERE, "key-1")
+POLL = PollBinding(HERE, "key-1")
 NO_SECRET_WAIT = Wait(NO_SECRET.reason, NO_SECRET.message, NO_SECRET.waiting_for)
-OPEN, FETCHING = sent(Purpose.BIND), sent(Purpose.FETCH)
-UNDELIVERED = sent(Purpose.INJECT, credentials={"uri": "tcp://rope"})
+OPEN, FETCHING = sent(BindingPurpose.BIND), sent(BindingPurpose.FETCH)
+UNDELIVERED = sent(BindingPurpose.INJECT, credentials={"uri": "tcp://rope"})
 COLOUR = Parameters({"colour": "red"}, {"colour": "red"}, "c0ffee")
 FETCH_DUE = MEMORY.model_copy(update={"is_fetch_due": True})
 DEFERRED = MEMORY.model_copy(update={"unbind_deferred": True})
@@ -134,7 +134,7 @@ ROWS: list[Any] = [
     pytest.param(make_snapshot(bound()), Idle(), id="idle when ready"),
     pytest.param(make_snapshot(bound(), instance=None), Idle(), id="idle when ready although the instance is gone"),
     pytest.param(make_snapshot(make_binding(conditions=(FAILED,))), Idle(), id="idle when failed"),
-    pytest.param(make_snapshot(memory=FETCH_DUE), Fetch(HERE), id="fetch after an asynchronous bind"),
+    pytest.param(make_snapshot(memory=FETCH_DUE), FetchCredentials(HERE), id="fetch after an asynchronous bind"),
     pytest.param(make_snapshot(memory=FETCH_DUE, access=NO_SECRET), NO_SECRET_WAIT, id="wait with a fetch"),
     pytest.param(
         make_snapshot(offering=NO_CLASS),
@@ -229,7 +229,7 @@ def test_instance_notes_ignore_what_the_binder_does_not_need() -> None:
 
 
 def test_notes_show_no_secrets() -> None:
-    note = sent(Purpose.INJECT, credentials={"password": "hunter2"}, request={"parameters": {"pin": "4711"}})
+    note = sent(BindingPurpose.INJECT, credentials={"password": "hunter2"}, request={"parameters": {"pin": "4711"}})
     assert "hunter2" not in repr(note)
     assert "4711" not in repr(note)
     assert "4711" not in repr(Bind(Placement(), {"pin": "4711"}, accepts_incomplete=False))

@@ -10,7 +10,7 @@ from chandlery.model.objects.conditions import ConditionType, find_condition
 from chandlery.reconcile.answers import Verdict
 from chandlery.reconcile.parameters.parameters import Parameters
 from chandlery.reconcile.reconcile_result import Idle
-from chandlery_binder.absorb.binding_draft import BindingChange
+from chandlery_binder.absorb.binding_draft import BindingResult
 from chandlery_binder.absorb.binding_outcomes import absorb, idle, postpone
 from chandlery_binder.decide.binding_machine import decide
 from chandlery_binder.facts.binding_actions import (
@@ -24,9 +24,9 @@ from chandlery_binder.facts.binding_actions import (
     Retire,
     Rotate,
 )
-from chandlery_binder.facts.binding_notes import BindingMemory, InFlight, InstanceNotes, Purpose
+from chandlery_binder.facts.binding_notes import BindingMemory, BindingPurpose, InstanceNotes, OpenRequest
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot, SecretState
-from chandlery_binder.facts.rotation_notes import BackgroundOperation, ErrandKind, Retired, RotationNotes
+from chandlery_binder.facts.rotation_notes import BackgroundOperation, BackgroundOperationKind, Retired, RotationNotes
 from chandlery_binder.rotation.rotation_schedule import renewal
 from tests.unit.binder.binding_builders import (
     HERE,
@@ -48,15 +48,17 @@ from tests.unit.binder.binding_builders import (
 
 T = NOW.timestamp()
 CREDENTIALS = {"uri": "tcp://rope"}
-COPY = InFlight(purpose=Purpose.DELIVERED, credentials=CREDENTIALS)
+COPY = OpenRequest(purpose=BindingPurpose.DELIVERED, credentials=CREDENTIALS)
 NEW = HERE.model_copy(update={"binding_id": "binding-2"})
 OLD = HERE.model_copy(update={"binding_id": "binding-0"})
 ROTATABLE = make_offering(binding_rotatable=True)
 POLLED = BackgroundOperation(
-    kind=ErrandKind.ROTATE, placement=NEW, started_at=T - 5, poll_until=T + 60, next_at=T, order="now"
+    kind=BackgroundOperationKind.ROTATE, placement=NEW, started_at=T - 5, poll_until=T + 60, next_at=T, order="now"
 )
 FETCHED = POLLED.model_copy(update={"poll_until": None})
-RETIRING = BackgroundOperation(kind=ErrandKind.RETIRE, placement=OLD, started_at=T - 5, poll_until=T + 60, next_at=T)
+RETIRING = BackgroundOperation(
+    kind=BackgroundOperationKind.RETIRE, placement=OLD, started_at=T - 5, poll_until=T + 60, next_at=T
+)
 COLOUR = Parameters({"colour": "red"}, {"colour": "red"}, "c0ffee")
 POSTPONED = Postpone(NO_SECRET.reason, NO_SECRET.message, NO_SECRET.waiting_for)
 ROTATE = Rotate(HERE, HERE, None, accepts_incomplete=False)
@@ -163,18 +165,24 @@ ROWS: list[Any] = [
     ),
     pytest.param(make_snapshot(ORDERED, access=NO_SECRET), POSTPONED, id="postpone without a way to the broker"),
     pytest.param(
-        make_snapshot(ORDERED, memory=noting(errand=POLLED)), PollBackgroundOperation(POLLED), id="poll a rotation"
+        make_snapshot(ORDERED, memory=noting(background_operation=POLLED)),
+        PollBackgroundOperation(POLLED),
+        id="poll a rotation",
     ),
     pytest.param(
-        make_snapshot(ORDERED, memory=noting(errand=FETCHED)), PollBackgroundOperation(FETCHED), id="fetch a rotation"
+        make_snapshot(ORDERED, memory=noting(background_operation=FETCHED)),
+        PollBackgroundOperation(FETCHED),
+        id="fetch a rotation",
     ),
     pytest.param(
-        make_snapshot(ORDERED, memory=noting(errand=POLLED.model_copy(update={"next_at": T + 1}))),
+        make_snapshot(ORDERED, memory=noting(background_operation=POLLED.model_copy(update={"next_at": T + 1}))),
         Idle(),
         id="not before the next poll",
     ),
     pytest.param(
-        make_snapshot(bound(), memory=noting(errand=POLLED), access=NO_SECRET), POSTPONED, id="postpone a poll"
+        make_snapshot(bound(), memory=noting(background_operation=POLLED), access=NO_SECRET),
+        POSTPONED,
+        id="postpone a poll",
     ),
     pytest.param(make_snapshot(bound(), memory=noting(retired=(LEFT,))), Retire(NEW), id="clean up"),
     pytest.param(
@@ -198,11 +206,15 @@ ROWS: list[Any] = [
         Idle(),
         id="not too early",
     ),
-    pytest.param(make_snapshot(bound(), in_flight=sent(Purpose.ROTATE)), Repeat(sent(Purpose.ROTATE)), id="repeat"),
     pytest.param(
-        make_snapshot(bound(), in_flight=sent(Purpose.ROTATE), access=NO_SECRET), POSTPONED, id="postpone a repeat"
+        make_snapshot(bound(), in_flight=sent(BindingPurpose.ROTATE)), Repeat(sent(BindingPurpose.ROTATE)), id="repeat"
     ),
-    pytest.param(make_snapshot(bound(), in_flight=sent(Purpose.RETIRE)), Idle(), id="look anew at a revocation"),
+    pytest.param(
+        make_snapshot(bound(), in_flight=sent(BindingPurpose.ROTATE), access=NO_SECRET),
+        POSTPONED,
+        id="postpone a repeat",
+    ),
+    pytest.param(make_snapshot(bound(), in_flight=sent(BindingPurpose.RETIRE)), Idle(), id="look anew at a revocation"),
 ]
 
 
@@ -261,7 +273,7 @@ def test_renewal_comes_shortly_before_the_deadline(
     ("memory", "status", "seconds"),
     [
         pytest.param(noting(), {}, None, id="nothing to come"),
-        pytest.param(noting(errand=POLLED.model_copy(update={"next_at": T + 7})), {}, 7, id="poll"),
+        pytest.param(noting(background_operation=POLLED.model_copy(update={"next_at": T + 7})), {}, 7, id="poll"),
         pytest.param(noting(retired=(Retired(placement=OLD, next_at=T + 300),)), {}, 300, id="revocation"),
         pytest.param(
             noting(rotation=RotationNotes(granted_at=T)), {"expires_at": NOW + timedelta(seconds=50)}, 45, id="renewal"
@@ -329,7 +341,7 @@ def test_rotation_that_fails_leaves_the_binding_ready(
     ("verdict", "is_left"), [(Verdict.TIMED_OUT, True), (Verdict.UNREACHABLE, False)], ids=["timed out", "never sent"]
 )
 def test_rotation_without_an_answer_is_tried_again(verdict: Verdict, *, is_left: bool) -> None:
-    answer = unanswered(Purpose.BIND, verdict)
+    answer = unanswered(BindingPurpose.BIND, verdict)
     change = absorb(make_snapshot(ORDERED, in_flight=COPY), _rotation(), answer=answer, now=NOW)
     memory = BindingMemory.model_validate(change.memory)
     assert (bool(memory.retired), memory.rotation.attempts) == (is_left, 1)
@@ -366,47 +378,51 @@ def test_rotation_of_a_deleted_binding_is_unbound_with_the_rest(status: int) -> 
     ],
 )
 def test_rotation_is_polled(body: Any, minutes: int, expected: str) -> None:
-    errand = POLLED.model_copy(update={"poll_until": T + 60 * minutes})
-    snapshot = make_snapshot(ORDERED, memory=noting(errand=errand), in_flight=COPY)
-    note = sent(Purpose.POLL_ROTATION).model_copy(update={"placement": NEW})
-    change = absorb(snapshot, note, answer=answered(Purpose.POLL, 200, body), now=NOW)
+    background = POLLED.model_copy(update={"poll_until": T + 60 * minutes})
+    snapshot = make_snapshot(ORDERED, memory=noting(background_operation=background), in_flight=COPY)
+    note = sent(BindingPurpose.POLL_ROTATION).model_copy(update={"placement": NEW})
+    change = absorb(snapshot, note, answer=answered(BindingPurpose.POLL, 200, body), now=NOW)
     memory = BindingMemory.model_validate(change.memory)
-    found = "left" if memory.errand is None else ("fetched" if memory.errand.is_fetch_due else "polled")
+    found = (
+        "left"
+        if memory.background_operation is None
+        else ("fetched" if memory.background_operation.is_fetch_due else "polled")
+    )
     assert (found, ready_reason(change)[0]) == (expected, "True")
     assert bool(memory.retired) == (expected == "left")
 
 
 def test_rotation_is_not_fetched_for_ever() -> None:
-    errand = FETCHED.model_copy(update={"started_at": T - 8 * 86400})
-    snapshot = make_snapshot(ORDERED, memory=noting(errand=errand), in_flight=COPY)
-    note = sent(Purpose.FETCH_ROTATION).model_copy(update={"placement": NEW})
-    change = absorb(snapshot, note, answer=answered(Purpose.FETCH, 404, {}), now=NOW)
+    background = FETCHED.model_copy(update={"started_at": T - 8 * 86400})
+    snapshot = make_snapshot(ORDERED, memory=noting(background_operation=background), in_flight=COPY)
+    note = sent(BindingPurpose.FETCH_ROTATION).model_copy(update={"placement": NEW})
+    change = absorb(snapshot, note, answer=answered(BindingPurpose.FETCH, 404, {}), now=NOW)
     assert [each.placement for each in BindingMemory.model_validate(change.memory).retired] == [NEW]
 
 
 @pytest.mark.parametrize(
     ("purpose", "status", "body", "expected"),
     [
-        pytest.param(Purpose.RETIRE, 200, {}, "gone", id="200"),
-        pytest.param(Purpose.RETIRE, 410, b"", "gone", id="410"),
-        pytest.param(Purpose.RETIRE, 202, {}, "polled", id="202"),
-        pytest.param(Purpose.RETIRE, 404, {}, "again", id="404"),
-        pytest.param(Purpose.RETIRE, 500, {}, "again", id="500"),
-        pytest.param(Purpose.RETIRE, 422, {"error": "ConcurrencyError"}, "again", id="ConcurrencyError"),
-        pytest.param(Purpose.POLL_RETIREMENT, 200, {"state": "succeeded"}, "gone", id="poll succeeded"),
-        pytest.param(Purpose.POLL_RETIREMENT, 410, {}, "gone", id="poll 410"),
-        pytest.param(Purpose.POLL_RETIREMENT, 200, {"state": "failed"}, "again", id="poll failed"),
-        pytest.param(Purpose.POLL_RETIREMENT, 500, {}, "polled", id="poll 500"),
+        pytest.param(BindingPurpose.RETIRE, 200, {}, "gone", id="200"),
+        pytest.param(BindingPurpose.RETIRE, 410, b"", "gone", id="410"),
+        pytest.param(BindingPurpose.RETIRE, 202, {}, "polled", id="202"),
+        pytest.param(BindingPurpose.RETIRE, 404, {}, "again", id="404"),
+        pytest.param(BindingPurpose.RETIRE, 500, {}, "again", id="500"),
+        pytest.param(BindingPurpose.RETIRE, 422, {"error": "ConcurrencyError"}, "again", id="ConcurrencyError"),
+        pytest.param(BindingPurpose.POLL_RETIREMENT, 200, {"state": "succeeded"}, "gone", id="poll succeeded"),
+        pytest.param(BindingPurpose.POLL_RETIREMENT, 410, {}, "gone", id="poll 410"),
+        pytest.param(BindingPurpose.POLL_RETIREMENT, 200, {"state": "failed"}, "again", id="poll failed"),
+        pytest.param(BindingPurpose.POLL_RETIREMENT, 500, {}, "polled", id="poll 500"),
     ],
 )
-def test_revocation_answer(purpose: Purpose, status: int, body: Any, expected: str) -> None:
-    is_poll = purpose == Purpose.POLL_RETIREMENT
-    memory = noting(retired=(Retired(placement=OLD, next_at=T),), errand=RETIRING if is_poll else None)
+def test_revocation_answer(purpose: BindingPurpose, status: int, body: Any, expected: str) -> None:
+    is_poll = purpose == BindingPurpose.POLL_RETIREMENT
+    memory = noting(retired=(Retired(placement=OLD, next_at=T),), background_operation=RETIRING if is_poll else None)
     note = sent(purpose).model_copy(update={"placement": OLD})
-    answer = answered(Purpose.POLL if is_poll else Purpose.UNBIND, status, body)
+    answer = answered(BindingPurpose.POLL if is_poll else BindingPurpose.UNBIND, status, body)
     change = absorb(make_snapshot(bound(), memory=memory, in_flight=COPY), note, answer=answer, now=NOW)
     after = BindingMemory.model_validate(change.memory)
-    found = "gone" if not after.retired else ("polled" if after.errand else "again")
+    found = "gone" if not after.retired else ("polled" if after.background_operation else "again")
     assert (found, ready_reason(change)[0], change.keep_in_flight) == (expected, "True", COPY.to_wire())
     assert (change.document.status.retiring is None) == (expected == "gone")
     if expected == "again":
@@ -414,7 +430,7 @@ def test_revocation_answer(purpose: Purpose, status: int, body: Any, expected: s
 
 
 def test_copy_stays_with_every_note_and_goes_with_the_binding() -> None:
-    kept = sent(Purpose.RETIRE).model_copy(update={"delivered": CREDENTIALS})
+    kept = sent(BindingPurpose.RETIRE).model_copy(update={"delivered": CREDENTIALS})
     assert idle(make_snapshot(bound(), in_flight=kept), NOW).keep_in_flight == COPY.to_wire()
     assert idle(make_snapshot(bound(deleted=True), in_flight=kept), NOW).keep_in_flight is None
 
@@ -423,19 +439,19 @@ def test_notes_of_a_binding_that_was_never_rotated_are_short() -> None:
     wire = MEMORY.to_wire()
     assert {"rotation", "retired", "errand"}.isdisjoint(wire)
     assert BindingMemory.model_validate(wire) == MEMORY
-    rich = noting(retired=(LEFT,), errand=POLLED, rotation=RotationNotes(seen="now"))
+    rich = noting(retired=(LEFT,), background_operation=POLLED, rotation=RotationNotes(seen="now"))
     assert BindingMemory.model_validate(rich.to_wire()) == rich
 
 
-def _rotation() -> InFlight:
-    return sent(Purpose.ROTATE, order="now").model_copy(update={"placement": NEW})
+def _rotation() -> OpenRequest:
+    return sent(BindingPurpose.ROTATE, order="now").model_copy(update={"placement": NEW})
 
 
-def _absorbed(snapshot: BindingSnapshot, note: InFlight, status: int, body: Any) -> BindingChange:
-    return absorb(snapshot, note, answer=answered(Purpose.BIND, status, body), now=NOW)
+def _absorbed(snapshot: BindingSnapshot, note: OpenRequest, status: int, body: Any) -> BindingResult:
+    return absorb(snapshot, note, answer=answered(BindingPurpose.BIND, status, body), now=NOW)
 
 
-def _message(change: BindingChange) -> str:
+def _message(change: BindingResult) -> str:
     found = find_condition(change.document.status.conditions, ConditionType.READY)
     assert found is not None
     return found.message

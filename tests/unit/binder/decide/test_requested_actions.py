@@ -11,14 +11,14 @@ from chandlery.model.objects.conditions import Condition, ConditionStatus, Condi
 from chandlery.reconcile.answers import Verdict
 from chandlery.reconcile.policies.broker_policy import BrokerPolicy
 from chandlery.reconcile.reconcile_result import Finish, Idle, Wait
-from chandlery_binder.absorb.binding_draft import BindingChange
+from chandlery_binder.absorb.binding_draft import BindingResult
 from chandlery_binder.absorb.binding_outcomes import abandon, absorb, force_finish, idle, wait
 from chandlery_binder.decide.binding_machine import decide
 from chandlery_binder.decide.requested_actions import apply_requested_actions
-from chandlery_binder.facts.binding_actions import Abandon, Action, Bind, ForceFinish, Poll, Repeat, Unbind
-from chandlery_binder.facts.binding_notes import BindingMemory, Purpose
+from chandlery_binder.facts.binding_actions import Abandon, Action, Bind, ForceFinish, PollBinding, Repeat, Unbind
+from chandlery_binder.facts.binding_notes import BindingMemory, BindingPurpose
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
-from chandlery_binder.facts.rotation_notes import BackgroundOperation, ErrandKind, Retired, RotationNotes
+from chandlery_binder.facts.rotation_notes import BackgroundOperation, BackgroundOperationKind, Retired, RotationNotes
 from tests.unit.binder.binding_builders import (
     FAILED,
     HERE,
@@ -39,8 +39,8 @@ from tests.unit.binder.binding_builders import (
     working,
 )
 
-OPEN = sent(Purpose.BIND, request={"verb": "Bind"})
-UNDELIVERED = sent(Purpose.INJECT, credentials={"uri": "x"})
+OPEN = sent(BindingPurpose.BIND, request={"verb": "Bind"})
+UNDELIVERED = sent(BindingPurpose.INJECT, credentials={"uri": "x"})
 MANUAL = BrokerPolicy(mitigates=False)
 BIND = Bind(HERE, None, accepts_incomplete=False)
 UNBIND = Unbind(HERE, is_mitigation=False)
@@ -55,7 +55,9 @@ DOUBTFUL = make_binding(conditions=(FAILED,), unbind_status="Required")
 HELD_BINDING = make_binding(conditions=(HELD,), unbind_status="Required", current_operation="Bind")
 ROTATING = MEMORY.model_copy(
     update={
-        "errand": BackgroundOperation(kind=ErrandKind.ROTATE, placement=OTHER, poll_until=NOW.timestamp() + 60),
+        "background_operation": BackgroundOperation(
+            kind=BackgroundOperationKind.ROTATE, placement=OTHER, poll_until=NOW.timestamp() + 60
+        ),
         "retired": (Retired(placement=HERE.model_copy(update={"binding_id": "binding-3"}), next_at=0.0),),
     }
 )
@@ -118,7 +120,7 @@ def test_abandoned_binding_that_is_wanted_stays() -> None:
             UNBIND,
             id="broker would not be interrupted",
         ),
-        pytest.param(make_snapshot(working("Unbind", deleted=True)), Poll(HERE, "key-1"), id="broker unbinds"),
+        pytest.param(make_snapshot(working("Unbind", deleted=True)), PollBinding(HERE, "key-1"), id="broker unbinds"),
         pytest.param(make_snapshot(mitigating(deleted=True)), UNBIND, id="mitigated"),
         pytest.param(
             make_snapshot(bound(deleted=True), access=NO_SECRET), ForceFinish(NO_SECRET.message), id="no Secret"
@@ -147,7 +149,7 @@ def test_forced_deletion_asks_once_if_the_broker_can_be_asked(snapshot: BindingS
 )
 def test_forced_deletion_ends_with_the_answer(status: int, body: Any, expected: str) -> None:
     snapshot = ordered(make_snapshot(working("Bind", deleted=True)), force_delete="true")
-    change = _absorbed(snapshot, Purpose.UNBIND, status, body)
+    change = _absorbed(snapshot, BindingPurpose.UNBIND, status, body)
     assert reaction(change) == expected
     assert [fact.reason for fact in change.facts][-1:] == (
         ["ForceDeleted"] if status >= 400 else [change.facts[-1].reason]
@@ -167,7 +169,7 @@ def test_forced_deletion_ends_with_the_answer(status: int, body: Any, expected: 
 def test_forced_deletion_polls_to_the_end(body: Any, minutes: int, expected: str) -> None:
     memory = MEMORY.model_copy(update={"poll_until": NOW.timestamp() + 60 * minutes})
     snapshot = ordered(make_snapshot(working("Unbind", deleted=True), memory=memory), force_delete="true")
-    assert reaction(_absorbed(snapshot, Purpose.POLL, 200, body)) == expected
+    assert reaction(_absorbed(snapshot, BindingPurpose.POLL, 200, body)) == expected
 
 
 def test_forced_deletion_without_a_broker_is_told() -> None:
@@ -186,7 +188,7 @@ def test_deletion_goes_on_to_the_other_ids(status: int, orders: dict[str, str]) 
         action = decide(snapshot, NOW)
         assert isinstance(action, Unbind)
         seen.append(action.placement.binding_id)
-        change = _absorbed(snapshot, Purpose.UNBIND, status, {})
+        change = _absorbed(snapshot, BindingPurpose.UNBIND, status, {})
         memory = BindingMemory.model_validate(change.memory)
         snapshot = replace(snapshot, binding=change.document, memory=memory)
     assert (seen, change.is_finished) == (["", "binding-3", "binding-2"], True)
@@ -199,7 +201,7 @@ RETRY_ROWS: list[Any] = [
     pytest.param(make_snapshot(mitigating(conditions=(FAILED,))), MITIGATE, id="failed, mitigated already"),
     pytest.param(make_snapshot(bound()), Idle(), id="ready"),
     pytest.param(make_snapshot(in_flight=OPEN), Repeat(OPEN), id="in flight"),
-    pytest.param(make_snapshot(working("Bind")), Poll(HERE, "key-1"), id="broker binds"),
+    pytest.param(make_snapshot(working("Bind")), PollBinding(HERE, "key-1"), id="broker binds"),
     pytest.param(make_snapshot(bound(deleted=True)), UNBIND, id="deleted"),
 ]
 
@@ -223,16 +225,16 @@ def test_order_to_try_again_waives_a_mitigation_that_is_waived() -> None:
 def test_order_to_try_again_is_noted_when_the_round_ends() -> None:
     snapshot = apply_requested_actions(ordered(make_snapshot(REFUSED), retry_requested_at="now"), NOW)
     assert snapshot.memory.retry_seen == ""
-    change = _absorbed(snapshot, Purpose.BIND, 400, {})
+    change = _absorbed(snapshot, BindingPurpose.BIND, 400, {})
     assert (change.memory["retrySeen"], reaction(change)) == ("now", "fail")
 
 
 def test_order_to_try_again_gives_the_operation_its_whole_time() -> None:
     long_ago = NOW - timedelta(days=8)
     binding = make_binding(current_operation="Bind", operation_start_time=long_ago)
-    assert reaction(_absorbed(make_snapshot(binding), Purpose.BIND, 429, {})) == "fail"
+    assert reaction(_absorbed(make_snapshot(binding), BindingPurpose.BIND, 429, {})) == "fail"
     snapshot = apply_requested_actions(ordered(make_snapshot(binding), retry_requested_at="now"), NOW)
-    assert reaction(_absorbed(snapshot, Purpose.BIND, 429, {})) == "bind again"
+    assert reaction(_absorbed(snapshot, BindingPurpose.BIND, 429, {})) == "bind again"
 
 
 def test_order_to_try_again_hastens_what_failed_and_not_what_has_its_grace() -> None:
@@ -262,7 +264,7 @@ def test_policy_says_what_becomes_of_a_failed_bind(
 ) -> None:
     orders = {"orphan_mitigation": order} if order else {}
     snapshot = ordered(make_snapshot(policy=BrokerPolicy(mitigates=mitigates)), **orders)
-    change = _absorbed(snapshot, Purpose.BIND, 204 if is_final else 500, {})
+    change = _absorbed(snapshot, BindingPurpose.BIND, 204 if is_final else 500, {})
     status = change.document.status
     held = find_condition(status.conditions, ConditionType.ORPHAN_MITIGATION)
     assert status.unbind_status == "Required"
@@ -304,7 +306,10 @@ def test_held_mitigation_does_not_keep_a_deleted_binding_from_being_unbound() ->
         pytest.param(mitigating(), "Waive", BIND, id="waived"),
         pytest.param(mitigating(conditions=(FAILED,)), "Waive", Idle(), id="waived after a failure"),
         pytest.param(
-            working("Bind", orphan_mitigation_in_progress=True), "Manual", Poll(HERE, "key-1"), id="polled to its end"
+            working("Bind", orphan_mitigation_in_progress=True),
+            "Manual",
+            PollBinding(HERE, "key-1"),
+            id="polled to its end",
         ),
         pytest.param(working("Bind", orphan_mitigation_in_progress=True), "Waive", BIND, id="waived while polled"),
     ],
@@ -315,7 +320,7 @@ def test_mitigation_under_way_obeys(binding: ServiceBinding, order: str, action:
 
 def test_waived_mitigation_is_told_once() -> None:
     snapshot = apply_requested_actions(ordered(make_snapshot(HELD_BINDING), orphan_mitigation="Waive"), NOW)
-    change = _absorbed(snapshot, Purpose.BIND, 201, {"credentials": {}})
+    change = _absorbed(snapshot, BindingPurpose.BIND, 201, {"credentials": {}})
     assert [fact.reason for fact in change.facts] == ["OrphanMitigationWaived", "InjectedBindResult"]
     again = apply_requested_actions(replace(snapshot, binding=change.document, news=()), NOW)
     assert idle(again, NOW).facts == ()
@@ -323,7 +328,7 @@ def test_waived_mitigation_is_told_once() -> None:
 
 def test_waived_mitigation_ends_with_the_conflict_that_it_risks() -> None:
     snapshot = apply_requested_actions(ordered(make_snapshot(HELD_BINDING), orphan_mitigation="Waive"), NOW)
-    assert reaction(_absorbed(snapshot, Purpose.BIND, 409, {})) == "fail"
+    assert reaction(_absorbed(snapshot, BindingPurpose.BIND, 409, {})) == "fail"
 
 
 @pytest.mark.parametrize(
@@ -344,13 +349,13 @@ def test_deletion_that_cannot_go_on_names_the_way_out(snapshot: BindingSnapshot)
 
 def test_unbind_that_fails_names_the_way_out() -> None:
     assert "chandlery.io/abandon=true" in _ready_message(
-        _absorbed(make_snapshot(bound(deleted=True)), Purpose.UNBIND, 500, {})
+        _absorbed(make_snapshot(bound(deleted=True)), BindingPurpose.UNBIND, 500, {})
     )
 
 
 @pytest.mark.parametrize("status", [400, 204])
 def test_failed_binding_names_the_way_out(status: int) -> None:
-    change = _absorbed(make_snapshot(), Purpose.BIND, status, {})
+    change = _absorbed(make_snapshot(), BindingPurpose.BIND, status, {})
     failed = find_condition(change.document.status.conditions, ConditionType.FAILED)
     assert failed is not None
     assert "chandlery.io/retry-requested-at" in failed.message
@@ -366,23 +371,27 @@ UNBINDING_AGAIN = make_snapshot(
 @pytest.mark.parametrize(
     ("snapshot", "purpose", "status", "body", "shown"),
     [
-        pytest.param(BINDING_AGAIN, Purpose.BIND, 429, {}, 3, id="bind failed"),
-        pytest.param(make_snapshot(attempt=2), Purpose.BIND, 202, {}, None, id="bind accepted"),
-        pytest.param(make_snapshot(attempt=2), Purpose.BIND, 201, {}, None, id="bound"),
-        pytest.param(make_snapshot(attempt=2), Purpose.BIND, 400, {}, None, id="refused"),
-        pytest.param(make_snapshot(attempt=2), Purpose.BIND, 500, {}, None, id="mitigation begins"),
-        pytest.param(make_snapshot(mitigating(), attempt=2), Purpose.MITIGATE, 500, {}, 3, id="mitigation failed"),
-        pytest.param(make_snapshot(mitigating(), attempt=2), Purpose.MITIGATE, 200, {}, 1, id="mitigated"),
-        pytest.param(make_snapshot(working("Bind")), Purpose.POLL, 500, {}, None, id="poll failed"),
-        pytest.param(UNBINDING_AGAIN, Purpose.UNBIND, 500, {}, 2, id="unbind failed"),
-        pytest.param(make_snapshot(bound(deleted=True), attempt=1), Purpose.UNBIND, 202, {}, None, id="unbinding"),
+        pytest.param(BINDING_AGAIN, BindingPurpose.BIND, 429, {}, 3, id="bind failed"),
+        pytest.param(make_snapshot(attempt=2), BindingPurpose.BIND, 202, {}, None, id="bind accepted"),
+        pytest.param(make_snapshot(attempt=2), BindingPurpose.BIND, 201, {}, None, id="bound"),
+        pytest.param(make_snapshot(attempt=2), BindingPurpose.BIND, 400, {}, None, id="refused"),
+        pytest.param(make_snapshot(attempt=2), BindingPurpose.BIND, 500, {}, None, id="mitigation begins"),
         pytest.param(
-            make_snapshot(make_binding(unbind_status="Required")), Purpose.FETCH, 404, {}, 1, id="fetch failed"
+            make_snapshot(mitigating(), attempt=2), BindingPurpose.MITIGATE, 500, {}, 3, id="mitigation failed"
+        ),
+        pytest.param(make_snapshot(mitigating(), attempt=2), BindingPurpose.MITIGATE, 200, {}, 1, id="mitigated"),
+        pytest.param(make_snapshot(working("Bind")), BindingPurpose.POLL, 500, {}, None, id="poll failed"),
+        pytest.param(UNBINDING_AGAIN, BindingPurpose.UNBIND, 500, {}, 2, id="unbind failed"),
+        pytest.param(
+            make_snapshot(bound(deleted=True), attempt=1), BindingPurpose.UNBIND, 202, {}, None, id="unbinding"
+        ),
+        pytest.param(
+            make_snapshot(make_binding(unbind_status="Required")), BindingPurpose.FETCH, 404, {}, 1, id="fetch failed"
         ),
     ],
 )
 def test_attempts_are_shown_while_a_call_fails(
-    snapshot: BindingSnapshot, purpose: Purpose, status: int, body: Any, shown: int | None
+    snapshot: BindingSnapshot, purpose: BindingPurpose, status: int, body: Any, shown: int | None
 ) -> None:
     before = snapshot.binding.status.model_copy(update={"attempts": 7, "next_attempt_time": NOW})
     snapshot = replace(snapshot, binding=snapshot.binding.model_copy(update={"status": before}))
@@ -399,7 +408,9 @@ def test_attempts_are_not_shown_while_something_is_missing() -> None:
 
 
 def test_call_that_could_not_be_sent_counts_as_failed() -> None:
-    change = absorb(make_snapshot(), sent(Purpose.BIND), answer=unanswered(Purpose.BIND, Verdict.UNREACHABLE), now=NOW)
+    change = absorb(
+        make_snapshot(), sent(BindingPurpose.BIND), answer=unanswered(BindingPurpose.BIND, Verdict.UNREACHABLE), now=NOW
+    )
     assert change.document.status.attempts == 1
 
 
@@ -420,11 +431,11 @@ def test_placement_with_an_id_of_its_own_is_asked_for_by_it() -> None:
     assert action.placement.binding_id == "binding-9"
 
 
-def _absorbed(snapshot: BindingSnapshot, purpose: Purpose, status: int, body: Any) -> BindingChange:
+def _absorbed(snapshot: BindingSnapshot, purpose: BindingPurpose, status: int, body: Any) -> BindingResult:
     return absorb(snapshot, sent(purpose), answer=answered(purpose, status, body), now=NOW)
 
 
-def _ready_message(change: BindingChange) -> str:
+def _ready_message(change: BindingResult) -> str:
     ready = find_condition(change.document.status.conditions, ConditionType.READY)
     assert ready is not None
     return ready.message

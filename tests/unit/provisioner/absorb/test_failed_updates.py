@@ -10,10 +10,10 @@ from chandlery.model.objects.instances import InstancePropertiesState
 from chandlery.model.objects.metadata import to_timestamp
 from chandlery.reconcile.reconcile_result import Idle, Refuse
 from chandlery_provisioner.absorb import instance_outcomes as outcomes
-from chandlery_provisioner.absorb.instance_draft import InstanceChange
+from chandlery_provisioner.absorb.instance_draft import InstanceResult
 from chandlery_provisioner.absorb.instance_outcomes import absorb
 from chandlery_provisioner.decide.instance_machine import decide
-from chandlery_provisioner.facts.instance_notes import InFlight, Purpose
+from chandlery_provisioner.facts.instance_notes import InstancePurpose, OpenRequest
 from chandlery_provisioner.facts.instance_snapshot import InstanceSnapshot, Repeat, Update
 from tests.unit.provisioner.builders import (
     LARGE,
@@ -34,7 +34,7 @@ from tests.unit.provisioner.builders import (
     unreachable,
 )
 
-UPDATE = Purpose.UPDATE
+UPDATE = InstancePurpose.UPDATE
 FAILED, RECONCILING = ConditionType.FAILED, ConditionType.RECONCILING
 AS_BEFORE = ("True", "ProvisionedSuccessfully")
 LATER = NOW + timedelta(minutes=5)
@@ -52,9 +52,9 @@ def changing(**fields: Any) -> InstanceSnapshot:
     return make_snapshot(provisioned(generation=2), **{**plain, **fields})
 
 
-def again(change: InstanceChange, **fields: Any) -> InstanceSnapshot:
+def again(change: InstanceResult, **fields: Any) -> InstanceSnapshot:
     """What the next round sees."""
-    kept = InFlight.model_validate(change.keep_in_flight) if change.keep_in_flight else None
+    kept = OpenRequest.model_validate(change.keep_in_flight) if change.keep_in_flight else None
     plain = {"memory": notes(change), "in_flight": kept, "attempt": change.next.attempt}
     return make_snapshot(change.document, **{"offering": make_offering("large"), **plain, **fields})
 

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.objects.annotations import orders_of
+from chandlery.model.objects.annotations import requested_actions_of
 from chandlery.model.objects.conditions import ConditionType, is_true
 from chandlery.reconcile.reconcile_result import Idle, Wait
 from chandlery_provisioner.absorb import instance_outcomes as outcomes
 from chandlery_provisioner.decide.instance_machine import decide
-from chandlery_provisioner.facts.instance_notes import Purpose
+from chandlery_provisioner.facts.instance_notes import InstancePurpose
 from chandlery_provisioner.facts.instance_snapshot import Cascade, Disown, InstanceSnapshot, LetGo
 from tests.unit.provisioner.builders import (
     NOW,
@@ -30,7 +30,7 @@ STATES: dict[str, dict[str, Any]] = {
     "being created": {"instance": working("Provision")},
     "being updated": {"instance": working("Update")},
     "being mitigated": {"instance": mitigating()},
-    "a request open": {"instance": make_instance(), "in_flight": sent(Purpose.PROVISION)},
+    "a request open": {"instance": make_instance(), "in_flight": sent(InstancePurpose.PROVISION)},
 }
 
 
@@ -86,7 +86,7 @@ def test_an_order_to_try_again_looks_again_for_an_instance_without_its_id() -> N
     told = outcomes.uncalled(snapshot, Disown(), NOW).document
     asked = make_instance(orders={"retry-requested-at": "1"}).metadata
     again = make_snapshot(told.model_copy(update={"metadata": asked}), memory=remembering(), is_id_foreign=True)
-    assert orders_of(asked).retry
+    assert requested_actions_of(asked).retry
     assert decide(again) == Disown()
 
 

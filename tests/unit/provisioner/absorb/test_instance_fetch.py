@@ -11,8 +11,14 @@ from chandlery_provisioner.absorb import instance_outcomes as outcomes
 from chandlery_provisioner.absorb.broker_metadata import LONGEST_ATTRIBUTES, adopted
 from chandlery_provisioner.absorb.instance_outcomes import absorb
 from chandlery_provisioner.decide.instance_machine import decide
-from chandlery_provisioner.facts.instance_notes import Purpose
-from chandlery_provisioner.facts.instance_snapshot import Deprovision, FetchInstance, InstanceSnapshot, Keep, Update
+from chandlery_provisioner.facts.instance_notes import InstancePurpose
+from chandlery_provisioner.facts.instance_snapshot import (
+    AlreadyApplied,
+    Deprovision,
+    FetchInstance,
+    InstanceSnapshot,
+    Update,
+)
 from tests.unit.provisioner.builders import (
     FAILED,
     LANE,
@@ -37,7 +43,12 @@ from tests.unit.provisioner.builders import (
     working,
 )
 
-PROVISION, UPDATE, POLL, FETCH = Purpose.PROVISION, Purpose.UPDATE, Purpose.POLL, Purpose.FETCH
+PROVISION, UPDATE, POLL, FETCH = (
+    InstancePurpose.PROVISION,
+    InstancePurpose.UPDATE,
+    InstancePurpose.POLL,
+    InstancePurpose.FETCH,
+)
 OPEN = make_offering(class_fields={"instances_retrievable": True})
 OLD = make_offering(class_fields={"instances_retrievable": True}, broker_fields={"osb_api_version": "2.13"})
 UPDATABLE = make_snapshot(provisioned(), memory=remembering(), offering=OPEN)
@@ -53,7 +64,9 @@ SUCCEEDED = {"state": "succeeded"}
         pytest.param(make_snapshot(working("Update"), offering=OPEN), POLL, 200, id="asynchronous update"),
     ],
 )
-def test_the_broker_is_asked_once_after_a_success(snapshot: InstanceSnapshot, purpose: Purpose, status: int) -> None:
+def test_the_broker_is_asked_once_after_a_success(
+    snapshot: InstanceSnapshot, purpose: InstancePurpose, status: int
+) -> None:
     done = absorb(snapshot, sent(purpose), reply(purpose, status, SUCCEEDED), NOW)
     assert pause(done) == 0
     following = make_snapshot(done.document, memory=notes(done), offering=OPEN)
@@ -231,7 +244,7 @@ def test_only_labels_that_are_legal_in_kubernetes_are_kept(key: str, value: Any,
 
 
 @pytest.mark.parametrize(("purpose", "status"), [(PROVISION, 201), (PROVISION, 202), (UPDATE, 200), (UPDATE, 202)])
-def test_metadata_comes_with_any_answer(purpose: Purpose, status: int) -> None:
+def test_metadata_comes_with_any_answer(purpose: InstancePurpose, status: int) -> None:
     instance = make_instance() if purpose == PROVISION else provisioned(generation=2)
 
     change = absorb(
@@ -247,7 +260,7 @@ def test_metadata_comes_with_any_answer(purpose: Purpose, status: int) -> None:
 def test_metadata_goes_with_what_it_is_about() -> None:
     snapshot = make_snapshot(provisioned(deleted=True, broker_metadata=HAD), memory=remembering())
 
-    change = absorb(snapshot, sent(Purpose.DEPROVISION), reply(Purpose.DEPROVISION, 200), NOW)
+    change = absorb(snapshot, sent(InstancePurpose.DEPROVISION), reply(InstancePurpose.DEPROVISION, 200), NOW)
 
     assert change.document.status.broker_metadata is None
 
@@ -266,7 +279,7 @@ def test_a_ready_instance_whose_broker_is_gone_says_so_and_comes_back_with_it() 
     assert told(lost) == ("False", "ReferencesNonexistentBroker")
     back = make_snapshot(lost.document, memory=notes(lost))
 
-    assert decide(back) == Keep()
+    assert decide(back) == AlreadyApplied()
     assert told(outcomes.keep(back, NOW)) == ("True", "InstanceUpdatedSuccessfully")
 
 

@@ -11,13 +11,13 @@ from chandlery.model.objects.instances import InstancePropertiesState
 from chandlery.model.objects.metadata import to_timestamp
 from chandlery.reconcile.answers import Answer
 from chandlery.reconcile.status_draft import Cause
-from chandlery_provisioner.absorb.instance_draft import InstanceChange
+from chandlery_provisioner.absorb.instance_draft import InstanceResult
 from chandlery_provisioner.absorb.instance_outcomes import absorb
 from chandlery_provisioner.decide.instance_machine import decide
-from chandlery_provisioner.facts.instance_notes import Purpose
+from chandlery_provisioner.facts.instance_notes import InstancePurpose
 from chandlery_provisioner.facts.instance_snapshot import (
+    AlreadyApplied,
     InstanceSnapshot,
-    Keep,
     Update,
 )
 from tests.unit.provisioner.builders import (
@@ -46,7 +46,12 @@ from tests.unit.provisioner.builders import (
 
 FAILED, ORPHAN_MITIGATION = ConditionType.FAILED, ConditionType.ORPHAN_MITIGATION
 RECONCILING = ConditionType.RECONCILING
-PROVISION, UPDATE, DEPROVISION, MITIGATE = Purpose.PROVISION, Purpose.UPDATE, Purpose.DEPROVISION, Purpose.MITIGATE
+PROVISION, UPDATE, DEPROVISION, MITIGATE = (
+    InstancePurpose.PROVISION,
+    InstancePurpose.UPDATE,
+    InstancePurpose.DEPROVISION,
+    InstancePurpose.MITIGATE,
+)
 BUSY = {"error": "ConcurrencyError"}
 MALFORMED = b"<html>"
 
@@ -68,7 +73,7 @@ class Expected:
     facts: tuple[str, ...] = ()
 
 
-def check(change: InstanceChange, expected: Expected) -> None:
+def check(change: InstanceResult, expected: Expected) -> None:
     """Compare all that other parts of the system go by."""
     status = change.document.status
     assert told(change) == expected.ready
@@ -90,7 +95,7 @@ def check(change: InstanceChange, expected: Expected) -> None:
         assert pause(change) == pytest.approx(expected.due, rel=0.11)
 
 
-def of_http(purpose: Purpose, status: int | str, body: Any = None) -> Answer:
+def of_http(purpose: InstancePurpose, status: int | str, body: Any = None) -> Answer:
     """An HTTP status, or how the call went wrong."""
     if isinstance(status, int):
         return reply(purpose, status, body)
@@ -475,15 +480,15 @@ def polled(operation: str, **fields: Any) -> InstanceSnapshot:
 
 def after_poll(
     snapshot: InstanceSnapshot, status: int | str, body: Any = None, *, retry_after: str | None = None
-) -> InstanceChange:
+) -> InstanceResult:
     """Absorb an answer of last_operation."""
-    answer = of_http(Purpose.POLL, status, body)
+    answer = of_http(InstancePurpose.POLL, status, body)
     if isinstance(status, int):
-        answer = reply(Purpose.POLL, status, body, retry_after=retry_after)
-    return absorb(snapshot, sent(Purpose.POLL), answer, NOW)
+        answer = reply(InstancePurpose.POLL, status, body, retry_after=retry_after)
+    return absorb(snapshot, sent(InstancePurpose.POLL), answer, NOW)
 
 
-def shown_of(operation: str, change: InstanceChange) -> str:
+def shown_of(operation: str, change: InstanceResult) -> str:
     """The reason that is told of an operation: an update has a condition of its own, and leaves Ready as it was."""
     if operation == "Update":
         assert told(change) == AS_BEFORE
@@ -712,7 +717,7 @@ def test_going_back_after_an_update_is_said_in_full_when_its_fate_is_unknown(sta
     metadata = failed.document.metadata.model_copy(update={"generation": 3})
     back = make_snapshot(failed.document.model_copy(update={"metadata": metadata}), memory=notes(failed))
 
-    expected = Update(SERVICE, SMALL, SMALL, {}) if status in UNKNOWN_FATES else Keep()
+    expected = Update(SERVICE, SMALL, SMALL, {}) if status in UNKNOWN_FATES else AlreadyApplied()
     assert decide(back) == expected
 
 

@@ -13,8 +13,8 @@ from chandlery_provisioner.absorb import instance_outcomes as outcomes
 from chandlery_provisioner.absorb.instance_outcomes import absorb
 from chandlery_provisioner.decide.instance_machine import decide
 from chandlery_provisioner.decide.planned_calls import note_of, request_of
-from chandlery_provisioner.facts.instance_notes import Purpose
-from chandlery_provisioner.facts.instance_snapshot import Action, Keep, Provision, Update
+from chandlery_provisioner.facts.instance_notes import InstancePurpose
+from chandlery_provisioner.facts.instance_snapshot import Action, AlreadyApplied, Provision, Update
 from tests.unit.provisioner.builders import (
     LANE,
     LARGE,
@@ -35,7 +35,7 @@ from tests.unit.provisioner.builders import (
     told_message,
 )
 
-PROVISION, UPDATE = Purpose.PROVISION, Purpose.UPDATE
+PROVISION, UPDATE = InstancePurpose.PROVISION, InstancePurpose.UPDATE
 CONFLICT = {"error": "MaintenanceInfoConflict"}
 
 
@@ -84,9 +84,9 @@ def test_a_broker_of_old_is_told_no_version_and_none_is_put_on_record() -> None:
 UPDATES: list[Any] = [
     pytest.param("1.0.0", "2.0.0", "2.0.0", Update(SERVICE, SMALL, None, None, "2.0.0", "1.0.0"), id="an upgrade"),
     pytest.param(None, "2.0.0", "2.0.0", Update(SERVICE, SMALL, None, None, "2.0.0", None), id="a first version"),
-    pytest.param("2.0.0", "2.0.0", "2.0.0", Keep(), id="it has what is wished for"),
-    pytest.param("1.0.0", "1.0.0", "2.0.0", Keep(), id="it has what is wished for, and more is offered"),
-    pytest.param("1.0.0", None, "2.0.0", Keep(), id="no wish"),
+    pytest.param("2.0.0", "2.0.0", "2.0.0", AlreadyApplied(), id="it has what is wished for"),
+    pytest.param("1.0.0", "1.0.0", "2.0.0", AlreadyApplied(), id="it has what is wished for, and more is offered"),
+    pytest.param("1.0.0", None, "2.0.0", AlreadyApplied(), id="no wish"),
 ]
 
 
@@ -203,7 +203,7 @@ def test_an_instance_at_rest_is_woken_when_its_plan_offers_another_version() -> 
     ],
 )
 def test_a_catalog_that_is_out_of_date_is_fetched_again_and_the_request_is_made_again(
-    snapshot: Any, purpose: Purpose
+    snapshot: Any, purpose: InstancePurpose
 ) -> None:
     change = absorb(snapshot, sent(purpose, generation=snapshot.generation), reply(purpose, 422, CONFLICT), NOW)
 

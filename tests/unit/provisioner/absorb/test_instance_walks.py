@@ -8,7 +8,7 @@ import pytest
 from chandlery.model.faults import ParametersFault
 from chandlery.model.objects.conditions import ConditionType, find_condition
 from chandlery.reconcile.answers import Answer
-from chandlery_provisioner.facts.instance_notes import Purpose
+from chandlery_provisioner.facts.instance_notes import InstancePurpose
 from tests.unit.provisioner.builders import (
     LARGE,
     NO_CLASS,
@@ -90,7 +90,12 @@ def test_an_instance_is_created_changed_and_deleted_asynchronously() -> None:
 
     assert life.is_finished
     assert purposes(life) == ["provision", "poll", "poll", "update", "poll", "deprovision", "poll"]
-    assert [request.operation for request in life.sent if request.purpose == Purpose.POLL] == ["a", "a", "b", "c"]
+    assert [request.operation for request in life.sent if request.purpose == InstancePurpose.POLL] == [
+        "a",
+        "a",
+        "b",
+        "c",
+    ]
     assert [request.plan for request in life.sent] == [SMALL, SMALL, SMALL, LARGE, SMALL, LARGE, LARGE]
 
 
@@ -555,7 +560,7 @@ def test_an_update_of_unknown_fate_is_repeated_to_the_letter() -> None:
     life.wish(plan="large", parameters={"colour": "red"})
     life.run()
 
-    updates = [request for request in life.sent if request.purpose == Purpose.UPDATE]
+    updates = [request for request in life.sent if request.purpose == InstancePurpose.UPDATE]
     assert updates == [updates[0]] * 4
     assert ready(life) == ("True", "InstanceUpdatedSuccessfully")
 

@@ -9,12 +9,12 @@ from chandlery.model.objects.conditions import ConditionType, find_condition
 from chandlery.reconcile.operation.deferral import Deferral
 from chandlery.reconcile.reconcile_result import Wait
 from chandlery_provisioner.absorb import instance_outcomes as outcomes
-from chandlery_provisioner.absorb.instance_draft import InstanceChange
+from chandlery_provisioner.absorb.instance_draft import InstanceResult
 from chandlery_provisioner.absorb.instance_ends import defer
 from chandlery_provisioner.absorb.instance_outcomes import absorb, announce
 from chandlery_provisioner.decide.instance_machine import decide
-from chandlery_provisioner.facts.instance_notes import Purpose
-from chandlery_provisioner.facts.instance_snapshot import InstanceSnapshot, Keep
+from chandlery_provisioner.facts.instance_notes import InstancePurpose
+from chandlery_provisioner.facts.instance_snapshot import AlreadyApplied, InstanceSnapshot
 from tests.unit.provisioner.builders import (
     LARGE,
     NO_CLASS,
@@ -33,7 +33,7 @@ from tests.unit.provisioner.builders import (
     working,
 )
 
-UPDATE, POLL = Purpose.UPDATE, Purpose.POLL
+UPDATE, POLL = InstancePurpose.UPDATE, InstancePurpose.POLL
 RECONCILING = ConditionType.RECONCILING
 AS_BEFORE = ("True", "ProvisionedSuccessfully")
 TO_LARGE = sent(UPDATE, generation=2, wanted_plan_id=LARGE)
@@ -53,7 +53,7 @@ def polled() -> InstanceSnapshot:
     return make_snapshot(instance, memory=remembering(poll_until=until, polls=2, wanted_plan_id=LARGE))
 
 
-def held() -> InstanceChange:
+def held() -> InstanceResult:
     """The broker is left alone for a while."""
     hold = Deferral(due_at=NOW, next_at=NOW, message="it is left alone", is_circuit=True)
     return defer(changing(), TO_LARGE, hold=hold, now=NOW)
@@ -127,7 +127,7 @@ def test_what_is_wanted_no_more_is_told_no_more() -> None:
     waiting = outcomes.wait(changing(), Wait(NO_CLASS.reason, NO_CLASS.message, NO_CLASS.waiting_for), NOW)
     taken_back = make_snapshot(waiting.document, memory=notes(waiting))
 
-    assert decide(taken_back) == Keep()
+    assert decide(taken_back) == AlreadyApplied()
     change = outcomes.keep(taken_back, NOW)
     assert told(change, RECONCILING) is None
 
@@ -138,7 +138,7 @@ def test_a_deletion_ends_what_was_wanted(answer: int) -> None:
     metadata = begun.document.metadata.model_copy(update={"deletion_timestamp": NOW})
     deleted = make_snapshot(begun.document.model_copy(update={"metadata": metadata}), memory=notes(begun))
 
-    change = announce(deleted, sent(Purpose.DEPROVISION, generation=2), NOW)
+    change = announce(deleted, sent(InstancePurpose.DEPROVISION, generation=2), NOW)
 
     assert told(change) == ("False", "DeprovisionRequestInFlight")
     assert told(change, RECONCILING) is None

@@ -13,13 +13,13 @@ from chandlery.model.objects.reasons import InstanceReason
 from chandlery.reconcile.parameters.parameters import Parameters, merge_parameters
 from chandlery.reconcile.reconcile_result import Idle, Wait
 from chandlery_provisioner.absorb import instance_outcomes as outcomes
-from chandlery_provisioner.absorb.instance_draft import InstanceChange
+from chandlery_provisioner.absorb.instance_draft import InstanceResult
 from chandlery_provisioner.absorb.instance_outcomes import absorb
 from chandlery_provisioner.decide.instance_machine import decide
 from chandlery_provisioner.decide.planned_calls import note_of
 from chandlery_provisioner.facts.instance_context import context_digest, context_of, namespace_digest
-from chandlery_provisioner.facts.instance_notes import Asked, Purpose
-from chandlery_provisioner.facts.instance_snapshot import InstanceSnapshot, Keep, Provision, Update
+from chandlery_provisioner.facts.instance_notes import InstancePurpose, RequestDigest
+from chandlery_provisioner.facts.instance_snapshot import AlreadyApplied, InstanceSnapshot, Provision, Update
 from tests.unit.provisioner.builders import (
     FAILED,
     NO_SECRET,
@@ -43,7 +43,7 @@ from tests.unit.provisioner.builders import (
     working,
 )
 
-UPDATE, PROVISION = Purpose.UPDATE, Purpose.PROVISION
+UPDATE, PROVISION = InstancePurpose.UPDATE, InstancePurpose.PROVISION
 RED, BLUE = Parameters({"colour": "red"}, {}, "red"), Parameters({"colour": "blue"}, {}, "blue")
 HERE = {"platform": "kubernetes", "namespace": "ns", "clusterid": "c", "instance_name": "rope"}
 TOLD = {**HERE, "instance_annotations": {"acme.com/cost": "1"}, "namespace_annotations": {}}
@@ -76,8 +76,8 @@ def test_a_broker_of_old_hears_nothing_of_annotations() -> None:
 
 def hearing(context: dict[str, Any], **fields: Any) -> InstanceSnapshot:
     """An instance at rest whose broker was told of TOLD, in this context."""
-    told_then = Asked(context=context_digest(TOLD, None), namespace=namespace_digest(TOLD, None))
-    plain: dict[str, Any] = {"memory": remembering(told=told_then), "offering": LISTENING, "context": context}
+    told_then = RequestDigest(context=context_digest(TOLD, None), namespace=namespace_digest(TOLD, None))
+    plain: dict[str, Any] = {"memory": remembering(last_applied=told_then), "offering": LISTENING, "context": context}
     return make_snapshot(fields.pop("instance", provisioned()), **{**plain, **fields})
 
 
@@ -139,7 +139,7 @@ def watching(has: str = "red", *, watches: bool = True, **fields: Any) -> Any:
 
 
 def test_a_secret_that_changes_is_an_update_when_it_is_watched() -> None:
-    memory = remembering(asked=Asked(checksum="red"))
+    memory = remembering(last_attempted=RequestDigest(checksum="red"))
 
     assert decide(make_snapshot(watching(), memory=memory, parameters=BLUE)) == (
         Update(SERVICE, SMALL, None, {"colour": "blue"})
@@ -174,7 +174,7 @@ def test_a_secret_that_was_refused_is_tried_again_when_it_changes() -> None:
 def test_a_secret_that_is_corrected_lets_a_refused_creation_go_on() -> None:
     spec = {"parameters_from": SOURCES, "watch_parameters_from": True}
     instance = make_instance(observed_generation=1, conditions=(NOT_READY, FAILED), spec=spec)
-    memory = remembering(asked=Asked(checksum="red"))
+    memory = remembering(last_attempted=RequestDigest(checksum="red"))
 
     assert decide(make_snapshot(instance, memory=memory, parameters=RED)) == Idle()
     assert decide(make_snapshot(instance, memory=memory, parameters=BLUE)) == (
@@ -226,7 +226,7 @@ def test_secrets_that_are_not_watched_any_more_wake_nobody() -> None:
             id="a new wish",
         ),
         pytest.param(
-            make_snapshot(watching(), memory=remembering(told=Asked(checksum="red")), parameters=BLUE),
+            make_snapshot(watching(), memory=remembering(last_applied=RequestDigest(checksum="red")), parameters=BLUE),
             Update(SERVICE, SMALL, None, {}),
             True,
             id="another Secret",
@@ -267,7 +267,7 @@ def test_a_user_is_named_only_for_what_a_user_did(
 def test_polls_name_the_user_of_their_operation(instance: Any, *, expected: bool) -> None:
     snapshot = make_snapshot(instance, memory=remembering())
     call = decide(snapshot)
-    assert not isinstance(call, Idle | Wait | Keep)
+    assert not isinstance(call, Idle | Wait | AlreadyApplied)
 
     assert note_of(snapshot, call, NOW).is_own is expected  # type: ignore[arg-type]
 
@@ -370,7 +370,7 @@ def test_parameters_that_do_not_fit_are_told_with_the_schema_that_is_meant() -> 
     assert update.message.startswith("The parameters do not fit the update schema of the plan 'small': ")
 
 
-def waited(snapshot: InstanceSnapshot) -> InstanceChange:
+def waited(snapshot: InstanceSnapshot) -> InstanceResult:
     """The change of an instance that waits."""
     action = decide(snapshot)
     assert isinstance(action, Wait)
@@ -402,7 +402,10 @@ def test_attempts_are_shown_for_calls_that_failed_and_for_nothing_else() -> None
     orphaned = absorb(snapshot, sent(PROVISION), reply(PROVISION, 500), later)
     waiting = waited(make_snapshot(failed.document, access=NO_SECRET, **following))
     polled = absorb(
-        make_snapshot(accepted.document, memory=notes(accepted)), sent(Purpose.POLL), reply(Purpose.POLL, 500), later
+        make_snapshot(accepted.document, memory=notes(accepted)),
+        sent(InstancePurpose.POLL),
+        reply(InstancePurpose.POLL, 500),
+        later,
     )
 
     assert failed.document.status.attempts == 3
@@ -432,14 +435,14 @@ def test_attempts_are_counted_anew_for_a_newer_wish() -> None:
 # Errors with a meaning.
 
 
-@pytest.mark.parametrize("purpose", [PROVISION, UPDATE, Purpose.DEPROVISION])
+@pytest.mark.parametrize("purpose", [PROVISION, UPDATE, InstancePurpose.DEPROVISION])
 @pytest.mark.parametrize(
     ("error", "words"), [("ConcurrencyError", "still busy"), ("AsyncRequired", "can only work asynchronously")]
 )
 def test_errors_with_a_meaning_are_explained_and_the_call_is_made_again(
-    purpose: Purpose, error: str, words: str
+    purpose: InstancePurpose, error: str, words: str
 ) -> None:
-    is_deletion = purpose == Purpose.DEPROVISION
+    is_deletion = purpose == InstancePurpose.DEPROVISION
     instance = make_instance() if purpose == PROVISION else provisioned(generation=2, deleted=is_deletion)
 
     change = absorb(

@@ -11,14 +11,14 @@ from chandlery.reconcile.policies.broker_policy import BrokerPolicy
 from chandlery.reconcile.reconcile_result import Refuse, Wait
 from chandlery.reconcile.secrecy.known_secrets import KnownSecrets
 from chandlery_provisioner.absorb import instance_outcomes as outcomes
-from chandlery_provisioner.absorb.instance_draft import InstanceChange
+from chandlery_provisioner.absorb.instance_draft import InstanceResult
 from chandlery_provisioner.absorb.instance_outcomes import absorb
 from chandlery_provisioner.decide.instance_machine import decide
-from chandlery_provisioner.facts.instance_notes import Purpose
+from chandlery_provisioner.facts.instance_notes import InstancePurpose
 from chandlery_provisioner.facts.instance_snapshot import (
     Deprovision,
     InstanceSnapshot,
-    Poll,
+    PollInstance,
     Provision,
 )
 from tests.unit.provisioner.builders import (
@@ -49,11 +49,11 @@ from tests.unit.provisioner.builders import (
 )
 
 PROVISION, UPDATE, DEPROVISION, MITIGATE, POLL = (
-    Purpose.PROVISION,
-    Purpose.UPDATE,
-    Purpose.DEPROVISION,
-    Purpose.MITIGATE,
-    Purpose.POLL,
+    InstancePurpose.PROVISION,
+    InstancePurpose.UPDATE,
+    InstancePurpose.DEPROVISION,
+    InstancePurpose.MITIGATE,
+    InstancePurpose.POLL,
 )
 OLD, NEW = "https://old.example.com", "https://new.example.com"
 AS_BEFORE = ("True", "ProvisionedSuccessfully")
@@ -89,7 +89,9 @@ def test_an_update_replaces_the_dashboard_only_by_another(status: int, body: dic
     ],
 )
 @pytest.mark.parametrize("purpose", [PROVISION, UPDATE])
-def test_a_dashboard_that_could_do_harm_is_told_of_and_not_shown(purpose: Purpose, url: object, problem: str) -> None:
+def test_a_dashboard_that_could_do_harm_is_told_of_and_not_shown(
+    purpose: InstancePurpose, url: object, problem: str
+) -> None:
     before = provisioned(generation=2, dashboard_url=None)
     snapshot = make_snapshot(before, memory=remembering())
     answer = reply(purpose, 200, {"dashboard_url": url, "metadata": {"attributes": {"note": "is hunter2-value"}}})
@@ -123,7 +125,7 @@ def test_the_end_of_a_creation_keeps_the_dashboard_of_its_beginning() -> None:
     assert change.document.status.dashboard_url == OLD
 
 
-def failed_update(body: dict[str, Any] | None, *, is_unusable: bool = False) -> InstanceChange:
+def failed_update(body: dict[str, Any] | None, *, is_unusable: bool = False) -> InstanceResult:
     """An update that failed; without a body there was no answer."""
     snapshot = make_snapshot(provisioned(generation=2), memory=remembering(is_unusable=is_unusable))
     return absorb(snapshot, sent(UPDATE), timed_out(UPDATE) if body is None else reply(UPDATE, 500, body), NOW)
@@ -185,7 +187,7 @@ def retrying(operation: str, age: timedelta, **fields: Any) -> Any:
 
 @pytest.mark.parametrize(("purpose", "operation"), [(PROVISION, "Provision"), (UPDATE, "Update")])
 @pytest.mark.parametrize("how", [unreachable, lambda purpose: reply(purpose, 422)], ids=["unreachable", "422"])
-def test_retries_end_when_the_operations_time_is_up(purpose: Purpose, operation: str, how: Any) -> None:
+def test_retries_end_when_the_operations_time_is_up(purpose: InstancePurpose, operation: str, how: Any) -> None:
     snapshot = make_snapshot(retrying(operation, DAYS_8), memory=remembering(), attempt=40)
 
     change = absorb(snapshot, sent(purpose), how(purpose), NOW)
@@ -241,7 +243,7 @@ def test_a_mitigation_of_an_old_operation_is_its_last() -> None:
 
 
 @pytest.mark.parametrize(("purpose", "operation"), [(PROVISION, "Provision"), (UPDATE, "Update")])
-def test_a_newer_wish_gets_the_full_time(purpose: Purpose, operation: str) -> None:
+def test_a_newer_wish_gets_the_full_time(purpose: InstancePurpose, operation: str) -> None:
     snapshot = make_snapshot(retrying(operation, DAYS_8, generation=2), memory=remembering())
 
     change = absorb(snapshot, sent(purpose, generation=2), reply(purpose, 422), NOW)
@@ -347,7 +349,7 @@ def test_a_broker_that_will_not_be_interrupted_is_polled_on(operation: str) -> N
     assert (status.current_operation, status.last_operation, status.async_op_in_progress) == (operation, "key-1", True)
     assert notes(change) == memory.model_copy(update={"delete_deferred": True})
     assert pause(change) == pytest.approx(1, rel=0.06)
-    assert decide(make_snapshot(change.document, memory=notes(change))) == Poll(SERVICE, SMALL, "key-1")
+    assert decide(make_snapshot(change.document, memory=notes(change))) == PollInstance(SERVICE, SMALL, "key-1")
 
 
 @pytest.mark.parametrize("operation", ["Provision", "Update"])
@@ -440,7 +442,7 @@ def test_a_repeat_is_recorded_as_the_request_of_its_own_generation() -> None:
         (DEPROVISION, "DeprovisionRequestInFlight"),
     ],
 )
-def test_a_slow_call_is_announced(purpose: Purpose, reason: str) -> None:
+def test_a_slow_call_is_announced(purpose: InstancePurpose, reason: str) -> None:
     change = outcomes.announce(make_snapshot(provisioned(), memory=remembering()), sent(purpose), NOW)
 
     assert told(change) == (AS_BEFORE if purpose == UPDATE else ("False", reason))
@@ -585,14 +587,14 @@ RETRY_AFTER: list[Any] = [
     pytest.param(
         make_snapshot(provisioned(deleted=True), memory=remembering()), DEPROVISION, 503, id="a deletion, 503"
     ),
-    pytest.param(make_snapshot(mitigating(), memory=remembering()), Purpose.MITIGATE, 503, id="a mitigation"),
+    pytest.param(make_snapshot(mitigating(), memory=remembering()), InstancePurpose.MITIGATE, 503, id="a mitigation"),
 ]
 
 
 @pytest.mark.parametrize(("snapshot", "purpose", "status"), RETRY_AFTER)
 @pytest.mark.parametrize(("retry_after", "expected"), [("90", 90), ("86400", 1200)])
 def test_the_next_attempt_waits_as_long_as_the_broker_asks_up_to_the_longest_back_off(
-    snapshot: InstanceSnapshot, purpose: Purpose, status: int, *, retry_after: str, expected: float
+    snapshot: InstanceSnapshot, purpose: InstancePurpose, status: int, *, retry_after: str, expected: float
 ) -> None:
     change = absorb(snapshot, sent(purpose), reply(purpose, status, retry_after=retry_after), NOW)
 

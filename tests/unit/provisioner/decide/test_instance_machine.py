@@ -10,13 +10,13 @@ from chandlery.reconcile.parameters.parameters import Parameters
 from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
 from chandlery_provisioner.decide.instance_machine import decide
 from chandlery_provisioner.decide.planned_calls import note_of
-from chandlery_provisioner.facts.instance_notes import Asked, Purpose
+from chandlery_provisioner.facts.instance_notes import InstancePurpose, RequestDigest
 from chandlery_provisioner.facts.instance_snapshot import (
     Action,
+    AlreadyApplied,
     Deprovision,
     InstanceSnapshot,
-    Keep,
-    Poll,
+    PollInstance,
     Provision,
     Repeat,
     Update,
@@ -43,13 +43,13 @@ from tests.unit.provisioner.builders import (
 
 COLOUR = Parameters({"colour": "red"}, {"colour": "red"}, "c0ffee")
 BROKEN_PARAMETERS = ParametersFault("the Secret is missing")
-OPEN = sent(Purpose.PROVISION)
+OPEN = sent(InstancePurpose.PROVISION)
 NO_SECRET_WAIT = Wait(NO_SECRET.reason, NO_SECRET.message, NO_SECRET.waiting_for)
 NO_CLASS_WAIT = Wait(NO_CLASS.reason, NO_CLASS.message, NO_CLASS.waiting_for)
 DELETE = Deprovision(SERVICE, SMALL, is_mitigation=False)
 MITIGATE = Deprovision(SERVICE, SMALL, is_mitigation=True)
-POLL = Poll(SERVICE, SMALL, "key-1")
-ASKED_ONCE = Asked(update_requests=1)
+POLL = PollInstance(SERVICE, SMALL, "key-1")
+ASKED_ONCE = RequestDigest(update_requests=1)
 CHANGED = provisioned(generation=2)
 WITH_COLOUR = provisioned(generation=2, external_properties=InstancePropertiesState(parameter_checksum="c0ffee"))
 
@@ -169,9 +169,11 @@ ROWS: list[Any] = [
         Update(SERVICE, SMALL, None, None),
         id="update by request alone",
     ),
-    pytest.param(make_snapshot(CHANGED, memory=remembering()), Keep(), id="keep what the broker has already"),
+    pytest.param(make_snapshot(CHANGED, memory=remembering()), AlreadyApplied(), id="keep what the broker has already"),
     pytest.param(
-        make_snapshot(CHANGED, memory=remembering(), access=NO_SECRET), Keep(), id="keep without asking the broker"
+        make_snapshot(CHANGED, memory=remembering(), access=NO_SECRET),
+        AlreadyApplied(),
+        id="keep without asking the broker",
     ),
     pytest.param(
         make_snapshot(CHANGED, memory=remembering(is_unusable=True)),
@@ -179,8 +181,10 @@ ROWS: list[Any] = [
         id="update to repair",
     ),
     pytest.param(
-        make_snapshot(provisioned(generation=2, spec={"update_requests": 1}), memory=remembering(told=ASKED_ONCE)),
-        Keep(),
+        make_snapshot(
+            provisioned(generation=2, spec={"update_requests": 1}), memory=remembering(last_applied=ASKED_ONCE)
+        ),
+        AlreadyApplied(),
         id="keep what was updated by request",
     ),
     pytest.param(
@@ -370,38 +374,43 @@ def test_parameters_stay_out_of_the_repr_of_actions() -> None:
 
 
 NOTES: list[Any] = [
-    pytest.param(make_snapshot(), Purpose.PROVISION, SMALL, id="provision"),
+    pytest.param(make_snapshot(), InstancePurpose.PROVISION, SMALL, id="provision"),
     pytest.param(
         make_snapshot(CHANGED, memory=remembering(), parameters=COLOUR),
-        Purpose.UPDATE,
+        InstancePurpose.UPDATE,
         SMALL,
         id="update of the same plan",
     ),
     pytest.param(
         make_snapshot(CHANGED, memory=remembering(), offering=make_offering("large")),
-        Purpose.UPDATE,
+        InstancePurpose.UPDATE,
         LARGE,
         id="update to a plan",
     ),
     pytest.param(
-        make_snapshot(provisioned(deleted=True), memory=remembering()), Purpose.DEPROVISION, SMALL, id="deprovision"
+        make_snapshot(provisioned(deleted=True), memory=remembering()),
+        InstancePurpose.DEPROVISION,
+        SMALL,
+        id="deprovision",
     ),
-    pytest.param(make_snapshot(mitigating(), memory=remembering()), Purpose.MITIGATE, SMALL, id="mitigate"),
-    pytest.param(make_snapshot(working("Provision"), memory=remembering()), Purpose.POLL, SMALL, id="poll"),
+    pytest.param(make_snapshot(mitigating(), memory=remembering()), InstancePurpose.MITIGATE, SMALL, id="mitigate"),
+    pytest.param(make_snapshot(working("Provision"), memory=remembering()), InstancePurpose.POLL, SMALL, id="poll"),
 ]
 
 
 @pytest.mark.parametrize(("snapshot", "purpose", "plan"), NOTES)
-def test_the_note_on_a_request_says_what_it_is_for(snapshot: InstanceSnapshot, purpose: Purpose, plan: str) -> None:
+def test_the_note_on_a_request_says_what_it_is_for(
+    snapshot: InstanceSnapshot, purpose: InstancePurpose, plan: str
+) -> None:
     action = decide(snapshot)
-    assert isinstance(action, Provision | Update | Deprovision | Poll)
+    assert isinstance(action, Provision | Update | Deprovision | PollInstance)
 
     note = note_of(snapshot, action, NOW)
 
     assert (note.purpose, note.wanted_plan_id) == (purpose, plan)
     assert note.generation == snapshot.instance.metadata.generation
     assert note.started_at == NOW.timestamp()
-    assert (note.properties is not None) == (purpose in (Purpose.PROVISION, Purpose.UPDATE))
+    assert (note.properties is not None) == (purpose in (InstancePurpose.PROVISION, InstancePurpose.UPDATE))
 
 
 def test_the_note_on_a_repeat_is_the_note_on_the_first_request() -> None:
@@ -440,4 +449,4 @@ def test_a_ready_instance_is_settled_only_for_the_generation_it_was_ready_in() -
     )
 
     assert decide(ready) == Idle()
-    assert decide(newer) == Keep()
+    assert decide(newer) == AlreadyApplied()

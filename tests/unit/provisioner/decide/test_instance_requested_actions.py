@@ -11,7 +11,7 @@ from chandlery.reconcile.reconcile_result import Finish, Idle, Wait
 from chandlery_provisioner.absorb import instance_outcomes as outcomes
 from chandlery_provisioner.absorb.instance_outcomes import absorb
 from chandlery_provisioner.decide.instance_machine import decide
-from chandlery_provisioner.facts.instance_notes import Purpose
+from chandlery_provisioner.facts.instance_notes import InstancePurpose
 from chandlery_provisioner.facts.instance_snapshot import (
     Action,
     AwaitMitigationDecision,
@@ -19,7 +19,7 @@ from chandlery_provisioner.facts.instance_snapshot import (
     Deprovision,
     InstanceSnapshot,
     LetGo,
-    Poll,
+    PollInstance,
     Provision,
     Repeat,
     Update,
@@ -55,11 +55,11 @@ from tests.unit.provisioner.builders import (
 )
 
 PROVISION, UPDATE, DEPROVISION, MITIGATE, POLL = (
-    Purpose.PROVISION,
-    Purpose.UPDATE,
-    Purpose.DEPROVISION,
-    Purpose.MITIGATE,
-    Purpose.POLL,
+    InstancePurpose.PROVISION,
+    InstancePurpose.UPDATE,
+    InstancePurpose.DEPROVISION,
+    InstancePurpose.MITIGATE,
+    InstancePurpose.POLL,
 )
 ORPHAN = ConditionType.ORPHAN_MITIGATION
 RETRY = {"retry-requested-at": "1"}
@@ -218,7 +218,7 @@ FORCED: dict[str, Action] = {
     "class gone": DELETE,
     "being created": DELETE,
     "being updated": DELETE,
-    "being deleted": Poll(SERVICE, SMALL, "key-1"),
+    "being deleted": PollInstance(SERVICE, SMALL, "key-1"),
     "being mitigated": DELETE,
     "waiting to be mitigated": DELETE,
     "a request open": DELETE,
@@ -296,7 +296,7 @@ def test_a_forced_deletion_that_the_broker_accepts_is_polled_to_its_end() -> Non
     )
     assert not accepted.is_finished
     snapshot = make_snapshot(accepted.document, memory=notes(accepted))
-    assert isinstance(decide(snapshot), Poll)
+    assert isinstance(decide(snapshot), PollInstance)
 
     assert not absorb(snapshot, sent(POLL), reply(POLL, 200, {"state": "in progress"}), NOW).is_finished
     failed = absorb(snapshot, sent(POLL), reply(POLL, 200, {"state": "failed", "description": "stuck"}), NOW)
@@ -384,7 +384,7 @@ PENDING: list[Any] = [
     pytest.param(
         working("Provision", orphan_mitigation_in_progress=True, orders={"orphan-mitigation": "Manual"}),
         BrokerPolicy(),
-        Poll(SERVICE, SMALL, "key-1"),
+        PollInstance(SERVICE, SMALL, "key-1"),
         id="stopped while the broker deletes",
     ),
 ]
