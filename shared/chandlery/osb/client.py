@@ -7,23 +7,48 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import structlog
 from multidict import CIMultiDict, istr
 
 from chandlery.osb.answers.answers_reading import read_answer
 from chandlery.osb.answers.json_bodies import SMALL
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.faults import AnswerLost, NothingSent, NotInVersion
-from chandlery.osb.operations.calls import call_of
-from chandlery.osb.operations.catalog_call import catalog_call
 from chandlery.osb.operations.originating_identity import OriginatingIdentity
-from chandlery.osb.operations.requests import OsbRequest
-from chandlery.osb.transport.call_log import say_called
+from chandlery.osb.operations.requests import OsbRequest, call_of, catalog_call
 from chandlery.osb.transport.http_call import ANSWER_LIMIT, CATALOG_LIMIT, HttpCall
 from chandlery.osb.transport.session_pool import SessionPool
 from chandlery.osb.transport.transport import Transport
 from chandlery.reconcile.answers import Answer, CatalogMark, Verdict
 from chandlery.reconcile.operation.version_matrix import ORIGINATING_IDENTITY, REQUEST_IDENTITY, knows_header
 from chandlery.reconcile.secrecy.known_secrets import NO_SECRETS, KnownSecrets
+
+log = structlog.get_logger()
+
+_FAILED = frozenset({Verdict.BROKEN, Verdict.TIMED_OUT, Verdict.UNREACHABLE, Verdict.MALFORMED, Verdict.UNEXPECTED})
+_WENT_WELL = frozenset({Verdict.SUCCEEDED, Verdict.ACCEPTED, Verdict.IN_PROGRESS, Verdict.UNCHANGED, Verdict.GONE})
+
+
+def say_called(endpoint: BrokerEndpoint, answer: Answer, *, request_id: str, seconds: float) -> None:
+    """Tell of one call and what came of it: a warning where the broker, or the way to it, has failed."""
+    ms, whose = round(seconds * 1000), structlog.contextvars.get_contextvars()
+    name = "/".join(filter(None, (whose.get("namespace"), whose.get("name"))))
+    came = answer.status if answer.status is not None else "no answer"
+    facts = {
+        "action": "call_broker",
+        "operation": str(answer.verb),
+        "status": answer.status or 0,
+        "verdict": str(answer.verdict),
+        "ms": ms,
+        "request_identity": request_id,
+        "url": endpoint.place,
+    }
+    why = "" if answer.verdict in _WENT_WELL else answer.error or answer.description or ""
+    if why:
+        facts["reason"] = why
+    say = log.warning if answer.verdict in _FAILED else log.info
+    say(f"{answer.verb} for {whose.get('kind', 'nobody')} {name}: {came} in {ms} ms", **facts)
+
 
 _VERSION = istr("X-Broker-API-Version")
 _REQUEST_IDENTITY = istr(REQUEST_IDENTITY)

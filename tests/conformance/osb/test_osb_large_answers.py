@@ -14,7 +14,7 @@ from chandlery.osb.answers.answers_reading import read_answer
 from chandlery.osb.answers.json_bodies import read_large_object, read_object
 from chandlery.osb.answers.json_budget import LONGEST_PART, LONGEST_RUN, require_within
 from chandlery.osb.faults import TooManyValues, UnreadableText
-from chandlery.osb.operations.catalog_call import catalog_call
+from chandlery.osb.operations.requests import catalog_call
 from chandlery.osb.transport.http_call import CATALOG_LIMIT, HttpCall, HttpReply
 from chandlery.reconcile.answers import Verb, Verdict
 

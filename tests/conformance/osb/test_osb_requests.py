@@ -10,8 +10,6 @@ import pytest
 from chandlery.model.objects.instances import UserInfo
 from chandlery.osb.faults import UnreadableRequest
 from chandlery.osb.operations.binding_calls import BindRequest, GetBindingRequest, PollBindingRequest, UnbindRequest
-from chandlery.osb.operations.calls import call_of
-from chandlery.osb.operations.catalog_call import catalog_call
 from chandlery.osb.operations.instance_calls import (
     DeprovisionRequest,
     GetInstanceRequest,
@@ -20,7 +18,7 @@ from chandlery.osb.operations.instance_calls import (
     UpdateRequest,
 )
 from chandlery.osb.operations.originating_identity import OriginatingIdentity
-from chandlery.osb.operations.requests import OsbRequest, decode, encode
+from chandlery.osb.operations.requests import OsbRequest, call_of, catalog_call, decode, encode
 from chandlery.reconcile.answers import CatalogMark
 
 CONTEXT = {"platform": "kubernetes", "namespace": "blue"}

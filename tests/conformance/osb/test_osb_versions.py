@@ -10,8 +10,6 @@ from chandlery.osb.client import OsbClient
 from chandlery.osb.endpoint import BasicAuth, BrokerEndpoint
 from chandlery.osb.faults import NotInVersion
 from chandlery.osb.operations.binding_calls import BindRequest, GetBindingRequest, PollBindingRequest, UnbindRequest
-from chandlery.osb.operations.calls import call_of
-from chandlery.osb.operations.catalog_call import catalog_call
 from chandlery.osb.operations.instance_calls import (
     DeprovisionRequest,
     GetInstanceRequest,
@@ -20,7 +18,7 @@ from chandlery.osb.operations.instance_calls import (
     UpdateRequest,
 )
 from chandlery.osb.operations.originating_identity import OriginatingIdentity
-from chandlery.osb.operations.requests import OsbRequest, decode, encode
+from chandlery.osb.operations.requests import OsbRequest, call_of, catalog_call, decode, encode
 from chandlery.osb.transport.http_call import HttpReply
 from chandlery.reconcile.answers import CatalogMark, Verb, Verdict
 from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation

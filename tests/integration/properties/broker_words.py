@@ -9,8 +9,7 @@ from typing import Any, Final
 import orjson
 
 from chandlery.osb.answers.answers_reading import read_answer
-from chandlery.osb.operations.calls import call_of
-from chandlery.osb.operations.requests import OsbRequest
+from chandlery.osb.operations.requests import OsbRequest, call_of
 from chandlery.osb.transport.http_call import HttpReply
 from chandlery.reconcile.answers import Answer, Verb, Verdict
 

@@ -7,7 +7,7 @@ from chandlery.model.objects.wire import JsonObject
 from chandlery.osb.answers.broker_words import cleaned, reason_in
 from chandlery.osb.answers.json_bodies import SMALL, read_large_object, read_object, told_of
 from chandlery.osb.faults import TooManyValues, UnreadableText
-from chandlery.osb.operations.catalog_call import catalog_digest
+from chandlery.osb.operations.requests import catalog_digest
 from chandlery.osb.transport.http_call import HttpCall, HttpReply
 from chandlery.reconcile.answers import NO_REASON, Answer, Verb, Verdict
 
