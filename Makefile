@@ -120,6 +120,10 @@ kubectl-transcripts: setup services  ## Write anew what kubectl is expected to p
 chaos: setup  ## Kill, halt and cut off everything, 500 times over; writes into docs/reliability.md. A quarter of an hour
 	@PYTHONPATH=scripts $(BIN)/python -m tests.chaos.long_run
 
+.PHONY: walk
+walk: setup  ## The files that a create enters, in order, from the socket to the watch line that says Ready
+	@$(BIN)/python scripts/walk.py
+
 .PHONY: services
 services:  ## Make sure of PostgreSQL and RabbitMQ: the given ones, else private ones on free ports
 	@$(SERVICES) start
