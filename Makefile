@@ -97,7 +97,7 @@ test-unit: setup  ## The tests that need no server
 	@$(BIN)/pytest tests/unit $(PYTEST_ARGS)
 
 .PHONY: conformance
-conformance: setup services  ## Every obligation to service brokers, on both twins; writes docs/conformance.md
+conformance: setup services  ## Every obligation to service brokers, on both backends; writes docs/conformance.md
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; $(BIN)/python docs/generate_conformance.py
 
 .PHONY: conformance-replicas

@@ -26,17 +26,17 @@ _LONGEST_FIRST: Final = (
 """By what test ids begin with: short ones fill up at the end what the long ones leave."""
 
 
-class OneTwinAtATime(LoadScopeScheduling):
-    """A module's tests stay together, for they share what is costly to start; and within it those of one twin.
+class OneBackendAtATime(LoadScopeScheduling):
+    """A module's tests stay together, for they share what is costly to start; and within it those of one backend.
 
-    pytest has put all tests of one twin before all of the next: so no process changes between the two more than once.
+    pytest puts all tests of one backend before those of the next: no process changes between the two more than once.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         module, _, test = nodeid.partition("::")
         parameters = test.partition("[")[2].split("-")
-        twin = next((each for each in ("embedded", "servers") if each in parameters[0]), "")
-        return f"{module} {twin}" if module.startswith("tests/conformance/") else module
+        backend = next((each for each in ("embedded", "servers") if each in parameters[0]), "")
+        return f"{module} {backend}" if module.startswith("tests/conformance/") else module
 
 
 @pytest.hookimpl(trylast=True)
@@ -50,7 +50,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
     """Called by pytest-xdist, if several processes run tests."""
     # The other order is by the number of tests, which says nothing of how long they take.
     config.option.loadscopereorder = False
-    return OneTwinAtATime(config, log)
+    return OneBackendAtATime(config, log)
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

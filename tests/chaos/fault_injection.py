@@ -1,6 +1,6 @@
-"""Death at an exact step: in a doomed process, the n-th passing of a step ends it by SIGKILL or halts it by SIGSTOP.
+"""Death at an exact step: the n-th passing of a planned step ends its process by SIGKILL or halts it by SIGSTOP.
 
-A doom is written `step:passing:way`; several, with commas between them, are armed one after the other, since a process
+A fault is written `step:passing:way`; several, with commas between them, are armed one after the other, since a process
 outlives a halt. Nothing happens after the storm: the file that stands for it is gone then.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 Way = Literal["kill", "stop"]
-DOOMS: Final = "CHAOS_DOOMS"
+FAULTS: Final = "CHAOS_FAULTS"
 STORM: Final = "CHAOS_STORM"
 LEDGER: Final = "CHAOS_LEDGER"
 NAME: Final = "CHAOS_NAME"
@@ -20,7 +20,7 @@ _SIGNALS: Final = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 
 
 @dataclass(frozen=True)
-class Doom:
+class PlannedFault:
     """What happens where; `passing` counts from 1."""
 
     step: str
@@ -31,26 +31,26 @@ class Doom:
         return f"{self.step}:{self.passing}:{self.way}"
 
 
-def parse_dooms(text: str) -> list[Doom]:
+def parse_faults(text: str) -> list[PlannedFault]:
     """The opposite of joining them with commas."""
     parts = [each.split(":") for each in text.split(",") if each]
-    return [Doom(step, int(passing), "kill" if way == "kill" else "stop") for step, passing, way in parts]
+    return [PlannedFault(step, int(passing), "kill" if way == "kill" else "stop") for step, passing, way in parts]
 
 
-class Fate:
-    """The dooms of this process, and its account of what it did to itself."""
+class FaultInjector:
+    """The planned faults of this process, and its account of what it did to itself."""
 
-    def __init__(self, dooms: Sequence[Doom], *, name: str, storm: Path, ledger: Path) -> None:
-        self._dooms = list(dooms)
+    def __init__(self, planned_faults: Sequence[PlannedFault], *, name: str, storm: Path, ledger: Path) -> None:
+        self._planned = list(planned_faults)
         self._name = name
         self._storm = storm
         self._ledger = ledger
         self._passed = 0
 
     @classmethod
-    def of_environment(cls) -> "Fate":
+    def of_environment(cls) -> "FaultInjector":
         env = os.environ
-        return cls(parse_dooms(env[DOOMS]), name=env[NAME], storm=Path(env[STORM]), ledger=Path(env[LEDGER]))
+        return cls(parse_faults(env[FAULTS]), name=env[NAME], storm=Path(env[STORM]), ledger=Path(env[LEDGER]))
 
     @property
     def is_storming(self) -> bool:
@@ -58,19 +58,19 @@ class Fate:
 
     def awaits(self, step: str) -> bool:
         """Whether the step is the one that comes next."""
-        return bool(self._dooms) and self._dooms[0].step == step
+        return bool(self._planned) and self._planned[0].step == step
 
     def passing(self, step: str) -> None:
         """Called at each passing of each step; does not return where it kills."""
         if not self.awaits(step) or not self.is_storming:
             return
         self._passed += 1
-        if self._passed < self._dooms[0].passing:
+        if self._passed < self._planned[0].passing:
             return
-        doom = self._dooms.pop(0)
+        fault = self._planned.pop(0)
         self._passed = 0
-        self.tell(f"{doom.way} {doom.step}")
-        os.kill(os.getpid(), _SIGNALS[doom.way])
+        self.tell(f"{fault.way} {fault.step}")
+        os.kill(os.getpid(), _SIGNALS[fault.way])
 
     def tell(self, fault: str) -> None:
         """One line of the ledger, whole even if others write at the same moment, and there before the end."""

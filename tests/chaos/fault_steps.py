@@ -1,4 +1,4 @@
-"""The steps at which a doomed process may end: wrappers around the product's own functions, nothing in its code."""
+"""The steps at which faults may be injected: wrappers around the product's own functions, nothing in its code."""
 
 import asyncio
 import random
@@ -14,7 +14,7 @@ from chandlery.osb.transport.http_call import Progress
 from chandlery.osb.transport.transport import Transport
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.work.work_queue import WorkQueue
-from tests.chaos.fault_injection import Fate
+from tests.chaos.fault_injection import FaultInjector
 
 Wrapped = Callable[..., Awaitable[Any]]
 
@@ -29,25 +29,25 @@ UNSTOPPABLE: Final = frozenset({"call.before"})
 OSB has no fencing. There a process may only die."""
 STEPS_OF_WORKERS: Final = (*CLAIM, *CALL, *RECORD, *ACK, *PUBLISH)
 STEPS_OF_GATEWAYS: Final = (*COMMIT, *PUBLISH)
-STEPS_OF_THE_TWIN: Final = (*CLAIM, *CALL, *RECORD, *COMMIT, *PUBLISH)
+STEPS_OF_EMBEDDED: Final = (*CLAIM, *CALL, *RECORD, *COMMIT, *PUBLISH)
 
 
-def wrap_steps(fate: Fate) -> None:
+def wrap_steps(injector: FaultInjector) -> None:
     """Put the wrappers on, in this process for good."""
-    _around(ReconcileLoop, "_claim_batch", fate, before="claim.before", after="claim.after")
-    _around(WorkQueue, "keep_all_in_flight", fate, after="claim.within")
+    _around(ReconcileLoop, "_claim_batch", injector, before="claim.before", after="claim.after")
+    _around(WorkQueue, "keep_all_in_flight", injector, after="claim.within")
     for name in ("send", "get_catalog"):
-        _around(OsbClient, name, fate, before="call.before", after="call.after")
-    _during_calls(fate)
-    _around(ReconcileLoop, "_record_batch", fate, before="record.before", after="record.after")
-    _around(WorkQueue, "release", fate, after="record.within")
-    _around_commits(fate)
-    _around(Delivery, "acknowledge", fate, before="ack.before", after="ack.after")
+        _around(OsbClient, name, injector, before="call.before", after="call.after")
+    _during_calls(injector)
+    _around(ReconcileLoop, "_record_batch", injector, before="record.before", after="record.after")
+    _around(WorkQueue, "release", injector, after="record.within")
+    _around_commits(injector)
+    _around(Delivery, "acknowledge", injector, before="ack.before", after="ack.after")
     for bus in (RabbitBus, InProcessBus):
-        _around(bus, "publish", fate, before="publish.before", after="publish.after")
+        _around(bus, "publish", injector, before="publish.before", after="publish.after")
 
 
-def disturb_publishing(fate: Fate, seed: str) -> None:
+def disturb_publishing(injector: FaultInjector, seed: str) -> None:
     """What is published during the storm comes up to three times and in any order."""
     draw = random.Random(seed)
     for bus in (RabbitBus, InProcessBus):
@@ -55,34 +55,34 @@ def disturb_publishing(fate: Fate, seed: str) -> None:
 
         async def disturbed(self: Any, messages: Sequence[Any], publish: Wrapped = publish) -> None:
             chosen = list(messages)
-            if chosen and fate.is_storming and draw.random() < 0.25:
+            if chosen and injector.is_storming and draw.random() < 0.25:
                 chosen = [each for each in chosen for _ in range(draw.randint(1, 3))]
                 draw.shuffle(chosen)
-                fate.tell("doubled publish")
+                injector.tell("doubled publish")
             await publish(self, chosen)
 
         setattr(bus, "publish", disturbed)  # noqa: B010
 
 
-def _around(owner: type, name: str, fate: Fate, *, before: str = "", after: str = "") -> None:
+def _around(owner: type, name: str, injector: FaultInjector, *, before: str = "", after: str = "") -> None:
     inner: Wrapped = getattr(owner, name)
 
     async def wrapped(*arguments: Any, **options: Any) -> Any:
         if before:
-            fate.passing(before)
+            injector.passing(before)
         result = await inner(*arguments, **options)
         if after:
-            fate.passing(after)
+            injector.passing(after)
         return result
 
     setattr(owner, name, wrapped)
 
 
-def _during_calls(fate: Fate) -> None:
+def _during_calls(injector: FaultInjector) -> None:
     inner = Transport._once
 
     async def wrapped(self: Transport, *arguments: Any, progress: Progress) -> Any:
-        if not fate.awaits("call.during"):
+        if not injector.awaits("call.during"):
             return await inner(self, *arguments, progress=progress)
         call = asyncio.ensure_future(inner(self, *arguments, progress=progress))
         try:
@@ -90,7 +90,7 @@ def _during_calls(fate: Fate) -> None:
                 await asyncio.sleep(0.001)
             # The request leaves with the connection's next turn.
             await asyncio.sleep(0.002)
-            fate.passing("call.during")
+            injector.passing("call.during")
             return await call
         finally:
             call.cancel()
@@ -98,14 +98,14 @@ def _during_calls(fate: Fate) -> None:
     setattr(Transport, "_once", wrapped)  # noqa: B010
 
 
-def _around_commits(fate: Fate) -> None:
+def _around_commits(injector: FaultInjector) -> None:
     """Only transactions that say something: what merely reads is no step."""
     flush, run = UnitOfWork.flush, Database._transaction
 
     async def flushed(self: UnitOfWork) -> Any:
         entries = await flush(self)
         if entries:
-            fate.passing("commit.before")
+            injector.passing("commit.before")
             setattr(asyncio.current_task(), "says_something", True)  # noqa: B010
         return entries
 
@@ -114,7 +114,7 @@ def _around_commits(fate: Fate) -> None:
         task: Any = asyncio.current_task()
         if getattr(task, "says_something", False):
             task.says_something = False
-            fate.passing("commit.after")
+            injector.passing("commit.after")
         return result
 
     setattr(UnitOfWork, "flush", flushed)  # noqa: B010

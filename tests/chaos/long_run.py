@@ -1,4 +1,4 @@
-"""`make chaos`: storms over both twins until enough faults have been dealt, and a table for `docs/reliability.md`.
+"""`make chaos`: storms over both backends until enough faults have been dealt, and a table for `docs/reliability.md`.
 
 The servers are private: a durable PostgreSQL that crashes, and a cluster of three RabbitMQ nodes that are killed.
 CHANDLERY_TEST_CHAOS_FAULTS (500), …_MINUTES (90), …_OBJECTS (200) and …_SEED (1) bound it; it ends by itself.
@@ -30,10 +30,10 @@ from tests.e2e.stacks.servers import remove_queues, server_share
 _INTERRUPTED: Final = 130
 _PAIR: Final = "chaos"
 _FOLDER: Final = CACHE / "chaos"
-_OBJECTS_OF_THE_TWIN: Final = 40
-_FAULTS_OF_THE_TWIN: Final = 80
+_OBJECTS_OF_EMBEDDED: Final = 40
+_FAULTS_OF_EMBEDDED: Final = 80
 _WORTH_TELLING: Final = 500
-_TWIN_EVERY: Final = 3
+_EMBEDDED_EVERY: Final = 3
 """One run in so many is over `chandlery up`."""
 
 
@@ -75,7 +75,7 @@ async def _storms(wanted: int, *, minutes: int) -> Report:
             folder = _FOLDER / str(seed)
             folder.mkdir()
             most = wanted - report.faults
-            if seed % _TWIN_EVERY == 1:
+            if seed % _EMBEDDED_EVERY == 1:
                 report.add("one process", await _one_process(folder, seed=seed, most=most))
             else:
                 report.add("services", await _services(folder, cluster, postgres, seed=seed, most=most))
@@ -112,8 +112,8 @@ async def _one_process(folder: Path, *, seed: int, most: int) -> Outcome:
         of_one_process(folder, seed=str(seed)),
         folder,
         seed=str(seed),
-        objects=min(_OBJECTS_OF_THE_TWIN, _setting("OBJECTS", 200)),
-        most_faults=min(_FAULTS_OF_THE_TWIN, most),
+        objects=min(_OBJECTS_OF_EMBEDDED, _setting("OBJECTS", 200)),
+        most_faults=min(_FAULTS_OF_EMBEDDED, most),
         say=partial(say, run=seed),
     )
 

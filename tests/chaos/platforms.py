@@ -1,4 +1,4 @@
-"""The two twins as the chaos suite runs them: which processes, with which settings, and where their data are."""
+"""The two backends as the chaos suite runs them: which processes, with which settings, and where their data are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from chandlery.store.sealing.sealing import new_key
-from tests.chaos.fault_steps import STEPS_OF_GATEWAYS, STEPS_OF_THE_TWIN, STEPS_OF_WORKERS
+from tests.chaos.fault_steps import STEPS_OF_EMBEDDED, STEPS_OF_GATEWAYS, STEPS_OF_WORKERS
 from tests.chaos.supervisor import Deck, Slot
 from tests.e2e.stacks.programs import clean_environment, free_port
 from tests.e2e.stacks.servers import ServerShare
@@ -32,7 +32,7 @@ class Platform:
     database_url: str
     environment: dict[str, str]
     share: ServerShare | None
-    """None for the embedded twin."""
+    """None for the embedded backend."""
     data_dir: Path | None = None
 
     @property
@@ -68,6 +68,6 @@ def of_one_process(folder: Path, *, seed: str) -> Platform:
     settings = {name: value for name, value in _SETTINGS.items() if name != "CHANDLERY_TOKEN"}
     environment = clean_environment(**settings)
     arguments = ["up", "--data-dir", str(data_dir), "--port", str(port)]
-    slot = Slot("up", arguments, environment, Deck(STEPS_OF_THE_TWIN, seed))
+    slot = Slot("up", arguments, environment, Deck(STEPS_OF_EMBEDDED, seed))
     url = f"http://127.0.0.1:{port}"
     return Platform([slot], [url], f"sqlite:///{data_dir / 'chandlery.db'}", environment, None, data_dir)

@@ -1,4 +1,4 @@
-"""One run: a crowd arrives and leaves while the storm goes on, and then everything has to be as it was wished."""
+"""One run: a workload arrives and leaves while the storm goes on, and then everything has to be as it was specified."""
 
 import asyncio
 import re
@@ -16,9 +16,9 @@ import aiohttp
 from tests.chaos.counting import verdict
 from tests.chaos.counting.watcher import Watcher
 from tests.chaos.gateways import CATALOG, Gateways
-from tests.chaos.object_lifecycles import BINDINGS, INSTANCES, Crowd, draw_crowd
 from tests.chaos.platforms import LEASE_SECONDS, Platform
 from tests.chaos.supervisor import Supervisor, is_alive
+from tests.chaos.workload import BINDINGS, INSTANCES, Workload, draw_workload
 from tests.e2e.stacks.manifests import cluster_broker
 from tests.e2e.stacks.programs import REPOSITORY, Program, clean_environment
 
@@ -60,7 +60,7 @@ class Scene:
     platform: Platform
     supervisor: Supervisor
     gateways: Gateways
-    crowd: Crowd
+    workload: Workload
     watchers: Sequence[Watcher]
     broker: "BrokerProcess"
     outcome: Outcome
@@ -119,12 +119,12 @@ async def run_chaos(
 ) -> Outcome:
     """Faults from the first creation to the last deletion, with a calm between to look at everything.
 
-    After `most_faults` of them no process is doomed any more; `patience` is how long, in seconds, a wish may take.
+    After `most_faults` of them no faults are planned any more; `patience` is how long, in seconds, a change may take.
     """
     async with _scene(
         platform, folder, seed=seed, objects=objects, patience=patience, most_faults=most_faults
     ) as scene:
-        for phase in (scene.crowd.arrive, scene.crowd.leave):
+        for phase in (scene.workload.arrive, scene.workload.leave):
             say(f"{phase.__name__}: the storm begins")
             await _storm(scene, phase, strikes)
             say(f"{phase.__name__}: {len(scene.supervisor.faults())} faults so far; now it calms down")
@@ -140,7 +140,7 @@ async def _storm(scene: Scene, phase: Callable[[], Awaitable[None]], strikes: St
     async with asyncio.TaskGroup() as group:
         if strikes is not None:
             group.create_task(_dealt(strikes, scene, over))
-        group.create_task(scene.crowd.relist(verdict.BROKER, over))
+        group.create_task(scene.workload.relist(verdict.BROKER, over))
         await phase()
         over.set()
     scene.supervisor.calm()
@@ -153,9 +153,9 @@ async def _dealt(strikes: Strikes, scene: Scene, over: asyncio.Event) -> None:
 
 async def _look(scene: Scene, say: Callable[[str], None]) -> None:
     outcome, platform = scene.outcome, scene.platform
-    outcome.lost += await scene.crowd.unfulfilled()
+    outcome.lost += await scene.workload.unfulfilled()
     say(f"all wishes but {len(outcome.lost)} have come true")
-    found = await verdict.differences(scene.crowd, scene.gateways, await scene.broker.ask("GET", "/ledger"))
+    found = await verdict.differences(scene.workload, scene.gateways, await scene.broker.ask("GET", "/ledger"))
     outcome.lost += found["lost"]
     outcome.doubled += found["doubled"]
     outcome.orphaned += found["orphaned"]
@@ -183,17 +183,17 @@ async def _scene(
         await broker.ready()
         if platform.share is not None:
             await _migrate(supervisor, platform)
-        # Started calmly: nobody is doomed before everybody is there.
+        # Started calmly: no fault happens before everybody is there.
         tasks.append(asyncio.create_task(supervisor.run()))
         gateways = await _connect(platform, says)
         await gateways.create("clusterservicebrokers", cluster_broker(verdict.BROKER, broker.url), within=CATALOG)
         watchers = [Watcher(gateways, plural, says) for plural in _KINDS]
-        crowd = draw_crowd(seed, objects, gateways, patience=patience)
+        workload = draw_workload(seed, objects, gateways, patience=patience)
         for watcher in watchers:
             await watcher.begin()
         outcome = Outcome(objects=objects, odd=says)
-        tasks += [asyncio.create_task(work) for work in (crowd.look(), *(watcher.run() for watcher in watchers))]
-        yield Scene(platform, supervisor, gateways, crowd, watchers, broker, outcome)
+        tasks += [asyncio.create_task(work) for work in (workload.look(), *(watcher.run() for watcher in watchers))]
+        yield Scene(platform, supervisor, gateways, workload, watchers, broker, outcome)
     finally:
         for task in tasks:
             task.cancel()

@@ -1,4 +1,4 @@
-"""Keeps the processes going: starts what has died, with new dooms, and wakes what was halted after its lease."""
+"""Keeps the processes going: starts what has died, with new faults, and wakes what was halted after its lease."""
 
 import asyncio
 import itertools
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tests.chaos.fault_injection import DOOMS, LEDGER, NAME, STORM, Doom, Way
+from tests.chaos.fault_injection import FAULTS, LEDGER, NAME, STORM, PlannedFault, Way
 from tests.chaos.fault_steps import UNSTOPPABLE
 from tests.e2e.stacks.programs import REPOSITORY, clean_environment
 
@@ -33,14 +33,14 @@ class Deck:
         self._latest = latest
         self._left: list[tuple[str, Way]] = []
 
-    def dooms(self) -> list[Doom]:
+    def planned_faults(self) -> list[PlannedFault]:
         """For one life: it ends with a death."""
-        chosen: list[Doom] = []
+        chosen: list[PlannedFault] = []
         while not chosen or chosen[-1].way != "kill":
             if not self._left:
                 self._left = self._draw.sample(self._cards, len(self._cards))
             step, way = self._left.pop()
-            chosen.append(Doom(step, self._draw.randint(1, self._latest), way))
+            chosen.append(PlannedFault(step, self._draw.randint(1, self._latest), way))
         return chosen
 
 
@@ -72,8 +72,8 @@ class Supervisor:
         self._storm = folder / "storm"
         self._ledger = folder / "faults"
         self._ledger.touch()
-        self._nursery = subprocess.Popen(
-            [sys.executable, "-m", "tests.chaos.workload"],
+        self._fork_server = subprocess.Popen(
+            [sys.executable, "-m", "tests.chaos.fork_server"],
             cwd=REPOSITORY,
             env=clean_environment(PYTHONPATH=str(REPOSITORY)),
             stdin=subprocess.PIPE,
@@ -83,9 +83,9 @@ class Supervisor:
         self._answer()
 
     def close(self) -> None:
-        """Everything ends with the nursery, halted processes as well."""
-        self._nursery.kill()
-        self._nursery.communicate()
+        """Everything ends with the fork server, halted processes as well."""
+        self._fork_server.kill()
+        self._fork_server.communicate()
         for slot in self.slots:
             _signal(slot.pid, signal.SIGKILL)
 
@@ -97,7 +97,7 @@ class Supervisor:
             await asyncio.sleep(_LOOK_SECONDS)
 
     def storm(self) -> None:
-        """From now on dooms come true."""
+        """From now on planned faults happen."""
         self._storm.touch()
 
     def calm(self) -> None:
@@ -143,24 +143,26 @@ class Supervisor:
         if state:
             _signal(slot.pid, signal.SIGCONT)
         else:
-            is_doomed = sum(" doubled " not in fault for fault in self.faults()) < self._most_faults
-            dooms = ",".join(str(doom) for doom in slot.deck.dooms()) if is_doomed else ""
+            has_faults = sum(" doubled " not in fault for fault in self.faults()) < self._most_faults
+            planned_faults = ",".join(str(fault) for fault in slot.deck.planned_faults()) if has_faults else ""
             seed = f"{slot.name} {next(slot.starts)}"
-            slot.pid = self._start(slot.name, slot.arguments, {**slot.environment, DOOMS: dooms, "CHAOS_SEED": seed})
+            slot.pid = self._start(
+                slot.name, slot.arguments, {**slot.environment, FAULTS: planned_faults, "CHAOS_SEED": seed}
+            )
 
     def _start(self, name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-        own = {STORM: str(self._storm), LEDGER: str(self._ledger), NAME: name, DOOMS: ""}
+        own = {STORM: str(self._storm), LEDGER: str(self._ledger), NAME: name, FAULTS: ""}
         log = str(self._folder / f"{name}.log")
         order = {"arguments": list(arguments), "environment": {**own, **environment}, "log": log}
-        assert self._nursery.stdin is not None
-        self._nursery.stdin.write(json.dumps(order) + "\n")
-        self._nursery.stdin.flush()
+        assert self._fork_server.stdin is not None
+        self._fork_server.stdin.write(json.dumps(order) + "\n")
+        self._fork_server.stdin.flush()
         return self._answer()
 
     def _answer(self) -> int:
-        assert self._nursery.stdout is not None
-        line = self._nursery.stdout.readline()
-        assert line, "the nursery has died"
+        assert self._fork_server.stdout is not None
+        line = self._fork_server.stdout.readline()
+        assert line, "the fork server has died"
         return int(json.loads(line)["pid"])
 
 

@@ -1,66 +1,153 @@
-"""Forks services from a process that has imported everything: a start costs a moment instead of seconds.
+"""The load: instances with a binding each are created, changed and deleted by users who do not always wait."""
 
-    python -m tests.chaos.workload
-
-Reads one JSON object a line: `arguments`, `environment`, `log`; answers each with `{"pid": …}`. The service is a
-process like any other, with a session of its own. Ends when its input ends, and all that it has started with it.
-"""
-
-import ctypes
-import importlib
-import json
-import os
-import signal
-import sys
-from importlib.metadata import entry_points
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from chandlery.process.service import ENTRY_POINTS
-from tests.chaos.fault_injected_service import run
+from tests.chaos.counting.counting_broker import SERVICE
+from tests.chaos.gateways import CATALOG, NAMESPACED, Gateways
+from tests.e2e.stacks.api_client import is_ready
+from tests.e2e.stacks.manifests import binding, instance
 
-_PR_SET_PDEATHSIG: Final = 1
-_LATE_IMPORTS: Final = ("uvicorn.protocols.http.httptools_impl", "uvicorn.lifespan.off", "asyncpg", "aiosqlite")
+JsonObject = dict[str, Any]
+Board = Mapping[str, Mapping[str, JsonObject]]
 
-
-def main() -> None:
-    for entry in entry_points(group=ENTRY_POINTS):
-        entry.load()
-    for name in _LATE_IMPORTS:
-        importlib.import_module(name)
-    # Whoever is dead is gone at once: nobody here asks how it ended.
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    print(json.dumps({"pid": os.getpid()}), flush=True)
-    for line in sys.stdin:
-        print(json.dumps({"pid": _start(json.loads(line))}), flush=True)
+INSTANCES: Final = "serviceinstances"
+BINDINGS: Final = "servicebindings"
+_LOOK_SECONDS: Final = 0.4
+_RELIST_SECONDS: Final = 1.0
 
 
-def _start(order: dict[str, Any]) -> int:
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        os.setsid()
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        _redirect(order["log"])
-        os.environ.clear()
-        os.environ.update(order["environment"])
-        run(order["arguments"])
-        os._exit(0)
-    except SystemExit as end:
-        os._exit(end.code if isinstance(end.code, int) else 1)
-    except BaseException:  # noqa: BLE001 - it must not go on as a second nursery
-        sys.excepthook(*sys.exc_info())
-        os._exit(1)
+@dataclass
+class ObjectLifecycle:
+    """One instance and its binding. Names are the same."""
+
+    name: str
+    size: int
+    leaves_early: bool
+    """Deleted while the others are still made."""
+    is_gone: bool = False
 
 
-def _redirect(path: str) -> None:
-    log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    for source, target in ((nothing, 0), (log, 1), (log, 2)):
-        os.dup2(source, target)
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+@dataclass
+class Workload:
+    """All objects of one run, drawn from a seed."""
+
+    gateways: Gateways
+    draw: random.Random
+    lifecycles: list[ObjectLifecycle]
+    stays_patient: float
+    """Seconds until a change that has not happened counts as lost."""
+    board: Board = field(default_factory=dict)
+    relists: int = 0
+
+    async def arrive(self) -> None:
+        """Create and change everything, and delete some of it again; returns when nobody wants anything more."""
+        async with asyncio.TaskGroup() as group:
+            for lifecycle in self.lifecycles:
+                group.create_task(self._live_through(lifecycle, random.Random(f"{lifecycle.name} {lifecycle.size}")))
+
+    async def leave(self) -> None:
+        """Delete all that is left."""
+        async with asyncio.TaskGroup() as group:
+            for lifecycle in self.lifecycles:
+                if not lifecycle.leaves_early:
+                    group.create_task(self._end(lifecycle, random.Random(f"{lifecycle.size} {lifecycle.name}")))
+
+    async def relist(self, broker: str, over: asyncio.Event) -> None:
+        """Ask for the catalog again and again, so that the syncer has something to die at."""
+        while not over.is_set():
+            self.relists += 1
+            change = {"spec": {"relistRequests": self.relists}}
+            await self.gateways.patch("clusterservicebrokers", broker, change, within=CATALOG)
+            await asyncio.sleep(_RELIST_SECONDS)
+
+    async def look(self) -> None:
+        """Keep the board up to date, until cancelled."""
+        while True:
+            with suppress(AssertionError):
+                self.board = {
+                    plural: await self.gateways.list(f"{NAMESPACED}/{plural}") for plural in (INSTANCES, BINDINGS)
+                }
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def unfulfilled(self) -> list[str]:
+        """What has not become as it was specified, after all patience."""
+        deadline = time.monotonic() + self.stays_patient
+        while (left := self._left()) and time.monotonic() < deadline:
+            await asyncio.sleep(_LOOK_SECONDS)
+        return left
+
+    def _left(self) -> list[str]:
+        return [
+            text
+            for lifecycle in self.lifecycles
+            for plural in (INSTANCES, BINDINGS)
+            if (text := self._missing(lifecycle, plural))
+        ]
+
+    def _missing(self, lifecycle: ObjectLifecycle, plural: str) -> str:
+        found = self.board.get(plural, {}).get(lifecycle.name)
+        if lifecycle.is_gone:
+            return f"{plural} {lifecycle.name} is still there: {_state(found)}" if found else ""
+        if found is None:
+            return f"{plural} {lifecycle.name} is not there"
+        return "" if _is_settled(found) else f"{plural} {lifecycle.name} is {_state(found)}"
+
+    async def _live_through(self, lifecycle: ObjectLifecycle, draw: random.Random) -> None:
+        await asyncio.sleep(draw.uniform(0, 0.02 * len(self.lifecycles)))
+        await self.gateways.create(INSTANCES, instance(lifecycle.name, SERVICE, parameters={"size": lifecycle.size}))
+        await self._perhaps_wait(INSTANCES, lifecycle.name, draw)
+        await self.gateways.create(BINDINGS, binding(lifecycle.name, lifecycle.name))
+        await self._perhaps_wait(BINDINGS, lifecycle.name, draw)
+        for _ in range(draw.randint(0, 2)):
+            lifecycle.size += 1
+            await self.gateways.patch(INSTANCES, lifecycle.name, {"spec": {"parameters": {"size": lifecycle.size}}})
+            await self._perhaps_wait(INSTANCES, lifecycle.name, draw)
+        if lifecycle.leaves_early:
+            await self._end(lifecycle, draw)
+
+    async def _end(self, lifecycle: ObjectLifecycle, draw: random.Random) -> None:
+        await self.gateways.delete(BINDINGS, lifecycle.name)
+        if draw.random() < 0.5:
+            await self._until(lambda: lifecycle.name not in self.board.get(BINDINGS, {}))
+        await self.gateways.delete(INSTANCES, lifecycle.name)
+        lifecycle.is_gone = True
+
+    async def _perhaps_wait(self, plural: str, name: str, draw: random.Random) -> None:
+        if draw.random() < 0.6:
+            await self._until(lambda: _is_settled(self.board.get(plural, {}).get(name)))
+
+    async def _until(self, accept: Callable[[], bool]) -> None:
+        # Who has waited in vain goes on all the same; what does not happen in the end is counted there.
+        deadline = time.monotonic() + self.stays_patient / 2
+        while not accept() and time.monotonic() < deadline:
+            await asyncio.sleep(_LOOK_SECONDS / 2)
 
 
-if __name__ == "__main__":
-    main()
+def draw_workload(seed: str, size: int, gateways: Gateways, *, patience: float) -> Workload:
+    """`size` objects, half of them instances."""
+    draw = random.Random(seed)
+    lifecycles = [
+        ObjectLifecycle(f"life-{seed}-{number}", draw.randrange(1000), leaves_early=draw.random() < 0.4)
+        for number in range(size // 2)
+    ]
+    return Workload(gateways, draw, lifecycles, patience)
+
+
+def _is_settled(found: JsonObject | None) -> bool:
+    if found is None or not is_ready(found):
+        return False
+    status = found["status"]
+    observed = int(status.get("observedGeneration") or status.get("reconciledGeneration") or 0)
+    return observed == found["metadata"]["generation"] and not status.get("asyncOpInProgress")
+
+
+def _state(found: JsonObject | None) -> str:
+    said = [f"{each['type']}={each['status']} ({each['reason']}: {each['message']})" for each in
+            ((found or {}).get("status") or {}).get("conditions") or []]  # fmt: skip
+    return "; ".join(said) or "without conditions"

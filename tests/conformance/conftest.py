@@ -1,4 +1,4 @@
-"""The platform, on each twin in turn: once for the session, with a part of its own for each test."""
+"""The platform, on each backend in turn: once for the session, with a part of its own for each test."""
 
 import itertools
 import os
@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from tests.conformance import platform_backends
 from tests.conformance.platform import NewPlatform, Platform
-from tests.conformance.platform_backends import AMQP_VARIABLE, DATABASE_VARIABLE, Twin
+from tests.conformance.platform_backends import AMQP_VARIABLE, DATABASE_VARIABLE, PlatformBackend
 from tests.conformance.scripted.scripted_broker import ScriptedBroker, SeenRequest
 from tests.conformance.whole_life import whole_life
 
@@ -21,7 +21,9 @@ _brokers: list[str] = []
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session", params=["embedded", "servers"])
-async def twin(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Twin]:
+async def backend(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[PlatformBackend]:
     """A running platform."""
     folder: Path = tmp_path_factory.mktemp(request.param)
     if request.param == "embedded":
@@ -35,10 +37,10 @@ async def twin(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def sessions(twin: Twin) -> AsyncIterator[Sequence[aiohttp.ClientSession]]:
+async def sessions(backend: PlatformBackend) -> AsyncIterator[Sequence[aiohttp.ClientSession]]:
     """One for each gateway."""
     async with AsyncExitStack() as stack:
-        opened = [aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=0)) for url in twin.urls]
+        opened = [aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=0)) for url in backend.urls]
         yield [await stack.enter_async_context(session) for session in opened]
 
 
@@ -50,19 +52,19 @@ async def broker() -> AsyncIterator[ScriptedBroker]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def new_platform(twin: Twin, sessions: Sequence[aiohttp.ClientSession]) -> NewPlatform:
+async def new_platform(backend: PlatformBackend, sessions: Sequence[aiohttp.ClientSession]) -> NewPlatform:
     """Makes parts of the platform, each empty but for a namespace. All that there is goes at the end of each."""
 
     @asynccontextmanager
     async def new(broker: ScriptedBroker) -> AsyncIterator[Platform]:
         number = next(_numbers)
-        platform = Platform(twin, broker, sessions[number % len(sessions)], number)
+        platform = Platform(backend, broker, sessions[number % len(sessions)], number)
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": platform.namespace}}
         await platform.api.made("/api/v1/namespaces", namespace)
         platform.offers()
         yield platform
         _brokers.extend(platform.registered)
-        await twin.clear()
+        await backend.clear()
 
     return new
 

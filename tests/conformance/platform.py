@@ -20,7 +20,7 @@ import aiohttp
 
 from chandlery.model.objects import kinds
 from chandlery.model.objects.kinds import Kind
-from tests.conformance.platform_backends import ADMINISTRATOR, SOON, Twin, token_of
+from tests.conformance.platform_backends import ADMINISTRATOR, SOON, PlatformBackend, token_of
 from tests.conformance.scripted.scripted_broker import ScriptedBroker, SeenRequest
 from tests.conformance.scripted.scripted_catalog import simple_catalog, simple_service
 from tests.integration.gateway.api_client import Answer, Api, Document
@@ -44,7 +44,7 @@ Wanted = Callable[[Document], Any]
 class Platform:
     """One test's part of a running platform, seen as one user."""
 
-    twin: Twin
+    backend: PlatformBackend
     broker: ScriptedBroker
     session: aiohttp.ClientSession = field(repr=False)
     number: int
@@ -71,7 +71,9 @@ class Platform:
 
     def as_user(self, name: str) -> "Platform":
         """The same, as `ann`, `bob` or `eve`."""
-        return Platform(self.twin, self.broker, self.session, self.number, token_of(name), registered=self.registered)
+        return Platform(
+            self.backend, self.broker, self.session, self.number, token_of(name), registered=self.registered
+        )
 
     # The catalog
 
@@ -290,14 +292,14 @@ class Platform:
         """Wait until nothing is in hand and nothing due soon: what has not been sent by then is not sent at all."""
         try:
             async with asyncio.timeout(SOON):
-                while not await self.twin.is_at_rest(within=_REST):  # noqa: ASYNC110 - the tables give no notice
+                while not await self.backend.is_at_rest(within=_REST):  # noqa: ASYNC110 - the tables give no notice
                     await asyncio.sleep(0.01)
         except TimeoutError:
             raise AssertionError(f"it does not come to rest, after {self._told()}") from None
 
     async def restarts(self) -> None:
         """All processes of the platform end and start again. The answer to a call that is held meanwhile is lost."""
-        await self.twin.restart()
+        await self.backend.restart()
 
     # The rest
 

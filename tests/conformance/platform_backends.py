@@ -102,7 +102,7 @@ class Process:
 
 
 @dataclass
-class Twin:
+class PlatformBackend:
     """One whole platform."""
 
     name: str
@@ -154,17 +154,17 @@ class Twin:
 
 
 @asynccontextmanager
-async def embedded(folder: Path) -> AsyncIterator[Twin]:
+async def embedded(folder: Path) -> AsyncIterator[PlatformBackend]:
     """What `chandlery up` runs: one process, SQLite, the in-process bus."""
     port = _free_port()
     settings = _settings(folder, port, f"sqlite:///{folder / 'chandlery.db'}", IN_PROCESS_BUS)
     processes = [Process([GATEWAY, PROVISIONER, BINDER, SYNCER], settings)]
-    async with _running(Twin("embedded", [_address(port)], processes)) as twin:
-        yield twin
+    async with _running(PlatformBackend("embedded", [_address(port)], processes)) as backend:
+        yield backend
 
 
 @asynccontextmanager
-async def servers(folder: Path, lanes: Callable[[], Sequence[str]]) -> AsyncIterator[Twin]:
+async def servers(folder: Path, lanes: Callable[[], Sequence[str]]) -> AsyncIterator[PlatformBackend]:
     """What a cluster runs: a process per service, PostgreSQL, RabbitMQ. `lanes` are the brokers' names to clean up."""
     server, amqp_url = os.environ[DATABASE_VARIABLE], os.environ[AMQP_VARIABLE]
     database, prefix = f"conformance_{uuid.uuid4().hex[:12]}", f"conformance-{uuid.uuid4().hex[:8]}-"
@@ -181,20 +181,20 @@ async def servers(folder: Path, lanes: Callable[[], Sequence[str]]) -> AsyncIter
     processes[0].settings = base
     processes += [Process([GATEWAY], others.model_copy(update={"port": port})) for port in ports]
     try:
-        async with _running(Twin("servers", [_address(port) for port in ports], processes)) as twin:
-            yield twin
+        async with _running(PlatformBackend("servers", [_address(port) for port in ports], processes)) as backend:
+            yield backend
     finally:
         await _remove_names(amqp_url, prefix, lanes())
         await _administer(server, f"DROP DATABASE {database} WITH (FORCE)")
 
 
 @asynccontextmanager
-async def _running(twin: Twin) -> AsyncIterator[Twin]:
+async def _running(backend: PlatformBackend) -> AsyncIterator[PlatformBackend]:
     try:
-        await twin.start()
-        yield twin
+        await backend.start()
+        yield backend
     finally:
-        await twin.stop()
+        await backend.stop()
 
 
 def _settings(folder: Path, port: int, database_url: str, amqp_url: str, **given: Any) -> Settings:

@@ -1,4 +1,4 @@
-"""What every integration test may ask for: a migrated database of its own on either twin, own names on the bus."""
+"""What every integration test may ask for: a migrated database of its own on either database, own names on the bus."""
 
 import asyncio
 import os
@@ -95,14 +95,14 @@ def postgresql_url(postgres_databases: PostgresDatabases) -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """Each twin in turn: a migrated database that only this test uses."""
+    """Each database in turn: a migrated database that only this test uses."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Each twin in turn: a database without tables."""
+    """Each database in turn: a database without tables."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'empty.db'}"
         return

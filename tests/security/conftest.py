@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from tests.conformance import platform_backends
 from tests.conformance.platform import Platform
-from tests.conformance.platform_backends import Twin
+from tests.conformance.platform_backends import PlatformBackend
 from tests.conformance.scripted.scripted_broker import ScriptedBroker
 from tests.integration.conftest import postgres_databases, sqlite_template
 from tests.integration.gateway.conftest import api, gateway, own_gateway, own_url, shared_gateway, shared_url, store
@@ -37,14 +37,14 @@ _numbers = itertools.count(1)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def whole(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Twin]:
+async def whole(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PlatformBackend]:
     """All services, on SQLite and the in-process bus."""
     async with platform_backends.embedded(tmp_path_factory.mktemp("security")) as running:
         yield running
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def platform(whole: Twin) -> AsyncIterator[Platform]:
+async def platform(whole: PlatformBackend) -> AsyncIterator[Platform]:
     """The test's part of a platform, with a broker that does as it is told."""
     async with ScriptedBroker() as broker, aiohttp.ClientSession(whole.urls[0]) as session:
         platform = Platform(whole, broker, session, next(_numbers))

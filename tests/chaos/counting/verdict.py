@@ -15,7 +15,7 @@ from chandlery.store import schema
 from chandlery.store.connection.engine import open_engine
 from tests.chaos.counting.watcher import Watcher
 from tests.chaos.gateways import Gateways
-from tests.chaos.object_lifecycles import BINDINGS, INSTANCES, Crowd
+from tests.chaos.workload import BINDINGS, INSTANCES, Workload
 from tests.e2e.stacks.api_client import secret_values
 from tests.e2e.stacks.servers import ServerShare
 
@@ -36,19 +36,19 @@ async def finally_nothing(look: Look, *, seconds: float = 60.0) -> list[str]:
     return said
 
 
-async def differences(crowd: Crowd, gateways: Gateways, ledger: JsonObject) -> dict[str, list[str]]:
+async def differences(workload: Workload, gateways: Gateways, ledger: JsonObject) -> dict[str, list[str]]:
     """Between what the platform shows, what the users wished and what the broker has: lost, doubled, orphaned."""
-    staying = {life.name: life for life in crowd.lives if not life.is_gone}
-    instances, bindings = crowd.board[INSTANCES], crowd.board[BINDINGS]
+    staying = {lifecycle.name: lifecycle for lifecycle in workload.lifecycles if not lifecycle.is_gone}
+    instances, bindings = workload.board[INSTANCES], workload.board[BINDINGS]
     secrets = await gateways.list(_SECRETS)
     found = {"lost": list[str](), "doubled": list(ledger["says"]), "orphaned": list[str]()}
-    for name, life in staying.items():
+    for name, lifecycle in staying.items():
         if name not in instances or name not in bindings:
             continue
         there = ledger["instances"].get(instances[name]["spec"]["externalID"])
         bound = ledger["bindings"].get(bindings[name]["spec"]["externalID"])
-        if there is None or there["wish"]["parameters"] != {"size": life.size}:
-            found["lost"].append(f"instance {name} at the broker is {there and there['wish']}, wished {life.size}")
+        if there is None or there["wish"]["parameters"] != {"size": lifecycle.size}:
+            found["lost"].append(f"instance {name} at the broker is {there and there['wish']}, wished {lifecycle.size}")
         if bound is None or name not in secrets or secret_values(secrets[name]) != bound["credentials"]:
             found["lost"].append(f"the Secret {name} does not hold what the broker gave")
     for plural, objects, known in (("instances", instances, ledger["instances"]),

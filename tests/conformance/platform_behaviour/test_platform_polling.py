@@ -247,7 +247,7 @@ async def test_osb_063_operation_has_one_poller_however_often_messages_come(plat
     command = Reconcile(
         kind="ServiceInstance", uid=created["metadata"]["uid"], lane=broker_key(None, platform.broker_name)
     )
-    resources = platform.twin.processes[0].resources
+    resources = platform.backend.processes[0].resources
     assert resources is not None
     for _ in range(5):
         await resources.bus.publish([command] * 20)

@@ -11,16 +11,16 @@ from tests.conformance.scripted.reactions import CASES, LATE, Case, Reaction
 from tests.conformance.scripted.scripted_broker import ScriptedBroker
 from tests.conformance.scripted.scripted_catalog import simple_plan
 
-# The first test of a twin waits for all cases to be lived through.
+# The first test of a backend waits for all cases to be lived through.
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
-Lives = Mapping[Case, Episode | BaseException]
+Scenarios = Mapping[Case, Episode | BaseException]
 FAILURES = (Reaction.FAILS, Reaction.CLEANS, Reaction.DELETES)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def lives(new_platform: NewPlatform) -> Lives:
-    """What became of all cases on this twin: they are lived through once, many at a time."""
+async def scenarios(new_platform: NewPlatform) -> Scenarios:
+    """What became of all cases on this backend: they are lived through once, many at a time."""
     late = [case for case in CASES if case.answer in LATE]
     return {
         **await _lived(new_platform, [case for case in CASES if case not in late]),
@@ -28,7 +28,7 @@ async def lives(new_platform: NewPlatform) -> Lives:
     }
 
 
-async def _lived(new_platform: NewPlatform, cases: list[Case], **broker: str) -> Lives:
+async def _lived(new_platform: NewPlatform, cases: list[Case], **broker: str) -> Scenarios:
     async with ScriptedBroker() as scripted, new_platform(scripted) as platform:
         brief = simple_plan(BRIEF, maximum_polling_duration=1)
         platform.offers("default", brief, bindings_retrievable=True)
@@ -37,8 +37,8 @@ async def _lived(new_platform: NewPlatform, cases: list[Case], **broker: str) ->
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-async def test_answer_leads_to_what_the_table_says(lives: Lives, case: Case) -> None:
-    episode = lives[case]
+async def test_answer_leads_to_what_the_table_says(scenarios: Scenarios, case: Case) -> None:
+    episode = scenarios[case]
     if isinstance(episode, BaseException):
         raise episode
     assert episode.steps == steps_of(case)

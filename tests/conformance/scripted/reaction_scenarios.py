@@ -90,21 +90,21 @@ async def live_through(platform: Platform, cases: Iterable[Case]) -> dict[Case, 
     rows: dict[tuple[str, bool], dict[Operation, Case]] = {}
     for case in cases:
         rows.setdefault((case.answer, case.is_poll), {})[case.operation] = case
-    lives = [_Life(platform, row, f"row-{number}") for number, row in enumerate(rows.values())]
+    scenarios = [_Scenario(platform, row, f"row-{number}") for number, row in enumerate(rows.values())]
 
-    async def live(life: _Life) -> None:
+    async def live(scenario: _Scenario) -> None:
         async with turn:
-            await life.through()
+            await scenario.through()
 
-    await asyncio.gather(*map(live, lives))
+    await asyncio.gather(*map(live, scenarios))
     told = await platform.lists(EVENT, fieldSelector="type=Warning")
-    for life in lives:
-        life.warnings += [each["message"] for each in told if each["involvedObject"]["name"] == life.name]
-    return {case: episode for life in lives for case, episode in life.episodes.items()}
+    for scenario in scenarios:
+        scenario.warnings += [each["message"] for each in told if each["involvedObject"]["name"] == scenario.name]
+    return {case: episode for scenario in scenarios for case, episode in scenario.episodes.items()}
 
 
 @dataclass
-class _Life:
+class _Scenario:
     platform: Platform
     row: Mapping[Operation, Case]
     name: str

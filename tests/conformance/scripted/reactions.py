@@ -1,6 +1,6 @@
 """What each answer of a broker leads to, by operation: the reaction matrix and the table of orphan mitigation.
 
-A cell is the obligation (the number after OSB-) and the reaction. `reaction_lives.py` lives through all of them.
+A cell is the obligation (the number after OSB-) and the reaction. `reaction_scenarios.py` goes through all of them.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Both twins of the bus behind one rig; a TCP relay in front of RabbitMQ whose cable can be pulled."""
+"""Both buses behind one rig; a TCP relay in front of RabbitMQ whose cable can be pulled."""
 
 import asyncio
 import os
@@ -247,7 +247,7 @@ async def letters_in(rig: Rig, count: int) -> list[DeadLetter]:
     """Wait until there are so many dead letters; they stay."""
     async with asyncio.timeout(SOON):
         while len(letters := await rig.letters.all()) < count:  # noqa: ASYNC110
-            # Neither twin gives notice: it is asked again after a moment.
+            # Neither bus gives notice: it is asked again after a moment.
             await asyncio.sleep(0.02)
     assert len(letters) == count
     return list(letters)
@@ -319,7 +319,7 @@ async def either(request: pytest.FixtureRequest) -> AsyncIterator[RabbitRig]:
 
 @pytest.fixture(params=["inprocess", "rabbitmq", "rabbitmq, quorum queues"])
 async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
-    """Each twin in turn."""
+    """Each bus in turn."""
     if request.param != "inprocess":
         async with _rabbit_rig("quorum" if "quorum" in request.param else "classic") as rabbit_rig:
             yield rabbit_rig

@@ -1,4 +1,4 @@
-"""The promises of `chandlery.messaging.bus`, kept by RabbitMQ and by the in-process twin alike."""
+"""The promises of `chandlery.messaging.bus`, kept by RabbitMQ and by the in-process bus alike."""
 
 import asyncio
 

@@ -1,5 +1,5 @@
-"""The whole platform on both twins, as the conformance tests have it."""
+"""The whole platform on both backends, as the conformance tests have it."""
 
-from tests.conformance.conftest import broker, new_platform, platform, sessions, twin
+from tests.conformance.conftest import backend, broker, new_platform, platform, sessions
 
-__all__ = ["broker", "new_platform", "platform", "sessions", "twin"]
+__all__ = ["backend", "broker", "new_platform", "platform", "sessions"]

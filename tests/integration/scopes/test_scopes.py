@@ -232,7 +232,7 @@ async def test_two_namespaces_may_have_the_same_broker(platform: ScopedPlatform)
         assert platform.broker_name in condition_of(found, "Ready")["message"]
         return
     other = ScopedPlatform(
-        platform.twin, platform.broker, platform.session, platform.number + 10_000, scope=platform.scope
+        platform.backend, platform.broker, platform.session, platform.number + 10_000, scope=platform.scope
     )
     other_namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other.namespace}}
     await platform.api.made("/api/v1/namespaces", other_namespace)

@@ -56,7 +56,7 @@ async def open_database(keyring: Keyring, clock: SetClock) -> AsyncIterator[Open
 
 @pytest.fixture
 def database(database_url: str, open_database: OpenDatabase) -> Database:
-    """Each twin in turn."""
+    """Each database in turn."""
     return open_database(database_url)
 
 
@@ -76,7 +76,7 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 
 @pytest.fixture
 async def empty_engine(empty_database_url: str) -> AsyncIterator[AsyncEngine]:
-    """A database without tables on each twin."""
+    """A database without tables on each database."""
     engine = open_engine(empty_database_url, application_name="chandlery-test")
     yield engine
     await engine.dispose()

@@ -5,7 +5,7 @@ from chandlery.model.objects.metadata import ObjectMeta
 from tests.conformance.scripted.scripted_broker import ScriptedBroker, simple_catalog
 from tests.conformance.scripted.scripted_catalog import simple_service
 from tests.integration.syncer.conftest import Bench
-from tests.integration.syncer.steps import CLASSES, PLANS, ready, two_plans
+from tests.integration.syncer.syncer_actions import CLASSES, PLANS, ready, two_plans
 
 
 async def test_second_broker_with_the_same_ids_is_refused_as_a_whole(bench: Bench) -> None:

@@ -6,7 +6,7 @@ from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.reconcile.reconcile_result import broker_key, instances_key
 from tests.conformance.scripted.scripted_broker import ScriptedBroker
 from tests.integration.syncer.conftest import Bench
-from tests.integration.syncer.steps import CLASSES, PLANS, instance, ready, two_plans
+from tests.integration.syncer.syncer_actions import CLASSES, PLANS, instance, ready, two_plans
 
 
 async def test_deletion_waits_for_the_instances_and_needs_no_answer_from_the_broker(bench: Bench) -> None:

@@ -9,7 +9,7 @@ from chandlery.reconcile.reconcile_result import broker_key, relist_key
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker
 from tests.conformance.scripted.scripted_templates import GET_CATALOG
 from tests.integration.syncer.conftest import Bench
-from tests.integration.syncer.steps import CLASSES, PLANS, let_time_pass, ready, relist, two_plans, wake
+from tests.integration.syncer.syncer_actions import CLASSES, PLANS, let_time_pass, ready, relist, two_plans, wake
 
 
 async def test_first_sync_stores_classes_and_plans_and_says_so(bench: Bench) -> None:

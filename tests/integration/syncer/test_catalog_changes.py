@@ -10,7 +10,7 @@ from tests.conformance.scripted.scripted_broker import ScriptedBroker, simple_ca
 from tests.conformance.scripted.scripted_catalog import simple_plan, simple_service
 from tests.conformance.scripted.scripted_templates import GET_CATALOG
 from tests.integration.syncer.conftest import Bench
-from tests.integration.syncer.steps import CLASSES, PLANS, instance, ready, relist, rest, two_plans, wait_for
+from tests.integration.syncer.syncer_actions import CLASSES, PLANS, instance, ready, relist, rest, two_plans, wait_for
 
 LEFT_AND_CAME = (
     "The catalog has changed: 1 class and 1 plan added (web, web/default); 1 class and 1 plan no longer offered and "

@@ -10,7 +10,7 @@ from chandlery.model.objects.conditions import ConditionType, find_condition
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker
 from tests.conformance.scripted.scripted_templates import GET_CATALOG
 from tests.integration.syncer.conftest import Bench
-from tests.integration.syncer.steps import PLANS, let_time_pass, ready, two_plans
+from tests.integration.syncer.syncer_actions import PLANS, let_time_pass, ready, two_plans
 
 EMPTY_ARRAYS = b'{"services":[' + b",".join([b"[]"] * 8_000_000) + b"]}"
 SMALLER_AND_AS_BAD = b'{"services":[' + b",".join([b'"}",{},[[],[]]'] * 1_000_000) + b"]}"

@@ -9,7 +9,7 @@ from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker, si
 from tests.conformance.scripted.scripted_catalog import simple_service
 from tests.conformance.scripted.scripted_templates import GET_CATALOG
 from tests.integration.syncer.conftest import Bench
-from tests.integration.syncer.steps import CLASSES, PLANS, let_time_pass, ready, relist, two_plans
+from tests.integration.syncer.syncer_actions import CLASSES, PLANS, let_time_pass, ready, relist, two_plans
 
 
 async def test_unchanged_catalog_writes_no_class_or_plan(bench: Bench) -> None:

@@ -1,4 +1,4 @@
-"""A fleet over each pair of twins: SQLite with the in-process bus, PostgreSQL with RabbitMQ."""
+"""A fleet over each backend: SQLite with the in-process bus, PostgreSQL with RabbitMQ."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ from tests.integration.workers.fleet import Fleet, Line, namespace
 
 @pytest.fixture(params=["sqlite, in process", "postgresql, rabbitmq"])
 async def fleet(request: pytest.FixtureRequest) -> AsyncIterator[Fleet]:
-    """A gateway with a namespace, and room for more processes; on each pair of twins in turn."""
+    """A gateway with a namespace, and room for more processes; on each backend in turn."""
     if request.param == "sqlite, in process":
         bus = InProcessBus()
         async with _fleet(request.getfixturevalue("sqlite_url"), lambda: Line(bus, is_shared=True)) as made:

@@ -1,4 +1,4 @@
-"""Owner references are honoured as Kubernetes does: background, foreground, orphan, on both pairs of twins."""
+"""Owner references are honoured as Kubernetes does: background, foreground, orphan, on both backends."""
 
 from collections.abc import Sequence
 from datetime import timedelta

@@ -49,7 +49,7 @@ INSTANCE_MEMORY = {"lane": "broker:/harbour", "serviceID": "service-1", "planID"
 BEGINNING = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
 
-class Harbour:
+class BinderFixture:
     """A namespace with a ready instance, one binding to it, its broker, and the binder's loop."""
 
     def __init__(self, database: Database, resources: Resources, broker: ScriptedBroker) -> None:
@@ -158,9 +158,9 @@ class Harbour:
 
 
 @asynccontextmanager
-async def open_harbour(folder: Path) -> AsyncIterator[Harbour]:
+async def open_binder(folder: Path) -> AsyncIterator[BinderFixture]:
     """A harbour with its state in the folder."""
-    clock: list[Harbour] = []
+    clock: list[BinderFixture] = []
     engine = open_engine(f"sqlite:///{folder}/state.db", application_name="test")
     await migrate(engine)
     database = Database(engine, Keyring.parse(new_key("k")), clock=lambda: clock[0].now if clock else BEGINNING)
@@ -176,7 +176,7 @@ async def open_harbour(folder: Path) -> AsyncIterator[Harbour]:
             cluster_id="cluster-1",
             owner="test",
         )
-        world = Harbour(database, resources, broker)
+        world = BinderFixture(database, resources, broker)
         clock.append(world)
         await world.add(*surroundings(broker.url), ready_instance(), new_binding())
         await database.run(look_after)

@@ -51,7 +51,7 @@ class WorkerDied(Exception):
 
 
 @dataclass
-class Life:
+class BindingHistory:
     """One binding, its row in the work table, its Secret, and the world around it."""
 
     broker: Callable[[Request], Answer]

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.binder.binder_fixture import Harbour, open_harbour
+from tests.unit.binder.binder_fixture import BinderFixture, open_binder
 
 
 @pytest.fixture
-async def harbour(tmp_path: Path) -> AsyncIterator[Harbour]:
+async def binder(tmp_path: Path) -> AsyncIterator[BinderFixture]:
     """A namespace with a ready instance, one binding to it, its broker, and the binder's loop."""
-    async with open_harbour(tmp_path) as world:
+    async with open_binder(tmp_path) as world:
         yield world

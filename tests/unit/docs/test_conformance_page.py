@@ -39,7 +39,7 @@ def test_page_names_only_tests_that_exist() -> None:
 
 
 @pytest.mark.parametrize("number", [each.id for each in OBLIGATIONS.values() if each.is_binding])
-def test_what_is_owed_passes_on_both_twins_or_says_why_not(number: str) -> None:
+def test_what_is_owed_passes_on_both_backends_or_says_why_not(number: str) -> None:
     outcomes = ROWS[number][4:]
     assert outcomes == ([LEFT, LEFT] if number in LEFT_OUT else [PASSES, PASSES])
     assert number not in LEFT_OUT or LEFT_OUT[number] in ROWS[number][3]
@@ -52,7 +52,9 @@ def test_every_obligation_that_a_test_names_exists() -> None:
 
 
 def test_page_is_the_same_for_the_same_outcomes_in_any_order() -> None:
-    tests = [Case(f"{SHOWN}[{twin}-{n}]", twin, passes=True) for twin in ("embedded", "servers") for n in range(3)]
+    tests = [
+        Case(f"{SHOWN}[{backend}-{n}]", backend, passes=True) for backend in ("embedded", "servers") for n in range(3)
+    ]
     assert page(tests) == page(reversed(tests))
 
 

@@ -50,7 +50,7 @@ Broker = Callable[[Request], Answer]
 
 
 @dataclass
-class Life:
+class InstanceHistory:
     """One instance, its row in the work table, and the world around it."""
 
     broker: Broker

@@ -24,7 +24,7 @@ from tests.unit.provisioner.builders import (
     timed_out,
     unreachable,
 )
-from tests.unit.provisioner.instance_histories import Life, Request, WorkerDied, is_creation
+from tests.unit.provisioner.instance_histories import InstanceHistory, Request, WorkerDied, is_creation
 
 SOME_TIME = settings(
     max_examples=120,
@@ -222,79 +222,80 @@ class RandomBroker:
         return reply(request.purpose, 200, {"state": name})
 
 
-def happen(life: Life, event: str) -> None:  # noqa: C901, PLR0912 - one branch for each event
+def happen(history: InstanceHistory, event: str) -> None:  # noqa: C901, PLR0912 - one branch for each event
     """One thing that a user, an operator or time does."""
     match event:
         case "round":
-            if life.due_at is not None:
-                life.round()
+            if history.due_at is not None:
+                history.round()
         case "wish":
-            life.wish(parameters={"colour": len(life.sent) % 2})
+            history.wish(parameters={"colour": len(history.sent) % 2})
         case "plan":
-            if not life.is_deleted:
-                life.wish(plan="small" if life.memory.plan_id == LARGE else "large")
+            if not history.is_deleted:
+                history.wish(plan="small" if history.memory.plan_id == LARGE else "large")
         case "delete":
-            life.delete()
+            history.delete()
         case "lose access":
-            life.access = NO_SECRET
+            history.access = NO_SECRET
         case "find access":
-            life.access = None
-            life.touch()
+            history.access = None
+            history.touch()
         case "lose class":
-            life.offering = NO_CLASS
+            history.offering = NO_CLASS
         case "find class":
-            life.offering = make_offering("small" if life.memory.plan_id == SMALL else "large")
-            life.touch()
+            history.offering = make_offering("small" if history.memory.plan_id == SMALL else "large")
+            history.touch()
         case "bind":
-            life.bindings = 1
+            history.bindings = 1
         case "retry":
-            life.annotate(retry_requested_at=str(len(life.seen)))
+            history.annotate(retry_requested_at=str(len(history.seen)))
         case "mitigate by hand":
-            life.annotate(orphan_mitigation="Manual")
+            history.annotate(orphan_mitigation="Manual")
         case "mitigate by itself":
-            life.annotate(orphan_mitigation="Automatic")
+            history.annotate(orphan_mitigation="Automatic")
         case _:
-            life.bindings = 0
-            life.touch()
+            history.bindings = 0
+            history.touch()
 
 
-def check(life: Life, broker: RandomBroker) -> None:
+def check(history: InstanceHistory, broker: RandomBroker) -> None:
     """What holds after every round."""
-    status = life.instance.status
-    if life.is_finished:
+    status = history.instance.status
+    if history.is_finished:
         assert not broker.exists, "an orphan"
         assert broker.operation is None
         return
     settled = is_true(status.conditions, ConditionType.READY) or is_true(status.conditions, ConditionType.FAILED)
     orphan = find_condition(status.conditions, ConditionType.ORPHAN_MITIGATION)
-    is_held = orphan is not None and orphan.reason == "OrphanMitigationRequired" and life.waiting_for is not None
-    if life.due_at is None:
-        assert settled or is_held, f"stuck: nothing is due and nothing is settled: {life.seen[-3:]}"
-        assert not life.is_deleted
-        assert is_held or status.observed_generation == life.instance.metadata.generation
+    is_held = orphan is not None and orphan.reason == "OrphanMitigationRequired" and history.waiting_for is not None
+    if history.due_at is None:
+        assert settled or is_held, f"stuck: nothing is due and nothing is settled: {history.seen[-3:]}"
+        assert not history.is_deleted
+        assert is_held or status.observed_generation == history.instance.metadata.generation
         assert is_held or status.current_operation is None
         assert status.next_attempt_time is None
-    if is_true(status.conditions, ConditionType.READY) and life.in_flight is None:
+    if is_true(status.conditions, ConditionType.READY) and history.in_flight is None:
         assert broker.exists
-        assert not status.async_op_in_progress
-    if broker.exists and life.in_flight is None:
+        # Ready speaks of what serves; an update that the broker works on is told by Reconciling.
+        assert not status.async_op_in_progress or is_true(status.conditions, ConditionType.RECONCILING)
+    if broker.exists and history.in_flight is None:
         assert status.deprovision_status == "Required", "the broker has something that nobody would delete"
     assert (status.operation_start_time is None) == (status.current_operation is None)
     assert status.current_operation is not None or not status.async_op_in_progress
     assert status.last_operation is None or status.async_op_in_progress
 
 
-def wander(data: st.DataObject) -> tuple[Life, RandomBroker]:
+def wander(data: st.DataObject) -> tuple[InstanceHistory, RandomBroker]:
     """A random life so far."""
     broker = RandomBroker(data)
-    life = Life(broker=broker)
+    history = InstanceHistory(broker=broker)
     for event in data.draw(st.lists(st.sampled_from(EVENTS), min_size=5, max_size=40), label="events"):
-        happen(life, event)
+        happen(history, event)
         if event == "round":
-            check(life, broker)
-        if life.is_finished:
+            check(history, broker)
+        if history.is_finished:
             break
-    return life, broker
+    return history, broker
 
 
 @SOME_TIME
@@ -306,61 +307,64 @@ def test_no_life_ever_leaves_an_orphan_or_creates_twice(data: st.DataObject) -> 
 @SOME_TIME
 @given(st.data())
 def test_every_life_comes_to_its_end_when_the_broker_gives_in(data: st.DataObject) -> None:
-    life, broker = wander(data)
-    if life.is_finished:
+    history, broker = wander(data)
+    if history.is_finished:
         return
 
     broker.is_kind = True
-    life.access, life.bindings = None, 0
-    life.delete()
-    life.run(rounds=12)
+    history.access, history.bindings = None, 0
+    history.delete()
+    history.run(rounds=12)
 
-    assert life.is_finished
+    assert history.is_finished
     assert not broker.exists
 
 
 @SOME_TIME
 @given(st.data())
 def test_every_wish_is_granted_when_the_broker_gives_in(data: st.DataObject) -> None:
-    life, broker = wander(data)
-    if life.is_deleted:
+    history, broker = wander(data)
+    if history.is_deleted:
         return
 
     broker.is_kind = True
-    life.access, life.bindings, life.offering = None, 0, make_offering("large")
-    life.annotate(orphan_mitigation="Automatic")
-    life.wish(parameters={"colour": 0})
-    life.run(rounds=12)
+    history.access, history.bindings, history.offering = None, 0, make_offering("large")
+    history.annotate(orphan_mitigation="Automatic")
+    history.wish(parameters={"colour": 0})
+    history.run(rounds=12)
 
-    assert is_true(life.instance.status.conditions, ConditionType.READY)
-    assert life.instance.status.reconciled_generation == life.instance.metadata.generation
+    assert is_true(history.instance.status.conditions, ConditionType.READY)
+    assert history.instance.status.reconciled_generation == history.instance.metadata.generation
     assert broker.plans == {LARGE}
     assert broker.parameters == {"{'colour': 0}"}
-    assert life.memory.plan_id == LARGE
+    assert history.memory.plan_id == LARGE
 
 
 @SOME_TIME
 @given(st.data(), st.sampled_from(["abandon", "force_delete"]), st.booleans())
 def test_every_life_comes_to_its_end_when_a_person_insists(data: st.DataObject, order: str, is_lost: bool) -> None:
-    life, _ = wander(data)
-    if life.is_finished:
+    history, _ = wander(data)
+    if history.is_finished:
         return
 
-    life.access = NO_SECRET if is_lost else None
-    life.annotate(**{order: "true"})
-    life.delete()
+    history.access = NO_SECRET if is_lost else None
+    history.annotate(**{order: "true"})
+    history.delete()
     # A broker that has accepted the deletion is asked until the time is up.
-    life.run(rounds=2 if order == "abandon" or is_lost else 20, until=lambda: _is_being_deleted(life))
+    history.run(rounds=2 if order == "abandon" or is_lost else 20, until=lambda: _is_being_deleted(history))
 
-    assert _has_ended(life) or _is_being_deleted(life)
-
-
-def _has_ended(life: Life) -> bool:
-    return life.is_finished
+    assert _has_ended(history) or _is_being_deleted(history)
 
 
-def _is_being_deleted(life: Life) -> bool:
-    status, is_asked = life.instance.status, life.access is None and "abandon" not in str(life.instance.metadata)
+def _has_ended(history: InstanceHistory) -> bool:
+    return history.is_finished
+
+
+def _is_being_deleted(history: InstanceHistory) -> bool:
+    status, is_asked = (
+        history.instance.status,
+        history.access is None and "abandon" not in str(history.instance.metadata),
+    )
     is_deletion = status.current_operation == "Deprovision" or status.orphan_mitigation_in_progress
     return is_asked and status.async_op_in_progress and is_deletion
 
@@ -368,16 +372,16 @@ def _is_being_deleted(life: Life) -> bool:
 @SOME_TIME
 @given(st.data())
 def test_a_deletion_is_never_taken_back(data: st.DataObject) -> None:
-    life, _ = wander(data)
-    if life.is_finished:
+    history, _ = wander(data)
+    if history.is_finished:
         return
-    life.delete()
+    history.delete()
 
     for _ in range(15):
-        if life.due_at is None:
+        if history.due_at is None:
             break
-        before = len(life.sent)
-        life.round()
+        before = len(history.sent)
+        history.round()
         # The request of a dead worker is repeated first, whatever it was.
-        assert life.seen[-1] == "Repeat" or not any(is_creation(request) for request in life.sent[before:])
-        assert life.seen[-1] not in ("Idle", "Refuse", "Update")
+        assert history.seen[-1] == "Repeat" or not any(is_creation(request) for request in history.sent[before:])
+        assert history.seen[-1] not in ("Idle", "Refuse", "Update")

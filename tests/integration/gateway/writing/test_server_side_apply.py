@@ -1,4 +1,4 @@
-"""Server-side apply over HTTP: who owns what, conflicts, and everything else that a write has to be, on both twins."""
+"""Server-side apply over HTTP: who owns what, conflicts, and all else that a write has to be, on both databases."""
 
 import asyncio
 import base64

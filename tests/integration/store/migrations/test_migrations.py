@@ -1,4 +1,4 @@
-"""Migrations on both twins: up from nothing, down and up again, the tables that the code expects, one at a time."""
+"""Migrations on both databases: up from nothing, down and up again, the tables that the code expects, one at a time."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""The change log on both twins: one entry for each write, in order, and what is forgotten is known to be forgotten."""
+"""The change log on both databases: an entry for each write, in order; what is forgotten is known to be forgotten."""
 
 import pytest
 

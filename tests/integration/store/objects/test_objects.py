@@ -1,4 +1,4 @@
-"""Objects on both twins: what is stored comes back, what lost a race is refused, lists are ordered and paged."""
+"""Objects on both databases: what is stored comes back, what lost a race is refused, lists are ordered and paged."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Lists of an earlier moment on both twins: what a reader saw then is found again, or it is said that it is not."""
+"""Lists of an earlier moment on both databases: what a reader saw then is found again, or it is said that it is not."""
 
 import random
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Open circuits and lines before service brokers, on both twins: what processes see of each other."""
+"""Open circuits and lines before service brokers, on both databases: what processes see of each other."""
 
 import asyncio
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Named leases and the cluster id on both twins: of many processes, one."""
+"""Named leases and the cluster id on both databases: of many processes, one."""
 
 import asyncio
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The outbox on both twins: what is committed with the state is published, by this process or by the sweep."""
+"""The outbox on both databases: what is committed with the state is published, by this process or by the sweep."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What is old is forgotten, in small steps, on both twins; what is young or in use stays."""
+"""What is old is forgotten, in small steps, on both databases; what is young or in use stays."""
 
 from typing import Final
 

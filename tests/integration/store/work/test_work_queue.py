@@ -1,4 +1,4 @@
-"""The work table on both twins: one holder at a time, fenced, and nothing that is due is forgotten."""
+"""The work table on both databases: one holder at a time, fenced, and nothing that is due is forgotten."""
 
 import asyncio
 from datetime import timedelta

@@ -17,7 +17,7 @@ from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
 from chandlery.reconcile.policies.broker_policy import BrokerPolicy
 from chandlery_binder.facts.binding_notes import BindingPurpose
 from tests.unit.binder.binding_builders import NO_CLASS, NO_SECRET, answered, make_offering, unanswered
-from tests.unit.binder.binding_histories import Life, Request, WorkerDied
+from tests.unit.binder.binding_histories import BindingHistory, Request, WorkerDied
 
 SOME_TIME = settings(
     max_examples=80,
@@ -173,138 +173,145 @@ class MoodyBroker:
         self.working.pop(binding_id, None)
 
 
-NOW_LATER = Life(broker=lambda _: None).now + timedelta(hours=2)  # type: ignore[arg-type,return-value]
+NOW_LATER = BindingHistory(broker=lambda _: None).now + timedelta(hours=2)  # type: ignore[arg-type,return-value]
 
 
-def happen(life: Life, broker: MoodyBroker, event: str, number: int) -> None:
+def happen(history: BindingHistory, broker: MoodyBroker, event: str, number: int) -> None:
     """One of the things that people and machines do."""
     if event in ("Manual", "Automatic", "Waive", "unordered"):
         broker.is_waived = event == "Waive"
         if broker.is_waived:
             broker.unclear.clear()
-        life.annotate(orphan_mitigation="" if event == "unordered" else event)
+        history.annotate(orphan_mitigation="" if event == "unordered" else event)
     elif event in ("rotate", "retry"):
-        life.annotate(**{f"{event}_requested_at": str(number)})
+        history.annotate(**{f"{event}_requested_at": str(number)})
     elif "secret" in event:
-        _lay_hands_on_secret(life, event)
+        _lay_hands_on_secret(history, event)
     else:
-        _move_world(life, event)
-    check(life, broker)
+        _move_world(history, event)
+    check(history, broker)
 
 
-def _lay_hands_on_secret(life: Life, event: str) -> None:
+def _lay_hands_on_secret(history: BindingHistory, event: str) -> None:
     if "way" in event:
-        life.is_secret_in_the_way = event == "secret in the way"
-    is_changed = event == "change secret" and life.secret is not None
-    life.secret = {"of": "nobody"} if is_changed else None
-    life.touch()
+        history.is_secret_in_the_way = event == "secret in the way"
+    is_changed = event == "change secret" and history.secret is not None
+    history.secret = {"of": "nobody"} if is_changed else None
+    history.touch()
 
 
-def _move_world(life: Life, event: str) -> None:
+def _move_world(history: BindingHistory, event: str) -> None:
     match event:
         case "round":
-            life.round()
+            history.round()
         case "rounds":
-            life.run(rounds=6)
+            history.run(rounds=6)
         case "lose access":
-            life.access = NO_SECRET
+            history.access = NO_SECRET
         case "lose class":
-            life.offering = NO_CLASS
+            history.offering = NO_CLASS
         case "wait":
-            life.now += timedelta(hours=1)
+            history.now += timedelta(hours=1)
         case "find access":
-            life.access = None
-            life.offering = make_offering(retrievable=True, binding_rotatable=True)
-            life.touch()
+            history.access = None
+            history.offering = make_offering(retrievable=True, binding_rotatable=True)
+            history.touch()
 
 
-def check(life: Life, broker: MoodyBroker) -> None:
+def check(history: BindingHistory, broker: MoodyBroker) -> None:
     """What holds between any two rounds."""
-    if life.is_finished:
+    if history.is_finished:
         return
-    assert broker.has <= life.known_ids, "something at the broker that nobody knows of"
-    if life.secret is not None and "of" in life.secret and life.secret["of"] != "nobody" and not life.is_deleted:
-        assert life.secret["of"] in broker.has, "the Secret holds credentials that were revoked"
-    is_busy = life.due_at is not None or life.in_flight is not None
-    if life.is_deleted:
+    assert broker.has <= history.known_ids, "something at the broker that nobody knows of"
+    if (
+        history.secret is not None
+        and "of" in history.secret
+        and history.secret["of"] != "nobody"
+        and not history.is_deleted
+    ):
+        assert history.secret["of"] in broker.has, "the Secret holds credentials that were revoked"
+    is_busy = history.due_at is not None or history.in_flight is not None
+    if history.is_deleted:
         assert is_busy, "a deletion that nobody goes on with"
 
 
-def live(data: st.DataObject, *, may_die: bool = True) -> tuple[Life, MoodyBroker]:
+def live(data: st.DataObject, *, may_die: bool = True) -> tuple[BindingHistory, MoodyBroker]:
     """A life in which anything has happened, short of a deletion."""
     broker = MoodyBroker(data, may_die=may_die)
     policy = BrokerPolicy(mitigates=data.draw(st.booleans()))
     broker.is_good = data.draw(st.booleans())
     offering = make_offering(retrievable=True, binding_rotatable=data.draw(st.booleans()))
-    life = Life(broker=broker, offering=offering, policy=policy)
-    life.round()
+    history = BindingHistory(broker=broker, offering=offering, policy=policy)
+    history.round()
     broker.is_good = False
     for number, event in enumerate(data.draw(st.lists(st.sampled_from(EVENTS), min_size=10, max_size=40))):
-        happen(life, broker, event, number)
-    return life, broker
+        happen(history, broker, event, number)
+    return history, broker
 
 
 @SOME_TIME
 @given(st.data())
 def test_deleted_binding_goes_and_leaves_nothing_at_a_broker_that_works(data: st.DataObject) -> None:
-    life, broker = live(data)
-    life.delete()
+    history, broker = live(data)
+    history.delete()
     for number, event in enumerate(data.draw(st.lists(st.sampled_from(EVENTS), max_size=8))):
-        happen(life, broker, event, 100 + number)
-    broker.is_good, life.access = True, None
-    life.touch()
-    life.run()
-    assert life.is_finished
-    assert (broker.has, life.secret) == (set(), None)
+        happen(history, broker, event, 100 + number)
+    broker.is_good, history.access = True, None
+    history.touch()
+    history.run()
+    assert history.is_finished
+    assert (broker.has, history.secret) == (set(), None)
 
 
 @SOME_TIME
 @given(st.data())
 def test_binding_becomes_ready_when_everything_works_and_a_user_asks_for_it(data: st.DataObject) -> None:
-    life, broker = live(data)
-    broker.is_good, life.access, life.is_secret_in_the_way = True, None, False
-    life.offering = make_offering(retrievable=True, binding_rotatable=True)
-    life.annotate(retry_requested_at="at last", orphan_mitigation="Automatic")
-    horizon = life.now + timedelta(days=30)
-    life.run(until=lambda: life.now > horizon)
-    status = life.binding.status
+    history, broker = live(data)
+    broker.is_good, history.access, history.is_secret_in_the_way = True, None, False
+    history.offering = make_offering(retrievable=True, binding_rotatable=True)
+    history.annotate(retry_requested_at="at last", orphan_mitigation="Automatic")
+    horizon = history.now + timedelta(days=30)
+    history.run(until=lambda: history.now > horizon)
+    status = history.binding.status
     assert status.last_condition_state == "Ready"
-    assert life.secret == {"of": status.external_id or "binding-1"}
+    assert history.secret == {"of": status.external_id or "binding-1"}
     assert (status.retiring, broker.has) == (None, {status.external_id or "binding-1"})
 
 
 @SOME_TIME
 @given(st.data())
 def test_binding_can_be_abandoned_from_every_state(data: st.DataObject) -> None:
-    life, _ = live(data)
-    life.annotate(abandon="true")
-    life.delete()
-    sent = len(life.sent)
-    life.round()
-    assert (life.is_finished, len(life.sent), life.secret) == (True, sent, None)
+    history, _ = live(data)
+    history.annotate(abandon="true")
+    history.delete()
+    sent = len(history.sent)
+    history.round()
+    assert (history.is_finished, len(history.sent), history.secret) == (True, sent, None)
 
 
 @SOME_TIME
 @given(st.data())
 def test_forced_deletion_ends_from_every_state_whatever_the_broker_says(data: st.DataObject) -> None:
-    life, broker = live(data)
+    history, broker = live(data)
     broker.may_die = False
-    life.annotate(force_delete="true")
-    life.delete()
-    ids = life.known_ids
-    before = len(life.sent)
-    life.run(rounds=300)
-    deletions = [each.binding_id for each in life.sent[before:] if each.purpose in UNBINDS]
-    assert life.is_finished
+    history.annotate(force_delete="true")
+    history.delete()
+    ids = history.known_ids
+    before = len(history.sent)
+    history.run(rounds=300)
+    deletions = [each.binding_id for each in history.sent[before:] if each.purpose in UNBINDS]
+    assert history.is_finished
     assert (len(deletions) == len(set(deletions)), set(deletions) <= ids) == (True, True)
 
 
 def test_simulated_secret_is_restored_like_a_real_one() -> None:
-    life = Life(broker=lambda request: answered(BindingPurpose.BIND, 201, {"credentials": {"of": request.binding_id}}))
-    life.run()
-    delivered = life.secret
+    history = BindingHistory(
+        broker=lambda request: answered(BindingPurpose.BIND, 201, {"credentials": {"of": request.binding_id}})
+    )
+    history.run()
+    delivered = history.secret
     assert delivered == {"of": "binding-1"}
-    life.secret = None
-    life.touch()
-    life.run()
-    assert [life.secret, len(life.sent)] == [delivered, 1]
+    history.secret = None
+    history.touch()
+    history.run()
+    assert [history.secret, len(history.sent)] == [delivered, 1]

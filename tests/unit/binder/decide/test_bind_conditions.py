@@ -22,7 +22,7 @@ from chandlery_binder.decide.binding_machine import decide
 from chandlery_binder.facts.binding_actions import Bind
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply
-from tests.unit.binder.binder_fixture import CREDENTIALS, Harbour, ready_of
+from tests.unit.binder.binder_fixture import CREDENTIALS, BinderFixture, ready_of
 from tests.unit.binder.binding_builders import NOW, make_binding, make_offering, make_snapshot
 
 DRAFT = {"$schema": "http://json-schema.org/draft-07/schema#"}
@@ -61,21 +61,21 @@ def test_missing_parameters_are_held_against_the_schema() -> None:
     assert "colour" in action.message
 
 
-async def test_secret_behind_the_parameters_brings_the_bind_back(harbour: Harbour) -> None:
+async def test_secret_behind_the_parameters_brings_the_bind_back(binder: BinderFixture) -> None:
     schema = {**DRAFT, "properties": {"size": {"type": "integer"}}}
-    await harbour.change(
+    await binder.change(
         kinds.CLUSTER_SERVICE_PLAN, "plan-1", namespace="", service_binding_create_parameter_schema=schema
     )
     source = ParametersFromSource(secret_key_ref=SecretKeyReference(name="settings", key="json"))
-    await harbour.change(kinds.SERVICE_BINDING, "knot", parameters_from=(source,))
-    await harbour.add(_settings('{"size": "large"}'))
-    assert ready_of(await harbour.work()) == ("False", "ErrorWithParameters")
-    assert harbour.requests() == []
-    await harbour.remove(kinds.SECRET, "settings")
-    assert ready_of(await harbour.work()) == ("False", "ErrorWithParameters")
-    await harbour.add(_settings('{"size": 3}'))
-    assert ready_of(await harbour.work()) == ("True", "InjectedBindResult")
-    assert harbour.broker.seen_of(osb.BIND)[0].body["parameters"] == {"size": 3}
+    await binder.change(kinds.SERVICE_BINDING, "knot", parameters_from=(source,))
+    await binder.add(_settings('{"size": "large"}'))
+    assert ready_of(await binder.work()) == ("False", "ErrorWithParameters")
+    assert binder.requests() == []
+    await binder.remove(kinds.SECRET, "settings")
+    assert ready_of(await binder.work()) == ("False", "ErrorWithParameters")
+    await binder.add(_settings('{"size": 3}'))
+    assert ready_of(await binder.work()) == ("True", "InjectedBindResult")
+    assert binder.broker.seen_of(osb.BIND)[0].body["parameters"] == {"size": 3}
 
 
 @pytest.mark.parametrize(
@@ -89,16 +89,16 @@ async def test_secret_behind_the_parameters_brings_the_bind_back(harbour: Harbou
     ],
 )
 async def test_bind_tells_what_is_bound(
-    harbour: Harbour, resource: BindResource | None, sent: dict[str, str], app_guid: str
+    binder: BinderFixture, resource: BindResource | None, sent: dict[str, str], app_guid: str
 ) -> None:
-    await harbour.change(kinds.SERVICE_BINDING, "knot", bind_resource=resource)
-    await harbour.work()
-    body = harbour.broker.seen_of(osb.BIND)[0].body
+    await binder.change(kinds.SERVICE_BINDING, "knot", bind_resource=resource)
+    await binder.work()
+    body = binder.broker.seen_of(osb.BIND)[0].body
     assert (body["bind_resource"], body["app_guid"]) == (sent, app_guid)
 
 
-async def test_bind_goes_on_with_the_old_plan_after_an_update_that_failed(harbour: Harbour) -> None:
-    await harbour.add(
+async def test_bind_goes_on_with_the_old_plan_after_an_update_that_failed(binder: BinderFixture) -> None:
+    await binder.add(
         ClusterServicePlan(
             metadata=ObjectMeta(name="plan-2", uid="p2-uid"),
             spec=ClusterServicePlanSpec(
@@ -110,66 +110,64 @@ async def test_bind_goes_on_with_the_old_plan_after_an_update_that_failed(harbou
             ),
         )
     )
-    await harbour.change(
+    await binder.change(
         kinds.SERVICE_INSTANCE,
         "rope",
         cluster_service_plan_external_name="large",
         cluster_service_plan_ref=LocalObjectReference(name="plan-2"),
     )
     await _set_instance_conditions(
-        harbour,
+        binder,
         Condition(type=ConditionType.READY, status=ConditionStatus.TRUE, reason="UpdateInstanceCallFailed"),
         Condition(type=ConditionType.FAILED, status=ConditionStatus.TRUE, reason="UpdateInstanceCallFailed"),
     )
-    assert ready_of(await harbour.work()) == ("True", "InjectedBindResult")
-    assert harbour.broker.seen_of(osb.BIND)[0].body["plan_id"] == "plan-1"
+    assert ready_of(await binder.work()) == ("True", "InjectedBindResult")
+    assert binder.broker.seen_of(osb.BIND)[0].body["plan_id"] == "plan-1"
 
 
-async def test_bind_waits_while_the_instance_is_updated(harbour: Harbour) -> None:
+async def test_bind_waits_while_the_instance_is_updated(binder: BinderFixture) -> None:
     await _set_instance_conditions(
-        harbour, Condition(type=ConditionType.READY, status=ConditionStatus.FALSE, reason="UpdatingInstance")
+        binder, Condition(type=ConditionType.READY, status=ConditionStatus.FALSE, reason="UpdatingInstance")
     )
-    assert ready_of(await harbour.work()) == ("False", "ErrorInstanceNotReady")
-    assert harbour.requests() == []
+    assert ready_of(await binder.work()) == ("False", "ErrorInstanceNotReady")
+    assert binder.requests() == []
 
 
-async def test_bind_waits_while_the_broker_works_on_an_update_of_a_ready_instance(harbour: Harbour) -> None:
-    await _set_instance_status(harbour, async_op_in_progress=True)
-    assert ready_of(await harbour.work()) == ("False", "ErrorAsyncOperationInProgress")
-    assert harbour.requests() == []
-    await _set_instance_status(harbour, async_op_in_progress=False)
-    assert await harbour.wake("instance:ns/rope") == ["b-uid"]
-    assert ready_of(await harbour.work()) == ("True", "InjectedBindResult")
+async def test_bind_waits_while_the_broker_works_on_an_update_of_a_ready_instance(binder: BinderFixture) -> None:
+    await _set_instance_status(binder, async_op_in_progress=True)
+    assert ready_of(await binder.work()) == ("False", "ErrorAsyncOperationInProgress")
+    assert binder.requests() == []
+    await _set_instance_status(binder, async_op_in_progress=False)
+    assert await binder.wake("instance:ns/rope") == ["b-uid"]
+    assert ready_of(await binder.work()) == ("True", "InjectedBindResult")
 
 
-async def test_concurrency_error_is_waited_out_with_the_same_request(harbour: Harbour) -> None:
-    harbour.broker.script(osb.BIND, *[Reply(422, {"error": "ConcurrencyError"})] * 2)
-    binding = await harbour.work()
+async def test_concurrency_error_is_waited_out_with_the_same_request(binder: BinderFixture) -> None:
+    binder.broker.script(osb.BIND, *[Reply(422, {"error": "ConcurrencyError"})] * 2)
+    binding = await binder.work()
     assert binding is not None
     assert (ready_of(binding), binding.status.attempts) == (("False", "BindCallFailed"), 1)
-    assert harbour.requests() == ["PUT"]
-    await harbour.work(after_seconds=2)
-    binding = await harbour.work(after_seconds=5)
+    assert binder.requests() == ["PUT"]
+    await binder.work(after_seconds=2)
+    binding = await binder.work(after_seconds=5)
     assert ready_of(binding) == ("True", "InjectedBindResult")
-    bodies = {seen.raw_body for seen in harbour.broker.seen_of(osb.BIND)}
-    assert (harbour.requests(), len(bodies)) == (["PUT", "PUT", "PUT"], 1)
+    bodies = {seen.raw_body for seen in binder.broker.seen_of(osb.BIND)}
+    assert (binder.requests(), len(bodies)) == (["PUT", "PUT", "PUT"], 1)
 
 
-async def test_next_operation_is_not_sent_before_the_last_has_ended(harbour: Harbour) -> None:
-    await harbour.change(kinds.CLUSTER_SERVICE_CLASS, "class-1", namespace="", binding_retrievable=True)
-    harbour.broker.script(osb.BIND, Reply(202, {}))
-    harbour.broker.script(osb.POLL_BINDING, Reply(200, {"state": "failed"}))
-    await harbour.work()
-    await harbour.work(after_seconds=2)
-    (poll,) = harbour.broker.seen_of(osb.POLL_BINDING)
+async def test_next_operation_is_not_sent_before_the_last_has_ended(binder: BinderFixture) -> None:
+    await binder.change(kinds.CLUSTER_SERVICE_CLASS, "class-1", namespace="", binding_retrievable=True)
+    binder.broker.script(osb.BIND, Reply(202, {}))
+    binder.broker.script(osb.POLL_BINDING, Reply(200, {"state": "failed"}))
+    await binder.work()
+    await binder.work(after_seconds=2)
+    (poll,) = binder.broker.seen_of(osb.POLL_BINDING)
     assert "operation" not in poll.query
-    assert harbour.requests() == ["PUT", "GET", "DELETE"]
+    assert binder.requests() == ["PUT", "GET", "DELETE"]
 
 
-async def test_every_kind_of_credentials_is_delivered(harbour: Harbour) -> None:
-    await harbour.change(
-        kinds.CLUSTER_SERVICE_CLASS, "class-1", namespace="", requires=("syslog_drain", "volume_mount")
-    )
+async def test_every_kind_of_credentials_is_delivered(binder: BinderFixture) -> None:
+    await binder.change(kinds.CLUSTER_SERVICE_CLASS, "class-1", namespace="", requires=("syslog_drain", "volume_mount"))
     mount = {
         "driver": "nfs",
         "container_dir": "/d",
@@ -184,9 +182,9 @@ async def test_every_kind_of_credentials_is_delivered(harbour: Harbour) -> None:
         "volume_mounts": [mount],
         "endpoints": [{"host": "h", "ports": [5432]}],
     }
-    harbour.broker.script(osb.BIND, Reply(201, body))
-    binding = await harbour.work()
-    secret = await harbour.secret()
+    binder.broker.script(osb.BIND, Reply(201, body))
+    binding = await binder.work()
+    secret = await binder.secret()
     assert binding is not None
     assert secret is not None
     assert secret["syslog_drain_url"] == "syslog://x"
@@ -194,20 +192,20 @@ async def test_every_kind_of_credentials_is_delivered(harbour: Harbour) -> None:
     assert secret["endpoints"] == '[{"host":"h","ports":[5432]}]'
     assert "route_service_url" not in secret
     assert [each.ports for each in binding.status.endpoints or ()] == [("5432",)]
-    assert "IgnoredBindResult" in [reason for reason, _ in await harbour.events()]
+    assert "IgnoredBindResult" in [reason for reason, _ in await binder.events()]
 
 
-async def test_failed_binding_is_bound_again_when_it_is_ordered(harbour: Harbour) -> None:
-    harbour.broker.script(osb.BIND, Reply(200, b"<html>"))
-    binding = await harbour.work()
+async def test_failed_binding_is_bound_again_when_it_is_ordered(binder: BinderFixture) -> None:
+    binder.broker.script(osb.BIND, Reply(200, b"<html>"))
+    binding = await binder.work()
     assert binding is not None
     assert find_condition(binding.status.conditions, ConditionType.FAILED) is not None
-    await harbour.work(after_seconds=3600)
-    assert harbour.requests() == ["PUT"]
-    await harbour.annotate(retry_requested_at="now")
-    await harbour.work()
-    binding = await harbour.work(after_seconds=5)
-    assert harbour.requests() == ["PUT", "DELETE", "PUT"]
+    await binder.work(after_seconds=3600)
+    assert binder.requests() == ["PUT"]
+    await binder.annotate(retry_requested_at="now")
+    await binder.work()
+    binding = await binder.work(after_seconds=5)
+    assert binder.requests() == ["PUT", "DELETE", "PUT"]
     assert ready_of(binding) == ("True", "InjectedBindResult")
 
 
@@ -216,15 +214,15 @@ async def test_failed_binding_is_bound_again_when_it_is_ordered(harbour: Harbour
     [("abandon", ["PUT"], "Abandoned"), ("force_delete", ["PUT", "DELETE"], "ForceDeleted")],
 )
 async def test_binding_can_go_against_its_broker(
-    harbour: Harbour, order: str, requests: list[str], reason: str
+    binder: BinderFixture, order: str, requests: list[str], reason: str
 ) -> None:
-    await harbour.work()
-    harbour.broker.always(osb.UNBIND, Reply(500))
-    await harbour.annotate(**{order: "true"})
-    await harbour.delete_binding()
-    assert await harbour.work() is None
-    assert (harbour.requests(), await harbour.secret()) == (requests, None)
-    assert reason in [told for told, _ in await harbour.events()]
+    await binder.work()
+    binder.broker.always(osb.UNBIND, Reply(500))
+    await binder.annotate(**{order: "true"})
+    await binder.delete_binding()
+    assert await binder.work() is None
+    assert (binder.requests(), await binder.secret()) == (requests, None)
+    assert reason in [told for told, _ in await binder.events()]
 
 
 def _with_schema() -> Any:
@@ -236,21 +234,21 @@ def _settings(text: str) -> Secret:
     return Secret(metadata=ObjectMeta(name="settings", namespace="ns", uid=text), data=data)
 
 
-async def _set_instance_conditions(harbour: Harbour, *conditions: Condition) -> None:
+async def _set_instance_conditions(binder: BinderFixture, *conditions: Condition) -> None:
     async def change(unit: UnitOfWork) -> None:
         found: Any = await unit.objects.get(kinds.SERVICE_INSTANCE, "ns", "rope")
         status = ServiceInstanceStatus(conditions=conditions)
         await unit.objects.update(found, found.model_copy(update={"status": status}))
 
-    await harbour.database.run(change)
+    await binder.database.run(change)
 
 
-async def _set_instance_status(harbour: Harbour, **fields: Any) -> None:
+async def _set_instance_status(binder: BinderFixture, **fields: Any) -> None:
     async def change(unit: UnitOfWork) -> None:
         found: Any = await unit.objects.get(kinds.SERVICE_INSTANCE, "ns", "rope")
         await unit.objects.update(found, found.model_copy(update={"status": found.status.model_copy(update=fields)}))
 
-    await harbour.database.run(change)
+    await binder.database.run(change)
 
 
 def test_a_bind_waits_for_the_one_that_the_broker_is_at_work_on_without_a_key() -> None:

@@ -45,7 +45,7 @@ BEGINNING = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 LARGE_WANTED = {"cluster_service_plan_external_name": "large"}
 
 
-class Harbour:
+class Catalog:
     """A database with a broker, its class and two plans."""
 
     def __init__(self, resources: Resources) -> None:
@@ -94,12 +94,12 @@ class Harbour:
 
 
 @pytest.fixture
-async def harbour(tmp_path: Path) -> AsyncIterator[Harbour]:
+async def catalog(tmp_path: Path) -> AsyncIterator[Catalog]:
     engine = open_engine(f"sqlite:///{tmp_path}/state.db", application_name="test")
     await migrate(engine)
     database = Database(engine, Keyring.parse(new_key("k")), clock=lambda: BEGINNING)
     bus, client = InProcessBus(), OsbClient()
-    world = Harbour(
+    world = Catalog(
         Resources(
             settings=Settings(database_url=SecretStr("sqlite://")),
             database=database,
@@ -122,25 +122,25 @@ async def harbour(tmp_path: Path) -> AsyncIterator[Harbour]:
     await database.close()
 
 
-async def test_the_plan_that_an_instance_has_is_found_in_its_class_when_another_is_wanted(harbour: Harbour) -> None:
-    await harbour.add(_class("sails", "service-2"), _plan("other", service_class="sails", external_id=SMALL))
+async def test_the_plan_that_an_instance_has_is_found_in_its_class_when_another_is_wanted(catalog: Catalog) -> None:
+    await catalog.add(_class("sails", "service-2"), _plan("other", service_class="sails", external_id=SMALL))
 
-    snapshot = await harbour.load(make_instance(spec=LARGE_WANTED), plan=SMALL)
+    snapshot = await catalog.load(make_instance(spec=LARGE_WANTED), plan=SMALL)
 
     assert snapshot.current_plan is not None
     assert snapshot.current_plan.metadata.name == "small"
 
 
-async def test_the_plan_that_an_instance_has_may_be_the_wanted_one(harbour: Harbour) -> None:
-    snapshot = await harbour.load(make_instance(), plan=SMALL)
+async def test_the_plan_that_an_instance_has_may_be_the_wanted_one(catalog: Catalog) -> None:
+    snapshot = await catalog.load(make_instance(), plan=SMALL)
 
     assert snapshot.current_plan is not None
     assert snapshot.current_plan.metadata.name == "small"
 
 
 @pytest.mark.parametrize("plan", ["", "plan-of-old"])
-async def test_no_plan_is_known_for_a_new_instance_or_after_the_catalog_lost_it(harbour: Harbour, plan: str) -> None:
-    snapshot = await harbour.load(make_instance(), plan=plan)
+async def test_no_plan_is_known_for_a_new_instance_or_after_the_catalog_lost_it(catalog: Catalog, plan: str) -> None:
+    snapshot = await catalog.load(make_instance(), plan=plan)
 
     assert snapshot.current_plan is None
 
@@ -158,12 +158,12 @@ async def test_no_plan_is_known_for_a_new_instance_or_after_the_catalog_lost_it(
     ],
 )
 async def test_parameters_that_cannot_be_read_are_waited_for_at_their_secret_with_the_command_that_mends_it(
-    harbour: Harbour, data: dict[str, bytes] | None, message: str, command: str
+    catalog: Catalog, data: dict[str, bytes] | None, message: str, command: str
 ) -> None:
     if data is not None:
-        await harbour.add(_secret(data))
+        await catalog.add(_secret(data))
 
-    snapshot = await harbour.load(_with_secret())
+    snapshot = await catalog.load(_with_secret())
 
     assert isinstance(snapshot.parameters, ParametersFault)
     assert message in snapshot.parameters.message
@@ -172,31 +172,31 @@ async def test_parameters_that_cannot_be_read_are_waited_for_at_their_secret_wit
     assert snapshot.parameters.waiting_for == "secret:ns/words"
 
 
-async def test_parameters_given_twice_wait_for_nobody_but_the_user(harbour: Harbour) -> None:
-    await harbour.add(_secret({"json": b'{"word": "sesame"}'}))
+async def test_parameters_given_twice_wait_for_nobody_but_the_user(catalog: Catalog) -> None:
+    await catalog.add(_secret({"json": b'{"word": "sesame"}'}))
 
-    snapshot = await harbour.load(_with_secret(parameters={"word": "mellon"}))
+    snapshot = await catalog.load(_with_secret(parameters={"word": "mellon"}))
 
     assert isinstance(snapshot.parameters, ParametersFault)
     assert snapshot.parameters.waiting_for is None
 
 
-async def test_parameters_from_more_than_a_secret_may_hold_wait_for_a_smaller_one(harbour: Harbour) -> None:
+async def test_parameters_from_more_than_a_secret_may_hold_wait_for_a_smaller_one(catalog: Catalog) -> None:
     halves = {f"half{number}": json.dumps({f"h{number}": "x" * 600_000}).encode() for number in range(2)}
-    await harbour.add(_secret({"json": b"{}", **halves}))
+    await catalog.add(_secret({"json": b"{}", **halves}))
     sources = tuple(
         ParametersFromSource(secret_key_ref=SecretKeyReference(name="words", key=key)) for key in ("half0", "half1")
     )
 
-    snapshot = await harbour.load(_with_secret(parameters_from=sources))
+    snapshot = await catalog.load(_with_secret(parameters_from=sources))
 
     assert isinstance(snapshot.parameters, ParametersFault)
     assert "hold more than 1048576 bytes" in snapshot.parameters.message
     assert snapshot.parameters.waiting_for == "secret:ns/words"
 
 
-async def test_secret_is_read_once_for_all_its_keys(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:
-    await harbour.add(_secret({f"k{number}": json.dumps({f"p{number}": number}).encode() for number in range(50)}))
+async def test_secret_is_read_once_for_all_its_keys(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    await catalog.add(_secret({f"k{number}": json.dumps({f"p{number}": number}).encode() for number in range(50)}))
     reads: list[str] = []
     read_secret = StandalonePlatform.read_secret
 
@@ -209,17 +209,17 @@ async def test_secret_is_read_once_for_all_its_keys(harbour: Harbour, monkeypatc
         ParametersFromSource(secret_key_ref=SecretKeyReference(name="words", key=f"k{number}")) for number in range(50)
     )
 
-    snapshot = await harbour.load(_with_secret(parameters_from=sources))
+    snapshot = await catalog.load(_with_secret(parameters_from=sources))
 
     assert isinstance(snapshot.parameters, Parameters)
     assert len(snapshot.parameters.sent) == 50
     assert reads == ["words"]
 
 
-async def test_parameters_of_the_specification_and_of_a_secret_are_merged(harbour: Harbour) -> None:
-    await harbour.add(_secret({"json": b'{"word": "sesame"}'}))
+async def test_parameters_of_the_specification_and_of_a_secret_are_merged(catalog: Catalog) -> None:
+    await catalog.add(_secret({"json": b'{"word": "sesame"}'}))
 
-    snapshot = await harbour.load(_with_secret(parameters={"size": 3}))
+    snapshot = await catalog.load(_with_secret(parameters={"size": 3}))
 
     assert isinstance(snapshot.parameters, Parameters)
     assert snapshot.parameters.sent == {"word": "sesame", "size": 3}
@@ -250,11 +250,11 @@ def _with_secret(**spec: Any) -> ServiceInstance:
     return make_instance(spec={"parameters_from": [source], **spec})
 
 
-async def test_defaults_of_class_and_plan_are_merged_when_an_instance_is_made(harbour: Harbour) -> None:
-    await harbour.sets_defaults(of_class={"size": 1, "net": {"zone": "a"}}, of_plan={"size": 2})
-    await harbour.add(_secret({"json": b'{"word": "sesame"}'}))
+async def test_defaults_of_class_and_plan_are_merged_when_an_instance_is_made(catalog: Catalog) -> None:
+    await catalog.sets_defaults(of_class={"size": 1, "net": {"zone": "a"}}, of_plan={"size": 2})
+    await catalog.add(_secret({"json": b'{"word": "sesame"}'}))
 
-    snapshot = await harbour.load(_with_secret(parameters={"net": {"public": True}}))
+    snapshot = await catalog.load(_with_secret(parameters={"net": {"public": True}}))
 
     merged = {"size": 2, "net": {"zone": "a", "public": True}}
     assert isinstance(snapshot.parameters, Parameters)
@@ -265,11 +265,11 @@ async def test_defaults_of_class_and_plan_are_merged_when_an_instance_is_made(ha
 
 @pytest.mark.parametrize("remembered", [None, {"size": 1}])
 async def test_defaults_that_the_catalog_gets_later_change_no_instance_that_is_there(
-    harbour: Harbour, remembered: dict[str, Any] | None
+    catalog: Catalog, remembered: dict[str, Any] | None
 ) -> None:
-    await harbour.sets_defaults(of_class={"size": 5}, of_plan={})
+    await catalog.sets_defaults(of_class={"size": 5}, of_plan={})
 
-    snapshot = await harbour.load(
+    snapshot = await catalog.load(
         provisioned(spec={"parameters": {"word": "x"}}, default_provision_parameters=remembered)
     )
 

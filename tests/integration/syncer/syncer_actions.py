@@ -1,4 +1,4 @@
-"""Steps that tests of the syncer have in common."""
+"""Actions that tests of the syncer have in common."""
 
 from datetime import timedelta
 from typing import Any
