@@ -24,7 +24,7 @@ from chandlery.reconcile.reconcile_result import broker_key
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.objects import Listing
 from chandlery.store.work.work_queue import Claim
-from chandlery_binder.facts.binding_notes import BindingMemory, InstanceNotes, OpenRequest
+from chandlery_binder.facts.binding_notes import BindingMemory, InstanceNotes, OpenBindingRequest
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 from chandlery_binder.secret_delivery import secret_state
 
@@ -66,7 +66,7 @@ async def load_binding(
         parameters=parameters,
         hidden=await _hidden(unit, resources, (binding, instance)),
         memory=memory,
-        in_flight=OpenRequest.model_validate(claim.in_flight) if claim.in_flight else None,
+        in_flight=OpenBindingRequest.model_validate(claim.in_flight) if claim.in_flight else None,
         access=endpoint if isinstance(endpoint, Unresolved) else None,
         # Credentials that were rotated go by an id of their own.
         is_id_foreign=not is_id_own and not memory.placement.binding_id,

@@ -38,7 +38,7 @@ from chandlery_binder.facts.binding_actions import (
     ReportLost,
     Rotate,
 )
-from chandlery_binder.facts.binding_notes import BindingPurpose, OpenRequest, presumed
+from chandlery_binder.facts.binding_notes import BindingPurpose, OpenBindingRequest, presumed
 from chandlery_binder.facts.binding_secrets import secrets_of
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 from chandlery_binder.secret_delivery import eject, inject
@@ -51,7 +51,7 @@ _POLLS = frozenset({BindingPurpose.POLL, BindingPurpose.POLL_ROTATION, BindingPu
 class PreparedBindingCall:
     """A request with the note about it; no request where only the Secret is to be written."""
 
-    note: OpenRequest
+    note: OpenBindingRequest
     request: OsbRequest | None
 
 
@@ -174,7 +174,7 @@ class BindingReconciler:
         return Planned(call=PreparedBindingCall(note, request), in_flight=kept, memory=memory.to_wire())
 
 
-def _is_of_a_user(snapshot: BindingSnapshot, note: OpenRequest) -> bool:
+def _is_of_a_user(snapshot: BindingSnapshot, note: OpenBindingRequest) -> bool:
     # Nobody asked for a mitigation or a renewal, and an annotation does not say who wrote it.
     if note.purpose == BindingPurpose.POLL:
         return snapshot.is_deleted or not snapshot.binding.status.orphan_mitigation_in_progress

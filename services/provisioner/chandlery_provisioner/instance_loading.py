@@ -26,7 +26,7 @@ from chandlery.store.objects.objects import Listing
 from chandlery.store.work.work_queue import Claim
 from chandlery_provisioner.facts.instance_checksums import with_renewed_checksums
 from chandlery_provisioner.facts.instance_context import context_of
-from chandlery_provisioner.facts.instance_notes import InstanceMemory, OpenRequest
+from chandlery_provisioner.facts.instance_notes import InstanceMemory, OpenInstanceRequest
 from chandlery_provisioner.facts.instance_snapshot import (
     InstanceSnapshot,
 )
@@ -55,9 +55,9 @@ async def load_instance(
     home = await resources.platform.namespace(unit, instance.metadata.namespace or "")
     defaults = _defaults(instance, offering)
     parameters = await find_parameters(unit, resources.platform, owner=instance, defaults=defaults)
-    in_flight = OpenRequest.model_validate(claim.in_flight) if claim.in_flight else None
+    request = OpenInstanceRequest.model_validate(claim.in_flight) if claim.in_flight else None
     checksums = unit.checksums.of(instance)
-    instance, memory, in_flight = with_renewed_checksums(instance, memory, in_flight, parameters, checksums)
+    instance, memory, request = with_renewed_checksums(instance, memory, request, parameters, checksums)
     policy = policy_for(broker, resources.settings)
     snapshot = InstanceSnapshot(
         instance=instance,
@@ -67,7 +67,7 @@ async def load_instance(
         defaults=defaults,
         differing=_differing(unit, instance, parameters),
         memory=memory,
-        in_flight=in_flight,
+        request=request,
         access=endpoint if isinstance(endpoint, Unresolved) else None,
         is_id_foreign=not is_id_own,
         bindings=await _count_bindings(unit, instance),

@@ -12,6 +12,7 @@ from chandlery.osb.operations.originating_identity import OriginatingIdentity
 from chandlery.osb.operations.requests import OsbRequest, encode
 from chandlery.reconcile.answers import Answer
 from chandlery.reconcile.operation.deferral import Deferral
+from chandlery.reconcile.operation.open_request import Repeat
 from chandlery.reconcile.reconcile_result import ReconcileResult
 from chandlery.store.database import UnitOfWork
 from chandlery.store.work.work_queue import Claim
@@ -19,7 +20,7 @@ from chandlery_provisioner.absorb import instance_outcomes as outcomes
 from chandlery_provisioner.absorb.instance_ends import defer
 from chandlery_provisioner.decide import instance_machine
 from chandlery_provisioner.decide.planned_calls import kept_of, note_of, request_of
-from chandlery_provisioner.facts.instance_notes import InstancePurpose, OpenRequest
+from chandlery_provisioner.facts.instance_notes import OpenInstanceRequest
 from chandlery_provisioner.facts.instance_secrets import secrets_of
 from chandlery_provisioner.facts.instance_snapshot import (
     Call,
@@ -28,7 +29,6 @@ from chandlery_provisioner.facts.instance_snapshot import (
     FetchInstance,
     PollInstance,
     Provision,
-    Repeat,
     Update,
 )
 from chandlery_provisioner.instance_cascade import cascade
@@ -39,13 +39,11 @@ from chandlery_provisioner.instance_loading import LoadedInstance, load_instance
 class PreparedInstanceCall:
     """A request with the note about it."""
 
-    note: OpenRequest
+    note: OpenInstanceRequest
     request: OsbRequest
 
 
 Task = PreparedInstanceCall | Cascade
-_QUIET = (InstancePurpose.POLL, InstancePurpose.FETCH)
-"""Requests that only ask, and change nothing in what an instance shows while they take their time."""
 
 
 class InstanceReconciler:
@@ -109,7 +107,8 @@ class InstanceReconciler:
         self, snapshot: LoadedInstance, planned: Planned[Task], unit: UnitOfWork
     ) -> ReconcileResult[ServiceInstance] | None:
         """See Reconciler."""
-        if isinstance(planned.call, Cascade) or planned.call.note.purpose in _QUIET:
+        if isinstance(planned.call, Cascade) or planned.call.note.purpose.traits.only_asks:
+            # It changes nothing in what an instance shows while it takes its time.
             return None
         return outcomes.announce(snapshot.snapshot, planned.call.note, unit.now)
 
@@ -129,10 +128,10 @@ class InstanceReconciler:
     def _planned(self, loaded: LoadedInstance, call: Call, unit: UnitOfWork) -> Planned[Task]:
         snapshot = loaded.snapshot
         request = request_of(snapshot, call, space_guid=loaded.namespace_uid, cluster_id=self._resources.cluster_id)
-        note = note_of(snapshot, call, unit.now).model_copy(update={"request": encode(request)})
+        note = note_of(snapshot, call, unit.now).model_copy(update={"encoded": encode(request)})
         memory = snapshot.memory
         if isinstance(call, Provision):
             # Before the call: whatever becomes of it, a later delete knows what to ask for.
             memory = memory.model_copy(update={"service_id": call.service_id, "plan_id": call.plan_id})
-        kept = None if isinstance(call, PollInstance | FetchInstance) else kept_of(note).to_wire()
+        kept = kept_of(note).to_wire() if note.purpose.traits.is_repeated else None
         return Planned(call=PreparedInstanceCall(note, request), in_flight=kept, memory=memory.to_wire())

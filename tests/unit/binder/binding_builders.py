@@ -23,7 +23,7 @@ from chandlery.reconcile.answers import Answer, Verb, Verdict
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters.parameters import NO_PARAMETERS
 from chandlery_binder.absorb.binding_draft import BindingResult
-from chandlery_binder.facts.binding_notes import BindingMemory, BindingPurpose, InstanceNotes, OpenRequest
+from chandlery_binder.facts.binding_notes import BindingMemory, BindingPurpose, InstanceNotes, OpenBindingRequest
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 from chandlery_binder.facts.rotation_notes import Placement
 
@@ -127,9 +127,9 @@ def make_snapshot(binding: ServiceBinding | None = None, **fields: Any) -> Bindi
     return BindingSnapshot(binding=binding or make_binding(), **{**defaults, **fields})
 
 
-def sent(purpose: BindingPurpose, **fields: Any) -> OpenRequest:
+def sent(purpose: BindingPurpose, **fields: Any) -> OpenBindingRequest:
     """The note about a request that was sent a moment ago."""
-    return OpenRequest(purpose=purpose, started_at=NOW.timestamp() - 1, placement=HERE, **fields)
+    return OpenBindingRequest(purpose=purpose, started_at=NOW.timestamp() - 1, placement=HERE, **fields)
 
 
 def answered(

@@ -30,7 +30,13 @@ from chandlery_binder.facts.binding_actions import (
     ReportLost,
     Rotate,
 )
-from chandlery_binder.facts.binding_notes import BindingMemory, BindingPurpose, InstanceNotes, OpenRequest, presumed
+from chandlery_binder.facts.binding_notes import (
+    BindingMemory,
+    BindingPurpose,
+    InstanceNotes,
+    OpenBindingRequest,
+    presumed,
+)
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot, InjectionProblem, SecretState
 from tests.unit.binder.binding_builders import LANE, NOW, make_binding, make_instance, make_offering
 
@@ -57,7 +63,7 @@ class BindingHistory:
     broker: Callable[[Request], Answer]
     binding: ServiceBinding = field(default_factory=make_binding)
     memory: BindingMemory = field(default_factory=lambda: BindingMemory(lane=LANE))
-    in_flight: OpenRequest | None = None
+    in_flight: OpenBindingRequest | None = None
     offering: Offering | Unresolved = field(default_factory=make_offering)
     access: Unresolved | None = None
     secret: dict[str, Any] | None = None
@@ -163,7 +169,7 @@ class BindingHistory:
         if isinstance(call, Rotate):
             self.memory = presumed(snapshot.memory, note)
         if note.purpose not in _POLLS:
-            self.in_flight = OpenRequest.model_validate(note.to_wire())
+            self.in_flight = OpenBindingRequest.model_validate(note.to_wire())
         if note.purpose in (BindingPurpose.INJECT, BindingPurpose.RESTORE):
             answer = Answer(verb=Verb.BIND, verdict=Verdict.SUCCEEDED, body={"credentials": note.credentials or {}})
         else:
@@ -177,7 +183,7 @@ class BindingHistory:
                 return
         self._write(outcomes.absorb(snapshot, note, answer=answer, now=self.now, problem=self._inject(note, answer)))
 
-    def _inject(self, note: OpenRequest, answer: Answer) -> InjectionProblem | None:
+    def _inject(self, note: OpenBindingRequest, answer: Answer) -> InjectionProblem | None:
         credentials = outcomes.credentials_of(apply_requested_actions(self.snapshot(), self.now), note, answer)
         if credentials is None:
             return None
@@ -200,7 +206,7 @@ class BindingHistory:
         # Through the wire form, as through the database.
         self.binding = ServiceBinding.model_validate(change.document.to_wire())
         self.memory = BindingMemory.model_validate(change.memory)
-        self.in_flight = OpenRequest.model_validate(change.keep_in_flight) if change.keep_in_flight else None
+        self.in_flight = OpenBindingRequest.model_validate(change.keep_in_flight) if change.keep_in_flight else None
         self.attempt, self.due_at = change.next.attempt, change.next.due_at
         self.is_finished = change.is_finished
         self.facts.extend(change.facts)
@@ -209,6 +215,6 @@ class BindingHistory:
         self.binding = self.binding.model_copy(update={"metadata": self.binding.metadata.model_copy(update=fields)})
 
 
-def note_is_open(note: OpenRequest) -> bool:
+def note_is_open(note: OpenBindingRequest) -> bool:
     """Whether the note is about a request whose answer was never recorded."""
     return note.purpose not in (BindingPurpose.DELIVERED, BindingPurpose.INJECT)

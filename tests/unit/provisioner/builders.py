@@ -27,7 +27,7 @@ from chandlery.reconcile.answers import Answer, Verb, Verdict
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters.parameters import NO_PARAMETERS
 from chandlery_provisioner.absorb.instance_draft import InstanceResult
-from chandlery_provisioner.facts.instance_notes import InstanceMemory, InstancePurpose, OpenRequest
+from chandlery_provisioner.facts.instance_notes import InstanceMemory, InstancePurpose, OpenInstanceRequest
 from chandlery_provisioner.facts.instance_snapshot import (
     InstanceSnapshot,
 )
@@ -187,12 +187,12 @@ def mitigating(**fields: Any) -> ServiceInstance:
     return make_instance(**{**plain, **fields})
 
 
-def sent(purpose: InstancePurpose, **fields: Any) -> OpenRequest:
+def sent(purpose: InstancePurpose, **fields: Any) -> OpenInstanceRequest:
     """The note on a request."""
     plain: dict[str, Any] = {"generation": 1, "started_at": NOW.timestamp(), "wanted_plan_id": SMALL}
     if purpose in (InstancePurpose.PROVISION, InstancePurpose.UPDATE):
         plain["properties"] = InstancePropertiesState(cluster_service_plan_external_id=SMALL)
-    return OpenRequest(purpose=purpose, **{**plain, **fields})
+    return OpenInstanceRequest(purpose=purpose, **{**plain, **fields})
 
 
 def reply(purpose: InstancePurpose, status: int, body: Any = None, *, retry_after: str | None = None) -> Answer:

@@ -10,13 +10,14 @@ from chandlery.model.objects.core import RecordedFact
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.reconcile.answers import Answer
 from chandlery.reconcile.offering import Offering, Unresolved
+from chandlery.reconcile.operation.open_request import Repeat
 from chandlery.reconcile.parameters.parameters import NO_PARAMETERS, Parameters, merge_parameters
 from chandlery.reconcile.policies.broker_policy import DEFAULT_POLICY, BrokerPolicy
 from chandlery_provisioner.absorb import instance_outcomes as outcomes
 from chandlery_provisioner.absorb.instance_draft import InstanceResult
 from chandlery_provisioner.decide.instance_machine import decide
 from chandlery_provisioner.decide.planned_calls import kept_of, note_of
-from chandlery_provisioner.facts.instance_notes import InstanceMemory, InstancePurpose, OpenRequest
+from chandlery_provisioner.facts.instance_notes import InstanceMemory, InstancePurpose, OpenInstanceRequest
 from chandlery_provisioner.facts.instance_snapshot import (
     Call,
     Cascade,
@@ -25,7 +26,6 @@ from chandlery_provisioner.facts.instance_snapshot import (
     InstanceSnapshot,
     PollInstance,
     Provision,
-    Repeat,
     Update,
 )
 from tests.unit.provisioner.builders import LANE, NOW, make_instance, make_offering
@@ -56,7 +56,7 @@ class InstanceHistory:
     broker: Broker
     instance: ServiceInstance = field(default_factory=make_instance)
     memory: InstanceMemory = field(default_factory=lambda: InstanceMemory(lane=LANE))
-    in_flight: OpenRequest | None = None
+    request: OpenInstanceRequest | None = None
     offering: Offering | Unresolved = field(default_factory=make_offering)
     parameters: Parameters | ParametersFault = NO_PARAMETERS
     access: Unresolved | None = None
@@ -84,7 +84,7 @@ class InstanceHistory:
             offering=self.offering,
             parameters=self.parameters,
             memory=self.memory,
-            in_flight=self.in_flight,
+            request=self.request,
             access=self.access,
             bindings=self.bindings if self.is_deleted else 0,
             loose_bindings=self.loose_bindings if self.is_deleted else 0,
@@ -147,11 +147,11 @@ class InstanceHistory:
             request = _request_from(note)
         else:
             request = _request(call)
-            note = note.model_copy(update={"request": _wire(request)})
+            note = note.model_copy(update={"encoded": _wire(request)})
         if isinstance(call, Provision):
             self.memory = self.memory.model_copy(update={"service_id": call.service_id, "plan_id": call.plan_id})
         if not isinstance(call, PollInstance | FetchInstance):
-            self.in_flight = OpenRequest.model_validate(kept_of(note).to_wire())
+            self.request = OpenInstanceRequest.model_validate(kept_of(note).to_wire())
         self.sent.append(request)
         try:
             answer = self.broker(request)
@@ -165,7 +165,7 @@ class InstanceHistory:
         # Through the wire form, as through the database.
         self.instance = ServiceInstance.model_validate(change.document.to_wire())
         self.memory = InstanceMemory.model_validate(change.memory)
-        self.in_flight = OpenRequest.model_validate(change.keep_in_flight) if change.keep_in_flight else None
+        self.request = OpenInstanceRequest.model_validate(change.keep_in_flight) if change.keep_in_flight else None
         self.attempt, self.due_at = change.next.attempt, change.next.due_at
         self.waiting_for, self.is_finished = change.next.waiting_for, change.is_finished
         self.facts.extend(change.facts)
@@ -205,6 +205,6 @@ def _wire(request: Request) -> dict[str, Any]:
     return {"purpose": str(request.purpose), "service": request.service, "plan": request.plan, "body": request.body}
 
 
-def _request_from(note: OpenRequest) -> Request:
-    stored = note.request
+def _request_from(note: OpenInstanceRequest) -> Request:
+    stored = note.encoded
     return replace(Request(note.purpose, stored["service"], stored["plan"]), body=stored["body"])

@@ -274,11 +274,11 @@ def check(history: InstanceHistory, broker: RandomBroker) -> None:
         assert is_held or status.observed_generation == history.instance.metadata.generation
         assert is_held or status.current_operation is None
         assert status.next_attempt_time is None
-    if is_true(status.conditions, ConditionType.READY) and history.in_flight is None:
+    if is_true(status.conditions, ConditionType.READY) and history.request is None:
         assert broker.exists
         # Ready speaks of what serves; an update that the broker works on is told by Reconciling.
         assert not status.async_op_in_progress or is_true(status.conditions, ConditionType.RECONCILING)
-    if broker.exists and history.in_flight is None:
+    if broker.exists and history.request is None:
         assert status.deprovision_status == "Required", "the broker has something that nobody would delete"
     assert (status.operation_start_time is None) == (status.current_operation is None)
     assert status.current_operation is not None or not status.async_op_in_progress

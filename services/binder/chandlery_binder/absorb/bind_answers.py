@@ -24,7 +24,7 @@ from chandlery_binder.absorb.binding_draft import INJECTED, BindingDraft, Bindin
 from chandlery_binder.absorb.binding_ends import fail_and_mitigate, mitigate, mitigate_or_fail, retry
 from chandlery_binder.absorb.binding_remedies import while_waiting
 from chandlery_binder.facts.bind_grants import Grant
-from chandlery_binder.facts.binding_notes import BindingPurpose, OpenRequest
+from chandlery_binder.facts.binding_notes import BindingPurpose, OpenBindingRequest
 from chandlery_binder.facts.binding_snapshot import InjectionProblem
 from chandlery_binder.facts.rotation_notes import RotationNotes
 
@@ -60,7 +60,7 @@ CONFLICT = 409
 
 def absorb_delivery(
     draft: BindingDraft,
-    sent: OpenRequest,
+    sent: OpenBindingRequest,
     *,
     grant: Grant | None,
     credentials: JsonObject,
@@ -111,7 +111,9 @@ def absorb_lost_credentials(draft: BindingDraft) -> BindingResult:
     return mitigate_or_fail(draft, BindingReason.BIND_FAILED, message=message)
 
 
-def absorb_failed_bind(draft: BindingDraft, sent: OpenRequest, *, answer: Answer, is_in_doubt: bool) -> BindingResult:
+def absorb_failed_bind(
+    draft: BindingDraft, sent: OpenBindingRequest, *, answer: Answer, is_in_doubt: bool
+) -> BindingResult:
     """OSB v2.17, "Binding" and "Orphan Mitigation". `is_in_doubt`: an earlier bind may have left something."""
     message = told(answer)
     if answer.verdict in (Verdict.BROKEN, Verdict.TIMED_OUT):
@@ -131,7 +133,7 @@ def absorb_failed_bind(draft: BindingDraft, sent: OpenRequest, *, answer: Answer
     return draft.rest()
 
 
-def _absorb_failed_repeat(draft: BindingDraft, sent: OpenRequest, answer: Answer) -> BindingResult:
+def _absorb_failed_repeat(draft: BindingDraft, sent: OpenBindingRequest, answer: Answer) -> BindingResult:
     # What became of the first is as unknown as before: this answer is about the second.
     message = told(answer)
     if not is_final(answer):

@@ -15,7 +15,7 @@ from chandlery.reconcile.reconcile_result import ReconcileResult, Requeue, bindi
 from chandlery.reconcile.status_draft import StatusDraft, joined
 from chandlery.retry.schedule import DEPENDENCIES
 from chandlery_binder.absorb.binding_remedies import ROTATING, failed_for_good, how_to_rotate
-from chandlery_binder.facts.binding_notes import BindingMemory, BindingPurpose, OpenRequest, presumed
+from chandlery_binder.facts.binding_notes import BindingMemory, BindingPurpose, OpenBindingRequest, presumed
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 from chandlery_binder.facts.rotation_notes import BackgroundOperationKind, Placement, Retired
 from chandlery_binder.rotation.rotation_schedule import expiry, next_look
@@ -45,7 +45,7 @@ class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
             self.keep_delivered(snapshot.delivered)
 
     @classmethod
-    def begin(cls, snapshot: BindingSnapshot, sent: OpenRequest, now: datetime) -> Self:
+    def begin(cls, snapshot: BindingSnapshot, sent: OpenBindingRequest, now: datetime) -> Self:
         """A draft for the answer to a request: the status says that the operation has begun."""
         draft = cls(snapshot, now)
         if sent.purpose == BindingPurpose.ROTATE:
@@ -108,7 +108,7 @@ class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
 
     def keep_delivered(self, credentials: JsonObject) -> None:
         """Keep a copy of what is in the Secret, so that it can be written again without the broker."""
-        self.keep_in_flight = OpenRequest(purpose=BindingPurpose.DELIVERED, credentials=credentials).to_wire()
+        self.keep_in_flight = OpenBindingRequest(purpose=BindingPurpose.DELIVERED, credentials=credentials).to_wire()
 
     def ready(self, status: ConditionStatus, reason: str, *, message: str) -> None:
         """See StatusDraft. `kubectl wait` asks of which generation it speaks."""

@@ -27,7 +27,7 @@ from chandlery_binder.absorb.unbind_answers import absorb_poll, absorb_unbind, b
 from chandlery_binder.decide.bind_conditions import parameter_keys
 from chandlery_binder.facts.bind_grants import Grant, checked, grant_of
 from chandlery_binder.facts.binding_actions import ForceFinish, Postpone
-from chandlery_binder.facts.binding_notes import BindingPurpose, OpenRequest
+from chandlery_binder.facts.binding_notes import BindingPurpose, OpenBindingRequest
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot, InjectionProblem
 from chandlery_binder.rotation.rotation_answers import ROTATIONS, absorb_beside
 from chandlery_binder.secret.restoration import absorb_failed_recovery, absorb_restoration, report_lost
@@ -49,7 +49,7 @@ _OF_A_COPY = frozenset({BindingPurpose.INJECT, BindingPurpose.RESTORE})
 
 def absorb(
     snapshot: BindingSnapshot,
-    sent: OpenRequest,
+    sent: OpenBindingRequest,
     *,
     answer: Answer,
     now: datetime,
@@ -78,7 +78,7 @@ def absorb(
     return absorb_failed_bind(draft, sent, answer=answer, is_in_doubt=snapshot.is_in_doubt)
 
 
-def credentials_of(snapshot: BindingSnapshot, sent: OpenRequest, answer: Answer) -> JsonObject | None:
+def credentials_of(snapshot: BindingSnapshot, sent: OpenBindingRequest, answer: Answer) -> JsonObject | None:
     """What is to be injected now, if anything; empty for a binding that has no credentials."""
     grant = _grant(snapshot, sent, checked(answer))
     return None if grant is None else grant.values
@@ -150,7 +150,7 @@ def idle(snapshot: BindingSnapshot, now: datetime) -> BindingResult:
     return draft.rest()
 
 
-def announce(snapshot: BindingSnapshot, sent: OpenRequest, now: datetime) -> BindingResult | None:
+def announce(snapshot: BindingSnapshot, sent: OpenBindingRequest, now: datetime) -> BindingResult | None:
     """The status while a call takes its time; None for calls that leave no trace."""
     words = {
         BindingPurpose.BIND: (BindingReason.BIND_IN_FLIGHT, "Binding request for ServiceBinding in-flight to Broker"),
@@ -167,7 +167,7 @@ def announce(snapshot: BindingSnapshot, sent: OpenRequest, now: datetime) -> Bin
     return draft.shown()
 
 
-def _grant(snapshot: BindingSnapshot, sent: OpenRequest, answer: Answer) -> Grant | None:
+def _grant(snapshot: BindingSnapshot, sent: OpenBindingRequest, answer: Answer) -> Grant | None:
     """What the answer grants; None if nothing, or nothing that anybody wants or may believe."""
     delivers = sent.purpose in _DELIVERIES and answer.verdict == Verdict.SUCCEEDED
     if not delivers or snapshot.is_deleted:
@@ -182,7 +182,7 @@ def _grant(snapshot: BindingSnapshot, sent: OpenRequest, answer: Answer) -> Gran
 
 def _succeeded(
     snapshot: BindingSnapshot,
-    sent: OpenRequest,
+    sent: OpenBindingRequest,
     draft: BindingDraft,
     *,
     grant: Grant | None,
@@ -198,7 +198,7 @@ def _succeeded(
     return absorb_delivery(draft, sent, grant=news, credentials=grant.values, problem=problem)
 
 
-def _is_second_showing(snapshot: BindingSnapshot, sent: OpenRequest) -> bool:
+def _is_second_showing(snapshot: BindingSnapshot, sent: OpenBindingRequest) -> bool:
     # Then "no credentials" is not to be believed: some brokers show them once, and somebody may have been shown them.
     memory, is_repeated = snapshot.memory, snapshot.open_end is not None
     match sent.purpose:

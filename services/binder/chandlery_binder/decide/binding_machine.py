@@ -24,7 +24,7 @@ from chandlery_binder.facts.binding_actions import (
     Repeat,
     Unbind,
 )
-from chandlery_binder.facts.binding_notes import BindingPurpose, OpenRequest
+from chandlery_binder.facts.binding_notes import BindingPurpose, OpenBindingRequest
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 from chandlery_binder.facts.rotation_notes import Placement
 
@@ -99,7 +99,7 @@ def _ejected(snapshot: BindingSnapshot) -> Wait | None:
     return Wait(BindingReason.ERROR_EJECTING, problem, None) if problem is not None else None
 
 
-def _finish_first(snapshot: BindingSnapshot, open_end: OpenRequest) -> Action:
+def _finish_first(snapshot: BindingSnapshot, open_end: OpenBindingRequest) -> Action:
     if open_end.purpose == BindingPurpose.INJECT:
         return Inject(open_end)
     if open_end.purpose in (BindingPurpose.ROTATE, BindingPurpose.FETCH_ROTATION) and not snapshot.is_deleted:

@@ -23,19 +23,19 @@ from chandlery_binder.facts.binding_actions import (
     Rotate,
     Unbind,
 )
-from chandlery_binder.facts.binding_notes import BindingPurpose, OpenRequest
+from chandlery_binder.facts.binding_notes import BindingPurpose, OpenBindingRequest
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 from chandlery_binder.facts.rotation_notes import BackgroundOperation, BackgroundOperationKind, Placement
 
 _Sent = Bind | Unbind | PollBinding | FetchCredentials | Recover | Rotate | Retire | PollBackgroundOperation | Restore
 
 
-def note_of(snapshot: BindingSnapshot, call: Call, now: datetime, *, new_id: str) -> OpenRequest:
+def note_of(snapshot: BindingSnapshot, call: Call, now: datetime, *, new_id: str) -> OpenBindingRequest:
     """What is written down before the call is made; the request is added when it is known."""
     if isinstance(call, Repeat | Inject):
         return call.in_flight
     is_own_bind = isinstance(call, Bind) or (isinstance(call, Rotate) and call.predecessor is None)
-    note = OpenRequest(
+    note = OpenBindingRequest(
         purpose=_purpose(call),
         started_at=now.timestamp(),
         placement=_placement(snapshot, call, new_id),
@@ -54,7 +54,7 @@ def note_of(snapshot: BindingSnapshot, call: Call, now: datetime, *, new_id: str
 
 
 def request_of(
-    snapshot: BindingSnapshot, call: Call, note: OpenRequest, *, home: ObjectMeta | None, cluster_id: str
+    snapshot: BindingSnapshot, call: Call, note: OpenBindingRequest, *, home: ObjectMeta | None, cluster_id: str
 ) -> requests.OsbRequest | None:
     """What to send; None for an injection or a restoration, which send nothing."""
     ids = _ids(snapshot, note.placement)

@@ -19,7 +19,7 @@ from chandlery_binder.facts.binding_actions import (
     Retire,
     Rotate,
 )
-from chandlery_binder.facts.binding_notes import OpenRequest
+from chandlery_binder.facts.binding_notes import OpenBindingRequest
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot, SecretState
 from chandlery_binder.rotation.rotation_schedule import expiry, next_retirement, next_rotation
 
@@ -43,7 +43,7 @@ def decide_ready(snapshot: BindingSnapshot, now: datetime) -> Action:
     return Idle()
 
 
-def finish_rotation_first(snapshot: BindingSnapshot, open_end: OpenRequest) -> Action:
+def finish_rotation_first(snapshot: BindingSnapshot, open_end: OpenBindingRequest) -> Action:
     """A dead worker has asked for other credentials: only the same request, repeated, tells what came of it."""
     return _reach(snapshot) or Repeat(open_end)
 

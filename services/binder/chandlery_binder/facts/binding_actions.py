@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
-from chandlery_binder.facts.binding_notes import OpenRequest
+from chandlery_binder.facts.binding_notes import OpenBindingRequest
 from chandlery_binder.facts.rotation_notes import BackgroundOperation, Placement
 
 
@@ -75,14 +75,14 @@ class FetchCredentials:
 class Inject:
     """Try again to write the Secret, with credentials from an earlier round."""
 
-    in_flight: OpenRequest
+    in_flight: OpenBindingRequest
 
 
 @dataclass(frozen=True)
 class Repeat:
     """A worker died between sending and recording: send exactly the same again, which OSB makes harmless."""
 
-    in_flight: OpenRequest
+    in_flight: OpenBindingRequest
 
 
 @dataclass(frozen=True)

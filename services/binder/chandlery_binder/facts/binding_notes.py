@@ -91,7 +91,7 @@ class BindingMemory(OperationNotes):
         return {key: value for key, value in wire.items() if not unused.get(key)}
 
 
-class OpenRequest(WireModel):
+class OpenBindingRequest(WireModel):
     """What a round was about to do, which is open if its end could not be recorded; and credentials, sealed."""
 
     purpose: BindingPurpose
@@ -107,7 +107,7 @@ class OpenRequest(WireModel):
     """The user's order that a rotation fulfils."""
 
 
-def presumed(memory: BindingMemory, rotation: OpenRequest) -> BindingMemory:
+def presumed(memory: BindingMemory, rotation: OpenBindingRequest) -> BindingMemory:
     """The notes from when a rotation is sent: until an answer says otherwise, its new id may be left at the broker."""
     known = any(each.placement == rotation.placement for each in memory.retired)
     leftover = Retired(placement=rotation.placement, next_at=rotation.started_at, is_leftover=True)

@@ -14,7 +14,13 @@ from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters.parameters import Parameters
 from chandlery.reconcile.policies.broker_policy import DEFAULT_POLICY, BrokerPolicy
-from chandlery_binder.facts.binding_notes import REPEATED, BindingMemory, BindingPurpose, InstanceNotes, OpenRequest
+from chandlery_binder.facts.binding_notes import (
+    REPEATED,
+    BindingMemory,
+    BindingPurpose,
+    InstanceNotes,
+    OpenBindingRequest,
+)
 from chandlery_binder.facts.rotation_notes import BackgroundOperationKind, Placement, Retired
 
 
@@ -55,7 +61,7 @@ class BindingSnapshot:
     hidden: tuple[object, ...] = field(default=(), repr=False)
     """The parameters from Secrets that the broker may know: of the binding, even if it is to go, and its instance."""
     memory: BindingMemory
-    in_flight: OpenRequest | None = None
+    in_flight: OpenBindingRequest | None = None
     access: Unresolved | None = None
     """Why the broker cannot be called, if so."""
     why_no_instance: str = "does not exist"
@@ -129,7 +135,7 @@ class BindingSnapshot:
         return self.in_flight.credentials if is_note_of_it else self.in_flight.delivered
 
     @property
-    def open_end(self) -> OpenRequest | None:
+    def open_end(self) -> OpenBindingRequest | None:
         """What has to be brought to an end first; credentials are not, once nobody wants them any more."""
         note = self.in_flight
         if note is None:

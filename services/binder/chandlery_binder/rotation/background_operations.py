@@ -7,14 +7,14 @@ from chandlery.reconcile.answers import NO_REASON, Answer, Verdict, call_failure
 from chandlery.reconcile.offering import Offering
 from chandlery.reconcile.status_draft import UNCLEAR_POLLS
 from chandlery_binder.absorb.binding_draft import BindingDraft, BindingResult
-from chandlery_binder.facts.binding_notes import OpenRequest
+from chandlery_binder.facts.binding_notes import OpenBindingRequest
 from chandlery_binder.facts.rotation_notes import BackgroundOperation, BackgroundOperationKind, Placement, Retired
 
 _DONE = frozenset({Verdict.SUCCEEDED, Verdict.GONE})
 
 
 def begin_background_operation(
-    draft: BindingDraft, kind: BackgroundOperationKind, sent: OpenRequest, answer: Answer
+    draft: BindingDraft, kind: BackgroundOperationKind, sent: OpenBindingRequest, answer: Answer
 ) -> None:
     """The broker has accepted and works on it, for as long as its plan or this platform allows."""
     seconds, offering = draft.policy.give_up_after.total_seconds(), draft.snapshot.offering
@@ -44,7 +44,7 @@ def next_poll(draft: BindingDraft, background: BackgroundOperation, answer: Answ
     return background.model_copy(update={"polls": polls, "unclear": unclear, "next_at": next_at})
 
 
-def absorb_retirement(draft: BindingDraft, sent: OpenRequest, answer: Answer) -> BindingResult:
+def absorb_retirement(draft: BindingDraft, sent: OpenBindingRequest, answer: Answer) -> BindingResult:
     """OSB v2.17, "Unbinding": only 200 and 410 say that it is gone; whatever else comes, it is asked again."""
     if answer.verdict in _DONE:
         return _retired(draft, sent.placement)

@@ -10,7 +10,7 @@ from chandlery_binder.absorb.bind_answers import is_final, note_grant, told
 from chandlery_binder.absorb.binding_draft import BindingDraft, BindingResult
 from chandlery_binder.absorb.binding_remedies import POLLED_ON, how_to_rotate, how_to_rotate_again
 from chandlery_binder.facts.bind_grants import Grant
-from chandlery_binder.facts.binding_notes import BindingPurpose, OpenRequest
+from chandlery_binder.facts.binding_notes import BindingPurpose, OpenBindingRequest
 from chandlery_binder.facts.binding_snapshot import InjectionProblem
 from chandlery_binder.facts.rotation_notes import BackgroundOperation, BackgroundOperationKind, Placement, Retired
 from chandlery_binder.rotation.background_operations import (
@@ -33,7 +33,12 @@ ROTATIONS = frozenset(
 
 
 def absorb_beside(
-    draft: BindingDraft, sent: OpenRequest, *, answer: Answer, grant: Grant | None, problem: InjectionProblem | None
+    draft: BindingDraft,
+    sent: OpenBindingRequest,
+    *,
+    answer: Answer,
+    grant: Grant | None,
+    problem: InjectionProblem | None,
 ) -> BindingResult:
     """What the answer changes. `grant` is what it gives, if anything that can be used."""
     if draft.is_deleted:
@@ -61,7 +66,9 @@ def absorb_beside(
     return absorb_rotation(draft, sent, answer)
 
 
-def _background_operation(draft: BindingDraft, kind: BackgroundOperationKind, sent: OpenRequest) -> BackgroundOperation:
+def _background_operation(
+    draft: BindingDraft, kind: BackgroundOperationKind, sent: OpenBindingRequest
+) -> BackgroundOperation:
     return draft.memory.background_operation or BackgroundOperation(
         kind=kind, placement=sent.placement, started_at=sent.started_at
     )
@@ -71,7 +78,7 @@ _DOUBTFUL = frozenset({Verdict.BROKEN, Verdict.TIMED_OUT})
 
 
 def absorb_rotated(
-    draft: BindingDraft, sent: OpenRequest, *, grant: Grant, problem: InjectionProblem | None
+    draft: BindingDraft, sent: OpenBindingRequest, *, grant: Grant, problem: InjectionProblem | None
 ) -> BindingResult:
     """The broker has given other credentials, and the Secret has them unless there is a problem."""
     if problem is not None:
@@ -103,7 +110,7 @@ def absorb_rotated(
     return draft.rest()
 
 
-def absorb_rotation(draft: BindingDraft, sent: OpenRequest, answer: Answer) -> BindingResult:
+def absorb_rotation(draft: BindingDraft, sent: OpenBindingRequest, answer: Answer) -> BindingResult:
     """The broker has accepted the rotation and works on it, or has not."""
     if answer.verdict == Verdict.ACCEPTED:
         draft.remember(retired=_without(draft.memory.retired, sent.placement))
@@ -121,7 +128,7 @@ def absorb_rotation(draft: BindingDraft, sent: OpenRequest, answer: Answer) -> B
     return _failed(draft, message, is_final=is_final(answer), retry_after_seconds=answer.retry_after_seconds)
 
 
-def absorb_lost_rotation(draft: BindingDraft, sent: OpenRequest) -> BindingResult:
+def absorb_lost_rotation(draft: BindingDraft, sent: OpenBindingRequest) -> BindingResult:
     """The broker shows credentials once, and whoever saw these died."""
     return _left(draft, sent.placement, "The broker does not show the new credentials a second time")
 

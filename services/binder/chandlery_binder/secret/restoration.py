@@ -13,14 +13,14 @@ from chandlery.reconcile.status_draft import joined
 from chandlery_binder.absorb.bind_answers import absorb_delivery
 from chandlery_binder.absorb.binding_draft import BindingDraft, BindingResult
 from chandlery_binder.absorb.binding_remedies import how_to_rotate
-from chandlery_binder.facts.binding_notes import OpenRequest
+from chandlery_binder.facts.binding_notes import OpenBindingRequest
 from chandlery_binder.facts.binding_snapshot import InjectionProblem
 
 _LOST = "the Secret is gone, or cannot be decrypted, and its credentials cannot be had a second time"
 
 
 def absorb_restoration(
-    draft: BindingDraft, sent: OpenRequest, *, credentials: JsonObject, problem: InjectionProblem | None
+    draft: BindingDraft, sent: OpenBindingRequest, *, credentials: JsonObject, problem: InjectionProblem | None
 ) -> BindingResult:
     """The Secret is written again, or cannot be."""
     if problem is not None:

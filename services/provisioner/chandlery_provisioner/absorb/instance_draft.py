@@ -18,19 +18,13 @@ from chandlery.reconcile.reconcile_result import ReconcileResult, Requeue, insta
 from chandlery.reconcile.status_draft import StatusDraft
 from chandlery.retry.schedule import DEPENDENCIES
 from chandlery_provisioner.absorb.broker_metadata import adopted
-from chandlery_provisioner.facts.instance_notes import InstanceMemory, InstancePurpose, OpenRequest
+from chandlery_provisioner.facts.instance_notes import InstanceMemory, InstancePurpose, OpenInstanceRequest
 from chandlery_provisioner.facts.instance_references import interests_of, shown_names, shown_versions, with_references
 from chandlery_provisioner.facts.instance_snapshot import (
     InstanceSnapshot,
 )
 
 InstanceResult = ReconcileResult[ServiceInstance]
-_DELETIONS = (InstancePurpose.DEPROVISION, InstancePurpose.MITIGATE)
-_OPERATIONS = {
-    InstancePurpose.PROVISION: "Provision",
-    InstancePurpose.UPDATE: "Update",
-    InstancePurpose.DEPROVISION: "Deprovision",
-}
 
 
 class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
@@ -46,7 +40,7 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
             policy=snapshot.policy,
         )
         self._snapshot = snapshot
-        self._kept: OpenRequest | None = None
+        self._kept: OpenInstanceRequest | None = None
         self.is_interrupting = False
         self.is_repeat = False
         """Whether the request has been sent before: a clear answer says little of what came of that."""
@@ -55,16 +49,16 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
             self._heed_retry()
 
     @classmethod
-    def begin(cls, snapshot: InstanceSnapshot, sent: OpenRequest, now: datetime) -> "InstanceDraft":
+    def begin(cls, snapshot: InstanceSnapshot, sent: OpenInstanceRequest, now: datetime) -> "InstanceDraft":
         """A draft for the answer to a request: the status says that the operation has begun."""
         draft = cls(snapshot, now)
-        draft.is_repeat = sent == snapshot.in_flight
-        draft.is_interrupting = sent.purpose in _DELETIONS and draft.status.async_op_in_progress
+        draft.is_repeat = sent == snapshot.request
+        draft.is_interrupting = sent.purpose.traits.is_deletion and draft.status.async_op_in_progress
         if draft.is_interrupting:
             draft.end_poll()
-        if sent.purpose == InstancePurpose.MITIGATE:
+        if sent.purpose.traits.is_mitigation:
             draft._begin_mitigation(sent)
-        operation = _OPERATIONS.get(sent.purpose)
+        operation = sent.purpose.traits.operation
         if operation is None:
             return draft
         is_new_wish = sent.properties is not None and sent.generation > draft.status.observed_generation
@@ -125,7 +119,7 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         name = has and (has.cluster_service_plan_external_name or has.service_plan_external_name)
         return name or self.memory.plan_id
 
-    def changes_something(self, sent: OpenRequest) -> bool:
+    def changes_something(self, sent: OpenInstanceRequest) -> bool:
         """Whether an update asks for other parameters or another plan than the broker is known to have."""
         has, asked = self.status.external_properties, sent.properties
         if has is None or asked is None or sent.wanted_plan_id != self._snapshot.memory.plan_id:
@@ -214,9 +208,9 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
 
     def keep_open(self) -> None:
         """What came of the request of a dead worker is still unknown: have it repeated again."""
-        self._kept = self._snapshot.in_flight
+        self._kept = self._snapshot.request
 
-    def keep_unclear(self, sent: OpenRequest) -> None:
+    def keep_unclear(self, sent: OpenInstanceRequest) -> None:
         """Nobody knows what the broker has done: have exactly the same request repeated, unless the wish changes."""
         self._kept = sent.model_copy(update={"is_answered": True})
 
@@ -307,7 +301,7 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         self.drop(ConditionType.FAILED)
         self.expect_no_attempt()
 
-    def _begin_mitigation(self, sent: OpenRequest) -> None:
+    def _begin_mitigation(self, sent: OpenInstanceRequest) -> None:
         self.set(orphan_mitigation_in_progress=True)
         orphan = find_condition(self.status.conditions, ConditionType.ORPHAN_MITIGATION)
         if orphan is not None and orphan.reason == InstanceReason.ORPHAN_MITIGATION_REQUIRED:

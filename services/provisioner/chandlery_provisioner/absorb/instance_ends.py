@@ -10,7 +10,7 @@ from chandlery.reconcile.operation.deferral import Deferral
 from chandlery.reconcile.status_draft import Cause, joined
 from chandlery_provisioner.absorb import instance_remedies
 from chandlery_provisioner.absorb.instance_draft import InstanceDraft, InstanceResult
-from chandlery_provisioner.facts.instance_notes import InstancePurpose, OpenRequest
+from chandlery_provisioner.facts.instance_notes import OpenInstanceRequest
 from chandlery_provisioner.facts.instance_snapshot import InstanceSnapshot
 
 _STARTING_MITIGATION = "What it may have left at the service broker is deleted before it is tried again"
@@ -170,16 +170,13 @@ def note_usability(draft: InstanceDraft, answer: Answer) -> None:
         draft.remember(is_unusable=not word)
 
 
-_DELETIONS = (InstancePurpose.DEPROVISION, InstancePurpose.MITIGATE)
-
-
-def defer(snapshot: InstanceSnapshot, unsent: OpenRequest, *, hold: Deferral, now: datetime) -> InstanceResult:
+def defer(snapshot: InstanceSnapshot, unsent: OpenInstanceRequest, *, hold: Deferral, now: datetime) -> InstanceResult:
     """Say why, and come back then. Nothing was sent, so that nothing else changes."""
     draft = InstanceDraft(snapshot, now)
     draft.keep_open()
-    if hold.is_shown and unsent.purpose != InstancePurpose.FETCH:
+    if hold.is_shown and not unsent.purpose.traits.is_fetch:
         reason = InstanceReason.BROKER_CIRCUIT_OPEN if hold.is_circuit else InstanceReason.BROKER_RATE_LIMITED
-        is_going = snapshot.is_deleted or unsent.purpose in _DELETIONS
+        is_going = snapshot.is_deleted or unsent.purpose.traits.is_deletion
         if draft.serves and not is_going:
             draft.tell_update(reason, message=hold.message)
         else:

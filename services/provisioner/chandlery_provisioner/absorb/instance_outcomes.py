@@ -24,7 +24,7 @@ from chandlery_provisioner.absorb.operation_answers import (
     absorb_update,
 )
 from chandlery_provisioner.absorb.operation_ends import give_up_update, show_operation
-from chandlery_provisioner.facts.instance_notes import InstancePurpose, OpenRequest
+from chandlery_provisioner.facts.instance_notes import InstancePurpose, OpenInstanceRequest
 from chandlery_provisioner.facts.instance_snapshot import (
     AlreadyApplied,
     AwaitMitigationDecision,
@@ -48,7 +48,7 @@ _IN_FLIGHT = {
 }
 
 
-def absorb(snapshot: InstanceSnapshot, sent: OpenRequest, answer: Answer, now: datetime) -> InstanceResult:
+def absorb(snapshot: InstanceSnapshot, sent: OpenInstanceRequest, answer: Answer, now: datetime) -> InstanceResult:
     """What the answer to `sent` changes."""
     draft = InstanceDraft.begin(snapshot, sent, now)
     if answer.verdict == Verdict.UNREACHABLE and draft.is_repeat:
@@ -166,7 +166,7 @@ def idle(snapshot: InstanceSnapshot, now: datetime) -> InstanceResult:
     return InstanceDraft(snapshot, now).rest()
 
 
-def announce(snapshot: InstanceSnapshot, sent: OpenRequest, now: datetime) -> InstanceResult:
+def announce(snapshot: InstanceSnapshot, sent: OpenInstanceRequest, now: datetime) -> InstanceResult:
     """The status while a call takes its time."""
     draft = InstanceDraft.begin(snapshot, sent, now)
     if sent.purpose in _IN_FLIGHT:

@@ -27,7 +27,7 @@ from chandlery_provisioner.absorb.operation_ends import (
     show_operation,
     updated,
 )
-from chandlery_provisioner.facts.instance_notes import OpenRequest
+from chandlery_provisioner.facts.instance_notes import OpenInstanceRequest
 
 _POLLED_ON = "The operation is polled on until its time is over"
 
@@ -107,7 +107,7 @@ _BAD_REQUEST = 400
 _NOTHING_DONE = (Verdict.REJECTED, Verdict.GONE, Verdict.UNREACHABLE)
 
 
-def absorb_provision(draft: InstanceDraft, sent: OpenRequest, answer: Answer) -> InstanceResult:
+def absorb_provision(draft: InstanceDraft, sent: OpenInstanceRequest, answer: Answer) -> InstanceResult:
     """OSB v2.17, "Provisioning" and "Orphan Mitigation"."""
     if answer.verdict in _NOTHING_DONE:
         return _not_provisioned(draft, sent, answer)
@@ -126,7 +126,7 @@ def absorb_provision(draft: InstanceDraft, sent: OpenRequest, answer: Answer) ->
     return retry(draft, InstanceReason.PROVISION_FAILED, message=message, retry_after_seconds=asked)
 
 
-def _not_provisioned(draft: InstanceDraft, sent: OpenRequest, answer: Answer) -> InstanceResult:
+def _not_provisioned(draft: InstanceDraft, sent: OpenInstanceRequest, answer: Answer) -> InstanceResult:
     message = explained("provision call", answer)
     # This request made nothing: a delete needs no call, unless something may be there from an earlier one.
     draft.set(deprovision_status="Required" if draft.may_exist else "NotRequired")
@@ -142,7 +142,7 @@ def _not_provisioned(draft: InstanceDraft, sent: OpenRequest, answer: Answer) ->
     return retry(draft, reason, message=message, retry_after_seconds=answer.retry_after_seconds)
 
 
-def absorb_update(draft: InstanceDraft, sent: OpenRequest, answer: Answer) -> InstanceResult:
+def absorb_update(draft: InstanceDraft, sent: OpenInstanceRequest, answer: Answer) -> InstanceResult:
     """OSB v2.17, "Updating a Service Instance": whatever goes wrong, there is no orphan to mitigate."""
     if answer.verdict == Verdict.SUCCEEDED:
         return updated(draft, answer, plan_id=sent.wanted_plan_id)

@@ -9,10 +9,11 @@ from chandlery.model.objects.annotations import Mitigation
 from chandlery.model.objects.conditions import ConditionType, is_true
 from chandlery.model.objects.reasons import InstanceReason
 from chandlery.model.text.names import FINALIZER
+from chandlery.reconcile.operation.open_request import Repeat
 from chandlery.reconcile.reconcile_result import Finish, Idle, Wait
 from chandlery_provisioner.absorb.foreign_instances import blocked_by_bindings, without_id
 from chandlery_provisioner.decide.desired_instance import grant, unprompted
-from chandlery_provisioner.facts.instance_notes import InstancePurpose, OpenRequest
+from chandlery_provisioner.facts.instance_notes import OpenInstanceRequest
 from chandlery_provisioner.facts.instance_snapshot import (
     Action,
     AwaitMitigationDecision,
@@ -22,11 +23,8 @@ from chandlery_provisioner.facts.instance_snapshot import (
     InstanceSnapshot,
     LetGo,
     PollInstance,
-    Repeat,
     WaiveMitigation,
 )
-
-_DELETIONS = (InstancePurpose.DEPROVISION, InstancePurpose.MITIGATE)
 
 
 def decide(snapshot: InstanceSnapshot) -> Action:
@@ -40,9 +38,9 @@ def decide(snapshot: InstanceSnapshot) -> Action:
         return _abandon(snapshot)
     if snapshot.is_forced:
         return _force(snapshot)
-    if snapshot.in_flight is not None and not _is_overtaken(snapshot, snapshot.in_flight):
+    if snapshot.request is not None and not _is_overtaken(snapshot, snapshot.request):
         # Before anything else: only the same request, repeated, tells what came of the first.
-        return _reach(snapshot) or Repeat(snapshot.in_flight)
+        return _reach(snapshot) or Repeat(snapshot.request)
     if status.async_op_in_progress and not _may_interrupt(snapshot):
         return _poll(snapshot)
     if snapshot.is_mitigation_pending:
@@ -69,16 +67,16 @@ def _force(snapshot: InstanceSnapshot) -> Action:
     if access is not None:
         message = f"The instance was deleted by force, and its service broker was not asked: {access.message}"
         return LetGo(InstanceReason.FORCE_DELETED, message)
-    if snapshot.in_flight is not None and snapshot.in_flight.purpose in _DELETIONS:
-        return Repeat(snapshot.in_flight)
+    if snapshot.request is not None and snapshot.request.purpose.traits.is_deletion:
+        return Repeat(snapshot.request)
     if status.async_op_in_progress and _is_deleting(snapshot):
         return _poll(snapshot)
     return _deprovision(snapshot, is_mitigation=False)
 
 
-def _is_overtaken(snapshot: InstanceSnapshot, open_request: OpenRequest) -> bool:
+def _is_overtaken(snapshot: InstanceSnapshot, open_request: OpenInstanceRequest) -> bool:
     # Unless a worker died, the status tells what may be at the broker: a newer wish need not wait for a clear answer.
-    if open_request.purpose == InstancePurpose.MITIGATE:
+    if open_request.purpose.traits.is_mitigation:
         return not snapshot.is_deleted and snapshot.mitigation != Mitigation.AUTOMATIC
     return open_request.is_answered and (snapshot.is_deleted or snapshot.generation > open_request.generation)
 

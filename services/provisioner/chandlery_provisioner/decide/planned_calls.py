@@ -13,8 +13,9 @@ from chandlery.osb.operations.instance_calls import (
     UpdateRequest,
 )
 from chandlery.reconcile.offering import Unresolved
+from chandlery.reconcile.operation.open_request import Repeat
 from chandlery_provisioner.facts.instance_context import context_digest, namespace_digest
-from chandlery_provisioner.facts.instance_notes import InstancePurpose, OpenRequest, RequestDigest
+from chandlery_provisioner.facts.instance_notes import InstancePurpose, OpenInstanceRequest, RequestDigest
 from chandlery_provisioner.facts.instance_snapshot import (
     Call,
     Deprovision,
@@ -22,16 +23,15 @@ from chandlery_provisioner.facts.instance_snapshot import (
     InstanceSnapshot,
     PollInstance,
     Provision,
-    Repeat,
     Update,
 )
 
 
-def note_of(snapshot: InstanceSnapshot, call: Call, now: datetime) -> OpenRequest:
+def note_of(snapshot: InstanceSnapshot, call: Call, now: datetime) -> OpenInstanceRequest:
     """What is written down before the call is made; the request is added when it is known."""
     if isinstance(call, Repeat):
-        return call.in_flight
-    note = OpenRequest(
+        return call.request
+    note = OpenInstanceRequest(
         purpose=_purpose(call),
         generation=snapshot.generation,
         started_at=now.timestamp(),
@@ -46,7 +46,7 @@ def note_of(snapshot: InstanceSnapshot, call: Call, now: datetime) -> OpenReques
     return note.model_copy(update={**sent, "wanted_plan_id": call.plan_id or snapshot.memory.plan_id})
 
 
-def kept_of(note: OpenRequest) -> OpenRequest:
+def kept_of(note: OpenInstanceRequest) -> OpenInstanceRequest:
     """What stays on record until the answer is: by then nobody knows what came of the request, whenever it was sent."""
     return note.model_copy(update={"is_answered": False})
 
@@ -56,7 +56,7 @@ def request_of(snapshot: InstanceSnapshot, call: Call, *, space_guid: str, clust
     instance_id = snapshot.instance.spec.external_id
     match call:
         case Repeat():
-            return requests.decode(call.in_flight.request)
+            return requests.decode(call.request.encoded)
         case Provision():
             return ProvisionRequest(
                 instance_id=instance_id,

@@ -7,15 +7,15 @@ from chandlery.model.faults import ParametersFault
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.reconcile.parameters.keyed_checksums import ObjectChecksums
 from chandlery.reconcile.parameters.parameters import Parameters
-from chandlery_provisioner.facts.instance_notes import InstanceMemory, OpenRequest, RequestDigest
+from chandlery_provisioner.facts.instance_notes import InstanceMemory, OpenInstanceRequest, RequestDigest
 
-Recorded = tuple[ServiceInstance, InstanceMemory, OpenRequest | None]
+Recorded = tuple[ServiceInstance, InstanceMemory, OpenInstanceRequest | None]
 
 
 def with_renewed_checksums(
     instance: ServiceInstance,
     memory: InstanceMemory,
-    in_flight: OpenRequest | None,
+    request: OpenInstanceRequest | None,
     parameters: Parameters | ParametersFault,
     checksums: ObjectChecksums,
 ) -> Recorded:
@@ -33,7 +33,7 @@ def with_renewed_checksums(
     memory = memory.model_copy(
         update={"last_attempted": renewed(memory.last_attempted), "last_applied": renewed(memory.last_applied)}
     )
-    if in_flight is not None:
-        properties = checksums.renewed_in(in_flight.properties, parameters)
-        in_flight = in_flight.model_copy(update={"properties": properties, "digest": renewed(in_flight.digest)})
-    return instance, memory, in_flight
+    if request is not None:
+        properties = checksums.renewed_in(request.properties, parameters)
+        request = request.model_copy(update={"properties": properties, "digest": renewed(request.digest)})
+    return instance, memory, request

@@ -1,23 +1,23 @@
 """What the provisioner writes down beside an instance. Plain data."""
 
-from enum import StrEnum
-
 from pydantic import Field
 
 from chandlery.model.objects.instances import InstancePropertiesState
 from chandlery.model.objects.wire import JsonObject, WireModel
+from chandlery.reconcile.operation.open_request import OpenRequest
+from chandlery.reconcile.operation.purpose import Purpose, Traits
 from chandlery.reconcile.status_draft import OperationNotes
 
 
-class InstancePurpose(StrEnum):
-    """Why a request is sent to the service broker."""
+class InstancePurpose(Purpose):
+    """Why a request about an instance is sent to the service broker."""
 
-    PROVISION = "provision"
-    UPDATE = "update"
-    DEPROVISION = "deprovision"
-    MITIGATE = "mitigate"
-    POLL = "poll"
-    FETCH = "fetch"
+    PROVISION = "provision", Traits(operation="Provision", is_repeated=True)
+    UPDATE = "update", Traits(operation="Update", is_repeated=True)
+    DEPROVISION = "deprovision", Traits(operation="Deprovision", is_deletion=True, is_repeated=True)
+    MITIGATE = "mitigate", Traits(is_deletion=True, is_mitigation=True, is_repeated=True)
+    POLL = "poll", Traits(is_poll=True)
+    FETCH = "fetch", Traits(is_fetch=True)
 
 
 class RequestDigest(WireModel):
@@ -62,12 +62,10 @@ class InstanceMemory(OperationNotes):
     """The wake-up keys that are registered."""
 
 
-class OpenRequest(WireModel):
+class OpenInstanceRequest(OpenRequest[InstancePurpose]):
     """What a round was about to send; still there only if nobody knows what came of it."""
 
-    purpose: InstancePurpose
     generation: int
-    started_at: float
     properties: InstancePropertiesState | None = None
     defaults: JsonObject | None = None
     """What the parameters of a provision were laid over."""
@@ -77,4 +75,3 @@ class OpenRequest(WireModel):
     """The broker has answered, and nobody knows what it has done. Without that, a worker died before it could tell."""
     is_own: bool = False
     """No user asked for it: it goes without an originating identity."""
-    request: JsonObject = Field(default_factory=dict, repr=False)

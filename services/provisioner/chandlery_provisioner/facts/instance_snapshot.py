@@ -10,10 +10,11 @@ from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.offerings import AnyPlan
 from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.offering import Offering, Unresolved
+from chandlery.reconcile.operation.open_request import Repeat
 from chandlery.reconcile.parameters.parameters import Parameters
 from chandlery.reconcile.policies.broker_policy import DEFAULT_POLICY, BrokerPolicy
 from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
-from chandlery_provisioner.facts.instance_notes import InstanceMemory, OpenRequest
+from chandlery_provisioner.facts.instance_notes import InstanceMemory, OpenInstanceRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,8 @@ class InstanceSnapshot:
     differing: JsonObject = field(default_factory=dict, repr=False)
     """The parameters that are others than the broker has."""
     memory: InstanceMemory
-    in_flight: OpenRequest | None = None
+    request: OpenInstanceRequest | None = None
+    """What was sent, and nobody knows what came of it."""
     access: Unresolved | None = None
     """Why the broker cannot be called, if so."""
     is_id_foreign: bool = False
@@ -102,7 +104,7 @@ class InstanceSnapshot:
     @property
     def is_certainly_absent(self) -> bool:
         """Whether the broker has nothing of the instance, so that nothing has to be asked of it."""
-        return self.in_flight is None and self.instance.status.deprovision_status in ("NotRequired", "Succeeded")
+        return self.request is None and self.instance.status.deprovision_status in ("NotRequired", "Succeeded")
 
 
 @dataclass(frozen=True)
@@ -154,13 +156,6 @@ class FetchInstance:
 
 
 @dataclass(frozen=True)
-class Repeat:
-    """Nobody knows what came of a request: send exactly the same again, which OSB makes harmless."""
-
-    in_flight: OpenRequest
-
-
-@dataclass(frozen=True)
 class AlreadyApplied:
     """The broker has what is wished for: there is nothing to ask of it."""
 
@@ -193,6 +188,6 @@ class Cascade:
     """Have the bindings of an instance go with it."""
 
 
-Call = Provision | Update | Deprovision | PollInstance | FetchInstance | Repeat
+Call = Provision | Update | Deprovision | PollInstance | FetchInstance | Repeat[OpenInstanceRequest]
 Uncalled = Idle | Finish | Wait | Refuse | AlreadyApplied | LetGo | Disown | AwaitMitigationDecision | WaiveMitigation
 Action = Uncalled | Cascade | Call

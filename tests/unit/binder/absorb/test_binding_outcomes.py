@@ -13,7 +13,7 @@ from chandlery.reconcile.reconcile_result import Refuse, Wait
 from chandlery.reconcile.status_draft import Cause
 from chandlery_binder.absorb.binding_draft import BindingResult
 from chandlery_binder.absorb.binding_outcomes import absorb, announce, credentials_of, finish, refuse, wait
-from chandlery_binder.facts.binding_notes import BindingPurpose, OpenRequest
+from chandlery_binder.facts.binding_notes import BindingPurpose, OpenBindingRequest
 from chandlery_binder.facts.binding_snapshot import (
     BindingSnapshot,
     InjectionProblem,
@@ -47,7 +47,7 @@ LONG_AGO = NOW - timedelta(days=8)
 
 
 def absorbed(
-    snapshot: BindingSnapshot, note: OpenRequest, answer: Answer, problem: InjectionProblem | None = None
+    snapshot: BindingSnapshot, note: OpenBindingRequest, answer: Answer, problem: InjectionProblem | None = None
 ) -> BindingResult:
     return absorb(snapshot, note, answer=answer, now=NOW, problem=problem)
 
@@ -246,7 +246,7 @@ def test_successful_bind_tells_the_world_once() -> None:
     assert [(fact.reason, fact.message, fact.is_warning) for fact in change.facts] == [
         ("InjectedBindResult", "Injected bind result", False)
     ]
-    kept = OpenRequest.model_validate(change.keep_in_flight)
+    kept = OpenBindingRequest.model_validate(change.keep_in_flight)
     assert (kept.purpose, kept.credentials) == (BindingPurpose.DELIVERED, CREDENTIALS)
     assert (change.next.due_at, change.next.waiting_for, change.next.interests) == (None, "secret:ns/knot", None)
 
@@ -473,7 +473,7 @@ def test_undeliverable_credentials_are_kept_for_the_next_round() -> None:
     change = absorbed(make_snapshot(), sent(BindingPurpose.BIND), answer, PROBLEM)
     assert ready_reason(change) == ("False", "ErrorInjectingBindResult")
     assert change.next.waiting_for == "secret:ns/knot"
-    kept = OpenRequest.model_validate(change.keep_in_flight)
+    kept = OpenBindingRequest.model_validate(change.keep_in_flight)
     assert (kept.purpose, kept.credentials, kept.request) == (BindingPurpose.INJECT, CREDENTIALS, {})
     assert "tcp://rope" not in repr(change)
 

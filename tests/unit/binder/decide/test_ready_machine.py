@@ -24,7 +24,7 @@ from chandlery_binder.facts.binding_actions import (
     Retire,
     Rotate,
 )
-from chandlery_binder.facts.binding_notes import BindingMemory, BindingPurpose, InstanceNotes, OpenRequest
+from chandlery_binder.facts.binding_notes import BindingMemory, BindingPurpose, InstanceNotes, OpenBindingRequest
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot, SecretState
 from chandlery_binder.facts.rotation_notes import BackgroundOperation, BackgroundOperationKind, Retired, RotationNotes
 from chandlery_binder.rotation.rotation_schedule import renewal
@@ -48,7 +48,7 @@ from tests.unit.binder.binding_builders import (
 
 T = NOW.timestamp()
 CREDENTIALS = {"uri": "tcp://rope"}
-COPY = OpenRequest(purpose=BindingPurpose.DELIVERED, credentials=CREDENTIALS)
+COPY = OpenBindingRequest(purpose=BindingPurpose.DELIVERED, credentials=CREDENTIALS)
 NEW = HERE.model_copy(update={"binding_id": "binding-2"})
 OLD = HERE.model_copy(update={"binding_id": "binding-0"})
 ROTATABLE = make_offering(binding_rotatable=True)
@@ -443,11 +443,11 @@ def test_notes_of_a_binding_that_was_never_rotated_are_short() -> None:
     assert BindingMemory.model_validate(rich.to_wire()) == rich
 
 
-def _rotation() -> OpenRequest:
+def _rotation() -> OpenBindingRequest:
     return sent(BindingPurpose.ROTATE, order="now").model_copy(update={"placement": NEW})
 
 
-def _absorbed(snapshot: BindingSnapshot, note: OpenRequest, status: int, body: Any) -> BindingResult:
+def _absorbed(snapshot: BindingSnapshot, note: OpenBindingRequest, status: int, body: Any) -> BindingResult:
     return absorb(snapshot, note, answer=answered(BindingPurpose.BIND, status, body), now=NOW)
 
 

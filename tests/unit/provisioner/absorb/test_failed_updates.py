@@ -8,13 +8,14 @@ import pytest
 from chandlery.model.objects.conditions import ConditionType
 from chandlery.model.objects.instances import InstancePropertiesState
 from chandlery.model.objects.metadata import to_timestamp
+from chandlery.reconcile.operation.open_request import Repeat
 from chandlery.reconcile.reconcile_result import Idle, Refuse
 from chandlery_provisioner.absorb import instance_outcomes as outcomes
 from chandlery_provisioner.absorb.instance_draft import InstanceResult
 from chandlery_provisioner.absorb.instance_outcomes import absorb
 from chandlery_provisioner.decide.instance_machine import decide
-from chandlery_provisioner.facts.instance_notes import InstancePurpose, OpenRequest
-from chandlery_provisioner.facts.instance_snapshot import InstanceSnapshot, Repeat, Update
+from chandlery_provisioner.facts.instance_notes import InstancePurpose, OpenInstanceRequest
+from chandlery_provisioner.facts.instance_snapshot import InstanceSnapshot, Update
 from tests.unit.provisioner.builders import (
     LARGE,
     NOW,
@@ -54,8 +55,8 @@ def changing(**fields: Any) -> InstanceSnapshot:
 
 def again(change: InstanceResult, **fields: Any) -> InstanceSnapshot:
     """What the next round sees."""
-    kept = OpenRequest.model_validate(change.keep_in_flight) if change.keep_in_flight else None
-    plain = {"memory": notes(change), "in_flight": kept, "attempt": change.next.attempt}
+    kept = OpenInstanceRequest.model_validate(change.keep_in_flight) if change.keep_in_flight else None
+    plain = {"memory": notes(change), "request": kept, "attempt": change.next.attempt}
     return make_snapshot(change.document, **{"offering": make_offering("large"), **plain, **fields})
 
 
@@ -64,7 +65,7 @@ def newer(snapshot: InstanceSnapshot, **fields: Any) -> InstanceSnapshot:
     metadata = snapshot.instance.metadata
     newer_metadata = metadata.model_copy(update={"generation": snapshot.generation + 1})
     instance = snapshot.instance.model_copy(update={"metadata": newer_metadata})
-    plain = {name: getattr(snapshot, name) for name in ("memory", "in_flight", "offering", "parameters")}
+    plain = {name: getattr(snapshot, name) for name in ("memory", "request", "offering", "parameters")}
     return make_snapshot(instance, **{**plain, **fields})
 
 
@@ -156,9 +157,9 @@ def test_an_update_of_unknown_fate_is_repeated_to_the_letter_and_says_that_it_is
 
     assert "may have changed" in told_message(change, RECONCILING)
     following = again(change)
-    assert following.in_flight == TO_LARGE.model_copy(update={"is_answered": True})
-    assert following.in_flight is not None
-    assert decide(following) == Repeat(following.in_flight)
+    assert following.request == TO_LARGE.model_copy(update={"is_answered": True})
+    assert following.request is not None
+    assert decide(following) == Repeat(following.request)
 
 
 @pytest.mark.parametrize("how", [lambda: reply(UPDATE, 408), lambda: reply(UPDATE, 422), lambda: unreachable(UPDATE)])
@@ -179,7 +180,7 @@ def test_a_deletion_does_not_wait_for_an_update_of_unknown_fate() -> None:
     metadata = failed.instance.metadata.model_copy(update={"deletion_timestamp": NOW})
     deleted = failed.instance.model_copy(update={"metadata": metadata})
 
-    action = decide(make_snapshot(deleted, memory=failed.memory, in_flight=failed.in_flight))
+    action = decide(make_snapshot(deleted, memory=failed.memory, request=failed.request))
 
     assert type(action).__name__ == "Deprovision"
 

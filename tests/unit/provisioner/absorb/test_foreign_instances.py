@@ -30,7 +30,7 @@ STATES: dict[str, dict[str, Any]] = {
     "being created": {"instance": working("Provision")},
     "being updated": {"instance": working("Update")},
     "being mitigated": {"instance": mitigating()},
-    "a request open": {"instance": make_instance(), "in_flight": sent(InstancePurpose.PROVISION)},
+    "a request open": {"instance": make_instance(), "request": sent(InstancePurpose.PROVISION)},
 }
 
 
@@ -58,7 +58,7 @@ def test_an_instance_without_its_id_is_disowned_once_in_every_state(state: dict[
     assert [fact.reason for fact in change.facts] == ["ExternalIDInUse"]
     assert "kubectl delete serviceinstance rope -n ns" in status.conditions[0].message
 
-    settled = foreign({**state, "instance": change.document, "in_flight": None})
+    settled = foreign({**state, "instance": change.document, "request": None})
     assert decide(settled) == Idle()
 
 

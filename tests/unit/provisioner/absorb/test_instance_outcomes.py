@@ -188,7 +188,7 @@ def test_a_creation_reacts_to_each_answer_as_the_matrix_says(status: int | str, 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 408, 409, 410, 422, 429, 400])
 def test_a_rejection_of_a_repeat_leaves_open_whether_the_first_request_was_heard(status: int) -> None:
-    snapshot = make_snapshot(in_flight=sent(PROVISION))
+    snapshot = make_snapshot(request=sent(PROVISION))
 
     change = absorb(snapshot, sent(PROVISION), reply(PROVISION, status), NOW)
 
@@ -198,7 +198,7 @@ def test_a_rejection_of_a_repeat_leaves_open_whether_the_first_request_was_heard
 def test_a_repeat_that_does_not_reach_the_broker_is_repeated_as_it_is() -> None:
     note = sent(PROVISION)
 
-    change = absorb(make_snapshot(in_flight=note), note, unreachable(PROVISION), NOW)
+    change = absorb(make_snapshot(request=note), note, unreachable(PROVISION), NOW)
 
     assert change.keep_in_flight == note.to_wire()
     assert told(change) == ("False", "ErrorCallingProvision")
@@ -209,7 +209,7 @@ def test_a_repeat_that_is_answered_leaves_nothing_in_flight() -> None:
     note = sent(PROVISION)
 
     for answer in (reply(PROVISION, 201), reply(PROVISION, 500), reply(PROVISION, 422), timed_out(PROVISION)):
-        assert absorb(make_snapshot(in_flight=note), note, answer, NOW).keep_in_flight is None
+        assert absorb(make_snapshot(request=note), note, answer, NOW).keep_in_flight is None
 
 
 @pytest.mark.parametrize("status", [401, 409, 422, 400])

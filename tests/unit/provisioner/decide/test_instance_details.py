@@ -202,7 +202,7 @@ def test_retries_end_when_the_operations_time_is_up(purpose: InstancePurpose, op
 
 def test_an_open_request_is_given_up_with_its_operation_and_leaves_its_doubt() -> None:
     note = sent(PROVISION)
-    snapshot = make_snapshot(retrying("Provision", DAYS_8), memory=remembering(), in_flight=note)
+    snapshot = make_snapshot(retrying("Provision", DAYS_8), memory=remembering(), request=note)
 
     change = absorb(snapshot, note, unreachable(PROVISION), NOW)
 
@@ -383,7 +383,7 @@ def test_a_deletion_of_an_orphan_ends_the_mitigation_with_the_object() -> None:
 
 
 def test_a_mitigation_that_ends_after_the_user_deleted_ends_the_object() -> None:
-    snapshot = make_snapshot(mitigating(deleted=True), memory=remembering(), in_flight=sent(MITIGATE))
+    snapshot = make_snapshot(mitigating(deleted=True), memory=remembering(), request=sent(MITIGATE))
 
     assert absorb(snapshot, sent(MITIGATE), reply(MITIGATE, 410), NOW).is_finished
 
@@ -426,7 +426,7 @@ def test_a_wish_that_grew_old_while_it_was_granted_is_followed_by_the_next_at_on
 
 def test_a_repeat_is_recorded_as_the_request_of_its_own_generation() -> None:
     note = sent(PROVISION, generation=2, started_at=(NOW - timedelta(minutes=5)).timestamp())
-    snapshot = make_snapshot(make_instance(generation=3), in_flight=note)
+    snapshot = make_snapshot(make_instance(generation=3), request=note)
 
     change = absorb(snapshot, note, reply(PROVISION, 202), NOW)
 
@@ -487,7 +487,7 @@ def test_waiting_keeps_an_open_request() -> None:
     note = sent(PROVISION)
     action = Wait(NO_SECRET.reason, NO_SECRET.message, NO_SECRET.waiting_for)
 
-    assert outcomes.wait(make_snapshot(in_flight=note), action, NOW).keep_in_flight == note.to_wire()
+    assert outcomes.wait(make_snapshot(request=note), action, NOW).keep_in_flight == note.to_wire()
 
 
 @pytest.mark.parametrize(

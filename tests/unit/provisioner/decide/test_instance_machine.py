@@ -6,6 +6,7 @@ import pytest
 
 from chandlery.model.faults import ParametersFault
 from chandlery.model.objects.instances import InstancePropertiesState, ServiceInstance
+from chandlery.reconcile.operation.open_request import Repeat
 from chandlery.reconcile.parameters.parameters import Parameters
 from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
 from chandlery_provisioner.decide.instance_machine import decide
@@ -18,7 +19,6 @@ from chandlery_provisioner.facts.instance_snapshot import (
     InstanceSnapshot,
     PollInstance,
     Provision,
-    Repeat,
     Update,
 )
 from tests.unit.provisioner.builders import (
@@ -55,14 +55,12 @@ WITH_COLOUR = provisioned(generation=2, external_properties=InstancePropertiesSt
 
 ROWS: list[Any] = [
     pytest.param(make_snapshot(make_instance(finalizers=("someone/else",))), Idle(), id="idle without our finalizer"),
-    pytest.param(make_snapshot(make_instance(finalizers=()), in_flight=OPEN), Idle(), id="idle without any finalizer"),
-    pytest.param(make_snapshot(in_flight=OPEN), Repeat(OPEN), id="repeat what a dead worker sent"),
+    pytest.param(make_snapshot(make_instance(finalizers=()), request=OPEN), Idle(), id="idle without any finalizer"),
+    pytest.param(make_snapshot(request=OPEN), Repeat(OPEN), id="repeat what a dead worker sent"),
+    pytest.param(make_snapshot(make_instance(deleted=True), request=OPEN), Repeat(OPEN), id="repeat even when deleted"),
+    pytest.param(make_snapshot(working("Update"), request=OPEN), Repeat(OPEN), id="repeat before polling"),
     pytest.param(
-        make_snapshot(make_instance(deleted=True), in_flight=OPEN), Repeat(OPEN), id="repeat even when deleted"
-    ),
-    pytest.param(make_snapshot(working("Update"), in_flight=OPEN), Repeat(OPEN), id="repeat before polling"),
-    pytest.param(
-        make_snapshot(in_flight=OPEN, access=NO_SECRET), NO_SECRET_WAIT, id="wait with a repeat for credentials"
+        make_snapshot(request=OPEN, access=NO_SECRET), NO_SECRET_WAIT, id="wait with a repeat for credentials"
     ),
     pytest.param(make_snapshot(working("Provision"), memory=remembering()), POLL, id="poll a creation"),
     pytest.param(make_snapshot(working("Update"), memory=remembering()), POLL, id="poll an update with the old plan"),

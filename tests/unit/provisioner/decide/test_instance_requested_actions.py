@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from chandlery.model.objects.conditions import ConditionType
+from chandlery.reconcile.operation.open_request import Repeat
 from chandlery.reconcile.policies.broker_policy import BrokerPolicy
 from chandlery.reconcile.reconcile_result import Finish, Idle, Wait
 from chandlery_provisioner.absorb import instance_outcomes as outcomes
@@ -21,7 +22,6 @@ from chandlery_provisioner.facts.instance_snapshot import (
     LetGo,
     PollInstance,
     Provision,
-    Repeat,
     Update,
     WaiveMitigation,
 )
@@ -171,7 +171,7 @@ DELETED_STATES: list[Any] = [
     pytest.param({"instance": working("Deprovision", deleted=True)}, id="being deleted"),
     pytest.param({"instance": mitigating(deleted=True)}, id="being mitigated"),
     pytest.param({"instance": held(deleted=True), "policy": MANUAL}, id="waiting to be mitigated"),
-    pytest.param({"instance": make_instance(deleted=True), "in_flight": CREATION}, id="a request open"),
+    pytest.param({"instance": make_instance(deleted=True), "request": CREATION}, id="a request open"),
     pytest.param(
         {"instance": working("Provision", deleted=True), "memory": remembering(delete_deferred=True)}, id="deferred"
     ),
@@ -245,7 +245,7 @@ def test_a_forced_deletion_needs_no_broker() -> None:
 
 def test_a_forced_deletion_takes_the_bindings_along_first() -> None:
     snapshot = ordered(
-        {"instance": make_instance(deleted=True), "bindings": 2, "loose_bindings": 1, "in_flight": CREATION}, FORCE
+        {"instance": make_instance(deleted=True), "bindings": 2, "loose_bindings": 1, "request": CREATION}, FORCE
     )
     assert decide(snapshot) == Cascade()
 
@@ -258,7 +258,7 @@ def test_a_forced_deletion_takes_the_bindings_along_first() -> None:
 def test_a_forced_deletion_of_a_dead_worker_is_repeated() -> None:
     note = sent(DEPROVISION)
 
-    assert decide(ordered({"instance": provisioned(deleted=True), "in_flight": note}, FORCE)) == Repeat(note)
+    assert decide(ordered({"instance": provisioned(deleted=True), "request": note}, FORCE)) == Repeat(note)
 
 
 @pytest.mark.parametrize(
@@ -404,7 +404,7 @@ def test_a_mitigation_is_not_held_up_by_bindings(instance: Any) -> None:
 def test_a_mitigation_of_a_dead_worker_is_not_repeated_against_an_order(order: str) -> None:
     instance = mitigating(orders={"orphan-mitigation": order})
 
-    action = decide(make_snapshot(instance, memory=remembering(), in_flight=sent(MITIGATE)))
+    action = decide(make_snapshot(instance, memory=remembering(), request=sent(MITIGATE)))
 
     assert type(action).__name__ == {"Manual": "AwaitMitigationDecision", "Waive": "WaiveMitigation"}[order]
 
