@@ -1,7 +1,12 @@
 """The messages. They carry identity, never state: a late one is harmless, because its reader looks at the row.
 
-Commands are imperative and have one consumer; events are past-tense facts that anybody may subscribe to. Whatever comes
-from the bus is checked here, where it is decoded: names that no object can have lead nowhere, and could break queues.
+Comes in: for `decode`, bytes from the bus; whatever is wrong with them shows here, for names that no object can have
+lead nowhere and could break queues.
+Goes out: `Reconcile`, a command with one consumer: look at this object. `ObjectChanged` and `LaneOpened`, events:
+past-tense facts that anybody may subscribe to.
+Called by: the store's outbox, which writes them in the transaction of what they speak of; both buses; the workers.
+
+`topology.py` says where each of them goes.
 """
 
 import re

@@ -1,4 +1,14 @@
-"""What services ask of the message bus. RabbitMQ and its in-process twin keep to it; one suite tests both."""
+"""What services ask of the message bus: RabbitMQ and the in-process bus both keep to it, and one suite tests both.
+
+Comes in: messages of `contracts/messages.py`, after the transaction that caused them has been committed; handlers of
+workers and gateways, which are given one message at a time.
+Goes out: each command to one consumer at least once, each event to everybody who listens at the moment. What handlers
+fail on again and again goes to the dead letters.
+Called by: `engine/relay.py` and `engine/requeue_timers.py`, which publish; `engine/worker.py`, which consumes; the
+gateway's `main.py`, which subscribes to events; `chandlery deadletters`.
+
+Nothing depends on a message that arrives: the database says what is due, and the sweep sends again what was lost.
+"""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Protocol

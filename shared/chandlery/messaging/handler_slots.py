@@ -1,4 +1,4 @@
-"""What both twins say when a handler has failed and when a message is given up on. Never an exception's text."""
+"""Running handlers, a limited number at once. Both twins put what is delivered to a subscription into its slots."""
 
 import asyncio
 import contextvars

@@ -1,6 +1,13 @@
 """The Open Service Broker API client: one request in, one answer out, whatever the service broker does.
 
-Called by the workers between their two short transactions. It keeps connections and nothing else.
+Comes in: a request of `operations/requests.py`, the endpoint (`endpoint.py`: address, credentials, version, limits),
+and the user on whose behalf it is sent.
+Goes out: an `Answer` (`reconcile/answers.py`). It never raises for what a service broker, or the way to it, does:
+a lost connection and nonsense are answers, too, since the state machines decide what they mean.
+Called by: the reconcilers of the provisioner and the binder, and the syncer for catalogs: between their two short
+transactions, so that none is open meanwhile.
+
+It keeps connections and nothing else. Calls are logged here, with all known secrets struck out of a broker's words.
 """
 
 import asyncio

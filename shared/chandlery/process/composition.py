@@ -1,4 +1,13 @@
-"""Which message bus a process uses, by its settings: RabbitMQ, or the one within the process."""
+"""Builds the adapters of one process from its settings. Besides `main.py` files the only place that does.
+
+Comes in: `Settings`, and which services the process runs.
+Goes out: `Resources` (`engine/resources.py`), open and ready to use; they are closed again when the process ends, in
+the opposite order.
+Called by: `process.py` for services, `process/commands/` for what operators do by hand.
+
+A service asks for what is in `Resources` and never builds an adapter itself; tests hand over others. Whatever is
+wrong with the settings or with the servers shows here, before a service starts.
+"""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager

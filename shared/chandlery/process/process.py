@@ -1,4 +1,13 @@
-"""One operating-system process with one or more services in it, from start to clean shutdown."""
+"""One operating-system process with one or more services in it, from start to clean shutdown.
+
+Comes in: services (`service.py`) and settings. SIGTERM and SIGINT, of which a second one asks for haste (`ending.py`).
+Goes out: running services, with what runs beside them in every process: relay, sweep, heartbeat, circuits, seals,
+probes. It returns when all have ended, and raises what makes a service unable to go on.
+Called by: `process/commands/service_commands.py`: `chandlery gateway`, … with one service, `chandlery up` with all.
+
+The order at the end matters: no new work, then what is in hand, then the outbox, then the connections. None of the
+tasks beside the services may ever end; if one does, the process stops, for a fresh one does no harm.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence

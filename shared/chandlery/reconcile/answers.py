@@ -1,4 +1,4 @@
-"""What is remembered of a catalog, to learn whether it is still the same: the syncer keeps it, the client uses it."""
+"""What a service broker answered, as data. The OSB client makes answers; the state machines absorb them."""
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum

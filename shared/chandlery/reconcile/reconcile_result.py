@@ -1,4 +1,4 @@
-"""The actions that every state machine can decide on without a call to a service broker."""
+"""What a state machine wants to happen: the result of `absorb`, written by the worker in one transaction."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -1,6 +1,11 @@
-"""Which names are settings, and what to say of those that are none. Pure; `settings.py` asks before it reads any value.
+"""Settings: `CHANDLERY_*` environment variables, or a TOML file named by `CHANDLERY_CONFIG_FILE`.
 
-A name that is passed over in silence is a setting that does not count, and nobody notices.
+Comes in: the environment, the file, and what a command adds by itself.
+Goes out: `Settings`, a frozen value that all floors may read. A name that is no setting is refused with the nearest
+one that is: passed over in silence it would be a setting that does not count, and nobody would notice.
+Called by: `process/commands/`, once for each process; tests make theirs with `load_settings(name=value)`.
+
+The description of each field is its documentation: `docs/settings.md` and the chart's schema are generated from it.
 """
 
 import os

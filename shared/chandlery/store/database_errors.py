@@ -1,8 +1,4 @@
-"""Foreign errors of a database, told in one sentence: what helps itself in time, and what a person has to see to.
-
-`database.py` and `migrate.py` translate at their borders with this. Pure but for the names of errors it knows.
-Rules: PostgreSQL, "Error Codes" (SQLSTATE); SQLite, "Result Codes".
-"""
+"""Where foreign errors of a database become ours: around each transaction of `database.py`, and around its pulse."""
 
 import os
 import socket

@@ -1,4 +1,7 @@
-"""Moments as the databases give them back."""
+"""Between rows and objects. ORM-free: a row is a mapping, an object is one of the model's kinds.
+
+The body of a Secret is sealed here, on its way into a row, and opened here on its way out; nowhere else.
+"""
 
 import asyncio
 import time

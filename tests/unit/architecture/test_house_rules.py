@@ -42,6 +42,7 @@ SHARED_NAMES = {
 BANNED = ("base", "common", "helpers", "misc", "shared", "util", "utils")
 MEDIAN_LINES, MOST_LINES, MOST_FUNCTION_LINES = 160, 400, 60
 MOST_MODULES = 12
+FEWEST_LINES_OF_A_HUB = 8
 
 COMES_WITH = {"pydantic_core": "pydantic", "starlette": "fastapi", "jsonpointer": "jsonpatch"}
 """Imported although not declared: part of what a declared package's own interface is made of."""
@@ -51,6 +52,18 @@ DISTRIBUTION = {
     "pydantic_settings": "pydantic-settings",
     "aio_pika": "aio-pika",
 }
+
+HUBS = (
+    "shared/chandlery/model/objects/kinds.py",
+    "shared/chandlery/contracts/messages.py",
+    "shared/chandlery/settings/settings.py",
+    "shared/chandlery/messaging/bus.py",
+    "shared/chandlery/messaging/rabbitmq/rabbitmq_bus.py",
+    "shared/chandlery/osb/client.py",
+    "shared/chandlery/process/composition.py",
+    "shared/chandlery/process/process.py",
+)
+"""Where a reader gets off to look round: they tell what comes in, what goes out, and who calls."""
 
 ADAPTERS = {"Database", "RabbitBus", "InProcessBus", "OsbClient", "Keyring"}
 
@@ -140,6 +153,13 @@ def test_functions_are_short() -> None:
 
 def test_every_module_says_what_it_is_for() -> None:
     assert [shown(path) for path in MODULES if not ast.get_docstring(tree_of(path))] == []
+
+
+@pytest.mark.parametrize("name", HUBS)
+def test_hub_tells_what_comes_in_what_goes_out_and_who_calls(name: str) -> None:
+    told = ast.get_docstring(tree_of(ROOT / name)) or ""
+    assert [word for word in ("Comes in:", "Goes out:", "Called by:") if word not in told] == []
+    assert len(told.splitlines()) >= FEWEST_LINES_OF_A_HUB
 
 
 def test_every_folder_of_modules_is_a_package() -> None:

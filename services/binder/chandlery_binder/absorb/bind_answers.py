@@ -1,19 +1,4 @@
-"""Which refusals of a bind are final, and how they are told. Pure; used by `bind_answers.py`.
-
-The reference takes every error of a bind for final, so that a broker's bad minute costs users a delete and a create.
-Here a refusal is final only if it speaks of this bind. It is tried again if it speaks of something else:
-
-- nothing was sent, or the broker's URL redirects (3xx): the way to the broker is at fault;
-- 401, 403: the platform's own credentials, which an operator renews in the broker's Secret;
-- 404: a router in front of the broker during its deployment, mostly; OSB has no 404 for a bind;
-- 408: the broker has not read the request in time (OSB v2.17, "Orphan Mitigation": the platform may repeat it);
-- 412: the API version, which changes with the broker's release;
-- 429: too many requests; `Retry-After` is obeyed;
-- ConcurrencyError: another operation on the same instance or binding goes first.
-
-That leaves 400, 409 (the same id with other parameters), 410 (in OSB an answer to deletions and polls only), the other
-422, and whatever else a broker may answer between 400 and 499.
-"""
+"""What becomes of a binding after the answer to a bind or a fetch, and after its credentials were injected. Pure."""
 
 from chandlery.model.objects.conditions import ConditionStatus
 from chandlery.model.objects.reasons import BindingReason

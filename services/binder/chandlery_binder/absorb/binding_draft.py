@@ -1,4 +1,4 @@
-"""A binding's status in the making: what its operations and orders mean in it. Pure; `binding_draft.py` goes on."""
+"""How a round on a binding ends: the vocabulary in which `binding_outcomes.py` writes its rules. Pure."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,8 @@
-"""What becomes of a binding that is ready after an answer that concerns other credentials than those in its Secret."""
+"""What becomes of a binding after the answers to a rotation: to the bind, its polls and the fetch. Pure.
+
+Until an answer says otherwise, the new id counts as something that may be left at the broker (`retired`). So whatever
+happens, the credentials in the Secret stay good, and nothing is forgotten at the broker.
+"""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""What the data of a Secret has to hold by its type. Rules: Kubernetes' `ValidateSecret`. No value is quoted."""
+"""Rules for the core kinds of the standalone gateway: Namespace, Secret, Event. Kubernetes' own; no value is quoted."""
 
 import re
 from base64 import b64decode, b64encode

@@ -1,4 +1,4 @@
-"""Documents as text, JSON or YAML. Lists are written item by item, so that in a thread no step of it is long."""
+"""Responses: documents in the form a request asked for, faults as `Status` objects."""
 
 import asyncio
 import gzip

@@ -1,8 +1,4 @@
-"""Reads who may log in: one administrator's token, and a static token file in kube-apiserver's form.
-
-The gateway reads them before it does anything else; `authentication` knows the result. A token that could be guessed,
-or that two users share, ends the start with a sentence, which never shows the token.
-"""
+"""Who is asking: finds the user of a bearer token, among those that `token_users` has read."""
 
 import csv
 import hashlib

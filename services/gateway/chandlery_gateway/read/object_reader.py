@@ -1,7 +1,4 @@
-"""Which moment a read shows. On PostgreSQL what is committed is not always what a version can tell: see ADR 0004.
-
-A short wait makes up for that: a list that shows more than its version says has a watch from there on repeat it.
-"""
+"""The read side of the API: one object, or a list that shows one moment, however many pages and gateways it takes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

@@ -1,4 +1,4 @@
-"""What clients see of a change, made once for all watches: fifty watchers of a kind cost little more than one."""
+"""The lines of a watch: notices, bookmarks and errors, in the form that the client asked for."""
 
 from datetime import UTC, datetime
 from functools import cached_property

@@ -1,4 +1,4 @@
-"""Which objects a watching client has: with a selector an object can enter or leave without being made or deleted."""
+"""One watch: what was there at its beginning, and then the changes that concern it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence

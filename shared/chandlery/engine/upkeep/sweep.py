@@ -1,4 +1,4 @@
-"""What is old is forgotten, in steps so small that nobody notices. The sweep's holder calls it."""
+"""The sweep: what is due and has no message on the bus gets one, whoever died. One process at a time sweeps."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The dead letters of the in-process bus: in memory, for the life of the process."""
+"""Queues and consumers of the in-process bus. All of it runs in one event loop, so nothing needs a lock."""
 
 import asyncio
 from collections import deque

@@ -1,4 +1,12 @@
-"""The bus on RabbitMQ: wires links, topology, publisher and subscriptions together behind the `Bus` protocol."""
+"""The bus on RabbitMQ: wires links, topology, publisher and subscriptions together behind the `Bus` protocol.
+
+Comes in: what `bus.py` describes, and the URLs of one server or of the nodes of a cluster.
+Goes out: AMQP, by the modules of this room: `rabbitmq_link.py` keeps a connection, `rabbitmq_declarer.py` declares
+queues, `rabbitmq_publisher.py` publishes with confirms, `rabbitmq_consumer.py` consumes.
+Called by: `process/composition.py` makes it; everybody else knows the protocol alone.
+
+Nothing but this room imports the AMQP client, and none of its errors leaves it (`rabbitmq_errors.py`).
+"""
 
 import asyncio
 import uuid

@@ -1,7 +1,8 @@
-"""How dear a JSON text is to work with, told before anything is made of it.
+"""JSON as text: the one place where the product reads and writes it, quick where it can be and exact where it must be.
 
-Bytes say little of that: three million of them are one password, or a million lists, which take half a gigabyte and
-many seconds on their way through validation, patches and watches. So values are counted, and bounded.
+Bodies of requests, answers of service brokers, rows of the database and lines of watches all pass through here, so that
+a number which one of them takes is a number for all of them. Integers keep all their digits, whatever their size;
+fractions are doubles, as they are in Kubernetes and in JavaScript.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What is to be recorded about an object as a Kubernetes event."""
+"""The few Kubernetes core kinds that the standalone gateway serves itself: Namespace, Secret, Event."""
 
 from dataclasses import dataclass
 from typing import Any, Literal

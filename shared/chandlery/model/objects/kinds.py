@@ -1,4 +1,13 @@
-"""The registry of kinds: what discovery, routing, storage and documents are generated from."""
+"""The registry of kinds: what discovery, routing, storage and documents are generated from.
+
+Comes in: the models of the kinds, from the modules beside this one.
+Goes out: `KINDS` by kind and by plural, each a `Kind` with its names, its scope, its subresources and its verbs.
+Called by: everybody. The gateway has a route and an entry of admission for each kind, the store a table, kubectl a
+document.
+
+Whoever adds a kind begins here: CONTRIBUTING.md has the recipe. Kinds that are seen or answered but not stored (views
+of events, reviews) are the gateway's: `kube/kinds/`.
+"""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,8 @@
-"""`Retry-After`: a broker's wish to be left alone for a while (OSB v2.17, "Polling"; RFC 9110, section 10.2.3)."""
+"""From an HTTP reply to an answer: a pure function. The client calls it; the state machines act on what comes out.
+
+Source: OSB v2.17, the response tables of each request and "Orphan Mitigation". Where the table there and a section
+differ (201 to an update or a deletion), the section wins: a status it does not list is no success.
+"""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime

@@ -1,6 +1,6 @@
-"""What to say of a body that is no JSON: what it is called, and how it begins. `answers_reading.py` asks. Pure.
+"""The JSON object in the body of a service broker's answer, with the rules that only such bodies have.
 
-A page of HTML is the rule: a login form of some proxy, or a web server at an address that is not the broker's.
+`answers_reading.py` asks. What is not small is counted first (`json_budget.py`) and read so that other threads go on.
 """
 
 import json

@@ -1,7 +1,6 @@
-"""Where a catalog breaks a rule that many brokers break, and can be worked with all the same: taken, with a remark.
+"""What is odd about a catalog and no reason to refuse it: told to whoever runs the platform.
 
-Source: OSB v2.17, "Service Offering Object", "Maintenance Info Object" and "Schemas Object"; the reference took all of
-these without a word.
+Source: OSB v2.17, "Service Offering Object" and "Service Plan Object" (what is recommended there).
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Requests about bindings, as values that outlive a worker: stored sealed while in flight and repeated unchanged."""
+"""Bind, unbind and fetch on the wire."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar

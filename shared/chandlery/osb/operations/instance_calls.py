@@ -1,4 +1,4 @@
-"""Requests about instances, as values that outlive a worker: stored sealed while in flight and repeated unchanged."""
+"""Provision, update, deprovision and fetch on the wire. The first three allow the broker to work asynchronously."""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar

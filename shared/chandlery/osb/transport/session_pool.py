@@ -1,4 +1,4 @@
-"""How far to trust a service broker's certificate, as the value that aiohttp takes."""
+"""Connections to service brokers, kept warm per endpoint, bounded, and closed once nobody calls there any more."""
 
 import base64
 import ssl

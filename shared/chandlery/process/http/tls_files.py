@@ -1,4 +1,7 @@
-"""A self-signed certificate for the all-in-one on its own machine."""
+"""The certificate and key that a listener shows: checked with a sentence for each thing that is wrong.
+
+The gateway reads them before it does anything else. Connections take `TlsFiles.context` as it is when they begin.
+"""
 
 import asyncio
 import hashlib

@@ -1,4 +1,4 @@
-"""Says in the log how often something happened, without a line for each time: what strangers cause must not fill it."""
+"""Logging: a sentence for people, keys for machines. JSON lines on stderr in production, colours on a terminal."""
 
 import asyncio
 import logging

@@ -1,4 +1,12 @@
-"""How a value may look where somebody quotes it. Pure. `known_secrets` looks for all of these in a broker's words."""
+"""Strikes secret values out of what service brokers say. Pure.
+
+Brokers quote what they were sent: parameters that came from Secrets, the platform's own password; and credentials that
+they gave. `osb.client` has every word of an answer go through here before anybody sees it, so before it is stored,
+told or logged. Looked for is each value as it is, and as it looks in JSON, URLs, HTML, base64 and hex.
+
+Not struck: values of less than four characters, which would tear holes into any text; parts of a value, but for one
+that is cut off at the end; and encodings that are not named here.
+"""
 
 import base64
 import html

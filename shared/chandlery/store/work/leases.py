@@ -1,4 +1,4 @@
-"""Facts about the whole, a name and a text each: what the change log and `resealing` remember between transactions."""
+"""Named leases: what only one process at a time should do, such as the sweep. Also a few facts about the whole."""
 
 import uuid
 from datetime import datetime, timedelta

@@ -1,4 +1,7 @@
-"""Rules for what protects a service broker: how many calls at a time and in a second, and when it is left alone."""
+"""Rules for the part of a broker's specification that says how it wants to be dealt with. Called by broker_admission.
+
+What is only checked as a word of several (`osbAPIVersion`, `orphanMitigation`) is refused when it is decoded.
+"""
 
 import re
 from collections.abc import Iterator, Sequence

@@ -1,6 +1,7 @@
-"""Pydantic's validation errors in Kubernetes' words, for `decoding`.
+"""From a request's body to an object of ours: tolerant of what clients leave empty, exact about what they get wrong.
 
-No value is quoted, except a wrong word where one of several is due, and that not in Secrets.
+Fields are checked by the pydantic models. What clients may send and models do not take (nulls, empty enumeration
+values, unknown fields unless refused) is taken out by its error location, and the rest is checked again.
 """
 
 import re

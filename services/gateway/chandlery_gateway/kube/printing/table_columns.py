@@ -1,4 +1,4 @@
-"""Ages as kubectl prints them: `70s`, `2m5s`, `3h`, `5d4h`. Source: apimachinery's `duration.HumanDuration`."""
+"""The columns of `kubectl get`, per kind. Names, order and sources are the reference's; kubectl capitalises names."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -1,7 +1,8 @@
-"""The protobuf messages that clients may send, as `protobuf_messages` reads declarations; `protobuf_bodies` uses them.
+"""Bodies in `application/vnd.kubernetes.protobuf`: what kubectl's typed commands send (`create secret`, `create ns`).
 
-Numbers are those of `k8s.io/api` (core/v1, events/v1, authorization/v1, authentication/v1) and of apimachinery's
-`meta/v1`. Of each message the fields that our models take are declared.
+Four bytes, then an envelope (`runtime.Unknown` of apimachinery) that names the kind and holds the object's message.
+Only kinds of Kubernetes have a message (`protobuf_layouts`). Fields that are not declared there are passed over, as
+kube-apiserver does. The object becomes the JSON document that the same client would have sent, and is checked as that.
 """
 
 from base64 import b64encode

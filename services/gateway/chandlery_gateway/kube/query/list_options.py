@@ -1,4 +1,7 @@
-"""Resource versions that cannot be served: too old to show, or not reached yet."""
+"""What the query of a list or watch says besides its selectors: pages, versions, bookmarks, time.
+
+Rules and words are those of Kubernetes' `ListOptions` (apimachinery, `metav1/validation`), which a fault names.
+"""
 
 from dataclasses import dataclass
 from typing import Final
