@@ -36,6 +36,7 @@ from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database
 from chandlery.store.sealing.sealing import Keyring, new_key
 from chandlery_binder.binding_reconciler import BindingReconciler
+from chandlery_gateway.identity.allow_authenticated import AllowAuthenticated
 from chandlery_gateway.write.object_writer import ObjectWriter
 from chandlery_gateway.write.write_requests import Preconditions, Request
 from chandlery_provisioner.instance_reconciler import InstanceReconciler
@@ -106,7 +107,7 @@ class World:
         return self.runner.run(work)
 
     async def _open(self) -> None:
-        self._object_writer = ObjectWriter(self.database, on_write=lambda: None)
+        self._object_writer = ObjectWriter(self.database, on_write=lambda: None, authorizer=AllowAuthenticated())
         self._workers = {name: self._process(name) for name in ("first", "second")}
 
     def _process(self, name: str) -> dict[str, Handler]:

@@ -47,6 +47,7 @@ from chandlery.store.database import Database, UnitOfWork, Work
 from chandlery.store.schema import METADATA
 from chandlery.store.sealing.sealing import Keyring
 from chandlery_binder.binding_reconciler import BindingReconciler
+from chandlery_gateway.identity.allow_authenticated import AllowAuthenticated
 from chandlery_gateway.write.object_writer import ObjectWriter
 from chandlery_gateway.write.write_requests import Preconditions, Request
 from chandlery_provisioner.instance_reconciler import InstanceReconciler
@@ -295,14 +296,13 @@ class Fleet:
 
     async def create(self, *documents: AnyObject, through: Process | None = None) -> None:
         """What the gateway does when users create these, one after the other."""
-        object_writer = ObjectWriter((through or self.front).database, on_write=lambda: None)
+        object_writer = _object_writer(through or self.front)
         for document in documents:
             await object_writer.create(_request(document), document)
 
     async def delete(self, document: AnyObject, *, policy: str | None = None) -> None:
         """What the gateway does when a user deletes it."""
-        object_writer = ObjectWriter(self.front.database, on_write=lambda: None)
-        await object_writer.delete(_request(document), Preconditions(), policy=policy)
+        await _object_writer(self.front).delete(_request(document), Preconditions(), policy=policy)
 
     async def wish(self, instance: ServiceInstance, **parameters: Any) -> None:
         """What the gateway does when a user changes the parameters of an instance."""
@@ -317,7 +317,7 @@ class Fleet:
         self, document: AnyObject, change: Callable[[AnyObject], tuple[AnyObject, tuple[str, ...]]]
     ) -> None:
         """What the gateway does when a user changes an object."""
-        await ObjectWriter(self.front.database, on_write=lambda: None).patch(_request(document), change)
+        await _object_writer(self.front).patch(_request(document), change)
 
     async def insert(self, *documents: AnyObject) -> None:
         """Put objects into the tables that no worker is to look after."""
@@ -454,6 +454,10 @@ def binding(name: str) -> ServiceBinding:
     """A binding to the instance of the same name."""
     spec = ServiceBindingSpec(instance_ref=LocalObjectReference(name=name))
     return ServiceBinding(metadata=ObjectMeta(name=name, namespace=NS), spec=spec)
+
+
+def _object_writer(process: Process) -> ObjectWriter:
+    return ObjectWriter(process.database, on_write=lambda: None, authorizer=AllowAuthenticated())
 
 
 def _request(document: AnyObject) -> Request:

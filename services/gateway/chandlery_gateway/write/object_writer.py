@@ -15,7 +15,6 @@ from chandlery.store.objects.external_ids import ExternalIdTaken
 from chandlery_gateway.admission import rules
 from chandlery_gateway.admission.brokers.broker_policy_admission import pause_problems
 from chandlery_gateway.admission.secrets.secret_references import secret_references
-from chandlery_gateway.identity.allow_authenticated import AllowAuthenticated
 from chandlery_gateway.identity.authorization import Authorizer
 from chandlery_gateway.write import write_transactions as transactions
 from chandlery_gateway.write.adoption import require_adoption, taken
@@ -36,13 +35,13 @@ class ObjectWriter:
         database: Database,
         *,
         on_write: Callable[[], None],
-        authorizer: Authorizer | None = None,
+        authorizer: Authorizer,
         shortest: ShortestPauses = AS_SHORT_AS_ASKED,
     ) -> None:
-        """`on_write` is called after each commit, to wake this process's watchers. By default every user may do all."""
+        """`on_write` is called after each commit, to wake this process's watchers."""
         self._database = database
         self._shortest = shortest
-        self._authorizer = authorizer or AllowAuthenticated()
+        self._authorizer = authorizer
         self._on_write = on_write
         # Creates that arrive together share a transaction: under load the database commits far less often.
         self._inserts = Batches(self._insert_batch, limit=_BATCH)
