@@ -176,8 +176,8 @@ async def _endpoint(
     if broker is None:
         _, _, name = lane.partition("/")
         message = (
-            f'The binding\'s service broker "{name}" is not registered; '
-            f"register it again under that name to have the binding dealt with there"
+            f'The binding\'s service broker "{name}" is not registered. Register it again under that name '
+            "and work on the binding resumes"
         )
         return Unresolved(BindingReason.NO_SUCH_BROKER, message, lane)
     timeout = resources.settings.osb_timeout_seconds

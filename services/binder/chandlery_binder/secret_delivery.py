@@ -121,13 +121,13 @@ async def _sources(
             continue
         if secret.sealed is not None:
             place = f'"{namespace}/{name}"'
-            remedy = f"delete it and create it anew: {delete_secret(namespace, name)}"
+            remedy = f"delete it and create it again: {delete_secret(namespace, name)}"
             message = f"the Secret {place} of addKeysFrom cannot be decrypted; {remedy}"
             raise ProjectionFault(message, waiting_for=secret_key(namespace, name))
         sources[name] = dict(secret_values(secret))
         held += sum(map(len, sources[name].values()))
         if held > LARGEST_BYTES:
             raise ProjectionFault(
-                f"the Secrets of addKeysFrom hold more than a Secret may ({LARGEST_BYTES} bytes) together"
+                f"the Secrets of addKeysFrom hold more than the {LARGEST_BYTES} bytes of a Secret in total"
             )
     return sources

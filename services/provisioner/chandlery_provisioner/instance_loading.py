@@ -114,8 +114,8 @@ async def _endpoint(
     if broker is None:
         name = lane.rpartition("/")[2]
         message = (
-            f'The instance references a broker "{name}" that does not exist. Register it again under the same name; '
-            f"or delete the instance and have it forgotten, with what its broker may still have: "
+            f'The instance references a broker "{name}" that does not exist. Register it again under the '
+            "same name, or delete the instance without calling the broker, which may still hold it: "
             f"{annotate(INSTANCE, meta, f'{ABANDON}=true')}"
         )
         return Unresolved(InstanceReason.NO_SUCH_BROKER, message, lane)

@@ -47,8 +47,8 @@ _AT_ONCE = datetime.min.replace(tzinfo=UTC)
 _BATCH = 32
 """Rounds that share a transaction, at most."""
 _NOTE_LOST = (
-    "What was last asked of the service broker is not known any more, because the note on it cannot be decrypted; "
-    "what is to be asked now is decided anew"
+    "The last request to the service broker is unknown, because its stored copy cannot be decrypted. The "
+    "next request is decided from the current state"
 )
 _RECORD = TransientRetry(attempts=20, initial_seconds=0.1, maximum_seconds=5.0)
 """An answer that cannot be recorded is worth some patience: it may hold credentials."""

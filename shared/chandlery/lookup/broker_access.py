@@ -93,7 +93,7 @@ async def _authorization(
     if secret is None:
         return _unusable(namespace, name, "does not exist")
     if secret.sealed is not None:
-        return _unusable(namespace, name, "cannot be decrypted; delete it and create it anew")
+        return _unusable(namespace, name, "cannot be decrypted; delete it and create it again")
     values = secret_values(secret)
     missing = [key for key in wanted if key not in values]
     if missing:

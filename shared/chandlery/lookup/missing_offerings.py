@@ -22,13 +22,13 @@ async def why_no_class(unit: UnitOfWork, instance: ServiceInstance, found: Seque
     kind, namespace = class_scope(instance)
     wanted = wanted_class(instance.spec)
     known = await unit.objects.offered(kind, wanted.column, namespace=namespace, limit=_MOST_COMPARED)
-    return _missing(wanted.value, known, way_out=f"what is offered is listed by: {listed_by(kind, namespace)}")
+    return _missing(wanted.value, known, way_out=f"to list what is offered: {listed_by(kind, namespace)}")
 
 
 async def why_no_instance(unit: UnitOfWork, namespace: str, name: str) -> str:
     """The same about the instance of a binding."""
     known = await unit.objects.names(kinds.SERVICE_INSTANCE, namespace=namespace, limit=_MOST_COMPARED)
-    return _missing(name, known, way_out=f"those that do are listed by: {listed_by(kinds.SERVICE_INSTANCE, namespace)}")
+    return _missing(name, known, way_out=f"to list those that exist: {listed_by(kinds.SERVICE_INSTANCE, namespace)}")
 
 
 def listed_by(kind: Kind, namespace: str) -> str:
@@ -46,7 +46,7 @@ def _ambiguous(instance: ServiceInstance, found: Sequence[AnyClass]) -> str:
     more = f" and {len(found) - len(shown)} more" if len(found) > len(shown) else ""
     field = "clusterServiceClassName" if is_cluster_scoped(instance.spec) else "serviceClassName"
     told = f"is ambiguous: {len(found)} classes are offered under that name: {', '.join(shown)}{more}; "
-    way_out = f"give {field} instead (and the plan by its name, too)"
+    way_out = f"use {field} instead (and name the plan by its object name, too)"
     if len({broker_place(each) for each in found}) > 1:
-        way_out += ", or have whoever runs the brokers say by spec.namePriority whose name counts"
+        way_out += ", or whoever runs the brokers sets spec.namePriority to decide whose class is meant"
     return told + way_out

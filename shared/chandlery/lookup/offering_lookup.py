@@ -64,8 +64,8 @@ async def find_broker(unit: UnitOfWork, service_class: AnyClass) -> AnyBroker | 
     kind, namespace, name = broker_place(service_class)
     return Unresolved(
         InstanceReason.NO_SUCH_BROKER,
-        f'The instance references a broker "{name}" that does not exist; register it again under that name. Those that '
-        f"exist are listed by: {listed_by(kind, namespace)}",
+        f'The instance references a broker "{name}" that does not exist. Register it again under that '
+        f"name. To list those that exist: {listed_by(kind, namespace)}",
         broker_key(namespace, name),
     )
 
@@ -106,5 +106,8 @@ async def _why_no_plan(
     kind = service_class.kind.replace("Class", "Plan")
     subject = f'The instance references a {kind} "{wanted.value}" of "{title}" that'
     if found:
-        return f"{subject} is ambiguous: {len(found)} plans are called so; give the plan, and the class, by their names"
+        return (
+            f"{subject} is ambiguous: {len(found)} plans have that name; use the object names of the plan and "
+            "of its class"
+        )
     return f"{subject} does not exist{did_you_mean(wanted.value, names) or has}"

@@ -69,7 +69,7 @@ async def _parts(
         parts.append(part)
         held += len(part.text)
         if held > LARGEST_BYTES:
-            message = f"The Secrets of parametersFrom hold more than {LARGEST_BYTES} bytes of parameters together"
+            message = f"The Secrets of parametersFrom hold more than {LARGEST_BYTES} bytes of parameters in total"
             raise ParametersFault(message, waiting_for=part.waiting_for)
     return parts
 
@@ -78,7 +78,7 @@ def _readable(namespace: str, secret: Secret) -> Mapping[str, bytes]:
     if secret.sealed is None:
         return secret_values(secret)
     name = secret.metadata.name
-    message = f'The Secret "{namespace}/{name}" of parametersFrom cannot be decrypted; delete it and create it anew'
+    message = f'The Secret "{namespace}/{name}" of parametersFrom cannot be decrypted; delete it and create it again'
     way_out = f"{message}: {delete_secret(namespace, name)}"
     raise ParametersFault(way_out, waiting_for=secret_key(namespace, name))
 

@@ -43,7 +43,7 @@ class BearerAuth:
         """
         token = self.token.strip()
         if not (token.isascii() and token.isprintable()):
-            raise Misconfigured("the broker's token holds characters that no header can carry")
+            raise Misconfigured("the broker's token holds characters that are not allowed in a header")
         return f"Bearer {token}"
 
 

@@ -19,7 +19,7 @@ class CatalogMark:
     """SHA-256 of the body, for brokers without validators."""
 
 
-NO_REASON: Final = "the broker gives no reason"
+NO_REASON: Final = "the broker gave no reason"
 """A status and its phrase are none."""
 
 

@@ -305,7 +305,7 @@ def test_a_reason_phrase_is_no_reason() -> None:
     failed = read_answer(call(Verb.POLL_INSTANCE), HttpReply(status=200, body=b'{"state": "failed"}'))
     refused = read_answer(call(Verb.PROVISION), HttpReply(status=400, body=b"{}"))
     assert failed.description == NO_REASON
-    assert refused.sentence == "Status: 400; Description: the broker gives no reason"
+    assert refused.sentence == "Status: 400; Description: the broker gave no reason"
 
 
 def test_an_operation_that_failed_is_told_in_the_brokers_words_wherever_they_stand() -> None:

@@ -269,13 +269,13 @@ def test_catalog_of_more_offerings_than_can_be_shown_is_refused() -> None:
     [
         pytest.param(
             service_with(bindable=ABSENT),
-            "services[0].bindable: is required; as it is missing, only plans that say so can be bound",
+            "services[0].bindable: is required; as it is missing, only plans with bindable: true can be bound",
             id="no word on bindings",
         ),
         pytest.param(
             plan_with(schemas=schemas({"type": "object"})),
-            "services[0].plans[0].schemas.service_instance.create.parameters.$schema: is required: the JSON Schema "
-            "draft that is meant; parameters are not checked",
+            "services[0].plans[0].schemas.service_instance.create.parameters.$schema: is required: it "
+            "names the JSON Schema draft; parameters are not checked",
             id="schema without a draft",
         ),
         pytest.param(

@@ -216,7 +216,7 @@ async def test_osb_024_a_request_that_the_version_has_not_is_answered_without_be
     await client.close()
     assert broker.seen == []
     assert (answer.verdict, answer.status) == (Verdict.REJECTED, None)
-    assert answer.description == "version 2.13 of the API, which the broker is called by, has no GetInstance"
+    assert answer.description == "version 2.13 of the OSB API, which the broker is called with, has no GetInstance"
     assert not needs_mitigation(answer)
 
 

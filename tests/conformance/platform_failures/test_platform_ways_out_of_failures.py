@@ -45,17 +45,17 @@ async def test_creation_that_failed_and_was_cleaned_up_after_keeps_its_cause_and
     await platform.registers(retryPolicy={"initialDelay": "1h", "maximumDelay": "1h"})
     platform.broker.script(PROVISION, on_fire)
     await platform.creates_instance()
-    says = "disk on fire. What it may have left at the service broker has been deleted"
+    says = "disk on fire. Anything it may have left at the service broker has been deleted"
     found = await platform.until_condition(INSTANCE, "db", "Ready", "False", reason="ProvisionCallFailed", says=says)
     message = condition_of(found, "Ready")["message"]
-    assert f"It is tried again at {found['status']['nextAttemptTime']}" in message
+    assert f"The next attempt is at {found['status']['nextAttemptTime']}" in message
     assert message.endswith(f"kubectl annotate serviceinstance db -n {platform.namespace} --overwrite {AGAIN}")
     assert found["status"]["lastConditionState"] == "ProvisionCallFailed"
     await platform.annotates(INSTANCE, "db", retry_requested_at="now")
     await platform.until_ready(INSTANCE, "db")
     platform.broker.script(BIND, on_fire)
     await platform.creates_binding()
-    says = "disk on fire. What it may have left at the service broker has been unbound. It is tried again at"
+    says = "disk on fire. Anything it may have left at the service broker has been unbound. The next attempt is at"
     found = await platform.until_condition(BINDING, "db-binding", "Ready", "False", reason="BindCallFailed", says=says)
     assert found["status"]["lastConditionState"] == "BindCallFailed"
     await platform.annotates(BINDING, "db-binding", retry_requested_at="now")

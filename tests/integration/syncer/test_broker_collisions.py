@@ -31,7 +31,7 @@ async def test_same_broker_registered_twice_is_told_so_and_goes_on_when_the_firs
         await bench.round(second)
         message = (await bench.get(second)).status.conditions[0].message
         assert "already exists for Broker 'first'" in message
-        assert "Both have the same URL: delete one of the two, second or first" in message
+        assert "Both have the same URL. Delete one of them: second or first" in message
 
         await bench.delete(first)
         bench.take_commands()

@@ -13,8 +13,8 @@ from tests.integration.syncer.conftest import Bench
 from tests.integration.syncer.syncer_actions import CLASSES, PLANS, instance, ready, relist, rest, two_plans, wait_for
 
 LEFT_AND_CAME = (
-    "The catalog has changed: 1 class and 1 plan added (web, web/default); 1 class and 1 plan no longer offered and "
-    "kept for instances (db, db/small); 1 plan removed (db/large)"
+    "The catalog has changed: 1 class and 1 plan added (web, web/default); 1 class and 1 plan no longer "
+    "offered but kept for instances (db, db/small); 1 plan removed (db/large)"
 )
 CAME_BACK = (
     "The catalog has changed: 1 plan added (db/large); 1 class and 1 plan offered again (db, db/small); "
@@ -96,10 +96,10 @@ async def test_plan_that_cannot_be_used_is_left_out_and_told_and_what_was_there_
 
     assert ready(stored) == ("True", "FetchedCatalog")
     message = stored.status.conditions[0].message
-    assert "left out, for services[0].plans[0].free: must be a boolean" in message
+    assert "left out because of services[0].plans[0].free: must be a boolean" in message
     assert message.endswith("kubectl describe clusterservicebroker broker")
     (event,) = [each for each in await bench.all(kinds.EVENT) if each.reason == "QuestionableCatalog"]
-    assert "left out, for services[0].plans[0].free: must be a boolean" in event.message
+    assert "left out because of services[0].plans[0].free: must be a boolean" in event.message
     assert [(change.verb, change.name) for change in await bench.new_changes(CLASSES, PLANS)] == [("ADDED", "huge")]
 
 
@@ -120,7 +120,7 @@ async def test_restrictions_that_leave_out_everything_are_said_to(bench: Bench) 
         broker = await bench.cluster_broker(server.url, catalog_restrictions=restrictions)
         await bench.round(broker)
     message = (await bench.get(broker)).status.conditions[0].message
-    assert "spec.catalogRestrictions leave out all of it" in message
+    assert "spec.catalogRestrictions exclude all of it" in message
 
 
 async def test_changed_plan_is_one_write_with_a_new_generation(bench: Bench) -> None:

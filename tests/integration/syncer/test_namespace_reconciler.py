@@ -80,7 +80,7 @@ async def test_namespace_that_waits_says_for_what(bench: Bench) -> None:
     remaining, finalizers = (each.message for each in status.conditions)
     assert "servicebindings.servicecatalog.k8s.io has 1 resource instances" in remaining
     assert "serviceinstances.servicecatalog.k8s.io has 1 resource instances" in remaining
-    assert "Still to go: servicebindings.servicecatalog.k8s.io login" in remaining
+    assert "Remaining: servicebindings.servicecatalog.k8s.io login" in remaining
     assert "in 1 resource instances" in finalizers
 
 

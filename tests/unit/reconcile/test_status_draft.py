@@ -93,7 +93,7 @@ def test_what_others_said_is_cleaned_and_cut_wherever_it_is_told_and_told_once()
 
 
 def test_a_sentence_that_ends_with_a_question_gets_no_full_stop() -> None:
-    assert joined('did you mean "small"?', "See what there is: kubectl get it.") == (
-        'did you mean "small"? See what there is: kubectl get it'
+    assert joined('did you mean "small"?', "To list them: kubectl get it.") == (
+        'did you mean "small"? To list them: kubectl get it'
     )
     assert joined("It failed. ", "Try again") == "It failed. Try again"

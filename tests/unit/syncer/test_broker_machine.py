@@ -307,7 +307,7 @@ def test_catalog_that_is_too_large_is_told_so_and_fetched_ever_more_rarely(attem
     change = outcomes.fetch_failed(make_snapshot(attempt=attempt), answer, NOW)
     message = change.document.status.conditions[0].message
     assert "The broker's catalog is too large: Status: 200; Description: the body has 9 bytes and may have 8" in message
-    assert "fewer plans, or smaller metadata and schemas" in message
+    assert "fewer plans or smaller metadata and schemas" in message
     assert "CHANDLERY_CATALOG_MEBIBYTES" in message and "kubectl annotate" in message
     assert change.next.due_at is not None
     assert change.next.due_at - NOW == pytest.approx(timedelta(minutes=minutes), rel=0.06)
@@ -381,7 +381,7 @@ TRY_NOW = "kubectl annotate clusterservicebroker harbour --overwrite chandlery.i
         pytest.param(
             make_answer(Verdict.UNREACHABLE, None, "its certificate is refused. Put it into spec.caBundle"),
             {},
-            "spec.caBundle. It is tried again",
+            "spec.caBundle. It is retried automatically",
             id="certificate",
         ),
         pytest.param(
@@ -393,11 +393,15 @@ TRY_NOW = "kubectl annotate clusterservicebroker harbour --overwrite chandlery.i
         pytest.param(
             make_answer(Verdict.TIMED_OUT, None, "The connection broke before a byte of the answer came"),
             {"url": "http://broker"},
-            "if it speaks TLS on this port, write https://",
+            "if it uses TLS on this port, write https://",
             id="closed without a word",
         ),
-        pytest.param(make_answer(Verdict.BROKEN, 500, "disk full"), {}, "disk full. It is tried again", id="500"),
-        pytest.param(make_answer(Verdict.REJECTED, 304, "unasked"), {}, "unasked. It is tried again", id="304"),
+        pytest.param(
+            make_answer(Verdict.BROKEN, 500, "disk full"), {}, "disk full. It is retried automatically", id="500"
+        ),
+        pytest.param(
+            make_answer(Verdict.REJECTED, 304, "unasked"), {}, "unasked. It is retried automatically", id="304"
+        ),
     ],
 )
 def test_failed_fetch_tells_the_brokers_words_and_the_way_out(answer: Answer, spec: dict[str, Any], words: str) -> None:
@@ -473,7 +477,7 @@ def test_credentials_that_cannot_be_read_are_told_with_the_command_that_mends_th
     broker = make_broker(authInfo={auth: {"secretRef": {"namespace": "ops", "name": "login"}}})
     access = replace(NO_SECRET, message=f'the Secret "ops/login" {why}')
     change = outcomes.inaccessible(make_snapshot(broker), access, NOW)
-    assert change.document.status.conditions[0].message.endswith(f"as soon as that is mended: {command}")
+    assert change.document.status.conditions[0].message.endswith(f"when that is corrected: {command}")
 
 
 def test_refused_catalog_forgets_the_validator() -> None:
@@ -486,14 +490,14 @@ def test_refused_catalog_forgets_the_validator() -> None:
 
 def test_broker_that_clashes_waits_for_the_other_to_go() -> None:
     change = outcomes.sync_failed(make_snapshot(), "ids are taken", remedy="Delete one", other="quay", now=NOW)
-    assert "ids are taken. Delete one. It is tried" in change.document.status.conditions[0].message
+    assert "ids are taken. Delete one. It is retried" in change.document.status.conditions[0].message
     assert change.next.waiting_for == "broker:/quay"
 
 
 @pytest.mark.parametrize(
     ("is_same", "words"),
     [
-        pytest.param(True, "Both have the same URL: delete one of the two, harbour or quay", id="registered twice"),
+        pytest.param(True, "Both have the same URL. Delete one of them: harbour or quay", id="registered twice"),
         pytest.param(False, "spec.catalogRestrictions", id="two brokers"),
     ],
 )
@@ -544,7 +548,7 @@ def test_blocked_deletion_names_some_instances_and_the_command_for_the_first() -
     names = [f"team/db-{number}" for number in range(5)]
     change = outcomes.blocked(make_snapshot(make_broker(deleted=True)), 12, NOW, names=names)
     message = change.document.status.conditions[0].message
-    assert "left: team/db-0, team/db-1, team/db-2, team/db-3, team/db-4 and 7 more;" in message
+    assert "left: team/db-0, team/db-1, team/db-2, team/db-3, team/db-4 and 7 more." in message
     assert "kubectl delete serviceinstance db-0 -n team" in message
 
 
@@ -611,7 +615,7 @@ def test_a_broker_that_is_left_alone_shows_it_before_what_status_columns_show() 
     first, last = change.document.status.conditions
 
     assert (first.type, first.status, first.reason) == (ConditionType.CIRCUIT_OPEN, "True", "CircuitOpened")
-    assert "10 calls in a row have failed: 500. What is to be asked of it waits" in first.message
+    assert "10 calls in a row have failed: 500. Calls to this broker are paused" in first.message
     assert (last.type, change.document.status.last_condition_state) == (ConditionType.READY, "Ready")
     assert reasons(change) == ["CircuitOpened"]
 

@@ -113,7 +113,7 @@ def test_retirement_of_nothing_tells_nothing() -> None:
         pytest.param(simple_service("db", requires=["volume_mount"]), None, id="known permission"),
         pytest.param(
             simple_service("db", requires=["volume_mount", "moon"]),
-            'services[0].requires[1]: "moon" is not known',
+            'services[0].requires[1]: "moon" is unknown',
             id="requires",
         ),
         pytest.param(

@@ -130,9 +130,9 @@ def test_waiting_namespace_names_what_remains_and_why() -> None:
     assert (content.status, content.reason) == ("True", "SomeResourcesRemain")
     assert content.message == (
         "Some resources are remaining: servicebindings.servicecatalog.k8s.io has 1 resource instances, "
-        "serviceinstances.servicecatalog.k8s.io has 2 resource instances. "
-        "Still to go: servicebindings.servicecatalog.k8s.io going (UnbindCallFailed: The broker refused: in use.). "
-        "To see what each of them waits for: kubectl describe servicebindings -n team"
+        "serviceinstances.servicecatalog.k8s.io has 2 resource instances. Remaining: "
+        "servicebindings.servicecatalog.k8s.io going (UnbindCallFailed: The broker refused: in use.). To "
+        "see what each of them waits for: kubectl describe servicebindings -n team"
     )
     finalizers = found["NamespaceFinalizersRemaining"]
     assert (finalizers.status, finalizers.reason) == ("True", "SomeFinalizersRemain")
@@ -148,7 +148,7 @@ def test_what_still_serves_is_no_reason_why_it_has_not_gone() -> None:
     assert isinstance(INSTANCE, ServiceInstance)
     begun = INSTANCE.model_copy(update={"status": INSTANCE.status.model_copy(update={"conditions": (ready,)})})
     message = conditions_of(begun, remaining={kinds.SERVICE_INSTANCE: 1})["NamespaceContentRemaining"].message
-    assert "Still to go: serviceinstances.servicecatalog.k8s.io one. To see" in message
+    assert "Remaining: serviceinstances.servicecatalog.k8s.io one. To see" in message
 
 
 def test_waiting_namespace_names_five_of_many() -> None:

@@ -29,13 +29,13 @@ def told(answer: Answer) -> str:
     sentence = call_failure("bind call", answer)
     if answer.error == "AsyncRequired":
         return (
-            f"{sentence}; the broker binds only asynchronously, and that is possible only for classes "
-            f"whose bindings can be fetched (bindings_retrievable in the broker's catalog)"
+            f"{sentence}; the broker creates bindings only asynchronously, which needs "
+            "bindings_retrievable: true of the class in the broker's catalog"
         )
     if answer.error == "RequiresApp":
         return (
-            f"{sentence}; the broker binds only to an application: create the binding anew with its id in "
-            f"spec.bindResource.appGUID"
+            f"{sentence}; the broker binds only to an application: create the binding again with the "
+            "application's id in spec.bindResource.appGUID"
         )
     return sentence
 
@@ -86,13 +86,16 @@ def note_grant(draft: BindingDraft, grant: Grant) -> None:
     draft.set(endpoints=grant.endpoints, expires_at=grant.expires_at, renew_before=grant.renew_before)
     if grant.ignored:
         names = ", ".join(grant.ignored)
-        message = f"The broker gave {names}, which its offering has no permission for (requires); it is not delivered"
+        message = (
+            f"The broker returned {names}, but its offering does not declare the permission (requires), so it "
+            "is not delivered"
+        )
         draft.say(BindingReason.IGNORED_BIND_RESULT, message, is_warning=True)
 
 
 def absorb_lost_credentials(draft: BindingDraft) -> BindingResult:
     """Somebody was given the credentials who died before storing them, and the broker shows them once."""
-    message = "The broker has the binding, but does not show its credentials a second time"
+    message = "The broker has the binding, but does not return its credentials again"
     return mitigate_or_fail(draft, BindingReason.BIND_FAILED, message=message)
 
 
@@ -133,5 +136,5 @@ def _absorb_failed_repeat(draft: BindingDraft, sent: OpenBindingRequest, answer:
 def absorb_failed_fetch(draft: BindingDraft, answer: Answer) -> BindingResult:
     """OSB has a platform fetch again: the binding exists, and nothing is known to be wrong with it."""
     draft.remember(is_fetch_due=True, fetches=draft.memory.fetches + 1)
-    message = call_failure("fetching of the binding", answer)
+    message = call_failure("fetch of the binding", answer)
     return retry(draft, BindingReason.FETCH_FAILED, message=message, retry_after_seconds=answer.retry_after_seconds)

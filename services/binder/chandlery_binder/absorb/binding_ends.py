@@ -17,7 +17,7 @@ from chandlery_binder.absorb.binding_remedies import (
 )
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 
-_CLEANED_UP = "What it may have left at the service broker has been unbound"
+_CLEANED_UP = "Anything it may have left at the service broker has been unbound"
 _UNKNOWN_CAUSE = Cause(reason=BindingReason.BIND_FAILED, message="The bind failed")
 
 
@@ -98,7 +98,7 @@ def unbound(draft: BindingDraft) -> BindingResult:
 def forced(draft: BindingDraft, *, message: str) -> BindingResult:
     """The broker has been asked once, and whatever it says, the binding goes: a user wants it so."""
     draft.end_poll()
-    told = f"The binding was deleted although its service broker has not confirmed it: {message}"
+    told = f"The binding was deleted, although its service broker did not confirm the unbind: {message}"
     draft.say(BindingReason.FORCE_DELETED, told, is_warning=True)
     return draft.turn_to_next() or draft.gone()
 

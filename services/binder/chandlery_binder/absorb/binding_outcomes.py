@@ -126,7 +126,10 @@ def abandon(snapshot: BindingSnapshot, now: datetime) -> BindingResult:
     """Let the object go without its broker, which keeps what it has."""
     draft = BindingDraft(snapshot, now)
     if snapshot.may_exist or snapshot.others:
-        message = "The binding was forgotten without its service broker; what it has there stays"
+        message = (
+            "The binding was deleted without calling its service broker. Anything the broker still holds for "
+            "it stays there"
+        )
         draft.say(BindingReason.ABANDONED, message, is_warning=True)
     return draft.gone()
 

@@ -28,8 +28,8 @@ def disown(snapshot: BindingSnapshot, now: datetime) -> BindingResult:
     """Nothing at the broker is this binding's, whatever its status said until now. Its Secret stays as it is."""
     draft, reason = BindingDraft(snapshot, now), BindingReason.EXTERNAL_ID_IN_USE
     message = (
-        f'The external id "{snapshot.binding.spec.external_id}" belongs to another binding of the same service '
-        f"broker, so nothing is asked of the broker for this one"
+        f'The external id "{snapshot.binding.spec.external_id}" belongs to another binding of the same '
+        "service broker, so the broker is not called for this one"
     )
     draft.end_operation()
     draft.set(unbind_status="NotRequired", orphan_mitigation_in_progress=False)

@@ -46,7 +46,7 @@ def absorb_poll(draft: BindingDraft, answer: Answer) -> BindingResult:
         failed = BindingReason.UNBIND_FAILED if draft.is_unbinding else BindingReason.BIND_FAILED
         return _operation_failed(draft, failed, why=answer.description or NO_REASON)
     if draft.is_poll_time_over:
-        late = "it did not end in the time that the broker's plan or this platform allows"
+        late = "it did not finish within the time limit of the plan or of this platform"
         return _operation_failed(draft, BindingReason.ASYNC_TIMEOUT, why=late)
     return _keep_polling(draft, answer)
 
@@ -111,7 +111,7 @@ def _keep_unbinding(
     shown = BindingReason.ORPHAN_MITIGATION_FAILED if is_mitigation else reason
     remedy = how_to_forget if draft.is_deleted else how_to_waive
     cause = draft.memory.cause if is_mitigation else None
-    told = joined(*([cause.message] if cause else []), message, "It is tried again", remedy(draft.metadata))
+    told = joined(*([cause.message] if cause else []), message, "It is retried automatically", remedy(draft.metadata))
     draft.ready(ConditionStatus.UNKNOWN, shown, message=told)
     draft.say(shown, message, is_warning=True)
     return draft.retry_after(retry_after_seconds, attempt=draft.attempt + 1)

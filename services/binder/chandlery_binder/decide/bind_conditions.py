@@ -38,12 +38,12 @@ def bindable(snapshot: BindingSnapshot) -> Bindable | Wait | Refuse:
         return Wait(offering.reason, offering.message, offering.waiting_for)
     if not offering.is_bindable:
         plan, service_class = offering.plan.spec.external_name, offering.service_class.spec.external_name
-        message = f'The plan "{plan}" of the class "{service_class}" cannot be bound'
+        message = f'The plan "{plan}" of the class "{service_class}" is not bindable'
         return Refuse(BindingReason.NOT_BINDABLE, message)
     if snapshot.is_instance_foreign:
-        return _not_ready(binding, "has an external id that belongs to another instance at the service broker")
+        return _not_ready(binding, "has an external id that belongs to another instance of the service broker")
     if snapshot.instance_notes.is_unusable:
-        return _not_ready(binding, "cannot be used: its service broker wants no new bindings to it")
+        return _not_ready(binding, "cannot be used: its service broker accepts no new bindings to it")
     if not is_true(instance.status.conditions, ConditionType.READY):
         return _not_ready(binding, _why_not_ready(instance))
     if instance.status.async_op_in_progress:
@@ -58,7 +58,7 @@ def sibling_first(snapshot: BindingSnapshot) -> Wait | None:
     sibling, meta = snapshot.busy_sibling, snapshot.binding.metadata
     if sibling is None:
         return None
-    message = f'The service broker is still at work on the ServiceBinding "{sibling}" of the same instance'
+    message = f'The service broker is still working on the ServiceBinding "{sibling}" of the same instance'
     key = bindings_key(meta.namespace, snapshot.binding.spec.instance_ref.name)
     return Wait(BindingReason.ASYNC_OPERATION_IN_PROGRESS, message, key)
 
@@ -74,7 +74,8 @@ def usable_parameters(snapshot: BindingSnapshot, offering: Offering) -> Paramete
         return parameters
     message = (
         f'The parameters do not fit the binding schema of the plan "{offering.plan.spec.external_name}": '
-        f"{'; '.join(wrong)}. Correct the Secrets of parametersFrom, or create the binding anew with other parameters"
+        f"{'; '.join(wrong)}. Correct the Secrets of parametersFrom, or delete the binding and create it "
+        "again with other parameters"
     )
     return Wait(BindingReason.ERROR_WITH_PARAMETERS, message, next(iter(parameter_keys(snapshot.binding)), None))
 

@@ -28,7 +28,7 @@ from chandlery_binder.facts.binding_notes import BindingPurpose, OpenBindingRequ
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 from chandlery_binder.facts.rotation_notes import Placement
 
-_PLACE_UNKNOWN = "Nothing is known of where the service broker has the binding"
+_PLACE_UNKNOWN = "Chandlery does not know which service broker holds the binding"
 
 
 def decide(snapshot: BindingSnapshot, now: datetime) -> Action:

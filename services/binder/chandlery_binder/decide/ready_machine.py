@@ -60,7 +60,7 @@ def _rotate(snapshot: BindingSnapshot, moment: float) -> Action:
     current = snapshot.placement
     if found.instance.spec.external_id != current.instance_id:
         name = snapshot.binding.spec.instance_ref.name
-        message = f'The ServiceInstance "{name}" is another one by now; create the binding anew'
+        message = f'The ServiceInstance "{name}" was deleted and created again. Delete this binding and create it again'
         return Postpone(BindingReason.ROTATION_FAILED, message, None)
     parameters = usable_parameters(snapshot, found.offering)
     is_successor = _is_rotatable(snapshot, found, moment)

@@ -68,7 +68,7 @@ def checked(answer: Answer) -> Answer:
     for key, check in checks.items():
         value = answer.body.get(key)
         if value is not None and not _is_sound(value, check):
-            return replace(answer, verdict=Verdict.MALFORMED, description=f"`{key}` is not as OSB has it")
+            return replace(answer, verdict=Verdict.MALFORMED, description=f"`{key}` is not valid in OSB 2.17")
     return answer
 
 

@@ -63,7 +63,7 @@ def absorb_retirement_poll(draft: BindingDraft, background: BackgroundOperation,
         why = answer.description or NO_REASON
         return _not_retired(draft, background.placement, f"The asynchronous unbind failed: {why}")
     if background.poll_until is not None and draft.now.timestamp() >= background.poll_until:
-        late = "The asynchronous unbind did not end in the time that the broker's plan or this platform allows"
+        late = "The asynchronous unbind did not finish within the time limit of the plan or of this platform"
         return _not_retired(draft, background.placement, late)
     following = next_poll(draft, background, answer)
     if following.unclear >= UNCLEAR_POLLS:
@@ -75,7 +75,7 @@ def absorb_retirement_poll(draft: BindingDraft, background: BackgroundOperation,
 def _retired(draft: BindingDraft, placement: Placement) -> BindingResult:
     left = tuple(each for each in draft.memory.retired if not _is(each, placement))
     draft.remember(retired=left, background_operation=None)
-    draft.say(BindingReason.RETIRED, "Credentials that are in no Secret any more were revoked")
+    draft.say(BindingReason.RETIRED, "Credentials that are no longer in a Secret were revoked")
     return draft.rest()
 
 
@@ -88,7 +88,10 @@ def _not_retired(
     )
     attempts = next((each.attempts for each in draft.memory.retired if _is(each, placement)), 0)
     if attempts == 1:
-        told = f"Credentials that are in no Secret any more could not be revoked; it is tried again. {message}"
+        told = (
+            "Credentials that are no longer in a Secret could not be revoked. The unbind is retried "
+            f"automatically. {message}"
+        )
         draft.say(BindingReason.RETIREMENT_FAILED, told, is_warning=True)
     return draft.rest()
 

@@ -109,7 +109,7 @@ def absorb_rotated(
         draft.set(external_properties=sent.properties)
     note_grant(draft, grant)
     draft.keep_delivered(grant.values)
-    message = f"Replaced the credentials; the earlier ones are revoked at {_clock(old.next_at)}"
+    message = f"The credentials were replaced. The earlier ones are revoked at {_clock(old.next_at)}"
     draft.say(BindingReason.ROTATED, message)
     return draft.rest()
 
@@ -134,7 +134,7 @@ def absorb_rotation(draft: BindingDraft, sent: OpenBindingRequest, answer: Answe
 
 def absorb_lost_rotation(draft: BindingDraft, sent: OpenBindingRequest) -> BindingResult:
     """The broker shows credentials once, and whoever saw these died."""
-    return _left(draft, sent.placement, "The broker does not show the new credentials a second time")
+    return _left(draft, sent.placement, "The broker does not return the new credentials again")
 
 
 def absorb_rotation_poll(draft: BindingDraft, background: BackgroundOperation, answer: Answer) -> BindingResult:
@@ -145,9 +145,9 @@ def absorb_rotation_poll(draft: BindingDraft, background: BackgroundOperation, a
         )
         return draft.rest()
     if answer.verdict == Verdict.OPERATION_FAILED:
-        return _left(draft, background.placement, f"It failed at the broker: {answer.description or NO_REASON}")
+        return _left(draft, background.placement, f"The broker failed it: {answer.description or NO_REASON}")
     if background.poll_until is not None and draft.now.timestamp() >= background.poll_until:
-        late = "It did not end in the time that the broker's plan or this platform allows"
+        late = "It did not finish within the time limit of the plan or of this platform"
         return _left(draft, background.placement, late)
     draft.remember(background_operation=next_poll(draft, background, answer))
     _show_poll(draft, answer)
@@ -165,7 +165,7 @@ def _show_poll(draft: BindingDraft, answer: Answer) -> None:
 
 def absorb_failed_rotation_fetch(draft: BindingDraft, background: BackgroundOperation, answer: Answer) -> BindingResult:
     """The broker has the new credentials, so it is asked for them again, though not for ever."""
-    message = call_failure("fetching of the binding", answer)
+    message = call_failure("fetch of the binding", answer)
     if draft.now - datetime.fromtimestamp(background.started_at, UTC) > draft.policy.give_up_after:
         return _left(draft, background.placement, message)
     fetches = background.fetches + 1
@@ -173,7 +173,7 @@ def absorb_failed_rotation_fetch(draft: BindingDraft, background: BackgroundOper
     draft.remember(
         background_operation=background.model_copy(update={"fetches": fetches, "next_at": _after(draft, pause)})
     )
-    _tell(draft, message, f"It is fetched again at {_clock(_after(draft, pause))}")
+    _tell(draft, message, f"The next fetch is at {_clock(_after(draft, pause))}")
     return draft.rest()
 
 
@@ -198,12 +198,12 @@ def _failed(
         update={"attempts": 0 if is_final else attempts, "next_at": next_at, "is_refused": is_final}
     )
     draft.remember(background_operation=None, rotation=notes)
-    _tell(draft, message, "" if is_final else f"It is tried again at {_clock(next_at)}")
+    _tell(draft, message, "" if is_final else f"The next attempt is at {_clock(next_at)}")
     return draft.settle(due_at=draft.now) if looks_again else draft.rest()
 
 
 def _tell(draft: BindingDraft, message: str, outlook: str) -> None:
-    told_of = f"the credentials were not replaced, and those in the Secret stay. {message}"
+    told_of = f"the credentials were not replaced, and those in the Secret stay valid. {message}"
     draft.tell(BindingReason.ROTATION_FAILED, told_of)
     shown = joined(told_of, outlook or how_to_rotate(draft.metadata))
     draft.remember(rotation=draft.memory.rotation.model_copy(update={"problem": shown}))

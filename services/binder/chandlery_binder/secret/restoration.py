@@ -16,7 +16,7 @@ from chandlery_binder.absorb.binding_remedies import how_to_rotate
 from chandlery_binder.facts.binding_notes import OpenBindingRequest
 from chandlery_binder.facts.binding_snapshot import InjectionProblem
 
-_LOST = "the Secret is gone, or cannot be decrypted, and its credentials cannot be had a second time"
+_LOST = "the Secret is missing or cannot be decrypted, and the broker does not return its credentials again"
 
 
 def absorb_restoration(
@@ -31,7 +31,7 @@ def absorb_restoration(
     draft.keep_delivered(credentials)
     draft.say(
         BindingReason.RESTORED_SECRET,
-        "The Secret had been deleted or changed, or could not be decrypted, and was written again",
+        "The Secret was deleted, changed or could not be decrypted. It has been written again",
     )
     return draft.rest()
 
@@ -41,7 +41,7 @@ def absorb_failed_recovery(draft: BindingDraft, answer: Answer) -> BindingResult
     if answer.verdict == Verdict.SUCCEEDED:
         return report_lost(draft)
     message = joined(
-        f"the Secret is gone, or cannot be decrypted. {call_failure('fetching of the binding', answer)}",
+        f"the Secret is missing or cannot be decrypted. {call_failure('fetch of the binding', answer)}",
         how_to_rotate(draft.metadata),
     )
     draft.tell(BindingReason.SECRET_LOST, message)

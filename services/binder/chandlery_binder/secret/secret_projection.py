@@ -80,7 +80,7 @@ def project(credentials: JsonObject, binding: ServiceBinding, sources: Sources) 
         more = f" and {len(wrong) - _SHOWN_KEYS} more" if len(wrong) > _SHOWN_KEYS else ""
         raise ProjectionFault(
             f"a Secret can have no key {shown}{more}: keys consist of letters, digits, '-', '_' and '.'; "
-            f"secretTransforms can rename or remove it"
+            "use secretTransforms to rename or remove it"
         )
     return {key: base64.b64encode(value).decode() for key, value in growing.raw.items()}
 

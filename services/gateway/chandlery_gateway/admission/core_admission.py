@@ -111,7 +111,7 @@ def _secret_change_problems(old: Secret, new: Secret) -> Iterator[FieldProblem]:
 
 def _unreadable_problems(old: Secret, new: Secret) -> Iterator[FieldProblem]:
     # Whoever changes a part of what cannot be read would lose the rest, which the right key could still bring back.
-    way_out = "cannot be changed, because the Secret cannot be decrypted; delete it and create it anew"
+    way_out = "cannot be changed, because the Secret cannot be decrypted; delete it and create it again"
     changed = {
         "data": new.data is not None,
         "metadata.annotations": new.metadata.annotations != old.metadata.annotations,

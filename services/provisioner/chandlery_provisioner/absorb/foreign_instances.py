@@ -14,7 +14,10 @@ from chandlery_provisioner.absorb import instance_remedies
 from chandlery_provisioner.absorb.instance_draft import InstanceDraft, InstanceResult
 from chandlery_provisioner.facts.instance_snapshot import Action, Cascade, Disown, InstanceSnapshot, LetGo
 
-_LEFT = "The instance was deleted without a word to its service broker, where its external id belongs to another"
+_LEFT = (
+    "The instance was deleted without calling its service broker, because its external id belongs to another "
+    "instance there"
+)
 
 
 def without_id(snapshot: InstanceSnapshot) -> Action:
@@ -43,8 +46,8 @@ def disown(snapshot: InstanceSnapshot, now: datetime) -> InstanceResult:
     """Nothing at the broker is this instance's, whatever its status said until now."""
     draft, reason = InstanceDraft(snapshot, now), InstanceReason.EXTERNAL_ID_IN_USE
     message = (
-        f'The external id "{snapshot.instance.spec.external_id}" belongs to another instance of the same service '
-        f"broker, so nothing is asked of the broker for this one"
+        f'The external id "{snapshot.instance.spec.external_id}" belongs to another instance of the same '
+        "service broker, so the broker is not called for this one"
     )
     draft.observe(snapshot.generation)
     draft.end_operation()

@@ -142,7 +142,7 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         if problem is None:
             self.set(dashboard_url=url)
             return
-        message = f"The broker's dashboard_url {problem}, so it is not shown; the broker has to give another"
+        message = f"The broker's dashboard_url {problem}, so it is not shown. The broker must return another one"
         self.say(InstanceReason.DASHBOARD_REFUSED, message, is_warning=True)
 
     def revise(self, **fields: str) -> None:
@@ -200,7 +200,7 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         if not self.serves:
             self.ready(ConditionStatus.FALSE, reason, message=message)
         elif not is_true(self.status.conditions, ConditionType.READY):
-            self.ready(ConditionStatus.TRUE, InstanceReason.SERVES_AS_BEFORE, message="The instance serves as before")
+            self.ready(ConditionStatus.TRUE, InstanceReason.SERVES_AS_BEFORE, message="The instance works as before")
 
     def wake_bindings(self) -> None:
         """The instance can be bound, which bindings may be waiting for."""
@@ -308,5 +308,5 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
             # It was waited for: that must not count as time in which it failed.
             self.set(operation_start_time=datetime.fromtimestamp(sent.started_at, UTC))
             started = InstanceReason.STARTING_ORPHAN_MITIGATION
-            message = "What a failed creation may have left at the service broker is being deleted"
+            message = "Anything the failed creation may have left at the service broker is being deleted"
             self.condition(ConditionType.ORPHAN_MITIGATION, ConditionStatus.TRUE, reason=started, message=message)

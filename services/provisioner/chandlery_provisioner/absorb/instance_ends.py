@@ -13,9 +13,11 @@ from chandlery_provisioner.absorb.instance_draft import InstanceDraft, InstanceR
 from chandlery_provisioner.facts.instance_notes import OpenInstanceRequest
 from chandlery_provisioner.facts.instance_snapshot import InstanceSnapshot
 
-_STARTING_MITIGATION = "What it may have left at the service broker is deleted before it is tried again"
-_CLEANED_UP = "What it may have left at the service broker has been deleted"
-_NO_MITIGATION = "What it may have left at the service broker is left there, as its annotation asks for"
+_STARTING_MITIGATION = "Anything it may have left at the service broker is deleted before the next attempt"
+_CLEANED_UP = "Anything it may have left at the service broker has been deleted"
+_NO_MITIGATION = (
+    "Anything it may have left at the service broker stays there, as the annotation of the instance asks for"
+)
 _OF_MITIGATION = (InstanceReason.ORPHAN_MITIGATION_REQUIRED, InstanceReason.STARTING_ORPHAN_MITIGATION)
 _UNKNOWN_CAUSE = Cause(reason=InstanceReason.PROVISION_FAILED, message="The creation failed")
 
@@ -118,7 +120,10 @@ def hold_mitigation(draft: InstanceDraft, why: str) -> InstanceResult:
 
 def waive_mitigation(draft: InstanceDraft) -> InstanceResult:
     """What may be left at the broker is left there, and the instance goes on; only its deletion asks for that."""
-    message = "What a failed creation may have left at the service broker is left there, as somebody asked for"
+    message = (
+        "Anything the failed creation may have left at the service broker stays there, as the annotation of "
+        "the instance asks for"
+    )
     cause = cause_of(draft)
     draft.end_poll()
     draft.set(orphan_mitigation_in_progress=False)
@@ -152,7 +157,7 @@ def keep_deprovisioning(
     remedy = instance_remedies.remove_without_broker if draft.is_deleted else instance_remedies.waive
     draft.say(InstanceReason.DEPROVISION_FAILED, message, is_warning=True)
     told = message if draft.is_deleted else joined(cause_of(draft).message, message)
-    shown = joined(told, "It is tried again", remedy(draft.metadata))
+    shown = joined(told, "It is retried automatically", remedy(draft.metadata))
     draft.ready(ConditionStatus.UNKNOWN, InstanceReason.DEPROVISION_FAILED, message=shown)
     return draft.retry_after(retry_after_seconds, attempt=draft.attempt + 1)
 

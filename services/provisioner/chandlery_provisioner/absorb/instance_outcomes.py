@@ -126,7 +126,9 @@ def keep(snapshot: InstanceSnapshot, now: datetime) -> InstanceResult:
     draft.observe(snapshot.generation)
     draft.set(in_progress_properties=None)
     draft.remember(last_attempted=snapshot.memory.last_applied)
-    draft.succeed(InstanceReason.UPDATED, "The instance is as it is wished; there was nothing to tell its broker")
+    draft.succeed(
+        InstanceReason.UPDATED, "The instance already matches its specification, so the broker was not called"
+    )
     return draft.rest()
 
 

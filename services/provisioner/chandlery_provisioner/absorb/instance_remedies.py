@@ -20,44 +20,53 @@ def while_waiting(reason: str, message: str, meta: ObjectMeta) -> str:
 
 def correct_or_retry(meta: ObjectMeta) -> str:
     """For a wish that has failed for good."""
-    return f"Correct the specification, or try again as it stands: {retry(INSTANCE, meta)}"
+    return f"Correct the specification, or retry it unchanged: {retry(INSTANCE, meta)}"
 
 
 def correct_retry_or_delete(meta: ObjectMeta) -> str:
     """The same for an instance that has never worked."""
-    return f"Correct the specification, delete the instance, or try again as it stands: {retry(INSTANCE, meta)}"
+    return f"Correct the specification, delete the instance, or retry it unchanged: {retry(INSTANCE, meta)}"
 
 
 def delete_again(meta: ObjectMeta) -> str:
     """For a deletion that its service broker does not tell the end of."""
-    return f"To have it asked to delete once more, now: {retry(INSTANCE, meta)}"
+    return f"To send the deprovision again now: {retry(INSTANCE, meta)}"
 
 
 def stop_waiting(meta: ObjectMeta) -> str:
     """For what the service broker does not come to an end with: a deletion does not wait for it."""
-    return f"Not to wait for it: {delete(INSTANCE, meta)}"
+    return f"To stop waiting and delete it: {delete(INSTANCE, meta)}"
 
 
 def tried_again(meta: ObjectMeta, at: datetime | None) -> str:
     """For a creation that has a next attempt."""
     when = f"at {to_timestamp(at)}" if at else "soon"
-    return f"It is tried again {when}, or at once after the specification is corrected or: {retry(INSTANCE, meta)}"
+    return (
+        f"The next attempt is {when}, or as soon as the specification is corrected. To retry now: "
+        f"{retry(INSTANCE, meta)}"
+    )
 
 
 def remove_without_broker(meta: ObjectMeta) -> str:
     """For a deletion that the service broker does not confirm."""
     force, abandon = _annotate(meta, f"{FORCE_DELETE}=true"), _annotate(meta, f"{ABANDON}=true")
-    return f"To ask it once more and let the instance go whatever it answers: {force}; to forget it unasked: {abandon}"
+    return (
+        f"To call the broker once more and delete the instance whatever the answer: {force}; to delete it "
+        f"without calling the broker: {abandon}"
+    )
 
 
 def remove_unasked(meta: ObjectMeta) -> str:
     """For a deletion whose service broker cannot be asked."""
-    return f"To forget the instance without asking its service broker: {_annotate(meta, f'{ABANDON}=true')}"
+    return f"To delete the instance without calling its service broker: {_annotate(meta, f'{ABANDON}=true')}"
 
 
 def remove_with_bindings(meta: ObjectMeta) -> str:
     """For a deletion that bindings hold up."""
-    return f"To have them go with it, whatever their service broker answers: {_annotate(meta, f'{FORCE_DELETE}=true')}"
+    return (
+        "To delete them with the instance, whatever their service broker answers: "
+        f"{_annotate(meta, f'{FORCE_DELETE}=true')}"
+    )
 
 
 def take_another_id(meta: ObjectMeta) -> str:
@@ -68,12 +77,12 @@ def take_another_id(meta: ObjectMeta) -> str:
 def mitigate_or_waive(meta: ObjectMeta) -> str:
     """For what a failed creation may have left, and nobody deletes."""
     start = _annotate(meta, f"{ORPHAN_MITIGATION}={Mitigation.AUTOMATIC}")
-    return f"To delete it: {start}; to leave it there: {_waive(meta)}"
+    return f"To delete it: {start}; to keep it there: {_waive(meta)}"
 
 
 def waive(meta: ObjectMeta) -> str:
     """For what a failed creation may have left, and its broker does not delete."""
-    return f"To leave it there: {_waive(meta)}"
+    return f"To keep it there: {_waive(meta)}"
 
 
 def _waive(meta: ObjectMeta) -> str:
@@ -84,16 +93,16 @@ def _annotate(meta: ObjectMeta, annotation: str) -> str:
     return annotate(INSTANCE, meta, annotation)
 
 
-_CHOOSE: Final = "Choose another one, or wait until it is there again"
+_CHOOSE: Final = "Choose another one, or wait until it is offered again"
 _WAITING: Final[Mapping[str, Callable[[ObjectMeta], str]]] = {
-    InstanceReason.NO_SUCH_CLASS: lambda meta: f"See what there is: {catalog('classes', meta)}",
-    InstanceReason.NO_SUCH_PLAN: lambda meta: f"See what there is: {catalog('plans', meta)}",
+    InstanceReason.NO_SUCH_CLASS: lambda meta: f"To list classes: {catalog('classes', meta)}",
+    InstanceReason.NO_SUCH_PLAN: lambda meta: f"To list plans: {catalog('plans', meta)}",
     InstanceReason.DELETED_CLASS: lambda meta: f"{_CHOOSE}: {catalog('classes', meta)}",
     InstanceReason.DELETED_PLAN: lambda meta: f"{_CHOOSE}: {edit(INSTANCE, meta)}",
-    InstanceReason.NO_SUCH_BROKER: lambda meta: f"See what there is: {catalog('brokers', meta)}",
+    InstanceReason.NO_SUCH_BROKER: lambda meta: f"To list brokers: {catalog('brokers', meta)}",
     InstanceReason.ERROR_WITH_PARAMETERS: lambda meta: f"Correct them: {edit(INSTANCE, meta)}",
     BrokerReason.ERROR_GETTING_AUTH_CREDENTIALS: lambda meta: (
-        f"It goes on as soon as whoever registered the broker has mended that: {catalog('brokers', meta)}"
+        f"Work resumes automatically when whoever registered the broker has corrected that: {catalog('brokers', meta)}"
     ),
 }
 
@@ -103,10 +112,14 @@ MAINTENANCE_CONFLICT: Final = "MaintenanceInfoConflict"
 _UNPROCESSABLE = 422
 
 _MEANINGS: Final = {
-    CONCURRENCY: "The service broker is still busy with another operation on the instance",
-    "AsyncRequired": "The service broker can only work asynchronously, and overlooks that every request allows it to",
-    MAINTENANCE_CONFLICT: "The version of the service is not the one that the broker offers now, so its catalog is "
-    "fetched again",
+    CONCURRENCY: "The service broker is still working on another operation of the instance",
+    "AsyncRequired": (
+        "The service broker works only asynchronously, and does not see that every request allows it to "
+        "(accepts_incomplete)"
+    ),
+    MAINTENANCE_CONFLICT: (
+        "The requested version of the service is no longer the one the broker offers, so its catalog is fetched again"
+    ),
 }
 
 

@@ -29,7 +29,7 @@ from chandlery_provisioner.absorb.operation_ends import (
 )
 from chandlery_provisioner.facts.instance_notes import OpenInstanceRequest
 
-_POLLED_ON = "The operation is polled on until its time is over"
+_POLLED_ON = "Polling continues until the time limit of the operation"
 
 
 def absorb_poll(draft: InstanceDraft, answer: Answer) -> InstanceResult:
@@ -43,7 +43,7 @@ def absorb_poll(draft: InstanceDraft, answer: Answer) -> InstanceResult:
     if answer.verdict == Verdict.OPERATION_FAILED:
         return _operation_failed(draft, answer, why=answer.description or NO_REASON)
     if draft.is_poll_time_over:
-        late = "the operation did not end in the time that the broker's plan or this platform allows"
+        late = "the operation did not finish within the time limit of the plan or of this platform"
         return _operation_failed(draft, answer, why=late)
     return _keep_polling(draft, answer)
 
@@ -183,7 +183,7 @@ def absorb_fetch(draft: InstanceDraft, answer: Answer) -> InstanceResult:
     """Adopt what the broker tells; it is asked once after each success, whatever comes of it."""
     draft.remember(is_fetch_due=False)
     if answer.verdict != Verdict.SUCCEEDED:
-        message = f"{call_failure('fetch of the instance', answer)}; the instance stays as it is known"
+        message = f"{call_failure('fetch of the instance', answer)}; what is known of the instance stays as it was"
         draft.say(InstanceReason.FETCH_FAILED, message, is_warning=True)
         return draft.rest()
     draft.take_descriptions(answer)

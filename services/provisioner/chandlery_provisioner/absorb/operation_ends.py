@@ -105,7 +105,7 @@ def _wake(draft: InstanceDraft) -> None:
 def _what_it_has(draft: InstanceDraft) -> str:
     plan = draft.plan_name
     if draft.memory.is_unusable:
-        return f"The service broker says that the instance (plan {plan!r}) cannot be used until an update succeeds"
+        return f"The service broker reports that the instance (plan {plan!r}) cannot be used until an update succeeds"
     if draft.memory.wanted_plan_id:
-        return f"The instance is on record with its old plan {plan!r} and its old parameters, but may have changed"
+        return f"The instance is recorded with its old plan {plan!r} and its old parameters, but may have changed"
     return f"The instance still runs with its old plan {plan!r} and its old parameters"

@@ -56,7 +56,7 @@ def _unwatchable(snapshot: InstanceSnapshot, fault: ParametersFault) -> Action |
     """A Secret that is watched is gone or of no use: nobody would learn of it, for the instance goes on as it is."""
     if not snapshot.instance.spec.watch_parameters_from:
         return None
-    message = f"{fault.message}. The instance keeps the parameters that its broker has until that is mended"
+    message = f"{fault.message}. The instance keeps its current parameters until that is corrected"
     return Wait(InstanceReason.ERROR_WITH_PARAMETERS, message, fault.waiting_for)
 
 
@@ -131,7 +131,7 @@ def _refused_version(snapshot: InstanceSnapshot, offering: Offering) -> Refuse |
     if wish is None or (info is not None and info.version == wish):
         return None
     plan = offering.plan.spec.external_name
-    offers = f"offers version {info.version!r} now" if info else "does not speak of versions"
+    offers = f"offers version {info.version!r} now" if info else "does not offer versions"
     is_new = snapshot.instance.status.provision_status != "Provisioned"
     return Refuse(
         InstanceReason.PROVISION_FAILED if is_new else InstanceReason.UPDATE_FAILED,
@@ -159,8 +159,8 @@ def _refused_change(snapshot: InstanceSnapshot, offering: Offering) -> Refuse | 
     plan = f"the plan {current.spec.external_name!r}" if current else "its plan"
     return Refuse(
         InstanceReason.UPDATE_FAILED,
-        f"The class {service_class.external_name!r} does not allow an instance to leave {plan}; "
-        f"set the plan back, or create another instance",
+        f"The class {service_class.external_name!r} does not allow plan changes from {plan}; set the plan "
+        "back, or create another instance",
     )
 
 

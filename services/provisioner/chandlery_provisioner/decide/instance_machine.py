@@ -53,8 +53,11 @@ def decide(snapshot: InstanceSnapshot) -> Action:
 def _abandon(snapshot: InstanceSnapshot) -> Action:
     if snapshot.is_certainly_absent:
         return Finish()
-    left = f"; {snapshot.bindings} of its ServiceBindings are left" if snapshot.bindings else ""
-    message = f"The instance was forgotten without its service broker; what it has there stays{left}"
+    left = f"; {snapshot.bindings} of its ServiceBindings remain" if snapshot.bindings else ""
+    message = (
+        "The instance was deleted without calling its service broker. Anything the broker still holds for it "
+        f"stays there{left}"
+    )
     return LetGo(InstanceReason.ABANDONED, message)
 
 
@@ -65,7 +68,7 @@ def _force(snapshot: InstanceSnapshot) -> Action:
     if snapshot.is_certainly_absent:
         return Finish()
     if access is not None:
-        message = f"The instance was deleted by force, and its service broker was not asked: {access.message}"
+        message = f"The instance was deleted by force, and its service broker was not called: {access.message}"
         return LetGo(InstanceReason.FORCE_DELETED, message)
     if snapshot.request is not None and snapshot.request.purpose.traits.is_deletion:
         return Repeat(snapshot.request)

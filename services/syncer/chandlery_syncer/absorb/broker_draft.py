@@ -156,7 +156,7 @@ class BrokerDraft:
         return self._snapshot.broker.metadata.deletion_timestamp is not None
 
     def _give_up(self, message: str) -> None:
-        late = f"No good catalog for too long; it is still tried, and the last failure was: {message}"
+        late = f"No valid catalog could be fetched for too long. Fetching continues; the last failure was: {message}"
         reason = InstanceReason.RETRY_TIMEOUT
         if not is_true(self.status.conditions, ConditionType.FAILED):
             self.say(reason, late, is_warning=True)
@@ -174,7 +174,7 @@ class BrokerDraft:
             return
         circuit = self._snapshot.circuit
         if circuit is None:
-            reason, message = BrokerReason.CIRCUIT_CLOSED, "The broker is called again"
+            reason, message = BrokerReason.CIRCUIT_CLOSED, "Calls to the broker have resumed"
             self.say(reason, message)
             self._condition(ConditionType.CIRCUIT_OPEN, ConditionStatus.FALSE, reason, message)
             return

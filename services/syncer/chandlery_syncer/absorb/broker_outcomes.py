@@ -30,6 +30,7 @@ class CatalogReport:
 
 AS_BEFORE = CatalogReport()
 FETCHED = "Successfully fetched catalog entries from broker."
+_CATALOG_IS_WRONG = "The broker's catalog must be corrected"
 _UNANSWERED = (Verdict.TIMED_OUT, Verdict.UNREACHABLE)
 
 
@@ -106,7 +107,7 @@ def _how(answer: Answer) -> str:
     if answer.is_too_large:
         return "The broker's catalog is too large"
     if answer.verdict in (Verdict.MALFORMED, Verdict.UNEXPECTED):
-        return "The broker's answer is no catalog"
+        return "The broker's answer is not a catalog"
     return "The broker refused"
 
 
@@ -118,7 +119,7 @@ def sync_failed(
     `other` is the broker that has to go or change first; when it goes, that wakes this one.
     """
     draft = BrokerDraft(snapshot, now)
-    remedy = f"{remedy or 'The broker has to mend its catalog'}. {advice.tries_again(snapshot.broker)}"
+    remedy = f"{remedy or _CATALOG_IS_WRONG}. {advice.tries_again(snapshot.broker)}"
     message = f"Error syncing catalog from the broker: {problem.rstrip('. ')}. {remedy}"
     draft.fail(BrokerReason.ERROR_SYNCING_CATALOG, message, is_repeated=True)
     # Without its mark the whole catalog comes again, and is checked again.
@@ -130,8 +131,9 @@ def blocked(snapshot: BrokerSnapshot, instances: int, now: datetime, *, names: S
     """The broker stays until its last instance is gone, which wakes it. `names` are those of some of them."""
     draft = BrokerDraft(snapshot, now)
     message = (
-        f"{_counted(instances)} left{_named(names, instances)}; delete them first, for only the broker can deprovision "
-        f"them ({advice.instance_deletion(names)}), or {advice.force_deletion(snapshot.broker)}"
+        f"{_counted(instances)} left{_named(names, instances)}. Delete them first, because only the broker "
+        f"can deprovision them ({advice.instance_deletion(names)}), or "
+        f"{advice.force_deletion(snapshot.broker)}"
     )
     draft.ready(ConditionStatus.FALSE, BrokerReason.DELETION_BLOCKED, message)
     return draft.wait(instances_key(snapshot.lane))
@@ -145,8 +147,9 @@ def dismantled(snapshot: BrokerSnapshot, now: datetime, *, instances: int = 0) -
     draft = BrokerDraft(snapshot, now)
     if instances:
         message = (
-            f"The broker was deleted although {_counted(instances)} left, whose classes and plans stay, marked as "
-            f"removed. To go on with them, register the broker again under the same name; to forget them, abandon them"
+            f"The broker was deleted, although {_counted(instances)} left. Their classes and plans stay, "
+            "marked as removed. To keep using the instances, register the broker again under the same "
+            "name. To delete them without calling the broker, abandon them"
         )
         draft.say(BrokerReason.FORCE_DELETED, message, is_warning=True)
     return draft.gone(reason, f"The broker {broker.metadata.name} was deleted successfully.")

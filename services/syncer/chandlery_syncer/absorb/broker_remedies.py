@@ -24,12 +24,12 @@ _BAD_REQUEST: Final = 400
 _ABOUT_TLS = re.compile(r"(?i)\bhttps\b|\btls\b|\bssl\b")
 """What servers say to a plain request on their TLS port."""
 _NO_BROKER: Final = (
-    "Check that spec.url is the address of the broker's API, which answers GET v2/catalog with JSON, and not that of a "
-    "web page, or of a proxy that wants people to log in"
+    "Check that spec.url is the address of the broker's API, which answers GET v2/catalog with JSON, and "
+    "not the address of a web page or of a proxy with a login page"
 )
 _TOO_LARGE: Final = (
-    "Have the broker offer fewer plans, or smaller metadata and schemas; whoever runs the platform can raise "
-    "CHANDLERY_CATALOG_MEBIBYTES of the syncer. It is tried again ever more rarely"
+    "The broker must offer fewer plans or smaller metadata and schemas, or whoever runs the platform "
+    "raises CHANDLERY_CATALOG_MEBIBYTES of the syncer. Retries become rarer"
 )
 
 
@@ -41,7 +41,7 @@ def after_failed_fetch(broker: AnyBroker, answer: Answer) -> str:
 
 def tries_again(broker: AnyBroker) -> str:
     """The last good catalog stays in use; nothing else has to be done but mend what is wrong."""
-    return f"It is tried again by itself, and at once after: {_annotate(broker, f'{RETRY}=$(date +%s)')}"
+    return f"It is retried automatically. To retry now: {_annotate(broker, f'{RETRY}=$(date +%s)')}"
 
 
 def mend_credentials(broker: AnyBroker, why: str) -> str:
@@ -52,7 +52,7 @@ def mend_credentials(broker: AnyBroker, why: str) -> str:
         command = create_secret(namespace, name, *_keys_of(broker))
     elif "cannot be decrypted" in why:
         command = delete_secret(namespace, name)
-    return f"It goes on by itself as soon as that is mended: {command}"
+    return f"Work resumes automatically when that is corrected: {command}"
 
 
 def _keys_of(broker: AnyBroker) -> Sequence[str]:
@@ -61,8 +61,10 @@ def _keys_of(broker: AnyBroker) -> Sequence[str]:
 
 def left_alone(broker: AnyBroker, why: str) -> str:
     """For a broker that is not called for a while, because it failed."""
-    waits = "What is to be asked of it waits, but for one call now and then; as soon as one is answered, all goes on"
-    return f"{why.rstrip('. ')}. {waits}. To have it tried now: {_annotate(broker, f'{RETRY}=$(date +%s)')}"
+    waits = (
+        "Calls to this broker are paused, except for one probe from time to time. They resume when a probe is answered"
+    )
+    return f"{why.rstrip('. ')}. {waits}. To send a probe now: {_annotate(broker, f'{RETRY}=$(date +%s)')}"
 
 
 def instance_deletion(names: Sequence[str]) -> str:
@@ -73,16 +75,16 @@ def instance_deletion(names: Sequence[str]) -> str:
 
 def force_deletion(broker: AnyBroker) -> str:
     """For a deletion that waits for instances."""
-    return f"to delete the broker all the same: {_annotate(broker, f'{FORCE_DELETE}=true')}"
+    return f"to delete the broker without them: {_annotate(broker, f'{FORCE_DELETE}=true')}"
 
 
 def after_collision(broker: AnyBroker, other: str, *, is_same: bool) -> str:
     """For ids that another broker of the same scope has; `is_same` when both are registered with the same URL."""
     if is_same:
-        return f"Both have the same URL: delete one of the two, {broker.metadata.name} or {other}"
+        return f"Both have the same URL. Delete one of them: {broker.metadata.name} or {other}"
     return (
-        f"Leave these out of one of the two with spec.catalogRestrictions, let the brokers offer different ids, or "
-        f"delete {broker.metadata.name} or {other}"
+        "Exclude these from one of the two with spec.catalogRestrictions, make the brokers offer different "
+        f"ids, or delete {broker.metadata.name} or {other}"
     )
 
 
@@ -102,10 +104,10 @@ def _hint_without_answer(broker: AnyBroker, answer: Answer) -> str | None:
         # It says already what to set.
         return None
     if answer.verdict == Verdict.UNREACHABLE:
-        return "Check that the broker runs and that spec.url is its address"
+        return "Check that the broker is running and that spec.url is its address"
     if "broke before a byte" in said and _is_plain(broker):
-        return "Check that the broker runs; if it speaks TLS on this port, write https:// in spec.url"
-    return "Check that the broker runs; if it needs more time, raise spec.requestTimeout"
+        return "Check that the broker is running; if it uses TLS on this port, write https:// in spec.url"
+    return "Check that the broker is running; if it needs more time, raise spec.requestTimeout"
 
 
 def _hint_by_status(broker: AnyBroker, answer: Answer) -> str | None:
@@ -117,7 +119,10 @@ def _hint_by_status(broker: AnyBroker, answer: Answer) -> str | None:
         return f'Check the credentials in the Secret "{secret[0]}/{secret[1]}"' if secret else _NO_CREDENTIALS
     if status == _PRECONDITION_FAILED:
         spoken = spec.osb_api_version or _NEWEST
-        return f"Version {spoken} of the Open Service Broker API was spoken; set spec.osbAPIVersion to one it supports"
+        return (
+            f"Version {spoken} of the Open Service Broker API was used. Set spec.osbAPIVersion to one that the "
+            "broker supports"
+        )
     if status in _NO_CATALOG or (status in _REDIRECTS and status != _UNCHANGED):
         return "Check spec.url: the catalog is expected at v2/catalog below it"
     return None

@@ -148,7 +148,7 @@ def _contradiction(old: AnyOffering, new: AnyOffering) -> str | None:
         return f"{_title(new)} already exists with the id {old.spec.external_id!r}, not {new.spec.external_id!r}"
     if isinstance(old, AnyPlan) and isinstance(new, AnyPlan) and class_name(old) != class_name(new):
         # OSB v2.17, "Service Plan Object": an id belongs to one plan of one offering for ever.
-        return f"{_title(new)} has moved from the class {class_name(old)!r} to {class_name(new)!r}; give it a new id"
+        return f"{_title(new)} has moved from the class {class_name(old)!r} to {class_name(new)!r}; it needs a new id"
     return None
 
 

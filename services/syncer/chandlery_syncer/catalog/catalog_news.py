@@ -18,7 +18,8 @@ _SHOWN = 10
 
 REMOVED = RecordedFact(
     OfferingReason.REMOVED,
-    "The broker no longer offers it. Its instances go on; nothing new can be made of it, and it goes with the last one",
+    "The broker no longer offers it. Existing instances keep working. No new instances can be created, and "
+    "it will be removed with its last instance",
     is_warning=True,
 )
 RETURNED = RecordedFact(OfferingReason.RETURNED, "The broker offers it again")
@@ -45,7 +46,7 @@ class CatalogNews:
             _part("added", self.difference.creates, titles),
             _part("changed", self._changed, titles),
             _part("offered again", self.returned, titles),
-            _part("no longer offered and kept for instances", self.marked, titles),
+            _part("no longer offered but kept for instances", self.marked, titles),
             _part("removed", self.retirement.removals, titles),
         ]
         told = "; ".join(part for part in parts if part)
@@ -80,9 +81,9 @@ def remarks_facts(remarks: Sequence[str], left_out: Sequence[FieldProblem] = ())
     """At most one event with what is left out of a catalog, and what is odd about the rest."""
     if not remarks and not left_out:
         return ()
-    told = [*(f"left out, for {problem.field}: {problem.message}" for problem in left_out), *remarks]
+    told = [*(f"left out because of {problem.field}: {problem.message}" for problem in left_out), *remarks]
     more = f"; and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
-    message = f"The catalog is in use, and odd: {'; '.join(told[:_SHOWN])}{more}"
+    message = f"The catalog is in use, with remarks: {'; '.join(told[:_SHOWN])}{more}"
     return (RecordedFact(BrokerReason.QUESTIONABLE_CATALOG, message, is_warning=True),)
 
 
@@ -90,17 +91,20 @@ def catalog_note(broker: AnyBroker, stored: StoredCount, left_out: Sequence[Fiel
     """What to add where a catalog was had and not everything is as people will expect; empty if there is nothing."""
     notes = []
     if not stored.classes and broker.spec.catalog_restrictions is not None:
-        notes.append("Nothing is offered: the catalog is empty, or spec.catalogRestrictions leave out all of it.")
+        notes.append("Nothing is offered: the catalog is empty, or spec.catalogRestrictions exclude all of it.")
     elif not stored.classes:
-        notes.append("Nothing is offered: the broker's catalog is empty. Check that it is set up, and spec.url.")
+        notes.append(
+            "Nothing is offered: the broker's catalog is empty. Check the broker's configuration and spec.url."
+        )
     if left_out:
         first = left_out[0]
         more = f", and {_count(len(left_out) - 1, 'more problem')}" if len(left_out) > 1 else ""
         where = f" -n {broker.metadata.namespace}" if broker.metadata.namespace else ""
         command = f"kubectl describe {broker.kind.lower()} {broker.metadata.name}{where}"
         notes.append(
-            f"Some of it is left out, for {first.field}: {first.message}{more}; until that is mended, nothing that "
-            f"it no longer offers is taken away. See the events: {command}"
+            f"Parts of the catalog are left out because of {first.field}: {first.message}{more}; until "
+            "that is corrected, nothing that the broker no longer offers is removed. To see the events: "
+            f"{command}"
         )
     return " ".join(notes)
 

@@ -57,7 +57,7 @@ def _remaining_message(remaining: Mapping[Kind, int], held: Sequence[AnyObject])
     names = [f"{_resource(kind_of(each))} {each.metadata.name}{_why(each)}" for each in held[:MOST_NAMES]]
     more = f" and {len(held) - MOST_NAMES} more" if len(held) > MOST_NAMES else ""
     look = f"kubectl describe {kind_of(first).plural} -n {first.metadata.namespace}"
-    return f"{said} Still to go: {', '.join(names)}{more}. To see what each of them waits for: {look}"
+    return f"{said} Remaining: {', '.join(names)}{more}. To see what each of them waits for: {look}"
 
 
 def _finalizers_message(held: Sequence[AnyObject]) -> str:

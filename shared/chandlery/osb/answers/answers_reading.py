@@ -155,7 +155,7 @@ def _verdict(
     if reply.status == _OK or (reply.status == _CREATED and call.verb in _CREATIONS):
         return _done(call, body, complaint)
     if reply.status == _ACCEPTED and call.verb in _CREATIONS | _DELETIONS:
-        return Verdict.UNEXPECTED, "the broker works asynchronously although it was not allowed to"
+        return Verdict.UNEXPECTED, "the broker works asynchronously, although the request did not allow it"
     return Verdict.UNEXPECTED, f"{reply.status} is not an answer to {call.verb}"
 
 
@@ -168,7 +168,7 @@ def _refusal(call: HttpCall, status: int) -> tuple[Verdict, str | None]:
     if status >= _ERRORS:
         return (Verdict.GONE if status == _GONE else Verdict.REJECTED), None
     if status == _UNCHANGED:
-        unasked = "the broker answered 304 although it was not asked whether anything has changed"
+        unasked = "the broker answered 304, although the request was not conditional"
         return (Verdict.UNCHANGED, None) if call.conditional else (Verdict.REJECTED, unasked)
     return Verdict.REJECTED, f"the broker answered {status}, and redirects are not followed"
 
@@ -192,7 +192,11 @@ def _done(call: HttpCall, body: JsonObject | None, complaint: str | None) -> tup
     if call.verb in _POLLS:
         state = body.get("state")
         verdict = _STATES.get(state) if isinstance(state, str) else None
-        return (verdict, None) if verdict else (Verdict.MALFORMED, "`state` is none of the three that there are")
+        return (
+            (verdict, None)
+            if verdict
+            else (Verdict.MALFORMED, "`state` is not one of in progress, succeeded and failed")
+        )
     if call.verb in _WITH_CREDENTIALS and not isinstance(body.get("credentials"), dict | None):
         return Verdict.MALFORMED, "`credentials` is not an object"
     return Verdict.SUCCEEDED, None

@@ -117,7 +117,7 @@ def _is_too_deep(document: JsonObject) -> bool:
 def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
     document = _object(pairs)
     if len(document) != len(pairs):
-        raise UnreadableText("the body gives a key twice in one object")
+        raise UnreadableText("the body has a key twice in one object")
     return document
 
 

@@ -25,7 +25,7 @@ def bindable_of(service: Fields) -> bool:
     """Whether its plans can be bound unless they say otherwise. Nothing is taken for a no, as the reference did."""
     said = service.flag("bindable")
     if said is None and not service.has("bindable"):
-        service.remark("bindable", "is required; as it is missing, only plans that say so can be bound")
+        service.remark("bindable", "is required; as it is missing, only plans with bindable: true can be bound")
     return bool(said)
 
 
@@ -72,7 +72,7 @@ class CatalogRemarks:
         yield from _urls(service.metadata, path)
         for number, permission in enumerate(service.requires):
             if permission in service.unknown_requirements:
-                yield f"{path}.requires[{number}]: {shown(permission)} is not known here, so it may not work"
+                yield f"{path}.requires[{number}]: {shown(permission)} is unknown to Chandlery, so it may not work"
         for plan in service.plans:
             yield from self._plan(plan, until)
 
@@ -102,13 +102,13 @@ def _oddity(schema: JsonObject) -> str | None:
     if problem := schema_problem(schema):
         return f"{problem}; parameters are not checked against it"
     if pattern := unapplied_pattern(schema):
-        return f"its pattern {shown(pattern)} is too long, or too large when it is unrolled, and is not applied"
+        return f"its pattern {shown(pattern)} is too long or expands too far, and is not applied"
     return None
 
 
 def _urls(metadata: JsonObject | None, path: str) -> Iterator[str]:
     for key, problem in bad_urls(metadata or {}):
-        yield f"{path}.metadata.{key}: {problem}, and is left out"
+        yield f"{path}.metadata.{key}: {problem} and is left out"
 
 
 def _name(name: str, path: str) -> Iterator[str]:

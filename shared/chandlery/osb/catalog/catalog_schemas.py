@@ -24,9 +24,7 @@ def parameter_schema(owner: Fields | None, action: str) -> JsonObject | None:
         holder.complain("parameters", INVALID, message=f"has {len(text)} bytes and may have {SCHEMA_LIMIT}")
     if not isinstance(schema.get("$schema"), str):
         # Many brokers leave it out; which draft they mean is not for us to guess.
-        holder.remark(
-            "parameters.$schema", "is required: the JSON Schema draft that is meant; parameters are not checked"
-        )
+        holder.remark("parameters.$schema", "is required: it names the JSON Schema draft; parameters are not checked")
     if b'"$ref"' in text:
         for reference in _external_references(schema):
             message = f"refers to {shown(reference)} outside the schema"

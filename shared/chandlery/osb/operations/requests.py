@@ -148,7 +148,9 @@ def call_of(request: OsbRequest, api_version: str = NEWEST) -> HttpCall:
     """
     sketch = _sketch(request)
     if not knows_request(sketch.verb, api_version):
-        raise NotInVersion(f"version {api_version} of the API, which the broker is called by, has no {sketch.verb}")
+        raise NotInVersion(
+            f"version {api_version} of the OSB API, which the broker is called with, has no {sketch.verb}"
+        )
     query = tuple(pair for pair in sketch.query if knows_query(sketch.verb, pair[0], api_version))
     return HttpCall(
         verb=sketch.verb,

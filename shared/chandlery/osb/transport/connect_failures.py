@@ -30,7 +30,7 @@ def nothing_sent(endpoint: BrokerEndpoint, failure: ClientError | TimeoutError) 
 def no_http(endpoint: BrokerEndpoint, failure: ClientError) -> str:
     """What to say of an answer that is no complete HTTP."""
     if endpoint.base.startswith("http:") and _TLS_ALERT in str(getattr(failure, "message", "")):
-        return "the broker speaks TLS on this port: write https:// in spec.url"
+        return "the broker uses TLS on this port: write https:// in spec.url"
     return "the broker's answer is not complete HTTP"
 
 
@@ -45,7 +45,7 @@ def _cause(failure: ClientError | TimeoutError) -> str:
         case ClientConnectorDNSError():
             return "its name cannot be resolved"
         case TimeoutError():
-            return "no connection in time"
+            return "the connection timed out"
         case ClientConnectorError() if failure.os_error.errno is not None:
             return os.strerror(failure.os_error.errno).lower()
         case _:
@@ -55,16 +55,17 @@ def _cause(failure: ClientError | TimeoutError) -> str:
 def _certificate_cause(why: str) -> str:
     refused = f"its certificate is refused ({why.rstrip('. ')})"
     if "expired" in why or "not yet valid" in why:
-        return f"{refused}. Whoever runs the broker has to renew it"
+        return f"{refused}. Whoever runs the broker must renew it"
     if "ismatch" in why:
-        return f"{refused}. Put a name that the certificate is for into spec.url"
+        return f"{refused}. Use a host name in spec.url that the certificate is valid for"
     return (
-        f"{refused}. Put the certificate of the CA that has signed it, as base64 of PEM, into spec.caBundle; "
-        f"spec.insecureSkipTLSVerify: true instead would show the broker's credentials to whoever poses as it"
+        f"{refused}. Put the certificate of the CA that has signed it, as base64 of PEM, into "
+        "spec.caBundle; spec.insecureSkipTLSVerify: true instead would reveal the broker's credentials to "
+        "anybody who impersonates it"
     )
 
 
 def _tls_cause(reason: str) -> str:
     if reason in _NO_TLS:
-        return "it does not speak TLS on this port. If it speaks plain HTTP there, write http:// in spec.url"
+        return "it does not use TLS on this port. If it uses plain HTTP there, write http:// in spec.url"
     return f"no TLS connection ({reason.lower().replace('_', ' ') or 'handshake failed'})"

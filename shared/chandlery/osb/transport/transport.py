@@ -74,7 +74,7 @@ async def attempt_call(
     except ClosedUnanswered as lost:
         raise (StaleConnection if progress.on_used_connection else ConnectionLost)(lost.message) from lost
     except InvalidURL:
-        raise Misconfigured("the broker's URL cannot be called") from None
+        raise Misconfigured("the broker's URL is not usable") from None
     except (ClientConnectorError, ConnectionTimeoutError) as failure:
         raise nothing_sent(endpoint, failure) from failure
     except ClientError as failure:
@@ -82,10 +82,10 @@ async def attempt_call(
             raise nothing_sent(endpoint, failure) from failure
         raise ConnectionLost(no_http(endpoint, failure)) from failure
     except UnicodeError:
-        raise Misconfigured(f"the broker's host is not a name that can be looked up: {endpoint.place}") from None
+        raise Misconfigured(f"the broker's host name is not valid: {endpoint.place}") from None
     except ValueError:
         # aiohttp refuses line breaks in headers, and tells the value, which is secret more often than not.
-        raise Misconfigured("a header of the request holds characters that no header can carry") from None
+        raise Misconfigured("a header of the request holds characters that are not allowed in a header") from None
 
 
 async def _read(response: ClientResponse, call: HttpCall, progress: Progress) -> HttpReply:
@@ -148,7 +148,7 @@ class Transport:
             return _reply_without_body(progress, lost.message)
         except NothingSent as fault:
             if progress.written:
-                raise AnswerLost("the connection broke, and the broker cannot be reached again") from fault
+                raise AnswerLost("the connection broke, and the broker could not be reached again") from fault
             raise
 
     async def _repeated(

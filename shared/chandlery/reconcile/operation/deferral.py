@@ -42,9 +42,9 @@ def held_by_circuit(policy: BrokerPolicy, circuit: Circuit, *, key: str, now: da
     """`spread` in [0, 1) keeps what waits together from coming back together."""
     next_at = max(circuit.retry_at or now, now)
     message = (
-        f'The service broker "{policy.name}" is left alone, because its last {circuit.failures} calls failed '
-        f"({circuit.last_failure}). One call tries it again at {to_timestamp(next_at)}; as soon as one is answered, "
-        f"this goes on by itself"
+        f'The service broker "{policy.name}" is paused, because its last {circuit.failures} calls failed '
+        f"({circuit.last_failure}). A probe is sent at {to_timestamp(next_at)}; calls resume automatically "
+        "when a probe is answered"
     )
     due_at = next_at + _SAFETY_NET * (1 + spread)
     return Deferral(due_at=due_at, next_at=next_at, message=message, is_circuit=True, waiting_for=key)
@@ -55,8 +55,8 @@ def held_by_pace(policy: BrokerPolicy, place: Turn, *, now: datetime) -> Deferra
     rate = policy.pace.per_second if policy.pace else 0.0
     turn = f"is at {to_timestamp(place.at)}" if place.is_kept else f"is later than {to_timestamp(place.at)}"
     message = (
-        f'The service broker "{policy.name}" takes {rate:g} requests in a second (spec.rateLimit), and others are '
-        f"first: the turn of this one {turn}"
+        f'The service broker "{policy.name}" takes {rate:g} requests in a second (spec.rateLimit), and '
+        f"others are ahead: the turn of this one {turn}"
     )
     return Deferral(
         due_at=place.at,

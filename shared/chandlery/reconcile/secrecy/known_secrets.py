@@ -50,7 +50,7 @@ def forms_of(value: str, *, shortest: int) -> Iterator[str]:
 
 
 STRUCK = "<redacted>"
-WITHHELD = "the broker's words are withheld: there are too many secret values to look for in them"
+WITHHELD = "the broker's message is withheld, because there are too many secret values to search it for"
 SHORTEST = 4
 """Characters of a value that is looked for."""
 _MOST_VALUES = 500

@@ -58,7 +58,7 @@ async def test_a_name_that_several_brokers_offer_is_told_with_classes_brokers_an
     assert 'the service class "mysql" is ambiguous: 6 classes are offered under that name' in told
     assert '"class-0" of the broker "broker-0"' in told
     assert "and 1 more" in told
-    assert "give clusterServiceClassName instead" in told
+    assert "use clusterServiceClassName instead" in told
 
 
 async def test_a_name_that_one_broker_offers_twice_is_not_said_to_be_a_matter_of_priority(api: Api) -> None:
@@ -66,7 +66,7 @@ async def test_a_name_that_one_broker_offers_twice_is_not_said_to_be_a_matter_of
     await offer(api, "class-2", of="first")
     told = (await api.post(INSTANCES, instance(**BY_NAME))).causes[FIELD]
     assert "is ambiguous: 2 classes" in told
-    assert told.endswith("give clusterServiceClassName instead (and the plan by its name, too)")
+    assert told.endswith("use clusterServiceClassName instead (and name the plan by its object name, too)")
 
 
 async def test_the_operator_says_whose_name_counts(api: Api, gateway: Running) -> None:
@@ -102,7 +102,7 @@ async def test_a_class_that_does_not_exist_is_told_with_the_nearest_names_that_a
     await offer(api, "gone", of="first", title="mysqll", removed=True)
     answer = await api.post(INSTANCES, instance(**BY_NAME))
     told = answer.causes[FIELD]
-    assert 'class "mysql" does not exist; did you mean "mysqld"? What is offered is listed by:' in told
+    assert 'class "mysql" does not exist; did you mean "mysqld"? To list what is offered:' in told
     assert told.endswith("kubectl get clusterserviceclasses")
 
 

@@ -74,7 +74,7 @@ async def test_a_change_that_would_lose_what_is_sealed_is_refused_with_the_way_o
     sealed = await _with_lost_key(gateway)
     answer = await gateway.api.patch(f"{SECRETS}/lost", patch)
     assert answer.status == 422
-    assert "cannot be decrypted; delete it and create it anew" in answer.causes[field]
+    assert "cannot be decrypted; delete it and create it again" in answer.causes[field]
     assert await _sealed(gateway) == sealed
 
 

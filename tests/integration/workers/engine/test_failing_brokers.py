@@ -59,7 +59,7 @@ async def test_a_broker_that_fails_is_left_alone_and_the_objects_say_why(fleet: 
         found = await fleet.find(INSTANCE, MORE[0])
         condition = find_condition(found.status.conditions, ConditionType.READY)
         assert condition is not None
-        assert 'The service broker "db" is left alone' in condition.message
+        assert 'The service broker "db" is paused' in condition.message
         assert "Status: 500" in condition.message
         assert found.status.next_attempt_time is not None
         row = await fleet.work_row(INSTANCE, MORE[0])

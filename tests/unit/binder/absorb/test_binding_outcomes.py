@@ -346,7 +346,7 @@ def test_confirmed_mitigation_leads_to_another_bind_with_back_off() -> None:
     change = absorbed(snapshot, sent(BindingPurpose.MITIGATE), answered(BindingPurpose.MITIGATE, 410, b""))
     assert ready_reason(change) == ("False", "BindCallFailed")
     message = change.document.status.conditions[0].message
-    assert message.startswith("The bind call failed: Status: 500; Description: oops. What it may have left")
+    assert message.startswith("The bind call failed: Status: 500; Description: oops. Anything it may have left")
     assert change.next.due_at is not None
     assert to_timestamp(change.next.due_at) in message
     assert change.document.status.orphan_mitigation_in_progress is False

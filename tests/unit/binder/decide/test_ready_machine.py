@@ -230,9 +230,11 @@ def test_decide_answers_with_one_action(snapshot: BindingSnapshot, action: Actio
         pytest.param({"instance": make_instance(ready=NOT_READY)}, "not ready", id="not ready"),
         pytest.param({"instance": make_instance(deleted=True)}, "being deleted", id="deleted"),
         pytest.param({"instance_notes": InstanceNotes(is_unusable=True)}, "cannot be used", id="unusable"),
-        pytest.param({"offering": make_offering(bindable=False)}, "cannot be bound", id="not bindable"),
+        pytest.param({"offering": make_offering(bindable=False)}, "is not bindable", id="not bindable"),
         pytest.param(
-            {"memory": noting(placement=HERE.model_copy(update={"instance_id": "older"}))}, "another one", id="replaced"
+            {"memory": noting(placement=HERE.model_copy(update={"instance_id": "older"}))},
+            "created again",
+            id="replaced",
         ),
     ],
 )

@@ -158,7 +158,7 @@ async def test_rotation_that_fails_at_the_broker_is_undone(binder: BinderFixture
     binder.broker.script(osb.POLL_BINDING, Reply(200, {"state": "failed", "description": "snapped"}))
     await binder.annotate(rotate_requested_at="now")
     binding = await _work(binder)
-    assert (ready_of(binding), _message(binding, RECONCILING).startswith("The broker makes")) == (READY, True)
+    assert (ready_of(binding), _message(binding, RECONCILING).startswith("The broker is creating")) == (READY, True)
     binding = await _work(binder, after_seconds=2)
     new = binder.broker.seen_of(osb.BIND)[1].ids["binding_id"]
     assert [seen.ids["binding_id"] for seen in binder.broker.seen_of(osb.UNBIND)] == [new]

@@ -455,7 +455,7 @@ def test_a_mitigation_that_succeeds_leads_to_a_new_creation_after_a_pause(status
         ),
     )
     message = told_message(change)
-    assert message.startswith("The provision call failed: disk on fire. What it may have left")
+    assert message.startswith("The provision call failed: disk on fire. Anything it may have left")
     assert "has been deleted" in message
     assert change.next.due_at is not None
     assert to_timestamp(change.next.due_at) in message

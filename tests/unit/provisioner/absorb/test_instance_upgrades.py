@@ -110,7 +110,7 @@ def test_a_plan_change_says_which_version_the_instance_has() -> None:
     assert decide(snapshot) == Update(SERVICE, SMALL, LARGE, None, None, "1.0.0")
 
 
-@pytest.mark.parametrize(("offered", "words"), [("2.0.0", "'2.0.0'"), (None, "does not speak of versions")])
+@pytest.mark.parametrize(("offered", "words"), [("2.0.0", "'2.0.0'"), (None, "does not offer versions")])
 def test_a_version_that_is_not_offered_is_refused(offered: str | None, words: str) -> None:
     snapshot = make_snapshot(having("1.0.0", "3.0.0", generation=2), memory=remembering(), offering=offering(offered))
 

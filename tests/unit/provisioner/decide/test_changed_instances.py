@@ -153,7 +153,7 @@ def test_a_secret_that_becomes_unreadable_is_waited_for_if_it_is_watched() -> No
     action = decide(make_snapshot(watching(), memory=remembering(), parameters=fault))
     assert isinstance(action, Wait)
     assert (action.reason, action.waiting_for) == (InstanceReason.ERROR_WITH_PARAMETERS, "secret:ns/settings")
-    assert "no JSON. The instance keeps the parameters" in action.message
+    assert "no JSON. The instance keeps its current parameters" in action.message
 
 
 def test_a_secret_that_becomes_unreadable_is_nothing_to_an_instance_that_does_not_watch_it() -> None:
@@ -437,7 +437,8 @@ def test_attempts_are_counted_anew_for_a_newer_wish() -> None:
 
 @pytest.mark.parametrize("purpose", [PROVISION, UPDATE, InstancePurpose.DEPROVISION])
 @pytest.mark.parametrize(
-    ("error", "words"), [("ConcurrencyError", "still busy"), ("AsyncRequired", "can only work asynchronously")]
+    ("error", "words"),
+    [("ConcurrencyError", "still working on another"), ("AsyncRequired", "works only asynchronously")],
 )
 def test_errors_with_a_meaning_are_explained_and_the_call_is_made_again(
     purpose: InstancePurpose, error: str, words: str
