@@ -11,7 +11,7 @@ from tests.integration.properties.ledger import Task
 from tests.integration.properties.model_broker import Held
 from tests.integration.properties.world import BINDING, INSTANCE, SECRET, World
 
-_WAYS_OUT = ("chandlery.io/", "delete the instance", "Correct", "correct", "create")
+_REMEDIES = ("chandlery.io/", "delete the instance", "Correct", "correct", "create")
 
 
 def check_now(world: World) -> None:
@@ -87,7 +87,7 @@ def _check_outlook(world: World, task: Task) -> None:
     orphan = find_condition(document.status.conditions, ConditionType.ORPHAN_MITIGATION)
     words = [each.message for each in (failed, orphan) if each is not None]
     assert words, f"{task.name} rests and says nothing of why: {_told(document)}"
-    assert any(way in word for word in words for way in _WAYS_OUT), f"{task.name} names no way out: {words}"
+    assert any(way in word for word in words for way in _REMEDIES), f"{task.name} names no remedy: {words}"
 
 
 def _check_secret(world: World, task: Task) -> None:

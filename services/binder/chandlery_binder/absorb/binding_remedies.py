@@ -25,7 +25,7 @@ def while_waiting(reason: str, message: str, binding: ServiceBinding) -> str:
 
 
 def failed_for_good(message: str, meta: ObjectMeta) -> str:
-    """The message of a bind that is not tried again by itself, with both ways out; none is told twice."""
+    """The message of a bind that is not tried again by itself, with both remedies, each of them once."""
     again = f"to retry it unchanged: {retry(BINDING, meta)}"
     if delete(BINDING, meta) in message:
         return joined(message, again[0].upper() + again[1:])

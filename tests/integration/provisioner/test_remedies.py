@@ -1,4 +1,4 @@
-"""The ways out of every state, through the API: orders by annotation, and failed updates that leave things running."""
+"""The remedy of every state, through the API: requested actions, and failed updates that leave things running."""
 
 import pytest
 

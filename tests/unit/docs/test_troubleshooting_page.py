@@ -1,4 +1,4 @@
-"""The page of the ways out: every value that STATUS can show has its row, and it is as the generator writes it."""
+"""The troubleshooting page: every value that STATUS can show has its row, and it is as the generator writes it."""
 
 import ast
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from chandlery.model.objects.conditions import INFORMATIVE, ConditionType
-from docs import generate_ways_out, ways_out_words
-from docs.generate_ways_out import REASONS, missing, page
-from docs.ways_out_words import NEVER_IN_STATUS, TYPES
+from docs import generate_troubleshooting, troubleshooting_remedies
+from docs.generate_troubleshooting import REASONS, missing, page
+from docs.troubleshooting_remedies import NEVER_IN_STATUS, TYPES
 
 ROOT = Path(__file__).parents[3]
 SHOWING = frozenset({"Wait", "Refuse", "tell_update", "show_operation", "retry", "retry_update", "give_up", "mitigate"})
@@ -17,28 +17,28 @@ SHOWING = frozenset({"Wait", "Refuse", "tell_update", "show_operation", "retry",
 
 
 def test_page_is_as_the_generator_writes_it() -> None:
-    assert generate_ways_out.main(["--check"]) == 0, "run: python docs/generate_ways_out.py"
+    assert generate_troubleshooting.main(["--check"]) == 0, "run: python docs/generate_troubleshooting.py"
 
 
 def test_generator_says_so_when_the_page_is_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stale = tmp_path / "ways-out.md"
+    stale = tmp_path / "troubleshooting.md"
     stale.write_text(page() + "\n")
-    monkeypatch.setattr(generate_ways_out, "PAGE", stale)
-    assert generate_ways_out.main(["--check"]) == 1
-    assert generate_ways_out.main([]) == 0
-    assert generate_ways_out.main(["--check"]) == 0
+    monkeypatch.setattr(generate_troubleshooting, "PAGE", stale)
+    assert generate_troubleshooting.main(["--check"]) == 1
+    assert generate_troubleshooting.main([]) == 0
+    assert generate_troubleshooting.main(["--check"]) == 0
 
 
 def test_every_reason_has_a_row_or_is_never_shown() -> None:
     assert missing() == []
 
 
-def test_a_reason_without_words_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    without = dict(list(ways_out_words.BROKERS.items())[1:])
+def test_a_reason_without_a_row_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    without = dict(list(troubleshooting_remedies.BROKERS.items())[1:])
     reasons = next(kind for kind in REASONS if kind.__name__ == "BrokerReason")
     monkeypatch.setitem(REASONS, reasons, without)
     assert missing() == ["BrokerReason.ERROR_FETCHING_CATALOG"]
-    assert generate_ways_out.main(["--check"]) == 1
+    assert generate_troubleshooting.main(["--check"]) == 1
 
 
 def test_every_type_that_status_can_show_has_a_row() -> None:

@@ -26,7 +26,7 @@ async def _comes_back(platform: Platform) -> None:
     await platform.changes(BROKER, platform.broker_name, {"spec": {"url": platform.broker.url}})
 
 
-async def _names_ways_out(platform: Platform) -> None:
+async def _names_remedies(platform: Platform) -> None:
     """The status of a deleted instance says how it can be let go without its broker."""
     for way in ("chandlery.io/force-delete=true", "chandlery.io/abandon=true"):
         await platform.until_condition(INSTANCE, "db", "Ready", "Unknown", reason="DeprovisionCallFailed", says=way)
@@ -36,7 +36,7 @@ async def test_deletion_goes_on_by_itself_when_the_broker_comes_back(platform: P
     await platform.provisions()
     await _goes_down(platform)
     await platform.deletes(INSTANCE, "db")
-    await _names_ways_out(platform)
+    await _names_remedies(platform)
     await _comes_back(platform)
     await platform.until_gone(INSTANCE, "db")
     assert len(platform.broker.seen_of(DEPROVISION)) == 1
@@ -63,7 +63,7 @@ async def test_instance_goes_on_order_while_the_broker_refuses_to_delete_it(plat
     platform.broker.always(DEPROVISION, REFUSED)
     await platform.provisions()
     await platform.deletes(INSTANCE, "db")
-    await _names_ways_out(platform)
+    await _names_remedies(platform)
     await platform.annotates(INSTANCE, "db", **{order: "true"})
     await platform.until_gone(INSTANCE, "db")
     reason = "Abandoned" if order == "abandon" else "ForceDeleted"
