@@ -19,11 +19,13 @@ from chandlery.model.objects.instances import ServiceInstance, UserInfo
 from chandlery.model.objects.kinds import SERVICE_INSTANCE, AnyObject
 from chandlery.store.rows import RowCodec
 from chandlery.store.sealing.sealing import Keyring, new_key
-from chandlery_gateway.admission import rules
+from chandlery_gateway.admission.catalog.object_admission import ObjectAdmission
 from chandlery_gateway.kube.apply.managed_fields import Author
 from chandlery_gateway.kube.body.decoding import FieldValidation, decode_object
 from chandlery_gateway.read.selection import to_client
 from chandlery_gateway.write.mutations import created
+
+ADMISSION = ObjectAdmission()
 
 BODY = {
     "apiVersion": "servicecatalog.k8s.io/v1beta1",
@@ -46,8 +48,8 @@ def admitted(*, tracked: bool) -> AnyObject:
     decoded = decode_object(SERVICE_INSTANCE, payload, "application/json", field_validation=FieldValidation.WARN)
     author = Author(manager="kubectl-create", kind=SERVICE_INSTANCE, now=datetime.now(UTC))
     document = created(decoded, author) if tracked else decoded.object
-    document = rules.default_on_create(document, USER, new_id=lambda: "id")
-    rules.problems_on_create(document)
+    document = ADMISSION.default_on_create(document, USER, new_id=lambda: "id")
+    ADMISSION.problems_on_create(document)
     facts = {"uid": "1", "namespace": "team", "creation_timestamp": NOW, "generation": 1, "resource_version": "7"}
     return document.model_copy(update={"metadata": document.metadata.model_copy(update=facts)})
 

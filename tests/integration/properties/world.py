@@ -38,7 +38,7 @@ from chandlery.store.sealing.sealing import Keyring, new_key
 from chandlery_binder.binding_reconciler import BindingReconciler
 from chandlery_gateway.identity.allow_authenticated import AllowAuthenticated
 from chandlery_gateway.write.object_writer import ObjectWriter
-from chandlery_gateway.write.write_requests import Preconditions, Request
+from chandlery_gateway.write.write_requests import Preconditions, WriteRequest
 from chandlery_provisioner.instance_reconciler import InstanceReconciler
 from chandlery_syncer.broker_reconciler import BrokerReconciler
 from chandlery_syncer.namespace_reconciler import NamespaceReconciler
@@ -240,6 +240,6 @@ def binding(name: str, to: str) -> ServiceBinding:
     return ServiceBinding(metadata=ObjectMeta(name=name, namespace=NS), spec=spec)
 
 
-def _request(kind: Kind, name: str) -> Request:
+def _request(kind: Kind, name: str) -> WriteRequest:
     namespace = NS if kind.namespaced else ""
-    return Request(kind=kind, namespace=namespace, name=name, user=UserInfo(username="ann"))
+    return WriteRequest(kind=kind, namespace=namespace, name=name, user=UserInfo(username="ann"))

@@ -49,7 +49,7 @@ from chandlery.store.sealing.sealing import Keyring
 from chandlery_binder.binding_reconciler import BindingReconciler
 from chandlery_gateway.identity.allow_authenticated import AllowAuthenticated
 from chandlery_gateway.write.object_writer import ObjectWriter
-from chandlery_gateway.write.write_requests import Preconditions, Request
+from chandlery_gateway.write.write_requests import Preconditions, WriteRequest
 from chandlery_provisioner.instance_reconciler import InstanceReconciler
 from chandlery_syncer.broker_reconciler import BrokerReconciler
 from chandlery_syncer.garbage_collector import GarbageCollector
@@ -460,9 +460,9 @@ def _object_writer(process: Process) -> ObjectWriter:
     return ObjectWriter(process.database, on_write=lambda: None, authorizer=AllowAuthenticated())
 
 
-def _request(document: AnyObject) -> Request:
+def _request(document: AnyObject) -> WriteRequest:
     meta = document.metadata
-    return Request(
+    return WriteRequest(
         kind=kind_of(document), namespace=meta.namespace or "", name=meta.name, user=UserInfo(username="ann")
     )
 

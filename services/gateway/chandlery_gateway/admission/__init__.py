@@ -1,4 +1,4 @@
-"""What may be stored and what is filled in before: pure rules per kind; `rules` is the way in.
+"""What may be stored and what is filled in before: pure rules, one `KindRules` for each kind.
 
-Rules that need to look something up (default plan, plan changes that a class forbids, access to Secrets) are not here.
+The way in, and what has to be looked up (default plan, plan changes that a class forbids), is in `catalog`.
 """

@@ -2,11 +2,12 @@
 
 import re
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
 from chandlery.model.faults import FieldProblem
+from chandlery.model.objects.annotations import ABANDON, FORCE_DELETE, ORPHAN_MITIGATION, RETRY, ROTATE
 from chandlery.model.objects.bindings import BindResource, SecretTransform, ServiceBinding
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.wire import wire_name
@@ -21,16 +22,62 @@ from chandlery_gateway.admission.field_checks import (
     parameters_from_problems,
     required,
 )
-from chandlery_gateway.admission.spec_equality import specs_differ
+from chandlery_gateway.admission.kind_rules import (
+    KindRules,
+    NewId,
+    SecretReference,
+    parameter_secrets,
+    specs_differ,
+)
+from chandlery_gateway.admission.status_admission import operation_status_problems
 
 _APP_GUID: Final = f"spec.bindResource.{wire_name('app_guid')}"
 MOST_TRANSFORMS: Final = 100
+_SERVER_FIELDS: Final = frozenset({wire_name("user_info")})
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 FROZEN_WARNING = "spec of a ServiceBinding cannot be changed; the change is ignored, make a new binding instead"
 
 
-def default_new_binding(binding: ServiceBinding, user: UserInfo, *, new_id: Callable[[], str]) -> ServiceBinding:
+class BindingRules(KindRules[ServiceBinding]):
+    """The rules of bindings."""
+
+    actions = (RETRY, ROTATE, ABANDON, FORCE_DELETE, ORPHAN_MITIGATION)
+    forced_deletion = "it goes whatever its service broker answers"
+    server_fields = _SERVER_FIELDS
+
+    def default_new(self, document: ServiceBinding, user: UserInfo, *, new_id: NewId) -> ServiceBinding:
+        return _default_new(document, user, new_id=new_id)
+
+    def default_changed(self, old: ServiceBinding, new: ServiceBinding, *, user: UserInfo) -> ServiceBinding:
+        # The old specification stays, as the reference has it.
+        return new.model_copy(update={"spec": old.spec})
+
+    def new_problems(self, document: ServiceBinding) -> Iterable[FieldProblem]:
+        return _new_problems(document)
+
+    def status_problems(self, document: ServiceBinding) -> Iterable[FieldProblem]:
+        return operation_status_problems(document)
+
+    def changed_warnings(self, old: ServiceBinding, new: ServiceBinding) -> tuple[str, ...]:
+        left_out = {
+            field: getattr(old.spec, field) for field in ("external_id", "secret_name") if not getattr(new.spec, field)
+        }
+        sent = new.spec.model_copy(update=left_out)
+        return (FROZEN_WARNING,) if specs_differ(old.spec, sent, ignored=_SERVER_FIELDS) else ()
+
+    def secrets(self, document: ServiceBinding) -> Iterable[SecretReference]:
+        yield from parameter_secrets(document, document.spec.parameters_from or ())
+        yield from _transform_secrets(document)
+
+    def chosen_id(self, document: ServiceBinding) -> str:
+        return document.spec.external_id
+
+    def acted_on(self, document: ServiceBinding, user: UserInfo) -> ServiceBinding:
+        return document.model_copy(update={"spec": document.spec.model_copy(update={"user_info": user})})
+
+
+def _default_new(binding: ServiceBinding, user: UserInfo, *, new_id: NewId) -> ServiceBinding:
     """Fills in external id, the Secret's name (the binding's own, which has to be there already) and the user."""
     changes: dict[str, object] = {"user_info": user}
     if not binding.spec.external_id:
@@ -40,22 +87,15 @@ def default_new_binding(binding: ServiceBinding, user: UserInfo, *, new_id: Call
     return binding.model_copy(update={"spec": binding.spec.model_copy(update=changes)})
 
 
-def default_changed_binding(old: ServiceBinding, new: ServiceBinding) -> ServiceBinding:
-    """The old specification stays, as the reference has it."""
-    return new.model_copy(update={"spec": old.spec})
+def _transform_secrets(binding: ServiceBinding) -> Iterator[SecretReference]:
+    for position, transform in enumerate(binding.spec.secret_transforms or ()):
+        if transform.add_keys_from is not None:
+            field = f"spec.secretTransforms[{position}].addKeysFrom.secretRef"
+            # Of the binding's own namespace, or it would have been refused.
+            yield SecretReference(field, binding.metadata.namespace or "", transform.add_keys_from.secret_ref.name)
 
 
-def changed_binding_warnings(old: ServiceBinding, new: ServiceBinding) -> tuple[str, ...]:
-    """Tells the client that a change of the specification is lost; `new` is what the client sent."""
-    left_out = {
-        field: getattr(old.spec, field) for field in ("external_id", "secret_name") if not getattr(new.spec, field)
-    }
-    lost = specs_differ(old.spec, new.spec.model_copy(update=left_out))
-    return (FROZEN_WARNING,) if lost else ()
-
-
-def binding_problems(binding: ServiceBinding) -> Iterator[FieldProblem]:
-    """Everything that keeps a new binding from being stored."""
+def _new_problems(binding: ServiceBinding) -> Iterator[FieldProblem]:
     spec = binding.spec
     yield from name_problems("spec.instanceRef.name", spec.instance_ref.name, what="the instance to bind")
     if spec.secret_name != binding.metadata.name:

@@ -1,13 +1,12 @@
 """How an instance names its class and plan: three ways in each of two scopes, and the alias `planName`."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from chandlery.model.faults import FieldProblem
 from chandlery.model.objects.instances import ServiceInstanceSpec
 from chandlery.model.objects.wire import wire_name
-from chandlery_gateway.admission.field_checks import forbidden, invalid, length_problems, required
+from chandlery_gateway.admission.field_checks import LONGEST_NAME, forbidden, invalid, length_problems, required
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,47 +69,49 @@ def with_plan_alias(spec: ServiceInstanceSpec, *, old: ServiceInstanceSpec | Non
     return spec
 
 
-def class_and_plan_problems(spec: ServiceInstanceSpec) -> Iterator[FieldProblem]:
+def class_and_plan_problems(spec: ServiceInstanceSpec) -> list[FieldProblem]:
     """Why class and plan cannot be told, or do not go together."""
-    for field, path in _NAMING_FIELDS.items():
-        yield from length_problems(path, _value(spec, field))
+    too_long = [field for field in _NAMING_FIELDS if len(_value(spec, field) or "") > LONGEST_NAME]
+    problems = [each for field in too_long for each in length_problems(_NAMING_FIELDS[field], _value(spec, field))]
     classes = [way for way in WAYS if _value(spec, way.class_field)]
     plans = [way for way in WAYS if _value(spec, way.plan_field)]
+    wrong = _choice_problem(classes, plans) or _match_problem(spec, classes[0], plans[0] if plans else None)
+    return [*problems, wrong] if wrong else problems
+
+
+def _choice_problem(classes: list[Way], plans: list[Way]) -> FieldProblem | None:
+    """What is wrong unless one class is named, and at most one plan, in one scope."""
     if len({way.is_cluster for way in (*classes, *plans)}) > 1:
         given = _names([*(way.class_field for way in classes), *(way.plan_field for way in plans)])
-        yield forbidden(
+        return forbidden(
             "spec", f"{given} are of two scopes; use fields that begin with clusterService, or with service"
         )
-        return
     if not classes:
         message = f"name the class: give one of {_names(CLASS_FIELDS)}"
-        yield required(f"spec.{wire_name(CLASS_FIELDS[0])}", message)
-        return
+        return required(f"spec.{wire_name(CLASS_FIELDS[0])}", message)
     if len(classes) > 1:
         given = _names([way.class_field for way in classes])
-        yield forbidden("spec", f"the class is named by {given}; leave all but one out")
-        return
+        return forbidden("spec", f"the class is named by {given}; leave all but one out")
     if len(plans) > 1:
         given = _names([way.plan_field for way in plans])
-        yield forbidden("spec", f"the plan is named by {given}; leave all but one out")
-        return
-    yield from _match_problems(spec, classes[0], plans[0] if plans else None)
+        return forbidden("spec", f"the plan is named by {given}; leave all but one out")
+    return None
 
 
-def _match_problems(spec: ServiceInstanceSpec, way: Way, plan: Way | None) -> Iterator[FieldProblem]:
+def _match_problem(spec: ServiceInstanceSpec, way: Way, plan: Way | None) -> FieldProblem | None:
     class_field, plan_field = wire_name(way.class_field), wire_name(way.plan_field)
     if plan is not None and plan != way:
         message = f"with {class_field}, the plan has to be named by {plan_field}"
-        yield invalid(f"spec.{wire_name(plan.plan_field)}", message)
-        return
+        return invalid(f"spec.{wire_name(plan.plan_field)}", message)
     if not spec.plan_name:
-        return
+        return None
     if not way.by_external_name:
         message = f"goes with a class named by its external name; with {class_field}, use {plan_field} instead"
-        yield forbidden("spec.planName", message)
-    elif plan is not None and _value(spec, way.plan_field) != spec.plan_name:
+        return forbidden("spec.planName", message)
+    if plan is not None and _value(spec, way.plan_field) != spec.plan_name:
         message = f"is '{spec.plan_name}' and {plan_field} is '{_value(spec, way.plan_field)}', but both name the plan"
-        yield invalid("spec.planName", f"{message}; give one of them")
+        return invalid("spec.planName", f"{message}; give one of them")
+    return None
 
 
 def _names(fields: tuple[str, ...] | list[str]) -> str:

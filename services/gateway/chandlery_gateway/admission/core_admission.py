@@ -2,21 +2,108 @@
 
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from chandlery.model.faults import FieldProblem
 from chandlery.model.json.json_text import NotJson, read_json
-from chandlery.model.objects.core import Event, Namespace, NamespaceSpec, Secret
+from chandlery.model.objects.core import Event, Namespace, NamespaceSpec, NamespaceStatus, Secret
+from chandlery.model.objects.instances import UserInfo
 from chandlery_gateway.admission.field_checks import forbidden, invalid, key_problems, required
+from chandlery_gateway.admission.kind_rules import KindRules, NewId
 
 _REGISTRY_KEYS: Final = {
     "kubernetes.io/dockercfg": ".dockercfg",
     "kubernetes.io/dockerconfigjson": ".dockerconfigjson",
 }
+_NAME_LABEL: Final = "kubernetes.io/metadata.name"
+_DATA_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
+_MOST_SECRET_BYTES: Final = 1024 * 1024
 
 
-def secret_type_problems(secret: Secret) -> Iterator[FieldProblem]:
+class NamespaceRules(KindRules[Namespace]):
+    """The rules of namespaces."""
+
+    is_named_as_label = True
+
+    def default_new(self, document: Namespace, user: UserInfo, *, new_id: NewId) -> Namespace:
+        return _default_namespace(document)
+
+    def default_changed(self, old: Namespace, new: Namespace, *, user: UserInfo) -> Namespace:
+        return _default_namespace(new)
+
+    def new_problems(self, document: Namespace) -> Iterable[FieldProblem]:
+        return ()
+
+    def deletion_problem(self, document: Namespace) -> str | None:
+        return "this namespace may not be deleted" if document.metadata.name == "default" else None
+
+    def departing(self, document: Namespace, user: UserInfo) -> Namespace:
+        # People see at once that it goes.
+        return document.model_copy(update={"status": NamespaceStatus(phase="Terminating")})
+
+
+class SecretRules(KindRules[Secret]):
+    """The rules of Secrets."""
+
+    def default_new(self, document: Secret, user: UserInfo, *, new_id: NewId) -> Secret:
+        return _default_secret(document)
+
+    def default_changed(self, old: Secret, new: Secret, *, user: UserInfo) -> Secret:
+        return _default_secret(new, old=old)
+
+    def new_problems(self, document: Secret) -> Iterable[FieldProblem]:
+        return _secret_problems(document)
+
+    def changed_problems(self, old: Secret, new: Secret) -> Iterable[FieldProblem]:
+        return _secret_problems(new, old=old)
+
+
+class EventRules(KindRules[Event]):
+    """The rules of events."""
+
+    def new_problems(self, document: Event) -> Iterable[FieldProblem]:
+        return _event_problems(document)
+
+
+def _default_namespace(namespace: Namespace) -> Namespace:
+    """Sets the label that selects a namespace by its name, and the finalizer that Kubernetes shows."""
+    labels = {**(namespace.metadata.labels or {}), _NAME_LABEL: namespace.metadata.name}
+    metadata = namespace.metadata.model_copy(update={"labels": labels})
+    return namespace.model_copy(update={"metadata": metadata, "spec": NamespaceSpec(finalizers=("kubernetes",))})
+
+
+def _default_secret(secret: Secret, *, old: Secret | None = None) -> Secret:
+    """Writes `stringData` into `data`; the type is Opaque, or what it was, unless given."""
+    changes: dict[str, object] = {}
+    if secret.string_data is not None:
+        encoded = {key: b64encode(value.encode()).decode() for key, value in secret.string_data.items()}
+        changes |= {"data": {**(secret.data or {}), **encoded}, "string_data": None}
+    if not secret.type or (old is not None and "type" not in secret.model_fields_set):
+        changes["type"] = old.type if old else "Opaque"
+    return secret.model_copy(update=changes) if changes else secret
+
+
+def _secret_problems(secret: Secret, *, old: Secret | None = None) -> Iterator[FieldProblem]:
+    """Everything that keeps the Secret from being stored; give what it was on an update."""
+    size = 0
+    for key, value in (secret.data or {}).items():
+        if not _DATA_KEY.fullmatch(key) or key in (".", ".."):
+            yield invalid(f"data[{key[:64]}]", "a key must be letters, digits, '-', '_' or '.', at most 253 of them")
+        try:
+            size += len(b64decode(value.encode(), validate=True))
+        except ValueError:
+            yield invalid(f"data[{key[:64]}]", "must be base64; for plain text use stringData")
+    if size > _MOST_SECRET_BYTES:
+        yield FieldProblem("data", "FieldValueTooLong", f"may be {_MOST_SECRET_BYTES} bytes in all, not {size}")
+    if old is not None:
+        yield from _secret_change_problems(old, secret)
+    if old is None or (old.data or {}) != (secret.data or {}):
+        # What older rules let in can still be labelled.
+        yield from _type_problems(secret)
+
+
+def _type_problems(secret: Secret) -> Iterator[FieldProblem]:
     """Keys that the type asks for and that are not there. Other types mean nothing here and ask for nothing."""
     data = secret.data or {}
     match secret.type:
@@ -53,48 +140,6 @@ def _is_json(value: str) -> bool:
     return True
 
 
-_NAME_LABEL: Final = "kubernetes.io/metadata.name"
-_DATA_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
-_MOST_SECRET_BYTES: Final = 1024 * 1024
-
-
-def default_namespace(namespace: Namespace) -> Namespace:
-    """Sets the label that selects a namespace by its name, and the finalizer that Kubernetes shows."""
-    labels = {**(namespace.metadata.labels or {}), _NAME_LABEL: namespace.metadata.name}
-    metadata = namespace.metadata.model_copy(update={"labels": labels})
-    return namespace.model_copy(update={"metadata": metadata, "spec": NamespaceSpec(finalizers=("kubernetes",))})
-
-
-def default_secret(secret: Secret, *, old: Secret | None = None) -> Secret:
-    """Writes `stringData` into `data`; the type is Opaque, or what it was, unless given."""
-    changes: dict[str, object] = {}
-    if secret.string_data is not None:
-        encoded = {key: b64encode(value.encode()).decode() for key, value in secret.string_data.items()}
-        changes |= {"data": {**(secret.data or {}), **encoded}, "string_data": None}
-    if not secret.type or (old is not None and "type" not in secret.model_fields_set):
-        changes["type"] = old.type if old else "Opaque"
-    return secret.model_copy(update=changes) if changes else secret
-
-
-def secret_problems(secret: Secret, *, old: Secret | None = None) -> Iterator[FieldProblem]:
-    """Everything that keeps the Secret from being stored; give what it was on an update."""
-    size = 0
-    for key, value in (secret.data or {}).items():
-        if not _DATA_KEY.fullmatch(key) or key in (".", ".."):
-            yield invalid(f"data[{key[:64]}]", "a key must be letters, digits, '-', '_' or '.', at most 253 of them")
-        try:
-            size += len(b64decode(value.encode(), validate=True))
-        except ValueError:
-            yield invalid(f"data[{key[:64]}]", "must be base64; for plain text use stringData")
-    if size > _MOST_SECRET_BYTES:
-        yield FieldProblem("data", "FieldValueTooLong", f"may be {_MOST_SECRET_BYTES} bytes in all, not {size}")
-    if old is not None:
-        yield from _secret_change_problems(old, secret)
-    if old is None or (old.data or {}) != (secret.data or {}):
-        # What older rules let in can still be labelled.
-        yield from secret_type_problems(secret)
-
-
 def _secret_change_problems(old: Secret, new: Secret) -> Iterator[FieldProblem]:
     if old.sealed is not None:
         yield from _unreadable_problems(old, new)
@@ -121,7 +166,7 @@ def _unreadable_problems(old: Secret, new: Secret) -> Iterator[FieldProblem]:
     yield from (forbidden(field, way_out) for field, is_changed in changed.items() if is_changed)
 
 
-def event_problems(event: Event) -> Iterator[FieldProblem]:
+def _event_problems(event: Event) -> Iterator[FieldProblem]:
     """A recorded event lies in the namespace of what it is about."""
     about, own = event.involved_object.namespace, event.metadata.namespace
     if about and own and about != own:

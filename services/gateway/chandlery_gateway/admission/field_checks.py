@@ -8,6 +8,8 @@ from typing import Final
 
 from chandlery.model.faults import FieldProblem
 from chandlery.model.objects.instances import ParametersFromSource
+from chandlery.model.objects.kinds import AnyObject
+from chandlery.model.objects.wire import wire_name
 from chandlery.model.text.durations import parse_duration
 from chandlery.model.text.names import subdomain_problem
 from chandlery.model.text.versions import is_version
@@ -60,6 +62,17 @@ def key_problems(field: str, value: str | None) -> Iterator[FieldProblem]:
     """What objects are found by has to fit into a database's index, whatever its characters: as long as a name."""
     if value and len(value) > _LONGEST_KEY:
         yield FieldProblem(field, "FieldValueTooLong", f"may be {_LONGEST_KEY} characters long, not {len(value)}")
+
+
+def nul_problems(document: AnyObject) -> tuple[FieldProblem, ...]:
+    """PostgreSQL has no text with a NUL in it, and what objects are looked up by is stored as text."""
+    holders = {"spec": getattr(document, "spec", ()), "involvedObject": getattr(document, "involved_object", ())}
+    return tuple(
+        FieldProblem(f"{path}.{wire_name(field)}", "FieldValueInvalid", "must not hold a NUL character")
+        for path, holder in holders.items()
+        for field, value in holder
+        if isinstance(value, str) and "\0" in value
+    )
 
 
 def external_id_problems(field: str, value: str | None) -> Iterator[FieldProblem]:

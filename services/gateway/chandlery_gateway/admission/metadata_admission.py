@@ -4,17 +4,43 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from chandlery.model.faults import FieldProblem
+from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.metadata import ObjectMeta, OwnerReference
 from chandlery.model.text.names import label_problem, subdomain_problem
 from chandlery_gateway.admission.field_checks import forbidden, invalid, required
 from chandlery_gateway.kube.query.selectors import label_key_problem, label_value_problem
 
 _MOST_ANNOTATION_BYTES: Final = 256 * 1024
+_COLLECTIONS: Final = ("labels", "annotations", "finalizers", "owner_references")
 
 
-def metadata_problems(metadata: ObjectMeta, *, is_namespace: bool = False) -> Iterator[FieldProblem]:
+def server_owned(old: AnyObject, new: AnyObject) -> AnyObject:
+    """What a client sends of these is ignored, as in Kubernetes; managed fields have been settled by the mutation."""
+    before = old.metadata
+    return with_metadata(
+        new,
+        namespace=before.namespace,
+        uid=before.uid,
+        resource_version=before.resource_version,
+        generation=before.generation,
+        creation_timestamp=before.creation_timestamp,
+        deletion_timestamp=before.deletion_timestamp,
+        deletion_grace_period_seconds=before.deletion_grace_period_seconds,
+        generate_name=before.generate_name,
+        self_link=None,
+    )
+
+
+def with_metadata(document: AnyObject, **fields: object) -> AnyObject:
+    """The object with these of its metadata."""
+    # Empty is the same as absent, and absent is how it is read back.
+    absent: dict[str, object] = {field: None for field in _COLLECTIONS if not getattr(document.metadata, field)}
+    return document.model_copy(update={"metadata": document.metadata.model_copy(update=absent | fields)})
+
+
+def metadata_problems(metadata: ObjectMeta, *, is_named_as_label: bool = False) -> Iterator[FieldProblem]:
     """Name, labels, annotations, owner references and finalizers. A generated name has to be there."""
-    yield from _name_problems(metadata, is_namespace=is_namespace)
+    yield from _name_problems(metadata, is_named_as_label=is_named_as_label)
     yield from _label_problems(metadata.labels or {})
     yield from _annotation_problems(metadata.annotations or {})
     for position, owner in enumerate(metadata.owner_references or ()):
@@ -36,11 +62,11 @@ def _controller_problems(controllers: Sequence[OwnerReference]) -> Iterator[Fiel
         yield invalid("metadata.ownerReferences", message)
 
 
-def _name_problems(metadata: ObjectMeta, *, is_namespace: bool) -> Iterator[FieldProblem]:
+def _name_problems(metadata: ObjectMeta, *, is_named_as_label: bool) -> Iterator[FieldProblem]:
     if not metadata.name:
         yield required("metadata.name", "give a name or generateName")
         return
-    problem = label_problem(metadata.name) if is_namespace else subdomain_problem(metadata.name)
+    problem = label_problem(metadata.name) if is_named_as_label else subdomain_problem(metadata.name)
     if problem:
         yield invalid("metadata.name", problem, given=metadata.name)
 

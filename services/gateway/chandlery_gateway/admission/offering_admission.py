@@ -1,8 +1,9 @@
 """Rules for classes and plans of both scopes. The syncer writes most of them; `svcat create class` some."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from chandlery.model.faults import FieldProblem
+from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.offerings import (
     AnyClass,
     AnyPlan,
@@ -19,16 +20,33 @@ from chandlery_gateway.admission.field_checks import (
     name_problems,
     required,
 )
+from chandlery_gateway.admission.kind_rules import KindRules, NewId
 
 AnyOffering = AnyClass | AnyPlan
 ClusterOffering = ClusterServiceClass | ClusterServicePlan
 
 
-def default_offering(offering: AnyOffering, *, old: AnyOffering | None = None) -> AnyOffering:
-    """Maintains the labels; an update keeps the broker and, of a plan, the class."""
-    if old is not None:
-        kept = {field: getattr(old.spec, field) for field in _owner_fields(offering)}
-        offering = offering.model_copy(update={"spec": offering.spec.model_copy(update=kept)})
+class OfferingRules(KindRules[AnyOffering]):
+    """The rules of classes and plans."""
+
+    def default_new(self, document: AnyOffering, user: UserInfo, *, new_id: NewId) -> AnyOffering:
+        return _labelled(document)
+
+    def default_changed(self, old: AnyOffering, new: AnyOffering, *, user: UserInfo) -> AnyOffering:
+        kept = {field: getattr(old.spec, field) for field in _owner_fields(new)}
+        return _labelled(new.model_copy(update={"spec": new.spec.model_copy(update=kept)}))
+
+    def new_problems(self, document: AnyOffering) -> Iterable[FieldProblem]:
+        return _problems(document)
+
+    def changed_problems(self, old: AnyOffering, new: AnyOffering) -> Iterable[FieldProblem]:
+        yield from _problems(new)
+        if isinstance(new, AnyPlan) and new.spec.external_id != old.spec.external_id:
+            yield forbidden("spec.externalID", "the id of a plan cannot be changed; make a new plan")
+
+
+def _labelled(offering: AnyOffering) -> AnyOffering:
+    """With the labels that make it selectable by its values."""
     return offering.model_copy(update={"metadata": with_value_labels(offering.metadata, selectable_values(offering))})
 
 
@@ -58,8 +76,7 @@ def _owner_fields(offering: AnyOffering) -> tuple[str, ...]:
             return ("service_broker_name", "service_class_ref")
 
 
-def offering_problems(offering: AnyOffering, *, old: AnyOffering | None = None) -> Iterator[FieldProblem]:
-    """Everything that keeps the class or plan from being stored; give what it was on an update."""
+def _problems(offering: AnyOffering) -> Iterator[FieldProblem]:
     spec = offering.spec
     yield from length_problems("metadata.name", offering.metadata.name)
     for field, value, what in (
@@ -72,8 +89,6 @@ def offering_problems(offering: AnyOffering, *, old: AnyOffering | None = None) 
     if not spec.description:
         yield required("spec.description", "say in a few words what it is")
     yield from _owner_problems(offering)
-    if old is not None and isinstance(offering, AnyPlan) and spec.external_id != old.spec.external_id:
-        yield forbidden("spec.externalID", "the id of a plan cannot be changed; make a new plan")
 
 
 def _owner_problems(offering: AnyOffering) -> Iterator[FieldProblem]:

@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from chandlery.model.faults import FieldProblem
-from chandlery.model.objects import kinds
 from chandlery.model.objects.annotations import (
     ABANDON,
     FORCE_DELETE,
-    ORPHAN_MITIGATION,
     RETRY,
     ROTATE,
     Mitigation,
@@ -21,32 +19,22 @@ from chandlery.model.objects.annotations import (
 from chandlery.model.objects.kinds import AnyObject
 from chandlery_gateway.admission.field_checks import invalid
 
-_OF_BROKERS: Final = (RETRY, FORCE_DELETE)
-_ORDERS: Final[dict[str, tuple[str, ...]]] = {
-    kinds.SERVICE_INSTANCE.kind: (RETRY, ABANDON, FORCE_DELETE, ORPHAN_MITIGATION),
-    kinds.SERVICE_BINDING.kind: (RETRY, ROTATE, ABANDON, FORCE_DELETE, ORPHAN_MITIGATION),
-    kinds.CLUSTER_SERVICE_BROKER.kind: _OF_BROKERS,
-    kinds.SERVICE_BROKER.kind: _OF_BROKERS,
-}
-"""What can be ordered of which kind. Objects that no worker looks after take no orders and are not checked."""
-_OF_A_BROKER: Final = frozenset({kinds.SERVICE_INSTANCE.kind, kinds.SERVICE_BINDING.kind})
 _MARKS: Final = frozenset({RETRY, ROTATE})
 _SWITCHES: Final = frozenset({ABANDON, FORCE_DELETE})
 _LONGEST_MARK: Final = 253
 
 
-def orders_changed(old: AnyObject, new: AnyObject) -> bool:
-    """Whether the worker has to look because of a new order, or of one that was taken back."""
-    if new.kind not in _ORDERS or old.metadata.annotations == new.metadata.annotations:
+def actions_changed(old: AnyObject, new: AnyObject) -> bool:
+    """Whether an action is requested anew, or a request was taken back; of an object that a worker looks after."""
+    if old.metadata.annotations == new.metadata.annotations:
         return False
     return requested_actions_in(old.metadata.annotations) != requested_actions_in(new.metadata.annotations)
 
 
-def order_problems(document: AnyObject, *, old: AnyObject | None = None) -> Iterator[FieldProblem]:
-    """Orders that are unknown for the kind, or have a value that means nothing."""
-    known = _ORDERS.get(document.kind)
-    if known is None or not document.metadata.annotations:
-        return
+def action_problems(
+    document: AnyObject, known: tuple[str, ...], *, old: AnyObject | None = None
+) -> Iterator[FieldProblem]:
+    """Requested actions that are unknown for the kind, or have a value that means nothing."""
     before = requested_actions_in(old.metadata.annotations) if old is not None else {}
     for key, value in requested_actions_in(document.metadata.annotations).items():
         if before.get(key) == value:
@@ -58,21 +46,12 @@ def order_problems(document: AnyObject, *, old: AnyObject | None = None) -> Iter
             yield invalid(field, problem)
 
 
-def parting_warnings(document: AnyObject) -> tuple[str, ...]:
+def parting_warnings(document: AnyObject, *, known: tuple[str, ...], forced_deletion: str) -> tuple[str, ...]:
     """What people should know when an object on its way out is not taken leave of in the usual way."""
-    orders = requested_actions_of(document.metadata)
-    if orders.abandons and document.kind in _OF_A_BROKER:
+    actions = requested_actions_of(document.metadata)
+    if actions.abandons and ABANDON in known:
         return (f"{ABANDON}: it goes without its service broker; what the broker has of it stays there",)
-    if not orders.forces_deletion:
-        return ()
-    match document.kind:
-        case kinds.SERVICE_INSTANCE.kind:
-            what = "its bindings go along, and it goes whatever its service broker answers"
-        case kinds.SERVICE_BINDING.kind:
-            what = "it goes whatever its service broker answers"
-        case _:
-            what = "it goes even if it has instances, which stay and can only be abandoned without it"
-    return (f"{FORCE_DELETE}: {what}",)
+    return (f"{FORCE_DELETE}: {forced_deletion}",) if actions.forces_deletion and forced_deletion else ()
 
 
 def _value_problem(key: str, value: str) -> str | None:

@@ -6,10 +6,9 @@ from typing import Final
 
 from chandlery.model.faults import FieldProblem
 from chandlery.model.objects.bindings import ServiceBinding
-from chandlery.model.objects.brokers import ClusterServiceBroker, ServiceBroker
+from chandlery.model.objects.brokers import AnyBroker
 from chandlery.model.objects.conditions import ConditionType, is_true
 from chandlery.model.objects.instances import ServiceInstance
-from chandlery.model.objects.kinds import AnyObject
 from chandlery.reconcile.parameters.keyed_checksums import KEYED
 from chandlery_gateway.admission.field_checks import forbidden, invalid, required
 
@@ -17,26 +16,18 @@ _CHECKSUM = re.compile(rf"{KEYED.pattern}|[0-9a-fA-F]{{64}}")
 _LONGEST_OPERATION_KEY: Final = 10_000
 
 
-def status_problems(document: AnyObject, *, old: AnyObject | None = None) -> Iterator[FieldProblem]:
-    """What contradicts itself in the status of a broker, instance or binding; other kinds have nothing that could.
-
-    What the old status had already is not complained of: workers go by rules of their own.
-    """
-    before = frozenset((problem.field, problem.reason) for problem in _problems(old)) if old is not None else ()
-    for problem in _problems(document):
-        if (problem.field, problem.reason) not in before:
-            yield problem
-
-
-def _problems(document: AnyObject) -> Iterator[FieldProblem]:
-    if not isinstance(document, ServiceInstance | ServiceBinding | ClusterServiceBroker | ServiceBroker):
-        return
+def generation_problems(document: AnyBroker | ServiceInstance | ServiceBinding) -> Iterator[FieldProblem]:
+    """A generation that has been acted on before there is one."""
     if document.status.reconciled_generation > (document.metadata.generation or 0):
         yield invalid("status.reconciledGeneration", "must not be greater than metadata.generation")
-    if isinstance(document, ServiceInstance | ServiceBinding):
-        yield from _operation_problems(document)
-        yield from _in_progress_problems(document)
-        yield from _checksum_problems(document)
+
+
+def operation_status_problems(document: ServiceInstance | ServiceBinding) -> Iterator[FieldProblem]:
+    """What contradicts itself in the status of an object that operations run for."""
+    yield from generation_problems(document)
+    yield from _operation_problems(document)
+    yield from _in_progress_problems(document)
+    yield from _checksum_problems(document)
 
 
 def _operation_problems(document: ServiceInstance | ServiceBinding) -> Iterator[FieldProblem]:

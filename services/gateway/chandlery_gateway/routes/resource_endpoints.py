@@ -26,7 +26,7 @@ from chandlery_gateway.identity.permissions import Permissions, access_to
 from chandlery_gateway.kube.apply.field_shapes import STATUS
 from chandlery_gateway.kube.apply.managed_fields import Author
 from chandlery_gateway.kube.apply.server_side_apply import parse_configuration
-from chandlery_gateway.kube.body.bodies import Body, is_dear
+from chandlery_gateway.kube.body.bodies import Body, is_costly
 from chandlery_gateway.kube.body.decoding import Decoded, FieldValidation, decode_object
 from chandlery_gateway.kube.kinds.regarding_events import REGARDING_EVENT
 from chandlery_gateway.kube.patch.patches import APPLY_PATCH, check_patch_type
@@ -41,18 +41,19 @@ from chandlery_gateway.read.selection import Selection, to_client
 from chandlery_gateway.routes.delete_options import DeleteOptions, read_delete_options
 from chandlery_gateway.watch.watch_hub import WatchHub
 from chandlery_gateway.watch.watch_stream import WatchRequest, WatchStream
-from chandlery_gateway.write.costly_mutations import PreparedMutation, is_large
 from chandlery_gateway.write.mutations import (
+    PreparedMutation,
     applying,
     check_replacement,
     created,
     first_applying,
+    is_large,
     patching,
     replacing,
 )
 from chandlery_gateway.write.object_writer import ObjectWriter
 from chandlery_gateway.write.write_requests import Mutation, Stored
-from chandlery_gateway.write.write_requests import Request as Wish
+from chandlery_gateway.write.write_requests import WriteRequest as Wish
 
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -134,7 +135,7 @@ class ResourceEndpoints:
         return await self._list_answer(form, page)
 
     async def _list_answer(self, form: _Form, page: Page) -> Response:
-        # In YAML each object is dear.
+        # In YAML each object is costly.
         is_long = len(page.items) > (_MANY if form.representation.media_type == JSON else 0)
         return await aside_if(is_long, lambda: list_response(self._kind, page, form.representation, form.include))
 
@@ -173,7 +174,7 @@ class ResourceEndpoints:
             request.state.object_name = decoded.object.metadata.name
             return decoded, created(decoded, author)
 
-        decoded, document = await aside_if(is_dear(payload), make)
+        decoded, document = await aside_if(is_costly(payload), make)
         stored = await self._object_writer.create(replace(wish, dry_run=options.dry_run), document)
         return await self._answer(form, stored, status=_CREATED, warnings=decoded.warnings)
 
@@ -196,7 +197,7 @@ class ResourceEndpoints:
             form, options, body, is_large_body = await self._applied(request, wish)
             author = self._author(request, options, subresource=STATUS)
             change = applying(body, author=author, validation=options.field_validation, force=options.force)
-            change = PreparedMutation(change, is_dear=is_large_body)
+            change = PreparedMutation(change, is_costly=is_large_body)
             wish = replace(wish, dry_run=options.dry_run)
         else:
             form, wish, change = await self._patching(request, wish, subresource=STATUS)
@@ -207,7 +208,7 @@ class ResourceEndpoints:
         form, options, body, is_large_body = await self._applied(request, wish)
         author, validation = self._author(request, options), options.field_validation
         change = applying(body, author=author, validation=validation, force=options.force)
-        change = PreparedMutation(change, is_dear=is_large_body)
+        change = PreparedMutation(change, is_costly=is_large_body)
         wish = replace(wish, dry_run=options.dry_run)
         for _ in range(_TRIES):
             try:
@@ -248,7 +249,7 @@ class ResourceEndpoints:
 
     async def _delete_options(self, request: Request) -> DeleteOptions:
         payload = await read_body(request)
-        return await aside_if(is_dear(payload), lambda: read_delete_options(request, payload))
+        return await aside_if(is_costly(payload), lambda: read_delete_options(request, payload))
 
     async def _decoding(self, request: Request, validation: FieldValidation) -> tuple[bytes, Callable[[], Decoded]]:
         payload, content_type = await read_body(request), request.headers.get("content-type", "")
@@ -259,10 +260,10 @@ class ResourceEndpoints:
     ) -> tuple[_Form, Wish, Mutation]:
         form, options = _form(request), read_write_options(request.query_params, "UpdateOptions")
         payload, decode = await self._decoding(request, options.field_validation)
-        decoded = await aside_if(is_dear(payload), decode)
+        decoded = await aside_if(is_costly(payload), decode)
         check_replacement(decoded, namespace=wish.namespace, name=wish.name)
         change = replacing(decoded, self._author(request, options, subresource=subresource))
-        prepared = PreparedMutation(change, is_dear=is_dear(payload))
+        prepared = PreparedMutation(change, is_costly=is_costly(payload))
         return form, replace(wish, dry_run=options.dry_run), prepared
 
     async def _patching(self, request: Request, wish: Wish, *, subresource: str = "") -> tuple[_Form, Wish, Mutation]:
@@ -270,10 +271,10 @@ class ResourceEndpoints:
         author = self._author(request, options, subresource=subresource)
         content_type, payload = request.headers.get("content-type", ""), await read_body(request)
         change = await aside_if(
-            is_dear(payload),
+            is_costly(payload),
             lambda: patching(payload, content_type, author=author, validation=options.field_validation),
         )
-        prepared = PreparedMutation(change, is_dear=is_dear(payload))
+        prepared = PreparedMutation(change, is_costly=is_costly(payload))
         return form, replace(wish, dry_run=options.dry_run), prepared
 
     async def _applied(self, request: Request, wish: Wish) -> tuple[_Form, WriteOptions, Body, bool]:
@@ -282,10 +283,10 @@ class ResourceEndpoints:
         find_repeated = options.field_validation is not FieldValidation.IGNORE
         payload = await read_body(request)
         body = await aside_if(
-            is_dear(payload),
+            is_costly(payload),
             lambda: parse_configuration(payload, self._kind, wish.name, find_repeated=find_repeated),
         )
-        return form, options, body, is_dear(payload)
+        return form, options, body, is_costly(payload)
 
     def _is_apply(self, request: Request) -> bool:
         """Which kind of patch it is; raises UnsupportedMediaType before anything else is looked at."""

@@ -1,13 +1,23 @@
-"""From what a write says to the change it makes, and to who owns which fields after it.
+"""From what a write says to the mutation it makes, and to who owns which fields after it.
 
-`resource_endpoints` builds these from requests; `wish_transactions` calls them with the object as it is stored then.
+`resource_endpoints` builds these from requests; `write_transactions` calls them with the object as it is stored then.
+
+What is small is computed where it is wanted. What takes long is computed beside the event loop, and before the
+transaction rather than in it: `object_writer` wraps every mutation in a `PreparedMutation`, which gives the transaction
+up; then the mutation is computed from the object that was found, and the transaction begun again; if the object is
+another one by then, so is the mutation.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any, Final
 
-from chandlery.model.faults import BadRequest, Conflict, FieldProblem, Invalid
+from pydantic import BaseModel
+
+from chandlery.model.faults import BadRequest, Conflict, Fault, FieldProblem, Invalid
 from chandlery.model.objects.kinds import AnyObject, kind_of
 from chandlery.model.objects.wire import JsonObject
+from chandlery.process.aside import aside
 from chandlery_gateway.kube.apply.field_comparison import compare
 from chandlery_gateway.kube.apply.field_ownership import appliers, is_same_but_for_times, on_create, on_update
 from chandlery_gateway.kube.apply.field_shapes import shape_of
@@ -19,7 +29,11 @@ from chandlery_gateway.kube.patch.patches import apply_patch
 from chandlery_gateway.read.selection import to_client
 from chandlery_gateway.write.write_requests import Mutation
 
-_PARTS = frozenset({"spec", "status"})
+_PARTS: Final = frozenset({"spec", "status"})
+_MANY_VALUES: Final = 400
+_MANY_CHARACTERS: Final = 64 * 1024
+
+Result = tuple[AnyObject, tuple[str, ...]]
 
 
 def created(decoded: Decoded, author: Author) -> AnyObject:
@@ -32,17 +46,17 @@ def created(decoded: Decoded, author: Author) -> AnyObject:
 def replacing(decoded: Decoded, author: Author) -> Mutation:
     """Puts the object in the place of the stored one. Of the catalog's kinds it has to be based on a version of it.
 
-    The change raises Invalid if it is based on none: only once there is an object, for else there is none to read.
+    The mutation raises Invalid if it is based on none: only once there is an object, for else there is none to read.
     """
 
-    def change(old: AnyObject) -> tuple[AnyObject, tuple[str, ...]]:
+    def mutate(old: AnyObject) -> tuple[AnyObject, tuple[str, ...]]:
         if not decoded.object.metadata.resource_version and author.kind.group:
             # As for custom resources; Kubernetes' own core kinds can be replaced blindly.
             sentence = "must be specified for an update; read the object first"
             raise Invalid(problems=(FieldProblem("metadata.resourceVersion", "FieldValueInvalid", sentence),))
         return _tracked(old, _with_finalizers(old, decoded), author), decoded.warnings
 
-    return change
+    return mutate
 
 
 def _with_finalizers(old: AnyObject, decoded: Decoded) -> Decoded:
@@ -76,7 +90,7 @@ def patching(payload: bytes, content_type: str, *, author: Author, validation: F
     parse_json(payload)  # refuses before anything is looked up
     repeated = () if validation is FieldValidation.IGNORE else repeated_keys(payload)
 
-    def change(old: AnyObject) -> tuple[AnyObject, tuple[str, ...]]:
+    def mutate(old: AnyObject) -> tuple[AnyObject, tuple[str, ...]]:
         patched = apply_patch(to_client(author.kind, old), payload, content_type)
         try:
             decoded = decode_dict(author.kind, patched, field_validation=validation, repeated=repeated)
@@ -85,19 +99,19 @@ def patching(payload: bytes, content_type: str, *, author: Author, validation: F
             raise Invalid(problems=(problem,), name=old.metadata.name) from None
         return _tracked(old, decoded, author), decoded.warnings
 
-    return change
+    return mutate
 
 
 def applying(body: Body, *, author: Author, validation: FieldValidation, force: bool) -> Mutation:
-    """Applies a configuration, server-side, to the object that is there. The change raises ApplyConflict."""
+    """Applies a configuration, server-side, to the object that is there. The mutation raises ApplyConflict."""
     config = _relevant(body.document, author)
 
-    def change(old: AnyObject) -> tuple[AnyObject, tuple[str, ...]]:
+    def mutate(old: AnyObject) -> tuple[AnyObject, tuple[str, ...]]:
         result = applied(old.to_wire(), old.metadata.managed_fields, config, author, force=force)
         decoded = decode_dict(author.kind, result.document, field_validation=validation, repeated=body.repeated)
         return _owned(decoded.object, result.managed_fields), decoded.warnings
 
-    return change
+    return mutate
 
 
 def first_applying(body: Body, *, author: Author, validation: FieldValidation) -> Decoded:
@@ -147,3 +161,73 @@ def _owned(document: AnyObject, managed_fields: str | None) -> AnyObject:
         return document
     metadata = document.metadata.model_copy(update={"managed_fields": managed_fields})
     return document.model_copy(update={"metadata": metadata})
+
+
+class NotPrepared(Exception):
+    """The mutation of this object has to be computed first."""
+
+    def __init__(self, document: AnyObject) -> None:
+        super().__init__()
+        self.document = document
+
+
+class PreparedMutation:
+    """A mutation that is not computed within a transaction if it is costly."""
+
+    def __init__(self, mutation: Mutation, *, is_costly: bool) -> None:
+        """`is_costly` says so of the mutation itself; that of a large object is costly in any case."""
+        self._mutation = mutation
+        self._is_costly = is_costly
+        self._version: str | None = None
+        self._outcome: Result | Fault | None = None
+
+    def __call__(self, document: AnyObject) -> Result:
+        """As the mutation itself; raises NotPrepared."""
+        if self._outcome is not None and self._version == _version(document):
+            if isinstance(self._outcome, Fault):
+                raise self._outcome
+            return self._outcome
+        if self._is_costly or is_large(document):
+            raise NotPrepared(document)
+        return self._mutation(document)
+
+    async def prepare(self, document: AnyObject) -> None:
+        """Compute the mutation of this object. What is wrong with it is told when it is wanted."""
+        try:
+            self._outcome = await aside(lambda: self._mutation(document))
+        except Fault as fault:
+            self._outcome = fault
+        self._version = _version(document)
+
+
+def preparable(mutation: Mutation) -> PreparedMutation:
+    """The mutation, able to be prepared."""
+    return mutation if isinstance(mutation, PreparedMutation) else PreparedMutation(mutation, is_costly=False)
+
+
+def is_large(document: AnyObject) -> bool:
+    """Whether the object has so much in it that working with it takes milliseconds."""
+    characters = 0
+    for values, value in enumerate(_values(document), start=1):
+        if isinstance(value, str):
+            characters += len(value)
+        if values > _MANY_VALUES or characters > _MANY_CHARACTERS:
+            return True
+    return False
+
+
+def _values(document: BaseModel) -> Iterator[Any]:
+    waiting: list[Any] = [document]
+    while waiting:
+        value = waiting.pop()
+        yield value
+        if isinstance(value, BaseModel):
+            waiting.extend(each for each in value.__dict__.values() if each is not None)
+        elif isinstance(value, dict):
+            waiting.extend(value.values())
+        elif isinstance(value, list | tuple):
+            waiting.extend(value)
+
+
+def _version(document: AnyObject) -> str:
+    return f"{document.metadata.uid} {document.metadata.resource_version}"

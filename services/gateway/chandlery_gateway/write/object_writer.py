@@ -1,6 +1,9 @@
-"""Stores wishes: each create, update or delete is one transaction that holds the object, its command and its change.
+"""The write side of the API: each create, update or delete is one transaction of object, command and change.
 
-Called by the routes with decoded objects; answers the object as stored. Faults are for `status_objects` to render.
+The routes call it with decoded objects and mutations; it answers the object as stored. What needs no transaction is
+done before one is opened: the rules of the object alone (`ObjectAdmission.prepare`), costly mutations, and the
+questions to the authorizer. Creates that arrive together share a transaction; a lost race is tried again. Faults are
+for `status_objects` to render.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,15 +15,12 @@ from chandlery.process.aside import aside_if
 from chandlery.reconcile.policies.broker_policy import AS_SHORT_AS_ASKED, ShortestPauses
 from chandlery.store.database import Database, UnitOfWork, Work
 from chandlery.store.objects.external_ids import ExternalIdTaken
-from chandlery_gateway.admission import rules
-from chandlery_gateway.admission.brokers.broker_policy_admission import pause_problems
-from chandlery_gateway.admission.secrets.secret_references import secret_references
+from chandlery_gateway.admission.catalog.object_admission import AccessUndecided, ObjectAdmission
 from chandlery_gateway.identity.authorization import Authorizer
-from chandlery_gateway.write import write_transactions as transactions
-from chandlery_gateway.write.adoption import require_adoption, taken
-from chandlery_gateway.write.costly_mutations import NotPrepared, PreparedMutation, is_large, prepared_change
-from chandlery_gateway.write.secret_access import AccessOpen, with_access
-from chandlery_gateway.write.write_requests import Mutation, Outdated, Preconditions, Request, Stored, named, unstorable
+from chandlery_gateway.write.mutations import NotPrepared, PreparedMutation, is_large, preparable
+from chandlery_gateway.write.write_permissions import id_in_use, require_adoption, with_access
+from chandlery_gateway.write.write_requests import Mutation, Outdated, Preconditions, Stored, WriteRequest, named
+from chandlery_gateway.write.write_transactions import WriteTransactions
 
 _BATCH = 32
 _PATCH_TRIES = 10
@@ -40,83 +40,95 @@ class ObjectWriter:
     ) -> None:
         """`on_write` is called after each commit, to wake this process's watchers."""
         self._database = database
-        self._shortest = shortest
         self._authorizer = authorizer
         self._on_write = on_write
-        # Creates that arrive together share a transaction: under load the database commits far less often.
+        self._admission = ObjectAdmission(shortest)
+        self._transactions = WriteTransactions(self._admission)
+        # Under load the database commits far less often.
         self._inserts = Batches(self._insert_batch, limit=_BATCH)
 
-    async def create(self, request: Request, document: AnyObject) -> Stored:
+    async def create(self, request: WriteRequest, document: AnyObject) -> Stored:
         """Store a new object.
 
         Raises Invalid, AlreadyExists, NotFound (namespace), Forbidden (also for its Secrets and its external id).
         """
-        wished = named(request, document)
+        sent = named(request, document)
         try:
-            return await self._create(request, wished)
+            return await self._create(request, sent)
         except Invalid as fault:
             # A generated name stands in no request: as kube-apiserver says it, for whoever reads the problems.
-            fault.name = fault.name or wished.metadata.name
+            fault.name = fault.name or sent.metadata.name
             raise
 
-    async def _create(self, request: Request, wished: AnyObject) -> Stored:
-        admitted = await aside_if(is_large(wished), lambda: _admitted(request, wished, self._shortest))
-        await require_adoption(self._authorizer, request, wished)
-        await with_access(self._authorizer, request, secret_references(admitted))
+    async def _create(self, request: WriteRequest, sent: AnyObject) -> Stored:
+        new = await aside_if(is_large(sent), lambda: self._admission.prepare(sent, request.user))
+        if new.chosen_id:
+            await require_adoption(self._authorizer, request, sent.metadata.name)
+        if new.secrets:
+            await with_access(self._authorizer, request, new.secrets)
         try:
-            stored = await self._insert(request, admitted)
+            stored = await self._insert(request, new.document)
         except ExternalIdTaken:
-            raise taken(admitted) from None
+            raise id_in_use(new.document) from None
         self._on_write()
-        return Stored(stored, rules.warnings_on_create(admitted))
+        return Stored(stored, new.warnings)
 
-    async def _insert(self, request: Request, admitted: AnyObject) -> AnyObject:
+    async def _insert(self, request: WriteRequest, prepared: AnyObject) -> AnyObject:
         if request.dry_run:
-            return await self._database.run(lambda unit: transactions.insert(unit, admitted), dry_run=True)
-        return await self._inserts(admitted)
+            return await self._database.run(lambda unit: self._transactions.insert(unit, prepared), dry_run=True)
+        return await self._inserts(prepared)
 
-    async def change(self, request: Request, change: Mutation, *, tries: int = 1) -> Stored:
+    async def _insert_batch(self, prepared: Sequence[AnyObject]) -> Sequence[AnyObject]:
+        async def insert(unit: UnitOfWork) -> Sequence[AnyObject]:
+            return [await self._transactions.insert(unit, document) for document in prepared]
+
+        return await self._database.run(insert)
+
+    async def change(self, request: WriteRequest, mutation: Mutation, *, tries: int = 1) -> Stored:
         """Change a stored object. A lost race is tried again if the caller allows; else it raises Conflict."""
-        prepared = prepared_change(change)
+        prepared = preparable(mutation)
         while True:
             try:
                 return await self._change(request, prepared, tries=tries)
-            except AccessOpen as fault:
+            except AccessUndecided as fault:
                 request = await with_access(self._authorizer, request, fault.references)
 
-    async def _change(self, request: Request, change: PreparedMutation, *, tries: int) -> Stored:
+    async def _change(self, request: WriteRequest, mutation: PreparedMutation, *, tries: int) -> Stored:
         def update(unit: UnitOfWork) -> Awaitable[Stored]:
-            return transactions.update(unit, request, change, shortest=self._shortest)
+            return self._transactions.update(unit, request, mutation)
 
-        return await self._prepared(change, lambda: self._run(update, request, tries=tries))
+        return await self._prepared(mutation, lambda: self._run(update, request, tries=tries))
 
-    async def _prepared(self, change: PreparedMutation, work: Callable[[], Awaitable[Stored]]) -> Stored:
+    async def patch(self, request: WriteRequest, mutation: Mutation) -> Stored:
+        """Change a stored object by a patch, which applies to whatever is stored now."""
+        return await self.change(request, mutation, tries=_PATCH_TRIES)
+
+    async def change_status(self, request: WriteRequest, mutation: Mutation, *, tries: int = 1) -> Stored:
+        """Change the status alone; everything else of what the client sent is passed over."""
+        prepared = preparable(mutation)
+
+        def write(unit: UnitOfWork) -> Awaitable[Stored]:
+            return self._transactions.write_status(unit, request, prepared)
+
+        return await self._prepared(prepared, lambda: self._run(write, request, tries=tries))
+
+    async def delete(self, request: WriteRequest, preconditions: Preconditions, *, policy: str | None = None) -> Stored:
+        """Remove the object, or mark it so that its worker lets it go. Raises NotFound, Conflict, Forbidden."""
+
+        def delete(unit: UnitOfWork) -> Awaitable[Stored]:
+            return self._transactions.delete(unit, request, preconditions, policy=policy)
+
+        return await self._run(delete, request, tries=_PATCH_TRIES)
+
+    async def _prepared(self, mutation: PreparedMutation, work: Callable[[], Awaitable[Stored]]) -> Stored:
         for _ in range(_PREPARATIONS):
             try:
                 return await work()
             except NotPrepared as needed:
-                await change.prepare(needed.document)
+                await mutation.prepare(needed.document)
         raise Conflict("the object is changed by others faster than this change can be made; try again")
 
-    async def patch(self, request: Request, change: Mutation) -> Stored:
-        """Change a stored object by a patch, which applies to whatever is stored now."""
-        return await self.change(request, change, tries=_PATCH_TRIES)
-
-    async def delete(self, request: Request, preconditions: Preconditions, *, policy: str | None = None) -> Stored:
-        """Remove the object, or mark it so that its worker lets it go. Raises NotFound, Conflict, Forbidden."""
-        return await self._run(
-            lambda unit: transactions.delete(unit, request, preconditions, policy=policy), request, tries=_PATCH_TRIES
-        )
-
-    async def change_status(self, request: Request, change: Mutation, *, tries: int = 1) -> Stored:
-        """Change the status alone; everything else of what the client sent is passed over."""
-        prepared = prepared_change(change)
-        return await self._prepared(
-            prepared,
-            lambda: self._run(lambda unit: transactions.write_status(unit, request, prepared), request, tries=tries),
-        )
-
-    async def _run(self, work: Work[Stored], request: Request, *, tries: int) -> Stored:
+    async def _run(self, work: Work[Stored], request: WriteRequest, *, tries: int) -> Stored:
         for left in range(tries - 1, -1, -1):
             try:
                 stored = await self._database.run(work, dry_run=request.dry_run)
@@ -129,16 +141,3 @@ class ObjectWriter:
                 self._on_write()
                 return stored
         raise AssertionError("the last try returns or raises")
-
-    async def _insert_batch(self, admitted: Sequence[AnyObject]) -> Sequence[AnyObject]:
-        async def insert(unit: UnitOfWork) -> Sequence[AnyObject]:
-            return [await transactions.insert(unit, document) for document in admitted]
-
-        return await self._database.run(insert)
-
-
-def _admitted(request: Request, wished: AnyObject, shortest: ShortestPauses) -> AnyObject:
-    admitted = rules.default_on_create(wished, request.user, new_id=transactions.new_id)
-    problems = (*rules.problems_on_create(admitted), *pause_problems(admitted, shortest))
-    transactions.refuse((*problems, *unstorable(admitted)))
-    return admitted

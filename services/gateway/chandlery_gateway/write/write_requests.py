@@ -1,19 +1,16 @@
-"""A wish on its way in: what a request asks for, and the pure checks and changes around an object's metadata."""
+"""A write on its way in: what a request asks for, which object it means, and what it has come to. Pure."""
 
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chandlery.model.faults import BadRequest, Conflict, FieldProblem
+from chandlery.model.faults import BadRequest, Conflict
 from chandlery.model.objects import kinds
-from chandlery.model.objects.bindings import ServiceBinding
-from chandlery.model.objects.core import Namespace, NamespaceStatus
-from chandlery.model.objects.instances import ServiceInstance, UserInfo
+from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import AnyObject, Kind, kind_of
-from chandlery.model.objects.wire import wire_name
-from chandlery_gateway.admission.secrets.secret_references import SecretReference
+from chandlery_gateway.admission.kind_rules import SecretReference
+from chandlery_gateway.admission.metadata_admission import with_metadata
 
-_COLLECTIONS = ("labels", "annotations", "finalizers", "owner_references")
 # As apimachinery makes names: no vowels, so that no words come about, and at most 63 characters.
 _SUFFIX_CHARS = "bcdfghjklmnpqrstvwxz2456789"
 _SUFFIX_LENGTH = 5
@@ -28,7 +25,7 @@ class Outdated(Conflict):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class WriteRequest:
     """Who asks for what, and how serious it is."""
 
     kind: Kind
@@ -57,7 +54,7 @@ class Stored:
     is_gone: bool = False
 
 
-def named(request: Request, document: AnyObject) -> AnyObject:
+def named(request: WriteRequest, document: AnyObject) -> AnyObject:
     """The new object with its name and namespace; raises BadRequest if they contradict the request."""
     meta = document.metadata
     if meta.namespace and meta.namespace != request.namespace:
@@ -69,38 +66,7 @@ def named(request: Request, document: AnyObject) -> AnyObject:
     if not name and meta.generate_name:
         suffix = "".join(secrets.choice(_SUFFIX_CHARS) for _ in range(_SUFFIX_LENGTH))
         name = meta.generate_name[:_LONGEST_PREFIX] + suffix
-    return _with_metadata(document, name=name, namespace=request.namespace or None)
-
-
-def server_owned(old: AnyObject, new: AnyObject) -> AnyObject:
-    """What a client sends of these is ignored, as in Kubernetes; managed fields have been settled by the change."""
-    before = old.metadata
-    return _with_metadata(
-        new,
-        namespace=before.namespace,
-        uid=before.uid,
-        resource_version=before.resource_version,
-        generation=before.generation,
-        creation_timestamp=before.creation_timestamp,
-        deletion_timestamp=before.deletion_timestamp,
-        deletion_grace_period_seconds=before.deletion_grace_period_seconds,
-        generate_name=before.generate_name,
-        self_link=None,
-    )
-
-
-def stamped(document: AnyObject, user: UserInfo) -> AnyObject:
-    """The broker is told who deletes, not who created; people see at once that a namespace goes."""
-    if isinstance(document, Namespace):
-        return document.model_copy(update={"status": NamespaceStatus(phase="Terminating")})
-    return acted_on(document, user)
-
-
-def acted_on(document: AnyObject, user: UserInfo) -> AnyObject:
-    """The broker is told who took this action, where that is no change of the specification."""
-    if not isinstance(document, ServiceInstance | ServiceBinding):
-        return document
-    return document.model_copy(update={"spec": document.spec.model_copy(update={"user_info": user})})
+    return with_metadata(document, name=name, namespace=request.namespace or None)
 
 
 def may_go(document: AnyObject) -> bool:
@@ -130,20 +96,3 @@ def check_preconditions(old: AnyObject, preconditions: Preconditions) -> None:
             raise Outdated(
                 f"the {what} in the precondition ({wanted}) does not match the {what} of the object ({found})"
             )
-
-
-def unstorable(document: AnyObject) -> tuple[FieldProblem, ...]:
-    """PostgreSQL has no text with a NUL in it, and what objects are looked up by is stored as text."""
-    holders = {"spec": getattr(document, "spec", ()), "involvedObject": getattr(document, "involved_object", ())}
-    return tuple(
-        FieldProblem(f"{path}.{wire_name(field)}", "FieldValueInvalid", "must not hold a NUL character")
-        for path, holder in holders.items()
-        for field, value in holder
-        if isinstance(value, str) and "\0" in value
-    )
-
-
-def _with_metadata(document: AnyObject, **fields: object) -> AnyObject:
-    # Empty is the same as absent, and absent is how it is read back.
-    absent: dict[str, object] = {field: None for field in _COLLECTIONS if not getattr(document.metadata, field)}
-    return document.model_copy(update={"metadata": document.metadata.model_copy(update=absent | fields)})

@@ -12,7 +12,7 @@ from chandlery.model.objects.kinds import AnyObject
 from chandlery_gateway.identity.authorization import Access, Decision, Rules
 from chandlery_gateway.kube.printing.status_objects import status_of
 from chandlery_gateway.write.object_writer import ObjectWriter
-from chandlery_gateway.write.write_requests import Request
+from chandlery_gateway.write.write_requests import WriteRequest
 from tests.integration.gateway.api_client import SECRETS, TEAM, Api, Document, broker, instance
 from tests.integration.gateway.conftest import Running
 
@@ -39,8 +39,8 @@ class AllButClosed:
         raise AssertionError(f"nobody wants the rules of {user.username} in {namespace}")
 
 
-def request(kind: str, name: str = "db", *, dry_run: bool = False) -> Request:
-    return Request(kind=kinds.KINDS[kind], namespace="team", name=name, user=ANN, dry_run=dry_run)
+def request(kind: str, name: str = "db", *, dry_run: bool = False) -> WriteRequest:
+    return WriteRequest(kind=kinds.KINDS[kind], namespace="team", name=name, user=ANN, dry_run=dry_run)
 
 
 def read(document: Document) -> AnyObject:

@@ -13,7 +13,7 @@ from chandlery.model.objects.instances import UserInfo
 from chandlery_gateway.identity.authorization import Access, Decision, Rules
 from chandlery_gateway.kube.printing.status_objects import status_of
 from chandlery_gateway.write.object_writer import ObjectWriter
-from chandlery_gateway.write.write_requests import Request
+from chandlery_gateway.write.write_requests import WriteRequest
 from tests.integration.gateway.api_client import (
     CATALOG,
     TEAM,
@@ -163,7 +163,7 @@ async def test_choosing_an_external_id_takes_the_right_to_adopt(
 ) -> None:
     authorizer = NobodyAdopts([])
     object_writer = ObjectWriter(gateway.resources.database, on_write=lambda: None, authorizer=authorizer)
-    wish = Request(kind=kind, namespace="team", name="db", user=ANN)
+    wish = WriteRequest(kind=kind, namespace="team", name="db", user=ANN)
     chosen = {**document, "spec": {**document["spec"], "externalID": "mine"}}
 
     with pytest.raises(Forbidden) as raised:

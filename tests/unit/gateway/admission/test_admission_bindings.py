@@ -3,8 +3,11 @@ import pytest
 from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.text.names import FINALIZER
-from chandlery_gateway.admission import rules
-from chandlery_gateway.admission.spec_equality import spec_changed
+from chandlery_gateway.admission.binding_admission import BindingRules
+from chandlery_gateway.admission.catalog.object_admission import ObjectAdmission
+
+ADMISSION = ObjectAdmission()
+RULES = BindingRules()
 
 ANN, BOB = UserInfo(username="ann"), UserInfo(username="bob")
 INSTANCE = {"instanceRef": {"name": "i"}}
@@ -15,7 +18,7 @@ def binding(**spec: object) -> ServiceBinding:
 
 
 def created(**spec: object) -> ServiceBinding:
-    stored = rules.default_on_create(binding(**spec), ANN, new_id=lambda: "new-id")
+    stored = ADMISSION.default_on_create(binding(**spec), ANN, new_id=lambda: "new-id")
     assert isinstance(stored, ServiceBinding)
     return stored
 
@@ -24,7 +27,7 @@ def test_new_binding_gets_id_secret_name_user_and_finalizer() -> None:
     stored = created(parameters={})
     assert (stored.spec.external_id, stored.spec.secret_name, stored.spec.user_info) == ("new-id", "b", ANN)
     assert stored.metadata.finalizers == [FINALIZER]
-    assert rules.problems_on_create(stored) == ()
+    assert ADMISSION.problems_on_create(stored) == ()
 
 
 @pytest.mark.parametrize(
@@ -71,7 +74,7 @@ def test_new_binding_gets_id_secret_name_user_and_finalizer() -> None:
     ],
 )
 def test_new_binding_rules(spec: dict[str, object], found: list[str]) -> None:
-    assert [problem.field for problem in rules.problems_on_create(created(**spec))] == found
+    assert [problem.field for problem in ADMISSION.problems_on_create(created(**spec))] == found
 
 
 @pytest.mark.parametrize(
@@ -87,9 +90,9 @@ def test_new_binding_rules(spec: dict[str, object], found: list[str]) -> None:
 )
 def test_binding_spec_is_frozen_and_the_client_told_so(sent: dict[str, object], warned: bool) -> None:
     old, new = created(), binding(**sent)
-    assert bool(rules.warnings_on_update(old, new)) is warned
-    stored = rules.default_on_update(old, new, user=BOB)
+    assert bool(RULES.changed_warnings(old, new)) is warned
+    stored = ADMISSION.default_on_update(old, new, user=BOB)
     assert isinstance(stored, ServiceBinding)
     assert stored.spec == old.spec
-    assert not spec_changed(old, stored)
-    assert rules.problems_on_update(old, stored) == ()
+    assert not RULES.spec_changed(old, stored)
+    assert ADMISSION.problems_on_update(old, stored) == ()

@@ -9,8 +9,12 @@ from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import CLUSTER_SERVICE_BROKER
 from chandlery.model.text.durations import parse_duration
 from chandlery.model.text.names import FINALIZER
-from chandlery_gateway.admission import rules
+from chandlery_gateway.admission.broker_admission import BrokerRules
+from chandlery_gateway.admission.catalog.object_admission import ObjectAdmission
 from chandlery_gateway.kube.body.decoding import FieldValidation, decode_object
+
+ADMISSION = ObjectAdmission()
+RULES = BrokerRules()
 
 USER = UserInfo(username="ann")
 
@@ -20,7 +24,7 @@ def broker(**spec: object) -> ClusterServiceBroker:
 
 
 def problems(made: ClusterServiceBroker | ServiceBroker) -> list[tuple[str, str]]:
-    return [(problem.field, problem.reason) for problem in rules.problems_on_create(made)]
+    return [(problem.field, problem.reason) for problem in ADMISSION.problems_on_create(made)]
 
 
 def test_broker_gets_finalizer_and_relist_behavior_and_loses_status_when_created() -> None:
@@ -28,12 +32,12 @@ def test_broker_gets_finalizer_and_relist_behavior_and_loses_status_when_created
         update={"metadata": broker().metadata.model_copy(update={"finalizers": ["mine"]})}
     )
     sent = sent.model_copy(update={"status": sent.status.model_copy(update={"reconciled_generation": 7})})
-    stored = rules.default_on_create(sent, USER, new_id=lambda: "id")
+    stored = ADMISSION.default_on_create(sent, USER, new_id=lambda: "id")
     assert isinstance(stored, ClusterServiceBroker)
     assert stored.metadata.finalizers == [FINALIZER]
     assert stored.spec.relist_behavior == "Duration"
     assert stored.status.reconciled_generation == 0
-    assert rules.problems_on_create(stored) == ()
+    assert ADMISSION.problems_on_create(stored) == ()
 
 
 @pytest.mark.parametrize(
@@ -61,7 +65,7 @@ def test_broker_url_is_accepted(url: str) -> None:
 def test_broker_url_is_refused(url: str, reason: str) -> None:
     made = broker(url=url)
     assert problems(made) == [("spec.url", reason)]
-    assert "hunter2" not in str(rules.problems_on_create(made))
+    assert "hunter2" not in str(ADMISSION.problems_on_create(made))
 
 
 @pytest.mark.parametrize(
@@ -159,7 +163,7 @@ def test_broker_policies_are_checked_with_the_way_out(
     kind: type[ClusterServiceBroker | ServiceBroker], spec: dict[str, object], found: dict[str, str]
 ) -> None:
     made = kind.model_validate({"metadata": {"name": "b"}, "spec": {"url": "http://broker", **spec}})
-    told = {problem.field: problem.message for problem in rules.problems_on_create(made)}
+    told = {problem.field: problem.message for problem in ADMISSION.problems_on_create(made)}
     assert told.keys() == found.keys()
     for field, words in found.items():
         assert words in told[field]
@@ -185,12 +189,12 @@ def test_broker_with_two_ways_to_log_in_is_stored_with_a_warning() -> None:
     way = {"secretRef": {"name": "s", "namespace": "n"}}
     one, both = broker(authInfo={"basic": way}), broker(authInfo={"basic": way, "bearer": way})
     assert problems(both) == []
-    assert rules.warnings_on_create(one) == ()
-    (warning,) = rules.warnings_on_create(both)
+    assert RULES.new_warnings(one) == ()
+    (warning,) = RULES.new_warnings(both)
     assert "basic is used" in warning
-    assert rules.warnings_on_update(one, both) == (warning,)
-    assert rules.warnings_on_update(both, both) == ()
-    assert rules.warnings_on_update(both, one) == ()
+    assert RULES.changed_warnings(one, both) == (warning,)
+    assert RULES.changed_warnings(both, both) == ()
+    assert RULES.changed_warnings(both, one) == ()
 
 
 def test_namespaced_broker_names_a_local_secret_and_other_properties() -> None:
@@ -206,10 +210,10 @@ def test_namespaced_broker_names_a_local_secret_and_other_properties() -> None:
 @pytest.mark.parametrize(("sent", "stored", "refused"), [(0, 3, False), (3, 3, False), (4, 4, False), (2, 2, True)])
 def test_relist_requests_only_go_up(sent: int, stored: int, refused: bool) -> None:
     old = broker(relistRequests=3)
-    new = rules.default_on_update(old, broker(relistRequests=sent), user=USER)
+    new = ADMISSION.default_on_update(old, broker(relistRequests=sent), user=USER)
     assert isinstance(new, ClusterServiceBroker)
     assert new.spec.relist_requests == stored
-    assert bool(rules.problems_on_update(old, new)) is refused
+    assert bool(ADMISSION.problems_on_update(old, new)) is refused
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ from chandlery.model.objects.core import Event, Namespace, Secret
 from chandlery.model.objects.instances import ServiceInstance, UserInfo
 from chandlery.model.objects.kinds import KINDS, AnyObject, Kind
 from chandlery.model.objects.metadata import ObjectMeta
-from chandlery_gateway.admission import rules
+from chandlery_gateway.admission.catalog.object_admission import ObjectAdmission
+
+ADMISSION = ObjectAdmission()
 
 USER = UserInfo()
 
@@ -18,11 +20,11 @@ def secret(**fields: object) -> Secret:
 
 
 def stored(document: AnyObject) -> AnyObject:
-    return rules.default_on_create(document, USER, new_id=lambda: "id")
+    return ADMISSION.default_on_create(document, USER, new_id=lambda: "id")
 
 
 def fields(document: AnyObject) -> list[str]:
-    return [problem.field for problem in rules.problems_on_create(document)]
+    return [problem.field for problem in ADMISSION.problems_on_create(document)]
 
 
 def with_metadata(document: AnyObject, **changes: object) -> AnyObject:
@@ -60,14 +62,16 @@ def test_secret_writes_string_data_into_data() -> None:
     [({"a": "hunter2!"}, "data[a]"), ({"a b": "eA=="}, "data[a b]"), ({"..": ""}, "data[..]")],
 )
 def test_secret_data_is_checked_and_never_quoted(data: dict[str, str], field: str) -> None:
-    found = rules.problems_on_create(secret(data=data))
+    found = ADMISSION.problems_on_create(secret(data=data))
     assert [problem.field for problem in found] == [field]
     assert "hunter2" not in str(found)
 
 
 def test_secret_of_more_than_a_mebibyte_is_refused() -> None:
     big = b64encode(b"x" * (1024 * 1024 + 1)).decode()
-    assert [problem.reason for problem in rules.problems_on_create(secret(data={"a": big}))] == ["FieldValueTooLong"]
+    assert [problem.reason for problem in ADMISSION.problems_on_create(secret(data={"a": big}))] == [
+        "FieldValueTooLong"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -83,8 +87,8 @@ def test_secret_of_more_than_a_mebibyte_is_refused() -> None:
 )
 def test_secret_changes(old: dict[str, object], new: dict[str, object], found: list[str]) -> None:
     before = secret(**old)
-    after = rules.default_on_update(before, secret(**new), user=USER)
-    assert [problem.field for problem in rules.problems_on_update(before, after)] == found
+    after = ADMISSION.default_on_update(before, secret(**new), user=USER)
+    assert [problem.field for problem in ADMISSION.problems_on_update(before, after)] == found
 
 
 def test_event_lies_in_the_namespace_of_what_it_is_about() -> None:
@@ -133,15 +137,15 @@ def test_metadata_rules(metadata: dict[str, object], found: list[str]) -> None:
 def test_metadata_changes(change: dict[str, object], found: list[str]) -> None:
     old = with_metadata(secret(), uid="1", finalizers=["x"], deletion_timestamp=datetime(2030, 1, 1, tzinfo=UTC))
     new = with_metadata(old, **change)
-    assert [problem.field for problem in rules.problems_on_update(old, new)] == found
+    assert [problem.field for problem in ADMISSION.problems_on_update(old, new)] == found
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.kind)
 def test_every_kind_passes_through_admission_unchanged_by_a_second_write(kind: Kind) -> None:
     first = stored(with_metadata(kind.model(), name="x"))
-    assert rules.default_on_update(first, first, user=USER) == first
-    assert rules.warnings_on_update(first, first) == ()
-    assert rules.problems_on_status_update(first) == ()
+    assert ADMISSION.default_on_update(first, first, user=USER) == first
+    assert ADMISSION.entry_of(first).rules.changed_warnings(first, first) == ()
+    assert ADMISSION.problems_on_status_update(first) == ()
 
 
 @pytest.mark.parametrize(
@@ -161,14 +165,14 @@ def test_status_rules_hold_without_an_operation(
     kind: type[ServiceInstance] | type[ServiceBinding], status: dict[str, object], found: list[str]
 ) -> None:
     document = kind.model_validate({"metadata": {"name": "x", "generation": 1}, "status": status})
-    assert [problem.field for problem in rules.problems_on_status_update(document)] == found
+    assert [problem.field for problem in ADMISSION.problems_on_status_update(document)] == found
 
 
 def test_status_rules_hold_during_an_operation() -> None:
     ready = {"type": "Ready", "status": "True"}
     status = {"currentOperation": "Bind", "conditions": [ready], "lastOperation": "x" * 10_001}
     document = ServiceBinding.model_validate({"metadata": {"name": "x"}, "status": status})
-    found = [problem.field for problem in rules.problems_on_status_update(document)]
+    found = [problem.field for problem in ADMISSION.problems_on_status_update(document)]
     asked = "status.inProgressProperties"
     assert found == ["status.lastOperation", "status.operationStartTime", "status.conditions", asked]
 
@@ -198,13 +202,16 @@ def encoded(text: str) -> str:
     ],
 )
 def test_secret_holds_what_its_type_asks_for(kind: str, data: dict[str, str], found: list[str]) -> None:
-    problems = rules.problems_on_create(stored(secret(type=kind, data=data)))
+    problems = ADMISSION.problems_on_create(stored(secret(type=kind, data=data)))
     assert [problem.field for problem in problems] == found
     assert "hunter2" not in str(problems)
 
 
 def test_secret_that_older_rules_let_in_can_be_labelled_but_not_be_given_other_data() -> None:
     old = secret(type="kubernetes.io/tls", data={"a": ""})
-    assert rules.problems_on_update(old, with_metadata(old, labels={"a": "b"})) == ()
+    assert ADMISSION.problems_on_update(old, with_metadata(old, labels={"a": "b"})) == ()
     changed = old.model_copy(update={"data": {"b": ""}})
-    assert [problem.field for problem in rules.problems_on_update(old, changed)] == ["data[tls.crt]", "data[tls.key]"]
+    assert [problem.field for problem in ADMISSION.problems_on_update(old, changed)] == [
+        "data[tls.crt]",
+        "data[tls.key]",
+    ]

@@ -12,9 +12,11 @@ from chandlery.model.faults import Invalid
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import KINDS, AnyObject
 from chandlery.model.objects.wire import JsonObject
-from chandlery_gateway.admission import rules
+from chandlery_gateway.admission.catalog.object_admission import ObjectAdmission
 from chandlery_gateway.kube.body.decoding import FieldValidation, decode_object
 from chandlery_gateway.kube.printing.status_objects import status_of
+
+ADMISSION = ObjectAdmission()
 
 REQUIRED, INVALID, FORBIDDEN = "FieldValueRequired", "FieldValueInvalid", "FieldValueForbidden"
 WRONG_TYPE, UNSUPPORTED, TOO_LONG = "FieldValueTypeInvalid", "FieldValueNotSupported", "FieldValueTooLong"
@@ -48,7 +50,7 @@ def read(kind: str, document: JsonObject) -> AnyObject:
 
 
 def made(kind: str, document: JsonObject) -> AnyObject:
-    return rules.default_on_create(read(kind, document), ANN, new_id=lambda: "an-id")
+    return ADMISSION.default_on_create(read(kind, document), ANN, new_id=lambda: "an-id")
 
 
 def causes(kind: str, problems: Any) -> Causes:
@@ -66,7 +68,7 @@ def causes(kind: str, problems: Any) -> Causes:
 
 
 def on_create(kind: str, spec: JsonObject, **document: Any) -> Causes:
-    return causes(kind, lambda: rules.problems_on_create(made(kind, {"spec": spec, **document})))
+    return causes(kind, lambda: ADMISSION.problems_on_create(made(kind, {"spec": spec, **document})))
 
 
 def on_update(kind: str, before: JsonObject, after: JsonObject) -> Causes:
@@ -74,7 +76,7 @@ def on_update(kind: str, before: JsonObject, after: JsonObject) -> Causes:
 
     def problems() -> Any:
         sent = read(kind, after if "spec" in after or "status" in after else {"spec": after})
-        return rules.problems_on_update(old, rules.default_on_update(old, sent, user=ANN))
+        return ADMISSION.problems_on_update(old, ADMISSION.default_on_update(old, sent, user=ANN))
 
     return causes(kind, problems)
 
@@ -187,8 +189,8 @@ def test_an_offering_keeps_its_broker_and_class_whatever_is_sent(scope: str, kin
     before = made(in_scope(kind, scope), {"spec": offering(kind, scope)})
     moved = {f"{scope}BrokerName": "other", **({f"{scope}ClassRef": {"name": "other"}} if "Plan" in kind else {})}
     sent = read(in_scope(kind, scope), {"spec": {**offering(kind, scope), **moved}})
-    after = rules.default_on_update(before, sent, user=ANN)
-    assert rules.problems_on_update(before, after) == ()
+    after = ADMISSION.default_on_update(before, sent, user=ANN)
+    assert ADMISSION.problems_on_update(before, after) == ()
     assert after == before
 
 
@@ -199,7 +201,7 @@ def test_an_offering_keeps_its_broker_and_class_whatever_is_sent(scope: str, kin
 def test_names_are_those_of_dns(kind: str, name: str) -> None:
     spec = {"ServiceInstance": {"serviceClassName": "c"}, "ServiceBinding": BINDING, "Secret": None}.get(kind, BROKER)
     document = {"metadata": {"name": name}, **({"spec": spec} if spec else {})}
-    assert causes(kind, lambda: rules.problems_on_create(made(kind, document))) == [(INVALID, "metadata.name")]
+    assert causes(kind, lambda: ADMISSION.problems_on_create(made(kind, document))) == [(INVALID, "metadata.name")]
 
 
 @pytest.mark.parametrize("scope", SCOPES)
@@ -308,7 +310,7 @@ def test_another_plan_lets_go_of_the_reference_and_nothing_else_does(scope: str)
     for change, kept in (({}, True), ({"parameters": {"a": 1}}, True), ({f"{scope}PlanName": "q"}, False)):
         # Whatever references a client sends.
         sent = read("ServiceInstance", {"spec": {**named, **change, f"{scope}PlanRef": {"name": "mine"}}})
-        spec = rules.default_on_update(before, sent, user=ANN).to_wire()["spec"]
+        spec = ADMISSION.default_on_update(before, sent, user=ANN).to_wire()["spec"]
         assert spec.get(f"{scope}PlanRef") == ({"name": "p"} if kept else None)
         assert spec[f"{scope}ClassRef"] == {"name": "c"}
 
@@ -328,10 +330,10 @@ def test_a_binding_is_refused(spec: JsonObject, found: Causes) -> None:
 def test_the_specification_of_a_binding_stays_and_the_client_is_warned() -> None:
     before = made("ServiceBinding", {"spec": BINDING})
     sent = read("ServiceBinding", {"spec": {"instanceRef": {"name": "other"}, "parameters": {"a": 1}}})
-    after = rules.default_on_update(before, sent, user=ANN)
-    assert rules.problems_on_update(before, after) == ()
+    after = ADMISSION.default_on_update(before, sent, user=ANN)
+    assert ADMISSION.problems_on_update(before, after) == ()
     assert after.to_wire()["spec"] == before.to_wire()["spec"]
-    assert rules.warnings_on_update(before, sent)
+    assert ADMISSION.entry_of(before).rules.changed_warnings(before, sent)
 
 
 START = {"operationStartTime": "2030-01-01T00:00:00Z"}
@@ -391,14 +393,14 @@ def test_a_status_that_contradicts_itself_is_refused(
     sent = {**({"currentOperation": operation} if is_busy else {}), **status}
 
     def problems() -> Any:
-        return rules.problems_on_status_update(read(kind, {"metadata": {"generation": 1}, "status": sent}))
+        return ADMISSION.problems_on_status_update(read(kind, {"metadata": {"generation": 1}, "status": sent}))
 
     assert causes(kind, problems) == [(reason, f"status.{field}") for reason, field in found]
 
 
 def test_an_unbind_has_nothing_asked_for() -> None:
     def problems() -> Any:
-        return rules.problems_on_status_update(
+        return ADMISSION.problems_on_status_update(
             read("ServiceBinding", {"status": {**START, **ASKED, "currentOperation": "Unbind"}})
         )
 
@@ -414,7 +416,7 @@ def test_an_unbind_has_nothing_asked_for() -> None:
     ],
 )
 def test_words_of_a_status_are_those_there_are(kind: str, field: str, value: str) -> None:
-    found = causes(kind, lambda: rules.problems_on_create(read(kind, {"status": {field: value}})))
+    found = causes(kind, lambda: ADMISSION.problems_on_create(read(kind, {"status": {field: value}})))
     assert found == [(UNSUPPORTED, f"status.{field}")]
 
 
@@ -424,5 +426,5 @@ def test_what_a_worker_has_written_is_not_complained_of() -> None:
         "ServiceInstance",
         {"metadata": {"generation": 1}, "status": {"lastOperation": "k", "reconciledGeneration": 2}},
     )
-    problems = rules.problems_on_status_update(new, old=old)
+    problems = ADMISSION.problems_on_status_update(new, old=old)
     assert [problem.field for problem in problems] == ["status.reconciledGeneration"]

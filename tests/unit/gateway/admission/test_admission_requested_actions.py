@@ -1,9 +1,15 @@
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import KINDS, AnyObject
-from chandlery_gateway.admission import rules
-from chandlery_gateway.admission.requested_action_admission import order_problems, orders_changed
+from chandlery.store.rows import Breaths
+from chandlery_gateway.admission.catalog.object_admission import ObjectAdmission
+from chandlery_gateway.admission.requested_action_admission import actions_changed
+
+ADMISSION = ObjectAdmission()
 
 MODELS: dict[str, dict[str, object]] = {
     "ServiceInstance": {"clusterServiceClassName": "c", "clusterServicePlanName": "p"},
@@ -20,12 +26,13 @@ def annotated(kind: str, annotations: dict[str, str] | None, **spec: object) -> 
 
 
 def told(document: AnyObject, *, old: AnyObject | None = None) -> dict[str, str]:
-    return {problem.field: problem.message for problem in order_problems(document, old=old)}
+    problems = ADMISSION.problems_on_create(document) if old is None else ADMISSION.problems_on_update(old, document)
+    return {problem.field: problem.message for problem in problems if problem.field.startswith("metadata.annotations[")}
 
 
 @pytest.mark.parametrize("kind", MODELS)
 @pytest.mark.parametrize(
-    ("order", "value", "words"),
+    ("action", "value", "words"),
     [
         ("retry-requested-at", "2030-01-01T00:00:00Z", None),
         ("retry-requested-at", "", "such as the time"),
@@ -38,8 +45,8 @@ def told(document: AnyObject, *, old: AnyObject | None = None) -> dict[str, str]
         ("", "now", "knows chandlery.io/retry-requested-at, "),
     ],
 )
-def test_orders_of_every_kind_with_a_worker(kind: str, order: str, value: str, words: str | None) -> None:
-    key = f"chandlery.io/{order}"
+def test_actions_of_every_kind_with_a_worker(kind: str, action: str, value: str, words: str | None) -> None:
+    key = f"chandlery.io/{action}"
     found = told(annotated(kind, {key: value, "example.com/other": "yes"}))
     if words is None:
         assert found == {}
@@ -49,7 +56,7 @@ def test_orders_of_every_kind_with_a_worker(kind: str, order: str, value: str, w
 
 
 @pytest.mark.parametrize(
-    ("order", "value", "kinds"),
+    ("action", "value", "kinds"),
     [
         ("abandon", "true", {"ServiceInstance", "ServiceBinding"}),
         ("orphan-mitigation", "Manual", {"ServiceInstance", "ServiceBinding"}),
@@ -61,34 +68,39 @@ def test_orders_of_every_kind_with_a_worker(kind: str, order: str, value: str, w
         ("rotate-requested-at", "", set()),
     ],
 )
-def test_orders_are_known_where_they_mean_something(order: str, value: str, kinds: set[str]) -> None:
-    assert {kind for kind in MODELS if not told(annotated(kind, {f"chandlery.io/{order}": value}))} == kinds
+def test_actions_are_known_where_they_mean_something(action: str, value: str, kinds: set[str]) -> None:
+    assert {kind for kind in MODELS if not told(annotated(kind, {f"chandlery.io/{action}": value}))} == kinds
 
 
-def test_kinds_without_a_worker_take_no_orders_and_are_not_checked() -> None:
-    namespace = KINDS["Namespace"].model.model_validate({"metadata": {"annotations": {"chandlery.io/x": "y"}}})
-    assert told(namespace) == {}
-    assert not orders_changed(KINDS["Namespace"].model(), namespace)
+async def test_kinds_without_a_worker_take_no_actions_and_are_not_checked() -> None:
+    old = KINDS["Namespace"].model.model_validate({"metadata": {"name": "x"}})
+    sent = KINDS["Namespace"].model.model_validate({"metadata": {"name": "x", "annotations": {"chandlery.io/x": "y"}}})
+    assert told(sent) == {}
+    unit: Any = SimpleNamespace(breaths=Breaths())
+    admitted = await ADMISSION.admit_update(unit, old, sent, user=UserInfo(), readable=frozenset())
+    assert admitted.document.metadata.annotations == {"chandlery.io/x": "y"}
+    assert not admitted.actions_changed
+    assert admitted.warnings == ()
 
 
-def test_orders_are_part_of_what_is_checked_on_create_and_update() -> None:
+def test_actions_are_part_of_what_is_checked_on_create_and_update() -> None:
     new = annotated("ServiceInstance", {"chandlery.io/abandon": "maybe"})
     field = "metadata.annotations[chandlery.io/abandon]"
-    assert [problem.field for problem in rules.problems_on_create(new)] == [field]
-    assert [problem.field for problem in rules.problems_on_update(annotated(new.kind, None), new)] == [field]
+    assert [problem.field for problem in ADMISSION.problems_on_create(new)] == [field]
+    assert [problem.field for problem in ADMISSION.problems_on_update(annotated(new.kind, None), new)] == [field]
 
 
-def test_what_older_rules_let_in_keeps_nobody_from_giving_an_order() -> None:
+def test_what_older_rules_let_in_keeps_nobody_from_requesting_an_action() -> None:
     old = annotated("ClusterServiceBroker", {"chandlery.io/old": "x"}, requestTimeout="never")
     new = annotated("ClusterServiceBroker", {"chandlery.io/old": "x", "chandlery.io/force-delete": "true"})
     new = new.model_copy(update={"spec": old.model_copy().spec})  # type: ignore[union-attr]
-    assert rules.problems_on_update(old, new) == ()
+    assert ADMISSION.problems_on_update(old, new) == ()
     changed = annotated("ClusterServiceBroker", {"chandlery.io/old": "y"}, requestTimeout="forever")
-    assert [problem.field for problem in rules.problems_on_update(old, changed)] == [
+    assert [problem.field for problem in ADMISSION.problems_on_update(old, changed)] == [
         "metadata.annotations[chandlery.io/old]",
         "spec.requestTimeout",
     ]
-    assert rules.problems_on_update(old, annotated("ClusterServiceBroker", None)) == ()
+    assert ADMISSION.problems_on_update(old, annotated("ClusterServiceBroker", None)) == ()
 
 
 @pytest.mark.parametrize(
@@ -103,16 +115,16 @@ def test_what_older_rules_let_in_keeps_nobody_from_giving_an_order() -> None:
     ],
 )
 @pytest.mark.parametrize("kind", MODELS)
-def test_an_order_is_new_when_it_differs(
+def test_an_action_is_new_when_it_differs(
     kind: str, before: dict[str, str] | None, after: dict[str, str] | None, changed: bool
 ) -> None:
-    assert orders_changed(annotated(kind, before), annotated(kind, after)) is changed
+    assert actions_changed(annotated(kind, before), annotated(kind, after)) is changed
 
 
-def test_an_order_alone_is_no_wish() -> None:
+def test_an_action_alone_asks_for_no_other_state() -> None:
     """Who is told to the broker is for the transaction to stamp; the generation stays."""
     old = annotated("ServiceInstance", None)
-    new = rules.default_on_update(
+    new = ADMISSION.default_on_update(
         old, annotated("ServiceInstance", {"chandlery.io/abandon": "true"}), user=UserInfo(username="bob")
     )
     assert getattr(new, "spec", None) == getattr(old, "spec", None)

@@ -1,12 +1,18 @@
-"""Which Secrets a wish has sent to a service broker, and when a change has them sent anew."""
+"""Which Secrets an object has sent to a service broker, and when a change has them sent anew."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from chandlery.model.objects import kinds
+from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import AnyObject
-from chandlery_gateway.admission.secrets.secret_references import newly_sent, secret_references
+from chandlery.store.rows import Breaths
+from chandlery_gateway.admission.catalog.object_admission import AccessUndecided, ObjectAdmission
+
+ADMISSION = ObjectAdmission()
+ANN = UserInfo(username="ann")
 
 SPECS: dict[str, dict[str, Any]] = {
     "ServiceInstance": {"clusterServiceClassName": "mysql"},
@@ -16,7 +22,7 @@ SPECS: dict[str, dict[str, Any]] = {
 }
 
 
-def wish(kind: str, **spec: Any) -> AnyObject:
+def desired(kind: str, **spec: Any) -> AnyObject:
     metadata = {"name": "mine"} if kind.startswith("Cluster") else {"name": "mine", "namespace": "team"}
     document: AnyObject = kinds.KINDS[kind].model.model_validate({"metadata": metadata, "spec": SPECS[kind] | spec})
     return document
@@ -58,16 +64,27 @@ TRANSFORMS = [{"removeKey": {"key": "a"}}, {"addKeysFrom": {"secretRef": {"name"
         ),
     ],
 )
-def test_secrets_are_found_wherever_a_wish_names_them(
+def test_secrets_are_found_wherever_an_object_names_them(
     kind: str, spec: dict[str, Any], found: list[tuple[str, str, str]]
 ) -> None:
-    references = secret_references(wish(kind, **spec))
+    references = ADMISSION.prepare(desired(kind, **spec), ANN).secrets
     assert sorted((one.field, one.namespace, one.name) for one in references) == found
 
 
-def test_a_change_of_where_a_secret_is_sent_counts_like_one_of_the_secret() -> None:
+async def asked_of(old: AnyObject, sent: AnyObject) -> set[str]:
+    """The fields that name Secrets of which a change has the authorizer asked."""
+    unit: Any = SimpleNamespace(breaths=Breaths())
+    try:
+        await ADMISSION.admit_update(unit, old, sent, user=ANN, readable=frozenset())
+    except AccessUndecided as fault:
+        return {reference.field for reference in fault.references}
+    return set()
+
+
+async def test_a_change_of_where_a_secret_is_sent_counts_like_one_of_the_secret() -> None:
     auth = {"bearer": {"secretRef": {"name": "token"}}}
-    old = wish("ServiceBroker", authInfo=auth)
-    assert newly_sent(old, wish("ServiceBroker", authInfo=auth, url="https://thief.example.com"))
+    old = ADMISSION.prepare(desired("ServiceBroker", authInfo=auth), ANN).document
+    elsewhere = desired("ServiceBroker", authInfo=auth, url="https://thief.example.com")
+    assert await asked_of(old, elsewhere) == {"spec.authInfo.bearer.secretRef"}
     labels = old.metadata.model_copy(update={"labels": {"a": "b"}})
-    assert not newly_sent(old, old.model_copy(update={"metadata": labels}))
+    assert await asked_of(old, old.model_copy(update={"metadata": labels})) == set()

@@ -1,1 +1,1 @@
-"""Rules of admission that look things up: namespaces, classes, plans, schemas."""
+"""Admission as a whole, and those of its rules that look things up: namespaces, classes, plans, schemas."""

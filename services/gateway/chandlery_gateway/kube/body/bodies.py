@@ -72,7 +72,7 @@ def parse_body(payload: bytes, content_type: str, *, find_repeated: bool, takes_
     return Body(document, encoded, repeated_keys(payload) if find_repeated else ())
 
 
-def is_dear(payload: bytes) -> bool:
+def is_costly(payload: bytes) -> bool:
     """Whether reading the body may take longer than others should wait."""
     return len(payload) > (_CHEAP_JSON if payload.lstrip()[:1] in (b"{", b"[") else _CHEAP_YAML)
 
@@ -82,7 +82,7 @@ def parse_json(payload: bytes) -> Any:
 
     Raises:
         BadRequest: malformed; the message has line and column.
-        RequestTooLarge: so many values that it would be too dear to work with.
+        RequestTooLarge: so many values that it would be too costly to work with.
     """
     check_values(payload, MOST_SENT_VALUES, of="a body")
     try:

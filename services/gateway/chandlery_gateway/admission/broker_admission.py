@@ -1,11 +1,12 @@
 """Rules for ClusterServiceBroker and ServiceBroker."""
 
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
 from chandlery.model.faults import FieldProblem
+from chandlery.model.objects.annotations import FORCE_DELETE, RETRY
 from chandlery.model.objects.brokers import (
     AnyBroker,
     CatalogRestrictions,
@@ -15,7 +16,9 @@ from chandlery.model.objects.brokers import (
     LocalSecretAuth,
     ObjectReference,
 )
+from chandlery.model.objects.instances import UserInfo
 from chandlery.model.text.names import label_problem
+from chandlery.reconcile.policies.broker_policy import AS_SHORT_AS_ASKED, ShortestPauses
 from chandlery.reconcile.policies.restrictions import (
     CLASS_PROPERTIES,
     CLUSTER_PLAN_PROPERTIES,
@@ -24,7 +27,7 @@ from chandlery.reconcile.policies.restrictions import (
     restriction_problem,
     restrictions_selector,
 )
-from chandlery_gateway.admission.brokers.broker_policy_admission import broker_policy_problems
+from chandlery_gateway.admission.broker_policy_admission import broker_policy_problems, pause_problems
 from chandlery_gateway.admission.field_checks import (
     counter_problems,
     duration_problems,
@@ -32,11 +35,61 @@ from chandlery_gateway.admission.field_checks import (
     name_problems,
     required,
 )
+from chandlery_gateway.admission.kind_rules import KindRules, NewId, SecretReference
+from chandlery_gateway.admission.status_admission import generation_problems
 
 BOTH_AUTH_WARNING: Final = "spec.authInfo has basic and bearer; basic is used, so leave one of them out"
 
 
-def default_broker(broker: AnyBroker, *, relist_requests: int = 0) -> AnyBroker:
+class BrokerRules(KindRules[AnyBroker]):
+    """The rules of brokers of both scopes."""
+
+    actions = (RETRY, FORCE_DELETE)
+    forced_deletion = "it goes even if it has instances, which stay and can only be abandoned without it"
+
+    def __init__(self, shortest: ShortestPauses = AS_SHORT_AS_ASKED) -> None:
+        """`shortest` are the pauses between calls that this platform allows at least."""
+        self._shortest = shortest
+
+    def default_new(self, document: AnyBroker, user: UserInfo, *, new_id: NewId) -> AnyBroker:
+        return _default(document)
+
+    def default_changed(self, old: AnyBroker, new: AnyBroker, *, user: UserInfo) -> AnyBroker:
+        return _default(new, relist_requests=old.spec.relist_requests)
+
+    def new_problems(self, document: AnyBroker) -> Iterable[FieldProblem]:
+        return (*_problems(document), *pause_problems(document.spec, self._shortest))
+
+    def changed_problems(self, old: AnyBroker, new: AnyBroker) -> Iterable[FieldProblem]:
+        problems = _problems(new, relist_requests=old.spec.relist_requests)
+        return (*problems, *pause_problems(new.spec, self._shortest, old=old.spec))
+
+    def status_problems(self, document: AnyBroker) -> Iterable[FieldProblem]:
+        return generation_problems(document)
+
+    def new_warnings(self, document: AnyBroker) -> tuple[str, ...]:
+        auth = document.spec.auth_info
+        return () if auth is None or auth.basic is None or auth.bearer is None else (BOTH_AUTH_WARNING,)
+
+    def changed_warnings(self, old: AnyBroker, new: AnyBroker) -> tuple[str, ...]:
+        # A change that has nothing to do with it says nothing.
+        return () if old.spec.auth_info == new.spec.auth_info else self.new_warnings(new)
+
+    def secrets(self, document: AnyBroker) -> Iterable[SecretReference]:
+        auth = document.spec.auth_info
+        if auth is None:
+            return
+        for word, method in (("basic", auth.basic), ("bearer", auth.bearer)):
+            if method is not None and method.secret_ref is not None:
+                where = _namespace_of(method) or document.metadata.namespace or ""
+                yield SecretReference(f"spec.authInfo.{word}.secretRef", where, method.secret_ref.name)
+
+
+def _namespace_of(method: ClusterSecretAuth | LocalSecretAuth) -> str:
+    return (method.secret_ref.namespace if isinstance(method, ClusterSecretAuth) and method.secret_ref else "") or ""
+
+
+def _default(broker: AnyBroker, *, relist_requests: int = 0) -> AnyBroker:
     """An empty `relistBehavior` means `Duration`; `relistRequests` 0 on an update means what it was (give that)."""
     changes: dict[str, object] = {}
     if not broker.spec.relist_behavior:
@@ -46,16 +99,7 @@ def default_broker(broker: AnyBroker, *, relist_requests: int = 0) -> AnyBroker:
     return broker.model_copy(update={"spec": broker.spec.model_copy(update=changes)}) if changes else broker
 
 
-def broker_warnings(broker: AnyBroker, *, old: AnyBroker | None = None) -> tuple[str, ...]:
-    """What is stored and will not be used; a change that has nothing to do with it says nothing."""
-    auth = broker.spec.auth_info
-    if auth is None or auth.basic is None or auth.bearer is None:
-        return ()
-    return () if old is not None and old.spec.auth_info == auth else (BOTH_AUTH_WARNING,)
-
-
-def broker_problems(broker: AnyBroker, *, relist_requests: int = 0) -> Iterator[FieldProblem]:
-    """Everything that keeps the broker from being stored; `relist_requests` is what it was before."""
+def _problems(broker: AnyBroker, *, relist_requests: int = 0) -> Iterator[FieldProblem]:
     spec = broker.spec
     yield from _url_problems(spec.url)
     yield from _tls_problems(spec)

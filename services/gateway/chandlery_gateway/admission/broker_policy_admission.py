@@ -12,14 +12,11 @@ from chandlery.model.faults import FieldProblem
 from chandlery.model.objects.annotations import PREFIX
 from chandlery.model.objects.brokers import (
     CircuitBreaker,
-    ClusterServiceBroker,
     CommonBrokerSpec,
     PollPolicy,
     RateLimit,
     RetryPolicy,
-    ServiceBroker,
 )
-from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.text.durations import parse_duration
 from chandlery.model.text.names import subdomain_problem
 from chandlery.reconcile.policies.broker_policy import ShortestPauses
@@ -64,17 +61,14 @@ def _circuit_problems(field: str, breaker: CircuitBreaker) -> Iterator[FieldProb
 
 
 _MILLISECOND = timedelta(milliseconds=1)
-_BROKERS = ClusterServiceBroker | ServiceBroker
 
 
 def pause_problems(
-    document: AnyObject, shortest: ShortestPauses, *, old: AnyObject | None = None
+    spec: CommonBrokerSpec, shortest: ShortestPauses, *, old: CommonBrokerSpec | None = None
 ) -> Iterator[FieldProblem]:
     """Pauses that are too short; of a changed broker only those that are new."""
-    if not isinstance(document, _BROKERS):
-        return
-    before = dict(_pauses(old.spec, shortest)) if isinstance(old, _BROKERS) else {}
-    for (field, least), text in _pauses(document.spec, shortest):
+    before = dict(_pauses(old, shortest)) if old is not None else {}
+    for (field, least), text in _pauses(spec, shortest):
         if text and before.get((field, least)) != text and _is_below(text, least):
             yield invalid(field, f"must be at least {least / _MILLISECOND:g}ms, the lowest that this platform allows")
 

@@ -1,1 +1,0 @@
-"""Rules for service brokers. Pure."""

@@ -1,1 +1,0 @@
-"""Rules about the Secrets that an object sends to a service broker. Pure."""
