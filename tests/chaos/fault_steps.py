@@ -35,7 +35,7 @@ STEPS_OF_EMBEDDED: Final = (*CLAIM, *CALL, *RECORD, *COMMIT, *PUBLISH)
 def wrap_steps(injector: FaultInjector) -> None:
     """Put the wrappers on, in this process for good."""
     _around(ReconcileLoop, "_claim_batch", injector, before="claim.before", after="claim.after")
-    _around(WorkQueue, "keep_all_in_flight", injector, after="claim.within")
+    _around(WorkQueue, "keep_all_sealed", injector, after="claim.within")
     for name in ("send", "get_catalog"):
         _around(OsbClient, name, injector, before="call.before", after="call.after")
     _during_calls(injector)

@@ -35,7 +35,7 @@ from chandlery.process.schema_waits import run_migrations
 from chandlery.process.service import Service
 from chandlery.reconcile.reconcile_result import broker_key
 from chandlery.settings.settings import Settings
-from chandlery.store.schema import INTERESTS, OBJECTS, OUTBOX, RECONCILIATIONS
+from chandlery.store.schema import INTERESTS, OBJECTS, OUTBOX, WORK_QUEUE
 from chandlery.store.sealing.sealing import new_key
 from chandlery_binder.main import BINDER
 from chandlery_gateway.main import GATEWAY
@@ -131,7 +131,7 @@ class PlatformBackend:
                 async with self._engine.begin() as connection:
                     if connection.dialect.name == "postgresql":
                         await connection.execute(text("SET LOCAL lock_timeout = '20ms'"))
-                    for table in (RECONCILIATIONS, INTERESTS, *OBJECTS.values(), OUTBOX):
+                    for table in (WORK_QUEUE, INTERESTS, *OBJECTS.values(), OUTBOX):
                         await connection.execute(delete(table))
                 return
         raise AssertionError("the tables cannot be cleared")
@@ -140,9 +140,9 @@ class PlatformBackend:
         """Whether nothing is in hand, nothing waits for the bus, and nothing is due within so much time."""
         assert self.processes[0].resources is not None
         now = await self.processes[0].resources.database.run(_now)
-        busy = RECONCILIATIONS.c.lease_owner.is_not(None) | (RECONCILIATIONS.c.due_at < now + within)
+        busy = WORK_QUEUE.c.lease_owner.is_not(None) | (WORK_QUEUE.c.due_at < now + within)
         async with self._engine.connect() as connection:
-            rows = await connection.scalar(select(func.count()).select_from(RECONCILIATIONS).where(busy))
+            rows = await connection.scalar(select(func.count()).select_from(WORK_QUEUE).where(busy))
             messages = await connection.scalar(select(func.count()).select_from(OUTBOX))
         return not rows and not messages
 

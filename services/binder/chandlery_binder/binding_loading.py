@@ -66,7 +66,7 @@ async def load_binding(
         parameters=parameters,
         hidden=await _hidden(unit, resources, (binding, instance)),
         memory=memory,
-        in_flight=OpenBindingRequest.model_validate(claim.in_flight) if claim.in_flight else None,
+        in_flight=OpenBindingRequest.model_validate(claim.sealed) if claim.sealed else None,
         access=endpoint if isinstance(endpoint, Unresolved) else None,
         # Credentials that were rotated go by an id of their own.
         is_id_foreign=not is_id_own and not memory.placement.binding_id,
@@ -124,7 +124,7 @@ def _has_found_class(instance: ServiceInstance) -> bool:
 async def _notes(unit: UnitOfWork, instance: ServiceInstance | None) -> InstanceNotes:
     if instance is None:
         return InstanceNotes()
-    return InstanceNotes.model_validate(await unit.reconciliations.memory_of(instance.metadata.uid or ""))
+    return InstanceNotes.model_validate(await unit.work_queue.memory_of(instance.metadata.uid or ""))
 
 
 async def _offering(
@@ -140,7 +140,7 @@ def _with_lane(
     memory: BindingMemory, binding: ServiceBinding, claim: Claim, *, offering: Offering | Unresolved | None
 ) -> BindingMemory:
     # Once something may exist at a broker, that broker it is, whatever an instance of the same name refers to by now.
-    may_exist = claim.in_flight is not None or binding.status.unbind_status == "Required"
+    may_exist = claim.sealed is not None or binding.status.unbind_status == "Required"
     if not isinstance(offering, Offering) or (may_exist and memory.lane):
         return memory
     broker = offering.broker.metadata

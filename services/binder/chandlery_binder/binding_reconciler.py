@@ -171,7 +171,7 @@ class BindingReconciler:
         if isinstance(call, Rotate):
             memory = presumed(memory, note)
         kept = None if note.purpose in _POLLS else note.to_wire()
-        return Planned(call=PreparedBindingCall(note, request), in_flight=kept, memory=memory.to_wire())
+        return Planned(call=PreparedBindingCall(note, request), sealed=kept, memory=memory.to_wire())
 
 
 def _is_of_a_user(snapshot: BindingSnapshot, note: OpenBindingRequest) -> bool:

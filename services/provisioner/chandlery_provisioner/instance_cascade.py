@@ -47,4 +47,4 @@ async def _delete(unit: UnitOfWork, seen: AnyObject) -> None:
     annotations = {**(marked.metadata.annotations or {}), FORCE_DELETE: "true"}
     metadata = marked.metadata.model_copy(update={"annotations": annotations})
     await unit.objects.update(latest, marked.model_copy(update={"metadata": metadata}))
-    unit.outbox.add(await unit.reconciliations.touch(uid))
+    unit.outbox.add(await unit.work_queue.enqueue_changed(uid))

@@ -55,7 +55,7 @@ async def load_instance(
     home = await resources.platform.namespace(unit, instance.metadata.namespace or "")
     defaults = _defaults(instance, offering)
     parameters = await find_parameters(unit, resources.platform, owner=instance, defaults=defaults)
-    request = OpenInstanceRequest.model_validate(claim.in_flight) if claim.in_flight else None
+    request = OpenInstanceRequest.model_validate(claim.sealed) if claim.sealed else None
     checksums = unit.checksums.of(instance)
     instance, memory, request = with_renewed_checksums(instance, memory, request, parameters, checksums)
     policy = policy_for(broker, resources.settings)

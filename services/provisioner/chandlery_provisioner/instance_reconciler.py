@@ -67,7 +67,7 @@ class InstanceReconciler:
             case Provision() | Update() | Deprovision() | PollInstance() | FetchInstance() | Repeat():
                 return self._planned(snapshot, action, unit)
             case Cascade():
-                return Planned(call=action, in_flight=None, memory=snapshot.snapshot.memory.to_wire())
+                return Planned(call=action, sealed=None, memory=snapshot.snapshot.memory.to_wire())
             case _:
                 return outcomes.uncalled(snapshot.snapshot, action, unit.now)
 
@@ -134,4 +134,4 @@ class InstanceReconciler:
             # Before the call: whatever becomes of it, a later delete knows what to ask for.
             memory = memory.model_copy(update={"service_id": call.service_id, "plan_id": call.plan_id})
         kept = kept_of(note).to_wire() if note.purpose.traits.is_repeated else None
-        return Planned(call=PreparedInstanceCall(note, request), in_flight=kept, memory=memory.to_wire())
+        return Planned(call=PreparedInstanceCall(note, request), sealed=kept, memory=memory.to_wire())

@@ -72,9 +72,9 @@ class BrokerReconciler(NeverDeferred):
             stored=NOTHING_STORED if is_deleted else await writer.count_stored(),
             access_fingerprint=_access_fingerprint(unit, document, reachable),
             attempt=claim.attempt,
-            revision=claim.wishes,
+            revision=claim.revision,
             relist_interval=self._relist_interval,
-            circuit=await unit.guards.open_circuit(broker_key(document.metadata.namespace, document.metadata.name)),
+            circuit=await unit.circuits.open_circuit(broker_key(document.metadata.namespace, document.metadata.name)),
             policy=policy_for(document, self._resources.settings),
         )
         return LoadedBroker(snapshot=snapshot, endpoint=reachable)
@@ -92,7 +92,7 @@ class BrokerReconciler(NeverDeferred):
                 return outcomes.blocked(inner, action.instances, now, names=inner.named_instances)
             case FetchCatalog() | Tidy() | Dismantle():
                 # Nothing of this needs repeating as it was: a catalog is read anew, the rest is decided anew.
-                return Planned(call=action, in_flight=None, memory=inner.memory.to_wire())
+                return Planned(call=action, sealed=None, memory=inner.memory.to_wire())
             case _:
                 assert_never(action)
 
@@ -126,7 +126,7 @@ class BrokerReconciler(NeverDeferred):
         inner, now = snapshot.snapshot, unit.now
         uid = inner.broker.metadata.uid or ""
         # In the gateway's order, or the two would wait for each other.
-        await unit.reconciliations.lock(uid)
+        await unit.work_queue.lock(uid)
         latest = await unit.objects.get_by_uid(kinds.kind_of(inner.broker), uid, lock=True)
         is_deleted = latest is None or latest.metadata.deletion_timestamp is not None
         writer = CatalogWriter(unit, inner.broker)

@@ -123,6 +123,6 @@ async def _let_go(unit: UnitOfWork, document: AnyObject, finalizer: str) -> None
     if left.metadata.finalizers or isinstance(left, Namespace):
         await unit.objects.update(document, left)
         # A namespace goes when its own worker finds it empty.
-        unit.outbox.add(await unit.reconciliations.touch(document.metadata.uid or ""))
+        unit.outbox.add(await unit.work_queue.enqueue_changed(document.metadata.uid or ""))
         return
     await deletions.remove(unit, document)

@@ -57,7 +57,7 @@ class NamespaceReconciler(NeverDeferred):
             case Finish():
                 return machine.finish(snapshot)
             case Delete():
-                return Planned(call=action, in_flight=None, memory={})
+                return Planned(call=action, sealed=None, memory={})
             case _:
                 assert_never(action)
 
@@ -112,4 +112,4 @@ async def _lane_of(unit: UnitOfWork, contents: tuple[AnyObject, ...]) -> str:
     if not contents or not isinstance(contents[0], ServiceInstance):
         return ""
     # The provisioner's own note: an instance wakes those who wait on the lane that is written there.
-    return str((await unit.reconciliations.memory_of(contents[0].metadata.uid or "")).get("lane") or "")
+    return str((await unit.work_queue.memory_of(contents[0].metadata.uid or "")).get("lane") or "")

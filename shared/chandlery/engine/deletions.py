@@ -13,7 +13,7 @@ from chandlery.store.database import UnitOfWork
 async def locked(unit: UnitOfWork, kind: Kind, uid: str) -> AnyObject | None:
     """The object as it is now, kept from everybody else until the transaction ends."""
     # The work row first, as workers do: the other way round the two would wait for each other.
-    await unit.reconciliations.lock(uid)
+    await unit.work_queue.lock(uid)
     return await unit.objects.get_by_uid(kind, uid, lock=True)
 
 
@@ -30,11 +30,11 @@ async def delete(unit: UnitOfWork, seen: AnyObject, *, policy: str | None = None
         await remove(unit, latest)
         return
     await unit.objects.update(latest, marked_deleted(meant, unit.now))
-    unit.outbox.add(await unit.reconciliations.touch(latest.metadata.uid or ""))
+    unit.outbox.add(await unit.work_queue.enqueue_changed(latest.metadata.uid or ""))
 
 
 async def remove(unit: UnitOfWork, document: AnyObject) -> None:
     """Take the object away, with its work."""
     uid = document.metadata.uid or ""
     await unit.objects.remove(document)
-    await unit.reconciliations.remove(uid)
+    await unit.work_queue.remove(uid)

@@ -19,7 +19,7 @@ import structlog
 
 from chandlery.contracts.messages import UNRESOLVED_LANE, Message, ObjectChanged, Reconcile
 from chandlery.engine.batches import Batches
-from chandlery.engine.circuits.call_gate import CallGate, Destination, held_back, woken_by_others
+from chandlery.engine.circuits.call_gate import CallGate, Destination, deferred, woken_by_others
 from chandlery.engine.condition_log import say_conditions
 from chandlery.engine.merge_with_latest import rebased, with_wish_of
 from chandlery.engine.reconciler import AnswerT, CallT, DocumentT, Planned, Reconciler, SnapshotT
@@ -76,9 +76,9 @@ class _Answered(Generic[SnapshotT, CallT, AnswerT]):
 
 
 def _kept(entry: "_Claimed[Any, Any] | None") -> tuple[Claim, JsonObject, JsonObject] | None:
-    if entry is None or entry.planned is None or entry.planned.in_flight is None:
+    if entry is None or entry.planned is None or entry.planned.sealed is None:
         return None
-    return entry.claim, entry.planned.in_flight, entry.planned.memory
+    return entry.claim, entry.planned.sealed, entry.planned.memory
 
 
 def _described(claimed: "_Claimed[Any, Any]") -> str:
@@ -105,7 +105,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         self._reconciler = reconciler
         self._resources = resources
         self._database = resources.database
-        self._gate = CallGate(resources.guards, resources.database.clock)
+        self._gate = CallGate(resources.circuits, resources.database.clock)
         self._lease = timedelta(seconds=resources.settings.lease_seconds)
         self._claims = Batches(self._claim_batch, limit=_BATCH)
         self._records = Batches(self._record_batch, limit=_BATCH)
@@ -159,7 +159,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
 
     async def _give_back(self, claim: Claim, *, after: timedelta) -> None:
         with contextlib.suppress(Unavailable):
-            await self._database.run(lambda unit: unit.reconciliations.give_back(claim, after=after))
+            await self._database.run(lambda unit: unit.work_queue.give_back(claim, after=after))
 
     async def _claim_batch(self, commands: Sequence[Reconcile]) -> "list[_Claimed[SnapshotT, CallT] | None]":
         async def claim(unit: UnitOfWork) -> "list[_Claimed[SnapshotT, CallT] | None]":
@@ -167,16 +167,14 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             uids = list(dict.fromkeys(command.uid for command in commands))
             # By kind too: a command may give an object's uid for another kind, whose worker would not understand it.
             kinds_named = {command.kind for command in commands}
-            claims = await unit.reconciliations.claim_many(
+            claims = await unit.work_queue.claim_many(
                 uids, owner=self._resources.owner, lease=self._lease, kinds=kinds_named
             )
             documents = await self._documents(unit, list(claims.values()))
             claimed = {}
             for uid, held in claims.items():
                 claimed[uid] = await self._decide(unit, held, documents.get(uid), until=until)
-            await unit.reconciliations.keep_all_in_flight(
-                [kept for entry in claimed.values() if (kept := _kept(entry))]
-            )
+            await unit.work_queue.keep_all_sealed([kept for entry in claimed.values() if (kept := _kept(entry))])
             # The same object twice in one batch: the second command finds its lease taken.
             return [claimed.pop(command.uid, None) for command in commands]
 
@@ -193,7 +191,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         self, unit: UnitOfWork, claim: Claim, document: AnyObject | None, *, until: float
     ) -> _Claimed[SnapshotT, CallT] | None:
         if document is None:
-            await unit.reconciliations.remove(claim.uid)
+            await unit.work_queue.remove(claim.uid)
             return None
         claim = claim.on(document.metadata)
         if claim.is_note_lost:
@@ -212,12 +210,12 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         lane = self._reconciler.lane(snapshot, claim)
         if claim.lane == UNRESOLVED_LANE != lane:
             # Now that the service broker is known, the call is made where it can keep nobody else waiting.
-            unit.outbox.add(await unit.reconciliations.move(claim, lane))
+            unit.outbox.add(await unit.work_queue.move(claim, lane))
             return None
         guarded = self._reconciler.guard(snapshot, planned)
         to = Destination(lane=lane, policy=guarded.policy, is_urgent=guarded.is_urgent) if guarded else None
-        if to is not None and (hold := await self._gate.held(unit, to, claim)) is not None:
-            change = held_back(self._reconciler.defer(snapshot, hold, planned=planned, unit=unit), hold, claim)
+        if to is not None and (hold := await self._gate.deferral(unit, to, claim)) is not None:
+            change = deferred(self._reconciler.defer(snapshot, hold, planned=planned, unit=unit), hold, claim)
             due_at = await self._write(unit, claim, document, snapshot, change, latest=document)
             return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=None, until=until, due_at=due_at)
         return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=planned, until=until, to=to)
@@ -285,7 +283,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         change = self._reconciler.announce(claimed.snapshot, planned, unit)
         if change is None:
             return claimed
-        await unit.reconciliations.hold(claimed.claim)
+        await unit.work_queue.assert_lease(claimed.claim)
         latest = await self._latest(unit, claimed)
         if latest is None:
             return claimed
@@ -320,9 +318,9 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         claimed = answered.claimed
         planned = cast("Planned[CallT]", claimed.planned)
         if isinstance(answered.answer, Deferral) and claimed.to is not None:
-            hold = await self._gate.still_held(unit, claimed.to, answered.answer)
+            hold = await self._gate.still_deferred(unit, claimed.to, answered.answer)
             change = self._reconciler.defer(claimed.snapshot, hold, planned=planned, unit=unit)
-            change = held_back(change, hold, claimed.claim)
+            change = deferred(change, hold, claimed.claim)
         else:
             answer = cast("AnswerT", answered.answer)
             change = await self._reconciler.absorb(unit, claimed.snapshot, planned, answer)
@@ -345,19 +343,19 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         latest: AnyObject | None,
     ) -> datetime | None:
         if latest is None:
-            await unit.reconciliations.remove(claim.uid)
+            await unit.work_queue.remove(claim.uid)
             return None
         document = rebased(change.document, seen, latest)
         due_at = await self._release(unit, claim, snapshot, change)
         if change.is_finished and not document.metadata.finalizers:
             await unit.objects.remove(latest)
-            await unit.reconciliations.remove(claim.uid)
+            await unit.work_queue.remove(claim.uid)
         else:
             await unit.objects.update(latest, document)
         for fact in change.facts:
             await self._resources.platform.record(unit, document, fact)
         unit.after_commit(partial(say_conditions, latest, document))
-        unit.wake_at_end(change.wakes)
+        unit.enqueue_waiting_at_end(change.wakes)
         if document != latest or change.is_finished:
             reason = change.facts[-1].reason if change.facts else ""
             unit.outbox.add(ObjectChanged(kind=claim.kind, uid=claim.uid, reason=reason))
@@ -375,12 +373,12 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             lane=lane,
             is_reminded=is_reminded,
             waiting_for=change.next.waiting_for,
-            in_flight=change.keep_in_flight,
+            sealed=change.sealed,
             memory=change.memory,
             interests=change.next.interests,
-            admitted_at=change.next.admitted_at,
+            turn_at=change.next.turn_at,
         )
-        unit.outbox.add(await unit.reconciliations.release(claim, release))
+        unit.outbox.add(await unit.work_queue.release(claim, release))
         if is_reminded:
             return due_at
         return _AT_ONCE if due_at is not None and due_at <= unit.now else None

@@ -22,7 +22,7 @@ class Planned(Generic[CallT]):
     """A call that the state machine wants made."""
 
     call: CallT
-    in_flight: JsonObject | None = field(repr=False)
+    sealed: JsonObject | None = field(repr=False)
     """What to keep, sealed, until the answer is recorded; None if a repeat after a crash may look anew."""
     memory: JsonObject
 

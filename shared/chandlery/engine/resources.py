@@ -30,7 +30,7 @@ class Resources:
     cluster_id: str
     owner: str
     """Names this process in leases and connections."""
-    guards: CircuitBreakers = field(default_factory=CircuitBreakers)
+    circuits: CircuitBreakers = field(default_factory=CircuitBreakers)
     """The circuits of service brokers, as this process sees them."""
     requeue_timers: RequeueTimers = field(default_factory=RequeueTimers)
     """Of what this process has put off for a short while."""

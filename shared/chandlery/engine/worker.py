@@ -45,7 +45,7 @@ class Worker:
         self._lanes = Lanes()
         self._concurrency: dict[tuple[str, str], int] = {}
         self._resizing: set[asyncio.Task[None]] = set()
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
         sharded = sorted({WORK_QUEUES[kind] for kind in handlers} - UNSHARDED_QUEUES)
         self._name = f"{resources.owner}/{'+'.join(sharded)}" if sharded else None
 
@@ -71,9 +71,9 @@ class Worker:
                 self._give_up_opening(lanes)
                 for key in [key for key in self._subscriptions if key[1] not in lanes]:
                     # Beside the look, as below: a call that hangs at the service broker that goes delays no other lane.
-                    task = asyncio.create_task(self._retire(*key, self._subscriptions.pop(key)))
-                    self._retiring.add(task)
-                    task.add_done_callback(self._retiring.discard)
+                    task = asyncio.create_task(self._close_lane(*key, self._subscriptions.pop(key)))
+                    self._closing.add(task)
+                    task.add_done_callback(self._closing.discard)
                 self._resize()
             except Fault as fault:
                 log.warning(f"lanes could not be looked up: {fault.message}", action="look_for_lanes")
@@ -110,7 +110,7 @@ class Worker:
             del self._subscriptions[queue, lane]
             self._open(lane)
 
-    async def _retire(self, queue: str, lane: str, subscription: Subscription) -> None:
+    async def _close_lane(self, queue: str, lane: str, subscription: Subscription) -> None:
         self._concurrency.pop((queue, lane), None)
         await subscription.close()
         if (queue, lane) in self._subscriptions or (queue, lane) in self._opening:
@@ -118,7 +118,7 @@ class Worker:
             return
         log.info(f"no longer listening on {queue} for {lane}", action="close_lane", lane=lane)
         try:
-            is_gone = await self._resources.bus.retire(self._kinds_on(queue), lane)
+            is_gone = await self._resources.bus.remove_queues(self._kinds_on(queue), lane)
         except Fault as fault:
             log.warning(f"{queue} for {lane} could not be removed: {fault.message}", action="close_lane", lane=lane)
             return
@@ -196,7 +196,7 @@ class Worker:
             task.cancel()
         await asyncio.gather(*self._resizing, *self._opening.values(), return_exceptions=True)
         listening = self._subscriptions.values()
-        closing = asyncio.gather(*(subscription.close() for subscription in listening), *self._retiring)
+        closing = asyncio.gather(*(subscription.close() for subscription in listening), *self._closing)
         hurrying = asyncio.ensure_future(self._resources.hurry.wait())
         both: set[asyncio.Future[Any]] = {closing, hurrying}
         patience = self._resources.settings.shutdown_seconds

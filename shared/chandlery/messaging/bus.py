@@ -54,11 +54,11 @@ class Bus(Protocol):
         Raises Unavailable before start and after close.
         """
 
-    async def retire(self, kinds: Sequence[str], lane: str) -> bool:
+    async def remove_queues(self, kinds: Sequence[str], lane: str) -> bool:
         """Remove the lane's work queues for these kinds, as its service broker is gone.
 
         A queue that somebody listens to, or that has commands in it, stays. Returns False if commands wait in one that
-        nobody listens to: listen until they are worked off, then retire it again. Raises Unavailable.
+        nobody listens to: listen until they are worked off, then remove it again. Raises Unavailable.
         """
 
     async def subscribe(self, pattern: str, handler: Handler) -> Subscription:

@@ -92,7 +92,7 @@ async def open_resources(
         await patiently(lambda: database.run(lambda unit: unit.seals.check()))
         await bus.start()
         if isinstance(bus, InProcessBus):
-            await patiently(lambda: database.run(lambda unit: unit.reconciliations.start_over()))
+            await patiently(lambda: database.run(lambda unit: unit.work_queue.start_over()))
         # Never the narrowest place: a call that waits for a connection would use up its time.
         osb = OsbClient(
             connections_per_broker=max(1_000, 2 * settings.broker_concurrency),

@@ -18,7 +18,7 @@ from typing import Any
 
 import structlog
 
-from chandlery.engine.circuits.circuit_sync import keep_guards
+from chandlery.engine.circuits.circuit_sync import keep_circuits
 from chandlery.engine.readiness import unless
 from chandlery.engine.resources import Resources
 from chandlery.engine.upkeep.heartbeat import keep_leases
@@ -168,7 +168,7 @@ def _start_background(resources: Resources, stop: asyncio.Event) -> list[asyncio
         resources.relay.run(),
         sweep.run(),
         keep_leases(resources),
-        keep_guards(resources),
+        keep_circuits(resources),
         keep_seals(resources),
     ]
     tasks = [asyncio.create_task(job) for job in jobs]

@@ -51,7 +51,7 @@ class Requeue:
     """The wake-up key of what is missing."""
     interests: tuple[str, ...] | None = None
     """Wake-up keys of what is there and may change, kept until they are given anew; None leaves them as they are."""
-    admitted_at: datetime | None = None
+    turn_at: datetime | None = None
     """The place that was taken in the line before a service broker with a rate limit."""
 
 
@@ -69,7 +69,7 @@ class ReconcileResult(Generic[DocumentT]):
     """Keys of what may be waiting for this."""
     is_finished: bool = False
     """The finalizer goes, and with it the object."""
-    keep_in_flight: JsonObject | None = field(default=None, repr=False)
+    sealed: JsonObject | None = field(default=None, repr=False)
     """What the next round has to find, sealed: a request still open, or credentials not delivered yet."""
 
 

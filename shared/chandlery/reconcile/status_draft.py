@@ -195,7 +195,7 @@ class StatusDraft(Generic[StatusT, MemoryT]):
         return message in said or any(told.startswith(beginning) for told in said)
 
     def _changed(
-        self, document: DocumentT, following: Requeue, *, is_finished: bool, keep_in_flight: JsonObject | None
+        self, document: DocumentT, following: Requeue, *, is_finished: bool, sealed: JsonObject | None
     ) -> ReconcileResult[DocumentT]:
         state = last_condition_state(self.status.conditions)
         fields: dict[str, Any] = {"status": self.status.model_copy(update={"last_condition_state": state})}
@@ -209,5 +209,5 @@ class StatusDraft(Generic[StatusT, MemoryT]):
             facts=tuple(self.facts),
             wakes=tuple(self.wakes),
             is_finished=is_finished,
-            keep_in_flight=keep_in_flight,
+            sealed=sealed,
         )

@@ -21,12 +21,12 @@ class CircuitState(StrEnum):
     HALF_OPEN = "half-open"
 
 
-class Admission(StrEnum):
+class Permit(StrEnum):
     """Whether a call may be made."""
 
     CALL = "call"
     PROBE = "probe"
-    HOLD = "hold"
+    WAIT = "wait"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,12 +70,12 @@ class Circuit:
             return CircuitState.CLOSED
         return CircuitState.OPEN if now < self.retry_at else CircuitState.HALF_OPEN
 
-    def admission(self, now: datetime) -> Admission:
+    def permit(self, now: datetime) -> Permit:
         """Whether a call that begins now may be made; whoever makes a probe says so with `probed`."""
         if self.retry_at is None:
-            return Admission.CALL
+            return Permit.CALL
         is_probed = self.probing_until is not None and now < self.probing_until
-        return Admission.HOLD if now < self.retry_at or is_probed else Admission.PROBE
+        return Permit.WAIT if now < self.retry_at or is_probed else Permit.PROBE
 
     def probed(self, now: datetime) -> "Circuit":
         """A probe has begun."""

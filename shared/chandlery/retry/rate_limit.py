@@ -7,12 +7,12 @@ finds the bucket empty is given a place in line, so that nobody who came later i
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-FARTHEST_PLACE = timedelta(minutes=10)
+FARTHEST_TURN = timedelta(minutes=10)
 """Nobody is given a place beyond this: the rate may change, and who stands there may be gone by then."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pace:
+class CallRate:
     """Calls per second in the long run, and how many may be made at once after a pause."""
 
     per_second: float
@@ -34,10 +34,10 @@ class Turn:
     """False if the line is too long: then nothing was taken, and the caller has to ask again."""
 
 
-def next_place(pace: Pace, full_at: datetime | None, now: datetime) -> Turn:
+def next_turn(rate: CallRate, full_at: datetime | None, now: datetime) -> Turn:
     """The earliest moment, now or later, at which one more call keeps to the pace."""
     full = max(full_at or now, now)
-    at = max(now, full - pace.interval * (pace.burst - 1))
-    if at - now > FARTHEST_PLACE:
-        return Turn(now + FARTHEST_PLACE, full, is_kept=False)
-    return Turn(at, full + pace.interval)
+    at = max(now, full - rate.interval * (rate.burst - 1))
+    if at - now > FARTHEST_TURN:
+        return Turn(now + FARTHEST_TURN, full, is_kept=False)
+    return Turn(at, full + rate.interval)

@@ -12,7 +12,7 @@ from chandlery.contracts.messages import GARBAGE, ObjectChanged
 from chandlery.model.faults import Conflict, Unavailable
 from chandlery.retry.transient import STORE_CONFLICT
 from chandlery.store.connection.pulse import Pulse
-from chandlery.store.database_errors import Border, LostRace, StaleConnection
+from chandlery.store.database_errors import Border, LostConnection, LostRace
 from chandlery.store.objects.changes import ChangeLog
 from chandlery.store.objects.events import EventStore
 from chandlery.store.objects.external_ids import ExternalIdStore
@@ -24,7 +24,7 @@ from chandlery.store.rows import Breaths, RowCodec
 from chandlery.store.sealing.resealing import Resealing
 from chandlery.store.sealing.sealing import Keyring
 from chandlery.store.sealing.seals import SealStore
-from chandlery.store.work.broker_protection import GuardStore
+from chandlery.store.work.broker_protection import CircuitStore, RateLimitStore
 from chandlery.store.work.leases import LeaseStore
 from chandlery.store.work.outbox import Outbox, OutboxEntry
 from chandlery.store.work.wakes import WakeStore
@@ -56,15 +56,17 @@ class UnitOfWork:
         """To be taken between two steps that may be long."""
         self.changes = ChangeLog(connection, now)
         self._links = OwnerLinks(connection, now)
-        self.objects = ObjectStore(connection, self.changes, self.codec, now, woken=self.wake_at_end, links=self._links)
+        woken = self.enqueue_waiting_at_end
+        self.objects = ObjectStore(connection, self.changes, self.codec, now, woken=woken, links=self._links)
         self.garbage = GarbageStore(connection, now)
         self.past = PastObjects(connection, self.changes, self.codec, self.objects)
         self.events = EventStore(connection, self.changes, self.codec, self.objects)
         self.external_ids = ExternalIdStore(connection)
-        self.reconciliations = WorkQueue(connection, keyring, now, woken=self.wake_at_end)
+        self.work_queue = WorkQueue(connection, keyring, now, woken=woken)
         self.outbox = Outbox(connection, now)
         self.leases = LeaseStore(connection, now)
-        self.guards = GuardStore(connection, now)
+        self.circuits = CircuitStore(connection, now)
+        self.rate_limits = RateLimitStore(connection, now)
         self.wakes = WakeStore(connection, now)
         self.seals = SealStore(connection, keyring, self.codec)
         self.resealing = Resealing(connection, keyring, self.codec)
@@ -79,7 +81,7 @@ class UnitOfWork:
         for do in self._afterwards:
             do()
 
-    def wake_at_end(self, keys: Iterable[str]) -> None:
+    def enqueue_waiting_at_end(self, keys: Iterable[str]) -> None:
         """Wake what waits for these keys, in one go with the last statements of the transaction.
 
         For news that no object tells. Whoever writes an object need not: the stores do so for all that they write.
@@ -97,8 +99,8 @@ class UnitOfWork:
         if marked := await self._links.flush():
             self.outbox.add(ObjectChanged(kind=GARBAGE, uid=marked, reason="Marked"))
         await self.events.flush()
-        await self.reconciliations.flush()
-        self.outbox.add(*await self.wakes.wake(*self._brought, known=self._known))
+        await self.work_queue.flush()
+        self.outbox.add(*await self.wakes.enqueue_waiting(*self._brought, known=self._known))
         await self.changes.flush()
         return await self.outbox.flush()
 
@@ -130,12 +132,12 @@ class Database:
         Raises what the work raises, Conflict if the races go on, Unavailable if the database cannot be reached.
         """
         try:
-            async for attempt in STORE_CONFLICT.around(LostRace, StaleConnection):
+            async for attempt in STORE_CONFLICT.around(LostRace, LostConnection):
                 with attempt:
                     return await (self._uncut(work, dry_run) if self._is_sqlite else self._once(work, dry_run))
         except LostRace as error:
             raise Conflict("too many others are writing the same objects; try again") from error
-        except StaleConnection as error:
+        except LostConnection as error:
             raise Unavailable("the connection to the database is lost again and again") from error
         raise AssertionError("tenacity either returns or raises")
 
@@ -154,11 +156,11 @@ class Database:
             await asyncio.wait(others, timeout=_CLOSE_SECONDS)
         await self._engine.dispose()
 
-    async def wake_late(self) -> None:
+    async def enqueue_late(self) -> None:
         """Wake who could not be woken in the transaction that brought what they wait for; see `wakes`."""
 
         async def wake(unit: UnitOfWork) -> None:
-            unit.outbox.add(*await unit.wakes.wake_late())
+            unit.outbox.add(*await unit.wakes.enqueue_late())
 
         # If this fails or the process dies, the sweep does the same.
         with suppress(Conflict, Unavailable):
@@ -185,7 +187,7 @@ class Database:
             self._under_way.discard(task)
         if has_late_ones:
             # Somebody holds their rows for a moment: the caller need not wait for that.
-            waking = asyncio.create_task(self.wake_late())
+            waking = asyncio.create_task(self.enqueue_late())
             self._under_way.add(waking)
             waking.add_done_callback(self._under_way.discard)
         return result

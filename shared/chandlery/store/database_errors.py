@@ -147,7 +147,7 @@ class LostRace(Exception):
     """The database gave precedence to another transaction; the same work may be tried again at once."""
 
 
-class StaleConnection(Exception):
+class LostConnection(Exception):
     """The connection was gone before the commit, as after a restart of the server; a fresh one may do."""
 
 
@@ -167,6 +167,6 @@ class Border:
             raise LostRace from error
         lost = isinstance(error, DBAPIError) and error.connection_invalidated
         if lost and not self.is_committing:
-            raise StaleConnection from error
+            raise LostConnection from error
         if error is not None and (fault := explained(error, place=self._file)):
             raise fault from error

@@ -20,7 +20,7 @@ from chandlery.model.faults import ConfigurationFault, Refused, Unavailable
 from chandlery.retry.transient import STORE_CONFLICT
 from chandlery.store.database_errors import explained
 from chandlery.store.objects.changes import continue_numbers
-from chandlery.store.schema import RECONCILIATIONS
+from chandlery.store.schema import WORK_QUEUE
 
 _LOCK = text("SELECT pg_advisory_xact_lock(4242, 1)")
 _LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '30s'")
@@ -121,7 +121,7 @@ def _revision_of(connection: Connection, place: str) -> str | None:
         found = MigrationContext.configure(connection).get_current_revision()
     except CommandError as error:
         raise _foreign(place, "several revisions") from error
-    if found is not None and is_later(found) and not inspect(connection).has_table(RECONCILIATIONS.name):
+    if found is not None and is_later(found) and not inspect(connection).has_table(WORK_QUEUE.name):
         # Other programs have a table of this name too.
         raise _foreign(place, f"revision {found}")
     return found

@@ -85,8 +85,8 @@ def _object_table(kind: Kind) -> Table:
 
 OBJECTS: dict[str, Table] = {kind.kind: _object_table(kind) for kind in KINDS.values()}
 
-RECONCILIATIONS = Table(
-    "reconciliations",
+WORK_QUEUE = Table(
+    "work_queue",
     METADATA,
     Column("uid", String(36), primary_key=True),
     Column("kind", String, nullable=False),
@@ -94,27 +94,28 @@ RECONCILIATIONS = Table(
     Column("due_at", DateTime(timezone=True)),
     Column("enqueue_after", DateTime(timezone=True)),
     Column("attempt", Integer, nullable=False, server_default="0"),
-    Column("wishes", Integer, nullable=False, server_default="0"),
+    Column("revision", Integer, nullable=False, server_default="0"),
     Column("waiting_for", String),
     Column("lease_owner", String),
     Column("lease_until", DateTime(timezone=True)),
     Column("fence", Integer, nullable=False, server_default="0"),
-    Column("in_flight", Text),
+    Column("sealed", Text),
     Column("memory", JSON, nullable=False, server_default="{}"),
-    Column("admitted_at", DateTime(timezone=True)),
+    Column("turn_at", DateTime(timezone=True)),
 )
-"""One small row per object that a worker looks after. `in_flight` is sealed; `memory` is the worker's own notes.
+"""One small row per object that a worker looks after.
 
-`admitted_at` is a place in the line before a service broker with a rate limit.
+`sealed` is what a worker has to find again and nobody else may read, `memory` are its plain notes. `revision` counts
+how often the desired state has changed. `turn_at` is the object's turn at a service broker with a rate limit.
 """
-Index("ix_reconciliations_enqueue_after", RECONCILIATIONS.c.enqueue_after)
+Index("ix_work_queue_enqueue_after", WORK_QUEUE.c.enqueue_after)
 Index(
-    "ix_reconciliations_waiting_for",
-    RECONCILIATIONS.c.waiting_for,
+    "ix_work_queue_waiting_for",
+    WORK_QUEUE.c.waiting_for,
     postgresql_where=text("waiting_for IS NOT NULL"),
     sqlite_where=text("waiting_for IS NOT NULL"),
 )
-Index("ix_reconciliations_lane", RECONCILIATIONS.c.kind, RECONCILIATIONS.c.lane)
+Index("ix_work_queue_lane", WORK_QUEUE.c.kind, WORK_QUEUE.c.lane)
 
 INTERESTS = Table(
     "interests", METADATA, Column("key", String, primary_key=True), Column("uid", String(36), primary_key=True)
@@ -207,8 +208,8 @@ CIRCUITS = Table(
 )
 """Circuits of service brokers that are open in some process, so that others can tell; see `retry/circuit.py`."""
 
-PACES = Table(
-    "paces",
+RATE_LIMITS = Table(
+    "rate_limits",
     METADATA,
     Column("lane", String, primary_key=True),
     Column("full_at", DateTime(timezone=True), nullable=False),

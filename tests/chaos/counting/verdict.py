@@ -76,7 +76,7 @@ async def unseen(watcher: Watcher, kind: str, database_url: str) -> list[str]:
 
 async def left_in_tables(database_url: str) -> list[str]:
     """Messages and work that should be done with."""
-    work = schema.RECONCILIATIONS
+    work = schema.WORK_QUEUE
     kinds = work.c.kind.in_(("ServiceInstance", "ServiceBinding"))
     queries = {
         "messages in the outbox": select(func.count()).select_from(schema.OUTBOX),
@@ -113,7 +113,7 @@ async def left_in_queues(share: ServerShare, amqp_url: str) -> list[str]:
 
 async def all_commands(database_url: str) -> Sequence[tuple[str, str, str]]:
     """Kind, uid and lane of everything that workers look after."""
-    work = schema.RECONCILIATIONS
+    work = schema.WORK_QUEUE
     return [(row[0], row[1], row[2]) for row in await _rows(database_url, select(work.c.kind, work.c.uid, work.c.lane))]
 
 

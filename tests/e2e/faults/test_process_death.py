@@ -175,7 +175,7 @@ def test_binder_that_dies_with_the_answer_in_its_hands_fetches_it_again(
     gate = peer.hold(BIND, _BOUND)
     kubectl.create(binding("answered", "answered"))
     peer.wait_for(BIND)
-    with tables_locked(split.share.database_url, "reconciliations"):
+    with tables_locked(split.share.database_url, "work_queue"):
         # The answer arrives, and cannot be recorded.
         gate.open()
         eventually(lambda: peer.seen_of(BIND)[0].answered_at, what="the answer to the bind request")

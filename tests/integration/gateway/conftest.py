@@ -21,7 +21,7 @@ from chandlery.engine.resources import Resources
 from chandlery.process.composition import open_resources
 from chandlery.process.http import http_server
 from chandlery.settings.settings import Settings
-from chandlery.store.schema import EXTERNAL_IDS, METADATA, OBJECTS, OUTBOX, RECONCILIATIONS
+from chandlery.store.schema import EXTERNAL_IDS, METADATA, OBJECTS, OUTBOX, WORK_QUEUE
 from chandlery.store.sealing.sealing import new_key
 from chandlery_gateway import main as gateway_main
 from chandlery_gateway.main import GATEWAY, Gateway
@@ -64,7 +64,7 @@ class Running:
     async def clear(self) -> None:
         """Remove all objects and what is to be done about them."""
         async with self.resources.database._engine.begin() as connection:
-            for table in (*OBJECTS.values(), RECONCILIATIONS, EXTERNAL_IDS, OUTBOX):
+            for table in (*OBJECTS.values(), WORK_QUEUE, EXTERNAL_IDS, OUTBOX):
                 await connection.execute(delete(table))
 
     async def row_counts(self) -> dict[str, int]:

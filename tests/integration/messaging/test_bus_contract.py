@@ -243,7 +243,7 @@ async def test_bus_waits_for_handlers_when_it_is_closed_and_is_closed_for_good(r
         rig.bus.publish([command(2)]),
         rig.bus.consume(INSTANCES, rig.lane, recorder, concurrency=1),
         rig.bus.subscribe("#", recorder),
-        rig.bus.retire(INSTANCES, rig.lane),
+        rig.bus.remove_queues(INSTANCES, rig.lane),
     ):
         with pytest.raises(Unavailable):
             async with asyncio.timeout(SOON):
@@ -271,8 +271,8 @@ async def test_queues_of_a_lane_are_removed_when_nobody_needs_them(rig: Rig) -> 
     assert await rig.work_queues() >= {work_queue(kind, rig.lane) for kind in kinds}
     await subscription.close()
 
-    assert await rig.bus.retire(kinds, rig.lane)
-    assert await rig.bus.retire(kinds, rig.lane), "and once more"
+    assert await rig.bus.remove_queues(kinds, rig.lane)
+    assert await rig.bus.remove_queues(kinds, rig.lane), "and once more"
 
     assert await rig.work_queues() == set()
 
@@ -283,7 +283,7 @@ async def test_queue_stays_when_somebody_else_listens_to_the_lane(rig: Rig) -> N
     await rig.bus.consume(INSTANCES, rig.lane, recorder, concurrency=1)
     await leaving.close()
 
-    assert await rig.bus.retire(INSTANCES, rig.lane)
+    assert await rig.bus.remove_queues(INSTANCES, rig.lane)
     await rig.bus.publish([command(1)])
     await recorder.until_finished(1)
 
@@ -294,12 +294,12 @@ async def test_queue_stays_until_the_commands_in_it_are_worked_off(rig: Rig) -> 
     recorder = Recorder()
     await rig.bus.publish([command(1), command(2)])
 
-    assert not await rig.bus.retire(INSTANCES, rig.lane)
+    assert not await rig.bus.remove_queues(INSTANCES, rig.lane)
     subscription = await rig.bus.consume(INSTANCES, rig.lane, recorder, concurrency=1)
     await recorder.until_finished(2)
     await subscription.close()
 
-    assert await rig.bus.retire(INSTANCES, rig.lane)
+    assert await rig.bus.remove_queues(INSTANCES, rig.lane)
     assert recorder.uids == ["uid-1", "uid-2"]
     assert await rig.work_queues() == set()
 
@@ -307,7 +307,7 @@ async def test_queue_stays_until_the_commands_in_it_are_worked_off(rig: Rig) -> 
 async def test_command_is_kept_when_its_lane_was_retired_before(rig: Rig) -> None:
     await (await rig.bus.consume(INSTANCES, rig.lane, Recorder(), concurrency=1)).close()
     await rig.bus.publish([command(1, lane="other")])
-    assert await rig.bus.retire(INSTANCES, rig.lane)
+    assert await rig.bus.remove_queues(INSTANCES, rig.lane)
     recorder = Recorder()
 
     await rig.bus.publish([command(2)])

@@ -129,7 +129,7 @@ async def test_replayed_message_that_fails_again_is_the_same_letter(rig: Rig) ->
 
 async def test_replayed_message_finds_its_way_when_its_queue_is_gone(rig: Rig) -> None:
     [letter] = await always(rig, command(1))
-    assert await rig.bus.retire(INSTANCES, rig.lane)
+    assert await rig.bus.remove_queues(INSTANCES, rig.lane)
 
     await rig.letters.replay({letter.id})
     recorder = Recorder()

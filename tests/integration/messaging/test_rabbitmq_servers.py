@@ -90,7 +90,7 @@ async def test_queue_of_another_type_is_used_as_it_is(rabbit: RabbitRig) -> None
     assert warned == {rabbit.work_queue(), *(spec.name for spec in _dead(names))}
     assert recorder.uids == ["uid-1", "uid-2"]
     await subscription.close()
-    assert await newer.retire(INSTANCES, rabbit.lane)
+    assert await newer.remove_queues(INSTANCES, rabbit.lane)
     assert not await rabbit.exists(rabbit.work_queue())
 
 

@@ -10,7 +10,7 @@ from chandlery.model.objects import kinds
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.model.objects.wire import JsonObject
 from chandlery.store.rows import RowCodec
-from chandlery.store.schema import OBJECTS, RECONCILIATIONS
+from chandlery.store.schema import OBJECTS, WORK_QUEUE
 from chandlery.store.sealing.sealing import Keyring
 from chandlery.store.work.sealed_notes import open_note
 
@@ -27,7 +27,7 @@ class Task:
     due_at: datetime | None
     lease_until: datetime | None
     waiting_for: str | None
-    in_flight: JsonObject | None
+    sealed: JsonObject | None
     memory: JsonObject
     object: Any
 
@@ -62,12 +62,12 @@ class Ledger:
         """In an order that does not depend on random ids."""
         objects = {each.metadata.uid: each for kind in LOOKED_AFTER for each in self.objects(kind)}
         with self._engine.connect() as connection:
-            rows = connection.execute(select(RECONCILIATIONS)).mappings().all()
+            rows = connection.execute(select(WORK_QUEUE)).mappings().all()
         tasks = [self._task(row, objects.get(row["uid"])) for row in rows]
         return sorted(tasks, key=lambda each: each.name)
 
     def _task(self, row: Any, document: AnyObject | None) -> Task:
-        sealed = row["in_flight"]
+        sealed = row["sealed"]
         return Task(
             kind=row["kind"],
             uid=row["uid"],
@@ -75,7 +75,7 @@ class Ledger:
             due_at=_utc(row["due_at"]),
             lease_until=_utc(row["lease_until"]),
             waiting_for=row["waiting_for"],
-            in_flight=open_note(self._keyring, row["uid"], sealed).note if sealed else None,
+            sealed=open_note(self._keyring, row["uid"], sealed).note if sealed else None,
             memory=row["memory"],
             object=document,
         )

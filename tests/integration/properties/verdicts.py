@@ -47,7 +47,7 @@ def _check_known_instance(world: World, task: Task | None, instance_id: str, hel
     if task is None or task.object is None:
         assert world.may("let go", held.of), f"the broker has instance {instance_id}, which nobody knows of"
         return
-    if task.in_flight is None:
+    if task.sealed is None:
         status = task.object.status
         assert status.deprovision_status == "Required", f"nobody would delete {task.name} at the broker"
 
@@ -61,14 +61,14 @@ def _check_known_binding(world: World, task: Task | None, binding_id: str, held:
     places += [memory.background_operation.placement] if memory.background_operation else []
     places += [memory.placement] if status.unbind_status == "Required" else []
     known = {place.binding_id or task.object.spec.external_id for place in places}
-    if task.in_flight is not None and task.in_flight.get("request"):
-        known.add(task.in_flight["request"].get("bindingId") or task.in_flight["request"].get("binding_id"))
+    if task.sealed is not None and task.sealed.get("request"):
+        known.add(task.sealed["request"].get("bindingId") or task.sealed["request"].get("binding_id"))
     assert binding_id in known, f"nobody would delete binding {binding_id} of {task.name} at the broker"
 
 
 def _check_ready_instance(world: World, task: Task) -> None:
     instance = task.object
-    if is_true(instance.status.conditions, ConditionType.READY) and task.in_flight is None:
+    if is_true(instance.status.conditions, ConditionType.READY) and task.sealed is None:
         held = world.broker.instances.get(instance.spec.external_id)
         is_waived = world.may("waive", task.uid)
         assert is_waived or (held is not None and held.exists), f"{task.name} is ready, but the broker has it not"

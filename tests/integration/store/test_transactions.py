@@ -93,7 +93,7 @@ async def test_a_faulty_statement_is_raised_as_it_is_and_says_no_value(database:
 
     async def insert_twice(unit: UnitOfWork) -> None:
         for _ in range(2):
-            await unit.reconciliations.add("ServiceInstance", "hunter2", lane="hunter2")
+            await unit.work_queue.add("ServiceInstance", "hunter2", lane="hunter2")
 
     with pytest.raises(Exception, match=r"(?i)unique") as raised:
         await database.run(insert_twice)

@@ -65,7 +65,7 @@ class Bench:
             created = await unit.objects.insert(document.model_copy(update={"metadata": timed}))
             own_lane = lane or broker_key(metadata.namespace, metadata.name)
             if kind_of(document).has_finalizer or kind_of(document) is kinds.NAMESPACE:
-                await unit.reconciliations.add(document.kind, metadata.uid or "", lane=own_lane)
+                await unit.work_queue.add(document.kind, metadata.uid or "", lane=own_lane)
             return created
 
         return await self.resources.database.run(work)
@@ -81,9 +81,9 @@ class Bench:
             if "spec" in update:
                 metadata = metadata.model_copy(update={"generation": (metadata.generation or 1) + 1})
             new = await unit.objects.update(old, old.model_copy(update={"metadata": metadata, **update}))
-            unit.outbox.add(await unit.reconciliations.touch(uid))
+            unit.outbox.add(await unit.work_queue.enqueue_changed(uid))
             for key in wakes:
-                unit.outbox.add(*await unit.wakes.wake(key))
+                unit.outbox.add(*await unit.wakes.enqueue_waiting(key))
             return new
 
         return await self.resources.database.run(work)
@@ -92,8 +92,8 @@ class Bench:
         """As if the time of the next attempt had come."""
 
         async def work(unit: UnitOfWork) -> None:
-            claim = unit.reconciliations
-            statement = text("UPDATE reconciliations SET due_at = :now WHERE uid = :uid")
+            claim = unit.work_queue
+            statement = text("UPDATE work_queue SET due_at = :now WHERE uid = :uid")
             bound = statement.bindparams(bindparam("now", type_=DateTime(timezone=True)))
             await claim._connection.execute(bound, {"now": unit.now, "uid": document.metadata.uid})
 
@@ -111,9 +111,9 @@ class Bench:
             old = await unit.objects.get_by_uid(kind_of(document), document.metadata.uid or "", lock=True)
             assert old is not None
             await unit.objects.remove(old)
-            await unit.reconciliations.remove(document.metadata.uid or "")
+            await unit.work_queue.remove(document.metadata.uid or "")
             for key in wakes:
-                unit.outbox.add(*await unit.wakes.wake(key))
+                unit.outbox.add(*await unit.wakes.enqueue_waiting(key))
 
         await self.resources.database.run(work)
 

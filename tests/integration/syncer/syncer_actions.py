@@ -44,14 +44,14 @@ async def relist(bench: Bench, document: ClusterServiceBroker) -> Any:
 
 
 async def wake(unit: UnitOfWork, key: str) -> None:
-    unit.outbox.add(*await unit.wakes.wake(key))
+    unit.outbox.add(*await unit.wakes.enqueue_waiting(key))
 
 
 async def wait_for(unit: UnitOfWork, *, uid: str, key: str) -> None:
-    claim = await unit.reconciliations.claim(uid, owner="test", lease=timedelta(seconds=10))
+    claim = await unit.work_queue.claim(uid, owner="test", lease=timedelta(seconds=10))
     assert claim is not None
     release = Release(due_at=None, lane=claim.lane, waiting_for=key, memory={})
-    await unit.reconciliations.release(claim, release)
+    await unit.work_queue.release(claim, release)
 
 
 def let_time_pass(bench: Bench, duration: timedelta) -> None:
@@ -61,7 +61,7 @@ def let_time_pass(bench: Bench, duration: timedelta) -> None:
 
 
 async def rest(unit: UnitOfWork, *, uid: str, due_in: timedelta | None) -> None:
-    claim = await unit.reconciliations.claim(uid, owner="test", lease=timedelta(seconds=10))
+    claim = await unit.work_queue.claim(uid, owner="test", lease=timedelta(seconds=10))
     assert claim is not None
     due_at = unit.now + due_in if due_in else None
-    await unit.reconciliations.release(claim, Release(due_at=due_at, lane=claim.lane, memory={}))
+    await unit.work_queue.release(claim, Release(due_at=due_at, lane=claim.lane, memory={}))

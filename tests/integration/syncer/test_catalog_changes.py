@@ -42,7 +42,7 @@ async def test_other_maintenance_info_makes_instances_of_the_plan_due(bench: Ben
         server.catalog = catalog("2.0.0")
         await relist(bench, broker)
 
-    due = await bench.resources.database.run(lambda unit: unit.reconciliations.due(limit=9))
+    due = await bench.resources.database.run(lambda unit: unit.work_queue.due(limit=9))
     assert {command.uid for command in due} == {instances["small"].metadata.uid}
     (message,) = [each.message for each in await bench.all(kinds.EVENT) if each.reason == "CatalogChanged"]
     assert message == "The catalog has changed: 1 plan changed (db/small)"

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chandlery.contracts.messages import Message
 from chandlery.contracts.topology import COMMANDS_EXCHANGE, route, work_queue
-from chandlery.engine.circuits.circuit_sync import keep_guards
+from chandlery.engine.circuits.circuit_sync import keep_circuits
 from chandlery.engine.reconcile_loop import ReconcileLoop
 from chandlery.engine.relay import Relay
 from chandlery.engine.resources import Resources
@@ -124,8 +124,8 @@ class Line:
         self._subscriptions.append(inner)
         return _Listening(inner, lambda: self.listening.difference_update(names))
 
-    async def retire(self, kinds: Sequence[str], lane: str) -> bool:
-        is_done = await self._bus.retire(kinds, lane)
+    async def remove_queues(self, kinds: Sequence[str], lane: str) -> bool:
+        is_done = await self._bus.remove_queues(kinds, lane)
         self.retired.append((lane, is_done))
         return is_done
 
@@ -193,7 +193,7 @@ class Process:
 
     def guard(self) -> "Process":
         """Tell the database of service brokers that fail, and bring back what waits for them."""
-        self.background.append(asyncio.create_task(keep_guards(self.resources)))
+        self.background.append(asyncio.create_task(keep_circuits(self.resources)))
         return self
 
     def sweep(self) -> Sweep:
@@ -391,7 +391,7 @@ class Fleet:
     async def work_row(self, kind: Kind, name: str) -> dict[str, Any]:
         """The row of the work table about an object."""
         uid = (await self.find(kind, name)).metadata.uid
-        (row,) = [row for row in await self.rows("reconciliations") if row["uid"] == uid]
+        (row,) = [row for row in await self.rows("work_queue") if row["uid"] == uid]
         return row
 
 

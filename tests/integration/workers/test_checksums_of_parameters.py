@@ -10,7 +10,7 @@ from chandlery.engine.upkeep.seal_keeping import reseal
 from chandlery.model.objects.instances import ParametersFromSource, SecretKeyReference
 from chandlery.reconcile.parameters.keyed_checksums import KEYED
 from chandlery.reconcile.parameters.parameters import checksum
-from chandlery.store.schema import OBJECTS, RECONCILIATIONS
+from chandlery.store.schema import OBJECTS, WORK_QUEUE
 from chandlery.store.sealing.sealing import Keyring, new_key
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import ScriptedBroker
@@ -94,6 +94,4 @@ async def _put_back(fleet: Fleet, before: str) -> None:
     memory["told"] = {**row["memory"]["told"], "checksum": before}
     async with fleet.front.engine.begin() as connection:
         await connection.execute(update(table).values(status=status))
-        await connection.execute(
-            update(RECONCILIATIONS).where(RECONCILIATIONS.c.uid == row["uid"]).values(memory=memory)
-        )
+        await connection.execute(update(WORK_QUEUE).where(WORK_QUEUE.c.uid == row["uid"]).values(memory=memory))

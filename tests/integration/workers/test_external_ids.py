@@ -8,7 +8,7 @@ from sqlalchemy import delete
 
 from chandlery.model.faults import Invalid
 from chandlery.model.objects.kinds import AnyObject, Kind
-from chandlery.store.schema import EXTERNAL_IDS, RECONCILIATIONS
+from chandlery.store.schema import EXTERNAL_IDS, WORK_QUEUE
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import ScriptedBroker, simple_catalog
 from tests.conformance.scripted.scripted_catalog import simple_service
@@ -106,11 +106,11 @@ async def _claim(fleet: Fleet, document: AnyObject) -> None:
 
 async def _forget_notes(fleet: Fleet) -> None:
     # The notes of an older release know nothing of claims.
-    rows = await fleet.rows("reconciliations")
+    rows = await fleet.rows("work_queue")
     async with fleet.front.engine.begin() as connection:
         for row in rows:
             memory = {key: value for key, value in row["memory"].items() if key != "idLane"}
-            statement = RECONCILIATIONS.update().where(RECONCILIATIONS.c.uid == row["uid"])
+            statement = WORK_QUEUE.update().where(WORK_QUEUE.c.uid == row["uid"])
             await connection.execute(statement.values(memory=memory))
 
 

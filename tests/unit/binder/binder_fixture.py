@@ -110,7 +110,7 @@ class BinderFixture:
             given = {f"chandlery.io/{name.replace('_', '-')}": value for name, value in annotations.items()}
             metadata = found.metadata.model_copy(update={"annotations": (found.metadata.annotations or {}) | given})
             await unit.objects.update(found, found.model_copy(update={"metadata": metadata}))
-            await unit.reconciliations.touch("b-uid")
+            await unit.work_queue.enqueue_changed("b-uid")
 
         await self.database.run(annotate)
 
@@ -123,7 +123,7 @@ class BinderFixture:
                 await unit.objects.remove(found)
             else:
                 await unit.objects.update(found, found.model_copy(update={"data": data}))
-            return [command.uid for command in await unit.wakes.wake("secret:ns/knot")]
+            return [command.uid for command in await unit.wakes.enqueue_waiting("secret:ns/knot")]
 
         return await self.database.run(change)
 
@@ -131,7 +131,7 @@ class BinderFixture:
         """Whom it wakes that something has appeared."""
 
         async def wake(unit: UnitOfWork) -> list[str]:
-            return [command.uid for command in await unit.wakes.wake(key)]
+            return [command.uid for command in await unit.wakes.enqueue_waiting(key)]
 
         return await self.database.run(wake)
 
@@ -148,7 +148,7 @@ class BinderFixture:
             assert found is not None
             metadata = found.metadata.model_copy(update={"deletion_timestamp": unit.now})
             await unit.objects.update(found, found.model_copy(update={"metadata": metadata}))
-            await unit.reconciliations.touch("b-uid")
+            await unit.work_queue.enqueue_changed("b-uid")
 
         await self.database.run(mark)
 
@@ -253,8 +253,8 @@ def new_binding() -> ServiceBinding:
 
 async def look_after(unit: UnitOfWork) -> None:
     """The work rows of both."""
-    await unit.reconciliations.add("ServiceBinding", "b-uid", lane="broker:/harbour")
-    await unit.reconciliations.add("ServiceInstance", "i-uid", lane="broker:/harbour")
-    claim = await unit.reconciliations.claim("i-uid", owner="test", lease=timedelta(seconds=10))
+    await unit.work_queue.add("ServiceBinding", "b-uid", lane="broker:/harbour")
+    await unit.work_queue.add("ServiceInstance", "i-uid", lane="broker:/harbour")
+    claim = await unit.work_queue.claim("i-uid", owner="test", lease=timedelta(seconds=10))
     assert isinstance(claim, Claim)
-    await unit.reconciliations.release(claim, Release(due_at=None, lane="broker:/harbour", memory=INSTANCE_MEMORY))
+    await unit.work_queue.release(claim, Release(due_at=None, lane="broker:/harbour", memory=INSTANCE_MEMORY))

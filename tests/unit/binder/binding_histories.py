@@ -206,7 +206,7 @@ class BindingHistory:
         # Through the wire form, as through the database.
         self.binding = ServiceBinding.model_validate(change.document.to_wire())
         self.memory = BindingMemory.model_validate(change.memory)
-        self.in_flight = OpenBindingRequest.model_validate(change.keep_in_flight) if change.keep_in_flight else None
+        self.in_flight = OpenBindingRequest.model_validate(change.sealed) if change.sealed else None
         self.attempt, self.due_at = change.next.attempt, change.next.due_at
         self.is_finished = change.is_finished
         self.facts.extend(change.facts)

@@ -6,7 +6,7 @@ from sqlalchemy import select, update
 from chandlery.model.objects import kinds
 from chandlery.store.database import UnitOfWork
 from chandlery.store.schema import OBJECTS
-from chandlery.store.schema import RECONCILIATIONS as R
+from chandlery.store.schema import WORK_QUEUE as W
 from tests.unit.binder.binder_fixture import BinderFixture, ready_of
 
 READY = ("True", "InjectedBindResult")
@@ -21,7 +21,7 @@ async def _lose_secret(binder: BinderFixture) -> None:
 
 async def _lose_note(binder: BinderFixture) -> None:
     async with binder.database._engine.begin() as connection:
-        await connection.execute(update(R).where(R.c.uid == "b-uid").values(in_flight="lost:2:AAAA"))
+        await connection.execute(update(W).where(W.c.uid == "b-uid").values(sealed="lost:2:AAAA"))
 
 
 async def test_secret_that_does_not_open_is_written_again_from_the_copy(binder: BinderFixture) -> None:
@@ -78,12 +78,12 @@ async def test_one_note_that_does_not_open_keeps_nobody_else_waiting(binder: Bin
     async def touch(unit: UnitOfWork) -> None:
         for uid in ("b-uid", "other"):
             if uid == "other":
-                await unit.reconciliations.add(kinds.SERVICE_BINDING.kind, uid, lane="broker:/harbour")
-            await unit.reconciliations.touch(uid)
+                await unit.work_queue.add(kinds.SERVICE_BINDING.kind, uid, lane="broker:/harbour")
+            await unit.work_queue.enqueue_changed(uid)
 
     await binder.database.run(touch)
     lease = binder.rounds._lease
     claims = await binder.database.run(
-        lambda unit: unit.reconciliations.claim_many(["b-uid", "other"], owner="test", lease=lease)
+        lambda unit: unit.work_queue.claim_many(["b-uid", "other"], owner="test", lease=lease)
     )
     assert {uid: claim.is_note_lost for uid, claim in claims.items()} == {"b-uid": True, "other": False}

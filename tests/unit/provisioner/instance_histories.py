@@ -165,7 +165,7 @@ class InstanceHistory:
         # Through the wire form, as through the database.
         self.instance = ServiceInstance.model_validate(change.document.to_wire())
         self.memory = InstanceMemory.model_validate(change.memory)
-        self.request = OpenInstanceRequest.model_validate(change.keep_in_flight) if change.keep_in_flight else None
+        self.request = OpenInstanceRequest.model_validate(change.sealed) if change.sealed else None
         self.attempt, self.due_at = change.next.attempt, change.next.due_at
         self.waiting_for, self.is_finished = change.next.waiting_for, change.is_finished
         self.facts.extend(change.facts)

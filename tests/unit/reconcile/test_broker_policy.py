@@ -22,7 +22,7 @@ from chandlery.reconcile.policies.broker_policy import (
     ShortestPauses,
     policy_of,
 )
-from chandlery.retry.rate_limit import Pace
+from chandlery.retry.rate_limit import CallRate
 
 MIDDLE = 0.5
 
@@ -91,10 +91,10 @@ def test_a_broker_says_when_it_is_left_alone_and_how_many_calls_it_takes() -> No
     )
 
     assert (own.circuit.failures, own.circuit.open_for) == (3, timedelta(seconds=5))
-    assert own.pace == Pace(per_second=2.5, burst=2)
-    assert policy(rate_limit=RateLimit(requests_per_second=0.1)).pace == Pace(per_second=0.1, burst=1)
-    assert policy(rate_limit=RateLimit(requests_per_second=1, burst=7)).pace == Pace(per_second=1, burst=7)
-    assert policy(rate_limit=RateLimit(requests_per_second=0)).pace is None
+    assert own.rate == CallRate(per_second=2.5, burst=2)
+    assert policy(rate_limit=RateLimit(requests_per_second=0.1)).rate == CallRate(per_second=0.1, burst=1)
+    assert policy(rate_limit=RateLimit(requests_per_second=1, burst=7)).rate == CallRate(per_second=1, burst=7)
+    assert policy(rate_limit=RateLimit(requests_per_second=0)).rate is None
 
 
 def test_a_broker_that_wants_to_be_asked_again_soon_is_not_left_alone_for_longer() -> None:

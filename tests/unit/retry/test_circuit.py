@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chandlery.retry.circuit import Admission, Circuit, CircuitPolicy, CircuitState
+from chandlery.retry.circuit import Circuit, CircuitPolicy, CircuitState, Permit
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 POLICY = CircuitPolicy(failures=4, open_for=timedelta(seconds=30), probe_for=timedelta(seconds=60))
-CALL, PROBE, HOLD = Admission.CALL, Admission.PROBE, Admission.HOLD
+CALL, PROBE, WAIT = Permit.CALL, Permit.PROBE, Permit.WAIT
 
 Step = tuple[float, str]
 """At this second: `fail <object>`, `probe`, `fail probe`, `succeed`, `unclear` (a probe without a result), `hasten`."""
@@ -23,7 +23,7 @@ def lived(steps: list[Step], policy: CircuitPolicy = POLICY) -> Circuit:
         now = NOW + timedelta(seconds=second)
         match step.split():
             case ["probe"]:
-                assert circuit.admission(now) == PROBE
+                assert circuit.permit(now) == PROBE
                 circuit = circuit.probed(now)
             case ["fail", "probe"]:
                 circuit = circuit.failed(now, "p", why="still down", is_probe=True)
@@ -39,34 +39,34 @@ def lived(steps: list[Step], policy: CircuitPolicy = POLICY) -> Circuit:
 
 
 @pytest.mark.parametrize(
-    ("steps", "second", "admission"),
+    ("steps", "second", "permit"),
     [
         pytest.param([], 0, CALL, id="nothing known"),
         pytest.param(FOUR[:3], 2, CALL, id="one failure short"),
-        pytest.param(FOUR, 3, HOLD, id="four in a row"),
+        pytest.param(FOUR, 3, WAIT, id="four in a row"),
         pytest.param([*FOUR[:3], (2.5, "succeed"), FOUR[3]], 3, CALL, id="an answer begins the count anew"),
         pytest.param([(n, "fail a") for n in range(50)], 50, CALL, id="one object alone says little"),
         pytest.param([(n, f"fail {n % 2}") for n in range(50)], 50, CALL, id="nor do two"),
         pytest.param(
-            [*((n, "fail a") for n in range(50)), (51, "fail b"), (52, "fail c")], 52, HOLD, id="a third does"
+            [*((n, "fail a") for n in range(50)), (51, "fail b"), (52, "fail c")], 52, WAIT, id="a third does"
         ),
-        pytest.param(FOUR, 32.9, HOLD, id="its time is not up"),
+        pytest.param(FOUR, 32.9, WAIT, id="its time is not up"),
         pytest.param(FOUR, 33, PROBE, id="its time is up"),
-        pytest.param([*FOUR, (33, "probe")], 34, HOLD, id="one probe at a time"),
+        pytest.param([*FOUR, (33, "probe")], 34, WAIT, id="one probe at a time"),
         pytest.param([*FOUR, (33, "probe")], 93, PROBE, id="a probe of which nothing is heard counts for nothing"),
         pytest.param([*FOUR, (33, "probe"), (40, "unclear")], 40, PROBE, id="a probe without a result is made again"),
-        pytest.param([*FOUR, (33, "probe"), (40, "fail probe")], 69.9, HOLD, id="the probe failed"),
+        pytest.param([*FOUR, (33, "probe"), (40, "fail probe")], 69.9, WAIT, id="the probe failed"),
         pytest.param([*FOUR, (33, "probe"), (40, "fail probe")], 70, PROBE, id="and so on"),
         pytest.param([*FOUR, (33, "probe"), (40, "succeed")], 40, CALL, id="the probe was answered"),
         pytest.param([*FOUR, (20, "fail b")], 33, PROBE, id="a late failure makes it no longer"),
-        pytest.param([*FOUR, (33, "probe"), (34, "fail b")], 35, HOLD, id="nor ends the probe"),
+        pytest.param([*FOUR, (33, "probe"), (34, "fail b")], 35, WAIT, id="nor ends the probe"),
         pytest.param([*FOUR, (20, "succeed")], 20, CALL, id="a late answer closes it"),
         pytest.param([*FOUR, (10, "hasten")], 10, PROBE, id="others were answered"),
         pytest.param([*FOUR, (33, "probe"), (40, "succeed"), (41, "fail a")], 41, CALL, id="closed means from nothing"),
     ],
 )
-def test_circuit_lets_a_call_through_or_not(steps: list[Step], second: float, admission: Admission) -> None:
-    assert lived(steps).admission(NOW + timedelta(seconds=second)) == admission
+def test_circuit_lets_a_call_through_or_not(steps: list[Step], second: float, permit: Permit) -> None:
+    assert lived(steps).permit(NOW + timedelta(seconds=second)) == permit
 
 
 @pytest.mark.parametrize(

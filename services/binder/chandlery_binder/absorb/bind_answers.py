@@ -74,7 +74,7 @@ def absorb_delivery(
     undelivered = sent.model_copy(
         update={"purpose": BindingPurpose.INJECT, "credentials": credentials, "delivered": None, "request": {}}
     )
-    draft.keep_in_flight = undelivered.to_wire()
+    draft.sealed = undelivered.to_wire()
     told = while_waiting(BindingReason.ERROR_INJECTING, message, draft.snapshot.binding)
     draft.ready(ConditionStatus.FALSE, BindingReason.ERROR_INJECTING, message=told)
     draft.say(BindingReason.ERROR_INJECTING, message, is_warning=True)
@@ -125,7 +125,7 @@ def _absorb_failed_repeat(draft: BindingDraft, sent: OpenBindingRequest, answer:
     # What became of the first is as unknown as before: this answer is about the second.
     message = told(answer)
     if not is_final(answer):
-        draft.keep_in_flight = None if draft.is_deleted else sent.to_wire()
+        draft.sealed = None if draft.is_deleted else sent.to_wire()
         return retry(draft, BindingReason.BIND_FAILED, message=message, retry_after_seconds=answer.retry_after_seconds)
     if answer.status == CONFLICT:
         # The first did arrive, and this broker will not say again what it answered.

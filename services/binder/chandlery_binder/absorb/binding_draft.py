@@ -38,7 +38,7 @@ class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
         )
         self._snapshot = snapshot
         self.is_interrupting = False
-        self.keep_in_flight: JsonObject | None = None
+        self.sealed: JsonObject | None = None
         self.facts.extend(snapshot.news)
         self.remember(retry_seen=snapshot.requested_actions.retry or snapshot.memory.retry_seen)
         if snapshot.delivered is not None and not snapshot.is_deleted:
@@ -108,7 +108,7 @@ class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
 
     def keep_delivered(self, credentials: JsonObject) -> None:
         """Keep a copy of what is in the Secret, so that it can be written again without the broker."""
-        self.keep_in_flight = OpenBindingRequest(purpose=BindingPurpose.DELIVERED, credentials=credentials).to_wire()
+        self.sealed = OpenBindingRequest(purpose=BindingPurpose.DELIVERED, credentials=credentials).to_wire()
 
     def ready(self, status: ConditionStatus, reason: str, *, message: str) -> None:
         """See StatusDraft. `kubectl wait` asks of which generation it speaks."""
@@ -298,6 +298,4 @@ class BindingDraft(BindingStatusDraft):
         if before.status.async_op_in_progress and not self.status.async_op_in_progress:
             # Another binding may be waiting for its turn.
             self.wakes.append(bindings_key(before.metadata.namespace, before.spec.instance_ref.name))
-        return self._changed(
-            self._snapshot.binding, following, is_finished=is_finished, keep_in_flight=self.keep_in_flight
-        )
+        return self._changed(self._snapshot.binding, following, is_finished=is_finished, sealed=self.sealed)

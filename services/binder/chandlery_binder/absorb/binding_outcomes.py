@@ -94,7 +94,7 @@ def wait(snapshot: BindingSnapshot, action: Wait, now: datetime) -> BindingResul
     draft.ready(status, action.reason, message=message)
     draft.say(action.reason, action.message, is_warning=True)
     if snapshot.open_end is not None:
-        draft.keep_in_flight = snapshot.open_end.to_wire()
+        draft.sealed = snapshot.open_end.to_wire()
     keys = parameter_keys(snapshot.binding) if action.reason == BindingReason.ERROR_WITH_PARAMETERS else ()
     return draft.wait(action.waiting_for, interests=keys if len(keys) > 1 else None)
 
@@ -105,7 +105,7 @@ def postpone(snapshot: BindingSnapshot, action: Postpone, now: datetime) -> Bind
     draft.tell(action.reason, action.message)
     draft.remember(rotation=draft.memory.rotation.model_copy(update={"problem": action.message}))
     if snapshot.open_end is not None:
-        draft.keep_in_flight = snapshot.open_end.to_wire()
+        draft.sealed = snapshot.open_end.to_wire()
     return draft.settle_later(action.waiting_for)
 
 

@@ -7,9 +7,10 @@ from typing import Final
 
 from chandlery.model.faults import Expired, NotFound
 from chandlery.model.objects.kinds import AnyObject, Kind
+from chandlery.model.objects.metadata import NamespacedName
 from chandlery.model.objects.wire import JsonObject
 from chandlery.store.database import Database
-from chandlery.store.objects.past_objects import PastPart, Place
+from chandlery.store.objects.past_objects import PastPart
 from chandlery.store.objects.snapshots import Snapshot
 from chandlery.store.rows import Breaths
 from chandlery_gateway.kube.query.list_options import ContinueExpired, ListOptions, VersionTooLarge
@@ -116,7 +117,7 @@ class ObjectReader:
             raise ContinueExpired(self._tokens.write(replace(token, snapshot=None))) from None
 
     async def parts(
-        self, selection: Selection, snapshot: Snapshot, after: Place | None = None, size: int = _PAGE
+        self, selection: Selection, snapshot: Snapshot, after: NamespacedName | None = None, size: int = _PAGE
     ) -> AsyncIterator[PastPart]:
         """The list as it was at the snapshot, not yet checked against the selection.
 
@@ -130,7 +131,9 @@ class ObjectReader:
                 return
             after = part.reached
 
-    async def _part(self, selection: Selection, snapshot: Snapshot, after: Place | None, size: int) -> PastPart:
+    async def _part(
+        self, selection: Selection, snapshot: Snapshot, after: NamespacedName | None, size: int
+    ) -> PastPart:
         listing = selection.listing(after, size)
         part = await self._database.run(lambda unit: unit.past.part(selection.kind, listing, snapshot))
         if not part.is_covered:
@@ -151,7 +154,7 @@ class ObjectReader:
         limit: int,
         snapshot: Snapshot,
         *,
-        after: Place | None = None,
+        after: NamespacedName | None = None,
         is_exact: bool = False,
     ) -> Page:
         # One more than asked for, to know whether there is another page.

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from chandlery.model.faults import Expired, Fault
 from chandlery.model.objects.kinds import AnyObject
+from chandlery.model.objects.metadata import NamespacedName
 from chandlery.store.objects.changes import ChangeVerb, LoggedChange
-from chandlery.store.objects.past_objects import Place
 from chandlery.store.objects.snapshots import Snapshot
 from chandlery.store.rows import Breaths
 from chandlery_gateway.http.rendering import log_bug
@@ -40,14 +40,14 @@ class Membership:
         """`can_change` says whether an object can enter or leave; if not, nothing has to be remembered."""
         self._can_change = can_change
         self._matching: set[str] = set()
-        self._unsure: set[Place] = set()
+        self._unsure: set[NamespacedName] = set()
 
     def note(self, uid: str) -> None:
         """This object matches."""
         if self._can_change:
             self._matching.add(uid)
 
-    def note_unsure(self, places: Iterable[Place]) -> None:
+    def note_unsure(self, places: Iterable[NamespacedName]) -> None:
         """Of these it is not known."""
         self._unsure.update(places)
 

@@ -47,7 +47,7 @@ async def wake_instances(unit: UnitOfWork, old: AnyObject, new: AnyObject) -> No
         if isinstance(broker, ClusterServiceBroker | ServiceBroker) and _is_told(broker, changed)
     ]
     unit.outbox.add(
-        *await unit.reconciliations.touch_in_namespace(kinds.SERVICE_INSTANCE.kind, name, lanes=lanes),
+        *await unit.work_queue.enqueue_changed_in_namespace(kinds.SERVICE_INSTANCE.kind, name, lanes=lanes),
     )
 
 
@@ -73,4 +73,4 @@ async def wake_by_name(unit: UnitOfWork, old: AnyObject, new: AnyObject) -> None
     namespace = new.metadata.namespace or ""
     # A catalog may have ten thousand classes: only what they are called is read.
     called = await unit.objects.called_by_broker(kind, new.metadata.name, namespace=namespace)
-    unit.wake_at_end(offering_key(namespace, each) for each in called)
+    unit.enqueue_waiting_at_end(offering_key(namespace, each) for each in called)

@@ -53,7 +53,7 @@ class WriteTransactions:
             # Where the broker is not known yet, the worker has the id taken.
             unit.external_ids.claim_later(ExternalId(lane, stored.kind, stored.spec.external_id), metadata.uid or "")
         if stored.kind in WORK_QUEUES:
-            unit.outbox.add(unit.reconciliations.add_later(stored.kind, metadata.uid or "", lane=lane))
+            unit.outbox.add(unit.work_queue.add_later(stored.kind, metadata.uid or "", lane=lane))
         if isinstance(stored, ClusterServiceBroker | ServiceBroker):
             unit.outbox.add(LaneOpened(lane=lane))
         return stored
@@ -90,7 +90,7 @@ class WriteTransactions:
             new = self._admission.entry_of(new).rules.acted_on(new, user)
         else:
             return new
-        unit.outbox.add(await unit.reconciliations.touch(old.metadata.uid or ""))
+        unit.outbox.add(await unit.work_queue.enqueue_changed(old.metadata.uid or ""))
         return new
 
     async def write_status(self, unit: UnitOfWork, request: WriteRequest, mutation: Mutation) -> Stored:
@@ -124,7 +124,7 @@ class WriteTransactions:
         # The broker is told who deletes, not who created.
         marked = self._admission.entry_of(old).rules.departing(marked_deleted(meant, unit.now), request.user)
         stored = await unit.objects.update(old, marked)
-        unit.outbox.add(await unit.reconciliations.touch(old.metadata.uid or ""))
+        unit.outbox.add(await unit.work_queue.enqueue_changed(old.metadata.uid or ""))
         return Stored(stored, self._admission.parting_warnings(stored))
 
 
@@ -133,7 +133,7 @@ async def _existing(unit: UnitOfWork, request: WriteRequest) -> AnyObject:
         # Workers lock the work row before the object; the other way round the two would wait for each other.
         uid = await unit.objects.uid_of(request.kind, request.namespace, request.name)
         if uid is not None:
-            await unit.reconciliations.lock(uid)
+            await unit.work_queue.lock(uid)
     found = await unit.objects.get(request.kind, request.namespace, request.name, lock=True)
     if found is None:
         raise NotFound
@@ -147,5 +147,5 @@ async def _stored(unit: UnitOfWork, request: WriteRequest, *, old: AnyObject, ne
 
 async def _remove(unit: UnitOfWork, old: AnyObject, warnings: tuple[str, ...]) -> Stored:
     removed = await unit.objects.remove(old)
-    await unit.reconciliations.remove(old.metadata.uid or "")
+    await unit.work_queue.remove(old.metadata.uid or "")
     return Stored(removed, warnings, is_gone=True)

@@ -278,7 +278,7 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         labelled = with_value_labels(instance.metadata, referenced_values(spec))
         document = instance.model_copy(update={"spec": spec, "metadata": labelled})
         kept = self._kept.to_wire() if self._kept and following.due_at is not None else None
-        return self._changed(document, following, is_finished=is_finished, keep_in_flight=kept)
+        return self._changed(document, following, is_finished=is_finished, sealed=kept)
 
     def _date_ready(self) -> None:
         is_ready = is_true(self.status.conditions, ConditionType.READY)

@@ -83,13 +83,11 @@ class CatalogWriter:
 
     async def count_instances(self) -> int:
         """How many instances belong to the broker, whether it answers or not."""
-        return await self._unit.reconciliations.count_in_lane(kinds.SERVICE_INSTANCE.kind, self._lane)
+        return await self._unit.work_queue.count_in_lane(kinds.SERVICE_INSTANCE.kind, self._lane)
 
     async def name_instances(self) -> Sequence[str]:
         """Some of them as `namespace/name`, for people."""
-        uids = await self._unit.reconciliations.some_in_lane(
-            kinds.SERVICE_INSTANCE.kind, self._lane, limit=_SHOWN_INSTANCES
-        )
+        uids = await self._unit.work_queue.some_in_lane(kinds.SERVICE_INSTANCE.kind, self._lane, limit=_SHOWN_INSTANCES)
         found = await self._unit.objects.get_many(kinds.SERVICE_INSTANCE, uids)
         metas = (each.metadata for each in found.values())
         return sorted(f"{meta.namespace}/{meta.name}" for meta in metas)

@@ -13,10 +13,10 @@ from typing import Any
 
 from chandlery.engine.circuits.circuit_breakers import CircuitBreakers
 from chandlery.reconcile.answers import Answer
-from chandlery.reconcile.operation.deferral import Deferral, held_by_circuit, held_by_pace, is_failure
+from chandlery.reconcile.operation.deferral import Deferral, deferred_by_circuit, deferred_by_rate_limit, is_failure
 from chandlery.reconcile.policies.broker_policy import BrokerPolicy
 from chandlery.reconcile.reconcile_result import ReconcileResult, circuit_key
-from chandlery.retry.circuit import Admission, Circuit
+from chandlery.retry.circuit import Circuit, Permit
 from chandlery.retry.rate_limit import Turn
 from chandlery.store.database import Clock, UnitOfWork
 from chandlery.store.work.work_queue import CLOCK_TOLERANCE, Claim
@@ -45,60 +45,60 @@ class Outcome:
 class CallGate:
     """Stands between the decisions of one kind of worker and its calls."""
 
-    def __init__(self, guards: CircuitBreakers, clock: Clock) -> None:
-        self._guards = guards
+    def __init__(self, circuits: CircuitBreakers, clock: Clock) -> None:
+        self._circuits = circuits
         self._clock = clock
 
-    async def held(self, unit: UnitOfWork, to: Destination, claim: Claim) -> Deferral | None:
+    async def deferral(self, unit: UnitOfWork, to: Destination, claim: Claim) -> Deferral | None:
         """Why a decided call is not made in this round; what it takes of a rate limit is part of the transaction."""
         if to.is_urgent:
             return None
-        if self._guards.blocking(to.lane, to.policy.circuit, unit.now) is not None:
+        if self._circuits.blocking(to.lane, to.policy.circuit, unit.now) is not None:
             # Whoever closes the circuit now either sees this row wait, or has closed it already: look once more.
             await unit.wakes.lock_waits([circuit_key(to.lane)])
-            circuit = self._guards.blocking(to.lane, to.policy.circuit, unit.now)
+            circuit = self._circuits.blocking(to.lane, to.policy.circuit, unit.now)
             if circuit is not None:
                 return _by_circuit(to, circuit, unit.now)
-        if to.policy.pace is None:
+        if to.policy.rate is None:
             return None
-        if claim.admitted_at is not None:
-            place = Turn(claim.admitted_at, unit.now)
+        if claim.turn_at is not None:
+            place = Turn(claim.turn_at, unit.now)
         else:
-            place = await unit.guards.take_place(to.lane, to.policy.pace)
-        return None if place.at <= unit.now + _slack(claim) else held_by_pace(to.policy, place, now=unit.now)
+            place = await unit.rate_limits.take_turn(to.lane, to.policy.rate)
+        return None if place.at <= unit.now + _slack(claim) else deferred_by_rate_limit(to.policy, place, now=unit.now)
 
-    def begin(self, to: Destination) -> Admission | Deferral:
+    def begin(self, to: Destination) -> Permit | Deferral:
         """Whether the call may be made at this very moment; if so, it is to be made in `watched`."""
         now = self._clock()
-        admission = Admission.CALL if to.is_urgent else self._guards.begin(to.lane, to.policy.circuit, now)
-        if admission != Admission.HOLD:
-            return admission
-        circuit = self._guards.blocking(to.lane, to.policy.circuit, now)
-        return _by_circuit(to, circuit, now) if circuit else Admission.CALL
+        permit = Permit.CALL if to.is_urgent else self._circuits.begin(to.lane, to.policy.circuit, now)
+        if permit != Permit.WAIT:
+            return permit
+        circuit = self._circuits.blocking(to.lane, to.policy.circuit, now)
+        return _by_circuit(to, circuit, now) if circuit else Permit.CALL
 
-    async def still_held(self, unit: UnitOfWork, to: Destination, hold: Deferral) -> Deferral:
+    async def still_deferred(self, unit: UnitOfWork, to: Destination, hold: Deferral) -> Deferral:
         """What `begin` said, when it is written down: due at once if the circuit has closed since."""
         await unit.wakes.lock_waits([circuit_key(to.lane)])
-        if self._guards.blocking(to.lane, to.policy.circuit, unit.now) is not None:
+        if self._circuits.blocking(to.lane, to.policy.circuit, unit.now) is not None:
             return hold
         return replace(hold, due_at=unit.now, waiting_for=None, is_shown=False)
 
     @contextmanager
-    def watched(self, to: Destination, about: str, admission: Admission) -> Iterator[Outcome]:
+    def watched(self, to: Destination, about: str, permit: Permit) -> Iterator[Outcome]:
         """Around a call about this object; however it ends, the circuit is told."""
         outcome = Outcome()
         try:
             yield outcome
         finally:
             answer = outcome.answer if isinstance(outcome.answer, Answer) else None
-            is_probe = admission == Admission.PROBE
+            is_probe = permit == Permit.PROBE
             moment = self._clock()
-            self._guards.ended(to.lane, to.policy.circuit, about, answer=answer, is_probe=is_probe, now=moment)
+            self._circuits.ended(to.lane, to.policy.circuit, about, answer=answer, is_probe=is_probe, now=moment)
 
 
-def held_back(change: ReconcileResult[Any], hold: Deferral, claim: Claim) -> ReconcileResult[Any]:
+def deferred(change: ReconcileResult[Any], hold: Deferral, claim: Claim) -> ReconcileResult[Any]:
     """Nothing was sent: the failures so far still count, and the place in line is kept."""
-    return replace(change, next=replace(change.next, attempt=claim.attempt, admitted_at=hold.admitted_at))
+    return replace(change, next=replace(change.next, attempt=claim.attempt, turn_at=hold.turn_at))
 
 
 def woken_by_others(
@@ -119,9 +119,9 @@ def woken_by_others(
 def _by_circuit(to: Destination, circuit: Circuit, now: datetime) -> Deferral:
     # To spread work needs no secrecy.
     spread = random.random()  # noqa: S311
-    return held_by_circuit(to.policy, circuit, key=circuit_key(to.lane), now=now, spread=spread)
+    return deferred_by_circuit(to.policy, circuit, key=circuit_key(to.lane), now=now, spread=spread)
 
 
 def _slack(claim: Claim) -> timedelta:
     # A place that was waited for counts as reached as soon as the object may be claimed.
-    return CLOCK_TOLERANCE if claim.admitted_at is not None else _NOT_WORTH_A_WAIT
+    return CLOCK_TOLERANCE if claim.turn_at is not None else _NOT_WORTH_A_WAIT

@@ -12,7 +12,7 @@ import structlog
 
 from chandlery.reconcile.answers import Answer
 from chandlery.reconcile.operation.deferral import is_failure, is_sign_of_life
-from chandlery.retry.circuit import Admission, Circuit, CircuitPolicy, CircuitState
+from chandlery.retry.circuit import Circuit, CircuitPolicy, CircuitState, Permit
 
 log = structlog.get_logger()
 
@@ -39,17 +39,17 @@ class CircuitBreakers:
         circuit = self._circuits.get(lane)
         if circuit is None or circuit.policy.revision != policy.revision:
             return None
-        return circuit if circuit.admission(now) == Admission.HOLD else None
+        return circuit if circuit.permit(now) == Permit.WAIT else None
 
-    def begin(self, lane: str, policy: CircuitPolicy, now: datetime) -> Admission:
+    def begin(self, lane: str, policy: CircuitPolicy, now: datetime) -> Permit:
         """A call is about to be made: may it? Whoever is let through tells how it `ended`."""
         circuit = self._current(lane, policy)
         if circuit is None:
-            return Admission.CALL
-        admission = circuit.admission(now)
-        if admission == Admission.PROBE:
+            return Permit.CALL
+        permit = circuit.permit(now)
+        if permit == Permit.PROBE:
             self._circuits[lane] = circuit.probed(now)
-        return admission
+        return permit
 
     def ended(
         self, lane: str, policy: CircuitPolicy, about: str, *, answer: Answer | None, is_probe: bool, now: datetime

@@ -18,7 +18,7 @@ from chandlery.engine.resources import Resources
 from chandlery.lookup.broker_access import find_broker_of_lane
 from chandlery.model.faults import Fault
 from chandlery.reconcile.reconcile_result import circuit_key
-from chandlery.retry.circuit import Admission, Circuit, OpenCircuit
+from chandlery.retry.circuit import Circuit, OpenCircuit, Permit
 from chandlery.store.database import UnitOfWork
 
 log = structlog.get_logger()
@@ -37,47 +37,47 @@ class _Look:
     """Lanes whose circuit holds nothing."""
 
 
-async def keep_guards(resources: Resources) -> None:
+async def keep_circuits(resources: Resources) -> None:
     """Run for ever; on cancellation hand over what this process has held back."""
-    guards = resources.guards
+    breakers = resources.circuits
     try:
         while True:
-            await _news_or_time(guards)
+            await _news_or_time(breakers)
             try:
                 await look_after(resources)
             except Exception as error:  # noqa: BLE001 - without this loop nothing would try a broker again but the safety net
-                log.warning(f"circuits could not be looked after: {type(error).__name__}", action="keep_guards")
+                log.warning(f"circuits could not be looked after: {type(error).__name__}", action="keep_circuits")
                 await asyncio.sleep(_LOOK_SECONDS)
     finally:
-        if left := set(guards.open_circuits()):
+        if left := set(breakers.open_circuits()):
             with suppress(Fault):
                 await asyncio.shield(resources.database.run(lambda unit: _leave(unit, left, owner=resources.owner)))
 
 
 async def look_after(resources: Resources) -> None:
     """Once: tell the news, learn of others', and have those tried that are ripe."""
-    guards = resources.guards
-    news = guards.take_news()
-    told = guards.open_circuits().keys() - news
+    breakers = resources.circuits
+    news = breakers.take_news()
+    told = breakers.open_circuits().keys() - news
     try:
-        look = await resources.database.run(lambda unit: _look(unit, guards, news, owner=resources.owner))
+        look = await resources.database.run(lambda unit: _look(unit, breakers, news, owner=resources.owner))
     except BaseException:
-        guards.put_back(news)
+        breakers.put_back(news)
         raise
     now = resources.database.clock()
     for lane in told - look.noted:
-        guards.hasten(lane, now)
+        breakers.hasten(lane, now)
     for lane in look.unwanted:
-        guards.forget(lane)
+        breakers.forget(lane)
 
 
-async def _news_or_time(guards: CircuitBreakers) -> None:
+async def _news_or_time(breakers: CircuitBreakers) -> None:
     with suppress(TimeoutError):
-        await asyncio.wait_for(guards.changed.wait(), _LOOK_SECONDS if guards.open_circuits() else None)
+        await asyncio.wait_for(breakers.changed.wait(), _LOOK_SECONDS if breakers.open_circuits() else None)
 
 
-async def _look(unit: UnitOfWork, guards: CircuitBreakers, news: Collection[str], *, owner: str) -> _Look:
-    circuits = guards.open_circuits()
+async def _look(unit: UnitOfWork, breakers: CircuitBreakers, news: Collection[str], *, owner: str) -> _Look:
+    circuits = breakers.open_circuits()
     for lane in sorted(news):
         if (circuit := circuits.get(lane)) is not None:
             await _note(unit, lane, circuit, owner=owner)
@@ -85,13 +85,13 @@ async def _look(unit: UnitOfWork, guards: CircuitBreakers, news: Collection[str]
             await _resume_all(unit, lane)
     unwanted = set[str]()
     for lane, circuit in circuits.items():
-        if circuit.admission(unit.now) != Admission.PROBE:
+        if circuit.permit(unit.now) != Permit.PROBE:
             continue
-        commands = await unit.wakes.resume(circuit_key(lane), limit=1)
+        commands = await unit.wakes.enqueue_deferred(circuit_key(lane), limit=1)
         unit.outbox.add(*commands)
         if not commands and circuit.retry_at is not None and unit.now - circuit.retry_at > _UNWANTED_AFTER:
             unwanted.add(lane)
-    return _Look(noted=await unit.guards.open_lanes(owner) if circuits else set(), unwanted=unwanted)
+    return _Look(noted=await unit.circuits.open_lanes(owner) if circuits else set(), unwanted=unwanted)
 
 
 async def _note(unit: UnitOfWork, lane: str, circuit: Circuit, *, owner: str) -> None:
@@ -99,17 +99,17 @@ async def _note(unit: UnitOfWork, lane: str, circuit: Circuit, *, owner: str) ->
         return
     message = f"{circuit.failures} calls in a row have failed: {circuit.last_failure}"
     shown = OpenCircuit(opened_at=circuit.opened_at, retry_at=circuit.retry_at, message=message)
-    if await unit.guards.note_open(lane, shown, owner=owner):
+    if await unit.circuits.note_open(lane, shown, owner=owner):
         await _tell_broker(unit, lane)
 
 
 async def _resume_all(unit: UnitOfWork, lane: str, *, owner: str | None = None) -> None:
-    if await unit.guards.note_closed(lane, owner=owner):
+    if await unit.circuits.note_closed(lane, owner=owner):
         await _tell_broker(unit, lane)
     key = circuit_key(lane)
     # Whoever decides to wait at this moment commits first and is seen, or finds the circuit closed.
     await unit.wakes.lock_waits([key])
-    unit.outbox.add(*await unit.wakes.resume(key))
+    unit.outbox.add(*await unit.wakes.enqueue_deferred(key))
 
 
 async def _leave(unit: UnitOfWork, lanes: Collection[str], *, owner: str) -> None:
@@ -126,6 +126,6 @@ async def _tell_broker(unit: UnitOfWork, lane: str) -> None:
 
 async def tell_of_silent(unit: UnitOfWork) -> None:
     """Part of the sweep: what dead processes have noted is taken back, and what they held goes on."""
-    for lane in await unit.guards.forget_silent():
+    for lane in await unit.circuits.forget_silent():
         await _tell_broker(unit, lane)
-        unit.outbox.add(*await unit.wakes.resume(circuit_key(lane)))
+        unit.outbox.add(*await unit.wakes.enqueue_deferred(circuit_key(lane)))

@@ -41,7 +41,7 @@ async def find_lanes(unit: UnitOfWork, *, worker: str | None, owner: str, lease:
         await unit.leases.acquire(f"{_LEASE}{worker}", owner=owner, duration=lease)
     brokers = [broker for kind in kinds.BROKER_KINDS for broker in await unit.objects.list(kind, Listing())]
     known = {broker_key(each.metadata.namespace, each.metadata.name): each for each in brokers}
-    names = sorted(known.keys() | set(await unit.reconciliations.lanes()) | {UNRESOLVED_LANE})
+    names = sorted(known.keys() | set(await unit.work_queue.lanes()) | {UNRESOLVED_LANE})
     limits = {lane: limit for lane, each in known.items() if (limit := _limit(each)) is not None}
     return Lanes(names=names, limits=limits, workers=await unit.leases.count(_LEASE) if limits else 1)
 

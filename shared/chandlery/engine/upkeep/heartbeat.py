@@ -34,4 +34,4 @@ async def keep_leases(resources: Resources) -> None:
 
 
 async def _extend(uids: Sequence[str], owner: str, lease: timedelta, unit: UnitOfWork) -> set[str]:
-    return await unit.reconciliations.extend(uids, owner=owner, lease=lease)
+    return await unit.work_queue.extend(uids, owner=owner, lease=lease)

@@ -13,10 +13,10 @@ import structlog
 
 from chandlery.engine.resources import Resources
 from chandlery.model.faults import Fault
+from chandlery.model.objects.metadata import NamespacedName
 from chandlery.reconcile.reconcile_result import secret_key
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.sealing.resealing import Step
-from chandlery.store.work.sealed_notes import Whereabouts
 
 log = structlog.get_logger()
 
@@ -67,7 +67,7 @@ async def reseal(database: Database, *, owner: str) -> bool:
 async def _secrets(unit: UnitOfWork, after: str) -> Step:
     step = await unit.resealing.secrets(after=after, limit=_STEP)
     # Whoever needs one that does not open says so, and puts it right if that can be done.
-    unit.wake_at_end(secret_key(namespace, name) for namespace, name in step.unreadable)
+    unit.enqueue_waiting_at_end(secret_key(namespace, name) for namespace, name in step.unreadable)
     return step
 
 
@@ -83,7 +83,7 @@ async def _renew_checksums(unit: UnitOfWork) -> bool:
 
 async def _all(database: Database, owner: str, step: Callable[[UnitOfWork, str], Awaitable[Step]]) -> Step | None:
     """All steps together; None if another process has the lease."""
-    done, unreadable, after = 0, tuple[Whereabouts, ...](), ""
+    done, unreadable, after = 0, tuple[NamespacedName, ...](), ""
     while True:
 
         async def take(unit: UnitOfWork, after: str = after) -> Step | None:

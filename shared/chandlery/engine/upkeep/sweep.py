@@ -47,7 +47,7 @@ class Retention:
         return await unit.outbox.forget(unit.now - timedelta(hours=self._settings.outbox_hours), limit=self._step)
 
     async def _interests(self, unit: UnitOfWork) -> int:
-        return await unit.reconciliations.forget_interests(limit=self._step)
+        return await unit.work_queue.forget_interests(limit=self._step)
 
     async def _external_ids(self, unit: UnitOfWork) -> int:
         return await unit.external_ids.forget(limit=self._step)
@@ -104,7 +104,7 @@ class Sweep:
             self._is_more_to_prune = False
             await self._database.run(tell_of_silent)
             self._is_more_to_prune = await self._retention.prune()
-        await self._database.wake_late()
+        await self._database.enqueue_late()
         commands = await self._database.run(self._due)
         try:
             if commands:
@@ -124,4 +124,4 @@ class Sweep:
         return await unit.leases.acquire(_LEASE, owner=self._owner, duration=duration)
 
     async def _due(self, unit: UnitOfWork) -> Sequence[Reconcile]:
-        return await unit.reconciliations.due(limit=_BATCH)
+        return await unit.work_queue.due(limit=_BATCH)

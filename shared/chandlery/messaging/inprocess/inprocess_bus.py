@@ -8,7 +8,7 @@ from functools import lru_cache
 from chandlery.contracts.messages import Message
 from chandlery.contracts.topology import EVENTS_EXCHANGE, event_queue, route, work_queue
 from chandlery.messaging.bus import Handler, Subscription
-from chandlery.messaging.inprocess.inprocess_queue import Consumer, Delivery, InProcessDeadLetters, Queue
+from chandlery.messaging.inprocess.inprocess_queue import Consumer, InProcessDeadLetters, Queue, QueuedMessage
 from chandlery.model.faults import Unavailable
 
 
@@ -38,7 +38,7 @@ class InProcessBus:
         queues = [self._work_queue(name) for name in dict.fromkeys(work_queue(kind, lane) for kind in kinds)]
         return self._listen(queues, handler, limit=concurrency)
 
-    async def retire(self, kinds: Sequence[str], lane: str) -> bool:
+    async def remove_queues(self, kinds: Sequence[str], lane: str) -> bool:
         await self.ping()
         names = {work_queue(kind, lane) for kind in kinds}
         unheard = [queue for name in names if (queue := self._work_queues.get(name)) and not queue.consumers]
@@ -77,12 +77,12 @@ class InProcessBus:
         way = route(message)
         if way.exchange != EVENTS_EXCHANGE:
             queue = self._work_queue(way.routing_key)
-            queue.put(Delivery(message_id, message, queue))
+            queue.put(QueuedMessage(message_id, message, queue))
             return
         self._event_queues = [(pattern, queue) for pattern, queue in self._event_queues if queue.consumers]
         for pattern, queue in self._event_queues:
             if _matches(pattern, way.routing_key):
-                queue.put(Delivery(message_id, message, queue))
+                queue.put(QueuedMessage(message_id, message, queue))
 
     def _work_queue(self, name: str) -> Queue:
         return self._work_queues.setdefault(name, Queue(name))

@@ -56,7 +56,7 @@ class InProcessDeadLetters:
 
 
 @dataclass(frozen=True)
-class Delivery:
+class QueuedMessage:
     """A message on its way to a handler."""
 
     id: str
@@ -82,14 +82,14 @@ class Queue:
     """Messages that wait, and who takes them, whoever waited longest first."""
 
     name: str
-    waiting: deque[Delivery] = field(default_factory=deque)
+    waiting: deque[QueuedMessage] = field(default_factory=deque)
     consumers: "deque[Consumer]" = field(default_factory=deque)
 
-    def put(self, delivery: Delivery) -> None:
+    def put(self, delivery: QueuedMessage) -> None:
         self.waiting.append(delivery)
         self.pump()
 
-    def give_back(self, delivery: Delivery) -> None:
+    def give_back(self, delivery: QueuedMessage) -> None:
         """It was delivered and not answered."""
         self.waiting.appendleft(replace(delivery, history=delivery.history.lost(datetime.now(UTC))))
         self.pump()
@@ -120,7 +120,7 @@ class Consumer:
         self._handler = handler
         self._bury = bury
         self._forget = forget
-        self.slots: HandlerSlots[Delivery] = HandlerSlots(self._work, limit=limit, on_free=self._pump)
+        self.slots: HandlerSlots[QueuedMessage] = HandlerSlots(self._work, limit=limit, on_free=self._pump)
         for queue in self._queues:
             queue.consumers.append(self)
         self._pump()
@@ -137,7 +137,7 @@ class Consumer:
         for queue in self._queues:
             queue.pump()
 
-    async def _work(self, delivery: Delivery) -> None:
+    async def _work(self, delivery: QueuedMessage) -> None:
         try:
             require_sound(delivery.message)
         except UnreadableMessage as unreadable:
@@ -152,7 +152,7 @@ class Consumer:
         if error is not None:
             self._reject(replace(delivery, history=delivery.history.failed(error, datetime.now(UTC))))
 
-    def _reject(self, delivery: Delivery) -> None:
+    def _reject(self, delivery: QueuedMessage) -> None:
         verdict = delivery.history.verdict
         if verdict is None:
             say_failed(delivery.history, message_id=delivery.id, queue=delivery.queue.name)
@@ -160,7 +160,7 @@ class Consumer:
             return
         self._give_up(delivery, verdict)
 
-    def _give_up(self, delivery: Delivery, reason: Reason) -> None:
+    def _give_up(self, delivery: QueuedMessage, reason: Reason) -> None:
         letter = delivery.letter(reason)
         self._bury(letter)
         say_buried(letter)

@@ -87,13 +87,13 @@ class RabbitBus:
         source = Source(queues=declare, publisher=self._publisher, concurrency=concurrency, prefetch=concurrency)
         return await self._listen(source, handler)
 
-    async def retire(self, kinds: Sequence[str], lane: str) -> bool:
+    async def remove_queues(self, kinds: Sequence[str], lane: str) -> bool:
         done = []
         with foreign_errors_translated():
             async with asyncio.timeout(PATIENCE_SECONDS):
                 connection = await self._listening.connection()
                 for name in {work_queue(kind, lane) for kind in kinds}:
-                    done.append(await self._declarer.retire(connection, self._topology.work_queue(name)))
+                    done.append(await self._declarer.remove(connection, self._topology.work_queue(name)))
                     self._publisher.forget(name)
         return all(done)
 

@@ -44,7 +44,7 @@ class RabbitDeclarer:
                 queue = await channel.declare_queue(spec.name, passive=True)
             await queue.bind(spec.exchange, spec.routing_key)
 
-    async def retire(self, connection: AbstractConnection, spec: QueueSpec) -> bool:
+    async def remove(self, connection: AbstractConnection, spec: QueueSpec) -> bool:
         """Remove the queue unless it is in use. False if commands wait in it and nobody listens."""
         async with self._turn:
             channel = await self._channel_on(connection)
@@ -58,7 +58,7 @@ class RabbitDeclarer:
             except ChannelNotFoundEntity:
                 return True
             except ChannelPreconditionFailed:
-                # Somebody came in between; whoever listens now retires it later.
+                # Somebody came in between; whoever listens now removes it later.
                 return False
             self._differing.discard(spec.name)
             return True

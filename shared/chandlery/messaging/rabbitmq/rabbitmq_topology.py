@@ -13,7 +13,7 @@ from chandlery.messaging.rabbitmq.rabbitmq_servers import RabbitServers
 QueueType = Literal["classic", "quorum"]
 
 UNUSED_QUEUE_LIFE = timedelta(hours=6)
-"""A work queue without consumer for so long vanishes, should nobody be there to retire it. Nothing is lost with its
+"""A work queue without consumer for so long vanishes, should nobody be there to remove it. Nothing is lost with its
 messages: the sweep enqueues again whatever the database says is due."""
 MOST_DEAD_LETTERS = 10_000
 """In one queue. The oldest are dropped beyond: they are for people to look at, the truth is in the database."""

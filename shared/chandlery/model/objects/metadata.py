@@ -44,6 +44,10 @@ DELETION_POLICIES = frozenset({FOREGROUND, ORPHAN})
 """Finalizers by which Kubernetes notes how a deletion is meant: dependents first, or dependents stay."""
 
 
+NamespacedName = tuple[str, str]
+"""Namespace and name of an object, as Kubernetes calls the two together; no namespace is empty."""
+
+
 class OwnerReference(WireModel):
     """The object that this one belongs to."""
 

@@ -34,11 +34,11 @@ class Deferral:
     is_shown: bool = True
     waiting_for: str | None = None
     """The wake-up key that brings the object back early."""
-    admitted_at: datetime | None = None
+    turn_at: datetime | None = None
     """The place in line that is kept."""
 
 
-def held_by_circuit(policy: BrokerPolicy, circuit: Circuit, *, key: str, now: datetime, spread: float) -> Deferral:
+def deferred_by_circuit(policy: BrokerPolicy, circuit: Circuit, *, key: str, now: datetime, spread: float) -> Deferral:
     """`spread` in [0, 1) keeps what waits together from coming back together."""
     next_at = max(circuit.retry_at or now, now)
     message = (
@@ -50,9 +50,9 @@ def held_by_circuit(policy: BrokerPolicy, circuit: Circuit, *, key: str, now: da
     return Deferral(due_at=due_at, next_at=next_at, message=message, is_circuit=True, waiting_for=key)
 
 
-def held_by_pace(policy: BrokerPolicy, place: Turn, *, now: datetime) -> Deferral:
+def deferred_by_rate_limit(policy: BrokerPolicy, place: Turn, *, now: datetime) -> Deferral:
     """The broker has a rate limit, and others are first."""
-    rate = policy.pace.per_second if policy.pace else 0.0
+    rate = policy.rate.per_second if policy.rate else 0.0
     turn = f"is at {to_timestamp(place.at)}" if place.is_kept else f"is later than {to_timestamp(place.at)}"
     message = (
         f'The service broker "{policy.name}" takes {rate:g} requests in a second (spec.rateLimit), and '
@@ -64,7 +64,7 @@ def held_by_pace(policy: BrokerPolicy, place: Turn, *, now: datetime) -> Deferra
         message=message,
         is_circuit=False,
         is_shown=place.at - now >= _SHOWN_FROM,
-        admitted_at=place.at if place.is_kept else None,
+        turn_at=place.at if place.is_kept else None,
     )
 
 

@@ -28,14 +28,14 @@ _VERBOSE = regex.compile(r"\(\?[A-Za-z0-9-]*x")
 
 
 @dataclass(frozen=True)
-class _Compiled:
+class _CompiledPattern:
     """None for a pattern that is not applied."""
 
     pattern: regex.Pattern[str] | None = None
 
 
-_NOT_APPLIED: Final = _Compiled()
-_kept: Final = CostBoundedCache[str, _Compiled](MOST_COMPILED)
+_NOT_APPLIED: Final = _CompiledPattern()
+_kept: Final = CostBoundedCache[str, _CompiledPattern](MOST_COMPILED)
 _compilations = count(1)
 
 
@@ -60,7 +60,7 @@ def is_too_costly(pattern: str) -> bool:
     return len(pattern) > LONGEST_PATTERN or _unrolled(pattern) > _MOST_UNROLLED
 
 
-def _compile(pattern: str) -> tuple[_Compiled, int]:
+def _compile(pattern: str) -> tuple[_CompiledPattern, int]:
     """The compiled pattern, and the bytes that it takes."""
     text_bytes = sys.getsizeof(pattern)
     if _VERBOSE.search(pattern):
@@ -74,7 +74,7 @@ def _compile(pattern: str) -> tuple[_Compiled, int]:
         if next(_compilations) % _MOST_NOTED == 0:
             regex.purge()
     size = sys.getsizeof(compiled)
-    return (_Compiled(compiled), size + text_bytes) if size <= LARGEST_COMPILED else (_NOT_APPLIED, text_bytes)
+    return (_CompiledPattern(compiled), size + text_bytes) if size <= LARGEST_COMPILED else (_NOT_APPLIED, text_bytes)
 
 
 def _unrolled(pattern: str) -> int:

@@ -41,13 +41,13 @@ _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Compiled:
+class _CompiledSchema:
     problem: str | None = None
     digest: bytes = b""
     validator: Validator | None = field(default=None, repr=False)
 
 
-_schemas: Final = CostBoundedCache[bytes, _Compiled](_MOST_SCHEMA_BYTES)
+_schemas: Final = CostBoundedCache[bytes, _CompiledSchema](_MOST_SCHEMA_BYTES)
 _findings: Final = CostBoundedCache[tuple[bytes, bytes], tuple[str, ...]](_MOST_FINDING_BYTES)
 
 
@@ -120,21 +120,21 @@ def _digest(text: bytes) -> bytes:
     return hashlib.sha256(text).digest()
 
 
-def _compiled_of(schema: Any) -> _Compiled:
+def _compiled_of(schema: Any) -> _CompiledSchema:
     if not isinstance(schema, dict):
-        return _Compiled(problem="it is not a JSON object")
+        return _CompiledSchema(problem="it is not a JSON object")
     text = _text(schema)
     if text is None:
-        return _Compiled(problem="it is nested too deeply")
+        return _CompiledSchema(problem="it is nested too deeply")
     digest, size = _digest(text), _BYTES_OF_A_SCHEMA + _BYTES_PER_BYTE * len(text)
     return _schemas.of(digest, lambda: (_compiled(schema, digest), size))
 
 
-def _compiled(schema: JsonObject, digest: bytes) -> _Compiled:
+def _compiled(schema: JsonObject, digest: bytes) -> _CompiledSchema:
     try:
         validator = validator_for(schema)
         if validator is None:
-            return _Compiled()
+            return _CompiledSchema()
         problem = _defect(validator)
         if problem is None:
             root, registry = looked_through(validator)
@@ -144,12 +144,12 @@ def _compiled(schema: JsonObject, digest: bytes) -> _Compiled:
         if problem is None:
             _check_end(validator)
     except TooCostly:
-        return _Compiled(problem="it takes too long to evaluate")
+        return _CompiledSchema(problem="it takes too long to evaluate")
     except RecursionError:
-        return _Compiled(problem="it is nested too deeply, or refers to itself without an end")
+        return _CompiledSchema(problem="it is nested too deeply, or refers to itself without an end")
     except Exception as error:  # noqa: BLE001 - see `violations`
-        return _Compiled(problem=f"it cannot be evaluated ({type(error).__name__})")
-    return _Compiled(problem=problem) if problem else _Compiled(digest=digest, validator=validator)
+        return _CompiledSchema(problem=f"it cannot be evaluated ({type(error).__name__})")
+    return _CompiledSchema(problem=problem) if problem else _CompiledSchema(digest=digest, validator=validator)
 
 
 def _defect(validator: Validator) -> str | None:

@@ -8,7 +8,7 @@ from chandlery.model.objects.annotations import requested_actions_of
 from chandlery.model.objects.brokers import AnyBroker, PollPolicy, RateLimit, RetryPolicy
 from chandlery.model.text.durations import parse_duration
 from chandlery.retry.circuit import CircuitPolicy
-from chandlery.retry.rate_limit import Pace
+from chandlery.retry.rate_limit import CallRate
 from chandlery.retry.schedule import BROKER_CALLS, POLLS, PollSchedule, Schedule
 
 GIVE_UP_AFTER = timedelta(days=7)
@@ -32,7 +32,7 @@ class BrokerPolicy:
     name: str = ""
     """The broker's, for people."""
     circuit: CircuitPolicy = DEFAULT_CIRCUIT
-    pace: Pace | None = None
+    rate: CallRate | None = None
     """None sends as many calls as there are."""
 
     def pause(self, attempt: int, retry_after_seconds: float | None = None) -> timedelta:
@@ -81,7 +81,7 @@ def policy_of(
         context_annotations=spec.context_annotations or (),
         name=broker.metadata.name,
         circuit=_circuit(broker, circuit, shortest.retries),
-        pace=_pace(spec.rate_limit),
+        rate=_rate(spec.rate_limit),
     )
 
 
@@ -121,12 +121,12 @@ def _circuit(broker: AnyBroker, default: CircuitPolicy, shortest: timedelta) -> 
     )
 
 
-def _pace(limit: RateLimit | None) -> Pace | None:
+def _rate(limit: RateLimit | None) -> CallRate | None:
     # Admission refuses other rates; one that is stored all the same must not stop the workers.
     if limit is None or not limit.requests_per_second > 0:
         return None
     burst = limit.burst or max(1, math.floor(limit.requests_per_second))
-    return Pace(per_second=limit.requests_per_second, burst=burst)
+    return CallRate(per_second=limit.requests_per_second, burst=burst)
 
 
 def _duration(text: str | None, default: timedelta) -> timedelta:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from chandlery.model.faults import Unavailable
-from chandlery.store.database_errors import Border, StaleConnection
+from chandlery.store.database_errors import Border, LostConnection
 from chandlery.store.schema import MARKS
 
 log = structlog.get_logger()
@@ -64,7 +64,7 @@ class Pulse:
                         # Another process that does the same at this moment shows as well that it can be done.
                         with suppress(IntegrityError):
                             await _write(connection)
-        except StaleConnection as error:
+        except LostConnection as error:
             raise Unavailable("the connection to the database was lost") from error
         if self._is_in_doubt:
             log.info("the database takes writes again", action="database_works")

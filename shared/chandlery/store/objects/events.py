@@ -13,6 +13,7 @@ from chandlery.model.faults import Conflict
 from chandlery.model.json.json_text import write_json
 from chandlery.model.objects import kinds
 from chandlery.model.objects.core import Event
+from chandlery.model.objects.metadata import NamespacedName
 from chandlery.store.objects.changes import ChangeLog, ChangeVerb, LoggedChange
 from chandlery.store.rows import RowCodec
 from chandlery.store.schema import OBJECTS
@@ -38,9 +39,6 @@ _CREATES = {
     "sqlite": text(f"{_INTO} SELECT {_FIELDS} FROM json_each(:events) WHERE true {_UNLESS_THERE}"),  # noqa: S608
 }
 
-Place = tuple[str, str]
-"""Namespace and name."""
-
 
 class EventStore:
     """What this transaction has to say to people."""
@@ -50,20 +48,20 @@ class EventStore:
         self._log = log
         self._codec = codec
         self._objects = objects
-        self._pending: dict[Place, Event] = {}
+        self._pending: dict[NamespacedName, Event] = {}
 
     def record(self, event: Event) -> None:
         """Write the event when the transaction ends, or count it if one of its name is there by then."""
-        place = _place(event)
-        known = self._pending.get(place)
-        self._pending[place] = event if known is None else _counted(known, event)
+        name = _name_of(event)
+        known = self._pending.get(name)
+        self._pending[name] = event if known is None else _counted(known, event)
 
     async def flush(self) -> None:
         """Write what was recorded."""
         if not self._pending:
             return
         # In one order, so that two transactions that say the same do not wait for each other.
-        events = [self._pending[place] for place in sorted(self._pending)]
+        events = [self._pending[name] for name in sorted(self._pending)]
         self._pending.clear()
         created = await self._create(events)
         again = [event for event in events if event.metadata.uid not in created]
@@ -89,27 +87,27 @@ class EventStore:
     def _added(self, event: Event, position: int) -> LoggedChange:
         metadata = event.metadata.model_copy(update={"resource_version": str(position)})
         stored = self._codec.to_stored(event.model_copy(update={"metadata": metadata}))
-        namespace, name = _place(event)
+        namespace, name = _name_of(event)
         return LoggedChange(position, event.kind, namespace, name, ChangeVerb.ADDED, stored)
 
     async def _count(self, events: Sequence[Event]) -> None:
-        query = select(_EVENTS).where(tuple_(*_NAME).in_([_place(event) for event in events])).order_by(*_NAME)
+        query = select(_EVENTS).where(tuple_(*_NAME).in_([_name_of(event) for event in events])).order_by(*_NAME)
         if self._connection.dialect.name == "postgresql":
             query = query.with_for_update()
         rows = (await self._connection.execute(query)).mappings().all()
         stored = [self._codec.from_row(kinds.EVENT, dict(row)) for row in rows]
-        newer = {_place(event): event for event in events}
+        newer = {_name_of(event): event for event in events}
         for old in stored:
             if not isinstance(old, Event):
                 continue
             try:
-                await self._objects.update(old, _counted(old, newer[_place(old)]))
+                await self._objects.update(old, _counted(old, newer[_name_of(old)]))
             except Conflict:
                 # A newer transaction has counted the same: watchers would see the two swapped.
                 continue
 
 
-def _place(event: Event) -> Place:
+def _name_of(event: Event) -> NamespacedName:
     return event.metadata.namespace or "", event.metadata.name
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from chandlery.model.faults import Fault
 from chandlery.store.schema import EXTERNAL_IDS as E
-from chandlery.store.schema import RECONCILIATIONS as R
+from chandlery.store.schema import WORK_QUEUE as W
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -78,7 +78,7 @@ class ExternalIdStore:
 
     async def forget(self, *, limit: int) -> int:
         """Let go of the ids of objects that are gone and were removed by an older release; returns how many went."""
-        orphaned = select(E.c.uid).where(E.c.uid.not_in(select(R.c.uid))).distinct().limit(limit)
+        orphaned = select(E.c.uid).where(E.c.uid.not_in(select(W.c.uid))).distinct().limit(limit)
         return (await self._connection.execute(delete(E).where(E.c.uid.in_(orphaned)))).rowcount
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select, tuple_
 
 from chandlery.model.objects.kinds import AnyObject, Kind
+from chandlery.model.objects.metadata import NamespacedName
 from chandlery.model.objects.wire import JsonObject
 from chandlery.store.objects.changes import ChangeLog, ChangeVerb
 from chandlery.store.objects.objects import Listing, ObjectStore
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-Place = tuple[str, str]
-"""Namespace and name."""
-
 _PER_STATEMENT = 5_000
 
 
@@ -33,9 +31,9 @@ class PastPart:
     """A part of a list: the objects in the order of namespace and name."""
 
     objects: Sequence[AnyObject]
-    unknown: Mapping[Place, AnyObject | None]
+    unknown: Mapping[NamespacedName, AnyObject | None]
     """Where something was whose state then has been forgotten, with what is there today."""
-    reached: Place | None
+    reached: NamespacedName | None
     """Where the next part goes on; None at the end of the list."""
     is_covered: bool
     """Whether the log still has all changes since the snapshot. If not, nothing of this can be relied on."""
@@ -46,7 +44,7 @@ class PastPart:
         if not self.unknown:
             return self.objects
         today = [document for document in self.unknown.values() if document is not None]
-        return sorted([*self.objects, *today], key=_place)
+        return sorted([*self.objects, *today], key=_name_of)
 
 
 class PastObjects:
@@ -65,36 +63,38 @@ class PastObjects:
         what is there today and not what is brought back: callers check every object.
         """
         rows = await self._objects.list(kind, listing)
-        reached = _place(rows[-1]) if listing.limit is not None and len(rows) == listing.limit else None
+        reached = _name_of(rows[-1]) if listing.limit is not None and len(rows) == listing.limit else None
         # After the rows, so that nothing they show is missing here.
         first = await self._first_changes(kind, replace(listing, where=(), labels=()), reached, snapshot)
-        unknown: Mapping[Place, AnyObject | None] = {}
+        unknown: Mapping[NamespacedName, AnyObject | None] = {}
         if first:
-            today = {_place(document): document for document in rows}
+            today = {_name_of(document): document for document in rows}
             past, forgotten = await self._before(kind, first)
-            unknown = {place: today.get(place) for place in forgotten}
-            kept = [document for place, document in today.items() if place not in first]
-            rows = sorted([*kept, *past], key=_place)
+            unknown = {full_name: today.get(full_name) for full_name in forgotten}
+            kept = [document for full_name, document in today.items() if full_name not in first]
+            rows = sorted([*kept, *past], key=_name_of)
         is_covered = snapshot.version >= await self._log.trimmed_to()
         return PastPart(rows, unknown, reached, is_covered)
 
     async def _first_changes(
-        self, kind: Kind, listing: Listing, reached: Place | None, snapshot: Snapshot
-    ) -> Mapping[Place, int]:
+        self, kind: Kind, listing: Listing, reached: NamespacedName | None, snapshot: Snapshot
+    ) -> Mapping[NamespacedName, int]:
         """The position of the first change since the snapshot of everything within the part that has changed."""
-        place = tuple_(CHANGES.c.namespace, CHANGES.c.name)
+        full_name = tuple_(CHANGES.c.namespace, CHANGES.c.name)
         query = select(CHANGES.c.namespace, CHANGES.c.name, func.min(CHANGES.c.position))
         query = query.where(CHANGES.c.kind == kind.kind, snapshot.hides(CHANGES.c.position))
         if listing.namespace is not None:
             query = query.where(CHANGES.c.namespace == listing.namespace)
         if listing.after is not None:
-            query = query.where(place > tuple_(*listing.after))
+            query = query.where(full_name > tuple_(*listing.after))
         if reached is not None:
-            query = query.where(place <= tuple_(*reached))
+            query = query.where(full_name <= tuple_(*reached))
         found = await self._connection.execute(query.group_by(CHANGES.c.namespace, CHANGES.c.name))
         return {(namespace, name): position for namespace, name, position in found}
 
-    async def _before(self, kind: Kind, first: Mapping[Place, int]) -> tuple[list[AnyObject], frozenset[Place]]:
+    async def _before(
+        self, kind: Kind, first: Mapping[NamespacedName, int]
+    ) -> tuple[list[AnyObject], frozenset[NamespacedName]]:
         """What was there before these changes, and where that is not known."""
         query = select(CHANGES.c.namespace, CHANGES.c.name, CHANGES.c.previous).where(
             CHANGES.c.verb != ChangeVerb.ADDED.value
@@ -110,8 +110,8 @@ class PastObjects:
             await breaths.take()
         return past, frozenset(everything - known)
 
-    def _then(self, kind: Kind, stored: JsonObject, place: Place) -> AnyObject:
-        namespace, name = place
+    def _then(self, kind: Kind, stored: JsonObject, full_name: NamespacedName) -> AnyObject:
+        namespace, name = full_name
         return self._codec.from_stored(kind, stored, namespace=namespace, name=name)
 
     async def _rows(self, query: "Select[Any]", positions: Sequence[int]) -> list[Mapping[str, Any]]:
@@ -125,5 +125,5 @@ class PastObjects:
         return rows
 
 
-def _place(document: AnyObject) -> Place:
+def _name_of(document: AnyObject) -> NamespacedName:
     return document.metadata.namespace or "", document.metadata.name

@@ -11,12 +11,13 @@ from sqlalchemy import or_, select, union_all, update
 
 from chandlery.model.faults import SealBroken
 from chandlery.model.objects import kinds
+from chandlery.model.objects.metadata import NamespacedName
 from chandlery.store.rows import RowCodec
 from chandlery.store.schema import CHANGES, OBJECTS
-from chandlery.store.schema import RECONCILIATIONS as R
+from chandlery.store.schema import WORK_QUEUE as W
 from chandlery.store.sealing.sealing import Keyring, seal_mark
 from chandlery.store.work.leases import read_mark, set_mark
-from chandlery.store.work.sealed_notes import Whereabouts, open_note, seal_note
+from chandlery.store.work.sealed_notes import open_note, seal_note
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select, Table
@@ -35,7 +36,7 @@ class Step:
     """What one step has come to."""
 
     done: int = 0
-    unreadable: tuple[Whereabouts, ...] = ()
+    unreadable: tuple[NamespacedName, ...] = ()
     """Where those are that no configured key opens."""
     reached: str | None = None
     """The uid after which the next step goes on; None at the end."""
@@ -53,7 +54,7 @@ class Resealing:
         """Seal anew at most so many Secrets, in the order of their uids. No change for anybody who reads them."""
         query = select(_SECRETS).where(_SECRETS.c.uid > after, self._is_old(_SEALED)).order_by(_SECRETS.c.uid)
         rows = (await self._connection.execute(query.limit(limit))).mappings().all()
-        unreadable: list[Whereabouts] = []
+        unreadable: list[NamespacedName] = []
         for row in rows:
             try:
                 spec = self._codec.resealed(row)
@@ -67,19 +68,19 @@ class Resealing:
 
     async def notes(self, *, after: str, limit: int) -> Step:
         """The same for what workers have noted."""
-        query = select(R.c.uid, R.c.kind, R.c.in_flight).where(R.c.uid > after, self._is_old(R.c.in_flight))
-        rows = (await self._connection.execute(query.order_by(R.c.uid).limit(limit))).mappings().all()
+        query = select(W.c.uid, W.c.kind, W.c.sealed).where(W.c.uid > after, self._is_old(W.c.sealed))
+        rows = (await self._connection.execute(query.order_by(W.c.uid).limit(limit))).mappings().all()
         places = await self._places(rows)
-        unreadable: list[Whereabouts] = []
+        unreadable: list[NamespacedName] = []
         for row in rows:
             try:
-                opened = open_note(self._keyring, row["uid"], row["in_flight"])
+                opened = open_note(self._keyring, row["uid"], row["sealed"])
             except SealBroken:
                 unreadable.append(places.get(row["uid"], ("", "")))
                 continue
             text = seal_note(self._keyring, row["uid"], opened.note, at=opened.at or places.get(row["uid"]))
-            is_unchanged = (R.c.uid == row["uid"]) & (R.c.in_flight == row["in_flight"])
-            await self._connection.execute(update(R).where(is_unchanged).values(in_flight=text))
+            is_unchanged = (W.c.uid == row["uid"]) & (W.c.sealed == row["sealed"])
+            await self._connection.execute(update(W).where(is_unchanged).values(sealed=text))
         return _step(rows, unreadable, limit)
 
     async def old_checksums(self, *, limit: int) -> Sequence[str]:
@@ -111,8 +112,8 @@ class Resealing:
     def _is_old(self, sealed: "ColumnElement[Any]") -> "ColumnElement[bool]":
         return sealed.is_not(None) & ~sealed.startswith(seal_mark(self._keyring.name), autoescape=True)
 
-    async def _places(self, rows: Sequence[Any]) -> dict[str, Whereabouts]:
-        found: dict[str, Whereabouts] = {}
+    async def _places(self, rows: Sequence[Any]) -> dict[str, NamespacedName]:
+        found: dict[str, NamespacedName] = {}
         for kind in {row["kind"] for row in rows} & OBJECTS.keys():
             table, uids = OBJECTS[kind], [row["uid"] for row in rows if row["kind"] == kind]
             query = select(table.c.uid, table.c.namespace, table.c.name).where(table.c.uid.in_(uids))
@@ -120,6 +121,6 @@ class Resealing:
         return found
 
 
-def _step(rows: Sequence[Any], unreadable: Sequence[Whereabouts], limit: int) -> Step:
+def _step(rows: Sequence[Any], unreadable: Sequence[NamespacedName], limit: int) -> Step:
     reached = rows[-1]["uid"] if len(rows) == limit else None
     return Step(len(rows) - len(unreadable), tuple(unreadable), reached)

@@ -14,7 +14,7 @@ from chandlery.model.faults import ConfigurationFault, SealBroken
 from chandlery.model.objects import kinds
 from chandlery.store.rows import RowCodec
 from chandlery.store.schema import MARKS, OBJECTS
-from chandlery.store.schema import RECONCILIATIONS as R
+from chandlery.store.schema import WORK_QUEUE as W
 from chandlery.store.sealing.sealing import Keyring, SealPlace, seal_mark
 from chandlery.store.work.sealed_notes import open_note
 
@@ -78,13 +78,13 @@ class SealStore:
         """Whether there is sealed data from before canaries; raises ConfigurationFault if none of it opens."""
         newest = select(_SECRETS).order_by(_SECRETS.c.created_at.desc()).limit(_SAMPLE)
         secrets = (await self._connection.execute(newest)).mappings().all()
-        noted = select(R.c.uid, R.c.in_flight).where(R.c.in_flight.is_not(None)).limit(_SAMPLE)
+        noted = select(W.c.uid, W.c.sealed).where(W.c.sealed.is_not(None)).limit(_SAMPLE)
         notes = (await self._connection.execute(noted)).mappings().all()
         if not secrets and not notes:
             return False
         if any(self._opens_secret(row) for row in secrets) or any(self._opens_note(row) for row in notes):
             return True
-        raise self._misfit(str(secrets[0]["spec"].get("sealed", "")) if secrets else notes[0]["in_flight"])
+        raise self._misfit(str(secrets[0]["spec"].get("sealed", "")) if secrets else notes[0]["sealed"])
 
     def _opens_secret(self, row: Any) -> bool:
         try:
@@ -95,7 +95,7 @@ class SealStore:
 
     def _opens_note(self, row: Any) -> bool:
         try:
-            open_note(self._keyring, row["uid"], row["in_flight"])
+            open_note(self._keyring, row["uid"], row["sealed"])
         except SealBroken:
             return False
         return True

@@ -12,9 +12,9 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from chandlery.retry.circuit import OpenCircuit
-from chandlery.retry.rate_limit import Pace, Turn, next_place
+from chandlery.retry.rate_limit import CallRate, Turn, next_turn
 from chandlery.store.rows import utc
-from chandlery.store.schema import CIRCUITS, PACES
+from chandlery.store.schema import CIRCUITS, RATE_LIMITS
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,13 +23,12 @@ _LONGEST_SILENCE = timedelta(minutes=15)
 """A process that lives tries a broker again, or forgets its circuit, sooner than that."""
 
 
-class GuardStore:
-    """Circuits and paces, as this transaction sees them."""
+class CircuitStore:
+    """Open circuits, as this transaction sees them."""
 
     def __init__(self, connection: "AsyncConnection", now: datetime) -> None:
         self._connection = connection
         self._now = now
-        self._is_postgresql = connection.dialect.name == "postgresql"
 
     async def open_circuit(self, lane: str) -> OpenCircuit | None:
         """The circuit of this lane that has been open for longest in any living process."""
@@ -67,23 +66,32 @@ class GuardStore:
         removed = await self._connection.execute(delete(CIRCUITS).where(silent).returning(CIRCUITS.c.lane))
         return sorted(set(removed.scalars()))
 
-    async def take_place(self, lane: str, pace: Pace) -> Turn:
-        """A place in the line before this service broker, among all processes."""
-        query = select(PACES.c.full_at).where(PACES.c.lane == lane)
+
+class RateLimitStore:
+    """How far the calls to each service broker with a rate limit are planned, as this transaction sees it."""
+
+    def __init__(self, connection: "AsyncConnection", now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+        self._is_postgresql = connection.dialect.name == "postgresql"
+
+    async def take_turn(self, lane: str, rate: CallRate) -> Turn:
+        """A turn in the line before this service broker, among all processes."""
+        query = select(RATE_LIMITS.c.full_at).where(RATE_LIMITS.c.lane == lane)
         if self._is_postgresql:
             query = query.with_for_update()
         full_at = (await self._connection.execute(query)).scalar()
         if full_at is None:
             await self._begin_line(lane)
             full_at = (await self._connection.execute(query)).scalar_one()
-        place = next_place(pace, utc(full_at), self._now)
-        if place.is_kept:
-            statement = update(PACES).where(PACES.c.lane == lane).values(full_at=place.full_at)
+        turn = next_turn(rate, utc(full_at), self._now)
+        if turn.is_kept:
+            statement = update(RATE_LIMITS).where(RATE_LIMITS.c.lane == lane).values(full_at=turn.full_at)
             await self._connection.execute(statement)
-        return place
+        return turn
 
     async def _begin_line(self, lane: str) -> None:
         # Unless another process does so at the same time.
         with suppress(IntegrityError):
             async with self._connection.begin_nested():
-                await self._connection.execute(insert(PACES).values(lane=lane, full_at=self._now))
+                await self._connection.execute(insert(RATE_LIMITS).values(lane=lane, full_at=self._now))

@@ -1,19 +1,17 @@
 """What a worker has to find again, such as a request under way or credentials, as a sealed text in the work table.
 
-Sealed on its way into `reconciliations` and opened on its way out. A row of work does not say where its object is, so
+Sealed on its way into `work_queue` and opened on its way out. A row of work does not say where its object is, so
 the note itself does, and whoever has read the object compares.
 """
 
 from dataclasses import dataclass, field
 from typing import Any
 
+from chandlery.model.objects.metadata import NamespacedName
 from chandlery.model.objects.wire import JsonObject
 from chandlery.store.sealing.sealing import Keyring, SealPlace
 
 _AT, _NOTE = "at", "note"
-
-Whereabouts = tuple[str, str]
-"""Namespace and name of an object."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +19,10 @@ class OpenedNote:
     """A note, and the object that it was made for; `at` is None in notes of the first form."""
 
     note: JsonObject = field(repr=False)
-    at: Whereabouts | None
+    at: NamespacedName | None
 
 
-def seal_note(keyring: Keyring, uid: str, note: JsonObject, *, at: Whereabouts | None) -> str:
+def seal_note(keyring: Keyring, uid: str, note: JsonObject, *, at: NamespacedName | None) -> str:
     """The text for the work table. Without `at` the note is bound to the uid alone."""
     return keyring.seal({_AT: at, _NOTE: note}, bound_to=_place(uid))
 

@@ -16,7 +16,7 @@ from sqlalchemy import case, delete, insert, null, select, text, tuple_, union_a
 
 from chandlery.contracts.messages import Reconcile
 from chandlery.store.schema import INTERESTS, LATE_WAKES
-from chandlery.store.schema import RECONCILIATIONS as R
+from chandlery.store.schema import WORK_QUEUE as W
 from chandlery.store.work.work_queue import DELIVERY, commands_of, made_due, make_due, one_by_one
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class WakeStore:
             # In one order, so that two who lock several do not wait for each other.
             await self._connection.execute(_LOCK_WAITS, {"keys": sorted(keys)})
 
-    async def wake(self, *keys: str, known: Collection[tuple[str, str]] = ()) -> Sequence[Reconcile]:
+    async def enqueue_waiting(self, *keys: str, known: Collection[tuple[str, str]] = ()) -> Sequence[Reconcile]:
         """Make everything due that waits for one of these keys. Returns the commands for the outbox.
 
         `known` are pairs of a key and the uid of who need not be woken by it.
@@ -64,21 +64,21 @@ class WakeStore:
             if self._is_postgresql:
                 commands += await self._wake_or_note(meant)
             else:
-                commands += await make_due(self._connection, self._now, R.c.uid.in_(meant))
+                commands += await make_due(self._connection, self._now, W.c.uid.in_(meant))
         return commands
 
     async def _wake_or_note(self, meant: Any) -> Sequence[Reconcile]:
-        waiting = select(R.c.uid).where(R.c.uid.in_(meant)).cte("waiting")
-        free = select(R.c.uid).where(R.c.uid.in_(select(waiting.c.uid))).with_for_update(skip_locked=True).cte("free")
+        waiting = select(W.c.uid).where(W.c.uid.in_(meant)).cte("waiting")
+        free = select(W.c.uid).where(W.c.uid.in_(select(waiting.c.uid))).with_for_update(skip_locked=True).cte("free")
         others = select(waiting.c.uid).except_(select(free.c.uid))
         late = insert(LATE_WAKES).from_select(["uid"], others).returning(LATE_WAKES.c.uid).cte("late")
-        woken = made_due(self._now, R.c.uid.in_(select(free.c.uid))).cte("woken")
+        woken = made_due(self._now, W.c.uid.in_(select(free.c.uid))).cte("woken")
         of_those = select(woken.c.kind, woken.c.uid, woken.c.lane)
         rows = (await self._connection.execute(union_all(of_those, select(null(), late.c.uid, null())))).all()
         self.has_late_ones |= any(kind is None for kind, _, _ in rows)
         return [Reconcile(kind=kind, uid=uid, lane=lane) for kind, uid, lane in rows if kind is not None]
 
-    async def wake_late(self) -> Sequence[Reconcile]:
+    async def enqueue_late(self) -> Sequence[Reconcile]:
         """Wake who could not be woken at once. Waits for those who hold their rows: nothing else may be locked before.
 
         Returns the commands for the outbox.
@@ -90,34 +90,34 @@ class WakeStore:
         uids = (await self._connection.execute(statement)).scalars().all()
         if not uids:
             return []
-        rows = one_by_one(self._connection, R.c.uid.in_(uids))
-        return await make_due(self._connection, self._now, R.c.uid.in_(rows))
+        rows = one_by_one(self._connection, W.c.uid.in_(uids))
+        return await make_due(self._connection, self._now, W.c.uid.in_(rows))
 
-    async def resume(self, key: str, *, limit: int | None = None) -> Sequence[Reconcile]:
+    async def enqueue_deferred(self, key: str, *, limit: int | None = None) -> Sequence[Reconcile]:
         """Make what was held back under this key due again, as it was: neither a new wish nor a new start of back-off.
 
         At most `limit` of them, those first that were to come first. Returns the commands for the outbox.
         """
-        is_free = R.c.lease_until.is_(None) | (R.c.lease_until <= self._now)
-        held_back = select(R.c.uid).where(R.c.waiting_for == key, is_free).order_by(R.c.due_at).limit(limit)
+        is_free = W.c.lease_until.is_(None) | (W.c.lease_until <= self._now)
+        deferred = select(W.c.uid).where(W.c.waiting_for == key, is_free).order_by(W.c.due_at).limit(limit)
         if self._is_postgresql:
-            held_back = held_back.with_for_update(skip_locked=True)
+            deferred = deferred.with_for_update(skip_locked=True)
         values = {"due_at": self._now, "waiting_for": None, "enqueue_after": self._now + DELIVERY}
-        return await self._commands(R.c.uid.in_(held_back), values)
+        return await self._commands(W.c.uid.in_(deferred), values)
 
     async def enqueue_once(self, uid: str) -> Sequence[Reconcile]:
         """Have an object looked at now, although its wish is the same, and whatever it waits for."""
-        is_held = R.c.lease_until > self._now
+        is_held = W.c.lease_until > self._now
         values = {
             "due_at": self._now,
             # Only this tells whoever holds the lease that there is news.
-            "wishes": case((is_held, R.c.wishes + 1), else_=R.c.wishes),
-            "enqueue_after": case((is_held, R.c.lease_until), else_=self._now + DELIVERY),
+            "revision": case((is_held, W.c.revision + 1), else_=W.c.revision),
+            "enqueue_after": case((is_held, W.c.lease_until), else_=self._now + DELIVERY),
         }
-        return await self._commands(R.c.uid == uid, values)
+        return await self._commands(W.c.uid == uid, values)
 
     async def _commands(self, condition: Any, values: Mapping[str, Any]) -> Sequence[Reconcile]:
-        statement = update(R).where(condition).values(values).returning(R.c.kind, R.c.uid, R.c.lane)
+        statement = update(W).where(condition).values(values).returning(W.c.kind, W.c.uid, W.c.lane)
         return await commands_of(self._connection, statement)
 
     async def enqueue_idle(self, uids: Sequence[str]) -> None:
@@ -126,22 +126,22 @@ class WakeStore:
         What is due some time anyway is left to that: a poll or a repeated call must not come early. But its row is
         written as well, so that nobody begins a round on what is about to be outdated.
         """
-        is_held = R.c.lease_until > self._now
-        is_moved = R.c.due_at.is_(None) | is_held
-        due_at = case((is_moved, self._now), else_=R.c.due_at)
-        again = case((is_held, R.c.lease_until), (is_moved, self._now), else_=R.c.due_at)
+        is_held = W.c.lease_until > self._now
+        is_moved = W.c.due_at.is_(None) | is_held
+        due_at = case((is_moved, self._now), else_=W.c.due_at)
+        again = case((is_held, W.c.lease_until), (is_moved, self._now), else_=W.c.due_at)
         for start in range(0, len(uids), _MOST_STIRRED):
-            rows = one_by_one(self._connection, R.c.uid.in_(uids[start : start + _MOST_STIRRED]))
-            statement = update(R).where(R.c.uid.in_(rows))
-            values = {"wishes": R.c.wishes + 1, "due_at": due_at, "enqueue_after": again}
+            rows = one_by_one(self._connection, W.c.uid.in_(uids[start : start + _MOST_STIRRED]))
+            statement = update(W).where(W.c.uid.in_(rows))
+            values = {"revision": W.c.revision + 1, "due_at": due_at, "enqueue_after": again}
             await self._connection.execute(statement.values(values))
 
 
 def _waiting_for(keys: Sequence[str], *, known: Sequence[tuple[str, str]]) -> Any:
-    waiting = select(R.c.uid).where(R.c.waiting_for.in_(keys))
+    waiting = select(W.c.uid).where(W.c.waiting_for.in_(keys))
     interested = select(INTERESTS.c.uid).where(INTERESTS.c.key.in_(keys))
     if known:
-        waiting = waiting.where(tuple_(R.c.waiting_for, R.c.uid).not_in(known))
+        waiting = waiting.where(tuple_(W.c.waiting_for, W.c.uid).not_in(known))
         interested = interested.where(tuple_(INTERESTS.c.key, INTERESTS.c.uid).not_in(known))
     # A union, because PostgreSQL reads the whole table for an OR of the two.
     return union_all(waiting, interested)

@@ -14,14 +14,14 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from chandlery.contracts.messages import Reconcile
 from chandlery.model.faults import LeaseLost, SealBroken
 from chandlery.model.objects import kinds
-from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.model.objects.metadata import NamespacedName, ObjectMeta
 from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.reconcile_result import instances_key
 from chandlery.store.rows import utc
 from chandlery.store.schema import INTERESTS, OBJECTS
-from chandlery.store.schema import RECONCILIATIONS as R
+from chandlery.store.schema import WORK_QUEUE as W
 from chandlery.store.sealing.sealing import Keyring
-from chandlery.store.work.sealed_notes import OpenedNote, Whereabouts, open_note, seal_note
+from chandlery.store.work.sealed_notes import OpenedNote, open_note, seal_note
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -44,14 +44,14 @@ class Claim:
     kind: str
     lane: str
     attempt: int
-    wishes: int
+    revision: int
     fence: int
     owner: str
-    in_flight: JsonObject | None = field(repr=False)
+    sealed: JsonObject | None = field(repr=False)
     memory: JsonObject
-    admitted_at: datetime | None = None
+    turn_at: datetime | None = None
     """The moment from which its broker's rate limit lets it through; None if it has not asked for one."""
-    at: Whereabouts | None = None
+    at: NamespacedName | None = None
     """Where the object is that the note in flight belongs to."""
     is_note_lost: bool = False
     """Whether there is a note in flight that cannot be opened."""
@@ -61,7 +61,7 @@ class Claim:
         at = (metadata.namespace or "", metadata.name)
         if self.at in (None, at):
             return replace(self, at=at)
-        return replace(self, at=at, in_flight=None, is_note_lost=True)
+        return replace(self, at=at, sealed=None, is_note_lost=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +74,11 @@ class Release:
     lane: str
     waiting_for: str | None = None
     """The key of `wake` that brings this object back early."""
-    in_flight: JsonObject | None = field(default=None, repr=False)
+    sealed: JsonObject | None = field(default=None, repr=False)
     memory: JsonObject
     interests: tuple[str, ...] | None = None
     """Further keys of `wake`, kept until given anew; None leaves them as they are."""
-    admitted_at: datetime | None = None
+    turn_at: datetime | None = None
     """See `Claim`."""
     is_reminded: bool = False
     """Whether this process sends a command itself when it is due."""
@@ -101,7 +101,7 @@ class WorkQueue:
     async def add(self, kind: str, uid: str, *, lane: str) -> Reconcile:
         """Start to look after an object, due now. Returns the command for the outbox."""
         row = {"kind": kind, "uid": uid, "lane": lane, "due_at": self._now, "enqueue_after": self._now + DELIVERY}
-        await self._connection.execute(insert(R).values(row | {"memory": {}}))
+        await self._connection.execute(insert(W).values(row | {"memory": {}}))
         return Reconcile(kind=kind, uid=uid, lane=lane)
 
     def add_later(self, kind: str, uid: str, *, lane: str) -> Reconcile:
@@ -113,22 +113,24 @@ class WorkQueue:
     async def flush(self) -> None:
         """Write what `add_later` was given."""
         if self._later:
-            await self._connection.execute(insert(R), self._later)
+            await self._connection.execute(insert(W), self._later)
             self._later.clear()
 
-    async def touch(self, uid: str) -> Reconcile | None:
-        """The wish has changed: due now, even if somebody works on it. Returns the command for the outbox."""
-        commands = await make_due(self._connection, self._now, R.c.uid == uid)
+    async def enqueue_changed(self, uid: str) -> Reconcile | None:
+        """The desired state has changed: due now, even if somebody works on it. Returns the command for the outbox."""
+        commands = await make_due(self._connection, self._now, W.c.uid == uid)
         return commands[0] if commands else None
 
-    async def touch_in_namespace(self, kind: str, namespace: str, *, lanes: Sequence[str]) -> Sequence[Reconcile]:
-        """`touch` for all objects of a kind in a namespace that belong to one of these lanes, in one statement."""
+    async def enqueue_changed_in_namespace(
+        self, kind: str, namespace: str, *, lanes: Sequence[str]
+    ) -> Sequence[Reconcile]:
+        """`enqueue_changed` for all objects of a kind in a namespace that belong to one of these lanes, at once."""
         if not lanes:
             return []
         table = OBJECTS[kind]
         there = select(table.c.uid).where(table.c.namespace == namespace)
-        meant = (R.c.kind == kind) & R.c.lane.in_(lanes) & R.c.uid.in_(there)
-        return await make_due(self._connection, self._now, R.c.uid.in_(one_by_one(self._connection, meant)))
+        meant = (W.c.kind == kind) & W.c.lane.in_(lanes) & W.c.uid.in_(there)
+        return await make_due(self._connection, self._now, W.c.uid.in_(one_by_one(self._connection, meant)))
 
     async def claim(self, uid: str, *, owner: str, lease: timedelta) -> Claim | None:
         """Take the lease if the object is due and nobody holds it."""
@@ -140,31 +142,31 @@ class WorkQueue:
     ) -> dict[str, Claim]:
         """Take the leases of those objects that are due and that nobody holds; only of these kinds if any are given."""
         until = self._now + lease
-        free = R.c.lease_until.is_(None) | (R.c.lease_until < self._now)
-        due = select(R.c.uid).where(R.c.uid.in_(uids), R.c.due_at <= self._now + CLOCK_TOLERANCE, free)
+        free = W.c.lease_until.is_(None) | (W.c.lease_until < self._now)
+        due = select(W.c.uid).where(W.c.uid.in_(uids), W.c.due_at <= self._now + CLOCK_TOLERANCE, free)
         if kinds is not None:
-            due = due.where(R.c.kind.in_(kinds))
+            due = due.where(W.c.kind.in_(kinds))
         if self._is_postgresql:
             # Whoever holds a row either leaves a command behind or leaves it to the sweep: nobody here waits for them.
             due = due.with_for_update(skip_locked=True)
         statement = (
-            update(R)
-            .where(R.c.uid.in_(due))
-            .values(lease_owner=owner, lease_until=until, enqueue_after=until, fence=R.c.fence + 1)
-            .returning(R.c.uid, R.c.kind, R.c.lane, R.c.attempt, R.c.wishes, R.c.fence)
-            .returning(R.c.in_flight, R.c.memory, R.c.admitted_at)
+            update(W)
+            .where(W.c.uid.in_(due))
+            .values(lease_owner=owner, lease_until=until, enqueue_after=until, fence=W.c.fence + 1)
+            .returning(W.c.uid, W.c.kind, W.c.lane, W.c.attempt, W.c.revision, W.c.fence)
+            .returning(W.c.sealed, W.c.memory, W.c.turn_at)
         )
         rows = (await self._connection.execute(statement)).mappings()
         return {row["uid"]: self._claim(row, owner) for row in rows}
 
     def _claim(self, row: Any, owner: str) -> Claim:
-        note = self._opened(row["uid"], row["in_flight"])
-        admitted_at: datetime | None = row["admitted_at"]
-        plain = {key: value for key, value in row.items() if key not in ("in_flight", "admitted_at")}
-        claim = Claim(owner=owner, in_flight=None, admitted_at=admitted_at and utc(admitted_at), **plain)
+        note = self._opened(row["uid"], row["sealed"])
+        turn_at: datetime | None = row["turn_at"]
+        plain = {key: value for key, value in row.items() if key not in ("sealed", "turn_at")}
+        claim = Claim(owner=owner, sealed=None, turn_at=turn_at and utc(turn_at), **plain)
         if isinstance(note, SealBroken):
             return replace(claim, is_note_lost=True)
-        return replace(claim, in_flight=note.note, at=note.at) if note else claim
+        return replace(claim, sealed=note.note, at=note.at) if note else claim
 
     def _opened(self, uid: str, sealed: str | None) -> OpenedNote | SealBroken | None:
         try:
@@ -176,37 +178,34 @@ class WorkQueue:
     def _sealed(self, claim: Claim, note: JsonObject) -> str:
         return seal_note(self._keyring, claim.uid, note, at=claim.at)
 
-    async def keep_all_in_flight(self, kept: Sequence[tuple[Claim, JsonObject, JsonObject]]) -> None:
-        """`keep_in_flight` for several claims of this very transaction, so that no lease can be lost."""
+    async def keep_all_sealed(self, kept: Sequence[tuple[Claim, JsonObject, JsonObject]]) -> None:
+        """`keep_sealed` for several claims of this very transaction, so that no lease can be lost."""
         if not kept:
             return
         rows = [
             {
                 "of_uid": claim.uid,
-                "in_flight": self._sealed(claim, in_flight),
+                "sealed": self._sealed(claim, sealed),
                 "memory": memory,
             }
-            for claim, in_flight, memory in kept
+            for claim, sealed, memory in kept
         ]
-        statement = update(R).where(R.c.uid == bindparam("of_uid"))
-        await self._connection.execute(
-            statement.values(in_flight=bindparam("in_flight"), memory=bindparam("memory")), rows
-        )
+        statement = update(W).where(W.c.uid == bindparam("of_uid"))
+        await self._connection.execute(statement.values(sealed=bindparam("sealed"), memory=bindparam("memory")), rows)
 
-    async def keep_in_flight(self, claim: Claim, in_flight: JsonObject, memory: JsonObject) -> None:
+    async def keep_sealed(self, claim: Claim, sealed: JsonObject, memory: JsonObject) -> None:
         """Write down what is about to be sent, before it is sent. Raises LeaseLost."""
-        sealed = self._sealed(claim, in_flight)
-        statement = update(R).where(_held_by(claim)).values(in_flight=sealed, memory=memory)
+        values = {"sealed": self._sealed(claim, sealed), "memory": memory}
+        statement = update(W).where(_held_by(claim)).values(values)
         await self._fenced(statement)
 
     async def release(self, claim: Claim, release: Release) -> Reconcile | None:
         """End the round. Returns a command if the wish changed meanwhile. Raises LeaseLost."""
-        in_flight = release.in_flight
-        sealed = self._sealed(claim, in_flight) if in_flight is not None else None
-        untouched = R.c.wishes == claim.wishes
+        sealed = self._sealed(claim, release.sealed) if release.sealed is not None else None
+        untouched = W.c.revision == claim.revision
         again = release.due_at + REMINDER if release.due_at and release.is_reminded else release.due_at
         statement = (
-            update(R)
+            update(W)
             .where(_held_by(claim))
             .values(
                 due_at=case((untouched, release.due_at), else_=self._now),
@@ -214,20 +213,20 @@ class WorkQueue:
                 attempt=release.attempt,
                 lane=release.lane,
                 waiting_for=release.waiting_for,
-                in_flight=sealed,
+                sealed=sealed,
                 memory=release.memory,
-                admitted_at=release.admitted_at,
+                turn_at=release.turn_at,
                 lease_owner=None,
                 lease_until=None,
             )
-            .returning(R.c.wishes)
+            .returning(W.c.revision)
         )
-        wishes = (await self._connection.execute(statement)).scalar()
-        if wishes is None:
+        revision = (await self._connection.execute(statement)).scalar()
+        if revision is None:
             raise LeaseLost
         if release.interests is not None:
             await self._replace_interests(claim.uid, release.interests)
-        if wishes == claim.wishes:
+        if revision == claim.revision:
             return None
         return Reconcile(kind=claim.kind, uid=claim.uid, lane=release.lane)
 
@@ -239,17 +238,17 @@ class WorkQueue:
     async def give_back(self, claim: Claim, *, after: timedelta = timedelta(0)) -> None:
         """Let go of the lease without a result; what is in flight stays noted, and the next worker goes on from it."""
         # A newer wish came with a command that found the lease taken: it must not wait as long as a failure does.
-        due_at = case((R.c.wishes == claim.wishes, self._now + after), else_=self._now)
+        due_at = case((W.c.revision == claim.revision, self._now + after), else_=self._now)
         statement = (
-            update(R)
+            update(W)
             .where(_held_by(claim))
             .values(lease_owner=None, lease_until=None, due_at=due_at, enqueue_after=due_at, attempt=claim.attempt + 1)
         )
         await self._connection.execute(statement)
 
-    async def hold(self, claim: Claim) -> None:
+    async def assert_lease(self, claim: Claim) -> None:
         """Make sure that the lease is still ours, and keep it so until the transaction ends. Raises LeaseLost."""
-        held = select(R.c.uid).where(_held_by(claim))
+        held = select(W.c.uid).where(_held_by(claim))
         if self._is_postgresql:
             held = held.with_for_update()
         if (await self._connection.execute(held)).first() is None:
@@ -258,23 +257,23 @@ class WorkQueue:
     async def lock(self, uid: str) -> None:
         """Keep everybody else from the work row until the transaction ends; taken before the object's own lock."""
         if self._is_postgresql:
-            await self._connection.execute(select(R.c.uid).where(R.c.uid == uid).with_for_update())
+            await self._connection.execute(select(W.c.uid).where(W.c.uid == uid).with_for_update())
 
     async def move(self, claim: Claim, lane: str) -> Reconcile:
         """Let go of the lease and hand the work to another lane. Returns the command for the outbox."""
         values = {"lane": lane, "lease_owner": None, "lease_until": None, "enqueue_after": self._now + DELIVERY}
-        await self._fenced(update(R).where(_held_by(claim)).values(values))
+        await self._fenced(update(W).where(_held_by(claim)).values(values))
         return Reconcile(kind=claim.kind, uid=claim.uid, lane=lane)
 
     async def extend(self, uids: Sequence[str], *, owner: str, lease: timedelta) -> set[str]:
         """Heartbeat: move the end of these leases, as far as this owner still holds them. Returns whose."""
         until = self._now + lease
-        held = R.c.uid.in_(uids) & (R.c.lease_owner == owner)
+        held = W.c.uid.in_(uids) & (W.c.lease_owner == owner)
         statement = (
-            update(R)
-            .where(R.c.uid.in_(one_by_one(self._connection, held)))
+            update(W)
+            .where(W.c.uid.in_(one_by_one(self._connection, held)))
             .values(lease_until=until, enqueue_after=until)
-            .returning(R.c.uid)
+            .returning(W.c.uid)
         )
         return set((await self._connection.execute(statement)).scalars())
 
@@ -283,14 +282,14 @@ class WorkQueue:
 
         A command that waits behind a slow service broker is not lost; more of them would only make its queue grow.
         """
-        overdue = select(R.c.uid, R.c.kind, R.c.lane, R.c.due_at).where(R.c.enqueue_after <= self._now)
-        overdue = overdue.order_by(R.c.enqueue_after).limit(limit)
+        overdue = select(W.c.uid, W.c.kind, W.c.lane, W.c.due_at).where(W.c.enqueue_after <= self._now)
+        overdue = overdue.order_by(W.c.enqueue_after).limit(limit)
         if self._is_postgresql:
             overdue = overdue.with_for_update(skip_locked=True)
         rows = (await self._connection.execute(overdue)).mappings().all()
         if rows:
             again = [{"of_uid": row["uid"], "again_at": self._now + self._pause(row["due_at"])} for row in rows]
-            statement = update(R).where(R.c.uid == bindparam("of_uid")).values(enqueue_after=bindparam("again_at"))
+            statement = update(W).where(W.c.uid == bindparam("of_uid")).values(enqueue_after=bindparam("again_at"))
             await self._connection.execute(statement, again)
         return [Reconcile(kind=row["kind"], uid=row["uid"], lane=row["lane"]) for row in rows]
 
@@ -305,12 +304,12 @@ class WorkQueue:
 
         For a process that is the only one, at its start: its bus, and whoever held leases, went with the one before.
         """
-        statement = update(R).where(R.c.due_at.is_not(None))
-        await self._connection.execute(statement.values(enqueue_after=R.c.due_at, lease_owner=None, lease_until=None))
+        statement = update(W).where(W.c.due_at.is_not(None))
+        await self._connection.execute(statement.values(enqueue_after=W.c.due_at, lease_owner=None, lease_until=None))
 
     async def remove(self, uid: str) -> None:
         """The object is gone. What it was interested in goes with `forget_interests`."""
-        statement = delete(R).where(R.c.uid == uid).returning(R.c.kind, R.c.memory)
+        statement = delete(W).where(W.c.uid == uid).returning(W.c.kind, W.c.memory)
         row = (await self._connection.execute(statement)).first()
         if row is not None and row.kind == kinds.SERVICE_INSTANCE.kind and (lane := row.memory.get("lane")):
             # The provisioner's own note of the broker, which may wait for its last instance to go.
@@ -318,27 +317,27 @@ class WorkQueue:
 
     async def forget_interests(self, *, limit: int) -> int:
         """Take away what objects that are gone wanted to be woken by, at most so many; returns how many."""
-        orphaned = select(INTERESTS.c.key, INTERESTS.c.uid).where(INTERESTS.c.uid.not_in(select(R.c.uid))).limit(limit)
+        orphaned = select(INTERESTS.c.key, INTERESTS.c.uid).where(INTERESTS.c.uid.not_in(select(W.c.uid))).limit(limit)
         some = delete(INTERESTS).where(tuple_(INTERESTS.c.key, INTERESTS.c.uid).in_(orphaned))
         return (await self._connection.execute(some)).rowcount
 
     async def lanes(self) -> Sequence[str]:
         """Every lane that has work."""
-        return (await self._connection.execute(select(R.c.lane).distinct())).scalars().all()
+        return (await self._connection.execute(select(W.c.lane).distinct())).scalars().all()
 
     async def count_in_lane(self, kind: str, lane: str) -> int:
         """How many objects of a kind belong to a service broker."""
-        query = select(func.count()).select_from(R).where(R.c.kind == kind, R.c.lane == lane)
+        query = select(func.count()).select_from(W).where(W.c.kind == kind, W.c.lane == lane)
         return int((await self._connection.execute(query)).scalar_one())
 
     async def some_in_lane(self, kind: str, lane: str, *, limit: int) -> Sequence[str]:
         """The uids of some objects of a kind that belong to a service broker, always the same ones."""
-        query = select(R.c.uid).where(R.c.kind == kind, R.c.lane == lane).order_by(R.c.uid).limit(limit)
+        query = select(W.c.uid).where(W.c.kind == kind, W.c.lane == lane).order_by(W.c.uid).limit(limit)
         return (await self._connection.execute(query)).scalars().all()
 
     async def memory_of(self, uid: str) -> JsonObject:
         """A worker's notes on an object; empty if nobody looks after it."""
-        memory: JsonObject | None = (await self._connection.execute(select(R.c.memory).where(R.c.uid == uid))).scalar()
+        memory: JsonObject | None = (await self._connection.execute(select(W.c.memory).where(W.c.uid == uid))).scalar()
         return memory or {}
 
     async def _fenced(self, statement: Any) -> None:
@@ -348,9 +347,9 @@ class WorkQueue:
 
 def one_by_one(connection: "AsyncConnection", condition: Any) -> Select[tuple[str]]:
     """The uids of rows that are about to be written, each of them locked before."""
-    rows = select(R.c.uid).where(condition)
+    rows = select(W.c.uid).where(condition)
     # All who lock several rows do so in this order: none of them ever waits for one that waits for it.
-    return rows.order_by(R.c.uid).with_for_update() if connection.dialect.name == "postgresql" else rows
+    return rows.order_by(W.c.uid).with_for_update() if connection.dialect.name == "postgresql" else rows
 
 
 async def make_due(connection: "AsyncConnection", now: datetime, condition: Any) -> Sequence[Reconcile]:
@@ -369,19 +368,19 @@ async def commands_of(
 def made_due(now: datetime, condition: Any) -> ReturningUpdate[tuple[str, str, str]]:
     """The statement behind `make_due`; its rows are kind, uid, lane."""
     return (
-        update(R)
+        update(W)
         .where(condition)
         .values(
             due_at=now,
-            wishes=R.c.wishes + 1,
+            revision=W.c.revision + 1,
             waiting_for=None,
             attempt=0,
             # Whoever holds the lease finds the new wish when the round ends; the sweep keeps to the lease's end.
-            enqueue_after=case((R.c.lease_until > now, R.c.lease_until), else_=now + DELIVERY),
+            enqueue_after=case((W.c.lease_until > now, W.c.lease_until), else_=now + DELIVERY),
         )
-        .returning(R.c.kind, R.c.uid, R.c.lane)
+        .returning(W.c.kind, W.c.uid, W.c.lane)
     )
 
 
 def _held_by(claim: Claim) -> Any:
-    return (R.c.uid == claim.uid) & (R.c.fence == claim.fence) & (R.c.lease_owner == claim.owner)
+    return (W.c.uid == claim.uid) & (W.c.fence == claim.fence) & (W.c.lease_owner == claim.owner)

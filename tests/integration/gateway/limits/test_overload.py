@@ -190,12 +190,12 @@ async def test_only_a_few_watches_begin_at_a_time(crowded: Small, monkeypatch: p
 async def test_guessed_tokens_are_told_of_by_address_and_slow_down_nobody_else(
     crowded: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held_back: list[float] = []
+    deferred: list[float] = []
     sleep = asyncio.sleep
 
     async def noted(seconds: float) -> None:
         if seconds:
-            held_back.append(seconds)
+            deferred.append(seconds)
         await sleep(0)
 
     monkeypatch.setattr(overload_guard.asyncio, "sleep", noted)  # type: ignore[attr-defined]
@@ -205,7 +205,7 @@ async def test_guessed_tokens_are_told_of_by_address_and_slow_down_nobody_else(
             # The same address, with a token that is somebody's, and without any.
             assert (await crowded.running.as_user(ANN).get(SECRETS)).status == 200
             assert (await crowded.running.as_user(None).get("/version")).status == 200
-    assert held_back.count(1.0) == 40
+    assert deferred.count(1.0) == 40
     [line] = [each for each in logged if each["action"] == "failed_authentication"]
     assert (line["address"], line["count"], line["log_level"]) == ("127.0.0.1", 1, "warning")
     # The other 49 are told of together, when ten seconds are over.

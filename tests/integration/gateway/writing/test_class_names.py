@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import update
 
-from chandlery.store.schema import RECONCILIATIONS
+from chandlery.store.schema import WORK_QUEUE
 from tests.integration.gateway.api_client import CATALOG, TEAM, Api, Document, broker, catalog_object, instance, plan
 from tests.integration.gateway.conftest import Running
 
@@ -32,7 +32,7 @@ async def vanish(api: Api, plural: str, name: str) -> None:
 async def chosen(api: Api, gateway: Running) -> Document:
     """The lane that a new instance of that class name gets, and its plan."""
     made = await api.made(INSTANCES, instance(**BY_NAME))
-    row = next(row for row in await gateway.rows("reconciliations") if row["uid"] == made["metadata"]["uid"])
+    row = next(row for row in await gateway.rows("work_queue") if row["uid"] == made["metadata"]["uid"])
     return {"lane": row["lane"], "plan": made["spec"].get("clusterServicePlanExternalName")}
 
 
@@ -85,10 +85,10 @@ async def test_who_waits_for_a_name_is_woken_by_another_priority(api: Api, gatew
     uid = made["metadata"]["uid"]
     async with gateway.resources.database._engine.begin() as connection:
         waits = {"waiting_for": "offering:/mysql", "due_at": None}
-        await connection.execute(update(RECONCILIATIONS).where(RECONCILIATIONS.c.uid == uid).values(**waits))
+        await connection.execute(update(WORK_QUEUE).where(WORK_QUEUE.c.uid == uid).values(**waits))
     answer = await api.patch(f"{BROKERS}/second", {"spec": {"namePriority": 1}})
     assert answer.status == 200, answer.payload
-    [row] = [row for row in await gateway.rows("reconciliations") if row["uid"] == uid]
+    [row] = [row for row in await gateway.rows("work_queue") if row["uid"] == uid]
     assert (row["waiting_for"], row["due_at"] is None) == (None, False)
 
 

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import update
 
-from chandlery.store.schema import RECONCILIATIONS
+from chandlery.store.schema import WORK_QUEUE
 from tests.integration.gateway.api_client import (
     CATALOG,
     FINALIZER,
@@ -33,8 +33,8 @@ async def test_an_instance_is_marked_and_its_worker_is_told(api: Api, gateway: R
     assert marked["metadata"]["deletionGracePeriodSeconds"] == 0
     assert marked["metadata"]["generation"] == 1
     assert marked["spec"]["userInfo"]["username"] == "ann"
-    row = next(row for row in await gateway.rows("reconciliations") if row["uid"] == created["metadata"]["uid"])
-    assert row["wishes"] == 1
+    row = next(row for row in await gateway.rows("work_queue") if row["uid"] == created["metadata"]["uid"])
+    assert row["revision"] == 1
     commands = [row for row in await gateway.rows("outbox") if created["metadata"]["uid"] in row["message"]]
     assert len(commands) == 2
     assert (await api.delete(DB)).document == marked
@@ -57,24 +57,24 @@ async def test_an_order_is_taken_up_before_and_after_the_deletion(
     created = await api.made(path, body)
     one, uid = f"{path}/one", created["metadata"]["uid"]
 
-    async def wishes() -> int:
-        (work,) = [row for row in await gateway.rows("reconciliations") if row["uid"] == uid]
-        return int(work["wishes"])
+    async def revision() -> int:
+        (work,) = [row for row in await gateway.rows("work_queue") if row["uid"] == uid]
+        return int(work["revision"])
 
     first = await api.delete(one)
     assert (first.status, first.warnings) == (200, ())
     assert (await api.delete(one)).document == first.document
-    assert await wishes() == 1
+    assert await revision() == 1
     ordered = await api.patch(one, {"metadata": {"annotations": {f"chandlery.io/{order}": "true"}}})
     assert ordered.status == 200
     assert words in ordered.warnings[0]
-    assert await wishes() == 2
+    assert await revision() == 2
     again = await api.delete(one)
     assert again.document == ordered.document
     assert words in again.warnings[0]
     taken_back = await api.patch(one, {"metadata": {"annotations": {f"chandlery.io/{order}": "false"}}})
     assert taken_back.warnings == ()
-    assert await wishes() == 3
+    assert await revision() == 3
     await api.patch(one, {"metadata": {"annotations": {f"chandlery.io/{order}": "true"}, "finalizers": None}})
     assert (await api.get(one)).status == 404
 
@@ -93,7 +93,7 @@ async def test_a_marked_object_goes_with_its_last_finalizer(api: Api, gateway: R
     assert done.status == 200
     assert "finalizers" not in done.document["metadata"]
     assert (await api.get(DB)).status == 404
-    assert not [row for row in await gateway.rows("reconciliations") if row["kind"] == "ServiceInstance"]
+    assert not [row for row in await gateway.rows("work_queue") if row["kind"] == "ServiceInstance"]
     last = max(await gateway.rows("changes"), key=lambda row: row["position"])
     assert (last["verb"], last["name"]) == ("DELETED", "db")
 
@@ -111,15 +111,15 @@ async def test_who_waits_for_an_abandoned_object_is_woken(api: Api, gateway: Run
     parent = await api.made(INSTANCES, instance())
     child = await api.made(f"{TEAM}/servicebindings", binding())
     async with gateway.resources.database._engine.begin() as connection:
-        mine = RECONCILIATIONS.c.uid == parent["metadata"]["uid"]
+        mine = WORK_QUEUE.c.uid == parent["metadata"]["uid"]
         waits = {"waiting_for": "bindings-of:team/db", "due_at": None}
-        await connection.execute(update(RECONCILIATIONS).where(mine).values(waits))
-        its = RECONCILIATIONS.c.uid == child["metadata"]["uid"]
-        await connection.execute(update(RECONCILIATIONS).where(its).values(memory={"lane": "broker:/b"}))
+        await connection.execute(update(WORK_QUEUE).where(mine).values(waits))
+        its = WORK_QUEUE.c.uid == child["metadata"]["uid"]
+        await connection.execute(update(WORK_QUEUE).where(its).values(memory={"lane": "broker:/b"}))
     before = len(await gateway.rows("outbox"))
     await api.patch(f"{TEAM}/servicebindings/db-binding", {"metadata": {"finalizers": None}})
     assert (await api.delete(f"{TEAM}/servicebindings/db-binding")).document["status"] == "Success"
-    row = next(row for row in await gateway.rows("reconciliations") if row["uid"] == parent["metadata"]["uid"])
+    row = next(row for row in await gateway.rows("work_queue") if row["uid"] == parent["metadata"]["uid"])
     assert row["waiting_for"] is None
     assert row["due_at"] is not None
     woken = [row["message"] for row in await gateway.rows("outbox")][before:]

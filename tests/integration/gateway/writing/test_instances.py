@@ -231,8 +231,8 @@ async def test_the_specification_can_be_corrected_in_every_state(
         assert answer.document["metadata"]["generation"] == generation
         assert answer.document["spec"]["userInfo"]["username"] == "ann"
     uid = created["metadata"]["uid"]
-    (work,) = [row for row in await gateway.rows("reconciliations") if row["uid"] == uid]
-    assert work["wishes"] == 3
+    (work,) = [row for row in await gateway.rows("work_queue") if row["uid"] == uid]
+    assert work["revision"] == 3
     stored = await api.read(DB)
     assert stored["status"].items() >= {key: state[key] for key in state if key != "conditions"}.items()
     assert (await gateway.as_user("token-of-ann-the-developer").delete(DB)).document["metadata"]["deletionTimestamp"]
@@ -258,7 +258,7 @@ async def test_work_on_an_instance_goes_to_the_lane_of_its_broker(api: Api, gate
     await scope.offers(api, plan())
     known = await api.made(INSTANCES, scope.instance(ClassExternalName="mysql"))
     unknown = await api.made(INSTANCES, instance("unknown", clusterServiceClassName="x", clusterServicePlanName="y"))
-    lanes = {row["uid"]: row["lane"] for row in await gateway.rows("reconciliations")}
+    lanes = {row["uid"]: row["lane"] for row in await gateway.rows("work_queue")}
     assert lanes[known["metadata"]["uid"]] == ("broker:/broker" if scope.prefix != "service" else "broker:team/broker")
     assert lanes[unknown["metadata"]["uid"]] == "unresolved"
 

@@ -8,7 +8,7 @@ from sqlalchemy import text, update
 
 from chandlery.model.faults import Unavailable
 from chandlery.store.objects.changes import ChangeLog
-from chandlery.store.schema import RECONCILIATIONS
+from chandlery.store.schema import WORK_QUEUE
 from chandlery.store.work.outbox import Outbox
 from chandlery.store.work.work_queue import WorkQueue
 from tests.integration.gateway.api_client import (
@@ -54,7 +54,7 @@ async def test_a_creation_brings_its_work_its_command_and_its_change(
 ) -> None:
     created = await api.made(path, body)
     uid, version = created["metadata"]["uid"], created["metadata"]["resourceVersion"]
-    (work,) = [row for row in await gateway.rows("reconciliations") if row["uid"] == uid]
+    (work,) = [row for row in await gateway.rows("work_queue") if row["uid"] == uid]
     assert work["kind"] == created["kind"]
     assert work["due_at"] is not None
     commands = [message for message in await _messages(gateway) if message.get("uid") == uid]
@@ -66,10 +66,10 @@ async def test_a_creation_brings_its_work_its_command_and_its_change(
 
 
 async def test_kinds_without_a_worker_have_no_work(api: Api, gateway: Running) -> None:
-    before = (await gateway.rows("reconciliations"), await gateway.rows("outbox"))
+    before = (await gateway.rows("work_queue"), await gateway.rows("outbox"))
     await api.made(SECRETS, secret())
     await api.made(f"{CATALOG}/clusterserviceclasses", service_class())
-    assert (await gateway.rows("reconciliations"), await gateway.rows("outbox")) == before
+    assert (await gateway.rows("work_queue"), await gateway.rows("outbox")) == before
 
 
 async def test_a_new_wish_is_commanded_once(api: Api, gateway: Running) -> None:
@@ -77,22 +77,22 @@ async def test_a_new_wish_is_commanded_once(api: Api, gateway: Running) -> None:
     uid = created["metadata"]["uid"]
     await api.patch(DB, {"spec": {"parameters": {"a": 1}}})
     await api.patch(DB, {"metadata": {"labels": {"a": "b"}}})
-    (work,) = [row for row in await gateway.rows("reconciliations") if row["uid"] == uid]
-    assert work["wishes"] == 1
+    (work,) = [row for row in await gateway.rows("work_queue") if row["uid"] == uid]
+    assert work["revision"] == 1
     assert len([message for message in await _messages(gateway) if message.get("uid") == uid]) == 2
 
 
 async def _work_on(gateway: Running, document: Document) -> tuple[int, int]:
     """How often the object's wish has changed, and how many commands were sent for it."""
     uid = document["metadata"]["uid"]
-    (work,) = [row for row in await gateway.rows("reconciliations") if row["uid"] == uid]
-    return work["wishes"], len([message for message in await _messages(gateway) if message.get("uid") == uid])
+    (work,) = [row for row in await gateway.rows("work_queue") if row["uid"] == uid]
+    return work["revision"], len([message for message in await _messages(gateway) if message.get("uid") == uid])
 
 
 async def _rests(gateway: Running) -> None:
     """Every worker has nothing to do for now."""
     async with gateway.resources.database._engine.begin() as connection:
-        await connection.execute(update(RECONCILIATIONS).values(due_at=None, enqueue_after=None, attempt=7))
+        await connection.execute(update(WORK_QUEUE).values(due_at=None, enqueue_after=None, attempt=7))
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ async def test_an_order_makes_the_object_due_without_a_new_generation(
         assert answer.status == 200, answer.payload
         assert answer.document["metadata"]["generation"] == 1
         assert await _work_on(gateway, created) == (times, 1 + times)
-    (work,) = [row for row in await gateway.rows("reconciliations") if row["uid"] == created["metadata"]["uid"]]
+    (work,) = [row for row in await gateway.rows("work_queue") if row["uid"] == created["metadata"]["uid"]]
     assert work["due_at"] is not None
     assert work["attempt"] == 0
     if "userInfo" in created["spec"]:
@@ -179,7 +179,7 @@ async def test_an_annotation_that_the_broker_is_told_makes_instances_due(
 
 
 @pytest.mark.parametrize(
-    "breaks", [(Outbox, "flush"), (ChangeLog, "flush"), (WorkQueue, "touch")], ids=lambda broken: broken[1]
+    "breaks", [(Outbox, "flush"), (ChangeLog, "flush"), (WorkQueue, "enqueue_changed")], ids=lambda broken: broken[1]
 )
 async def test_a_write_that_breaks_in_the_middle_leaves_nothing(
     gateway: Running,
@@ -191,7 +191,7 @@ async def test_a_write_that_breaks_in_the_middle_leaves_nothing(
     named = {"clusterServiceClassName": "a", "clusterServicePlanName": "b"}
     created = await api.made(INSTANCES, instance(**named, parameters={"p": _SECRET}))
     await api.made(SECRETS, secret(password=_SECRET))
-    tables = ("serviceinstances", "secrets", "reconciliations", "outbox", "changes")
+    tables = ("serviceinstances", "secrets", "work_queue", "outbox", "changes")
     before = {table: await gateway.rows(table) for table in tables}
     told = f"password={_SECRET}"
 

@@ -178,10 +178,10 @@ async def test_status_is_written_apart_from_everything_else(api: Api) -> None:
 
 async def test_a_status_write_is_no_wish(api: Api, gateway: Running) -> None:
     await api.made(INSTANCES, instance())
-    outbox, work = await gateway.rows("outbox"), await gateway.rows("reconciliations")
+    outbox, work = await gateway.rows("outbox"), await gateway.rows("work_queue")
     assert (await api.patch(f"{DB}/status", {"status": {"dashboardURL": "https://d"}})).status == 200
     assert await gateway.rows("outbox") == outbox
-    assert await gateway.rows("reconciliations") == work
+    assert await gateway.rows("work_queue") == work
 
 
 async def test_patches_of_each_kind_are_applied(api: Api) -> None:
@@ -244,7 +244,7 @@ async def test_creations_that_race_for_a_name_end_in_one_object(api: Api, gatewa
     answers = await asyncio.gather(*(api.post(INSTANCES, instance()) for _ in range(8)))
     assert sorted(answer.status for answer in answers) == [201, *[409] * 7]
     assert len(await gateway.rows("serviceinstances")) == 1
-    assert len([row for row in await gateway.rows("reconciliations") if row["kind"] == "ServiceInstance"]) == 1
+    assert len([row for row in await gateway.rows("work_queue") if row["kind"] == "ServiceInstance"]) == 1
 
 
 async def test_creations_at_the_same_time_fail_each_for_itself(api: Api) -> None:

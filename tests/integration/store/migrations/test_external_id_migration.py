@@ -4,14 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from alembic import command
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chandlery.store import migrate as migrations
-from chandlery.store.schema import EXTERNAL_IDS, OBJECTS, RECONCILIATIONS
+from chandlery.store.schema import EXTERNAL_IDS, OBJECTS, WORK_QUEUE
 from tests.integration.store.samples import NOON
 
 _BEFORE = "2026_11_23_generated_names"
+_WORK = text("INSERT INTO reconciliations (uid, kind, lane) VALUES (:uid, :kind, :lane)")
+"""As the work queue was called then."""
 _KINDS = {"i": "ServiceInstance", "b": "ServiceBinding"}
 
 # uid, external id, lane, hours after noon at which it was created, id of rotated credentials
@@ -47,7 +49,7 @@ def _fill(connection: Connection) -> None:
             "external_id": external_id,
         }
         connection.execute(insert(OBJECTS[kind]).values(row))
-        connection.execute(insert(RECONCILIATIONS).values(uid=uid, kind=kind, lane=lane, memory={}))
+        connection.execute(_WORK, {"uid": uid, "kind": kind, "lane": lane})
 
 
 @pytest.fixture
@@ -75,7 +77,7 @@ async def test_the_oldest_object_keeps_an_external_id_that_several_have_at_one_b
 async def test_whoever_loses_its_external_id_by_a_migration_is_looked_at_again(filled: AsyncEngine) -> None:
     async with filled.begin() as connection:
         await connection.run_sync(_to, "head")
-        due = select(RECONCILIATIONS.c.uid, RECONCILIATIONS.c.due_at).where(RECONCILIATIONS.c.due_at.is_not(None))
+        due = select(WORK_QUEUE.c.uid, WORK_QUEUE.c.due_at).where(WORK_QUEUE.c.due_at.is_not(None))
         rows = (await connection.execute(due)).all()
     assert {uid for uid, _ in rows} == {"i-young", "b-thief"}
     assert all(_utc(moment) <= datetime.now(UTC) for _, moment in rows)

@@ -7,9 +7,10 @@ import pytest
 
 from chandlery.model.objects import kinds
 from chandlery.model.objects.kinds import SERVICE_INSTANCE, AnyObject
+from chandlery.model.objects.metadata import NamespacedName
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.objects.objects import Listing
-from chandlery.store.objects.past_objects import PastPart, Place
+from chandlery.store.objects.past_objects import PastPart
 from chandlery.store.objects.snapshots import ORDINALS, Snapshot
 from tests.integration.store import samples
 from tests.integration.store.conftest import SetClock
@@ -31,11 +32,11 @@ async def _now(database: Database) -> tuple[Snapshot, Sequence[AnyObject]]:
 
 async def _then(
     database: Database, snapshot: Snapshot, *, limit: int | None = None
-) -> tuple[list[AnyObject], set[Place]]:
+) -> tuple[list[AnyObject], set[NamespacedName]]:
     """All parts of the list as it was."""
     objects: list[AnyObject] = []
-    unknown: set[Place] = set()
-    after: Place | None = None
+    unknown: set[NamespacedName] = set()
+    after: NamespacedName | None = None
     while True:
         part = await _part(database, snapshot, after=after, limit=limit)
         assert part.is_covered
@@ -47,7 +48,7 @@ async def _then(
 
 
 async def _part(
-    database: Database, snapshot: Snapshot, *, after: Place | None = None, limit: int | None = None
+    database: Database, snapshot: Snapshot, *, after: NamespacedName | None = None, limit: int | None = None
 ) -> PastPart:
     listing = Listing(after=after, limit=limit)
     return await database.run(lambda unit: unit.past.part(SERVICE_INSTANCE, listing, snapshot))

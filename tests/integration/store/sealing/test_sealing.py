@@ -14,7 +14,7 @@ from chandlery.model.objects.core import Secret
 from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database
 from chandlery.store.objects.objects import Listing
-from chandlery.store.schema import CHANGES, OBJECTS, RECONCILIATIONS
+from chandlery.store.schema import CHANGES, OBJECTS, WORK_QUEUE
 from chandlery.store.sealing.sealing import Keyring, SealPlace, new_key
 from tests.integration.store import samples
 from tests.integration.store.work import work
@@ -110,25 +110,25 @@ async def test_a_ciphertext_that_was_moved_to_another_reconciliation_is_refused(
     for name in ("a", "b"):
         await work.add(database, name)
         held = await work.claim_surely(database, name)
-        await work.release(database, held, due_at=samples.NOON, in_flight={"of": name})
-    column, uid = RECONCILIATIONS.c.in_flight, RECONCILIATIONS.c.uid
+        await work.release(database, held, due_at=samples.NOON, sealed={"of": name})
+    column, uid = WORK_QUEUE.c.sealed, WORK_QUEUE.c.uid
     async with engine.begin() as connection:
         stolen = (await connection.execute(select(column).where(uid == "a"))).scalar_one()
-        await connection.execute(update(RECONCILIATIONS).where(uid == "b").values(in_flight=stolen))
+        await connection.execute(update(WORK_QUEUE).where(uid == "b").values(sealed=stolen))
 
     held = await work.claim_surely(database, "b")
-    assert (held.in_flight, held.is_note_lost) == (None, True)
+    assert (held.sealed, held.is_note_lost) == (None, True)
 
 
 async def test_a_note_in_flight_is_lost_on_an_object_that_is_given_to_another_tenant(database: Database) -> None:
     await work.add(database, "a")
     held = (await work.claim_surely(database, "a")).on(samples.meta("db", "ns"))
-    await work.release(database, held, due_at=samples.NOON, in_flight={"credentials": "hunter2"})
+    await work.release(database, held, due_at=samples.NOON, sealed={"credentials": "hunter2"})
 
     again = await work.claim_surely(database, "a")
-    assert again.on(samples.meta("db", "ns")).in_flight == {"credentials": "hunter2"}
+    assert again.on(samples.meta("db", "ns")).sealed == {"credentials": "hunter2"}
     elsewhere = again.on(samples.meta("db", "thief"))
-    assert (elsewhere.in_flight, elsewhere.is_note_lost) == (None, True)
+    assert (elsewhere.sealed, elsewhere.is_note_lost) == (None, True)
 
 
 def test_the_same_document_is_sealed_differently_each_time(keyring: Keyring) -> None:

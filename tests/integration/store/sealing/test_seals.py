@@ -21,7 +21,7 @@ from chandlery.model.objects.core import Secret
 from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database
 from chandlery.store.objects.objects import Listing
-from chandlery.store.schema import CHANGES, MARKS, OBJECTS, RECONCILIATIONS
+from chandlery.store.schema import CHANGES, MARKS, OBJECTS, WORK_QUEUE
 from chandlery.store.sealing.resealing import Step
 from chandlery.store.sealing.sealing import Keyring, new_key
 from chandlery.store.sealing.seals import CANARY
@@ -60,7 +60,7 @@ async def _insert_note(database: Database, instance: str = "db") -> str:
     uid = created.metadata.uid or ""
     await work.add(database, uid)
     held = (await work.claim_surely(database, uid)).on(created.metadata)
-    await work.release(database, held, due_at=samples.NOON, in_flight=NOTE)
+    await work.release(database, held, due_at=samples.NOON, sealed=NOTE)
     return uid
 
 
@@ -121,7 +121,7 @@ async def test_what_the_release_before_has_sealed_is_read_and_sealed_anew_and_th
             await connection.execute(delete(CHANGES))
         assert await reseal(database, owner="me")
         assert (await _read(database)).metadata.resource_version == secret.metadata.resource_version
-        assert (await work.claim_surely(database, uid)).in_flight == NOTE
+        assert (await work.claim_surely(database, uid)).sealed == NOTE
 
     await _put_back(engine, old_secret, old_note)
     async with process(database_url, keys) as database:
@@ -150,7 +150,7 @@ async def test_a_key_can_be_taken_out_once_all_is_sealed_with_the_one_in_front(
         assert await reseal(database, owner="me")
     async with process(database_url, new) as database:
         assert (await _read(database)).data == DATA
-        assert (await work.claim_surely(database, uid)).in_flight == NOTE
+        assert (await work.claim_surely(database, uid)).sealed == NOTE
 
 
 async def test_sealing_anew_takes_steps_and_leaves_out_what_does_not_open(
@@ -259,9 +259,9 @@ async def _show_checksum(engine: AsyncEngine, checksum: str) -> None:
 async def _stirred(engine: AsyncEngine) -> list[str]:
     """Those that are due, who rest again then."""
     async with engine.begin() as connection:
-        due = RECONCILIATIONS.c.due_at.is_not(None)
-        uids = (await connection.execute(select(RECONCILIATIONS.c.uid).where(due))).scalars().all()
-        await connection.execute(update(RECONCILIATIONS).where(due).values(due_at=None, enqueue_after=None))
+        due = WORK_QUEUE.c.due_at.is_not(None)
+        uids = (await connection.execute(select(WORK_QUEUE.c.uid).where(due))).scalars().all()
+        await connection.execute(update(WORK_QUEUE).where(due).values(due_at=None, enqueue_after=None))
     return list(uids)
 
 
@@ -276,7 +276,7 @@ def _first_form(raw: bytes, document: object, bound_to: str) -> str:
 async def _put_back(engine: AsyncEngine, secret: str, note: str, *, log: str | None = None) -> None:
     async with engine.begin() as connection:
         await connection.execute(update(SECRETS).values(spec={"type": "Opaque", "sealed": secret}))
-        await connection.execute(update(RECONCILIATIONS).values(in_flight=note))
+        await connection.execute(update(WORK_QUEUE).values(sealed=note))
         if log is not None:
             await connection.execute(delete(MARKS).where(MARKS.c.name == CANARY))
             logged = (await connection.execute(select(CHANGES).where(CHANGES.c.kind == "Secret"))).mappings().one()

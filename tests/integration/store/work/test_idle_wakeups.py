@@ -22,7 +22,7 @@ async def test_what_rests_is_left_to_the_sweep_and_what_comes_back_anyway_is_not
         await release(database, await claim_surely(database, uid), due_at=due_at)
     await enqueue_idle(database, "rests", "polled", "unknown")
     assert await due(database) == ["rests"]
-    assert (await claim_surely(database, "rests")).wishes == 1
+    assert (await claim_surely(database, "rests")).revision == 1
     assert await claim(database, "polled") is None
 
 
@@ -33,7 +33,7 @@ async def test_what_is_being_worked_on_is_looked_at_once_more(database: Database
     assert await due(database) == []
     command = await release(database, held)
     assert command is not None
-    assert (await claim_surely(database)).wishes == 1
+    assert (await claim_surely(database)).revision == 1
 
 
 async def test_round_does_not_begin_on_what_is_about_to_be_outdated(postgresql: Database, clock: SetClock) -> None:

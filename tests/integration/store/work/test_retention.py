@@ -35,7 +35,7 @@ async def _rows(engine: AsyncEngine, table: str) -> int:
 
 async def _rest(database: Database, claim: Claim, interests: tuple[str, ...]) -> None:
     rest = Release(due_at=None, lane=LANE, memory={}, interests=interests)
-    await database.run(lambda unit: unit.reconciliations.release(claim, rest))
+    await database.run(lambda unit: unit.work_queue.release(claim, rest))
 
 
 async def _prune_all(retention: Retention) -> int:
@@ -103,7 +103,7 @@ async def test_interests_of_what_is_gone_are_pruned_and_others_stay(
     assert not await retention.prune()
     assert await _rows(engine, "interests") == 2 * len(keys)
 
-    await database.run(lambda unit: unit.reconciliations.remove("goes"))
+    await database.run(lambda unit: unit.work_queue.remove("goes"))
 
     assert await retention.prune()
     assert await _rows(engine, "interests") == len(keys) + 1

@@ -35,7 +35,7 @@ class Pair:
 
     async def wait(self, unit: UnitOfWork) -> None:
         """A worker's round: look, and before deciding to wait, lock and look again."""
-        held = await unit.reconciliations.claim(self.uid, owner="waiter", lease=LEASE)
+        held = await unit.work_queue.claim(self.uid, owner="waiter", lease=LEASE)
         assert held is not None
         self.has_seen = await self._look(unit)
         await self._pause()
@@ -43,7 +43,7 @@ class Pair:
             await unit.wakes.lock_waits([self.fact])
             self.has_seen = await self._look(unit)
         key = None if self.has_seen else self.fact
-        await unit.reconciliations.release(held, Release(due_at=None, lane=LANE, waiting_for=key, memory={}))
+        await unit.work_queue.release(held, Release(due_at=None, lane=LANE, waiting_for=key, memory={}))
         await self._pause()
 
     async def bring(self, unit: UnitOfWork) -> None:
@@ -51,7 +51,7 @@ class Pair:
         await self._pause()
         await unit.objects.insert(instance(self.fact))
         await self._pause()
-        unit.outbox.add(*await unit.wakes.wake(self.fact))
+        unit.outbox.add(*await unit.wakes.enqueue_waiting(self.fact))
         await self._pause()
 
     async def _look(self, unit: UnitOfWork) -> bool:
@@ -107,7 +107,7 @@ async def test_keys_that_are_woken_at_the_end_are_in_the_same_transaction(databa
     await release(database, await claim_surely(database), waiting_for=KEY)
 
     async def bring(unit: UnitOfWork) -> None:
-        unit.wake_at_end([KEY, "other"])
+        unit.enqueue_waiting_at_end([KEY, "other"])
         await unit.objects.insert(instance("db"))
 
     await database.run(bring, dry_run=True)
@@ -173,7 +173,7 @@ async def test_a_wake_up_that_meets_the_sweep_leaves_the_object_due(postgresql: 
     await work.add(postgresql)
     await release(postgresql, await claim_surely(postgresql), due_at=clock.now, waiting_for=KEY)
 
-    async with held_open(postgresql, lambda unit: unit.reconciliations.due(limit=10)):
+    async with held_open(postgresql, lambda unit: unit.work_queue.due(limit=10)):
         async with asyncio.timeout(samples.SOON_SECONDS):
             await wake(postgresql, KEY)
 
@@ -186,13 +186,13 @@ async def test_who_looks_at_the_very_moment_of_the_news_is_woken_when_it_has_loo
     await work.add(postgresql)
     rest = Release(due_at=None, lane=LANE, memory={}, interests=(KEY,))
     first = await claim_surely(postgresql)
-    await postgresql.run(lambda unit: unit.reconciliations.release(first, rest))
+    await postgresql.run(lambda unit: unit.work_queue.release(first, rest))
     await touch(postgresql)
 
     async def look(unit: UnitOfWork) -> None:
-        held = await unit.reconciliations.claim("uid", owner="waiter", lease=LEASE)
+        held = await unit.work_queue.claim("uid", owner="waiter", lease=LEASE)
         assert held is not None
-        await unit.reconciliations.release(held, replace(rest, interests=None))
+        await unit.work_queue.release(held, replace(rest, interests=None))
 
     async with held_open(postgresql, look):
         async with asyncio.timeout(samples.SOON_SECONDS):
@@ -208,18 +208,18 @@ async def test_wake_up_of_a_waker_that_died_is_made_up_for_by_the_sweep(
     await work.add(postgresql)
     rest = Release(due_at=None, lane=LANE, memory={}, interests=(KEY,))
     held = await claim_surely(postgresql)
-    await postgresql.run(lambda unit: unit.reconciliations.release(held, rest))
+    await postgresql.run(lambda unit: unit.work_queue.release(held, rest))
 
     async def dies() -> None:
         return
 
     with monkeypatch.context() as patch:
-        patch.setattr(postgresql, "wake_late", dies)
-        async with held_open(postgresql, lambda unit: unit.reconciliations.lock("uid")):
+        patch.setattr(postgresql, "enqueue_late", dies)
+        async with held_open(postgresql, lambda unit: unit.work_queue.lock("uid")):
             assert await wake(postgresql, KEY) == []
     assert await claim(postgresql) is None
 
-    await postgresql.wake_late()
+    await postgresql.enqueue_late()
     assert await claim(postgresql) is not None
 
 
@@ -232,7 +232,7 @@ async def test_wakers_of_the_same_keys_in_any_order_do_not_lock_each_other_out(p
         async def work_once(unit: UnitOfWork) -> None:
             nonlocal attempts
             attempts += 1
-            await unit.wakes.wake(*random.Random(seed).sample(keys, len(keys)))
+            await unit.wakes.enqueue_waiting(*random.Random(seed).sample(keys, len(keys)))
             await asyncio.sleep(0.002)
 
         await postgresql.run(work_once)
@@ -246,7 +246,7 @@ async def test_an_interest_wakes_as_often_as_something_happens(database: Databas
     await work.add(database, "uid")
     held = await claim_surely(database, "uid")
     rest = Release(due_at=None, lane=LANE, memory={}, interests=("secret/a", "secret/b"))
-    await database.run(lambda unit: unit.reconciliations.release(held, rest))
+    await database.run(lambda unit: unit.work_queue.release(held, rest))
 
     for key in ("secret/a", "secret/b", "secret/a"):
         assert await wake(database, key) == ["uid"]
@@ -259,6 +259,6 @@ async def test_interests_are_kept_until_they_are_given_anew(database: Database) 
     for given, expected in ((("a",), ["uid"]), (None, ["uid"]), (("b",), []), ((), [])):
         held = await claim_surely(database, "uid")
         rest = Release(due_at=None, lane=LANE, memory={}, interests=given)
-        await database.run(lambda unit, held=held, rest=rest: unit.reconciliations.release(held, rest))  # type: ignore[misc]
+        await database.run(lambda unit, held=held, rest=rest: unit.work_queue.release(held, rest))  # type: ignore[misc]
         assert await wake(database, "a") == expected
         await work.touch(database)

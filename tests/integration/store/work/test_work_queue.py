@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from chandlery.contracts.messages import Reconcile
 from chandlery.model.faults import LeaseLost
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.schema import RECONCILIATIONS
+from chandlery.store.schema import WORK_QUEUE
 from chandlery.store.work.work_queue import DELIVERY, Claim, Release
 from tests.integration.store import samples
 from tests.integration.store.conftest import SetClock
@@ -23,7 +23,7 @@ REQUEST = {"password": "hunter2", "größe": 2**80, "nothing": None}
 
 async def _row(engine: AsyncEngine) -> dict[str, object]:
     async with engine.connect() as connection:
-        return dict((await connection.execute(select(RECONCILIATIONS))).mappings().one())
+        return dict((await connection.execute(select(WORK_QUEUE))).mappings().one())
 
 
 async def test_what_is_added_is_due_at_once(database: Database) -> None:
@@ -32,12 +32,12 @@ async def test_what_is_added_is_due_at_once(database: Database) -> None:
     held = await claim_surely(database)
 
     assert (held.uid, held.kind, held.lane, held.owner) == ("uid", work.KIND, LANE, "me")
-    assert (held.attempt, held.in_flight, held.memory) == (0, None, {})
+    assert (held.attempt, held.sealed, held.memory) == (0, None, {})
 
 
 async def test_what_is_added_later_is_there_after_the_commit(database: Database) -> None:
     async def add_three(unit: UnitOfWork) -> list[Reconcile]:
-        return [unit.reconciliations.add_later(work.KIND, uid, lane=LANE) for uid in "abc"]
+        return [unit.work_queue.add_later(work.KIND, uid, lane=LANE) for uid in "abc"]
 
     commands = await database.run(add_three)
 
@@ -62,7 +62,7 @@ async def test_many_are_claimed_in_one_statement_without_those_that_are_taken(da
     await claim_surely(database, "b", owner="another")
 
     claims = await database.run(
-        lambda unit: unit.reconciliations.claim_many(["a", "b", "c", "missing"], owner="me", lease=LEASE)
+        lambda unit: unit.work_queue.claim_many(["a", "b", "c", "missing"], owner="me", lease=LEASE)
     )
 
     assert sorted(claims) == ["a", "c"]
@@ -89,25 +89,25 @@ async def test_what_waits_for_others_alone_is_never_due(database: Database, cloc
 
 async def test_a_released_round_leaves_its_notes_for_the_next(database: Database, clock: SetClock) -> None:
     await work.add(database)
-    await release(database, await claim_surely(database), due_at=clock.now, attempt=7, in_flight=REQUEST)
+    await release(database, await claim_surely(database), due_at=clock.now, attempt=7, sealed=REQUEST)
 
     held = await claim_surely(database, owner="next")
 
-    assert (held.attempt, held.in_flight, held.memory) == (7, REQUEST, {"left": "note"})
-    assert await database.run(lambda unit: unit.reconciliations.memory_of("uid")) == {"left": "note"}
+    assert (held.attempt, held.sealed, held.memory) == (7, REQUEST, {"left": "note"})
+    assert await database.run(lambda unit: unit.work_queue.memory_of("uid")) == {"left": "note"}
 
 
 async def test_a_lease_that_ran_out_is_taken_over_with_what_was_in_flight(database: Database, clock: SetClock) -> None:
     await work.add(database)
     dead = await claim_surely(database, owner="dead")
-    await database.run(lambda unit: unit.reconciliations.keep_in_flight(dead, REQUEST, {"step": 1}))
+    await database.run(lambda unit: unit.work_queue.keep_sealed(dead, REQUEST, {"step": 1}))
 
     assert await claim(database, owner="heir") is None
     clock.advance(seconds=LEASE.total_seconds() + 0.001)
     heir = await claim_surely(database, owner="heir")
 
     assert heir.fence > dead.fence
-    assert (heir.in_flight, heir.memory) == (REQUEST, {"step": 1})
+    assert (heir.sealed, heir.memory) == (REQUEST, {"step": 1})
 
 
 async def test_a_holder_whose_lease_was_taken_over_can_write_nothing(
@@ -121,10 +121,10 @@ async def test_a_holder_whose_lease_was_taken_over_can_write_nothing(
     before = await _row(engine)
 
     with pytest.raises(LeaseLost):
-        await release(database, late, due_at=clock.now + timedelta(days=1), in_flight=REQUEST)
+        await release(database, late, due_at=clock.now + timedelta(days=1), sealed=REQUEST)
     with pytest.raises(LeaseLost):
-        await database.run(lambda unit: unit.reconciliations.keep_in_flight(late, REQUEST, {"late": True}))
-    await database.run(lambda unit: unit.reconciliations.give_back(late))
+        await database.run(lambda unit: unit.work_queue.keep_sealed(late, REQUEST, {"late": True}))
+    await database.run(lambda unit: unit.work_queue.give_back(late))
 
     assert await _row(engine) == before
 
@@ -147,7 +147,7 @@ async def test_a_late_release_takes_its_whole_transaction_down(database: Databas
 
     async def record(unit: UnitOfWork) -> None:
         await unit.objects.insert(samples.instance("db"))
-        await unit.reconciliations.release(late, left)
+        await unit.work_queue.release(late, left)
 
     with pytest.raises(LeaseLost):
         await database.run(record)
@@ -178,7 +178,7 @@ async def test_a_touch_during_a_lease_makes_the_object_due_when_it_ends(database
     assert await claim(database, owner="another") is None
     assert await release(database, held, due_at=clock.now + timedelta(hours=1)) == COMMAND
 
-    assert (await claim_surely(database)).wishes > held.wishes
+    assert (await claim_surely(database)).revision > held.revision
 
 
 async def test_a_touch_brings_forward_what_was_due_later(database: Database, clock: SetClock) -> None:
@@ -200,11 +200,11 @@ async def test_a_touch_of_what_nobody_looks_after_is_no_command(database: Databa
 async def test_a_lease_that_is_given_back_can_be_claimed_at_once(database: Database) -> None:
     await work.add(database)
     held = await claim_surely(database)
-    await database.run(lambda unit: unit.reconciliations.keep_in_flight(held, REQUEST, {}))
-    await database.run(lambda unit: unit.reconciliations.give_back(held))
+    await database.run(lambda unit: unit.work_queue.keep_sealed(held, REQUEST, {}))
+    await database.run(lambda unit: unit.work_queue.give_back(held))
 
     assert await due(database) == ["uid"]
-    assert (await claim_surely(database, owner="next")).in_flight == REQUEST
+    assert (await claim_surely(database, owner="next")).sealed == REQUEST
 
 
 async def test_the_sweep_finds_what_is_overdue_and_nothing_twice_within_the_pause(
@@ -260,7 +260,7 @@ async def test_a_process_that_is_alone_starts_where_the_one_before_was_killed(
     await work.release(database, await work.claim_surely(database, "later"), due_at=clock() + timedelta(hours=1))
     await work.release(database, await work.claim_surely(database, "resting"))
     await work.claim_surely(database, "taken")
-    await database.run(lambda unit: unit.reconciliations.start_over())
+    await database.run(lambda unit: unit.work_queue.start_over())
 
     assert await work.due(database) == ["sent", "taken"]
     assert (await work.claim_surely(database, "taken", owner="the next")).fence == 2
@@ -280,11 +280,9 @@ async def test_two_sweeps_at_once_share_the_work(database: Database, clock: SetC
 async def test_what_is_in_flight_stands_nowhere_in_plain_text(database: Database, engine: AsyncEngine) -> None:
     await work.add(database)
     held = await claim_surely(database)
-    await database.run(lambda unit: unit.reconciliations.keep_in_flight(held, REQUEST, {"step": 1}))
+    await database.run(lambda unit: unit.work_queue.keep_sealed(held, REQUEST, {"step": 1}))
     first = await samples.dump(engine)
-    await database.run(
-        lambda unit: unit.reconciliations.keep_all_in_flight([(held, {"token": "hunter3"}, {"step": 2})])
-    )
+    await database.run(lambda unit: unit.work_queue.keep_all_sealed([(held, {"token": "hunter3"}, {"step": 2})]))
     second = await samples.dump(engine)
 
     assert "'step': 1" in first
@@ -294,9 +292,9 @@ async def test_what_is_in_flight_stands_nowhere_in_plain_text(database: Database
 
 
 async def _later(database: Database, held: Claim) -> Claim:
-    await database.run(lambda unit: unit.reconciliations.give_back(held))
+    await database.run(lambda unit: unit.work_queue.give_back(held))
     claimed = await claim_surely(database)
-    assert claimed.in_flight == {"token": "hunter3"}
+    assert claimed.sealed == {"token": "hunter3"}
     return claimed
 
 
@@ -306,7 +304,7 @@ async def test_lanes_and_their_counts_follow_the_objects(database: Database, clo
     await release(database, await claim_surely(database, "a"), due_at=clock.now)
 
     async def look(unit: UnitOfWork) -> tuple[list[str], int, int]:
-        store = unit.reconciliations
+        store = unit.work_queue
         return (
             sorted(await store.lanes()),
             await store.count_in_lane(work.KIND, LANE),
@@ -314,6 +312,6 @@ async def test_lanes_and_their_counts_follow_the_objects(database: Database, clo
         )
 
     assert await database.run(look) == ([LANE, "lane-2"], 1, 0)
-    await database.run(lambda unit: unit.reconciliations.remove("a"))
+    await database.run(lambda unit: unit.work_queue.remove("a"))
     assert await database.run(look) == (["lane-2"], 0, 0)
-    assert await database.run(lambda unit: unit.reconciliations.memory_of("a")) == {}
+    assert await database.run(lambda unit: unit.work_queue.memory_of("a")) == {}

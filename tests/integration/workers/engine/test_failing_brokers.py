@@ -63,7 +63,7 @@ async def test_a_broker_that_fails_is_left_alone_and_the_objects_say_why(fleet: 
         assert "Status: 500" in condition.message
         assert found.status.next_attempt_time is not None
         row = await fleet.work_row(INSTANCE, MORE[0])
-        assert (row["attempt"], row["in_flight"], row["lease_owner"]) == (0, None, None)
+        assert (row["attempt"], row["sealed"], row["lease_owner"]) == (0, None, None)
 
 
 async def test_a_broker_that_fails_leaves_others_alone(fleet: Fleet) -> None:
@@ -167,7 +167,7 @@ async def test_an_order_to_try_the_broker_again_brings_back_what_waits_for_it(fl
         await fleet.worker("ClusterServiceBroker")
 
         async def is_closed() -> bool:
-            waiting = [row["waiting_for"] for row in await fleet.rows("reconciliations")]
+            waiting = [row["waiting_for"] for row in await fleet.rows("work_queue")]
             return not await fleet.rows("circuits") and "circuit:broker:/db" not in waiting
 
         await eventually(is_closed, "everything to go on")
@@ -232,8 +232,8 @@ async def test_a_rate_limit_spreads_calls_and_loses_none(fleet: Fleet) -> None:
         await scripted.wait_for(osb.PROVISION, 2)
 
         async def all_have_a_place() -> bool:
-            rows = [row for row in await fleet.rows("reconciliations") if row["kind"] == INSTANCE.kind]
-            return sum(row["admitted_at"] is not None for row in rows) == 4
+            rows = [row for row in await fleet.rows("work_queue") if row["kind"] == INSTANCE.kind]
+            return sum(row["turn_at"] is not None for row in rows) == 4
 
         await eventually(all_have_a_place, "the others to have a place in line")
         assert len(scripted.seen_of(osb.PROVISION)) == 2

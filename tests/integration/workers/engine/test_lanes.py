@@ -79,15 +79,15 @@ async def test_queue_of_a_broker_that_is_gone_stays_until_its_commands_are_worke
     await fleet.create(broker("one", NOBODY))
     await listens(worker, "broker:/one")
     handled = len(worker.handled)
-    retire = worker.line.retire
+    remove_queues = worker.line.remove_queues
 
-    async def retire_too_late(names: Sequence[str], lane: str) -> bool:
+    async def remove_too_late(names: Sequence[str], lane: str) -> bool:
         # As if this had come just after the worker stopped to listen.
         monkeypatch.undo()
         await fleet.front.line.publish([Reconcile(kind="ServiceInstance", uid="long-gone", lane=lane)])
-        return await retire(names, lane)
+        return await remove_queues(names, lane)
 
-    monkeypatch.setattr(worker.line, "retire", retire_too_late)
+    monkeypatch.setattr(worker.line, "remove_queues", remove_too_late)
     consume = worker.line.consume
 
     async def consume_late(names, lane, handler, *, concurrency):  # type: ignore[no-untyped-def]
@@ -268,7 +268,7 @@ async def take_away(fleet: Fleet, name: str) -> None:
         found = await unit.objects.get(kinds.CLUSTER_SERVICE_BROKER, "", name)
         assert found is not None
         await unit.objects.remove(found)
-        await unit.reconciliations.remove(found.metadata.uid or "")
+        await unit.work_queue.remove(found.metadata.uid or "")
 
     await fleet.front.database.run(remove)
 

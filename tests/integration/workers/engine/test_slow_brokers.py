@@ -135,6 +135,6 @@ async def remove_broker(fleet: Fleet, name: str) -> None:
         found = await unit.objects.get(kinds.CLUSTER_SERVICE_BROKER, "", name)
         assert found is not None
         await unit.objects.remove(found)
-        await unit.reconciliations.remove(found.metadata.uid or "")
+        await unit.work_queue.remove(found.metadata.uid or "")
 
     await fleet.front.database.run(remove)

@@ -68,7 +68,7 @@ async def test_a_binding_is_not_looked_at_again_for_what_it_has_written_itself(f
         await fleet.create(binding("source"))
         await fleet.until_ready(BINDING, "source")
         row = await fleet.work_row(BINDING, "source")
-        assert (row["due_at"], row["wishes"]) == (None, 0)
+        assert (row["due_at"], row["revision"]) == (None, 0)
 
 
 async def test_a_secret_that_goes_with_its_namespace_wakes_who_watches_it(fleet: Fleet) -> None:
@@ -77,14 +77,14 @@ async def test_a_secret_that_goes_with_its_namespace_wakes_who_watches_it(fleet:
         await fleet.create(secret("source", settings=json.dumps({"size": 1})))
         await _watcher(fleet)
         await fleet.until_ready(INSTANCE, "watcher")
-        before = (await fleet.work_row(INSTANCE, "watcher"))["wishes"]
+        before = (await fleet.work_row(INSTANCE, "watcher"))["revision"]
         found = await fleet.find(SECRET, "source")
 
         async def delete(unit: UnitOfWork) -> None:
             await deletions.delete(unit, found)
 
         await fleet.front.database.run(delete)
-        assert (await fleet.work_row(INSTANCE, "watcher"))["wishes"] > before
+        assert (await fleet.work_row(INSTANCE, "watcher"))["revision"] > before
         assert isinstance(found, Secret)
         assert found.metadata.namespace == NS
 

@@ -173,7 +173,7 @@ async def test_call_is_given_up_when_its_lease_has_run_out(fleet: Fleet, scripte
     async with asyncio.timeout(SOON):
         await rounds_of(process)(await command(fleet, "one"))
     assert not process.resources.in_hand
-    assert (await fleet.work_row(INSTANCE, "one"))["in_flight"], "what was asked for may exist"
+    assert (await fleet.work_row(INSTANCE, "one"))["sealed"], "what was asked for may exist"
     successor = await fleet.process("worker")
     fleet.clock.advance(3)
     await rounds_of(successor)(await command(fleet, "one"))
@@ -281,7 +281,7 @@ async def test_lease_is_given_back_with_a_pause_when_a_step_raises(
     row = await fleet.work_row(INSTANCE, "one")
     assert (row["lease_owner"], row["lease_until"], row["attempt"]) == (None, None, 1)
     assert as_utc(row["due_at"]) > before + timedelta(seconds=0.5)
-    assert row["in_flight"], "what was asked for may exist"
+    assert row["sealed"], "what was asked for may exist"
     assert not process.resources.in_hand
     fleet.clock.advance(5)
     await handle(await command(fleet, "one"))
@@ -321,7 +321,7 @@ async def test_claim_is_undone_when_the_decision_raises(fleet: Fleet, scripted: 
     with pytest.raises(ZeroDivisionError):
         await handle(await command(fleet, "one"))
     row = await fleet.work_row(INSTANCE, "one")
-    assert (row["lease_owner"], row["fence"], row["in_flight"]) == (None, 0, None)
+    assert (row["lease_owner"], row["fence"], row["sealed"]) == (None, 0, None)
     await handle(await command(fleet, "one"))
     assert await fleet.ready(INSTANCE, "one") == ("True", "ProvisionedSuccessfully")
     assert len(scripted.seen_of(osb.PROVISION)) == 1

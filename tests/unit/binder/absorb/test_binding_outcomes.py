@@ -246,7 +246,7 @@ def test_successful_bind_tells_the_world_once() -> None:
     assert [(fact.reason, fact.message, fact.is_warning) for fact in change.facts] == [
         ("InjectedBindResult", "Injected bind result", False)
     ]
-    kept = OpenBindingRequest.model_validate(change.keep_in_flight)
+    kept = OpenBindingRequest.model_validate(change.sealed)
     assert (kept.purpose, kept.credentials) == (BindingPurpose.DELIVERED, CREDENTIALS)
     assert (change.next.due_at, change.next.waiting_for, change.next.interests) == (None, "secret:ns/knot", None)
 
@@ -326,7 +326,7 @@ def test_repeat_that_is_turned_away_stays_open_while_it_is_wanted(status: int, d
     note = sent(BindingPurpose.BIND, request={"verb": "Bind"})
     snapshot = make_snapshot(make_binding(deleted=deleted), in_flight=note)
     change = absorbed(snapshot, note, answered(BindingPurpose.BIND, status, {}))
-    assert change.keep_in_flight == (None if deleted else note.to_wire())
+    assert change.sealed == (None if deleted else note.to_wire())
     assert (pause(change) > 0) is not deleted
 
 
@@ -473,7 +473,7 @@ def test_undeliverable_credentials_are_kept_for_the_next_round() -> None:
     change = absorbed(make_snapshot(), sent(BindingPurpose.BIND), answer, PROBLEM)
     assert ready_reason(change) == ("False", "ErrorInjectingBindResult")
     assert change.next.waiting_for == "secret:ns/knot"
-    kept = OpenBindingRequest.model_validate(change.keep_in_flight)
+    kept = OpenBindingRequest.model_validate(change.sealed)
     assert (kept.purpose, kept.credentials, kept.request) == (BindingPurpose.INJECT, CREDENTIALS, {})
     assert "tcp://rope" not in repr(change)
 
@@ -492,7 +492,7 @@ def test_credentials_that_can_never_be_delivered_are_revoked() -> None:
     change = absorbed(
         make_snapshot(binding, in_flight=note), note, answered(BindingPurpose.INJECT, 200, WITH_CREDENTIALS), PROBLEM
     )
-    assert (reaction(change), change.keep_in_flight) == ("fail and mitigate", None)
+    assert (reaction(change), change.sealed) == ("fail and mitigate", None)
 
 
 def test_deleted_binding_gets_no_secret_any_more() -> None:
@@ -513,7 +513,7 @@ def test_repeated_bind_of_a_deleted_binding_makes_way_for_the_unbind_at_once(sta
 def test_wait_keeps_an_open_request_open() -> None:
     note = sent(BindingPurpose.BIND, request={"verb": "Bind"})
     change = wait(make_snapshot(in_flight=note), Wait("ErrorGettingAuthCredentials", "no Secret", "secret:ns/x"), NOW)
-    assert change.keep_in_flight == note.to_wire()
+    assert change.sealed == note.to_wire()
     assert change.next.waiting_for == "secret:ns/x"
     assert ready_reason(change) == ("False", "ErrorGettingAuthCredentials")
 

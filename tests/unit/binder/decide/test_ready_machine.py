@@ -248,7 +248,7 @@ def test_rotation_that_cannot_be_sent_is_postponed(fields: dict[str, Any], words
     wanted = find_condition(change.document.status.conditions, ConditionType.RECONCILING)
     assert wanted is not None
     assert (wanted.reason, words in wanted.message) == ("RotationPending", True)
-    assert (change.next.due_at is not None, change.keep_in_flight) == (True, COPY.to_wire())
+    assert (change.next.due_at is not None, change.sealed) == (True, COPY.to_wire())
 
 
 @pytest.mark.parametrize(
@@ -332,7 +332,7 @@ def test_rotation_that_fails_leaves_the_binding_ready(
 ) -> None:
     change = _absorbed(make_snapshot(ORDERED, in_flight=COPY), _rotation(), status, body)
     memory = BindingMemory.model_validate(change.memory)
-    assert (ready_reason(change), change.keep_in_flight) == (("True", "InjectedBindResult"), COPY.to_wire())
+    assert (ready_reason(change), change.sealed) == (("True", "InjectedBindResult"), COPY.to_wire())
     assert [(each.placement, each.is_leftover) for each in memory.retired] == ([(NEW, True)] if is_left else [])
     assert (memory.rotation.is_refused, memory.rotation.tried) == (is_refused, "now")
     assert (memory.placement, change.document.status.external_id) == (HERE, None)
@@ -425,7 +425,7 @@ def test_revocation_answer(purpose: BindingPurpose, status: int, body: Any, expe
     change = absorb(make_snapshot(bound(), memory=memory, in_flight=COPY), note, answer=answer, now=NOW)
     after = BindingMemory.model_validate(change.memory)
     found = "gone" if not after.retired else ("polled" if after.background_operation else "again")
-    assert (found, ready_reason(change)[0], change.keep_in_flight) == (expected, "True", COPY.to_wire())
+    assert (found, ready_reason(change)[0], change.sealed) == (expected, "True", COPY.to_wire())
     assert (change.document.status.retiring is None) == (expected == "gone")
     if expected == "again":
         assert (after.retired[0].attempts, after.retired[0].next_at > T) == (1, True)
@@ -433,8 +433,8 @@ def test_revocation_answer(purpose: BindingPurpose, status: int, body: Any, expe
 
 def test_copy_stays_with_every_note_and_goes_with_the_binding() -> None:
     kept = sent(BindingPurpose.RETIRE).model_copy(update={"delivered": CREDENTIALS})
-    assert idle(make_snapshot(bound(), in_flight=kept), NOW).keep_in_flight == COPY.to_wire()
-    assert idle(make_snapshot(bound(deleted=True), in_flight=kept), NOW).keep_in_flight is None
+    assert idle(make_snapshot(bound(), in_flight=kept), NOW).sealed == COPY.to_wire()
+    assert idle(make_snapshot(bound(deleted=True), in_flight=kept), NOW).sealed is None
 
 
 def test_notes_of_a_binding_that_was_never_rotated_are_short() -> None:

@@ -219,7 +219,7 @@ async def test_bind_waits_for_its_instance(binder: BinderFixture) -> None:
     await binder.add(ready_instance())
 
     async def wake(unit: UnitOfWork) -> list[str]:
-        return [command.uid for command in await unit.wakes.wake("instance:ns/rope")]
+        return [command.uid for command in await unit.wakes.enqueue_waiting("instance:ns/rope")]
 
     assert await binder.database.run(wake) == ["b-uid"]
     assert ready_of(await binder.work()) == ("True", "InjectedBindResult")

@@ -141,9 +141,9 @@ async def _forget_copy(binder: BinderFixture) -> None:
     await binder.work()
 
     async def forget(unit: UnitOfWork) -> None:
-        await unit.reconciliations.touch("b-uid")
-        claim: Any = await unit.reconciliations.claim("b-uid", owner="test", lease=timedelta(seconds=10))
+        await unit.work_queue.enqueue_changed("b-uid")
+        claim: Any = await unit.work_queue.claim("b-uid", owner="test", lease=timedelta(seconds=10))
         rest = Release(due_at=None, lane=claim.lane, memory=claim.memory, waiting_for="secret:ns/knot")
-        await unit.reconciliations.release(claim, rest)
+        await unit.work_queue.release(claim, rest)
 
     await binder.database.run(forget)

@@ -55,7 +55,7 @@ def changing(**fields: Any) -> InstanceSnapshot:
 
 def again(change: InstanceResult, **fields: Any) -> InstanceSnapshot:
     """What the next round sees."""
-    kept = OpenInstanceRequest.model_validate(change.keep_in_flight) if change.keep_in_flight else None
+    kept = OpenInstanceRequest.model_validate(change.sealed) if change.sealed else None
     plain = {"memory": notes(change), "request": kept, "attempt": change.next.attempt}
     return make_snapshot(change.document, **{"offering": make_offering("large"), **plain, **fields})
 
@@ -166,7 +166,7 @@ def test_an_update_of_unknown_fate_is_repeated_to_the_letter_and_says_that_it_is
 def test_an_update_that_did_nothing_is_decided_on_anew(how: Any) -> None:
     change = absorb(changing(), TO_LARGE, how(), NOW)
 
-    assert change.keep_in_flight is None
+    assert change.sealed is None
 
 
 def test_a_newer_wish_does_not_wait_for_an_update_of_unknown_fate() -> None:

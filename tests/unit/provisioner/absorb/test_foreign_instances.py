@@ -54,7 +54,7 @@ def test_an_instance_without_its_id_is_disowned_once_in_every_state(state: dict[
     assert (status.provision_status, status.deprovision_status) == ("NotProvisioned", "NotRequired")
     assert (status.async_op_in_progress, status.orphan_mitigation_in_progress) == (False, False)
     assert not is_true(status.conditions, ConditionType.READY)
-    assert change.keep_in_flight is None
+    assert change.sealed is None
     assert [fact.reason for fact in change.facts] == ["ExternalIDInUse"]
     assert "kubectl delete serviceinstance rope -n ns" in status.conditions[0].message
 

@@ -200,7 +200,7 @@ def test_a_repeat_that_does_not_reach_the_broker_is_repeated_as_it_is() -> None:
 
     change = absorb(make_snapshot(request=note), note, unreachable(PROVISION), NOW)
 
-    assert change.keep_in_flight == note.to_wire()
+    assert change.sealed == note.to_wire()
     assert told(change) == ("False", "ErrorCallingProvision")
     assert pause(change) == pytest.approx(1, rel=0.11)
 
@@ -209,7 +209,7 @@ def test_a_repeat_that_is_answered_leaves_nothing_in_flight() -> None:
     note = sent(PROVISION)
 
     for answer in (reply(PROVISION, 201), reply(PROVISION, 500), reply(PROVISION, 422), timed_out(PROVISION)):
-        assert absorb(make_snapshot(request=note), note, answer, NOW).keep_in_flight is None
+        assert absorb(make_snapshot(request=note), note, answer, NOW).sealed is None
 
 
 @pytest.mark.parametrize("status", [401, 409, 422, 400])

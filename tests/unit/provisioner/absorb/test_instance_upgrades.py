@@ -212,7 +212,7 @@ def test_a_catalog_that_is_out_of_date_is_fetched_again_and_the_request_is_made_
     assert "its catalog is fetched again" in told_message(change, kind)
     assert not change.document.status.orphan_mitigation_in_progress
     assert pause(change) is not None
-    assert change.keep_in_flight is None
+    assert change.sealed is None
 
 
 def test_another_conflict_does_not_have_the_catalog_fetched() -> None:

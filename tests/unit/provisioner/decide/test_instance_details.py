@@ -206,7 +206,7 @@ def test_an_open_request_is_given_up_with_its_operation_and_leaves_its_doubt() -
 
     change = absorb(snapshot, note, unreachable(PROVISION), NOW)
 
-    assert change.keep_in_flight is None
+    assert change.sealed is None
     assert change.document.status.deprovision_status == "Required"
 
 
@@ -487,7 +487,7 @@ def test_waiting_keeps_an_open_request() -> None:
     note = sent(PROVISION)
     action = Wait(NO_SECRET.reason, NO_SECRET.message, NO_SECRET.waiting_for)
 
-    assert outcomes.wait(make_snapshot(request=note), action, NOW).keep_in_flight == note.to_wire()
+    assert outcomes.wait(make_snapshot(request=note), action, NOW).sealed == note.to_wire()
 
 
 @pytest.mark.parametrize(

@@ -81,10 +81,10 @@ class Catalog:
             kind="ServiceInstance",
             lane=LANE,
             attempt=0,
-            wishes=0,
+            revision=0,
             fence=1,
             owner="test",
-            in_flight=None,
+            sealed=None,
             memory=remembering(**memory).to_wire(),
         )
         loaded = await self._resources.database.run(

@@ -197,7 +197,7 @@ def test_an_abandoned_instance_goes_without_its_broker_in_every_state(state: dic
     assert change.document.metadata.finalizers is None
     assert fact_reasons(change) == ["Abandoned"]
     assert change.facts[0].is_warning
-    assert change.keep_in_flight is None
+    assert change.sealed is None
 
 
 @pytest.mark.parametrize("order", [ABANDON, FORCE])
@@ -252,7 +252,7 @@ def test_a_forced_deletion_takes_the_bindings_along_first() -> None:
     change = outcomes.cascaded(snapshot, NOW)
 
     assert pause(change) == 0
-    assert change.keep_in_flight == CREATION.to_wire()
+    assert change.sealed == CREATION.to_wire()
 
 
 def test_a_forced_deletion_of_a_dead_worker_is_repeated() -> None:

@@ -32,7 +32,7 @@ class BindingCatalogRules(CatalogRules[ServiceBinding]):
             _refuse_unbindable(document, classes[0], plan)
             if not document.spec.parameters_from:
                 await check_bind(document, plan)
-        noted = (await unit.reconciliations.memory_of(instance.metadata.uid or "")).get("lane")
+        noted = (await unit.work_queue.memory_of(instance.metadata.uid or "")).get("lane")
         # Without a note nobody has looked after the instance yet.
         return Routed(document, str(noted) if noted else class_lane(classes))
 
