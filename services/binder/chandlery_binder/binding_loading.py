@@ -24,8 +24,9 @@ from chandlery.reconcile.reconcile_result import broker_key
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.objects import Listing
 from chandlery.store.work.work_queue import Claim
-from chandlery_binder.facts.binding_notes import BindingMemory, InstanceNotes, OpenBindingRequest
+from chandlery_binder.facts.binding_notes import BindingMemory, InstanceNotes
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
+from chandlery_binder.facts.sealed_binding_notes import SealedNotes
 from chandlery_binder.secret_delivery import secret_state
 
 
@@ -66,7 +67,7 @@ async def load_binding(
         parameters=parameters,
         hidden=await _hidden(unit, resources, (binding, instance)),
         memory=memory,
-        in_flight=OpenBindingRequest.model_validate(claim.sealed) if claim.sealed else None,
+        sealed=SealedNotes.from_stored(claim.sealed),
         access=endpoint if isinstance(endpoint, Unresolved) else None,
         # Credentials that were rotated go by an id of their own.
         is_id_foreign=not is_id_own and not memory.placement.binding_id,
@@ -78,9 +79,9 @@ async def load_binding(
     )
     if _may_be_bound(snapshot):
         snapshot = replace(snapshot, busy_sibling=await _busy_sibling(unit, binding))
-    state = (
-        await secret_state(unit, resources.platform, binding, snapshot.delivered) if _is_reconciled(snapshot) else None
-    )
+    state = None
+    if _is_reconciled(snapshot):
+        state = await secret_state(unit, resources.platform, binding, snapshot.sealed.delivered)
     return LoadedBinding(
         snapshot=replace(snapshot, secret=state) if state else snapshot,
         endpoint=endpoint if isinstance(endpoint, BrokerEndpoint) else None,
@@ -89,13 +90,13 @@ async def load_binding(
 
 
 def _is_reconciled(snapshot: BindingSnapshot) -> bool:
-    return snapshot.is_ready and not snapshot.is_deleted and snapshot.open_end is None
+    return snapshot.is_ready and not snapshot.is_deleted and not snapshot.has_open_end
 
 
 def _may_be_bound(snapshot: BindingSnapshot) -> bool:
     # Only where brokers may work asynchronously: everybody else's binds are spared the look.
     offering = snapshot.offering
-    is_open = not (snapshot.is_ready or snapshot.is_failed or snapshot.is_deleted or snapshot.open_end)
+    is_open = not (snapshot.is_ready or snapshot.is_failed or snapshot.is_deleted or snapshot.has_open_end)
     return is_open and isinstance(offering, Offering) and offering.service_class.spec.binding_retrievable
 
 

@@ -7,17 +7,19 @@ finds the Secret gone and unbinds. No later round writes it again, because a del
 
 import asyncio
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from chandlery.contracts.messages import UNRESOLVED_LANE
 from chandlery.engine.reconciler import Guarded, Planned
 from chandlery.engine.resources import Resources
 from chandlery.lookup.id_claims import claims_id
 from chandlery.model.objects.bindings import ServiceBinding
+from chandlery.model.objects.wire import JsonObject
 from chandlery.osb.operations.originating_identity import OriginatingIdentity
 from chandlery.osb.operations.requests import OsbRequest, encode
 from chandlery.reconcile.answers import Answer, Verb, Verdict
 from chandlery.reconcile.operation.deferral import Deferral
+from chandlery.reconcile.operation.open_request import Repeat
 from chandlery.reconcile.reconcile_result import Finish, Idle, ReconcileResult, Refuse, Wait
 from chandlery.store.database import UnitOfWork
 from chandlery.store.work.work_queue import Claim
@@ -34,17 +36,17 @@ from chandlery_binder.facts.binding_actions import (
     Call,
     Disown,
     ForceFinish,
+    Inject,
     Postpone,
     ReportLost,
+    Restore,
     Rotate,
 )
 from chandlery_binder.facts.binding_notes import BindingPurpose, OpenBindingRequest, presumed
 from chandlery_binder.facts.binding_secrets import secrets_of
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
+from chandlery_binder.facts.sealed_binding_notes import SealedNotes
 from chandlery_binder.secret_delivery import eject, inject
-
-_POLLS = frozenset({BindingPurpose.POLL, BindingPurpose.POLL_ROTATION, BindingPurpose.POLL_RETIREMENT})
-"""After these a dead worker leaves nothing that has to be repeated."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class PreparedBindingCall:
 
     note: OpenBindingRequest
     request: OsbRequest | None
+    credentials: JsonObject | None = field(default=None, repr=False)
+    """What is to be written, where nothing is sent."""
 
 
 class BindingReconciler:
@@ -117,7 +121,8 @@ class BindingReconciler:
         """See Reconciler."""
         note, request = planned.call.note, planned.call.request
         if request is None:
-            return Answer(verb=Verb.BIND, verdict=Verdict.SUCCEEDED, body={"credentials": note.credentials or {}})
+            body = {"credentials": planned.call.credentials or {}}
+            return Answer(verb=Verb.BIND, verdict=Verdict.SUCCEEDED, body=body)
         if snapshot.endpoint is None:
             raise LookupError("a call was planned for a service broker that cannot be reached")
         user = snapshot.snapshot.binding.spec.user_info
@@ -163,19 +168,31 @@ class BindingReconciler:
         cluster_id = self._resources.cluster_id
         request = request_of(snapshot, call, note, home=loaded.namespace, cluster_id=cluster_id)
         if request is not None:
-            note = note.model_copy(update={"request": encode(request)})
+            note = note.model_copy(update={"encoded": encode(request)})
         memory = snapshot.memory
         # Before the call: whatever becomes of it, a later unbind knows what to ask for.
         if isinstance(call, Bind):
             memory = memory.model_copy(update={"placement": call.placement})
         if isinstance(call, Rotate):
             memory = presumed(memory, note)
-        kept = None if note.purpose in _POLLS else note.to_wire()
-        return Planned(call=PreparedBindingCall(note, request), sealed=kept, memory=memory.to_wire())
+        credentials = call.credentials if isinstance(call, Inject | Restore) else None
+        return Planned(
+            call=PreparedBindingCall(note, request, credentials),
+            sealed=_kept(snapshot, call, note),
+            memory=memory.to_wire(),
+        )
+
+
+def _kept(snapshot: BindingSnapshot, call: Call, note: OpenBindingRequest) -> JsonObject | None:
+    # After all others a dead worker leaves nothing that has to be repeated, and what is sealed stays as it is.
+    if not note.purpose.traits.is_repeated:
+        return None
+    is_copy_kept = isinstance(call, Repeat) or not snapshot.is_deleted
+    return SealedNotes(request=note, delivered=snapshot.sealed.delivered if is_copy_kept else None).stored()
 
 
 def _is_of_a_user(snapshot: BindingSnapshot, note: OpenBindingRequest) -> bool:
     # Nobody asked for a mitigation or a renewal, and an annotation does not say who wrote it.
     if note.purpose == BindingPurpose.POLL:
         return snapshot.is_deleted or not snapshot.binding.status.orphan_mitigation_in_progress
-    return note.purpose in (BindingPurpose.BIND, BindingPurpose.UNBIND, BindingPurpose.FETCH)
+    return note.purpose.traits.names_user

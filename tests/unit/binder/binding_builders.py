@@ -1,5 +1,6 @@
 """Builders for what the state machine of a binding reads: snapshots, notes and answers. Everything has a default."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,6 +27,7 @@ from chandlery_binder.absorb.binding_draft import BindingResult
 from chandlery_binder.facts.binding_notes import BindingMemory, BindingPurpose, InstanceNotes, OpenBindingRequest
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 from chandlery_binder.facts.rotation_notes import Placement
+from chandlery_binder.facts.sealed_binding_notes import NOTHING_SEALED
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 HERE = Placement(instance_id="instance-1", service_id="service-1", plan_id="plan-small")
@@ -124,7 +126,9 @@ def make_snapshot(binding: ServiceBinding | None = None, **fields: Any) -> Bindi
         "parameters": NO_PARAMETERS,
         "memory": MEMORY,
     }
-    return BindingSnapshot(binding=binding or make_binding(), **{**defaults, **fields})
+    kept = {name: fields.pop(name) for name in ("request", "undelivered", "delivered") if name in fields}
+    sealed = fields.pop("sealed", NOTHING_SEALED)
+    return BindingSnapshot(binding=binding or make_binding(), sealed=replace(sealed, **kept), **{**defaults, **fields})
 
 
 def sent(purpose: BindingPurpose, **fields: Any) -> OpenBindingRequest:

@@ -8,6 +8,7 @@ from typing import Any
 
 from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.core import RecordedFact
+from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.answers import Answer, Verb, Verdict
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters.parameters import NO_PARAMETERS
@@ -26,8 +27,10 @@ from chandlery_binder.facts.binding_actions import (
     Call,
     Disown,
     ForceFinish,
+    Inject,
     Postpone,
     ReportLost,
+    Restore,
     Rotate,
 )
 from chandlery_binder.facts.binding_notes import (
@@ -38,9 +41,8 @@ from chandlery_binder.facts.binding_notes import (
     presumed,
 )
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot, InjectionProblem, SecretState
+from chandlery_binder.facts.sealed_binding_notes import NOTHING_SEALED, SealedNotes
 from tests.unit.binder.binding_builders import LANE, NOW, make_binding, make_instance, make_offering
-
-_POLLS = (BindingPurpose.POLL, BindingPurpose.POLL_ROTATION, BindingPurpose.POLL_RETIREMENT)
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class BindingHistory:
     broker: Callable[[Request], Answer]
     binding: ServiceBinding = field(default_factory=make_binding)
     memory: BindingMemory = field(default_factory=lambda: BindingMemory(lane=LANE))
-    in_flight: OpenBindingRequest | None = None
+    sealed: SealedNotes = NOTHING_SEALED
     offering: Offering | Unresolved = field(default_factory=make_offering)
     access: Unresolved | None = None
     secret: dict[str, Any] | None = None
@@ -100,7 +102,7 @@ class BindingHistory:
             offering=self.offering,
             parameters=NO_PARAMETERS,
             memory=self.memory,
-            in_flight=self.in_flight,
+            sealed=self.sealed,
             access=self.access,
             attempt=self.attempt,
             policy=self.policy,
@@ -162,16 +164,16 @@ class BindingHistory:
                 self._call(snapshot, action)
 
     def _call(self, snapshot: BindingSnapshot, call: Call) -> None:
-        is_repeated = self.in_flight is not None and note_is_open(self.in_flight)
+        is_repeated = self.sealed.request is not None
         note = note_of(snapshot, call, self.now, new_id=f"binding-{next(self.ids)}")
         if isinstance(call, Bind):
             self.memory = snapshot.memory.model_copy(update={"placement": call.placement})
         if isinstance(call, Rotate):
             self.memory = presumed(snapshot.memory, note)
-        if note.purpose not in _POLLS:
-            self.in_flight = OpenBindingRequest.model_validate(note.to_wire())
-        if note.purpose in (BindingPurpose.INJECT, BindingPurpose.RESTORE):
-            answer = Answer(verb=Verb.BIND, verdict=Verdict.SUCCEEDED, body={"credentials": note.credentials or {}})
+        if note.purpose.traits.is_repeated:
+            self._keep(SealedNotes(request=note, delivered=snapshot.sealed.delivered).stored())
+        if isinstance(call, Inject | Restore):
+            answer = Answer(verb=Verb.BIND, verdict=Verdict.SUCCEEDED, body={"credentials": call.credentials or {}})
         else:
             request = Request(note.purpose, note.placement.binding_id or "binding-1", is_repeated)
             self.sent.append(request)
@@ -193,28 +195,26 @@ class BindingHistory:
         return None
 
     def _secret_state(self, snapshot: BindingSnapshot) -> SecretState:
-        if not snapshot.is_ready or self.is_deleted or snapshot.open_end is not None:
+        if not snapshot.is_ready or self.is_deleted or snapshot.has_open_end:
             return SecretState.INTACT
         if self.is_secret_in_the_way:
             return SecretState.FOREIGN
         if self.secret is None:
             return SecretState.MISSING
-        is_changed = snapshot.delivered is not None and self.secret != snapshot.delivered
+        is_changed = snapshot.sealed.delivered is not None and self.secret != snapshot.sealed.delivered
         return SecretState.CHANGED if is_changed else SecretState.INTACT
 
     def _write(self, change: BindingResult) -> None:
         # Through the wire form, as through the database.
         self.binding = ServiceBinding.model_validate(change.document.to_wire())
         self.memory = BindingMemory.model_validate(change.memory)
-        self.in_flight = OpenBindingRequest.model_validate(change.sealed) if change.sealed else None
+        self._keep(change.sealed)
         self.attempt, self.due_at = change.next.attempt, change.next.due_at
         self.is_finished = change.is_finished
         self.facts.extend(change.facts)
 
+    def _keep(self, stored: JsonObject | None) -> None:
+        self.sealed = SealedNotes.from_stored(stored)
+
     def _set_metadata(self, **fields: Any) -> None:
         self.binding = self.binding.model_copy(update={"metadata": self.binding.metadata.model_copy(update=fields)})
-
-
-def note_is_open(note: OpenBindingRequest) -> bool:
-    """Whether the note is about a request whose answer was never recorded."""
-    return note.purpose not in (BindingPurpose.DELIVERED, BindingPurpose.INJECT)

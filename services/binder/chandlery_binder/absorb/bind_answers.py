@@ -9,9 +9,10 @@ from chandlery_binder.absorb.binding_draft import INJECTED, BindingDraft, Bindin
 from chandlery_binder.absorb.binding_ends import fail_and_mitigate, mitigate, mitigate_or_fail, retry
 from chandlery_binder.absorb.binding_remedies import while_waiting
 from chandlery_binder.facts.bind_grants import Grant
-from chandlery_binder.facts.binding_notes import BindingPurpose, OpenBindingRequest
+from chandlery_binder.facts.binding_notes import OpenBindingRequest
 from chandlery_binder.facts.binding_snapshot import InjectionProblem
 from chandlery_binder.facts.rotation_notes import RotationNotes
+from chandlery_binder.facts.sealed_binding_notes import SealedNotes
 
 _NOT_ABOUT_THE_BIND = frozenset({401, 403, 404, 408, 412, 429})
 _REDIRECTS = range(300, 400)
@@ -45,7 +46,6 @@ CONFLICT = 409
 
 def absorb_delivery(
     draft: BindingDraft,
-    sent: OpenBindingRequest,
     *,
     grant: Grant | None,
     credentials: JsonObject,
@@ -71,10 +71,7 @@ def absorb_delivery(
         return fail_and_mitigate(draft, BindingReason.ERROR_INJECTING, BindingReason.ERROR_INJECTING, message=message)
     if draft.is_time_over:
         return fail_and_mitigate(draft, BindingReason.ERROR_INJECTING, BindingReason.RETRY_TIMEOUT, message=message)
-    undelivered = sent.model_copy(
-        update={"purpose": BindingPurpose.INJECT, "credentials": credentials, "delivered": None, "request": {}}
-    )
-    draft.sealed = undelivered.to_wire()
+    draft.sealed = SealedNotes(undelivered=credentials)
     told = while_waiting(BindingReason.ERROR_INJECTING, message, draft.snapshot.binding)
     draft.ready(ConditionStatus.FALSE, BindingReason.ERROR_INJECTING, message=told)
     draft.say(BindingReason.ERROR_INJECTING, message, is_warning=True)
@@ -125,7 +122,7 @@ def _absorb_failed_repeat(draft: BindingDraft, sent: OpenBindingRequest, answer:
     # What became of the first is as unknown as before: this answer is about the second.
     message = told(answer)
     if not is_final(answer):
-        draft.sealed = None if draft.is_deleted else sent.to_wire()
+        draft.keep_open(None if draft.is_deleted else sent)
         return retry(draft, BindingReason.BIND_FAILED, message=message, retry_after_seconds=answer.retry_after_seconds)
     if answer.status == CONFLICT:
         # The first did arrive, and this broker will not say again what it answered.

@@ -18,10 +18,8 @@ from chandlery_binder.absorb.binding_remedies import ROTATING, failed_for_good, 
 from chandlery_binder.facts.binding_notes import BindingMemory, BindingPurpose, OpenBindingRequest, presumed
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 from chandlery_binder.facts.rotation_notes import BackgroundOperationKind, Placement, Retired
+from chandlery_binder.facts.sealed_binding_notes import SealedNotes
 from chandlery_binder.rotation.rotation_schedule import expiry, next_look
-
-_DELETIONS = (BindingPurpose.UNBIND, BindingPurpose.MITIGATE)
-_OPERATIONS = {BindingPurpose.BIND: "Bind", BindingPurpose.UNBIND: "Unbind"}
 
 
 class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
@@ -38,11 +36,10 @@ class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
         )
         self._snapshot = snapshot
         self.is_interrupting = False
-        self.sealed: JsonObject | None = None
+        self.sealed = SealedNotes(delivered=None if snapshot.is_deleted else snapshot.sealed.delivered)
+        """What is kept: a copy of what is in the Secret, unless nobody wants it any more."""
         self.facts.extend(snapshot.news)
         self.remember(retry_seen=snapshot.requested_actions.retry or snapshot.memory.retry_seen)
-        if snapshot.delivered is not None and not snapshot.is_deleted:
-            self.keep_delivered(snapshot.delivered)
 
     @classmethod
     def begin(cls, snapshot: BindingSnapshot, sent: OpenBindingRequest, now: datetime) -> Self:
@@ -53,10 +50,10 @@ class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
         if draft.memory.rotation.waits:
             # What was missing is there.
             draft.remember(rotation=draft.memory.rotation.model_copy(update={"problem": ""}))
-        draft.is_interrupting = sent.purpose in _DELETIONS and draft.status.async_op_in_progress
+        draft.is_interrupting = sent.purpose.traits.is_deletion and draft.status.async_op_in_progress
         if draft.is_interrupting:
             draft.end_poll()
-        operation = _OPERATIONS.get(sent.purpose)
+        operation = sent.purpose.traits.operation
         if operation is None:
             return draft
         if draft.status.current_operation != operation:
@@ -108,7 +105,11 @@ class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
 
     def keep_delivered(self, credentials: JsonObject) -> None:
         """Keep a copy of what is in the Secret, so that it can be written again without the broker."""
-        self.sealed = OpenBindingRequest(purpose=BindingPurpose.DELIVERED, credentials=credentials).to_wire()
+        self.sealed = SealedNotes(delivered=credentials)
+
+    def keep_open(self, request: OpenBindingRequest | None) -> None:
+        """What came of the request is as unknown as before: have it repeated again."""
+        self.sealed = replace(self.sealed, request=request)
 
     def ready(self, status: ConditionStatus, reason: str, *, message: str) -> None:
         """See StatusDraft. `kubectl wait` asks of which generation it speaks."""
@@ -298,4 +299,4 @@ class BindingDraft(BindingStatusDraft):
         if before.status.async_op_in_progress and not self.status.async_op_in_progress:
             # Another binding may be waiting for its turn.
             self.wakes.append(bindings_key(before.metadata.namespace, before.spec.instance_ref.name))
-        return self._changed(self._snapshot.binding, following, is_finished=is_finished, sealed=self.sealed)
+        return self._changed(self._snapshot.binding, following, is_finished=is_finished, sealed=self.sealed.stored())

@@ -16,6 +16,7 @@ from chandlery_binder.absorb.binding_remedies import (
     how_to_mitigate,
 )
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
+from chandlery_binder.facts.sealed_binding_notes import NOTHING_SEALED
 
 _CLEANED_UP = "Anything it may have left at the service broker has been unbound"
 _UNKNOWN_CAUSE = Cause(reason=BindingReason.BIND_FAILED, message="The bind failed")
@@ -47,7 +48,7 @@ def mitigate(draft: BindingDraft, reason: BindingReason, *, message: str) -> Bin
     """Nobody knows what the broker has: unbind until it says that nothing is left, then bind again."""
     if draft.is_waived:
         draft.set(unbind_status="Required")
-        draft.sealed = None
+        draft.sealed = NOTHING_SEALED
         return retry(draft, reason, message=message)
     draft.say(reason, message, is_warning=True)
     return _start_mitigation(draft, Cause(reason=reason, message=message))
@@ -60,7 +61,7 @@ def fail_and_mitigate(
     draft.fail(ready_reason, failed_reason, message=message)
     if draft.is_waived:
         draft.set(unbind_status="Required")
-        draft.sealed = None
+        draft.sealed = NOTHING_SEALED
         draft.end_operation()
         return draft.rest()
     return _start_mitigation(draft, Cause(reason=ready_reason, message=message))
@@ -106,7 +107,7 @@ def forced(draft: BindingDraft, *, message: str) -> BindingResult:
 def _start_mitigation(draft: BindingDraft, cause: Cause) -> BindingResult:
     draft.begin_clean_up(cause.reason, cause.message)
     draft.end_poll()
-    draft.sealed = None
+    draft.sealed = NOTHING_SEALED
     draft.remember(is_fetch_due=False, fetches=0)
     draft.set(unbind_status="Required")
     is_held = draft.snapshot.mitigation == Mitigation.MANUAL and not draft.is_deleted
@@ -135,7 +136,7 @@ def _too_late(draft: BindingDraft, message: str) -> BindingResult:
 def defer(snapshot: BindingSnapshot, hold: Deferral, *, now: datetime) -> BindingResult:
     """Say why, and come back then. Nothing was sent, so that nothing else changes; one that is ready stays so."""
     draft = BindingDraft(snapshot, now)
-    draft.sealed = snapshot.in_flight.to_wire() if snapshot.in_flight else None
+    draft.sealed = snapshot.sealed
     if snapshot.is_ready and not snapshot.is_deleted:
         if hold.is_shown:
             draft.remember(rotation=draft.memory.rotation.model_copy(update={"problem": hold.message}))

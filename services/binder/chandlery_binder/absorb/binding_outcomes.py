@@ -29,22 +29,8 @@ from chandlery_binder.facts.bind_grants import Grant, checked, grant_of
 from chandlery_binder.facts.binding_actions import ForceFinish, Postpone
 from chandlery_binder.facts.binding_notes import BindingPurpose, OpenBindingRequest
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot, InjectionProblem
-from chandlery_binder.rotation.rotation_answers import ROTATIONS, absorb_beside
+from chandlery_binder.rotation.rotation_answers import absorb_beside
 from chandlery_binder.secret.restoration import absorb_failed_recovery, absorb_restoration, report_lost
-
-_DELIVERIES = frozenset(
-    {
-        BindingPurpose.BIND,
-        BindingPurpose.FETCH,
-        BindingPurpose.INJECT,
-        BindingPurpose.RESTORE,
-        BindingPurpose.RECOVER,
-        BindingPurpose.ROTATE,
-        BindingPurpose.FETCH_ROTATION,
-    }
-)
-"""Rounds that end with credentials, if they end well."""
-_OF_A_COPY = frozenset({BindingPurpose.INJECT, BindingPurpose.RESTORE})
 
 
 def absorb(
@@ -63,12 +49,12 @@ def absorb(
         case BindingPurpose.POLL:
             return absorb_poll(draft, answer)
     grant = _grant(snapshot, sent, answer)
-    if sent.purpose in ROTATIONS:
+    if sent.purpose.traits.is_beside_ready:
         return absorb_beside(draft, sent, answer=answer, grant=grant, problem=problem)
     if sent.purpose in (BindingPurpose.RESTORE, BindingPurpose.RECOVER):
         if grant is None:
             return absorb_failed_recovery(draft, answer)
-        return absorb_restoration(draft, sent, credentials=grant.values, problem=problem)
+        return absorb_restoration(draft, credentials=grant.values, problem=problem)
     if answer.verdict == Verdict.SUCCEEDED:
         return _succeeded(snapshot, sent, draft, grant=grant, problem=problem)
     if answer.verdict == Verdict.ACCEPTED:
@@ -93,8 +79,8 @@ def wait(snapshot: BindingSnapshot, action: Wait, now: datetime) -> BindingResul
     message = joined(action.message, how_to_forget_unasked(draft.metadata)) if unknown else advised
     draft.ready(status, action.reason, message=message)
     draft.say(action.reason, action.message, is_warning=True)
-    if snapshot.open_end is not None:
-        draft.sealed = snapshot.open_end.to_wire()
+    if snapshot.has_open_end:
+        draft.sealed = snapshot.sealed
     keys = parameter_keys(snapshot.binding) if action.reason == BindingReason.ERROR_WITH_PARAMETERS else ()
     return draft.wait(action.waiting_for, interests=keys if len(keys) > 1 else None)
 
@@ -104,8 +90,8 @@ def postpone(snapshot: BindingSnapshot, action: Postpone, now: datetime) -> Bind
     draft = BindingDraft(snapshot, now)
     draft.tell(action.reason, action.message)
     draft.remember(rotation=draft.memory.rotation.model_copy(update={"problem": action.message}))
-    if snapshot.open_end is not None:
-        draft.sealed = snapshot.open_end.to_wire()
+    if snapshot.has_open_end:
+        draft.sealed = snapshot.sealed
     return draft.settle_later(action.waiting_for)
 
 
@@ -172,7 +158,7 @@ def announce(snapshot: BindingSnapshot, sent: OpenBindingRequest, now: datetime)
 
 def _grant(snapshot: BindingSnapshot, sent: OpenBindingRequest, answer: Answer) -> Grant | None:
     """What the answer grants; None if nothing, or nothing that anybody wants or may believe."""
-    delivers = sent.purpose in _DELIVERIES and answer.verdict == Verdict.SUCCEEDED
+    delivers = sent.purpose.traits.delivers and answer.verdict == Verdict.SUCCEEDED
     if not delivers or snapshot.is_deleted:
         return None
     offering = snapshot.offering
@@ -197,13 +183,13 @@ def _succeeded(
         return draft.again(timedelta(0), attempt=0)
     if grant is None:
         return absorb_lost_credentials(draft)
-    news = None if sent.purpose in _OF_A_COPY else grant
-    return absorb_delivery(draft, sent, grant=news, credentials=grant.values, problem=problem)
+    news = None if sent.purpose.traits.is_local else grant
+    return absorb_delivery(draft, grant=news, credentials=grant.values, problem=problem)
 
 
 def _is_second_showing(snapshot: BindingSnapshot, sent: OpenBindingRequest) -> bool:
     # Then "no credentials" is not to be believed: some brokers show them once, and somebody may have been shown them.
-    memory, is_repeated = snapshot.memory, snapshot.open_end is not None
+    memory, is_repeated = snapshot.memory, snapshot.to_repeat is not None
     match sent.purpose:
         case BindingPurpose.FETCH:
             return is_repeated or memory.fetches > 0

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from chandlery.model.objects.reasons import BindingReason
 from chandlery.model.text.names import FINALIZER
+from chandlery.reconcile.operation.open_request import Repeat
 from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
 from chandlery_binder.absorb.foreign_bindings import without_id
 from chandlery_binder.decide.bind_conditions import Bindable, bindable, sibling_first, usable_parameters
@@ -21,10 +22,9 @@ from chandlery_binder.facts.binding_actions import (
     ForceFinish,
     Inject,
     PollBinding,
-    Repeat,
     Unbind,
 )
-from chandlery_binder.facts.binding_notes import BindingPurpose, OpenBindingRequest
+from chandlery_binder.facts.binding_notes import OpenBindingRequest
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 from chandlery_binder.facts.rotation_notes import Placement
 
@@ -44,8 +44,10 @@ def decide(snapshot: BindingSnapshot, now: datetime) -> Action:
 
 def _go_on(snapshot: BindingSnapshot, now: datetime) -> Action:
     status = snapshot.binding.status
-    if snapshot.open_end is not None:
-        return _finish_first(snapshot, snapshot.open_end)
+    if snapshot.undelivered is not None:
+        return Inject(snapshot.undelivered)
+    if snapshot.to_repeat is not None:
+        return _repeat(snapshot, snapshot.to_repeat)
     if status.async_op_in_progress and not _is_unbinding_anew(snapshot):
         return _reach(snapshot) or PollBinding(snapshot.placement, status.last_operation)
     if status.orphan_mitigation_in_progress:
@@ -68,8 +70,8 @@ def _end(snapshot: BindingSnapshot) -> Action:
         return _ejected(snapshot) or Abandon()
     if requested_actions.forces_deletion:
         return _ejected(snapshot) or _force(snapshot)
-    if snapshot.open_end is not None:
-        return _finish_first(snapshot, snapshot.open_end)
+    if snapshot.to_repeat is not None:
+        return _repeat(snapshot, snapshot.to_repeat)
     if status.async_op_in_progress and not _may_interrupt(snapshot):
         return _reach(snapshot) or PollBinding(snapshot.placement, status.last_operation)
     if status.orphan_mitigation_in_progress:
@@ -99,13 +101,11 @@ def _ejected(snapshot: BindingSnapshot) -> Wait | None:
     return Wait(BindingReason.ERROR_EJECTING, problem, None) if problem is not None else None
 
 
-def _finish_first(snapshot: BindingSnapshot, open_end: OpenBindingRequest) -> Action:
-    if open_end.purpose == BindingPurpose.INJECT:
-        return Inject(open_end)
-    if open_end.purpose in (BindingPurpose.ROTATE, BindingPurpose.FETCH_ROTATION) and not snapshot.is_deleted:
-        return finish_rotation_first(snapshot, open_end)
+def _repeat(snapshot: BindingSnapshot, request: OpenBindingRequest) -> Action:
+    if request.purpose.traits.is_beside_ready and not snapshot.is_deleted:
+        return finish_rotation_first(snapshot, request)
     # Before anything else: only the same request, repeated, tells what came of the first.
-    return _reach(snapshot) or Repeat(open_end)
+    return _reach(snapshot) or Repeat(request)
 
 
 def _may_interrupt(snapshot: BindingSnapshot) -> bool:

@@ -9,6 +9,7 @@ from chandlery.model.objects.wire import JsonObject
 from chandlery.osb.operations import requests
 from chandlery.osb.operations.binding_calls import BindRequest, GetBindingRequest, PollBindingRequest, UnbindRequest
 from chandlery.reconcile.operation.context_annotations import annotations_to_tell
+from chandlery.reconcile.operation.open_request import Repeat
 from chandlery_binder.facts.binding_actions import (
     Bind,
     Call,
@@ -17,7 +18,6 @@ from chandlery_binder.facts.binding_actions import (
     PollBackgroundOperation,
     PollBinding,
     Recover,
-    Repeat,
     Restore,
     Retire,
     Rotate,
@@ -32,23 +32,23 @@ _Sent = Bind | Unbind | PollBinding | FetchCredentials | Recover | Rotate | Reti
 
 def note_of(snapshot: BindingSnapshot, call: Call, now: datetime, *, new_id: str) -> OpenBindingRequest:
     """What is written down before the call is made; the request is added when it is known."""
-    if isinstance(call, Repeat | Inject):
-        return call.in_flight
+    if isinstance(call, Repeat):
+        return call.request
+    if isinstance(call, Inject):
+        return OpenBindingRequest(purpose=BindingPurpose.INJECT, started_at=now.timestamp())
     is_own_bind = isinstance(call, Bind) or (isinstance(call, Rotate) and call.predecessor is None)
     note = OpenBindingRequest(
         purpose=_purpose(call),
         started_at=now.timestamp(),
         placement=_placement(snapshot, call, new_id),
         properties=_properties(snapshot) if is_own_bind else None,
-        delivered=None if snapshot.is_deleted else snapshot.delivered,
     )
-    if isinstance(call, Restore):
-        return note.model_copy(update={"credentials": call.credentials})
     if isinstance(call, Rotate):
-        return note.model_copy(update={"order": snapshot.requested_actions.rotate})
+        return note.model_copy(update={"rotation_request": snapshot.requested_actions.rotate})
     if isinstance(call, PollBackgroundOperation):
+        background = call.background_operation
         return note.model_copy(
-            update={"order": call.background_operation.order, "properties": call.background_operation.properties}
+            update={"rotation_request": background.rotation_request, "properties": background.properties}
         )
     return note
 
@@ -62,7 +62,7 @@ def request_of(
         case Inject() | Restore():
             return None
         case Repeat():
-            return requests.decode(call.in_flight.request)
+            return requests.decode(call.request.encoded)
         case Bind() | Rotate():
             return _bind(snapshot, call, ids, home=home, cluster_id=cluster_id)
         case Unbind() | Retire():

@@ -5,6 +5,7 @@ from datetime import datetime
 from chandlery.model.objects.reasons import BindingReason
 from chandlery.reconcile.answers import Verb
 from chandlery.reconcile.offering import Offering
+from chandlery.reconcile.operation.open_request import Repeat
 from chandlery.reconcile.operation.version_matrix import knows_field
 from chandlery.reconcile.reconcile_result import Idle, Refuse, Wait
 from chandlery_binder.decide.bind_conditions import Bindable, bindable, usable_parameters
@@ -13,7 +14,6 @@ from chandlery_binder.facts.binding_actions import (
     PollBackgroundOperation,
     Postpone,
     Recover,
-    Repeat,
     ReportLost,
     Restore,
     Retire,
@@ -27,8 +27,8 @@ from chandlery_binder.rotation.rotation_schedule import expiry, next_retirement,
 def decide_ready(snapshot: BindingSnapshot, now: datetime) -> Action:
     """What is to be done with a binding that is ready and wanted."""
     moment = now.timestamp()
-    if snapshot.secret != SecretState.INTACT and snapshot.delivered is not None:
-        return Restore(snapshot.delivered)
+    if snapshot.secret != SecretState.INTACT and snapshot.sealed.delivered is not None:
+        return Restore(snapshot.sealed.delivered)
     background = snapshot.memory.background_operation
     if background is not None:
         return (_reach(snapshot) or PollBackgroundOperation(background)) if background.next_at <= moment else Idle()
@@ -43,9 +43,9 @@ def decide_ready(snapshot: BindingSnapshot, now: datetime) -> Action:
     return Idle()
 
 
-def finish_rotation_first(snapshot: BindingSnapshot, open_end: OpenBindingRequest) -> Action:
+def finish_rotation_first(snapshot: BindingSnapshot, request: OpenBindingRequest) -> Action:
     """A dead worker has asked for other credentials: only the same request, repeated, tells what came of it."""
-    return _reach(snapshot) or Repeat(open_end)
+    return _reach(snapshot) or Repeat(request)
 
 
 def _reach(snapshot: BindingSnapshot) -> Postpone | None:

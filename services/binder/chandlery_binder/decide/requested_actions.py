@@ -23,6 +23,7 @@ from chandlery_binder.absorb.binding_remedies import LEFTOVER, STARTING_MITIGATI
 from chandlery_binder.facts.binding_notes import BindingMemory
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 from chandlery_binder.facts.rotation_notes import BackgroundOperation, BackgroundOperationKind, Retired
+from chandlery_binder.facts.sealed_binding_notes import SealedNotes
 
 
 def apply_requested_actions(snapshot: BindingSnapshot, now: datetime) -> BindingSnapshot:
@@ -103,7 +104,7 @@ def _waived(snapshot: BindingSnapshot) -> BindingSnapshot:
         fields |= {"async_op_in_progress": False, "last_operation": None}
         notes |= {"polls": 0, "poll_until": None}
     snapshot = _with_status(snapshot, **fields)
-    snapshot = replace(snapshot, memory=memory.model_copy(update=notes), in_flight=_without_mitigation(snapshot))
+    snapshot = replace(snapshot, memory=memory.model_copy(update=notes), sealed=_without_mitigation(snapshot.sealed))
     return _told(snapshot, BindingReason.ORPHAN_MITIGATION_WAIVED, WAIVED)
 
 
@@ -112,7 +113,7 @@ def _held(snapshot: BindingSnapshot, now: datetime) -> BindingSnapshot:
     if any(each.is_leftover and not each.is_waived for each in snapshot.memory.retired):
         message = f"{LEFTOVER}. {how_to_mitigate(snapshot.binding.metadata)}"
         return _with_condition(snapshot, BindingReason.ORPHAN_MITIGATION_REQUIRED, message, now)
-    if not status.orphan_mitigation_in_progress or status.async_op_in_progress or snapshot.open_end is not None:
+    if not status.orphan_mitigation_in_progress or status.async_op_in_progress or snapshot.has_open_end:
         # What is under way already comes to its end.
         return snapshot
     snapshot = _with_status(snapshot, orphan_mitigation_in_progress=False)
@@ -148,9 +149,9 @@ def _with_condition(snapshot: BindingSnapshot, reason: BindingReason, message: s
     return _told(_with_status(snapshot, conditions=after), reason, message)
 
 
-def _without_mitigation(snapshot: BindingSnapshot) -> Any:
-    note = snapshot.in_flight
-    return None if note is not None and note.purpose == "mitigate" else note
+def _without_mitigation(sealed: SealedNotes) -> SealedNotes:
+    is_mitigation = sealed.request is not None and sealed.request.purpose.traits.is_mitigation
+    return replace(sealed, request=None) if is_mitigation else sealed
 
 
 def _told(snapshot: BindingSnapshot, reason: BindingReason, message: str) -> BindingSnapshot:

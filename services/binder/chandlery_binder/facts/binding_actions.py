@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from chandlery.model.objects.wire import JsonObject
+from chandlery.reconcile.operation.open_request import Repeat
 from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
 from chandlery_binder.facts.binding_notes import OpenBindingRequest
 from chandlery_binder.facts.rotation_notes import BackgroundOperation, Placement
@@ -75,14 +76,7 @@ class FetchCredentials:
 class Inject:
     """Try again to write the Secret, with credentials from an earlier round."""
 
-    in_flight: OpenBindingRequest
-
-
-@dataclass(frozen=True)
-class Repeat:
-    """A worker died between sending and recording: send exactly the same again, which OSB makes harmless."""
-
-    in_flight: OpenBindingRequest
+    credentials: JsonObject = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -130,7 +124,7 @@ Call = (
     | PollBinding
     | FetchCredentials
     | Inject
-    | Repeat
+    | Repeat[OpenBindingRequest]
     | Restore
     | Recover
     | Rotate

@@ -1,49 +1,34 @@
 """What the binder writes down beside a binding, and what it reads of the provisioner's notes. Plain data."""
 
-from enum import StrEnum
-
 from pydantic import ConfigDict, Field
 
 from chandlery.model.objects.bindings import BindingPropertiesState
 from chandlery.model.objects.wire import JsonObject, WireModel
+from chandlery.reconcile.operation.open_request import OpenRequest
+from chandlery.reconcile.operation.purpose import Purpose, Traits
 from chandlery.reconcile.status_draft import OperationNotes
 from chandlery_binder.facts.rotation_notes import BackgroundOperation, Placement, Retired, RotationNotes
 
 
-class BindingPurpose(StrEnum):
-    """What a round is for, or what a note is about."""
+class BindingPurpose(Purpose):
+    """What a round is for: mostly why a request about a binding is sent to the service broker."""
 
-    BIND = "bind"
-    UNBIND = "unbind"
-    MITIGATE = "mitigate"
-    POLL = "poll"
-    FETCH = "fetch"
-    INJECT = "inject"
-    """Credentials that no Secret could take yet."""
-    DELIVERED = "delivered"
-    """Credentials that are in the Secret; no request is open."""
-    RESTORE = "restore"
+    BIND = "bind", Traits(operation="Bind", is_repeated=True, delivers=True, names_user=True)
+    UNBIND = "unbind", Traits(operation="Unbind", is_deletion=True, is_repeated=True, names_user=True)
+    MITIGATE = "mitigate", Traits(is_deletion=True, is_mitigation=True, is_repeated=True)
+    POLL = "poll", Traits(is_poll=True)
+    FETCH = "fetch", Traits(is_fetch=True, is_repeated=True, delivers=True, names_user=True)
+    INJECT = "inject", Traits(is_local=True, delivers=True)
+    """Credentials that no Secret could take yet are tried once more."""
+    RESTORE = "restore", Traits(is_local=True, delivers=True)
     """The Secret is written again, from the copy that was kept."""
-    RECOVER = "recover"
+    RECOVER = "recover", Traits(is_fetch=True, delivers=True)
     """The Secret is written again, with what the broker shows."""
-    ROTATE = "rotate"
-    POLL_ROTATION = "poll rotation"
-    FETCH_ROTATION = "fetch rotation"
-    RETIRE = "retire"
-    POLL_RETIREMENT = "poll retirement"
-
-
-REPEATED = frozenset(
-    {
-        BindingPurpose.BIND,
-        BindingPurpose.UNBIND,
-        BindingPurpose.MITIGATE,
-        BindingPurpose.FETCH,
-        BindingPurpose.ROTATE,
-        BindingPurpose.FETCH_ROTATION,
-    }
-)
-"""What a dead worker leaves open. Of the rest, a new look at things tells what to do."""
+    ROTATE = "rotate", Traits(is_beside_ready=True, is_repeated=True, delivers=True)
+    POLL_ROTATION = "poll rotation", Traits(is_beside_ready=True, is_poll=True)
+    FETCH_ROTATION = "fetch rotation", Traits(is_beside_ready=True, is_fetch=True, is_repeated=True, delivers=True)
+    RETIRE = "retire", Traits(is_beside_ready=True)
+    POLL_RETIREMENT = "poll retirement", Traits(is_beside_ready=True, is_poll=True)
 
 
 class InstanceNotes(WireModel):
@@ -75,7 +60,7 @@ class BindingMemory(OperationNotes):
     unbind_deferred: bool = False
     """The broker would not unbind while it works on the bind."""
     retry_seen: str = ""
-    """The last order to try again that was obeyed."""
+    """The last request to try again that has been acted on."""
     secret_problem: str = ""
     """Why the Secret is missing, for people, if it cannot be written again."""
     rotation: RotationNotes = RotationNotes()
@@ -91,20 +76,13 @@ class BindingMemory(OperationNotes):
         return {key: value for key, value in wire.items() if not unused.get(key)}
 
 
-class OpenBindingRequest(WireModel):
-    """What a round was about to do, which is open if its end could not be recorded; and credentials, sealed."""
+class OpenBindingRequest(OpenRequest[BindingPurpose]):
+    """What a round was about to send; still there only if nobody knows what came of it."""
 
-    purpose: BindingPurpose
-    started_at: float = 0.0
     placement: Placement = Placement()
     properties: BindingPropertiesState | None = None
-    request: JsonObject = Field(default_factory=dict, repr=False)
-    credentials: JsonObject | None = Field(default=None, repr=False)
-    """What the broker gave and this note is about. It may never give it again, so it stays."""
-    delivered: JsonObject | None = Field(default=None, repr=False)
-    """What is in the Secret meanwhile."""
-    order: str = ""
-    """The user's order that a rotation fulfils."""
+    rotation_request: str = Field(default="", validation_alias="order", serialization_alias="order")
+    """The value of the annotation that a rotation fulfils."""
 
 
 def presumed(memory: BindingMemory, rotation: OpenBindingRequest) -> BindingMemory:
@@ -112,5 +90,5 @@ def presumed(memory: BindingMemory, rotation: OpenBindingRequest) -> BindingMemo
     known = any(each.placement == rotation.placement for each in memory.retired)
     leftover = Retired(placement=rotation.placement, next_at=rotation.started_at, is_leftover=True)
     retired = memory.retired if known else (*memory.retired, leftover)
-    notes = memory.rotation.model_copy(update={"tried": rotation.order})
+    notes = memory.rotation.model_copy(update={"tried": rotation.rotation_request})
     return memory.model_copy(update={"retired": retired, "rotation": notes})

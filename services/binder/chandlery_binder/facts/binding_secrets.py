@@ -8,10 +8,10 @@ from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 
 def secrets_of(snapshot: BindingSnapshot, request: OsbRequest) -> KnownSecrets:
     """The parameters from Secrets, those of now and those that this request repeats; and the credentials it gave."""
-    status, current, note = snapshot.binding.status, snapshot.parameters, snapshot.in_flight
+    status, current, sealed = snapshot.binding.status, snapshot.parameters, snapshot.sealed
     states = (status.external_properties, status.in_progress_properties)
     shown = [state.parameters for state in states if state is not None]
-    values: list[object] = [*snapshot.hidden, *((note.credentials, note.delivered) if note else ())]
+    values: list[object] = [*snapshot.hidden, sealed.undelivered, sealed.delivered]
     if isinstance(current, Parameters):
         shown.append(current.shown)
     values += hidden_values(getattr(request, "parameters", None) or {}, *shown)

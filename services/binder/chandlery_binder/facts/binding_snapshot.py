@@ -15,13 +15,13 @@ from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters.parameters import Parameters
 from chandlery.reconcile.policies.broker_policy import DEFAULT_POLICY, BrokerPolicy
 from chandlery_binder.facts.binding_notes import (
-    REPEATED,
     BindingMemory,
     BindingPurpose,
     InstanceNotes,
     OpenBindingRequest,
 )
 from chandlery_binder.facts.rotation_notes import BackgroundOperationKind, Placement, Retired
+from chandlery_binder.facts.sealed_binding_notes import NOTHING_SEALED, SealedNotes
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class BindingSnapshot:
     hidden: tuple[object, ...] = field(default=(), repr=False)
     """The parameters from Secrets that the broker may know: of the binding, even if it is to go, and its instance."""
     memory: BindingMemory
-    in_flight: OpenBindingRequest | None = None
+    sealed: SealedNotes = NOTHING_SEALED
     access: Unresolved | None = None
     """Why the broker cannot be called, if so."""
     why_no_instance: str = "does not exist"
@@ -127,33 +127,33 @@ class BindingSnapshot:
         return is_asked and not status.orphan_mitigation_in_progress and not self.is_ready
 
     @property
-    def delivered(self) -> JsonObject | None:
-        """The copy of what is in the Secret; absent for bindings from before copies were kept."""
-        if self.in_flight is None:
+    def to_repeat(self) -> OpenBindingRequest | None:
+        """The request that is sent once more; not for credentials, once nobody wants them any more."""
+        request = self.sealed.request
+        if request is None or not request.purpose.traits.is_repeated:
             return None
-        is_note_of_it = self.in_flight.purpose == BindingPurpose.DELIVERED
-        return self.in_flight.credentials if is_note_of_it else self.in_flight.delivered
+        return None if self.is_deleted and request.purpose.traits.is_fetch else request
 
     @property
-    def open_end(self) -> OpenBindingRequest | None:
-        """What has to be brought to an end first; credentials are not, once nobody wants them any more."""
-        note = self.in_flight
-        if note is None:
-            return None
-        if not self.is_deleted:
-            return note if note.purpose in REPEATED or note.purpose == BindingPurpose.INJECT else None
-        is_for_credentials = note.purpose in (BindingPurpose.FETCH, BindingPurpose.FETCH_ROTATION)
-        return note if note.purpose in REPEATED and not is_for_credentials else None
+    def undelivered(self) -> JsonObject | None:
+        """Credentials that are to be put into the Secret, for as long as anybody wants them."""
+        return None if self.is_deleted else self.sealed.undelivered
+
+    @property
+    def has_open_end(self) -> bool:
+        """Whether something has to be brought to an end first."""
+        return self.to_repeat is not None or self.undelivered is not None
 
     @property
     def is_in_doubt(self) -> bool:
         """Whether an earlier bind may have left something at the broker."""
-        return self.open_end is not None or self.binding.status.unbind_status == "Required"
+        return self.has_open_end or self.binding.status.unbind_status == "Required"
 
     @property
     def may_exist(self) -> bool:
         """Whether the broker may have the binding itself, whatever it has beside it."""
-        is_sent = self.in_flight is not None and self.in_flight.purpose == BindingPurpose.BIND
+        request = self.sealed.request
+        is_sent = request is not None and request.purpose == BindingPurpose.BIND
         return is_sent or self.binding.status.unbind_status not in ("NotRequired", "Succeeded")
 
     @property

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from chandlery.model.objects.bindings import BindingPropertiesState
 from chandlery.model.objects.wire import WireModel
 
@@ -52,8 +54,8 @@ class BackgroundOperation(WireModel):
     fetches: int = 0
     next_at: float = 0.0
     """Unix time of the next poll or fetch."""
-    order: str = ""
-    """The user's order that a rotation fulfils."""
+    rotation_request: str = Field(default="", validation_alias="order", serialization_alias="order")
+    """The value of the annotation that a rotation fulfils."""
     properties: BindingPropertiesState | None = None
     """What the broker was told, where a rotation is a bind of its own."""
 
@@ -69,15 +71,15 @@ class RotationNotes(WireModel):
     granted_at: float = 0.0
     """Unix time at which the broker gave what is in the Secret."""
     seen: str = ""
-    """The last order to rotate that was fulfilled."""
+    """The last request to rotate that was fulfilled."""
     tried: str = ""
-    """The last order to rotate that was begun."""
+    """The last request to rotate that was begun."""
     attempts: int = 0
     """Failed attempts in a row."""
     next_at: float = 0.0
     """Unix time of the next attempt after a failed one."""
     is_refused: bool = False
-    """The broker would refuse it again: only a new order changes that."""
+    """The broker would refuse it again: only a new request changes that."""
     problem: str = ""
     """What is wrong, for people; told beside the Ready condition."""
     waits: bool = False

@@ -26,7 +26,7 @@ def begin_background_operation(
         started_at=draft.now.timestamp(),
         operation=answer.operation,
         poll_until=draft.now.timestamp() + seconds,
-        order=sent.order,
+        rotation_request=sent.rotation_request,
         properties=sent.properties,
     )
     draft.remember(background_operation=next_poll(draft, background, answer))

@@ -24,17 +24,6 @@ from chandlery_binder.rotation.background_operations import (
     next_poll,
 )
 
-ROTATIONS = frozenset(
-    {
-        BindingPurpose.ROTATE,
-        BindingPurpose.POLL_ROTATION,
-        BindingPurpose.FETCH_ROTATION,
-        BindingPurpose.RETIRE,
-        BindingPurpose.POLL_RETIREMENT,
-    }
-)
-"""Rounds beside a binding that stays ready."""
-
 
 def absorb_beside(
     draft: BindingDraft,
@@ -63,7 +52,7 @@ def absorb_beside(
             )
     if answer.verdict == Verdict.SUCCEEDED:
         return absorb_lost_rotation(draft, sent)
-    if sent.purpose == BindingPurpose.FETCH_ROTATION:
+    if sent.purpose.traits.is_fetch:
         return absorb_failed_rotation_fetch(
             draft, _background_operation(draft, BackgroundOperationKind.ROTATE, sent), answer
         )
@@ -93,7 +82,7 @@ def absorb_rotated(
     notes = before.rotation.model_copy(
         update={
             "granted_at": now,
-            "seen": sent.order,
+            "seen": sent.rotation_request,
             "attempts": 0,
             "next_at": 0.0,
             "is_refused": False,
@@ -121,7 +110,7 @@ def absorb_rotation(draft: BindingDraft, sent: OpenBindingRequest, answer: Answe
         begin_background_operation(draft, BackgroundOperationKind.ROTATE, sent, answer)
         return draft.rest()
     message = told(answer)
-    in_doubt = draft.snapshot.open_end is not None
+    in_doubt = draft.snapshot.to_repeat is not None
     if answer.verdict in _DOUBTFUL:
         return _left(draft, sent.placement, message)
     if needs_mitigation(answer):

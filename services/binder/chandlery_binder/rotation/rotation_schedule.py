@@ -25,10 +25,10 @@ def renewal(status: ServiceBindingStatus, notes: RotationNotes) -> float | None:
     return max(deadline - margin, notes.granted_at + _SHORTEST_LIFE_SECONDS)
 
 
-def has_new_order(snapshot: BindingSnapshot) -> bool:
+def has_new_rotation_request(snapshot: BindingSnapshot) -> bool:
     """Whether a user wants other credentials and it has not been tried."""
-    notes, order = snapshot.memory.rotation, snapshot.requested_actions.rotate
-    return order not in ("", notes.seen, notes.tried)
+    notes, request = snapshot.memory.rotation, snapshot.requested_actions.rotate
+    return request not in ("", notes.seen, notes.tried)
 
 
 def next_rotation(snapshot: BindingSnapshot) -> float | None:
@@ -36,14 +36,14 @@ def next_rotation(snapshot: BindingSnapshot) -> float | None:
 
     Not before it is known that nothing is left of an attempt that failed.
     """
-    notes, order = snapshot.memory.rotation, snapshot.requested_actions.rotate
+    notes, request = snapshot.memory.rotation, snapshot.requested_actions.rotate
     if any(each.is_leftover and not each.is_waived for each in snapshot.memory.retired):
         return None
-    if has_new_order(snapshot):
+    if has_new_rotation_request(snapshot):
         return 0.0
     if notes.is_refused:
         return None
-    if order not in ("", notes.seen):
+    if request not in ("", notes.seen):
         return notes.next_at
     by_itself = renewal(snapshot.binding.status, notes)
     return None if by_itself is None else max(by_itself, notes.next_at)

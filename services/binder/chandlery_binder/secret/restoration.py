@@ -13,20 +13,19 @@ from chandlery.reconcile.status_draft import joined
 from chandlery_binder.absorb.bind_answers import absorb_delivery
 from chandlery_binder.absorb.binding_draft import BindingDraft, BindingResult
 from chandlery_binder.absorb.binding_remedies import how_to_rotate
-from chandlery_binder.facts.binding_notes import OpenBindingRequest
 from chandlery_binder.facts.binding_snapshot import InjectionProblem
 
 _LOST = "the Secret is missing or cannot be decrypted, and the broker does not return its credentials again"
 
 
 def absorb_restoration(
-    draft: BindingDraft, sent: OpenBindingRequest, *, credentials: JsonObject, problem: InjectionProblem | None
+    draft: BindingDraft, *, credentials: JsonObject, problem: InjectionProblem | None
 ) -> BindingResult:
     """The Secret is written again, or cannot be."""
     if problem is not None:
         # They were in a Secret once, and are in use perhaps: nothing of that is a reason to revoke them.
         lasting = replace(problem, is_final=False)
-        return absorb_delivery(draft, sent, grant=None, credentials=credentials, problem=lasting)
+        return absorb_delivery(draft, grant=None, credentials=credentials, problem=lasting)
     draft.remember(secret_problem="")
     draft.keep_delivered(credentials)
     draft.say(

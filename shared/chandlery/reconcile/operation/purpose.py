@@ -15,7 +15,7 @@ class Traits:
     operation: str | None = None
     """What the status calls the operation that such a request begins; None for one that is part of another."""
     is_deletion: bool = False
-    """The broker is to have nothing of it afterwards."""
+    """The broker is to have nothing of the object afterwards."""
     is_mitigation: bool = False
     """It deletes what a failed creation may have left."""
     is_poll: bool = False
@@ -28,6 +28,8 @@ class Traits:
     """Nothing is sent: what there is already is put where it belongs."""
     is_beside_ready: bool = False
     """It concerns something else than what is in use, which goes on to be ready."""
+    names_user: bool = False
+    """A user asked for it, and the broker is told who."""
     delivers: bool = False
     """It ends with credentials, if it ends well."""
 

@@ -191,7 +191,9 @@ def test_status_shows_endpoints_and_what_is_ignored_is_told() -> None:
 @pytest.mark.parametrize(("body", "is_lost"), [({}, True), ({"syslog_drain_url": "s"}, False)])
 def test_second_showing_is_believed_if_it_shows_anything(body: JsonObject, *, is_lost: bool) -> None:
     snapshot: BindingSnapshot = make_snapshot(
-        offering=_requiring("syslog_drain"), in_flight=sent(BindingPurpose.BIND), binding=make_binding()
+        offering=_requiring("syslog_drain"),
+        request=sent(BindingPurpose.BIND),
+        binding=make_binding(),
     )
     change = absorb(snapshot, sent(BindingPurpose.BIND), answer=answered(BindingPurpose.BIND, 200, body), now=NOW)
     assert reaction(change) == ("mitigate" if is_lost else "ready")

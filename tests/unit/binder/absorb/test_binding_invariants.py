@@ -16,6 +16,7 @@ from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
 from chandlery.reconcile.policies.broker_policy import BrokerPolicy
 from chandlery_binder.facts.binding_notes import BindingPurpose
+from chandlery_binder.facts.sealed_binding_notes import NOTHING_SEALED
 from tests.unit.binder.binding_builders import NO_CLASS, NO_SECRET, answered, make_offering, unanswered
 from tests.unit.binder.binding_histories import BindingHistory, Request, WorkerDied
 
@@ -230,7 +231,7 @@ def check(history: BindingHistory, broker: MoodyBroker) -> None:
         and not history.is_deleted
     ):
         assert history.secret["of"] in broker.has, "the Secret holds credentials that were revoked"
-    is_busy = history.due_at is not None or history.in_flight is not None
+    is_busy = history.due_at is not None or history.sealed != NOTHING_SEALED
     if history.is_deleted:
         assert is_busy, "a deletion that nobody goes on with"
 

@@ -18,6 +18,7 @@ from chandlery_binder.facts.binding_snapshot import (
     BindingSnapshot,
     InjectionProblem,
 )
+from chandlery_binder.facts.sealed_binding_notes import SealedNotes
 from tests.unit.binder.binding_builders import (
     FAILED,
     HERE,
@@ -246,8 +247,8 @@ def test_successful_bind_tells_the_world_once() -> None:
     assert [(fact.reason, fact.message, fact.is_warning) for fact in change.facts] == [
         ("InjectedBindResult", "Injected bind result", False)
     ]
-    kept = OpenBindingRequest.model_validate(change.sealed)
-    assert (kept.purpose, kept.credentials) == (BindingPurpose.DELIVERED, CREDENTIALS)
+    kept = SealedNotes.from_stored(change.sealed)
+    assert kept == SealedNotes(delivered=CREDENTIALS)
     assert (change.next.due_at, change.next.waiting_for, change.next.interests) == (None, "secret:ns/knot", None)
 
 
@@ -279,12 +280,23 @@ def test_bind_that_needs_an_application_names_the_field_for_it() -> None:
     ("snapshot", "status", "expected"),
     [
         pytest.param(
-            make_snapshot(in_flight=sent(BindingPurpose.BIND)), 409, "mitigate", id="repeat meets its own binding"
+            make_snapshot(request=sent(BindingPurpose.BIND)),
+            409,
+            "mitigate",
+            id="repeat meets its own binding",
         ),
         pytest.param(
-            make_snapshot(in_flight=sent(BindingPurpose.BIND)), 400, "fail and mitigate", id="repeat is refused"
+            make_snapshot(request=sent(BindingPurpose.BIND)),
+            400,
+            "fail and mitigate",
+            id="repeat is refused",
         ),
-        pytest.param(make_snapshot(in_flight=sent(BindingPurpose.BIND)), 403, "bind again", id="repeat is turned away"),
+        pytest.param(
+            make_snapshot(request=sent(BindingPurpose.BIND)),
+            403,
+            "bind again",
+            id="repeat is turned away",
+        ),
         pytest.param(make_snapshot(make_binding(unbind_status="Required")), 409, "mitigate", id="doubt from before"),
     ],
 )
@@ -299,9 +311,13 @@ def test_refusal_of_a_repeat_does_not_prove_that_nothing_exists(
 @pytest.mark.parametrize(
     ("snapshot", "purpose"),
     [
-        pytest.param(make_snapshot(in_flight=sent(BindingPurpose.BIND)), BindingPurpose.BIND, id="repeated bind"),
         pytest.param(
-            make_snapshot(FETCH_DUE.binding, in_flight=sent(BindingPurpose.FETCH)),
+            make_snapshot(request=sent(BindingPurpose.BIND)),
+            BindingPurpose.BIND,
+            id="repeated bind",
+        ),
+        pytest.param(
+            make_snapshot(FETCH_DUE.binding, request=sent(BindingPurpose.FETCH)),
             BindingPurpose.FETCH,
             id="repeated fetch",
         ),
@@ -323,10 +339,10 @@ def test_credentials_shown_only_once_and_lost_lead_to_a_new_bind(
 @pytest.mark.parametrize("deleted", [False, True], ids=["wanted", "deleted"])
 @pytest.mark.parametrize("status", [403, 429])
 def test_repeat_that_is_turned_away_stays_open_while_it_is_wanted(status: int, deleted: bool) -> None:
-    note = sent(BindingPurpose.BIND, request={"verb": "Bind"})
-    snapshot = make_snapshot(make_binding(deleted=deleted), in_flight=note)
+    note = sent(BindingPurpose.BIND, encoded={"verb": "Bind"})
+    snapshot = make_snapshot(make_binding(deleted=deleted), request=note)
     change = absorbed(snapshot, note, answered(BindingPurpose.BIND, status, {}))
-    assert change.sealed == (None if deleted else note.to_wire())
+    assert change.sealed == (None if deleted else SealedNotes(request=note).stored())
     assert (pause(change) > 0) is not deleted
 
 
@@ -473,14 +489,14 @@ def test_undeliverable_credentials_are_kept_for_the_next_round() -> None:
     change = absorbed(make_snapshot(), sent(BindingPurpose.BIND), answer, PROBLEM)
     assert ready_reason(change) == ("False", "ErrorInjectingBindResult")
     assert change.next.waiting_for == "secret:ns/knot"
-    kept = OpenBindingRequest.model_validate(change.sealed)
-    assert (kept.purpose, kept.credentials, kept.request) == (BindingPurpose.INJECT, CREDENTIALS, {})
+    kept = SealedNotes.from_stored(change.sealed)
+    assert kept == SealedNotes(undelivered=CREDENTIALS)
     assert "tcp://rope" not in repr(change)
 
 
 def test_kept_credentials_are_delivered_without_another_bind() -> None:
-    note = sent(BindingPurpose.INJECT, credentials=CREDENTIALS)
-    snapshot = make_snapshot(FETCH_DUE.binding, in_flight=note)
+    note = sent(BindingPurpose.INJECT)
+    snapshot = make_snapshot(FETCH_DUE.binding, undelivered=CREDENTIALS)
     answer = answered(BindingPurpose.INJECT, 200, WITH_CREDENTIALS)
     assert credentials_of(snapshot, note, answer) == CREDENTIALS
     assert reaction(absorbed(snapshot, note, answer)) == "ready"
@@ -488,15 +504,18 @@ def test_kept_credentials_are_delivered_without_another_bind() -> None:
 
 def test_credentials_that_can_never_be_delivered_are_revoked() -> None:
     binding = make_binding(current_operation="Bind", operation_start_time=LONG_AGO, unbind_status="Required")
-    note = sent(BindingPurpose.INJECT, credentials=CREDENTIALS)
+    note = sent(BindingPurpose.INJECT)
     change = absorbed(
-        make_snapshot(binding, in_flight=note), note, answered(BindingPurpose.INJECT, 200, WITH_CREDENTIALS), PROBLEM
+        make_snapshot(binding, undelivered=CREDENTIALS),
+        note,
+        answered(BindingPurpose.INJECT, 200, WITH_CREDENTIALS),
+        PROBLEM,
     )
     assert (reaction(change), change.sealed) == ("fail and mitigate", None)
 
 
 def test_deleted_binding_gets_no_secret_any_more() -> None:
-    snapshot = make_snapshot(make_binding(deleted=True), in_flight=sent(BindingPurpose.BIND))
+    snapshot = make_snapshot(make_binding(deleted=True), request=sent(BindingPurpose.BIND))
     answer = answered(BindingPurpose.BIND, 200, WITH_CREDENTIALS)
     assert credentials_of(snapshot, sent(BindingPurpose.BIND), answer) is None
     change = absorbed(snapshot, sent(BindingPurpose.BIND), answer)
@@ -505,15 +524,19 @@ def test_deleted_binding_gets_no_secret_any_more() -> None:
 
 @pytest.mark.parametrize("status", [400, 403, 500])
 def test_repeated_bind_of_a_deleted_binding_makes_way_for_the_unbind_at_once(status: int) -> None:
-    snapshot = make_snapshot(make_binding(deleted=True), in_flight=sent(BindingPurpose.BIND))
+    snapshot = make_snapshot(make_binding(deleted=True), request=sent(BindingPurpose.BIND))
     change = absorbed(snapshot, sent(BindingPurpose.BIND), answered(BindingPurpose.BIND, status, {}))
     assert (change.document.status.unbind_status, pause(change)) == ("Required", 0)
 
 
 def test_wait_keeps_an_open_request_open() -> None:
-    note = sent(BindingPurpose.BIND, request={"verb": "Bind"})
-    change = wait(make_snapshot(in_flight=note), Wait("ErrorGettingAuthCredentials", "no Secret", "secret:ns/x"), NOW)
-    assert change.sealed == note.to_wire()
+    note = sent(BindingPurpose.BIND, encoded={"verb": "Bind"})
+    change = wait(
+        make_snapshot(request=note),
+        Wait("ErrorGettingAuthCredentials", "no Secret", "secret:ns/x"),
+        NOW,
+    )
+    assert change.sealed == SealedNotes(request=note).stored()
     assert change.next.waiting_for == "secret:ns/x"
     assert ready_reason(change) == ("False", "ErrorGettingAuthCredentials")
 

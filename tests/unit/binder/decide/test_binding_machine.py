@@ -5,13 +5,15 @@ from typing import Any
 import pytest
 
 from chandlery.model.faults import ParametersFault
+from chandlery.reconcile.operation.open_request import Repeat
 from chandlery.reconcile.parameters.parameters import Parameters
 from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
 from chandlery_binder.decide.binding_machine import decide
-from chandlery_binder.facts.binding_actions import Action, Bind, FetchCredentials, Inject, PollBinding, Repeat, Unbind
+from chandlery_binder.facts.binding_actions import Action, Bind, FetchCredentials, Inject, PollBinding, Unbind
 from chandlery_binder.facts.binding_notes import BindingMemory, BindingPurpose, InstanceNotes
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 from chandlery_binder.facts.rotation_notes import Placement
+from chandlery_binder.facts.sealed_binding_notes import SealedNotes
 from tests.unit.binder.binding_builders import (
     FAILED,
     HERE,
@@ -36,7 +38,7 @@ UNBIND = Unbind(HERE, is_mitigation=False)
 POLL = PollBinding(HERE, "key-1")
 NO_SECRET_WAIT = Wait(NO_SECRET.reason, NO_SECRET.message, NO_SECRET.waiting_for)
 OPEN, FETCHING = sent(BindingPurpose.BIND), sent(BindingPurpose.FETCH)
-UNDELIVERED = sent(BindingPurpose.INJECT, credentials={"uri": "tcp://rope"})
+UNDELIVERED = SealedNotes(undelivered={"uri": "tcp://rope"})
 COLOUR = Parameters({"colour": "red"}, {"colour": "red"}, "c0ffee")
 FETCH_DUE = MEMORY.model_copy(update={"is_fetch_due": True})
 DEFERRED = MEMORY.model_copy(update={"unbind_deferred": True})
@@ -45,26 +47,32 @@ LARGE = HERE.model_copy(update={"plan_id": "plan-large"})
 
 ROWS: list[Any] = [
     pytest.param(make_snapshot(make_binding(finalizers=())), Idle(), id="idle without our finalizer"),
-    pytest.param(make_snapshot(in_flight=OPEN), Repeat(OPEN), id="repeat what a dead worker sent"),
+    pytest.param(make_snapshot(request=OPEN), Repeat(OPEN), id="repeat what a dead worker sent"),
     pytest.param(
-        make_snapshot(make_binding(deleted=True), in_flight=OPEN), Repeat(OPEN), id="repeat a bind even when deleted"
+        make_snapshot(make_binding(deleted=True), request=OPEN),
+        Repeat(OPEN),
+        id="repeat a bind even when deleted",
     ),
     pytest.param(
-        make_snapshot(in_flight=OPEN, access=NO_SECRET), NO_SECRET_WAIT, id="wait with a repeat for a way to the broker"
+        make_snapshot(request=OPEN, access=NO_SECRET),
+        NO_SECRET_WAIT,
+        id="wait with a repeat for a way to the broker",
     ),
-    pytest.param(make_snapshot(in_flight=OPEN, instance=None), Repeat(OPEN), id="repeat without the instance"),
-    pytest.param(make_snapshot(bound(), in_flight=FETCHING), Repeat(FETCHING), id="repeat a fetch"),
+    pytest.param(make_snapshot(request=OPEN, instance=None), Repeat(OPEN), id="repeat without the instance"),
+    pytest.param(make_snapshot(bound(), request=FETCHING), Repeat(FETCHING), id="repeat a fetch"),
     pytest.param(
-        make_snapshot(bound(deleted=True), in_flight=FETCHING), UNBIND, id="unbind rather than repeat a fetch"
+        make_snapshot(bound(deleted=True), request=FETCHING),
+        UNBIND,
+        id="unbind rather than repeat a fetch",
     ),
-    pytest.param(make_snapshot(in_flight=UNDELIVERED), Inject(UNDELIVERED), id="inject kept credentials"),
+    pytest.param(make_snapshot(sealed=UNDELIVERED), Inject({"uri": "tcp://rope"}), id="inject kept credentials"),
     pytest.param(
-        make_snapshot(in_flight=UNDELIVERED, access=NO_SECRET, instance=None),
-        Inject(UNDELIVERED),
+        make_snapshot(sealed=UNDELIVERED, access=NO_SECRET, instance=None),
+        Inject({"uri": "tcp://rope"}),
         id="inject kept credentials without a broker",
     ),
     pytest.param(
-        make_snapshot(bound(deleted=True), in_flight=UNDELIVERED), UNBIND, id="unbind rather than inject when deleted"
+        make_snapshot(bound(deleted=True), sealed=UNDELIVERED), UNBIND, id="unbind rather than inject when deleted"
     ),
     pytest.param(make_snapshot(working("Bind")), POLL, id="poll a bind"),
     pytest.param(make_snapshot(working("Bind"), offering=NO_CLASS), POLL, id="poll without a class"),
@@ -229,7 +237,9 @@ def test_instance_notes_ignore_what_the_binder_does_not_need() -> None:
 
 
 def test_notes_show_no_secrets() -> None:
-    note = sent(BindingPurpose.INJECT, credentials={"password": "hunter2"}, request={"parameters": {"pin": "4711"}})
+    note = SealedNotes(
+        request=sent(BindingPurpose.BIND, encoded={"parameters": {"pin": "4711"}}), undelivered={"password": "hunter2"}
+    )
     assert "hunter2" not in repr(note)
     assert "4711" not in repr(note)
     assert "4711" not in repr(Bind(Placement(), {"pin": "4711"}, accepts_incomplete=False))

@@ -8,6 +8,7 @@ import pytest
 from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.conditions import ConditionType, find_condition
 from chandlery.reconcile.answers import Verdict
+from chandlery.reconcile.operation.open_request import Repeat
 from chandlery.reconcile.parameters.parameters import Parameters
 from chandlery.reconcile.reconcile_result import Idle
 from chandlery_binder.absorb.binding_draft import BindingResult
@@ -18,7 +19,6 @@ from chandlery_binder.facts.binding_actions import (
     PollBackgroundOperation,
     Postpone,
     Recover,
-    Repeat,
     ReportLost,
     Restore,
     Retire,
@@ -27,6 +27,7 @@ from chandlery_binder.facts.binding_actions import (
 from chandlery_binder.facts.binding_notes import BindingMemory, BindingPurpose, InstanceNotes, OpenBindingRequest
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot, SecretState
 from chandlery_binder.facts.rotation_notes import BackgroundOperation, BackgroundOperationKind, Retired, RotationNotes
+from chandlery_binder.facts.sealed_binding_notes import SealedNotes
 from chandlery_binder.rotation.rotation_schedule import renewal
 from tests.unit.binder.binding_builders import (
     HERE,
@@ -48,12 +49,17 @@ from tests.unit.binder.binding_builders import (
 
 T = NOW.timestamp()
 CREDENTIALS = {"uri": "tcp://rope"}
-COPY = OpenBindingRequest(purpose=BindingPurpose.DELIVERED, credentials=CREDENTIALS)
+COPY = SealedNotes(delivered=CREDENTIALS)
 NEW = HERE.model_copy(update={"binding_id": "binding-2"})
 OLD = HERE.model_copy(update={"binding_id": "binding-0"})
 ROTATABLE = make_offering(binding_rotatable=True)
 POLLED = BackgroundOperation(
-    kind=BackgroundOperationKind.ROTATE, placement=NEW, started_at=T - 5, poll_until=T + 60, next_at=T, order="now"
+    kind=BackgroundOperationKind.ROTATE,
+    placement=NEW,
+    started_at=T - 5,
+    poll_until=T + 60,
+    next_at=T,
+    rotation_request="now",
 )
 FETCHED = POLLED.model_copy(update={"poll_until": None})
 RETIRING = BackgroundOperation(
@@ -81,18 +87,14 @@ LEFT = Retired(placement=NEW, next_at=T, is_leftover=True)
 WAIVED = LEFT.model_copy(update={"is_waived": True})
 
 ROWS: list[Any] = [
-    pytest.param(make_snapshot(bound(), in_flight=COPY), Idle(), id="idle with a copy"),
+    pytest.param(make_snapshot(bound(), sealed=COPY), Idle(), id="idle with a copy"),
     pytest.param(
-        make_snapshot(bound(), in_flight=COPY, secret=SecretState.MISSING, access=NO_SECRET),
+        make_snapshot(bound(), sealed=COPY, secret=SecretState.MISSING, access=NO_SECRET),
         Restore(CREDENTIALS),
         id="restore without the broker",
     ),
-    pytest.param(
-        make_snapshot(bound(), in_flight=COPY, secret=SecretState.CHANGED), Restore(CREDENTIALS), id="put back"
-    ),
-    pytest.param(
-        make_snapshot(bound(), in_flight=COPY, secret=SecretState.FOREIGN), Restore(CREDENTIALS), id="complain"
-    ),
+    pytest.param(make_snapshot(bound(), sealed=COPY, secret=SecretState.CHANGED), Restore(CREDENTIALS), id="put back"),
+    pytest.param(make_snapshot(bound(), sealed=COPY, secret=SecretState.FOREIGN), Restore(CREDENTIALS), id="complain"),
     pytest.param(make_snapshot(bound(), secret=SecretState.FOREIGN), Idle(), id="leave a stranger's without a copy"),
     pytest.param(make_snapshot(bound(), secret=SecretState.MISSING), ReportLost(), id="report what is lost"),
     pytest.param(
@@ -207,14 +209,20 @@ ROWS: list[Any] = [
         id="not too early",
     ),
     pytest.param(
-        make_snapshot(bound(), in_flight=sent(BindingPurpose.ROTATE)), Repeat(sent(BindingPurpose.ROTATE)), id="repeat"
+        make_snapshot(bound(), request=sent(BindingPurpose.ROTATE)),
+        Repeat(sent(BindingPurpose.ROTATE)),
+        id="repeat",
     ),
     pytest.param(
-        make_snapshot(bound(), in_flight=sent(BindingPurpose.ROTATE), access=NO_SECRET),
+        make_snapshot(bound(), request=sent(BindingPurpose.ROTATE), access=NO_SECRET),
         POSTPONED,
         id="postpone a repeat",
     ),
-    pytest.param(make_snapshot(bound(), in_flight=sent(BindingPurpose.RETIRE)), Idle(), id="look anew at a revocation"),
+    pytest.param(
+        make_snapshot(bound(), request=sent(BindingPurpose.RETIRE)),
+        Idle(),
+        id="look anew at a revocation",
+    ),
 ]
 
 
@@ -239,7 +247,7 @@ def test_decide_answers_with_one_action(snapshot: BindingSnapshot, action: Actio
     ],
 )
 def test_rotation_that_cannot_be_sent_is_postponed(fields: dict[str, Any], words: str) -> None:
-    snapshot = make_snapshot(ORDERED, in_flight=COPY, **fields)
+    snapshot = make_snapshot(ORDERED, sealed=COPY, **fields)
     action = decide(snapshot, NOW)
     assert isinstance(action, Postpone)
     assert words in action.message
@@ -248,7 +256,7 @@ def test_rotation_that_cannot_be_sent_is_postponed(fields: dict[str, Any], words
     wanted = find_condition(change.document.status.conditions, ConditionType.RECONCILING)
     assert wanted is not None
     assert (wanted.reason, words in wanted.message) == ("RotationPending", True)
-    assert (change.next.due_at is not None, change.sealed) == (True, COPY.to_wire())
+    assert (change.next.due_at is not None, change.sealed) == (True, COPY.stored())
 
 
 @pytest.mark.parametrize(
@@ -291,7 +299,7 @@ def test_renewal_comes_shortly_before_the_deadline(
 def test_binding_that_is_ready_looks_again_in_time(
     memory: BindingMemory, status: dict[str, Any], seconds: float | None
 ) -> None:
-    change = idle(make_snapshot(ready(**status), memory=memory, in_flight=COPY), NOW)
+    change = idle(make_snapshot(ready(**status), memory=memory, sealed=COPY), NOW)
     due = None if change.next.due_at is None else (change.next.due_at - NOW).total_seconds()
     assert (due, change.next.waiting_for) == (seconds, "secret:ns/knot")
 
@@ -330,9 +338,9 @@ ANSWERS: list[Any] = [
 def test_rotation_that_fails_leaves_the_binding_ready(
     status: int, body: Any, *, is_left: bool, is_refused: bool
 ) -> None:
-    change = _absorbed(make_snapshot(ORDERED, in_flight=COPY), _rotation(), status, body)
+    change = _absorbed(make_snapshot(ORDERED, sealed=COPY), _rotation(), status, body)
     memory = BindingMemory.model_validate(change.memory)
-    assert (ready_reason(change), change.sealed) == (("True", "InjectedBindResult"), COPY.to_wire())
+    assert (ready_reason(change), change.sealed) == (("True", "InjectedBindResult"), COPY.stored())
     assert [(each.placement, each.is_leftover) for each in memory.retired] == ([(NEW, True)] if is_left else [])
     assert (memory.rotation.is_refused, memory.rotation.tried) == (is_refused, "now")
     assert (memory.placement, change.document.status.external_id) == (HERE, None)
@@ -344,19 +352,19 @@ def test_rotation_that_fails_leaves_the_binding_ready(
 )
 def test_rotation_without_an_answer_is_tried_again(verdict: Verdict, *, is_left: bool) -> None:
     answer = unanswered(BindingPurpose.BIND, verdict)
-    change = absorb(make_snapshot(ORDERED, in_flight=COPY), _rotation(), answer=answer, now=NOW)
+    change = absorb(make_snapshot(ORDERED, sealed=COPY), _rotation(), answer=answer, now=NOW)
     memory = BindingMemory.model_validate(change.memory)
     assert (bool(memory.retired), memory.rotation.attempts) == (is_left, 1)
 
 
 @pytest.mark.parametrize("status", [400, 409, 429])
 def test_repeated_rotation_that_fails_may_have_left_something(status: int) -> None:
-    change = _absorbed(make_snapshot(ORDERED, in_flight=_rotation()), _rotation(), status, {})
+    change = _absorbed(make_snapshot(ORDERED, request=_rotation()), _rotation(), status, {})
     assert [each.placement for each in BindingMemory.model_validate(change.memory).retired] == [NEW]
 
 
 def test_repeated_rotation_without_credentials_is_not_believed() -> None:
-    change = _absorbed(make_snapshot(ORDERED, in_flight=_rotation()), _rotation(), 200, {})
+    change = _absorbed(make_snapshot(ORDERED, request=_rotation()), _rotation(), 200, {})
     memory = BindingMemory.model_validate(change.memory)
     assert ([each.placement for each in memory.retired], memory.placement) == ([NEW], HERE)
 
@@ -364,7 +372,7 @@ def test_repeated_rotation_without_credentials_is_not_believed() -> None:
 @pytest.mark.parametrize("status", [200, 202, 400, 500])
 def test_rotation_of_a_deleted_binding_is_unbound_with_the_rest(status: int) -> None:
     binding = ORDERED.model_copy(update={"metadata": ORDERED.metadata.model_copy(update={"deletion_timestamp": NOW})})
-    change = _absorbed(make_snapshot(binding, in_flight=_rotation()), _rotation(), status, {"credentials": {}})
+    change = _absorbed(make_snapshot(binding, request=_rotation()), _rotation(), status, {"credentials": {}})
     memory = BindingMemory.model_validate(change.memory)
     assert ([each.placement for each in memory.retired], change.next.due_at) == ([NEW], NOW)
 
@@ -381,7 +389,7 @@ def test_rotation_of_a_deleted_binding_is_unbound_with_the_rest(status: int) -> 
 )
 def test_rotation_is_polled(body: Any, minutes: int, expected: str) -> None:
     background = POLLED.model_copy(update={"poll_until": T + 60 * minutes})
-    snapshot = make_snapshot(ORDERED, memory=noting(background_operation=background), in_flight=COPY)
+    snapshot = make_snapshot(ORDERED, memory=noting(background_operation=background), sealed=COPY)
     note = sent(BindingPurpose.POLL_ROTATION).model_copy(update={"placement": NEW})
     change = absorb(snapshot, note, answer=answered(BindingPurpose.POLL, 200, body), now=NOW)
     memory = BindingMemory.model_validate(change.memory)
@@ -396,7 +404,7 @@ def test_rotation_is_polled(body: Any, minutes: int, expected: str) -> None:
 
 def test_rotation_is_not_fetched_for_ever() -> None:
     background = FETCHED.model_copy(update={"started_at": T - 8 * 86400})
-    snapshot = make_snapshot(ORDERED, memory=noting(background_operation=background), in_flight=COPY)
+    snapshot = make_snapshot(ORDERED, memory=noting(background_operation=background), sealed=COPY)
     note = sent(BindingPurpose.FETCH_ROTATION).model_copy(update={"placement": NEW})
     change = absorb(snapshot, note, answer=answered(BindingPurpose.FETCH, 404, {}), now=NOW)
     assert [each.placement for each in BindingMemory.model_validate(change.memory).retired] == [NEW]
@@ -422,19 +430,19 @@ def test_revocation_answer(purpose: BindingPurpose, status: int, body: Any, expe
     memory = noting(retired=(Retired(placement=OLD, next_at=T),), background_operation=RETIRING if is_poll else None)
     note = sent(purpose).model_copy(update={"placement": OLD})
     answer = answered(BindingPurpose.POLL if is_poll else BindingPurpose.UNBIND, status, body)
-    change = absorb(make_snapshot(bound(), memory=memory, in_flight=COPY), note, answer=answer, now=NOW)
+    change = absorb(make_snapshot(bound(), memory=memory, sealed=COPY), note, answer=answer, now=NOW)
     after = BindingMemory.model_validate(change.memory)
     found = "gone" if not after.retired else ("polled" if after.background_operation else "again")
-    assert (found, ready_reason(change)[0], change.sealed) == (expected, "True", COPY.to_wire())
+    assert (found, ready_reason(change)[0], change.sealed) == (expected, "True", COPY.stored())
     assert (change.document.status.retiring is None) == (expected == "gone")
     if expected == "again":
         assert (after.retired[0].attempts, after.retired[0].next_at > T) == (1, True)
 
 
 def test_copy_stays_with_every_note_and_goes_with_the_binding() -> None:
-    kept = sent(BindingPurpose.RETIRE).model_copy(update={"delivered": CREDENTIALS})
-    assert idle(make_snapshot(bound(), in_flight=kept), NOW).sealed == COPY.to_wire()
-    assert idle(make_snapshot(bound(deleted=True), in_flight=kept), NOW).sealed is None
+    kept = SealedNotes(request=sent(BindingPurpose.RETIRE), delivered=CREDENTIALS)
+    assert idle(make_snapshot(bound(), sealed=kept), NOW).sealed == COPY.stored()
+    assert idle(make_snapshot(bound(deleted=True), sealed=kept), NOW).sealed is None
 
 
 def test_notes_of_a_binding_that_was_never_rotated_are_short() -> None:
@@ -446,7 +454,7 @@ def test_notes_of_a_binding_that_was_never_rotated_are_short() -> None:
 
 
 def _rotation() -> OpenBindingRequest:
-    return sent(BindingPurpose.ROTATE, order="now").model_copy(update={"placement": NEW})
+    return sent(BindingPurpose.ROTATE, rotation_request="now").model_copy(update={"placement": NEW})
 
 
 def _absorbed(snapshot: BindingSnapshot, note: OpenBindingRequest, status: int, body: Any) -> BindingResult:

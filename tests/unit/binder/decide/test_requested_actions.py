@@ -9,16 +9,18 @@ import pytest
 from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.conditions import Condition, ConditionStatus, ConditionType, find_condition
 from chandlery.reconcile.answers import Verdict
+from chandlery.reconcile.operation.open_request import Repeat
 from chandlery.reconcile.policies.broker_policy import BrokerPolicy
 from chandlery.reconcile.reconcile_result import Finish, Idle, Wait
 from chandlery_binder.absorb.binding_draft import BindingResult
 from chandlery_binder.absorb.binding_outcomes import abandon, absorb, force_finish, idle, wait
 from chandlery_binder.decide.binding_machine import decide
 from chandlery_binder.decide.requested_actions import apply_requested_actions
-from chandlery_binder.facts.binding_actions import Abandon, Action, Bind, ForceFinish, PollBinding, Repeat, Unbind
+from chandlery_binder.facts.binding_actions import Abandon, Action, Bind, ForceFinish, PollBinding, Unbind
 from chandlery_binder.facts.binding_notes import BindingMemory, BindingPurpose
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 from chandlery_binder.facts.rotation_notes import BackgroundOperation, BackgroundOperationKind, Retired, RotationNotes
+from chandlery_binder.facts.sealed_binding_notes import SealedNotes
 from tests.unit.binder.binding_builders import (
     FAILED,
     HERE,
@@ -39,8 +41,8 @@ from tests.unit.binder.binding_builders import (
     working,
 )
 
-OPEN = sent(BindingPurpose.BIND, request={"verb": "Bind"})
-UNDELIVERED = sent(BindingPurpose.INJECT, credentials={"uri": "x"})
+OPEN = sent(BindingPurpose.BIND, encoded={"verb": "Bind"})
+UNDELIVERED = SealedNotes(undelivered={"uri": "x"})
 MANUAL = BrokerPolicy(mitigates=False)
 BIND = Bind(HERE, None, accepts_incomplete=False)
 UNBIND = Unbind(HERE, is_mitigation=False)
@@ -72,10 +74,13 @@ def ordered(snapshot: BindingSnapshot, **orders: str) -> BindingSnapshot:
 
 DELETED: list[Any] = [
     pytest.param(make_snapshot(make_binding(deleted=True)), id="never sent"),
-    pytest.param(make_snapshot(make_binding(deleted=True), in_flight=OPEN), id="in flight"),
+    pytest.param(make_snapshot(make_binding(deleted=True), request=OPEN), id="in flight"),
     pytest.param(make_snapshot(bound(deleted=True)), id="bound"),
-    pytest.param(make_snapshot(bound(deleted=True), in_flight=UNDELIVERED), id="undelivered"),
-    pytest.param(make_snapshot(bound(deleted=True), in_flight=OPEN, access=NO_SECRET), id="in flight, no Secret"),
+    pytest.param(make_snapshot(bound(deleted=True), sealed=UNDELIVERED), id="undelivered"),
+    pytest.param(
+        make_snapshot(bound(deleted=True), request=OPEN, access=NO_SECRET),
+        id="in flight, no Secret",
+    ),
     pytest.param(make_snapshot(working("Bind", deleted=True)), id="broker binds"),
     pytest.param(make_snapshot(working("Unbind", deleted=True), access=NO_SECRET), id="broker unbinds, no Secret"),
     pytest.param(make_snapshot(mitigating(deleted=True)), id="mitigated"),
@@ -112,7 +117,7 @@ def test_abandoned_binding_that_is_wanted_stays() -> None:
     ("snapshot", "action"),
     [
         pytest.param(make_snapshot(make_binding(deleted=True)), Finish(), id="never sent"),
-        pytest.param(make_snapshot(make_binding(deleted=True), in_flight=OPEN), UNBIND, id="in flight"),
+        pytest.param(make_snapshot(make_binding(deleted=True), request=OPEN), UNBIND, id="in flight"),
         pytest.param(make_snapshot(bound(deleted=True)), UNBIND, id="bound"),
         pytest.param(make_snapshot(working("Bind", deleted=True)), UNBIND, id="broker binds"),
         pytest.param(
@@ -200,7 +205,7 @@ RETRY_ROWS: list[Any] = [
     pytest.param(make_snapshot(DOUBTFUL, policy=MANUAL), Idle(), id="failed, something may exist, manual"),
     pytest.param(make_snapshot(mitigating(conditions=(FAILED,))), MITIGATE, id="failed, mitigated already"),
     pytest.param(make_snapshot(bound()), Idle(), id="ready"),
-    pytest.param(make_snapshot(in_flight=OPEN), Repeat(OPEN), id="in flight"),
+    pytest.param(make_snapshot(request=OPEN), Repeat(OPEN), id="in flight"),
     pytest.param(make_snapshot(working("Bind")), PollBinding(HERE, "key-1"), id="broker binds"),
     pytest.param(make_snapshot(bound(deleted=True)), UNBIND, id="deleted"),
 ]

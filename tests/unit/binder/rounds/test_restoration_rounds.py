@@ -12,7 +12,7 @@ from chandlery.model.objects.core import Secret
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.store.database import UnitOfWork
 from chandlery.store.work.work_queue import Release
-from chandlery_binder.facts.binding_notes import BindingPurpose, OpenBindingRequest
+from chandlery_binder.facts.sealed_binding_notes import SealedNotes
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply
 from tests.unit.binder.binder_fixture import CREDENTIALS, BinderFixture, ready_of
@@ -126,9 +126,7 @@ async def test_binding_without_a_copy_says_how_to_get_other_credentials(binder: 
 
 
 def test_copy_is_no_open_request() -> None:
-    note = OpenBindingRequest(
-        purpose=BindingPurpose.DELIVERED, credentials={"password": "hunter2"}, delivered={"pin": "4711"}
-    )
+    note = SealedNotes(undelivered={"password": "hunter2"}, delivered={"pin": "4711"})
     assert ("hunter2" in repr(note), "4711" in repr(note)) == (False, False)
 
 

@@ -11,7 +11,12 @@ from chandlery.reconcile.parameters.parameters import Parameters
 from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
 from chandlery_provisioner.decide.instance_machine import decide
 from chandlery_provisioner.decide.planned_calls import note_of
-from chandlery_provisioner.facts.instance_notes import InstancePurpose, RequestDigest
+from chandlery_provisioner.facts.instance_notes import (
+    InstanceMemory,
+    InstancePurpose,
+    OpenInstanceRequest,
+    RequestDigest,
+)
 from chandlery_provisioner.facts.instance_snapshot import (
     Action,
     AlreadyApplied,
@@ -23,6 +28,7 @@ from chandlery_provisioner.facts.instance_snapshot import (
 )
 from tests.unit.provisioner.builders import (
     FAILED,
+    LANE,
     LARGE,
     NO_CLASS,
     NO_SECRET,
@@ -448,3 +454,15 @@ def test_a_ready_instance_is_settled_only_for_the_generation_it_was_ready_in() -
 
     assert decide(ready) == Idle()
     assert decide(newer) == AlreadyApplied()
+
+
+def test_notes_of_earlier_releases_are_read() -> None:
+    digest = {"updateRequests": 2, "checksum": "c", "context": "d", "namespace": "e"}
+    memory = InstanceMemory.model_validate({"lane": LANE, "asked": digest, "told": {"checksum": "c"}})
+    asked = RequestDigest(update_requests=2, checksum="c", context="d", namespace="e")
+    assert (memory.last_attempted, memory.last_applied) == (asked, RequestDigest(checksum="c"))
+    assert {"asked", "told"} <= memory.to_wire().keys()
+    stored = {"purpose": "update", "generation": 2, "startedAt": 5.0, "asked": digest, "request": {"verb": "Update"}}
+    note = OpenInstanceRequest.model_validate(stored)
+    assert (note.purpose, note.digest, note.encoded) == (InstancePurpose.UPDATE, asked, {"verb": "Update"})
+    assert stored.items() <= note.to_wire().items()
