@@ -1,1 +1,1 @@
-"""The gateway: serves the API, admits and stores wishes, puts commands on the bus, streams watches."""
+"""The gateway: serves the API, admits objects and stores them, puts commands on the bus, streams watches."""

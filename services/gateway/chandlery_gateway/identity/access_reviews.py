@@ -8,7 +8,7 @@ from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.wire import WireModel
 from chandlery_gateway.admission.field_checks import forbidden, invalid, required
 from chandlery_gateway.identity.authorization import Access, Authorizer, Rules
-from chandlery_gateway.kube.kinds.review_kinds import (
+from chandlery_gateway.kube.kinds.served_kinds import (
     AccessReviewSpec,
     AccessReviewStatus,
     LocalSubjectAccessReview,

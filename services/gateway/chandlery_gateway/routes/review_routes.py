@@ -11,7 +11,7 @@ from chandlery_gateway.http.request_bodies import read_body
 from chandlery_gateway.identity.access_reviews import Reviews
 from chandlery_gateway.identity.permissions import Permissions, access_to
 from chandlery_gateway.kube.body.decoding import decode_object
-from chandlery_gateway.kube.kinds.review_kinds import REVIEW_KINDS
+from chandlery_gateway.kube.kinds.served_kinds import REVIEW_KINDS
 from chandlery_gateway.kube.query.negotiation import Form, negotiate
 from chandlery_gateway.kube.query.request_options import read_write_options
 

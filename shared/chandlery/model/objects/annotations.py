@@ -44,13 +44,13 @@ class RequestedActions:
 def requested_actions_of(metadata: ObjectMeta) -> RequestedActions:
     """What the object's annotations ask for. Values that admission would refuse count as absent."""
     given = metadata.annotations or {}
-    wish = given.get(ORPHAN_MITIGATION)
+    mitigation = given.get(ORPHAN_MITIGATION)
     return RequestedActions(
         retry=given.get(RETRY, ""),
         rotate=given.get(ROTATE, ""),
         abandons=given.get(ABANDON) == "true",
         forces_deletion=given.get(FORCE_DELETE) == "true",
-        mitigation=Mitigation(wish) if wish in set(Mitigation) else None,
+        mitigation=Mitigation(mitigation) if mitigation in set(Mitigation) else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""ServiceBinding: a wish for credentials to an instance, delivered in a Secret."""
+"""ServiceBinding: desired credentials to an instance, delivered in a Secret."""
 
 from typing import Literal
 
@@ -58,7 +58,7 @@ class BindResource(WireModel):
 
 
 class ServiceBindingSpec(WireModel):
-    """Wished state of a binding. Frozen once created."""
+    """Desired state of a binding. Frozen once created."""
 
     instance_ref: LocalObjectReference = Field(default=LocalObjectReference(), description="The instance to bind.")
     parameters: JsonObject | None = Field(default=None, description="Parameters for the broker, as they stand.")

@@ -156,13 +156,13 @@ class CommonBrokerSpec(WireModel):
 
 
 class ClusterServiceBrokerSpec(CommonBrokerSpec):
-    """Wished state of a cluster-wide service broker."""
+    """Desired state of a cluster-wide service broker."""
 
     auth_info: ClusterBrokerAuth | None = Field(default=None, description="Credentials for the broker.")
 
 
 class ServiceBrokerSpec(CommonBrokerSpec):
-    """Wished state of a namespace's service broker."""
+    """Desired state of a namespace's service broker."""
 
     auth_info: BrokerAuth | None = Field(default=None, description="Credentials for the broker.")
 

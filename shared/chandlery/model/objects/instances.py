@@ -1,4 +1,4 @@
-"""ServiceInstance: a wish for one instance of a plan, and what has become of it."""
+"""ServiceInstance: one instance of a plan, as it is desired, and what has become of it."""
 
 from typing import Literal
 
@@ -41,7 +41,7 @@ class MaintenanceInfo(WireModel):
 
 
 class ServiceInstanceSpec(WireModel):
-    """Wished state of an instance: a class, a plan, parameters."""
+    """Desired state of an instance: a class, a plan, parameters."""
 
     cluster_service_class_external_name: str | None = Field(default=None, description="Class by the broker's name.")
     cluster_service_class_external_id: str | None = Field(default=None, description="Class by the broker's id.")

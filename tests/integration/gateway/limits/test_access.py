@@ -141,18 +141,18 @@ async def test_a_new_object_is_refused_with_the_fields_that_name_a_secret_of_oth
     gateway: Running, dry_run: bool
 ) -> None:
     object_writer = ObjectWriter(gateway.resources.database, on_write=lambda: None, authorizer=AllButClosed())
-    wish = request("ServiceInstance", dry_run=dry_run)
+    write = request("ServiceInstance", dry_run=dry_run)
     document = instance(clusterServiceClassName="c", clusterServicePlanName="p", parametersFrom=[OPEN, CLOSED])
     with pytest.raises(Forbidden) as raised:
-        await object_writer.create(wish, read(document))
-    code, status = status_of(raised.value, kind=wish.kind, name="db")
+        await object_writer.create(write, read(document))
+    code, status = status_of(raised.value, kind=write.kind, name="db")
     assert (code, status["reason"]) == (403, "Forbidden")
     (cause,) = status["details"]["causes"]
     assert (cause["reason"], cause["field"]) == ("FieldValueForbidden", "spec.parametersFrom[1].secretKeyRef")
     assert "team/closed" in status["message"]
     assert "may not get" in cause["message"]
     document["spec"]["parametersFrom"] = [OPEN]
-    assert (await object_writer.create(wish, read(document))).object.metadata.name == "db"
+    assert (await object_writer.create(write, read(document))).object.metadata.name == "db"
 
 
 async def test_a_change_is_refused_if_it_has_a_secret_of_others_sent_or_sent_elsewhere(

@@ -32,7 +32,7 @@ async def test_probes_answer_without_a_token(gateway: Running) -> None:
 
 
 async def test_gateway_stays_ready_while_the_bus_is_away(own_gateway: Running) -> None:
-    """Reads need no bus, and wishes wait in the outbox: taking all gateways out of service would help nobody."""
+    """Reads need no bus, and commands wait in the outbox: taking all gateways out of service would help nobody."""
     await own_gateway.resources.bus.close()
     stranger = own_gateway.as_user(None)
     assert (await stranger.get("/readyz")).payload == b"ok"

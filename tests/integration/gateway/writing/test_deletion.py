@@ -42,7 +42,7 @@ async def test_an_instance_is_marked_and_its_worker_is_told(api: Api, gateway: R
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "order", "words"),
+    ("path", "body", "action", "words"),
     [
         (INSTANCES, instance("one"), "abandon", "what the broker has of it stays"),
         (INSTANCES, instance("one"), "force-delete", "its bindings go along"),
@@ -51,8 +51,8 @@ async def test_an_instance_is_marked_and_its_worker_is_told(api: Api, gateway: R
         (f"{TEAM}/servicebrokers", broker("one", "ServiceBroker"), "force-delete", "even if it has instances"),
     ],
 )
-async def test_an_order_is_taken_up_before_and_after_the_deletion(
-    api: Api, gateway: Running, path: str, body: Document, order: str, words: str
+async def test_an_action_is_taken_up_before_and_after_the_deletion(
+    api: Api, gateway: Running, path: str, body: Document, action: str, words: str
 ) -> None:
     created = await api.made(path, body)
     one, uid = f"{path}/one", created["metadata"]["uid"]
@@ -65,17 +65,17 @@ async def test_an_order_is_taken_up_before_and_after_the_deletion(
     assert (first.status, first.warnings) == (200, ())
     assert (await api.delete(one)).document == first.document
     assert await revision() == 1
-    ordered = await api.patch(one, {"metadata": {"annotations": {f"chandlery.io/{order}": "true"}}})
-    assert ordered.status == 200
-    assert words in ordered.warnings[0]
+    requested = await api.patch(one, {"metadata": {"annotations": {f"chandlery.io/{action}": "true"}}})
+    assert requested.status == 200
+    assert words in requested.warnings[0]
     assert await revision() == 2
     again = await api.delete(one)
-    assert again.document == ordered.document
+    assert again.document == requested.document
     assert words in again.warnings[0]
-    taken_back = await api.patch(one, {"metadata": {"annotations": {f"chandlery.io/{order}": "false"}}})
+    taken_back = await api.patch(one, {"metadata": {"annotations": {f"chandlery.io/{action}": "false"}}})
     assert taken_back.warnings == ()
     assert await revision() == 3
-    await api.patch(one, {"metadata": {"annotations": {f"chandlery.io/{order}": "true"}, "finalizers": None}})
+    await api.patch(one, {"metadata": {"annotations": {f"chandlery.io/{action}": "true"}, "finalizers": None}})
     assert (await api.get(one)).status == 404
 
 

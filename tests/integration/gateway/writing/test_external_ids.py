@@ -126,11 +126,11 @@ async def test_bindings_have_external_ids_of_their_own_that_are_as_unique(offere
 )
 @pytest.mark.parametrize("kind", ["instance", "binding"])
 async def test_an_external_id_is_made_of_what_every_broker_can_carry(api: Api, kind: str, external_id: str) -> None:
-    wished: dict[str, tuple[str, Document]] = {
+    bodies: dict[str, tuple[str, Document]] = {
         "instance": (INSTANCES, named("db", external_id)),
         "binding": (BINDINGS, binding(externalID=external_id)),
     }
-    answer = await api.post(*wished[kind])
+    answer = await api.post(*bodies[kind])
     assert (answer.status, list(answer.causes)) == (422, [FIELD])
 
 
@@ -163,11 +163,11 @@ async def test_choosing_an_external_id_takes_the_right_to_adopt(
 ) -> None:
     authorizer = NobodyAdopts([])
     object_writer = ObjectWriter(gateway.resources.database, on_write=lambda: None, authorizer=authorizer)
-    wish = WriteRequest(kind=kind, namespace="team", name="db", user=ANN)
+    write = WriteRequest(kind=kind, namespace="team", name="db", user=ANN)
     chosen = {**document, "spec": {**document["spec"], "externalID": "mine"}}
 
     with pytest.raises(Forbidden) as raised:
-        await object_writer.create(wish, kind.model.model_validate(chosen))
+        await object_writer.create(write, kind.model.model_validate(chosen))
 
     code, status = status_of(raised.value, kind=kind, name="db")
     assert (code, [cause["field"] for cause in status["details"]["causes"]]) == (403, [FIELD])
@@ -175,6 +175,6 @@ async def test_choosing_an_external_id_takes_the_right_to_adopt(
     (access,) = authorizer.asked
     assert (access.verb, access.resource, access.namespace, access.name) == ("adopt", kind.plural, "team", "db")
 
-    stored = await object_writer.create(wish, kind.model.model_validate(document))
+    stored = await object_writer.create(write, kind.model.model_validate(document))
     assert stored.object.to_wire()["spec"]["externalID"], "a random one is made"
     assert len(authorizer.asked) == 1, "and that needs no right"

@@ -149,8 +149,8 @@ async def test_a_plan_changes_only_if_the_present_plan_or_the_class_allows(
     await scope.offers(api, plan(**own), large, planUpdatable=of_class)
     await api.made(INSTANCES, scope.instance(ClassExternalName="mysql", PlanExternalName="small"))
     await resolved(api, gateway, scope)
-    wish = {"spec": scope.spec(PlanExternalName="large")}
-    dry, answer = await api.patch(DB, wish, dryRun="All"), await api.patch(DB, wish)
+    change = {"spec": scope.spec(PlanExternalName="large")}
+    dry, answer = await api.patch(DB, change, dryRun="All"), await api.patch(DB, change)
     assert dry.status == answer.status == (422 if who_refuses else 200)
     if not who_refuses:
         assert f"{scope.prefix}PlanRef" not in answer.document["spec"]
@@ -223,10 +223,10 @@ async def test_the_specification_can_be_corrected_in_every_state(
     await scope.offers(api, plan(), large, planUpdatable=True)
     created = await api.made(INSTANCES, scope.instance(ClassExternalName="mysql", PlanExternalName="small"))
     await written(api, gateway, status=state)
-    for generation, wish in enumerate(
+    for generation, spec in enumerate(
         ({"parameters": {"a": 1}}, scope.spec(PlanExternalName="large"), {"parameters": None}), start=2
     ):
-        answer = await gateway.as_user("token-of-ann-the-developer").patch(DB, {"spec": wish})
+        answer = await gateway.as_user("token-of-ann-the-developer").patch(DB, {"spec": spec})
         assert answer.status == 200, answer.payload
         assert answer.document["metadata"]["generation"] == generation
         assert answer.document["spec"]["userInfo"]["username"] == "ann"

@@ -47,7 +47,7 @@ def scope(request: pytest.FixtureRequest) -> Scope:
     return Scope(str(request.param))
 
 
-def wished(scope: Scope, *, plan_name: str = "small", **spec: Any) -> Document:
+def named_plan(scope: Scope, *, plan_name: str = "small", **spec: Any) -> Document:
     return scope.instance(ClassExternalName="mysql", PlanExternalName=plan_name, **spec)
 
 
@@ -88,7 +88,7 @@ async def test_parameters_of_a_new_instance_are_held_against_the_plan(
     api: Api, scope: Scope, spec: dict[str, Any], fields: set[str]
 ) -> None:
     await scope.offers(api, SMALL, LARGE, FREE)
-    body = wished(scope, **spec)
+    body = named_plan(scope, **spec)
     dry, answer = await api.post(INSTANCES, body, dryRun="All"), await api.post(INSTANCES, body)
     assert refused(dry) == refused(answer) == fields
     assert b"hunter2" not in (answer.payload if fields else b"")
@@ -100,7 +100,7 @@ async def test_a_violation_names_its_place_and_what_is_expected(api: Api, scope:
     create["properties"] |= {"nodes": nested, 'odd "name": x': {"type": "string"}}
     await scope.offers(api, plan(instanceCreateParameterSchema=create))
     answer = await api.post(
-        INSTANCES, wished(scope, parameters={"nodes": [{"zone": "a"}, {"zone": 7}], 'odd "name": x': 7})
+        INSTANCES, named_plan(scope, parameters={"nodes": [{"zone": "a"}, {"zone": 7}], 'odd "name": x': 7})
     )
     assert "string" in answer.causes["spec.parameters.nodes[1].zone"]
     assert answer.causes['spec.parameters["odd \\"name\\": x"]'] == (
@@ -111,7 +111,7 @@ async def test_a_violation_names_its_place_and_what_is_expected(api: Api, scope:
 
 
 async def test_without_the_catalog_nothing_is_refused(api: Api, scope: Scope) -> None:
-    assert refused(await api.post(INSTANCES, wished(scope, parameters={"size": "x"}))) == set()
+    assert refused(await api.post(INSTANCES, named_plan(scope, parameters={"size": "x"}))) == set()
     assert refused(await api.post(BINDINGS, binding(parameters={"role": 1}))) == set()
     assert refused(await api.post(BINDINGS, binding("other", to="nothing", parameters={"role": 1}))) == set()
 
@@ -134,7 +134,7 @@ async def test_of_creations_at_the_same_time_only_the_wrong_ones_are_refused(api
 
 
 @pytest.mark.parametrize(
-    ("status", "wish", "fields"),
+    ("status", "change", "fields"),
     [
         ({}, {"parameters": {"size": "x"}}, {"spec.parameters.size"}),
         ({}, {"parameters": {"size": None, "zone": "b"}}, set()),
@@ -152,15 +152,15 @@ async def test_of_creations_at_the_same_time_only_the_wrong_ones_are_refused(api
     ],
 )
 async def test_changed_parameters_are_held_against_what_comes_next(
-    api: Api, gateway: Running, scope: Scope, status: Document, wish: Document, fields: set[str]
+    api: Api, gateway: Running, scope: Scope, status: Document, change: Document, fields: set[str]
 ) -> None:
     """A creation that has failed is made anew; what is there is updated; unchanged parameters are not sent."""
     await scope.offers(api, SMALL, LARGE, planUpdatable=True)
-    await api.made(INSTANCES, wished(scope, parameters={"size": 1, "zone": "a"}))
+    await api.made(INSTANCES, named_plan(scope, parameters={"size": 1, "zone": "a"}))
     if status:
         await has_status(gateway, **status)
-    dry = await api.patch(DB, {"spec": scope.spec(**wish)}, dryRun="All")
-    answer = await api.patch(DB, {"spec": scope.spec(**wish)})
+    dry = await api.patch(DB, {"spec": scope.spec(**change)}, dryRun="All")
+    answer = await api.patch(DB, {"spec": scope.spec(**change)})
     assert refused(dry) == refused(answer) == fields
     if fields:
         assert (await api.read(DB))["metadata"]["generation"] == 1
@@ -171,7 +171,7 @@ async def test_parameters_that_the_broker_has_can_always_be_gone_back_to(
 ) -> None:
     first: Document = {"size": 1, "zone": "a"}
     await scope.offers(api, SMALL)
-    await api.made(INSTANCES, wished(scope, parameters=first))
+    await api.made(INSTANCES, named_plan(scope, parameters=first))
     has = {
         "clusterServicePlanExternalName": "",
         "clusterServicePlanExternalID": "",
@@ -184,7 +184,7 @@ async def test_parameters_that_the_broker_has_can_always_be_gone_back_to(
 
 
 async def test_parameters_that_a_new_schema_refuses_keep_nobody_from_other_changes(api: Api, scope: Scope) -> None:
-    await api.made(INSTANCES, wished(scope, parameters={"size": "x"}))
+    await api.made(INSTANCES, named_plan(scope, parameters={"size": "x"}))
     await scope.offers(api, SMALL)
     for patch in (
         {"spec": {"updateRequests": 1}},
@@ -207,7 +207,7 @@ async def test_parameters_of_a_new_binding_are_held_against_the_plan_of_its_inst
     api: Api, gateway: Running, scope: Scope, spec: Document, fields: set[str]
 ) -> None:
     await scope.offers(api, SMALL, FREE, planUpdatable=True)
-    await api.made(INSTANCES, wished(scope))
+    await api.made(INSTANCES, named_plan(scope))
     assert refused(await api.post(BINDINGS, binding(**spec))) == fields
     delivered: Document = {"clusterServicePlanExternalName": "", "clusterServicePlanExternalID": ""}
     delivered |= scope.spec(PlanExternalName="small", PlanExternalID="plan-1")
@@ -228,11 +228,11 @@ async def test_parameters_that_are_required_are_missed_at_once_where_there_are_n
         serviceBindingCreateParameterSchema=requiring("role", role="string"),
     )
     await scope.offers(api, choosy)
-    missing = await api.post(INSTANCES, wished(scope))
+    missing = await api.post(INSTANCES, named_plan(scope))
     assert missing.causes == {
         "spec.parameters.size": 'Required value: the create schema of the plan "small" asks for it'
     }
-    assert refused(await api.post(INSTANCES, wished(scope, parametersFrom=SOURCES))) == set()
+    assert refused(await api.post(INSTANCES, named_plan(scope, parametersFrom=SOURCES))) == set()
     assert refused(await api.post(BINDINGS, binding())) == {"spec.parameters.role"}
     assert refused(await api.post(BINDINGS, binding(parametersFrom=SOURCES))) == set()
 
@@ -241,8 +241,8 @@ async def test_defaults_of_the_catalog_count_where_nothing_else_is_said(api: Api
     choosy = requiring("size", "zone", size="integer", zone="string")
     small = plan(instanceCreateParameterSchema=choosy, defaultProvisionParameters={"size": 2})
     await scope.offers(api, small, defaultProvisionParameters={"size": "of no use", "zone": "a"})
-    assert refused(await api.post(INSTANCES, wished(scope))) == set()
-    other = {**wished(scope, parameters={"size": "x"}), "metadata": {"name": "other"}}
+    assert refused(await api.post(INSTANCES, named_plan(scope))) == set()
+    other = {**named_plan(scope, parameters={"size": "x"}), "metadata": {"name": "other"}}
     assert refused(await api.post(INSTANCES, other)) == {"spec.parameters.size"}
 
 
@@ -266,7 +266,7 @@ async def test_update_schema_speaks_of_what_differs_from_what_the_broker_has(
             instanceUpdateParameterSchema=schema(size="integer"),
         ),
     )
-    await api.made(INSTANCES, wished(scope, parameters=first))
+    await api.made(INSTANCES, named_plan(scope, parameters=first))
     has = {
         "clusterServicePlanExternalName": "",
         "clusterServicePlanExternalID": "",
@@ -291,6 +291,6 @@ async def test_schemas_are_evaluated_off_the_loop(api: Api, scope: Scope, monkey
     monkeypatch.setattr(parameter_schemas, "first_errors", noted)
     odd = schema(size="integer") | {"title": f"off the loop, {scope.prefix}, {uuid4()}"}
     await scope.offers(api, plan(instanceCreateParameterSchema=odd))
-    assert refused(await api.post(INSTANCES, wished(scope, parameters={"size": "x"}))) == {"spec.parameters.size"}
+    assert refused(await api.post(INSTANCES, named_plan(scope, parameters={"size": "x"}))) == {"spec.parameters.size"}
     assert threads
     assert threading.get_ident() not in threads

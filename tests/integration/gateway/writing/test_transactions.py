@@ -72,7 +72,7 @@ async def test_kinds_without_a_worker_have_no_work(api: Api, gateway: Running) -
     assert (await gateway.rows("work_queue"), await gateway.rows("outbox")) == before
 
 
-async def test_a_new_wish_is_commanded_once(api: Api, gateway: Running) -> None:
+async def test_a_new_spec_is_commanded_once(api: Api, gateway: Running) -> None:
     created = await api.made(INSTANCES, instance())
     uid = created["metadata"]["uid"]
     await api.patch(DB, {"spec": {"parameters": {"a": 1}}})
@@ -83,7 +83,7 @@ async def test_a_new_wish_is_commanded_once(api: Api, gateway: Running) -> None:
 
 
 async def _work_on(gateway: Running, document: Document) -> tuple[int, int]:
-    """How often the object's wish has changed, and how many commands were sent for it."""
+    """How often the object's desired state has changed, and how many commands were sent for it."""
     uid = document["metadata"]["uid"]
     (work,) = [row for row in await gateway.rows("work_queue") if row["uid"] == uid]
     return work["revision"], len([message for message in await _messages(gateway) if message.get("uid") == uid])
@@ -104,7 +104,7 @@ async def _rests(gateway: Running) -> None:
         (f"{CATALOG}/clusterservicebrokers", broker("one")),
     ],
 )
-async def test_an_order_makes_the_object_due_without_a_new_generation(
+async def test_an_action_makes_the_object_due_without_a_new_generation(
     api: Api, gateway: Running, path: str, body: Document
 ) -> None:
     created = await api.made(path, body)
@@ -123,14 +123,14 @@ async def test_an_order_makes_the_object_due_without_a_new_generation(
     if "userInfo" in created["spec"]:
         assert answer.document["spec"] == {**created["spec"], "userInfo": answer.document["spec"]["userInfo"]}
         assert answer.document["spec"]["userInfo"]["username"] == "ann"
-    unknown = await api.patch(one, {"metadata": {"annotations": {"chandlery.io/no-such-order": "x"}}})
-    assert "chandlery.io/force-delete" in unknown.causes["metadata.annotations[chandlery.io/no-such-order]"]
+    unknown = await api.patch(one, {"metadata": {"annotations": {"chandlery.io/no-such-action": "x"}}})
+    assert "chandlery.io/force-delete" in unknown.causes["metadata.annotations[chandlery.io/no-such-action]"]
     dry = await api.patch(one, {"metadata": {"annotations": {"chandlery.io/force-delete": "true"}}}, dryRun="All")
     assert dry.status == 200
     assert await _work_on(gateway, created) == (3, 4)
 
 
-async def test_an_order_with_a_new_wish_is_one_command(api: Api, gateway: Running) -> None:
+async def test_an_action_with_a_new_spec_is_one_command(api: Api, gateway: Running) -> None:
     created = await api.made(INSTANCES, instance())
     both = {"metadata": {"annotations": {"chandlery.io/retry-requested-at": "1"}}, "spec": {"updateRequests": 1}}
     assert (await api.patch(DB, both)).document["metadata"]["generation"] == 2
@@ -150,13 +150,13 @@ async def test_an_order_with_a_new_wish_is_one_command(api: Api, gateway: Runnin
 async def test_an_annotation_that_the_broker_is_told_makes_instances_due(
     api: Api, gateway: Running, scope: str, told: list[str] | None, annotations: Document, is_woken: bool
 ) -> None:
-    wish: Document = {"contextAnnotations": told} if told else {}
+    spec: Document = {"contextAnnotations": told} if told else {}
     if scope == "cluster":
-        await api.made(f"{CATALOG}/clusterservicebrokers", broker(**wish))
+        await api.made(f"{CATALOG}/clusterservicebrokers", broker(**spec))
         await api.made(f"{CATALOG}/clusterserviceclasses", service_class())
         body = instance()
     else:
-        await api.made(f"{TEAM}/servicebrokers", broker(kind="ServiceBroker", **wish))
+        await api.made(f"{TEAM}/servicebrokers", broker(kind="ServiceBroker", **spec))
         values = {"externalName": "mysql", "externalID": "c", "description": "d", "serviceBrokerName": "broker"}
         await api.made(f"{TEAM}/serviceclasses", catalog_object("ServiceClass", "c", **values))
         body = instance(serviceClassExternalName="mysql", servicePlanExternalName="small")

@@ -176,7 +176,7 @@ async def test_status_is_written_apart_from_everything_else(api: Api) -> None:
     assert "status.lastOperation" in contradiction.causes
 
 
-async def test_a_status_write_is_no_wish(api: Api, gateway: Running) -> None:
+async def test_a_status_write_asks_for_no_other_state(api: Api, gateway: Running) -> None:
     await api.made(INSTANCES, instance())
     outbox, work = await gateway.rows("outbox"), await gateway.rows("work_queue")
     assert (await api.patch(f"{DB}/status", {"status": {"dashboardURL": "https://d"}})).status == 200

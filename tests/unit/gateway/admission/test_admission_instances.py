@@ -218,12 +218,12 @@ def test_update_refuses_what_is_fixed(change: dict[str, object], field: str) -> 
         ({"cluster_service_plan_external_name": "q"}, True),
     ],
 )
-def test_generation_follows_wishes_only(change: dict[str, object], differs: bool) -> None:
+def test_generation_follows_the_desired_state_only(change: dict[str, object], differs: bool) -> None:
     old = created(**BY_NAME)
     assert RULES.spec_changed(old, changed(old, **change)) is differs
 
 
-def test_every_field_of_the_spec_is_known_to_the_tests_of_wishes() -> None:
+def test_every_field_of_the_spec_is_known_to_the_tests_of_generations() -> None:
     """A new field has to be thought about in `InstanceRules.server_fields` and here."""
     assert len(ServiceInstanceSpec.model_fields) == 24
 

@@ -10,7 +10,7 @@ from chandlery.model.objects.instances import UserInfo
 from chandlery_gateway.identity.access_reviews import Reviews
 from chandlery_gateway.identity.allow_authenticated import AllowAuthenticated
 from chandlery_gateway.identity.authorization import Access, Decision, PathRule, ResourceRule, Rules
-from chandlery_gateway.kube.kinds.review_kinds import REVIEW_KINDS
+from chandlery_gateway.kube.kinds.served_kinds import REVIEW_KINDS
 
 ANN = UserInfo(username="ann", uid="u-1", groups=("dba", "system:authenticated"))
 BOB = UserInfo(username="bob", uid="u-2", groups=("dba",), extra={"scopes": ("a",)})

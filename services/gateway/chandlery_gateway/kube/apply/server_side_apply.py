@@ -78,7 +78,7 @@ _KUBECTL: Final = "kubectl"
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What an apply comes to: the wished object in wire form, and the text of its managed fields."""
+    """What an apply comes to: the desired object in wire form, and the text of its managed fields."""
 
     document: JsonObject
     managed_fields: str | None

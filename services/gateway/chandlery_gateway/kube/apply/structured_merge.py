@@ -18,7 +18,7 @@ from chandlery_gateway.kube.apply.field_shapes import (
     item_key,
     value_key,
 )
-from chandlery_gateway.kube.patch.item_identity import identity
+from chandlery_gateway.kube.patch.strategic_merge import identity
 
 _ROOTS_THAT_STAY = frozenset({"f:metadata"})
 

@@ -27,7 +27,7 @@ _KUBERNETES_GROUPS: Final = frozenset({"", "authentication.k8s.io", "authorizati
 _META_MODELS: Final = frozenset({"ObjectMeta", "OwnerReference", "ManagedFieldsEntry"})
 _ROOT_TEXTS: Final = {
     "metadata": "Name, namespace, labels and whatever else every object has.",
-    "spec": "The wish: what is to be. Users write it.",
+    "spec": "The desired state. Users write it.",
     "status": "What has been seen. Only the server writes it.",
 }
 

@@ -1,4 +1,4 @@
-"""PATCH: the stored object in wire form and a patch become the wished object, which is then decoded and admitted.
+"""PATCH: the stored object in wire form and a patch become the desired object, which is then decoded and admitted.
 
 JSON patch (RFC 6902), merge patch (RFC 7386) and, for core kinds, kubectl's strategic merge patch. No value is quoted.
 The fourth kind, server-side apply, needs to know who owns what: `server_side_apply`.

@@ -1,7 +1,7 @@
 import pytest
 
 from chandlery.model.objects.kinds import CATALOG_KINDS, CORE_KINDS, KINDS, VERBS, Kind
-from chandlery_gateway.kube.kinds.review_kinds import REVIEW_KINDS
+from chandlery_gateway.kube.kinds.served_kinds import REVIEW_KINDS
 from chandlery_gateway.kube.openapi import discovery
 
 GROUP_VERSION = "servicecatalog.k8s.io/v1beta1"

@@ -14,7 +14,7 @@ from chandlery_gateway.kube.openapi.openapi_schemas import DocumentedKind
 VARINT, FIXED64, LENGTH = 0, 1, 2
 SPEC = {
     "type": "object",
-    "description": "A wish.",
+    "description": "A state.",
     "required": ["size"],
     "properties": {
         "size": {"type": "integer", "format": "int64", "default": 3, "minimum": 1, "maxLength": 7},
@@ -101,7 +101,7 @@ def test_document_head_is_where_gnostic_puts_it(encoded: bytes) -> None:
 
 def test_schema_keywords_have_their_field_numbers(encoded: bytes) -> None:
     spec = _schema(_get(encoded, 9), "Spec")
-    assert _get(spec, 4) == b"A wish."
+    assert _get(spec, 4) == b"A state."
     assert _get(spec, 19) == b"size"
     assert _get(spec, 22, 1) == b"object"
     size = _schema(_get(spec, 25), "size")

@@ -32,7 +32,7 @@ class Spec(BaseModel):
 class Boat(BaseModel):
     """A boat."""
 
-    spec: Spec = Field(default=Spec(), description="The wish.")
+    spec: Spec = Field(default=Spec(), description="The desired state.")
 
 
 BOAT = DocumentedKind(
@@ -65,7 +65,7 @@ def test_nothing_of_the_newer_notation_is_left(document: dict[str, Any]) -> None
 
 def test_description_stands_beside_the_reference(document: dict[str, Any]) -> None:
     spec = document["definitions"]["org.example.sea.v1.Boat"]["properties"]["spec"]
-    assert spec == {"$ref": "#/definitions/org.example.sea.v1.Spec", "description": "The wish."}
+    assert spec == {"$ref": "#/definitions/org.example.sea.v1.Spec", "description": "The desired state."}
 
 
 def test_open_structure_has_no_properties_that_would_close_it(document: dict[str, Any]) -> None:
