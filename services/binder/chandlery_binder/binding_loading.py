@@ -18,6 +18,7 @@ from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.model.objects.reasons import BindingReason
 from chandlery.osb.endpoint import BrokerEndpoint
+from chandlery.platform.protocol import PlatformView
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters.parameters import NO_PARAMETERS, Parameters, hidden_values
 from chandlery.reconcile.reconcile_result import broker_key
@@ -40,7 +41,13 @@ class LoadedBinding:
 
 
 async def load_binding(
-    unit: UnitOfWork, resources: Resources, *, binding: ServiceBinding, claim: Claim, eject_problem: str | None
+    unit: UnitOfWork,
+    resources: Resources,
+    *,
+    platform: PlatformView,
+    binding: ServiceBinding,
+    claim: Claim,
+    eject_problem: str | None,
 ) -> LoadedBinding:
     """The binding with its instance, its offering, its parameters and the way to its broker."""
     namespace = binding.metadata.namespace or ""
@@ -51,9 +58,9 @@ async def load_binding(
     is_id_own = await claims_id(unit, binding, lane=memory.lane, noted=memory.id_lane)
     memory = _with_own_ids(memory, is_id_own=is_id_own)
     broker = await _broker(unit, memory, offering)
-    endpoint = await _endpoint(unit, resources, broker, lane=memory.lane)
-    home = await resources.platform.namespace(unit, namespace)
-    parameters, checksums = await _parameters(unit, resources, binding), unit.checksums.of(binding)
+    endpoint = await _endpoint(platform, resources, broker, lane=memory.lane)
+    home = await platform.namespace(namespace)
+    parameters, checksums = await _parameters(unit, platform, binding), unit.checksums.of(binding)
     states = {
         "external_properties": checksums.renewed_in(binding.status.external_properties, parameters),
         "in_progress_properties": checksums.renewed_in(binding.status.in_progress_properties, parameters),
@@ -65,7 +72,7 @@ async def load_binding(
         instance_notes=notes,
         offering=offering,
         parameters=parameters,
-        hidden=await _hidden(unit, resources, (binding, instance)),
+        hidden=await _hidden(unit, platform, (binding, instance)),
         memory=memory,
         sealed=SealedNotes.from_stored(claim.sealed),
         access=endpoint if isinstance(endpoint, Unresolved) else None,
@@ -81,7 +88,7 @@ async def load_binding(
         snapshot = replace(snapshot, busy_sibling=await _busy_sibling(unit, binding))
     state = None
     if _is_reconciled(snapshot):
-        state = await secret_state(unit, resources.platform, binding, snapshot.sealed.delivered)
+        state = await secret_state(platform, binding, snapshot.sealed.delivered)
     return LoadedBinding(
         snapshot=replace(snapshot, secret=state) if state else snapshot,
         endpoint=endpoint if isinstance(endpoint, BrokerEndpoint) else None,
@@ -172,7 +179,7 @@ async def _broker(unit: UnitOfWork, memory: BindingMemory, offering: Offering | 
 
 
 async def _endpoint(
-    unit: UnitOfWork, resources: Resources, broker: AnyBroker | None, *, lane: str
+    platform: PlatformView, resources: Resources, broker: AnyBroker | None, *, lane: str
 ) -> BrokerEndpoint | Unresolved:
     if broker is None:
         _, _, name = lane.partition("/")
@@ -182,19 +189,21 @@ async def _endpoint(
         )
         return Unresolved(BindingReason.NO_SUCH_BROKER, message, lane)
     timeout = resources.settings.osb_timeout_seconds
-    return await find_endpoint(unit, resources.platform, broker, timeout_seconds=timeout)
+    return await find_endpoint(platform, broker, timeout_seconds=timeout)
 
 
-async def _parameters(unit: UnitOfWork, resources: Resources, binding: ServiceBinding) -> Parameters | ParametersFault:
+async def _parameters(
+    unit: UnitOfWork, platform: PlatformView, binding: ServiceBinding
+) -> Parameters | ParametersFault:
     if binding.metadata.deletion_timestamp is not None:
         return NO_PARAMETERS
-    return await find_parameters(unit, resources.platform, owner=binding)
+    return await find_parameters(unit, platform, owner=binding)
 
 
 async def _hidden(
-    unit: UnitOfWork, resources: Resources, objects: Iterable[ServiceBinding | ServiceInstance | None]
+    unit: UnitOfWork, platform: PlatformView, objects: Iterable[ServiceBinding | ServiceInstance | None]
 ) -> tuple[object, ...]:
     owners = [each for each in objects if each is not None and each.spec.parameters_from]
-    found = [await find_parameters(unit, resources.platform, owner=each) for each in owners]
+    found = [await find_parameters(unit, platform, owner=each) for each in owners]
     known = [each for each in found if isinstance(each, Parameters)]
     return tuple(value for each in known for value in hidden_values(each.sent, each.shown))

@@ -1,7 +1,7 @@
 """The effects around the state machine of a binding: what is read before, what is sent, what is written after.
 
-The Secret of a binding that is to go is deleted when a round begins, in the transaction that claims it: nobody is left
-with credentials that are being revoked, and whatever happens to the worker or the broker afterwards, the next round
+The Secret of a binding that is to go is deleted when a round begins, before anything is decided: nobody is left with
+credentials that are being revoked, and whatever happens to the worker or the broker afterwards, the next round
 finds the Secret gone and unbinds. No later round writes it again, because a deletion is never taken back.
 """
 
@@ -17,6 +17,7 @@ from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.wire import JsonObject
 from chandlery.osb.operations.originating_identity import OriginatingIdentity
 from chandlery.osb.operations.requests import OsbRequest, encode
+from chandlery.platform.protocol import PlatformSession, PlatformView
 from chandlery.reconcile.answers import Answer, Verb, Verdict
 from chandlery.reconcile.operation.deferral import Deferral
 from chandlery.reconcile.operation.open_request import Repeat
@@ -44,7 +45,7 @@ from chandlery_binder.facts.binding_actions import (
 )
 from chandlery_binder.facts.binding_notes import BindingPurpose, OpenBindingRequest, presumed
 from chandlery_binder.facts.binding_secrets import secrets_of
-from chandlery_binder.facts.binding_snapshot import BindingSnapshot
+from chandlery_binder.facts.binding_snapshot import BindingSnapshot, InjectionProblem
 from chandlery_binder.facts.sealed_binding_notes import SealedNotes
 from chandlery_binder.secret_delivery import eject, inject
 
@@ -65,11 +66,15 @@ class BindingReconciler:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
 
-    async def load(self, unit: UnitOfWork, document: ServiceBinding, claim: Claim) -> LoadedBinding:
+    async def load(
+        self, unit: UnitOfWork, document: ServiceBinding, claim: Claim, platform: PlatformView
+    ) -> LoadedBinding:
         """See Reconciler. Takes the Secret away first if the binding is to go."""
         is_deleted = document.metadata.deletion_timestamp is not None
-        problem = await eject(unit, self._resources.platform, document) if is_deleted else None
-        loaded = await load_binding(unit, self._resources, binding=document, claim=claim, eject_problem=problem)
+        problem = await eject(platform, document) if is_deleted else None
+        loaded = await load_binding(
+            unit, self._resources, platform=platform, binding=document, claim=claim, eject_problem=problem
+        )
         snapshot = apply_requested_actions(loaded.snapshot, unit.now)
         if snapshot.has_schema:
             # What takes its time in a decision is a broker's schema. Found out here, it is known when it is asked for.
@@ -121,7 +126,7 @@ class BindingReconciler:
         """See Reconciler."""
         note, request = planned.call.note, planned.call.request
         if request is None:
-            body = {"credentials": planned.call.credentials or {}}
+            body = {"credentials": planned.call.credentials or {}} if note.granted is None else note.granted
             return Answer(verb=Verb.BIND, verdict=Verdict.SUCCEEDED, body=body)
         if snapshot.endpoint is None:
             raise LookupError("a call was planned for a service broker that cannot be reached")
@@ -141,17 +146,40 @@ class BindingReconciler:
         """See Reconciler."""
         return outcomes.announce(snapshot.snapshot, planned.call.note, unit.now)
 
+    def delivery(
+        self, snapshot: LoadedBinding, planned: Planned[PreparedBindingCall], answer: Answer
+    ) -> JsonObject | None:
+        """See Reconciler. These are credentials."""
+        return outcomes.credentials_of(snapshot.snapshot, planned.call.note, answer)
+
+    def answered_note(
+        self, snapshot: LoadedBinding, planned: Planned[PreparedBindingCall], answer: Answer
+    ) -> JsonObject | None:
+        """See Reconciler. What is not repeated is looked at anew, and shows the same then."""
+        note = planned.call.note
+        if planned.call.request is None or not note.purpose.traits.is_repeated:
+            return None
+        answered = note.model_copy(update={"granted": answer.body})
+        return SealedNotes(request=answered, delivered=snapshot.snapshot.sealed.delivered).stored()
+
+    async def deliver(
+        self, platform: PlatformSession, snapshot: LoadedBinding, content: JsonObject
+    ) -> InjectionProblem | None:
+        """See Reconciler."""
+        return await inject(platform, snapshot.snapshot.binding, content)
+
     async def absorb(
-        self, unit: UnitOfWork, snapshot: LoadedBinding, planned: Planned[PreparedBindingCall], answer: Answer
+        self,
+        unit: UnitOfWork,
+        snapshot: LoadedBinding,
+        planned: Planned[PreparedBindingCall],
+        answer: Answer,
+        *,
+        undelivered: InjectionProblem | None,
     ) -> ReconcileResult[ServiceBinding]:
-        """See Reconciler. The Secret is written in the same transaction as the status that speaks of it."""
+        """See Reconciler."""
         inner, note = snapshot.snapshot, planned.call.note
-        problem = None
-        credentials = outcomes.credentials_of(inner, note, answer)
-        if credentials is not None:
-            platform = self._resources.platform
-            problem = await inject(unit, platform, binding=inner.binding, credentials=credentials)
-        change = outcomes.absorb(inner, note, answer=answer, now=unit.now, problem=problem)
+        change = outcomes.absorb(inner, note, answer=answer, now=unit.now, problem=undelivered)
         rotated = change.document.status.external_id
         if rotated and rotated != inner.binding.status.external_id:
             # From now on everybody who may read the binding knows it.

@@ -1,4 +1,4 @@
-"""Writes and deletes the Secret of a binding. Called by `binding_reconciler.py` inside its two transactions."""
+"""Writes and deletes the Secret of a binding, and looks at it; within a transaction or outside, as the platform is."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,11 +7,11 @@ from chandlery.lookup.broker_access import secret_values
 from chandlery.model.faults import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
 from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.wire import JsonObject
-from chandlery.platform.protocol import Platform, SecretNotOwned
+from chandlery.platform.protocol import PlatformSession, PlatformView, SecretNotOwned
 from chandlery.reconcile.kubectl_commands import delete_secret
+from chandlery.reconcile.platform_writes import DeleteSecret, WriteSecret
 from chandlery.reconcile.reconcile_result import secret_key
 from chandlery.reconcile.status_draft import joined
-from chandlery.store.database import UnitOfWork
 from chandlery_binder.absorb.binding_remedies import create_anew, mend_sources
 from chandlery_binder.facts.binding_snapshot import InjectionProblem, SecretState
 from chandlery_binder.secret.growing_secret import LARGEST_BYTES
@@ -19,27 +19,17 @@ from chandlery_binder.secret.secret_projection import ProjectionFault, project, 
 
 
 async def inject(
-    unit: UnitOfWork, platform: Platform[UnitOfWork], *, binding: ServiceBinding, credentials: JsonObject
+    platform: PlatformSession, binding: ServiceBinding, credentials: JsonObject
 ) -> InjectionProblem | None:
     """Write the credentials into the Secret, or say why it cannot be done.
 
     Raises:
-        Conflict: somebody made a Secret of that name at the same moment; in the next transaction it can be seen.
+        Conflict: somebody made a Secret of that name at the same moment; the next time it can be seen.
     """
-    problem = await _injected(unit, platform, binding, credentials)
-    if problem is None or not (keys := {problem.waiting_for or "", *problem.interests} - {""}):
-        return problem
-    # Whoever changes what is in the way either finds the binding waiting for it, or has committed: look once more.
-    await unit.wakes.lock_waits(sorted(keys))
-    return await _injected(unit, platform, binding, credentials)
-
-
-async def _injected(
-    unit: UnitOfWork, platform: Platform[UnitOfWork], binding: ServiceBinding, credentials: JsonObject
-) -> InjectionProblem | None:
     namespace = binding.metadata.namespace or ""
     try:
-        await platform.write_secret(unit, secret_of(binding, await _projected(unit, platform, binding, credentials)))
+        data = await _projected(platform, binding, credentials)
+        await platform.carry_out(WriteSecret(secret_of(binding, data)))
     except ProjectionFault as fault:
         return _unprojectable(binding, fault)
     except SecretNotOwned as fault:
@@ -51,22 +41,20 @@ async def _injected(
     return None
 
 
-async def eject(unit: UnitOfWork, platform: Platform[UnitOfWork], binding: ServiceBinding) -> str | None:
+async def eject(platform: PlatformView, binding: ServiceBinding) -> str | None:
     """Delete the Secret if it is this binding's own, or say why it cannot be done."""
     meta = binding.metadata
     try:
-        await platform.delete_secret(unit, meta.namespace or "", secret_name(binding), owner_uid=meta.uid or "")
+        await platform.withdraw(DeleteSecret(meta.namespace or "", secret_name(binding), meta.uid or ""))
     except (Forbidden, Invalid) as fault:
         return f"Error ejecting binding: {fault.message}"
     return None
 
 
-async def secret_state(
-    unit: UnitOfWork, platform: Platform[UnitOfWork], binding: ServiceBinding, delivered: JsonObject | None
-) -> SecretState:
+async def secret_state(platform: PlatformView, binding: ServiceBinding, delivered: JsonObject | None) -> SecretState:
     """What has become of the Secret; `delivered` is the copy of what was given, if one was kept."""
     meta = binding.metadata
-    secret = await platform.read_secret(unit, meta.namespace or "", secret_name(binding))
+    secret = await platform.read_secret(meta.namespace or "", secret_name(binding))
     if secret is None:
         return SecretState.MISSING
     if not any(owner.controller and owner.uid == meta.uid for owner in secret.metadata.owner_references or ()):
@@ -76,7 +64,7 @@ async def secret_state(
     if delivered is None:
         return SecretState.INTACT
     try:
-        wanted = await _projected(unit, platform, binding, delivered)
+        wanted = await _projected(platform, binding, delivered)
     except ProjectionFault:
         # It could not be written now; as it is, it is better than none.
         return SecretState.INTACT
@@ -100,23 +88,19 @@ def _own_sources(binding: ServiceBinding) -> Sequence[str]:
         return ()
 
 
-async def _projected(
-    unit: UnitOfWork, platform: Platform[UnitOfWork], binding: ServiceBinding, credentials: JsonObject
-) -> dict[str, str]:
-    sources = await _sources(unit, platform, binding)
+async def _projected(platform: PlatformView, binding: ServiceBinding, credentials: JsonObject) -> dict[str, str]:
+    sources = await _sources(platform, binding)
     if not binding.spec.secret_transforms:
         return project(credentials, binding, sources)
     # A user's expressions over a broker's credentials: what there is to do is bounded, but may take a while.
     return await asyncio.to_thread(project, credentials, binding, sources)
 
 
-async def _sources(
-    unit: UnitOfWork, platform: Platform[UnitOfWork], binding: ServiceBinding
-) -> dict[str, dict[str, bytes]]:
+async def _sources(platform: PlatformView, binding: ServiceBinding) -> dict[str, dict[str, bytes]]:
     sources: dict[str, dict[str, bytes]] = {}
     held, namespace = 0, binding.metadata.namespace or ""
     for name in dict.fromkeys(source_names(binding)):
-        secret = await platform.read_secret(unit, namespace, name)
+        secret = await platform.read_secret(namespace, name)
         if secret is None:
             continue
         if secret.sealed is not None:

@@ -17,6 +17,7 @@ from chandlery.model.objects.offerings import AnyPlan
 from chandlery.model.objects.reasons import InstanceReason
 from chandlery.model.objects.wire import JsonObject
 from chandlery.osb.endpoint import BrokerEndpoint
+from chandlery.platform.protocol import PlatformView
 from chandlery.reconcile.kubectl_commands import INSTANCE, annotate
 from chandlery.reconcile.offering import Offering, Unresolved, default_parameters
 from chandlery.reconcile.parameters.parameters import Parameters, what_differs
@@ -43,7 +44,7 @@ class LoadedInstance:
 
 
 async def load_instance(
-    unit: UnitOfWork, resources: Resources, *, instance: ServiceInstance, claim: Claim
+    unit: UnitOfWork, resources: Resources, *, platform: PlatformView, instance: ServiceInstance, claim: Claim
 ) -> LoadedInstance:
     """The instance with its offering, its parameters and the way to its broker."""
     offering = await find_offering(unit, instance)
@@ -51,10 +52,10 @@ async def load_instance(
     is_id_own = await claims_id(unit, instance, lane=memory.lane, noted=memory.id_lane)
     memory = memory.model_copy(update={"id_lane": memory.lane if is_id_own else ""})
     broker = offering.broker if isinstance(offering, Offering) else await find_broker_of_lane(unit, memory.lane)
-    endpoint = await _endpoint(unit, resources, broker, lane=memory.lane, meta=instance.metadata)
-    home = await resources.platform.namespace(unit, instance.metadata.namespace or "")
+    endpoint = await _endpoint(platform, resources, broker, lane=memory.lane, meta=instance.metadata)
+    home = await platform.namespace(instance.metadata.namespace or "")
     defaults = _defaults(instance, offering)
-    parameters = await find_parameters(unit, resources.platform, owner=instance, defaults=defaults)
+    parameters = await find_parameters(unit, platform, owner=instance, defaults=defaults)
     request = OpenInstanceRequest.model_validate(claim.sealed) if claim.sealed else None
     checksums = unit.checksums.of(instance)
     instance, memory, request = with_renewed_checksums(instance, memory, request, parameters, checksums)
@@ -109,7 +110,7 @@ def _with_lane(memory: InstanceMemory, offering: Offering | Unresolved) -> Insta
 
 
 async def _endpoint(
-    unit: UnitOfWork, resources: Resources, broker: AnyBroker | None, *, lane: str, meta: ObjectMeta
+    platform: PlatformView, resources: Resources, broker: AnyBroker | None, *, lane: str, meta: ObjectMeta
 ) -> BrokerEndpoint | Unresolved:
     if broker is None:
         name = lane.rpartition("/")[2]
@@ -120,7 +121,7 @@ async def _endpoint(
         )
         return Unresolved(InstanceReason.NO_SUCH_BROKER, message, lane)
     timeout = resources.settings.osb_timeout_seconds
-    return await find_endpoint(unit, resources.platform, broker, timeout_seconds=timeout)
+    return await find_endpoint(platform, broker, timeout_seconds=timeout)
 
 
 async def _current_plan(unit: UnitOfWork, memory: InstanceMemory, offering: Offering | Unresolved) -> AnyPlan | None:

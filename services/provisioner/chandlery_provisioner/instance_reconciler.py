@@ -5,11 +5,12 @@ import uuid
 from dataclasses import dataclass
 
 from chandlery.contracts.messages import UNRESOLVED_LANE
-from chandlery.engine.reconciler import Guarded, Planned
+from chandlery.engine.reconciler import DeliversNothing, Guarded, Planned
 from chandlery.engine.resources import Resources
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.osb.operations.originating_identity import OriginatingIdentity
 from chandlery.osb.operations.requests import OsbRequest, encode
+from chandlery.platform.protocol import PlatformView
 from chandlery.reconcile.answers import Answer
 from chandlery.reconcile.operation.deferral import Deferral
 from chandlery.reconcile.operation.open_request import Repeat
@@ -46,15 +47,17 @@ class PreparedInstanceCall:
 Task = PreparedInstanceCall | Cascade
 
 
-class InstanceReconciler:
+class InstanceReconciler(DeliversNothing):
     """One of these serves all instances; it keeps nothing between rounds."""
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
 
-    async def load(self, unit: UnitOfWork, document: ServiceInstance, claim: Claim) -> LoadedInstance:
+    async def load(
+        self, unit: UnitOfWork, document: ServiceInstance, claim: Claim, platform: PlatformView
+    ) -> LoadedInstance:
         """See Reconciler."""
-        loaded = await load_instance(unit, self._resources, instance=document, claim=claim)
+        loaded = await load_instance(unit, self._resources, platform=platform, instance=document, claim=claim)
         if loaded.snapshot.has_schema:
             # What takes its time in a decision is a broker's schema. Found out here, it is known when it is asked for.
             await asyncio.to_thread(instance_machine.decide, loaded.snapshot)
@@ -113,7 +116,13 @@ class InstanceReconciler:
         return outcomes.announce(snapshot.snapshot, planned.call.note, unit.now)
 
     async def absorb(
-        self, unit: UnitOfWork, snapshot: LoadedInstance, planned: Planned[Task], answer: Answer | None
+        self,
+        unit: UnitOfWork,
+        snapshot: LoadedInstance,
+        planned: Planned[Task],
+        answer: Answer | None,
+        *,
+        undelivered: None,
     ) -> ReconcileResult[ServiceInstance]:
         """See Reconciler."""
         if isinstance(planned.call, Cascade) or answer is None:

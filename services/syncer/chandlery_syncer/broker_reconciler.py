@@ -1,10 +1,10 @@
 """The effects around the state machine of a service broker, for both kinds of brokers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from chandlery.engine.reconciler import NeverDeferred, Planned
+from chandlery.engine.reconciler import DeliversNothing, NeverDeferred, Planned
 from chandlery.engine.resources import Resources
 from chandlery.lookup.broker_access import find_endpoint, policy_for
 from chandlery.model.objects import kinds
@@ -12,8 +12,10 @@ from chandlery.model.objects.brokers import AnyBroker
 from chandlery.osb.catalog.catalog_remarks import CatalogRemarks
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.faults import Misconfigured
+from chandlery.platform.protocol import PlatformView
 from chandlery.reconcile.answers import Verdict
 from chandlery.reconcile.offering import Unresolved
+from chandlery.reconcile.platform_writes import RecordEvent
 from chandlery.reconcile.reconcile_result import broker_key
 from chandlery.store.database import UnitOfWork
 from chandlery.store.work.work_queue import Claim
@@ -46,7 +48,7 @@ class LoadedBroker:
     endpoint: BrokerEndpoint | None
 
 
-class BrokerReconciler(NeverDeferred):
+class BrokerReconciler(NeverDeferred, DeliversNothing):
     """One of these serves all brokers; between rounds it keeps only what it knows about schemas."""
 
     def __init__(self, resources: Resources) -> None:
@@ -54,13 +56,13 @@ class BrokerReconciler(NeverDeferred):
         self._remarks = CatalogRemarks()
         self._relist_interval = timedelta(hours=resources.settings.relist_hours)
 
-    async def load(self, unit: UnitOfWork, document: AnyBroker, claim: Claim) -> LoadedBroker:
+    async def load(self, unit: UnitOfWork, document: AnyBroker, claim: Claim, platform: PlatformView) -> LoadedBroker:
         """See Reconciler."""
         memory = BrokerMemory.model_validate(claim.memory)
         is_deleted = document.metadata.deletion_timestamp is not None
         writer = CatalogWriter(unit, document)
         timeout = self._resources.settings.osb_timeout_seconds
-        endpoint = await find_endpoint(unit, self._resources.platform, document, timeout_seconds=timeout)
+        endpoint = await find_endpoint(platform, document, timeout_seconds=timeout)
         reachable = endpoint if isinstance(endpoint, BrokerEndpoint) else None
         snapshot = BrokerSnapshot(
             broker=document,
@@ -120,7 +122,13 @@ class BrokerReconciler(NeverDeferred):
         return None
 
     async def absorb(
-        self, unit: UnitOfWork, snapshot: LoadedBroker, planned: Planned[Task], answer: Fetched | None
+        self,
+        unit: UnitOfWork,
+        snapshot: LoadedBroker,
+        planned: Planned[Task],
+        answer: Fetched | None,
+        *,
+        undelivered: None,
     ) -> BrokerResult:
         """See Reconciler."""
         inner, now = snapshot.snapshot, unit.now
@@ -161,12 +169,11 @@ class BrokerReconciler(NeverDeferred):
         news = await writer.take_over(fetched.desired, is_whole=not fetched.left_out)
         if isinstance(news, Clash):
             return await _clashed(writer, snapshot, news, now)
-        for offering, fact in news.about_offerings:
-            await self._resources.platform.record(unit, offering, fact)
         left, stored = news.retirement.leftovers, await writer.count_stored()
         facts = (*news.about_broker, *remarks_facts(fetched.remarks, fetched.left_out))
         told = outcomes.CatalogReport(facts, catalog_note(snapshot.broker, stored, fetched.left_out))
-        return outcomes.synced(snapshot, answer, leftovers=left, stored=stored, told=told, now=now)
+        change = outcomes.synced(snapshot, answer, leftovers=left, stored=stored, told=told, now=now)
+        return replace(change, events=tuple(RecordEvent(*each) for each in news.about_offerings))
 
 
 async def _clashed(writer: CatalogWriter, snapshot: BrokerSnapshot, clash: Clash, now: datetime) -> BrokerResult:

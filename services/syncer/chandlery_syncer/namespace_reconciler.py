@@ -4,12 +4,13 @@ from typing import assert_never
 
 from chandlery.contracts.messages import ObjectChanged
 from chandlery.engine.deletions import delete
-from chandlery.engine.reconciler import NeverDeferred, Planned
+from chandlery.engine.reconciler import DeliversNothing, NeverDeferred, Planned
 from chandlery.engine.resources import Resources
 from chandlery.model.objects import kinds
 from chandlery.model.objects.core import Namespace
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.kinds import AnyObject, Kind
+from chandlery.platform.protocol import PlatformView
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.objects import Listing
 from chandlery.store.work.work_queue import Claim
@@ -26,13 +27,15 @@ from chandlery_syncer.decide.namespace_machine import (
 )
 
 
-class NamespaceReconciler(NeverDeferred):
+class NamespaceReconciler(NeverDeferred, DeliversNothing):
     """One of these serves all namespaces; it calls nobody and keeps nothing."""
 
     def __init__(self, _resources: Resources) -> None:
         """Built like the others; it needs nothing but the transaction it is given."""
 
-    async def load(self, unit: UnitOfWork, document: Namespace, claim: Claim) -> NamespaceSnapshot:
+    async def load(
+        self, unit: UnitOfWork, document: Namespace, claim: Claim, platform: PlatformView
+    ) -> NamespaceSnapshot:
         """See Reconciler."""
         if document.metadata.deletion_timestamp is None:
             return NamespaceSnapshot(namespace=document)
@@ -79,6 +82,8 @@ class NamespaceReconciler(NeverDeferred):
         snapshot: NamespaceSnapshot,
         planned: Planned[Delete],
         answer: None,
+        *,
+        undelivered: None,
     ) -> NamespaceResult:
         """See Reconciler."""
         for each in planned.call.objects:

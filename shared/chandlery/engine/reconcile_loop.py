@@ -4,93 +4,67 @@ A command arrives, `claim` takes the lease and asks the state machine what to do
 the service broker is made with no transaction open. `record` writes what the state machine makes of the answer, fenced,
 in a second short transaction. A process that dies in between leaves a lease that runs out and a note of what was in
 flight; the next worker repeats exactly that.
+
+A platform that joins no transaction is asked between taking the lease and deciding, in two transactions then, and is
+written to between call and record, or after it: `rounds/outside_steps.py`. With one that joins there is none of that.
 """
 
 import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, Generic, cast
 
 import structlog
 
-from chandlery.contracts.messages import UNRESOLVED_LANE, Message, ObjectChanged, Reconcile
+from chandlery.contracts.messages import UNRESOLVED_LANE, Message, Reconcile
 from chandlery.engine.batches import Batches
 from chandlery.engine.circuits.call_gate import CallGate, Destination, deferred, woken_by_others
-from chandlery.engine.condition_log import say_conditions
-from chandlery.engine.merge_with_latest import rebased, with_wish_of
-from chandlery.engine.reconciler import AnswerT, CallT, DocumentT, Planned, Reconciler, SnapshotT
+from chandlery.engine.reconciler import AnswerT, CallT, DocumentT, Planned, Reconciler, SnapshotT, Undelivered
 from chandlery.engine.resources import Resources
+from chandlery.engine.rounds.claimed_round import (
+    AnsweredRound,
+    ClaimedRound,
+    DecidedRound,
+    RecordedRound,
+    UndecidedRound,
+    described,
+    kept_note,
+)
+from chandlery.engine.rounds.outside_steps import PATIENCE, OutsideSteps
+from chandlery.engine.rounds.round_calls import RoundCalls, latest_of
+from chandlery.engine.rounds.round_writer import AT_ONCE, RoundWriter
 from chandlery.model.faults import Conflict, LeaseLost, Unavailable
 from chandlery.model.objects import kinds
 from chandlery.model.objects.core import RecordedFact
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.reasons import StoredDataReason
-from chandlery.model.objects.wire import JsonObject
+from chandlery.platform.gathered_answers import GatheredAnswers
 from chandlery.reconcile.operation.deferral import Deferral
+from chandlery.reconcile.platform_writes import RecordEvent
 from chandlery.reconcile.reconcile_result import ReconcileResult
 from chandlery.retry.schedule import BROKER_CALLS
-from chandlery.retry.transient import TransientRetry
 from chandlery.store.database import UnitOfWork
-from chandlery.store.work.work_queue import Claim, Release
+from chandlery.store.work.work_queue import Claim
 
 log = structlog.get_logger()
 
-_SLOW_CALL_SECONDS = 0.25
-"""A call that takes longer is announced in the status; faster ones would only show a flicker."""
 _ROUNDS_PER_COMMAND = 20
-_AT_ONCE = datetime.min.replace(tzinfo=UTC)
-"""An object that is due again before it was let go of."""
+_MOST_LOOKS = 8
+"""How often one decision may turn out to need more of the platform; two are usual."""
 _BATCH = 32
 """Rounds that share a transaction, at most."""
 _NOTE_LOST = (
     "The last request to the service broker is unknown, because its stored copy cannot be decrypted. The "
     "next request is decided from the current state"
 )
-_RECORD = TransientRetry(attempts=20, initial_seconds=0.1, maximum_seconds=5.0)
-"""An answer that cannot be recorded is worth some patience: it may hold credentials."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Claimed(Generic[SnapshotT, CallT]):
-    claim: Claim
-    document: Any
-    snapshot: SnapshotT
-    planned: Planned[CallT] | None
-    until: float
-    """The end of the lease by the monotonic clock, which goes on while a process is halted."""
-    to: Destination | None = None
-    """None for a call that is never held back."""
-    due_at: datetime | None = None
-    """When this process is to see to it again; None leaves that to others."""
-
-
-@dataclass(frozen=True)
-class _Answered(Generic[SnapshotT, CallT, AnswerT]):
-    claimed: _Claimed[SnapshotT, CallT]
-    answer: AnswerT | Deferral
-    looks_first: bool
-
-
-def _kept(entry: "_Claimed[Any, Any] | None") -> tuple[Claim, JsonObject, JsonObject] | None:
-    if entry is None or entry.planned is None or entry.planned.sealed is None:
-        return None
-    return entry.claim, entry.planned.sealed, entry.planned.memory
-
-
-def _described(claimed: "_Claimed[Any, Any]") -> str:
-    metadata = claimed.document.metadata
-    place = f"{metadata.namespace}/" if metadata.namespace else ""
-    broker = f" at service broker {_broker_of(claimed.to.lane)}" if claimed.to else ""
-    return f"{claimed.claim.kind} {place}{metadata.name}{broker}"
-
-
-def _broker_of(lane: str) -> str:
-    """`team/harbour`, or `harbour` for a cluster-wide one."""
-    return lane.removeprefix("broker:").removeprefix("/")
+def _lost_note(document: AnyObject) -> RecordEvent:
+    log.error(_NOTE_LOST, action="open_note", kind=document.kind, uid=document.metadata.uid)
+    return RecordEvent(document, RecordedFact(StoredDataReason.NOTE_LOST, _NOTE_LOST, is_warning=True))
 
 
 def _awaited(change: "ReconcileResult[Any]") -> list[str]:
@@ -107,7 +81,11 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         self._database = resources.database
         self._gate = CallGate(resources.circuits, resources.database.clock)
         self._lease = timedelta(seconds=resources.settings.lease_seconds)
+        self._calls = RoundCalls(reconciler, resources, self._gate)
+        self._writer = RoundWriter(resources)
+        self._outside = OutsideSteps(reconciler, resources)
         self._claims = Batches(self._claim_batch, limit=_BATCH)
+        self._decisions = Batches(self._decide_batch, limit=_BATCH)
         self._records = Batches(self._record_batch, limit=_BATCH)
 
     async def handle(self, message: Message) -> None:
@@ -119,7 +97,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
                 due_at = await self._round(message)
                 if due_at is None:
                     return
-                if due_at is not _AT_ONCE:
+                if due_at is not AT_ONCE:
                     self._resources.requeue_timers.set(message, due_at - self._database.clock())
                     return
             except (LeaseLost, Conflict) as fault:
@@ -134,15 +112,15 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
     async def _round(self, command: Reconcile) -> datetime | None:
         """When this process is to see to the object again."""
         claimed = await self._claims(command)
-        if claimed is None:
-            return None
-        if claimed.planned is None:
-            return claimed.due_at
+        if not isinstance(claimed, UndecidedRound | DecidedRound):
+            return await self._ended(claimed)
         claim = claimed.claim
         self._resources.in_hand[claim.uid] = claimed.until
-        self._resources.under_way[claim.uid] = _described(claimed)
+        self._resources.under_way[claim.uid] = described(claimed)
         try:
-            return await self._record(*await self._admitted(claimed, claimed.planned))
+            if isinstance(claimed, UndecidedRound):
+                claimed = await self._asked(claimed)
+            return await self._ended(await self._carried_out(claimed) if isinstance(claimed, DecidedRound) else claimed)
         except asyncio.CancelledError:
             # Shutdown: another worker repeats what was in flight.
             await asyncio.shield(self._give_back(claim, after=timedelta(0)))
@@ -161,8 +139,34 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         with contextlib.suppress(Unavailable):
             await self._database.run(lambda unit: unit.work_queue.give_back(claim, after=after))
 
-    async def _claim_batch(self, commands: Sequence[Reconcile]) -> "list[_Claimed[SnapshotT, CallT] | None]":
-        async def claim(unit: UnitOfWork) -> "list[_Claimed[SnapshotT, CallT] | None]":
+    async def _ended(self, recorded: RecordedRound | None) -> datetime | None:
+        if recorded is None:
+            return None
+        if recorded.events:
+            await self._outside.tell(recorded.events)
+        return recorded.due_at
+
+    async def _asked(self, undecided: UndecidedRound) -> DecidedRound[SnapshotT, CallT] | RecordedRound | None:
+        for _ in range(_MOST_LOOKS):
+            await self._outside.gather(undecided)
+            claimed = await self._decisions(undecided)
+            if not isinstance(claimed, UndecidedRound):
+                return claimed
+            undecided = claimed
+        raise Unavailable("what has to be known of the platform changes faster than it can be asked")
+
+    async def _carried_out(self, decided: DecidedRound[SnapshotT, CallT]) -> RecordedRound | None:
+        if decided.events:
+            await self._outside.tell(decided.events)
+        self._resources.under_way[decided.claim.uid] = described(decided)
+        decided, answer = await self._calls.make(decided)
+        undelivered = None
+        if not self._resources.platform.joins_transactions and not isinstance(answer, Deferral):
+            undelivered = await self._outside.hand_over(decided, answer)
+        return await self._record(decided, answer, undelivered)
+
+    async def _claim_batch(self, commands: Sequence[Reconcile]) -> list[ClaimedRound[SnapshotT, CallT]]:
+        async def claim(unit: UnitOfWork) -> list[ClaimedRound[SnapshotT, CallT]]:
             until = time.monotonic() + self._lease.total_seconds()
             uids = list(dict.fromkeys(command.uid for command in commands))
             # By kind too: a command may give an object's uid for another kind, whose worker would not understand it.
@@ -170,15 +174,39 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             claims = await unit.work_queue.claim_many(
                 uids, owner=self._resources.owner, lease=self._lease, kinds=kinds_named
             )
-            documents = await self._documents(unit, list(claims.values()))
-            claimed = {}
-            for uid, held in claims.items():
-                claimed[uid] = await self._decide(unit, held, documents.get(uid), until=until)
-            await unit.work_queue.keep_all_sealed([kept for entry in claimed.values() if (kept := _kept(entry))])
+            claimed = await self._decide_all(unit, [(claim, until, self._no_answers()) for claim in claims.values()])
             # The same object twice in one batch: the second command finds its lease taken.
             return [claimed.pop(command.uid, None) for command in commands]
 
         return await self._database.run(claim)
+
+    def _no_answers(self) -> GatheredAnswers | None:
+        """Nothing is known of the platform so far; None for one that is asked within the transaction."""
+        return None if self._resources.platform.joins_transactions else GatheredAnswers()
+
+    async def _decide_batch(self, undecided: Sequence[UndecidedRound]) -> list[ClaimedRound[SnapshotT, CallT]]:
+        # In the order of `_record_batch`, for its reason.
+        ordered = sorted(undecided, key=lambda each: each.claim.uid)
+
+        async def decide(unit: UnitOfWork) -> list[ClaimedRound[SnapshotT, CallT]]:
+            for each in ordered:
+                await unit.work_queue.assert_lease(each.claim)
+            known = [(each.claim, each.until, each.answers) for each in ordered]
+            decided = await self._decide_all(unit, known)
+            return [decided[each.claim.uid] for each in undecided]
+
+        return await self._database.run(decide)
+
+    async def _decide_all(
+        self, unit: UnitOfWork, held: "Sequence[tuple[Claim, float, GatheredAnswers | None]]"
+    ) -> dict[str, ClaimedRound[SnapshotT, CallT]]:
+        documents = await self._documents(unit, [claim for claim, _, _ in held])
+        decided = {}
+        for claim, until, answers in held:
+            document = documents.get(claim.uid)
+            decided[claim.uid] = await self._decide(unit, claim, document, until=until, answers=answers)
+        await unit.work_queue.keep_all_sealed([kept for each in decided.values() if (kept := kept_note(each))])
+        return decided
 
     async def _documents(self, unit: UnitOfWork, claims: Sequence[Claim]) -> dict[str, AnyObject]:
         documents: dict[str, AnyObject] = {}
@@ -188,197 +216,121 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         return documents
 
     async def _decide(
-        self, unit: UnitOfWork, claim: Claim, document: AnyObject | None, *, until: float
-    ) -> _Claimed[SnapshotT, CallT] | None:
+        self,
+        unit: UnitOfWork,
+        claim: Claim,
+        document: AnyObject | None,
+        *,
+        until: float,
+        answers: GatheredAnswers | None,
+    ) -> ClaimedRound[SnapshotT, CallT]:
         if document is None:
             await unit.work_queue.remove(claim.uid)
             return None
         claim = claim.on(document.metadata)
-        if claim.is_note_lost:
-            await self._tell_of_lost_note(unit, document)
-        snapshot = await self._reconciler.load(unit, cast("DocumentT", document), claim)
-        planned = self._reconciler.decide(snapshot, unit)
-        if isinstance(planned, ReconcileResult) and (keys := _awaited(planned)):
+        snapshot, planned = await self._look(unit, claim, document, answers)
+        is_complete = answers is None or answers.is_complete
+        if is_complete and isinstance(planned, ReconcileResult) and (keys := _awaited(planned)):
             # Whoever brings what is missing either sees this row waiting, or has committed already: look once more.
             await unit.wakes.lock_waits(keys)
             unit.objects.forget()
-            snapshot = await self._reconciler.load(unit, cast("DocumentT", document), claim)
-            planned = self._reconciler.decide(snapshot, unit)
+            snapshot, planned = await self._look(unit, claim, document, answers)
+        if answers is not None and not answers.is_complete:
+            return UndecidedRound(claim=claim, document=document, until=until, answers=answers)
+        events = (_lost_note(document),) if claim.is_note_lost else ()
         if isinstance(planned, ReconcileResult):
-            due_at = await self._write(unit, claim, document, snapshot, planned, latest=document)
-            return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=None, until=until, due_at=due_at)
+            change = replace(planned, events=(*events, *planned.events))
+            return await self._write(unit, claim, snapshot, change, seen=document, latest=document)
+        left = await self._writer.tell(unit, events)
         lane = self._reconciler.lane(snapshot, claim)
         if claim.lane == UNRESOLVED_LANE != lane:
             # Now that the service broker is known, the call is made where it can keep nobody else waiting.
             unit.outbox.add(await unit.work_queue.move(claim, lane))
-            return None
+            return RecordedRound(None, left)
         guarded = self._reconciler.guard(snapshot, planned)
         to = Destination(lane=lane, policy=guarded.policy, is_urgent=guarded.is_urgent) if guarded else None
         if to is not None and (hold := await self._gate.deferral(unit, to, claim)) is not None:
             change = deferred(self._reconciler.defer(snapshot, hold, planned=planned, unit=unit), hold, claim)
-            due_at = await self._write(unit, claim, document, snapshot, change, latest=document)
-            return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=None, until=until, due_at=due_at)
-        return _Claimed(claim=claim, document=document, snapshot=snapshot, planned=planned, until=until, to=to)
+            change = replace(change, events=(*left, *change.events))
+            return await self._write(unit, claim, snapshot, change, seen=document, latest=document)
+        return DecidedRound(
+            claim=claim, document=document, snapshot=snapshot, planned=planned, until=until, to=to, events=left
+        )
 
-    async def _tell_of_lost_note(self, unit: UnitOfWork, document: AnyObject) -> None:
-        log.error(_NOTE_LOST, action="open_note", kind=document.kind, uid=document.metadata.uid)
-        fact = RecordedFact(StoredDataReason.NOTE_LOST, _NOTE_LOST, is_warning=True)
-        await self._resources.platform.record(unit, document, fact)
+    async def _look(
+        self, unit: UnitOfWork, claim: Claim, document: AnyObject, answers: GatheredAnswers | None
+    ) -> tuple[SnapshotT, Planned[CallT] | ReconcileResult[DocumentT]]:
+        if answers is not None:
+            answers.ask_anew()
+        view = answers or self._resources.platform.session(unit)
+        snapshot = await self._reconciler.load(unit, cast("DocumentT", document), claim, view)
+        return snapshot, self._reconciler.decide(snapshot, unit)
 
-    async def _admitted(
-        self, claimed: _Claimed[SnapshotT, CallT], planned: Planned[CallT]
-    ) -> tuple[_Claimed[SnapshotT, CallT], AnswerT | Deferral]:
-        if claimed.to is None:
-            return await self._call(claimed, planned)
-        admission = self._gate.begin(claimed.to)
-        if isinstance(admission, Deferral):
-            return claimed, admission
-        with self._gate.watched(claimed.to, claimed.claim.uid, admission) as outcome:
-            claimed, outcome.answer = await self._call(claimed, planned)
-        return claimed, outcome.answer
-
-    async def _call(
-        self, claimed: _Claimed[SnapshotT, CallT], planned: Planned[CallT]
-    ) -> tuple[_Claimed[SnapshotT, CallT], AnswerT]:
-        if self._left_of(claimed) <= 0:
-            # Halted since the claim: a request that leaves only now would meet the work of whoever has taken over.
-            raise LeaseLost
-        with structlog.contextvars.bound_contextvars(**self._about(claimed)):
-            call = asyncio.ensure_future(self._reconciler.call(claimed.snapshot, planned))
-        try:
-            done, _ = await asyncio.wait({call}, timeout=_SLOW_CALL_SECONDS)
-            if not done:
-                with contextlib.suppress(Conflict, Unavailable):
-                    claimed = await self._database.run(lambda unit: self._announce(unit, claimed, planned))
-            while not done:
-                # Past its lease the object belongs to somebody else: two calls at once are worse than one given up.
-                left = self._left_of(claimed)
-                if left <= 0:
-                    raise LeaseLost
-                done, _ = await asyncio.wait({call}, timeout=left)
-            return claimed, await call
-        finally:
-            call.cancel()
-
-    def _about(self, claimed: _Claimed[SnapshotT, CallT]) -> dict[str, Any]:
-        """Whose call it is, for the log lines of the call."""
-        meta = claimed.document.metadata
-        lane = claimed.to.lane if claimed.to else self._reconciler.lane(claimed.snapshot, claimed.claim)
-        return {
-            "kind": claimed.claim.kind,
-            **({"namespace": meta.namespace} if meta.namespace else {}),
-            "name": meta.name,
-            "uid": claimed.claim.uid,
-            "broker": _broker_of(lane),
-            "attempt": claimed.claim.attempt + 1,
-        }
-
-    def _left_of(self, claimed: _Claimed[SnapshotT, CallT]) -> float:
-        """Seconds until the lease ends, as far as the heart has beaten until now."""
-        return self._resources.in_hand.get(claimed.claim.uid, 0.0) - time.monotonic()
-
-    async def _announce(
-        self, unit: UnitOfWork, claimed: _Claimed[SnapshotT, CallT], planned: Planned[CallT]
-    ) -> _Claimed[SnapshotT, CallT]:
-        change = self._reconciler.announce(claimed.snapshot, planned, unit)
-        if change is None:
-            return claimed
-        await unit.work_queue.assert_lease(claimed.claim)
-        latest = await self._latest(unit, claimed)
-        if latest is None:
-            return claimed
-        written = await unit.objects.update(latest, rebased(change.document, claimed.document, latest))
-        unit.after_commit(partial(say_conditions, latest, written))
-        unit.outbox.add(ObjectChanged(kind=claimed.claim.kind, uid=claimed.claim.uid, reason="CallInFlight"))
-        if latest.metadata.resource_version != claimed.document.metadata.resource_version:
-            # A user has changed it since: with the version as it was, the record notices and looks first.
-            return claimed
-        return replace(claimed, document=with_wish_of(claimed.document, version_of=written))
-
-    async def _record(self, claimed: _Claimed[SnapshotT, CallT], answer: AnswerT | Deferral) -> datetime | None:
+    async def _record(
+        self, decided: DecidedRound[SnapshotT, CallT], answer: AnswerT | Deferral, undelivered: Any
+    ) -> RecordedRound | None:
         is_again = False
-        async for attempt in _RECORD.around(Unavailable, Conflict):
+        async for attempt in PATIENCE.around(Unavailable, Conflict):
             with attempt:
                 # Mostly nobody has touched the object since; a Conflict says that somebody has, then we look.
-                return await self._records(_Answered(claimed, answer, looks_first=is_again))
+                return await self._records(AnsweredRound(decided, answer, undelivered, looks_first=is_again))
             is_again = True
         return None
 
-    async def _record_batch(self, answered: "Sequence[_Answered[SnapshotT, CallT, AnswerT]]") -> list[datetime | None]:
+    async def _record_batch(self, answered: Sequence[AnsweredRound[SnapshotT, CallT, AnswerT]]) -> list[RecordedRound]:
         # All who write several rows of work do so in one order: none of them waits for one that waits for it.
-        ordered = sorted(enumerate(answered), key=lambda pair: pair[1].claimed.claim.uid)
+        ordered = sorted(enumerate(answered), key=lambda pair: pair[1].decided.claim.uid)
 
-        async def record(unit: UnitOfWork) -> dict[int, datetime | None]:
+        async def record(unit: UnitOfWork) -> dict[int, RecordedRound]:
             return {place: await self._record_one(unit, entry) for place, entry in ordered}
 
         recorded = await self._database.run(record)
         return [recorded[place] for place in range(len(answered))]
 
-    async def _record_one(self, unit: UnitOfWork, answered: "_Answered[SnapshotT, CallT, AnswerT]") -> datetime | None:
-        claimed = answered.claimed
-        planned = cast("Planned[CallT]", claimed.planned)
-        if isinstance(answered.answer, Deferral) and claimed.to is not None:
-            hold = await self._gate.still_deferred(unit, claimed.to, answered.answer)
-            change = self._reconciler.defer(claimed.snapshot, hold, planned=planned, unit=unit)
-            change = deferred(change, hold, claimed.claim)
+    async def _record_one(self, unit: UnitOfWork, answered: AnsweredRound[SnapshotT, CallT, AnswerT]) -> RecordedRound:
+        decided = answered.decided
+        if isinstance(answered.answer, Deferral) and decided.to is not None:
+            hold = await self._gate.still_deferred(unit, decided.to, answered.answer)
+            change = self._reconciler.defer(decided.snapshot, hold, planned=decided.planned, unit=unit)
+            change = deferred(change, hold, decided.claim)
         else:
-            answer = cast("AnswerT", answered.answer)
-            change = await self._reconciler.absorb(unit, claimed.snapshot, planned, answer)
-            if claimed.to is not None:
-                change = woken_by_others(change, claimed.to, answered.answer, unit.now)
-        latest = await self._latest(unit, claimed) if answered.looks_first else claimed.document
-        return await self._write(unit, claimed.claim, claimed.document, claimed.snapshot, change, latest=latest)
+            change = await self._absorbed(unit, answered)
+        latest = await latest_of(unit, decided) if answered.looks_first else decided.document
+        return await self._write(unit, decided.claim, decided.snapshot, change, seen=decided.document, latest=latest)
 
-    async def _latest(self, unit: UnitOfWork, claimed: _Claimed[SnapshotT, CallT]) -> AnyObject | None:
-        return await unit.objects.get_by_uid(kinds.kind_of(claimed.document), claimed.claim.uid, lock=True)
+    async def _absorbed(
+        self, unit: UnitOfWork, answered: AnsweredRound[SnapshotT, CallT, AnswerT]
+    ) -> ReconcileResult[DocumentT]:
+        decided, answer = answered.decided, cast("AnswerT", answered.answer)
+        undelivered = answered.undelivered
+        if self._resources.platform.joins_transactions:
+            undelivered = await self._delivered(unit, decided, answer)
+        change = await self._reconciler.absorb(unit, decided.snapshot, decided.planned, answer, undelivered=undelivered)
+        return woken_by_others(change, decided.to, answer, unit.now) if decided.to is not None else change
+
+    async def _delivered(
+        self, unit: UnitOfWork, decided: DecidedRound[SnapshotT, CallT], answer: AnswerT
+    ) -> Undelivered | None:
+        content = self._reconciler.delivery(decided.snapshot, decided.planned, answer)
+        if content is None:
+            return None
+        session = self._resources.platform.session(unit)
+        undelivered = await self._reconciler.deliver(session, decided.snapshot, content)
+        if undelivered is None or not undelivered.keys:
+            return undelivered
+        # Whoever changes what is in the way either finds the object waiting for it, or has committed: look once more.
+        await unit.wakes.lock_waits(sorted(undelivered.keys))
+        return await self._reconciler.deliver(session, decided.snapshot, content)
 
     async def _write(
         self,
         unit: UnitOfWork,
         claim: Claim,
-        seen: AnyObject,
         snapshot: SnapshotT,
         change: ReconcileResult[DocumentT],
         *,
+        seen: AnyObject,
         latest: AnyObject | None,
-    ) -> datetime | None:
-        if latest is None:
-            await unit.work_queue.remove(claim.uid)
-            return None
-        document = rebased(change.document, seen, latest)
-        due_at = await self._release(unit, claim, snapshot, change)
-        if change.is_finished and not document.metadata.finalizers:
-            await unit.objects.remove(latest)
-            await unit.work_queue.remove(claim.uid)
-        else:
-            await unit.objects.update(latest, document)
-        for fact in change.facts:
-            await self._resources.platform.record(unit, document, fact)
-        unit.after_commit(partial(say_conditions, latest, document))
-        unit.enqueue_waiting_at_end(change.wakes)
-        if document != latest or change.is_finished:
-            reason = change.facts[-1].reason if change.facts else ""
-            unit.outbox.add(ObjectChanged(kind=claim.kind, uid=claim.uid, reason=reason))
-        return None if change.is_finished else due_at
-
-    async def _release(
-        self, unit: UnitOfWork, claim: Claim, snapshot: SnapshotT, change: ReconcileResult[DocumentT]
-    ) -> datetime | None:
-        """Returns when this process is to see to it again: at once, or a reminder that it takes upon itself."""
-        due_at, lane = change.next.due_at, self._reconciler.lane(snapshot, claim)
-        is_reminded = lane == claim.lane and self._resources.requeue_timers.take(due_at, unit.now)
-        release = Release(
-            due_at=due_at,
-            attempt=change.next.attempt,
-            lane=lane,
-            is_reminded=is_reminded,
-            waiting_for=change.next.waiting_for,
-            sealed=change.sealed,
-            memory=change.memory,
-            interests=change.next.interests,
-            turn_at=change.next.turn_at,
-        )
-        unit.outbox.add(await unit.work_queue.release(claim, release))
-        if is_reminded:
-            return due_at
-        return _AT_ONCE if due_at is not None and due_at <= unit.now else None
+    ) -> RecordedRound:
+        lane = self._reconciler.lane(snapshot, claim)
+        return await self._writer.write(unit, claim, change, lane=lane, seen=seen, latest=latest)

@@ -1,10 +1,12 @@
 """What the workers' loop asks of each kind of object: the protocol that the services' reconcilers fulfil."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.wire import JsonObject
+from chandlery.platform.protocol import PlatformSession, PlatformView
 from chandlery.reconcile.operation.deferral import Deferral
 from chandlery.reconcile.policies.broker_policy import BrokerPolicy
 from chandlery.reconcile.reconcile_result import ReconcileResult
@@ -36,11 +38,19 @@ class Guarded:
     """A person wants it made now, whatever the broker is known for."""
 
 
-class Reconciler(Protocol[SnapshotT, CallT, AnswerT, DocumentT]):
-    """What differs from kind to kind. Only `call` may leave the process."""
+class Undelivered(Protocol):
+    """Why something is not on the platform."""
 
-    async def load(self, unit: UnitOfWork, document: DocumentT, claim: Claim) -> SnapshotT:
-        """Read all that the decision needs."""
+    @property
+    def keys(self) -> Sequence[str]:
+        """The wake-up keys of what is in the way."""
+
+
+class Reconciler(Protocol[SnapshotT, CallT, AnswerT, DocumentT]):
+    """What differs from kind to kind. Only `call` and `deliver` may leave the process."""
+
+    async def load(self, unit: UnitOfWork, document: DocumentT, claim: Claim, platform: PlatformView) -> SnapshotT:
+        """Read all that the decision needs. It may be asked twice, with what the platform has said meanwhile."""
 
     def decide(self, snapshot: SnapshotT, unit: UnitOfWork) -> Planned[CallT] | ReconcileResult[DocumentT]:
         """Decide: a call to make, or a change to write at once."""
@@ -61,13 +71,38 @@ class Reconciler(Protocol[SnapshotT, CallT, AnswerT, DocumentT]):
     ) -> ReconcileResult[DocumentT] | None:
         """The status while the call takes its time."""
 
+    def delivery(self, snapshot: SnapshotT, planned: Planned[CallT], answer: AnswerT) -> JsonObject | None:
+        """What the answer brings that belongs on the platform; None if nothing."""
+
+    def answered_note(self, snapshot: SnapshotT, planned: Planned[CallT], answer: AnswerT) -> JsonObject | None:
+        """What to keep, sealed, until a delivery is recorded; None if what is in flight has it all already."""
+
+    async def deliver(self, platform: PlatformSession, snapshot: SnapshotT, content: JsonObject) -> Undelivered | None:
+        """Put a delivery on the platform, or say why that cannot be done. It may be done twice."""
+
     async def absorb(
-        self, unit: UnitOfWork, snapshot: SnapshotT, planned: Planned[CallT], answer: AnswerT
+        self, unit: UnitOfWork, snapshot: SnapshotT, planned: Planned[CallT], answer: AnswerT, *, undelivered: Any
     ) -> ReconcileResult[DocumentT]:
-        """What the answer changes; other writes that belong to it happen here."""
+        """What the answer changes; other writes that belong to it happen here. `undelivered` comes from `deliver`."""
 
     def lane(self, snapshot: SnapshotT, claim: Claim) -> str:
         """The lane that later commands for this object belong to."""
+
+
+class DeliversNothing:
+    """For reconcilers whose answers bring nothing that belongs on the platform."""
+
+    def delivery(self, snapshot: Any, planned: Planned[Any], answer: Any) -> None:  # noqa: ARG002 - the protocol's signature
+        """See Reconciler."""
+        return
+
+    def answered_note(self, snapshot: Any, planned: Planned[Any], answer: Any) -> None:  # noqa: ARG002 - the protocol's signature
+        """See Reconciler."""
+        return
+
+    async def deliver(self, platform: PlatformSession, snapshot: Any, content: JsonObject) -> None:
+        """See Reconciler. Never called."""
+        raise NotImplementedError
 
 
 class NeverDeferred:

@@ -12,7 +12,7 @@ from chandlery.model.objects.core import Secret
 from chandlery.model.objects.reasons import BrokerReason
 from chandlery.model.text.durations import parse_duration
 from chandlery.osb.endpoint import API_VERSION, BasicAuth, BearerAuth, BrokerEndpoint
-from chandlery.platform.protocol import Platform
+from chandlery.platform.protocol import PlatformView
 from chandlery.reconcile.offering import Unresolved
 from chandlery.reconcile.policies.broker_policy import BrokerPolicy, ShortestPauses, policy_of
 from chandlery.reconcile.reconcile_result import secret_key
@@ -24,10 +24,10 @@ SecretReference = ObjectReference | LocalObjectReference
 
 
 async def find_endpoint(
-    unit: UnitOfWork, platform: Platform[UnitOfWork], broker: AnyBroker, *, timeout_seconds: float
+    platform: PlatformView, broker: AnyBroker, *, timeout_seconds: float
 ) -> BrokerEndpoint | Unresolved:
     """The endpoint with its credentials, or why there are none; `timeout_seconds` is for brokers that say nothing."""
-    authorization = await _authorization(unit, platform, broker)
+    authorization = await _authorization(platform, broker)
     if isinstance(authorization, Unresolved):
         return authorization
     return BrokerEndpoint(
@@ -78,9 +78,7 @@ def secret_values(secret: Secret) -> Mapping[str, bytes]:
     return values
 
 
-async def _authorization(
-    unit: UnitOfWork, platform: Platform[UnitOfWork], broker: AnyBroker
-) -> BasicAuth | BearerAuth | Unresolved | None:
+async def _authorization(platform: PlatformView, broker: AnyBroker) -> BasicAuth | BearerAuth | Unresolved | None:
     auth: Any = broker.spec.auth_info
     if auth is None:
         return None
@@ -89,7 +87,7 @@ async def _authorization(
     if holder is None or holder.secret_ref is None:
         return None
     namespace, name = _place(broker, holder.secret_ref)
-    secret = await platform.read_secret(unit, namespace, name)
+    secret = await platform.read_secret(namespace, name)
     if secret is None:
         return _unusable(namespace, name, "does not exist")
     if secret.sealed is not None:

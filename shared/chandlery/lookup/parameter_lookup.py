@@ -10,7 +10,7 @@ from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.core import Secret
 from chandlery.model.objects.instances import SecretKeyReference, ServiceInstance
 from chandlery.model.objects.wire import JsonObject
-from chandlery.platform.protocol import Platform
+from chandlery.platform.protocol import PlatformView
 from chandlery.reconcile.kubectl_commands import create_secret, delete_secret, edit_secret
 from chandlery.reconcile.parameters.parameters import Parameters, merge_parameters
 from chandlery.reconcile.reconcile_result import secret_key
@@ -33,7 +33,7 @@ class _Part:
 
 async def find_parameters(
     unit: UnitOfWork,
-    platform: Platform[UnitOfWork],
+    platform: PlatformView,
     *,
     owner: ServiceInstance | ServiceBinding,
     defaults: JsonObject | None = None,
@@ -43,7 +43,7 @@ async def find_parameters(
     references = [each.secret_key_ref for each in spec.parameters_from or () if each.secret_key_ref]
     by_title: dict[str, _Part] = {}
     try:
-        parts = await _parts(unit, platform, namespace, references)
+        parts = await _parts(platform, namespace, references)
         by_title = {part.title: part for part in parts}
         merged = merge_parameters(spec.parameters, [(part.title, part.text) for part in parts], defaults=defaults)
         return unit.checksums.of(owner).keyed(merged)
@@ -55,17 +55,18 @@ async def find_parameters(
         return ParametersFault(message, source=fault.source, waiting_for=wrong.waiting_for)
 
 
-async def _parts(
-    unit: UnitOfWork, platform: Platform[UnitOfWork], namespace: str, references: Sequence[SecretKeyReference]
-) -> list[_Part]:
+async def _parts(platform: PlatformView, namespace: str, references: Sequence[SecretKeyReference]) -> list[_Part]:
     """Each Secret is read once, however many of its keys are asked for, and all together hold no more than one may."""
-    secrets: dict[str, Mapping[str, bytes] | None] = {}
+    # All of them before the first is judged: a platform that is far away is then asked for all in one go.
+    names = dict.fromkeys(reference.name for reference in references)
+    secrets = {name: await platform.read_secret(namespace, name) for name in names}
+    values: dict[str, Mapping[str, bytes] | None] = {}
     parts, held = list[_Part](), 0
     for reference in references:
-        if reference.name not in secrets:
-            secret = await platform.read_secret(unit, namespace, reference.name)
-            secrets[reference.name] = None if secret is None else _readable(namespace, secret)
-        part = _part(namespace, reference, secrets[reference.name])
+        if reference.name not in values:
+            secret = secrets[reference.name]
+            values[reference.name] = None if secret is None else _readable(namespace, secret)
+        part = _part(namespace, reference, values[reference.name])
         parts.append(part)
         held += len(part.text)
         if held > LARGEST_BYTES:

@@ -1,14 +1,15 @@
 """What workers ask of the place where Secrets, namespaces and recorded events live.
 
-Standalone that place is our own database, and the unit of work makes a write part of the transaction that records
-why. Aggregated it will be a Kubernetes cluster, which has no part in our transactions and ignores the unit.
+Standalone that place is our own database: it joins transactions, so that a write is part of the transaction that
+records why. A Kubernetes cluster joins none, and each of its answers takes a while: such a platform is asked and
+written to between transactions, never within one. `reconcile_loop.py` sees to that; reconcilers know of no difference.
 """
 
 from typing import Protocol, TypeVar
 
 from chandlery.model.faults import Fault
-from chandlery.model.objects.core import Namespace, RecordedFact, Secret
-from chandlery.model.objects.kinds import AnyObject
+from chandlery.model.objects.core import Namespace, Secret
+from chandlery.reconcile.platform_writes import DeleteSecret, PlatformWrite
 
 UnitT_contra = TypeVar("UnitT_contra", contravariant=True)
 
@@ -17,20 +18,32 @@ class SecretNotOwned(Fault):
     """A Secret of that name exists and belongs to somebody else."""
 
 
+class PlatformView(Protocol):
+    """What a decision may ask while it is being prepared."""
+
+    async def namespace(self, name: str) -> Namespace | None:
+        """The namespace, or None."""
+
+    async def read_secret(self, namespace: str, name: str) -> Secret | None:
+        """The Secret, or None."""
+
+    async def withdraw(self, secret: DeleteSecret) -> None:
+        """See DeleteSecret: it is gone before anything is decided. Raises Forbidden or Invalid if it cannot be."""
+
+
+class PlatformSession(PlatformView, Protocol):
+    """The platform as one caller reaches it: within a transaction of his, or outside of any."""
+
+    async def carry_out(self, write: PlatformWrite) -> None:
+        """Do what it says. Raises SecretNotOwned if the Secret to be written is somebody else's."""
+
+
 class Platform(Protocol[UnitT_contra]):
     """Secrets, namespaces and events, wherever they are."""
 
-    async def namespace(self, unit: UnitT_contra, name: str) -> Namespace | None:
-        """The namespace, or None."""
+    @property
+    def joins_transactions(self) -> bool:
+        """Whether what is asked and written becomes part of our transaction, and costs no more than a statement."""
 
-    async def read_secret(self, unit: UnitT_contra, namespace: str, name: str) -> Secret | None:
-        """The Secret, or None."""
-
-    async def write_secret(self, unit: UnitT_contra, secret: Secret) -> None:
-        """Create the Secret, or replace the data of one with the same controller. Raises SecretNotOwned."""
-
-    async def delete_secret(self, unit: UnitT_contra, namespace: str, name: str, *, owner_uid: str) -> None:
-        """Delete the Secret if this owner controls it; anybody else's is left alone, a missing one is fine."""
-
-    async def record(self, unit: UnitT_contra, about: AnyObject, fact: RecordedFact) -> None:
-        """Record an event about an object, for people to read."""
+    def session(self, unit: UnitT_contra | None) -> PlatformSession:
+        """A session within this transaction, if the platform joins any; with None, outside of all transactions."""

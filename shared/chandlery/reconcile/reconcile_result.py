@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 from chandlery.model.objects.core import RecordedFact
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.wire import JsonObject
+from chandlery.reconcile.platform_writes import RecordEvent
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,9 @@ class ReconcileResult(Generic[DocumentT]):
     memory: JsonObject = field(default_factory=dict)
     """The worker's own notes, kept beside the object."""
     facts: tuple[RecordedFact, ...] = ()
+    """What is recorded about the object, as events on the platform."""
+    events: tuple[RecordEvent, ...] = ()
+    """What is recorded about others."""
     wakes: tuple[str, ...] = ()
     """Keys of what may be waiting for this."""
     is_finished: bool = False

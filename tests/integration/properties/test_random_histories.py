@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from chandlery.engine import reconcile_loop
+from chandlery.engine.rounds import round_calls
 from tests.brevity import IS_BRIEF
 from tests.integration.properties.histories import Histories
 from tests.integration.properties.inline_sqlite import inline_sqlite
@@ -35,7 +35,7 @@ def test_no_history_leaks_anything_or_gets_stuck(
     sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Each history sets it anew; the tests that follow in this process are not to find it so.
-    monkeypatch.setattr(reconcile_loop, "_SLOW_CALL_SECONDS", reconcile_loop._SLOW_CALL_SECONDS)
+    monkeypatch.setattr(round_calls, "_SLOW_CALL_SECONDS", round_calls._SLOW_CALL_SECONDS)
     Histories.store = Store(sqlite_template, tmp_path / "histories.db")
     with inline_sqlite():
         run_state_machine_as_test(Histories, settings=_SETTINGS)

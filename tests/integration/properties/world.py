@@ -16,10 +16,10 @@ from pydantic import SecretStr
 from sqlalchemy import create_engine
 
 from chandlery.contracts.messages import Message, Reconcile
-from chandlery.engine import reconcile_loop
 from chandlery.engine.reconcile_loop import ReconcileLoop
 from chandlery.engine.relay import Relay
 from chandlery.engine.resources import Resources
+from chandlery.engine.rounds import round_calls
 from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
 from chandlery.model.faults import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
 from chandlery.model.objects import kinds
@@ -172,7 +172,7 @@ class World:
     async def work(self, task: Task, process: str, *, is_slow: bool = False) -> None:
         """Have the worker handle the command for a row, until nothing of it is due or the worker ends."""
         # Whether a call is announced must not depend on how busy the machine is.
-        reconcile_loop._SLOW_CALL_SECONDS = 0.0 if is_slow else _NEVER
+        round_calls._SLOW_CALL_SECONDS = 0.0 if is_slow else _NEVER
         self.note_orders()
         self.at_work.append(task.uid)
         try:

@@ -189,6 +189,9 @@ def _succeeded(
 
 def _is_second_showing(snapshot: BindingSnapshot, sent: OpenBindingRequest) -> bool:
     # Then "no credentials" is not to be believed: some brokers show them once, and somebody may have been shown them.
+    if sent.granted is not None:
+        # It is the very answer that was believed before.
+        return False
     memory, is_repeated = snapshot.memory, snapshot.to_repeat is not None
     match sent.purpose:
         case BindingPurpose.FETCH:

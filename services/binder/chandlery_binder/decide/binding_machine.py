@@ -102,6 +102,9 @@ def _ejected(snapshot: BindingSnapshot) -> Wait | None:
 
 
 def _repeat(snapshot: BindingSnapshot, request: OpenBindingRequest) -> Action:
+    if request.granted is not None:
+        # Its answer is there, and nothing has to be sent for it.
+        return Repeat(request)
     if request.purpose.traits.is_beside_ready and not snapshot.is_deleted:
         return finish_rotation_first(snapshot, request)
     # Before anything else: only the same request, repeated, tells what came of the first.

@@ -56,13 +56,13 @@ def note_of(snapshot: BindingSnapshot, call: Call, now: datetime, *, new_id: str
 def request_of(
     snapshot: BindingSnapshot, call: Call, note: OpenBindingRequest, *, home: ObjectMeta | None, cluster_id: str
 ) -> requests.OsbRequest | None:
-    """What to send; None for an injection or a restoration, which send nothing."""
+    """What to send; None where nothing is sent: for an injection, a restoration, and what has been answered already."""
     ids = _ids(snapshot, note.placement)
     match call:
         case Inject() | Restore():
             return None
         case Repeat():
-            return requests.decode(call.request.encoded)
+            return requests.decode(call.request.encoded) if call.request.granted is None else None
         case Bind() | Rotate():
             return _bind(snapshot, call, ids, home=home, cluster_id=cluster_id)
         case Unbind() | Retire():

@@ -83,6 +83,8 @@ class OpenBindingRequest(OpenRequest[BindingPurpose]):
     properties: BindingPropertiesState | None = None
     rotation_request: str = Field(default="", validation_alias="order", serialization_alias="order")
     """The value of the annotation that a rotation fulfils."""
+    granted: JsonObject | None = Field(default=None, repr=False)
+    """The broker's whole answer, from when it has come until it is recorded: the request is not made again."""
 
 
 def presumed(memory: BindingMemory, rotation: OpenBindingRequest) -> BindingMemory:

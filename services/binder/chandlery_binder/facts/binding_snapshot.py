@@ -34,6 +34,11 @@ class InjectionProblem:
     is_final: bool = False
     """Nothing that anybody can do to other objects would help these credentials into a Secret."""
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All keys that wake the binding."""
+        return tuple(sorted({self.waiting_for or "", *self.interests} - {""}))
+
 
 class SecretState(StrEnum):
     """What has become of the Secret of a binding that is ready."""

@@ -1,13 +1,15 @@
-"""The cluster protocol over our own database: the gateway serves what is written here as core resources."""
+"""The platform protocol over our own database: the gateway serves what is written here as core resources."""
 
 import hashlib
 import uuid
+from typing import Final
 
 from chandlery.model.objects import kinds
 from chandlery.model.objects.core import Event, EventSource, InvolvedObject, Namespace, RecordedFact, Secret
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.platform.protocol import SecretNotOwned
+from chandlery.reconcile.platform_writes import DeleteSecret, PlatformWrite, RecordEvent, WriteSecret
 from chandlery.reconcile.reconcile_result import secret_key
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.objects import Listing
@@ -16,23 +18,43 @@ COMPONENT = "service-catalog-controller-manager"
 """The reference's name for whoever records events."""
 
 
-class StandalonePlatform:
-    """Secrets, namespaces and events in the tables of the same transaction."""
+class StandaloneSession:
+    """Secrets, namespaces and events in the tables of one transaction."""
 
-    async def namespace(self, unit: UnitOfWork, name: str) -> Namespace | None:
-        """See Cluster."""
-        found = await unit.objects.list_cached(kinds.NAMESPACE, Listing(namespace="", where=(("name", name),), limit=1))
+    def __init__(self, unit: UnitOfWork) -> None:
+        self._unit = unit
+
+    async def namespace(self, name: str) -> Namespace | None:
+        """See PlatformView."""
+        listing = Listing(namespace="", where=(("name", name),), limit=1)
+        found = await self._unit.objects.list_cached(kinds.NAMESPACE, listing)
         return found[0] if found and isinstance(found[0], Namespace) else None
 
-    async def read_secret(self, unit: UnitOfWork, namespace: str, name: str) -> Secret | None:
-        """See Cluster."""
-        found = await unit.objects.get(kinds.SECRET, namespace, name)
+    async def read_secret(self, namespace: str, name: str) -> Secret | None:
+        """See PlatformView."""
+        found = await self._unit.objects.get(kinds.SECRET, namespace, name)
         return found if isinstance(found, Secret) else None
 
-    async def write_secret(self, unit: UnitOfWork, secret: Secret) -> None:
-        """See Cluster."""
-        meta = secret.metadata
-        existing = await self.read_secret(unit, meta.namespace or "", meta.name)
+    async def withdraw(self, secret: DeleteSecret) -> None:
+        """See PlatformView."""
+        existing = await self.read_secret(secret.namespace, secret.name)
+        if existing is not None and _controller(existing) == secret.owner_uid:
+            self._unit.is_known_to(secret.owner_uid, secret_key(secret.namespace, secret.name))
+            await self._unit.objects.remove(existing)
+
+    async def carry_out(self, write: PlatformWrite) -> None:
+        """See PlatformSession."""
+        match write:
+            case WriteSecret():
+                await self._write(write.secret)
+            case DeleteSecret():
+                await self.withdraw(write)
+            case RecordEvent():
+                self._record(write.about, write.fact)
+
+    async def _write(self, secret: Secret) -> None:
+        unit, meta = self._unit, secret.metadata
+        existing = await self.read_secret(meta.namespace or "", meta.name)
         # Whoever else waits for the Secret is woken by its being written.
         unit.is_known_to(_controller(secret) or "", secret_key(meta.namespace, meta.name))
         if existing is None:
@@ -43,16 +65,8 @@ class StandalonePlatform:
             raise SecretNotOwned(f'Secret "{meta.namespace}/{meta.name}" exists and is not owned by this binding')
         await unit.objects.update(existing, existing.model_copy(update={"data": secret.data}))
 
-    async def delete_secret(self, unit: UnitOfWork, namespace: str, name: str, *, owner_uid: str) -> None:
-        """See Cluster."""
-        existing = await self.read_secret(unit, namespace, name)
-        if existing is not None and _controller(existing) == owner_uid:
-            unit.is_known_to(owner_uid, secret_key(namespace, name))
-            await unit.objects.remove(existing)
-
-    async def record(self, unit: UnitOfWork, about: AnyObject, fact: RecordedFact) -> None:
-        """See Cluster."""
-        meta = about.metadata
+    def _record(self, about: AnyObject, fact: RecordedFact) -> None:
+        meta, now = about.metadata, self._unit.now
         # Events about cluster-scoped objects live in `default`, as in Kubernetes.
         namespace = meta.namespace or "default"
         event = Event(
@@ -61,7 +75,7 @@ class StandalonePlatform:
                 name=f"{meta.name}.{_fingerprint(meta.uid or '', fact)}",
                 namespace=namespace,
                 uid=str(uuid.uuid4()),
-                creation_timestamp=unit.now,
+                creation_timestamp=now,
             ),
             involved_object=InvolvedObject(
                 api_version=about.api_version,
@@ -74,11 +88,23 @@ class StandalonePlatform:
             reason=fact.reason,
             message=fact.message,
             source=EventSource(component=COMPONENT),
-            first_timestamp=unit.now,
-            last_timestamp=unit.now,
+            first_timestamp=now,
+            last_timestamp=now,
             type="Warning" if fact.is_warning else "Normal",
         )
-        unit.events.record(event)
+        self._unit.events.record(event)
+
+
+class StandalonePlatform:
+    """Joins every transaction; there is nothing outside of one."""
+
+    joins_transactions: Final = True
+
+    def session(self, unit: UnitOfWork | None) -> StandaloneSession:
+        """See Platform."""
+        if unit is None:
+            raise LookupError("the standalone platform is its database: it is reached within a transaction only")
+        return StandaloneSession(unit)
 
 
 def _fingerprint(uid: str, fact: RecordedFact) -> str:

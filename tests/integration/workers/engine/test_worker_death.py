@@ -18,6 +18,7 @@ from chandlery.engine.resources import Resources
 from chandlery.model.faults import Conflict, Unavailable
 from chandlery.model.objects import kinds
 from chandlery.model.objects.instances import ServiceInstance
+from chandlery.platform.protocol import PlatformView
 from chandlery.reconcile.answers import Answer
 from chandlery.reconcile.reconcile_result import ReconcileResult
 from chandlery.store.connection.engine import open_engine
@@ -405,9 +406,11 @@ class Clumsy(InstanceReconciler):
         self._only = only
         self._does = does
 
-    async def load(self, unit: UnitOfWork, document: ServiceInstance, claim: Any) -> LoadedInstance:
+    async def load(
+        self, unit: UnitOfWork, document: ServiceInstance, claim: Any, platform: PlatformView
+    ) -> LoadedInstance:
         await self._stumble("load", document.metadata.name)
-        return await super().load(unit, document, claim)
+        return await super().load(unit, document, claim, platform)
 
     async def call(self, snapshot: LoadedInstance, planned: Planned[PreparedInstanceCall | Cascade]) -> Answer | None:
         await self._stumble("call", snapshot.snapshot.instance.metadata.name)
@@ -419,9 +422,11 @@ class Clumsy(InstanceReconciler):
         snapshot: LoadedInstance,
         planned: Planned[PreparedInstanceCall | Cascade],
         answer: Answer | None,
+        *,
+        undelivered: None,
     ) -> ReconcileResult[ServiceInstance]:
         await self._stumble("absorb", snapshot.snapshot.instance.metadata.name)
-        return await super().absorb(unit, snapshot, planned, answer)
+        return await super().absorb(unit, snapshot, planned, answer, undelivered=undelivered)
 
     async def _stumble(self, step: str, name: str) -> None:
         if step != self._step or not self.left or (self._only and name != self._only):

@@ -27,7 +27,7 @@ from chandlery.model.objects.offerings import (
     ClusterServicePlanSpec,
 )
 from chandlery.osb.client import OsbClient
-from chandlery.platform.standalone.standalone_platform import StandalonePlatform
+from chandlery.platform.standalone.standalone_platform import StandalonePlatform, StandaloneSession
 from chandlery.reconcile.parameters.parameters import Parameters
 from chandlery.settings.settings import Settings
 from chandlery.store.connection.engine import open_engine
@@ -88,7 +88,9 @@ class Catalog:
             memory=remembering(**memory).to_wire(),
         )
         loaded = await self._resources.database.run(
-            lambda unit: load_instance(unit, self._resources, instance=instance, claim=claim)
+            lambda unit: load_instance(
+                unit, self._resources, platform=StandaloneSession(unit), instance=instance, claim=claim
+            )
         )
         return loaded.snapshot
 
@@ -198,13 +200,13 @@ async def test_parameters_from_more_than_a_secret_may_hold_wait_for_a_smaller_on
 async def test_secret_is_read_once_for_all_its_keys(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     await catalog.add(_secret({f"k{number}": json.dumps({f"p{number}": number}).encode() for number in range(50)}))
     reads: list[str] = []
-    read_secret = StandalonePlatform.read_secret
+    read_secret = StandaloneSession.read_secret
 
-    async def counted(self: StandalonePlatform, unit: UnitOfWork, namespace: str, name: str) -> Secret | None:
+    async def counted(self: StandaloneSession, namespace: str, name: str) -> Secret | None:
         reads.append(name)
-        return await read_secret(self, unit, namespace, name)
+        return await read_secret(self, namespace, name)
 
-    monkeypatch.setattr(StandalonePlatform, "read_secret", counted)
+    monkeypatch.setattr(StandaloneSession, "read_secret", counted)
     sources = tuple(
         ParametersFromSource(secret_key_ref=SecretKeyReference(name="words", key=f"k{number}")) for number in range(50)
     )

@@ -1,0 +1,1 @@
+"""The parts of one round of the reconcile loop."""

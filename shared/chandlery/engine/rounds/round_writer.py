@@ -1,0 +1,88 @@
+"""Writes what a round has come to: the object, its work row, its events, and what others are told. One transaction."""
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final
+
+from chandlery.contracts.messages import ObjectChanged
+from chandlery.engine.condition_log import say_conditions
+from chandlery.engine.merge_with_latest import rebased
+from chandlery.engine.resources import Resources
+from chandlery.engine.rounds.claimed_round import RecordedRound
+from chandlery.model.objects.kinds import AnyObject
+from chandlery.reconcile.platform_writes import RecordEvent
+from chandlery.reconcile.reconcile_result import ReconcileResult
+from chandlery.store.database import UnitOfWork
+from chandlery.store.work.work_queue import Claim, Release
+
+AT_ONCE: Final = datetime.min.replace(tzinfo=UTC)
+"""An object that is due again before it was let go of."""
+
+
+class RoundWriter:
+    """One of these serves all rounds of a loop."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._platform = resources.platform
+        self._timers = resources.requeue_timers
+
+    async def write(
+        self,
+        unit: UnitOfWork,
+        claim: Claim,
+        change: ReconcileResult[Any],
+        *,
+        lane: str,
+        seen: AnyObject,
+        latest: AnyObject | None,
+    ) -> RecordedRound:
+        """Put the change on top of what is stored now. `lane` is that of later commands. Raises LeaseLost."""
+        if latest is None:
+            await unit.work_queue.remove(claim.uid)
+            return RecordedRound(None)
+        document = rebased(change.document, seen, latest)
+        due_at = await self._release(unit, claim, change, lane)
+        if change.is_finished and not document.metadata.finalizers:
+            await unit.objects.remove(latest)
+            await unit.work_queue.remove(claim.uid)
+        else:
+            await unit.objects.update(latest, document)
+        events = (*change.events, *(RecordEvent(document, fact) for fact in change.facts))
+        unit.after_commit(partial(say_conditions, latest, document))
+        unit.enqueue_waiting_at_end(change.wakes)
+        if document != latest or change.is_finished:
+            reason = change.facts[-1].reason if change.facts else ""
+            unit.outbox.add(ObjectChanged(kind=claim.kind, uid=claim.uid, reason=reason))
+        left = await self.tell(unit, events)
+        return RecordedRound(None if change.is_finished else due_at, left)
+
+    async def tell(self, unit: UnitOfWork, events: tuple[RecordEvent, ...]) -> tuple[RecordEvent, ...]:
+        """Record the events; returns those that a platform which joins no transaction has to be told afterwards."""
+        if not events or not self._platform.joins_transactions:
+            return events
+        session = self._platform.session(unit)
+        for event in events:
+            await session.carry_out(event)
+        return ()
+
+    async def _release(
+        self, unit: UnitOfWork, claim: Claim, change: ReconcileResult[Any], lane: str
+    ) -> datetime | None:
+        """Returns when this process is to see to it again: at once, or a reminder that it takes upon itself."""
+        due_at = change.next.due_at
+        is_reminded = lane == claim.lane and self._timers.take(due_at, unit.now)
+        release = Release(
+            due_at=due_at,
+            attempt=change.next.attempt,
+            lane=lane,
+            is_reminded=is_reminded,
+            waiting_for=change.next.waiting_for,
+            sealed=change.sealed,
+            memory=change.memory,
+            interests=change.next.interests,
+            turn_at=change.next.turn_at,
+        )
+        unit.outbox.add(await unit.work_queue.release(claim, release))
+        if is_reminded:
+            return due_at
+        return AT_ONCE if due_at is not None and due_at <= unit.now else None
