@@ -8,12 +8,14 @@ count. Each look-up is made once for all that share a transaction.
 from collections.abc import Sequence
 from typing import TypeVar, cast
 
+from chandlery.contracts.messages import UNRESOLVED_LANE
 from chandlery.model.objects import kinds
 from chandlery.model.objects.brokers import AnyBroker
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.kinds import Kind
 from chandlery.model.objects.offerings import AnyClass, AnyPlan, ClusterServiceClass
 from chandlery.reconcile.offering import Wanted, is_cluster_scoped, wanted_class
+from chandlery.reconcile.reconcile_result import broker_key
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.objects import Listing
 
@@ -68,6 +70,14 @@ def broker_place(service_class: AnyClass) -> tuple[Kind, str, str]:
     if isinstance(service_class, ClusterServiceClass):
         return kinds.CLUSTER_SERVICE_BROKER, "", service_class.spec.cluster_service_broker_name
     return kinds.SERVICE_BROKER, service_class.metadata.namespace or "", service_class.spec.service_broker_name
+
+
+def class_lane(classes: Sequence[AnyClass]) -> str:
+    """The lane of the service broker that offers the class, if there is exactly one that may be meant."""
+    if len(classes) != 1:
+        return UNRESOLVED_LANE
+    _, namespace, name = broker_place(classes[0])
+    return broker_key(namespace, name)
 
 
 async def _preferred(unit: UnitOfWork, found: Sequence[AnyClass]) -> list[AnyClass]:

@@ -19,10 +19,18 @@ from chandlery.model.objects.kinds import AnyObject, kind_of
 from chandlery.model.objects.wire import JsonObject
 from chandlery.process.aside import aside
 from chandlery_gateway.kube.apply.field_comparison import compare
-from chandlery_gateway.kube.apply.field_ownership import appliers, is_same_but_for_times, on_create, on_update
 from chandlery_gateway.kube.apply.field_shapes import shape_of
-from chandlery_gateway.kube.apply.managed_fields import Author, decode, read_sent
-from chandlery_gateway.kube.apply.server_side_apply import applied, first_applied, with_data
+from chandlery_gateway.kube.apply.managed_fields import (
+    Author,
+    appliers,
+    decode,
+    is_same_but_for_times,
+    on_create,
+    on_update,
+    read_sent,
+    with_data,
+)
+from chandlery_gateway.kube.apply.server_side_apply import applied, first_applied
 from chandlery_gateway.kube.body.bodies import Body, parse_json, repeated_keys
 from chandlery_gateway.kube.body.decoding import Decoded, FieldValidation, StrictDecodingError, decode_dict
 from chandlery_gateway.kube.patch.patches import apply_patch

@@ -1,6 +1,6 @@
 """What a binding looks up: its instance, and whether what that is an instance of can be bound with these parameters."""
 
-from chandlery.lookup.catalog_choice import find_classes
+from chandlery.lookup.catalog_choice import class_lane, find_classes
 from chandlery.model.faults import FieldProblem, Invalid
 from chandlery.model.objects import kinds
 from chandlery.model.objects.bindings import ServiceBinding
@@ -9,7 +9,7 @@ from chandlery.model.objects.offerings import AnyClass, AnyPlan
 from chandlery.reconcile.offering import is_bindable
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.objects import Listing
-from chandlery_gateway.admission.catalog.catalog_rules import CatalogRules, Routed, class_lane, find_current_plan
+from chandlery_gateway.admission.catalog.catalog_rules import CatalogRules, Routed, find_current_plan
 from chandlery_gateway.admission.catalog.parameter_checks import check_bind
 
 

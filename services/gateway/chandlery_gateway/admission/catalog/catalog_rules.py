@@ -8,7 +8,7 @@ from chandlery.lookup.catalog_choice import find_plans
 from chandlery.model.objects.brokers import AnyBroker
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.kinds import AnyObject
-from chandlery.model.objects.offerings import AnyClass, AnyPlan, ClusterServiceClass
+from chandlery.model.objects.offerings import AnyClass, AnyPlan
 from chandlery.reconcile.offering import Wanted, wanted_plan
 from chandlery.reconcile.reconcile_result import broker_key
 from chandlery.store.database import UnitOfWork
@@ -56,13 +56,3 @@ async def find_current_plan(unit: UnitOfWork, service_class: AnyClass, old: Serv
             return plans[0] if len(plans) == 1 else None
     plans = await find_plans(unit, service_class, wanted_plan(old.spec))
     return plans[0] if len(plans) == 1 else None
-
-
-def class_lane(classes: list[AnyClass]) -> str:
-    """The lane of the service broker that offers the class, if there is exactly one that may be meant."""
-    if len(classes) != 1:
-        return UNRESOLVED_LANE
-    (service_class,) = classes
-    if isinstance(service_class, ClusterServiceClass):
-        return broker_key("", service_class.spec.cluster_service_broker_name)
-    return broker_key(service_class.metadata.namespace, service_class.spec.service_broker_name)

@@ -4,7 +4,7 @@ Whether it may be given another plan is checked before that is stored; the provi
 due, for the catalog may have changed by then. Where the catalog has no such class yet, nothing is refused.
 """
 
-from chandlery.lookup.catalog_choice import find_classes, find_plans, offered_plans
+from chandlery.lookup.catalog_choice import class_lane, find_classes, find_plans, offered_plans
 from chandlery.lookup.missing_offerings import why_no_class
 from chandlery.model.faults import FieldProblem, Invalid
 from chandlery.model.objects.instances import ServiceInstance
@@ -12,7 +12,7 @@ from chandlery.model.objects.offerings import AnyClass, AnyPlan
 from chandlery.model.text.names import did_you_mean, listed
 from chandlery.reconcile.offering import Wanted, is_cluster_scoped, plan_called, wanted_class, wanted_plan
 from chandlery.store.database import UnitOfWork
-from chandlery_gateway.admission.catalog.catalog_rules import CatalogRules, Routed, class_lane, find_current_plan
+from chandlery_gateway.admission.catalog.catalog_rules import CatalogRules, Routed, find_current_plan
 from chandlery_gateway.admission.catalog.parameter_checks import (
     ParameterCheck,
     check_creation,

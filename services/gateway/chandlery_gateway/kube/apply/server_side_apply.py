@@ -5,7 +5,6 @@ is merged and becomes its own, what it no longer states goes unless somebody els
 manager wants another value is a conflict, unless the applier takes it by force.
 """
 
-from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,21 +15,21 @@ from chandlery.model.objects.kinds import Kind
 from chandlery.model.objects.wire import JsonObject
 from chandlery_gateway.kube.apply.apply_conflicts import ApplyConflict, FieldConflict
 from chandlery_gateway.kube.apply.field_comparison import Comparison, compare, fields_stated
-from chandlery_gateway.kube.apply.field_ownership import before_first_apply, bereaved
 from chandlery_gateway.kube.apply.field_sets import difference, has, intersection, paths, united
 from chandlery_gateway.kube.apply.managed_fields import (
     APPLY,
     Author,
     Entries,
     Entry,
+    before_first_apply,
+    bereaved,
     decode,
     encode,
+    with_data,
 )
 from chandlery_gateway.kube.apply.structured_merge import merged, pruned
 from chandlery_gateway.kube.body.bodies import Body, parse_body, type_in_words
 
-_DATA: Final = "data"
-_STRING_DATA: Final = "stringData"
 _LONGEST_ECHO: Final = 64
 
 
@@ -57,18 +56,6 @@ def parse_configuration(payload: bytes, kind: Kind, name: str, *, find_repeated:
     if metadata.get("name") not in (None, "", name):
         raise BadRequest(f"the name of the object does not match the name on the URL ({name})")
     return Body(with_data({**document, "metadata": {**metadata, "name": name}}), b"", body.repeated)
-
-
-def with_data(document: JsonObject) -> JsonObject:
-    """The same with a Secret's `stringData` written into its `data`: that is where it will be owned."""
-    plain = document.get(_STRING_DATA)
-    data = document.get(_DATA) or {}
-    if not isinstance(plain, dict) or not isinstance(data, dict):
-        return document
-    texts = {key: b64encode(value.encode()).decode() for key, value in plain.items() if isinstance(value, str)}
-    others = {key: value for key, value in plain.items() if key not in texts}
-    kept = {key: value for key, value in document.items() if key != _STRING_DATA}
-    return {**kept, _DATA: {**data, **texts}, **({_STRING_DATA: others} if others else {})}
 
 
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"

@@ -7,8 +7,17 @@ from typing import Any
 import pytest
 
 from chandlery.model.objects.kinds import NAMESPACE, SECRET, SERVICE_BINDING, SERVICE_INSTANCE, Kind
-from chandlery_gateway.kube.apply.field_ownership import before_first_apply, is_same_but_for_times, on_create, on_update
-from chandlery_gateway.kube.apply.managed_fields import Author, decode, encode, managed_fields_wire, read_sent
+from chandlery_gateway.kube.apply.managed_fields import (
+    Author,
+    before_first_apply,
+    decode,
+    encode,
+    is_same_but_for_times,
+    managed_fields_wire,
+    on_create,
+    on_update,
+    read_sent,
+)
 
 Document = dict[str, Any]
 

@@ -11,15 +11,13 @@ from hypothesis import strategies as st
 from chandlery.model.faults import BadRequest
 from chandlery.model.objects.kinds import SECRET, SERVICE_BINDING, SERVICE_INSTANCE, Kind
 from chandlery_gateway.kube.apply.apply_conflicts import ApplyConflict
-from chandlery_gateway.kube.apply.field_ownership import on_create, on_update
-from chandlery_gateway.kube.apply.managed_fields import Author, decode
+from chandlery_gateway.kube.apply.managed_fields import Author, decode, on_create, on_update, with_data
 from chandlery_gateway.kube.apply.server_side_apply import (
     LAST_APPLIED,
     Applied,
     applied,
     first_applied,
     parse_configuration,
-    with_data,
 )
 
 Document = dict[str, Any]

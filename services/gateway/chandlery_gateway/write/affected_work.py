@@ -1,6 +1,8 @@
-"""Which annotations a service broker is told (`contextAnnotations`), and what becomes due when one of them changes.
+"""What a change makes due beside the object's own next step. Called by `write_transactions`, in the same transaction.
 
-Annotations that no broker is told change again and again, by tools: these wake nobody.
+Annotations that a service broker is told (`contextAnnotations`) are told anew when they change, of an instance and of
+its namespace. Others change again and again, by tools: these make nothing due. A broker's priority decides whose class
+a name means.
 """
 
 from collections.abc import Iterable
@@ -17,8 +19,8 @@ from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.objects import Listing
 
 
-async def broker_is_to_hear(unit: UnitOfWork, old: AnyObject, new: AnyObject) -> bool:
-    """Whether an annotation of the instance has changed that its service broker is told."""
+async def is_told_to_broker(unit: UnitOfWork, old: AnyObject, new: AnyObject) -> bool:
+    """Whether an annotation of the instance has changed that its service broker is told, so that it is due itself."""
     if not isinstance(new, ServiceInstance):
         return False
     changed = _changed_keys(old, new)
@@ -29,7 +31,13 @@ async def broker_is_to_hear(unit: UnitOfWork, old: AnyObject, new: AnyObject) ->
     return isinstance(broker, AnyBroker) and _is_told(broker, changed)
 
 
-async def wake_instances(unit: UnitOfWork, old: AnyObject, new: AnyObject) -> None:
+async def enqueue_affected(unit: UnitOfWork, old: AnyObject, new: AnyObject) -> None:
+    """Make other objects due that the change of this one concerns."""
+    await _enqueue_instances_in(unit, old, new)
+    await _enqueue_by_class_name(unit, old, new)
+
+
+async def _enqueue_instances_in(unit: UnitOfWork, old: AnyObject, new: AnyObject) -> None:
     """Make those instances of a namespace due whose brokers are told an annotation of it that has changed."""
     if not isinstance(new, Namespace):
         return
@@ -61,7 +69,7 @@ def _is_told(broker: AnyBroker, keys: Iterable[str]) -> bool:
     return any(key.startswith(prefixes) for key in keys)
 
 
-async def wake_by_name(unit: UnitOfWork, old: AnyObject, new: AnyObject) -> None:
+async def _enqueue_by_class_name(unit: UnitOfWork, old: AnyObject, new: AnyObject) -> None:
     """Of a broker that has got another priority: whoever asks for one of its classes may mean that now, or no more."""
     if not isinstance(old, ClusterServiceBroker | ServiceBroker) or not isinstance(
         new, ClusterServiceBroker | ServiceBroker
