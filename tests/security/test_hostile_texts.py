@@ -80,7 +80,7 @@ async def test_numbers_of_a_yaml_body_are_those_of_yaml_1_2(api: Api, text: str,
 async def test_a_yaml_number_that_is_none_is_refused(api: Api, text: str) -> None:
     body = MANIFEST.replace('"HERE"', f"{text} ").encode()
     answer = await api.call("POST", INSTANCES, body, headers={"Content-Type": "application/yaml"})
-    assert (answer.status, "which JSON has not" in answer.message) == (400, True)
+    assert (answer.status, "which JSON does not support" in answer.message) == (400, True)
 
 
 SELECTORS = {

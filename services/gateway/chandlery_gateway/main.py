@@ -106,5 +106,5 @@ GATEWAY = Service(
     summary="Serve the API.",
     build=Gateway,
     check=_check,
-    goes_on_without_bus="which the gateway works without: what is to be done waits in the database",
+    goes_on_without_bus="but the gateway works without it: pending work waits in the database",
 )

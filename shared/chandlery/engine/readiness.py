@@ -85,8 +85,8 @@ async def _finding(part: Part) -> Finding:
     except TimeoutError:
         return Finding(part=part, failure=f"no answer within {PART_SECONDS:.0f} s")
     except Exception as error:  # noqa: BLE001 - of an unforeseen one the probe should tell, not fall silent
-        log.warning(f"{part.name} could not be looked at: {type(error).__name__}", action="check_readiness")
-        return Finding(part=part, failure=f"it could not be looked at ({type(error).__name__})")
+        log.warning(f"{part.name} could not be checked: {type(error).__name__}", action="check_readiness")
+        return Finding(part=part, failure=f"it could not be checked ({type(error).__name__})")
     return Finding(part=part)
 
 

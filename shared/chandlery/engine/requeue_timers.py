@@ -55,7 +55,10 @@ class RequeueTimers:
             try:
                 await self._bus.publish(batch)
             except Fault as fault:
-                log.warning(f"{len(batch)} reminders are left to the sweep: {fault.message}", action="remind")
+                log.warning(
+                    f"{len(batch)} timers could not be carried out and are left to the sweep: {fault.message}",
+                    action="remind",
+                )
 
     async def close(self) -> None:
         """Forget all timers; what is being sent is waited for."""

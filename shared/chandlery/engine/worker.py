@@ -76,7 +76,7 @@ class Worker:
                     task.add_done_callback(self._closing.discard)
                 self._resize()
             except Fault as fault:
-                log.warning(f"lanes could not be looked up: {fault.message}", action="look_for_lanes")
+                log.warning(f"the lanes of service brokers could not be read: {fault.message}", action="look_for_lanes")
 
     async def _look(self) -> Sequence[str]:
         lease = timedelta(seconds=3 * self._look_every_seconds)
@@ -134,7 +134,9 @@ class Worker:
             with suppress(Fault):
                 await self._look()
         if message.lane not in self._lanes.names:
-            log.info("a lane was announced that no service broker has", action="ignore_lane", lane=message.lane)
+            log.info(
+                "a message announced a lane that belongs to no service broker", action="ignore_lane", lane=message.lane
+            )
             return
         self._open(message.lane)
 
@@ -182,7 +184,9 @@ class Worker:
         async def handle(message: Message) -> None:
             handler = handlers.get(message.kind) if isinstance(message, Reconcile) else None
             if handler is None:
-                log.warning(f"a {message.type} that does not belong on {queue} is dropped", action="drop_message")
+                log.warning(
+                    f"a {message.type} was dropped, because it does not belong on {queue}", action="drop_message"
+                )
                 return
             await handler(message)
 
@@ -206,7 +210,7 @@ class Worker:
             closing.result()
         else:
             # Their leases are given back as they are cancelled; another process repeats what was in flight.
-            log.warning(f"giving back {len(self._running)} unfinished rounds", action="give_back")
+            log.warning(f"releasing {len(self._running)} unfinished rounds", action="give_back")
             for task in self._running:
                 task.cancel()
             await asyncio.gather(closing, return_exceptions=True)
@@ -234,4 +238,4 @@ async def _begun(opening: set[asyncio.Task[None]]) -> None:
     for task in done:
         task.result()
     for task in late:
-        log.warning(f"cannot listen on {task.get_name()} yet; the others go on", action="open_lane")
+        log.warning(f"cannot listen on {task.get_name()} yet; the other queues are served", action="open_lane")

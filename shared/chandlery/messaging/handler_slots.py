@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 def say_failed(history: History, *, message_id: str, queue: str) -> None:
     """Log that a message comes once more."""
     log.warning(
-        f"A handler raised {history.error}; its message comes again",
+        f"A handler raised {history.error}; its message will be redelivered",
         action="retry_message",
         queue=queue,
         message_id=message_id,
@@ -30,7 +30,7 @@ def say_failed(history: History, *, message_id: str, queue: str) -> None:
 def say_buried(letter: DeadLetter) -> None:
     """Log that a message does not come any more."""
     log.error(
-        "A message was put with the dead letters",
+        "A message was moved to the dead letters",
         action="dead_letter_message",
         queue=letter.queue,
         message_id=letter.id,

@@ -52,9 +52,7 @@ async def open_letters(settings: Settings) -> AsyncIterator[DeadLetters]:
     require(settings, "amqp_url")
     url = settings.amqp_url.get_secret_value()
     if url == IN_PROCESS_BUS:
-        raise ConfigurationFault(
-            "the bus is memory:, whose dead letters are in the log of their process and nowhere else"
-        )
+        raise ConfigurationFault("the message bus is memory:, which keeps dead letters only in the log of its process")
     async with open_dead_letters(
         url, prefix=settings.amqp_prefix, queue_type=settings.amqp_queue_type, ca_file=settings.amqp_ca_file
     ) as letters:

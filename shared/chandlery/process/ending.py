@@ -38,7 +38,7 @@ class Ending:
             self.stop.set()
             return
         if not self.hurry.is_set():
-            log.warning(f"{self._name} ends now, and gives back what is unfinished", action="end_now")
+            log.warning(f"{self._name} ends now and releases unfinished work", action="end_now")
             self.hurry.set()
             # A third one is not ours any more: it ends the process like any other.
             loop = asyncio.get_running_loop()
@@ -51,8 +51,8 @@ def stopping_words(name: str, under_way: Collection[str], seconds: float) -> str
     """What a stop waits for, and for how long at most."""
     second = "a second Ctrl-C or SIGTERM"
     if not under_way:
-        return f"{name} is stopping: requests under way are answered, for up to {seconds:g} s; {second} ends it now"
+        return f"{name} is stopping: open requests are answered for up to {seconds:g} s; {second} ends it now"
     shown = sorted(under_way)[:_MOST_NAMES]
     more = f" and {len(under_way) - len(shown)} more" if len(under_way) > len(shown) else ""
     whose = f"{', '.join(shown)}{more}"
-    return f"{name} is stopping: waits up to {seconds:g} s for {whose}; {second} gives it back and ends now"
+    return f"{name} is stopping: it waits up to {seconds:g} s for {whose}; {second} releases the work and ends now"

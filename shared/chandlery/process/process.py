@@ -72,7 +72,7 @@ async def run_services(
     try:
         await running
     except asyncio.CancelledError:
-        log.info(f"{name} has stopped before it was done", action="stop_process", service=name)
+        log.info(f"{name} has stopped before it was finished", action="stop_process", service=name)
 
 
 async def _first_of(running: "asyncio.Future[None]", event: asyncio.Event, *, seconds: float | None = None) -> None:
@@ -119,7 +119,7 @@ async def _run(
                 on_ready()
 
         resources.readiness.add("startup", unless(lambda: waiting, "it has not started yet"))
-        resources.readiness.add("shutdown", unless(stop.is_set, "it is stopping and takes no new work"))
+        resources.readiness.add("shutdown", unless(stop.is_set, "it is stopping and accepts no new work"))
         background = _start_background(resources, stop)
         try:
             async with (

@@ -54,7 +54,9 @@ async def prepare_schema(engine: AsyncEngine, *, migrates: bool) -> None:
             action="check_schema",
         )
     elif is_later(found):
-        log.info(f"the database is at schema {found} of a later release; this one works on it", action="check_schema")
+        log.info(
+            f"the database is at schema {found} of a later release; this release works with it", action="check_schema"
+        )
 
 
 async def run_migrations(settings: Settings, *, seconds: float | None = None) -> str:

@@ -43,18 +43,18 @@ def unknown_variables(environment: Mapping[str, str], fields: Collection[str]) -
         if not shown.startswith(PREFIX) or shown in known or is_of_others(shown, environment[name]):
             continue
         # Without the prefix: that alone makes all of them look alike.
-        yield f"{name} is no setting{_meant(shown.removeprefix(PREFIX), fields, is_variable=True)}"
+        yield f"{name} is not a setting{_meant(shown.removeprefix(PREFIX), fields, is_variable=True)}"
 
 
 def unknown_keys(given: Collection[str], fields: Collection[str], *, file: str) -> Iterator[str]:
     """A sentence for each key of the file that is no setting."""
     for key in given:
         if key == CONFIG_FILE:
-            yield f"{key} in {file} has no effect: no file names another one"
+            yield f"{key} in {file} has no effect: a configuration file cannot name another one"
         elif key not in fields:
             plain = key.lower().removeprefix(PREFIX.lower())
             hint = f"; write {plain}" if plain in fields else _meant(plain, fields)
-            yield f"{key} in {file} is no setting{hint}"
+            yield f"{key} in {file} is not a setting{hint}"
 
 
 def is_of_others(name: str, value: str) -> bool:
@@ -81,11 +81,11 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
-    config_file: Path | None = Field(default=None, description="TOML file with further settings, named as below.")
+    config_file: Path | None = Field(default=None, description="TOML file with more settings, named as below.")
 
     database_url: SecretStr = Field(
         default=SecretStr(""),
-        description="`postgresql://user:password@host/name`, with libpq's parameters behind a `?`; or `sqlite:///file`.",
+        description="`postgresql://user:password@host/name`, with libpq's parameters after a `?`; or `sqlite:///file`.",
     )
     amqp_url: SecretStr = Field(
         default=SecretStr(""),
@@ -94,10 +94,11 @@ class Settings(BaseSettings):
     )
     amqp_prefix: str = Field(default="", description="Put before every exchange and queue, to share a virtual host.")
     amqp_ca_file: Path | None = Field(
-        default=None, description="PEM certificates that RabbitMQ's own is checked against, instead of the machine's."
+        default=None, description="PEM certificates to verify RabbitMQ's certificate with, instead of the system's."
     )
     amqp_queue_type: Literal["classic", "quorum"] | None = Field(
-        default=None, description="Of the lasting queues; unless given, `quorum` if amqp_url names several nodes."
+        default=None,
+        description="Type of the durable queues. Default: `quorum` if amqp_url names several nodes, else `classic`.",
     )
     encryption_keys: SecretStr = Field(
         default=SecretStr(""),
@@ -106,7 +107,7 @@ class Settings(BaseSettings):
     database_pool_size: PositiveInt = Field(default=10, description="Connections to the database in each process.")
     database_prepared_statements: bool = Field(
         default=True,
-        description="Keep statements prepared on each connection; `false` behind a pooler that shares connections "
+        description="Keep prepared statements on each connection; set `false` behind a pooler that shares connections "
         "between transactions, such as PgBouncer with `pool_mode = transaction`.",
     )
 
@@ -132,21 +133,22 @@ class Settings(BaseSettings):
         description="Requests that write, in each gateway at a time; each 256 KiB of body count as one more.",
     )
     max_waiting_requests: PositiveInt = Field(
-        default=1000, description="Requests of either sort that wait for their turn; half of them may be one user's."
+        default=1000,
+        description="Requests of either kind that wait in the queue; at most half of them are of one user.",
     )
     request_wait_seconds: PositiveFloat = Field(
-        default=15.0, description="How long a request waits for its turn before it is answered 429."
+        default=15.0, description="How long a request waits in the queue before it is answered 429."
     )
     max_watches: PositiveInt = Field(
-        default=1000, description="Watches in each gateway at a time; no user has more than are left for the others."
+        default=1000, description="Watches in each gateway at a time; no user gets more than remain for all others."
     )
     max_connections: PositiveInt = Field(
         default=2000,
-        description="Connections to each gateway; slow and idle ones are closed for new ones, and no address has more "
-        "than are left for the others.",
+        description="Connections to each gateway; slow and idle ones are closed for new ones, and no address gets more "
+        "than remain for all others.",
     )
     slow_client_seconds: PositiveFloat = Field(
-        default=30.0, description="How long a client may take to send a request, or take nothing of an answer."
+        default=30.0, description="How long a client may take to send a request, or not read an answer."
     )
 
     probe_host: str = Field(default="127.0.0.1", description="Address of the probes on probe_port.")
@@ -158,64 +160,75 @@ class Settings(BaseSettings):
     )
 
     cluster_id: str | None = Field(
-        default=None, description="The id brokers know this installation by; made up and kept unless given."
+        default=None,
+        description="The id that brokers know this installation by. Default: a random one, which is stored.",
     )
     broker_concurrency: PositiveInt = Field(
         default=16,
-        description="Calls that one worker process makes to one service broker at a time (a broker may say how many "
-        "it takes from all together).",
+        description="Calls that one worker process makes to one service broker at a time (a broker's "
+        "`spec.maxConcurrentRequests` bounds those of all processes).",
     )
     circuit_failures: NonNegativeInt = Field(
         default=10,
-        description="Calls in a row that a service broker fails or does not answer before it is left alone for a "
-        "while; 0 for never (a broker may say otherwise).",
+        description="Failed or unanswered calls in a row after which calls to a service broker are paused; 0 for "
+        "never. A broker's `spec.circuitBreaker` overrides it.",
     )
     circuit_open_seconds: PositiveFloat = Field(
-        default=30.0, description="How long such a broker is left alone before one call tries it (a broker may say)."
+        default=30.0,
+        description="How long calls to such a broker are paused before a probe. A broker's `spec.circuitBreaker` "
+        "overrides it.",
     )
     shortest_poll_seconds: PositiveFloat = Field(
         default=0.2,
-        description="The shortest pause between polls of an operation that a service broker may ask for "
-        "(`spec.pollPolicy`); a shorter one is refused, and those stored before are lengthened.",
+        description="The shortest pause between polls of an operation that `spec.pollPolicy` of a broker may have. "
+        "Shorter ones are refused, and stored ones are lengthened.",
     )
     shortest_retry_seconds: PositiveFloat = Field(
         default=0.5,
-        description="The same for the pause before a failed call is made again (`spec.retryPolicy`), and for the time "
-        "that a broker is left alone (`spec.circuitBreaker.openDuration`).",
+        description="The same for the pause before a failed call is retried (`spec.retryPolicy`), and for the time "
+        "that calls to a broker are paused (`spec.circuitBreaker.openDuration`).",
     )
     osb_timeout_seconds: PositiveFloat = Field(default=60.0, description="Time limit for one call to a service broker.")
     operation_timeout_hours: PositiveFloat = Field(
-        default=168.0, description="How long an operation may fail or run before it is given up (a plan may say less)."
+        default=168.0,
+        description="How long an operation may fail or run before it counts as failed. A plan may set less.",
     )
     rotation_grace_seconds: NonNegativeFloat = Field(
-        default=300.0, description="How long credentials work on after others have taken their place in the Secret."
+        default=300.0, description="How long rotated credentials stay valid before they are revoked."
     )
     catalog_mebibytes: PositiveInt = Field(
-        default=16, description="MiB that one service broker's catalog may have; for each, 32,768 JSON values and keys."
+        default=16,
+        description="Largest catalog of a service broker in MiB; each MiB may hold 32,768 JSON values and keys.",
     )
-    relist_hours: PositiveFloat = Field(default=24.0, description="Time between catalog fetches unless a broker says.")
+    relist_hours: PositiveFloat = Field(
+        default=24.0, description="Time between catalog fetches. A broker's `spec.relistDuration` overrides it."
+    )
     lease_seconds: PositiveFloat = Field(
-        default=10.0, description="How soon the work of a process that died is taken over."
+        default=10.0,
+        description="How long a worker's lease on an object lasts; the work of a process that died is taken over after "
+        "that.",
     )
-    sweep_seconds: PositiveFloat = Field(default=1.0, description="How often the database is searched for what is due.")
+    sweep_seconds: PositiveFloat = Field(default=1.0, description="How often the database is searched for due work.")
     change_log_hours: PositiveFloat = Field(default=1.0, description="How far back a watch can resume.")
     event_hours: PositiveFloat = Field(default=1.0, description="How long recorded events are kept.")
     outbox_hours: PositiveFloat = Field(
-        default=24.0, description="How long messages are kept for a message bus that is away."
+        default=24.0, description="How long messages are kept while the message bus is unavailable."
     )
     shutdown_delay_seconds: NonNegativeFloat = Field(
-        default=0.0, description="How long a gateway still serves after SIGTERM while /readyz says 503 already."
+        default=0.0, description="How long a gateway keeps serving after SIGTERM while /readyz already answers 503."
     )
     shutdown_seconds: PositiveFloat = Field(
-        default=20.0, description="How long work under way may go on after SIGTERM before it is given up."
+        default=20.0, description="How long unfinished work may continue after SIGTERM before it is released."
     )
 
-    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least severe to log.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Lowest level to log.")
     log_requests: Literal["none", "writes", "all"] = Field(
         default="writes",
-        description="Which requests to the API are logged, at info: those that change something, or all.",
+        description="Which API requests are logged, at info: none, those that change something, or all.",
     )
-    log_format: Literal["json", "console"] = Field(default="json", description="For machines or for people.")
+    log_format: Literal["json", "console"] = Field(
+        default="json", description="Form of the log: `json` for machines, `console` for people."
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -243,7 +256,7 @@ def load_settings(**given: object) -> Settings:
     """Read the settings; raises ConfigurationFault that names each bad one as it stands in the user's source."""
     path = _config_file()
     if path and not Path(path).is_file():
-        raise ConfigurationFault(f"{PREFIX}CONFIG_FILE names {path}, which is no file")
+        raise ConfigurationFault(f"{PREFIX}CONFIG_FILE names {path}, which is not a file")
     in_file = _read_file(path) if path else {}
     known = Settings.model_fields.keys()
     problems = [*unknown_variables(os.environ, known), *unknown_keys(in_file, known, file=path or "")]
@@ -273,7 +286,7 @@ def _read_file(path: str) -> Mapping[str, object]:
     except OSError as error:
         raise ConfigurationFault(f"{PREFIX}CONFIG_FILE names {path}, which cannot be read: {error.strerror}") from None
     except ValueError as error:
-        raise ConfigurationFault(f"{path} is not readable as TOML: {error}") from None
+        raise ConfigurationFault(f"{path} is not valid TOML: {error}") from None
 
 
 def _place(field: str, given: Collection[str], in_file: Collection[str], path: str | None) -> str:

@@ -136,9 +136,9 @@ class Database:
                 with attempt:
                     return await (self._uncut(work, dry_run) if self._is_sqlite else self._once(work, dry_run))
         except LostRace as error:
-            raise Conflict("too many others are writing the same objects; try again") from error
+            raise Conflict("too many other transactions write the same objects; try again") from error
         except LostConnection as error:
-            raise Unavailable("the connection to the database is lost again and again") from error
+            raise Unavailable("the connection to the database keeps breaking") from error
         raise AssertionError("tenacity either returns or raises")
 
     def clock(self) -> datetime:

@@ -14,7 +14,7 @@ from chandlery.model.text.clean_text import clean_text
 
 _URL: Final = "CHANDLERY_DATABASE_URL"
 _CAUSE_LONGEST: Final = 300
-_GRANTS: Final = 'docs/operations.md, "Roles and grants", has those that are needed'
+_GRANTS: Final = 'see docs/operations.md, "Roles and grants"'
 _SETTINGS: Final = {
     "28P01": f"check the user and the password in {_URL}",
     "28": f"check the user and sslmode in {_URL}, and pg_hba.conf on the server",
@@ -33,15 +33,15 @@ _AWAY: Final = ("08", "57P", "53300", "25P03")
 _FOR_NOW: Final = ("25006", "53", "55P03", "57014", "58")
 """Read-only after a failover, full, a lock not to be had, cancelled, errors of the disk."""
 _SQLITE_LASTING: Final = {
-    "SQLITE_CANTOPEN": "it cannot be opened; its folder has to exist, and both have to be writable for this user",
-    "SQLITE_READONLY": "it is read-only; it and its folder have to be writable for this user",
-    "SQLITE_PERM": "it is not for this user; it and its folder have to be writable",
-    "SQLITE_CORRUPT": 'it is damaged; keep a copy of it, and put back a backup (docs/operations.md, "Backup")',
-    "SQLITE_NOTADB": "it is no SQLite database, or damaged at its beginning; keep a copy, and put back a backup"
-    ' (docs/operations.md, "Backup")',
+    "SQLITE_CANTOPEN": "it cannot be opened; its folder must exist, and this user must be able to write to both",
+    "SQLITE_READONLY": "it is read-only; this user must be able to write to it and its folder",
+    "SQLITE_PERM": "this user has no access; this user must be able to write to it and its folder",
+    "SQLITE_CORRUPT": 'it is damaged; keep a copy of it, and restore a backup (docs/operations.md, "Backup")',
+    "SQLITE_NOTADB": "it is not a SQLite database, or its beginning is damaged; keep a copy, and restore a backup "
+    '(docs/operations.md, "Backup")',
 }
 _SQLITE_FOR_NOW: Final = {
-    "SQLITE_FULL": "there is no space left on its disk",
+    "SQLITE_FULL": "its disk is full",
     "SQLITE_BUSY": "another process holds its lock",
     "SQLITE_LOCKED": "another process holds its lock",
     "SQLITE_IOERR": "its disk fails",
@@ -63,7 +63,7 @@ def explained(error: BaseException, *, place: str = "") -> Unavailable | None:
             is_setting=True,
         )
     if isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error):
-        return Refused(f"{_named(place)} speaks no TLS, and sslmode in {_URL} asks for it", is_setting=True)
+        return Refused(f"{_named(place)} does not support TLS, but sslmode in {_URL} requires it", is_setting=True)
     if isinstance(error, PoolTimeout):
         return Unavailable(f"{_named(place)} is too slow: all connections of this process are in use")
     return _away(place, cause(error)) if isinstance(error, OSError | ClientConfigurationError) else None
@@ -94,21 +94,21 @@ def _of_postgresql(error: DBAPIError, place: str) -> Unavailable | None:
     state, said = sqlstate(error), cause(error)
     for beginning, advice in _SETTINGS.items():
         if state.startswith(beginning):
-            return Refused(f"{_named(place)} refuses us: {said}; {advice}", is_setting=True)
+            return Refused(f"{_named(place)} refuses the connection: {said}; {advice}", is_setting=True)
     client_error = getattr(error.orig, "__cause__", None)
     if isinstance(client_error, ClientConfigurationError):
         return Refused(f"{_URL} cannot be used: {said}", is_setting=True)
     if isinstance(client_error, TargetServerAttributeNotMatched):
         # In a failover there is no primary for a while.
-        return Unavailable(f"{_named(place)} is none that target_session_attrs in {_URL} asks for")
+        return Unavailable(f"{_named(place)} is not what target_session_attrs in {_URL} asks for")
     if state == _FORBIDDEN:
-        return Refused(f"{_named(place)} refuses us: {said}; {_GRANTS}")
+        return Refused(f"{_named(place)} refuses the connection: {said}; {_GRANTS}")
     if error.statement is None and state.startswith(_OF_THE_SESSION):
-        return Refused(f"{_named(place)} refuses us: {said}; correct options in {_URL}", is_setting=True)
+        return Refused(f"{_named(place)} refuses the connection: {said}; correct options in {_URL}", is_setting=True)
     if error.connection_invalidated or state.startswith(_AWAY):
         return _away(place, said)
     if state.startswith(_FOR_NOW):
-        return Unavailable(f"{_named(place)} cannot do it now: {said}")
+        return Unavailable(f"{_named(place)} is unavailable: {said}")
     # Without a code these two are of the client: a connection that is closed, or was never there.
     return _away(place, said) if isinstance(error, InterfaceError | OperationalError) else None
 

@@ -79,7 +79,7 @@ def migration_sql(dialect: str, start: str | None = None) -> str:
     Raises ConfigurationFault for a revision that is not there.
     """
     if start is not None and is_later(start):
-        raise ConfigurationFault(f"this release knows no revision {start!r}; its newest one is {newest_revision()}")
+        raise ConfigurationFault(f"this release has no revision {start!r}; its newest one is {newest_revision()}")
     config = _config()
     config.output_buffer = io.StringIO()
     config.attributes["dialect"] = dialect
@@ -129,8 +129,8 @@ def _revision_of(connection: Connection, place: str) -> str | None:
 
 def _foreign(place: str, revision: str) -> Refused:
     return Refused(
-        f"the database at {place} has the schema of another program ({revision}); name a database, or a schema in"
-        " search_path, of Chandlery's own in CHANDLERY_DATABASE_URL",
+        f"the database at {place} has the schema of another program ({revision}); use a separate database, "
+        "or a separate schema in search_path, in CHANDLERY_DATABASE_URL",
         is_setting=True,
     )
 

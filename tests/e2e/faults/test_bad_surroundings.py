@@ -102,7 +102,7 @@ def test_a_process_does_not_start_with_another_key_than_the_database_was_begun_w
     first.await_log("syncer is ready")
     first.stop()
     wrong = {**right, "CHANDLERY_ENCRYPTION_KEYS": new_key("other")}
-    _refused(launch([CHANDLERY, service], **wrong), "the encryption keys do not fit the database", "named 'test'")
+    _refused(launch([CHANDLERY, service], **wrong), "the encryption keys do not match the database", "named 'test'")
 
 
 def test_up_names_the_folder_that_cannot_be_made(launch: Launcher, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_gateway_without_any_token_does_not_open(launch: Launcher, share: Server
     gateway = launch([CHANDLERY, "gateway"], CHANDLERY_PORT="0", **_settings(share))
     assert gateway.wait() == BAD_CONFIGURATION, gateway.log_text()
     last = gateway.log_text().splitlines()[-1]
-    assert last == "chandlery: no way to authenticate: set CHANDLERY_TOKEN or CHANDLERY_TOKEN_FILE"
+    assert last == "chandlery: no way to authenticate users: set CHANDLERY_TOKEN or CHANDLERY_TOKEN_FILE"
     assert "Traceback" not in gateway.log_text()
 
 
@@ -217,7 +217,7 @@ def test_migrating_twice_is_harmless(launch: Launcher, share: ServerShare) -> No
     [
         ({"password": _PASSWORD}, "password authentication failed"),
         ({"database": "chandlery_missing"}, '"chandlery_missing" does not exist; create it'),
-        ({"query": {"sslmode": "require"}}, "speaks no TLS, and sslmode in CHANDLERY_DATABASE_URL asks for it"),
+        ({"query": {"sslmode": "require"}}, "does not support TLS, but sslmode in CHANDLERY_DATABASE_URL requires it"),
         ({"query": {"sslmod": "require"}}, "unknown parameter 'sslmod'; did you mean \"sslmode\""),
     ],
     ids=["password", "database", "tls", "parameter"],

@@ -132,8 +132,8 @@ def test_all_in_one_says_what_it_waits_for_and_ends_when_it_is_asked_again(
             peer.wait_for(PROVISION)
             up = stack.programs["up"]
             up.signal(number)
-            text = up.await_log("waits up to 600 s for ServiceInstance default/waited-for at service broker slow")
-            assert "a second Ctrl-C or SIGTERM gives it back and ends now" in text
+            text = up.await_log("it waits up to 600 s for ServiceInstance default/waited-for at service broker slow")
+            assert "a second Ctrl-C or SIGTERM releases the work and ends now" in text
             up.signal(number)
             assert up.wait() == 0
             assert "Traceback" not in up.log_text()

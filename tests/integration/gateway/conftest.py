@@ -136,7 +136,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         )
         stop, ready = asyncio.Event(), asyncio.Event()
         with pytest.MonkeyPatch.context() as patch:
-            resources.readiness.add("shutdown", unless(stop.is_set, "it is stopping and takes no new work"))
+            resources.readiness.add("shutdown", unless(stop.is_set, "it is stopping and accepts no new work"))
             patch.setattr(gateway_main, "listen", listen_and_tell)
             running = asyncio.create_task(Gateway(resources).serve(stop, ready.set))
             stack.push_async_callback(_ended, stop, running)

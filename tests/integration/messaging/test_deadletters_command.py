@@ -118,10 +118,10 @@ async def test_replay_puts_one_or_all_back(rabbit: RabbitRig) -> None:
     ids = await give_up_on(rabbit, *(command(number) for number in range(3)))
 
     one = await run(rabbit, "replay", ids[1])
-    assert (one.status, one.out) == (0, "1 put back\n")
+    assert (one.status, one.out) == (0, "1 replayed\n")
     assert [letter.id for letter in await rabbit.letters.all()] == [ids[0], ids[2]]
     rest = await run(rabbit, "replay", "--all")
-    assert (rest.status, rest.out) == (0, "2 put back\n")
+    assert (rest.status, rest.out) == (0, "2 replayed\n")
 
     assert await rabbit.letters.all() == []
     assert await rabbit.depth(rabbit.work_queue()) == 3
@@ -133,7 +133,7 @@ async def test_drop_removes_one_or_all_when_it_is_confirmed(rabbit: RabbitRig) -
     refused = await run(rabbit, "drop", "--all", typed="n\n")
     unasked = await run(rabbit, "drop", "--all")
     assert (refused.status, unasked.status) == (1, 1)
-    assert "Remove 4 of the dead letters for good?" in refused.err
+    assert "Remove 4 dead letters permanently?" in refused.err
     assert len(await rabbit.letters.all()) == 4
 
     assert (await run(rabbit, "drop", ids[0], typed="y\n")).out == "1 removed\n"
@@ -148,7 +148,7 @@ async def test_what_is_meant_has_to_be_said(rabbit: RabbitRig, verb: str) -> Non
     for arguments in ((), ("some-id", "--all")):
         ended = await run(rabbit, verb, *arguments)
         assert ended.status == 2
-        assert "Name the letters by their ids, or say --all." in ended.err
+        assert "Name the dead letters by their ids, or use --all." in ended.err
 
 
 async def test_id_that_means_none_or_several_is_refused(rabbit: RabbitRig) -> None:
@@ -159,7 +159,7 @@ async def test_id_that_means_none_or_several_is_refused(rabbit: RabbitRig) -> No
 
     assert (none.status, none.err) == (1, "chandlery: There is no dead letter whose id begins with 'nothing'.\n")
     assert several.status == 1
-    assert "2 dead letters have ids that begin with ''; give more of it." in several.err
+    assert "2 dead letters have ids that begin with ''; use a longer prefix." in several.err
     assert len(await rabbit.letters.all()) == 2
 
 
@@ -184,7 +184,7 @@ async def test_bus_that_is_away_is_one_sentence_without_the_password(
             "http://u:hunter2@h/",
             "CHANDLERY_AMQP_URL cannot be read; it looks like amqp[s]://user:password@host:port/vhost",
         ),
-        ("memory:", "the bus is memory:, whose dead letters are in the log of their process and nowhere else"),
+        ("memory:", "the message bus is memory:, which keeps dead letters only in the log of its process"),
     ],
 )
 async def test_bus_that_cannot_be_asked_is_a_wrong_setting(rabbit: RabbitRig, url: str, expected: str) -> None:

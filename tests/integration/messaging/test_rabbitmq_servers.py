@@ -209,7 +209,7 @@ async def test_virtual_host_that_is_not_there_is_said(rabbit: RabbitRig) -> None
     starting.cancel()
     await bus.close()
 
-    assert "the virtual host is not there, or the user may not enter it" in str(lines[0]["event"])
+    assert "the virtual host does not exist, or the user may not access it" in str(lines[0]["event"])
 
 
 async def test_bus_says_that_it_is_not_ready_while_the_server_takes_no_messages(

@@ -35,8 +35,8 @@ def refusal(url: str, *, ca_file: Path | None = None) -> str:
         ),
         (f"{PLAIN}?heartbeat=-1", "CHANDLERY_AMQP_URL: heartbeat is '-1'; it is a number of seconds, up to 65535"),
         (f"{PLAIN}?auth=kerberos", "CHANDLERY_AMQP_URL: auth is 'kerberos'; it can be: plain, external"),
-        (f"{PLAIN}?certfile=/c", "CHANDLERY_AMQP_URL has certfile, which is of use only with amqps://"),
-        (f"{TLS}?keyfile=/k", "CHANDLERY_AMQP_URL has a keyfile, and no certfile that it belongs to"),
+        (f"{PLAIN}?certfile=/c", "CHANDLERY_AMQP_URL has certfile, which has an effect only with amqps://"),
+        (f"{TLS}?keyfile=/k", "CHANDLERY_AMQP_URL has a keyfile but no certfile"),
         (
             f"{TLS}?cafile=/nowhere/ca",
             "the cafile in CHANDLERY_AMQP_URL /nowhere/ca cannot be read: No such file or directory",
@@ -46,7 +46,7 @@ def refusal(url: str, *, ca_file: Path | None = None) -> str:
             "the certfile /nowhere/c and keyfile in CHANDLERY_AMQP_URL cannot be used: No such file or directory",
         ),
         (f"{TLS},{PLAIN}?foo=1", "CHANDLERY_AMQP_URL has an unknown option 'foo'"),
-        ("amqp://u:1?hunter2@h/", "CHANDLERY_AMQP_URL has something unknown behind its ?"),
+        ("amqp://u:1?hunter2@h/", "CHANDLERY_AMQP_URL has an unknown option after its ?"),
     ],
 )
 def test_an_option_that_is_unknown_or_wrong_is_one_sentence(url: str, message: str) -> None:
@@ -58,7 +58,7 @@ def test_a_ca_file_that_cannot_be_used_is_named_with_its_setting(tmp_path: Path,
     path = tmp_path / "ca.crt"
     if content:
         path.write_text(content)
-    assert re.match(rf"CHANDLERY_AMQP_CA_FILE {path} (cannot be read|holds no PEM)", refusal(TLS, ca_file=path))
+    assert re.match(rf"CHANDLERY_AMQP_CA_FILE {path} (cannot be read|contains no PEM)", refusal(TLS, ca_file=path))
 
 
 def test_options_that_the_client_honours_are_handed_on(tmp_path: Path) -> None:

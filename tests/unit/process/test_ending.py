@@ -7,17 +7,17 @@ from structlog.testing import capture_logs
 
 from chandlery.process.ending import Ending, stopping_words
 
-GIVES_BACK = "; a second Ctrl-C or SIGTERM gives it back and ends now"
+GIVES_BACK = "; a second Ctrl-C or SIGTERM releases the work and ends now"
 
 
 @pytest.mark.parametrize(
     ("under_way", "words"),
     [
-        ([], "requests under way are answered, for up to 20 s; a second Ctrl-C or SIGTERM ends it now"),
-        (["ServiceInstance a/b"], f"waits up to 20 s for ServiceInstance a/b{GIVES_BACK}"),
+        ([], "open requests are answered for up to 20 s; a second Ctrl-C or SIGTERM ends it now"),
+        (["ServiceInstance a/b"], f"it waits up to 20 s for ServiceInstance a/b{GIVES_BACK}"),
         (
             [f"I {number}" for number in range(7)],
-            f"waits up to 20 s for I 0, I 1, I 2, I 3, I 4 and 2 more{GIVES_BACK}",
+            f"it waits up to 20 s for I 0, I 1, I 2, I 3, I 4 and 2 more{GIVES_BACK}",
         ),
     ],
     ids=["nothing", "one", "many"],

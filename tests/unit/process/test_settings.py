@@ -88,11 +88,11 @@ def test_bad_setting_of_the_file_is_named_by_its_key_without_its_value(
     with pytest.raises(ConfigurationFault) as caught:
         load_settings()
     told = caught.value.message.split("; ")
-    assert f"log_lvl in {path} is no setting" in told
+    assert f"log_lvl in {path} is not a setting" in told
     assert "did you mean log_level?" in told
-    assert f"CHANDLERY_HOST in {path} is no setting" in told
+    assert f"CHANDLERY_HOST in {path} is not a setting" in told
     assert "write host" in told
-    assert f"gateway in {path} is no setting" in told
+    assert f"gateway in {path} is not a setting" in told
     assert any(each.startswith(f"port in {path}: Input should be a valid integer") for each in told)
     assert "hunter2" not in caught.value.message
 
@@ -121,7 +121,7 @@ def test_unknown_variable_is_refused_with_the_nearest_real_name(
     monkeypatch.setenv(name, "hunter2")
     with pytest.raises(ConfigurationFault) as caught:
         load_settings()
-    assert caught.value.message == f"{name} is no setting{hint}"
+    assert caught.value.message == f"{name} is not a setting{hint}"
 
 
 def test_variables_that_kubernetes_compose_and_tests_set_stop_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +148,7 @@ def test_file_that_names_another_file_is_refused(tmp_path: Path, monkeypatch: py
     path = write_file(tmp_path, 'config_file = "other.toml"', monkeypatch)
     with pytest.raises(ConfigurationFault) as caught:
         load_settings()
-    assert caught.value.message == f"config_file in {path} has no effect: no file names another one"
+    assert caught.value.message == f"config_file in {path} has no effect: a configuration file cannot name another one"
 
 
 def test_file_is_read_in_whatever_case_its_variable_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,14 +160,14 @@ def test_file_is_read_in_whatever_case_its_variable_is_written(tmp_path: Path, m
 
 def test_file_that_is_no_toml_is_refused_without_its_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_file(tmp_path, f'token = "{PASSWORD}\nport = 1', monkeypatch)
-    with pytest.raises(ConfigurationFault, match=re.escape(f"{path} is not readable as TOML")) as caught:
+    with pytest.raises(ConfigurationFault, match=re.escape(f"{path} is not valid TOML")) as caught:
         load_settings()
     assert PASSWORD not in caught.value.message
 
 
 def test_file_that_is_not_there_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHANDLERY_CONFIG_FILE", str(tmp_path / "nowhere.toml"))
-    with pytest.raises(ConfigurationFault, match=r"CHANDLERY_CONFIG_FILE names .*nowhere\.toml, which is no file"):
+    with pytest.raises(ConfigurationFault, match=r"CHANDLERY_CONFIG_FILE names .*nowhere\.toml, which is not a file"):
         load_settings()
 
 

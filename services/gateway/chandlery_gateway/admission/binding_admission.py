@@ -36,14 +36,14 @@ MOST_TRANSFORMS: Final = 100
 _SERVER_FIELDS: Final = frozenset({wire_name("user_info")})
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
-FROZEN_WARNING = "spec of a ServiceBinding cannot be changed; the change is ignored, make a new binding instead"
+FROZEN_WARNING = "the spec of a ServiceBinding cannot be changed; the change is ignored. Create another binding instead"
 
 
 class BindingRules(KindRules[ServiceBinding]):
     """The rules of bindings."""
 
     actions = (RETRY, ROTATE, ABANDON, FORCE_DELETE, ORPHAN_MITIGATION)
-    forced_deletion = "it goes whatever its service broker answers"
+    forced_deletion = "it will be removed whatever its service broker answers"
     server_fields = _SERVER_FIELDS
 
     def default_new(self, document: ServiceBinding, user: UserInfo, *, new_id: NewId) -> ServiceBinding:
@@ -113,7 +113,7 @@ def _bind_resource_problems(resource: BindResource) -> Iterator[FieldProblem]:
     if resource.app_guid is None and resource.route is None:
         yield required("spec.bindResource", f"give {_APP_GUID.rpartition('.')[2]} or route, or leave bindResource out")
     if resource.app_guid is not None and not resource.app_guid.strip():
-        yield required(_APP_GUID, "must not be empty; left out, it is the uid of the namespace")
+        yield required(_APP_GUID, "must not be empty; the default is the uid of the namespace")
     if resource.route is not None and not _is_route(resource.route):
         message = "must be the address of an application, such as https://shop.example.com or shop.example.com/cart"
         yield invalid("spec.bindResource.route", message)
@@ -145,7 +145,7 @@ def _transform_problems(field: str, transform: SecretTransform, namespace: str |
         reference = transform.add_keys_from.secret_ref
         yield from name_problems(f"{field}.addKeysFrom.secretRef.name", reference.name, what="a Secret")
         if namespace and reference.namespace not in ("", namespace):
-            message = f"must be the binding's own namespace, {namespace}: other namespaces' Secrets are not read"
+            message = f"must be the namespace of the binding, {namespace}: Secrets of other namespaces are not read"
             yield forbidden(f"{field}.addKeysFrom.secretRef.namespace", message)
 
 
@@ -170,4 +170,4 @@ def _template_problems(field: str, template: str) -> Iterator[FieldProblem]:
     try:
         parse_template(template)
     except JsonPathFault as fault:
-        yield invalid(field, f"must be a JSONPath template as kubectl has them; {fault.message}")
+        yield invalid(field, f"must be a JSONPath template in kubectl's syntax; {fault.message}")

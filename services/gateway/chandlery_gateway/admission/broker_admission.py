@@ -38,14 +38,16 @@ from chandlery_gateway.admission.field_checks import (
 from chandlery_gateway.admission.kind_rules import KindRules, NewId, SecretReference
 from chandlery_gateway.admission.status_admission import generation_problems
 
-BOTH_AUTH_WARNING: Final = "spec.authInfo has basic and bearer; basic is used, so leave one of them out"
+BOTH_AUTH_WARNING: Final = "spec.authInfo has basic and bearer; basic is used. Remove one of them"
 
 
 class BrokerRules(KindRules[AnyBroker]):
     """The rules of brokers of both scopes."""
 
     actions = (RETRY, FORCE_DELETE)
-    forced_deletion = "it goes even if it has instances, which stay and can only be abandoned without it"
+    forced_deletion = (
+        "it will be removed even if it has instances. They stay, and without the broker they can only be abandoned"
+    )
 
     def __init__(self, shortest: ShortestPauses = AS_SHORT_AS_ASKED) -> None:
         """`shortest` are the pauses between calls that this platform allows at least."""
@@ -108,7 +110,7 @@ def _problems(broker: AnyBroker, *, relist_requests: int = 0) -> Iterator[FieldP
         "spec.relistDuration",
         spec.relist_duration,
         example="15m",
-        way_out="; for no relists set relistBehavior: Manual",
+        way_out="; to switch relisting off, set relistBehavior: Manual",
     )
     yield from broker_policy_problems(spec)
     yield from _auth_problems(broker)
@@ -131,7 +133,7 @@ def _url_problems(url: str) -> Iterator[FieldProblem]:
     if parts is None or not usable or any(char.isspace() for char in url):
         yield invalid(field, f"must be an http or https address with a host, {example}")
     elif parts.username or parts.password:
-        yield invalid(field, "must not hold credentials; put them into a Secret and name it in spec.authInfo")
+        yield invalid(field, "must not contain credentials; put them into a Secret and name it in spec.authInfo")
     elif parts.query or parts.fragment:
         yield invalid(field, "must have no '?' and no '#': paths such as /v2/catalog are added to it")
 
@@ -140,7 +142,7 @@ def _tls_problems(spec: CommonBrokerSpec) -> Iterator[FieldProblem]:
     if not spec.ca_bundle:
         return
     if spec.insecure_skip_tls_verify:
-        yield invalid("spec.caBundle", "has no use with insecureSkipTLSVerify: true; leave one of them out")
+        yield invalid("spec.caBundle", "has no effect with insecureSkipTLSVerify: true; remove one of them")
     try:
         b64decode(spec.ca_bundle.encode(), validate=True)
     except ValueError:
@@ -186,5 +188,7 @@ def _restriction_problems(
         yield from wrong
         count = 0 if wrong else len(restrictions_selector(items).requirements)
         if count > MOST_REQUIREMENTS:
-            message = f"may have {MOST_REQUIREMENTS} requirements, not {count}; name several values with in or notin"
+            message = (
+                f"may have at most {MOST_REQUIREMENTS} requirements, not {count}; name several values with in or notin"
+            )
             yield FieldProblem(field, "FieldValueTooMany", message)

@@ -55,7 +55,7 @@ def _rate_problems(field: str, limit: RateLimit) -> Iterator[FieldProblem]:
 def _circuit_problems(field: str, breaker: CircuitBreaker) -> Iterator[FieldProblem]:
     failures = breaker.consecutive_failures
     if failures is not None and not 0 <= failures <= _MOST_FAILURES:
-        message = f"must be from 1 to {_MOST_FAILURES:,}, or 0 to have the broker never left alone"
+        message = f"must be from 1 to {_MOST_FAILURES:,}, or 0 to never pause calls to the broker"
         yield invalid(f"{field}.consecutiveFailures", message)
     yield from duration_problems(f"{field}.openDuration", breaker.open_duration, example="30s", longest=_LONGEST_OPEN)
 
@@ -70,7 +70,9 @@ def pause_problems(
     before = dict(_pauses(old, shortest)) if old is not None else {}
     for (field, least), text in _pauses(spec, shortest):
         if text and before.get((field, least)) != text and _is_below(text, least):
-            yield invalid(field, f"must be at least {least / _MILLISECOND:g}ms, the lowest that this platform allows")
+            yield invalid(
+                field, f"must be at least {least / _MILLISECOND:g}ms, the lowest value that this platform allows"
+            )
 
 
 def _pauses(spec: CommonBrokerSpec, shortest: ShortestPauses) -> Iterator[tuple[tuple[str, timedelta], str | None]]:
@@ -97,8 +99,8 @@ _LONGEST_REQUEST: Final = timedelta(minutes=10)
 _LARGEST_FACTOR: Final = 100.0
 _BEGINNING_OF_NAME: Final = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]{0,62})?")
 _NEVER_TOLD: Final = {
-    "kubectl.kubernetes.io": "kubectl keeps whole manifests there, with parameters and Secrets",
-    PREFIX.removesuffix("/"): "these are orders to Chandlery, none of a service broker's business",
+    "kubectl.kubernetes.io": "kubectl stores whole manifests there, with parameters and Secrets",
+    PREFIX.removesuffix("/"): "these request actions of Chandlery, and do not concern service brokers",
 }
 
 
@@ -122,7 +124,7 @@ def _retry_problems(field: str, policy: RetryPolicy) -> Iterator[FieldProblem]:
     yield from found
     # Written so that what is no number is refused as well.
     if policy.factor is not None and not 1 <= policy.factor <= _LARGEST_FACTOR:
-        message = f"must be from 1 (pauses stay as they are) to {_LARGEST_FACTOR:g}, such as 2"
+        message = f"must be from 1 (constant pauses) to {_LARGEST_FACTOR:g}, such as 2"
         yield invalid(f"{field}.factor", message)
     if not found:
         pauses = ("initialDelay", policy.initial_delay), ("maximumDelay", policy.maximum_delay)
@@ -154,7 +156,10 @@ def _order_problems(
         return
     if not longest_pause:
         if parse_duration(first_pause) > default:
-            message = f"give it too, at least as long as {first_name} ({first_pause}): the default is {default_text}"
+            message = (
+                f"must be given too, and be at least as long as {first_name} ({first_pause}): the default is "
+                f"{default_text}"
+            )
             yield required(f"{field}.{longest_name}", message)
     elif parse_duration(longest_pause) < parse_duration(first_pause):
         yield invalid(f"{field}.{longest_name}", f"must not be shorter than {first_name}, which is {first_pause}")
@@ -167,6 +172,6 @@ def _prefix_problems(field: str, prefixes: Sequence[str]) -> Iterator[FieldProbl
             message = "must begin with a domain and a slash, such as acme.com/ or acme.com/cost-"
             yield invalid(f"{field}[{position}]", message)
         elif domain in _NEVER_TOLD:
-            yield forbidden(f"{field}[{position}]", f"cannot be told to service brokers: {_NEVER_TOLD[domain]}")
+            yield forbidden(f"{field}[{position}]", f"cannot be sent to service brokers: {_NEVER_TOLD[domain]}")
         elif prefix in prefixes[:position]:
-            yield FieldProblem(f"{field}[{position}]", "FieldValueDuplicate", "is there already; leave one of them out")
+            yield FieldProblem(f"{field}[{position}]", "FieldValueDuplicate", "is a duplicate; remove one of them")

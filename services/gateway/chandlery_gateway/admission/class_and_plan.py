@@ -84,29 +84,31 @@ def _choice_problem(classes: list[Way], plans: list[Way]) -> FieldProblem | None
     if len({way.is_cluster for way in (*classes, *plans)}) > 1:
         given = _names([*(way.class_field for way in classes), *(way.plan_field for way in plans)])
         return forbidden(
-            "spec", f"{given} are of two scopes; use fields that begin with clusterService, or with service"
+            "spec",
+            f"{given} mix two scopes; use only fields that begin with clusterService, or only fields that "
+            "begin with service",
         )
     if not classes:
         message = f"name the class: give one of {_names(CLASS_FIELDS)}"
         return required(f"spec.{wire_name(CLASS_FIELDS[0])}", message)
     if len(classes) > 1:
         given = _names([way.class_field for way in classes])
-        return forbidden("spec", f"the class is named by {given}; leave all but one out")
+        return forbidden("spec", f"the class is named by {given}; use only one of them")
     if len(plans) > 1:
         given = _names([way.plan_field for way in plans])
-        return forbidden("spec", f"the plan is named by {given}; leave all but one out")
+        return forbidden("spec", f"the plan is named by {given}; use only one of them")
     return None
 
 
 def _match_problem(spec: ServiceInstanceSpec, way: Way, plan: Way | None) -> FieldProblem | None:
     class_field, plan_field = wire_name(way.class_field), wire_name(way.plan_field)
     if plan is not None and plan != way:
-        message = f"with {class_field}, the plan has to be named by {plan_field}"
+        message = f"with {class_field}, the plan must be named by {plan_field}"
         return invalid(f"spec.{wire_name(plan.plan_field)}", message)
     if not spec.plan_name:
         return None
     if not way.by_external_name:
-        message = f"goes with a class named by its external name; with {class_field}, use {plan_field} instead"
+        message = f"is only for a class named by its external name; with {class_field}, use {plan_field} instead"
         return forbidden("spec.planName", message)
     if plan is not None and _value(spec, way.plan_field) != spec.plan_name:
         message = f"is '{spec.plan_name}' and {plan_field} is '{_value(spec, way.plan_field)}', but both name the plan"

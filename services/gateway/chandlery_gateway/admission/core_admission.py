@@ -95,7 +95,9 @@ def _secret_problems(secret: Secret, *, old: Secret | None = None) -> Iterator[F
         except ValueError:
             yield invalid(f"data[{key[:64]}]", "must be base64; for plain text use stringData")
     if size > _MOST_SECRET_BYTES:
-        yield FieldProblem("data", "FieldValueTooLong", f"may be {_MOST_SECRET_BYTES} bytes in all, not {size}")
+        yield FieldProblem(
+            "data", "FieldValueTooLong", f"may have at most {_MOST_SECRET_BYTES} bytes in total, not {size}"
+        )
     if old is not None:
         yield from _secret_change_problems(old, secret)
     if old is None or (old.data or {}) != (secret.data or {}):
@@ -108,7 +110,7 @@ def _type_problems(secret: Secret) -> Iterator[FieldProblem]:
     data = secret.data or {}
     match secret.type:
         case "kubernetes.io/service-account-token":
-            message = "there are no service accounts here that a token could be made for; use another type"
+            message = "Chandlery has no service accounts to issue tokens for; use another type"
             yield FieldProblem("type", "FieldValueNotSupported", message)
         case "kubernetes.io/basic-auth":
             if "username" not in data and "password" not in data:
@@ -145,13 +147,13 @@ def _secret_change_problems(old: Secret, new: Secret) -> Iterator[FieldProblem]:
         yield from _unreadable_problems(old, new)
         return
     if new.type != old.type:
-        yield forbidden("type", "cannot be changed; delete the Secret and make a new one")
+        yield forbidden("type", "cannot be changed; delete the Secret and create it again")
     if not old.immutable:
         return
     if not new.immutable:
-        yield forbidden("immutable", "cannot be taken back; delete the Secret and make a new one")
+        yield forbidden("immutable", "cannot be unset; delete the Secret and create it again")
     if (new.data or {}) != (old.data or {}):
-        yield forbidden("data", "cannot be changed while immutable is set; delete the Secret and make a new one")
+        yield forbidden("data", "cannot be changed while immutable is set; delete the Secret and create it again")
 
 
 def _unreadable_problems(old: Secret, new: Secret) -> Iterator[FieldProblem]:

@@ -49,26 +49,30 @@ def name_problems(field: str, name: str, *, what: str) -> Iterator[FieldProblem]
 def length_problems(field: str, value: str | None) -> Iterator[FieldProblem]:
     """Names and ids of classes and plans are at most 63 characters long."""
     if value and len(value) > LONGEST_NAME:
-        yield FieldProblem(field, "FieldValueTooLong", f"may be {LONGEST_NAME} characters long, not {len(value)}")
+        yield FieldProblem(
+            field, "FieldValueTooLong", f"may be at most {LONGEST_NAME} characters long, not {len(value)}"
+        )
 
 
 def count_problems(field: str, count: int, *, most: int) -> Iterator[FieldProblem]:
     """A list whose entries each cost the workers something."""
     if count > most:
-        yield FieldProblem(field, "FieldValueTooMany", f"may have {most} entries, not {count}")
+        yield FieldProblem(field, "FieldValueTooMany", f"may have at most {most} entries, not {count}")
 
 
 def key_problems(field: str, value: str | None) -> Iterator[FieldProblem]:
     """What objects are found by has to fit into a database's index, whatever its characters: as long as a name."""
     if value and len(value) > _LONGEST_KEY:
-        yield FieldProblem(field, "FieldValueTooLong", f"may be {_LONGEST_KEY} characters long, not {len(value)}")
+        yield FieldProblem(
+            field, "FieldValueTooLong", f"may be at most {_LONGEST_KEY} characters long, not {len(value)}"
+        )
 
 
 def nul_problems(document: AnyObject) -> tuple[FieldProblem, ...]:
     """PostgreSQL has no text with a NUL in it, and what objects are looked up by is stored as text."""
     holders = {"spec": getattr(document, "spec", ()), "involvedObject": getattr(document, "involved_object", ())}
     return tuple(
-        FieldProblem(f"{path}.{wire_name(field)}", "FieldValueInvalid", "must not hold a NUL character")
+        FieldProblem(f"{path}.{wire_name(field)}", "FieldValueInvalid", "must not contain a NUL character")
         for path, holder in holders.items()
         for field, value in holder
         if isinstance(value, str) and "\0" in value
@@ -83,7 +87,7 @@ def external_id_problems(field: str, value: str | None) -> Iterator[FieldProblem
     """
     yield from key_problems(field, value)
     if value and not _EXTERNAL_ID.fullmatch(value):
-        message = "may have letters and digits of ASCII, '-', '.', '_' and '~', and must not be '.' or '..'"
+        message = "may contain ASCII letters and digits, '-', '.', '_' and '~', and must not be '.' or '..'"
         yield invalid(field, message, given=value)
 
 
@@ -92,7 +96,7 @@ def counter_problems(field: str, old: int, new: int) -> Iterator[FieldProblem]:
     if new < 0:
         yield invalid(field, "must not be negative")
     elif new < old:
-        yield invalid(field, f"can only be raised: it is {old} now")
+        yield invalid(field, f"can only be raised; the current value is {old}")
 
 
 def parameters_from_problems(sources: tuple[ParametersFromSource, ...] | None) -> Iterator[FieldProblem]:
@@ -128,4 +132,4 @@ def duration_problems(
 def version_problems(field: str, text: str | None) -> Iterator[FieldProblem]:
     """A version such as a plan may offer, semantic or not; None and the empty text are as good as none."""
     if text and not is_version(text):
-        yield invalid(field, "must be the version that the plan offers, such as 2.1.0: at most 256 visible characters")
+        yield invalid(field, "must be a version that the plan offers, such as 2.1.0, of at most 256 visible characters")

@@ -44,7 +44,7 @@ class InstanceRules(KindRules[ServiceInstance]):
     """The rules of instances."""
 
     actions = (RETRY, ABANDON, FORCE_DELETE, ORPHAN_MITIGATION)
-    forced_deletion = "its bindings go along, and it goes whatever its service broker answers"
+    forced_deletion = "it will be removed together with its bindings, whatever its service broker answers"
     # The alias planName is written out into the field beside it.
     server_fields = _SERVER_FIELDS
 
@@ -108,14 +108,14 @@ def _new_problems(instance: ServiceInstance) -> Iterator[FieldProblem]:
     yield from external_id_problems("spec.externalID", instance.spec.external_id)
     for field in _NAMESPACED_REFS:
         if getattr(instance.spec, field) is not None:
-            yield forbidden(f"spec.{wire_name(field)}", "is set by the server; leave it out")
+            yield forbidden(f"spec.{wire_name(field)}", "is set by the server; remove it")
 
 
 def _changed_problems(old: ServiceInstance, new: ServiceInstance) -> Iterator[FieldProblem]:
     yield from _spec_problems(new.spec, update_requests=old.spec.update_requests)
     for field in (*CLASS_FIELDS, "external_id"):
         if (getattr(new.spec, field) or None) != (getattr(old.spec, field) or None):
-            yield forbidden(f"spec.{wire_name(field)}", "cannot be changed; make a new instance")
+            yield forbidden(f"spec.{wire_name(field)}", "cannot be changed; create another instance")
 
 
 def _spec_problems(spec: ServiceInstanceSpec, *, update_requests: int) -> Iterator[FieldProblem]:

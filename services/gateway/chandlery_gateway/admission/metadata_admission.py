@@ -89,18 +89,22 @@ def _annotation_problems(annotations: Mapping[str, str]) -> Iterator[FieldProble
         size = sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items())
         if size > _MOST_ANNOTATION_BYTES:
             yield FieldProblem(
-                "metadata.annotations", "FieldValueTooLong", f"may be {_MOST_ANNOTATION_BYTES} bytes in all, not {size}"
+                "metadata.annotations",
+                "FieldValueTooLong",
+                f"may have at most {_MOST_ANNOTATION_BYTES} bytes in total, not {size}",
             )
 
 
 def metadata_change_problems(old: ObjectMeta, new: ObjectMeta) -> Iterator[FieldProblem]:
     """What may not change, and that an object on its way out gets no new finalizers."""
     if new.name != old.name:
-        yield forbidden("metadata.name", "cannot be changed; make a new object")
+        yield forbidden("metadata.name", "cannot be changed; create another object")
     if new.uid and new.uid != old.uid:
-        yield invalid("metadata.uid", "is that of another object; leave it out or read the object again")
+        yield invalid("metadata.uid", "belongs to another object; remove it, or read the object again")
     if old.deletion_timestamp is None:
         return
     added = sorted(set(new.finalizers or ()) - set(old.finalizers or ()))
     if added:
-        yield forbidden("metadata.finalizers", f"the object is being deleted, so none can be added: {', '.join(added)}")
+        yield forbidden(
+            "metadata.finalizers", f"the object is being deleted, so no finalizers can be added: {', '.join(added)}"
+        )

@@ -42,7 +42,7 @@ class OfferingRules(KindRules[AnyOffering]):
     def changed_problems(self, old: AnyOffering, new: AnyOffering) -> Iterable[FieldProblem]:
         yield from _problems(new)
         if isinstance(new, AnyPlan) and new.spec.external_id != old.spec.external_id:
-            yield forbidden("spec.externalID", "the id of a plan cannot be changed; make a new plan")
+            yield forbidden("spec.externalID", "the id of a plan cannot be changed; create another plan")
 
 
 def _labelled(offering: AnyOffering) -> AnyOffering:
@@ -87,7 +87,7 @@ def _problems(offering: AnyOffering) -> Iterator[FieldProblem]:
             yield required(field, f"give the {what} at the service broker (at most {LONGEST_NAME} characters)")
         yield from length_problems(field, value)
     if not spec.description:
-        yield required("spec.description", "say in a few words what it is")
+        yield required("spec.description", "describe it in a few words")
     yield from _owner_problems(offering)
 
 

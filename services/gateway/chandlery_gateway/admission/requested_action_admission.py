@@ -41,7 +41,7 @@ def action_problems(
             continue
         field = f"metadata.annotations[{key}]"
         if key not in known:
-            yield FieldProblem(field, "FieldValueNotSupported", f"a {document.kind} knows {', '.join(known)}")
+            yield FieldProblem(field, "FieldValueNotSupported", f"a {document.kind} accepts {', '.join(known)}")
         elif problem := _value_problem(key, value):
             yield invalid(field, problem)
 
@@ -50,7 +50,10 @@ def parting_warnings(document: AnyObject, *, known: tuple[str, ...], forced_dele
     """What people should know when an object on its way out is not taken leave of in the usual way."""
     actions = requested_actions_of(document.metadata)
     if actions.abandons and ABANDON in known:
-        return (f"{ABANDON}: it goes without its service broker; what the broker has of it stays there",)
+        what = (
+            "it will be removed without calling its service broker. Anything the broker still holds for it stays there"
+        )
+        return (f"{ABANDON}: {what}",)
     return (f"{FORCE_DELETE}: {forced_deletion}",) if actions.forces_deletion and forced_deletion else ()
 
 
@@ -58,7 +61,7 @@ def _value_problem(key: str, value: str) -> str | None:
     if key in _MARKS:
         if value and len(value) <= _LONGEST_MARK:
             return None
-        return f"must be a new value each time, such as the time, of 1 to {_LONGEST_MARK} characters"
+        return f"must be a new value each time, such as the current time, of 1 to {_LONGEST_MARK} characters"
     if key in _SWITCHES:
         return None if value in ("true", "false") else 'must be "true" or "false"'
     return None if value in set(Mitigation) else f"must be one of {', '.join(Mitigation)}"

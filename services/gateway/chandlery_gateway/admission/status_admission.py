@@ -38,7 +38,7 @@ def _operation_problems(document: ServiceInstance | ServiceBinding) -> Iterator[
         )
     if status.current_operation:
         if status.reconciled_generation and status.reconciled_generation == document.metadata.generation:
-            message = "must be left out while reconciledGeneration is metadata.generation: nothing is left to do"
+            message = "must be left out while reconciledGeneration is metadata.generation: no operation is pending"
             yield forbidden("status.currentOperation", message)
         if status.operation_start_time is None and not status.orphan_mitigation_in_progress:
             yield required("status.operationStartTime", "must be given while currentOperation is")
@@ -76,7 +76,7 @@ def _checksum_problems(document: ServiceInstance | ServiceBinding) -> Iterator[F
             continue
         path, checksum = f"status.{field}.parameterChecksum", state.parameter_checksum
         if checksum and not _CHECKSUM.fullmatch(checksum):
-            yield invalid(path, "must be as it was read, or a SHA-256 in hex, 64 digits")
+            yield invalid(path, "must be unchanged, or a SHA-256 checksum of 64 hexadecimal digits")
         elif state.parameters and not checksum:
             yield required(path, "must be given with parameters")
         elif checksum and state.parameters is None:

@@ -71,7 +71,7 @@ def _tls_files(settings: Settings) -> TlsFiles | None:
     if certificate is not None and key is not None:
         return TlsFiles(certificate, key)
     if certificate is not None or key is not None:
-        raise ConfigurationFault("CHANDLERY_TLS_CERT_FILE and CHANDLERY_TLS_KEY_FILE go together")
+        raise ConfigurationFault("CHANDLERY_TLS_CERT_FILE and CHANDLERY_TLS_KEY_FILE must be set together")
     return None
 
 
@@ -83,6 +83,7 @@ def warn_of_plain_http(settings: Settings) -> None:
     if settings.tls_cert_file:
         remedy = "unset CHANDLERY_ACCEPT_PLAIN_HTTP"
     log.warning(
-        f"the gateway speaks plain HTTP on {settings.host}: tokens and Secrets can be read on their way; {remedy}",
+        f"the gateway speaks plain HTTP on {settings.host}: tokens and Secrets can be read on the network. "
+        f"To use TLS, {remedy}",
         action="check_listener",
     )

@@ -34,7 +34,7 @@ _STRANGERS = ""
 _GUESSERS = "\0"
 """And so do those with a token that nobody has; no user is called so."""
 _PIECE_BYTES = 256 * 1024
-_NAMES = {_STRANGERS: "strangers without a token", _GUESSERS: "strangers with a wrong token"}
+_NAMES = {_STRANGERS: "clients without a token", _GUESSERS: "clients with an invalid token"}
 _MANY = "too many requests, please try again later"
 _TOO_MANY = {
     RequestClass.READING: _MANY,
@@ -162,7 +162,7 @@ def _address(scope: Scope) -> str:
 def _say_who_was_turned_away(user: str, count: int) -> None:
     # Such a request is answered 429: its client comes back, so nothing is lost, but somebody waits.
     log.warning(
-        f"too many requests of {_NAMES.get(user, user)}: {count} told to come back later",
+        f"too many requests of {_NAMES.get(user, user)}: {count} answered 429",
         action="shed_load",
         user=_NAMES.get(user, user),
         count=count,

@@ -27,7 +27,7 @@ async def read_body(request: Request) -> bytes:
                 raise _too_large()
     except ClientDisconnect:
         # Nobody is there to read it, but it is no failure of ours either.
-        raise RequestTimeout("the client hung up before the whole request body was there") from None
+        raise RequestTimeout("the client closed the connection before the request body was complete") from None
     return bytes(body)
 
 

@@ -49,7 +49,7 @@ class Reviews:
                 return review.model_copy(update={"status": _rules_status(rules)})
             case SelfSubjectReview():
                 return review.model_copy(update={"status": SelfSubjectReviewStatus(user_info=user)})
-        raise TypeError(f"{type(review).__name__} is no review")
+        raise TypeError(f"{type(review).__name__} is not a review")
 
     async def _decided(self, access: Access) -> AccessReviewStatus:
         decision = await self._authorizer.decide(access)
@@ -78,7 +78,7 @@ def _access(spec: SelfAccessReviewSpec, user: UserInfo | None) -> Access:
 
 def _subject(spec: SelfAccessReviewSpec) -> UserInfo:
     if not isinstance(spec, AccessReviewSpec):
-        raise TypeError("only a review about somebody has a subject")
+        raise TypeError("only a review about another user has a subject")
     return UserInfo(username=spec.user, uid=spec.uid, groups=spec.groups, extra=spec.extra)
 
 
@@ -105,7 +105,7 @@ def _subject_problems(spec: AccessReviewSpec) -> Iterator[FieldProblem]:
 
 def _check_namespace(review: LocalSubjectAccessReview, namespace: str) -> None:
     if review.spec.non_resource_attributes is not None:
-        _refuse((forbidden("spec.nonResourceAttributes", "a path is in no namespace; ask by a SubjectAccessReview"),))
+        _refuse((forbidden("spec.nonResourceAttributes", "a path is in no namespace; use a SubjectAccessReview"),))
     asked = review.spec.resource_attributes
     if asked is not None and asked.namespace != namespace:
         message = f"must be the namespace of the request, {namespace}"

@@ -18,10 +18,10 @@ class AllowAuthenticated:
     async def decide(self, access: Access) -> Decision:
         """See Authorizer."""
         if access.verb == _READ and _is_open(access.path):
-            return Decision(allowed=True, reason="everybody may ask for this path, even without a token")
+            return Decision(allowed=True, reason="this path is open to everybody, even without a token")
         if _is_known(access.user):
-            return Decision(allowed=True, reason="every user with a token may do everything here")
-        return Decision(allowed=False, reason="without a token nothing may be done here")
+            return Decision(allowed=True, reason="every user with a valid token may do everything")
+        return Decision(allowed=False, reason="a token is required")
 
     async def rules(self, user: UserInfo, namespace: str) -> Rules:  # noqa: ARG002 - the same in every namespace
         """See Authorizer."""

@@ -22,7 +22,7 @@ _SETTING: Final = "CHANDLERY_TOKEN"
 _COLUMNS: Final = 3
 _GROUPS_COLUMN: Final = 3
 _VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
-_REMEDY: Final = "make one with `openssl rand -hex 32`"
+_REMEDY: Final = "create one with `openssl rand -hex 32`"
 
 
 def read_users(token: SecretStr | None, token_file: Path | None) -> dict[str, UserInfo]:
@@ -38,8 +38,8 @@ def read_users(token: SecretStr | None, token_file: Path | None) -> dict[str, Us
         _check(known, place)
         if known in places:
             raise ConfigurationFault(
-                f"{place}: the token of {user.username} is that of {places[known]} too, and each user needs one of "
-                f"their own; {_REMEDY}"
+                f"{place}: the token of {user.username} is that of {places[known]} too. Each user needs a "
+                f"token of their own: {_REMEDY}"
             )
         users[known], places[known] = user, f"line {number}"
     return users
@@ -54,16 +54,18 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     except OSError as error:
         raise ConfigurationFault(f"CHANDLERY_TOKEN_FILE {path} cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ConfigurationFault(f"CHANDLERY_TOKEN_FILE {path} is no CSV file in UTF-8") from error
+        raise ConfigurationFault(f"CHANDLERY_TOKEN_FILE {path} is not a CSV file in UTF-8") from error
 
 
 def _check(token: str, place: str) -> None:
     if not _VISIBLE.fullmatch(token):
-        raise ConfigurationFault(f"{place}: a token has letters, digits and signs only, and no blanks; {_REMEDY}")
+        raise ConfigurationFault(
+            f"{place}: a token consists of letters, digits and punctuation, without blanks; {_REMEDY}"
+        )
     if len(token) < SHORTEST_TOKEN:
         raise ConfigurationFault(
-            f"{place}: the token has {len(token)} characters, which can be guessed; it needs {SHORTEST_TOKEN} or more: "
-            f"{_REMEDY}"
+            f"{place}: the token has {len(token)} characters and can be guessed; it needs {SHORTEST_TOKEN} "
+            f"or more: {_REMEDY}"
         )
 
 
@@ -90,7 +92,7 @@ class Authenticator:
     def replace(self, users: Mapping[str, UserInfo]) -> None:
         """From now on these are the users; raises ConfigurationFault without any, and goes on with the old ones."""
         if not users:
-            raise ConfigurationFault("no way to authenticate: set CHANDLERY_TOKEN or CHANDLERY_TOKEN_FILE")
+            raise ConfigurationFault("no way to authenticate users: set CHANDLERY_TOKEN or CHANDLERY_TOKEN_FILE")
         self._users = {self._digest(token): user for token, user in users.items()}
 
     def user(self, authorization: str | None) -> UserInfo:

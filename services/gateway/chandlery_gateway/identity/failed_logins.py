@@ -46,7 +46,7 @@ class FailedLogins:
 
 def _say_who_fails(address: str, count: int) -> None:
     log.warning(
-        f"tokens that nobody has came from {address}: {count} requests refused",
+        f"invalid tokens from {address}: {count} requests refused",
         action="failed_authentication",
         address=address,
         count=count,

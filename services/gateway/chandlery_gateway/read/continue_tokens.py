@@ -61,10 +61,10 @@ class ContinueTokens:
             raise _not_ours() from None
         if not is_signed or not any(hmac.compare_digest(given, _signature(key, payload)) for key in self._keys):
             _decoded(payload)
-            raise Expired("the continue token was not signed with a key that is in use here; list again without it")
+            raise Expired("the continue token was signed with a key that is no longer in use; list again without it")
         token = _decoded(payload)
         if token.of != of:
-            raise BadRequest("the continue token is one of another list; list again without it")
+            raise BadRequest("the continue token belongs to another list; list again without it")
         return token
 
 
@@ -82,7 +82,7 @@ def _decoded(payload: bytes) -> ContinueToken:
 
 
 def _not_ours() -> BadRequest:
-    return BadRequest("the continue token is not one of this server; list again without it")
+    return BadRequest("the continue token was not issued by this server; list again without it")
 
 
 def _signature(key: bytes, payload: bytes) -> bytes:

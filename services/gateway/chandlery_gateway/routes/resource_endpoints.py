@@ -293,7 +293,9 @@ class ResourceEndpoints:
         content_type = request.headers.get("content-type", "")
         is_apply = check_patch_type(content_type, api_version=self._kind.api_version) == APPLY_PATCH
         if is_apply and self._kind == REGARDING_EVENT:
-            raise UnsupportedMediaType("events of this group take no server-side apply; apply them as core v1 events")
+            raise UnsupportedMediaType(
+                "events of this group do not support server-side apply; apply them as core v1 events"
+            )
         return is_apply
 
     def _author(self, request: Request, options: WriteOptions, *, subresource: str = "") -> Author:

@@ -36,7 +36,7 @@ class ListMetadata(WireModel):
 
 _FAULTS: dict[int | str, dict[str, Any]] = {
     400: {"model": Status, "description": "The request cannot be understood."},
-    401: {"model": Status, "description": "No valid credentials."},
+    401: {"model": Status, "description": "No valid token."},
     404: {"model": Status, "description": "No such object."},
     409: {"model": Status, "description": "Exists already, or has been modified."},
     422: {"model": Status, "description": "Not valid; each field is named."},

@@ -74,7 +74,7 @@ class WatchHub:
         now = asyncio.get_running_loop().time()
         seconds = now - (now if self._last_look is None else self._last_look)
         if seconds > _STANDSTILL_SECONDS:
-            raise Unavailable(f"the change log has not been read for {seconds:.0f} s, so watches show nothing new")
+            raise Unavailable(f"the change log has not been read for {seconds:.0f} s, so watches receive nothing new")
 
     async def close(self) -> None:
         """End all watches; clients come back to another gateway."""

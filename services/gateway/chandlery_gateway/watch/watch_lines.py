@@ -60,7 +60,7 @@ class ChangeViews:
         self._told_of = change.position
         why = error.message if isinstance(error, Fault) else type(error).__name__
         log.error(
-            f"a change cannot be shown to watches and was passed over: {why}",
+            f"a change cannot be shown to watches and was skipped: {why}",
             action="follow_changes",
             kind=change.kind,
             namespace=change.namespace,

@@ -47,7 +47,7 @@ Result = tuple[AnyObject, tuple[str, ...]]
 def created(decoded: Decoded, author: Author) -> AnyObject:
     """A new object that belongs to whoever sent it. Raises BadRequest if it says that it has been stored before."""
     if decoded.object.metadata.resource_version:
-        raise BadRequest("resourceVersion should not be set on objects to be created; leave it out")
+        raise BadRequest("resourceVersion should not be set on objects to be created; remove it")
     return _owned(decoded.object, on_create(with_data(decoded.document), author))
 
 
@@ -127,7 +127,7 @@ def first_applying(body: Body, *, author: Author, validation: FieldValidation) -
     config = _relevant(body.document, author)
     decoded = decode_dict(author.kind, config, field_validation=validation, repeated=body.repeated)
     if decoded.object.metadata.uid or decoded.object.metadata.resource_version:
-        raise Conflict("the configuration has a uid or a resourceVersion, and no such object was found; leave them out")
+        raise Conflict("the configuration has a uid or a resourceVersion, but no such object was found; remove them")
     return Decoded(_owned(decoded.object, first_applied(config, author)), decoded.warnings)
 
 

@@ -126,7 +126,7 @@ class ObjectWriter:
                 return await work()
             except NotPrepared as needed:
                 await mutation.prepare(needed.document)
-        raise Conflict("the object is changed by others faster than this change can be made; try again")
+        raise Conflict("the object is being changed by others too often for this change to succeed; try again")
 
     async def _run(self, work: Work[Stored], request: WriteRequest, *, tries: int) -> Stored:
         for left in range(tries - 1, -1, -1):

@@ -35,8 +35,8 @@ async def require_adoption(authorizer: Authorizer, request: WriteRequest, name: 
     if (await authorizer.decide(access)).allowed:
         return
     message = (
-        f"user '{request.user.username}' may not {ADOPT} {request.kind.plural}, which is to choose their id at the "
-        f"service broker; leave externalID out, and a random one is made"
+        f"user '{request.user.username}' may not {ADOPT} {request.kind.plural}, which means to choose "
+        "their id at the service broker. Remove externalID to get a random one"
     )
     raise Forbidden(problems=(FieldProblem(_ID_FIELD, "FieldValueForbidden", message),))
 
@@ -44,7 +44,7 @@ async def require_adoption(authorizer: Authorizer, request: WriteRequest, name: 
 def id_in_use(document: AnyObject) -> Invalid:
     """What to answer for an id that belongs to another object of the same service broker, whosever that is."""
     given = getattr(getattr(document, "spec", None), "external_id", "")
-    message = f'"{given}": is in use at the service broker; give another one, or leave it out to have a random one made'
+    message = f'"{given}": is in use at the service broker; use another one, or remove it to get a random one'
     return Invalid(problems=(FieldProblem(_ID_FIELD, "FieldValueDuplicate", message),))
 
 

@@ -110,7 +110,7 @@ class CircuitBreakers:
     def _drop(self, lane: str) -> None:
         circuit = self._circuits.pop(lane)
         if circuit.is_open:
-            log.info("the service broker is called again", action="close_circuit", lane=lane)
+            log.info("calls to the service broker have resumed", action="close_circuit", lane=lane)
             self._tell(lane)
 
     def _tell(self, lane: str) -> None:

@@ -46,7 +46,7 @@ async def keep_circuits(resources: Resources) -> None:
             try:
                 await look_after(resources)
             except Exception as error:  # noqa: BLE001 - without this loop nothing would try a broker again but the safety net
-                log.warning(f"circuits could not be looked after: {type(error).__name__}", action="keep_circuits")
+                log.warning(f"circuits could not be synchronized: {type(error).__name__}", action="keep_circuits")
                 await asyncio.sleep(_LOOK_SECONDS)
     finally:
         if left := set(breakers.open_circuits()):

@@ -41,7 +41,7 @@ async def keep_seals(resources: Resources) -> None:
         except Fault as fault:
             log.error(fault.message, action="reseal")  # noqa: TRY400 - a sentence for operators
         except Exception as error:  # noqa: BLE001 - without this loop nothing would be sealed anew
-            log.warning(f"stored data could not be sealed anew: {type(error).__name__}", action="reseal")
+            log.warning(f"stored data could not be encrypted again: {type(error).__name__}", action="reseal")
         await asyncio.sleep(_LOOK_SECONDS)
 
 
@@ -54,11 +54,11 @@ async def reseal(database: Database, *, owner: str) -> bool:
     are_all_stirred = await database.run(_renew_checksums)
     key = database.keyring.name
     if done := secrets.done + notes.done:
-        log.info(f"{done} stored texts are sealed with the key {key!r} now", action="reseal", key=key)
+        log.info(f"{done} stored texts are now encrypted with the key {key!r}", action="reseal", key=key)
     if secrets.unreadable or notes.unreadable:
         log.error(
-            f"{len(secrets.unreadable)} Secrets and {len(notes.unreadable)} notes of workers cannot be decrypted: "
-            "put the key that they need back into CHANDLERY_ENCRYPTION_KEYS, or delete those Secrets",
+            f"{len(secrets.unreadable)} Secrets and {len(notes.unreadable)} notes of workers cannot be "
+            "decrypted. Put their key back into CHANDLERY_ENCRYPTION_KEYS, or delete those Secrets",
             action="reseal",
         )
     return await database.run(lambda unit: _finish(unit, owner, key, is_last=are_all_stirred))
@@ -104,5 +104,7 @@ async def _finish(unit: UnitOfWork, owner: str, key: str, *, is_last: bool) -> b
     if not is_last or await unit.resealing.has_old_changes():
         return False
     if await unit.seals.move_on():
-        log.info(f"everything in the database is sealed with the key {key!r}; others may go", action="reseal", key=key)
+        log.info(
+            f"everything in the database is encrypted with the key {key!r}; others may go", action="reseal", key=key
+        )
     return True

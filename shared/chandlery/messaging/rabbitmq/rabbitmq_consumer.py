@@ -185,10 +185,10 @@ class RabbitSubscription:
 
 
 def _say_later(delivery: Delivery, fault: Unavailable) -> None:
-    log.debug("A message will come again", action="settle_message", queue=delivery.queue, why=describe(fault))
+    log.debug("A message will be redelivered", action="settle_message", queue=delivery.queue, why=describe(fault))
 
 
 def _say_not_listening(state: RetryCallState) -> None:
     why = describe(state.outcome.exception() if state.outcome else None)
     attempt = state.attempt_number
-    log.warning(f"Cannot listen to the message bus ({why}); trying again", action="listen_amqp", attempt=attempt)
+    log.warning(f"Cannot consume from the message bus ({why}); trying again", action="listen_amqp", attempt=attempt)

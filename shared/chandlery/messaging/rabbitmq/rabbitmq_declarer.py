@@ -73,7 +73,7 @@ class RabbitDeclarer:
             return
         self._differing.add(spec.name)
         log.warning(
-            f"The queue {spec.name} has other properties than this process would give it; it is used as it is",
+            f"The queue {spec.name} has other properties than this process expects; it is used unchanged",
             action="declare_queue",
             queue=spec.name,
         )

@@ -9,7 +9,7 @@ from aio_pika.exceptions import AuthenticationError, InvalidFrameError, Probable
 
 from chandlery.model.faults import Fault, Unavailable
 
-BLOCKED = "RabbitMQ takes no messages for now: it is low on memory or on disk space."
+BLOCKED = "RabbitMQ currently accepts no messages: it is low on memory or disk space."
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def foreign_errors_translated() -> Iterator[None]:
             raise
         raise Unavailable("The connection to RabbitMQ was lost.") from error
     except Exception as error:
-        raise Unavailable(f"RabbitMQ did not do what was asked: {describe(error)}.") from error
+        raise Unavailable(f"RabbitMQ refused the request: {describe(error)}.") from error
 
 
 def describe(error: BaseException | None) -> str:
@@ -35,7 +35,7 @@ def describe(error: BaseException | None) -> str:
         return "the user name or the password is refused"
     if isinstance(error, InvalidFrameError) and "Connection.OpenOk" in str(error):
         # All that the client tells of the server's own words.
-        return "the virtual host is not there, or the user may not enter it"
+        return "the virtual host does not exist, or the user may not access it"
     if isinstance(error, TimeoutError) and not error.args:
         return "no answer in time"
     if isinstance(error, Fault) and error.__cause__ is not None:

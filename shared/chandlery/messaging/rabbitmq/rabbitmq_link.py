@@ -93,7 +93,7 @@ class RabbitLink:
             await lost.wait()
             self._is_up.clear()
             log.warning(
-                f"The connection to RabbitMQ at {self._address} was lost; opening it again",
+                f"The connection to RabbitMQ at {self._address} was lost; reconnecting",
                 action="reconnect_amqp",
                 address=self._address,
                 connection=self._name,

@@ -39,7 +39,7 @@ def parse_urls(text: str, *, ca_file: Path | None = None) -> tuple[URL, ...]:
     urls = tuple(_parse(each) for each in re.split(r",\s*(?=amqps?://)", text.strip()))
     if ca_file is not None:
         if any(url.scheme != "amqps" for url in urls):
-            raise ConfigurationFault(f"{_CA_FILE} is of use only with amqps:// in {_URL}")
+            raise ConfigurationFault(f"{_CA_FILE} has an effect only with amqps:// in {_URL}")
         # As an option: the client ignores a client certificate beside a context that is made for it.
         urls = tuple(url.update_query({"cafile": str(ca_file)}) for url in urls)
     for url in urls:
@@ -62,14 +62,14 @@ def _parse(text: str) -> URL:
     for name, value in url.query.items():
         _check_option(name, value)
     if url.scheme != "amqps" and (idle := [name for name in _TLS if name in url.query]):
-        raise ConfigurationFault(f"{_URL} has {', '.join(idle)}, which is of use only with amqps://")
+        raise ConfigurationFault(f"{_URL} has {', '.join(idle)}, which has an effect only with amqps://")
     return url.with_query({"heartbeat": str(HEARTBEAT_SECONDS), **url.query})
 
 
 def _check_option(name: str, value: str) -> None:
     if name not in _KNOWN:
         # What is no plain name may be the rest of a password with a question mark in it.
-        shown = f"an unknown option {quoted(name)}" if _PLAIN_NAME.fullmatch(name) else "something unknown behind its ?"
+        shown = f"an unknown option {quoted(name)}" if _PLAIN_NAME.fullmatch(name) else "an unknown option after its ?"
         raise ConfigurationFault(f"{_URL} has {shown}{did_you_mean(name, _KNOWN)}")
     largest, words = _LARGEST.get(name), _WORDS.get(name)
     if largest is not None and not (value.isascii() and value.isdecimal() and int(value[:9]) <= largest):
@@ -85,7 +85,7 @@ def _check_files(options: Mapping[str, str], ca_file: Path | None) -> None:
         try:
             ssl.create_default_context(cafile=options["cafile"])
         except ssl.SSLError as error:
-            raise ConfigurationFault(f"{whose} {options['cafile']} holds no PEM certificates") from error
+            raise ConfigurationFault(f"{whose} {options['cafile']} contains no PEM certificates") from error
         except OSError as error:
             raise ConfigurationFault(f"{whose} {options['cafile']} cannot be read: {error.strerror}") from error
     if "certfile" in options:
@@ -99,4 +99,4 @@ def _check_files(options: Mapping[str, str], ca_file: Path | None) -> None:
                 f"the certfile {certificate} and keyfile in {_URL} cannot be used: {why}"
             ) from error
     elif "keyfile" in options:
-        raise ConfigurationFault(f"{_URL} has a keyfile, and no certfile that it belongs to")
+        raise ConfigurationFault(f"{_URL} has a keyfile but no certfile")

@@ -113,7 +113,7 @@ class ServiceBindingStatus(WireModel):
     external_properties: BindingPropertiesState | None = Field(default=None, description="What the broker has.")
     orphan_mitigation_in_progress: bool = Field(default=False, description="What may exist is being deleted.")
     unbind_status: Literal["NotRequired", "Required", "Succeeded", "Failed"] = Field(
-        default="NotRequired", description="Whether something may exist at the broker that has to be deleted."
+        default="NotRequired", description="Whether something may exist at the broker that must be deleted."
     )
     attempts: int | None = Field(default=None, description="Failed attempts in a row at what is being done.")
     next_attempt_time: Timestamp | None = Field(default=None, description="When the next attempt is made.")

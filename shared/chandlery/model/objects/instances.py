@@ -122,7 +122,7 @@ class ServiceInstanceStatus(WireModel):
         default=None, description="Whether the instance exists at the broker."
     )
     deprovision_status: Literal["NotRequired", "Required", "Succeeded", "Failed"] = Field(
-        default="NotRequired", description="Whether something may exist at the broker that has to be deleted."
+        default="NotRequired", description="Whether something may exist at the broker that must be deleted."
     )
     default_provision_parameters: JsonObject | None = Field(default=None, description="Defaults that were merged in.")
     attempts: int | None = Field(default=None, description="Failed attempts in a row at what is being done.")

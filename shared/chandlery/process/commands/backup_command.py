@@ -22,16 +22,19 @@ _DATABASE = "chandlery.db"
     help="Folder of `chandlery up`.  [default: that of CHANDLERY_DATABASE_URL, else ~/.chandlery]",
 )
 def backup(file: Path, data_dir: Path | None) -> None:
-    """Copy the database to FILE, a new file, while it is at work.
+    """Copy the database to FILE, a new file, while it is in use.
 
     The encryption keys are not in it: keep them too, apart from it.
     """
     source = _source(data_dir, file)
     size = back_up(source, file)
-    click.echo(f"{source} is copied to {file} ({size:,} bytes, checked)")
+    click.echo(f"{source} was copied to {file} ({size:,} bytes, checked)")
     keys = source.with_name("encryption-key")
     where = f" ({keys})" if keys.exists() else ""
-    click.echo(f"Keep the encryption keys as well{where}, apart from it: Secrets in it open with them alone.")
+    click.echo(
+        f"Back up the encryption keys too{where}, in another place: without them the Secrets in the copy "
+        "cannot be decrypted."
+    )
 
 
 def _source(data_dir: Path | None, file: Path) -> Path:
@@ -41,7 +44,7 @@ def _source(data_dir: Path | None, file: Path) -> Path:
     address = read_database_url(url)
     if address.backend == "sqlite":
         return Path(address.place)
-    raise ConfigurationFault(f"PostgreSQL has its own tool for that: {_dump_command(address, file)}")
+    raise ConfigurationFault(f"PostgreSQL has its own backup tool: {_dump_command(address, file)}")
 
 
 def _dump_command(address: DatabaseUrl, file: Path) -> str:

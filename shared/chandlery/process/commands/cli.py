@@ -33,15 +33,15 @@ COMMANDS: Final = {
     "backup": LazyCommand(
         "chandlery.process.commands.backup_command",
         "backup",
-        "Copy the database to FILE, a new file, while it is at work.",
+        "Copy the database to FILE, a new file, while it is in use.",
     ),
     "deadletters": LazyCommand(
         "chandlery.process.commands.deadletters",
         "deadletters",
-        "Look at the messages that the workers gave up on, put them back, or remove them.",
+        "List, show, replay or drop the messages that workers gave up on.",
     ),
     "new-key": LazyCommand(
-        "chandlery.process.commands.key_command", "make_key", "Print a fresh key for CHANDLERY_ENCRYPTION_KEYS."
+        "chandlery.process.commands.key_command", "make_key", "Print a new key for CHANDLERY_ENCRYPTION_KEYS."
     ),
 }
 """All commands, in the order of `chandlery --help`."""

@@ -24,16 +24,16 @@ _Result = TypeVar("_Result")
 _output = click.option(
     "-o", "--output", type=click.Choice(["table", "json"]), default="table", help="Form of the answer."
 )
-_queue = click.option("--queue", default="", help="Only those in this queue, by its name or the beginning of it.")
+_queue = click.option("--queue", default="", help="Only those of this queue: its name, or the beginning of it.")
 _all = click.option("--all", "takes_all", is_flag=True, help="All of them, or all in the --queue.")
 _ids = click.argument("ids", nargs=-1)
 
 
 @click.group(cls=SuggestingGroup)
 def deadletters() -> None:
-    """Look at the messages that the workers gave up on, put them back, or remove them.
+    """List, show, replay or drop the messages that workers gave up on.
 
-    They are on the RabbitMQ that CHANDLERY_AMQP_URL names. Nothing is lost with them: the work is in the database.
+    They are on the RabbitMQ of CHANDLERY_AMQP_URL. Nothing is lost with them: the work is in the database.
     """
 
 
@@ -53,7 +53,7 @@ def list_letters(queue: str, output: str) -> None:
 
 @deadletters.command()
 @click.argument("id")
-@click.option("--body", is_flag=True, help="Print what it said, too. That may be anything if it is unreadable.")
+@click.option("--body", is_flag=True, help="Print the body too. That may be anything if it is unreadable.")
 @_output
 def show(id: str, output: str, *, body: bool) -> None:  # noqa: A002 - what users call it
     """Show one dead letter. ID may be any beginning that no other one has."""
@@ -78,10 +78,10 @@ def replay(ids: tuple[str, ...], queue: str, *, takes_all: bool) -> None:
         return len(chosen), len(await bus.replay({letter.id for letter in chosen}))
 
     wanted, done = _run(act)
-    click.echo(f"{done} put back")
+    click.echo(f"{done} replayed")
     if done < wanted:
         raise NotFound(
-            f"{wanted - done} stayed: nothing says where they came from, or somebody else has just taken them."
+            f"{wanted - done} stayed: their queue of origin is unknown, or another process has just taken them."
         )
 
 
@@ -89,13 +89,13 @@ def replay(ids: tuple[str, ...], queue: str, *, takes_all: bool) -> None:
 @_ids
 @_all
 @_queue
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def drop(ids: tuple[str, ...], queue: str, *, takes_all: bool, yes: bool) -> None:
     """Remove messages for good."""
     choice = _Choice(ids, queue, takes_all)
     chosen = choice.among(_run(_everything))
     if chosen and not yes:
-        click.confirm(f"Remove {len(chosen)} of the dead letters for good?", abort=True, err=True)
+        click.confirm(f"Remove {len(chosen)} dead letters permanently?", abort=True, err=True)
     # Those that were asked about, and none that came since.
     dropped = _run(lambda bus: bus.drop({letter.id for letter in chosen})) if chosen else []
     click.echo(f"{len(dropped)} removed")
@@ -111,7 +111,7 @@ class _Choice:
 
     def __post_init__(self) -> None:
         if bool(self.ids) == self.takes_all:
-            raise click.UsageError("Name the letters by their ids, or say --all.")
+            raise click.UsageError("Name the dead letters by their ids, or use --all.")
 
     def among(self, letters: Sequence[DeadLetter]) -> Sequence[DeadLetter]:
         """The chosen ones. Raises NotFound and BadRequest for an id that means none or several."""
@@ -129,7 +129,7 @@ def _one(letters: Sequence[DeadLetter], wanted: str) -> DeadLetter:
     if not found:
         raise NotFound(f"There is no dead letter whose id begins with {wanted!r}.")
     if len({letter.id for letter in found}) > 1:
-        raise BadRequest(f"{len(found)} dead letters have ids that begin with {wanted!r}; give more of it.")
+        raise BadRequest(f"{len(found)} dead letters have ids that begin with {wanted!r}; use a longer prefix.")
     return found[0]
 
 

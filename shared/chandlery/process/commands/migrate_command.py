@@ -16,22 +16,26 @@ from chandlery.store.migrate import is_later, is_older, migration_sql, newest_re
     "--check",
     "checks",
     is_flag=True,
-    help="Change nothing; exit with 0 if all is there, 1 if not, 2 if a setting is wrong.",
+    help="Change nothing; exit with 0 if the schema is current, 1 if not, 2 if a setting is wrong.",
 )
 @click.option(
-    "--timeout", "seconds", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Wait no longer."
+    "--timeout",
+    "seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Give up after this time.",
 )
-@click.option("--sql", "prints", is_flag=True, help="Print the SQL for an empty database, and connect to none.")
-@click.option("--from", "start", metavar="REVISION", help="With --sql, for a database that is at this revision.")
+@click.option("--sql", "prints", is_flag=True, help="Print the SQL for an empty database, without connecting.")
+@click.option("--from", "start", metavar="REVISION", help="With --sql: for a database at this revision.")
 def migrate(checks: bool, seconds: float | None, prints: bool, start: str | None) -> None:
     """Bring the database to the current schema. Safe to run from several places at once.
 
     Waits for a server that is not there yet; what a person has to mend ends it.
     """
     if sum((checks, prints)) > 1 or (seconds is not None and (checks or prints)):
-        raise click.UsageError("--check, --sql and --timeout do not go together")
+        raise click.UsageError("--check, --sql and --timeout cannot be combined")
     if start is not None and not prints:
-        raise click.UsageError("--from goes with --sql")
+        raise click.UsageError("--from needs --sql")
     if prints:
         click.echo(migration_sql(_dialect(load_settings()), start), nl=False)
         return
@@ -60,7 +64,7 @@ def _check(settings: Settings) -> None:
 def _told(revision: str) -> str:
     if is_later(revision):
         return (
-            f"the database is at revision {revision} of a later release; this one works on it, and has nothing to add"
+            f"the database is at revision {revision} of a later release; this release works with it and changes nothing"
         )
     return f"the database is at revision {revision}"
 

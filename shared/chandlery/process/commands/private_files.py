@@ -33,8 +33,8 @@ def make_private_folder(path: Path) -> None:
     _check_owner(path, seen)
     if seen.st_mode & _WRITABLE_BY_OTHERS:
         raise ConfigurationFault(
-            f"other users may write into the folder {path}, where secrets are kept; look whether all in it is yours, "
-            f"then: chmod 700 {shlex.quote(str(path))}"
+            f"other users may write to the folder {path}, which holds secrets. Check that all files in it "
+            f"are yours, then: chmod 700 {shlex.quote(str(path))}"
         )
 
 
@@ -51,12 +51,13 @@ def open_private(path: Path, flags: int) -> int:
         if error.errno != errno.ELOOP:
             raise
         raise ConfigurationFault(
-            f"{path} is a symbolic link, which is not followed; look where it leads, then: rm {shlex.quote(str(path))}"
+            f"{path} is a symbolic link and is not followed. Check where it points to, then: rm "
+            f"{shlex.quote(str(path))}"
         ) from error
     try:
         seen = os.fstat(descriptor)
         if not stat.S_ISREG(seen.st_mode):
-            raise ConfigurationFault(f"{path} is no file; move it out of the way")
+            raise ConfigurationFault(f"{path} is not a file; move it away")
         _check_owner(path, seen)
     except BaseException:
         os.close(descriptor)
@@ -75,12 +76,12 @@ def read_private(path: Path) -> str:
     with os.fdopen(open_private(path, os.O_RDONLY)) as file:
         if os.fstat(file.fileno()).st_mode & _OTHERS:
             raise ConfigurationFault(
-                f"other users may read or change {path}, which holds a secret; if it is what you left there: "
-                f"chmod 600 {quoted}, and if not: rm {quoted}"
+                f"other users may read or change {path}, which holds a secret. If you have not been "
+                f"attacked: chmod 600 {quoted}; otherwise: rm {quoted}"
             )
         text = file.read()
     if not text.strip():
-        raise ConfigurationFault(f"{path} is empty; put back what was in it, or if that is lost: rm {quoted}")
+        raise ConfigurationFault(f"{path} is empty. Restore its content, or if that is lost: rm {quoted}")
     return text
 
 

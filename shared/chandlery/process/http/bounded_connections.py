@@ -76,7 +76,9 @@ class BoundedConnection(HttpToolsProtocol):
             return
         self._head_bytes += len(data)
         if self._head_bytes > _MOST_HEAD_BYTES:
-            self._answer_and_close(431, "BadRequest", f"the head of a request has at most {_MOST_HEAD_BYTES} bytes")
+            self._answer_and_close(
+                431, "BadRequest", f"the head of a request may have at most {_MOST_HEAD_BYTES} bytes"
+            )
         elif self._head_timer is None:
             self._await_head()
 
@@ -159,7 +161,9 @@ class BoundedConnection(HttpToolsProtocol):
         if before - left >= _LEAST_BYTES:
             self._await_taking(left)
             return
-        log.warning("a client that does not read was cut off", action="cut_slow_client", unread_bytes=left)
+        log.warning(
+            "the connection of a client that does not read was closed", action="cut_slow_client", unread_bytes=left
+        )
         # Closing would wait until the rest is taken.
         self.transport.abort()
 

@@ -21,7 +21,7 @@ _PING: Final = "ping"
 _MOST_NAMES: Final = 20
 """So many names of parts that nobody knows are repeated to whoever asked for them, and so much of each."""
 _LONGEST_NAME: Final = 40
-_UNKNOWN = (404, "there is /livez, /readyz and /readyz/PART; /readyz?verbose names the parts")
+_UNKNOWN = (404, "the probes are /livez, /readyz and /readyz/PART; /readyz?verbose lists the parts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def _answer_all(asked: _Asked, names: Collection[str], found: Collection[Finding
     unknown = [name[:_LONGEST_NAME] for name in asked.excluded if name not in names][:_MOST_NAMES]
     if unknown:
         quoted = ", ".join(ascii(name) for name in unknown)
-        lines.append(f"warn: some checks cannot be excluded, no part is called so: {quoted}")
+        lines.append(f"warn: some checks cannot be excluded: no matches for {quoted}")
     lines.append(f"{asked.what} check {'failed' if is_failed else 'passed'}")
     return 503 if is_failed else 200, "\n".join(lines) + "\n"
 

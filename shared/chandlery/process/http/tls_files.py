@@ -83,14 +83,14 @@ class FollowedFiles:
         try:
             reload()
         except ConfigurationFault as fault:
-            message = f"{fault.message}; {self._what} from before stays in use"
+            message = f"{fault.message}; the previous version of {self._what} stays in use"
             log.error(message, action="reload_files")  # noqa: TRY400 - a mistake of somebody, not of ours
         except Exception as error:  # noqa: BLE001 - the next change is to be seen all the same
             # Without the trace, which would show what the file holds.
             why = type(error).__name__
             log.error(f"{self._what} could not be read again: {why}", action="reload_files")  # noqa: TRY400
         else:
-            log.info(f"{self._what} has changed and is in use from now on", action="reload_files")
+            log.info(f"{self._what} has changed and is now in use", action="reload_files")
 
 
 def _sums(paths: Sequence[Path]) -> list[bytes | None]:
@@ -143,8 +143,8 @@ class TlsFiles:
             ) from error
         if shown.not_valid_after_utc < datetime.now(UTC):
             log.warning(
-                f"the TLS certificate in {self._certificate} has expired on {shown.not_valid_after_utc:%Y-%m-%d}: "
-                "clients refuse it; renew it",
+                f"the TLS certificate in {self._certificate} has expired on "
+                f"{shown.not_valid_after_utc:%Y-%m-%d}: clients refuse it, so renew it",
                 action="read_certificate",
             )
         return context
@@ -155,7 +155,7 @@ def _certificate(path: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificates(_content(_CERTIFICATE, path))[0]
     except ValueError as error:
-        raise ConfigurationFault(f"{_CERTIFICATE} {path} holds no PEM certificate that can be read") from error
+        raise ConfigurationFault(f"{_CERTIFICATE} {path} contains no readable PEM certificate") from error
 
 
 def _read_key(path: Path) -> PrivateKeyTypes:
@@ -163,9 +163,9 @@ def _read_key(path: Path) -> PrivateKeyTypes:
     try:
         return serialization.load_pem_private_key(content, None)
     except TypeError as error:
-        raise ConfigurationFault(f"{_KEY} {path} is locked with a passphrase; store the key without one") from error
+        raise ConfigurationFault(f"{_KEY} {path} is protected by a passphrase; store the key without one") from error
     except ValueError as error:
-        raise ConfigurationFault(f"{_KEY} {path} holds no PEM private key that can be read") from error
+        raise ConfigurationFault(f"{_KEY} {path} contains no readable PEM private key") from error
 
 
 def _content(setting: str, path: Path) -> bytes:

@@ -48,7 +48,7 @@ _LETTERS: Final = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "
 def parse_template(text: str) -> Template:
     """The template, read. Raises JsonPathFault, with the column (from 1) of what cannot be read."""
     if len(text) > LONGEST_TEMPLATE:
-        raise JsonPathFault(f"it may be {LONGEST_TEMPLATE} characters long, not {len(text)}")
+        raise JsonPathFault(f"it may be at most {LONGEST_TEMPLATE} characters long, not {len(text)}")
     return _Reader(text).template()
 
 
@@ -74,12 +74,12 @@ class _Reader:
             word = self._keyword()
             if word == "range":
                 if len(ranges) == _DEEPEST_RANGES:
-                    self._fail(brace, f"more than {_DEEPEST_RANGES} ranges are within each other")
+                    self._fail(brace, f"more than {_DEEPEST_RANGES} ranges are nested")
                 ranges.append((brace, self.path()))
                 blocks.append([])
             elif word == "end":
                 if not ranges or self.path():
-                    self._fail(brace, "{end} closes a {range}, and there is none open here")
+                    self._fail(brace, "{end} closes a {range}, but none is open here")
                 body, (_, path) = tuple(blocks.pop()), ranges.pop()
                 blocks[-1].append(Range(path, body))
             else:
@@ -134,12 +134,12 @@ class _Reader:
                 return Literal(int(number))
             if _FLOAT.fullmatch(number):
                 return Literal(float(number))
-            self._fail(at, f"{number[:LONGEST_SHOWN]} is no number that can be used here")
+            self._fail(at, f"{number[:LONGEST_SHOWN]} is not a number that can be used here")
         word = _WORD.match(self._text, at, self._end)
         if word is None:
             self._fail(at, f"{self._text[at]!r} has no meaning here")
         if word[0] not in ("true", "false"):
-            self._fail(at, f"{word[0][:LONGEST_SHOWN]!r} is no path: paths begin with a dot, texts stand in quotes")
+            self._fail(at, f"{word[0][:LONGEST_SHOWN]!r} is not a path: paths begin with a dot, texts are quoted")
         self._at = word.end()
         return Literal(word[0] == "true")
 
@@ -170,7 +170,7 @@ class _Reader:
             self._fail(begin, f"{inside[:LONGEST_SHOWN]!r} is neither a number, nor a slice, nor a name in quotes")
         start, stop, step = (_whole(part) for part in index.groups())
         if step is not None and step <= 0:
-            self._fail(begin, "the step of a slice is greater than 0")
+            self._fail(begin, "the step of a slice must be greater than 0")
         return Slice(start, stop, step, is_one=":" not in inside)
 
     def _filter(self) -> Filter:

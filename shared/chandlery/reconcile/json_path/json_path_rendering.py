@@ -48,7 +48,7 @@ class Steps:
         """Raises JsonPathFault if there are not so many left."""
         self._left -= steps
         if self._left < 0:
-            raise JsonPathFault(f"it comes by more than {MOST_STEPS} values, those of templates before it included")
+            raise JsonPathFault(f"it visits more than {MOST_STEPS} values, including those of the templates before it")
 
 
 def render(template: Template, document: Mapping[str, Any], *, most_characters: int, steps: Steps | None = None) -> str:
@@ -133,7 +133,7 @@ class _Rendering:
 
     def _filtered(self, step: Filter, value: Any) -> Iterable[Any]:
         if not isinstance(value, list):
-            raise JsonPathFault("a filter is applied to what is no list")
+            raise JsonPathFault("a filter is applied to something that is not a list")
         for element in value:
             self._spend(1)
             left = self._side(step.left, element)
@@ -143,7 +143,7 @@ class _Rendering:
                 continue
             right = self._side(step.right, element)
             if len(left) > 1 or len(right) > 1:
-                raise JsonPathFault("a filter compares one value with another, and a side of it finds several")
+                raise JsonPathFault("a filter compares two values, but one of its sides finds several")
             if left and right and _holds(step.operator, left[0], right[0]):
                 yield element
 
@@ -167,7 +167,7 @@ def _of_key(step: Key, found: list[Any]) -> list[Any]:
             found = _of_key(Key(name), found)
         return found
     if not values:
-        raise _NotThere(f'the key "{step.name[:LONGEST_SHOWN]}" is not there')
+        raise _NotThere(f'the key "{step.name[:LONGEST_SHOWN]}" does not exist')
     return values
 
 
@@ -179,20 +179,20 @@ def _below(value: Any) -> list[Any]:
 
 def _sliced(step: Slice, value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise _NotThere("an element is asked of what is no list")
+        raise _NotThere("an element is requested of something that is not a list")
     length = len(value)
     start = step.start or 0
     start += length if start < 0 else 0
     if step.is_one:
         if not 0 <= start < length:
-            raise _NotThere(f"the list has {length} elements, not the element [{step.start}]")
+            raise _NotThere(f"the list has {length} elements, so it has no element [{step.start}]")
         return [value[start]]
     end = length if step.end is None else step.end
     end += length if end < 0 else 0
     if start == end:
         return []
     if not 0 <= start < length or not 0 <= end <= length or start > end:
-        raise _NotThere(f"the list has {length} elements, and not all that the slice asks for")
+        raise _NotThere(f"the list has {length} elements, fewer than the slice asks for")
     return value[start : end : step.step or 1]
 
 

@@ -61,28 +61,28 @@ def _step(part: str | int) -> str:
 def _expected(error: ValidationError) -> str:
     word = _WORDS.get(str(error.validator))
     if word is None:
-        return f"does not fit the schema's rule `{error.validator}`"
+        return f"does not satisfy the schema's rule `{error.validator}`"
     schema = error.schema if isinstance(error.schema, dict) else {}
     return word(error.validator_value, schema)
 
 
 def _type(rule: Any, _schema: Any) -> str:
     names = [rule] if isinstance(rule, str) else rule
-    return "has to be " + " or ".join(_TYPES.get(name, str(name)) if isinstance(name, str) else "…" for name in names)
+    return "must be " + " or ".join(_TYPES.get(name, str(name)) if isinstance(name, str) else "…" for name in names)
 
 
 def _one_of_values(rule: Any, _schema: Any) -> str:
     shown = ", ".join(map(_shown, rule[:_SHOWN_VALUES]))
-    return f"has to be one of {shown}" + (", …" if len(rule) > _SHOWN_VALUES else "")
+    return f"must be one of {shown}" + (", …" if len(rule) > _SHOWN_VALUES else "")
 
 
 def _minimum(rule: Any, schema: Any) -> str:
     # In draft 4 the exclusion is a flag beside the limit.
-    return f"has to be {'more than' if schema.get('exclusiveMinimum') is True else 'at least'} {_shown(rule)}"
+    return f"must be {'more than' if schema.get('exclusiveMinimum') is True else 'at least'} {_shown(rule)}"
 
 
 def _maximum(rule: Any, schema: Any) -> str:
-    return f"has to be {'less than' if schema.get('exclusiveMaximum') is True else 'at most'} {_shown(rule)}"
+    return f"must be {'less than' if schema.get('exclusiveMaximum') is True else 'at most'} {_shown(rule)}"
 
 
 def _limit(before: str, after: str = "") -> Callable[[Any, Any], str]:
@@ -94,36 +94,36 @@ def _always(text: str) -> Callable[[Any, Any], str]:
 
 
 def _alternatives(rule: Any, _schema: Any) -> str:
-    return f"has to have one of the {len(rule)} forms that the schema allows"
+    return f"must have one of the {len(rule)} forms that the schema allows"
 
 
 _WORDS: dict[str, Callable[[Any, Any], str]] = {
     "type": _type,
     "enum": _one_of_values,
-    "const": _limit("has to be"),
+    "const": _limit("must be"),
     "minimum": _minimum,
     "maximum": _maximum,
-    "exclusiveMinimum": _limit("has to be more than"),
-    "exclusiveMaximum": _limit("has to be less than"),
-    "multipleOf": _limit("has to be a multiple of"),
-    "minLength": _limit("has to have at least", " characters"),
-    "maxLength": _limit("has to have at most", " characters"),
-    "pattern": _limit("has to match the pattern"),
-    "minItems": _limit("has to have at least", " items"),
-    "maxItems": _limit("has to have at most", " items"),
-    "uniqueItems": _always("may not have the same item twice"),
-    "minProperties": _limit("has to have at least", " properties"),
-    "maxProperties": _limit("has to have at most", " properties"),
-    "additionalProperties": _always("is not a property that the schema knows"),
-    "additionalItems": _always("has more items than the schema knows"),
-    "items": _always("has more items than the schema knows"),
-    "contains": _always("does not contain an item that it has to contain"),
+    "exclusiveMinimum": _limit("must be more than"),
+    "exclusiveMaximum": _limit("must be less than"),
+    "multipleOf": _limit("must be a multiple of"),
+    "minLength": _limit("must have at least", " characters"),
+    "maxLength": _limit("must have at most", " characters"),
+    "pattern": _limit("must match the pattern"),
+    "minItems": _limit("must have at least", " items"),
+    "maxItems": _limit("must have at most", " items"),
+    "uniqueItems": _always("must not have the same item twice"),
+    "minProperties": _limit("must have at least", " properties"),
+    "maxProperties": _limit("must have at most", " properties"),
+    "additionalProperties": _always("is not a property of the schema"),
+    "additionalItems": _always("has more items than the schema allows"),
+    "items": _always("has more items than the schema allows"),
+    "contains": _always("does not contain a required item"),
     "not": _always("has a form that the schema excludes"),
     "anyOf": _alternatives,
     "oneOf": _alternatives,
     "false": _always("is not allowed"),
     "None": _always("is not allowed"),
-    "required": _always("lacks a property that is required"),
+    "required": _always("lacks a required property"),
 }
 
 

@@ -27,11 +27,11 @@ def back_up(source: Path, target: Path) -> int:
     Raises ConfigurationFault if one of the files cannot be used, BackupFailed if the copy is not whole.
     """
     if not source.is_file():
-        raise ConfigurationFault(f"there is no database file {source}")
+        raise ConfigurationFault(f"the database file does not exist: {source}")
     draft = target.with_name(f".{target.name}.unfinished")
     try:
         if target.exists():
-            raise ConfigurationFault(f"{target} exists already; a backup replaces no file")
+            raise ConfigurationFault(f"{target} exists already, and a backup does not replace files")
         draft.unlink(missing_ok=True)
         # The empty file is made by us, for its mode; SQLite fills it.
         os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _PRIVATE))
@@ -41,7 +41,7 @@ def back_up(source: Path, target: Path) -> int:
         _name(draft, target)
         _sync(target.parent)
     except FileExistsError as error:
-        raise ConfigurationFault(f"{target} exists already; a backup replaces no file") from error
+        raise ConfigurationFault(f"{target} exists already, and a backup does not replace files") from error
     except OSError as error:
         raise ConfigurationFault(f"{target} cannot be written: {error.strerror}") from error
     finally:
@@ -56,7 +56,7 @@ def _copy(source: Path, draft: Path, target: Path) -> None:
             connection.execute("VACUUM INTO ?", (str(draft),))
     except sqlite3.Error as error:
         if error.sqlite_errorname.startswith("SQLITE_FULL"):
-            raise BackupFailed(f"{target} cannot be written: there is no space left on its disk") from error
+            raise BackupFailed(f"{target} cannot be written: its disk is full") from error
         # SQLite's own words may name the draft for what is wrong with the source.
         why = lasting_words(error.sqlite_errorname) or str(error)
         raise BackupFailed(f"{source} cannot be copied: {why}") from error

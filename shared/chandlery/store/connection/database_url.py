@@ -88,12 +88,12 @@ def _sqlite(text: str) -> DatabaseUrl:
     except (ArgumentError, ValueError):
         raise ConfigurationFault("the database URL cannot be read; it looks like sqlite:///folder/file.db") from None
     if url.query:
-        raise ConfigurationFault(f"the database URL of SQLite takes no parameters, and has {', '.join(url.query)}")
+        raise ConfigurationFault(f"the database URL of SQLite takes no parameters, but has {', '.join(url.query)}")
     if url.host or url.username:
-        raise ConfigurationFault("the database URL of SQLite has three slashes before its file: sqlite:///file.db")
+        raise ConfigurationFault("the database URL of SQLite needs three slashes before its file: sqlite:///file.db")
     if not url.database or url.database == ":memory:":
         raise ConfigurationFault(
-            "the database URL of SQLite names no file, and a database in memory is gone with its process"
+            "the database URL of SQLite must name a file, because a database in memory ends with its process"
         )
     return DatabaseUrl(backend="sqlite", database=url.database)
 
@@ -124,7 +124,7 @@ def _parameters(query: str) -> dict[str, str]:
         name, there, value = part.partition("=")
         if not there:
             # It may be the rest of a password with a question mark in it.
-            raise ConfigurationFault("the database URL has something behind its ? that is not of the form name=value")
+            raise ConfigurationFault("the database URL has a parameter after its ? that is not of the form name=value")
         name, value = unquote(name), unquote(value)
         if name == "ssl" and value == "true":
             name, value = "sslmode", "require"  # as libpq does, for URLs of JDBC
@@ -169,5 +169,5 @@ def _port(text: str | None) -> int | None:
     if not text:
         return None
     if not text.isascii() or not text.isdecimal() or not 0 < int(text) <= _HIGHEST_PORT:
-        raise ConfigurationFault("the database URL has a port that is no number from 1 to 65535")
+        raise ConfigurationFault("the database URL has a port that is not a number from 1 to 65535")
     return int(text)

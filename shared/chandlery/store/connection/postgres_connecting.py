@@ -139,7 +139,9 @@ def _check_files(told: Mapping[str, str]) -> None:
             try:
                 context.load_verify_locations(cafile=told[name])
             except ssl.SSLError as error:
-                raise ConfigurationFault(f"the database URL's {name} {told[name]} holds no PEM certificates") from error
+                raise ConfigurationFault(
+                    f"the database URL's {name} {told[name]} contains no PEM certificates"
+                ) from error
     if "sslcert" in told:
         _use(context, told)
 
@@ -155,7 +157,7 @@ def _check_service(name: str | None) -> None:
     except configparser.Error as error:
         raise ConfigurationFault(f"{path}, where the database URL's service is looked up, cannot be read") from error
     if not services.has_section(name):
-        raise ConfigurationFault(f"the database URL names the service {name}, and {path} has none of that name")
+        raise ConfigurationFault(f"the database URL names the service {name}, which {path} does not define")
 
 
 def _use(context: ssl.SSLContext, told: Mapping[str, str]) -> None:

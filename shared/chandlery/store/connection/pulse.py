@@ -67,7 +67,7 @@ class Pulse:
         except LostConnection as error:
             raise Unavailable("the connection to the database was lost") from error
         if self._is_in_doubt:
-            log.info("the database takes writes again", action="database_works")
+            log.info("the database accepts writes again", action="database_works")
         self._is_in_doubt, self._said = False, ""
 
 

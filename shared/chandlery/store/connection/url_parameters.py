@@ -111,7 +111,7 @@ def check_parameters(parameters: Mapping[str, str]) -> None:
         if name not in _KNOWN:
             raise ConfigurationFault(f"the database URL has an unknown parameter {quoted(name)}{_nearest(name)}")
         if name in _REFUSED:
-            raise ConfigurationFault(f"the database URL has {name}, which Chandlery cannot honour; leave it out")
+            raise ConfigurationFault(f"the database URL has {name}, which Chandlery does not support; remove it")
         largest = _LARGEST_OF.get(name, _LARGEST)
         if name in NUMBERS and not _is_number(value, largest):
             raise ConfigurationFault(
@@ -144,4 +144,4 @@ def _is_number(value: str, largest: int) -> bool:
 
 
 def _nearest(name: str) -> str:
-    return did_you_mean(name, _KNOWN - _REFUSED) or "; PostgreSQL's documentation of libpq lists what there is"
+    return did_you_mean(name, _KNOWN - _REFUSED) or "; see PostgreSQL's documentation of libpq for valid names"

@@ -204,7 +204,7 @@ class ChangeLog:
         created = {"kinds": kinds, "namespaces": namespaces, "names": names}
         first = ((self._number or 0) + 1) * ORDINALS
         if (await self._connection.execute(_OVERTAKEN, {"first": first, **created})).first():
-            raise Conflict("a newer change of the same name was committed first")
+            raise Conflict("a newer change of the same object was committed first")
 
     async def _transaction_number(self) -> int:
         if self._is_postgresql:

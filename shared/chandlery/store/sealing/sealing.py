@@ -76,7 +76,9 @@ class Keyring:
         self._first = keys[0]
         self._by_name = {key.name: key for key in keys}
         if len(self._by_name) < len(keys):
-            raise ConfigurationFault("two encryption keys have the same name: data could not be told apart")
+            raise ConfigurationFault(
+                "two encryption keys have the same name, so it would be unclear which one encrypted what"
+            )
         self._failures: set[SealPlace] = set()
         self.checksums = ChecksumKeys(self.derived(PURPOSE).values(), unbound=self.derived(UNBOUND_PURPOSE).values())
         self.refuses_first_form = False
@@ -128,7 +130,7 @@ class Keyring:
         if key is None:
             raise SealBroken(f"stored data was encrypted with the key named {name!r}, which is not configured")
         if not is_of_form and self.refuses_first_form:
-            raise SealBroken("stored data is encrypted in a form that is no longer in use here")
+            raise SealBroken("stored data is encrypted in a form that is no longer supported")
         bound = bound_to.text() if form == _FORM else bound_to.first_form.encode()
         try:
             raw = base64.b64decode(encoded)
@@ -166,8 +168,8 @@ def _parse_key(text: str) -> SealingKey:
         raw = b""
     if not separator or not name or len(raw) != _KEY_BYTES:
         raise ConfigurationFault(
-            f"the encryption key {_shown(name, separator)} is not of the form name:base64, "
-            f"with {_KEY_BYTES} bytes in base64; make one with: chandlery new-key"
+            f"the encryption key {_shown(name, separator)} is not of the form name:base64, with "
+            f"{_KEY_BYTES} bytes in base64; create one with: chandlery new-key"
         )
     return SealingKey(name, AESGCM(raw), hmac.digest(raw, b"fingerprints", "sha256"), raw)
 

@@ -106,4 +106,4 @@ class SealStore:
             why = f"the key named {name!r} is another one than the key of that name which has encrypted its data"
         else:
             why = f"its data is encrypted with the key named {name!r}, which is not configured"
-        return ConfigurationFault(f"the encryption keys do not fit the database: {why}; {_WAY_OUT}")
+        return ConfigurationFault(f"the encryption keys do not match the database: {why}; {_WAY_OUT}")

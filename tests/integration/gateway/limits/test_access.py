@@ -106,7 +106,7 @@ async def test_whoever_may_do_nothing_is_refused_what_can_i_denies(
     answer = await api.call(method, path, {} if method in ("POST", "PUT", "PATCH") else None, headers=acting)
     assert (answer.status, answer.document["reason"]) == (403, "Forbidden"), answer.payload
     assert message.format(acting["Impersonate-User"]) in answer.message
-    assert answer.message.endswith("without a token nothing may be done here")
+    assert answer.message.endswith("a token is required")
 
 
 async def test_whoever_may_do_nothing_is_told_so(api: Api) -> None:

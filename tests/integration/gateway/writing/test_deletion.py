@@ -44,9 +44,9 @@ async def test_an_instance_is_marked_and_its_worker_is_told(api: Api, gateway: R
 @pytest.mark.parametrize(
     ("path", "body", "action", "words"),
     [
-        (INSTANCES, instance("one"), "abandon", "what the broker has of it stays"),
-        (INSTANCES, instance("one"), "force-delete", "its bindings go along"),
-        (f"{TEAM}/servicebindings", binding("one"), "abandon", "what the broker has of it stays"),
+        (INSTANCES, instance("one"), "abandon", "Anything the broker still holds for it stays"),
+        (INSTANCES, instance("one"), "force-delete", "removed together with its bindings"),
+        (f"{TEAM}/servicebindings", binding("one"), "abandon", "Anything the broker still holds for it stays"),
         (f"{TEAM}/servicebindings", binding("one"), "force-delete", "whatever its service broker answers"),
         (f"{TEAM}/servicebrokers", broker("one", "ServiceBroker"), "force-delete", "even if it has instances"),
     ],

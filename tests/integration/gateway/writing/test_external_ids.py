@@ -64,8 +64,8 @@ async def test_an_external_id_in_use_is_refused_without_a_word_on_whose_it_is(
 
     assert (answer.status, list(answer.causes)) == (422, [FIELD])
     assert answer.causes[FIELD] == (
-        'Duplicate value: "precious-1": is in use at the service broker; '
-        "give another one, or leave it out to have a random one made"
+        'Duplicate value: "precious-1": is in use at the service broker; use another one, or remove it to '
+        "get a random one"
     )
     assert "victim" not in answer.message
     assert "team" not in answer.message
@@ -171,7 +171,7 @@ async def test_choosing_an_external_id_takes_the_right_to_adopt(
 
     code, status = status_of(raised.value, kind=kind, name="db")
     assert (code, [cause["field"] for cause in status["details"]["causes"]]) == (403, [FIELD])
-    assert "leave externalID out" in status["message"]
+    assert "Remove externalID to get a random one" in status["message"]
     (access,) = authorizer.asked
     assert (access.verb, access.resource, access.namespace, access.name) == ("adopt", kind.plural, "team", "db")
 

@@ -289,5 +289,5 @@ async def test_a_working_instance_is_asked_for_no_plan_that_its_class_does_not_h
     assert far.causes[field] == 'Invalid value: "zzz": the class "mysql" has no such plan; it has "large", "small"'
     await scope.withdraws(api, "plan-2")
     gone = await api.patch(DB, {"spec": scope.spec(PlanExternalName="large")})
-    assert gone.causes[field].endswith('the class "mysql" does not offer this plan any more; it has "small"')
+    assert gone.causes[field].endswith('the class "mysql" no longer offers this plan; it has "small"')
     assert (await api.get(DB)).document["metadata"]["generation"] == 1

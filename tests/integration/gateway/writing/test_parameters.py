@@ -104,7 +104,7 @@ async def test_a_violation_names_its_place_and_what_is_expected(api: Api, scope:
     )
     assert "string" in answer.causes["spec.parameters.nodes[1].zone"]
     assert answer.causes['spec.parameters["odd \\"name\\": x"]'] == (
-        'Invalid value: has to be a string (the create schema of the plan "small")'
+        'Invalid value: must be a string (the create schema of the plan "small")'
     )
     assert len(answer.causes) == 2
     assert answer.message.startswith('ServiceInstance.servicecatalog.k8s.io "db" is invalid: [')

@@ -49,9 +49,9 @@ async def test_a_change_that_cannot_be_shown_is_passed_over(gateway: Running, ap
                 error = await watch.next()
                 assert (error["type"], error["object"]["code"]) == ("ERROR", 500)
                 assert error["object"]["message"] == (
-                    f'a change of ServiceInstance "broken" (resource version {position}) cannot be shown and was '
-                    "passed over, the watch goes on; read the object to see it as it is now; the server's log says "
-                    "what is wrong"
+                    f'a change of ServiceInstance "broken" (resource version {position}) cannot be shown '
+                    "and was skipped. The watch continues. Read the object to see its current state; the "
+                    "server's log says what is wrong"
                 )
                 assert (await watch.next())["type"] == "ADDED"
             assert await other.until("b") == [("ADDED", "b")]
@@ -75,7 +75,9 @@ async def test_a_gateway_whose_watches_stand_still_is_not_ready(
             broken.setattr(ChangeLog, "read", _fails)
             await api.made(INSTANCES, instance("after"))
             answer = await _until(api, status=503)
-            assert "[-]watches failed: the change log has not been read for 1 s, so watches show nothing new" in answer
+            assert (
+                "[-]watches failed: the change log has not been read for 1 s, so watches receive nothing new" in answer
+            )
         await _until(api, status=200)
         assert await watch.until("after") == [("ADDED", "after")]
 

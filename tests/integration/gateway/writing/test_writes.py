@@ -495,11 +495,11 @@ async def test_pauses_shorter_than_the_operator_allows_are_refused_with_the_lowe
     polls = ("pollPolicy.initialInterval", "pollPolicy.maximumInterval")
     assert set(refused.causes) == {f"spec.{field}" for field in (*fields, *polls)}
     assert all(
-        "must be at least 500ms, the lowest that this platform allows" in refused.causes[f"spec.{field}"]
+        "must be at least 500ms, the lowest value that this platform allows" in refused.causes[f"spec.{field}"]
         for field in fields
     )
     assert all(
-        "must be at least 200ms, the lowest that this platform allows" in refused.causes[f"spec.{field}"]
+        "must be at least 200ms, the lowest value that this platform allows" in refused.causes[f"spec.{field}"]
         for field in polls
     )
     await api.post(path, broker(kind="ClusterServiceBroker"))

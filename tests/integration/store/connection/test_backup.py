@@ -80,7 +80,7 @@ def test_a_damaged_database_makes_no_backup(tmp_path: Path) -> None:
     source.write_bytes(b"no database " * 1000)
 
     with pytest.raises(
-        BackupFailed, match=r"source\.db cannot be copied: it is no SQLite database.* put back a backup"
+        BackupFailed, match=r"source\.db cannot be copied: it is not a SQLite database.* restore a backup"
     ):
         back_up(source, tmp_path / "copy.db")
 
@@ -113,7 +113,7 @@ def test_a_disk_without_room_for_the_copy_is_that_of_the_copy(
     with pytest.raises(BackupFailed) as caught:
         back_up(_file(sqlite_url), tmp_path / "copy.db")
 
-    assert caught.value.message == f"{tmp_path / 'copy.db'} cannot be written: there is no space left on its disk"
+    assert caught.value.message == f"{tmp_path / 'copy.db'} cannot be written: its disk is full"
 
 
 def test_the_command_tells_where_the_keys_are(sqlite_url: str, tmp_path: Path) -> None:
@@ -121,8 +121,8 @@ def test_the_command_tells_where_the_keys_are(sqlite_url: str, tmp_path: Path) -
     ended = CliRunner().invoke(backup, ["--data-dir", str(tmp_path), str(tmp_path / "copy.db")])
 
     assert ended.exit_code == 0
-    assert f"is copied to {tmp_path / 'copy.db'}" in ended.output
-    assert f"Keep the encryption keys as well ({tmp_path / 'encryption-key'}), apart from it" in ended.output
+    assert f"was copied to {tmp_path / 'copy.db'}" in ended.output
+    assert f"Back up the encryption keys too ({tmp_path / 'encryption-key'}), apart from it" in ended.output
 
 
 def test_the_command_leaves_postgresql_to_its_own_tool(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,11 +131,11 @@ def test_the_command_leaves_postgresql_to_its_own_tool(monkeypatch: pytest.Monke
 
     assert isinstance(ended.exception, Fault)
     assert ended.exception.message == (
-        "PostgreSQL has its own tool for that: "
-        "pg_dump --format=custom --file=copy.dump 'postgresql://u@h:5432/d?sslmode=require'"
+        "PostgreSQL has its own backup tool: pg_dump --format=custom --file=copy.dump "
+        "'postgresql://u@h:5432/d?sslmode=require'"
     )
 
 
 def test_a_database_that_is_not_there_is_named(tmp_path: Path, keyring: Keyring) -> None:
-    with pytest.raises(ConfigurationFault, match=r"there is no database file .*/nothing\.db"):
+    with pytest.raises(ConfigurationFault, match=r"the database file does not exist: .*/nothing\.db"):
         back_up(tmp_path / "nothing.db", tmp_path / "copy.db")

@@ -14,8 +14,8 @@ from chandlery.store.database import Database
 from chandlery.store.sealing.sealing import Keyring
 from tests.integration.store.samples import create_one, get_instance, instance
 
-READ_ONLY = r"cannot do it now: cannot execute .* in a read-only transaction$"
-NO_SPACE = r"^the database file .*/chandlery\.db cannot be used now: there is no space left on its disk$"
+READ_ONLY = r"is unavailable: cannot execute .* in a read-only transaction$"
+NO_SPACE = r"^the database file .*/chandlery\.db cannot be used now: its disk is full$"
 
 
 @asynccontextmanager

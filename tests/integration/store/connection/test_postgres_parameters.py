@@ -109,7 +109,7 @@ async def test_a_client_certificate_is_a_login(postgres: PrivatePostgres) -> Non
 
 async def test_a_server_without_tls_is_refused_where_tls_is_required(postgresql_url: str) -> None:
     engine = open_engine(f"{postgresql_url}?sslmode=require", application_name="chandlery-test")
-    with pytest.raises(Unavailable, match="speaks no TLS, and sslmode in CHANDLERY_DATABASE_URL asks for it"):
+    with pytest.raises(Unavailable, match="does not support TLS, but sslmode in CHANDLERY_DATABASE_URL requires it"):
         await migrate(engine)
 
 
@@ -275,7 +275,7 @@ def test_a_file_that_holds_something_else_is_named(tmp_path: Path) -> None:
     path = tmp_path / "text"
     path.write_text("no certificate")
 
-    with pytest.raises(ConfigurationFault, match="holds no PEM certificates"):
+    with pytest.raises(ConfigurationFault, match="contains no readable PEM certificates"):
         open_engine(f"postgresql://h/d?sslrootcert={path}", application_name="test")
     with pytest.raises(ConfigurationFault, match="cannot be used together"):
         open_engine(f"postgresql://h/d?sslcert={path}&sslkey={path}", application_name="test")
@@ -284,5 +284,5 @@ def test_a_file_that_holds_something_else_is_named(tmp_path: Path) -> None:
 def test_a_service_that_its_file_does_not_have_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
 
-    with pytest.raises(ConfigurationFault, match="none of that name"):
+    with pytest.raises(ConfigurationFault, match=r"which .* does not define"):
         open_engine("postgresql://?service=shop", application_name="test")

@@ -110,8 +110,11 @@ async def test_a_role_without_grants_is_refused_at_work_too(postgres: PrivatePos
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda folder: folder / "missing" / "file.db", "cannot be opened; its folder has to exist"),
-        (lambda folder: _written(folder / "text.db", b"no database " * 1000), "is no SQLite database, or damaged"),
+        (lambda folder: folder / "missing" / "file.db", "cannot be opened; its folder must exist"),
+        (
+            lambda folder: _written(folder / "text.db", b"no database " * 1000),
+            "is not a SQLite database, or its beginning is damaged",
+        ),
     ],
     ids=["no folder", "no database"],
 )

@@ -148,7 +148,7 @@ async def test_the_schema_of_another_program_is_refused(empty_engine: AsyncEngin
 
     for look in (migrate, current_revision):
         with pytest.raises(
-            Refused, match=r"schema of another program \(revision 4fe1c8d2\); name a database"
+            Refused, match=r"schema of another program \(revision 4fe1c8d2\); use a separate database"
         ) as raised:
             await look(empty_engine)
         assert raised.value.is_setting
@@ -170,7 +170,7 @@ async def test_the_printed_sql_can_begin_at_a_revision(empty_engine: AsyncEngine
     assert "Running upgrade  -> " in whole
     assert "Running upgrade  -> " not in rest
     assert rest.count("Running upgrade") == whole.count("Running upgrade") - 1
-    with pytest.raises(ConfigurationFault, match="knows no revision 'yesterday'"):
+    with pytest.raises(ConfigurationFault, match="has no revision 'yesterday'"):
         migration_sql("postgresql", "yesterday")
 
 

@@ -98,7 +98,7 @@ def test_templates_of_all_steps_share_what_they_may_look_at() -> None:
     credentials = {"list": list(range(9_000))}
     assert plain(credentials, *[look] * 10)["x"] == b""
     with pytest.raises(
-        ProjectionFault, match="comes by more than 200000 values, those of templates before it included"
+        ProjectionFault, match="visits more than 200000 values, including those of the templates before it"
     ):
         plain(credentials, *[look] * 12)
 

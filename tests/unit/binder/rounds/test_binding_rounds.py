@@ -124,7 +124,7 @@ async def test_transforms_that_wait_for_another_secret_tell_how_to_make_or_mend_
     await binder.add(Secret(metadata=ObjectMeta(name="other", namespace="ns", uid="o-uid"), data={"cb": "eA=="}))
     assert await binder.wake("secret:ns/other") == ["b-uid"]
     told = message_of(await binder.work())
-    assert 'the key "ca" is not there. Correct the Secrets of addKeysFrom' in told
+    assert 'the key "ca" does not exist. Correct the Secrets of addKeysFrom' in told
     assert "kubectl describe secret" not in told
 
 

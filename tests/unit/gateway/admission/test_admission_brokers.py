@@ -120,7 +120,10 @@ def test_cluster_broker_rules(spec: dict[str, object], found: list[tuple[str, st
         ({"rateLimit": {}}, {"spec.rateLimit.requestsPerSecond": "leave rateLimit out"}),
         ({"rateLimit": {"requestsPerSecond": float("nan")}}, {"spec.rateLimit.requestsPerSecond": "from 0.001"}),
         ({"rateLimit": {"requestsPerSecond": 5, "burst": 0}}, {"spec.rateLimit.burst": "from 1"}),
-        ({"circuitBreaker": {"consecutiveFailures": -1}}, {"spec.circuitBreaker.consecutiveFailures": "0 to have"}),
+        (
+            {"circuitBreaker": {"consecutiveFailures": -1}},
+            {"spec.circuitBreaker.consecutiveFailures": "0 to never pause"},
+        ),
         ({"circuitBreaker": {"openDuration": "61m"}}, {"spec.circuitBreaker.openDuration": "at most 60m"}),
         ({"retryPolicy": {}}, {}),
         ({"retryPolicy": {"initialDelay": "1s", "factor": 1, "maximumDelay": "1s", "giveUpAfter": "168h"}}, {}),
@@ -153,9 +156,9 @@ def test_cluster_broker_rules(spec: dict[str, object], found: list[tuple[str, st
         ({"contextAnnotations": ["Acme.com/x"]}, {"spec.contextAnnotations[0]": "acme.com/ or"}),
         ({"contextAnnotations": ["acme.com/x y"]}, {"spec.contextAnnotations[0]": "acme.com/ or"}),
         ({"contextAnnotations": ["acme.com/x/"]}, {"spec.contextAnnotations[0]": "acme.com/ or"}),
-        ({"contextAnnotations": ["a/", "b/", "a/"]}, {"spec.contextAnnotations[2]": "leave one"}),
+        ({"contextAnnotations": ["a/", "b/", "a/"]}, {"spec.contextAnnotations[2]": "remove one"}),
         ({"contextAnnotations": ["kubectl.kubernetes.io/"]}, {"spec.contextAnnotations[0]": "whole manifests"}),
-        ({"contextAnnotations": ["chandlery.io/retry"]}, {"spec.contextAnnotations[0]": "orders"}),
+        ({"contextAnnotations": ["chandlery.io/retry"]}, {"spec.contextAnnotations[0]": "request actions"}),
     ],
 )
 @pytest.mark.parametrize("kind", [ClusterServiceBroker, ServiceBroker])

@@ -35,14 +35,14 @@ def told(document: AnyObject, *, old: AnyObject | None = None) -> dict[str, str]
     ("action", "value", "words"),
     [
         ("retry-requested-at", "2030-01-01T00:00:00Z", None),
-        ("retry-requested-at", "", "such as the time"),
+        ("retry-requested-at", "", "such as the current time"),
         ("retry-requested-at", "x" * 254, "1 to 253 characters"),
         ("force-delete", "true", None),
         ("force-delete", "false", None),
         ("force-delete", "yes", '"true" or "false"'),
         ("force-delete", "", '"true" or "false"'),
-        ("retry", "now", "knows chandlery.io/retry-requested-at, "),
-        ("", "now", "knows chandlery.io/retry-requested-at, "),
+        ("retry", "now", "accepts chandlery.io/retry-requested-at, "),
+        ("", "now", "accepts chandlery.io/retry-requested-at, "),
     ],
 )
 def test_actions_of_every_kind_with_a_worker(kind: str, action: str, value: str, words: str | None) -> None:

@@ -34,7 +34,7 @@ def tls_files(tmp_path: Path) -> dict[str, Path]:
             "0.0.0.0",
             False,
             False,
-            "plain HTTP on 0.0.0.0: tokens and Secrets can be read on their way; set CHANDLERY_",
+            "plain HTTP on 0.0.0.0: tokens and Secrets can be read on the network. To use TLS, set CHANDLERY_",
         ),
         ("::", False, False, "plain HTTP on ::"),
         ("gateway.example.com", False, False, "plain HTTP on gateway.example.com"),
@@ -56,7 +56,10 @@ def test_plain_http_that_others_can_reach_is_warned_of(
     [
         ({"token": SecretStr("a")}, "CHANDLERY_TOKEN: the token has 1 characters"),
         ({"token": None}, "no way to authenticate"),
-        ({"tls_cert_file": Path("/nowhere/tls.crt")}, "CHANDLERY_TLS_CERT_FILE and CHANDLERY_TLS_KEY_FILE go together"),
+        (
+            {"tls_cert_file": Path("/nowhere/tls.crt")},
+            "CHANDLERY_TLS_CERT_FILE and CHANDLERY_TLS_KEY_FILE must be set together",
+        ),
         (
             {"tls_cert_file": Path("/nowhere/tls.crt"), "tls_key_file": Path("/nowhere/tls.key")},
             "CHANDLERY_TLS_CERT_FILE /nowhere/tls.crt cannot be read: No such file or directory",

@@ -31,8 +31,8 @@ def test_users_come_from_the_setting_and_from_the_file(tmp_path: Path) -> None:
     ("token", "text", "words"),
     [
         ("a", "", ("CHANDLERY_TOKEN: the token has 1 characters", "16 or more", "openssl rand -hex 32")),
-        ("a b" * 10, "", ("CHANDLERY_TOKEN: a token has letters, digits and signs only",)),
-        ("ä" * 20, "", ("CHANDLERY_TOKEN: a token has letters",)),
+        ("a b" * 10, "", ("CHANDLERY_TOKEN: a token consists of letters, digits and punctuation",)),
+        ("ä" * 20, "", ("CHANDLERY_TOKEN: a token consists of letters",)),
         (ADMIN, "short-secret,ann,7\n", ("tokens.csv line 1: the token has 12 characters",)),
         (ADMIN, f"{ANN},ann,7\n#\n{ANN},bob,8\n", ("line 3: the token of bob is that of line 1 too", "of their own")),
         (ADMIN, f"{ADMIN},ann,7\n", ("line 1: the token of ann is that of CHANDLERY_TOKEN too",)),
@@ -65,5 +65,5 @@ def test_token_that_lets_in_others_too_is_refused_and_not_shown(
 def test_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     path = tmp_path / "tokens.csv"
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigurationFault, match=r"tokens\.csv is no CSV file in UTF-8"):
+    with pytest.raises(ConfigurationFault, match=r"tokens\.csv is not a CSV file in UTF-8"):
         read_users(None, path)

@@ -155,7 +155,7 @@ def test_empty_secret_is_refused_by_its_file_with_the_way_out(tmp_path: Path, na
     everything(directory)
     path = directory.path / name
     path.write_text("\n")
-    with pytest.raises(ConfigurationFault, match=rf"{path} is empty; put back .*: rm {path}"):
+    with pytest.raises(ConfigurationFault, match=rf"{path} is empty. Restore .*: rm {path}"):
         everything(directory)
 
 
@@ -179,7 +179,7 @@ def test_link_in_the_folder_is_refused_and_its_target_stays(tmp_path: Path, name
     target.chmod(0o644)
     (tmp_path / "data").mkdir(mode=0o700)
     (tmp_path / "data" / name).symlink_to(target)
-    with pytest.raises(ConfigurationFault, match=rf"{name} is a symbolic link, which is not followed; .*: rm "):
+    with pytest.raises(ConfigurationFault, match=rf"{name} is a symbolic link and is not followed. .*: rm "):
         open_data_directory(tmp_path / "data")
     assert (target.read_text(), mode(target)) == ("precious", 0o644)
 
@@ -208,7 +208,7 @@ def test_link_in_the_place_of_the_kubeconfig_goes_and_its_target_stays(tmp_path:
 def test_pipe_in_the_place_of_a_secret_is_refused_at_once(tmp_path: Path) -> None:
     directory = opened(tmp_path / "data")
     os.mkfifo(directory.path / "token")
-    with pytest.raises(ConfigurationFault, match="token is no file; move it out of the way"):
+    with pytest.raises(ConfigurationFault, match="token is not a file; move it away"):
         directory.token()
 
 
@@ -216,7 +216,7 @@ def test_pipe_in_the_place_of_a_secret_is_refused_at_once(tmp_path: Path) -> Non
 def test_folder_that_others_may_write_into_is_refused_with_the_way_out(tmp_path: Path, lax: int) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data").chmod(lax)
-    with pytest.raises(ConfigurationFault, match=r"other users may write into the folder .*: chmod 700 "):
+    with pytest.raises(ConfigurationFault, match=r"other users may write to the folder .*: chmod 700 "):
         open_data_directory(tmp_path / "data")
 
 

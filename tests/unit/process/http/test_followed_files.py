@@ -45,7 +45,7 @@ async def test_files_are_read_again_when_they_change_and_a_bad_one_leaves_the_ol
         if text:
             read.put_nowait(text)
         if text == "bad":
-            raise ConfigurationFault("CHANDLERY_TLS_CERT_FILE tls.crt holds no PEM certificate")
+            raise ConfigurationFault("CHANDLERY_TLS_CERT_FILE tls.crt contains no readable PEM certificate")
         if text == "bug":
             raise LookupError(text)
 
@@ -59,9 +59,12 @@ async def test_files_are_read_again_when_they_change_and_a_bad_one_leaves_the_ol
         following.cancel()
     assert read.empty()
     said = [(line["log_level"], line["event"]) for line in logged if line["action"] == "reload_files"]
-    assert ("info", "the TLS certificate has changed and is in use from now on") in said
+    assert ("info", "the TLS certificate has changed and is now in use") in said
     assert (
         "error",
-        "CHANDLERY_TLS_CERT_FILE tls.crt holds no PEM certificate; the TLS certificate from before stays in use",
+        (
+            "CHANDLERY_TLS_CERT_FILE tls.crt contains no readable PEM certificate; the previous version of the "
+            "TLS certificate stays in use"
+        ),
     ) in said
     assert ("error", "the TLS certificate could not be read again: LookupError") in said

@@ -58,8 +58,8 @@ BUS_AWAY = "[+]ping ok\n[+]database ok\n[-]rabbitmq failed: RabbitMQ is not conn
             (
                 200,
                 (
-                    "[+]ping ok\n[+]database ok\n[+]rabbitmq excluded: ok\n"
-                    "warn: some checks cannot be excluded, no part is called so: 'nothing\\n'\nreadyz check passed\n"
+                    "[+]ping ok\n[+]database ok\n[+]rabbitmq excluded: ok\nwarn: some checks cannot be "
+                    "excluded: no matches for 'nothing\\n'\nreadyz check passed\n"
                 ),
             ),
         ),
@@ -94,7 +94,7 @@ async def test_part_that_can_be_done_without_is_told_and_not_in_the_way() -> Non
 
 async def test_part_with_a_bug_makes_unready_and_shows_no_values() -> None:
     code, text = await asked(ProbeApp(readiness(hub=_has_a_bug)), "/readyz")
-    assert (code, "[-]hub failed: it could not be looked at (LookupError)" in text) == (503, True)
+    assert (code, "[-]hub failed: it could not be checked (LookupError)" in text) == (503, True)
     assert "secret-detail" not in text
 
 

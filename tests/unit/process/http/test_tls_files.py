@@ -43,10 +43,19 @@ def _lock(path: Path) -> None:
     [
         (lambda crt, _: crt.unlink(), r"CHANDLERY_TLS_CERT_FILE \S+tls\.crt cannot be read: No such file or directory"),
         (lambda _, key: key.unlink(), r"CHANDLERY_TLS_KEY_FILE \S+tls\.key cannot be read: No such file or directory"),
-        (lambda crt, _: crt.write_text("no certificate"), r"CHANDLERY_TLS_CERT_FILE \S+tls\.crt holds no PEM certif"),
-        (lambda crt, _: crt.write_text(""), r"CHANDLERY_TLS_CERT_FILE \S+tls\.crt holds no PEM certificate"),
-        (lambda _, key: key.write_text("no key"), r"CHANDLERY_TLS_KEY_FILE \S+tls\.key holds no PEM private key"),
-        (lambda _, key: _lock(key), r"CHANDLERY_TLS_KEY_FILE \S+tls\.key is locked with a passphrase"),
+        (
+            lambda crt, _: crt.write_text("no certificate"),
+            r"CHANDLERY_TLS_CERT_FILE \S+tls\.crt contains no readable PEM certif",
+        ),
+        (
+            lambda crt, _: crt.write_text(""),
+            r"CHANDLERY_TLS_CERT_FILE \S+tls\.crt contains no readable PEM certificate",
+        ),
+        (
+            lambda _, key: key.write_text("no key"),
+            r"CHANDLERY_TLS_KEY_FILE \S+tls\.key contains no readable PEM private key",
+        ),
+        (lambda _, key: _lock(key), r"CHANDLERY_TLS_KEY_FILE \S+tls\.key is protected by a passphrase"),
         (
             lambda _, key: key.write_text(self_signed("x")[1]),
             r"CHANDLERY_TLS_KEY_FILE \S+tls\.key is not the key of the certificate in CHANDLERY_TLS_CERT_FILE ",

@@ -72,12 +72,12 @@ def test_template_renders(template: str, text: str) -> None:
     [
         pytest.param("{.user", "column 1: the brace is not closed", id="open brace"),
         pytest.param("user: {.user", "column 7: the brace is not closed", id="open brace after a text"),
-        pytest.param("{host}", "column 2: 'host' is no path", id="no dot"),
+        pytest.param("{host}", "column 2: 'host' is not a path", id="no dot"),
         pytest.param("{.a[0}", "column 4: the bracket is not closed", id="open bracket"),
         pytest.param("{.a[]}", "column 5: '' is neither a number", id="empty bracket"),
         pytest.param("{.a[x]}", "column 5: 'x' is neither a number", id="name without quotes"),
         pytest.param("{.a[0,x]}", "column 7: 'x' is neither a number", id="in a union"),
-        pytest.param("{.a[::0]}", "column 5: the step of a slice is greater than 0", id="no step"),
+        pytest.param("{.a[::0]}", "column 5: the step of a slice must be greater than 0", id="no step"),
         pytest.param("{.a[?(@.x==2]}", "column 4: the filter is not closed", id="open filter"),
         pytest.param("{.a[?(@.x=2)]}", "column 10: '=' compares nothing", id="one equals sign"),
         pytest.param("{.a[?(@.x==)]}", "column 12: one side of the filter is missing", id="half a comparison"),
@@ -90,9 +90,9 @@ def test_template_renders(template: str, text: str) -> None:
         pytest.param("{.x}{end}", "column 5: {end} closes a {range}", id="end of nothing"),
         pytest.param("{.a#}", None, id="any character in a name"),
         pytest.param("{#}", "column 2: '#' has no meaning here", id="a character of no use"),
-        pytest.param("{1.2.3}", "column 2: 1.2.3 is no number", id="no number"),
+        pytest.param("{1.2.3}", "column 2: 1.2.3 is not a number", id="no number"),
         pytest.param("{range .a}" * 9, "column 81: more than 8 ranges", id="too many ranges within each other"),
-        pytest.param("x" * (LONGEST_TEMPLATE + 1), "it may be 4096 characters long, not 4097", id="too long"),
+        pytest.param("x" * (LONGEST_TEMPLATE + 1), "it may be at most 4096 characters long, not 4097", id="too long"),
     ],
 )
 def test_template_that_cannot_be_read_says_where(template: str, problem: str | None) -> None:
@@ -107,13 +107,13 @@ def test_template_that_cannot_be_read_says_where(template: str, problem: str | N
 @pytest.mark.parametrize(
     ("template", "words"),
     [
-        pytest.param("{.nobody}", 'the key "nobody" is not there', id="missing key"),
+        pytest.param("{.nobody}", 'the key "nobody" does not exist', id="missing key"),
         pytest.param("{.a.b[3]}", "the list has 3 elements", id="beyond the list"),
         pytest.param("{.a.b[-4]}", "the list has 3 elements", id="before the list"),
         pytest.param("{.a.b[1:9]}", "the list has 3 elements", id="slice beyond the list"),
-        pytest.param("{.host[0]}", "what is no list", id="index of a text"),
-        pytest.param("{.host.name}", 'the key "name" is not there', id="key of a text"),
-        pytest.param("{.host[?(@.x)]}", "what is no list", id="filter of a text"),
+        pytest.param("{.host[0]}", "not a list", id="index of a text"),
+        pytest.param("{.host.name}", 'the key "name" does not exist', id="key of a text"),
+        pytest.param("{.host[?(@.x)]}", "not a list", id="filter of a text"),
         pytest.param("{.list[?(@.x==1)].y}", None, id="missing in what a filter finds"),
     ],
 )
@@ -141,13 +141,13 @@ WIDE = {"list": [dict.fromkeys(NAMES[:20], 1) for _ in range(300)], "deep": DEEP
     ],
 )
 def test_no_template_goes_on_without_an_end(template: str) -> None:
-    with pytest.raises(JsonPathFault, match=r"longer than|more than|is not there|no list"):
+    with pytest.raises(JsonPathFault, match=r"longer than|more than|does not exist|not a list"):
         render(parse_template(template), WIDE, most_characters=100_000)
 
 
 def test_work_is_bounded_where_the_text_is_not() -> None:
     template = parse_template("{range .deep..}{range ..}{range ..}{range ..}{end}{end}{end}{end}")
-    with pytest.raises(JsonPathFault, match=f"it comes by more than {MOST_STEPS} values"):
+    with pytest.raises(JsonPathFault, match=f"it visits more than {MOST_STEPS} values"):
         render(template, WIDE, most_characters=10)
 
 

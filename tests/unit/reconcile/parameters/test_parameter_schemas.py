@@ -46,7 +46,7 @@ def test_every_known_draft_is_validated(draft: str) -> None:
     assert schema_problem(schema) is None
     assert violations(schema, {"name": "n", "size": 3, "more": 1}) == ()
     assert set(violations(schema, {"size": SECRET})) == {
-        "parameters.size: has to be an integer",
+        "parameters.size: must be an integer",
         "parameters.name: is required",
     }
 
@@ -66,33 +66,33 @@ def test_a_schema_without_a_draft_is_not_validated() -> None:
 @pytest.mark.parametrize(
     ("draft", "rule", "value", "violation"),
     [
-        (DRAFT_7, {"type": ["string", "null"]}, 1, "has to be a string or null"),
-        (DRAFT_7, {"enum": ["a", 2, None]}, SECRET, 'has to be one of "a", 2, null'),
-        (DRAFT_7, {"const": "a"}, SECRET, 'has to be "a"'),
-        (DRAFT_7, {"minimum": 3}, 2, "has to be at least 3"),
-        (DRAFT_7, {"maximum": 3}, 4, "has to be at most 3"),
-        (DRAFT_7, {"exclusiveMinimum": 3}, 3, "has to be more than 3"),
-        (DRAFT_7, {"exclusiveMaximum": 3}, 3, "has to be less than 3"),
-        (DRAFT_4, {"minimum": 3, "exclusiveMinimum": True}, 3, "has to be more than 3"),
-        (DRAFT_4, {"maximum": 3, "exclusiveMaximum": True}, 3, "has to be less than 3"),
-        (DRAFT_4, {"minimum": 3, "exclusiveMinimum": False}, 2, "has to be at least 3"),
-        (DRAFT_7, {"multipleOf": 5}, 7, "has to be a multiple of 5"),
-        (DRAFT_7, {"minLength": 9}, SECRET, "has to have at least 9 characters"),
-        (DRAFT_7, {"maxLength": 2}, SECRET, "has to have at most 2 characters"),
-        (DRAFT_7, {"pattern": "^[A-Z]+$"}, SECRET, 'has to match the pattern "^[A-Z]+$"'),
-        (DRAFT_7, {"minItems": 2}, [SECRET], "has to have at least 2 items"),
-        (DRAFT_7, {"maxItems": 0}, [SECRET], "has to have at most 0 items"),
-        (DRAFT_7, {"uniqueItems": True}, [SECRET, SECRET], "may not have the same item twice"),
-        (DRAFT_7, {"minProperties": 2}, {"a": SECRET}, "has to have at least 2 properties"),
-        (DRAFT_7, {"maxProperties": 0}, {"a": SECRET}, "has to have at most 0 properties"),
-        (DRAFT_7, {"contains": {"type": "null"}}, [SECRET], "does not contain an item that it has to contain"),
+        (DRAFT_7, {"type": ["string", "null"]}, 1, "must be a string or null"),
+        (DRAFT_7, {"enum": ["a", 2, None]}, SECRET, 'must be one of "a", 2, null'),
+        (DRAFT_7, {"const": "a"}, SECRET, 'must be "a"'),
+        (DRAFT_7, {"minimum": 3}, 2, "must be at least 3"),
+        (DRAFT_7, {"maximum": 3}, 4, "must be at most 3"),
+        (DRAFT_7, {"exclusiveMinimum": 3}, 3, "must be more than 3"),
+        (DRAFT_7, {"exclusiveMaximum": 3}, 3, "must be less than 3"),
+        (DRAFT_4, {"minimum": 3, "exclusiveMinimum": True}, 3, "must be more than 3"),
+        (DRAFT_4, {"maximum": 3, "exclusiveMaximum": True}, 3, "must be less than 3"),
+        (DRAFT_4, {"minimum": 3, "exclusiveMinimum": False}, 2, "must be at least 3"),
+        (DRAFT_7, {"multipleOf": 5}, 7, "must be a multiple of 5"),
+        (DRAFT_7, {"minLength": 9}, SECRET, "must have at least 9 characters"),
+        (DRAFT_7, {"maxLength": 2}, SECRET, "must have at most 2 characters"),
+        (DRAFT_7, {"pattern": "^[A-Z]+$"}, SECRET, 'must match the pattern "^[A-Z]+$"'),
+        (DRAFT_7, {"minItems": 2}, [SECRET], "must have at least 2 items"),
+        (DRAFT_7, {"maxItems": 0}, [SECRET], "must have at most 0 items"),
+        (DRAFT_7, {"uniqueItems": True}, [SECRET, SECRET], "must not have the same item twice"),
+        (DRAFT_7, {"minProperties": 2}, {"a": SECRET}, "must have at least 2 properties"),
+        (DRAFT_7, {"maxProperties": 0}, {"a": SECRET}, "must have at most 0 properties"),
+        (DRAFT_7, {"contains": {"type": "null"}}, [SECRET], "does not contain a required item"),
         (DRAFT_7, {"not": {"type": "string"}}, SECRET, "has a form that the schema excludes"),
         (DRAFT_7, {"anyOf": [{"type": "null"}, {"type": "array"}]}, SECRET, "one of the 2 forms"),
         (DRAFT_7, {"oneOf": [{}, {}, {"type": "array"}]}, SECRET, "one of the 3 forms"),
-        (DRAFT_7, {"propertyNames": {"maxLength": 1}}, {"long": SECRET}, "the name of a property has to have at most"),
+        (DRAFT_7, {"propertyNames": {"maxLength": 1}}, {"long": SECRET}, "the name of a property must have at most"),
         (DRAFT_7, False, SECRET, "is not allowed"),
-        (DRAFT_7, {"if": {"type": "string"}, "then": {"maxLength": 2}}, SECRET, "has to have at most 2 characters"),
-        (DRAFT_7, {"dependencies": {"a": ["b"]}}, {"a": SECRET}, "does not fit the schema's rule `dependencies`"),
+        (DRAFT_7, {"if": {"type": "string"}, "then": {"maxLength": 2}}, SECRET, "must have at most 2 characters"),
+        (DRAFT_7, {"dependencies": {"a": ["b"]}}, {"a": SECRET}, "does not satisfy the schema's rule `dependencies`"),
         (DRAFT_2020, {"dependentRequired": {"a": ["b"]}}, {"a": SECRET}, "the schema's rule `dependentRequired`"),
         (DRAFT_2020, {"prefixItems": [{}], "items": False}, [1, SECRET], "has to"),
     ],
@@ -198,7 +198,7 @@ def test_a_reference_inside_the_schema_is_followed_and_one_in_data_is_none() -> 
     )
 
     assert schema_problem(schema) is None
-    assert violations(schema, {"a": 1, "b": {"$ref": "http://x/y"}}) == ("parameters.a: has to be null",)
+    assert violations(schema, {"a": 1, "b": {"$ref": "http://x/y"}}) == ("parameters.a: must be null",)
 
 
 @pytest.mark.parametrize(
@@ -206,9 +206,9 @@ def test_a_reference_inside_the_schema_is_followed_and_one_in_data_is_none() -> 
     [
         (None, "it is not a JSON object"),
         ([], "it is not a JSON object"),
-        (of(type="nonsense"), "it is not valid: schema.type: has to have one of the 2 forms that the schema allows"),
-        (of(properties=5), "it is not valid: schema.properties: has to be an object"),
-        (of(required={}), "it is not valid: schema.required: has to be an array"),
+        (of(type="nonsense"), "it is not valid: schema.type: must have one of the 2 forms that the schema allows"),
+        (of(properties=5), "it is not valid: schema.properties: must be an object"),
+        (of(required={}), "it is not valid: schema.required: must be an array"),
         (of(**{"$ref": "#"}), "it is nested too deeply, or refers to itself without an end"),
     ],
 )
@@ -324,7 +324,7 @@ def test_pattern_that_is_not_applied_is_told_and_the_rest_of_the_schema_is() -> 
 
     assert schema_problem(schema) is None
     assert unapplied_pattern(schema) == "(x?){99000}"
-    assert violations(schema, {"name": "y", "size": "large"}) == ("parameters.size: has to be an integer",)
+    assert violations(schema, {"name": "y", "size": "large"}) == ("parameters.size: must be an integer",)
     assert unapplied_pattern(of(patternProperties={"(x?){99000}": {"allOf": []}})) == "(x?){99000}"
     assert unapplied_pattern(properties(name={"pattern": "^x+$"})) is None
 
@@ -357,5 +357,5 @@ def test_a_pause_that_befalls_an_evaluation_changes_no_verdict(monkeypatch: pyte
     honest, looks = time.thread_time, iter(range(1_000))
     monkeypatch.setattr(time, "thread_time", lambda: honest() + (10 if next(looks) == 1 else 0))
     assert violations(properties(paused={"pattern": "^a"}), {"paused": "x"}) == (
-        'parameters.paused: has to match the pattern "^a"',
+        'parameters.paused: must match the pattern "^a"',
     )

@@ -73,7 +73,7 @@ def test_what_is_as_it_was_is_held_against_no_new_rule() -> None:
 
 def test_what_differs_and_is_wrong_is_told_and_nothing_else() -> None:
     found = updated(schema(size="integer"), wish(dbname="a", size="x"), has=told(dbname="a", size=1))
-    assert found.wrong == ("parameters.size: has to be an integer",)
+    assert found.wrong == ("parameters.size: must be an integer",)
 
 
 def test_what_cannot_be_changed_is_told_when_it_is_changed() -> None:

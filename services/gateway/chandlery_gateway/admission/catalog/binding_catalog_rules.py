@@ -23,7 +23,8 @@ class BindingCatalogRules(CatalogRules[ServiceBinding]):
         if instance.metadata.deletion_timestamp is not None:
             name = instance.metadata.name
             message = (
-                f"the instance {name!r} is being deleted; bind another one, or wait until it is gone and made again"
+                f"the instance {name!r} is being deleted; bind another instance, or wait until it is "
+                "deleted and created again"
             )
             raise Invalid(problems=(FieldProblem("spec.instanceRef.name", "FieldValueForbidden", message),))
         classes = await find_classes(unit, instance)
@@ -50,7 +51,7 @@ def _refuse_unbindable(binding: ServiceBinding, service_class: AnyClass, plan: A
         return
     called, class_called = plan.spec.external_name, service_class.spec.external_name
     message = (
-        f'the instance "{binding.spec.instance_ref.name}" has the plan "{called}" of the class "{class_called}", '
-        f"which cannot be bound; bind an instance of another plan"
+        f'the instance "{binding.spec.instance_ref.name}" has the plan "{called}" of the class '
+        f'"{class_called}", which is not bindable; bind an instance of another plan'
     )
     raise Invalid(problems=(FieldProblem("spec.instanceRef.name", "FieldValueForbidden", message),))

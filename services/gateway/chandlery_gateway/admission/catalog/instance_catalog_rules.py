@@ -77,11 +77,13 @@ async def _with_only_plan(
     called = wanted_class(instance.spec)
     if len(classes) != 1:
         why = await why_no_class(unit, instance, classes)
-        raise _no_plan(instance, called, f'no plan can be chosen for you, as the service class "{called.value}" {why}')
+        raise _no_plan(
+            instance, called, f'no default plan can be chosen, because the service class "{called.value}" {why}'
+        )
     plans = await offered_plans(unit, classes[0])
     if len(plans) != 1:
         names = listed(plan_called(plan, called.column) for plan in plans) or "none"
-        raise _no_plan(instance, called, f"the class has {len(plans)} plans ({names}); say which one")
+        raise _no_plan(instance, called, f"the class has {len(plans)} plans ({names}); name one of them")
     (plan,) = plans
     prefix = "cluster_service_plan_" if is_cluster_scoped(instance.spec) else "service_plan_"
     chosen = {f"{prefix}{called.column}": plan_called(plan, called.column)}
@@ -123,7 +125,7 @@ async def _refuse_unknown(
         return
     wanted = wanted_plan(instance.spec)
     names = [plan_called(plan, wanted.column) for plan in await offered_plans(unit, service_class)]
-    is_gone = "does not offer this plan any more" if plans else "has no such plan"
+    is_gone = "no longer offers this plan" if plans else "has no such plan"
     why = f'the class "{service_class.spec.external_name}" {is_gone}'
     has = f"; it has {listed(names)}" if names else ""
     message = f"{why}{did_you_mean(wanted.value, names) or has}"

@@ -82,7 +82,7 @@ def _refuse(wrong: tuple[str, ...], schema: str) -> None:
         parts = _PATH_AND_WORDS.fullmatch(sentence)
         path, words = parts.groups() if parts else ("parameters", sentence)
         is_missing = words == IS_REQUIRED
-        told = f"{schema} asks for it" if is_missing else f"{words} ({schema})"
+        told = f"{schema} requires it" if is_missing else f"{words} ({schema})"
         problems.append(FieldProblem(f"spec.{path}", "FieldValueRequired" if is_missing else "FieldValueInvalid", told))
     if problems:
         raise Invalid(problems=tuple(problems))

@@ -55,7 +55,7 @@ def parse_body(payload: bytes, content_type: str, *, find_repeated: bool, takes_
     is_protobuf = media_type == PROTOBUF and takes_protobuf
     if media_type not in _JSON_TYPES | _YAML_TYPES and not is_protobuf:
         raise UnsupportedMediaType(
-            f"a body of type {media_type} is not read here; send application/json or application/yaml"
+            f"a body of type {media_type} is not supported; send application/json or application/yaml"
         )
     if not payload.strip():
         raise BadRequest("the request has no body; an object was expected")
@@ -108,7 +108,7 @@ def encode_json(document: Any) -> bytes:
     except RecursionError:
         problem = TOO_DEEP
     except (TypeError, ValueError):
-        problem = "the request body holds a value that JSON has no form for"
+        problem = "the request body has a value that JSON cannot express"
     raise BadRequest(problem)
 
 

@@ -46,7 +46,7 @@ def _integer(loader: _ManifestLoader, node: yaml.ScalarNode) -> int:
     text = loader.construct_scalar(node)
     # By its tag (`!!int 1:30`) it may be any text.
     if not _INTEGER.fullmatch(text):
-        raise BadRequest(f"the request body has a value that is tagged as an integer and is none{_at(node)}")
+        raise BadRequest(f"the request body has a value that is tagged as an integer but is not one{_at(node)}")
     if len(text.lstrip("-+")) > MOST_DIGITS:
         raise BadRequest(f"the request body is not valid YAML: {TOO_LARGE}{_at(node)}")
     if text[:2] in ("0o", "0x"):
@@ -57,11 +57,11 @@ def _integer(loader: _ManifestLoader, node: yaml.ScalarNode) -> int:
 def _fraction(loader: _ManifestLoader, node: yaml.ScalarNode) -> float:
     text = loader.construct_scalar(node).lower()
     if not _FRACTION.fullmatch(text):
-        raise BadRequest(f"the request body has a value that is tagged as a number and is none{_at(node)}")
+        raise BadRequest(f"the request body has a value that is tagged as a number but is not one{_at(node)}")
     number = float(text.replace(".inf", "inf").replace(".nan", "nan"))
     if isfinite(number):
         return number
-    raise BadRequest(f"the request body has an infinite number or none{_at(node)}, which JSON has not")
+    raise BadRequest(f"the request body has an infinite number or NaN{_at(node)}, which JSON does not support")
 
 
 _ManifestLoader.add_constructor(_INT, _integer)
@@ -104,7 +104,7 @@ def _check_yaml_events(payload: bytes) -> None:
     for event in yaml.parse(payload, Loader=_FastLoader):
         if isinstance(event, yaml.AliasEvent):
             where = _position(event.start_mark)
-            raise BadRequest(f"YAML aliases (*name) are not read here, write the value out{where}")
+            raise BadRequest(f"YAML aliases (*name) are not supported, write the value out{where}")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         values += isinstance(event, yaml.NodeEvent)
         if depth > _DEEPEST_YAML:

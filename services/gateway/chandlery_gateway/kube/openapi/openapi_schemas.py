@@ -28,7 +28,7 @@ _META_MODELS: Final = frozenset({"ObjectMeta", "OwnerReference", "ManagedFieldsE
 _ROOT_TEXTS: Final = {
     "metadata": "Name, namespace, labels and whatever else every object has.",
     "spec": "The desired state. Users write it.",
-    "status": "What has been seen. Only the server writes it.",
+    "status": "The observed state. Only the server writes it.",
 }
 
 

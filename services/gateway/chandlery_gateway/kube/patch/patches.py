@@ -66,11 +66,11 @@ def check_patch_type(content_type: str, *, api_version: str) -> str:
 
 def _refusal(media_type: str) -> str:
     if media_type == _CBOR_APPLY_PATCH:
-        return f"CBOR is not read here; send {APPLY_PATCH}"
+        return f"CBOR is not supported; send {APPLY_PATCH}"
     known = f"{JSON_PATCH}, {MERGE_PATCH} or {APPLY_PATCH}"
     if media_type == STRATEGIC_MERGE_PATCH:
-        return f"this kind takes no strategic merge patch; send {known} (`kubectl patch --type merge`)"
-    return f"a patch of type '{media_type}' is not served here; send {known}"
+        return f"this kind does not support strategic merge patches; send {known} (`kubectl patch --type merge`)"
+    return f"a patch of type '{media_type}' is not supported; send {known}"
 
 
 def _patch_object(payload: bytes) -> JsonObject:
@@ -151,7 +151,7 @@ def _applied(step: jsonpatch.JsonPatch, document: Any, named: str) -> Any:
     try:
         return step.apply(document, in_place=True)
     except jsonpatch.JsonPatchTestFailed:
-        problem = "the value there is not the tested one"
+        problem = "the value differs from the tested one"
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, LookupError, TypeError, AttributeError):
         problem = "there is no such path in the object"
     raise _not_applicable(f"{named}: {problem}")

@@ -98,10 +98,10 @@ def parse_protobuf(payload: bytes) -> JsonObject:
     message = DELETE_OPTIONS if kind == DELETE_OPTIONS else OBJECTS.get((api_version, kind))
     if message is None:
         raise UnsupportedMediaType(
-            "objects of this kind have no protobuf form here; send application/json or application/yaml"
+            "objects of this kind have no protobuf form; send application/json or application/yaml"
         )
     if envelope.contentEncoding or envelope.contentType not in {"", PROTOBUF}:
-        raise _malformed("what it holds is encoded or of another type")
+        raise _malformed("its content is encoded or of another type")
     return {"apiVersion": api_version, "kind": kind, **_document(message, _parsed(message, envelope.raw))}
 
 

@@ -42,8 +42,9 @@ class UnreadableChange(Fault):
 
     def __init__(self, kind: str, name: str, version: int) -> None:
         super().__init__(
-            f'a change of {kind} "{name}" (resource version {version}) cannot be shown and was passed over, the watch '
-            "goes on; read the object to see it as it is now; the server's log says what is wrong"
+            f'a change of {kind} "{name}" (resource version {version}) cannot be shown and was skipped. '
+            "The watch continues. Read the object to see its current state; the server's log says what is "
+            "wrong"
         )
 
 

@@ -74,7 +74,7 @@ def test_json_patch_applies_operations_in_order() -> None:
 @pytest.mark.parametrize(
     ("operation", "fault", "message"),
     [
-        ({"op": "test", "path": "/data/k", "value": "zzz"}, Invalid, "not the tested one"),
+        ({"op": "test", "path": "/data/k", "value": "zzz"}, Invalid, "differs from the tested one"),
         ({"op": "remove", "path": "/data/nope"}, Invalid, "no such path"),
         ({"op": "replace", "path": "/data/nope", "value": 1}, Invalid, "no such path"),
         ({"op": "add", "path": "/metadata/finalizers/9", "value": "x"}, Invalid, "no such path"),
