@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from chandlery.engine.resources import Resources
-from chandlery.lookup.broker_access import find_broker_of_lane, find_endpoint, policy_for
+from chandlery.lookup.broker_access import find_broker_of_lane, find_endpoint_or, policy_for
 from chandlery.lookup.id_claims import claims_id, is_held_by_other
 from chandlery.lookup.missing_offerings import why_no_instance
 from chandlery.lookup.offering_lookup import find_offering
@@ -58,7 +58,12 @@ async def load_binding(
     is_id_own = await claims_id(unit, binding, lane=memory.lane, noted=memory.id_lane)
     memory = _with_own_ids(memory, is_id_own=is_id_own)
     broker = await _broker(unit, memory, offering)
-    endpoint = await _endpoint(platform, resources, broker, lane=memory.lane)
+    endpoint = await find_endpoint_or(
+        platform,
+        broker,
+        missing=_missing_broker(memory.lane),
+        timeout_seconds=resources.settings.osb_timeout_seconds,
+    )
     home = await platform.namespace(namespace)
     parameters, checksums = await _parameters(unit, platform, binding), unit.checksums.of(binding)
     states = {
@@ -178,18 +183,13 @@ async def _broker(unit: UnitOfWork, memory: BindingMemory, offering: Offering | 
     return broker
 
 
-async def _endpoint(
-    platform: PlatformView, resources: Resources, broker: AnyBroker | None, *, lane: str
-) -> BrokerEndpoint | Unresolved:
-    if broker is None:
-        _, _, name = lane.partition("/")
-        message = (
-            f'The binding\'s service broker "{name}" is not registered. Register it again under that name '
-            "and work on the binding resumes"
-        )
-        return Unresolved(BindingReason.NO_SUCH_BROKER, message, lane)
-    timeout = resources.settings.osb_timeout_seconds
-    return await find_endpoint(platform, broker, timeout_seconds=timeout)
+def _missing_broker(lane: str) -> Unresolved:
+    _, _, name = lane.partition("/")
+    message = (
+        f'The binding\'s service broker "{name}" is not registered. Register it again under that name '
+        "and work on the binding resumes"
+    )
+    return Unresolved(BindingReason.NO_SUCH_BROKER, message, lane)
 
 
 async def _parameters(

@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 
 from chandlery.engine.resources import Resources
-from chandlery.lookup.broker_access import find_broker_of_lane, find_endpoint, policy_for
+from chandlery.lookup.broker_access import find_broker_of_lane, find_endpoint_or, policy_for
 from chandlery.lookup.id_claims import claims_id
 from chandlery.lookup.offering_lookup import find_delivered_plan, find_offering
 from chandlery.lookup.parameter_lookup import find_parameters
 from chandlery.model.faults import ParametersFault
 from chandlery.model.objects import kinds
 from chandlery.model.objects.annotations import ABANDON, requested_actions_of
-from chandlery.model.objects.brokers import AnyBroker
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.model.objects.offerings import AnyPlan
@@ -20,13 +19,13 @@ from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.platform.protocol import PlatformView
 from chandlery.reconcile.kubectl_commands import INSTANCE, annotate
 from chandlery.reconcile.offering import Offering, Unresolved, default_parameters
+from chandlery.reconcile.operation.context import context_of
 from chandlery.reconcile.parameters.parameters import Parameters, what_differs
 from chandlery.reconcile.reconcile_result import broker_key
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.objects import Listing
 from chandlery.store.work.work_queue import Claim
 from chandlery_provisioner.facts.instance_checksums import with_renewed_checksums
-from chandlery_provisioner.facts.instance_context import context_of
 from chandlery_provisioner.facts.instance_notes import InstanceMemory, OpenInstanceRequest
 from chandlery_provisioner.facts.instance_snapshot import (
     InstanceSnapshot,
@@ -52,7 +51,12 @@ async def load_instance(
     is_id_own = await claims_id(unit, instance, lane=memory.lane, noted=memory.id_lane)
     memory = memory.model_copy(update={"id_lane": memory.lane if is_id_own else ""})
     broker = offering.broker if isinstance(offering, Offering) else await find_broker_of_lane(unit, memory.lane)
-    endpoint = await _endpoint(platform, resources, broker, lane=memory.lane, meta=instance.metadata)
+    endpoint = await find_endpoint_or(
+        platform,
+        broker,
+        missing=_missing_broker(memory.lane, instance.metadata),
+        timeout_seconds=resources.settings.osb_timeout_seconds,
+    )
     home = await platform.namespace(instance.metadata.namespace or "")
     defaults = _defaults(instance, offering)
     parameters = await find_parameters(unit, platform, owner=instance, defaults=defaults)
@@ -109,19 +113,14 @@ def _with_lane(memory: InstanceMemory, offering: Offering | Unresolved) -> Insta
     return memory.model_copy(update={"lane": broker_key(broker.namespace, broker.name)})
 
 
-async def _endpoint(
-    platform: PlatformView, resources: Resources, broker: AnyBroker | None, *, lane: str, meta: ObjectMeta
-) -> BrokerEndpoint | Unresolved:
-    if broker is None:
-        name = lane.rpartition("/")[2]
-        message = (
-            f'The instance references a broker "{name}" that does not exist. Register it again under the '
-            "same name, or delete the instance without calling the broker, which may still hold it: "
-            f"{annotate(INSTANCE, meta, f'{ABANDON}=true')}"
-        )
-        return Unresolved(InstanceReason.NO_SUCH_BROKER, message, lane)
-    timeout = resources.settings.osb_timeout_seconds
-    return await find_endpoint(platform, broker, timeout_seconds=timeout)
+def _missing_broker(lane: str, meta: ObjectMeta) -> Unresolved:
+    name = lane.rpartition("/")[2]
+    message = (
+        f'The instance references a broker "{name}" that does not exist. Register it again under the '
+        "same name, or delete the instance without calling the broker, which may still hold it: "
+        f"{annotate(INSTANCE, meta, f'{ABANDON}=true')}"
+    )
+    return Unresolved(InstanceReason.NO_SUCH_BROKER, message, lane)
 
 
 async def _current_plan(unit: UnitOfWork, memory: InstanceMemory, offering: Offering | Unresolved) -> AnyPlan | None:

@@ -87,7 +87,7 @@ class InstanceReconciler(DeliversNothing):
         """See Reconciler."""
         if isinstance(planned.call, Cascade):
             raise TypeError("only calls to a service broker are held back")
-        return defer(snapshot.snapshot, planned.call.note, hold=deferral, now=unit.now)
+        return defer(snapshot.snapshot, planned.call.note, deferral=deferral, now=unit.now)
 
     async def call(self, snapshot: LoadedInstance, planned: Planned[Task]) -> Answer | None:
         """See Reconciler."""

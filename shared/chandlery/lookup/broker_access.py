@@ -23,6 +23,17 @@ from chandlery.store.database import UnitOfWork
 SecretReference = ObjectReference | LocalObjectReference
 
 
+async def find_endpoint_or(
+    platform: PlatformView,
+    broker: AnyBroker | None,
+    *,
+    missing: Unresolved,
+    timeout_seconds: float,
+) -> BrokerEndpoint | Unresolved:
+    """The same for an object whose service broker may be gone: then the answer is `missing`."""
+    return await find_endpoint(platform, broker, timeout_seconds=timeout_seconds) if broker else missing
+
+
 async def find_endpoint(
     platform: PlatformView, broker: AnyBroker, *, timeout_seconds: float
 ) -> BrokerEndpoint | Unresolved:

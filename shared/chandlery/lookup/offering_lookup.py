@@ -1,7 +1,6 @@
 """Finds the class, the plan and the broker of an instance in the database."""
 
 from collections.abc import Sequence
-from typing import cast
 
 from chandlery.lookup.catalog_choice import (
     broker_of,
@@ -12,16 +11,14 @@ from chandlery.lookup.catalog_choice import (
     offered_plans,
 )
 from chandlery.lookup.missing_offerings import listed_by, why_no_class
-from chandlery.model.objects import kinds
 from chandlery.model.objects.brokers import AnyBroker
 from chandlery.model.objects.instances import ServiceInstance
-from chandlery.model.objects.offerings import AnyClass, AnyPlan, ClusterServiceClass
+from chandlery.model.objects.offerings import AnyClass, AnyPlan
 from chandlery.model.objects.reasons import InstanceReason
 from chandlery.model.text.names import did_you_mean, listed
 from chandlery.reconcile.offering import Offering, Unresolved, Wanted, plan_called, wanted_class, wanted_plan
 from chandlery.reconcile.reconcile_result import broker_key, offering_key
 from chandlery.store.database import UnitOfWork
-from chandlery.store.objects.objects import Listing
 
 
 async def find_offering(
@@ -50,11 +47,8 @@ async def find_delivered_plan(unit: UnitOfWork, service_class: AnyClass, plan_id
     """The plan of the class by its external id; None if the catalog has it no more, or none is meant."""
     if not plan_id:
         return None
-    kind = kinds.CLUSTER_SERVICE_PLAN if isinstance(service_class, ClusterServiceClass) else kinds.SERVICE_PLAN
-    where = (("external_id", plan_id), ("class_name", service_class.metadata.name))
-    listing = Listing(namespace=service_class.metadata.namespace or "", where=where, limit=1)
-    found = await unit.objects.list_cached(kind, listing)
-    return cast("AnyPlan", found[0]) if found else None
+    found = await find_plans(unit, service_class, Wanted("external_id", plan_id))
+    return found[0] if found else None
 
 
 async def find_broker(unit: UnitOfWork, service_class: AnyClass) -> AnyBroker | Unresolved:

@@ -7,6 +7,7 @@ from chandlery.model.objects.instances import ServiceInstanceSpec
 from chandlery.model.objects.offerings import AnyClass, AnyPlan
 from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.parameters.parameters import overlaid
+from chandlery.reconcile.reconcile_result import Wait
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Unresolved:
     reason: str
     message: str
     waiting_for: str
+
+    @property
+    def wait(self) -> Wait:
+        """Wait for what it refers to."""
+        return Wait(self.reason, self.message, self.waiting_for)
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,11 @@ from chandlery.model.objects.instances import ServiceInstance, ServiceInstanceSt
 from chandlery.model.objects.wire import JsonObject, WireModel
 from chandlery.model.text.clean_text import clean_message
 from chandlery.model.text.names import FINALIZER
-from chandlery.reconcile.answers import Answer, Verdict
+from chandlery.reconcile.answers import Answer
 from chandlery.reconcile.offering import Offering, Unresolved
+from chandlery.reconcile.operation.deferral import Deferral
+from chandlery.reconcile.operation.mitigation import Cause
+from chandlery.reconcile.operation.polling import UNCLEAR_POLLS, poll_deadline, poll_pause, unclear_polls
 from chandlery.reconcile.policies.broker_policy import BrokerPolicy
 from chandlery.reconcile.reconcile_result import ReconcileResult, Requeue
 
@@ -28,13 +31,6 @@ def joined(message: str, *more: str) -> str:
     sentences = [each.rstrip(". ") for each in (message, *more)]
     ended = [each if each.endswith(("?", "!")) else f"{each}." for each in sentences[:-1]]
     return " ".join([*ended, sentences[-1]])
-
-
-class Cause(WireModel):
-    """Why something went wrong: what a condition says of it."""
-
-    reason: str
-    message: str
 
 
 class OperationNotes(WireModel):
@@ -50,9 +46,6 @@ class OperationNotes(WireModel):
     creation_attempts: int = 0
     """How often it has failed: the cleaning up counts its own attempts."""
 
-
-UNCLEAR_POLLS = 10
-"""So many in a row, and a deletion is asked for once more: the broker may have forgotten the operation."""
 
 DocumentT = TypeVar("DocumentT", ServiceInstance, ServiceBinding)
 StatusT = TypeVar("StatusT", ServiceInstanceStatus, ServiceBindingStatus)
@@ -135,16 +128,12 @@ class StatusDraft(Generic[StatusT, MemoryT]):
 
     def begin_poll(self, operation: str | None) -> None:
         """The broker has accepted and works on it, for as long as its plan or this platform allows."""
-        seconds = self.policy.give_up_after.total_seconds()
-        if isinstance(self._offering, Offering) and self._offering.plan.spec.maximum_polling_duration:
-            seconds = min(seconds, self._offering.plan.spec.maximum_polling_duration)
         self.set(async_op_in_progress=True, last_operation=operation)
-        self.remember(polls=1, unclear=0, poll_until=self._now.timestamp() + seconds)
+        self.remember(polls=1, unclear=0, poll_until=poll_deadline(self._offering, self.policy, self._now))
 
     def count_poll(self, answer: Answer) -> None:
-        """One more answer that does not end the operation. That there was none says nothing of the operation."""
-        missed = 0 if answer.verdict == Verdict.IN_PROGRESS else self.memory.unclear + (answer.status is not None)
-        self.remember(polls=self.memory.polls + 1, unclear=missed)
+        """One more answer that does not end the operation."""
+        self.remember(polls=self.memory.polls + 1, unclear=unclear_polls(self.memory.unclear, answer))
 
     @property
     def is_operation_lost(self) -> bool:
@@ -155,6 +144,11 @@ class StatusDraft(Generic[StatusT, MemoryT]):
         """The broker has come to an end."""
         self.set(async_op_in_progress=False, last_operation=None)
         self.remember(polls=0, unclear=0, poll_until=None)
+
+    def show_deferral(self, deferral: Deferral, *, is_going: bool, remedy: str | None) -> None:
+        """Say why a call is put off and when it is made. The remedy is for those who do not want to wait for that."""
+        message = joined(deferral.message, remedy) if remedy and deferral.is_circuit else deferral.message
+        self.ready(ConditionStatus.UNKNOWN if is_going else ConditionStatus.FALSE, deferral.reason, message=message)
 
     def begin_clean_up(self, reason: str, message: str) -> None:
         """A creation has failed, and what it may have left is deleted first, with a back-off of its own."""
@@ -179,14 +173,15 @@ class StatusDraft(Generic[StatusT, MemoryT]):
         self.set(attempts=None, next_attempt_time=None)
 
     def poll_pause(self, retry_after_seconds: float | None) -> timedelta:
-        """A short pause or the one that the broker asks for (`Retry-After`), but not beyond the time of the poll."""
-        start = self.status.operation_start_time or self._now
-        plain = self.policy.polls.delay(self.memory.polls, elapsed=self._now - start)
-        pause = max(plain, timedelta(seconds=retry_after_seconds or 0.0))
-        if self.memory.poll_until is None:
-            return min(pause, self.policy.give_up_after)
-        left = timedelta(seconds=max(0.0, self.memory.poll_until - self._now.timestamp()))
-        return min(pause, left)
+        """How long it is until the next poll."""
+        return poll_pause(
+            self.policy,
+            self.memory.polls,
+            started_at=self.status.operation_start_time or self._now,
+            until=self.memory.poll_until,
+            now=self._now,
+            retry_after_seconds=retry_after_seconds,
+        )
 
     def _was_said(self, reason: str, message: str) -> bool:
         # A condition may have gone on with the way out.

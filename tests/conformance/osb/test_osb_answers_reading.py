@@ -9,7 +9,7 @@ import pytest
 from chandlery.osb.answers.answers_reading import read_answer
 from chandlery.osb.transport.http_call import HttpCall, HttpReply
 from chandlery.reconcile.answers import NO_REASON, Verb, Verdict
-from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
+from chandlery.reconcile.operation.mitigation import needs_mitigation
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 EVERYTHING = list(Verb)

@@ -25,7 +25,7 @@ from chandlery.osb.operations.instance_calls import (
 )
 from chandlery.osb.operations.requests import OsbRequest
 from chandlery.reconcile.answers import Answer, Verdict
-from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
+from chandlery.reconcile.operation.mitigation import needs_mitigation
 
 IDS = {"instance_id": "i", "service_id": "s", "plan_id": "p"}
 POLL = PollInstanceRequest(**IDS, operation=None)

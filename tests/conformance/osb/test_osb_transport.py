@@ -23,7 +23,7 @@ from chandlery.osb.operations.instance_calls import (
 from chandlery.osb.operations.originating_identity import OriginatingIdentity
 from chandlery.osb.operations.requests import OsbRequest
 from chandlery.reconcile.answers import Answer, CatalogMark, Verdict
-from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
+from chandlery.reconcile.operation.mitigation import needs_mitigation
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker
 from tests.conformance.scripted.scripted_templates import GET_CATALOG, POLL_INSTANCE, PROVISION, TEMPLATES, UPDATE
 

@@ -21,7 +21,7 @@ from chandlery.osb.operations.originating_identity import OriginatingIdentity
 from chandlery.osb.operations.requests import OsbRequest, call_of, catalog_call, decode, encode
 from chandlery.osb.transport.http_call import HttpReply
 from chandlery.reconcile.answers import CatalogMark, Verb, Verdict
-from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
+from chandlery.reconcile.operation.mitigation import needs_mitigation
 from chandlery.reconcile.operation.version_matrix import knows_field, knows_header, knows_query, knows_request
 from tests.conformance.scripted.scripted_broker import ScriptedBroker
 

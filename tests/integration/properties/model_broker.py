@@ -21,7 +21,7 @@ from chandlery.osb.operations.instance_calls import (
 from chandlery.osb.operations.originating_identity import OriginatingIdentity
 from chandlery.osb.operations.requests import OsbRequest
 from chandlery.reconcile.answers import Answer, CatalogMark, Verb, Verdict
-from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
+from chandlery.reconcile.operation.mitigation import needs_mitigation
 from chandlery.reconcile.secrecy.known_secrets import NO_SECRETS, KnownSecrets
 from tests.integration.properties.broker_words import (
     CATALOG_WORDS,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from chandlery.model.objects.conditions import ConditionType, find_condition, is_true
 from chandlery.reconcile.answers import Answer, Verdict
-from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
+from chandlery.reconcile.operation.mitigation import needs_mitigation
 from chandlery_provisioner.facts.instance_notes import InstancePurpose
 from tests.unit.provisioner.builders import (
     LARGE,

@@ -4,7 +4,7 @@ from chandlery.model.objects.conditions import ConditionStatus
 from chandlery.model.objects.reasons import BindingReason
 from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.answers import Answer, Verdict, call_failure
-from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
+from chandlery.reconcile.operation.mitigation import needs_mitigation
 from chandlery_binder.absorb.binding_draft import INJECTED, BindingDraft, BindingResult
 from chandlery_binder.absorb.binding_ends import fail_and_mitigate, mitigate, mitigate_or_fail, retry
 from chandlery_binder.absorb.binding_remedies import while_waiting

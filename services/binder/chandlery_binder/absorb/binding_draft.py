@@ -162,11 +162,11 @@ class BindingDraft(BindingStatusDraft):
         if self.is_deleted:
             return self._change(Requeue(due_at=self._now if has_acted else None))
         if self._drafted.is_ready:
-            return self.settle()
+            return self.rest_ready()
         # An operator may change what the broker's policy says of orphan mitigation.
         return self._change(Requeue(waiting_for=self.memory.lane or None if self._drafted.is_mitigation_held else None))
 
-    def settle(
+    def rest_ready(
         self, *, due_at: datetime | None = None, attempt: int = 0, waiting_for: str | None = None
     ) -> BindingResult:
         """Rest as one that is ready: until something is due, or somebody lays hands on the Secret.
@@ -189,10 +189,10 @@ class BindingDraft(BindingStatusDraft):
         interests = given if waiting_for is not None or rotation.waits else None
         return self._change(Requeue(due_at=due_at, attempt=attempt, waiting_for=own, interests=interests))
 
-    def settle_later(self, waiting_for: str | None) -> BindingResult:
+    def rest_ready_later(self, waiting_for: str | None) -> BindingResult:
         """Rest as one that is ready, until what is missing has come, or for a while."""
         attempt = self.attempt + 1
-        return self.settle(due_at=self._now + DEPENDENCIES.delay(attempt), attempt=attempt, waiting_for=waiting_for)
+        return self.rest_ready(due_at=self._now + DEPENDENCIES.delay(attempt), attempt=attempt, waiting_for=waiting_for)
 
     def again(self, delay: timedelta, *, attempt: int) -> BindingResult:
         """Come back after the delay, with something else than what failed."""
@@ -227,9 +227,9 @@ class BindingDraft(BindingStatusDraft):
         due_at = self._now + DEPENDENCIES.delay(attempt)
         return self._change(Requeue(due_at=due_at, attempt=attempt, waiting_for=waiting_for, interests=interests))
 
-    def defer(self, hold: Deferral) -> BindingResult:
+    def defer(self, deferral: Deferral) -> BindingResult:
         """Come back when the call may be made."""
-        return self._change(Requeue(due_at=hold.due_at, attempt=self.attempt, waiting_for=hold.waiting_for))
+        return self._change(deferral.requeue(attempt=self.attempt))
 
     def gone(self) -> BindingResult:
         """The finalizer goes, and with it the object; its instance may be waiting for that."""

@@ -6,7 +6,8 @@ from chandlery.model.objects.annotations import Mitigation
 from chandlery.model.objects.conditions import ConditionStatus, ConditionType
 from chandlery.model.objects.reasons import BindingReason
 from chandlery.reconcile.operation.deferral import Deferral
-from chandlery.reconcile.status_draft import Cause, joined
+from chandlery.reconcile.operation.mitigation import Cause
+from chandlery.reconcile.status_draft import joined
 from chandlery_binder.absorb.binding_draft import BindingDraft, BindingResult
 from chandlery_binder.absorb.binding_remedies import (
     STARTING_MITIGATION,
@@ -133,20 +134,16 @@ def _too_late(draft: BindingDraft, message: str) -> BindingResult:
     return draft.rest()
 
 
-def defer(snapshot: BindingSnapshot, hold: Deferral, *, now: datetime) -> BindingResult:
+def defer(snapshot: BindingSnapshot, deferral: Deferral, *, now: datetime) -> BindingResult:
     """Say why, and come back then. Nothing was sent, so that nothing else changes; one that is ready stays so."""
     draft = BindingDraft(snapshot, now)
     draft.sealed = snapshot.sealed
     if snapshot.is_ready and not snapshot.is_deleted:
-        if hold.is_shown:
-            draft.remember(rotation=draft.memory.rotation.model_copy(update={"problem": hold.message}))
-        return draft.settle(due_at=hold.due_at, attempt=draft.attempt, waiting_for=hold.waiting_for)
-    if hold.is_shown:
-        reason = BindingReason.BROKER_CIRCUIT_OPEN if hold.is_circuit else BindingReason.BROKER_RATE_LIMITED
-        status = ConditionStatus.UNKNOWN if draft.is_deleted or draft.is_unbinding else ConditionStatus.FALSE
-        is_stuck = draft.is_deleted and hold.is_circuit
-        draft.ready(
-            status, reason, message=joined(hold.message, how_to_forget(draft.metadata)) if is_stuck else hold.message
-        )
-        draft.set(next_attempt_time=hold.next_at)
-    return draft.defer(hold)
+        if deferral.is_shown:
+            draft.remember(rotation=draft.memory.rotation.model_copy(update={"problem": deferral.message}))
+        return draft.rest_ready(due_at=deferral.due_at, attempt=draft.attempt, waiting_for=deferral.waiting_for)
+    if deferral.is_shown:
+        remedy = how_to_forget(draft.metadata) if draft.is_deleted else None
+        draft.show_deferral(deferral, is_going=draft.is_deleted or draft.is_unbinding, remedy=remedy)
+        draft.set(next_attempt_time=deferral.next_at)
+    return draft.defer(deferral)

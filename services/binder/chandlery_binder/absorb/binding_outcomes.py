@@ -92,7 +92,7 @@ def postpone(snapshot: BindingSnapshot, action: Postpone, now: datetime) -> Bind
     draft.remember(rotation=draft.memory.rotation.model_copy(update={"problem": action.message}))
     if snapshot.has_open_end:
         draft.sealed = snapshot.sealed
-    return draft.settle_later(action.waiting_for)
+    return draft.rest_ready_later(action.waiting_for)
 
 
 def refuse(snapshot: BindingSnapshot, action: Refuse, now: datetime) -> BindingResult:

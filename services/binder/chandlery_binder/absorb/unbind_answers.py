@@ -5,6 +5,7 @@ from datetime import timedelta
 from chandlery.model.objects.conditions import ConditionStatus
 from chandlery.model.objects.reasons import BindingReason
 from chandlery.reconcile.answers import NO_REASON, Answer, Verdict, call_failure
+from chandlery.reconcile.operation.polling import PollResult, result_of_poll
 from chandlery.reconcile.status_draft import joined
 from chandlery_binder.absorb.binding_draft import BindingDraft, BindingResult
 from chandlery_binder.absorb.binding_ends import fail_and_mitigate, forced, unbound
@@ -40,14 +41,16 @@ def absorb_unbind(draft: BindingDraft, answer: Answer) -> BindingResult:
 
 def absorb_poll(draft: BindingDraft, answer: Answer) -> BindingResult:
     """OSB v2.17, "Polling Last Operation for Service Bindings": all but its three states and 410 is no answer yet."""
-    if answer.verdict == Verdict.SUCCEEDED or (draft.is_unbinding and answer.verdict == Verdict.GONE):
-        return unbound(draft) if draft.is_unbinding else _bound(draft)
-    if answer.verdict == Verdict.OPERATION_FAILED:
-        failed = BindingReason.UNBIND_FAILED if draft.is_unbinding else BindingReason.BIND_FAILED
-        return _operation_failed(draft, failed, why=answer.description or NO_REASON)
-    if draft.is_poll_time_over:
-        late = "it did not finish within the time limit of the plan or of this platform"
-        return _operation_failed(draft, BindingReason.ASYNC_TIMEOUT, why=late)
+    result = result_of_poll(answer, is_deletion=draft.is_unbinding, is_time_over=draft.is_poll_time_over)
+    match result:
+        case PollResult.SUCCEEDED:
+            return unbound(draft) if draft.is_unbinding else _bound(draft)
+        case PollResult.FAILED:
+            failed = BindingReason.UNBIND_FAILED if draft.is_unbinding else BindingReason.BIND_FAILED
+            return _operation_failed(draft, failed, why=answer.description or NO_REASON)
+        case PollResult.TIMED_OUT:
+            late = "it did not finish within the time limit of the plan or of this platform"
+            return _operation_failed(draft, BindingReason.ASYNC_TIMEOUT, why=late)
     return _keep_polling(draft, answer)
 
 

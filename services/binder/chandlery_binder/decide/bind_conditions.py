@@ -35,7 +35,7 @@ def bindable(snapshot: BindingSnapshot) -> Bindable | Wait | Refuse:
         message = f'The ServiceInstance "{instance.metadata.name}" has not found its class and plan yet'
         return _wait_for_instance(binding, BindingReason.INSTANCE_UNRESOLVED, message)
     if isinstance(offering, Unresolved):
-        return Wait(offering.reason, offering.message, offering.waiting_for)
+        return offering.wait
     if not offering.is_bindable:
         plan, service_class = offering.plan.spec.external_name, offering.service_class.spec.external_name
         message = f'The plan "{plan}" of the class "{service_class}" is not bindable'

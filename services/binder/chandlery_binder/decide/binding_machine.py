@@ -49,7 +49,7 @@ def _go_on(snapshot: BindingSnapshot, now: datetime) -> Action:
     if snapshot.to_repeat is not None:
         return _repeat(snapshot, snapshot.to_repeat)
     if status.async_op_in_progress and not _is_unbinding_anew(snapshot):
-        return _reach(snapshot) or PollBinding(snapshot.placement, status.last_operation)
+        return snapshot.unreachable or PollBinding(snapshot.placement, status.last_operation)
     if status.orphan_mitigation_in_progress:
         return _unbind(snapshot, is_mitigation=True)
     if snapshot.is_mitigation_held:
@@ -60,7 +60,7 @@ def _go_on(snapshot: BindingSnapshot, now: datetime) -> Action:
         # The specification of a binding never changes, so there is no newer wish to look for.
         return Idle()
     if snapshot.memory.is_fetch_due:
-        return _reach(snapshot) or FetchCredentials(snapshot.placement)
+        return snapshot.unreachable or FetchCredentials(snapshot.placement)
     return _grant(snapshot)
 
 
@@ -73,7 +73,7 @@ def _end(snapshot: BindingSnapshot) -> Action:
     if snapshot.to_repeat is not None:
         return _repeat(snapshot, snapshot.to_repeat)
     if status.async_op_in_progress and not _may_interrupt(snapshot):
-        return _reach(snapshot) or PollBinding(snapshot.placement, status.last_operation)
+        return snapshot.unreachable or PollBinding(snapshot.placement, status.last_operation)
     if status.orphan_mitigation_in_progress:
         return _unbind(snapshot, is_mitigation=False)
     if waiting := _ejected(snapshot):
@@ -108,7 +108,7 @@ def _repeat(snapshot: BindingSnapshot, request: OpenBindingRequest) -> Action:
     if request.purpose.traits.is_beside_ready and not snapshot.is_deleted:
         return finish_rotation_first(snapshot, request)
     # Before anything else: only the same request, repeated, tells what came of the first.
-    return _reach(snapshot) or Repeat(request)
+    return snapshot.unreachable or Repeat(request)
 
 
 def _may_interrupt(snapshot: BindingSnapshot) -> bool:
@@ -128,13 +128,8 @@ def _is_unbinding_anew(snapshot: BindingSnapshot) -> bool:
     return _is_unbinding(snapshot) and snapshot.is_retry_requested
 
 
-def _reach(snapshot: BindingSnapshot) -> Wait | None:
-    access = snapshot.access
-    return Wait(access.reason, access.message, access.waiting_for) if access else None
-
-
 def _unbind(snapshot: BindingSnapshot, *, is_mitigation: bool) -> Action:
-    if waiting := _reach(snapshot):
+    if waiting := snapshot.unreachable:
         return waiting
     if not _is_known(snapshot.placement):
         # An object that came without its notes, from a backup for instance.
@@ -158,7 +153,7 @@ def _grant(snapshot: BindingSnapshot) -> Action:
     is_retrievable = found.offering.service_class.spec.binding_retrievable
     # An asynchronous bind carries no credentials; they have to be fetched, so only who can be asked may take its time.
     bind = Bind(_wanted(snapshot, found), parameters.sent or None, accepts_incomplete=is_retrievable)
-    return _reach(snapshot) or bind
+    return snapshot.unreachable or bind
 
 
 def _wanted(snapshot: BindingSnapshot, found: Bindable) -> Placement:

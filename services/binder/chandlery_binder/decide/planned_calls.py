@@ -8,7 +8,7 @@ from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.model.objects.wire import JsonObject
 from chandlery.osb.operations import requests
 from chandlery.osb.operations.binding_calls import BindRequest, GetBindingRequest, PollBindingRequest, UnbindRequest
-from chandlery.reconcile.operation.context_annotations import annotations_to_tell
+from chandlery.reconcile.operation.context import context_of
 from chandlery.reconcile.operation.open_request import Repeat
 from chandlery_binder.facts.binding_actions import (
     Bind,
@@ -153,18 +153,9 @@ def _ids(snapshot: BindingSnapshot, placement: Placement) -> dict[str, str]:
 
 
 def _context(snapshot: BindingSnapshot, home: ObjectMeta | None, cluster_id: str) -> JsonObject:
-    """OSB profile, "Context Object"; without prefixes there is no word on annotations at all."""
-    context: JsonObject = {
-        "platform": "kubernetes",
-        "namespace": snapshot.binding.metadata.namespace or "",
-        "clusterid": cluster_id,
-        "instance_name": snapshot.binding.spec.instance_ref.name,
-    }
-    if prefixes := snapshot.policy.context_annotations:
-        instance = snapshot.instance.metadata if snapshot.instance else None
-        context["namespace_annotations"] = annotations_to_tell(home.annotations if home else None, prefixes)
-        context["instance_annotations"] = annotations_to_tell(instance.annotations if instance else None, prefixes)
-    return context
+    named = ObjectMeta(name=snapshot.binding.spec.instance_ref.name, namespace=snapshot.binding.metadata.namespace)
+    instance = snapshot.instance.metadata if snapshot.instance else named
+    return context_of(instance, home, cluster_id=cluster_id, prefixes=snapshot.policy.context_annotations)
 
 
 def _properties(snapshot: BindingSnapshot) -> BindingPropertiesState | None:

@@ -31,10 +31,12 @@ def decide_ready(snapshot: BindingSnapshot, now: datetime) -> Action:
         return Restore(snapshot.sealed.delivered)
     background = snapshot.memory.background_operation
     if background is not None:
-        return (_reach(snapshot) or PollBackgroundOperation(background)) if background.next_at <= moment else Idle()
+        return (
+            (_out_of_reach(snapshot) or PollBackgroundOperation(background)) if background.next_at <= moment else Idle()
+        )
     retirement = next_retirement(snapshot)
     if retirement is not None and retirement.next_at <= moment:
-        return _reach(snapshot) or Retire(retirement.placement)
+        return _out_of_reach(snapshot) or Retire(retirement.placement)
     rotation = next_rotation(snapshot)
     if rotation is not None and rotation <= moment:
         return _rotate(snapshot, moment)
@@ -45,12 +47,11 @@ def decide_ready(snapshot: BindingSnapshot, now: datetime) -> Action:
 
 def finish_rotation_first(snapshot: BindingSnapshot, request: OpenBindingRequest) -> Action:
     """A dead worker has asked for other credentials: only the same request, repeated, tells what came of it."""
-    return _reach(snapshot) or Repeat(request)
+    return _out_of_reach(snapshot) or Repeat(request)
 
 
-def _reach(snapshot: BindingSnapshot) -> Postpone | None:
-    access = snapshot.access
-    return Postpone(access.reason, access.message, access.waiting_for) if access else None
+def _out_of_reach(snapshot: BindingSnapshot) -> Postpone | None:
+    return _postpone(snapshot.unreachable) if snapshot.unreachable else None
 
 
 def _rotate(snapshot: BindingSnapshot, moment: float) -> Action:
@@ -70,7 +71,7 @@ def _rotate(snapshot: BindingSnapshot, moment: float) -> Action:
     # A broker carries the parameters of the predecessor over.
     sent = None if is_successor or isinstance(parameters, Wait) else parameters.sent or None
     rotate = Rotate(current, current if is_successor else None, sent, accepts_incomplete=is_retrievable)
-    return _reach(snapshot) or rotate
+    return _out_of_reach(snapshot) or rotate
 
 
 def _is_rotatable(snapshot: BindingSnapshot, found: Bindable, moment: float) -> bool:
@@ -89,5 +90,5 @@ def _postpone(obstacle: Wait | Refuse) -> Postpone:
 def _recover(snapshot: BindingSnapshot) -> Action:
     offering = snapshot.offering
     if isinstance(offering, Offering) and offering.service_class.spec.binding_retrievable:
-        return _reach(snapshot) or Recover(snapshot.placement)
+        return _out_of_reach(snapshot) or Recover(snapshot.placement)
     return Idle() if snapshot.memory.secret_problem else ReportLost()

@@ -12,8 +12,10 @@ from chandlery.model.objects.core import RecordedFact
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.offering import Offering, Unresolved
+from chandlery.reconcile.operation.mitigation import chosen_mitigation
 from chandlery.reconcile.parameters.parameters import Parameters
 from chandlery.reconcile.policies.broker_policy import DEFAULT_POLICY, BrokerPolicy
+from chandlery.reconcile.reconcile_result import Wait
 from chandlery_binder.facts.binding_notes import (
     BindingMemory,
     BindingPurpose,
@@ -105,9 +107,13 @@ class BindingSnapshot:
 
     @property
     def mitigation(self) -> Mitigation:
-        """What to do with what a failed bind may have left: the user's word counts, else the broker's policy."""
-        own = self.requested_actions.mitigation
-        return own or (Mitigation.AUTOMATIC if self.policy.mitigates else Mitigation.MANUAL)
+        """What becomes of what a failed creation may have left."""
+        return chosen_mitigation(self.requested_actions, self.policy)
+
+    @property
+    def unreachable(self) -> Wait | None:
+        """What to wait for before the broker can be called, if for anything."""
+        return self.access.wait if self.access else None
 
     @property
     def is_deleted(self) -> bool:

@@ -1,11 +1,17 @@
 """Asynchronous operations beside a binding that stays ready: their polls, and the revocation of earlier credentials."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from chandlery.model.objects.reasons import BindingReason
 from chandlery.reconcile.answers import NO_REASON, Answer, Verdict, call_failure
-from chandlery.reconcile.offering import Offering
-from chandlery.reconcile.status_draft import UNCLEAR_POLLS
+from chandlery.reconcile.operation.polling import (
+    UNCLEAR_POLLS,
+    PollResult,
+    poll_deadline,
+    poll_pause,
+    result_of_poll,
+    unclear_polls,
+)
 from chandlery_binder.absorb.binding_draft import BindingDraft, BindingResult
 from chandlery_binder.facts.binding_notes import OpenBindingRequest
 from chandlery_binder.facts.rotation_notes import BackgroundOperation, BackgroundOperationKind, Placement, Retired
@@ -17,15 +23,12 @@ def begin_background_operation(
     draft: BindingDraft, kind: BackgroundOperationKind, sent: OpenBindingRequest, answer: Answer
 ) -> None:
     """The broker has accepted and works on it, for as long as its plan or this platform allows."""
-    seconds, offering = draft.policy.give_up_after.total_seconds(), draft.snapshot.offering
-    if isinstance(offering, Offering) and offering.plan.spec.maximum_polling_duration:
-        seconds = min(seconds, offering.plan.spec.maximum_polling_duration)
     background = BackgroundOperation(
         kind=kind,
         placement=sent.placement,
         started_at=draft.now.timestamp(),
         operation=answer.operation,
-        poll_until=draft.now.timestamp() + seconds,
+        poll_until=poll_deadline(draft.snapshot.offering, draft.policy, draft.now),
         rotation_request=sent.rotation_request,
         properties=sent.properties,
     )
@@ -35,13 +38,23 @@ def begin_background_operation(
 def next_poll(draft: BindingDraft, background: BackgroundOperation, answer: Answer) -> BackgroundOperation:
     """The same with the moment of its next poll: soon, or when the broker asks for it, or when its time is up."""
     polls = background.polls + 1
-    elapsed = draft.now - datetime.fromtimestamp(background.started_at, UTC)
-    pause = max(draft.policy.polls.delay(polls, elapsed=elapsed), timedelta(seconds=answer.retry_after_seconds or 0.0))
-    # Added as numbers: a broker may ask for more seconds than a date can have.
-    next_at = min(draft.now.timestamp() + pause.total_seconds(), background.poll_until or draft.now.timestamp())
-    is_clear = answer.verdict in (Verdict.ACCEPTED, Verdict.IN_PROGRESS)
-    unclear = 0 if is_clear else background.unclear + (answer.status is not None)
-    return background.model_copy(update={"polls": polls, "unclear": unclear, "next_at": next_at})
+    pause = poll_pause(
+        draft.policy,
+        polls,
+        started_at=datetime.fromtimestamp(background.started_at, UTC),
+        until=background.poll_until,
+        now=draft.now,
+        retry_after_seconds=answer.retry_after_seconds,
+    )
+    unclear = unclear_polls(background.unclear, answer)
+    return background.model_copy(
+        update={"polls": polls, "unclear": unclear, "next_at": (draft.now + pause).timestamp()}
+    )
+
+
+def is_late(draft: BindingDraft, background: BackgroundOperation) -> bool:
+    """Whether the time of the operation is over."""
+    return background.poll_until is not None and draft.now.timestamp() >= background.poll_until
 
 
 def absorb_retirement(draft: BindingDraft, sent: OpenBindingRequest, answer: Answer) -> BindingResult:
@@ -57,14 +70,16 @@ def absorb_retirement(draft: BindingDraft, sent: OpenBindingRequest, answer: Ans
 
 def absorb_retirement_poll(draft: BindingDraft, background: BackgroundOperation, answer: Answer) -> BindingResult:
     """The same for a broker that takes its time."""
-    if answer.verdict in _DONE:
-        return _retired(draft, background.placement)
-    if answer.verdict == Verdict.OPERATION_FAILED:
-        why = answer.description or NO_REASON
-        return _not_retired(draft, background.placement, f"The asynchronous unbind failed: {why}")
-    if background.poll_until is not None and draft.now.timestamp() >= background.poll_until:
-        late = "The asynchronous unbind did not finish within the time limit of the plan or of this platform"
-        return _not_retired(draft, background.placement, late)
+    place = background.placement
+    match result_of_poll(answer, is_deletion=True, is_time_over=is_late(draft, background)):
+        case PollResult.SUCCEEDED:
+            return _retired(draft, place)
+        case PollResult.FAILED:
+            why = answer.description or NO_REASON
+            return _not_retired(draft, place, f"The asynchronous unbind failed: {why}")
+        case PollResult.TIMED_OUT:
+            late = "The asynchronous unbind did not finish within the time limit of the plan or of this platform"
+            return _not_retired(draft, place, late)
     following = next_poll(draft, background, answer)
     if following.unclear >= UNCLEAR_POLLS:
         return _not_retired(draft, background.placement, call_failure("poll of the last operation", answer))

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from chandlery.model.objects.reasons import BindingReason
 from chandlery.reconcile.answers import NO_REASON, Answer, Verdict, call_failure
-from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
+from chandlery.reconcile.operation.mitigation import needs_mitigation
+from chandlery.reconcile.operation.polling import PollResult, result_of_poll
 from chandlery.reconcile.status_draft import joined
 from chandlery_binder.absorb.bind_answers import is_final, note_grant, told
 from chandlery_binder.absorb.binding_draft import BindingDraft, BindingResult
@@ -21,6 +22,7 @@ from chandlery_binder.rotation.background_operations import (
     absorb_retirement,
     absorb_retirement_poll,
     begin_background_operation,
+    is_late,
     next_poll,
 )
 
@@ -128,24 +130,25 @@ def absorb_lost_rotation(draft: BindingDraft, sent: OpenBindingRequest) -> Bindi
 
 def absorb_rotation_poll(draft: BindingDraft, background: BackgroundOperation, answer: Answer) -> BindingResult:
     """OSB v2.17, "Polling Last Operation for Service Bindings"."""
-    if answer.verdict == Verdict.SUCCEEDED:
-        draft.remember(
-            background_operation=background.model_copy(update={"poll_until": None, "next_at": draft.now.timestamp()})
-        )
-        return draft.rest()
-    if answer.verdict == Verdict.OPERATION_FAILED:
-        return _left(draft, background.placement, f"The broker failed it: {answer.description or NO_REASON}")
-    if background.poll_until is not None and draft.now.timestamp() >= background.poll_until:
-        late = "It did not finish within the time limit of the plan or of this platform"
-        return _left(draft, background.placement, late)
+    result = result_of_poll(answer, is_deletion=False, is_time_over=is_late(draft, background))
+    match result:
+        case PollResult.SUCCEEDED:
+            fetched_next = {"poll_until": None, "next_at": draft.now.timestamp()}
+            draft.remember(background_operation=background.model_copy(update=fetched_next))
+            return draft.rest()
+        case PollResult.FAILED:
+            return _left(draft, background.placement, f"The broker failed it: {answer.description or NO_REASON}")
+        case PollResult.TIMED_OUT:
+            late = "It did not finish within the time limit of the plan or of this platform"
+            return _left(draft, background.placement, late)
     draft.remember(background_operation=next_poll(draft, background, answer))
-    _show_poll(draft, answer)
+    _show_poll(draft, answer, result)
     return draft.rest()
 
 
-def _show_poll(draft: BindingDraft, answer: Answer) -> None:
+def _show_poll(draft: BindingDraft, answer: Answer, result: PollResult) -> None:
     problem = ""
-    if answer.verdict != Verdict.IN_PROGRESS:
+    if result == PollResult.UNCLEAR:
         failure = call_failure("poll of the rotation", answer)
         draft.tell(BindingReason.ERROR_POLLING, failure)
         problem = joined(failure, POLLED_ON, how_to_rotate_again(draft.metadata))
@@ -188,7 +191,7 @@ def _failed(
     )
     draft.remember(background_operation=None, rotation=notes)
     _tell(draft, message, "" if is_final else f"The next attempt is at {_clock(next_at)}")
-    return draft.settle(due_at=draft.now) if looks_again else draft.rest()
+    return draft.rest_ready(due_at=draft.now) if looks_again else draft.rest()
 
 
 def _tell(draft: BindingDraft, message: str, outlook: str) -> None:

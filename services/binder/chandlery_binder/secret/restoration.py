@@ -47,7 +47,7 @@ def absorb_failed_recovery(draft: BindingDraft, answer: Answer) -> BindingResult
     draft.remember(secret_problem=message)
     attempt = draft.attempt + 1
     pause = draft.policy.pause(attempt, answer.retry_after_seconds)
-    return draft.settle(due_at=draft.now + pause, attempt=attempt)
+    return draft.rest_ready(due_at=draft.now + pause, attempt=attempt)
 
 
 def report_lost(draft: BindingDraft) -> BindingResult:

@@ -259,9 +259,9 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         due_at = self._now if self.is_deleted else None
         return self._change(Requeue(due_at=due_at, waiting_for=None if self.is_deleted else self.memory.lane or None))
 
-    def defer(self, hold: Deferral) -> InstanceResult:
+    def defer(self, deferral: Deferral) -> InstanceResult:
         """Come back when the call may be made."""
-        return self._change(Requeue(due_at=hold.due_at, attempt=self.attempt, waiting_for=hold.waiting_for))
+        return self._change(deferral.requeue(attempt=self.attempt))
 
     def gone(self) -> InstanceResult:
         """The finalizer goes, and with it the object; its broker may be waiting for that."""

@@ -7,7 +7,8 @@ from chandlery.model.objects.conditions import ConditionStatus, ConditionType, f
 from chandlery.model.objects.reasons import InstanceReason
 from chandlery.reconcile.answers import Answer
 from chandlery.reconcile.operation.deferral import Deferral
-from chandlery.reconcile.status_draft import Cause, joined
+from chandlery.reconcile.operation.mitigation import Cause
+from chandlery.reconcile.status_draft import joined
 from chandlery_provisioner.absorb import instance_remedies
 from chandlery_provisioner.absorb.instance_draft import InstanceDraft, InstanceResult
 from chandlery_provisioner.facts.instance_notes import OpenInstanceRequest
@@ -175,23 +176,18 @@ def note_usability(draft: InstanceDraft, answer: Answer) -> None:
         draft.remember(is_unusable=not word)
 
 
-def defer(snapshot: InstanceSnapshot, unsent: OpenInstanceRequest, *, hold: Deferral, now: datetime) -> InstanceResult:
+def defer(
+    snapshot: InstanceSnapshot, unsent: OpenInstanceRequest, *, deferral: Deferral, now: datetime
+) -> InstanceResult:
     """Say why, and come back then. Nothing was sent, so that nothing else changes."""
     draft = InstanceDraft(snapshot, now)
     draft.keep_open()
-    if hold.is_shown and not unsent.purpose.traits.is_fetch:
-        reason = InstanceReason.BROKER_CIRCUIT_OPEN if hold.is_circuit else InstanceReason.BROKER_RATE_LIMITED
+    if deferral.is_shown and not unsent.purpose.traits.is_fetch:
         is_going = snapshot.is_deleted or unsent.purpose.traits.is_deletion
+        remedy = instance_remedies.remove_without_broker(draft.metadata) if snapshot.is_deleted else None
         if draft.serves and not is_going:
-            draft.tell_update(reason, message=hold.message)
+            draft.tell_update(deferral.reason, message=deferral.message)
         else:
-            status = ConditionStatus.UNKNOWN if is_going else ConditionStatus.FALSE
-            draft.ready(status, reason, message=_with_remedy(snapshot, hold))
-        draft.set(next_attempt_time=hold.next_at)
-    return draft.defer(hold)
-
-
-def _with_remedy(snapshot: InstanceSnapshot, hold: Deferral) -> str:
-    if not (snapshot.is_deleted and hold.is_circuit):
-        return hold.message
-    return joined(hold.message, instance_remedies.remove_without_broker(snapshot.instance.metadata))
+            draft.show_deferral(deferral, is_going=is_going, remedy=remedy)
+        draft.set(next_attempt_time=deferral.next_at)
+    return draft.defer(deferral)

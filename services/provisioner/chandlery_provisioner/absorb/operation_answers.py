@@ -4,7 +4,8 @@ from datetime import timedelta
 
 from chandlery.model.objects.reasons import InstanceReason
 from chandlery.reconcile.answers import NO_REASON, Answer, Verdict, call_failure
-from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
+from chandlery.reconcile.operation.mitigation import needs_mitigation
+from chandlery.reconcile.operation.polling import PollResult, result_of_poll
 from chandlery.reconcile.status_draft import joined
 from chandlery_provisioner.absorb import instance_remedies
 from chandlery_provisioner.absorb.instance_draft import InstanceDraft, InstanceResult
@@ -38,13 +39,15 @@ def absorb_poll(draft: InstanceDraft, answer: Answer) -> InstanceResult:
     A platform has to poll on after such answers. A deletion may be asked for again besides, which OSB makes harmless:
     a row of them counts as a failed attempt to delete.
     """
-    if answer.verdict == Verdict.SUCCEEDED or (draft.is_deprovisioning and answer.verdict == Verdict.GONE):
-        return _operation_succeeded(draft, answer)
-    if answer.verdict == Verdict.OPERATION_FAILED:
-        return _operation_failed(draft, answer, why=answer.description or NO_REASON)
-    if draft.is_poll_time_over:
-        late = "the operation did not finish within the time limit of the plan or of this platform"
-        return _operation_failed(draft, answer, why=late)
+    result = result_of_poll(answer, is_deletion=draft.is_deprovisioning, is_time_over=draft.is_poll_time_over)
+    match result:
+        case PollResult.SUCCEEDED:
+            return _operation_succeeded(draft, answer)
+        case PollResult.FAILED:
+            return _operation_failed(draft, answer, why=answer.description or NO_REASON)
+        case PollResult.TIMED_OUT:
+            late = "the operation did not finish within the time limit of the plan or of this platform"
+            return _operation_failed(draft, answer, why=late)
     return _keep_polling(draft, answer)
 
 

@@ -19,7 +19,7 @@ def grant(snapshot: InstanceSnapshot) -> Action:
     """Provision or update the instance, or say why not."""
     offering, parameters = snapshot.offering, snapshot.parameters
     if isinstance(offering, Unresolved):
-        return Wait(offering.reason, offering.message, offering.waiting_for)
+        return offering.wait
     is_new = snapshot.instance.status.provision_status != "Provisioned"
     plan_changes = is_new or offering.plan.spec.external_id != snapshot.memory.plan_id
     if is_new and offering.broker.metadata.deletion_timestamp is not None:
@@ -68,7 +68,7 @@ def _provision(snapshot: InstanceSnapshot, offering: Offering, parameters: Param
     version = plan.maintenance_info.version if plan.maintenance_info else None
     known = version if knows_field(Verb.PROVISION, "maintenance_info", snapshot.api_version) else None
     call = Provision(offering.service_class.spec.external_id, plan.external_id, parameters.sent or None, known)
-    return _reach(snapshot) or call
+    return snapshot.unreachable or call
 
 
 def _change(snapshot: InstanceSnapshot, offering: Offering, parameters: Parameters) -> Action:
@@ -81,7 +81,7 @@ def _change(snapshot: InstanceSnapshot, offering: Offering, parameters: Paramete
         if found.wrong:
             return _unfit(offering, found.wrong, schema="update")
         update = replace(update, parameters=found.sent)
-    return AlreadyApplied() if _is_nothing(snapshot, update, offering=offering) else _reach(snapshot) or update
+    return AlreadyApplied() if _is_nothing(snapshot, update, offering=offering) else snapshot.unreachable or update
 
 
 def _update(snapshot: InstanceSnapshot, offering: Offering, parameters: Parameters) -> Update:
@@ -175,8 +175,3 @@ def _removed(offering: Offering) -> Wait | None:
         message = f"The plan {plan.spec.external_name!r} has been removed from the broker's catalog"
         return Wait(InstanceReason.DELETED_PLAN, message, key)
     return None
-
-
-def _reach(snapshot: InstanceSnapshot) -> Wait | None:
-    access = snapshot.access
-    return Wait(access.reason, access.message, access.waiting_for) if access else None

@@ -10,7 +10,7 @@ from chandlery.model.objects.conditions import ConditionType, is_true
 from chandlery.model.objects.reasons import InstanceReason
 from chandlery.model.text.names import FINALIZER
 from chandlery.reconcile.operation.open_request import Repeat
-from chandlery.reconcile.reconcile_result import Finish, Idle, Wait
+from chandlery.reconcile.reconcile_result import Finish, Idle
 from chandlery_provisioner.absorb.foreign_instances import blocked_by_bindings, without_id
 from chandlery_provisioner.decide.desired_instance import grant, unprompted
 from chandlery_provisioner.facts.instance_notes import OpenInstanceRequest
@@ -40,7 +40,7 @@ def decide(snapshot: InstanceSnapshot) -> Action:
         return _force(snapshot)
     if snapshot.request is not None and not _is_overtaken(snapshot, snapshot.request):
         # Before anything else: only the same request, repeated, tells what came of the first.
-        return _reach(snapshot) or Repeat(snapshot.request)
+        return snapshot.unreachable or Repeat(snapshot.request)
     if status.async_op_in_progress and not _may_interrupt(snapshot):
         return _poll(snapshot)
     if snapshot.is_mitigation_pending:
@@ -123,7 +123,7 @@ def _rest(snapshot: InstanceSnapshot) -> Action:
     status, memory, access = snapshot.instance.status, snapshot.memory, snapshot.access
     is_ready = is_true(status.conditions, ConditionType.READY)
     if is_ready and access is not None and access.reason == InstanceReason.NO_SUCH_BROKER:
-        return Wait(access.reason, access.message, access.waiting_for)
+        return access.wait
     if memory.is_fetch_due and access is None:
         return FetchInstance(memory.service_id, memory.plan_id)
     return unprompted(snapshot) or Idle()
@@ -131,7 +131,9 @@ def _rest(snapshot: InstanceSnapshot) -> Action:
 
 def _poll(snapshot: InstanceSnapshot) -> Action:
     memory = snapshot.memory
-    return _reach(snapshot) or PollInstance(memory.service_id, memory.plan_id, snapshot.instance.status.last_operation)
+    return snapshot.unreachable or PollInstance(
+        memory.service_id, memory.plan_id, snapshot.instance.status.last_operation
+    )
 
 
 def _mitigate(snapshot: InstanceSnapshot) -> Action:
@@ -140,7 +142,7 @@ def _mitigate(snapshot: InstanceSnapshot) -> Action:
         return WaiveMitigation()
     if not snapshot.is_deleted and snapshot.mitigation == Mitigation.MANUAL:
         return AwaitMitigationDecision()
-    return _reach(snapshot) or _deprovision(snapshot, is_mitigation=not snapshot.is_deleted)
+    return snapshot.unreachable or _deprovision(snapshot, is_mitigation=not snapshot.is_deleted)
 
 
 def _delete(snapshot: InstanceSnapshot) -> Action:
@@ -148,12 +150,7 @@ def _delete(snapshot: InstanceSnapshot) -> Action:
         return blocked_by_bindings(snapshot)
     if snapshot.is_certainly_absent:
         return Finish()
-    return _reach(snapshot) or _deprovision(snapshot, is_mitigation=False)
-
-
-def _reach(snapshot: InstanceSnapshot) -> Wait | None:
-    access = snapshot.access
-    return Wait(access.reason, access.message, access.waiting_for) if access else None
+    return snapshot.unreachable or _deprovision(snapshot, is_mitigation=False)
 
 
 def _deprovision(snapshot: InstanceSnapshot, *, is_mitigation: bool) -> Deprovision:

@@ -10,6 +10,7 @@ from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.offerings import AnyPlan
 from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.offering import Offering, Unresolved
+from chandlery.reconcile.operation.mitigation import chosen_mitigation
 from chandlery.reconcile.operation.open_request import Repeat
 from chandlery.reconcile.parameters.parameters import Parameters
 from chandlery.reconcile.policies.broker_policy import DEFAULT_POLICY, BrokerPolicy
@@ -60,6 +61,11 @@ class InstanceSnapshot:
         return bool(plan.instance_create_parameter_schema or plan.instance_update_parameter_schema)
 
     @property
+    def unreachable(self) -> Wait | None:
+        """What to wait for before the broker can be called, if for anything."""
+        return self.access.wait if self.access else None
+
+    @property
     def is_deleted(self) -> bool:
         """Whether a user wants the instance gone."""
         return self.instance.metadata.deletion_timestamp is not None
@@ -91,9 +97,8 @@ class InstanceSnapshot:
 
     @property
     def mitigation(self) -> Mitigation:
-        """What becomes of what a failed creation may have left: the instance's word counts, else its broker's."""
-        of_broker = Mitigation.AUTOMATIC if self.policy.mitigates else Mitigation.MANUAL
-        return self.requested_actions.mitigation or of_broker
+        """What becomes of what a failed creation may have left."""
+        return chosen_mitigation(self.requested_actions, self.policy)
 
     @property
     def is_mitigation_pending(self) -> bool:

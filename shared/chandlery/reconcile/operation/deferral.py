@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chandlery.model.objects.metadata import to_timestamp
+from chandlery.model.objects.reasons import InstanceReason
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.policies.broker_policy import BrokerPolicy
+from chandlery.reconcile.reconcile_result import Requeue
 from chandlery.retry.circuit import Circuit
 from chandlery.retry.rate_limit import Turn
 
@@ -36,6 +38,15 @@ class Deferral:
     """The wake-up key that brings the object back early."""
     turn_at: datetime | None = None
     """The place in line that is kept."""
+
+    @property
+    def reason(self) -> str:
+        """The reason of the condition that tells of it, of an instance and of a binding alike."""
+        return InstanceReason.BROKER_CIRCUIT_OPEN if self.is_circuit else InstanceReason.BROKER_RATE_LIMITED
+
+    def requeue(self, *, attempt: int) -> Requeue:
+        """Come back when the call may be made."""
+        return Requeue(due_at=self.due_at, attempt=attempt, waiting_for=self.waiting_for)
 
 
 def deferred_by_circuit(policy: BrokerPolicy, circuit: Circuit, *, key: str, now: datetime, spread: float) -> Deferral:

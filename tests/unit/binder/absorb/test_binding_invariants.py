@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from chandlery.model.objects.metadata import to_timestamp
 from chandlery.reconcile.answers import Answer, Verdict
-from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
+from chandlery.reconcile.operation.mitigation import needs_mitigation
 from chandlery.reconcile.policies.broker_policy import BrokerPolicy
 from chandlery_binder.facts.binding_notes import BindingPurpose
 from chandlery_binder.facts.sealed_binding_notes import NOTHING_SEALED

@@ -9,8 +9,8 @@ from chandlery.model.objects.bindings import BindingPropertiesState, ServiceBind
 from chandlery.model.objects.conditions import ConditionType, find_condition
 from chandlery.model.objects.metadata import to_timestamp
 from chandlery.reconcile.answers import Answer, Verdict
+from chandlery.reconcile.operation.mitigation import Cause
 from chandlery.reconcile.reconcile_result import Refuse, Wait
-from chandlery.reconcile.status_draft import Cause
 from chandlery_binder.absorb.binding_draft import BindingResult
 from chandlery_binder.absorb.binding_outcomes import absorb, announce, credentials_of, finish, refuse, wait
 from chandlery_binder.facts.binding_notes import BindingPurpose, OpenBindingRequest

@@ -10,7 +10,7 @@ from chandlery.model.objects.conditions import ConditionType
 from chandlery.model.objects.instances import InstancePropertiesState
 from chandlery.model.objects.metadata import to_timestamp
 from chandlery.reconcile.answers import Answer
-from chandlery.reconcile.status_draft import Cause
+from chandlery.reconcile.operation.mitigation import Cause
 from chandlery_provisioner.absorb.instance_draft import InstanceResult
 from chandlery_provisioner.absorb.instance_outcomes import absorb
 from chandlery_provisioner.decide.instance_machine import decide

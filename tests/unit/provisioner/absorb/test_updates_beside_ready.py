@@ -56,7 +56,7 @@ def polled() -> InstanceSnapshot:
 def held() -> InstanceResult:
     """The broker is left alone for a while."""
     hold = Deferral(due_at=NOW, next_at=NOW, message="it is left alone", is_circuit=True)
-    return defer(changing(), TO_LARGE, hold=hold, now=NOW)
+    return defer(changing(), TO_LARGE, deferral=hold, now=NOW)
 
 
 UNDER_WAY: list[Any] = [

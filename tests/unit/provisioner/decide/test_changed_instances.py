@@ -10,6 +10,7 @@ from chandlery.model.objects.conditions import ConditionType
 from chandlery.model.objects.instances import InstancePropertiesState, ParametersFromSource, SecretKeyReference
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.model.objects.reasons import InstanceReason
+from chandlery.reconcile.operation.context import context_of
 from chandlery.reconcile.parameters.parameters import Parameters, merge_parameters
 from chandlery.reconcile.reconcile_result import Idle, Wait
 from chandlery_provisioner.absorb import instance_outcomes as outcomes
@@ -17,7 +18,7 @@ from chandlery_provisioner.absorb.instance_draft import InstanceResult
 from chandlery_provisioner.absorb.instance_outcomes import absorb
 from chandlery_provisioner.decide.instance_machine import decide
 from chandlery_provisioner.decide.planned_calls import note_of
-from chandlery_provisioner.facts.instance_context import context_digest, context_of, namespace_digest
+from chandlery_provisioner.facts.instance_context import context_digest, namespace_digest
 from chandlery_provisioner.facts.instance_notes import InstancePurpose, RequestDigest
 from chandlery_provisioner.facts.instance_snapshot import AlreadyApplied, InstanceSnapshot, Provision, Update
 from tests.unit.provisioner.builders import (

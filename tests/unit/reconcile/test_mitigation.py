@@ -8,7 +8,7 @@ import pytest
 from chandlery.osb.answers.answers_reading import read_answer
 from chandlery.osb.transport.http_call import HttpCall, HttpReply
 from chandlery.reconcile.answers import Answer, Verb, Verdict
-from chandlery.reconcile.operation.orphan_mitigation import needs_mitigation
+from chandlery.reconcile.operation.mitigation import needs_mitigation
 
 PROVISION, BIND, UPDATE = Verb.PROVISION, Verb.BIND, Verb.UPDATE
 DEPROVISION, UNBIND = Verb.DEPROVISION, Verb.UNBIND

@@ -4,7 +4,10 @@ Source: OSB v2.17, "Orphan Mitigation". Updates never lead to it. A connection t
 written counts as a timeout; one that never came about does not.
 """
 
+from chandlery.model.objects.annotations import Mitigation, RequestedActions
+from chandlery.model.objects.wire import WireModel
 from chandlery.reconcile.answers import Answer, Verb, Verdict
+from chandlery.reconcile.policies.broker_policy import BrokerPolicy
 
 CREATED = 201
 ACCEPTED = 202
@@ -24,3 +27,15 @@ def needs_mitigation(answer: Answer) -> bool:
         # 200 with an unreadable body is a failure without mitigation; 201 and 202 are not (2.17).
         return answer.verb in (Verb.PROVISION, Verb.BIND) and answer.status in _MALFORMED_STATUSES
     return answer.verdict in _MITIGATED.get(answer.verb, frozenset())
+
+
+class Cause(WireModel):
+    """How the creation failed that is cleaned up after: what a condition says of it."""
+
+    reason: str
+    message: str
+
+
+def chosen_mitigation(requested: RequestedActions, policy: BrokerPolicy) -> Mitigation:
+    """What becomes of what a failed creation may have left: the object's own word counts, else its broker's policy."""
+    return requested.mitigation or (Mitigation.AUTOMATIC if policy.mitigates else Mitigation.MANUAL)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chandlery.reconcile.operation.context_annotations import annotations_to_tell
+from chandlery.reconcile.operation.context import annotations_to_tell
 
 ANNOTATIONS = {
     "prefix.acme.com/tier": "gold",
