@@ -105,7 +105,7 @@ class OsbClient:
             request: What to send; see `chandlery.osb.operations.requests`.
             identity: The user behind this very action; None for what the platform does on its own (OSB v2.17,
                 "Originating Identity"), such as orphan mitigation.
-            request_id: Names this request in our logs and the broker's.
+            request_id: Names this request: `request_identity` in our log line, a header at the broker.
             secrets: What the broker may know and nobody may see: struck out of its words, as its credentials are.
         """
         try:

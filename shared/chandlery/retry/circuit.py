@@ -65,7 +65,7 @@ class Circuit:
         return self.retry_at is not None
 
     def state(self, now: datetime) -> CircuitState:
-        """For people and metrics."""
+        """What people call it."""
         if self.retry_at is None:
             return CircuitState.CLOSED
         return CircuitState.OPEN if now < self.retry_at else CircuitState.HALF_OPEN

@@ -1,4 +1,4 @@
-"""The tables. One per kind with the common metadata, and four that make the system run: see each one's docstring.
+"""The tables. One per kind with the common metadata, and those that make the system run: see each one's docstring.
 
 What is looked up has a real column with an index; everything else of an object stays JSON.
 """

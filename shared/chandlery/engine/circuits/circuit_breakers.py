@@ -27,7 +27,7 @@ class CircuitBreakers:
         """Set when there is news, for whoever keeps the database informed."""
 
     def states(self, now: datetime) -> dict[str, CircuitState]:
-        """The state of every lane that has failed a call since it last answered one, for metrics."""
+        """The state of every lane that has failed a call since it last answered one."""
         return {lane: circuit.state(now) for lane, circuit in self._circuits.items()}
 
     def open_circuits(self) -> dict[str, Circuit]:
