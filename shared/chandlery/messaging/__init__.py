@@ -1,1 +1,1 @@
-"""The message bus: one protocol, RabbitMQ behind it and its in-process twin. Nothing else imports an AMQP client."""
+"""The message bus: one protocol, RabbitMQ or an in-process bus behind it. Nothing else imports an AMQP client."""

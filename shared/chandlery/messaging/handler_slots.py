@@ -1,4 +1,4 @@
-"""Running handlers, a limited number at once. Both twins put what is delivered to a subscription into its slots."""
+"""Running handlers, a limited number at once. Both buses put what is delivered to a subscription into its slots."""
 
 import asyncio
 import contextvars

@@ -1,4 +1,4 @@
-"""The in-process twin of the RabbitMQ bus: same promises, but nothing outlives the process."""
+"""The in-process bus: the same promises as that of RabbitMQ, but nothing outlives the process."""
 
 import asyncio
 import uuid
