@@ -7,7 +7,7 @@ finds the Secret gone and unbinds. No later round writes it again, because a del
 
 import asyncio
 import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from chandlery.contracts.messages import UNRESOLVED_LANE
 from chandlery.engine.reconciler import Guarded, Planned
@@ -21,27 +21,26 @@ from chandlery.platform.protocol import PlatformSession, PlatformView
 from chandlery.reconcile.answers import Answer, Verb, Verdict
 from chandlery.reconcile.operation.deferral import Deferral
 from chandlery.reconcile.operation.open_request import Repeat
-from chandlery.reconcile.reconcile_result import Finish, Idle, ReconcileResult, Refuse, Wait
+from chandlery.reconcile.reconcile_result import ReconcileResult
 from chandlery.store.database import UnitOfWork
 from chandlery.store.work.work_queue import Claim
 from chandlery_binder.absorb import binding_outcomes as outcomes
 from chandlery_binder.absorb.binding_ends import defer
-from chandlery_binder.absorb.foreign_bindings import disown
 from chandlery_binder.binding_loading import LoadedBinding, load_binding
 from chandlery_binder.decide import binding_machine
 from chandlery_binder.decide.planned_calls import note_of, request_of
-from chandlery_binder.decide.requested_actions import apply_requested_actions
 from chandlery_binder.facts.binding_actions import (
-    Abandon,
     Bind,
     Call,
-    Disown,
-    ForceFinish,
+    FetchCredentials,
     Inject,
-    Postpone,
-    ReportLost,
+    PollBackgroundOperation,
+    PollBinding,
+    Recover,
     Restore,
+    Retire,
     Rotate,
+    Unbind,
 )
 from chandlery_binder.facts.binding_notes import BindingPurpose, OpenBindingRequest, presumed
 from chandlery_binder.facts.binding_secrets import secrets_of
@@ -75,11 +74,10 @@ class BindingReconciler:
         loaded = await load_binding(
             unit, self._resources, platform=platform, binding=document, claim=claim, eject_problem=problem
         )
-        snapshot = apply_requested_actions(loaded.snapshot, unit.now)
-        if snapshot.has_schema:
+        if loaded.snapshot.has_schema:
             # What takes its time in a decision is a broker's schema. Found out here, it is known when it is asked for.
-            await asyncio.to_thread(binding_machine.decide, snapshot, unit.now)
-        return replace(loaded, snapshot=snapshot)
+            await asyncio.to_thread(binding_machine.decide, loaded.snapshot, unit.now)
+        return loaded
 
     def decide(
         self, snapshot: LoadedBinding, unit: UnitOfWork
@@ -88,25 +86,22 @@ class BindingReconciler:
         inner, now = snapshot.snapshot, unit.now
         action = binding_machine.decide(inner, now)
         match action:
-            case Idle():
-                return outcomes.idle(inner, now)
-            case Finish():
-                return outcomes.finish(inner, now)
-            case Wait():
-                return outcomes.wait(inner, action, now)
-            case Refuse():
-                return outcomes.refuse(inner, action, now)
-            case Disown():
-                return disown(inner, now)
-            case Abandon():
-                return outcomes.abandon(inner, now)
-            case ForceFinish():
-                return outcomes.force_finish(inner, action, now)
-            case Postpone():
-                return outcomes.postpone(inner, action, now)
-            case ReportLost():
-                return outcomes.lost(inner, now)
-        return self._planned(snapshot, action, unit)
+            case (
+                Bind()
+                | Unbind()
+                | PollBinding()
+                | FetchCredentials()
+                | Inject()
+                | Repeat()
+                | Restore()
+                | Recover()
+                | Rotate()
+                | Retire()
+                | PollBackgroundOperation()
+            ):
+                return self._planned(snapshot, action, unit)
+            case _:
+                return outcomes.uncalled(inner, action, now)
 
     def guard(self, snapshot: LoadedBinding, planned: Planned[PreparedBindingCall]) -> Guarded | None:
         """See Reconciler. A deletion by force and an order to try again are carried out at once."""

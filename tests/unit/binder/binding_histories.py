@@ -11,27 +11,26 @@ from chandlery.model.objects.core import RecordedFact
 from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.answers import Answer, Verb, Verdict
 from chandlery.reconcile.offering import Offering, Unresolved
+from chandlery.reconcile.operation.open_request import Repeat
 from chandlery.reconcile.parameters.parameters import NO_PARAMETERS
 from chandlery.reconcile.policies.broker_policy import DEFAULT_POLICY, BrokerPolicy
-from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
 from chandlery_binder.absorb import binding_outcomes as outcomes
 from chandlery_binder.absorb.binding_draft import BindingResult
-from chandlery_binder.absorb.foreign_bindings import disown
 from chandlery_binder.decide.binding_machine import decide
 from chandlery_binder.decide.planned_calls import note_of
-from chandlery_binder.decide.requested_actions import apply_requested_actions
 from chandlery_binder.facts.binding_actions import (
-    Abandon,
     Action,
     Bind,
     Call,
-    Disown,
-    ForceFinish,
+    FetchCredentials,
     Inject,
-    Postpone,
-    ReportLost,
+    PollBackgroundOperation,
+    PollBinding,
+    Recover,
     Restore,
+    Retire,
     Rotate,
+    Unbind,
 )
 from chandlery_binder.facts.binding_notes import (
     BindingMemory,
@@ -137,31 +136,27 @@ class BindingHistory:
         if self.due_at is None or self.is_finished:
             return
         self.now = max(self.now, self.due_at)
-        snapshot = apply_requested_actions(self.snapshot(), self.now)
+        snapshot = self.snapshot()
         self._act(snapshot, decide(snapshot, self.now))
 
     def _act(self, snapshot: BindingSnapshot, action: Action) -> None:
         match action:
-            case Disown():
-                self._write(disown(snapshot, self.now))
-            case Idle():
-                self._write(outcomes.idle(snapshot, self.now))
-            case Finish():
-                self._write(outcomes.finish(snapshot, self.now))
-            case Wait():
-                self._write(outcomes.wait(snapshot, action, self.now))
-            case Refuse():
-                self._write(outcomes.refuse(snapshot, action, self.now))
-            case Abandon():
-                self._write(outcomes.abandon(snapshot, self.now))
-            case ForceFinish():
-                self._write(outcomes.force_finish(snapshot, action, self.now))
-            case Postpone():
-                self._write(outcomes.postpone(snapshot, action, self.now))
-            case ReportLost():
-                self._write(outcomes.lost(snapshot, self.now))
-            case _:
+            case (
+                Bind()
+                | Unbind()
+                | PollBinding()
+                | FetchCredentials()
+                | Inject()
+                | Repeat()
+                | Restore()
+                | Recover()
+                | Rotate()
+                | Retire()
+                | PollBackgroundOperation()
+            ):
                 self._call(snapshot, action)
+            case _:
+                self._write(outcomes.uncalled(snapshot, action, self.now))
 
     def _call(self, snapshot: BindingSnapshot, call: Call) -> None:
         is_repeated = self.sealed.request is not None
@@ -186,7 +181,7 @@ class BindingHistory:
         self._write(outcomes.absorb(snapshot, note, answer=answer, now=self.now, problem=self._inject(note, answer)))
 
     def _inject(self, note: OpenBindingRequest, answer: Answer) -> InjectionProblem | None:
-        credentials = outcomes.credentials_of(apply_requested_actions(self.snapshot(), self.now), note, answer)
+        credentials = outcomes.credentials_of(self.snapshot(), note, answer)
         if credentials is None:
             return None
         if self.is_secret_in_the_way:

@@ -30,7 +30,7 @@ class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
             snapshot.binding.status,
             snapshot.memory,
             offering=snapshot.offering,
-            attempt=snapshot.attempt,
+            attempt=0 if snapshot.is_retry_requested else snapshot.attempt,
             now=now,
             policy=snapshot.policy,
         )
@@ -38,8 +38,11 @@ class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
         self.is_interrupting = False
         self.sealed = SealedNotes(delivered=None if snapshot.is_deleted else snapshot.sealed.delivered)
         """What is kept: a copy of what is in the Secret, unless nobody wants it any more."""
-        self.facts.extend(snapshot.news)
         self.remember(retry_seen=snapshot.requested_actions.retry or snapshot.memory.retry_seen)
+        if snapshot.is_retry_requested and self.status.operation_start_time:
+            # It has its whole time once more.
+            self.set(operation_start_time=now)
+        self._before = self.status
 
     @classmethod
     def begin(cls, snapshot: BindingSnapshot, sent: OpenBindingRequest, now: datetime) -> Self:
@@ -157,7 +160,7 @@ class BindingDraft(BindingStatusDraft):
 
     def rest(self) -> BindingResult:
         """Nothing more to do; a deletion is looked at straight away, and one that is ready when something is due."""
-        has_acted = self.status != self._snapshot.binding.status
+        has_acted = self.status != self._before
         self.expect_no_attempt()
         if self.is_deleted:
             return self._change(Requeue(due_at=self._now if has_acted else None))
@@ -213,7 +216,7 @@ class BindingDraft(BindingStatusDraft):
 
     def defer_unbind(self) -> BindingResult:
         """The broker will not be interrupted in its bind: go on polling that, as if nothing had been asked."""
-        self.status = self._snapshot.binding.status
+        self.status = self._before
         before = self._snapshot.memory
         seen = self.memory.retry_seen
         # What it will not be interrupted in may be the very unbind that it was asked for once more.

@@ -12,7 +12,7 @@ from chandlery.model.objects.reasons import BindingReason
 from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.offering import Offering
-from chandlery.reconcile.reconcile_result import Refuse, Wait
+from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
 from chandlery.reconcile.status_draft import joined
 from chandlery_binder.absorb.bind_answers import (
     absorb_delivery,
@@ -23,10 +23,12 @@ from chandlery_binder.absorb.bind_answers import (
 from chandlery_binder.absorb.binding_draft import BindingDraft, BindingResult
 from chandlery_binder.absorb.binding_ends import forced
 from chandlery_binder.absorb.binding_remedies import how_to_forget_unasked, while_waiting
+from chandlery_binder.absorb.foreign_bindings import disown
+from chandlery_binder.absorb.requested_outcomes import carry_out
 from chandlery_binder.absorb.unbind_answers import absorb_poll, absorb_unbind, begin_polling
 from chandlery_binder.decide.bind_conditions import parameter_keys
 from chandlery_binder.facts.bind_grants import Grant, checked, grant_of
-from chandlery_binder.facts.binding_actions import ForceFinish, Postpone
+from chandlery_binder.facts.binding_actions import Abandon, Disown, ForceFinish, Postpone, ReportLost, Uncalled
 from chandlery_binder.facts.binding_notes import BindingPurpose, OpenBindingRequest
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot, InjectionProblem
 from chandlery_binder.rotation.rotation_answers import absorb_beside
@@ -62,6 +64,30 @@ def absorb(
     if sent.purpose == BindingPurpose.FETCH:
         return absorb_failed_fetch(draft, answer)
     return absorb_failed_bind(draft, sent, answer=answer, is_in_doubt=snapshot.is_in_doubt)
+
+
+def uncalled(snapshot: BindingSnapshot, action: Uncalled, now: datetime) -> BindingResult:
+    """What an action changes that needs no call to the broker."""
+    match action:
+        case Idle():
+            return idle(snapshot, now)
+        case Finish():
+            return finish(snapshot, now)
+        case Wait():
+            return wait(snapshot, action, now)
+        case Refuse():
+            return refuse(snapshot, action, now)
+        case Abandon():
+            return abandon(snapshot, now)
+        case Disown():
+            return disown(snapshot, now)
+        case ForceFinish():
+            return force_finish(snapshot, action, now)
+        case Postpone():
+            return postpone(snapshot, action, now)
+        case ReportLost():
+            return lost(snapshot, now)
+    return carry_out(snapshot, action, now)
 
 
 def credentials_of(snapshot: BindingSnapshot, sent: OpenBindingRequest, answer: Answer) -> JsonObject | None:

@@ -58,6 +58,11 @@ def how_to_mitigate(meta: ObjectMeta) -> str:
     )
 
 
+def what_to_do_about_leftovers(meta: ObjectMeta) -> str:
+    """For what a failed rotation may have left, and nobody unbinds."""
+    return f"{LEFTOVER}. {how_to_mitigate(meta)}"
+
+
 def how_to_waive(meta: ObjectMeta) -> str:
     """For what a failed bind may have left, and its broker does not unbind."""
     return f"To keep it until the ServiceBinding is deleted: {_waive(meta)}"

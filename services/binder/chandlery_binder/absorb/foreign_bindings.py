@@ -21,7 +21,8 @@ def without_id(snapshot: BindingSnapshot, ejected: Wait | None) -> Action:
     if snapshot.is_deleted:
         return ejected or Finish()
     failed = find_condition(snapshot.binding.status.conditions, ConditionType.FAILED)
-    return Idle() if failed is not None and failed.reason == BindingReason.EXTERNAL_ID_IN_USE else Disown()
+    is_told = failed is not None and failed.reason == BindingReason.EXTERNAL_ID_IN_USE
+    return Idle() if is_told and not snapshot.is_retry_requested else Disown()
 
 
 def disown(snapshot: BindingSnapshot, now: datetime) -> BindingResult:

@@ -14,6 +14,7 @@ from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
 from chandlery_binder.absorb.foreign_bindings import without_id
 from chandlery_binder.decide.bind_conditions import Bindable, bindable, sibling_first, usable_parameters
 from chandlery_binder.decide.ready_machine import decide_ready, finish_rotation_first
+from chandlery_binder.decide.requested_actions import requested_action
 from chandlery_binder.facts.binding_actions import (
     Abandon,
     Action,
@@ -32,11 +33,13 @@ _PLACE_UNKNOWN = "Chandlery does not know which service broker holds the binding
 
 
 def decide(snapshot: BindingSnapshot, now: datetime) -> Action:
-    """What is to be done with the binding now; the snapshot is one that `apply_requested_actions` has seen."""
+    """What is to be done with the binding now."""
     if FINALIZER not in (snapshot.binding.metadata.finalizers or []):
         return Idle()
     if snapshot.is_id_foreign:
         return without_id(snapshot, _ejected(snapshot))
+    if action := requested_action(snapshot):
+        return action
     if snapshot.is_deleted:
         return _end(snapshot)
     return _go_on(snapshot, now)

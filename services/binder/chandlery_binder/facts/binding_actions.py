@@ -118,6 +118,26 @@ class PollBackgroundOperation:
     background_operation: BackgroundOperation
 
 
+@dataclass(frozen=True)
+class TryAgain:
+    """A user wants it tried again: what has failed before counts no more."""
+
+
+@dataclass(frozen=True)
+class WaiveMitigation:
+    """A user wants left at the broker what a failed bind or rotation may have left."""
+
+
+@dataclass(frozen=True)
+class AwaitMitigationDecision:
+    """Something may be left at the broker, and a user has to say what becomes of it."""
+
+
+@dataclass(frozen=True)
+class StartMitigation:
+    """What may be left at the broker, and was in question or waived, is to be unbound."""
+
+
 Call = (
     Bind
     | Unbind
@@ -131,4 +151,6 @@ Call = (
     | Retire
     | PollBackgroundOperation
 )
-Action = Idle | Finish | Wait | Refuse | Abandon | Disown | ForceFinish | Postpone | ReportLost | Call
+RequestedAction = TryAgain | WaiveMitigation | AwaitMitigationDecision | StartMitigation
+Uncalled = Idle | Finish | Wait | Refuse | Abandon | Disown | ForceFinish | Postpone | ReportLost | RequestedAction
+Action = Uncalled | Call

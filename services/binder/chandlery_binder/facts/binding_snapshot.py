@@ -8,7 +8,6 @@ from chandlery.model.faults import ParametersFault
 from chandlery.model.objects.annotations import Mitigation, RequestedActions, requested_actions_of
 from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.conditions import ConditionType, is_true
-from chandlery.model.objects.core import RecordedFact
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.offering import Offering, Unresolved
@@ -86,8 +85,6 @@ class BindingSnapshot:
     policy: BrokerPolicy = DEFAULT_POLICY
     rotation_grace: timedelta = timedelta(minutes=5)
     """How long credentials work on after others have taken their place."""
-    news: tuple[RecordedFact, ...] = ()
-    """What has to be told already, because a user has ordered something."""
 
     @property
     def has_schema(self) -> bool:
@@ -136,6 +133,17 @@ class BindingSnapshot:
         status = self.binding.status
         is_asked = is_true(status.conditions, ConditionType.ORPHAN_MITIGATION)
         return is_asked and not status.orphan_mitigation_in_progress and not self.is_ready
+
+    @property
+    def has_leftovers(self) -> bool:
+        """Whether a failed rotation may have left something that nobody wants left alone."""
+        return any(each.is_leftover and not each.is_waived for each in self.memory.retired)
+
+    @property
+    def is_waiver_revoked(self) -> bool:
+        """Whether what was to be left alone is wanted gone after all: a user says so, no broker's policy does."""
+        is_wanted = self.requested_actions.mitigation == Mitigation.AUTOMATIC
+        return is_wanted and any(each.is_waived for each in self.memory.retired)
 
     @property
     def to_repeat(self) -> OpenBindingRequest | None:

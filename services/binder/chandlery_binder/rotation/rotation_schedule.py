@@ -37,7 +37,7 @@ def next_rotation(snapshot: BindingSnapshot) -> float | None:
     Not before it is known that nothing is left of an attempt that failed.
     """
     notes, request = snapshot.memory.rotation, snapshot.requested_actions.rotate
-    if any(each.is_leftover and not each.is_waived for each in snapshot.memory.retired):
+    if snapshot.has_leftovers:
         return None
     if has_new_rotation_request(snapshot):
         return 0.0

@@ -1,7 +1,7 @@
 """What users order by annotations, in every state of a binding: as decisions, and as what becomes of them."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,10 +13,20 @@ from chandlery.reconcile.operation.open_request import Repeat
 from chandlery.reconcile.policies.broker_policy import BrokerPolicy
 from chandlery.reconcile.reconcile_result import Finish, Idle, Wait
 from chandlery_binder.absorb.binding_draft import BindingResult
-from chandlery_binder.absorb.binding_outcomes import abandon, absorb, force_finish, idle, wait
+from chandlery_binder.absorb.binding_outcomes import abandon, absorb, force_finish, idle, uncalled, wait
 from chandlery_binder.decide.binding_machine import decide
-from chandlery_binder.decide.requested_actions import apply_requested_actions
-from chandlery_binder.facts.binding_actions import Abandon, Action, Bind, ForceFinish, PollBinding, Unbind
+from chandlery_binder.facts.binding_actions import (
+    Abandon,
+    Action,
+    AwaitMitigationDecision,
+    Bind,
+    ForceFinish,
+    PollBinding,
+    StartMitigation,
+    TryAgain,
+    Unbind,
+    WaiveMitigation,
+)
 from chandlery_binder.facts.binding_notes import BindingMemory, BindingPurpose
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 from chandlery_binder.facts.rotation_notes import BackgroundOperation, BackgroundOperationKind, Retired, RotationNotes
@@ -65,6 +75,35 @@ ROTATING = MEMORY.model_copy(
 )
 
 
+FAILED_RETIREMENT = Retired(placement=OTHER, next_at=NOW.timestamp() + 900, attempts=3)
+REQUESTED = (TryAgain, WaiveMitigation, AwaitMitigationDecision, StartMitigation)
+
+
+def obeyed(snapshot: BindingSnapshot, now: datetime = NOW) -> BindingSnapshot:
+    """The snapshot when all that is asked for has been done, each in a round of its own."""
+    return rounds_of(snapshot, now)[-1][0]
+
+
+def rounds_of(snapshot: BindingSnapshot, now: datetime = NOW) -> list[tuple[BindingSnapshot, BindingResult | None]]:
+    """The snapshots from round to round, each with the change that led to it."""
+    found: list[tuple[BindingSnapshot, BindingResult | None]] = [(snapshot, None)]
+    for _ in range(5):
+        action = decide(snapshot, now)
+        if not isinstance(action, REQUESTED):
+            return found
+        change = uncalled(snapshot, action, now)
+        assert change.next.due_at == now, "the next round is due at once"
+        snapshot = replace(
+            snapshot,
+            binding=change.document,
+            memory=BindingMemory.model_validate(change.memory),
+            sealed=SealedNotes.from_stored(change.sealed),
+            attempt=change.next.attempt,
+        )
+        found.append((snapshot, change))
+    raise AssertionError("what is asked for is never done")
+
+
 def ordered(snapshot: BindingSnapshot, **orders: str) -> BindingSnapshot:
     """The same with annotations; names are those after `chandlery.io/`."""
     annotations = {f"chandlery.io/{name.replace('_', '-')}": value for name, value in orders.items()}
@@ -94,7 +133,7 @@ DELETED: list[Any] = [
 
 @pytest.mark.parametrize("snapshot", DELETED)
 def test_abandoned_binding_goes_without_a_call_in_every_state(snapshot: BindingSnapshot) -> None:
-    snapshot = apply_requested_actions(ordered(snapshot, abandon="true"), NOW)
+    snapshot = obeyed(ordered(snapshot, abandon="true"), NOW)
     assert decide(snapshot, NOW) == Abandon()
     change = abandon(snapshot, NOW)
     assert (change.is_finished, change.document.metadata.finalizers) == (True, None)
@@ -110,7 +149,7 @@ def test_abandoned_binding_loses_its_secret_first() -> None:
 
 def test_abandoned_binding_that_is_wanted_stays() -> None:
     snapshot = ordered(make_snapshot(bound()), abandon="true", force_delete="true")
-    assert decide(apply_requested_actions(snapshot, NOW), NOW) == Idle()
+    assert decide(obeyed(snapshot, NOW), NOW) == Idle()
 
 
 @pytest.mark.parametrize(
@@ -138,7 +177,7 @@ def test_abandoned_binding_that_is_wanted_stays() -> None:
     ],
 )
 def test_forced_deletion_asks_once_if_the_broker_can_be_asked(snapshot: BindingSnapshot, action: Action) -> None:
-    assert decide(apply_requested_actions(ordered(snapshot, force_delete="true"), NOW), NOW) == action
+    assert decide(obeyed(ordered(snapshot, force_delete="true"), NOW), NOW) == action
 
 
 @pytest.mark.parametrize(
@@ -211,24 +250,49 @@ RETRY_ROWS: list[Any] = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("snapshot", "annotations", "action"),
+    [
+        pytest.param(make_snapshot(REFUSED), {"retry_requested_at": "now"}, TryAgain(), id="try again"),
+        pytest.param(
+            make_snapshot(bound(), memory=MEMORY.model_copy(update={"retired": (FAILED_RETIREMENT,)})),
+            {"retry_requested_at": "now"},
+            TryAgain(),
+            id="hasten what is left",
+        ),
+        pytest.param(
+            make_snapshot(HELD_BINDING), {"orphan_mitigation": "Waive"}, WaiveMitigation(), id="waive a mitigation"
+        ),
+        pytest.param(
+            make_snapshot(mitigating()), {"orphan_mitigation": "Manual"}, AwaitMitigationDecision(), id="stop it"
+        ),
+        pytest.param(make_snapshot(HELD_BINDING), {"orphan_mitigation": "Automatic"}, StartMitigation(), id="start it"),
+    ],
+)
+def test_what_is_asked_for_is_decided_as_an_action(
+    snapshot: BindingSnapshot, annotations: dict[str, str], action: Action
+) -> None:
+    asked = ordered(snapshot, **annotations)
+    assert decide(asked, NOW) == action
+    assert decide(obeyed(asked), NOW) != action, "it is done once"
+
+
 @pytest.mark.parametrize(("snapshot", "action"), RETRY_ROWS)
 def test_order_to_try_again_is_obeyed_in_every_state(snapshot: BindingSnapshot, action: Action) -> None:
-    tried = apply_requested_actions(ordered(snapshot, retry_requested_at="now"), NOW)
+    tried = obeyed(ordered(snapshot, retry_requested_at="now"), NOW)
     assert decide(tried, NOW) == action
     assert (tried.is_failed, tried.attempt) == (False, 0)
     seen = replace(snapshot, memory=snapshot.memory.model_copy(update={"retry_seen": "now"}))
-    assert apply_requested_actions(ordered(seen, retry_requested_at="now"), NOW).is_failed == snapshot.is_failed
+    assert obeyed(ordered(seen, retry_requested_at="now"), NOW).is_failed == snapshot.is_failed
 
 
 def test_order_to_try_again_waives_a_mitigation_that_is_waived() -> None:
-    snapshot = apply_requested_actions(
-        ordered(make_snapshot(DOUBTFUL), retry_requested_at="now", orphan_mitigation="Waive"), NOW
-    )
+    snapshot = obeyed(ordered(make_snapshot(DOUBTFUL), retry_requested_at="now", orphan_mitigation="Waive"), NOW)
     assert decide(snapshot, NOW) == BIND
 
 
 def test_order_to_try_again_is_noted_when_the_round_ends() -> None:
-    snapshot = apply_requested_actions(ordered(make_snapshot(REFUSED), retry_requested_at="now"), NOW)
+    snapshot = obeyed(ordered(make_snapshot(REFUSED), retry_requested_at="now"), NOW)
     assert snapshot.memory.retry_seen == ""
     change = _absorbed(snapshot, BindingPurpose.BIND, 400, {})
     assert (change.memory["retrySeen"], reaction(change)) == ("now", "fail")
@@ -238,7 +302,7 @@ def test_order_to_try_again_gives_the_operation_its_whole_time() -> None:
     long_ago = NOW - timedelta(days=8)
     binding = make_binding(current_operation="Bind", operation_start_time=long_ago)
     assert reaction(_absorbed(make_snapshot(binding), BindingPurpose.BIND, 429, {})) == "fail"
-    snapshot = apply_requested_actions(ordered(make_snapshot(binding), retry_requested_at="now"), NOW)
+    snapshot = obeyed(ordered(make_snapshot(binding), retry_requested_at="now"), NOW)
     assert reaction(_absorbed(snapshot, BindingPurpose.BIND, 429, {})) == "bind again"
 
 
@@ -247,7 +311,7 @@ def test_order_to_try_again_hastens_what_failed_and_not_what_has_its_grace() -> 
     in_grace = Retired(placement=HERE, next_at=NOW.timestamp() + 100)
     rotation = RotationNotes(attempts=4, next_at=NOW.timestamp() + 900, is_refused=True)
     memory = MEMORY.model_copy(update={"retired": (failed, in_grace), "rotation": rotation})
-    tried = apply_requested_actions(ordered(make_snapshot(bound(), memory=memory), retry_requested_at="now"), NOW)
+    tried = obeyed(ordered(make_snapshot(bound(), memory=memory), retry_requested_at="now"), NOW)
     assert [each.next_at for each in tried.memory.retired] == [0.0, NOW.timestamp() + 100]
     assert tried.memory.rotation == RotationNotes()
 
@@ -295,13 +359,13 @@ def test_policy_says_what_becomes_of_a_failed_bind(
     ],
 )
 def test_held_mitigation_waits_for_a_word(orders: dict[str, str], policy: BrokerPolicy, action: Action) -> None:
-    snapshot = apply_requested_actions(ordered(make_snapshot(HELD_BINDING, policy=policy), **orders), NOW)
+    snapshot = obeyed(ordered(make_snapshot(HELD_BINDING, policy=policy), **orders), NOW)
     assert decide(snapshot, NOW) == action
 
 
 def test_held_mitigation_does_not_keep_a_deleted_binding_from_being_unbound() -> None:
     binding = make_binding(deleted=True, conditions=(HELD,), unbind_status="Required")
-    assert decide(apply_requested_actions(make_snapshot(binding, policy=MANUAL), NOW), NOW) == UNBIND
+    assert decide(obeyed(make_snapshot(binding, policy=MANUAL), NOW), NOW) == UNBIND
 
 
 @pytest.mark.parametrize(
@@ -320,19 +384,20 @@ def test_held_mitigation_does_not_keep_a_deleted_binding_from_being_unbound() ->
     ],
 )
 def test_mitigation_under_way_obeys(binding: ServiceBinding, order: str, action: Action) -> None:
-    assert decide(apply_requested_actions(ordered(make_snapshot(binding), orphan_mitigation=order), NOW), NOW) == action
+    assert decide(obeyed(ordered(make_snapshot(binding), orphan_mitigation=order), NOW), NOW) == action
 
 
 def test_waived_mitigation_is_told_once() -> None:
-    snapshot = apply_requested_actions(ordered(make_snapshot(HELD_BINDING), orphan_mitigation="Waive"), NOW)
+    *_, (snapshot, waived) = rounds_of(ordered(make_snapshot(HELD_BINDING), orphan_mitigation="Waive"))
     change = _absorbed(snapshot, BindingPurpose.BIND, 201, {"credentials": {}})
-    assert [fact.reason for fact in change.facts] == ["OrphanMitigationWaived", "InjectedBindResult"]
-    again = apply_requested_actions(replace(snapshot, binding=change.document, news=()), NOW)
+    facts = [*(waived.facts if waived else ()), *change.facts]
+    assert [fact.reason for fact in facts] == ["OrphanMitigationWaived", "InjectedBindResult"]
+    again = obeyed(replace(snapshot, binding=change.document), NOW)
     assert idle(again, NOW).facts == ()
 
 
 def test_waived_mitigation_ends_with_the_conflict_that_it_risks() -> None:
-    snapshot = apply_requested_actions(ordered(make_snapshot(HELD_BINDING), orphan_mitigation="Waive"), NOW)
+    snapshot = obeyed(ordered(make_snapshot(HELD_BINDING), orphan_mitigation="Waive"), NOW)
     assert reaction(_absorbed(snapshot, BindingPurpose.BIND, 409, {})) == "fail"
 
 
@@ -422,7 +487,7 @@ def test_call_that_could_not_be_sent_counts_as_failed() -> None:
 def test_ready_binding_without_a_word_has_nothing_to_do() -> None:
     assert (
         decide(
-            apply_requested_actions(make_snapshot(make_binding(conditions=(READY,), unbind_status="Required")), NOW),
+            obeyed(make_snapshot(make_binding(conditions=(READY,), unbind_status="Required")), NOW),
             NOW,
         )
         == Idle()
