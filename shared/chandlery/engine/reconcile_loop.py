@@ -235,14 +235,17 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             await unit.wakes.lock_waits(keys)
             unit.objects.forget()
             snapshot, planned = await self._look(unit, claim, document, answers)
+        lane = self._reconciler.lane(snapshot, claim)
         if answers is not None and not answers.is_complete:
+            if claim.lane == UNRESOLVED_LANE != lane:
+                unit.outbox.add(await unit.work_queue.move(claim, lane))
+                return RecordedRound(None)
             return UndecidedRound(claim=claim, document=document, until=until, answers=answers)
         events = (_lost_note(document),) if claim.is_note_lost else ()
         if isinstance(planned, ReconcileResult):
             change = replace(planned, events=(*events, *planned.events))
             return await self._write(unit, claim, snapshot, change, seen=document, latest=document)
         left = await self._writer.tell(unit, events)
-        lane = self._reconciler.lane(snapshot, claim)
         if claim.lane == UNRESOLVED_LANE != lane:
             # Now that the service broker is known, the call is made where it can keep nobody else waiting.
             unit.outbox.add(await unit.work_queue.move(claim, lane))

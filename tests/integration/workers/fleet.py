@@ -6,6 +6,7 @@ The time is the real one, plus whatever a test lets pass; all processes go by it
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -40,6 +41,7 @@ from chandlery.model.objects.offerings import (
     ClusterServicePlanSpec,
 )
 from chandlery.osb.client import OsbClient
+from chandlery.platform.protocol import Platform
 from chandlery.platform.standalone.standalone_platform import StandalonePlatform
 from chandlery.settings.settings import Settings
 from chandlery.store.connection.engine import open_engine
@@ -56,6 +58,8 @@ from chandlery_syncer.garbage_collector import GarbageCollector
 
 T = TypeVar("T")
 Build = Callable[[Resources], Handler]
+IN_TRANSACTION: ContextVar[bool] = ContextVar("IN_TRANSACTION", default=False)
+"""Whether whoever asks is called from within a transaction, however indirectly."""
 
 SOON = 60.0
 """Seconds that a test waits for what should happen within milliseconds."""
@@ -84,11 +88,25 @@ class MortalDatabase(Database):
     """A process's way to the database, which ends with the process."""
 
     is_dead = False
+    under_way = 0
+    """How many transactions are open."""
 
     async def run(self, work: Work[T], *, dry_run: bool = False) -> T:
         if self.is_dead:
             raise Unavailable("this process is dead")
-        return await super().run(work, dry_run=dry_run)
+
+        async def marked(unit: UnitOfWork) -> T:
+            mark = IN_TRANSACTION.set(True)
+            try:
+                return await work(unit)
+            finally:
+                IN_TRANSACTION.reset(mark)
+
+        self.under_way += 1
+        try:
+            return await super().run(marked, dry_run=dry_run)
+        finally:
+            self.under_way -= 1
 
 
 class Line:
@@ -248,6 +266,8 @@ class Fleet:
         self.amqp = amqp
         self.clock = Clock()
         self.processes: list[Process] = []
+        self.platform: Platform[UnitOfWork] = StandalonePlatform()
+        """What the processes that come from now on write Secrets to."""
         self.database_url = database_url
         self._open_line = open_line
         self._keys = keys
@@ -265,7 +285,7 @@ class Fleet:
             database=database,
             bus=line,
             relay=Relay(database, line),
-            platform=StandalonePlatform(),
+            platform=self.platform,
             osb=OsbClient(),
             cluster_id="cluster-1",
             owner=f"{name}/{len(self.processes)}",
