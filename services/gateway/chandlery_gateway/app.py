@@ -13,21 +13,23 @@ from chandlery.lookup.broker_access import shortest_pauses
 from chandlery.model.faults import NotFound
 from chandlery.model.objects.kinds import KINDS
 from chandlery.process.http.probes import PROBE_PATHS, ProbeApp
-from chandlery_gateway.http.overload_guard import OverloadGuard
+from chandlery_gateway.http.pipeline import Pipeline
 from chandlery_gateway.http.rendering import bug_response, fault_response
 from chandlery_gateway.http.request_log import RequestLog
+from chandlery_gateway.http.seats import Seats
 from chandlery_gateway.identity.access_reviews import Reviews
+from chandlery_gateway.identity.audit import Auditor
 from chandlery_gateway.identity.authentication import Authenticator
 from chandlery_gateway.identity.authorization import Authorizer
-from chandlery_gateway.identity.permissions import Permissions
 from chandlery_gateway.kube.kinds.regarding_events import REGARDING_EVENT
 from chandlery_gateway.kube.printing.status_objects import MethodNotAllowed
 from chandlery_gateway.read.object_reader import ObjectReader
-from chandlery_gateway.routes.docs_routes import docs_router
-from chandlery_gateway.routes.document_routes import document_router
-from chandlery_gateway.routes.resource_endpoints import ResourceEndpoints
+from chandlery_gateway.routes.docs_routes import register_docs_page
+from chandlery_gateway.routes.document_routes import register_documents
+from chandlery_gateway.routes.read_handlers import ReadHandlers
 from chandlery_gateway.routes.resource_routes import register_kind
-from chandlery_gateway.routes.review_routes import review_router
+from chandlery_gateway.routes.review_routes import register_reviews
+from chandlery_gateway.routes.write_handlers import WriteHandlers
 from chandlery_gateway.watch.watch_hub import WatchHub
 from chandlery_gateway.write.object_writer import ObjectWriter
 
@@ -43,11 +45,19 @@ def create_app(
     *,
     authenticator: Authenticator,
     authorizer: Authorizer,
+    auditor: Auditor,
     is_ending: Callable[[], bool] = lambda: False,
 ) -> FastAPI:
     """The application. While `is_ending` clients are sent on."""
     settings = resources.settings
-    permissions = Permissions(authenticator, authorizer)
+    pipeline = Pipeline(
+        authenticator=authenticator,
+        authorizer=authorizer,
+        auditor=auditor,
+        seats=Seats(settings),
+        body_seconds=settings.slow_client_seconds,
+        is_ending=is_ending,
+    )
     shortest = shortest_pauses(settings)
     object_writer = ObjectWriter(resources.database, on_write=hub.wake, authorizer=authorizer, shortest=shortest)
     object_reader = ObjectReader(resources.database)
@@ -62,24 +72,20 @@ def create_app(
         separate_input_output_schemas=False,
     )
     for kind in (*KINDS.values(), REGARDING_EVENT):
-        endpoints = ResourceEndpoints(
-            kind,
-            permissions=permissions,
-            object_writer=object_writer,
-            object_reader=object_reader,
-            hub=hub,
-        )
+        reads = ReadHandlers(kind, object_reader=object_reader, hub=hub)
+        writes = WriteHandlers(kind, authorizer=authorizer, object_writer=object_writer, object_reader=object_reader)
+        handlers = {**reads.by_operation, **writes.by_operation}
         # Onto the application itself: in a router that is included, FastAPI looks for the route twice.
-        register_kind(app.router, kind, endpoints)
+        register_kind(app.router, kind, pipeline, handlers)
     _add_probes(app, ProbeApp(resources.readiness))
-    app.include_router(review_router(permissions, Reviews(authorizer)))
-    app.include_router(document_router(permissions))
+    register_reviews(app.router, pipeline, Reviews(authorizer))
+    register_documents(app.router, pipeline)
     _ask_for_tokens(app)
-    app.include_router(docs_router(app.openapi))
+    register_docs_page(app.router, pipeline, app.openapi)
     app.add_exception_handler(HTTPException, _unknown_path)
     app.add_exception_handler(Exception, bug_response)
-    app.add_middleware(OverloadGuard, authenticator=authenticator, settings=settings, is_ending=is_ending)
-    app.add_middleware(RequestLog, authenticator=authenticator, wanted=settings.log_requests)
+    app.add_middleware(pipeline.around)
+    app.add_middleware(RequestLog, wanted=settings.log_requests)
     return app
 
 

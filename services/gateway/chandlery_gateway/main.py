@@ -19,6 +19,7 @@ from chandlery.store.database import UnitOfWork
 from chandlery_gateway.app import create_app
 from chandlery_gateway.http.listening import Listening, warn_of_plain_http
 from chandlery_gateway.identity.allow_authenticated import AllowAuthenticated
+from chandlery_gateway.identity.audit import NullAuditor
 from chandlery_gateway.watch.watch_hub import WatchHub
 
 
@@ -39,6 +40,7 @@ class Gateway:
             hub,
             authenticator=listening.authenticator,
             authorizer=AllowAuthenticated(),
+            auditor=NullAuditor(),
             is_ending=stop.is_set,
         )
         listener = listen(settings.host, settings.port)

@@ -30,7 +30,8 @@ from chandlery.process.http.http_server import listen, serve_http
 from chandlery.store.schema import METADATA
 from chandlery_gateway.app import create_app
 from chandlery_gateway.identity.allow_authenticated import AllowAuthenticated
-from chandlery_gateway.identity.authentication import Authenticator, read_users
+from chandlery_gateway.identity.audit import NullAuditor
+from chandlery_gateway.identity.token_authenticator import TokenAuthenticator, read_users
 from chandlery_gateway.watch.watch_hub import WatchHub
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker, simple_catalog
@@ -281,10 +282,16 @@ async def api_of(fleet: Fleet) -> AsyncIterator[aiohttp.ClientSession]:
     hub, stop = WatchHub(process.database), asyncio.Event()
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    authenticator = Authenticator(read_users(process.resources.settings.token, None))
+    authenticator = TokenAuthenticator(read_users(process.resources.settings.token, None))
     serving = asyncio.create_task(
         serve_http(
-            create_app(process.resources, hub, authenticator=authenticator, authorizer=AllowAuthenticated()),
+            create_app(
+                process.resources,
+                hub,
+                authenticator=authenticator,
+                authorizer=AllowAuthenticated(),
+                auditor=NullAuditor(),
+            ),
             listener,
             stop,
         )

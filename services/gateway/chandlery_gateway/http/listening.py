@@ -16,7 +16,7 @@ from chandlery.process.http.http_server import is_loopback
 from chandlery.process.http.open_files import affordable_connections, lift_open_file_limit
 from chandlery.process.http.tls_files import FollowedFiles, TlsFiles
 from chandlery.settings.settings import Settings
-from chandlery_gateway.identity.authentication import Authenticator, read_users
+from chandlery_gateway.identity.token_authenticator import TokenAuthenticator, read_users
 
 _OTHER_FILES: Final = 200
 """Probes, RabbitMQ, what the interpreter has open, and some room."""
@@ -34,7 +34,7 @@ class Listening:
         self._tls_files = FollowedFiles("the TLS certificate", tls_paths)
         self._token_files = FollowedFiles("the token file", [settings.token_file] if settings.token_file else [])
         self._tls = _tls_files(settings)
-        self.authenticator = Authenticator(read_users(settings.token, settings.token_file))
+        self.authenticator = TokenAuthenticator(read_users(settings.token, settings.token_file))
         self.manners = Manners(
             limits=ConnectionLimits(
                 connections=_affordable_connections(settings), slow_seconds=settings.slow_client_seconds

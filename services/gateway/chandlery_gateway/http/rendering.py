@@ -5,6 +5,7 @@ import gzip
 import re
 import traceback
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -13,14 +14,17 @@ import yaml
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
-from chandlery.model.faults import Fault
+from chandlery.model.faults import BadRequest, Fault
 from chandlery.model.json.json_text import read_written, write_json
-from chandlery.model.objects.kinds import Kind
+from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.model.objects.wire import JsonObject
+from chandlery.process.aside import aside_if
 from chandlery_gateway.kube.printing.status_objects import RequestTimeout, Unauthorized, status_of
 from chandlery_gateway.kube.printing.tables import IncludeObject, partial_metadata, partial_metadata_list, table
-from chandlery_gateway.kube.query.negotiation import YAML, Form, Representation
+from chandlery_gateway.kube.query.negotiation import JSON, YAML, Form, Representation, negotiate
 from chandlery_gateway.read.object_reader import Page
+from chandlery_gateway.read.selection import to_client
+from chandlery_gateway.write.mutations import is_large
 
 _LISTS: Final = ("items", "rows")
 _FAST_DUMPER: Final = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -79,6 +83,8 @@ log = structlog.get_logger()
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LONGEST_WARNING = 256
 _MOST_WARNINGS = 16
+_MANY = 50
+"""Objects of a list that are written as JSON while others wait."""
 
 
 def document_response(
@@ -106,36 +112,59 @@ def _warning_texts(warnings: Sequence[str]) -> Iterator[str]:
         yield f"and {len(warnings) - _MOST_WARNINGS} more"
 
 
-def object_response(
-    kind: Kind,
-    wire: JsonObject,
-    representation: Representation,
-    include: IncludeObject,
-    *,
-    status: int = 200,
-    warnings: Sequence[str] = (),
+@dataclass(frozen=True, slots=True)
+class AnswerForm:
+    """How to answer. Read before anything is done, so that a request which cannot be answered changes nothing."""
+
+    representation: Representation
+    include: IncludeObject
+
+
+def answer_form(request: Request, *, is_stream: bool = False) -> AnswerForm:
+    """How the request wants its objects. Raises BadRequest, NotAcceptable."""
+    text = request.query_params.get("includeObject", IncludeObject.METADATA)
+    try:
+        include = IncludeObject(text)
+    except ValueError as error:
+        raise BadRequest(f"includeObject must be one of {', '.join(IncludeObject)}") from error
+    return AnswerForm(negotiate(request.headers.get("accept", ""), is_stream=is_stream), include)
+
+
+async def object_response(
+    kind: Kind, stored: AnyObject, form: AnswerForm, *, status: int = 200, warnings: Sequence[str] = ()
 ) -> Response:
     """One object, plain, as a table of one row, or its metadata alone."""
-    document = wire
-    if representation.form is Form.TABLE:
-        version = {"resourceVersion": wire["metadata"].get("resourceVersion", "")}
-        document = _table(kind, [wire], representation, include, version)
-    elif representation.form in (Form.METADATA, Form.METADATA_LIST):
-        document = partial_metadata(wire, api_version=representation.api_version)
-    return document_response(document, status=status, representation=representation, warnings=warnings)
+
+    def render() -> Response:
+        document = wire = to_client(kind, stored)
+        if form.representation.form is Form.TABLE:
+            version = {"resourceVersion": wire["metadata"].get("resourceVersion", "")}
+            document = _table(kind, [wire], form, version)
+        elif form.representation.form in (Form.METADATA, Form.METADATA_LIST):
+            document = partial_metadata(wire, api_version=form.representation.api_version)
+        return document_response(document, status=status, representation=form.representation, warnings=warnings)
+
+    return await aside_if(is_large(stored), render)
 
 
-def list_response(kind: Kind, page: Page, representation: Representation, include: IncludeObject) -> Response:
+async def list_response(kind: Kind, page: Page, form: AnswerForm) -> Response:
     """A page of objects."""
+    # In YAML each object is costly.
+    is_long = len(page.items) > (_MANY if form.representation.media_type == JSON else 0)
+    return await aside_if(is_long, lambda: _list_response(kind, page, form))
+
+
+def _list_response(kind: Kind, page: Page, form: AnswerForm) -> Response:
     metadata: JsonObject = {"resourceVersion": page.resource_version}
     if page.continue_token:
         metadata["continue"] = page.continue_token
     if page.remaining is not None:
         metadata["remainingItemCount"] = page.remaining
-    if representation.form is Form.TABLE:
-        document = _table(kind, page.items, representation, include, metadata)
-    elif representation.form in (Form.METADATA, Form.METADATA_LIST):
-        document = partial_metadata_list(page.items, list_metadata=metadata, api_version=representation.api_version)
+    if form.representation.form is Form.TABLE:
+        document = _table(kind, page.items, form, metadata)
+    elif form.representation.form in (Form.METADATA, Form.METADATA_LIST):
+        api_version = form.representation.api_version
+        document = partial_metadata_list(page.items, list_metadata=metadata, api_version=api_version)
     else:
         document = {
             "kind": f"{kind.kind}List",
@@ -143,7 +172,7 @@ def list_response(kind: Kind, page: Page, representation: Representation, includ
             "metadata": metadata,
             "items": page.items,
         }
-    return document_response(document, representation=representation)
+    return document_response(document, representation=form.representation)
 
 
 def fault_response(fault: Exception, *, kind: Kind | None = None, name: str = "") -> Response:
@@ -174,18 +203,12 @@ def log_bug(error: Exception, *, action: str, **where: str) -> None:
     log.error(f"a request failed: {type(error).__name__}", action=action, trace=trace, **where)
 
 
-def _table(
-    kind: Kind,
-    items: Sequence[JsonObject],
-    representation: Representation,
-    include: IncludeObject,
-    metadata: JsonObject,
-) -> JsonObject:
+def _table(kind: Kind, items: Sequence[JsonObject], form: AnswerForm, metadata: JsonObject) -> JsonObject:
     return table(
         kind,
         items,
         now=datetime.now(UTC),
-        api_version=representation.api_version,
-        include_object=include,
+        api_version=form.representation.api_version,
+        include_object=form.include,
         list_metadata=metadata,
     )

@@ -10,8 +10,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chandlery.process.http.probes import PROBE_PATHS
-from chandlery_gateway.identity.authentication import Authenticator
-from chandlery_gateway.kube.printing.status_objects import Unauthorized
+from chandlery_gateway.identity.authentication import sender_of
 
 Wanted = Literal["none", "writes", "all"]
 
@@ -26,10 +25,9 @@ _ABANDONED: Final = 499
 class RequestLog:
     """Tells of requests. What is not wanted costs a comparison."""
 
-    def __init__(self, app: ASGIApp, *, authenticator: Authenticator, wanted: Wanted) -> None:
+    def __init__(self, app: ASGIApp, *, wanted: Wanted) -> None:
         """`wanted` is what is told of: nothing, what changes something, or everything but probes."""
         self._app = app
-        self._authenticator = authenticator
         self._wanted = wanted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,7 +55,8 @@ class RequestLog:
         return is_write or (self._wanted == "all" and not scope["path"].startswith(PROBE_PATHS))
 
     def _say(self, scope: Scope, *, status: int, seconds: float) -> None:
-        ms, method, path = round(seconds * 1000), scope["method"], scope["path"]
+        sender, ms = sender_of(scope), round(seconds * 1000)
+        method, path = scope["method"], scope["path"]
         log.info(
             f"{method} {path}: {status} in {ms} ms",
             action="serve_request",
@@ -65,12 +64,6 @@ class RequestLog:
             path=path,
             status=status,
             ms=ms,
-            user=self._user(scope),
+            user=sender.username if sender else _NOBODY,
             address=(scope.get("client") or ("",))[0],
         )
-
-    def _user(self, scope: Scope) -> str:
-        try:
-            return self._authenticator.sender(scope).username
-        except Unauthorized:
-            return _NOBODY

@@ -1,13 +1,16 @@
 """Who may do what: the one question that the gateway asks before it acts for a user, and in access reviews.
 
-Standalone the answer comes from us; aggregated it will be the cluster's. It may come from far away, so nobody asks
-within a transaction.
+Both ask the same authorizer, so that `kubectl auth can-i` never says anything else than the request itself. Standalone
+the answer comes from us; aggregated it will be the cluster's. It may come from far away, so nobody asks within a
+transaction.
 """
 
 from dataclasses import dataclass
 from typing import Protocol
 
+from chandlery.model.faults import Forbidden
 from chandlery.model.objects.instances import UserInfo
+from chandlery.model.objects.kinds import Kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,3 +74,36 @@ class Authorizer(Protocol):
 
     async def rules(self, user: UserInfo, namespace: str) -> Rules:
         """What the user may do in the namespace, for people to read: never to decide by."""
+
+
+def access_to(kind: Kind, verb: str, *, user: UserInfo, namespace: str, name: str, subresource: str = "") -> Access:
+    """What a request for objects of a kind wants to do."""
+    return Access(
+        user=user,
+        verb=verb,
+        group=kind.group,
+        version=kind.version,
+        resource=kind.plural,
+        subresource=subresource,
+        namespace=namespace,
+        name=name,
+    )
+
+
+def check_allowed(access: Access, decision: Decision) -> None:
+    """Raises Forbidden, in Kubernetes' words, unless the user may do this."""
+    if not decision.allowed:
+        raise Forbidden(_refusal(access, decision.reason))
+
+
+def _refusal(access: Access, reason: str) -> str:
+    if access.path:
+        words = f'User "{access.user.username}" cannot {access.verb} path "{access.path}"'
+    else:
+        resource = f"{access.resource}/{access.subresource}" if access.subresource else access.resource
+        place = f'in the namespace "{access.namespace}"' if access.namespace else "at the cluster scope"
+        words = (
+            f'User "{access.user.username}" cannot {access.verb} resource "{resource}" '
+            f'in API group "{access.group}" {place}'
+        )
+    return f"{words}: {reason}" if reason else words

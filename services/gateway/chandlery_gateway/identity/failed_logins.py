@@ -1,6 +1,6 @@
 """Counts requests with a token that nobody has, by address: tells of them in the log, and slows down who goes on.
 
-`overload_guard` reports each of them. Who has a valid token is never slowed, whatever others of their address do.
+`pipeline` reports each of them. Who has a valid token is never slowed, whatever others of their address do.
 """
 
 from collections import OrderedDict

@@ -18,6 +18,8 @@ _AUTHENTICATED: Final = "system:authenticated"
 _ANONYMOUS: Final = "system:anonymous"
 _UNAUTHENTICATED: Final = "system:unauthenticated"
 _SERVICE_ACCOUNT: Final = re.compile(r"system:serviceaccount:(?P<namespace>[^:]+):[^:]+")
+HEADER_PREFIX: Final = b"impersonate-"
+"""Without a header that begins so, a request counts as its sender."""
 _EXTRA: Final = "impersonate-extra-"
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 
 from chandlery.model.json.json_text import write_json
-from chandlery_gateway.http.rendering import compressed
+from chandlery_gateway.http.pipeline import Pipeline
 
 OPENAPI_PATH: Final = "/docs/openapi.json"
 _FOLDER: Final = files("chandlery_gateway") / "docs_page"
@@ -39,7 +39,7 @@ PAGE_HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    # X-Content-Type-Options comes with every answer, see overload_guard.
+    # X-Content-Type-Options comes with every answer, see seats.
     # Asked for again each time, and answered 304 unless the release is another one.
     "Cache-Control": "no-cache",
 }
@@ -61,22 +61,19 @@ class _Content:
         return f'"{hashlib.sha256(self.body).hexdigest()[:32]}"'
 
 
-def docs_router(describe: Callable[[], dict[str, Any]]) -> APIRouter:
+def register_docs_page(router: APIRouter, pipeline: Pipeline, describe: Callable[[], dict[str, Any]]) -> None:
     """The routes of the page; `describe` gives the OpenAPI document, which takes a while."""
-    router = APIRouter(include_in_schema=False)
 
     def add(path: str, content: _Content) -> None:
-        async def endpoint(request: Request) -> Response:
+        async def handle(request: Request) -> Response:
             # Beside the loop: whoever comes first must not keep everybody else waiting.
             tag = await asyncio.to_thread(lambda: content.tag)
             if request.headers.get("if-none-match") == tag:
                 return Response(status_code=304, headers={**PAGE_HEADERS, "ETag": tag})
-            response = Response(content.body, media_type=content.media_type, headers={**PAGE_HEADERS, "ETag": tag})
-            return await compressed(request, response)
+            return Response(content.body, media_type=content.media_type, headers={**PAGE_HEADERS, "ETag": tag})
 
-        router.add_api_route(path, endpoint, methods=["GET"])
+        router.add_api_route(path, pipeline.open_endpoint(handle), methods=["GET"], include_in_schema=False)
 
     for path, (name, media_type) in _FILES.items():
         add(path, _Content((_FOLDER / name).read_bytes, media_type))
     add(OPENAPI_PATH, _Content(lambda: write_json(describe()), "application/json"))
-    return router

@@ -6,13 +6,15 @@ from importlib.metadata import version
 
 from fastapi import APIRouter, Request, Response
 
-from chandlery.model.faults import Fault, NotFound
+from chandlery.model.faults import NotFound
 from chandlery.model.json.json_text import write_json
+from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import CORE_KINDS
 from chandlery.model.objects.wire import JsonObject
 from chandlery.process.http.probes import PROBE_PATHS
-from chandlery_gateway.http.rendering import compressed, document_response, fault_response
-from chandlery_gateway.identity.permissions import Permissions
+from chandlery_gateway.http.pipeline import Pipeline
+from chandlery_gateway.http.rendering import document_response
+from chandlery_gateway.identity.authorization import Access
 from chandlery_gateway.kube.kinds.regarding_events import sent_model
 from chandlery_gateway.kube.kinds.served_kinds import GROUP_KINDS, SERVED_KINDS
 from chandlery_gateway.kube.openapi import discovery, openapi_protobuf, openapi_v2, openapi_v3
@@ -84,25 +86,22 @@ class Documents:
         return openapi_v2.document(self._kinds, release=self._release)
 
 
-def document_router(permissions: Permissions) -> APIRouter:
+def register_documents(router: APIRouter, pipeline: Pipeline) -> None:
     """Routes of the documents. `/version` answers without a token, as in Kubernetes; the others want one."""
     documents = Documents()
-    router = APIRouter(include_in_schema=False)
 
-    @router.get("/version")
-    @router.get("/version/")
-    async def server_version() -> Response:
+    async def server_version(_request: Request) -> Response:
         return document_response(documents.version)
 
-    def add(path: str, answer: Callable[[Request], Response]) -> None:
-        async def endpoint(request: Request) -> Response:
-            try:
-                await permissions.path(request)
-                return await compressed(request, answer(request))
-            except Fault as fault:
-                return fault_response(fault)
+    for path in ("/version", "/version/"):
+        router.add_api_route(path, pipeline.open_endpoint(server_version), methods=["GET"], include_in_schema=False)
 
-        router.add_api_route(path, endpoint, methods=["GET"])
+    def add(path: str, answer: Callable[[Request], Response]) -> None:
+        async def handle(request: Request, _user: UserInfo) -> Response:
+            return answer(request)
+
+        endpoint = pipeline.endpoint(handle, access=_access, kind=None)
+        router.add_api_route(path, endpoint, methods=["GET"], include_in_schema=False)
 
     paths = discovery.root_paths((*_OTHER_PATHS, *(f"/openapi/v3/{path}" for path in documents.openapi_v3_paths)))
     add("/", lambda _request: document_response(paths))
@@ -116,7 +115,10 @@ def document_router(permissions: Permissions) -> APIRouter:
     add("/openapi/v3", lambda _request: Response(documents.openapi_v3_index, media_type=JSON))
     add("/openapi/v3/{path:path}", lambda request: _openapi_v3(documents, request.path_params["path"]))
     add("/openapi/v2", lambda request: _openapi_v2(documents, request))
-    return router
+
+
+def _access(request: Request, user: UserInfo) -> Access:
+    return Access(user=user, verb=request.method.lower(), path=request.url.path)
 
 
 def _discovery(request: Request, plain: JsonObject, *, core: bool) -> Response:

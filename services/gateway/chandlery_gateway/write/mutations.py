@@ -1,6 +1,6 @@
 """From what a write says to the mutation it makes, and to who owns which fields after it.
 
-`resource_endpoints` builds these from requests; `write_transactions` calls them with the object as it is stored then.
+`write_handlers` builds these from requests; `write_transactions` calls them with the object as it is stored then.
 
 What is small is computed where it is wanted. What takes long is computed beside the event loop, and before the
 transaction rather than in it: `object_writer` wraps every mutation in a `PreparedMutation`, which gives the transaction

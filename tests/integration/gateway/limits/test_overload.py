@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from chandlery.settings.settings import Settings
 from chandlery.store.objects.past_objects import PastPart
 from chandlery.store.sealing.sealing import new_key
-from chandlery_gateway.http import overload_guard
+from chandlery_gateway.http import pipeline
 from chandlery_gateway.read.object_reader import ObjectReader
 from tests.integration.gateway.api_client import CATALOG, SECRETS, SOON, TEAM, Api, instance, namespace, secret
 from tests.integration.gateway.conftest import TOKEN, Running, serving
@@ -198,7 +198,7 @@ async def test_guessed_tokens_are_told_of_by_address_and_slow_down_nobody_else(
             deferred.append(seconds)
         await sleep(0)
 
-    monkeypatch.setattr(overload_guard.asyncio, "sleep", noted)  # type: ignore[attr-defined]
+    monkeypatch.setattr(pipeline.asyncio, "sleep", noted)  # type: ignore[attr-defined]
     with capture_logs() as logged:
         for number in range(50):
             assert (await crowded.running.as_user(f"guess-{number}").get(SECRETS)).status == 401

@@ -10,23 +10,23 @@ from chandlery_gateway.http.fair_queue import FairQueue, QueuedRequest
 
 @dataclass
 class House:
-    """Seats, and the guests by their names: `ann1` is a request of `ann`."""
+    """Seats, and the requests by their names: `ann1` is a request of `ann`."""
 
     seats: FairQueue
-    guests: dict[str, QueuedRequest] = field(default_factory=dict)
+    requests: dict[str, QueuedRequest] = field(default_factory=dict)
     turned_away: list[str] = field(default_factory=list)
 
     def come(self, name: str, width: int = 1) -> None:
-        guest = self.guests[name] = QueuedRequest(name.rstrip("0123456789"), width)
-        refused = self.seats.arrive(guest)
-        self.turned_away += [known for known, each in self.guests.items() if each is refused]
+        queued = self.requests[name] = QueuedRequest(name.rstrip("0123456789"), width)
+        refused = self.seats.arrive(queued)
+        self.turned_away += [known for known, each in self.requests.items() if each is refused]
 
     def go(self, name: str) -> list[str]:
-        seated = self.seats.leave(self.guests[name])
-        return [known for each in seated for known, guest in self.guests.items() if guest is each]
+        seated = self.seats.leave(self.requests[name])
+        return [known for each in seated for known, queued in self.requests.items() if queued is each]
 
     def seated(self) -> list[str]:
-        return [name for name, guest in self.guests.items() if guest.is_seated]
+        return [name for name, queued in self.requests.items() if queued.is_seated]
 
 
 def house(seats: int = 4, *, waiting: int = 4, per_user: int = 3) -> House:
@@ -101,7 +101,7 @@ def test_nothing_is_remembered_of_who_has_gone() -> None:
     for name in ("ann1", "ann2", "ann3", "ann4", "ann5", "ann6", "bob1", "cid1", "dan1"):
         it.come(name)
     gone: set[str] = set(it.turned_away)
-    while left := [name for name in it.guests if name not in gone]:
+    while left := [name for name in it.requests if name not in gone]:
         it.go(left[0])
         gone.add(left[0])
-    assert (it.seats._parties, it.seats._waiting, it.seats._free) == ({}, 0, 4)
+    assert (it.seats._flows, it.seats._waiting, it.seats._free) == ({}, 0, 4)

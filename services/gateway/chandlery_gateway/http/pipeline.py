@@ -1,0 +1,174 @@
+"""The one way of every request, whether it is about objects, a review or a document; only probes are let by.
+
+1. authenticate: who sends it, asked once (`identity/authentication.py`); the answer stays in its ASGI scope
+2. impersonate: whom it counts as, if it asks to be somebody else (`kubectl --as`)
+3. seat: served now, or in its turn, or told to come back (`seats.py`); fair between senders, whomever they act as
+   - here the router looks for the route, and what has none is answered 404 or 405 -
+4. authorize: may this user do this? The authorizer that `kubectl auth can-i` asks
+5. handle: the handler that the route is registered with makes the answer
+6. render: a fault becomes a `Status`, an unexpected exception is logged and becomes a bare one, a long answer is
+   compressed (`rendering.py`)
+7. audit: what was decided and done is recorded, before the answer is sent
+
+`app.py` puts `around` the router, which is steps 1 to 3, and has each route lead to an `endpoint`, which is the rest.
+The request log lies around all of it and takes from the scope who it was.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from chandlery.model.faults import Fault
+from chandlery.model.objects.instances import UserInfo
+from chandlery.model.objects.kinds import Kind
+from chandlery.process.http.connection_shares import share_of
+from chandlery_gateway.http.rendering import bug_response, compressed, fault_response
+from chandlery_gateway.http.request_bodies import PatientReceive
+from chandlery_gateway.http.request_classes import RequestClass, demand_of
+from chandlery_gateway.http.seats import GUESSERS, STRANGERS, SeatedSend, Seats
+from chandlery_gateway.identity.audit import AuditEvent, Auditor
+from chandlery_gateway.identity.authentication import IDENTITY, Authenticator, Identity
+from chandlery_gateway.identity.authorization import Access, Authorizer, check_allowed
+from chandlery_gateway.identity.failed_logins import FailedLogins
+from chandlery_gateway.identity.impersonation import HEADER_PREFIX, acting_user
+from chandlery_gateway.kube.printing.status_objects import TooManyRequests, Unauthorized
+
+Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
+Handler = Callable[[Request, UserInfo], Awaitable[Response]]
+"""Answers a request of a user who may make it. Raises faults."""
+OpenHandler = Callable[[Request], Awaitable[Response]]
+AccessOf = Callable[[Request, UserInfo], Access | None]
+"""What the authorizer is to be asked; None where it is enough to be a user. May raise faults."""
+
+WATCH_HAS_BEGUN = "chandlery.watch_has_begun"
+"""In the ASGI scope of a watch: what to call as soon as it has told what there is."""
+
+
+class Pipeline:
+    """All steps around a handler. Whoever makes it says who is known, who may do what, and who keeps account."""
+
+    def __init__(
+        self,
+        *,
+        authenticator: Authenticator,
+        authorizer: Authorizer,
+        auditor: Auditor,
+        seats: Seats,
+        body_seconds: float,
+        is_ending: Callable[[], bool],
+    ) -> None:
+        """While `is_ending`, every answer asks its client to come back on another connection."""
+        self._authenticator = authenticator
+        self._authorizer = authorizer
+        self._auditor = auditor
+        self._seats = seats
+        self._body_seconds = body_seconds
+        self._is_ending = is_ending
+        self._failed_logins = FailedLogins()
+
+    def around(self, app: ASGIApp) -> ASGIApp:
+        """ASGI middleware: the steps before the router."""
+        return partial(self._enter, app)
+
+    def endpoint(self, handle: Handler, *, access: AccessOf, kind: Kind | None) -> Endpoint:
+        """What a route leads to: the steps after the router. Faults are told as those of a kind, if there is one."""
+
+        async def work(request: Request, event: AuditEvent) -> Response:
+            user = event.user
+            if user is None:
+                raise request.scope[IDENTITY].fault or Unauthorized()
+            event.access = access(request, user)
+            if event.access is not None:
+                event.decision = await self._authorizer.decide(event.access)
+                check_allowed(event.access, event.decision)
+            return await handle(request, user)
+
+        return self._endpoint(work, kind)
+
+    def open_endpoint(self, handle: OpenHandler) -> Endpoint:
+        """The same for what everybody is answered, also without a token."""
+
+        async def work(request: Request, _event: AuditEvent) -> Response:
+            return await handle(request)
+
+        return self._endpoint(work, None)
+
+    def _endpoint(self, work: Callable[[Request, AuditEvent], Awaitable[Response]], kind: Kind | None) -> Endpoint:
+        async def serve(request: Request) -> Response:
+            scope = request.scope
+            identity: Identity = scope[IDENTITY]
+            event = AuditEvent(scope["method"], scope["path"], identity.sender, identity.user)
+            try:
+                response = await compressed(request, await work(request, event))
+            except Fault as fault:
+                response = fault_response(fault, kind=kind, name=_object_name(request))
+            except Exception as error:  # noqa: BLE001 - further up it would be logged with what was sent
+                response = await bug_response(request, error)
+            event.status = response.status_code
+            await self._auditor.record(event)
+            return response
+
+        return serve
+
+    async def _enter(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        demand = demand_of(scope["method"], scope["path"], scope["query_string"], scope["headers"])
+        if demand.request_class is RequestClass.EXEMPT:
+            await app(scope, receive, send)
+            return
+        identity = scope[IDENTITY] = await self._identified(scope)
+        flow, seated_send = _flow(scope, identity), SeatedSend(send, closes=self._is_ending)
+        held_back = self._failed_logins.note(_address(scope), now=time.monotonic()) if flow == GUESSERS else 0.0
+        try:
+            seating = await self._seats.take(flow, demand)
+        except TooManyRequests as fault:
+            await fault_response(fault)(scope, receive, seated_send)
+            return
+        try:
+            if demand.request_class is RequestClass.WATCH:
+                scope[WATCH_HAS_BEGUN] = seating.begun
+            if demand.request_class is RequestClass.MUTATING:
+                receive = PatientReceive(receive, seconds=self._body_seconds)
+            if held_back:
+                # In its seat, so that only so many wait for that, and neither users nor other strangers for them.
+                await asyncio.sleep(held_back)
+            await app(scope, receive, seated_send)
+        finally:
+            seating.leave()
+
+    async def _identified(self, scope: Scope) -> Identity:
+        sender = None
+        try:
+            sender = await self._authenticator.authenticate(scope)
+            if sender is None or not any(name.startswith(HEADER_PREFIX) for name, _ in scope["headers"]):
+                return Identity(sender, sender)
+            return Identity(sender, acting_user(sender, Headers(scope=scope)))
+        except Fault as fault:
+            return Identity(sender, None, fault)
+
+
+def _flow(scope: Scope, identity: Identity) -> str:
+    """Whose queue the request stands in."""
+    if identity.sender is not None:
+        return identity.sender.username
+    is_wrong = identity.fault is None and any(name == b"authorization" for name, _ in scope["headers"])
+    return GUESSERS if is_wrong else STRANGERS
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return share_of(client[0]) if client else "unknown"
+
+
+def _object_name(request: Request) -> str:
+    """The object that a request is about; of a creation once its body has been read."""
+    return str(request.path_params.get("name") or getattr(request.state, "object_name", ""))
