@@ -36,7 +36,7 @@ class AddKeysFromTransform(WireModel):
 class RemoveKeyTransform(WireModel):
     """Leave a key out."""
 
-    key: str = Field(description="Key to leave out.")
+    key: str = Field(description="Key to remove.")
 
 
 class SecretTransform(WireModel):
@@ -45,7 +45,7 @@ class SecretTransform(WireModel):
     rename_key: RenameKeyTransform | None = Field(default=None, description="Rename a key.")
     add_key: AddKeyTransform | None = Field(default=None, description="Add a key.")
     add_keys_from: AddKeysFromTransform | None = Field(default=None, description="Merge another Secret's keys.")
-    remove_key: RemoveKeyTransform | None = Field(default=None, description="Leave a key out.")
+    remove_key: RemoveKeyTransform | None = Field(default=None, description="Remove a key.")
 
 
 class BindResource(WireModel):
@@ -53,7 +53,7 @@ class BindResource(WireModel):
 
     app_guid: str | None = Field(default=None, description="Id of an application; the namespace's uid unless given.")
     route: str | None = Field(
-        default=None, description="URL of an application that a route service is to stand before."
+        default=None, description="URL of the application that a route service is put in front of."
     )
 
 
@@ -61,15 +61,17 @@ class ServiceBindingSpec(WireModel):
     """Desired state of a binding. Frozen once created."""
 
     instance_ref: LocalObjectReference = Field(default=LocalObjectReference(), description="The instance to bind.")
-    parameters: JsonObject | None = Field(default=None, description="Parameters for the broker, as they stand.")
+    parameters: JsonObject | None = Field(default=None, description="Parameters for the broker, in plain text.")
     parameters_from: tuple[ParametersFromSource, ...] | None = Field(
         default=None, description="Secrets whose keys hold further parameters."
     )
     secret_name: str = Field(default="", description="Secret to write; the binding's own name unless given.")
     secret_transforms: tuple[SecretTransform, ...] | None = Field(
-        default=None, description="Steps from credentials to Secret keys, in order."
+        default=None, description="Steps that turn credentials into keys of the Secret, in order."
     )
-    bind_resource: BindResource | None = Field(default=None, description="What is bound, for offerings that ask.")
+    bind_resource: BindResource | None = Field(
+        default=None, description="The application or route to bind, for offerings that need it."
+    )
     external_id: str = Field(default="", description="OSB binding_id; a random UUID unless given.")
     user_info: UserInfo | None = Field(default=None, description="Who created the binding. Read-only.")
 
@@ -79,15 +81,15 @@ class BindingPropertiesState(WireModel):
 
     parameters: JsonObject | None = Field(default=None, description="Parameters; those from Secrets are redacted.")
     parameter_checksum: str | None = Field(
-        default=None, description="Digest of all parameters under a key that only the server has."
+        default=None, description="Keyed digest of all parameters; only the server has the key."
     )
-    user_info: UserInfo | None = Field(default=None, description="Who asked for it.")
+    user_info: UserInfo | None = Field(default=None, description="The user who requested it.")
 
 
 class Endpoint(WireModel):
     """Where the service can be reached (OSB endpoints)."""
 
-    host: str = Field(description="Name or address; it may be known only inside the service's network.")
+    host: str = Field(description="Host name or address, possibly known only inside the service's network.")
     ports: tuple[str, ...] = Field(description="Ports such as `443` and ranges such as `9000-9010`.")
     protocol: Literal["tcp", "udp", "all"] = Field(default="tcp", description="Transport protocol.")
 
@@ -95,8 +97,8 @@ class Endpoint(WireModel):
 class RetiringBinding(WireModel):
     """A binding that another has taken the place of; its credentials still work."""
 
-    external_id: str = Field(description="Its OSB binding_id.")
-    unbind_time: Timestamp = Field(description="When it is revoked.")
+    external_id: str = Field(description="OSB binding_id of these credentials.")
+    unbind_time: Timestamp = Field(description="When these credentials are revoked.")
 
 
 class ServiceBindingStatus(WireModel):
@@ -105,23 +107,31 @@ class ServiceBindingStatus(WireModel):
     conditions: Conditions = Field(default=(), description="Ready and Failed.")
     async_op_in_progress: bool = Field(default=False, description="The broker is working on an operation.")
     last_operation: str | None = Field(default=None, description="The broker's key for its operation.")
-    current_operation: Literal["Bind", "Unbind"] | None = Field(default=None, description="What is being done.")
-    reconciled_generation: int = Field(default=0, description="The generation that last succeeded.")
-    observed_generation: int | None = Field(default=None, description="The generation that Ready speaks of.")
-    operation_start_time: Timestamp | None = Field(default=None, description="When the current operation began.")
-    in_progress_properties: BindingPropertiesState | None = Field(default=None, description="What was asked for.")
-    external_properties: BindingPropertiesState | None = Field(default=None, description="What the broker has.")
-    orphan_mitigation_in_progress: bool = Field(default=False, description="What may exist is being deleted.")
-    unbind_status: Literal["NotRequired", "Required", "Succeeded", "Failed"] = Field(
-        default="NotRequired", description="Whether something may exist at the broker that must be deleted."
+    current_operation: Literal["Bind", "Unbind"] | None = Field(
+        default=None, description="The operation that is under way."
     )
-    attempts: int | None = Field(default=None, description="Failed attempts in a row at what is being done.")
+    reconciled_generation: int = Field(default=0, description="The generation that last succeeded.")
+    observed_generation: int | None = Field(default=None, description="The generation that Ready refers to.")
+    operation_start_time: Timestamp | None = Field(default=None, description="When the current operation began.")
+    in_progress_properties: BindingPropertiesState | None = Field(
+        default=None, description="The state that was last requested of the broker."
+    )
+    external_properties: BindingPropertiesState | None = Field(
+        default=None, description="The state that the broker has confirmed."
+    )
+    orphan_mitigation_in_progress: bool = Field(
+        default=False, description="Whether leftovers of a failed creation are being deleted."
+    )
+    unbind_status: Literal["NotRequired", "Required", "Succeeded", "Failed"] = Field(
+        default="NotRequired", description="Whether the broker may hold something that must be deleted."
+    )
+    attempts: int | None = Field(default=None, description="Failed attempts in a row of the current operation.")
     next_attempt_time: Timestamp | None = Field(default=None, description="When the next attempt is made.")
     external_id: str | None = Field(
         default=None, description="OSB binding_id of the credentials in the Secret, once they have been rotated."
     )
-    expires_at: Timestamp | None = Field(default=None, description="When the credentials end, if they do.")
-    renew_before: Timestamp | None = Field(default=None, description="When the broker wants them renewed by.")
+    expires_at: Timestamp | None = Field(default=None, description="When the credentials expire, if they do.")
+    renew_before: Timestamp | None = Field(default=None, description="When the credentials should be renewed by.")
     last_rotation_time: Timestamp | None = Field(default=None, description="When the credentials were last replaced.")
     retiring: tuple[RetiringBinding, ...] | None = Field(
         default=None, description="Earlier credentials that are still to be revoked."

@@ -62,10 +62,10 @@ class RetryPolicy(WireModel):
     """How patiently calls to one service broker are made again. Durations as in `30s` or `1h30m`."""
 
     initial_delay: str | None = Field(default=None, description="Pause after the first failure. Default 1s.")
-    factor: float | None = Field(default=None, description="By how much each pause is longer. Default 2.")
+    factor: float | None = Field(default=None, description="Factor by which each pause grows. Default 2.")
     maximum_delay: str | None = Field(default=None, description="The longest pause. Default 20m.")
     give_up_after: str | None = Field(
-        default=None, description="Time after which an operation that goes on failing counts as failed."
+        default=None, description="Time after which an operation that keeps failing counts as failed."
     )
 
 
@@ -83,10 +83,10 @@ class RateLimit(WireModel):
     """How many calls a service broker is sent, whoever sends them: a token bucket."""
 
     requests_per_second: float = Field(
-        default=0.0, description="In the long run, such as `5`, or `0.2` for 12 a minute."
+        default=0.0, description="Average number, such as `5`, or `0.2` for 12 a minute."
     )
     burst: int | None = Field(
-        default=None, description="How many may come at once after a pause. By default as many as in one second."
+        default=None, description="How many calls may be sent at once after a pause. Default: those of one second."
     )
 
 
@@ -95,11 +95,11 @@ class CircuitBreaker(WireModel):
 
     consecutive_failures: int | None = Field(
         default=None,
-        description="Calls in a row without an answer, or with a 5xx, that open the circuit. Default 10; 0 switches it "
-        "off.",
+        description="Calls in a row without an answer, or with a 5xx, after which calls are paused. Default 10; 0 "
+        "switches it off.",
     )
     open_duration: str | None = Field(
-        default=None, description="Time until one call tries whether the broker is well again, such as `30s`."
+        default=None, description="Time until a probe is sent to the broker, such as `30s`."
     )
 
 
@@ -112,46 +112,47 @@ class CommonBrokerSpec(WireModel):
     )
     ca_bundle: str | None = Field(default=None, description="Base64 PEM bundle that replaces the system's roots.")
     relist_behavior: Literal["Duration", "Manual", ""] = Field(
-        default="Duration", description="Whether the catalog is fetched again by itself."
+        default="Duration", description="Whether the catalog is fetched again automatically."
     )
     relist_duration: str | None = Field(
         default=None, description="Time between fetches, such as `15m`; at least 1s. Default 24h."
     )
-    relist_requests: int = Field(default=0, description="Raise it to have the catalog fetched now.")
+    relist_requests: int = Field(default=0, description="Raise it to fetch the catalog now.")
     catalog_restrictions: CatalogRestrictions | None = Field(default=None, description="Filters on the catalog.")
     osb_api_version: Literal["2.11", "2.12", "2.13", "2.14", "2.15", "2.16", "2.17"] | None = Field(
-        default=None, description="OSB version to speak, for brokers that cannot take a newer one. Default 2.17."
+        default=None, description="OSB version to use, for brokers that do not support a newer one. Default 2.17."
     )
     request_timeout: str | None = Field(
         default=None, description="Time limit for one call to the broker, such as `30s`. Default 60s."
     )
-    retry_policy: RetryPolicy | None = Field(default=None, description="When failed calls are made again.")
+    retry_policy: RetryPolicy | None = Field(default=None, description="When failed calls are retried.")
     max_concurrent_requests: int | None = Field(
-        default=None, description="Calls that all workers together make to the broker at a time."
+        default=None, description="Concurrent calls of all workers together to the broker."
     )
-    rate_limit: RateLimit | None = Field(default=None, description="Calls that the broker is sent in a second.")
+    rate_limit: RateLimit | None = Field(default=None, description="Calls per second that are sent to the broker.")
     circuit_breaker: CircuitBreaker | None = Field(
-        default=None, description="When the broker is left alone because it fails."
+        default=None, description="When calls to the broker are paused because it keeps failing."
     )
-    poll_policy: PollPolicy | None = Field(default=None, description="How often running operations are asked about.")
+    poll_policy: PollPolicy | None = Field(default=None, description="How often running operations are polled.")
     orphan_mitigation: Literal["Automatic", "Manual"] | None = Field(
         default=None,
-        description="Whether what a failed creation may have left at the broker is deleted by itself (Automatic, the "
-        "default), or when a person says so with the annotation `chandlery.io/orphan-mitigation` (Manual).",
+        description="Whether leftovers of a failed creation at the broker are deleted automatically (Automatic, the "
+        "default), or when a person requests it with the annotation `chandlery.io/orphan-mitigation` "
+        "(Manual).",
     )
     send_unchanged_plan: bool | None = Field(
         default=None,
-        description="Whether an update of parameters names the plan that the instance has, as some brokers need "
-        "(true, the default), or leaves it out.",
+        description="Whether an update of parameters also sends the unchanged plan, as some brokers need (true, the "
+        "default), or omits it.",
     )
     name_priority: int | None = Field(
         default=None,
-        description="Whose classes count where several brokers offer one of the same name: those of the broker with "
-        "the highest number. Default 0.",
+        description="Decides whose class is meant where several brokers offer classes of the same name: the highest "
+        "number wins. Default 0.",
     )
     context_annotations: tuple[str, ...] | None = Field(
         default=None,
-        description="Annotations of namespaces and instances to tell the broker, by prefix such as `acme.com/`.",
+        description="Annotations of namespaces and instances to send to the broker, by prefix such as `acme.com/`.",
     )
 
 
@@ -172,8 +173,8 @@ class BrokerStatus(WireModel):
 
     conditions: Conditions = Field(default=(), description="CircuitOpen, Ready and Failed.")
     reconciled_generation: int = Field(default=0, description="The generation that was last acted on.")
-    observed_generation: int | None = Field(default=None, description="The generation that Ready speaks of.")
-    operation_start_time: Timestamp | None = Field(default=None, description="Since when fetches have been failing.")
+    observed_generation: int | None = Field(default=None, description="The generation that Ready refers to.")
+    operation_start_time: Timestamp | None = Field(default=None, description="Time since which fetches have failed.")
     last_catalog_retrieval_time: Timestamp | None = Field(default=None, description="Last successful fetch.")
     attempts: int | None = Field(default=None, description="Failed attempts in a row.")
     next_attempt_time: Timestamp | None = Field(default=None, description="When the next attempt is made.")

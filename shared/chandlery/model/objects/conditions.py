@@ -46,7 +46,7 @@ class Condition(WireModel):
     reason: str = Field(default="", description="One CamelCase word for machines.")
     message: Said = Field(default="", description="A sentence for people.")
     observed_generation: int | None = Field(
-        default=None, description="The generation that the condition speaks of; kubectl wait goes by it."
+        default=None, description="The generation that the condition refers to; kubectl wait uses it."
     )
 
 

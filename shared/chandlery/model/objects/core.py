@@ -47,7 +47,7 @@ class NamespaceStatus(WireModel):
 
     phase: Literal["Active", "Terminating"] = Field(default="Active", description="Active or Terminating.")
     conditions: tuple[NamespaceCondition, ...] | None = Field(
-        default=None, description="What a namespace that is to go still waits for."
+        default=None, description="What a namespace that is being deleted still waits for."
     )
 
 
@@ -70,7 +70,7 @@ class Secret(WireModel):
     data: dict[str, str] | None = Field(default=None, description="Base64 values.", repr=False)
     string_data: dict[str, str] | None = Field(default=None, description="Plain values; write-only.", repr=False)
     type: str = Field(default="Opaque", description="What the keys mean.")
-    immutable: bool | None = Field(default=None, description="Refuse changes of the data.")
+    immutable: bool | None = Field(default=None, description="Whether changes of the data are refused.")
     _sealed: str | None = PrivateAttr(default=None)
 
     def sealed_as(self, sealed: str | None, *, why: str = "") -> "Secret":
@@ -105,7 +105,7 @@ class InvolvedObject(WireModel):
     name: str | None = Field(default=None, description="Name of the object.")
     uid: str | None = Field(default=None, description="UID of the object.")
     resource_version: str | None = Field(default=None, description="Version of the object at that time.")
-    field_path: str | None = Field(default=None, description="The part of the object that is meant.")
+    field_path: str | None = Field(default=None, description="The part of the object that it is about.")
 
 
 class Event(WireModel):
@@ -114,17 +114,19 @@ class Event(WireModel):
     api_version: Literal["v1"] = "v1"
     kind: Literal["Event"] = "Event"
     metadata: ObjectMeta = ObjectMeta()
-    involved_object: InvolvedObject = Field(default=InvolvedObject(), description="What it happened to.")
+    involved_object: InvolvedObject = Field(default=InvolvedObject(), description="Object it happened to.")
     reason: str = Field(default="", description="One CamelCase word.")
     message: str = Field(default="", description="A sentence for people.")
-    source: EventSource = Field(default=EventSource(), description="Who recorded it.")
+    source: EventSource = Field(default=EventSource(), description="Component that recorded it.")
     first_timestamp: Timestamp | None = Field(default=None, description="When it first happened.")
     last_timestamp: Timestamp | None = Field(default=None, description="When it last happened.")
     count: int = Field(default=1, description="How often it happened.")
     type: str = Field(default="Normal", description="Normal or Warning.")
     event_time: MicroTimestamp | None = Field(default=None, description="When it was first seen.")
-    reporting_component: str | None = Field(default=None, description="Who recorded it, for newer recorders.")
-    reporting_instance: str | None = Field(default=None, description="Which process of theirs.")
-    action: str | None = Field(default=None, description="What was being done.")
-    related: dict[str, Any] | None = Field(default=None, description="Another object that has to do with it.")
-    series: dict[str, Any] | None = Field(default=None, description="How often it was seen: count, lastObservedTime.")
+    reporting_component: str | None = Field(
+        default=None, description="Component that recorded it, for newer recorders."
+    )
+    reporting_instance: str | None = Field(default=None, description="Process that recorded it.")
+    action: str | None = Field(default=None, description="Action that was taken.")
+    related: dict[str, Any] | None = Field(default=None, description="A related object.")
+    series: dict[str, Any] | None = Field(default=None, description="How often it happened: count, lastObservedTime.")

@@ -64,10 +64,10 @@ class OwnerReference(WireModel):
 class ManagedFieldsEntry(WireModel):
     """Which fields of an object one manager owns, by one kind of operation."""
 
-    manager: str = Field(default="", description="Name of the manager: a program, or a person's word for themselves.")
+    manager: str = Field(default="", description="Name of the manager: a program or a person.")
     operation: str = Field(description="`Apply` for server-side apply, `Update` for every other write.")
     api_version: str = Field(description="API version that the fields are of.")
-    time: Timestamp | None = Field(default=None, description="When the manager last came to own a field.")
+    time: Timestamp | None = Field(default=None, description="When the manager last took ownership of a field.")
     fields_type: str = Field(default="FieldsV1", description="Form of the fields: always `FieldsV1`.")
     fields_v1: JsonObject | None = Field(default=None, alias="fieldsV1", description="The fields, as a tree.")
     subresource: str = Field(default="", description="`status` for writes to it; empty for all others.")
@@ -94,15 +94,15 @@ class ObjectMeta(WireModel):
     resource_version: str | None = Field(default=None, description="Opaque version for concurrency and watches.")
     generation: int | None = Field(default=None, description="Counts the changes of the specification. Read-only.")
     creation_timestamp: Timestamp | None = Field(default=None, description="When the object was created. Read-only.")
-    deletion_timestamp: Timestamp | None = Field(default=None, description="When deletion was asked for. Read-only.")
+    deletion_timestamp: Timestamp | None = Field(default=None, description="When deletion was requested. Read-only.")
     deletion_grace_period_seconds: int | None = Field(default=None, description="Always 0 here. Read-only.")
     labels: dict[str, str] | None = Field(default=None, description="Labels that selectors match.")
     annotations: dict[str, str] | None = Field(default=None, description="Free text that tools attach.")
     owner_references: list[OwnerReference] | None = Field(default=None, description="Objects this one depends on.")
-    finalizers: list[str] | None = Field(default=None, description="What still has to happen before removal.")
+    finalizers: list[str] | None = Field(default=None, description="What must happen before the object is removed.")
     managed_fields: Annotated[str | None, _ShownAs(list[ManagedFieldsEntry] | None)] = Field(
         default=None,
         exclude=True,
-        description="Who owns which fields, for server-side apply. Set by the server; `[]` has it forgotten.",
+        description="Who owns which fields, for server-side apply. Set by the server; `[]` clears it.",
     )
     """One JSON text: whoever has no use for it should pay nothing. The gateway shows clients the list that it holds."""

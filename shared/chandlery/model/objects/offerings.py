@@ -20,11 +20,15 @@ class CommonClassSpec(WireModel):
     binding_retrievable: bool = Field(default=False, description="Whether bindings can be fetched again.")
     instances_retrievable: bool = Field(default=False, description="Whether instances can be fetched.")
     plan_updatable: bool = Field(default=False, description="Whether an instance may change its plan.")
-    allow_context_updates: bool = Field(default=False, description="Whether the broker wants to hear of renames.")
-    external_metadata: JsonObject | None = Field(default=None, description="The broker's own metadata, as it came.")
-    tags: tuple[str, ...] | None = Field(default=None, description="Words to find the offering by.")
-    requires: tuple[str, ...] | None = Field(default=None, description="Permissions the offering asks for.")
-    default_provision_parameters: JsonObject | None = Field(default=None, description="Parameters to start from.")
+    allow_context_updates: bool = Field(
+        default=False, description="Whether the broker wants updates of the context, such as renames."
+    )
+    external_metadata: JsonObject | None = Field(default=None, description="The broker's metadata, unchanged.")
+    tags: tuple[str, ...] | None = Field(default=None, description="Tags of the offering.")
+    requires: tuple[str, ...] | None = Field(default=None, description="Permissions that the offering requires.")
+    default_provision_parameters: JsonObject | None = Field(
+        default=None, description="Default parameters of new instances."
+    )
 
 
 class ClusterServiceClassSpec(CommonClassSpec):
@@ -52,12 +56,14 @@ class CommonPlanSpec(WireModel):
     maximum_polling_duration: int | None = Field(
         default=None, description="Seconds after which an asynchronous operation counts as failed."
     )
-    maintenance_info: MaintenanceInfo | None = Field(default=None, description="Version the plan delivers now.")
-    external_metadata: JsonObject | None = Field(default=None, description="The broker's own metadata, as it came.")
+    maintenance_info: MaintenanceInfo | None = Field(default=None, description="Version that the plan offers.")
+    external_metadata: JsonObject | None = Field(default=None, description="The broker's metadata, unchanged.")
     instance_create_parameter_schema: Any | None = Field(default=None, description="JSON schema of parameters.")
     instance_update_parameter_schema: Any | None = Field(default=None, description="JSON schema of parameters.")
     service_binding_create_parameter_schema: Any | None = Field(default=None, description="JSON schema of parameters.")
-    default_provision_parameters: JsonObject | None = Field(default=None, description="Parameters to start from.")
+    default_provision_parameters: JsonObject | None = Field(
+        default=None, description="Default parameters of new instances."
+    )
 
 
 class ClusterServicePlanSpec(CommonPlanSpec):

@@ -29,8 +29,8 @@ class ResourceAttributes(WireModel):
     resource: str = Field(default="", description="Plural of the kind; * for all.")
     subresource: str = Field(default="", description="Such as `status`.")
     name: str = Field(default="", description="Name of one object.")
-    field_selector: dict[str, Any] | None = Field(default=None, description="Not looked at here.")
-    label_selector: dict[str, Any] | None = Field(default=None, description="Not looked at here.")
+    field_selector: dict[str, Any] | None = Field(default=None, description="Ignored.")
+    label_selector: dict[str, Any] | None = Field(default=None, description="Ignored.")
 
 
 class NonResourceAttributes(WireModel):

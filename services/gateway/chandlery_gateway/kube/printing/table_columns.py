@@ -125,7 +125,7 @@ _CREATED = "Time since the object was created."
 # The reference's kinds are CRDs, whose AGE is of type date; core kinds have a string. Both carry the readable text.
 _AGE = _since("Age", _CREATED, "metadata.creationTimestamp", kind="date")
 _CORE_AGE = _since("Age", _CREATED, "metadata.creationTimestamp")
-_STATUS = _text("Status", "status.lastConditionState", "The last condition: its type if it holds, else its reason.")
+_STATUS = _text("Status", "status.lastConditionState", "Type of the last condition if it is True, else its reason.")
 _EXTERNAL_NAME = _text("External-Name", "spec.externalName", "Name at the service broker.")
 _BROKER = (_NAME, _text("URL", "spec.url", "Address of the service broker."), _STATUS, _AGE)
 
@@ -158,12 +158,12 @@ _COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
         _NAME,
         Column(
             "Class",
-            "Kind of the class and the name it was asked for by.",
+            "Kind of the class, and the name in the specification.",
             _user_given("userSpecifiedClassName", _CLASS_FIELDS, prefixes=("ClusterServiceClass/", "ServiceClass/")),
         ),
         Column(
             "Plan",
-            "Name the plan was asked for by.",
+            "Name of the plan in the specification.",
             _user_given("userSpecifiedPlanName", _PLAN_FIELDS, prefixes=("", "")),
         ),
         _STATUS,
@@ -187,8 +187,8 @@ _COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
         _since("Last Seen", "Time since it last happened.", "lastTimestamp", "eventTime", "firstTimestamp"),
         _text("Type", "type", "Normal or Warning."),
         _text("Reason", "reason", "What happened, in one word."),
-        Column("Object", "What it happened to.", _involved),
-        _text("Source", "source.component", "Who recorded it.", priority=1),
+        Column("Object", "Object it happened to.", _involved),
+        _text("Source", "source.component", "Component that recorded it.", priority=1),
         _text("Message", "message", "What happened, in a sentence."),
         _since("First Seen", "Time since it first happened.", "firstTimestamp", "eventTime", priority=1),
         Column(
