@@ -13,31 +13,38 @@ from chandlery.osb.catalog.catalog_remarks import CatalogRemarks
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.faults import Misconfigured
 from chandlery.platform.protocol import PlatformView
-from chandlery.reconcile.answers import Verdict
 from chandlery.reconcile.offering import Unresolved
 from chandlery.reconcile.platform_writes import RecordEvent
-from chandlery.reconcile.reconcile_result import broker_key
+from chandlery.reconcile.reconcile_result import Idle, broker_key
 from chandlery.store.database import UnitOfWork
 from chandlery.store.work.work_queue import Claim
 from chandlery_syncer.absorb import broker_outcomes as outcomes
 from chandlery_syncer.absorb.broker_draft import BrokerResult
 from chandlery_syncer.absorb.broker_remedies import after_collision
 from chandlery_syncer.catalog.catalog_difference import Clash
-from chandlery_syncer.catalog.catalog_fetch import Fetched, fetch_catalog
+from chandlery_syncer.catalog.catalog_fetch import fetch_catalog
 from chandlery_syncer.catalog.catalog_news import catalog_note, remarks_facts
 from chandlery_syncer.catalog.catalog_writer import CatalogWriter
 from chandlery_syncer.decide import broker_machine
-from chandlery_syncer.facts.broker_notes import NOTHING_STORED, BrokerMemory
-from chandlery_syncer.facts.broker_snapshot import (
+from chandlery_syncer.facts.broker_actions import (
     Blocked,
-    BrokerSnapshot,
     Dismantle,
+    FailFetch,
     FetchCatalog,
-    Idle,
     Inaccessible,
+    KeepCatalog,
+    LeaveAlone,
+    PostponeRelist,
+    RefuseCatalog,
+    RemoveOfferings,
+    RemoveUnused,
+    TakeOver,
     Task,
     Tidy,
 )
+from chandlery_syncer.facts.broker_notes import NOTHING_STORED, BrokerMemory
+from chandlery_syncer.facts.broker_snapshot import BrokerSnapshot
+from chandlery_syncer.facts.fetched_catalog import FetchedCatalog
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +95,8 @@ class BrokerReconciler(NeverDeferred, DeliversNothing):
         match action:
             case Idle():
                 return outcomes.idle(inner, now)
+            case PostponeRelist():
+                return outcomes.relist_postponed(inner, now)
             case Inaccessible():
                 return outcomes.inaccessible(inner, action.access, now)
             case Blocked():
@@ -98,7 +107,7 @@ class BrokerReconciler(NeverDeferred, DeliversNothing):
             case _:
                 assert_never(action)
 
-    async def call(self, snapshot: LoadedBroker, planned: Planned[Task]) -> Fetched | None:
+    async def call(self, snapshot: LoadedBroker, planned: Planned[Task]) -> FetchedCatalog | None:
         """See Reconciler."""
         if not isinstance(planned.call, FetchCatalog):
             return None
@@ -126,7 +135,7 @@ class BrokerReconciler(NeverDeferred, DeliversNothing):
         unit: UnitOfWork,
         snapshot: LoadedBroker,
         planned: Planned[Task],
-        answer: Fetched | None,
+        answer: FetchedCatalog | None,
         *,
         undelivered: None,
     ) -> BrokerResult:
@@ -138,52 +147,54 @@ class BrokerReconciler(NeverDeferred, DeliversNothing):
         latest = await unit.objects.get_by_uid(kinds.kind_of(inner.broker), uid, lock=True)
         is_deleted = latest is None or latest.metadata.deletion_timestamp is not None
         writer = CatalogWriter(unit, inner.broker)
-        if isinstance(planned.call, Dismantle):
-            is_forced = planned.call.is_forced
-            left = 0 if latest is None else await writer.dismantle(is_forced=is_forced)
-            if left and not is_forced:
-                return outcomes.blocked(inner, left, now, names=await writer.name_instances())
-            return outcomes.dismantled(inner, now, instances=left)
-        if is_deleted:
-            # Nothing is taken over for a broker that is on its way out; the deletion has made it due again.
-            return outcomes.idle(inner, now)
-        if isinstance(planned.call, Tidy) or answer is None:
-            leftovers = await writer.tidy(inner.memory.leftovers)
-            return outcomes.tidied(inner, leftovers, stored=await writer.count_stored(), now=now)
-        return await self._absorb_fetch(unit, inner, answer)
+        step = broker_machine.decide_step(planned.call, answer, is_going=is_deleted)
+        match step:
+            case RemoveOfferings():
+                left = 0 if latest is None else await writer.dismantle(is_forced=step.is_forced)
+                names = await writer.name_instances() if left else ()
+                return outcomes.dismantled(inner, now, instances=left, is_forced=step.is_forced, names=names)
+            case LeaveAlone():
+                return outcomes.idle(inner, now)
+            case RemoveUnused():
+                leftovers = await writer.tidy(inner.memory.leftovers)
+                return outcomes.tidied(inner, leftovers, stored=await writer.count_stored(), now=now)
+            case KeepCatalog():
+                left_over = await writer.tidy(inner.memory.leftovers)
+                had = outcomes.Had(left_over, await writer.count_stored(), is_relist=step.is_relist)
+                return outcomes.synced(inner, step.answer, had, now)
+            case FailFetch():
+                return outcomes.fetch_failed(inner, step.answer, now)
+            case RefuseCatalog():
+                return outcomes.sync_failed(inner, step.problem, now=now)
+            case TakeOver():
+                return await _taken_over(writer, inner, step, now)
+            case _:
+                assert_never(step)
 
     def lane(self, snapshot: LoadedBroker, claim: Claim) -> str:
         """See Reconciler."""
         return claim.lane
 
-    async def _absorb_fetch(self, unit: UnitOfWork, snapshot: BrokerSnapshot, fetched: Fetched) -> BrokerResult:
-        answer, now = fetched.answer, unit.now
-        writer = CatalogWriter(unit, snapshot.broker)
-        if answer.verdict == Verdict.UNCHANGED:
-            left = await writer.tidy(snapshot.memory.leftovers)
-            return outcomes.synced(snapshot, answer, leftovers=left, stored=await writer.count_stored(), now=now)
-        if answer.verdict != Verdict.SUCCEEDED:
-            return outcomes.fetch_failed(snapshot, answer, now)
-        if fetched.desired is None:
-            return outcomes.sync_failed(snapshot, fetched.problem or "the catalog is not valid", now=now)
-        news = await writer.take_over(fetched.desired, is_whole=not fetched.left_out)
-        if isinstance(news, Clash):
-            return await _clashed(writer, snapshot, news, now)
-        left, stored = news.retirement.leftovers, await writer.count_stored()
-        facts = (*news.about_broker, *remarks_facts(fetched.remarks, fetched.left_out))
-        told = outcomes.CatalogReport(facts, catalog_note(snapshot.broker, stored, fetched.left_out))
-        change = outcomes.synced(snapshot, answer, leftovers=left, stored=stored, told=told, now=now)
-        return replace(change, events=tuple(RecordEvent(*each) for each in news.about_offerings))
+
+async def _taken_over(writer: CatalogWriter, snapshot: BrokerSnapshot, step: TakeOver, now: datetime) -> BrokerResult:
+    fetched = step.fetched
+    news = await writer.take_over(step.desired, is_whole=not fetched.left_out)
+    if isinstance(news, Clash):
+        return await _clashed(writer, snapshot, news, now)
+    stored = await writer.count_stored()
+    facts = (*news.about_broker, *remarks_facts(fetched.remarks, fetched.left_out))
+    report = outcomes.CatalogReport(facts, catalog_note(snapshot.broker, stored, fetched.left_out))
+    had = outcomes.Had(news.retirement.leftovers, stored, report, is_relist=step.is_relist)
+    change = outcomes.synced(snapshot, fetched.answer, had, now)
+    return replace(change, events=tuple(RecordEvent(*each) for each in news.about_offerings))
 
 
 async def _clashed(writer: CatalogWriter, snapshot: BrokerSnapshot, clash: Clash, now: datetime) -> BrokerResult:
-    broker = snapshot.broker
-    other = next(iter(clash.others), None)
-    if other is None or other == broker.metadata.name:
+    other = broker_machine.in_the_way(snapshot, clash.others)
+    if other is None:
         return outcomes.sync_failed(snapshot, clash.sentence, now=now)
-    its = await writer.broker_called(other)
-    is_same = its is not None and its.spec.url.rstrip("/") == broker.spec.url.rstrip("/")
-    remedy = after_collision(broker, other, is_same=is_same)
+    is_same = broker_machine.is_same_broker(snapshot.broker, await writer.broker_called(other))
+    remedy = after_collision(snapshot.broker, other, is_same=is_same)
     return outcomes.sync_failed(snapshot, clash.sentence, remedy=remedy, other=other, now=now)
 
 

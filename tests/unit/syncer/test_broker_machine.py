@@ -10,21 +10,34 @@ from chandlery.model.objects.brokers import AnyBroker
 from chandlery.model.objects.conditions import ConditionStatus, ConditionType
 from chandlery.reconcile.answers import Answer, CatalogMark, Verdict
 from chandlery.reconcile.policies.broker_policy import policy_of
+from chandlery.reconcile.reconcile_result import Idle
 from chandlery.retry.circuit import OpenCircuit
 from chandlery_syncer.absorb import broker_outcomes as outcomes
 from chandlery_syncer.absorb import broker_remedies as advice
-from chandlery_syncer.decide.broker_machine import decide
-from chandlery_syncer.facts.broker_notes import CATALOG_FORMAT, BrokerMemory, KnownCatalog, Leftovers, StoredCount
-from chandlery_syncer.facts.broker_snapshot import (
-    RELIST_PAUSE,
+from chandlery_syncer.catalog.catalog_objects import NO_OFFERINGS
+from chandlery_syncer.decide.broker_machine import decide, decide_step
+from chandlery_syncer.facts.broker_actions import (
     Action,
     Blocked,
     Dismantle,
+    FailFetch,
     FetchCatalog,
-    Idle,
+    FetchReason,
     Inaccessible,
+    KeepCatalog,
+    LeaveAlone,
+    PostponeRelist,
+    RefuseCatalog,
+    RemoveOfferings,
+    RemoveUnused,
+    Step,
+    TakeOver,
+    Task,
     Tidy,
 )
+from chandlery_syncer.facts.broker_notes import CATALOG_FORMAT, BrokerMemory, KnownCatalog, Leftovers, StoredCount
+from chandlery_syncer.facts.broker_snapshot import RELIST_PAUSE
+from chandlery_syncer.facts.fetched_catalog import FetchedCatalog
 from tests.unit.syncer.builders import (
     HOUR,
     NO_SECRET,
@@ -66,12 +79,12 @@ WEEK = timedelta(days=7)
 @pytest.mark.parametrize(
     ("broker", "more", "expected"),
     [
-        pytest.param(make_broker(), {}, FetchCatalog(None), id="new broker is asked"),
+        pytest.param(make_broker(), {}, FetchCatalog(None, ()), id="new broker is asked"),
         pytest.param(make_broker(), {"access": NO_SECRET}, Inaccessible(NO_SECRET), id="without its Secret it is not"),
         pytest.param(make_broker(status=ready_status()), {}, Idle(), id="fresh catalog rests"),
         pytest.param(make_broker(status=ready_status()), {"access": NO_SECRET}, Idle(), id="fresh needs no Secret"),
         pytest.param(
-            make_broker(status=ready_status(fetched=24 * HOUR)), {}, FetchCatalog(None), id="a day old is asked"
+            make_broker(status=ready_status(fetched=24 * HOUR)), {}, FetchCatalog(None, ()), id="a day old is asked"
         ),
         pytest.param(
             make_broker(status=ready_status(fetched=24 * HOUR)),
@@ -80,7 +93,10 @@ WEEK = timedelta(days=7)
             id="the setting decides for brokers that do not say",
         ),
         pytest.param(
-            make_broker(status=ready_status(), relistDuration="30m"), {}, FetchCatalog(None), id="own duration counts"
+            make_broker(status=ready_status(), relistDuration="30m"),
+            {},
+            FetchCatalog(None, ()),
+            id="own duration counts",
         ),
         pytest.param(
             make_broker(status=ready_status(), relistDuration="nonsense"),
@@ -94,43 +110,45 @@ WEEK = timedelta(days=7)
         pytest.param(
             make_broker(status=ready_status(), relistBehavior="Manual", generation=2),
             {},
-            FetchCatalog(None),
+            FetchCatalog(None, ()),
             id="Manual is asked after a change",
         ),
         pytest.param(
-            make_broker(status=ready_status(), generation=2), {}, FetchCatalog(None), id="new generation is asked"
+            make_broker(status=ready_status(), generation=2), {}, FetchCatalog(None, ()), id="new generation is asked"
         ),
-        pytest.param(make_broker(status=failing_status()), {}, FetchCatalog(None), id="failing broker is asked"),
-        pytest.param(OLD, AS_KNOWN, FetchCatalog(MARK), id="with the mark of the known catalog"),
+        pytest.param(make_broker(status=failing_status()), {}, FetchCatalog(None, ()), id="failing broker is asked"),
+        pytest.param(OLD, AS_KNOWN, FetchCatalog(MARK, ()), id="with the mark of the known catalog"),
         pytest.param(
             make_broker(status=ready_status(), generation=2),
             AS_KNOWN,
-            FetchCatalog(None),
+            FetchCatalog(None, ()),
             id="never across generations",
         ),
         pytest.param(
             make_broker(status=ready_status(fetched=24 * HOUR), url="http://other.test"),
             AS_KNOWN,
-            FetchCatalog(None),
+            FetchCatalog(None, ()),
             id="never across addresses",
         ),
-        pytest.param(OLD, {**AS_KNOWN, "access_fingerprint": "bob"}, FetchCatalog(None), id="never across credentials"),
+        pytest.param(
+            OLD, {**AS_KNOWN, "access_fingerprint": "bob"}, FetchCatalog(None, ()), id="never across credentials"
+        ),
         pytest.param(
             OLD,
             {**AS_KNOWN, "memory": BrokerMemory(known=CATALOG.model_copy(update={"format": CATALOG_FORMAT - 1}))},
-            FetchCatalog(None),
+            FetchCatalog(None, ()),
             id="never across releases that store otherwise",
         ),
         pytest.param(
             OLD,
             {**AS_KNOWN, "stored": StoredCount(plans=1)},
-            FetchCatalog(None),
+            FetchCatalog(None, ()),
             id="not after somebody has removed a plan",
         ),
         pytest.param(
             make_broker(status=ready_status(), annotations=RETRY),
             AS_KNOWN,
-            FetchCatalog(None),
+            FetchCatalog(None, ()),
             id="order to look now: all anew",
         ),
         pytest.param(
@@ -140,30 +158,33 @@ WEEK = timedelta(days=7)
             id="order that was carried out",
         ),
         pytest.param(
-            make_broker(status=ready_status()), {**AS_KNOWN, "revision": 5}, FetchCatalog(MARK), id="woken: out of date"
+            make_broker(status=ready_status()),
+            {**AS_KNOWN, "revision": 5},
+            FetchCatalog(MARK, ()),
+            id="woken: out of date",
         ),
         pytest.param(
             make_broker(status=ready_status(fetched=JUST_NOW)),
             {"revision": 5},
-            FetchCatalog(None),
+            FetchCatalog(None, ()),
             id="woken soon after a fetch for another reason",
         ),
         pytest.param(
             make_broker(status=ready_status(fetched=JUST_NOW)),
             {"memory": relisted(JUST_NOW), "revision": 5},
-            Idle(),
+            PostponeRelist(),
             id="woken too soon after a fetch for the same reason",
         ),
         pytest.param(
             make_broker(status=ready_status(fetched=RELIST_PAUSE)),
             {"memory": relisted(RELIST_PAUSE, relist_asked=True)},
-            FetchCatalog(None),
+            FetchCatalog(None, ()),
             id="and once the pause is over",
         ),
         pytest.param(
             make_broker(status=ready_status(), relistBehavior="Manual"),
             {"revision": 5},
-            FetchCatalog(None),
+            FetchCatalog(None, ()),
             id="Manual is asked when it is out of date",
         ),
         pytest.param(
@@ -202,7 +223,64 @@ WEEK = timedelta(days=7)
     ],
 )
 def test_decide(broker: AnyBroker, more: dict[str, Any], expected: Action) -> None:
-    assert decide(make_snapshot(broker, **more), NOW) == expected
+    found = decide(make_snapshot(broker, **more), NOW)
+    assert (replace(found, reasons=()) if isinstance(found, FetchCatalog) else found) == expected
+
+
+@pytest.mark.parametrize(
+    ("broker", "more", "expected"),
+    [
+        pytest.param(
+            make_broker(), {}, (FetchReason.SPECIFICATION, FetchReason.NOT_READY, FetchReason.NEVER_FETCHED), id="new"
+        ),
+        pytest.param(make_broker(status=ready_status(), generation=2), {}, (FetchReason.SPECIFICATION,), id="changed"),
+        pytest.param(
+            make_broker(status=failing_status()),
+            {},
+            (FetchReason.SPECIFICATION, FetchReason.NOT_READY, FetchReason.INTERVAL),
+            id="failing",
+        ),
+        pytest.param(
+            make_broker(status=ready_status(), annotations=RETRY), {}, (FetchReason.REQUESTED,), id="asked for"
+        ),
+        pytest.param(make_broker(status=ready_status()), {"revision": 5}, (FetchReason.OUT_OF_DATE,), id="out of date"),
+        pytest.param(make_broker(status=ready_status(fetched=24 * HOUR)), {}, (FetchReason.INTERVAL,), id="old"),
+        pytest.param(
+            make_broker(status=ready_status(fetched=24 * HOUR)),
+            {"memory": relisted(JUST_NOW), "revision": 5},
+            (FetchReason.OUT_OF_DATE, FetchReason.INTERVAL),
+            id="out of date, old anyway",
+        ),
+    ],
+)
+def test_a_fetch_says_why(broker: AnyBroker, more: dict[str, Any], expected: tuple[FetchReason, ...]) -> None:
+    found = decide(make_snapshot(broker, **more), NOW)
+    assert isinstance(found, FetchCatalog)
+    assert (found.reasons, found.is_relist) == (expected, FetchReason.OUT_OF_DATE in expected)
+
+
+FETCH = FetchCatalog(None, (FetchReason.OUT_OF_DATE,))
+UNCHANGED = make_answer(Verdict.UNCHANGED, 304)
+REFUSED = make_answer(Verdict.REJECTED, 401)
+HAD = make_answer(Verdict.SUCCEEDED, 200)
+CATALOG_HAD = FetchedCatalog(HAD, NO_OFFERINGS)
+
+
+@pytest.mark.parametrize(
+    ("task", "fetched", "is_going", "step"),
+    [
+        pytest.param(Dismantle(is_forced=True), None, True, RemoveOfferings(is_forced=True), id="dismantle"),
+        pytest.param(FETCH, CATALOG_HAD, True, LeaveAlone(), id="nothing is taken over for one that goes"),
+        pytest.param(Tidy(), None, True, LeaveAlone(), id="nor tidied"),
+        pytest.param(Tidy(), None, False, RemoveUnused(), id="tidy"),
+        pytest.param(FETCH, FetchedCatalog(UNCHANGED), False, KeepCatalog(UNCHANGED, is_relist=True), id="unchanged"),
+        pytest.param(FETCH, FetchedCatalog(REFUSED), False, FailFetch(REFUSED), id="refused"),
+        pytest.param(FETCH, FetchedCatalog(HAD, problem="odd"), False, RefuseCatalog("odd"), id="not valid"),
+        pytest.param(FETCH, CATALOG_HAD, False, TakeOver(CATALOG_HAD, NO_OFFERINGS, is_relist=True), id="take over"),
+    ],
+)
+def test_decide_step(task: Task, fetched: FetchedCatalog | None, *, is_going: bool, step: Step) -> None:
+    assert decide_step(task, fetched, is_going=is_going) == step
 
 
 GOOD = make_answer(Verdict.SUCCEEDED, 200, etag='"two"', digest="dd")
@@ -212,7 +290,7 @@ def test_success_says_so_and_comes_back_for_the_relist() -> None:
     snapshot = make_snapshot(
         make_broker(generation=3, status=failing_status(failed=True), relistDuration="2h"), attempt=7
     )
-    change = outcomes.synced(snapshot, GOOD, leftovers=Leftovers(), stored=StoredCount(plans=1), now=NOW)
+    change = outcomes.synced(snapshot, GOOD, outcomes.Had(Leftovers(), StoredCount(plans=1)), NOW)
 
     status = change.document.status
     assert shown(change) == ("True", "FetchedCatalog")
@@ -234,15 +312,15 @@ def test_success_says_so_and_comes_back_for_the_relist() -> None:
 
 def test_success_of_a_manual_broker_has_no_next_time() -> None:
     snapshot = make_snapshot(make_broker(relistBehavior="Manual"))
-    change = outcomes.synced(snapshot, GOOD, leftovers=LEFT, stored=StoredCount(), now=NOW)
+    change = outcomes.synced(snapshot, GOOD, outcomes.Had(LEFT, StoredCount()), NOW)
     assert change.next.due_at is None
     assert change.next.waiting_for == "instances-of:broker:/harbour"
 
 
 def test_repeated_success_records_no_event() -> None:
     none, left = StoredCount(), Leftovers()
-    first = outcomes.synced(make_snapshot(), GOOD, leftovers=left, stored=none, now=NOW)
-    again = outcomes.synced(make_snapshot(first.document), GOOD, leftovers=left, stored=none, now=NOW + HOUR)
+    first = outcomes.synced(make_snapshot(), GOOD, outcomes.Had(left, none), NOW)
+    again = outcomes.synced(make_snapshot(first.document), GOOD, outcomes.Had(left, none), NOW + HOUR)
     assert again.facts == ()
     assert again.document.status.conditions[0].last_transition_time == NOW
 
@@ -250,7 +328,7 @@ def test_repeated_success_records_no_event() -> None:
 def test_unchanged_catalog_keeps_what_the_answer_does_not_repeat() -> None:
     snapshot = make_snapshot(OLD, **AS_KNOWN)
     answer = make_answer(Verdict.UNCHANGED, 304, last_modified="today")
-    change = outcomes.synced(snapshot, answer, leftovers=Leftovers(), stored=StoredCount(plans=2), now=NOW)
+    change = outcomes.synced(snapshot, answer, outcomes.Had(Leftovers(), StoredCount(plans=2)), NOW)
     known = BrokerMemory.model_validate(change.memory).known
     assert known == CATALOG.model_copy(update={"last_modified": "today"})
 
@@ -258,19 +336,23 @@ def test_unchanged_catalog_keeps_what_the_answer_does_not_repeat() -> None:
 def test_being_woken_too_soon_is_remembered_until_the_pause_is_over() -> None:
     before = relisted(JUST_NOW)
     snapshot = make_snapshot(make_broker(status=ready_status(fetched=JUST_NOW)), memory=before, revision=9)
-    change = outcomes.idle(snapshot, NOW)
+    assert decide(snapshot, NOW) == PostponeRelist()
+    change = outcomes.relist_postponed(snapshot, NOW)
     memory = BrokerMemory.model_validate(change.memory)
     assert change.next.due_at == NOW - JUST_NOW + RELIST_PAUSE
     assert (memory.relist_asked, memory.revision_seen) == (True, 9)
     snapshot = make_snapshot(change.document, memory=memory, revision=9)
-    fetched = outcomes.synced(snapshot, GOOD, leftovers=LEFT, stored=StoredCount(), now=NOW + HOUR)
+    fetched = outcomes.synced(snapshot, GOOD, outcomes.Had(LEFT, StoredCount(), is_relist=True), NOW + HOUR)
     after = BrokerMemory.model_validate(fetched.memory)
     assert (after.relist_asked, after.relisted_at) == (False, (NOW + HOUR).timestamp())
 
 
 def test_fetch_of_a_new_specification_does_not_count_as_one_of_a_catalog_out_of_date() -> None:
     snapshot = make_snapshot(make_broker(status=ready_status(), generation=2), revision=9)
-    fetched = outcomes.synced(snapshot, GOOD, leftovers=LEFT, stored=StoredCount(), now=NOW)
+    action = decide(snapshot, NOW)
+    assert isinstance(action, FetchCatalog)
+    had = outcomes.Had(LEFT, StoredCount(), is_relist=action.is_relist)
+    fetched = outcomes.synced(snapshot, GOOD, had, NOW)
     assert BrokerMemory.model_validate(fetched.memory).relisted_at == 0.0
 
 
@@ -647,7 +729,7 @@ def test_a_catalog_that_somebody_asked_for_brings_back_what_waits_for_the_broker
 
     def wakes(broker: AnyBroker) -> tuple[str, ...]:
         answer = make_answer(Verdict.SUCCEEDED, 200)
-        change = outcomes.synced(make_snapshot(broker), answer, leftovers=Leftovers(), stored=StoredCount(), now=NOW)
+        change = outcomes.synced(make_snapshot(broker), answer, outcomes.Had(Leftovers(), StoredCount()), NOW)
         return change.wakes
 
     assert (wakes(asked), wakes(OLD)) == (("circuit:broker:/harbour",), ())

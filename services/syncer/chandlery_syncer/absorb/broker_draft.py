@@ -70,7 +70,7 @@ class BrokerDraft:
         self.set(observed_generation=self._snapshot.generation)
         self._condition(ConditionType.READY, status, reason, message)
 
-    def succeed(self, reason: BrokerReason, message: str) -> None:
+    def succeed(self, reason: BrokerReason, message: str, *, is_relist: bool) -> None:
         """The catalog is what the specification asks for."""
         if self._snapshot.is_declared_anew:
             self._wakes.append(circuit_key(self._snapshot.lane))
@@ -84,7 +84,7 @@ class BrokerDraft:
             next_attempt_time=None,
         )
         self.remember(tried_generation=self._snapshot.generation, retry_seen=self._snapshot.requested_actions.retry)
-        if self._snapshot.is_relist_asked:
+        if is_relist:
             self.remember(relist_asked=False, relisted_at=self._now.timestamp())
 
     def fail(self, reason: BrokerReason, message: str, *, fact: str | None = None, is_repeated: bool = False) -> None:

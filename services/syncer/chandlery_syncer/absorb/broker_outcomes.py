@@ -29,6 +29,20 @@ class CatalogReport:
 
 
 AS_BEFORE = CatalogReport()
+
+
+@dataclass(frozen=True)
+class Had:
+    """What has become of a catalog that was had."""
+
+    leftovers: Leftovers
+    """Classes and plans that only instances still need."""
+    stored: StoredCount
+    report: CatalogReport = AS_BEFORE
+    is_relist: bool = False
+    """It was fetched because it had been found out of date."""
+
+
 FETCHED = "Successfully fetched catalog entries from broker."
 _CATALOG_IS_WRONG = "The broker's catalog must be corrected"
 _UNANSWERED = (Verdict.TIMED_OUT, Verdict.UNREACHABLE)
@@ -36,25 +50,22 @@ _UNANSWERED = (Verdict.TIMED_OUT, Verdict.UNREACHABLE)
 
 def idle(snapshot: BrokerSnapshot, now: datetime) -> BrokerResult:
     """Nothing is due."""
+    return BrokerDraft(snapshot, now).rest(snapshot.memory.leftovers)
+
+
+def relist_postponed(snapshot: BrokerSnapshot, now: datetime) -> BrokerResult:
+    """The catalog is fetched as soon as that may be."""
     draft = BrokerDraft(snapshot, now)
-    draft.remember(relist_asked=snapshot.is_relist_asked)
+    draft.remember(relist_asked=True)
     return draft.rest(snapshot.memory.leftovers)
 
 
-def synced(
-    snapshot: BrokerSnapshot,
-    answer: Answer,
-    *,
-    leftovers: Leftovers,
-    stored: StoredCount,
-    told: CatalogReport = AS_BEFORE,
-    now: datetime,
-) -> BrokerResult:
-    """Classes and plans are what the broker offers; `leftovers` are those that only instances still need."""
+def synced(snapshot: BrokerSnapshot, answer: Answer, had: Had, now: datetime) -> BrokerResult:
+    """Classes and plans are what the broker offers."""
     draft = BrokerDraft(snapshot, now)
-    note = snapshot.memory.known.note if told.note is None else told.note
-    draft.succeed(BrokerReason.FETCHED_CATALOG, f"{FETCHED} {note}".rstrip())
-    for fact in told.facts:
+    note = snapshot.memory.known.note if had.report.note is None else had.report.note
+    draft.succeed(BrokerReason.FETCHED_CATALOG, f"{FETCHED} {note}".rstrip(), is_relist=had.is_relist)
+    for fact in had.report.facts:
         draft.say(fact.reason, fact.message, is_warning=fact.is_warning)
     # A 304 need not repeat the validators, and has no body to take a digest of.
     kept = (snapshot.mark if answer.verdict == Verdict.UNCHANGED else None) or CatalogMark()
@@ -67,11 +78,11 @@ def synced(
             generation=snapshot.generation,
             access=snapshot.access_fingerprint,
             format=CATALOG_FORMAT,
-            stored=stored,
+            stored=had.stored,
             note=note,
         )
     )
-    return draft.rest(leftovers)
+    return draft.rest(had.leftovers)
 
 
 def tidied(snapshot: BrokerSnapshot, leftovers: Leftovers, *, stored: StoredCount, now: datetime) -> BrokerResult:
@@ -139,8 +150,12 @@ def blocked(snapshot: BrokerSnapshot, instances: int, now: datetime, *, names: S
     return draft.wait(instances_key(snapshot.lane))
 
 
-def dismantled(snapshot: BrokerSnapshot, now: datetime, *, instances: int = 0) -> BrokerResult:
+def dismantled(
+    snapshot: BrokerSnapshot, now: datetime, *, instances: int = 0, is_forced: bool = True, names: Sequence[str] = ()
+) -> BrokerResult:
     """Nothing of the broker is left but what so many instances, that were to be passed over, still refer to."""
+    if instances and not is_forced:
+        return blocked(snapshot, instances, now, names=names)
     broker = snapshot.broker
     is_cluster = isinstance(broker, ClusterServiceBroker)
     reason = BrokerReason.DELETED_CLUSTER_BROKER if is_cluster else BrokerReason.DELETED
