@@ -336,6 +336,12 @@ def test_credentials_shown_only_once_and_lost_lead_to_a_new_bind(
     assert change.memory["isFetchDue"] is False
 
 
+def test_answer_that_was_kept_is_believed_although_it_gives_no_credentials() -> None:
+    kept = sent(BindingPurpose.BIND, granted={})
+    change = absorbed(make_snapshot(request=kept), kept, answered(BindingPurpose.BIND, 200, {}))
+    assert reaction(change) == "ready"
+
+
 @pytest.mark.parametrize("deleted", [False, True], ids=["wanted", "deleted"])
 @pytest.mark.parametrize("status", [403, 429])
 def test_repeat_that_is_turned_away_stays_open_while_it_is_wanted(status: int, deleted: bool) -> None:

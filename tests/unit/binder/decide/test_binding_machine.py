@@ -38,6 +38,7 @@ UNBIND = Unbind(HERE, is_mitigation=False)
 POLL = PollBinding(HERE, "key-1")
 NO_SECRET_WAIT = Wait(NO_SECRET.reason, NO_SECRET.message, NO_SECRET.waiting_for)
 OPEN, FETCHING = sent(BindingPurpose.BIND), sent(BindingPurpose.FETCH)
+ANSWERED, ROTATED = (sent(each, granted={}) for each in (BindingPurpose.BIND, BindingPurpose.ROTATE))
 UNDELIVERED = SealedNotes(undelivered={"uri": "tcp://rope"})
 COLOUR = Parameters({"colour": "red"}, {"colour": "red"}, "c0ffee")
 FETCH_DUE = MEMORY.model_copy(update={"is_fetch_due": True})
@@ -59,6 +60,14 @@ ROWS: list[Any] = [
         id="wait with a repeat for a way to the broker",
     ),
     pytest.param(make_snapshot(request=OPEN, instance=None), Repeat(OPEN), id="repeat without the instance"),
+    pytest.param(
+        make_snapshot(request=ANSWERED, access=NO_SECRET), Repeat(ANSWERED), id="deliver an answer without a broker"
+    ),
+    pytest.param(
+        make_snapshot(bound(), request=ROTATED, access=NO_SECRET),
+        Repeat(ROTATED),
+        id="deliver replaced credentials without a broker",
+    ),
     pytest.param(make_snapshot(bound(), request=FETCHING), Repeat(FETCHING), id="repeat a fetch"),
     pytest.param(
         make_snapshot(bound(deleted=True), request=FETCHING),

@@ -52,6 +52,8 @@ def test_notes_of_earlier_releases_are_read(stored: dict[str, Any] | None, notes
         NOTHING_SEALED,
         SealedNotes(request=SENT),
         SealedNotes(request=SENT, delivered=COPY),
+        SealedNotes(request=sent(BindingPurpose.BIND, granted={"credentials": CREDENTIALS})),
+        SealedNotes(request=sent(BindingPurpose.BIND, granted={}), delivered=COPY),
         SealedNotes(undelivered={}),
         SealedNotes(delivered=COPY),
         SealedNotes(delivered={}),
