@@ -8,7 +8,6 @@ from chandlery.engine.reconciler import DeliversNothing, NeverDeferred, Planned
 from chandlery.engine.resources import Resources
 from chandlery.model.objects import kinds
 from chandlery.model.objects.core import Namespace
-from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.platform.protocol import PlatformView
 from chandlery.store.database import UnitOfWork
@@ -45,7 +44,6 @@ class NamespaceReconciler(NeverDeferred, DeliversNothing):
             namespace=document,
             contents=contents,
             remaining=await _remaining(unit, document.metadata.name) if is_waiting else {},
-            lane=await _lane_of(unit, contents),
             attempt=claim.attempt,
         )
 
@@ -111,10 +109,3 @@ async def _first_stage(unit: UnitOfWork, namespace: str) -> tuple[AnyObject, ...
 async def _remaining(unit: UnitOfWork, namespace: str) -> dict[Kind, int]:
     listing = Listing(namespace=namespace)
     return {kind: await unit.objects.count(kind, listing) for stage in STAGES for kind in stage}
-
-
-async def _lane_of(unit: UnitOfWork, contents: tuple[AnyObject, ...]) -> str:
-    if not contents or not isinstance(contents[0], ServiceInstance):
-        return ""
-    # The provisioner's own note: an instance wakes those who wait on the lane that is written there.
-    return str((await unit.work_queue.memory_of(contents[0].metadata.uid or "")).get("lane") or "")

@@ -1,57 +1,94 @@
-"""Who may be waiting for what is written: wake-up keys of an object that comes, changes or goes. Pure.
+"""Who may be waiting for what is written: wake-up keys of an object, from what it was before and what it is now. Pure.
 
-The store asks with every write, whoever writes, so that no caller has to remember.
+Called by the store with every write, whoever writes: nobody else gives keys for what is written. What waits, waits in
+`Wait.waiting_for`, or follows the key with its interests; the keys themselves are made in `reconcile_result`.
+
+A key is news only to those who look at what has changed. What an object tells of our own work (a broker's status, an
+instance that is still being made) wakes nobody, or every write would cost a look.
 """
 
 from chandlery.model.objects.bindings import ServiceBinding
-from chandlery.model.objects.brokers import ClusterServiceBroker, ServiceBroker
+from chandlery.model.objects.brokers import AnyBroker, ClusterServiceBroker, ServiceBroker
+from chandlery.model.objects.conditions import ConditionType, is_true
 from chandlery.model.objects.core import Secret
+from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.offerings import ClusterServiceClass, ClusterServicePlan, ServiceClass, ServicePlan
-from chandlery.reconcile.reconcile_result import bindings_key, broker_key, offering_key, secret_key
+from chandlery.reconcile.reconcile_result import bindings_key, broker_key, instance_key, offering_key, secret_key
 
 
-def woken_by_presence(document: AnyObject) -> tuple[str, ...]:
-    """What waits for this object to be there, to be gone, or to be another."""
-    meta = document.metadata
+def woken_by(before: AnyObject | None, after: AnyObject | None) -> tuple[str, ...]:
+    """What waits for this write. `before` is None for an object that comes, `after` for one that goes."""
+    if before is None:
+        return _places(after) if after is not None else ()
+    if after is None:
+        return (*_places(before), *_ends(before))
+    if isinstance(before, ServiceInstance) and isinstance(after, ServiceInstance):
+        return _ends(after) if _can_be_bound(after) and not _can_be_bound(before) else ()
+    if isinstance(before, ServiceBinding) and isinstance(after, ServiceBinding):
+        # Another binding of the instance may be waiting for its turn.
+        return _ends(after) if before.status.async_op_in_progress and not after.status.async_op_in_progress else ()
+    keys = _places(before)
+    return tuple(sorted({*keys, *_places(after)})) if keys and _is_news(before, after) else ()
+
+
+def changed_annotations(before: AnyObject, after: AnyObject) -> frozenset[str]:
+    """The annotations that have come, changed or gone."""
+    old, new = before.metadata.annotations or {}, after.metadata.annotations or {}
+    return frozenset(key for key, _ in old.items() ^ new.items())
+
+
+def is_told(broker: AnyBroker, annotations: frozenset[str]) -> bool:
+    """Whether the service broker asks to be told one of these (`contextAnnotations`)."""
+    prefixes = broker.spec.context_annotations or ()
+    return any(key.startswith(prefixes) for key in annotations)
+
+
+def reprioritized(before: AnyObject, after: AnyObject) -> AnyBroker | None:
+    """A broker that has got another priority: whoever asks for one of its classes may mean that now, or no more."""
+    if not isinstance(before, AnyBroker) or not isinstance(after, AnyBroker):
+        return None
+    return after if (before.spec.name_priority or 0) != (after.spec.name_priority or 0) else None
+
+
+def _places(document: AnyObject | None) -> tuple[str, ...]:
+    """What waits for the object to be there, to be gone, or to be another."""
     match document:
-        case Secret():
+        case Secret(metadata=meta):
             return (secret_key(meta.namespace, meta.name),)
-        case ClusterServiceBroker() | ServiceBroker():
+        case ClusterServiceBroker(metadata=meta) | ServiceBroker(metadata=meta):
             return (broker_key(meta.namespace, meta.name),)
-        case ClusterServiceClass() | ServiceClass():
+        case ClusterServiceClass(metadata=meta) | ServiceClass(metadata=meta):
             # By whatever name users may have asked for it.
             names = {meta.name, document.spec.external_name, document.spec.external_id}
             return tuple(sorted(offering_key(meta.namespace, name) for name in names if name))
-        case ClusterServicePlan() | ServicePlan():
+        case ClusterServicePlan(metadata=meta):
             # Who waits for a plan waits at its class.
-            reference = (
-                document.spec.cluster_service_class_ref
-                if isinstance(document, ClusterServicePlan)
-                else document.spec.service_class_ref
-            )
-            return (offering_key(meta.namespace, reference.name),) if reference.name else ()
+            name = document.spec.cluster_service_class_ref.name
+            return (offering_key(meta.namespace, name),) if name else ()
+        case ServicePlan(metadata=meta):
+            name = document.spec.service_class_ref.name
+            return (offering_key(meta.namespace, name),) if name else ()
     return ()
 
 
-def woken_by_change(old: AnyObject, new: AnyObject) -> tuple[str, ...]:
-    """What waits for this object to be another than it was; what only tells of our own work is no news."""
-    keys = woken_by_presence(old)
-    if not keys or not _is_news(old, new):
-        return ()
-    return tuple(sorted({*keys, *woken_by_presence(new)}))
-
-
-def woken_by_removal(document: AnyObject) -> tuple[str, ...]:
-    """What waits for this object to go."""
+def _ends(document: AnyObject) -> tuple[str, ...]:
+    """What waits for the object to come to the end of what it is at."""
+    meta = document.metadata
+    if isinstance(document, ServiceInstance):
+        return (instance_key(meta.namespace, meta.name),)
     if isinstance(document, ServiceBinding):
-        return (bindings_key(document.metadata.namespace, document.spec.instance_ref.name),)
-    return woken_by_presence(document)
+        return (bindings_key(meta.namespace, document.spec.instance_ref.name),)
+    return ()
 
 
-def _is_news(old: AnyObject, new: AnyObject) -> bool:
-    if isinstance(old, ClusterServiceBroker | ServiceBroker):
+def _can_be_bound(instance: ServiceInstance) -> bool:
+    status = instance.status
+    return is_true(status.conditions, ConditionType.READY) and not status.async_op_in_progress
+
+
+def _is_news(before: AnyObject, after: AnyObject) -> bool:
+    if isinstance(before, ClusterServiceBroker | ServiceBroker):
         # Its status follows from catalogs, whose classes and plans wake for themselves.
-        return old.spec != getattr(new, "spec", None) or old.metadata.annotations != new.metadata.annotations
-    ours = {"metadata": old.metadata}
-    return old != new.model_copy(update=ours)
+        return before.spec != getattr(after, "spec", None) or before.metadata.annotations != after.metadata.annotations
+    return before != after.model_copy(update={"metadata": before.metadata})

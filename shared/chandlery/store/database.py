@@ -27,6 +27,7 @@ from chandlery.store.sealing.seals import SealStore
 from chandlery.store.work.broker_protection import CircuitStore, RateLimitStore
 from chandlery.store.work.leases import LeaseStore
 from chandlery.store.work.outbox import Outbox, OutboxEntry
+from chandlery.store.work.wake_ups import WakeUps
 from chandlery.store.work.wakes import WakeStore
 from chandlery.store.work.work_queue import WorkQueue
 
@@ -47,8 +48,7 @@ class UnitOfWork:
 
     def __init__(self, connection: AsyncConnection, keyring: Keyring, now: datetime) -> None:
         self.now = now
-        self._brought: set[str] = set()
-        self._known: set[tuple[str, str]] = set()
+        self._wake_ups = WakeUps()
         self.fingerprint = keyring.fingerprint
         self.checksums = keyring.checksums
         self.codec = RowCodec(keyring)
@@ -56,13 +56,13 @@ class UnitOfWork:
         """To be taken between two steps that may be long."""
         self.changes = ChangeLog(connection, now)
         self._links = OwnerLinks(connection, now)
-        woken = self.enqueue_waiting_at_end
-        self.objects = ObjectStore(connection, self.changes, self.codec, now, woken=woken, links=self._links)
+        written = self._wake_ups.written
+        self.objects = ObjectStore(connection, self.changes, self.codec, now, written=written, links=self._links)
         self.garbage = GarbageStore(connection, now)
         self.past = PastObjects(connection, self.changes, self.codec, self.objects)
         self.events = EventStore(connection, self.changes, self.codec, self.objects)
         self.external_ids = ExternalIdStore(connection)
-        self.work_queue = WorkQueue(connection, keyring, now, woken=woken)
+        self.work_queue = WorkQueue(connection, keyring, now, woken=self._wake_ups.bring)
         self.outbox = Outbox(connection, now)
         self.leases = LeaseStore(connection, now)
         self.circuits = CircuitStore(connection, now)
@@ -86,11 +86,11 @@ class UnitOfWork:
 
         For news that no object tells. Whoever writes an object need not: the stores do so for all that they write.
         """
-        self._brought.update(keys)
+        self._wake_ups.bring(keys)
 
     def is_known_to(self, uid: str, key: str) -> None:
         """This transaction is that object's own: it need not be woken by what it writes itself under the key."""
-        self._known.add((key, uid))
+        self._wake_ups.is_known_to(uid, key)
 
     async def flush(self) -> list[OutboxEntry]:
         """Write what was put off; returns the messages to publish after the commit."""
@@ -100,7 +100,7 @@ class UnitOfWork:
             self.outbox.add(ObjectChanged(kind=GARBAGE, uid=marked, reason="Marked"))
         await self.events.flush()
         await self.work_queue.flush()
-        self.outbox.add(*await self.wakes.enqueue_waiting(*self._brought, known=self._known))
+        self.outbox.add(*await self._wake_ups.flush(self.objects, self.work_queue, self.wakes))
         await self.changes.flush()
         return await self.outbox.flush()
 

@@ -70,7 +70,7 @@ class Bench:
 
         return await self.resources.database.run(work)
 
-    async def change(self, document: AnyObject, *, wakes: Sequence[str] = (), **update: Any) -> AnyObject:
+    async def change(self, document: AnyObject, **update: Any) -> AnyObject:
         """Write fields of the object; a spec brings a new generation. Makes it due."""
         uid = document.metadata.uid or ""
 
@@ -82,8 +82,6 @@ class Bench:
                 metadata = metadata.model_copy(update={"generation": (metadata.generation or 1) + 1})
             new = await unit.objects.update(old, old.model_copy(update={"metadata": metadata, **update}))
             unit.outbox.add(await unit.work_queue.enqueue_changed(uid))
-            for key in wakes:
-                unit.outbox.add(*await unit.wakes.enqueue_waiting(key))
             return new
 
         return await self.resources.database.run(work)
@@ -104,7 +102,7 @@ class Bench:
         now = document.metadata.creation_timestamp
         return await self.change(document, metadata={"deletion_timestamp": now, "deletion_grace_period_seconds": 0})
 
-    async def take_away(self, document: AnyObject, *, wakes: Sequence[str] = ()) -> None:
+    async def take_away(self, document: AnyObject) -> None:
         """Let the object go, as its worker would."""
 
         async def work(unit: UnitOfWork) -> None:
@@ -112,8 +110,6 @@ class Bench:
             assert old is not None
             await unit.objects.remove(old)
             await unit.work_queue.remove(document.metadata.uid or "")
-            for key in wakes:
-                unit.outbox.add(*await unit.wakes.enqueue_waiting(key))
 
         await self.resources.database.run(work)
 

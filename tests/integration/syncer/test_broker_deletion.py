@@ -3,7 +3,7 @@
 from chandlery.model.objects import kinds
 from chandlery.model.objects.brokers import ServiceBroker, ServiceBrokerSpec
 from chandlery.model.objects.metadata import ObjectMeta
-from chandlery.reconcile.reconcile_result import broker_key, instances_key
+from chandlery.reconcile.reconcile_result import broker_key
 from tests.conformance.scripted.scripted_broker import ScriptedBroker
 from tests.integration.syncer.conftest import Bench
 from tests.integration.syncer.syncer_actions import CLASSES, PLANS, instance, ready, two_plans
@@ -23,7 +23,7 @@ async def test_deletion_waits_for_the_instances_and_needs_no_answer_from_the_bro
     assert stored.status.conditions[0].message.startswith("1 ServiceInstance of this broker is left")
     assert len(await bench.all(PLANS)) == 2
 
-    await bench.take_away(used, wakes=[instances_key(lane)])
+    await bench.take_away(used)
     await bench.round(broker)
     assert await bench.get(broker) is None
     assert await bench.all(PLANS) == [] == await bench.all(CLASSES)

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from chandlery.model.objects import kinds
-from chandlery.reconcile.reconcile_result import broker_key, instances_key, offering_key
+from chandlery.reconcile.reconcile_result import broker_key, offering_key
 from tests.conformance.scripted.scripted_broker import ScriptedBroker, simple_catalog
 from tests.conformance.scripted.scripted_catalog import simple_plan, simple_service
 from tests.conformance.scripted.scripted_templates import GET_CATALOG
@@ -151,7 +151,7 @@ async def test_vanished_plans_go_unless_an_instance_uses_them(bench: Bench) -> N
         assert removed == {"db-id": True, "web-id": False}
 
         bench.take_commands()
-        await bench.take_away(used, wakes=[instances_key(lane)])
+        await bench.take_away(used)
         assert bench.take_commands() == {broker.metadata.uid}
         await bench.round(broker)
 

@@ -7,7 +7,6 @@ from chandlery.model.objects.core import Event, Namespace, NamespaceSpec, Secret
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.metadata import ObjectMeta
-from chandlery.reconcile.reconcile_result import bindings_key, instances_key
 from chandlery.store.database import UnitOfWork
 from tests.integration.syncer.conftest import Bench
 
@@ -42,15 +41,14 @@ async def test_namespace_takes_everything_along_in_order(bench: Bench) -> None:
     assert (await bench.get(binding)).metadata.deletion_timestamp is not None
     assert (await bench.get(instance)).metadata.deletion_timestamp is None
 
-    await bench.take_away(binding, wakes=[bindings_key("team", "db")])
+    await bench.take_away(binding)
     assert bench.take_commands() == {team.metadata.uid}
     await bench.round(team)
     assert bench.take_commands() == {instance.metadata.uid}
     assert (await bench.get(broker)).metadata.deletion_timestamp is None
 
-    # The provisioner would wake us by its note on the lane; here the schedule has to do.
-    await bench.take_away(instance, wakes=[instances_key(LANE)])
-    await bench.change(team)
+    await bench.take_away(instance)
+    assert bench.take_commands() == {team.metadata.uid}
     await bench.round(team)
     bench.take_commands()
     assert len(await bench.all(kinds.SECRET)) == 2

@@ -4,14 +4,16 @@ from typing import Any
 
 import pytest
 
-from chandlery.model.objects.bindings import ServiceBinding, ServiceBindingSpec
+from chandlery.model.objects.bindings import ServiceBinding, ServiceBindingSpec, ServiceBindingStatus
 from chandlery.model.objects.brokers import (
     BrokerStatus,
     ClusterServiceBroker,
     ClusterServiceBrokerSpec,
     LocalObjectReference,
 )
+from chandlery.model.objects.conditions import Condition, ConditionStatus, ConditionType
 from chandlery.model.objects.core import Namespace, Secret
+from chandlery.model.objects.instances import ServiceInstance, ServiceInstanceStatus
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.model.objects.offerings import (
@@ -21,7 +23,7 @@ from chandlery.model.objects.offerings import (
     ServiceClass,
     ServiceClassSpec,
 )
-from chandlery.reconcile.wake_keys import woken_by_change, woken_by_presence, woken_by_removal
+from chandlery.reconcile.wake_keys import changed_annotations, is_told, reprioritized, woken_by
 
 META = ObjectMeta(name="one", namespace="ns")
 LABELLED = ObjectMeta(name="one", namespace="ns", labels={"a": "b"})
@@ -47,12 +49,69 @@ BINDING = ServiceBinding(metadata=META, spec=ServiceBindingSpec(instance_ref=Loc
     ],
 )
 def test_what_comes_wakes_who_may_wait_for_it(document: AnyObject, keys: tuple[str, ...]) -> None:
-    assert woken_by_presence(document) == keys
+    assert woken_by(None, document) == keys
+
+
+def _instance(ready: ConditionStatus, *, works: bool = False) -> ServiceInstance:
+    condition = Condition(type=ConditionType.READY, status=ready, reason="", message="")
+    status = ServiceInstanceStatus(conditions=(condition,), async_op_in_progress=works)
+    return ServiceInstance(metadata=META, status=status)
+
+
+READY, UNREADY = _instance(ConditionStatus.TRUE), _instance(ConditionStatus.FALSE)
+UPDATING = _instance(ConditionStatus.TRUE, works=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_news"),
+    [
+        pytest.param(UNREADY, READY, True, id="ready"),
+        pytest.param(UPDATING, READY, True, id="its update is over"),
+        pytest.param(UNREADY, UPDATING, False, id="ready, but at work"),
+        pytest.param(READY, UPDATING, False, id="an update begins"),
+        pytest.param(READY, UNREADY, False, id="no longer ready"),
+        pytest.param(READY, READY.model_copy(update={"metadata": LABELLED}), False, id="label"),
+    ],
+)
+def test_an_instance_that_can_be_bound_wakes_its_bindings(
+    before: ServiceInstance, after: ServiceInstance, is_news: bool
+) -> None:
+    assert woken_by(before, after) == (("instance:ns/one",) if is_news else ())
+
+
+def test_an_instance_that_comes_wakes_nobody_and_one_that_goes_wakes_its_bindings() -> None:
+    assert woken_by(None, READY) == ()
+    assert woken_by(READY, None) == ("instance:ns/one",)
+
+
+def test_a_binding_that_comes_to_an_end_of_its_operation_lets_the_next_one_go_on() -> None:
+    at_work = BINDING.model_copy(update={"status": ServiceBindingStatus(async_op_in_progress=True)})
+    assert woken_by(at_work, BINDING) == ("bindings-of:ns/db",)
+    assert woken_by(BINDING, at_work) == ()
+
+
+def test_annotations_of_namespaces_may_be_of_interest_to_brokers() -> None:
+    bare = Namespace(metadata=ObjectMeta(name="ns", annotations={"kept": "yes", "gone": "soon"}))
+    told = Namespace(metadata=ObjectMeta(name="ns", annotations={"kept": "yes", "cost": "1"}))
+    assert changed_annotations(bare, told) == {"gone", "cost"}
+    assert changed_annotations(bare, bare) == frozenset()
+    asking = BROKER.model_copy(update={"spec": ClusterServiceBrokerSpec(url="https://a", context_annotations=("co",))})
+    assert is_told(asking, frozenset({"gone", "cost"}))
+    assert not is_told(asking, frozenset({"gone"}))
+    assert not is_told(BROKER, frozenset({"cost"}))
+
+
+def test_another_priority_of_a_broker_is_news_to_those_who_ask_by_name() -> None:
+    first = BROKER.model_copy(update={"spec": ClusterServiceBrokerSpec(url="https://a", name_priority=1)})
+    none = BROKER.model_copy(update={"spec": ClusterServiceBrokerSpec(url="https://a", name_priority=0)})
+    assert reprioritized(BROKER, first) == first
+    assert reprioritized(BROKER, none) is None
+    assert reprioritized(SECRET, SECRET) is None
 
 
 def test_what_goes_wakes_who_waits_for_its_end() -> None:
-    assert woken_by_removal(BINDING) == ("bindings-of:ns/db",)
-    assert woken_by_removal(SECRET) == ("secret:ns/one",)
+    assert woken_by(BINDING, None) == ("bindings-of:ns/db",)
+    assert woken_by(SECRET, None) == ("secret:ns/one",)
 
 
 @pytest.mark.parametrize(
@@ -66,9 +125,9 @@ def test_what_goes_wakes_who_waits_for_its_end() -> None:
     ],
 )
 def test_a_change_wakes_if_it_is_news_to_others(document: AnyObject, change: dict[str, Any], is_news: bool) -> None:
-    assert bool(woken_by_change(document, document.model_copy(update=change))) == is_news
+    assert bool(woken_by(document, document.model_copy(update=change))) == is_news
 
 
 def test_a_class_that_is_called_otherwise_wakes_who_waits_for_either_name() -> None:
     other = CLASS.model_copy(update={"spec": CLASS.spec.model_copy(update={"external_name": "sql"})})
-    assert {"offering:ns/db", "offering:ns/sql"} <= set(woken_by_change(CLASS, other))
+    assert {"offering:ns/db", "offering:ns/sql"} <= set(woken_by(CLASS, other))

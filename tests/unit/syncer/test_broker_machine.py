@@ -11,6 +11,7 @@ from chandlery.model.objects.conditions import ConditionStatus, ConditionType
 from chandlery.reconcile.answers import Answer, CatalogMark, Verdict
 from chandlery.reconcile.policies.broker_policy import policy_of
 from chandlery.reconcile.reconcile_result import Idle
+from chandlery.reconcile.wake_keys import woken_by
 from chandlery.retry.circuit import OpenCircuit
 from chandlery_syncer.absorb import broker_outcomes as outcomes
 from chandlery_syncer.absorb import broker_remedies as advice
@@ -647,7 +648,7 @@ def test_dismantled_broker_lets_go(namespace: str | None, reason: str, key: str)
     change = outcomes.dismantled(make_snapshot(broker), NOW)
     assert change.is_finished
     assert change.document.metadata.finalizers == ["other/finalizer"]
-    assert (reasons(change), change.wakes) == ([reason], (key,))
+    assert (reasons(change), woken_by(change.document, None)) == ([reason], (key,))
 
 
 def test_forced_deletion_is_a_warning_with_the_number_of_instances() -> None:

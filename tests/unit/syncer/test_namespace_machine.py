@@ -29,7 +29,6 @@ from chandlery_syncer.decide.namespace_machine import (
 )
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
-LANE = "broker:/harbour"
 
 
 def namespace(*, deleted: bool = True) -> Namespace:
@@ -50,31 +49,28 @@ INSTANCE = thing(ServiceInstance, deleted=True)
 
 
 @pytest.mark.parametrize(
-    ("contents", "lane", "expected"),
+    ("contents", "expected"),
     [
-        pytest.param((), "", Finish(), id="empty"),
-        pytest.param((FRESH, GOING), "", Delete((FRESH,)), id="each is asked once"),
-        pytest.param((GOING,), "", Wait("bindings-of:team/db"), id="waits for bindings"),
-        pytest.param((INSTANCE,), LANE, Wait(f"instances-of:{LANE}"), id="waits for instances"),
-        pytest.param((INSTANCE,), "", Wait(None), id="instance of no known broker"),
-        pytest.param((thing(ServiceBroker, deleted=True),), "", Wait("broker:team/one"), id="waits for brokers"),
-        pytest.param((thing(Secret, deleted=True),), "", Wait("secret:team/one"), id="Secret that somebody holds"),
+        pytest.param((), Finish(), id="empty"),
+        pytest.param((FRESH, GOING), Delete((FRESH,)), id="each is asked once"),
+        pytest.param((GOING,), Wait("bindings-of:team/db"), id="waits for bindings"),
+        pytest.param((INSTANCE,), Wait("instance:team/one"), id="waits for instances"),
+        pytest.param((thing(ServiceBroker, deleted=True),), Wait("broker:team/one"), id="waits for brokers"),
+        pytest.param((thing(Secret, deleted=True),), Wait("secret:team/one"), id="Secret that somebody holds"),
         pytest.param(
             (thing(ServiceClass, deleted=True, serviceBrokerName="b", externalName="", externalID=""),),
-            "",
             Wait("offering:team/one"),
             id="class that somebody holds",
         ),
         pytest.param(
             (thing(Event, held=False, deleted=True),),
-            "",
             Delete((thing(Event, held=False, deleted=True),)),
             id="what nobody holds is removed even if marked",
         ),
     ],
 )
-def test_decide(contents: tuple[AnyObject, ...], lane: str, expected: machine.Action) -> None:
-    assert decide(NamespaceSnapshot(namespace=namespace(), contents=contents, lane=lane)) == expected
+def test_decide(contents: tuple[AnyObject, ...], expected: machine.Action) -> None:
+    assert decide(NamespaceSnapshot(namespace=namespace(), contents=contents)) == expected
 
 
 def test_living_namespace_is_left_alone() -> None:

@@ -11,7 +11,7 @@ from chandlery.model.objects.metadata import ObjectMeta, to_timestamp
 from chandlery.model.objects.reasons import BindingReason
 from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.operation.deferral import Deferral
-from chandlery.reconcile.reconcile_result import ReconcileResult, Requeue, bindings_key, secret_key
+from chandlery.reconcile.reconcile_result import ReconcileResult, Requeue, secret_key
 from chandlery.reconcile.status_draft import StatusDraft, joined
 from chandlery.retry.schedule import DEPENDENCIES
 from chandlery_binder.absorb.binding_remedies import ROTATING, failed_for_good, how_to_rotate
@@ -235,9 +235,7 @@ class BindingDraft(BindingStatusDraft):
         return self._change(deferral.requeue(attempt=self.attempt))
 
     def gone(self) -> BindingResult:
-        """The finalizer goes, and with it the object; its instance may be waiting for that."""
-        binding = self._snapshot.binding
-        self.wakes.append(bindings_key(binding.metadata.namespace, binding.spec.instance_ref.name))
+        """The finalizer goes, and with it the object."""
         return self._change(Requeue(), is_finished=True)
 
     def turn_to_next(self) -> BindingResult | None:
@@ -298,8 +296,4 @@ class BindingDraft(BindingStatusDraft):
         shown = tuple(map(self._shown, self.memory.retired))
         if shown or self.status.retiring:
             self.set(retiring=shown or None)
-        before = self._snapshot.binding
-        if before.status.async_op_in_progress and not self.status.async_op_in_progress:
-            # Another binding may be waiting for its turn.
-            self.wakes.append(bindings_key(before.metadata.namespace, before.spec.instance_ref.name))
         return self._changed(self._snapshot.binding, following, is_finished=is_finished, sealed=self.sealed.stored())

@@ -16,7 +16,7 @@ from chandlery.reconcile.deletion import marked_deleted, with_policy
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.external_ids import ExternalId
 from chandlery_gateway.admission.catalog.object_admission import AdmittedChange, ObjectAdmission, new_id
-from chandlery_gateway.write.affected_work import enqueue_affected, is_told_to_broker
+from chandlery_gateway.write.affected_work import is_told_to_broker
 from chandlery_gateway.write.mutations import settled
 from chandlery_gateway.write.write_requests import (
     Mutation,
@@ -80,7 +80,6 @@ class WriteTransactions:
     ) -> AnyObject:
         """Make due whoever has to act on the change. Only a new specification is a new generation."""
         new = admitted.document
-        await enqueue_affected(unit, old, new)
         if admitted.spec_changed:
             generation = {"generation": (old.metadata.generation or 0) + 1}
             new = new.model_copy(update={"metadata": new.metadata.model_copy(update=generation)})

@@ -14,7 +14,7 @@ from chandlery.reconcile.answers import Answer, Verb
 from chandlery.reconcile.offering import Offering
 from chandlery.reconcile.operation.deferral import Deferral
 from chandlery.reconcile.operation.version_matrix import knows_request
-from chandlery.reconcile.reconcile_result import ReconcileResult, Requeue, instance_key, instances_key, relist_key
+from chandlery.reconcile.reconcile_result import ReconcileResult, Requeue, relist_key
 from chandlery.reconcile.status_draft import StatusDraft
 from chandlery.retry.schedule import DEPENDENCIES
 from chandlery_provisioner.absorb.broker_metadata import adopted
@@ -183,7 +183,6 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         self.drop(ConditionType.RECONCILING)
         self.ready(ConditionStatus.TRUE, reason, message=message)
         self.say(reason, message)
-        self.wake_bindings()
 
     @property
     def serves(self) -> bool:
@@ -201,10 +200,6 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
             self.ready(ConditionStatus.FALSE, reason, message=message)
         elif not is_true(self.status.conditions, ConditionType.READY):
             self.ready(ConditionStatus.TRUE, InstanceReason.SERVES_AS_BEFORE, message="The instance works as before")
-
-    def wake_bindings(self) -> None:
-        """The instance can be bound, which bindings may be waiting for."""
-        self.wakes.append(instance_key(self.metadata.namespace, self.metadata.name))
 
     def keep_open(self) -> None:
         """What came of the request of a dead worker is still unknown: have it repeated again."""
@@ -264,8 +259,7 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         return self._change(deferral.requeue(attempt=self.attempt))
 
     def gone(self) -> InstanceResult:
-        """The finalizer goes, and with it the object; its broker may be waiting for that."""
-        self.wakes.append(instances_key(self.memory.lane))
+        """The finalizer goes, and with it the object."""
         return self._change(Requeue(), is_finished=True)
 
     def _change(self, following: Requeue, *, is_finished: bool = False) -> InstanceResult:

@@ -80,7 +80,6 @@ def retry_update(
     pause = draft.expect_attempt(attempt, retry_after_seconds)
     again = instance_remedies.tried_again(draft.metadata, draft.status.next_attempt_time)
     draft.tell_update(reason, message=joined(message, _what_it_has(draft), again))
-    _wake(draft)
     return draft.again(pause, attempt=attempt)
 
 
@@ -90,16 +89,9 @@ def give_up_update(draft: InstanceDraft, reason: str, *, message: str) -> Instan
     shown = joined(message, _what_it_has(draft), instance_remedies.correct_or_retry(draft.metadata))
     draft.drop(ConditionType.RECONCILING)
     draft.tell_of_service(reason, shown)
-    _wake(draft)
     draft.condition(ConditionType.FAILED, ConditionStatus.TRUE, reason=reason, message=shown)
     draft.end_operation()
     return draft.rest()
-
-
-def _wake(draft: InstanceDraft) -> None:
-    # The operation that bindings may be waiting for is over.
-    if draft.serves:
-        draft.wake_bindings()
 
 
 def _what_it_has(draft: InstanceDraft) -> str:

@@ -18,7 +18,6 @@ from chandlery.model.text.names import FINALIZER
 from chandlery.reconcile.reconcile_result import (
     ReconcileResult,
     Requeue,
-    broker_key,
     circuit_key,
     instances_key,
     relist_key,
@@ -138,10 +137,9 @@ class BrokerDraft:
         return self._change(Requeue(due_at=due_at, attempt=attempt, waiting_for=waiting_for, interests=()))
 
     def gone(self, reason: BrokerReason, message: str) -> BrokerResult:
-        """The finalizer goes, and with it the object; its namespace may be waiting for that."""
+        """The finalizer goes, and with it the object."""
         self.say(reason, message)
-        meta = self._snapshot.broker.metadata
-        return self._change(Requeue(interests=()), wakes=(broker_key(meta.namespace, meta.name),), is_finished=True)
+        return self._change(Requeue(interests=()), is_finished=True)
 
     def _relist_at(self) -> datetime | None:
         last, interval = self.status.last_catalog_retrieval_time, self._snapshot.interval
@@ -185,7 +183,7 @@ class BrokerDraft:
     def _drop_failed(self) -> None:
         self.set(conditions=without_condition(self.status.conditions, ConditionType.FAILED))
 
-    def _change(self, following: Requeue, *, wakes: tuple[str, ...] = (), is_finished: bool = False) -> BrokerResult:
+    def _change(self, following: Requeue, *, is_finished: bool = False) -> BrokerResult:
         broker = self._snapshot.broker
         self._show_circuit()
         self.remember(revision_seen=self._snapshot.revision)
@@ -200,6 +198,6 @@ class BrokerDraft:
             next=following,
             memory=self.memory.to_wire(),
             facts=tuple(self._facts),
-            wakes=(*wakes, *self._wakes),
+            wakes=tuple(self._wakes),
             is_finished=is_finished,
         )

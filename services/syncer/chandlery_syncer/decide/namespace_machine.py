@@ -11,11 +11,10 @@ from typing import Final
 
 from chandlery.model.objects import kinds
 from chandlery.model.objects.core import Namespace, NamespaceSpec
-from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.reconcile.deletion import is_removed_at_once
-from chandlery.reconcile.reconcile_result import ReconcileResult, Requeue, instances_key
-from chandlery.reconcile.wake_keys import woken_by_removal
+from chandlery.reconcile.reconcile_result import ReconcileResult, Requeue
+from chandlery.reconcile.wake_keys import woken_by
 from chandlery.retry.schedule import DEPENDENCIES
 from chandlery_syncer.decide.namespace_conditions import waiting_conditions
 
@@ -43,8 +42,6 @@ class NamespaceSnapshot:
     """The objects of the first stage that has any; looked at only when the namespace is to go."""
     remaining: Mapping[Kind, int] = field(default_factory=dict)
     """How many objects of each kind the namespace holds; counted only when there is nothing to do but wait."""
-    lane: str = ""
-    """The lane of the first of them, if that is an instance."""
     attempt: int = 0
 
 
@@ -119,10 +116,7 @@ def is_untouched(document: AnyObject) -> bool:
 
 
 def _key(snapshot: NamespaceSnapshot) -> str | None:
-    first = snapshot.contents[0]
-    if isinstance(first, ServiceInstance):
-        return instances_key(snapshot.lane) if snapshot.lane else None
-    return next(iter(woken_by_removal(first)), None)
+    return next(iter(woken_by(snapshot.contents[0], None)), None)
 
 
 def _terminating(namespace: Namespace) -> Namespace:

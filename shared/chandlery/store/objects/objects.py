@@ -1,6 +1,6 @@
 """Reads and writes objects of every kind inside one transaction, and notes each write in the change log."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,6 @@ from chandlery.model.objects import kinds
 from chandlery.model.objects.kinds import AnyObject, Kind, kind_of
 from chandlery.model.objects.metadata import to_timestamp
 from chandlery.model.objects.wire import JsonObject
-from chandlery.reconcile.wake_keys import woken_by_change, woken_by_presence, woken_by_removal
 from chandlery.store.objects.changes import ChangeLog, ChangeVerb, LoggedChange
 from chandlery.store.objects.owner_links import OwnerLinks
 from chandlery.store.rows import Breaths, RowCodec
@@ -24,7 +23,8 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-Woken = Callable[[Iterable[str]], None]
+Written = Callable[[AnyObject | None, AnyObject | None], None]
+"""Told of each object as it was and as it is: None before it came, None after it has gone."""
 
 _NAMES_PER_STATEMENT = 5_000
 _HAVE_EXTERNAL_IDS = (kinds.SERVICE_INSTANCE, kinds.SERVICE_BINDING)
@@ -54,13 +54,13 @@ class ObjectStore:
         codec: RowCodec,
         now: datetime,
         *,
-        woken: Woken,
+        written: Written,
         links: OwnerLinks,
     ) -> None:
-        """`woken` is told the wake-up keys of all that is written, `links` what it owns and is owned by."""
+        """`written` is told of all that is written, for whom that wakes; `links` of what owns it and what it owns."""
         self._connection = connection
         self._log = log
-        self._woken = woken
+        self._written = written
         self._codec = codec
         self._now = now
         self._links = links
@@ -161,7 +161,7 @@ class ObjectStore:
         except IntegrityError as error:
             raise AlreadyExists(f'{kind.qualified_plural} "{document.metadata.name}" already exists') from error
         self._note(position, created, ChangeVerb.ADDED, stored)
-        self._woken(woken_by_presence(created))
+        self._written(None, created)
         self._links.inserted(created)
         return created
 
@@ -174,7 +174,7 @@ class ObjectStore:
         row = self._codec.to_row(created, stored) | {"resource_version": position}
         self._later.setdefault(kind.kind, []).append(row)
         self._note(position, created, ChangeVerb.ADDED, stored)
-        self._woken(woken_by_presence(created))
+        self._written(None, created)
         self._links.inserted(created)
         return created
 
@@ -215,7 +215,7 @@ class ObjectStore:
                 stored = self._codec.to_stored(placed)
                 created.append(self._codec.to_row(placed, stored) | {"resource_version": position})
                 self._note(position, placed, ChangeVerb.ADDED, stored)
-                self._woken(woken_by_presence(placed))
+                self._written(None, placed)
                 self._links.inserted(placed)
                 await breaths.take()
             try:
@@ -239,7 +239,7 @@ class ObjectStore:
         different = {column: value for column, value in row.items() if value != old_row[column]}
         await self._write_if_latest(kind, old, before, position, {**different, "resource_version": position})
         self._note(position, changed, ChangeVerb.MODIFIED, stored, before)
-        self._woken(woken_by_change(old, changed))
+        self._written(old, changed)
         self._links.updated(old, changed)
         return changed
 
@@ -258,7 +258,7 @@ class ObjectStore:
         self._links.removed(document)
         removed = _at_position(document, position)
         self._note(position, removed, ChangeVerb.DELETED, self._codec.to_stored(removed), before)
-        self._woken(woken_by_removal(removed))
+        self._written(removed, None)
         return removed
 
     async def remove_older(self, kind: Kind, before: datetime, *, limit: int = 5_000) -> int:

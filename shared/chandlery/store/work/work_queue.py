@@ -309,11 +309,11 @@ class WorkQueue:
 
     async def remove(self, uid: str) -> None:
         """The object is gone. What it was interested in goes with `forget_interests`."""
-        statement = delete(W).where(W.c.uid == uid).returning(W.c.kind, W.c.memory)
+        statement = delete(W).where(W.c.uid == uid).returning(W.c.kind, W.c.lane, W.c.memory)
         row = (await self._connection.execute(statement)).first()
-        if row is not None and row.kind == kinds.SERVICE_INSTANCE.kind and (lane := row.memory.get("lane")):
-            # The provisioner's own note of the broker, which may wait for its last instance to go.
-            self._woken((instances_key(lane),))
+        if row is not None and row.kind == kinds.SERVICE_INSTANCE.kind:
+            # Its broker may wait for its last instance to go; the provisioner's own note tells of one that it left.
+            self._woken([instances_key(lane) for lane in {row.lane, row.memory.get("lane") or row.lane}])
 
     async def forget_interests(self, *, limit: int) -> int:
         """Take away what objects that are gone wanted to be woken by, at most so many; returns how many."""

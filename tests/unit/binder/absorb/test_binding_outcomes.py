@@ -11,6 +11,7 @@ from chandlery.model.objects.metadata import to_timestamp
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.operation.mitigation import Cause
 from chandlery.reconcile.reconcile_result import Refuse, Wait
+from chandlery.reconcile.wake_keys import woken_by
 from chandlery_binder.absorb.binding_draft import BindingResult
 from chandlery_binder.absorb.binding_outcomes import absorb, announce, credentials_of, finish, refuse, wait
 from chandlery_binder.facts.binding_notes import BindingPurpose, OpenBindingRequest
@@ -481,13 +482,13 @@ def test_unbound_binding_goes_and_wakes_its_instance() -> None:
     )
     assert change.is_finished
     assert change.document.metadata.finalizers is None
-    assert change.wakes == ("bindings-of:ns/rope",)
+    assert woken_by(change.document, None) == ("bindings-of:ns/rope",)
     assert [fact.reason for fact in change.facts] == ["UnboundSuccessfully"]
 
 
 def test_binding_without_a_trace_at_the_broker_goes_without_a_call() -> None:
     change = finish(make_snapshot(make_binding(deleted=True)), NOW)
-    assert (change.is_finished, change.wakes) == (True, ("bindings-of:ns/rope",))
+    assert (change.is_finished, woken_by(change.document, None)) == (True, ("bindings-of:ns/rope",))
 
 
 def test_undeliverable_credentials_are_kept_for_the_next_round() -> None:

@@ -117,15 +117,6 @@ def test_an_instance_that_its_broker_calls_unusable_is_not_ready_and_says_so() -
     assert "cannot be used" in told_message(change)
 
 
-@pytest.mark.parametrize("status", [400, 409, 500])
-def test_bindings_that_waited_for_the_update_go_on_when_it_has_failed(status: int) -> None:
-    usable = absorb(changing(), TO_LARGE, reply(UPDATE, status), NOW)
-    unusable = absorb(changing(), TO_LARGE, reply(UPDATE, status, {"instance_usable": False}), NOW)
-
-    assert usable.wakes == ("instance:ns/rope",)
-    assert unusable.wakes == ()
-
-
 def test_an_unusable_instance_is_ready_again_when_an_update_succeeds() -> None:
     failed = absorb(changing(), TO_LARGE, reply(UPDATE, 400, {"instance_usable": False}), NOW)
 

@@ -11,6 +11,7 @@ from chandlery.model.objects.instances import InstancePropertiesState
 from chandlery.model.objects.metadata import to_timestamp
 from chandlery.reconcile.answers import Answer
 from chandlery.reconcile.operation.mitigation import Cause
+from chandlery.reconcile.wake_keys import woken_by
 from chandlery_provisioner.absorb.instance_draft import InstanceResult
 from chandlery_provisioner.absorb.instance_outcomes import absorb
 from chandlery_provisioner.decide.instance_machine import decide
@@ -253,7 +254,7 @@ def test_a_creation_records_what_was_created() -> None:
     assert (status.user_specified_class_name, status.user_specified_plan_name) == ("ClusterServiceClass/ropes", "small")
     assert status.last_condition_state == "Ready"
     assert (notes(change).service_id, notes(change).plan_id) == ("service-1", SMALL)
-    assert change.wakes == ("instance:ns/rope",)
+    assert woken_by(make_snapshot().instance, change.document) == ("instance:ns/rope",)
 
 
 def test_a_creation_writes_down_which_class_and_plan_were_found() -> None:
@@ -392,7 +393,7 @@ def test_a_deletion_is_finished_when_the_broker_says_so(status: int, body: Any) 
     assert change.document.metadata.finalizers == ["someone/else"]
     assert told(change) == ("False", "DeprovisionedSuccessfully")
     assert fact_reasons(change) == ["DeprovisionedSuccessfully"]
-    assert change.wakes == ("instances-of:broker:/harbour",)
+    assert change.wakes == ()
     assert change.next.due_at is None
     status_after = change.document.status
     assert (status_after.provision_status, status_after.deprovision_status) == ("NotProvisioned", "Succeeded")
@@ -575,7 +576,7 @@ def test_a_poll_that_succeeds_ends_a_creation() -> None:
 
     check(change, PROVISIONED)
     assert change.document.status.provision_status == "Provisioned"
-    assert change.wakes == ("instance:ns/rope",)
+    assert woken_by(polled("Provision").instance, change.document) == ("instance:ns/rope",)
     assert (notes(change).polls, notes(change).poll_until) == (0, None)
 
 

@@ -8,6 +8,7 @@ import pytest
 from chandlery.model.objects.conditions import ConditionType, find_condition
 from chandlery.reconcile.operation.deferral import Deferral
 from chandlery.reconcile.reconcile_result import Wait
+from chandlery.reconcile.wake_keys import woken_by
 from chandlery_provisioner.absorb import instance_outcomes as outcomes
 from chandlery_provisioner.absorb.instance_draft import InstanceResult
 from chandlery_provisioner.absorb.instance_ends import defer
@@ -149,3 +150,19 @@ def test_an_instance_that_its_broker_calls_unusable_is_not_ready_while_it_is_upd
 
     assert told(change) == ("False", "UpdateInstanceCallFailed")
     assert told(change, RECONCILING) == ("True", "UpdateInstanceCallFailed")
+
+
+@pytest.mark.parametrize(
+    ("body", "is_woken"),
+    [
+        pytest.param({"state": "succeeded"}, True, id="succeeded"),
+        pytest.param({"state": "failed"}, True, id="failed"),
+        pytest.param({"state": "failed", "instance_usable": False}, False, id="failed, and cannot be used"),
+        pytest.param({"state": "in progress"}, False, id="in progress"),
+    ],
+)
+def test_bindings_that_waited_for_the_update_go_on_when_it_is_over(body: dict[str, Any], is_woken: bool) -> None:
+    before = polled()
+    change = absorb(before, sent(POLL), reply(POLL, 200, body), NOW)
+
+    assert woken_by(before.instance, change.document) == (("instance:ns/rope",) if is_woken else ())

@@ -524,7 +524,7 @@ def test_finishing_takes_only_our_finalizer() -> None:
 
     assert change.is_finished
     assert change.document.metadata.finalizers == ["someone/else"]
-    assert change.wakes == ("instances-of:broker:/harbour",)
+    assert change.wakes == ()
 
 
 def test_an_idle_instance_is_left_in_peace() -> None:

@@ -1,0 +1,89 @@
+"""What one transaction has written that others wait for, gathered until its end.
+
+In comes every object that `ObjectStore` inserts, changes or removes, as it was and as it is (`written`), and news that
+no object tells (`bring`). Out go the commands for all who waited, with the last statements of the transaction, so that
+waker and news are committed together. `wakes` finds the waiters, `reconcile/wake_keys` says which keys a write has.
+
+Two kinds of news need a look at what else is stored: a broker with another priority may be meant, or no more, by
+everybody who asks for one of its classes by name; and an annotation of a namespace is told to the brokers that ask for
+it, with the instances there. Both are looked up at the end, once.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from chandlery.contracts.messages import Reconcile
+from chandlery.model.objects import kinds
+from chandlery.model.objects.brokers import AnyBroker, ClusterServiceBroker
+from chandlery.model.objects.core import Namespace
+from chandlery.model.objects.kinds import AnyObject
+from chandlery.reconcile.reconcile_result import broker_key, offering_key
+from chandlery.reconcile.wake_keys import changed_annotations, is_told, reprioritized, woken_by
+from chandlery.store.objects.objects import Listing
+
+if TYPE_CHECKING:
+    from chandlery.store.objects.objects import ObjectStore
+    from chandlery.store.work.wakes import WakeStore
+    from chandlery.store.work.work_queue import WorkQueue
+
+
+class WakeUps:
+    """The news of one transaction."""
+
+    def __init__(self) -> None:
+        self._keys: set[str] = set()
+        self._known: set[tuple[str, str]] = set()
+        self._reprioritized: dict[str, AnyBroker] = {}
+        self._annotations: dict[str, frozenset[str]] = {}
+
+    def written(self, before: AnyObject | None, after: AnyObject | None) -> None:
+        """An object has come (`before` is None), changed or gone (`after` is None)."""
+        self._keys.update(woken_by(before, after))
+        if before is None or after is None:
+            return
+        if (broker := reprioritized(before, after)) is not None:
+            self._reprioritized[broker.metadata.uid or ""] = broker
+        if isinstance(after, Namespace) and (changed := changed_annotations(before, after)):
+            name = after.metadata.name
+            self._annotations[name] = self._annotations.get(name, frozenset()) | changed
+
+    def bring(self, keys: Iterable[str]) -> None:
+        """News that no object tells."""
+        self._keys.update(keys)
+
+    def is_known_to(self, uid: str, key: str) -> None:
+        """That object need not be woken by what this transaction writes under the key: it does so itself."""
+        self._known.add((key, uid))
+
+    async def flush(self, objects: "ObjectStore", work_queue: "WorkQueue", wakes: "WakeStore") -> Sequence[Reconcile]:
+        """Make due whoever waits for any of it; returns the commands for the outbox."""
+        commands: list[Reconcile] = []
+        for namespace, changed in sorted(self._annotations.items()):
+            commands += await _tell_brokers(namespace, changed, objects, work_queue)
+        for broker in self._reprioritized.values():
+            self._keys |= await _names_of_classes(broker, objects)
+        commands += await wakes.enqueue_waiting(*self._keys, known=self._known)
+        for noted in (self._keys, self._known, self._reprioritized, self._annotations):
+            noted.clear()
+        return commands
+
+
+async def _tell_brokers(
+    namespace: str, changed: frozenset[str], objects: "ObjectStore", work_queue: "WorkQueue"
+) -> Sequence[Reconcile]:
+    """Make those instances of a namespace due whose brokers are told one of these annotations of it."""
+    found = [
+        *await objects.list(kinds.CLUSTER_SERVICE_BROKER, Listing()),
+        *await objects.list(kinds.SERVICE_BROKER, Listing(namespace=namespace)),
+    ]
+    told = [each for each in found if isinstance(each, AnyBroker) and is_told(each, changed)]
+    lanes = [broker_key(each.metadata.namespace, each.metadata.name) for each in told]
+    return await work_queue.enqueue_changed_in_namespace(kinds.SERVICE_INSTANCE.kind, namespace, lanes=lanes)
+
+
+async def _names_of_classes(broker: AnyBroker, objects: "ObjectStore") -> set[str]:
+    """Keys of all that the broker's classes are called: a catalog may have ten thousand, so nothing else is read."""
+    kind = kinds.CLUSTER_SERVICE_CLASS if isinstance(broker, ClusterServiceBroker) else kinds.SERVICE_CLASS
+    namespace = broker.metadata.namespace or ""
+    called = await objects.called_by_broker(kind, broker.metadata.name, namespace=namespace)
+    return {offering_key(namespace, each) for each in called}
