@@ -30,6 +30,8 @@ COMPILE = $(UV) pip compile --quiet --no-config --universal --python-version 3.1
 PYTEST_ARGS ?=
 # Tests wait a good deal: four processes on two processors. PARALLEL= runs one after the other.
 PARALLEL ?= --numprocesses=4 --dist=loadscope
+# What `make test-fast` looks at, as far as it needs no server.
+QUICK := tests/unit tests/conformance/osb tests/conformance/scripted tests/integration/messaging tests/integration/store
 # How many examples `make fuzz` makes for each operation; a hundred take about half an hour.
 FUZZ_EXAMPLES ?= 100
 # What the lock gets beside, e.g. LOCK_ARGS=--upgrade.
@@ -76,6 +78,10 @@ check: lint types imports  ## All static checks
 
 ##@ Test it
 
+.PHONY: test-fast
+test-fast: setup  ## What needs no server, in a minute and a half: for the inner loop
+	@CHANDLERY_TEST_BRIEFLY=1 $(BIN)/pytest $(PARALLEL) -m 'not servers' $(QUICK) $(PYTEST_ARGS)
+
 .PHONY: test
 # What takes minutes has targets of its own: make conformance, make storms, make chaos; make test-all leaves out nothing.
 test: setup services  ## The suite, on real PostgreSQL and real RabbitMQ
@@ -91,10 +97,6 @@ test-all: setup services  ## All tests in all their forms; about twenty minutes
 storms: setup services  ## Death at every step, a rolling restart and short storms, one after the other
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; \
 	$(BIN)/pytest tests/chaos tests/e2e/faults/test_process_death.py tests/e2e/faults/test_rolling_restart.py $(PYTEST_ARGS)
-
-.PHONY: test-unit
-test-unit: setup  ## The tests that need no server
-	@$(BIN)/pytest tests/unit $(PYTEST_ARGS)
 
 .PHONY: conformance
 conformance: setup services  ## Every obligation to service brokers, on both backends; writes docs/conformance.md

@@ -10,6 +10,11 @@ import uvloop
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.support.selection import IS_BRIEF, is_enough_on_one, mark_servers
+
+# Modules and ten thousand tests are made here, and none of them is garbage: looking for some takes a third of the time.
+gc.disable()
+
 # How long one example takes depends on what else the machine does; what is to be fast is watched elsewhere.
 settings.register_profile("without deadlines", deadline=None)
 settings.load_profile("without deadlines")
@@ -40,8 +45,11 @@ class OneBackendAtATime(LoadScopeScheduling):
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Called by pytest; last, because pytest itself puts tests together that share what is costly to start."""
+    if IS_BRIEF:
+        config.hook.pytest_deselected(items=[item for item in items if is_enough_on_one(item)])
+        items[:] = [item for item in items if not is_enough_on_one(item)]
     items.sort(key=lambda item: next(at for at, start in enumerate(_LONGEST_FIRST) if item.nodeid.startswith(start)))
 
 
@@ -53,6 +61,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
     return OneBackendAtATime(config, log)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Called by pytest for each test, before `-m` chooses among them."""
+    mark_servers(item)
+
+
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Called by pytest-asyncio: the event loop of production."""
     return {"uvloop": uvloop.new_event_loop}
@@ -60,5 +74,6 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 
 def pytest_collection_finish() -> None:
     """Called by pytest: what has been imported stays to the end, and the collector need not look at it each time."""
+    gc.enable()
     gc.collect()
     gc.freeze()

@@ -15,12 +15,13 @@ from tests.conformance.platform import NewPlatform, Platform
 from tests.conformance.platform_backends import AMQP_VARIABLE, DATABASE_VARIABLE, PlatformBackend
 from tests.conformance.scripted.scripted_broker import ScriptedBroker, SeenRequest
 from tests.conformance.whole_life import whole_life
+from tests.support.selection import on_servers
 
 _numbers = itertools.count(1)
 _brokers: list[str] = []
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session", params=["embedded", "servers"])
+@pytest_asyncio.fixture(scope="session", loop_scope="session", params=["embedded", on_servers("servers")])
 async def backend(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[PlatformBackend]:

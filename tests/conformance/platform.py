@@ -20,10 +20,11 @@ import aiohttp
 
 from chandlery.model.objects import kinds
 from chandlery.model.objects.kinds import Kind
-from tests.conformance.platform_backends import ADMINISTRATOR, SOON, PlatformBackend, token_of
+from tests.conformance.platform_backends import ADMINISTRATOR, PlatformBackend, token_of
 from tests.conformance.scripted.scripted_broker import ScriptedBroker, SeenRequest
 from tests.conformance.scripted.scripted_catalog import simple_catalog, simple_service
 from tests.integration.gateway.api_client import Answer, Api, Document
+from tests.support.waiting import SOON, eventually
 
 INSTANCE, BINDING, BROKER = kinds.SERVICE_INSTANCE, kinds.SERVICE_BINDING, kinds.CLUSTER_SERVICE_BROKER
 CLASS, PLAN = kinds.CLUSTER_SERVICE_CLASS, kinds.CLUSTER_SERVICE_PLAN
@@ -290,12 +291,7 @@ class Platform:
 
     async def comes_to_rest(self) -> None:
         """Wait until nothing is in hand and nothing due soon: what has not been sent by then is not sent at all."""
-        try:
-            async with asyncio.timeout(SOON):
-                while not await self.backend.is_at_rest(within=_REST):  # noqa: ASYNC110 - the tables give no notice
-                    await asyncio.sleep(0.01)
-        except TimeoutError:
-            raise AssertionError(f"it does not come to rest, after {self._told()}") from None
+        await eventually(lambda: self.backend.is_at_rest(within=_REST), what=f"rest, after {self._told()}")
 
     async def restarts(self) -> None:
         """All processes of the platform end and start again. The answer to a call that is held meanwhile is lost."""

@@ -41,9 +41,8 @@ from chandlery_binder.main import BINDER
 from chandlery_gateway.main import GATEWAY
 from chandlery_provisioner.main import PROVISIONER
 from chandlery_syncer.main import SYNCER
+from tests.support.waiting import SOON
 
-SOON = float(os.environ.get("CHANDLERY_TEST_PATIENCE", "30"))
-"""Seconds that anything may take that should happen within milliseconds: on a busy machine it may."""
 REPLICAS = int(os.environ.get("CHANDLERY_TEST_REPLICAS", "1"))
 """Processes of each worker on servers; of several, there are two gateways."""
 _MOST_GATEWAYS = 2

@@ -4,8 +4,9 @@ import base64
 import subprocess
 from pathlib import Path
 
-from tests.e2e.stacks.programs import CHANDLERY, SOON, clean_environment
+from tests.e2e.stacks.programs import CHANDLERY, clean_environment
 from tests.e2e.stacks.stacks import EmbeddedStack
+from tests.support.waiting import SOON
 
 
 def test_what_was_backed_up_is_there_after_a_restore(tmp_path: Path) -> None:

@@ -12,13 +12,13 @@ from typing import Any, Final, cast
 import pytest
 import yaml
 
-from tests.brevity import IS_BRIEF
 from tests.e2e.stacks.api_client import ApiClient, condition
 from tests.e2e.stacks.brokers import DemoBroker
 from tests.e2e.stacks.kubectl import Kubectl, KubectlChoice, manifest
 from tests.e2e.stacks.manifests import binding, cluster_broker, instance
-from tests.e2e.stacks.programs import eventually
 from tests.e2e.stacks.stacks import Stack
+from tests.support.selection import IS_BRIEF
+from tests.support.waiting import wait_for
 
 _MORE: Final = {} if IS_BRIEF else {"embedded": ("embedded", "any")}
 CASES: Final = {**_MORE, "embedded-1.20": ("embedded", "debian"), "split": ("split", "any")}
@@ -164,9 +164,9 @@ def test_get_watch_shows_the_way_to_ready(kubectl: Kubectl, tmp_path: Path) -> N
     _wait(kubectl, "serviceinstance/before")
     watching = kubectl.begin("get", "serviceinstances", "-w", output=output)
     try:
-        eventually(output.read_text, lambda text: "before" in text, what="the list before the watch")
+        wait_for(output.read_text, lambda text: "before" in text, what="the list before the watch")
         kubectl.create(instance("watched"))
-        eventually(
+        wait_for(
             output.read_text,
             lambda text: bool(
                 re.search(r"^watched +ClusterServiceClass/demo-service +default +Ready", text, re.MULTILINE)

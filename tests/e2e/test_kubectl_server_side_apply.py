@@ -8,10 +8,10 @@ from typing import Any, Final, cast
 
 import pytest
 
-from tests.brevity import IS_BRIEF
 from tests.e2e.stacks.kubectl import Kubectl, KubectlChoice, Printed, manifest
 from tests.e2e.stacks.manifests import instance
 from tests.e2e.stacks.stacks import Stack
+from tests.support.selection import IS_BRIEF
 
 _MORE: Final = {} if IS_BRIEF else {"embedded": ("embedded", "any")}
 CASES: Final = {**_MORE, "embedded-1.20": ("embedded", "debian"), "split": ("split", "any")}

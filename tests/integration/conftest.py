@@ -14,6 +14,7 @@ from sqlalchemy import make_url, text
 
 from chandlery.store.connection.engine import open_engine
 from chandlery.store.migrate import migrate
+from tests.support.selection import on_servers
 
 T = TypeVar("T")
 
@@ -93,14 +94,14 @@ def postgresql_url(postgres_databases: PostgresDatabases) -> Iterator[str]:
     postgres_databases.drop(url)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", on_servers("postgresql")])
 def database_url(request: pytest.FixtureRequest) -> str:
     """Each database in turn: a migrated database that only this test uses."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", on_servers("postgresql")])
 def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Each database in turn: a database without tables."""
     if request.param == "sqlite":

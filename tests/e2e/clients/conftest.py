@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.brevity import IS_BRIEF
 from tests.e2e.clients.replicated_stack import ReplicatedStack, replicated_stack
 from tests.e2e.stacks.api_client import ApiClient
 from tests.e2e.stacks.brokers import DemoBroker, ScriptedPeer, scripted_peer
 from tests.e2e.stacks.manifests import cluster_broker
 from tests.e2e.stacks.stacks import Stack
+from tests.support.selection import IS_BRIEF
 
 _NUMBERS = itertools.count(1)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tests.e2e.stacks.api_client import ApiClient, JsonObject, condition, is_failed, is_ready
-from tests.e2e.stacks.programs import SOON, eventually
+from tests.support.waiting import SOON, wait_for
 
 CATALOG: Final = "/apis/servicecatalog.k8s.io/v1beta1"
 FINALIZER: Final = "kubernetes-incubator/service-catalog"
@@ -194,11 +194,11 @@ class Svcat:
 
     def wait(self, look: Callable[[], JsonObject]) -> JsonObject:
         """`--wait`: asks until it is Ready, or Failed and at rest."""
-        return eventually(look, lambda seen: is_ready(seen) or _is_failed_at_rest(seen), what="svcat --wait")
+        return wait_for(look, lambda seen: is_ready(seen) or _is_failed_at_rest(seen), what="svcat --wait")
 
     def wait_until_gone(self, look: Callable[[], JsonObject]) -> None:
         """`--wait` of a deletion: asks until there is no such object."""
-        eventually(lambda: self._status_of(look), lambda seen: seen == 404, what="svcat --wait", seconds=SOON)
+        wait_for(lambda: self._status_of(look), lambda seen: seen == 404, what="svcat --wait", seconds=SOON)
 
     def _status_of(self, look: Callable[[], JsonObject]) -> int:
         try:

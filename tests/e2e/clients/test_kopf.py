@@ -11,8 +11,9 @@ import pytest
 from tests.e2e.clients.svcat import CATALOG, FINALIZER
 from tests.e2e.stacks.api_client import ApiClient
 from tests.e2e.stacks.manifests import instance
-from tests.e2e.stacks.programs import Program, clean_environment, eventually
+from tests.e2e.stacks.programs import Program, clean_environment
 from tests.e2e.stacks.stacks import Stack
+from tests.support.waiting import wait_for
 
 _OPERATOR = Path(__file__).with_name("kopf_operator.py")
 _FINALIZER = "kopf.zalando.org/KopfFinalizerMarker"
@@ -41,7 +42,7 @@ def test_operator_is_told_of_what_is_there_of_creation_change_and_deletion_once(
     operator: Program, api: ApiClient, namespace: str
 ) -> None:
     _await_told(operator, "create", "db")
-    (posted,) = eventually(lambda: _posted(api, namespace), what="the event that kopf has posted")
+    (posted,) = wait_for(lambda: _posted(api, namespace), what="the event that kopf has posted")
     assert (posted["source"]["component"], posted["message"]) == ("kopf", "a new instance")
     _await_marks(api, namespace, "db")
     _create(api, namespace, "late")
@@ -98,7 +99,7 @@ def _annotations(document: dict[str, Any]) -> dict[str, str]:
 
 
 def _await_told(operator: Program, handler: str, name: str) -> None:
-    eventually(
+    wait_for(
         lambda: [(one["handler"], one["name"]) for one in _told(operator)],
         lambda told: (handler, name) in told,
         what=f"{handler} of {name}, told to kopf",

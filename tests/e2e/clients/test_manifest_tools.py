@@ -9,8 +9,8 @@ import pytest
 
 from tests.e2e.stacks.api_client import ApiAnswer, ApiClient, JsonObject, is_ready
 from tests.e2e.stacks.manifests import API, instance
-from tests.e2e.stacks.programs import eventually
 from tests.e2e.stacks.stacks import Stack
+from tests.support.waiting import wait_for
 
 _APPLY: Final = {"Content-Type": "application/apply-patch+yaml"}
 _GROUP: Final = f"/apis/{API}"
@@ -33,7 +33,7 @@ def _apply(client: ApiClient, place: str, document: JsonObject, **query: str) ->
 
 
 def _ready(client: ApiClient, place: str) -> Any:
-    return eventually(lambda: client.read(place)[1], is_ready, what="a ready instance")
+    return wait_for(lambda: client.read(place)[1], is_ready, what="a ready instance")
 
 
 def test_terraform_plans_applies_changes_and_destroys(client: ApiClient, place: str) -> None:
@@ -60,7 +60,7 @@ def test_terraform_plans_applies_changes_and_destroys(client: ApiClient, place: 
         "DELETE", place, {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
     )
     assert status == 200
-    eventually(lambda: client.read(place)[0], lambda code: code == 404, what="an instance that is gone")
+    wait_for(lambda: client.read(place)[0], lambda code: code == 404, what="an instance that is gone")
 
 
 def test_flux_sees_drift_and_puts_it_right_and_writes_nothing_without(client: ApiClient, place: str) -> None:

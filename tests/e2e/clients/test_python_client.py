@@ -13,8 +13,8 @@ from kubernetes.dynamic.exceptions import ConflictError, NotFoundError
 from kubernetes.informer import SharedInformer
 
 from tests.e2e.stacks.manifests import API, instance
-from tests.e2e.stacks.programs import eventually
 from tests.e2e.stacks.stacks import EmbeddedStack, Stack
+from tests.support.waiting import wait_for
 
 _GROUP, _VERSION, _PLURAL = "servicecatalog.k8s.io", "v1beta1", "serviceinstances"
 _OBJECTS = 30
@@ -88,9 +88,7 @@ def test_custom_objects_live_their_whole_life(custom: Any, namespace: str) -> No
     assert (invalid.value.status, '"metadata.name"' in str(invalid.value.body)) == (422, True)
     custom.delete_namespaced_custom_object(*of, "db", propagation_policy="Foreground")
     custom.delete_collection_namespaced_custom_object(*of)
-    eventually(
-        lambda: custom.list_namespaced_custom_object(*of)["items"], lambda found: not found, what="an empty list"
-    )
+    wait_for(lambda: custom.list_namespaced_custom_object(*of)["items"], lambda found: not found, what="an empty list")
 
 
 def test_dynamic_client_discovers_applies_and_watches(client: Any, namespace: str, tmp_path: Path) -> None:
@@ -124,7 +122,7 @@ def test_dynamic_client_discovers_applies_and_watches(client: Any, namespace: st
             break
     assert kinds == ["ADDED", "BOOKMARK"]
     kind.delete("db", namespace)
-    eventually(lambda: kind.get(namespace=namespace).items, lambda found: not found, what="an empty list")
+    wait_for(lambda: kind.get(namespace=namespace).items, lambda found: not found, what="an empty list")
 
 
 def test_list_and_watch_with_reconnects_misses_and_repeats_nothing(custom: Any, core: Any, namespace: str) -> None:
@@ -174,11 +172,11 @@ def test_informer_keeps_a_true_copy_and_tells_of_each_object_once(core: Any, nam
     core.create_namespaced_secret(namespace, {"metadata": {"name": "before"}})
     informer.start()
     try:
-        eventually(informer.cache.list, lambda found: len(found) == 1, what="the copy")
+        wait_for(informer.cache.list, lambda found: len(found) == 1, what="the copy")
         core.create_namespaced_secret(namespace, {"metadata": {"name": "after"}})
         core.patch_namespaced_secret("before", namespace, {"metadata": {"labels": {"a": "b"}}})
         core.delete_namespaced_secret("after", namespace)
-        eventually(lambda: told["DELETED"], what="the deletion")
+        wait_for(lambda: told["DELETED"], what="the deletion")
         (left,) = informer.cache.list()
         assert left.metadata.labels == {"a": "b"}
         # It stops by cutting its own connection, and counts that as an error.
@@ -207,7 +205,7 @@ def test_watch_from_a_forgotten_version_ends_in_410_and_a_new_list_helps(tmp_pat
                 except ApiException as error:
                     return bool(error.status == 410)
 
-            eventually(expired, what="410")
+            wait_for(expired, what="410")
             fresh = core.list_namespace().metadata.resource_version
             core.create_namespace({"metadata": {"name": "fresh"}})
             for event in kubernetes.watch.Watch().stream(

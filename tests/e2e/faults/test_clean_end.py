@@ -15,6 +15,7 @@ from tests.e2e.stacks.kubectl import Kubectl
 from tests.e2e.stacks.manifests import cluster_broker, instance
 from tests.e2e.stacks.programs import free_port
 from tests.e2e.stacks.stacks import SERVICES, EmbeddedStack, SplitStack, split_stack
+from tests.support.waiting import wait_for
 
 _GRACE_SECONDS: Final = 2
 _IDLE_END_SECONDS: Final = 30.0
@@ -68,9 +69,7 @@ def test_idle_process_ends_at_once_with_code_0(split: SplitStack, name: str, num
 def test_gateway_ends_although_somebody_watches(split: SplitStack, kubectl: Kubectl, tmp_path: Path) -> None:
     watching = kubectl.begin("get", "namespaces", "-w", output=tmp_path / "watch")
     try:
-        while "default" not in (tmp_path / "watch").read_text():
-            assert watching.poll() is None
-            time.sleep(0.05)
+        wait_for((tmp_path / "watch").read_text, lambda text: "default" in text, what="the list before the watch")
         begun = time.monotonic()
         split.programs["gateway"].signal()
         assert split.programs["gateway"].wait() == 0

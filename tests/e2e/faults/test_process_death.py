@@ -16,9 +16,9 @@ from tests.e2e.stacks.api_client import ApiClient, JsonObject, is_in_progress, i
 from tests.e2e.stacks.brokers import DemoBroker, ScriptedPeer, scripted_peer
 from tests.e2e.stacks.kubectl import Kubectl
 from tests.e2e.stacks.manifests import binding, cluster_broker, instance
-from tests.e2e.stacks.programs import eventually
 from tests.e2e.stacks.servers import tables_locked
 from tests.e2e.stacks.stacks import SERVICES, SplitStack
+from tests.support.waiting import wait_for
 
 _DELAY_SECONDS: Final = "0.8"
 _CREDENTIALS: Final = {"uri": "http://scripted.test/1", "username": "user", "password": "secret"}
@@ -178,7 +178,7 @@ def test_binder_that_dies_with_the_answer_in_its_hands_fetches_it_again(
     with tables_locked(split.share.database_url, "work_queue"):
         # The answer arrives, and cannot be recorded.
         gate.open()
-        eventually(lambda: peer.seen_of(BIND)[0].answered_at, what="the answer to the bind request")
+        wait_for(lambda: peer.seen_of(BIND)[0].answered_at, what="the answer to the bind request")
         split.kill("binder")
     split.start("binder")
     first, second = peer.wait_for(BIND, 2)[:2]

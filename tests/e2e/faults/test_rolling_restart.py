@@ -14,9 +14,9 @@ from tests.e2e.stacks.api_client import UNREACHABLE, ApiClient, JsonObject, is_r
 from tests.e2e.stacks.brokers import DemoBroker
 from tests.e2e.stacks.manifests import binding as binding_to
 from tests.e2e.stacks.manifests import cluster_broker, instance
-from tests.e2e.stacks.programs import eventually
 from tests.e2e.stacks.servers import server_share
 from tests.e2e.stacks.stacks import WORKERS, SplitStack, running
+from tests.support.waiting import wait_for
 
 _COUNT: Final = 50
 _LONG: Final = 60.0
@@ -102,7 +102,7 @@ def test_nothing_is_lost_and_nothing_fails_while_every_process_is_restarted(spli
         assert balancer.bad == []
         assert balancer.answers[201] + balancer.answers[409] == 2 * _COUNT
         for plural in ("serviceinstances", "servicebindings"):
-            eventually(
+            wait_for(
                 lambda plural=plural: [is_ready(item) for item in _items(second, plural)],  # type: ignore[misc]
                 lambda ready: ready == [True] * _COUNT,
                 what=f"all {plural} to be ready",

@@ -10,10 +10,11 @@ from tests.conformance.scripted.scripted_templates import PROVISION
 from tests.e2e.stacks.api_client import ApiClient, is_ready
 from tests.e2e.stacks.brokers import ScriptedPeer, scripted_peer
 from tests.e2e.stacks.manifests import cluster_broker, instance
-from tests.e2e.stacks.programs import LOOPBACK, eventually
+from tests.e2e.stacks.programs import LOOPBACK
 from tests.e2e.stacks.servers import remove_queues, server_share
 from tests.e2e.stacks.stacks import SERVICES, WORKERS, SplitStack
 from tests.e2e.stacks.tcp_relay import TcpRelay
+from tests.support.waiting import wait_for
 
 _LONG: Final = 60.0
 
@@ -88,7 +89,7 @@ def test_database_that_was_away_has_lost_nothing(
     assert api.create(instance("under-way", "test-service")).status == 201
     peer.wait_for(PROVISION)
     with api.watch("serviceinstances") as watched:
-        eventually(lambda: watched, what="the watch to begin")
+        wait_for(lambda: watched, what="the watch to begin")
         servers.database.cut()
         refused = api.create(instance("later", "test-service"))
         assert (refused.status, refused.body["reason"]) == (503, "ServiceUnavailable")
@@ -101,13 +102,13 @@ def test_database_that_was_away_has_lost_nothing(
             assert split.probe(name, "/livez")[0] == 200
         # The broker has done its part; whoever called it keeps the answer until it can be recorded.
         gate.open()
-        eventually(lambda: peer.seen_of(PROVISION)[0].answered_at, what="the answer of the broker")
+        wait_for(lambda: peer.seen_of(PROVISION)[0].answered_at, what="the answer of the broker")
         servers.database.open()
         _await_ready_again(split, SERVICES)
         assert _eventually_created(api, "later")
         for name in ("under-way", "later"):
             api.await_ready("serviceinstances", name, seconds=_LONG)
-        eventually(
+        wait_for(
             lambda: {one["metadata"]["name"] for one in list(watched) if is_ready(one)},
             lambda seen: seen >= {"under-way", "later"},
             what="the watch to tell of both",
@@ -120,7 +121,7 @@ def test_bus_that_was_away_has_lost_nothing(
 ) -> None:
     servers.bus.cut()
     for name in WORKERS:
-        status, said = eventually(
+        status, said = wait_for(
             lambda name=name: split.probe(name, "/readyz"),  # type: ignore[misc]
             lambda seen: seen[0] == 503,
             what=f"{name} not to be ready",
@@ -137,11 +138,11 @@ def test_bus_that_was_away_has_lost_nothing(
 def _await_ready_again(split: SplitStack, names: tuple[str, ...]) -> None:
     for name in names:
         probe: Callable[[], tuple[int, str]] = lambda name=name: split.probe(name, "/readyz")  # type: ignore[misc] # noqa: E731
-        eventually(probe, lambda seen: seen[0] == 200, what=f"{name} to be ready again", seconds=_LONG)
+        wait_for(probe, lambda seen: seen[0] == 200, what=f"{name} to be ready again", seconds=_LONG)
 
 
 def _eventually_created(api: ApiClient, name: str) -> bool:
-    answer = eventually(
+    answer = wait_for(
         lambda: api.create(instance(name, "test-service")), lambda seen: seen.status in (201, 409), what="a creation"
     )
     return answer.status == 201

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from tests.e2e.stacks.programs import SOON, eventually
+from tests.support.waiting import SOON, wait_for
 
 JsonObject = dict[str, Any]
 
@@ -134,7 +134,7 @@ class ApiClient:
         seconds: float = SOON,
     ) -> JsonObject:
         """Wait until the object exists and is acceptable."""
-        found = eventually(
+        found = wait_for(
             lambda: self.find(plural, name, namespace=namespace),
             lambda seen: seen is not None and "metadata" in seen and accept(seen),
             what=f"{plural} {name}",
@@ -164,7 +164,7 @@ class ApiClient:
 
     def await_gone(self, plural: str, name: str, *, namespace: str = "default", seconds: float = SOON) -> None:
         """Wait until there is no such object."""
-        eventually(
+        wait_for(
             lambda: self.find(plural, name, namespace=namespace),
             lambda seen: seen is None,
             what=f"{plural} {name} to be gone",

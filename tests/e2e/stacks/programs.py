@@ -6,35 +6,19 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
+
+from tests.support.waiting import SOON, wait_for
 
 SeenT = TypeVar("SeenT")
 
 LOOPBACK: Final = "127.0.0.1"
 REPOSITORY: Final = Path(__file__).resolve().parents[3]
 CHANDLERY: Final = str(Path(sys.executable).with_name("chandlery"))
-SOON: Final = 60.0
-"""Seconds for what happens within one or two on an idle machine."""
-_PAUSE_SECONDS: Final = 0.05
 # Below the range Linux gives to outgoing connections, so that nobody is handed the port of a program that restarts.
 _FIRST, _LAST = 20_000, 32_000
-
-
-def eventually(
-    look: Callable[[], SeenT], accept: Callable[[SeenT], bool] = bool, *, what: str, seconds: float = SOON
-) -> SeenT:
-    """Look until it is acceptable; fails with what was seen last."""
-    deadline = time.monotonic() + seconds
-    while True:
-        seen = look()
-        if accept(seen):
-            return seen
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{what}: not within {seconds:.0f} s; last seen: {seen!r}")
-        time.sleep(_PAUSE_SECONDS)
 
 
 def free_port() -> int:
@@ -122,7 +106,7 @@ class Program:
             was_running = self.is_running
             return self.log_text(), was_running
 
-        text, _ = eventually(
+        text, _ = wait_for(
             look,
             lambda seen: part in seen[0] or not seen[1],
             what=f"{part!r} in the log of {self.name}",

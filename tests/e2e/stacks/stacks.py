@@ -16,8 +16,9 @@ from chandlery.process.http.tls_files import self_signed
 from chandlery.store.sealing.sealing import new_key
 from tests.e2e.stacks.api_client import ApiClient
 from tests.e2e.stacks.kubectl import Kubectl, KubectlChoice, kubectl_path
-from tests.e2e.stacks.programs import CHANDLERY, LOOPBACK, Program, clean_environment, eventually, free_port
+from tests.e2e.stacks.programs import CHANDLERY, LOOPBACK, Program, clean_environment, free_port
 from tests.e2e.stacks.servers import ServerShare, remove_queues, server_share
+from tests.support.waiting import wait_for
 
 SplitStackT = TypeVar("SplitStackT", bound="SplitStack")
 WORKERS: Final = ("provisioner", "binder", "syncer")
@@ -244,4 +245,4 @@ def kubeconfig_text(port: int, certificate: str, token: str) -> str:
 
 
 def _await_readyz(api: ApiClient) -> None:
-    eventually(lambda: api.read("/readyz"), lambda seen: seen[0] == 200, what="/readyz", seconds=_START_SECONDS)
+    wait_for(lambda: api.read("/readyz"), lambda seen: seen[0] == 200, what="/readyz", seconds=_START_SECONDS)

@@ -10,13 +10,14 @@ from typing import Any
 
 import aiohttp
 
+from tests.support.waiting import SOON
+
 Document = dict[str, Any]
 
 CATALOG = "/apis/servicecatalog.k8s.io/v1beta1"
 TEAM = f"{CATALOG}/namespaces/team"
 SECRETS = "/api/v1/namespaces/team/secrets"
 FINALIZER = "kubernetes-incubator/service-catalog"
-SOON = 60.0
 """Seconds that a test waits for what should happen within milliseconds."""
 
 MERGE = "application/merge-patch+json"

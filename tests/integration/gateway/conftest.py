@@ -26,7 +26,9 @@ from chandlery.store.sealing.sealing import new_key
 from chandlery_gateway import main as gateway_main
 from chandlery_gateway.main import GATEWAY, Gateway
 from tests.integration.conftest import PostgresDatabases
-from tests.integration.gateway.api_client import SOON, Api, Document, namespace
+from tests.integration.gateway.api_client import Api, Document, namespace
+from tests.support.selection import on_servers
+from tests.support.waiting import SOON, eventually
 
 TOKEN = "token-of-the-administrator"
 USERS = 'token-of-ann-the-developer,ann,uid-of-ann,"developers,dba"\n'
@@ -54,12 +56,11 @@ class Running:
 
     async def settled(self) -> None:
         """Wait until all that was written is below the horizon: others on the server may hold it up for a moment."""
-        async with asyncio.timeout(SOON):
-            while True:
-                newest = max((row["position"] for row in await self.rows("changes")), default=0)
-                if newest < await self.resources.database.run(lambda unit: unit.changes.horizon()):
-                    return
-                await asyncio.sleep(0.02)
+        newest = max((row["position"] for row in await self.rows("changes")), default=0)
+        run = self.resources.database.run
+        await eventually(
+            lambda: run(lambda unit: unit.changes.horizon()), lambda seen: newest < seen, what="the horizon"
+        )
 
     async def clear(self) -> None:
         """Remove all objects and what is to be done about them."""
@@ -72,7 +73,7 @@ class Running:
         return {table: len(await self.rows(table)) for table in METADATA.tables if table != "leases"}
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session", params=["sqlite", on_servers("postgresql")])
 def store(request: pytest.FixtureRequest) -> str:
     """Which database a test runs on."""
     return str(request.param)
@@ -99,8 +100,10 @@ async def shared_gateway(shared_url: str, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def gateway(shared_gateway: Running) -> Running:
+async def gateway(shared_gateway: Running, store: str) -> Running:
     """A running gateway with no objects but a namespace `team`. Only the change log remembers other tests."""
+    # A module that overrides `store` leaves its gateway to the next one: parameters are given with `indirect`.
+    assert shared_gateway.resources.database._engine.dialect.name == store
     await shared_gateway.clear()
     await shared_gateway.api.made("/api/v1/namespaces", namespace("team"))
     return shared_gateway

@@ -26,8 +26,9 @@ from chandlery.messaging.rabbitmq.rabbitmq_bus import RabbitBus
 from chandlery.messaging.rabbitmq.rabbitmq_dead_letters import RabbitDeadLetters
 from chandlery.messaging.rabbitmq.rabbitmq_declarer import RabbitDeclarer
 from chandlery.messaging.rabbitmq.rabbitmq_topology import QueueType, RabbitTopology
+from tests.support.selection import on_servers
+from tests.support.waiting import SOON, eventually
 
-SOON = 30.0
 """Seconds that a test waits for what should happen within milliseconds."""
 
 
@@ -245,10 +246,7 @@ class Cable:
 
 async def letters_in(rig: Rig, count: int) -> list[DeadLetter]:
     """Wait until there are so many dead letters; they stay."""
-    async with asyncio.timeout(SOON):
-        while len(letters := await rig.letters.all()) < count:  # noqa: ASYNC110
-            # Neither bus gives notice: it is asked again after a moment.
-            await asyncio.sleep(0.02)
+    letters = await eventually(rig.letters.all, lambda seen: len(seen) >= count, what=f"{count} dead letters")
     assert len(letters) == count
     return list(letters)
 
@@ -258,13 +256,6 @@ async def next_letter(rig: Rig) -> DeadLetter:
     [letter] = await letters_in(rig, 1)
     await rig.letters.drop({letter.id})
     return letter
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    """Wait for what gives no notice; fails after ten seconds."""
-    async with asyncio.timeout(SOON):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 def command(number: int, *, kind: str = "ServiceInstance", lane: str = "lane-1") -> Reconcile:
@@ -317,7 +308,7 @@ async def either(request: pytest.FixtureRequest) -> AsyncIterator[RabbitRig]:
         yield rig
 
 
-@pytest.fixture(params=["inprocess", "rabbitmq", "rabbitmq, quorum queues"])
+@pytest.fixture(params=["inprocess", on_servers("rabbitmq"), on_servers("rabbitmq, quorum queues")])
 async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
     """Each bus in turn."""
     if request.param != "inprocess":

@@ -9,7 +9,8 @@ from chandlery.contracts.messages import LaneOpened, Message, ObjectChanged, Rec
 from chandlery.contracts.topology import work_queue
 from chandlery.messaging.bus import Handler
 from chandlery.model.faults import Unavailable
-from tests.integration.messaging.conftest import SOON, Recorder, Rig, command, next_letter
+from tests.integration.messaging.conftest import Recorder, Rig, command, next_letter
+from tests.support.waiting import SOON
 
 INSTANCES = ("ServiceInstance",)
 

@@ -7,7 +7,8 @@ import structlog
 
 from chandlery.contracts.dead_letters import MOST_FAILURES, DeadLetter
 from chandlery.contracts.messages import LaneOpened, Message, Reconcile
-from tests.integration.messaging.conftest import Recorder, Rig, command, eventually, letters_in, next_letter
+from tests.integration.messaging.conftest import Recorder, Rig, command, letters_in, next_letter
+from tests.support.waiting import eventually
 
 INSTANCES = ("ServiceInstance",)
 BINDINGS = ("ServiceBinding",)

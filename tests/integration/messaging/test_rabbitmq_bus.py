@@ -20,19 +20,23 @@ from chandlery.messaging.rabbitmq.rabbitmq_errors import foreign_errors_translat
 from chandlery.messaging.rabbitmq.rabbitmq_servers import CLOSE_SECONDS
 from chandlery.messaging.rabbitmq.rabbitmq_topology import UNUSED_QUEUE_LIFE, QueueSpec
 from chandlery.model.faults import ConfigurationFault, Unavailable
-from tests.integration.messaging.conftest import SOON, Cable, RabbitRig, Recorder, command, eventually, next_letter
+from tests.integration.messaging.conftest import Cable, RabbitRig, Recorder, command, next_letter
+from tests.support.waiting import SOON, eventually
 
 INSTANCES = ("ServiceInstance",)
 
 
 async def _publish_stubbornly(bus: RabbitBus, messages: list[Message]) -> None:
     """As the relay does: again, until it is taken."""
-    async with asyncio.timeout(SOON):
-        while True:
-            try:
-                return await bus.publish(messages)
-            except Unavailable:
-                await asyncio.sleep(0.01)
+
+    async def is_taken() -> bool:
+        try:
+            await bus.publish(messages)
+        except Unavailable:
+            return False
+        return True
+
+    await eventually(is_taken, what="the bus to take it")
 
 
 async def test_bytes_go_to_the_dead_letters_at_once_when_they_are_no_message(rabbit: RabbitRig) -> None:
@@ -219,10 +223,12 @@ async def test_events_arrive_again_when_the_connection_was_lost(rabbit: RabbitRi
 
     cable.cut()
     cable.mend()
-    async with asyncio.timeout(SOON):
-        while not recorder.seen:
-            await rabbit.bus.publish([LaneOpened(lane="a")])
-            await asyncio.sleep(0.02)
+
+    async def is_heard() -> bool:
+        await rabbit.bus.publish([LaneOpened(lane="a")])
+        return bool(recorder.seen)
+
+    await eventually(is_heard, what="an event after the loss")
 
     assert recorder.seen[0] == LaneOpened(lane="a")
 
@@ -417,13 +423,11 @@ async def _until_reachable(bus: RabbitBus) -> None:
 
 
 async def _until_ping_answers(bus: RabbitBus, expected: bool) -> None:
-    async with asyncio.timeout(SOON):
-        while True:
-            try:
-                await bus.ping()
-                reachable = True
-            except Unavailable:
-                reachable = False
-            if reachable is expected:
-                return
-            await asyncio.sleep(0.01)
+    async def answers() -> bool:
+        try:
+            await bus.ping()
+        except Unavailable:
+            return False
+        return True
+
+    await eventually(answers, lambda seen: seen is expected, what="the answer to a ping")

@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 from chandlery.contracts import topology
 from chandlery.contracts.dead_letters import DELIVERIES_HEADER, MOST_DELIVERIES, MOST_FAILURES, TRACE_HEADER
 from chandlery.contracts.messages import encode
-from tests.integration.messaging.conftest import SOON, Cable, RabbitRig, Recorder, command, letters_in, next_letter
+from tests.integration.messaging.conftest import Cable, RabbitRig, Recorder, command, letters_in, next_letter
+from tests.support.waiting import SOON, eventually
 
 INSTANCES = ("ServiceInstance",)
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -151,9 +152,7 @@ async def test_queue_of_dead_letters_is_made_again_when_somebody_deleted_it(eith
     await either.channel.queue_delete(queue)
 
     await either.publish_raw(b"?")
-    async with asyncio.timeout(SOON):
-        while not await either.exists(queue):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+    await eventually(lambda: either.exists(queue), what="the queue to be there again")
 
     assert (await next_letter(either)).reason == "Unreadable"
 

@@ -19,15 +19,8 @@ from chandlery.messaging.rabbitmq.rabbitmq_servers import parse_servers
 from chandlery.messaging.rabbitmq.rabbitmq_topology import QueueSpec, RabbitTopology, topology_for
 from chandlery.model.faults import ConfigurationFault, Unavailable
 from chandlery.process.http.tls_files import self_signed
-from tests.integration.messaging.conftest import (
-    SOON,
-    Cable,
-    RabbitRig,
-    Recorder,
-    command,
-    eventually,
-    laid_cable,
-)
+from tests.integration.messaging.conftest import Cable, RabbitRig, Recorder, command, laid_cable
+from tests.support.waiting import SOON, eventually
 
 INSTANCES = ("ServiceInstance",)
 

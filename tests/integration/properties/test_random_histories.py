@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from chandlery.engine.rounds import round_calls
-from tests.brevity import IS_BRIEF
 from tests.integration.properties.histories import Histories
 from tests.integration.properties.inline_sqlite import inline_sqlite
 from tests.integration.properties.world import Store
+from tests.support.selection import IS_BRIEF
 
 _WANTED = os.environ.get("CHANDLERY_TEST_HISTORIES")
 _SETTINGS = settings(

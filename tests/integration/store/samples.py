@@ -18,10 +18,10 @@ from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.objects.changes import LoggedChange
 from chandlery.store.objects.objects import Listing
 from chandlery.store.schema import METADATA
+from tests.support.waiting import SOON, eventually
 
 NOON = datetime(2026, 3, 14, 12, 0, 0, tzinfo=UTC)
 Write = Callable[[UnitOfWork, AnyObject], Awaitable[AnyObject]]
-SOON_SECONDS = 30.0
 """How long a test waits for what should happen within milliseconds."""
 
 
@@ -100,10 +100,12 @@ def changed_object(database: Database, change: LoggedChange) -> AnyObject:
 async def read_at_least(database: Database, count: int, *, after: int = 0) -> list[LoggedChange]:
     """Follow the log as a watcher does until this many changes were seen. Other users of the server may delay them."""
     seen: list[LoggedChange] = []
-    async with asyncio.timeout(SOON_SECONDS):
-        while len(seen) < count:
-            seen += await read(database, seen[-1].position if seen else after, limit=7)
-            await asyncio.sleep(0.005)
+
+    async def follow() -> int:
+        seen.extend(await read(database, seen[-1].position if seen else after, limit=7))
+        return len(seen)
+
+    await eventually(follow, lambda length: length >= count, what=f"{count} changes")
     return seen
 
 
@@ -116,9 +118,7 @@ async def until_somebody_waits(database: Database) -> None:
     query = text(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
-    async with asyncio.timeout(SOON_SECONDS):
-        while not await database.run(lambda unit: scalar(unit, query)):  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
+    await eventually(lambda: database.run(lambda unit: scalar(unit, query)), what="somebody to wait for a lock")
 
 
 async def scalar(unit: UnitOfWork, statement: Executable, **parameters: Any) -> Any:
@@ -159,7 +159,7 @@ class OpenTransaction:
 
         self._task = asyncio.create_task(self._database.run(hold))
         worked = asyncio.create_task(self._has_worked.wait())
-        async with asyncio.timeout(SOON_SECONDS):
+        async with asyncio.timeout(SOON):
             await asyncio.wait({self._task, worked}, return_when=asyncio.FIRST_COMPLETED)
         worked.cancel()
         if self._task.done():
@@ -168,7 +168,7 @@ class OpenTransaction:
     async def commit(self) -> None:
         self._may_end.set()
         if self._task is not None:
-            async with asyncio.timeout(SOON_SECONDS):
+            async with asyncio.timeout(SOON):
                 await self._task
 
 

@@ -17,6 +17,7 @@ from chandlery.store.work.outbox import OutboxEntry
 from tests.integration.store import samples
 from tests.integration.store.conftest import OpenDatabase
 from tests.integration.store.samples import create_one, get_instance, instance, scalar, with_parameters
+from tests.support.waiting import SOON
 
 SERIALIZATION = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 BACKEND = text("SELECT pg_backend_pid()")
@@ -45,7 +46,7 @@ async def test_a_deadlock_is_tried_again_and_both_transactions_are_kept(postgres
 
         await postgresql.run(work)
 
-    async with asyncio.timeout(samples.SOON_SECONDS):
+    async with asyncio.timeout(SOON):
         await asyncio.gather(change_both("a", "b"), change_both("b", "a"))
 
     assert attempts == 3

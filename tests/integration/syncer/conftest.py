@@ -1,6 +1,5 @@
 """A syncer without its queue: commands are handed to its rounds by the test. On SQLite and on PostgreSQL."""
 
-import asyncio
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -27,8 +26,8 @@ from chandlery.store.objects.objects import Listing
 from chandlery.store.sealing.sealing import new_key
 from chandlery_syncer.broker_reconciler import BrokerReconciler
 from chandlery_syncer.namespace_reconciler import NamespaceReconciler
+from tests.support.waiting import eventually
 
-SOON = 30.0
 """Seconds that a test waits for what should happen within milliseconds."""
 
 
@@ -139,10 +138,11 @@ class Bench:
     async def new_changes(self, *of: Kind) -> list[LoggedChange]:
         """What the change log says about these kinds since the last call."""
         until = await self.resources.database.run(lambda unit: unit.changes.next_position())
-        async with asyncio.timeout(SOON):
-            # The log is shown up to the oldest transaction of the whole server, and others may be at work on it.
-            while await self.resources.database.run(lambda unit: unit.changes.horizon()) <= until:  # noqa: ASYNC110 - nothing tells
-                await asyncio.sleep(0.01)
+        # The log is shown up to the oldest transaction of the whole server, and others may be at work on it.
+        run = self.resources.database.run
+        await eventually(
+            lambda: run(lambda unit: unit.changes.horizon()), lambda seen: seen > until, what="the horizon"
+        )
         changes = await self.resources.database.run(lambda unit: unit.changes.read(self.seen_position, limit=100_000))
         self.seen_position = max([self.seen_position, *(change.position for change in changes)])
         names = {kind.kind for kind in of}

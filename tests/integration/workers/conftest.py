@@ -11,9 +11,10 @@ from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
 from chandlery.messaging.rabbitmq.rabbitmq_bus import RabbitBus
 from chandlery.store.sealing.sealing import new_key
 from tests.integration.workers.fleet import Fleet, Line, namespace
+from tests.support.selection import on_servers
 
 
-@pytest.fixture(params=["sqlite, in process", "postgresql, rabbitmq"])
+@pytest.fixture(params=["sqlite, in process", on_servers("postgresql, rabbitmq")])
 async def fleet(request: pytest.FixtureRequest) -> AsyncIterator[Fleet]:
     """A gateway with a namespace, and room for more processes; on each backend in turn."""
     if request.param == "sqlite, in process":

@@ -15,7 +15,8 @@ from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.platform.protocol import SecretNotOwned
 from chandlery.reconcile.platform_writes import DeleteSecret, PlatformWrite, RecordEvent, WriteSecret
 from chandlery.store.database import UnitOfWork
-from tests.integration.workers.fleet import IN_TRANSACTION, NS, SOON
+from tests.integration.workers.fleet import IN_TRANSACTION, NS
+from tests.support.waiting import SOON
 
 Moment = Literal["before", "after"]
 

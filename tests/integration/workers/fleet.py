@@ -4,7 +4,7 @@ The time is the real one, plus whatever a test lets pass; all processes go by it
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -55,13 +55,13 @@ from chandlery_gateway.write.write_requests import Preconditions, WriteRequest
 from chandlery_provisioner.instance_reconciler import InstanceReconciler
 from chandlery_syncer.broker_reconciler import BrokerReconciler
 from chandlery_syncer.garbage_collector import GarbageCollector
+from tests.support.waiting import SOON, eventually
 
 T = TypeVar("T")
 Build = Callable[[Resources], Handler]
 IN_TRANSACTION: ContextVar[bool] = ContextVar("IN_TRANSACTION", default=False)
 """Whether whoever asks is called from within a transaction, however indirectly."""
 
-SOON = 60.0
 """Seconds that a test waits for what should happen within milliseconds."""
 NS = "ns"
 BUILDS: dict[str, Build] = {
@@ -372,7 +372,7 @@ class Fleet:
         async def is_wanted() -> bool:
             return await self.ready(kind, name) == wanted
 
-        await eventually(is_wanted, f"{kind.kind} {name} to be {wanted}")
+        await eventually(is_wanted, what=f"{kind.kind} {name} to be {wanted}")
 
     async def until_ready(self, kind: Kind, *names: str) -> None:
         """Wait until all of these are ready."""
@@ -381,7 +381,7 @@ class Fleet:
             async def is_ready(name: str = name) -> bool:
                 return (await self.ready(kind, name) or ("", ""))[0] == "True"
 
-            await eventually(is_ready, f"{kind.kind} {name} to be ready")
+            await eventually(is_ready, what=f"{kind.kind} {name} to be ready")
 
     async def ready_in_time(self, kind: Kind, name: str, sweep: Sweep, *, seconds: float) -> None:
         """Wait until the object is ready, letting so much time pass whenever nobody works on it."""
@@ -392,7 +392,7 @@ class Fleet:
                 await sweep.once()
             return (await self.ready(kind, name) or ("", ""))[0] == "True"
 
-        await eventually(is_ready, f"{kind.kind} {name} to be ready")
+        await eventually(is_ready, what=f"{kind.kind} {name} to be ready")
 
     async def until_gone(self, kind: Kind, name: str) -> None:
         """Wait until the object is gone."""
@@ -400,7 +400,7 @@ class Fleet:
         async def is_gone() -> bool:
             return await self.find(kind, name) is None
 
-        await eventually(is_gone, f"{kind.kind} {name} to be gone")
+        await eventually(is_gone, what=f"{kind.kind} {name} to be gone")
 
     async def rows(self, table: str) -> list[dict[str, Any]]:
         """All rows of a table."""
@@ -419,16 +419,6 @@ async def ended(task: "asyncio.Task[Any]") -> None:
     """Cancel the task, and let it finish what it has to."""
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]], what: str) -> None:
-    """Wait for what gives no notice; fails after some seconds."""
-    try:
-        async with asyncio.timeout(SOON):
-            while not await condition():  # noqa: ASYNC110 - there is nothing to be told by
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        raise AssertionError(f"waited in vain for {what}") from None
 
 
 def namespace() -> Namespace:

@@ -14,8 +14,9 @@ from chandlery.store.schema import OBJECTS, WORK_QUEUE
 from chandlery.store.sealing.sealing import Keyring, new_key
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import ScriptedBroker
-from tests.integration.workers.fleet import INSTANCE, Fleet, eventually, instance
+from tests.integration.workers.fleet import INSTANCE, Fleet, instance
 from tests.integration.workers.test_no_secret_anywhere import secret
+from tests.support.waiting import eventually
 
 PIN = {"pin": 4711}
 SOURCE = ParametersFromSource(secret_key_ref=SecretKeyReference(name="settings", key="json"))
@@ -29,7 +30,7 @@ async def _until_checksum(fleet: Fleet, beginning: str) -> None:
     async def begins_so() -> bool:
         return (await _checksum(fleet)).startswith(beginning)
 
-    await eventually(begins_so, f"a checksum that begins with {beginning}")
+    await eventually(begins_so, what=f"a checksum that begins with {beginning}")
 
 
 async def test_checksums_are_replaced_and_no_broker_is_told(fleet: Fleet) -> None:

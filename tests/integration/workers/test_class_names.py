@@ -7,7 +7,8 @@ from chandlery.model.objects.conditions import ConditionType, find_condition
 from chandlery.model.objects.kinds import AnyObject
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import ScriptedBroker
-from tests.integration.workers.fleet import BINDING, INSTANCE, Fleet, binding, broker, catalog, eventually, instance
+from tests.integration.workers.fleet import BINDING, INSTANCE, Fleet, binding, broker, catalog, instance
+from tests.support.waiting import eventually
 
 UNKNOWN = ("False", "ReferencesNonexistentServiceClass")
 
@@ -67,7 +68,7 @@ async def test_a_missing_class_plan_or_instance_is_told_with_the_nearest_names(f
             objects = [(INSTANCE, "a"), (INSTANCE, "b"), (BINDING, "databse")]
             return all([await message(fleet, *each) for each in objects])
 
-        await eventually(are_told, "all three to say what is missing")
+        await eventually(are_told, what="all three to say what is missing")
         assert '"overvew" that does not exist; did you mean "overview"?' in await message(fleet, INSTANCE, "a")
         assert '"smal" of "overview" that does not exist; did you mean "small"?' in await message(fleet, INSTANCE, "b")
         told = await message(fleet, BINDING, "databse")

@@ -14,7 +14,8 @@ from chandlery.model.objects.kinds import AnyObject
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker
 from tests.integration.workers.distant_platform import DistantPlatform, Halt, Moment
-from tests.integration.workers.fleet import BINDING, INSTANCE, NS, SOON, Fleet, Process, binding, eventually, instance
+from tests.integration.workers.fleet import BINDING, INSTANCE, NS, Fleet, Process, binding, instance
+from tests.support.waiting import SOON, eventually
 
 CREDENTIALS = {"uri": "tcp://rope", "password": "knot"}
 OTHERS = {"uri": "tcp://rope", "password": "bowline"}
@@ -141,7 +142,7 @@ async def test_binder_that_dies_while_it_replaces_credentials_has_them_replaced_
     async def is_rotated() -> bool:
         return (await fleet.find(BINDING, "one")).status.last_rotation_time is not None
 
-    await eventually(is_rotated, "the credentials to be replaced")
+    await eventually(is_rotated, what="the credentials to be replaced")
     assert platform.values("one") == OTHERS | {"extra": "key"}
     first, second = broker.seen_of(osb.BIND)
     assert first.ids["binding_id"] != second.ids["binding_id"]
@@ -178,7 +179,7 @@ async def test_secret_that_somebody_has_changed_is_written_again(
     async def is_restored() -> bool:
         return platform.values("one") == IN_THE_SECRET
 
-    await eventually(is_restored, "the Secret to be restored")
+    await eventually(is_restored, what="the Secret to be restored")
     assert len(broker.seen_of(osb.BIND)) == 1
 
 
@@ -248,4 +249,4 @@ async def until_no_transaction(process: Process) -> None:
     async def is_free() -> bool:
         return process.database.under_way == 0
 
-    await eventually(is_free, "no transaction to be open")
+    await eventually(is_free, what="no transaction to be open")

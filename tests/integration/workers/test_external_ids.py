@@ -12,16 +12,8 @@ from chandlery.store.schema import EXTERNAL_IDS, WORK_QUEUE
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import ScriptedBroker, simple_catalog
 from tests.conformance.scripted.scripted_catalog import simple_service
-from tests.integration.workers.fleet import (
-    BINDING,
-    INSTANCE,
-    SECRET,
-    Fleet,
-    binding,
-    broker,
-    eventually,
-    instance,
-)
+from tests.integration.workers.fleet import BINDING, INSTANCE, SECRET, Fleet, binding, broker, instance
+from tests.support.waiting import eventually
 
 IN_USE = ("False", "ExternalIDInUse")
 WRITES = (osb.PROVISION, osb.UPDATE, osb.DEPROVISION, osb.BIND, osb.UNBIND)
@@ -61,7 +53,7 @@ async def test_the_second_instance_whose_class_appears_later_is_not_provisioned_
             found = [await fleet.ready(INSTANCE, name) for name in ("first", "second")]
             return IN_USE in found and ("True", "ProvisionedSuccessfully") in found
 
-        await eventually(is_decided, "one instance to be ready and the other to be refused")
+        await eventually(is_decided, what="one instance to be ready and the other to be refused")
         assert len(scripted.seen_of(osb.PROVISION)) == 1
         loser = "second" if await fleet.ready(INSTANCE, "second") == IN_USE else "first"
         await fleet.delete(instance(loser, "db"))
@@ -191,7 +183,7 @@ async def test_the_id_of_rotated_credentials_belongs_to_their_binding(fleet: Fle
         async def is_rotated() -> bool:
             return bool((await fleet.find(BINDING, "first")).status.external_id)
 
-        await eventually(is_rotated, "the credentials to be rotated")
+        await eventually(is_rotated, what="the credentials to be rotated")
         rotated = (await fleet.find(BINDING, "first")).status.external_id
         second = binding("first").model_copy(
             update={

@@ -16,17 +16,8 @@ from chandlery.store.schema import GARBAGE
 from chandlery_syncer.namespace_reconciler import NamespaceReconciler
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker
-from tests.integration.workers.fleet import (
-    BINDING,
-    INSTANCE,
-    NS,
-    SECRET,
-    Fleet,
-    binding,
-    broker,
-    eventually,
-    instance,
-)
+from tests.integration.workers.fleet import BINDING, INSTANCE, NS, SECRET, Fleet, binding, broker, instance
+from tests.support.waiting import eventually
 
 HELD = "example.com/held"
 
@@ -76,7 +67,7 @@ async def until_quiet(fleet: Fleet) -> None:
     async def is_quiet() -> bool:
         return not await fleet.rows("garbage")
 
-    await eventually(is_quiet, "the collector to have looked at everything")
+    await eventually(is_quiet, what="the collector to have looked at everything")
 
 
 async def let_go(fleet: Fleet, document: AnyObject) -> None:
@@ -139,7 +130,7 @@ async def test_a_foreground_deletion_waits_for_those_who_block_it_and_for_nobody
         each = [await fleet.find(SECRET, name) for name in ("blocking", "patient")]
         return all(one.metadata.deletion_timestamp is not None for one in each)
 
-    await eventually(both_go, "the dependents to be deleted")
+    await eventually(both_go, what="the dependents to be deleted")
     waiting = await fleet.find(SECRET, "owner")
     assert waiting.metadata.finalizers == ["foregroundDeletion"]
     await let_go(fleet, blocking)

@@ -29,7 +29,7 @@ LAYERS = {
     *("model", "contracts", "retry", "settings", "reconcile", "messaging", "store", "osb"),
     *("platform", "lookup", "engine", "process"),
 }
-TEST_KINDS = {"unit", "integration", "security", "conformance", "e2e", "benchmarks", "chaos"}
+TEST_KINDS = {"unit", "integration", "security", "support", "conformance", "e2e", "benchmarks", "chaos"}
 
 SHARED_NAMES = {
     "__init__.py": "Python asks for it",

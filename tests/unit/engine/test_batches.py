@@ -7,8 +7,7 @@ import pytest
 
 from chandlery.engine.batches import Batches
 from chandlery.model.faults import Unavailable
-
-SOON = 30.0
+from tests.support.waiting import SOON
 
 
 class Bench:

@@ -11,11 +11,11 @@ from chandlery.contracts.messages import Message, Reconcile
 from chandlery.engine import requeue_timers as module
 from chandlery.engine.requeue_timers import RequeueTimers
 from chandlery.model.faults import Unavailable
+from tests.support.waiting import SOON
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FIRST, SECOND = (Reconcile(kind="ServiceInstance", uid=uid, lane="lane") for uid in ("uid-1", "uid-2"))
 NO_TIME, VERY_LONG = timedelta(0), timedelta(hours=1)
-SOON = 30.0
 
 
 class Wire:

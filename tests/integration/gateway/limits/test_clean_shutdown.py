@@ -9,8 +9,9 @@ from pydantic import SecretStr
 
 from chandlery.settings.settings import Settings
 from chandlery.store.sealing.sealing import new_key
-from tests.integration.gateway.api_client import SECRETS, SOON, TEAM, namespace, secret
+from tests.integration.gateway.api_client import SECRETS, TEAM, namespace, secret
 from tests.integration.gateway.conftest import TOKEN, Running, serving
+from tests.support.waiting import SOON
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

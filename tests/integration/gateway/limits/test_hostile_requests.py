@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from tests.integration.gateway.api_client import SECRETS, SOON, TEAM, Api, instance, secret
+from tests.integration.gateway.api_client import SECRETS, TEAM, Api, instance, secret
 from tests.integration.gateway.conftest import TOKEN, Running
 from tests.integration.gateway.limits import hostile_requests as hostile
 from tests.integration.gateway.limits.hostile_requests import HostileRequest
+from tests.support.waiting import SOON
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.both_backends]
 
 _AT_ONCE = 8
 _INTERNAL, _TIMEOUT = 500, 504

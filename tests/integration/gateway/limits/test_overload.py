@@ -17,8 +17,9 @@ from chandlery.store.objects.past_objects import PastPart
 from chandlery.store.sealing.sealing import new_key
 from chandlery_gateway.http import pipeline
 from chandlery_gateway.read.object_reader import ObjectReader
-from tests.integration.gateway.api_client import CATALOG, SECRETS, SOON, TEAM, Api, instance, namespace, secret
+from tests.integration.gateway.api_client import CATALOG, SECRETS, TEAM, Api, instance, namespace, secret
 from tests.integration.gateway.conftest import TOKEN, Running, serving
+from tests.support.waiting import SOON
 
 INSTANCES: Final = f"{TEAM}/serviceinstances"
 LIMIT_BYTES: Final = 1536 * 1024

@@ -15,7 +15,16 @@ from tests.integration.gateway.api_client import service_class as offered
 from tests.integration.gateway.conftest import TOKEN, Running
 
 _EXAMPLES = os.environ.get("CHANDLERY_TEST_FUZZ_EXAMPLES", "")
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(0 if _EXAMPLES else 400)]
+# The pickier one; by hand-made requests both are tried.
+_ON = pytest.mark.parametrize(
+    "store", [pytest.param("postgresql", marks=pytest.mark.servers)], indirect=True, scope="session"
+)
+pytestmark = [
+    _ON,
+    pytest.mark.usefixtures("store"),
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.timeout(0 if _EXAMPLES else 400),
+]
 
 _SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 _HOOKS = "tests.integration.gateway.limits.schemathesis_hooks"
@@ -33,12 +42,6 @@ _BRIEFLY = {
         f"DELETE {CATALOG}/namespaces/{{namespace}}/servicebindings/{{name}}",
     ),
 }
-
-
-@pytest.fixture(scope="session", params=["postgresql"])
-def store(request: pytest.FixtureRequest) -> str:
-    """The pickier one; by hand-made requests both are tried."""
-    return str(request.param)
 
 
 async def test_every_document_of_the_index_is_used(gateway: Running) -> None:

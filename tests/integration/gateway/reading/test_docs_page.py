@@ -15,11 +15,9 @@ from tests.integration.gateway.conftest import Running
 FOLDER: Final = files("chandlery_gateway") / "docs_page"
 SUM: Final = re.compile(r"\| `([^`]+)` \| `([0-9a-f]{64})` \|")
 
-
-@pytest.fixture(scope="session", params=["sqlite"])
-def store(request: pytest.FixtureRequest) -> str:
-    """The page does not depend on the database."""
-    return str(request.param)
+# The page does not depend on the database.
+_ON = pytest.mark.parametrize("store", ["sqlite"], indirect=True, scope="session")
+pytestmark = [_ON, pytest.mark.usefixtures("store")]
 
 
 class _Loaded(HTMLParser):

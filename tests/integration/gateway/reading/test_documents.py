@@ -13,16 +13,13 @@ from chandlery.settings.settings import Settings
 from chandlery.store.sealing.sealing import new_key
 from tests.integration.gateway.api_client import CATALOG, TEAM, Api, instance
 from tests.integration.gateway.conftest import Running, serving
+from tests.support.waiting import eventually
 
 DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-@pytest.fixture(scope="session", params=["sqlite"])
-def store(request: pytest.FixtureRequest) -> str:
-    """Documents do not depend on the database."""
-    return str(request.param)
+# Documents do not depend on the database.
+_ON = pytest.mark.parametrize("store", ["sqlite"], indirect=True, scope="session")
+pytestmark = [_ON, pytest.mark.usefixtures("store"), pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_probes_answer_without_a_token(gateway: Running) -> None:
@@ -237,8 +234,6 @@ async def test_users_come_and_go_with_the_token_file(
         with capture_logs() as logged:
             # One that nobody can use takes nothing from those who are there.
             tokens.write_text("short,eve,3\n")
-            async with asyncio.timeout(30):
-                while not any(line["action"] == "reload_files" for line in logged):  # noqa: ASYNC110
-                    await asyncio.sleep(0.01)
+            await eventually(lambda: any(line["action"] == "reload_files" for line in logged), what="the new table")
         await answered(running, bob, 200)
         assert running.resources.addresses[0].startswith("http://127.0.0.1:")

@@ -9,10 +9,11 @@ import pytest
 
 from chandlery.store.database import UnitOfWork
 from chandlery_gateway.read import object_reader
-from tests.integration.gateway.api_client import SECRETS, SOON, TABLE, Api, Document, labelled, names, secret
+from tests.integration.gateway.api_client import SECRETS, TABLE, Api, Document, labelled, names, secret
 from tests.integration.gateway.conftest import Running
+from tests.support.waiting import SOON, eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.both_backends]
 
 TOO_LARGE = str(2**62)
 
@@ -122,13 +123,12 @@ async def test_a_list_of_a_version_shows_just_that(api: Api) -> None:
 
 async def _until_passed(api: Api) -> None:
     """Until lists tell a version that is not below what was written; others on the server may hold that up."""
-    async with asyncio.timeout(SOON):
-        while True:
-            listed = await api.read(SECRETS)
-            newest = max(int(item["metadata"]["resourceVersion"]) for item in listed["items"])
-            if int(listed["metadata"]["resourceVersion"]) >= newest:
-                return
-            await asyncio.sleep(0.02)
+
+    def has_passed(listed: Document) -> bool:
+        newest = max(int(item["metadata"]["resourceVersion"]) for item in listed["items"])
+        return int(listed["metadata"]["resourceVersion"]) >= newest
+
+    await eventually(lambda: api.read(SECRETS), has_passed, what="the horizon")
 
 
 async def test_the_version_of_a_write_can_be_listed_at_once(api: Api) -> None:

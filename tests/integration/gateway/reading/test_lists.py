@@ -24,7 +24,7 @@ from tests.integration.gateway.api_client import (
     service_class,
 )
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.both_backends]
 
 CLASSES = f"{CATALOG}/clusterserviceclasses"
 PLANS = f"{CATALOG}/clusterserviceplans"

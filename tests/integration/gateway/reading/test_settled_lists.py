@@ -8,11 +8,12 @@ import pytest
 
 from chandlery.model.objects import kinds
 from chandlery_gateway.read import object_reader as snapshot_waits
-from tests.integration.gateway.api_client import SECRETS, SOON, Document, names, secret
+from tests.integration.gateway.api_client import SECRETS, Document, names, secret
 from tests.integration.gateway.conftest import Running
 from tests.integration.store.samples import OpenTransaction, held_open, sample
+from tests.support.waiting import SOON
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.both_backends]
 
 LONG_ENOUGH_TO_ANSWER = 0.3
 

@@ -22,7 +22,6 @@ from chandlery_gateway.watch.watch_stream import WatchRequest, WatchStream
 from tests.integration.gateway.api_client import (
     CATALOG,
     SECRETS,
-    SOON,
     TABLE,
     TEAM,
     Api,
@@ -32,8 +31,9 @@ from tests.integration.gateway.api_client import (
     secret,
 )
 from tests.integration.gateway.conftest import Running
+from tests.support.waiting import SOON, eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.both_backends]
 
 INSTANCES = f"{TEAM}/serviceinstances"
 DB = f"{INSTANCES}/db"
@@ -41,13 +41,12 @@ DB = f"{INSTANCES}/db"
 
 async def _until_idle(gateway: Running) -> str:
     """A resource version that everything written so far is below; other databases' transactions may take a moment."""
-    async with asyncio.timeout(SOON):
-        while True:
-            newest = max((row["position"] for row in await gateway.rows("changes")), default=0)
-            version = (await gateway.api.read(SECRETS))["metadata"]["resourceVersion"]
-            if int(version) >= newest:
-                return str(version)
-            await asyncio.sleep(0.05)
+    newest = max((row["position"] for row in await gateway.rows("changes")), default=0)
+
+    async def version() -> str:
+        return str((await gateway.api.read(SECRETS))["metadata"]["resourceVersion"])
+
+    return await eventually(version, lambda seen: int(seen) >= newest, what="the horizon")
 
 
 async def test_a_watch_begins_with_what_is_there_and_goes_on(api: Api) -> None:
@@ -229,9 +228,8 @@ async def test_a_watch_that_falls_behind_what_is_kept_ends_with_an_error(own_gat
     following = asyncio.create_task(hub.run())
     stream = WatchStream(request, hub, ObjectReader(database))
     await api.patch(DB, {"metadata": {"labels": {"a": "b"}}})
+    await eventually(lambda: hub._has_begun, what="the hub to begin")
     async with asyncio.timeout(SOON):
-        while not hub._has_begun:  # noqa: ASYNC110 - the hub tells nobody
-            await asyncio.sleep(0.01)
         await database.run(lambda unit: unit.changes.trim(_later(unit)))
         lines = [json.loads(line) async for line in stream.lines(Snapshot.at(1))]
     following.cancel()

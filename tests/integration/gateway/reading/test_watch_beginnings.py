@@ -1,6 +1,5 @@
 """What a watch begins with, in every form, and how one goes on where another has ended, at any gateway."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -16,7 +15,6 @@ from chandlery_gateway.watch.watch_lines import WatchLines
 from tests.integration.gateway.api_client import (
     CATALOG,
     SECRETS,
-    SOON,
     TEAM,
     Api,
     Document,
@@ -26,8 +24,9 @@ from tests.integration.gateway.api_client import (
     service_class,
 )
 from tests.integration.gateway.conftest import Running, serving
+from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.both_backends]
 
 INSTANCES = f"{TEAM}/serviceinstances"
 CLASSES = f"{CATALOG}/clusterserviceclasses"
@@ -42,12 +41,10 @@ def _version(document: Document) -> int:
 
 async def _until_passed(api: Api, version: str) -> str:
     """A version to watch from that is not below this one; others on the server may hold that up for a moment."""
-    async with asyncio.timeout(SOON):
-        while True:
-            listed = await api.read(SECRETS)
-            if _version(listed) >= int(version):
-                return str(_version(listed))
-            await asyncio.sleep(0.02)
+    listed = await eventually(
+        lambda: api.read(SECRETS), lambda seen: _version(seen) >= int(version), what="the horizon"
+    )
+    return str(_version(listed))
 
 
 @pytest.mark.parametrize("version", ["v1", "v1beta1"])

@@ -27,7 +27,7 @@ from chandlery.store.sealing.sealing import Keyring
 from tests.integration.gateway.api_client import TEAM, Api, Document, names
 from tests.integration.gateway.conftest import Running, serving
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.both_backends]
 
 WRITERS = {"postgresql": 1000, "sqlite": 300}
 """Where there is one transaction at a time, more of them prove nothing more."""

@@ -21,7 +21,7 @@ from tests.integration.gateway.api_client import (
     service_class,
 )
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.both_backends]
 
 INSTANCES = f"{TEAM}/serviceinstances"
 DB = f"{INSTANCES}/db"

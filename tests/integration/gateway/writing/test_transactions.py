@@ -28,7 +28,7 @@ from tests.integration.gateway.api_client import (
 )
 from tests.integration.gateway.conftest import Running
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.both_backends]
 
 INSTANCES = f"{TEAM}/serviceinstances"
 DB = f"{INSTANCES}/db"

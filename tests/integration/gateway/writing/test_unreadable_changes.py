@@ -1,6 +1,5 @@
 """A change that cannot be shown stops nobody: watches pass over it and say so; who sees nothing at all is not ready."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -9,10 +8,11 @@ from structlog.testing import capture_logs
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.changes import ChangeLog, ChangeVerb, LoggedChange
 from chandlery_gateway.watch import watch_hub
-from tests.integration.gateway.api_client import CATALOG, SOON, TABLE, TEAM, Api, instance
+from tests.integration.gateway.api_client import CATALOG, TABLE, TEAM, Api, instance
 from tests.integration.gateway.conftest import Running
+from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.both_backends]
 
 INSTANCES = f"{TEAM}/serviceinstances"
 BINDINGS = f"{TEAM}/servicebindings"
@@ -87,9 +87,5 @@ async def _fails(*_arguments: Any, **_options: Any) -> None:
 
 
 async def _until(api: Api, *, status: int) -> str:
-    async with asyncio.timeout(SOON):
-        while True:
-            answer = await api.get("/readyz")
-            if answer.status == status:
-                return answer.payload.decode()
-            await asyncio.sleep(0.05)
+    answer = await eventually(lambda: api.get("/readyz"), lambda seen: seen.status == status, what="/readyz")
+    return answer.payload.decode()

@@ -3,9 +3,8 @@
 import os
 import shutil
 import signal
-import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -20,8 +19,8 @@ from machine.processes import end, launch
 from servers.ledger import ServerRecord
 from servers.postgres import PostgresServer
 from tests.e2e.stacks.servers import in_own_loop
+from tests.support.waiting import wait_for
 
-_PATIENCE: Final = 90.0
 _PASSWORD: Final = "hunter2"
 _NAMES: Final = (LOOPBACK, "database.example")
 """Of the certificate: not `localhost`, which leads to the same server."""
@@ -63,11 +62,12 @@ class PrivatePostgres:
         kept = self._data / "pg_hba.conf"
         self._write("pg_hba.conf", "\n".join((*rules, kept.read_text())))
         self.tell("SELECT pg_reload_conf()")
-        deadline = time.monotonic() + _PATIENCE
         question = f"SELECT count(*) FROM pg_hba_file_rules WHERE line_number <= {len(rules)} AND error IS NULL"
-        while in_own_loop(self._ask(question)) < len(rules) or in_own_loop(self._ask("SHOW ssl")) != "on":
-            assert time.monotonic() < deadline, "PostgreSQL did not take its new rules"
-            time.sleep(0.05)
+        wait_for(
+            lambda: (in_own_loop(self._ask(question)), in_own_loop(self._ask("SHOW ssl"))),
+            lambda seen: seen[0] >= len(rules) and seen[1] == "on",
+            what="the new rules of PostgreSQL",
+        )
 
     def pooler(self, folder: Path) -> "PgBouncer":
         return PgBouncer(self._pair, self.port, folder)
@@ -102,7 +102,7 @@ def private_postgres(folder: Path) -> Iterator[PrivatePostgres]:
         install([server.package], why="PostgreSQL is missing on this machine.")
     record = server.start(pair, folder / "postgres.txt", previous=None)
     try:
-        _await(lambda: server.answers(record), "PostgreSQL")
+        wait_for(lambda: server.answers(record), what="PostgreSQL")
         postgres = PrivatePostgres(pair, record, folder)
         postgres.serve_tls()
         postgres.tell(f"CREATE ROLE owner LOGIN PASSWORD '{_PASSWORD}'", "ALTER DATABASE chandlery OWNER TO owner")
@@ -139,7 +139,7 @@ class PgBouncer:
             home=home,
             log=folder / "pgbouncer.txt",
         )
-        _await(lambda: is_reachable(LOOPBACK, self.port), "PgBouncer")
+        wait_for(lambda: is_reachable(LOOPBACK, self.port), what="PgBouncer")
 
     @property
     def url(self) -> str:
@@ -168,10 +168,3 @@ def _settings(port: int, server_port: int, home: Path) -> Sequence[str]:
 
 def _path() -> str:
     return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-def _await(answers: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + _PATIENCE
-    while not answers():
-        assert time.monotonic() < deadline, f"{what} did not come up"
-        time.sleep(0.05)

@@ -25,7 +25,7 @@ from chandlery.store.migrate import (
 )
 from chandlery.store.schema import METADATA
 from tests.integration.later_schema import LATER, expand
-from tests.integration.store.samples import SOON_SECONDS
+from tests.support.waiting import SOON
 
 
 def _tables(connection: Connection) -> set[str]:
@@ -116,7 +116,7 @@ async def test_a_database_that_is_not_there_is_unavailable() -> None:
     engine = open_engine(f"postgresql://u:hunter2@127.0.0.1:{port}/d", application_name="chandlery-test")
 
     for look in (migrate, current_revision):
-        async with asyncio.timeout(SOON_SECONDS):
+        async with asyncio.timeout(SOON):
             with pytest.raises(Unavailable, match="cannot be reached") as raised:
                 await look(engine)
         assert "hunter2" not in str(raised.value)

@@ -12,6 +12,7 @@ from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.objects.objects import Listing
 from tests.integration.store import samples
 from tests.integration.store.samples import NOON
+from tests.support.waiting import SOON
 
 MINUTE = timedelta(minutes=1)
 
@@ -119,7 +120,7 @@ async def test_who_records_what_another_is_just_recording_counts_it_there(postgr
     async with samples.held_open(postgresql, first):
         second = asyncio.create_task(record(postgresql, event(minute=1)))
         await samples.until_somebody_waits(postgresql)
-    async with asyncio.timeout(samples.SOON_SECONDS):
+    async with asyncio.timeout(SOON):
         await second
     (only,) = await stored(postgresql)
     assert only.count == 2

@@ -15,6 +15,7 @@ from tests.integration.store.conftest import SetClock
 from tests.integration.store.samples import held_open, instance
 from tests.integration.store.work import work
 from tests.integration.store.work.work import LANE, LEASE, claim, claim_surely, due, release, touch, wake
+from tests.support.waiting import SOON, eventually
 
 KEY = "class/one"
 PAIRS = 60
@@ -63,9 +64,7 @@ class Pair:
 
 async def claimed_soon(database: Database) -> None:
     """Claim the object as soon as whoever wakes it late has let go of its row."""
-    async with asyncio.timeout(samples.SOON_SECONDS):
-        while await claim(database) is None:  # noqa: ASYNC110 - the table gives no notice
-            await asyncio.sleep(0.01)
+    await eventually(lambda: claim(database), what="the row to be free")
 
 
 async def test_a_waiting_object_is_woken_by_its_key_and_by_no_other(database: Database) -> None:
@@ -174,7 +173,7 @@ async def test_a_wake_up_that_meets_the_sweep_leaves_the_object_due(postgresql: 
     await release(postgresql, await claim_surely(postgresql), due_at=clock.now, waiting_for=KEY)
 
     async with held_open(postgresql, lambda unit: unit.work_queue.due(limit=10)):
-        async with asyncio.timeout(samples.SOON_SECONDS):
+        async with asyncio.timeout(SOON):
             await wake(postgresql, KEY)
 
     await claimed_soon(postgresql)
@@ -195,7 +194,7 @@ async def test_who_looks_at_the_very_moment_of_the_news_is_woken_when_it_has_loo
         await unit.work_queue.release(held, replace(rest, interests=None))
 
     async with held_open(postgresql, look):
-        async with asyncio.timeout(samples.SOON_SECONDS):
+        async with asyncio.timeout(SOON):
             assert await wake(postgresql, KEY) == []
         await samples.until_somebody_waits(postgresql)
 
@@ -238,7 +237,7 @@ async def test_wakers_of_the_same_keys_in_any_order_do_not_lock_each_other_out(p
         await postgresql.run(work_once)
         return attempts
 
-    async with asyncio.timeout(samples.SOON_SECONDS):
+    async with asyncio.timeout(SOON):
         assert await asyncio.gather(*(wake_all(seed) for seed in range(20))) == [1] * 20
 
 

@@ -11,15 +11,8 @@ from chandlery.model.objects.kinds import CLUSTER_SERVICE_BROKER, Kind
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker, simple_catalog
 from tests.conformance.scripted.scripted_catalog import simple_service
-from tests.integration.workers.fleet import (
-    BINDING,
-    INSTANCE,
-    Fleet,
-    binding,
-    broker,
-    eventually,
-    instance,
-)
+from tests.integration.workers.fleet import BINDING, INSTANCE, Fleet, binding, broker, instance
+from tests.support.waiting import eventually
 
 FEW = CircuitBreaker(consecutive_failures=3, open_duration="1h")
 """Nobody but a test lets an hour pass."""
@@ -36,7 +29,7 @@ async def fail(fleet: Fleet, scripted: ScriptedBroker, **spec: Any) -> None:
     await fleet.offer("db", scripted.url, circuit_breaker=FEW, retry_policy=PATIENT, **spec)
     await fleet.worker("ServiceInstance")
     await fleet.create(*(instance(name, "db") for name in NAMES))
-    await eventually(lambda: _is_noted(fleet), "the circuit to be open")
+    await eventually(lambda: _is_noted(fleet), what="the circuit to be open")
 
 
 async def _is_noted(fleet: Fleet) -> bool:
@@ -84,7 +77,7 @@ async def test_one_answer_to_a_probe_brings_everything_back_at_once(fleet: Fleet
         # Minutes away by their due time; those whose calls failed, and that are mitigated first, hours by back-off.
         await fleet.until_ready(INSTANCE, *MORE)
         for name in NAMES:
-            await eventually(partial(_is_mitigated, fleet, name), f"what {name} may have left to be deleted")
+            await eventually(partial(_is_mitigated, fleet, name), what=f"what {name} may have left to be deleted")
         assert await fleet.rows("circuits") == []
 
 
@@ -101,13 +94,13 @@ async def test_while_it_fails_only_one_call_tries_it(fleet: Fleet) -> None:
         scripted.always(osb.DEPROVISION, Reply(500, gate=gate))
         calls, before = len(scripted.seen), (await fleet.rows("circuits"))[0]["retry_at"]
         fleet.clock.advance(3600)
-        await eventually(lambda: _has_called(scripted, calls + 1), "a probe")
+        await eventually(lambda: _has_called(scripted, calls + 1), what="a probe")
         gate.set()
 
         async def is_later() -> bool:
             return bool((await fleet.rows("circuits"))[0]["retry_at"] > before)
 
-        await eventually(is_later, "the circuit to be open for longer")
+        await eventually(is_later, what="the circuit to be open for longer")
         assert len(scripted.seen) == calls + 1
 
 
@@ -170,7 +163,7 @@ async def test_an_order_to_try_the_broker_again_brings_back_what_waits_for_it(fl
             waiting = [row["waiting_for"] for row in await fleet.rows("work_queue")]
             return not await fleet.rows("circuits") and "circuit:broker:/db" not in waiting
 
-        await eventually(is_closed, "everything to go on")
+        await eventually(is_closed, what="everything to go on")
 
 
 async def test_the_broker_shows_that_it_is_left_alone_before_what_status_columns_show(fleet: Fleet) -> None:
@@ -199,7 +192,7 @@ async def until_circuit(fleet: Fleet, status: str) -> Condition:
         seen[:] = [condition] if condition else []
         return bool(condition and condition.status == status)
 
-    await eventually(is_shown, f"CircuitOpen={status}")
+    await eventually(is_shown, what=f"CircuitOpen={status}")
     return seen[0]
 
 
@@ -214,7 +207,7 @@ async def test_bindings_are_held_back_like_instances(fleet: Fleet) -> None:
         await fleet.create(*(instance(name, "db") for name in names))
         await fleet.until_ready(INSTANCE, *names)
         await fleet.create(*(binding(name) for name in names[:3]))
-        await eventually(lambda: _is_noted(fleet), "the circuit to be open")
+        await eventually(lambda: _is_noted(fleet), what="the circuit to be open")
         await fleet.create(binding(names[3]))
         await fleet.until_condition(BINDING, names[3], HELD)
         scripted.always(osb.BIND, Reply(201, body={"credentials": {"user": "u"}}))
@@ -235,7 +228,7 @@ async def test_a_rate_limit_spreads_calls_and_loses_none(fleet: Fleet) -> None:
             rows = [row for row in await fleet.rows("work_queue") if row["kind"] == INSTANCE.kind]
             return sum(row["turn_at"] is not None for row in rows) == 4
 
-        await eventually(all_have_a_place, "the others to have a place in line")
+        await eventually(all_have_a_place, what="the others to have a place in line")
         assert len(scripted.seen_of(osb.PROVISION)) == 2
         waiting = [name for name in names if (await fleet.ready(INSTANCE, name)) == ("False", "BrokerRateLimited")]
         assert len(waiting) == 4

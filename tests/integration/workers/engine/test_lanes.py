@@ -9,17 +9,10 @@ from chandlery.contracts.messages import LaneOpened, Reconcile
 from chandlery.model.objects import kinds
 from chandlery.store.database import UnitOfWork
 from tests.conformance.scripted.scripted_broker import ScriptedBroker
-from tests.integration.workers.fleet import (
-    BUILDS,
-    INSTANCE,
-    Fleet,
-    Process,
-    binding,
-    broker,
-    catalog,
-    eventually,
-    instance,
-)
+from tests.integration.workers.fleet import BUILDS, INSTANCE, Fleet, Process, binding, broker, catalog, instance
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.both_backends
 
 OFTEN = 0.02
 NOBODY = "http://127.0.0.1:9"
@@ -68,7 +61,7 @@ async def test_queue_goes_with_its_broker(fleet: Fleet) -> None:
     await fleet.create(broker("one", NOBODY))
     await listens(worker, "broker:/one")
     await take_away(fleet, "one")
-    await eventually(lambda: is_retired(worker, "broker:/one"), "the queue to be removed")
+    await eventually(lambda: is_retired(worker, "broker:/one"), what="the queue to be removed")
     assert worker.line.retired == [("broker:/one", True)]
 
 
@@ -97,7 +90,7 @@ async def test_queue_of_a_broker_that_is_gone_stays_until_its_commands_are_worke
 
     worker.line.consume = consume_late  # type: ignore[method-assign]
     await take_away(fleet, "one")
-    await eventually(lambda: is_retired(worker, "broker:/one"), "the queue to be removed")
+    await eventually(lambda: is_retired(worker, "broker:/one"), what="the queue to be removed")
     assert worker.line.retired[0] == ("broker:/one", False)
     assert len(worker.handled) == handled + 1
 
@@ -126,7 +119,7 @@ async def test_lane_without_a_broker_stays_open_while_there_is_work_on_it(fleet:
         return bool((await fleet.work_row(INSTANCE, "left"))["attempt"])
 
     # Before that, its broker is looked for in vain, and it is on no lane of a broker.
-    await eventually(has_been_tried, "the instance to be tried")
+    await eventually(has_been_tried, what="the instance to be tried")
     await take_away(fleet, "one")
     await take_away(fleet, "two")
     await listens(worker, "broker:/two", is_open=False)
@@ -203,7 +196,7 @@ async def test_command_that_gives_a_binding_to_the_provisioner_changes_nothing(f
         await fleet.create(binding("mine"), instance("one", "one"))
         uid = (await fleet.find(kinds.SERVICE_BINDING, "mine")).metadata.uid
         await fleet.front.line.publish([Reconcile(kind="ServiceInstance", uid=uid, lane="broker:/one")])
-        await eventually(lambda: has_handled(worker, uid), "the command to be read")
+        await eventually(lambda: has_handled(worker, uid), what="the command to be read")
         await fleet.until_ready(INSTANCE, "one")
         row = await fleet.work_row(kinds.SERVICE_BINDING, "mine")
         assert (row["fence"], row["lease_owner"]) == (0, None), "nobody has claimed it"
@@ -232,7 +225,7 @@ async def listens(worker: Process, lane: str, *, is_open: bool = True) -> None:
     async def as_expected() -> bool:
         return (("ServiceInstance", lane) in worker.line.listening) == is_open
 
-    await eventually(as_expected, f"{lane} to be {'open' if is_open else 'closed'}")
+    await eventually(as_expected, what=f"{lane} to be {'open' if is_open else 'closed'}")
 
 
 async def is_retired(worker: Process, lane: str) -> bool:
@@ -258,7 +251,7 @@ async def several_looks(worker: Process) -> None:
     async def looked() -> bool:
         return looks >= 3
 
-    await eventually(looked, "the worker to look")
+    await eventually(looked, what="the worker to look")
 
 
 async def take_away(fleet: Fleet, name: str) -> None:

@@ -3,7 +3,8 @@
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import ScriptedBroker
 from tests.integration.later_schema import expand
-from tests.integration.workers.fleet import INSTANCE, Fleet, eventually, instance
+from tests.integration.workers.fleet import INSTANCE, Fleet, instance
+from tests.support.waiting import eventually
 
 
 async def test_processes_that_run_and_new_ones_work_on_a_later_schema(fleet: Fleet) -> None:
@@ -21,7 +22,7 @@ async def test_processes_that_run_and_new_ones_work_on_a_later_schema(fleet: Fle
         await worker.stop()
         fresh = await fleet.worker("ServiceInstance")
         await fleet.wish(await fleet.find(INSTANCE, "before"), size=2)
-        await eventually(lambda: _is_up_to_date(fleet, "before"), "the update to be made")
+        await eventually(lambda: _is_up_to_date(fleet, "before"), what="the update to be made")
         await fleet.delete(await fleet.find(INSTANCE, "after"))
         await fleet.until_gone(INSTANCE, "after")
         assert len(osb_broker.seen_of(osb.PROVISION)) == 2

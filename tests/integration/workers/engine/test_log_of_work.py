@@ -7,7 +7,8 @@ from structlog.testing import LogCapture
 
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker
-from tests.integration.workers.fleet import INSTANCE, Fleet, eventually, instance
+from tests.integration.workers.fleet import INSTANCE, Fleet, instance
+from tests.support.waiting import eventually
 
 
 def captured() -> LogCapture:
@@ -27,7 +28,7 @@ async def test_grep_for_a_uid_gives_the_story_of_a_failing_instance(fleet: Fleet
             await fleet.create(instance("one", "db"))
             uid = (await fleet.find(INSTANCE, "one")).metadata.uid
             await scripted.wait_for(osb.DEPROVISION)
-            await eventually(lambda: has_called(capture, uid, 2), "both calls to be told")
+            await eventually(lambda: has_called(capture, uid, 2), what="both calls to be told")
             identities = {request.headers["X-Broker-API-Request-Identity"] for request in scripted.seen}
         story = [entry for entry in capture.entries if entry.get("uid") == uid]
         calls = [entry for entry in story if entry.get("action") == "call_broker"]

@@ -13,7 +13,10 @@ from chandlery.store.database import UnitOfWork
 from chandlery.store.schema import CHANGES, OUTBOX
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import ScriptedBroker
-from tests.integration.workers.fleet import INSTANCE, SOON, Fleet, Process, broker, ended, eventually, instance
+from tests.integration.workers.fleet import INSTANCE, Fleet, Process, broker, ended, instance
+from tests.support.waiting import SOON, eventually
+
+pytestmark = pytest.mark.both_backends
 
 
 async def test_message_that_its_process_did_not_live_to_publish_is_published_by_another(fleet: Fleet) -> None:
@@ -39,7 +42,7 @@ async def test_sweep_publishes_what_a_dead_process_left_in_the_outbox(fleet: Fle
         assert ("ServiceInstance", "broker:/db") not in worker.line.listening
         fleet.clock.advance(11)
         await worker.sweep().once()
-        await eventually(lambda: is_listening(worker, "broker:/db"), "the lane to be opened")
+        await eventually(lambda: is_listening(worker, "broker:/db"), what="the lane to be opened")
 
 
 async def test_rows_stay_in_the_outbox_while_the_bus_is_away(fleet: Fleet) -> None:
@@ -206,7 +209,7 @@ async def test_sweep_goes_on_after_whatever_goes_wrong(
     async with asyncio.timeout(SOON):
         await swept.wait()
     rounds = sweep._rounds
-    await eventually(lambda: true_if(sweep._rounds > rounds + 1), "another sweep")
+    await eventually(lambda: true_if(sweep._rounds > rounds + 1), what="another sweep")
     await ended(sweeping)
     assert process.resources.relay.publish_left_behind == real
 
@@ -239,7 +242,7 @@ async def outbox_is_empty(fleet: Fleet) -> None:
     async def is_empty() -> bool:
         return not await fleet.rows("outbox")
 
-    await eventually(is_empty, "the outbox to be emptied")
+    await eventually(is_empty, what="the outbox to be emptied")
 
 
 async def is_listening(process: Process, lane: str) -> bool:

@@ -3,11 +3,16 @@
 import asyncio
 from collections import defaultdict
 
+import pytest
+
 from chandlery.contracts.messages import Reconcile
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker, SeenRequest
 from tests.conformance.scripted.scripted_exchange import peak_in_flight
-from tests.integration.workers.fleet import INSTANCE, Fleet, Process, eventually, instance
+from tests.integration.workers.fleet import INSTANCE, Fleet, Process, instance
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.both_backends
 
 CHANGES = (osb.PROVISION, osb.UPDATE, osb.DEPROVISION)
 NAMES = [f"one-{number}" for number in range(6)]
@@ -56,7 +61,7 @@ async def test_command_that_comes_while_its_object_is_worked_on_is_not_waited_fo
             return len(commands(first)) + len(commands(second)) >= 7
 
         # Both have room for four at a time: six that waited for the first would leave the lane stuck.
-        await eventually(all_delivered, "the other commands to be delivered")
+        await eventually(all_delivered, what="the other commands to be delivered")
         await fleet.create(instance("two", "db"))
         await fleet.until_ready(INSTANCE, "two")
         assert len(broker.seen_of(osb.PROVISION)) == 2

@@ -11,7 +11,8 @@ from chandlery.store.database import UnitOfWork
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker, simple_catalog
 from tests.conformance.scripted.scripted_catalog import simple_service
-from tests.integration.workers.fleet import BINDING, INSTANCE, NS, Fleet, binding, broker, eventually, instance
+from tests.integration.workers.fleet import BINDING, INSTANCE, NS, Fleet, binding, broker, instance
+from tests.support.waiting import eventually
 
 HANGING, HEALTHY = 60, 20
 
@@ -73,7 +74,7 @@ async def test_binding_that_waits_for_its_instance_is_woken_when_that_is_ready(f
         async def waits() -> bool:
             return bool((await fleet.work_row(BINDING, "one"))["waiting_for"] == f"instance:{NS}/one")
 
-        await eventually(waits, "the binding to wait")
+        await eventually(waits, what="the binding to wait")
         assert scripted.seen_of(osb.BIND) == []
         gate.set()
         await fleet.until_ready(BINDING, "one")
@@ -127,7 +128,7 @@ async def is_waiting(fleet: Fleet, name: str, reason: str) -> None:
             return False
         return bool((await fleet.work_row(INSTANCE, name))["waiting_for"])
 
-    await eventually(waits, f"{name} to wait because of {reason}")
+    await eventually(waits, what=f"{name} to wait because of {reason}")
 
 
 async def remove_broker(fleet: Fleet, name: str) -> None:

@@ -13,8 +13,9 @@ from chandlery.model.objects.kinds import AnyObject
 from chandlery.store.database import UnitOfWork
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker
-from tests.integration.workers.fleet import BINDING, INSTANCE, NS, SECRET, Fleet, binding, eventually, instance
+from tests.integration.workers.fleet import BINDING, INSTANCE, NS, SECRET, Fleet, binding, instance
 from tests.integration.workers.test_no_secret_anywhere import secret
+from tests.support.waiting import eventually
 
 SOURCE = ParametersFromSource(secret_key_ref=SecretKeyReference(name="source", key="settings"))
 WAITS = ("False", "ErrorWithParameters")
@@ -116,7 +117,7 @@ async def test_an_instance_tells_that_the_secret_which_it_watches_cannot_be_used
         else:
             await fleet.change(usable, lambda old: (_with_data(old, secret("source", **data)), ()))
 
-        await eventually(lambda: _tells(fleet, why), "the instance to tell")
+        await eventually(lambda: _tells(fleet, why), what="the instance to tell")
         assert (await fleet.ready(INSTANCE, "watcher") or ("", ""))[0] == "True"
         told = [row["spec"] for row in await fleet.rows("events") if row["spec"]["reason"] == "ErrorWithParameters"]
         assert told
@@ -126,7 +127,7 @@ async def test_an_instance_tells_that_the_secret_which_it_watches_cannot_be_used
             await fleet.create(secret("source", settings=json.dumps({"size": 1})))
         else:
             await fleet.change(await fleet.find(SECRET, "source"), lambda old: (_with_data(old, usable), ()))
-        await eventually(lambda: _tells_nothing(fleet), "the instance to take it back")
+        await eventually(lambda: _tells_nothing(fleet), what="the instance to take it back")
         assert broker.seen_of(osb.UPDATE) == []
 
 

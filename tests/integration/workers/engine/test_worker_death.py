@@ -29,18 +29,10 @@ from chandlery_provisioner.instance_loading import LoadedInstance
 from chandlery_provisioner.instance_reconciler import InstanceReconciler, PreparedInstanceCall
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker, SeenRequest
-from tests.integration.workers.fleet import (
-    BINDING,
-    INSTANCE,
-    NS,
-    SECRET,
-    SOON,
-    Fleet,
-    Process,
-    binding,
-    eventually,
-    instance,
-)
+from tests.integration.workers.fleet import BINDING, INSTANCE, NS, SECRET, Fleet, Process, binding, instance
+from tests.support.waiting import SOON, eventually
+
+pytestmark = pytest.mark.both_backends
 
 CREDENTIALS = {"uri": "tcp://rope", "password": "knot"}
 LEASE_SECONDS = 10.0
@@ -155,7 +147,7 @@ async def test_heartbeat_keeps_the_lease_of_a_slow_call(fleet: Fleet, scripted: 
             row = await fleet.work_row(INSTANCE, "one")
             return bool(as_utc(row["lease_until"]) > moment)
 
-        await eventually(is_extended, "the lease to be extended")
+        await eventually(is_extended, what="the lease to be extended")
     row = await fleet.work_row(INSTANCE, "one")
     assert row["lease_owner"] == slow.resources.owner
     assert row["fence"] == 1
@@ -309,7 +301,7 @@ async def test_object_is_worked_on_again_after_its_message_is_with_the_dead_lett
         row = await fleet.work_row(INSTANCE, "one")
         return bool(row["attempt"]) and row["lease_owner"] is None and len(process.handled) >= 2
 
-    await eventually(is_given_up, "the message to fail twice")
+    await eventually(is_given_up, what="the message to fail twice")
     await fleet.ready_in_time(INSTANCE, "one", process.sweep(), seconds=31)
     assert clumsy[0].left == 0
     assert len({seen.raw_body for seen in scripted.seen_of(osb.PROVISION)}) == 1

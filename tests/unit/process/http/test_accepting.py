@@ -15,9 +15,9 @@ from chandlery.process.http.accepting import Manners
 from chandlery.process.http.bounded_connections import ConnectionLimits
 from chandlery.process.http.http_server import listen, serve_http
 from chandlery.process.http.tls_files import TlsFiles, self_signed
+from tests.support.waiting import SOON
 
 _CROWD: Final = 2000
-_SOON: Final = 60.0
 _HALF_HELLO: Final = bytes.fromhex("16030100f8010000f40303")
 """The beginning of a TLS ClientHello, which promises 244 bytes more."""
 _HALF_HEAD: Final = b"GET / HTTP/1.1\r\nHost: x\r\n"
@@ -45,7 +45,7 @@ async def _serving(manners: Manners) -> AsyncIterator[int]:
         yield listener.getsockname()[1]
     finally:
         stop.set()
-        async with asyncio.timeout(_SOON):
+        async with asyncio.timeout(SOON):
             await serving
 
 
@@ -55,7 +55,7 @@ async def _ask(port: int, *, tls: bool) -> bytes:
     if tls:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    async with asyncio.timeout(_SOON):
+    async with asyncio.timeout(SOON):
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, local_addr=("127.0.0.2", 0))
         writer.write(_REQUEST)
         try:
@@ -69,7 +69,7 @@ async def _ask(port: int, *, tls: bool) -> bytes:
 async def test_crowd_that_is_never_done_keeps_nobody_out(protocol: str, said: bytes, tls: TlsFiles) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 10_000), hard))
-    limits = ConnectionLimits(connections=_CROWD, slow_seconds=10 * _SOON)
+    limits = ConnectionLimits(connections=_CROWD, slow_seconds=10 * SOON)
     manners = Manners(limits=limits, tls=None if protocol == "plain" else tls, plain_too=protocol == "both")
     crowd: list[asyncio.StreamWriter] = []
     try:
@@ -90,7 +90,7 @@ async def test_crowd_that_is_never_done_keeps_nobody_out(protocol: str, said: by
 
 
 async def test_one_address_leaves_as_many_places_as_it_holds() -> None:
-    async with _serving(Manners(limits=ConnectionLimits(connections=8))) as port, asyncio.timeout(_SOON):
+    async with _serving(Manners(limits=ConnectionLimits(connections=8))) as port, asyncio.timeout(SOON):
         lines = [await asyncio.open_connection("127.0.0.1", port) for _ in range(5)]
         # The fifth is one too many: the slowest, which has said nothing at all, is closed.
         assert await lines[0][0].read() == b""
@@ -102,7 +102,7 @@ async def test_one_address_leaves_as_many_places_as_it_holds() -> None:
 
 
 async def test_blank_lines_keep_no_connection() -> None:
-    async with _serving(Manners(limits=ConnectionLimits(slow_seconds=0.3))) as port, asyncio.timeout(_SOON):
+    async with _serving(Manners(limits=ConnectionLimits(slow_seconds=0.3))) as port, asyncio.timeout(SOON):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await reader.readuntil(b"ok")).endswith(b"ok")
