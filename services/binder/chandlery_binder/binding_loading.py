@@ -143,7 +143,7 @@ async def _notes(unit: UnitOfWork, instance: ServiceInstance | None) -> Instance
 async def _offering(
     unit: UnitOfWork, instance: ServiceInstance | None, notes: InstanceNotes
 ) -> Offering | Unresolved | None:
-    # A wish for another plan may be in vain, or for one that does not exist; what is bound is what the broker has.
+    # Another plan may be asked for in vain, or for one that does not exist; what is bound is what the broker has.
     if instance is None or not _has_found_class(instance):
         return None
     return await find_offering(unit, instance, delivered_plan_id=notes.plan_id)

@@ -104,7 +104,7 @@ class BindingReconciler:
                 return outcomes.uncalled(inner, action, now)
 
     def guard(self, snapshot: LoadedBinding, planned: Planned[PreparedBindingCall]) -> Guarded | None:
-        """See Reconciler. A deletion by force and an order to try again are carried out at once."""
+        """See Reconciler. A deletion by force and a request to try again are carried out at once."""
         if planned.call.request is None:
             return None
         inner, requested_actions = snapshot.snapshot, snapshot.snapshot.requested_actions

@@ -27,9 +27,7 @@ from chandlery.store.objects.objects import Listing
 from chandlery.store.work.work_queue import Claim
 from chandlery_provisioner.facts.instance_checksums import with_renewed_checksums
 from chandlery_provisioner.facts.instance_notes import InstanceMemory, OpenInstanceRequest
-from chandlery_provisioner.facts.instance_snapshot import (
-    InstanceSnapshot,
-)
+from chandlery_provisioner.facts.instance_snapshot import InstanceSnapshot
 from chandlery_provisioner.instance_cascade import find_bindings, is_loose
 
 

@@ -13,7 +13,14 @@ from chandlery.model.objects.metadata import FOREGROUND, ORPHAN, OwnerReference
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.garbage import Suspect
 from chandlery_syncer.decide import garbage_machine as machine
-from chandlery_syncer.decide.garbage_machine import Delete, Detach, Keep, Owners, PartWithDependents, TakeAlong
+from chandlery_syncer.decide.garbage_machine import (
+    DeleteDependent,
+    Detach,
+    KeepObject,
+    Owners,
+    PartWithDependents,
+    TakeAlong,
+)
 
 _BATCH: Final = 100
 """Dependents that one transaction deals with."""
@@ -35,12 +42,12 @@ async def look(unit: UnitOfWork, suspect: Suspect) -> None:
 async def _deal_with(unit: UnitOfWork, document: AnyObject) -> timedelta | None:
     verdict = await _verdict(unit, document)
     match verdict:
-        case Keep():
+        case KeepObject():
             return None
         case Detach():
             await unit.objects.update(document, machine.with_owners(document, verdict.owners))
             return None
-        case Delete():
+        case DeleteDependent():
             await _delete(unit, document, verdict)
             return None
         case PartWithDependents():
@@ -49,7 +56,7 @@ async def _deal_with(unit: UnitOfWork, document: AnyObject) -> timedelta | None:
             return await _take_along(unit, document)
 
 
-async def _verdict(unit: UnitOfWork, document: AnyObject) -> machine.Verdict:
+async def _verdict(unit: UnitOfWork, document: AnyObject) -> machine.GarbageVerdict:
     owners = await _owners(unit, document)
     dependents = await unit.garbage.linked(document.metadata.uid or "", limit=_BATCH) if owners.waiting else ()
     is_ring = False
@@ -81,7 +88,7 @@ async def _owners(unit: UnitOfWork, document: AnyObject) -> Owners:
     return Owners(solid=tuple(solid), gone=tuple(gone), waiting=tuple(waiting))
 
 
-async def _delete(unit: UnitOfWork, document: AnyObject, verdict: Delete) -> None:
+async def _delete(unit: UnitOfWork, document: AnyObject, verdict: DeleteDependent) -> None:
     if verdict.unblocks:
         document = await unit.objects.update(document, machine.unblocked(document))
     await deletions.delete(unit, document, policy=verdict.policy)

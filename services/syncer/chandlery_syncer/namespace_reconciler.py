@@ -10,6 +10,7 @@ from chandlery.model.objects import kinds
 from chandlery.model.objects.core import Namespace
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.platform.protocol import PlatformView
+from chandlery.reconcile.reconcile_result import Finish, Idle
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.objects import Listing
 from chandlery.store.work.work_queue import Claim
@@ -17,12 +18,10 @@ from chandlery_syncer.decide import namespace_machine as machine
 from chandlery_syncer.decide.namespace_machine import (
     BATCH,
     STAGES,
-    Delete,
-    Finish,
-    Idle,
+    AwaitContents,
+    DeleteContents,
     NamespaceResult,
     NamespaceSnapshot,
-    Wait,
 )
 
 
@@ -47,28 +46,28 @@ class NamespaceReconciler(NeverDeferred, DeliversNothing):
             attempt=claim.attempt,
         )
 
-    def decide(self, snapshot: NamespaceSnapshot, unit: UnitOfWork) -> Planned[Delete] | NamespaceResult:
+    def decide(self, snapshot: NamespaceSnapshot, unit: UnitOfWork) -> Planned[DeleteContents] | NamespaceResult:
         """See Reconciler."""
         action = machine.decide(snapshot)
         match action:
             case Idle():
                 return machine.idle(snapshot)
-            case Wait():
+            case AwaitContents():
                 return machine.wait(snapshot, action, unit.now)
             case Finish():
                 return machine.finish(snapshot)
-            case Delete():
+            case DeleteContents():
                 return Planned(call=action, sealed=None, memory={})
             case _:
                 assert_never(action)
 
-    async def call(self, snapshot: NamespaceSnapshot, planned: Planned[Delete]) -> None:
+    async def call(self, snapshot: NamespaceSnapshot, planned: Planned[DeleteContents]) -> None:
         """See Reconciler. There is nobody to call."""
 
     def announce(
         self,
         snapshot: NamespaceSnapshot,
-        planned: Planned[Delete],
+        planned: Planned[DeleteContents],
         unit: UnitOfWork,
     ) -> NamespaceResult | None:
         """See Reconciler."""
@@ -78,7 +77,7 @@ class NamespaceReconciler(NeverDeferred, DeliversNothing):
         self,
         unit: UnitOfWork,
         snapshot: NamespaceSnapshot,
-        planned: Planned[Delete],
+        planned: Planned[DeleteContents],
         answer: None,
         *,
         undelivered: None,

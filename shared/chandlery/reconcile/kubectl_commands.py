@@ -18,12 +18,12 @@ def annotate(kind: str, meta: ObjectMeta, annotation: str) -> str:
 
 
 def retry(kind: str, meta: ObjectMeta) -> str:
-    """The order to try again."""
+    """The request to try again."""
     return annotate(kind, meta, _NOW)
 
 
 def delete(kind: str, meta: ObjectMeta) -> str:
-    """The wish that the object were gone."""
+    """That the object be gone."""
     return f"kubectl delete {_named(kind, meta)}"
 
 

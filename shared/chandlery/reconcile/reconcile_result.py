@@ -31,10 +31,15 @@ class Wait:
 
 @dataclass(frozen=True)
 class Refuse:
-    """The wish cannot be granted, and asking the broker would be wrong."""
+    """What is asked for cannot be had, and asking the broker would be wrong."""
 
     reason: str
     message: str
+
+
+@dataclass(frozen=True)
+class Disown:
+    """What the broker has under the object's external id is another's: say so, and leave it alone."""
 
 
 DocumentT = TypeVar("DocumentT", bound=AnyObject)
@@ -45,7 +50,7 @@ class Requeue:
     """When to look at the object again, and what brings it back earlier."""
 
     due_at: datetime | None = None
-    """None when nothing is left to do until a wish changes."""
+    """None when nothing is left to do until the desired state changes."""
     attempt: int = 0
     """Failed attempts so far; decides the back-off."""
     waiting_for: str | None = None
@@ -61,7 +66,7 @@ class ReconcileResult(Generic[DocumentT]):
     """The object as it should be now, and what follows."""
 
     document: DocumentT
-    """Only its status, its references and its finalizers are written; a newer wish of a user stays."""
+    """Only its status, its references and its finalizers are written; a newer desired state of a user stays."""
     next: Requeue
     memory: JsonObject = field(default_factory=dict)
     """The worker's own notes, kept beside the object."""

@@ -27,7 +27,7 @@ from chandlery.reconcile.reconcile_result import ReconcileResult, Requeue
 
 
 def joined(message: str, *more: str) -> str:
-    """Sentences in a row, for a condition: what happened, then the way out. Events tell the first one alone."""
+    """Sentences in a row, for a condition: what happened, then the remedy. Events tell the first one alone."""
     sentences = [each.rstrip(". ") for each in (message, *more)]
     ended = [each if each.endswith(("?", "!")) else f"{each}." for each in sentences[:-1]]
     return " ".join([*ended, sentences[-1]])
@@ -184,7 +184,7 @@ class StatusDraft(Generic[StatusT, MemoryT]):
         )
 
     def _was_said(self, reason: str, message: str) -> bool:
-        # A condition may have gone on with the way out.
+        # A condition may have gone on with the remedy.
         beginning = joined(message, "")
         said = {told for cause, told in self._said if cause == reason}
         return message in said or any(told.startswith(beginning) for told in said)

@@ -28,9 +28,7 @@ from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters.parameters import NO_PARAMETERS
 from chandlery_provisioner.absorb.instance_draft import InstanceResult
 from chandlery_provisioner.facts.instance_notes import InstanceMemory, InstancePurpose, OpenInstanceRequest
-from chandlery_provisioner.facts.instance_snapshot import (
-    InstanceSnapshot,
-)
+from chandlery_provisioner.facts.instance_snapshot import InstanceSnapshot
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 SERVICE, SMALL, LARGE = "service-1", "plan-small", "plan-large"

@@ -8,13 +8,13 @@ from chandlery.model.objects.brokers import ClusterServiceBroker
 from chandlery.model.objects.core import Secret
 from chandlery.model.objects.metadata import FOREGROUND, ORPHAN, ObjectMeta, OwnerReference
 from chandlery_syncer.decide.garbage_machine import (
-    Delete,
+    DeleteDependent,
     Detach,
-    Keep,
+    GarbageVerdict,
+    KeepObject,
     Owners,
     PartWithDependents,
     TakeAlong,
-    Verdict,
     is_the_owner,
     judge,
     kind_of_owner,
@@ -32,21 +32,25 @@ def going(*finalizers: str) -> Secret:
 @pytest.mark.parametrize(
     ("document", "owners", "has_dependents", "is_ring", "verdict"),
     [
-        pytest.param(FREE, Owners(), False, False, Keep(), id="nobody owns it"),
-        pytest.param(FREE, Owners(solid=(A,)), False, False, Keep(), id="its owner is there"),
+        pytest.param(FREE, Owners(), False, False, KeepObject(), id="nobody owns it"),
+        pytest.param(FREE, Owners(solid=(A,)), False, False, KeepObject(), id="its owner is there"),
         pytest.param(FREE, Owners(solid=(A,), gone=(B,)), False, False, Detach((A,)), id="one owner is gone"),
         pytest.param(FREE, Owners(solid=(A,), waiting=(B,)), True, False, Detach((A,)), id="one owner waits"),
-        pytest.param(FREE, Owners(gone=(A, B)), True, False, Delete(None), id="all are gone"),
-        pytest.param(FREE, Owners(gone=(A,), waiting=(B,)), False, False, Delete(None), id="owner waits for it"),
-        pytest.param(FREE, Owners(waiting=(A,)), True, False, Delete("Foreground"), id="and it owns something"),
-        pytest.param(FREE, Owners(waiting=(A,)), True, True, Delete("Foreground", unblocks=True), id="a ring"),
-        pytest.param(going("x"), Owners(gone=(A,)), False, False, Keep(), id="it goes already"),
+        pytest.param(FREE, Owners(gone=(A, B)), True, False, DeleteDependent(None), id="all are gone"),
+        pytest.param(
+            FREE, Owners(gone=(A,), waiting=(B,)), False, False, DeleteDependent(None), id="owner waits for it"
+        ),
+        pytest.param(
+            FREE, Owners(waiting=(A,)), True, False, DeleteDependent("Foreground"), id="and it owns something"
+        ),
+        pytest.param(FREE, Owners(waiting=(A,)), True, True, DeleteDependent("Foreground", unblocks=True), id="a ring"),
+        pytest.param(going("x"), Owners(gone=(A,)), False, False, KeepObject(), id="it goes already"),
         pytest.param(going("x", ORPHAN), Owners(), False, False, PartWithDependents(), id="its own are to stay"),
         pytest.param(going(FOREGROUND), Owners(), False, False, TakeAlong(), id="its own are to go first"),
     ],
 )
 def test_what_becomes_of_an_object_whose_owners_go(
-    document: Secret, owners: Owners, has_dependents: bool, is_ring: bool, verdict: Verdict
+    document: Secret, owners: Owners, has_dependents: bool, is_ring: bool, verdict: GarbageVerdict
 ) -> None:
     assert judge(document, owners, has_dependents=has_dependents, is_ring=is_ring) == verdict
 

@@ -16,15 +16,14 @@ from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.model.objects.offerings import ServiceClass
 from chandlery.model.text.names import FINALIZER
 from chandlery.reconcile.deletion import is_removed_at_once, marked_deleted
+from chandlery.reconcile.reconcile_result import Finish, Idle
 from chandlery_syncer.decide import namespace_machine as machine
 from chandlery_syncer.decide.namespace_machine import (
     BATCH,
     STAGES,
-    Delete,
-    Finish,
-    Idle,
+    AwaitContents,
+    DeleteContents,
     NamespaceSnapshot,
-    Wait,
     decide,
 )
 
@@ -52,19 +51,19 @@ INSTANCE = thing(ServiceInstance, deleted=True)
     ("contents", "expected"),
     [
         pytest.param((), Finish(), id="empty"),
-        pytest.param((FRESH, GOING), Delete((FRESH,)), id="each is asked once"),
-        pytest.param((GOING,), Wait("bindings-of:team/db"), id="waits for bindings"),
-        pytest.param((INSTANCE,), Wait("instance:team/one"), id="waits for instances"),
-        pytest.param((thing(ServiceBroker, deleted=True),), Wait("broker:team/one"), id="waits for brokers"),
-        pytest.param((thing(Secret, deleted=True),), Wait("secret:team/one"), id="Secret that somebody holds"),
+        pytest.param((FRESH, GOING), DeleteContents((FRESH,)), id="each is asked once"),
+        pytest.param((GOING,), AwaitContents("bindings-of:team/db"), id="waits for bindings"),
+        pytest.param((INSTANCE,), AwaitContents("instance:team/one"), id="waits for instances"),
+        pytest.param((thing(ServiceBroker, deleted=True),), AwaitContents("broker:team/one"), id="waits for brokers"),
+        pytest.param((thing(Secret, deleted=True),), AwaitContents("secret:team/one"), id="Secret that somebody holds"),
         pytest.param(
             (thing(ServiceClass, deleted=True, serviceBrokerName="b", externalName="", externalID=""),),
-            Wait("offering:team/one"),
+            AwaitContents("offering:team/one"),
             id="class that somebody holds",
         ),
         pytest.param(
             (thing(Event, held=False, deleted=True),),
-            Delete((thing(Event, held=False, deleted=True),)),
+            DeleteContents((thing(Event, held=False, deleted=True),)),
             id="what nobody holds is removed even if marked",
         ),
     ],
@@ -82,7 +81,7 @@ def test_living_namespace_is_left_alone() -> None:
 def test_one_transaction_deletes_a_bounded_number() -> None:
     many = tuple(thing(Event, f"event-{number}", held=False) for number in range(BATCH + 1))
     action = decide(NamespaceSnapshot(namespace=namespace(), contents=many))
-    assert isinstance(action, Delete)
+    assert isinstance(action, DeleteContents)
     assert len(action.objects) == BATCH
 
 
@@ -98,7 +97,7 @@ def test_stages_go_from_bindings_to_secrets_and_events() -> None:
 
 def test_waiting_namespace_is_terminating_and_comes_back_all_the_same() -> None:
     snapshot = NamespaceSnapshot(namespace=namespace(), contents=(GOING,), attempt=2)
-    change = machine.wait(snapshot, Wait("bindings-of:team/db"), NOW)
+    change = machine.wait(snapshot, AwaitContents("bindings-of:team/db"), NOW)
     assert change.document.status.phase == "Terminating"
     assert (change.next.attempt, change.next.waiting_for) == (3, "bindings-of:team/db")
     assert change.next.due_at is not None
@@ -107,7 +106,7 @@ def test_waiting_namespace_is_terminating_and_comes_back_all_the_same() -> None:
 
 def conditions_of(*held: AnyObject, remaining: dict[Kind, int], before: Namespace | None = None) -> Any:
     snapshot = NamespaceSnapshot(namespace=before or namespace(), contents=held, remaining=remaining)
-    document = machine.wait(snapshot, Wait(None), NOW).document
+    document = machine.wait(snapshot, AwaitContents(None), NOW).document
     return {each.type: each for each in document.status.conditions or ()}
 
 
@@ -155,9 +154,9 @@ def test_waiting_namespace_names_five_of_many() -> None:
 
 
 def test_condition_of_a_namespace_keeps_since_when_it_holds() -> None:
-    first = machine.wait(NamespaceSnapshot(namespace=namespace(), contents=(GOING,)), Wait(None), NOW).document
+    first = machine.wait(NamespaceSnapshot(namespace=namespace(), contents=(GOING,)), AwaitContents(None), NOW).document
     again = machine.wait(
-        NamespaceSnapshot(namespace=first, contents=(INSTANCE,)), Wait(None), NOW + timedelta(minutes=5)
+        NamespaceSnapshot(namespace=first, contents=(INSTANCE,)), AwaitContents(None), NOW + timedelta(minutes=5)
     ).document
     assert {each.last_transition_time for each in again.status.conditions or ()} == {NOW}
     later = machine.deleted(NamespaceSnapshot(namespace=again, contents=(FRESH,)), NOW).document

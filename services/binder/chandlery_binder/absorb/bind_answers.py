@@ -26,7 +26,7 @@ def is_final(answer: Answer) -> bool:
 
 
 def told(answer: Answer) -> str:
-    """The refusal as a sentence for people, with a way out where there is one."""
+    """The refusal as a sentence for people, with a remedy where there is one."""
     sentence = call_failure("bind call", answer)
     if answer.error == "AsyncRequired":
         return (

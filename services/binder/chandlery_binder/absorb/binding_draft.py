@@ -120,7 +120,7 @@ class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
         super().ready(status, reason, message=message)
 
     def fail(self, ready_reason: str, failed_reason: str, *, message: str) -> None:
-        """See StatusDraft. The conditions name the way out."""
+        """See StatusDraft. The conditions name the remedy."""
         shown = failed_for_good(message, self.metadata)
         self.ready(ConditionStatus.FALSE, ready_reason, message=shown)
         self.condition(ConditionType.FAILED, ConditionStatus.TRUE, reason=failed_reason, message=shown)

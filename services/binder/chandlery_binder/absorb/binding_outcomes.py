@@ -1,8 +1,14 @@
-"""The state machine of a binding, second half: snapshot and the broker's answer -> change. Pure.
+"""The state machine of a binding, second half: what becomes of it. Pure; `binding_machine.py` is the first half.
+
+What comes in: the snapshot, and either the answer to a call with what came of writing the Secret (`absorb`), a call
+that takes its time (`announce`), or an action that needs none (`uncalled`). What goes out: a `BindingResult`, which is
+the object as it should be now, the notes, what is sealed, the events, whom to wake, and when to look again.
 
 The rules are those of the OSB table of orphan mitigation and of the reference's conditions, with two differences. Only
 what a broker says of this very bind is final (`bind_answers.py`). And after a 5xx or a lost answer the bind is tried
 again with the same id, though not before the broker has confirmed that nothing is left of the first.
+
+Who calls: `binding_reconciler.py`, in the transaction of the claim or of the record.
 """
 
 from datetime import datetime, timedelta
@@ -12,7 +18,7 @@ from chandlery.model.objects.reasons import BindingReason
 from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.offering import Offering
-from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
+from chandlery.reconcile.reconcile_result import Disown, Finish, Idle, Refuse, Wait
 from chandlery.reconcile.status_draft import joined
 from chandlery_binder.absorb.bind_answers import (
     absorb_delivery,
@@ -28,7 +34,7 @@ from chandlery_binder.absorb.requested_outcomes import carry_out
 from chandlery_binder.absorb.unbind_answers import absorb_poll, absorb_unbind, begin_polling
 from chandlery_binder.decide.bind_conditions import parameter_keys
 from chandlery_binder.facts.bind_grants import Grant, checked, grant_of
-from chandlery_binder.facts.binding_actions import Abandon, Disown, ForceFinish, Postpone, ReportLost, Uncalled
+from chandlery_binder.facts.binding_actions import Abandon, ForceFinish, Postpone, ReportLost, Uncalled
 from chandlery_binder.facts.binding_notes import BindingPurpose, OpenBindingRequest
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot, InjectionProblem
 from chandlery_binder.rotation.rotation_answers import absorb_beside
@@ -122,7 +128,7 @@ def postpone(snapshot: BindingSnapshot, action: Postpone, now: datetime) -> Bind
 
 
 def refuse(snapshot: BindingSnapshot, action: Refuse, now: datetime) -> BindingResult:
-    """A wish that cannot be granted fails."""
+    """What cannot be had fails."""
     draft = BindingDraft(snapshot, now)
     draft.fail(action.reason, action.reason, message=action.message)
     return draft.rest()

@@ -1,4 +1,4 @@
-"""Sentences that tell people the way out of a state, with the commands that do it. Pure."""
+"""Sentences that tell people the remedy for a state, with the commands that do it. Pure."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime

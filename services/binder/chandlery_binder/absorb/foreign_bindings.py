@@ -8,11 +8,11 @@ from datetime import datetime
 
 from chandlery.model.objects.conditions import ConditionStatus, ConditionType, find_condition
 from chandlery.model.objects.reasons import BindingReason
-from chandlery.reconcile.reconcile_result import Finish, Idle, Wait
+from chandlery.reconcile.reconcile_result import Disown, Finish, Idle, Wait
 from chandlery.reconcile.status_draft import joined
 from chandlery_binder.absorb.binding_draft import BindingDraft, BindingResult
 from chandlery_binder.absorb.binding_remedies import take_another_id
-from chandlery_binder.facts.binding_actions import Action, Disown
+from chandlery_binder.facts.binding_actions import Action
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 
 

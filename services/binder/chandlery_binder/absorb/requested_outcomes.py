@@ -12,6 +12,7 @@ from chandlery.model.objects.annotations import Mitigation
 from chandlery.model.objects.conditions import ConditionStatus, ConditionType, is_true
 from chandlery.model.objects.core import RecordedFact
 from chandlery.model.objects.reasons import BindingReason
+from chandlery.reconcile.operation.mitigation import AwaitMitigationDecision, WaiveMitigation
 from chandlery_binder.absorb.binding_draft import BindingDraft, BindingResult
 from chandlery_binder.absorb.binding_remedies import (
     STARTING_MITIGATION,
@@ -19,13 +20,7 @@ from chandlery_binder.absorb.binding_remedies import (
     how_to_mitigate,
     what_to_do_about_leftovers,
 )
-from chandlery_binder.facts.binding_actions import (
-    AwaitMitigationDecision,
-    RequestedAction,
-    StartMitigation,
-    TryAgain,
-    WaiveMitigation,
-)
+from chandlery_binder.facts.binding_actions import RequestedAction, StartMitigation, TryAgain
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 from chandlery_binder.facts.retry_notes import tried_again
 from chandlery_binder.facts.sealed_binding_notes import SealedNotes

@@ -1,8 +1,15 @@
-"""The state machine of a binding, first half: snapshot -> action. Pure; `binding_outcomes.py` is the other half.
+"""The state machine of a binding, first half: what is to be done. Pure; `binding_outcomes.py` is the other half.
 
-Order of questions: is its id at the broker its own, is the binding to go, is a request of a dead worker open or are
-credentials undelivered, is the broker at work, may something be left over, is it settled, are credentials to be
-fetched, may it be bound. Each early return is one answer. `ready_machine.py` goes on for a binding that is ready.
+What comes in: a `BindingSnapshot`, which the claim has read: the object, its instance, the offering, the parameters,
+the notes, what is sealed, the state of its Secret, and whether its broker can be called. What goes out: one action.
+That is a call to the broker (`planned_calls.py` makes its request), a Secret to write, or a change of the status alone.
+
+Order of questions: is its id at the broker its own, do users ask for something (`requested_actions.py`), is the binding
+to go, are credentials undelivered or is a request of unknown fate open, is the broker at work, may something be left
+over, is it ready, has it failed, are credentials to be fetched, may it be bound (`bind_conditions.py`). Each early
+return is one answer. `ready_machine.py` goes on for a binding that is ready.
+
+Who calls: `binding_reconciler.py`, in the transaction of the claim.
 """
 
 from datetime import datetime
@@ -60,11 +67,11 @@ def _go_on(snapshot: BindingSnapshot, now: datetime) -> Action:
     if snapshot.is_ready:
         return decide_ready(snapshot, now)
     if snapshot.is_failed:
-        # The specification of a binding never changes, so there is no newer wish to look for.
+        # The specification of a binding never changes, so there is no newer one to look for.
         return Idle()
     if snapshot.memory.is_fetch_due:
         return snapshot.unreachable or FetchCredentials(snapshot.placement)
-    return _grant(snapshot)
+    return _bind(snapshot)
 
 
 def _end(snapshot: BindingSnapshot) -> Action:
@@ -144,7 +151,7 @@ def _is_known(placement: Placement) -> bool:
     return bool(placement.instance_id and placement.service_id and placement.plan_id)
 
 
-def _grant(snapshot: BindingSnapshot) -> Action:
+def _bind(snapshot: BindingSnapshot) -> Action:
     found = bindable(snapshot)
     if isinstance(found, Wait | Refuse):
         return found

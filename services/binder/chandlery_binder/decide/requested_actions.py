@@ -8,14 +8,9 @@ from chandlery.model.objects.annotations import Mitigation
 from chandlery.model.objects.conditions import ConditionType, find_condition, is_true
 from chandlery.model.objects.reasons import BindingReason
 from chandlery.model.text.clean_text import clean_message
+from chandlery.reconcile.operation.mitigation import AwaitMitigationDecision, WaiveMitigation
 from chandlery_binder.absorb.binding_remedies import what_to_do_about_leftovers
-from chandlery_binder.facts.binding_actions import (
-    AwaitMitigationDecision,
-    RequestedAction,
-    StartMitigation,
-    TryAgain,
-    WaiveMitigation,
-)
+from chandlery_binder.facts.binding_actions import RequestedAction, StartMitigation, TryAgain
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 from chandlery_binder.facts.retry_notes import tried_again
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 
 from chandlery.model.objects.wire import JsonObject
+from chandlery.reconcile.operation.mitigation import AwaitMitigationDecision, WaiveMitigation
 from chandlery.reconcile.operation.open_request import Repeat
-from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
+from chandlery.reconcile.reconcile_result import Disown, Finish, Idle, Refuse, Wait
 from chandlery_binder.facts.binding_notes import OpenBindingRequest
 from chandlery_binder.facts.rotation_notes import BackgroundOperation, Placement
 
@@ -33,11 +34,6 @@ class Postpone:
 @dataclass(frozen=True)
 class ReportLost:
     """The Secret is gone and nobody has a copy of what was in it."""
-
-
-@dataclass(frozen=True)
-class Disown:
-    """What the broker has under the binding's id is another's: say so, and leave it alone."""
 
 
 @dataclass(frozen=True)
@@ -121,16 +117,6 @@ class PollBackgroundOperation:
 @dataclass(frozen=True)
 class TryAgain:
     """A user wants it tried again: what has failed before counts no more."""
-
-
-@dataclass(frozen=True)
-class WaiveMitigation:
-    """A user wants left at the broker what a failed bind or rotation may have left."""
-
-
-@dataclass(frozen=True)
-class AwaitMitigationDecision:
-    """Something may be left at the broker, and a user has to say what becomes of it."""
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from datetime import datetime
 
 from chandlery.model.objects.conditions import ConditionStatus, ConditionType, find_condition, is_true
 from chandlery.model.objects.reasons import InstanceReason
-from chandlery.reconcile.reconcile_result import Idle, Wait, bindings_key
+from chandlery.reconcile.reconcile_result import Disown, Idle, Wait, bindings_key
 from chandlery.reconcile.status_draft import joined
 from chandlery_provisioner.absorb import instance_remedies
 from chandlery_provisioner.absorb.instance_draft import InstanceDraft, InstanceResult
-from chandlery_provisioner.facts.instance_snapshot import Action, Cascade, Disown, InstanceSnapshot, LetGo
+from chandlery_provisioner.facts.instance_snapshot import Action, Cascade, InstanceSnapshot, LetGo
 
 _LEFT = (
     "The instance was deleted without calling its service broker, because its external id belongs to another "

@@ -8,21 +8,17 @@ from chandlery.model.objects.conditions import ConditionStatus, ConditionType, f
 from chandlery.model.objects.instances import ServiceInstance, ServiceInstanceStatus
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.model.objects.reasons import InstanceReason
-from chandlery.model.text.shown_urls import url_problem
 from chandlery.model.text.value_labels import referenced_values, with_value_labels
-from chandlery.reconcile.answers import Answer, Verb
+from chandlery.reconcile.answers import Verb
 from chandlery.reconcile.offering import Offering
 from chandlery.reconcile.operation.deferral import Deferral
 from chandlery.reconcile.operation.version_matrix import knows_request
 from chandlery.reconcile.reconcile_result import ReconcileResult, Requeue, relist_key
 from chandlery.reconcile.status_draft import StatusDraft
 from chandlery.retry.schedule import DEPENDENCIES
-from chandlery_provisioner.absorb.broker_metadata import adopted
 from chandlery_provisioner.facts.instance_notes import InstanceMemory, InstancePurpose, OpenInstanceRequest
 from chandlery_provisioner.facts.instance_references import interests_of, shown_names, shown_versions, with_references
-from chandlery_provisioner.facts.instance_snapshot import (
-    InstanceSnapshot,
-)
+from chandlery_provisioner.facts.instance_snapshot import InstanceSnapshot
 
 InstanceResult = ReconcileResult[ServiceInstance]
 
@@ -131,34 +127,6 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         """This generation has been acted on."""
         self.set(observed_generation=generation)
 
-    def take_descriptions(self, answer: Answer) -> None:
-        """Take the dashboard's address and the metadata from an answer; what is absent or null stays as it was."""
-        told = answer.secrets.struck_from({"metadata": answer.body.get("metadata")})
-        self.set(broker_metadata=adopted(self.status.broker_metadata, told["metadata"]))
-        url = answer.body.get("dashboard_url")
-        if url in (None, ""):
-            return
-        problem = url_problem(url) or ("repeats a secret value" if answer.secrets.stand_in(url) else None)
-        if problem is None:
-            self.set(dashboard_url=url)
-            return
-        message = f"The broker's dashboard_url {problem}, so it is not shown. The broker must return another one"
-        self.say(InstanceReason.DASHBOARD_REFUSED, message, is_warning=True)
-
-    def revise(self, **fields: str) -> None:
-        """Correct what is on record as what the broker has."""
-        has = self.status.external_properties
-        if has is not None:
-            self.set(external_properties=has.model_copy(update=fields))
-
-    def adopt_plan(self, plan_id: str) -> None:
-        """The broker has the instance on another plan than we know of; its name is looked up in the next round."""
-        self.remember(plan_id=plan_id)
-        has = self.status.external_properties
-        is_namespaced = has is not None and has.service_plan_external_id is not None
-        prefix = "service_plan" if is_namespaced else "cluster_service_plan"
-        self.revise(**{f"{prefix}_external_id": plan_id, f"{prefix}_external_name": ""})
-
     def ask_for_relist(self) -> None:
         """Have the broker's catalog fetched again: the one that is known is out of date."""
         self.wakes.append(relist_key(self.memory.lane))
@@ -206,11 +174,11 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         self._kept = self._snapshot.request
 
     def keep_unclear(self, sent: OpenInstanceRequest) -> None:
-        """Nobody knows what the broker has done: have exactly the same request repeated, unless the wish changes."""
+        """Nobody knows what the broker has done: have the same request repeated, unless the specification changes."""
         self._kept = sent.model_copy(update={"is_answered": True})
 
     def rest(self) -> InstanceResult:
-        """Nothing more to do until the wish changes; a newer wish, or a deletion, is looked at straight away."""
+        """Nothing more to do until the specification changes; a newer one, or a deletion, is looked at at once."""
         behind = self.status.observed_generation < self._snapshot.generation or self.is_deleted
         has_acted = self.status != self._snapshot.instance.status
         is_fetch_next = self.memory.is_fetch_due and not self._snapshot.memory.is_fetch_due

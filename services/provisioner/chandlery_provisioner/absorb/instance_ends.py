@@ -145,7 +145,7 @@ def _unmitigated(
 
 
 def rested(draft: InstanceDraft, message: str) -> str:
-    """The same message for an instance whose creation has failed for good, with the way out."""
+    """The same message for an instance whose creation has failed for good, with the remedy."""
     return joined(message, instance_remedies.correct_retry_or_delete(draft.metadata))
 
 

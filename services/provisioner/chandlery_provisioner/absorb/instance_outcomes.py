@@ -1,8 +1,15 @@
-"""The state machine of a service instance, second half: snapshot and the broker's answer -> change. Pure.
+"""The state machine of an instance, second half: what becomes of it. Pure; `instance_machine.py` is the first half.
+
+What comes in: the snapshot, and either the answer to a call (`absorb`), a call that takes its time (`announce`), or an
+action that needs none (`uncalled`). What goes out: an `InstanceResult`, which is the object as it should be now, the
+notes, the events, whom to wake, and when to look again.
 
 The rules are those of the OSB table of orphan mitigation and of the reference's conditions; a 400 to a provision or an
 update is final for this generation, everything else is tried again by schedule until the operation's time is up.
-`operation_answers.py` has them, request by request.
+`operation_answers.py` has them, request by request; `instance_ends.py` and `operation_ends.py` have the ways in which
+an attempt ends, and `instance_draft.py` the words that all of them are written in.
+
+Who calls: `instance_reconciler.py`, in the transaction of the claim or of the record.
 """
 
 from datetime import datetime, timedelta
@@ -10,7 +17,8 @@ from datetime import datetime, timedelta
 from chandlery.model.objects.conditions import ConditionStatus, ConditionType, find_condition
 from chandlery.model.objects.reasons import InstanceReason
 from chandlery.reconcile.answers import Answer, Verdict
-from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
+from chandlery.reconcile.operation.mitigation import AwaitMitigationDecision, WaiveMitigation
+from chandlery.reconcile.reconcile_result import Disown, Finish, Idle, Refuse, Wait
 from chandlery.reconcile.status_draft import joined
 from chandlery_provisioner.absorb import instance_remedies
 from chandlery_provisioner.absorb.foreign_instances import disown
@@ -25,15 +33,7 @@ from chandlery_provisioner.absorb.operation_answers import (
 )
 from chandlery_provisioner.absorb.operation_ends import give_up_update, show_operation
 from chandlery_provisioner.facts.instance_notes import InstancePurpose, OpenInstanceRequest
-from chandlery_provisioner.facts.instance_snapshot import (
-    AlreadyApplied,
-    AwaitMitigationDecision,
-    Disown,
-    InstanceSnapshot,
-    LetGo,
-    Uncalled,
-    WaiveMitigation,
-)
+from chandlery_provisioner.facts.instance_snapshot import AlreadyApplied, InstanceSnapshot, LetGo, Uncalled
 
 _IN_FLIGHT = {
     InstancePurpose.PROVISION: (
@@ -111,7 +111,7 @@ def _with_remedy(snapshot: InstanceSnapshot, action: Wait, *, is_blocked: bool) 
 
 
 def refuse(snapshot: InstanceSnapshot, action: Refuse, now: datetime) -> InstanceResult:
-    """A wish that cannot be granted fails for this generation."""
+    """What cannot be had fails for this generation."""
     draft = InstanceDraft(snapshot, now)
     draft.observe(snapshot.generation)
     draft.drop(ConditionType.FAILED)
@@ -121,7 +121,7 @@ def refuse(snapshot: InstanceSnapshot, action: Refuse, now: datetime) -> Instanc
 
 
 def keep(snapshot: InstanceSnapshot, now: datetime) -> InstanceResult:
-    """The broker has what is wished for."""
+    """The broker has what is desired."""
     draft = InstanceDraft(snapshot, now)
     draft.observe(snapshot.generation)
     draft.set(in_progress_properties=None)

@@ -19,7 +19,7 @@ def while_waiting(reason: str, message: str, meta: ObjectMeta) -> str:
 
 
 def correct_or_retry(meta: ObjectMeta) -> str:
-    """For a wish that has failed for good."""
+    """For a specification that has failed for good."""
     return f"Correct the specification, or retry it unchanged: {retry(INSTANCE, meta)}"
 
 

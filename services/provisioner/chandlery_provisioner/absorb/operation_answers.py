@@ -8,6 +8,7 @@ from chandlery.reconcile.operation.mitigation import needs_mitigation
 from chandlery.reconcile.operation.polling import PollResult, result_of_poll
 from chandlery.reconcile.status_draft import joined
 from chandlery_provisioner.absorb import instance_remedies
+from chandlery_provisioner.absorb.broker_metadata import adopt_plan, revise, take_descriptions
 from chandlery_provisioner.absorb.instance_draft import InstanceDraft, InstanceResult
 from chandlery_provisioner.absorb.instance_ends import (
     fail,
@@ -189,7 +190,7 @@ def absorb_fetch(draft: InstanceDraft, answer: Answer) -> InstanceResult:
         message = f"{call_failure('fetch of the instance', answer)}; what is known of the instance stays as it was"
         draft.say(InstanceReason.FETCH_FAILED, message, is_warning=True)
         return draft.rest()
-    draft.take_descriptions(answer)
+    take_descriptions(draft, answer)
     _take_version(draft, answer)
     is_other_plan = _take_plan(draft, answer)
     return draft.again(timedelta(0), attempt=0) if is_other_plan else draft.rest()
@@ -199,7 +200,7 @@ def _take_version(draft: InstanceDraft, answer: Answer) -> None:
     info = answer.body.get("maintenance_info")
     version = info.get("version") if isinstance(info, dict) else None
     if isinstance(version, str) and version:
-        draft.revise(maintenance_version=version)
+        revise(draft, maintenance_version=version)
 
 
 def _take_plan(draft: InstanceDraft, answer: Answer) -> bool:
@@ -208,5 +209,5 @@ def _take_plan(draft: InstanceDraft, answer: Answer) -> bool:
         return False
     message = f"The service broker has the instance on its plan {plan_id!r}, not on {draft.plan_name!r}"
     draft.say(InstanceReason.PLAN_DIFFERS, message, is_warning=True)
-    draft.adopt_plan(plan_id)
+    adopt_plan(draft, plan_id)
     return True

@@ -5,6 +5,7 @@ from chandlery.model.objects.reasons import InstanceReason
 from chandlery.reconcile.answers import Answer
 from chandlery.reconcile.status_draft import joined
 from chandlery_provisioner.absorb import instance_remedies
+from chandlery_provisioner.absorb.broker_metadata import take_descriptions
 from chandlery_provisioner.absorb.instance_draft import InstanceDraft, InstanceResult
 from chandlery_provisioner.absorb.instance_ends import cause_of, cleaned_up, too_late
 
@@ -19,7 +20,7 @@ IN_PROGRESS = {
 def begin_polling(draft: InstanceDraft, answer: Answer, *, operation: str) -> InstanceResult:
     """The broker has accepted and works on it."""
     reason, message = IN_PROGRESS[operation]
-    draft.take_descriptions(answer)
+    take_descriptions(draft, answer)
     show_operation(draft, reason, message=message, is_update=operation == "Update")
     draft.say(reason, message)
     draft.begin_poll(answer.operation)
@@ -36,7 +37,7 @@ def show_operation(draft: InstanceDraft, reason: str, *, message: str, is_update
 
 def provisioned(draft: InstanceDraft, answer: Answer) -> InstanceResult:
     """The broker has the instance."""
-    draft.take_descriptions(answer)
+    take_descriptions(draft, answer)
     draft.succeed(InstanceReason.PROVISIONED, "The instance was provisioned successfully")
     draft.plan_fetch()
     return draft.rest()
@@ -46,7 +47,7 @@ def updated(draft: InstanceDraft, answer: Answer, *, plan_id: str) -> InstanceRe
     """The broker has changed the instance; an empty `plan_id` stands for the plan that was noted with the request."""
     plan = plan_id or draft.memory.wanted_plan_id or draft.memory.plan_id
     draft.remember(plan_id=plan, wanted_plan_id="")
-    draft.take_descriptions(answer)
+    take_descriptions(draft, answer)
     draft.succeed(InstanceReason.UPDATED, "The instance was updated successfully")
     draft.plan_fetch()
     return draft.rest()
@@ -84,7 +85,7 @@ def retry_update(
 
 
 def give_up_update(draft: InstanceDraft, reason: str, *, message: str) -> InstanceResult:
-    """Final for this generation; a newer wish is taken up at once."""
+    """Final for this generation; a newer specification is taken up at once."""
     draft.say(reason, message, is_warning=True)
     shown = joined(message, _what_it_has(draft), instance_remedies.correct_or_retry(draft.metadata))
     draft.drop(ConditionType.RECONCILING)

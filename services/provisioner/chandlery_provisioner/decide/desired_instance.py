@@ -1,4 +1,4 @@
-"""How a wish for an instance, or for another instance than there is, becomes a request: part of the machine. Pure."""
+"""How the desired state of an instance becomes a request, or why it does not: part of the machine. Pure."""
 
 from dataclasses import replace
 
@@ -11,11 +11,11 @@ from chandlery.reconcile.operation.version_matrix import knows_field
 from chandlery.reconcile.parameters.parameter_schemas import violations
 from chandlery.reconcile.parameters.parameters import Parameters, parameters_to_update
 from chandlery.reconcile.reconcile_result import Refuse, Wait, broker_key, offering_key
-from chandlery_provisioner.facts.instance_context import context_digest
+from chandlery_provisioner.facts.instance_checksums import context_digest
 from chandlery_provisioner.facts.instance_snapshot import Action, AlreadyApplied, InstanceSnapshot, Provision, Update
 
 
-def grant(snapshot: InstanceSnapshot) -> Action:
+def reach_desired_state(snapshot: InstanceSnapshot) -> Action:
     """Provision or update the instance, or say why not."""
     offering, parameters = snapshot.offering, snapshot.parameters
     if isinstance(offering, Unresolved):
@@ -48,8 +48,8 @@ def unprompted(snapshot: InstanceSnapshot) -> Action | None:
     is_tried = is_failed and checksum == snapshot.memory.last_attempted.checksum
     is_changed = checksum != ((has.parameter_checksum if has else None) or "")
     if snapshot.instance.spec.watch_parameters_from and is_changed and not is_tried:
-        return grant(snapshot)
-    return grant(snapshot) if not is_failed and _context_changes(snapshot, snapshot.offering) else None
+        return reach_desired_state(snapshot)
+    return reach_desired_state(snapshot) if not is_failed and _context_changes(snapshot, snapshot.offering) else None
 
 
 def _unwatchable(snapshot: InstanceSnapshot, fault: ParametersFault) -> Action | None:
@@ -119,23 +119,23 @@ def _context_changes(snapshot: InstanceSnapshot, offering: Offering) -> bool:
 
 
 def _wanted_version(snapshot: InstanceSnapshot) -> str | None:
-    """The version to upgrade to; None if the instance has the one that is wished for, or may have any."""
-    wish, has = snapshot.instance.spec.maintenance_version, snapshot.instance.status.external_properties
-    if not wish or not knows_field(Verb.UPDATE, "maintenance_info", snapshot.api_version):
+    """The version to upgrade to; None if the instance has the one that is desired, or may have any."""
+    desired, has = snapshot.instance.spec.maintenance_version, snapshot.instance.status.external_properties
+    if not desired or not knows_field(Verb.UPDATE, "maintenance_info", snapshot.api_version):
         return None
-    return None if has and has.maintenance_version == wish else wish
+    return None if has and has.maintenance_version == desired else desired
 
 
 def _refused_version(snapshot: InstanceSnapshot, offering: Offering) -> Refuse | None:
-    wish, info = _wanted_version(snapshot), offering.plan.spec.maintenance_info
-    if wish is None or (info is not None and info.version == wish):
+    desired, info = _wanted_version(snapshot), offering.plan.spec.maintenance_info
+    if desired is None or (info is not None and info.version == desired):
         return None
     plan = offering.plan.spec.external_name
     offers = f"offers version {info.version!r} now" if info else "does not offer versions"
     is_new = snapshot.instance.status.provision_status != "Provisioned"
     return Refuse(
         InstanceReason.PROVISION_FAILED if is_new else InstanceReason.UPDATE_FAILED,
-        f"The plan {plan!r} {offers}, not {wish!r}; set spec.maintenanceVersion to what is offered, or leave it out",
+        f"The plan {plan!r} {offers}, not {desired!r}; set spec.maintenanceVersion to what is offered, or leave it out",
     )
 
 

@@ -1,29 +1,35 @@
-"""The state machine of an instance, first half: snapshot -> action. Pure; `instance_outcomes.py` is the other half.
+"""The state machine of an instance, first half: what is to be done. Pure; `instance_outcomes.py` is the other half.
+
+What comes in: an `InstanceSnapshot`, which the claim has read: the object, its offering, its parameters, the notes, a
+request of unknown fate, and whether its broker can be called. What goes out: one action. That is a call to the broker
+(`planned_calls.py` makes its request), the deletion of the bindings, or something that only changes the status.
 
 Order of questions: is its id at the broker its own, is the instance to go whatever its broker says, is a request of
-unknown fate open, is the broker at work, may something be left over, is the instance to go, is there a newer wish. Each
-early return is one answer.
+unknown fate open, is the broker at work, may something be left over, is the instance to go, is its specification newer
+than what was acted on. Each early return is one answer. `desired_instance.py` goes on where something is to be asked
+for. What users ask for by annotations is part of these questions.
+
+Who calls: `instance_reconciler.py`, in the transaction of the claim.
 """
 
 from chandlery.model.objects.annotations import Mitigation
 from chandlery.model.objects.conditions import ConditionType, is_true
 from chandlery.model.objects.reasons import InstanceReason
 from chandlery.model.text.names import FINALIZER
+from chandlery.reconcile.operation.mitigation import AwaitMitigationDecision, WaiveMitigation
 from chandlery.reconcile.operation.open_request import Repeat
 from chandlery.reconcile.reconcile_result import Finish, Idle
 from chandlery_provisioner.absorb.foreign_instances import blocked_by_bindings, without_id
-from chandlery_provisioner.decide.desired_instance import grant, unprompted
+from chandlery_provisioner.decide.desired_instance import reach_desired_state, unprompted
 from chandlery_provisioner.facts.instance_notes import OpenInstanceRequest
 from chandlery_provisioner.facts.instance_snapshot import (
     Action,
-    AwaitMitigationDecision,
     Cascade,
     Deprovision,
     FetchInstance,
     InstanceSnapshot,
     LetGo,
     PollInstance,
-    WaiveMitigation,
 )
 
 
@@ -47,7 +53,7 @@ def decide(snapshot: InstanceSnapshot) -> Action:
         return _mitigate(snapshot)
     if snapshot.is_deleted:
         return _delete(snapshot)
-    return _rest(snapshot) if _is_reconciled(snapshot) else grant(snapshot)
+    return _rest(snapshot) if _is_reconciled(snapshot) else reach_desired_state(snapshot)
 
 
 def _abandon(snapshot: InstanceSnapshot) -> Action:
@@ -78,7 +84,7 @@ def _force(snapshot: InstanceSnapshot) -> Action:
 
 
 def _is_overtaken(snapshot: InstanceSnapshot, open_request: OpenInstanceRequest) -> bool:
-    # Unless a worker died, the status tells what may be at the broker: a newer wish need not wait for a clear answer.
+    # Unless a worker died, the status tells what may be at the broker: what is newer need not wait for a clear answer.
     if open_request.purpose.traits.is_mitigation:
         return not snapshot.is_deleted and snapshot.mitigation != Mitigation.AUTOMATIC
     return open_request.is_answered and (snapshot.is_deleted or snapshot.generation > open_request.generation)

@@ -14,7 +14,7 @@ from chandlery.osb.operations.instance_calls import (
 )
 from chandlery.reconcile.offering import Unresolved
 from chandlery.reconcile.operation.open_request import Repeat
-from chandlery_provisioner.facts.instance_context import context_digest, namespace_digest
+from chandlery_provisioner.facts.instance_checksums import context_digest, namespace_digest
 from chandlery_provisioner.facts.instance_notes import InstancePurpose, OpenInstanceRequest, RequestDigest
 from chandlery_provisioner.facts.instance_snapshot import (
     Call,
@@ -122,7 +122,7 @@ def _digest_of(snapshot: InstanceSnapshot) -> RequestDigest:
 def _is_own(snapshot: InstanceSnapshot, call: Call) -> bool:
     """Whether no user asked for it: then there is nobody to name in the originating identity."""
     status, last_applied = snapshot.instance.status, snapshot.memory.last_applied
-    # A new wish is reconciled only in the end; what comes after that came of a Secret, a namespace or ourselves.
+    # A specification is reconciled only in the end; what comes after came of a Secret, a namespace or ourselves.
     is_reconciled = status.reconciled_generation >= status.observed_generation == snapshot.generation
     match call:
         case Deprovision():

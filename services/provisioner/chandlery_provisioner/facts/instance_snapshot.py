@@ -10,11 +10,11 @@ from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.offerings import AnyPlan
 from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.offering import Offering, Unresolved
-from chandlery.reconcile.operation.mitigation import chosen_mitigation
+from chandlery.reconcile.operation.mitigation import AwaitMitigationDecision, WaiveMitigation, chosen_mitigation
 from chandlery.reconcile.operation.open_request import Repeat
 from chandlery.reconcile.parameters.parameters import Parameters
 from chandlery.reconcile.policies.broker_policy import DEFAULT_POLICY, BrokerPolicy
-from chandlery.reconcile.reconcile_result import Finish, Idle, Refuse, Wait
+from chandlery.reconcile.reconcile_result import Disown, Finish, Idle, Refuse, Wait
 from chandlery_provisioner.facts.instance_notes import InstanceMemory, OpenInstanceRequest
 
 
@@ -72,7 +72,7 @@ class InstanceSnapshot:
 
     @property
     def generation(self) -> int:
-        """The number of the latest wish."""
+        """The number of the latest specification."""
         return self.instance.metadata.generation or 1
 
     @cached_property
@@ -162,7 +162,7 @@ class FetchInstance:
 
 @dataclass(frozen=True)
 class AlreadyApplied:
-    """The broker has what is wished for: there is nothing to ask of it."""
+    """The broker has what is desired: there is nothing to ask of it."""
 
 
 @dataclass(frozen=True)
@@ -171,21 +171,6 @@ class LetGo:
 
     reason: str
     message: str
-
-
-@dataclass(frozen=True)
-class Disown:
-    """What the broker has under the instance's id is another's: say so, and leave it alone."""
-
-
-@dataclass(frozen=True)
-class AwaitMitigationDecision:
-    """Something may be left of a failed creation, and a person has to say what becomes of it."""
-
-
-@dataclass(frozen=True)
-class WaiveMitigation:
-    """Something may be left of a failed creation, and a person wants it left there."""
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ class BrokerDraft:
     def again(
         self, *, asked: timedelta = timedelta(0), waiting_for: str | None = None, schedule: Schedule | None = None
     ) -> BrokerResult:
-        """Try once more, by this schedule or the broker's own; `asked` is the broker's own wish for a pause.
+        """Try once more, by this schedule or the broker's own; `asked` is the pause that the broker asks for.
 
         What finds the catalog out of date has to wait like everybody: it must not undo the back-off.
         """

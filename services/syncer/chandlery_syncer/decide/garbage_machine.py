@@ -22,7 +22,7 @@ class Owners:
 
 
 @dataclass(frozen=True)
-class Keep:
+class KeepObject:
     """The object stays as it is."""
 
 
@@ -34,7 +34,7 @@ class Detach:
 
 
 @dataclass(frozen=True)
-class Delete:
+class DeleteDependent:
     """It has lost all of its owners."""
 
     policy: str | None
@@ -53,24 +53,24 @@ class TakeAlong:
     """It is going, and its dependents are to go first."""
 
 
-Verdict = Keep | Detach | Delete | PartWithDependents | TakeAlong
+GarbageVerdict = KeepObject | Detach | DeleteDependent | PartWithDependents | TakeAlong
 
 
-def judge(document: AnyObject, owners: Owners, *, has_dependents: bool, is_ring: bool) -> Verdict:
+def judge(document: AnyObject, owners: Owners, *, has_dependents: bool, is_ring: bool) -> GarbageVerdict:
     """What is to be done with the object. `is_ring` says that one of its dependents waits for it to go already."""
     meta = document.metadata
     if meta.deletion_timestamp is not None:
         finalizers = meta.finalizers or ()
         if ORPHAN in finalizers:
             return PartWithDependents()
-        return TakeAlong() if FOREGROUND in finalizers else Keep()
+        return TakeAlong() if FOREGROUND in finalizers else KeepObject()
     if not (owners.gone or owners.waiting):
-        return Keep()
+        return KeepObject()
     if owners.solid:
         return Detach(owners.solid)
     if owners.waiting and has_dependents:
-        return Delete("Foreground", unblocks=is_ring)
-    return Delete(None)
+        return DeleteDependent("Foreground", unblocks=is_ring)
+    return DeleteDependent(None)
 
 
 def kind_of_owner(document: AnyObject, owner: OwnerReference) -> Kind | None:

@@ -13,7 +13,7 @@ from chandlery.model.objects import kinds
 from chandlery.model.objects.core import Namespace, NamespaceSpec
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.reconcile.deletion import is_removed_at_once
-from chandlery.reconcile.reconcile_result import ReconcileResult, Requeue
+from chandlery.reconcile.reconcile_result import Finish, Idle, ReconcileResult, Requeue
 from chandlery.reconcile.wake_keys import woken_by
 from chandlery.retry.schedule import DEPENDENCIES
 from chandlery_syncer.decide.namespace_conditions import waiting_conditions
@@ -46,30 +46,20 @@ class NamespaceSnapshot:
 
 
 @dataclass(frozen=True)
-class Idle:
-    """The namespace stays."""
-
-
-@dataclass(frozen=True)
-class Delete:
+class DeleteContents:
     """Begin to delete these objects."""
 
     objects: tuple[AnyObject, ...]
 
 
 @dataclass(frozen=True)
-class Wait:
+class AwaitContents:
     """All has been asked to go and something is still there. The first of it wakes the namespace."""
 
     waiting_for: str | None
 
 
-@dataclass(frozen=True)
-class Finish:
-    """Nothing is left."""
-
-
-Action = Idle | Delete | Wait | Finish
+Action = Idle | DeleteContents | AwaitContents | Finish
 
 
 def decide(snapshot: NamespaceSnapshot) -> Action:
@@ -79,7 +69,7 @@ def decide(snapshot: NamespaceSnapshot) -> Action:
     if not snapshot.contents:
         return Finish()
     untouched = [each for each in snapshot.contents if is_untouched(each)]
-    return Delete(tuple(untouched[:BATCH])) if untouched else Wait(_key(snapshot))
+    return DeleteContents(tuple(untouched[:BATCH])) if untouched else AwaitContents(_key(snapshot))
 
 
 def idle(snapshot: NamespaceSnapshot) -> NamespaceResult:
@@ -92,7 +82,7 @@ def deleted(snapshot: NamespaceSnapshot, now: datetime) -> NamespaceResult:
     return ReconcileResult(document=_terminating(snapshot.namespace), next=Requeue(due_at=now))
 
 
-def wait(snapshot: NamespaceSnapshot, action: Wait, now: datetime) -> NamespaceResult:
+def wait(snapshot: NamespaceSnapshot, action: AwaitContents, now: datetime) -> NamespaceResult:
     """Come back when woken, or after a while all the same."""
     attempt = snapshot.attempt + 1
     following = Requeue(due_at=now + DEPENDENCIES.delay(attempt), attempt=attempt, waiting_for=action.waiting_for)

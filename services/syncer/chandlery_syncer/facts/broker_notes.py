@@ -62,7 +62,7 @@ class BrokerMemory(WireModel):
     """The generation that the present failures are about."""
     leftovers: Leftovers = NO_LEFTOVERS
     retry_seen: str = ""
-    """The order to try again that was last carried out."""
+    """The request to try again that was last carried out."""
     revision_seen: int = Field(default=0, validation_alias="wishesSeen", serialization_alias="wishesSeen")
     """How often the broker had been made due when it was last looked at."""
     relist_asked: bool = False

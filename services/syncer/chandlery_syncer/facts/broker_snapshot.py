@@ -56,7 +56,7 @@ class BrokerSnapshot:
 
     @property
     def generation(self) -> int:
-        """The wish that is looked at."""
+        """The number of the specification that is looked at."""
         return self.broker.metadata.generation or 1
 
     @property

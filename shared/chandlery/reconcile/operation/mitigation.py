@@ -4,6 +4,8 @@ Source: OSB v2.17, "Orphan Mitigation". Updates never lead to it. A connection t
 written counts as a timeout; one that never came about does not.
 """
 
+from dataclasses import dataclass
+
 from chandlery.model.objects.annotations import Mitigation, RequestedActions
 from chandlery.model.objects.wire import WireModel
 from chandlery.reconcile.answers import Answer, Verb, Verdict
@@ -27,6 +29,16 @@ def needs_mitigation(answer: Answer) -> bool:
         # 200 with an unreadable body is a failure without mitigation; 201 and 202 are not (2.17).
         return answer.verb in (Verb.PROVISION, Verb.BIND) and answer.status in _MALFORMED_STATUSES
     return answer.verdict in _MITIGATED.get(answer.verb, frozenset())
+
+
+@dataclass(frozen=True)
+class AwaitMitigationDecision:
+    """Something may be left of a failed creation, and a person has to say what becomes of it."""
+
+
+@dataclass(frozen=True)
+class WaiveMitigation:
+    """Something may be left of a failed creation, and a person wants it left there."""
 
 
 class Cause(WireModel):

@@ -9,6 +9,7 @@ import pytest
 from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.conditions import Condition, ConditionStatus, ConditionType, find_condition
 from chandlery.reconcile.answers import Verdict
+from chandlery.reconcile.operation.mitigation import AwaitMitigationDecision, WaiveMitigation
 from chandlery.reconcile.operation.open_request import Repeat
 from chandlery.reconcile.policies.broker_policy import BrokerPolicy
 from chandlery.reconcile.reconcile_result import Finish, Idle, Wait
@@ -18,14 +19,12 @@ from chandlery_binder.decide.binding_machine import decide
 from chandlery_binder.facts.binding_actions import (
     Abandon,
     Action,
-    AwaitMitigationDecision,
     Bind,
     ForceFinish,
     PollBinding,
     StartMitigation,
     TryAgain,
     Unbind,
-    WaiveMitigation,
 )
 from chandlery_binder.facts.binding_notes import BindingMemory, BindingPurpose
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot

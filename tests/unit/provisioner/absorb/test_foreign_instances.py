@@ -6,11 +6,11 @@ import pytest
 
 from chandlery.model.objects.annotations import requested_actions_of
 from chandlery.model.objects.conditions import ConditionType, is_true
-from chandlery.reconcile.reconcile_result import Idle, Wait
+from chandlery.reconcile.reconcile_result import Disown, Idle, Wait
 from chandlery_provisioner.absorb import instance_outcomes as outcomes
 from chandlery_provisioner.decide.instance_machine import decide
 from chandlery_provisioner.facts.instance_notes import InstancePurpose
-from chandlery_provisioner.facts.instance_snapshot import Cascade, Disown, InstanceSnapshot, LetGo
+from chandlery_provisioner.facts.instance_snapshot import Cascade, InstanceSnapshot, LetGo
 from tests.unit.provisioner.builders import (
     NOW,
     ORPHAN,

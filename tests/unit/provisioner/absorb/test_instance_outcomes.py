@@ -16,11 +16,7 @@ from chandlery_provisioner.absorb.instance_draft import InstanceResult
 from chandlery_provisioner.absorb.instance_outcomes import absorb
 from chandlery_provisioner.decide.instance_machine import decide
 from chandlery_provisioner.facts.instance_notes import InstancePurpose
-from chandlery_provisioner.facts.instance_snapshot import (
-    AlreadyApplied,
-    InstanceSnapshot,
-    Update,
-)
+from chandlery_provisioner.facts.instance_snapshot import AlreadyApplied, InstanceSnapshot, Update
 from tests.unit.provisioner.builders import (
     LARGE,
     NOW,

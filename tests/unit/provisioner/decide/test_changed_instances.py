@@ -18,7 +18,7 @@ from chandlery_provisioner.absorb.instance_draft import InstanceResult
 from chandlery_provisioner.absorb.instance_outcomes import absorb
 from chandlery_provisioner.decide.instance_machine import decide
 from chandlery_provisioner.decide.planned_calls import note_of
-from chandlery_provisioner.facts.instance_context import context_digest, namespace_digest
+from chandlery_provisioner.facts.instance_checksums import context_digest, namespace_digest
 from chandlery_provisioner.facts.instance_notes import InstancePurpose, RequestDigest
 from chandlery_provisioner.facts.instance_snapshot import AlreadyApplied, InstanceSnapshot, Provision, Update
 from tests.unit.provisioner.builders import (

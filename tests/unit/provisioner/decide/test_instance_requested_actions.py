@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from chandlery.model.objects.conditions import ConditionType
+from chandlery.reconcile.operation.mitigation import AwaitMitigationDecision, WaiveMitigation
 from chandlery.reconcile.operation.open_request import Repeat
 from chandlery.reconcile.policies.broker_policy import BrokerPolicy
 from chandlery.reconcile.reconcile_result import Finish, Idle, Wait
@@ -15,7 +16,6 @@ from chandlery_provisioner.decide.instance_machine import decide
 from chandlery_provisioner.facts.instance_notes import InstancePurpose
 from chandlery_provisioner.facts.instance_snapshot import (
     Action,
-    AwaitMitigationDecision,
     Cascade,
     Deprovision,
     InstanceSnapshot,
@@ -23,7 +23,6 @@ from chandlery_provisioner.facts.instance_snapshot import (
     PollInstance,
     Provision,
     Update,
-    WaiveMitigation,
 )
 from tests.unit.provisioner.builders import (
     FAILED,
