@@ -150,7 +150,7 @@ async def test_a_create_that_was_overtaken_by_a_delete_of_its_name_is_refused(po
         await samples.remove(postgresql, old)
         await unit.objects.insert(instance("db"))
 
-    with pytest.raises(Conflict, match="a newer change of the same name"):
+    with pytest.raises(Conflict, match="a newer change of the same object"):
         await postgresql.run(create_late)
 
     changes = await read_at_least(postgresql, 2)
