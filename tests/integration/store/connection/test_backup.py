@@ -122,7 +122,7 @@ def test_the_command_tells_where_the_keys_are(sqlite_url: str, tmp_path: Path) -
 
     assert ended.exit_code == 0
     assert f"was copied to {tmp_path / 'copy.db'}" in ended.output
-    assert f"Back up the encryption keys too ({tmp_path / 'encryption-key'}), apart from it" in ended.output
+    assert f"Back up the encryption keys too ({tmp_path / 'encryption-key'}), in another place" in ended.output
 
 
 def test_the_command_leaves_postgresql_to_its_own_tool(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -275,7 +275,7 @@ def test_a_file_that_holds_something_else_is_named(tmp_path: Path) -> None:
     path = tmp_path / "text"
     path.write_text("no certificate")
 
-    with pytest.raises(ConfigurationFault, match="contains no readable PEM certificates"):
+    with pytest.raises(ConfigurationFault, match="contains no PEM certificates"):
         open_engine(f"postgresql://h/d?sslrootcert={path}", application_name="test")
     with pytest.raises(ConfigurationFault, match="cannot be used together"):
         open_engine(f"postgresql://h/d?sslcert={path}&sslkey={path}", application_name="test")

@@ -46,7 +46,7 @@ def _urls(postgres: PrivatePostgres) -> dict[str, str]:
         ("no such user", 'password authentication failed for user "stranger"; check the user and the password', True),
         ("no such database", 'database "missing" does not exist; create it, or correct its name', True),
         ("access rules", "pg_hba.conf rejects connection", True),
-        ("no rights", 'permission denied for schema closed; docs/operations.md, "Roles and grants"', False),
+        ("no rights", 'permission denied for schema closed; see docs/operations.md, "Roles and grants"', False),
         ("no schema", "no schema has been selected to create in; create the schema", True),
         ("certificate", "Hostname mismatch, certificate is not valid for 'localhost'; check sslrootcert", True),
         ("server setting", 'unrecognized configuration parameter "no_such_setting"; correct options', True),
@@ -101,7 +101,7 @@ async def test_a_role_without_grants_is_refused_at_work_too(postgres: PrivatePos
     nobody = open_engine(postgres.url("nobody", query="options=-c%20search_path%3Dshop"), application_name="test")
     database = Database(nobody, keyring)
     try:
-        with pytest.raises(Refused, match=r"^the database refuses us: permission denied for table"):
+        with pytest.raises(Refused, match=r"^the database refuses the connection: permission denied for table"):
             await create_one(database, instance("refused"))
     finally:
         await database.close()

@@ -127,7 +127,7 @@ async def test_what_the_release_before_has_sealed_is_read_and_sealed_anew_and_th
     async with process(database_url, keys) as database:
         planted = await _read(database)
         assert planted.data is None
-        assert "no longer in use" in (planted.metadata.annotations or {})[UNREADABLE]
+        assert "no longer supported" in (planted.metadata.annotations or {})[UNREADABLE]
 
 
 async def test_a_key_can_be_taken_out_once_all_is_sealed_with_the_one_in_front(
