@@ -83,7 +83,7 @@ async def test_a_server_that_is_not_of_the_kind_asked_for_may_become_so(postgres
     assert not isinstance(raised.value, Refused)
     where = f"{LOOPBACK}:{postgres.port}"
     wanted = "target_session_attrs in CHANDLERY_DATABASE_URL asks for"
-    assert raised.value.message == f"the database at {where} is none that {wanted}"
+    assert raised.value.message == f"the database at {where} is not what {wanted}"
 
 
 async def test_a_pooler_that_is_not_told_of_is_named(pooler: PgBouncer) -> None:
