@@ -84,13 +84,13 @@ test-fast: setup  ## What needs no server, in a minute and a half: for the inner
 
 .PHONY: test
 # What takes minutes has targets of its own: make conformance, make storms, make chaos; make test-all leaves out nothing.
-test: setup services  ## The suite, on real PostgreSQL and real RabbitMQ
+test: setup services  ## What every change has to pass: on PostgreSQL and RabbitMQ too where they make a difference
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; CHANDLERY_TEST_BRIEFLY=1 \
 	$(BIN)/pytest $(PARALLEL) --ignore=tests/conformance/platform_behaviour --ignore=tests/conformance/platform_failures \
 		--ignore=tests/e2e/faults/test_process_death.py --ignore=tests/e2e/faults/test_rolling_restart.py $(PYTEST_ARGS)
 
 .PHONY: test-all
-test-all: setup services  ## All tests in all their forms; about twenty minutes
+test-all: setup services  ## All tests in all their forms, everything on both databases and buses; about twenty minutes
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; $(BIN)/pytest $(PARALLEL) $(PYTEST_ARGS)
 
 .PHONY: storms
