@@ -24,15 +24,16 @@ _MOST: Final = 20_000
 class RequeueTimers:
     """The timers of one process. Without a bus there are none, and all is left to the sweep."""
 
-    def __init__(self, bus: Bus | None = None) -> None:
+    def __init__(self, bus: Bus | None = None, *, most: int = _MOST) -> None:
         self._bus = bus
+        self._most = most
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._due: list[Reconcile] = []
         self._sending: asyncio.Task[None] | None = None
 
     def take(self, due_at: datetime | None, now: datetime) -> bool:
         """Whether this process is to remind of what is due then."""
-        if self._bus is None or due_at is None or len(self._timers) >= _MOST:
+        if self._bus is None or due_at is None or len(self._timers) >= self._most:
             return False
         return now < due_at <= now + _WITHIN
 

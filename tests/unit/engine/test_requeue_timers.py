@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from chandlery.contracts.messages import Message, Reconcile
-from chandlery.engine import requeue_timers as module
 from chandlery.engine.requeue_timers import RequeueTimers
 from chandlery.model.faults import Unavailable
 from tests.support.waiting import SOON
@@ -39,9 +38,9 @@ class Wire:
         self._told.clear()
 
 
-def over(wire: Wire) -> RequeueTimers:
+def over(wire: Wire, **options: int) -> RequeueTimers:
     bus: Any = wire
-    return RequeueTimers(bus)
+    return RequeueTimers(bus, **options)
 
 
 @pytest.mark.parametrize(
@@ -56,9 +55,8 @@ def test_without_a_bus_nothing_is_taken() -> None:
     assert not RequeueTimers().take(NOW + timedelta(seconds=1), NOW)
 
 
-async def test_no_more_is_taken_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MOST", 1)
-    requeue_timers = over(Wire())
+async def test_no_more_is_taken_than_there_is_room_for() -> None:
+    requeue_timers = over(Wire(), most=1)
     requeue_timers.set(FIRST, VERY_LONG)
     assert not requeue_timers.take(NOW + timedelta(seconds=1), NOW)
     await requeue_timers.close()
