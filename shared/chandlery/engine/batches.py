@@ -1,54 +1,97 @@
 """Work that arrives while a batch is under way makes the next batch, so that one transaction serves many.
 
-No artificial delay: a lone item starts at once. A batch that fails is repeated item by item, so that only the culprit
-sees the fault.
+In comes one item from each caller, who waits for its result: a command to claim, an answer to record (the reconcile
+loop), an object to insert (the gateway's writer). Out go all that have gathered, as parts, to `work`, which does them
+in one transaction and returns a result for each. No artificial delay: a lone item starts at once. A batch that fails is
+repeated item by item, so that only the culprit sees the fault.
+
+A batch belongs to nobody: it runs in a context of its own, without what any caller has bound to theirs (for log lines,
+for traces). What is done for one of them runs in that caller's context, if `work` does it through `Part.run`.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
-
-import structlog
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 from chandlery.model.faults import Unavailable
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Part(Generic[ItemT]):
+    """What a batch does for one caller."""
+
+    item: ItemT
+    context: Context = field(default_factory=copy_context, repr=False, compare=False)
+    """The caller's, as it was when the item was handed over."""
+
+    async def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Do this in the caller's context; what the batch does before and after is not in it."""
+        return await _Within(self.context.copy(), coroutine)
+
+
+class _Within(Generic[T]):
+    """Takes each step of a coroutine in a context: a task of its own would do so, too, but costs a turn of the loop."""
+
+    def __init__(self, context: Context, coroutine: Coroutine[Any, Any, T]) -> None:
+        self._context = context
+        self._coroutine = coroutine
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        step: Callable[[Any], Any] = self._coroutine.send
+        given: Any = None
+        try:
+            while True:
+                try:
+                    awaited = self._context.run(step, given)
+                except StopIteration as end:
+                    result: T = end.value
+                    return result
+                try:
+                    given, step = (yield awaited), self._coroutine.send
+                except BaseException as error:  # noqa: BLE001 - a cancellation, too, is the coroutine's to see
+                    given, step = error, self._coroutine.throw
+        finally:
+            self._coroutine.close()
 
 
 class Batches(Generic[ItemT, ResultT]):
     """Hands items to `work` in batches; call it with an item to get that item's result."""
 
-    def __init__(self, work: Callable[[Sequence[ItemT]], Awaitable[Sequence[ResultT]]], *, limit: int) -> None:
-        """`work` returns one result for each item, in order; at most `limit` items make a batch."""
+    def __init__(self, work: Callable[[Sequence[Part[ItemT]]], Awaitable[Sequence[ResultT]]], *, limit: int) -> None:
+        """`work` returns one result for each part, in order; at most `limit` of them make a batch."""
         self._work = work
         self._limit = limit
-        self._waiting: deque[tuple[ItemT, asyncio.Future[ResultT]]] = deque()
+        self._waiting: deque[tuple[Part[ItemT], asyncio.Future[ResultT]]] = deque()
         self._runner: asyncio.Task[None] | None = None
 
     async def __call__(self, item: ItemT) -> ResultT:
         """The result for the item; raises what the work raised for it."""
         result: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, result))
+        self._waiting.append((Part(item), result))
         if self._runner is None or self._runner.done():
-            self._runner = asyncio.create_task(self._run())
+            # Whose item happens to be the first is no matter of the others.
+            self._runner = asyncio.create_task(self._run(), context=Context())
         return await result
 
     async def _run(self) -> None:
-        # A batch is of many messages: what is logged in it must not bear the name of the first of them.
-        structlog.contextvars.unbind_contextvars("message_id")
         while self._waiting:
             size = min(len(self._waiting), self._limit)
             batch = [self._waiting.popleft() for _ in range(size)]
             # Whoever has stopped waiting before the work began is left out.
-            batch = [(item, result) for item, result in batch if not result.done()]
+            batch = [(part, result) for part, result in batch if not result.done()]
             if batch:
                 await self._serve(batch)
 
-    async def _serve(self, batch: Sequence[tuple[ItemT, "asyncio.Future[ResultT]"]]) -> None:
+    async def _serve(self, batch: Sequence[tuple[Part[ItemT], "asyncio.Future[ResultT]"]]) -> None:
         try:
-            results = await self._work([item for item, _ in batch])
+            results = await self._work([part for part, _ in batch])
             pairs = list(zip(batch, results, strict=True))
         except asyncio.CancelledError:
             # Whatever gave the work up: nobody may wait for it for ever.

@@ -20,7 +20,7 @@ from typing import Any, Generic, cast
 import structlog
 
 from chandlery.contracts.messages import UNRESOLVED_LANE, Message, Reconcile
-from chandlery.engine.batches import Batches
+from chandlery.engine.batches import Batches, Part
 from chandlery.engine.circuits.call_gate import CallGate, Destination, deferred, woken_by_others
 from chandlery.engine.reconciler import AnswerT, CallT, DocumentT, Planned, Reconciler, SnapshotT, Undelivered
 from chandlery.engine.resources import Resources
@@ -165,18 +165,21 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             undelivered = await self._outside.hand_over(decided, answer)
         return await self._record(decided, answer, undelivered)
 
-    async def _claim_batch(self, commands: Sequence[Reconcile]) -> list[ClaimedRound[SnapshotT, CallT]]:
+    async def _claim_batch(self, parts: Sequence[Part[Reconcile]]) -> list[ClaimedRound[SnapshotT, CallT]]:
+        # The same object twice in one batch: it is the round of the first command.
+        of_uid = {part.item.uid: part for part in reversed(parts)}
+
         async def claim(unit: UnitOfWork) -> list[ClaimedRound[SnapshotT, CallT]]:
             until = time.monotonic() + self._lease.total_seconds()
-            uids = list(dict.fromkeys(command.uid for command in commands))
             # By kind too: a command may give an object's uid for another kind, whose worker would not understand it.
-            kinds_named = {command.kind for command in commands}
+            kinds_named = {part.item.kind for part in parts}
             claims = await unit.work_queue.claim_many(
-                uids, owner=self._resources.owner, lease=self._lease, kinds=kinds_named
+                list(of_uid), owner=self._resources.owner, lease=self._lease, kinds=kinds_named
             )
-            claimed = await self._decide_all(unit, [(claim, until, self._no_answers()) for claim in claims.values()])
-            # The same object twice in one batch: the second command finds its lease taken.
-            return [claimed.pop(command.uid, None) for command in commands]
+            held = [(of_uid[uid], claim, until, self._no_answers()) for uid, claim in claims.items()]
+            claimed = await self._decide_all(unit, held)
+            # The second command for an object finds its lease taken.
+            return [claimed.pop(part.item.uid, None) for part in parts]
 
         return await self._database.run(claim)
 
@@ -184,27 +187,27 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         """Nothing is known of the platform so far; None for one that is asked within the transaction."""
         return None if self._resources.platform.joins_transactions else GatheredAnswers()
 
-    async def _decide_batch(self, undecided: Sequence[UndecidedRound]) -> list[ClaimedRound[SnapshotT, CallT]]:
+    async def _decide_batch(self, parts: Sequence[Part[UndecidedRound]]) -> list[ClaimedRound[SnapshotT, CallT]]:
         # In the order of `_record_batch`, for its reason.
-        ordered = sorted(undecided, key=lambda each: each.claim.uid)
+        ordered = sorted(parts, key=lambda each: each.item.claim.uid)
 
         async def decide(unit: UnitOfWork) -> list[ClaimedRound[SnapshotT, CallT]]:
             for each in ordered:
-                await unit.work_queue.assert_lease(each.claim)
-            known = [(each.claim, each.until, each.answers) for each in ordered]
+                await unit.work_queue.assert_lease(each.item.claim)
+            known = [(each, each.item.claim, each.item.until, each.item.answers) for each in ordered]
             decided = await self._decide_all(unit, known)
-            return [decided[each.claim.uid] for each in undecided]
+            return [decided[each.item.claim.uid] for each in parts]
 
         return await self._database.run(decide)
 
     async def _decide_all(
-        self, unit: UnitOfWork, held: "Sequence[tuple[Claim, float, GatheredAnswers | None]]"
+        self, unit: UnitOfWork, held: "Sequence[tuple[Part[Any], Claim, float, GatheredAnswers | None]]"
     ) -> dict[str, ClaimedRound[SnapshotT, CallT]]:
-        documents = await self._documents(unit, [claim for claim, _, _ in held])
+        documents = await self._documents(unit, [claim for _, claim, _, _ in held])
         decided = {}
-        for claim, until, answers in held:
+        for part, claim, until, answers in held:
             document = documents.get(claim.uid)
-            decided[claim.uid] = await self._decide(unit, claim, document, until=until, answers=answers)
+            decided[claim.uid] = await part.run(self._decide(unit, claim, document, until=until, answers=answers))
         await unit.work_queue.keep_all_sealed([kept for each in decided.values() if (kept := kept_note(each))])
         return decided
 
@@ -280,15 +283,17 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             is_again = True
         return None
 
-    async def _record_batch(self, answered: Sequence[AnsweredRound[SnapshotT, CallT, AnswerT]]) -> list[RecordedRound]:
+    async def _record_batch(
+        self, parts: Sequence[Part[AnsweredRound[SnapshotT, CallT, AnswerT]]]
+    ) -> list[RecordedRound]:
         # All who write several rows of work do so in one order: none of them waits for one that waits for it.
-        ordered = sorted(enumerate(answered), key=lambda pair: pair[1].decided.claim.uid)
+        ordered = sorted(enumerate(parts), key=lambda pair: pair[1].item.decided.claim.uid)
 
         async def record(unit: UnitOfWork) -> dict[int, RecordedRound]:
-            return {place: await self._record_one(unit, entry) for place, entry in ordered}
+            return {place: await part.run(self._record_one(unit, part.item)) for place, part in ordered}
 
         recorded = await self._database.run(record)
-        return [recorded[place] for place in range(len(answered))]
+        return [recorded[place] for place in range(len(parts))]
 
     async def _record_one(self, unit: UnitOfWork, answered: AnsweredRound[SnapshotT, CallT, AnswerT]) -> RecordedRound:
         decided = answered.decided

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -73,8 +75,8 @@ class UnitOfWork:
         self._afterwards: list[Callable[[], None]] = []
 
     def after_commit(self, do: Callable[[], None]) -> None:
-        """Have this done when the transaction has committed; it must not raise."""
-        self._afterwards.append(do)
+        """Have this done when the transaction has committed, in the context of now; it must not raise."""
+        self._afterwards.append(partial(copy_context().run, do))
 
     def committed(self) -> None:
         """The transaction has committed."""

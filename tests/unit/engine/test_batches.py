@@ -2,10 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
+from contextvars import ContextVar
 
 import pytest
+import structlog
 
-from chandlery.engine.batches import Batches
+from chandlery.engine.batches import Batches, Part
 from chandlery.model.faults import Unavailable
 from tests.support.waiting import SOON
 
@@ -21,8 +24,9 @@ class Bench:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def __call__(self, items: Sequence[int]) -> Sequence[int]:
-        self.batches.append(list(items))
+    async def __call__(self, parts: Sequence[Part[int]]) -> Sequence[int]:
+        items = [part.item for part in parts]
+        self.batches.append(items)
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         self.began.set()
@@ -92,7 +96,7 @@ async def test_only_the_culprit_fails_when_a_batch_does() -> None:
 async def test_batch_is_not_repeated_when_the_outcome_of_its_commit_is_unknown() -> None:
     batches_tried: list[int] = []
 
-    async def work(items: Sequence[int]) -> Sequence[int]:
+    async def work(items: Sequence[Part[int]]) -> Sequence[int]:
         batches_tried.append(len(items))
         raise Unavailable
 
@@ -146,7 +150,7 @@ async def test_waiter_that_left_in_mid_work_harms_no_other() -> None:
 
 
 async def test_nobody_waits_for_ever_when_the_work_is_cancelled_from_within() -> None:
-    async def work(_items: Sequence[int]) -> Sequence[int]:
+    async def work(_items: Sequence[Part[int]]) -> Sequence[int]:
         raise asyncio.CancelledError
 
     batches = Batches(work, limit=8)
@@ -156,10 +160,99 @@ async def test_nobody_waits_for_ever_when_the_work_is_cancelled_from_within() ->
 
 
 async def test_result_count_that_does_not_fit_is_told_to_all_who_wait() -> None:
-    async def work(_items: Sequence[int]) -> Sequence[int]:
+    async def work(_items: Sequence[Part[int]]) -> Sequence[int]:
         return []
 
     batches = Batches(work, limit=8)
     async with asyncio.timeout(SOON):
         results = await asyncio.gather(batches(1), batches(2), return_exceptions=True)
     assert all(isinstance(result, ValueError) for result in results)
+
+
+TRACE: ContextVar[str] = ContextVar("trace", default="nobody's")
+
+
+class Witness:
+    """Work that notes which context it sees: before the parts, in each of them, and after them."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, ...]] = []
+
+    async def __call__(self, parts: Sequence[Part[str]]) -> Sequence[str]:
+        self._note("batch")
+        results = [await part.run(self._serve(part.item)) for part in parts]
+        self._note("batch")
+        return results
+
+    async def _serve(self, item: str) -> str:
+        self._note(item)
+        await asyncio.sleep(0)
+        with structlog.contextvars.bound_contextvars(step="within"):
+            await asyncio.sleep(0)
+            self._note(item)
+        TRACE.set("left behind")
+        if item == "fails":
+            raise LookupError(item)
+        return TRACE.get()
+
+    def _note(self, where: str) -> None:
+        bound = structlog.contextvars.get_contextvars()
+        self.seen.append((where, TRACE.get(), *(f"{key}={value}" for key, value in sorted(bound.items()))))
+
+
+async def _call(batches: "Batches[str, str]", name: str) -> str:
+    """A caller with a context of its own."""
+    TRACE.set(f"trace of {name}")
+    with structlog.contextvars.bound_contextvars(message_id=name):
+        result = await batches(name)
+        assert structlog.contextvars.get_contextvars() == {"message_id": name}
+    assert TRACE.get() == f"trace of {name}"
+    return result
+
+
+async def test_each_part_of_a_batch_runs_in_the_context_of_its_caller_and_the_batch_in_none() -> None:
+    witness = Witness()
+    batches = Batches(witness, limit=8)
+    async with asyncio.timeout(SOON):
+        assert await asyncio.gather(*(_call(batches, name) for name in "ab")) == ["left behind"] * 2
+    of_one = [
+        [
+            (name, f"trace of {name}", f"message_id={name}"),
+            (name, f"trace of {name}", f"message_id={name}", "step=within"),
+        ]
+        for name in "ab"
+    ]
+    batch = ("batch", "nobody's")
+    assert witness.seen == [batch, *of_one[0], *of_one[1], batch]
+
+
+async def test_a_part_that_is_repeated_alone_begins_in_the_context_of_its_caller() -> None:
+    witness = Witness()
+    batches = Batches(witness, limit=8)
+    async with asyncio.timeout(SOON):
+        done, failed = await asyncio.gather(_call(batches, "good"), _call(batches, "fails"), return_exceptions=True)
+    assert (done, type(failed)) == ("left behind", LookupError)
+    first_steps = [entry for entry in witness.seen if entry[0] != "batch" and "step=within" not in entry]
+    expected = {name: (name, f"trace of {name}", f"message_id={name}") for name in ("good", "fails")}
+    assert first_steps == [expected[name] for name in ("good", "fails", "good", "fails")]
+
+
+async def test_a_part_sees_that_its_batch_is_cancelled() -> None:
+    seen: list[str] = []
+    began = asyncio.Event()
+
+    async def serve() -> None:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            seen.append("cancelled")
+            raise
+
+    task = asyncio.create_task(Part("item").run(serve()))
+    async with asyncio.timeout(SOON):
+        await began.wait()
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    assert (task.cancelled(), seen) == (True, ["cancelled"])

@@ -8,7 +8,7 @@ for `status_objects` to render.
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from chandlery.engine.batches import Batches
+from chandlery.engine.batches import Batches, Part
 from chandlery.model.faults import Conflict, Invalid
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.process.aside import aside_if
@@ -78,9 +78,9 @@ class ObjectWriter:
             return await self._database.run(lambda unit: self._transactions.insert(unit, prepared), dry_run=True)
         return await self._inserts(prepared)
 
-    async def _insert_batch(self, prepared: Sequence[AnyObject]) -> Sequence[AnyObject]:
+    async def _insert_batch(self, parts: Sequence[Part[AnyObject]]) -> Sequence[AnyObject]:
         async def insert(unit: UnitOfWork) -> Sequence[AnyObject]:
-            return [await self._transactions.insert(unit, document) for document in prepared]
+            return [await part.run(self._transactions.insert(unit, part.item)) for part in parts]
 
         return await self._database.run(insert)
 
