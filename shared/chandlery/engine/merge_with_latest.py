@@ -34,7 +34,7 @@ def _merged_spec(wanted: Any, seen: Any, latest: Any) -> Any:
     return latest.model_copy(update=ours) if ours else latest
 
 
-def with_wish_of(seen: AnyObject, *, version_of: AnyObject) -> AnyObject:
-    """The round goes on with the wish it began with; only the version it has to overwrite is newer."""
+def with_version_of(seen: AnyObject, *, version_of: AnyObject) -> AnyObject:
+    """The round goes on with the object it began with; only the version it has to overwrite is newer."""
     version = {"resource_version": version_of.metadata.resource_version}
     return seen.model_copy(update={"metadata": seen.metadata.model_copy(update=version)})

@@ -26,8 +26,8 @@ async def find_offering(
 ) -> Offering | Unresolved:
     """Resolve what the specification names. References found before are followed by name; users' words otherwise.
 
-    With the external id of the plan that the broker delivers it is that plan, whatever is wished for by now, as long
-    as it is known.
+    With the external id of the plan that the broker delivers it is that plan, whatever the specification names by now,
+    as long as it is known.
     """
     service_class = await _class(unit, instance)
     if isinstance(service_class, Unresolved):

@@ -16,7 +16,7 @@ import structlog
 from chandlery.contracts.messages import ObjectChanged
 from chandlery.engine.circuits.call_gate import CallGate
 from chandlery.engine.condition_log import say_conditions
-from chandlery.engine.merge_with_latest import rebased, with_wish_of
+from chandlery.engine.merge_with_latest import rebased, with_version_of
 from chandlery.engine.reconciler import AnswerT, CallT, DocumentT, Reconciler, SnapshotT
 from chandlery.engine.resources import Resources
 from chandlery.engine.rounds.claimed_round import DecidedRound, broker_of
@@ -120,4 +120,4 @@ class RoundCalls(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         if latest.metadata.resource_version != decided.document.metadata.resource_version:
             # A user has changed it since: with the version as it was, the record notices and looks first.
             return decided
-        return replace(decided, document=with_wish_of(decided.document, version_of=written))
+        return replace(decided, document=with_version_of(decided.document, version_of=written))
