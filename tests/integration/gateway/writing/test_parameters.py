@@ -230,7 +230,7 @@ async def test_parameters_that_are_required_are_missed_at_once_where_there_are_n
     await scope.offers(api, choosy)
     missing = await api.post(INSTANCES, named_plan(scope))
     assert missing.causes == {
-        "spec.parameters.size": 'Required value: the create schema of the plan "small" asks for it'
+        "spec.parameters.size": 'Required value: the create schema of the plan "small" requires it'
     }
     assert refused(await api.post(INSTANCES, named_plan(scope, parametersFrom=SOURCES))) == set()
     assert refused(await api.post(BINDINGS, binding())) == {"spec.parameters.role"}
