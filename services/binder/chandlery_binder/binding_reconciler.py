@@ -174,12 +174,12 @@ class BindingReconciler:
     ) -> ReconcileResult[ServiceBinding]:
         """See Reconciler."""
         inner, note = snapshot.snapshot, planned.call.note
-        change = outcomes.absorb(inner, note, answer=answer, now=unit.now, problem=undelivered)
-        rotated = change.document.status.external_id
+        result = outcomes.absorb(inner, note, answer=answer, now=unit.now, problem=undelivered)
+        rotated = result.document.status.external_id
         if rotated and rotated != inner.binding.status.external_id:
             # From now on everybody who may read the binding knows it.
             await claims_id(unit, inner.binding, lane=inner.memory.lane, noted="", value=rotated)
-        return change
+        return result
 
     def lane(self, snapshot: LoadedBinding, claim: Claim) -> str:
         """See Reconciler."""

@@ -185,8 +185,8 @@ async def _taken_over(writer: CatalogWriter, snapshot: BrokerSnapshot, step: Tak
     facts = (*news.about_broker, *remarks_facts(fetched.remarks, fetched.left_out))
     report = outcomes.CatalogReport(facts, catalog_note(snapshot.broker, stored, fetched.left_out))
     had = outcomes.Had(news.retirement.leftovers, stored, report, is_relist=step.is_relist)
-    change = outcomes.synced(snapshot, fetched.answer, had, now)
-    return replace(change, events=tuple(RecordEvent(*each) for each in news.about_offerings))
+    result = outcomes.synced(snapshot, fetched.answer, had, now)
+    return replace(result, events=tuple(RecordEvent(*each) for each in news.about_offerings))
 
 
 async def _clashed(writer: CatalogWriter, snapshot: BrokerSnapshot, clash: Clash, now: datetime) -> BrokerResult:

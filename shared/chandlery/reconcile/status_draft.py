@@ -1,4 +1,4 @@
-"""A status in the making: what the drafts of instances and bindings share. Pure; one draft is used for one change."""
+"""A status in the making: what the drafts of instances and bindings share. Pure; one draft makes one result."""
 
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -53,7 +53,7 @@ MemoryT = TypeVar("MemoryT", bound=OperationNotes)
 
 
 class StatusDraft(Generic[StatusT, MemoryT]):
-    """Collects a new status, the worker's notes, what to record and whom to wake; its heirs make the change of it."""
+    """Collects a new status, the worker's notes, what to record and whom to wake; its heirs make the result of it."""
 
     def __init__(
         self,
@@ -189,7 +189,7 @@ class StatusDraft(Generic[StatusT, MemoryT]):
         said = {told for cause, told in self._said if cause == reason}
         return message in said or any(told.startswith(beginning) for told in said)
 
-    def _changed(
+    def _result_of(
         self, document: DocumentT, following: Requeue, *, is_finished: bool, sealed: JsonObject | None
     ) -> ReconcileResult[DocumentT]:
         state = last_condition_state(self.status.conditions)

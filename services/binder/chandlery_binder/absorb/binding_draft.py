@@ -23,7 +23,7 @@ from chandlery_binder.rotation.rotation_schedule import expiry, next_look
 
 
 class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
-    """Collects what changes; `BindingDraft` makes the change of it."""
+    """Collects what changes; `BindingDraft` makes the result of it."""
 
     def __init__(self, snapshot: BindingSnapshot, now: datetime) -> None:
         super().__init__(
@@ -73,12 +73,12 @@ class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
 
     @property
     def now(self) -> datetime:
-        """The moment of the change."""
+        """The moment of the round."""
         return self._now
 
     @property
     def snapshot(self) -> BindingSnapshot:
-        """What the change begins with."""
+        """What the round begins with."""
         return self._snapshot
 
     @property
@@ -156,18 +156,18 @@ INJECTED = "Injected bind result"
 
 
 class BindingDraft(BindingStatusDraft):
-    """Collects what changes; `rest`, `again`, `retry_after`, `wait` and `gone` make the change."""
+    """Collects what changes; `rest`, `again`, `retry_after`, `wait` and `gone` make the result of it."""
 
     def rest(self) -> BindingResult:
         """Nothing more to do; a deletion is looked at straight away, and one that is ready when something is due."""
         has_acted = self.status != self._before
         self.expect_no_attempt()
         if self.is_deleted:
-            return self._change(Requeue(due_at=self._now if has_acted else None))
+            return self._result(Requeue(due_at=self._now if has_acted else None))
         if self._drafted.is_ready:
             return self.rest_ready()
         # An operator may change what the broker's policy says of orphan mitigation.
-        return self._change(Requeue(waiting_for=self.memory.lane or None if self._drafted.is_mitigation_held else None))
+        return self._result(Requeue(waiting_for=self.memory.lane or None if self._drafted.is_mitigation_held else None))
 
     def rest_ready(
         self, *, due_at: datetime | None = None, attempt: int = 0, waiting_for: str | None = None
@@ -190,7 +190,7 @@ class BindingDraft(BindingStatusDraft):
         given = () if waiting_for is None else (waiting_for,)
         own = self._own_secret
         interests = given if waiting_for is not None or rotation.waits else None
-        return self._change(Requeue(due_at=due_at, attempt=attempt, waiting_for=own, interests=interests))
+        return self._result(Requeue(due_at=due_at, attempt=attempt, waiting_for=own, interests=interests))
 
     def rest_ready_later(self, waiting_for: str | None) -> BindingResult:
         """Rest as one that is ready, until what is missing has come, or for a while."""
@@ -200,11 +200,11 @@ class BindingDraft(BindingStatusDraft):
     def again(self, delay: timedelta, *, attempt: int) -> BindingResult:
         """Come back after the delay, with something else than what failed."""
         self.expect_no_attempt()
-        return self._change(Requeue(due_at=self._now + delay, attempt=attempt))
+        return self._result(Requeue(due_at=self._now + delay, attempt=attempt))
 
     def after(self, pause: timedelta, *, attempt: int) -> BindingResult:
         """Come back after the pause that the status shows."""
-        return self._change(Requeue(due_at=self._now + pause, attempt=attempt))
+        return self._result(Requeue(due_at=self._now + pause, attempt=attempt))
 
     def retry_after(self, retry_after_seconds: float | None, *, attempt: int) -> BindingResult:
         """Come back with back-off, or as late as the broker asks, within the longest back-off."""
@@ -228,15 +228,15 @@ class BindingDraft(BindingStatusDraft):
         attempt = self.attempt + 1
         self.expect_no_attempt()
         due_at = self._now + DEPENDENCIES.delay(attempt)
-        return self._change(Requeue(due_at=due_at, attempt=attempt, waiting_for=waiting_for, interests=interests))
+        return self._result(Requeue(due_at=due_at, attempt=attempt, waiting_for=waiting_for, interests=interests))
 
     def defer(self, deferral: Deferral) -> BindingResult:
         """Come back when the call may be made."""
-        return self._change(deferral.requeue(attempt=self.attempt))
+        return self._result(deferral.requeue(attempt=self.attempt))
 
     def gone(self) -> BindingResult:
         """The finalizer goes, and with it the object."""
-        return self._change(Requeue(), is_finished=True)
+        return self._result(Requeue(), is_finished=True)
 
     def turn_to_next(self) -> BindingResult | None:
         """Unbind what else the broker has of a deleted binding; None if there is nothing else."""
@@ -250,7 +250,7 @@ class BindingDraft(BindingStatusDraft):
 
     def shown(self) -> BindingResult:
         """Nothing but the status changes."""
-        return self._change(Requeue())
+        return self._result(Requeue())
 
     def _show_rotation(self) -> bool:
         """Say beside Ready that other credentials are wanted, as long as anything more is done about that."""
@@ -292,8 +292,8 @@ class BindingDraft(BindingStatusDraft):
         moment = datetime.fromtimestamp(retired.next_at, UTC) if retired.next_at else self._now
         return RetiringBinding(external_id=self._id_of(retired.placement), unbind_time=moment)
 
-    def _change(self, following: Requeue, *, is_finished: bool = False) -> BindingResult:
+    def _result(self, following: Requeue, *, is_finished: bool = False) -> BindingResult:
         shown = tuple(map(self._shown, self.memory.retired))
         if shown or self.status.retiring:
             self.set(retiring=shown or None)
-        return self._changed(self._snapshot.binding, following, is_finished=is_finished, sealed=self.sealed.stored())
+        return self._result_of(self._snapshot.binding, following, is_finished=is_finished, sealed=self.sealed.stored())

@@ -24,7 +24,7 @@ InstanceResult = ReconcileResult[ServiceInstance]
 
 
 class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
-    """Collects what changes; `rest`, `again`, `retry_after`, `poll_after`, `wait` and `gone` make the change."""
+    """Collects what changes; `rest`, `again`, `retry_after`, `poll_after`, `wait` and `gone` make the result of it."""
 
     def __init__(self, snapshot: InstanceSnapshot, now: datetime) -> None:
         super().__init__(
@@ -182,11 +182,11 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         behind = self.status.observed_generation < self._snapshot.generation or self.is_deleted
         has_acted = self.status != self._snapshot.instance.status
         is_fetch_next = self.memory.is_fetch_due and not self._snapshot.memory.is_fetch_due
-        return self._change(Requeue(due_at=self._now if (behind and has_acted) or is_fetch_next else None))
+        return self._result(Requeue(due_at=self._now if (behind and has_acted) or is_fetch_next else None))
 
     def again(self, delay: timedelta, *, attempt: int) -> InstanceResult:
         """Come back after the delay."""
-        return self._change(Requeue(due_at=self._now + delay, attempt=attempt))
+        return self._result(Requeue(due_at=self._now + delay, attempt=attempt))
 
     def retry_after(self, retry_after_seconds: float | None, *, attempt: int) -> InstanceResult:
         """Come back with back-off, or as late as the broker asks, within the longest back-off."""
@@ -214,23 +214,23 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         self.expect_no_attempt()
         attempt = self.attempt + 1
         due_at = self._now + DEPENDENCIES.delay(attempt)
-        return self._change(Requeue(due_at=due_at, attempt=attempt, waiting_for=waiting_for))
+        return self._result(Requeue(due_at=due_at, attempt=attempt, waiting_for=waiting_for))
 
     def hold(self) -> InstanceResult:
         """A person has to say what is to be done; what the broker's specification says may change, too."""
         self.expect_no_attempt()
         due_at = self._now if self.is_deleted else None
-        return self._change(Requeue(due_at=due_at, waiting_for=None if self.is_deleted else self.memory.lane or None))
+        return self._result(Requeue(due_at=due_at, waiting_for=None if self.is_deleted else self.memory.lane or None))
 
     def defer(self, deferral: Deferral) -> InstanceResult:
         """Come back when the call may be made."""
-        return self._change(deferral.requeue(attempt=self.attempt))
+        return self._result(deferral.requeue(attempt=self.attempt))
 
     def gone(self) -> InstanceResult:
         """The finalizer goes, and with it the object."""
-        return self._change(Requeue(), is_finished=True)
+        return self._result(Requeue(), is_finished=True)
 
-    def _change(self, following: Requeue, *, is_finished: bool = False) -> InstanceResult:
+    def _result(self, following: Requeue, *, is_finished: bool = False) -> InstanceResult:
         instance = self._snapshot.instance
         following = following if is_finished else self._with_interests(following)
         self.set(**shown_versions(self._snapshot, self.status, plan_id=self.memory.plan_id))
@@ -240,7 +240,7 @@ class InstanceDraft(StatusDraft[ServiceInstanceStatus, InstanceMemory]):
         labelled = with_value_labels(instance.metadata, referenced_values(spec))
         document = instance.model_copy(update={"spec": spec, "metadata": labelled})
         kept = self._kept.to_wire() if self._kept and following.due_at is not None else None
-        return self._changed(document, following, is_finished=is_finished, sealed=kept)
+        return self._result_of(document, following, is_finished=is_finished, sealed=kept)
 
     def _date_ready(self) -> None:
         is_ready = is_true(self.status.conditions, ConditionType.READY)

@@ -33,7 +33,7 @@ def reach_desired_state(snapshot: InstanceSnapshot) -> Action:
         return Wait(InstanceReason.ERROR_WITH_PARAMETERS, parameters.message, parameters.waiting_for)
     if refused := _refused_version(snapshot, offering):
         return refused
-    return _provision(snapshot, offering, parameters) if is_new else _change(snapshot, offering, parameters)
+    return _provision(snapshot, offering, parameters) if is_new else _change_to_desired(snapshot, offering, parameters)
 
 
 def unprompted(snapshot: InstanceSnapshot) -> Action | None:
@@ -71,9 +71,11 @@ def _provision(snapshot: InstanceSnapshot, offering: Offering, parameters: Param
     return snapshot.unreachable or call
 
 
-def _change(snapshot: InstanceSnapshot, offering: Offering, parameters: Parameters) -> Action:
+def _change_to_desired(snapshot: InstanceSnapshot, offering: Offering, parameters: Parameters) -> Action:
     update = _update(snapshot, offering, parameters)
-    if offering.plan.spec.external_id != snapshot.memory.plan_id and (refused := _refused_change(snapshot, offering)):
+    if offering.plan.spec.external_id != snapshot.memory.plan_id and (
+        refused := _refused_plan_change(snapshot, offering)
+    ):
         return refused
     if update.parameters is not None:
         schema = offering.plan.spec.instance_update_parameter_schema
@@ -150,7 +152,7 @@ def _unfit(offering: Offering, wrong: tuple[str, ...], *, schema: str) -> Wait:
     )
 
 
-def _refused_change(snapshot: InstanceSnapshot, offering: Offering) -> Refuse | None:
+def _refused_plan_change(snapshot: InstanceSnapshot, offering: Offering) -> Refuse | None:
     # OSB v2.17, "Updating a Service Instance": the plan that the instance has decides, not the one that is wanted.
     current, service_class = snapshot.current_plan, offering.service_class.spec
     may_leave = replace(offering, plan=current).is_plan_updatable if current else service_class.plan_updatable

@@ -1,4 +1,4 @@
-"""A broker's status in the making: the vocabulary of the rules in `broker_outcomes.py`. Pure, used for one change."""
+"""A broker's status in the making: the vocabulary of the rules in `broker_outcomes.py`. Pure, makes one result."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -39,7 +39,7 @@ LARGE_CATALOGS = Schedule(initial=timedelta(minutes=1), maximum=timedelta(hours=
 
 
 class BrokerDraft:
-    """Collects what changes; `rest`, `again`, `wait` and `gone` make the change."""
+    """Collects what changes; `rest`, `again`, `wait` and `gone` make the result of it."""
 
     def __init__(self, snapshot: BrokerSnapshot, now: datetime) -> None:
         self._snapshot = snapshot
@@ -110,9 +110,9 @@ class BrokerDraft:
         self.remember(leftovers=leftovers)
         waiting_for = instances_key(self._snapshot.lane) if leftovers else None
         if self._is_deleted:
-            return self._change(Requeue(waiting_for=waiting_for, interests=()))
+            return self._result(Requeue(waiting_for=waiting_for, interests=()))
         interests = (relist_key(self._snapshot.lane),)
-        return self._change(Requeue(due_at=self._relist_at(), waiting_for=waiting_for, interests=interests))
+        return self._result(Requeue(due_at=self._relist_at(), waiting_for=waiting_for, interests=interests))
 
     def again(
         self, *, asked: timedelta = timedelta(0), waiting_for: str | None = None, schedule: Schedule | None = None
@@ -127,19 +127,19 @@ class BrokerDraft:
         pause = max(schedule.delay(attempt), min(asked, max(schedule.maximum, LONGEST_PAUSE)))
         due_at = self._now + pause
         self.set(attempts=attempt, next_attempt_time=due_at)
-        return self._change(Requeue(due_at=due_at, attempt=attempt, waiting_for=waiting_for, interests=()))
+        return self._result(Requeue(due_at=due_at, attempt=attempt, waiting_for=waiting_for, interests=()))
 
     def wait(self, waiting_for: str | None) -> BrokerResult:
         """Come back when woken, or after a while all the same."""
         attempt = self._snapshot.attempt + 1
         due_at = self._now + DEPENDENCIES.delay(attempt)
         self.set(attempts=None, next_attempt_time=None)
-        return self._change(Requeue(due_at=due_at, attempt=attempt, waiting_for=waiting_for, interests=()))
+        return self._result(Requeue(due_at=due_at, attempt=attempt, waiting_for=waiting_for, interests=()))
 
     def gone(self, reason: BrokerReason, message: str) -> BrokerResult:
         """The finalizer goes, and with it the object."""
         self.say(reason, message)
-        return self._change(Requeue(interests=()), is_finished=True)
+        return self._result(Requeue(interests=()), is_finished=True)
 
     def _relist_at(self) -> datetime | None:
         last, interval = self.status.last_catalog_retrieval_time, self._snapshot.interval
@@ -183,7 +183,7 @@ class BrokerDraft:
     def _drop_failed(self) -> None:
         self.set(conditions=without_condition(self.status.conditions, ConditionType.FAILED))
 
-    def _change(self, following: Requeue, *, is_finished: bool = False) -> BrokerResult:
+    def _result(self, following: Requeue, *, is_finished: bool = False) -> BrokerResult:
         broker = self._snapshot.broker
         self._show_circuit()
         self.remember(revision_seen=self._snapshot.revision)

@@ -153,7 +153,7 @@ ROWS: list[Any] = [
     pytest.param(
         make_snapshot(ready(rotate="later"), memory=noting(rotation=RotationNotes(tried="now", next_at=T + 9))),
         REBIND,
-        id="a new order does not wait",
+        id="a new request does not wait",
     ),
     pytest.param(
         make_snapshot(ORDERED, memory=noting(rotation=RotationNotes(tried="now", is_refused=True))),
@@ -163,7 +163,7 @@ ROWS: list[Any] = [
     pytest.param(
         make_snapshot(ready(rotate="later"), memory=noting(rotation=RotationNotes(tried="now", is_refused=True))),
         REBIND,
-        id="a new order after a refusal",
+        id="a new request after a refusal",
     ),
     pytest.param(make_snapshot(ORDERED, access=NO_SECRET), POSTPONED, id="postpone without a way to the broker"),
     pytest.param(
