@@ -26,7 +26,7 @@ def foreign_errors_translated() -> Iterator[None]:
             raise
         raise Unavailable("The connection to RabbitMQ was lost.") from error
     except Exception as error:
-        raise Unavailable(f"RabbitMQ refused the request: {describe(error)}.") from error
+        raise Unavailable(f"The request to RabbitMQ failed: {describe(error)}.") from error
 
 
 def describe(error: BaseException | None) -> str:
