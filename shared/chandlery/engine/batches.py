@@ -1,9 +1,11 @@
 """Work that arrives while a batch is under way makes the next batch, so that one transaction serves many.
 
-In comes one item from each caller, who waits for its result: a command to claim, an answer to record (the reconcile
-loop), an object to insert (the gateway's writer). Out go all that have gathered, as parts, to `work`, which does them
-in one transaction and returns a result for each. No artificial delay: a lone item starts at once. A batch that fails is
-repeated item by item, so that only the culprit sees the fault.
+Comes in: one item from each caller, who waits for its result.
+Goes out: all that have gathered, as parts, to `work`, which does them in one transaction; a result to each caller.
+Called by: the reconcile loop, for commands to claim and answers to record; the gateway's writer, for objects to insert.
+
+No artificial delay: a lone item starts at once. A batch that fails is repeated item by item, so that only the culprit
+sees the fault.
 
 A batch belongs to nobody: it runs in a context of its own, without what any caller has bound to theirs (for log lines,
 for traces). What is done for one of them runs in that caller's context, if `work` does it through `Part.run`.

@@ -1,4 +1,13 @@
-"""Moves outbox rows to the bus: those that this process has just committed at once, others' leftovers when swept."""
+"""Moves outbox rows to the bus: those that this process has just committed at once, others' leftovers when swept.
+
+Comes in: entries that a transaction has committed (`offer`) or that were left behind (`publish_left_behind`).
+Goes out: batches to the bus, several under way at a time; what it confirms is removed from the outbox.
+Called by: the database, after each commit; the sweep; `process`, which runs it and lets it drain at the end.
+
+Nothing is kept in memory that is not in the database as well: what cannot be published, or comes when too much waits,
+stays there for the sweep. A queue that the bus refuses keeps no other from being served: a batch that fails is sent
+again by where it goes.
+"""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,15 @@
-"""Runs the loops of a worker service: listens on every lane, and on new ones as service brokers are registered."""
+"""Runs the loops of a worker service: listens on every lane, and on new ones as service brokers are registered.
+
+Comes in: commands from the bus, one consumer for each queue and lane; lanes, from a look every few seconds and from
+announcements (`LaneOpened`).
+Goes out: each command to the handler of its kind, which is `ReconcileLoop.handle`.
+Called by: each worker service's `main`, through `composition`.
+
+A lane is a service broker, so that one that hangs keeps nobody else waiting. Those of brokers that are gone are closed,
+and their queues removed once the commands in them are worked off. How many commands a lane takes at a time follows from
+what its broker says and how many workers there are (`lane_shares`). At the end, rounds are waited for, and then
+cancelled: they give back their leases.
+"""
 
 import asyncio
 import time

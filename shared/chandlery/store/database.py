@@ -1,4 +1,15 @@
-"""One transaction with its stores: everything a service writes, it writes through here."""
+"""One transaction with its stores: everything that a service writes, it writes through here.
+
+Comes in: a function that is given a `UnitOfWork`; `Database.run` calls it in one transaction and commits, or rolls back
+if it raises. A unit has a store for each thing there is: objects, events, the work queue, the outbox, leases, circuits.
+Goes out: the function's result and, once it is committed, messages for the relay (`on_commit`) and what was asked for
+with `after_commit`.
+Called by: the gateway's writer and reader, the reconcile loop, the loops of `engine/upkeep`, commands.
+
+Stores put off what can be written together; `flush` writes it at the end, in one order: objects, their ids and links,
+events, work, whom all that wakes, the change log, messages. A transaction that lost a race begins again, so the
+function may be called several times, and has no effects but on its unit.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence

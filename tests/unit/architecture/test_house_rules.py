@@ -62,6 +62,17 @@ HUBS = (
     "shared/chandlery/osb/client.py",
     "shared/chandlery/process/composition.py",
     "shared/chandlery/process/process.py",
+    "shared/chandlery/store/database.py",
+    "shared/chandlery/store/objects/objects.py",
+    "shared/chandlery/store/objects/changes.py",
+    "shared/chandlery/store/work/work_queue.py",
+    "shared/chandlery/store/work/wakes.py",
+    "shared/chandlery/store/work/wake_ups.py",
+    "shared/chandlery/store/work/outbox.py",
+    "shared/chandlery/engine/batches.py",
+    "shared/chandlery/engine/worker.py",
+    "shared/chandlery/engine/relay.py",
+    "shared/chandlery/engine/upkeep/sweep.py",
 )
 """Where a reader gets off to look round: they tell what comes in, what goes out, and who calls."""
 

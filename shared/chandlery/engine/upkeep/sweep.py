@@ -1,4 +1,14 @@
-"""The sweep: what is due and has no message on the bus gets one, whoever died. One process at a time sweeps."""
+"""The sweep: what is due and has no message on the bus gets one, whoever died. One process at a time sweeps.
+
+Comes in: the work queue's overdue rows, the outbox's leftovers, who could not be woken at once.
+Goes out: commands on the bus.
+Called by: `process`, which runs it beside every service; a lease in the database says whose turn it is.
+
+It is the safety net under all that is faster: the relay, timers, wake-ups. Once a minute its holder also lets what is
+old be forgotten (`Retention`), in steps so small that nobody notices, and takes back what dead processes have noted of
+circuits. Whatever goes wrong is tried again at the next interval: a sweep that ends would let the work of dead
+processes lie.
+"""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,5 +1,10 @@
 """The change log behind `watch`, and the numbers that order it.
 
+Comes in: an entry for each object that is written.
+Goes out: numbers for writers (`next_position`); for readers the changes in order (`read`), the horizon below which none
+is missing, the snapshot that a list is served from.
+Called by: `objects` and `events`, which write; `watch_hub` and `past_objects`, which read; retention, which trims.
+
 A position is `transaction number * 65536 + ordinal within the transaction`; it is also the object's resourceVersion.
 On PostgreSQL the transaction number is the server's own (`pg_current_xact_id`). Transactions may commit in another
 order, so readers stop below the horizon, the oldest transaction that is still running: nothing smaller can appear there

@@ -1,4 +1,15 @@
-"""Reads and writes objects of every kind inside one transaction, and notes each write in the change log."""
+"""Reads and writes objects of every kind inside one transaction.
+
+Comes in: whole objects; to insert, alone, with others at the end, or many at once; to update, with the object as it was
+read, which must still be stored so; to remove.
+Goes out: objects as they are stored, with the resource version that the write has got. A write that comes too late
+raises Conflict or AlreadyExists.
+Called by: whoever has a `UnitOfWork`.
+
+Each write is noted three times, by nobody but this module: in the change log, for watches; with the owner links, for
+the garbage collector; and with the transaction's wake-ups (`wake_ups`), for those who wait for the object. Secrets are
+sealed on their way in and opened on their way out (`rows`).
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

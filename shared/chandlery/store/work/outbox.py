@@ -1,4 +1,14 @@
-"""Messages that are committed with the state they speak of, and published afterwards by the relay."""
+"""Messages that are committed with the state they speak of, and published afterwards.
+
+Comes in: messages from whoever has made something due or has news for watchers (`add`), written with the last
+statements of the transaction.
+Goes out: numbered entries; to the relay of the same process as soon as the transaction is committed, or to the sweep of
+any process later, if that one has died in between (`older_than`).
+Called by: whoever has a `UnitOfWork`; the relay, which removes what the bus has confirmed.
+
+A message is sent if, and only if, its transaction was committed; it may be sent twice. One that is never sent costs
+time and nothing else: the work queue knows what is due.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,8 +1,10 @@
 """What one transaction has written that others wait for, gathered until its end.
 
-In comes every object that `ObjectStore` inserts, changes or removes, as it was and as it is (`written`), and news that
-no object tells (`bring`). Out go the commands for all who waited, with the last statements of the transaction, so that
-waker and news are committed together. `wakes` finds the waiters, `reconcile/wake_keys` says which keys a write has.
+Comes in: every object that `ObjectStore` inserts, changes or removes, as it was and as it is (`written`), and news that
+no object tells (`bring`).
+Goes out: commands for all who waited, with the last statements of the transaction, so that waker and news are committed
+together. `wakes` finds the waiters, `reconcile/wake_keys` says which keys a write has.
+Called by: `ObjectStore` and `WorkQueue` of the same unit; `UnitOfWork.flush`.
 
 Two kinds of news need a look at what else is stored: a broker with another priority may be meant, or no more, by
 everybody who asks for one of its classes by name; and an annotation of a namespace is told to the brokers that ask for

@@ -1,11 +1,16 @@
 """Who waits for what: objects of which something else is missing or may change are woken by whoever brings it.
 
+Comes in: keys (`reconcile_result` makes them). A row of work waits for one, and follows any number as interests.
+Goes out: commands for those that were found waiting.
+Called by: the transaction's `wake_ups`, at its end, for what is written; the reconcile loop, to lock; `circuit_sync`,
+for what circuits have deferred.
+
 Waiter and waker may meet in any order and nobody waits in vain:
 
 - The waiter locks the keys before it decides to wait, and looks once more (`lock_waits`).
-- The waker locks the keys, too, and makes due who is known to wait for them (`wake`).
+- The waker locks the keys, too, and makes due who is known to wait for them (`enqueue_waiting`).
 - A row that somebody holds at that moment, who has perhaps looked before the news, cannot be waited for here without
-  two transactions waiting for each other. It is noted, and woken in a transaction of its own (`wake_late`).
+  two transactions waiting for each other. It is noted, and woken in a transaction of its own (`enqueue_late`).
 """
 
 from collections.abc import Collection, Mapping, Sequence

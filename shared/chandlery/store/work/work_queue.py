@@ -1,6 +1,13 @@
-"""The work table: what is due, who works on it, what is in flight.
+"""The work queue: what is due, who works on it, what has been sealed for the next one.
 
-Claims and retries touch only this row, so watchers of the objects see real changes alone.
+Comes in: objects to look after (`add`), another desired state (`enqueue_changed`), what a round leaves (`release`).
+Goes out: claims, which are leases with a fence: whoever writes with one that somebody else has taken over raises
+LeaseLost. Commands for the outbox; what nobody sends, or is lost, the sweep finds again (`due`).
+Called by: the gateway and `deletions`, to enqueue; the reconcile loop, the heartbeat and the sweep for the rest.
+
+One small row for each object. `revision` counts changes of the desired state, so that one that comes during a round is
+not lost. Who waits for something else is found by `wakes`. Claims and retries write only this row, so watchers of the
+objects see real changes alone.
 """
 
 from collections.abc import Callable, Collection, Sequence
