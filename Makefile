@@ -30,6 +30,8 @@ COMPILE = $(UV) pip compile --quiet --no-config --universal --python-version 3.1
 PYTEST_ARGS ?=
 # Tests wait a good deal: four processes on two processors. PARALLEL= runs one after the other.
 PARALLEL ?= --numprocesses=4 --dist=loadscope
+# These hardly wait, and each process spends seconds on collecting.
+PARALLEL_WITHOUT_WAITING ?= --numprocesses=2 --dist=loadscope
 # What `make test-fast` looks at, as far as it needs no server.
 QUICK := tests/unit tests/conformance/osb tests/conformance/scripted tests/integration/messaging tests/integration/store
 # How many examples `make fuzz` makes for each operation; a hundred take about half an hour.
@@ -80,7 +82,7 @@ check: lint types imports  ## All static checks
 
 .PHONY: test-fast
 test-fast: setup  ## What needs no server, in a minute and a half: for the inner loop
-	@CHANDLERY_TEST_BRIEFLY=1 $(BIN)/pytest $(PARALLEL) -m 'not servers' $(QUICK) $(PYTEST_ARGS)
+	@CHANDLERY_TEST_BRIEFLY=1 $(BIN)/pytest $(PARALLEL_WITHOUT_WAITING) -m 'not servers' $(QUICK) $(PYTEST_ARGS)
 
 .PHONY: test
 # What takes minutes has targets of its own: make conformance, make storms, make chaos; make test-all leaves out nothing.

@@ -19,6 +19,11 @@ from tests.e2e.stacks.brokers import DemoBroker
 from tests.e2e.stacks.kubectl import Kubectl, KubectlChoice
 from tests.e2e.stacks.manifests import BINDING, BROKER, INSTANCE, copy_examples
 from tests.e2e.stacks.stacks import Stack
+from tests.support.selection import IS_BRIEF
+
+_MORE: Final = {} if IS_BRIEF else {"embedded-kubectl": ("embedded", "any"), "split-kubectl-1.20": ("split", "debian")}
+CASES: Final = {**_MORE, "embedded-kubectl-1.20": ("embedded", "debian"), "split-kubectl": ("split", "any")}
+"""Both forms and both versions of kubectl."""
 
 CLASSES: Final = """\
 NAME                                   EXTERNAL-NAME   BROKER        AGE
@@ -117,13 +122,14 @@ class Walk:
         self.printed[step] = self.kubectl.ok(*words, folder=folder)
 
 
-@pytest.fixture(scope="module", params=["any", "debian"], ids=["kubectl", "kubectl-1.20"])
-def walk(request: pytest.FixtureRequest, stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
-    choice = cast("KubectlChoice", request.param)
+@pytest.fixture(scope="module", params=list(CASES.values()), ids=list(CASES))
+def walk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
+    form, choice = request.param
+    stack: Stack = request.getfixturevalue(form)
     folder = tmp_path_factory.mktemp("walk")
     with DemoBroker(folder) as broker:
         copy_examples(folder, broker_url=broker.url)
-        walk = Walk(broker, stack, stack.kubectl(choice))
+        walk = Walk(broker, stack, stack.kubectl(cast("KubectlChoice", choice)))
         walk.make(folder)
         yield walk
 

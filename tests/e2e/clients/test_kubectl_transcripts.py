@@ -17,6 +17,7 @@ from tests.e2e.clients.transcripts import Answer, Step, parsed, recorded, writte
 from tests.e2e.stacks.brokers import DemoBroker
 from tests.e2e.stacks.kubectl import KubectlChoice
 from tests.e2e.stacks.stacks import Stack
+from tests.support.selection import IS_BRIEF
 
 TRANSCRIPTS: Final = sorted((Path(__file__).parent / "kubectl_transcripts").glob("*.txt"))
 ACCEPT: Final = bool(os.environ.get("CHANDLERY_TEST_ACCEPT_TRANSCRIPTS"))
@@ -26,10 +27,14 @@ _CHOICES: Final[tuple[KubectlChoice, ...]] = ("debian", "any")
 _LETTERS: Final = itertools.product("bcdfghjklmnpqrstvwxz", repeat=2)
 
 
-def _players(stack: Stack, folder: Path) -> dict[str, TranscriptPlayer]:
-    """One for each version there is, each with a namespace of its own; the names are of one length."""
+def _players(stack: Stack, folder: Path, transcript: Path) -> dict[str, TranscriptPlayer]:
+    """One for each version there is, each with a namespace of its own; the names are of one length.
+
+    In brief, the versions take turns with the transcripts.
+    """
     players: dict[str, TranscriptPlayer] = {}
-    for choice in _CHOICES:
+    turn = TRANSCRIPTS.index(transcript) % len(_CHOICES)
+    for choice in _CHOICES[turn : turn + 1] if IS_BRIEF else _CHOICES:
         namespace = "qt" + "".join(next(_LETTERS))
         status, body = stack.api.send("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
         assert status == 201, body
@@ -59,7 +64,7 @@ def test_kubectl_prints_what_it_prints_against_an_api_server(
     def play(player: TranscriptPlayer) -> list[Answer]:
         return [player.play(step, BROKER=demo_broker.url) for step in steps]
 
-    players = _players(shop, tmp_path)
+    players = _players(shop, tmp_path, transcript)
     with ThreadPoolExecutor(len(players)) as pool:
         answers = dict(zip(players, pool.map(play, players.values()), strict=True))
     if ACCEPT:

@@ -15,6 +15,9 @@ from tests.e2e.stacks.kubectl import Kubectl, KubectlChoice, Printed
 from tests.e2e.stacks.manifests import API, binding, cluster_broker, instance
 from tests.e2e.stacks.programs import LOOPBACK, free_port
 from tests.e2e.stacks.stacks import EmbeddedStack
+from tests.support.selection import IS_BRIEF
+
+KUBECTLS: Final = {"kubectl": "any"} if IS_BRIEF else {"kubectl": "any", "kubectl-1.20": "debian"}
 
 _SINCE_SERVER_SIDE_VALIDATION: Final = 27
 """kubectl 1.27 leaves the search for unknown fields to the server."""
@@ -26,7 +29,7 @@ def demo_broker(folder: Path) -> Iterator[DemoBroker]:
         yield broker
 
 
-@pytest.fixture(scope="module", params=["any", "debian"], ids=["kubectl", "kubectl-1.20"])
+@pytest.fixture(scope="module", params=list(KUBECTLS.values()), ids=list(KUBECTLS))
 def kubectl(request: pytest.FixtureRequest, embedded: EmbeddedStack, demo_broker: DemoBroker) -> Kubectl:
     found = embedded.kubectl(cast("KubectlChoice", request.param))
     found.apply(cluster_broker("demo-broker", demo_broker.url))

@@ -26,10 +26,11 @@ from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.sealing.sealing import Keyring
 from tests.integration.gateway.api_client import TEAM, Api, Document, names
 from tests.integration.gateway.conftest import Running, serving
+from tests.support.selection import IS_BRIEF
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.both_backends]
 
-WRITERS = {"postgresql": 1000, "sqlite": 300}
+WRITERS = {"postgresql": 300 if IS_BRIEF else 1000, "sqlite": 100 if IS_BRIEF else 300}
 """Where there is one transaction at a time, more of them prove nothing more."""
 WATCHERS = 50
 CONNECTIONS = {"postgresql": 10, "sqlite": 1}
