@@ -55,8 +55,8 @@ class DataDirectory:
         path = self.path / "encryption-key"
         if self.database.stat().st_size and not path.exists():
             raise ConfigurationFault(
-                f"the database in {self.path} is encrypted with a key that is missing: restore the file "
-                f"{path}, or choose another --data-dir to start with an empty database"
+                f"the database in {self.path} is encrypted with a key that is missing: put the file "
+                f"{path} back, or choose another --data-dir to start with an empty database"
             )
         return _kept(path, lambda: new_key("laptop"))
 
