@@ -15,7 +15,7 @@ from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.platform.protocol import SecretNotOwned
 from chandlery.reconcile.platform_writes import DeleteSecret, PlatformWrite, RecordEvent, WriteSecret
 from chandlery.store.database import UnitOfWork
-from tests.integration.workers.fleet import IN_TRANSACTION, NS
+from tests.integration.workers.fleet import NS, is_in_transaction
 from tests.support.waiting import SOON
 
 Moment = Literal["before", "after"]
@@ -110,7 +110,7 @@ class DistantPlatform:
 
     async def _begin(self, call: str) -> None:
         self.calls.append(call)
-        if IN_TRANSACTION.get():
+        if is_in_transaction():
             self.within_transactions.append(call)
         await asyncio.sleep(self.seconds)
         await self._stand_still(call, "before")

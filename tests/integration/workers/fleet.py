@@ -6,7 +6,6 @@ The time is the real one, plus whatever a test lets pass; all processes go by it
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -59,8 +58,7 @@ from tests.support.waiting import SOON, eventually
 
 T = TypeVar("T")
 Build = Callable[[Resources], Handler]
-IN_TRANSACTION: ContextVar[bool] = ContextVar("IN_TRANSACTION", default=False)
-"""Whether whoever asks is called from within a transaction, however indirectly."""
+_IN_TRANSACTIONS: set["asyncio.Task[Any] | None"] = set()
 
 """Seconds that a test waits for what should happen within milliseconds."""
 NS = "ns"
@@ -84,6 +82,11 @@ class Clock:
         self._passed += timedelta(seconds=seconds)
 
 
+def is_in_transaction() -> bool:
+    """Whether whoever asks does so in the task of a transaction that is open."""
+    return asyncio.current_task() in _IN_TRANSACTIONS
+
+
 class MortalDatabase(Database):
     """A process's way to the database, which ends with the process."""
 
@@ -96,11 +99,13 @@ class MortalDatabase(Database):
             raise Unavailable("this process is dead")
 
         async def marked(unit: UnitOfWork) -> T:
-            mark = IN_TRANSACTION.set(True)
+            # The task, not a context variable: parts of a batch run in contexts that know nothing of it.
+            task = asyncio.current_task()
+            _IN_TRANSACTIONS.add(task)
             try:
                 return await work(unit)
             finally:
-                IN_TRANSACTION.reset(mark)
+                _IN_TRANSACTIONS.discard(task)
 
         self.under_way += 1
         try:
