@@ -26,7 +26,7 @@ _LOOK_SECONDS = 60.0
 _LOOKS_BETWEEN_CLEAN_ONES = 60
 """Once nothing old is left, it is looked for once an hour: another process may have sealed with another key."""
 _STEP = 200
-_MOST_STIRRED = 1_000
+_MOST_ENQUEUED = 1_000
 """Objects in one look whose checksums are renewed."""
 
 
@@ -76,9 +76,9 @@ async def _renew_checksums(unit: UnitOfWork) -> bool:
 
     Returns whether all have had their turn.
     """
-    uids = await unit.resealing.old_checksums(limit=_MOST_STIRRED)
+    uids = await unit.resealing.old_checksums(limit=_MOST_ENQUEUED)
     await unit.wakes.enqueue_idle(uids)
-    return len(uids) < _MOST_STIRRED
+    return len(uids) < _MOST_ENQUEUED
 
 
 async def _all(database: Database, owner: str, step: Callable[[UnitOfWork, str], Awaitable[Step]]) -> Step | None:

@@ -70,7 +70,7 @@ class Outbox:
     async def forget(self, before: datetime, *, limit: int) -> int:
         """Take away, unpublished, what is older than the moment, at most so many; returns how many.
 
-        Nothing is lost with a message: the work table knows what is due, and the change log what has happened.
+        Nothing is lost with a message: the work queue knows what is due, and the change log what has happened.
         """
         old = select(OUTBOX.c.id).where(OUTBOX.c.at < before).order_by(OUTBOX.c.id).limit(limit)
         return (await self._connection.execute(delete(OUTBOX).where(OUTBOX.c.id.in_(old)))).rowcount

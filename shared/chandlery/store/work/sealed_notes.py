@@ -1,4 +1,4 @@
-"""What a worker has to find again, such as a request under way or credentials, as a sealed text in the work table.
+"""What a worker has to find again, such as a request under way or credentials, as a sealed text in the work queue.
 
 Sealed on its way into `work_queue` and opened on its way out. A row of work does not say where its object is, so
 the note itself does, and whoever has read the object compares.
@@ -23,7 +23,7 @@ class OpenedNote:
 
 
 def seal_note(keyring: Keyring, uid: str, note: JsonObject, *, at: NamespacedName | None) -> str:
-    """The text for the work table. Without `at` the note is bound to the uid alone."""
+    """The text for the work queue. Without `at` the note is bound to the uid alone."""
     return keyring.seal({_AT: at, _NOTE: note}, bound_to=_place(uid))
 
 

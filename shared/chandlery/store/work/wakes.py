@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 _LOCK_WAITS = text("SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest(CAST(:keys AS text[])) AS key")
-_MOST_STIRRED = 5_000
+_MOST_ENQUEUED = 5_000
 _MOST_LATE = 500
 _MOST_LOCKS = 1_000
 """PostgreSQL has room for some 6,400 locks by default, for everybody together."""
@@ -99,7 +99,7 @@ class WakeStore:
         return await make_due(self._connection, self._now, W.c.uid.in_(rows))
 
     async def enqueue_deferred(self, key: str, *, limit: int | None = None) -> Sequence[Reconcile]:
-        """Make what was held back under this key due again, as it was: neither a new wish nor a new start of back-off.
+        """Make what was held back under this key due again, as it was: its revision and its back-off stay.
 
         At most `limit` of them, those first that were to come first. Returns the commands for the outbox.
         """
@@ -111,7 +111,7 @@ class WakeStore:
         return await self._commands(W.c.uid.in_(deferred), values)
 
     async def enqueue_once(self, uid: str) -> Sequence[Reconcile]:
-        """Have an object looked at now, although its wish is the same, and whatever it waits for."""
+        """Have an object looked at now, although nothing else is desired, and whatever it waits for."""
         is_held = W.c.lease_until > self._now
         values = {
             "due_at": self._now,
@@ -135,8 +135,8 @@ class WakeStore:
         is_moved = W.c.due_at.is_(None) | is_held
         due_at = case((is_moved, self._now), else_=W.c.due_at)
         again = case((is_held, W.c.lease_until), (is_moved, self._now), else_=W.c.due_at)
-        for start in range(0, len(uids), _MOST_STIRRED):
-            rows = one_by_one(self._connection, W.c.uid.in_(uids[start : start + _MOST_STIRRED]))
+        for start in range(0, len(uids), _MOST_ENQUEUED):
+            rows = one_by_one(self._connection, W.c.uid.in_(uids[start : start + _MOST_ENQUEUED]))
             statement = update(W).where(W.c.uid.in_(rows))
             values = {"revision": W.c.revision + 1, "due_at": due_at, "enqueue_after": again}
             await self._connection.execute(statement.values(values))

@@ -92,7 +92,7 @@ class Release:
 
 
 class WorkQueue:
-    """The work table, as this transaction sees it."""
+    """The work queue, as this transaction sees it."""
 
     def __init__(
         self, connection: "AsyncConnection", keyring: Keyring, now: datetime, *, woken: Callable[[Sequence[str]], None]
@@ -207,7 +207,7 @@ class WorkQueue:
         await self._fenced(statement)
 
     async def release(self, claim: Claim, release: Release) -> Reconcile | None:
-        """End the round. Returns a command if the wish changed meanwhile. Raises LeaseLost."""
+        """End the round. Returns a command if the desired state changed meanwhile. Raises LeaseLost."""
         sealed = self._sealed(claim, release.sealed) if release.sealed is not None else None
         untouched = W.c.revision == claim.revision
         again = release.due_at + REMINDER if release.due_at and release.is_reminded else release.due_at
@@ -244,7 +244,7 @@ class WorkQueue:
 
     async def give_back(self, claim: Claim, *, after: timedelta = timedelta(0)) -> None:
         """Let go of the lease without a result; what is in flight stays noted, and the next worker goes on from it."""
-        # A newer wish came with a command that found the lease taken: it must not wait as long as a failure does.
+        # A newer revision came with a command that found the lease taken: it must not wait as long as a failure does.
         due_at = case((W.c.revision == claim.revision, self._now + after), else_=self._now)
         statement = (
             update(W)
@@ -382,7 +382,7 @@ def made_due(now: datetime, condition: Any) -> ReturningUpdate[tuple[str, str, s
             revision=W.c.revision + 1,
             waiting_for=None,
             attempt=0,
-            # Whoever holds the lease finds the new wish when the round ends; the sweep keeps to the lease's end.
+            # Whoever holds the lease finds the new revision when the round ends; the sweep keeps to the lease's end.
             enqueue_after=case((W.c.lease_until > now, W.c.lease_until), else_=now + DELIVERY),
         )
         .returning(W.c.kind, W.c.uid, W.c.lane)
