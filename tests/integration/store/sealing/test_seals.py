@@ -189,7 +189,7 @@ async def test_only_one_process_at_a_time_seals_anew(database_url: str) -> None:
 async def test_checksums_that_stay_old_keep_no_others_from_their_turn(
     database: Database, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seal_keeping, "_MOST_STIRRED", 2)
+    monkeypatch.setattr(seal_keeping, "_MOST_ENQUEUED", 2)
     binding = samples.sample(kinds.SERVICE_BINDING, "last", spec={"instanceRef": {"name": "db-1"}})
     documents = [*(samples.instance(f"db-{number}") for number in range(4)), binding]
     uids = sorted(each.metadata.uid or "" for each in await samples.create(database, *documents))
