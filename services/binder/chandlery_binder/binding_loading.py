@@ -5,8 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from chandlery.engine.resources import Resources
-from chandlery.lookup.broker_access import find_broker_of_lane, find_endpoint_or, policy_for
-from chandlery.lookup.id_claims import claims_id, is_held_by_other
+from chandlery.lookup.broker_access import (
+    claims_id,
+    find_broker_of_lane,
+    find_endpoint_or,
+    is_held_by_other,
+    policy_for,
+)
 from chandlery.lookup.missing_offerings import why_no_instance
 from chandlery.lookup.offering_lookup import find_offering
 from chandlery.lookup.parameter_lookup import find_parameters

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from chandlery.contracts.messages import UNRESOLVED_LANE
 from chandlery.engine.reconciler import Guarded, Planned
 from chandlery.engine.resources import Resources
-from chandlery.lookup.id_claims import claims_id
+from chandlery.lookup.broker_access import claims_id
 from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.wire import JsonObject
 from chandlery.osb.operations.originating_identity import OriginatingIdentity
@@ -28,7 +28,7 @@ from chandlery_binder.absorb import binding_outcomes as outcomes
 from chandlery_binder.absorb.binding_ends import defer
 from chandlery_binder.binding_loading import LoadedBinding, load_binding
 from chandlery_binder.decide import binding_machine
-from chandlery_binder.decide.planned_calls import note_of, request_of
+from chandlery_binder.decide.planned_calls import note_of, request_of, secrets_of
 from chandlery_binder.facts.binding_actions import (
     Bind,
     Call,
@@ -43,7 +43,6 @@ from chandlery_binder.facts.binding_actions import (
     Unbind,
 )
 from chandlery_binder.facts.binding_notes import BindingPurpose, OpenBindingRequest, presumed
-from chandlery_binder.facts.binding_secrets import secrets_of
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot, InjectionProblem
 from chandlery_binder.facts.sealed_binding_notes import SealedNotes
 from chandlery_binder.secret_delivery import eject, inject

@@ -9,8 +9,7 @@ from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.wire import JsonObject
 from chandlery.platform.protocol import PlatformSession, PlatformView, SecretNotOwned
 from chandlery.reconcile.kubectl_commands import delete_secret
-from chandlery.reconcile.platform_writes import DeleteSecret, WriteSecret
-from chandlery.reconcile.reconcile_result import secret_key
+from chandlery.reconcile.reconcile_result import DeleteSecret, WriteSecret, secret_key
 from chandlery.reconcile.status_draft import joined
 from chandlery_binder.absorb.binding_remedies import create_anew, mend_sources
 from chandlery_binder.facts.binding_snapshot import InjectionProblem, SecretState

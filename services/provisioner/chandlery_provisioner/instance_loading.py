@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from chandlery.engine.resources import Resources
-from chandlery.lookup.broker_access import find_broker_of_lane, find_endpoint_or, policy_for
-from chandlery.lookup.id_claims import claims_id
+from chandlery.lookup.broker_access import claims_id, find_broker_of_lane, find_endpoint_or, policy_for
 from chandlery.lookup.offering_lookup import find_delivered_plan, find_offering
 from chandlery.lookup.parameter_lookup import find_parameters
 from chandlery.model.faults import ParametersFault

@@ -31,9 +31,8 @@ from chandlery.store.work.work_queue import Claim
 from chandlery_provisioner.absorb import instance_outcomes as outcomes
 from chandlery_provisioner.absorb.instance_ends import defer
 from chandlery_provisioner.decide import instance_machine
-from chandlery_provisioner.decide.planned_calls import kept_of, note_of, request_of
+from chandlery_provisioner.decide.planned_calls import kept_of, note_of, request_of, secrets_of
 from chandlery_provisioner.facts.instance_notes import OpenInstanceRequest
-from chandlery_provisioner.facts.instance_secrets import secrets_of
 from chandlery_provisioner.facts.instance_snapshot import (
     Call,
     Cascade,

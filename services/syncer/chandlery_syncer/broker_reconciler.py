@@ -14,8 +14,7 @@ from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.faults import Misconfigured
 from chandlery.platform.protocol import PlatformView
 from chandlery.reconcile.offering import Unresolved
-from chandlery.reconcile.platform_writes import RecordEvent
-from chandlery.reconcile.reconcile_result import Idle, broker_key
+from chandlery.reconcile.reconcile_result import Idle, RecordEvent, broker_key
 from chandlery.store.database import UnitOfWork
 from chandlery.store.work.work_queue import Claim
 from chandlery_syncer.absorb import broker_outcomes as outcomes

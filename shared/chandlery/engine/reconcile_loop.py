@@ -43,8 +43,7 @@ from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.reasons import StoredDataReason
 from chandlery.platform.gathered_answers import GatheredAnswers
 from chandlery.reconcile.operation.deferral import Deferral
-from chandlery.reconcile.platform_writes import RecordEvent
-from chandlery.reconcile.reconcile_result import ReconcileResult
+from chandlery.reconcile.reconcile_result import ReconcileResult, RecordEvent
 from chandlery.retry.schedule import BROKER_CALLS
 from chandlery.store.database import UnitOfWork
 from chandlery.store.work.work_queue import Claim

@@ -7,8 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 from chandlery.model.objects import kinds
+from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.brokers import AnyBroker, ClusterServiceBroker, LocalObjectReference, ObjectReference
 from chandlery.model.objects.core import Secret
+from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.reasons import BrokerReason
 from chandlery.model.text.durations import parse_duration
 from chandlery.osb.endpoint import API_VERSION, BasicAuth, BearerAuth, BrokerEndpoint
@@ -19,6 +21,7 @@ from chandlery.reconcile.reconcile_result import secret_key
 from chandlery.retry.circuit import CircuitPolicy
 from chandlery.settings.settings import Settings
 from chandlery.store.database import UnitOfWork
+from chandlery.store.objects.external_ids import ExternalId
 
 SecretReference = ObjectReference | LocalObjectReference
 
@@ -123,3 +126,22 @@ def _unusable(namespace: str, name: str, why: str) -> Unresolved:
         f'Error getting broker auth credentials: the Secret "{namespace}/{name}" {why}',
         secret_key(namespace, name),
     )
+
+
+async def claims_id(
+    unit: UnitOfWork, document: ServiceInstance | ServiceBinding, *, lane: str, noted: str, value: str | None = None
+) -> bool:
+    """Claim the id for the object at the broker of the lane, unless the notes say that this has been done.
+
+    `value` is an id beside that of the specification. Without a lane there is no broker that could be called.
+    """
+    wanted = value or document.spec.external_id
+    if not lane or not wanted or noted == lane:
+        return True
+    return await unit.external_ids.claim(ExternalId(lane, document.kind, wanted), document.metadata.uid or "")
+
+
+async def is_held_by_other(unit: UnitOfWork, instance: ServiceInstance, *, lane: str) -> bool:
+    """Whether what the broker has under the instance's id is another instance's."""
+    owner = await unit.external_ids.owner(ExternalId(lane, instance.kind, instance.spec.external_id))
+    return owner not in (None, instance.metadata.uid)

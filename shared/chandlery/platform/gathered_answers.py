@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from chandlery.model.faults import Fault, Forbidden, Invalid
 from chandlery.model.objects.core import Namespace, Secret
 from chandlery.platform.protocol import PlatformSession
-from chandlery.reconcile.platform_writes import DeleteSecret
+from chandlery.reconcile.reconcile_result import DeleteSecret
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from chandlery.model.faults import Fault
 from chandlery.model.objects.core import Namespace, Secret
-from chandlery.reconcile.platform_writes import DeleteSecret, PlatformWrite
+from chandlery.reconcile.reconcile_result import DeleteSecret, PlatformWrite
 
 UnitT_contra = TypeVar("UnitT_contra", contravariant=True)
 

@@ -4,10 +4,36 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from chandlery.model.objects.core import RecordedFact
+from chandlery.model.objects.core import RecordedFact, Secret
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.wire import JsonObject
-from chandlery.reconcile.platform_writes import RecordEvent
+
+
+@dataclass(frozen=True)
+class WriteSecret:
+    """Create the Secret, or replace the data of one with the same controller."""
+
+    secret: Secret = field(repr=False)
+
+
+@dataclass(frozen=True)
+class DeleteSecret:
+    """Delete the Secret if this owner controls it; anybody else's is left alone, a missing one is fine."""
+
+    namespace: str
+    name: str
+    owner_uid: str
+
+
+@dataclass(frozen=True)
+class RecordEvent:
+    """Record an event about an object, for people to read."""
+
+    about: AnyObject
+    fact: RecordedFact
+
+
+PlatformWrite = WriteSecret | DeleteSecret | RecordEvent
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, TypeVar, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -61,6 +61,8 @@ class UnitOfWork:
 
     def __init__(self, connection: AsyncConnection, keyring: Keyring, now: datetime) -> None:
         self.now = now
+        self._connection = connection
+        self._keyring = keyring
         self._wake_ups = WakeUps()
         self.fingerprint = keyring.fingerprint
         self.checksums = keyring.checksums
@@ -71,19 +73,49 @@ class UnitOfWork:
         self._links = OwnerLinks(connection, now)
         written = self._wake_ups.written
         self.objects = ObjectStore(connection, self.changes, self.codec, now, written=written, links=self._links)
-        self.garbage = GarbageStore(connection, now)
-        self.past = PastObjects(connection, self.changes, self.codec, self.objects)
         self.events = EventStore(connection, self.changes, self.codec, self.objects)
         self.external_ids = ExternalIdStore(connection)
         self.work_queue = WorkQueue(connection, keyring, now, woken=self._wake_ups.bring)
         self.outbox = Outbox(connection, now)
-        self.leases = LeaseStore(connection, now)
-        self.circuits = CircuitStore(connection, now)
-        self.rate_limits = RateLimitStore(connection, now)
         self.wakes = WakeStore(connection, now)
-        self.seals = SealStore(connection, keyring, self.codec)
-        self.resealing = Resealing(connection, keyring, self.codec)
         self._afterwards: list[Callable[[], None]] = []
+
+    # Those that most transactions have no use for are made when somebody asks.
+
+    @cached_property
+    def garbage(self) -> GarbageStore:
+        """What the garbage collector is to look at."""
+        return GarbageStore(self._connection, self.now)
+
+    @cached_property
+    def past(self) -> PastObjects:
+        """Lists as they were."""
+        return PastObjects(self._connection, self.changes, self.codec, self.objects)
+
+    @cached_property
+    def leases(self) -> LeaseStore:
+        """What only one process at a time should do, and facts about the whole."""
+        return LeaseStore(self._connection, self.now)
+
+    @cached_property
+    def circuits(self) -> CircuitStore:
+        """Service brokers that are left alone for now."""
+        return CircuitStore(self._connection, self.now)
+
+    @cached_property
+    def rate_limits(self) -> RateLimitStore:
+        """How far the calls to service brokers are planned."""
+        return RateLimitStore(self._connection, self.now)
+
+    @cached_property
+    def seals(self) -> SealStore:
+        """Whether the keys are those of the database."""
+        return SealStore(self._connection, self._keyring, self.codec)
+
+    @cached_property
+    def resealing(self) -> Resealing:
+        """What is sealed with an older key."""
+        return Resealing(self._connection, self._keyring, self.codec)
 
     def after_commit(self, do: Callable[[], None]) -> None:
         """Have this done when the transaction has committed, in the context of now; it must not raise."""

@@ -13,7 +13,7 @@ from typing import Final, Literal
 from chandlery.model.objects.core import Namespace, Secret
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.platform.protocol import SecretNotOwned
-from chandlery.reconcile.platform_writes import DeleteSecret, PlatformWrite, RecordEvent, WriteSecret
+from chandlery.reconcile.reconcile_result import DeleteSecret, PlatformWrite, RecordEvent, WriteSecret
 from chandlery.store.database import UnitOfWork
 from tests.integration.workers.fleet import NS, is_in_transaction
 from tests.support.waiting import SOON

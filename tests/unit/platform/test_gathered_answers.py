@@ -8,7 +8,7 @@ from chandlery.model.faults import Forbidden, Unavailable
 from chandlery.model.objects.core import Namespace, Secret
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.platform.gathered_answers import GatheredAnswers
-from chandlery.reconcile.platform_writes import DeleteSecret, PlatformWrite
+from chandlery.reconcile.reconcile_result import DeleteSecret, PlatformWrite
 
 SECRET = Secret(metadata=ObjectMeta(name="login", namespace="ns"))
 OWN = DeleteSecret("ns", "one", "uid")

@@ -21,8 +21,8 @@ from chandlery_binder.absorb.binding_remedies import (
     what_to_do_about_leftovers,
 )
 from chandlery_binder.facts.binding_actions import RequestedAction, StartMitigation, TryAgain
+from chandlery_binder.facts.binding_notes import tried_again
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
-from chandlery_binder.facts.retry_notes import tried_again
 from chandlery_binder.facts.sealed_binding_notes import SealedNotes
 
 

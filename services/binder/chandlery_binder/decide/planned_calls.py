@@ -8,8 +8,11 @@ from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.model.objects.wire import JsonObject
 from chandlery.osb.operations import requests
 from chandlery.osb.operations.binding_calls import BindRequest, GetBindingRequest, PollBindingRequest, UnbindRequest
+from chandlery.osb.operations.requests import OsbRequest
 from chandlery.reconcile.operation.context import context_of
 from chandlery.reconcile.operation.open_request import Repeat
+from chandlery.reconcile.parameters.parameters import Parameters, hidden_values
+from chandlery.reconcile.secrecy.known_secrets import KnownSecrets
 from chandlery_binder.facts.binding_actions import (
     Bind,
     Call,
@@ -26,6 +29,19 @@ from chandlery_binder.facts.binding_actions import (
 from chandlery_binder.facts.binding_notes import BindingPurpose, OpenBindingRequest
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 from chandlery_binder.facts.rotation_notes import BackgroundOperation, BackgroundOperationKind, Placement
+
+
+def secrets_of(snapshot: BindingSnapshot, request: OsbRequest) -> KnownSecrets:
+    """The parameters from Secrets, those of now and those that this request repeats; and the credentials it gave."""
+    status, current, sealed = snapshot.binding.status, snapshot.parameters, snapshot.sealed
+    states = (status.external_properties, status.in_progress_properties)
+    shown = [state.parameters for state in states if state is not None]
+    values: list[object] = [*snapshot.hidden, sealed.undelivered, sealed.delivered]
+    if isinstance(current, Parameters):
+        shown.append(current.shown)
+    values += hidden_values(getattr(request, "parameters", None) or {}, *shown)
+    return KnownSecrets(values)
+
 
 _Sent = Bind | Unbind | PollBinding | FetchCredentials | Recover | Rotate | Retire | PollBackgroundOperation | Restore
 

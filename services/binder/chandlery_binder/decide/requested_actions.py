@@ -11,8 +11,8 @@ from chandlery.model.text.clean_text import clean_message
 from chandlery.reconcile.operation.mitigation import AwaitMitigationDecision, WaiveMitigation
 from chandlery_binder.absorb.binding_remedies import what_to_do_about_leftovers
 from chandlery_binder.facts.binding_actions import RequestedAction, StartMitigation, TryAgain
+from chandlery_binder.facts.binding_notes import tried_again
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
-from chandlery_binder.facts.retry_notes import tried_again
 
 
 def requested_action(snapshot: BindingSnapshot) -> RequestedAction | None:

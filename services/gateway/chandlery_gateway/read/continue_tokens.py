@@ -13,7 +13,7 @@ from typing import Final
 
 from chandlery.model.faults import BadRequest, Expired
 from chandlery.model.json.json_text import NotJson, read_json, write_json
-from chandlery.store.objects.snapshots import Snapshot
+from chandlery.store.objects.changes import Snapshot
 
 PURPOSE: Final = "continue-tokens"
 """What the keys are derived for."""

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from chandlery.model.faults import Expired, Fault
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.metadata import NamespacedName
-from chandlery.store.objects.changes import ChangeVerb, LoggedChange
-from chandlery.store.objects.snapshots import Snapshot
+from chandlery.store.objects.changes import ChangeVerb, LoggedChange, Snapshot
 from chandlery.store.rows import Breaths
 from chandlery_gateway.http.rendering import log_bug
 from chandlery_gateway.kube.printing.tables import IncludeObject

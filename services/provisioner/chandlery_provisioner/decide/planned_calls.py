@@ -12,8 +12,11 @@ from chandlery.osb.operations.instance_calls import (
     ProvisionRequest,
     UpdateRequest,
 )
+from chandlery.osb.operations.requests import OsbRequest
 from chandlery.reconcile.offering import Unresolved
 from chandlery.reconcile.operation.open_request import Repeat
+from chandlery.reconcile.parameters.parameters import Parameters, hidden_values
+from chandlery.reconcile.secrecy.known_secrets import KnownSecrets
 from chandlery_provisioner.facts.instance_checksums import context_digest, namespace_digest
 from chandlery_provisioner.facts.instance_notes import InstancePurpose, OpenInstanceRequest, RequestDigest
 from chandlery_provisioner.facts.instance_snapshot import (
@@ -25,6 +28,20 @@ from chandlery_provisioner.facts.instance_snapshot import (
     Provision,
     Update,
 )
+
+
+def secrets_of(snapshot: InstanceSnapshot, request: OsbRequest) -> KnownSecrets:
+    """The parameters from Secrets: those of now, and those that this request repeats."""
+    status, current = snapshot.instance.status, snapshot.parameters
+    states = (status.external_properties, status.in_progress_properties)
+    shown = [state.parameters for state in states if state is not None]
+    if isinstance(current, Parameters):
+        shown.append(current.shown)
+        values = hidden_values(current.sent, *shown)
+    else:
+        values = []
+    values += hidden_values(getattr(request, "parameters", None) or {}, *shown)
+    return KnownSecrets(values)
 
 
 def note_of(snapshot: InstanceSnapshot, call: Call, now: datetime) -> OpenInstanceRequest:

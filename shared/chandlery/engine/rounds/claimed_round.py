@@ -10,7 +10,7 @@ from chandlery.engine.reconciler import AnswerT, CallT, Planned, SnapshotT
 from chandlery.model.objects.wire import JsonObject
 from chandlery.platform.gathered_answers import GatheredAnswers
 from chandlery.reconcile.operation.deferral import Deferral
-from chandlery.reconcile.platform_writes import RecordEvent
+from chandlery.reconcile.reconcile_result import RecordEvent
 from chandlery.store.work.work_queue import Claim
 
 

@@ -15,7 +15,7 @@ from chandlery.engine.resources import Resources
 from chandlery.engine.rounds.claimed_round import DecidedRound, UndecidedRound
 from chandlery.engine.rounds.round_calls import within_lease
 from chandlery.model.faults import Conflict, Fault, Unavailable
-from chandlery.reconcile.platform_writes import RecordEvent
+from chandlery.reconcile.reconcile_result import RecordEvent
 from chandlery.retry.transient import TransientRetry
 
 log = structlog.get_logger()

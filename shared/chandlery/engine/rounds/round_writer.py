@@ -10,8 +10,7 @@ from chandlery.engine.merge_with_latest import rebased
 from chandlery.engine.resources import Resources
 from chandlery.engine.rounds.claimed_round import RecordedRound
 from chandlery.model.objects.kinds import AnyObject
-from chandlery.reconcile.platform_writes import RecordEvent
-from chandlery.reconcile.reconcile_result import ReconcileResult
+from chandlery.reconcile.reconcile_result import ReconcileResult, RecordEvent
 from chandlery.store.database import UnitOfWork
 from chandlery.store.work.work_queue import Claim, Release
 

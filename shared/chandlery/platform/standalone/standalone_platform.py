@@ -9,8 +9,7 @@ from chandlery.model.objects.core import Event, EventSource, InvolvedObject, Nam
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.platform.protocol import SecretNotOwned
-from chandlery.reconcile.platform_writes import DeleteSecret, PlatformWrite, RecordEvent, WriteSecret
-from chandlery.reconcile.reconcile_result import secret_key
+from chandlery.reconcile.reconcile_result import DeleteSecret, PlatformWrite, RecordEvent, WriteSecret, secret_key
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.objects import Listing
 

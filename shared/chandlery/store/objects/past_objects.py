@@ -13,9 +13,8 @@ from sqlalchemy import func, select, tuple_
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.model.objects.metadata import NamespacedName
 from chandlery.model.objects.wire import JsonObject
-from chandlery.store.objects.changes import ChangeLog, ChangeVerb
+from chandlery.store.objects.changes import ChangeLog, ChangeVerb, Snapshot
 from chandlery.store.objects.objects import Listing, ObjectStore
-from chandlery.store.objects.snapshots import Snapshot
 from chandlery.store.rows import Breaths, RowCodec
 from chandlery.store.schema import CHANGES
 

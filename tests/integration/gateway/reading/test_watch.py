@@ -10,7 +10,7 @@ import pytest
 from chandlery.model.objects.kinds import SERVICE_INSTANCE
 from chandlery.reconcile.policies.label_selectors import Selector
 from chandlery.store.database import UnitOfWork
-from chandlery.store.objects.snapshots import Snapshot
+from chandlery.store.objects.changes import Snapshot
 from chandlery_gateway.kube.printing.tables import IncludeObject
 from chandlery_gateway.kube.query.list_options import WatchOptions
 from chandlery_gateway.kube.query.negotiation import Representation

@@ -9,9 +9,9 @@ from chandlery.model.objects import kinds
 from chandlery.model.objects.kinds import SERVICE_INSTANCE, AnyObject
 from chandlery.model.objects.metadata import NamespacedName
 from chandlery.store.database import Database, UnitOfWork
+from chandlery.store.objects.changes import ORDINALS, Snapshot
 from chandlery.store.objects.objects import Listing
 from chandlery.store.objects.past_objects import PastPart
-from chandlery.store.objects.snapshots import ORDINALS, Snapshot
 from tests.integration.store import samples
 from tests.integration.store.conftest import SetClock
 from tests.integration.store.samples import create_one, held_open, instance, position_of

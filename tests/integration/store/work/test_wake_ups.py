@@ -14,7 +14,7 @@ from chandlery.model.objects.instances import ServiceInstanceStatus
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.model.objects.metadata import OwnerReference
 from chandlery.platform.standalone.standalone_platform import StandaloneSession
-from chandlery.reconcile.platform_writes import DeleteSecret, WriteSecret
+from chandlery.reconcile.reconcile_result import DeleteSecret, WriteSecret
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.work.work_queue import Claim, Release
 from tests.integration.store import samples

@@ -3,7 +3,7 @@
 import pytest
 
 from chandlery.model.faults import BadRequest, Expired
-from chandlery.store.objects.snapshots import Snapshot
+from chandlery.store.objects.changes import Snapshot
 from chandlery.store.sealing.sealing import Keyring, new_key
 from chandlery_gateway.read.continue_tokens import PURPOSE, ContinueToken, ContinueTokens
 
