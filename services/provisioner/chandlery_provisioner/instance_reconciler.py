@@ -1,14 +1,14 @@
 """The effects around the state machine of an instance: what is read before, what is sent, what is written after.
 
-What comes in: a claimed instance, from the loop of `reconcile_loop.py`, which asks in this order: `load` reads the
+Comes in: a claimed instance, from the loop of `reconcile_loop.py`, which asks in this order: `load` reads the
 snapshot, `decide` answers with a call or a result, `guard` and `defer` say what becomes of a call that has to wait,
 `call` makes it with no transaction open, `announce` tells of a slow one, `absorb` makes a result of its answer.
-What goes out: results, which the loop records, and requests to service brokers, through `osb`.
+Goes out: results, which the loop records, and requests to service brokers, through `osb`.
 
 Nothing is decided here: `instance_machine.py` decides, and `instance_outcomes.py` says what becomes of the instance.
 A request is noted, sealed, before it is sent (`open_request.py`), so that whoever takes over repeats exactly that.
 
-Who calls: `main.py` gives it to the loop; there is one for all instances.
+Called by: `main.py` gives it to the loop; there is one for all instances.
 """
 
 import asyncio

@@ -1,10 +1,12 @@
 """The worker's loop: claim, call, record. Everything that is the same for instances, bindings and brokers.
 
-A command arrives, `claim` takes the lease and asks the state machine what to do, in one short transaction. The call to
-the service broker is made with no transaction open. `record` writes what the state machine makes of the answer, fenced,
-in a second short transaction. A process that dies in between leaves a lease that runs out and a note of what was in
-flight; the next worker repeats exactly that.
+Comes in: a command, which says whose turn it is and nothing else. `claim` takes the lease and asks the state machine
+what to do, in one short transaction.
+Goes out: one call to the service broker, made with no transaction open; then `record` writes what the state machine
+makes of the answer, fenced, in a second short transaction. Rounds go on until nothing is due.
+Called by: `worker.py`, for each command. It calls the reconciler of the kind (`reconciler.py`).
 
+A process that dies in between leaves a lease that runs out and a sealed request; the next worker repeats exactly that.
 A platform that joins no transaction is asked between taking the lease and deciding, in two transactions then, and is
 written to between call and record, or after it: `rounds/outside_steps.py`. With one that joins there is none of that.
 """

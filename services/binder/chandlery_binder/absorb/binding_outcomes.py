@@ -1,14 +1,14 @@
 """The state machine of a binding, second half: what becomes of it. Pure; `binding_machine.py` is the first half.
 
-What comes in: the snapshot, and either the answer to a call with what came of writing the Secret (`absorb`), a call
-that takes its time (`announce`), or an action that needs none (`uncalled`). What goes out: a `BindingResult`, which is
+Comes in: the snapshot, and either the answer to a call with what came of writing the Secret (`absorb`), a call
+that takes its time (`announce`), or an action that needs none (`uncalled`). Goes out: a `BindingResult`, which is
 the object as it should be now, the notes, what is sealed, the events, whom to wake, and when to look again.
 
 The rules are those of the OSB table of orphan mitigation and of the reference's conditions, with two differences. Only
 what a broker says of this very bind is final (`bind_answers.py`). And after a 5xx or a lost answer the bind is tried
 again with the same id, though not before the broker has confirmed that nothing is left of the first.
 
-Who calls: `binding_reconciler.py`, in the transaction of the claim or of the record.
+Called by: `binding_reconciler.py`, in the transaction of the claim or of the record.
 """
 
 from datetime import datetime, timedelta

@@ -1,7 +1,7 @@
 """The state machine of a binding, first half: what is to be done. Pure; `binding_outcomes.py` is the other half.
 
-What comes in: a `BindingSnapshot`, which the claim has read: the object, its instance, the offering, the parameters,
-the notes, what is sealed, the state of its Secret, and whether its broker can be called. What goes out: one action.
+Comes in: a `BindingSnapshot`, which the claim has read: the object, its instance, the offering, the parameters,
+the notes, what is sealed, the state of its Secret, and whether its broker can be called. Goes out: one action.
 That is a call to the broker (`planned_calls.py` makes its request), a Secret to write, or a change of the status alone.
 
 Order of questions: is its id at the broker its own, do users ask for something (`requested_actions.py`), is the binding
@@ -9,7 +9,7 @@ to go, are credentials undelivered or is a request of unknown fate open, is the 
 over, is it ready, has it failed, are credentials to be fetched, may it be bound (`bind_conditions.py`). Each early
 return is one answer. `ready_machine.py` goes on for a binding that is ready.
 
-Who calls: `binding_reconciler.py`, in the transaction of the claim.
+Called by: `binding_reconciler.py`, in the transaction of the claim.
 """
 
 from datetime import datetime

@@ -12,6 +12,9 @@
 
 `app.py` puts `around` the router, which is steps 1 to 3, and has each route lead to an `endpoint`, which is the rest.
 The request log lies around all of it and takes from the scope who it was.
+
+Comes in: every request, as ASGI gives it. Goes out: its answer, and one event for the auditor.
+Called by: `app.py`, which puts it round the router and gives it each handler.
 """
 
 import asyncio

@@ -1,4 +1,12 @@
-"""The read side of the API: one object, or a list that shows one moment, however many pages and gateways it takes."""
+"""The read side of the API: one object, or a list that shows one moment, however many pages and gateways it takes.
+
+Comes in: a kind, a namespace, selectors, and the moment that is asked for: now, a resource version, or the token that
+the page before has ended with (`continue_tokens.py`).
+Goes out: objects as clients see them, the resource version to watch from, and the token of the next page.
+Called by: the handlers of reads (`routes/read_handlers.py`), and `watch_stream.py` for what a watch begins with.
+
+A moment of the past is today's rows with the change log taken back; what the log has forgotten is answered 410.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

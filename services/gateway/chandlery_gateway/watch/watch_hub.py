@@ -1,7 +1,11 @@
 """Follows the change log once for the whole process, so that a thousand watchers cost the database as much as one.
 
-Writes of this process and events of the workers wake it; while anybody watches it also looks ten times a second, which
-is how changes of other gateways are seen.
+Comes in: word that something was written, from this process's own writes (`wake`) and from the workers' events. While
+anybody watches it also looks ten times a second, which is how changes of other gateways are seen.
+Goes out: batches of changes, in order and without gaps, to each watch that follows; the newest stay in memory.
+Called by: `main.py`, which runs it; `watch_stream.py`, one for each client that watches.
+
+Who has fallen behind what is in memory reads from the database, and is told to list anew where the log ends.
 """
 
 import asyncio

@@ -1,9 +1,12 @@
 """The write side of the API: each create, update or delete is one transaction of object, command and change.
 
-The routes call it with decoded objects and mutations; it answers the object as stored. What needs no transaction is
-done before one is opened: the rules of the object alone (`ObjectAdmission.prepare`), costly mutations, and the
-questions to the authorizer. Creates that arrive together share a transaction; a lost race is tried again. Faults are
-for `status_objects` to render.
+Comes in: decoded objects and mutations, with the user and the options of the request.
+Goes out: the object as stored. Faults are for `status_objects` to render.
+Called by: the handlers of writes (`routes/write_handlers.py`). `write_transactions.py` has what is done within one.
+
+What needs no transaction is done before one is opened: the rules of the object alone (`ObjectAdmission.prepare`),
+costly mutations, and the questions to the authorizer. Creates that arrive together share a transaction; a lost race is
+tried again.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

@@ -1,7 +1,7 @@
 """The state machine of an instance, second half: what becomes of it. Pure; `instance_machine.py` is the first half.
 
-What comes in: the snapshot, and either the answer to a call (`absorb`), a call that takes its time (`announce`), or an
-action that needs none (`uncalled`). What goes out: an `InstanceResult`, which is the object as it should be now, the
+Comes in: the snapshot, and either the answer to a call (`absorb`), a call that takes its time (`announce`), or an
+action that needs none (`uncalled`). Goes out: an `InstanceResult`, which is the object as it should be now, the
 notes, the events, whom to wake, and when to look again.
 
 The rules are those of the OSB table of orphan mitigation and of the reference's conditions; a 400 to a provision or an
@@ -9,7 +9,7 @@ update is final for this generation, everything else is tried again by schedule 
 `operation_answers.py` has them, request by request; `instance_ends.py` and `operation_ends.py` have the ways in which
 an attempt ends, and `instance_draft.py` the words that all of them are written in.
 
-Who calls: `instance_reconciler.py`, in the transaction of the claim or of the record.
+Called by: `instance_reconciler.py`, in the transaction of the claim or of the record.
 """
 
 from datetime import datetime, timedelta

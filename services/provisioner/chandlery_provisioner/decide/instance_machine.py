@@ -1,7 +1,7 @@
 """The state machine of an instance, first half: what is to be done. Pure; `instance_outcomes.py` is the other half.
 
-What comes in: an `InstanceSnapshot`, which the claim has read: the object, its offering, its parameters, the notes, a
-request of unknown fate, and whether its broker can be called. What goes out: one action. That is a call to the broker
+Comes in: an `InstanceSnapshot`, which the claim has read: the object, its offering, its parameters, the notes, a
+request of unknown fate, and whether its broker can be called. Goes out: one action. That is a call to the broker
 (`planned_calls.py` makes its request), the deletion of the bindings, or something that only changes the status.
 
 Order of questions: is its id at the broker its own, is the instance to go whatever its broker says, is a request of
@@ -9,7 +9,7 @@ unknown fate open, is the broker at work, may something be left over, is the ins
 than what was acted on. Each early return is one answer. `desired_instance.py` goes on where something is to be asked
 for. What users ask for by annotations is part of these questions.
 
-Who calls: `instance_reconciler.py`, in the transaction of the claim.
+Called by: `instance_reconciler.py`, in the transaction of the claim.
 """
 
 from chandlery.model.objects.annotations import Mitigation

@@ -1,12 +1,12 @@
 """The state machine of a service broker, second half: what becomes of it. Pure; `broker_machine.py` is the first half.
 
-What comes in: the snapshot, and what came of the task: the answer of the broker, what was written to the catalog and
-what is left over. What goes out: a `BrokerResult`, which is the broker's status, the notes, the events, whom to wake,
+Comes in: the snapshot, and what came of the task: the answer of the broker, what was written to the catalog and
+what is left over. Goes out: a `BrokerResult`, which is the broker's status, the notes, the events, whom to wake,
 and when to look again.
 
 Nothing is final for a service broker: it is asked for its catalog for ever, by default at most five minutes apart.
 
-Who calls: `broker_reconciler.py`, one function for each action and each step that the machine knows.
+Called by: `broker_reconciler.py`, one function for each action and each step that the machine knows.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,12 +1,12 @@
 """The state machine of a service broker, first half: what is to be done. Pure; `broker_outcomes.py` is the other half.
 
-What comes in: a `BrokerSnapshot`, which the claim has read, and later, for a task that was called for, what came of it.
-What goes out: `decide` answers with an action before the call, `decide_step` with a step after it. An action is a task
+Comes in: a `BrokerSnapshot`, which the claim has read, and later, for a task that was called for, what came of it.
+Goes out: `decide` answers with an action before the call, `decide_step` with a step after it. An action is a task
 (fetch, tidy, dismantle), or something that only changes the status. A step is what is to be written to the catalog.
 
 Order of questions before the call: is the broker to go, why should its catalog be fetched, may that be now, is
 something left over from an earlier catalog. After it: is the broker to go by now, what did it answer, can that be used.
-Who calls: `broker_reconciler.py`, which carries out what is decided here and decides nothing itself.
+Called by: `broker_reconciler.py`, which carries out what is decided here and decides nothing itself.
 """
 
 from datetime import datetime

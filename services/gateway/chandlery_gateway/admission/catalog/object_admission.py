@@ -6,6 +6,9 @@ are generated and namespaces set before; uids, versions and times are the store'
 
 Each kind has one entry in the table `_entries`: its rules, and what these look up. An object of a kind without an entry
 is refused.
+
+Comes in: an object, the one before it, who asks. Goes out: the object to be stored, or `Invalid` with every field that
+is wrong. Called by: `object_writer` and `write_transactions`.
 """
 
 from collections.abc import Mapping, Sequence
