@@ -30,7 +30,7 @@ from openbrokerapi.service_broker import (
 )
 
 from demo_catalog import ASYNC_SERVICE_ID, FAILING_PLAN_ID, offered_services, plan_owners
-from demo_ledger import Ledger, Wish
+from demo_ledger import Ledger, Requested
 from demo_server import run
 
 
@@ -53,29 +53,29 @@ class DemoBroker(ServiceBroker):
     def provision(
         self, instance_id: str, details: ProvisionDetails, async_allowed: bool, **kwargs: Any
     ) -> ProvisionedServiceSpec:
-        wish = self._wish(details.service_id, details.plan_id, details.parameters)
+        requested = self._requested(details.service_id, details.plan_id, details.parameters)
         is_new, operation = self._instances.create(
             instance_id,
-            wish,
-            in_background=_must_be_async(wish.service_id, async_allowed),
-            fails=wish.plan_id == FAILING_PLAN_ID,
+            requested,
+            in_background=_must_be_async(requested.service_id, async_allowed),
+            fails=requested.plan_id == FAILING_PLAN_ID,
         )
         state = ProvisionState.SUCCESSFUL_CREATED if is_new else ProvisionState.IDENTICAL_ALREADY_EXISTS
         state = ProvisionState.IS_ASYNC if operation else state
         return ProvisionedServiceSpec(state, f"http://demo.local/{instance_id}", operation)
 
     def update(self, instance_id: str, details: UpdateDetails, async_allowed: bool, **kwargs: Any) -> UpdateServiceSpec:
-        current = self._instances.idle(instance_id).wish
+        current = self._instances.idle(instance_id).requested
         parameters = {**current.parameters, **(details.parameters or {})}
-        wish = self._wish(details.service_id, details.plan_id or current.plan_id, parameters)
-        in_background = _must_be_async(wish.service_id, async_allowed)
-        operation = self._instances.update(instance_id, wish, in_background=in_background)
+        requested = self._requested(details.service_id, details.plan_id or current.plan_id, parameters)
+        in_background = _must_be_async(requested.service_id, async_allowed)
+        operation = self._instances.update(instance_id, requested, in_background=in_background)
         return UpdateServiceSpec(operation is not None, operation)
 
     def deprovision(
         self, instance_id: str, details: DeprovisionDetails, async_allowed: bool, **kwargs: Any
     ) -> DeprovisionServiceSpec:
-        service_id = self._instances.present(instance_id).wish.service_id
+        service_id = self._instances.present(instance_id).requested.service_id
         in_background = _must_be_async(service_id, async_allowed)
         operation = self._instances.delete(instance_id, in_background=in_background)
         self._bindings.delete_all(f"{instance_id}/")
@@ -85,9 +85,9 @@ class DemoBroker(ServiceBroker):
         self, instance_id: str, binding_id: str, details: BindDetails, async_allowed: bool, **kwargs: Any
     ) -> Binding:
         self._instances.idle(instance_id)
-        wish = self._wish(details.service_id, details.plan_id, details.parameters)
-        in_background = async_allowed and wish.service_id == ASYNC_SERVICE_ID
-        is_new, operation = self._bindings.create(f"{instance_id}/{binding_id}", wish, in_background=in_background)
+        requested = self._requested(details.service_id, details.plan_id, details.parameters)
+        in_background = async_allowed and requested.service_id == ASYNC_SERVICE_ID
+        is_new, operation = self._bindings.create(f"{instance_id}/{binding_id}", requested, in_background=in_background)
         if operation is not None:
             return Binding(BindState.IS_ASYNC, operation=operation)
         state = BindState.SUCCESSFUL_BOUND if is_new else BindState.IDENTICAL_ALREADY_EXISTS
@@ -97,22 +97,24 @@ class DemoBroker(ServiceBroker):
         self, instance_id: str, binding_id: str, details: UnbindDetails, async_allowed: bool, **kwargs: Any
     ) -> UnbindSpec:
         entry_id = f"{instance_id}/{binding_id}"
-        service_id = self._bindings.present(entry_id).wish.service_id
+        service_id = self._bindings.present(entry_id).requested.service_id
         in_background = async_allowed and service_id == ASYNC_SERVICE_ID
         operation = self._bindings.delete(entry_id, in_background=in_background)
         return UnbindSpec(operation is not None, operation)
 
     def get_instance(self, instance_id: str, **kwargs: Any) -> GetInstanceDetailsSpec:
-        wish = self._instances.idle(instance_id).wish
+        requested = self._instances.idle(instance_id).requested
         dashboard_url = f"http://demo.local/{instance_id}"
-        return GetInstanceDetailsSpec(wish.service_id, wish.plan_id, dashboard_url, dict(wish.parameters))
+        return GetInstanceDetailsSpec(
+            requested.service_id, requested.plan_id, dashboard_url, dict(requested.parameters)
+        )
 
     def get_binding(self, instance_id: str, binding_id: str, **kwargs: Any) -> GetBindingSpec:
         try:
-            wish = self._bindings.idle(f"{instance_id}/{binding_id}").wish
+            requested = self._bindings.idle(f"{instance_id}/{binding_id}").requested
         except errors.ErrConcurrentInstanceAccess:
             raise errors.ErrBindingDoesNotExist from None
-        return GetBindingSpec(_credentials(binding_id), parameters=dict(wish.parameters))
+        return GetBindingSpec(_credentials(binding_id), parameters=dict(requested.parameters))
 
     def last_operation(
         self, instance_id: str, operation_data: str | None, service_id: str | None, plan_id: str | None, **kwargs: Any
@@ -130,10 +132,10 @@ class DemoBroker(ServiceBroker):
     ) -> LastOperation:
         return self._bindings.last_operation(f"{instance_id}/{binding_id}", operation_data)
 
-    def _wish(self, service_id: str, plan_id: str, parameters: dict[str, Any] | None) -> Wish:
+    def _requested(self, service_id: str, plan_id: str, parameters: dict[str, Any] | None) -> Requested:
         if self._plan_owners.get(plan_id) != service_id:
             raise errors.ErrBadRequest("plan_id is not a plan of service_id")
-        return Wish(service_id, plan_id, parameters or {})
+        return Requested(service_id, plan_id, parameters or {})
 
 
 def _must_be_async(service_id: str, async_allowed: bool) -> bool:

@@ -22,8 +22,8 @@ class Verb(Enum):
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What a platform asked for; two requests are identical if their wishes are equal."""
+class Requested:
+    """What a platform asked for; two requests are identical if their specs are equal."""
 
     service_id: str
     plan_id: str
@@ -32,12 +32,12 @@ class Wish:
 
 @dataclass(frozen=True)
 class Operation:
-    """One asynchronous action; `wish` is what holds after it, `ends_at` is in seconds of the ledger's clock."""
+    """One asynchronous action; `spec` is what holds after it, `ends_at` is in seconds of the ledger's clock."""
 
     verb: Verb
     key: str
     ends_at: float
-    wish: Wish
+    requested: Requested
     fails: bool = False
 
 
@@ -45,7 +45,7 @@ class Operation:
 class Entry:
     """One instance or binding with its latest operation (None if it was last changed synchronously)."""
 
-    wish: Wish
+    requested: Requested
     operation: Operation | None = None
 
 
@@ -67,27 +67,29 @@ class Ledger:
         self._entries: dict[str, Entry] = {}
         self._lock = threading.RLock()
 
-    def create(self, entry_id: str, wish: Wish, *, in_background: bool, fails: bool = False) -> tuple[bool, str | None]:
+    def create(
+        self, entry_id: str, requested: Requested, *, in_background: bool, fails: bool = False
+    ) -> tuple[bool, str | None]:
         """Whether the entry is new, and the key of the operation under way, which an identical request joins."""
         with self._lock:
             entry = self._find(entry_id)
             if entry is None or self._has_failed(entry):
-                self._entries[entry_id] = Entry(wish)
-                return True, self._begin(entry_id, Verb.CREATE, wish, fails=fails) if in_background else None
+                self._entries[entry_id] = Entry(requested)
+                return True, self._begin(entry_id, Verb.CREATE, requested, fails=fails) if in_background else None
             operation = entry.operation if self._is_busy(entry) else None
             if operation is not None and operation.verb is not Verb.CREATE:
                 raise ErrConcurrentInstanceAccess
-            if entry.wish != wish:
+            if entry.requested != requested:
                 raise self._conflict()
             return False, operation.key if operation else None
 
-    def update(self, entry_id: str, wish: Wish, *, in_background: bool) -> str | None:
-        """The key of the operation that brings the new wish, None if it holds already."""
+    def update(self, entry_id: str, requested: Requested, *, in_background: bool) -> str | None:
+        """The key of the operation that brings the new spec, None if it holds already."""
         with self._lock:
             self.idle(entry_id)
             if in_background:
-                return self._begin(entry_id, Verb.UPDATE, wish)
-            self._entries[entry_id] = Entry(wish)
+                return self._begin(entry_id, Verb.UPDATE, requested)
+            self._entries[entry_id] = Entry(requested)
             return None
 
     def delete(self, entry_id: str, *, in_background: bool) -> str | None:
@@ -99,7 +101,7 @@ class Ledger:
                 return None
             if entry.operation is not None and entry.operation.verb is Verb.DELETE:
                 return entry.operation.key
-            return self._begin(entry_id, Verb.DELETE, entry.wish)
+            return self._begin(entry_id, Verb.DELETE, entry.requested)
 
     def delete_all(self, prefix: str) -> None:
         """Forget every entry whose id starts with `prefix`."""
@@ -141,7 +143,7 @@ class Ledger:
         if entry.operation.verb is Verb.DELETE:
             del self._entries[entry_id]
             return None
-        entry.wish = entry.operation.wish
+        entry.requested = entry.operation.requested
         return entry
 
     def _is_busy(self, entry: Entry) -> bool:
@@ -150,7 +152,7 @@ class Ledger:
     def _has_failed(self, entry: Entry) -> bool:
         return entry.operation is not None and entry.operation.fails and not self._is_busy(entry)
 
-    def _begin(self, entry_id: str, verb: Verb, wish: Wish, *, fails: bool = False) -> str:
+    def _begin(self, entry_id: str, verb: Verb, requested: Requested, *, fails: bool = False) -> str:
         key = f"{verb.value}-{uuid.uuid4()}"
-        self._entries[entry_id].operation = Operation(verb, key, self._clock() + self._delay_seconds, wish, fails)
+        self._entries[entry_id].operation = Operation(verb, key, self._clock() + self._delay_seconds, requested, fails)
         return key

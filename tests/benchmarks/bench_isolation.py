@@ -49,7 +49,7 @@ class Phase:
 
 
 def instance(name: str, broker: str) -> dict[str, Any]:
-    """A wish for an instance at that service broker."""
+    """The manifest of an instance at that service broker."""
     spec = {"clusterServiceClassExternalName": f"{broker}-service", "clusterServicePlanExternalName": "default"}
     return {"metadata": {"name": name}, "spec": spec}
 

@@ -1,4 +1,4 @@
-"""`make bench-quick`: how fast wishes come true, beside what the service broker alone would take. Under a minute.
+"""`make bench-quick`: how fast instances and bindings become Ready, beside what a broker alone takes. Under a minute.
 
 500 instances, then 500 bindings, made by 16 concurrent creators over HTTP; Ready is seen through a watch, as a client
 would. The same calls are made bare to the same broker in the same run, which is the floor of any platform.
@@ -88,19 +88,19 @@ class Client:
 
 
 def is_ready(document: dict[str, Any]) -> bool:
-    """Whether the object says that its wish has come true."""
+    """Whether the object says that it is Ready."""
     conditions = document.get("status", {}).get("conditions", [])
     return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
 
 def instance(name: str) -> dict[str, Any]:
-    """A wish for an instance."""
+    """The manifest of an instance."""
     spec = {"clusterServiceClassExternalName": "fast-service", "clusterServicePlanExternalName": "default"}
     return {"metadata": {"name": name}, "spec": spec}
 
 
 def binding(name: str) -> dict[str, Any]:
-    """A wish for a binding to the instance of the same number."""
+    """The manifest of a binding to the instance of the same number."""
     return {"metadata": {"name": name}, "spec": {"instanceRef": {"name": name.replace("binding", "instance")}}}
 
 
@@ -130,7 +130,7 @@ async def through_chandlery(
 
 
 async def one_by_one(client: Client, *, count: int) -> Run:
-    """The latency of a single wish on an idle system."""
+    """The latency of a single create on an idle system."""
     run, begun = Run("instances one by one, idle system"), asyncio.Event()
     watching = asyncio.create_task(client.watch_ready("serviceinstances", run, count, begun))
     await begun.wait()

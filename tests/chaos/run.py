@@ -154,7 +154,7 @@ async def _dealt(strikes: Strikes, scene: Scene, over: asyncio.Event) -> None:
 async def _look(scene: Scene, say: Callable[[str], None]) -> None:
     outcome, platform = scene.outcome, scene.platform
     outcome.lost += await scene.workload.unfulfilled()
-    say(f"all wishes but {len(outcome.lost)} have come true")
+    say(f"all but {len(outcome.lost)} are as desired")
     found = await verdict.differences(scene.workload, scene.gateways, await scene.broker.ask("GET", "/ledger"))
     outcome.lost += found["lost"]
     outcome.doubled += found["doubled"]

@@ -32,7 +32,7 @@ class Thing:
     """An instance or a binding that exists."""
 
     id: str
-    wish: JsonObject
+    desired: JsonObject
     owner: str
     credentials: JsonObject | None = None
     operation: Operation | None = None
@@ -51,14 +51,14 @@ class Things:
     living: dict[str, Thing] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
 
-    def put(self, id_: str, wish: JsonObject, *, owner: str, now: float, may_wait: bool) -> Answer:
+    def put(self, id_: str, desired: JsonObject, *, owner: str, now: float, may_wait: bool) -> Answer:
         thing = self._present(id_, now)
         if thing is None:
-            return self._create(id_, wish, owner=owner, now=now, may_wait=may_wait)
+            return self._create(id_, desired, owner=owner, now=now, may_wait=may_wait)
         self.counts["repeated creations"] += 1
         if thing.operation is not None and thing.operation.is_deletion:
             return CONCURRENCY
-        if thing.wish != wish:
+        if thing.desired != desired:
             self.counts["conflicts"] += 1
             return 409, {}
         if thing.is_busy(now) and thing.operation is not None:
@@ -73,7 +73,7 @@ class Things:
         if thing.is_busy(now):
             return CONCURRENCY
         self.counts["updates"] += 1
-        thing.wish = {**thing.wish, "parameters": parameters}
+        thing.desired = {**thing.desired, "parameters": parameters}
         return self._begun(thing, now) if may_wait and self._waits() else (200, {})
 
     def delete(self, id_: str, *, now: float, may_wait: bool) -> Answer:
@@ -101,7 +101,7 @@ class Things:
         thing = self._present(id_, now)
         if thing is None or thing.is_busy(now):
             return 404, {}
-        return 200, _shown(thing) | {"parameters": thing.wish.get("parameters") or {}}
+        return 200, _shown(thing) | {"parameters": thing.desired.get("parameters") or {}}
 
     def settle(self, now: float) -> Mapping[str, Thing]:
         """What exists once deletions are over."""
@@ -109,12 +109,12 @@ class Things:
             self._present(id_, now)
         return self.living
 
-    def _create(self, id_: str, wish: JsonObject, *, owner: str, now: float, may_wait: bool) -> Answer:
+    def _create(self, id_: str, desired: JsonObject, *, owner: str, now: float, may_wait: bool) -> Answer:
         self.counts["creations"] += 1
         others = [each.id for each in self.living.values() if each.owner == owner and owner]
         if others:
             self.says.append(f"second {self.kind} for {owner}: {id_} beside {', '.join(others)}")
-        thing = self.living[id_] = Thing(id_, wish, owner)
+        thing = self.living[id_] = Thing(id_, desired, owner)
         if self.kind == "binding":
             thing.credentials = {"uri": f"tcp://counted/{id_}", "password": secrets.token_hex(8)}
         if may_wait and self._waits():

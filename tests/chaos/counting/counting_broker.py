@@ -76,7 +76,7 @@ class CountingBroker:
         living: JsonObject = {}
         for things in (self._instances, self._bindings):
             living[f"{things.kind}s"] = {
-                each.id: {"wish": each.wish, "owner": each.owner, "credentials": each.credentials}
+                each.id: {"desired": each.desired, "owner": each.owner, "credentials": each.credentials}
                 for each in things.settle(now).values()
             }
         counts = {f"{things.kind}s": dict(things.counts) for things in (self._instances, self._bindings)}
@@ -126,8 +126,8 @@ class CountingBroker:
             case "PUT" if binding is not None:
                 return self._bind(instance, binding, body, now=now, waits=waits)
             case "PUT":
-                wish = {"parameters": body.get("parameters"), "plan": body["plan_id"]}
-                return things.put(id_, wish, owner=_owner(body), now=now, may_wait=waits)
+                desired = {"parameters": body.get("parameters"), "plan": body["plan_id"]}
+                return things.put(id_, desired, owner=_owner(body), now=now, may_wait=waits)
             case "PATCH":
                 return things.change(id_, body.get("parameters") or {}, now=now, may_wait=waits)
             case "DELETE":
@@ -138,8 +138,8 @@ class CountingBroker:
         if instance not in self._instances.settle(now):
             self._says.append(f"binding {binding} to the unknown instance {instance}")
             return 404, {}
-        wish = {"parameters": body.get("parameters"), "instance": instance}
-        return self._bindings.put(binding, wish, owner="", now=now, may_wait=waits)
+        desired = {"parameters": body.get("parameters"), "instance": instance}
+        return self._bindings.put(binding, desired, owner="", now=now, may_wait=waits)
 
     def _remove(self, things: Things, id_: str, *, is_instance: bool, now: float, waits: bool) -> Answer:
         if is_instance and (left := self._bindings_of(id_, now)):
@@ -148,7 +148,7 @@ class CountingBroker:
         return things.delete(id_, now=now, may_wait=waits)
 
     def _bindings_of(self, instance: str, now: float) -> list[str]:
-        return [each.id for each in self._bindings.settle(now).values() if each.wish["instance"] == instance]
+        return [each.id for each in self._bindings.settle(now).values() if each.desired["instance"] == instance]
 
 
 async def _cut(request: web.Request, first: bytes) -> web.StreamResponse:

@@ -37,7 +37,7 @@ async def finally_nothing(look: Look, *, seconds: float = 60.0) -> list[str]:
 
 
 async def differences(workload: Workload, gateways: Gateways, ledger: JsonObject) -> dict[str, list[str]]:
-    """Between what the platform shows, what the users wished and what the broker has: lost, doubled, orphaned."""
+    """Between what the platform shows, what the users desired and what the broker has: lost, doubled, orphaned."""
     staying = {lifecycle.name: lifecycle for lifecycle in workload.lifecycles if not lifecycle.is_gone}
     instances, bindings = workload.board[INSTANCES], workload.board[BINDINGS]
     secrets = await gateways.list(_SECRETS)
@@ -47,8 +47,10 @@ async def differences(workload: Workload, gateways: Gateways, ledger: JsonObject
             continue
         there = ledger["instances"].get(instances[name]["spec"]["externalID"])
         bound = ledger["bindings"].get(bindings[name]["spec"]["externalID"])
-        if there is None or there["wish"]["parameters"] != {"size": lifecycle.size}:
-            found["lost"].append(f"instance {name} at the broker is {there and there['wish']}, wished {lifecycle.size}")
+        if there is None or there["desired"]["parameters"] != {"size": lifecycle.size}:
+            found["lost"].append(
+                f"instance {name} at the broker is {there and there['desired']}, desired {lifecycle.size}"
+            )
         if bound is None or name not in secrets or secret_values(secrets[name]) != bound["credentials"]:
             found["lost"].append(f"the Secret {name} does not hold what the broker gave")
     for plural, objects, known in (("instances", instances, ledger["instances"]),

@@ -183,8 +183,8 @@ async def test_osb_043_plan_decides_on_its_change_before_its_offering(platform: 
         offering = services[of_service]
         await platform.provisions(name, plan=_word(of_plan), clusterServiceClassExternalName=offering)
         before = len(platform.broker.seen_of(UPDATE))
-        wish = {"spec": {"clusterServicePlanExternalName": "another"}}
-        answer = await platform.api.patch(platform.path(INSTANCE, name), wish)
+        desired = {"spec": {"clusterServicePlanExternalName": "another"}}
+        answer = await platform.api.patch(platform.path(INSTANCE, name), desired)
         if of_service if of_plan is None else of_plan:
             assert answer.status == 200
             await platform.broker.wait_for(UPDATE, before + 1)

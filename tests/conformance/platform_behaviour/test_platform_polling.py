@@ -336,7 +336,7 @@ async def test_osb_068_changes_wait_for_the_call_under_way_and_are_not_lost(plat
     # The call is slow enough to be announced in the status, after the changes.
     await platform.until_condition(INSTANCE, "db", "Ready", "False", reason="ProvisionRequestInFlight")
     gate.set()
-    await platform.until(INSTANCE, "db", is_settled, "be as wished")
+    await platform.until(INSTANCE, "db", is_settled, "be as desired")
     await platform.deprovisions()
     assert peak_in_flight(platform.broker.seen) == 1
     assert platform.broker.seen_of(UPDATE)[-1].body["parameters"] == {"size": 3}

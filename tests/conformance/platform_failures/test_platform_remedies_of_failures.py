@@ -1,4 +1,4 @@
-"""States that used to be the end of an instance or a binding: the wish can be corrected, or it is tried again."""
+"""States that used to be the end of an instance or a binding: the spec can be corrected, or it is tried again."""
 
 import asyncio
 from typing import Any
@@ -205,7 +205,7 @@ async def test_parameters_that_are_taken_away_are_taken_away_at_the_broker(platf
     assert patch.body["parameters"] == {}
 
 
-async def test_parameters_of_a_secret_are_followed_where_that_is_wished_for(platform: Platform) -> None:
+async def test_parameters_of_a_secret_are_followed_where_that_is_wanted(platform: Platform) -> None:
     await platform.creates(SECRET, "more", {"json": '{"size": 1}'})
     source = [{"secretKeyRef": {"name": "more", "key": "json"}}]
     await platform.provisions(parametersFrom=source, watchParametersFrom=True)

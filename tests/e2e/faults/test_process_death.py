@@ -123,7 +123,7 @@ def test_dead_provisioner_repeats_exactly_the_request_that_was_open(
     kubectl.create(instance("held", "test-service", parameters={"size": 5}))
     peer.wait_for(PROVISION)
     split.kill("provisioner")
-    # A wish of meanwhile must not get into the repetition: the broker would call it a conflict.
+    # A change of meanwhile must not get into the repetition: the broker would call it a conflict.
     kubectl.ok("patch", "serviceinstance", "held", "--type=merge", "-p", '{"spec": {"parameters": {"size": 6}}}')
     split.start("provisioner")
     first, second = peer.wait_for(PROVISION, 2)[:2]

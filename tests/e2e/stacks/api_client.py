@@ -146,7 +146,7 @@ class ApiClient:
     def await_ready(
         self, plural: str, name: str, *, namespace: str = "default", seconds: float = SOON, generation: int = 0
     ) -> JsonObject:
-        """Wait for Ready=True, about the wish of that generation at least."""
+        """Wait for Ready=True, about the spec of that generation at least."""
         return self.await_object(
             plural,
             name,

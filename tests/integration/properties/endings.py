@@ -31,13 +31,13 @@ def the_namespace_is_deleted(world: World, settle: Settle) -> None:
     _check_nothing_left(world)
 
 
-def every_wish_is_granted(world: World, settle: Settle) -> None:
+def everything_desired_is_there(world: World, settle: Settle) -> None:
     """The broker becomes kind, users correct what is wrong: then all of it works. At last they delete it."""
     _mend(world, settle)
     broker = world.ledger.find(kinds.CLUSTER_SERVICE_BROKER, BROKER)
     if broker is not None and broker.metadata.deletion_timestamp is None:
         _correct(world)
-        _advance(world, settle, lambda: not _not_granted(world), "not every wish is granted", _not_granted)
+        _advance(world, settle, lambda: not _not_granted(world), "not everything desired is there", _not_granted)
         check_rest(world)
     _delete_all(world)
     _until_gone(world, settle)
@@ -74,7 +74,7 @@ ENDINGS: Mapping[str, Callable[[World, Settle], None]] = {
     each.__name__: each
     for each in (
         everything_is_deleted,
-        every_wish_is_granted,
+        everything_desired_is_there,
         everything_is_abandoned,
         everything_is_forced,
         the_namespace_is_deleted,

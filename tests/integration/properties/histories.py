@@ -61,7 +61,7 @@ EVENTS = [
 """Plans stand for a catalog of these, and an answer for the broker's policy of orphan mitigation."""
 OF_BROKER = kinds.CLUSTER_SERVICE_BROKER
 JOBS = st.integers(0, 3)
-draws, names, kinds_of_wishes = st.data(), st.sampled_from(NAMES), st.sampled_from(list(KINDS))
+draws, names, kinds_desired = st.data(), st.sampled_from(NAMES), st.sampled_from(list(KINDS))
 
 
 class Histories(RuleBasedStateMachine):
@@ -79,7 +79,7 @@ class Histories(RuleBasedStateMachine):
 
     @initialize(
         ending=st.sampled_from(list(ENDINGS)),
-        beginning=st.sampled_from(["nothing", "wishes", "bound"]),
+        beginning=st.sampled_from(["nothing", "desired", "bound"]),
         is_rich=st.booleans(),
         policy=st.sampled_from([None, "Manual"]),
     )
@@ -112,12 +112,12 @@ class Histories(RuleBasedStateMachine):
         self._do(self._changes(name, plan))
         self._go_on(data, jobs)
 
-    @rule(data=draws, jobs=JOBS, kind=kinds_of_wishes, name=names, order=st.sampled_from(ORDERS))
+    @rule(data=draws, jobs=JOBS, kind=kinds_desired, name=names, order=st.sampled_from(ORDERS))
     def orders(self, data: Any, jobs: int, kind: str, name: str, order: dict[str, str]) -> None:
         self._do(self._orders(KINDS[kind], name, order))
         self._go_on(data, jobs)
 
-    @rule(data=draws, jobs=JOBS, kind=kinds_of_wishes, name=names)
+    @rule(data=draws, jobs=JOBS, kind=kinds_desired, name=names)
     def deletes(self, data: Any, jobs: int, kind: str, name: str) -> None:
         self._do(self.world.delete(KINDS[kind], name))
         self._go_on(data, jobs)

@@ -45,7 +45,7 @@ def sample(kind: Kind, name: str = "sample", **body: Any) -> AnyObject:
 
 
 def with_parameters(document: AnyObject, **parameters: Any) -> AnyObject:
-    """A later wish: the same instance with other parameters."""
+    """A later spec: the same instance with other parameters."""
     assert isinstance(document, ServiceInstance)
     return document.model_copy(update={"spec": document.spec.model_copy(update={"parameters": parameters})})
 

@@ -264,7 +264,7 @@ class Process:
 
 
 class Fleet:
-    """The processes of a test, with a gateway that only takes wishes."""
+    """The processes of a test, with a gateway that only takes writes."""
 
     def __init__(self, database_url: str, open_line: Callable[[], Line], keys: str, amqp: tuple[str, str]) -> None:
         """`amqp` is the server and the prefix of all names there, both empty for the in-process bus."""
@@ -311,7 +311,7 @@ class Fleet:
         return process
 
     async def gateway(self) -> Process:
-        """The first process: takes wishes, and publishes what they are to bring about."""
+        """The first process: takes writes, and publishes what they are to bring about."""
         process = await self.process("gateway")
         return process.relay()
 
@@ -329,7 +329,7 @@ class Fleet:
         """What the gateway does when a user deletes it."""
         await _object_writer(self.front).delete(_request(document), Preconditions(), policy=policy)
 
-    async def wish(self, instance: ServiceInstance, **parameters: Any) -> None:
+    async def change_spec(self, instance: ServiceInstance, **parameters: Any) -> None:
         """What the gateway does when a user changes the parameters of an instance."""
 
         def change(old: AnyObject) -> tuple[AnyObject, tuple[str, ...]]:

@@ -111,7 +111,7 @@ async def test_an_older_double_is_told_so_and_not_acted_upon(fleet: Fleet) -> No
         await doubled(fleet, scripted)
         before = calls(scripted)
         await fleet.worker("ServiceInstance", "ServiceBinding")
-        await fleet.wish(instance("second", "db"), size="xl")
+        await fleet.change_spec(instance("second", "db"), size="xl")
         await until_unclaimed(fleet, INSTANCE, "second")
         again = binding("second").model_copy(
             update={"metadata": binding("second").metadata.model_copy(update={"name": "more"})}

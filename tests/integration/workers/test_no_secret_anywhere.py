@@ -121,7 +121,7 @@ async def walk(fleet: Fleet, broker: ScriptedBroker, session: aiohttp.ClientSess
     await fleet.until_ready(INSTANCE, "one")
     quoting = f"cannot set {json.dumps({'key': FROM_SECRET})} for user:{BROKER_PASSWORD}, {encoded(FROM_SECRET)}"
     broker.script(osb.UPDATE, Reply(400, {"error": FROM_SECRET, "description": f"open is {INLINE}: {quoting}"}))
-    await fleet.wish(one, open=INLINE, size="large")
+    await fleet.change_spec(one, open=INLINE, size="large")
     await broker.wait_for(osb.UPDATE)
     await fleet.until_ready(INSTANCE, "one")
 

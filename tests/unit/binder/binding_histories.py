@@ -115,7 +115,7 @@ class BindingHistory:
         self.touch()
 
     def touch(self) -> None:
-        """As when a wish changes or something awaited appears."""
+        """As when a spec changes or something awaited appears."""
         self.due_at, self.attempt = self.now, 0
 
     def delete(self) -> None:

@@ -99,7 +99,7 @@ def make_instance(
     **status: Any,
 ) -> ServiceInstance:
     """An instance as the gateway stores it; `orders` are annotations, further arguments are fields of its status."""
-    wish = {"cluster_service_class_external_name": "ropes", "cluster_service_plan_external_name": "small"}
+    desired = {"cluster_service_class_external_name": "ropes", "cluster_service_plan_external_name": "small"}
     instance = ServiceInstance(
         metadata=ObjectMeta(
             name="rope",
@@ -110,7 +110,7 @@ def make_instance(
             deletion_timestamp=NOW if deleted else None,
             annotations={f"chandlery.io/{name}": value for name, value in (orders or {}).items()} or None,
         ),
-        spec=ServiceInstanceSpec(**{**wish, "external_id": "instance-1", **(spec or {})}),
+        spec=ServiceInstanceSpec(**{**desired, "external_id": "instance-1", **(spec or {})}),
     )
     return instance.model_copy(update={"status": instance.status.model_copy(update=status)})
 

@@ -99,10 +99,10 @@ class InstanceHistory:
         self.touch()
 
     def touch(self) -> None:
-        """As when a wish changes or something awaited appears."""
+        """As when a spec changes or something awaited appears."""
         self.due_at, self.attempt, self.waiting_for = self.now, 0, None
 
-    def wish(self, *, plan: str | None = None, parameters: dict[str, Any] | None = None) -> None:
+    def change_spec(self, *, plan: str | None = None, parameters: dict[str, Any] | None = None) -> None:
         """A user changes the specification."""
         if plan is not None:
             self.offering = make_offering(plan)

@@ -53,7 +53,7 @@ EVENTS = [
     "round",
     "round",
     "round",
-    "wish",
+    "desired",
     "plan",
     "delete",
     "lose access",
@@ -228,11 +228,11 @@ def happen(history: InstanceHistory, event: str) -> None:  # noqa: C901, PLR0912
         case "round":
             if history.due_at is not None:
                 history.round()
-        case "wish":
-            history.wish(parameters={"colour": len(history.sent) % 2})
+        case "desired":
+            history.change_spec(parameters={"colour": len(history.sent) % 2})
         case "plan":
             if not history.is_deleted:
-                history.wish(plan="small" if history.memory.plan_id == LARGE else "large")
+                history.change_spec(plan="small" if history.memory.plan_id == LARGE else "large")
         case "delete":
             history.delete()
         case "lose access":
@@ -322,7 +322,7 @@ def test_every_life_comes_to_its_end_when_the_broker_gives_in(data: st.DataObjec
 
 @SOME_TIME
 @given(st.data())
-def test_every_wish_is_granted_when_the_broker_gives_in(data: st.DataObject) -> None:
+def test_everything_desired_is_there_when_the_broker_gives_in(data: st.DataObject) -> None:
     history, broker = wander(data)
     if history.is_deleted:
         return
@@ -330,7 +330,7 @@ def test_every_wish_is_granted_when_the_broker_gives_in(data: st.DataObject) -> 
     broker.is_kind = True
     history.access, history.bindings, history.offering = None, 0, make_offering("large")
     history.annotate(orphan_mitigation="Automatic")
-    history.wish(parameters={"colour": 0})
+    history.change_spec(parameters={"colour": 0})
     history.run(rounds=12)
 
     assert is_true(history.instance.status.conditions, ConditionType.READY)

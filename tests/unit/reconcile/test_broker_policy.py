@@ -68,19 +68,19 @@ def test_mitigation_waits_for_a_person_where_the_broker_is_set_so() -> None:
 @pytest.mark.parametrize(
     ("attempt", "asked", "least", "most"),
     [
-        pytest.param(1, 90.0, 90, 90, id="the broker's wish is longer"),
+        pytest.param(1, 90.0, 90, 90, id="the broker's spec is longer"),
         pytest.param(6, 1.0, 28, 36, id="the back-off is longer"),
-        pytest.param(1, 86_400.0, 1200, 1200, id="a wish has its bound"),
-        pytest.param(1, None, 0.9, 1.1, id="no wish"),
+        pytest.param(1, 86_400.0, 1200, 1200, id="a spec has its bound"),
+        pytest.param(1, None, 0.9, 1.1, id="no spec"),
     ],
 )
-def test_a_retry_waits_for_the_longer_of_back_off_and_the_brokers_wish(
+def test_a_retry_waits_for_the_longer_of_back_off_and_the_brokers_desired_state(
     attempt: int, asked: float | None, least: float, most: float
 ) -> None:
     assert timedelta(seconds=least) <= DEFAULT_POLICY.pause(attempt, asked) <= timedelta(seconds=most)
 
 
-def test_no_wish_is_no_pause() -> None:
+def test_no_desired_state_is_no_pause() -> None:
     assert DEFAULT_POLICY.asked_pause(None) == timedelta(0)
 
 

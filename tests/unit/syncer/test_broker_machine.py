@@ -402,7 +402,7 @@ def test_catalog_that_is_too_large_is_told_so_and_fetched_ever_more_rarely(attem
         pytest.param(0, None, 0.9, 1.1, id="first failure"),
         pytest.param(3, None, 7.2, 8.8, id="fourth failure"),
         pytest.param(50, None, 270, 330, id="never much more than five minutes"),
-        pytest.param(0, 60.0, 60, 60, id="the broker's own wish"),
+        pytest.param(0, 60.0, 60, 60, id="what the broker asks for"),
         pytest.param(0, 86400.0, 300, 300, id="within reason"),
     ],
 )
@@ -422,7 +422,7 @@ def test_failed_fetch_is_repeated_by_schedule(attempt: int, asked: float | None,
         pytest.param({"maximumDelay": "20m"}, 50, None, 1080, 1320, id="longer than by default"),
         pytest.param({"maximumDelay": "4s"}, 50, None, 3.6, 4.4, id="shorter than by default"),
         pytest.param({"initialDelay": "30s", "factor": 1.0}, 5, None, 27, 33, id="always the same"),
-        pytest.param({"maximumDelay": "4s"}, 0, 60.0, 60, 60, id="the broker's own wish all the same"),
+        pytest.param({"maximumDelay": "4s"}, 0, 60.0, 60, 60, id="what the broker asks for all the same"),
     ],
 )
 def test_retry_policy_of_the_broker_counts(

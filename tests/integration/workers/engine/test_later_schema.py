@@ -21,7 +21,7 @@ async def test_processes_that_run_and_new_ones_work_on_a_later_schema(fleet: Fle
         await fleet.until_ready(INSTANCE, "after")
         await worker.stop()
         fresh = await fleet.worker("ServiceInstance")
-        await fleet.wish(await fleet.find(INSTANCE, "before"), size=2)
+        await fleet.change_spec(await fleet.find(INSTANCE, "before"), size=2)
         await eventually(lambda: _is_up_to_date(fleet, "before"), what="the update to be made")
         await fleet.delete(await fleet.find(INSTANCE, "after"))
         await fleet.until_gone(INSTANCE, "after")

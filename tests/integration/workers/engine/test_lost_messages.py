@@ -107,7 +107,7 @@ async def test_lost_command_is_sent_again(fleet: Fleet) -> None:
     async with ScriptedBroker() as osb_broker:
         await fleet.offer("db", osb_broker.url)
         worker = await fleet.worker("ServiceInstance")
-        await wish_without_a_command(fleet, "one")
+        await write_without_a_command(fleet, "one")
         sweep = worker.sweep()
         assert await sweep.once() == 0, "it may still be on its way"
         fleet.clock.advance(11)
@@ -119,7 +119,7 @@ async def test_lost_command_is_sent_again(fleet: Fleet) -> None:
 async def test_command_is_not_sent_at_every_sweep_while_it_is_on_its_way(fleet: Fleet) -> None:
     async with ScriptedBroker() as osb_broker:
         await fleet.offer("db", osb_broker.url)
-        await wish_without_a_command(fleet, "one")
+        await write_without_a_command(fleet, "one")
         sweep = fleet.front.sweep()
         fleet.clock.advance(11)
         assert await sweep.once() >= 1
@@ -133,7 +133,7 @@ async def test_one_process_sweeps_until_its_lease_runs_out(fleet: Fleet) -> None
         await fleet.offer("db", osb_broker.url)
         first, second = (await fleet.process("worker")).sweep(), (await fleet.process("worker")).sweep()
         await first.once()
-        await wish_without_a_command(fleet, "one")
+        await write_without_a_command(fleet, "one")
         fleet.clock.advance(4)
         assert await first.once() == 0
         fleet.clock.advance(4)
@@ -146,7 +146,7 @@ async def test_one_process_sweeps_until_its_lease_runs_out(fleet: Fleet) -> None
 async def test_many_processes_that_sweep_at_once_send_a_command_once(fleet: Fleet) -> None:
     async with ScriptedBroker() as osb_broker:
         await fleet.offer("db", osb_broker.url)
-        await wish_without_a_command(fleet, "one")
+        await write_without_a_command(fleet, "one")
         sweeps = [(await fleet.process("worker")).sweep() for _ in range(4)]
         fleet.clock.advance(11)
         await asyncio.gather(*(sweep.once() for sweep in sweeps))
@@ -179,7 +179,7 @@ async def test_sweep_trims_what_is_too_old_and_nothing_else(fleet: Fleet) -> Non
 async def test_log_is_trimmed_while_the_bus_is_away(fleet: Fleet) -> None:
     async with ScriptedBroker() as osb_broker:
         await fleet.offer("db", osb_broker.url)
-        await wish_without_a_command(fleet, "one")
+        await write_without_a_command(fleet, "one")
     async with fleet.front.engine.begin() as connection:
         await connection.execute(update(CHANGES).values(at=fleet.clock() - timedelta(days=1)))
     fleet.clock.advance(11)
@@ -221,7 +221,7 @@ async def test_message_of_a_later_release_in_the_outbox_does_not_end_the_sweep(f
     async with ScriptedBroker() as osb_broker:
         await fleet.offer("db", osb_broker.url)
         worker = await fleet.worker("ServiceInstance", sweep_seconds=0.01)
-        await wish_without_a_command(fleet, "one")
+        await write_without_a_command(fleet, "one")
         sweeping = asyncio.create_task(worker.sweep().run())
         fleet.clock.advance(11)
         await fleet.until_ready(INSTANCE, "one")
@@ -229,7 +229,7 @@ async def test_message_of_a_later_release_in_the_outbox_does_not_end_the_sweep(f
         await ended(sweeping)
 
 
-async def wish_without_a_command(fleet: Fleet, name: str) -> None:
+async def write_without_a_command(fleet: Fleet, name: str) -> None:
     """An instance of `db` whose command is nowhere: neither on the bus nor in the outbox."""
     dying = await fleet.process("gateway")
     await fleet.create(instance(name, "db"), through=dying)

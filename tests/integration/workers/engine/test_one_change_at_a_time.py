@@ -31,7 +31,7 @@ async def test_no_two_changes_of_an_instance_meet_although_everything_is_deliver
         await fleet.create(*instances)
         await broker.wait_for(osb.PROVISION, len(NAMES))
         for each in instances:
-            await fleet.wish(each, size="large")
+            await fleet.change_spec(each, size="large")
         await fleet.until_ready(INSTANCE, *NAMES)
         await broker.wait_for(osb.UPDATE, len(NAMES))
         for each in instances:
@@ -70,7 +70,7 @@ async def test_command_that_comes_while_its_object_is_worked_on_is_not_waited_fo
         assert len(broker.seen_of(osb.PROVISION)) == 2
 
 
-async def test_wish_that_comes_in_mid_call_is_granted_after_it(fleet: Fleet) -> None:
+async def test_desired_state_that_comes_in_mid_call_is_granted_after_it(fleet: Fleet) -> None:
     async with ScriptedBroker() as broker:
         gate = asyncio.Event()
         broker.script(osb.PROVISION, Reply(201, gate=gate))
@@ -79,7 +79,7 @@ async def test_wish_that_comes_in_mid_call_is_granted_after_it(fleet: Fleet) -> 
         one = instance("one", "db", parameters={"size": "small"})
         await fleet.create(one)
         await broker.wait_for(osb.PROVISION)
-        await fleet.wish(one, size="large")
+        await fleet.change_spec(one, size="large")
         gate.set()
         (update,) = await broker.wait_for(osb.UPDATE)
         await fleet.until_ready(INSTANCE, "one")

@@ -85,7 +85,7 @@ async def test_provision_of_a_worker_that_dies_with_the_answer_is_repeated_word_
     await happens(answered)
     await dying.kill()
     # What is asked for has changed since; what may exist was asked for with the old words.
-    await fleet.wish(one, size="large")
+    await fleet.change_spec(one, size="large")
 
     successor = await fleet.worker("ServiceInstance")
     fleet.clock.advance(LEASE_SECONDS + 1)

@@ -1,4 +1,4 @@
-"""Credentials that are replaced: whole rounds against a scripted broker, from the wish to the last revocation."""
+"""Credentials that are replaced: whole rounds against a scripted broker, from the spec to the last revocation."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""An update that fails: the instance goes on as it was, says so, and takes up another wish at once."""
+"""An update that fails: the instance goes on as it was, says so, and takes up another spec at once."""
 
 from datetime import timedelta
 from typing import Any
@@ -160,7 +160,7 @@ def test_an_update_that_did_nothing_is_decided_on_anew(how: Any) -> None:
     assert change.sealed is None
 
 
-def test_a_newer_wish_does_not_wait_for_an_update_of_unknown_fate() -> None:
+def test_a_newer_desired_state_does_not_wait_for_an_update_of_unknown_fate() -> None:
     failed = absorb(changing(), TO_LARGE, reply(UPDATE, 500), NOW)
 
     assert decide(newer(again(failed), offering=make_offering("small"))) == Update(SERVICE, SMALL, SMALL, {})
@@ -177,7 +177,7 @@ def test_a_deletion_does_not_wait_for_an_update_of_unknown_fate() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 409, 500])
-def test_a_corrected_wish_is_taken_up_at_once(status: int) -> None:
+def test_a_corrected_desired_state_is_taken_up_at_once(status: int) -> None:
     failed = absorb(changing(), TO_LARGE, reply(UPDATE, status), NOW)
 
     assert isinstance(decide(newer(again(failed))), Update)

@@ -1,4 +1,4 @@
-"""Maintenance upgrades: the version that a plan offers, the one that an instance has, and the one wished for."""
+"""Maintenance upgrades: the version that a plan offers, the one that an instance has, and the one that is desired."""
 
 from typing import Any
 
@@ -44,28 +44,28 @@ def offering(version: str | None, plan: str = "small", **fields: Any) -> Offerin
     return make_offering(plan, maintenance_info=MaintenanceInfo(version=version) if version else None, **fields)
 
 
-def having(version: str | None, wish: str | None = None, **fields: Any) -> Any:
-    """An instance of this version, with the wish for another."""
+def having(version: str | None, desired: str | None = None, **fields: Any) -> Any:
+    """An instance of this version, that wants another."""
     has = InstancePropertiesState(
         cluster_service_plan_external_name="small",
         cluster_service_plan_external_id=SMALL,
         maintenance_version=version,
     )
-    return provisioned(external_properties=has, spec={"maintenance_version": wish}, **fields)
+    return provisioned(external_properties=has, spec={"maintenance_version": desired}, **fields)
 
 
 CREATIONS: list[Any] = [
     pytest.param(None, None, Provision(SERVICE, SMALL, None), id="a plan without versions"),
-    pytest.param("2.0.0", None, Provision(SERVICE, SMALL, None, "2.0.0"), id="no wish"),
-    pytest.param("2.0.0", "2.0.0", Provision(SERVICE, SMALL, None, "2.0.0"), id="the wish for what is offered"),
+    pytest.param("2.0.0", None, Provision(SERVICE, SMALL, None, "2.0.0"), id="no spec"),
+    pytest.param("2.0.0", "2.0.0", Provision(SERVICE, SMALL, None, "2.0.0"), id="wants what is offered"),
 ]
 
 
-@pytest.mark.parametrize(("offered", "wish", "expected"), CREATIONS)
+@pytest.mark.parametrize(("offered", "desired", "expected"), CREATIONS)
 def test_a_creation_names_the_version_that_its_plan_delivers(
-    offered: str | None, wish: str | None, expected: Action
+    offered: str | None, desired: str | None, expected: Action
 ) -> None:
-    instance = make_instance(spec={"maintenance_version": wish})
+    instance = make_instance(spec={"maintenance_version": desired})
 
     assert decide(make_snapshot(instance, offering=offering(offered))) == expected
 
@@ -84,17 +84,17 @@ def test_a_broker_of_old_is_told_no_version_and_none_is_put_on_record() -> None:
 UPDATES: list[Any] = [
     pytest.param("1.0.0", "2.0.0", "2.0.0", Update(SERVICE, SMALL, None, None, "2.0.0", "1.0.0"), id="an upgrade"),
     pytest.param(None, "2.0.0", "2.0.0", Update(SERVICE, SMALL, None, None, "2.0.0", None), id="a first version"),
-    pytest.param("2.0.0", "2.0.0", "2.0.0", AlreadyApplied(), id="it has what is wished for"),
-    pytest.param("1.0.0", "1.0.0", "2.0.0", AlreadyApplied(), id="it has what is wished for, and more is offered"),
-    pytest.param("1.0.0", None, "2.0.0", AlreadyApplied(), id="no wish"),
+    pytest.param("2.0.0", "2.0.0", "2.0.0", AlreadyApplied(), id="it has what is desired"),
+    pytest.param("1.0.0", "1.0.0", "2.0.0", AlreadyApplied(), id="it has what is desired, and more is offered"),
+    pytest.param("1.0.0", None, "2.0.0", AlreadyApplied(), id="no spec"),
 ]
 
 
-@pytest.mark.parametrize(("has", "wish", "offered", "expected"), UPDATES)
-def test_an_update_names_a_version_only_when_another_is_wished_for(
-    has: str | None, wish: str | None, offered: str, expected: Action
+@pytest.mark.parametrize(("has", "desired", "offered", "expected"), UPDATES)
+def test_an_update_names_a_version_only_when_another_is_wanted(
+    has: str | None, desired: str | None, offered: str, expected: Action
 ) -> None:
-    snapshot = make_snapshot(having(has, wish, generation=2), memory=remembering(), offering=offering(offered))
+    snapshot = make_snapshot(having(has, desired, generation=2), memory=remembering(), offering=offering(offered))
 
     assert decide(snapshot) == expected
 

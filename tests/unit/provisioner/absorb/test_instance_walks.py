@@ -83,7 +83,7 @@ def test_an_instance_is_created_changed_and_deleted_asynchronously() -> None:
     )
 
     history.run()
-    history.wish(plan="large")
+    history.change_spec(plan="large")
     history.run()
     history.delete()
     history.run()
@@ -140,14 +140,16 @@ def test_a_creation_that_always_fails_pauses_longer_and_gives_up_after_a_week() 
     assert history.instance.status.deprovision_status == "Succeeded"
 
 
-def test_a_failed_asynchronous_creation_is_cleaned_up_once_and_not_tried_again_until_the_wish_changes() -> None:
+def test_a_failed_asynchronous_creation_is_cleaned_up_once_and_not_tried_again_until_the_desired_state_changes() -> (
+    None
+):
     history = live(202, OPERATION_FAILED, 200, 201)
 
     history.run()
     assert purposes(history) == ["provision", "poll", "mitigate"]
     assert find_condition(history.instance.status.conditions, ConditionType.FAILED) is not None
     assert history.due_at is None
-    history.wish(parameters={"colour": "red"})
+    history.change_spec(parameters={"colour": "red"})
     history.run()
 
     assert purposes(history)[3:] == ["provision"]
@@ -276,7 +278,7 @@ def test_a_refused_creation_rests_until_it_is_corrected() -> None:
     history.touch()
     history.run()
     assert purposes(history) == ["provision"]
-    history.wish(parameters={"colour": "red"})
+    history.change_spec(parameters={"colour": "red"})
     history.run()
 
     assert ready(history) == ("True", "ProvisionedSuccessfully")
@@ -287,7 +289,7 @@ def test_a_failed_plan_change_deletes_with_the_plan_that_the_broker_has(answers:
     history = live(201, *answers, 200)
 
     history.run()
-    history.wish(plan="large")
+    history.change_spec(plan="large")
     history.run()
     assert ready(history) == ("True", "ProvisionedSuccessfully")
     assert ready(history, ConditionType.FAILED) == ("True", "UpdateInstanceCallFailed")
@@ -298,30 +300,30 @@ def test_a_failed_plan_change_deletes_with_the_plan_that_the_broker_has(answers:
     assert history.sent[-1].plan == SMALL
 
 
-def test_an_update_that_must_not_be_repeated_is_sent_again_only_for_another_wish() -> None:
+def test_an_update_that_must_not_be_repeated_is_sent_again_only_for_another_desired_state() -> None:
     history = live(201, (500, {"update_repeatable": False}), 200)
 
     history.run()
-    history.wish(parameters={"colour": "red"})
+    history.change_spec(parameters={"colour": "red"})
     history.run()
     for _ in range(3):
         history.touch()
         history.run()
     assert purposes(history) == ["provision", "update"]
-    history.wish(parameters={"colour": "blue"})
+    history.change_spec(parameters={"colour": "blue"})
     history.run()
 
     assert purposes(history) == ["provision", "update", "update"]
     assert ready(history) == ("True", "InstanceUpdatedSuccessfully")
 
 
-def test_a_failed_update_is_put_right_by_the_next_wish() -> None:
+def test_a_failed_update_is_put_right_by_the_next_desired_state() -> None:
     history = live(201, 500, 500, 200)
 
     history.run()
-    history.wish(plan="large")
+    history.change_spec(plan="large")
     history.run(until=lambda: len(history.sent) == 3)
-    history.wish(plan="small")
+    history.change_spec(plan="small")
     history.run()
 
     assert ready(history) == ("True", "InstanceUpdatedSuccessfully")
@@ -329,13 +331,13 @@ def test_a_failed_update_is_put_right_by_the_next_wish() -> None:
     assert history.memory.plan_id == SMALL
 
 
-def test_a_newer_wish_follows_a_running_update() -> None:
+def test_a_newer_desired_state_follows_a_running_update() -> None:
     history = live(201, 202, IN_PROGRESS, SUCCEEDED, 200)
 
     history.run()
-    history.wish(plan="large")
+    history.change_spec(plan="large")
     history.run(until=lambda: len(history.sent) == 2)
-    history.wish(parameters={"colour": "red"})
+    history.change_spec(parameters={"colour": "red"})
     history.run()
 
     assert purposes(history) == ["provision", "update", "poll", "poll", "update"]
@@ -347,7 +349,7 @@ def test_a_worker_that_dies_has_its_request_repeated_to_the_letter() -> None:
     history = live(DIED, 200)
 
     history.run(until=lambda: len(history.sent) == 1)
-    history.wish(plan="large", parameters={"colour": "red"})
+    history.change_spec(plan="large", parameters={"colour": "red"})
     history.run(until=lambda: len(history.sent) == 2)
 
     assert history.sent[0] == history.sent[1]
@@ -370,9 +372,9 @@ def test_going_back_after_a_worker_died_in_an_update_is_said_in_full(status: int
     history = live(201, DIED, status, 200)
 
     history.run()
-    history.wish(plan="large", parameters={"colour": "red"})
+    history.change_spec(plan="large", parameters={"colour": "red"})
     history.run(until=lambda: len(history.sent) == 3)
-    history.wish(plan="small", parameters={})
+    history.change_spec(plan="small", parameters={})
     history.run()
 
     assert purposes(history) == ["provision", "update", "update", "update"]
@@ -428,7 +430,7 @@ def test_an_instance_waits_for_all_that_is_missing_one_after_the_other() -> None
     history.touch()
     history.round()
     reasons.append(ready(history)[1])
-    history.wish(parameters={})
+    history.change_spec(parameters={})
     history.round()
     reasons.append(ready(history)[1])
     history.access = None
@@ -473,7 +475,7 @@ def test_a_deletion_with_bindings_lets_a_running_update_come_to_its_end() -> Non
     history = live(201, 202, IN_PROGRESS, SUCCEEDED, 200, bindings=1)
 
     history.run()
-    history.wish(plan="large")
+    history.change_spec(plan="large")
     history.run(until=lambda: len(history.sent) == 2)
     history.delete()
     history.run(until=lambda: history.waiting_for is not None)
@@ -514,7 +516,7 @@ def test_an_orphan_that_waits_for_a_person_is_deleted_on_request_and_created_ane
     history.run()
     assert purposes(history) == ["provision"]
     assert history.due_at is None
-    history.wish(parameters={"colour": "red"})
+    history.change_spec(parameters={"colour": "red"})
     history.run()
     assert purposes(history) == ["provision"]
     history.annotate(orphan_mitigation="Automatic")
@@ -542,7 +544,7 @@ def test_a_failed_update_is_tried_again_on_request() -> None:
     history = live(201, 400, 400, 200)
 
     history.run()
-    history.wish(plan="large")
+    history.change_spec(plan="large")
     history.run()
     for number in range(2):
         history.annotate(retry_requested_at=str(number))
@@ -557,7 +559,7 @@ def test_an_update_of_unknown_fate_is_repeated_to_the_letter() -> None:
     history = live(201, "timeout", 503, BUSY, 200)
 
     history.run()
-    history.wish(plan="large", parameters={"colour": "red"})
+    history.change_spec(plan="large", parameters={"colour": "red"})
     history.run()
 
     updates = [request for request in history.sent if request.purpose == InstancePurpose.UPDATE]
@@ -591,7 +593,7 @@ def test_an_instance_is_forced_out_although_its_broker_is_busy() -> None:
     history = live(201, 202, BUSY, bindings=2, loose_bindings=2)
 
     history.run()
-    history.wish(plan="large")
+    history.change_spec(plan="large")
     history.run(until=lambda: len(history.sent) == 2)
     history.annotate(force_delete="true")
     history.delete()
@@ -606,9 +608,9 @@ def test_going_back_to_what_the_broker_has_sends_nothing() -> None:
     history = live(201, 400)
 
     history.run()
-    history.wish(plan="large")
+    history.change_spec(plan="large")
     history.run()
-    history.wish(plan="small")
+    history.change_spec(plan="small")
     history.run()
 
     assert purposes(history) == ["provision", "update"]

@@ -224,7 +224,7 @@ def test_secrets_that_are_not_watched_any_more_wake_nobody() -> None:
             make_snapshot(provisioned(generation=2), memory=remembering()),
             Update(SERVICE, SMALL, None, {}),
             False,
-            id="a new wish",
+            id="a new spec",
         ),
         pytest.param(
             make_snapshot(watching(), memory=remembering(last_applied=RequestDigest(checksum="red")), parameters=BLUE),
@@ -243,7 +243,7 @@ def test_secrets_that_are_not_watched_any_more_wake_nobody() -> None:
             hearing(TOLD, instance=provisioned(generation=2, observed_generation=2)),
             Update(SERVICE, SMALL, None, {}),
             False,
-            id="a failed wish once more",
+            id="a failed spec once more",
         ),
     ],
 )
@@ -260,7 +260,7 @@ def test_a_user_is_named_only_for_what_a_user_did(
         pytest.param(working("Provision", orphan_mitigation_in_progress=True), True, id="a mitigation"),
         pytest.param(working("Provision", orphan_mitigation_in_progress=True, deleted=True), False, id="a deletion"),
         pytest.param(
-            working("Update", generation=2, observed_generation=2, reconciled_generation=1), False, id="a wish"
+            working("Update", generation=2, observed_generation=2, reconciled_generation=1), False, id="a spec"
         ),
         pytest.param(working("Update", reconciled_generation=1), True, id="an update of our own"),
     ],
@@ -338,7 +338,7 @@ def test_parameters_are_held_back_for_their_own_schema_only(snapshot: InstanceSn
 
 def test_update_sends_what_differs_where_the_update_schema_takes_no_more() -> None:
     closed = {**COUNT, "additionalProperties": False}
-    before, wish = merge_parameters({"dbname": "a", "size": 1}, ()), merge_parameters({"dbname": "a", "size": 2}, ())
+    before, desired = merge_parameters({"dbname": "a", "size": 1}, ()), merge_parameters({"dbname": "a", "size": 2}, ())
     has = InstancePropertiesState(
         cluster_service_plan_external_id=SMALL, parameters=before.shown, parameter_checksum=before.checksum
     )
@@ -346,7 +346,7 @@ def test_update_sends_what_differs_where_the_update_schema_takes_no_more() -> No
         provisioned(generation=2, external_properties=has),
         memory=remembering(),
         offering=make_offering(instance_update_parameter_schema=closed),
-        parameters=wish,
+        parameters=desired,
         differing={"size": 2},
     )
 
@@ -356,7 +356,7 @@ def test_update_sends_what_differs_where_the_update_schema_takes_no_more() -> No
     assert action.parameters == {"size": 2}
     note = note_of(snapshot, action, NOW)
     assert note.properties is not None
-    assert (note.properties.parameters, note.properties.parameter_checksum) == (wish.shown, wish.checksum)
+    assert (note.properties.parameters, note.properties.parameter_checksum) == (desired.shown, desired.checksum)
 
 
 def test_parameters_that_do_not_fit_are_told_with_the_schema_that_is_meant() -> None:
@@ -423,7 +423,7 @@ def test_the_next_attempt_is_not_shown_while_it_is_being_made() -> None:
     assert (change.document.status.attempts, change.document.status.next_attempt_time) == (1, None)
 
 
-def test_attempts_are_counted_anew_for_a_newer_wish() -> None:
+def test_attempts_are_counted_anew_for_a_newer_desired_state() -> None:
     failed = absorb(make_snapshot(attempt=8), sent(PROVISION), reply(PROVISION, 429), NOW)
     metadata = failed.document.metadata.model_copy(update={"generation": 2})
     newer = failed.document.model_copy(update={"metadata": metadata})

@@ -238,7 +238,7 @@ def test_a_mitigation_of_an_old_operation_is_its_last() -> None:
 
 
 @pytest.mark.parametrize(("purpose", "operation"), [(PROVISION, "Provision"), (UPDATE, "Update")])
-def test_a_newer_wish_gets_the_full_time(purpose: InstancePurpose, operation: str) -> None:
+def test_a_newer_desired_state_gets_the_full_time(purpose: InstancePurpose, operation: str) -> None:
     snapshot = make_snapshot(retrying(operation, DAYS_8, generation=2), memory=remembering())
 
     change = absorb(snapshot, sent(purpose, generation=2), reply(purpose, 422), NOW)
@@ -276,8 +276,8 @@ def test_polling_ends_at_the_earlier_limit(plan_limit: int | None, platform_limi
     ("retry_after", "left", "expected"),
     [
         pytest.param(None, 3600, 1, id="our own pause"),
-        pytest.param("10", 3600, 10, id="the broker's wish"),
-        pytest.param("0", 3600, 1, id="a wish that is too short"),
+        pytest.param("10", 3600, 10, id="the broker's spec"),
+        pytest.param("0", 3600, 1, id="a spec that is too short"),
         pytest.param("86400", 3600, 3600, id="not beyond the end"),
         pytest.param(None, 0.5, 0.5, id="the last poll is at the end"),
     ],
@@ -393,7 +393,7 @@ def test_a_failed_creation_stays_failed_after_its_mitigation() -> None:
     assert change.next.due_at is None
 
 
-def test_a_newer_wish_follows_the_mitigation_of_a_failed_creation_at_once() -> None:
+def test_a_newer_desired_state_follows_the_mitigation_of_a_failed_creation_at_once() -> None:
     before = mitigating(generation=2, conditions=(NOT_READY, FAILED))
 
     change = absorb(make_snapshot(before, memory=remembering()), sent(MITIGATE), reply(MITIGATE, 200), NOW)
@@ -410,7 +410,7 @@ def test_a_new_attempt_takes_the_failed_condition_away() -> None:
     assert told(change, ConditionType.FAILED) is None
 
 
-def test_a_wish_that_grew_old_while_it_was_granted_is_followed_by_the_next_at_once() -> None:
+def test_a_desired_state_that_grew_old_while_it_was_granted_is_followed_by_the_next_at_once() -> None:
     change = absorb(
         make_snapshot(make_instance(generation=3)), sent(PROVISION, generation=2), reply(PROVISION, 201), NOW
     )
@@ -498,7 +498,7 @@ def test_waiting_to_be_deleted_leaves_open_whether_the_instance_works(reason: st
     assert told(change) == (expected, reason)
 
 
-def test_a_refused_wish_fails_until_it_changes() -> None:
+def test_a_refused_desired_state_fails_until_it_changes() -> None:
     before = provisioned(generation=2, current_operation="Update", operation_start_time=NOW - DAYS_8)
 
     change = outcomes.refuse(

@@ -75,7 +75,7 @@ ROWS: list[Any] = [
     ),
     pytest.param(make_snapshot(working("Deprovision", deleted=True), memory=remembering()), POLL, id="poll a deletion"),
     pytest.param(
-        make_snapshot(working("Provision", generation=2), memory=remembering()), POLL, id="poll before a newer wish"
+        make_snapshot(working("Provision", generation=2), memory=remembering()), POLL, id="poll before a newer spec"
     ),
     pytest.param(
         make_snapshot(working("Provision"), memory=remembering(), access=NO_SECRET), NO_SECRET_WAIT, id="poll waits"
@@ -108,7 +108,7 @@ ROWS: list[Any] = [
         make_snapshot(mitigating(), memory=remembering(), offering=NO_CLASS), MITIGATE, id="mitigate without a class"
     ),
     pytest.param(
-        make_snapshot(mitigating(generation=2), memory=remembering()), MITIGATE, id="mitigate before a newer wish"
+        make_snapshot(mitigating(generation=2), memory=remembering()), MITIGATE, id="mitigate before a newer spec"
     ),
     pytest.param(
         make_snapshot(mitigating(), memory=remembering(), access=NO_SECRET), NO_SECRET_WAIT, id="mitigation waits"
@@ -166,7 +166,7 @@ ROWS: list[Any] = [
     pytest.param(
         make_snapshot(make_instance(generation=2, observed_generation=1, conditions=(NOT_READY, FAILED))),
         Provision(SERVICE, SMALL, None),
-        id="provision again after a failure when the wish is new",
+        id="provision again after a failure when the spec is new",
     ),
     pytest.param(
         make_snapshot(provisioned(generation=2, spec={"update_requests": 1}), memory=remembering()),

@@ -1,4 +1,4 @@
-"""What an update sends of a whole wish, by the plan's update schema, and what is told of the rest."""
+"""What an update sends of a whole spec, by the plan's update schema, and what is told of the rest."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def updated(given: Any, parameters: Parameters, *, has: InstancePropertiesState 
     return parameters_to_update(given, parameters.sent, differing=differing)
 
 
-def wish(**parameters: Any) -> Parameters:
+def desired(**parameters: Any) -> Parameters:
     return merge_parameters(parameters, ())
 
 
@@ -55,45 +55,45 @@ def wish(**parameters: Any) -> Parameters:
     ],
 )
 def test_update_sends_what_the_schema_takes(given: Any, sent: dict[str, Any]) -> None:
-    found = updated(given, wish(dbname="a", size=2), has=told(dbname="a", size=1))
+    found = updated(given, desired(dbname="a", size=2), has=told(dbname="a", size=1))
     assert (found.sent, found.wrong) == (sent, ())
 
 
 def test_what_the_schema_lists_goes_along_where_it_has_to() -> None:
     given = schema(size="integer", mode="string", required=("size",))
-    found = updated(given, wish(dbname="a", size=1, mode="x"), has=told(dbname="a", size=1, mode="y"))
+    found = updated(given, desired(dbname="a", size=1, mode="x"), has=told(dbname="a", size=1, mode="y"))
     assert (found.sent, found.wrong) == ({"size": 1, "mode": "x"}, ())
 
 
 def test_what_is_as_it_was_is_held_against_no_new_rule() -> None:
     given = {**schema(size="integer", mode="string"), "properties": {"size": {"minimum": 5}, "mode": {}}}
-    found = updated(given, wish(size=1, mode="x"), has=told(size=1, mode="y"))
+    found = updated(given, desired(size=1, mode="x"), has=told(size=1, mode="y"))
     assert (found.sent, found.wrong) == ({"mode": "x"}, ())
 
 
 def test_what_differs_and_is_wrong_is_told_and_nothing_else() -> None:
-    found = updated(schema(size="integer"), wish(dbname="a", size="x"), has=told(dbname="a", size=1))
+    found = updated(schema(size="integer"), desired(dbname="a", size="x"), has=told(dbname="a", size=1))
     assert found.wrong == ("parameters.size: must be an integer",)
 
 
 def test_what_cannot_be_changed_is_told_when_it_is_changed() -> None:
-    found = updated(schema(size="integer"), wish(dbname="b", size=1), has=told(dbname="a", size=1))
+    found = updated(schema(size="integer"), desired(dbname="b", size=1), has=told(dbname="a", size=1))
     assert len(found.wrong) == 1
     assert "dbname" in found.wrong[0]
 
 
 def test_all_parameters_differ_from_what_is_not_on_record() -> None:
-    found = updated(schema(size="integer"), wish(dbname="a", size=1), has=None)
+    found = updated(schema(size="integer"), desired(dbname="a", size=1), has=None)
     assert len(found.wrong) == 1
 
 
 def test_no_empty_object_is_sent_where_the_schema_takes_nothing_of_it() -> None:
-    found = updated(schema(size="integer"), wish(dbname="a"), has=told(dbname="a", size=1))
+    found = updated(schema(size="integer"), desired(dbname="a"), has=told(dbname="a", size=1))
     assert found.wrong
 
 
 def test_true_is_another_value_than_one() -> None:
-    found = updated(schema(flag="boolean"), wish(dbname="a", flag=True), has=told(dbname="a", flag=1))
+    found = updated(schema(flag="boolean"), desired(dbname="a", flag=True), has=told(dbname="a", flag=1))
     assert found.sent == {"flag": True}
 
 
