@@ -85,10 +85,10 @@ test-fast: setup  ## What needs no server, in a minute and a half: for the inner
 	@CHANDLERY_TEST_BRIEFLY=1 $(BIN)/pytest $(PARALLEL_WITHOUT_WAITING) -m 'not servers' $(QUICK) $(PYTEST_ARGS)
 
 .PHONY: test
-# What takes minutes has targets of its own: make conformance, make storms, make chaos; make test-all leaves out nothing.
+# What takes minutes, or all processors, has targets of its own: make conformance, make storms, make chaos. make test-all leaves out nothing.
 test: setup services  ## What every change has to pass: on PostgreSQL and RabbitMQ too where they make a difference
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; CHANDLERY_TEST_BRIEFLY=1 \
-	$(BIN)/pytest $(PARALLEL) --ignore=tests/conformance/platform_behaviour --ignore=tests/conformance/platform_failures \
+	$(BIN)/pytest $(PARALLEL) --ignore=tests/chaos --ignore=tests/conformance/platform_behaviour --ignore=tests/conformance/platform_failures \
 		--ignore=tests/e2e/faults/test_process_death.py --ignore=tests/e2e/faults/test_rolling_restart.py $(PYTEST_ARGS)
 
 .PHONY: test-all
