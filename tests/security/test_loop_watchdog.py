@@ -12,7 +12,7 @@ from tests.security.loop_watchdog import MOST_SECONDS, LoopWatchdog, watched_loo
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-EMPTY_LISTS = b"[" + b"[]," * 2_000_000 + b"[]]"
+EMPTY_LISTS = b"[" + b"[]," * 6_000_000 + b"[]]"
 
 
 def spend(seconds: float) -> None:

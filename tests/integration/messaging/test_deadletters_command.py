@@ -127,14 +127,18 @@ async def test_replay_puts_one_or_all_back(rabbit: RabbitRig) -> None:
     assert await rabbit.depth(rabbit.work_queue()) == 3
 
 
-async def test_drop_removes_one_or_all_when_it_is_confirmed(rabbit: RabbitRig) -> None:
-    ids = await give_up_on(rabbit, *(command(number) for number in range(4)))
+async def test_drop_removes_nothing_unless_it_is_confirmed(rabbit: RabbitRig) -> None:
+    await give_up_on(rabbit, *(command(number) for number in range(4)))
 
     refused = await run(rabbit, "drop", "--all", typed="n\n")
     unasked = await run(rabbit, "drop", "--all")
     assert (refused.status, unasked.status) == (1, 1)
     assert "Remove 4 dead letters permanently?" in refused.err
     assert len(await rabbit.letters.all()) == 4
+
+
+async def test_drop_removes_one_or_all_when_it_is_confirmed(rabbit: RabbitRig) -> None:
+    ids = await give_up_on(rabbit, *(command(number) for number in range(4)))
 
     assert (await run(rabbit, "drop", ids[0], typed="y\n")).out == "1 removed\n"
     assert (await run(rabbit, "drop", ids[2], ids[3], "--yes")).out == "2 removed\n"

@@ -18,7 +18,7 @@ from tests.support.selection import IS_BRIEF
 
 _WANTED = os.environ.get("CHANDLERY_TEST_HISTORIES")
 _SETTINGS = settings(
-    max_examples=int(_WANTED or (6 if IS_BRIEF else 60)),
+    max_examples=int(_WANTED or (3 if IS_BRIEF else 60)),
     stateful_step_count=30,
     deadline=None,
     derandomize=_WANTED is None,
