@@ -5,9 +5,8 @@ Goes out: commands on the bus.
 Called by: `process`, which runs it beside every service; a lease in the database says whose turn it is.
 
 It is the safety net under all that is faster: the relay, timers, wake-ups. Once a minute its holder also lets what is
-old be forgotten (`Retention`), in steps so small that nobody notices, and takes back what dead processes have noted of
-circuits. Whatever goes wrong is tried again at the next interval: a sweep that ends would let the work of dead
-processes lie.
+old be forgotten (`retention.py`), and takes back what dead processes have noted of circuits. Whatever goes wrong is
+tried again at the next interval: a sweep that ends would let the work of dead processes lie.
 """
 
 import asyncio
@@ -20,48 +19,11 @@ import structlog
 from chandlery.contracts.messages import Reconcile
 from chandlery.engine.circuits.circuit_sync import tell_of_silent
 from chandlery.engine.relay import Relay
+from chandlery.engine.upkeep.retention import Retention
 from chandlery.messaging.bus import Bus
 from chandlery.model.faults import Fault
-from chandlery.model.objects import kinds
 from chandlery.settings.settings import Settings
 from chandlery.store.database import Database, UnitOfWork
-
-_STEP = 5_000
-"""Rows that one transaction removes from one table."""
-
-
-class Retention:
-    """Prunes the change log, recorded events, messages that nobody could publish, interests and ids of what is gone."""
-
-    def __init__(self, database: Database, settings: Settings, *, step: int = _STEP) -> None:
-        self._database = database
-        self._settings = settings
-        self._step = step
-
-    async def prune(self) -> bool:
-        """Take one step in each table; returns whether there is more to take away."""
-        steps = (self._changes, self._events, self._messages, self._interests, self._external_ids)
-        # Each in a transaction of its own: one that is long would hold back the log's horizon for every watcher.
-        removed = [await self._database.run(step) for step in steps]
-        return max(removed) >= self._step
-
-    async def _changes(self, unit: UnitOfWork) -> int:
-        before = unit.now - timedelta(hours=self._settings.change_log_hours)
-        return await unit.changes.trim(before, limit=self._step)
-
-    async def _events(self, unit: UnitOfWork) -> int:
-        before = unit.now - timedelta(hours=self._settings.event_hours)
-        return await unit.objects.remove_older(kinds.EVENT, before, limit=self._step)
-
-    async def _messages(self, unit: UnitOfWork) -> int:
-        return await unit.outbox.forget(unit.now - timedelta(hours=self._settings.outbox_hours), limit=self._step)
-
-    async def _interests(self, unit: UnitOfWork) -> int:
-        return await unit.work_queue.forget_interests(limit=self._step)
-
-    async def _external_ids(self, unit: UnitOfWork) -> int:
-        return await unit.external_ids.forget(limit=self._step)
-
 
 log = structlog.get_logger()
 

@@ -1,7 +1,8 @@
 """From an HTTP reply to an answer: a pure function. The client calls it; the state machines act on what comes out.
 
 Source: OSB v2.17, the response tables of each request and "Orphan Mitigation". Where the table there and a section
-differ (201 to an update or a deletion), the section wins: a status it does not list is no success.
+differ (201 to an update or a deletion), the section wins: a status it does not list is no success. After which verdicts
+something may be left at the broker is told in `reconcile/operation/mitigation.py`.
 """
 
 from datetime import UTC, datetime

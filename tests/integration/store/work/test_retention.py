@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chandlery.contracts.messages import LaneOpened
-from chandlery.engine.upkeep.sweep import Retention
+from chandlery.engine.upkeep.retention import Retention
 from chandlery.model.objects import kinds
 from chandlery.settings.settings import Settings
 from chandlery.store.database import Database, UnitOfWork

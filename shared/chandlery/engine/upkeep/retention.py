@@ -1,0 +1,46 @@
+"""What is old is forgotten, in steps so small that nobody notices. The sweep's holder calls it.
+
+How old is a matter of settings (`change_log_hours` and its neighbours); the stores have the statements.
+"""
+
+from datetime import timedelta
+
+from chandlery.model.objects import kinds
+from chandlery.settings.settings import Settings
+from chandlery.store.database import Database, UnitOfWork
+
+_STEP = 5_000
+"""Rows that one transaction removes from one table."""
+
+
+class Retention:
+    """Prunes the change log, recorded events, messages that nobody could publish, interests and ids of what is gone."""
+
+    def __init__(self, database: Database, settings: Settings, *, step: int = _STEP) -> None:
+        self._database = database
+        self._settings = settings
+        self._step = step
+
+    async def prune(self) -> bool:
+        """Take one step in each table; returns whether there is more to take away."""
+        steps = (self._changes, self._events, self._messages, self._interests, self._external_ids)
+        # Each in a transaction of its own: one that is long would hold back the log's horizon for every watcher.
+        removed = [await self._database.run(step) for step in steps]
+        return max(removed) >= self._step
+
+    async def _changes(self, unit: UnitOfWork) -> int:
+        before = unit.now - timedelta(hours=self._settings.change_log_hours)
+        return await unit.changes.trim(before, limit=self._step)
+
+    async def _events(self, unit: UnitOfWork) -> int:
+        before = unit.now - timedelta(hours=self._settings.event_hours)
+        return await unit.objects.remove_older(kinds.EVENT, before, limit=self._step)
+
+    async def _messages(self, unit: UnitOfWork) -> int:
+        return await unit.outbox.forget(unit.now - timedelta(hours=self._settings.outbox_hours), limit=self._step)
+
+    async def _interests(self, unit: UnitOfWork) -> int:
+        return await unit.work_queue.forget_interests(limit=self._step)
+
+    async def _external_ids(self, unit: UnitOfWork) -> int:
+        return await unit.external_ids.forget(limit=self._step)
