@@ -11,52 +11,20 @@ wrong with the settings or with the servers shows here, before a service starts.
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Final
 
 from chandlery.engine.readiness import Readiness
 from chandlery.engine.relay import Relay
 from chandlery.engine.requeue_timers import RequeueTimers
 from chandlery.engine.resources import Resources, process_name
-from chandlery.messaging.bus import Bus, DeadLetters
+from chandlery.messaging.bus import Bus
 from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
-from chandlery.messaging.rabbitmq.rabbitmq_bus import RabbitBus
-from chandlery.messaging.rabbitmq.rabbitmq_dead_letters import open_dead_letters
-from chandlery.model.faults import ConfigurationFault
 from chandlery.osb.client import OsbClient
 from chandlery.platform.standalone.standalone_platform import StandalonePlatform
+from chandlery.process.bus_choice import make_bus
 from chandlery.process.schema_waits import engine_for, patiently, prepare_schema
 from chandlery.settings.settings import Settings, require
 from chandlery.store.database import Database
 from chandlery.store.sealing.sealing import Keyring
-
-IN_PROCESS_BUS: Final = "memory:"
-
-
-def make_bus(settings: Settings, owner: str) -> Bus:
-    """The bus, not yet started; `owner` names its connection to people."""
-    url = settings.amqp_url.get_secret_value()
-    if url == IN_PROCESS_BUS:
-        return InProcessBus()
-    return RabbitBus(
-        url,
-        connection_name=owner,
-        prefix=settings.amqp_prefix,
-        queue_type=settings.amqp_queue_type,
-        ca_file=settings.amqp_ca_file,
-    )
-
-
-@asynccontextmanager
-async def open_letters(settings: Settings) -> AsyncIterator[DeadLetters]:
-    """The dead letters on the message bus, which has to be there now. Raises ConfigurationFault and Unavailable."""
-    require(settings, "amqp_url")
-    url = settings.amqp_url.get_secret_value()
-    if url == IN_PROCESS_BUS:
-        raise ConfigurationFault("the message bus is memory:, which keeps dead letters only in the log of its process")
-    async with open_dead_letters(
-        url, prefix=settings.amqp_prefix, queue_type=settings.amqp_queue_type, ca_file=settings.amqp_ca_file
-    ) as letters:
-        yield letters
 
 
 @asynccontextmanager

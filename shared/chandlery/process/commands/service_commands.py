@@ -9,10 +9,10 @@ from typing import Any
 import click
 import uvloop
 
+from chandlery.process.bus_choice import IN_PROCESS_BUS
 from chandlery.process.collector import let_collector_go_on
 from chandlery.process.commands.cli import SERVICES
 from chandlery.process.commands.local_data_dir import open_data_directory
-from chandlery.process.composition import IN_PROCESS_BUS
 from chandlery.process.http.http_server import listen
 from chandlery.process.logs.logs import configure_logs
 from chandlery.process.process import run_services

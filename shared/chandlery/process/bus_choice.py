@@ -1,0 +1,44 @@
+"""Which message bus a process uses, by its settings: RabbitMQ, or the one within the process.
+
+Apart from `composition.py`, so that a command that only looks at the bus starts without database and service brokers.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from chandlery.messaging.bus import Bus, DeadLetters
+from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
+from chandlery.messaging.rabbitmq.rabbitmq_bus import RabbitBus
+from chandlery.messaging.rabbitmq.rabbitmq_dead_letters import open_dead_letters
+from chandlery.model.faults import ConfigurationFault
+from chandlery.settings.settings import Settings, require
+
+IN_PROCESS_BUS: Final = "memory:"
+
+
+def make_bus(settings: Settings, owner: str) -> Bus:
+    """The bus, not yet started; `owner` names its connection to people."""
+    url = settings.amqp_url.get_secret_value()
+    if url == IN_PROCESS_BUS:
+        return InProcessBus()
+    return RabbitBus(
+        url,
+        connection_name=owner,
+        prefix=settings.amqp_prefix,
+        queue_type=settings.amqp_queue_type,
+        ca_file=settings.amqp_ca_file,
+    )
+
+
+@asynccontextmanager
+async def open_letters(settings: Settings) -> AsyncIterator[DeadLetters]:
+    """The dead letters on the message bus, which has to be there now. Raises ConfigurationFault and Unavailable."""
+    require(settings, "amqp_url")
+    url = settings.amqp_url.get_secret_value()
+    if url == IN_PROCESS_BUS:
+        raise ConfigurationFault("the message bus is memory:, which keeps dead letters only in the log of its process")
+    async with open_dead_letters(
+        url, prefix=settings.amqp_prefix, queue_type=settings.amqp_queue_type, ca_file=settings.amqp_ca_file
+    ) as letters:
+        yield letters
