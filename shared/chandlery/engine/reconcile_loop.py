@@ -23,7 +23,7 @@ import structlog
 
 from chandlery.contracts.messages import UNRESOLVED_LANE, Message, Reconcile
 from chandlery.engine.batches import Batches, Part
-from chandlery.engine.circuits.call_gate import CallGate, Destination, deferred, woken_by_others
+from chandlery.engine.circuits.call_gate import CallGate, Destination, deferred, with_kept_turn, woken_by_others
 from chandlery.engine.reconciler import AnswerT, CallT, DocumentT, Planned, Reconciler, SnapshotT, Undelivered
 from chandlery.engine.resources import Resources
 from chandlery.engine.rounds.claimed_round import (
@@ -247,7 +247,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             return UndecidedRound(claim=claim, document=document, until=until, answers=answers)
         events = (_lost_note(document),) if claim.is_note_lost else ()
         if isinstance(planned, ReconcileResult):
-            change = replace(planned, events=(*events, *planned.events))
+            change = with_kept_turn(replace(planned, events=(*events, *planned.events)), claim, now=unit.now)
             return await self._write(unit, claim, snapshot, change, seen=document, latest=document)
         left = await self._writer.tell(unit, events)
         if claim.lane == UNRESOLVED_LANE != lane:

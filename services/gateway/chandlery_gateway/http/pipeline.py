@@ -43,6 +43,9 @@ from chandlery_gateway.identity.failed_logins import FailedLogins
 from chandlery_gateway.identity.impersonation import HEADER_PREFIX, acting_user
 from chandlery_gateway.kube.printing.status_objects import TooManyRequests, Unauthorized
 
+_GIVEN_UP = 499
+"""No answer was sent: as others note it, too."""
+
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 Handler = Callable[[Request, UserInfo], Awaitable[Response]]
 """Answers a request of a user who may make it. Raises faults."""
@@ -114,6 +117,11 @@ class Pipeline:
                 response = fault_response(fault, kind=kind, name=_object_name(request))
             except Exception as error:  # noqa: BLE001 - further up it would be logged with what was sent
                 response = await bug_response(request, error)
+            except asyncio.CancelledError:
+                # At a forced end. What it has stored by now stays, so it is told of.
+                event.status = _GIVEN_UP
+                await asyncio.shield(self._auditor.record(event))
+                raise
             event.status = response.status_code
             await self._auditor.record(event)
             return response

@@ -6,13 +6,13 @@ from enum import Enum, auto
 from urllib.parse import parse_qsl
 
 from chandlery_gateway.kube.body.bodies import MOST_BODY_BYTES
+from chandlery_gateway.kube.query.list_options import is_yes
 
 Headers = Iterable[tuple[bytes, bytes]]
 
 _PROBES = ("/livez", "/healthz", "/readyz")
 """Whoever asks these, or a part of them, has to be answered all the more when there is much to do."""
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-_YES = frozenset({"true", "1"})
 _BYTES_PER_SEAT = 256 * 1024
 _SEATS_OF_A_WHOLE_LIST = 10
 """As many as Kubernetes counts at most for a list."""
@@ -63,14 +63,17 @@ def demand_of(method: str, path: str, query: bytes, headers: Headers) -> Demand:
         return _PLAIN_READING
     if not query:
         return _WHOLE_LIST
-    words = dict(parse_qsl(query.decode("latin-1")))
-    if words.get("watch", "").lower() in _YES:
+    words: dict[str, str] = {}
+    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+        # The first of several counts, as for whoever serves the request: a watch must not pass for something else.
+        words.setdefault(name, value)
+    if is_yes(words.get("watch")):
         return _WATCH_THAT_GOES_ON if _goes_on(words) else _WATCH
-    return _PLAIN_READING if words.get("limit", "0") != "0" else _WHOLE_LIST
+    return _PLAIN_READING if (words.get("limit") or "0") != "0" else _WHOLE_LIST
 
 
 def _goes_on(words: Mapping[str, str]) -> bool:
-    is_told_all = words.get("sendInitialEvents", "").lower() in _YES or words.get("resourceVersion", "0") == "0"
+    is_told_all = is_yes(words.get("sendInitialEvents")) or (words.get("resourceVersion") or "0") == "0"
     return not is_told_all and not any(word in words for word in _NEEDS_ALL_OBJECTS)
 
 

@@ -96,6 +96,14 @@ class CallGate:
             self._circuits.ended(to.lane, to.policy.circuit, about, answer=answer, is_probe=is_probe, now=moment)
 
 
+def with_kept_turn(change: ReconcileResult[Any], claim: Claim, *, now: datetime) -> ReconcileResult[Any]:
+    """A round that goes on at once and has called nobody still has the place in the line that its object has taken."""
+    due_at = change.next.due_at
+    if claim.turn_at is None or change.next.turn_at is not None or due_at is None or due_at > now:
+        return change
+    return replace(change, next=replace(change.next, turn_at=claim.turn_at))
+
+
 def deferred(change: ReconcileResult[Any], hold: Deferral, claim: Claim) -> ReconcileResult[Any]:
     """Nothing was sent: the failures so far still count, and the place in line is kept."""
     return replace(change, next=replace(change.next, attempt=claim.attempt, turn_at=hold.turn_at))

@@ -42,7 +42,7 @@ class WakeStore:
         self._now = now
         self._is_postgresql = connection.dialect.name == "postgresql"
         self.has_late_ones = False
-        """Whether `wake_late` is to be called as soon as this transaction has been committed."""
+        """Whether `enqueue_late` is to be called as soon as this transaction has been committed."""
 
     async def lock_waits(self, keys: Sequence[str]) -> None:
         """Before deciding to wait for these keys: whoever wakes them now commits first, or comes after."""

@@ -1,6 +1,7 @@
 """The way of a request: which step comes when, what is answered where it ends early, and what is recorded of it."""
 
 import ast
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -177,6 +178,22 @@ async def test_what_goes_wrong_is_rendered_and_recorded(step: str, fault: Except
     assert asked.steps[-1] == f"audit {status}"
     assert len(logged) == (status == 500)
     assert "hunter2" not in str(logged) + str(body)
+
+
+async def test_what_was_given_up_on_is_recorded_too() -> None:
+    asked, begun = Recorded(), asyncio.Event()
+
+    async def handle(_request: Request, _user: UserInfo) -> Response:
+        begun.set()
+        return await asyncio.Future()
+
+    asked.handle = handle  # type: ignore[method-assign,assignment]
+    serving = asyncio.create_task(get(asked, authorization="Bearer of-ann"))
+    await begun.wait()
+    serving.cancel()
+    await asyncio.wait({serving})
+    assert serving.cancelled()
+    assert [event.status for event in asked.events] == [499]
 
 
 async def test_no_token_is_wrong_while_nobody_can_say() -> None:

@@ -3,8 +3,10 @@
 from typing import Final
 
 import pytest
+from starlette.datastructures import QueryParams
 
 from chandlery_gateway.http.request_classes import Demand, RequestClass, demand_of
+from chandlery_gateway.kube.query.list_options import is_watch
 
 _LISTED: Final = "/apis/servicecatalog.k8s.io/v1beta1/namespaces/team/serviceinstances"
 READING, MUTATING, WATCH, EXEMPT = (
@@ -38,6 +40,11 @@ CASES: Final = [
     ("GET", _LISTED, "watch=1", WATCH, 1),
     ("GET", _LISTED, "resourceVersion=5&watch=True", WATCH, 1),
     ("GET", _LISTED, "watch=0", READING, 10),
+    ("GET", _LISTED, "watch=yes&limit=1", WATCH, 1),
+    ("GET", _LISTED, "watch&limit=1", WATCH, 1),
+    ("GET", _LISTED, "watch=true&watch=false&limit=1", WATCH, 1),
+    ("GET", _LISTED, "watch=false&watch=true&limit=1", READING, 1),
+    ("GET", _LISTED, "limit=", READING, 10),
     ("GET", f"{_LISTED}/db", "watch=1", READING, 1),
     ("DELETE", f"{_LISTED}/db", "", MUTATING, 1),
     ("PATCH", f"{_LISTED}/db", "", MUTATING, 1),
@@ -50,6 +57,12 @@ def test_class_and_width_follow_from_the_head(
 ) -> None:
     demand = demand_of(method, path, query.encode(), [])
     assert (demand.request_class, demand.width) == (request_class, width)
+
+
+@pytest.mark.parametrize("query", [query for method, path, query, *_ in CASES if (method, path) == ("GET", _LISTED)])
+def test_what_takes_the_seat_of_a_watch_is_served_as_one(query: str) -> None:
+    is_seated_as_one = demand_of("GET", _LISTED, query.encode(), []).request_class is WATCH
+    assert is_seated_as_one == is_watch(QueryParams(query))
 
 
 @pytest.mark.parametrize(

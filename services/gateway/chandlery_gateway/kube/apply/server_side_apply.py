@@ -1,6 +1,6 @@
 """Server-side apply: an object, who owns its fields, and a configuration become the next object and its owners.
 
-Called by `object_changes` in the transaction that locks the object. Semantics of kube-apiserver: what an applier states
+Called by `mutations` in the transaction that locks the object. Semantics of kube-apiserver: what an applier states
 is merged and becomes its own, what it no longer states goes unless somebody else owns it, and a field of which another
 manager wants another value is a conflict, unless the applier takes it by force.
 """

@@ -1,7 +1,7 @@
 """Bodies in `application/vnd.kubernetes.protobuf`: what kubectl's typed commands send (`create secret`, `create ns`).
 
 Four bytes, then an envelope (`runtime.Unknown` of apimachinery) that names the kind and holds the object's message.
-Only kinds of Kubernetes have a message (`protobuf_layouts`). Fields that are not declared there are passed over, as
+Only kinds of Kubernetes have a message (`protobuf_messages`). Fields that are not declared there are passed over, as
 kube-apiserver does. The object becomes the JSON document that the same client would have sent, and is checked as that.
 """
 

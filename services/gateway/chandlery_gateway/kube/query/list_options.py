@@ -156,10 +156,15 @@ def _text(query: Query, name: str) -> str:
     return values[0] if values else ""
 
 
+def is_yes(value: str | None) -> bool:
+    """As API servers read it: whatever is there and is neither "false" nor "0" is true."""
+    return value is not None and value.lower() not in _NO
+
+
 def _yes(query: Query, name: str) -> bool | None:
-    """As API servers read it: whatever is there and is neither "false" nor "0" is true; None if it is not there."""
+    """The first of several counts; None if it is not there."""
     values = query.getlist(name)
-    return values[0].lower() not in _NO if values else None
+    return is_yes(values[0]) if values else None
 
 
 def _refuse(problems: list[FieldProblem]) -> None:
