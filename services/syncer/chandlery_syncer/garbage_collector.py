@@ -68,14 +68,14 @@ class GarbageCollector:
             await self._database.run(lambda unit: look(unit, suspect))
         except Conflict:
             # Somebody has written it meanwhile: another look is due at once.
-            await self._put_off(suspect, timedelta(0))
+            await self._defer(suspect, timedelta(0))
         except Fault:
             raise
         except Exception as error:  # noqa: BLE001 - the others are not to wait for one that cannot be dealt with
             log.error(f"a {suspect.kind} cannot be collected: {type(error).__name__}", action="collect_garbage")  # noqa: TRY400 - texts of exceptions can quote data
-            await self._put_off(suspect, _AFTER_FAILURE)
+            await self._defer(suspect, _AFTER_FAILURE)
 
-    async def _put_off(self, suspect: Suspect, pause: timedelta) -> None:
+    async def _defer(self, suspect: Suspect, pause: timedelta) -> None:
         await self._database.run(lambda unit: unit.garbage.settle(suspect, again_after=pause))
 
     async def _find_lost(self, unit: UnitOfWork) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from chandlery.model.objects.kinds import AnyObject
 
 
-def rebased(wanted: AnyObject, seen: AnyObject, latest: AnyObject) -> AnyObject:
+def merged_with_latest(wanted: AnyObject, seen: AnyObject, latest: AnyObject) -> AnyObject:
     """What we want written, on top of what users have changed since we looked."""
     changed: dict[str, Any] = {"status": getattr(wanted, "status", None)}
     if seen.metadata.generation == latest.metadata.generation and hasattr(wanted, "spec"):

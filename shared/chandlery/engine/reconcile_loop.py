@@ -256,8 +256,8 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             return RecordedRound(None, left)
         guarded = self._reconciler.guard(snapshot, planned)
         to = Destination(lane=lane, policy=guarded.policy, is_urgent=guarded.is_urgent) if guarded else None
-        if to is not None and (hold := await self._gate.deferral(unit, to, claim)) is not None:
-            change = deferred(self._reconciler.defer(snapshot, hold, planned=planned, unit=unit), hold, claim)
+        if to is not None and (deferral := await self._gate.deferral(unit, to, claim)) is not None:
+            change = deferred(self._reconciler.defer(snapshot, deferral, planned=planned, unit=unit), deferral, claim)
             change = replace(change, events=(*left, *change.events))
             return await self._write(unit, claim, snapshot, change, seen=document, latest=document)
         return DecidedRound(
@@ -299,9 +299,9 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
     async def _record_one(self, unit: UnitOfWork, answered: AnsweredRound[SnapshotT, CallT, AnswerT]) -> RecordedRound:
         decided = answered.decided
         if isinstance(answered.answer, Deferral) and decided.to is not None:
-            hold = await self._gate.still_deferred(unit, decided.to, answered.answer)
-            change = self._reconciler.defer(decided.snapshot, hold, planned=decided.planned, unit=unit)
-            change = deferred(change, hold, decided.claim)
+            deferral = await self._gate.still_deferred(unit, decided.to, answered.answer)
+            change = self._reconciler.defer(decided.snapshot, deferral, planned=decided.planned, unit=unit)
+            change = deferred(change, deferral, decided.claim)
         else:
             change = await self._absorbed(unit, answered)
         latest = await latest_of(unit, decided) if answered.looks_first else decided.document

@@ -34,7 +34,7 @@ def _operation_problems(document: ServiceInstance | ServiceBinding) -> Iterator[
     status = document.status
     if len(status.last_operation or "") > _LONGEST_OPERATION_KEY:
         yield FieldProblem(
-            "status.lastOperation", "FieldValueTooLong", f"may be {_LONGEST_OPERATION_KEY} characters long"
+            "status.lastOperation", "FieldValueTooLong", f"may be at most {_LONGEST_OPERATION_KEY} characters long"
         )
     if status.current_operation:
         if status.reconciled_generation and status.reconciled_generation == document.metadata.generation:

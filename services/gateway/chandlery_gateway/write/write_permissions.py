@@ -35,8 +35,8 @@ async def require_adoption(authorizer: Authorizer, request: WriteRequest, name: 
     if (await authorizer.decide(access)).allowed:
         return
     message = (
-        f"user '{request.user.username}' may not {ADOPT} {request.kind.plural}, which means to choose "
-        "their id at the service broker. Remove externalID to get a random one"
+        f'User "{request.user.username}" may not choose the id of a {request.kind.kind} at the service broker '
+        f'(verb "{ADOPT}"). Remove externalID to get a random one'
     )
     raise Forbidden(problems=(FieldProblem(_ID_FIELD, "FieldValueForbidden", message),))
 
@@ -44,7 +44,7 @@ async def require_adoption(authorizer: Authorizer, request: WriteRequest, name: 
 def id_in_use(document: AnyObject) -> Invalid:
     """What to answer for an id that belongs to another object of the same service broker, whosever that is."""
     given = getattr(getattr(document, "spec", None), "external_id", "")
-    message = f'"{given}": is in use at the service broker; use another one, or remove it to get a random one'
+    message = f'"{given}" is in use at the service broker; use another one, or remove it to get a random one'
     return Invalid(problems=(FieldProblem(_ID_FIELD, "FieldValueDuplicate", message),))
 
 
@@ -64,7 +64,8 @@ async def with_access(
         )
         if not (await authorizer.decide(access)).allowed:
             place = f"{reference.namespace}/{reference.name}"
-            message = f"user '{request.user.username}' may not get the Secret '{place}', so it is not sent to a broker"
+            user = request.user.username
+            message = f'User "{user}" may not read the Secret "{place}", so it cannot be sent to a service broker'
             problems.append(FieldProblem(reference.field, "FieldValueForbidden", message))
     if problems:
         raise Forbidden(problems=tuple(problems))

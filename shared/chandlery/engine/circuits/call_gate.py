@@ -76,12 +76,12 @@ class CallGate:
         circuit = self._circuits.blocking(to.lane, to.policy.circuit, now)
         return _by_circuit(to, circuit, now) if circuit else Permit.CALL
 
-    async def still_deferred(self, unit: UnitOfWork, to: Destination, hold: Deferral) -> Deferral:
+    async def still_deferred(self, unit: UnitOfWork, to: Destination, deferral: Deferral) -> Deferral:
         """What `begin` said, when it is written down: due at once if the circuit has closed since."""
         await unit.wakes.lock_waits([circuit_key(to.lane)])
         if self._circuits.blocking(to.lane, to.policy.circuit, unit.now) is not None:
-            return hold
-        return replace(hold, due_at=unit.now, waiting_for=None, is_shown=False)
+            return deferral
+        return replace(deferral, due_at=unit.now, waiting_for=None, is_shown=False)
 
     @contextmanager
     def watched(self, to: Destination, about: str, permit: Permit) -> Iterator[Outcome]:
@@ -104,9 +104,9 @@ def with_kept_turn(change: ReconcileResult[Any], claim: Claim, *, now: datetime)
     return replace(change, next=replace(change.next, turn_at=claim.turn_at))
 
 
-def deferred(change: ReconcileResult[Any], hold: Deferral, claim: Claim) -> ReconcileResult[Any]:
+def deferred(change: ReconcileResult[Any], deferral: Deferral, claim: Claim) -> ReconcileResult[Any]:
     """Nothing was sent: the failures so far still count, and the place in line is kept."""
-    return replace(change, next=replace(change.next, attempt=claim.attempt, turn_at=hold.turn_at))
+    return replace(change, next=replace(change.next, attempt=claim.attempt, turn_at=deferral.turn_at))
 
 
 def woken_by_others(

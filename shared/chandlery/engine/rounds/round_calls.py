@@ -16,7 +16,7 @@ import structlog
 from chandlery.contracts.messages import ObjectChanged
 from chandlery.engine.circuits.call_gate import CallGate
 from chandlery.engine.condition_log import say_conditions
-from chandlery.engine.merge_with_latest import rebased, with_version_of
+from chandlery.engine.merge_with_latest import merged_with_latest, with_version_of
 from chandlery.engine.reconciler import AnswerT, CallT, DocumentT, Reconciler, SnapshotT
 from chandlery.engine.resources import Resources
 from chandlery.engine.rounds.claimed_round import DecidedRound, broker_of
@@ -114,7 +114,7 @@ class RoundCalls(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         latest = await latest_of(unit, decided)
         if latest is None:
             return decided
-        written = await unit.objects.update(latest, rebased(change.document, decided.document, latest))
+        written = await unit.objects.update(latest, merged_with_latest(change.document, decided.document, latest))
         unit.after_commit(partial(say_conditions, latest, written))
         unit.outbox.add(ObjectChanged(kind=decided.claim.kind, uid=decided.claim.uid, reason="CallInFlight"))
         if latest.metadata.resource_version != decided.document.metadata.resource_version:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from chandlery.contracts.messages import ObjectChanged
 from chandlery.engine.condition_log import say_conditions
-from chandlery.engine.merge_with_latest import rebased
+from chandlery.engine.merge_with_latest import merged_with_latest
 from chandlery.engine.resources import Resources
 from chandlery.engine.rounds.claimed_round import RecordedRound
 from chandlery.model.objects.kinds import AnyObject
@@ -39,7 +39,7 @@ class RoundWriter:
         if latest is None:
             await unit.work_queue.remove(claim.uid)
             return RecordedRound(None)
-        document = rebased(change.document, seen, latest)
+        document = merged_with_latest(change.document, seen, latest)
         due_at = await self._release(unit, claim, change, lane)
         if change.is_finished and not document.metadata.finalizers:
             await unit.objects.remove(latest)

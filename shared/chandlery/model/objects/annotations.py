@@ -55,5 +55,5 @@ def requested_actions_of(metadata: ObjectMeta) -> RequestedActions:
 
 
 def requested_actions_in(annotations: Mapping[str, str] | None) -> dict[str, str]:
-    """The annotations that are orders, to see whether there is a new one."""
+    """The annotations that request an action, to see whether there is a new one."""
     return {key: value for key, value in (annotations or {}).items() if key.startswith(PREFIX)}

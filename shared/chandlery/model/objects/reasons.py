@@ -59,7 +59,7 @@ class InstanceReason(StrEnum):
     ERROR_WITH_CREDENTIALS = "ErrorGettingAuthCredentials"
     REFUSED = "ClusterServiceBrokerReturnedFailure"
     RETRY_TIMEOUT = "ErrorReconciliationRetryTimeout"
-    # Ours, for what the reference has no way to say: orders by annotation.
+    # Ours, for what the reference has no way to say: requested actions by annotation.
     ORPHAN_MITIGATION_REQUIRED = "OrphanMitigationRequired"
     ORPHAN_MITIGATION_WAIVED = "OrphanMitigationWaived"
     ABANDONED = "Abandoned"

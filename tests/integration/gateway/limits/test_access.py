@@ -150,7 +150,7 @@ async def test_a_new_object_is_refused_with_the_fields_that_name_a_secret_of_oth
     (cause,) = status["details"]["causes"]
     assert (cause["reason"], cause["field"]) == ("FieldValueForbidden", "spec.parametersFrom[1].secretKeyRef")
     assert "team/closed" in status["message"]
-    assert "may not get" in cause["message"]
+    assert "may not read" in cause["message"]
     document["spec"]["parametersFrom"] = [OPEN]
     assert (await object_writer.create(write, read(document))).object.metadata.name == "db"
 

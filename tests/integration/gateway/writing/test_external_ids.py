@@ -64,7 +64,7 @@ async def test_an_external_id_in_use_is_refused_without_a_word_on_whose_it_is(
 
     assert (answer.status, list(answer.causes)) == (422, [FIELD])
     assert answer.causes[FIELD] == (
-        'Duplicate value: "precious-1": is in use at the service broker; use another one, or remove it to '
+        'Duplicate value: "precious-1" is in use at the service broker; use another one, or remove it to '
         "get a random one"
     )
     assert "victim" not in answer.message

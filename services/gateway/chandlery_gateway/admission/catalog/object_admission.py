@@ -109,7 +109,9 @@ class ObjectAdmission:
         """Raises BadRequest for an object of a kind that has none."""
         entry = self._entries.get(document.kind)
         if entry is None:
-            raise BadRequest(f'no objects of the kind "{document.kind}" can be stored: there are no rules for them')
+            raise BadRequest(
+                f'Objects of the kind "{document.kind}" cannot be stored: there are no rules of admission for them'
+            )
         return entry
 
     def prepare(self, document: AnyObject, user: UserInfo) -> NewObject:

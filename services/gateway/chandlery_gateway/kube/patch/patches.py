@@ -98,7 +98,7 @@ def _json_patched(current: JsonObject, operations: Any) -> JsonObject:
     if not isinstance(operations, list):
         raise BadRequest(f"a JSON patch must be a list of operations, not {type_in_words(operations)}")
     if len(operations) > _MOST_OPERATIONS:
-        raise BadRequest(f"a JSON patch may have {_MOST_OPERATIONS} operations, not {len(operations)}")
+        raise BadRequest(f"a JSON patch may have at most {_MOST_OPERATIONS} operations, not {len(operations)}")
     encode_json(operations)  # refuses what is nested too deeply
     document = read_json(write_json(current))
     copied_bytes = 0
