@@ -88,8 +88,8 @@ test-fast: setup  ## What needs no server, in a minute and a half: for the inner
 # What takes minutes, or all processors, has targets of its own: make conformance, make clients, make storms, make chaos. make test-all leaves out nothing.
 test: setup services  ## What every change has to pass: on PostgreSQL and RabbitMQ too where they make a difference
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; CHANDLERY_TEST_BRIEFLY=1 \
-	$(BIN)/pytest $(PARALLEL) --ignore=tests/chaos --ignore=tests/e2e/clients --ignore=tests/conformance/platform_behaviour --ignore=tests/conformance/platform_failures \
-		--ignore=tests/e2e/faults/test_process_death.py --ignore=tests/e2e/faults/test_rolling_restart.py $(PYTEST_ARGS)
+	$(BIN)/pytest $(PARALLEL) --ignore=tests/chaos --ignore=tests/e2e/clients --ignore=tests/e2e/faults \
+		--ignore=tests/conformance/platform_behaviour --ignore=tests/conformance/platform_failures $(PYTEST_ARGS)
 
 .PHONY: test-all
 test-all: setup services  ## All tests in all their forms, everything on both databases and buses; about twenty minutes
@@ -101,9 +101,9 @@ clients: setup services  ## Real clients: svcat, kubectl line by line, Python's,
 	$(BIN)/pytest $(PARALLEL) tests/e2e/clients $(PYTEST_ARGS)
 
 .PHONY: storms
-storms: setup services  ## Death at every step, a rolling restart and short storms, one after the other
+storms: setup services  ## Bad surroundings, ends, death at every step, a rolling restart, short storms: one after the other
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; \
-	$(BIN)/pytest tests/chaos tests/e2e/faults/test_process_death.py tests/e2e/faults/test_rolling_restart.py $(PYTEST_ARGS)
+	$(BIN)/pytest tests/chaos tests/e2e/faults $(PYTEST_ARGS)
 
 .PHONY: conformance
 conformance: setup services  ## Every obligation to service brokers, on both backends; writes docs/conformance.md
