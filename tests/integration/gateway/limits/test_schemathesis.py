@@ -40,8 +40,8 @@ _BRIEFLY = {
         f"GET {CATALOG}/namespaces/{{namespace}}/serviceinstances",
         f"POST {CATALOG}/namespaces/{{namespace}}/serviceinstances",
         f"PUT {CATALOG}/clusterservicebrokers/{{name}}",
-        *([] if IS_BRIEF else [f"DELETE {CATALOG}/namespaces/{{namespace}}/servicebindings/{{name}}"]),
-    ),
+    )[: 2 if IS_BRIEF else None]
+    + (() if IS_BRIEF else (f"DELETE {CATALOG}/namespaces/{{namespace}}/servicebindings/{{name}}",)),
 }
 
 
