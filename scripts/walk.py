@@ -12,7 +12,6 @@ import asyncio
 import inspect
 import json
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -36,8 +35,9 @@ from chandlery.process.process import run_services
 from chandlery.process.service import ENTRY_POINTS
 from chandlery.settings.settings import Settings, load_settings
 from chandlery.store.sealing.sealing import new_key
+from machine.places import REPOSITORY
+from machine.ports import LOOPBACK, free_ports
 
-REPOSITORY: Final = Path(__file__).resolve().parents[1]
 _OURS: Final = (f"{REPOSITORY}/shared/", f"{REPOSITORY}/services/")
 _API: Final = "/apis/servicecatalog.k8s.io/v1beta1"
 _INSTANCES: Final = f"{_API}/namespaces/default/serviceinstances"
@@ -101,24 +101,17 @@ def _goes_on(frame: FrameType) -> bool:
 @contextmanager
 def service_broker() -> Iterator[str]:
     """A service broker that answers at once, as a process of its own; yields its URL."""
-    port = free_port()
     program = REPOSITORY / "tests" / "benchmarks" / "fast_broker.py"
-    command = [sys.executable, str(program), "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, str(program), "--port", "0"], stdout=subprocess.PIPE, text=True)
     try:
-        if process.stdout is None or not process.stdout.readline():
+        # It says where it listens as soon as it does.
+        said = process.stdout.readline() if process.stdout else ""
+        if not said:
             raise SystemExit("the service broker has not started")
-        yield f"http://127.0.0.1:{port}"
+        yield said.split()[-1]
     finally:
         process.terminate()
         process.wait(10)
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def settings_in(folder: Path) -> Settings:
@@ -128,8 +121,8 @@ def settings_in(folder: Path) -> Settings:
         amqp_url=IN_PROCESS_BUS,
         encryption_keys=new_key("walk"),
         token=secrets.token_urlsafe(24),
-        host="127.0.0.1",
-        port=free_port(),
+        host=LOOPBACK,
+        port=free_ports(1)[0],
         accept_plain_http=True,
         sweep_seconds=_SLOW_TICK,
         log_level="error",
