@@ -21,7 +21,7 @@ from chandlery_gateway.app import create_app
 from chandlery_gateway.http.pipeline import Pipeline
 from chandlery_gateway.http.seats import Seats
 from chandlery_gateway.identity.allow_authenticated import AllowAuthenticated
-from chandlery_gateway.identity.audit import NullAuditor
+from chandlery_gateway.identity.audit.auditor import NullAuditor
 from chandlery_gateway.identity.token_authenticator import ADMINISTRATOR, TokenAuthenticator
 from chandlery_gateway.read.object_reader import ObjectReader
 from chandlery_gateway.watch.watch_hub import WatchHub

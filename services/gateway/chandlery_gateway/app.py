@@ -18,7 +18,8 @@ from chandlery_gateway.http.rendering import bug_response, fault_response
 from chandlery_gateway.http.request_log import RequestLog
 from chandlery_gateway.http.seats import Seats
 from chandlery_gateway.identity.access_reviews import Reviews
-from chandlery_gateway.identity.audit import Auditor
+from chandlery_gateway.identity.audit.auditor import Auditor
+from chandlery_gateway.identity.audit.recording_authorizer import RecordingAuthorizer
 from chandlery_gateway.identity.authentication import Authenticator
 from chandlery_gateway.identity.authorization import Authorizer
 from chandlery_gateway.kube.kinds.regarding_events import REGARDING_EVENT
@@ -50,16 +51,17 @@ def create_app(
 ) -> FastAPI:
     """The application. While `is_ending` clients are sent on."""
     settings = resources.settings
+    recording = RecordingAuthorizer(authorizer)
     pipeline = Pipeline(
         authenticator=authenticator,
-        authorizer=authorizer,
+        authorizer=recording,
         auditor=auditor,
         seats=Seats(settings),
         body_seconds=settings.slow_client_seconds,
         is_ending=is_ending,
     )
     shortest = shortest_pauses(settings)
-    object_writer = ObjectWriter(resources.database, on_write=hub.wake, authorizer=authorizer, shortest=shortest)
+    object_writer = ObjectWriter(resources.database, on_write=hub.wake, authorizer=recording, shortest=shortest)
     object_reader = ObjectReader(resources.database)
     app = FastAPI(
         title="Chandlery",
@@ -73,7 +75,7 @@ def create_app(
     )
     for kind in (*KINDS.values(), REGARDING_EVENT):
         reads = ReadHandlers(kind, object_reader=object_reader, hub=hub)
-        writes = WriteHandlers(kind, authorizer=authorizer, object_writer=object_writer, object_reader=object_reader)
+        writes = WriteHandlers(kind, authorizer=recording, object_writer=object_writer, object_reader=object_reader)
         handlers = {**reads.by_operation, **writes.by_operation}
         # Onto the application itself: in a router that is included, FastAPI looks for the route twice.
         register_kind(app.router, kind, pipeline, handlers)

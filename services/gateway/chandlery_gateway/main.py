@@ -19,7 +19,7 @@ from chandlery.store.database import UnitOfWork
 from chandlery_gateway.app import create_app
 from chandlery_gateway.http.listening import Listening, warn_of_plain_http
 from chandlery_gateway.identity.allow_authenticated import AllowAuthenticated
-from chandlery_gateway.identity.audit import NullAuditor
+from chandlery_gateway.identity.audit.auditor import NullAuditor
 from chandlery_gateway.watch.watch_hub import WatchHub
 
 

@@ -30,7 +30,7 @@ from chandlery.process.http.http_server import listen, serve_http
 from chandlery.store.schema import METADATA
 from chandlery_gateway.app import create_app
 from chandlery_gateway.identity.allow_authenticated import AllowAuthenticated
-from chandlery_gateway.identity.audit import NullAuditor
+from chandlery_gateway.identity.audit.auditor import NullAuditor
 from chandlery_gateway.identity.token_authenticator import TokenAuthenticator, read_users
 from chandlery_gateway.watch.watch_hub import WatchHub
 from tests.conformance.scripted import scripted_templates as osb

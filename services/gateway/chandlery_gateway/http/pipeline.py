@@ -8,7 +8,8 @@
 5. handle: the handler that the route is registered with makes the answer
 6. render: a fault becomes a `Status`, an unexpected exception is logged and becomes a bare one, a long answer is
    compressed (`rendering.py`)
-7. audit: what was decided and done is recorded, before the answer is sent
+7. audit: what was decided and done is recorded, before the answer is sent (`audited_answers.py`); also of requests that
+   come to no handler
 
 `app.py` puts `around` the router, which is steps 1 to 3, and has each route lead to an `endpoint`, which is the rest.
 The request log lies around all of it and takes from the scope who it was.
@@ -32,19 +33,23 @@ from chandlery.model.faults import Fault
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import Kind
 from chandlery.process.http.connection_shares import share_of
+from chandlery_gateway.http.audited_answers import AuditedSend
 from chandlery_gateway.http.rendering import bug_response, compressed, fault_response
 from chandlery_gateway.http.request_bodies import PatientReceive
-from chandlery_gateway.http.request_classes import RequestClass, demand_of
+from chandlery_gateway.http.request_classes import Demand, RequestClass, demand_of
 from chandlery_gateway.http.seats import GUESSERS, STRANGERS, SeatedSend, Seats
-from chandlery_gateway.identity.audit import AuditEvent, Auditor
+from chandlery_gateway.identity.audit.audit_event import AuditEvent, begin_event, current_event
+from chandlery_gateway.identity.audit.auditor import Auditor
 from chandlery_gateway.identity.authentication import IDENTITY, Authenticator, Identity
 from chandlery_gateway.identity.authorization import Access, Authorizer, check_allowed
 from chandlery_gateway.identity.failed_logins import FailedLogins
 from chandlery_gateway.identity.impersonation import HEADER_PREFIX, acting_user
-from chandlery_gateway.kube.printing.status_objects import TooManyRequests, Unauthorized
+from chandlery_gateway.kube.printing.status_objects import TooManyRequests, Unauthorized, reason_of
 
 _GIVEN_UP = 499
 """No answer was sent: as others note it, too."""
+_FAILED = 500
+_USER_AGENT = b"user-agent"
 
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 Handler = Callable[[Request, UserInfo], Awaitable[Response]]
@@ -92,8 +97,8 @@ class Pipeline:
                 raise request.scope[IDENTITY].fault or Unauthorized()
             event.access = access(request, user)
             if event.access is not None:
-                event.decision = await self._authorizer.decide(event.access)
-                check_allowed(event.access, event.decision)
+                check_allowed(event.access, await self._authorizer.decide(event.access))
+            await self._auditor.admit(event)
             return await handle(request, user)
 
         return self._endpoint(work, kind)
@@ -108,22 +113,16 @@ class Pipeline:
 
     def _endpoint(self, work: Callable[[Request, AuditEvent], Awaitable[Response]], kind: Kind | None) -> Endpoint:
         async def serve(request: Request) -> Response:
-            scope = request.scope
-            identity: Identity = scope[IDENTITY]
-            event = AuditEvent(scope["method"], scope["path"], identity.sender, identity.user)
+            event = current_event()
             try:
                 response = await compressed(request, await work(request, event))
             except Fault as fault:
+                event.reason = reason_of(fault)
                 response = fault_response(fault, kind=kind, name=_object_name(request))
             except Exception as error:  # noqa: BLE001 - further up it would be logged with what was sent
+                event.reason = reason_of(error)
                 response = await bug_response(request, error)
-            except asyncio.CancelledError:
-                # At a forced end. What it has stored by now stays, so it is told of.
-                event.status = _GIVEN_UP
-                await asyncio.shield(self._auditor.record(event))
-                raise
-            event.status = response.status_code
-            await self._auditor.record(event)
+            event.object_name = event.object_name or _object_name(request)
             return response
 
         return serve
@@ -136,13 +135,32 @@ class Pipeline:
         if demand.request_class is RequestClass.EXEMPT:
             await app(scope, receive, send)
             return
+        event = _event_of(scope, is_stream=demand.request_class is RequestClass.WATCH)
+        begin_event(event)
+        audited = AuditedSend(send, self._auditor, event)
+        event.status = _FAILED
+        try:
+            await self._seated(app, scope, receive, SeatedSend(audited, closes=self._is_ending), demand)
+        except asyncio.CancelledError:
+            # At a forced end. What it has stored by now stays, so it is told of.
+            event.status = _GIVEN_UP if not audited.is_recorded else event.status
+            raise
+        finally:
+            if event.is_stream or not audited.is_recorded:
+                event.is_over = True
+                await asyncio.shield(self._auditor.record(event))
+
+    async def _seated(self, app: ASGIApp, scope: Scope, receive: Receive, send: SeatedSend, demand: Demand) -> None:
         identity = scope[IDENTITY] = await self._identified(scope)
-        flow, seated_send = _flow(scope, identity), SeatedSend(send, closes=self._is_ending)
+        event = current_event()
+        event.sender, event.user = identity.sender, identity.user
+        flow = _flow(scope, identity)
         held_back = self._failed_logins.note(_address(scope), now=time.monotonic()) if flow == GUESSERS else 0.0
         try:
             seating = await self._seats.take(flow, demand)
         except TooManyRequests as fault:
-            await fault_response(fault)(scope, receive, seated_send)
+            event.reason = reason_of(fault)
+            await fault_response(fault)(scope, receive, send)
             return
         try:
             if demand.request_class is RequestClass.WATCH:
@@ -152,7 +170,7 @@ class Pipeline:
             if held_back:
                 # In its seat, so that only so many wait for that, and neither users nor other strangers for them.
                 await asyncio.sleep(held_back)
-            await app(scope, receive, seated_send)
+            await app(scope, receive, send)
         finally:
             seating.leave()
 
@@ -165,6 +183,18 @@ class Pipeline:
             return Identity(sender, acting_user(sender, Headers(scope=scope)))
         except Fault as fault:
             return Identity(sender, None, fault)
+
+
+def _event_of(scope: Scope, *, is_stream: bool) -> AuditEvent:
+    client = scope.get("client")
+    return AuditEvent(
+        scope["method"],
+        scope["path"],
+        query=scope["query_string"],
+        address=client[0] if client else "",
+        user_agent=next((value for name, value in scope["headers"] if name == _USER_AGENT), b"").decode("latin-1"),
+        is_stream=is_stream,
+    )
 
 
 def _flow(scope: Scope, identity: Identity) -> str:

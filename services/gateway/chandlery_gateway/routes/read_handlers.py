@@ -1,17 +1,18 @@
 """Handlers that read objects of one kind: get, list, watch. The pipeline has seen to it that the user may."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from chandlery.model.objects.instances import UserInfo
-from chandlery.model.objects.kinds import Kind
+from chandlery.model.objects.kinds import SECRET, Kind
 from chandlery_gateway.http.pipeline import WATCH_HAS_BEGUN, Handler
 from chandlery_gateway.http.rendering import answer_form, list_response, object_response
+from chandlery_gateway.identity.audit.audit_event import note_object, note_related
 from chandlery_gateway.kube.query.list_options import is_watch, read_list_options, read_number, read_watch_options
 from chandlery_gateway.kube.query.selectors import parse_field_selector, parse_label_selector
-from chandlery_gateway.read.object_reader import ObjectReader
+from chandlery_gateway.read.object_reader import ObjectReader, Page
 from chandlery_gateway.read.selection import Selection
 from chandlery_gateway.watch.watch_hub import WatchHub
 from chandlery_gateway.watch.watch_stream import WatchRequest, WatchStream
@@ -34,6 +35,7 @@ class ReadHandlers:
         form, version = answer_form(request), read_number(request.query_params, "resourceVersion")
         params = request.path_params
         found = await self._object_reader.get(self._kind, params.get("namespace", ""), params["name"], version=version)
+        note_object(found)
         return await object_response(self._kind, found, form)
 
     async def _list(self, request: Request, _user: UserInfo) -> Response:
@@ -42,6 +44,8 @@ class ReadHandlers:
             return await self._watch(request)
         form, selection = answer_form(request), selection_of(self._kind, request)
         page = await self._object_reader.list(selection, read_list_options(request.query_params))
+        if self._kind is SECRET:
+            note_related(_shown(page))
         return await list_response(self._kind, page, form)
 
     async def _watch(self, request: Request) -> Response:
@@ -56,6 +60,14 @@ class ReadHandlers:
         stream = WatchStream(watch, self._hub, self._object_reader)
         lines = stream.lines(await stream.start())
         return StreamingResponse(lines, media_type=form.representation.content_type)
+
+
+def _shown(page: Page) -> Iterator[str]:
+    """The uids of what a page shows, and of its owners: whoever asks who has read a credential asks by the owner's."""
+    for wire in page.items:
+        metadata = wire["metadata"]
+        yield metadata.get("uid", "")
+        yield from (owner["uid"] for owner in metadata.get("ownerReferences", ()))
 
 
 def selection_of(kind: Kind, request: Request) -> Selection:

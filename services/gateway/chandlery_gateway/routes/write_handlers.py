@@ -18,6 +18,7 @@ from chandlery.process.aside import aside_if
 from chandlery_gateway.http.pipeline import Handler
 from chandlery_gateway.http.rendering import AnswerForm, answer_form, document_response, list_response, object_response
 from chandlery_gateway.http.request_bodies import read_body
+from chandlery_gateway.identity.audit.audit_event import note_object
 from chandlery_gateway.identity.authorization import Authorizer, access_to, check_allowed
 from chandlery_gateway.kube.apply.field_shapes import STATUS
 from chandlery_gateway.kube.apply.managed_fields import Author
@@ -142,6 +143,7 @@ class WriteHandlers:
         write = self._write_request(request, user, dry_run=options.dry_run)
         stored = await self._object_writer.delete(write, options.preconditions, policy=options.policy)
         if stored.is_gone:
+            note_object(stored.object)
             return document_response(status_success(self._kind, write.name, uid=stored.object.metadata.uid))
         return await self._answer(form, stored)
 
@@ -224,5 +226,6 @@ class WriteHandlers:
     async def _answer(
         self, form: AnswerForm, stored: Stored, *, status: int = 200, warnings: tuple[str, ...] = ()
     ) -> Response:
+        note_object(stored.object)
         said = (*warnings, *stored.warnings)
         return await object_response(self._kind, stored.object, form, status=status, warnings=said)

@@ -17,14 +17,18 @@ from structlog.testing import capture_logs
 import chandlery_gateway
 from chandlery.model.faults import NotFound, Unavailable
 from chandlery.model.json.json_text import read_json
+from chandlery.model.objects.core import Secret
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import SECRET
+from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.settings.settings import Settings
 from chandlery_gateway.http.pipeline import Pipeline
 from chandlery_gateway.http.seats import Seating, Seats
-from chandlery_gateway.identity.audit import AuditEvent
+from chandlery_gateway.identity.audit.audit_event import AuditEvent, note_object
+from chandlery_gateway.identity.audit.recording_authorizer import RecordingAuthorizer
 from chandlery_gateway.identity.authentication import sender_of
 from chandlery_gateway.identity.authorization import Access, Decision, Rules, access_to
+from chandlery_gateway.kube.printing.status_objects import TooManyRequests
 
 ADMIN: Final = UserInfo(username="admin", groups=("system:masters",))
 ANN: Final = UserInfo(username="ann", groups=("system:authenticated",))
@@ -71,6 +75,10 @@ class Recorded(Seats):
         self.step("handle")
         return Response("it", 200)
 
+    async def admit(self, event: AuditEvent) -> None:
+        self.step("admit")
+        assert event.user is not None
+
     async def record(self, event: AuditEvent) -> None:
         self.step("audit", str(event.status))
         self.events.append(event)
@@ -82,7 +90,12 @@ def reading(request: Request, user: UserInfo) -> Access:
 
 def application(asked: Recorded) -> Callable[..., Any]:
     pipeline = Pipeline(
-        authenticator=asked, authorizer=asked, auditor=asked, seats=asked, body_seconds=1, is_ending=lambda: False
+        authenticator=asked,
+        authorizer=RecordingAuthorizer(asked),
+        auditor=asked,
+        seats=asked,
+        body_seconds=1,
+        is_ending=lambda: False,
     )
     routes = {
         "/secrets/{name}": pipeline.endpoint(asked.handle, access=reading, kind=SECRET),
@@ -105,6 +118,7 @@ async def get(asked: Recorded, path: str = PATH, **headers: str) -> tuple[int, A
         sent.append(message)
 
     await application(asked)(scope, receive, send)
+    assert {name for name, _ in sent[0]["headers"]} >= ({b"audit-id"} if asked.steps else set())
     return sent[0]["status"], sent[1]["body"], scope
 
 
@@ -112,7 +126,7 @@ async def test_a_request_takes_every_step_once_and_in_order() -> None:
     asked = Recorded()
     status, body, scope = await get(asked, authorization="Bearer of-ann")
     assert (status, body) == (200, b"it")
-    assert asked.steps == ["authenticate", "seat 'ann'", "authorize ann get", "handle ann", "audit 200"]
+    assert asked.steps == ["authenticate", "seat 'ann'", "authorize ann get", "admit", "handle ann", "audit 200"]
     [event] = asked.events
     assert (event.method, event.path, event.sender, event.user) == ("GET", PATH, ANN, ANN)
     assert event.access == Access(
@@ -156,7 +170,7 @@ async def test_whoever_counts_as_nobody_gets_a_seat_and_a_refusal(
 async def test_to_be_somebody_can_be_enough() -> None:
     asked = Recorded()
     assert (await get(asked, "/me", authorization="Bearer of-ann"))[0] == 200
-    assert asked.steps == ["authenticate", "seat 'ann'", "handle ann", "audit 200"]
+    assert asked.steps == ["authenticate", "seat 'ann'", "admit", "handle ann", "audit 200"]
     assert (await get(asked, "/me"))[0] == 401
 
 
@@ -209,7 +223,38 @@ async def test_probes_and_unknown_paths_ask_nobody_what_they_may() -> None:
     assert (await get(asked, "/livez"))[0] == 404
     assert asked.steps == []
     assert (await get(asked, "/unknown", authorization="Bearer of-ann"))[0] == 404
-    assert asked.steps == ["authenticate", "seat 'ann'"]
+    assert asked.steps == ["authenticate", "seat 'ann'", "audit 404"]
+
+
+async def test_what_gets_no_seat_is_recorded_too() -> None:
+    asked = Recorded(wrong={"seat": TooManyRequests()})
+    assert (await get(asked, authorization="Bearer of-ann"))[0] == 429
+    assert asked.steps == ["authenticate", "seat 'ann'", "audit 429"]
+    assert [(event.sender, event.reason) for event in asked.events] == [(ANN, "TooManyRequests")]
+
+
+async def test_what_must_not_be_done_without_an_account_is_not_done() -> None:
+    asked = Recorded(wrong={"admit": Unavailable("the audit log cannot be written")})
+    assert (await get(asked, authorization="Bearer of-ann"))[0] == 503
+    assert asked.steps[-2:] == ["admit", "audit 503"]
+
+
+async def test_all_that_the_authorizer_says_about_a_request_is_on_its_record() -> None:
+    asked = Recorded()
+    authorizer = RecordingAuthorizer(asked)
+
+    async def handle(_request: Request, user: UserInfo) -> Response:
+        for verb in ("adopt", "create"):
+            await authorizer.decide(access_to(SECRET, verb, user=user, namespace="team", name="closed"))
+        note_object(Secret(metadata=ObjectMeta(name="closed", namespace="team", uid="1-2-3")))
+        return Response("it", 201)
+
+    asked.handle = handle  # type: ignore[method-assign]
+    await get(asked, authorization="Bearer of-ann")
+    [event] = asked.events
+    assert [noted.access.verb for noted in event.decisions] == ["get", "adopt", "create"]
+    assert event.decision is event.decisions[0].decision
+    assert (event.status, event.object_name, event.object_uid) == (201, "closed", "1-2-3")
 
 
 def test_nobody_is_let_in_by_a_default() -> None:

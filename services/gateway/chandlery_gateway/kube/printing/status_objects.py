@@ -81,7 +81,7 @@ def status_of(fault: Exception, *, kind: Kind | None = None, name: str = "") -> 
         name = name or fault.name
     # No object has a longer one, but somebody may ask for it.
     name = clean_text(name, longest=_LONGEST_NAME)
-    known = next((ancestor for ancestor in type(fault).__mro__ if ancestor in _CODES), None)
+    known = _known(fault)
     code, reason = _CODES[known] if known else _INTERNAL
     message = _message(fault, kind, name) if isinstance(fault, Fault) and known else _INTERNAL_MESSAGE
     status = _status("Failure", message=clean_status(message), reason=reason, code=code)
@@ -93,6 +93,16 @@ def status_of(fault: Exception, *, kind: Kind | None = None, name: str = "") -> 
     if isinstance(fault, ContinueExpired):
         status["metadata"] = {"continue": fault.token}
     return code, status
+
+
+def reason_of(fault: Exception) -> str:
+    """Kubernetes' word for a fault."""
+    known = _known(fault)
+    return (_CODES[known] if known else _INTERNAL)[1]
+
+
+def _known(fault: Exception) -> type[Fault] | None:
+    return next((ancestor for ancestor in type(fault).__mro__ if ancestor in _CODES), None)
 
 
 def _message(fault: Fault, kind: Kind | None, name: str) -> str:
