@@ -63,13 +63,13 @@ by itself, and listens on loopback whatever `{PREFIX}HOST` says. What is marked 
 
 def page() -> str:
     """The whole page as Markdown."""
-    rows = "".join(_row(name, field) for name, field in Settings.model_fields.items())
+    rows = "".join(_row(name, Settings.model_fields[name]) for name in _names())
     return f"{_HEAD}| variable | type | default | meaning |\n|---|---|---|---|\n{rows}"
 
 
 def schema() -> str:
     """The chart's schema with the names that `settings.extra` may have."""
-    names = [name.upper() for name in Settings.model_fields if name.upper() not in _OWN_VALUES]
+    names = [name.upper() for name in _names() if name.upper() not in _OWN_VALUES]
     lines = ",\n".join(f'{" " * 12}"{PREFIX}{name}"' for name in names)
     return _NAMES.sub(f"{lines}\n", SCHEMA.read_text(encoding="utf-8"))
 
@@ -87,6 +87,11 @@ def main(arguments: list[str] | None = None) -> int:
     for path in stale:
         sys.stderr.write(f"{path.name} is stale; run: python docs/generate_settings.py\n")
     return 1 if stale else 0
+
+
+def _names() -> list[str]:
+    """Those of the class itself before those of its parts, which pydantic puts first."""
+    return sorted(Settings.model_fields, key=lambda name: name not in Settings.__annotations__)
 
 
 def _row(name: str, field: FieldInfo) -> str:

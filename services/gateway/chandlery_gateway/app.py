@@ -1,12 +1,14 @@
 """Puts the FastAPI application together from its parts."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chandlery.engine.resources import Resources
 from chandlery.lookup.broker_access import shortest_pauses
@@ -17,6 +19,7 @@ from chandlery_gateway.http.pipeline import Pipeline
 from chandlery_gateway.http.rendering import bug_response, fault_response
 from chandlery_gateway.http.request_log import RequestLog
 from chandlery_gateway.http.seats import Seats
+from chandlery_gateway.http.web_headers import WebHeaders
 from chandlery_gateway.identity.access_reviews import Reviews
 from chandlery_gateway.identity.audit.auditor import Auditor
 from chandlery_gateway.identity.audit.recording_authorizer import RecordingAuthorizer
@@ -38,6 +41,26 @@ _METHOD_NOT_ALLOWED = 405
 _ABOUT = """Kubernetes-style API of a service catalog: register service brokers, provision instances, bind them.
 
 Every request carries `Authorization: Bearer <token>`. `kubectl` and `svcat` work against it as they are."""
+
+
+class _Application(FastAPI):
+    """FastAPI with our headers around all of it, around the layer too that answers what nothing else has caught."""
+
+    def __init__(self, *, hsts_seconds: int, **options: Any) -> None:
+        super().__init__(**options)
+        self._hsts_seconds = hsts_seconds
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """See Starlette."""
+        app = partial(_without_last_slash, super().build_middleware_stack())
+        return WebHeaders(app, hsts_seconds=self._hsts_seconds)
+
+
+async def _without_last_slash(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Python's client ends the paths of discovery with a slash, and an API server takes it for any path."""
+    if scope["type"] == "http" and scope["path"].endswith("/"):
+        scope["path"] = scope["path"].rstrip("/") or "/"
+    await app(scope, receive, send)
 
 
 def create_app(
@@ -63,7 +86,8 @@ def create_app(
     shortest = shortest_pauses(settings)
     object_writer = ObjectWriter(resources.database, on_write=hub.wake, authorizer=recording, shortest=shortest)
     object_reader = ObjectReader(resources.database)
-    app = FastAPI(
+    app = _Application(
+        hsts_seconds=0 if settings.accept_plain_http else settings.hsts_seconds,
         title="Chandlery",
         version=version("chandlery"),
         description=_ABOUT,
@@ -72,6 +96,8 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         separate_input_output_schemas=False,
+        # See _without_last_slash. The address of a redirect is made from the header `Host`, which anybody may write.
+        redirect_slashes=False,
     )
     for kind in (*KINDS.values(), REGARDING_EVENT):
         reads = ReadHandlers(kind, object_reader=object_reader, hub=hub)
@@ -114,7 +140,7 @@ def _add_probes(app: FastAPI, probes: ProbeApp) -> None:
 async def _unknown_path(request: Request, error: Exception) -> Response:
     code = error.status_code if isinstance(error, HTTPException) else 500
     if code == _METHOD_NOT_ALLOWED:
-        response = fault_response(MethodNotAllowed(f"{request.method} is not allowed on {request.url.path}"))
+        response = fault_response(MethodNotAllowed(f"{request.method} is not allowed on {request.scope['path']}"))
         response.headers["Allow"] = ", ".join(sorted({*_methods(request), *_methods_told(error)}))
         return response
     return fault_response(NotFound("the server could not find the requested resource"))

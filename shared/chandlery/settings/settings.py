@@ -26,6 +26,7 @@ from pydantic_settings import (
 
 from chandlery.model.faults import ConfigurationFault
 from chandlery.model.text.names import nearest_names
+from chandlery.settings.web_settings import WebSettings
 
 PREFIX = "CHANDLERY_"
 CONFIG_FILE = "config_file"
@@ -76,7 +77,7 @@ def _meant(name: str, fields: Collection[str], *, is_variable: bool = False) -> 
     return f"; did you mean {f'{PREFIX}{near[0].upper()}' if is_variable else near[0]}?"
 
 
-class Settings(BaseSettings):
+class Settings(WebSettings, BaseSettings):
     """Everything that can be set. One process reads them once, at its start."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)

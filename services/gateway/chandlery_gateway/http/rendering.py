@@ -192,7 +192,7 @@ def fault_response(fault: Exception, *, kind: Kind | None = None, name: str = ""
 
 async def bug_response(request: Request, error: Exception) -> Response:
     """Something that should not happen: the log has what and where, the client gets no detail."""
-    log_bug(error, action="serve_request", method=request.method, path=request.url.path)
+    log_bug(error, action="serve_request", method=request.method, path=request.scope["path"])
     return fault_response(error if isinstance(error, Fault) else RuntimeError())
 
 

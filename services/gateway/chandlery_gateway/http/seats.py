@@ -32,7 +32,6 @@ _TOO_MANY = {
     RequestClass.WATCH: "too many watches, please end some of yours or try again later",
 }
 _CLOSING = ((b"connection", b"close"),)
-_NO_GUESSING = ((b"x-content-type-options", b"nosniff"),)
 
 
 class Seats:
@@ -151,9 +150,8 @@ class SeatedSend:
     def __call__(self, message: Message) -> Awaitable[None]:
         if len(message.get("body", b"")) > _PIECE_BYTES:
             return self._send_in_pieces(message)
-        if message["type"] == "http.response.start":
-            # What users have written is in there: no browser shall guess that it is a page.
-            message["headers"] = [*message["headers"], *_NO_GUESSING, *(_CLOSING if self._closes() else ())]
+        if message["type"] == "http.response.start" and self._closes():
+            message["headers"] = [*message["headers"], *_CLOSING]
         return self._send(message)
 
     async def _send_in_pieces(self, message: Message) -> None:

@@ -93,8 +93,7 @@ def register_documents(router: APIRouter, pipeline: Pipeline) -> None:
     async def server_version(_request: Request) -> Response:
         return document_response(documents.version)
 
-    for path in ("/version", "/version/"):
-        router.add_api_route(path, pipeline.open_endpoint(server_version), methods=["GET"], include_in_schema=False)
+    router.add_api_route("/version", pipeline.open_endpoint(server_version), methods=["GET"], include_in_schema=False)
 
     def add(path: str, answer: Callable[[Request], Response]) -> None:
         async def handle(request: Request, _user: UserInfo) -> Response:
@@ -118,7 +117,8 @@ def register_documents(router: APIRouter, pipeline: Pipeline) -> None:
 
 
 def _access(request: Request, user: UserInfo) -> Access:
-    return Access(user=user, verb=request.method.lower(), path=request.url.path)
+    # From the scope: the header `Host`, which anybody may write, is a part of `request.url`.
+    return Access(user=user, verb=request.method.lower(), path=request.scope["path"])
 
 
 def _discovery(request: Request, plain: JsonObject, *, core: bool) -> Response:

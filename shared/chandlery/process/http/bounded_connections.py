@@ -26,6 +26,7 @@ _LEAST_BYTES: Final = 48 * 1024
 
 TOO_MANY: Final = "too many connections, please try again later"
 _GOODBYE_SECONDS: Final = 1.0
+_FOR_BROWSERS: Final = b"x-content-type-options: nosniff\r\ncache-control: no-store\r\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,4 +192,4 @@ def last_answer(code: int, reason: str, message: str) -> bytes:
         f'"reason":"{reason}","code":{code}}}'
     ).encode()
     head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n" % len(body)
-    return STATUS_LINE[code] + retry + head + b"\r\n" + body
+    return STATUS_LINE[code] + retry + _FOR_BROWSERS + head + b"\r\n" + body

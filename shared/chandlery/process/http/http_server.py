@@ -60,6 +60,7 @@ async def serve_http(
         lifespan="off",
         # Whoever sends X-Forwarded-For would be believed by us, and by the log.
         proxy_headers=False,
+        server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=math.ceil(grace_seconds),
     )

@@ -66,7 +66,7 @@ async def test_browser_is_told_to_load_frame_and_tell_nothing_elsewhere(gateway:
     headers = (await _page(gateway, path)).headers
     policy = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
     assert policy["default-src"] == "'none'"
-    assert policy["script-src"] == policy["connect-src"] == "'self'"
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
     assert policy["frame-ancestors"] == policy["form-action"] == policy["base-uri"] == "'none'"
     assert "http" not in headers["Content-Security-Policy"]
     assert headers["X-Frame-Options"] == "DENY"
