@@ -14,6 +14,8 @@ from tests.support.waiting import SOON
 
 Document = dict[str, Any]
 
+RBAC_GROUP = "rbac.authorization.k8s.io"
+RBAC = f"/apis/{RBAC_GROUP}/v1"
 CATALOG = "/apis/servicecatalog.k8s.io/v1beta1"
 TEAM = f"{CATALOG}/namespaces/team"
 SECRETS = "/api/v1/namespaces/team/secrets"
@@ -201,3 +203,24 @@ def labelled(document: Document, **labels: str) -> Document:
 def names(document: Document) -> list[str]:
     """Names of a list's items."""
     return [item["metadata"]["name"] for item in document["items"]]
+
+
+def role(name: str = "reader", kind: str = "Role", **body: Any) -> Document:
+    """A role that lets read instances, unless it is told to let do something else."""
+    rules = [{"apiGroups": ["servicecatalog.k8s.io"], "resources": ["serviceinstances"], "verbs": ["get"]}]
+    return _rbac(kind, name, **{"rules": rules, **body})
+
+
+def role_binding(
+    name: str = "ann-reads", kind: str = "RoleBinding", *, to: str = "ann", gives: str = "ClusterRole/view"
+) -> Document:
+    """A binding that gives the role to this user."""
+    role_kind, _, role_name = gives.partition("/")
+    subjects = [{"kind": "User", "apiGroup": RBAC_GROUP, "name": to}]
+    return _rbac(
+        kind, name, subjects=subjects, roleRef={"apiGroup": RBAC_GROUP, "kind": role_kind, "name": role_name}
+    )
+
+
+def _rbac(kind: str, name: str, **body: Any) -> Document:
+    return {"apiVersion": f"{RBAC_GROUP}/v1", "kind": kind, "metadata": {"name": name}, **body}

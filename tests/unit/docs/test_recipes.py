@@ -78,7 +78,7 @@ KIND = (
         "CATALOG_KINDS = (",
         'SOUP = Kind("Soup", "soups", core.Soup, group="", version="v1", has_status=False, body_fields=("spec",))\n',
     ),
-    Edit(f"{_MODELS}/kinds.py", "NAMESPACE, SECRET, EVENT)\n", "SOUP, "),
+    Edit(f"{_MODELS}/kinds.py", "NAMESPACE, SECRET, EVENT, SERVICE_ACCOUNT)\n", "SOUP, "),
     Edit(
         _ENTRIES, "        kinds.EVENT.kind: Entry(", "        kinds.SOUP.kind: Entry(KindRules(), CatalogRules()),\n"
     ),

@@ -85,13 +85,14 @@ def test_one_transaction_deletes_a_bounded_number() -> None:
     assert len(action.objects) == BATCH
 
 
-def test_stages_go_from_bindings_to_secrets_and_events() -> None:
+def test_stages_go_from_bindings_to_secrets_and_roles() -> None:
     assert [[kind.kind for kind in stage] for stage in STAGES] == [
         ["ServiceBinding"],
         ["ServiceInstance"],
         ["ServiceBroker"],
         ["ServicePlan", "ServiceClass"],
-        ["Secret", "Event"],
+        ["Secret", "Event", "ServiceAccount"],
+        ["RoleBinding", "Role"],
     ]
 
 

@@ -9,6 +9,7 @@ from chandlery.model.faults import FieldProblem
 from chandlery.model.json.json_text import NotJson, read_json
 from chandlery.model.objects.core import Event, Namespace, NamespaceSpec, NamespaceStatus, Secret
 from chandlery.model.objects.instances import UserInfo
+from chandlery.model.text.names import label_problem
 from chandlery_gateway.admission.field_checks import forbidden, invalid, key_problems, required
 from chandlery_gateway.admission.kind_rules import KindRules, NewId
 
@@ -24,7 +25,8 @@ _MOST_SECRET_BYTES: Final = 1024 * 1024
 class NamespaceRules(KindRules[Namespace]):
     """The rules of namespaces."""
 
-    is_named_as_label = True
+    def name_problem(self, name: str) -> str | None:
+        return label_problem(name)
 
     def default_new(self, document: Namespace, user: UserInfo, *, new_id: NewId) -> Namespace:
         return _default_namespace(document)
@@ -110,7 +112,7 @@ def _type_problems(secret: Secret) -> Iterator[FieldProblem]:
     data = secret.data or {}
     match secret.type:
         case "kubernetes.io/service-account-token":
-            message = "Chandlery has no service accounts to issue tokens for; use another type"
+            message = "no token is kept in a Secret; ask for one with kubectl create token, or use another type"
             yield FieldProblem("type", "FieldValueNotSupported", message)
         case "kubernetes.io/basic-auth":
             if "username" not in data and "password" not in data:

@@ -13,9 +13,11 @@ from chandlery.model.faults import FieldProblem
 from chandlery.model.objects.instances import ParametersFromSource, UserInfo
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.wire import JsonObject, WireModel
+from chandlery.model.text.names import subdomain_problem
 
 ObjectT = TypeVar("ObjectT", bound=AnyObject)
 NewId = Callable[[], str]
+NameRule = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,10 @@ class KindRules(Generic[ObjectT]):
     """What becomes of an object that is deleted by force, in words."""
     server_fields: ClassVar[frozenset[str]] = frozenset()
     """Fields of `spec` that are filled in by the server, or are another spelling of what stands beside them."""
-    is_named_as_label: ClassVar[bool] = False
-    """Whether its name may have no dots."""
+
+    def name_problem(self, name: str) -> str | None:
+        """Why the name cannot be that of such an object, or None."""
+        return subdomain_problem(name)
 
     def default_new(self, document: ObjectT, user: UserInfo, *, new_id: NewId) -> ObjectT:
         """The new object with its defaults; `new_id` makes ids for service brokers."""

@@ -6,8 +6,9 @@ from typing import Final
 from chandlery.model.faults import FieldProblem
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.metadata import ObjectMeta, OwnerReference
-from chandlery.model.text.names import label_problem, subdomain_problem
+from chandlery.model.text.names import subdomain_problem
 from chandlery_gateway.admission.field_checks import forbidden, invalid, required
+from chandlery_gateway.admission.kind_rules import NameRule
 from chandlery_gateway.kube.query.selectors import label_key_problem, label_value_problem
 
 _MOST_ANNOTATION_BYTES: Final = 256 * 1024
@@ -38,9 +39,9 @@ def with_metadata(document: AnyObject, **fields: object) -> AnyObject:
     return document.model_copy(update={"metadata": document.metadata.model_copy(update=absent | fields)})
 
 
-def metadata_problems(metadata: ObjectMeta, *, is_named_as_label: bool = False) -> Iterator[FieldProblem]:
+def metadata_problems(metadata: ObjectMeta, *, name_problem: NameRule = subdomain_problem) -> Iterator[FieldProblem]:
     """Name, labels, annotations, owner references and finalizers. A generated name has to be there."""
-    yield from _name_problems(metadata, is_named_as_label=is_named_as_label)
+    yield from _name_problems(metadata, name_problem=name_problem)
     yield from _label_problems(metadata.labels or {})
     yield from _annotation_problems(metadata.annotations or {})
     for position, owner in enumerate(metadata.owner_references or ()):
@@ -62,12 +63,11 @@ def _controller_problems(controllers: Sequence[OwnerReference]) -> Iterator[Fiel
         yield invalid("metadata.ownerReferences", message)
 
 
-def _name_problems(metadata: ObjectMeta, *, is_named_as_label: bool) -> Iterator[FieldProblem]:
+def _name_problems(metadata: ObjectMeta, *, name_problem: NameRule) -> Iterator[FieldProblem]:
     if not metadata.name:
         yield required("metadata.name", "give a name or generateName")
         return
-    problem = label_problem(metadata.name) if is_named_as_label else subdomain_problem(metadata.name)
-    if problem:
+    if problem := name_problem(metadata.name):
         yield invalid("metadata.name", problem, given=metadata.name)
 
 

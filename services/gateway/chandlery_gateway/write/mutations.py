@@ -15,6 +15,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from chandlery.model.faults import BadRequest, Conflict, Fault, FieldProblem, Invalid
+from chandlery.model.objects.brokers import GROUP
 from chandlery.model.objects.kinds import AnyObject, kind_of
 from chandlery.model.objects.wire import JsonObject
 from chandlery.process.aside import aside
@@ -58,8 +59,8 @@ def replacing(decoded: Decoded, author: Author) -> Mutation:
     """
 
     def mutate(old: AnyObject) -> tuple[AnyObject, tuple[str, ...]]:
-        if not decoded.object.metadata.resource_version and author.kind.group:
-            # As for custom resources; Kubernetes' own core kinds can be replaced blindly.
+        if not decoded.object.metadata.resource_version and author.kind.group == GROUP:
+            # As for custom resources; Kubernetes' own kinds can be replaced blindly.
             sentence = "must be specified for an update; read the object first"
             raise Invalid(problems=(FieldProblem("metadata.resourceVersion", "FieldValueInvalid", sentence),))
         return _tracked(old, _with_finalizers(old, decoded), author), decoded.warnings

@@ -1,7 +1,7 @@
 """The state machine of a namespace that is to go: what is in it goes first. Pure; `namespace_reconciler.py` acts.
 
-Bindings before instances before brokers, since each needs the next for its own deletion; Secrets and events at last,
-since all the others use them.
+Bindings before instances before brokers, since each needs the next for its own deletion; Secrets, events and service
+accounts after them, since all the others use them; roles at last.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,9 @@ STAGES: Final[tuple[tuple[Kind, ...], ...]] = (
     (kinds.SERVICE_BROKER,),
     # Left behind only where a user took a broker's finalizer away.
     (kinds.SERVICE_PLAN, kinds.SERVICE_CLASS),
-    (kinds.SECRET, kinds.EVENT),
+    (kinds.SECRET, kinds.EVENT, kinds.SERVICE_ACCOUNT),
+    # Until there is nothing left to look at, people may look.
+    (kinds.ROLE_BINDING, kinds.ROLE),
 )
 """What goes together. A stage begins when nothing is left of the one before."""
 BATCH: Final = 500

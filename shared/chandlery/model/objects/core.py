@@ -1,4 +1,4 @@
-"""The few Kubernetes core kinds that the standalone gateway serves itself: Namespace, Secret, Event."""
+"""The few Kubernetes core kinds that the standalone gateway serves itself: Namespace, Secret, Event, ServiceAccount."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, PrivateAttr
 
 from chandlery.model.objects.annotations import UNREADABLE
+from chandlery.model.objects.brokers import LocalObjectReference
 from chandlery.model.objects.metadata import MicroTimestamp, ObjectMeta, Timestamp
 from chandlery.model.objects.wire import WireModel
 from chandlery.model.text.clean_text import clean_event
@@ -96,8 +97,8 @@ class EventSource(WireModel):
     host: str | None = Field(default=None, description="Where it ran.")
 
 
-class InvolvedObject(WireModel):
-    """What an event is about."""
+class ObjectIdentity(WireModel):
+    """Another object, as far as it is known."""
 
     api_version: str | None = Field(default=None, description="API version of the object.")
     kind: str | None = Field(default=None, description="Kind of the object.")
@@ -105,7 +106,11 @@ class InvolvedObject(WireModel):
     name: str | None = Field(default=None, description="Name of the object.")
     uid: str | None = Field(default=None, description="UID of the object.")
     resource_version: str | None = Field(default=None, description="Version of the object at that time.")
-    field_path: str | None = Field(default=None, description="The part of the object that it is about.")
+    field_path: str | None = Field(default=None, description="The part of the object that is meant.")
+
+
+class InvolvedObject(ObjectIdentity):
+    """What an event is about."""
 
 
 class Event(WireModel):
@@ -130,3 +135,20 @@ class Event(WireModel):
     action: str | None = Field(default=None, description="Action that was taken.")
     related: dict[str, Any] | None = Field(default=None, description="A related object.")
     series: dict[str, Any] | None = Field(default=None, description="How often it happened: count, lastObservedTime.")
+
+
+class ServiceAccount(WireModel):
+    """A user that is a program: `system:serviceaccount:<namespace>:<name>`, with tokens of its own."""
+
+    api_version: Literal["v1"] = "v1"
+    kind: Literal["ServiceAccount"] = "ServiceAccount"
+    metadata: ObjectMeta = ObjectMeta()
+    secrets: tuple[ObjectIdentity, ...] | None = Field(
+        default=None, description="Secrets for its pods. Kept for tools that write it; means nothing here."
+    )
+    image_pull_secrets: tuple[LocalObjectReference, ...] | None = Field(
+        default=None, description="Secrets for pulling images. Kept for tools that write it; means nothing here."
+    )
+    automount_service_account_token: bool | None = Field(
+        default=None, description="Whether pods are given a token. Kept for tools that write it; means nothing here."
+    )

@@ -12,7 +12,7 @@ of events, reviews) are the gateway's: `kube/kinds/`.
 from dataclasses import dataclass
 from typing import Any
 
-from chandlery.model.objects import bindings, brokers, core, instances, offerings
+from chandlery.model.objects import bindings, brokers, core, instances, offerings, rbac
 
 AnyObject = (
     brokers.ClusterServiceBroker
@@ -26,6 +26,11 @@ AnyObject = (
     | core.Namespace
     | core.Secret
     | core.Event
+    | core.ServiceAccount
+    | rbac.Role
+    | rbac.ClusterRole
+    | rbac.RoleBinding
+    | rbac.ClusterRoleBinding
 )
 
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
@@ -129,6 +134,38 @@ EVENT = Kind(
     ),
 )
 
+SERVICE_ACCOUNT = Kind(
+    "ServiceAccount",
+    "serviceaccounts",
+    core.ServiceAccount,
+    group="",
+    version="v1",
+    has_status=False,
+    short_names=("sa",),
+    categories=(),
+    body_fields=("secrets", "imagePullSecrets", "automountServiceAccountToken"),
+)
+
+
+def _rbac(name: str, model: type[Any], *body_fields: str, namespaced: bool = True) -> Kind:
+    return Kind(
+        name,
+        f"{name.lower()}s",
+        model,
+        namespaced=namespaced,
+        group=rbac.RBAC_GROUP,
+        version="v1",
+        has_status=False,
+        categories=(),
+        body_fields=body_fields,
+    )
+
+
+CLUSTER_ROLE_BINDING = _rbac("ClusterRoleBinding", rbac.ClusterRoleBinding, "subjects", "roleRef", namespaced=False)
+CLUSTER_ROLE = _rbac("ClusterRole", rbac.ClusterRole, "rules", "aggregationRule", namespaced=False)
+ROLE_BINDING = _rbac("RoleBinding", rbac.RoleBinding, "subjects", "roleRef")
+ROLE = _rbac("Role", rbac.Role, "rules")
+
 CATALOG_KINDS = (
     CLUSTER_SERVICE_BROKER,
     SERVICE_BROKER,
@@ -139,8 +176,9 @@ CATALOG_KINDS = (
     SERVICE_INSTANCE,
     SERVICE_BINDING,
 )
-CORE_KINDS = (NAMESPACE, SECRET, EVENT)
-KINDS = {kind.kind: kind for kind in (*CATALOG_KINDS, *CORE_KINDS)}
+CORE_KINDS = (NAMESPACE, SECRET, EVENT, SERVICE_ACCOUNT)
+RBAC_KINDS = (CLUSTER_ROLE_BINDING, CLUSTER_ROLE, ROLE_BINDING, ROLE)
+KINDS = {kind.kind: kind for kind in (*CATALOG_KINDS, *CORE_KINDS, *RBAC_KINDS)}
 BROKER_KINDS = (CLUSTER_SERVICE_BROKER, SERVICE_BROKER)
 CLASS_KINDS = (CLUSTER_SERVICE_CLASS, SERVICE_CLASS)
 PLAN_KINDS = (CLUSTER_SERVICE_PLAN, SERVICE_PLAN)

@@ -47,6 +47,20 @@ def label_problem(name: str) -> str | None:
     )
 
 
+def path_segment_problem(name: str) -> str | None:
+    """Why the name cannot be one segment of a URL's path (Kubernetes' rule for names of roles), or None.
+
+    Kubernetes lets through what no terminal should be sent, and any length; here it has to fit into an index, too.
+    """
+    if len(name) > _SUBDOMAIN_MAX:
+        return f"must be no more than {_SUBDOMAIN_MAX} characters"
+    if name in (".", ".."):
+        return f"may not be '{name}'"
+    if found := next((char for char in "/%" if char in name), None):
+        return f"may not contain '{found}'"
+    return None if name.isprintable() else "may contain visible characters and spaces only"
+
+
 def name_from_external_id(external_id: str) -> str:
     """The Kubernetes name of a class or plan, reversible where it fits into 63 characters.
 

@@ -21,6 +21,8 @@ from tests.integration.gateway.api_client import (
     names,
     namespace,
     plan,
+    role,
+    role_binding,
     secret,
     service_class,
 )
@@ -50,6 +52,11 @@ BODIES: dict[str, Document] = {
         "message": "it was",
         "type": "Normal",
     },
+    "ServiceAccount": {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "one"}},
+    "Role": role("one"),
+    "ClusterRole": role("one", "ClusterRole"),
+    "RoleBinding": role_binding("one"),
+    "ClusterRoleBinding": role_binding("one", "ClusterRoleBinding"),
 }
 
 

@@ -24,6 +24,8 @@ from chandlery.model.text.names import FINALIZER
 from chandlery.reconcile.policies.broker_policy import AS_SHORT_AS_ASKED, ShortestPauses
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.objects import Listing
+from chandlery_gateway.admission.access.role_admission import ClusterRoleRules, RoleRules
+from chandlery_gateway.admission.access.role_binding_admission import RoleBindingRules, ServiceAccountRules
 from chandlery_gateway.admission.binding_admission import BindingRules
 from chandlery_gateway.admission.broker_admission import BrokerRules
 from chandlery_gateway.admission.catalog.binding_catalog_rules import BindingCatalogRules
@@ -49,6 +51,7 @@ class Entry:
 def _entries(shortest: ShortestPauses) -> dict[str, Entry]:
     brokers = Entry(BrokerRules(shortest), BrokerCatalogRules())
     offerings = Entry(OfferingRules(), CatalogRules())
+    role_bindings = Entry(RoleBindingRules(), CatalogRules())
     return {
         kinds.CLUSTER_SERVICE_BROKER.kind: brokers,
         kinds.SERVICE_BROKER.kind: brokers,
@@ -61,6 +64,11 @@ def _entries(shortest: ShortestPauses) -> dict[str, Entry]:
         kinds.NAMESPACE.kind: Entry(NamespaceRules(), CatalogRules()),
         kinds.SECRET.kind: Entry(SecretRules(), CatalogRules()),
         kinds.EVENT.kind: Entry(EventRules(), CatalogRules()),
+        kinds.SERVICE_ACCOUNT.kind: Entry(ServiceAccountRules(), CatalogRules()),
+        kinds.ROLE.kind: Entry(RoleRules(), CatalogRules()),
+        kinds.CLUSTER_ROLE.kind: Entry(ClusterRoleRules(), CatalogRules()),
+        kinds.ROLE_BINDING.kind: role_bindings,
+        kinds.CLUSTER_ROLE_BINDING.kind: role_bindings,
     }
 
 
@@ -187,7 +195,7 @@ class ObjectAdmission:
     def problems_on_create(self, document: AnyObject) -> Sequence[FieldProblem]:
         """Everything that keeps the new object, defaults filled in, from being stored."""
         rules = self.entry_of(document).rules
-        metadata = metadata_problems(document.metadata, is_named_as_label=rules.is_named_as_label)
+        metadata = metadata_problems(document.metadata, name_problem=rules.name_problem)
         return (*metadata, *_action_problems(rules, document), *rules.new_problems(document))
 
     def default_on_update(self, old: AnyObject, new: AnyObject, *, user: UserInfo) -> AnyObject:
@@ -207,7 +215,7 @@ class ObjectAdmission:
         """Everything that keeps the changed object, defaults filled in, from being stored."""
         rules = self.entry_of(old).rules
         problems = (
-            *metadata_problems(new.metadata, is_named_as_label=rules.is_named_as_label),
+            *metadata_problems(new.metadata, name_problem=rules.name_problem),
             *metadata_change_problems(old.metadata, new.metadata),
             *_action_problems(rules, new, old=old),
         )

@@ -23,8 +23,12 @@ from chandlery_gateway.kube.openapi.openapi_translation import Schema, SchemaTra
 
 ALL_VERBS: Final = frozenset({"create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"})
 
-_KUBERNETES_GROUPS: Final = frozenset({"", "authentication.k8s.io", "authorization.k8s.io", "events.k8s.io"})
-_META_MODELS: Final = frozenset({"ObjectMeta", "OwnerReference", "ManagedFieldsEntry"})
+_KUBERNETES_GROUPS: Final = frozenset(
+    {"", "authentication.k8s.io", "authorization.k8s.io", "events.k8s.io", "rbac.authorization.k8s.io"}
+)
+_META_MODELS: Final = frozenset(
+    {"ObjectMeta", "OwnerReference", "ManagedFieldsEntry", "LabelSelector", "LabelSelectorRequirement"}
+)
 _ROOT_TEXTS: Final = {
     "metadata": "Name, namespace, labels and whatever else every object has.",
     "spec": "The desired state. Users write it.",

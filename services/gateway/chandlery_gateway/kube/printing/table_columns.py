@@ -121,6 +121,7 @@ _PLAN_FIELDS: Final = ("PlanExternalName", "PlanExternalID", "PlanName")
 _NAME = Column(
     "Name", "Name of the object.", lambda document, _now: str(at(document, "metadata", "name")), format="name"
 )
+_CREATED_AT = "When the object was created."
 _CREATED = "Time since the object was created."
 # The reference's kinds are CRDs, whose AGE is of type date; core kinds have a string. Both carry the readable text.
 _AGE = _since("Age", _CREATED, "metadata.creationTimestamp", kind="date")
@@ -142,10 +143,45 @@ def _data_count(document: JsonObject, _now: datetime) -> Cell:
     return len(at(document, "data") or {})
 
 
+def _secret_count(document: JsonObject, _now: datetime) -> Cell:
+    return len(at(document, "secrets") or ())
+
+
+def _created_at(document: JsonObject, _now: datetime) -> Cell:
+    return str(at(document, "metadata", "creationTimestamp"))
+
+
+def _role(document: JsonObject, _now: datetime) -> Cell:
+    return f"{at(document, 'roleRef', 'kind')}/{at(document, 'roleRef', 'name')}"
+
+
+def _subjects(name: str, kind: str) -> Column:
+    def cell(document: JsonObject, _now: datetime) -> Cell:
+        return ", ".join(_subject(each) for each in at(document, "subjects") or () if at(each, "kind") == kind)
+
+    return Column(name, f"{name} in the roleBinding", cell, priority=1)
+
+
+def _subject(subject: JsonObject) -> str:
+    name = str(at(subject, "name"))
+    return f"{at(subject, 'namespace')}/{name}" if at(subject, "kind") == "ServiceAccount" else name
+
+
 def _involved(document: JsonObject, _now: datetime) -> Cell:
     involved = at(document, "involvedObject")
     return f"{str(at(involved, 'kind')).lower()}/{at(involved, 'name')}"
 
+
+# What Kubernetes prints of kinds for which nobody has written columns.
+_BARE = (_NAME, Column("Created At", _CREATED_AT, _created_at, type="date"))
+_ROLE_BINDING = (
+    _NAME,
+    Column("Role", "The role that is given.", _role),
+    _CORE_AGE,
+    _subjects("Users", "User"),
+    _subjects("Groups", "Group"),
+    _subjects("ServiceAccounts", "ServiceAccount"),
+)
 
 _COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
     "ClusterServiceBroker": _BROKER,
@@ -183,6 +219,11 @@ _COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
         Column("Data", "Number of keys.", _data_count, type="integer"),
         _CORE_AGE,
     ),
+    "ServiceAccount": (_NAME, Column("Secrets", "Number of Secrets.", _secret_count, type="integer"), _CORE_AGE),
+    "Role": _BARE,
+    "ClusterRole": _BARE,
+    "RoleBinding": _ROLE_BINDING,
+    "ClusterRoleBinding": _ROLE_BINDING,
     "Event": (
         _since("Last Seen", "Time since it last happened.", "lastTimestamp", "eventTime", "firstTimestamp"),
         _text("Type", "type", "Normal or Warning."),

@@ -83,6 +83,7 @@ def test_aggregated_discovery_of_core_kinds_has_a_group_without_name() -> None:
         "namespaces",
         "secrets",
         "events",
+        "serviceaccounts",
     ]
 
 
