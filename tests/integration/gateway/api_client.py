@@ -217,9 +217,7 @@ def role_binding(
     """A binding that gives the role to this user."""
     role_kind, _, role_name = gives.partition("/")
     subjects = [{"kind": "User", "apiGroup": RBAC_GROUP, "name": to}]
-    return _rbac(
-        kind, name, subjects=subjects, roleRef={"apiGroup": RBAC_GROUP, "kind": role_kind, "name": role_name}
-    )
+    return _rbac(kind, name, subjects=subjects, roleRef={"apiGroup": RBAC_GROUP, "kind": role_kind, "name": role_name})
 
 
 def _rbac(kind: str, name: str, **body: Any) -> Document:

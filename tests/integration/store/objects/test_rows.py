@@ -81,6 +81,24 @@ BODIES: dict[str, dict[str, Any]] = {
         "firstTimestamp": "2026-03-14T11:59:59Z",
         "series": {"count": 2**40},
     },
+    "ServiceAccount": {"secrets": [{"name": "s"}], "automountServiceAccountToken": False},
+    "Role": {"rules": [{"verbs": ["get"], "apiGroups": ["", "größe"], "resources": ["a/b"], "resourceNames": ["n"]}]},
+    "ClusterRole": {
+        "rules": [{"verbs": ["*"], "nonResourceURLs": ["/docs/*"]}],
+        "aggregationRule": {
+            "clusterRoleSelectors": [
+                {"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "c", "operator": "In", "values": ["d"]}]}
+            ]
+        },
+    },
+    "RoleBinding": {
+        "subjects": [{"kind": "ServiceAccount", "name": "s", "namespace": "ns"}],
+        "roleRef": {"kind": "Role", "name": "r", "apiGroup": "rbac.authorization.k8s.io"},
+    },
+    "ClusterRoleBinding": {
+        "subjects": [{"kind": "User", "name": "größe:\u2028", "apiGroup": "rbac.authorization.k8s.io"}],
+        "roleRef": {"kind": "ClusterRole", "name": "r:x", "apiGroup": "rbac.authorization.k8s.io"},
+    },
 }
 
 JSON_VALUES = st.recursive(
