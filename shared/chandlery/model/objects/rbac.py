@@ -42,7 +42,7 @@ class PolicyRule(WireModel):
         default=None, description="Names of objects; empty for all. Creating objects cannot be limited by name."
     )
     non_resource_urls: tuple[str, ...] | None = Field(
-        default=None, alias="nonResourceURLs", description="Paths; a * at the end stands for anything. Cluster roles."
+        default=None, description="Paths; a * at the end stands for anything. Cluster roles."
     )
 
 

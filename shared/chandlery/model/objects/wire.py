@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-_INITIALISMS = {"api": "API", "guid": "GUID", "id": "ID", "tls": "TLS", "url": "URL"}
+_INITIALISMS = {"api": "API", "guid": "GUID", "id": "ID", "tls": "TLS", "url": "URL", "urls": "URLs"}
 
 
 @cache
