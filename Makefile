@@ -38,6 +38,10 @@ QUICK := tests/unit tests/conformance/osb tests/conformance/scripted tests/integ
 FUZZ_EXAMPLES ?= 100
 # What the lock gets beside, e.g. LOCK_ARGS=--upgrade.
 LOCK_ARGS ?=
+# Where the bill of materials goes.
+SBOM ?= dist/chandlery.cdx.json
+# An export of OSV, to look for known vulnerabilities in.
+DATA ?=
 
 ##@ Try it
 
@@ -174,7 +178,35 @@ lock:  ## Write requirements/*.txt from pyproject.toml (LOCK_ARGS=--upgrade for 
 		--output-file requirements/dev.txt
 	@$(COMPILE) $(LOCK_ARGS) pyproject.toml requirements/build.in --group demo --constraints requirements/dev.txt \
 		--output-file requirements/demo.txt
+	@$(COMPILE) $(LOCK_ARGS) requirements/build.in --constraints requirements/dev.txt --output-file requirements/wheel.txt
+	@$(COMPILE) $(LOCK_ARGS) --group demo --constraints requirements/dev.txt --output-file requirements/demo-broker.txt
 	@echo '· the locks in requirements/ are up to date' >&2
+
+.PHONY: licences
+licences: setup  ## Write docs/licences.md from the lock; refuse a licence that may not come with us
+	@$(BIN)/python scripts/licences.py
+
+.PHONY: sbom
+sbom: setup  ## Write the bill of materials of a release, CycloneDX: SBOM=dist/chandlery.cdx.json
+	@SOURCE_DATE_EPOCH="$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}" $(BIN)/python scripts/sbom.py $(SBOM)
+
+.PHONY: vulnerabilities
+vulnerabilities: setup  ## Hold the locks against an export of OSV, offline: DATA=all.zip, or a folder of its records
+	@$(if $(DATA),,$(error DATA= names the export; for PyPI: https://osv-vulnerabilities.storage.googleapis.com/PyPI/all.zip)) \
+	$(BIN)/python scripts/vulnerabilities.py '$(DATA)'
+
+.PHONY: pinned-images
+pinned-images: setup  ## Refuse an image that no digest holds
+	@$(BIN)/python scripts/base_images.py
+
+.PHONY: pin-images
+pin-images: setup  ## Write the digests of all images, as the registry gives them today (docker, skopeo or crane)
+	@$(BIN)/python scripts/base_images.py --pin
+
+.PHONY: release-check
+release-check: sbom pinned-images  ## What a release needs besides .ci/run: a bill, allowed licences, images by digest
+	@$(BIN)/python scripts/licences.py --check
+	@$(if $(DATA),$(BIN)/python scripts/vulnerabilities.py '$(DATA)',echo 'no DATA= given: known vulnerabilities were not looked for' >&2)
 
 .PHONY: clean
 clean:  ## End the private servers and remove everything generated, .venv included

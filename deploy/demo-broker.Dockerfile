@@ -2,15 +2,16 @@
 #
 #   docker build -f deploy/demo-broker.Dockerfile -t chandlery-demo-broker .
 
-FROM python:3.11-slim-bookworm
+# See Dockerfile.
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+FROM ${PYTHON_IMAGE}
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
     PIP_ROOT_USER_ACTION=ignore
-COPY requirements/dev.txt /tmp/dev.txt
-# The lock of the development tools says which versions, so that the tests and this image run the same broker.
-RUN sed -nE 's/^([A-Za-z0-9][^ ]*==.*[^ ]) *\\$/\1/p' /tmp/dev.txt > /tmp/versions.txt \
-    && pip install --constraint /tmp/versions.txt openbrokerapi \
-    && rm /tmp/dev.txt /tmp/versions.txt
+COPY requirements/demo-broker.txt /tmp/demo-broker.txt
+RUN pip install --require-hashes --requirement /tmp/demo-broker.txt \
+    && rm /tmp/demo-broker.txt
 COPY examples/demo_broker/ /opt/demo_broker/
 ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1

@@ -1,5 +1,6 @@
 """The locks: which versions each way of setting up gets, and that they are the same versions."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ def test_demo_needs_no_tool_of_developers() -> None:
     assert _versions("dev.txt").keys() >= TOOLS_OF_DEVELOPERS
 
 
-@pytest.mark.parametrize("lock", ["runtime.txt", "demo.txt"])
+@pytest.mark.parametrize("lock", ["runtime.txt", "demo.txt", "wheel.txt", "demo-broker.txt"])
 def test_smaller_locks_have_the_versions_that_the_tests_run_with(lock: str) -> None:
     assert _versions(lock).items() <= _versions("dev.txt").items()
 
@@ -33,3 +34,18 @@ def test_locks_name_no_index_and_hash_every_package(lock: str) -> None:
     assert "--find-links" not in text
     assert "://" not in text
     assert text.count("==") <= text.count("--hash=sha256:")
+
+
+def test_whatever_is_installed_here_is_checked_by_its_hash_or_comes_from_here() -> None:
+    root = REQUIREMENTS.parent
+    places = [root / "Makefile", *(root / ".ci").iterdir(), *(root / "scripts").rglob("*.py")]
+    lines = [(path.name, line) for path in places for line in path.read_text().splitlines()]
+    installs = [
+        (name, line)
+        for name, line in lines
+        if re.search(r"_install\(uv, |_pip\(\"|\(\"install\", \"--only|pip install", line)
+    ]
+    assert {name for name, _ in installs} == {"setup_environment.py", "uv.py"}
+    # The second one is given its words by the first.
+    unchecked = [line.strip() for _, line in installs if "--require-hashes" not in line and "--no-deps" not in line]
+    assert unchecked == ['_pip("install", *words)']
