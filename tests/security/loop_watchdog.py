@@ -14,6 +14,7 @@ import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from chandlery.process.collector import keep_from_collector, let_collector_go_on
 
@@ -32,6 +33,8 @@ class Deferral:
     seconds: float
     stacks: list[str] = field(default_factory=list)
     """What the loop was seen doing meanwhile; empty if one call into native code took all of it."""
+    about: list[Any] = field(default_factory=list)
+    """What was being served, if somebody knows."""
 
     def __str__(self) -> str:
         seen = "".join(self.stacks[-1:]) or "  (within one native call, of the loop's thread or another)\n"
@@ -74,7 +77,11 @@ class LoopWatchdog:
         stacks, self._stacks = self._stacks, []
         self.longest = max(self.longest, passed)
         if passed > MOST_SECONDS:
-            self.holds.append(Deferral(passed, stacks))
+            self.holds.append(Deferral(passed, stacks, self.now_served()))
+
+    def now_served(self) -> list[Any]:
+        """For whoever knows it."""
+        return []
 
     def look(self, thread: int) -> None:
         """Called from beside the loop: if a pulse is overdue, note what the loop does."""
@@ -95,9 +102,10 @@ def _slowness() -> float:
 
 
 @asynccontextmanager
-async def watched_loop() -> AsyncIterator[LoopWatchdog]:
+async def watched_loop(watchdog: LoopWatchdog | None = None) -> AsyncIterator[LoopWatchdog]:
     """Watches the running loop between `begin` and `end`."""
-    watchdog, ended, thread = LoopWatchdog(), threading.Event(), threading.get_ident()
+    watchdog = watchdog or LoopWatchdog()
+    ended, thread = threading.Event(), threading.get_ident()
 
     async def pulse() -> None:
         while True:
