@@ -6,9 +6,9 @@ Goes out: the function's result and, once it is committed, messages for the rela
 with `after_commit`.
 Called by: the gateway's writer and reader, the reconcile loop, the loops of `engine/upkeep`, commands.
 
-Stores put off what can be written together; `flush` writes it at the end, in one order: objects, their ids and links,
-events, work, whom all that wakes, the change log, messages. A transaction that lost a race begins again, so the
-function may be called several times, and has no effects but on its unit.
+Stores put off what can be written together; `flush` writes it at the end, in one order: objects, what cluster roles
+gather of one another, ids and links, events, work, whom all that wakes, the change log, messages. A transaction that
+lost a race begins again, so the function may be called several times, and has no effects but on its unit.
 """
 
 import asyncio
@@ -23,9 +23,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from chandlery.contracts.messages import GARBAGE, ObjectChanged
 from chandlery.model.faults import Conflict, Unavailable
+from chandlery.model.objects.kinds import AnyObject
 from chandlery.retry.transient import STORE_CONFLICT
 from chandlery.store.connection.pulse import Pulse
 from chandlery.store.database_errors import Border, LostConnection, LostRace
+from chandlery.store.objects.aggregated_roles import AggregatedRoles
 from chandlery.store.objects.changes import ChangeLog
 from chandlery.store.objects.events import EventStore
 from chandlery.store.objects.external_ids import ExternalIdStore
@@ -71,7 +73,12 @@ class UnitOfWork:
         """To be taken between two steps that may be long."""
         self.changes = ChangeLog(connection, now)
         self._links = OwnerLinks(connection, now)
-        written = self._wake_ups.written
+        self.aggregated_roles = AggregatedRoles(connection)
+
+        def written(before: AnyObject | None, after: AnyObject | None) -> None:
+            self._wake_ups.written(before, after)
+            self.aggregated_roles.written(before, after)
+
         self.objects = ObjectStore(connection, self.changes, self.codec, now, written=written, links=self._links)
         self.events = EventStore(connection, self.changes, self.codec, self.objects)
         self.external_ids = ExternalIdStore(connection)
@@ -140,6 +147,7 @@ class UnitOfWork:
     async def flush(self) -> list[OutboxEntry]:
         """Write what was put off; returns the messages to publish after the commit."""
         await self.objects.flush()
+        await self.aggregated_roles.flush(self.objects)
         await self.external_ids.flush()
         if marked := await self._links.flush():
             self.outbox.add(ObjectChanged(kind=GARBAGE, uid=marked, reason="Marked"))

@@ -7,6 +7,7 @@ out. `object_writer` runs these, and begins them again if a race is lost.
 from chandlery.contracts.messages import UNRESOLVED_LANE, LaneOpened
 from chandlery.contracts.topology import WORK_QUEUES
 from chandlery.model.faults import NotFound
+from chandlery.model.objects import kinds
 from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.brokers import ClusterServiceBroker, ServiceBroker
 from chandlery.model.objects.core import Namespace
@@ -132,6 +133,9 @@ async def _existing(unit: UnitOfWork, request: WriteRequest) -> AnyObject:
         uid = await unit.objects.uid_of(request.kind, request.namespace, request.name)
         if uid is not None:
             await unit.work_queue.lock(uid)
+    if request.kind is kinds.CLUSTER_ROLE:
+        # As whoever writes another one does: their turn first, then the rows.
+        await unit.aggregated_roles.lock()
     found = await unit.objects.get(request.kind, request.namespace, request.name, lock=True)
     if found is None:
         raise NotFound

@@ -9,6 +9,7 @@ from chandlery.model.objects.brokers import AnyBroker
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.offerings import AnyClass, AnyPlan
+from chandlery.model.objects.rbac import ClusterRole
 from chandlery.reconcile.offering import Wanted, wanted_plan
 from chandlery.reconcile.reconcile_result import broker_key
 from chandlery.store.database import UnitOfWork
@@ -44,6 +45,16 @@ class BrokerCatalogRules(CatalogRules[AnyBroker]):
 
     async def admit_new(self, unit: UnitOfWork, document: AnyBroker) -> Routed[AnyBroker]:
         return Routed(document, broker_key(document.metadata.namespace, document.metadata.name))
+
+
+class ClusterRoleCatalogRules(CatalogRules[ClusterRole]):
+    """A cluster role with an `aggregationRule` has the rules of others, whatever its writer says."""
+
+    async def admit_new(self, unit: UnitOfWork, document: ClusterRole) -> Routed[ClusterRole]:
+        return Routed(await unit.aggregated_roles.completed(unit.objects, document))
+
+    async def complete_changed(self, unit: UnitOfWork, document: ClusterRole) -> ClusterRole:
+        return await unit.aggregated_roles.completed(unit.objects, document)
 
 
 async def find_current_plan(unit: UnitOfWork, service_class: AnyClass, old: ServiceInstance) -> AnyPlan | None:

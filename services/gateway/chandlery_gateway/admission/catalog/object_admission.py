@@ -29,7 +29,12 @@ from chandlery_gateway.admission.access.role_binding_admission import RoleBindin
 from chandlery_gateway.admission.binding_admission import BindingRules
 from chandlery_gateway.admission.broker_admission import BrokerRules
 from chandlery_gateway.admission.catalog.binding_catalog_rules import BindingCatalogRules
-from chandlery_gateway.admission.catalog.catalog_rules import BrokerCatalogRules, CatalogRules, Routed
+from chandlery_gateway.admission.catalog.catalog_rules import (
+    BrokerCatalogRules,
+    CatalogRules,
+    ClusterRoleCatalogRules,
+    Routed,
+)
 from chandlery_gateway.admission.catalog.instance_catalog_rules import InstanceCatalogRules
 from chandlery_gateway.admission.core_admission import EventRules, NamespaceRules, SecretRules
 from chandlery_gateway.admission.field_checks import nul_problems
@@ -66,7 +71,7 @@ def _entries(shortest: ShortestPauses) -> dict[str, Entry]:
         kinds.EVENT.kind: Entry(EventRules(), CatalogRules()),
         kinds.SERVICE_ACCOUNT.kind: Entry(ServiceAccountRules(), CatalogRules()),
         kinds.ROLE.kind: Entry(RoleRules(), CatalogRules()),
-        kinds.CLUSTER_ROLE.kind: Entry(ClusterRoleRules(), CatalogRules()),
+        kinds.CLUSTER_ROLE.kind: Entry(ClusterRoleRules(), ClusterRoleCatalogRules()),
         kinds.ROLE_BINDING.kind: role_bindings,
         kinds.CLUSTER_ROLE_BINDING.kind: role_bindings,
     }
