@@ -22,7 +22,8 @@ from chandlery_gateway.http.pipeline import Pipeline
 from chandlery_gateway.http.seats import Seats
 from chandlery_gateway.identity.allow_authenticated import AllowAuthenticated
 from chandlery_gateway.identity.audit.auditor import NullAuditor
-from chandlery_gateway.identity.token_authenticator import ADMINISTRATOR, TokenAuthenticator
+from chandlery_gateway.identity.authenticators.token_authenticator import ADMINISTRATOR, TokenAuthenticator
+from chandlery_gateway.identity.authenticators.union_authenticator import UnionAuthenticator
 from chandlery_gateway.read.object_reader import ObjectReader
 from chandlery_gateway.watch.watch_hub import WatchHub
 from chandlery_gateway.write.object_writer import ObjectWriter
@@ -55,7 +56,7 @@ _REQUESTED: Final = [
 ]
 
 
-_AUTHENTICATOR: Final = TokenAuthenticator({_TOKEN: ADMINISTRATOR})
+_AUTHENTICATOR: Final = UnionAuthenticator(certificates=None, verifiers=[TokenAuthenticator({_TOKEN: ADMINISTRATOR})])
 
 
 async def _get(*_given: Any, **_options: Any) -> ServiceInstance:

@@ -20,6 +20,7 @@ from chandlery_gateway.app import create_app
 from chandlery_gateway.http.listening import Listening, warn_of_plain_http
 from chandlery_gateway.identity.allow_authenticated import AllowAuthenticated
 from chandlery_gateway.identity.audit.auditor import NullAuditor
+from chandlery_gateway.identity.authenticators.configured_authenticators import warn_of_static_tokens
 from chandlery_gateway.watch.watch_hub import WatchHub
 
 
@@ -34,11 +35,12 @@ class Gateway:
         settings = self._resources.settings
         listening = Listening(settings)
         warn_of_plain_http(settings)
+        warn_of_static_tokens(settings)
         hub = WatchHub(self._resources.database)
         app = create_app(
             self._resources,
             hub,
-            authenticator=listening.authenticator,
+            authenticator=listening.authenticators.union(),
             authorizer=AllowAuthenticated(),
             auditor=NullAuditor(),
             is_ending=stop.is_set,

@@ -26,6 +26,7 @@ from pydantic_settings import (
 
 from chandlery.model.faults import ConfigurationFault
 from chandlery.model.text.names import nearest_names
+from chandlery.settings.authentication_settings import AuthenticationSettings
 from chandlery.settings.web_settings import WebSettings
 
 PREFIX = "CHANDLERY_"
@@ -77,7 +78,7 @@ def _meant(name: str, fields: Collection[str], *, is_variable: bool = False) -> 
     return f"; did you mean {f'{PREFIX}{near[0].upper()}' if is_variable else near[0]}?"
 
 
-class Settings(WebSettings, BaseSettings):
+class Settings(AuthenticationSettings, WebSettings, BaseSettings):
     """Everything that can be set. One process reads them once, at its start."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
@@ -118,12 +119,6 @@ class Settings(WebSettings, BaseSettings):
     tls_key_file: Path | None = Field(default=None, description="PEM key of the gateway.")
     accept_plain_http: bool = Field(
         default=False, description="With TLS, answer plain HTTP on the same port too. For loopback only."
-    )
-    token: SecretStr | None = Field(
-        default=None, description="Bearer token of one administrator; 16 characters or more."
-    )
-    token_file: Path | None = Field(
-        default=None, description='Kubernetes static token file: lines of `token,user,uid,"group1,group2"`.'
     )
 
     max_reading_requests: PositiveInt = Field(

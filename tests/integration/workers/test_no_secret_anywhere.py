@@ -31,7 +31,8 @@ from chandlery.store.schema import METADATA
 from chandlery_gateway.app import create_app
 from chandlery_gateway.identity.allow_authenticated import AllowAuthenticated
 from chandlery_gateway.identity.audit.auditor import NullAuditor
-from chandlery_gateway.identity.token_authenticator import TokenAuthenticator, read_users
+from chandlery_gateway.identity.authenticators.token_authenticator import TokenAuthenticator, read_users
+from chandlery_gateway.identity.authenticators.union_authenticator import UnionAuthenticator
 from chandlery_gateway.watch.watch_hub import WatchHub
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker, simple_catalog
@@ -282,7 +283,8 @@ async def api_of(fleet: Fleet) -> AsyncIterator[aiohttp.ClientSession]:
     hub, stop = WatchHub(process.database), asyncio.Event()
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    authenticator = TokenAuthenticator(read_users(process.resources.settings.token, None))
+    tokens = TokenAuthenticator(read_users(process.resources.settings.token, None))
+    authenticator = UnionAuthenticator(certificates=None, verifiers=[tokens])
     serving = asyncio.create_task(
         serve_http(
             create_app(

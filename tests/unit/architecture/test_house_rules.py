@@ -47,6 +47,7 @@ FEWEST_LINES_OF_A_HUB = 8
 COMES_WITH = {"pydantic_core": "pydantic", "starlette": "fastapi", "jsonpointer": "jsonpatch"}
 """Imported although not declared: part of what a declared package's own interface is made of."""
 DISTRIBUTION = {
+    "jwt": "pyjwt",
     "yaml": "pyyaml",
     "google": "protobuf",
     "pydantic_settings": "pydantic-settings",

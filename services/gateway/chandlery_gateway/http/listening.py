@@ -16,7 +16,7 @@ from chandlery.process.http.http_server import is_loopback
 from chandlery.process.http.open_files import affordable_connections, lift_open_file_limit
 from chandlery.process.http.tls_files import FollowedFiles, TlsFiles
 from chandlery.settings.settings import Settings
-from chandlery_gateway.identity.token_authenticator import TokenAuthenticator, read_users
+from chandlery_gateway.identity.authenticators.configured_authenticators import ConfiguredAuthenticators
 
 _OTHER_FILES: Final = 200
 """Probes, RabbitMQ, what the interpreter has open, and some room."""
@@ -32,9 +32,10 @@ class Listening:
         self._settings = settings
         tls_paths = [path for path in (settings.tls_cert_file, settings.tls_key_file) if path]
         self._tls_files = FollowedFiles("the TLS certificate", tls_paths)
-        self._token_files = FollowedFiles("the token file", [settings.token_file] if settings.token_file else [])
+        authorities = [settings.client_ca_file] if settings.client_ca_file else []
+        self._authority_files = FollowedFiles("the authorities of client certificates", authorities)
         self._tls = _tls_files(settings)
-        self.authenticator = TokenAuthenticator(read_users(settings.token, settings.token_file))
+        self.authenticators = ConfiguredAuthenticators(settings)
         self.manners = Manners(
             limits=ConnectionLimits(
                 connections=_affordable_connections(settings), slow_seconds=settings.slow_client_seconds
@@ -50,15 +51,13 @@ class Listening:
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
     async def follow_files(self) -> None:
-        """Read certificate and tokens again whenever their files change; ends by cancellation."""
+        """Read certificates, tokens and keys again whenever they change; ends by cancellation."""
         async with asyncio.TaskGroup() as group:
             if self._tls is not None:
                 group.create_task(self._tls_files.follow(self._tls.reload))
-            if self._settings.token_file is not None:
-                group.create_task(self._token_files.follow(self._reload_users))
-
-    def _reload_users(self) -> None:
-        self.authenticator.replace(read_users(self._settings.token, self._settings.token_file))
+                if self._settings.client_ca_file is not None:
+                    group.create_task(self._authority_files.follow(self._tls.reload_authorities))
+            group.create_task(self.authenticators.follow())
 
 
 def _affordable_connections(settings: Settings) -> int:
@@ -69,9 +68,14 @@ def _affordable_connections(settings: Settings) -> int:
 def _tls_files(settings: Settings) -> TlsFiles | None:
     certificate, key = settings.tls_cert_file, settings.tls_key_file
     if certificate is not None and key is not None:
-        return TlsFiles(certificate, key)
+        return TlsFiles(certificate, key, client_authorities=settings.client_ca_file)
     if certificate is not None or key is not None:
         raise ConfigurationFault("CHANDLERY_TLS_CERT_FILE and CHANDLERY_TLS_KEY_FILE must be set together")
+    if settings.client_ca_file is not None:
+        raise ConfigurationFault(
+            "CHANDLERY_CLIENT_CA_FILE needs CHANDLERY_TLS_CERT_FILE and CHANDLERY_TLS_KEY_FILE: client certificates "
+            "are shown over TLS only"
+        )
     return None
 
 

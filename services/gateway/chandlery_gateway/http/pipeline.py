@@ -40,7 +40,7 @@ from chandlery_gateway.http.request_classes import Demand, RequestClass, demand_
 from chandlery_gateway.http.seats import GUESSERS, STRANGERS, SeatedSend, Seats
 from chandlery_gateway.identity.audit.audit_event import AuditEvent, begin_event, current_event
 from chandlery_gateway.identity.audit.auditor import Auditor
-from chandlery_gateway.identity.authentication import IDENTITY, Authenticator, Identity
+from chandlery_gateway.identity.authentication import IDENTITY, Authenticator, Identity, LoginFailure, login_failure
 from chandlery_gateway.identity.authorization import Access, Authorizer, check_allowed
 from chandlery_gateway.identity.failed_logins import FailedLogins
 from chandlery_gateway.identity.impersonation import HEADER_PREFIX, acting_user
@@ -82,7 +82,7 @@ class Pipeline:
         self._seats = seats
         self._body_seconds = body_seconds
         self._is_ending = is_ending
-        self._failed_logins = FailedLogins()
+        self.failed_logins = FailedLogins()
 
     def around(self, app: ASGIApp) -> ASGIApp:
         """ASGI middleware: the steps before the router."""
@@ -155,7 +155,7 @@ class Pipeline:
         event = current_event()
         event.sender, event.user = identity.sender, identity.user
         flow = _flow(scope, identity)
-        held_back = self._failed_logins.note(_address(scope), now=time.monotonic()) if flow == GUESSERS else 0.0
+        held_back = self._held_back(scope) if flow == GUESSERS else 0.0
         try:
             seating = await self._seats.take(flow, demand)
         except TooManyRequests as fault:
@@ -173,6 +173,10 @@ class Pipeline:
             await app(scope, receive, send)
         finally:
             seating.leave()
+
+    def _held_back(self, scope: Scope) -> float:
+        reason = login_failure(scope) or LoginFailure.UNKNOWN_TOKEN
+        return self.failed_logins.note(_address(scope), now=time.monotonic(), reason=reason)
 
     async def _identified(self, scope: Scope) -> Identity:
         sender = None
@@ -201,8 +205,7 @@ def _flow(scope: Scope, identity: Identity) -> str:
     """Whose queue the request stands in."""
     if identity.sender is not None:
         return identity.sender.username
-    is_wrong = identity.fault is None and any(name == b"authorization" for name, _ in scope["headers"])
-    return GUESSERS if is_wrong else STRANGERS
+    return GUESSERS if identity.fault is None and login_failure(scope) is not None else STRANGERS
 
 
 def _address(scope: Scope) -> str:

@@ -1,15 +1,17 @@
-"""Counts requests with a token that nobody has, by address: tells of them in the log, and slows down who goes on.
+"""Counts requests with credentials that are refused, by address: tells of them in the log, and slows down who goes on.
 
-`pipeline` reports each of them. Who has a valid token is never slowed, whatever others of their address do.
+`pipeline` reports each of them, whichever authenticator has refused it. Who has valid credentials is never slowed,
+whatever others of their address do.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
 from chandlery.process.logs.logs import Tally
+from chandlery_gateway.identity.authentication import LoginFailure
 
 _FREE: Final = 10.0
 """So many failures of one address are answered at once; a client with an old token makes a few."""
@@ -30,12 +32,16 @@ class FailedLogins:
     """The failures of late, of the addresses that failed last."""
 
     def __init__(self) -> None:
+        self.counts: Counter[LoginFailure] = Counter()
+        """How many there have been since the start, by reason: what a metric shows."""
         self._records: OrderedDict[str, _Record] = OrderedDict()
         self._tally = Tally(_say_who_fails)
 
-    def note(self, address: str, *, now: float) -> float:
+    def note(self, address: str, *, now: float, reason: LoginFailure = LoginFailure.UNKNOWN_TOKEN) -> float:
         """One more from there. Returns for how many seconds its answer is to be held back."""
-        self._tally.add(address)
+        self.counts[reason] += 1
+        # An address has no blanks in it.
+        self._tally.add(f"{address} {reason}")
         record = self._records.pop(address, None) or _Record(0.0, now)
         level = max(0.0, record.level - (now - record.at) * _FORGIVEN_PER_SECOND) + 1
         self._records[address] = _Record(min(level, 2 * _FREE), now)
@@ -44,10 +50,13 @@ class FailedLogins:
         return _DELAY_SECONDS if level > _FREE else 0.0
 
 
-def _say_who_fails(address: str, count: int) -> None:
+def _say_who_fails(key: str, count: int) -> None:
+    # Of those for whom there is no room to count them one by one, no reason is told.
+    address, _, reason = key.partition(" ")
     log.warning(
-        f"invalid tokens from {address}: {count} requests refused",
+        f"invalid credentials from {address}: {count} requests refused{f' ({reason})' if reason else ''}",
         action="failed_authentication",
         address=address,
+        reason=reason,
         count=count,
     )

@@ -49,6 +49,9 @@ class AcceptingServer(uvicorn.Server):
         self._shares = ConnectionShares(connections=manners.limits.connections)
         self._tasks: set[asyncio.Task[None]] = set()
         self._shed = Tally(_say_who_is_crowded_out)
+        self._untrusted = Tally(_say_whose_certificate_is_refused)
+        if manners.tls is not None:
+            manners.tls.on_new_authorities(self._part_with_certified)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -108,7 +111,9 @@ class AcceptingServer(uvicorn.Server):
                 ssl=context,
                 ssl_handshake_timeout=_GREETING_SECONDS if context else None,
             )
-        except (OSError, TimeoutError, ssl.SSLError):
+        except (OSError, TimeoutError, ssl.SSLError) as error:
+            if isinstance(error, ssl.SSLCertVerificationError):
+                self._untrusted.add(f"{held.address} {error.verify_message}")
             self._shares.leave(held)
             connection.close()
         except asyncio.CancelledError:
@@ -135,6 +140,12 @@ class AcceptingServer(uvicorn.Server):
                 connection.shutdown(socket.SHUT_WR)
         connection.close()
 
+    def _part_with_certified(self) -> None:
+        """Whoever was let in by a certificate has to show it again: idle connections end now, others when answered."""
+        for connection in tuple(self.server_state.connections):
+            if isinstance(connection, BoundedConnection) and connection.certificate is not None:
+                connection.shutdown()
+
     def _keep(self, task: "asyncio.Task[None]") -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -150,6 +161,17 @@ def _say_who_is_crowded_out(address: str, count: int) -> None:
         f"too many connections from {address}: {count} closed or refused",
         action="shed_connections",
         address=address,
+        count=count,
+    )
+
+
+def _say_whose_certificate_is_refused(key: str, count: int) -> None:
+    address, _, why = key.partition(" ")
+    log.warning(
+        f"client certificates from {address} were refused: {count} connections ended{f' ({why})' if why else ''}",
+        action="failed_authentication",
+        address=address,
+        reason=why,
         count=count,
     )
 

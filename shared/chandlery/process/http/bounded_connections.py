@@ -12,6 +12,7 @@ from typing import Any, Final
 import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from chandlery.process.http.client_certificates import CLIENT_CERTIFICATE, PresentedCertificate, read_presented
 from chandlery.process.http.connection_shares import ConnectionShares, Held, Stage
 
 log = structlog.get_logger()
@@ -51,10 +52,13 @@ class BoundedConnection(HttpToolsProtocol):
         self._is_in_head = False
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
+        self.certificate: PresentedCertificate | None = None
+        """What the client has shown and an authority vouches for."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """From now on it is ours to end."""
         super().connection_made(transport)
+        self.certificate = read_presented(transport)
         self._held.make_room = self._make_room
         self._await_head()
 
@@ -110,6 +114,8 @@ class BoundedConnection(HttpToolsProtocol):
         self._is_in_head = True
         self._note_stage()
         super().on_message_begin()
+        if self.certificate is not None:
+            self.scope[CLIENT_CERTIFICATE] = self.certificate  # type: ignore[typeddict-unknown-key]
 
     def on_response_complete(self) -> None:
         """Unless the next request is there already it may be closed for another connection."""

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from chandlery.model.faults import ConfigurationFault
+from chandlery.process.http.client_certificates import ask_for_certificates, read_authorities
 
 _VALID = timedelta(days=3650)
 
@@ -110,12 +111,15 @@ _KEY: Final = "CHANDLERY_TLS_KEY_FILE"
 
 
 class TlsFiles:
-    """A certificate with its key, each in a PEM file."""
+    """A certificate with its key, each in a PEM file, and perhaps the authorities of clients in a third one."""
 
-    def __init__(self, certificate: Path, key: Path) -> None:
+    def __init__(self, certificate: Path, key: Path, *, client_authorities: Path | None = None) -> None:
         """Read them. Raises ConfigurationFault that names the file and what is wrong with it."""
         self._certificate = certificate
         self._key = key
+        self._authorities_file = client_authorities
+        self._authorities = read_authorities(client_authorities) if client_authorities else ""
+        self._on_new_authorities: list[Callable[[], None]] = []
         self.context = self._read()
 
     @property
@@ -126,6 +130,22 @@ class TlsFiles:
     def reload(self) -> None:
         """Read them again, for connections to come. Raises ConfigurationFault, and goes on with the old ones."""
         self.context = self._read()
+
+    def reload_authorities(self) -> None:
+        """The same for the authorities of clients. Connections that have shown a certificate are to begin anew."""
+        before = self._authorities
+        self._authorities = read_authorities(self._authorities_file) if self._authorities_file else ""
+        try:
+            self.context = self._read()
+        except ConfigurationFault:
+            self._authorities = before
+            raise
+        for do in self._on_new_authorities:
+            do()
+
+    def on_new_authorities(self, do: Callable[[], None]) -> None:
+        """Have this done whenever others vouch for clients than before."""
+        self._on_new_authorities.append(do)
 
     def _read(self) -> ssl.SSLContext:
         shown, key = _certificate(self._certificate), _read_key(self._key)
@@ -147,6 +167,8 @@ class TlsFiles:
                 f"{shown.not_valid_after_utc:%Y-%m-%d}: clients refuse it, so renew it",
                 action="read_certificate",
             )
+        if self._authorities:
+            ask_for_certificates(context, self._authorities)
         return context
 
 

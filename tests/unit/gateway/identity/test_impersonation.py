@@ -5,8 +5,8 @@ from starlette.datastructures import Headers
 
 from chandlery.model.faults import BadRequest, Forbidden
 from chandlery.model.objects.instances import UserInfo
+from chandlery_gateway.identity.authenticators.token_authenticator import ADMINISTRATOR
 from chandlery_gateway.identity.impersonation import acting_user
-from chandlery_gateway.identity.token_authenticator import ADMINISTRATOR
 
 SOMEBODY = UserInfo(username="bob", uid="7", groups=("system:authenticated",))
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from chandlery.model.faults import ConfigurationFault
-from chandlery_gateway.identity.token_authenticator import ADMINISTRATOR, read_users
+from chandlery_gateway.identity.authenticators.token_authenticator import ADMINISTRATOR, read_users
 
 ADMIN = "a" * 32
 ANN = "token-of-ann-the-developer"

@@ -1,7 +1,7 @@
 """Knows users by bearer tokens: one administrator's token, and a static token file in kube-apiserver's form.
 
 The gateway reads them before it does anything else. A token that could be guessed, or that two users share, ends the
-start with a sentence, which never shows the token.
+start with a sentence, which never shows the token. None of them ever expires, so that whoever uses them is warned.
 """
 
 import csv
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 from pydantic import SecretStr
-from starlette.types import Scope
 
 from chandlery.model.faults import ConfigurationFault
 from chandlery.model.objects.instances import UserInfo
@@ -81,25 +80,30 @@ def _user(row: list[str], place: str) -> UserInfo:
 
 
 class TokenAuthenticator:
-    """See Authenticator. Knows tokens by keyed digest, so that a look-up takes the same time for every wrong one."""
+    """See TokenVerifier. Knows tokens by keyed digest, so that a look-up takes the same time for every wrong one."""
 
-    def __init__(self, users: Mapping[str, UserInfo]) -> None:
-        """`users` maps tokens to users. The API is never open: raises ConfigurationFault without any."""
+    def __init__(self, users: Mapping[str, UserInfo], *, is_only_way: bool = True) -> None:
+        """`users` maps tokens to users. The API is never open: raises ConfigurationFault without any way to get in."""
         self._key = secrets.token_bytes(32)
         self._users: dict[bytes, UserInfo] = {}
+        self._is_only_way = is_only_way
         self.replace(users)
 
     def replace(self, users: Mapping[str, UserInfo]) -> None:
-        """From now on these are the users; raises ConfigurationFault without any, and goes on with the old ones."""
-        if not users:
-            raise ConfigurationFault("no way to authenticate users: set CHANDLERY_TOKEN or CHANDLERY_TOKEN_FILE")
+        """From now on these are the users.
+
+        Raises ConfigurationFault if that would leave nobody who could get in, and goes on with the old ones.
+        """
+        if not users and self._is_only_way:
+            raise ConfigurationFault(
+                "no way to authenticate users: set CHANDLERY_TOKEN, CHANDLERY_TOKEN_FILE, CHANDLERY_CLIENT_CA_FILE, "
+                "CHANDLERY_OIDC_ISSUER_URL or CHANDLERY_AUTHENTICATION_CONFIG"
+            )
         self._users = {self._digest(token): user for token, user in users.items()}
 
-    async def authenticate(self, scope: Scope) -> UserInfo | None:
-        """See Authenticator."""
-        given: bytes = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        scheme, _, token = given.decode("latin-1").partition(" ")
-        return self._users.get(self._digest(token.strip())) if scheme.lower() == "bearer" else None
+    async def verify(self, token: str) -> UserInfo | None:
+        """See TokenVerifier."""
+        return self._users.get(self._digest(token))
 
     def _digest(self, token: str) -> bytes:
         return hmac.digest(self._key, token.encode(), "sha256")

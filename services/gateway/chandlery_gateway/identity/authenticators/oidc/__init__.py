@@ -1,0 +1,1 @@
+"""Tokens of identity providers (OpenID Connect): whose they are, whether they are sound, whom they make of a user."""
