@@ -83,14 +83,7 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "ServiceAccount": {"secrets": [{"name": "s"}], "automountServiceAccountToken": False},
     "Role": {"rules": [{"verbs": ["get"], "apiGroups": ["", "größe"], "resources": ["a/b"], "resourceNames": ["n"]}]},
-    "ClusterRole": {
-        "rules": [{"verbs": ["*"], "nonResourceURLs": ["/docs/*"]}],
-        "aggregationRule": {
-            "clusterRoleSelectors": [
-                {"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "c", "operator": "In", "values": ["d"]}]}
-            ]
-        },
-    },
+    "ClusterRole": {"rules": [{"verbs": ["*"], "nonResourceURLs": ["/docs/*"]}]},
     "RoleBinding": {
         "subjects": [{"kind": "ServiceAccount", "name": "s", "namespace": "ns"}],
         "roleRef": {"kind": "Role", "name": "r", "apiGroup": "rbac.authorization.k8s.io"},
