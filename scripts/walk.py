@@ -33,6 +33,7 @@ from chandlery.process.commands.cli import SERVICES
 from chandlery.process.logs.logs import configure_logs
 from chandlery.process.process import run_services
 from chandlery.process.service import ENTRY_POINTS
+from chandlery.reconcile.egress.egress_rules import LOOPBACK as LOOPBACK_NETWORKS
 from chandlery.settings.settings import Settings, load_settings
 from chandlery.store.sealing.sealing import new_key
 from machine.places import REPOSITORY
@@ -124,6 +125,7 @@ def settings_in(folder: Path) -> Settings:
         host=LOOPBACK,
         port=free_ports(1)[0],
         accept_plain_http=True,
+        broker_trusted_networks=LOOPBACK_NETWORKS,
         sweep_seconds=_SLOW_TICK,
         log_level="error",
     )

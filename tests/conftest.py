@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ import uvloop
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.support.broker_places import BROKERS_OF_TESTS
 from tests.support.selection import IS_BRIEF, is_enough_on_one, mark_servers
 
 # Modules and ten thousand tests are made here, and none of them is garbage: looking for some takes a third of the time.
@@ -42,6 +44,11 @@ class OneBackendAtATime(LoadScopeScheduling):
         parameters = test.partition("[")[2].split("-")
         backend = next((each for each in ("embedded", "servers") if each in parameters[0]), "")
         return f"{module} {backend}" if module.startswith("tests/conformance/") else module
+
+
+def pytest_configure() -> None:
+    """Called by pytest: what settings of this process say unless a test says otherwise."""
+    os.environ.update(BROKERS_OF_TESTS)
 
 
 @pytest.hookimpl(trylast=True)

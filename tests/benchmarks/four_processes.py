@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from chandlery.reconcile.egress.egress_rules import LOOPBACK
 from chandlery.store.sealing.sealing import new_key
 
 SERVICES = ("gateway", "provisioner", "binder", "syncer")
@@ -58,6 +59,7 @@ def four_processes(
             "CHANDLERY_ENCRYPTION_KEYS": new_key("bench"),
             "CHANDLERY_TOKEN": token,
             "CHANDLERY_LOG_LEVEL": "warning",
+            "CHANDLERY_BROKER_TRUSTED_NETWORKS": LOOPBACK,
         }
         environment = {key: value for key, value in os.environ.items() if not key.startswith("CHANDLERY_")}
         environment |= shared | dict(settings)

@@ -8,6 +8,7 @@ import pytest
 
 from chandlery.osb.client import OsbClient
 from chandlery.osb.endpoint import BrokerEndpoint
+from chandlery.osb.transport.egress import TRUSTING_LOOPBACK
 from chandlery.reconcile.answers import Verdict
 from tests.conformance.platform import BROKER, Platform
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker
@@ -37,7 +38,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_catalog_that_is_made_to_do_harm_holds_nobody_up(name: str) -> None:
     body = await asyncio.to_thread(HOSTILE[name])
-    client = OsbClient()
+    client = OsbClient(TRUSTING_LOOPBACK)
     async with ScriptedBroker() as scripted:
         scripted.always(GET_CATALOG, Reply(200, body))
         answer = await client.get_catalog(BrokerEndpoint(url=scripted.url), known=None, request_id="r")

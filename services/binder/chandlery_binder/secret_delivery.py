@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from chandlery.lookup.broker_access import secret_values
+from chandlery.lookup.broker_credentials import secret_values
 from chandlery.model.faults import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
 from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.wire import JsonObject

@@ -12,9 +12,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chandlery.engine.resources import Resources
 from chandlery.lookup.broker_access import shortest_pauses
+from chandlery.lookup.broker_egress import egress_of
 from chandlery.model.faults import NotFound
 from chandlery.model.objects.kinds import KINDS
 from chandlery.process.http.probes import PROBE_PATHS, ProbeApp
+from chandlery_gateway.admission.catalog.broker_places import broker_places
 from chandlery_gateway.http.pipeline import Pipeline
 from chandlery_gateway.http.rendering import bug_response, fault_response
 from chandlery_gateway.http.request_log import RequestLog
@@ -84,7 +86,13 @@ def create_app(
         is_ending=is_ending,
     )
     shortest = shortest_pauses(settings)
-    object_writer = ObjectWriter(resources.database, on_write=hub.wake, authorizer=recording, shortest=shortest)
+    object_writer = ObjectWriter(
+        resources.database,
+        on_write=hub.wake,
+        authorizer=recording,
+        shortest=shortest,
+        places=broker_places(egress_of(settings)),
+    )
     object_reader = ObjectReader(resources.database)
     app = _Application(
         hsts_seconds=0 if settings.accept_plain_http else settings.hsts_seconds,

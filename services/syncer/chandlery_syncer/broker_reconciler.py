@@ -199,7 +199,7 @@ async def _clashed(writer: CatalogWriter, snapshot: BrokerSnapshot, clash: Clash
 
 def _access_fingerprint(unit: UnitOfWork, broker: AnyBroker, endpoint: BrokerEndpoint | None) -> str:
     try:
-        authorization = endpoint.authorization_header if endpoint else None
+        access = endpoint.access_fingerprint if endpoint else ""
     except Misconfigured:
         return ""
-    return unit.fingerprint(authorization, bound_to=f"broker/{broker.metadata.uid}") if authorization else ""
+    return unit.fingerprint(access, bound_to=f"broker/{broker.metadata.uid}") if access else ""

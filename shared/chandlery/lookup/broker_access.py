@@ -1,29 +1,23 @@
 """How to reach a service broker: its address and its credentials, read from the Secret each time they are used."""
 
-import base64
-import binascii
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
+from chandlery.lookup.broker_credentials import find_credentials
 from chandlery.model.objects import kinds
+from chandlery.model.objects.annotations import BROKER_ALLOW, BROKER_DENY
 from chandlery.model.objects.bindings import ServiceBinding
-from chandlery.model.objects.brokers import AnyBroker, ClusterServiceBroker, LocalObjectReference, ObjectReference
-from chandlery.model.objects.core import Secret
+from chandlery.model.objects.brokers import AnyBroker, ClusterServiceBroker
 from chandlery.model.objects.instances import ServiceInstance
-from chandlery.model.objects.reasons import BrokerReason
 from chandlery.model.text.durations import parse_duration
-from chandlery.osb.endpoint import API_VERSION, BasicAuth, BearerAuth, BrokerEndpoint
+from chandlery.osb.endpoint import API_VERSION, NOWHERE, BrokerEndpoint, Tenancy
 from chandlery.platform.protocol import PlatformView
+from chandlery.reconcile.egress.egress_rules import parse_rules
 from chandlery.reconcile.offering import Unresolved
 from chandlery.reconcile.policies.broker_policy import BrokerPolicy, ShortestPauses, policy_of
-from chandlery.reconcile.reconcile_result import secret_key
 from chandlery.retry.circuit import CircuitPolicy
 from chandlery.settings.settings import Settings
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.external_ids import ExternalId
-
-SecretReference = ObjectReference | LocalObjectReference
 
 
 async def find_endpoint_or(
@@ -41,19 +35,39 @@ async def find_endpoint(
     platform: PlatformView, broker: AnyBroker, *, timeout_seconds: float
 ) -> BrokerEndpoint | Unresolved:
     """The endpoint with its credentials, or why there are none; `timeout_seconds` is for brokers that say nothing."""
-    authorization = await _authorization(platform, broker)
-    if isinstance(authorization, Unresolved):
-        return authorization
+    credentials = await find_credentials(platform, broker)
+    if isinstance(credentials, Unresolved):
+        return credentials
+    spec = broker.spec
     return BrokerEndpoint(
-        url=broker.spec.url,
-        ca_bundle=broker.spec.ca_bundle,
-        skip_tls_verify=bool(broker.spec.insecure_skip_tls_verify),
-        authorization=authorization,
-        timeout_seconds=parse_duration(own).total_seconds()
-        if (own := broker.spec.request_timeout)
+        url=spec.url,
+        ca_bundle=spec.ca_bundle,
+        skip_tls_verify=bool(spec.insecure_skip_tls_verify),
+        authorization=credentials.authorization,
+        timeout_seconds=parse_duration(spec.request_timeout).total_seconds()
+        if spec.request_timeout
         else timeout_seconds,
-        api_version=broker.spec.osb_api_version or API_VERSION,
+        api_version=spec.osb_api_version or API_VERSION,
+        client_certificate=credentials.certificate,
+        tenancy=await _tenancy(platform, broker),
     )
+
+
+async def _tenancy(platform: PlatformView, broker: AnyBroker) -> Tenancy | None:
+    """What the broker's namespace allows and denies its brokers; None for brokers of no namespace.
+
+    Annotations that cannot be read deny everything: they were meant to deny something.
+    """
+    if isinstance(broker, ClusterServiceBroker):
+        return None
+    namespace = await platform.namespace(broker.metadata.namespace or "")
+    annotations = (namespace.metadata.annotations if namespace else None) or {}
+    try:
+        return Tenancy(
+            allow=parse_rules(annotations.get(BROKER_ALLOW, "")), deny=parse_rules(annotations.get(BROKER_DENY, ""))
+        )
+    except ValueError:
+        return NOWHERE
 
 
 def policy_for(broker: AnyBroker | None, settings: Settings) -> BrokerPolicy:
@@ -79,53 +93,6 @@ async def find_broker_of_lane(unit: UnitOfWork, lane: str) -> AnyBroker | None:
     kind = kinds.SERVICE_BROKER if namespace else kinds.CLUSTER_SERVICE_BROKER
     found = await unit.objects.get(kind, namespace, name)
     return found if isinstance(found, AnyBroker) else None
-
-
-def secret_values(secret: Secret) -> Mapping[str, bytes]:
-    """The decoded values of a Secret; what is no base64 is left out."""
-    values = {}
-    for key, encoded in (secret.data or {}).items():
-        try:
-            values[key] = base64.b64decode(encoded, validate=True)
-        except binascii.Error:
-            continue
-    return values
-
-
-async def _authorization(platform: PlatformView, broker: AnyBroker) -> BasicAuth | BearerAuth | Unresolved | None:
-    auth: Any = broker.spec.auth_info
-    if auth is None:
-        return None
-    scheme, wanted = ("basic", ("username", "password")) if auth.basic else ("bearer", ("token",))
-    holder = auth.basic or auth.bearer
-    if holder is None or holder.secret_ref is None:
-        return None
-    namespace, name = _place(broker, holder.secret_ref)
-    secret = await platform.read_secret(namespace, name)
-    if secret is None:
-        return _unusable(namespace, name, "does not exist")
-    if secret.sealed is not None:
-        return _unusable(namespace, name, "cannot be decrypted; delete it and create it again")
-    values = secret_values(secret)
-    missing = [key for key in wanted if key not in values]
-    if missing:
-        return _unusable(namespace, name, f"has no key {' and no key '.join(missing)}")
-    texts = [values[key].decode(errors="replace") for key in wanted]
-    return BasicAuth(*texts) if scheme == "basic" else BearerAuth(*texts)
-
-
-def _place(broker: AnyBroker, reference: SecretReference) -> tuple[str, str]:
-    if isinstance(broker, ClusterServiceBroker) and isinstance(reference, ObjectReference):
-        return reference.namespace, reference.name
-    return broker.metadata.namespace or "", reference.name
-
-
-def _unusable(namespace: str, name: str, why: str) -> Unresolved:
-    return Unresolved(
-        BrokerReason.ERROR_GETTING_AUTH_CREDENTIALS,
-        f'Error getting broker auth credentials: the Secret "{namespace}/{name}" {why}',
-        secret_key(namespace, name),
-    )
 
 
 async def claims_id(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from chandlery.lookup.broker_access import secret_values
+from chandlery.lookup.broker_credentials import secret_values
 from chandlery.model.faults import ParametersFault
 from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.core import Secret

@@ -19,11 +19,16 @@ from multidict import CIMultiDict, istr
 
 from chandlery.osb.answers.answers_reading import read_answer
 from chandlery.osb.answers.json_bodies import SMALL
+from chandlery.osb.answers.tenant_answers import for_tenants
+from chandlery.osb.client_credentials import OAuth2Client
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.faults import AnswerLost, NothingSent, NotInVersion
 from chandlery.osb.operations.originating_identity import OriginatingIdentity
 from chandlery.osb.operations.requests import OsbRequest, call_of, catalog_call
-from chandlery.osb.transport.http_call import ANSWER_LIMIT, CATALOG_LIMIT, HttpCall
+from chandlery.osb.tokens.token_exchange import AccessToken
+from chandlery.osb.tokens.token_source import TokenSource
+from chandlery.osb.transport.egress import Egress
+from chandlery.osb.transport.http_call import ANSWER_LIMIT, CATALOG_LIMIT, HttpCall, HttpReply
 from chandlery.osb.transport.session_pool import SessionPool
 from chandlery.osb.transport.transport import Transport
 from chandlery.reconcile.answers import Answer, CatalogMark, Verdict
@@ -62,6 +67,7 @@ _REQUEST_IDENTITY = istr(REQUEST_IDENTITY)
 _ORIGINATING_IDENTITY = istr(ORIGINATING_IDENTITY)
 _AUTHORIZATION = istr("Authorization")
 _CONTENT_TYPE = istr("Content-Type")
+_UNAUTHORIZED = 401
 
 
 class OsbClient:
@@ -69,22 +75,30 @@ class OsbClient:
 
     def __init__(
         self,
+        egress: Egress,
         *,
         connections_per_broker: int = 64,
         connect_timeout_seconds: float = 10.0,
         idle_seconds: float = 600.0,
         catalog_limit: int = CATALOG_LIMIT,
     ) -> None:
-        """`connect_timeout_seconds` bounds one attempt to connect; what bounds a call is the endpoint's timeout.
+        """`egress` says where brokers may be.
+
+        `connect_timeout_seconds` bounds one attempt to connect; what bounds a call is the endpoint's timeout.
 
         `catalog_limit` is the most bytes that a catalog may have; the values in it are bounded accordingly.
 
         Connections to a broker that was not called for `idle_seconds` are closed at the next call to any other.
         """
+        self._egress = egress
         self._pool = SessionPool(
-            connections=connections_per_broker, connect_seconds=connect_timeout_seconds, idle_seconds=idle_seconds
+            egress,
+            connections=connections_per_broker,
+            connect_seconds=connect_timeout_seconds,
+            idle_seconds=idle_seconds,
         )
         self._transport = Transport(self._pool)
+        self._tokens = TokenSource(self._transport)
         self._catalog_limit = catalog_limit
         # One at a time, so that their memory does not add up; small ones never wait for it.
         self._reading = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reads-large-answers")
@@ -112,32 +126,59 @@ class OsbClient:
             call = call_of(request, endpoint.api_version)
         except NotInVersion as fault:
             return Answer(verb=request.verb, verdict=Verdict.REJECTED, description=fault.message)
-        began = time.monotonic()
-        answer = await self._exchange(endpoint, call, identity=identity, request_id=request_id)
-        told = await _struck(answer.knowing(secrets.and_those_of(*endpoint.secrets)))
-        say_called(endpoint, told, request_id=request_id, seconds=time.monotonic() - began)
-        return told
+        return await self._told(endpoint, call, identity=identity, request_id=request_id, secrets=secrets)
 
     async def get_catalog(self, endpoint: BrokerEndpoint, *, known: CatalogMark | None, request_id: str) -> Answer:
         """Fetch the catalog, or learn that it is the known one. `body` is the object as it came."""
         call = catalog_call(known, endpoint.api_version, limit=self._catalog_limit)
-        began = time.monotonic()
-        answer = await self._exchange(endpoint, call, identity=None, request_id=request_id)
-        told = await _struck(answer.knowing(KnownSecrets(endpoint.secrets)))
-        say_called(endpoint, told, request_id=request_id, seconds=time.monotonic() - began)
-        return told
+        return await self._told(endpoint, call, identity=None, request_id=request_id, secrets=NO_SECRETS)
 
     async def close(self) -> None:
         """Close all connections."""
+        await self._tokens.close()
         await self._pool.close()
         self._reading.shutdown(wait=False, cancel_futures=True)
 
+    async def _told(
+        self,
+        endpoint: BrokerEndpoint,
+        call: HttpCall,
+        *,
+        identity: OriginatingIdentity | None,
+        request_id: str,
+        secrets: KnownSecrets,
+    ) -> Answer:
+        """The answer with secrets struck out; the log has it whole, a tenant's broker only what a broker answers."""
+        began = time.monotonic()
+        tokens: list[AccessToken] = []
+        answer = await self._exchange(endpoint, call, identity=identity, request_id=request_id, tokens=tokens)
+        hidden = (*endpoint.secrets, *(secret for token in tokens for secret in token.secrets))
+        told = await _struck(answer.knowing(secrets.and_those_of(*hidden)))
+        seconds = time.monotonic() - began
+        say_called(endpoint, told, request_id=request_id, seconds=seconds)
+        if endpoint.tenancy is None or self._egress.tells_tenants:
+            return told
+        shown = for_tenants(told)
+        if shown is not told:
+            await asyncio.sleep(min(self._egress.tenant_failure_seconds, endpoint.timeout_seconds) - seconds)
+        return shown
+
     async def _exchange(
-        self, endpoint: BrokerEndpoint, call: HttpCall, *, identity: OriginatingIdentity | None, request_id: str
+        self,
+        endpoint: BrokerEndpoint,
+        call: HttpCall,
+        *,
+        identity: OriginatingIdentity | None,
+        request_id: str,
+        tokens: list[AccessToken],
     ) -> Answer:
         try:
             headers = _headers(endpoint, call, identity=identity, request_id=request_id)
-            reply = await self._transport.exchange(endpoint, call, headers)
+            client = endpoint.authorization
+            if isinstance(client, OAuth2Client):
+                reply = await self._with_token(endpoint, client, call, headers=headers, tokens=tokens)
+            else:
+                reply = await self._transport.exchange(endpoint, call, headers)
         except NothingSent as fault:
             return Answer(verb=call.verb, verdict=Verdict.UNREACHABLE, description=fault.message)
         except AnswerLost as fault:
@@ -147,6 +188,35 @@ class OsbClient:
         if len(reply.body) <= ANSWER_LIMIT:
             return await asyncio.to_thread(read_answer, call, reply)
         return await asyncio.get_running_loop().run_in_executor(self._reading, read_answer, call, reply)
+
+    async def _with_token(
+        self,
+        endpoint: BrokerEndpoint,
+        client: OAuth2Client,
+        call: HttpCall,
+        *,
+        headers: CIMultiDict[str],
+        tokens: list[AccessToken],
+    ) -> HttpReply:
+        """The reply; a token that the broker refuses is got anew once. A call that was answered 401 did nothing."""
+        reply = await self._sent_with_token(endpoint, client, call, headers=headers, tokens=tokens)
+        if reply.status != _UNAUTHORIZED:
+            return reply
+        self._tokens.refused(endpoint, client, tokens[-1])
+        return await self._sent_with_token(endpoint, client, call, headers=headers, tokens=tokens)
+
+    async def _sent_with_token(
+        self,
+        endpoint: BrokerEndpoint,
+        client: OAuth2Client,
+        call: HttpCall,
+        *,
+        headers: CIMultiDict[str],
+        tokens: list[AccessToken],
+    ) -> HttpReply:
+        tokens.append(await self._tokens.token_for(endpoint, client))
+        headers[_AUTHORIZATION] = tokens[-1].header
+        return await self._transport.exchange(endpoint, call, headers)
 
 
 async def _struck(answer: Answer) -> Answer:

@@ -7,7 +7,9 @@ from typing import Final, NamedTuple
 
 from yarl import URL
 
+from chandlery.osb.client_credentials import ClientCertificate, OAuth2Client
 from chandlery.osb.faults import Misconfigured
+from chandlery.reconcile.egress.egress_rules import NO_RULES, EgressRules, parse_rules
 from chandlery.reconcile.operation.version_matrix import NEWEST
 
 API_VERSION: Final = NEWEST
@@ -47,12 +49,28 @@ class BearerAuth:
         return f"Bearer {token}"
 
 
+@dataclass(frozen=True, slots=True)
+class Tenancy:
+    """A broker that belongs to a namespace: whoever registered it may be kept from places that others may call."""
+
+    allow: EgressRules = NO_RULES
+    deny: EgressRules = NO_RULES
+
+
+NOWHERE: Final = Tenancy(deny=parse_rules("0.0.0.0/0 ::/0 *"))
+"""A broker that may be called at no place."""
+
+Authorization = BasicAuth | BearerAuth | OAuth2Client
+
+
 class SessionKey(NamedTuple):
-    """Endpoints with equal keys share connections. Credentials travel with each request, so they are no part."""
+    """Endpoints with equal keys share connections. What travels with each request is no part."""
 
     base: str
     ca_bundle: str | None
     skip_tls_verify: bool
+    client_certificate: ClientCertificate | None = None
+    tenancy: Tenancy | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,10 +85,14 @@ class BrokerEndpoint:
     url: str
     ca_bundle: str | None = None
     skip_tls_verify: bool = False
-    authorization: BasicAuth | BearerAuth | None = None
+    authorization: Authorization | None = None
     timeout_seconds: float = 60.0
     api_version: str = API_VERSION
     """`X-Broker-API-Version`; older ones for brokers that take no newer. Nothing that it does not know is sent."""
+    client_certificate: ClientCertificate | None = None
+    """Shown in the TLS handshake; beside any `authorization`."""
+    tenancy: Tenancy | None = None
+    """None for a broker that only operators can register."""
 
     def __repr__(self) -> str:
         return f"BrokerEndpoint({self.place})"
@@ -96,11 +118,13 @@ class BrokerEndpoint:
 
     @cached_property
     def authorization_header(self) -> str | None:
-        """Value of `Authorization`, if there is one.
+        """Value of `Authorization`, if there is one. That of OAuth 2.0 has to be got first; see `osb/tokens/`.
 
         Raises:
             Misconfigured: it cannot be sent.
         """
+        if isinstance(self.authorization, OAuth2Client):
+            return None
         if self.authorization is not None:
             return self.authorization.header
         url = self._parsed
@@ -111,13 +135,37 @@ class BrokerEndpoint:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What no word of the broker may repeat; with base64 of user and password, as they stand in the header."""
+        certificate = self.client_certificate
+        return (*self._authorization_secrets, *(certificate.secrets if certificate else ()))
+
+    @property
+    def _authorization_secrets(self) -> tuple[str, ...]:
         auth = self.authorization
         if isinstance(auth, BearerAuth):
             return (auth.token,)
+        if isinstance(auth, OAuth2Client):
+            return auth.secrets
         if auth is None:
             url = self._parsed
             auth = BasicAuth(url.user, url.password or "") if url is not None and url.user else None
         return (auth.password, f"{auth.username}:{auth.password}") if auth else ()
+
+    @cached_property
+    def sends_credentials(self) -> bool:
+        """Whether whoever listens on the way could learn something to call the broker with."""
+        url = self._parsed
+        return self.authorization is not None or (url is not None and url.user is not None)
+
+    @property
+    def access_fingerprint(self) -> str:
+        """All that it proves its identity with, as one text: secret, and another one when anything of it changes.
+
+        Raises:
+            Misconfigured: it cannot be sent.
+        """
+        client = self.authorization.fingerprint if isinstance(self.authorization, OAuth2Client) else ""
+        certificate = self.client_certificate.fingerprint if self.client_certificate else ""
+        return "/".join(filter(None, (self.authorization_header or "", client, certificate)))
 
     @property
     def session_key(self) -> SessionKey:
@@ -126,7 +174,7 @@ class BrokerEndpoint:
         Raises:
             Misconfigured: see `base`.
         """
-        return SessionKey(self.base, self.ca_bundle, self.skip_tls_verify)
+        return SessionKey(self.base, self.ca_bundle, self.skip_tls_verify, self.client_certificate, self.tenancy)
 
     @cached_property
     def _parsed(self) -> URL | None:

@@ -16,6 +16,7 @@ from chandlery.engine.readiness import Readiness
 from chandlery.engine.relay import Relay
 from chandlery.engine.requeue_timers import RequeueTimers
 from chandlery.engine.resources import Resources, process_name
+from chandlery.lookup.broker_egress import egress_of
 from chandlery.messaging.bus import Bus
 from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
 from chandlery.osb.client import OsbClient
@@ -54,6 +55,7 @@ async def open_resources(
         stack.push_async_callback(bus.close)
         for check in checks:
             check(settings)
+        egress = egress_of(settings)
         await prepare_schema(engine, migrates=migrates)
         await patiently(lambda: database.run(lambda unit: unit.seals.check()))
         await bus.start()
@@ -61,6 +63,7 @@ async def open_resources(
             await patiently(lambda: database.run(lambda unit: unit.work_queue.start_over()))
         # Never the narrowest place: a call that waits for a connection would use up its time.
         osb = OsbClient(
+            egress,
             connections_per_broker=max(1_000, 2 * settings.broker_concurrency),
             catalog_limit=settings.catalog_mebibytes << 20,
         )

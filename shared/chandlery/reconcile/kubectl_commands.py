@@ -43,6 +43,11 @@ def create_secret(namespace: str | None, name: str, *keys: str) -> str:
     return f"kubectl create secret generic {name} -n {namespace}{values}"
 
 
+def create_tls_secret(namespace: str | None, name: str) -> str:
+    """To make a Secret with a certificate and its key."""
+    return f"kubectl create secret tls {name} -n {namespace} --cert=FILE --key=FILE"
+
+
 def edit_secret(namespace: str | None, name: str) -> str:
     """To correct what a Secret holds."""
     return f"kubectl edit secret {name} -n {namespace}"

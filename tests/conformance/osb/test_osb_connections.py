@@ -24,6 +24,7 @@ from chandlery.osb.operations.instance_calls import (
     UpdateRequest,
 )
 from chandlery.osb.operations.requests import OsbRequest
+from chandlery.osb.transport.egress import TRUSTING_LOOPBACK
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.operation.mitigation import needs_mitigation
 
@@ -89,7 +90,7 @@ async def server(handler: Handler, *, tls: ssl.SSLContext | None = None) -> Asyn
 
 @pytest.fixture
 async def client() -> AsyncIterator[OsbClient]:
-    client = OsbClient(connect_timeout_seconds=2)
+    client = OsbClient(TRUSTING_LOOPBACK, connect_timeout_seconds=2)
     yield client
     await client.close()
 
@@ -297,7 +298,7 @@ async def test_token_with_a_line_break_is_refused_before_anything_is_sent(client
 
 
 async def test_idle_brokers_connections_are_closed_when_another_is_called() -> None:
-    client = OsbClient(idle_seconds=0.05)
+    client = OsbClient(TRUSTING_LOOPBACK, idle_seconds=0.05)
     closed = asyncio.Event()
 
     async def watched(connection: Connection) -> None:
@@ -320,7 +321,7 @@ async def test_idle_brokers_connections_are_closed_when_another_is_called() -> N
 
 
 async def test_closing_the_client_closes_its_connections() -> None:
-    client = OsbClient()
+    client = OsbClient(TRUSTING_LOOPBACK)
     closed = asyncio.Event()
 
     async def handler(connection: Connection) -> None:

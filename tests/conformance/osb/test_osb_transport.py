@@ -22,6 +22,7 @@ from chandlery.osb.operations.instance_calls import (
 )
 from chandlery.osb.operations.originating_identity import OriginatingIdentity
 from chandlery.osb.operations.requests import OsbRequest
+from chandlery.osb.transport.egress import TRUSTING_LOOPBACK
 from chandlery.reconcile.answers import Answer, CatalogMark, Verdict
 from chandlery.reconcile.operation.mitigation import needs_mitigation
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker
@@ -75,7 +76,7 @@ async def broker() -> AsyncIterator[ScriptedBroker]:
 
 @pytest.fixture
 async def client() -> AsyncIterator[OsbClient]:
-    client = OsbClient(connect_timeout_seconds=2)
+    client = OsbClient(TRUSTING_LOOPBACK, connect_timeout_seconds=2)
     yield client
     await client.close()
 
@@ -337,7 +338,7 @@ async def test_slow_broker_does_not_hold_up_another(client: OsbClient, broker: S
 
 
 async def test_waiting_for_a_free_connection_is_no_timeout_at_the_broker(broker: ScriptedBroker) -> None:
-    client = OsbClient(connections_per_broker=1)
+    client = OsbClient(TRUSTING_LOOPBACK, connections_per_broker=1)
     gate = asyncio.Event()
     broker.always(PROVISION, Reply(201, gate=gate))
     first = asyncio.create_task(send(client, broker.url, PUT))

@@ -19,6 +19,7 @@ from chandlery.osb.operations.instance_calls import (
 )
 from chandlery.osb.operations.originating_identity import OriginatingIdentity
 from chandlery.osb.operations.requests import OsbRequest, call_of, catalog_call, decode, encode
+from chandlery.osb.transport.egress import TRUSTING_LOOPBACK
 from chandlery.osb.transport.http_call import HttpReply
 from chandlery.reconcile.answers import CatalogMark, Verb, Verdict
 from chandlery.reconcile.operation.mitigation import needs_mitigation
@@ -152,7 +153,7 @@ def test_osb_024_a_request_is_made_from_the_version_on_that_has_it(request_: Osb
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_osb_013_and_024_a_header_is_sent_from_the_version_on_that_knows_it(version: str) -> None:
-    client = OsbClient()
+    client = OsbClient(TRUSTING_LOOPBACK)
     async with ScriptedBroker() as broker:
         endpoint = BrokerEndpoint(url=broker.url, api_version=version, authorization=BasicAuth("ann", "pw"))
         for request in (PROVISION, POLL_INSTANCE, BIND):
@@ -209,7 +210,7 @@ def test_what_the_version_does_not_know_leaves_nothing_empty_behind() -> None:
 
 
 async def test_osb_024_a_request_that_the_version_has_not_is_answered_without_being_sent() -> None:
-    client = OsbClient()
+    client = OsbClient(TRUSTING_LOOPBACK)
     async with ScriptedBroker() as broker:
         endpoint = BrokerEndpoint(url=broker.url, api_version="2.13")
         answer = await client.send(endpoint, GET_INSTANCE, identity=None, request_id="r")

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
+from tests.support.broker_places import BROKERS_OF_TESTS
 from tests.support.waiting import SOON, wait_for
 
 SeenT = TypeVar("SeenT")
@@ -37,7 +38,7 @@ def free_port() -> int:
 def clean_environment(**given: str) -> dict[str, str]:
     """The environment of a program: nothing of ours is inherited from whoever runs the tests."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHANDLERY_")}
-    return {**inherited, "PYTHONUNBUFFERED": "1", **given}
+    return {**inherited, "PYTHONUNBUFFERED": "1", **BROKERS_OF_TESTS, **given}
 
 
 class Program:

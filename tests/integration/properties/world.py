@@ -44,6 +44,7 @@ from chandlery_syncer.broker_reconciler import BrokerReconciler
 from chandlery_syncer.namespace_reconciler import NamespaceReconciler
 from tests.integration.properties.ledger import Ledger, Task
 from tests.integration.properties.model_broker import ModelBroker, WorkerDied
+from tests.support.broker_places import PLACES_OF_TESTS
 
 T = TypeVar("T")
 Handler = Callable[[Message], Awaitable[None]]
@@ -107,7 +108,9 @@ class World:
         return self.runner.run(work)
 
     async def _open(self) -> None:
-        self._object_writer = ObjectWriter(self.database, on_write=lambda: None, authorizer=AllowAuthenticated())
+        self._object_writer = ObjectWriter(
+            self.database, on_write=lambda: None, authorizer=AllowAuthenticated(), places=PLACES_OF_TESTS
+        )
         self._workers = {name: self._process(name) for name in ("first", "second")}
 
     def _process(self, name: str) -> dict[str, Handler]:

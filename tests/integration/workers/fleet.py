@@ -40,6 +40,7 @@ from chandlery.model.objects.offerings import (
     ClusterServicePlanSpec,
 )
 from chandlery.osb.client import OsbClient
+from chandlery.osb.transport.egress import TRUSTING_LOOPBACK
 from chandlery.platform.protocol import Platform
 from chandlery.platform.standalone.standalone_platform import StandalonePlatform
 from chandlery.settings.settings import Settings
@@ -54,6 +55,7 @@ from chandlery_gateway.write.write_requests import Preconditions, WriteRequest
 from chandlery_provisioner.instance_reconciler import InstanceReconciler
 from chandlery_syncer.broker_reconciler import BrokerReconciler
 from chandlery_syncer.garbage_collector import GarbageCollector
+from tests.support.broker_places import PLACES_OF_TESTS
 from tests.support.waiting import SOON, eventually
 
 T = TypeVar("T")
@@ -291,7 +293,7 @@ class Fleet:
             bus=line,
             relay=Relay(database, line),
             platform=self.platform,
-            osb=OsbClient(),
+            osb=OsbClient(TRUSTING_LOOPBACK),
             cluster_id="cluster-1",
             owner=f"{name}/{len(self.processes)}",
         )
@@ -472,7 +474,9 @@ def binding(name: str) -> ServiceBinding:
 
 
 def _object_writer(process: Process) -> ObjectWriter:
-    return ObjectWriter(process.database, on_write=lambda: None, authorizer=AllowAuthenticated())
+    return ObjectWriter(
+        process.database, on_write=lambda: None, authorizer=AllowAuthenticated(), places=PLACES_OF_TESTS
+    )
 
 
 def _request(document: AnyObject) -> WriteRequest:

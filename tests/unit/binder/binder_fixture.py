@@ -30,6 +30,7 @@ from chandlery.model.objects.offerings import (
 )
 from chandlery.model.text.names import FINALIZER
 from chandlery.osb.client import OsbClient
+from chandlery.osb.transport.egress import TRUSTING_LOOPBACK
 from chandlery.platform.standalone.standalone_platform import StandalonePlatform
 from chandlery.reconcile.answers import Answer
 from chandlery.settings.settings import Settings
@@ -164,7 +165,7 @@ async def open_binder(folder: Path) -> AsyncIterator[BinderFixture]:
     engine = open_engine(f"sqlite:///{folder}/state.db", application_name="test")
     await migrate(engine)
     database = Database(engine, Keyring.parse(new_key("k")), clock=lambda: clock[0].now if clock else BEGINNING)
-    bus, client = InProcessBus(), OsbClient()
+    bus, client = InProcessBus(), OsbClient(TRUSTING_LOOPBACK)
     async with ScriptedBroker(credentials=CREDENTIALS) as broker:
         resources = Resources(
             settings=Settings(database_url=SecretStr("sqlite://"), osb_timeout_seconds=2.0),

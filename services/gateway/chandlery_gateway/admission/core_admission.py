@@ -10,6 +10,7 @@ from chandlery.model.json.json_text import NotJson, read_json
 from chandlery.model.objects.core import Event, Namespace, NamespaceSpec, NamespaceStatus, Secret
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.text.names import label_problem
+from chandlery_gateway.admission.brokers.broker_address_admission import network_annotation_problems
 from chandlery_gateway.admission.field_checks import forbidden, invalid, key_problems, required
 from chandlery_gateway.admission.kind_rules import KindRules, NewId
 
@@ -36,6 +37,9 @@ class NamespaceRules(KindRules[Namespace]):
 
     def new_problems(self, document: Namespace) -> Iterable[FieldProblem]:
         return ()
+
+    def annotation_problems(self, document: Namespace) -> Iterable[FieldProblem]:
+        return network_annotation_problems(document.metadata.annotations)
 
     def deletion_problem(self, document: Namespace) -> str | None:
         return "this namespace may not be deleted" if document.metadata.name == "default" else None

@@ -64,6 +64,10 @@ class KindRules(Generic[ObjectT]):
         """Everything that keeps the changed object from being stored; asked only if its specification is another."""
         return self.new_problems(new)
 
+    def annotation_problems(self, document: ObjectT) -> Iterable[FieldProblem]:
+        """What its annotations say that cannot be meant."""
+        return ()
+
     def status_problems(self, document: ObjectT) -> Iterable[FieldProblem]:
         """What contradicts itself in the status."""
         return ()

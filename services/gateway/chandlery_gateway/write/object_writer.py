@@ -18,6 +18,7 @@ from chandlery.process.aside import aside_if
 from chandlery.reconcile.policies.broker_policy import AS_SHORT_AS_ASKED, ShortestPauses
 from chandlery.store.database import Database, UnitOfWork, Work
 from chandlery.store.objects.external_ids import ExternalIdTaken
+from chandlery_gateway.admission.brokers.broker_address_admission import EXPECTED_PLACES, BrokerPlaces
 from chandlery_gateway.admission.catalog.object_admission import AccessUndecided, ObjectAdmission
 from chandlery_gateway.identity.authorization import Authorizer
 from chandlery_gateway.write.mutations import NotPrepared, PreparedMutation, is_large, preparable
@@ -40,12 +41,13 @@ class ObjectWriter:
         on_write: Callable[[], None],
         authorizer: Authorizer,
         shortest: ShortestPauses = AS_SHORT_AS_ASKED,
+        places: BrokerPlaces = EXPECTED_PLACES,
     ) -> None:
         """`on_write` is called after each commit, to wake this process's watchers."""
         self._database = database
         self._authorizer = authorizer
         self._on_write = on_write
-        self._admission = ObjectAdmission(shortest)
+        self._admission = ObjectAdmission(shortest, places)
         self._transactions = WriteTransactions(self._admission)
         # Under load the database commits far less often.
         self._inserts = Batches(self._insert_batch, limit=_BATCH)

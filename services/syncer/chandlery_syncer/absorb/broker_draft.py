@@ -115,7 +115,7 @@ class BrokerDraft:
         return self._result(Requeue(due_at=self._relist_at(), waiting_for=waiting_for, interests=interests))
 
     def again(
-        self, *, asked: timedelta = timedelta(0), waiting_for: str | None = None, schedule: Schedule | None = None
+        self, *, asked: timedelta = timedelta(0), waiting_for: tuple[str, ...] = (), schedule: Schedule | None = None
     ) -> BrokerResult:
         """Try once more, by this schedule or the broker's own; `asked` is the pause that the broker asks for.
 
@@ -127,7 +127,8 @@ class BrokerDraft:
         pause = max(schedule.delay(attempt), min(asked, max(schedule.maximum, LONGEST_PAUSE)))
         due_at = self._now + pause
         self.set(attempts=attempt, next_attempt_time=due_at)
-        return self._result(Requeue(due_at=due_at, attempt=attempt, waiting_for=waiting_for, interests=()))
+        first, others = waiting_for[0] if waiting_for else None, waiting_for[1:]
+        return self._result(Requeue(due_at=due_at, attempt=attempt, waiting_for=first, interests=others))
 
     def wait(self, waiting_for: str | None) -> BrokerResult:
         """Come back when woken, or after a while all the same."""

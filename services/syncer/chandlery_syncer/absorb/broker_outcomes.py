@@ -115,7 +115,7 @@ def fetch_failed(snapshot: BrokerSnapshot, answer: Answer, now: datetime) -> Bro
     draft.fail(BrokerReason.ERROR_FETCHING_CATALOG, message, is_repeated=True)
     asked = timedelta(seconds=answer.retry_after_seconds or 0)
     schedule = LARGE_CATALOGS if answer.is_too_large else None
-    return draft.again(asked=asked, waiting_for=snapshot.credentials_key, schedule=schedule)
+    return draft.again(asked=asked, waiting_for=snapshot.credentials_keys, schedule=schedule)
 
 
 def _how(answer: Answer) -> str:
@@ -141,7 +141,7 @@ def sync_failed(
     draft.fail(BrokerReason.ERROR_SYNCING_CATALOG, message, is_repeated=True)
     # Without its mark the whole catalog comes again, and is checked again.
     draft.remember(known=UNKNOWN)
-    return draft.again(waiting_for=broker_key(snapshot.broker.metadata.namespace, other) if other else None)
+    return draft.again(waiting_for=(broker_key(snapshot.broker.metadata.namespace, other),) if other else ())
 
 
 def blocked(snapshot: BrokerSnapshot, instances: int, now: datetime, *, names: Sequence[str] = ()) -> BrokerResult:

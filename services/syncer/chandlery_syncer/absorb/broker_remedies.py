@@ -8,11 +8,16 @@ from collections.abc import Sequence
 from typing import Final
 
 from chandlery.model.objects.annotations import FORCE_DELETE, RETRY
-from chandlery.model.objects.brokers import AnyBroker
+from chandlery.model.objects.brokers import AnyBroker, auth_secrets
 from chandlery.reconcile.answers import Answer, Verdict
-from chandlery.reconcile.kubectl_commands import annotate, create_secret, delete_secret, edit_secret
+from chandlery.reconcile.kubectl_commands import annotate, create_secret, create_tls_secret, delete_secret, edit_secret
 from chandlery_syncer.facts.broker_snapshot import secret_of
 
+_KEYS_OF: Final[dict[str, Sequence[str]]] = {
+    "basic": ("username", "password"),
+    "bearer": ("token",),
+    "oauth2": ("clientID", "clientSecret"),
+}
 _UNAUTHORIZED, _FORBIDDEN, _PRECONDITION_FAILED = 401, 403, 412
 _NO_CATALOG = frozenset({404, 405, 410})
 _REDIRECTS = range(300, 400)
@@ -46,17 +51,19 @@ def tries_again(broker: AnyBroker) -> str:
 
 def mend_credentials(broker: AnyBroker, why: str) -> str:
     """For credentials that cannot be read; `why` tells whether their Secret is there, or does not open."""
-    namespace, name = secret_of(broker) or ("NAMESPACE", "NAME")
+    meant = ((method, secret) for method, secret in auth_secrets(broker) if f'"{"/".join(secret)}"' in why)
+    method, (namespace, name) = next(meant, ("basic", ("NAMESPACE", "NAME")))
     command = edit_secret(namespace, name)
     if "does not exist" in why:
-        command = create_secret(namespace, name, *_keys_of(broker))
+        is_certificate = method == "client_certificate"
+        command = (
+            create_tls_secret(namespace, name)
+            if is_certificate
+            else create_secret(namespace, name, *_KEYS_OF.get(method, ()))
+        )
     elif "cannot be decrypted" in why:
         command = delete_secret(namespace, name)
     return f"Work resumes automatically when that is corrected: {command}"
-
-
-def _keys_of(broker: AnyBroker) -> Sequence[str]:
-    return ("token",) if broker.spec.auth_info and broker.spec.auth_info.bearer else ("username", "password")
 
 
 def left_alone(broker: AnyBroker, why: str) -> str:

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from chandlery.model.objects.annotations import RequestedActions, requested_actions_of
-from chandlery.model.objects.brokers import AnyBroker, ObjectReference
+from chandlery.model.objects.brokers import AnyBroker, auth_secrets
 from chandlery.model.objects.conditions import ConditionType, is_true
 from chandlery.model.text.durations import parse_duration
 from chandlery.reconcile.answers import CatalogMark
@@ -131,18 +130,11 @@ class BrokerSnapshot:
         return last + self.interval if last and self.interval else None
 
     @property
-    def credentials_key(self) -> str | None:
-        """The wake-up key of the Secret with the broker's credentials."""
-        secret = secret_of(self.broker)
-        return secret_key(*secret) if secret else None
+    def credentials_keys(self) -> tuple[str, ...]:
+        """The wake-up keys of the Secrets with the broker's credentials."""
+        return tuple(secret_key(*secret) for _, secret in auth_secrets(self.broker))
 
 
 def secret_of(broker: AnyBroker) -> tuple[str, str] | None:
-    """Namespace and name of the Secret with the broker's credentials."""
-    auth: Any = broker.spec.auth_info
-    holder = auth and (auth.basic or auth.bearer)
-    reference = holder and holder.secret_ref
-    if not reference:
-        return None
-    namespace = reference.namespace if isinstance(reference, ObjectReference) else broker.metadata.namespace
-    return namespace or "", reference.name
+    """Namespace and name of the Secret with the broker's credentials; of several the one that requests carry."""
+    return next((secret for _, secret in auth_secrets(broker)), None)

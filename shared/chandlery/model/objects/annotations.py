@@ -21,6 +21,11 @@ UNREADABLE: Final = f"{PREFIX}unreadable"
 ORPHAN_MITIGATION: Final = f"{PREFIX}orphan-mitigation"
 """What to do with what a failed creation may have left; wins over the broker's `orphanMitigation`."""
 
+BROKER_ALLOW: Final = f"{PREFIX}broker-allow"
+"""On a Namespace: the only places where its ServiceBrokers may be. Whoever may not update namespaces cannot give it."""
+BROKER_DENY: Final = f"{PREFIX}broker-deny"
+"""On a Namespace: places where its ServiceBrokers may not be."""
+
 
 class Mitigation(StrEnum):
     """Values of the annotation for orphan mitigation."""

@@ -1,5 +1,6 @@
 """ClusterServiceBroker and ServiceBroker: where a catalog comes from and how to call it."""
 
+from collections.abc import Iterator
 from typing import Final, Literal
 
 from pydantic import Field
@@ -37,18 +38,64 @@ class LocalSecretAuth(WireModel):
     secret_ref: LocalObjectReference | None = Field(default=None, description="The Secret that holds the credentials.")
 
 
+_CERTIFICATE: Final = (
+    "Client certificate for TLS, beside any other method: a Secret of the type `kubernetes.io/tls` with keys `tls.crt` "
+    "and `tls.key`."
+)
+_OAUTH2: Final = "Client credentials of OAuth 2.0, which are exchanged for a token."
+_OF_CLIENT: Final = "Secret with keys `clientID` and `clientSecret`."
+
+
+class OAuth2Parameters(WireModel):
+    """How to get a token with client credentials (RFC 6749, section 4.4)."""
+
+    token_url: str = Field(default="", description="The token endpoint, such as `https://login.example.com/token`.")
+    scopes: tuple[str, ...] | None = Field(default=None, description="Scopes to ask for.")
+    audience: str | None = Field(default=None, description="Audience to ask for, where the token endpoint wants one.")
+    client_authentication: Literal["Basic", "Post"] | None = Field(
+        default=None,
+        description="How client and secret are sent to the token endpoint: in a header (Basic, the default) or in the "
+        "body (Post).",
+    )
+    ca_bundle: str | None = Field(
+        default=None,
+        description="Base64 PEM bundle to verify the token endpoint with. Default: caBundle of the broker.",
+    )
+
+
+class ClusterOAuth2Auth(OAuth2Parameters):
+    """Client credentials in a Secret of any namespace."""
+
+    secret_ref: ObjectReference | None = Field(default=None, description=_OF_CLIENT)
+
+
+class LocalOAuth2Auth(OAuth2Parameters):
+    """Client credentials in a Secret of the broker's namespace."""
+
+    secret_ref: LocalObjectReference | None = Field(default=None, description=_OF_CLIENT)
+
+
 class ClusterBrokerAuth(WireModel):
-    """How to authenticate at the service broker; `basic` wins if both are given."""
+    """How to authenticate at the service broker; `basic` wins if `bearer` is given too."""
 
     basic: ClusterSecretAuth | None = Field(default=None, description="Secret with keys `username` and `password`.")
     bearer: ClusterSecretAuth | None = Field(default=None, description="Secret with key `token`.")
+    oauth2: ClusterOAuth2Auth | None = Field(default=None, description=_OAUTH2)
+    client_certificate: ClusterSecretAuth | None = Field(default=None, description=_CERTIFICATE)
 
 
 class BrokerAuth(WireModel):
-    """How to authenticate at the service broker; `basic` wins if both are given."""
+    """How to authenticate at the service broker; `basic` wins if `bearer` is given too."""
 
     basic: LocalSecretAuth | None = Field(default=None, description="Secret with keys `username` and `password`.")
     bearer: LocalSecretAuth | None = Field(default=None, description="Secret with key `token`.")
+    oauth2: LocalOAuth2Auth | None = Field(default=None, description=_OAUTH2)
+    client_certificate: LocalSecretAuth | None = Field(default=None, description=_CERTIFICATE)
+
+
+AnyBrokerAuth = ClusterBrokerAuth | BrokerAuth
+AnySecretReference = ObjectReference | LocalObjectReference
+AUTH_METHODS: Final = ("basic", "bearer", "oauth2", "client_certificate")
 
 
 class CatalogRestrictions(WireModel):
@@ -154,6 +201,11 @@ class CommonBrokerSpec(WireModel):
         default=None,
         description="Annotations of namespaces and instances to send to the broker, by prefix such as `acme.com/`.",
     )
+    signed_context: bool | None = Field(
+        default=None,
+        description="Whether the context that the broker is sent has a `signature`, a JWT that it can verify. Default "
+        "false.",
+    )
 
 
 class ClusterServiceBrokerSpec(CommonBrokerSpec):
@@ -202,3 +254,16 @@ class ServiceBroker(WireModel):
 
 
 AnyBroker = ClusterServiceBroker | ServiceBroker
+
+
+def auth_secrets(broker: AnyBroker) -> Iterator[tuple[str, tuple[str, str]]]:
+    """The methods of `authInfo` that are used, each with namespace and name of its Secret; of basic and bearer one."""
+    auth = broker.spec.auth_info
+    for method in AUTH_METHODS:
+        holder = getattr(auth, method, None)
+        reference: AnySecretReference | None = holder.secret_ref if holder is not None else None
+        if reference is None or (method == "bearer" and auth is not None and auth.basic is not None):
+            continue
+        is_elsewhere = isinstance(reference, ObjectReference)
+        namespace = reference.namespace if is_elsewhere else broker.metadata.namespace  # type: ignore[union-attr]
+        yield method, (namespace or "", reference.name)

@@ -8,10 +8,14 @@ from aiohttp import (
     ClientConnectorError,
     ClientConnectorSSLError,
     ClientError,
+    ClientHttpProxyError,
+    ClientProxyConnectionError,
 )
 
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.faults import Misconfigured, NothingSent, Unreached
+from chandlery.osb.transport.egress import WAY_OUT
+from chandlery.osb.transport.guarded_connections import AddressRefused
 
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"})
 """OpenSSL's words for bytes that are no TLS."""
@@ -21,6 +25,9 @@ _TLS_ALERT = r"\x15\x03"
 
 def nothing_sent(endpoint: BrokerEndpoint, failure: ClientError | TimeoutError) -> NothingSent:
     """The fault to raise: temporary, unless it lies in what the two sides are."""
+    refusal = getattr(failure, "os_error", None)
+    if isinstance(refusal, AddressRefused):
+        return Misconfigured(f"cannot reach the broker at {endpoint.place}: its address {refusal}. {WAY_OUT}")
     sentence = f"cannot reach the broker at {endpoint.place}: {_cause(failure)}"
     if isinstance(failure, ClientConnectorCertificateError):
         return Misconfigured(sentence)
@@ -44,6 +51,10 @@ def _cause(failure: ClientError | TimeoutError) -> str:
             return _tls_cause(getattr(failure.os_error, "reason", None) or "")
         case ClientConnectorDNSError():
             return "its name cannot be resolved"
+        case ClientHttpProxyError():
+            return f"the egress proxy answered {failure.status}"
+        case ClientProxyConnectionError() if failure.os_error.errno is not None:
+            return f"the egress proxy cannot be reached ({os.strerror(failure.os_error.errno).lower()})"
         case TimeoutError():
             return "the connection timed out"
         case ClientConnectorError() if failure.os_error.errno is not None:

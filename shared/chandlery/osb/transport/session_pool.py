@@ -1,10 +1,11 @@
 """Connections to service brokers, kept warm per endpoint, bounded, and closed once nobody calls there any more."""
 
-import base64
-import ssl
+import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import Any
 
 from aiohttp import (
     ClientConnectionResetError,
@@ -17,64 +18,72 @@ from aiohttp import (
     ClientTimeout,
     DummyCookieJar,
     ServerDisconnectedError,
-    TCPConnector,
     TraceConfig,
 )
+from multidict import CIMultiDict
 
 from chandlery.osb.endpoint import BrokerEndpoint, SessionKey
-from chandlery.osb.faults import ClosedUnanswered, ConnectionLost, Misconfigured
+from chandlery.osb.faults import ClosedUnanswered, ConnectionLost
+from chandlery.osb.transport.egress import Egress
+from chandlery.osb.transport.egress_proxy import ProxyUse
+from chandlery.osb.transport.guarded_connections import guarded_connector
 from chandlery.osb.transport.http_call import Progress
-
-
-def trust(key: SessionKey) -> ssl.SSLContext | bool:
-    """True for the system's roots, False for no verification, or a context that knows only the given bundle.
-
-    Raises:
-        Misconfigured: the bundle is not base64 of PEM certificates.
-    """
-    if key.skip_tls_verify:
-        return False
-    if not key.ca_bundle:
-        return True
-    try:
-        pem = base64.b64decode("".join(key.ca_bundle.split()), validate=True).decode("ascii")
-        return ssl.create_default_context(cadata=pem)
-    except (ValueError, ssl.SSLError):
-        raise Misconfigured("the broker's CA bundle is not base64 of PEM certificates") from None
-
+from chandlery.osb.transport.name_lookups import NameLookups
+from chandlery.osb.transport.tls_trust import trust_for
+from chandlery.reconcile.egress.host_spelling import Host
 
 USER_AGENT = "chandlery"
 
 
 @dataclass(kw_only=True)
 class PooledSession:
-    """A session and who uses it."""
+    """A session, what its requests need besides, and who uses it."""
 
     session: ClientSession
+    host: Host
+    proxy: ProxyUse | None
     calls: int = 0
     idle_since: float = 0.0
 
+    def request_options(self) -> dict[str, Any]:
+        """What aiohttp is told of the proxy with each request."""
+        if self.proxy is None:
+            return {}
+        return {"proxy": self.proxy.url, "proxy_headers": CIMultiDict(self.proxy.for_tunnels)}
+
+    def request_headers(self) -> Mapping[str, str]:
+        """Headers for the proxy that go with the request itself."""
+        return self.proxy.for_requests(self.host) if self.proxy is not None else {}
+
 
 class SessionPool:
-    """One aiohttp session per broker and trust setting. Not shared between event loops."""
+    """One aiohttp session per broker, trust setting and policy. Not shared between event loops."""
 
-    def __init__(self, *, connections: int, connect_seconds: float, idle_seconds: float) -> None:
+    def __init__(self, egress: Egress, *, connections: int, connect_seconds: float, idle_seconds: float) -> None:
+        self._egress = egress
         self._connections = connections
         self._timeout = ClientTimeout(total=None, connect=None, sock_connect=connect_seconds)
         self._idle_seconds = idle_seconds
-        self._sessions: dict[SessionKey, PooledSession] = {}
+        self._sessions: dict[tuple[SessionKey, ProxyUse | None], PooledSession] = {}
         self._next_sweep = time.monotonic() + idle_seconds
+        # Apart, so that names for which nobody answers, which tenants can make up, hold up tenants alone.
+        self._lookups, self._lookups_of_tenants = NameLookups(), NameLookups()
 
     async def borrow(self, endpoint: BrokerEndpoint) -> PooledSession:
         """The endpoint's session; give it back.
 
         Raises:
-            Misconfigured: URL or CA bundle cannot be used.
+            Misconfigured: URL, CA bundle or client certificate cannot be used, or the policy forbids the call.
         """
-        key = endpoint.session_key
+        host, proxy = self._egress.route(endpoint)
+        key = endpoint.session_key, proxy
         pooled = self._sessions.get(key)
         if pooled is None:
-            pooled = self._sessions[key] = PooledSession(session=self._new_session(key))
+            made = await self._new_session(endpoint, host, proxy=proxy)
+            # Another call may have made one meanwhile; this one has no connection yet.
+            pooled = self._sessions.setdefault(key, made)
+            if pooled is not made:
+                await made.session.close()
         pooled.calls += 1
         if time.monotonic() >= self._next_sweep:
             await self._close_idle()
@@ -85,15 +94,18 @@ class SessionPool:
         pooled.calls -= 1
         pooled.idle_since = time.monotonic()
 
-    def unpooled(self, endpoint: BrokerEndpoint) -> ClientSession:
-        """A session that opens a connection of its own for each request. The caller closes it."""
-        return self._new_session(endpoint.session_key, force_close=True)
+    async def unpooled(self, endpoint: BrokerEndpoint) -> PooledSession:
+        """A session that opens a connection of its own for each request. The caller closes it. Raises as `borrow`."""
+        host, proxy = self._egress.route(endpoint)
+        return await self._new_session(endpoint, host, proxy=proxy, force_close=True)
 
     async def close(self) -> None:
         """Close every connection. Calls under way end as lost."""
         sessions, self._sessions = self._sessions, {}
         for pooled in sessions.values():
             await pooled.session.close()
+        self._lookups.close()
+        self._lookups_of_tenants.close()
 
     async def _close_idle(self) -> None:
         now = time.monotonic()
@@ -106,9 +118,28 @@ class SessionPool:
         for session in [self._sessions.pop(key).session for key in idle]:
             await session.close()
 
-    def _new_session(self, key: SessionKey, *, force_close: bool = False) -> ClientSession:
-        return ClientSession(
-            connector=TCPConnector(limit=self._connections, ssl=trust(key), force_close=force_close),
+    async def _new_session(
+        self,
+        endpoint: BrokerEndpoint,
+        host: Host,
+        *,
+        proxy: ProxyUse | None,
+        force_close: bool = False,
+    ) -> PooledSession:
+        policy = self._egress.policy_at(endpoint, host, by_proxy=proxy is not None)
+        key = endpoint.session_key
+        trust = trust_for(key) if key.client_certificate is None else await asyncio.to_thread(trust_for, key)
+        connector = guarded_connector(
+            self._lookups if endpoint.tenancy is None or proxy is not None else self._lookups_of_tenants,
+            # Of a proxy the operator has said where it is.
+            policy if proxy is None else None,
+            host,
+            connections=self._connections,
+            ssl=trust,
+            force_close=force_close,
+        )
+        session = ClientSession(
+            connector=connector,
             timeout=self._timeout,
             cookie_jar=DummyCookieJar(),
             headers={"Accept": "application/json", "User-Agent": USER_AGENT},
@@ -116,6 +147,7 @@ class SessionPool:
             middlewares=(_name_lost_connections,),
             trace_configs=[_noting_connections()],
         )
+        return PooledSession(session=session, host=host, proxy=proxy)
 
 
 async def _name_lost_connections(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:

@@ -18,7 +18,6 @@ from aiohttp import (
     ClientConnectorError,
     ClientError,
     ClientResponse,
-    ClientSession,
     ConnectionTimeoutError,
     InvalidURL,
 )
@@ -37,7 +36,7 @@ from chandlery.osb.faults import (
 )
 from chandlery.osb.transport.connect_failures import no_http, nothing_sent
 from chandlery.osb.transport.http_call import HttpCall, HttpReply, Progress
-from chandlery.osb.transport.session_pool import SessionPool
+from chandlery.osb.transport.session_pool import PooledSession, SessionPool
 from chandlery.retry.transient import BROKER_CONNECT
 
 _RETRY_AFTER, _ETAG, _LAST_MODIFIED = istr("Retry-After"), istr("ETag"), istr("Last-Modified")
@@ -45,7 +44,7 @@ _CONTENT_TYPE = istr("Content-Type")
 
 
 async def attempt_call(
-    session: ClientSession,
+    pooled: PooledSession,
     endpoint: BrokerEndpoint,
     call: HttpCall,
     *,
@@ -62,13 +61,14 @@ async def attempt_call(
     """
     progress.on_used_connection = False
     try:
-        async with session.request(
+        async with pooled.session.request(
             call.method,
             URL(endpoint.base + call.target, encoded=True),
             data=call.body,
-            headers=headers,
+            headers={**headers, **pooled.request_headers()} if pooled.proxy is not None else headers,
             allow_redirects=False,
             trace_request_ctx=progress,
+            **pooled.request_options(),
         ) as response:
             return await _read(response, call, progress)
     except ClosedUnanswered as lost:
@@ -167,11 +167,12 @@ class Transport:
     ) -> HttpReply:
         if progress.written:
             # Other kept connections may be as stale as the one that failed.
-            async with self._pool.unpooled(endpoint) as session:
-                return await attempt_call(session, endpoint, call, headers=headers, progress=progress)
+            fresh = await self._pool.unpooled(endpoint)
+            async with fresh.session:
+                return await attempt_call(fresh, endpoint, call, headers=headers, progress=progress)
         pooled = await self._pool.borrow(endpoint)
         try:
-            return await attempt_call(pooled.session, endpoint, call, headers=headers, progress=progress)
+            return await attempt_call(pooled, endpoint, call, headers=headers, progress=progress)
         finally:
             self._pool.give_back(pooled)
 

@@ -17,6 +17,7 @@ from chandlery.process.http.http_server import listen
 from chandlery.process.logs.logs import configure_logs
 from chandlery.process.process import run_services
 from chandlery.process.service import ENTRY_POINTS, Service
+from chandlery.reconcile.egress.egress_rules import LOOPBACK
 from chandlery.settings.settings import Settings, load_settings
 
 
@@ -59,6 +60,8 @@ def up(data_dir: Path, port: int | None) -> None:
         tls_cert_file=directory.certificate(),
         tls_key_file=directory.certificate_key,
         accept_plain_http=True,
+        # Where else would brokers of a machine's own catalog be?
+        broker_trusted_networks=base.broker_trusted_networks or LOOPBACK,
     )
     listener.close()
     directory.write_kubeconfig(settings.host, settings.port)

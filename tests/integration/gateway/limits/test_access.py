@@ -15,6 +15,7 @@ from chandlery_gateway.write.object_writer import ObjectWriter
 from chandlery_gateway.write.write_requests import WriteRequest
 from tests.integration.gateway.api_client import SECRETS, TEAM, Api, Document, broker, instance
 from tests.integration.gateway.conftest import Running
+from tests.support.broker_places import PLACES_OF_TESTS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -140,7 +141,9 @@ async def test_a_review_is_refused_like_any_other_object(api: Api, gateway: Runn
 async def test_a_new_object_is_refused_with_the_fields_that_name_a_secret_of_others(
     gateway: Running, dry_run: bool
 ) -> None:
-    object_writer = ObjectWriter(gateway.resources.database, on_write=lambda: None, authorizer=AllButClosed())
+    object_writer = ObjectWriter(
+        gateway.resources.database, on_write=lambda: None, places=PLACES_OF_TESTS, authorizer=AllButClosed()
+    )
     write = request("ServiceInstance", dry_run=dry_run)
     document = instance(clusterServiceClassName="c", clusterServicePlanName="p", parametersFrom=[OPEN, CLOSED])
     with pytest.raises(Forbidden) as raised:
@@ -159,7 +162,9 @@ async def test_a_change_is_refused_if_it_has_a_secret_of_others_sent_or_sent_els
     gateway: Running, api: Api
 ) -> None:
     authorizer = AllButClosed()
-    object_writer = ObjectWriter(gateway.resources.database, on_write=lambda: None, authorizer=authorizer)
+    object_writer = ObjectWriter(
+        gateway.resources.database, on_write=lambda: None, places=PLACES_OF_TESTS, authorizer=authorizer
+    )
     # Made by somebody who may read both.
     await api.made("/apis/servicecatalog.k8s.io/v1beta1/namespaces/team/serviceinstances", instance())
     auth = {"bearer": {"secretRef": {"name": "closed"}}}
@@ -185,7 +190,9 @@ async def test_a_change_is_refused_if_it_has_a_secret_of_others_sent_or_sent_els
 
 async def test_a_change_that_is_allowed_is_made_once(gateway: Running, api: Api) -> None:
     authorizer = AllButClosed()
-    object_writer = ObjectWriter(gateway.resources.database, on_write=lambda: None, authorizer=authorizer)
+    object_writer = ObjectWriter(
+        gateway.resources.database, on_write=lambda: None, places=PLACES_OF_TESTS, authorizer=authorizer
+    )
     made = instance(clusterServiceClassName="c", clusterServicePlanName="p", parametersFrom=[OPEN])
     await object_writer.create(request("ServiceInstance"), read(made))
     before = len(await gateway.rows("outbox"))

@@ -27,6 +27,7 @@ from tests.integration.gateway.api_client import (
     service_class,
 )
 from tests.integration.gateway.conftest import Running
+from tests.support.broker_places import PLACES_OF_TESTS
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.both_backends]
 
@@ -162,7 +163,9 @@ async def test_choosing_an_external_id_takes_the_right_to_adopt(
     gateway: Running, kind: kinds.Kind, document: dict[str, Any]
 ) -> None:
     authorizer = NobodyAdopts([])
-    object_writer = ObjectWriter(gateway.resources.database, on_write=lambda: None, authorizer=authorizer)
+    object_writer = ObjectWriter(
+        gateway.resources.database, on_write=lambda: None, places=PLACES_OF_TESTS, authorizer=authorizer
+    )
     write = WriteRequest(kind=kind, namespace="team", name="db", user=ANN)
     chosen = {**document, "spec": {**document["spec"], "externalID": "mine"}}
 

@@ -9,7 +9,7 @@ from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import CLUSTER_SERVICE_BROKER
 from chandlery.model.text.durations import parse_duration
 from chandlery.model.text.names import FINALIZER
-from chandlery_gateway.admission.broker_admission import BrokerRules
+from chandlery_gateway.admission.brokers.broker_admission import BrokerRules
 from chandlery_gateway.admission.catalog.object_admission import ObjectAdmission
 from chandlery_gateway.kube.body.decoding import FieldValidation, decode_object
 
@@ -42,7 +42,7 @@ def test_broker_gets_finalizer_and_relist_behavior_and_loses_status_when_created
 
 @pytest.mark.parametrize(
     "url",
-    ["http://10.0.0.231:5000", "https://broker.example.com/base/", "http://[::1]:80", "HTTP://localhost"],
+    ["http://10.0.0.231:5000", "https://broker.example.com/base/", "http://[fd00::1]:80", "HTTP://Broker"],
 )
 def test_broker_url_is_accepted(url: str) -> None:
     assert problems(broker(url=url)) == []

@@ -27,6 +27,7 @@ from chandlery.model.objects.offerings import (
     ClusterServicePlanSpec,
 )
 from chandlery.osb.client import OsbClient
+from chandlery.osb.transport.egress import TRUSTING_LOOPBACK
 from chandlery.platform.standalone.standalone_platform import StandalonePlatform, StandaloneSession
 from chandlery.reconcile.parameters.parameters import Parameters
 from chandlery.settings.settings import Settings
@@ -98,7 +99,7 @@ async def catalog(tmp_path: Path) -> AsyncIterator[Catalog]:
     engine = open_engine(f"sqlite:///{tmp_path}/state.db", application_name="test")
     await migrate(engine)
     database = Database(engine, Keyring.parse(new_key("k")), clock=lambda: BEGINNING)
-    bus, client = InProcessBus(), OsbClient()
+    bus, client = InProcessBus(), OsbClient(TRUSTING_LOOPBACK)
     world = Catalog(
         Resources(
             settings=Settings(database_url=SecretStr("sqlite://")),

@@ -27,7 +27,8 @@ from chandlery.store.objects.objects import Listing
 from chandlery_gateway.admission.access.role_admission import ClusterRoleRules, RoleRules
 from chandlery_gateway.admission.access.role_binding_admission import RoleBindingRules, ServiceAccountRules
 from chandlery_gateway.admission.binding_admission import BindingRules
-from chandlery_gateway.admission.broker_admission import BrokerRules
+from chandlery_gateway.admission.brokers.broker_address_admission import EXPECTED_PLACES, BrokerPlaces
+from chandlery_gateway.admission.brokers.broker_admission import BrokerRules
 from chandlery_gateway.admission.catalog.binding_catalog_rules import BindingCatalogRules
 from chandlery_gateway.admission.catalog.catalog_rules import (
     BrokerCatalogRules,
@@ -53,8 +54,8 @@ class Entry:
     catalog: CatalogRules[Any]
 
 
-def _entries(shortest: ShortestPauses) -> dict[str, Entry]:
-    brokers = Entry(BrokerRules(shortest), BrokerCatalogRules())
+def _entries(shortest: ShortestPauses, places: BrokerPlaces) -> dict[str, Entry]:
+    brokers = Entry(BrokerRules(shortest, places), BrokerCatalogRules())
     offerings = Entry(OfferingRules(), CatalogRules())
     role_bindings = Entry(RoleBindingRules(), CatalogRules())
     return {
@@ -114,9 +115,9 @@ def new_id() -> str:
 class ObjectAdmission:
     """The rules of all kinds."""
 
-    def __init__(self, shortest: ShortestPauses = AS_SHORT_AS_ASKED) -> None:
-        """`shortest` are the pauses between calls to a broker that this platform allows at least."""
-        self._entries: Mapping[str, Entry] = _entries(shortest)
+    def __init__(self, shortest: ShortestPauses = AS_SHORT_AS_ASKED, places: BrokerPlaces = EXPECTED_PLACES) -> None:
+        """`shortest` are the pauses between calls to a broker that this platform allows, `places` where they are."""
+        self._entries: Mapping[str, Entry] = _entries(shortest, places)
 
     def entry_of(self, document: AnyObject) -> Entry:
         """Raises BadRequest for an object of a kind that has none."""
@@ -201,7 +202,8 @@ class ObjectAdmission:
         """Everything that keeps the new object, defaults filled in, from being stored."""
         rules = self.entry_of(document).rules
         metadata = metadata_problems(document.metadata, name_problem=rules.name_problem)
-        return (*metadata, *_action_problems(rules, document), *rules.new_problems(document))
+        annotations = (*_action_problems(rules, document), *_annotation_problems(rules, document))
+        return (*metadata, *annotations, *rules.new_problems(document))
 
     def default_on_update(self, old: AnyObject, new: AnyObject, *, user: UserInfo) -> AnyObject:
         """The object as it is to be stored: what the server owns or the client left empty is as it was, as the status.
@@ -223,6 +225,7 @@ class ObjectAdmission:
             *metadata_problems(new.metadata, name_problem=rules.name_problem),
             *metadata_change_problems(old.metadata, new.metadata),
             *_action_problems(rules, new, old=old),
+            *_annotation_problems(rules, new, old=old),
         )
         if hasattr(new, "spec") and new.spec == getattr(old, "spec", None):
             # Whatever older rules let in: nobody may be kept from annotating an object, or from letting it go.
@@ -250,6 +253,14 @@ def _action_problems(
     if rules.actions is None or not document.metadata.annotations:
         return ()
     return tuple(action_problems(document, rules.actions, old=old))
+
+
+def _annotation_problems(
+    rules: KindRules[Any], document: AnyObject, *, old: AnyObject | None = None
+) -> Sequence[FieldProblem]:
+    if not document.metadata.annotations or (old and old.metadata.annotations == document.metadata.annotations):
+        return ()
+    return tuple(rules.annotation_problems(document))
 
 
 def _without_status(document: AnyObject) -> AnyObject:

@@ -3,21 +3,16 @@
 from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from typing import Final
-from urllib.parse import urlsplit
 
 from chandlery.model.faults import FieldProblem
 from chandlery.model.objects.annotations import FORCE_DELETE, RETRY
 from chandlery.model.objects.brokers import (
     AnyBroker,
     CatalogRestrictions,
-    ClusterSecretAuth,
     ClusterServiceBroker,
     CommonBrokerSpec,
-    LocalSecretAuth,
-    ObjectReference,
 )
 from chandlery.model.objects.instances import UserInfo
-from chandlery.model.text.names import label_problem
 from chandlery.reconcile.policies.broker_policy import AS_SHORT_AS_ASKED, ShortestPauses
 from chandlery.reconcile.policies.restrictions import (
     CLASS_PROPERTIES,
@@ -27,13 +22,18 @@ from chandlery.reconcile.policies.restrictions import (
     restriction_problem,
     restrictions_selector,
 )
-from chandlery_gateway.admission.broker_policy_admission import broker_policy_problems, pause_problems
+from chandlery_gateway.admission.brokers.broker_address_admission import (
+    EXPECTED_PLACES,
+    BrokerPlaces,
+    place_problems,
+    url_problems,
+)
+from chandlery_gateway.admission.brokers.broker_auth_admission import auth_problems, auth_references
+from chandlery_gateway.admission.brokers.broker_policy_admission import broker_policy_problems, pause_problems
 from chandlery_gateway.admission.field_checks import (
     counter_problems,
     duration_problems,
     invalid,
-    name_problems,
-    required,
 )
 from chandlery_gateway.admission.kind_rules import KindRules, NewId, SecretReference
 from chandlery_gateway.admission.status_admission import generation_problems
@@ -49,9 +49,10 @@ class BrokerRules(KindRules[AnyBroker]):
         "it will be removed even if it has instances. They stay, and without the broker they can only be abandoned"
     )
 
-    def __init__(self, shortest: ShortestPauses = AS_SHORT_AS_ASKED) -> None:
-        """`shortest` are the pauses between calls that this platform allows at least."""
+    def __init__(self, shortest: ShortestPauses = AS_SHORT_AS_ASKED, places: BrokerPlaces = EXPECTED_PLACES) -> None:
+        """`shortest` are the pauses between calls that this platform allows at least, `places` where brokers may be."""
         self._shortest = shortest
+        self._places = places
 
     def default_new(self, document: AnyBroker, user: UserInfo, *, new_id: NewId) -> AnyBroker:
         return _default(document)
@@ -60,11 +61,19 @@ class BrokerRules(KindRules[AnyBroker]):
         return _default(new, relist_requests=old.spec.relist_requests)
 
     def new_problems(self, document: AnyBroker) -> Iterable[FieldProblem]:
-        return (*_problems(document), *pause_problems(document.spec, self._shortest))
+        return (
+            *_problems(document),
+            *pause_problems(document.spec, self._shortest),
+            *place_problems(document, self._places),
+        )
 
     def changed_problems(self, old: AnyBroker, new: AnyBroker) -> Iterable[FieldProblem]:
         problems = _problems(new, relist_requests=old.spec.relist_requests)
-        return (*problems, *pause_problems(new.spec, self._shortest, old=old.spec))
+        return (
+            *problems,
+            *pause_problems(new.spec, self._shortest, old=old.spec),
+            *place_problems(new, self._places, old=old),
+        )
 
     def status_problems(self, document: AnyBroker) -> Iterable[FieldProblem]:
         return generation_problems(document)
@@ -78,17 +87,7 @@ class BrokerRules(KindRules[AnyBroker]):
         return () if old.spec.auth_info == new.spec.auth_info else self.new_warnings(new)
 
     def secrets(self, document: AnyBroker) -> Iterable[SecretReference]:
-        auth = document.spec.auth_info
-        if auth is None:
-            return
-        for word, method in (("basic", auth.basic), ("bearer", auth.bearer)):
-            if method is not None and method.secret_ref is not None:
-                where = _namespace_of(method) or document.metadata.namespace or ""
-                yield SecretReference(f"spec.authInfo.{word}.secretRef", where, method.secret_ref.name)
-
-
-def _namespace_of(method: ClusterSecretAuth | LocalSecretAuth) -> str:
-    return (method.secret_ref.namespace if isinstance(method, ClusterSecretAuth) and method.secret_ref else "") or ""
+        return auth_references(document)
 
 
 def _default(broker: AnyBroker, *, relist_requests: int = 0) -> AnyBroker:
@@ -103,7 +102,7 @@ def _default(broker: AnyBroker, *, relist_requests: int = 0) -> AnyBroker:
 
 def _problems(broker: AnyBroker, *, relist_requests: int = 0) -> Iterator[FieldProblem]:
     spec = broker.spec
-    yield from _url_problems(spec.url)
+    yield from url_problems(spec.url)
     yield from _tls_problems(spec)
     yield from counter_problems("spec.relistRequests", relist_requests, spec.relist_requests)
     yield from duration_problems(
@@ -113,29 +112,10 @@ def _problems(broker: AnyBroker, *, relist_requests: int = 0) -> Iterator[FieldP
         way_out="; to switch relisting off, set relistBehavior: Manual",
     )
     yield from broker_policy_problems(spec)
-    yield from _auth_problems(broker)
+    yield from auth_problems(broker)
     if spec.catalog_restrictions:
         plans = CLUSTER_PLAN_PROPERTIES if isinstance(broker, ClusterServiceBroker) else PLAN_PROPERTIES
         yield from _restriction_problems(spec.catalog_restrictions, plan_properties=plans)
-
-
-def _url_problems(url: str) -> Iterator[FieldProblem]:
-    field, example = "spec.url", "such as https://broker.example.com"
-    if not url:
-        yield required(field, f"give the address of the service broker, {example}")
-        return
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        parts, usable = None, False
-    # The address is shown to everybody who may read the broker, and so is never quoted here, in case it has a password.
-    if parts is None or not usable or any(char.isspace() for char in url):
-        yield invalid(field, f"must be an http or https address with a host, {example}")
-    elif parts.username or parts.password:
-        yield invalid(field, "must not contain credentials; put them into a Secret and name it in spec.authInfo")
-    elif parts.query or parts.fragment:
-        yield invalid(field, "must have no '?' and no '#': paths such as /v2/catalog are added to it")
 
 
 def _tls_problems(spec: CommonBrokerSpec) -> Iterator[FieldProblem]:
@@ -147,31 +127,6 @@ def _tls_problems(spec: CommonBrokerSpec) -> Iterator[FieldProblem]:
         b64decode(spec.ca_bundle.encode(), validate=True)
     except ValueError:
         yield invalid("spec.caBundle", "must be base64 of a PEM bundle")
-
-
-def _auth_problems(broker: AnyBroker) -> Iterator[FieldProblem]:
-    auth = broker.spec.auth_info
-    if auth is None:
-        return
-    if auth.basic is None and auth.bearer is None:
-        yield required("spec.authInfo", "give basic or bearer with a secretRef, or leave authInfo out")
-    for field, method in (("spec.authInfo.basic", auth.basic), ("spec.authInfo.bearer", auth.bearer)):
-        if method is not None:
-            yield from _secret_problems(f"{field}.secretRef", method)
-
-
-def _secret_problems(field: str, method: ClusterSecretAuth | LocalSecretAuth) -> Iterator[FieldProblem]:
-    reference = method.secret_ref
-    if reference is None:
-        yield required(field, "name the Secret that holds the credentials")
-        return
-    yield from name_problems(f"{field}.name", reference.name, what="the Secret that holds the credentials")
-    if not isinstance(reference, ObjectReference):
-        return
-    if not reference.namespace:
-        yield required(f"{field}.namespace", "give the namespace of the Secret")
-    elif problem := label_problem(reference.namespace):
-        yield invalid(f"{field}.namespace", problem)
 
 
 def _restriction_problems(

@@ -1,0 +1,1 @@
+"""The rules of ClusterServiceBroker and ServiceBroker: where they are, how to authenticate, how to be dealt with."""

@@ -1,0 +1,194 @@
+"""Where connections to service brokers lead, whatever names and servers say."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+from chandlery.osb.client import OsbClient
+from chandlery.osb.endpoint import NOWHERE, BasicAuth, BrokerEndpoint, Tenancy
+from chandlery.osb.transport import name_lookups
+from chandlery.osb.transport.egress import TRUSTING_LOOPBACK, Egress
+from chandlery.reconcile.answers import Answer, Verdict
+from chandlery.reconcile.egress.egress_policy import EgressPolicy
+from chandlery.reconcile.egress.egress_rules import parse_rules
+from tests.security.egress.egress_programs import answer, broker
+
+TRUSTED = parse_rules("127.0.0.1/32")
+
+
+@pytest.fixture
+async def strict() -> AsyncIterator[OsbClient]:
+    client = OsbClient(Egress())
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def trusting() -> AsyncIterator[OsbClient]:
+    client = OsbClient(TRUSTING_LOOPBACK)
+    yield client
+    await client.close()
+
+
+async def catalog(client: OsbClient, url: str, **more: object) -> Answer:
+    endpoint = BrokerEndpoint(url=url, timeout_seconds=5.0, **more)  # type: ignore[arg-type]
+    return await client.get_catalog(endpoint, known=None, request_id="r")
+
+
+class Names:
+    """A name server of the test's own, in place of the system's."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **answers: list[list[str]]) -> None:
+        self.asked: list[str] = []
+        self._answers = {name.replace("_", "."): iter(each) for name, each in answers.items()}
+        monkeypatch.setattr(name_lookups, "_look_up", self._look_up)
+
+    def _look_up(self, name: str, _family: int) -> list[str]:
+        self.asked.append(name)
+        try:
+            return next(self._answers[name])
+        except (KeyError, StopIteration):
+            raise socket.gaierror(socket.EAI_NONAME, "unknown") from None
+
+
+class Counting:
+    """A broker that counts who comes."""
+
+    def __init__(self) -> None:
+        self.heads: list[str] = []
+
+    async def __call__(self, head: str) -> bytes:
+        self.heads.append(head)
+        return answer()
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.1",
+        "2130706433",
+        "0x7f.1",
+        "0177.0.0.1",
+        "0",
+        "0.0.0.0",
+        "localhost",
+        "[::ffff:127.0.0.1]",
+        "[64:ff9b::7f00:1]",
+        "[::1]",
+        "[::]",
+        "\uff11\uff12\uff17.0.0.1",
+    ],
+)
+async def test_this_machine_is_not_called_by_any_of_its_names(strict: OsbClient, host: str) -> None:
+    seen = Counting()
+    async with broker(seen) as port:
+        told = await catalog(strict, f"http://{host}:{port}")
+    assert (told.verdict, seen.heads) == (Verdict.UNREACHABLE, [])
+
+
+async def test_a_name_is_judged_by_what_it_resolves_to(strict: OsbClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    Names(monkeypatch, innocent_example=[["127.0.0.1"]], mapped_example=[["::ffff:127.0.0.1"]])
+    seen = Counting()
+    async with broker(seen) as port:
+        told = [await catalog(strict, f"http://{name}.example:{port}") for name in ("innocent", "mapped")]
+    assert [each.verdict for each in told] == [Verdict.UNREACHABLE] * 2
+    assert "is a loopback address, where no service broker is called" in str(told[0].description)
+    assert seen.heads == []
+
+
+async def test_a_name_is_resolved_once_for_a_connection(trusting: OsbClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The second answer would lead elsewhere; it is never asked for ("DNS rebinding").
+    names = Names(monkeypatch, broker_example=[["127.0.0.1"], ["169.254.169.254"]])
+    seen = Counting()
+    async with broker(seen) as port:
+        told = [await catalog(trusting, f"http://broker.example:{port}") for _ in range(3)]
+    assert [each.verdict for each in told] == [Verdict.SUCCEEDED] * 3
+    assert (names.asked, len(seen.heads)) == (["broker.example"], 3)
+
+
+async def test_only_the_allowed_ones_of_a_names_addresses_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    Names(monkeypatch, both_example=[["127.0.0.2", "127.0.0.1"]], none_example=[["127.0.0.2", "127.0.0.3"]])
+    client = OsbClient(Egress(cluster=EgressPolicy(trusted=TRUSTED)))
+    seen = Counting()
+    async with broker(seen) as port:
+        told = [await catalog(client, f"http://{name}.example:{port}") for name in ("both", "none")]
+    await client.close()
+    assert [each.verdict for each in told] == [Verdict.SUCCEEDED, Verdict.UNREACHABLE]
+
+
+async def test_redirects_lead_nowhere(trusting: OsbClient) -> None:
+    seen = Counting()
+    async with broker(seen) as inner:
+
+        async def redirect(_head: str) -> bytes:
+            return answer(b"", status="307 Temporary Redirect", more=f"Location: http://127.0.0.1:{inner}/\r\n")
+
+        async with broker(redirect) as port:
+            told = await catalog(trusting, f"http://127.0.0.1:{port}")
+    assert (told.status, seen.heads) == (307, [])
+
+
+async def test_a_connection_is_not_shared_with_a_broker_that_may_not_have_it(trusting: OsbClient) -> None:
+    seen = Counting()
+    async with broker(seen) as port:
+        url = f"http://127.0.0.1:{port}"
+        told = [await catalog(trusting, url, tenancy=tenancy) for tenancy in (None, Tenancy(), NOWHERE)]
+    assert [each.verdict for each in told] == [Verdict.SUCCEEDED, Verdict.SUCCEEDED, Verdict.TIMED_OUT]
+    assert len(seen.heads) == 2
+
+
+async def test_names_that_nobody_answers_for_hold_up_tenants_alone(
+    trusting: OsbClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going_on = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def look_up(name: str, _family: int) -> list[str]:
+        if name.startswith("slow"):
+            asyncio.run_coroutine_threadsafe(going_on.wait(), loop).result()
+        return ["127.0.0.1"]
+
+    monkeypatch.setattr(name_lookups, "_look_up", look_up)
+    async with broker(Counting()) as port:
+        slow = [
+            asyncio.create_task(catalog(trusting, f"http://slow-{number}.example:{port}", tenancy=Tenancy()))
+            for number in range(40)
+        ]
+        told = await catalog(trusting, f"http://quick.example:{port}")
+        assert told.verdict == Verdict.SUCCEEDED
+        going_on.set()
+        assert {each.verdict for each in await asyncio.gather(*slow)} == {Verdict.SUCCEEDED}
+
+
+@pytest.mark.parametrize(
+    ("policy", "more", "words"),
+    [
+        (
+            EgressPolicy(trusted=TRUSTED, may_send_plain_credentials=False),
+            {"authorization": BasicAuth("ann", "hunter2")},
+            "credentials are not sent over plain http",
+        ),
+        (
+            EgressPolicy(trusted=TRUSTED, may_skip_verification=False),
+            {"skip_tls_verify": True},
+            "remove spec.insecureSkipTLSVerify",
+        ),
+        (EgressPolicy(trusted=TRUSTED).narrowed(allow=parse_rules("https:")), {}, "uses http"),
+        (EgressPolicy(trusted=TRUSTED).narrowed(deny=parse_rules("127.0.0.0/8")), {}, "does not allow"),
+    ],
+)
+async def test_what_is_forbidden_is_refused_at_each_call(
+    policy: EgressPolicy, more: dict[str, object], words: str
+) -> None:
+    # A broker that was stored before the operator decided so.
+    client, seen = OsbClient(Egress(cluster=policy)), Counting()
+    async with broker(seen) as port:
+        told = [await catalog(client, f"http://127.0.0.1:{port}", **more) for _ in range(2)]
+    await client.close()
+    assert [each.verdict for each in told] == [Verdict.UNREACHABLE] * 2
+    assert words in str(told[0].description)
+    assert "hunter2" not in str(told)
+    assert seen.heads == []
