@@ -119,6 +119,12 @@ conformance-replicas: setup services  ## The same with three processes of each w
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; CHANDLERY_TEST_REPLICAS=3 \
 	$(BIN)/pytest --numprocesses=3 --dist=loadscope tests/conformance -k '[servers' $(PYTEST_ARGS)
 
+.PHONY: test-database-roles
+test-database-roles: setup services  ## All whole stacks on servers, with a database role for each service
+	@urls="$$($(SERVICES) env)"; eval "$$urls"; CHANDLERY_TEST_DATABASE_ROLES=1 \
+	$(BIN)/pytest $(PARALLEL) tests/conformance/platform_behaviour tests/conformance/platform_failures tests/e2e \
+		-k 'not embedded' $(PYTEST_ARGS)
+
 .PHONY: fuzz
 fuzz: setup services  ## Requests made up from /openapi/v3 by several users, for FUZZ_MINUTES=30: no 5xx, no crash, no hold above 50 ms
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; \

@@ -35,12 +35,14 @@ from chandlery.process.schema_waits import run_migrations
 from chandlery.process.service import Service
 from chandlery.reconcile.reconcile_result import broker_key
 from chandlery.settings.settings import Settings
+from chandlery.store.connection.engine import open_engine
 from chandlery.store.schema import INTERESTS, OBJECTS, OUTBOX, WORK_QUEUE
 from chandlery.store.sealing.sealing import new_key
 from chandlery_binder.main import BINDER
 from chandlery_gateway.main import GATEWAY
 from chandlery_provisioner.main import PROVISIONER
 from chandlery_syncer.main import SYNCER
+from tests.support.database_roles import ARE_ASKED_FOR, drop_roles, role_logins
 from tests.support.waiting import SOON
 
 REPLICAS = int(os.environ.get("CHANDLERY_TEST_REPLICAS", "1"))
@@ -67,6 +69,7 @@ class Process:
 
     services: Sequence[Service]
     settings: Settings
+    migrates: bool = True
     resources: Resources | None = None
     _ending: Ending | None = None
     _running: "asyncio.Task[None] | None" = None
@@ -78,7 +81,7 @@ class Process:
         self._ending = Ending(name, seconds=self.settings.shutdown_seconds)
         services = [*self.services, _observer(self._note)]
         self._running = asyncio.create_task(
-            _run(services, self.settings, name, self._ending, migrates=True, on_ready=ready.set)
+            _run(services, self.settings, name, self._ending, migrates=self.migrates, on_ready=ready.set)
         )
         waiting = asyncio.create_task(ready.wait())
         await asyncio.wait({waiting, self._running}, timeout=SOON, return_when=asyncio.FIRST_COMPLETED)
@@ -108,6 +111,8 @@ class PlatformBackend:
     urls: Sequence[str]
     """Where each gateway answers."""
     processes: Sequence[Process]
+    owner_url: str = ""
+    """With database roles, the login that may do everything: for the tests alone."""
 
     async def start(self) -> None:
         for process in self.processes:
@@ -127,7 +132,7 @@ class PlatformBackend:
         for _ in range(_PATIENCE):
             # A worker may write the same rows in another order at this moment: whoever waits for it here gives way.
             with suppress(DBAPIError):
-                async with self._engine.begin() as connection:
+                async with self._opened() as engine, engine.begin() as connection:
                     if connection.dialect.name == "postgresql":
                         await connection.execute(text("SET LOCAL lock_timeout = '20ms'"))
                     for table in (WORK_QUEUE, INTERESTS, *OBJECTS.values(), OUTBOX):
@@ -151,6 +156,17 @@ class PlatformBackend:
         assert resources is not None
         return resources.database._engine
 
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[AsyncEngine]:
+        if not self.owner_url:
+            yield self._engine
+            return
+        engine = open_engine(self.owner_url, application_name="chandlery-test")
+        try:
+            yield engine
+        finally:
+            await engine.dispose()
+
 
 @asynccontextmanager
 async def embedded(folder: Path) -> AsyncIterator[PlatformBackend]:
@@ -172,19 +188,32 @@ async def servers(folder: Path, lanes: Callable[[], Sequence[str]]) -> AsyncIter
     await _administer(server, f"ALTER DATABASE {database} SET synchronous_commit = off")
     url = make_url(server).set(database=database).render_as_string(hide_password=False)
     ports = [_free_port() for _ in range(min(REPLICAS, _MOST_GATEWAYS))]
-    base = _settings(folder, ports[0], url, amqp_url, amqp_prefix=prefix)
-    await run_migrations(base)
+    base = _settings(folder, ports[0], url, amqp_url, amqp_prefix=prefix, database_role_prefix=database)
+    await run_migrations(base, makes_roles=ARE_ASKED_FOR)
     # The first to come has the lease of the sweep, and keeps it.
     others = base.model_copy(update={"sweep_seconds": _NEVER_SECONDS})
     processes = [Process([each], others) for each in (PROVISIONER, BINDER, SYNCER) for _ in range(REPLICAS)]
     processes[0].settings = base
     processes += [Process([GATEWAY], others.model_copy(update={"port": port})) for port in ports]
+    if ARE_ASKED_FOR:
+        await _give_roles(processes, url, database)
+    platform = PlatformBackend("servers", [_address(port) for port in ports], processes, url if ARE_ASKED_FOR else "")
     try:
-        async with _running(PlatformBackend("servers", [_address(port) for port in ports], processes)) as backend:
+        async with _running(platform) as backend:
             yield backend
     finally:
         await _remove_names(amqp_url, prefix, lanes())
         await _administer(server, f"DROP DATABASE {database} WITH (FORCE)")
+        await drop_roles(server, database)
+
+
+async def _give_roles(processes: Sequence[Process], owner_url: str, prefix: str) -> None:
+    """Let each process connect as the role of its service, which may not migrate."""
+    urls = await role_logins(owner_url, prefix)
+    for process in processes:
+        [service] = process.services
+        process.settings = process.settings.model_copy(update={"database_url": SecretStr(urls[service.name])})
+        process.migrates = False
 
 
 @asynccontextmanager

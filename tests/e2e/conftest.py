@@ -45,8 +45,8 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack
 
 @pytest.fixture(scope="module")
 def split(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SplitStack]:
-    """Four processes on PostgreSQL and RabbitMQ."""
-    with split_stack(tmp_path_factory.mktemp("split")) as stack:
+    """Four processes on PostgreSQL and RabbitMQ, each with a database role that may do what it has to."""
+    with split_stack(tmp_path_factory.mktemp("split"), has_roles=True) as stack:
         yield stack
 
 

@@ -15,7 +15,8 @@ from chandlery.model.faults import Refused, Unavailable
 from chandlery.retry.transient import SERVER_START
 from chandlery.settings.settings import Settings, require
 from chandlery.store.connection.engine import open_engine
-from chandlery.store.migrate import current_revision, is_later, is_older, migrate, newest_revision
+from chandlery.store.migrate import Say, current_revision, is_later, is_older, migrate, newest_revision
+from chandlery.store.roles.database_roles import RolePlan
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -59,8 +60,19 @@ async def prepare_schema(engine: AsyncEngine, *, migrates: bool) -> None:
         )
 
 
-async def run_migrations(settings: Settings, *, seconds: float | None = None) -> str:
+def role_plan(settings: Settings, *, makes: bool = False) -> RolePlan:
+    """How the settings want the database roles."""
+    return RolePlan(
+        prefix=settings.database_role_prefix, writes_status=settings.database_roles_write_status, makes=makes
+    )
+
+
+async def run_migrations(
+    settings: Settings, *, seconds: float | None = None, makes_roles: bool = False, say: Say = log.info
+) -> str:
     """Bring the database to the newest schema, waiting for its server that long; returns the revision it is at.
+
+    Database roles that are there are given what that needs; with `makes_roles` they are made. `say` hears of it.
 
     Raises Unavailable when the time is over, Refused if waiting does not help, ConfigurationFault.
     """
@@ -69,7 +81,7 @@ async def run_migrations(settings: Settings, *, seconds: float | None = None) ->
 
     async def work() -> str:
         try:
-            return await migrate(engine)
+            return await migrate(engine, roles=role_plan(settings, makes=makes_roles), say=say)
         except Unavailable as fault:
             reasons[:] = [fault.message]
             raise

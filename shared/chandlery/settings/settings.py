@@ -28,6 +28,7 @@ from chandlery.model.faults import ConfigurationFault
 from chandlery.model.text.names import nearest_names
 from chandlery.settings.authentication_settings import AuthenticationSettings
 from chandlery.settings.broker_settings import BrokerSettings
+from chandlery.settings.database_role_settings import DatabaseRoleSettings
 from chandlery.settings.web_settings import WebSettings
 
 PREFIX = "CHANDLERY_"
@@ -79,7 +80,7 @@ def _meant(name: str, fields: Collection[str], *, is_variable: bool = False) -> 
     return f"; did you mean {f'{PREFIX}{near[0].upper()}' if is_variable else near[0]}?"
 
 
-class Settings(AuthenticationSettings, BrokerSettings, WebSettings, BaseSettings):
+class Settings(AuthenticationSettings, BrokerSettings, DatabaseRoleSettings, WebSettings, BaseSettings):
     """Everything that can be set. One process reads them once, at its start."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)

@@ -27,7 +27,7 @@ _SETTINGS: Final = {
 """Beginnings of SQLSTATEs that a setting mends, and how."""
 _OF_THE_SESSION: Final = ("22", "42")
 """While a connection is opened: what the URL asks of the session is not there, or not so."""
-_FORBIDDEN: Final = "42501"
+FORBIDDEN: Final = "42501"
 _AWAY: Final = ("08", "57P", "53300", "25P03")
 """Connection lost, shut down or starting, no connection left, idle too long."""
 _FOR_NOW: Final = ("25006", "53", "55P03", "57014", "58")
@@ -101,7 +101,7 @@ def _of_postgresql(error: DBAPIError, place: str) -> Unavailable | None:
     if isinstance(client_error, TargetServerAttributeNotMatched):
         # In a failover there is no primary for a while.
         return Unavailable(f"{_named(place)} is not what target_session_attrs in {_URL} asks for")
-    if state == _FORBIDDEN:
+    if state == FORBIDDEN:
         return Refused(f"{_named(place)} refuses the connection: {said}; {_GRANTS}")
     if error.statement is None and state.startswith(_OF_THE_SESSION):
         return Refused(f"{_named(place)} refuses the connection: {said}; correct options in {_URL}", is_setting=True)

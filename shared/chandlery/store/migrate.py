@@ -5,6 +5,7 @@ was the one before when that was made. Called by `schema_waits.py` and the comma
 """
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 from alembic import command
@@ -20,10 +21,17 @@ from chandlery.model.faults import ConfigurationFault, Refused, Unavailable
 from chandlery.retry.transient import STORE_CONFLICT
 from chandlery.store.database_errors import explained
 from chandlery.store.objects.changes import continue_numbers
+from chandlery.store.roles.database_roles import RolePlan, keep_roles
 from chandlery.store.schema import WORK_QUEUE
+
+Say = Callable[[str], object]
 
 _LOCK = text("SELECT pg_advisory_xact_lock(4242, 1)")
 _LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '30s'")
+
+
+def _ignore(_: str) -> None:
+    """Nobody is told."""
 
 
 def _config() -> Config:
@@ -50,17 +58,20 @@ def is_later(revision: str) -> bool:
     return revision not in _known_revisions()
 
 
-async def migrate(engine: AsyncEngine) -> str:
+async def migrate(engine: AsyncEngine, *, roles: RolePlan | None = None, say: Say = _ignore) -> str:
     """Upgrade to the newest revision, in one transaction; returns the one that the database is at.
 
-    Raises Unavailable; Refused if waiting does not help.
+    `roles` are those of the services: made if it says so, and given what the revision needs; `say` is told what was
+    done to them. Raises Unavailable; Refused if waiting does not help; ConfigurationFault for roles in SQLite.
     """
     if engine.dialect.name == "postgresql":
-        return await _migrate(engine)
+        return await _migrate(engine, roles, say)
+    if roles is not None and roles.makes:
+        raise ConfigurationFault("SQLite has no roles: `chandlery migrate --roles` needs PostgreSQL")
     # Two that open a new file at once can find it locked while its journal is set up, whatever their patience.
     async for attempt in STORE_CONFLICT.around(Unavailable, unless=(Refused,)):
         with attempt:
-            return await _migrate(engine)
+            return await _migrate(engine, None, say)
     raise AssertionError("tenacity either returns or raises")
 
 
@@ -92,7 +103,7 @@ def place_of(engine: AsyncEngine) -> str:
     return engine.url.host or engine.url.database or "memory"
 
 
-async def _migrate(engine: AsyncEngine) -> str:
+async def _migrate(engine: AsyncEngine, roles: RolePlan | None, say: Say) -> str:
     place = place_of(engine)
     try:
         async with engine.begin() as connection:
@@ -101,8 +112,11 @@ async def _migrate(engine: AsyncEngine) -> str:
                 await connection.execute(_LOCK_TIMEOUT)
             revision = await connection.run_sync(lambda sync: _upgrade(sync, place))
             await continue_numbers(connection)
+            told = await connection.run_sync(keep_roles, roles) if roles is not None and not is_later(revision) else ()
     except (DBAPIError, OSError) as error:
         raise explained(error, place=place) or error from error
+    for sentence in told:
+        say(sentence)
     return revision
 
 

@@ -52,6 +52,10 @@ class Program:
         self._log_start = 0
         self._process: subprocess.Popen[bytes] | None = None
 
+    def set(self, **variables: str) -> None:
+        """For the next start."""
+        self._environment |= variables
+
     def start(self) -> None:
         assert not self.is_running, f"{self.name} runs already"
         self._log.touch()

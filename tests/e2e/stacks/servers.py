@@ -15,6 +15,7 @@ from sqlalchemy import make_url, text
 
 from chandlery.contracts import topology
 from chandlery.store.connection.engine import open_engine
+from tests.support.database_roles import drop_roles
 
 ResultT = TypeVar("ResultT")
 
@@ -29,6 +30,11 @@ class ServerShare:
     amqp_url: str
     amqp_prefix: str
 
+    @property
+    def role_prefix(self) -> str:
+        """What its database roles are called, if it has some: like its database."""
+        return self.amqp_prefix.rstrip(".")
+
 
 @contextmanager
 def server_share() -> Iterator[ServerShare]:
@@ -42,6 +48,7 @@ def server_share() -> Iterator[ServerShare]:
         yield ServerShare(own, amqp_url, f"{name}.")
     finally:
         in_own_loop(_execute(admin, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+        in_own_loop(drop_roles(admin, name))
 
 
 def remove_queues(share: ServerShare, lanes: Iterable[str]) -> None:

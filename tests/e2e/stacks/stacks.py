@@ -17,7 +17,8 @@ from chandlery.store.sealing.sealing import new_key
 from tests.e2e.stacks.api_client import ApiClient
 from tests.e2e.stacks.kubectl import Kubectl, KubectlChoice, kubectl_path
 from tests.e2e.stacks.programs import CHANDLERY, LOOPBACK, Program, clean_environment, free_port
-from tests.e2e.stacks.servers import ServerShare, remove_queues, server_share
+from tests.e2e.stacks.servers import ServerShare, in_own_loop, remove_queues, server_share
+from tests.support.database_roles import ARE_ASKED_FOR, role_logins
 from tests.support.waiting import wait_for
 
 SplitStackT = TypeVar("SplitStackT", bound="SplitStack")
@@ -93,15 +94,25 @@ class EmbeddedStack(Stack):
 class SplitStack(Stack):
     """`chandlery migrate`, then the four services, each in its own process."""
 
-    def __init__(self, folder: Path, share: ServerShare, *, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        share: ServerShare,
+        *,
+        environment: Mapping[str, str] | None = None,
+        has_roles: bool = ARE_ASKED_FOR,
+    ) -> None:
+        """`has_roles` lets each service connect as its own database role."""
         super().__init__(folder)
         self.share = share
+        self.has_roles = has_roles
         self._ports = {name: free_port() for name in SERVICES}
         self.environment = clean_environment(
             CHANDLERY_DATABASE_URL=share.database_url,
             CHANDLERY_AMQP_URL=share.amqp_url,
             CHANDLERY_AMQP_PREFIX=share.amqp_prefix,
             CHANDLERY_ENCRYPTION_KEYS=new_key("e2e"),
+            CHANDLERY_DATABASE_ROLE_PREFIX=share.role_prefix,
             **{**QUICK, **(environment or {})},
         )
         self._write_gateway_files()
@@ -119,11 +130,17 @@ class SplitStack(Stack):
 
     def migrate(self) -> str:
         """Run `chandlery migrate`; answers what it prints."""
-        done = subprocess.run(
-            [CHANDLERY, "migrate"], env=self.environment, capture_output=True, text=True, timeout=60, check=False
-        )
+        command = [CHANDLERY, "migrate", *(["--roles"] if self.has_roles else [])]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
+        if self.has_roles:
+            self._give_logins()
         return done.stdout
+
+    def _give_logins(self) -> None:
+        urls = in_own_loop(role_logins(self.environment["CHANDLERY_DATABASE_URL"], self.share.role_prefix))
+        for name, program in self.programs.items():
+            program.set(CHANDLERY_DATABASE_URL=urls[name.partition("-")[0]])
 
     def start(self, *names: str) -> None:
         for name in names or self.programs:
@@ -165,6 +182,12 @@ class SplitStack(Stack):
         finally:
             connection.close()
 
+    def check_grants(self) -> None:
+        """No process may have missed a grant, not even in what it does beside its work."""
+        for path in self.folder.glob("*.log"):
+            missed = [line for line in path.read_text(errors="replace").splitlines() if "permission denied" in line]
+            assert not missed, f"{path.name}: {missed[0]}"
+
     def lanes(self) -> set[str]:
         """The lanes that the workers have announced in their logs."""
         found = {UNRESOLVED_LANE}
@@ -205,10 +228,14 @@ def embedded_stack(folder: Path) -> Iterator[EmbeddedStack]:
 
 
 @contextmanager
-def split_stack(folder: Path, *, environment: Mapping[str, str] | None = None) -> Iterator[SplitStack]:
+def split_stack(
+    folder: Path, *, environment: Mapping[str, str] | None = None, has_roles: bool = ARE_ASKED_FOR
+) -> Iterator[SplitStack]:
     """The four processes on a fresh database and with names of their own on RabbitMQ."""
-    with server_share() as share, running(SplitStack(folder, share, environment=environment), share) as stack:
-        yield stack
+    with server_share() as share:
+        stack = SplitStack(folder, share, environment=environment, has_roles=has_roles)
+        with running(stack, share):
+            yield stack
 
 
 @contextmanager
@@ -226,6 +253,7 @@ def running(
             stack.stop()
         finally:
             remove_queues(share, stack.lanes())
+        stack.check_grants()
 
 
 def kubeconfig_text(port: int, certificate: str, token: str) -> str:

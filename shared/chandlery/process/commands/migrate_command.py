@@ -5,10 +5,11 @@ import sys
 import click
 
 from chandlery.process.commands.service_commands import production_settings, run_to_the_end
-from chandlery.process.schema_waits import found_revision, run_migrations
+from chandlery.process.schema_waits import found_revision, role_plan, run_migrations
 from chandlery.settings.settings import Settings, load_settings, require
 from chandlery.store.connection.database_url import read_database_url
 from chandlery.store.migrate import is_later, is_older, migration_sql, newest_revision
+from chandlery.store.roles.database_roles import roles_sql
 
 
 @click.command()
@@ -25,17 +26,28 @@ from chandlery.store.migrate import is_later, is_older, migration_sql, newest_re
     metavar="SECONDS",
     help="Give up after this time.",
 )
+@click.option(
+    "--roles",
+    "makes_roles",
+    is_flag=True,
+    help="Make a database role for each service, with the grants that it needs (PostgreSQL); with --sql, print that.",
+)
 @click.option("--sql", "prints", is_flag=True, help="Print the SQL for an empty database, without connecting.")
 @click.option("--from", "start", metavar="REVISION", help="With --sql: for a database at this revision.")
-def migrate(checks: bool, seconds: float | None, prints: bool, start: str | None) -> None:
+def migrate(checks: bool, seconds: float | None, makes_roles: bool, prints: bool, start: str | None) -> None:
     """Bring the database to the current schema. Safe to run from several places at once.
 
     Waits for a server that is not there yet; what a person has to mend ends it.
     """
     if sum((checks, prints)) > 1 or (seconds is not None and (checks or prints)):
         raise click.UsageError("--check, --sql and --timeout cannot be combined")
-    if start is not None and not prints:
-        raise click.UsageError("--from needs --sql")
+    if start is not None and (makes_roles or not prints):
+        raise click.UsageError("--from needs --sql, and is of no use with --roles")
+    if checks and makes_roles:
+        raise click.UsageError("--check and --roles cannot be combined")
+    if prints and makes_roles:
+        click.echo(roles_sql(role_plan(load_settings())), nl=False)
+        return
     if prints:
         click.echo(migration_sql(_dialect(load_settings()), start), nl=False)
         return
@@ -45,7 +57,8 @@ def migrate(checks: bool, seconds: float | None, prints: bool, start: str | None
         return
     require(settings, "database_url")
     click.echo(f"migrating {read_database_url(settings.database_url.get_secret_value()).shown}")
-    click.echo(_told(run_to_the_end(run_migrations(settings, seconds=seconds))))
+    revision = run_to_the_end(run_migrations(settings, seconds=seconds, makes_roles=makes_roles, say=click.echo))
+    click.echo(_told(revision))
 
 
 def _check(settings: Settings) -> None:

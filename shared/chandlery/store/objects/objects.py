@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, insert, select, tuple_, type_coerce, update
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from chandlery.model.faults import AlreadyExists, Conflict
+from chandlery.model.faults import AlreadyExists, Conflict, Forbidden
 from chandlery.model.objects import kinds
 from chandlery.model.objects.kinds import AnyObject, Kind, kind_of
 from chandlery.model.objects.metadata import to_timestamp
 from chandlery.model.objects.wire import JsonObject
+from chandlery.store.database_errors import FORBIDDEN, sqlstate
 from chandlery.store.objects.changes import ChangeLog, ChangeVerb, LoggedChange
 from chandlery.store.objects.owner_links import OwnerLinks
 from chandlery.store.rows import Breaths, RowCodec
@@ -38,6 +39,7 @@ Written = Callable[[AnyObject | None, AnyObject | None], None]
 """Told of each object as it was and as it is: None before it came, None after it has gone."""
 
 _NAMES_PER_STATEMENT = 5_000
+_STATUS = "status"
 _HAVE_EXTERNAL_IDS = (kinds.SERVICE_INSTANCE, kinds.SERVICE_BINDING)
 
 
@@ -76,7 +78,7 @@ class ObjectStore:
         self._now = now
         self._links = links
         self._seen: dict[tuple[object, ...], Sequence[AnyObject]] = {}
-        self._later: dict[str, list[dict[str, Any]]] = {}
+        self._later: dict[tuple[str, bool], list[dict[str, Any]]] = {}
 
     async def get(self, kind: Kind, namespace: str, name: str, *, lock: bool = False) -> AnyObject | None:
         """One object by name. `lock` keeps others from changing it until the transaction ends."""
@@ -166,7 +168,7 @@ class ObjectStore:
         position = await self._log.next_position()
         created = _at_position(document, position)
         stored = self._codec.to_stored(created)
-        row = self._codec.to_row(created, stored) | {"resource_version": position}
+        row = self._new_row(created, stored, position)
         try:
             await self._connection.execute(insert(OBJECTS[kind.kind]).values(row))
         except IntegrityError as error:
@@ -182,8 +184,9 @@ class ObjectStore:
         position = await self._log.next_position()
         created = _at_position(document, position)
         stored = self._codec.to_stored(created)
-        row = self._codec.to_row(created, stored) | {"resource_version": position}
-        self._later.setdefault(kind.kind, []).append(row)
+        row = self._new_row(created, stored, position)
+        # Rows of one statement have the same columns.
+        self._later.setdefault((kind.kind, _STATUS in row), []).append(row)
         self._note(position, created, ChangeVerb.ADDED, stored)
         self._written(None, created)
         self._links.inserted(created)
@@ -191,7 +194,7 @@ class ObjectStore:
 
     async def flush(self) -> None:
         """Write what `insert_later` was given; raises AlreadyExists."""
-        for name, rows in self._later.items():
+        for (name, _), rows in self._later.items():
             try:
                 await self._connection.execute(insert(OBJECTS[name]), rows)
             except IntegrityError as error:
@@ -310,8 +313,21 @@ class ObjectStore:
         _refuse_older(kind, document, before, position)
         table = OBJECTS[kind.kind]
         statement = update(table).where(table.c.uid == document.metadata.uid, table.c.resource_version == before)
-        if not (await self._connection.execute(statement.values(values))).rowcount:
+        try:
+            written = await self._connection.execute(statement.values(values))
+        except DBAPIError as error:
+            if _STATUS in values and sqlstate(error) == FORBIDDEN:
+                raise _not_ours(kind, document) from error
+            raise
+        if not written.rowcount:
             raise _conflict(kind, document)
+
+    def _new_row(self, document: AnyObject, stored: JsonObject, position: int) -> dict[str, Any]:
+        """Without a status that says nothing yet: the gateway's database role may not write any."""
+        row = self._codec.to_row(document, stored) | {"resource_version": position}
+        if getattr(document, _STATUS, None) == _empty_status(kind_of(document)):
+            del row[_STATUS]
+        return row
 
     def _note(
         self, position: int, document: AnyObject, verb: ChangeVerb, stored: JsonObject, before: int | None = None
@@ -329,6 +345,17 @@ def _refuse_older(kind: Kind, document: AnyObject, before: int, position: int) -
     # This transaction took its number before the one that last wrote the object did: watchers would see them swapped.
     if position <= before:
         raise _conflict(kind, document)
+
+
+def _empty_status(kind: Kind) -> Any:
+    return kind.model.model_fields[_STATUS].default if kind.has_status else None
+
+
+def _not_ours(kind: Kind, document: AnyObject) -> Forbidden:
+    return Forbidden(
+        f'{kind.qualified_plural} "{document.metadata.name}" is forbidden: the status is written by Chandlery '
+        'alone; the database role of this process may not write it (docs/operations.md, "Roles and grants")'
+    )
 
 
 def _conflict(kind: Kind, document: AnyObject) -> Conflict:

@@ -1,0 +1,1 @@
+"""Database roles: one for each service, with the grants that its duty needs (PostgreSQL)."""
