@@ -14,16 +14,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from chandlery.engine.readiness import Readiness
 from chandlery.engine.resources import Resources
 from chandlery.model.json.json_text import write_json
-from chandlery.model.objects.instances import ServiceInstance
+from chandlery.model.objects.instances import ServiceInstance, UserInfo
 from chandlery.settings.settings import Settings
 from chandlery.store.sealing.sealing import Keyring, new_key
 from chandlery_gateway.app import create_app
 from chandlery_gateway.http.pipeline import Pipeline
 from chandlery_gateway.http.seats import Seats
-from chandlery_gateway.identity.allow_authenticated import AllowAuthenticated
 from chandlery_gateway.identity.audit.auditor import NullAuditor
-from chandlery_gateway.identity.authenticators.token_authenticator import ADMINISTRATOR, TokenAuthenticator
+from chandlery_gateway.identity.authenticators.token_authenticator import TokenAuthenticator
 from chandlery_gateway.identity.authenticators.union_authenticator import UnionAuthenticator
+from chandlery_gateway.identity.rbac.policy_rules import PolicyRule, Role
+from chandlery_gateway.identity.rbac.rbac_authorizer import RbacAuthorizer
+from chandlery_gateway.identity.rbac.rule_index import CLUSTER, Binding, RuleIndex, Subject
+from chandlery_gateway.identity.rbac.rule_keeper import RuleKeeper
 from chandlery_gateway.read.object_reader import ObjectReader
 from chandlery_gateway.watch.watch_hub import WatchHub
 from chandlery_gateway.write.object_writer import ObjectWriter
@@ -56,7 +59,27 @@ _REQUESTED: Final = [
 ]
 
 
-_AUTHENTICATOR: Final = UnionAuthenticator(certificates=None, verifiers=[TokenAuthenticator({_TOKEN: ADMINISTRATOR})])
+_ANN: Final = UserInfo(username="ann", groups=("developers", "system:authenticated"))
+_AUTHENTICATOR: Final = UnionAuthenticator(certificates=None, verifiers=[TokenAuthenticator({_TOKEN: _ANN})])
+
+
+class _Rules:
+    """Ann's group may do everything, and there is nothing else."""
+
+    revision = 0
+
+    def __init__(self) -> None:
+        self.index = RuleIndex()
+        words = ("*",)
+        everything = PolicyRule(verbs=words, groups=words, resources=words)
+        self.index.put_role((CLUSTER, "all"), Role([everything, PolicyRule(verbs=words, paths=words)]))
+        subjects = (Subject("Group", "developers"),)
+        self.index.put_binding(
+            Binding(namespace=CLUSTER, name="all", role_kind="ClusterRole", role_name="all", subjects=subjects)
+        )
+
+
+_RULES: Final = _Rules()
 
 
 async def _get(*_given: Any, **_options: Any) -> ServiceInstance:
@@ -102,7 +125,7 @@ async def _nothing(_scope: Scope, receive: Receive, send: Send) -> None:
 async def _main() -> None:
     pipeline = Pipeline(
         authenticator=_AUTHENTICATOR,
-        authorizer=AllowAuthenticated(),
+        authorizer=RbacAuthorizer(_RULES),
         auditor=NullAuditor(),
         seats=Seats(Settings()),
         body_seconds=10,
@@ -118,9 +141,9 @@ async def _main() -> None:
     resources = SimpleNamespace(settings=settings, database=database, readiness=Readiness())
     app = create_app(
         cast("Resources", resources),
-        WatchHub(database),
+        WatchHub(database, rules=RuleKeeper(database)),
         authenticator=_AUTHENTICATOR,
-        authorizer=AllowAuthenticated(),
+        authorizer=RbacAuthorizer(_RULES),
         auditor=NullAuditor(),
     )
     for name, method, path, body in _REQUESTED:

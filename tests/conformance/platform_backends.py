@@ -54,7 +54,10 @@ _PATIENCE = 1_000
 
 DATABASE_VARIABLE, AMQP_VARIABLE = "CHANDLERY_TEST_DATABASE_URL", "CHANDLERY_TEST_AMQP_URL"
 USERS = {"ann": ("developers", "dba"), "bob": (), "eve": tuple(f"group-{number:03}-of-many" for number in range(30))}
-"""Whom the gateway knows beside the administrator, with their groups; `token_of` has the token of each."""
+"""Whom the gateway knows beside the administrator, with their groups; `token_of` has the token of each.
+
+All may do everything.
+"""
 ADMINISTRATOR = "token-of-the-administrator"
 
 
@@ -227,7 +230,8 @@ async def _running(backend: PlatformBackend) -> AsyncIterator[PlatformBackend]:
 
 def _settings(folder: Path, port: int, database_url: str, amqp_url: str, **given: Any) -> Settings:
     table = io.StringIO()
-    rows = [(token_of(name), name, f"uid-of-{name}", ",".join(groups)) for name, groups in USERS.items()]
+    may = "system:masters"
+    rows = [(token_of(name), name, f"uid-of-{name}", ",".join((*groups, may))) for name, groups in USERS.items()]
     csv.writer(table).writerows(rows)
     users = folder / "users.csv"
     users.write_text(table.getvalue())

@@ -14,10 +14,11 @@ from chandlery.engine.resources import Resources
 from chandlery.lookup.broker_access import shortest_pauses
 from chandlery.lookup.broker_egress import egress_of
 from chandlery.model.faults import NotFound
-from chandlery.model.objects.kinds import KINDS
+from chandlery.model.objects.instances import UserInfo
+from chandlery.model.objects.kinds import KINDS, RBAC_KINDS
 from chandlery.process.http.probes import PROBE_PATHS, ProbeApp
 from chandlery_gateway.admission.catalog.broker_places import broker_places
-from chandlery_gateway.http.pipeline import Pipeline
+from chandlery_gateway.http.pipeline import Handler, Pipeline
 from chandlery_gateway.http.rendering import bug_response, fault_response
 from chandlery_gateway.http.request_log import RequestLog
 from chandlery_gateway.http.seats import Seats
@@ -108,9 +109,10 @@ def create_app(
         redirect_slashes=False,
     )
     for kind in (*KINDS.values(), REGARDING_EVENT):
-        reads = ReadHandlers(kind, object_reader=object_reader, hub=hub)
+        reads = ReadHandlers(kind, authorizer=recording, object_reader=object_reader, hub=hub)
         writes = WriteHandlers(kind, authorizer=recording, object_writer=object_writer, object_reader=object_reader)
-        handlers = {**reads.by_operation, **writes.by_operation}
+        by_operation = {name: _counting_at_once(each, hub) for name, each in writes.by_operation.items()}
+        handlers = {**reads.by_operation, **(by_operation if kind in RBAC_KINDS else writes.by_operation)}
         # Onto the application itself: in a router that is included, FastAPI looks for the route twice.
         register_kind(app.router, kind, pipeline, handlers)
     _add_probes(app, ProbeApp(resources.readiness))
@@ -123,6 +125,18 @@ def create_app(
     app.add_middleware(pipeline.around)
     app.add_middleware(RequestLog, wanted=settings.log_requests)
     return app
+
+
+def _counting_at_once(handle: Handler, hub: WatchHub) -> Handler:
+    """A change of a rule: whoever has been told of it may rely on it here, other gateways follow within a second."""
+
+    async def handle_and_wait(request: Request, user: UserInfo) -> Response:
+        try:
+            return await handle(request, user)
+        finally:
+            await hub.caught_up()
+
+    return handle_and_wait
 
 
 def _ask_for_tokens(app: FastAPI) -> None:

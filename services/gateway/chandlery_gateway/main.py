@@ -18,9 +18,10 @@ from chandlery.settings.settings import Settings
 from chandlery.store.database import UnitOfWork
 from chandlery_gateway.app import create_app
 from chandlery_gateway.http.listening import Listening, warn_of_plain_http
-from chandlery_gateway.identity.allow_authenticated import AllowAuthenticated
 from chandlery_gateway.identity.audit.auditor import NullAuditor
 from chandlery_gateway.identity.authenticators.configured_authenticators import warn_of_static_tokens
+from chandlery_gateway.identity.rbac.rbac_authorizer import RbacAuthorizer
+from chandlery_gateway.identity.rbac.rule_keeper import RuleKeeper
 from chandlery_gateway.watch.watch_hub import WatchHub
 
 
@@ -36,12 +37,13 @@ class Gateway:
         listening = Listening(settings)
         warn_of_plain_http(settings)
         warn_of_static_tokens(settings)
-        hub = WatchHub(self._resources.database)
+        rules = RuleKeeper(self._resources.database)
+        hub = WatchHub(self._resources.database, rules=rules)
         app = create_app(
             self._resources,
             hub,
             authenticator=listening.authenticators.union(),
-            authorizer=AllowAuthenticated(),
+            authorizer=RbacAuthorizer(rules),
             auditor=NullAuditor(),
             is_ending=stop.is_set,
         )
@@ -49,6 +51,7 @@ class Gateway:
         with contextlib.suppress(AlreadyExists):
             # Another gateway may start at the same moment.
             await self._resources.database.run(_ensure_default_namespace)
+        await hub.begin()
 
         async def wake(_message: Message) -> None:
             hub.wake()
@@ -57,6 +60,7 @@ class Gateway:
         following = asyncio.create_task(hub.run())
         reloading = asyncio.create_task(listening.follow_files())
         self._resources.readiness.add("watches", hub.check)
+        self._resources.readiness.add("access-rules", rules.check)
         end = asyncio.Event()
         ending = asyncio.create_task(
             _end_after_pause(hub, stop, end, hurry=self._resources.hurry, seconds=settings.shutdown_delay_seconds)

@@ -27,6 +27,7 @@ from chandlery.model.objects.kinds import AnyObject
 from chandlery.retry.transient import STORE_CONFLICT
 from chandlery.store.connection.pulse import Pulse
 from chandlery.store.database_errors import Border, LostConnection, LostRace
+from chandlery.store.objects.access_rules import AccessRuleStore
 from chandlery.store.objects.aggregated_roles import AggregatedRoles
 from chandlery.store.objects.changes import ChangeLog
 from chandlery.store.objects.events import EventStore
@@ -98,6 +99,11 @@ class UnitOfWork:
     def past(self) -> PastObjects:
         """Lists as they were."""
         return PastObjects(self._connection, self.changes, self.codec, self.objects)
+
+    @cached_property
+    def access_rules(self) -> AccessRuleStore:
+        """Roles and bindings, for whoever decides by them."""
+        return AccessRuleStore(self._connection)
 
     @cached_property
     def leases(self) -> LeaseStore:

@@ -18,6 +18,7 @@ from sqlalchemy import delete, select
 
 from chandlery.engine.readiness import unless
 from chandlery.engine.resources import Resources
+from chandlery.model.objects.kinds import KINDS, RBAC_KINDS
 from chandlery.process.composition import open_resources
 from chandlery.process.http import http_server
 from chandlery.settings.settings import Settings
@@ -32,6 +33,10 @@ from tests.support.waiting import SOON, eventually
 
 TOKEN = "token-of-the-administrator"
 USERS = 'token-of-ann-the-developer,ann,uid-of-ann,"developers,dba"\n'
+
+
+_OURS = "chandlery-tests/kept"
+_KEPT = {_OURS, "kubernetes.io/bootstrapping"}
 
 
 @dataclass
@@ -63,10 +68,33 @@ class Running:
         )
 
     async def clear(self) -> None:
-        """Remove all objects and what is to be done about them."""
+        """Remove all objects and what is to be done about them, but for the roles that a gateway begins with."""
+        for kind in RBAC_KINDS:
+            for row in await self.rows(kind.plural):
+                if _KEPT.isdisjoint(row["labels"] or ()):
+                    # Not behind the back of the gateway, which has them in memory.
+                    place = f"namespaces/{row['namespace']}/" if kind.namespaced else ""
+                    await self.api.delete(f"/apis/{kind.api_version}/{place}{kind.plural}/{row['name']}")
         async with self.resources.database._engine.begin() as connection:
-            for table in (*OBJECTS.values(), WORK_QUEUE, EXTERNAL_IDS, OUTBOX):
+            others = [OBJECTS[kind.kind] for kind in KINDS.values() if kind not in RBAC_KINDS]
+            for table in (*others, WORK_QUEUE, EXTERNAL_IDS, OUTBOX):
                 await connection.execute(delete(table))
+
+    async def give_ann_everything(self) -> None:
+        """Let the user of the token file do what an administrator may: most tests are about other things."""
+        path = "/apis/rbac.authorization.k8s.io/v1"
+        metadata = {"name": "ann-may-do-everything", "labels": {_OURS: "true"}}
+        rules = [
+            {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
+            {"verbs": ["*"], "nonResourceURLs": ["*"]},
+        ]
+        await self.api.made(f"{path}/clusterroles", {"metadata": metadata, "rules": rules})
+        group = "rbac.authorization.k8s.io"
+        binding = {
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": metadata["name"]},
+            "subjects": [{"apiGroup": group, "kind": "User", "name": "ann"}],
+        }
+        await self.api.made(f"{path}/clusterrolebindings", {"metadata": metadata, **binding})
 
     async def row_counts(self) -> dict[str, int]:
         """How many rows each table has, to see that nothing was left behind."""
@@ -96,6 +124,7 @@ def own_url(request: pytest.FixtureRequest, store: str, tmp_path_factory: pytest
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def shared_gateway(shared_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     async with serving(_settings(shared_url, tmp_path_factory)) as running:
+        await running.give_ann_everything()
         yield running
 
 
@@ -113,6 +142,7 @@ async def gateway(shared_gateway: Running, store: str) -> Running:
 async def own_gateway(own_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     """A gateway of the test's own, to break or to stop."""
     async with serving(_settings(own_url, tmp_path_factory)) as running:
+        await running.give_ann_everything()
         await running.api.made("/api/v1/namespaces", namespace("team"))
         yield running
 

@@ -36,7 +36,6 @@ from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database
 from chandlery.store.sealing.sealing import Keyring, new_key
 from chandlery_binder.binding_reconciler import BindingReconciler
-from chandlery_gateway.identity.allow_authenticated import AllowAuthenticated
 from chandlery_gateway.write.object_writer import ObjectWriter
 from chandlery_gateway.write.write_requests import Preconditions, WriteRequest
 from chandlery_provisioner.instance_reconciler import InstanceReconciler
@@ -44,6 +43,7 @@ from chandlery_syncer.broker_reconciler import BrokerReconciler
 from chandlery_syncer.namespace_reconciler import NamespaceReconciler
 from tests.integration.properties.ledger import Ledger, Task
 from tests.integration.properties.model_broker import ModelBroker, WorkerDied
+from tests.support.allow_everything import AllowEverything
 from tests.support.broker_places import PLACES_OF_TESTS
 
 T = TypeVar("T")
@@ -109,7 +109,7 @@ class World:
 
     async def _open(self) -> None:
         self._object_writer = ObjectWriter(
-            self.database, on_write=lambda: None, authorizer=AllowAuthenticated(), places=PLACES_OF_TESTS
+            self.database, on_write=lambda: None, authorizer=AllowEverything(), places=PLACES_OF_TESTS
         )
         self._workers = {name: self._process(name) for name in ("first", "second")}
 

@@ -49,12 +49,12 @@ from chandlery.store.database import Database, UnitOfWork, Work
 from chandlery.store.schema import METADATA
 from chandlery.store.sealing.sealing import Keyring
 from chandlery_binder.binding_reconciler import BindingReconciler
-from chandlery_gateway.identity.allow_authenticated import AllowAuthenticated
 from chandlery_gateway.write.object_writer import ObjectWriter
 from chandlery_gateway.write.write_requests import Preconditions, WriteRequest
 from chandlery_provisioner.instance_reconciler import InstanceReconciler
 from chandlery_syncer.broker_reconciler import BrokerReconciler
 from chandlery_syncer.garbage_collector import GarbageCollector
+from tests.support.allow_everything import AllowEverything
 from tests.support.broker_places import PLACES_OF_TESTS
 from tests.support.waiting import SOON, eventually
 
@@ -474,9 +474,7 @@ def binding(name: str) -> ServiceBinding:
 
 
 def _object_writer(process: Process) -> ObjectWriter:
-    return ObjectWriter(
-        process.database, on_write=lambda: None, authorizer=AllowAuthenticated(), places=PLACES_OF_TESTS
-    )
+    return ObjectWriter(process.database, on_write=lambda: None, authorizer=AllowEverything(), places=PLACES_OF_TESTS)
 
 
 def _request(document: AnyObject) -> WriteRequest:

@@ -29,15 +29,16 @@ from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.process.http.http_server import listen, serve_http
 from chandlery.store.schema import METADATA
 from chandlery_gateway.app import create_app
-from chandlery_gateway.identity.allow_authenticated import AllowAuthenticated
 from chandlery_gateway.identity.audit.auditor import NullAuditor
 from chandlery_gateway.identity.authenticators.token_authenticator import TokenAuthenticator, read_users
 from chandlery_gateway.identity.authenticators.union_authenticator import UnionAuthenticator
+from chandlery_gateway.identity.rbac.rule_keeper import RuleKeeper
 from chandlery_gateway.watch.watch_hub import WatchHub
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker, simple_catalog
 from tests.conformance.scripted.scripted_catalog import simple_service
 from tests.integration.workers.fleet import BINDING, INSTANCE, NS, SECRET, Fleet, instance
+from tests.support.allow_everything import AllowEverything
 
 BROKER_PASSWORD = "wort-des-maklers"
 CREDENTIAL = "zugang-zur-datenbank"
@@ -280,7 +281,7 @@ async def spy(fleet: Fleet) -> AsyncIterator[Any]:
 async def api_of(fleet: Fleet) -> AsyncIterator[aiohttp.ClientSession]:
     """The real API on a socket."""
     process = await fleet.process("gateway", token=SecretStr(ADMIN_TOKEN))
-    hub, stop = WatchHub(process.database), asyncio.Event()
+    hub, stop = WatchHub(process.database, rules=RuleKeeper(process.database)), asyncio.Event()
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     tokens = TokenAuthenticator(read_users(process.resources.settings.token, None))
@@ -291,7 +292,7 @@ async def api_of(fleet: Fleet) -> AsyncIterator[aiohttp.ClientSession]:
                 process.resources,
                 hub,
                 authenticator=authenticator,
-                authorizer=AllowAuthenticated(),
+                authorizer=AllowEverything(),
                 auditor=NullAuditor(),
             ),
             listener,

@@ -184,7 +184,7 @@ class Pipeline:
             sender = await self._authenticator.authenticate(scope)
             if sender is None or not any(name.startswith(HEADER_PREFIX) for name, _ in scope["headers"]):
                 return Identity(sender, sender)
-            return Identity(sender, acting_user(sender, Headers(scope=scope)))
+            return Identity(sender, await acting_user(sender, Headers(scope=scope), self._authorizer))
         except Fault as fault:
             return Identity(sender, None, fault)
 

@@ -5,12 +5,16 @@ the answer comes from us; aggregated it will be the cluster's. It may come from 
 transaction.
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 from chandlery.model.faults import Forbidden
 from chandlery.model.objects.instances import UserInfo
-from chandlery.model.objects.kinds import Kind
+from chandlery.model.objects.kinds import NAMESPACE, Kind
+
+Names = frozenset[str] | None
+"""Names of objects; None stands for all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,14 +70,57 @@ class Rules:
     is_complete: bool = True
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """The objects of one kind that a user may do something with."""
+
+    everywhere: Names
+    """In whichever namespace they are, or in none."""
+    within: Mapping[str, Names] = field(default_factory=dict)
+    """What comes to that in single namespaces."""
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether there is no object that is out of reach."""
+        return self.everywhere is None
+
+    def has(self, namespace: str, name: str) -> bool:
+        """Whether the object of this name is one of them."""
+        if self.everywhere is None or name in self.everywhere:
+            return True
+        names = self.within.get(namespace, frozenset())
+        return names is None or name in names
+
+
+EVERYTHING: Final = Reach(everywhere=None)
+
+
 class Authorizer(Protocol):
     """Decides what users may do."""
+
+    @property
+    def revision(self) -> int:
+        """Another number as soon as an answer may be another one."""
 
     async def decide(self, access: Access) -> Decision:
         """Whether this is allowed. Raises Unavailable if whoever knows cannot be reached."""
 
+    async def reach(self, access: Access) -> Reach:
+        """With which objects this is allowed, within the namespace of the access or, if it has none, everywhere.
+
+        The name of the access does not count. Raises Unavailable, as `decide` does.
+        """
+
     async def rules(self, user: UserInfo, namespace: str) -> Rules:
         """What the user may do in the namespace, for people to read: never to decide by."""
+
+
+def namespace_asked(kind: Kind, namespace: str, name: str) -> str:
+    """In which namespace an object counts as being: a Namespace in itself, so that rights in it are rights to it.
+
+    Rule: Kubernetes' `RequestInfo`.
+    """
+    return name if kind is NAMESPACE else namespace
 
 
 def access_to(kind: Kind, verb: str, *, user: UserInfo, namespace: str, name: str, subresource: str = "") -> Access:
@@ -85,7 +132,7 @@ def access_to(kind: Kind, verb: str, *, user: UserInfo, namespace: str, name: st
         version=kind.version,
         resource=kind.plural,
         subresource=subresource,
-        namespace=namespace,
+        namespace=namespace_asked(kind, namespace, name),
         name=name,
     )
 

@@ -1,33 +1,37 @@
 """Acting as somebody else (`kubectl --as`): the headers `Impersonate-…`, read right after authentication.
 
-Source: Kubernetes, "Authenticating", section "User impersonation". Only `system:masters` may.
+Source: Kubernetes, "Authenticating", section "User impersonation". Each thing that somebody wants to be is asked of the
+authorizer, as the verb `impersonate`: the user or service account, every group, the uid, every extra value.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 from urllib.parse import unquote
 
 from starlette.datastructures import Headers
 
-from chandlery.model.faults import BadRequest, Forbidden
+from chandlery.model.faults import BadRequest
 from chandlery.model.objects.instances import UserInfo
+from chandlery_gateway.identity.authorization import Access, Authorizer, check_allowed
 
-_MASTERS: Final = "system:masters"
+IMPERSONATE: Final = "impersonate"
+_AUTHENTICATION: Final = "authentication.k8s.io"
 _AUTHENTICATED: Final = "system:authenticated"
 _ANONYMOUS: Final = "system:anonymous"
 _UNAUTHENTICATED: Final = "system:unauthenticated"
-_SERVICE_ACCOUNT: Final = re.compile(r"system:serviceaccount:(?P<namespace>[^:]+):[^:]+")
+_SERVICE_ACCOUNT: Final = re.compile(r"system:serviceaccount:(?P<namespace>[^:]+):(?P<name>[^:]+)")
 HEADER_PREFIX: Final = b"impersonate-"
 """Without a header that begins so, a request counts as its sender."""
 _EXTRA: Final = "impersonate-extra-"
 
 
-def acting_user(user: UserInfo, headers: Headers) -> UserInfo:
+async def acting_user(user: UserInfo, headers: Headers, authorizer: Authorizer) -> UserInfo:
     """Who the request is to count as: the user, or whom it asks to be.
 
     Raises:
-        Forbidden: the user may not act as anybody else.
+        Forbidden: the user may not act as this one, or not with this group, uid or extra value.
         BadRequest: groups, a uid or extra fields are given without a name.
     """
     name, groups = headers.get("impersonate-user", ""), headers.getlist("impersonate-group")
@@ -36,11 +40,34 @@ def acting_user(user: UserInfo, headers: Headers) -> UserInfo:
         if groups or uid or extra:
             raise BadRequest("Impersonate-Group, -Uid and -Extra- need Impersonate-User (`kubectl --as`)")
         return user
-    if _MASTERS not in (user.groups or ()):
-        raise Forbidden(
-            f'User "{user.username}" cannot impersonate resource "users" in API group "" at the cluster scope'
-        )
+    for access in _accesses(user, name, groups, uid=uid, extra=extra):
+        check_allowed(access, await authorizer.decide(access))
     return UserInfo(username=name, uid=uid, groups=_groups(name, groups), extra=extra or None)
+
+
+def _accesses(
+    user: UserInfo, name: str, groups: Sequence[str], *, uid: str, extra: Mapping[str, Sequence[str]]
+) -> Iterator[Access]:
+    account = _SERVICE_ACCOUNT.fullmatch(name)
+    if account:
+        yield Access(
+            user=user,
+            verb=IMPERSONATE,
+            version="v1",
+            resource="serviceaccounts",
+            namespace=account["namespace"],
+            name=account["name"],
+        )
+    else:
+        yield Access(user=user, verb=IMPERSONATE, version="v1", resource="users", name=name)
+    for group in groups:
+        yield Access(user=user, verb=IMPERSONATE, version="v1", resource="groups", name=group)
+    about = Access(user=user, verb=IMPERSONATE, group=_AUTHENTICATION, version="v1")
+    if uid:
+        yield replace(about, resource="uids", name=uid)
+    for key, values in extra.items():
+        for value in values:
+            yield replace(about, resource="userextras", subresource=key, name=value)
 
 
 def _groups(name: str, asked: Sequence[str]) -> tuple[str, ...]:

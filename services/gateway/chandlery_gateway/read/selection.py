@@ -7,6 +7,7 @@ from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.policies.label_selectors import Selector
 from chandlery.store.objects.objects import Listing
 from chandlery.store.schema import LOOKUPS
+from chandlery_gateway.identity.authorization import Reach, namespace_asked
 from chandlery_gateway.kube.apply.managed_fields import managed_fields_wire
 from chandlery_gateway.kube.kinds.regarding_events import REGARDING_EVENT, as_regarding, regarding_path
 from chandlery_gateway.kube.query.selectors import field_values
@@ -25,11 +26,17 @@ class Selection:
     """None means all namespaces."""
     labels: Selector
     fields: Selector
+    reach: Reach
+    """What its user may `get`. Nothing else is one of them: a list shows objects as whole as a `get` does."""
 
     @property
     def is_narrow(self) -> bool:
-        """Whether there is any selector."""
-        return bool(self.labels.requirements or self.fields.requirements)
+        """Whether there may be objects that are none of them."""
+        return bool(self.labels.requirements or self.fields.requirements or not self.reach.is_everything)
+
+    def shows(self, namespace: str, name: str) -> bool:
+        """Whether its user may get the object of this name."""
+        return self.reach.is_everything or self.reach.has(namespace_asked(self.kind, namespace, name), name)
 
     @property
     def can_objects_enter(self) -> bool:
@@ -38,6 +45,8 @@ class Selection:
 
     def matches(self, document: AnyObject, wire: JsonObject) -> bool:
         """Whether the object is one of them; the namespace is checked by whoever lists."""
+        if not self.shows(document.metadata.namespace or "", document.metadata.name):
+            return False
         if self.fields.requirements and not self.fields.matches(field_values(self.kind, wire, self.fields.keys)):
             return False
         return not self.labels.requirements or self.labels.matches(document.metadata.labels or {})

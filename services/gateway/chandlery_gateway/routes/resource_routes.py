@@ -22,10 +22,12 @@ from chandlery_gateway.identity.authorization import Access, access_to
 from chandlery_gateway.kube.apply.field_shapes import STATUS
 from chandlery_gateway.kube.patch.patches import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
 from chandlery_gateway.kube.query.list_options import is_watch
+from chandlery_gateway.routes.read_handlers import access_of_list
 
 _VERBS: Final = {
     "list": "list",
     "get": "get",
+    "get_status": "get",
     "create": "create",
     "replace": "update",
     "patch": "patch",
@@ -117,8 +119,8 @@ def register_kind(router: APIRouter, kind: Kind, pipeline: Pipeline, handlers: M
     for method, name in (("GET", "get"), ("PUT", "replace"), ("PATCH", "patch"), ("DELETE", "delete")):
         register.add(one, method, name)
     if kind.has_status:
-        for method, name in (("GET", "get"), ("PUT", "replace_status"), ("PATCH", "patch_status")):
-            register.add(f"{one}/status", method, name, suffix="_status" if name == "get" else "")
+        for method, name in (("GET", "get_status"), ("PUT", "replace_status"), ("PATCH", "patch_status")):
+            register.add(f"{one}/status", method, name)
 
 
 class _Registrar:
@@ -176,7 +178,7 @@ class _Registrar:
 
 
 def _access(kind: Kind, operation: str) -> AccessOf:
-    """What an operation wants to do; `get` on the path of the status reads the whole object."""
+    """What an operation wants to do."""
     verb, subresource = _VERBS[operation], STATUS if operation.endswith(f"_{STATUS}") else ""
 
     def access(request: Request, user: UserInfo) -> Access:
@@ -184,8 +186,10 @@ def _access(kind: Kind, operation: str) -> AccessOf:
         if "\0" in namespace + name:
             # PostgreSQL would refuse to look for it.
             raise NotFound
-        asked = "watch" if operation == "list" and is_watch(request.query_params) else verb
-        return access_to(kind, asked, user=user, namespace=namespace, name=name, subresource=subresource)
+        if operation == "list":
+            asked = "watch" if is_watch(request.query_params) else "list"
+            return access_of_list(kind, asked, request, user)
+        return access_to(kind, verb, user=user, namespace=namespace, name=name, subresource=subresource)
 
     return access
 
@@ -206,4 +210,6 @@ def _query(name: str) -> tuple[str, ...]:
             return _QUERY["patch"]
         case "list" | "get" | "delete":
             return _QUERY[name]
+        case "get_status":
+            return _QUERY["get"]
     return _QUERY["write"]

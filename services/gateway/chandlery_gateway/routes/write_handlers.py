@@ -19,7 +19,7 @@ from chandlery_gateway.http.pipeline import Handler
 from chandlery_gateway.http.rendering import AnswerForm, answer_form, document_response, list_response, object_response
 from chandlery_gateway.http.request_bodies import read_body
 from chandlery_gateway.identity.audit.audit_event import note_object
-from chandlery_gateway.identity.authorization import Authorizer, access_to, check_allowed
+from chandlery_gateway.identity.authorization import EVERYTHING, Authorizer, access_to, check_allowed
 from chandlery_gateway.kube.apply.field_shapes import STATUS
 from chandlery_gateway.kube.apply.managed_fields import Author
 from chandlery_gateway.kube.apply.server_side_apply import parse_configuration
@@ -32,8 +32,9 @@ from chandlery_gateway.kube.query.list_options import read_list_options
 from chandlery_gateway.kube.query.negotiation import UnsupportedMediaType
 from chandlery_gateway.kube.query.request_options import WriteOptions, author_name, read_write_options
 from chandlery_gateway.read.object_reader import ObjectReader, Page
+from chandlery_gateway.read.selection import Selection
 from chandlery_gateway.routes.delete_options import DeleteOptions, read_delete_options
-from chandlery_gateway.routes.read_handlers import selection_of
+from chandlery_gateway.routes.read_handlers import reach_of_get, selection_of
 from chandlery_gateway.write.mutations import (
     PreparedMutation,
     applying,
@@ -149,10 +150,14 @@ class WriteHandlers:
 
     async def _delete_collection(self, request: Request, user: UserInfo) -> Response:
         form, options = answer_form(request), await self._delete_options(request)
-        selection = selection_of(self._kind, request)
-        page = await self._object_reader.list(selection, read_list_options(request.query_params))
+        selection, listing = selection_of(self._kind, request, EVERYTHING), read_list_options(request.query_params)
+        reach = await reach_of_get(self._authorizer, self._kind, request, user)
+        if not reach.is_everything:
+            # The token of the next page would name an object that the answer must not.
+            listing = replace(listing, limit=0)
+        page = await self._object_reader.list(selection, listing)
         await self._delete_all(page, self._write_request(request, user, dry_run=options.dry_run), options)
-        return await list_response(self._kind, page, form)
+        return await list_response(self._kind, _within(page, replace(selection, reach=reach)), form)
 
     async def _delete_all(self, page: Page, write: WriteRequest, options: DeleteOptions) -> None:
         for wire in page.items:
@@ -229,3 +234,10 @@ class WriteHandlers:
         note_object(stored.object)
         said = (*warnings, *stored.warnings)
         return await object_response(self._kind, stored.object, form, status=status, warnings=said)
+
+
+def _within(page: Page, selection: Selection) -> Page:
+    """Of a page what its reader may get."""
+    metadata = ((wire, wire["metadata"]) for wire in page.items)
+    shown = [wire for wire, meta in metadata if selection.shows(meta.get("namespace", ""), meta["name"])]
+    return replace(page, items=shown)

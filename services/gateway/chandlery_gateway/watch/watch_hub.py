@@ -1,8 +1,9 @@
 """Follows the change log once for the whole process, so that a thousand watchers cost the database as much as one.
 
 Comes in: word that something was written, from this process's own writes (`wake`) and from the workers' events. While
-anybody watches it also looks ten times a second, which is how changes of other gateways are seen.
-Goes out: batches of changes, in order and without gaps, to each watch that follows; the newest stay in memory.
+anybody watches it also looks ten times a second, which is how changes of other gateways are seen; else twice.
+Goes out: batches of changes, in order and without gaps, to each watch that follows; the newest stay in memory. And what
+has become of roles and bindings to `rule_keeper`, before any watch is told of what came after it.
 Called by: `main.py`, which runs it; `watch_stream.py`, one for each client that watches.
 
 Who has fallen behind what is in memory reads from the database, and is told to list anew where the log ends.
@@ -10,6 +11,7 @@ Who has fallen behind what is in memory reads from the database, and is told to 
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 
@@ -18,6 +20,7 @@ import structlog
 from chandlery.model.faults import Expired, Fault, Unavailable
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.objects.changes import LoggedChange
+from chandlery_gateway.identity.rbac.rule_keeper import RuleKeeper
 from chandlery_gateway.watch.watch_lines import ChangeViews
 
 log = structlog.get_logger()
@@ -28,18 +31,21 @@ _KEPT_BYTES = 64 * 1024 * 1024
 """Recent changes in memory, and how long they are as JSON; who is further behind reads from the database."""
 _AT_ONCE = 200
 _TICK_SECONDS = 0.1
-_IDLE_TICK_SECONDS = 5.0
+_IDLE_TICK_SECONDS = 0.5
+"""Roles that another gateway has changed count here within a second."""
 _PAUSE_AFTER_FAULT_SECONDS = 1.0
 _STANDSTILL_SECONDS = 20.0
-"""Without news of the log: four times the pause between idle looks."""
+"""Without news of the log, which is looked at twice a second at least."""
+_PATIENCE_SECONDS = 1.0
 
 
 class WatchHub:
     """The tail of the change log, shared by all watches."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, rules: RuleKeeper) -> None:
         self.views = ChangeViews(database.codec)
         self._database = database
+        self._rules = rules
         self._recent: deque[LoggedChange] = deque()
         self._sizes: deque[int] = deque()
         self._bytes = 0
@@ -53,6 +59,8 @@ class WatchHub:
         self._is_closed = False
         self._last_look: float | None = None
         """When the log was last read, in the loop's time; None before it is followed."""
+        self._looks_begun = self._looks_done = 0
+        self._looked_at = asyncio.Condition()
 
     def wake(self) -> None:
         """Something was written: look now."""
@@ -67,11 +75,32 @@ class WatchHub:
             except Exception as error:  # noqa: BLE001 - without it every watch would fall silent
                 why = error.message if isinstance(error, Fault) else type(error).__name__
                 log.warning(f"the change log cannot be read: {why}", action="follow_changes")
+                self._rules.lose()
                 await asyncio.sleep(_PAUSE_AFTER_FAULT_SECONDS)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_TICK_SECONDS if self._watchers else _IDLE_TICK_SECONDS):
                     await self._wake.wait()
             self._wake.clear()
+
+    async def begin(self) -> None:
+        """From here on nothing is missed, neither changes nor rules. Raises Unavailable."""
+        newest = await self._database.run(_newest)
+        if not self._has_begun or newest < self._seen:
+            # The latter if the database has been put back to an earlier day.
+            self._seen = self._complete_from = newest
+            self._recent.clear()
+            self._sizes.clear()
+            self._bytes, self._has_begun = 0, True
+        # Only now: what changes while they are read is told of by the log.
+        await self._rules.load()
+
+    async def caught_up(self) -> None:
+        """Wait until all that is committed by now has been seen, if that does not take too long."""
+        look = self._looks_begun + 1
+        self.wake()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE_SECONDS), self._looked_at:
+                await self._looked_at.wait_for(lambda: self._looks_done >= look)
 
     async def check(self) -> None:
         """A part of readiness; raises Unavailable while watches show nothing new."""
@@ -145,19 +174,32 @@ class WatchHub:
                     await self._arrived.wait()
 
     async def _catch_up(self) -> None:
-        if not self._has_begun:
-            self._seen = self._complete_from = await self._database.run(_newest)
-            self._has_begun = True
-        while True:
-            batch = await self._database.run(lambda unit: unit.changes.read(self._seen, limit=_BATCH))
+        self._looks_begun += 1
+        look = self._looks_begun
+        if not self._has_begun or self._rules.must_load:
+            await self.begin()
+        is_behind = True
+        while is_behind:
+            begun = time.monotonic()
+            batch, rules = await self._database.run(self._read)
             self._looked()
-            if not batch:
-                return
+            is_behind = len(batch) == _BATCH
+            seen = batch[-1].position if batch else self._seen
+            await self._rules.absorb(rules, begun=begun, passed=seen)
             for change in batch:
                 self._keep(change)
-            self._seen = batch[-1].position
-            async with self._arrived:
-                self._arrived.notify_all()
+            self._seen = seen
+            if batch:
+                async with self._arrived:
+                    self._arrived.notify_all()
+        self._looks_done = look
+        async with self._looked_at:
+            self._looked_at.notify_all()
+
+    async def _read(self, unit: UnitOfWork) -> tuple[Sequence[LoggedChange], Sequence[LoggedChange]]:
+        """What comes next, and what has become of rules since; the latter after it, so that it is never older."""
+        batch = await unit.changes.read(self._seen, limit=_BATCH)
+        return batch, await unit.access_rules.changes(self._seen, but=self._rules.applied)
 
     def _looked(self) -> None:
         self._last_look = asyncio.get_running_loop().time()

@@ -17,6 +17,7 @@ from chandlery_gateway.read.object_reader import ObjectReader
 from chandlery_gateway.read.selection import Selection
 from chandlery_gateway.watch.watch_hub import WatchHub
 from chandlery_gateway.watch.watch_lines import ChangeView, WatchLines
+from chandlery_gateway.watch.watch_rights import WatchRights
 
 
 def told_as(verb: ChangeVerb, *, was_match: bool | None, is_match: bool) -> ChangeVerb | None:
@@ -72,6 +73,7 @@ class WatchRequest:
     """What a client wants to watch, and how."""
 
     selection: Selection
+    rights: WatchRights
     options: WatchOptions
     representation: Representation
     include_object: IncludeObject
@@ -84,6 +86,7 @@ class WatchStream:
 
     def __init__(self, request: WatchRequest, hub: WatchHub, object_reader: ObjectReader) -> None:
         self._selection = request.selection
+        self._rights = request.rights
         self._options = request.options
         self._on_begun = request.on_begun
         self._lines = WatchLines(request.selection.kind, request.representation, request.include_object)
@@ -130,6 +133,7 @@ class WatchStream:
                 self._membership.note_unsure(part.unknown)
                 for start_of_some in range(0, len(part.objects), _LINES_AT_ONCE):
                     lines = await self._lines_of(part.objects[start_of_some : start_of_some + _LINES_AT_ONCE])
+                    await self._rights.check()
                     if lines:
                         yield b"".join(lines)
                     # Others have their turn between them: a client that reads at once would not let go of the loop.
@@ -156,6 +160,7 @@ class WatchStream:
         breaths = Breaths()
         async for batch in self._hub.follow(start.version, until=until):
             lines: list[bytes] = []
+            await self._rights.check()
             for change in batch:
                 await breaths.take()
                 position = change.position
@@ -164,6 +169,7 @@ class WatchStream:
                     lines.append(line)
                 if lines and (change is batch[-1] or len(lines) == _LINES_AT_ONCE):
                     last_word, told = loop.time(), position
+                    await self._rights.check()
                     yield b"".join(lines)
                     lines.clear()
             if self._options.wants_bookmarks and loop.time() - last_word > _BOOKMARK_SECONDS:
@@ -177,6 +183,8 @@ class WatchStream:
         """A change that cannot be shown is passed over: it must not keep all that comes after it from the client."""
         selection = self._selection
         if change.kind != selection.kind.kind or selection.namespace not in (None, change.namespace):
+            return None
+        if not selection.shows(change.namespace, change.name):
             return None
         try:
             return self._line_for(change)

@@ -26,7 +26,7 @@ from chandlery.store.schema import CHANGES
 from chandlery.store.work.leases import read_mark, set_mark
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Row
 
 ORDINALS = 65536
 """How many changes one transaction may make."""
@@ -96,7 +96,7 @@ _OVERTAKEN = text(
     "SELECT 1 FROM changes JOIN unnest(CAST(:kinds AS text[]), CAST(:namespaces AS text[]), CAST(:names AS text[]))"
     " AS created (kind, namespace, name) USING (kind, namespace, name) WHERE position >= :first LIMIT 1"
 )
-_ENTRY = (
+ENTRY = (
     *(CHANGES.c[name] for name in ("position", "kind", "namespace", "name", "verb")),
     type_coerce(CHANGES.c.object, Text),
     CHANGES.c.previous,
@@ -136,6 +136,12 @@ class LoggedChange:
         """
         document: JsonObject = read_written(self.body) if isinstance(self.body, str) else self.body
         return document
+
+
+def change_of(row: "Row[Any]") -> LoggedChange:
+    """The change that a row of the columns `ENTRY` tells of."""
+    position, kind, namespace, name, verb, body, previous = tuple(row)
+    return LoggedChange(position, kind, namespace, name, ChangeVerb(verb), body, previous)
 
 
 async def continue_numbers(connection: "AsyncConnection") -> None:
@@ -218,14 +224,11 @@ class ChangeLog:
 
     async def read(self, after: int, *, limit: int) -> Sequence[LoggedChange]:
         """The changes after a position and below the horizon, in order."""
-        query = select(*_ENTRY).where(CHANGES.c.position > after).order_by(CHANGES.c.position).limit(limit)
+        query = select(*ENTRY).where(CHANGES.c.position > after).order_by(CHANGES.c.position).limit(limit)
         if self._is_postgresql:
             query = query.where(CHANGES.c.position < literal_column(_HORIZON))
         rows = await self._connection.execute(query)
-        return [
-            LoggedChange(position, kind, namespace, name, ChangeVerb(verb), body, previous)
-            for position, kind, namespace, name, verb, body, previous in rows
-        ]
+        return [change_of(row) for row in rows]
 
     async def trimmed_to(self) -> int:
         """Positions up to this one have been forgotten."""

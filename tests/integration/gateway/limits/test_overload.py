@@ -95,6 +95,7 @@ async def _small(tmp_path_factory: pytest.TempPathFactory, **limits: float) -> A
         }
     )
     async with serving(settings) as running:
+        await running.give_ann_everything()
         await running.api.made("/api/v1/namespaces", namespace("team"))
         yield Small(running)
 

@@ -212,7 +212,7 @@ async def test_users_come_and_go_with_the_token_file(
     folder = tmp_path_factory.mktemp("tokens")
     tokens = folder / "tokens.csv"
     ann, bob = "token-of-ann-the-developer", "token-of-bob-the-operator"
-    tokens.write_text(f"{ann},ann,1\n")
+    tokens.write_text(f"{ann},ann,1,system:masters\n")
     settings = Settings(
         database_url=SecretStr(f"sqlite:///{folder / 'chandlery.db'}"),
         amqp_url=SecretStr("memory:"),
@@ -228,7 +228,7 @@ async def test_users_come_and_go_with_the_token_file(
 
     async with serving(settings) as running:
         await answered(running, ann, 200)
-        tokens.write_text(f"{bob},bob,2\n")
+        tokens.write_text(f"{bob},bob,2,system:masters\n")
         await answered(running, bob, 200)
         await answered(running, ann, 401)
         with capture_logs() as logged:

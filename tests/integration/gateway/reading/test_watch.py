@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import SERVICE_INSTANCE
 from chandlery.reconcile.policies.label_selectors import Selector
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.changes import Snapshot
+from chandlery_gateway.identity.authorization import access_to
+from chandlery_gateway.identity.rbac.rule_keeper import RuleKeeper
 from chandlery_gateway.kube.printing.tables import IncludeObject
 from chandlery_gateway.kube.query.list_options import WatchOptions
 from chandlery_gateway.kube.query.negotiation import Representation
@@ -18,6 +21,7 @@ from chandlery_gateway.read.object_reader import ObjectReader
 from chandlery_gateway.read.selection import Selection
 from chandlery_gateway.watch import watch_stream
 from chandlery_gateway.watch.watch_hub import WatchHub
+from chandlery_gateway.watch.watch_rights import WatchRights
 from chandlery_gateway.watch.watch_stream import WatchRequest, WatchStream
 from tests.integration.gateway.api_client import (
     CATALOG,
@@ -31,6 +35,7 @@ from tests.integration.gateway.api_client import (
     secret,
 )
 from tests.integration.gateway.conftest import Running
+from tests.support.allow_everything import AllowEverything
 from tests.support.waiting import SOON, eventually
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.both_backends]
@@ -216,9 +221,14 @@ async def test_a_watch_that_falls_behind_what_is_kept_ends_with_an_error(own_gat
     """Its client did not read for so long that even the log has gone on."""
     api, database = own_gateway.api, own_gateway.resources.database
     await api.made(INSTANCES, instance())
-    hub = WatchHub(database)
+    hub = WatchHub(database, rules=RuleKeeper(database))
+    watching = access_to(SERVICE_INSTANCE, "watch", user=UserInfo(username="ann"), namespace="", name="")
+    rights = WatchRights(AllowEverything(), watching=watching, getting=watching)
     request = WatchRequest(
-        selection=Selection(kind=SERVICE_INSTANCE, namespace=None, labels=Selector(), fields=Selector()),
+        selection=Selection(
+            kind=SERVICE_INSTANCE, namespace=None, labels=Selector(), fields=Selector(), reach=await rights.begin()
+        ),
+        rights=rights,
         options=WatchOptions(
             version=1, sends_initial=False, marks_initial_end=False, wants_bookmarks=False, timeout_seconds=SOON
         ),

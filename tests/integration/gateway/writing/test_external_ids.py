@@ -10,7 +10,7 @@ import pytest_asyncio
 from chandlery.model.faults import Forbidden
 from chandlery.model.objects import kinds
 from chandlery.model.objects.instances import UserInfo
-from chandlery_gateway.identity.authorization import Access, Decision, Rules
+from chandlery_gateway.identity.authorization import Access, Decision
 from chandlery_gateway.kube.printing.status_objects import status_of
 from chandlery_gateway.write.object_writer import ObjectWriter
 from chandlery_gateway.write.write_requests import WriteRequest
@@ -27,6 +27,7 @@ from tests.integration.gateway.api_client import (
     service_class,
 )
 from tests.integration.gateway.conftest import Running
+from tests.support.allow_everything import AllowEverything
 from tests.support.broker_places import PLACES_OF_TESTS
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.both_backends]
@@ -141,7 +142,7 @@ async def test_usual_external_ids_are_taken(offered: Api) -> None:
 
 
 @dataclass
-class NobodyAdopts:
+class NobodyAdopts(AllowEverything):
     """Lets everybody do everything but choose external ids; remembers what it was asked."""
 
     asked: list[Access]
@@ -149,9 +150,6 @@ class NobodyAdopts:
     async def decide(self, access: Access) -> Decision:
         self.asked.append(access)
         return Decision(allowed=access.verb != "adopt")
-
-    async def rules(self, user: UserInfo, namespace: str) -> Rules:
-        raise AssertionError(f"nobody wants the rules of {user.username} in {namespace}")
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from chandlery_gateway.http.seats import Seating, Seats
 from chandlery_gateway.identity.audit.audit_event import AuditEvent, note_object
 from chandlery_gateway.identity.audit.recording_authorizer import RecordingAuthorizer
 from chandlery_gateway.identity.authentication import sender_of
-from chandlery_gateway.identity.authorization import Access, Decision, Rules, access_to
+from chandlery_gateway.identity.authorization import Access, Decision, Reach, Rules, access_to
 from chandlery_gateway.kube.printing.status_objects import TooManyRequests
 
 ADMIN: Final = UserInfo(username="admin", groups=("system:masters",))
@@ -43,6 +43,7 @@ class Recorded(Seats):
     steps: list[str] = field(default_factory=list)
     events: list[AuditEvent] = field(default_factory=list)
     wrong: dict[str, Exception] = field(default_factory=dict)
+    revision: int = 0
 
     def __post_init__(self) -> None:
         super().__init__(Settings())
@@ -62,7 +63,11 @@ class Recorded(Seats):
 
     async def decide(self, access: Access) -> Decision:
         self.step("authorize", f"{access.user.username} {access.verb}")
-        return Decision(allowed=access.user.username != "bob", reason="bob may not")
+        is_bold = access.user == ANN and access.verb == "impersonate"
+        return Decision(allowed=access.user.username != "bob" and not is_bold, reason="bob may not")
+
+    async def reach(self, access: Access) -> Reach:
+        raise AssertionError(access)
 
     async def rules(self, user: UserInfo, namespace: str) -> Rules:
         raise AssertionError((user, namespace))
@@ -140,7 +145,13 @@ async def test_whoever_acts_as_somebody_has_their_rights_and_his_own_seat() -> N
     asked = Recorded()
     status, body, scope = await get(asked, authorization="Bearer of-admin", impersonate_user="bob")
     assert (status, read_json(body)["reason"]) == (403, "Forbidden")
-    assert asked.steps == ["authenticate", "seat 'admin'", "authorize bob get", "audit 403"]
+    assert asked.steps == [
+        "authenticate",
+        "authorize admin impersonate",
+        "seat 'admin'",
+        "authorize bob get",
+        "audit 403",
+    ]
     [event] = asked.events
     assert (event.sender, event.user and event.user.username) == (ADMIN, "bob")
     assert event.decision and not event.decision.allowed
@@ -148,21 +159,25 @@ async def test_whoever_acts_as_somebody_has_their_rights_and_his_own_seat() -> N
 
 
 @pytest.mark.parametrize(
-    ("headers", "status", "flow"),
+    ("headers", "status", "steps"),
     [
-        ({}, 401, "''"),
-        ({"authorization": "Bearer guessed"}, 401, "'\\x00'"),
-        ({"authorization": "Bearer of-ann", "impersonate_user": "bob"}, 403, "'ann'"),
-        ({"authorization": "Bearer of-admin", "impersonate_group": "dba"}, 400, "'admin'"),
+        ({}, 401, ["seat ''"]),
+        ({"authorization": "Bearer guessed"}, 401, ["seat '\\x00'"]),
+        (
+            {"authorization": "Bearer of-ann", "impersonate_user": "bob"},
+            403,
+            ["authorize ann impersonate", "seat 'ann'"],
+        ),
+        ({"authorization": "Bearer of-admin", "impersonate_group": "dba"}, 400, ["seat 'admin'"]),
     ],
     ids=["no token", "wrong token", "may not impersonate", "impersonates nobody"],
 )
 async def test_whoever_counts_as_nobody_gets_a_seat_and_a_refusal(
-    headers: dict[str, str], status: int, flow: str
+    headers: dict[str, str], status: int, steps: list[str]
 ) -> None:
     asked = Recorded()
     assert (await get(asked, **headers))[0] == status
-    assert asked.steps == ["authenticate", f"seat {flow}", f"audit {status}"]
+    assert asked.steps == ["authenticate", *steps, f"audit {status}"]
     assert (asked.events[0].user, asked.events[0].decision) == (None, None)
     assert (await get(asked, "/open", **headers))[0] == 200, "everybody is answered there"
 

@@ -7,7 +7,7 @@ what somebody might do.
 
 from chandlery.model.objects.instances import UserInfo
 from chandlery_gateway.identity.audit.audit_event import note_decision
-from chandlery_gateway.identity.authorization import Access, Authorizer, Decision, Rules
+from chandlery_gateway.identity.authorization import Access, Authorizer, Decision, Reach, Rules
 
 
 class RecordingAuthorizer:
@@ -21,6 +21,15 @@ class RecordingAuthorizer:
         decision = await self._authorizer.decide(access)
         note_decision(access, decision)
         return decision
+
+    @property
+    def revision(self) -> int:
+        """See Authorizer."""
+        return self._authorizer.revision
+
+    async def reach(self, access: Access) -> Reach:
+        """See Authorizer. What is left out of an answer for it is not on record: nothing was done with it."""
+        return await self._authorizer.reach(access)
 
     async def rules(self, user: UserInfo, namespace: str) -> Rules:
         """See Authorizer."""

@@ -1,1 +1,1 @@
-"""Who may do what by roles: what they hold is kept in memory, and a request is looked up in it."""
+"""Role-based access control as Kubernetes has it: rules, whom they are given to, and decisions from memory."""
