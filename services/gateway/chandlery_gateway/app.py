@@ -28,6 +28,7 @@ from chandlery_gateway.identity.audit.auditor import Auditor
 from chandlery_gateway.identity.audit.recording_authorizer import RecordingAuthorizer
 from chandlery_gateway.identity.authentication import Authenticator
 from chandlery_gateway.identity.authorization import Authorizer
+from chandlery_gateway.identity.sessions.session_authenticator import SessionAuthenticator
 from chandlery_gateway.kube.kinds.regarding_events import REGARDING_EVENT
 from chandlery_gateway.kube.printing.status_objects import MethodNotAllowed
 from chandlery_gateway.read.object_reader import ObjectReader
@@ -36,6 +37,7 @@ from chandlery_gateway.routes.document_routes import register_documents
 from chandlery_gateway.routes.read_handlers import ReadHandlers
 from chandlery_gateway.routes.resource_routes import register_kind
 from chandlery_gateway.routes.review_routes import register_reviews
+from chandlery_gateway.routes.session_routes import register_sessions
 from chandlery_gateway.routes.write_handlers import WriteHandlers
 from chandlery_gateway.watch.watch_hub import WatchHub
 from chandlery_gateway.write.object_writer import ObjectWriter
@@ -75,7 +77,7 @@ def create_app(
     auditor: Auditor,
     is_ending: Callable[[], bool] = lambda: False,
 ) -> FastAPI:
-    """The application. While `is_ending` clients are sent on."""
+    """The application. While `is_ending` clients are sent on. Only a `SessionAuthenticator` lets browsers log in."""
     settings = resources.settings
     recording = RecordingAuthorizer(authorizer)
     pipeline = Pipeline(
@@ -119,6 +121,8 @@ def create_app(
     register_reviews(app.router, pipeline, Reviews(authorizer))
     register_documents(app.router, pipeline)
     _ask_for_tokens(app)
+    if isinstance(authenticator, SessionAuthenticator):
+        register_sessions(app.router, pipeline, authenticator.sessions)
     register_docs_page(app.router, pipeline, app.openapi)
     app.add_exception_handler(HTTPException, _unknown_path)
     app.add_exception_handler(Exception, bug_response)

@@ -110,14 +110,14 @@ def store(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def shared_url(request: pytest.FixtureRequest, store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The database of the gateway that most tests share."""
-    with _migrated(request, store, tmp_path_factory) as url:
+    with migrated_url(request, store, tmp_path_factory) as url:
         yield url
 
 
 @pytest.fixture
 def own_url(request: pytest.FixtureRequest, store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A database of the test's own."""
-    with _migrated(request, store, tmp_path_factory) as url:
+    with migrated_url(request, store, tmp_path_factory) as url:
         yield url
 
 
@@ -204,7 +204,7 @@ def _settings(url: str, folder: pytest.TempPathFactory) -> Settings:
 
 
 @contextmanager
-def _migrated(request: pytest.FixtureRequest, store: str, folders: pytest.TempPathFactory) -> Iterator[str]:
+def migrated_url(request: pytest.FixtureRequest, store: str, folders: pytest.TempPathFactory) -> Iterator[str]:
     if store == "sqlite":
         path = folders.mktemp("gateway") / "chandlery.db"
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
