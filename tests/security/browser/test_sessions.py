@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pytest
 import pytest_asyncio
+from starlette.types import Scope
 
 from chandlery.model.faults import BadRequest
 from chandlery_gateway import main as gateway_main
@@ -21,6 +22,10 @@ OURS: Final = "https://console.example.com"
 THEIRS: Final = "https://elsewhere.example.com"
 KEY: Final = b"k" * 32
 ANN: Final = "token-of-ann-the-developer"
+
+
+AUTHENTICATORS: Final[list[SessionAuthenticator]] = []
+"""Of the gateways with sessions that have been started."""
 
 
 class Clock:
@@ -74,8 +79,8 @@ async def with_sessions(
     """A gateway with sessions, and a database of its own."""
 
     def create(*given: Any, authenticator: Any, **options: Any) -> Any:
-        around = SessionAuthenticator(authenticator, sessions_of(clock))
-        return create_app(*given, authenticator=around, **options)
+        AUTHENTICATORS.append(SessionAuthenticator(authenticator, sessions_of(clock)))
+        return create_app(*given, authenticator=AUTHENTICATORS[-1], **options)
 
     with migrated_url(request, store, tmp_path_factory) as url:
         settings = fuzz_settings(url, tmp_path_factory.mktemp("sessions"), administrator=TOKEN)
@@ -244,14 +249,17 @@ async def test_token_that_is_gone_ends_its_sessions(browser: Browser, monkeypatc
     ann = Browser(browser.gateway)
     assert (await ann.log_in(ANN)).status == 201
     assert (await ann.send("GET", "/session", Sec_Fetch_Site="same-origin")).status == 200
-    asked: list[bool] = []
+    asked: list[str] = []
 
-    async def nobody(*_given: Any) -> None:
-        asked.append(True)
+    class Nobody:
+        """Knows no token any more."""
 
-    monkeypatch.setattr("chandlery_gateway.identity.token_authenticator.TokenAuthenticator.authenticate", nobody)
+        async def authenticate(self, scope: Scope) -> None:
+            asked.extend(value.decode() for name, value in scope["headers"] if name == b"authorization")
+
+    monkeypatch.setattr(AUTHENTICATORS[-1], "_authenticator", Nobody())
     assert (await ann.send("GET", "/session", Sec_Fetch_Site="same-origin")).status == 401
-    assert asked
+    assert asked == [f"Bearer {ANN}"]
 
 
 async def test_keys_can_be_rotated() -> None:
