@@ -20,6 +20,7 @@ from chandlery_gateway.app import create_app
 from chandlery_gateway.http.listening import Listening, warn_of_plain_http
 from chandlery_gateway.identity.audit.auditor import NullAuditor
 from chandlery_gateway.identity.authenticators.configured_authenticators import warn_of_static_tokens
+from chandlery_gateway.identity.default_roles.role_keeping import keep_default_roles
 from chandlery_gateway.identity.rbac.rbac_authorizer import RbacAuthorizer
 from chandlery_gateway.identity.rbac.rule_keeper import RuleKeeper
 from chandlery_gateway.watch.watch_hub import WatchHub
@@ -51,6 +52,7 @@ class Gateway:
         with contextlib.suppress(AlreadyExists):
             # Another gateway may start at the same moment.
             await self._resources.database.run(_ensure_default_namespace)
+        await keep_default_roles(self._resources.database)
         await hub.begin()
 
         async def wake(_message: Message) -> None:
