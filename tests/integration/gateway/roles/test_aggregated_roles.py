@@ -60,11 +60,11 @@ async def test_what_is_written_into_the_rules_is_replaced(api: Api) -> None:
 
 
 async def test_roles_that_gather_from_roles_that_gather_are_in_step_at_once(api: Api) -> None:
-    await api.made(ROLES, gathering("admin", label="to-admin"))
-    edit = gathering("edit", label="to-edit")
-    await api.made(ROLES, {**edit, "metadata": {"name": "edit", "labels": {"to-admin": "true"}}})
-    await api.made(ROLES, giving("a", "secrets", label="to-edit"))
-    assert await gathered(api, "admin") == await gathered(api, "edit") == ["secrets"]
+    await api.made(ROLES, gathering("outer", label="to-outer"))
+    inner = gathering("inner", label="to-inner")
+    await api.made(ROLES, {**inner, "metadata": {"name": "inner", "labels": {"to-outer": "true"}}})
+    await api.made(ROLES, giving("a", "secrets", label="to-inner"))
+    assert await gathered(api, "outer") == await gathered(api, "inner") == ["secrets"]
 
 
 async def test_a_watch_sees_what_was_gathered(api: Api) -> None:
