@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from chandlery.model.faults import Unavailable
+from chandlery.store.sealing.providers.key_provider import KeysAway
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -103,8 +104,9 @@ class Batches(Generic[ItemT, ResultT]):
                 raise
             return
         except Exception as error:  # noqa: BLE001 - it is handed to whoever waits
-            # What cannot be reached is no item's fault, and a commit of unknown outcome must not be repeated.
-            if len(batch) == 1 or isinstance(error, Unavailable):
+            # What cannot be reached is no item's fault, and a commit of unknown outcome must not be repeated. But for a
+            # data key, which some items can do without: then nothing was committed.
+            if len(batch) == 1 or (isinstance(error, Unavailable) and not isinstance(error, KeysAway)):
                 for _, waiting in batch:
                     _fail(waiting, error)
                 return

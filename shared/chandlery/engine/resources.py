@@ -4,7 +4,9 @@ import asyncio
 import os
 import socket
 import uuid
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from chandlery.engine.circuits.circuit_breakers import CircuitBreakers
 from chandlery.engine.readiness import Readiness
@@ -15,6 +17,11 @@ from chandlery.osb.client import OsbClient
 from chandlery.platform.protocol import Platform
 from chandlery.settings.settings import Settings
 from chandlery.store.database import Database, UnitOfWork
+
+
+async def _nothing_to_keep() -> None:
+    """For tests, whose data keys are made when they are needed."""
+    await asyncio.get_running_loop().create_future()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +41,8 @@ class Resources:
     """The circuits of service brokers, as this process sees them."""
     requeue_timers: RequeueTimers = field(default_factory=RequeueTimers)
     """Of what this process has put off for a short while."""
+    keep_data_keys: Callable[[], Coroutine[Any, Any, None]] = _nothing_to_keep
+    """Runs for ever beside the services; see `data_key_keeping`."""
     readiness: Readiness = field(default_factory=Readiness)
     """What has to work before `/readyz` says so."""
     hurry: asyncio.Event = field(default_factory=asyncio.Event)

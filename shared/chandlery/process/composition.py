@@ -22,10 +22,11 @@ from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
 from chandlery.osb.client import OsbClient
 from chandlery.platform.standalone.standalone_platform import StandalonePlatform
 from chandlery.process.bus_choice import make_bus
+from chandlery.process.key_choice import SealedDatabase, make_database, require_keys
 from chandlery.process.schema_waits import engine_for, patiently, prepare_schema
 from chandlery.settings.settings import Settings, require
-from chandlery.store.database import Database
-from chandlery.store.sealing.sealing import Keyring
+
+_WITHOUT_PROVIDER = "stored data is encrypted and decrypted with the data keys in memory"
 
 
 @asynccontextmanager
@@ -43,13 +44,14 @@ async def open_resources(
     while the bus is away, if that makes nothing unready (see Service). `checks` look at the settings
     before anything is waited for; they and this raise ConfigurationFault.
     """
-    require(settings, "database_url", "amqp_url", "encryption_keys")
+    require(settings, "database_url", "amqp_url")
+    require_keys(settings)
     owner = process_name(service)
-    keyring = Keyring.parse(settings.encryption_keys.get_secret_value())
     async with AsyncExitStack() as stack:
         # All is built and checked before anything is waited for: a bad setting is told at once.
         engine = engine_for(settings, service)
-        database = Database(engine, keyring)
+        sealed = make_database(settings, engine)
+        database = sealed.database
         stack.push_async_callback(database.close)
         bus = make_bus(settings, owner)
         stack.push_async_callback(bus.close)
@@ -57,6 +59,7 @@ async def open_resources(
             check(settings)
         egress = egress_of(settings)
         await prepare_schema(engine, migrates=migrates)
+        await patiently(database.data_keys.start)
         await patiently(lambda: database.run(lambda unit: unit.seals.check()))
         await bus.start()
         if isinstance(bus, InProcessBus):
@@ -81,12 +84,16 @@ async def open_resources(
             cluster_id=cluster_id,
             owner=owner,
             requeue_timers=requeue_timers,
-            readiness=_readiness(database, bus, without_bus=without_bus),
+            readiness=_readiness(sealed, bus, without_bus=without_bus),
+            keep_data_keys=sealed.keeping.run,
         )
 
 
-def _readiness(database: Database, bus: Bus, *, without_bus: str) -> Readiness:
+def _readiness(sealed: SealedDatabase, bus: Bus, *, without_bus: str) -> Readiness:
     readiness = Readiness()
-    readiness.add("database", database.ping)
+    readiness.add("database", sealed.database.ping)
+    if sealed.is_distant:
+        readiness.add("key-provider", sealed.keeping.check_provider, without=_WITHOUT_PROVIDER)
+        readiness.add("data-keys", sealed.keeping.check_keys)
     readiness.add("bus" if isinstance(bus, InProcessBus) else "rabbitmq", bus.ping, without=without_bus)
     return readiness

@@ -170,6 +170,7 @@ def _start_background(resources: Resources, stop: asyncio.Event) -> list[asyncio
         keep_leases(resources),
         keep_circuits(resources),
         keep_seals(resources),
+        resources.keep_data_keys(),
     ]
     tasks = [asyncio.create_task(job) for job in jobs]
     for task in tasks:

@@ -29,6 +29,7 @@ from chandlery.model.text.names import nearest_names
 from chandlery.settings.authentication_settings import AuthenticationSettings
 from chandlery.settings.broker_settings import BrokerSettings
 from chandlery.settings.database_role_settings import DatabaseRoleSettings
+from chandlery.settings.encryption_settings import EncryptionSettings
 from chandlery.settings.web_settings import WebSettings
 
 PREFIX = "CHANDLERY_"
@@ -80,7 +81,7 @@ def _meant(name: str, fields: Collection[str], *, is_variable: bool = False) -> 
     return f"; did you mean {f'{PREFIX}{near[0].upper()}' if is_variable else near[0]}?"
 
 
-class Settings(AuthenticationSettings, BrokerSettings, DatabaseRoleSettings, WebSettings, BaseSettings):
+class Settings(AuthenticationSettings, BrokerSettings, DatabaseRoleSettings, EncryptionSettings, WebSettings, BaseSettings):
     """Everything that can be set. One process reads them once, at its start."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
@@ -103,10 +104,6 @@ class Settings(AuthenticationSettings, BrokerSettings, DatabaseRoleSettings, Web
     amqp_queue_type: Literal["classic", "quorum"] | None = Field(
         default=None,
         description="Type of the durable queues. Default: `quorum` if amqp_url names several nodes, else `classic`.",
-    )
-    encryption_keys: SecretStr = Field(
-        default=SecretStr(""),
-        description="`name:base64` of 32 bytes, separated by commas. The first encrypts, all decrypt.",
     )
     database_pool_size: PositiveInt = Field(default=10, description="Connections to the database in each process.")
     database_prepared_statements: bool = Field(

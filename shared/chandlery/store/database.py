@@ -37,6 +37,11 @@ from chandlery.store.objects.objects import ObjectStore
 from chandlery.store.objects.owner_links import OwnerLinks
 from chandlery.store.objects.past_objects import PastObjects
 from chandlery.store.rows import Breaths, RowCodec
+from chandlery.store.sealing.data_key_cache import DataKeyNeeded
+from chandlery.store.sealing.data_key_rows import DataKeyStore
+from chandlery.store.sealing.data_keys import DataKeyLimits, DataKeys
+from chandlery.store.sealing.providers.key_provider import LISTED, KeyProviders
+from chandlery.store.sealing.providers.listed_keys import ListedKeys
 from chandlery.store.sealing.resealing import Resealing
 from chandlery.store.sealing.sealing import Keyring
 from chandlery.store.sealing.seals import SealStore
@@ -52,6 +57,7 @@ Clock = Callable[[], datetime]
 Published = Callable[[Sequence[OutboxEntry]], None]
 
 _CLOSE_SECONDS = 5.0
+_MOST_KEYS_IN_TURN = 20
 
 
 def system_clock() -> datetime:
@@ -126,6 +132,11 @@ class UnitOfWork:
         return SealStore(self._connection, self._keyring, self.codec)
 
     @cached_property
+    def data_keys(self) -> DataKeyStore:
+        """The wrapped data keys."""
+        return DataKeyStore(self._connection, self.now)
+
+    @cached_property
     def resealing(self) -> Resealing:
         """What is sealed with an older key."""
         return Resealing(self._connection, self._keyring, self.codec)
@@ -170,8 +181,18 @@ Work = Callable[[UnitOfWork], Awaitable[T]]
 class Database:
     """The engine with its keys and its clock."""
 
-    def __init__(self, engine: AsyncEngine, keyring: Keyring, *, clock: Clock = system_clock) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        keyring: Keyring,
+        *,
+        clock: Clock = system_clock,
+        providers: KeyProviders | None = None,
+        limits: DataKeyLimits | None = None,
+    ) -> None:
+        """`providers` hold the key-encryption keys; without any, they are the keys of the keyring."""
         self.codec = RowCodec(keyring)
+        self.data_keys = DataKeys(self, keyring, providers or KeyProviders({LISTED: ListedKeys(keyring)}), limits)
         self._engine = engine
         self.keyring = keyring
         self._clock = clock
@@ -188,8 +209,18 @@ class Database:
     async def run(self, work: Work[T], *, dry_run: bool = False) -> T:
         """Do the work in one transaction; again from the start if it lost a race. A dry run is rolled back at the end.
 
-        Raises what the work raises, Conflict if the races go on, Unavailable if the database cannot be reached.
+        Raises what the work raises, Conflict if the races go on, Unavailable if the database cannot be reached, or a
+        key that the work needs.
         """
+        for _ in range(_MOST_KEYS_IN_TURN):
+            try:
+                return await self._repeated(work, dry_run)
+            except DataKeyNeeded as needed:
+                # Outside of any transaction: a provider may take its time.
+                await self.data_keys.provide(needed.key_id)
+        raise Unavailable("what was asked for needs more data keys than are kept at hand")
+
+    async def _repeated(self, work: Work[T], dry_run: bool) -> T:
         try:
             async for attempt in STORE_CONFLICT.around(LostRace, LostConnection):
                 with attempt:
@@ -213,6 +244,7 @@ class Database:
         # One that nobody waits for any more would keep its locks until its connection is noticed to be gone.
         if others := self._under_way - {asyncio.current_task()}:
             await asyncio.wait(others, timeout=_CLOSE_SECONDS)
+        await self.data_keys.close()
         await self._engine.dispose()
 
     async def enqueue_late(self) -> None:

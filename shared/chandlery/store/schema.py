@@ -216,6 +216,23 @@ RATE_LIMITS = Table(
 )
 """How far the calls of each service broker that has a rate limit are planned; see `retry/rate_limit.py`."""
 
+DATA_KEYS = Table(
+    "data_keys",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("purpose", String, nullable=False),
+    Column("provider", String, nullable=False),
+    Column("kek", Text, nullable=False),
+    Column("wrapped", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("closed_at", DateTime(timezone=True)),
+    Column("writes", BIG, nullable=False, server_default="0"),
+)
+"""The keys that seal, each wrapped with a key-encryption key that is not in the database, and the root secret.
+
+`writes` is how many texts processes have reserved to seal with it; nothing new is sealed with one that is closed.
+"""
+
 MARKS = Table("marks", METADATA, Column("name", String, primary_key=True), Column("value", String, nullable=False))
 """A few facts about the whole: the transaction counter (SQLite), how far the change log was trimmed, the cluster id,
 how far old checksums were looked for."""

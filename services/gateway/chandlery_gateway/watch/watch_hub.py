@@ -20,6 +20,7 @@ import structlog
 from chandlery.model.faults import Expired, Fault, Unavailable
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.objects.changes import LoggedChange
+from chandlery.store.sealing.data_key_cache import DataKeyNeeded
 from chandlery_gateway.identity.rbac.rule_keeper import RuleKeeper
 from chandlery_gateway.watch.watch_lines import ChangeViews
 
@@ -108,6 +109,10 @@ class WatchHub:
         seconds = now - (now if self._last_look is None else self._last_look)
         if seconds > _STANDSTILL_SECONDS:
             raise Unavailable(f"the change log has not been read for {seconds:.0f} s, so watches receive nothing new")
+
+    async def provide(self, needed: DataKeyNeeded) -> None:
+        """Have the key at hand that a change is sealed with; raises Unavailable."""
+        await self._database.data_keys.provide(needed.key_id)
 
     async def close(self) -> None:
         """End all watches; clients come back to another gateway."""

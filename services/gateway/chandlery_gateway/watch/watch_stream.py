@@ -9,6 +9,7 @@ from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.metadata import NamespacedName
 from chandlery.store.objects.changes import ChangeVerb, LoggedChange, Snapshot
 from chandlery.store.rows import Breaths
+from chandlery.store.sealing.data_key_cache import DataKeyNeeded
 from chandlery_gateway.http.rendering import log_bug
 from chandlery_gateway.kube.printing.tables import IncludeObject
 from chandlery_gateway.kube.query.list_options import UnreadableChange, VersionTooLarge, WatchOptions
@@ -164,7 +165,7 @@ class WatchStream:
             for change in batch:
                 await breaths.take()
                 position = change.position
-                line = None if start.sees(position) else self._line_or_error(change)
+                line = None if start.sees(position) else await self._line(change)
                 if line is not None:
                     lines.append(line)
                 if lines and (change is batch[-1] or len(lines) == _LINES_AT_ONCE):
@@ -179,6 +180,14 @@ class WatchStream:
             # The next watch need not read again what this one has passed over.
             yield self._lines.bookmark(position)
 
+    async def _line(self, change: LoggedChange) -> bytes | None:
+        """Raises Unavailable if the change cannot be decrypted now."""
+        while True:
+            try:
+                return self._line_or_error(change)
+            except DataKeyNeeded as needed:
+                await self._hub.provide(needed)
+
     def _line_or_error(self, change: LoggedChange) -> bytes | None:
         """A change that cannot be shown is passed over: it must not keep all that comes after it from the client."""
         selection = self._selection
@@ -188,6 +197,8 @@ class WatchStream:
             return None
         try:
             return self._line_for(change)
+        except DataKeyNeeded:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the watch goes on
             self._membership.note_unsure([(change.namespace, change.name)])
             self._hub.views.note_unreadable(change, error)

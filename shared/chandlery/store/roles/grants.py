@@ -23,6 +23,7 @@ from chandlery.store.roles.duties import (
     Right,
 )
 from chandlery.store.schema import LOOKUPS, METADATA, OBJECTS
+from chandlery.store.sealing.spec_sealing import SEALED
 
 Role = Literal["gateway", "provisioner", "binder", "syncer"]
 ROLES: Final[tuple[Role, ...]] = ("gateway", "provisioner", "binder", "syncer")
@@ -34,7 +35,10 @@ Row = tuple[Duty, Duty, Duty, Duty]
 
 _LOOKED_UP: Final = frozenset(column for columns in LOOKUPS.values() for column in columns)
 _SAID: Final = BODY | MARKS | _LOOKED_UP
-_REFERENCES: Final = frozenset({"clusterServiceClassRef", "clusterServicePlanRef", "serviceClassRef", "servicePlanRef"})
+_REFERENCES: Final = frozenset(
+    {"clusterServiceClassRef", "clusterServicePlanRef", "serviceClassRef", "servicePlanRef", SEALED}
+)
+"""And what is sealed of a specification, which is another text each time it is written (`spec_sealing`)."""
 
 _SERVES: Final = Duty(inserts=_SAID | BORN_WITH, updates=_SAID, deletes=True)
 """The gateway: all but the status, which a new object has none of yet."""
@@ -69,6 +73,9 @@ OBJECT_ROWS: Final[Mapping[str, Row]] = {
 }
 _EVERYBODY: Final[Row] = (OWNS, OWNS, OWNS, OWNS)
 _LOG: Final[Row] = (PRUNES, PRUNES, PRUNES, PRUNES)
+_KEEPS: Final = Duty(inserts=None, updates=None)
+"""Nobody but the owner of the tables removes a data key: what it seals would be lost."""
+_KEYS: Final[Row] = (_KEEPS, _KEEPS, _KEEPS, _KEEPS)
 _QUEUE: Final[Row] = (QUEUES, QUEUES, QUEUES, QUEUES)
 
 TABLE_ROWS: Final[Mapping[str, Row]] = {
@@ -84,6 +91,7 @@ TABLE_ROWS: Final[Mapping[str, Row]] = {
     "circuits": _EVERYBODY,
     "rate_limits": (NOTHING, OWNS, OWNS, OWNS),
     "marks": _EVERYBODY,
+    "data_keys": _KEYS,
     REVISIONS: (READS, READS, READS, READS),
 }
 """Tables that make the system run: all processes share its upkeep (`engine/upkeep`), and wake each other."""

@@ -15,7 +15,7 @@ from chandlery.model.objects.metadata import NamespacedName
 from chandlery.store.rows import RowCodec
 from chandlery.store.schema import CHANGES, OBJECTS
 from chandlery.store.schema import WORK_QUEUE as W
-from chandlery.store.sealing.sealing import Keyring, seal_mark
+from chandlery.store.sealing.sealing import DATA_KEY_FORM, Keyring
 from chandlery.store.work.leases import read_mark, set_mark
 from chandlery.store.work.sealed_notes import open_note, seal_note
 
@@ -110,7 +110,10 @@ class Resealing:
         return select(table.c.uid).where(table.c.uid > after, is_old)
 
     def _is_old(self, sealed: "ColumnElement[Any]") -> "ColumnElement[bool]":
-        return sealed.is_not(None) & ~sealed.startswith(seal_mark(self._keyring.name), autoescape=True)
+        """Sealed with no data key although they are in use; without them, not with the first configured key."""
+        if self._keyring.data_keys.is_in_use:
+            return sealed.is_not(None) & sealed.not_like(f"%:{DATA_KEY_FORM}:%")
+        return sealed.is_not(None) & ~sealed.startswith(self._keyring.mark, autoescape=True)
 
     async def _places(self, rows: Sequence[Any]) -> dict[str, NamespacedName]:
         found: dict[str, NamespacedName] = {}

@@ -20,14 +20,20 @@ from chandlery.model.faults import ConfigurationFault, SealBroken
 from chandlery.model.json.json_text import read_written, write_json
 from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.parameters.keyed_checksums import PURPOSE, UNBOUND_PURPOSE, ChecksumKeys
+from chandlery.store.sealing.data_key_cache import DataKeyCache, DataKeyNeeded
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
 _MOST_FAILURES = 1_000
 _SHOWN = 40
 _KEY_NAME = re.compile(rf"[A-Za-z0-9._-]{{1,{_KEY_BYTES - 1}}}")
-_FORM = "2"
-"""Of sealed texts: `key:2:base64`, bound to a place. The first form, `key:base64`, was bound to a uid alone."""
+_FORM, DATA_KEY_FORM = "2", "3"
+"""Of sealed texts: `key:2:base64`, bound to a place; `data key:3:base64`, the same with a data key.
+
+The first form, `key:base64`, was bound to a uid alone.
+"""
+_ROOT = "the root secret"
+"""No name that a configured key can have."""
 
 
 @dataclass(frozen=True)
@@ -61,38 +67,90 @@ class SealingKey:
     raw: bytes = field(repr=False)
 
     def derived(self, purpose: str) -> bytes:
-        """32 bytes for one purpose alone, by HKDF (RFC 5869): they tell nothing of the key, nor of other purposes'."""
-        return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=f"chandlery/{purpose}".encode()).derive(
-            self.raw
-        )
+        """32 bytes for one purpose alone; see `derived_key`."""
+        return derived_key(self.raw, purpose)
+
+
+@dataclass(frozen=True)
+class SealingRoot:
+    """What keys are derived from that no configured key is at hand for."""
+
+    raw: bytes = field(repr=False)
 
 
 class Keyring:
-    """The first key seals, all of them open."""
+    """What seals and opens: data keys, and the configured keys for what was sealed before there were any.
 
-    def __init__(self, keys: Sequence[SealingKey]) -> None:
-        if not keys:
-            raise ConfigurationFault("no encryption key is configured: set CHANDLERY_ENCRYPTION_KEYS")
-        self._first = keys[0]
-        self._by_name = {key.name: key for key in keys}
-        if len(self._by_name) < len(keys):
-            raise ConfigurationFault(
-                "two encryption keys have the same name, so it would be unclear which one encrypted what"
-            )
+    Without a data key in use the first configured key seals; all of them open.
+    """
+
+    def __init__(self, keys: Sequence[SealingKey], *, cache: DataKeyCache | None = None) -> None:
+        """`keys` may be empty if a provider of keys is configured: then data keys have to be in use."""
+        self.data_keys = cache or DataKeyCache()
+        self.seals_specs = False
+        """Whether parameters, status words and the like are sealed too; see `spec_sealing`."""
+        self._root: SealingRoot | None = None
+        self._checksums: dict[bool, ChecksumKeys] = {}
+        """By whether data keys are in use, for that decides which key comes first."""
         self._failures: set[SealPlace] = set()
-        self.checksums = ChecksumKeys(self.derived(PURPOSE).values(), unbound=self.derived(UNBOUND_PURPOSE).values())
         self.refuses_first_form = False
         """Set as soon as the database is known to have nothing left in the first form; see `seals`."""
+        self.replace_keys(keys)
 
     @classmethod
     def parse(cls, text: str) -> "Keyring":
         """Read `name:base64,name:base64`; each key is 32 bytes. Raises ConfigurationFault without showing a key."""
-        return cls([_parse_key(part.strip()) for part in text.split(",") if part.strip()])
+        keys = parse_keys(text)
+        if not keys:
+            raise ConfigurationFault("no encryption key is configured: set CHANDLERY_ENCRYPTION_KEYS")
+        return cls(keys)
+
+    def replace_keys(self, keys: Sequence[SealingKey]) -> None:
+        """From now on these are the configured keys. Raises ConfigurationFault if two have one name."""
+        by_name = {key.name: key for key in keys}
+        if len(by_name) < len(keys):
+            raise ConfigurationFault(
+                "two encryption keys have the same name, so it would be unclear which one encrypted what"
+            )
+        self._first = keys[0] if keys else None
+        self._by_name = by_name
+        self._checksums.clear()
+
+    def take_root(self, root: bytes) -> None:
+        """The secret that other keys are derived from (32 bytes), which is stored wrapped like a data key."""
+        self._root = SealingRoot(root)
+        self._checksums.clear()
+
+    @property
+    def checksums(self) -> ChecksumKeys:
+        """The keys of parameters' checksums."""
+        is_in_use = self.data_keys.is_in_use
+        if is_in_use not in self._checksums:
+            bound, unbound = self.derived(PURPOSE).values(), self.derived(UNBOUND_PURPOSE).values()
+            self._checksums[is_in_use] = ChecksumKeys(bound, unbound=unbound)
+        return self._checksums[is_in_use]
 
     @property
     def name(self) -> str:
-        """The name of the key that seals."""
-        return self._first.name
+        """The name of the first configured key; '' if there is none."""
+        return self._first.name if self._first else ""
+
+    @property
+    def mark(self) -> str:
+        """How everything begins that is sealed now."""
+        if self.data_keys.is_in_use:
+            return data_key_mark(self.data_keys.sealing_id)
+        return seal_mark(self.name)
+
+    def seals_like(self, sealed: str, *, exactly: bool) -> bool:
+        """Whether this text need not be sealed anew. Any data key will do, unless `exactly` the one that seals."""
+        if self.data_keys.is_in_use and not exactly:
+            return is_of_data_key(sealed)
+        return sealed.startswith(self.mark)
+
+    def key(self, name: str) -> SealingKey | None:
+        """The configured key of that name."""
+        return self._by_name.get(name)
 
     def is_first_failure(self, place: SealPlace) -> bool:
         """Whether nobody in this process has complained yet that what is sealed there does not open."""
@@ -102,48 +160,86 @@ class Keyring:
         return True
 
     def knows(self, name: str) -> bool:
-        """Whether there is a key of that name."""
+        """Whether there is a configured key of that name."""
         return name in self._by_name
 
     def seal(self, document: JsonObject, *, bound_to: SealPlace) -> str:
-        """Encrypt a JSON object. The ciphertext opens at this place and cannot be moved to another one."""
+        """Encrypt a JSON object. The ciphertext opens at this place and cannot be moved to another one.
+
+        Raises DataKeyNeeded, which is for `Database.run`.
+        """
+        if self.data_keys.is_in_use:
+            key_id, cipher = self.data_keys.take()
+            mark = data_key_mark(key_id)
+        elif self._first:
+            mark, cipher = seal_mark(self._first.name), self._first.cipher
+        else:
+            raise DataKeyNeeded
         nonce = os.urandom(_NONCE_BYTES)
-        ciphertext = self._first.cipher.encrypt(nonce, write_json(document), bound_to.text())
-        return f"{seal_mark(self.name)}{base64.b64encode(nonce + ciphertext).decode()}"
+        ciphertext = cipher.encrypt(nonce, write_json(document), bound_to.text())
+        return f"{mark}{base64.b64encode(nonce + ciphertext).decode()}"
 
     def fingerprint(self, secret: str, *, bound_to: str) -> str:
         """Equal for equal secrets in the same place, and tells nothing else; another after a rotation of the keys."""
-        return hmac.digest(self._first.fingerprints, f"{bound_to}\0{secret}".encode(), "sha256").hex()
+        if self._first and not self.data_keys.is_in_use:
+            key = self._first.fingerprints
+        else:
+            key = derived_key(self._root.raw if self._root else b"", "fingerprints")
+        return hmac.digest(key, f"{bound_to}\0{secret}".encode(), "sha256").hex()
 
     def derived(self, purpose: str) -> Mapping[str, bytes]:
         """Keys for one purpose, by the names of those they are made from: the first one is for use, all are believed.
 
-        So what was made before a rotation is still known after it, for as long as the old key is configured.
+        So what was made before a rotation is still known after it, for as long as the old key is configured; and what
+        is made from the root secret is known to processes that do not use it yet.
         """
-        return {name: key.derived(purpose) for name, key in self._by_name.items()}
+        listed = {name: key.derived(purpose) for name, key in self._by_name.items()}
+        if self._root is None:
+            return listed
+        root = {_ROOT: derived_key(self._root.raw, purpose)}
+        return root | listed if self.data_keys.is_in_use or not listed else listed | root
 
     def open(self, sealed: str, *, bound_to: SealPlace) -> JsonObject:
-        """Decrypt what `seal` made for this place; raises SealBroken."""
+        """Decrypt what `seal` made for this place; raises SealBroken, and DataKeyNeeded for `Database.run`."""
         name, _, rest = sealed.partition(":")
         form, is_of_form, encoded = rest.rpartition(":")
-        key = self._by_name.get(name)
-        if key is None:
-            raise SealBroken(f"stored data was encrypted with the key named {name!r}, which is not configured")
+        cipher = self.data_keys.cipher(name) if form == DATA_KEY_FORM else self._listed_cipher(name)
         if not is_of_form and self.refuses_first_form:
             raise SealBroken("stored data is encrypted in a form that is no longer supported")
-        bound = bound_to.text() if form == _FORM else bound_to.first_form.encode()
+        bound = bound_to.text() if is_of_form else bound_to.first_form.encode()
         try:
             raw = base64.b64decode(encoded)
-            plain = key.cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], bound)
+            plain = cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], bound)
         except (InvalidTag, binascii.Error, ValueError) as error:
             raise SealBroken from error
         document: JsonObject = read_written(plain)
         return document
 
+    def _listed_cipher(self, name: str) -> AESGCM:
+        key = self._by_name.get(name)
+        if key is None:
+            raise SealBroken(f"stored data was encrypted with the key named {name!r}, which is not configured")
+        return key.cipher
+
+
+def derived_key(raw: bytes, purpose: str) -> bytes:
+    """32 bytes for one purpose alone, by HKDF (RFC 5869): they tell nothing of the key, nor of other purposes'."""
+    return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=f"chandlery/{purpose}".encode()).derive(raw)
+
 
 def seal_mark(name: str) -> str:
-    """How everything begins that is sealed in today's form with the key of that name."""
+    """How everything begins that is sealed with the configured key of that name."""
     return f"{name}:{_FORM}:"
+
+
+def data_key_mark(key_id: str) -> str:
+    """How everything begins that is sealed with this data key."""
+    return f"{key_id}:{DATA_KEY_FORM}:"
+
+
+def is_of_data_key(sealed: str) -> bool:
+    """Whether the text is sealed with a data key."""
+    return sealed.partition(":")[2].startswith(f"{DATA_KEY_FORM}:")
 
 
 def check_key_name(name: str) -> None:
@@ -158,6 +254,11 @@ def check_key_name(name: str) -> None:
 def new_key(name: str) -> str:
     """A fresh key in the form that `Keyring.parse` reads."""
     return f"{name}:{base64.b64encode(os.urandom(_KEY_BYTES)).decode()}"
+
+
+def parse_keys(text: str) -> list[SealingKey]:
+    """Read `name:base64,name:base64`. Raises ConfigurationFault without showing a key."""
+    return [_parse_key(part.strip()) for part in text.split(",") if part.strip()]
 
 
 def _parse_key(text: str) -> SealingKey:

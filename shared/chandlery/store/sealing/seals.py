@@ -15,7 +15,8 @@ from chandlery.model.objects import kinds
 from chandlery.store.rows import RowCodec
 from chandlery.store.schema import MARKS, OBJECTS
 from chandlery.store.schema import WORK_QUEUE as W
-from chandlery.store.sealing.sealing import Keyring, SealPlace, seal_mark
+from chandlery.store.sealing.data_keys import WAY_OUT
+from chandlery.store.sealing.sealing import Keyring, SealPlace, is_of_data_key
 from chandlery.store.work.sealed_notes import open_note
 
 if TYPE_CHECKING:
@@ -27,10 +28,6 @@ _PLACE = SealPlace("canary", "", "", "")
 _REFUSES = "refuses first form"
 _SECRETS = OBJECTS[kinds.SECRET.kind]
 _SAMPLE = 20
-_WAY_OUT = (
-    "put the right key back into CHANDLERY_ENCRYPTION_KEYS (with `chandlery up`: into the file encryption-key of its "
-    "data directory), or use the database that belongs to this key"
-)
 
 
 class SealStore:
@@ -49,13 +46,28 @@ class SealStore:
             canary = await self._canary() or ""
         try:
             self._keyring.refuses_first_form = bool(self._keyring.open(canary, bound_to=_PLACE)[_REFUSES])
-        except SealBroken:
-            raise self._misfit(canary) from None
+        except SealBroken as fault:
+            raise self._misfit(canary, fault) from None
 
-    async def move_on(self) -> bool:
-        """Seal the canary with the key in front and refuse the first form; False if both was so already."""
+    async def is_untouched(self) -> bool:
+        """Whether nothing has ever been sealed in this database."""
+        if await self._canary() is not None:
+            return False
+        secret = await self._connection.execute(select(_SECRETS.c.uid).limit(1))
+        note = await self._connection.execute(select(W.c.uid).where(W.c.sealed.is_not(None)).limit(1))
+        return secret.first() is None and note.first() is None
+
+    async def canary_mark(self) -> str:
+        """What the canary is sealed with: its text up to the first colon."""
+        return (await self._canary() or "").partition(":")[0]
+
+    async def move_on(self, *, to_newest: bool = False) -> bool:
+        """Seal the canary with what seals now and refuse the first form; False if both was so already.
+
+        Any data key will do, unless `to_newest`.
+        """
         canary = await self._canary() or ""
-        if canary.startswith(seal_mark(self._keyring.name)) and self._keyring.refuses_first_form:
+        if self._keyring.seals_like(canary, exactly=to_newest) and self._keyring.refuses_first_form:
             return False
         text = self._keyring.seal({_REFUSES: True}, bound_to=_PLACE)
         await self._connection.execute(update(MARKS).where(MARKS.c.name == CANARY).values(value=text))
@@ -84,7 +96,7 @@ class SealStore:
             return False
         if any(self._opens_secret(row) for row in secrets) or any(self._opens_note(row) for row in notes):
             return True
-        raise self._misfit(str(secrets[0]["spec"].get("sealed", "")) if secrets else notes[0]["sealed"])
+        raise self._misfit(str(secrets[0]["spec"].get("sealed", "")) if secrets else notes[0]["sealed"], SealBroken())
 
     def _opens_secret(self, row: Any) -> bool:
         try:
@@ -100,10 +112,12 @@ class SealStore:
             return False
         return True
 
-    def _misfit(self, sealed: str) -> ConfigurationFault:
+    def _misfit(self, sealed: str, fault: SealBroken) -> ConfigurationFault:
         name = sealed.partition(":")[0]
-        if self._keyring.knows(name):
+        if is_of_data_key(sealed):
+            why = fault.message
+        elif self._keyring.knows(name):
             why = f"the key named {name!r} is another one than the key of that name which has encrypted its data"
         else:
             why = f"its data is encrypted with the key named {name!r}, which is not configured"
-        return ConfigurationFault(f"the encryption keys do not match the database: {why}; {_WAY_OUT}")
+        return ConfigurationFault(f"the encryption keys do not match the database: {why}; {WAY_OUT}")
