@@ -81,7 +81,9 @@ def _meant(name: str, fields: Collection[str], *, is_variable: bool = False) -> 
     return f"; did you mean {f'{PREFIX}{near[0].upper()}' if is_variable else near[0]}?"
 
 
-class Settings(AuthenticationSettings, BrokerSettings, DatabaseRoleSettings, EncryptionSettings, WebSettings, BaseSettings):
+class Settings(
+    AuthenticationSettings, BrokerSettings, DatabaseRoleSettings, EncryptionSettings, WebSettings, BaseSettings
+):
     """Everything that can be set. One process reads them once, at its start."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)

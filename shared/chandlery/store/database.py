@@ -40,6 +40,7 @@ from chandlery.store.rows import Breaths, RowCodec
 from chandlery.store.sealing.data_key_cache import DataKeyNeeded
 from chandlery.store.sealing.data_key_rows import DataKeyStore
 from chandlery.store.sealing.data_keys import DataKeyLimits, DataKeys
+from chandlery.store.sealing.key_usage import KeyUsage
 from chandlery.store.sealing.providers.key_provider import LISTED, KeyProviders
 from chandlery.store.sealing.providers.listed_keys import ListedKeys
 from chandlery.store.sealing.resealing import Resealing
@@ -135,6 +136,11 @@ class UnitOfWork:
     def data_keys(self) -> DataKeyStore:
         """The wrapped data keys."""
         return DataKeyStore(self._connection, self.now)
+
+    @cached_property
+    def key_usage(self) -> KeyUsage:
+        """What is sealed with which key."""
+        return KeyUsage(self._connection)
 
     @cached_property
     def resealing(self) -> Resealing:

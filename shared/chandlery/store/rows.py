@@ -19,6 +19,8 @@ from chandlery.model.objects.metadata import ObjectMeta, OwnerReference
 from chandlery.model.objects.wire import JsonObject
 from chandlery.store.schema import LOOKUPS
 from chandlery.store.sealing.sealing import Keyring, SealPlace
+from chandlery.store.sealing.spec_sealing import FIELDS, Parts, SpecSeals
+from chandlery.store.sealing.stored_parts import columns_of, row_parts, stored_parts, with_parts
 
 
 def utc(moment: datetime) -> datetime:
@@ -56,6 +58,7 @@ class RowCodec:
 
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
+        self._specs = SpecSeals(keyring)
 
     def to_row(self, document: AnyObject, stored: JsonObject | None = None) -> dict[str, Any]:
         """All columns of the object except its resource version; `stored` is its `to_stored`, if that is at hand."""
@@ -82,24 +85,26 @@ class RowCodec:
 
     def to_stored(self, document: AnyObject) -> JsonObject:
         """The object as JSON that may stand in the database: a Secret's data and annotations are sealed."""
-        wire = document.to_wire()
-        managed = document.metadata.managed_fields
         if not isinstance(document, Secret):
-            if managed is not None:
-                wire["metadata"][_MANAGED] = managed
-            return wire
-        if document.sealed is not None:
-            wire["metadata"].pop("annotations", None)
-            return {**wire, _SEALED: document.sealed}
-        hidden = {
-            "body": {field: wire.pop(field) for field in _SEALED_FIELDS if field in wire},
-            # `kubectl apply` repeats the manifest in an annotation, data included.
-            "annotations": wire["metadata"].pop("annotations", None),
-            # The names of the keys are in it.
-            _MANAGED: managed,
-        }
-        wire[_SEALED] = self._keyring.seal(hidden, bound_to=secret_place(document.metadata))
+            plain, kind = _plain(document), document.kind
+            if not self._specs.are_wanted(kind):
+                return plain
+            parts = self._specs.sealed(kind, stored_parts(kind, plain), place_of(document))
+            return with_parts(kind, plain, parts)
+        wire, hidden = _secret_and_hidden(document)
+        wire[_SEALED] = document.sealed or self._keyring.seal(hidden, bound_to=place_of(document))
         return wire
+
+    def changed_columns(self, old: AnyObject, new: AnyObject, row: Mapping[str, Any]) -> dict[str, Any]:
+        """What of the row of `new` has to be written over that of `old`.
+
+        What is sealed differs each time, and counts only if what it holds does: so that nobody writes a part that
+        somebody else has the care of.
+        """
+        is_sealed = isinstance(new, Secret) or self._specs.are_wanted(new.kind)
+        before = self.to_row(old, _comparable(old))
+        after = self.to_row(new, _comparable(new)) if is_sealed else row
+        return {column: row[column] for column, value in after.items() if value != before[column]}
 
     def from_stored(self, kind: Kind, stored: JsonObject, *, namespace: str, name: str) -> AnyObject:
         """The inverse of `to_stored`. A Secret that does not open has no data, and says why.
@@ -117,6 +122,9 @@ class RowCodec:
                 return self._unreadable(Secret.model_validate(stored), sealed, fault, place)
             metadata = {**metadata, "annotations": hidden["annotations"], _MANAGED: hidden.get(_MANAGED)}
             stored = {**stored, **hidden["body"], "metadata": metadata}
+        elif kind.kind in FIELDS:
+            place = SealPlace(kind.kind, namespace, name, stored["metadata"].get("uid") or "")
+            stored = self._opened(kind.kind, stored, place)
         document: AnyObject = kind.model.model_validate(stored)
         return document
 
@@ -140,8 +148,48 @@ class RowCodec:
         """The `spec` of a row of Secrets, sealed anew; raises SealBroken."""
         return {**row["spec"], _SEALED: self._keyring.seal(self.open_row(row), bound_to=_row_place(row))}
 
+    def resealed_columns(self, kind: Kind, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The columns of a row that are sealed otherwise than they would be now, as they would be; raises SealBroken.
+
+        That is with another key than the newest, or not at all, or although nobody asks for it any more.
+        """
+        if kind is kinds.SECRET:
+            if self._keyring.seals_like(str(row["spec"].get(_SEALED)), exactly=True):
+                return {}
+            return {"spec": self.resealed(row)}
+        parts = row_parts(kind.kind, row)
+        if self._specs.is_as_wanted(kind.kind, parts):
+            return {}
+        anew = self._anew(kind.kind, parts, SealPlace(kind.kind, row["namespace"], row["name"], row["uid"]))
+        return {column: anew[part] for part, column in columns_of(kind.kind).items() if anew[part] != parts[part]}
+
+    def resealed_stored(self, kind: Kind, stored: JsonObject, *, namespace: str, name: str) -> JsonObject | None:
+        """The same for an entry of the change log; None if it is as it would be."""
+        place = SealPlace(kind.kind, namespace, name, stored["metadata"].get("uid") or "")
+        if kind is kinds.SECRET:
+            sealed = str(stored.get(_SEALED))
+            if self._keyring.seals_like(sealed, exactly=True):
+                return None
+            opened = self._keyring.open(sealed, bound_to=place)
+            return {**stored, _SEALED: self._keyring.seal(opened, bound_to=place)}
+        parts = stored_parts(kind.kind, stored)
+        if self._specs.is_as_wanted(kind.kind, parts):
+            return None
+        return with_parts(kind.kind, stored, self._anew(kind.kind, parts, place))
+
+    def _anew(self, kind: str, parts: Parts, place: SealPlace) -> Parts:
+        opened = self._specs.opened(kind, parts, place)
+        return self._specs.sealed(kind, opened, place) if self._specs.are_wanted(kind) else opened
+
+    def _opened(self, kind: str, stored: JsonObject, place: SealPlace) -> JsonObject:
+        parts = stored_parts(kind, stored)
+        opened = self._specs.opened(kind, parts, place)
+        return stored if opened is parts else with_parts(kind, stored, opened)
+
     def from_row(self, kind: Kind, row: Mapping[str, Any]) -> AnyObject:
         """The object that a row holds. A Secret that does not open has no data, and says why."""
+        if kind.kind in FIELDS:
+            row = self._opened_row(kind.kind, row)
         body = {"spec": row["spec"]} if "spec" in kind.body_fields else dict(row["spec"])
         if kind.has_status and row["status"] is not None:
             body["status"] = row["status"]
@@ -159,10 +207,45 @@ class RowCodec:
         document: AnyObject = kind.model.model_validate({"metadata": metadata, **body})
         return document
 
+    def _opened_row(self, kind: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        parts = row_parts(kind, row)
+        opened = self._specs.opened(kind, parts, SealPlace(kind, row["namespace"], row["name"], row["uid"]))
+        if opened is parts:
+            return row
+        return {**row, **{column: opened[part] for part, column in columns_of(kind).items()}}
 
-def secret_place(meta: ObjectMeta) -> SealPlace:
-    """What the body of a Secret is bound to."""
-    return SealPlace(kinds.SECRET.kind, meta.namespace or "", meta.name, meta.uid or "")
+
+def place_of(document: AnyObject) -> SealPlace:
+    """What is sealed of an object is bound to this."""
+    meta = document.metadata
+    return SealPlace(document.kind, meta.namespace or "", meta.name, meta.uid or "")
+
+
+def _plain(document: AnyObject) -> JsonObject:
+    wire = document.to_wire()
+    if document.metadata.managed_fields is not None:
+        wire["metadata"][_MANAGED] = document.metadata.managed_fields
+    return wire
+
+
+def _secret_and_hidden(secret: Secret) -> tuple[JsonObject, JsonObject]:
+    """What of a Secret may be read, and what is sealed."""
+    wire = secret.to_wire()
+    return wire, {
+        "body": {field: wire.pop(field) for field in _SEALED_FIELDS if field in wire},
+        # `kubectl apply` repeats the manifest in an annotation, data included.
+        "annotations": wire["metadata"].pop("annotations", None),
+        # The names of the keys are in it.
+        _MANAGED: secret.metadata.managed_fields,
+    }
+
+
+def _comparable(document: AnyObject) -> JsonObject:
+    """As it is stored, with what is sealed in plain, for two of them to be told apart."""
+    if not isinstance(document, Secret):
+        return _plain(document)
+    wire, hidden = _secret_and_hidden(document)
+    return {**wire, _SEALED: document.sealed or hidden}
 
 
 def _row_place(row: Mapping[str, Any]) -> SealPlace:

@@ -53,6 +53,9 @@ async def reseal(database: Database, *, owner: str) -> bool:
         return False
     are_all_stirred = await database.run(_renew_checksums)
     key = database.keyring.name
+    if database.keyring.data_keys.is_in_use:
+        key = database.keyring.data_keys.sealing_id
+        await _rewrap(database)
     if done := secrets.done + notes.done:
         log.info(f"{done} stored texts are now encrypted with the key {key!r}", action="reseal", key=key)
     if secrets.unreadable or notes.unreadable:
@@ -62,6 +65,19 @@ async def reseal(database: Database, *, owner: str) -> bool:
             action="reseal",
         )
     return await database.run(lambda unit: _finish(unit, owner, key, is_last=are_all_stirred))
+
+
+async def _rewrap(database: Database) -> None:
+    """Wrap data keys with the key-encryption key that is in front by now. Raises KeysAway, KeyRefused."""
+    done, left = await database.data_keys.rewrap()
+    if done and not left:
+        log.info(
+            "all data keys are now encrypted with the first key-encryption key; `chandlery keys list` says which "
+            "others may go",
+            action="rewrap",
+        )
+    elif left:
+        log.warning(f"{left} data keys cannot be decrypted with the configured keys", action="rewrap")
 
 
 async def _secrets(unit: UnitOfWork, after: str) -> Step:

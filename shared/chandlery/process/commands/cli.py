@@ -40,8 +40,13 @@ COMMANDS: Final = {
         "deadletters",
         "List, show, replay or drop the messages that workers gave up on.",
     ),
+    "keys": LazyCommand(
+        "chandlery.process.commands.keys.keys_command",
+        "keys",
+        "List the keys that data is encrypted with, make a new one, encrypt everything anew.",
+    ),
     "new-key": LazyCommand(
-        "chandlery.process.commands.key_command", "make_key", "Print a new key for CHANDLERY_ENCRYPTION_KEYS."
+        "chandlery.process.commands.keys.key_command", "make_key", "Print a new key for CHANDLERY_ENCRYPTION_KEYS."
     ),
 }
 """All commands, in the order of `chandlery --help`."""

@@ -122,6 +122,23 @@ def open_data_directory(path: Path) -> DataDirectory:
     return directory
 
 
+def kept_keys(path: Path) -> dict[str, str]:
+    """The settings of database and keys of a folder that was made before, which may be in use.
+
+    Raises ConfigurationFault if there is none.
+    """
+    database, keys = path.resolve() / "chandlery.db", path / "encryption-key"
+    if not database.exists() or not keys.exists():
+        raise ConfigurationFault(
+            f"there is no database of `chandlery up` in {path}: name its folder with --data-dir, or set "
+            "CHANDLERY_DATABASE_URL and CHANDLERY_ENCRYPTION_KEYS"
+        )
+    try:
+        return {"database_url": f"sqlite:///{database}", "encryption_keys": read_private(keys).strip()}
+    except OSError as error:
+        raise ConfigurationFault(f"{keys} cannot be read: {error.strerror}") from error
+
+
 def _kept(path: Path, make: Callable[[], str]) -> str:
     try:
         return read_private(path).strip()

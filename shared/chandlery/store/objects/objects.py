@@ -248,9 +248,10 @@ class ObjectStore:
         changed, breaths = _at_position(new, position), Breaths()
         stored = self._codec.to_stored(changed)
         await breaths.take()
-        row, old_row = self._codec.to_row(changed, stored), self._codec.to_row(old)
+        row = self._codec.to_row(changed, stored)
         await breaths.take()
-        different = {column: value for column, value in row.items() if value != old_row[column]}
+        different = self._codec.changed_columns(old, changed, row)
+        await breaths.take()
         await self._write_if_latest(kind, old, before, position, {**different, "resource_version": position})
         self._note(position, changed, ChangeVerb.MODIFIED, stored, before)
         self._written(old, changed)

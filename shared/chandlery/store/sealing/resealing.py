@@ -7,15 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import or_, select, union_all, update
+from sqlalchemy import func, or_, select, union_all, update
 
 from chandlery.model.faults import SealBroken
 from chandlery.model.objects import kinds
+from chandlery.model.objects.kinds import KINDS, Kind
 from chandlery.model.objects.metadata import NamespacedName
-from chandlery.store.rows import RowCodec
+from chandlery.store.rows import Breaths, RowCodec
 from chandlery.store.schema import CHANGES, OBJECTS
 from chandlery.store.schema import WORK_QUEUE as W
+from chandlery.store.sealing.key_usage import CHANGE_LOG, WORK
 from chandlery.store.sealing.sealing import DATA_KEY_FORM, Keyring
+from chandlery.store.sealing.spec_sealing import FIELDS
 from chandlery.store.work.leases import read_mark, set_mark
 from chandlery.store.work.sealed_notes import open_note, seal_note
 
@@ -27,6 +30,8 @@ _SECRETS = OBJECTS[kinds.SECRET.kind]
 _SEALED = _SECRETS.c.spec["sealed"].as_string()
 _LOGGED = CHANGES.c.object["sealed"].as_string()
 _WITH_CHECKSUMS = (kinds.SERVICE_INSTANCE, kinds.SERVICE_BINDING)
+RESEALED = (kinds.SECRET, *(kind for kind in KINDS.values() if kind.kind in FIELDS))
+"""The kinds that can have something sealed."""
 _CHECKSUMS = "checksums looked at"
 """The mark that holds the last uid."""
 
@@ -40,6 +45,8 @@ class Step:
     """Where those are that no configured key opens."""
     reached: str | None = None
     """The uid after which the next step goes on; None at the end."""
+    looked: int = 0
+    """At how many it has looked, done or not."""
 
 
 class Resealing:
@@ -66,9 +73,10 @@ class Resealing:
             await self._connection.execute(update(_SECRETS).where(is_unchanged).values(spec=spec))
         return _step(rows, unreadable, limit)
 
-    async def notes(self, *, after: str, limit: int) -> Step:
-        """The same for what workers have noted."""
-        query = select(W.c.uid, W.c.kind, W.c.sealed).where(W.c.uid > after, self._is_old(W.c.sealed))
+    async def notes(self, *, after: str, limit: int, to_newest: bool = False) -> Step:
+        """The same for what workers have noted; `to_newest` is for all that is not sealed with the newest key."""
+        query = select(W.c.uid, W.c.kind, W.c.sealed)
+        query = query.where(W.c.uid > after, self._is_old(W.c.sealed, to_newest=to_newest))
         rows = (await self._connection.execute(query.order_by(W.c.uid).limit(limit))).mappings().all()
         places = await self._places(rows)
         unreadable: list[NamespacedName] = []
@@ -82,6 +90,60 @@ class Resealing:
             is_unchanged = (W.c.uid == row["uid"]) & (W.c.sealed == row["sealed"])
             await self._connection.execute(update(W).where(is_unchanged).values(sealed=text))
         return _step(rows, unreadable, limit)
+
+    async def objects(self, kind: Kind, *, after: str, limit: int) -> Step:
+        """Seal anew what is not sealed as it is wanted now, with the newest key, of so many objects of a kind.
+
+        No change for anybody who reads them.
+        """
+        table = OBJECTS[kind.kind]
+        query = select(table).where(table.c.uid > after).order_by(table.c.uid).limit(limit)
+        rows = (await self._connection.execute(query)).mappings().all()
+        done, unreadable, breaths = 0, list[NamespacedName](), Breaths()
+        for row in rows:
+            await breaths.take()
+            try:
+                columns = self._codec.resealed_columns(kind, dict(row))
+            except SealBroken:
+                unreadable.append((row["namespace"], row["name"]))
+                continue
+            if columns:
+                is_unchanged = (table.c.uid == row["uid"]) & (table.c.resource_version == row["resource_version"])
+                await self._connection.execute(update(table).where(is_unchanged).values(columns))
+                done += 1
+        return Step(done, tuple(unreadable), rows[-1]["uid"] if len(rows) == limit else None, len(rows))
+
+    async def changes(self, *, after: str, limit: int) -> Step:
+        """The same for so many entries of the change log, in the order of their positions."""
+        kinds_of_them = {kind.kind: kind for kind in RESEALED}
+        query = select(CHANGES).where(CHANGES.c.position > int(after or 0), CHANGES.c.kind.in_(kinds_of_them))
+        rows = (await self._connection.execute(query.order_by(CHANGES.c.position).limit(limit))).mappings().all()
+        done, unreadable, breaths = 0, list[NamespacedName](), Breaths()
+        for row in rows:
+            await breaths.take()
+            place = {"namespace": row["namespace"], "name": row["name"]}
+            try:
+                stored = self._codec.resealed_stored(kinds_of_them[row["kind"]], row["object"], **place)
+            except SealBroken:
+                unreadable.append((row["namespace"], row["name"]))
+                continue
+            if stored is not None:
+                that = CHANGES.c.position == row["position"]
+                await self._connection.execute(update(CHANGES).where(that).values(object=stored))
+                done += 1
+        return Step(done, tuple(unreadable), str(rows[-1]["position"]) if len(rows) == limit else None, len(rows))
+
+    async def size(self, what: str) -> int:
+        """About how many texts there are to look at in a table of objects, the work queue or the change log."""
+        table = {CHANGE_LOG: CHANGES, WORK: W}.get(what)
+        if table is None:
+            table = next(OBJECTS[kind.kind] for kind in RESEALED if kind.plural == what)
+        query = select(func.count()).select_from(table)
+        if table is W:
+            query = query.where(self._is_old(W.c.sealed, to_newest=True))
+        if table is CHANGES:
+            query = query.where(CHANGES.c.kind.in_([kind.kind for kind in RESEALED]))
+        return int((await self._connection.execute(query)).scalar_one())
 
     async def old_checksums(self, *, limit: int) -> Sequence[str]:
         """The uids of objects that show a checksum without a key, or under one that is no longer in front.
@@ -109,9 +171,9 @@ class Resealing:
         is_old = or_(shown.not_like("%:%"), *(shown.startswith(f"{each}:") for each in others))
         return select(table.c.uid).where(table.c.uid > after, is_old)
 
-    def _is_old(self, sealed: "ColumnElement[Any]") -> "ColumnElement[bool]":
+    def _is_old(self, sealed: "ColumnElement[Any]", *, to_newest: bool = False) -> "ColumnElement[bool]":
         """Sealed with no data key although they are in use; without them, not with the first configured key."""
-        if self._keyring.data_keys.is_in_use:
+        if self._keyring.data_keys.is_in_use and not to_newest:
             return sealed.is_not(None) & sealed.not_like(f"%:{DATA_KEY_FORM}:%")
         return sealed.is_not(None) & ~sealed.startswith(self._keyring.mark, autoescape=True)
 
@@ -126,4 +188,4 @@ class Resealing:
 
 def _step(rows: Sequence[Any], unreadable: Sequence[NamespacedName], limit: int) -> Step:
     reached = rows[-1]["uid"] if len(rows) == limit else None
-    return Step(len(rows) - len(unreadable), tuple(unreadable), reached)
+    return Step(len(rows) - len(unreadable), tuple(unreadable), reached, len(rows))

@@ -136,6 +136,11 @@ class Keyring:
         return self._first.name if self._first else ""
 
     @property
+    def names(self) -> Sequence[str]:
+        """The names of all configured keys, the first one first."""
+        return list(self._by_name)
+
+    @property
     def mark(self) -> str:
         """How everything begins that is sealed now."""
         if self.data_keys.is_in_use:

@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from chandlery.model.faults import ConfigurationFault
-from chandlery.process.commands.key_command import make_key
+from chandlery.process.commands.keys.key_command import make_key
 from chandlery.store.sealing.sealing import Keyring
 
 
