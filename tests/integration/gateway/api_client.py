@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiohttp
@@ -89,6 +89,13 @@ class Api:
 
     session: aiohttp.ClientSession
     token: str | None
+    acting: Mapping[str, str] = field(default_factory=dict)
+    """Headers that say whom the user acts as."""
+
+    def acting_as(self, name: str, group: str = "") -> "Api":
+        """The same as somebody else, of one group beside those that everybody is in."""
+        headers = {"Impersonate-User": name, **({"Impersonate-Group": group} if group else {})}
+        return replace(self, acting=headers)
 
     async def call(
         self,
@@ -100,7 +107,7 @@ class Api:
         query: Mapping[str, str] | None = None,
     ) -> Answer:
         """One request. A body that is no bytes is sent as JSON."""
-        sent = dict(headers or {})
+        sent = {**self.acting, **(headers or {})}
         if self.token is not None:
             sent.setdefault("Authorization", f"Bearer {self.token}")
         data = body
@@ -146,7 +153,7 @@ class Api:
     @asynccontextmanager
     async def watch(self, path: str, *, accept: str = "application/json", **query: str) -> AsyncIterator[Watch]:
         """An open watch, which has to begin well."""
-        headers = {"Authorization": f"Bearer {self.token}", "Accept": accept}
+        headers = {**self.acting, "Authorization": f"Bearer {self.token}", "Accept": accept}
         params = {"watch": "true", **query}
         async with self.session.get(path, params=params, headers=headers) as response:
             assert response.status == 200, await response.read()
