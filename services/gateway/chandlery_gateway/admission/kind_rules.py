@@ -14,6 +14,7 @@ from chandlery.model.objects.instances import ParametersFromSource, UserInfo
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.wire import JsonObject, WireModel
 from chandlery.model.text.names import subdomain_problem
+from chandlery_gateway.admission.access.grants import Grant
 
 ObjectT = TypeVar("ObjectT", bound=AnyObject)
 NewId = Callable[[], str]
@@ -87,6 +88,14 @@ class KindRules(Generic[ObjectT]):
     def secrets(self, document: ObjectT) -> Iterable[SecretReference]:
         """The Secrets that are sent to a service broker; of names that are valid."""
         return ()
+
+    def grant(self, document: ObjectT) -> Grant | None:
+        """What the new object hands out to others, if it is of a kind that does."""
+        return None
+
+    def changed_grant(self, old: ObjectT, new: ObjectT) -> Grant | None:
+        """The same of a change."""
+        return None
 
     def chosen_id(self, document: ObjectT) -> str:
         """The id at the service broker that the user has chosen for the new object, if any."""

@@ -112,7 +112,10 @@ class Authorizer(Protocol):
         """
 
     async def rules(self, user: UserInfo, namespace: str) -> Rules:
-        """What the user may do in the namespace, for people to read: never to decide by."""
+        """What the user may do in the namespace, or everywhere if it is empty.
+
+        For people to read, and to tell whether who hands out rights holds them; a request is never decided by it.
+        """
 
 
 def namespace_asked(kind: Kind, namespace: str, name: str) -> str:

@@ -10,6 +10,7 @@ tried again.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from chandlery.engine.batches import Batches, Part
 from chandlery.model.faults import Conflict, Invalid
@@ -21,6 +22,7 @@ from chandlery.store.objects.external_ids import ExternalIdTaken
 from chandlery_gateway.admission.brokers.broker_address_admission import EXPECTED_PLACES, BrokerPlaces
 from chandlery_gateway.admission.catalog.object_admission import AccessUndecided, ObjectAdmission
 from chandlery_gateway.identity.authorization import Authorizer
+from chandlery_gateway.write.granted_roles import GrantCheck
 from chandlery_gateway.write.mutations import NotPrepared, PreparedMutation, is_large, preparable
 from chandlery_gateway.write.write_permissions import id_in_use, require_adoption, with_access
 from chandlery_gateway.write.write_requests import Mutation, Outdated, Preconditions, Stored, WriteRequest, named
@@ -46,6 +48,7 @@ class ObjectWriter:
         """`on_write` is called after each commit, to wake this process's watchers."""
         self._database = database
         self._authorizer = authorizer
+        self._grants = GrantCheck(authorizer, database)
         self._on_write = on_write
         self._admission = ObjectAdmission(shortest, places)
         self._transactions = WriteTransactions(self._admission)
@@ -69,6 +72,8 @@ class ObjectWriter:
         new = await aside_if(is_large(sent), lambda: self._admission.prepare(sent, request.user))
         if new.chosen_id:
             await require_adoption(self._authorizer, request, sent.metadata.name)
+        if new.grant is not None:
+            await self._grants.check(request, new.grant)
         if new.secrets:
             await with_access(self._authorizer, request, new.secrets)
         try:
@@ -97,6 +102,9 @@ class ObjectWriter:
                 return await self._change(request, prepared, tries=tries)
             except AccessUndecided as fault:
                 request = await with_access(self._authorizer, request, fault.references)
+                if fault.grant is not None:
+                    await self._grants.check(request, fault.grant)
+                    request = replace(request, grantable=fault.grant)
 
     async def _change(self, request: WriteRequest, mutation: PreparedMutation, *, tries: int) -> Stored:
         def update(unit: UnitOfWork) -> Awaitable[Stored]:

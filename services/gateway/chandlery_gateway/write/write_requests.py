@@ -8,6 +8,7 @@ from chandlery.model.faults import BadRequest, Conflict
 from chandlery.model.objects import kinds
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import AnyObject, Kind, kind_of
+from chandlery_gateway.admission.access.grants import Grant
 from chandlery_gateway.admission.kind_rules import SecretReference
 from chandlery_gateway.admission.metadata_admission import with_metadata
 
@@ -35,6 +36,8 @@ class WriteRequest:
     dry_run: bool = False
     readable: frozenset[SecretReference] = frozenset()
     """Secrets that the user may read, as far as that has been asked."""
+    grantable: Grant | None = None
+    """What the user may hand out, as far as that has been asked."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,7 +68,9 @@ class WriteTransactions:
         sent, warnings = mutation(old)
         await unit.breaths.take()
         check_identity(old, sent)
-        admitted = await self._admission.admit_update(unit, old, sent, user=request.user, readable=request.readable)
+        admitted = await self._admission.admit_update(
+            unit, old, sent, user=request.user, readable=request.readable, grantable=request.grantable
+        )
         warnings = (*warnings, *admitted.warnings)
         if may_go(admitted.document):
             return await _remove(unit, admitted.document, warnings)

@@ -11,6 +11,8 @@ from chandlery.model.faults import FieldProblem
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.rbac import AnyRole, ClusterRole, LabelSelector, LabelSelectorRequirement, PolicyRule, Role
 from chandlery.model.text.names import path_segment_problem
+from chandlery_gateway.admission.access.grants import Grant, granted_by_role, hands_out_nothing_new
+from chandlery_gateway.admission.access.known_resources import unknown_resources
 from chandlery_gateway.admission.field_checks import invalid, required
 from chandlery_gateway.admission.kind_rules import KindRules, NewId
 from chandlery_gateway.kube.query.selectors import label_key_problem, label_value_problem
@@ -31,6 +33,18 @@ class _AnyRoleRules(KindRules[Any]):
 
     def default_changed(self, old: AnyRole, new: AnyRole, *, user: UserInfo) -> AnyRole:
         return _tidied(new)
+
+    def grant(self, document: AnyRole) -> Grant | None:
+        return granted_by_role(document)
+
+    def changed_grant(self, old: AnyRole, new: AnyRole) -> Grant | None:
+        return None if hands_out_nothing_new(old, new) else granted_by_role(new, old=old)
+
+    def new_warnings(self, document: AnyRole) -> tuple[str, ...]:
+        return unknown_resources(document.rules)
+
+    def changed_warnings(self, old: AnyRole, new: AnyRole) -> tuple[str, ...]:
+        return () if old.rules == new.rules else unknown_resources(new.rules)
 
     def changed_problems(self, old: AnyRole, new: AnyRole) -> Iterable[FieldProblem]:
         # Whatever older rules let in can still be labelled.

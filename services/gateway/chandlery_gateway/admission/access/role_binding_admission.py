@@ -11,6 +11,7 @@ from chandlery.model.objects.core import ServiceAccount
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.rbac import RBAC_GROUP, AnyBinding, RoleBinding, Subject
 from chandlery.model.text.names import path_segment_problem, subdomain_problem
+from chandlery_gateway.admission.access.grants import Grant, GrantedRole, hands_out_nothing_new
 from chandlery_gateway.admission.field_checks import LONGEST_ECHO, invalid, key_problems, required
 from chandlery_gateway.admission.kind_rules import KindRules, NewId
 
@@ -36,6 +37,12 @@ class RoleBindingRules(KindRules[Any]):
         for position, subject in enumerate(document.subjects or ()):
             field = f"subjects[{position}]"
             yield from _subject_problems(field, subject, is_namespaced=isinstance(document, RoleBinding))
+
+    def grant(self, document: AnyBinding) -> Grant | None:
+        return GrantedRole(document.role_ref)
+
+    def changed_grant(self, old: AnyBinding, new: AnyBinding) -> Grant | None:
+        return None if hands_out_nothing_new(old, new) else GrantedRole(new.role_ref)
 
     def changed_problems(self, old: AnyBinding, new: AnyBinding) -> Iterable[FieldProblem]:
         if old.role_ref != new.role_ref:

@@ -24,6 +24,7 @@ from chandlery.model.text.names import FINALIZER
 from chandlery.reconcile.policies.broker_policy import AS_SHORT_AS_ASKED, ShortestPauses
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.objects import Listing
+from chandlery_gateway.admission.access.grants import Grant
 from chandlery_gateway.admission.access.role_admission import ClusterRoleRules, RoleRules
 from chandlery_gateway.admission.access.role_binding_admission import RoleBindingRules, ServiceAccountRules
 from chandlery_gateway.admission.binding_admission import BindingRules
@@ -79,10 +80,14 @@ def _entries(shortest: ShortestPauses, places: BrokerPlaces) -> dict[str, Entry]
 
 
 class AccessUndecided(Fault):
-    """Whether the user may read these Secrets has not been asked yet. Never gets out of the write side."""
+    """Whether the user may read these Secrets, or hand this out, has not been asked yet.
 
-    def __init__(self, references: frozenset[SecretReference]) -> None:
+    Never gets out of the write side.
+    """
+
+    def __init__(self, references: frozenset[SecretReference], grant: Grant | None = None) -> None:
         self.references = references
+        self.grant = grant
         super().__init__()
 
 
@@ -93,6 +98,8 @@ class NewObject:
     document: AnyObject
     warnings: tuple[str, ...]
     secrets: frozenset[SecretReference]
+    grant: Grant | None
+    """What it hands out to others, if it is a role or a binding."""
     chosen_id: str
     """The id at the service broker that the user has chosen, if any."""
 
@@ -134,7 +141,8 @@ class ObjectAdmission:
         new = self.default_on_create(document, user)
         _refuse((*self.problems_on_create(new), *nul_problems(new)))
         secrets = frozenset(rules.secrets(new))
-        return NewObject(new, rules.new_warnings(new), secrets, chosen_id=rules.chosen_id(document))
+        warnings, grant = rules.new_warnings(new), rules.grant(new)
+        return NewObject(new, warnings, secrets, grant, chosen_id=rules.chosen_id(document))
 
     async def admit_create(self, unit: UnitOfWork, document: AnyObject) -> Routed[AnyObject]:
         """What was prepared, completed from the catalog, with its lane. Raises Invalid, NotFound, Forbidden."""
@@ -142,15 +150,23 @@ class ObjectAdmission:
         return await self.entry_of(document).catalog.admit_new(unit, document)
 
     async def admit_update(
-        self, unit: UnitOfWork, old: AnyObject, sent: AnyObject, *, user: UserInfo, readable: frozenset[SecretReference]
+        self,
+        unit: UnitOfWork,
+        old: AnyObject,
+        sent: AnyObject,
+        *,
+        user: UserInfo,
+        readable: frozenset[SecretReference],
+        grantable: Grant | None = None,
     ) -> AdmittedChange:
         """The object as it may be stored of what the client `sent`.
 
-        `readable` are the Secrets of which the authorizer has said that the user may read them.
+        `readable` are the Secrets of which the authorizer has said that the user may read them, `grantable` is what it
+        has said that they may hand out.
 
         Raises:
             Invalid: the object, or the change, is against the rules.
-            AccessUndecided: other Secrets would be sent to a service broker.
+            AccessUndecided: other Secrets would be sent to a service broker, or something else handed out.
         """
         entry = self.entry_of(old)
         warnings = entry.rules.changed_warnings(old, sent)
@@ -162,8 +178,9 @@ class ObjectAdmission:
         # Where Secrets are sent counts like which: all of them are asked for if anything of the specification changes.
         spec_changed = entry.rules.spec_changed(old, new)
         unasked = frozenset(entry.rules.secrets(new) if spec_changed else ()) - readable
-        if unasked:
-            raise AccessUndecided(unasked)
+        grant = entry.rules.changed_grant(old, new)
+        if unasked or grant not in (None, grantable):
+            raise AccessUndecided(unasked, grant)
         completed = await entry.catalog.complete_changed(unit, new)
         if completed is not new:
             # Again, for the defaults of an update depend on whether the plan is another one.
