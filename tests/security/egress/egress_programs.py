@@ -75,6 +75,8 @@ async def broker(respond: Respond, *, tls: ssl.SSLContext | None = None) -> Asyn
             writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    # Making many of them is one step of the loop otherwise, which is watched.
+    await asyncio.sleep(0)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

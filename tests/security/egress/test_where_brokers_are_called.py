@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from chandlery.osb.client import OsbClient
 from chandlery.osb.endpoint import NOWHERE, BasicAuth, BrokerEndpoint, Tenancy
@@ -15,17 +16,19 @@ from chandlery.reconcile.egress.egress_policy import EgressPolicy
 from chandlery.reconcile.egress.egress_rules import parse_rules
 from tests.security.egress.egress_programs import answer, broker
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 TRUSTED = parse_rules("127.0.0.1/32")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def strict() -> AsyncIterator[OsbClient]:
     client = OsbClient(Egress())
     yield client
     await client.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def trusting() -> AsyncIterator[OsbClient]:
     client = OsbClient(TRUSTING_LOOPBACK)
     yield client
