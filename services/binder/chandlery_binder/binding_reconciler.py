@@ -189,6 +189,8 @@ class BindingReconciler:
         note = note_of(snapshot, call, unit.now, new_id=str(uuid.uuid4()))
         cluster_id = self._resources.cluster_id
         request = request_of(snapshot, call, note, home=loaded.namespace, cluster_id=cluster_id)
+        if not isinstance(call, Repeat):
+            request = self._resources.context_signer.signed(request, loaded.endpoint)
         if request is not None:
             note = note.model_copy(update={"encoded": encode(request)})
         memory = snapshot.memory

@@ -32,6 +32,7 @@ from chandlery_gateway.identity.sessions.session_authenticator import SessionAut
 from chandlery_gateway.kube.kinds.regarding_events import REGARDING_EVENT
 from chandlery_gateway.kube.printing.status_objects import MethodNotAllowed
 from chandlery_gateway.read.object_reader import ObjectReader
+from chandlery_gateway.routes.context_key_routes import register_context_keys
 from chandlery_gateway.routes.docs_routes import register_docs_page
 from chandlery_gateway.routes.document_routes import register_documents
 from chandlery_gateway.routes.read_handlers import ReadHandlers
@@ -120,6 +121,7 @@ def create_app(
     _add_probes(app, ProbeApp(resources.readiness))
     register_reviews(app.router, pipeline, Reviews(authorizer))
     register_documents(app.router, pipeline)
+    register_context_keys(app.router, pipeline, settings.context_signing_key_file)
     _ask_for_tokens(app)
     if isinstance(authenticator, SessionAuthenticator):
         register_sessions(app.router, pipeline, authenticator.sessions)

@@ -147,6 +147,8 @@ class InstanceReconciler(DeliversNothing):
     def _planned(self, loaded: LoadedInstance, call: Call, unit: UnitOfWork) -> Planned[Task]:
         snapshot = loaded.snapshot
         request = request_of(snapshot, call, space_guid=loaded.namespace_uid, cluster_id=self._resources.cluster_id)
+        if not isinstance(call, Repeat):
+            request = self._resources.context_signer.signed(request, loaded.endpoint)
         note = note_of(snapshot, call, unit.now).model_copy(update={"encoded": encode(request)})
         memory = snapshot.memory
         if isinstance(call, Provision):

@@ -14,6 +14,7 @@ from chandlery.engine.relay import Relay
 from chandlery.engine.requeue_timers import RequeueTimers
 from chandlery.messaging.bus import Bus
 from chandlery.osb.client import OsbClient
+from chandlery.osb.signing.context_signer import ContextSigner
 from chandlery.platform.protocol import Platform
 from chandlery.settings.settings import Settings
 from chandlery.store.database import Database, UnitOfWork
@@ -49,6 +50,8 @@ class Resources:
     """Set when what is unfinished is to be given back now; see `ending`."""
     under_way: dict[str, str] = field(default_factory=dict)
     """What is in hand, in words, by uid."""
+    context_signer: ContextSigner = field(default_factory=ContextSigner)
+    """Signs the contexts of requests to brokers that want it."""
     addresses: list[str] = field(default_factory=list)
     """Where clients reach the services in this process, as URLs."""
     in_hand: dict[str, float] = field(default_factory=dict)

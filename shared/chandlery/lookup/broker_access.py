@@ -50,6 +50,7 @@ async def find_endpoint(
         api_version=spec.osb_api_version or API_VERSION,
         client_certificate=credentials.certificate,
         tenancy=await _tenancy(platform, broker),
+        signs_context=bool(spec.signed_context),
     )
 
 

@@ -1,6 +1,8 @@
 """What the settings say about the way to service brokers, as the client and admission take it."""
 
 from chandlery.model.faults import ConfigurationFault
+from chandlery.osb.signing.context_keys import ContextKeys
+from chandlery.osb.signing.context_signer import ContextSigner
 from chandlery.osb.transport.egress import Egress
 from chandlery.osb.transport.egress_proxy import EgressProxy
 from chandlery.reconcile.egress.egress_policy import EgressPolicy
@@ -25,6 +27,12 @@ def egress_of(settings: Settings) -> Egress:
         tells_tenants=settings.tenant_broker_failures == "detailed",
         tenant_failure_seconds=settings.tenant_failure_seconds,
     )
+
+
+def context_signer_of(settings: Settings, *, cluster_id: str) -> ContextSigner:
+    """Who signs contexts in this process. Raises ConfigurationFault for a file without keys."""
+    file = settings.context_signing_key_file
+    return ContextSigner(ContextKeys(file) if file else None, issuer=cluster_id)
 
 
 def _rules(settings: Settings, name: str) -> EgressRules:

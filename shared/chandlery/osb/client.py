@@ -25,6 +25,7 @@ from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.faults import AnswerLost, NothingSent, NotInVersion
 from chandlery.osb.operations.originating_identity import OriginatingIdentity
 from chandlery.osb.operations.requests import OsbRequest, call_of, catalog_call
+from chandlery.osb.signing.context_signer import is_unsigned
 from chandlery.osb.tokens.token_exchange import AccessToken
 from chandlery.osb.tokens.token_source import TokenSource
 from chandlery.osb.transport.egress import Egress
@@ -68,6 +69,10 @@ _ORIGINATING_IDENTITY = istr(ORIGINATING_IDENTITY)
 _AUTHORIZATION = istr("Authorization")
 _CONTENT_TYPE = istr("Content-Type")
 _UNAUTHORIZED = 401
+_UNSIGNED = (
+    "the request was not sent: spec.signedContext of the broker asks for a signature, and this platform has no key for "
+    "it. Whoever runs it sets CHANDLERY_CONTEXT_SIGNING_KEY_FILE"
+)
 
 
 class OsbClient:
@@ -122,6 +127,8 @@ class OsbClient:
             request_id: Names this request: `request_identity` in our log line, a header at the broker.
             secrets: What the broker may know and nobody may see: struck out of its words, as its credentials are.
         """
+        if is_unsigned(request):
+            return Answer(verb=request.verb, verdict=Verdict.UNREACHABLE, description=_UNSIGNED)
         try:
             call = call_of(request, endpoint.api_version)
         except NotInVersion as fault:

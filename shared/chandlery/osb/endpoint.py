@@ -93,6 +93,8 @@ class BrokerEndpoint:
     """Shown in the TLS handshake; beside any `authorization`."""
     tenancy: Tenancy | None = None
     """None for a broker that only operators can register."""
+    signs_context: bool = False
+    """Whether the context of requests has a signature; see `osb/signing/`."""
 
     def __repr__(self) -> str:
         return f"BrokerEndpoint({self.place})"

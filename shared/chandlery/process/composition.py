@@ -16,7 +16,7 @@ from chandlery.engine.readiness import Readiness
 from chandlery.engine.relay import Relay
 from chandlery.engine.requeue_timers import RequeueTimers
 from chandlery.engine.resources import Resources, process_name
-from chandlery.lookup.broker_egress import egress_of
+from chandlery.lookup.broker_egress import context_signer_of, egress_of
 from chandlery.messaging.bus import Bus
 from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
 from chandlery.osb.client import OsbClient
@@ -58,6 +58,8 @@ async def open_resources(
         for check in checks:
             check(settings)
         egress = egress_of(settings)
+        # For its complaints: whose id is signed with is known later.
+        context_signer_of(settings, cluster_id="")
         await prepare_schema(engine, migrates=migrates)
         await patiently(database.data_keys.start)
         await patiently(lambda: database.run(lambda unit: unit.seals.check()))
@@ -81,6 +83,7 @@ async def open_resources(
             relay=Relay(database, bus),
             platform=StandalonePlatform(),
             osb=osb,
+            context_signer=context_signer_of(settings, cluster_id=cluster_id),
             cluster_id=cluster_id,
             owner=owner,
             requeue_timers=requeue_timers,

@@ -23,6 +23,7 @@ from chandlery.engine.resources import Resources
 from chandlery.engine.upkeep.heartbeat import keep_leases
 from chandlery.engine.upkeep.sweep import Sweep
 from chandlery.engine.worker import Worker
+from chandlery.lookup.broker_egress import context_signer_of
 from chandlery.messaging.bus import Bus, Handler, Subscription
 from chandlery.model.faults import Unavailable
 from chandlery.model.objects import kinds
@@ -287,14 +288,16 @@ class Fleet:
         async with asyncio.timeout(SOON):
             await line.start()
         given = {"broker_concurrency": 4, "osb_timeout_seconds": 30.0, "shutdown_seconds": 10.0, **settings}
+        own_settings = Settings(database_url=SecretStr(self.database_url), **given)
         resources = Resources(
-            settings=Settings(database_url=SecretStr(self.database_url), **given),
+            settings=own_settings,
             database=database,
             bus=line,
             relay=Relay(database, line),
             platform=self.platform,
             osb=OsbClient(TRUSTING_LOOPBACK),
             cluster_id="cluster-1",
+            context_signer=context_signer_of(own_settings, cluster_id="cluster-1"),
             owner=f"{name}/{len(self.processes)}",
         )
         process = Process(resources, database, engine, line)
