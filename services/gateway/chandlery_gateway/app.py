@@ -89,14 +89,7 @@ def create_app(
         body_seconds=settings.slow_client_seconds,
         is_ending=is_ending,
     )
-    shortest = shortest_pauses(settings)
-    object_writer = ObjectWriter(
-        resources.database,
-        on_write=hub.wake,
-        authorizer=recording,
-        shortest=shortest,
-        places=broker_places(egress_of(settings)),
-    )
+    object_writer = _object_writer(resources, hub, recording)
     object_reader = ObjectReader(resources.database)
     app = _Application(
         hsts_seconds=0 if settings.accept_plain_http else settings.hsts_seconds,
@@ -131,6 +124,17 @@ def create_app(
     app.add_middleware(pipeline.around)
     app.add_middleware(RequestLog, wanted=settings.log_requests)
     return app
+
+
+def _object_writer(resources: Resources, hub: WatchHub, authorizer: Authorizer) -> ObjectWriter:
+    settings = resources.settings
+    return ObjectWriter(
+        resources.database,
+        on_write=hub.wake,
+        authorizer=authorizer,
+        shortest=shortest_pauses(settings),
+        places=broker_places(egress_of(settings)),
+    )
 
 
 def _counting_at_once(handle: Handler, hub: WatchHub) -> Handler:

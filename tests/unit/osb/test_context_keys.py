@@ -1,4 +1,4 @@
-"""The file of keys for signed contexts: read again when it changes, refused in a sentence, published without secrets."""
+"""The file of keys for signed contexts: read again when it changes, refused in a sentence, published as public keys."""
 
 import json
 import time

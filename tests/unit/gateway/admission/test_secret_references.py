@@ -49,6 +49,19 @@ TRANSFORMS = [{"removeKey": {"key": "a"}}, {"addKeysFrom": {"secretRef": {"name"
         ),
         (
             "ServiceBroker",
+            {
+                "authInfo": {
+                    "oauth2": {"tokenURL": "https://login.example.com", "secretRef": {"name": "client"}},
+                    "clientCertificate": {"secretRef": {"name": "tls"}},
+                }
+            },
+            [
+                ("spec.authInfo.clientCertificate.secretRef", "team", "tls"),
+                ("spec.authInfo.oauth2.secretRef", "team", "client"),
+            ],
+        ),
+        (
+            "ServiceBroker",
             {"authInfo": {"basic": {"secretRef": {"name": "login"}}}},
             [("spec.authInfo.basic.secretRef", "team", "login")],
         ),
