@@ -3,10 +3,11 @@
 from chandlery.model.objects import kinds
 from chandlery.model.objects.bindings import ServiceBinding, ServiceBindingSpec
 from chandlery.model.objects.brokers import LocalObjectReference, ServiceBroker, ServiceBrokerSpec
-from chandlery.model.objects.core import Event, Namespace, NamespaceSpec, Secret
+from chandlery.model.objects.core import Event, Namespace, NamespaceSpec, Secret, ServiceAccount
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.model.objects.rbac import Role, RoleBinding, RoleRef
 from chandlery.store.database import UnitOfWork
 from tests.integration.syncer.conftest import Bench
 
@@ -31,6 +32,9 @@ async def test_namespace_takes_everything_along_in_order(bench: Bench) -> None:
     binding = await bench.create(ServiceBinding(metadata=meta("login"), spec=spec), lane=LANE)
     await bench.create(Secret(metadata=meta("login"), data={"password": "czNjcmV0"}))
     await bench.create(Event(metadata=meta("event")))
+    await bench.create(ServiceAccount(metadata=meta("robot")))
+    await bench.create(Role(metadata=meta("reader")))
+    await bench.create(RoleBinding(metadata=meta("ann-reads"), role_ref=RoleRef(kind="Role", name="reader")))
     elsewhere = await bench.create(Secret(metadata=ObjectMeta(name="other", namespace="elsewhere"), data={}))
     await bench.delete(team)
     bench.take_commands()
@@ -58,6 +62,8 @@ async def test_namespace_takes_everything_along_in_order(bench: Bench) -> None:
     assert bench.take_commands() == {team.metadata.uid}
     await bench.round(team)
     assert await bench.get(team) is None
+    assert await bench.all(kinds.SERVICE_ACCOUNT) == []
+    assert await bench.all(kinds.ROLE) == await bench.all(kinds.ROLE_BINDING) == []
     assert [each.metadata.uid for each in await bench.all(kinds.SECRET)] == [elsewhere.metadata.uid]
     assert await bench.all(kinds.EVENT) == []
 

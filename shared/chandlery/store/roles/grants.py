@@ -52,6 +52,8 @@ _ENDS: Final = Duty(updates=MARKS | {"annotations", "owner_references", "managed
 
 _ACCESS: Final[Row] = (_SERVES, NOTHING, NOTHING, _ENDS)
 """Who may do what is the gateway's to know; the syncer empties namespaces."""
+_GATHERS: Final = replace(_ENDS, refers=frozenset({"rules"}))
+"""A cluster role that goes takes its rules from those that gather them (`aggregated_roles`)."""
 
 OBJECT_ROWS: Final[Mapping[str, Row]] = {
     kinds.CLUSTER_SERVICE_BROKER.kind: (_SERVES, READS, READS, _REPORTS),
@@ -65,7 +67,7 @@ OBJECT_ROWS: Final[Mapping[str, Row]] = {
     kinds.NAMESPACE.kind: (_SERVES, READS, READS, OWNS),
     kinds.SECRET.kind: (_SERVES, READS, OWNS, _ENDS),
     kinds.ROLE.kind: _ACCESS,
-    kinds.CLUSTER_ROLE.kind: _ACCESS,
+    kinds.CLUSTER_ROLE.kind: (_SERVES, NOTHING, NOTHING, _GATHERS),
     kinds.ROLE_BINDING.kind: _ACCESS,
     kinds.CLUSTER_ROLE_BINDING.kind: _ACCESS,
     kinds.SERVICE_ACCOUNT.kind: _ACCESS,
