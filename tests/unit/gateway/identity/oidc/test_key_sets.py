@@ -22,7 +22,8 @@ RSA: dict[str, Any] = RSAAlgorithm.to_jwk(rsa.generate_private_key(65537, 2048).
         ({**P256, "alg": "ES256"}, "ES256"),
         ({**P256, "alg": "RS256"}, ""),
     ],
-    ids=str,
+    # Not the keys themselves: each process of the tests makes its own.
+    ids=["RSA", "RSA for PS256", "RSA to sign", "P-256", "P-256 for ES256", "P-256 for RS256"],
 )
 def test_key_fits_the_algorithms_of_its_kind(key: dict[str, Any], algorithms: str) -> None:
     keys = read_key_set({"keys": [{**key, "kid": "1"}]})
@@ -52,7 +53,19 @@ def test_key_may_be_named_or_not() -> None:
         "no object",
         None,
     ],
-    ids=lambda key: str(key)[:40],
+    ids=[
+        "symmetric",
+        "to encrypt",
+        "short modulus",
+        "long modulus",
+        "modulus that is no text",
+        "no modulus",
+        "point not on the curve",
+        "another curve",
+        "Ed25519",
+        "no object",
+        "nothing",
+    ],
 )
 def test_key_that_is_of_no_use_is_passed_over(useless: Any) -> None:
     assert len(read_key_set({"keys": [useless, P256]}).keys) == 1
