@@ -17,6 +17,7 @@ from chandlery.model.faults import NotFound
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import KINDS, RBAC_KINDS
 from chandlery.process.http.probes import PROBE_PATHS, ProbeApp
+from chandlery.settings.settings import Settings
 from chandlery_gateway.admission.catalog.broker_places import broker_places
 from chandlery_gateway.http.pipeline import Handler, Pipeline
 from chandlery_gateway.http.rendering import bug_response, fault_response
@@ -31,7 +32,9 @@ from chandlery_gateway.identity.authorization import Authorizer
 from chandlery_gateway.identity.sessions.session_authenticator import SessionAuthenticator
 from chandlery_gateway.kube.kinds.regarding_events import REGARDING_EVENT
 from chandlery_gateway.kube.printing.status_objects import MethodNotAllowed
+from chandlery_gateway.read.audit_reader import AuditReader
 from chandlery_gateway.read.object_reader import ObjectReader
+from chandlery_gateway.routes.audit_routes import register_audit
 from chandlery_gateway.routes.context_key_routes import register_context_keys
 from chandlery_gateway.routes.docs_routes import register_docs_page
 from chandlery_gateway.routes.document_routes import register_documents
@@ -113,17 +116,22 @@ def create_app(
         register_kind(app.router, kind, pipeline, handlers)
     _add_probes(app, ProbeApp(resources.readiness))
     register_reviews(app.router, pipeline, Reviews(authorizer))
+    register_audit(app.router, pipeline, AuditReader(resources.database))
     register_documents(app.router, pipeline)
     register_context_keys(app.router, pipeline, settings.context_signing_key_file)
     _ask_for_tokens(app)
     if isinstance(authenticator, SessionAuthenticator):
         register_sessions(app.router, pipeline, authenticator.sessions)
     register_docs_page(app.router, pipeline, app.openapi)
+    _add_layers(app, pipeline, settings)
+    return app
+
+
+def _add_layers(app: FastAPI, pipeline: Pipeline, settings: Settings) -> None:
     app.add_exception_handler(HTTPException, _unknown_path)
     app.add_exception_handler(Exception, bug_response)
     app.add_middleware(pipeline.around)
     app.add_middleware(RequestLog, wanted=settings.log_requests)
-    return app
 
 
 def _object_writer(resources: Resources, hub: WatchHub, authorizer: Authorizer) -> ObjectWriter:

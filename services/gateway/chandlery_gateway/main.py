@@ -18,7 +18,7 @@ from chandlery.settings.settings import Settings
 from chandlery.store.database import UnitOfWork
 from chandlery_gateway.app import create_app
 from chandlery_gateway.http.listening import Listening, warn_of_plain_http
-from chandlery_gateway.identity.audit.auditor import NullAuditor
+from chandlery_gateway.identity.audit.audit_log import AuditLog, check_audit
 from chandlery_gateway.identity.authenticators.configured_authenticators import warn_of_static_tokens
 from chandlery_gateway.identity.default_roles.role_keeping import keep_default_roles
 from chandlery_gateway.identity.rbac.rbac_authorizer import RbacAuthorizer
@@ -40,12 +40,13 @@ class Gateway:
         warn_of_static_tokens(settings)
         rules = RuleKeeper(self._resources.database)
         hub = WatchHub(self._resources.database, rules=rules)
+        audit_log = AuditLog(settings, self._resources.database)
         app = create_app(
             self._resources,
             hub,
             authenticator=listening.authenticators.union(),
             authorizer=RbacAuthorizer(rules),
-            auditor=NullAuditor(),
+            auditor=audit_log.auditor,
             is_ending=stop.is_set,
         )
         listener = listen(settings.host, settings.port)
@@ -60,6 +61,7 @@ class Gateway:
 
         events = await self._resources.bus.subscribe("ObjectChanged.#", wake)
         following = asyncio.create_task(hub.run())
+        auditing = asyncio.create_task(audit_log.run())
         reloading = asyncio.create_task(listening.follow_files())
         self._resources.readiness.add("watches", hub.check)
         self._resources.readiness.add("access-rules", rules.check)
@@ -80,8 +82,10 @@ class Gateway:
         self._resources.addresses.append(listening.address(listener))
         ready()
         await serving
-        for task in (following, ending, reloading):
+        for task in (following, ending, reloading, auditing):
             task.cancel()
+        await asyncio.wait({auditing})
+        await audit_log.close()
         await events.close()
 
 
@@ -107,8 +111,9 @@ async def _ensure_default_namespace(unit: UnitOfWork) -> None:
 
 
 def _check(settings: Settings) -> None:
-    """Read certificate and tokens, and count what may be opened: all of it can be wrong."""
+    """Read certificate, tokens and audit policy, and count what may be opened: all of it can be wrong."""
     Listening(settings)
+    check_audit(settings)
 
 
 GATEWAY = Service(

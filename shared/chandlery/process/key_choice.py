@@ -43,5 +43,5 @@ def make_database(settings: Settings, engine: AsyncEngine) -> SealedDatabase:
     limits = DataKeyLimits(
         writes=settings.data_key_writes, days=settings.data_key_days, wait_seconds=settings.data_key_wait_seconds
     )
-    database = Database(engine, keyring, providers=providers, limits=limits)
+    database = Database(engine, keyring, providers=providers, limits=limits, keeps_audit=settings.audit_table)
     return SealedDatabase(database, DataKeyKeeping(database, file), providers.first != LISTED)

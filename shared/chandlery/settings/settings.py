@@ -26,6 +26,7 @@ from pydantic_settings import (
 
 from chandlery.model.faults import ConfigurationFault
 from chandlery.model.text.names import nearest_names
+from chandlery.settings.audit_settings import AuditSettings
 from chandlery.settings.authentication_settings import AuthenticationSettings
 from chandlery.settings.broker_settings import BrokerSettings
 from chandlery.settings.database_role_settings import DatabaseRoleSettings
@@ -82,7 +83,13 @@ def _meant(name: str, fields: Collection[str], *, is_variable: bool = False) -> 
 
 
 class Settings(
-    AuthenticationSettings, BrokerSettings, DatabaseRoleSettings, EncryptionSettings, WebSettings, BaseSettings
+    AuditSettings,
+    AuthenticationSettings,
+    BrokerSettings,
+    DatabaseRoleSettings,
+    EncryptionSettings,
+    WebSettings,
+    BaseSettings,
 ):
     """Everything that can be set. One process reads them once, at its start."""
 

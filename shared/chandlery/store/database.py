@@ -25,6 +25,7 @@ from chandlery.contracts.messages import GARBAGE, ObjectChanged
 from chandlery.model.faults import Conflict, Unavailable
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.retry.transient import STORE_CONFLICT
+from chandlery.store.audit.audit_store import AuditStore
 from chandlery.store.connection.pulse import Pulse
 from chandlery.store.database_errors import Border, LostConnection, LostRace
 from chandlery.store.objects.access_rules import AccessRuleStore
@@ -69,7 +70,9 @@ def system_clock() -> datetime:
 class UnitOfWork:
     """One transaction. Commits when the block ends, rolls back when it raises."""
 
-    def __init__(self, connection: AsyncConnection, keyring: Keyring, now: datetime) -> None:
+    def __init__(
+        self, connection: AsyncConnection, keyring: Keyring, now: datetime, *, keeps_audit: bool = True
+    ) -> None:
         self.now = now
         self._connection = connection
         self._keyring = keyring
@@ -93,6 +96,7 @@ class UnitOfWork:
         self.work_queue = WorkQueue(connection, keyring, now, woken=self._wake_ups.bring)
         self.outbox = Outbox(connection, now)
         self.wakes = WakeStore(connection, now)
+        self.audit = AuditStore(connection, is_kept=keeps_audit)
         self._afterwards: list[Callable[[], None]] = []
 
     # Those that most transactions have no use for are made when somebody asks.
@@ -178,6 +182,7 @@ class UnitOfWork:
         await self.work_queue.flush()
         self.outbox.add(*await self._wake_ups.flush(self.objects, self.work_queue, self.wakes))
         await self.changes.flush()
+        await self.audit.flush()
         return await self.outbox.flush()
 
 
@@ -195,8 +200,13 @@ class Database:
         clock: Clock = system_clock,
         providers: KeyProviders | None = None,
         limits: DataKeyLimits | None = None,
+        keeps_audit: bool = True,
     ) -> None:
-        """`providers` hold the key-encryption keys; without any, they are the keys of the keyring."""
+        """`providers` hold the key-encryption keys; without any, they are the keys of the keyring.
+
+        `keeps_audit` says whether there is an audit log in it.
+        """
+        self._keeps_audit = keeps_audit
         self.codec = RowCodec(keyring)
         self.data_keys = DataKeys(self, keyring, providers or KeyProviders({LISTED: ListedKeys(keyring)}), limits)
         self._engine = engine
@@ -293,7 +303,7 @@ class Database:
         border = Border(self._file)
         with self._pulse.watched(), border:
             async with self._engine.connect() as connection:
-                unit = UnitOfWork(connection, self.keyring, self._clock())
+                unit = UnitOfWork(connection, self.keyring, self._clock(), keeps_audit=self._keeps_audit)
                 async with connection.begin() as transaction:
                     result = await work(unit)
                     entries = await unit.flush()

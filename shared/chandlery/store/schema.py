@@ -232,6 +232,34 @@ DATA_KEYS = Table(
 
 `writes` is how many texts processes have reserved to seal with it; nothing new is sealed with one that is closed.
 """
+AUDIT_EVENTS = Table(
+    "audit_events",
+    METADATA,
+    Column("name", NAME, primary_key=True),
+    Column("username", String, nullable=False),
+    Column("verb", String, nullable=False),
+    Column("resource", String, nullable=False),
+    Column("namespace", String, nullable=False),
+    Column("object_name", String, nullable=False),
+    Column("object_uid", String, nullable=False),
+    Column("code", Integer, nullable=False),
+    Column("event", Text, nullable=False),
+)
+"""The audit log. Rows are added, and go when they are old. A name tells when, so that it sorts by time.
+
+Each column has an index in which equal values stand in the order of time; see `audit_store`.
+"""
+for _column in ("username", "verb", "resource", "namespace", "object_name", "object_uid", "code"):
+    Index(f"ix_audit_events_{_column}", AUDIT_EVENTS.c[_column], AUDIT_EVENTS.c.name)
+
+AUDIT_SUBJECTS = Table(
+    "audit_subjects",
+    METADATA,
+    Column("uid", String, primary_key=True),
+    Column("event_name", NAME, primary_key=True),
+)
+"""Which events are about an object beside the one that they name: of a Secret its owners, of a list all it shows."""
+Index("ix_audit_subjects_event_name", AUDIT_SUBJECTS.c.event_name)
 
 MARKS = Table("marks", METADATA, Column("name", String, primary_key=True), Column("value", String, nullable=False))
 """A few facts about the whole: the transaction counter (SQLite), how far the change log was trimmed, the cluster id,

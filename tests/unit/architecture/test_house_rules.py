@@ -213,6 +213,8 @@ def test_every_folder_of_modules_is_a_package() -> None:
 def test_no_folder_holds_more_than_twelve_modules() -> None:
     tests = (path for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py")
     rooms = Counter(path.parent for path in (*MODULES, *tests) if path.name != "__init__.py")
+    # A history, which only grows.
+    del rooms[ROOT / "shared/chandlery/store/migrations/versions"]
     assert {shown(room): count for room, count in rooms.items() if count > MOST_MODULES} == {}
 
 

@@ -14,6 +14,7 @@ from chandlery_gateway.identity.audit.auditor import Auditor
 
 AUDIT_ID: Final = b"audit-id"
 """The header of answers in which Kubernetes tells the id, too."""
+_FAILURES: Final = 400
 
 
 class AuditedSend:
@@ -36,6 +37,7 @@ class AuditedSend:
     async def _begin(self, message: Message) -> None:
         event = self._event
         event.status = message["status"]
+        event.is_stream = event.is_stream and event.status < _FAILURES
         message["headers"] = [*message["headers"], (AUDIT_ID, event.audit_id.encode())]
         self.is_recorded = True
         await self._auditor.record(event)

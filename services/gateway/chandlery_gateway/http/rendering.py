@@ -136,15 +136,22 @@ async def object_response(
     """One object, plain, as a table of one row, or its metadata alone."""
 
     def render() -> Response:
-        document = wire = to_client(kind, stored)
-        if form.representation.form is Form.TABLE:
-            version = {"resourceVersion": wire["metadata"].get("resourceVersion", "")}
-            document = _table(kind, [wire], form, version)
-        elif form.representation.form in (Form.METADATA, Form.METADATA_LIST):
-            document = partial_metadata(wire, api_version=form.representation.api_version)
-        return document_response(document, status=status, representation=form.representation, warnings=warnings)
+        return wire_response(kind, to_client(kind, stored), form, status=status, warnings=warnings)
 
     return await aside_if(is_large(stored), render)
+
+
+def wire_response(
+    kind: Kind, wire: JsonObject, form: AnswerForm, *, status: int = 200, warnings: Sequence[str] = ()
+) -> Response:
+    """The same for what is in the form that clients see."""
+    document = wire
+    if form.representation.form is Form.TABLE:
+        version = {"resourceVersion": wire["metadata"].get("resourceVersion", "")}
+        document = _table(kind, [wire], form, version)
+    elif form.representation.form in (Form.METADATA, Form.METADATA_LIST):
+        document = partial_metadata(wire, api_version=form.representation.api_version)
+    return document_response(document, status=status, representation=form.representation, warnings=warnings)
 
 
 async def list_response(kind: Kind, page: Page, form: AnswerForm) -> Response:

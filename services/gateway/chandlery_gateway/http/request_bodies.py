@@ -6,6 +6,7 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
+from chandlery_gateway.identity.audit.audit_event import note_body
 from chandlery_gateway.kube.body.bodies import MOST_BODY_BYTES, RequestTooLarge
 from chandlery_gateway.kube.printing.status_objects import RequestTimeout
 
@@ -28,7 +29,9 @@ async def read_body(request: Request) -> bytes:
     except ClientDisconnect:
         # Nobody is there to read it, but it is no failure of ours either.
         raise RequestTimeout("the client closed the connection before the request body was complete") from None
-    return bytes(body)
+    payload = bytes(body)
+    note_body(payload, request.headers.get("content-type", ""))
+    return payload
 
 
 class PatientReceive:

@@ -11,6 +11,7 @@ from chandlery.engine.resources import Resources
 from chandlery.engine.rounds.claimed_round import RecordedRound
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.reconcile.reconcile_result import ReconcileResult, RecordEvent
+from chandlery.store.audit.credential_trail import credential_entry
 from chandlery.store.database import UnitOfWork
 from chandlery.store.work.work_queue import Claim, Release
 
@@ -47,6 +48,7 @@ class RoundWriter:
         else:
             await unit.objects.update(latest, document)
         events = (*change.events, *(RecordEvent(document, fact) for fact in change.facts))
+        unit.audit.note(*filter(None, (credential_entry(document, fact) for fact in change.facts)))
         unit.after_commit(partial(say_conditions, latest, document))
         unit.enqueue_waiting_at_end(change.wakes)
         if document != latest or change.is_finished:

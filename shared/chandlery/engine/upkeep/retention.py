@@ -14,7 +14,7 @@ _STEP = 5_000
 
 
 class Retention:
-    """Prunes the change log, recorded events, messages that nobody could publish, interests and ids of what is gone."""
+    """Prunes the logs of changes and for auditors, recorded events, unpublished messages, what is left of the gone."""
 
     def __init__(self, database: Database, settings: Settings, *, step: int = _STEP) -> None:
         self._database = database
@@ -23,7 +23,7 @@ class Retention:
 
     async def prune(self) -> bool:
         """Take one step in each table; returns whether there is more to take away."""
-        steps = (self._changes, self._events, self._messages, self._interests, self._external_ids)
+        steps = (self._changes, self._events, self._messages, self._interests, self._external_ids, self._audit)
         # Each in a transaction of its own: one that is long would hold back the log's horizon for every watcher.
         removed = [await self._database.run(step) for step in steps]
         return max(removed) >= self._step
@@ -44,3 +44,7 @@ class Retention:
 
     async def _external_ids(self, unit: UnitOfWork) -> int:
         return await unit.external_ids.forget(limit=self._step)
+
+    async def _audit(self, unit: UnitOfWork) -> int:
+        before = unit.now - timedelta(hours=self._settings.audit_hours)
+        return await unit.audit.forget(before, limit=self._step)

@@ -10,6 +10,7 @@ from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.platform.protocol import SecretNotOwned
 from chandlery.reconcile.reconcile_result import DeleteSecret, PlatformWrite, RecordEvent, WriteSecret, secret_key
+from chandlery.store.audit.credential_trail import DELIVER, WITHDRAW, secret_entry
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.objects import Listing
 
@@ -40,6 +41,7 @@ class StandaloneSession:
         if existing is not None and _controller(existing) == secret.owner_uid:
             self._unit.is_known_to(secret.owner_uid, secret_key(secret.namespace, secret.name))
             await self._unit.objects.remove(existing)
+            self._unit.audit.note(secret_entry(existing, WITHDRAW, owner_uid=secret.owner_uid))
 
     async def carry_out(self, write: PlatformWrite) -> None:
         """See PlatformSession."""
@@ -58,11 +60,14 @@ class StandaloneSession:
         unit.is_known_to(_controller(secret) or "", secret_key(meta.namespace, meta.name))
         if existing is None:
             metadata = meta.model_copy(update={"uid": str(uuid.uuid4()), "creation_timestamp": unit.now})
-            await unit.objects.insert(secret.model_copy(update={"metadata": metadata}))
-            return
-        if _controller(existing) is None or _controller(existing) != _controller(secret):
+            written = secret.model_copy(update={"metadata": metadata})
+            await unit.objects.insert(written)
+        elif _controller(existing) is None or _controller(existing) != _controller(secret):
             raise SecretNotOwned(f'Secret "{meta.namespace}/{meta.name}" exists and is not owned by this binding')
-        await unit.objects.update(existing, existing.model_copy(update={"data": secret.data}))
+        else:
+            written = existing.model_copy(update={"data": secret.data})
+            await unit.objects.update(existing, written)
+        unit.audit.note(secret_entry(written, DELIVER, owner_uid=_controller(secret) or ""))
 
     def _record(self, about: AnyObject, fact: RecordedFact) -> None:
         meta, now = about.metadata, self._unit.now

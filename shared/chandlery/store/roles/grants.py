@@ -94,6 +94,8 @@ TABLE_ROWS: Final[Mapping[str, Row]] = {
     "rate_limits": (NOTHING, OWNS, OWNS, OWNS),
     "marks": _EVERYBODY,
     "data_keys": _KEYS,
+    "audit_events": _LOG,
+    "audit_subjects": _LOG,
     REVISIONS: (READS, READS, READS, READS),
 }
 """Tables that make the system run: all processes share its upkeep (`engine/upkeep`), and wake each other."""

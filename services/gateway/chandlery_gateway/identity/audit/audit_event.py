@@ -9,11 +9,15 @@ import time
 from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.text.time_ordered_ids import time_ordered_id
 from chandlery_gateway.identity.authorization import Access, Decision
+
+if TYPE_CHECKING:
+    from chandlery_gateway.identity.audit.policy.audit_policy import Recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,15 @@ class AuditEvent:
     """Whether it asks for a watch, which goes on after its answer has begun."""
     is_over: bool = False
     """Of a watch, whether it has ended by now."""
+    keeps_body: bool = False
+    """Whether somebody wants to see what was sent."""
+    body: bytes = field(default=b"", repr=False)
+    content_type: str = ""
+    is_admitted: bool = False
+    """Whether that it is about to act has been recorded."""
+    recording: "Recording | None" = None
+    """How much of it is recorded, as the policy said when it was first asked, and what was known of it then."""
+    recording_access: Access | None = None
 
     @property
     def decision(self) -> Decision | None:
@@ -95,6 +108,13 @@ def note_object(stored: AnyObject) -> None:
     metadata = stored.metadata
     event.object_name, event.object_uid = metadata.name, metadata.uid or ""
     event.related_uids.extend(owner.uid for owner in metadata.owner_references or ())
+
+
+def note_body(payload: bytes, content_type: str) -> None:
+    """The request has sent this."""
+    event = _CURRENT.get()
+    if event is not None and event.keeps_body:
+        event.body, event.content_type = payload, content_type
 
 
 def note_related(uids: Iterable[str]) -> None:

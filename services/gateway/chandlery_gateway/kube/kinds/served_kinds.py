@@ -13,6 +13,7 @@ from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import CATALOG_KINDS, CORE_KINDS, RBAC_KINDS, Kind
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.model.objects.wire import WireModel
+from chandlery_gateway.kube.kinds.audit_kinds import AUDIT_EVENT
 from chandlery_gateway.kube.kinds.regarding_events import REGARDING_EVENT
 
 AUTHORIZATION: Final = "authorization.k8s.io"
@@ -164,7 +165,7 @@ WHO_AM_I: Final = tuple(
 )
 REVIEW_KINDS: Final = (*ACCESS_REVIEWS, RULES_REVIEW, *WHO_AM_I)
 
-GROUP_KINDS: Final = (*CATALOG_KINDS, *RBAC_KINDS, REGARDING_EVENT, *REVIEW_KINDS)
+GROUP_KINDS: Final = (*CATALOG_KINDS, *RBAC_KINDS, REGARDING_EVENT, *REVIEW_KINDS, AUDIT_EVENT)
 """Those of named groups; the members of a group, and of its versions, stand together, the preferred version first."""
 SERVED_KINDS: Final = (*CORE_KINDS, *GROUP_KINDS)
 """Everything that discovery and the OpenAPI documents tell of, core kinds first."""

@@ -183,6 +183,17 @@ _ROLE_BINDING = (
     _subjects("ServiceAccounts", "ServiceAccount"),
 )
 
+
+def _object_ref(event: JsonObject, _now: datetime) -> Cell:
+    reference = at(event, "objectRef") or {}
+    parts = (reference.get("resource"), reference.get("name"), reference.get("subresource"))
+    return "/".join(filter(None, parts)) or str(at(event, "requestURI"))
+
+
+def _annotation(event: JsonObject, name: str) -> Cell:
+    return str(at(event, "annotations").get(f"authorization.k8s.io/{name}", "")) if at(event, "annotations") else ""
+
+
 _COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
     "ClusterServiceBroker": _BROKER,
     "ServiceBroker": _BROKER,
@@ -244,6 +255,21 @@ _COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
         ),
     ),
 }
+_COLUMNS["AuditEvent"] = (
+    _since("Age", "Time since the request came.", "requestReceivedTimestamp"),
+    _text("User", "user.username", "Whose credentials the request carried."),
+    _text("Acting-As", "impersonatedUser.username", "Whom it counted as, if that is another.", priority=1),
+    _text("Verb", "verb", "What was done."),
+    Column("Object", "What it was done with.", _object_ref),
+    _text("Namespace", "objectRef.namespace", "Namespace of the object."),
+    Column("Code", "Code of the answer.", lambda event, _now: int(at(event, "responseStatus", "code") or 0), "integer"),
+    Column("Decision", "Whether it was allowed.", lambda event, _now: _annotation(event, "decision")),
+    Column("Why", "What allowed or forbade it.", lambda event, _now: _annotation(event, "reason"), priority=1),
+    Column("Source", "Address it came from.", lambda event, _now: " ".join(at(event, "sourceIPs") or ()), priority=1),
+    _text("Agent", "userAgent", "Client program.", priority=1),
+    _text("Stage", "stage", "How far it had come.", priority=1),
+    replace(_NAME, description="Name of the event.", priority=1),
+)
 
 
 def _of_core(column: Column) -> Column:

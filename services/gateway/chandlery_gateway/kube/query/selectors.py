@@ -52,6 +52,18 @@ _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "Secret": ("type",),
     "Namespace": ("status.phase",),
+    "AuditEvent": (
+        "user",
+        "user.username",
+        "verb",
+        "objectRef.resource",
+        "objectRef.namespace",
+        "objectRef.name",
+        "objectRef.uid",
+        "responseStatus.code",
+        "auditID",
+        "since",
+    ),
 }
 
 

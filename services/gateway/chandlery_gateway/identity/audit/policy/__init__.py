@@ -1,0 +1,1 @@
+"""Which requests are recorded, and how much of them."""
