@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,11 @@ class RabbitmqServer:
     title = "RabbitMQ"
     package = "rabbitmq-server"
 
+    def __init__(self, *, settings: Sequence[str] = (), plugins: Sequence[str] = ()) -> None:
+        """`settings` are further lines of rabbitmq.conf; `plugins` are names of those that are on."""
+        self._settings = settings
+        self._plugins = plugins
+
     def is_installed(self) -> bool:
         return _program() is not None and _port_mapper() is not None
 
@@ -41,7 +47,8 @@ class RabbitmqServer:
         password = previous.password if previous else secrets.token_hex(16)
         if previous is None:
             shutil.rmtree(home / "mnesia", ignore_errors=True)
-        _write_settings(home, password=password, account=account)
+        own = [f"default_user = {_USER}", f"default_pass = {password}", "log.console.level = info", *self._settings]
+        _write_settings(home, own, self._plugins, account=account)
         ports = free_ports(3, preferred=previous.ports if previous else ())
         environment = _environment(pair, home, ports=ports)
         # Started by Erlang, the port mapper would outlive the server as a daemon nobody knows; this one is ours to end.
@@ -100,12 +107,12 @@ def _environment(pair: str, home: Path, *, ports: list[int]) -> dict[str, str]:
     }
 
 
-def _write_settings(home: Path, *, password: str, account: Account | None) -> None:
+def _write_settings(home: Path, lines: Sequence[str], plugins: Sequence[str], *, account: Account | None) -> None:
     settings = {
-        "rabbitmq.conf": f"default_user = {_USER}\ndefault_pass = {password}\nlog.console.level = info\n",
+        "rabbitmq.conf": "".join(f"{line}\n" for line in lines),
         "advanced.config": "[].\n",
         "rabbitmq-env.conf": "",
-        "enabled_plugins": "[].\n",
+        "enabled_plugins": f"[{','.join(plugins)}].\n",
     }
     for name, content in settings.items():
         path = home / name

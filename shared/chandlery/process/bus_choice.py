@@ -11,6 +11,7 @@ from chandlery.messaging.bus import Bus, DeadLetters
 from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
 from chandlery.messaging.rabbitmq.rabbitmq_bus import RabbitBus
 from chandlery.messaging.rabbitmq.rabbitmq_dead_letters import open_dead_letters
+from chandlery.messaging.rabbitmq.rabbitmq_urls import TlsFiles
 from chandlery.model.faults import ConfigurationFault
 from chandlery.settings.settings import Settings, require
 
@@ -27,7 +28,7 @@ def make_bus(settings: Settings, owner: str) -> Bus:
         connection_name=owner,
         prefix=settings.amqp_prefix,
         queue_type=settings.amqp_queue_type,
-        ca_file=settings.amqp_ca_file,
+        tls=_tls_files(settings),
     )
 
 
@@ -39,6 +40,10 @@ async def open_letters(settings: Settings) -> AsyncIterator[DeadLetters]:
     if url == IN_PROCESS_BUS:
         raise ConfigurationFault("the message bus is memory:, which keeps dead letters only in the log of its process")
     async with open_dead_letters(
-        url, prefix=settings.amqp_prefix, queue_type=settings.amqp_queue_type, ca_file=settings.amqp_ca_file
+        url, prefix=settings.amqp_prefix, queue_type=settings.amqp_queue_type, tls=_tls_files(settings)
     ) as letters:
         yield letters
+
+
+def _tls_files(settings: Settings) -> TlsFiles:
+    return TlsFiles(ca=settings.amqp_ca_file, certificate=settings.amqp_cert_file, key=settings.amqp_key_file)

@@ -26,6 +26,7 @@ from pydantic_settings import (
 
 from chandlery.model.faults import ConfigurationFault
 from chandlery.model.text.names import nearest_names
+from chandlery.settings.amqp_tls_settings import AmqpTlsSettings
 from chandlery.settings.audit_settings import AuditSettings
 from chandlery.settings.authentication_settings import AuthenticationSettings
 from chandlery.settings.broker_settings import BrokerSettings
@@ -83,13 +84,14 @@ def _meant(name: str, fields: Collection[str], *, is_variable: bool = False) -> 
 
 
 class Settings(
+    AmqpTlsSettings, AuthenticationSettings, BrokerSettings, DatabaseRoleSettings, WebSettings, BaseSettings
     AuditSettings,
     AuthenticationSettings,
+    BaseSettings,
     BrokerSettings,
     DatabaseRoleSettings,
     EncryptionSettings,
     WebSettings,
-    BaseSettings,
 ):
     """Everything that can be set. One process reads them once, at its start."""
 
@@ -107,9 +109,6 @@ class Settings(
         "or `memory:` in one process.",
     )
     amqp_prefix: str = Field(default="", description="Put before every exchange and queue, to share a virtual host.")
-    amqp_ca_file: Path | None = Field(
-        default=None, description="PEM certificates to verify RabbitMQ's certificate with, instead of the system's."
-    )
     amqp_queue_type: Literal["classic", "quorum"] | None = Field(
         default=None,
         description="Type of the durable queues. Default: `quorum` if amqp_url names several nodes, else `classic`.",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chandlery.messaging.rabbitmq.rabbitmq_urls import parse_urls
+from chandlery.messaging.rabbitmq.rabbitmq_urls import TlsFiles, parse_urls
 from chandlery.model.faults import ConfigurationFault
 from chandlery.process.http.tls_files import self_signed
 
@@ -15,7 +15,7 @@ TLS = "amqps://u:hunter2@h/"
 
 def refusal(url: str, *, ca_file: Path | None = None) -> str:
     with pytest.raises(ConfigurationFault) as caught:
-        parse_urls(url, ca_file=ca_file)
+        parse_urls(url, tls=TlsFiles(ca=ca_file))
     assert "hunter2" not in caught.value.message
     return caught.value.message
 
@@ -66,7 +66,9 @@ def test_options_that_the_client_honours_are_handed_on(tmp_path: Path) -> None:
     pem, secret = self_signed("127.0.0.1")
     certificate.write_text(pem)
     key.write_text(secret)
-    [url] = parse_urls(f"{TLS}?certfile={certificate}&keyfile={key}&auth=external&heartbeat=0", ca_file=certificate)
+    [url] = parse_urls(
+        f"{TLS}?certfile={certificate}&keyfile={key}&auth=external&heartbeat=0", tls=TlsFiles(ca=certificate)
+    )
     assert dict(url.query) == {
         "heartbeat": "0",
         "auth": "external",

@@ -11,7 +11,6 @@ Nothing but this room imports the AMQP client, and none of its errors leaves it 
 import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
 
@@ -25,6 +24,7 @@ from chandlery.messaging.rabbitmq.rabbitmq_link import RabbitLink
 from chandlery.messaging.rabbitmq.rabbitmq_publisher import RabbitPublisher
 from chandlery.messaging.rabbitmq.rabbitmq_servers import parse_servers
 from chandlery.messaging.rabbitmq.rabbitmq_topology import QueueType, topology_for
+from chandlery.messaging.rabbitmq.rabbitmq_urls import NO_FILES, TlsFiles
 from chandlery.model.faults import Unavailable
 
 PATIENCE_SECONDS = 10.0
@@ -47,15 +47,15 @@ class RabbitBus:
         prefix: str = "",
         patience_seconds: float = PATIENCE_SECONDS,
         queue_type: QueueType | None = None,
-        ca_file: Path | None = None,
+        tls: TlsFiles = NO_FILES,
     ) -> None:
         """Raises ConfigurationFault if `url` is no list of AMQP URLs. Nothing is connected before `start`.
 
         `connection_name` is what an operator sees on the server; `prefix` goes in front of every exchange and queue;
         `patience_seconds` bounds a publish; `queue_type` is that of the work queues, and follows from the number of
-        servers unless given; `ca_file` has the certificates that an amqps:// server's own is checked against.
+        servers unless given; `tls` are the files for an amqps:// server.
         """
-        servers = parse_servers(url, ca_file=ca_file)
+        servers = parse_servers(url, tls=tls)
         self._name = connection_name
         self._topology = topology_for(servers, prefix=prefix, queue_type=queue_type)
         differing: set[str] = set()

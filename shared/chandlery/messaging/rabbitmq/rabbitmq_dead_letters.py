@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import aclosing, asynccontextmanager
-from pathlib import Path
 
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 
@@ -13,7 +12,8 @@ from chandlery.messaging.rabbitmq.rabbitmq_errors import describe, foreign_error
 from chandlery.messaging.rabbitmq.rabbitmq_messages import read_dead_letter, replayed
 from chandlery.messaging.rabbitmq.rabbitmq_servers import close_channel, close_connection, open_channel, parse_servers
 from chandlery.messaging.rabbitmq.rabbitmq_topology import QueueType, RabbitTopology, topology_for
-from chandlery.model.faults import Unavailable
+from chandlery.messaging.rabbitmq.rabbitmq_urls import NO_FILES, TlsFiles
+from chandlery.model.faults import Refused, Unavailable
 
 _Act = Callable[[DeadLetter], Awaitable[bool]]
 """Deals with a letter; whether it may leave its queue."""
@@ -85,10 +85,10 @@ async def _let_go(_: DeadLetter) -> bool:
 
 @asynccontextmanager
 async def open_dead_letters(
-    url: str, *, prefix: str = "", queue_type: QueueType | None = None, ca_file: Path | None = None
+    url: str, *, prefix: str = "", queue_type: QueueType | None = None, tls: TlsFiles = NO_FILES
 ) -> AsyncIterator[RabbitDeadLetters]:
     """Connect to the first server that answers. Raises ConfigurationFault for a bad URL, Unavailable at once."""
-    servers = parse_servers(url, ca_file=ca_file)
+    servers = parse_servers(url, tls=tls)
     topology = topology_for(servers, prefix=prefix, queue_type=queue_type)
     why: Exception | None = None
     for each in servers.urls:
@@ -103,4 +103,6 @@ async def open_dead_letters(
         finally:
             await close_connection(connection)
         return
+    if isinstance(why, Refused):
+        raise why
     raise Unavailable(f"RabbitMQ at {servers.addresses} cannot be reached: {describe(why)}.") from why

@@ -9,6 +9,7 @@ from aio_pika.exceptions import AuthenticationError, InvalidFrameError, Probable
 
 from chandlery.model.faults import Fault, Unavailable
 
+_REQUEST = "The request to RabbitMQ failed: "
 BLOCKED = "RabbitMQ currently accepts no messages: it is low on memory or disk space."
 
 
@@ -26,7 +27,7 @@ def foreign_errors_translated() -> Iterator[None]:
             raise
         raise Unavailable("The connection to RabbitMQ was lost.") from error
     except Exception as error:
-        raise Unavailable(f"The request to RabbitMQ failed: {describe(error)}.") from error
+        raise Unavailable(f"{_REQUEST}{describe(error)}.") from error
 
 
 def describe(error: BaseException | None) -> str:
@@ -38,8 +39,8 @@ def describe(error: BaseException | None) -> str:
         return "the virtual host does not exist, or the user may not access it"
     if isinstance(error, TimeoutError) and not error.args:
         return "no answer in time"
-    if isinstance(error, Fault) and error.__cause__ is not None:
-        return describe(error.__cause__)
+    if isinstance(error, Fault) and error.__cause__ is not None and not isinstance(error.__cause__, Fault):
+        return describe(error.__cause__) if str(error).startswith(_REQUEST) else error.message
     said = ", ".join(part for part in error.args if isinstance(part, str)) if error is not None else ""
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 

@@ -13,7 +13,7 @@ from tenacity import RetryCallState
 
 from chandlery.messaging.rabbitmq.rabbitmq_errors import describe, foreign_errors_translated, is_blocked
 from chandlery.messaging.rabbitmq.rabbitmq_servers import Prepare, RabbitServers, address_of, close_connection
-from chandlery.model.faults import Unavailable
+from chandlery.model.faults import Refused, Unavailable
 from chandlery.retry.transient import SERVER_START
 
 log = structlog.get_logger(__name__)
@@ -33,6 +33,8 @@ class RabbitLink:
         self._is_up = asyncio.Event()
         self._supervisor: asyncio.Task[None] | None = None
         self._is_closed = False
+        self._was_up = False
+        self._refusal: Refused | None = None
         self._address = servers.addresses
         # Where the next connection is tried first: processes spread over the nodes of a cluster.
         self._turn = random.randrange(len(servers.urls))  # noqa: S311
@@ -54,9 +56,14 @@ class RabbitLink:
         await self.connection()
 
     async def connection(self) -> AbstractConnection:
-        """The connection, as soon as there is one. Raises Unavailable before open and after close."""
+        """The connection, as soon as there is one. Raises Unavailable before open and after close.
+
+        Raises Refused where waiting for the first one does not help.
+        """
         self.require_open()
         await self._is_up.wait()
+        if self._refusal is not None:
+            raise self._refusal
         if self._connection is None:
             raise Unavailable(_CLOSED)
         return self._connection
@@ -80,7 +87,14 @@ class RabbitLink:
 
     async def _supervise(self) -> None:
         while not self._is_closed:
-            self._connection, lost = await self._connect()
+            try:
+                self._connection, lost = await self._connect()
+            except Refused as fault:
+                # Who waits for the first connection is told, and the process ends with one sentence.
+                self._refusal = fault
+                self._is_up.set()
+                return
+            self._was_up = True
             if self._is_closed:
                 return
             self._is_up.set()
@@ -101,7 +115,12 @@ class RabbitLink:
             await close_connection(self._connection)
 
     async def _connect(self) -> tuple[AbstractConnection, asyncio.Event]:
-        async for attempt in SERVER_START.around(Unavailable, before_sleep=self._say_unreachable):
+        async for attempt in SERVER_START.around(
+            # Later files may be renewed, and a server mended: whoever was let in once goes on trying.
+            Unavailable,
+            unless=() if self._was_up else (Refused,),
+            before_sleep=self._say_unreachable,
+        ):
             with attempt, foreign_errors_translated():
                 return await self._connect_once()
         raise AssertionError("tries for ever")
@@ -118,7 +137,8 @@ class RabbitLink:
                 if self._is_closed:
                     # The client makes an error like others of a cancellation that comes while it connects.
                     raise asyncio.CancelledError from error
-                fault = error
+                # Another node may be only away.
+                fault = fault if isinstance(error, Refused) and fault is not None else error
                 continue
             self._turn, self._address = turn + 1, address_of(url)
             return connected

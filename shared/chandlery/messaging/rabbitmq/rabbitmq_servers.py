@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from aio_pika import Connection
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from yarl import URL
 
 from chandlery.messaging.rabbitmq.rabbitmq_errors import foreign_errors_translated
-from chandlery.messaging.rabbitmq.rabbitmq_urls import parse_urls
+from chandlery.messaging.rabbitmq.rabbitmq_tls import tls_fault
+from chandlery.messaging.rabbitmq.rabbitmq_urls import NO_FILES, TlsFiles, parse_urls
 
 OPEN_SECONDS = 15.0
 """For one attempt: connect, log in, declare the topology."""
@@ -38,7 +38,7 @@ class RabbitServers:
         return ", ".join(address_of(url) for url in self.urls)
 
     async def connect(self, url: URL, *, name: str, prepare: Prepare) -> tuple[AbstractConnection, asyncio.Event]:
-        """A prepared connection; the event is set when it is lost. Raises the client's errors.
+        """A prepared connection; the event is set when it is lost. Raises the client's errors, Refused, Unavailable.
 
         `name` is what an operator sees on the server.
         """
@@ -50,19 +50,20 @@ class RabbitServers:
             async with asyncio.timeout(OPEN_SECONDS):
                 await connection.connect()
                 await prepare(connection)
-        except BaseException:
+        except BaseException as error:
             await close_connection(connection)
+            if fault := tls_fault(url, error):
+                raise fault from error
             raise
         return connection, lost
 
 
-def parse_servers(text: str, *, ca_file: Path | None = None) -> RabbitServers:
+def parse_servers(text: str, *, tls: TlsFiles = NO_FILES) -> RabbitServers:
     """`amqp[s]://user:password@host[:port]/vhost[?options]`, several of them separated by commas.
 
-    `ca_file` has the certificates that a server's own is checked against, instead of the machine's. Raises
-    ConfigurationFault.
+    Raises ConfigurationFault.
     """
-    return RabbitServers(parse_urls(text, ca_file=ca_file))
+    return RabbitServers(parse_urls(text, tls=tls))
 
 
 def address_of(url: URL) -> str:

@@ -42,6 +42,8 @@ _REFERENCES: Final = frozenset(
 
 _SERVES: Final = Duty(inserts=_SAID | BORN_WITH, updates=_SAID, deletes=True)
 """The gateway: all but the status, which a new object has none of yet."""
+_CLOSES: Final = replace(_SERVES, updates=_SAID | {STATUS})
+"""The same; and the moment at which a namespace begins to go shows in its status, as in Kubernetes."""
 _REPORTED: Final = MARKS | {STATUS, "labels"}
 _REPORTS: Final = Duty(updates=_REPORTED, deletes=True)
 """A worker on its own kind: the status, and the end."""
@@ -64,7 +66,7 @@ OBJECT_ROWS: Final[Mapping[str, Row]] = {
     kinds.SERVICE_PLAN.kind: (_SERVES, READS, READS, OWNS),
     kinds.SERVICE_INSTANCE.kind: (_SERVES, _RESOLVES, READS, _ENDS),
     kinds.SERVICE_BINDING.kind: (_SERVES, _ENDS, _REPORTS, _ENDS),
-    kinds.NAMESPACE.kind: (_SERVES, READS, READS, OWNS),
+    kinds.NAMESPACE.kind: (_CLOSES, READS, READS, OWNS),
     kinds.SECRET.kind: (_SERVES, READS, OWNS, _ENDS),
     kinds.ROLE.kind: _ACCESS,
     kinds.CLUSTER_ROLE.kind: (_SERVES, NOTHING, NOTHING, _GATHERS),
@@ -122,7 +124,7 @@ def duties(*, writes_status: bool = False) -> Mapping[str, Mapping[Role, Duty]]:
     found = {name: dict(zip(ROLES, row, strict=True)) for name, row in rows.items()}
     if writes_status:
         for name in (OBJECTS[kind].name for kind in OBJECT_ROWS):
-            if found[name]["gateway"] is _SERVES:
+            if found[name]["gateway"] in (_SERVES, _CLOSES):
                 found[name]["gateway"] = OWNS
     return found
 
