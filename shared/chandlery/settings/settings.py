@@ -84,14 +84,14 @@ def _meant(name: str, fields: Collection[str], *, is_variable: bool = False) -> 
 
 
 class Settings(
-    AmqpTlsSettings, AuthenticationSettings, BrokerSettings, DatabaseRoleSettings, WebSettings, BaseSettings
+    AmqpTlsSettings,
     AuditSettings,
     AuthenticationSettings,
-    BaseSettings,
     BrokerSettings,
     DatabaseRoleSettings,
     EncryptionSettings,
     WebSettings,
+    BaseSettings,
 ):
     """Everything that can be set. One process reads them once, at its start."""
 
