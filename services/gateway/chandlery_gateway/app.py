@@ -142,6 +142,7 @@ def _object_writer(resources: Resources, hub: WatchHub, authorizer: Authorizer) 
         authorizer=authorizer,
         shortest=shortest_pauses(settings),
         places=broker_places(egress_of(settings)),
+        lookup_seconds=settings.broker_lookup_seconds,
     )
 
 

@@ -39,6 +39,11 @@ class BrokerSettings(BaseModel):
     broker_skip_tls_verify: bool = Field(
         default=True, description="Whether brokers may have `spec.insecureSkipTLSVerify: true`."
     )
+    broker_lookup_seconds: NonNegativeFloat = Field(
+        default=2.0,
+        description="How long a gateway may take to look up the name of a ClusterServiceBroker before it is stored; 0 "
+        "leaves it to the workers, which look at each connection in any case.",
+    )
     broker_proxy: str = Field(
         default="",
         description="`http://host:port` of a proxy through which service brokers and token endpoints are called. It "

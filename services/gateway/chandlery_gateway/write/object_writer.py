@@ -20,8 +20,9 @@ from chandlery.reconcile.policies.broker_policy import AS_SHORT_AS_ASKED, Shorte
 from chandlery.store.database import Database, UnitOfWork, Work
 from chandlery.store.objects.external_ids import ExternalIdTaken
 from chandlery_gateway.admission.brokers.broker_address_admission import EXPECTED_PLACES, BrokerPlaces
-from chandlery_gateway.admission.catalog.object_admission import AccessUndecided, ObjectAdmission
+from chandlery_gateway.admission.catalog.object_admission import AccessUndecided, NamesUnknown, ObjectAdmission
 from chandlery_gateway.identity.authorization import Authorizer
+from chandlery_gateway.write.broker_names import BrokerNames
 from chandlery_gateway.write.granted_roles import GrantCheck
 from chandlery_gateway.write.mutations import NotPrepared, PreparedMutation, is_large, preparable
 from chandlery_gateway.write.write_permissions import id_in_use, require_adoption, with_access
@@ -44,6 +45,7 @@ class ObjectWriter:
         authorizer: Authorizer,
         shortest: ShortestPauses = AS_SHORT_AS_ASKED,
         places: BrokerPlaces = EXPECTED_PLACES,
+        lookup_seconds: float = 0.0,
     ) -> None:
         """`on_write` is called after each commit, to wake this process's watchers."""
         self._database = database
@@ -51,6 +53,7 @@ class ObjectWriter:
         self._grants = GrantCheck(authorizer, database)
         self._on_write = on_write
         self._admission = ObjectAdmission(shortest, places)
+        self._names = BrokerNames(places, seconds=lookup_seconds)
         self._transactions = WriteTransactions(self._admission)
         # Under load the database commits far less often.
         self._inserts = Batches(self._insert_batch, limit=_BATCH)
@@ -76,6 +79,7 @@ class ObjectWriter:
             await self._grants.check(request, new.grant)
         if new.secrets:
             await with_access(self._authorizer, request, new.secrets)
+        await self._names.check(self._admission.named_places(new.document))
         try:
             stored = await self._insert(request, new.document)
         except ExternalIdTaken:
@@ -105,6 +109,9 @@ class ObjectWriter:
                 if fault.grant is not None:
                     await self._grants.check(request, fault.grant)
                     request = replace(request, grantable=fault.grant)
+            except NamesUnknown as fault:
+                await self._names.check(fault.named)
+                request = replace(request, looked_up=request.looked_up | fault.named)
 
     async def _change(self, request: WriteRequest, mutation: PreparedMutation, *, tries: int) -> Stored:
         def update(unit: UnitOfWork) -> Awaitable[Stored]:

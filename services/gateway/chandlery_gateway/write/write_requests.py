@@ -9,6 +9,7 @@ from chandlery.model.objects import kinds
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import AnyObject, Kind, kind_of
 from chandlery_gateway.admission.access.grants import Grant
+from chandlery_gateway.admission.brokers.broker_address_admission import NamedPlace
 from chandlery_gateway.admission.kind_rules import SecretReference
 from chandlery_gateway.admission.metadata_admission import with_metadata
 
@@ -38,6 +39,8 @@ class WriteRequest:
     """Secrets that the user may read, as far as that has been asked."""
     grantable: Grant | None = None
     """What the user may hand out, as far as that has been asked."""
+    looked_up: frozenset[NamedPlace] = frozenset()
+    """Names of brokers that lead where a broker may be, as far as they have been looked up."""
 
 
 @dataclass(frozen=True, kw_only=True)

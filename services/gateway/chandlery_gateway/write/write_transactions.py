@@ -16,7 +16,7 @@ from chandlery.model.objects.kinds import AnyObject, kind_of
 from chandlery.reconcile.deletion import marked_deleted, with_policy
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.external_ids import ExternalId
-from chandlery_gateway.admission.catalog.object_admission import AdmittedChange, ObjectAdmission, new_id
+from chandlery_gateway.admission.catalog.object_admission import AdmittedChange, NamesUnknown, ObjectAdmission, new_id
 from chandlery_gateway.write.affected_work import is_told_to_broker
 from chandlery_gateway.write.mutations import settled
 from chandlery_gateway.write.write_requests import (
@@ -71,6 +71,9 @@ class WriteTransactions:
         admitted = await self._admission.admit_update(
             unit, old, sent, user=request.user, readable=request.readable, grantable=request.grantable
         )
+        unknown = self._admission.named_places(admitted.document, old=old) - request.looked_up
+        if unknown:
+            raise NamesUnknown(unknown)
         warnings = (*warnings, *admitted.warnings)
         if may_go(admitted.document):
             return await _remove(unit, admitted.document, warnings)

@@ -3,7 +3,7 @@
 What the names in it are resolved to is checked by the workers, for each connection.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from chandlery.model.faults import FieldProblem
 from chandlery.model.objects.annotations import BROKER_ALLOW, BROKER_DENY
 from chandlery.model.objects.brokers import AnyBroker, ClusterServiceBroker, CommonBrokerSpec
+from chandlery.reconcile.egress.address_kinds import Address
 from chandlery.reconcile.egress.egress_policy import STRICT, EgressPolicy
 from chandlery.reconcile.egress.egress_rules import NO_RULES, EgressRules, parse_rules
 from chandlery.reconcile.egress.host_spelling import Host, OddSpelling, host_of
@@ -66,6 +67,38 @@ def place_problems(broker: AnyBroker, places: BrokerPlaces, *, old: AnyBroker | 
         if problem := policy.host_problem(host, by_proxy=places.has_proxy and not places.bypassed.names(host)):
             yield forbidden(field, f"{problem}; {_WAY_OUT}")
     yield from _trust_problems(broker, policy, old=old)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPlace:
+    """A field of a cluster's broker with a URL that has a name, which can be looked up."""
+
+    field: str
+    url: str
+
+
+def named_places(document: object, places: BrokerPlaces, *, old: object = None) -> frozenset[NamedPlace]:
+    """What has to be looked up before the object is stored; of a changed one only what has changed."""
+    if not isinstance(document, ClusterServiceBroker):
+        return frozenset()
+    before = dict(_places(old)) if isinstance(old, ClusterServiceBroker) else {}
+    new = [(field, url) for field, url in _places(document) if before.get(field) != url]
+    hosts = [(field, url, _host(url)) for field, url in new]
+    return frozenset(
+        NamedPlace(field, url)
+        for field, url, host in hosts
+        if host is not None and host.address is None and not (places.has_proxy and not places.bypassed.names(host))
+    )
+
+
+def resolved_problem(
+    place: NamedPlace, host: Host, addresses: Sequence[Address], places: BrokerPlaces
+) -> FieldProblem | None:
+    """Why the name leads nowhere that a broker may be called, if so; one allowed address is enough."""
+    if not addresses or places.cluster.allowed(addresses, host):
+        return None
+    problem = places.cluster.address_problem(addresses[0], host)
+    return forbidden(place.field, f"its name leads to an address that {problem}; {_WAY_OUT}")
 
 
 def _trust_problems(broker: AnyBroker, policy: EgressPolicy, *, old: AnyBroker | None) -> Iterator[FieldProblem]:

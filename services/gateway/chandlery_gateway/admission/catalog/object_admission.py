@@ -28,7 +28,12 @@ from chandlery_gateway.admission.access.grants import Grant
 from chandlery_gateway.admission.access.role_admission import ClusterRoleRules, RoleRules
 from chandlery_gateway.admission.access.role_binding_admission import RoleBindingRules, ServiceAccountRules
 from chandlery_gateway.admission.binding_admission import BindingRules
-from chandlery_gateway.admission.brokers.broker_address_admission import EXPECTED_PLACES, BrokerPlaces
+from chandlery_gateway.admission.brokers.broker_address_admission import (
+    EXPECTED_PLACES,
+    BrokerPlaces,
+    NamedPlace,
+    named_places,
+)
 from chandlery_gateway.admission.brokers.broker_admission import BrokerRules
 from chandlery_gateway.admission.catalog.binding_catalog_rules import BindingCatalogRules
 from chandlery_gateway.admission.catalog.catalog_rules import (
@@ -91,6 +96,14 @@ class AccessUndecided(Fault):
         super().__init__()
 
 
+class NamesUnknown(Fault):
+    """What the names of a broker are resolved to has not been looked at yet. Never gets out of the write side."""
+
+    def __init__(self, named: frozenset[NamedPlace]) -> None:
+        self.named = named
+        super().__init__()
+
+
 @dataclass(frozen=True)
 class NewObject:
     """A new object that its own rules let in, and what the authorizer has to be asked about it."""
@@ -124,6 +137,7 @@ class ObjectAdmission:
 
     def __init__(self, shortest: ShortestPauses = AS_SHORT_AS_ASKED, places: BrokerPlaces = EXPECTED_PLACES) -> None:
         """`shortest` are the pauses between calls to a broker that this platform allows, `places` where they are."""
+        self._places = places
         self._entries: Mapping[str, Entry] = _entries(shortest, places)
 
     def entry_of(self, document: AnyObject) -> Entry:
@@ -134,6 +148,10 @@ class ObjectAdmission:
                 f'Objects of the kind "{document.kind}" cannot be stored: there are no rules of admission for them'
             )
         return entry
+
+    def named_places(self, document: AnyObject, *, old: AnyObject | None = None) -> frozenset[NamedPlace]:
+        """Names that have to be looked up before the object is stored."""
+        return named_places(document, self._places, old=old)
 
     def prepare(self, document: AnyObject, user: UserInfo) -> NewObject:
         """A new object with its defaults. Raises Invalid."""
