@@ -29,6 +29,7 @@ from chandlery.store.audit.audit_store import AuditStore
 from chandlery.store.connection.pulse import Pulse
 from chandlery.store.database_errors import Border, LostConnection, LostRace
 from chandlery.store.objects.access_rules import AccessRuleStore
+from chandlery.store.objects.account_tokens import AccountTokenStore
 from chandlery.store.objects.aggregated_roles import AggregatedRoles
 from chandlery.store.objects.changes import ChangeLog
 from chandlery.store.objects.events import EventStore
@@ -105,6 +106,11 @@ class UnitOfWork:
     def garbage(self) -> GarbageStore:
         """What the garbage collector is to look at."""
         return GarbageStore(self._connection, self.now)
+
+    @cached_property
+    def account_tokens(self) -> AccountTokenStore:
+        """By what service accounts are known."""
+        return AccountTokenStore(self._connection, self.now)
 
     @cached_property
     def past(self) -> PastObjects:

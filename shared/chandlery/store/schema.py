@@ -261,6 +261,22 @@ AUDIT_SUBJECTS = Table(
 """Which events are about an object beside the one that they name: of a Secret its owners, of a list all it shows."""
 Index("ix_audit_subjects_event_name", AUDIT_SUBJECTS.c.event_name)
 
+ACCOUNT_TOKENS = Table(
+    "account_tokens",
+    METADATA,
+    Column("id", String(16), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("account_uid", String(36), nullable=False),
+    Column("namespace", NAME, nullable=False),
+    Column("account", NAME, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("used_at", DateTime(timezone=True)),
+)
+"""Tokens of service accounts, as digests; see `account_tokens`."""
+Index("ix_account_tokens_account_uid", ACCOUNT_TOKENS.c.account_uid)
+Index("ix_account_tokens_expires_at", ACCOUNT_TOKENS.c.expires_at)
+
 MARKS = Table("marks", METADATA, Column("name", String, primary_key=True), Column("value", String, nullable=False))
 """A few facts about the whole: the transaction counter (SQLite), how far the change log was trimmed, the cluster id,
 how far old checksums were looked for."""

@@ -94,6 +94,7 @@ TABLE_ROWS: Final[Mapping[str, Row]] = {
     "leases": _EVERYBODY,
     "circuits": _EVERYBODY,
     "rate_limits": (NOTHING, OWNS, OWNS, OWNS),
+    "account_tokens": (OWNS, NOTHING, NOTHING, NOTHING),
     "marks": _EVERYBODY,
     "data_keys": _KEYS,
     "audit_events": _LOG,
