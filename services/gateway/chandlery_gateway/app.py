@@ -27,7 +27,8 @@ from chandlery_gateway.http.web_headers import WebHeaders
 from chandlery_gateway.identity.access_reviews import Reviews
 from chandlery_gateway.identity.audit.auditor import Auditor
 from chandlery_gateway.identity.audit.recording_authorizer import RecordingAuthorizer
-from chandlery_gateway.identity.authentication import Authenticator
+from chandlery_gateway.identity.authentication import Authenticator, TokenVerifier
+from chandlery_gateway.identity.authenticators.union_authenticator import UnionAuthenticator
 from chandlery_gateway.identity.authorization import Authorizer
 from chandlery_gateway.identity.sessions.session_authenticator import SessionAuthenticator
 from chandlery_gateway.kube.kinds.regarding_events import REGARDING_EVENT
@@ -42,9 +43,11 @@ from chandlery_gateway.routes.read_handlers import ReadHandlers
 from chandlery_gateway.routes.resource_routes import register_kind
 from chandlery_gateway.routes.review_routes import register_reviews
 from chandlery_gateway.routes.session_routes import register_sessions
+from chandlery_gateway.routes.token_routes import register_token_requests
 from chandlery_gateway.routes.write_handlers import WriteHandlers
 from chandlery_gateway.watch.watch_hub import WatchHub
 from chandlery_gateway.write.object_writer import ObjectWriter
+from chandlery_gateway.write.token_requests import TokenIssuer
 
 _METHOD_NOT_ALLOWED = 405
 _ABOUT = """Kubernetes-style API of a service catalog: register service brokers, provision instances, bind them.
@@ -115,8 +118,10 @@ def create_app(
         # Onto the application itself: in a router that is included, FastAPI looks for the route twice.
         register_kind(app.router, kind, pipeline, handlers)
     _add_probes(app, ProbeApp(resources.readiness))
-    register_reviews(app.router, pipeline, Reviews(authorizer))
     register_audit(app.router, pipeline, AuditReader(resources.database))
+    register_reviews(app.router, pipeline, Reviews(authorizer, tokens=_tokens_of(authenticator)))
+    issuer = TokenIssuer(resources.database, longest_hours=settings.service_account_max_token_hours)
+    register_token_requests(app.router, pipeline, issuer)
     register_documents(app.router, pipeline)
     register_context_keys(app.router, pipeline, settings.context_signing_key_file)
     _ask_for_tokens(app)
@@ -144,6 +149,13 @@ def _object_writer(resources: Resources, hub: WatchHub, authorizer: Authorizer) 
         places=broker_places(egress_of(settings)),
         lookup_seconds=settings.broker_lookup_seconds,
     )
+
+
+def _tokens_of(authenticator: Authenticator) -> TokenVerifier:
+    """Who knows whose a token is, for reviews."""
+    if isinstance(authenticator, TokenVerifier):
+        return authenticator
+    return UnionAuthenticator(certificates=None, verifiers=())
 
 
 def _counting_at_once(handle: Handler, hub: WatchHub) -> Handler:

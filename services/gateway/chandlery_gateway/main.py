@@ -19,6 +19,7 @@ from chandlery.store.database import UnitOfWork
 from chandlery_gateway.app import create_app
 from chandlery_gateway.http.listening import Listening, warn_of_plain_http
 from chandlery_gateway.identity.audit.audit_log import AuditLog, check_audit
+from chandlery_gateway.identity.authenticators.account_authenticator import AccountAuthenticator
 from chandlery_gateway.identity.authenticators.configured_authenticators import warn_of_static_tokens
 from chandlery_gateway.identity.default_roles.role_keeping import keep_default_roles
 from chandlery_gateway.identity.rbac.rbac_authorizer import RbacAuthorizer
@@ -41,10 +42,11 @@ class Gateway:
         rules = RuleKeeper(self._resources.database)
         hub = WatchHub(self._resources.database, rules=rules)
         audit_log = AuditLog(settings, self._resources.database)
+        accounts = AccountAuthenticator(self._resources.database)
         app = create_app(
             self._resources,
             hub,
-            authenticator=listening.authenticators.union(),
+            authenticator=listening.authenticators.union(accounts),
             authorizer=RbacAuthorizer(rules),
             auditor=audit_log.auditor,
             is_ending=stop.is_set,
@@ -63,6 +65,7 @@ class Gateway:
         following = asyncio.create_task(hub.run())
         auditing = asyncio.create_task(audit_log.run())
         reloading = asyncio.create_task(listening.follow_files())
+        noting = asyncio.create_task(accounts.keep_rows(expired_hours=settings.expired_token_hours))
         self._resources.readiness.add("watches", hub.check)
         self._resources.readiness.add("access-rules", rules.check)
         end = asyncio.Event()
@@ -82,7 +85,7 @@ class Gateway:
         self._resources.addresses.append(listening.address(listener))
         ready()
         await serving
-        for task in (following, ending, reloading, auditing):
+        for task in (following, ending, reloading, noting, auditing):
             task.cancel()
         await asyncio.wait({auditing})
         await audit_log.close()

@@ -7,6 +7,7 @@ from chandlery.model.faults import BadRequest, FieldProblem, Invalid
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.wire import WireModel
 from chandlery_gateway.admission.field_checks import forbidden, invalid, required
+from chandlery_gateway.identity.authentication import LoginRefused, TokenVerifier
 from chandlery_gateway.identity.authorization import Access, Authorizer, Rules
 from chandlery_gateway.kube.kinds.served_kinds import (
     AccessReviewSpec,
@@ -20,13 +21,16 @@ from chandlery_gateway.kube.kinds.served_kinds import (
     SelfSubjectRulesReview,
     SubjectAccessReview,
 )
+from chandlery_gateway.kube.kinds.token_kinds import AUDIENCE, TokenReview, TokenReviewSpec, TokenReviewStatus
 
 
 class Reviews:
     """Answers what may be done, and by whom."""
 
-    def __init__(self, authorizer: Authorizer) -> None:
+    def __init__(self, authorizer: Authorizer, *, tokens: TokenVerifier) -> None:
+        """`tokens` knows whose bearer tokens are."""
         self._authorizer = authorizer
+        self._tokens = tokens
 
     async def answer(self, review: Any, *, user: UserInfo, namespace: str) -> WireModel:
         """The review with its status. Raises Invalid, or BadRequest for one of another namespace.
@@ -49,11 +53,28 @@ class Reviews:
                 return review.model_copy(update={"status": _rules_status(rules)})
             case SelfSubjectReview():
                 return review.model_copy(update={"status": SelfSubjectReviewStatus(user_info=user)})
+            case TokenReview():
+                # The token is not repeated: whoever asks has it, and whoever keeps answers should not.
+                spec = review.spec.model_copy(update={"token": ""})
+                return review.model_copy(update={"spec": spec, "status": await self._reviewed(review.spec)})
         raise TypeError(f"{type(review).__name__} is not a review")
 
     async def _decided(self, access: Access) -> AccessReviewStatus:
         decision = await self._authorizer.decide(access)
         return AccessReviewStatus(allowed=decision.allowed, reason=decision.reason or None)
+
+    async def _reviewed(self, spec: TokenReviewSpec) -> TokenReviewStatus:
+        if not spec.token:
+            raise BadRequest("token is required for TokenReview in authentication")
+        if spec.audiences and AUDIENCE not in spec.audiences:
+            return TokenReviewStatus(error=f"tokens of this API are for the audience {AUDIENCE}")
+        try:
+            user = await self._tokens.verify(spec.token)
+        except LoginRefused:
+            user = None
+        if user is None:
+            return TokenReviewStatus()
+        return TokenReviewStatus(authenticated=True, user=user, audiences=(AUDIENCE,))
 
 
 def _access(spec: SelfAccessReviewSpec, user: UserInfo | None) -> Access:

@@ -7,7 +7,7 @@ ask somebody far away. Those who know users by tokens alone are verifiers, and `
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from starlette.types import Scope
 
@@ -58,6 +58,7 @@ class Authenticator(Protocol):
         """Who sends this; None if nobody known does. Raises Unavailable if whoever knows them cannot be reached."""
 
 
+@runtime_checkable
 class TokenVerifier(Protocol):
     """Knows users by bearer tokens of one kind."""
 

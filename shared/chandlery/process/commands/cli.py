@@ -45,6 +45,11 @@ COMMANDS: Final = {
         "keys",
         "List the keys that data is encrypted with, make a new one, encrypt everything anew.",
     ),
+    "token": LazyCommand(
+        "chandlery.process.commands.tokens.token_command",
+        "tokens",
+        "Create, list or revoke tokens of service accounts.",
+    ),
     "new-key": LazyCommand(
         "chandlery.process.commands.keys.key_command", "make_key", "Print a new key for CHANDLERY_ENCRYPTION_KEYS."
     ),

@@ -8,9 +8,11 @@ import pytest
 from chandlery.model.faults import BadRequest, Invalid
 from chandlery.model.objects.instances import UserInfo
 from chandlery_gateway.identity.access_reviews import Reviews
+from chandlery_gateway.identity.authenticators.union_authenticator import UnionAuthenticator
 from chandlery_gateway.identity.authorization import Access, Decision, PathRule, Reach, ResourceRule, Rules
 from chandlery_gateway.kube.kinds.served_kinds import REVIEW_KINDS
 
+NOBODY = UnionAuthenticator(certificates=None, verifiers=[])
 ANN = UserInfo(username="ann", uid="u-1", groups=("dba", "system:authenticated"))
 BOB = UserInfo(username="bob", uid="u-2", groups=("dba",), extra={"scopes": ("a",)})
 MODELS = {kind.kind: kind.model for kind in REVIEW_KINDS}
@@ -42,7 +44,7 @@ async def answered(kind: str, *, namespace: str = "", **spec: Any) -> tuple[Any,
     authorizer = ReadOnly()
     body = {"spec": spec} if spec else {}
     review = MODELS[kind].model_validate(body)
-    return await Reviews(authorizer).answer(review, user=ANN, namespace=namespace), authorizer
+    return await Reviews(authorizer, tokens=NOBODY).answer(review, user=ANN, namespace=namespace), authorizer
 
 
 @pytest.mark.parametrize(
@@ -101,7 +103,7 @@ async def test_a_review_that_does_not_say_enough_names_the_field(kind: str, spec
 
 async def test_rules_are_listed_in_the_words_of_rbac() -> None:
     asked = MODELS["SelfSubjectRulesReview"].model_validate({"spec": {"namespace": "team"}})
-    review = await Reviews(ReadOnly()).answer(asked, user=ANN, namespace="")
+    review = await Reviews(ReadOnly(), tokens=NOBODY).answer(asked, user=ANN, namespace="")
     assert review.to_wire()["status"] == {
         "resourceRules": [
             {"verbs": ["get"], "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["ann", "team"]}

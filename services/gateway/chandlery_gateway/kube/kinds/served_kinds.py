@@ -15,6 +15,7 @@ from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.model.objects.wire import WireModel
 from chandlery_gateway.kube.kinds.audit_kinds import AUDIT_EVENT
 from chandlery_gateway.kube.kinds.regarding_events import REGARDING_EVENT
+from chandlery_gateway.kube.kinds.token_kinds import TOKEN_REVIEW
 
 AUTHORIZATION: Final = "authorization.k8s.io"
 AUTHENTICATION: Final = "authentication.k8s.io"
@@ -163,7 +164,7 @@ WHO_AM_I: Final = tuple(
     _review(SelfSubjectReview, group=AUTHENTICATION, version=version)
     for version in ("v1", "v1beta1")
 )
-REVIEW_KINDS: Final = (*ACCESS_REVIEWS, RULES_REVIEW, *WHO_AM_I)
+REVIEW_KINDS: Final = (*ACCESS_REVIEWS, RULES_REVIEW, WHO_AM_I[0], TOKEN_REVIEW, *WHO_AM_I[1:])
 
 GROUP_KINDS: Final = (*CATALOG_KINDS, *RBAC_KINDS, REGARDING_EVENT, *REVIEW_KINDS, AUDIT_EVENT)
 """Those of named groups; the members of a group, and of its versions, stand together, the preferred version first."""

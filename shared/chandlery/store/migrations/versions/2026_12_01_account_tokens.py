@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "2026_12_01_account_tokens"
-down_revision = "2026_12_01_data_keys"
+down_revision = "2026_12_01_audit"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,1 @@
+"""`chandlery token`: the tokens of service accounts, by hand."""
