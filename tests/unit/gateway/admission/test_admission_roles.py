@@ -112,7 +112,8 @@ def test_selectors_are_checked(selector: dict[str, Any], field: str) -> None:
 
 
 def test_a_role_that_gathers_says_from_where() -> None:
-    for empty in ({}, {"clusterRoleSelectors": []}):
+    nothing: tuple[dict[str, Any], ...] = ({}, {"clusterRoleSelectors": []})
+    for empty in nothing:
         assert problems(document("ClusterRole", aggregationRule=empty)) == {
             "aggregationRule.clusterRoleSelectors": "FieldValueRequired: at least one clusterRoleSelector required if "
             "aggregationRule is non-nil"

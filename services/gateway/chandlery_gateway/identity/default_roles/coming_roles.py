@@ -47,8 +47,8 @@ _OFFERED: Final = ("servicebrokers", "serviceclasses", "serviceplans")
 _ORDERED: Final = ("servicebindings", "serviceinstances")
 _PUBLIC: Final = ("/docs", "/docs/*", "/healthz", "/livez", "/readyz", "/version", "/version/")
 _DISCOVERY: Final = (
-    *("/", "/api", "/api/*", "/apis", "/apis/*", "/docs", "/docs/*", "/healthz", "/livez"),
-    *("/openapi", "/openapi/*", "/readyz", "/version", "/version/"),
+    *("/", "/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz"),
+    *("/version", "/version/"),
 )
 
 

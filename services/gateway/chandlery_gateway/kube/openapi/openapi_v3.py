@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha512
 from typing import Any, Final
 
+from chandlery.model.objects.rbac import RBAC_GROUP
 from chandlery_gateway.kube.openapi.openapi_meta_types import GVK_KEY, META_PREFIX
 from chandlery_gateway.kube.openapi.openapi_schemas import DocumentedKind, component_schemas
 from chandlery_gateway.kube.openapi.openapi_translation import Schema, reference
@@ -17,8 +18,8 @@ PATCH_MEDIA_TYPES: Final = (
     "application/merge-patch+json",
     "application/apply-patch+yaml",
 )
-# kubectl apply has the core kinds compiled in and patches them this way, published or not. Published, it takes merge
-# rules from our schemas, which name none: lists are replaced whole, and what arrives reads as a JSON merge patch.
+# kubectl apply has the kinds of Kubernetes compiled in and patches them this way, published or not. Published, it takes
+# merge rules from our schemas, which name none: lists are replaced whole, and what arrives reads as a JSON merge patch.
 CORE_PATCH_MEDIA_TYPES: Final = (*PATCH_MEDIA_TYPES, "application/strategic-merge-patch+json")
 ACTION_KEY: Final = "x-kubernetes-action"
 
@@ -145,7 +146,7 @@ def _request_body(kind: DocumentedKind, action: str) -> dict[str, Any] | None:
         case "get" | "list":
             return None
         case "patch":
-            media_types = PATCH_MEDIA_TYPES if kind.group else CORE_PATCH_MEDIA_TYPES
+            media_types = CORE_PATCH_MEDIA_TYPES if kind.group in ("", RBAC_GROUP) else PATCH_MEDIA_TYPES
             return {"required": True, "content": _content(f"{META_PREFIX}.Patch", *media_types)}
         case "delete" | "deletecollection":
             return {"content": _content(f"{META_PREFIX}.DeleteOptions", "application/json")}

@@ -1,7 +1,7 @@
 """PATCH: the stored object in wire form and a patch become the desired object, which is then decoded and admitted.
 
-JSON patch (RFC 6902), merge patch (RFC 7386) and, for core kinds, kubectl's strategic merge patch. No value is quoted.
-The fourth kind, server-side apply, needs to know who owns what: `server_side_apply`.
+JSON patch (RFC 6902), merge patch (RFC 7386) and, for kinds of Kubernetes, kubectl's strategic merge patch. No value is
+quoted. The fourth kind, server-side apply, needs to know who owns what: `server_side_apply`.
 """
 
 from typing import Any, Final
@@ -11,6 +11,7 @@ import jsonpointer
 
 from chandlery.model.faults import BadRequest, FieldProblem, Invalid
 from chandlery.model.json.json_text import read_json, write_json
+from chandlery.model.objects.kinds import ROLE
 from chandlery.model.objects.wire import JsonObject
 from chandlery_gateway.kube.body.bodies import encode_json, parse_json, type_in_words
 from chandlery_gateway.kube.kinds.regarding_events import REGARDING_EVENT
@@ -23,7 +24,7 @@ STRATEGIC_MERGE_PATCH: Final = "application/strategic-merge-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
 _CBOR_APPLY_PATCH: Final = "application/apply-patch+cbor"
 
-_STRATEGICALLY_MERGED: Final = frozenset({"v1", REGARDING_EVENT.api_version})
+_STRATEGICALLY_MERGED: Final = frozenset({"v1", REGARDING_EVENT.api_version, ROLE.api_version})
 _MOST_OPERATIONS: Final = 10_000
 _LONGEST_ECHO: Final = 200
 _NEEDS: Final = {"add": "value", "replace": "value", "test": "value", "remove": "path", "move": "from", "copy": "from"}

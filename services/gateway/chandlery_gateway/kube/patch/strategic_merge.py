@@ -1,7 +1,8 @@
-"""Kubernetes' strategic merge patch, as far as kubectl uses it on namespaces, secrets and events.
+"""Kubernetes' strategic merge patch, as far as kubectl uses it on Kubernetes' own kinds.
 
-Two lists of those kinds have a merge rule: `metadata.ownerReferences` (by uid) and `metadata.finalizers` (as a set).
-All other lists are replaced. Source: the directives of apimachinery's `strategicpatch`.
+Few lists of those kinds have a merge rule: `metadata.ownerReferences` (by uid), `metadata.finalizers` (as a set) and
+those of a ServiceAccount (by name). All other lists are replaced. Source: the directives of apimachinery's
+`strategicpatch`.
 """
 
 from typing import Any, Final
@@ -12,7 +13,11 @@ from chandlery.model.objects.wire import JsonObject
 
 Field = tuple[str, ...]
 
-_MERGE_KEYS: Final[dict[Field, str]] = {("metadata", "ownerReferences"): "uid"}
+_MERGE_KEYS: Final[dict[Field, str]] = {
+    ("metadata", "ownerReferences"): "uid",
+    ("secrets",): "name",
+    ("imagePullSecrets",): "name",
+}
 _PRIMITIVE_SETS: Final = frozenset({("metadata", "finalizers")})
 _DIRECTIVE: Final = "$patch"
 _RETAIN_KEYS: Final = "$retainKeys"

