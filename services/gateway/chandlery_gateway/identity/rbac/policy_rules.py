@@ -6,7 +6,7 @@ ten thousand names costs a decision no more than one with a single name.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from typing import Final
 
 from chandlery_gateway.identity.authorization import Access
@@ -49,6 +49,9 @@ class Role:
 
     def __init__(self, rules: Sequence[PolicyRule]) -> None:
         self.rules = tuple(rules)
+        # Now, and not when it is first asked: whoever reads many takes breath between them.
+        self._about_paths = tuple(rule for rule in self.rules if rule.paths)
+        self._by_resource = _by_resource(self.rules)
 
     def allows(self, access: Access) -> bool:
         """Whether one of the rules allows this."""
@@ -71,28 +74,28 @@ class Role:
                 if entry.speaks_of(access.verb, access.group):
                     yield entry
 
-    # Made when the role is first asked: most roles are nobody's for most of the time.
 
-    @cached_property
-    def _about_paths(self) -> tuple[PolicyRule, ...]:
-        return tuple(rule for rule in self.rules if rule.paths)
+def _by_resource(rules: Sequence[PolicyRule]) -> dict[str, list[_Entry]]:
+    merged: dict[str, dict[tuple[frozenset[str], frozenset[str]], set[str] | None]] = {}
+    for rule in rules:
+        key = (_set_of(rule.verbs), _set_of(rule.groups))
+        for resource in rule.resources:
+            entries = merged.setdefault(resource, {})
+            known = entries.setdefault(key, set())
+            if not rule.names:
+                entries[key] = None
+            elif known is not None:
+                known.update(rule.names)
+    return {
+        resource: [_Entry(*key, None if names is None else frozenset(names)) for key, names in entries.items()]
+        for resource, entries in merged.items()
+    }
 
-    @cached_property
-    def _by_resource(self) -> dict[str, list[_Entry]]:
-        merged: dict[str, dict[tuple[frozenset[str], frozenset[str]], set[str] | None]] = {}
-        for rule in self.rules:
-            key = (frozenset(rule.verbs), frozenset(rule.groups))
-            for resource in rule.resources:
-                entries = merged.setdefault(resource, {})
-                known = entries.setdefault(key, set())
-                if not rule.names:
-                    entries[key] = None
-                elif known is not None:
-                    known.update(rule.names)
-        return {
-            resource: [_Entry(*key, None if names is None else frozenset(names)) for key, names in entries.items()]
-            for resource, entries in merged.items()
-        }
+
+@lru_cache(maxsize=1_000)
+def _set_of(words: tuple[str, ...]) -> frozenset[str]:
+    """Shared by rules that have the same words, as most do."""
+    return frozenset(words)
 
 
 def _words(resource: str, subresource: str) -> tuple[str, ...]:
