@@ -30,7 +30,6 @@ _READ: Final = "get"
 _OPEN_PATHS: Final = tuple(
     f"{path}{end}" for path in ("/livez", "/readyz", "/healthz", "/version", "/docs") for end in ("", "/*")
 )
-_OPEN_RULE: Final = PathRule(verbs=(_READ,), paths=_OPEN_PATHS)
 _ALL_RESOURCES: Final = ResourceRule(verbs=(ALL,), groups=(ALL,), resources=(ALL,))
 _ALL_PATHS: Final = PathRule(verbs=(ALL,), paths=(ALL,))
 _MOST_REMEMBERED: Final = 20_000
@@ -107,13 +106,14 @@ class RbacAuthorizer:
             return Rules(resources=(_ALL_RESOURCES,), paths=(_ALL_PATHS,))
         index = self._rules.index
         held = list(_rules_of(_Rights.of(user, index).grants(namespace), index))
+        paths = [PathRule(verbs=rule.verbs, paths=rule.paths) for rule in held if rule.paths]
         return Rules(
             resources=tuple(
                 ResourceRule(verbs=rule.verbs, groups=rule.groups, resources=rule.resources, names=rule.names)
                 for rule in held
                 if rule.resources
             ),
-            paths=(*(PathRule(verbs=rule.verbs, paths=rule.paths) for rule in held if rule.paths), _OPEN_RULE),
+            paths=(*paths, *_open_rules(paths)),
         )
 
     def _current_memory(self) -> "_Memory":
@@ -124,6 +124,14 @@ class RbacAuthorizer:
 
 def _is_open(path: str) -> bool:
     return any(is_path_covered(each, path) for each in _OPEN_PATHS)
+
+
+def _open_rules(held: Iterable[PathRule]) -> Iterator[PathRule]:
+    """What everybody may read beside the paths that somebody has been given."""
+    given = {path for rule in held for path in rule.paths if _READ in rule.verbs}
+    paths = tuple(path for path in _OPEN_PATHS if path not in given)
+    if paths:
+        yield PathRule(verbs=(_READ,), paths=paths)
 
 
 @dataclass(slots=True)
