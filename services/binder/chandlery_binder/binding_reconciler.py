@@ -131,7 +131,7 @@ class BindingReconciler:
             request,
             identity=identity,
             request_id=str(uuid.uuid4()),
-            secrets=secrets_of(snapshot.snapshot, request),
+            secrets=secrets_of(snapshot.snapshot, request, note.purpose),
         )
 
     def announce(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chandlery.model.text.clean_text import clean_text
 from chandlery.reconcile.answers import Answer, Verb, Verdict
-from chandlery.reconcile.secrecy.known_secrets import STRUCK, WITHHELD, KnownSecrets
+from chandlery.reconcile.secrecy.known_secrets import FORGOTTEN, STRUCK, WITHHELD, KnownSecrets
 
 ODD = 'p@ss "word"/<ä>'
 PEM = "-----BEGIN KEY-----\nMIIEvQIBADANBg\nkqhkiG9w0BAQEF\n-----END KEY-----\n"
@@ -89,3 +89,11 @@ def test_texts_of_a_document_are_struck_at_any_depth() -> None:
     document = {"labels": {"a": "hunter2"}, "list": ["x hunter2", 1], "n": None}
     expected = {"labels": {"a": STRUCK}, "list": [f"x {STRUCK}", 1], "n": None}
     assert KnownSecrets(["hunter2"]).struck_from(document) == expected
+
+
+def test_where_not_all_values_are_known_nothing_that_is_said_is_shown() -> None:
+    some = KnownSecrets(["value"], are_all=False)
+    for known in (some, some.and_those_of("another")):
+        assert known.strike("not while old-password is in use") == FORGOTTEN
+        assert known.strike("") == ""
+        assert known.struck_from({"description": "old-password"}) == {}

@@ -31,7 +31,7 @@ from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 from chandlery_binder.facts.rotation_notes import BackgroundOperation, BackgroundOperationKind, Placement
 
 
-def secrets_of(snapshot: BindingSnapshot, request: OsbRequest) -> KnownSecrets:
+def secrets_of(snapshot: BindingSnapshot, request: OsbRequest, purpose: BindingPurpose) -> KnownSecrets:
     """The parameters from Secrets, those of now and those that this request repeats; and the credentials it gave."""
     status, current, sealed = snapshot.binding.status, snapshot.parameters, snapshot.sealed
     states = (status.external_properties, status.in_progress_properties)
@@ -40,7 +40,15 @@ def secrets_of(snapshot: BindingSnapshot, request: OsbRequest) -> KnownSecrets:
     if isinstance(current, Parameters):
         shown.append(current.shown)
     values += hidden_values(getattr(request, "parameters", None) or {}, *shown)
-    return KnownSecrets(values)
+    return KnownSecrets(values, are_all=not _is_about_forgotten_ones(snapshot, request, purpose))
+
+
+def _is_about_forgotten_ones(snapshot: BindingSnapshot, request: OsbRequest, purpose: BindingPurpose) -> bool:
+    """Whether it is about credentials that are not in the Secret any more, but may be good until this has succeeded."""
+    if purpose in (BindingPurpose.RETIRE, BindingPurpose.POLL_RETIREMENT):
+        return True
+    current = snapshot.binding.status.external_id or snapshot.binding.spec.external_id
+    return purpose in (BindingPurpose.UNBIND, BindingPurpose.POLL) and getattr(request, "binding_id", "") != current
 
 
 _Sent = Bind | Unbind | PollBinding | FetchCredentials | Recover | Rotate | Retire | PollBackgroundOperation | Restore

@@ -51,6 +51,7 @@ def forms_of(value: str, *, shortest: int) -> Iterator[str]:
 
 STRUCK = "<redacted>"
 WITHHELD = "the broker's message is withheld, because there are too many secret values to search it for"
+FORGOTTEN = "the broker's message is withheld, because it may quote credentials that are not kept any more"
 SHORTEST = 4
 """Characters of a value that is looked for."""
 _MOST_VALUES = 500
@@ -68,9 +69,13 @@ _NUMBER = re.compile(r"(?<![\d.])\d+(?:\.\d+)*")
 class KnownSecrets:
     """The values that nobody may see, for the answers to one request."""
 
-    def __init__(self, values: Iterable[object]) -> None:
-        """Texts, numbers, and JSON documents all of whose texts and numbers are secret."""
+    def __init__(self, values: Iterable[object], *, are_all: bool = True) -> None:
+        """Texts, numbers, and JSON documents all of whose texts and numbers are secret.
+
+        Unless these `are_all`, nothing of what is said can be shown.
+        """
         self._values = tuple(values)
+        self._are_all = are_all
         self._forms: _Forms | None = None
         self._is_ready = False
 
@@ -79,7 +84,7 @@ class KnownSecrets:
 
     def and_those_of(self, *values: object) -> "KnownSecrets":
         """These and more."""
-        return KnownSecrets((*self._values, *values)) if values else self
+        return KnownSecrets((*self._values, *values), are_all=self._are_all) if values else self
 
     @property
     def are_few(self) -> bool:
@@ -94,6 +99,8 @@ class KnownSecrets:
 
     def strike(self, text: str) -> str:
         """The text with `<redacted>` in the place of each value."""
+        if not self._are_all:
+            return FORGOTTEN if text else text
         self.get_ready()
         return WITHHELD if self._forms is None else _struck(text, self._forms)
 
@@ -104,7 +111,7 @@ class KnownSecrets:
     def struck_from(self, document: JsonObject) -> JsonObject:
         """A JSON document with the values struck out of its texts, at any depth; empty if it is too large for that."""
         self.get_ready()
-        if self._forms is None:
+        if self._forms is None or not self._are_all:
             return {}
         texts = list(islice((leaf for leaf in _leaves((document,)) if isinstance(leaf, str)), _LONGEST_DOCUMENT + 1))
         if len(texts) + sum(map(len, texts)) > _LONGEST_DOCUMENT:
