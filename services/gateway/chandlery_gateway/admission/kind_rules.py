@@ -14,7 +14,7 @@ from chandlery.model.objects.instances import ParametersFromSource, UserInfo
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.wire import JsonObject, WireModel
 from chandlery.model.text.names import subdomain_problem
-from chandlery_gateway.admission.access.grants import Grant
+from chandlery_gateway.admission.access.granted_rights import Grant
 
 ObjectT = TypeVar("ObjectT", bound=AnyObject)
 NewId = Callable[[], str]

@@ -1,7 +1,7 @@
 """Nobody hands out what they do not hold: what the authorizer is asked about roles and bindings that are written.
 
-Comes in: who writes, and what the role or binding hands out (`admission/access/grants.py`). Goes out: nothing, or
-Forbidden that names what the writer does not hold, in Kubernetes' words. Called by: `object_writer`, outside of
+Comes in: who writes, and what the role or binding hands out (`admission/access/granted_rights.py`).
+Goes out: nothing, or Forbidden that names what the writer does not hold, in Kubernetes' words. Called by: `object_writer`, outside of
 transactions, since the authorizer may be far away.
 
 Rules: Kubernetes' `ConfirmNoEscalation`. `escalate` on a role lets write any rules into it, `bind` on a role lets give
@@ -21,7 +21,7 @@ from chandlery.model.objects.kinds import Kind
 from chandlery.model.objects.rbac import PolicyRule, RoleRef
 from chandlery.process.aside import aside_if
 from chandlery.store.database import Database
-from chandlery_gateway.admission.access.grants import Grant, GrantedRole, GrantedRules
+from chandlery_gateway.admission.access.granted_rights import Grant, GrantedRole, GrantedRules
 from chandlery_gateway.identity.authorization import Access, Authorizer, Rules, access_to
 from chandlery_gateway.identity.rbac.rule_cover import (
     FULL_AUTHORITY,

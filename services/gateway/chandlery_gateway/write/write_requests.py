@@ -8,7 +8,7 @@ from chandlery.model.faults import BadRequest, Conflict
 from chandlery.model.objects import kinds
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import AnyObject, Kind, kind_of
-from chandlery_gateway.admission.access.grants import Grant
+from chandlery_gateway.admission.access.granted_rights import Grant
 from chandlery_gateway.admission.brokers.broker_address_admission import NamedPlace
 from chandlery_gateway.admission.kind_rules import SecretReference
 from chandlery_gateway.admission.metadata_admission import with_metadata

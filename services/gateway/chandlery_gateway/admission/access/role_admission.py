@@ -11,7 +11,7 @@ from chandlery.model.faults import FieldProblem
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.rbac import AnyRole, ClusterRole, LabelSelector, LabelSelectorRequirement, PolicyRule, Role
 from chandlery.model.text.names import path_segment_problem
-from chandlery_gateway.admission.access.grants import Grant, granted_by_role, hands_out_nothing_new
+from chandlery_gateway.admission.access.granted_rights import Grant, granted_by_role, hands_out_nothing_new
 from chandlery_gateway.admission.access.known_resources import unknown_resources
 from chandlery_gateway.admission.field_checks import invalid, required
 from chandlery_gateway.admission.kind_rules import KindRules, NewId

@@ -11,7 +11,7 @@ from chandlery.model.objects.core import ServiceAccount
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.rbac import RBAC_GROUP, AnyBinding, RoleBinding, Subject
 from chandlery.model.text.names import path_segment_problem, subdomain_problem
-from chandlery_gateway.admission.access.grants import Grant, GrantedRole, hands_out_nothing_new
+from chandlery_gateway.admission.access.granted_rights import Grant, GrantedRole, hands_out_nothing_new
 from chandlery_gateway.admission.field_checks import LONGEST_ECHO, invalid, key_problems, required
 from chandlery_gateway.admission.kind_rules import KindRules, NewId
 

@@ -24,7 +24,7 @@ from chandlery.model.text.names import FINALIZER
 from chandlery.reconcile.policies.broker_policy import AS_SHORT_AS_ASKED, ShortestPauses
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.objects import Listing
-from chandlery_gateway.admission.access.grants import Grant
+from chandlery_gateway.admission.access.granted_rights import Grant
 from chandlery_gateway.admission.access.role_admission import ClusterRoleRules, RoleRules
 from chandlery_gateway.admission.access.role_binding_admission import RoleBindingRules, ServiceAccountRules
 from chandlery_gateway.admission.binding_admission import BindingRules
