@@ -34,6 +34,8 @@ OBJECTS: Final = {
     ("authorization.k8s.io/v1", "SelfSubjectRulesReview"): "SelfSubjectRulesReview",
     ("authentication.k8s.io/v1", "SelfSubjectReview"): "SelfSubjectReview",
     ("authentication.k8s.io/v1beta1", "SelfSubjectReview"): "SelfSubjectReview",
+    ("authentication.k8s.io/v1", "TokenRequest"): "TokenRequest",
+    ("authentication.k8s.io/v1", "TokenReview"): "TokenReview",
 }
 """apiVersion and kind of an object -> its message."""
 # Go writes text and numbers even if they are empty, and leaves those out of JSON unless they are pointers: "?" here.
@@ -70,6 +72,11 @@ MESSAGES: Final = {
     "Subject": "1 kind, 2 apiGroup, 3 name, 4 namespace",
     "RoleRef": "1 apiGroup, 2 kind, 3 name",
     "RoleBinding": "1 metadata ObjectMeta, 2 subjects []Subject, 3 roleRef RoleRef",
+    "TokenRequest": "1 metadata ObjectMeta, 2 spec TokenRequestSpec",
+    "TokenRequestSpec": "1 audiences []string, 3 boundObjectRef BoundObjectReference, 4 expirationSeconds ?int64",
+    "BoundObjectReference": "1 kind, 2 apiVersion, 3 name, 4 uid",
+    "TokenReview": "1 metadata ObjectMeta, 2 spec TokenReviewSpec",
+    "TokenReviewSpec": "1 token, 2 audiences []string",
     DELETE_OPTIONS: "1 gracePeriodSeconds ?int64, 2 preconditions Preconditions, 3 orphanDependents ?bool,"
     "4 propagationPolicy ?string, 5 dryRun []string",
     "Preconditions": "1 uid ?string, 2 resourceVersion ?string",
