@@ -1,8 +1,8 @@
 """Nobody hands out what they do not hold: what the authorizer is asked about roles and bindings that are written.
 
 Comes in: who writes, and what the role or binding hands out (`admission/access/granted_rights.py`).
-Goes out: nothing, or Forbidden that names what the writer does not hold, in Kubernetes' words. Called by: `object_writer`, outside of
-transactions, since the authorizer may be far away.
+Goes out: nothing, or Forbidden that names what the writer does not hold, in Kubernetes' words.
+Called by: `object_writer`, outside of transactions, since the authorizer may be far away.
 
 Rules: Kubernetes' `ConfirmNoEscalation`. `escalate` on a role lets write any rules into it, `bind` on a role lets give
 it to anybody; without them the writer has to hold all that is handed out, in the namespace of the object or, for what
