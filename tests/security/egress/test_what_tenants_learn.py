@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -17,6 +18,7 @@ from chandlery.osb.client import OsbClient
 from chandlery.osb.endpoint import BrokerEndpoint, Tenancy
 from chandlery.osb.operations.instance_calls import DeprovisionRequest, PollInstanceRequest, ProvisionRequest
 from chandlery.osb.operations.requests import OsbRequest
+from chandlery.osb.transport import name_lookups
 from chandlery.osb.transport.egress import TRUSTING_LOOPBACK, Egress
 from chandlery.reconcile.answers import Answer, Verb, Verdict
 from chandlery.reconcile.egress.egress_policy import EgressPolicy
@@ -145,6 +147,27 @@ async def test_failure_is_not_told_before_its_time() -> None:
     await client.close()
     # A clock may be a little ahead of the other.
     assert failed - began > 0.25
+
+
+async def test_what_never_connects_takes_no_longer_than_what_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A port behind a firewall is silent, and so is this name; what refuses answers at once.
+    over = threading.Event()
+    monkeypatch.setattr(name_lookups, "_look_up", lambda *_: over.wait(5) and [])
+    trusted = EgressPolicy(trusted=parse_rules(LOOPBACK))
+    client = OsbClient(Egress(cluster=trusted, tenants=trusted, tenant_failure_seconds=0.3))
+    async with asyncio.timeout(4):
+        told = await ask(client, "http://silent.example", PUT, seconds=60.0)
+    over.set()
+    assert (told.verdict, told.description) == (Verdict.TIMED_OUT, UNIFORM)
+
+    async def respond_late(_head: str) -> bytes:
+        await asyncio.sleep(0.5)
+        return answer()
+
+    # Once there is a connection, a broker has all the time that its specification gives it.
+    async with broker(respond_late) as port:
+        assert (await ask(client, f"http://127.0.0.1:{port}")).verdict == Verdict.SUCCEEDED
+    await client.close()
 
 
 @pytest.mark.parametrize(

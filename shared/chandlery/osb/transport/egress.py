@@ -1,5 +1,6 @@
 """All that an operator has said about the way to service brokers, as one value that the client is given."""
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -26,11 +27,17 @@ class Egress:
     tells_tenants: bool = False
     """Whether a namespace's broker shows what exactly failed on the way to it, as a cluster's does."""
     tenant_failure_seconds: float = 0.0
-    """How long a call to a namespace's broker lasts at least if it fails: its duration would tell what failed."""
+    """How long a call to a namespace's broker lasts at least if it fails: its duration would tell what failed. So that
+    it is the same without a connection, connecting takes no longer."""
 
     def policy_for(self, tenancy: Tenancy | None) -> EgressPolicy:
         """What holds for a broker."""
         return self.cluster if tenancy is None else _narrowed(self.tenants, tenancy)
+
+    def seconds_to_connect(self, tenancy: Tenancy | None) -> float:
+        """How long connecting may take: without a bound for brokers of which all is told."""
+        is_told = tenancy is None or self.tells_tenants or self.tenant_failure_seconds <= 0
+        return math.inf if is_told else self.tenant_failure_seconds
 
     def route(self, endpoint: BrokerEndpoint) -> tuple[Host, ProxyUse | None]:
         """Where a call goes to, and through which proxy. Cheap: asked for every call.

@@ -1,6 +1,7 @@
 """One HTTP call and its reply as plain values: what the operation groups produce and the transport carries."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -105,8 +106,12 @@ class Progress:
     """The connection had served another request before."""
     head: HttpReply | None = None
     """Status and headers, once they are there."""
+    when_connected: Callable[[], None] | None = None
+    """Called with the first connection."""
 
     def connected(self, *, reused: bool) -> None:
         """A connection was found or made; writing begins."""
+        if not self.written and self.when_connected is not None:
+            self.when_connected()
         self.written = True
         self.on_used_connection = reused

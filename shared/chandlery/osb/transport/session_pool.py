@@ -89,6 +89,10 @@ class SessionPool:
             await self._close_idle()
         return pooled
 
+    def seconds_to_connect(self, endpoint: BrokerEndpoint) -> float:
+        """How long all tries to connect may take together, beside what bounds the whole call."""
+        return self._egress.seconds_to_connect(endpoint.tenancy)
+
     def give_back(self, pooled: PooledSession) -> None:
         """End of one call."""
         pooled.calls -= 1

@@ -137,8 +137,12 @@ class Transport:
             AnswerLost: it may have seen it, and there is no complete answer.
         """
         progress = Progress()
+        until_connected = self._pool.seconds_to_connect(endpoint)
         try:
-            async with asyncio.timeout(endpoint.timeout_seconds):
+            async with asyncio.timeout(min(until_connected, endpoint.timeout_seconds)) as limit:
+                if until_connected < endpoint.timeout_seconds:
+                    at = asyncio.get_running_loop().time() + endpoint.timeout_seconds
+                    progress.when_connected = lambda: limit.reschedule(at)
                 return await self._repeated(endpoint, call, headers, progress=progress)
         except TimeoutError:
             if not progress.written:
