@@ -25,6 +25,7 @@ _SETTINGS: Final = {
     "42P05": "behind a pooler set CHANDLERY_DATABASE_PREPARED_STATEMENTS=false",
 }
 """Beginnings of SQLSTATEs that a setting mends, and how."""
+_CERTIFICATE_ADVICE: Final = f"check the user, sslcert and sslkey in {_URL}, and pg_hba.conf on the server"
 _OF_THE_SESSION: Final = ("22", "42")
 """While a connection is opened: what the URL asks of the session is not there, or not so."""
 FORBIDDEN: Final = "42501"
@@ -58,8 +59,14 @@ def explained(error: BaseException, *, place: str = "") -> Unavailable | None:
         return _of_sqlite(name, place) if name else _of_postgresql(error, place)
     if isinstance(error, ssl.SSLCertVerificationError):
         return Refused(
-            f"the certificate of {_named(place)} is refused: {error.verify_message.rstrip('.')}; check sslrootcert,"
-            f" sslmode and the host's name in {_URL}",
+            f"the certificate of {_named(place)} is refused: {error.verify_message.rstrip('.')}; check sslrootcert"
+            f"{_file(error)}, sslmode and the host's name in {_URL}",
+            is_setting=True,
+        )
+    if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
+        why = (error.reason or "").lower().replace("_", " ").rpartition("alert ")[2]
+        return Refused(
+            f"{_named(place)} refuses our certificate: {why}; check sslcert{_file(error)} and sslkey in {_URL}",
             is_setting=True,
         )
     if isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error):
@@ -94,7 +101,8 @@ def _of_postgresql(error: DBAPIError, place: str) -> Unavailable | None:
     state, said = sqlstate(error), cause(error)
     for beginning, advice in _SETTINGS.items():
         if state.startswith(beginning):
-            return Refused(f"{_named(place)} refuses the connection: {said}; {advice}", is_setting=True)
+            told = _CERTIFICATE_ADVICE if "certificate" in said else advice
+            return Refused(f"{_named(place)} refuses the connection: {said}; {told}", is_setting=True)
     client_error = getattr(error.orig, "__cause__", None)
     if isinstance(client_error, ClientConfigurationError):
         return Refused(f"{_URL} cannot be used: {said}", is_setting=True)
@@ -129,6 +137,10 @@ def _away(place: str, said: str) -> Unavailable:
 
 def _named(place: str) -> str:
     return f"the database at {place}" if place else "the database"
+
+
+def _file(error: OSError) -> str:
+    return f" ({error.filename})" if error.filename else ""
 
 
 def _is_timeout(error: BaseException) -> bool:

@@ -4,6 +4,7 @@ asyncpg does what it knows of libpq's parameters. Here is the rest: a time limit
 random order, keep-alive, and the machine's own authorities (`sslrootcert=system`).
 """
 
+import asyncio
 import configparser
 import os
 import random
@@ -19,6 +20,7 @@ import asyncpg
 from asyncpg.exceptions import TargetServerAttributeNotMatched
 
 from chandlery.model.faults import ConfigurationFault
+from chandlery.settings.client_certificates import time_problem
 from chandlery.store.connection.database_url import DatabaseUrl, Host
 from chandlery.store.connection.url_parameters import PASSED
 
@@ -80,16 +82,31 @@ class PostgresConnector:
 
     async def _connect(self, host: Host, **more: Any) -> asyncpg.Connection:
         if self._trust is not None:
-            more["ssl"] = self._trust
-        connection: asyncpg.Connection = await asyncpg.connect(
-            host=host.name,
-            port=host.port,
-            user=self._url.user,
-            password=self._url.password,
-            database=self._url.database,
-            **self._options,
-            **more,
-        )
+            # Anew for each connection, as asyncpg reads the files of all others: they may have been renewed.
+            more["ssl"] = await asyncio.to_thread(_system_trust, self._url.parameters)
+        try:
+            connection: asyncpg.Connection = await asyncpg.connect(
+                host=host.name,
+                port=host.port,
+                user=self._url.user,
+                password=self._url.password,
+                database=self._url.database,
+                **self._options,
+                **more,
+            )
+        except ssl.SSLError as error:
+            # For `database_errors`, which tells people.
+            is_theirs = isinstance(error, ssl.SSLCertVerificationError)
+            error.filename = self._url.parameters.get("sslrootcert" if is_theirs else "sslcert")
+            raise
+        except asyncpg.ConnectionDoesNotExistError as error:
+            if "sslcert" not in self._url.parameters:
+                raise
+            # In TLS 1.3 a client hears of it after the handshake, and the event loop keeps the alert to itself.
+            certificate = self._url.parameters["sslcert"]
+            raise ConnectionResetError(
+                f"the server broke the connection off; it may refuse the certificate {certificate} (sslcert)"
+            ) from error
         self._keep_alive(connection)
         return connection
 
@@ -144,6 +161,8 @@ def _check_files(told: Mapping[str, str]) -> None:
                 ) from error
     if "sslcert" in told:
         _use(context, told)
+        if problem := time_problem(Path(told["sslcert"])):
+            raise ConfigurationFault(f"the database URL's sslcert {told['sslcert']} cannot be used: it {problem}")
 
 
 def _check_service(name: str | None) -> None:

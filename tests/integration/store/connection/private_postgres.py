@@ -19,6 +19,7 @@ from machine.processes import end, launch
 from servers.ledger import ServerRecord
 from servers.postgres import PostgresServer
 from tests.e2e.stacks.servers import in_own_loop
+from tests.support.authority import Authority
 from tests.support.waiting import wait_for
 
 _PASSWORD: Final = "hunter2"
@@ -56,6 +57,17 @@ class PrivatePostgres:
             self._write(name, text)
         self._write("pg_ident.conf", "certificates chandlery client\n")
         self.tell("ALTER SYSTEM SET ssl_ca_file = 'clients.crt'", "ALTER SYSTEM SET ssl = on")
+
+    def trust(self, authority: Authority, *hosts: str) -> None:
+        """Believe its certificates of clients too, and show one of it for the hosts."""
+        certificate, key = authority.issue("database", *hosts)
+        clients = (self._data / "clients.crt").read_text() + authority.certificate.read_text()
+        self._write("clients.crt", clients)
+        self._write("server.crt", certificate.read_text() + authority.certificate.read_text())
+        self._write("server.key", key.read_text())
+        with self.authority.open("a") as trusted:
+            trusted.write(authority.certificate.read_text())
+        self.tell("SELECT pg_reload_conf()")
 
     def allow(self, *rules: str) -> None:
         """Put these rules of access before those that are there, and wait until they hold."""
