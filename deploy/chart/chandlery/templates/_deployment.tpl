@@ -51,7 +51,7 @@ spec:
             - configMapRef: {name: {{ include "chandlery.fullname" $root }}}
           env:
             {{- include "chandlery.listenEnvironment" . | nindent 12 }}
-            {{- include "chandlery.secretEnvironment" $root | nindent 12 }}
+            {{- include "chandlery.secretEnvironment" . | nindent 12 }}
             {{- with $root.Values.extraEnv }}
             {{- toYaml . | nindent 12 }}
             {{- end }}
@@ -73,6 +73,7 @@ spec:
             - {name: tls, mountPath: /etc/chandlery/tls, readOnly: true}
             {{- end }}
             {{- end }}
+            {{- include "chandlery.tlsMounts" . | trim | nindent 12 }}
             {{- with $root.Values.extraVolumeMounts }}
             {{- toYaml . | nindent 12 }}
             {{- end }}
@@ -90,6 +91,7 @@ spec:
           secret: {secretName: {{ . }}, defaultMode: 0440}
         {{- end }}
         {{- end }}
+        {{- include "chandlery.tlsVolumes" . | trim | nindent 8 }}
         {{- with $root.Values.extraVolumes }}
         {{- toYaml . | nindent 8 }}
         {{- end }}

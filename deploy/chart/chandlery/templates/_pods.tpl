@@ -48,14 +48,51 @@ CHANDLERY_CLUSTER_ID: {{ . | quote }}
 {{- end }}
 
 {{- define "chandlery.secretEnvironment" -}}
+{{- $component := .component -}}
+{{- with .root -}}
 {{- $secret := include "chandlery.secretName" . -}}
 {{- $keys := .Values.existingSecret.keys -}}
 - name: CHANDLERY_DATABASE_URL
-  valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ $keys.databaseUrl | quote }}}}
+  valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ include "chandlery.databaseKey" (dict "root" . "component" $component) | quote }}}}
 - name: CHANDLERY_AMQP_URL
   valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ $keys.amqpUrl | quote }}}}
 - name: CHANDLERY_ENCRYPTION_KEYS
   valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ $keys.encryptionKeys | quote }}}}
+{{- if .Values.amqp.tls.secretName }}
+- {name: CHANDLERY_AMQP_CA_FILE, value: /etc/chandlery/amqp/ca.crt}
+{{- if .Values.amqp.tls.clientCertificate }}
+- {name: CHANDLERY_AMQP_CERT_FILE, value: /etc/chandlery/amqp/tls.crt}
+- {name: CHANDLERY_AMQP_KEY_FILE, value: /etc/chandlery/amqp/tls.key}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The Secret with the files for TLS to PostgreSQL of this component; empty without. */}}
+{{- define "chandlery.databaseTls" -}}
+{{- with .root.Values.database.tls -}}
+{{- index .secretNames $.component | default .secretName -}}
+{{- end -}}
+{{- end }}
+
+{{- define "chandlery.tlsMounts" -}}
+{{- if include "chandlery.databaseTls" . }}
+- {name: database-tls, mountPath: /etc/chandlery/database, readOnly: true}
+{{- end }}
+{{- if and (ne .component "migrate") .root.Values.amqp.tls.secretName }}
+- {name: amqp-tls, mountPath: /etc/chandlery/amqp, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "chandlery.tlsVolumes" -}}
+{{- with include "chandlery.databaseTls" . }}
+- name: database-tls
+  secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
+{{- if and (ne .component "migrate") .root.Values.amqp.tls.secretName }}
+- name: amqp-tls
+  secret: {secretName: {{ .root.Values.amqp.tls.secretName }}, defaultMode: 0440}
+{{- end }}
 {{- end }}
 
 {{/* Where this component listens. Probes have a port of their own, where they compete with nobody's requests. */}}

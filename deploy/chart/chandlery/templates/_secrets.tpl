@@ -21,6 +21,27 @@ fit. These sentences go to a terminal or to the log of a pipeline, so they only 
 {{- $url -}}
 {{- end }}
 
+{{/* Under which key the URL of this component's database is: that of its own role, or the one for all. */}}
+{{- define "chandlery.databaseKey" -}}
+{{- $keys := .root.Values.existingSecret.keys -}}
+{{- if .root.Values.existingSecret.name -}}
+{{- index $keys.databaseUrls .component | default $keys.databaseUrl -}}
+{{- else if index .root.Values.database.urls .component -}}
+{{- printf "%s-%s" $keys.databaseUrl .component -}}
+{{- else -}}
+{{- $keys.databaseUrl -}}
+{{- end -}}
+{{- end }}
+
+{{/* The URL of this component's own database role. */}}
+{{- define "chandlery.ownDatabaseUrl" -}}
+{{- $url := index .root.Values.database.urls .component -}}
+{{- if not (regexMatch "^postgres(ql)?(\\+asyncpg)?://\\S+$" $url) -}}
+{{- fail (printf "database.urls.%s has the wrong form: it has to start with postgresql:// and contain no space" .component) -}}
+{{- end -}}
+{{- $url -}}
+{{- end }}
+
 {{- define "chandlery.amqpUrl" -}}
 {{- $url := required "amqp.url is missing: set it to amqps://USER:PASSWORD@HOST:5671/VHOST, or name a Secret in existingSecret.name" .Values.amqp.url -}}
 {{- if not (regexMatch "^amqps?://\\S+$" $url) -}}
@@ -65,6 +86,7 @@ fit. These sentences go to a terminal or to the log of a pipeline, so they only 
 {{- define "chandlery.refuseTwoSources" -}}
 {{- $inline := list -}}
 {{- if .Values.database.url }}{{ $inline = append $inline "database.url" }}{{ end -}}
+{{- range $component, $url := .Values.database.urls }}{{ if $url }}{{ $inline = append $inline (printf "database.urls.%s" $component) }}{{ end }}{{ end -}}
 {{- if .Values.amqp.url }}{{ $inline = append $inline "amqp.url" }}{{ end -}}
 {{- if .Values.encryption.keys }}{{ $inline = append $inline "encryption.keys" }}{{ end -}}
 {{- if .Values.auth.tokens }}{{ $inline = append $inline "auth.tokens" }}{{ end -}}
@@ -81,7 +103,8 @@ fit. These sentences go to a terminal or to the log of a pipeline, so they only 
 {{- else -}}
 {{- $shared := list (include "chandlery.databaseUrl" .) (include "chandlery.amqpUrl" .) (include "chandlery.encryptionKeys" .) -}}
 {{- $tokens := eq $.component "gateway" | ternary (include "chandlery.tokenFile" .) "" -}}
-{{- append $shared $tokens | toJson | sha256sum -}}
+{{- $own := index .Values.database.urls $.component -}}
+{{- append (append $shared $tokens) $own | toJson | sha256sum -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
