@@ -12,8 +12,8 @@ from typing import Any, Final
 import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from chandlery.process.http.client_certificates import CLIENT_CERTIFICATE, PresentedCertificate, read_presented
 from chandlery.process.http.connection_shares import ConnectionShares, Held, Stage
+from chandlery.process.http.presented_certificates import CLIENT_CERTIFICATE, PresentedCertificate, read_presented
 
 log = structlog.get_logger()
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from chandlery.model.faults import ConfigurationFault
-from chandlery.process.http.client_certificates import ask_for_certificates, read_authorities
+from chandlery.process.http.presented_certificates import ask_for_certificates, read_authorities
 
 _VALID = timedelta(days=3650)
 

@@ -17,8 +17,8 @@ from chandlery.model.faults import ConfigurationFault
 from chandlery.model.json.json_text import write_json
 from chandlery.model.objects.instances import UserInfo
 from chandlery.process.http.accepting import Manners
-from chandlery.process.http.client_certificates import CLIENT_CERTIFICATE
 from chandlery.process.http.http_server import listen, serve_http
+from chandlery.process.http.presented_certificates import CLIENT_CERTIFICATE
 from chandlery.process.http.tls_files import TlsFiles, self_signed
 from chandlery_gateway.identity.authentication import FAILED_LOGIN
 from chandlery_gateway.identity.authenticators.certificate_authenticator import CertificateAuthenticator

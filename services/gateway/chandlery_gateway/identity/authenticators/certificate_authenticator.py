@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from starlette.types import Scope
 
 from chandlery.model.objects.instances import UserInfo
-from chandlery.process.http.client_certificates import CLIENT_CERTIFICATE, PresentedCertificate
+from chandlery.process.http.presented_certificates import CLIENT_CERTIFICATE, PresentedCertificate
 from chandlery_gateway.identity.authentication import CREDENTIAL_ID, FAILED_LOGIN, LoginFailure
 
 
