@@ -19,7 +19,7 @@ from chandlery_gateway.http.pipeline import Handler
 from chandlery_gateway.http.rendering import AnswerForm, answer_form, document_response, list_response, object_response
 from chandlery_gateway.http.request_bodies import read_body
 from chandlery_gateway.identity.audit.audit_event import note_object
-from chandlery_gateway.identity.authorization import EVERYTHING, Authorizer, access_to, check_allowed
+from chandlery_gateway.identity.authorization import EVERYTHING, Authorizer, access_to, check_allowed, namespace_asked
 from chandlery_gateway.kube.apply.field_shapes import STATUS
 from chandlery_gateway.kube.apply.managed_fields import Author
 from chandlery_gateway.kube.apply.server_side_apply import parse_configuration
@@ -143,7 +143,8 @@ class WriteHandlers:
         form, options = answer_form(request), await self._delete_options(request)
         write = self._write_request(request, user, dry_run=options.dry_run)
         stored = await self._object_writer.delete(write, options.preconditions, policy=options.policy)
-        if stored.is_gone:
+        reach = await reach_of_get(self._authorizer, self._kind, request, user)
+        if stored.is_gone or not reach.has(namespace_asked(self._kind, write.namespace, write.name), write.name):
             note_object(stored.object)
             return document_response(status_success(self._kind, write.name, uid=stored.object.metadata.uid))
         return await self._answer(form, stored)

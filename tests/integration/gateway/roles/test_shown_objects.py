@@ -115,6 +115,18 @@ async def test_the_answer_of_a_deletion_shows_what_its_user_may_get(api: Api, bo
     assert names(await api.read(SECRETS)) == [], "all are gone"
 
 
+async def test_the_answer_to_the_deletion_of_one_shows_it_to_those_who_may_get_it(api: Api, bob: Api) -> None:
+    held = secret("a", word="hidden-a")
+    held["metadata"]["finalizers"] = ["example.com/held"]
+    await api.made(SECRETS, held)
+    await give(api, "deletes", rule("delete"), within="team")
+    answer = await bob.delete(f"{SECRETS}/a")
+    assert (answer.status, answer.document["kind"]) == (200, "Status")
+    await give(api, "gets", rule("get"), within="team")
+    assert (await bob.delete(f"{SECRETS}/a")).document["kind"] == "Secret"
+    await api.patch(f"{SECRETS}/a", {"metadata": {"finalizers": None}})
+
+
 async def test_a_watch_tells_of_what_its_user_may_get(api: Api, bob: Api) -> None:
     await three_secrets(api)
     await give(api, "watches", rule("list", "watch"), rule("get", resourceNames=["a", "c"]), within="team")
