@@ -1,6 +1,11 @@
 """A URL means one host to everybody, or is refused."""
 
+import socket
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from yarl import URL
 
 from chandlery.reconcile.egress.host_spelling import OddSpelling, host_of
 
@@ -79,6 +84,20 @@ def test_host_is_read(url: str, name: str, is_address: bool) -> None:
 def test_odd_spelling_is_refused(host: str) -> None:
     with pytest.raises(OddSpelling, match=r"^must "):
         host_of(f"http://{host}/v2")
+
+
+@given(st.text(alphabet="0123456789abcdefxX.:[]%@\\-_ \u3002\uff11", max_size=24))
+def test_no_name_is_an_address_to_somebody_else(host: str) -> None:
+    try:
+        found = host_of(f"http://{host}/v2")
+    except OddSpelling:
+        return
+    if found.address is None:
+        # What every C program takes for an address.
+        with pytest.raises(OSError, match="illegal"):
+            socket.inet_aton(found.name)
+    else:
+        assert host_of(f"http://{host}") == host_of(str(URL(f"http://{host}")))
 
 
 @pytest.mark.parametrize("url", ["", "broker", "//broker", "http:broker", "http:/broker", "http://" + "x/" * 5000])

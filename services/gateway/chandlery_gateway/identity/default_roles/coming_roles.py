@@ -45,7 +45,16 @@ _BOTH: Final = (*_CHANGE, *_READ)
 _OF_CLUSTER: Final = ("clusterservicebrokers", "clusterserviceclasses", "clusterserviceplans")
 _OFFERED: Final = ("servicebrokers", "serviceclasses", "serviceplans")
 _ORDERED: Final = ("servicebindings", "serviceinstances")
-_PUBLIC: Final = ("/docs", "/docs/*", "/healthz", "/livez", "/readyz", "/version", "/version/")
+_PUBLIC: Final = (
+    "/.well-known/chandlery/*",
+    "/docs",
+    "/docs/*",
+    "/healthz",
+    "/livez",
+    "/readyz",
+    "/version",
+    "/version/",
+)
 _DISCOVERY: Final = (
     *("/", "/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz"),
     *("/version", "/version/"),

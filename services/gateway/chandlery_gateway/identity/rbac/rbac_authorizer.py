@@ -28,7 +28,9 @@ from chandlery_gateway.identity.rbac.rule_index import CLUSTER, Grant, Grants, P
 MASTERS: Final = "system:masters"
 _READ: Final = "get"
 _OPEN_PATHS: Final = tuple(
-    f"{path}{end}" for path in ("/livez", "/readyz", "/healthz", "/version", "/docs") for end in ("", "/*")
+    f"{path}{end}"
+    for path in ("/livez", "/readyz", "/healthz", "/version", "/docs", "/.well-known/chandlery")
+    for end in ("", "/*")
 )
 _ALL_RESOURCES: Final = ResourceRule(verbs=(ALL,), groups=(ALL,), resources=(ALL,))
 _ALL_PATHS: Final = PathRule(verbs=(ALL,), paths=(ALL,))
