@@ -45,7 +45,8 @@ from tests.security.leaks.planted import FORMS, Evidence, new_value
 from tests.support.selection import on_servers
 from tests.support.waiting import eventually
 
-PLACES: Final = {"answer", "letter", "library's", "log", "message", "output", "row"}
+PLACES: Final = {"answer", "audit", "letter", "library's", "log", "message", "output", "row"}
+_AUDIT: Final = "audit.jsonl"
 _FAR: Final = "/apis/servicecatalog.k8s.io/v1beta1"
 
 
@@ -142,7 +143,10 @@ def _curse(monkeypatch: pytest.MonkeyPatch, planted: Planted) -> None:
 def _set_up(monkeypatch: pytest.MonkeyPatch, planted: Planted, folder: Path) -> None:
     """Settings with everything secret planted, and all on that keeps records."""
     settings_of = platform_backends._settings
-    wanted = {"audit_table": True, "seal_specs": True, "audit_file": folder / "audit.jsonl", "log_requests": "all"}
+    policy = folder / "policy.yaml"
+    # What is sent is recorded of everything, as far as it may be.
+    policy.write_text("{apiVersion: audit.k8s.io/v1, kind: Policy, rules: [{level: Request}]}")
+    wanted = {"audit_table": True, "audit_log": str(folder / _AUDIT), "audit_policy_file": policy}
 
     def planted_settings(*given: Any, **options: Any) -> Settings:
         settings = settings_of(*given, **options)
@@ -153,7 +157,9 @@ def _set_up(monkeypatch: pytest.MonkeyPatch, planted: Planted, folder: Path) -> 
                 "token": SecretStr(planted.administrator),
                 "token_file": users,
                 "encryption_keys": SecretStr(f"planted:{planted.key}"),
-                **{name: value for name, value in wanted.items() if name in Settings.model_fields},
+                "seal_specs": True,
+                "log_requests": "all",
+                **wanted,
             }
         )
 
@@ -374,11 +380,8 @@ async def _ask_for_a_token(
     """Of a service account: given once, and used."""
     accounts = f"/api/v1/namespaces/{platform.namespace}/serviceaccounts"
     await platform.api.made(accounts, {"metadata": {"name": planted.control}})
-    answer = await platform.api.post(f"{accounts}/{planted.control}/token", {"spec": {}})
-    if answer.status != 201:
-        assert answer.status in (404, 405), answer.payload
-        return
-    token = str(answer.document["status"]["token"])
+    given = await platform.api.made(f"{accounts}/{planted.control}/token", {"spec": {}})
+    token = str(given["status"]["token"])
     planted.others["token of a service account"] = token[-40:]
     used = ListeningApi(session, token, evidence=evidence)
     assert (await used.get(accounts)).status == 403
@@ -423,6 +426,6 @@ def _collect_files(folder: Path, evidence: Evidence) -> None:
     """What lies on the disk when all has ended: the database with all that SQLite has not overwritten, the audit."""
     for path in folder.rglob("*"):
         if path.is_file() and path.suffix not in (".csv", ".pem") and "token-endpoint" not in path.name:
-            raw = path.read_bytes()
-            evidence.add(f"row of the file {path.name}", f"{raw.decode('latin-1')}")
-            evidence.add(f"row of the file {path.name}", f"{raw.decode(errors='replace')}")
+            raw, place = path.read_bytes(), "audit" if path.name.startswith(_AUDIT) else "row"
+            evidence.add(f"{place} of the file {path.name}", f"{raw.decode('latin-1')}")
+            evidence.add(f"{place} of the file {path.name}", f"{raw.decode(errors='replace')}")

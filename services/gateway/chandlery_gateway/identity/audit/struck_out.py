@@ -30,7 +30,8 @@ _VALUES: Final = frozenset({"annotations", "data", "stringData", "binaryData", "
 _SECRET_NAME: Final = re.compile(r"(?i)(token|passw|secret|credential|authorization|apikey|bearer|private|cabundle)")
 _REFERENCE: Final = re.compile(r"(?i)(ref|name|namespace|key|type)s?$")
 _LABELS: Final = frozenset({"labels", "matchLabels"})
-_USER_IN_URL: Final = re.compile(r"(?<=://)[^/?#\s]*@")
+_USER_IN_URL: Final = re.compile(r"(?<=://).*@", re.DOTALL)
+"""Up to the last one, whatever is before it: what is refused for what stands there is recorded, too."""
 _QUERY_OF_URL: Final = re.compile(r"(?<=\?).*", re.DOTALL)
 _PATCHES: Final = "application/merge-patch+json", "application/strategic-merge-patch+json"
 _APPLIES: Final = "application/apply-patch+yaml"

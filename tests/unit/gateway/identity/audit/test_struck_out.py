@@ -28,6 +28,8 @@ def kept(document: Any, content_type: str = JSON) -> Any:
         {"spec": {"paramters": {"name": HIDDEN}}},
         {"spec": {"unknown": [{"name": HIDDEN}]}},
         {"spec": {"url": f"https://user:{HIDDEN}@broker.example.com/v2"}},
+        {"spec": {"url": f"https://user:{HIDDEN} <&/?#@broker.example.com/v2"}},
+        {"spec": {"url": f"https://user:pa@ss {HIDDEN}@broker.example.com/v2"}},
         {"spec": {"url": f"https://broker.example.com/v2?key={HIDDEN}"}},
         {"spec": {"token": HIDDEN}},
         {"spec": {"caBundle": HIDDEN}},
