@@ -92,7 +92,7 @@ def _wire(event: AuditEvent, asked: RequestAttributes, stage: str, level: Level)
         "level": level.word,
         "auditID": event.audit_id,
         "stage": stage,
-        "requestURI": request_uri(event, is_routed=event.access is not None),
+        "requestURI": request_uri(event),
         "verb": _text(asked.verb),
         "user": _user(event.sender) if event.sender else {"username": _ANONYMOUS, "groups": ["system:unauthenticated"]},
     }
@@ -114,10 +114,10 @@ def _wire(event: AuditEvent, asked: RequestAttributes, stage: str, level: Level)
     return wire
 
 
-def request_uri(event: AuditEvent, *, is_routed: bool) -> str:
+def request_uri(event: AuditEvent) -> str:
     """Path and query, without what may be a secret."""
     path = event.path
-    if not is_routed and event.status in _NO_ROUTE:
+    if not event.access.resource if event.access else event.status in _NO_ROUTE:
         path = "/".join(word if word in _WORDS else STRUCK_OUT for word in path[:_LONGEST_URI].split("/"))
     path = quote(path[:_LONGEST_URI], safe="/:@!$&'()*+,;=~<>")
     if not event.query:
