@@ -48,6 +48,8 @@ from chandlery.settings.settings import Settings
 from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database, UnitOfWork, Work
 from chandlery.store.schema import METADATA
+from chandlery.store.sealing.data_keys import DataKeyLimits
+from chandlery.store.sealing.providers.key_provider import KeyProviders
 from chandlery.store.sealing.sealing import Keyring
 from chandlery_binder.binding_reconciler import BindingReconciler
 from chandlery_gateway.write.object_writer import ObjectWriter
@@ -276,6 +278,9 @@ class Fleet:
         self.processes: list[Process] = []
         self.platform: Platform[UnitOfWork] = StandalonePlatform()
         """What the processes that come from now on write Secrets to."""
+        self.providers: KeyProviders | None = None
+        """Of keys, of the processes that come from now on; without any, the keys of the fleet seal themselves."""
+        self.limits = DataKeyLimits(wait_seconds=0.0)
         self.database_url = database_url
         self._open_line = open_line
         self._keys = keys
@@ -283,7 +288,11 @@ class Fleet:
     async def process(self, name: str, **settings: Any) -> Process:
         """A new process that does nothing yet."""
         engine = open_engine(self.database_url, application_name=name, pool_size=5)
-        database = MortalDatabase(engine, Keyring.parse(self._keys), clock=self.clock)
+        database = MortalDatabase(
+            engine, Keyring.parse(self._keys), clock=self.clock, providers=self.providers, limits=self.limits
+        )
+        if self.providers:
+            await database.data_keys.start()
         line = self._open_line()
         async with asyncio.timeout(SOON):
             await line.start()

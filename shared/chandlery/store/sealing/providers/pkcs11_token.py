@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 import pkcs11
 from pkcs11 import exceptions
+from pydantic import SecretStr
 
 from chandlery.model.faults import ConfigurationFault
 from chandlery.settings.settings import Settings
@@ -22,6 +23,7 @@ T = TypeVar("T")
 
 _NONCE_BYTES: Final = 12
 _GCM: Final = pkcs11.Mechanism.AES_GCM
+_PROBE: Final = bytes(16)
 _WRONG: Final = (
     exceptions.PinIncorrect,
     exceptions.PinInvalid,
@@ -47,7 +49,7 @@ class Pkcs11Token:
             raise ConfigurationFault(f"the PKCS#11 module {module} cannot be loaded ({type(error).__name__})") from None
         self._token = token
         self._key = key
-        self._open: Callable[[], Any] = lambda: self._library.get_token(token_label=token).open(user_pin=pin)
+        self._pin = SecretStr(pin)
         self._session: Any = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pkcs11")
 
@@ -79,11 +81,17 @@ class Pkcs11Token:
     async def unwrap(self, key: str, blob: bytes, *, context: str) -> bytes:
         """Raises KeysAway, KeyRefused."""
         params = _params(blob[:_NONCE_BYTES], context)
-        return bytes(
-            await self._call(
-                lambda session: _key(session, key).decrypt(blob[_NONCE_BYTES:], mechanism=_GCM, mechanism_param=params)
-            )
-        )
+
+        def decrypted(session: Any) -> bytes:
+            return bytes(_key(session, key).decrypt(blob[_NONCE_BYTES:], mechanism=_GCM, mechanism_param=params))
+
+        try:
+            return await self._call(decrypted)
+        except KeysAway:
+            # SoftHSM says only "general error" of what does not open. If the key works, that is it.
+            fresh = _params(os.urandom(_NONCE_BYTES), context)
+            await self._call(lambda session: _key(session, key).encrypt(_PROBE, mechanism=_GCM, mechanism_param=fresh))
+            raise KeyRefused(f"the key {key!r} of the PKCS#11 token {self._token!r} does not open it") from None
 
     async def close(self) -> None:
         """End the session."""
@@ -95,7 +103,8 @@ class Pkcs11Token:
 
     def _called(self, call: Callable[[Any], T]) -> T:
         try:
-            self._session = self._session or self._open()
+            if self._session is None:
+                self._session = self._opened()
             return call(self._session)
         except exceptions.NoSuchKey:
             raise KeyRefused(f"there is no such AES key in the PKCS#11 token {self._token!r}") from None
@@ -105,6 +114,14 @@ class Pkcs11Token:
         except exceptions.PKCS11Error as error:
             self._drop()
             raise KeysAway(f"the PKCS#11 token {self._token!r} cannot do it now ({type(error).__name__})") from None
+
+    def _opened(self) -> Any:
+        token = self._library.get_token(token_label=self._token)
+        try:
+            return token.open(user_pin=self._pin.get_secret_value())
+        except exceptions.UserAlreadyLoggedIn:
+            # The login is the whole process's: somebody else in it uses the token, too.
+            return token.open()
 
     def _drop(self) -> None:
         session, self._session = self._session, None
