@@ -55,7 +55,8 @@ wrong type stops the process with one sentence that names it as it stands there,
 that Kubernetes makes of Services, and those for tests (`CHANDLERY_TEST_…`), are passed over.
 
 Every process needs `{PREFIX}DATABASE_URL`, `{PREFIX}AMQP_URL` and `{PREFIX}ENCRYPTION_KEYS`; for `chandlery migrate`
-the first is enough. The gateway needs `{PREFIX}TOKEN` or `{PREFIX}TOKEN_FILE` besides. `chandlery up` sets all of these
+the first is enough. The gateway needs one way at least for users to
+[get in](authentication.md) besides: `{PREFIX}TOKEN` to begin with. `chandlery up` sets all of these
 by itself, and listens on loopback whatever `{PREFIX}HOST` says. What is marked secret appears in no log and no error.
 
 """
