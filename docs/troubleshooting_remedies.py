@@ -201,7 +201,8 @@ BINDINGS: Final[Mapping[StrEnum, Row]] = {
 
 BROKERS: Final[Mapping[StrEnum, Row]] = {
     K.ERROR_FETCHING_CATALOG: (
-        "The broker is down, or refuses the credentials.",
+        "The broker is down, refuses the credentials, or is where [no broker may be](brokers.md). A namespace's broker does not say which; "
+        "the syncer's log does.",
         "Wait for the next attempt (`status.nextAttemptTime`), or retry now.",
     ),
     K.ERROR_SYNCING_CATALOG: (

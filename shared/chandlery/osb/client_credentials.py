@@ -20,12 +20,6 @@ class ClientCertificate:
         """Tells one pair from another: connections made with an older one are not used any more."""
         return hashlib.sha256(self.certificate_pem + b"\0" + self.key_pem).hexdigest()
 
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """What no word of the broker may repeat: the lines of the key."""
-        lines = self.key_pem.decode("ascii", "replace").splitlines()
-        return tuple(line for line in lines if line and not line.startswith("-----"))
-
 
 @dataclass(frozen=True)
 class OAuth2Client:

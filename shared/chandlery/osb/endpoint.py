@@ -136,12 +136,10 @@ class BrokerEndpoint:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What no word of the broker may repeat; with base64 of user and password, as they stand in the header."""
-        certificate = self.client_certificate
-        return (*self._authorization_secrets, *(certificate.secrets if certificate else ()))
+        """What no word of the broker may repeat; with base64 of user and password, as they stand in the header.
 
-    @property
-    def _authorization_secrets(self) -> tuple[str, ...]:
+        The key of a client certificate is not among them: it is used, and never sent.
+        """
         auth = self.authorization
         if isinstance(auth, BearerAuth):
             return (auth.token,)

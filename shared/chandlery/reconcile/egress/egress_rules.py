@@ -61,7 +61,7 @@ LOOPBACK: Final = "127.0.0.0/8,::1/128"
 """The networks of this machine, as a list to be trusted: for `chandlery up`, and for tests."""
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def parse_rules(text: str) -> EgressRules:
     """The rules of a list, which commas, white space or both part.
 
