@@ -1,6 +1,7 @@
 """What becomes of a broker whose way is narrowed, whose credentials change, or that belongs to a namespace."""
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from chandlery.model.objects.metadata import ObjectMeta
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker
 from tests.conformance.scripted.scripted_templates import GET_CATALOG
 from tests.integration.syncer.conftest import Bench
-from tests.integration.syncer.syncer_actions import ready, two_plans
+from tests.integration.syncer.syncer_actions import ready, relist, two_plans
+from tests.security.egress.egress_programs import program
 
 ALIKE = (
     "Error fetching catalog. Error communicating with the broker: Description: the broker cannot be reached, or what "
@@ -99,3 +101,34 @@ async def test_each_of_several_secrets_wakes_a_broker_that_waits(bench: Bench) -
 def secret(name: str, **values: str) -> Secret:
     data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
     return Secret(metadata=ObjectMeta(name=name, namespace="ops"), data=data)
+
+
+async def test_broker_is_called_with_the_token_that_its_secret_gets(bench: Bench, tmp_path: Path) -> None:
+    behaviour = tmp_path / "behaviour"
+    behaviour.write_text('200 {"access_token": "t0ken-NUMBER", "expires_in": 3600}')
+    async with ScriptedBroker(two_plans()) as server, program("token_process.py", str(behaviour)) as tokens:
+        oauth2 = {
+            "token_url": f"http://127.0.0.1:{tokens.port}/token",
+            "scopes": ["brokers"],
+            "client_authentication": "Post",
+            "secret_ref": {"namespace": "ops", "name": "client"},
+        }
+        broker = await bench.cluster_broker(server.url, auth_info={"oauth2": oauth2})
+        await bench.round(broker)
+        message = (await bench.get(broker)).status.conditions[0].message
+        assert "--from-file=clientID=FILE --from-file=clientSecret=FILE" in message
+        # As people make them, with a newline at the end.
+        client = await bench.create(secret("client", clientID="me\n", clientSecret="cl1ent\n"))
+        await bench.round(broker)
+        assert ready(await bench.get(broker)) == ("True", "FetchedCatalog")
+        # Another secret counts for the next call, and is no longer called with what the old one got.
+        await bench.change(client, data=secret("client", clientID="me", clientSecret="an0ther").data)
+        await bench.round(await relist(bench, broker))
+    sent = [request.headers["Authorization"] for request in server.seen_of(GET_CATALOG)]
+    assert sent[0] == "Bearer t0ken-1"
+    assert set(sent[1:]) == {"Bearer t0ken-2"}
+    forms = [each["form"] for each in tokens.seen]
+    assert [(form["client_id"], form["client_secret"], form["scope"]) for form in forms] == [
+        ("me", "cl1ent", "brokers"),
+        ("me", "an0ther", "brokers"),
+    ]
