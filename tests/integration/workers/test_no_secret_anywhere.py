@@ -29,7 +29,7 @@ from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.process.http.http_server import listen, serve_http
 from chandlery.store.schema import METADATA
 from chandlery_gateway.app import create_app
-from chandlery_gateway.identity.audit.auditor import NullAuditor
+from chandlery_gateway.identity.audit.audit_log import AuditLog
 from chandlery_gateway.identity.authenticators.token_authenticator import TokenAuthenticator, read_users
 from chandlery_gateway.identity.authenticators.union_authenticator import UnionAuthenticator
 from chandlery_gateway.identity.rbac.rule_keeper import RuleKeeper
@@ -37,7 +37,7 @@ from chandlery_gateway.watch.watch_hub import WatchHub
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker, simple_catalog
 from tests.conformance.scripted.scripted_catalog import simple_service
-from tests.integration.workers.fleet import BINDING, INSTANCE, NS, SECRET, Fleet, instance
+from tests.integration.workers.fleet import BINDING, INSTANCE, NS, SECRET, Fleet, ended, instance
 from tests.support.allow_everything import AllowEverything
 
 BROKER_PASSWORD = "wort-des-maklers"
@@ -279,9 +279,11 @@ async def spy(fleet: Fleet) -> AsyncIterator[Any]:
 
 @asynccontextmanager
 async def api_of(fleet: Fleet) -> AsyncIterator[aiohttp.ClientSession]:
-    """The real API on a socket."""
+    """The real API on a socket, with its audit log."""
     process = await fleet.process("gateway", token=SecretStr(ADMIN_TOKEN))
     hub, stop = WatchHub(process.database, rules=RuleKeeper(process.database)), asyncio.Event()
+    audit_log = AuditLog(process.resources.settings, process.database)
+    auditing = asyncio.create_task(audit_log.run())
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     tokens = TokenAuthenticator(read_users(process.resources.settings.token, None))
@@ -293,7 +295,7 @@ async def api_of(fleet: Fleet) -> AsyncIterator[aiohttp.ClientSession]:
                 hub,
                 authenticator=authenticator,
                 authorizer=AllowEverything(),
-                auditor=NullAuditor(),
+                auditor=audit_log.auditor,
             ),
             listener,
             stop,
@@ -306,6 +308,8 @@ async def api_of(fleet: Fleet) -> AsyncIterator[aiohttp.ClientSession]:
     finally:
         stop.set()
         await serving
+        await ended(auditing)
+        await audit_log.close()
 
 
 def secret(name: str, **values: str) -> Secret:
