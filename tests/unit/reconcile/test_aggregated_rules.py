@@ -6,7 +6,7 @@ import pytest
 
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.model.objects.rbac import AggregationRule, ClusterRole, LabelSelector, PolicyRule
-from chandlery.reconcile.policies.aggregated_rules import with_gathered_rules
+from chandlery.reconcile.policies.aggregated_rules import MOST_WORDS, is_full, with_gathered_rules
 
 
 def rules(*resources: str) -> tuple[PolicyRule, ...]:
@@ -60,6 +60,19 @@ def test_roles_that_gather_each_other_come_to_rest() -> None:
         role("c", "x", labels="l"),
     )
     assert gathered("a", *roles) == gathered("b", *roles) == ["x"]
+
+
+def test_a_role_gathers_no_more_than_a_role_may_have() -> None:
+    many = [f"r{number}" for number in range(3_000)]
+    roles = (
+        role("all", gathers="l"),
+        role("b", *many, labels="l"),
+        role("a", *(f"a{each}" for each in many), labels="l"),
+    )
+    found = with_gathered_rules(roles[0], roles)
+    assert len(found.rules) == MOST_WORDS // 4
+    assert is_full(found)
+    assert not is_full(with_gathered_rules(roles[0], (roles[0], role("c", "x", labels="l"))))
 
 
 @pytest.mark.parametrize(

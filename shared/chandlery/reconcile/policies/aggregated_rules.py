@@ -6,9 +6,13 @@ it, so that the outcome depends on nothing but what people have written, and rin
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from chandlery.model.objects.rbac import ClusterRole, LabelSelector, PolicyRule
 from chandlery.reconcile.policies.label_selectors import Operator, Requirement, Selector
+
+MOST_WORDS: Final = 10_000
+"""Words in all rules of a role that gathers: as many values as an object may have that somebody writes."""
 
 _OPERATORS = {
     "In": Operator.IN,
@@ -30,12 +34,32 @@ def is_news(before: ClusterRole | None, after: ClusterRole | None) -> bool:
 
 
 def with_gathered_rules(role: ClusterRole, roles: Sequence[ClusterRole]) -> ClusterRole:
-    """The role as it should be, if `roles` are all that are stored; itself if it gathers nothing, or nothing new."""
+    """The role as it should be, if `roles` are all that are stored; itself if it gathers nothing, or nothing new.
+
+    It is never larger than a role that somebody writes: rules beyond that are left out, and so grant nothing.
+    """
     if role.aggregation_rule is None:
         return role
     sources = {each.metadata.name: each for each in roles if each.metadata.name != role.metadata.name}
-    rules = tuple(dict.fromkeys(_gathered(role, sources, {role.metadata.name})))
+    gathered: dict[PolicyRule, None] = {}
+    words = 0
+    for rule in _gathered(role, sources, {role.metadata.name}):
+        words += 1 + _words(rule)
+        if words > MOST_WORDS:
+            break
+        gathered[rule] = None
+    rules = tuple(gathered)
     return role if rules == role.rules else role.model_copy(update={"rules": rules})
+
+
+def is_full(role: ClusterRole) -> bool:
+    """Whether a role has gathered about as much as it can hold, so that something may be missing."""
+    return role.aggregation_rule is not None and sum(1 + _words(rule) for rule in role.rules) > MOST_WORDS * 9 // 10
+
+
+def _words(rule: PolicyRule) -> int:
+    lists = (rule.verbs, rule.api_groups, rule.resources, rule.resource_names, rule.non_resource_urls)
+    return sum(len(each) for each in lists if each)
 
 
 def _gathered(role: ClusterRole, roles: Mapping[str, ClusterRole], seen: set[str]) -> Iterator[PolicyRule]:

@@ -7,18 +7,21 @@ other adds, so on PostgreSQL they take turns; SQLite has one writer anyway.
 
 from typing import TYPE_CHECKING
 
+import structlog
 from sqlalchemy import text
 
 from chandlery.model.faults import Conflict
 from chandlery.model.objects import kinds
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.rbac import ClusterRole
-from chandlery.reconcile.policies.aggregated_rules import is_news, with_gathered_rules
+from chandlery.reconcile.policies.aggregated_rules import is_full, is_news, with_gathered_rules
 from chandlery.store.database_errors import LostRace
 from chandlery.store.objects.objects import Listing, ObjectStore
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+log = structlog.get_logger()
 
 _LOCK = text("SELECT pg_advisory_xact_lock(4242, 2)")
 
@@ -55,8 +58,12 @@ class AggregatedRoles:
         await self.lock()
         roles = await self._all(objects)
         for role in roles:
+            gathered = with_gathered_rules(role, roles)
+            if gathered is not role and is_full(gathered):
+                name = role.metadata.name
+                log.warning(f"the cluster role {name} gathers as much as it can hold", action="gather_rules", name=name)
             try:
-                await objects.update(role, with_gathered_rules(role, roles))
+                await objects.update(role, gathered)
             except Conflict as error:
                 # It has waited for its turn with a number that is too old by now.
                 raise LostRace from error

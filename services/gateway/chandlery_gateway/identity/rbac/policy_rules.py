@@ -13,6 +13,7 @@ from chandlery_gateway.identity.authorization import Access
 
 ALL: Final = "*"
 _ALL_OF: Final = "*/"
+_FEW_RESOURCES: Final = 8
 
 Names = frozenset[str] | None
 """Names of objects; None stands for all of them."""
@@ -77,8 +78,15 @@ class Role:
 
 def _by_resource(rules: Sequence[PolicyRule]) -> dict[str, list[_Entry]]:
     merged: dict[str, dict[tuple[frozenset[str], frozenset[str]], set[str] | None]] = {}
+    alone: dict[str, list[_Entry]] = {}
     for rule in rules:
         key = (_set_of(rule.verbs), _set_of(rule.groups))
+        if rule.names and len(rule.resources) > _FEW_RESOURCES:
+            # Names that were copied for each of many resources would take room for all combinations of the two.
+            shared = _Entry(*key, frozenset(rule.names))
+            for resource in rule.resources:
+                alone.setdefault(resource, []).append(shared)
+            continue
         for resource in rule.resources:
             entries = merged.setdefault(resource, {})
             known = entries.setdefault(key, set())
@@ -87,8 +95,14 @@ def _by_resource(rules: Sequence[PolicyRule]) -> dict[str, list[_Entry]]:
             elif known is not None:
                 known.update(rule.names)
     return {
-        resource: [_Entry(*key, None if names is None else frozenset(names)) for key, names in entries.items()]
-        for resource, entries in merged.items()
+        resource: [
+            *(
+                _Entry(*key, None if names is None else frozenset(names))
+                for key, names in merged.get(resource, {}).items()
+            ),
+            *alone.get(resource, ()),
+        ]
+        for resource in (merged | alone)
     }
 
 

@@ -74,7 +74,11 @@ def missing_rules(held: Iterable[PolicyRule], granted: Iterable[PolicyRule]) -> 
     Raises:
         TooManyCombinations: it would take too long to tell.
     """
-    left = list(dict.fromkeys(islice((grant for rule in granted for grant in _grants(rule)), _MOST_RULES + 1)))
+    held = tuple(held)
+    # What is held word for word is most of it, as a rule, and quickly told.
+    same = {grant for rule in held[:_MOST_RULES] for grant in _grants(rule)}
+    wanted = islice((grant for rule in granted for grant in _grants(rule)), _MOST_RULES + 1)
+    left = [grant for grant in dict.fromkeys(wanted) if grant not in same]
     if len(left) > _MOST_RULES:
         raise TooManyCombinations("the role has too many rules to be compared with those that are held")
     steps = 0
