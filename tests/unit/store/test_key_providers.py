@@ -12,7 +12,7 @@ from chandlery.model.faults import ConfigurationFault
 from chandlery.settings.settings import Settings
 from chandlery.store.sealing.data_key_cache import DataKeyCache, DataKeyNeeded, KekName
 from chandlery.store.sealing.providers import provider_choice
-from chandlery.store.sealing.providers.key_provider import KeyProviders, KeyRefused, WrappedKey
+from chandlery.store.sealing.providers.key_provider import ENTRY_POINTS, KeyProviders, KeyRefused, WrappedKey
 from chandlery.store.sealing.providers.listed_keys import KeyFile
 from chandlery.store.sealing.providers.provider_choice import make_providers, needs_listed_keys
 from chandlery.store.sealing.sealing import Keyring, new_key
@@ -42,7 +42,7 @@ async def test_a_package_announces_a_provider_by_an_entry_point(monkeypatch: pyt
     module = ModuleType("acme_vault")
     module.make = lambda settings: Vault(in_use=settings.cluster_id)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "acme_vault", module)
-    announced = EntryPoint("acme", "acme_vault:make", provider_choice.ENTRY_POINTS)
+    announced = EntryPoint("acme", "acme_vault:make", ENTRY_POINTS)
     monkeypatch.setattr(provider_choice, "entry_points", lambda group: EntryPoints([announced]).select(group=group))
 
     providers = _providers(encryption_providers="acme", cluster_id="first")

@@ -1,0 +1,89 @@
+"""`chandlery keys` as operators run it: killed in the middle, run again, beside a process that is at work."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from chandlery.model.faults import ConfigurationFault
+from chandlery.process.commands.keys import keys_command
+from chandlery.process.commands.local_data_dir import kept_keys
+from chandlery.store.database import Database
+from chandlery.store.sealing.sealing import new_key
+from tests.integration.store.sealing.key_hall import insert_secret, marks, process
+
+_COMMAND = [sys.executable, "-c", "from chandlery.process.commands.cli import main; main()", "keys"]
+
+
+def _settings(url: str, keys: str) -> dict[str, str]:
+    return {"CHANDLERY_DATABASE_URL": url, "CHANDLERY_ENCRYPTION_KEYS": keys}
+
+
+def _started(word: str, environment: dict[str, str]) -> "subprocess.Popen[str]":
+    return subprocess.Popen([*_COMMAND, word], env=environment, stdout=subprocess.PIPE, text=True)
+
+
+@dataclass
+class Shell:
+    """Runs the commands with the settings of the moment, in a thread: they bring an event loop of their own."""
+
+    patch: pytest.MonkeyPatch
+
+    async def run(self, word: str, url: str, keys: str) -> Result:
+        for name, value in _settings(url, keys).items():
+            self.patch.setenv(name, value)
+        return await asyncio.to_thread(CliRunner().invoke, keys_command.keys, [word])
+
+
+async def _insert(database: Database, first: int, count: int) -> None:
+    for number in range(first, first + count):
+        await insert_secret(database, f"login-{number}")
+
+
+async def test_resealing_is_killed_in_the_middle_and_finished_by_the_next_run(
+    database_url: str, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = new_key("old"), new_key("new")
+    async with process(database_url, old, starts=False) as before:
+        await before.run(lambda unit: unit.seals.check())
+        await _insert(before, 0, 30)
+    url, keys = database_url.replace("+asyncpg", ""), f"{new},{old}"
+    monkeypatch.setattr(keys_command, "configure_logs", lambda **_: None)
+    run = Shell(monkeypatch).run
+    refused = (await run("reseal", url, keys)).exception
+    assert isinstance(refused, ConfigurationFault)
+    assert refused.message == "there is no data key yet; make one first: chandlery keys rotate"
+    assert "it is encrypted with keys/new" in (await run("rotate", url, keys)).output
+    assert "old still decrypts 30 secrets" in (await run("list", url, keys)).output
+
+    environment = {**os.environ, **_settings(url, keys)}
+    cut = await asyncio.to_thread(_started, "reseal", environment)
+    with cut:
+        assert cut.stdout is not None
+        assert (await asyncio.to_thread(cut.stdout.readline)).startswith("secrets: ")
+        cut.kill()
+    async with process(database_url, keys) as service:
+        await _insert(service, 30, 2)
+        again = await run("reseal", url, keys)
+    assert "old is no longer used anywhere; remove it from CHANDLERY_ENCRYPTION_KEYS" in again.output
+    assert "looked at" in again.output
+    assert "old" not in set().union(*(await marks(engine)).values())
+    assert (await run("list", url, new)).exit_code == 0
+    wrong = (await run("list", url, new_key("other"))).exception
+    assert isinstance(wrong, ConfigurationFault)
+    assert "the encryption keys do not match the database" in wrong.message
+
+
+async def test_keys_of_a_data_directory_are_found_in_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationFault, match="there is no database of `chandlery up` in"):
+        kept_keys(tmp_path)
+    (tmp_path / "encryption-key").write_text(new_key("laptop"))
+    (tmp_path / "encryption-key").chmod(0o600)
+    (tmp_path / "chandlery.db").touch()
+    assert kept_keys(tmp_path)["encryption_keys"].startswith("laptop:")
