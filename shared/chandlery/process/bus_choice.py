@@ -9,9 +9,9 @@ from typing import Final
 
 from chandlery.messaging.bus import Bus, DeadLetters
 from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
+from chandlery.messaging.rabbitmq.connecting.rabbitmq_urls import TlsFiles
 from chandlery.messaging.rabbitmq.rabbitmq_bus import RabbitBus
 from chandlery.messaging.rabbitmq.rabbitmq_dead_letters import open_dead_letters
-from chandlery.messaging.rabbitmq.rabbitmq_urls import TlsFiles
 from chandlery.model.faults import ConfigurationFault
 from chandlery.settings.settings import Settings, require
 

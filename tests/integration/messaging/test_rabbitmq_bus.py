@@ -13,11 +13,11 @@ from yarl import URL
 
 from chandlery.contracts import topology
 from chandlery.contracts.messages import LaneOpened, Message
+from chandlery.messaging.rabbitmq.connecting.rabbitmq_servers import CLOSE_SECONDS
 from chandlery.messaging.rabbitmq.rabbitmq_bus import RabbitBus
 from chandlery.messaging.rabbitmq.rabbitmq_declarer import RabbitDeclarer
 from chandlery.messaging.rabbitmq.rabbitmq_delivery import MOST_KEPT_BYTES
 from chandlery.messaging.rabbitmq.rabbitmq_errors import foreign_errors_translated
-from chandlery.messaging.rabbitmq.rabbitmq_servers import CLOSE_SECONDS
 from chandlery.messaging.rabbitmq.rabbitmq_topology import UNUSED_QUEUE_LIFE, QueueSpec
 from chandlery.model.faults import ConfigurationFault, Unavailable
 from tests.integration.messaging.conftest import Cable, RabbitRig, Recorder, command, next_letter

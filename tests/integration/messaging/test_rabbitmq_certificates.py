@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from yarl import URL
 
+from chandlery.messaging.rabbitmq.connecting.rabbitmq_urls import TlsFiles
 from chandlery.messaging.rabbitmq.rabbitmq_bus import RabbitBus
-from chandlery.messaging.rabbitmq.rabbitmq_urls import TlsFiles
 from chandlery.model.faults import ConfigurationFault, Refused
 from tests.integration.messaging.conftest import Recorder, command
 from tests.integration.messaging.private_rabbitmq import PrivateRabbitmq, private_rabbitmq

@@ -12,12 +12,12 @@ from structlog.testing import capture_logs
 from yarl import URL
 
 from chandlery.contracts import topology
+from chandlery.messaging.rabbitmq.connecting.rabbitmq_servers import parse_servers
+from chandlery.messaging.rabbitmq.connecting.rabbitmq_urls import TlsFiles
 from chandlery.messaging.rabbitmq.rabbitmq_bus import RabbitBus
 from chandlery.messaging.rabbitmq.rabbitmq_dead_letters import open_dead_letters
 from chandlery.messaging.rabbitmq.rabbitmq_errors import BLOCKED
-from chandlery.messaging.rabbitmq.rabbitmq_servers import parse_servers
 from chandlery.messaging.rabbitmq.rabbitmq_topology import QueueSpec, RabbitTopology, topology_for
-from chandlery.messaging.rabbitmq.rabbitmq_urls import TlsFiles
 from chandlery.model.faults import ConfigurationFault, Refused, Unavailable
 from chandlery.process.http.tls_files import self_signed
 from tests.integration.messaging.conftest import Cable, RabbitRig, Recorder, command, laid_cable

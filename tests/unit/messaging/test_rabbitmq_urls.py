@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chandlery.messaging.rabbitmq.rabbitmq_urls import TlsFiles, parse_urls
+from chandlery.messaging.rabbitmq.connecting.rabbitmq_urls import TlsFiles, parse_urls
 from chandlery.model.faults import ConfigurationFault
 from chandlery.process.http.tls_files import self_signed
 

@@ -17,14 +17,14 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
 from chandlery.contracts.messages import Message
 from chandlery.contracts.topology import event_queue, work_queue
 from chandlery.messaging.bus import Handler, Subscription
+from chandlery.messaging.rabbitmq.connecting.rabbitmq_servers import parse_servers
+from chandlery.messaging.rabbitmq.connecting.rabbitmq_urls import NO_FILES, TlsFiles
 from chandlery.messaging.rabbitmq.rabbitmq_consumer import RabbitSubscription, Source
 from chandlery.messaging.rabbitmq.rabbitmq_declarer import RabbitDeclarer
 from chandlery.messaging.rabbitmq.rabbitmq_errors import foreign_errors_translated
 from chandlery.messaging.rabbitmq.rabbitmq_link import RabbitLink
 from chandlery.messaging.rabbitmq.rabbitmq_publisher import RabbitPublisher
-from chandlery.messaging.rabbitmq.rabbitmq_servers import parse_servers
 from chandlery.messaging.rabbitmq.rabbitmq_topology import QueueType, topology_for
-from chandlery.messaging.rabbitmq.rabbitmq_urls import NO_FILES, TlsFiles
 from chandlery.model.faults import Unavailable
 
 PATIENCE_SECONDS = 10.0

@@ -14,11 +14,11 @@ from chandlery.contracts.dead_letters import Reason
 from chandlery.contracts.messages import UnreadableMessage, decode
 from chandlery.messaging.bus import Handler
 from chandlery.messaging.handler_slots import HandlerSlots, failure_of
+from chandlery.messaging.rabbitmq.connecting.rabbitmq_servers import CLOSE_SECONDS, close_channel, open_channel
 from chandlery.messaging.rabbitmq.rabbitmq_delivery import Delivery
 from chandlery.messaging.rabbitmq.rabbitmq_errors import describe, foreign_errors_translated
 from chandlery.messaging.rabbitmq.rabbitmq_link import RabbitLink
 from chandlery.messaging.rabbitmq.rabbitmq_publisher import RabbitPublisher
-from chandlery.messaging.rabbitmq.rabbitmq_servers import CLOSE_SECONDS, close_channel, open_channel
 from chandlery.model.faults import Unavailable
 from chandlery.retry.transient import SERVER_START
 

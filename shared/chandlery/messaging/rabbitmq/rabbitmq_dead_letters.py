@@ -7,12 +7,17 @@ from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 
 from chandlery.contracts.dead_letters import DeadLetter
 from chandlery.contracts.topology import COMMANDS_EXCHANGE
+from chandlery.messaging.rabbitmq.connecting.rabbitmq_servers import (
+    close_channel,
+    close_connection,
+    open_channel,
+    parse_servers,
+)
+from chandlery.messaging.rabbitmq.connecting.rabbitmq_urls import NO_FILES, TlsFiles
 from chandlery.messaging.rabbitmq.rabbitmq_declarer import RabbitDeclarer
 from chandlery.messaging.rabbitmq.rabbitmq_errors import describe, foreign_errors_translated
 from chandlery.messaging.rabbitmq.rabbitmq_messages import read_dead_letter, replayed
-from chandlery.messaging.rabbitmq.rabbitmq_servers import close_channel, close_connection, open_channel, parse_servers
 from chandlery.messaging.rabbitmq.rabbitmq_topology import QueueType, RabbitTopology, topology_for
-from chandlery.messaging.rabbitmq.rabbitmq_urls import NO_FILES, TlsFiles
 from chandlery.model.faults import Refused, Unavailable
 
 _Act = Callable[[DeadLetter], Awaitable[bool]]

@@ -6,7 +6,7 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed
 
-from chandlery.messaging.rabbitmq.rabbitmq_servers import open_channel
+from chandlery.messaging.rabbitmq.connecting.rabbitmq_servers import open_channel
 from chandlery.messaging.rabbitmq.rabbitmq_topology import QueueSpec, RabbitTopology
 
 log = structlog.get_logger(__name__)

@@ -11,8 +11,13 @@ import structlog
 from aio_pika.abc import AbstractConnection
 from tenacity import RetryCallState
 
+from chandlery.messaging.rabbitmq.connecting.rabbitmq_servers import (
+    Prepare,
+    RabbitServers,
+    address_of,
+    close_connection,
+)
 from chandlery.messaging.rabbitmq.rabbitmq_errors import describe, foreign_errors_translated, is_blocked
-from chandlery.messaging.rabbitmq.rabbitmq_servers import Prepare, RabbitServers, address_of, close_connection
 from chandlery.model.faults import Refused, Unavailable
 from chandlery.retry.transient import SERVER_START
 

@@ -10,11 +10,11 @@ from aio_pika.exceptions import PublishError
 
 from chandlery.contracts.messages import Message, encode
 from chandlery.contracts.topology import COMMANDS_EXCHANGE, DEAD_LETTER_EXCHANGE, EVENTS_EXCHANGE, Route, route
+from chandlery.messaging.rabbitmq.connecting.rabbitmq_servers import open_channel
 from chandlery.messaging.rabbitmq.rabbitmq_declarer import RabbitDeclarer
 from chandlery.messaging.rabbitmq.rabbitmq_errors import BLOCKED, foreign_errors_translated, until_unblocked
 from chandlery.messaging.rabbitmq.rabbitmq_link import RabbitLink
 from chandlery.messaging.rabbitmq.rabbitmq_messages import letter
-from chandlery.messaging.rabbitmq.rabbitmq_servers import open_channel
 from chandlery.messaging.rabbitmq.rabbitmq_topology import QueueSpec, RabbitTopology
 from chandlery.model.faults import Unavailable
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from aio_pika import ExchangeType
 
 from chandlery.contracts import topology
-from chandlery.messaging.rabbitmq.rabbitmq_servers import RabbitServers
+from chandlery.messaging.rabbitmq.connecting.rabbitmq_servers import RabbitServers
 
 QueueType = Literal["classic", "quorum"]
 

@@ -9,9 +9,9 @@ from aio_pika import Connection
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from yarl import URL
 
+from chandlery.messaging.rabbitmq.connecting.rabbitmq_tls import tls_fault
+from chandlery.messaging.rabbitmq.connecting.rabbitmq_urls import NO_FILES, TlsFiles, parse_urls
 from chandlery.messaging.rabbitmq.rabbitmq_errors import foreign_errors_translated
-from chandlery.messaging.rabbitmq.rabbitmq_tls import tls_fault
-from chandlery.messaging.rabbitmq.rabbitmq_urls import NO_FILES, TlsFiles, parse_urls
 
 OPEN_SECONDS = 15.0
 """For one attempt: connect, log in, declare the topology."""

@@ -1,0 +1,1 @@
+"""Where RabbitMQ is, how it is reached over TLS, and why it cannot be."""
