@@ -13,7 +13,7 @@ from chandlery.model.faults import Fault
 from chandlery.model.objects import kinds
 from chandlery.model.objects.core import ServiceAccount
 from chandlery.model.objects.metadata import ObjectMeta
-from chandlery.process.commands.tokens.token_command import tokens
+from chandlery.process.commands.tokens import token_command
 from chandlery.process.schema_waits import engine_for
 from chandlery.settings.settings import Settings
 from chandlery.store.database import Database, UnitOfWork
@@ -30,10 +30,12 @@ UID = "5f6c9c5e-8f0a-4d5e-9f0b-000000000001"
 @pytest.fixture
 def run(own_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     monkeypatch.setenv("CHANDLERY_DATABASE_URL", own_url)
+    # It is the process's, and this one has other tests to run.
+    monkeypatch.setattr(token_command, "configure_logs", lambda **_levels: None)
     monkeypatch.setenv("CHANDLERY_SERVICE_ACCOUNT_MAX_TOKEN_HOURS", "48")
 
     def run(*arguments: str) -> Result:
-        result = CliRunner().invoke(tokens, arguments)
+        result = CliRunner().invoke(token_command.tokens, arguments)
         assert result.exception is None or isinstance(result.exception, Fault | SystemExit), result.exc_info
         return result
 

@@ -36,7 +36,7 @@ _data_dir = click.option(
 _namespace = click.option("-n", "--namespace", default="default", show_default=True, help="Namespace of the account.")
 
 
-@click.group(cls=SuggestingGroup)
+@click.group(name="token", cls=SuggestingGroup)
 def tokens() -> None:
     """Create, list or revoke tokens of service accounts.
 
