@@ -130,7 +130,7 @@ class UnitOfWork:
     @cached_property
     def circuits(self) -> CircuitStore:
         """Service brokers that are left alone for now."""
-        return CircuitStore(self._connection, self.now)
+        return CircuitStore(self._connection, self._keyring, self.now)
 
     @cached_property
     def rate_limits(self) -> RateLimitStore:

@@ -11,12 +11,13 @@ from chandlery.store.schema import CHANGES, MARKS, OBJECTS
 from chandlery.store.schema import WORK_QUEUE as W
 from chandlery.store.sealing.seals import CANARY
 from chandlery.store.sealing.spec_sealing import FIELDS, SEALED, SEALED_ANNOTATION
+from chandlery.store.work.sealed_notes import SEALED_CAUSE
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Table
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-CHANGE_LOG, WORK = "entries of the change log", "notes of workers"
+CHANGE_LOG, WORK, CAUSES = "entries of the change log", "notes of workers", "notes of failures"
 
 Usage = Mapping[str, Mapping[str, int]]
 """Name of the key -> what it seals -> how many texts."""
@@ -55,6 +56,7 @@ class KeyUsage:
             yield CHANGE_LOG, _text(column), CHANGES
         yield CHANGE_LOG, _of_managed(logged["metadata"]["managedFields"].as_string()), CHANGES
         yield WORK, W.c.sealed, W
+        yield CAUSES, _text(W.c.memory[SEALED_CAUSE]), W
 
     def _key_of(self, column: "ColumnElement[Any]") -> "ColumnElement[str]":
         if self._is_postgresql:

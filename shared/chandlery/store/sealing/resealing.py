@@ -16,11 +16,11 @@ from chandlery.model.objects.metadata import NamespacedName
 from chandlery.store.rows import Breaths, RowCodec
 from chandlery.store.schema import CHANGES, OBJECTS
 from chandlery.store.schema import WORK_QUEUE as W
-from chandlery.store.sealing.key_usage import CHANGE_LOG, WORK
+from chandlery.store.sealing.key_usage import CAUSES, CHANGE_LOG, WORK
 from chandlery.store.sealing.sealing import DATA_KEY_FORM, Keyring
 from chandlery.store.sealing.spec_sealing import FIELDS
 from chandlery.store.work.leases import read_mark, set_mark
-from chandlery.store.work.sealed_notes import open_note, seal_note
+from chandlery.store.work.sealed_notes import SEALED_CAUSE, open_cause, open_note, seal_cause, seal_note
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select, Table
@@ -91,6 +91,24 @@ class Resealing:
             await self._connection.execute(update(W).where(is_unchanged).values(sealed=text))
         return _step(rows, unreadable, limit)
 
+    async def causes(self, *, after: str, limit: int) -> Step:
+        """The same for what workers have noted of failures: as it is wanted now, with the newest key."""
+        has_one = W.c.memory["cause"]["message"].as_string().is_not(None)
+        query = select(W.c.uid, W.c.memory).where(W.c.uid > after, has_one).order_by(W.c.uid).limit(limit)
+        if self._connection.dialect.name == "postgresql":
+            query = query.with_for_update()
+        rows = (await self._connection.execute(query)).mappings().all()
+        done = 0
+        for row in rows:
+            text = row["memory"].get(SEALED_CAUSE)
+            anew = seal_cause(self._keyring, row["uid"], open_cause(self._keyring, row["uid"], row["memory"]))
+            is_as_wanted = self._keyring.seals_like(text, exactly=True) if text else anew == row["memory"]
+            if is_as_wanted and (text is None or self._keyring.seals_specs):
+                continue
+            await self._connection.execute(update(W).where(W.c.uid == row["uid"]).values(memory=anew))
+            done += 1
+        return Step(done, (), rows[-1]["uid"] if len(rows) == limit else None, len(rows))
+
     async def objects(self, kind: Kind, *, after: str, limit: int) -> Step:
         """Seal anew what is not sealed as it is wanted now, with the newest key, of so many objects of a kind.
 
@@ -135,11 +153,13 @@ class Resealing:
 
     async def size(self, what: str) -> int:
         """About how many texts there are to look at in a table of objects, the work queue or the change log."""
-        table = {CHANGE_LOG: CHANGES, WORK: W}.get(what)
+        table = {CHANGE_LOG: CHANGES, WORK: W, CAUSES: W}.get(what)
         if table is None:
             table = next(OBJECTS[kind.kind] for kind in RESEALED if kind.plural == what)
         query = select(func.count()).select_from(table)
-        if table is W:
+        if what == CAUSES:
+            query = query.where(W.c.memory["cause"]["message"].as_string().is_not(None))
+        if what == WORK:
             query = query.where(self._is_old(W.c.sealed, to_newest=True))
         if table is CHANGES:
             query = query.where(CHANGES.c.kind.in_([kind.kind for kind in RESEALED]))

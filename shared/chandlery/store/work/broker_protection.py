@@ -15,6 +15,8 @@ from chandlery.retry.circuit import OpenCircuit
 from chandlery.retry.rate_limit import CallRate, Turn, next_turn
 from chandlery.store.rows import utc
 from chandlery.store.schema import CIRCUITS, RATE_LIMITS
+from chandlery.store.sealing.sealing import Keyring
+from chandlery.store.work.sealed_notes import open_said, seal_said
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,8 +28,9 @@ _LONGEST_SILENCE = timedelta(minutes=15)
 class CircuitStore:
     """Open circuits, as this transaction sees them."""
 
-    def __init__(self, connection: "AsyncConnection", now: datetime) -> None:
+    def __init__(self, connection: "AsyncConnection", keyring: Keyring, now: datetime) -> None:
         self._connection = connection
+        self._keyring = keyring
         self._now = now
 
     async def open_circuit(self, lane: str) -> OpenCircuit | None:
@@ -37,7 +40,8 @@ class CircuitStore:
         if row is None:
             return None
         opened_at, retry_at = utc(row["opened_at"]), utc(row["retry_at"])
-        return OpenCircuit(opened_at=opened_at, retry_at=retry_at, message=row["message"])
+        message = open_said(self._keyring, lane, row["message"])
+        return OpenCircuit(opened_at=opened_at, retry_at=retry_at, message=message)
 
     async def open_lanes(self, owner: str) -> set[str]:
         """Whose circuits this process has noted as open; who closed one took the notes of all away."""
@@ -47,7 +51,8 @@ class CircuitStore:
     async def note_open(self, lane: str, circuit: OpenCircuit, *, owner: str) -> bool:
         """This process holds back calls; True if it has not said so before."""
         mine = (CIRCUITS.c.lane == lane) & (CIRCUITS.c.owner == owner)
-        values = {"opened_at": circuit.opened_at, "retry_at": circuit.retry_at, "message": circuit.message}
+        message = seal_said(self._keyring, lane, circuit.message)
+        values = {"opened_at": circuit.opened_at, "retry_at": circuit.retry_at, "message": message}
         if (await self._connection.execute(update(CIRCUITS).where(mine).values(values))).rowcount:
             return False
         await self._connection.execute(insert(CIRCUITS).values(lane=lane, owner=owner, **values))

@@ -28,7 +28,7 @@ from chandlery.store.rows import utc
 from chandlery.store.schema import INTERESTS, OBJECTS
 from chandlery.store.schema import WORK_QUEUE as W
 from chandlery.store.sealing.sealing import Keyring
-from chandlery.store.work.sealed_notes import OpenedNote, open_note, seal_note
+from chandlery.store.work.sealed_notes import OpenedNote, open_cause, open_note, seal_cause, seal_note
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -170,6 +170,7 @@ class WorkQueue:
         note = self._opened(row["uid"], row["sealed"])
         turn_at: datetime | None = row["turn_at"]
         plain = {key: value for key, value in row.items() if key not in ("sealed", "turn_at")}
+        plain["memory"] = open_cause(self._keyring, row["uid"], row["memory"])
         claim = Claim(owner=owner, sealed=None, turn_at=turn_at and utc(turn_at), **plain)
         if isinstance(note, SealBroken):
             return replace(claim, is_note_lost=True)
@@ -193,7 +194,7 @@ class WorkQueue:
             {
                 "of_uid": claim.uid,
                 "sealed": self._sealed(claim, sealed),
-                "memory": memory,
+                "memory": seal_cause(self._keyring, claim.uid, memory),
             }
             for claim, sealed, memory in kept
         ]
@@ -202,7 +203,8 @@ class WorkQueue:
 
     async def keep_sealed(self, claim: Claim, sealed: JsonObject, memory: JsonObject) -> None:
         """Write down what is about to be sent, before it is sent. Raises LeaseLost."""
-        values = {"sealed": self._sealed(claim, sealed), "memory": memory}
+        kept = seal_cause(self._keyring, claim.uid, memory)
+        values = {"sealed": self._sealed(claim, sealed), "memory": kept}
         statement = update(W).where(_held_by(claim)).values(values)
         await self._fenced(statement)
 
@@ -221,7 +223,7 @@ class WorkQueue:
                 lane=release.lane,
                 waiting_for=release.waiting_for,
                 sealed=sealed,
-                memory=release.memory,
+                memory=seal_cause(self._keyring, claim.uid, release.memory),
                 turn_at=release.turn_at,
                 lease_owner=None,
                 lease_until=None,
@@ -345,7 +347,7 @@ class WorkQueue:
     async def memory_of(self, uid: str) -> JsonObject:
         """A worker's notes on an object; empty if nobody looks after it."""
         memory: JsonObject | None = (await self._connection.execute(select(W.c.memory).where(W.c.uid == uid))).scalar()
-        return memory or {}
+        return open_cause(self._keyring, uid, memory or {})
 
     async def _fenced(self, statement: Any) -> None:
         if not (await self._connection.execute(statement)).rowcount:

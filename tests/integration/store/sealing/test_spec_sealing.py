@@ -15,12 +15,15 @@ from chandlery.model.objects.conditions import Condition, ConditionStatus, Condi
 from chandlery.model.objects.core import Event
 from chandlery.model.objects.instances import InstancePropertiesState, ServiceInstance
 from chandlery.model.objects.kinds import AnyObject, Kind
+from chandlery.retry.circuit import OpenCircuit
 from chandlery.store.database import Database
 from chandlery.store.objects.objects import Listing
 from chandlery.store.schema import METADATA, OBJECTS
 from chandlery.store.sealing.sealing import new_key
+from chandlery.store.work.work_queue import Claim, Release
 from tests.integration.store import samples
 from tests.integration.store.sealing.key_hall import process
+from tests.integration.store.work import work
 
 PLANTED = "planted-value-7531"
 SAID = f"the broker says {PLANTED}"
@@ -167,3 +170,45 @@ async def test_what_is_sealed_opens_in_its_own_part_of_its_own_object_alone(
             await connection.execute(text("UPDATE serviceinstances SET name = 'moved'"))
         with pytest.raises(SealBroken, match='the ServiceInstance "ns/moved" cannot be read'):
             await database.run(lambda unit: unit.objects.get(kinds.SERVICE_INSTANCE, "ns", "moved"))
+
+
+async def test_what_a_worker_notes_of_a_failure_is_sealed_too(
+    database_url: str, engine: AsyncEngine, keys: str
+) -> None:
+    memory = {"lane": "x", "cause": {"reason": "Failed", "message": SAID}}
+    async with process(database_url, keys) as database:
+        created = await samples.create_one(database, samples.instance("db"))
+        uid = created.metadata.uid or ""
+        await work.add(database, uid)
+        await _release(database, await work.claim_surely(database, uid), memory)
+        assert await _tables_with(engine) == {"work_queue"}
+
+        database.keyring.seals_specs = True
+        assert (await _reseal(database))["notes of failures"] == 1
+        assert await _tables_with(engine) == set()
+        claim = await work.claim_surely(database, uid)
+        assert claim.memory == memory
+        await _release(database, claim, memory)
+        assert await _tables_with(engine) == set()
+        assert await database.run(lambda unit: unit.work_queue.memory_of(uid)) == memory
+        assert set((await _reseal(database)).values()) == {0}
+
+        database.keyring.seals_specs = False
+        await _reseal(database)
+        assert await _tables_with(engine) == {"work_queue"}
+
+
+async def _release(database: Database, claim: Claim, memory: dict[str, Any]) -> None:
+    release = Release(due_at=samples.NOON, lane=claim.lane, memory=memory)
+    await database.run(lambda unit: unit.work_queue.release(claim, release))
+
+
+async def test_what_is_said_of_a_broker_that_fails_is_sealed_too(
+    database_url: str, engine: AsyncEngine, keys: str
+) -> None:
+    circuit = OpenCircuit(opened_at=samples.NOON, retry_at=samples.NOON, message=SAID)
+    async with process(database_url, keys) as database:
+        database.keyring.seals_specs = True
+        await database.run(lambda unit: unit.circuits.note_open("lane", circuit, owner="me"))
+        assert await _tables_with(engine) == set()
+        assert await database.run(lambda unit: unit.circuits.open_circuit("lane")) == circuit
