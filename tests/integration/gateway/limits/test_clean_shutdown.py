@@ -42,7 +42,8 @@ async def test_gateway_serves_on_while_it_is_not_ready_any_more(tmp_path_factory
             503,
             (
                 b"[+]ping ok\n[+]database ok\n[+]bus ok\n"
-                b"[-]shutdown failed: it is stopping and accepts no new work\n[+]watches ok\nreadyz check failed\n"
+                b"[-]shutdown failed: it is stopping and accepts no new work\n[+]watches ok\n"
+                b"[+]access-rules ok\nreadyz check failed\n"
             ),
         )
         assert (await running.api.get("/livez")).status == 200
