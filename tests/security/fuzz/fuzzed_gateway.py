@@ -28,7 +28,6 @@ USERS: Final[Mapping[str, str]] = {
     "vic, who views": "token-of-vic-the-visitor",
     "bea, the broker admin": "token-of-bea-of-the-brokers",
     "nobody": "token-of-somebody-without-rights",
-    "somebody else": "a-token-that-nobody-has",
 }
 """Whom requests are sent as -> their token."""
 _FILE: Final = (
