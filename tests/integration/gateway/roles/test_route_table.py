@@ -1,7 +1,7 @@
 """Every route and verb for every role: who is let do what, as `route_table.txt` beside this says. On both databases.
 
 The rows come from the routes that the application has, so a new route fails here until the table has a row for it. Then
-run this file with CHANDLERY_WRITE_ROUTE_TABLE=1, and read the difference: it is what the route lets whom do.
+run this file with CHANDLERY_TEST_WRITE_ROUTE_TABLE=1, and read the difference: it is what the route lets whom do.
 
 The requests go to the real application, from its outermost layer on, without a socket between. They are about objects
 that do not exist, and none could be done: who may is answered something else than 401 or 403.
@@ -32,7 +32,7 @@ from tests.integration.gateway.conftest import Running
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.both_backends]
 
 TABLE: Final = Path(__file__).with_name("route_table.txt")
-WRITES_TABLE: Final = "CHANDLERY_WRITE_ROUTE_TABLE"
+WRITES_TABLE: Final = "CHANDLERY_TEST_WRITE_ROUTE_TABLE"
 OWN, OTHER = "team", "other"
 OF_NAMESPACE: Final = ("view", "edit", "admin")
 OF_CLUSTER: Final = ("chandlery:broker-admin", "chandlery:admin", "cluster-admin")
