@@ -20,7 +20,7 @@ from machine.console import run_command, say
 from machine.places import REPOSITORY
 from supply_chain.accepted import Accepted, read_accepted, still_open
 from supply_chain.locks import read_lock
-from supply_chain.osv import Advisory, NoOsvRecord, advisories
+from supply_chain.osv import Advisory, advisories
 from supply_chain.osv_export import read_export, unusable
 
 _REQUIREMENTS: Final = REPOSITORY / "requirements"
@@ -82,7 +82,7 @@ def search(data: Path, locked: Locked) -> tuple[list[Advisory], int, date | None
         try:
             found += advisories(record, locked)
             newest = max(newest, str(record.get("modified", "")))
-        except (NoOsvRecord, AttributeError, TypeError) as error:
+        except (ValueError, AttributeError, TypeError) as error:
             raise unusable(f"{place} is not a record of OSV: {error}") from None
     return found, count, _day(newest)
 

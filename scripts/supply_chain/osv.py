@@ -115,7 +115,12 @@ def _advisory(
         ids=frozenset({record["id"], *(record.get("aliases") or ())}),
         package=name,
         version=version,
-        summary=str(record.get("summary") or record.get("details") or "").strip().partition("\n")[0],
+        summary=_one_line(record.get("summary") or record.get("details") or ""),
         fixed_in=tuple(map(str, later)),
         is_certain=is_certain,
     )
+
+
+def _one_line(text: object) -> str:
+    """The first line, without what would steer the terminal that shows it."""
+    return "".join(filter(str.isprintable, str(text).strip().partition("\n")[0]))

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +22,7 @@ def read_export(path: Path) -> Iterator[tuple[str, Any]]:
         count += 1
         try:
             yield place, json.loads(content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise unusable(f"{place} is not valid JSON: {error}") from None
     if not count:
         raise unusable(f"{path} holds no JSON records, so nothing would be checked")
@@ -47,7 +48,8 @@ def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
             yield str(path), _bounded(str(path), path.stat().st_size, path.read_bytes)
     except OSError as error:
         raise unusable(f"{path} cannot be read: {error.strerror or error}") from None
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        # The last one: it is encrypted, or compressed in a way that nobody here knows.
         raise unusable(f"{path} is damaged: {error}") from None
 
 

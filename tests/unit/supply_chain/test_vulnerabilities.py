@@ -175,7 +175,18 @@ def test_acceptance_without_reason_and_day_is_refused(tmp_path: Path, accepted: 
     assert raised.value.exit_code == 2
 
 
-@pytest.mark.parametrize("records", [[], ["{"], ["[]"], ['{"id": "X", "affected": [7]}']])
+@pytest.mark.parametrize(
+    "records",
+    [
+        [],
+        ["{"],
+        ["[]"],
+        ['{"id": "X", "affected": [7]}'],
+        ["[" * 100_000],
+        [record(versions=["1" * 5000])],
+    ],
+    ids=["none", "cut off", "a list", "a number", "deep", "a version of thousands of digits"],
+)
 def test_export_that_cannot_be_used_is_never_taken_for_a_clean_one(tmp_path: Path, records: list[Any]) -> None:
     with pytest.raises(MachineFault) as raised:
         check(tmp_path, *records)
@@ -187,6 +198,31 @@ def test_damaged_or_missing_export_is_one_sentence(tmp_path: Path) -> None:
         with pytest.raises(MachineFault):
             vulnerabilities.main([str(path)])
         (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04 and no more")
+
+
+@pytest.mark.parametrize("damage", ["content", "encrypted", "method"])
+def test_zip_that_cannot_be_unpacked_is_never_taken_for_a_find(tmp_path: Path, damage: str) -> None:
+    archive = tmp_path / "all.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as writing:
+        writing.writestr("1.json", json.dumps(HOLE))
+    content = bytearray(archive.read_bytes())
+    first, listed = 0, content.find(b"PK\x01\x02")
+    if damage == "content":
+        content[36:60] = b"\xff" * 24
+    elif damage == "encrypted":
+        content[first + 6] |= 1
+        content[listed + 8] |= 1
+    else:
+        content[first + 8] = content[listed + 10] = 99
+    archive.write_bytes(content)
+    with pytest.raises(MachineFault) as raised:
+        vulnerabilities.main([str(archive)])
+    assert raised.value.exit_code == 2
+
+
+def test_what_a_record_says_steers_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(tmp_path, {**HOLE, "summary": "a\x1b[2Jb\x07\nc"}) == 1
+    assert "a[2Jb;" in capsys.readouterr().out
 
 
 def test_our_own_locks_can_be_read() -> None:
