@@ -61,11 +61,14 @@ async def _tenancy(platform: PlatformView, broker: AnyBroker) -> Tenancy | None:
     """
     if isinstance(broker, ClusterServiceBroker):
         return None
-    namespace = await platform.namespace(broker.metadata.namespace or "")
+    name = broker.metadata.namespace or ""
+    namespace = await platform.namespace(name)
     annotations = (namespace.metadata.annotations if namespace else None) or {}
     try:
         return Tenancy(
-            allow=parse_rules(annotations.get(BROKER_ALLOW, "")), deny=parse_rules(annotations.get(BROKER_DENY, ""))
+            name,
+            allow=parse_rules(annotations.get(BROKER_ALLOW, "")),
+            deny=parse_rules(annotations.get(BROKER_DENY, "")),
         )
     except ValueError:
         return NOWHERE

@@ -51,8 +51,12 @@ class BearerAuth:
 
 @dataclass(frozen=True, slots=True)
 class Tenancy:
-    """A broker that belongs to a namespace: whoever registered it may be kept from places that others may call."""
+    """A broker that belongs to a namespace: whoever registered it may be kept from places that others may call.
 
+    Nothing is shared with brokers of other namespaces: no connection, no token, no turn to look names up.
+    """
+
+    namespace: str = ""
     allow: EgressRules = NO_RULES
     deny: EgressRules = NO_RULES
 

@@ -138,9 +138,10 @@ async def test_a_connection_is_not_shared_with_a_broker_that_may_not_have_it(tru
     seen = Counting()
     async with broker(seen) as port:
         url = f"http://127.0.0.1:{port}"
-        told = [await catalog(trusting, url, tenancy=tenancy) for tenancy in (None, Tenancy(), NOWHERE)]
-    assert [each.verdict for each in told] == [Verdict.SUCCEEDED, Verdict.SUCCEEDED, Verdict.TIMED_OUT]
-    assert len(seen.heads) == 2
+        places = (None, Tenancy("ours"), Tenancy("theirs"), NOWHERE)
+        told = [await catalog(trusting, url, tenancy=tenancy) for tenancy in places]
+    assert [each.verdict for each in told] == [*[Verdict.SUCCEEDED] * 3, Verdict.TIMED_OUT]
+    assert len(seen.heads) == 3
 
 
 async def test_names_that_nobody_answers_for_hold_up_tenants_alone(
@@ -164,6 +165,42 @@ async def test_names_that_nobody_answers_for_hold_up_tenants_alone(
         assert told.verdict == Verdict.SUCCEEDED
         going_on.set()
         assert {each.verdict for each in await asyncio.gather(*slow)} == {Verdict.SUCCEEDED}
+
+
+async def test_names_of_one_tenant_that_nobody_answers_for_hold_up_no_other_tenant(
+    trusting: OsbClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going_on = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def look_up(name: str, _family: int) -> list[str]:
+        if name.startswith("slow"):
+            asyncio.run_coroutine_threadsafe(going_on.wait(), loop).result()
+        return ["127.0.0.1"]
+
+    monkeypatch.setattr(name_lookups, "_look_up", look_up)
+    async with broker(Counting()) as port:
+        slow = [
+            asyncio.create_task(catalog(trusting, f"http://slow-{number}.example:{port}", tenancy=Tenancy("theirs")))
+            for number in range(40)
+        ]
+        await asyncio.sleep(0)
+        for each in slow[:20]:
+            # Whoever has given up leaves a thread that goes on.
+            each.cancel()
+        told = await catalog(trusting, f"http://quick.example:{port}", tenancy=Tenancy("ours"))
+        assert told.verdict == Verdict.SUCCEEDED
+        going_on.set()
+        assert {each.verdict for each in await asyncio.gather(*slow[20:])} == {Verdict.SUCCEEDED}
+
+
+@pytest.mark.parametrize("found", [[], ["fe80::1%eth0"]])
+async def test_a_name_without_an_address_is_told_as_one(
+    trusting: OsbClient, monkeypatch: pytest.MonkeyPatch, found: list[str]
+) -> None:
+    monkeypatch.setattr(name_lookups, "_look_up", lambda *_: found)
+    told = await catalog(trusting, "http://broker.example")
+    assert (told.verdict, "its name cannot be resolved" in told.description) == (Verdict.UNREACHABLE, True)
 
 
 @pytest.mark.parametrize(

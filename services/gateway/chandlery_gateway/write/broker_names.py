@@ -23,7 +23,7 @@ class BrokerNames:
         """`seconds` is how long one request may wait for all of its names; 0 looks nothing up."""
         self._places = places
         self._seconds = seconds
-        self._lookups = NameLookups(threads=_THREADS)
+        self._lookups = NameLookups(threads=_THREADS).share_of("")
 
     async def check(self, named: Iterable[NamedPlace]) -> None:
         """Raises Invalid if a name leads nowhere that a broker may be called."""

@@ -12,7 +12,7 @@ from typing import Final
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.connector import AddrInfoType, TCPConnector
 
-from chandlery.osb.transport.name_lookups import NameLookups
+from chandlery.osb.transport.name_lookups import LookupShare
 from chandlery.reconcile.egress.egress_policy import EgressPolicy
 from chandlery.reconcile.egress.host_spelling import Host
 
@@ -28,7 +28,7 @@ class AddressRefused(OSError):
 class CheckedResolver(AbstractResolver):
     """Resolves the name of one broker, to the addresses that may be called."""
 
-    def __init__(self, lookups: NameLookups, policy: EgressPolicy | None, host: Host) -> None:
+    def __init__(self, lookups: LookupShare, policy: EgressPolicy | None, host: Host) -> None:
         """Without a policy every address will do: that of a proxy, which only the operator chooses."""
         self._lookups = lookups
         self._policy = policy
@@ -40,7 +40,7 @@ class CheckedResolver(AbstractResolver):
         """See aiohttp. Raises OSError if there is no address, AddressRefused if none may be called."""
         found = await self._lookups.addresses_of(host, family)
         may_be = found if self._policy is None else self._policy.allowed(found, self._host)
-        if found and not may_be and self._policy is not None:
+        if not may_be and self._policy is not None:
             raise AddressRefused(self._policy.address_problem(found[0], self._host) or "is not allowed")
         return [
             ResolveResult(
@@ -59,7 +59,7 @@ class CheckedResolver(AbstractResolver):
 
 
 def guarded_connector(
-    lookups: NameLookups, policy: EgressPolicy | None, host: Host, *, connections: int, ssl: object, force_close: bool
+    lookups: LookupShare, policy: EgressPolicy | None, host: Host, *, connections: int, ssl: object, force_close: bool
 ) -> TCPConnector:
     """A connector for one broker; without a policy for the proxy to it."""
 

@@ -22,17 +22,19 @@ from aiohttp import (
 )
 from multidict import CIMultiDict
 
-from chandlery.osb.endpoint import BrokerEndpoint, SessionKey
+from chandlery.osb.endpoint import BrokerEndpoint, SessionKey, Tenancy
 from chandlery.osb.faults import ClosedUnanswered, ConnectionLost
 from chandlery.osb.transport.egress import Egress
 from chandlery.osb.transport.egress_proxy import ProxyUse
 from chandlery.osb.transport.guarded_connections import guarded_connector
 from chandlery.osb.transport.http_call import Progress
-from chandlery.osb.transport.name_lookups import NameLookups
+from chandlery.osb.transport.name_lookups import LookupShare, NameLookups
 from chandlery.osb.transport.tls_trust import trust_for
 from chandlery.reconcile.egress.host_spelling import Host
 
 USER_AGENT = "chandlery"
+_TENANTS_LOOKUPS, _LOOKUPS_OF_ONE = 32, 4
+"""Names of tenants' brokers that are looked up at a time, and how many of them for one namespace."""
 
 
 @dataclass(kw_only=True)
@@ -57,7 +59,7 @@ class PooledSession:
 
 
 class SessionPool:
-    """One aiohttp session per broker, trust setting and policy. Not shared between event loops."""
+    """One aiohttp session per broker, trust setting, namespace and policy. Not shared between event loops."""
 
     def __init__(self, egress: Egress, *, connections: int, connect_seconds: float, idle_seconds: float) -> None:
         self._egress = egress
@@ -66,8 +68,9 @@ class SessionPool:
         self._idle_seconds = idle_seconds
         self._sessions: dict[tuple[SessionKey, ProxyUse | None], PooledSession] = {}
         self._next_sweep = time.monotonic() + idle_seconds
-        # Apart, so that names for which nobody answers, which tenants can make up, hold up tenants alone.
-        self._lookups, self._lookups_of_tenants = NameLookups(), NameLookups()
+        # Apart, so that names for which nobody answers, which tenants can make up, hold up their tenant alone.
+        self._lookups = NameLookups()
+        self._lookups_of_tenants = NameLookups(threads=_TENANTS_LOOKUPS, each=_LOOKUPS_OF_ONE)
 
     async def borrow(self, endpoint: BrokerEndpoint) -> PooledSession:
         """The endpoint's session; give it back.
@@ -134,7 +137,7 @@ class SessionPool:
         key = endpoint.session_key
         trust = trust_for(key) if key.client_certificate is None else await asyncio.to_thread(trust_for, key)
         connector = guarded_connector(
-            self._lookups if endpoint.tenancy is None or proxy is not None else self._lookups_of_tenants,
+            self._lookups_for(endpoint.tenancy if proxy is None else None),
             # Of a proxy the operator has said where it is.
             policy if proxy is None else None,
             host,
@@ -152,6 +155,9 @@ class SessionPool:
             trace_configs=[_noting_connections()],
         )
         return PooledSession(session=session, host=host, proxy=proxy)
+
+    def _lookups_for(self, tenancy: Tenancy | None) -> LookupShare:
+        return self._lookups.share_of("") if tenancy is None else self._lookups_of_tenants.share_of(tenancy.namespace)
 
 
 async def _name_lost_connections(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:

@@ -41,7 +41,8 @@ _NEVER: Final = tuple(
     )
 )
 _COMPATIBLE: Final = IPv6Network("::/96")
-_NAT64: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+_ENDS_WITH_IPV4: Final = tuple(map(IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96")))
+"""Of NAT64 (RFC 6052, RFC 8215) and of SIIT (RFC 2765)."""
 _ISATAP: Final = (0x00005EFE, 0x02005EFE)
 _SMALLEST_COMPATIBLE: Final = 0x10000
 """Below it are `::` and `::1`, and nothing that an IPv4 address could be."""
@@ -67,7 +68,7 @@ def carried(address: IPv6Address) -> Iterator[IPv4Address]:
         yield address.sixtofour
     if address.teredo is not None:
         yield from address.teredo
-    if any(address in prefix for prefix in _NAT64) or (number >> 32) & _LOW_32 in _ISATAP:
+    if any(address in prefix for prefix in _ENDS_WITH_IPV4) or (number >> 32) & _LOW_32 in _ISATAP:
         yield IPv4Address(number & _LOW_32)
 
 
