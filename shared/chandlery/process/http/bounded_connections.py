@@ -87,6 +87,10 @@ class BoundedConnection(HttpToolsProtocol):
         elif self._head_timer is None:
             self._await_head()
 
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP is answered like all else."""
+        self._answer_and_close(400, "BadRequest", msg.removesuffix("."))
+
     def on_headers_complete(self) -> None:
         """The head came in time."""
         self._is_in_head = False

@@ -109,8 +109,8 @@ def _is_servers_error(status: int, body: bytes) -> bool:
 
 
 def _explains_itself(status: int, body: bytes) -> bool:
-    """Refusals are `Status` objects, unless it is no HTTP that arrived: then the parser before us answers."""
-    if status < 400 or body == b"Invalid HTTP request received.":
+    """Refusals are `Status` objects, also where it is no HTTP that arrived."""
+    if status < 400:
         return True
     document = json.loads(body)
     return bool(document["kind"] == "Status" and document["code"] == status and document["message"])
