@@ -13,12 +13,12 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from structlog.testing import capture_logs
 
-from chandlery.model.faults import ConfigurationFault
+from chandlery.model.faults import ConfigurationFault, Forbidden
 from chandlery.model.json.json_text import write_json
 from chandlery.model.objects.instances import UserInfo
 from chandlery.process.http.accepting import Manners
 from chandlery.process.http.http_server import listen, serve_http
-from chandlery.process.http.presented_certificates import CLIENT_CERTIFICATE
+from chandlery.process.http.presented_certificates import CLIENT_CERTIFICATE, PresentedCertificate
 from chandlery.process.http.tls_files import TlsFiles, self_signed
 from chandlery_gateway.identity.authentication import FAILED_LOGIN
 from chandlery_gateway.identity.authenticators.certificate_authenticator import CertificateAuthenticator
@@ -149,6 +149,41 @@ async def test_certificate_that_nobody_vouches_for_ends_the_handshake_and_is_tol
         await eventually(lambda: logged, what="a line in the log")
     assert logged[0]["action"] == "failed_authentication"
     assert "client certificates from 127.0.0.1 were refused" in logged[0]["event"]
+
+
+@pytest.mark.parametrize(
+    ("method", "said", "is_let_in"),
+    [
+        ("POST", {}, True),
+        ("POST", {"Sec-Fetch-Site": "same-origin", "Origin": "https://gateway.example"}, True),
+        ("GET", {"Sec-Fetch-Site": "cross-site"}, True),
+        ("POST", {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}, False),
+        ("DELETE", {"Sec-Fetch-Site": "same-site"}, False),
+        ("PUT", {"Sec-Fetch-Site": "none"}, False),
+        ("PATCH", {"Origin": "null"}, False),
+        ("POST", {"Origin": "https://gateway.example"}, False),
+    ],
+)
+async def test_change_that_a_page_of_others_has_a_browser_make_is_refused(
+    method: str, said: dict[str, str], is_let_in: bool
+) -> None:
+    now = datetime.now(UTC)
+    shown = PresentedCertificate(
+        common_name="ann",
+        organizations=("dev",),
+        is_for_clients=True,
+        valid_from=now - timedelta(hours=1),
+        valid_until=now + timedelta(hours=1),
+        fingerprint="f",
+    )
+    headers = [(name.lower().encode(), value.encode()) for name, value in said.items()]
+    scope = {"type": "http", "method": method, "headers": headers, CLIENT_CERTIFICATE: shown}
+    knows = CertificateAuthenticator()
+    if is_let_in:
+        assert await knows.authenticate(scope) is not None
+    else:
+        with pytest.raises(Forbidden, match="page of another origin"):
+            await knows.authenticate(scope)
 
 
 async def test_header_does_not_pass_for_a_certificate(listener: Listener) -> None:

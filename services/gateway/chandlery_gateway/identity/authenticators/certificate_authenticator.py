@@ -3,16 +3,22 @@
 Source: Kubernetes, "Authenticating", "X.509 client certificates". The chain has been verified in the handshake; what a
 request says in its headers plays no part. Stricter than Kubernetes in one thing: a certificate has to say itself that
 it is for clients.
+
+A browser that has a certificate shows it with each request, whatever page has made it. A change that a page of another
+origin has made is refused, as with the cookie of a session.
 """
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from starlette.datastructures import Headers
 from starlette.types import Scope
 
+from chandlery.model.faults import Forbidden
 from chandlery.model.objects.instances import UserInfo
 from chandlery.process.http.presented_certificates import CLIENT_CERTIFICATE, PresentedCertificate
 from chandlery_gateway.identity.authentication import CREDENTIAL_ID, FAILED_LOGIN, LoginFailure
+from chandlery_gateway.identity.sessions.same_origin import is_foreign_change
 
 
 def _now() -> datetime:
@@ -26,7 +32,10 @@ class CertificateAuthenticator:
         self._now = now
 
     async def authenticate(self, scope: Scope) -> UserInfo | None:
-        """See Authenticator. A certificate that is not accepted is noted in the scope; a token may still do."""
+        """See Authenticator. A certificate that is not accepted is noted in the scope; a token may still do.
+
+        Raises Forbidden for a change that a page of somebody else has a browser make.
+        """
         shown: PresentedCertificate | None = scope.get(CLIENT_CERTIFICATE)
         if shown is None:
             return None
@@ -37,6 +46,8 @@ class CertificateAuthenticator:
         if not shown.is_valid(self._now()):
             scope[FAILED_LOGIN] = LoginFailure.EXPIRED
             return None
+        if is_foreign_change(scope["method"], Headers(scope=scope)):
+            raise Forbidden("a request with a client certificate was refused: it was made by a page of another origin")
         return UserInfo(
             username=shown.common_name,
             groups=shown.organizations,

@@ -1,9 +1,9 @@
 """Whether a request with a cookie was made by a page of ours, or by one of somebody else in the same browser. Pure.
 
-A browser sends cookies along whoever made the request. `SameSite=Strict` keeps most of that away; what remains (a host
-beside ours, an old browser) is told apart here by headers that no page can write, and by a token that only a page of
-ours can read. What is ours is what the operator says: never the header `Host`, which a name that somebody else points
-at us would bring.
+A browser sends cookies along whoever made the request, and shows a client certificate in the same way.
+`SameSite=Strict` keeps most of that away from cookies; what remains (a host beside ours, an old browser) is told apart
+here by headers that no page can write, and by a token that only a page of ours can read. What is ours is what the
+operator says: never the header `Host`, which a name that somebody else points at us would bring.
 
 Source: OWASP, Cross-Site Request Forgery Prevention; W3C, Fetch Metadata Request Headers.
 """
@@ -22,6 +22,18 @@ _TYPED: Final = "none"
 def changes_something(method: str) -> bool:
     """Whether a request of this method needs a token that shows who made it."""
     return method not in _READING
+
+
+def is_foreign_change(method: str, headers: Headers) -> bool:
+    """Whether a browser says that a page of another origin made a request that changes something.
+
+    For what a browser shows of its own accord and other programs as well, which say nothing of origins: a certificate.
+    """
+    if not changes_something(method):
+        return False
+    sites = headers.getlist("sec-fetch-site")
+    # A browser that says no more than `Origin` is an old one, and with `Host` nobody could tell whether it is ours.
+    return any(site != _OURS for site in sites) if sites else "origin" in headers
 
 
 def why_foreign(method: str, headers: Headers, origins: Collection[str]) -> str:
