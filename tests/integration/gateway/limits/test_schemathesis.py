@@ -34,6 +34,11 @@ _BRIEFLY = [
     ("apis/authentication.k8s.io/v1", ["POST /apis/authentication.k8s.io/v1/selfsubjectreviews"]),
     ("apis/authentication.k8s.io/v1beta1", ["POST /apis/authentication.k8s.io/v1beta1/selfsubjectreviews"]),
     ("apis/authorization.k8s.io/v1", ["POST /apis/authorization.k8s.io/v1/subjectaccessreviews"]),
+    ("apis/audit.chandlery.io/v1", ["GET /apis/audit.chandlery.io/v1/auditevents"]),
+    (
+        "apis/rbac.authorization.k8s.io/v1",
+        ["POST /apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings"],
+    ),
     ("apis/events.k8s.io/v1", ["PUT /apis/events.k8s.io/v1/namespaces/{namespace}/events/{name}"]),
     (_CATALOG, [f"GET {CATALOG}/namespaces/{{namespace}}/serviceinstances"]),
     (_CATALOG, [f"POST {CATALOG}/namespaces/{{namespace}}/serviceinstances"]),

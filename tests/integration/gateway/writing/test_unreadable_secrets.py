@@ -41,7 +41,7 @@ async def test_it_is_shown_without_data_and_says_why_in_lists_tables_and_watches
     one = await gateway.api.read(f"{SECRETS}/lost")
     assert "data" not in one
     assert one["metadata"]["annotations"] == {
-        UNREADABLE: "stored data was encrypted with the key named 'gone', which is not configured"
+        UNREADABLE: "stored data was encrypted with the data key 'gone', which is not stored"
     }
     lost, sound = (await gateway.api.read(SECRETS))["items"]
     assert (lost.get("data"), sound["data"]) == (None, DATA)
