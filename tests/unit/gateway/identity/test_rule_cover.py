@@ -47,6 +47,7 @@ def rule(verbs: str = "get", resources: str = "", groups: str = "", names: str =
         pytest.param([rule("get", "*/status")], [rule("get", "a/status b/status")], True, id="a subresource of all"),
         pytest.param([rule("get", "*/status")], [rule("get", "a")], False, id="a subresource is not the resource"),
         pytest.param([rule("get", "*/status")], [rule("get", "*/status")], True, id="the pattern itself"),
+        pytest.param([rule("get", "*/")], [rule("get", "a *")], False, id="a subresource without a name is nothing"),
         pytest.param([rule("get", "a", "*")], [rule("get", "a", "core apps")], True, id="all groups"),
         pytest.param([rule("get", "a", "apps")], [rule("get", "a", "core apps")], False, id="one group of two"),
         pytest.param([rule("get", "a")], [rule("get", "a", names="x")], True, id="all objects cover one"),

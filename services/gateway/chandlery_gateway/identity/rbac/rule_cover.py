@@ -161,9 +161,10 @@ def _of_words(wanted: frozenset[str], owned: frozenset[str]) -> frozenset[str]:
 def _of_resources(wanted: frozenset[str], owned: frozenset[str]) -> frozenset[str]:
     if EVERYTHING in owned:
         return wanted
-    everywhere = {each.partition("/")[2] for each in owned if each.startswith("*/")}
+    everywhere = {each for each in owned if each.startswith("*/")}
     found = wanted & owned
-    return found | {each for each in wanted if each.partition("/")[2] in everywhere} if everywhere else found
+    # Of a whole resource there is no `*/`.
+    return found | {each for each in wanted if "/" in each and f"*/{each.partition('/')[2]}" in everywhere}
 
 
 def _of_paths(wanted: frozenset[str], owned: frozenset[str]) -> frozenset[str]:
