@@ -130,8 +130,8 @@ def _is_open(path: str) -> bool:
 
 def _open_rules(held: Iterable[PathRule]) -> Iterator[PathRule]:
     """What everybody may read beside the paths that somebody has been given."""
-    given = {path for rule in held for path in rule.paths if _READ in rule.verbs}
-    paths = tuple(path for path in _OPEN_PATHS if path not in given)
+    given = [path for rule in held if _READ in rule.verbs or ALL in rule.verbs for path in rule.paths]
+    paths = tuple(path for path in _OPEN_PATHS if not any(is_path_covered(each, path) for each in given))
     if paths:
         yield PathRule(verbs=(_READ,), paths=paths)
 

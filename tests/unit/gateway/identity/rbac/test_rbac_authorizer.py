@@ -207,6 +207,19 @@ async def test_reach_is_what_names_and_namespaces_add_up_to(rules: Rules, author
     assert await authorizer.reach(secrets("watch", namespace="")) == Reach(everywhere=frozenset())
 
 
+async def test_what_is_open_is_listed_beside_paths_that_do_not_stand_for_it(
+    rules: Rules, authorizer: RbacAuthorizer
+) -> None:
+    rules.role("paths", PolicyRule(verbs=("*",), paths=("/livez*", "/docs")), PolicyRule(verbs=("post",), paths=("*",)))
+    rules.bind("paths", "paths", TO_ANN)
+    *_, beside = (await authorizer.rules(ANN, "team")).paths
+    assert beside.verbs == ("get",)
+    assert {"/docs/*", "/version", "/readyz/*"} <= set(beside.paths)
+    assert {"/livez", "/livez/*", "/docs"}.isdisjoint(beside.paths)
+    rules.role("paths", PolicyRule(verbs=("*",), paths=("*",)))
+    assert (await authorizer.rules(ANN, "team")).paths == (PathRule(verbs=("*",), paths=("*",)),)
+
+
 async def test_the_rules_of_a_user_are_those_of_the_cluster_and_of_the_namespace(
     rules: Rules, authorizer: RbacAuthorizer
 ) -> None:
