@@ -120,6 +120,15 @@ async def test_page_of_ours_reads_and_changes_as_its_user(browser: Browser) -> N
     assert (await browser.changes("made-by-a-page")).status == 201
 
 
+async def test_a_token_can_be_reviewed_where_there_are_sessions(browser: Browser) -> None:
+    reviews = "/apis/authentication.k8s.io/v1/tokenreviews"
+    told = [
+        (await browser.gateway.api.made(reviews, {"spec": {"token": token}}))["status"].get("authenticated", False)
+        for token in (TOKEN, "another-token-of-nobody")
+    ]
+    assert told == [True, False]
+
+
 @pytest.mark.parametrize(
     ("headers", "says"),
     [

@@ -12,7 +12,7 @@ from starlette.types import Scope
 
 from chandlery.model.faults import Forbidden
 from chandlery.model.objects.instances import UserInfo
-from chandlery_gateway.identity.authentication import Authenticator
+from chandlery_gateway.identity.authentication import Authenticator, TokenVerifier
 from chandlery_gateway.identity.sessions.same_origin import changes_something, why_foreign
 from chandlery_gateway.identity.sessions.sessions import COOKIE, CSRF_HEADER, Session, Sessions
 
@@ -22,7 +22,7 @@ _CREDENTIALS: Final = b"authorization"
 
 
 class SessionAuthenticator:
-    """See Authenticator. Asks another one who has the token of the session."""
+    """See Authenticator, TokenVerifier. Asks another one who has the token of the session."""
 
     def __init__(self, authenticator: Authenticator, sessions: Sessions) -> None:
         self._authenticator = authenticator
@@ -41,6 +41,10 @@ class SessionAuthenticator:
         scope[SESSION] = session
         bearer = (_CREDENTIALS, f"Bearer {session.token}".encode())
         return await self._authenticator.authenticate({**scope, "headers": [*scope["headers"], bearer]})
+
+    async def verify(self, token: str) -> UserInfo | None:
+        """See TokenVerifier: sessions or not, whose a bearer token is remains the question of the other one."""
+        return await self._authenticator.verify(token) if isinstance(self._authenticator, TokenVerifier) else None
 
     def _check(self, method: str, headers: Headers, session: Session) -> None:
         reason = why_foreign(method, headers, self.sessions.origins)
