@@ -30,6 +30,7 @@ from chandlery_gateway.identity.audit.recording_authorizer import RecordingAutho
 from chandlery_gateway.identity.authentication import Authenticator, TokenVerifier
 from chandlery_gateway.identity.authenticators.union_authenticator import UnionAuthenticator
 from chandlery_gateway.identity.authorization import Authorizer
+from chandlery_gateway.identity.failed_logins import FailedLogins
 from chandlery_gateway.identity.sessions.session_authenticator import SessionAuthenticator
 from chandlery_gateway.kube.kinds.regarding_events import REGARDING_EVENT
 from chandlery_gateway.kube.printing.status_objects import MethodNotAllowed
@@ -55,11 +56,13 @@ _ABOUT = """Kubernetes-style API of a service catalog: register service brokers,
 Every request carries `Authorization: Bearer <token>`. `kubectl` and `svcat` work against it as they are."""
 
 
-class _Application(FastAPI):
+class Application(FastAPI):
     """FastAPI with our headers around all of it, around the layer too that answers what nothing else has caught."""
 
-    def __init__(self, *, hsts_seconds: int, **options: Any) -> None:
+    def __init__(self, *, failed_logins: FailedLogins, hsts_seconds: int, **options: Any) -> None:
         super().__init__(**options)
+        self.failed_logins = failed_logins
+        """What has been counted of requests; whoever accepts connections adds to it."""
         self._hsts_seconds = hsts_seconds
 
     def build_middleware_stack(self) -> ASGIApp:
@@ -83,7 +86,7 @@ def create_app(
     authorizer: Authorizer,
     auditor: Auditor,
     is_ending: Callable[[], bool] = lambda: False,
-) -> FastAPI:
+) -> Application:
     """The application. While `is_ending` clients are sent on. Only a `SessionAuthenticator` lets browsers log in."""
     settings = resources.settings
     recording = RecordingAuthorizer(authorizer)
@@ -97,7 +100,8 @@ def create_app(
     )
     object_writer = _object_writer(resources, hub, recording)
     object_reader = ObjectReader(resources.database)
-    app = _Application(
+    app = Application(
+        failed_logins=pipeline.failed_logins,
         hsts_seconds=0 if settings.accept_plain_http else settings.hsts_seconds,
         title="Chandlery",
         version=version("chandlery"),

@@ -3,19 +3,21 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
 from chandlery.contracts.messages import Message
 from chandlery.engine.resources import Resources
-from chandlery.model.faults import AlreadyExists
+from chandlery.model.faults import AlreadyExists, Conflict
 from chandlery.model.objects import kinds
-from chandlery.model.objects.core import Namespace, NamespaceSpec
+from chandlery.model.objects.core import Namespace
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.process.http.http_server import listen, serve_http
 from chandlery.process.service import Service
 from chandlery.settings.settings import Settings
 from chandlery.store.database import UnitOfWork
+from chandlery_gateway.admission.core_admission import namespace_with_defaults
 from chandlery_gateway.app import create_app
 from chandlery_gateway.http.listening import Listening, warn_of_plain_http
 from chandlery_gateway.identity.audit.audit_log import AuditLog, check_audit
@@ -52,9 +54,9 @@ class Gateway:
             is_ending=stop.is_set,
         )
         listener = listen(settings.host, settings.port)
-        with contextlib.suppress(AlreadyExists):
+        with contextlib.suppress(AlreadyExists, Conflict):
             # Another gateway may start at the same moment.
-            await self._resources.database.run(_ensure_default_namespace)
+            await self._resources.database.run(ensure_default_namespace)
         await keep_default_roles(self._resources.database)
         await hub.begin()
 
@@ -77,7 +79,7 @@ class Gateway:
                 app,
                 listener,
                 end,
-                manners=listening.manners,
+                manners=replace(listening.manners, on_untrusted=app.failed_logins.count_certificate),
                 grace_seconds=settings.shutdown_seconds,
                 hurry=self._resources.hurry,
             )
@@ -105,12 +107,15 @@ async def _end_after_pause(
     await hub.close()
 
 
-async def _ensure_default_namespace(unit: UnitOfWork) -> None:
-    if await unit.objects.get(kinds.NAMESPACE, "", "default") is not None:
+async def ensure_default_namespace(unit: UnitOfWork) -> None:
+    """Make the namespace that everybody begins in, unless it is there. Raises AlreadyExists, Conflict in a race."""
+    found = await unit.objects.get(kinds.NAMESPACE, "", "default")
+    if isinstance(found, Namespace):
+        # An earlier release has made it without its label.
+        await unit.objects.update(found, namespace_with_defaults(found))
         return
     metadata = ObjectMeta(name="default", uid=str(uuid4()), creation_timestamp=datetime.now(UTC))
-    namespace = Namespace(metadata=metadata, spec=NamespaceSpec(finalizers=("kubernetes",)))
-    await unit.objects.insert(namespace)
+    await unit.objects.insert(namespace_with_defaults(Namespace(metadata=metadata)))
 
 
 def _check(settings: Settings) -> None:

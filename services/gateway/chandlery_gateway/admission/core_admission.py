@@ -30,10 +30,10 @@ class NamespaceRules(KindRules[Namespace]):
         return label_problem(name)
 
     def default_new(self, document: Namespace, user: UserInfo, *, new_id: NewId) -> Namespace:
-        return _default_namespace(document)
+        return namespace_with_defaults(document)
 
     def default_changed(self, old: Namespace, new: Namespace, *, user: UserInfo) -> Namespace:
-        return _default_namespace(new)
+        return namespace_with_defaults(new)
 
     def new_problems(self, document: Namespace) -> Iterable[FieldProblem]:
         return ()
@@ -72,7 +72,7 @@ class EventRules(KindRules[Event]):
         return _event_problems(document)
 
 
-def _default_namespace(namespace: Namespace) -> Namespace:
+def namespace_with_defaults(namespace: Namespace) -> Namespace:
     """Sets the label that selects a namespace by its name, and the finalizer that Kubernetes shows."""
     labels = {**(namespace.metadata.labels or {}), _NAME_LABEL: namespace.metadata.name}
     metadata = namespace.metadata.model_copy(update={"labels": labels})

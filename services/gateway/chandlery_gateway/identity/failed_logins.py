@@ -37,6 +37,10 @@ class FailedLogins:
         self._records: OrderedDict[str, _Record] = OrderedDict()
         self._tally = Tally(_say_who_fails)
 
+    def count_certificate(self) -> None:
+        """A client certificate has ended a handshake, which is told of and slowed where connections are accepted."""
+        self.counts[LoginFailure.CERTIFICATE] += 1
+
     def note(self, address: str, *, now: float, reason: LoginFailure = LoginFailure.UNKNOWN_TOKEN) -> float:
         """One more from there. Returns for how many seconds its answer is to be held back."""
         self.counts[reason] += 1

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -37,6 +37,8 @@ class Manners:
     tls: TlsFiles | None = None
     plain_too: bool = False
     """With TLS, answer plain HTTP too, told apart by the first byte that a client sends."""
+    on_untrusted: Callable[[], None] = lambda: None
+    """Called for each client certificate that ends a handshake."""
 
 
 class AcceptingServer(uvicorn.Server):
@@ -114,6 +116,7 @@ class AcceptingServer(uvicorn.Server):
         except (OSError, TimeoutError, ssl.SSLError) as error:
             if isinstance(error, ssl.SSLCertVerificationError):
                 self._untrusted.add(f"{held.address} {error.verify_message}")
+                self._manners.on_untrusted()
             self._shares.leave(held)
             connection.close()
         except asyncio.CancelledError:
@@ -144,7 +147,7 @@ class AcceptingServer(uvicorn.Server):
         """Whoever was let in by a certificate has to show it again: idle connections end now, others when answered."""
         for connection in tuple(self.server_state.connections):
             if isinstance(connection, BoundedConnection) and connection.certificate is not None:
-                connection.shutdown()
+                connection.forget_certificate()
 
     def _keep(self, task: "asyncio.Task[None]") -> None:
         self._tasks.add(task)

@@ -121,6 +121,14 @@ class BoundedConnection(HttpToolsProtocol):
         if self.certificate is not None:
             self.scope[CLIENT_CERTIFICATE] = self.certificate  # type: ignore[typeddict-unknown-key]
 
+    def forget_certificate(self) -> None:
+        """Nobody vouches for it any more: what is under way has none from now on, and nothing comes after it."""
+        self.certificate = None
+        for cycle in (self.cycle, *(cycle for cycle, _ in self.pipeline)):
+            if cycle is not None:
+                cycle.scope.pop(CLIENT_CERTIFICATE, None)  # type: ignore[typeddict-item]
+        self.shutdown()
+
     def on_response_complete(self) -> None:
         """Unless the next request is there already it may be closed for another connection."""
         super().on_response_complete()

@@ -46,15 +46,30 @@ class Listener:
         certificates = CertificateAuthenticator(now=lambda: self.now)
         self._union = UnionAuthenticator(certificates=certificates, verifiers=[static])
         self.port = 0
+        self.refused = 0
 
     async def __call__(self, scope: Any, _receive: Any, send: Any) -> None:
         """The application: it answers who has come."""
+        if scope["path"] == "/watch":
+            await self._watch(scope, send)
+            return
         user = await self._union.authenticate(scope)
         told = user.to_wire() if user else {"refused": scope.get(FAILED_LOGIN)}
         body = write_json({**told, "shown": CLIENT_CERTIFICATE in scope})
         head = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": 200, "headers": head})
         await send({"type": "http.response.body", "body": body})
+
+    async def _watch(self, scope: Any, send: Any) -> None:
+        """Tell that it has begun, and then when nobody is known by it any more."""
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"begun\n", "more_body": True})
+        await eventually(lambda: self._union.authenticate({**scope}), lambda user: user is None, what="a stranger")
+        await send({"type": "http.response.body", "body": b"over\n"})
+
+    def count_refused(self) -> None:
+        """One more whose handshake was ended."""
+        self.refused += 1
 
     def session(self, shown: Shown | None = None) -> aiohttp.ClientSession:
         """Connections of a client with this certificate."""
@@ -78,9 +93,10 @@ async def listener(tmp_path: Path) -> AsyncIterator[Listener]:
 
 @asynccontextmanager
 async def _serving(made: Listener) -> AsyncIterator[None]:
+    manners = Manners(tls=made.tls, plain_too=True, on_untrusted=made.count_refused)
     socket, stop = listen("127.0.0.1", 0), asyncio.Event()
     made.port = socket.getsockname()[1]
-    serving = asyncio.create_task(serve_http(made, socket, stop, manners=Manners(tls=made.tls, plain_too=True)))
+    serving = asyncio.create_task(serve_http(made, socket, stop, manners=manners))
     try:
         yield
     finally:
@@ -149,6 +165,8 @@ async def test_certificate_that_nobody_vouches_for_ends_the_handshake_and_is_tol
         await eventually(lambda: logged, what="a line in the log")
     assert logged[0]["action"] == "failed_authentication"
     assert "client certificates from 127.0.0.1 were refused" in logged[0]["event"]
+    # The client tries a second time.
+    assert 1 <= listener.refused <= 2
 
 
 @pytest.mark.parametrize(
@@ -209,6 +227,18 @@ async def test_new_authorities_count_at_once_for_connections_that_are_open_too(l
         assert (await listener.whoami(bob, Authorization=f"Bearer {TOKEN}"))["username"] == "bob"
     async with listener.session(successor.issue(listener.folder, "carol")) as session:
         assert (await listener.whoami(session))["username"] == "carol"
+
+
+async def test_request_under_way_has_no_certificate_once_nobody_vouches_for_it(listener: Listener) -> None:
+    async with (
+        listener.session(listener.authority.issue(listener.folder, "ann")) as ann,
+        ann.get(f"https://127.0.0.1:{listener.port}/watch") as response,
+        asyncio.timeout(SOON),
+    ):
+        assert await response.content.readline() == b"begun\n"
+        (listener.folder / "clients.crt").write_text(Authority().pem)
+        listener.tls.reload_authorities()
+        assert await response.content.readline() == b"over\n"
 
 
 async def test_certificate_that_expires_while_its_connection_is_open_counts_no_more(listener: Listener) -> None:

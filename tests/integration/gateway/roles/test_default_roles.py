@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from chandlery.model.objects.kinds import NAMESPACE
+from chandlery.store.database import UnitOfWork
 from chandlery_gateway.identity.default_roles.coming_roles import BOOTSTRAPPING, DEFAULT_BINDINGS, DEFAULT_ROLES
 from chandlery_gateway.identity.default_roles.role_keeping import keep_default_roles
+from chandlery_gateway.main import ensure_default_namespace
 from tests.integration.gateway.api_client import RBAC, Document, names
 from tests.integration.gateway.conftest import Running
 
@@ -43,6 +46,25 @@ async def test_first_start_makes_the_roles_and_what_they_gather(own_gateway: Run
 async def test_a_further_start_writes_nothing(own_gateway: Running) -> None:
     before = await changes(own_gateway)
     await keep_default_roles(own_gateway.resources.database)
+    assert await changes(own_gateway) == before
+
+
+async def test_the_first_namespace_has_the_label_that_others_have(own_gateway: Running) -> None:
+    place, label = "/api/v1/namespaces/default", {"kubernetes.io/metadata.name": "default"}
+    database = own_gateway.resources.database
+
+    async def take_label_off(unit: UnitOfWork) -> None:
+        found = await unit.objects.get(NAMESPACE, "", "default")
+        assert found is not None
+        metadata = found.metadata.model_copy(update={"labels": None})
+        await unit.objects.update(found, found.model_copy(update={"metadata": metadata}))
+
+    assert (await own_gateway.api.read(place))["metadata"]["labels"] == label
+    await database.run(take_label_off)
+    await database.run(ensure_default_namespace)
+    assert (await own_gateway.api.read(place))["metadata"]["labels"] == label
+    before = await changes(own_gateway)
+    await database.run(ensure_default_namespace)
     assert await changes(own_gateway) == before
 
 
