@@ -60,6 +60,8 @@ AccessOf = Callable[[Request, UserInfo], Access | None]
 
 WATCH_HAS_BEGUN = "chandlery.watch_has_begun"
 """In the ASGI scope of a watch: what to call as soon as it has told what there is."""
+STILL_KNOWN = "chandlery.still_known"
+"""In the ASGI scope of a watch: raises a fault unless its credentials still make it a request of the same user."""
 
 
 class Pipeline:
@@ -165,6 +167,7 @@ class Pipeline:
         try:
             if demand.request_class is RequestClass.WATCH:
                 scope[WATCH_HAS_BEGUN] = seating.begun
+                scope[STILL_KNOWN] = partial(self._check_still_known, scope, identity)
             if demand.request_class is RequestClass.MUTATING:
                 receive = PatientReceive(receive, seconds=self._body_seconds)
             if held_back:
@@ -173,6 +176,17 @@ class Pipeline:
             await app(scope, receive, send)
         finally:
             seating.leave()
+
+    async def _check_still_known(self, scope: Scope, identity: Identity) -> None:
+        """Raises Unauthorized, or why else nobody is known by them now; Unavailable if that cannot be asked."""
+        decisions = current_event().decisions
+        known = len(decisions)
+        # Of a copy: what is found out now is not what the request was let in by.
+        found = await self._identified({**scope})
+        if found.user != identity.user:
+            raise found.fault or Unauthorized()
+        # The same again is no news for the audit log, which would grow by it for as long as the watch lasts.
+        del decisions[known:]
 
     def _held_back(self, scope: Scope) -> float:
         reason = login_failure(scope) or LoginFailure.UNKNOWN_TOKEN

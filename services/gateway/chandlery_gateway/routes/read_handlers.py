@@ -8,7 +8,7 @@ from fastapi.responses import StreamingResponse
 from chandlery.model.faults import BadRequest
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import SECRET, Kind
-from chandlery_gateway.http.pipeline import WATCH_HAS_BEGUN, Handler
+from chandlery_gateway.http.pipeline import STILL_KNOWN, WATCH_HAS_BEGUN, Handler
 from chandlery_gateway.http.rendering import answer_form, list_response, object_response
 from chandlery_gateway.identity.audit.audit_event import note_object, note_related
 from chandlery_gateway.identity.authorization import Access, Authorizer, Reach, access_to
@@ -61,6 +61,7 @@ class ReadHandlers:
             self._authorizer,
             watching=access_of_list(self._kind, "watch", request, user),
             getting=_getting(self._kind, request, user),
+            check_known=request.scope[STILL_KNOWN],
         )
         selection = selection_of(self._kind, request, await rights.begin())
         watch = WatchRequest(

@@ -161,7 +161,7 @@ class WatchStream:
         breaths = Breaths()
         async for batch in self._hub.follow(start.version, until=until):
             lines: list[bytes] = []
-            await self._rights.check()
+            await self._rights.check(tells=bool(batch))
             for change in batch:
                 await breaths.take()
                 position = change.position

@@ -223,7 +223,11 @@ async def test_a_watch_that_falls_behind_what_is_kept_ends_with_an_error(own_gat
     await api.made(INSTANCES, instance())
     hub = WatchHub(database, rules=RuleKeeper(database))
     watching = access_to(SERVICE_INSTANCE, "watch", user=UserInfo(username="ann"), namespace="", name="")
-    rights = WatchRights(AllowEverything(), watching=watching, getting=watching)
+
+    async def check_known() -> None:
+        """They stay who they are."""
+
+    rights = WatchRights(AllowEverything(), watching=watching, getting=watching, check_known=check_known)
     request = WatchRequest(
         selection=Selection(
             kind=SERVICE_INSTANCE, namespace=None, labels=Selector(), fields=Selector(), reach=await rights.begin()
