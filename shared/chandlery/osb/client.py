@@ -13,6 +13,7 @@ It keeps connections and nothing else. Calls are logged here, with all known sec
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 import structlog
 from multidict import CIMultiDict, istr
@@ -73,6 +74,15 @@ _UNSIGNED = (
     "the request was not sent: spec.signedContext of the broker asks for a signature, and this platform has no key for "
     "it. Whoever runs it sets CHANDLERY_CONTEXT_SIGNING_KEY_FILE"
 )
+
+
+@dataclass
+class _Course:
+    """What a call has come to so far."""
+
+    sent_at: float
+    """When it began, or had a token for the broker. A token endpoint takes as long as whoever runs it likes."""
+    tokens: list[AccessToken] = field(default_factory=list)
 
 
 class OsbClient:
@@ -157,17 +167,18 @@ class OsbClient:
     ) -> Answer:
         """The answer with secrets struck out; the log has it whole, a tenant's broker only what a broker answers."""
         began = time.monotonic()
-        tokens: list[AccessToken] = []
-        answer = await self._exchange(endpoint, call, identity=identity, request_id=request_id, tokens=tokens)
-        hidden = (*endpoint.secrets, *(secret for token in tokens for secret in token.secrets))
+        course = _Course(began)
+        answer = await self._exchange(endpoint, call, identity=identity, request_id=request_id, course=course)
+        hidden = (*endpoint.secrets, *(secret for token in course.tokens for secret in token.secrets))
         told = await _struck(answer.knowing(secrets.and_those_of(*hidden)))
-        seconds = time.monotonic() - began
-        say_called(endpoint, told, request_id=request_id, seconds=seconds)
+        ended = time.monotonic()
+        say_called(endpoint, told, request_id=request_id, seconds=ended - began)
         if endpoint.tenancy is None or self._egress.tells_tenants:
             return told
         shown = for_tenants(told)
         if shown is not told:
-            await asyncio.sleep(min(self._egress.tenant_failure_seconds, endpoint.timeout_seconds) - seconds)
+            least = min(self._egress.tenant_failure_seconds, endpoint.timeout_seconds)
+            await asyncio.sleep(least - (ended - course.sent_at))
         return shown
 
     async def _exchange(
@@ -177,13 +188,13 @@ class OsbClient:
         *,
         identity: OriginatingIdentity | None,
         request_id: str,
-        tokens: list[AccessToken],
+        course: _Course,
     ) -> Answer:
         try:
             headers = _headers(endpoint, call, identity=identity, request_id=request_id)
             client = endpoint.authorization
             if isinstance(client, OAuth2Client):
-                reply = await self._with_token(endpoint, client, call, headers=headers, tokens=tokens)
+                reply = await self._with_token(endpoint, client, call, headers=headers, course=course)
             else:
                 reply = await self._transport.exchange(endpoint, call, headers)
         except NothingSent as fault:
@@ -203,14 +214,14 @@ class OsbClient:
         call: HttpCall,
         *,
         headers: CIMultiDict[str],
-        tokens: list[AccessToken],
+        course: _Course,
     ) -> HttpReply:
         """The reply; a token that the broker refuses is got anew once. A call that was answered 401 did nothing."""
-        reply = await self._sent_with_token(endpoint, client, call, headers=headers, tokens=tokens)
+        reply = await self._sent_with_token(endpoint, client, call, headers=headers, course=course)
         if reply.status != _UNAUTHORIZED:
             return reply
-        self._tokens.refused(endpoint, client, tokens[-1])
-        return await self._sent_with_token(endpoint, client, call, headers=headers, tokens=tokens)
+        self._tokens.refused(endpoint, client, course.tokens[-1])
+        return await self._sent_with_token(endpoint, client, call, headers=headers, course=course)
 
     async def _sent_with_token(
         self,
@@ -219,10 +230,12 @@ class OsbClient:
         call: HttpCall,
         *,
         headers: CIMultiDict[str],
-        tokens: list[AccessToken],
+        course: _Course,
     ) -> HttpReply:
-        tokens.append(await self._tokens.token_for(endpoint, client))
-        headers[_AUTHORIZATION] = tokens[-1].header
+        token = await self._tokens.token_for(endpoint, client)
+        course.tokens.append(token)
+        course.sent_at = time.monotonic()
+        headers[_AUTHORIZATION] = token.header
         return await self._transport.exchange(endpoint, call, headers)
 
 

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from chandlery.osb.answers.tenant_answers import UNIFORM, for_tenants
 from chandlery.osb.client import OsbClient
+from chandlery.osb.client_credentials import OAuth2Client
 from chandlery.osb.endpoint import BrokerEndpoint, Tenancy
 from chandlery.osb.operations.instance_calls import DeprovisionRequest, PollInstanceRequest, ProvisionRequest
 from chandlery.osb.operations.requests import OsbRequest
@@ -191,3 +192,25 @@ async def test_what_a_broker_says_is_shown(given: Answer, is_shown: bool) -> Non
     shown = for_tenants(given)
     assert (shown is given) == is_shown
     assert is_shown or (shown.verdict, shown.description) == (Verdict.TIMED_OUT, UNIFORM)
+
+
+async def test_a_slow_token_endpoint_does_not_make_failures_differ() -> None:
+    trusted = EgressPolicy(trusted=parse_rules(LOOPBACK))
+    client = OsbClient(Egress(cluster=trusted, tenants=trusted, tenant_failure_seconds=0.3))
+
+    async def give_token(_head: str) -> bytes:
+        await asyncio.sleep(0.2)
+        return answer(b'{"access_token": "t", "expires_in": 60}')
+
+    async def respond(_head: str) -> bytes:
+        return answer(PAGE)
+
+    async with broker(give_token) as tokens, broker(respond) as port:
+        began = time.monotonic()
+        oauth2 = OAuth2Client(f"http://127.0.0.1:{tokens}/", "id", "secret")
+        endpoint = BrokerEndpoint(url=f"http://127.0.0.1:{port}", authorization=oauth2, tenancy=Tenancy())
+        told = await client.get_catalog(endpoint, known=None, request_id="r")
+        took = time.monotonic() - began
+    await client.close()
+    # As long as where a connection never comes about: all of the time, counted from the token on.
+    assert (told.description, took > 0.45) == (UNIFORM, True)
