@@ -46,7 +46,12 @@ async def keep_seals(resources: Resources) -> None:
 
 
 async def reseal(database: Database, *, owner: str) -> bool:
-    """Seal anew all that is old; returns whether nothing is left. False, too, if another process is at it."""
+    """Seal anew all that is old; returns whether nothing is left. False, too, if another process is at it.
+
+    True from a process that may not: it need not look again soon.
+    """
+    if not await database.run(lambda unit: unit.resealing.is_allowed()):
+        return True
     secrets = await _all(database, owner, _secrets)
     notes = await _all(database, owner, lambda unit, after: unit.resealing.notes(after=after, limit=_STEP))
     if secrets is None or notes is None:

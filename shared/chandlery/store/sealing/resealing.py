@@ -57,6 +57,13 @@ class Resealing:
         self._keyring = keyring
         self._codec = codec
 
+    async def is_allowed(self) -> bool:
+        """Whether this login may write Secrets: with database roles, not every service may (`store/roles`)."""
+        if self._connection.dialect.name != "postgresql":
+            return True
+        may = select(func.has_column_privilege(_SECRETS.name, _SECRETS.c.spec.name, "UPDATE"))
+        return bool((await self._connection.execute(may)).scalar_one())
+
     async def secrets(self, *, after: str, limit: int) -> Step:
         """Seal anew at most so many Secrets, in the order of their uids. No change for anybody who reads them."""
         query = select(_SECRETS).where(_SECRETS.c.uid > after, self._is_old(_SEALED)).order_by(_SECRETS.c.uid)

@@ -11,7 +11,9 @@ from click.testing import CliRunner
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
+from chandlery.engine.upkeep.seal_keeping import reseal
 from chandlery.model.faults import Forbidden, Refused
+from chandlery.model.objects.core import Secret
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.process.commands.migrate_command import migrate as migrate_command
 from chandlery.process.schema_waits import run_migrations
@@ -20,9 +22,9 @@ from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database
 from chandlery.store.migrate import migrate
 from chandlery.store.roles.database_roles import RolePlan, keep_roles, roles_sql
-from chandlery.store.sealing.sealing import Keyring
+from chandlery.store.sealing.sealing import Keyring, new_key
 from tests.integration.conftest import PostgresDatabases
-from tests.integration.store.samples import create_one, instance, remove, update, with_parameters
+from tests.integration.store.samples import create, create_one, instance, meta, remove, update, with_parameters
 from tests.support.database_roles import drop_roles, role_logins
 
 
@@ -116,6 +118,22 @@ async def test_the_gateway_writes_all_but_the_status(roles: Roles, keyring: Keyr
         await remove(database, changed)
     finally:
         await database.close()
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_only_whoever_may_write_secrets_seals_them_anew(roles: Roles, keyring: Keyring) -> None:
+    newer = Keyring([*Keyring.parse(new_key("newer"))._by_name.values(), *keyring._by_name.values()])
+    owner = Database(open_engine(roles.owner, application_name="chandlery-test"), keyring)
+    await owner.run(lambda unit: unit.seals.check())
+    await create(owner, Secret(metadata=meta("to-be-sealed-anew"), data={"a": "Yg=="}))
+    await owner.close()
+    sealed = "SELECT spec ->> 'sealed' FROM secrets WHERE name = 'to-be-sealed-anew'"
+    for role in ("provisioner", "syncer", "binder"):
+        assert not (await roles.does("owner", sealed)).startswith("newer:")
+        database = Database(open_engine(roles.urls[role], application_name="chandlery-test"), newer)
+        await reseal(database, owner=role)
+        await database.close()
+    assert (await roles.does("owner", sealed)).startswith("newer:")
 
 
 ROW = "INSERT INTO serviceinstances (uid, name, namespace, resource_version, created_at, spec)"
