@@ -6,6 +6,7 @@ import re
 import pytest
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
 from chandlery.model.faults import ConfigurationFault, SealBroken
 from chandlery.model.objects import kinds
@@ -241,3 +242,23 @@ async def test_nothing_shows_a_key(database_url: str) -> None:
         shown = f"{vars(database.keyring)!r} {vars(database.data_keys)!r} {vars(database.keyring.data_keys)!r} {root!r}"
     assert keys.partition(":")[2] not in shown
     assert root.wrapped.text not in shown
+
+
+async def test_trouble_is_over_only_when_the_provider_has_answered(database_url: str) -> None:
+    clock, vault = Seconds(), Vault()
+    cache = DataKeyCache(seconds=100, clock=clock)
+    async with process(database_url, vault=vault, cache=cache) as database:
+        await insert_secret(database)
+        await database.data_keys.keep()
+        vault.is_away = True
+        database.data_keys.note(KeysAway("the vault cannot be reached"))
+        with capture_logs() as logged:
+            for _ in range(3):
+                with pytest.raises(KeysAway):
+                    await database.data_keys.keep()
+                database.data_keys.note(KeysAway("the vault cannot be reached"))
+        assert database.data_keys.trouble
+        assert logged == [], "it has been told"
+        vault.is_away = False
+        await database.data_keys.keep()
+        assert not database.data_keys.trouble
