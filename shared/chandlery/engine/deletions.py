@@ -4,9 +4,10 @@ Called within the transaction of a round.
 """
 
 from chandlery.model.objects import kinds
-from chandlery.model.objects.core import Namespace
+from chandlery.model.objects.core import Namespace, Secret
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.reconcile.deletion import is_removed_at_once, marked_deleted, with_policy
+from chandlery.store.audit.credential_trail import SYNCER, WITHDRAW, secret_entry
 from chandlery.store.database import UnitOfWork
 
 
@@ -38,3 +39,5 @@ async def remove(unit: UnitOfWork, document: AnyObject) -> None:
     uid = document.metadata.uid or ""
     await unit.objects.remove(document)
     await unit.work_queue.remove(uid)
+    if isinstance(document, Secret):
+        unit.audit.note(secret_entry(document, WITHDRAW, by=SYNCER))

@@ -92,6 +92,9 @@ async def test_what_an_owner_owned_goes_with_it(fleet: Fleet, policy: str | None
     await until_quiet(fleet)
     assert await fleet.find(SECRET, "stranger") is not None
     assert await fleet.rows("owner_links") == []
+    told = {(row["verb"], row["object_name"], row["username"]) for row in await fleet.rows("audit_events")}
+    assert told >= {("withdraw", name, "system:chandlery:syncer") for name in ("child", "grandchild")}
+    assert owner.metadata.uid in {row["uid"] for row in await fleet.rows("audit_subjects")}
 
 
 async def test_what_an_orphaning_deletion_leaves_stays_without_its_owner(fleet: Fleet) -> None:

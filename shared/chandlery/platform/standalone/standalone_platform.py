@@ -41,7 +41,7 @@ class StandaloneSession:
         if existing is not None and _controller(existing) == secret.owner_uid:
             self._unit.is_known_to(secret.owner_uid, secret_key(secret.namespace, secret.name))
             await self._unit.objects.remove(existing)
-            self._unit.audit.note(secret_entry(existing, WITHDRAW, owner_uid=secret.owner_uid))
+            self._unit.audit.note(secret_entry(existing, WITHDRAW))
 
     async def carry_out(self, write: PlatformWrite) -> None:
         """See PlatformSession."""
@@ -67,7 +67,7 @@ class StandaloneSession:
         else:
             written = existing.model_copy(update={"data": secret.data})
             await unit.objects.update(existing, written)
-        unit.audit.note(secret_entry(written, DELIVER, owner_uid=_controller(secret) or ""))
+        unit.audit.note(secret_entry(written, DELIVER))
 
     def _record(self, about: AnyObject, fact: RecordedFact) -> None:
         meta, now = about.metadata, self._unit.now

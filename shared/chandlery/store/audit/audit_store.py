@@ -6,7 +6,8 @@ the primary key and the oldest at the other: neither reading nor forgetting sear
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import delete, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -19,6 +20,8 @@ from chandlery.store.schema import AUDIT_SUBJECTS as S
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
     from sqlalchemy.ext.asyncio import AsyncConnection
+_SUBJECTS_AT_ONCE: Final = 1_000
+"""A list of all Secrets is about many: nobody else has to wait for them to be made ready."""
 _UNLESS_THERE = {
     "postgresql": (postgresql.insert(A).on_conflict_do_nothing(), postgresql.insert(S).on_conflict_do_nothing()),
     "sqlite": (sqlite.insert(A).on_conflict_do_nothing(), sqlite.insert(S).on_conflict_do_nothing()),
@@ -50,8 +53,9 @@ class AuditStore:
         """Add these, in one statement and one more for what else they are about; what is there already stays."""
         add_event, add_subject = _UNLESS_THERE[self._connection.dialect.name]
         await self._connection.execute(add_event, [_row(entry) for entry in entries])
-        if subjects := list(_subjects(entries)):
-            await self._connection.execute(add_subject, subjects)
+        subjects = _subjects(entries)
+        while some := list(islice(subjects, _SUBJECTS_AT_ONCE)):
+            await self._connection.execute(add_subject, some)
 
     async def get(self, name: str) -> str | None:
         """The text of one event."""

@@ -6,23 +6,20 @@ whoever the binding was made for stands in an annotation. The uid of the binding
 users have done with the binding and its Secret.
 """
 
-import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
-from chandlery.model.json.json_text import write_json
 from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.core import RecordedFact, Secret
-from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import AnyObject, kind_of
 from chandlery.model.objects.reasons import BindingReason
-from chandlery.model.text.time_ordered_ids import time_ordered_id
 from chandlery.store.audit.audit_entries import AuditEntry
+from chandlery.store.audit.system_entries import AUTHOR, SUCCESS, Subject, system_entry
 
 BINDER: Final = "system:chandlery:binder"
-_GROUPS: Final = ("system:chandlery",)
-_AUTHOR: Final = "audit.chandlery.io/author"
+SYNCER: Final = "system:chandlery:syncer"
+"""Takes along what a namespace or an owner that goes has."""
+_FAILURE: Final = 500
 _REASON: Final = "audit.chandlery.io/reason"
 _VERBS: Final[Mapping[str, str]] = {
     BindingReason.INJECTED: "bind",
@@ -49,62 +46,24 @@ def credential_entry(about: AnyObject, fact: RecordedFact) -> AuditEntry | None:
     if verb is None or not isinstance(about, ServiceBinding):
         return None
     author = about.spec.user_info
-    return _entry(about, verb, reason=fact.reason, author=author, has_failed=fact.reason in _FAILED)
+    annotations = {_REASON: fact.reason, AUTHOR: (author.username if author else "") or ""}
+    code = _FAILURE if fact.reason in _FAILED else SUCCESS
+    return system_entry(verb, _subject(about), by=BINDER, annotations=annotations, code=code)
 
 
-def secret_entry(secret: Secret, verb: str, *, owner_uid: str) -> AuditEntry:
-    """The entry of a Secret that the credentials were written to, or taken away with; found by its owner's uid, too."""
-    return _entry(secret, verb, related=(owner_uid,))
+def secret_entry(secret: Secret, verb: str, *, by: str = BINDER) -> AuditEntry:
+    """The entry of a Secret that credentials were written to, or taken away with; found by its owners' uids, too."""
+    owners = tuple(owner.uid for owner in secret.metadata.owner_references or ())
+    return system_entry(verb, _subject(secret), by=by, annotations={}, related=owners)
 
 
-def _entry(
-    about: AnyObject,
-    verb: str,
-    *,
-    reason: str = "",
-    author: UserInfo | None = None,
-    has_failed: bool = False,
-    related: tuple[str, ...] = (),
-) -> AuditEntry:
-    kind, metadata, now = kind_of(about), about.metadata, time.time_ns()
-    name, moment = time_ordered_id(now), _micro_time(now)
-    reference = {
-        "resource": kind.plural,
-        "namespace": metadata.namespace,
-        "name": metadata.name,
-        "uid": metadata.uid,
-        "apiGroup": kind.group,
-        "apiVersion": kind.version,
-    }
-    annotations = {_REASON: reason, _AUTHOR: (author.username if author else "") or ""}
-    event: dict[str, Any] = {
-        "kind": "Event",
-        "apiVersion": "audit.k8s.io/v1",
-        "level": "Metadata",
-        "auditID": name,
-        "stage": "ResponseComplete",
-        "requestURI": "",
-        "verb": verb,
-        "user": {"username": BINDER, "groups": list(_GROUPS)},
-        "objectRef": {field: value for field, value in reference.items() if value},
-        "responseStatus": {"metadata": {}, "code": 500 if has_failed else 200},
-        "requestReceivedTimestamp": moment,
-        "stageTimestamp": moment,
-        "annotations": {key: value for key, value in annotations.items() if value},
-    }
-    return AuditEntry(
-        name=name,
-        event=write_json(event).decode(),
-        username=BINDER,
-        verb=verb,
+def _subject(about: AnyObject) -> Subject:
+    kind, metadata = kind_of(about), about.metadata
+    return Subject(
         resource=kind.plural,
         namespace=metadata.namespace or "",
-        object_name=metadata.name,
-        object_uid=metadata.uid or "",
-        code=event["responseStatus"]["code"],
-        related_uids=related,
+        name=metadata.name,
+        uid=metadata.uid or "",
+        api_group=kind.group,
+        api_version=kind.version,
     )
-
-
-def _micro_time(nanoseconds: int) -> str:
-    return datetime.fromtimestamp(nanoseconds / 1e9, UTC).isoformat(timespec="microseconds")[:-6] + "Z"

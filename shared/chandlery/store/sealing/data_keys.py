@@ -13,7 +13,7 @@ import asyncio
 import os
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from chandlery.model.faults import ConfigurationFault
+from chandlery.store.audit.audit_entries import AuditEntry
 from chandlery.store.sealing.data_key_cache import DataKeyCache, KekName
 from chandlery.store.sealing.data_key_rows import DATA, ROOT, DataKeyRow
 from chandlery.store.sealing.providers.key_provider import LISTED, KeyProviders, KeyRefused, KeysAway, WrappedKey
@@ -126,7 +127,7 @@ class DataKeys:
     async def keep(self) -> None:
         """Do ahead what transactions would have to wait for. Raises KeysAway, KeyRefused."""
         now = time.monotonic()
-        if now - self._looked_at > min(_LOOK_SECONDS, self._cache.seconds / 4):
+        if self.trouble or now - self._looked_at > min(_LOOK_SECONDS, self._cache.seconds / 4):
             async with self._lock:
                 await self._look()
             self._looked_at = now
@@ -135,12 +136,21 @@ class DataKeys:
                 await self._renew()
         self.trouble = ""
 
-    async def turn(self) -> DataKeyRow:
-        """Make a data key that all processes seal with within a minute, and data keys in use if they were not."""
+    async def turn(self, *, noted: Callable[[str], AuditEntry] | None = None) -> DataKeyRow:
+        """Make a data key that all processes seal with within a minute, and data keys in use if they were not.
+
+        `noted` makes the entry of the audit log about it, of the new key's id.
+        """
         async with self._lock:
             row = await self._made(DATA)
             await self._use(row)
-            await self._database.run(lambda unit: unit.data_keys.close_others(row.id))
+
+            async def close(unit: "UnitOfWork") -> None:
+                await unit.data_keys.close_others(row.id)
+                if noted:
+                    unit.audit.note(noted(row.id))
+
+            await self._database.run(close)
         return row
 
     async def rewrap(self) -> tuple[int, int]:
@@ -195,7 +205,8 @@ class DataKeys:
         by_id = {row.id: row for row in rows}
         now = time.monotonic()
         for kek, key_id in self._cache.keks().items():
-            if now - self._vouched.get(kek, 0.0) > self._cache.seconds / 4 and key_id in by_id:
+            is_due = bool(self.trouble) or now - self._vouched.get(kek, 0.0) > self._cache.seconds / 4
+            if is_due and key_id in by_id:
                 await self._unwrapped(by_id[key_id])
 
     async def _load(self, key_id: str) -> None:

@@ -16,6 +16,7 @@ from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.process.commands.tokens import token_command
 from chandlery.process.schema_waits import engine_for
 from chandlery.settings.settings import Settings
+from chandlery.store.audit.audit_entries import AuditFilter
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.objects.account_tokens import id_of
 from chandlery.store.sealing.sealing import Keyring, new_key
@@ -63,6 +64,12 @@ async def with_account(database: Database) -> None:
     await database.run(insert)
 
 
+async def recorded_events(database: Database) -> list[str]:
+    """The audit log, the newest first."""
+    found = await database.run(lambda unit: unit.audit.find(AuditFilter(uid=UID), limit=10))
+    return [text for _, text in found]
+
+
 def lets_in(url: str, token: str) -> bool:
     async def verify(database: Database) -> bool:
         try:
@@ -95,6 +102,13 @@ def test_token_is_created_listed_and_revoked(run: Callable[..., Result], own_url
     assert lets_in(own_url, other)
     assert run("revoke", "--account", "robot", "-n", "team").stdout == "1 revoked\n"
     assert not lets_in(own_url, other)
+    recorded = [json.loads(text) for text in reversed(in_database(own_url, recorded_events))]
+    told = [(event["verb"], event["annotations"]["audit.chandlery.io/token-id"]) for event in recorded]
+    first, second = id_of(token), id_of(other)
+    assert told == [("create", first), ("create", second), ("delete", first), ("delete", second)]
+    assert {event["user"]["username"] for event in recorded} == {"system:chandlery:command"}
+    assert recorded[0]["objectRef"]["subresource"] == "token"
+    assert not any(secret in str(recorded) for secret in (token, other))
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chandlery.model.faults import ConfigurationFault
 from chandlery.process.commands.keys import keys_command
 from chandlery.process.commands.local_data_dir import kept_keys
 from chandlery.store.database import Database
+from chandlery.store.schema import AUDIT_EVENTS as A
 from chandlery.store.sealing.sealing import new_key
 from tests.integration.store.sealing.key_hall import insert_secret, marks, process
 
@@ -73,6 +75,10 @@ async def test_resealing_is_killed_in_the_middle_and_finished_by_the_next_run(
         again = await run("reseal", url, keys)
     assert "old is no longer used anywhere; remove it from CHANDLERY_ENCRYPTION_KEYS" in again.output
     assert "looked at" in again.output
+    async with engine.connect() as connection:
+        recorded = (await connection.execute(select(A.c.verb, A.c.username).order_by(A.c.name))).all()
+    by = "system:chandlery:command"
+    assert [tuple(row) for row in recorded] == [("rotate", by), ("reseal", by), ("reseal", by)]
     assert "old" not in set().union(*(await marks(engine)).values())
     assert (await run("list", url, new)).exit_code == 0
     wrong = (await run("list", url, new_key("other"))).exception

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,7 @@ import click
 from chandlery.engine.upkeep.reseal_everything import Progress, remove_unused, reseal_everything
 from chandlery.model.faults import ConfigurationFault
 from chandlery.process.commands.command_group import SuggestingGroup
+from chandlery.process.commands.command_trail import keys_entry
 from chandlery.process.commands.keys.key_views import advice, as_table
 from chandlery.process.commands.local_data_dir import kept_keys
 from chandlery.process.commands.service_commands import run_to_the_end
@@ -19,7 +21,8 @@ from chandlery.process.key_choice import make_database, require_keys
 from chandlery.process.logs.logs import configure_logs
 from chandlery.process.schema_waits import engine_for
 from chandlery.settings.settings import Settings, load_settings
-from chandlery.store.database import Database
+from chandlery.store.audit.audit_entries import AuditEntry
+from chandlery.store.database import Database, UnitOfWork
 
 _TELL_SECONDS: Final = 1.0
 _SHOWN: Final = 10
@@ -76,7 +79,7 @@ async def _list(database: Database) -> None:
 
 
 async def _rotate(database: Database) -> None:
-    row = await database.data_keys.turn()
+    row = await database.data_keys.turn(noted=lambda key_id: keys_entry("rotate", key_id))
     done, left = await database.data_keys.rewrap()
     click.echo(f"the new data key is {row.id}; it is encrypted with {row.wrapped.kek}")
     if done:
@@ -89,14 +92,13 @@ async def _rotate(database: Database) -> None:
 async def _reseal(database: Database) -> None:
     if not database.keyring.data_keys.is_in_use:
         raise ConfigurationFault("there is no data key yet; make one first: chandlery keys rotate")
+    await database.run(partial(_note, keys_entry("reseal", database.keyring.data_keys.sealing_id)))
     told = 0.0
-    unreadable = 0
     async for progress in reseal_everything(database):
         if progress.is_last or time.monotonic() - told > _TELL_SECONDS:
             told = time.monotonic()
             click.echo(_told(progress))
         if progress.is_last:
-            unreadable += len(progress.unreadable)
             for namespace, name in progress.unreadable[:_SHOWN]:
                 click.echo(f"cannot be decrypted, and stays as it is: {namespace}/{name} ({progress.what})", err=True)
     if removed := await remove_unused(database):
@@ -105,6 +107,10 @@ async def _reseal(database: Database) -> None:
         database, await database.data_keys.rows(), await database.run(lambda unit: unit.key_usage.count())
     ):
         click.echo(sentence)
+
+
+async def _note(entry: AuditEntry, unit: UnitOfWork) -> None:
+    unit.audit.note(entry)
 
 
 def _told(progress: Progress) -> str:

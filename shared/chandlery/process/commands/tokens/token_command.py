@@ -16,6 +16,7 @@ from chandlery.model.faults import ConfigurationFault, NotFound
 from chandlery.model.objects import kinds
 from chandlery.model.text.durations import parse_duration
 from chandlery.process.commands.command_group import SuggestingGroup
+from chandlery.process.commands.command_trail import token_entry
 from chandlery.process.commands.tokens.token_views import as_json, as_table
 from chandlery.process.logs.logs import configure_logs
 from chandlery.process.schema_waits import engine_for
@@ -70,6 +71,7 @@ def create(account: str, namespace: str, duration: str, data_dir: Path | None) -
             lifetime=lifetime,
         )
         await unit.account_tokens.add(stored)
+        unit.audit.note(token_entry("create", stored))
         return token, stored.expires_at
 
     token, until = _run(settings, work)
@@ -106,12 +108,15 @@ def revoke(ids: tuple[str, ...], account: str, namespace: str, data_dir: Path | 
         raise click.UsageError("Name the tokens by their ids, or an account with --account.")
 
     async def work(unit: UnitOfWork) -> int:
-        chosen = set(ids)
         if account:
-            chosen = {token.id for token in await unit.account_tokens.all(namespace=namespace, account=account)}
-        elif missing := sorted(chosen - set(await unit.account_tokens.find(chosen))):
-            raise NotFound(f"There is no token {', '.join(missing)}; `chandlery token list` shows the ids.")
-        return await unit.account_tokens.revoke(chosen)
+            chosen = await unit.account_tokens.all(namespace=namespace, account=account)
+        else:
+            found = await unit.account_tokens.find(ids)
+            if missing := sorted({*ids} - found.keys()):
+                raise NotFound(f"There is no token {', '.join(missing)}; `chandlery token list` shows the ids.")
+            chosen = list(found.values())
+        unit.audit.note(*(token_entry("delete", token) for token in chosen))
+        return await unit.account_tokens.revoke([token.id for token in chosen])
 
     click.echo(f"{_run(_settings(data_dir), work)} revoked")
 
@@ -146,7 +151,7 @@ def _run(settings: Settings, work: Callable[[UnitOfWork], Awaitable[_ResultT]]) 
     async def run() -> _ResultT:
         engine = engine_for(settings, "token")
         # Nothing that is sealed is read or written here, so any key will do.
-        database = Database(engine, Keyring.parse(new_key("none")))
+        database = Database(engine, Keyring.parse(new_key("none")), keeps_audit=settings.audit_table)
         try:
             return await database.run(work)
         finally:

@@ -1,0 +1,39 @@
+"""Entries of the audit log about what commands do in the database itself: with tokens, and with keys."""
+
+import getpass
+from typing import Final
+
+from chandlery.model.objects import kinds
+from chandlery.store.audit.audit_entries import AuditEntry
+from chandlery.store.audit.system_entries import AUTHOR, COMMAND, Subject, system_entry
+from chandlery.store.objects.account_tokens import AccountToken
+
+_WHICH: Final = "audit.chandlery.io/token-id"
+
+
+def token_entry(verb: str, token: AccountToken) -> AuditEntry:
+    """A token was made or revoked. Its id is no secret, and stands in lists and logs, too."""
+    kind = kinds.SERVICE_ACCOUNT
+    account = Subject(
+        resource=kind.plural,
+        subresource="token",
+        namespace=token.namespace,
+        name=token.account,
+        uid=token.account_uid,
+        api_group=kind.group,
+        api_version=kind.version,
+    )
+    return system_entry(verb, account, by=COMMAND, annotations={AUTHOR: _login(), _WHICH: token.id})
+
+
+def keys_entry(verb: str, key_id: str) -> AuditEntry:
+    """Data keys were rotated, or everything is being encrypted anew with this one."""
+    return system_entry(verb, Subject(resource="datakeys", name=key_id), by=COMMAND, annotations={AUTHOR: _login()})
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # In a container the user may have no name.
+        return ""

@@ -1,0 +1,85 @@
+"""Entries of the audit log about what was done past the API: by workers, and by commands on the database itself. Pure.
+
+They have the form of the gateway's entries, with a name of the system for the user.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from chandlery.model.json.json_text import write_json
+from chandlery.model.text.time_ordered_ids import time_ordered_id
+from chandlery.store.audit.audit_entries import AuditEntry
+
+COMMAND: Final = "system:chandlery:command"
+"""Somebody at a shell, who has the settings of the database."""
+AUTHOR: Final = "audit.chandlery.io/author"
+"""The annotation that tells for whom; of a command, the login at the machine."""
+SUCCESS: Final = 200
+_GROUPS: Final = ("system:chandlery",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What was done something with."""
+
+    resource: str
+    name: str
+    namespace: str = ""
+    uid: str = ""
+    api_group: str = ""
+    api_version: str = ""
+    subresource: str = ""
+
+    @property
+    def reference(self) -> Mapping[str, str]:
+        """As an event has it."""
+        names = {"api_group": "apiGroup", "api_version": "apiVersion"}
+        return {names.get(name, name): value for name, value in asdict(self).items() if value}
+
+
+def system_entry(
+    verb: str,
+    subject: Subject,
+    *,
+    by: str,
+    annotations: Mapping[str, str],
+    code: int = SUCCESS,
+    related: tuple[str, ...] = (),
+) -> AuditEntry:
+    """The entry. Annotations that are empty are left out."""
+    now = time.time_ns()
+    name, moment = time_ordered_id(now), _micro_time(now)
+    event: dict[str, Any] = {
+        "kind": "Event",
+        "apiVersion": "audit.k8s.io/v1",
+        "level": "Metadata",
+        "auditID": name,
+        "stage": "ResponseComplete",
+        "requestURI": "",
+        "verb": verb,
+        "user": {"username": by, "groups": list(_GROUPS)},
+        "objectRef": subject.reference,
+        "responseStatus": {"metadata": {}, "code": code},
+        "requestReceivedTimestamp": moment,
+        "stageTimestamp": moment,
+        "annotations": {key: value for key, value in annotations.items() if value},
+    }
+    return AuditEntry(
+        name=name,
+        event=write_json(event).decode(),
+        username=by,
+        verb=verb,
+        resource=subject.resource,
+        namespace=subject.namespace,
+        object_name=subject.name,
+        object_uid=subject.uid,
+        code=code,
+        related_uids=related,
+    )
+
+
+def _micro_time(nanoseconds: int) -> str:
+    return datetime.fromtimestamp(nanoseconds / 1e9, UTC).isoformat(timespec="microseconds")[:-6] + "Z"
