@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Final
 from uuid import uuid4
 
 from chandlery.contracts.messages import Message
@@ -27,6 +28,9 @@ from chandlery_gateway.identity.default_roles.role_keeping import keep_default_r
 from chandlery_gateway.identity.rbac.rbac_authorizer import RbacAuthorizer
 from chandlery_gateway.identity.rbac.rule_keeper import RuleKeeper
 from chandlery_gateway.watch.watch_hub import WatchHub
+
+_LAST_SECONDS: Final = 5.0
+"""How long requests that are cut off, and what runs beside them, may take to end."""
 
 
 class Gateway:
@@ -85,12 +89,14 @@ class Gateway:
             )
         )
         self._resources.addresses.append(listening.address(listener))
-        ready()
-        await serving
-        for task in (following, ending, reloading, noting, auditing):
-            task.cancel()
-        await asyncio.wait({auditing})
-        await audit_log.close()
+        try:
+            ready()
+            await serving
+        finally:
+            # At a forced end, too: what was done by then is on record.
+            await _end_all((serving, following, ending, reloading, noting, auditing))
+            await audit_log.close()
+            listener.close()
         await events.close()
 
 
@@ -105,6 +111,12 @@ async def _end_after_pause(
     end.set()
     # Watches would outlast the grace period otherwise.
     await hub.close()
+
+
+async def _end_all(tasks: Collection["asyncio.Task[None]"]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks, timeout=_LAST_SECONDS)
 
 
 async def ensure_default_namespace(unit: UnitOfWork) -> None:

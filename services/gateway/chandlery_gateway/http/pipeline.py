@@ -63,6 +63,9 @@ WATCH_HAS_BEGUN = "chandlery.watch_has_begun"
 STILL_KNOWN = "chandlery.still_known"
 """In the ASGI scope of a watch: raises a fault unless its credentials still make it a request of the same user."""
 
+WATCH_SHOWS = "chandlery.watch_shows"
+"""In the ASGI scope: what a watch of Secrets calls with the uids that it is about to show."""
+
 
 class Pipeline:
     """All steps around a handler. Whoever makes it says who is known, who may do what, and who keeps account."""
@@ -116,6 +119,7 @@ class Pipeline:
     def _endpoint(self, work: Callable[[Request, AuditEvent], Awaitable[Response]], kind: Kind | None) -> Endpoint:
         async def serve(request: Request) -> Response:
             event = current_event()
+            event.is_routed = True
             try:
                 response = await compressed(request, await work(request, event))
             except Fault as fault:
@@ -139,6 +143,7 @@ class Pipeline:
             return
         event = _event_of(scope, is_stream=demand.request_class is RequestClass.WATCH)
         begin_event(event)
+        scope[WATCH_SHOWS] = partial(self._auditor.shown, event)
         audited = AuditedSend(send, self._auditor, event)
         event.status = _FAILED
         try:

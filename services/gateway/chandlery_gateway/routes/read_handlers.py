@@ -1,6 +1,6 @@
 """Handlers that read objects of one kind: get, list, watch. The pipeline has seen to it that the user may."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
@@ -8,13 +8,13 @@ from fastapi.responses import StreamingResponse
 from chandlery.model.faults import BadRequest
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import SECRET, Kind
-from chandlery_gateway.http.pipeline import STILL_KNOWN, WATCH_HAS_BEGUN, Handler
+from chandlery_gateway.http.pipeline import STILL_KNOWN, WATCH_HAS_BEGUN, WATCH_SHOWS, Handler
 from chandlery_gateway.http.rendering import answer_form, list_response, object_response
-from chandlery_gateway.identity.audit.audit_event import note_object, note_related
+from chandlery_gateway.identity.audit.audit_event import note_object, note_related, uids_shown
 from chandlery_gateway.identity.authorization import Access, Authorizer, Reach, access_to
 from chandlery_gateway.kube.query.list_options import is_watch, read_list_options, read_number, read_watch_options
 from chandlery_gateway.kube.query.selectors import parse_field_selector, parse_label_selector
-from chandlery_gateway.read.object_reader import ObjectReader, Page
+from chandlery_gateway.read.object_reader import ObjectReader
 from chandlery_gateway.read.selection import Selection
 from chandlery_gateway.watch.watch_hub import WatchHub
 from chandlery_gateway.watch.watch_rights import WatchRights
@@ -52,7 +52,7 @@ class ReadHandlers:
         selection = selection_of(self._kind, request, reach)
         page = await self._object_reader.list(selection, read_list_options(request.query_params))
         if self._kind is SECRET:
-            note_related(_shown(page))
+            note_related(uid for wire in page.items for uid in uids_shown(wire))
         return await list_response(self._kind, page, form)
 
     async def _watch(self, request: Request, user: UserInfo) -> Response:
@@ -71,18 +71,11 @@ class ReadHandlers:
             representation=form.representation,
             include_object=form.include,
             on_begun=request.scope.get(WATCH_HAS_BEGUN, lambda: None),
+            on_shown=request.scope[WATCH_SHOWS] if self._kind is SECRET else None,
         )
         stream = WatchStream(watch, self._hub, self._object_reader)
         lines = stream.lines(await stream.start())
         return StreamingResponse(lines, media_type=form.representation.content_type)
-
-
-def _shown(page: Page) -> Iterator[str]:
-    """The uids of what a page shows, and of its owners: whoever asks who has read a credential asks by the owner's."""
-    for wire in page.items:
-        metadata = wire["metadata"]
-        yield metadata.get("uid", "")
-        yield from (owner["uid"] for owner in metadata.get("ownerReferences", ()))
 
 
 def access_of_list(kind: Kind, verb: str, request: Request, user: UserInfo) -> Access:

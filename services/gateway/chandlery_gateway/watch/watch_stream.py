@@ -1,7 +1,7 @@
 """One watch: what was there at its beginning, and then the changes that concern it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from chandlery.model.faults import Expired, Fault
@@ -11,6 +11,7 @@ from chandlery.store.objects.changes import ChangeVerb, LoggedChange, Snapshot
 from chandlery.store.rows import Breaths
 from chandlery.store.sealing.data_key_cache import DataKeyNeeded
 from chandlery_gateway.http.rendering import log_bug
+from chandlery_gateway.identity.audit.audit_event import uids_shown
 from chandlery_gateway.kube.printing.tables import IncludeObject
 from chandlery_gateway.kube.query.list_options import UnreadableChange, VersionTooLarge, WatchOptions
 from chandlery_gateway.kube.query.negotiation import Representation
@@ -80,6 +81,8 @@ class WatchRequest:
     include_object: IncludeObject
     on_begun: Callable[[], None] = lambda: None
     """Called when what was there at the beginning has been told."""
+    on_shown: Callable[[Sequence[str]], Awaitable[None]] | None = None
+    """Called with the uids of objects and their owners before they are shown, if that is to be on record."""
 
 
 class WatchStream:
@@ -90,6 +93,8 @@ class WatchStream:
         self._rights = request.rights
         self._options = request.options
         self._on_begun = request.on_begun
+        self._on_shown = request.on_shown
+        self._shown: list[str] = []
         self._lines = WatchLines(request.selection.kind, request.representation, request.include_object)
         self._membership = Membership(can_change=request.selection.can_objects_enter)
         self._hub = hub
@@ -136,6 +141,7 @@ class WatchStream:
                     lines = await self._lines_of(part.objects[start_of_some : start_of_some + _LINES_AT_ONCE])
                     await self._rights.check()
                     if lines:
+                        await self._account()
                         yield b"".join(lines)
                     # Others have their turn between them: a client that reads at once would not let go of the loop.
                     await asyncio.sleep(0)
@@ -152,7 +158,7 @@ class WatchStream:
             if self._selection.matches(document, view.wire):
                 self._membership.note(view.wire["metadata"]["uid"])
                 if self._options.sends_initial:
-                    lines.append(self._lines.notice(ChangeVerb.ADDED, view))
+                    lines.append(self._notice(ChangeVerb.ADDED, view))
         return lines
 
     async def _following(self, start: Snapshot, until: asyncio.Event) -> AsyncIterator[bytes]:
@@ -171,6 +177,7 @@ class WatchStream:
                 if lines and (change is batch[-1] or len(lines) == _LINES_AT_ONCE):
                     last_word, told = loop.time(), position
                     await self._rights.check()
+                    await self._account()
                     yield b"".join(lines)
                     lines.clear()
             if self._options.wants_bookmarks and loop.time() - last_word > _BOOKMARK_SECONDS:
@@ -212,4 +219,15 @@ class WatchStream:
         )
         # Of the version that the client named it knows, though smaller ones may come yet.
         is_known = not self._options.sends_initial and change.position == self._options.version
-        return None if verb is None or is_known else self._lines.notice(verb, view)
+        return None if verb is None or is_known else self._notice(verb, view)
+
+    def _notice(self, verb: ChangeVerb, view: ChangeView) -> bytes:
+        if self._on_shown is not None:
+            self._shown.extend(uids_shown(view.wire))
+        return self._lines.notice(verb, view)
+
+    async def _account(self) -> None:
+        """Have it on record what the next lines show. Raises Unavailable if it must not be shown without."""
+        if self._on_shown is not None and self._shown:
+            shown, self._shown = self._shown, []
+            await self._on_shown(shown)

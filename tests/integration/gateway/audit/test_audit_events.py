@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from chandlery.store.audit.audit_entries import AuditEntry, AuditFilter
+from chandlery.store.database import UnitOfWork
+from chandlery_gateway.main import Gateway
 from tests.integration.gateway.api_client import SECRETS, TABLE, TEAM, Api, Document, instance
-from tests.integration.gateway.conftest import Running
+from tests.integration.gateway.conftest import TOKEN, Running
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -164,6 +167,51 @@ async def test_the_reading_of_a_secret_is_found_by_the_uid_of_whom_it_belongs_to
     assert [event["verb"] for event in reversed(events)] == ["create", "get", "list", "delete"]
     none = await api.get(EVENTS, fieldSelector="objectRef.uid=uid-of-nobody")
     assert none.document["items"] == []
+
+
+async def test_a_secret_that_a_watch_shows_is_on_record_while_the_watch_goes_on(gateway: Running) -> None:
+    def owned(name: str) -> Document:
+        owner = {"apiVersion": "v1", "kind": "Thing", "name": "owner", "uid": f"uid-of-the-owner-of-{name}"}
+        return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "ownerReferences": [owner]}}
+
+    async with gateway.api.watch(SECRETS) as watch:
+        audit_id = watch.response.headers["Audit-ID"]
+        await gateway.api.made(SECRETS, owned("first"))
+        await gateway.api.made(SECRETS, owned("second"))
+        for name in ("first", "second"):
+            [shown] = await found(gateway.api, objectRef__uid=f"uid-of-the-owner-of-{name}", verb="watch")
+            assert (shown["auditID"], shown["user"]["username"]) == (audit_id, "admin")
+            assert shown["stage"] == "ResponseStarted"
+    async with gateway.api.watch(SECRETS) as later:
+        again = later.response.headers["Audit-ID"]
+        events = await found(gateway.api, at_least=2, objectRef__uid="uid-of-the-owner-of-first", verb="watch")
+    assert {event["auditID"] for event in events} == {audit_id, again}
+
+
+async def test_a_list_of_very_many_secrets_is_found_by_each_of_them(own_gateway: Running) -> None:
+    uids = tuple(f"uid-{number}" for number in range(2_500))
+    entry = AuditEntry(name="0198-many", event="{}", related_uids=uids)
+    run = own_gateway.resources.database.run
+    await run(lambda unit: unit.audit.write([entry]))
+    await run(lambda unit: unit.audit.write([entry]))
+
+    async def find(unit: UnitOfWork) -> list[int]:
+        some = [AuditFilter(uid=uid) for uid in (uids[0], uids[1_234], uids[-1], "uid-of-nobody")]
+        return [len(await unit.audit.find(wanted, limit=5)) for wanted in some]
+
+    assert await run(find) == [1, 1, 1, 0]
+
+
+async def test_what_was_recorded_last_is_written_when_a_gateway_is_cut_off(own_gateway: Running) -> None:
+    serving = asyncio.create_task(Gateway(own_gateway.resources).serve(asyncio.Event(), lambda: None))
+    address = await eventually(lambda: own_gateway.resources.addresses[1:], what="another gateway to listen")
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with own_gateway.session.get(f"{address[0]}{TEAM}/serviceinstances/asked-for-last", headers=headers) as told:
+        audit_id = told.headers["Audit-ID"]
+    serving.cancel()
+    await asyncio.wait({serving})
+    assert serving.cancelled()
+    assert audit_id in {row["name"] for row in await own_gateway.rows("audit_events")}
 
 
 async def test_old_events_go_a_step_at_a_time_and_what_they_are_about_with_them(own_gateway: Running) -> None:

@@ -2,7 +2,7 @@
 
 import ast
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -83,6 +83,9 @@ class Recorded(Seats):
     async def admit(self, event: AuditEvent) -> None:
         self.step("admit")
         assert event.user is not None
+
+    async def shown(self, event: AuditEvent, uids: Sequence[str]) -> None:
+        self.step("shown")
 
     async def record(self, event: AuditEvent) -> None:
         self.step("audit", str(event.status))

@@ -6,13 +6,14 @@ of a request is found through a context variable, so that nobody has to hand it 
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import AnyObject
+from chandlery.model.objects.wire import JsonObject
 from chandlery.model.text.time_ordered_ids import time_ordered_id
 from chandlery_gateway.identity.authorization import Access, Decision
 
@@ -26,6 +27,9 @@ class NotedDecision:
 
     access: Access
     decision: Decision
+
+
+_NO_ROUTE: Final = frozenset({404, 405})
 
 
 @dataclass(slots=True)
@@ -63,6 +67,10 @@ class AuditEvent:
     """Whether it asks for a watch, which goes on after its answer has begun."""
     is_over: bool = False
     """Of a watch, whether it has ended by now."""
+    shown: int = 0
+    """Of a watch of Secrets, how often it has shown some."""
+    is_routed: bool = False
+    """Whether there is a route for its path, and it has come so far."""
     keeps_body: bool = False
     """Whether somebody wants to see what was sent."""
     body: bytes = field(default=b"", repr=False)
@@ -72,6 +80,13 @@ class AuditEvent:
     recording: "Recording | None" = None
     """How much of it is recorded, as the policy said when it was first asked, and what was known of it then."""
     recording_access: Access | None = None
+
+    @property
+    def has_known_path(self) -> bool:
+        """Whether its path is that of a resource. Any other may hold whatever somebody has typed or pasted."""
+        if self.access is not None:
+            return bool(self.access.resource)
+        return self.is_routed and self.status not in _NO_ROUTE
 
     @property
     def decision(self) -> Decision | None:
@@ -122,3 +137,10 @@ def note_related(uids: Iterable[str]) -> None:
     event = _CURRENT.get()
     if event is not None:
         event.related_uids.extend(uids)
+
+
+def uids_shown(wire: JsonObject) -> Iterator[str]:
+    """The uid of an object, and of its owners: whoever asks who has read a credential asks by the owner's."""
+    metadata = wire["metadata"]
+    yield metadata.get("uid", "")
+    yield from (owner["uid"] for owner in metadata.get("ownerReferences", ()))

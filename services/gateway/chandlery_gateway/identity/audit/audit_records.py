@@ -52,7 +52,6 @@ _HARMLESS: Final = frozenset(
     }
 )
 """Parameters of the query that are kept; of all others only the names."""
-_NO_ROUTE: Final = frozenset({404, 405})
 _WORDS: Final = frozenset(
     {"", "api", "apis", "namespaces", "status", "v1", "openapi", "v2", "v3", "version", "docs", "livez", "readyz"}
     | {word for kind in SERVED_KINDS for word in (kind.group, kind.version, kind.plural)}
@@ -117,7 +116,7 @@ def _wire(event: AuditEvent, asked: RequestAttributes, stage: str, level: Level)
 def request_uri(event: AuditEvent) -> str:
     """Path and query, without what may be a secret."""
     path = event.path
-    if not event.access.resource if event.access else event.status in _NO_ROUTE:
+    if not event.has_known_path:
         path = "/".join(word if word in _WORDS else STRUCK_OUT for word in path[:_LONGEST_URI].split("/"))
     path = quote(path[:_LONGEST_URI], safe="/:@!$&'()*+,;=~<>")
     if not event.query:

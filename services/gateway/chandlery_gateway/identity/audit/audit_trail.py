@@ -9,6 +9,7 @@ Called by: the pipeline. `audit_log.py` builds it from the settings.
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from chandlery.model.faults import Unavailable
@@ -28,7 +29,7 @@ from chandlery_gateway.identity.audit.request_attributes import RequestAttribute
 from chandlery_gateway.identity.audit.sinks.batched_sink import BatchedSink
 from chandlery_gateway.kube.body.bodies import is_costly
 
-_NO_ROUTE: Final = frozenset({404, 405})
+_OK: Final = 200
 
 
 class AuditTrail:
@@ -67,6 +68,13 @@ class AuditTrail:
             # It has acted, and that it was about to is on record. The entry waits for the sink like any other.
             return
 
+    async def shown(self, event: AuditEvent, uids: Sequence[str]) -> None:
+        """See Auditor. An event for each lot, so that nobody waits for the end of the watch to learn who has read."""
+        event.shown += 1
+        lot = replace(event, related_uids=list(uids), status=_OK)
+        entry = entry_of(lot, attributes_of(event), stage=STARTED, level=self._recording(event).level)
+        await self._put(replace(entry, name=f"{entry.name}-{event.shown}"), durably=self._refuses)
+
     def _recording(self, event: AuditEvent) -> Recording:
         # Once for each request, so that a policy that is replaced meanwhile tears none apart.
         if event.recording is None or event.recording_access is not event.access:
@@ -87,7 +95,6 @@ class AuditTrail:
 
 def _shown(event: AuditEvent) -> RequestAttributes:
     """What the request was about; of a path that leads nowhere nothing but that."""
-    is_routed = event.access is not None and bool(event.access.resource)
-    if is_routed or event.status not in _NO_ROUTE:
+    if event.has_known_path:
         return attributes_of(event)
     return RequestAttributes(verb=event.method.lower(), path=event.path)

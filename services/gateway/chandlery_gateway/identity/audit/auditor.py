@@ -4,6 +4,7 @@ Every request but probes is told of once, before its answer is sent; of a watch 
 That goes for those without a route (404, 405), without a seat (429) and without a user (401) as well.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from chandlery_gateway.identity.audit.audit_event import AuditEvent
@@ -18,6 +19,9 @@ class Auditor(Protocol):
     async def record(self, event: AuditEvent) -> None:
         """Keep this. It must not raise: what was to be done has been done, and its answer is on its way."""
 
+    async def shown(self, event: AuditEvent, uids: Sequence[str]) -> None:
+        """A watch of Secrets is about to show these. Raises Unavailable if it must not, for want of an account."""
+
 
 class NullAuditor:
     """Keeps nothing."""
@@ -26,4 +30,7 @@ class NullAuditor:
         """See Auditor."""
 
     async def record(self, event: AuditEvent) -> None:
+        """See Auditor."""
+
+    async def shown(self, event: AuditEvent, uids: Sequence[str]) -> None:
         """See Auditor."""
