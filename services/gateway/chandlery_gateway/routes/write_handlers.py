@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 
 from fastapi import Request, Response
 
-from chandlery.model.faults import AlreadyExists, NotFound
+from chandlery.model.faults import AlreadyExists, Forbidden, NotFound
 from chandlery.model.objects.instances import UserInfo
-from chandlery.model.objects.kinds import AnyObject, Kind
+from chandlery.model.objects.kinds import SECRET, AnyObject, Kind
+from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.process.aside import aside_if
 from chandlery_gateway.http.pipeline import Handler
 from chandlery_gateway.http.rendering import AnswerForm, answer_form, document_response, list_response, object_response
@@ -26,7 +27,7 @@ from chandlery_gateway.kube.apply.server_side_apply import parse_configuration
 from chandlery_gateway.kube.body.bodies import Body, is_costly
 from chandlery_gateway.kube.body.decoding import Decoded, FieldValidation, decode_object
 from chandlery_gateway.kube.kinds.regarding_events import REGARDING_EVENT
-from chandlery_gateway.kube.patch.patches import APPLY_PATCH, check_patch_type
+from chandlery_gateway.kube.patch.patches import APPLY_PATCH, check_patch_type, finds_out
 from chandlery_gateway.kube.printing.status_objects import status_success
 from chandlery_gateway.kube.query.list_options import read_list_options
 from chandlery_gateway.kube.query.negotiation import UnsupportedMediaType
@@ -92,7 +93,7 @@ class WriteHandlers:
 
     async def _replace(self, request: Request, user: UserInfo) -> Response:
         form, write, mutation = await self._replacement(request, user)
-        return await self._answer(form, await self._object_writer.change(write, mutation))
+        return await self._answer_change(form, write, await self._object_writer.change(write, mutation))
 
     async def _replace_status(self, request: Request, user: UserInfo) -> Response:
         form, write, mutation = await self._replacement(request, user, subresource=STATUS)
@@ -102,7 +103,7 @@ class WriteHandlers:
         if self._is_apply(request):
             return await self._apply(request, user)
         form, write, mutation = await self._patching(request, user)
-        return await self._answer(form, await self._object_writer.patch(write, mutation))
+        return await self._answer_change(form, write, await self._object_writer.patch(write, mutation))
 
     async def _patch_status(self, request: Request, user: UserInfo) -> Response:
         if self._is_apply(request):
@@ -124,7 +125,7 @@ class WriteHandlers:
         write = self._write_request(request, user, dry_run=options.dry_run)
         for _ in range(_TRIES):
             try:
-                return await self._answer(form, await self._object_writer.patch(write, mutation))
+                return await self._answer_change(form, write, await self._object_writer.patch(write, mutation))
             except NotFound:
                 await self._require_create(write)
                 first = await aside_if(
@@ -198,6 +199,11 @@ class WriteHandlers:
             lambda: patching(payload, content_type, author=author, validation=options.field_validation),
         )
         write = self._write_request(request, user, dry_run=options.dry_run)
+        if not await self._may_read(write) and await aside_if(is_costly(payload), lambda: finds_out(payload)):
+            raise Forbidden(
+                f'User "{user.username}" may not read this Secret, so a JSON patch of it may not test, move or copy; '
+                "use add, replace and remove, or another kind of patch"
+            )
         return form, write, PreparedMutation(patch, is_costly=is_costly(payload))
 
     async def _applied(self, request: Request) -> tuple[AnswerForm, WriteOptions, Body, bool]:
@@ -229,12 +235,33 @@ class WriteHandlers:
         manager = author_name(options.field_manager, request.headers.get("user-agent", ""))
         return Author(manager=manager, kind=self._kind, subresource=subresource, now=datetime.now(UTC))
 
+    async def _may_read(self, write: WriteRequest) -> bool:
+        """Of other kinds everything is told to whoever may write them, as Kubernetes does."""
+        if self._kind is not SECRET:
+            return True
+        reading = access_to(self._kind, "get", user=write.user, namespace=write.namespace, name="")
+        return (await self._authorizer.reach(reading)).has(write.namespace, write.name)
+
+    async def _answer_change(self, form: AnswerForm, write: WriteRequest, stored: Stored) -> Response:
+        """Who may not read a Secret is not shown what was in it before."""
+        note_object(stored.object)
+        if not await self._may_read(write):
+            stored = replace(stored, object=_nameplate(stored.object))
+        return await self._answer(form, stored)
+
     async def _answer(
         self, form: AnswerForm, stored: Stored, *, status: int = 200, warnings: tuple[str, ...] = ()
     ) -> Response:
         note_object(stored.object)
         said = (*warnings, *stored.warnings)
         return await object_response(self._kind, stored.object, form, status=status, warnings=said)
+
+
+def _nameplate(document: AnyObject) -> AnyObject:
+    """The object without anything that somebody has put into it."""
+    names = ("name", "namespace", "uid", "resource_version", "creation_timestamp")
+    metadata = ObjectMeta(**{name: getattr(document.metadata, name) for name in names})
+    return type(document)(metadata=metadata)
 
 
 def _within(page: Page, selection: Selection) -> Page:

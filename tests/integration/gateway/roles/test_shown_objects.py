@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from tests.integration.gateway.api_client import (
+    JSON_PATCH,
     RBAC,
     SECRETS,
+    STRATEGIC,
     TABLE,
     Api,
     Document,
@@ -185,3 +187,33 @@ async def test_nobody_can_tell_what_exists_from_a_refusal(api: Api, bob: Api) ->
     for place in ("team", "missing"):
         answer = await bob.post(f"/api/v1/namespaces/{place}/secrets", secret("a"))
         assert (answer.status, f'in the namespace "{place}"' in answer.message) == (403, True)
+
+
+async def test_who_may_write_a_secret_and_not_get_it_finds_out_nothing_of_it(api: Api, bob: Api) -> None:
+    await api.made(SECRETS, secret("a", word="hidden", other="hidden, too"))
+    await give(api, "writes", rule("patch", "update", "create"), within="team")
+    path, hidden = f"{SECRETS}/a", ("aGlkZGVu", "word")
+    metadata = {"name": "a", "labels": {"x": "y"}}
+    applied = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
+    answers = [
+        await bob.patch(path, {}),
+        await bob.patch(path, {"metadata": {"labels": {"x": "y"}}}, STRATEGIC, dryRun="All"),
+        await bob.patch(path, [{"op": "add", "path": "/data/new", "value": "bmV3"}], JSON_PATCH),
+        await bob.patch(path, applied, "application/apply-patch+yaml", fieldManager="bob"),
+    ]
+    for answer in answers:
+        assert answer.status == 200, answer.payload
+        assert set(answer.document) == {"apiVersion", "kind", "metadata", "type"}
+        assert set(answer.document["metadata"]) == {
+            *("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "selfLink")
+        }
+    for operation in ({"op": "copy", "from": "/data/word"}, {"op": "move", "from": "/data/word"}, {"op": "test"}):
+        for to in ("/metadata/name", "/kind", "/metadata/labels/x"):
+            answer = await bob.patch(path, [{**operation, "path": to, "value": "a"}], JSON_PATCH)
+            assert (answer.status, answer.document["reason"]) == (403, "Forbidden")
+            assert not any(word in answer.message for word in hidden)
+    replaced = await bob.put(path, secret("a", mine="mine"))
+    assert (replaced.status, "data" in replaced.document) == (200, False)
+    await give(api, "gets", rule("get", resourceNames=["a"]), within="team")
+    assert set((await bob.patch(path, {})).document["data"]) == {"mine"}
+    assert (await bob.patch(path, [{"op": "test", "path": "/kind", "value": "Secret"}], JSON_PATCH)).status == 200

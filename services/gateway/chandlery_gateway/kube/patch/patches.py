@@ -28,6 +28,7 @@ _STRATEGICALLY_MERGED: Final = frozenset({"v1", REGARDING_EVENT.api_version, ROL
 _MOST_OPERATIONS: Final = 10_000
 _LONGEST_ECHO: Final = 200
 _NEEDS: Final = {"add": "value", "replace": "value", "test": "value", "remove": "path", "move": "from", "copy": "from"}
+_OF_WHAT_IS_THERE: Final = frozenset({"test", "move", "copy"})
 _MOST_COPIED_BYTES: Final = 3 * 1024 * 1024
 _DEEPEST_POINTER: Final = 256
 """Steps of a pointer: deeper than any object is nested. A million of them take long to be told apart."""
@@ -50,6 +51,14 @@ def apply_patch(current: JsonObject, payload: bytes, content_type: str) -> JsonO
     if media_type == MERGE_PATCH:
         return merge(current, _patch_object(payload))
     return strategic_merge(current, _patch_object(payload))
+
+
+def finds_out(payload: bytes) -> bool:
+    """Whether it is a JSON patch that tells values apart, or puts them elsewhere: who cannot read them could by it."""
+    operations = parse_json(payload)
+    return isinstance(operations, list) and any(
+        isinstance(each, dict) and each.get("op") in _OF_WHAT_IS_THERE for each in operations
+    )
 
 
 def check_patch_type(content_type: str, *, api_version: str) -> str:
