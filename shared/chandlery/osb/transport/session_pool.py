@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import (
     ClientConnectionResetError,
@@ -29,10 +29,13 @@ from chandlery.osb.transport.egress_proxy import ProxyUse
 from chandlery.osb.transport.guarded_connections import guarded_connector
 from chandlery.osb.transport.http_call import Progress
 from chandlery.osb.transport.name_lookups import LookupShare, NameLookups
-from chandlery.osb.transport.tls_trust import trust_for
+from chandlery.osb.transport.tls_trust import bytes_of_trust, trust_for
 from chandlery.reconcile.egress.host_spelling import Host
 
 USER_AGENT = "chandlery"
+_MOST_BYTES: Final = 64 << 20
+"""What sessions may take together before idle ones are closed, the longest idle first."""
+_BYTES_OF_SESSION: Final = 16_000
 _TENANTS_LOOKUPS, _LOOKUPS_OF_ONE = 32, 4
 """Names of tenants' brokers that are looked up at a time, and how many of them for one namespace."""
 
@@ -44,6 +47,8 @@ class PooledSession:
     session: ClientSession
     host: Host
     proxy: ProxyUse | None
+    cost: int
+    """Bytes, about."""
     calls: int = 0
     idle_since: float = 0.0
 
@@ -80,7 +85,7 @@ class SessionPool:
         """
         host, proxy = self._egress.route(endpoint)
         key = endpoint.session_key, proxy
-        pooled = self._sessions.get(key)
+        pooled, made = self._sessions.get(key), None
         if pooled is None:
             made = await self._new_session(endpoint, host, proxy=proxy)
             # Another call may have made one meanwhile; this one has no connection yet.
@@ -90,6 +95,8 @@ class SessionPool:
         pooled.calls += 1
         if time.monotonic() >= self._next_sweep:
             await self._close_idle()
+        elif pooled is made:
+            await self._make_room()
         return pooled
 
     def seconds_to_connect(self, endpoint: BrokerEndpoint) -> float:
@@ -125,6 +132,24 @@ class SessionPool:
         for session in [self._sessions.pop(key).session for key in idle]:
             await session.close()
 
+    async def _make_room(self) -> None:
+        """Whoever changes a broker again and again makes a session each time, with authorities of its own at times."""
+        total = sum(pooled.cost for pooled in self._sessions.values())
+        if total <= _MOST_BYTES:
+            return
+        idle = sorted(
+            ((key, pooled) for key, pooled in self._sessions.items() if not pooled.calls),
+            key=lambda each: each[1].idle_since,
+        )
+        gone = []
+        for key, pooled in idle:
+            if total <= _MOST_BYTES // 2:
+                break
+            total -= pooled.cost
+            gone.append(self._sessions.pop(key).session)
+        for session in gone:
+            await session.close()
+
     async def _new_session(
         self,
         endpoint: BrokerEndpoint,
@@ -135,7 +160,8 @@ class SessionPool:
     ) -> PooledSession:
         policy = self._egress.policy_at(endpoint, host, by_proxy=proxy is not None)
         key = endpoint.session_key
-        trust = trust_for(key) if key.client_certificate is None else await asyncio.to_thread(trust_for, key)
+        cost = bytes_of_trust(key)
+        trust = await asyncio.to_thread(trust_for, key) if cost else trust_for(key)
         connector = guarded_connector(
             self._lookups_for(endpoint.tenancy if proxy is None else None),
             # Of a proxy the operator has said where it is.
@@ -154,7 +180,7 @@ class SessionPool:
             middlewares=(_name_lost_connections,),
             trace_configs=[_noting_connections()],
         )
-        return PooledSession(session=session, host=host, proxy=proxy)
+        return PooledSession(session=session, host=host, proxy=proxy, cost=_BYTES_OF_SESSION + cost)
 
     def _lookups_for(self, tenancy: Tenancy | None) -> LookupShare:
         return self._lookups.share_of("") if tenancy is None else self._lookups_of_tenants.share_of(tenancy.namespace)

@@ -112,6 +112,7 @@ def test_plain_credentials_and_skipped_verification_can_be_forbidden(spec: dict[
         ({"oauth2": {**TOKENS, "scopes": ["a"] * 51}}, {"oauth2.scopes": "FieldValueTooMany"}),
         ({"oauth2": {**TOKENS, "audience": ""}}, {"oauth2.audience": "FieldValueInvalid"}),
         ({"oauth2": {**TOKENS, "caBundle": "?"}}, {"oauth2.caBundle": "FieldValueInvalid"}),
+        ({"oauth2": {**TOKENS, "caBundle": "YWFh" * 131_073}}, {"oauth2.caBundle": "FieldValueTooLong"}),
     ],
 )
 def test_ways_to_authenticate_are_checked(auth: dict[str, Any], found: dict[str, str]) -> None:

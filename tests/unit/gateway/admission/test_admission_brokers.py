@@ -74,6 +74,7 @@ def test_broker_url_is_refused(url: str, reason: str) -> None:
         ({"insecureSkipTLSVerify": True, "caBundle": "YQ=="}, [("spec.caBundle", "FieldValueInvalid")]),
         ({"insecureSkipTLSVerify": False, "caBundle": "YQ=="}, []),
         ({"caBundle": "no base64!"}, [("spec.caBundle", "FieldValueInvalid")]),
+        ({"caBundle": "YWFh" * 131_073}, [("spec.caBundle", "FieldValueTooLong")]),
         ({"relistRequests": -1}, [("spec.relistRequests", "FieldValueInvalid")]),
         ({"relistDuration": "15m"}, []),
         ({"relistDuration": "0s"}, [("spec.relistDuration", "FieldValueInvalid")]),

@@ -1,6 +1,5 @@
 """Rules for ClusterServiceBroker and ServiceBroker."""
 
-from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -28,7 +27,7 @@ from chandlery_gateway.admission.brokers.broker_address_admission import (
     place_problems,
     url_problems,
 )
-from chandlery_gateway.admission.brokers.broker_auth_admission import auth_problems, auth_references
+from chandlery_gateway.admission.brokers.broker_auth_admission import auth_problems, auth_references, bundle_problems
 from chandlery_gateway.admission.brokers.broker_policy_admission import broker_policy_problems, pause_problems
 from chandlery_gateway.admission.field_checks import (
     counter_problems,
@@ -123,10 +122,7 @@ def _tls_problems(spec: CommonBrokerSpec) -> Iterator[FieldProblem]:
         return
     if spec.insecure_skip_tls_verify:
         yield invalid("spec.caBundle", "has no effect with insecureSkipTLSVerify: true; remove one of them")
-    try:
-        b64decode(spec.ca_bundle.encode(), validate=True)
-    except ValueError:
-        yield invalid("spec.caBundle", "must be base64 of a PEM bundle")
+    yield from bundle_problems("spec.caBundle", spec.ca_bundle)
 
 
 def _restriction_problems(

@@ -20,6 +20,8 @@ from chandlery_gateway.admission.field_checks import count_problems, forbidden, 
 from chandlery_gateway.admission.kind_rules import SecretReference
 
 _MOST_SCOPES: Final = 50
+_LONGEST_BUNDLE: Final = 512 << 10
+"""That of all authorities that browsers know has 300 KiB as base64."""
 _LONGEST_SCOPE: Final = 256
 _LONGEST_AUDIENCE: Final = 1024
 
@@ -88,11 +90,25 @@ def _oauth2_problems(field: str, oauth2: OAuth2Parameters) -> Iterator[FieldProb
             )
     if oauth2.audience is not None and not 0 < len(oauth2.audience) <= _LONGEST_AUDIENCE:
         yield invalid(f"{field}.audience", f"must have 1 to {_LONGEST_AUDIENCE} characters, or be left out")
-    if oauth2.ca_bundle:
-        try:
-            b64decode(oauth2.ca_bundle.encode(), validate=True)
-        except ValueError:
-            yield invalid(f"{field}.caBundle", "must be base64 of a PEM bundle")
+    yield from bundle_problems(f"{field}.caBundle", oauth2.ca_bundle)
+
+
+def bundle_problems(field: str, bundle: str | None) -> Iterator[FieldProblem]:
+    """What is no bundle of certificates, or one that would take long to read whenever a connection is made."""
+    if not bundle:
+        return
+    if len(bundle) > _LONGEST_BUNDLE:
+        yield FieldProblem(
+            field,
+            "FieldValueTooLong",
+            f"may have at most {_LONGEST_BUNDLE:,} characters; leave out authorities that have not signed the broker's "
+            "certificate",
+        )
+        return
+    try:
+        b64decode(bundle.encode(), validate=True)
+    except ValueError:
+        yield invalid(field, "must be base64 of a PEM bundle")
 
 
 def _token_url_problems(field: str, url: str) -> Iterator[FieldProblem]:
