@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import case, func, null, select
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 CHANGE_LOG, WORK, CAUSES = "entries of the change log", "notes of workers", "notes of failures"
+SPECS: Final = frozenset({CAUSES, *(OBJECTS[kind].name for kind in FIELDS)})
+"""What is encrypted on request alone."""
 
 Usage = Mapping[str, Mapping[str, int]]
 """Name of the key -> what it seals -> how many texts."""

@@ -17,7 +17,9 @@ from chandlery.process.commands.keys import keys_command
 from chandlery.process.commands.local_data_dir import kept_keys
 from chandlery.store.database import Database
 from chandlery.store.schema import AUDIT_EVENTS as A
+from chandlery.store.schema import OBJECTS
 from chandlery.store.sealing.sealing import new_key
+from tests.integration.store import samples
 from tests.integration.store.sealing.key_hall import insert_secret, marks, process
 
 _COMMAND = [sys.executable, "-c", "from chandlery.process.commands.cli import main; main()", "keys"]
@@ -37,10 +39,10 @@ class Shell:
 
     patch: pytest.MonkeyPatch
 
-    async def run(self, word: str, url: str, keys: str) -> Result:
+    async def run(self, word: str, url: str, keys: str, *options: str) -> Result:
         for name, value in _settings(url, keys).items():
             self.patch.setenv(name, value)
-        return await asyncio.to_thread(CliRunner().invoke, keys_command.keys, [word])
+        return await asyncio.to_thread(CliRunner().invoke, keys_command.keys, [word, *options])
 
 
 async def _insert(database: Database, first: int, count: int) -> None:
@@ -93,3 +95,29 @@ async def test_keys_of_a_data_directory_are_found_in_it(tmp_path: Path) -> None:
     (tmp_path / "encryption-key").chmod(0o600)
     (tmp_path / "chandlery.db").touch()
     assert kept_keys(tmp_path)["encryption_keys"].startswith("laptop:")
+
+
+async def test_resealing_stores_nothing_in_plain_that_was_encrypted_unless_it_is_told_so(
+    database_url: str, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, key = database_url.replace("+asyncpg", ""), new_key("only")
+    monkeypatch.setattr(keys_command, "configure_logs", lambda **_: None)
+    run = Shell(monkeypatch).run
+    async with process(database_url, key) as service:
+        service.keyring.seals_specs = True
+        await samples.create(service, samples.with_parameters(samples.instance("db"), password="hunter2"))
+
+    async def is_plain() -> bool:
+        async with engine.connect() as connection:
+            return "hunter2" in str((await connection.execute(select(OBJECTS["ServiceInstance"].c.spec))).scalar_one())
+
+    refused = (await run("reseal", url, key)).exception
+    assert isinstance(refused, ConfigurationFault)
+    assert "CHANDLERY_SEAL_SPECS is not set here" in refused.message
+    assert not await is_plain()
+    monkeypatch.setenv("CHANDLERY_SEAL_SPECS", "true")
+    assert (await run("reseal", url, key)).exit_code == 0
+    assert not await is_plain()
+    monkeypatch.delenv("CHANDLERY_SEAL_SPECS")
+    assert (await run("reseal", url, key, "--decrypt-specs")).exit_code == 0
+    assert await is_plain()

@@ -23,6 +23,7 @@ from chandlery.process.schema_waits import engine_for
 from chandlery.settings.settings import Settings, load_settings
 from chandlery.store.audit.audit_entries import AuditEntry
 from chandlery.store.database import Database, UnitOfWork
+from chandlery.store.sealing.key_usage import SPECS
 
 _TELL_SECONDS: Final = 1.0
 _SHOWN: Final = 10
@@ -62,13 +63,14 @@ def rotate(data_dir: Path | None) -> None:
 
 
 @keys.command()
+@click.option("--decrypt-specs", is_flag=True, help="Store in plain what CHANDLERY_SEAL_SPECS had encrypted.")
 @_data_dir
-def reseal(data_dir: Path | None) -> None:
+def reseal(data_dir: Path | None, *, decrypt_specs: bool) -> None:
     """Encrypt everything anew with the newest data key, as the settings say now.
 
     Tables, the work queue and the change log. It can be stopped at any moment, and begun again.
     """
-    _run(data_dir, _reseal)
+    _run(data_dir, partial(_reseal, decrypt_specs=decrypt_specs))
 
 
 async def _list(database: Database) -> None:
@@ -89,9 +91,11 @@ async def _rotate(database: Database) -> None:
     click.echo("to encrypt what is stored already with it: chandlery keys reseal")
 
 
-async def _reseal(database: Database) -> None:
+async def _reseal(database: Database, *, decrypt_specs: bool) -> None:
     if not database.keyring.data_keys.is_in_use:
         raise ConfigurationFault("there is no data key yet; make one first: chandlery keys rotate")
+    if not decrypt_specs:
+        await _check_specs(database)
     await database.run(partial(_note, keys_entry("reseal", database.keyring.data_keys.sealing_id)))
     told = 0.0
     async for progress in reseal_everything(database):
@@ -107,6 +111,19 @@ async def _reseal(database: Database) -> None:
         database, await database.data_keys.rows(), await database.run(lambda unit: unit.key_usage.count())
     ):
         click.echo(sentence)
+
+
+async def _check_specs(database: Database) -> None:
+    """Raises ConfigurationFault if what is encrypted would be stored in plain, for want of a setting perhaps."""
+    if database.keyring.seals_specs:
+        return
+    usage = await database.run(lambda unit: unit.key_usage.count())
+    found = sum(count for counts in usage.values() for what, count in counts.items() if what in SPECS)
+    if found:
+        raise ConfigurationFault(
+            f"{found:,} parts of objects are encrypted, and CHANDLERY_SEAL_SPECS is not set here: set it as for the "
+            "services, or store them in plain with: chandlery keys reseal --decrypt-specs"
+        )
 
 
 async def _note(entry: AuditEntry, unit: UnitOfWork) -> None:
