@@ -194,6 +194,18 @@ async def test_names_of_one_tenant_that_nobody_answers_for_hold_up_no_other_tena
         assert {each.verdict for each in await asyncio.gather(*slow[20:])} == {Verdict.SUCCEEDED}
 
 
+@pytest.mark.parametrize(("tenancy", "is_called"), [(None, True), (Tenancy("theirs"), False)])
+async def test_a_tenant_does_not_see_by_a_second_address_whether_the_first_one_answers(
+    trusting: OsbClient, monkeypatch: pytest.MonkeyPatch, tenancy: Tenancy | None, is_called: bool
+) -> None:
+    monkeypatch.setattr(name_lookups, "_look_up", lambda *_: ["127.0.0.2", "127.0.0.1"])
+    seen = Counting()
+    async with broker(seen) as port:
+        # Nothing listens there on the first one.
+        await catalog(trusting, f"http://two-addresses.example:{port}", tenancy=tenancy)
+    assert bool(seen.heads) is is_called
+
+
 @pytest.mark.parametrize("found", [[], ["fe80::1%eth0"]])
 async def test_a_name_without_an_address_is_told_as_one(
     trusting: OsbClient, monkeypatch: pytest.MonkeyPatch, found: list[str]

@@ -34,9 +34,13 @@ class Egress:
         """What holds for a broker."""
         return self.cluster if tenancy is None else _narrowed(self.tenants, tenancy)
 
+    def tells_all_to(self, tenancy: Tenancy | None) -> bool:
+        """Whether whoever registered the broker may see what exactly failed on the way to it."""
+        return tenancy is None or self.tells_tenants
+
     def seconds_to_connect(self, tenancy: Tenancy | None) -> float:
         """How long connecting may take: without a bound for brokers of which all is told."""
-        is_told = tenancy is None or self.tells_tenants or self.tenant_failure_seconds <= 0
+        is_told = self.tells_all_to(tenancy) or self.tenant_failure_seconds <= 0
         return math.inf if is_told else self.tenant_failure_seconds
 
     def route(self, endpoint: BrokerEndpoint) -> tuple[Host, ProxyUse | None]:

@@ -28,11 +28,17 @@ class AddressRefused(OSError):
 class CheckedResolver(AbstractResolver):
     """Resolves the name of one broker, to the addresses that may be called."""
 
-    def __init__(self, lookups: LookupShare, policy: EgressPolicy | None, host: Host) -> None:
-        """Without a policy every address will do: that of a proxy, which only the operator chooses."""
+    def __init__(
+        self, lookups: LookupShare, policy: EgressPolicy | None, host: Host, *, tries_others: bool = True
+    ) -> None:
+        """Without a policy every address will do: that of a proxy, which only the operator chooses.
+
+        Without `tries_others` the first address that may be called is the only one.
+        """
         self._lookups = lookups
         self._policy = policy
         self._host = host
+        self._most = None if tries_others else 1
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -51,7 +57,7 @@ class CheckedResolver(AbstractResolver):
                 proto=0,
                 flags=_LITERAL,
             )
-            for address in may_be
+            for address in may_be[: self._most]
         ]
 
     async def close(self) -> None:
@@ -59,7 +65,13 @@ class CheckedResolver(AbstractResolver):
 
 
 def guarded_connector(
-    lookups: LookupShare, policy: EgressPolicy | None, host: Host, *, connections: int, ssl: object, force_close: bool
+    resolver: CheckedResolver,
+    policy: EgressPolicy | None,
+    host: Host,
+    *,
+    connections: int,
+    ssl: object,
+    force_close: bool,
 ) -> TCPConnector:
     """A connector for one broker; without a policy for the proxy to it."""
 
@@ -75,7 +87,7 @@ def guarded_connector(
         limit=connections,
         ssl=ssl,  # type: ignore[arg-type]
         force_close=force_close,
-        resolver=CheckedResolver(lookups, policy, host),
+        resolver=resolver,
         ttl_dns_cache=DNS_SECONDS,
         socket_factory=open_socket,
     )

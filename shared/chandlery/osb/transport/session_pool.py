@@ -26,7 +26,7 @@ from chandlery.osb.endpoint import BrokerEndpoint, SessionKey, Tenancy
 from chandlery.osb.faults import ClosedUnanswered, ConnectionLost
 from chandlery.osb.transport.egress import Egress
 from chandlery.osb.transport.egress_proxy import ProxyUse
-from chandlery.osb.transport.guarded_connections import guarded_connector
+from chandlery.osb.transport.guarded_connections import CheckedResolver, guarded_connector
 from chandlery.osb.transport.http_call import Progress
 from chandlery.osb.transport.name_lookups import LookupShare, NameLookups
 from chandlery.osb.transport.tls_trust import bytes_of_trust, trust_for
@@ -162,10 +162,12 @@ class SessionPool:
         key = endpoint.session_key
         cost = bytes_of_trust(key)
         trust = await asyncio.to_thread(trust_for, key) if cost else trust_for(key)
+        # Of a proxy the operator has said where it is.
+        tenancy, checked = (endpoint.tenancy, policy) if proxy is None else (None, None)
         connector = guarded_connector(
-            self._lookups_for(endpoint.tenancy if proxy is None else None),
-            # Of a proxy the operator has said where it is.
-            policy if proxy is None else None,
+            # A tenant who has an address of theirs tried after another one sees whether something answered there.
+            CheckedResolver(self._lookups_for(tenancy), checked, host, tries_others=self._egress.tells_all_to(tenancy)),
+            checked,
             host,
             connections=self._connections,
             ssl=trust,
