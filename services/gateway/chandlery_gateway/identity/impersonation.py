@@ -32,10 +32,10 @@ async def acting_user(user: UserInfo, headers: Headers, authorizer: Authorizer) 
 
     Raises:
         Forbidden: the user may not act as this one, or not with this group, uid or extra value.
-        BadRequest: groups, a uid or extra fields are given without a name.
+        BadRequest: groups, a uid or extra fields are given without a name, or something is not UTF-8.
     """
-    name, groups = headers.get("impersonate-user", ""), headers.getlist("impersonate-group")
-    uid, extra = headers.get("impersonate-uid", ""), _extra(headers)
+    name, groups = _text(headers.get("impersonate-user", "")), [*map(_text, headers.getlist("impersonate-group"))]
+    uid, extra = _text(headers.get("impersonate-uid", "")), _extra(headers)
     if not name:
         if groups or uid or extra:
             raise BadRequest("Impersonate-Group, -Uid and -Extra- need Impersonate-User (`kubectl --as`)")
@@ -83,4 +83,12 @@ def _groups(name: str, asked: Sequence[str]) -> tuple[str, ...]:
 
 def _extra(headers: Headers) -> dict[str, tuple[str, ...]]:
     names = sorted({key.lower() for key in headers if key.lower().startswith(_EXTRA)})
-    return {unquote(name.removeprefix(_EXTRA)): tuple(headers.getlist(name)) for name in names}
+    return {unquote(name.removeprefix(_EXTRA)): tuple(map(_text, headers.getlist(name))) for name in names}
+
+
+def _text(value: str) -> str:
+    """What clients send as UTF-8, of which ASGI's headers make Latin-1: else `--as zoë` would be somebody else."""
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        raise BadRequest("the headers Impersonate-… must be UTF-8") from None

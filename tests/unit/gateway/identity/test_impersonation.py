@@ -54,6 +54,18 @@ async def test_an_administrator_becomes_exactly_whom_he_names() -> None:
     )
 
 
+async def test_names_are_utf_8_as_clients_send_them() -> None:
+    asked = headers(("Impersonate-User", "zoë"), ("Impersonate-Group", "büro"), ("Impersonate-Extra-a", "é"))
+    closed = Impersonation(closed=("büro",))
+    with pytest.raises(Forbidden):
+        await acting_user(SOMEBODY, asked, closed)
+    assert [access.name for access in closed.asked] == ["zoë", "büro"]
+    zoe = await acting_user(SOMEBODY, asked, Impersonation())
+    assert (zoe.username, zoe.groups, zoe.extra) == ("zoë", ("büro", "system:authenticated"), {"a": ("é",)})
+    with pytest.raises(BadRequest, match="UTF-8"):
+        await acting_user(SOMEBODY, Headers(raw=[(b"impersonate-user", b"zo\xeb")]), Impersonation())
+
+
 @pytest.mark.parametrize(
     ("name", "asked", "groups"),
     [
