@@ -221,6 +221,21 @@ async def test_verified_token_is_remembered_until_it_expires_and_only_so_many_ar
     assert authenticator._known(next(iter(authenticator._remembered))) is None
 
 
+async def test_issuer_that_is_taken_out_while_its_keys_are_fetched_lets_nobody_in(
+    issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authenticator = OidcAuthenticator([configured(issuer)], leeway=_LEEWAY)
+    fetch = issuer_keys.fetch_keys
+
+    async def taken_out(*args: Any, **options: Any) -> Any:
+        authenticator.replace([])
+        return await fetch(*args, **options)
+
+    monkeypatch.setattr(issuer_keys, "fetch_keys", taken_out)
+    token = issuer.token()
+    assert [await refusal(authenticator, token) for _ in range(2)] == [LoginFailure.UNKNOWN_ISSUER] * 2
+
+
 async def test_reloaded_configuration_counts_at_once_and_keeps_known_keys(issuer: LocalIssuer) -> None:
     authenticator = OidcAuthenticator([configured(issuer)], leeway=_LEEWAY)
     token = issuer.token()

@@ -95,6 +95,9 @@ class OidcAuthenticator:
         if said.algorithm not in source.issuer.algorithms:
             raise LoginRefused(LoginFailure.ALGORITHM)
         claims = await self._claims(token, said, source)
+        if self._sources.get(said.issuer) is not source:
+            # It has been configured anew, or is gone, while its keys were fetched.
+            return await self.verify(token)
         user = user_of(claims, source.issuer)
         self._remember(digest, _Remembered(user, _end(claims) + self._leeway, source, source.generation))
         return user
