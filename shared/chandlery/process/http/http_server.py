@@ -55,6 +55,8 @@ async def serve_http(
     config = uvicorn.Config(
         app,
         http=BoundedConnection,
+        # Whichever library happens to be there: such a connection would be nobody's to count.
+        ws="none",
         log_config=None,
         access_log=False,
         lifespan="off",
