@@ -225,7 +225,7 @@ async def test_issuer_that_is_taken_out_while_its_keys_are_fetched_lets_nobody_i
     issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     authenticator = OidcAuthenticator([configured(issuer)], leeway=_LEEWAY)
-    fetch = issuer_keys.fetch_keys
+    fetch = issuer_documents.fetch_keys
 
     async def taken_out(*args: Any, **options: Any) -> Any:
         authenticator.replace([])
