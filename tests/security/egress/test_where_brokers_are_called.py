@@ -212,7 +212,7 @@ async def test_a_name_without_an_address_is_told_as_one(
 ) -> None:
     monkeypatch.setattr(name_lookups, "_look_up", lambda *_: found)
     told = await catalog(trusting, "http://broker.example")
-    assert (told.verdict, "its name cannot be resolved" in told.description) == (Verdict.UNREACHABLE, True)
+    assert (told.verdict, "its name cannot be resolved" in str(told.description)) == (Verdict.UNREACHABLE, True)
 
 
 @pytest.mark.parametrize(
