@@ -1,5 +1,6 @@
 """What one write leaves in the tables: the object, its work, its command and its change together, or nothing at all."""
 
+import asyncio
 import json
 import logging
 
@@ -7,12 +8,16 @@ import pytest
 from sqlalchemy import text, update
 
 from chandlery.model.faults import Unavailable
+from chandlery.model.objects.kinds import AnyObject
+from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.changes import ChangeLog
 from chandlery.store.schema import WORK_QUEUE
 from chandlery.store.work.outbox import Outbox
 from chandlery.store.work.work_queue import WorkQueue
+from chandlery_gateway.write.write_transactions import WriteTransactions
 from tests.integration.gateway.api_client import (
     CATALOG,
+    RBAC,
     SECRETS,
     TEAM,
     Answer,
@@ -23,10 +28,13 @@ from tests.integration.gateway.api_client import (
     catalog_object,
     instance,
     namespace,
+    role,
+    role_binding,
     secret,
     service_class,
 )
 from tests.integration.gateway.conftest import Running
+from tests.support.waiting import SOON
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.both_backends]
 
@@ -63,6 +71,40 @@ async def test_a_creation_brings_its_work_its_command_and_its_change(
     assert (change["verb"], change["kind"], change["name"]) == ("ADDED", created["kind"], "one")
     lanes = [message["lane"] for message in await _messages(gateway) if message["type"] == "LaneOpened"]
     assert lanes == ([work["lane"]] if "Broker" in created["kind"] else [])
+
+
+@pytest.mark.parametrize("kind", ["Role", "RoleBinding", "ServiceAccount"])
+async def test_no_right_is_made_in_a_namespace_while_it_goes(
+    api: Api, gateway: Running, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it could be left over, and count in the next namespace of the name."""
+    made: dict[str, tuple[str, Document]] = {
+        "Role": (f"{RBAC}/namespaces/passing/roles", role()),
+        "RoleBinding": (f"{RBAC}/namespaces/passing/rolebindings", role_binding()),
+        "ServiceAccount": ("/api/v1/namespaces/passing/serviceaccounts", {"metadata": {"name": "robot"}}),
+    }
+    await api.made("/api/v1/namespaces", namespace("passing"))
+    checked, goes_on = asyncio.Event(), asyncio.Event()
+    insert = WriteTransactions.insert
+
+    async def slow(self: WriteTransactions, unit: UnitOfWork, prepared: AnyObject) -> AnyObject:
+        stored = await insert(self, unit, prepared)
+        checked.set()
+        await goes_on.wait()
+        return stored
+
+    monkeypatch.setattr(WriteTransactions, "insert", slow)
+    path, body = made[kind]
+    async with asyncio.timeout(SOON), asyncio.TaskGroup() as group:
+        creating = group.create_task(api.post(path, body))
+        await checked.wait()
+        deleting = group.create_task(api.delete("/api/v1/namespaces/passing"))
+        await asyncio.wait({deleting}, timeout=0.3)
+        was_marked_meanwhile = deleting.done()
+        goes_on.set()
+    assert (creating.result().status, deleting.result().status, was_marked_meanwhile) == (201, 200, False)
+    monkeypatch.undo()
+    assert (await api.post(path, {**body, "metadata": {"name": "late"}})).status == 403
 
 
 async def test_kinds_without_a_worker_have_no_work(api: Api, gateway: Running) -> None:

@@ -13,7 +13,7 @@ is wrong. Called by: `object_writer` and `write_transactions`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 from chandlery.model.faults import BadRequest, Fault, FieldProblem, Forbidden, Invalid, NotFound
@@ -82,6 +82,10 @@ def _entries(shortest: ShortestPauses, places: BrokerPlaces) -> dict[str, Entry]
         kinds.ROLE_BINDING.kind: role_bindings,
         kinds.CLUSTER_ROLE_BINDING.kind: role_bindings,
     }
+
+
+_RIGHTS: Final = frozenset({kinds.ROLE.kind, kinds.ROLE_BINDING.kind, kinds.SERVICE_ACCOUNT.kind})
+"""What must not be left over of a namespace that goes: it would count in the next one of the name, whosever that is."""
 
 
 class AccessUndecided(Fault):
@@ -308,13 +312,20 @@ def _without_status(document: AnyObject) -> AnyObject:
     return document.model_copy(update=changes) if changes else document
 
 
+async def _namespace_called(unit: UnitOfWork, name: str, *, is_held: bool) -> AnyObject | None:
+    """The namespace; `is_held` keeps others from marking it deleted before this transaction ends."""
+    if is_held:
+        return await unit.objects.get(kinds.NAMESPACE, "", name, lock=True)
+    found = await unit.objects.list_cached(kinds.NAMESPACE, Listing(namespace="", where=(("name", name),), limit=1))
+    return found[0] if found else None
+
+
 async def _check_namespace(unit: UnitOfWork, document: AnyObject) -> None:
     """Objects live in namespaces that exist and are to stay."""
     name = document.metadata.namespace
     if not name or not kind_of(document).namespaced:
         return
-    found = await unit.objects.list_cached(kinds.NAMESPACE, Listing(namespace="", where=(("name", name),), limit=1))
-    namespace = found[0] if found else None
+    namespace = await _namespace_called(unit, name, is_held=document.kind in _RIGHTS)
     if namespace is None:
         raise NotFound(f'namespaces "{name}" not found; create it with: kubectl create namespace {name}')
     if namespace.metadata.deletion_timestamp is not None:
