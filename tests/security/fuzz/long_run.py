@@ -24,10 +24,11 @@ from typing import Any, Final
 
 import aiohttp
 import pytest
+from starlette.types import ASGIApp
 
+from chandlery.process.http.http_server import serve_http
 from chandlery.process.logs.logs import configure_logs
 from chandlery_gateway import main as gateway_main
-from chandlery_gateway.app import create_app
 from tests.integration.conftest import PostgresDatabases
 from tests.integration.gateway.api_client import Api
 from tests.integration.gateway.conftest import TOKEN, Running, serving
@@ -195,13 +196,12 @@ async def _served(url: str, folder: Path) -> AsyncIterator[Running]:
 @contextmanager
 def _looked_at(seen: SeenRequests) -> Iterator[None]:
     """Whatever the gateway serves is looked at from outside of all its layers."""
-    create = create_app
 
-    def create_looked_at(*given: Any, **options: Any) -> Any:
-        return seen.around(create(*given, **options))
+    async def serve_looked_at(app: ASGIApp, *given: Any, **options: Any) -> None:
+        await serve_http(seen.around(app), *given, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gateway_main, "create_app", create_looked_at)
+        patch.setattr(gateway_main, "serve_http", serve_looked_at)
         yield
 
 
