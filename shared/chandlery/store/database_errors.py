@@ -29,6 +29,9 @@ _CERTIFICATE_ADVICE: Final = f"check the user, sslcert and sslkey in {_URL}, and
 _OF_THE_SESSION: Final = ("22", "42")
 """While a connection is opened: what the URL asks of the session is not there, or not so."""
 FORBIDDEN: Final = "42501"
+_NOT_THERE: Final = ("42P01", "42703")
+"""SQLSTATEs: no such table, no such column."""
+_NOT_IN_SQLITE: Final = ("no such table:", "no such column:")
 _AWAY: Final = ("08", "57P", "53300", "25P03")
 """Connection lost, shut down or starting, no connection left, idle too long."""
 _FOR_NOW: Final = ("25006", "53", "55P03", "57014", "58")
@@ -56,6 +59,8 @@ def explained(error: BaseException, *, place: str = "") -> Unavailable | None:
     """
     if isinstance(error, DBAPIError):
         name = str(getattr(error.orig, "sqlite_errorname", None) or "")
+        if _is_of_older_schema(error):
+            return Refused(f"{_named(place)} lacks what this release needs: run `chandlery migrate`")
         return _of_sqlite(name, place) if name else _of_postgresql(error, place)
     if isinstance(error, ssl.SSLCertVerificationError):
         return Refused(
@@ -95,6 +100,10 @@ def sqlstate(error: DBAPIError) -> str:
 def lasting_words(name: str) -> str:
     """What is wrong with a SQLite file, and the way out, by the name of SQLite's error; empty if it may pass."""
     return next((words for beginning, words in _SQLITE_LASTING.items() if name.startswith(beginning)), "")
+
+
+def _is_of_older_schema(error: DBAPIError) -> bool:
+    return sqlstate(error) in _NOT_THERE or str(error.orig).startswith(_NOT_IN_SQLITE)
 
 
 def _of_postgresql(error: DBAPIError, place: str) -> Unavailable | None:

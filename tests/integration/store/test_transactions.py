@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chandlery.contracts.messages import Reconcile
-from chandlery.model.faults import Conflict, Unavailable
+from chandlery.model.faults import Conflict, Refused, Unavailable
 from chandlery.model.objects.kinds import SERVICE_INSTANCE
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.database_errors import LostRace
@@ -280,3 +281,14 @@ async def test_a_caller_that_is_cancelled_leaves_no_lock_behind_on_sqlite(
     with pytest.raises(asyncio.CancelledError):
         await writing
     await create_one(database, instance("next"))
+
+
+async def test_a_schema_that_lacks_what_is_needed_is_told_with_the_way_out(
+    database: Database, engine: AsyncEngine
+) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(text("DROP TABLE account_tokens"))
+        await connection.execute(text("ALTER TABLE data_keys DROP COLUMN kek"))
+    for work in (lambda unit: unit.account_tokens.all(), lambda unit: unit.data_keys.all()):
+        with pytest.raises(Refused, match="lacks what this release needs: run `chandlery migrate`"):
+            await database.run(work)
