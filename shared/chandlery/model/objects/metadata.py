@@ -17,7 +17,8 @@ def to_timestamp(moment: datetime) -> str:
 
 def to_micro_timestamp(moment: datetime) -> str:
     """RFC 3339 in UTC with six digits after the seconds, without which `metav1.MicroTime` cannot be read."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Not by strftime, which writes years before 1000 with less than four digits.
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def _aware(moment: datetime) -> datetime:

@@ -59,6 +59,20 @@ async def test_an_event_of_either_group_is_read_in_both(api: Api) -> None:
     assert names(await api.read("/apis/events.k8s.io/v1/events")) == ["new", "old"]
 
 
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("0434-08-28T01:29:52.530349+10:53", "0434-08-27T14:36:52.530349Z"),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000000Z"),
+        ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"),
+    ],
+)
+async def test_a_time_has_four_digits_for_its_year_whichever_it_is(api: Api, sent: str, kept: str) -> None:
+    made = await api.made(NEWER, {**newer_event("old"), "eventTime": sent})
+    assert made["eventTime"] == kept
+    assert (await api.read(f"{CORE}/old"))["eventTime"] == kept
+
+
 @pytest.mark.parametrize("selector", ["regarding.name=db", "involvedObject.name=db", "regarding.name!=other"])
 async def test_events_are_selected_by_what_they_regard(api: Api, selector: str) -> None:
     await api.made(CORE, core_event("wanted"))
