@@ -90,15 +90,20 @@ test-fast: setup  ## What needs no server, in a minute and a half: for the inner
 	@CHANDLERY_TEST_BRIEFLY=1 $(BIN)/pytest $(PARALLEL_WITHOUT_WAITING) -m 'not servers' $(QUICK) $(PYTEST_ARGS)
 
 .PHONY: test
-# What takes minutes, or all processors, has targets of its own: make conformance, make clients, make storms, make chaos. make test-all leaves out nothing.
+# What takes minutes, or all processors, has targets of its own: make attacks, make conformance, make clients, make storms, make chaos. make test-all leaves out nothing.
 test: setup services  ## What every change has to pass: on PostgreSQL and RabbitMQ too where they make a difference
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; CHANDLERY_TEST_BRIEFLY=1 \
-	$(BIN)/pytest $(PARALLEL) --ignore=tests/chaos --ignore=tests/e2e/clients --ignore=tests/e2e/faults \
+	$(BIN)/pytest $(PARALLEL) --ignore=tests/chaos --ignore=tests/e2e/clients --ignore=tests/e2e/faults --ignore=tests/security \
 		--ignore=tests/conformance/platform_behaviour --ignore=tests/conformance/platform_failures $(PYTEST_ARGS)
 
 .PHONY: test-all
 test-all: setup services  ## All tests in all their forms, everything on both databases and buses; about twenty minutes
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; $(BIN)/pytest $(PARALLEL) $(PYTEST_ARGS)
+
+.PHONY: attacks
+attacks: setup services  ## Hostile input, service brokers that look inside, browsers of others, and the search for planted values
+	@urls="$$($(SERVICES) env)"; eval "$$urls"; CHANDLERY_TEST_BRIEFLY=1 \
+	$(BIN)/pytest $(PARALLEL) tests/security $(PYTEST_ARGS)
 
 .PHONY: clients
 clients: setup services  ## Real clients: svcat, kubectl line by line, Python's, kopf, Terraform's and Argo's ways
