@@ -147,6 +147,20 @@ async def test_issuer_that_goes_away_is_not_needed_for_known_keys(issuer: LocalI
     assert await authenticator.verify(issuer.token(sub="carol")) is not None
 
 
+async def test_issuer_that_has_withdrawn_all_its_keys_is_trusted_no_more(
+    issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(issuer_keys, "_LEAST_PAUSE_SECONDS", 0.0)
+    authenticator = OidcAuthenticator([configured(issuer)], leeway=_LEEWAY)
+    token = issuer.token()
+    assert await authenticator.verify(token) is not None
+    issuer.become("no keys")
+    assert await refusal(authenticator, issuer.token(header={"kid": "new"})) is LoginFailure.ISSUER_AWAY
+    assert await refusal(authenticator, token) is LoginFailure.ISSUER_AWAY
+    issuer.become("ok")
+    assert await authenticator.verify(token) is not None
+
+
 @pytest.mark.parametrize(
     ("mode", "why"),
     [

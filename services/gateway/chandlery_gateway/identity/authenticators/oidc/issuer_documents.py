@@ -11,7 +11,7 @@ import aiohttp
 
 from chandlery.model.json.json_text import NotJson, has_more_values, read_json
 from chandlery_gateway.identity.authenticators.oidc.issuers import Issuer, is_secure
-from chandlery_gateway.identity.authenticators.oidc.key_sets import KeySet, read_key_set
+from chandlery_gateway.identity.authenticators.oidc.key_sets import KeySet, NoUsableKey, read_key_set
 
 _MOST_BYTES: Final = 256 * 1024
 _MOST_VALUES: Final = 10_000
@@ -23,8 +23,12 @@ class IssuerSilent(Exception):
     """The issuer cannot be asked, or its answer cannot be used; the message says why, after "cannot be fetched"."""
 
 
+class KeysWithdrawn(IssuerSilent):
+    """The issuer says that it has no key that can be used: what it had before is trusted no more."""
+
+
 async def fetch_keys(issuer: Issuer, *, allows_http: bool) -> KeySet:
-    """The issuer's keys. Raises IssuerSilent."""
+    """The issuer's keys. Raises IssuerSilent, KeysWithdrawn."""
     connector = aiohttp.TCPConnector(ssl=_trust(issuer))
     limit = aiohttp.ClientTimeout(total=_SECONDS)
     async with aiohttp.ClientSession(connector=connector, timeout=limit, trust_env=True) as session:
@@ -38,6 +42,8 @@ async def fetch_keys(issuer: Issuer, *, allows_http: bool) -> KeySet:
         document = await _document(session, place)
     try:
         return read_key_set(document)
+    except NoUsableKey as error:
+        raise KeysWithdrawn(str(error)) from None
     except ValueError as error:
         raise IssuerSilent(str(error)) from None
 

@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from chandlery_gateway.identity.authenticators.oidc.issuer_documents import IssuerSilent, fetch_keys
+from chandlery_gateway.identity.authenticators.oidc.issuer_documents import IssuerSilent, KeysWithdrawn, fetch_keys
 from chandlery_gateway.identity.authenticators.oidc.issuers import Issuer
 from chandlery_gateway.identity.authenticators.oidc.key_sets import KeySet, SigningKey
 
@@ -94,6 +94,8 @@ class IssuerKeys:
         try:
             keys = await fetch_keys(self.issuer, allows_http=self._allows_http)
         except IssuerSilent as silent:
+            if isinstance(silent, KeysWithdrawn):
+                self._know(KeySet())
             self._note_failure(str(silent))
             return
         except Exception as error:  # noqa: BLE001 - it is asked again, whatever it has sent
@@ -103,6 +105,9 @@ class IssuerKeys:
             log.info(f"the keys of issuer {self.issuer.url} are there again", action="fetch_issuer_keys")
         self._failures, self._why = 0, ""
         self._due_at = time.monotonic() + _FRESH_SECONDS
+        self._know(keys)
+
+    def _know(self, keys: KeySet) -> None:
         if set(keys.keys) != set(self._keys.keys):
             self._keys = keys
             self.generation += 1

@@ -52,8 +52,12 @@ class KeySet:
         return [key for key in self.keys if key.fits(algorithm) and key_id in (None, key.key_id)]
 
 
+class NoUsableKey(ValueError):
+    """It is a JWK set, and has nothing that a token may be signed with."""
+
+
 def read_key_set(document: Any) -> KeySet:
-    """The usable keys of a JWK set; raises ValueError, which says what is wrong, if there is none."""
+    """The usable keys of a JWK set. Raises ValueError, which says what is wrong; NoUsableKey if it has none."""
     found = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(found, list):
         raise ValueError("its answer is no JWK set")  # noqa: TRY004 - of a document, not of an argument
@@ -61,7 +65,7 @@ def read_key_set(document: Any) -> KeySet:
         raise ValueError(f"its JWK set has {len(found)} keys; {_MOST_KEYS} are the most that are taken")
     keys = tuple(_usable(found))
     if not keys:
-        raise ValueError("its JWK set has no key that can be used: RSA of 2048 to 8192 bits, P-256, P-384 or P-521")
+        raise NoUsableKey("its JWK set has no key that can be used: RSA of 2048 to 8192 bits, P-256, P-384 or P-521")
     return KeySet(keys)
 
 
