@@ -11,6 +11,8 @@ from chandlery.store.database import Database, UnitOfWork
 
 _STEP = 5_000
 """Rows that one transaction removes from one table."""
+_AUDIT_PARTS = 10
+"""Transactions for so many audit events: they have indexes, and SQLite lets nobody else write meanwhile."""
 
 
 class Retention:
@@ -23,9 +25,10 @@ class Retention:
 
     async def prune(self) -> bool:
         """Take one step in each table; returns whether there is more to take away."""
-        steps = (self._changes, self._events, self._messages, self._interests, self._external_ids, self._audit)
+        steps = (self._changes, self._events, self._messages, self._interests, self._external_ids)
         # Each in a transaction of its own: one that is long would hold back the log's horizon for every watcher.
         removed = [await self._database.run(step) for step in steps]
+        removed.append(await self._audit())
         return max(removed) >= self._step
 
     async def _changes(self, unit: UnitOfWork) -> int:
@@ -45,6 +48,15 @@ class Retention:
     async def _external_ids(self, unit: UnitOfWork) -> int:
         return await unit.external_ids.forget(limit=self._step)
 
-    async def _audit(self, unit: UnitOfWork) -> int:
-        before = unit.now - timedelta(hours=self._settings.audit_hours)
-        return await unit.audit.forget(before, limit=self._step)
+    async def _audit(self) -> int:
+        limit, forgotten = max(1, self._step // _AUDIT_PARTS), 0
+
+        async def forget(unit: UnitOfWork) -> int:
+            return await unit.audit.forget(unit.now - timedelta(hours=self._settings.audit_hours), limit=limit)
+
+        while forgotten < self._step:
+            part = await self._database.run(forget)
+            forgotten += part
+            if part < limit:
+                break
+        return forgotten
