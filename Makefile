@@ -130,8 +130,8 @@ test-database-roles: setup services  ## All whole stacks on servers, with a data
 	$(BIN)/pytest $(PARALLEL) tests/conformance/platform_behaviour tests/conformance/platform_failures tests/e2e \
 		-k 'not embedded' $(PYTEST_ARGS)
 
-.PHONY: attacks
-attacks: setup services  ## Every test that the threat model (docs/security.md) names, on both databases
+.PHONY: threats
+threats: setup services  ## Every test that the threat model (docs/security.md) names, on both databases
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; \
 	$(BIN)/pytest $(PARALLEL) $$(grep -oE '[a-z0-9_/]+/test_[a-z0-9_]+\.py::test_[a-z0-9_]+' docs/security.md | sort -u | sed 's#^#tests/#') \
 		$(PYTEST_ARGS)
