@@ -22,7 +22,7 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _named(name)
         self.certificate = folder / f"{name}.pem"
-        own = _draft(self._name, self._name, self._key).add_extension(
+        own = draft_of(self._name, self._name, self._key).add_extension(
             x509.BasicConstraints(ca=True, path_length=0), critical=True
         )
         self.certificate.write_bytes(own.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
@@ -30,7 +30,7 @@ class Authority:
     def issue(self, name: str, *hosts: str, file: str = "", is_expired: bool = False) -> tuple[Path, Path]:
         """Files with a certificate for the common name, valid for the hosts, and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
-        draft = _draft(_named(name), self._name, key, is_expired=is_expired)
+        draft = draft_of(_named(name), self._name, key, valid_for=-_DAY if is_expired else _DAY)
         if hosts:
             names = [_general(host) for host in hosts]
             draft = draft.add_extension(x509.SubjectAlternativeName(names), critical=False)
@@ -41,9 +41,10 @@ class Authority:
         return certificate, private
 
 
-def _draft(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, *, is_expired: bool = False
+def draft_of(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, *, valid_for: timedelta = _DAY
 ) -> x509.CertificateBuilder:
+    """A certificate that is not signed yet; one that is valid for less than no time has expired."""
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
@@ -52,7 +53,7 @@ def _draft(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - 2 * _DAY)
-        .not_valid_after(now - _DAY if is_expired else now + _DAY)
+        .not_valid_after(now + valid_for)
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+
+from tests.support.authority import draft_of
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         constraints = x509.BasicConstraints(ca=True, path_length=0)
         self._certificate = (
-            _builder(self._name, self._name, self._key)
+            draft_of(self._name, self._name, self._key)
             .add_extension(constraints, critical=True)
             .sign(self._key, hashes.SHA256())
         )
@@ -51,7 +53,7 @@ class Authority:
         subject = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, each) for each in organizations]
         if name:
             subject.append(x509.NameAttribute(NameOID.COMMON_NAME, name))
-        builder = _builder(x509.Name(subject), self._name, key, valid_for=valid_for)
+        builder = draft_of(x509.Name(subject), self._name, key, valid_for=valid_for)
         if usages:
             builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())
@@ -60,22 +62,3 @@ class Authority:
         shown.certificate.write_bytes(certificate.public_bytes(Encoding.PEM))
         shown.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         return shown
-
-
-def _builder(
-    subject: x509.Name,
-    issuer: x509.Name,
-    key: ec.EllipticCurvePrivateKey,
-    *,
-    valid_for: timedelta = timedelta(hours=1),
-) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=2))
-        .not_valid_after(now + valid_for)
-    )

@@ -20,7 +20,6 @@ CATALOG = "/apis/servicecatalog.k8s.io/v1beta1"
 TEAM = f"{CATALOG}/namespaces/team"
 SECRETS = "/api/v1/namespaces/team/secrets"
 FINALIZER = "kubernetes-incubator/service-catalog"
-"""Seconds that a test waits for what should happen within milliseconds."""
 
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,7 +11,6 @@ from typing import Any
 import aio_pika
 import aiohttp
 import pytest
-import structlog
 from pydantic import SecretStr
 from sqlalchemy import text
 
@@ -38,6 +36,7 @@ from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker, simple_catalog
 from tests.conformance.scripted.scripted_catalog import simple_service
 from tests.integration.workers.fleet import BINDING, INSTANCE, NS, SECRET, Fleet, ended, instance
+from tests.support.all_logs import all_logs
 from tests.support.allow_everything import AllowEverything
 
 BROKER_PASSWORD = "wort-des-maklers"
@@ -68,21 +67,9 @@ class Found:
 
 @pytest.fixture
 def logged() -> Any:
-    """Every log line, of ours (first) and of libraries, however little severe: more than production writes."""
-    lines: list[str] = []
-
-    class Keeper(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            lines.append(self.format(record) + repr(record.__dict__))
-
-    keeper, root = Keeper(), logging.getLogger()
-    level = root.level
-    root.addHandler(keeper)
-    root.setLevel(logging.DEBUG)
-    with structlog.testing.capture_logs(processors=[structlog.processors.format_exc_info]) as ours:
+    """Every log line, of ours (first) and of libraries."""
+    with all_logs() as (ours, lines):
         yield lambda: ([repr(entry) for entry in ours], lines)
-    root.removeHandler(keeper)
-    root.setLevel(level)
 
 
 async def test_no_secret_is_left_anywhere_after_a_whole_walk(fleet: Fleet, logged: Any) -> None:

@@ -17,6 +17,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from chandlery.osb.client import OsbClient
+from chandlery.osb.endpoint import BrokerEndpoint
+from chandlery.reconcile.answers import Answer
 from tests.support.waiting import SOON
 
 CATALOG = b'{"services": []}'
@@ -57,6 +60,12 @@ async def program(name: str, *arguments: str) -> AsyncIterator[RunningProgram]:
 def answer(body: bytes = CATALOG, *, status: str = "200 OK", more: str = "") -> bytes:
     """A whole HTTP answer."""
     return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{more}\r\n".encode() + body
+
+
+async def catalog(client: OsbClient, url: str, **more: object) -> Answer:
+    """What comes of the request for the catalog there."""
+    endpoint = BrokerEndpoint(url=url, timeout_seconds=5.0, **more)  # type: ignore[arg-type]
+    return await client.get_catalog(endpoint, known=None, request_id="r")
 
 
 @asynccontextmanager

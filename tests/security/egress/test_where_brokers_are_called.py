@@ -8,13 +8,13 @@ import pytest
 import pytest_asyncio
 
 from chandlery.osb.client import OsbClient
-from chandlery.osb.endpoint import NOWHERE, BasicAuth, BrokerEndpoint, Tenancy
+from chandlery.osb.endpoint import NOWHERE, BasicAuth, Tenancy
 from chandlery.osb.transport import name_lookups
 from chandlery.osb.transport.egress import TRUSTING_LOOPBACK, Egress
-from chandlery.reconcile.answers import Answer, Verdict
+from chandlery.reconcile.answers import Verdict
 from chandlery.reconcile.egress.egress_policy import EgressPolicy
 from chandlery.reconcile.egress.egress_rules import parse_rules
-from tests.security.egress.egress_programs import answer, broker
+from tests.security.egress.egress_programs import answer, broker, catalog
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -35,9 +35,18 @@ async def trusting() -> AsyncIterator[OsbClient]:
     await client.close()
 
 
-async def catalog(client: OsbClient, url: str, **more: object) -> Answer:
-    endpoint = BrokerEndpoint(url=url, timeout_seconds=5.0, **more)  # type: ignore[arg-type]
-    return await client.get_catalog(endpoint, known=None, request_id="r")
+def slow_names(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Every name leads to this machine, those that begin with `slow` not before the event is set."""
+    going_on = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def look_up(name: str, _family: int) -> list[str]:
+        if name.startswith("slow"):
+            asyncio.run_coroutine_threadsafe(going_on.wait(), loop).result()
+        return ["127.0.0.1"]
+
+    monkeypatch.setattr(name_lookups, "_look_up", look_up)
+    return going_on
 
 
 class Names:
@@ -147,15 +156,7 @@ async def test_a_connection_is_not_shared_with_a_broker_that_may_not_have_it(tru
 async def test_names_that_nobody_answers_for_hold_up_tenants_alone(
     trusting: OsbClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    going_on = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def look_up(name: str, _family: int) -> list[str]:
-        if name.startswith("slow"):
-            asyncio.run_coroutine_threadsafe(going_on.wait(), loop).result()
-        return ["127.0.0.1"]
-
-    monkeypatch.setattr(name_lookups, "_look_up", look_up)
+    going_on = slow_names(monkeypatch)
     async with broker(Counting()) as port:
         slow = [
             asyncio.create_task(catalog(trusting, f"http://slow-{number}.example:{port}", tenancy=Tenancy()))
@@ -170,15 +171,7 @@ async def test_names_that_nobody_answers_for_hold_up_tenants_alone(
 async def test_names_of_one_tenant_that_nobody_answers_for_hold_up_no_other_tenant(
     trusting: OsbClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    going_on = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def look_up(name: str, _family: int) -> list[str]:
-        if name.startswith("slow"):
-            asyncio.run_coroutine_threadsafe(going_on.wait(), loop).result()
-        return ["127.0.0.1"]
-
-    monkeypatch.setattr(name_lookups, "_look_up", look_up)
+    going_on = slow_names(monkeypatch)
     async with broker(Counting()) as port:
         slow = [
             asyncio.create_task(catalog(trusting, f"http://slow-{number}.example:{port}", tenancy=Tenancy("theirs")))

@@ -6,21 +6,10 @@ from typing import Any, Final
 
 from chandlery.settings.settings import Settings
 from chandlery.store.sealing.sealing import new_key
-from tests.integration.gateway.api_client import (
-    CATALOG,
-    SECRETS,
-    TEAM,
-    Api,
-    Document,
-    binding,
-    broker,
-    instance,
-    plan,
-    secret,
-)
+from tests.integration.gateway.api_client import Api, Document
 from tests.integration.gateway.api_client import namespace as namespace_object
-from tests.integration.gateway.api_client import service_class as offered
 from tests.integration.gateway.conftest import TOKEN
+from tests.integration.gateway.seeds import catalog_seeds
 
 USERS: Final[Mapping[str, str]] = {
     "admin": TOKEN,
@@ -64,14 +53,7 @@ async def plant_seeds(api: Api) -> None:
     """An object of each kind that a request may be led to, and what the users may do."""
     for path, seed in (
         ("/api/v1/namespaces", namespace_object("team")),
-        (f"{TEAM}/serviceinstances", instance("seed")),
-        (f"{TEAM}/servicebindings", binding("seed", to="seed")),
-        (f"{TEAM}/servicebrokers", broker("seed", "ServiceBroker")),
-        (f"{CATALOG}/clusterservicebrokers", broker("seed")),
-        (f"{CATALOG}/clusterserviceclasses", offered("seed")),
-        (f"{CATALOG}/clusterserviceplans", plan("seed", of="seed")),
-        (SECRETS, secret("seed", key="value")),
-        ("/api/v1/namespaces/team/events", {"metadata": {"name": "seed"}, "involvedObject": {"name": "seed"}}),
+        *catalog_seeds(),
         ("/api/v1/namespaces/team/serviceaccounts", {"metadata": {"name": "seed"}}),
         (f"{_RBAC}/namespaces/team/roles", {"metadata": {"name": "seed"}, "rules": []}),
         (f"{_RBAC}/clusterroles", {"metadata": {"name": "seed"}, "rules": []}),

@@ -1,7 +1,6 @@
 """Collects what a platform leaves behind: rows as the database shows them, messages, letters, logs, files, answers."""
 
 import json
-import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -9,7 +8,6 @@ from typing import Any
 
 import aio_pika
 import pytest
-import structlog
 from sqlalchemy import inspect, text
 
 from chandlery.contracts import topology
@@ -18,6 +16,7 @@ from chandlery.messaging.rabbitmq.rabbitmq_bus import RabbitBus
 from tests.conformance.platform_backends import PlatformBackend
 from tests.integration.gateway.api_client import Answer, Api
 from tests.security.leaks.planted import Evidence
+from tests.support.all_logs import all_logs
 
 
 @dataclass(frozen=True)
@@ -38,23 +37,9 @@ class ListeningApi(Api):
 
 @contextmanager
 def collected_logs(evidence: Evidence) -> Iterator[None]:
-    """Every line, ours before anything is hidden in it, and those of libraries, however little severe."""
-    lines: list[str] = []
-
-    class Keeper(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            lines.append(self.format(record) + repr(record.__dict__))
-
-    keeper, root = Keeper(), logging.getLogger()
-    level = root.level
-    root.addHandler(keeper)
-    root.setLevel(logging.DEBUG)
-    try:
-        with structlog.testing.capture_logs(processors=[structlog.processors.format_exc_info]) as ours:
-            yield
-    finally:
-        root.removeHandler(keeper)
-        root.setLevel(level)
+    """Every line, of ours and of libraries."""
+    with all_logs() as (ours, lines):
+        yield
     for entry in ours:
         evidence.add("log", repr(entry))
     for line in lines:

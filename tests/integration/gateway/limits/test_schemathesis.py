@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.gateway.api_client import CATALOG, SECRETS, TEAM, binding, broker, instance, plan, secret
-from tests.integration.gateway.api_client import service_class as offered
+from tests.integration.gateway.api_client import CATALOG
 from tests.integration.gateway.conftest import TOKEN, Running
+from tests.integration.gateway.seeds import catalog_seeds
 
 # The pickier one; by hand-made requests both are tried.
 _ON = pytest.mark.parametrize(
@@ -88,14 +88,5 @@ async def test_request_made_from_the_schema_gets_no_server_error(
 
 async def _plant_seeds(gateway: Running) -> None:
     """An object of each kind that a request may be led to."""
-    for path, seed in (
-        (f"{TEAM}/serviceinstances", instance("seed")),
-        (f"{TEAM}/servicebindings", binding("seed", to="seed")),
-        (f"{TEAM}/servicebrokers", broker("seed", "ServiceBroker")),
-        (f"{CATALOG}/clusterservicebrokers", broker("seed")),
-        (f"{CATALOG}/clusterserviceclasses", offered("seed")),
-        (f"{CATALOG}/clusterserviceplans", plan("seed", of="seed")),
-        (SECRETS, secret("seed", key="value")),
-        ("/api/v1/namespaces/team/events", {"metadata": {"name": "seed"}, "involvedObject": {"name": "seed"}}),
-    ):
+    for path, seed in catalog_seeds():
         await gateway.api.made(path, seed)
