@@ -240,7 +240,7 @@ class Database:
             except DataKeyNeeded as needed:
                 # Outside of any transaction: a provider may take its time.
                 await self.data_keys.provide(needed.key_id)
-        raise Unavailable("what was asked for needs more data keys than are kept at hand")
+        raise Unavailable("the request needs more data keys than are kept in memory at a time; ask for less at once")
 
     async def _repeated(self, work: Work[T], dry_run: bool) -> T:
         try:

@@ -134,7 +134,7 @@ async def test_a_server_without_tls_is_named(server: PrivateRabbitmq) -> None:
 
     message = await _refusal(url, _files(server, server.authority.issue("chandlery")))
 
-    assert "speaks no TLS there; check amqps:// and the port in CHANDLERY_AMQP_URL" in message
+    assert "does not speak TLS; check amqps:// and the port in CHANDLERY_AMQP_URL" in message
 
 
 def test_a_key_without_a_certificate_is_refused(tmp_path: Path) -> None:

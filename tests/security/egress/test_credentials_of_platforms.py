@@ -14,7 +14,7 @@ from chandlery.osb.client import OsbClient
 from chandlery.osb.client_credentials import ClientCertificate, OAuth2Client
 from chandlery.osb.endpoint import BasicAuth, BrokerEndpoint
 from chandlery.osb.transport.egress import TRUSTING_LOOPBACK, Egress
-from chandlery.reconcile.answers import Answer, Verdict
+from chandlery.reconcile.answers import Verdict
 from chandlery.reconcile.egress.egress_policy import EgressPolicy
 from chandlery.reconcile.egress.egress_rules import parse_rules
 from tests.security.egress.egress_programs import (
@@ -22,6 +22,7 @@ from tests.security.egress.egress_programs import (
     RunningProgram,
     answer,
     broker,
+    catalog,
     issue,
     program,
     server_tls,
@@ -37,11 +38,6 @@ async def client() -> AsyncIterator[OsbClient]:
     client = OsbClient(TRUSTING_LOOPBACK)
     yield client
     await client.close()
-
-
-async def catalog(client: OsbClient, url: str, **more: object) -> Answer:
-    endpoint = BrokerEndpoint(url=url, timeout_seconds=5.0, **more)  # type: ignore[arg-type]
-    return await client.get_catalog(endpoint, known=None, request_id="r")
 
 
 def certificate(issued: Issued) -> ClientCertificate:
@@ -192,7 +188,7 @@ async def test_token_is_got_anew_shortly_before_it_expires(
         (302, {}, "answered 302"),
         (200, {"token": "x"}, "gave no access_token"),
         (200, {"access_token": "a b"}, "no header can carry"),
-        (200, {"access_token": "x", "token_type": "mac"}, "another type than Bearer"),
+        (200, {"access_token": "x", "token_type": "mac"}, "not a bearer token"),
         (200, {"access_token": "x" * 70_000}, "gave no access_token"),
         (200, {"access_token": ["x"]}, "gave no access_token"),
     ],

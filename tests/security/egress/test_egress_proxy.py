@@ -9,13 +9,14 @@ import pytest
 from chandlery.lookup.broker_egress import egress_of
 from chandlery.model.faults import ConfigurationFault
 from chandlery.osb.client import OsbClient
-from chandlery.osb.endpoint import BasicAuth, BrokerEndpoint
+from chandlery.osb.endpoint import BasicAuth
 from chandlery.osb.transport.egress import Egress
 from chandlery.osb.transport.egress_proxy import EgressProxy
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.egress.egress_policy import EgressPolicy
 from chandlery.reconcile.egress.egress_rules import LOOPBACK, NO_RULES, EgressRules, parse_rules
 from chandlery.settings.settings import Settings
+from tests.security.egress import egress_programs
 from tests.security.egress.egress_programs import RunningProgram, answer, broker, issue, program, server_tls
 from tests.support.waiting import eventually
 
@@ -32,8 +33,7 @@ def through(
 
 
 async def catalog(client: OsbClient, url: str, **more: object) -> Answer:
-    endpoint = BrokerEndpoint(url=url, timeout_seconds=5.0, authorization=ANN, **more)  # type: ignore[arg-type]
-    return await client.get_catalog(endpoint, known=None, request_id="r")
+    return await egress_programs.catalog(client, url, authorization=ANN, **more)
 
 
 async def seen_by(proxy: RunningProgram, count: int) -> list[tuple[str, str, bool]]:
@@ -156,9 +156,9 @@ async def test_file_with_credentials_that_cannot_be_used_is_told_without_its_tex
         ({"broker_proxy": "https://proxy:1"}, "CHANDLERY_BROKER_PROXY: must be http://host:port"),
         ({"broker_proxy": "http://u:pw@proxy:1"}, "credentials go into CHANDLERY_BROKER_PROXY_CREDENTIALS_FILE"),
         ({"broker_proxy": "proxy:1"}, "CHANDLERY_BROKER_PROXY: must be an absolute URL"),
-        ({"broker_no_proxy": "a/b"}, "CHANDLERY_BROKER_NO_PROXY: 'a/b' is no network"),
-        ({"broker_deny": "10.0.0.1/8"}, "CHANDLERY_BROKER_DENY: '10.0.0.1/8' is no network"),
-        ({"tenant_broker_allow": "?"}, "CHANDLERY_TENANT_BROKER_ALLOW: '?' is no network"),
+        ({"broker_no_proxy": "a/b"}, "CHANDLERY_BROKER_NO_PROXY: 'a/b' is not a network"),
+        ({"broker_deny": "10.0.0.1/8"}, "CHANDLERY_BROKER_DENY: '10.0.0.1/8' is not a network"),
+        ({"tenant_broker_allow": "?"}, "CHANDLERY_TENANT_BROKER_ALLOW: '?' is not a network"),
     ],
 )
 async def test_settings_that_cannot_be_meant_are_named(given: dict[str, str], words: str) -> None:

@@ -107,7 +107,7 @@ class GrantCheck:
         except TooManyCombinations as error:
             way_out = f'write several smaller ones, or have the verb "{ESCALATE}" or "{BIND}" granted'
             raise Forbidden(
-                f"{_who(request.user)} cannot be seen to hold all of the rules: {error}; {way_out}"
+                f"it cannot be checked that {_who(request.user)} holds all that is granted: {error}; {way_out}"
             ) from None
 
 
@@ -127,6 +127,6 @@ def _who(user: UserInfo) -> str:
 
 def _may_not_give(user: UserInfo, role: RoleRef, kind: Kind) -> str:
     return (
-        f'{_who(user)} may not give the {role.kind} "{role.name}" to others: that takes the verb "{BIND}" on '
-        f"{kind.qualified_plural}, or to hold all that the role allows"
+        f'{_who(user)} may not give the {role.kind} "{role.name}" to others: it takes the verb "{BIND}" on '
+        f"{kind.qualified_plural}, or holding all that the role allows"
     )

@@ -60,5 +60,5 @@ class DataKeyKeeping:
 
     def _tell(self, why: str) -> None:
         if why != self._told:
-            log.error(f"keys could not be looked after: {why}", action="keep_data_keys")
+            log.error(f"the upkeep of encryption keys failed and is tried again: {why}", action="keep_data_keys")
         self._told = why

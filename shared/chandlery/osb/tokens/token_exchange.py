@@ -98,9 +98,9 @@ def read_token(reply: HttpReply, *, place: str) -> AccessToken:
     if not isinstance(token, str) or not token or len(token) > _LONGEST_TOKEN:
         raise Unreached(f"{where} gave no access_token")
     if not isinstance(kind, str) or kind.lower() != "bearer":
-        raise Unreached(f"{where} gave a token of another type than Bearer")
+        raise Unreached(f"{where} gave a token that is not a bearer token")
     if not (token.isascii() and token.isprintable() and " " not in token):
-        raise Unreached(f"{where} gave a token that no header can carry")
+        raise Unreached(f"{where} gave a token with characters that no header can carry")
     return AccessToken(f"Bearer {token}", _seconds(document.get("expires_in")))
 
 

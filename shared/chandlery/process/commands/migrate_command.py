@@ -42,7 +42,7 @@ def migrate(checks: bool, seconds: float | None, makes_roles: bool, prints: bool
     if sum((checks, prints)) > 1 or (seconds is not None and (checks or prints)):
         raise click.UsageError("--check, --sql and --timeout cannot be combined")
     if start is not None and (makes_roles or not prints):
-        raise click.UsageError("--from needs --sql, and is of no use with --roles")
+        raise click.UsageError("--from needs --sql, and cannot be combined with --roles")
     if checks and makes_roles:
         raise click.UsageError("--check and --roles cannot be combined")
     if prints and makes_roles:

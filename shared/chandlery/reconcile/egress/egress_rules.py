@@ -99,8 +99,8 @@ def _network(entry: str) -> Network:
 def _complaint(entry: str) -> str:
     shown = entry[:100]
     return (
-        f"{shown!r} is no network (10.0.0.0/8, with no bits set behind the prefix), no host "
-        "(broker.example.com, *.example.com) and no scheme (http:, https:)"
+        f"{shown!r} is not a network (10.0.0.0/8, with no bits set behind the prefix), a host "
+        "(broker.example.com, *.example.com) or a scheme (http:, https:)"
     )
 
 

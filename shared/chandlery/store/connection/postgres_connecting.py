@@ -105,7 +105,7 @@ class PostgresConnector:
             # In TLS 1.3 a client hears of it after the handshake, and the event loop keeps the alert to itself.
             certificate = self._url.parameters["sslcert"]
             raise ConnectionResetError(
-                f"the server broke the connection off; it may refuse the certificate {certificate} (sslcert)"
+                f"the server closed the connection; it may refuse the certificate {certificate} (sslcert)"
             ) from error
         self._keep_alive(connection)
         return connection

@@ -165,11 +165,11 @@ async def test_issuer_that_has_withdrawn_all_its_keys_is_trusted_no_more(
     ("mode", "why"),
     [
         ("down", "answered 503"),
-        ("garbage", "answered with what is no JSON"),
+        ("garbage", "answered with something that is not JSON"),
         ("huge", "answered with more than 262144 bytes"),
         ("redirect", "answered 302"),
         ("another", "is the OpenID configuration of another issuer"),
-        ("plain keys", "is no https URL"),
+        ("plain keys", "is not an https URL"),
         ("no keys", "has no key that can be used"),
         ("hang", "did not answer within 0 s"),
     ],

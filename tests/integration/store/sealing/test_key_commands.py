@@ -67,7 +67,7 @@ async def test_a_database_from_before_moves_to_data_keys_and_then_needs_its_old_
         assert await marks(engine) == {"secrets": {made.id}, "changes": {made.id}, "work": {made.id}}
         [sentence] = await _advice(database)
         assert sentence.startswith("old is no longer used anywhere; remove it from CHANDLERY_ENCRYPTION_KEYS or CHANDL")
-        assert sentence.endswith("CHANDLERY_ENCRYPTION_KEYS_FILE (backups of before need it still)")
+        assert sentence.endswith("CHANDLERY_ENCRYPTION_KEYS_FILE (older backups still need it)")
     async with process(database_url, new) as database:
         assert await _all_read(database) == 1
         assert (await work.claim_surely(database, uid)).sealed == {"credentials": DATA}

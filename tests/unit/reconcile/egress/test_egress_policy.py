@@ -102,7 +102,7 @@ def test_a_name_that_a_proxy_resolves_has_to_be_allowed_by_name() -> None:
     ["10.0.0.1/8", "10.0.0.0/33", "1.2.3", "*.*.example.com", "ex*mple.com", "ftp:", "a b/", "http://x", "x" * 64],
 )
 def test_list_that_cannot_be_read_is_refused_with_its_entry(text: str) -> None:
-    with pytest.raises(ValueError, match="is no network"):
+    with pytest.raises(ValueError, match="is not a network"):
         parse_rules(text)
 
 

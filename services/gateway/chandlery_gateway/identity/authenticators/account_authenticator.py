@@ -92,7 +92,9 @@ class AccountAuthenticator:
             await self._database.run(tidy)
         except Fault as fault:
             self._uses = uses | self._uses
-            log.warning(f"tokens of service accounts could not be looked after: {fault.message}", action="keep_tokens")
+            log.warning(
+                f"expired tokens could not be removed, nor uses of others noted: {fault.message}", action="keep_tokens"
+            )
 
     def _user(self, token: str, found: AccountToken | None) -> UserInfo:
         now = self._database.clock()

@@ -139,7 +139,7 @@ def _put(index: RuleIndex, rule: StoredRule) -> None:
     place = (rule.namespace, rule.name)
     try:
         if rule.body is None:
-            raise Unreadable("the whole of it")
+            raise Unreadable("its rules are not an object")
         if rule.kind in ROLE_KINDS:
             index.put_role(place, read_role(rule.body))
         else:

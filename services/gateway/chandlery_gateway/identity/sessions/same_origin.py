@@ -40,7 +40,7 @@ def why_foreign(method: str, headers: Headers, origins: Collection[str]) -> str:
     """Why the request is not one of our pages; empty if it is. `origins` are ours, as `https://host[:port]`."""
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
     if len(headers.getlist("sec-fetch-site")) > 1 or len(headers.getlist("origin")) > 1:
-        return "it says twice where it comes from"
+        return "it has Origin or Sec-Fetch-Site more than once"
     if site is not None and site != _OURS and not (site == _TYPED and not changes_something(method)):
         return "it was made by a page of another origin"
     if origin is not None and origin not in origins:

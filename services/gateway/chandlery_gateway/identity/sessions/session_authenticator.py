@@ -52,8 +52,8 @@ class SessionAuthenticator:
             raise Forbidden(f"a request with a session's cookie was refused: {reason}")
         if changes_something(method) and not self.sessions.is_csrf_token(headers.get(CSRF_HEADER, ""), session):
             raise Forbidden(
-                "a request with a session's cookie was refused: it needs the header X-CSRF-Token, with what "
-                "`GET /session` tells"
+                "a request with a session's cookie was refused: it needs the header X-CSRF-Token, with the "
+                "token that `GET /session` answers"
             )
 
 

@@ -33,12 +33,10 @@ def tls_fault(url: URL, error: BaseException) -> Unavailable | None:
             why = each.reason.lower().replace("_", " ").rpartition("alert ")[2]
             return _refused(where, certificate, why)
         if isinstance(each, ssl.SSLError) and each.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
-            return Refused(
-                f"{where} speaks no TLS there; check amqps:// and the port in {URL_SETTING}", is_setting=True
-            )
+            return Refused(f"{where} does not speak TLS; check amqps:// and the port in {URL_SETTING}", is_setting=True)
         if isinstance(each, ConnectionResetError) and certificate is None:
             return Unavailable(
-                f"{where} broke the connection off; if it asks clients for certificates, set {_CERTIFICATE}"
+                f"{where} closed the connection; if it asks clients for certificates, set {_CERTIFICATE}"
             )
     return None
 

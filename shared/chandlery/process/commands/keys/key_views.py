@@ -49,7 +49,7 @@ def _of_listed(names: Sequence[str], wrapping: set[KekName], usage: Usage, in_us
         elif name in usage:
             yield f"{name} still decrypts {_told(usage, name)}; encrypt them anew: chandlery keys reseal"
         else:
-            yield f"{name} is no longer used anywhere; remove it from {_SETTINGS} (backups of before need it still)"
+            yield f"{name} is no longer used anywhere; remove it from {_SETTINGS} (older backups still need it)"
 
 
 def _of_row(row: DataKeyRow, usage: Usage, in_use: str) -> tuple[str, ...]:

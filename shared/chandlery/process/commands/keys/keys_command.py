@@ -88,7 +88,7 @@ async def _rotate(database: Database) -> None:
         click.echo(f"{done} other data keys were encrypted with it anew")
     if left:
         click.echo(f"{left} data keys could not be decrypted, and stay as they are: see chandlery keys list", err=True)
-    click.echo("to encrypt what is stored already with it: chandlery keys reseal")
+    click.echo("to encrypt with it what is already stored: chandlery keys reseal")
 
 
 async def _reseal(database: Database, *, decrypt_specs: bool) -> None:

@@ -104,7 +104,7 @@ async def test_while_a_sink_fails_its_events_wait_and_are_written_when_it_works_
     assert batched.counts.lost == 0
     events = [line["event"] for line in logged]
     assert [event for event in events if "cannot be written and is tried again" in event] == [events[0]]
-    assert events[-1] == "the audit log is written again (a sink of tests)"
+    assert events[-1] == "the audit log can be written again (a sink of tests)"
 
 
 async def test_there_is_no_more_in_memory_than_may_be_and_what_is_lost_is_counted_and_told() -> None:

@@ -115,7 +115,7 @@ def _resources(rule: Mapping[str, Any], place: str) -> Iterator[GroupResources]:
         names = _texts(given, "resourceNames", here)
         resources = _texts(given, "resources", here)
         if names and not resources:
-            raise _Problem(f"{here}.resources: required, for there are resourceNames")
+            raise _Problem(f"{here}.resources: required where there are resourceNames")
         yield GroupResources(group=group, resources=resources, resource_names=names)
 
 

@@ -154,7 +154,7 @@ class BatchedSink:
         self.counts.written += written
         if self._is_failing:
             self._is_failing = False
-            log.info(f"the audit log is written again ({self._sink.place})", action="write_audit_log")
+            log.info(f"the audit log can be written again ({self._sink.place})", action="write_audit_log")
         self._go_on()
 
     def _go_on(self) -> None:

@@ -38,7 +38,7 @@ async def fetch_keys(issuer: Issuer, *, allows_http: bool) -> KeySet:
             raise IssuerSilent(f"{issuer.configuration_url} is the OpenID configuration of another issuer")
         place = configuration.get("jwks_uri")
         if not isinstance(place, str) or not _is_safe(place, allows_http=allows_http):
-            raise IssuerSilent(f"jwks_uri in {issuer.configuration_url} is no https URL")
+            raise IssuerSilent(f"jwks_uri in {issuer.configuration_url} is not an https URL")
         document = await _document(session, place)
     try:
         return read_key_set(document)
@@ -59,7 +59,7 @@ async def _document(session: aiohttp.ClientSession, url: str) -> Any:
             raise IssuerSilent(f"{url} answered with more than {_MOST_VALUES} values")
         return read_json(body)
     except NotJson:
-        why = "answered with what is no JSON"
+        why = "answered with something that is not JSON"
     except TimeoutError:
         why = f"did not answer within {_SECONDS:.0f} s"
     except aiohttp.ClientConnectorCertificateError as error:

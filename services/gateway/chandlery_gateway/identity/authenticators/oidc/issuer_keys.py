@@ -102,7 +102,7 @@ class IssuerKeys:
             self._note_failure(type(error).__name__)
             return
         if self._failures:
-            log.info(f"the keys of issuer {self.issuer.url} are there again", action="fetch_issuer_keys")
+            log.info(f"the keys of issuer {self.issuer.url} can be fetched again", action="fetch_issuer_keys")
         self._failures, self._why = 0, ""
         self._due_at = time.monotonic() + _FRESH_SECONDS
         self._know(keys)
@@ -116,7 +116,7 @@ class IssuerKeys:
         self._due_at = time.monotonic() + min(_FIRST_RETRY_SECONDS * 2**self._failures, _LONGEST_RETRY_SECONDS)
         # Bounded, for it is an exponent.
         if why != self._why or self._failures % _TELL_AGAIN == 0:
-            known = "its known keys stay in use" if self._keys.keys else "its tokens are refused until then"
+            known = "its known keys stay in use" if self._keys.keys else "its tokens are refused until they can be"
             log.warning(
                 f"the keys of issuer {self.issuer.url} cannot be fetched: {why}; {known}",
                 action="fetch_issuer_keys",

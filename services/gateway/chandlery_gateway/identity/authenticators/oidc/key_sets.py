@@ -60,9 +60,9 @@ def read_key_set(document: Any) -> KeySet:
     """The usable keys of a JWK set. Raises ValueError, which says what is wrong; NoUsableKey if it has none."""
     found = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(found, list):
-        raise ValueError("its answer is no JWK set")  # noqa: TRY004 - of a document, not of an argument
+        raise ValueError("its answer is not a JWK set")  # noqa: TRY004 - of a document, not of an argument
     if len(found) > _MOST_KEYS:
-        raise ValueError(f"its JWK set has {len(found)} keys; {_MOST_KEYS} are the most that are taken")
+        raise ValueError(f"its JWK set has {len(found)} keys; at most {_MOST_KEYS} are taken")
     keys = tuple(_usable(found))
     if not keys:
         raise NoUsableKey("its JWK set has no key that can be used: RSA of 2048 to 8192 bits, P-256, P-384 or P-521")
