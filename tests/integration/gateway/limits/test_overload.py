@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -195,10 +196,12 @@ async def test_guessed_tokens_are_told_of_by_address_and_slow_down_nobody_else(
     deferred: list[float] = []
     sleep = asyncio.sleep
 
-    async def noted(seconds: float) -> None:
-        if seconds:
-            deferred.append(seconds)
-        await sleep(0)
+    def noted(seconds: float, result: object = None) -> Awaitable[object]:
+        # Whatever else runs in this process sleeps as it is used to.
+        if sys._getframe(1).f_globals is not vars(pipeline):
+            return sleep(seconds, result)
+        deferred.append(seconds)
+        return sleep(0)
 
     monkeypatch.setattr(pipeline.asyncio, "sleep", noted)  # type: ignore[attr-defined]
     with capture_logs() as logged:
@@ -207,7 +210,7 @@ async def test_guessed_tokens_are_told_of_by_address_and_slow_down_nobody_else(
             # The same address, with a token that is somebody's, and without any.
             assert (await crowded.running.as_user(ANN).get(SECRETS)).status == 200
             assert (await crowded.running.as_user(None).get("/version")).status == 200
-    assert deferred.count(1.0) == 40
+    assert deferred == [1.0] * 40
     [line] = [each for each in logged if each["action"] == "failed_authentication"]
     assert (line["address"], line["count"], line["log_level"]) == ("127.0.0.1", 1, "warning")
     # The other 49 are told of together, when ten seconds are over.
