@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import pytest
+import structlog
 import uvloop
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
@@ -49,6 +50,15 @@ class OneBackendAtATime(LoadScopeScheduling):
 def pytest_configure() -> None:
     """Called by pytest: what settings of this process say unless a test says otherwise."""
     os.environ.update(BROKERS_OF_TESTS)
+    structlog.configure = _configure_for_a_test
+
+
+_configure: Final = structlog.configure
+
+
+def _configure_for_a_test(*given: Any, **options: Any) -> None:
+    """A logger that is kept on its first use would go on as one test has configured it, whatever later ones say."""
+    _configure(*given, **{**options, "cache_logger_on_first_use": False})
 
 
 @pytest.hookimpl(trylast=True)
