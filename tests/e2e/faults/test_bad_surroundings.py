@@ -117,7 +117,7 @@ def test_up_names_the_folder_that_cannot_be_made(launch: Launcher, tmp_path: Pat
 @pytest.mark.parametrize(
     ("settings", "parts"),
     [
-        ({}, ["not set", "CHANDLERY_DATABASE_URL", "CHANDLERY_AMQP_URL", "CHANDLERY_ENCRYPTION_KEYS"]),
+        ({}, ["not set", "CHANDLERY_DATABASE_URL", "CHANDLERY_AMQP_URL"]),
         ({"CHANDLERY_PORT": "eighty"}, ["CHANDLERY_PORT"]),
         ({"CHANDLERY_PORT": "70000"}, ["CHANDLERY_PORT"]),
         ({"CHANDLERY_LEASE_SECONDS": "-1"}, ["CHANDLERY_LEASE_SECONDS"]),
