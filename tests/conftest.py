@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import pytest
 import structlog
-import uvloop
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+from chandlery.process.event_loop import EventLoop
 from tests.support.broker_places import BROKERS_OF_TESTS
 from tests.support.selection import IS_BRIEF, is_enough_on_one, mark_servers
 
@@ -86,7 +86,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Called by pytest-asyncio: the event loop of production."""
-    return {"uvloop": uvloop.new_event_loop}
+    return {"uvloop": EventLoop}
 
 
 def pytest_collection_finish() -> None:

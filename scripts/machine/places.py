@@ -8,7 +8,7 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -74,9 +74,11 @@ def remove_data(pair: str) -> None:
     """Forget everything about a pair whose servers have ended."""
     shutil.rmtree(CACHE / "services" / pair, ignore_errors=True)
     stand_in = _STAND_IN / f"chandlery-{checkout_key()}"
-    shutil.rmtree(stand_in / pair, ignore_errors=True)
-    if stand_in.is_dir() and not any(stand_in.iterdir()):
-        stand_in.rmdir()
+    with _stand_in_locked():
+        shutil.rmtree(stand_in / pair, ignore_errors=True)
+        # Another pair may be there, and some file systems say of a folder that it is busy: an empty folder may stay.
+        with suppress(OSError):
+            stand_in.rmdir()
 
 
 @contextmanager
@@ -100,15 +102,21 @@ def _can_enter(folder: Path, account: Account) -> bool:
     return probe.returncode == 0
 
 
+def _stand_in_locked() -> AbstractContextManager[None]:
+    """Pairs come and go side by side, and the last one takes the folder along that the next one counts on."""
+    return locked(CACHE / "services" / "stand-in.lock")
+
+
 def _stand_in_folder(pair: str) -> Path:
     top = _STAND_IN / f"chandlery-{checkout_key()}"
-    top.mkdir(mode=0o711, exist_ok=True)
-    seen = top.lstat()
-    # The name can be guessed and the folder above is writable for all, so a folder somebody else put there is refused.
-    if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.geteuid():
-        raise MachineFault(f"{top} is not ours; remove it and try again")
-    top.chmod(0o711)
-    folder = top / pair
-    folder.mkdir(exist_ok=True)
-    folder.chmod(0o711)
+    with _stand_in_locked():
+        top.mkdir(mode=0o711, exist_ok=True)
+        seen = top.lstat()
+        # The name can be guessed and the folder above is writable for all, so somebody else's is refused.
+        if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.geteuid():
+            raise MachineFault(f"{top} is not ours; remove it and try again")
+        top.chmod(0o711)
+        folder = top / pair
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o711)
     return folder

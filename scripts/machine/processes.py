@@ -14,7 +14,8 @@ from machine.places import Account
 
 _OPEN_FILES: Final = 65_536
 _PAUSE_SECONDS: Final = 0.1
-_LAUNCHED: Final[list[subprocess.Popen[bytes]]] = []
+_LAUNCHED: Final[dict[int, subprocess.Popen[bytes]]] = {}
+"""By process id. Whoever launched one collects it when it has ended; Python complains of those that nobody did."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +54,7 @@ def launch(
             group=account.gid if account else None,
             extra_groups=[] if account else None,
         )
-    # Nobody waits for it, and Python complains of a running process that it is told to forget.
-    _LAUNCHED.append(process)
+    _LAUNCHED[process.pid] = process
     _, born = _state_and_birth(process.pid)
     return ProcessMark(pid=process.pid, born=born, boot=_boot(), halt=halt.name)
 
@@ -78,12 +78,19 @@ def end(mark: ProcessMark, *, patience_seconds: float = 20) -> None:
         except ProcessLookupError:
             return
         _wait_until_gone(mark, seconds=patience_seconds)
+        _collect(mark)
 
 
 def _wait_until_gone(mark: ProcessMark, *, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while is_alive(mark) and time.monotonic() < deadline:
         time.sleep(_PAUSE_SECONDS)
+
+
+def _collect(mark: ProcessMark) -> None:
+    launched = _LAUNCHED.get(mark.pid)
+    if launched and launched.poll() is not None:
+        del _LAUNCHED[mark.pid]
 
 
 def _state_and_birth(pid: int) -> tuple[str, int]:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 import click
-import uvloop
 
 from chandlery.contracts.dead_letters import DeadLetter
 from chandlery.messaging.bus import DeadLetters
@@ -16,6 +15,7 @@ from chandlery.model.faults import BadRequest, NotFound
 from chandlery.process.bus_choice import open_letters
 from chandlery.process.commands.command_group import SuggestingGroup
 from chandlery.process.commands.deadletter_views import as_json, as_sheet, as_table, queue_of
+from chandlery.process.event_loop import run as run_loop
 from chandlery.process.logs.logs import configure_logs
 from chandlery.settings.settings import load_settings
 
@@ -148,4 +148,4 @@ def _run(work: Callable[[DeadLetters], Awaitable[_Result]]) -> _Result:
         async with open_letters(settings) as letters:
             return await work(letters)
 
-    return uvloop.run(run())
+    return run_loop(run())

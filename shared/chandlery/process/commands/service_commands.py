@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-import uvloop
 
 from chandlery.process.bus_choice import IN_PROCESS_BUS
 from chandlery.process.collector import let_collector_go_on
 from chandlery.process.commands.cli import SERVICES
 from chandlery.process.commands.local_data_dir import open_data_directory
+from chandlery.process.event_loop import run as run_loop
 from chandlery.process.http.http_server import listen
 from chandlery.process.logs.logs import configure_logs
 from chandlery.process.process import run_services
@@ -87,4 +87,4 @@ def run_to_the_end(work: Coroutine[Any, Any, Any]) -> Any:
     """Run the program's one piece of work; returns what it does."""
     # All that has been imported stays to the end. The collector need not look at it again, least of all at the exit.
     let_collector_go_on()
-    return uvloop.run(work)
+    return run_loop(work)

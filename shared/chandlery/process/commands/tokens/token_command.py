@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
-import uvloop
 
 from chandlery.model.faults import ConfigurationFault, NotFound
 from chandlery.model.objects import kinds
@@ -18,6 +17,7 @@ from chandlery.model.text.durations import parse_duration
 from chandlery.process.commands.command_group import SuggestingGroup
 from chandlery.process.commands.command_trail import token_entry
 from chandlery.process.commands.tokens.token_views import as_json, as_table
+from chandlery.process.event_loop import run as run_loop
 from chandlery.process.logs.logs import configure_logs
 from chandlery.process.schema_waits import engine_for
 from chandlery.reconcile.policies.token_lifetimes import granted_lifetime, lifetime_problems
@@ -157,4 +157,4 @@ def _run(settings: Settings, work: Callable[[UnitOfWork], Awaitable[_ResultT]]) 
         finally:
             await database.close()
 
-    return uvloop.run(run())
+    return run_loop(run())
