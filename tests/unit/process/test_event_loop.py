@@ -41,5 +41,5 @@ def _close_with(monkeypatch: pytest.MonkeyPatch, error: OSError) -> list[asyncio
         ended.append(loop)
         raise error
 
-    monkeypatch.setattr(event_loop.uvloop.Loop, "close", closing, raising=False)
+    monkeypatch.setattr(uvloop.Loop, "close", closing)
     return ended
