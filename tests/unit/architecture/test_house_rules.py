@@ -27,7 +27,7 @@ LAYOUT = {
 SERVICES = {"gateway", "provisioner", "binder", "syncer"}
 LAYERS = {
     *("model", "contracts", "retry", "settings", "reconcile", "messaging", "store", "osb"),
-    *("platform", "lookup", "engine", "process"),
+    *("platform", "lookup", "engine", "process", "telemetry"),
 }
 TEST_KINDS = {"unit", "integration", "security", "support", "conformance", "e2e", "benchmarks", "chaos"}
 
@@ -57,6 +57,7 @@ DISTRIBUTION = {
     "yaml": "pyyaml",
     "google": "protobuf",
     "pydantic_settings": "pydantic-settings",
+    "prometheus_client": "prometheus-client",
     "aio_pika": "aio-pika",
 }
 

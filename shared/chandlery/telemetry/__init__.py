@@ -1,0 +1,1 @@
+"""What a process tells of itself: which metrics there are, and where they go."""

@@ -1,0 +1,146 @@
+"""Keeps the metrics of one process for Prometheus, with a bound on how many series there can be.
+
+A label has at most `most_values` values in a metric; what comes on top is told together, as `other`. The label
+`broker` is the one that users make grow, and the bound is a setting for its sake.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import prometheus_client as prometheus
+from prometheus_client import exposition, openmetrics
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.openmetrics import exposition as openmetrics_exposition
+from prometheus_client.registry import Collector
+
+from chandlery.telemetry.metric import Counter, Gauge, Histogram, Metric
+from chandlery.telemetry.metrics import Collect, Sample
+
+OTHER: Final = "other"
+"""Stands for all values of a label for which there is no room."""
+MOST_VALUES: Final = 200
+
+_KINDS: Final[dict[type[Metric], Any]] = {Counter: prometheus.Counter, Gauge: prometheus.Gauge}
+
+
+class PrometheusMetrics:
+    """One per process; each test has its own."""
+
+    def __init__(self, *, most_values: int = MOST_VALUES) -> None:
+        self._registry = prometheus.CollectorRegistry(auto_describe=False)
+        self._most_values = most_values
+        self._lock = threading.Lock()
+        self._families: dict[str, Any] = {}
+        self._children: dict[tuple[str, tuple[str, ...]], Any] = {}
+        self._collected: dict[str, _Collected] = {}
+        self._values: dict[tuple[str, str], set[str]] = {}
+        prometheus.ProcessCollector(registry=self._registry)
+        prometheus.PlatformCollector(registry=self._registry)
+        prometheus.GCCollector(registry=self._registry)
+
+    def count(self, metric: Counter, *labels: str, by: float = 1.0) -> None:
+        """See Metrics."""
+        self._child(metric, labels).inc(by)
+
+    def observe(self, metric: Histogram, *labels: str, value: float, trace_id: str = "") -> None:
+        """See Metrics."""
+        self._child(metric, labels).observe(value, {"trace_id": trace_id} if trace_id else None)
+
+    def set(self, metric: Gauge, *labels: str, value: float) -> None:
+        """See Metrics."""
+        self._child(metric, labels).set(value)
+
+    def replace(self, metric: Gauge, samples: Iterable[Sample]) -> None:
+        """See Metrics."""
+        known = list(samples)
+        with self._lock:
+            collected = self._collected_of(metric)
+            collected.latest = known
+
+    def collect(self, metric: Gauge | Counter, samples: Collect) -> None:
+        """See Metrics."""
+        with self._lock:
+            self._collected_of(metric).lookups.append(samples)
+
+    def forget(self, label: str, value: str) -> None:
+        """See Metrics."""
+        with self._lock:
+            for name, labels in [key for key in self._children if value in key[1]]:
+                family = self._families[name]
+                if label in family._labelnames and labels[family._labelnames.index(label)] == value:  # noqa: SLF001
+                    family.remove(*labels)
+                    del self._children[name, labels]
+            for (_, of_label), values in self._values.items():
+                if of_label == label:
+                    values.discard(value)
+
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """All there is, in OpenMetrics (with exemplars) if the client prefers that, and its media type."""
+        if "application/openmetrics-text" in accept:
+            return openmetrics_exposition.generate_latest(self._registry), openmetrics.exposition.CONTENT_TYPE_LATEST
+        return exposition.generate_latest(self._registry), exposition.CONTENT_TYPE_LATEST
+
+    def _child(self, metric: Metric, labels: tuple[str, ...]) -> Any:
+        child = self._children.get((metric.name, labels))
+        if child is not None:
+            return child
+        with self._lock:
+            labels = self._bounded(metric, labels)
+            child = self._children.get((metric.name, labels))
+            if child is None:
+                family = self._families.get(metric.name) or self._family(metric)
+                child = self._children[metric.name, labels] = family.labels(*labels) if labels else family
+        return child
+
+    def _bounded(self, metric: Metric, labels: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(self._room_for(metric.name, *pair) for pair in zip(metric.labels, labels, strict=True))
+
+    def _room_for(self, name: str, label: str, value: str) -> str:
+        values = self._values.setdefault((name, label), set())
+        if value in values:
+            return value
+        if len(values) >= self._most_values:
+            return OTHER
+        values.add(value)
+        return value
+
+    def _family(self, metric: Metric) -> Any:
+        if isinstance(metric, Histogram):
+            family: Any = prometheus.Histogram(
+                metric.name, metric.meaning, metric.labels, buckets=metric.bounds, registry=self._registry
+            )
+        else:
+            family = _KINDS[type(metric)](metric.name, metric.meaning, metric.labels, registry=self._registry)
+        self._families[metric.name] = family
+        return family
+
+    def _collected_of(self, metric: Gauge | Counter) -> "_Collected":
+        if metric.name not in self._collected:
+            collected = self._collected[metric.name] = _Collected(metric, self._most_values)
+            self._registry.register(collected)
+        return self._collected[metric.name]
+
+
+class _Collected(Collector):
+    """A metric that is looked up at each scrape."""
+
+    def __init__(self, metric: Gauge | Counter, most: int) -> None:
+        self._metric = metric
+        self._most = most
+        self.latest: list[Sample] = []
+        self.lookups: list[Collect] = []
+
+    def collect(self) -> Iterator[Any]:
+        metric = self._metric
+        family = (CounterMetricFamily if isinstance(metric, Counter) else GaugeMetricFamily)(
+            metric.name, metric.meaning, labels=metric.labels
+        )
+        sums: dict[tuple[str, ...], float] = {}
+        for labels, value in (*self.latest, *(each for look in self.lookups for each in look())):
+            # The first so many are told apart, and all others together.
+            key = labels if labels in sums or len(sums) < self._most else tuple(OTHER for _ in labels)
+            sums[key] = sums.get(key, 0.0) + value
+        for labels, value in sums.items():
+            family.add_metric(labels, value)
+        yield family
