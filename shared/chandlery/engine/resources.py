@@ -18,6 +18,7 @@ from chandlery.osb.signing.context_signer import ContextSigner
 from chandlery.platform.protocol import Platform
 from chandlery.settings.settings import Settings
 from chandlery.store.database import Database, UnitOfWork
+from chandlery.telemetry.metrics import NO_METRICS, Metrics
 
 
 async def _nothing_to_keep() -> None:
@@ -44,6 +45,8 @@ class Resources:
     """Of what this process has put off for a short while."""
     keep_data_keys: Callable[[], Coroutine[Any, Any, None]] = _nothing_to_keep
     """Runs for ever beside the services; see `data_key_keeping`."""
+    metrics: Metrics = NO_METRICS
+    """Where everything in this process counts."""
     readiness: Readiness = field(default_factory=Readiness)
     """What has to work before `/readyz` says so."""
     hurry: asyncio.Event = field(default_factory=asyncio.Event)

@@ -36,6 +36,7 @@ from chandlery.osb.transport.transport import Transport
 from chandlery.reconcile.answers import Answer, CatalogMark, Verdict
 from chandlery.reconcile.operation.version_matrix import ORIGINATING_IDENTITY, REQUEST_IDENTITY, knows_header
 from chandlery.reconcile.secrecy.known_secrets import NO_SECRETS, KnownSecrets
+from chandlery.telemetry.metrics import NO_METRICS, Metrics
 
 log = structlog.get_logger()
 
@@ -96,6 +97,7 @@ class OsbClient:
         connect_timeout_seconds: float = 10.0,
         idle_seconds: float = 600.0,
         catalog_limit: int = CATALOG_LIMIT,
+        metrics: Metrics = NO_METRICS,
     ) -> None:
         """`egress` says where brokers may be.
 
@@ -106,6 +108,7 @@ class OsbClient:
         Connections to a broker that was not called for `idle_seconds` are closed at the next call to any other.
         """
         self._egress = egress
+        self._metrics = metrics
         self._pool = SessionPool(
             egress,
             connections=connections_per_broker,

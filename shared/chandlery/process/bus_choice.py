@@ -14,21 +14,23 @@ from chandlery.messaging.rabbitmq.rabbitmq_bus import RabbitBus
 from chandlery.messaging.rabbitmq.rabbitmq_dead_letters import open_dead_letters
 from chandlery.model.faults import ConfigurationFault
 from chandlery.settings.settings import Settings, require
+from chandlery.telemetry.metrics import NO_METRICS, Metrics
 
 IN_PROCESS_BUS: Final = "memory:"
 
 
-def make_bus(settings: Settings, owner: str) -> Bus:
+def make_bus(settings: Settings, owner: str, *, metrics: Metrics = NO_METRICS) -> Bus:
     """The bus, not yet started; `owner` names its connection to people."""
     url = settings.amqp_url.get_secret_value()
     if url == IN_PROCESS_BUS:
-        return InProcessBus()
+        return InProcessBus(metrics=metrics)
     return RabbitBus(
         url,
         connection_name=owner,
         prefix=settings.amqp_prefix,
         queue_type=settings.amqp_queue_type,
         tls=_tls_files(settings),
+        metrics=metrics,
     )
 
 

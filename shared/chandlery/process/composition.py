@@ -20,11 +20,14 @@ from chandlery.lookup.broker_egress import context_signer_of, egress_of
 from chandlery.messaging.bus import Bus
 from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
 from chandlery.osb.client import OsbClient
+from chandlery.osb.transport.egress import Egress
 from chandlery.platform.standalone.standalone_platform import StandalonePlatform
 from chandlery.process.bus_choice import make_bus
+from chandlery.process.http.metrics_page import make_metrics
 from chandlery.process.key_choice import SealedDatabase, make_database, require_keys
 from chandlery.process.schema_waits import engine_for, patiently, prepare_schema
 from chandlery.settings.settings import Settings, require
+from chandlery.telemetry.metrics import Metrics
 
 _WITHOUT_PROVIDER = "stored data is encrypted and decrypted with the data keys in memory"
 
@@ -47,13 +50,14 @@ async def open_resources(
     require(settings, "database_url", "amqp_url")
     require_keys(settings)
     owner = process_name(service)
+    metrics = make_metrics(settings, services=service)
     async with AsyncExitStack() as stack:
         # All is built and checked before anything is waited for: a bad setting is told at once.
         engine = engine_for(settings, service)
-        sealed = make_database(settings, engine)
+        sealed = make_database(settings, engine, metrics=metrics)
         database = sealed.database
         stack.push_async_callback(database.close)
-        bus = make_bus(settings, owner)
+        bus = make_bus(settings, owner, metrics=metrics)
         stack.push_async_callback(bus.close)
         for check in checks:
             check(settings)
@@ -66,12 +70,7 @@ async def open_resources(
         await bus.start()
         if isinstance(bus, InProcessBus):
             await patiently(lambda: database.run(lambda unit: unit.work_queue.start_over()))
-        # Never the narrowest place: a call that waits for a connection would use up its time.
-        osb = OsbClient(
-            egress,
-            connections_per_broker=max(1_000, 2 * settings.broker_concurrency),
-            catalog_limit=settings.catalog_mebibytes << 20,
-        )
+        osb = _broker_client(settings, egress, metrics)
         stack.push_async_callback(osb.close)
         requeue_timers = RequeueTimers(bus)
         stack.push_async_callback(requeue_timers.close)
@@ -87,9 +86,20 @@ async def open_resources(
             cluster_id=cluster_id,
             owner=owner,
             requeue_timers=requeue_timers,
+            metrics=metrics,
             readiness=_readiness(sealed, bus, without_bus=without_bus),
             keep_data_keys=sealed.keeping.run,
         )
+
+
+def _broker_client(settings: Settings, egress: Egress, metrics: Metrics) -> OsbClient:
+    return OsbClient(
+        egress,
+        # Never the narrowest place: a call that waits for a connection would use up its time.
+        connections_per_broker=max(1_000, 2 * settings.broker_concurrency),
+        catalog_limit=settings.catalog_mebibytes << 20,
+        metrics=metrics,
+    )
 
 
 def _readiness(sealed: SealedDatabase, bus: Bus, *, without_bus: str) -> Readiness:

@@ -16,6 +16,7 @@ from chandlery.store.sealing.providers.key_provider import LISTED
 from chandlery.store.sealing.providers.listed_keys import KeyFile
 from chandlery.store.sealing.providers.provider_choice import make_providers, needs_listed_keys
 from chandlery.store.sealing.sealing import Keyring
+from chandlery.telemetry.metrics import NO_METRICS, Metrics
 
 
 def require_keys(settings: Settings) -> None:
@@ -34,7 +35,7 @@ class SealedDatabase:
     """Whether key-encryption keys are somewhere that can be out of reach."""
 
 
-def make_database(settings: Settings, engine: AsyncEngine) -> SealedDatabase:
+def make_database(settings: Settings, engine: AsyncEngine, *, metrics: Metrics = NO_METRICS) -> SealedDatabase:
     """Nothing is connected yet. Raises ConfigurationFault."""
     file = KeyFile(settings.encryption_keys_file, settings.encryption_keys.get_secret_value())
     keyring = Keyring(file.read(), cache=DataKeyCache(seconds=settings.data_key_cache_seconds))
@@ -43,5 +44,7 @@ def make_database(settings: Settings, engine: AsyncEngine) -> SealedDatabase:
     limits = DataKeyLimits(
         writes=settings.data_key_writes, days=settings.data_key_days, wait_seconds=settings.data_key_wait_seconds
     )
-    database = Database(engine, keyring, providers=providers, limits=limits, keeps_audit=settings.audit_table)
+    database = Database(
+        engine, keyring, providers=providers, limits=limits, keeps_audit=settings.audit_table, metrics=metrics
+    )
     return SealedDatabase(database, DataKeyKeeping(database, file), providers.first != LISTED)

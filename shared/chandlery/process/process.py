@@ -30,6 +30,7 @@ from chandlery.process.ending import Ending
 from chandlery.process.http.accepting import Manners
 from chandlery.process.http.bounded_connections import ConnectionLimits
 from chandlery.process.http.http_server import listen, serve_http
+from chandlery.process.http.metrics_page import MetricsApp
 from chandlery.process.http.open_files import lift_open_file_limit
 from chandlery.process.http.probes import ProbeApp
 from chandlery.process.service import Service
@@ -37,7 +38,7 @@ from chandlery.settings.settings import Settings
 
 _PROBE_CONNECTIONS = 100
 _PROBE_SECONDS = 5.0
-"""Nobody but the kubelet and the like has anything to say on the port of the probes, and they say it at once."""
+"""Nobody but the kubelet and Prometheus has anything to say on these ports, and they say it at once."""
 
 _HURRY_SECONDS = 5.0
 """To give back what is unfinished, when somebody has asked twice."""
@@ -123,7 +124,7 @@ async def _run(
         background = _start_background(resources, stop)
         try:
             async with (
-                _probes(resources),
+                _pages(resources),
                 asyncio.TaskGroup() as group,
             ):
                 for service in services:
@@ -139,17 +140,19 @@ async def _run(
 
 
 @asynccontextmanager
-async def _probes(resources: Resources) -> AsyncIterator[None]:
-    """Answer the probes to the very end: a process that finishes its work is alive, and not ready."""
+async def _pages(resources: Resources) -> AsyncIterator[None]:
+    """Answer probes and scrapes to the very end: a process that finishes its work is alive, and not ready."""
     settings = resources.settings
-    if settings.probe_port is None:
-        yield
-        return
-    listener = listen(settings.probe_host, settings.probe_port)
+    pages = (
+        (ProbeApp(resources.readiness), settings.probe_host, settings.probe_port),
+        (MetricsApp(resources.metrics), settings.metrics_host, settings.metrics_port),
+    )
+    serving = [(page, listen(host, port)) for page, host, port in pages if port is not None]
     manners = Manners(limits=ConnectionLimits(connections=_PROBE_CONNECTIONS, slow_seconds=_PROBE_SECONDS))
     end = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        group.create_task(serve_http(ProbeApp(resources.readiness), listener, end, manners=manners))
+        for page, listener in serving:
+            group.create_task(serve_http(page, listener, end, manners=manners))
         try:
             yield
         finally:

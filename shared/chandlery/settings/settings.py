@@ -32,6 +32,7 @@ from chandlery.settings.authentication_settings import AuthenticationSettings
 from chandlery.settings.broker_settings import BrokerSettings
 from chandlery.settings.database_role_settings import DatabaseRoleSettings
 from chandlery.settings.encryption_settings import EncryptionSettings
+from chandlery.settings.telemetry_settings import TelemetrySettings
 from chandlery.settings.web_settings import WebSettings
 
 PREFIX = "CHANDLERY_"
@@ -90,6 +91,7 @@ class Settings(
     BrokerSettings,
     DatabaseRoleSettings,
     EncryptionSettings,
+    TelemetrySettings,
     WebSettings,
     BaseSettings,
 ):

@@ -54,6 +54,7 @@ from chandlery.store.work.outbox import Outbox, OutboxEntry
 from chandlery.store.work.wake_ups import WakeUps
 from chandlery.store.work.wakes import WakeStore
 from chandlery.store.work.work_queue import WorkQueue
+from chandlery.telemetry.metrics import NO_METRICS, Metrics
 
 T = TypeVar("T")
 Clock = Callable[[], datetime]
@@ -198,7 +199,7 @@ Work = Callable[[UnitOfWork], Awaitable[T]]
 class Database:
     """The engine with its keys and its clock."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each by its name
         self,
         engine: AsyncEngine,
         keyring: Keyring,
@@ -207,12 +208,14 @@ class Database:
         providers: KeyProviders | None = None,
         limits: DataKeyLimits | None = None,
         keeps_audit: bool = True,
+        metrics: Metrics = NO_METRICS,
     ) -> None:
         """`providers` hold the key-encryption keys; without any, they are the keys of the keyring.
 
         `keeps_audit` says whether there is an audit log in it.
         """
         self._keeps_audit = keeps_audit
+        self.metrics = metrics
         self.codec = RowCodec(keyring)
         self.data_keys = DataKeys(self, keyring, providers or KeyProviders({LISTED: ListedKeys(keyring)}), limits)
         self._engine = engine

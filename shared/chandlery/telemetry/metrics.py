@@ -8,7 +8,7 @@ Each call takes a microsecond and never fails: what is measured must not change 
 """
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from chandlery.telemetry.metric import Counter, Gauge, Histogram
 
@@ -66,3 +66,6 @@ class NullMetrics:
 
     def forget(self, label: str, value: str) -> None:
         """See Metrics."""
+
+
+NO_METRICS: Final = NullMetrics()

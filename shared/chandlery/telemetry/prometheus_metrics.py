@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import prometheus_client as prometheus
-from prometheus_client import exposition, openmetrics
+from prometheus_client import exposition
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.openmetrics import exposition as openmetrics_exposition
 from prometheus_client.registry import Collector
@@ -78,7 +78,8 @@ class PrometheusMetrics:
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """All there is, in OpenMetrics (with exemplars) if the client prefers that, and its media type."""
         if "application/openmetrics-text" in accept:
-            return openmetrics_exposition.generate_latest(self._registry), openmetrics.exposition.CONTENT_TYPE_LATEST
+            body: bytes = openmetrics_exposition.generate_latest(self._registry)  # type: ignore[no-untyped-call]
+            return body, openmetrics_exposition.CONTENT_TYPE_LATEST
         return exposition.generate_latest(self._registry), exposition.CONTENT_TYPE_LATEST
 
     def _child(self, metric: Metric, labels: tuple[str, ...]) -> Any:

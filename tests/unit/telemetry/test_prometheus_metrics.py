@@ -39,7 +39,7 @@ def test_an_observation_carries_its_trace_as_an_exemplar_in_openmetrics() -> Non
     assert media_type.startswith("application/openmetrics-text")
     exemplars = [
         sample.exemplar.labels
-        for family in openmetrics(body.decode())
+        for family in openmetrics(body.decode())  # type: ignore[no-untyped-call]
         for sample in family.samples
         if sample.name == "call_seconds_bucket" and sample.exemplar
     ]

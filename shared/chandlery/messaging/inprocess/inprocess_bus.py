@@ -10,12 +10,14 @@ from chandlery.contracts.topology import EVENTS_EXCHANGE, event_queue, route, wo
 from chandlery.messaging.bus import Handler, Subscription
 from chandlery.messaging.inprocess.inprocess_queue import Consumer, InProcessDeadLetters, Queue, QueuedMessage
 from chandlery.model.faults import Unavailable
+from chandlery.telemetry.metrics import NO_METRICS, Metrics
 
 
 class InProcessBus:
     """A `Bus` within one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, metrics: Metrics = NO_METRICS) -> None:
+        self._metrics = metrics
         self.dead_letters = InProcessDeadLetters(self._put)
         self._work_queues: dict[str, Queue] = {}
         self._event_queues: list[tuple[str, Queue]] = []

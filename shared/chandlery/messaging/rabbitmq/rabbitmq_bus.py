@@ -26,6 +26,7 @@ from chandlery.messaging.rabbitmq.rabbitmq_link import RabbitLink
 from chandlery.messaging.rabbitmq.rabbitmq_publisher import RabbitPublisher
 from chandlery.messaging.rabbitmq.rabbitmq_topology import QueueType, topology_for
 from chandlery.model.faults import Unavailable
+from chandlery.telemetry.metrics import NO_METRICS, Metrics
 
 PATIENCE_SECONDS = 10.0
 PING_SECONDS = 3.0
@@ -39,7 +40,7 @@ class RabbitBus:
     A server that is low on memory reads nothing more from a connection that publishes, acknowledgements neither.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each by its name
         self,
         url: str,
         *,
@@ -48,6 +49,7 @@ class RabbitBus:
         patience_seconds: float = PATIENCE_SECONDS,
         queue_type: QueueType | None = None,
         tls: TlsFiles = NO_FILES,
+        metrics: Metrics = NO_METRICS,
     ) -> None:
         """Raises ConfigurationFault if `url` is no list of AMQP URLs. Nothing is connected before `start`.
 
@@ -57,6 +59,7 @@ class RabbitBus:
         """
         servers = parse_servers(url, tls=tls)
         self._name = connection_name
+        self._metrics = metrics
         self._topology = topology_for(servers, prefix=prefix, queue_type=queue_type)
         differing: set[str] = set()
         declarer = RabbitDeclarer(self._topology, differing=differing)

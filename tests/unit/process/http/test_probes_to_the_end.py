@@ -26,7 +26,7 @@ async def test_worker_that_finishes_its_work_is_alive_and_not_ready(monkeypatch:
     stop, readiness = asyncio.Event(), Readiness()
     readiness.add("shutdown", unless(stop.is_set, "it is stopping"))
     resources: Any = SimpleNamespace(settings=settings, readiness=readiness)
-    async with process._probes(resources), aiohttp.ClientSession() as session:
+    async with process._pages(resources), aiohttp.ClientSession() as session:
 
         async def ask(path: str) -> tuple[int, str]:
             async with session.get(f"http://127.0.0.1:{ports[0]}{path}") as response:
