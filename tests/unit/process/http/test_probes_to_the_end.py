@@ -10,6 +10,7 @@ import pytest
 from chandlery.engine.readiness import Readiness, unless
 from chandlery.process import process
 from chandlery.process.http import http_server
+from chandlery.telemetry.prometheus_metrics import PrometheusMetrics
 
 
 async def test_worker_that_finishes_its_work_is_alive_and_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,14 +23,14 @@ async def test_worker_that_finishes_its_work_is_alive_and_not_ready(monkeypatch:
         return listener
 
     monkeypatch.setattr(process, "listen", listen_and_tell)
-    settings = SimpleNamespace(probe_host="127.0.0.1", probe_port=0)
+    settings = SimpleNamespace(probe_host="127.0.0.1", probe_port=0, metrics_host="127.0.0.1", metrics_port=0)
     stop, readiness = asyncio.Event(), Readiness()
     readiness.add("shutdown", unless(stop.is_set, "it is stopping"))
-    resources: Any = SimpleNamespace(settings=settings, readiness=readiness)
+    resources: Any = SimpleNamespace(settings=settings, readiness=readiness, metrics=PrometheusMetrics())
     async with process._pages(resources), aiohttp.ClientSession() as session:
 
-        async def ask(path: str) -> tuple[int, str]:
-            async with session.get(f"http://127.0.0.1:{ports[0]}{path}") as response:
+        async def ask(path: str, *, of: int = 0) -> tuple[int, str]:
+            async with session.get(f"http://127.0.0.1:{ports[of]}{path}") as response:
                 return response.status, await response.text()
 
         # It listens from the beginning; the answer comes as soon as the server runs.
@@ -40,6 +41,9 @@ async def test_worker_that_finishes_its_work_is_alive_and_not_ready(monkeypatch:
             "[+]ping ok\n[-]shutdown failed: it is stopping\nreadyz check failed\n",
         )
         assert await ask("/livez") == (200, "ok")
+        status, page = await ask("/metrics", of=1)
+        assert status == 200 and "process_resident_memory_bytes" in page
+        assert (await ask("/livez", of=1))[0] == 404
     with pytest.raises(aiohttp.ClientConnectionError):
         async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{ports[0]}/livez"):
             pass
