@@ -29,7 +29,7 @@ from chandlery.reconcile.parameters.parameters import NO_PARAMETERS, Parameters,
 from chandlery.reconcile.reconcile_result import broker_key
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.objects import Listing
-from chandlery.store.work.work_queue import Claim
+from chandlery.store.work.work_claims import Claim
 from chandlery_binder.facts.binding_notes import BindingMemory, InstanceNotes
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 from chandlery_binder.facts.sealed_binding_notes import SealedNotes

@@ -23,7 +23,7 @@ from chandlery.reconcile.operation.deferral import Deferral
 from chandlery.reconcile.operation.open_request import Repeat
 from chandlery.reconcile.reconcile_result import ReconcileResult
 from chandlery.store.database import UnitOfWork
-from chandlery.store.work.work_queue import Claim
+from chandlery.store.work.work_claims import Claim
 from chandlery_binder.absorb import binding_outcomes as outcomes
 from chandlery_binder.absorb.binding_ends import defer
 from chandlery_binder.binding_loading import LoadedBinding, load_binding

@@ -23,7 +23,7 @@ from chandlery.reconcile.parameters.parameters import Parameters, what_differs
 from chandlery.reconcile.reconcile_result import broker_key
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.objects import Listing
-from chandlery.store.work.work_queue import Claim
+from chandlery.store.work.work_claims import Claim
 from chandlery_provisioner.facts.instance_checksums import with_renewed_checksums
 from chandlery_provisioner.facts.instance_notes import InstanceMemory, OpenInstanceRequest
 from chandlery_provisioner.facts.instance_snapshot import InstanceSnapshot

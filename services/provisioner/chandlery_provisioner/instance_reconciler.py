@@ -27,7 +27,7 @@ from chandlery.reconcile.operation.deferral import Deferral
 from chandlery.reconcile.operation.open_request import Repeat
 from chandlery.reconcile.reconcile_result import ReconcileResult
 from chandlery.store.database import UnitOfWork
-from chandlery.store.work.work_queue import Claim
+from chandlery.store.work.work_claims import Claim
 from chandlery_provisioner.absorb import instance_outcomes as outcomes
 from chandlery_provisioner.absorb.instance_ends import defer
 from chandlery_provisioner.decide import instance_machine

@@ -16,7 +16,7 @@ from chandlery.platform.protocol import PlatformView
 from chandlery.reconcile.offering import Unresolved
 from chandlery.reconcile.reconcile_result import Idle, RecordEvent, broker_key
 from chandlery.store.database import UnitOfWork
-from chandlery.store.work.work_queue import Claim
+from chandlery.store.work.work_claims import Claim
 from chandlery_syncer.absorb import broker_outcomes as outcomes
 from chandlery_syncer.absorb.broker_draft import BrokerResult
 from chandlery_syncer.absorb.broker_remedies import after_collision

@@ -13,7 +13,7 @@ from chandlery.platform.protocol import PlatformView
 from chandlery.reconcile.reconcile_result import Finish, Idle
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.objects import Listing
-from chandlery.store.work.work_queue import Claim
+from chandlery.store.work.work_claims import Claim
 from chandlery_syncer.decide import namespace_machine as machine
 from chandlery_syncer.decide.namespace_machine import (
     BATCH,

@@ -48,7 +48,7 @@ from chandlery.reconcile.operation.deferral import Deferral
 from chandlery.reconcile.reconcile_result import ReconcileResult, RecordEvent
 from chandlery.retry.schedule import BROKER_CALLS
 from chandlery.store.database import UnitOfWork
-from chandlery.store.work.work_queue import Claim
+from chandlery.store.work.work_claims import Claim
 
 log = structlog.get_logger()
 

@@ -11,7 +11,7 @@ from chandlery.reconcile.operation.deferral import Deferral
 from chandlery.reconcile.policies.broker_policy import BrokerPolicy
 from chandlery.reconcile.reconcile_result import ReconcileResult
 from chandlery.store.database import UnitOfWork
-from chandlery.store.work.work_queue import Claim
+from chandlery.store.work.work_claims import Claim
 
 SnapshotT = TypeVar("SnapshotT")
 CallT = TypeVar("CallT")

@@ -9,7 +9,7 @@ from chandlery.model.objects.conditions import ConditionType, find_condition
 from chandlery.model.objects.instances import ServiceInstance, ServiceInstanceSpec
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.store.database import UnitOfWork
-from chandlery.store.work.work_queue import Release
+from chandlery.store.work.work_claims import Release
 from tests.conformance.scripted.scripted_broker import simple_catalog
 from tests.conformance.scripted.scripted_catalog import simple_service
 from tests.integration.syncer.conftest import Bench

@@ -39,7 +39,7 @@ from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.migrate import migrate
 from chandlery.store.objects.objects import Listing
 from chandlery.store.sealing.sealing import Keyring, new_key
-from chandlery.store.work.work_queue import Claim, Release
+from chandlery.store.work.work_claims import Claim, Release
 from chandlery_binder.binding_loading import LoadedBinding
 from chandlery_binder.binding_reconciler import BindingReconciler, PreparedBindingCall
 from tests.conformance.scripted.scripted_broker import ScriptedBroker

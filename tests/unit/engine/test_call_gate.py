@@ -9,7 +9,7 @@ from chandlery.engine.circuits.call_gate import with_kept_turn
 from chandlery.model.objects.instances import ServiceInstance, ServiceInstanceSpec
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.reconcile.reconcile_result import ReconcileResult, Requeue
-from chandlery.store.work.work_queue import Claim
+from chandlery.store.work.work_claims import Claim
 
 NOW: Final = datetime(2026, 11, 30, 12, tzinfo=UTC)
 TURN: Final = NOW + timedelta(seconds=5)

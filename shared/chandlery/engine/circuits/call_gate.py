@@ -19,7 +19,8 @@ from chandlery.reconcile.reconcile_result import ReconcileResult, circuit_key
 from chandlery.retry.circuit import Circuit, Permit
 from chandlery.retry.rate_limit import Turn
 from chandlery.store.database import Clock, UnitOfWork
-from chandlery.store.work.work_queue import CLOCK_TOLERANCE, Claim
+from chandlery.store.work.work_claims import Claim
+from chandlery.store.work.work_queue import CLOCK_TOLERANCE
 
 _NOT_WORTH_A_WAIT = timedelta(milliseconds=250)
 """Two transactions may disagree by less on what is now. The place is taken all the same, so the pace is kept."""

@@ -11,7 +11,7 @@ from chandlery.model.objects.wire import JsonObject
 from chandlery.platform.gathered_answers import GatheredAnswers
 from chandlery.reconcile.operation.deferral import Deferral
 from chandlery.reconcile.reconcile_result import RecordEvent
-from chandlery.store.work.work_queue import Claim
+from chandlery.store.work.work_claims import Claim
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from chandlery.model.objects.kinds import AnyObject
 from chandlery.reconcile.reconcile_result import ReconcileResult, RecordEvent
 from chandlery.store.audit.credential_trail import credential_entry
 from chandlery.store.database import UnitOfWork
-from chandlery.store.work.work_queue import Claim, Release
+from chandlery.store.work.work_claims import Claim, Release
 
 AT_ONCE: Final = datetime.min.replace(tzinfo=UTC)
 """An object that is due again before it was let go of."""

@@ -20,7 +20,7 @@ from chandlery.store.database import Database
 from chandlery.store.objects.objects import Listing
 from chandlery.store.schema import METADATA, OBJECTS
 from chandlery.store.sealing.sealing import new_key
-from chandlery.store.work.work_queue import Claim, Release
+from chandlery.store.work.work_claims import Claim, Release
 from tests.integration.store import samples
 from tests.integration.store.sealing.key_hall import process
 from tests.integration.store.work import work

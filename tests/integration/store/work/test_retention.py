@@ -12,7 +12,7 @@ from chandlery.model.objects import kinds
 from chandlery.settings.settings import Settings
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.schema import METADATA
-from chandlery.store.work.work_queue import Claim, Release
+from chandlery.store.work.work_claims import Claim, Release
 from tests.integration.store import samples
 from tests.integration.store.conftest import SetClock
 from tests.integration.store.samples import create, create_one, instance, position_of, read_at_least

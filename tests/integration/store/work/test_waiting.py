@@ -9,7 +9,7 @@ import pytest
 
 from chandlery.model.objects.kinds import SERVICE_INSTANCE
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.work.work_queue import Release
+from chandlery.store.work.work_claims import Release
 from tests.integration.store import samples
 from tests.integration.store.conftest import SetClock
 from tests.integration.store.samples import held_open, instance

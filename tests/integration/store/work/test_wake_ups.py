@@ -16,7 +16,7 @@ from chandlery.model.objects.metadata import OwnerReference
 from chandlery.platform.standalone.standalone_platform import StandaloneSession
 from chandlery.reconcile.reconcile_result import DeleteSecret, WriteSecret
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.work.work_queue import Claim, Release
+from chandlery.store.work.work_claims import Claim, Release
 from tests.integration.store import samples
 from tests.integration.store.work import work
 

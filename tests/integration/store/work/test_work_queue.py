@@ -11,7 +11,8 @@ from chandlery.contracts.messages import Reconcile
 from chandlery.model.faults import LeaseLost
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.schema import WORK_QUEUE
-from chandlery.store.work.work_queue import DELIVERY, Claim, Release
+from chandlery.store.work.work_claims import Claim, Release
+from chandlery.store.work.work_queue import DELIVERY
 from tests.integration.store import samples
 from tests.integration.store.conftest import SetClock
 from tests.integration.store.work import work

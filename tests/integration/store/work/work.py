@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from chandlery.contracts.messages import Reconcile
 from chandlery.model.objects.wire import JsonObject
 from chandlery.store.database import Database
-from chandlery.store.work.work_queue import Claim, Release
+from chandlery.store.work.work_claims import Claim, Release
 
 KIND = "ServiceInstance"
 LANE = "lane-1"

@@ -11,7 +11,7 @@ from chandlery.model.objects import kinds
 from chandlery.model.objects.core import Secret
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.store.database import UnitOfWork
-from chandlery.store.work.work_queue import Release
+from chandlery.store.work.work_claims import Release
 from chandlery_binder.facts.sealed_binding_notes import SealedNotes
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply

@@ -35,7 +35,7 @@ from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.migrate import migrate
 from chandlery.store.sealing.sealing import Keyring, new_key
-from chandlery.store.work.work_queue import Claim
+from chandlery.store.work.work_claims import Claim
 from chandlery_provisioner.facts.instance_snapshot import InstanceSnapshot
 from chandlery_provisioner.instance_loading import load_instance
 from tests.unit.provisioner.builders import LANE, SERVICE, SMALL, make_instance, provisioned, remembering

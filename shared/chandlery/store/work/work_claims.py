@@ -1,0 +1,55 @@
+"""What a worker holds of an object for one round, and what it leaves behind: plain data of the work queue."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from chandlery.model.objects.metadata import NamespacedName, ObjectMeta
+from chandlery.model.objects.wire import JsonObject
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """The right to work on one object until the lease runs out."""
+
+    uid: str
+    kind: str
+    lane: str
+    attempt: int
+    revision: int
+    fence: int
+    owner: str
+    sealed: JsonObject | None = field(repr=False)
+    memory: JsonObject
+    turn_at: datetime | None = None
+    """The moment from which its broker's rate limit lets it through; None if it has not asked for one."""
+    at: NamespacedName | None = None
+    """Where the object is that the note in flight belongs to."""
+    is_note_lost: bool = False
+    """Whether there is a note in flight that cannot be opened."""
+
+    def on(self, metadata: ObjectMeta) -> "Claim":
+        """The claim once its object has been read. A note that was made for an object elsewhere is none of its own."""
+        at = (metadata.namespace or "", metadata.name)
+        if self.at in (None, at):
+            return replace(self, at=at)
+        return replace(self, at=at, sealed=None, is_note_lost=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """What is left behind when a round ends."""
+
+    due_at: datetime | None
+    """When to look again; None when an event or a user has to come first."""
+    attempt: int = 0
+    lane: str
+    waiting_for: str | None = None
+    """The key of `wake` that brings this object back early."""
+    sealed: JsonObject | None = field(default=None, repr=False)
+    memory: JsonObject
+    interests: tuple[str, ...] | None = None
+    """Further keys of `wake`, kept until given anew; None leaves them as they are."""
+    turn_at: datetime | None = None
+    """See `Claim`."""
+    is_reminded: bool = False
+    """Whether this process sends a command itself when it is due."""
