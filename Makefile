@@ -176,6 +176,13 @@ bench-isolation: setup  ## What 1,000 instances at a service broker that hangs c
 	urls="$$($(SERVICES) env --name bench)"; eval "$$urls"; \
 	$(BIN)/python tests/benchmarks/bench_isolation.py
 
+.PHONY: bench-telemetry
+bench-telemetry: setup  ## What metrics, logs and traces cost: everything on beside everything off, in one run
+	@trap '$(SERVICES) stop --name bench --wipe' EXIT; \
+	$(SERVICES) start --name bench; \
+	urls="$$($(SERVICES) env --name bench)"; eval "$$urls"; \
+	$(BIN)/python tests/benchmarks/bench_telemetry.py
+
 .PHONY: soak
 soak: setup  ## Half an hour of comings and goings, to see that nothing grows; writes plots into docs/reliability.md
 	@trap '$(SERVICES) stop --name bench --wipe' EXIT; \

@@ -105,14 +105,14 @@ def binding(name: str) -> dict[str, Any]:
 
 
 async def through_chandlery(
-    client: Client, plural: str, make: Callable[[str], dict[str, Any]], *, count: int, creators: int
+    client: Client, plural: str, make: Callable[[str], dict[str, Any]], *, count: int, creators: int, first: int = 0
 ) -> Run:
-    """Create objects from several tasks at once and wait until all are Ready."""
+    """Create objects, numbered from `first`, from several tasks at once and wait until all are Ready."""
     run = Run(f"{plural} through Chandlery")
     begun = asyncio.Event()
     watching = asyncio.create_task(client.watch_ready(plural, run, count, begun))
     await begun.wait()
-    names = [f"{plural.removeprefix('service').removesuffix('s')}-{number}" for number in range(count)]
+    names = [f"{plural.removeprefix('service').removesuffix('s')}-{number}" for number in range(first, first + count)]
 
     async def create(name: str) -> None:
         run.asked[name] = time.perf_counter()

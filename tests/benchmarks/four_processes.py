@@ -29,6 +29,8 @@ class Stack:
     token: str
     processes: dict[str, "subprocess.Popen[bytes]"]
     logs: Path
+    are_logs_read: bool = True
+    """Whether any line is worth a look, since only warnings are logged."""
 
     @property
     def url(self) -> str:
@@ -63,6 +65,7 @@ def four_processes(
         }
         environment = {key: value for key, value in os.environ.items() if not key.startswith("CHANDLERY_")}
         environment |= shared | dict(settings)
+        are_logs_read = environment["CHANDLERY_LOG_LEVEL"] != "info"
         subprocess.run([COMMAND, "migrate"], env=environment, check=True, stdout=subprocess.DEVNULL)
         processes = {}
         for name, port in ports.items():
@@ -73,7 +76,7 @@ def four_processes(
                     [COMMAND, service], env=environment | listens, stderr=log, stdout=log
                 )
         urls = tuple(f"http://127.0.0.1:{port}" for name, port in ports.items() if name.startswith("gateway"))
-        stack = Stack(urls, token, processes, logs)
+        stack = Stack(urls, token, processes, logs, are_logs_read)
         try:
             for name, port in ports.items():
                 _await_ready(stack, name, port)
@@ -103,5 +106,5 @@ def _end(stack: Stack) -> None:
             process.kill()
             process.wait()
         log = (stack.logs / f"{name}.log").read_text()
-        if process.returncode or log:
+        if process.returncode or (log and stack.are_logs_read):
             print(f"--- {name} ended with {process.returncode}; its log:\n{log[-3000:]}", file=sys.stderr)
