@@ -102,11 +102,17 @@ WORK_QUEUE = Table(
     Column("sealed", Text),
     Column("memory", JSON, nullable=False, server_default="{}"),
     Column("turn_at", DateTime(timezone=True)),
+    Column("desired_at", DateTime(timezone=True)),
+    Column("ready", String),
+    Column("expires_at", DateTime(timezone=True)),
 )
 """One small row per object that a worker looks after.
 
 `sealed` is what a worker has to find again and nobody else may read, `memory` are its plain notes. `revision` counts
 how often the desired state has changed. `turn_at` is the object's turn at a service broker with a rate limit.
+
+What metrics tell of objects stands here, where it can be counted: `desired_at` is the moment of the write whose desired
+state is not reached yet, `ready` the status of the condition Ready, `expires_at` the end of a binding's credentials.
 """
 Index("ix_work_queue_enqueue_after", WORK_QUEUE.c.enqueue_after)
 Index(
@@ -115,7 +121,13 @@ Index(
     postgresql_where=text("waiting_for IS NOT NULL"),
     sqlite_where=text("waiting_for IS NOT NULL"),
 )
-Index("ix_work_queue_lane", WORK_QUEUE.c.kind, WORK_QUEUE.c.lane)
+Index("ix_work_queue_lane", WORK_QUEUE.c.kind, WORK_QUEUE.c.lane, WORK_QUEUE.c.ready)
+Index(
+    "ix_work_queue_expires_at",
+    WORK_QUEUE.c.expires_at,
+    postgresql_where=text("expires_at IS NOT NULL"),
+    sqlite_where=text("expires_at IS NOT NULL"),
+)
 
 INTERESTS = Table(
     "interests", METADATA, Column("key", String, primary_key=True), Column("uid", String(36), primary_key=True)

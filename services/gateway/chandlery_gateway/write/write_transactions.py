@@ -94,7 +94,8 @@ class WriteTransactions:
             new = self._admission.entry_of(new).rules.acted_on(new, user)
         else:
             return new
-        unit.outbox.add(await unit.work_queue.enqueue_changed(old.metadata.uid or ""))
+        uid, is_new = old.metadata.uid or "", admitted.spec_changed
+        unit.outbox.add(await unit.work_queue.enqueue_changed(uid, is_new_generation=is_new))
         return new
 
     async def write_status(self, unit: UnitOfWork, request: WriteRequest, mutation: Mutation) -> Stored:

@@ -9,6 +9,7 @@ from chandlery.engine.condition_log import say_conditions
 from chandlery.engine.merge_with_latest import merged_with_latest
 from chandlery.engine.resources import Resources
 from chandlery.engine.rounds.claimed_round import RecordedRound
+from chandlery.engine.rounds.counted_state import CountedState, counted_state
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.reconcile.reconcile_result import ReconcileResult, RecordEvent
 from chandlery.store.audit.credential_trail import credential_entry
@@ -41,7 +42,7 @@ class RoundWriter:
             await unit.work_queue.remove(claim.uid)
             return RecordedRound(None)
         document = merged_with_latest(change.document, seen, latest)
-        due_at = await self._release(unit, claim, change, lane)
+        due_at = await self._release(unit, claim, change, lane, counted=counted_state(document))
         if change.is_finished and not document.metadata.finalizers:
             await unit.objects.remove(latest)
             await unit.work_queue.remove(claim.uid)
@@ -67,7 +68,7 @@ class RoundWriter:
         return ()
 
     async def _release(
-        self, unit: UnitOfWork, claim: Claim, change: ReconcileResult[Any], lane: str
+        self, unit: UnitOfWork, claim: Claim, change: ReconcileResult[Any], lane: str, *, counted: CountedState
     ) -> datetime | None:
         """Returns when this process is to see to it again: at once, or a reminder that it takes upon itself."""
         due_at = change.next.due_at
@@ -82,6 +83,9 @@ class RoundWriter:
             memory=change.memory,
             interests=change.next.interests,
             turn_at=change.next.turn_at,
+            ready=counted.ready,
+            expires_at=counted.expires_at,
+            is_reached=counted.is_reached,
         )
         unit.outbox.add(await unit.work_queue.release(claim, release))
         if is_reminded:

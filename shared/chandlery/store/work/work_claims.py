@@ -22,6 +22,8 @@ class Claim:
     memory: JsonObject
     turn_at: datetime | None = None
     """The moment from which its broker's rate limit lets it through; None if it has not asked for one."""
+    desired_at: datetime | None = None
+    """When the desired state was written that is not reached yet; None if it is, or nobody knows."""
     at: NamespacedName | None = None
     """Where the object is that the note in flight belongs to."""
     is_note_lost: bool = False
@@ -53,3 +55,9 @@ class Release:
     """See `Claim`."""
     is_reminded: bool = False
     """Whether this process sends a command itself when it is due."""
+    ready: str | None = None
+    """The status of the object's condition Ready, to be counted; None without that condition."""
+    expires_at: datetime | None = None
+    """When its credentials end, to be counted; None if they do not, or others are on their way."""
+    is_reached: bool = False
+    """Whether the object is what was desired of it last."""

@@ -59,15 +59,17 @@ class WorkQueue:
 
     async def add(self, kind: str, uid: str, *, lane: str) -> Reconcile:
         """Start to look after an object, due now. Returns the command for the outbox."""
-        row = {"kind": kind, "uid": uid, "lane": lane, "due_at": self._now, "enqueue_after": self._now + DELIVERY}
-        await self._connection.execute(insert(W).values(row | {"memory": {}}))
+        await self._connection.execute(insert(W).values(self._new(kind, uid, lane)))
         return Reconcile(kind=kind, uid=uid, lane=lane)
 
     def add_later(self, kind: str, uid: str, *, lane: str) -> Reconcile:
         """`add`, together with others when the transaction ends."""
-        row = {"kind": kind, "uid": uid, "lane": lane, "due_at": self._now, "enqueue_after": self._now + DELIVERY}
-        self._later.append(row | {"memory": {}})
+        self._later.append(self._new(kind, uid, lane))
         return Reconcile(kind=kind, uid=uid, lane=lane)
+
+    def _new(self, kind: str, uid: str, lane: str) -> dict[str, Any]:
+        row = {"kind": kind, "uid": uid, "lane": lane, "due_at": self._now, "enqueue_after": self._now + DELIVERY}
+        return {**row, "memory": {}, "desired_at": self._now}
 
     async def flush(self) -> None:
         """Write what `add_later` was given."""
@@ -75,9 +77,15 @@ class WorkQueue:
             await self._connection.execute(insert(W), self._later)
             self._later.clear()
 
-    async def enqueue_changed(self, uid: str) -> Reconcile | None:
-        """The desired state has changed: due now, even if somebody works on it. Returns the command for the outbox."""
-        commands = await make_due(self._connection, self._now, W.c.uid == uid)
+    async def enqueue_changed(self, uid: str, *, is_new_generation: bool = False) -> Reconcile | None:
+        """The desired state has changed: due now, even if somebody works on it. Returns the command for the outbox.
+
+        From a new generation on it is measured how long it takes until that is reached.
+        """
+        statement = made_due(self._now, W.c.uid == uid)
+        if is_new_generation:
+            statement = statement.values(desired_at=self._now)
+        commands = await commands_of(self._connection, statement)
         return commands[0] if commands else None
 
     async def enqueue_changed_in_namespace(
@@ -113,17 +121,17 @@ class WorkQueue:
             .where(W.c.uid.in_(due))
             .values(lease_owner=owner, lease_until=until, enqueue_after=until, fence=W.c.fence + 1)
             .returning(W.c.uid, W.c.kind, W.c.lane, W.c.attempt, W.c.revision, W.c.fence)
-            .returning(W.c.sealed, W.c.memory, W.c.turn_at)
+            .returning(W.c.sealed, W.c.memory, W.c.turn_at, W.c.desired_at)
         )
         rows = (await self._connection.execute(statement)).mappings()
         return {row["uid"]: self._claim(row, owner) for row in rows}
 
     def _claim(self, row: Any, owner: str) -> Claim:
         note = self._opened(row["uid"], row["sealed"])
-        turn_at: datetime | None = row["turn_at"]
-        plain = {key: value for key, value in row.items() if key not in ("sealed", "turn_at")}
-        plain["memory"] = open_cause(self._keyring, row["uid"], row["memory"])
-        claim = Claim(owner=owner, sealed=None, turn_at=turn_at and utc(turn_at), **plain)
+        plain = {**row, "sealed": None, "memory": open_cause(self._keyring, row["uid"], row["memory"])}
+        for moment in ("turn_at", "desired_at"):
+            plain[moment] = row[moment] and utc(row[moment])
+        claim = Claim(owner=owner, **plain)
         if isinstance(note, SealBroken):
             return replace(claim, is_note_lost=True)
         return replace(claim, sealed=note.note, at=note.at) if note else claim
@@ -179,9 +187,13 @@ class WorkQueue:
                 turn_at=release.turn_at,
                 lease_owner=None,
                 lease_until=None,
+                ready=release.ready,
+                expires_at=release.expires_at,
             )
             .returning(W.c.revision)
         )
+        if release.is_reached:
+            statement = statement.values(desired_at=None)
         revision = (await self._connection.execute(statement)).scalar()
         if revision is None:
             raise LeaseLost
