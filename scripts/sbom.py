@@ -18,7 +18,9 @@ from typing import Any, Final
 
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from jsonschema import Draft7Validator
 from packaging.utils import canonicalize_name
+from rfc3986_validator import validate_rfc3986
 
 from licences import LOCK, installed_licences
 from machine.console import MachineFault, run_command, say
@@ -31,6 +33,14 @@ Document = dict[str, Any]
 _VERSION: Final = SchemaVersion.V1_6
 _TOOL: Final = Path(sys.executable).with_name("cyclonedx-py")
 _OURS: Final = "pkg:pypi/chandlery"
+
+
+def is_address(value: object) -> bool:
+    """What the validator asks of each address of a bill. Ours have ASCII alone, so that they are URIs."""
+    return not isinstance(value, str) or bool(validate_rfc3986(value, rule="URI_reference"))
+
+
+Draft7Validator.FORMAT_CHECKER.checks("iri-reference")(is_address)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -45,7 +45,8 @@ def main() -> int:
     lock = REPOSITORY / "requirements" / ("demo.txt" if arguments.demo else "dev.txt")
     count = sum(1 for line in lock.read_text().splitlines() if "==" in line and not line.startswith((" ", "#")))
     say(f"installing the {count} locked packages with {'uv' if uv else 'pip, which takes a minute'}")
-    _install(uv, "--require-hashes", "-r", str(lock))
+    # The lock is whole; what is asked for beside it was left out on purpose (requirements/excluded.in).
+    _install(uv, "--no-deps", "--require-hashes", "-r", str(lock))
     say("installing this checkout in editable form")
     _install(uv, "--no-deps", "--no-build-isolation", "--editable", str(REPOSITORY))
     for stamp in arguments.stamps:

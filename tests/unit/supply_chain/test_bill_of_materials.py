@@ -50,6 +50,16 @@ def test_bill_has_every_package_of_the_lock_with_its_hashes_and_licence(document
     assert {file["name"] for file in components["swagger-ui-dist"]["components"]} >= {"swagger-ui-bundle.js"}
 
 
+def test_bill_with_an_address_that_is_none_is_refused(
+    document: sbom.Document, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    broken = json.loads(json.dumps(document))
+    broken["components"][0]["externalReferences"][0]["url"] = "no address"
+    monkeypatch.setattr(sbom, "bill", lambda: broken)
+    with pytest.raises(MachineFault, match="does not conform"):
+        sbom.main([str(tmp_path / "bill.json")])
+
+
 def test_bill_tells_who_needs_what(document: sbom.Document) -> None:
     needs = {each["ref"]: each["dependsOn"] for each in document["dependencies"]}
     ours = document["metadata"]["component"]["bom-ref"]
