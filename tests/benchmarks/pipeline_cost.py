@@ -17,6 +17,7 @@ from chandlery.model.json.json_text import write_json
 from chandlery.model.objects.instances import ServiceInstance, UserInfo
 from chandlery.settings.settings import Settings
 from chandlery.store.sealing.sealing import Keyring, new_key
+from chandlery.telemetry.prometheus_metrics import PrometheusMetrics
 from chandlery_gateway.app import create_app
 from chandlery_gateway.http.pipeline import Pipeline
 from chandlery_gateway.http.seats import Seats
@@ -138,7 +139,8 @@ async def _main() -> None:
     ObjectReader.get, ObjectWriter.create = _get, _create  # type: ignore[method-assign,assignment]
     database: Any = SimpleNamespace(codec=None, keyring=Keyring.parse(new_key("bench")))
     settings = Settings.model_validate({"log_requests": "none"})
-    resources = SimpleNamespace(settings=settings, database=database, readiness=Readiness())
+    metrics = PrometheusMetrics()
+    resources = SimpleNamespace(settings=settings, database=database, readiness=Readiness(), metrics=metrics)
     app = create_app(
         cast("Resources", resources),
         WatchHub(database, rules=RuleKeeper(database)),

@@ -17,11 +17,11 @@ from chandlery.model.faults import NotFound
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import KINDS, RBAC_KINDS
 from chandlery.process.http.probes import PROBE_PATHS, ProbeApp
-from chandlery.settings.settings import Settings
 from chandlery_gateway.admission.catalog.broker_places import broker_places
 from chandlery_gateway.http.pipeline import Handler, Pipeline
 from chandlery_gateway.http.rendering import bug_response, fault_response
 from chandlery_gateway.http.request_log import RequestLog
+from chandlery_gateway.http.request_metrics import RequestMetrics
 from chandlery_gateway.http.seats import Seats
 from chandlery_gateway.http.web_headers import WebHeaders
 from chandlery_gateway.identity.access_reviews import Reviews
@@ -38,8 +38,9 @@ from chandlery_gateway.read.audit_reader import AuditReader
 from chandlery_gateway.read.object_reader import ObjectReader
 from chandlery_gateway.routes.audit_routes import register_audit
 from chandlery_gateway.routes.context_key_routes import register_context_keys
-from chandlery_gateway.routes.docs_routes import register_docs_page
 from chandlery_gateway.routes.document_routes import register_documents
+from chandlery_gateway.routes.pages.docs_routes import register_docs_page
+from chandlery_gateway.routes.pages.metrics_routes import register_metrics
 from chandlery_gateway.routes.read_handlers import ReadHandlers
 from chandlery_gateway.routes.resource_routes import register_kind
 from chandlery_gateway.routes.review_routes import register_reviews
@@ -132,14 +133,16 @@ def create_app(
     if isinstance(authenticator, SessionAuthenticator):
         register_sessions(app.router, pipeline, authenticator.sessions)
     register_docs_page(app.router, pipeline, app.openapi)
-    _add_layers(app, pipeline, settings)
+    register_metrics(app.router, pipeline, resources.metrics)
+    _add_layers(app, pipeline, resources)
     return app
 
 
-def _add_layers(app: FastAPI, pipeline: Pipeline, settings: Settings) -> None:
+def _add_layers(app: FastAPI, pipeline: Pipeline, resources: Resources) -> None:
+    settings, counts = resources.settings, RequestMetrics(resources.metrics, pipeline.failed_logins)
     app.add_exception_handler(HTTPException, _unknown_path)
     app.add_exception_handler(Exception, bug_response)
-    app.add_middleware(pipeline.around)
+    app.add_middleware(pipeline.around, answered=counts.answered)
     app.add_middleware(RequestLog, wanted=settings.log_requests)
 
 

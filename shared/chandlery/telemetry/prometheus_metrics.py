@@ -1,14 +1,20 @@
 """Keeps the metrics of one process for Prometheus, with a bound on how many series there can be.
 
 A label has at most `most_values` values in a metric; what comes on top is told together, as `other`. The label
-`broker` is the one that users make grow, and the bound is a setting for its sake.
+`broker` is the one that users make grow, and the bound is a setting for its sake. A metric has at most `MOST_SERIES`
+series, whatever its labels multiply to: then the label with the most values takes no more of them.
+
+What is looked up at a scrape is looked up on the event loop, where it lives (`look_up`); the text may be made of it
+in a thread (`text`).
 """
 
 import threading
+from collections import Counter as Series
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import prometheus_client as prometheus
+import structlog
 from prometheus_client import exposition
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.openmetrics import exposition as openmetrics_exposition
@@ -20,6 +26,14 @@ from chandlery.telemetry.metrics import Collect, Sample
 OTHER: Final = "other"
 """Stands for all values of a label for which there is no room."""
 MOST_VALUES: Final = 200
+MOST_SERIES: Final = 2_000
+"""Each histogram among them is sixteen lines of the page and some 4 KiB of memory."""
+OPENMETRICS: Final = "application/openmetrics-text"
+
+log = structlog.get_logger()
+
+# Twice as many lines for what `process_start_time_seconds` tells well enough.
+prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _KINDS: Final[dict[type[Metric], Any]] = {Counter: prometheus.Counter, Gauge: prometheus.Gauge}
 
@@ -27,9 +41,11 @@ _KINDS: Final[dict[type[Metric], Any]] = {Counter: prometheus.Counter, Gauge: pr
 class PrometheusMetrics:
     """One per process; each test has its own."""
 
-    def __init__(self, *, most_values: int = MOST_VALUES) -> None:
+    def __init__(self, *, most_values: int = MOST_VALUES, most_series: int = MOST_SERIES) -> None:
         self._registry = prometheus.CollectorRegistry(auto_describe=False)
         self._most_values = most_values
+        self._most_series = most_series
+        self._series: Series[str] = Series()
         self._lock = threading.Lock()
         self._families: dict[str, Any] = {}
         self._children: dict[tuple[str, tuple[str, ...]], Any] = {}
@@ -71,13 +87,24 @@ class PrometheusMetrics:
                 if label in family._labelnames and labels[family._labelnames.index(label)] == value:  # noqa: SLF001
                     family.remove(*labels)
                     del self._children[name, labels]
+                    self._series[name] -= 1
             for (_, of_label), values in self._values.items():
                 if of_label == label:
                     values.discard(value)
 
+    def look_up(self) -> None:
+        """Ask for all that is to be asked for at each scrape. To be called on the event loop."""
+        for collected in tuple(self._collected.values()):
+            collected.look_up()
+
     def render(self, accept: str = "") -> tuple[bytes, str]:
-        """All there is, in OpenMetrics (with exemplars) if the client prefers that, and its media type."""
-        if "application/openmetrics-text" in accept:
+        """Look up, and tell all there is: see `text`."""
+        self.look_up()
+        return self.text(is_openmetrics=OPENMETRICS in accept)
+
+    def text(self, *, is_openmetrics: bool) -> tuple[bytes, str]:
+        """All there is and was looked up last, and its media type. OpenMetrics has exemplars. Safe in a thread."""
+        if is_openmetrics:
             body: bytes = openmetrics_exposition.generate_latest(self._registry)  # type: ignore[no-untyped-call]
             return body, openmetrics_exposition.CONTENT_TYPE_LATEST
         return exposition.generate_latest(self._registry), exposition.CONTENT_TYPE_LATEST
@@ -92,14 +119,20 @@ class PrometheusMetrics:
             if child is None:
                 family = self._families.get(metric.name) or self._family(metric)
                 child = self._children[metric.name, labels] = family.labels(*labels) if labels else family
+                self._series[metric.name] += 1
         return child
 
     def _bounded(self, metric: Metric, labels: tuple[str, ...]) -> tuple[str, ...]:
+        if self._series[metric.name] >= self._most_series and (metric.name, labels) not in self._children:
+            widest = max(metric.labels, key=lambda label: len(self._values.get((metric.name, label), ())))
+            labels = tuple(
+                OTHER if label == widest else value for label, value in zip(metric.labels, labels, strict=True)
+            )
         return tuple(self._room_for(metric.name, *pair) for pair in zip(metric.labels, labels, strict=True))
 
     def _room_for(self, name: str, label: str, value: str) -> str:
         values = self._values.setdefault((name, label), set())
-        if value in values:
+        if value in values or value == OTHER:
             return value
         if len(values) >= self._most_values:
             return OTHER
@@ -131,17 +164,28 @@ class _Collected(Collector):
         self._most = most
         self.latest: list[Sample] = []
         self.lookups: list[Collect] = []
+        self._sums: dict[tuple[str, ...], float] = {}
+
+    def look_up(self) -> None:
+        sums: dict[tuple[str, ...], float] = {}
+        for labels, value in (*self.latest, *(each for look in self.lookups for each in self._found(look))):
+            # The first so many are told apart, and all others together.
+            key = labels if labels in sums or len(sums) < self._most else tuple(OTHER for _ in labels)
+            sums[key] = sums.get(key, 0.0) + value
+        self._sums = sums
 
     def collect(self) -> Iterator[Any]:
         metric = self._metric
         family = (CounterMetricFamily if isinstance(metric, Counter) else GaugeMetricFamily)(
             metric.name, metric.meaning, labels=metric.labels
         )
-        sums: dict[tuple[str, ...], float] = {}
-        for labels, value in (*self.latest, *(each for look in self.lookups for each in look())):
-            # The first so many are told apart, and all others together.
-            key = labels if labels in sums or len(sums) < self._most else tuple(OTHER for _ in labels)
-            sums[key] = sums.get(key, 0.0) + value
-        for labels, value in sums.items():
+        for labels, value in self._sums.items():
             family.add_metric(labels, value)
         yield family
+
+    def _found(self, look: Collect) -> Iterable[Sample]:
+        try:
+            return tuple(look())
+        except Exception as error:  # noqa: BLE001 - one that fails must not take all others from the page
+            log.warning(f"{self._metric.name} cannot be told: {type(error).__name__}", action="collect_metrics")
+            return ()

@@ -58,6 +58,7 @@ DISTRIBUTION = {
     "google": "protobuf",
     "pydantic_settings": "pydantic-settings",
     "prometheus_client": "prometheus-client",
+    "opentelemetry": "opentelemetry-api",
     "aio_pika": "aio-pika",
 }
 

@@ -10,6 +10,7 @@
    compressed (`rendering.py`)
 7. audit: what was decided and done is recorded, before the answer is sent (`audited_answers.py`); also of requests that
    come to no handler
+8. count: at its very end (`request_metrics.py`)
 
 `app.py` puts `around` the router, which is steps 1 to 3, and has each route lead to an `endpoint`, which is the rest.
 The request log lies around all of it and takes from the scope who it was.
@@ -89,12 +90,15 @@ class Pipeline:
         self._is_ending = is_ending
         self.failed_logins = FailedLogins()
 
-    def around(self, app: ASGIApp) -> ASGIApp:
-        """ASGI middleware: the steps before the router."""
-        return partial(self._enter, app)
+    def around(self, app: ASGIApp, *, answered: Callable[[AuditEvent], None] = lambda _event: None) -> ASGIApp:
+        """ASGI middleware: the steps before the router. `answered` is told of each request at its end."""
+        return partial(self._enter, app, answered)
 
-    def endpoint(self, handle: Handler, *, access: AccessOf, kind: Kind | None) -> Endpoint:
-        """What a route leads to: the steps after the router. Faults are told as those of a kind, if there is one."""
+    def endpoint(self, handle: Handler, *, access: AccessOf, kind: Kind | None, route: str) -> Endpoint:
+        """What a route leads to: the steps after the router. Faults are told as those of a kind, if there is one.
+
+        `route` is what metrics call it: the resource, or what kind of page it is.
+        """
 
         async def work(request: Request, event: AuditEvent) -> Response:
             user = event.user
@@ -106,20 +110,22 @@ class Pipeline:
             await self._auditor.admit(event)
             return await handle(request, user)
 
-        return self._endpoint(work, kind)
+        return self._endpoint(work, kind, route)
 
-    def open_endpoint(self, handle: OpenHandler) -> Endpoint:
+    def open_endpoint(self, handle: OpenHandler, *, route: str) -> Endpoint:
         """The same for what everybody is answered, also without a token."""
 
         async def work(request: Request, _event: AuditEvent) -> Response:
             return await handle(request)
 
-        return self._endpoint(work, None)
+        return self._endpoint(work, None, route)
 
-    def _endpoint(self, work: Callable[[Request, AuditEvent], Awaitable[Response]], kind: Kind | None) -> Endpoint:
+    def _endpoint(
+        self, work: Callable[[Request, AuditEvent], Awaitable[Response]], kind: Kind | None, route: str
+    ) -> Endpoint:
         async def serve(request: Request) -> Response:
             event = current_event()
-            event.is_routed = True
+            event.route = route
             try:
                 response = await compressed(request, await work(request, event))
             except Fault as fault:
@@ -133,7 +139,9 @@ class Pipeline:
 
         return serve
 
-    async def _enter(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _enter(
+        self, app: ASGIApp, answered: Callable[[AuditEvent], None], scope: Scope, receive: Receive, send: Send
+    ) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
@@ -156,6 +164,7 @@ class Pipeline:
             if event.is_stream or not audited.is_recorded:
                 event.is_over = True
                 await asyncio.shield(self._auditor.record(event))
+            answered(event)
 
     async def _seated(self, app: ASGIApp, scope: Scope, receive: Receive, send: SeatedSend, demand: Demand) -> None:
         identity = scope[IDENTITY] = await self._identified(scope)

@@ -1,9 +1,9 @@
 """ASGI middleware around everything: what browsers are told with each answer, whoever made it.
 
 The API is for programs, but any browser can be led to it, and shows or runs what it takes an answer for. So each
-answer, errors included, forbids all of that; a page says itself what it needs (`routes/docs_routes.py`), and what an
-answer says wins. There is no CORS: no answer has `Access-Control-*`, and a preflight is refused like any unknown
-method. Neither `Host` nor `X-Forwarded-*` is believed: nothing here, and nothing behind it, is decided by them.
+answer, errors included, forbids all of that; a page says itself what it needs (`routes/pages/docs_routes.py`), and
+what an answer says wins. There is no CORS: no answer has `Access-Control-*`, and a preflight is refused like any
+unknown method. Neither `Host` nor `X-Forwarded-*` is believed: nothing here, and nothing behind it, is decided by them.
 
 Source: OWASP Secure Headers Project; RFC 6797 for `Strict-Transport-Security`, which browsers heed over TLS only.
 """

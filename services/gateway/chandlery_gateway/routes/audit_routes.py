@@ -34,7 +34,7 @@ def register_audit(router: APIRouter, pipeline: Pipeline, reader: AuditReader) -
 
     root = f"/apis/{AUDIT_EVENT.api_version}/{AUDIT_EVENT.plural}"
     for path, verb, handle in ((root, "list", list_), (f"{root}/{{name}}", "get", get)):
-        endpoint = pipeline.endpoint(handle, access=_access(verb), kind=AUDIT_EVENT)
+        endpoint = pipeline.endpoint(handle, access=_access(verb), kind=AUDIT_EVENT, route=AUDIT_EVENT.plural)
         router.add_api_route(path, endpoint, methods=["GET"], include_in_schema=False)
 
 

@@ -28,4 +28,5 @@ def register_context_keys(router: APIRouter, pipeline: Pipeline, file: Path | No
         headers = {"Cache-Control": f"public, max-age={_FRESH_SECONDS}"}
         return Response(write_json(keys.published()), media_type="application/jwk-set+json", headers=headers)
 
-    router.add_api_route(CONTEXT_KEYS_PATH, pipeline.open_endpoint(published), methods=["GET"], include_in_schema=False)
+    endpoint = pipeline.open_endpoint(published, route="context-keys")
+    router.add_api_route(CONTEXT_KEYS_PATH, endpoint, methods=["GET"], include_in_schema=False)

@@ -11,6 +11,7 @@ from chandlery.model.json.json_text import write_json
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import CORE_KINDS
 from chandlery.model.objects.wire import JsonObject
+from chandlery.process.http.metrics_page import METRICS_PATH
 from chandlery.process.http.probes import PROBE_PATHS
 from chandlery_gateway.http.pipeline import Pipeline
 from chandlery_gateway.http.rendering import document_response
@@ -21,7 +22,7 @@ from chandlery_gateway.kube.openapi import discovery, openapi_protobuf, openapi_
 from chandlery_gateway.kube.openapi.openapi_schemas import DocumentedKind
 from chandlery_gateway.kube.query.negotiation import DISCOVERY_FORMS, JSON, Form, negotiate
 
-_OTHER_PATHS = ("/docs", "/openapi/v2", "/openapi/v3", "/version", *PROBE_PATHS)
+_OTHER_PATHS = ("/docs", METRICS_PATH, "/openapi/v2", "/openapi/v3", "/version", *PROBE_PATHS)
 _NO_DEFINITIONS: JsonObject = {
     "kind": "CustomResourceDefinitionList",
     "apiVersion": "apiextensions.k8s.io/v1",
@@ -93,13 +94,15 @@ def register_documents(router: APIRouter, pipeline: Pipeline) -> None:
     async def server_version(_request: Request) -> Response:
         return document_response(documents.version)
 
-    router.add_api_route("/version", pipeline.open_endpoint(server_version), methods=["GET"], include_in_schema=False)
+    endpoint = pipeline.open_endpoint(server_version, route="discovery")
+    router.add_api_route("/version", endpoint, methods=["GET"], include_in_schema=False)
 
     def add(path: str, answer: Callable[[Request], Response]) -> None:
         async def handle(request: Request, _user: UserInfo) -> Response:
             return answer(request)
 
-        endpoint = pipeline.endpoint(handle, access=_access, kind=None)
+        route = "openapi" if path.startswith("/openapi") else "discovery"
+        endpoint = pipeline.endpoint(handle, access=_access, kind=None, route=route)
         router.add_api_route(path, endpoint, methods=["GET"], include_in_schema=False)
 
     paths = discovery.root_paths((*_OTHER_PATHS, *(f"/openapi/v3/{path}" for path in documents.openapi_v3_paths)))

@@ -144,9 +144,12 @@ class _Registrar:
         is_list = name in ("list", "delete_collection")
         model = self._list_model if is_list else self._kind.model
         code = 201 if name == "create" else 200
+        route = f"{self._kind.plural}/{STATUS}" if path.endswith(f"/{STATUS}") else self._kind.plural
         self._router.add_api_route(
             path,
-            self._pipeline.endpoint(self._handlers[name], access=_access(self._kind, name), kind=self._kind),
+            self._pipeline.endpoint(
+                self._handlers[name], access=_access(self._kind, name), kind=self._kind, route=route
+            ),
             methods=[method],
             operation_id=f"{name}_{self._kind.singular}{suffix}",
             summary=f"{name.replace('_', ' ').capitalize()} {self._kind.kind}{suffix.replace('_', ' ')}",

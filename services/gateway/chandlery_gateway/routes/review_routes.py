@@ -24,7 +24,7 @@ def register_reviews(router: APIRouter, pipeline: Pipeline, reviews: Reviews) ->
         place = "namespaces/{namespace}/" if kind.namespaced else ""
         router.add_api_route(
             f"/apis/{kind.api_version}/{place}{kind.plural}",
-            pipeline.endpoint(_handler(kind, reviews), access=_access(kind), kind=kind),
+            pipeline.endpoint(_handler(kind, reviews), access=_access(kind), kind=kind, route="reviews"),
             methods=["POST"],
             include_in_schema=False,
         )

@@ -38,7 +38,7 @@ def register_sessions(router: APIRouter, pipeline: Pipeline, sessions: Sessions)
         return Response(status_code=204, headers=gone)
 
     for method, handle in (("POST", log_in), ("GET", who), ("DELETE", log_out)):
-        endpoint = pipeline.endpoint(handle, access=lambda _request, _user: None, kind=None)
+        endpoint = pipeline.endpoint(handle, access=lambda _request, _user: None, kind=None, route="sessions")
         router.add_api_route(PATH, endpoint, methods=[method], include_in_schema=False)
 
 

@@ -46,7 +46,9 @@ def register_token_requests(router: APIRouter, pipeline: Pipeline, issuer: Token
 
     router.add_api_route(
         f"/api/v1/namespaces/{{namespace}}/{SERVICE_ACCOUNT.plural}/{{name}}/{_SUBRESOURCE}",
-        pipeline.endpoint(handle, access=_access, kind=SERVICE_ACCOUNT),
+        pipeline.endpoint(
+            handle, access=_access, kind=SERVICE_ACCOUNT, route=f"{SERVICE_ACCOUNT.plural}/{_SUBRESOURCE}"
+        ),
         methods=["POST"],
         include_in_schema=False,
     )

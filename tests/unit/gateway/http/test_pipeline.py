@@ -106,9 +106,9 @@ def application(asked: Recorded) -> Callable[..., Any]:
         is_ending=lambda: False,
     )
     routes = {
-        "/secrets/{name}": pipeline.endpoint(asked.handle, access=reading, kind=SECRET),
-        "/me": pipeline.endpoint(asked.handle, access=lambda _request, _user: None, kind=None),
-        "/open": pipeline.open_endpoint(asked.handle_everybody),
+        "/secrets/{name}": pipeline.endpoint(asked.handle, access=reading, kind=SECRET, route="secrets"),
+        "/me": pipeline.endpoint(asked.handle, access=lambda _request, _user: None, kind=None, route="me"),
+        "/open": pipeline.open_endpoint(asked.handle_everybody, route="open"),
     }
     return pipeline.around(Router([Route(path, endpoint) for path, endpoint in routes.items()]))
 

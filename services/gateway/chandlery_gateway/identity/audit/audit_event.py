@@ -69,8 +69,8 @@ class AuditEvent:
     """Of a watch, whether it has ended by now."""
     shown: int = 0
     """Of a watch of Secrets, how often it has shown some."""
-    is_routed: bool = False
-    """Whether there is a route for its path, and it has come so far."""
+    route: str = ""
+    """What metrics call the route that its path has; empty for one that has none, or has not come so far."""
     keeps_body: bool = False
     """Whether somebody wants to see what was sent."""
     body: bytes = field(default=b"", repr=False)
@@ -86,7 +86,7 @@ class AuditEvent:
         """Whether its path is that of a resource. Any other may hold whatever somebody has typed or pasted."""
         if self.access is not None:
             return bool(self.access.resource)
-        return self.is_routed and self.status not in _NO_ROUTE
+        return bool(self.route) and self.status not in _NO_ROUTE
 
     @property
     def decision(self) -> Decision | None:

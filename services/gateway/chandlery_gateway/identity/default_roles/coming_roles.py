@@ -5,7 +5,8 @@ namespace each: they gather the rules of cluster roles with the labels `…/aggr
 that anybody may add to them. None of them lets choose the id that an instance has at its service broker (`adopt`): who
 may could take over what another namespace has there. `view` reads no Secrets.
 
-Only members of `system:masters` are let do something that others are not: everybody else has to be given a role first.
+Only members of `system:masters` are let do something that others are not, and those of `system:monitoring` read the
+metrics: everybody else has to be given a role first.
 """
 
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ _DEFAULTS: Final = {BOOTSTRAPPING: "rbac-defaults"}
 _AGGREGATE: Final = "rbac.authorization.k8s.io/aggregate-to-"
 
 MASTERS: Final = "system:masters"
+MONITORING: Final = "system:monitoring"
 AUTHENTICATED: Final = "system:authenticated"
 UNAUTHENTICATED: Final = "system:unauthenticated"
 
@@ -55,6 +57,7 @@ _PUBLIC: Final = (
     "/version",
     "/version/",
 )
+_MONITORING: Final = (*("/healthz", "/healthz/*", "/livez", "/livez/*", "/metrics", "/readyz", "/readyz/*"),)
 _DISCOVERY: Final = (
     *("/", "/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz"),
     *("/version", "/version/"),
@@ -118,6 +121,7 @@ def _for_the_cluster() -> Iterator[ClusterRole]:
     yield _role("chandlery:catalog-viewer", _may(_READ, CATALOG, *_OF_CLUSTER[1:], *_status_of(*_OF_CLUSTER[1:])))
     yield _role("system:discovery", _paths(("get",), *_DISCOVERY))
     yield _role("system:public-info-viewer", _paths(("get",), *_PUBLIC))
+    yield _role("system:monitoring", _paths(("get",), *_MONITORING))
     yield _role(
         "system:basic-user",
         _may(("create",), _AUTHORIZATION, "selfsubjectaccessreviews", "selfsubjectrulesreviews"),
@@ -165,5 +169,7 @@ DEFAULT_BINDINGS: Final = (
     _given("system:discovery", AUTHENTICATED),
     _given("system:basic-user", AUTHENTICATED),
     _given("system:public-info-viewer", AUTHENTICATED, UNAUTHENTICATED),
+    _given("system:monitoring", MONITORING),
 )
-"""Who has what from the start: nobody but `system:masters` has more than to ask who they are and what there is."""
+"""Who has what from the start: nobody but `system:masters` has more than to ask who they are and what there is, and
+members of `system:monitoring`, who read the metrics."""

@@ -13,5 +13,5 @@ def test_a_path_that_has_come_to_no_route_may_hold_anything(status: int) -> None
 
 
 def test_the_path_of_a_route_stays() -> None:
-    event = AuditEvent("GET", "/api/v1/namespaces/team/secrets/login", status=401, is_routed=True)
+    event = AuditEvent("GET", "/api/v1/namespaces/team/secrets/login", status=401, route="secrets")
     assert request_uri(event) == "/api/v1/namespaces/team/secrets/login"

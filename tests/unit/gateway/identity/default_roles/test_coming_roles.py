@@ -29,6 +29,7 @@ def test_roles_are_those_that_are_documented() -> None:
         "chandlery:catalog-viewer",
         "system:discovery",
         "system:public-info-viewer",
+        "system:monitoring",
         "system:basic-user",
         "admin",
         "edit",
@@ -59,8 +60,9 @@ def test_everybody_is_let_do_next_to_nothing() -> None:
         ("system:basic-user", "system:authenticated"),
         ("system:public-info-viewer", "system:authenticated"),
         ("system:public-info-viewer", "system:unauthenticated"),
+        ("system:monitoring", "system:monitoring"),
     }
-    for role in ("system:discovery", "system:public-info-viewer"):
+    for role in ("system:discovery", "system:public-info-viewer", "system:monitoring"):
         assert all(not rule.resources and rule.verbs == ("get",) for rule in ROLES[role].rules)
 
 

@@ -160,6 +160,7 @@ DEFAULT_POLICY: Final = AuditPolicy(
                 "/livez*",
                 "/readyz*",
                 "/healthz*",
+                "/metrics",
                 "/favicon.ico",
             ),
         ),

@@ -67,7 +67,9 @@ def register_docs_page(router: APIRouter, pipeline: Pipeline, describe: Callable
                 return Response(status_code=304, headers={**PAGE_HEADERS, "ETag": tag})
             return Response(content.body, media_type=content.media_type, headers={**PAGE_HEADERS, "ETag": tag})
 
-        router.add_api_route(path, pipeline.open_endpoint(handle), methods=["GET"], include_in_schema=False)
+        router.add_api_route(
+            path, pipeline.open_endpoint(handle, route="docs"), methods=["GET"], include_in_schema=False
+        )
 
     for path, (name, media_type) in _FILES.items():
         add(path, _Content((_FOLDER / name).read_bytes, media_type))

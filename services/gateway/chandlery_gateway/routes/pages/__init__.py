@@ -1,0 +1,1 @@
+"""Pages beside the API of Kubernetes: the documentation, the metrics."""
