@@ -210,6 +210,10 @@ lock:  ## Write requirements/*.txt from pyproject.toml (LOCK_ARGS=--upgrade for 
 licences: setup  ## Write docs/licences.md from the lock; refuse a licence that may not come with us
 	@$(BIN)/python scripts/licences.py
 
+.PHONY: dashboards
+dashboards: setup  ## Write deploy/dashboards from scripts/dashboards
+	@$(BIN)/python scripts/write_dashboards.py
+
 .PHONY: sbom
 sbom: setup  ## Write the bill of materials of a release, CycloneDX: SBOM=dist/chandlery.cdx.json
 	@SOURCE_DATE_EPOCH="$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}" $(BIN)/python scripts/sbom.py $(SBOM)

@@ -1,0 +1,210 @@
+# ruff: noqa: E501 - queries and questions stand whole
+"""One service broker: what it answers, what waits for it, what its users get."""
+
+from typing import Final
+
+from dashboards.parts import (
+    BROKER,
+    MOMENT,
+    PER_SECOND,
+    SECONDS,
+    SHARE,
+    Dashboard,
+    Lines,
+    Number,
+    Row,
+    Steps,
+    Variable,
+)
+from dashboards.queries import failed_calls, quantile
+
+_THIS: Final = 'broker="$broker"'
+_OF: Final = f"{{{_THIS}}}"
+_CALLS: Final = "chandlery_broker_call_duration_seconds"
+
+_NOW: Final = Row(
+    title="How is $broker?",
+    panels=(
+        Number(
+            title="Paused by processes",
+            asks="How many processes pause calls to it, because it has failed them too often in a row?",
+            expr=f"sum(chandlery_broker_circuit_open{_OF})",
+            steps=Steps(1, 1),
+        ),
+        Number(
+            title="Calls failed",
+            asks="Which part of the calls of the last five minutes came to 5xx, to no connection or to no answer in time?",
+            expr=failed_calls("broker", where=_THIS, over="5m"),
+            unit=SHARE,
+            steps=Steps(0.05, 0.25),
+            none="no calls",
+        ),
+        Number(
+            title="Not answered in time",
+            asks="Does it hang? Calls of the last five minutes that ended by CHANDLERY_OSB_TIMEOUT_SECONDS.",
+            expr=f'sum(increase({_CALLS}_count{{{_THIS}, status="timeout"}}[5m]))',
+            steps=Steps(1, 2),
+        ),
+        Number(
+            title="Calls under way",
+            asks="For how many answers do we wait? A number that stays while nothing comes back means that it hangs.",
+            expr=f"sum(chandlery_broker_calls_under_way{_OF})",
+        ),
+        Number(
+            title="Nine in ten calls take less",
+            asks="Is it slow?",
+            expr=f"histogram_quantile(0.9, sum by (le) (rate({_CALLS}_bucket{_OF}[5m])))",
+            unit=SECONDS,
+            steps=Steps(5, 10),
+            none="no calls",
+        ),
+        Number(
+            title="Oldest work due",
+            asks="For how long has the oldest of its objects been due that nobody works on?",
+            expr=f"max(chandlery_backlog_oldest_seconds{_OF})",
+            unit=SECONDS,
+            steps=Steps(60, 600),
+        ),
+        Number(
+            title="Not Ready",
+            asks="How many of its instances and bindings are not Ready?",
+            expr=f'sum(max by (kind, ready) (chandlery_objects{{{_THIS}, ready!="True"}}))',
+        ),
+        Number(
+            title="Catalog read",
+            asks="When was its catalog last read?",
+            expr=f"1000 * max(chandlery_catalog_last_sync_timestamp_seconds{_OF})",
+            unit=MOMENT,
+            none="never",
+        ),
+    ),
+)
+_ANSWERS: Final = Row(
+    title="What does it answer?",
+    panels=(
+        Lines(
+            title="Calls by status",
+            asks="What comes of the calls: which class of status, or no answer at all?",
+            exprs={"{{status}}": f"sum by (status) (rate({_CALLS}_count{_OF}[$__rate_interval]))"},
+            unit=PER_SECOND,
+            is_stacked=True,
+        ),
+        Lines(
+            title="Calls by operation, nine in ten take less",
+            asks="Which operation is slow? What takes longer than a few seconds should be asynchronous.",
+            exprs={"{{operation}}": quantile(0.9, _CALLS, "operation", where=_OF)},
+            unit=SECONDS,
+            steps=Steps(5, 10),
+        ),
+        Lines(
+            title="Calls failed, by operation",
+            asks="Which operation fails?",
+            exprs={"{{operation}}": failed_calls("operation", where=_THIS)},
+            unit=SHARE,
+            steps=Steps(0.05, 0.25),
+        ),
+        Lines(
+            title="Calls under way, by process",
+            asks="Does it hang, and for whom? If it hangs for one process alone, look at that process' network.",
+            exprs={"{{instance}}": f"sum by (instance) (chandlery_broker_calls_under_way{_OF})"},
+            is_stacked=True,
+        ),
+        Lines(
+            title="Calls put off",
+            asks="Who holds calls back: the circuit, because it fails, or its rate limit?",
+            exprs={
+                "{{reason}}": f"sum by (reason) (rate(chandlery_broker_calls_deferred_total{_OF}[$__rate_interval]))"
+            },
+            unit=PER_SECOND,
+            is_stacked=True,
+        ),
+        Lines(
+            title="Pauses begun in an hour",
+            asks="Does it come and go?",
+            exprs={"{{instance}}": f"sum by (instance) (increase(chandlery_broker_circuit_openings_total{_OF}[1h]))"},
+        ),
+    ),
+)
+_WAITS: Final = Row(
+    title="What waits for it?",
+    panels=(
+        Lines(
+            title="Work due",
+            asks="How much waits for it, for which worker?",
+            exprs={"{{worker}} {{kind}}": f"max by (worker, kind) (chandlery_backlog{_OF})"},
+            is_stacked=True,
+        ),
+        Lines(
+            title="Oldest work due",
+            asks="How long has the oldest of it waited?",
+            exprs={"{{worker}} {{kind}}": f"max by (worker, kind) (chandlery_backlog_oldest_seconds{_OF})"},
+            unit=SECONDS,
+            steps=Steps(60, 600),
+        ),
+        Lines(
+            title="Time to Ready",
+            asks="How long do its users wait for Ready? Half of them less than the lower line, nine in ten less than the upper.",
+            exprs={
+                "{{kind}}, half": quantile(0.5, "chandlery_time_to_ready_seconds", "kind", where=_OF, over="15m"),
+                "{{kind}}, nine in ten": quantile(
+                    0.9, "chandlery_time_to_ready_seconds", "kind", where=_OF, over="15m"
+                ),
+            },
+            unit=SECONDS,
+            steps=Steps(300, 900),
+        ),
+        Lines(
+            title="Objects by Ready",
+            asks="How many of its instances and bindings are Ready, and how many are not?",
+            exprs={"{{kind}} {{ready}}": f"max by (kind, ready) (chandlery_objects{_OF})"},
+            is_stacked=True,
+        ),
+        Lines(
+            title="Leftovers removed",
+            asks="Does it let go of what failed creations may have left?",
+            exprs={
+                "{{kind}} {{outcome}}": f"sum by (kind, outcome) (increase(chandlery_orphan_mitigations_total{_OF}[1h]))",
+            },
+        ),
+        Lines(
+            title="Credentials renewed in an hour",
+            asks="Are credentials renewed?",
+            exprs={"{{outcome}}": f"sum by (outcome) (increase(chandlery_credential_rotations_total{_OF}[1h]))"},
+        ),
+    ),
+)
+_OFFERS: Final = Row(
+    title="What does it offer?",
+    panels=(
+        Lines(
+            title="Credentials that expire",
+            asks="Whose credentials will stop working, and nobody renews them?",
+            exprs={"within a {{within}}": f"max by (within) (chandlery_bindings_expiring{_OF})"},
+        ),
+        Lines(
+            title="Catalogs read in an hour",
+            asks="Can its catalog be read?",
+            exprs={"{{outcome}}": f"sum by (outcome) (increase(chandlery_catalog_syncs_total{_OF}[1h]))"},
+        ),
+        Lines(
+            title="Offerings changed in an hour",
+            asks="Did an offering change, and when?",
+            exprs={"{{change}}": f"sum by (change) (increase(chandlery_catalog_changes_total{_OF}[1h]))"},
+        ),
+    ),
+)
+DASHBOARD: Final = Dashboard(
+    uid=BROKER,
+    title="Chandlery / Service broker",
+    asks="One service broker: does it answer, what waits for it, and how long do its users wait?",
+    variables=(
+        Variable(name="namespace", title="Namespace", of="chandlery_build_info"),
+        Variable(
+            name="broker",
+            title="Service broker",
+            of='{__name__=~"chandlery_objects|chandlery_broker_call_duration_seconds_count|chandlery_broker_calls_under_way"}',
+            has_all=False,
+        ),
+    ),
+    rows=(_NOW, _ANSWERS, _WAITS, _OFFERS),
+)

@@ -1,0 +1,334 @@
+# ruff: noqa: E501 - queries and questions stand whole
+"""The first look: is something wrong, whose is it, what waits, who is there."""
+
+from typing import Final
+
+from dashboards.parts import (
+    BROKER,
+    BYTES,
+    MESSAGING,
+    OVERVIEW,
+    PER_SECOND,
+    PROCESS,
+    SECONDS,
+    SHARE,
+    Cell,
+    Dashboard,
+    Lines,
+    Number,
+    Row,
+    Steps,
+    Table,
+    Variable,
+)
+from dashboards.queries import failed_calls, quantile, share
+
+_CALLS: Final = "chandlery_broker_call_duration_seconds"
+_HANGS: Final = (
+    "sum by (broker) (min_over_time(chandlery_broker_calls_under_way[1m])) > 0 "
+    f"unless sum by (broker) (increase({_CALLS}_count[1m])) > 0"
+)
+"""Something is under way all the time, and nothing comes back."""
+
+_IN_TROUBLE: Final = (
+    f"({failed_calls('broker', over='5m')} > 0.25) "
+    "or (max by (broker) (chandlery_broker_circuit_open) == 1) "
+    "or (max by (broker) (chandlery_backlog_oldest_seconds) > 600) "
+    f"or ({_HANGS})"
+)
+_ERRORS: Final = share(
+    'sum (rate(chandlery_api_requests_total{code=~"5.."}[5m]))', "sum (rate(chandlery_api_requests_total[5m]))"
+)
+
+_NOW: Final = Row(
+    title="Is something wrong?",
+    panels=(
+        Number(
+            title="Alerts to act on now",
+            asks="Does an alert fire that somebody has to be woken for? Its section in docs/troubleshooting.md says what to type.",
+            expr='count(ALERTS{alertname=~"Chandlery.+", alertstate="firing", severity="page"})',
+            steps=Steps(1, 1),
+        ),
+        Number(
+            title="Brokers in trouble",
+            asks="How many service brokers fail a quarter of their calls, hang, are paused, or have work due for ten minutes? The table below names them.",
+            expr=f"count({_IN_TROUBLE})",
+            steps=Steps(1, 1),
+        ),
+        Number(
+            title="API requests failed",
+            asks="Which part of the API requests has been answered with 5xx in the last five minutes?",
+            expr=_ERRORS,
+            unit=SHARE,
+            steps=Steps(0.001, 0.01),
+            none="-",
+        ),
+        Number(
+            title="Oldest work due",
+            asks="For how long has the oldest object been due that nobody works on?",
+            expr="max(chandlery_backlog_oldest_seconds)",
+            unit=SECONDS,
+            steps=Steps(60, 600),
+            link=BROKER,
+        ),
+        Number(
+            title="Oldest message unsent",
+            asks="Is the outbox stuck? A message is on the bus milliseconds after its commit.",
+            expr="max(chandlery_outbox_oldest_seconds)",
+            unit=SECONDS,
+            steps=Steps(10, 60),
+            link=MESSAGING,
+        ),
+        Number(
+            title="Watches behind",
+            asks="By how much are watches late to tell of changes, at the gateway that is most behind?",
+            expr="max(chandlery_change_log_lag_seconds)",
+            unit=SECONDS,
+            steps=Steps(5, 30),
+            link=MESSAGING,
+        ),
+        Number(
+            title="Processes not ready",
+            asks="How many processes say that they are not ready?",
+            expr="count(min by (instance) (chandlery_ready) == 0)",
+            steps=Steps(1, 1),
+            link=PROCESS,
+        ),
+        Number(
+            title="Texts not decrypted",
+            asks="Is a key missing? Stored texts that could not be decrypted in the last ten minutes.",
+            expr="sum(increase(chandlery_unreadable_texts_total[10m]))",
+            steps=Steps(1, 1),
+            link=MESSAGING,
+        ),
+        Table(
+            title="Alerts that fire",
+            asks="Which alerts fire, and for what? Each has a section of its name in docs/troubleshooting.md.",
+            labels={
+                "alertname": "alert",
+                "severity": "severity",
+                "broker": "broker",
+                "worker": "worker",
+                "instance": "instance",
+            },
+            cells=(
+                Cell(
+                    title="firing",
+                    expr='sum by (alertname, severity, broker, worker, instance) (ALERTS{alertname=~"Chandlery.+", alertstate="firing"})',
+                ),
+            ),
+            worst="severity",
+            height=5,
+        ),
+    ),
+)
+_BROKERS: Final = Row(
+    title="Which service broker?",
+    panels=(
+        Table(
+            title="Service brokers",
+            asks="Which service broker is slow, fails or hangs, and what waits for it? A click on its name opens its dashboard.",
+            labels={"broker": "broker"},
+            cells=(
+                Cell(title="paused", expr="max by (broker) (chandlery_broker_circuit_open)", steps=Steps(1, 1)),
+                Cell(title="hangs", expr=f"({_HANGS}) > bool 0", steps=Steps(1, 1)),
+                Cell(title="calls failed", expr=failed_calls("broker", over="5m"), unit=SHARE, steps=Steps(0.05, 0.25)),
+                Cell(
+                    title="slow calls take",
+                    expr=quantile(0.9, _CALLS, "broker", over="5m"),
+                    unit=SECONDS,
+                    steps=Steps(5, 10),
+                ),
+                Cell(title="under way", expr="sum by (broker) (chandlery_broker_calls_under_way)"),
+                Cell(title="waiting", expr="sum by (broker) (max by (worker, kind, broker) (chandlery_backlog))"),
+                Cell(
+                    title="oldest",
+                    expr="max by (broker) (chandlery_backlog_oldest_seconds)",
+                    unit=SECONDS,
+                    steps=Steps(60, 600),
+                ),
+                Cell(
+                    title="not Ready",
+                    expr='sum by (broker) (max by (kind, broker, ready) (chandlery_objects{ready!="True"}))',
+                ),
+            ),
+            worst="oldest",
+            link=BROKER,
+        ),
+        Lines(
+            title="Broker calls failed",
+            asks="Which service broker fails, and since when? 5xx, no connection, no answer in time.",
+            exprs={"{{broker}}": failed_calls("broker")},
+            unit=SHARE,
+            steps=Steps(0.05, 0.25),
+        ),
+        Lines(
+            title="Broker calls, nine in ten take less",
+            asks="Which service broker is slow?",
+            exprs={"{{broker}}": quantile(0.9, _CALLS, "broker")},
+            unit=SECONDS,
+            steps=Steps(5, 10),
+        ),
+        Lines(
+            title="Broker calls under way",
+            asks="Which service broker hangs? Its line rises and stays, while the others come back to zero.",
+            exprs={"{{broker}}": "sum by (broker) (chandlery_broker_calls_under_way)"},
+        ),
+    ),
+)
+_WORK: Final = Row(
+    title="What waits, and for how long?",
+    panels=(
+        Lines(
+            title="Work due",
+            asks="How much waits, for which worker? Objects that are due and that nobody works on.",
+            exprs={"{{worker}} {{kind}}": "sum by (worker, kind) (max by (worker, kind, broker) (chandlery_backlog))"},
+            is_stacked=True,
+        ),
+        Lines(
+            title="Oldest work due",
+            asks="For which service broker has work waited longest?",
+            exprs={"{{worker}} {{broker}}": "max by (worker, broker) (chandlery_backlog_oldest_seconds)"},
+            unit=SECONDS,
+            steps=Steps(60, 600),
+        ),
+        Lines(
+            title="Time to Ready, nine in ten take less",
+            asks="How long do users wait for Ready, and for which service broker?",
+            exprs={"{{kind}} {{broker}}": quantile(0.9, "chandlery_time_to_ready_seconds", "kind, broker", over="15m")},
+            unit=SECONDS,
+            steps=Steps(300, 900),
+        ),
+        Lines(
+            title="Rounds by outcome",
+            asks="What do the workers do, and what fails?",
+            exprs={"{{kind}} {{outcome}}": "sum by (kind, outcome) (rate(chandlery_rounds_total[$__rate_interval]))"},
+            unit=PER_SECOND,
+            is_stacked=True,
+        ),
+        Lines(
+            title="Objects that are not Ready",
+            asks="How many instances and bindings of which service broker are not Ready?",
+            exprs={
+                "{{kind}} {{broker}} {{ready}}": 'max by (kind, broker, ready) (chandlery_objects{ready!="True"})',
+            },
+            is_stacked=True,
+        ),
+        Lines(
+            title="Writes by users",
+            asks="What do users change?",
+            exprs={"{{verb}} {{kind}}": "sum by (kind, verb) (rate(chandlery_writes_total[$__rate_interval]))"},
+            unit=PER_SECOND,
+            is_stacked=True,
+        ),
+    ),
+)
+_API: Final = Row(
+    title="How is the API?",
+    panels=(
+        Lines(
+            title="Requests by code",
+            asks="How much is asked of the API, and how much of it fails?",
+            exprs={"{{code}}": "sum by (code) (rate(chandlery_api_requests_total[$__rate_interval]))"},
+            unit=PER_SECOND,
+            is_stacked=True,
+        ),
+        Lines(
+            title="Requests, 99 in a hundred take less",
+            asks="Is the API slow, and for which requests?",
+            exprs={"{{verb}}": quantile(0.99, "chandlery_api_request_duration_seconds", "verb")},
+            unit=SECONDS,
+            steps=Steps(0.5, 2),
+        ),
+        Lines(
+            title="Seats taken",
+            asks="Is the gateway busy? The part of its seats that are taken, and who waits or is sent away.",
+            exprs={
+                "{{class}} taken": "sum by (class) (chandlery_api_seats_taken) / sum by (class) (chandlery_api_seats)",
+            },
+            unit=SHARE,
+            steps=Steps(0.8, 1),
+        ),
+        Lines(
+            title="Requests that wait",
+            asks="Do clients queue, and are some sent away with 429?",
+            exprs={
+                "{{class}} waiting": "sum by (class) (chandlery_api_requests_waiting)",
+                "{{class}} sent away each second": "sum by (class) (rate(chandlery_api_requests_refused_total[$__rate_interval]))",
+            },
+        ),
+        Lines(
+            title="Seconds in the queue, 99 in a hundred wait less",
+            asks="For how long do clients queue?",
+            exprs={"{{class}}": quantile(0.99, "chandlery_api_request_wait_seconds", "class")},
+            unit=SECONDS,
+            steps=Steps(1, 5),
+        ),
+        Lines(
+            title="Watches",
+            asks="How many clients follow changes, and of what?",
+            exprs={"{{route}}": "sum by (route) (chandlery_watches)"},
+            is_stacked=True,
+        ),
+    ),
+)
+_PROCESSES: Final = Row(
+    title="Who is there?",
+    panels=(
+        Table(
+            title="Processes",
+            asks="Which processes run, of which version, and is one of them unwell? A click opens its dashboard.",
+            labels={"instance": "instance", "services": "services", "version": "version"},
+            cells=(
+                Cell(title="running", expr="max by (instance, services, version) (chandlery_build_info)"),
+                Cell(title="ready", expr="min by (instance) (chandlery_ready)", steps=Steps(0.9, 0.5)),
+                Cell(title="on the bus", expr="min by (instance) (chandlery_bus_connected)", steps=Steps(0.9, 0.5)),
+                Cell(
+                    title="event loop late",
+                    expr=quantile(0.99, "chandlery_event_loop_delay_seconds", "instance", over="5m"),
+                    unit=SECONDS,
+                    steps=Steps(0.05, 0.1),
+                ),
+                Cell(
+                    title="memory",
+                    expr="max by (instance) (process_resident_memory_bytes and on (instance) chandlery_build_info)",
+                    unit=BYTES,
+                ),
+                Cell(
+                    title="warnings a minute",
+                    expr='60 * sum by (instance) (rate(chandlery_log_lines_total{level=~"warning|error|critical"}[5m]))',
+                    steps=Steps(5, 60),
+                ),
+            ),
+            worst="event loop late",
+            link=PROCESS,
+        ),
+        Lines(
+            title="Processes of each worker",
+            asks="Are there workers at all?",
+            exprs={"{{worker}}": "max by (worker) (chandlery_replicas)"},
+            steps=Steps(1, 0.5),
+        ),
+        Lines(
+            title="Work in hand",
+            asks="Are the workers busy?",
+            exprs={"{{instance}}": "sum by (instance) (chandlery_work_in_hand)"},
+            is_stacked=True,
+        ),
+        Lines(
+            title="Warnings and errors in the log",
+            asks="Does a process complain more than usual?",
+            exprs={
+                "{{instance}} {{level}}": 'sum by (instance, level) (rate(chandlery_log_lines_total{level=~"warning|error|critical"}[$__rate_interval]))'
+            },
+            unit=PER_SECOND,
+        ),
+    ),
+)
+DASHBOARD: Final = Dashboard(
+    uid=OVERVIEW,
+    title="Chandlery / Overview",
+    asks="Is something wrong, whose is it, what waits and for how long? What is red comes first.",
+    variables=(Variable(name="namespace", title="Namespace", of="chandlery_build_info"),),
+    rows=(_NOW, _BROKERS, _WORK, _API, _PROCESSES),
+)
