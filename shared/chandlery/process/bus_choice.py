@@ -12,6 +12,7 @@ from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
 from chandlery.messaging.rabbitmq.connecting.rabbitmq_urls import TlsFiles
 from chandlery.messaging.rabbitmq.rabbitmq_bus import RabbitBus
 from chandlery.messaging.rabbitmq.rabbitmq_dead_letters import open_dead_letters
+from chandlery.messaging.rabbitmq.rabbitmq_inspection import RabbitInspection
 from chandlery.model.faults import ConfigurationFault
 from chandlery.settings.settings import Settings, require
 from chandlery.telemetry.metrics import NO_METRICS, Metrics
@@ -29,7 +30,7 @@ def make_bus(settings: Settings, owner: str, *, metrics: Metrics = NO_METRICS) -
         connection_name=owner,
         prefix=settings.amqp_prefix,
         queue_type=settings.amqp_queue_type,
-        tls=_tls_files(settings),
+        tls=tls_files(settings),
         metrics=metrics,
     )
 
@@ -42,10 +43,21 @@ async def open_letters(settings: Settings) -> AsyncIterator[DeadLetters]:
     if url == IN_PROCESS_BUS:
         raise ConfigurationFault("the message bus is memory:, which keeps dead letters only in the log of its process")
     async with open_dead_letters(
-        url, prefix=settings.amqp_prefix, queue_type=settings.amqp_queue_type, tls=_tls_files(settings)
+        url, prefix=settings.amqp_prefix, queue_type=settings.amqp_queue_type, tls=tls_files(settings)
     ) as letters:
         yield letters
 
 
-def _tls_files(settings: Settings) -> TlsFiles:
+def make_inspection(settings: Settings) -> RabbitInspection:
+    """Who looks at RabbitMQ and declares nothing; not yet connected. Raises ConfigurationFault."""
+    return RabbitInspection(
+        settings.amqp_url.get_secret_value(),
+        prefix=settings.amqp_prefix,
+        queue_type=settings.amqp_queue_type,
+        tls=tls_files(settings),
+    )
+
+
+def tls_files(settings: Settings) -> TlsFiles:
+    """What the settings name of TLS to RabbitMQ."""
     return TlsFiles(ca=settings.amqp_ca_file, certificate=settings.amqp_cert_file, key=settings.amqp_key_file)

@@ -1,11 +1,12 @@
 """What a service is to the process that runs it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from chandlery.engine.resources import Resources
+from chandlery.process.commands.doctor.check import Check
 from chandlery.settings.settings import Settings
 
 
@@ -27,6 +28,8 @@ class Service:
     """Raises ConfigurationFault for settings that this service cannot work with, before anything is waited for."""
     goes_on_without_bus: str = ""
     """What becomes of its work while RabbitMQ is away; a service that says nothing here is not ready then."""
+    doctor_checks: Callable[[Settings], Sequence[Check]] = lambda _settings: ()
+    """What `chandlery doctor` asks of settings and files that only this service reads."""
 
 
 ENTRY_POINTS = "chandlery.services"

@@ -28,6 +28,7 @@ from chandlery.retry.transient import STORE_CONFLICT
 from chandlery.store.audit.audit_store import AuditStore
 from chandlery.store.connection.pulse import Pulse
 from chandlery.store.database_errors import Border, LostConnection, LostRace
+from chandlery.store.inspection.work_facts import Inspection
 from chandlery.store.objects.access_rules import AccessRuleStore
 from chandlery.store.objects.account_tokens import AccountTokenStore
 from chandlery.store.objects.aggregated_roles import AggregatedRoles
@@ -152,6 +153,11 @@ class UnitOfWork:
     def key_usage(self) -> KeyUsage:
         """What is sealed with which key."""
         return KeyUsage(self._connection)
+
+    @cached_property
+    def inspection(self) -> Inspection:
+        """What waits, and who is at work."""
+        return Inspection(self._connection, self.now)
 
     @cached_property
     def resealing(self) -> Resealing:

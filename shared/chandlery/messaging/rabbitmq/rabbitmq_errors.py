@@ -1,11 +1,13 @@
 """The border to the AMQP client: its errors become ours here, once."""
 
 import asyncio
+import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from aio_pika.abc import AbstractConnection
-from aio_pika.exceptions import AuthenticationError, InvalidFrameError, ProbableAuthenticationError
+from aio_pika.exceptions import AMQPConnectionError, AuthenticationError, InvalidFrameError, ProbableAuthenticationError
 
 from chandlery.model.faults import Fault, Unavailable
 
@@ -39,10 +41,19 @@ def describe(error: BaseException | None) -> str:
         return "the virtual host does not exist, or the user may not access it"
     if isinstance(error, TimeoutError) and not error.args:
         return "no answer in time"
+    if isinstance(error, AMQPConnectionError) and isinstance(error.__cause__, OSError):
+        return _of_system(error.__cause__)
     if isinstance(error, Fault) and error.__cause__ is not None and not isinstance(error.__cause__, Fault):
         return describe(error.__cause__) if str(error).startswith(_REQUEST) else error.message
     said = ", ".join(part for part in error.args if isinstance(part, str)) if error is not None else ""
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def _of_system(error: OSError) -> str:
+    """What the system says of a connection that is not made, without the client's own words."""
+    if isinstance(error, socket.gaierror) or not error.errno:
+        return error.strerror or str(error)
+    return os.strerror(error.errno)
 
 
 def is_blocked(connection: AbstractConnection) -> bool:

@@ -30,6 +30,11 @@ COMMANDS: Final = {
     "migrate": LazyCommand(
         "chandlery.process.commands.migrate_command", "migrate", "Bring the database to the current schema."
     ),
+    "doctor": LazyCommand(
+        "chandlery.process.commands.doctor.doctor_command",
+        "doctor",
+        "Check this installation from here: settings, servers, keys, queues, work; and say what helps.",
+    ),
     "backup": LazyCommand(
         "chandlery.process.commands.backup_command",
         "backup",

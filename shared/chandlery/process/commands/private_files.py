@@ -29,6 +29,11 @@ def make_private_folder(path: Path) -> None:
         OSError: it cannot be made.
     """
     path.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+    check_folder(path)
+
+
+def check_folder(path: Path) -> None:
+    """Raises as `make_private_folder`, and makes nothing."""
     seen = path.stat()
     _check_owner(path, seen)
     if seen.st_mode & _WRITABLE_BY_OTHERS:

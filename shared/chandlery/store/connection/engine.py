@@ -1,6 +1,7 @@
 """Opens PostgreSQL (asyncpg) or SQLite (aiosqlite), set up so that the layers above need not know which."""
 
 import asyncio
+from pathlib import Path
 from typing import Any, Final
 
 import aiosqlite
@@ -9,7 +10,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from chandlery.model.json.json_text import read_written, write_json
-from chandlery.store.connection.database_url import read_database_url
+from chandlery.store.connection.database_url import DatabaseUrl, read_database_url
 from chandlery.store.connection.postgres_connecting import PostgresConnector
 
 _THREAD_SECONDS: Final = 5.0
@@ -18,26 +19,30 @@ _SESSION: Final = {
     "idle_in_transaction_session_timeout": "60000",
     "jit": "off",
 }
+_TO_WRITE: Final = ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
+_TO_READ: Final = ("busy_timeout=5000", "query_only=ON")
 _NO_NAMES: Final = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: ""}
 """PostgreSQL's statement without a name lives until the next one, so nothing of it is missed on another connection."""
 
 
 def open_engine(
-    text: str,
+    address: str | DatabaseUrl,
     *,
     application_name: str,
     pool_size: int = 10,
     statement_seconds: float | None = 15.0,
     prepares: bool = True,
+    reads_only: bool = False,
 ) -> AsyncEngine:
     """An engine for the address. Nothing is connected yet. Raises ConfigurationFault.
 
     `statement_seconds` bounds each statement, so that a connection that died without a word is noticed; migrations
     take None. `prepares` keeps statements on a connection; it is no use where each transaction may get another one.
+    With `reads_only` the database itself refuses whatever would change something.
     """
-    url = read_database_url(text)
+    url = read_database_url(address) if isinstance(address, str) else address
     if url.backend == "sqlite":
-        return _sqlite(URL.create("sqlite+aiosqlite", database=url.database))
+        return _sqlite(URL.create("sqlite+aiosqlite", database=url.database), reads_only=reads_only)
     connector = PostgresConnector(
         url,
         application_name=application_name,
@@ -57,17 +62,18 @@ def open_engine(
         json_serializer=_dump,
         json_deserializer=read_written,
         connect_args={"async_creator_fn": connector} | ({} if prepares else _NO_NAMES),
+        execution_options={"postgresql_readonly": True} if reads_only else {},
     )
 
 
-def _sqlite(url: URL) -> AsyncEngine:
+def _sqlite(url: URL, *, reads_only: bool) -> AsyncEngine:
     # One connection: SQLite has one writer anyway, and waiting in the pool is fair where its busy handler is not.
     engine = create_async_engine(
         url,
         hide_parameters=True,
         pool_size=1,
         max_overflow=0,
-        connect_args={"async_creator_fn": _open_file},
+        connect_args={"async_creator_fn": _open_file_to_read if reads_only else _open_file},
         pool_timeout=60,
         json_serializer=_dump,
         json_deserializer=read_written,
@@ -78,7 +84,7 @@ def _sqlite(url: URL) -> AsyncEngine:
         connection.isolation_level = None
         try:
             cursor = connection.cursor()
-            for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            for pragma in _TO_READ if reads_only else _TO_WRITE:
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
         except BaseException:
@@ -89,9 +95,20 @@ def _sqlite(url: URL) -> AsyncEngine:
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Any) -> None:
         # Taking the write lock first makes transactions serial, which is what gives the change log its order.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
 
     return engine
+
+
+async def _open_file_to_read(path: str, **options: Any) -> aiosqlite.Connection:
+    return await _open_file(await asyncio.to_thread(_to_read, Path(path)), **options, uri=True)
+
+
+def _to_read(path: Path) -> str:
+    file = path.resolve()
+    # Without its log nobody is at work on it; a reader would make one, and leave it behind.
+    at_rest = "" if file.with_name(f"{file.name}-wal").exists() else "&immutable=1"
+    return f"{file.as_uri()}?mode=ro{at_rest}"
 
 
 async def _open_file(*path: Any, **options: Any) -> aiosqlite.Connection:

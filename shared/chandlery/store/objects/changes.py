@@ -222,6 +222,14 @@ class ChangeLog:
         numbers = tuple(int(number) + lead for number in under_way.split(",") if number)
         return Snapshot((int(first) + lead) * ORDINALS, (int(end) + lead) * ORDINALS, numbers)
 
+    async def hidden_since(self) -> datetime | None:
+        """When the oldest change was written that readers are not shown yet, because older transactions still run."""
+        if not self._is_postgresql:
+            return None
+        query = select(func.min(CHANGES.c.at)).where(CHANGES.c.position >= literal_column(_HORIZON))
+        since: datetime | None = (await self._connection.execute(query)).scalar()
+        return since
+
     async def read(self, after: int, *, limit: int) -> Sequence[LoggedChange]:
         """The changes after a position and below the horizon, in order."""
         query = select(*ENTRY).where(CHANGES.c.position > after).order_by(CHANGES.c.position).limit(limit)

@@ -40,14 +40,23 @@ class SealStore:
 
     async def check(self) -> None:
         """Look at the canary, or set it; raises ConfigurationFault if the keys are not those of the database."""
+        if await self._canary() is None:
+            await self._set(refuses=not await self._has_sealed())
+        await self.verify()
+
+    async def verify(self) -> bool:
+        """Whether there is sealed data at all; raises ConfigurationFault if the keys are not those that sealed it.
+
+        Writes nothing.
+        """
         canary = await self._canary()
         if canary is None:
-            await self._set(refuses=not await self._has_sealed())
-            canary = await self._canary() or ""
+            return await self._has_sealed()
         try:
             self._keyring.refuses_first_form = bool(self._keyring.open(canary, bound_to=_PLACE)[_REFUSES])
         except SealBroken as fault:
             raise self._misfit(canary, fault) from None
+        return True
 
     async def is_untouched(self) -> bool:
         """Whether nothing has ever been sealed in this database."""

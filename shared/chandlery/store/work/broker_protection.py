@@ -21,7 +21,7 @@ from chandlery.store.work.sealed_notes import open_said, seal_said
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-_LONGEST_SILENCE = timedelta(minutes=15)
+LONGEST_SILENCE = timedelta(minutes=15)
 """A process that lives tries a broker again, or forgets its circuit, sooner than that."""
 
 
@@ -35,7 +35,7 @@ class CircuitStore:
 
     async def open_circuit(self, lane: str) -> OpenCircuit | None:
         """The circuit of this lane that has been open for longest in any living process."""
-        query = select(CIRCUITS).where(CIRCUITS.c.lane == lane, CIRCUITS.c.retry_at > self._now - _LONGEST_SILENCE)
+        query = select(CIRCUITS).where(CIRCUITS.c.lane == lane, CIRCUITS.c.retry_at > self._now - LONGEST_SILENCE)
         row = (await self._connection.execute(query.order_by(CIRCUITS.c.opened_at).limit(1))).mappings().first()
         if row is None:
             return None
@@ -67,7 +67,7 @@ class CircuitStore:
 
     async def forget_silent(self) -> Sequence[str]:
         """Remove what dead processes have left; returns the lanes."""
-        silent = CIRCUITS.c.retry_at < self._now - _LONGEST_SILENCE
+        silent = CIRCUITS.c.retry_at < self._now - LONGEST_SILENCE
         removed = await self._connection.execute(delete(CIRCUITS).where(silent).returning(CIRCUITS.c.lane))
         return sorted(set(removed.scalars()))
 

@@ -5,6 +5,8 @@
 """
 
 import base64
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -14,6 +16,9 @@ from chandlery.store.sealing.data_key_cache import KekName
 ENTRY_POINTS: Final = "chandlery.key_providers"
 LISTED: Final = "keys"
 """The provider that is there unless others are named: keys in the settings or in a file."""
+
+_PROBE_BYTES: Final = 32
+_PROBE_CONTEXT: Final = "chandlery/doctor"
 
 
 class KeysAway(Unavailable):
@@ -65,6 +70,25 @@ class KeyProviders:
             raise ConfigurationFault("no encryption key is configured: set CHANDLERY_ENCRYPTION_KEYS")
         self._by_name = providers
         self.first = next(iter(providers))
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of all, the first one first."""
+        return list(self._by_name)
+
+    async def try_out(self, name: str) -> KekName:
+        """Have a provider wrap something and unwrap it again, which nobody keeps; its key. Raises KeysAway, KeyRefused.
+
+        One that is not the first need only unwrap, which its key may be for alone: of that it is asked the name.
+        """
+        provider = self._by_name[name]
+        if name != self.first:
+            return KekName(name, await provider.key_in_use())
+        probe = os.urandom(_PROBE_BYTES)
+        key, blob = await provider.wrap(probe, context=_PROBE_CONTEXT)
+        if await provider.unwrap(key, blob, context=_PROBE_CONTEXT) != probe:
+            raise KeyRefused("what it has encrypted it does not decrypt")
+        return KekName(name, key)
 
     async def kek_in_use(self) -> KekName:
         """What new data keys are wrapped with. Raises KeysAway, KeyRefused."""

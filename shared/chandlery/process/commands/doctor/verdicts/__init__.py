@@ -1,0 +1,1 @@
+"""What to think of what was found: pure functions from facts to results."""

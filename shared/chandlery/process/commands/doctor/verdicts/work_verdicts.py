@@ -1,0 +1,188 @@
+"""What to think of the work: who does it, what waits and for how long, what holds it up. Pure."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from chandlery.process.commands.doctor.check import Result, fail, ok, unused, warn
+from chandlery.process.commands.doctor.verdicts.database_verdicts import shown_seconds
+from chandlery.store.inspection.work_facts import (
+    AbandonedLeases,
+    BrokerShare,
+    HeldCircuit,
+    LaneBacklog,
+    NamedLease,
+    Waiting,
+)
+from chandlery.store.roles.grants import ROLES
+
+SHARES: Final = "calls service brokers/"
+"""What leases of workers that call service brokers begin with; see `lane_shares`."""
+SWEEP: Final = "sweep"
+_OF_QUEUE: Final[Mapping[str, str]] = {
+    "provisioner.instance.reconcile": "provisioner",
+    "binder.binding.reconcile": "binder",
+}
+_SHOWN: Final = 3
+_OUTBOX_LATE, _OUTBOX_STUCK = 30.0, 300.0
+"""The sweep takes what is older than ten seconds."""
+_WORK_LATE, _WORK_STUCK = 60.0, 900.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """Signs of life of the services."""
+
+    leases: Sequence[NamedLease] = ()
+    sessions: Mapping[str, int] | None = None
+    """Sessions of our processes at the database, by service; None if those of others cannot be seen."""
+    listeners: Mapping[str, int] | None = None
+    """Consumers by service; None if they cannot be asked for."""
+    is_alone: bool = False
+    """Whether one process does everything (`chandlery up`)."""
+
+    @property
+    def live(self) -> Sequence[NamedLease]:
+        """Leases that have not run out."""
+        return [each for each in self.leases if each.seconds_left >= 0]
+
+    def workers(self, service: str) -> int:
+        """How many processes of a service that calls brokers hold a lease for that."""
+        ends = [f"/{queue}" for queue, name in _OF_QUEUE.items() if name == service]
+        return sum(each.name.startswith(SHARES) and each.name.endswith(tuple(ends)) for each in self.live)
+
+    def running(self, service: str) -> int | None:
+        """How many processes there are at least; None if that cannot be told from here."""
+        if service in _OF_QUEUE.values():
+            return self.workers(service)
+        known = [given.get(service, 0) for given in (self.listeners, self.sessions) if given is not None]
+        if service == "gateway" and self.sessions is None:
+            # A gateway's queue of events has a name that nobody can guess.
+            return None
+        return max(map(bool, known), default=None)
+
+
+def processes(seen: Seen) -> Result:
+    """Whether each service has somebody who does its work."""
+    sweeper = next((each.owner for each in seen.live if each.name == SWEEP), "")
+    if seen.is_alone:
+        if sweeper:
+            return ok(f"`chandlery up` is at work ({sweeper})")
+        return fail("`chandlery up` is not running on this folder", "start `chandlery up` with the same --data-dir")
+    counts = {role: seen.running(role) for role in ROLES}
+    gone = [role for role, count in counts.items() if count == 0]
+    told = ", ".join(f"{role} {_count(role, counts[role])}" for role in ROLES)
+    if not sweeper and not any(counts.values()):
+        return fail(
+            "no process of any service is at work on this database", "start the services, or look at their logs"
+        )
+    if gone:
+        commands = " and ".join(f"`chandlery {role}`" for role in gone)
+        return fail(
+            f"no process of the {' and the '.join(gone)} is at work ({told})",
+            f"start {commands}, or look at their logs",
+        )
+    return ok(f"at work: {told}")
+
+
+def known_processes(seen: Seen) -> int:
+    """At least so many processes have connections to the database."""
+    return sum(max(1, seen.running(role) or 0) for role in ROLES)
+
+
+def outbox(waiting: Waiting) -> Result:
+    """Messages that were committed and not published."""
+    if not waiting.count or waiting.seconds < _OUTBOX_LATE:
+        return ok(f"{waiting.count:,} messages in the outbox" if waiting.count else "the outbox is empty")
+    said = f"{waiting.count:,} messages are in the outbox, the oldest for {shown_seconds(waiting.seconds)}"
+    remedy = "RabbitMQ does not take them, or no process sweeps: see the checks rabbitmq, rabbitmq-alarms and processes"
+    return fail(said, remedy) if waiting.seconds >= _OUTBOX_STUCK else warn(said, remedy)
+
+
+def backlog(lanes: Sequence[LaneBacklog], *, objects: int, in_hand: int) -> Result:
+    """What is due and not worked on."""
+    count = sum(each.waiting.count for each in lanes)
+    told = f"of {objects:,} objects {in_hand:,} are worked on and {count:,} are due"
+    oldest = lanes[0].waiting.seconds if lanes else 0.0
+    if oldest < _WORK_LATE:
+        return ok(told)
+    late = [each for each in lanes if each.waiting.seconds >= _WORK_LATE]
+    some = ", ".join(
+        f"{each.waiting.count:,} {each.kind} of {broker_of(each.lane)} for {shown_seconds(each.waiting.seconds)}"
+        for each in late[:_SHOWN]
+    )
+    more = f" and {len(late) - _SHOWN} more lanes" if len(late) > _SHOWN else ""
+    said = f"{told}; late: {some}{more}"
+    remedy = "see the checks processes, consumers and circuits; a service broker that is slow holds up its own alone"
+    return fail(said, remedy) if oldest >= _WORK_STUCK else warn(said, remedy)
+
+
+def leases(abandoned: Sequence[AbandonedLeases]) -> Result:
+    """What dead processes held, and nobody has taken over."""
+    if not abandoned:
+        return ok("no object is held by a process that is gone")
+    count = sum(each.count for each in abandoned)
+    some = ", ".join(f"{each.owner} ({each.count}, for {shown_seconds(each.seconds)})" for each in abandoned[:_SHOWN])
+    more = f" and {len(abandoned) - _SHOWN} more" if len(abandoned) > _SHOWN else ""
+    return warn(
+        f"{count:,} objects are held by processes that are gone, and nobody takes them over: {some}{more}",
+        "processes of the same service do so: see the checks processes and consumers",
+    )
+
+
+def circuits(held: Sequence[HeldCircuit]) -> Result:
+    """Service brokers that are not called because they fail."""
+    if not held:
+        return ok("no service broker is left alone")
+    lanes: dict[str, list[HeldCircuit]] = defaultdict(list)
+    for each in held:
+        lanes[each.lane].append(each)
+    some = ", ".join(
+        f"{broker_of(lane)} for {shown_seconds(max(each.opened_seconds for each in these))}"
+        for lane, these in list(lanes.items())[:_SHOWN]
+    )
+    more = f" and {len(lanes) - _SHOWN} more" if len(lanes) > _SHOWN else ""
+    return warn(
+        f"calls to {len(lanes)} service brokers are paused, because they fail: {some}{more}",
+        f"`{_describe(next(iter(lanes)))}` says why; calls go on as soon as a probe is answered",
+    )
+
+
+def shares(brokers: Sequence[BrokerShare], *, workers: int) -> Result:
+    """Brokers that say how many calls they take at a time, and workers that share these."""
+    limited = [each for each in brokers if each.limit is not None]
+    if not limited:
+        return unused("no service broker says how many calls it takes at a time")
+    narrow = [each for each in limited if (each.limit or 0) < workers]
+    if not narrow:
+        return ok(f"{workers} workers share what {len(limited)} service brokers take at a time")
+    some = ", ".join(f"{broker_of(each.lane)} ({each.limit})" for each in narrow[:_SHOWN])
+    return warn(
+        f"{workers} workers make one call at a time each, which is more than is taken by {some}",
+        "raise spec.maxConcurrentRequests of these brokers, or run fewer provisioners and binders",
+    )
+
+
+def broker_of(lane: str) -> str:
+    """Whose lane it is, for people."""
+    place = lane.removeprefix("broker:")
+    if place == lane:
+        return {"unresolved": "no known service broker", "all": "all service brokers"}.get(lane, lane)
+    namespace, _, name = place.partition("/")
+    return f"{namespace}/{name}" if namespace else name
+
+
+def _describe(lane: str) -> str:
+    namespace, _, name = lane.removeprefix("broker:").partition("/")
+    return (
+        f"kubectl describe servicebroker {name} -n {namespace}"
+        if namespace
+        else f"kubectl describe clusterservicebroker {name}"
+    )
+
+
+def _count(role: str, count: int | None) -> str:
+    if count is None:
+        return "not to be seen from here"
+    return str(count) if role in _OF_QUEUE.values() else "running" if count else "none"
