@@ -100,7 +100,7 @@ class BindingReconciler:
             ):
                 return self._planned(snapshot, action, unit)
             case _:
-                return outcomes.uncalled(inner, action, now)
+                return outcomes.uncalled(inner, action, now).of(action)
 
     def guard(self, snapshot: LoadedBinding, planned: Planned[PreparedBindingCall]) -> Guarded | None:
         """See Reconciler. A deletion by force and a request to try again are carried out at once."""
@@ -204,6 +204,8 @@ class BindingReconciler:
             call=PreparedBindingCall(note, request, credentials),
             sealed=_kept(snapshot, call, note),
             memory=memory.to_wire(),
+            action=note.purpose.label,
+            traits=note.purpose.traits,
         )
 
 

@@ -25,7 +25,7 @@ from chandlery.platform.protocol import PlatformView
 from chandlery.reconcile.answers import Answer
 from chandlery.reconcile.operation.deferral import Deferral
 from chandlery.reconcile.operation.open_request import Repeat
-from chandlery.reconcile.reconcile_result import ReconcileResult
+from chandlery.reconcile.reconcile_result import ReconcileResult, action_name
 from chandlery.store.database import UnitOfWork
 from chandlery.store.work.work_claims import Claim
 from chandlery_provisioner.absorb import instance_outcomes as outcomes
@@ -80,9 +80,10 @@ class InstanceReconciler(DeliversNothing):
             case Provision() | Update() | Deprovision() | PollInstance() | FetchInstance() | Repeat():
                 return self._planned(snapshot, action, unit)
             case Cascade():
-                return Planned(call=action, sealed=None, memory=snapshot.snapshot.memory.to_wire())
+                memory = snapshot.snapshot.memory.to_wire()
+                return Planned(call=action, sealed=None, memory=memory, action=action_name(action))
             case _:
-                return outcomes.uncalled(snapshot.snapshot, action, unit.now)
+                return outcomes.uncalled(snapshot.snapshot, action, unit.now).of(action)
 
     def guard(self, snapshot: LoadedInstance, planned: Planned[Task]) -> Guarded | None:
         """See Reconciler. A deletion by force and a request to try again are carried out at once."""
@@ -155,4 +156,10 @@ class InstanceReconciler(DeliversNothing):
             # Before the call: whatever becomes of it, a later delete knows what to ask for.
             memory = memory.model_copy(update={"service_id": call.service_id, "plan_id": call.plan_id})
         kept = kept_of(note).to_wire() if note.purpose.traits.is_repeated else None
-        return Planned(call=PreparedInstanceCall(note, request), sealed=kept, memory=memory.to_wire())
+        return Planned(
+            call=PreparedInstanceCall(note, request),
+            sealed=kept,
+            memory=memory.to_wire(),
+            action=note.purpose.label,
+            traits=note.purpose.traits,
+        )

@@ -14,7 +14,7 @@ from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.faults import Misconfigured
 from chandlery.platform.protocol import PlatformView
 from chandlery.reconcile.offering import Unresolved
-from chandlery.reconcile.reconcile_result import Idle, RecordEvent, broker_key
+from chandlery.reconcile.reconcile_result import Idle, RecordEvent, action_name, broker_key
 from chandlery.store.database import UnitOfWork
 from chandlery.store.work.work_claims import Claim
 from chandlery_syncer.absorb import broker_outcomes as outcomes
@@ -93,16 +93,17 @@ class BrokerReconciler(NeverDeferred, DeliversNothing):
         action = broker_machine.decide(inner, now)
         match action:
             case Idle():
-                return outcomes.idle(inner, now)
+                return outcomes.idle(inner, now).of(action)
             case PostponeRelist():
-                return outcomes.relist_postponed(inner, now)
+                return outcomes.relist_postponed(inner, now).of(action)
             case Inaccessible():
-                return outcomes.inaccessible(inner, action.access, now)
+                return outcomes.inaccessible(inner, action.access, now).of(action)
             case Blocked():
-                return outcomes.blocked(inner, action.instances, now, names=inner.named_instances)
+                return outcomes.blocked(inner, action.instances, now, names=inner.named_instances).of(action)
             case FetchCatalog() | Tidy() | Dismantle():
                 # Nothing of this needs repeating as it was: a catalog is read anew, the rest is decided anew.
-                return Planned(call=action, sealed=None, memory=inner.memory.to_wire())
+                memory, name = inner.memory.to_wire(), action_name(action)
+                return Planned(call=action, sealed=None, memory=memory, action=name)
             case _:
                 assert_never(action)
 

@@ -10,7 +10,7 @@ from chandlery.model.objects import kinds
 from chandlery.model.objects.core import Namespace
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.platform.protocol import PlatformView
-from chandlery.reconcile.reconcile_result import Finish, Idle
+from chandlery.reconcile.reconcile_result import Finish, Idle, action_name
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.objects import Listing
 from chandlery.store.work.work_claims import Claim
@@ -51,13 +51,13 @@ class NamespaceReconciler(NeverDeferred, DeliversNothing):
         action = machine.decide(snapshot)
         match action:
             case Idle():
-                return machine.idle(snapshot)
+                return machine.idle(snapshot).of(action)
             case AwaitContents():
-                return machine.wait(snapshot, action, unit.now)
+                return machine.wait(snapshot, action, unit.now).of(action)
             case Finish():
-                return machine.finish(snapshot)
+                return machine.finish(snapshot).of(action)
             case DeleteContents():
-                return Planned(call=action, sealed=None, memory={})
+                return Planned(call=action, sealed=None, memory={}, action=action_name(action))
             case _:
                 assert_never(action)
 

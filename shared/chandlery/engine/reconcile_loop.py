@@ -37,6 +37,14 @@ from chandlery.engine.rounds.claimed_round import (
 )
 from chandlery.engine.rounds.outside_steps import PATIENCE, OutsideSteps
 from chandlery.engine.rounds.round_calls import RoundCalls, latest_of
+from chandlery.engine.rounds.round_counting import CountedRound
+from chandlery.engine.rounds.round_report import (
+    UNDECIDED,
+    Outcome,
+    RoundReport,
+    report_of_call,
+    report_of_deferral,
+)
 from chandlery.engine.rounds.round_writer import AT_ONCE, RoundWriter
 from chandlery.model.faults import Conflict, LeaseLost, Unavailable
 from chandlery.model.objects import kinds
@@ -112,16 +120,26 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
 
     async def _round(self, command: Reconcile) -> datetime | None:
         """When this process is to see to the object again."""
-        claimed = await self._claims(command)
-        if not isinstance(claimed, UndecidedRound | DecidedRound):
-            return await self._ended(claimed)
+        with CountedRound(self._resources.metrics, command.kind) as counted:
+            claimed = await self._claims(command)
+            if isinstance(claimed, UndecidedRound | DecidedRound):
+                return await self._held(claimed, counted)
+            return await self._ended(claimed, counted)
+
+    async def _held(
+        self, claimed: UndecidedRound | DecidedRound[SnapshotT, CallT], counted: CountedRound
+    ) -> datetime | None:
+        """The same of a round whose lease is taken."""
+        counted.claimed(claimed)
         claim = claimed.claim
         self._resources.in_hand[claim.uid] = claimed.until
         self._resources.under_way[claim.uid] = described(claimed)
         try:
-            if isinstance(claimed, UndecidedRound):
-                claimed = await self._asked(claimed)
-            return await self._ended(await self._carried_out(claimed) if isinstance(claimed, DecidedRound) else claimed)
+            asked = await self._asked(claimed) if isinstance(claimed, UndecidedRound) else claimed
+            if not isinstance(asked, DecidedRound):
+                return await self._ended(asked, counted)
+            counted.claimed(asked)
+            return await self._ended(await self._carried_out(asked), counted)
         except asyncio.CancelledError:
             # Shutdown: another worker repeats what was in flight.
             await asyncio.shield(self._give_back(claim, after=timedelta(0)))
@@ -140,9 +158,10 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         with contextlib.suppress(Unavailable):
             await self._database.run(lambda unit: unit.work_queue.give_back(claim, after=after))
 
-    async def _ended(self, recorded: RecordedRound | None) -> datetime | None:
+    async def _ended(self, recorded: RecordedRound | None, counted: CountedRound) -> datetime | None:
         if recorded is None:
             return None
+        counted.recorded(recorded)
         if recorded.events:
             await self._outside.tell(recorded.events)
         return recorded.due_at
@@ -243,23 +262,25 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         if answers is not None and not answers.is_complete:
             if claim.lane == UNRESOLVED_LANE != lane:
                 unit.outbox.add(await unit.work_queue.move(claim, lane))
-                return RecordedRound(None)
+                return RecordedRound(None, report=_moved(UNDECIDED, lane))
             return UndecidedRound(claim=claim, document=document, until=until, answers=answers)
         events = (_lost_note(document),) if claim.is_note_lost else ()
         if isinstance(planned, ReconcileResult):
             change = with_kept_turn(replace(planned, events=(*events, *planned.events)), claim, now=unit.now)
-            return await self._write(unit, claim, snapshot, change, seen=document, latest=document)
+            report = RoundReport(action=planned.action, outcome=Outcome.DONE, lane=lane)
+            return await self._write(unit, claim, change, seen=document, latest=document, report=report)
         left = await self._writer.tell(unit, events)
         if claim.lane == UNRESOLVED_LANE != lane:
             # Now that the service broker is known, the call is made where it can keep nobody else waiting.
             unit.outbox.add(await unit.work_queue.move(claim, lane))
-            return RecordedRound(None, left)
+            return RecordedRound(None, left, report=_moved(planned.action, lane))
         guarded = self._reconciler.guard(snapshot, planned)
         to = Destination(lane=lane, policy=guarded.policy, is_urgent=guarded.is_urgent) if guarded else None
         if to is not None and (deferral := await self._gate.deferral(unit, to, claim)) is not None:
             change = deferred(self._reconciler.defer(snapshot, deferral, planned=planned, unit=unit), deferral, claim)
             change = replace(change, events=(*left, *change.events))
-            return await self._write(unit, claim, snapshot, change, seen=document, latest=document)
+            report = report_of_deferral(planned.action, deferral, lane=lane)
+            return await self._write(unit, claim, change, seen=document, latest=document, report=report)
         return DecidedRound(
             claim=claim, document=document, snapshot=snapshot, planned=planned, until=until, to=to, events=left
         )
@@ -302,20 +323,29 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             deferral = await self._gate.still_deferred(unit, decided.to, answered.answer)
             change = self._reconciler.defer(decided.snapshot, deferral, planned=decided.planned, unit=unit)
             change = deferred(change, deferral, decided.claim)
+            report = report_of_deferral(decided.planned.action, deferral, lane=decided.to.lane)
         else:
-            change = await self._absorbed(unit, answered)
+            change, report = await self._absorbed(unit, answered)
         latest = await latest_of(unit, decided) if answered.looks_first else decided.document
-        return await self._write(unit, decided.claim, decided.snapshot, change, seen=decided.document, latest=latest)
+        return await self._write(unit, decided.claim, change, seen=decided.document, latest=latest, report=report)
 
     async def _absorbed(
         self, unit: UnitOfWork, answered: AnsweredRound[SnapshotT, CallT, AnswerT]
-    ) -> ReconcileResult[DocumentT]:
+    ) -> tuple[ReconcileResult[DocumentT], RoundReport]:
         decided, answer = answered.decided, cast("AnswerT", answered.answer)
         undelivered = answered.undelivered
         if self._resources.platform.joins_transactions:
             undelivered = await self._delivered(unit, decided, answer)
         change = await self._reconciler.absorb(unit, decided.snapshot, decided.planned, answer, undelivered=undelivered)
-        return woken_by_others(change, decided.to, answer, unit.now) if decided.to is not None else change
+        report = report_of_call(
+            decided.planned,
+            answer,
+            before=decided.document,
+            after=change.document,
+            lane=self._reconciler.lane(decided.snapshot, decided.claim),
+            is_delivered=undelivered is None,
+        )
+        return woken_by_others(change, decided.to, answer, unit.now) if decided.to is not None else change, report
 
     async def _delivered(
         self, unit: UnitOfWork, decided: DecidedRound[SnapshotT, CallT], answer: AnswerT
@@ -335,11 +365,15 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         self,
         unit: UnitOfWork,
         claim: Claim,
-        snapshot: SnapshotT,
         change: ReconcileResult[DocumentT],
         *,
         seen: AnyObject,
         latest: AnyObject | None,
+        report: RoundReport,
     ) -> RecordedRound:
-        lane = self._reconciler.lane(snapshot, claim)
-        return await self._writer.write(unit, claim, change, lane=lane, seen=seen, latest=latest)
+        recorded = await self._writer.write(unit, claim, change, lane=report.lane, seen=seen, latest=latest)
+        return replace(recorded, report=report)
+
+
+def _moved(action: str, lane: str) -> RoundReport:
+    return RoundReport(action=action, outcome=Outcome.MOVED, lane=lane)

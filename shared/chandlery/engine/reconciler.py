@@ -8,6 +8,7 @@ from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.wire import JsonObject
 from chandlery.platform.protocol import PlatformSession, PlatformView
 from chandlery.reconcile.operation.deferral import Deferral
+from chandlery.reconcile.operation.purpose import PLAIN, Traits
 from chandlery.reconcile.policies.broker_policy import BrokerPolicy
 from chandlery.reconcile.reconcile_result import ReconcileResult
 from chandlery.store.database import UnitOfWork
@@ -27,6 +28,10 @@ class Planned(Generic[CallT]):
     sealed: JsonObject | None = field(repr=False)
     """What to keep, sealed, until the answer is recorded; None if a repeat after a crash may look anew."""
     memory: JsonObject
+    action: str
+    """What was decided, in the words of `action_name`; for a request to a service broker, what it is for."""
+    traits: Traits = PLAIN
+    """What is true of such a request."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,8 @@
 """What a state machine wants to happen: the result of `absorb`, written by the worker in one transaction."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache
 from typing import Generic, TypeVar
 
 from chandlery.model.objects.core import RecordedFact, Secret
@@ -106,6 +107,22 @@ class ReconcileResult(Generic[DocumentT]):
     """The finalizer goes, and with it the object."""
     sealed: JsonObject | None = field(default=None, repr=False)
     """What the next round has to find, sealed: a request still open, or credentials not delivered yet."""
+    action: str = ""
+    """What was decided, in the words of `action_name`, where that needed no call."""
+
+    def of(self, action: object) -> "ReconcileResult[DocumentT]":
+        """The same, with the name of the action that it comes of."""
+        return replace(self, action=action_name(action))
+
+
+def action_name(action: object) -> str:
+    """`already_applied` for an `AlreadyApplied`: there are as many names as state machines have classes for them."""
+    return _snake_case(type(action).__name__)
+
+
+@cache
+def _snake_case(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
 
 
 def broker_key(namespace: str | None, name: str) -> str:

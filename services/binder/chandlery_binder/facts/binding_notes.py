@@ -30,9 +30,12 @@ class BindingPurpose(Purpose):
     """The Secret is written again, from the copy that was kept."""
     RECOVER = "recover", Traits(is_fetch=True, delivers=True)
     """The Secret is written again, with what the broker shows."""
-    ROTATE = "rotate", Traits(is_beside_ready=True, is_repeated=True, delivers=True)
-    POLL_ROTATION = "poll rotation", Traits(is_beside_ready=True, is_poll=True)
-    FETCH_ROTATION = "fetch rotation", Traits(is_beside_ready=True, is_fetch=True, is_repeated=True, delivers=True)
+    ROTATE = "rotate", Traits(is_beside_ready=True, is_repeated=True, delivers=True, is_rotation=True)
+    POLL_ROTATION = "poll rotation", Traits(is_beside_ready=True, is_poll=True, is_rotation=True)
+    FETCH_ROTATION = (
+        "fetch rotation",
+        Traits(is_beside_ready=True, is_fetch=True, is_repeated=True, delivers=True, is_rotation=True),
+    )
     RETIRE = "retire", Traits(is_beside_ready=True)
     POLL_RETIREMENT = "poll retirement", Traits(is_beside_ready=True, is_poll=True)
 

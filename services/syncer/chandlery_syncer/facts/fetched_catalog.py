@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from chandlery.model.faults import FieldProblem
-from chandlery.reconcile.answers import Answer
+from chandlery.reconcile.answers import Answer, Verdict
 from chandlery_syncer.catalog.catalog_objects import Offerings
 
 
@@ -20,3 +20,8 @@ class FetchedCatalog:
     """What is odd about it and was accepted all the same."""
     left_out: tuple[FieldProblem, ...] = ()
     """Why some of it was not."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """How the answer is to be read, by all that is known of it."""
+        return Verdict.MALFORMED if self.problem is not None else self.answer.verdict

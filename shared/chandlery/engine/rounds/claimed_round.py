@@ -7,6 +7,7 @@ from typing import Any, Generic
 
 from chandlery.engine.circuits.call_gate import Destination
 from chandlery.engine.reconciler import AnswerT, CallT, Planned, SnapshotT
+from chandlery.engine.rounds.round_report import RoundReport
 from chandlery.model.objects.wire import JsonObject
 from chandlery.platform.gathered_answers import GatheredAnswers
 from chandlery.reconcile.operation.deferral import Deferral
@@ -22,6 +23,10 @@ class RecordedRound:
     """When this process is to see to the object again; None leaves that to others."""
     events: Sequence[RecordEvent] = ()
     """What a platform that joins no transaction has still to be told."""
+    report: RoundReport | None = None
+    """What it is counted as; None for an object that is gone."""
+    ready_after: float | None = None
+    """Seconds from the write of the desired state that has been reached by it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,3 +90,8 @@ def described(claimed: "UndecidedRound | DecidedRound[Any, Any]") -> str:
 def broker_of(lane: str) -> str:
     """`team/harbour`, or `harbour` for a cluster-wide one."""
     return lane.removeprefix("broker:").removeprefix("/")
+
+
+def broker_label(lane: str) -> str:
+    """The same, for metrics; empty where the service broker is not known, or there is none."""
+    return broker_of(lane) if lane.startswith("broker:") else ""

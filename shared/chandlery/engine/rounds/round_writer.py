@@ -42,7 +42,8 @@ class RoundWriter:
             await unit.work_queue.remove(claim.uid)
             return RecordedRound(None)
         document = merged_with_latest(change.document, seen, latest)
-        due_at = await self._release(unit, claim, change, lane, counted=counted_state(document))
+        counted = counted_state(document)
+        due_at = await self._release(unit, claim, change, lane, counted=counted)
         if change.is_finished and not document.metadata.finalizers:
             await unit.objects.remove(latest)
             await unit.work_queue.remove(claim.uid)
@@ -56,7 +57,9 @@ class RoundWriter:
             reason = change.facts[-1].reason if change.facts else ""
             unit.outbox.add(ObjectChanged(kind=claim.kind, uid=claim.uid, reason=reason))
         left = await self.tell(unit, events)
-        return RecordedRound(None if change.is_finished else due_at, left)
+        is_new = counted.is_reached and not counted_state(latest).is_reached
+        ready_after = (unit.now - claim.desired_at).total_seconds() if is_new and claim.desired_at else None
+        return RecordedRound(None if change.is_finished else due_at, left, ready_after=ready_after)
 
     async def tell(self, unit: UnitOfWork, events: tuple[RecordEvent, ...]) -> tuple[RecordEvent, ...]:
         """Record the events; returns those that a platform which joins no transaction has to be told afterwards."""

@@ -32,6 +32,8 @@ class Traits:
     """A user asked for it, and the broker is told who."""
     delivers: bool = False
     """It ends with credentials, if it ends well."""
+    is_rotation: bool = False
+    """It is a step towards credentials that take the place of others."""
 
     @property
     def only_asks(self) -> bool:
@@ -39,17 +41,20 @@ class Traits:
         return self.is_poll or self.is_fetch
 
 
-_PLAIN: Final = Traits()
+PLAIN: Final = Traits()
 
 
 class Purpose(StrEnum):
     """The base of the workers' purposes: each has a word, which is stored, and its traits."""
 
     traits: Traits
+    label: str
+    """Its word as the name of an action: `poll_rotation`."""
 
-    def __new__(cls, word: str, traits: Traits = _PLAIN) -> Self:
+    def __new__(cls, word: str, traits: Traits = PLAIN) -> Self:
         """A member is written as its word and its traits."""
         member = str.__new__(cls, word)
         member._value_ = word
         member.traits = traits
+        member.label = word.replace(" ", "_")
         return member
