@@ -17,6 +17,7 @@ from chandlery.model.faults import NotFound
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import KINDS, RBAC_KINDS
 from chandlery.process.http.probes import PROBE_PATHS, ProbeApp
+from chandlery.telemetry.catalog.api_requests import WRITES
 from chandlery_gateway.admission.catalog.broker_places import broker_places
 from chandlery_gateway.http.pipeline import Handler, Pipeline
 from chandlery_gateway.http.rendering import bug_response, fault_response
@@ -50,6 +51,7 @@ from chandlery_gateway.routes.write_handlers import WriteHandlers
 from chandlery_gateway.watch.watch_hub import WatchHub
 from chandlery_gateway.write.object_writer import ObjectWriter
 from chandlery_gateway.write.token_requests import TokenIssuer
+from chandlery_gateway.write.write_requests import WriteRequest
 
 _METHOD_NOT_ALLOWED = 405
 _ABOUT = """Kubernetes-style API of a service catalog: register service brokers, provision instances, bind them.
@@ -90,12 +92,12 @@ def create_app(
 ) -> Application:
     """The application. While `is_ending` clients are sent on. Only a `SessionAuthenticator` lets browsers log in."""
     settings = resources.settings
-    recording = RecordingAuthorizer(authorizer)
+    recording = RecordingAuthorizer(authorizer, resources.metrics)
     pipeline = Pipeline(
         authenticator=authenticator,
         authorizer=recording,
         auditor=auditor,
-        seats=Seats(settings),
+        seats=Seats(settings, resources.metrics),
         body_seconds=settings.slow_client_seconds,
         is_ending=is_ending,
     )
@@ -147,10 +149,16 @@ def _add_layers(app: FastAPI, pipeline: Pipeline, resources: Resources) -> None:
 
 
 def _object_writer(resources: Resources, hub: WatchHub, authorizer: Authorizer) -> ObjectWriter:
-    settings = resources.settings
+    settings, metrics = resources.settings, resources.metrics
+
+    def written(request: WriteRequest) -> None:
+        hub.wake()
+        if not request.dry_run:
+            metrics.count(WRITES, request.kind.kind, request.verb)
+
     return ObjectWriter(
         resources.database,
-        on_write=hub.wake,
+        on_write=written,
         authorizer=authorizer,
         shortest=shortest_pauses(settings),
         places=broker_places(egress_of(settings)),

@@ -46,8 +46,8 @@ class Gateway:
         warn_of_plain_http(settings)
         warn_of_static_tokens(settings)
         rules = RuleKeeper(self._resources.database)
-        hub = WatchHub(self._resources.database, rules=rules)
-        audit_log = AuditLog(settings, self._resources.database)
+        hub = WatchHub(self._resources.database, rules=rules, metrics=self._resources.metrics)
+        audit_log = AuditLog(settings, self._resources.database, self._resources.metrics)
         accounts = AccountAuthenticator(self._resources.database)
         app = create_app(
             self._resources,

@@ -109,7 +109,7 @@ class World:
 
     async def _open(self) -> None:
         self._object_writer = ObjectWriter(
-            self.database, on_write=lambda: None, authorizer=AllowEverything(), places=PLACES_OF_TESTS
+            self.database, on_write=lambda _request: None, authorizer=AllowEverything(), places=PLACES_OF_TESTS
         )
         self._workers = {name: self._process(name) for name in ("first", "second")}
 

@@ -486,7 +486,9 @@ def binding(name: str) -> ServiceBinding:
 
 
 def _object_writer(process: Process) -> ObjectWriter:
-    return ObjectWriter(process.database, on_write=lambda: None, authorizer=AllowEverything(), places=PLACES_OF_TESTS)
+    return ObjectWriter(
+        process.database, on_write=lambda _request: None, authorizer=AllowEverything(), places=PLACES_OF_TESTS
+    )
 
 
 def _request(document: AnyObject) -> WriteRequest:

@@ -64,6 +64,39 @@ def test_what_is_looked_up_at_each_scrape_is_bounded_too() -> None:
     assert told == {"broker-0": 1, "broker-1": 1, "other": 3}
 
 
+def test_labels_that_multiply_are_bounded_by_the_one_with_the_most_values() -> None:
+    metrics = PrometheusMetrics(most_series=4)
+
+    for broker in ("harbour", "quay", "pier"):
+        for code in ("2xx", "5xx"):
+            metrics.count(_CALLS, broker, code)
+
+    told = {key[1:]: value for key, value in _told(metrics).items() if key[0] == "calls_total"}
+    assert told == {
+        ("harbour", "2xx"): 1,
+        ("harbour", "5xx"): 1,
+        ("quay", "2xx"): 1,
+        ("quay", "5xx"): 1,
+        ("other", "2xx"): 1,
+        ("other", "5xx"): 1,
+    }
+
+
+def test_a_lookup_that_fails_takes_nothing_else_from_the_page() -> None:
+    metrics = PrometheusMetrics()
+    metrics.collect(_WAITING, lambda: [Sample(("quay",), 1 / len(""))])
+    metrics.collect(_WAITING, lambda: [Sample(("harbour",), 2)])
+
+    assert {key: value for key, value in _told(metrics).items() if key[0] == "waiting"} == {("waiting", "harbour"): 2}
+
+
+def test_no_series_tells_when_another_was_made() -> None:
+    metrics = PrometheusMetrics()
+    metrics.count(_CALLS, "harbour", "2xx")
+
+    assert "_created" not in metrics.render()[0].decode() + metrics.render("application/openmetrics-text")[0].decode()
+
+
 def test_a_broker_that_has_gone_is_told_of_no_more_and_leaves_room() -> None:
     metrics = PrometheusMetrics(most_values=1)
     metrics.count(_CALLS, "harbour", "2xx")

@@ -43,6 +43,21 @@ class FairQueue:
         self._turn = 0
         self._flows: dict[str, _Flow] = {}
 
+    @property
+    def seats(self) -> int:
+        """How many there are."""
+        return self._seats
+
+    @property
+    def taken(self) -> int:
+        """How many of them are taken."""
+        return self._seats - self._free
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
+        return self._waiting
+
     def arrive(self, queued: QueuedRequest) -> QueuedRequest | None:
         """Seat it or let it wait. Returns who is turned away for it, which may be itself."""
         # Wider than all seats together would wait for ever.

@@ -5,6 +5,8 @@ time within bounds, and refuses before it drowns.
 """
 
 import asyncio
+import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
@@ -13,6 +15,8 @@ from starlette.types import Message, Send
 
 from chandlery.process.logs.logs import Tally
 from chandlery.settings.settings import Settings
+from chandlery.telemetry.catalog import api_requests as told
+from chandlery.telemetry.metrics import NO_METRICS, Metrics, Sample
 from chandlery_gateway.http.fair_queue import FairQueue, QueuedRequest
 from chandlery_gateway.http.request_classes import Demand, RequestClass
 from chandlery_gateway.kube.printing.status_objects import TooManyRequests
@@ -31,13 +35,15 @@ _TOO_MANY = {
     RequestClass.MUTATING: _MANY,
     RequestClass.WATCH: "too many watches, please end some of yours or try again later",
 }
+_CLASSES: Final = {each: each.name.lower() for each in RequestClass}
+"""What metrics call them."""
 _CLOSING = ((b"connection", b"close"),)
 
 
 class Seats:
     """The seats of all classes of requests, and those who wait for one."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics = NO_METRICS) -> None:
         self._wait_seconds = settings.request_wait_seconds
         queues = {"waiting": settings.max_waiting_requests, "waiting_per_user": -(-settings.max_waiting_requests // 2)}
         self._queues = {
@@ -47,6 +53,12 @@ class Seats:
         }
         self._waiting: dict[QueuedRequest, asyncio.Future[None]] = {}
         self._turned_away = Tally(_say_who_was_turned_away)
+        self._refused: Counter[RequestClass] = Counter()
+        self._metrics = metrics
+        metrics.collect(told.SEATS, lambda: self._each(lambda queue: queue.seats))
+        metrics.collect(told.SEATS_TAKEN, lambda: self._each(lambda queue: queue.taken))
+        metrics.collect(told.REQUESTS_WAITING, lambda: self._each(lambda queue: queue.waiting))
+        metrics.collect(told.REQUESTS_REFUSED, self._refusals)
 
     async def take(self, user: str, demand: Demand) -> "Seating":
         """Seat a request of this user, now or later; raises TooManyRequests."""
@@ -54,7 +66,12 @@ class Seats:
         try:
             for request_class, width in _wanted(demand):
                 queue, queued = self._queues[request_class], QueuedRequest(user, width)
-                if not await self._is_seated(queue, queued):
+                began = time.monotonic()
+                is_seated = await self._is_seated(queue, queued)
+                seconds = time.monotonic() - began
+                self._metrics.observe(told.REQUEST_WAIT_SECONDS, _CLASSES[request_class], value=seconds)
+                if not is_seated:
+                    self._refused[request_class] += 1
                     self._turned_away.add(user)
                     raise TooManyRequests(_TOO_MANY[request_class])
                 seating.add(queue, queued)
@@ -85,6 +102,12 @@ class Seats:
         if not queued.is_seated:
             self._call_up(queue.leave(queued))
         return queued.is_seated
+
+    def _each(self, number: Callable[[FairQueue], int]) -> Iterator[Sample]:
+        return (Sample((_CLASSES[each],), number(queue)) for each, queue in self._queues.items())
+
+    def _refusals(self) -> Iterator[Sample]:
+        return (Sample((_CLASSES[each],), self._refused[each]) for each in self._queues)
 
     def _call_up(self, seated: list[QueuedRequest]) -> None:
         """These have waited and are seated now."""

@@ -50,6 +50,7 @@ from chandlery_gateway.write.write_requests import Mutation, Stored, WriteReques
 
 _CREATED = 201
 _TRIES = 10
+_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
 class WriteHandlers:
@@ -229,7 +230,9 @@ class WriteHandlers:
     def _write_request(self, request: Request, user: UserInfo, *, dry_run: bool) -> WriteRequest:
         params = request.path_params
         namespace, name = params.get("namespace", ""), params.get("name", "")
-        return WriteRequest(kind=self._kind, namespace=namespace, name=name, user=user, dry_run=dry_run)
+        return WriteRequest(
+            kind=self._kind, namespace=namespace, name=name, user=user, verb=_VERBS[request.method], dry_run=dry_run
+        )
 
     def _author(self, request: Request, options: WriteOptions, *, subresource: str = "") -> Author:
         manager = author_name(options.field_manager, request.headers.get("user-agent", ""))

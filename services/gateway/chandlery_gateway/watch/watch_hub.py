@@ -21,7 +21,9 @@ from chandlery.model.faults import Expired, Fault, Unavailable
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.objects.changes import LoggedChange
 from chandlery.store.sealing.data_key_cache import DataKeyNeeded
+from chandlery.telemetry.metrics import NO_METRICS, Metrics
 from chandlery_gateway.identity.rbac.rule_keeper import RuleKeeper
+from chandlery_gateway.watch.watch_counts import ChangeLogLag, WatchCounts
 from chandlery_gateway.watch.watch_lines import ChangeViews
 
 log = structlog.get_logger()
@@ -43,7 +45,8 @@ _PATIENCE_SECONDS = 1.0
 class WatchHub:
     """The tail of the change log, shared by all watches."""
 
-    def __init__(self, database: Database, *, rules: RuleKeeper) -> None:
+    def __init__(self, database: Database, *, rules: RuleKeeper, metrics: Metrics = NO_METRICS) -> None:
+        self.counts = WatchCounts(metrics)
         self.views = ChangeViews(database.codec)
         self._database = database
         self._rules = rules
@@ -60,6 +63,7 @@ class WatchHub:
         self._is_closed = False
         self._last_look: float | None = None
         """When the log was last read, in the loop's time; None before it is followed."""
+        self._lag = ChangeLogLag(metrics, last_look=lambda: self._last_look)
         self._looks_begun = self._looks_done = 0
         self._looked_at = asyncio.Condition()
 
@@ -194,6 +198,7 @@ class WatchHub:
             for change in batch:
                 self._keep(change)
             self._seen = seen
+            self._lag.passed(seen)
             if batch:
                 async with self._arrived:
                     self._arrived.notify_all()
@@ -204,6 +209,7 @@ class WatchHub:
     async def _read(self, unit: UnitOfWork) -> tuple[Sequence[LoggedChange], Sequence[LoggedChange]]:
         """What comes next, and what has become of rules since; the latter after it, so that it is never older."""
         batch = await unit.changes.read(self._seen, limit=_BATCH)
+        await self._lag.measure(unit, after=batch[-1].position if batch else self._seen)
         return batch, await unit.access_rules.changes(self._seen, but=self._rules.applied)
 
     def _looked(self) -> None:

@@ -104,6 +104,8 @@ class WatchStream:
         """Lines until the time is up. A fault becomes an ERROR line, as Kubernetes does once a stream has begun."""
         until = asyncio.Event()
         timer = asyncio.get_running_loop().call_later(self._options.timeout_seconds, until.set)
+        counts, route = self._hub.counts, self._selection.kind.plural
+        counts.open[route] += 1
         try:
             if isinstance(start, Fault):
                 raise start
@@ -119,6 +121,7 @@ class WatchStream:
             yield self._lines.error(error)
         finally:
             timer.cancel()
+            counts.open[route] -= 1
 
     async def start(self) -> Snapshot | Fault:
         """What the client has, or is sent first. What is wrong with the version it asks for is told in the stream."""
@@ -142,7 +145,7 @@ class WatchStream:
                     await self._rights.check()
                     if lines:
                         await self._account()
-                        yield b"".join(lines)
+                        yield self._joined(lines)
                     # Others have their turn between them: a client that reads at once would not let go of the loop.
                     await asyncio.sleep(0)
         if self._options.marks_initial_end:
@@ -178,7 +181,7 @@ class WatchStream:
                     last_word, told = loop.time(), position
                     await self._rights.check()
                     await self._account()
-                    yield b"".join(lines)
+                    yield self._joined(lines)
                     lines.clear()
             if self._options.wants_bookmarks and loop.time() - last_word > _BOOKMARK_SECONDS:
                 last_word, told = loop.time(), position
@@ -225,6 +228,10 @@ class WatchStream:
         if self._on_shown is not None:
             self._shown.extend(uids_shown(view.wire))
         return self._lines.notice(verb, view)
+
+    def _joined(self, lines: Sequence[bytes]) -> bytes:
+        self._hub.counts.events[self._selection.kind.plural] += len(lines)
+        return b"".join(lines)
 
     async def _account(self) -> None:
         """Have it on record what the next lines show. Raises Unavailable if it must not be shown without."""

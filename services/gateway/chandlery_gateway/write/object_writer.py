@@ -41,13 +41,13 @@ class ObjectWriter:
         self,
         database: Database,
         *,
-        on_write: Callable[[], None],
+        on_write: Callable[[WriteRequest], None],
         authorizer: Authorizer,
         shortest: ShortestPauses = AS_SHORT_AS_ASKED,
         places: BrokerPlaces = EXPECTED_PLACES,
         lookup_seconds: float = 0.0,
     ) -> None:
-        """`on_write` is called after each commit, to wake this process's watchers."""
+        """`on_write` is called after each commit, to wake this process's watchers and to count."""
         self._database = database
         self._authorizer = authorizer
         self._grants = GrantCheck(authorizer, database)
@@ -84,7 +84,7 @@ class ObjectWriter:
             stored = await self._insert(request, new.document)
         except ExternalIdTaken:
             raise id_in_use(new.document) from None
-        self._on_write()
+        self._on_write(request)
         return Stored(stored, new.warnings)
 
     async def _insert(self, request: WriteRequest, prepared: AnyObject) -> AnyObject:
@@ -158,6 +158,6 @@ class ObjectWriter:
                 if not left:
                     raise
             else:
-                self._on_write()
+                self._on_write(request)
                 return stored
         raise AssertionError("the last try returns or raises")

@@ -34,6 +34,8 @@ class WriteRequest:
     namespace: str
     name: str
     user: UserInfo
+    verb: str = "update"
+    """Kubernetes' word for it, for metrics."""
     dry_run: bool = False
     readable: frozenset[SecretReference] = frozenset()
     """Secrets that the user may read, as far as that has been asked."""

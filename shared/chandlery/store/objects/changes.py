@@ -22,6 +22,7 @@ from sqlalchemy import Text, and_, delete, func, insert, literal_column, or_, se
 from chandlery.model.faults import Conflict
 from chandlery.model.json.json_text import read_written
 from chandlery.model.objects.wire import JsonObject
+from chandlery.store.rows import utc
 from chandlery.store.schema import CHANGES
 from chandlery.store.work.leases import read_mark, set_mark
 
@@ -237,6 +238,12 @@ class ChangeLog:
             query = query.where(CHANGES.c.position < literal_column(_HORIZON))
         rows = await self._connection.execute(query)
         return [change_of(row) for row in rows]
+
+    async def first_after(self, position: int) -> tuple[int, datetime] | None:
+        """Position and time of the next change that is committed, be it below the horizon or not yet."""
+        first = select(CHANGES.c.position, CHANGES.c.at).where(CHANGES.c.position > position)
+        row = (await self._connection.execute(first.order_by(CHANGES.c.position).limit(1))).first()
+        return None if row is None else (row.position, utc(row.at))
 
     async def trimmed_to(self) -> int:
         """Positions up to this one have been forgotten."""

@@ -148,7 +148,7 @@ async def test_a_new_object_is_refused_with_the_fields_that_name_a_secret_of_oth
     gateway: Running, dry_run: bool
 ) -> None:
     object_writer = ObjectWriter(
-        gateway.resources.database, on_write=lambda: None, places=PLACES_OF_TESTS, authorizer=AllButClosed()
+        gateway.resources.database, on_write=lambda _request: None, places=PLACES_OF_TESTS, authorizer=AllButClosed()
     )
     write = request("ServiceInstance", dry_run=dry_run)
     document = instance(clusterServiceClassName="c", clusterServicePlanName="p", parametersFrom=[OPEN, CLOSED])
@@ -169,7 +169,7 @@ async def test_a_change_is_refused_if_it_has_a_secret_of_others_sent_or_sent_els
 ) -> None:
     authorizer = AllButClosed()
     object_writer = ObjectWriter(
-        gateway.resources.database, on_write=lambda: None, places=PLACES_OF_TESTS, authorizer=authorizer
+        gateway.resources.database, on_write=lambda _request: None, places=PLACES_OF_TESTS, authorizer=authorizer
     )
     # Made by somebody who may read both.
     await api.made("/apis/servicecatalog.k8s.io/v1beta1/namespaces/team/serviceinstances", instance())
@@ -197,7 +197,7 @@ async def test_a_change_is_refused_if_it_has_a_secret_of_others_sent_or_sent_els
 async def test_a_change_that_is_allowed_is_made_once(gateway: Running, api: Api) -> None:
     authorizer = AllButClosed()
     object_writer = ObjectWriter(
-        gateway.resources.database, on_write=lambda: None, places=PLACES_OF_TESTS, authorizer=authorizer
+        gateway.resources.database, on_write=lambda _request: None, places=PLACES_OF_TESTS, authorizer=authorizer
     )
     made = instance(clusterServiceClassName="c", clusterServicePlanName="p", parametersFrom=[OPEN])
     await object_writer.create(request("ServiceInstance"), read(made))

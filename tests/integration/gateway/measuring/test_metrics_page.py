@@ -1,34 +1,15 @@
 """`/metrics` on the port of the API: for whom, in which form, and what it tells of requests."""
 
-from collections.abc import Iterator
-
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
-from prometheus_client.parser import text_string_to_metric_families as families
 
 from chandlery.telemetry.catalog.api_requests import API_REQUEST_SECONDS, API_REQUESTS, AUTHENTICATION_FAILURES
 from tests.integration.gateway.api_client import CATALOG, RBAC, Api
 from tests.integration.gateway.conftest import Running
+from tests.integration.gateway.measuring.scraping import PAGE, scraped
+from tests.support.metrics_page import names, news
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-PAGE = "/metrics"
-Told = dict[tuple[str, ...], float]
-"""Name and values of labels, in the order of the labels' names -> value."""
-
-
-async def told(api: Api) -> Told:
-    answer = await api.get(PAGE)
-    assert answer.status == 200, answer.payload
-    return {
-        (sample.name, *sample.labels.values()): sample.value
-        for family in families(answer.payload.decode())
-        for sample in family.samples
-    }
-
-
-def names(payload: bytes) -> Iterator[str]:
-    return (family.name for family in families(payload.decode()))
 
 
 async def test_page_is_for_whoever_may_get_that_path(own_gateway: Running) -> None:
@@ -46,7 +27,7 @@ async def test_page_is_for_whoever_may_get_that_path(own_gateway: Running) -> No
 async def test_page_comes_in_the_form_that_is_asked_for(api: Api) -> None:
     plain = await api.get(PAGE)
     assert plain.headers["Content-Type"].startswith("text/plain; version=")
-    assert "process_open_fds" in set(names(plain.payload))
+    assert "process_open_fds" in set(names(plain.payload.decode()))
     asked = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3"
     other = await api.call("GET", PAGE, headers={"Accept": asked})
     assert other.headers["Content-Type"].startswith("application/openmetrics-text")
@@ -55,16 +36,15 @@ async def test_page_comes_in_the_form_that_is_asked_for(api: Api) -> None:
 
 async def test_requests_are_counted_by_route_verb_and_code(gateway: Running) -> None:
     api, stranger = gateway.api, gateway.as_user("nobody-has-this-token")
-    before = await told(api)
+    before = await scraped(api)
     await api.get(f"{CATALOG}/namespaces/team/serviceinstances")
     await api.get(f"{CATALOG}/namespaces/team/serviceinstances/missing/status")
     await api.get(f"{CATALOG}/no-such-thing/of-a-user")
     await api.get("/openapi/v3")
     await api.get(CATALOG)
     await stranger.get(f"{CATALOG}/namespaces/team/serviceinstances")
-    after = await told(api)
-    news = {key: after[key] - before.get(key, 0) for key in after if after[key] != before.get(key, 0)}
-    assert {key[1:] for key in news if key[0] == API_REQUESTS.name} == {
+    more = news(before, await scraped(api))
+    assert {key[1:] for key in more if key[0] == API_REQUESTS.name} == {
         ("200", "serviceinstances", "list"),
         ("404", "serviceinstances/status", "get"),
         ("404", "none", "get"),
@@ -73,15 +53,14 @@ async def test_requests_are_counted_by_route_verb_and_code(gateway: Running) -> 
         ("401", "serviceinstances", "list"),
         ("200", "metrics", "get"),
     }
-    assert news[f"{API_REQUEST_SECONDS.name}_count", "serviceinstances", "list"] == 2
-    assert news[AUTHENTICATION_FAILURES.name, "unknown token"] == 1
+    assert more[f"{API_REQUEST_SECONDS.name}_count", "serviceinstances", "list"] == 2
+    assert more[AUTHENTICATION_FAILURES.name, "unknown token"] == 1
 
 
 async def test_nothing_that_a_client_has_made_up_becomes_a_label(gateway: Running) -> None:
     api = gateway.api
-    async with gateway.session.request(
-        "PROPFIND", "/apis/made-up/v1/made-up", headers={"Accept": "made-up"}
-    ) as response:
+    made_up = {"Accept": "made-up"}
+    async with gateway.session.request("PROPFIND", "/apis/made-up/v1/made-up", headers=made_up) as response:
         assert response.status == 404
     await api.get("/made-up/made-up")
     await api.get("/apis/made-up")

@@ -162,7 +162,7 @@ async def test_choosing_an_external_id_takes_the_right_to_adopt(
 ) -> None:
     authorizer = NobodyAdopts([])
     object_writer = ObjectWriter(
-        gateway.resources.database, on_write=lambda: None, places=PLACES_OF_TESTS, authorizer=authorizer
+        gateway.resources.database, on_write=lambda _request: None, places=PLACES_OF_TESTS, authorizer=authorizer
     )
     write = WriteRequest(kind=kind, namespace="team", name="db", user=ANN)
     chosen = {**document, "spec": {**document["spec"], "externalID": "mine"}}

@@ -12,6 +12,8 @@ import structlog
 from chandlery.process.http.tls_files import FollowedFiles
 from chandlery.settings.settings import Settings
 from chandlery.store.database import Database
+from chandlery.telemetry.catalog.api_requests import AUDIT_EVENTS_LOST
+from chandlery.telemetry.metrics import NO_METRICS, Metrics, Sample
 from chandlery_gateway.identity.audit.audit_trail import AuditTrail
 from chandlery_gateway.identity.audit.auditor import Auditor, NullAuditor
 from chandlery_gateway.identity.audit.policy.audit_policy import DEFAULT_POLICY, AuditPolicy
@@ -27,12 +29,13 @@ log = structlog.get_logger()
 class AuditLog:
     """The audit log of one gateway."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(self, settings: Settings, database: Database, metrics: Metrics = NO_METRICS) -> None:
         """Raises ConfigurationFault that names the setting, and what is wrong with the file."""
         path = settings.audit_policy_file
         self._policy_file = path
         self._files = FollowedFiles("the audit policy", [path] if path else [])
         self.sinks = tuple(BatchedSink(sink) for sink in _sinks(settings, database))
+        metrics.collect(AUDIT_EVENTS_LOST, lambda: [Sample((sink.name,), sink.counts.lost) for sink in self.sinks])
         self._trail = AuditTrail(_policy(path), self.sinks, refuses=settings.audit_unwritable == "refuse")
         self.auditor: Auditor = self._trail if self.sinks else NullAuditor()
 

@@ -20,6 +20,7 @@ from tests.support.waiting import eventually
 class Sink:
     """Takes batches, unless it is `broken`; chokes on entries called `poison`."""
 
+    name: str = "tests"
     place: str = "a sink of tests"
     broken: bool = False
     batches: list[list[str]] = field(default_factory=list)

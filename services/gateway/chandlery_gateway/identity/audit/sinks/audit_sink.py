@@ -15,6 +15,10 @@ class AuditSink(Protocol):
     """Where events go."""
 
     @property
+    def name(self) -> str:
+        """How metrics call it: one word."""
+
+    @property
     def place(self) -> str:
         """How the log calls it, such as `the file /var/log/audit.log`."""
 

@@ -36,7 +36,7 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class SinkCounts:
-    """What has become of entries since the process began: for logs today, for metrics when there are any."""
+    """What has become of entries since the process began, for logs and metrics."""
 
     written: int = 0
     lost: int = 0
@@ -64,6 +64,7 @@ class BatchedSink:
         self._is_failing = False
         self._lost = Tally(self._say_what_is_lost)
         self.counts = SinkCounts()
+        self.name = sink.name
 
     def put(self, entry: AuditEntry) -> None:
         """Have this written soon. It is lost if there is no room for it."""

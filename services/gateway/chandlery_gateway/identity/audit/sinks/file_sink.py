@@ -27,6 +27,7 @@ _STDOUT_DESCRIPTOR: Final = 1
 class StdoutSink:
     """See AuditSink."""
 
+    name: Final = "stdout"
     place: Final = "the standard output"
 
     async def write(self, entries: Sequence[AuditEntry]) -> None:
@@ -42,6 +43,7 @@ class FileSink:
 
     def __init__(self, path: Path, *, most_bytes: int, kept_files: int, syncs: bool) -> None:
         """`syncs` has each batch on the disk before it counts. Raises ConfigurationFault if it cannot be opened."""
+        self.name: Final = "file"
         self.place = f"the file {path}"
         self._path = path
         self._most_bytes = most_bytes

@@ -12,6 +12,7 @@ from chandlery_gateway.identity.audit.sinks.audit_sink import SinkFailed
 class TableSink:
     """See AuditSink."""
 
+    name: Final = "table"
     place: Final = "the database"
 
     def __init__(self, database: Database) -> None:
