@@ -41,6 +41,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "tolerations": [{"key": "dedicated", "operator": "Exists"}],
         "affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
         "priorityClassName": "high",
+        "dashboards": {"enabled": True, "annotations": {"grafana_folder": "Chandlery"}},
+        "alerts": {"enabled": True, "kind": "ConfigMap"},
     },
 }
 

@@ -214,7 +214,7 @@ def copy(tmp_path: Path) -> Path:
 
     for folder in ("shared", "services"):
         shutil.copytree(ROOT / folder, tmp_path / folder, copy_function=os.symlink, ignore=is_left_out)
-    for folder in ("docs", "deploy/chart"):
+    for folder in ("docs", "deploy/chart", "deploy/alerts"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=is_left_out)
     return tmp_path
 
