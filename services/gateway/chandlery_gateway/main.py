@@ -20,6 +20,7 @@ from chandlery.settings.settings import Settings
 from chandlery.store.database import UnitOfWork
 from chandlery_gateway.admission.core_admission import namespace_with_defaults
 from chandlery_gateway.app import create_app
+from chandlery_gateway.doctor.gateway_checks import gateway_checks
 from chandlery_gateway.http.listening import Listening, warn_of_plain_http
 from chandlery_gateway.identity.audit.audit_log import AuditLog, check_audit
 from chandlery_gateway.identity.authenticators.account_authenticator import AccountAuthenticator
@@ -141,5 +142,6 @@ GATEWAY = Service(
     summary="Serve the API.",
     build=Gateway,
     check=_check,
+    doctor_checks=gateway_checks,
     goes_on_without_bus="but the gateway works without it: pending work waits in the database",
 )

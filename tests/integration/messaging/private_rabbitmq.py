@@ -34,8 +34,11 @@ class PrivateRabbitmq:
 
 
 @contextmanager
-def private_rabbitmq(folder: Path) -> Iterator[PrivateRabbitmq]:
-    """Started for this block. A certificate of the authority is a login, if its name is a user's."""
+def private_rabbitmq(folder: Path, *more: str) -> Iterator[PrivateRabbitmq]:
+    """Started for this block. A certificate of the authority is a login, if its name is a user's.
+
+    `more` are further lines of its configuration.
+    """
     pair, authority = f"private{uuid.uuid4().hex[:8]}", Authority(folder, "bus-authority")
     certificate, key = authority.issue("bus", LOOPBACK, "bus.example")
     account = account_for("rabbitmq", "nobody")
@@ -58,6 +61,7 @@ def private_rabbitmq(folder: Path) -> Iterator[PrivateRabbitmq]:
             "ssl_cert_login_from = common_name",
             "auth_mechanisms.1 = EXTERNAL",
             "auth_mechanisms.2 = PLAIN",
+            *more,
         ),
         plugins=("rabbitmq_auth_mechanism_ssl",),
     )

@@ -81,13 +81,17 @@ def _tls_files(settings: Settings) -> TlsFiles | None:
 
 def warn_of_plain_http(settings: Settings) -> None:
     """Say so in the log if tokens can be read by others on their way here."""
+    if problem := plain_http_problem(settings):
+        message, remedy = problem
+        log.warning(f"{message}. To use TLS, {remedy}", action="check_listener")
+
+
+def plain_http_problem(settings: Settings) -> tuple[str, str] | None:
+    """How tokens can be read by others on their way here, and what helps; None if they cannot."""
     if is_loopback(settings.host) or (settings.tls_cert_file and not settings.accept_plain_http):
-        return
+        return None
     remedy = "set CHANDLERY_TLS_CERT_FILE and CHANDLERY_TLS_KEY_FILE"
     if settings.tls_cert_file:
         remedy = "unset CHANDLERY_ACCEPT_PLAIN_HTTP"
-    log.warning(
-        f"the gateway speaks plain HTTP on {settings.host}: tokens and Secrets can be read on the network. "
-        f"To use TLS, {remedy}",
-        action="check_listener",
-    )
+    message = f"the gateway speaks plain HTTP on {settings.host}: tokens and Secrets can be read on the network"
+    return message, remedy

@@ -76,17 +76,22 @@ class ConfiguredAuthenticators:
 
 
 def warn_of_static_tokens(settings: Settings) -> None:
-    """Say so in the log if users have tokens that never expire. On loopback it is the token of a first start."""
+    """Say so in the log if users have tokens that never expire."""
+    if problem := static_token_problem(settings):
+        log.warning(": ".join(problem), action="check_static_tokens")
+
+
+def static_token_problem(settings: Settings) -> tuple[str, str] | None:
+    """Which tokens of users never expire, and what helps; None without. On loopback it is that of a first start."""
     names: Sequence[str] = [
         *(["CHANDLERY_TOKEN_FILE"] if settings.token_file else []),
         *(["CHANDLERY_TOKEN"] if settings.token and not is_loopback(settings.host) else []),
     ]
-    if names:
-        verb = "do" if settings.token_file else "does"
-        what = "tokens" if settings.token_file else "token"
-        log.warning(
-            f"the static {what} of {' and '.join(names)} {verb} not expire: {_REMEDY}", action="check_static_tokens"
-        )
+    if not names:
+        return None
+    verb = "do" if settings.token_file else "does"
+    what = "tokens" if settings.token_file else "token"
+    return f"the static {what} of {' and '.join(names)} {verb} not expire", _REMEDY
 
 
 def _followed(what: str, *paths: Path | None) -> FollowedFiles | None:

@@ -33,6 +33,8 @@ class Result:
     """The setting or the command that helps, where it is not green."""
     blocks: str = ""
     """Why nothing that needs this check can be looked at; empty if it can."""
+    is_late: bool = False
+    """Whether there was no answer in time; whatever was asked may still be at it."""
 
 
 Look = Callable[[], "Result | Awaitable[Result]"]
@@ -84,6 +86,17 @@ def checks_of(section: str) -> Maker:
         return Check(id=name, section=section, question=question, look=look, needs=needs, blocks=blocks)
 
     return make
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 key`, `2 keys`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def in_a_row(names: Sequence[str]) -> str:
+    """`a, b and c`."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def some_of(names: Sequence[str], *, most: int = 3) -> str:

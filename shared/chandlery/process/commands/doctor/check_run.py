@@ -15,6 +15,8 @@ from chandlery.process.commands.doctor.daemon_thread import in_daemon_thread
 
 EACH_SECONDS: Final = 10.0
 """That one check may take."""
+_LEAST_SECONDS: Final = 0.05
+"""With less it need not begin."""
 _LATE: Final = "no answer within {seconds:g} s"
 _REMEDY: Final = "look at the load of this machine and of what it asks, or allow more time with --timeout"
 
@@ -65,7 +67,7 @@ class _Run:
             if why := (await self.result(name)).blocks:
                 return skipped(why)
         left = self._deadline - asyncio.get_running_loop().time()
-        if left <= 0:
+        if left < _LEAST_SECONDS:
             return skipped(f"the {self._seconds:g} s of --timeout were over before its turn")
         return await self._within(check, min(EACH_SECONDS, left))
 
@@ -76,7 +78,7 @@ class _Run:
         except Fault as fault:
             return failed_with(fault, blocks=check.blocks)
         except TimeoutError:
-            return fail(_LATE.format(seconds=seconds), _REMEDY, blocks=check.blocks)
+            return replace(fail(_LATE.format(seconds=seconds), _REMEDY, blocks=check.blocks), is_late=True)
         except Exception as error:  # noqa: BLE001 - the others have to be told all the same; a text could quote data
             why = f"it could not be looked at ({type(error).__name__})"
             return fail(why, "report this as a bug of Chandlery", blocks=check.blocks)

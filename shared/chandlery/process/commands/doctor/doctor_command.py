@@ -81,16 +81,21 @@ def doctor(  # noqa: PLR0913 - each by its name
     if lists:
         _list(checks)
         return
-    outcomes = run_loop(_examined(around, checks, seconds))
-    _tell(outcomes, output)
-    sys.exit(exit_status(outcomes))
+    sys.exit(run_loop(_examine(around, checks, seconds, output)))
 
 
-async def _examined(around: Surroundings, checks: Sequence[Check], seconds: float) -> Sequence[Outcome]:
+async def _examine(around: Surroundings, checks: Sequence[Check], seconds: float, output: str) -> int:
+    """Run the checks and print what came of them; the exit status."""
     try:
-        return await run_checks(checks, seconds=seconds)
+        outcomes = await run_checks(checks, seconds=seconds)
     finally:
         await around.close()
+    _tell(outcomes, output)
+    if any(each.result.is_late for each in outcomes):
+        # Threads of libraries may hang in what does not answer, and nobody is to wait for them.
+        sys.stdout.flush()
+        os._exit(exit_status(outcomes))
+    return exit_status(outcomes)
 
 
 def _unreadable(fault: ConfigurationFault) -> Outcome:

@@ -7,6 +7,7 @@ Called by: the checks in `looks`.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final, Generic, TypeVar
@@ -33,6 +34,8 @@ T = TypeVar("T")
 
 NAME: Final = "chandlery-doctor"
 _CONNECTIONS: Final = 3
+_CONNECT_SECONDS: Final = 3
+"""For each host: the next one is to have its turn within the time of a check."""
 _MOST_LANES: Final = 500
 _CLOSE_SECONDS: Final = 3.0
 
@@ -84,8 +87,10 @@ class Surroundings:
 
     def engine_for(self, url: DatabaseUrl) -> AsyncEngine:
         """The same for another address. Raises ConfigurationFault."""
+        asked = int(url.parameters.get("connect_timeout", 0))
+        patience = str(min(asked, _CONNECT_SECONDS) if asked > 0 else _CONNECT_SECONDS)
         return open_engine(
-            url,
+            replace(url, parameters={**url.parameters, "connect_timeout": patience}),
             application_name=NAME,
             pool_size=_CONNECTIONS,
             prepares=self.settings.database_prepared_statements,

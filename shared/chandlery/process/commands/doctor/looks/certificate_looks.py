@@ -7,7 +7,17 @@ from pathlib import Path
 from cryptography import x509
 
 from chandlery.model.faults import ConfigurationFault, Fault
-from chandlery.process.commands.doctor.check import CERTIFICATES, Check, Result, checks_of, failed_with, unused
+from chandlery.osb.signing.context_keys import ContextKeys
+from chandlery.process.commands.doctor.check import (
+    CERTIFICATES,
+    Check,
+    Result,
+    checks_of,
+    counted,
+    failed_with,
+    ok,
+    unused,
+)
 from chandlery.process.commands.doctor.surroundings import Surroundings
 from chandlery.process.commands.doctor.verdicts.certificate_verdicts import all_of, authorities, validity
 from chandlery.process.http.presented_certificates import read_authorities
@@ -32,6 +42,17 @@ def certificate_checks(around: Surroundings) -> Sequence[Check]:
         TlsFiles(certificate, key)
         return _validity(f"{PREFIX}TLS_CERT_FILE", certificate)
 
+    def signing() -> Result:
+        file = settings.context_signing_key_file
+        if file is None:
+            return unused(f"{PREFIX}CONTEXT_SIGNING_KEY_FILE is not set")
+        keys = ContextKeys(file)
+        published, signs = len(keys.published()["keys"]), keys.signing()
+        return ok(
+            f"{file} has {counted(published, 'key')}; "
+            + ("the first private one signs" if signs else "none signs from here")
+        )
+
     return [
         _check(
             "gateway-certificate",
@@ -48,6 +69,7 @@ def certificate_checks(around: Surroundings) -> Sequence[Check]:
             "Can the files of authorities be read, and for how long are these valid?",
             look=lambda: all_of(list(_authorities(around)), otherwise="no file of authorities is set"),
         ),
+        _check("signing-keys", "Can the keys be read that contexts are signed with?", look=signing),
     ]
 
 

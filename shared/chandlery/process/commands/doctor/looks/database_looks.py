@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from chandlery.model.faults import ConfigurationFault, Fault
-from chandlery.process.commands.doctor.check import DATABASE, Check, Result, checks_of, failed_with, unused
+from chandlery.process.commands.doctor.check import DATABASE, Check, Result, checks_of, fail, failed_with, unused
+from chandlery.process.commands.doctor.daemon_thread import in_daemon_thread
 from chandlery.process.commands.doctor.looks.work_looks import signs_of_life
 from chandlery.process.commands.doctor.surroundings import Surroundings
 from chandlery.process.commands.doctor.verdicts import database_verdicts, grant_verdicts
@@ -77,12 +78,15 @@ class _DatabaseLooks:
 
     async def reached(self) -> Result:
         url = self._around.database_url
-        if url.backend == "sqlite" and not await asyncio.to_thread(Path(url.place).is_file):
+        if url.backend == "sqlite" and not await in_daemon_thread(Path(url.place).is_file):
             raise ConfigurationFault(
                 f"there is no database file {url.place}; start `chandlery up`, or correct CHANDLERY_DATABASE_URL"
             )
         try:
-            return database_verdicts.reached(await self._around.server())
+            async with asyncio.timeout(_ALL_SECONDS):
+                return database_verdicts.reached(await self._around.server())
+        except TimeoutError:
+            return fail(f"the database at {url.place} cannot be reached: no answer in time", _START, blocks=AWAY)
         except Fault as fault:
             return failed_with(fault, otherwise=_START, blocks=AWAY)
 
@@ -99,7 +103,7 @@ class _DatabaseLooks:
             async with asyncio.timeout(_HOST_SECONDS):
                 return await server_facts(engine)
         except TimeoutError:
-            return "no answer in time"
+            return f"the database at {url.place} cannot be reached: no answer in time"
         except Fault as fault:
             return fault.message
         finally:
@@ -117,7 +121,7 @@ class _DatabaseLooks:
 
     async def writes(self) -> Result:
         facts = await self._around.server()
-        closed = [] if facts.is_postgresql else await asyncio.to_thread(_closed_files, Path(facts.place))
+        closed = [] if facts.is_postgresql else await in_daemon_thread(lambda: _closed_files(Path(facts.place)))
         return database_verdicts.takes_writes(facts, read_only_files=closed)
 
     async def schema(self) -> Result:
@@ -147,6 +151,7 @@ class _DatabaseLooks:
 
 
 _HOST_SECONDS = 6.0
+_ALL_SECONDS = 9.5
 
 
 def _closed_files(file: Path) -> Sequence[str]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from chandlery.lookup.broker_egress import egress_of
 from chandlery.messaging.rabbitmq.connecting.rabbitmq_urls import parse_urls
 from chandlery.process.bus_choice import tls_files
-from chandlery.process.commands.doctor.check import SETTINGS, Check, Result, checks_of, ok, unused
+from chandlery.process.commands.doctor.check import SETTINGS, Check, Result, checks_of, counted, ok, unused
 from chandlery.process.commands.doctor.surroundings import Surroundings
 from chandlery.process.commands.doctor.verdicts import settings_verdicts
 from chandlery.process.http.http_server import is_loopback
@@ -24,7 +24,7 @@ def settings_checks(around: Surroundings) -> Sequence[Check]:
 
     def read() -> Result:
         source = f", from the environment and {settings.config_file}" if settings.config_file else ""
-        return ok(f"{len(settings.model_fields_set)} settings are set, and all names are known{source}")
+        return ok(f"{counted(len(settings.model_fields_set), 'setting')} found, and all names are known{source}")
 
     def required() -> Result:
         require(settings, "database_url", "amqp_url")

@@ -62,8 +62,13 @@ async def signs_of_life(around: Surroundings) -> Seen:
     """What leases, sessions and consumers tell of processes. Raises Unavailable."""
     leases = await around.database.run(lambda unit: unit.inspection.leases())
     connections = (await around.server()).connections
-    sessions = connections.sessions if connections is not None and connections.sees_all else None
-    return Seen(leases=leases, sessions=sessions, listeners=await _listeners(around), is_alone=not around.has_rabbitmq)
+    return Seen(
+        leases=leases,
+        sessions=connections.sessions if connections is not None else {},
+        sees_all_sessions=connections is not None and connections.sees_all,
+        listeners=await _listeners(around),
+        is_alone=not around.has_rabbitmq,
+    )
 
 
 async def _listeners(around: Surroundings) -> Mapping[str, int] | None:

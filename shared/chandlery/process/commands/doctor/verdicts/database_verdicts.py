@@ -27,12 +27,12 @@ def reached(facts: ServerFacts) -> Result:
 
 def hosts(answers: Sequence[tuple[str, ServerFacts | str]]) -> Result:
     """Each host of the URL with its facts, or why it does not let us in."""
-    away = [f"{place}: {why}" for place, why in answers if isinstance(why, str)]
+    away = [why for _, why in answers if isinstance(why, str)]
     if not away:
         roles = [f"{place} ({'standby' if facts.is_standby else 'primary'})" for place, facts in _there(answers)]
         return ok(f"all hosts of the URL answer: {', '.join(roles)}")
     return warn(
-        f"{len(away)} of {len(answers)} hosts do not answer, and a failover may need them: {'; '.join(away)}",
+        f"no answer from {len(away)} of {len(answers)} hosts, which a failover may need: {'; '.join(away)}",
         "bring them back, or take them out of CHANDLERY_DATABASE_URL",
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from chandlery.process.commands.doctor.check import Result, fail, ok, some_of, warn
+from chandlery.process.commands.doctor.check import Result, fail, in_a_row, ok, some_of, warn
 from chandlery.store.roles.grants import ROLES, Privilege, Role, role_name
 from chandlery.store.roles.held_privileges import HeldPrivileges
 
@@ -25,7 +25,7 @@ def grants(held: HeldPrivileges, *, prefix: str, service: Role | None) -> Result
         return _of_service(held, service, prefix)
     able = [each for each in ROLES if not _lacks(held, each, prefix)]
     if able:
-        return ok(f"{held.login} may do what {_listed(able)} need")
+        return ok(f"{held.login} may do what the {in_a_row(able)} need{'' if len(able) > 1 else 's'}")
     nearest = min(ROLES, key=lambda each: len(_lacks(held, each, prefix)))
     lacks = _lacks(held, nearest, prefix)
     return fail(
@@ -60,7 +60,3 @@ def _lacks(held: HeldPrivileges, service: Role, prefix: str) -> Sequence[str]:
 
 def _shown(privilege: Privilege) -> str:
     return f"{privilege.right} on {privilege.table}{f'.{privilege.column}' if privilege.column else ''}"
-
-
-def _listed(roles: Sequence[str]) -> str:
-    return f"the {' and the '.join(roles)}"

@@ -5,7 +5,18 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from chandlery.model.faults import Fault
-from chandlery.process.commands.doctor.check import Result, State, fail, failed_with, ok, some_of, unused, warn, worst
+from chandlery.process.commands.doctor.check import (
+    Result,
+    State,
+    counted,
+    fail,
+    failed_with,
+    ok,
+    some_of,
+    unused,
+    warn,
+    worst,
+)
 from chandlery.store.sealing.data_key_cache import KekName
 from chandlery.store.sealing.data_key_rows import DATA, DataKeyRow
 from chandlery.store.sealing.data_keys import WAY_OUT
@@ -22,7 +33,8 @@ def listed_keys(names: Sequence[str]) -> Result:
         return unused("no keys are listed in the settings: another provider has them")
     first, *others = names
     return ok(
-        f"{len(names)} listed keys can be read: {first} encrypts" + (f", {some_of(others)} decrypt" if others else "")
+        f"{counted(len(names), 'listed key')} can be read: {first} encrypts"
+        + (f", {some_of(others)} decrypt" if others else "")
     )
 
 
@@ -48,7 +60,7 @@ def data_keys(rows: Sequence[DataKeyRow], refused: Mapping[str, Fault], *, unsee
     if away:
         return failed_with(away[0], otherwise="see the check key-providers")
     more = f"; {unseen} older ones were not tried" if unseen else ""
-    return ok(f"all {len(rows) - unseen} data keys can be decrypted{more}")
+    return ok(f"{len(rows) - unseen} of {len(rows)} data keys were decrypted{more}")
 
 
 def data_key_age(rows: Sequence[DataKeyRow], *, now: datetime, days: float, has_sealed: bool) -> Result:
@@ -72,10 +84,10 @@ def sealed_data(usage: Usage, *, known: Collection[str]) -> Result:
     """Whether everything that is encrypted has its key."""
     missing = {name: counts for name, counts in usage.items() if name not in known}
     if missing:
-        told = [f"{_counted(counts)} with the key {name!r}" for name, counts in sorted(missing.items())]
-        return fail(f"{some_of(told)} are encrypted, and there is no such key", WAY_OUT)
+        told = [f"there is no key {name!r}, which has encrypted: {_listed(counts)}" for name, counts in missing.items()]
+        return fail(some_of(sorted(told)), WAY_OUT)
     total = sum(count for counts in usage.values() for count in counts.values())
-    return ok(f"the keys of all {total:,} encrypted texts are there")
+    return ok(f"{counted(total, 'encrypted text')}, and the key of each is there")
 
 
 def _provider(name: str, answer: KekName | Fault) -> Result:
@@ -85,8 +97,8 @@ def _provider(name: str, answer: KekName | Fault) -> Result:
     return Result(state=State.FAIL, message=f"{name}: {found.message}", remedy=found.remedy)
 
 
-def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{what} ({count:,})" for what, count in counts.items() if count)
 
 
 def _days(age: timedelta) -> str:

@@ -1,6 +1,7 @@
 """What to think of RabbitMQ: its servers, its queues and who listens on them, dead letters. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -8,7 +9,17 @@ from chandlery.contracts.topology import DEAD_LETTER_QUEUES, WORK_QUEUES
 from chandlery.messaging.rabbitmq.connecting.rabbitmq_facts import RabbitFacts
 from chandlery.messaging.rabbitmq.rabbitmq_errors import BLOCKED
 from chandlery.messaging.rabbitmq.rabbitmq_inspection import QueueFacts
-from chandlery.process.commands.doctor.check import Result, fail, failed_with, ok, some_of, unused, warn
+from chandlery.process.commands.doctor.check import (
+    Result,
+    counted,
+    fail,
+    failed_with,
+    in_a_row,
+    ok,
+    some_of,
+    unused,
+    warn,
+)
 from chandlery.process.commands.doctor.verdicts.certificate_verdicts import all_of, validity
 
 OLDEST: Final = (3, 10)
@@ -29,12 +40,16 @@ def servers(found: Sequence[RabbitFacts]) -> Result:
     if len(away) == len(found):
         first = away[0].fault
         assert first is not None  # noqa: S101 - for mypy
-        return failed_with(first, otherwise=_START, blocks=AWAY)
+        result = failed_with(first, otherwise=_START, blocks=AWAY)
+        if len(away) == 1:
+            return result
+        whys = "; ".join(each.fault.message for each in away if each.fault)
+        return replace(result, message=f"none of {len(away)} servers lets us in: {whys}")
     let_in = ", ".join(f"{each.address} ({'TLS' if each.has_tls else 'no TLS'})" for each in found if not each.fault)
     if away:
         whys = "; ".join(each.fault.message for each in away if each.fault)
         return warn(
-            f"{len(away)} of {len(found)} servers do not let us in: {whys}",
+            f"{len(away)} of {len(found)} servers keep us out: {whys}",
             "bring them back, or take them out of CHANDLERY_AMQP_URL",
         )
     return ok(f"{let_in} {'lets' if len(found) == 1 else 'let'} us in")
@@ -75,7 +90,7 @@ def exchanges(missing: Sequence[str]) -> Result:
     """Whether the exchanges are there."""
     if missing:
         return warn(
-            f"{' and '.join(missing)} are not there: no process has declared them yet",
+            f"no process has declared the exchanges yet: {', '.join(missing)}",
             "start a service; each declares them when it connects",
         )
     return ok("the exchanges are there")
@@ -87,7 +102,7 @@ def work_queues(queues: Queues, *, knows_lanes: bool) -> Result:
     told = "" if knows_lanes else " (those of service brokers are not known without the database)"
     if missing:
         return warn(
-            f"{len(missing)} of {len(queues)} work queues are not there: {some_of(missing)}{told}",
+            f"no worker has declared {len(missing)} of {len(queues)} work queues yet: {some_of(missing)}{told}",
             "workers declare them within 15 s of their start: see the check consumers",
         )
     return ok(f"all {len(queues)} work queues are there{told}")
@@ -105,9 +120,8 @@ def consumers(queues: Queues) -> Result:
     gone = [service for service, names in silent.items() if len(names) == totals[service]]
     if gone:
         return fail(
-            f"nobody listens on the queues of the {' and the '.join(gone)}",
-            "; ".join(f"start `chandlery {service}`, or look at its log and its /readyz" for service in gone[:1])
-            + (f"; the same for the {' and the '.join(gone[1:])}" if gone[1:] else ""),
+            f"nobody listens on the queues of the {in_a_row(gone)}",
+            f"start {in_a_row([f'`chandlery {service}`' for service in gone])}, or look at the log and at /readyz",
         )
     if silent:
         names = sorted(name for some in silent.values() for name in some)
@@ -124,7 +138,9 @@ def depth(queues: Queues) -> Result:
     if not there:
         return unused("there are no work queues")
     total, longest = sum(there.values()), max(there, key=lambda name: there[name])
-    told = f"{total:,} commands wait" + (f", {there[longest]:,} of them in {longest}" if there[longest] else "")
+    told = f"{counted(total, 'command')} in work queues" + (
+        f", {there[longest]:,} in {longest}" if there[longest] else ""
+    )
     if there[longest] < _LONG:
         return ok(told)
     remedy = "a long queue of one service broker means that it is slow: see the checks circuits and backlog"
@@ -135,13 +151,13 @@ def queue_type(differing: Sequence[str], *, looked_at: int, wanted: str) -> Resu
     """Whether durable queues are what the settings ask for."""
     if differing:
         return warn(
-            f"{len(differing)} of {looked_at} queues are not as the settings ask ({wanted}): {some_of(differing)}",
+            f"other than the settings ask ({wanted}): {len(differing)} of {looked_at} queues ({some_of(differing)})",
             "delete them one after the other: listeners declare them anew, and the sweep fills them "
             "(or set CHANDLERY_AMQP_QUEUE_TYPE to what they are)",
         )
     if not looked_at:
         return unused("there are no queues yet")
-    return ok(f"{looked_at} queues are {wanted} queues with the expected properties")
+    return ok(f"{counted(looked_at, 'queue')} of type {wanted}, with the expected properties")
 
 
 def dead_letters(queues: Queues) -> Result:

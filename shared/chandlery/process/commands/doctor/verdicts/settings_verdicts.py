@@ -10,7 +10,7 @@ from typing import Final
 from yarl import URL
 
 from chandlery.process.bus_choice import IN_PROCESS_BUS
-from chandlery.process.commands.doctor.check import Result, fail, ok, unused, warn, worst
+from chandlery.process.commands.doctor.check import Result, fail, in_a_row, ok, unused, warn, worst
 from chandlery.settings.settings import PREFIX, Settings
 from chandlery.store.connection.database_url import DatabaseUrl
 
@@ -34,9 +34,12 @@ def database_tls(url: DatabaseUrl) -> Result:
     mode = url.parameters.get("sslmode", "verify-full" if url.parameters.get("sslrootcert") == "system" else "prefer")
     if mode in _VERIFYING:
         return ok(f"the certificate of the database is verified (sslmode={mode})")
-    what = "is not encrypted" if mode == "disable" else "may be anybody's: its certificate is not verified"
+    place = in_a_row(far)
+    said = f"nobody verifies that the database at {place} is the right one"
+    if mode == "disable":
+        said = f"the connection to the database at {place} is not encrypted"
     return warn(
-        f"the connection to the database at {', '.join(far)} {what} (sslmode={mode})",
+        f"{said} (sslmode={mode})",
         f"add ?sslmode=verify-full&sslrootcert=FILE to {PREFIX}DATABASE_URL",
     )
 
@@ -53,9 +56,7 @@ def rabbitmq_tls(urls: tuple[URL, ...]) -> Result:
             f"use amqps:// in {PREFIX}AMQP_URL, and {PREFIX}AMQP_CA_FILE for an authority of your own",
         )
     if any(url.query.get("no_verify_ssl") == "1" for url in far):
-        return warn(
-            "RabbitMQ may be anybody: its certificate is not verified (no_verify_ssl=1)", "remove no_verify_ssl"
-        )
+        return warn("nobody verifies that RabbitMQ is the right one (no_verify_ssl=1)", "remove no_verify_ssl")
     return ok("the certificate of RabbitMQ is verified")
 
 
@@ -97,11 +98,16 @@ def is_near(host: str) -> bool:
 
 
 def _impossible(settings: Settings) -> Iterator[Result]:
-    if settings.probe_port and settings.probe_port == settings.port:
-        yield fail(
-            f"{PREFIX}PROBE_PORT and {PREFIX}PORT are both {settings.port}: a gateway cannot listen twice on one port",
-            f"choose another {PREFIX}PROBE_PORT",
-        )
+    ports: dict[int, str] = {}
+    for name in ("port", "probe_port", "metrics_port"):
+        port = getattr(settings, name)
+        if port and port in ports:
+            yield fail(
+                f"{PREFIX}{name.upper()} and {PREFIX}{ports[port].upper()} are both {port}: a gateway cannot listen "
+                "twice on one port",
+                f"choose another {PREFIX}{name.upper()}",
+            )
+        ports[port] = name
     if settings.amqp_url.get_secret_value() == IN_PROCESS_BUS and _database(settings) == "postgresql":
         yield fail(
             f"{PREFIX}AMQP_URL is {IN_PROCESS_BUS}, so processes do not hear of each other's work",

@@ -2,10 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from chandlery.process.commands.doctor.check import Result, fail, ok, unused, warn
+from chandlery.process.commands.doctor.check import Result, counted, fail, in_a_row, ok, unused, warn
 from chandlery.process.commands.doctor.verdicts.database_verdicts import shown_seconds
 from chandlery.store.inspection.work_facts import (
     AbandonedLeases,
@@ -35,8 +35,9 @@ class Seen:
     """Signs of life of the services."""
 
     leases: Sequence[NamedLease] = ()
-    sessions: Mapping[str, int] | None = None
-    """Sessions of our processes at the database, by service; None if those of others cannot be seen."""
+    sessions: Mapping[str, int] = field(default_factory=dict)
+    """Sessions of our processes at the database, by service, as far as they can be seen."""
+    sees_all_sessions: bool = False
     listeners: Mapping[str, int] | None = None
     """Consumers by service; None if they cannot be asked for."""
     is_alone: bool = False
@@ -56,11 +57,11 @@ class Seen:
         """How many processes there are at least; None if that cannot be told from here."""
         if service in _OF_QUEUE.values():
             return self.workers(service)
-        known = [given.get(service, 0) for given in (self.listeners, self.sessions) if given is not None]
-        if service == "gateway" and self.sessions is None:
-            # A gateway's queue of events has a name that nobody can guess.
-            return None
-        return max(map(bool, known), default=None)
+        if self.sessions.get(service) or (self.listeners or {}).get(service):
+            return 1
+        # A gateway's queue of events has a name that nobody can guess.
+        is_known = self.sees_all_sessions or (self.listeners is not None and service != "gateway")
+        return 0 if is_known else None
 
 
 def processes(seen: Seen) -> Result:
@@ -72,15 +73,15 @@ def processes(seen: Seen) -> Result:
         return fail("`chandlery up` is not running on this folder", "start `chandlery up` with the same --data-dir")
     counts = {role: seen.running(role) for role in ROLES}
     gone = [role for role, count in counts.items() if count == 0]
+    commands = in_a_row([f"`chandlery {role}`" for role in gone]) if gone else ""
     told = ", ".join(f"{role} {_count(role, counts[role])}" for role in ROLES)
     if not sweeper and not any(counts.values()):
         return fail(
             "no process of any service is at work on this database", "start the services, or look at their logs"
         )
     if gone:
-        commands = " and ".join(f"`chandlery {role}`" for role in gone)
         return fail(
-            f"no process of the {' and the '.join(gone)} is at work ({told})",
+            f"no process of the {in_a_row(gone)} is at work ({told})",
             f"start {commands}, or look at their logs",
         )
     return ok(f"at work: {told}")
@@ -94,8 +95,9 @@ def known_processes(seen: Seen) -> int:
 def outbox(waiting: Waiting) -> Result:
     """Messages that were committed and not published."""
     if not waiting.count or waiting.seconds < _OUTBOX_LATE:
-        return ok(f"{waiting.count:,} messages in the outbox" if waiting.count else "the outbox is empty")
-    said = f"{waiting.count:,} messages are in the outbox, the oldest for {shown_seconds(waiting.seconds)}"
+        told = f"{counted(waiting.count, 'message')} in the outbox, all of them young"
+        return ok(told if waiting.count else "the outbox is empty")
+    said = f"{counted(waiting.count, 'message')} in the outbox, the oldest for {shown_seconds(waiting.seconds)}"
     remedy = "RabbitMQ does not take them, or no process sweeps: see the checks rabbitmq, rabbitmq-alarms and processes"
     return fail(said, remedy) if waiting.seconds >= _OUTBOX_STUCK else warn(said, remedy)
 
@@ -103,7 +105,7 @@ def outbox(waiting: Waiting) -> Result:
 def backlog(lanes: Sequence[LaneBacklog], *, objects: int, in_hand: int) -> Result:
     """What is due and not worked on."""
     count = sum(each.waiting.count for each in lanes)
-    told = f"of {objects:,} objects {in_hand:,} are worked on and {count:,} are due"
+    told = f"{counted(objects, 'object')}: {in_hand:,} worked on, {count:,} due"
     oldest = lanes[0].waiting.seconds if lanes else 0.0
     if oldest < _WORK_LATE:
         return ok(told)
@@ -126,8 +128,8 @@ def leases(abandoned: Sequence[AbandonedLeases]) -> Result:
     some = ", ".join(f"{each.owner} ({each.count}, for {shown_seconds(each.seconds)})" for each in abandoned[:_SHOWN])
     more = f" and {len(abandoned) - _SHOWN} more" if len(abandoned) > _SHOWN else ""
     return warn(
-        f"{count:,} objects are held by processes that are gone, and nobody takes them over: {some}{more}",
-        "processes of the same service do so: see the checks processes and consumers",
+        f"{counted(count, 'object')} still held by processes that are gone: {some}{more}",
+        "a process of the same service takes them over: see the checks processes and consumers",
     )
 
 
@@ -144,7 +146,7 @@ def circuits(held: Sequence[HeldCircuit]) -> Result:
     )
     more = f" and {len(lanes) - _SHOWN} more" if len(lanes) > _SHOWN else ""
     return warn(
-        f"calls to {len(lanes)} service brokers are paused, because they fail: {some}{more}",
+        f"calls to {counted(len(lanes), 'service broker')} are paused, because they fail: {some}{more}",
         f"`{_describe(next(iter(lanes)))}` says why; calls go on as soon as a probe is answered",
     )
 
@@ -156,7 +158,9 @@ def shares(brokers: Sequence[BrokerShare], *, workers: int) -> Result:
         return unused("no service broker says how many calls it takes at a time")
     narrow = [each for each in limited if (each.limit or 0) < workers]
     if not narrow:
-        return ok(f"{workers} workers share what {len(limited)} service brokers take at a time")
+        return ok(
+            f"{counted(workers, 'worker')} for {counted(len(limited), 'service broker')} with maxConcurrentRequests"
+        )
     some = ", ".join(f"{broker_of(each.lane)} ({each.limit})" for each in narrow[:_SHOWN])
     return warn(
         f"{workers} workers make one call at a time each, which is more than is taken by {some}",

@@ -1,0 +1,1 @@
+"""What `chandlery doctor` asks of the gateway's own settings and files."""
