@@ -18,6 +18,7 @@ from chandlery.process.http.http_server import listen, serve_http
 from chandlery.process.service import Service
 from chandlery.settings.settings import Settings
 from chandlery.store.database import UnitOfWork
+from chandlery.telemetry.catalog.processes import CERTIFICATE_EXPIRY
 from chandlery_gateway.admission.core_admission import namespace_with_defaults
 from chandlery_gateway.app import create_app
 from chandlery_gateway.doctor.gateway_checks import gateway_checks
@@ -46,6 +47,7 @@ class Gateway:
         listening = Listening(settings)
         warn_of_plain_http(settings)
         warn_of_static_tokens(settings)
+        self._resources.metrics.collect(CERTIFICATE_EXPIRY, listening.certificate_ends)
         rules = RuleKeeper(self._resources.database)
         hub = WatchHub(self._resources.database, rules=rules, metrics=self._resources.metrics)
         audit_log = AuditLog(settings, self._resources.database, self._resources.metrics)

@@ -51,6 +51,8 @@ class Readiness:
     def __init__(self) -> None:
         self._parts: dict[str, Part] = {}
         self._looks: dict[str, asyncio.Task[Finding]] = {}
+        self.latest: dict[str, Finding] = {}
+        """What the last look at each part has found."""
 
     def add(self, name: str, check: Check, *, without: str = "") -> None:
         """From now on it is looked at too; a part of the same name is replaced. For `without` see Part."""
@@ -72,8 +74,13 @@ class Readiness:
         look = self._looks.get(part.name)
         if look is None:
             look = self._looks[part.name] = asyncio.create_task(_finding(part))
-            look.add_done_callback(lambda _look: self._looks.pop(part.name, None))
+            look.add_done_callback(lambda done: self._note(part.name, done))
         return look
+
+    def _note(self, name: str, look: "asyncio.Task[Finding]") -> None:
+        self._looks.pop(name, None)
+        if not look.cancelled():
+            self.latest[name] = look.result()
 
 
 async def _finding(part: Part) -> Finding:

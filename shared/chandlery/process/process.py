@@ -2,7 +2,7 @@
 
 Comes in: services (`service.py`) and settings. SIGTERM and SIGINT, of which a second one asks for haste (`ending.py`).
 Goes out: running services, with what runs beside them in every process: relay, sweep, heartbeat, circuits, seals,
-probes. It returns when all have ended, and raises what makes a service unable to go on.
+probes, what it measures of itself. It returns when all have ended, and raises what makes a service unable to go on.
 Called by: `process/commands/service_commands.py`: `chandlery gateway`, … with one service, `chandlery up` with all.
 
 The order at the end matters: no new work, then what is in hand, then the outbox, then the connections. None of the
@@ -33,6 +33,7 @@ from chandlery.process.http.http_server import listen, serve_http
 from chandlery.process.http.metrics_page import MetricsApp
 from chandlery.process.http.open_files import lift_open_file_limit
 from chandlery.process.http.probes import ProbeApp
+from chandlery.process.measuring.measuring import measuring
 from chandlery.process.service import Service
 from chandlery.settings.settings import Settings
 
@@ -174,6 +175,7 @@ def _start_background(resources: Resources, stop: asyncio.Event) -> list[asyncio
         keep_circuits(resources),
         keep_seals(resources),
         resources.keep_data_keys(),
+        *measuring(resources),
     ]
     tasks = [asyncio.create_task(job) for job in jobs]
     for task in tasks:

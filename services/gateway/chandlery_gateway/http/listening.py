@@ -5,6 +5,7 @@
 
 import asyncio
 import socket
+from collections.abc import Iterator
 from typing import Final
 
 import structlog
@@ -16,6 +17,7 @@ from chandlery.process.http.http_server import is_loopback
 from chandlery.process.http.open_files import affordable_connections, lift_open_file_limit
 from chandlery.process.http.tls_files import FollowedFiles, TlsFiles
 from chandlery.settings.settings import Settings
+from chandlery.telemetry.metrics import Sample
 from chandlery_gateway.identity.authenticators.configured_authenticators import ConfiguredAuthenticators
 
 _OTHER_FILES: Final = 200
@@ -43,6 +45,11 @@ class Listening:
             tls=self._tls,
             plain_too=settings.accept_plain_http,
         )
+
+    def certificate_ends(self) -> Iterator[Sample]:
+        """For metrics: when the gateway's certificate ends, in Unix time."""
+        if self._tls is not None:
+            yield Sample(("gateway",), self._tls.ends_at.timestamp())
 
     def address(self, listener: socket.socket) -> str:
         """Where it listens, as a URL."""

@@ -120,6 +120,8 @@ class TlsFiles:
         self._authorities_file = client_authorities
         self._authorities = read_authorities(client_authorities) if client_authorities else ""
         self._on_new_authorities: list[Callable[[], None]] = []
+        self.ends_at = datetime.now(UTC)
+        """When the certificate in use is valid no more."""
         self.context = self._read()
 
     @property
@@ -169,6 +171,7 @@ class TlsFiles:
             )
         if self._authorities:
             ask_for_certificates(context, self._authorities)
+        self.ends_at = shown.not_valid_after_utc
         return context
 
 

@@ -31,7 +31,8 @@ EVENT_LOOP_DELAY_SECONDS: Final = Histogram(
 CERTIFICATE_EXPIRY: Final = Gauge(
     name="chandlery_certificate_expiry_timestamp_seconds",
     labels=("certificate",),
-    meaning="When a certificate that this process shows ends, in Unix time: the gateway's, those of clients.",
+    meaning="When a certificate that this process shows ends, in Unix time: `gateway` to its clients, "
+    "`database-client` and `rabbitmq-client` to these servers.",
     question="Which certificate has to be renewed?",
 )
 LOG_LINES: Final = Counter(

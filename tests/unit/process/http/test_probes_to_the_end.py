@@ -44,6 +44,8 @@ async def test_worker_that_finishes_its_work_is_alive_and_not_ready(monkeypatch:
         status, page = await ask("/metrics", of=1)
         assert status == 200 and "process_resident_memory_bytes" in page
         assert (await ask("/livez", of=1))[0] == 404
+        async with session.head(f"http://127.0.0.1:{ports[1]}/metrics") as response:
+            assert response.status == 200 and int(response.headers["Content-Length"]) > 0
     with pytest.raises(aiohttp.ClientConnectionError):
         async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{ports[0]}/livez"):
             pass

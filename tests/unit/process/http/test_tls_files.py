@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from structlog.testing import capture_logs
 
@@ -104,5 +105,6 @@ async def test_renewed_certificate_is_shown_to_new_clients_and_a_bad_one_never(p
         with pytest.raises(ConfigurationFault):
             files.reload()
         assert await _shown(port) == second
+        assert files.ends_at == x509.load_der_x509_certificate(second).not_valid_after_utc
         stop.set()
         await serving

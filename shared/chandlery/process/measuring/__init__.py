@@ -1,0 +1,1 @@
+"""What a process measures of itself, beside its work, for the metrics."""

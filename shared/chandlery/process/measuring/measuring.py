@@ -1,0 +1,22 @@
+"""Starts what measures a process; `process.py` runs it beside the services. Without metrics nothing is measured."""
+
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from chandlery.engine.resources import Resources
+from chandlery.process.measuring.client_certificates import keep_client_certificates
+from chandlery.process.measuring.loop_delay import keep_loop_delay
+from chandlery.process.measuring.ready_checks import keep_ready_checks
+from chandlery.telemetry.metrics import NO_METRICS
+
+
+def measuring(resources: Resources) -> Sequence[Coroutine[Any, Any, None]]:
+    """Each runs for ever."""
+    metrics = resources.metrics
+    if metrics is NO_METRICS:
+        return ()
+    return (
+        keep_loop_delay(metrics),
+        keep_ready_checks(resources.readiness, metrics),
+        keep_client_certificates(resources.settings, metrics),
+    )
