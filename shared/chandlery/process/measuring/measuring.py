@@ -4,7 +4,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from chandlery.engine.resources import Resources
-from chandlery.process.measuring.client_certificates import keep_client_certificates
+from chandlery.process.measuring.certificate_ends import keep_client_certificates
 from chandlery.process.measuring.loop_delay import keep_loop_delay
 from chandlery.process.measuring.ready_checks import keep_ready_checks
 from chandlery.telemetry.metrics import NO_METRICS

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from chandlery.engine.readiness import Readiness, unless
 from chandlery.process.http.tls_files import self_signed
-from chandlery.process.measuring import client_certificates, loop_delay, ready_checks
+from chandlery.process.measuring import certificate_ends, loop_delay, ready_checks
 from chandlery.process.measuring.measuring import measuring
 from chandlery.settings.settings import Settings
 from chandlery.telemetry.catalog.processes import CERTIFICATE_EXPIRY, EVENT_LOOP_DELAY_SECONDS, READY
@@ -60,14 +60,14 @@ async def test_delay_of_the_loop_is_measured_again_and_again(monkeypatch: pytest
 
 
 async def test_certificates_for_servers_are_told_and_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_certificates, "_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(certificate_ends, "_EVERY_SECONDS", 0.01)
     rabbitmq, database, metrics = tmp_path / "rabbitmq.crt", tmp_path / "database.crt", PrometheusMetrics()
     rabbitmq.write_text(self_signed("rabbitmq")[0])
     settings = Settings(
         amqp_cert_file=rabbitmq, database_url=SecretStr(f"postgresql://db/chandlery?sslmode=require&sslcert={database}")
     )
     names = [(CERTIFICATE_EXPIRY.name, "rabbitmq-client"), (CERTIFICATE_EXPIRY.name, "database-client")]
-    async with going_on(client_certificates.keep_client_certificates(settings, metrics)):
+    async with going_on(certificate_ends.keep_client_certificates(settings, metrics)):
         await eventually(lambda: page(metrics), lambda seen: names[0] in seen and names[1] not in seen)
         database.write_text(self_signed("database")[0])
         seen = await eventually(lambda: page(metrics), lambda seen: names[1] in seen)
