@@ -255,6 +255,7 @@ def test_there_is_a_recipe_for_everything_that_is_added_often() -> None:
         "A kind",
         "An OSB field",
         "A metric",
+        "An alert",
         "A setting",
     }
 
