@@ -24,6 +24,7 @@ from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.model.objects.reasons import BindingReason
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.platform.protocol import PlatformView
+from chandlery.reconcile.history.open_operations import read_open
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters.parameters import NO_PARAMETERS, Parameters, hidden_values
 from chandlery.reconcile.reconcile_result import broker_key
@@ -93,14 +94,15 @@ async def load_binding(
         attempt=claim.attempt,
         rotation_grace=timedelta(seconds=resources.settings.rotation_grace_seconds),
         policy=policy_for(broker, resources.settings),
+        is_namespace_deleted=home is not None and home.metadata.deletion_timestamp is not None,
+        open_operations=read_open(claim.open_operations),
     )
     if _may_be_bound(snapshot):
         snapshot = replace(snapshot, busy_sibling=await _busy_sibling(unit, binding))
-    state = None
     if _is_reconciled(snapshot):
-        state = await secret_state(platform, binding, snapshot.sealed.delivered)
+        snapshot = replace(snapshot, secret=await secret_state(platform, binding, snapshot.sealed.delivered))
     return LoadedBinding(
-        snapshot=replace(snapshot, secret=state) if state else snapshot,
+        snapshot=snapshot,
         endpoint=endpoint if isinstance(endpoint, BrokerEndpoint) else None,
         namespace=home.metadata if home else None,
     )

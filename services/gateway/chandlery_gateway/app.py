@@ -37,11 +37,13 @@ from chandlery_gateway.kube.kinds.regarding_events import REGARDING_EVENT
 from chandlery_gateway.kube.printing.status_objects import MethodNotAllowed
 from chandlery_gateway.read.audit_reader import AuditReader
 from chandlery_gateway.read.object_reader import ObjectReader
+from chandlery_gateway.read.operation_reader import OperationReader
 from chandlery_gateway.routes.audit_routes import register_audit
 from chandlery_gateway.routes.context_key_routes import register_context_keys
 from chandlery_gateway.routes.document_routes import register_documents
 from chandlery_gateway.routes.pages.docs_routes import register_docs_page
 from chandlery_gateway.routes.pages.metrics_routes import register_metrics
+from chandlery_gateway.routes.operation_routes import register_operations
 from chandlery_gateway.routes.read_handlers import ReadHandlers
 from chandlery_gateway.routes.resource_routes import register_kind
 from chandlery_gateway.routes.review_routes import register_reviews
@@ -126,6 +128,7 @@ def create_app(
         register_kind(app.router, kind, pipeline, handlers)
     _add_probes(app, ProbeApp(resources.readiness))
     register_audit(app.router, pipeline, AuditReader(resources.database))
+    register_operations(app.router, pipeline, OperationReader(resources.database), authorizer=recording)
     register_reviews(app.router, pipeline, Reviews(authorizer, tokens=_tokens_of(authenticator)))
     issuer = TokenIssuer(resources.database, longest_hours=settings.service_account_max_token_hours)
     register_token_requests(app.router, pipeline, issuer)

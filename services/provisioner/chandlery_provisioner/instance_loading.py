@@ -16,6 +16,7 @@ from chandlery.model.objects.reasons import InstanceReason
 from chandlery.model.objects.wire import JsonObject
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.platform.protocol import PlatformView
+from chandlery.reconcile.history.open_operations import read_open
 from chandlery.reconcile.kubectl_commands import INSTANCE, annotate
 from chandlery.reconcile.offering import Offering, Unresolved, default_parameters
 from chandlery.reconcile.operation.context import context_of
@@ -82,6 +83,8 @@ async def load_instance(
             cluster_id=resources.cluster_id,
             prefixes=policy.context_annotations,
         ),
+        is_namespace_deleted=home is not None and home.metadata.deletion_timestamp is not None,
+        open_operations=read_open(claim.open_operations),
     )
     return LoadedInstance(
         snapshot=snapshot,

@@ -3,11 +3,12 @@
 Called within the transaction of a round.
 """
 
+from chandlery.model.history.system_users import SYNCER
 from chandlery.model.objects import kinds
 from chandlery.model.objects.core import Namespace, Secret
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.reconcile.deletion import is_removed_at_once, marked_deleted, with_policy
-from chandlery.store.audit.credential_trail import SYNCER, WITHDRAW, secret_entry
+from chandlery.store.audit.credential_trail import WITHDRAW, secret_entry
 from chandlery.store.database import UnitOfWork
 
 

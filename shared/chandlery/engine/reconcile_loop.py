@@ -90,8 +90,8 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         self._database = resources.database
         self._gate = CallGate(resources.circuits, resources.database.clock)
         self._lease = timedelta(seconds=resources.settings.lease_seconds)
-        self._calls = RoundCalls(reconciler, resources, self._gate)
         self._writer = RoundWriter(resources)
+        self._calls = RoundCalls(reconciler, resources, gate=self._gate, writer=self._writer)
         self._outside = OutsideSteps(reconciler, resources)
         self._claims = Batches(self._claim_batch, limit=_BATCH)
         self._decisions = Batches(self._decide_batch, limit=_BATCH)

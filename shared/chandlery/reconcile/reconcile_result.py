@@ -5,9 +5,11 @@ from datetime import datetime
 from functools import cache
 from typing import Generic, TypeVar
 
+from chandlery.model.history.recorded_operations import RecordedOperation
 from chandlery.model.objects.core import RecordedFact, Secret
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.wire import JsonObject
+from chandlery.reconcile.history.open_operations import OpenOperation
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,10 @@ class ReconcileResult(Generic[DocumentT]):
     """What is recorded about the object, as events on the platform."""
     events: tuple[RecordEvent, ...] = ()
     """What is recorded about others."""
+    operations: tuple[RecordedOperation, ...] = ()
+    """What the history is told of operations at the service broker."""
+    open_operations: tuple[OpenOperation, ...] | None = None
+    """Those that have not ended; None if that is as it was."""
     wakes: tuple[str, ...] = ()
     """Keys of what may be waiting for this."""
     is_finished: bool = False

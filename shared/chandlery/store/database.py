@@ -7,8 +7,9 @@ with `after_commit`.
 Called by: the gateway's writer and reader, the reconcile loop, the loops of `engine/upkeep`, commands.
 
 Stores put off what can be written together; `flush` writes it at the end, in one order: objects, what cluster roles
-gather of one another, ids and links, events, work, whom all that wakes, the change log, messages. A transaction that
-lost a race begins again, so the function may be called several times, and has no effects but on its unit.
+gather of one another, ids and links, events, work, whom all that wakes, the change log, the audit log, the operation
+history, messages. A transaction that lost a race begins again, so the function may be called several times, and has no
+effects but on its unit.
 """
 
 import asyncio
@@ -29,6 +30,7 @@ from chandlery.store.audit.audit_store import AuditStore
 from chandlery.store.connection.pulse import Pulse
 from chandlery.store.database_errors import Border, LostConnection, LostRace
 from chandlery.store.inspection.work_facts import Inspection
+from chandlery.store.history.operation_store import OperationStore
 from chandlery.store.objects.access_rules import AccessRuleStore
 from chandlery.store.objects.account_tokens import AccountTokenStore
 from chandlery.store.objects.aggregated_roles import AggregatedRoles
@@ -100,6 +102,7 @@ class UnitOfWork:
         self.outbox = Outbox(connection, now)
         self.wakes = WakeStore(connection, now)
         self.audit = AuditStore(connection, is_kept=keeps_audit)
+        self.operations = OperationStore(connection, keyring)
         self._afterwards: list[Callable[[], None]] = []
 
     # Those that most transactions have no use for are made when somebody asks.
@@ -196,6 +199,7 @@ class UnitOfWork:
         self.outbox.add(*await self._wake_ups.flush(self.objects, self.work_queue, self.wakes))
         await self.changes.flush()
         await self.audit.flush()
+        await self.operations.flush()
         return await self.outbox.flush()
 
 

@@ -84,6 +84,7 @@ def _object_table(kind: Kind) -> Table:
 
 
 OBJECTS: dict[str, Table] = {kind.kind: _object_table(kind) for kind in KINDS.values()}
+Index("ix_events_created_at", OBJECTS[kinds.EVENT.kind].c.created_at)
 
 WORK_QUEUE = Table(
     "work_queue",
@@ -105,6 +106,7 @@ WORK_QUEUE = Table(
     Column("desired_at", DateTime(timezone=True)),
     Column("ready", String),
     Column("expires_at", DateTime(timezone=True)),
+    Column("open_operations", JSON(none_as_null=True)),
 )
 """One small row per object that a worker looks after.
 
@@ -113,6 +115,7 @@ how often the desired state has changed. `turn_at` is the object's turn at a ser
 
 What metrics tell of objects stands here, where it can be counted: `desired_at` is the moment of the write whose desired
 state is not reached yet, `ready` the status of the condition Ready, `expires_at` the end of a binding's credentials.
+`open_operations` are those of the history that have not ended; not among the notes, whose keys an older release knows.
 """
 Index("ix_work_queue_enqueue_after", WORK_QUEUE.c.enqueue_after)
 Index(
@@ -272,6 +275,38 @@ AUDIT_SUBJECTS = Table(
 )
 """Which events are about an object beside the one that they name: of a Secret its owners, of a list all it shows."""
 Index("ix_audit_subjects_event_name", AUDIT_SUBJECTS.c.event_name)
+
+OPERATIONS = Table(
+    "operations",
+    METADATA,
+    Column("name", NAME, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("namespace", NAME, nullable=False),
+    Column("object_name", NAME, nullable=False),
+    Column("object_uid", String(36), nullable=False),
+    Column("instance_name", NAME, nullable=False),
+    Column("operation", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("requested_by", String, nullable=False),
+    Column("broker", String, nullable=False),
+    Column("external_id", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("outcome", String, nullable=False),
+    Column("broker_status", Integer),
+    Column("message", Text),
+    Column("failure_status", Integer),
+    Column("failure", Text),
+    Column("trace_id", String(32), nullable=False),
+    Column("started_at", DateTime(timezone=True), nullable=False),
+    Column("ended_at", DateTime(timezone=True)),
+)
+"""What was done at service brokers about instances and bindings: the operation history.
+
+A name tells when the operation began, so that it sorts by time. `failure` is what the last try that failed was
+answered. Both texts are sealed where parameters are; see `operation_store`.
+"""
+for _columns in (("namespace",), ("namespace", "object_name"), ("object_uid",)):
+    Index(None, *(OPERATIONS.c[_column] for _column in _columns), OPERATIONS.c.name)
 
 ACCOUNT_TOKENS = Table(
     "account_tokens",

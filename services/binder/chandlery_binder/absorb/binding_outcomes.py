@@ -28,6 +28,7 @@ from chandlery_binder.absorb.bind_answers import (
 )
 from chandlery_binder.absorb.binding_draft import BindingDraft, BindingResult
 from chandlery_binder.absorb.binding_ends import forced
+from chandlery_binder.absorb.binding_history import with_announcement, with_answer, without_call
 from chandlery_binder.absorb.binding_remedies import how_to_forget_unasked, while_waiting
 from chandlery_binder.absorb.foreign_bindings import disown
 from chandlery_binder.absorb.requested_outcomes import carry_out
@@ -50,7 +51,20 @@ def absorb(
     problem: InjectionProblem | None = None,
 ) -> BindingResult:
     """What the answer to `sent` changes. `problem` is what came of injecting `credentials_of` the same answer."""
-    draft, answer = BindingDraft.begin(snapshot, sent, now), checked(answer)
+    answer = checked(answer)
+    result = _absorbed(snapshot, sent, answer=answer, now=now, problem=problem)
+    return with_answer(snapshot, sent, answer=answer, result=result, problem=problem, now=now)
+
+
+def _absorbed(
+    snapshot: BindingSnapshot,
+    sent: OpenBindingRequest,
+    *,
+    answer: Answer,
+    now: datetime,
+    problem: InjectionProblem | None,
+) -> BindingResult:
+    draft = BindingDraft.begin(snapshot, sent, now)
     match sent.purpose:
         case BindingPurpose.UNBIND | BindingPurpose.MITIGATE:
             return absorb_unbind(draft, answer)
@@ -74,6 +88,10 @@ def absorb(
 
 def uncalled(snapshot: BindingSnapshot, action: Uncalled, now: datetime) -> BindingResult:
     """What an action changes that needs no call to the broker."""
+    return without_call(snapshot, result=_uncalled(snapshot, action, now), now=now)
+
+
+def _uncalled(snapshot: BindingSnapshot, action: Uncalled, now: datetime) -> BindingResult:
     match action:
         case Idle():
             return idle(snapshot, now)
@@ -185,7 +203,7 @@ def announce(snapshot: BindingSnapshot, sent: OpenBindingRequest, now: datetime)
     reason, message = words[sent.purpose]
     draft = BindingDraft.begin(snapshot, sent, now)
     draft.ready(ConditionStatus.FALSE, reason, message=message)
-    return draft.shown()
+    return with_announcement(snapshot, sent, result=draft.shown(), now=now)
 
 
 def _grant(snapshot: BindingSnapshot, sent: OpenBindingRequest, answer: Answer) -> Grant | None:

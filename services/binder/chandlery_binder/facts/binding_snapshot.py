@@ -10,6 +10,7 @@ from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.conditions import ConditionType, is_true
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.wire import JsonObject
+from chandlery.reconcile.history.open_operations import OpenOperation
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.operation.mitigation import chosen_mitigation
 from chandlery.reconcile.parameters.parameters import Parameters
@@ -85,6 +86,10 @@ class BindingSnapshot:
     policy: BrokerPolicy = DEFAULT_POLICY
     rotation_grace: timedelta = timedelta(minutes=5)
     """How long credentials work on after others have taken their place."""
+    is_namespace_deleted: bool = False
+    """Whether the whole namespace is to go."""
+    open_operations: tuple[OpenOperation, ...] = ()
+    """What the history has been told of, and not the end."""
 
     @property
     def has_schema(self) -> bool:

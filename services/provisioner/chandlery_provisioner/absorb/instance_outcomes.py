@@ -7,7 +7,8 @@ notes, the events, whom to wake, and when to look again.
 The rules are those of the OSB table of orphan mitigation and of the reference's conditions; a 400 to a provision or an
 update is final for this generation, everything else is tried again by schedule until the operation's time is up.
 `operation_answers.py` has them, request by request; `instance_ends.py` and `operation_ends.py` have the ways in which
-an attempt ends, and `instance_draft.py` the words that all of them are written in.
+an attempt ends, and `instance_draft.py` the words that all of them are written in. What the operation history is told
+of it comes last (`instance_history.py`).
 
 Called by: `instance_reconciler.py`, in the transaction of the claim or of the record.
 """
@@ -24,6 +25,7 @@ from chandlery_provisioner.absorb import instance_remedies
 from chandlery_provisioner.absorb.foreign_instances import disown
 from chandlery_provisioner.absorb.instance_draft import InstanceDraft, InstanceResult
 from chandlery_provisioner.absorb.instance_ends import give_up, hold_mitigation, let_go, waive_mitigation
+from chandlery_provisioner.absorb.instance_history import with_announcement, with_answer, without_call
 from chandlery_provisioner.absorb.operation_answers import (
     absorb_deprovision,
     absorb_fetch,
@@ -50,6 +52,11 @@ _IN_FLIGHT = {
 
 def absorb(snapshot: InstanceSnapshot, sent: OpenInstanceRequest, answer: Answer, now: datetime) -> InstanceResult:
     """What the answer to `sent` changes."""
+    result = _absorbed(snapshot, sent, answer, now)
+    return with_answer(snapshot, sent, answer=answer, result=result, now=now)
+
+
+def _absorbed(snapshot: InstanceSnapshot, sent: OpenInstanceRequest, answer: Answer, now: datetime) -> InstanceResult:
     draft = InstanceDraft.begin(snapshot, sent, now)
     if answer.verdict == Verdict.UNREACHABLE and draft.is_repeat:
         draft.keep_open()
@@ -68,6 +75,10 @@ def absorb(snapshot: InstanceSnapshot, sent: OpenInstanceRequest, answer: Answer
 
 def uncalled(snapshot: InstanceSnapshot, action: Uncalled, now: datetime) -> InstanceResult:
     """What an action changes that needs no call to the broker."""
+    return without_call(snapshot, result=_uncalled(snapshot, action, now), now=now)
+
+
+def _uncalled(snapshot: InstanceSnapshot, action: Uncalled, now: datetime) -> InstanceResult:
     match action:
         case Idle():
             return idle(snapshot, now)
@@ -174,4 +185,4 @@ def announce(snapshot: InstanceSnapshot, sent: OpenInstanceRequest, now: datetim
     if sent.purpose in _IN_FLIGHT:
         reason, message = _IN_FLIGHT[sent.purpose]
         show_operation(draft, reason, message=message, is_update=sent.purpose == InstancePurpose.UPDATE)
-    return draft.rest()
+    return with_announcement(snapshot, sent, result=draft.rest(), now=now)

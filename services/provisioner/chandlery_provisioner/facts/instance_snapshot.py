@@ -9,6 +9,7 @@ from chandlery.model.objects.conditions import ConditionType, is_true
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.offerings import AnyPlan
 from chandlery.model.objects.wire import JsonObject
+from chandlery.reconcile.history.open_operations import OpenOperation
 from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.operation.mitigation import AwaitMitigationDecision, WaiveMitigation, chosen_mitigation
 from chandlery.reconcile.operation.open_request import Repeat
@@ -46,6 +47,10 @@ class InstanceSnapshot:
     policy: BrokerPolicy = DEFAULT_POLICY
     context: JsonObject = field(default_factory=dict)
     """What a request would tell of where the instance is."""
+    is_namespace_deleted: bool = False
+    """Whether the whole namespace is to go."""
+    open_operations: tuple[OpenOperation, ...] = ()
+    """What the history has been told of, and not the end."""
 
     @property
     def api_version(self) -> str | None:

@@ -20,6 +20,7 @@ from chandlery.engine.merge_with_latest import merged_with_latest, with_version_
 from chandlery.engine.reconciler import AnswerT, CallT, DocumentT, Reconciler, SnapshotT
 from chandlery.engine.resources import Resources
 from chandlery.engine.rounds.claimed_round import DecidedRound, broker_of
+from chandlery.engine.rounds.round_writer import RoundWriter
 from chandlery.model.faults import Conflict, LeaseLost, Unavailable
 from chandlery.model.objects import kinds
 from chandlery.model.objects.kinds import AnyObject
@@ -55,12 +56,18 @@ class RoundCalls(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
     """Makes the calls of one loop."""
 
     def __init__(
-        self, reconciler: Reconciler[SnapshotT, CallT, AnswerT, DocumentT], resources: Resources, gate: CallGate
+        self,
+        reconciler: Reconciler[SnapshotT, CallT, AnswerT, DocumentT],
+        resources: Resources,
+        *,
+        gate: CallGate,
+        writer: RoundWriter,
     ) -> None:
         self._reconciler = reconciler
         self._resources = resources
         self._database = resources.database
         self._gate = gate
+        self._writer = writer
 
     async def make(
         self, decided: DecidedRound[SnapshotT, CallT]
@@ -116,6 +123,8 @@ class RoundCalls(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             return decided
         written = await unit.objects.update(latest, merged_with_latest(change.document, decided.document, latest))
         unit.after_commit(partial(say_conditions, latest, written))
+        lane = self._reconciler.lane(decided.snapshot, decided.claim)
+        self._writer.tell_history(unit, change, lane=lane)
         unit.outbox.add(ObjectChanged(kind=decided.claim.kind, uid=decided.claim.uid, reason="CallInFlight"))
         if latest.metadata.resource_version != decided.document.metadata.resource_version:
             # A user has changed it since: with the version as it was, the record notices and looks first.

@@ -8,13 +8,15 @@ from chandlery.contracts.messages import ObjectChanged
 from chandlery.engine.condition_log import say_conditions
 from chandlery.engine.merge_with_latest import merged_with_latest
 from chandlery.engine.resources import Resources
-from chandlery.engine.rounds.claimed_round import RecordedRound
+from chandlery.engine.rounds.claimed_round import RecordedRound, broker_of
 from chandlery.engine.rounds.counted_state import CountedState, counted_state
 from chandlery.model.objects.kinds import AnyObject
+from chandlery.reconcile.history.open_operations import write_open
 from chandlery.reconcile.reconcile_result import ReconcileResult, RecordEvent
 from chandlery.store.audit.credential_trail import credential_entry
 from chandlery.store.database import UnitOfWork
 from chandlery.store.work.work_claims import Claim, Release
+from chandlery.telemetry.current_trace import current_trace_id
 
 AT_ONCE: Final = datetime.min.replace(tzinfo=UTC)
 """An object that is due again before it was let go of."""
@@ -38,6 +40,7 @@ class RoundWriter:
         latest: AnyObject | None,
     ) -> RecordedRound:
         """Put the change on top of what is stored now. `lane` is that of later commands. Raises LeaseLost."""
+        self.tell_history(unit, change, lane=lane)
         if latest is None:
             await unit.work_queue.remove(claim.uid)
             return RecordedRound(None)
@@ -61,6 +64,12 @@ class RoundWriter:
         ready_after = (unit.now - claim.desired_at).total_seconds() if is_new and claim.desired_at else None
         return RecordedRound(None if change.is_finished else due_at, left, ready_after=ready_after)
 
+    def tell_history(self, unit: UnitOfWork, change: ReconcileResult[Any], *, lane: str) -> None:
+        """Note what the change says of operations at the service broker that the lane belongs to."""
+        if change.operations:
+            trace_id = current_trace_id()
+            unit.operations.note(change.document, change.operations, broker=broker_of(lane), trace_id=trace_id)
+
     async def tell(self, unit: UnitOfWork, events: tuple[RecordEvent, ...]) -> tuple[RecordEvent, ...]:
         """Record the events; returns those that a platform which joins no transaction has to be told afterwards."""
         if not events or not self._platform.joins_transactions:
@@ -76,6 +85,7 @@ class RoundWriter:
         """Returns when this process is to see to it again: at once, or a reminder that it takes upon itself."""
         due_at = change.next.due_at
         is_reminded = lane == claim.lane and self._timers.take(due_at, unit.now)
+        still_open = claim.open_operations if change.open_operations is None else write_open(change.open_operations)
         release = Release(
             due_at=due_at,
             attempt=change.next.attempt,
@@ -84,6 +94,7 @@ class RoundWriter:
             waiting_for=change.next.waiting_for,
             sealed=change.sealed,
             memory=change.memory,
+            open_operations=still_open,
             interests=change.next.interests,
             turn_at=change.next.turn_at,
             ready=counted.ready,

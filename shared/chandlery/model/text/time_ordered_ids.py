@@ -3,6 +3,7 @@
 import os
 import time
 from datetime import datetime
+from hashlib import blake2b
 from typing import Final
 
 _VERSION: Final = 0x7 << 76
@@ -16,9 +17,19 @@ def time_ordered_id(nanoseconds: int | None = None) -> str:
     return _text(nanoseconds or time.time_ns(), int.from_bytes(os.urandom(_RANDOM_BYTES)) & _RANDOM_BITS)
 
 
+def time_ordered_id_of(moment: datetime, *of: str) -> str:
+    """The id of this moment for what the texts tell: always the same one."""
+    digest = blake2b("\0".join(of).encode(), digest_size=_RANDOM_BYTES).digest()
+    return _text(_nanoseconds(moment), int.from_bytes(digest) & _RANDOM_BITS)
+
+
 def first_id_of(moment: datetime) -> str:
     """No id that was made at the moment or later sorts before this."""
-    return _text(round(moment.timestamp() * 1_000_000) * 1_000, 0)
+    return _text(_nanoseconds(moment), 0)
+
+
+def _nanoseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1_000_000) * 1_000
 
 
 def _text(nanoseconds: int, random: int) -> str:

@@ -9,6 +9,7 @@ users have done with the binding and its Secret.
 from collections.abc import Mapping
 from typing import Final
 
+from chandlery.model.history.system_users import BINDER
 from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.core import RecordedFact, Secret
 from chandlery.model.objects.kinds import AnyObject, kind_of
@@ -16,9 +17,6 @@ from chandlery.model.objects.reasons import BindingReason
 from chandlery.store.audit.audit_entries import AuditEntry
 from chandlery.store.audit.system_entries import AUTHOR, SUCCESS, Subject, system_entry
 
-BINDER: Final = "system:chandlery:binder"
-SYNCER: Final = "system:chandlery:syncer"
-"""Takes along what a namespace or an owner that goes has."""
 _FAILURE: Final = 500
 _REASON: Final = "audit.chandlery.io/reason"
 _VERBS: Final[Mapping[str, str]] = {

@@ -81,6 +81,8 @@ _KEEPS: Final = Duty(inserts=None, updates=None)
 """Nobody but the owner of the tables removes a data key: what it seals would be lost."""
 _KEYS: Final[Row] = (_KEEPS, _KEEPS, _KEEPS, _KEEPS)
 _QUEUE: Final[Row] = (QUEUES, QUEUES, QUEUES, QUEUES)
+_FORGETS: Final = Duty(deletes=True)
+"""Reads, and takes away what is old."""
 
 TABLE_ROWS: Final[Mapping[str, Row]] = {
     "work_queue": _EVERYBODY,
@@ -99,6 +101,7 @@ TABLE_ROWS: Final[Mapping[str, Row]] = {
     "data_keys": _KEYS,
     "audit_events": _LOG,
     "audit_subjects": _LOG,
+    "operations": (_FORGETS, OWNS, OWNS, _FORGETS),
     REVISIONS: (READS, READS, READS, READS),
 }
 """Tables that make the system run: all processes share its upkeep (`engine/upkeep`), and wake each other."""

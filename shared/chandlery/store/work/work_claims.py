@@ -1,5 +1,6 @@
 """What a worker holds of an object for one round, and what it leaves behind: plain data of the work queue."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -20,6 +21,8 @@ class Claim:
     owner: str
     sealed: JsonObject | None = field(repr=False)
     memory: JsonObject
+    open_operations: Sequence[JsonObject] = ()
+    """Those that the history has been told of, and not the end."""
     turn_at: datetime | None = None
     """The moment from which its broker's rate limit lets it through; None if it has not asked for one."""
     desired_at: datetime | None = None
@@ -49,6 +52,8 @@ class Release:
     """The key of `wake` that brings this object back early."""
     sealed: JsonObject | None = field(default=None, repr=False)
     memory: JsonObject
+    open_operations: Sequence[JsonObject] = ()
+    """See `Claim`."""
     interests: tuple[str, ...] | None = None
     """Further keys of `wake`, kept until given anew; None leaves them as they are."""
     turn_at: datetime | None = None

@@ -121,7 +121,7 @@ class WorkQueue:
             .where(W.c.uid.in_(due))
             .values(lease_owner=owner, lease_until=until, enqueue_after=until, fence=W.c.fence + 1)
             .returning(W.c.uid, W.c.kind, W.c.lane, W.c.attempt, W.c.revision, W.c.fence)
-            .returning(W.c.sealed, W.c.memory, W.c.turn_at, W.c.desired_at)
+            .returning(W.c.sealed, W.c.memory, W.c.open_operations, W.c.turn_at, W.c.desired_at)
         )
         rows = (await self._connection.execute(statement)).mappings()
         return {row["uid"]: self._claim(row, owner) for row in rows}
@@ -129,6 +129,7 @@ class WorkQueue:
     def _claim(self, row: Any, owner: str) -> Claim:
         note = self._opened(row["uid"], row["sealed"])
         plain = {**row, "sealed": None, "memory": open_cause(self._keyring, row["uid"], row["memory"])}
+        plain["open_operations"] = row["open_operations"] or ()
         for moment in ("turn_at", "desired_at"):
             plain[moment] = row[moment] and utc(row[moment])
         claim = Claim(owner=owner, **plain)
@@ -184,6 +185,7 @@ class WorkQueue:
                 waiting_for=release.waiting_for,
                 sealed=sealed,
                 memory=seal_cause(self._keyring, claim.uid, release.memory),
+                open_operations=release.open_operations or None,
                 turn_at=release.turn_at,
                 lease_owner=None,
                 lease_until=None,

@@ -39,14 +39,18 @@ UNAUTHENTICATED: Final = "system:unauthenticated"
 
 _CORE: Final = ""
 _AUDIT: Final = "audit.chandlery.io"
+_HISTORY: Final = "history.chandlery.io"
 _AUTHORIZATION, _AUTHENTICATION = "authorization.k8s.io", "authentication.k8s.io"
 _READ: Final = ("get", "list", "watch")
+_LOOK: Final = ("get", "list")
+"""What has been cannot be watched."""
 _CHANGE: Final = ("create", "delete", "deletecollection", "patch", "update")
 _BOTH: Final = (*_CHANGE, *_READ)
 
 _OF_CLUSTER: Final = ("clusterservicebrokers", "clusterserviceclasses", "clusterserviceplans")
 _OFFERED: Final = ("servicebrokers", "serviceclasses", "serviceplans")
 _ORDERED: Final = ("servicebindings", "serviceinstances")
+_OPERATIONS: Final = ("servicebindingoperations", "serviceinstanceoperations")
 _PUBLIC: Final = (
     "/.well-known/chandlery/*",
     "/docs",
@@ -111,6 +115,7 @@ def _for_the_cluster() -> Iterator[ClusterRole]:
         _may(_BOTH, RBAC_GROUP, "clusterrolebindings", "clusterroles", "rolebindings", "roles"),
         _may(("create",), _AUTHORIZATION, "localsubjectaccessreviews", "subjectaccessreviews"),
         _may(_READ, _AUDIT, EVERYTHING),
+        _may(_LOOK, _HISTORY, EVERYTHING),
         _paths(("get",), EVERYTHING),
     )
     yield _role(
@@ -157,6 +162,7 @@ def _for_namespaces() -> Iterator[ClusterRole]:
     yield _role(
         "chandlery:aggregate-to-view",
         _may(_READ, CATALOG, *_OFFERED, *_ORDERED, *_status_of(*_OFFERED, *_ORDERED)),
+        _may(_LOOK, _HISTORY, *_OPERATIONS),
         aggregate_to="view",
     )
 

@@ -14,6 +14,7 @@ from chandlery.model.objects.kinds import CATALOG_KINDS, CORE_KINDS, RBAC_KINDS,
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.model.objects.wire import WireModel
 from chandlery_gateway.kube.kinds.audit_kinds import AUDIT_EVENT
+from chandlery_gateway.kube.kinds.operation_kinds import OPERATION_KINDS
 from chandlery_gateway.kube.kinds.regarding_events import REGARDING_EVENT
 from chandlery_gateway.kube.kinds.token_kinds import TOKEN_REVIEW
 
@@ -166,7 +167,7 @@ WHO_AM_I: Final = tuple(
 )
 REVIEW_KINDS: Final = (*ACCESS_REVIEWS, RULES_REVIEW, WHO_AM_I[0], TOKEN_REVIEW, *WHO_AM_I[1:])
 
-GROUP_KINDS: Final = (*CATALOG_KINDS, *RBAC_KINDS, REGARDING_EVENT, *REVIEW_KINDS, AUDIT_EVENT)
+GROUP_KINDS: Final = (*CATALOG_KINDS, *RBAC_KINDS, REGARDING_EVENT, *REVIEW_KINDS, AUDIT_EVENT, *OPERATION_KINDS)
 """Those of named groups; the members of a group, and of its versions, stand together, the preferred version first."""
 SERVED_KINDS: Final = (*CORE_KINDS, *GROUP_KINDS)
 """Everything that discovery and the OpenAPI documents tell of, core kinds first."""

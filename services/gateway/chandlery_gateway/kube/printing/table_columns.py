@@ -272,6 +272,50 @@ _COLUMNS["AuditEvent"] = (
 )
 
 
+def _took(operation: JsonObject, now: datetime) -> Cell:
+    began, ended = str(at(operation, "startTime")), str(at(operation, "completionTime"))
+    return human_duration((datetime.fromisoformat(ended) if ended else now) - datetime.fromisoformat(began))
+
+
+def _said(operation: JsonObject, *path: str) -> Cell:
+    status, message = str(at(operation, *path, "brokerStatus")), str(at(operation, *path, "message"))
+    return ": ".join(filter(None, (status, message)))
+
+
+def _operation(*of: Column) -> tuple[Column, ...]:
+    return (
+        *of,
+        _text("Operation", "operation", "What was done."),
+        _text("Reason", "reason", "Why."),
+        _text("Requested-By", "requestedBy", "On whose behalf."),
+        Column(
+            "Attempts",
+            "Requests to the service broker, without polls.",
+            lambda operation, _now: int(at(operation, "attempts") or 0),
+            "integer",
+        ),
+        _text("Outcome", "outcome", "What came of it."),
+        Column("Duration", "How long it took, or has taken by now.", _took),
+        _since("Age", "Time since it began.", "startTime"),
+        Column("Answer", "What the service broker last answered.", lambda operation, _now: _said(operation)),
+        Column(
+            "Last-Failure",
+            "What the last attempt that failed was answered.",
+            lambda operation, _now: _said(operation, "lastFailure"),
+            priority=1,
+        ),
+        _text("Broker", "broker", "Service broker.", priority=1),
+        _text("External-ID", "externalID", "By which the service broker knows what it was about.", priority=1),
+        _text("Trace-ID", "traceID", "Trace in which it began.", priority=1),
+        replace(_NAME, description="Name of the operation.", priority=1),
+    )
+
+
+_INSTANCE: Final = _text("Instance", "instanceRef.name", "Service instance.")
+_COLUMNS["ServiceInstanceOperation"] = _operation(_INSTANCE)
+_COLUMNS["ServiceBindingOperation"] = _operation(_text("Binding", "bindingRef.name", "Service binding."), _INSTANCE)
+
+
 def _of_core(column: Column) -> Column:
     return replace(column, cell=lambda event, now: column.cell(as_involved(event), now))
 

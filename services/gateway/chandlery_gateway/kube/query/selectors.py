@@ -28,6 +28,7 @@ _MOST_REQUIREMENTS = 256
 _LONGEST_NAME = 63
 
 _OFFERING = ("spec.externalName", "spec.externalID")
+_OPERATION = ("instanceRef.name", "operation", "outcome", "reason", "requestedBy", "broker", "externalID", "traceID")
 _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "ClusterServiceClass": (*_OFFERING, "spec.clusterServiceBrokerName"),
     "ServiceClass": (*_OFFERING, "spec.serviceBrokerName"),
@@ -64,6 +65,8 @@ _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
         "auditID",
         "since",
     ),
+    "ServiceInstanceOperation": ("instanceRef.uid", *_OPERATION, "since"),
+    "ServiceBindingOperation": ("bindingRef.name", "bindingRef.uid", *_OPERATION, "since"),
 }
 
 

@@ -1,0 +1,1 @@
+"""What was done about instances and bindings at their service brokers, as plain data."""

@@ -1,0 +1,1 @@
+"""Rules of the operation history that both workers share."""

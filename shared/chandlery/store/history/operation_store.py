@@ -1,0 +1,125 @@
+"""The operation history in the database: written by workers with what their rounds record, read by the gateway.
+
+An operation has one row, from when the history first hears of it, and each later word of it is written over that: all
+words of a transaction in one statement at its end. Names sort by time, so that the newest of a namespace, or of an
+object, stand together in an index, and what is old is at one end of the primary key.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Select, case, delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from chandlery.model.history.recorded_operations import RecordedOperation
+from chandlery.model.history.stored_operation import StoredOperation
+from chandlery.model.objects.kinds import AnyObject
+from chandlery.model.text.time_ordered_ids import first_id_of
+from chandlery.store.history.stored_operations import OperationFilter, from_row, to_row
+from chandlery.store.rows import Breaths
+from chandlery.store.schema import OPERATIONS
+from chandlery.store.sealing.sealing import Keyring
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+_C = OPERATIONS.c
+
+
+def _upsert(insert: Any) -> Any:
+    new = insert.excluded
+    broker_status = case((new.message.is_not(None), new.broker_status), else_=_C.broker_status)
+    failure_status = case((new.failure.is_not(None), new.failure_status), else_=_C.failure_status)
+    values = {
+        **{name: new[name] for name in ("external_id", "attempts", "outcome", "ended_at")},
+        "broker_status": broker_status,
+        "message": func.coalesce(new.message, _C.message),
+        "failure_status": failure_status,
+        "failure": func.coalesce(new.failure, _C.failure),
+        "trace_id": func.coalesce(func.nullif(_C.trace_id, ""), new.trace_id),
+    }
+    return insert.on_conflict_do_update(index_elements=[_C.name], set_=values)
+
+
+_UPSERTS: Final = {
+    "postgresql": _upsert(postgresql.insert(OPERATIONS)),
+    "sqlite": _upsert(sqlite.insert(OPERATIONS)),
+}
+"""What was first told of why, by whom and of whom stays, and the trace that it began in."""
+
+
+class OperationStore:
+    """The history, as this transaction sees it."""
+
+    def __init__(self, connection: "AsyncConnection", keyring: Keyring) -> None:
+        self._connection = connection
+        self._keyring = keyring
+        self._later: dict[str, dict[str, Any]] = {}
+
+    def note(self, document: AnyObject, told: Iterable[RecordedOperation], *, broker: str, trace_id: str) -> None:
+        """Write what is told of operations on this object when the transaction ends. Raises DataKeyNeeded."""
+        for each in told:
+            row = to_row(self._keyring, document, each, broker=broker, trace_id=trace_id)
+            self._later[row["name"]] = row
+
+    async def flush(self) -> None:
+        """Write what `note` was given."""
+        if self._later:
+            rows = [self._later[name] for name in sorted(self._later)]
+            self._later.clear()
+            await self._connection.execute(_UPSERTS[self._connection.dialect.name], rows)
+
+    async def get(self, kind: str, namespace: str, name: str) -> StoredOperation | None:
+        """One operation."""
+        where = (_C.kind == kind, _C.namespace == namespace, _C.name == name)
+        row = (await self._connection.execute(select(OPERATIONS).where(*where))).mappings().first()
+        return from_row(self._keyring, row) if row else None
+
+    async def find(self, wanted: OperationFilter, *, limit: int) -> Sequence[StoredOperation]:
+        """Operations, the newest first."""
+        query = select(OPERATIONS).where(*_conditions(wanted)).order_by(_C.name.desc()).limit(limit)
+        breaths, found = Breaths(), []
+        for row in (await self._connection.execute(query)).mappings():
+            await breaths.take()
+            found.append(from_row(self._keyring, row))
+        return found
+
+    async def forget(self, before: datetime, *, limit: int) -> int:
+        """Take away the oldest that began before the moment, at most so many; returns how many went."""
+        old = select(_C.name).where(_C.name < first_id_of(before)).order_by(_C.name).limit(limit)
+        return await self._remove(old)
+
+    async def forget_surplus(self, *, keep: int, since: datetime, limit: int) -> int:
+        """Of objects that have had an operation since, take away all but the newest, at most so many.
+
+        Objects of one name and kind count as one: whoever makes and deletes the same again and again has one history.
+        """
+        recent = select(_C.namespace, _C.object_name).where(_C.name >= first_id_of(since)).distinct().subquery()
+        of_object = (_C.namespace, _C.object_name, _C.kind)
+        place = func.row_number().over(partition_by=of_object, order_by=_C.name.desc()).label("place")
+        of_recent = (_C.namespace == recent.c.namespace) & (_C.object_name == recent.c.object_name)
+        placed = select(_C.name, place).join(recent, of_recent).subquery()
+        return await self._remove(select(placed.c.name).where(placed.c.place > keep).limit(limit))
+
+    async def forget_namespace(self, namespace: str, *, limit: int) -> int:
+        """Take away what happened in a namespace, at most so many: another of its name has another history."""
+        return await self._remove(select(_C.name).where(_C.namespace == namespace).limit(limit))
+
+    async def _remove(self, names: "Select[Any]") -> int:
+        return (await self._connection.execute(delete(OPERATIONS).where(_C.name.in_(names)))).rowcount
+
+
+def _conditions(wanted: OperationFilter) -> "Iterator[ColumnElement[bool]]":
+    yield _C.kind == wanted.kind
+    if wanted.namespace is not None:
+        yield _C.namespace == wanted.namespace
+    for column, value in wanted.where:
+        yield _C[column] == value
+    for column, value in wanted.where_not:
+        yield _C[column] != value
+    if wanted.since is not None:
+        yield _C.name >= first_id_of(wanted.since)
+    if wanted.before:
+        yield _C.name < wanted.before
