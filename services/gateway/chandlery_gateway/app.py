@@ -41,9 +41,9 @@ from chandlery_gateway.read.operation_reader import OperationReader
 from chandlery_gateway.routes.audit_routes import register_audit
 from chandlery_gateway.routes.context_key_routes import register_context_keys
 from chandlery_gateway.routes.document_routes import register_documents
+from chandlery_gateway.routes.operation_routes import register_operations
 from chandlery_gateway.routes.pages.docs_routes import register_docs_page
 from chandlery_gateway.routes.pages.metrics_routes import register_metrics
-from chandlery_gateway.routes.operation_routes import register_operations
 from chandlery_gateway.routes.read_handlers import ReadHandlers
 from chandlery_gateway.routes.resource_routes import register_kind
 from chandlery_gateway.routes.review_routes import register_reviews

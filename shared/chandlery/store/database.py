@@ -29,8 +29,8 @@ from chandlery.retry.transient import STORE_CONFLICT
 from chandlery.store.audit.audit_store import AuditStore
 from chandlery.store.connection.pulse import Pulse
 from chandlery.store.database_errors import Border, LostConnection, LostRace
-from chandlery.store.inspection.work_facts import Inspection
 from chandlery.store.history.operation_store import OperationStore
+from chandlery.store.inspection.work_facts import Inspection
 from chandlery.store.objects.access_rules import AccessRuleStore
 from chandlery.store.objects.account_tokens import AccountTokenStore
 from chandlery.store.objects.aggregated_roles import AggregatedRoles

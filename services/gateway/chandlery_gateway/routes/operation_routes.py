@@ -35,7 +35,7 @@ def register_operations(
             handle = handlers.list if verb == "list" else handlers.get
             router.add_api_route(
                 path,
-                pipeline.endpoint(handle, access=_access(kind, verb), kind=kind),
+                pipeline.endpoint(handle, access=_access(kind, verb), kind=kind, route=kind.plural),
                 methods=["GET"],
                 operation_id=f"{verb}_{kind.singular}{suffix}",
                 summary=f"{verb.capitalize()} {kind.kind}{suffix.replace('_', ' ')}",
