@@ -51,7 +51,7 @@ API: Final[Mapping[str, Runbook]] = {
     "ChandleryAuthenticationFailures": Runbook(
         means="More than one request in a second has credentials that are not accepted. Nobody is let in by that, and others are not slowed. Most often a program has a token that has run out.",
         look=(
-            "Dashboard *Messaging and store*, *Credentials not accepted*: the reason. An expired token is one thing, a token that nobody has ever had another.",
+            "Dashboard *Messaging and store*, *Credentials not accepted*: the reason. `expired`: a program has not renewed its token. `unknown token`: somebody guesses, or the token was revoked. `keys of the issuer cannot be fetched`: the identity provider is away, and none of its users gets in.",
             "The log, action `failed_authentication`: it names the address, or the network, and counts.",
         ),
         type=(

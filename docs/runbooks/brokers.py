@@ -17,7 +17,7 @@ BROKERS: Final[Mapping[str, Runbook]] = {
         means="More than a quarter of the calls to this service broker come to 5xx or to no connection. Its instances and bindings are not made, changed or removed; each is tried again with growing pauses, so nothing is lost. Other service brokers are not hurt. After ten failures in a row each worker pauses the calls (`BrokerCircuitOpen`) and probes it twice a minute.",
         look=(
             "Dashboard *Service broker*, *Calls by status*: `5xx` means that it answers and fails; `connection` that it is not reached (address, DNS, TLS, firewall); `refused` that our own [egress rules](brokers.md) do not allow its address.",
-            "*Calls failed, by operation*: one operation alone is a fault in it; `catalog` too means that all of it is down.",
+            "*Calls failed, by operation*: one operation alone is a fault in it; `GetCatalog` too means that all of it is down.",
             "The conditions `Ready` and `CircuitOpen` of the broker, and the message of an instance that waits.",
         ),
         type=(
@@ -49,7 +49,7 @@ BROKERS: Final[Mapping[str, Runbook]] = {
         means="One in ten answers takes longer than ten seconds. The service broker works, but calls to it queue, and its users wait.",
         look=(
             "Dashboard *Service broker*, *Calls by operation, nine in ten take less*: which one is slow. Provisioning that takes this long should be asynchronous (202), which is for its operator to do.",
-            "*Calls put off*, `rate_limit`: then it is our own limit, `spec.rateLimit`, and not the service broker.",
+            "*Calls put off* by the rate limit: then it is our own limit, `spec.rateLimit`, and not the service broker.",
             "*Oldest work due*: whether anybody is hurt yet.",
         ),
         type=(
@@ -79,7 +79,7 @@ BROKERS: Final[Mapping[str, Runbook]] = {
         ),
         type=(
             _CONDITIONS,
-            """logs 1h | jq -r 'select(."chandlery.broker" == "NAME" and ."chandlery.operation" == "catalog") | "\\(.message) \\(."error.message" // "")"' | tail     # what it has said""",
+            """logs 1h | jq -r 'select(."chandlery.broker" == "NAME" and ."chandlery.operation" == "GetCatalog") | "\\(.message) \\(."error.message" // "")"' | tail     # what it has said""",
             'kubectl patch clusterservicebroker NAME --type=merge --patch "{\\"spec\\":{\\"relistRequests\\":$(date +%s)}}"      # try again now',
         ),
         over="the condition `Ready` of the broker is True.",

@@ -36,7 +36,7 @@ STORE: Final[Mapping[str, Runbook]] = {
     "ChandleryKeyMissing": Runbook(
         means="Something stored could not be decrypted, because the key that wraps it is not among those that this process has, or because the row was changed or moved. Secrets show no data and say why in `chandlery.io/unreadable`; bindings write theirs again where they can. **Nothing is overwritten in the meantime**: when the key comes back, all is readable again.",
         look=(
-            "The label `reason` of the alert: a **missing key** is a matter of settings, most often after a rotation or a restore of the database with the keys of another installation. **Changed** means that a row does not belong where it is.",
+            "The label `reason` of the alert: **key missing** is a matter of settings, most often after a rotation or a restore of the database with the keys of another installation. **changed** means that a row was written over, or does not belong where it is.",
             "Dashboard *Messaging and store*, *Texts not decrypted*: one process alone has other settings than the rest; all: the key was taken out everywhere.",
             "The log, action `open_secret`, `use_data_key` or `provide_data_key`: it names the key.",
         ),

@@ -39,7 +39,7 @@ WORK: Final[Mapping[str, Runbook]] = {
     "ChandleryOrphanMitigationFailing": Runbook(
         means="After a failed creation Chandlery asks the service broker to remove whatever may be left, and the service broker does not confirm it. It is asked again without end. Until then something may be running there that nobody uses, and the object cannot be tried again or removed.",
         look=(
-            "Dashboard *Service broker*, *Leftovers removed* and *Calls failed, by operation*: does `deprovision` or `unbind` fail alone? Then it is the service broker's own fault.",
+            "Dashboard *Service broker*, *Leftovers removed* and *Calls failed, by operation*: does `DeprovisionInstance` or `Unbind` fail alone? Then it is the service broker's own fault.",
             "The objects: STATUS `StartingInstanceOrphanMitigation`, `OrphanMitigationRequired`, `ServiceBindingNeedsOrphanMitigation`; the message has the broker's words.",
         ),
         type=(
