@@ -34,6 +34,8 @@ _OWN_VALUES: Final = frozenset(
         "TLS_KEY_FILE",
         "PROBE_HOST",
         "PROBE_PORT",
+        "METRICS_HOST",
+        "METRICS_PORT",
         "SHUTDOWN_DELAY_SECONDS",
         "LOG_LEVEL",
         "LOG_FORMAT",

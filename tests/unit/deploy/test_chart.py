@@ -43,6 +43,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "priorityClassName": "high",
         "dashboards": {"enabled": True, "annotations": {"grafana_folder": "Chandlery"}},
         "alerts": {"enabled": True, "kind": "ConfigMap"},
+        "metrics": {"enabled": True, "allowFrom": [{"podSelector": {}}]},
     },
 }
 

@@ -102,6 +102,41 @@ def test_every_deployment_is_probed_where_it_listens(objects: Objects, service: 
         assert container[probe]["timeoutSeconds"] <= container[probe]["periodSeconds"]
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_pod_shows_its_metrics_on_a_port_of_their_own_if_it_is_told_to(
+    render: Render, required: dict[str, Any], service: str
+) -> None:
+    objects = render({**required, "metrics": {"enabled": True, "port": 9900}})
+    assert environment_of(objects, service).items() >= {
+        ("CHANDLERY_METRICS_HOST", "0.0.0.0"),
+        ("CHANDLERY_METRICS_PORT", "9900"),
+    }
+    ports = {port["name"]: port["containerPort"] for port in container_of(objects, service)["ports"]}
+    assert ports["metrics"] == 9900
+    annotations = deployment(objects, service)["template"]["metadata"]["annotations"]
+    told = {name: value for name, value in annotations.items() if name.startswith("prometheus.io/")}
+    assert told == {"prometheus.io/scrape": "true", "prometheus.io/port": "9900", "prometheus.io/path": "/metrics"}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_policy_shuts_the_port_of_the_metrics_to_all_but_those_who_are_named(
+    render: Render, required: dict[str, Any], service: str
+) -> None:
+    peers = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+    objects = render({**required, "metrics": {"enabled": True, "allowFrom": peers}})
+    policy = objects["NetworkPolicy", f"demo-chandlery-{service}"]["spec"]
+    assert policy["podSelector"] == deployment(objects, service)["selector"]
+    open_to_all, open_to_some = policy["ingress"]
+    everything = {port["name"] for port in container_of(objects, service)["ports"]}
+    assert {each["port"] for each in open_to_all["ports"]} == everything - {"metrics"}
+    assert (open_to_some["from"], [each["port"] for each in open_to_some["ports"]]) == (peers, ["metrics"])
+
+
+def test_nothing_shows_metrics_without_being_told_to(objects: Objects) -> None:
+    assert not [key for key in objects if key[0] == "NetworkPolicy"]
+    assert all("CHANDLERY_METRICS_PORT" not in environment_of(objects, service) for service in SERVICES)
+
+
 def test_the_gateway_service_leads_to_its_port(objects: Objects) -> None:
     [port] = objects["Service", "demo-chandlery-gateway"]["spec"]["ports"]
     assert port["targetPort"] in [entry["name"] for entry in container_of(objects, "gateway")["ports"]]

@@ -29,6 +29,13 @@ spec:
         {{- with $own.podAnnotations }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
+        {{- with $root.Values.metrics }}
+        {{- if and .enabled .scrapeAnnotations }}
+        prometheus.io/scrape: "true"
+        prometheus.io/port: {{ .port | int64 | quote }}
+        prometheus.io/path: /metrics
+        {{- end }}
+        {{- end }}
         checksum/settings: {{ include "chandlery.settings" $root | sha256sum }}
         checksum/secret: {{ include "chandlery.secretChecksum" . }}
     spec:
@@ -60,6 +67,11 @@ spec:
             - {name: {{ include "chandlery.portName" . }}, containerPort: 8080, protocol: TCP}
             {{- end }}
             - {name: probes, containerPort: 8081, protocol: TCP}
+            {{- with $root.Values.metrics }}
+            {{- if .enabled }}
+            - {name: metrics, containerPort: {{ .port | int64 }}, protocol: TCP}
+            {{- end }}
+            {{- end }}
           {{- include "chandlery.probes" . | nindent 10 }}
           resources:
             {{- toYaml $own.resources | nindent 12 }}

@@ -110,6 +110,12 @@ CHANDLERY_CLUSTER_ID: {{ . | quote }}
 {{ end -}}
 - {name: CHANDLERY_PROBE_HOST, value: "0.0.0.0"}
 - {name: CHANDLERY_PROBE_PORT, value: "8081"}
+{{- with .root.Values.metrics }}
+{{- if .enabled }}
+- {name: CHANDLERY_METRICS_HOST, value: "0.0.0.0"}
+- {name: CHANDLERY_METRICS_PORT, value: {{ .port | int64 | quote }}}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/* The port of the gateway's API. */}}
