@@ -24,7 +24,7 @@ BROKERS: Final[Mapping[str, Runbook]] = {
             _CONDITIONS,
             _CALLS,
             _WAITING,
-            "kubectl get serviceinstanceoperations --all-namespaces --sort-by=.metadata.creationTimestamp | tail     # what was asked of brokers last, and what came of it",
+            "kubectl get serviceinstanceoperations --all-namespaces --field-selector broker=NAME,since=1h | head     # what it was asked for last, for whom, and what came of it",
             "kubectl annotate serviceinstance NAME --overwrite chandlery.io/retry-requested-at=$(date +%s)          # once it is mended: do not wait for the next attempt",
         ),
         over="*Calls failed* is below 5 %, `CircuitOpen` is gone, and what waited becomes Ready by itself, within the pause of its next attempt (`status.nextAttemptTime`).",

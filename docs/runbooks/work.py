@@ -31,7 +31,7 @@ WORK: Final[Mapping[str, Runbook]] = {
             "*Calls failed, by operation*, and *Calls by operation, nine in ten take less*: is it tried again, or are calls slow? If neither, the service broker takes so long for the operation itself (202 and polls): ask its operator.",
         ),
         type=(
-            "kubectl get serviceinstanceoperations --all-namespaces       # attempts and duration of each operation, and the broker's words",
+            "kubectl get serviceinstanceoperations --all-namespaces --field-selector broker=NAME,since=6h      # attempts and duration of each, and the broker's words",
             "kubectl describe serviceinstance NAME",
         ),
         over="*Time to Ready, nine in ten take less* is where it was before.",
@@ -45,6 +45,7 @@ WORK: Final[Mapping[str, Runbook]] = {
         type=(
             "kubectl get serviceinstances,servicebindings --all-namespaces | grep -i -e orphan -e DeprovisionCallFailed -e UnbindCallFailed",
             "kubectl describe serviceinstance NAME",
+            "kubectl get serviceinstanceoperations --all-namespaces --field-selector operation=OrphanMitigation,since=24h",
             "kubectl annotate serviceinstance NAME --overwrite chandlery.io/retry-requested-at=$(date +%s)      # ask again now",
             "kubectl annotate serviceinstance NAME chandlery.io/orphan-mitigation=Waive                         # once its operator says that nothing is left, or will see to it",
         ),
@@ -58,6 +59,7 @@ WORK: Final[Mapping[str, Runbook]] = {
         ),
         type=(
             """kubectl get servicebindings --all-namespaces -o json | jq -r '.items[] | select(.status.expiresAt) | "\\(.status.expiresAt) \\(.metadata.namespace)/\\(.metadata.name)"' | sort | head""",
+            "kubectl get servicebindingoperations --all-namespaces --field-selector operation=Rotate,since=24h      # rotations, and what came of them",
             "kubectl annotate servicebinding NAME --overwrite chandlery.io/rotate-requested-at=$(date +%s)      # new credentials; the old ones go CHANDLERY_ROTATION_GRACE_SECONDS later",
             "kubectl describe servicebinding NAME                                                               # what the broker says of it",
         ),
