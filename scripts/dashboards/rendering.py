@@ -72,7 +72,8 @@ def _lines(panel: Lines) -> timeseries.Panel:
         .height(_LINES_HEIGHT)
     )
     for at, (legend, expr) in enumerate(panel.exprs.items()):
-        made = made.with_target(_query(expr, _ref(at)).range().legend_format(legend))
+        # A trace for each dot, where Prometheus keeps exemplars.
+        made = made.with_target(_query(expr, _ref(at)).range().legend_format(legend).exemplar("_bucket" in expr))
     if panel.is_stacked:
         made = made.stacking(common_builders.StackingConfig().mode(common.StackingMode.NORMAL))
     if panel.steps:
