@@ -39,6 +39,7 @@ _OWN_VALUES: Final = frozenset(
         "SHUTDOWN_DELAY_SECONDS",
         "LOG_LEVEL",
         "LOG_FORMAT",
+        "LOG_LEVELS_FILE",
         "CLUSTER_ID",
         "BROKER_CONCURRENCY",
         "OSB_TIMEOUT_SECONDS",

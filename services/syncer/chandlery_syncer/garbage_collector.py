@@ -21,7 +21,7 @@ from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.garbage import Suspect
 from chandlery_syncer.garbage_rounds import look
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 _BATCH: Final = 50
 _AFTER_FAILURE: Final = timedelta(seconds=10)

@@ -5,7 +5,7 @@ import structlog
 from chandlery.model.objects.conditions import Condition, ConditionStatus
 from chandlery.model.objects.kinds import AnyObject
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 _GONE = "Gone"
 """Where a condition's status stands: the object has no such condition any more."""
@@ -18,17 +18,17 @@ def say_conditions(before: AnyObject, after: AnyObject) -> None:
         if known.pop(each.type, None) != (each.status, each.reason):
             _say_is(after, each)
     for gone, (_status, reason) in known.items():
-        _say(after, f"{gone} is gone", condition=str(gone), status=_GONE, reason=reason)
+        _say(after, f"{gone} is gone", condition=str(gone), condition_status=_GONE, condition_reason=reason)
 
 
 def _say_is(document: AnyObject, condition: Condition) -> None:
-    why = {} if condition.status == ConditionStatus.TRUE else {"message": condition.message}
+    why = {} if condition.status == ConditionStatus.TRUE else {"condition_message": condition.message}
     _say(
         document,
         f"{condition.type} is {condition.status}, {condition.reason}",
         condition=str(condition.type),
-        status=str(condition.status),
-        reason=condition.reason,
+        condition_status=str(condition.status),
+        condition_reason=condition.reason,
         **why,
     )
 

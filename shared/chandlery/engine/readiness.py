@@ -18,7 +18,7 @@ PART_SECONDS: Final = 3.0
 Check = Callable[[], Awaitable[None]]
 """Raises a Fault whose message says, without any secret, why the part does not work."""
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,7 +58,7 @@ from chandlery.retry.schedule import BROKER_CALLS
 from chandlery.store.database import UnitOfWork
 from chandlery.store.work.work_claims import Claim
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 _ROUNDS_PER_COMMAND = 20
 _MOST_LOOKS = 8

@@ -10,6 +10,7 @@ again by where it goes.
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -22,7 +23,7 @@ from chandlery.model.faults import Fault
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.work.outbox import OutboxEntry
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 _BATCH = 200
 _BATCHES_UNDER_WAY = 4
@@ -83,6 +84,8 @@ class Relay:
 
     async def _publish(self, entries: Sequence[OutboxEntry]) -> bool:
         """Whether all are published. What the bus refuses stays, and keeps nothing else from being published."""
+        if log.is_enabled_for(logging.DEBUG):
+            _say_published(entries)
         try:
             await self._bus.publish([entry.message for entry in entries])
         except Fault as fault:
@@ -110,6 +113,14 @@ def _by_way(entries: Sequence[OutboxEntry]) -> Sequence[Sequence[OutboxEntry]]:
     for entry in entries:
         ways.setdefault(route(entry.message), []).append(entry)
     return list(ways.values())
+
+
+def _say_published(entries: Sequence[OutboxEntry]) -> None:
+    for entry in entries:
+        message = entry.message
+        kind, uid, lane = (getattr(message, field, None) for field in ("kind", "uid", "lane"))
+        what = f"a {message.type} is published"
+        log.debug(what, action="publish_message", kind=kind, uid=uid, lane=lane, message_id=entry.id)
 
 
 def _say_left(entries: Sequence[OutboxEntry], fault: Fault) -> None:

@@ -14,7 +14,7 @@ from chandlery.contracts.messages import Reconcile
 from chandlery.messaging.bus import Bus
 from chandlery.model.faults import Fault
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 _WITHIN: Final = timedelta(seconds=30)
 _MOST: Final = 20_000
@@ -53,6 +53,7 @@ class RequeueTimers:
     async def _send(self) -> None:
         while self._due and self._bus is not None:
             batch, self._due = self._due, []
+            log.debug(f"{len(batch)} objects are due again", action="remind", count=len(batch))
             try:
                 await self._bus.publish(batch)
             except Fault as fault:

@@ -28,7 +28,7 @@ from chandlery.engine.resources import Resources
 from chandlery.messaging.bus import Handler, Subscription
 from chandlery.model.faults import Fault
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 _LOOK_EVERY_SECONDS = 15.0
 _OPEN_SECONDS = 10.0

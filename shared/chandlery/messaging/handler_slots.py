@@ -2,9 +2,11 @@
 
 import asyncio
 import contextvars
+import logging
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import structlog
 
@@ -14,6 +16,9 @@ from chandlery.messaging.bus import Handler
 
 log = structlog.get_logger(__name__)
 
+_TRACE_ID: Final = slice(3, 35)
+"""Where the id of a trace stands in a `traceparent`."""
+
 
 def say_failed(history: History, *, message_id: str, queue: str) -> None:
     """Log that a message comes once more."""
@@ -22,7 +27,7 @@ def say_failed(history: History, *, message_id: str, queue: str) -> None:
         action="retry_message",
         queue=queue,
         message_id=message_id,
-        reason=history.error,
+        error=history.error,
         deliveries=history.deliveries,
     )
 
@@ -37,9 +42,16 @@ def say_buried(letter: DeadLetter) -> None:
         reason=str(letter.reason),
         error=letter.history.error,
         deliveries=letter.history.deliveries,
-        trace=letter.trace,
+        trace_id=letter.trace[_TRACE_ID],
         uid=getattr(letter.message, "uid", ""),
     )
+
+
+def _say_handled(message: Message, seconds: float) -> None:
+    kind, uid, lane = (getattr(message, field, None) for field in ("kind", "uid", "lane"))
+    ms = round(seconds * 1000, 3)
+    what = f"a {message.type} was handled in {ms:.0f} ms"
+    log.debug(what, action="handle_message", kind=kind, uid=uid, lane=lane, ms=ms)
 
 
 Item = TypeVar("Item")
@@ -50,9 +62,12 @@ async def failure_of(handler: Handler, message: Message, *, id: str = "") -> Bas
 
     Its log lines bear the message's id, by which they are found again when it ends with the dead letters.
     """
+    began = time.monotonic()
     try:
         with structlog.contextvars.bound_contextvars(message_id=id):
             await handler(message)
+            if log.is_enabled_for(logging.DEBUG):
+                _say_handled(message, time.monotonic() - began)
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
         if task is None or task.cancelling():

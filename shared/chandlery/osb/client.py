@@ -38,7 +38,7 @@ from chandlery.reconcile.operation.version_matrix import ORIGINATING_IDENTITY, R
 from chandlery.reconcile.secrecy.known_secrets import NO_SECRETS, KnownSecrets
 from chandlery.telemetry.metrics import NO_METRICS, Metrics
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 _FAILED = frozenset({Verdict.BROKEN, Verdict.TIMED_OUT, Verdict.UNREACHABLE, Verdict.MALFORMED, Verdict.UNEXPECTED})
 _WENT_WELL = frozenset({Verdict.SUCCEEDED, Verdict.ACCEPTED, Verdict.IN_PROGRESS, Verdict.UNCHANGED, Verdict.GONE})
@@ -46,23 +46,24 @@ _WENT_WELL = frozenset({Verdict.SUCCEEDED, Verdict.ACCEPTED, Verdict.IN_PROGRESS
 
 def say_called(endpoint: BrokerEndpoint, answer: Answer, *, request_id: str, seconds: float) -> None:
     """Tell of one call and what came of it: a warning where the broker, or the way to it, has failed."""
-    ms, whose = round(seconds * 1000), structlog.contextvars.get_contextvars()
+    ms, whose = round(seconds * 1000, 3), structlog.contextvars.get_contextvars()
     name = "/".join(filter(None, (whose.get("namespace"), whose.get("name"))))
     came = answer.status if answer.status is not None else "no answer"
     facts = {
         "action": "call_broker",
         "operation": str(answer.verb),
-        "status": answer.status or 0,
+        "status": answer.status,
         "verdict": str(answer.verdict),
+        "outcome": "success" if answer.verdict in _WENT_WELL else "failure",
         "ms": ms,
         "request_identity": request_id,
-        "url": endpoint.place,
+        "server": endpoint.place,
     }
     why = "" if answer.verdict in _WENT_WELL else answer.error or answer.description or ""
     if why:
-        facts["reason"] = why
+        facts["error"] = why
     say = log.warning if answer.verdict in _FAILED else log.info
-    say(f"{answer.verb} for {whose.get('kind', 'nobody')} {name}: {came} in {ms} ms", **facts)
+    say(f"{answer.verb} for {whose.get('kind', 'nobody')} {name}: {came} in {ms:.0f} ms", **facts)
 
 
 _VERSION = istr("X-Broker-API-Version")

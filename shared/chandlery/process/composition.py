@@ -25,6 +25,7 @@ from chandlery.platform.standalone.standalone_platform import StandalonePlatform
 from chandlery.process.bus_choice import make_bus
 from chandlery.process.http.metrics_page import make_metrics
 from chandlery.process.key_choice import SealedDatabase, make_database, require_keys
+from chandlery.process.logs.line_counts import count_lines
 from chandlery.process.schema_waits import engine_for, patiently, prepare_schema
 from chandlery.settings.settings import Settings, require
 from chandlery.telemetry.metrics import Metrics
@@ -51,6 +52,7 @@ async def open_resources(
     require_keys(settings)
     owner = process_name(service)
     metrics = make_metrics(settings, services=service)
+    count_lines(metrics)
     async with AsyncExitStack() as stack:
         # All is built and checked before anything is waited for: a bad setting is told at once.
         engine = engine_for(settings, service)

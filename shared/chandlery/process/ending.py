@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _MOST_NAMES: Final = 5

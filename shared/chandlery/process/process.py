@@ -33,6 +33,7 @@ from chandlery.process.http.http_server import listen, serve_http
 from chandlery.process.http.metrics_page import MetricsApp
 from chandlery.process.http.open_files import lift_open_file_limit
 from chandlery.process.http.probes import ProbeApp
+from chandlery.process.logs.logs import keep_logs
 from chandlery.process.measuring.measuring import measuring
 from chandlery.process.service import Service
 from chandlery.settings.settings import Settings
@@ -44,7 +45,7 @@ _PROBE_SECONDS = 5.0
 _HURRY_SECONDS = 5.0
 """To give back what is unfinished, when somebody has asked twice."""
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 async def run_services(
@@ -64,6 +65,8 @@ async def run_services(
 
     ending = Ending(name, seconds=settings.shutdown_seconds)
     ending.listen()
+    # From now on: it may be waiting for a server that somebody wants to know more about.
+    logs = asyncio.create_task(keep_logs())
     running = asyncio.ensure_future(_run(services, settings, name, ending, migrates=migrates, on_ready=ready))
     await _first_of(running, ending.stop)
     # While it still waits for a server there is nothing to finish.
@@ -75,6 +78,8 @@ async def run_services(
         await running
     except asyncio.CancelledError:
         log.info(f"{name} has stopped before it was finished", action="stop_process", service=name)
+    finally:
+        logs.cancel()
 
 
 async def _first_of(running: "asyncio.Future[None]", event: asyncio.Event, *, seconds: float | None = None) -> None:

@@ -19,7 +19,7 @@ from chandlery.store.migrate import Say, current_revision, is_later, is_older, m
 from chandlery.store.roles.database_roles import RolePlan
 
 T = TypeVar("T")
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 class SchemaNotReady(Unavailable):

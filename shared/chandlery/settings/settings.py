@@ -32,6 +32,7 @@ from chandlery.settings.authentication_settings import AuthenticationSettings
 from chandlery.settings.broker_settings import BrokerSettings
 from chandlery.settings.database_role_settings import DatabaseRoleSettings
 from chandlery.settings.encryption_settings import EncryptionSettings
+from chandlery.settings.log_settings import LogSettings
 from chandlery.settings.telemetry_settings import TelemetrySettings
 from chandlery.settings.web_settings import WebSettings
 
@@ -91,6 +92,7 @@ class Settings(
     BrokerSettings,
     DatabaseRoleSettings,
     EncryptionSettings,
+    LogSettings,
     TelemetrySettings,
     WebSettings,
     BaseSettings,
@@ -224,15 +226,6 @@ class Settings(
     )
     shutdown_seconds: PositiveFloat = Field(
         default=20.0, description="How long unfinished work may continue after SIGTERM before it is released."
-    )
-
-    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Lowest level to log.")
-    log_requests: Literal["none", "writes", "all"] = Field(
-        default="writes",
-        description="Which API requests are logged, at info: none, those that change something, or all.",
-    )
-    log_format: Literal["json", "console"] = Field(
-        default="json", description="Form of the log: `json` for machines, `console` for people."
     )
 
     @classmethod

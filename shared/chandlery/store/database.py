@@ -20,7 +20,9 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import Any, TypeVar, cast
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from tenacity import RetryCallState
 
 from chandlery.contracts.messages import GARBAGE, ObjectChanged
 from chandlery.model.faults import Conflict, Unavailable
@@ -63,8 +65,19 @@ T = TypeVar("T")
 Clock = Callable[[], datetime]
 Published = Callable[[Sequence[OutboxEntry]], None]
 
+log = structlog.get_logger(__name__)
+
 _CLOSE_SECONDS = 5.0
 _MOST_KEYS_IN_TURN = 20
+
+
+def _say_repeated(state: RetryCallState) -> None:
+    # Its name alone: texts of databases quote data.
+    name = type(state.outcome.exception() if state.outcome else None).__name__
+    what = "a transaction is repeated, because its connection broke"
+    if name == LostRace.__name__:
+        what = "a transaction is repeated, because another one was first"
+    log.debug(what, action="repeat_transaction", attempt=state.attempt_number, error_type=name)
 
 
 def system_clock() -> datetime:
@@ -257,7 +270,7 @@ class Database:
 
     async def _repeated(self, work: Work[T], dry_run: bool) -> T:
         try:
-            async for attempt in STORE_CONFLICT.around(LostRace, LostConnection):
+            async for attempt in STORE_CONFLICT.around(LostRace, LostConnection, before_sleep=_say_repeated):
                 with attempt:
                     return await (self._uncut(work, dry_run) if self._is_sqlite else self._once(work, dry_run))
         except LostRace as error:

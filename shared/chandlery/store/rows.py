@@ -46,7 +46,7 @@ class Breaths:
             self._since = time.thread_time()
 
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 _SEALED = "sealed"
 _SEALED_FIELDS = ("data", "stringData")

@@ -60,6 +60,7 @@ DISTRIBUTION = {
     "prometheus_client": "prometheus-client",
     "opentelemetry": "opentelemetry-api",
     "aio_pika": "aio-pika",
+    "opentelemetry": "opentelemetry-api",
 }
 
 HUBS = (

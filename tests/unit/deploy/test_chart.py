@@ -81,6 +81,7 @@ def test_chart_has_the_objects_of_four_services(render: Render, required: dict[s
     single = {
         ("Service", "demo-chandlery-gateway"),
         ("ConfigMap", "demo-chandlery"),
+        ("ConfigMap", "demo-chandlery-log-levels"),
         ("Secret", "demo-chandlery"),
         ("Secret", "demo-chandlery-migrate"),
         ("Job", "demo-chandlery-migrate"),

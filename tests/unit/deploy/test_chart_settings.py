@@ -111,10 +111,11 @@ def test_the_migration_needs_nothing_that_comes_after_it(render: Render, require
         ({}, ()),
         ({"gateway": {"service": {"port": 9090}}}, ()),
         ({"settings": {"logLevel": "debug"}}, SERVICES),
+        ({"settings": {"logLevels": {"chandlery.osb": "debug"}}}, ()),
         ({"database": {"url": "postgresql://chandlery:other@postgresql.example.com/chandlery"}}, SERVICES),
         ({"auth": {"tokens": [{"token": "another-one-0123456789", "user": "admin"}]}}, ("gateway",)),
     ],
-    ids=["nothing", "service-port", "log-level", "database-url", "tokens"],
+    ids=["nothing", "service-port", "log-level", "levels-of-modules", "database-url", "tokens"],
 )
 def test_pods_roll_when_what_they_read_changes(
     render: Render, required: dict[str, Any], *, change: dict[str, Any], rolled: tuple[str, ...]

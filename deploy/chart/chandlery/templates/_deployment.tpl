@@ -79,6 +79,7 @@ spec:
             {{- include "chandlery.containerSecurity" . | nindent 12 }}
           volumeMounts:
             - {name: tmp, mountPath: /tmp}
+            - {name: log-levels, mountPath: /etc/chandlery/log-levels, readOnly: true}
             {{- if $isGateway }}
             - {name: tokens, mountPath: /etc/chandlery/tokens, readOnly: true}
             {{- if $root.Values.gateway.tls.secretName }}
@@ -92,6 +93,8 @@ spec:
       volumes:
         - name: tmp
           emptyDir: {sizeLimit: 64Mi}
+        - name: log-levels
+          configMap: {name: {{ include "chandlery.fullname" $root }}-log-levels}
         {{- if $isGateway }}
         - name: tokens
           secret:

@@ -37,6 +37,7 @@ affinity:
 {{- define "chandlery.settings" -}}
 CHANDLERY_LOG_LEVEL: {{ .Values.settings.logLevel | quote }}
 CHANDLERY_LOG_FORMAT: {{ .Values.settings.logFormat | quote }}
+CHANDLERY_LOG_LEVELS_FILE: /etc/chandlery/log-levels/levels
 CHANDLERY_BROKER_CONCURRENCY: {{ .Values.settings.brokerConcurrency | int64 | quote }}
 CHANDLERY_OSB_TIMEOUT_SECONDS: {{ .Values.settings.osbTimeoutSeconds | int64 | quote }}
 {{- with .Values.settings.clusterId }}

@@ -11,11 +11,12 @@ from typing import Final
 import structlog
 
 from chandlery.model.faults import ConfigurationFault
+from chandlery.process.followed_files import FollowedFiles
 from chandlery.process.http.accepting import Manners
 from chandlery.process.http.bounded_connections import ConnectionLimits
 from chandlery.process.http.http_server import is_loopback
 from chandlery.process.http.open_files import affordable_connections, lift_open_file_limit
-from chandlery.process.http.tls_files import FollowedFiles, TlsFiles
+from chandlery.process.http.tls_files import TlsFiles
 from chandlery.settings.settings import Settings
 from chandlery.telemetry.metrics import Sample
 from chandlery_gateway.identity.authenticators.configured_authenticators import ConfiguredAuthenticators
@@ -23,7 +24,7 @@ from chandlery_gateway.identity.authenticators.configured_authenticators import 
 _OTHER_FILES: Final = 200
 """Probes, RabbitMQ, what the interpreter has open, and some room."""
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 class Listening:

@@ -25,6 +25,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
 
+import structlog
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
@@ -46,6 +47,8 @@ from chandlery_gateway.identity.authorization import Access, Authorizer, check_a
 from chandlery_gateway.identity.failed_logins import FailedLogins
 from chandlery_gateway.identity.impersonation import HEADER_PREFIX, acting_user
 from chandlery_gateway.kube.printing.status_objects import TooManyRequests, Unauthorized, reason_of
+
+log = structlog.get_logger(__name__)
 
 _GIVEN_UP = 499
 """No answer was sent: as others note it, too."""
@@ -130,6 +133,7 @@ class Pipeline:
                 response = await compressed(request, await work(request, event))
             except Fault as fault:
                 event.reason = reason_of(fault)
+                _say_refused(request, fault, event.reason)
                 response = fault_response(fault, kind=kind, name=_object_name(request))
             except Exception as error:  # noqa: BLE001 - further up it would be logged with what was sent
                 event.reason = reason_of(error)
@@ -215,6 +219,18 @@ class Pipeline:
             return Identity(sender, await acting_user(sender, Headers(scope=scope), self._authorizer))
         except Fault as fault:
             return Identity(sender, None, fault)
+
+
+def _say_refused(request: Request, fault: Fault, reason: str) -> None:
+    # Its message may quote what was sent.
+    log.debug(
+        f"{request.method} {request.url.path} is refused: {reason}",
+        action="refuse_request",
+        method=request.method,
+        path=request.url.path,
+        reason=reason,
+        error_type=type(fault).__name__,
+    )
 
 
 def _event_of(scope: Scope, *, is_stream: bool) -> AuditEvent:

@@ -78,7 +78,7 @@ def _takes_gzip(request: Request) -> bool:
     return False
 
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LONGEST_WARNING = 256
@@ -206,8 +206,8 @@ async def bug_response(request: Request, error: Exception) -> Response:
 def log_bug(error: Exception, *, action: str, **where: str) -> None:
     """Log what should not happen."""
     # Neither the message nor the values in it: those of databases and validators quote what was sent.
-    trace = "".join(traceback.format_tb(error.__traceback__))
-    log.error(f"a request failed: {type(error).__name__}", action=action, trace=trace, **where)
+    trace, name = "".join(traceback.format_tb(error.__traceback__)), type(error).__name__
+    log.error(f"a request failed: {name}", action=action, exception=trace, error_type=name, **where)
 
 
 def _table(kind: Kind, items: Sequence[JsonObject], form: AnswerForm, metadata: JsonObject) -> JsonObject:

@@ -4,6 +4,7 @@ Never the query and never a header but the status: selectors and tokens are the 
 """
 
 import time
+from http import HTTPStatus
 from typing import Final, Literal
 
 import structlog
@@ -14,7 +15,7 @@ from chandlery_gateway.identity.authentication import sender_of
 
 Wanted = Literal["none", "writes", "all"]
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _NOBODY: Final = ""
@@ -55,15 +56,22 @@ class RequestLog:
         return is_write or (self._wanted == "all" and not scope["path"].startswith(PROBE_PATHS))
 
     def _say(self, scope: Scope, *, status: int, seconds: float) -> None:
-        sender, ms = sender_of(scope), round(seconds * 1000)
+        sender, ms = sender_of(scope), round(seconds * 1000, 3)
         method, path = scope["method"], scope["path"]
         log.info(
-            f"{method} {path}: {status} in {ms} ms",
+            f"{method} {path}: {status} in {ms:.0f} ms",
             action="serve_request",
             method=method,
             path=path,
             status=status,
             ms=ms,
             user=sender.username if sender else _NOBODY,
-            address=(scope.get("client") or ("",))[0],
+            ip=(scope.get("client") or ("",))[0],
+            outcome=_outcome(status),
         )
+
+
+def _outcome(status: int) -> str:
+    if status == _ABANDONED:
+        return "unknown"
+    return "failure" if status >= HTTPStatus.BAD_REQUEST else "success"

@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 from starlette.types import Message, Send
 
-from chandlery.process.logs.logs import Tally
+from chandlery.process.logs.tally import Tally
 from chandlery.settings.settings import Settings
 from chandlery.telemetry.catalog import api_requests as told
 from chandlery.telemetry.metrics import NO_METRICS, Metrics, Sample
@@ -21,7 +21,7 @@ from chandlery_gateway.http.fair_queue import FairQueue, QueuedRequest
 from chandlery_gateway.http.request_classes import Demand, RequestClass
 from chandlery_gateway.kube.printing.status_objects import TooManyRequests
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 STRANGERS: Final = ""
 """Requests without a token share one queue."""

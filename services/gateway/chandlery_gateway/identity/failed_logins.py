@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from chandlery.process.logs.logs import Tally
+from chandlery.process.logs.tally import Tally
 from chandlery_gateway.identity.authentication import LoginFailure
 
 _FREE: Final = 10.0
@@ -19,7 +19,7 @@ _FORGIVEN_PER_SECOND: Final = 0.2
 _DELAY_SECONDS: Final = 1.0
 _MOST_ADDRESSES: Final = 1000
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)

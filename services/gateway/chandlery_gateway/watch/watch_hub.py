@@ -26,7 +26,7 @@ from chandlery_gateway.identity.rbac.rule_keeper import RuleKeeper
 from chandlery_gateway.watch.watch_counts import ChangeLogLag, WatchCounts
 from chandlery_gateway.watch.watch_lines import ChangeViews
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 _BATCH = 1000
 _KEPT = 20_000

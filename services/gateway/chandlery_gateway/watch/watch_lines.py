@@ -18,7 +18,7 @@ from chandlery_gateway.kube.printing.tables import IncludeObject, partial_metada
 from chandlery_gateway.kube.query.negotiation import Form, Representation
 from chandlery_gateway.read.selection import to_client
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 _MOST_BYTES: Final = 64 << 20
 _BYTES_OF_A_VIEW: Final = 4 << 10

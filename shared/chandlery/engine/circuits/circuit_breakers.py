@@ -14,7 +14,7 @@ from chandlery.reconcile.answers import Answer
 from chandlery.reconcile.operation.deferral import is_failure, is_sign_of_life
 from chandlery.retry.circuit import Circuit, CircuitPolicy, CircuitState, Permit
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 class CircuitBreakers:

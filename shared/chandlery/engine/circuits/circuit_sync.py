@@ -21,7 +21,7 @@ from chandlery.reconcile.reconcile_result import circuit_key
 from chandlery.retry.circuit import Circuit, OpenCircuit, Permit
 from chandlery.store.database import UnitOfWork
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 _LOOK_SECONDS = 1.0
 """While a circuit is open: how often to look whether it is time for a probe, or whether others were answered."""

@@ -18,7 +18,7 @@ from chandlery.model.faults import Conflict, Fault, Unavailable
 from chandlery.reconcile.reconcile_result import RecordEvent
 from chandlery.retry.transient import TransientRetry
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 PATIENCE: Final = TransientRetry(attempts=20, initial_seconds=0.1, maximum_seconds=5.0)

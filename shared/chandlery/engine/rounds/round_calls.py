@@ -19,6 +19,7 @@ from chandlery.engine.condition_log import say_conditions
 from chandlery.engine.merge_with_latest import merged_with_latest, with_version_of
 from chandlery.engine.reconciler import AnswerT, CallT, DocumentT, Reconciler, SnapshotT
 from chandlery.engine.resources import Resources
+from chandlery.engine.rounds import round_log
 from chandlery.engine.rounds.claimed_round import DecidedRound, broker_of
 from chandlery.engine.rounds.round_writer import RoundWriter
 from chandlery.model.faults import Conflict, LeaseLost, Unavailable
@@ -73,6 +74,8 @@ class RoundCalls(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         self, decided: DecidedRound[SnapshotT, CallT]
     ) -> tuple[DecidedRound[SnapshotT, CallT], AnswerT | Deferral]:
         """The answer, or why the call may not be made now; and the round, whose object an announcement has changed."""
+        if round_log.is_wanted():
+            round_log.say_decided(decided)
         if decided.to is None:
             return await self._call(decided)
         admission = self._gate.begin(decided.to)

@@ -8,6 +8,7 @@ from chandlery.contracts.messages import ObjectChanged
 from chandlery.engine.condition_log import say_conditions
 from chandlery.engine.merge_with_latest import merged_with_latest
 from chandlery.engine.resources import Resources
+from chandlery.engine.rounds import round_log
 from chandlery.engine.rounds.claimed_round import RecordedRound, broker_of
 from chandlery.engine.rounds.counted_state import CountedState, counted_state
 from chandlery.model.objects.kinds import AnyObject
@@ -55,6 +56,8 @@ class RoundWriter:
         events = (*change.events, *(RecordEvent(document, fact) for fact in change.facts))
         unit.audit.note(*filter(None, (credential_entry(document, fact) for fact in change.facts)))
         unit.after_commit(partial(say_conditions, latest, document))
+        if round_log.is_wanted():
+            unit.after_commit(partial(round_log.say_written, claim, document, change))
         unit.enqueue_waiting_at_end(change.wakes)
         if document != latest or change.is_finished:
             reason = change.facts[-1].reason if change.facts else ""

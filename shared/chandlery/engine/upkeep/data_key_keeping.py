@@ -13,7 +13,7 @@ from chandlery.store.database import Database
 from chandlery.store.sealing.providers.key_provider import KeyRefused, KeysAway
 from chandlery.store.sealing.providers.listed_keys import KeyFile
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 _TICK_SECONDS: Final = 1.0
 

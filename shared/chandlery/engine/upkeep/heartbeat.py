@@ -11,7 +11,7 @@ import structlog
 from chandlery.engine.resources import Resources
 from chandlery.store.database import UnitOfWork
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 async def keep_leases(resources: Resources) -> None:

@@ -18,7 +18,7 @@ from chandlery.reconcile.reconcile_result import secret_key
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.sealing.resealing import Step
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 LEASE: Final = "reseal"
 _TURN = timedelta(minutes=5)

@@ -25,7 +25,7 @@ from chandlery.model.faults import Fault
 from chandlery.settings.settings import Settings
 from chandlery.store.database import Database, UnitOfWork
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 _LEASE = "sweep"
 _BATCH = 500
@@ -62,7 +62,7 @@ class Sweep:
             except Fault as fault:
                 log.warning(f"the sweep was skipped: {fault.message}", action="sweep")
             except Exception as error:  # noqa: BLE001 - a sweep that ends lets all work of dead processes lie
-                log.error(f"the sweep failed: {type(error).__name__}", action="sweep", reason=type(error).__name__)  # noqa: TRY400 - texts of exceptions can quote data
+                log.error(f"the sweep failed: {type(error).__name__}", action="sweep", error_type=type(error).__name__)  # noqa: TRY400 - texts of exceptions can quote data
             await asyncio.sleep(self._settings.sweep_seconds)
 
     async def once(self) -> int:
@@ -78,6 +78,9 @@ class Sweep:
             self._is_more_to_prune = await self._retention.prune()
         await self._database.enqueue_late()
         commands = await self._database.run(self._due)
+        if commands:
+            what = f"{len(commands)} objects are due and have no message on the bus"
+            log.debug(what, action="sweep", count=len(commands))
         try:
             if commands:
                 await self._bus.publish(commands)

@@ -185,7 +185,7 @@ class RabbitSubscription:
 
 
 def _say_later(delivery: Delivery, fault: Unavailable) -> None:
-    log.debug("A message will be redelivered", action="settle_message", queue=delivery.queue, why=describe(fault))
+    log.debug("A message will be redelivered", action="settle_message", queue=delivery.queue, reason=describe(fault))
 
 
 def _say_not_listening(state: RetryCallState) -> None:

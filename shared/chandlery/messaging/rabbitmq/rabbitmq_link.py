@@ -106,7 +106,7 @@ class RabbitLink:
             log.info(
                 f"Connected to RabbitMQ at {self._address}",
                 action="connect_amqp",
-                address=self._address,
+                server=self._address,
                 connection=self._name,
             )
             await lost.wait()
@@ -114,7 +114,7 @@ class RabbitLink:
             log.warning(
                 f"The connection to RabbitMQ at {self._address} was lost; reconnecting",
                 action="reconnect_amqp",
-                address=self._address,
+                server=self._address,
                 connection=self._name,
             )
             await close_connection(self._connection)
@@ -155,6 +155,6 @@ class RabbitLink:
         log.warning(
             f"RabbitMQ at {self._servers.addresses} is not reachable ({why}); trying again in {pause:.1f} s",
             action="connect_amqp",
-            address=self._servers.addresses,
+            server=self._servers.addresses,
             attempt=state.attempt_number,
         )

@@ -28,7 +28,7 @@ from chandlery.model.faults import ConfigurationFault
 from chandlery.model.json.json_text import write_json
 from chandlery.model.objects.wire import JsonObject
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 PrivateKey = ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 PublicKey = ed25519.Ed25519PublicKey | rsa.RSAPublicKey
@@ -101,7 +101,7 @@ class ContextKeys:
                 self._read()
             except ConfigurationFault as fault:
                 # What was read before goes on: a file is away for a moment while it is replaced.
-                log.warning("context_keys_not_read", action="read_context_keys", reason=fault.message)
+                log.warning(f"{fault.message}; the keys known before stay in use", action="read_context_keys")
         return self._keys
 
     def _read(self) -> None:

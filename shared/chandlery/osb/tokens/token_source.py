@@ -14,11 +14,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
+import structlog
+
 from chandlery.osb.client_credentials import OAuth2Client
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.faults import AnswerLost, NothingSent, Unreached
 from chandlery.osb.tokens.token_exchange import AccessToken, read_token, token_call
 from chandlery.osb.transport.transport import Transport
+
+log = structlog.get_logger(__name__)
 
 MOST_TOKENS: Final = 10_000
 LONGEST_WAIT: Final = 30.0
@@ -90,6 +94,8 @@ class TokenSource:
         except AnswerLost as fault:
             raise Unreached(f"cannot reach the broker: the token endpoint at {place.place}: {fault.message}") from None
         token = read_token(reply, place=place.place)
+        what = f"the token endpoint at {place.place} has given a token for {token.seconds:g} s"
+        log.debug(what, action="fetch_token", server=place.place)
         self._kept[key] = _Kept(token, self._now() + token.seconds)
         self._kept.move_to_end(key)
         while len(self._kept) > MOST_TOKENS:

@@ -13,7 +13,9 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
+import structlog
 from aiohttp import (
     ClientConnectorError,
     ClientError,
@@ -22,6 +24,7 @@ from aiohttp import (
     InvalidURL,
 )
 from multidict import istr
+from tenacity import RetryCallState
 from yarl import URL
 
 from chandlery.osb.endpoint import BrokerEndpoint
@@ -38,6 +41,8 @@ from chandlery.osb.transport.connect_failures import no_http, nothing_sent
 from chandlery.osb.transport.http_call import HttpCall, HttpReply, Progress
 from chandlery.osb.transport.session_pool import PooledSession, SessionPool
 from chandlery.retry.transient import BROKER_CONNECT
+
+log = structlog.get_logger(__name__)
 
 _RETRY_AFTER, _ETAG, _LAST_MODIFIED = istr("Retry-After"), istr("ETag"), istr("Last-Modified")
 _CONTENT_TYPE = istr("Content-Type")
@@ -161,7 +166,7 @@ class Transport:
         with suppress(Unreached, StaleConnection):
             # Outside of the controller, which would cost every call a sixth of its processor time.
             return await self._once(endpoint, call, headers, progress=progress)
-        async for repetition in BROKER_CONNECT.around(Unreached):
+        async for repetition in BROKER_CONNECT.around(Unreached, before_sleep=partial(_say_unreached, endpoint)):
             with repetition:
                 return await self._once(endpoint, call, headers, progress=progress)
         raise AssertionError  # pragma: no cover - the controller returns or raises
@@ -179,6 +184,17 @@ class Transport:
             return await attempt_call(pooled, endpoint, call, headers=headers, progress=progress)
         finally:
             self._pool.give_back(pooled)
+
+
+def _say_unreached(endpoint: BrokerEndpoint, state: RetryCallState) -> None:
+    fault = state.outcome.exception() if state.outcome else None
+    log.debug(
+        f"{endpoint.place} was not reached and is tried again",
+        action="connect_broker",
+        server=endpoint.place,
+        attempt=state.attempt_number,
+        error=str(fault),
+    )
 
 
 def _reply_without_body(progress: Progress, why: str) -> HttpReply:

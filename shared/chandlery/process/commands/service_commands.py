@@ -14,7 +14,7 @@ from chandlery.process.commands.cli import SERVICES
 from chandlery.process.commands.local_data_dir import open_data_directory
 from chandlery.process.event_loop import run as run_loop
 from chandlery.process.http.http_server import listen
-from chandlery.process.logs.logs import configure_logs
+from chandlery.process.logs.logs import configure_logs, end_logs
 from chandlery.process.process import run_services
 from chandlery.process.service import ENTRY_POINTS, Service
 from chandlery.reconcile.egress.egress_rules import LOOPBACK
@@ -47,7 +47,7 @@ def _load_service(name: str) -> Service:
 def up(data_dir: Path, port: int | None) -> None:
     """Run the gateway and all workers in this process, on SQLite, for this machine only."""
     base = load_settings()
-    configure_logs(level=base.log_level, form="console" if sys.stderr.isatty() else base.log_format, service="up")
+    _set_up_logs(base, service="up", form="console" if sys.stderr.isatty() else base.log_format)
     directory = open_data_directory(data_dir)
     listener = listen("127.0.0.1", base.port if port is None else port)
     settings = load_settings(
@@ -79,12 +79,25 @@ def up(data_dir: Path, port: int | None) -> None:
 def production_settings(service: str) -> Settings:
     """The settings, with the logs set up as they say; `service` is named in each line."""
     settings = load_settings()
-    configure_logs(level=settings.log_level, form=settings.log_format, service=service)
+    _set_up_logs(settings, service=service, form=settings.log_format)
     return settings
+
+
+def _set_up_logs(settings: Settings, *, service: str, form: str) -> None:
+    configure_logs(
+        level=settings.log_level,
+        form=form,
+        service=service,
+        levels=settings.log_levels,
+        levels_file=settings.log_levels_file,
+    )
 
 
 def run_to_the_end(work: Coroutine[Any, Any, Any]) -> Any:
     """Run the program's one piece of work; returns what it does."""
     # All that has been imported stays to the end. The collector need not look at it again, least of all at the exit.
     let_collector_go_on()
-    return run_loop(work)
+    try:
+        return run_loop(work)
+    finally:
+        end_logs()

@@ -19,14 +19,14 @@ import uvicorn
 from chandlery.process.http.bounded_connections import TOO_MANY, BoundedConnection, ConnectionLimits, last_answer
 from chandlery.process.http.connection_shares import ConnectionShares, Held, share_of
 from chandlery.process.http.tls_files import TlsFiles
-from chandlery.process.logs.logs import Tally
+from chandlery.process.logs.tally import Tally
 
 _TLS_HANDSHAKE: Final = b"\x16"
 _GREETING_SECONDS: Final = 10.0
 """How long a client may take for its first byte where both protocols are spoken, and for its TLS handshake."""
 _PAUSE_SECONDS: Final = 1.0
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from chandlery.process.http.connection_shares import ConnectionShares, Held, Stage
 from chandlery.process.http.presented_certificates import CLIENT_CERTIFICATE, PresentedCertificate, read_presented
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 _MOST_HEAD_BYTES: Final = 64 * 1024
 _MOST_PIPELINED: Final = 100

@@ -14,7 +14,7 @@ _WANTED: Final = 65_536
 """More is never needed, and some systems say "unlimited"."""
 _FEWEST_CONNECTIONS: Final = 50
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 def lift_open_file_limit() -> int:

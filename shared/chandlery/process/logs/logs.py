@@ -1,127 +1,130 @@
-"""Logging: a sentence for people, keys for machines. JSON lines on stderr in production, colours on a terminal."""
+"""Logging: a sentence for people, keys for machines. JSON lines on stderr in production, colours on a terminal.
+
+Comes in: what modules say to `structlog.get_logger(__name__)`, and libraries to Python's `logging`.
+Goes out: lines on stderr, in the form that the settings want: `json_lines.py` or `console_lines.py`.
+Called by: `process/commands/`, once for each process; `process.py` keeps it going and ends it.
+
+On the way a line is given its head, and folded if there are too many like it.
+"""
 
 import asyncio
 import logging
-import socket
 import sys
-from collections.abc import Callable, MutableMapping
-from importlib.metadata import version
-from typing import Any, Final
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import structlog
 from structlog.typing import Processor
 
-from chandlery.model.text.clean_text import LOG_LONGEST, TRACE_LONGEST, clean_text
+from chandlery.model.faults import ConfigurationFault
+from chandlery.process.followed_files import FollowedFiles
+from chandlery.process.logs import folding
+from chandlery.process.logs.console_lines import ConsoleLines
+from chandlery.process.logs.folding import Folding
+from chandlery.process.logs.json_lines import JsonLines
+from chandlery.process.logs.leveled_loggers import LeveledLogger, LineWriter, Outlets
+from chandlery.process.logs.library_lines import LibraryLevels, LibraryLines
+from chandlery.process.logs.line_heads import begin_line
+from chandlery.process.logs.log_levels import LEVELS, Levels, read_levels
+from chandlery.process.logs.tally import tell_tallies
 
-EVERY_SECONDS: Final = 10.0
-_MOST_KEYS: Final = 256
-OTHERS: Final = "others"
-"""Stands for all whom there is no room to count one by one."""
-
-
-class Tally:
-    """Counts by key, such as an address. The first time is told at once, the others of the same key together, later."""
-
-    def __init__(self, say: Callable[[str, int], None], *, seconds: float = EVERY_SECONDS) -> None:
-        """`say` gets the key and how often it happened since it was told last."""
-        self._say = say
-        self._seconds = seconds
-        self._untold: dict[str, int] = {}
-
-    def add(self, key: str = "") -> None:
-        """It happened. To be called on the running loop."""
-        if key not in self._untold and len(self._untold) >= _MOST_KEYS:
-            key = OTHERS
-        if key in self._untold:
-            self._untold[key] += 1
-            return
-        self._say(key, 1)
-        self._tell_later(key)
-
-    def _tell_later(self, key: str) -> None:
-        self._untold[key] = 0
-        asyncio.get_running_loop().call_later(self._seconds, self._tell, key)
-
-    def _tell(self, key: str) -> None:
-        count = self._untold.pop(key)
-        if count:
-            self._say(key, count)
-            self._tell_later(key)
+_LEVELS = "CHANDLERY_LOG_LEVELS"
+_LEVELS_FILE = "CHANDLERY_LOG_LEVELS_FILE"
 
 
-_TIME: Final = "at"
-_BLOCKS = frozenset({"exception", "stack"})
-_HIDDEN = frozenset({"password", "token", "authorization", "credentials", "parameters", "data", "body"})
+class _Logs(NamedTuple):
+    """What goes on after the log is set up."""
+
+    outlets: Outlets
+    libraries: LibraryLevels
+    folding: Folding
+    given: Levels
+    """Of the settings, below those of the file."""
+    file: Path | None
+    followed: FollowedFiles | None
 
 
-def configure_logs(*, level: str, form: str, service: str = "chandlery") -> None:
+_running: _Logs | None = None
+
+
+def configure_logs(
+    *, level: str, form: str, service: str = "chandlery", levels: str = "", levels_file: Path | None = None
+) -> None:
     """Set up structlog and route the standard library's loggers through it.
 
     `service` is on every line that no service of this process has written; lines for machines tell host and version.
+    `levels` and the file, which is followed by `keep_logs`, are about single modules. Raises ConfigurationFault.
     """
-    renderer: Any = structlog.processors.JSONRenderer()
-    if form != "json":
-        # The prettier tracebacks show local variables, and with them whatever secret was at hand.
-        plain = structlog.dev.plain_traceback
-        renderer = structlog.dev.ConsoleRenderer(
-            colors=_is_terminal(), exception_formatter=plain, timestamp_key=_TIME, pad_event_to=0
-        )
-    shared: list[Any] = [
+    global _running  # noqa: PLW0603 - there is one log in a process
+    given = read_levels(levels, source=_LEVELS)
+    followed = FollowedFiles("the file of log levels", [levels_file]) if levels_file else None
+    in_file = _levels_in(levels_file)
+    form_line: Any = JsonLines(service) if form == "json" else ConsoleLines(service)
+    write = LineWriter(sys.stderr)
+
+    def emit(entry: MutableMapping[str, Any]) -> None:
+        write(form_line(None, entry["level"], entry))
+
+    fold = Folding(emit)
+    steps: list[Processor] = [
         structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key=_TIME),
-        _origin(service, is_whole=form == "json"),
-        _hide_secrets,
+        begin_line,
+        fold,
         structlog.processors.format_exc_info,
-        _clean_texts,
+        form_line,
     ]
+    outlets = Outlets(sys.stderr, default=LEVELS[level])
     structlog.configure(
-        processors=[*shared, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
+        processors=steps, wrapper_class=LeveledLogger, logger_factory=outlets, cache_logger_on_first_use=True
     )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
-    root = logging.getLogger()
-    root.handlers = [handler]
-    root.setLevel(max(getattr(logging, level.upper()), logging.WARNING))
-    # It tells of every lost connection with a traceback; `rabbitmq_link` does so in a sentence.
-    logging.getLogger("aiormq").setLevel(logging.CRITICAL)
+    logging.getLogger().handlers = [LibraryLines(steps, write)]
+    _running = _Logs(outlets, LibraryLevels(default=LEVELS[level]), fold, given, levels_file, followed)
+    _set_levels(_running, in_file)
 
 
-def _origin(service: str, *, is_whole: bool) -> Processor:
-    """Says where a line comes from. People at a console know their machine and what they have started."""
-    known = {"service": service}
-    if is_whole:
-        known |= {"host": socket.gethostname(), "version": version("chandlery")}
-
-    def add(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        for key, value in known.items():
-            entry.setdefault(key, value)
-        return entry
-
-    return add
+async def keep_logs() -> None:
+    """Follow the file of levels and tell how many lines were folded, for ever; ends by cancellation."""
+    if _running is None:
+        return
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_tell_folded(_running.folding))
+        if _running.followed is not None:
+            group.create_task(_running.followed.follow(reload_levels))
 
 
-def _is_terminal() -> bool:
-    return sys.stderr.isatty()
+def reload_levels() -> None:
+    """Read the file of levels again. Raises ConfigurationFault, and everything stays as it is."""
+    if _running is not None:
+        _set_levels(_running, _levels_in(_running.file))
 
 
-def _hide_secrets(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    # A second line of defence: nothing of ours logs these on purpose.
-    for key in entry.keys() & _HIDDEN:
-        entry[key] = "<hidden>"
-    return entry
+def end_logs() -> None:
+    """Tell what was counted and not told yet."""
+    tell_tallies()
+    if _running is not None:
+        _running.folding.tell_all()
 
 
-def _clean_texts(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Whatever somebody else has said and a line repeats: on one line, bounded, with nothing that steers a terminal."""
-    for key, value in entry.items():
-        if isinstance(value, str):
-            entry[key] = (
-                clean_text(value, longest=TRACE_LONGEST, keeps_lines=True, keeps_end=TRACE_LONGEST // 2)
-                if key in _BLOCKS
-                else clean_text(value, longest=LOG_LONGEST)
-            )
-    return entry
+async def _tell_folded(fold: Folding) -> None:
+    while True:
+        await asyncio.sleep(folding.SECONDS)
+        fold.tell_due()
+
+
+def _set_levels(logs: _Logs, in_file: Levels) -> None:
+    levels = {**logs.given, **in_file}
+    logs.outlets.set_levels(levels)
+    logs.libraries.set_levels(levels)
+
+
+def _levels_in(path: Path | None) -> Levels:
+    if path is None:
+        return {}
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationFault(f"{_LEVELS_FILE} {path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigurationFault(f"{_LEVELS_FILE} {path} is no text in UTF-8") from error
+    return read_levels(text, source=f"{_LEVELS_FILE} {path}")

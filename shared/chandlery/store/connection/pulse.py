@@ -18,7 +18,7 @@ from chandlery.model.faults import Unavailable
 from chandlery.store.database_errors import Border, LostConnection
 from chandlery.store.schema import MARKS
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 _MARK: Final = "room to write"
 _SAY_EVERY_SECONDS: Final = 60.0

@@ -21,7 +21,7 @@ from chandlery.store.objects.objects import Listing, ObjectStore
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 _LOCK = text("SELECT pg_advisory_xact_lock(4242, 2)")
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from chandlery.store.database import Database, UnitOfWork
     from chandlery.store.sealing.sealing import Keyring
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 MOST_WRITES: Final = 1 << 30
 """With random nonces of 96 bits one key may seal 2^32 texts (NIST SP 800-38D, 8.3); a quarter of that is the limit."""

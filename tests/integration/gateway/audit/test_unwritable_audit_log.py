@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from chandlery.model.faults import ConfigurationFault, Unavailable
-from chandlery.process.http import tls_files
+from chandlery.process import followed_files
 from chandlery.settings.settings import Settings
 from chandlery.store.audit.audit_store import AuditStore
 from chandlery_gateway.main import GATEWAY
@@ -90,7 +90,7 @@ async def test_while_the_database_takes_no_events_it_is_as_the_operator_wishes(
 async def test_the_policy_of_a_file_says_what_is_kept_and_follows_the_file(
     running_with: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tls_files, "EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(followed_files, "EVERY_SECONDS", 0.05)
     policy = tmp_path / "policy.yaml"
     head = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules:\n"
     policy.write_text(f"{head}- {{level: Request, verbs: [create]}}\n- {{level: None}}\n")

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from chandlery.model.objects.kinds import CATALOG_KINDS, CORE_KINDS, KINDS
-from chandlery.process.http import tls_files as followed_files
+from chandlery.process import followed_files
 from chandlery.settings.settings import Settings
 from chandlery.store.sealing.sealing import new_key
 from tests.integration.gateway.api_client import CATALOG, TEAM, Api, instance

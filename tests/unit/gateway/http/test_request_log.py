@@ -52,7 +52,7 @@ async def serve(
 async def test_request_that_changes_something_is_one_line(method: str) -> None:
     (line,) = await serve("writes", method)
     assert line["event"].startswith(f"{method} {PATH}: 201 in ")
-    expected = {"method": method, "path": PATH, "status": 201, "user": "ann", "address": "127.0.0.1"}
+    expected = {"method": method, "path": PATH, "status": 201, "user": "ann", "ip": "127.0.0.1"}
     assert {key: line[key] for key in expected} == expected
     assert line["log_level"] == "info"
     assert "hunter2" not in str(line) and "good" not in str(line)

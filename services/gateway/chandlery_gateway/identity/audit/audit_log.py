@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from chandlery.process.http.tls_files import FollowedFiles
+from chandlery.process.followed_files import FollowedFiles
 from chandlery.settings.settings import Settings
 from chandlery.store.database import Database
 from chandlery.telemetry.catalog.api_requests import AUDIT_EVENTS_LOST
@@ -23,7 +23,7 @@ from chandlery_gateway.identity.audit.sinks.batched_sink import BatchedSink
 from chandlery_gateway.identity.audit.sinks.file_sink import STDOUT, FileSink, StdoutSink
 from chandlery_gateway.identity.audit.sinks.table_sink import TableSink
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 class AuditLog:

@@ -35,7 +35,7 @@ _FORGOTTEN_AT_ONCE: Final = 5000
 _NOTED_EVERY: Final = timedelta(minutes=10)
 """When a token was used last is known to ten minutes or so: it is written no more often."""
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from typing import Final
 
 import structlog
 
+from chandlery.process.followed_files import FollowedFiles
 from chandlery.process.http.http_server import is_loopback
-from chandlery.process.http.tls_files import FollowedFiles
 from chandlery.settings.settings import Settings
 from chandlery_gateway.identity.authentication import TokenVerifier
 from chandlery_gateway.identity.authenticators.certificate_authenticator import CertificateAuthenticator
@@ -27,7 +27,7 @@ _REMEDY: Final = (
     "service accounts (`chandlery token create`)"
 )
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 class ConfiguredAuthenticators:

@@ -27,7 +27,7 @@ from chandlery_gateway.identity.default_roles.role_reconciliation import (
 
 _TRIES: Final = 5
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 async def keep_default_roles(database: Database) -> None:
@@ -41,7 +41,7 @@ async def keep_default_roles(database: Database) -> None:
 
 def _tell(written: Sequence[str]) -> None:
     if written:
-        log.info("the default roles are in place", action="keep_default_roles", written=len(written))
+        log.info("the default roles are in place", action="keep_default_roles", count=len(written))
 
 
 async def _keep(unit: UnitOfWork) -> Sequence[str]:

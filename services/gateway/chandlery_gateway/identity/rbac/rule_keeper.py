@@ -29,7 +29,7 @@ _PART: Final = 500
 _TRUSTED_SECONDS: Final = 10.0
 """For how long rules count without news of the change log; it is read twice a second at least."""
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 Key = tuple[str, str, str]
 """Kind, namespace and name."""

@@ -19,7 +19,7 @@ from typing import Final
 import structlog
 
 from chandlery.model.faults import Unavailable
-from chandlery.process.logs.logs import Tally
+from chandlery.process.logs.tally import Tally
 from chandlery.store.audit.audit_entries import AuditEntry
 from chandlery_gateway.identity.audit.sinks.audit_sink import AuditSink, SinkFailed
 
@@ -31,7 +31,7 @@ _LAST_SECONDS: Final = 5.0
 _MOST_BYTES: Final = 16 << 20
 _BATCH: Final = 500
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ _MOST_WAITING: Final = 100
 _TELL_AGAIN: Final = 30
 """Of failures in a row for the same reason every thirtieth is told: one in half an hour."""
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 class IssuerKeys:

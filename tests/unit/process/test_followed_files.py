@@ -8,8 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from chandlery.model.faults import ConfigurationFault
-from chandlery.process.http import tls_files as followed_files
-from chandlery.process.http.tls_files import FollowedFiles
+from chandlery.process import followed_files
+from chandlery.process.followed_files import FollowedFiles
 
 
 def _write(folder: Path, text: str) -> None:

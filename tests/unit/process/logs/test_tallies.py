@@ -2,8 +2,8 @@
 
 import asyncio
 
-from chandlery.process.logs import logs as tallies
-from chandlery.process.logs.logs import OTHERS, Tally
+from chandlery.process.logs import tally as tallies
+from chandlery.process.logs.tally import OTHERS, Tally
 
 
 async def test_first_is_told_at_once_and_the_others_together() -> None:

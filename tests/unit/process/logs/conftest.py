@@ -1,0 +1,31 @@
+"""The log of this process, set up by a test and put back after it."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from chandlery.process.logs import logs
+
+Written = Callable[[], str]
+
+
+@pytest.fixture
+def written(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Written]:
+    """What was written to stderr since it was asked last; logging is put back afterwards."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    monkeypatch.setattr(logs, "_running", None)
+    yield lambda: capsys.readouterr().err
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def lines(written: Written) -> Callable[[], list[dict[str, Any]]]:
+    """The same, as what its JSON says."""
+    return lambda: [json.loads(line) for line in written().splitlines()]
