@@ -4,11 +4,12 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 import structlog
 
-from chandlery.process.logs import logs
+from chandlery.process.logs import logs, tally
 
 Written = Callable[[], str]
 
@@ -19,6 +20,8 @@ def written(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
     monkeypatch.setattr(logs, "_running", None)
+    # Those of other tests may have something to tell yet.
+    monkeypatch.setattr(tally, "_TALLIES", WeakSet())
     yield lambda: capsys.readouterr().err
     root.handlers = handlers
     root.setLevel(level)

@@ -138,7 +138,7 @@ def test_line_in_the_midst_of_a_line_is_written_too() -> None:
         fold.say(uid="u-2")
         return inner(*given)
 
-    fold.folding._is_written = with_another  # type: ignore[method-assign]
+    fold.folding._is_written = with_another  # type: ignore[method-assign, assignment]
     fold.say(uid="u-1")
     assert [line["uid"] for line in fold.written] == ["u-2", "u-1"]
 

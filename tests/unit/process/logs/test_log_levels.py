@@ -138,19 +138,21 @@ async def test_process_follows_its_file_and_says_so(
 ) -> None:
     monkeypatch.setattr(followed_files, "EVERY_SECONDS", 0.01)
     file, told = tmp_path / "levels", list[str]()
+
+    def words() -> list[str]:
+        told.extend(line["message"] for line in lines())
+        return told
+
     file.write_text("*=info")
     configure_logs(level="info", form="json", levels_file=file)
     keeping = asyncio.create_task(keep_logs())
     try:
-        for text, words in (
+        for text, expected in (
             ("*=debug", "the file of log levels has changed and is now in use"),
             ("*=loud", "the previous version of the file of log levels stays in use"),
         ):
             file.write_text(text)
-            await eventually(
-                lambda: told.extend(line["message"] for line in lines()) or told,
-                lambda seen, words=words: any(words in each for each in seen),
-            )
+            await eventually(words, lambda seen, end=expected: any(end in each for each in seen), what=expected)  # type: ignore[arg-type,misc]
             assert structlog.get_logger(CLIENT).is_enabled_for(logging.DEBUG)
     finally:
         keeping.cancel()
