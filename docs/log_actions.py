@@ -44,6 +44,7 @@ ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "check_open_files": "the process may open too few files",
         "check_readiness": "a part of readiness could not be checked",
         "check_static_tokens": "a static token does not expire",
+        "collect_metrics": "what a metric shows could not be looked up for a scrape",
         "read_certificate": "the certificate has expired",
         "reload_files": "a file has changed: it is in use, or why it is not",
         "read_keys": "the file of encryption keys was read again",

@@ -30,7 +30,7 @@ MOST_SERIES: Final = 2_000
 """Each histogram among them is sixteen lines of the page and some 4 KiB of memory."""
 OPENMETRICS: Final = "application/openmetrics-text"
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 # Twice as many lines for what `process_start_time_seconds` tells well enough.
 prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]

@@ -60,7 +60,6 @@ DISTRIBUTION = {
     "prometheus_client": "prometheus-client",
     "opentelemetry": "opentelemetry-api",
     "aio_pika": "aio-pika",
-    "opentelemetry": "opentelemetry-api",
 }
 
 HUBS = (
