@@ -91,6 +91,5 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 
 def pytest_collection_finish() -> None:
     """Called by pytest: what has been imported stays to the end, and the collector need not look at it each time."""
-    gc.enable()
-    gc.collect()
     gc.freeze()
+    gc.enable()

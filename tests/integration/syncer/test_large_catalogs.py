@@ -1,7 +1,9 @@
 """Catalogs that are too large, or made to be: their broker is told, the last good one stays, and nobody else waits."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import pytest
@@ -12,14 +14,22 @@ from tests.conformance.scripted.scripted_templates import GET_CATALOG
 from tests.integration.syncer.conftest import Bench
 from tests.integration.syncer.syncer_actions import PLANS, let_time_pass, ready, two_plans
 
-EMPTY_ARRAYS = b'{"services":[' + b",".join([b"[]"] * 8_000_000) + b"]}"
-SMALLER_AND_AS_BAD = b'{"services":[' + b",".join([b'"}",{},[[],[]]'] * 1_000_000) + b"]}"
+
+@cache
+def _empty_arrays() -> bytes:
+    return b'{"services":[' + b"[]," * 7_999_999 + b"[]]}"
 
 
-@pytest.mark.parametrize("body", [EMPTY_ARRAYS, SMALLER_AND_AS_BAD], ids=["too long", "too many values"])
+@cache
+def _smaller_and_as_bad() -> bytes:
+    return b'{"services":[' + b'"}",{},[[],[]],' * 999_999 + b'"}",{},[[],[]]]}'
+
+
+@pytest.mark.parametrize("make", [_empty_arrays, _smaller_and_as_bad], ids=["too long", "too many values"])
 async def test_broker_whose_catalog_is_too_large_is_told_so_and_keeps_the_last_good_one(
-    bench: Bench, body: bytes
+    bench: Bench, make: Callable[[], bytes]
 ) -> None:
+    body = make()
     async with ScriptedBroker() as server:
         server.script(GET_CATALOG, Reply(200, two_plans()), Reply(200, body))
         broker = await bench.cluster_broker(server.url, relist_duration="1s")
@@ -38,7 +48,7 @@ async def test_broker_whose_catalog_is_too_large_is_told_so_and_keeps_the_last_g
 
 async def test_catalog_that_is_too_large_is_fetched_ever_more_rarely(bench: Bench) -> None:
     async with ScriptedBroker() as server:
-        server.always(GET_CATALOG, Reply(200, SMALLER_AND_AS_BAD))
+        server.always(GET_CATALOG, Reply(200, _smaller_and_as_bad()))
         broker = await bench.cluster_broker(server.url)
         pauses = []
         for _ in range(4):
@@ -52,7 +62,7 @@ async def test_catalog_that_is_too_large_is_fetched_ever_more_rarely(bench: Benc
 
 async def test_other_brokers_do_not_wait_while_a_large_catalog_is_read(bench: Bench) -> None:
     async with ScriptedBroker() as hostile, ScriptedBroker(two_plans()) as good:
-        hostile.always(GET_CATALOG, Reply(200, SMALLER_AND_AS_BAD))
+        hostile.always(GET_CATALOG, Reply(200, _smaller_and_as_bad()))
         large = [await bench.cluster_broker(hostile.url, name=f"large-{number}") for number in range(4)]
         small = await bench.cluster_broker(good.url, name="small")
         reading = [asyncio.create_task(bench.round(each)) for each in large]
