@@ -89,6 +89,7 @@ def _table(panel: Table) -> table.Panel:
         .description(panel.asks)
         .datasource(SOURCE)
         .no_value("-")
+        .align(common.FieldTextAlignment.AUTO)
         .sort_by([common_builders.TableSortByFieldState().display_name(panel.worst).desc(True)])
         .span(panel.width)
         .height(panel.height)

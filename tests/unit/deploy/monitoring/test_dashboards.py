@@ -1,10 +1,14 @@
 """The dashboards: fresh, complete, and asking only for what is declared."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 import write_dashboards
 from chandlery.telemetry.catalog.every_metric import EVERY_METRIC
@@ -57,6 +61,12 @@ def test_dashboard_can_be_imported(dashboard: dict[str, Any]) -> None:
     ids = [panel["id"] for panel in dashboard["panels"]]
     assert len(set(ids)) == len(ids)
     assert {panel["type"] for panel in dashboard["panels"]} <= {"row", "stat", "timeseries", "table"}
+
+
+def test_dashboard_is_one_to_the_types_of_grafana(dashboard: dict[str, Any]) -> None:
+    register_default_plugins()
+    read = Dashboard.from_json(dashboard)
+    assert json.loads(json.dumps(read, cls=JSONEncoder)) == dashboard
 
 
 def test_every_panel_has_a_title_and_says_which_question_it_answers(dashboard: dict[str, Any]) -> None:
