@@ -93,11 +93,11 @@ For whoever runs Chandlery. Each step takes seconds, and names what the next one
    $ kubectl get events --all-namespaces --field-selector type=Warning --sort-by=.lastTimestamp | tail
    ```
 
-4. **What was it told?** The [logs](observability.md) of all processes, for the commands below as a word of the shell; on another platform it is whatever prints them, a JSON
+4. **What was it told?** The [logs](logs.md) of all processes, for the commands below as a word of the shell; on another platform it is whatever prints them, a JSON
    object on each line:
 
    ```console
-   $ logs() { kubectl logs --selector app.kubernetes.io/name=chandlery --tail=-1 --max-log-requests=50 --since="${1:-15m}"; }
+   $ logs() { kubectl logs --selector app.kubernetes.io/name=chandlery --tail=-1 --max-log-requests=50 --since="${1:-15m}" | grep '^{'; }
    $ logs | jq -r 'select(."log.level" == "warning" or ."log.level" == "error") | ."event.action"' | sort | uniq -c | sort -rn
    ```
 

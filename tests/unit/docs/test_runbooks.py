@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from chandlery.process.logs.ecs_fields import FIELDS
 from docs.generate_troubleshooting import alerts_by_name, missing, page
+from docs.log_actions import ACTIONS
 from docs.runbooks.every_runbook import EVERY_RUNBOOK
 
 ROOT = Path(__file__).parents[3]
+FIELD = re.compile(r'\."([^"]+)"')
+ACTION = re.compile(r'"event\.action" == "([^"]+)"')
 ITALIC = re.compile(r"(?<!\*)\*(?!\*)([^*]+)\*(?!\*)")
 OF_PROMETHEUS = {"Status", "Targets"}
 
@@ -60,3 +64,12 @@ def test_commands_are_lines_that_a_shell_can_read() -> None:
     lines = "\n".join(line for book in EVERY_RUNBOOK.values() for line in book.type)
     done = subprocess.run(["bash", "-n"], input=lines, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_commands_ask_for_fields_and_actions_that_log_lines_have() -> None:
+    of_logs = [line for book in EVERY_RUNBOOK.values() for line in book.type if "logs" in line and "jq" in line]
+    asked = {(field, line) for line in of_logs for field in FIELD.findall(line)}
+    assert {(field, line) for field, line in asked if field not in {each.name for each in FIELDS}} == set()
+    known = {action for actions in ACTIONS.values() for action in actions}
+    assert {action for line in of_logs for action in ACTION.findall(line)} - known == set()
+    assert len(of_logs) > 10
