@@ -57,11 +57,11 @@ def _labels(metric: Metric) -> str:
     return ", ".join(f"`{label}`" for label in metric.labels) or "-"
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Write the page, or check it; the exit status."""
     parser = argparse.ArgumentParser(description="Writes docs/metrics.md from the metrics that the code declares.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the page is stale")
-    if not parser.parse_args().check:
+    if not parser.parse_args(arguments).check:
         PAGE.write_text(page(), encoding="utf-8")
         return 0
     if PAGE.read_text(encoding="utf-8") == page():
@@ -71,4 +71,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1:]))
