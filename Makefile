@@ -34,6 +34,11 @@ PARALLEL ?= --numprocesses=4 --dist=loadscope
 PARALLEL_WITHOUT_WAITING ?= --numprocesses=2 --dist=loadscope
 # What `make test-fast` looks at, as far as it needs no server.
 QUICK := tests/unit tests/conformance/osb tests/conformance/scripted tests/integration/messaging tests/integration/store
+# What takes minutes, or all processors, has targets of its own, and `make test` is without it; `.ci/run` has the first three.
+ATTACKS := tests/security $(addprefix tests/integration/gateway/limits/,test_hostile_requests.py test_schemathesis.py)
+CLIENTS := tests/e2e/clients tests/e2e/kubectl
+STORMS := tests/chaos tests/e2e/faults
+PLATFORM := tests/conformance/platform_behaviour tests/conformance/platform_failures
 # How long `make fuzz` goes on, and how many examples it makes for each operation in each round, if there is time.
 FUZZ_MINUTES ?= 30
 FUZZ_EXAMPLES ?= 50
@@ -90,30 +95,29 @@ test-fast: setup  ## What needs no server, in a minute and a half: for the inner
 	@CHANDLERY_TEST_BRIEFLY=1 $(BIN)/pytest $(PARALLEL_WITHOUT_WAITING) -m 'not servers' $(QUICK) $(PYTEST_ARGS)
 
 .PHONY: test
-# What takes minutes, or all processors, has targets of its own: make attacks, make conformance, make clients, make storms, make chaos. make test-all leaves out nothing.
+# Left out: make attacks, make clients, make storms, make conformance, make chaos. make test-all leaves out nothing.
 test: setup services  ## What every change has to pass: on PostgreSQL and RabbitMQ too where they make a difference
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; CHANDLERY_TEST_BRIEFLY=1 \
-	$(BIN)/pytest $(PARALLEL) --ignore=tests/chaos --ignore=tests/e2e/clients --ignore=tests/e2e/faults --ignore=tests/security \
-		--ignore=tests/conformance/platform_behaviour --ignore=tests/conformance/platform_failures $(PYTEST_ARGS)
+	$(BIN)/pytest $(PARALLEL) $(addprefix --ignore=,$(ATTACKS) $(CLIENTS) $(STORMS) $(PLATFORM)) $(PYTEST_ARGS)
 
 .PHONY: test-all
 test-all: setup services  ## All tests in all their forms, everything on both databases and buses; about twenty minutes
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; $(BIN)/pytest $(PARALLEL) $(PYTEST_ARGS)
 
 .PHONY: attacks
-attacks: setup services  ## Hostile input, service brokers that look inside, browsers of others, and the search for planted values
+attacks: setup services  ## Hostile requests, service brokers that look inside, browsers of others, and the search for planted values
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; CHANDLERY_TEST_BRIEFLY=1 \
-	$(BIN)/pytest $(PARALLEL) tests/security $(PYTEST_ARGS)
+	$(BIN)/pytest $(PARALLEL) $(ATTACKS) $(PYTEST_ARGS)
 
 .PHONY: clients
-clients: setup services  ## Real clients: svcat, kubectl line by line, Python's, kopf, Terraform's and Argo's ways
+clients: setup services  ## Real clients: svcat, both versions of kubectl, Python's, kopf, Terraform's and Argo's ways
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; CHANDLERY_TEST_BRIEFLY=1 \
-	$(BIN)/pytest $(PARALLEL) tests/e2e/clients $(PYTEST_ARGS)
+	$(BIN)/pytest $(PARALLEL) $(CLIENTS) $(PYTEST_ARGS)
 
 .PHONY: storms
 storms: setup services  ## Bad surroundings, ends, death at every step, a rolling restart, short storms: one after the other
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; \
-	$(BIN)/pytest tests/chaos tests/e2e/faults $(PYTEST_ARGS)
+	$(BIN)/pytest $(STORMS) $(PYTEST_ARGS)
 
 .PHONY: conformance
 conformance: setup services  ## Every obligation to service brokers, on both backends; writes docs/conformance.md
