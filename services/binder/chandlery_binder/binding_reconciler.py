@@ -204,7 +204,7 @@ class BindingReconciler:
             call=PreparedBindingCall(note, request, credentials),
             sealed=_kept(snapshot, call, note),
             memory=memory.to_wire(),
-            action=note.purpose.label,
+            action=note.purpose.value,
             traits=note.purpose.traits,
         )
 

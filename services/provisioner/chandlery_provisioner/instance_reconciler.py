@@ -160,6 +160,6 @@ class InstanceReconciler(DeliversNothing):
             call=PreparedInstanceCall(note, request),
             sealed=kept,
             memory=memory.to_wire(),
-            action=note.purpose.label,
+            action=note.purpose.value,
             traits=note.purpose.traits,
         )

@@ -27,6 +27,7 @@ from chandlery.engine.circuits.lane_shares import Lanes, find_lanes, stop_sharin
 from chandlery.engine.resources import Resources
 from chandlery.messaging.bus import Handler, Subscription
 from chandlery.model.faults import Fault
+from chandlery.reconcile.reconcile_result import broker_label
 
 log = structlog.get_logger(__name__)
 
@@ -91,10 +92,12 @@ class Worker:
 
     async def _look(self) -> Sequence[str]:
         lease = timedelta(seconds=3 * self._look_every_seconds)
-        owner = self._resources.owner
+        owner, before = self._resources.owner, self._lanes.names
         self._lanes = await self._resources.database.run(
             lambda unit: find_lanes(unit, worker=self._name, owner=owner, lease=lease)
         )
+        for lane in set(before) - set(self._lanes.names):
+            self._resources.metrics.forget("broker", broker_label(lane))
         return self._lanes.names
 
     def _share(self, lane: str) -> int:

@@ -51,6 +51,7 @@ async def find_endpoint(
         client_certificate=credentials.certificate,
         tenancy=await _tenancy(platform, broker),
         signs_context=bool(spec.signed_context),
+        broker="/".join(filter(None, (broker.metadata.namespace, broker.metadata.name))),
     )
 
 

@@ -10,7 +10,7 @@ gateway's `main.py`, which subscribes to events; `chandlery deadletters`.
 Nothing depends on a message that arrives: the database says what is due, and the sweep sends again what was lost.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from chandlery.contracts.dead_letters import DeadLetter
@@ -72,6 +72,9 @@ class Bus(Protocol):
 
     async def ping(self) -> None:
         """Raise Unavailable unless the bus is reachable and takes messages now."""
+
+    async def count_dead_letters(self) -> Mapping[str, int]:
+        """How many messages were given up on, by the names of DEAD_LETTER_QUEUES. Raises Unavailable."""
 
     async def close(self) -> None:
         """End all subscriptions (waiting for their handlers), then the connection. Idempotent; the bus stays closed.

@@ -21,6 +21,7 @@ from multidict import CIMultiDict, istr
 from chandlery.osb.answers.answers_reading import read_answer
 from chandlery.osb.answers.json_bodies import SMALL
 from chandlery.osb.answers.tenant_answers import for_tenants
+from chandlery.osb.call_counting import CallCounting, CountedCall
 from chandlery.osb.client_credentials import OAuth2Client
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.faults import AnswerLost, NothingSent, NotInVersion
@@ -78,12 +79,11 @@ _UNSIGNED = (
 )
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Course:
     """What a call has come to so far."""
 
-    sent_at: float
-    """When it began, or had a token for the broker. A token endpoint takes as long as whoever runs it likes."""
+    counted: CountedCall
     tokens: list[AccessToken] = field(default_factory=list)
 
 
@@ -109,7 +109,7 @@ class OsbClient:
         Connections to a broker that was not called for `idle_seconds` are closed at the next call to any other.
         """
         self._egress = egress
-        self._metrics = metrics
+        self._counting = CallCounting(metrics)
         self._pool = SessionPool(
             egress,
             connections=connections_per_broker,
@@ -171,8 +171,10 @@ class OsbClient:
     ) -> Answer:
         """The answer with secrets struck out; the log has it whole, a tenant's broker only what a broker answers."""
         began = time.monotonic()
-        course = _Course(began)
-        answer = await self._exchange(endpoint, call, identity=identity, request_id=request_id, course=course)
+        with self._counting.counted(endpoint.broker, call.verb) as counted:
+            course = _Course(counted)
+            answer = await self._exchange(endpoint, call, identity=identity, request_id=request_id, course=course)
+            counted.answer = answer
         hidden = (*endpoint.secrets, *(secret for token in course.tokens for secret in token.secrets))
         told = await _struck(answer.knowing(secrets.and_those_of(*hidden)))
         ended = time.monotonic()
@@ -182,7 +184,7 @@ class OsbClient:
         shown = for_tenants(told)
         if shown is not told:
             least = min(self._egress.tenant_failure_seconds, endpoint.timeout_seconds)
-            await asyncio.sleep(least - (ended - course.sent_at))
+            await asyncio.sleep(least - (ended - counted.sent_at))
         return shown
 
     async def _exchange(
@@ -202,8 +204,10 @@ class OsbClient:
             else:
                 reply = await self._transport.exchange(endpoint, call, headers)
         except NothingSent as fault:
+            course.counted.failed(fault)
             return Answer(verb=call.verb, verdict=Verdict.UNREACHABLE, description=fault.message)
         except AnswerLost as fault:
+            course.counted.failed(fault)
             return Answer(verb=call.verb, verdict=Verdict.TIMED_OUT, description=fault.message)
         if not reply.body or len(reply.body) <= SMALL:
             return read_answer(call, reply)
@@ -238,7 +242,7 @@ class OsbClient:
     ) -> HttpReply:
         token = await self._tokens.token_for(endpoint, client)
         course.tokens.append(token)
-        course.sent_at = time.monotonic()
+        course.counted.sent_at = time.monotonic()
         headers[_AUTHORIZATION] = token.header
         return await self._transport.exchange(endpoint, call, headers)
 

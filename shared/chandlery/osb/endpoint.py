@@ -99,6 +99,8 @@ class BrokerEndpoint:
     """None for a broker that only operators can register."""
     signs_context: bool = False
     """Whether the context of requests has a signature; see `osb/signing/`."""
+    broker: str = ""
+    """What the broker is called, to tell it apart: `namespace/name`, or the name alone of a cluster-wide one."""
 
     def __repr__(self) -> str:
         return f"BrokerEndpoint({self.place})"

@@ -57,3 +57,7 @@ class StaleConnection(ClosedUnanswered):
 
 class AnswerLost(Fault):
     """The broker may have seen the request, but there is no complete answer."""
+
+
+class AnswerLate(AnswerLost):
+    """The same, because the time for it was over."""

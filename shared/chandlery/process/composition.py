@@ -12,6 +12,7 @@ wrong with the settings or with the servers shows here, before a service starts.
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from chandlery.engine.circuits.circuit_breakers import CircuitBreakers
 from chandlery.engine.readiness import Readiness
 from chandlery.engine.relay import Relay
 from chandlery.engine.requeue_timers import RequeueTimers
@@ -28,7 +29,8 @@ from chandlery.process.key_choice import SealedDatabase, make_database, require_
 from chandlery.process.logs.line_counts import count_lines
 from chandlery.process.schema_waits import engine_for, patiently, prepare_schema
 from chandlery.settings.settings import Settings, require
-from chandlery.telemetry.metrics import Metrics
+from chandlery.telemetry.catalog.work import WORK_IN_HAND
+from chandlery.telemetry.metrics import Metrics, Sample
 
 _WITHOUT_PROVIDER = "stored data is encrypted and decrypted with the data keys in memory"
 
@@ -77,13 +79,14 @@ async def open_resources(
         requeue_timers = RequeueTimers(bus)
         stack.push_async_callback(requeue_timers.close)
         cluster_id = await patiently(lambda: database.run(lambda unit: unit.leases.cluster_id(settings.cluster_id)))
-        yield Resources(
+        resources = Resources(
             settings=settings,
             database=database,
             bus=bus,
             relay=Relay(database, bus),
             platform=StandalonePlatform(),
             osb=osb,
+            circuits=CircuitBreakers(metrics),
             context_signer=context_signer_of(settings, cluster_id=cluster_id),
             cluster_id=cluster_id,
             owner=owner,
@@ -92,6 +95,8 @@ async def open_resources(
             readiness=_readiness(sealed, bus, without_bus=without_bus),
             keep_data_keys=sealed.keeping.run,
         )
+        metrics.collect(WORK_IN_HAND, lambda: [Sample((), len(resources.in_hand))])
+        yield resources
 
 
 def _broker_client(settings: Settings, egress: Egress, metrics: Metrics) -> OsbClient:

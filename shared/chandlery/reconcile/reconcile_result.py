@@ -122,18 +122,23 @@ class ReconcileResult(Generic[DocumentT]):
 
 
 def action_name(action: object) -> str:
-    """`already_applied` for an `AlreadyApplied`: there are as many names as state machines have classes for them."""
-    return _snake_case(type(action).__name__)
+    """`already applied` for an `AlreadyApplied`: there are as many names as state machines have classes for them."""
+    return _in_words(type(action).__name__)
 
 
 @cache
-def _snake_case(name: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+def _in_words(name: str) -> str:
+    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).lstrip()
 
 
 def broker_key(namespace: str | None, name: str) -> str:
     """Wake-up key, and lane, of a service broker: `team-a/mybroker`, `/mybroker` for a cluster-wide one."""
     return f"broker:{namespace or ''}/{name}"
+
+
+def broker_label(lane: str) -> str:
+    """What metrics call the broker of a lane: `team-a/mybroker`, `mybroker`; empty where it is not known, or none."""
+    return lane.removeprefix("broker:").removeprefix("/") if lane.startswith("broker:") else ""
 
 
 def offering_key(namespace: str | None, reference: str) -> str:

@@ -30,6 +30,7 @@ from chandlery.model.objects.kinds import AnyObject
 from chandlery.retry.transient import STORE_CONFLICT
 from chandlery.store.audit.audit_store import AuditStore
 from chandlery.store.connection.pulse import Pulse
+from chandlery.store.connection.transaction_counting import TransactionCounting
 from chandlery.store.database_errors import Border, LostConnection, LostRace
 from chandlery.store.history.operation_store import OperationStore
 from chandlery.store.inspection.work_facts import Inspection
@@ -51,6 +52,7 @@ from chandlery.store.sealing.key_usage import KeyUsage
 from chandlery.store.sealing.providers.key_provider import LISTED, KeyProviders
 from chandlery.store.sealing.providers.listed_keys import ListedKeys
 from chandlery.store.sealing.resealing import Resealing
+from chandlery.store.sealing.seal_counting import collect_seals
 from chandlery.store.sealing.sealing import Keyring
 from chandlery.store.sealing.seals import SealStore
 from chandlery.store.work.broker_protection import CircuitStore, RateLimitStore
@@ -248,6 +250,8 @@ class Database:
         self._is_sqlite = engine.dialect.name == "sqlite"
         self._file = (engine.url.database or "") if self._is_sqlite else ""
         self._pulse = Pulse(engine, self._file)
+        self._counting = TransactionCounting(engine, metrics)
+        collect_seals(metrics, keyring, self.data_keys.providers)
         self._under_way: set[asyncio.Task[Any]] = set()
 
     def on_commit(self, published: Published) -> None:
@@ -274,8 +278,10 @@ class Database:
                 with attempt:
                     return await (self._uncut(work, dry_run) if self._is_sqlite else self._once(work, dry_run))
         except LostRace as error:
+            self._counting.given_up()
             raise Conflict("too many other transactions write the same objects; try again") from error
         except LostConnection as error:
+            self._counting.given_up()
             raise Unavailable("the connection to the database keeps breaking") from error
         raise AssertionError("tenacity either returns or raises")
 
@@ -333,7 +339,7 @@ class Database:
 
     async def _transaction(self, work: Work[T], dry_run: bool) -> tuple[T, bool]:
         border = Border(self._file)
-        with self._pulse.watched(), border:
+        with self._counting.counted(is_dry_run=dry_run), self._pulse.watched(), border:
             async with self._engine.connect() as connection:
                 unit = UnitOfWork(connection, self.keyring, self._clock(), keeps_audit=self._keeps_audit)
                 async with connection.begin() as transaction:

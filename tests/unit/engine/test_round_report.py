@@ -25,7 +25,7 @@ LANE = "broker:/harbour"
 
 
 def _planned(purpose: InstancePurpose | BindingPurpose) -> Planned[None]:
-    return Planned(call=None, sealed=None, memory={}, action=purpose.label, traits=purpose.traits)
+    return Planned(call=None, sealed=None, memory={}, action=purpose.value, traits=purpose.traits)
 
 
 def _answer(verdict: Verdict) -> Answer:
@@ -159,6 +159,6 @@ def test_a_call_that_is_held_back_is_counted_by_its_reason(is_circuit: bool) -> 
 
 
 def test_an_action_is_called_as_its_class_is() -> None:
-    assert action_name(AlreadyApplied()) == "already_applied"
+    assert action_name(AlreadyApplied()) == "already applied"
     assert action_name(Idle()) == "idle"
-    assert BindingPurpose.POLL_ROTATION.label == "poll_rotation"
+    assert BindingPurpose.POLL_ROTATION.value == "poll rotation"

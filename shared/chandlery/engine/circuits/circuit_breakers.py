@@ -12,7 +12,10 @@ import structlog
 
 from chandlery.reconcile.answers import Answer
 from chandlery.reconcile.operation.deferral import is_failure, is_sign_of_life
+from chandlery.reconcile.reconcile_result import broker_label
 from chandlery.retry.circuit import Circuit, CircuitPolicy, CircuitState, Permit
+from chandlery.telemetry.catalog.broker_calls import CIRCUIT_OPEN, CIRCUIT_OPENINGS
+from chandlery.telemetry.metrics import NO_METRICS, Metrics
 
 log = structlog.get_logger(__name__)
 
@@ -20,7 +23,8 @@ log = structlog.get_logger(__name__)
 class CircuitBreakers:
     """Shared by all workers of a process."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Metrics = NO_METRICS) -> None:
+        self._metrics = metrics
         self._circuits: dict[str, Circuit] = {}
         self._news: set[str] = set()
         self.changed = asyncio.Event()
@@ -105,12 +109,16 @@ class CircuitBreakers:
                 action="open_circuit",
                 lane=lane,
             )
+            if before is None or not before.is_open:
+                self._metrics.count(CIRCUIT_OPENINGS, broker_label(lane))
+            self._metrics.set(CIRCUIT_OPEN, broker_label(lane), value=1)
             self._tell(lane)
 
     def _drop(self, lane: str) -> None:
         circuit = self._circuits.pop(lane)
         if circuit.is_open:
             log.info("calls to the service broker have resumed", action="close_circuit", lane=lane)
+            self._metrics.set(CIRCUIT_OPEN, broker_label(lane), value=0)
             self._tell(lane)
 
     def _tell(self, lane: str) -> None:

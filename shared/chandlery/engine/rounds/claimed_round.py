@@ -90,8 +90,3 @@ def described(claimed: "UndecidedRound | DecidedRound[Any, Any]") -> str:
 def broker_of(lane: str) -> str:
     """`team/harbour`, or `harbour` for a cluster-wide one."""
     return lane.removeprefix("broker:").removeprefix("/")
-
-
-def broker_label(lane: str) -> str:
-    """The same, for metrics; empty where the service broker is not known, or there is none."""
-    return broker_of(lane) if lane.startswith("broker:") else ""

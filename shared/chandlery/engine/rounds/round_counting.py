@@ -7,9 +7,10 @@ import asyncio
 import time
 from typing import Any, Final, Self
 
-from chandlery.engine.rounds.claimed_round import DecidedRound, RecordedRound, UndecidedRound, broker_label
+from chandlery.engine.rounds.claimed_round import DecidedRound, RecordedRound, UndecidedRound
 from chandlery.engine.rounds.round_report import UNDECIDED, Outcome, RoundReport
 from chandlery.model.faults import Conflict, LeaseLost, Unavailable
+from chandlery.reconcile.reconcile_result import broker_label
 from chandlery.telemetry.catalog.broker_calls import CALLS_DEFERRED
 from chandlery.telemetry.catalog.work import (
     LEASES_LOST,

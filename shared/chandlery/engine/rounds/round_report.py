@@ -24,7 +24,7 @@ class Outcome(StrEnum):
 
     DONE = "done"
     """It is recorded, and if somebody was called, that went well."""
-    IN_PROGRESS = "in_progress"
+    IN_PROGRESS = "in progress"
     """The service broker works on it."""
     FAILED = "failed"
     """The service broker has refused or failed, or was not reached; or what it gave could not be delivered."""
@@ -32,8 +32,8 @@ class Outcome(StrEnum):
     """Nobody was called: the circuit is open, or the rate limit has no turn yet."""
     MOVED = "moved"
     """Its service broker is known by now, and the work goes to the lane of that."""
-    LEASE_LOST = "lease_lost"
-    GIVEN_BACK = "given_back"
+    LEASE_LOST = "lease lost"
+    GIVEN_BACK = "given back"
     """It was cut off by a shutdown, or could not be recorded."""
     ERROR = "error"
     """A bug."""
@@ -42,8 +42,8 @@ class Outcome(StrEnum):
 class DeferralReason(StrEnum):
     """Why nobody was called."""
 
-    CIRCUIT = "circuit_open"
-    RATE_LIMIT = "rate_limit"
+    CIRCUIT = "circuit"
+    RATE_LIMIT = "rate limit"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ tried again at the next interval: a sweep that ends would let the work of dead p
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -24,9 +25,11 @@ from chandlery.messaging.bus import Bus
 from chandlery.model.faults import Fault
 from chandlery.settings.settings import Settings
 from chandlery.store.database import Database, UnitOfWork
+from chandlery.telemetry.catalog.work import SWEEPS, SWEPT
 
 log = structlog.get_logger(__name__)
 
+_DONE, _FAILED = "done", "failed"
 _LEASE = "sweep"
 _BATCH = 500
 _PRUNE_EVERY = 60
@@ -42,6 +45,7 @@ class Sweep:
         self._relay = relay
         self._settings = settings
         self._owner = owner
+        self._metrics = database.metrics
         self._retention = Retention(database, settings)
         self._rounds = 0
         self._is_more_to_prune = False
@@ -60,8 +64,10 @@ class Sweep:
             try:
                 await self.once()
             except Fault as fault:
+                self._metrics.count(SWEEPS, _FAILED)
                 log.warning(f"the sweep was skipped: {fault.message}", action="sweep")
             except Exception as error:  # noqa: BLE001 - a sweep that ends lets all work of dead processes lie
+                self._metrics.count(SWEEPS, _FAILED)
                 log.error(f"the sweep failed: {type(error).__name__}", action="sweep", error_type=type(error).__name__)  # noqa: TRY400 - texts of exceptions can quote data
             await asyncio.sleep(self._settings.sweep_seconds)
 
@@ -87,6 +93,9 @@ class Sweep:
         finally:
             # All the same: a lane that the bus refuses must not keep what others have left behind.
             await self._publish_left_behind()
+        self._metrics.count(SWEEPS, _DONE)
+        for kind, number in Counter(command.kind for command in commands).items():
+            self._metrics.count(SWEPT, kind, by=number)
         return len(commands)
 
     async def _publish_left_behind(self) -> None:

@@ -2,22 +2,25 @@
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from chandlery.contracts.messages import Message
 from chandlery.contracts.topology import EVENTS_EXCHANGE, event_queue, route, work_queue
 from chandlery.messaging.bus import Handler, Subscription
 from chandlery.messaging.inprocess.inprocess_queue import Consumer, InProcessDeadLetters, Queue, QueuedMessage
+from chandlery.messaging.message_counting import MessageCounting
 from chandlery.model.faults import Unavailable
-from chandlery.telemetry.metrics import NO_METRICS, Metrics
+from chandlery.telemetry.catalog.message_flow import BUS_CONNECTED
+from chandlery.telemetry.metrics import NO_METRICS, Metrics, Sample
 
 
 class InProcessBus:
     """A `Bus` within one event loop."""
 
     def __init__(self, *, metrics: Metrics = NO_METRICS) -> None:
-        self._metrics = metrics
+        self._counting = MessageCounting(metrics)
+        metrics.collect(BUS_CONNECTED, lambda: [Sample((), float(self._is_open))])
         self.dead_letters = InProcessDeadLetters(self._put)
         self._work_queues: dict[str, Queue] = {}
         self._event_queues: list[tuple[str, Queue]] = []
@@ -29,9 +32,10 @@ class InProcessBus:
         self._is_open = not self._is_closed
 
     async def publish(self, messages: Sequence[Message]) -> None:
-        await self.ping()
-        for message in messages:
-            self._put(message, uuid.uuid4().hex)
+        with self._counting.publishing(messages):
+            await self.ping()
+            for message in messages:
+                self._put(message, uuid.uuid4().hex)
         # Like a server, let others have their turn.
         await asyncio.sleep(0)
 
@@ -57,6 +61,10 @@ class InProcessBus:
 
     async def ping(self) -> None:
         self._require_open()
+
+    async def count_dead_letters(self) -> Mapping[str, int]:
+        await self.ping()
+        return self.dead_letters.count()
 
     def _require_open(self) -> None:
         if not self._is_open:
@@ -91,7 +99,8 @@ class InProcessBus:
 
     def _listen(self, queues: Sequence[Queue], handler: Handler, *, limit: int) -> Subscription:
         bury = self.dead_letters.add
-        consumer = Consumer(queues, handler, limit=limit, bury=bury, forget=self._consumers.discard)
+        forget, counting = self._consumers.discard, self._counting
+        consumer = Consumer(queues, handler, limit=limit, bury=bury, forget=forget, counting=counting)
         self._consumers.add(consumer)
         return consumer
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -11,6 +11,7 @@ from chandlery.contracts.messages import Message, UnreadableMessage, encode, req
 from chandlery.contracts.topology import DEAD_LETTER_QUEUES, route
 from chandlery.messaging.bus import Handler
 from chandlery.messaging.handler_slots import HandlerSlots, failure_of, say_buried, say_failed
+from chandlery.messaging.message_counting import Handled, MessageCounting
 
 MOST_DEAD_LETTERS = 10_000
 """In one queue. The oldest are dropped beyond: they are for people to look at, the truth is in the database."""
@@ -29,6 +30,10 @@ class InProcessDeadLetters:
         kept = self._letters[letter.origin]
         kept.append(letter)
         del kept[:-MOST_DEAD_LETTERS]
+
+    def count(self) -> Mapping[str, int]:
+        """How many there are, by queue."""
+        return {DEAD_LETTER_QUEUES[origin]: len(kept) for origin, kept in self._letters.items()}
 
     async def all(self) -> Sequence[DeadLetter]:
         return [letter for kept in self._letters.values() for letter in kept]
@@ -115,11 +120,13 @@ class Consumer:
         limit: int,
         bury: Callable[[DeadLetter], None],
         forget: Callable[["Consumer"], None],
+        counting: MessageCounting,
     ) -> None:
         self._queues = tuple(queues)
         self._handler = handler
         self._bury = bury
         self._forget = forget
+        self._counting = counting
         self.slots: HandlerSlots[QueuedMessage] = HandlerSlots(self._work, limit=limit, on_free=self._pump)
         for queue in self._queues:
             queue.consumers.append(self)
@@ -143,17 +150,22 @@ class Consumer:
         except UnreadableMessage as unreadable:
             history = delivery.history.failed(unreadable, datetime.now(UTC))
             self._give_up(replace(delivery, history=history), Reason.UNREADABLE)
+            self._counting.handled(None, Handled.GIVEN_UP)
             return
         try:
-            error = await failure_of(self._handler, delivery.message, id=delivery.id)
+            with self._counting.handling(delivery.message):
+                error = await failure_of(self._handler, delivery.message, id=delivery.id)
         except asyncio.CancelledError:
             delivery.queue.give_back(delivery)
             raise
-        if error is not None:
+        if error is None:
+            self._counting.handled(delivery.message, Handled.DONE)
+        else:
             self._reject(replace(delivery, history=delivery.history.failed(error, datetime.now(UTC))))
 
     def _reject(self, delivery: QueuedMessage) -> None:
         verdict = delivery.history.verdict
+        self._counting.handled(delivery.message, Handled.GIVEN_BACK if verdict is None else Handled.GIVEN_UP)
         if verdict is None:
             say_failed(delivery.history, message_id=delivery.id, queue=delivery.queue.name)
             delivery.queue.put(delivery)

@@ -11,22 +11,25 @@ Nothing but this room imports the AMQP client, and none of its errors leaves it 
 import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
 
 from chandlery.contracts.messages import Message
-from chandlery.contracts.topology import event_queue, work_queue
+from chandlery.contracts.topology import DEAD_LETTER_QUEUES, event_queue, work_queue
 from chandlery.messaging.bus import Handler, Subscription
+from chandlery.messaging.message_counting import MessageCounting
 from chandlery.messaging.rabbitmq.connecting.rabbitmq_servers import parse_servers
 from chandlery.messaging.rabbitmq.connecting.rabbitmq_urls import NO_FILES, TlsFiles
-from chandlery.messaging.rabbitmq.rabbitmq_consumer import RabbitSubscription, Source
+from chandlery.messaging.rabbitmq.rabbitmq_consumer import DeclareQueues, RabbitSubscription, Source
 from chandlery.messaging.rabbitmq.rabbitmq_declarer import RabbitDeclarer
 from chandlery.messaging.rabbitmq.rabbitmq_errors import foreign_errors_translated
 from chandlery.messaging.rabbitmq.rabbitmq_link import RabbitLink
 from chandlery.messaging.rabbitmq.rabbitmq_publisher import RabbitPublisher
 from chandlery.messaging.rabbitmq.rabbitmq_topology import QueueType, topology_for
 from chandlery.model.faults import Unavailable
-from chandlery.telemetry.metrics import NO_METRICS, Metrics
+from chandlery.telemetry.catalog.message_flow import BUS_CONNECTED, BUS_CONNECTIONS_LOST
+from chandlery.telemetry.metrics import NO_METRICS, Metrics, Sample
 
 PATIENCE_SECONDS = 10.0
 PING_SECONDS = 3.0
@@ -59,13 +62,17 @@ class RabbitBus:
         """
         servers = parse_servers(url, tls=tls)
         self._name = connection_name
-        self._metrics = metrics
+        self._counting = MessageCounting(metrics)
         self._topology = topology_for(servers, prefix=prefix, queue_type=queue_type)
         differing: set[str] = set()
         declarer = RabbitDeclarer(self._topology, differing=differing)
         self._declarer = RabbitDeclarer(self._topology, differing=differing)
-        self._link = RabbitLink(servers, name=f"{connection_name} publishing", prepare=declarer.standing)
-        self._listening = RabbitLink(servers, name=f"{connection_name} listening", prepare=self._declarer.standing)
+        lost = partial(metrics.count, BUS_CONNECTIONS_LOST)
+        self._link = RabbitLink(servers, name=f"{connection_name} publishing", prepare=declarer.standing, on_lost=lost)
+        self._listening = RabbitLink(
+            servers, name=f"{connection_name} listening", prepare=self._declarer.standing, on_lost=lost
+        )
+        metrics.collect(BUS_CONNECTED, lambda: [Sample((), float(self._is_up))])
         self._publisher = RabbitPublisher(self._link, self._topology, declarer, patience_seconds=patience_seconds)
         self._subscriptions: set[RabbitSubscription] = set()
 
@@ -74,7 +81,8 @@ class RabbitBus:
 
     async def publish(self, messages: Sequence[Message]) -> None:
         if messages:
-            await self._publisher.publish(messages)
+            with self._counting.publishing(messages):
+                await self._publisher.publish(messages)
 
     async def consume(self, kinds: Sequence[str], lane: str, handler: Handler, *, concurrency: int) -> Subscription:
         names = list(dict.fromkeys(work_queue(kind, lane) for kind in kinds))
@@ -87,8 +95,7 @@ class RabbitBus:
                 queues[name] = await channel.get_queue(spec.name, ensure=False)
             return queues
 
-        source = Source(queues=declare, publisher=self._publisher, concurrency=concurrency, prefetch=concurrency)
-        return await self._listen(source, handler)
+        return await self._listen(self._source(declare, concurrency=concurrency, prefetch=concurrency), handler)
 
     async def remove_queues(self, kinds: Sequence[str], lane: str) -> bool:
         done = []
@@ -110,15 +117,24 @@ class RabbitBus:
             await queue.bind(self._topology.commands, name)
             return {name: queue}
 
-        source = Source(queues=declare, publisher=self._publisher, concurrency=1, prefetch=EVENTS_PREFETCH)
-        return await self._listen(source, handler)
+        return await self._listen(self._source(declare, concurrency=1, prefetch=EVENTS_PREFETCH), handler)
 
     async def ping(self) -> None:
-        if not (self._link.is_up and self._listening.is_up):
+        if not self._is_up:
             raise Unavailable("RabbitMQ is not connected.")
         with foreign_errors_translated():
             async with asyncio.timeout(PING_SECONDS):
                 await self._publisher.ping()
+
+    async def count_dead_letters(self) -> Mapping[str, int]:
+        specs = self._topology.dead_letter_queues
+        with foreign_errors_translated():
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                connection = await self._listening.connection()
+                return {
+                    DEAD_LETTER_QUEUES[origin]: await self._declarer.count_messages(connection, spec)
+                    for origin, spec in specs.items()
+                }
 
     async def close(self) -> None:
         subscriptions = list(self._subscriptions)
@@ -128,6 +144,19 @@ class RabbitBus:
             for subscription in subscriptions:
                 await subscription.abandon()
             await asyncio.gather(self._link.close(), self._listening.close())
+
+    @property
+    def _is_up(self) -> bool:
+        return self._link.is_up and self._listening.is_up
+
+    def _source(self, queues: DeclareQueues, *, concurrency: int, prefetch: int) -> Source:
+        return Source(
+            queues=queues,
+            publisher=self._publisher,
+            counting=self._counting,
+            concurrency=concurrency,
+            prefetch=prefetch,
+        )
 
     async def _listen(self, source: Source, handler: Handler) -> Subscription:
         self._listening.require_open()

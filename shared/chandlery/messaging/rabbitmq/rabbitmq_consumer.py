@@ -14,6 +14,7 @@ from chandlery.contracts.dead_letters import Reason
 from chandlery.contracts.messages import UnreadableMessage, decode
 from chandlery.messaging.bus import Handler
 from chandlery.messaging.handler_slots import HandlerSlots, failure_of
+from chandlery.messaging.message_counting import Handled, MessageCounting
 from chandlery.messaging.rabbitmq.connecting.rabbitmq_servers import CLOSE_SECONDS, close_channel, open_channel
 from chandlery.messaging.rabbitmq.rabbitmq_delivery import Delivery
 from chandlery.messaging.rabbitmq.rabbitmq_errors import describe, foreign_errors_translated
@@ -35,6 +36,7 @@ class Source:
     queues: DeclareQueues
     publisher: RabbitPublisher
     """For what has to come again, and for what is given up on."""
+    counting: MessageCounting
     concurrency: int
     prefetch: int
 
@@ -160,14 +162,17 @@ class RabbitSubscription:
             _say_later(delivery, fault)
 
     async def _handle(self, delivery: Delivery) -> None:
+        counting = self._source.counting
         try:
             message = decode(delivery.received.body)
         except UnreadableMessage as error:
             await delivery.bury(Reason.UNREADABLE, delivery.history.failed(error, datetime.now(UTC)))
+            counting.handled(None, Handled.GIVEN_UP)
             return
         history = delivery.history
         if history.verdict is not None:
             await delivery.bury(history.verdict, history)
+            counting.handled(message, Handled.GIVEN_UP)
             return
         if delivery.is_uncounted:
             try:
@@ -177,11 +182,14 @@ class RabbitSubscription:
                 _say_later(delivery, fault)
             else:
                 return
-        failure = await failure_of(self._handler, message, id=delivery.id)
+        with counting.handling(message):
+            failure = await failure_of(self._handler, message, id=delivery.id)
         if failure is None:
+            counting.handled(message, Handled.DONE)
             await delivery.acknowledge()
         else:
-            await delivery.failed(failure)
+            is_buried = await delivery.failed(failure)
+            counting.handled(message, Handled.GIVEN_UP if is_buried else Handled.GIVEN_BACK)
 
 
 def _say_later(delivery: Delivery, fault: Unavailable) -> None:

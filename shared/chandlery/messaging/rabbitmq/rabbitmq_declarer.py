@@ -63,6 +63,16 @@ class RabbitDeclarer:
             self._differing.discard(spec.name)
             return True
 
+    async def count_messages(self, connection: AbstractConnection, spec: QueueSpec) -> int:
+        """How many messages wait in the queue; none in one that is not there."""
+        async with self._turn:
+            channel = await self._channel_on(connection)
+            try:
+                found = (await channel.declare_queue(spec.name, passive=True)).declaration_result
+            except ChannelNotFoundEntity:
+                return 0
+            return found.message_count or 0
+
     async def _channel_on(self, connection: AbstractConnection) -> AbstractChannel:
         if self._channel is None or self._channel.is_closed or self._connection is not connection:
             self._connection, self._channel = connection, await open_channel(connection)

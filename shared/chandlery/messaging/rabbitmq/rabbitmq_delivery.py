@@ -55,15 +55,16 @@ class Delivery:
         """Put it at the end of its queue with its history up to now, to be handled when it comes from there."""
         await self._again(self.history)
 
-    async def failed(self, error: BaseException) -> None:
-        """Let it come again, or put it with the dead letters when it has failed often enough."""
+    async def failed(self, error: BaseException) -> bool:
+        """Let it come again, or put it with the dead letters when it has failed often enough; whether it is there."""
         history = self.history.failed(error, datetime.now(UTC))
         verdict = history.verdict
         if verdict is not None:
             await self.bury(verdict, history)
-            return
+            return True
         await self._again(history)
         say_failed(history, message_id=self.id, queue=self.queue)
+        return False
 
     async def bury(self, reason: Reason, history: History) -> None:
         """Put it with the dead letters. A copy, as a rejection could not carry all that."""

@@ -6,6 +6,7 @@ pace. So this is the plain connection, and opening it again is done here.
 
 import asyncio
 import random
+from collections.abc import Callable
 
 import structlog
 from aio_pika.abc import AbstractConnection
@@ -29,11 +30,17 @@ _CLOSED = "The message bus is closed."
 class RabbitLink:
     """Holds at most one open connection, to whichever of the servers answers."""
 
-    def __init__(self, servers: RabbitServers, *, name: str, prepare: Prepare) -> None:
-        """`prepare` runs on each new connection before others see it; `name` is what an operator sees."""
+    def __init__(
+        self, servers: RabbitServers, *, name: str, prepare: Prepare, on_lost: Callable[[], None] = lambda: None
+    ) -> None:
+        """`prepare` runs on each new connection before others see it; `name` is what an operator sees.
+
+        `on_lost` is called each time the connection breaks.
+        """
         self._servers = servers
         self._name = name
         self._prepare = prepare
+        self._on_lost = on_lost
         self._connection: AbstractConnection | None = None
         self._is_up = asyncio.Event()
         self._supervisor: asyncio.Task[None] | None = None
@@ -111,6 +118,7 @@ class RabbitLink:
             )
             await lost.wait()
             self._is_up.clear()
+            self._on_lost()
             log.warning(
                 f"The connection to RabbitMQ at {self._address} was lost; reconnecting",
                 action="reconnect_amqp",

@@ -29,6 +29,7 @@ from yarl import URL
 
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.faults import (
+    AnswerLate,
     AnswerLost,
     ClosedUnanswered,
     ConnectionLost,
@@ -152,9 +153,10 @@ class Transport:
         except TimeoutError:
             if not progress.written:
                 raise nothing_sent(endpoint, TimeoutError()) from None
-            return _reply_without_body(progress, f"no complete answer within {endpoint.timeout_seconds:g} seconds")
+            late = AnswerLate(f"no complete answer within {endpoint.timeout_seconds:g} seconds")
+            return _reply_without_body(progress, late)
         except ConnectionLost as lost:
-            return _reply_without_body(progress, lost.message)
+            return _reply_without_body(progress, AnswerLost(lost.message))
         except NothingSent as fault:
             if progress.written:
                 raise AnswerLost("the connection broke, and the broker could not be reached again") from fault
@@ -197,8 +199,8 @@ def _say_unreached(endpoint: BrokerEndpoint, state: RetryCallState) -> None:
     )
 
 
-def _reply_without_body(progress: Progress, why: str) -> HttpReply:
+def _reply_without_body(progress: Progress, lost: AnswerLost) -> HttpReply:
     """Errors and redirects are certain as soon as their status is there; a success needs its body."""
     if progress.head is not None and progress.head.status >= _CERTAIN_WITHOUT_BODY:
         return progress.head
-    raise AnswerLost(why)
+    raise lost

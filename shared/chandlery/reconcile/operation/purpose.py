@@ -48,13 +48,10 @@ class Purpose(StrEnum):
     """The base of the workers' purposes: each has a word, which is stored, and its traits."""
 
     traits: Traits
-    label: str
-    """Its word as the name of an action: `poll_rotation`."""
 
     def __new__(cls, word: str, traits: Traits = PLAIN) -> Self:
         """A member is written as its word and its traits."""
         member = str.__new__(cls, word)
         member._value_ = word
         member.traits = traits
-        member.label = word.replace(" ", "_")
         return member

@@ -5,6 +5,7 @@ it cannot be reached for as long as the operator allows, they count no more, and
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final
@@ -147,6 +148,11 @@ class DataKeyCache:
     def keks(self) -> dict[KekName, str]:
         """The key-encryption keys of what is at hand, each with one data key that it has wrapped."""
         return {each.kek: key_id for key_id, each in self._keys.items()}
+
+    def by_provider(self) -> Counter[str]:
+        """How many are at hand of each provider."""
+        now = self._clock()
+        return Counter(each.kek.provider for each in self._keys.values() if now < each.until)
 
     def missing(self, key_ids: Collection[str]) -> list[str]:
         """Those that are not at hand and may be had."""

@@ -21,6 +21,7 @@ from chandlery.model.json.json_text import read_written, write_json
 from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.parameters.keyed_checksums import PURPOSE, UNBOUND_PURPOSE, ChecksumKeys
 from chandlery.store.sealing.data_key_cache import DataKeyCache, DataKeyNeeded
+from chandlery.store.sealing.seal_counting import SealCounts, Unreadable
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -87,6 +88,7 @@ class Keyring:
     def __init__(self, keys: Sequence[SealingKey], *, cache: DataKeyCache | None = None) -> None:
         """`keys` may be empty if a provider of keys is configured: then data keys have to be in use."""
         self.data_keys = cache or DataKeyCache()
+        self.counts = SealCounts()
         self.seals_specs = False
         """Whether parameters, status words and the like are sealed too; see `spec_sealing`."""
         self._root: SealingRoot | None = None
@@ -180,6 +182,7 @@ class Keyring:
             mark, cipher = seal_mark(self._first.name), self._first.cipher
         else:
             raise DataKeyNeeded
+        self.counts.encrypted += 1
         nonce = os.urandom(_NONCE_BYTES)
         ciphertext = cipher.encrypt(nonce, write_json(document), bound_to.text())
         return f"{mark}{base64.b64encode(nonce + ciphertext).decode()}"
@@ -208,17 +211,27 @@ class Keyring:
         """Decrypt what `seal` made for this place; raises SealBroken, and DataKeyNeeded for `Database.run`."""
         name, _, rest = sealed.partition(":")
         form, is_of_form, encoded = rest.rpartition(":")
-        cipher = self.data_keys.cipher(name) if form == DATA_KEY_FORM else self._listed_cipher(name)
+        cipher = self._cipher(name, form)
         if not is_of_form and self.refuses_first_form:
+            self.counts.unreadable[Unreadable.OLD_FORM] += 1
             raise SealBroken("stored data is encrypted in a form that is no longer supported")
         bound = bound_to.text() if is_of_form else bound_to.first_form.encode()
         try:
             raw = base64.b64decode(encoded)
             plain = cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], bound)
         except (InvalidTag, binascii.Error, ValueError) as error:
+            self.counts.unreadable[Unreadable.CHANGED] += 1
             raise SealBroken from error
+        self.counts.decrypted += 1
         document: JsonObject = read_written(plain)
         return document
+
+    def _cipher(self, name: str, form: str) -> AESGCM:
+        try:
+            return self.data_keys.cipher(name) if form == DATA_KEY_FORM else self._listed_cipher(name)
+        except SealBroken:
+            self.counts.unreadable[Unreadable.KEY_MISSING] += 1
+            raise
 
     def _listed_cipher(self, name: str) -> AESGCM:
         key = self._by_name.get(name)

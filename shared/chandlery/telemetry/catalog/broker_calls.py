@@ -8,7 +8,8 @@ BROKER_CALL_SECONDS: Final = Histogram(
     name="chandlery_broker_call_duration_seconds",
     labels=("broker", "operation", "status"),
     meaning="Seconds that calls to service brokers took, by operation and by class of the HTTP status (2xx, 4xx, 5xx), "
-    "or by why there was none: timeout, connection, or refused by the egress rules.",
+    "or by why there was none: timeout, connection, or refused, because the egress rules forbid it or the broker "
+    "cannot be called as it is declared.",
     question="Which service broker is slow, and which one fails?",
 )
 BROKER_CALLS_UNDER_WAY: Final = Gauge(
@@ -20,7 +21,7 @@ BROKER_CALLS_UNDER_WAY: Final = Gauge(
 CALLS_DEFERRED: Final = Counter(
     name="chandlery_broker_calls_deferred_total",
     labels=("broker", "reason"),
-    meaning="Calls that were put off, because the circuit is open or the rate limit has no turn yet.",
+    meaning="Calls that were put off: the circuit is open, or the rate limit has no turn yet.",
     question="Who is held back, and why?",
 )
 CIRCUIT_OPEN: Final = Gauge(

@@ -7,7 +7,9 @@ from chandlery.telemetry.metric import SHORT_SECONDS, Counter, Gauge, Histogram
 TRANSACTIONS: Final = Counter(
     name="chandlery_database_transactions_total",
     labels=("outcome",),
-    meaning="Transactions: committed, failed, or repeated because they had lost a race or their connection.",
+    meaning="Transactions: committed; rolled back for what they were begun for (a refusal, a dry run); repeated, as "
+    "they had lost a race or their connection, or lacked a data key; failed, as the database or a key was not to be "
+    "had, or they were repeated in vain.",
     question="Does the database fail us?",
 )
 TRANSACTION_SECONDS: Final = Histogram(
@@ -59,7 +61,7 @@ SEALED_TEXTS: Final = Counter(
 UNREADABLE_TEXTS: Final = Counter(
     name="chandlery_unreadable_texts_total",
     labels=("reason",),
-    meaning="Stored texts that could not be decrypted: their key is missing, or they were changed.",
+    meaning="Stored texts that could not be decrypted: key missing, changed, or old form.",
     question="Is a key missing?",
 )
 DATA_KEYS: Final = Gauge(

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from chandlery.model.faults import ConfigurationFault, Fault, Unavailable
 from chandlery.store.sealing.data_key_cache import KekName
+from chandlery.store.sealing.seal_counting import KeyUseCounts
 
 ENTRY_POINTS: Final = "chandlery.key_providers"
 LISTED: Final = "keys"
@@ -69,6 +70,7 @@ class KeyProviders:
         if not providers:
             raise ConfigurationFault("no encryption key is configured: set CHANDLERY_ENCRYPTION_KEYS")
         self._by_name = providers
+        self.counts = KeyUseCounts()
         self.first = next(iter(providers))
 
     @property
@@ -96,7 +98,8 @@ class KeyProviders:
 
     async def wrap(self, plain: bytes, *, context: str) -> WrappedKey:
         """With the key in use of the first provider. Raises KeysAway, KeyRefused."""
-        key, blob = await self._by_name[self.first].wrap(plain, context=context)
+        with self.counts.counted(self.first, "wrap"):
+            key, blob = await self._by_name[self.first].wrap(plain, context=context)
         return WrappedKey(KekName(self.first, key), blob)
 
     async def unwrap(self, wrapped: WrappedKey, *, context: str) -> bytes:
@@ -107,7 +110,8 @@ class KeyProviders:
                 f"it is wrapped by the key provider {wrapped.kek.provider!r}, which CHANDLERY_ENCRYPTION_PROVIDERS "
                 f"does not name (its key there is called {wrapped.kek.key!r})"
             )
-        return await provider.unwrap(wrapped.kek.key, wrapped.blob, context=context)
+        with self.counts.counted(wrapped.kek.provider, "unwrap"):
+            return await provider.unwrap(wrapped.kek.key, wrapped.blob, context=context)
 
     async def close(self) -> None:
         """Let go of all."""
