@@ -165,6 +165,9 @@ class Line:
     async def ping(self) -> None:
         await self._bus.ping()
 
+    async def count_dead_letters(self) -> Mapping[str, int]:
+        return await self._bus.count_dead_letters()
+
     async def close(self) -> None:
         async with asyncio.timeout(SOON):
             if self._is_shared:
