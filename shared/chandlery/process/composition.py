@@ -29,8 +29,7 @@ from chandlery.process.key_choice import SealedDatabase, make_database, require_
 from chandlery.process.logs.line_counts import count_lines
 from chandlery.process.schema_waits import engine_for, patiently, prepare_schema
 from chandlery.settings.settings import Settings, require
-from chandlery.telemetry.catalog.work import WORK_IN_HAND
-from chandlery.telemetry.metrics import Metrics, Sample
+from chandlery.telemetry.metrics import Metrics
 
 _WITHOUT_PROVIDER = "stored data is encrypted and decrypted with the data keys in memory"
 
@@ -79,7 +78,7 @@ async def open_resources(
         requeue_timers = RequeueTimers(bus)
         stack.push_async_callback(requeue_timers.close)
         cluster_id = await patiently(lambda: database.run(lambda unit: unit.leases.cluster_id(settings.cluster_id)))
-        resources = Resources(
+        yield Resources(
             settings=settings,
             database=database,
             bus=bus,
@@ -95,8 +94,6 @@ async def open_resources(
             readiness=_readiness(sealed, bus, without_bus=without_bus),
             keep_data_keys=sealed.keeping.run,
         )
-        metrics.collect(WORK_IN_HAND, lambda: [Sample((), len(resources.in_hand))])
-        yield resources
 
 
 def _broker_client(settings: Settings, egress: Egress, metrics: Metrics) -> OsbClient:

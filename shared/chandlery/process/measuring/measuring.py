@@ -7,7 +7,8 @@ from chandlery.engine.resources import Resources
 from chandlery.process.measuring.certificate_ends import keep_client_certificates
 from chandlery.process.measuring.loop_delay import keep_loop_delay
 from chandlery.process.measuring.ready_checks import keep_ready_checks
-from chandlery.telemetry.metrics import NO_METRICS
+from chandlery.telemetry.catalog.work import WORK_IN_HAND
+from chandlery.telemetry.metrics import NO_METRICS, Sample
 
 
 def measuring(resources: Resources) -> Sequence[Coroutine[Any, Any, None]]:
@@ -15,6 +16,7 @@ def measuring(resources: Resources) -> Sequence[Coroutine[Any, Any, None]]:
     metrics = resources.metrics
     if metrics is NO_METRICS:
         return ()
+    metrics.collect(WORK_IN_HAND, lambda: [Sample((), len(resources.in_hand))])
     return (
         keep_loop_delay(metrics),
         keep_ready_checks(resources.readiness, metrics),
