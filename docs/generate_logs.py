@@ -34,7 +34,7 @@ The uid of an object finds its whole story, whoever wrote it: requests to servic
 
 ```console
 $ uid=$(kubectl get serviceinstance db -o jsonpath='{{.metadata.uid}}')
-$ kubectl logs -l app.kubernetes.io/name=chandlery --prefix=false --tail=-1 | grep $uid | jq -r '."@timestamp" + " " + .message'
+$ kubectl logs -l app.kubernetes.io/name=chandlery --max-log-requests=20 --tail=-1 | grep $uid | jq -r '."@timestamp" + " " + .message'
 $ … | jq 'select(."event.action" == "call_broker" and ."event.outcome" == "failure") | {{b: ."chandlery.broker", s: ."http.response.status_code", e: ."error.message"}}'
 $ … | jq 'select(."event.action" == "call_broker" and ."event.duration" > 5e9) | .message'          # slower than 5 s
 $ … | jq 'select(."trace.id" == "4bf92f3577b34da6a3ce929d0e0e4736") | .message'                      # one request and all that it led to

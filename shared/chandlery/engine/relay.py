@@ -119,8 +119,7 @@ def _say_published(entries: Sequence[OutboxEntry]) -> None:
     for entry in entries:
         message = entry.message
         kind, uid, lane = (getattr(message, field, None) for field in ("kind", "uid", "lane"))
-        what = f"a {message.type} is published"
-        log.debug(what, action="publish_message", kind=kind, uid=uid, lane=lane, message_id=entry.id)
+        log.debug(f"{message.type} is published", action="publish_message", kind=kind, uid=uid, lane=lane)
 
 
 def _say_left(entries: Sequence[OutboxEntry], fault: Fault) -> None:

@@ -53,7 +53,7 @@ class RequeueTimers:
     async def _send(self) -> None:
         while self._due and self._bus is not None:
             batch, self._due = self._due, []
-            log.debug(f"{len(batch)} objects are due again", action="remind", count=len(batch))
+            log.debug(f"objects that are due again: {len(batch)}", action="remind", count=len(batch))
             try:
                 await self._bus.publish(batch)
             except Fault as fault:

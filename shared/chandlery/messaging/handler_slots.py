@@ -50,7 +50,7 @@ def say_buried(letter: DeadLetter) -> None:
 def _say_handled(message: Message, seconds: float) -> None:
     kind, uid, lane = (getattr(message, field, None) for field in ("kind", "uid", "lane"))
     ms = round(seconds * 1000, 3)
-    what = f"a {message.type} was handled in {ms:.0f} ms"
+    what = f"{message.type} was handled in {ms:.0f} ms"
     log.debug(what, action="handle_message", kind=kind, uid=uid, lane=lane, ms=ms)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
 from chandlery.contracts.messages import Reconcile
 from chandlery.model.faults import Conflict, Refused, Unavailable
@@ -84,10 +85,12 @@ async def test_work_that_always_loses_ends_as_a_conflict(database: Database) -> 
         attempts += 1
         raise LostRace
 
-    with pytest.raises(Conflict, match="too many other transactions"):
+    with capture_logs() as logged, pytest.raises(Conflict, match="too many other transactions"):
         await database.run(lose)
 
     assert attempts == 8
+    told = [(line["log_level"], line["action"], line["attempt"], line["error_type"]) for line in logged]
+    assert told == [("debug", "repeat_transaction", attempt, "LostRace") for attempt in range(1, 8)]
 
 
 async def test_a_faulty_statement_is_raised_as_it_is_and_says_no_value(database: Database) -> None:

@@ -85,7 +85,7 @@ class Sweep:
         await self._database.enqueue_late()
         commands = await self._database.run(self._due)
         if commands:
-            what = f"{len(commands)} objects are due and have no message on the bus"
+            what = f"objects that are due and have no message on the bus: {len(commands)}"
             log.debug(what, action="sweep", count=len(commands))
         try:
             if commands:

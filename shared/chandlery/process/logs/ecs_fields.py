@@ -28,7 +28,12 @@ ON_EVERY_LINE: Final = (
     Field(key="level", name="log.level", meaning="`debug`, `info`, `warning`, `error` or `critical`"),
     Field(key="event", name="message", meaning="a sentence for people"),
     Field(key="logger", name="log.logger", meaning="the module or library that writes; see [levels](#levels)"),
-    Field(key="service", name="service.name", meaning="`gateway`, `provisioner`, `binder`, `syncer`, `up` …"),
+    Field(
+        key="service",
+        name="service.name",
+        meaning="`gateway`, `provisioner`, `binder`, `syncer`, `up` …",
+        tells_apart=True,
+    ),
     Field(key="version", name="service.version", meaning="version of Chandlery"),
     Field(key="host", name="host.name", meaning="name of the machine or pod"),
     Field(key="pid", name="process.pid", meaning="id of the process"),

@@ -46,6 +46,9 @@ async def test_grep_for_a_uid_gives_the_story_of_a_failing_instance(fleet: Fleet
         assert 0 < provision["ms"] < 1e6
         assert provision["outcome"] == "failure"
         assert {call["request_identity"] for call in calls} == identities
+        assert {"decide_round", "end_round", "publish_message", "handle_message"} <= {
+            entry["action"] for entry in story
+        }
         changes = [entry for entry in story if entry.get("action") == "change_condition"]
         assert ("Ready", "False") in {(entry["condition"], entry["condition_status"]) for entry in changes}
         assert len(
