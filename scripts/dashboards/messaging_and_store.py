@@ -17,9 +17,10 @@ from dashboards.parts import (
     Steps,
     Variable,
 )
-from dashboards.queries import quantile
+from dashboards.queries import grown, quantile
 
 _RATE: Final = "[$__rate_interval]"
+_KEYS_FAILED: Final = 'chandlery_key_uses_total{outcome="failed"}'
 
 _NOW: Final = Row(
     title="Is something stuck?",
@@ -61,13 +62,13 @@ _NOW: Final = Row(
         Number(
             title="Texts not decrypted",
             asks="Is a key missing? Stored texts that could not be decrypted in the last ten minutes.",
-            expr="sum(increase(chandlery_unreadable_texts_total[10m]))",
+            expr=f"sum({grown('chandlery_unreadable_texts_total', '10m')})",
             steps=Steps(1, 1),
         ),
         Number(
             title="Key provider failed",
             asks="Does the key provider answer? What it was asked for in the last ten minutes and did not do.",
-            expr='sum(increase(chandlery_key_uses_total{outcome="failed"}[10m]))',
+            expr=f"sum({grown(_KEYS_FAILED, '10m')})",
             steps=Steps(1, 1),
         ),
         Number(
@@ -136,7 +137,7 @@ _MESSAGES: Final = Row(
         Lines(
             title="Connections to the bus lost in an hour",
             asks="Does the connection to RabbitMQ break again and again?",
-            exprs={"{{instance}}": "sum by (instance) (increase(chandlery_bus_connections_lost_total[1h]))"},
+            exprs={"{{instance}}": f"sum by (instance) ({grown('chandlery_bus_connections_lost_total', '1h')})"},
         ),
         Lines(
             title="Sweeps",
@@ -230,7 +231,7 @@ _KEYS: Final = Row(
             title="Texts not decrypted",
             asks="Is a key missing, or was something changed in the database?",
             exprs={
-                "{{instance}} {{reason}}": "sum by (instance, reason) (increase(chandlery_unreadable_texts_total[10m]))"
+                "{{instance}} {{reason}}": f"sum by (instance, reason) ({grown('chandlery_unreadable_texts_total', '10m')})"
             },
             steps=Steps(1, 1),
         ),
@@ -244,7 +245,7 @@ _KEYS: Final = Row(
         Lines(
             title="Audit events lost",
             asks="Is the audit log complete?",
-            exprs={"{{sink}}": "sum by (sink) (increase(chandlery_audit_events_lost_total[15m]))"},
+            exprs={"{{sink}}": f"sum by (sink) ({grown('chandlery_audit_events_lost_total', '15m')})"},
             steps=Steps(1, 1),
         ),
         Lines(

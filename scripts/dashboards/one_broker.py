@@ -16,11 +16,12 @@ from dashboards.parts import (
     Steps,
     Variable,
 )
-from dashboards.queries import failed_calls, quantile
+from dashboards.queries import failed_calls, grown, quantile
 
 _THIS: Final = 'broker="$broker"'
 _OF: Final = f"{{{_THIS}}}"
 _CALLS: Final = "chandlery_broker_call_duration_seconds"
+_LATE: Final = f'{_CALLS}_count{{{_THIS}, status="timeout"}}'
 
 _NOW: Final = Row(
     title="How is $broker?",
@@ -42,7 +43,7 @@ _NOW: Final = Row(
         Number(
             title="Not answered in time",
             asks="Does it hang? Calls of the last five minutes that ended by CHANDLERY_OSB_TIMEOUT_SECONDS.",
-            expr=f'sum(increase({_CALLS}_count{{{_THIS}, status="timeout"}}[5m]))',
+            expr=f"sum({grown(_LATE, '5m')})",
             steps=Steps(1, 2),
         ),
         Number(
@@ -121,7 +122,9 @@ _ANSWERS: Final = Row(
         Lines(
             title="Pauses begun in an hour",
             asks="Does it come and go?",
-            exprs={"{{instance}}": f"sum by (instance) (increase(chandlery_broker_circuit_openings_total{_OF}[1h]))"},
+            exprs={
+                "{{instance}}": f"sum by (instance) ({grown(f'chandlery_broker_circuit_openings_total{_OF}', '1h')})"
+            },
         ),
     ),
 )
@@ -163,13 +166,13 @@ _WAITS: Final = Row(
             title="Leftovers removed",
             asks="Does it let go of what failed creations may have left?",
             exprs={
-                "{{kind}} {{outcome}}": f"sum by (kind, outcome) (increase(chandlery_orphan_mitigations_total{_OF}[1h]))",
+                "{{kind}} {{outcome}}": f"sum by (kind, outcome) ({grown(f'chandlery_orphan_mitigations_total{_OF}', '1h')})",
             },
         ),
         Lines(
             title="Credentials renewed in an hour",
             asks="Are credentials renewed?",
-            exprs={"{{outcome}}": f"sum by (outcome) (increase(chandlery_credential_rotations_total{_OF}[1h]))"},
+            exprs={"{{outcome}}": f"sum by (outcome) ({grown(f'chandlery_credential_rotations_total{_OF}', '1h')})"},
         ),
     ),
 )
@@ -184,12 +187,12 @@ _OFFERS: Final = Row(
         Lines(
             title="Catalogs read in an hour",
             asks="Can its catalog be read?",
-            exprs={"{{outcome}}": f"sum by (outcome) (increase(chandlery_catalog_syncs_total{_OF}[1h]))"},
+            exprs={"{{outcome}}": f"sum by (outcome) ({grown(f'chandlery_catalog_syncs_total{_OF}', '1h')})"},
         ),
         Lines(
             title="Offerings changed in an hour",
             asks="Did an offering change, and when?",
-            exprs={"{{change}}": f"sum by (change) (increase(chandlery_catalog_changes_total{_OF}[1h]))"},
+            exprs={"{{change}}": f"sum by (change) ({grown(f'chandlery_catalog_changes_total{_OF}', '1h')})"},
         ),
     ),
 )

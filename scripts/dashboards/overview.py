@@ -21,12 +21,12 @@ from dashboards.parts import (
     Table,
     Variable,
 )
-from dashboards.queries import failed_calls, quantile, share
+from dashboards.queries import failed_calls, grown, quantile, share
 
 _CALLS: Final = "chandlery_broker_call_duration_seconds"
 _HANGS: Final = (
     "sum by (broker) (min_over_time(chandlery_broker_calls_under_way[1m])) > 0 "
-    f"unless sum by (broker) (increase({_CALLS}_count[1m])) > 0"
+    f"unless sum by (broker) ({grown(f'{_CALLS}_count', '1m')}) > 0"
 )
 """Something is under way all the time, and nothing comes back."""
 
@@ -97,7 +97,7 @@ _NOW: Final = Row(
         Number(
             title="Texts not decrypted",
             asks="Is a key missing? Stored texts that could not be decrypted in the last ten minutes.",
-            expr="sum(increase(chandlery_unreadable_texts_total[10m]))",
+            expr=f"sum({grown('chandlery_unreadable_texts_total', '10m')})",
             steps=Steps(1, 1),
             link=MESSAGING,
         ),

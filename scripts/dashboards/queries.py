@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+RATE: Final = "[$__rate_interval]"
 NAMESPACE: Final = 'namespace=~"$namespace"'
 _SELECTOR: Final = re.compile(r"\b((?:chandlery|process|python)_\w+|ALERTS|up)\b(\{)?(?!\()")
 _CALLS: Final = "chandlery_broker_call_duration_seconds"
@@ -24,12 +25,21 @@ def share(part: str, whole: str) -> str:
     return f"({part} or 0 * {whole}) / {whole}"
 
 
-def failed_calls(by: str, *, where: str = "", over: str = "$__rate_interval") -> str:
+def grown(series: str, over: str) -> str:
+    """By how much counters have grown. The first time makes its series, of which increase() would see nothing.
+
+    But what Prometheus itself has just met, and was there long before, has not grown.
+    """
+    seconds = {"1m": 60, "5m": 300, "10m": 600, "15m": 900, "1h": 3600}[over]
+    is_known = f"chandlery_build_info offset {over} or process_start_time_seconds > time() - {seconds}"
+    born = f"(({series} unless {series} offset {over}) and on (instance) ({is_known}))"
+    return f"({born} or increase({series}[{over}]))"
+
+
+def failed_calls(by: str, *, where: str = "", over: str = "") -> str:
     """The part of broker calls that the service broker, or the way to it, has failed; time-outs among them."""
-    inner = f", {where}" if where else ""
-    return share(
-        f'sum by ({by}) (rate({_CALLS}_count{{status!~"[1-4]xx"{inner}}}[{over}]))',
-        f"sum by ({by}) (rate({_CALLS}_count{{{where}}}[{over}]))"
-        if where
-        else f"sum by ({by}) (rate({_CALLS}_count[{over}]))",
-    )
+    failed = f'{_CALLS}_count{{status!~"[1-4]xx"{f", {where}" if where else ""}}}'
+    every = f"{_CALLS}_count{f'{{{where}}}' if where else ''}"
+    if over:
+        return share(f"sum by ({by}) ({grown(failed, over)})", f"sum by ({by}) ({grown(every, over)})")
+    return share(f"sum by ({by}) (rate({failed}{RATE}))", f"sum by ({by}) (rate({every}{RATE}))")
