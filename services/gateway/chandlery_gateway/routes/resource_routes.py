@@ -120,7 +120,7 @@ class KindRoute(APIRoute):
         super().__init__(path, endpoint, **options)
         # Given to it, each route would build six schemas of its own: four fifths of what the application takes.
         self.responses = {code: {**each} for code, each in (responses or {}).items()}
-        self.response_fields = {code: _field(each["model"]) for code, each in self.responses.items()}
+        self.response_fields = {code: _field(each["model"]) for code, each in self.responses.items() if "model" in each}
         self._word = next(part for part in reversed(path.split("/")) if part != "status" and not part.startswith("{"))
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
