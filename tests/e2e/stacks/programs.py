@@ -52,6 +52,11 @@ class Program:
         self._log_start = 0
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """As it is started with."""
+        return self._environment
+
     def set(self, **variables: str) -> None:
         """For the next start."""
         self._environment |= variables

@@ -49,6 +49,7 @@ COMES_WITH = {
     "starlette": "fastapi",
     "jsonpointer": "jsonpatch",
     "botocore": "boto3",
+    "aiormq": "aio-pika",
     "pkcs11": "python-pkcs11",
 }
 """Imported although not declared: part of what a declared package's own interface is made of."""

@@ -5,24 +5,20 @@ that is known to be there is declared as it should be: that changes nothing, and
 """
 
 import asyncio
-import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
-import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed
 from yarl import URL
 
-from chandlery.messaging.rabbitmq.connecting.rabbitmq_facts import NAME, RabbitFacts, look_at, nothing
+from chandlery.messaging.rabbitmq.connecting.rabbitmq_alarm import takes_messages
+from chandlery.messaging.rabbitmq.connecting.rabbitmq_facts import NAME, RabbitFacts, look_at
 from chandlery.messaging.rabbitmq.connecting.rabbitmq_servers import close_connection, open_channel, parse_servers
 from chandlery.messaging.rabbitmq.connecting.rabbitmq_urls import NO_FILES, TlsFiles
 from chandlery.messaging.rabbitmq.rabbitmq_errors import foreign_errors_translated
 from chandlery.messaging.rabbitmq.rabbitmq_topology import QueueSpec, QueueType, RabbitTopology, topology_for
 from chandlery.model.faults import Unavailable
-
-_CONFIRM_SECONDS: Final = 3.0
 
 
 @dataclass(frozen=True)
@@ -82,23 +78,8 @@ class RabbitInspection:
         return found
 
     async def takes_messages(self) -> bool:
-        """Whether a message is confirmed: one for nobody, which the server throws away. Raises Unavailable.
-
-        On a connection of its own, for a server that is low on memory reads nothing more from it.
-        """
-        url, _ = self._known()
-        with foreign_errors_translated():
-            connection, _ = await self._servers.connect(url, name=NAME, prepare=nothing)
-            try:
-                channel = await open_channel(connection)
-                nobody = f"{NAME}.{uuid.uuid4().hex}"
-                async with asyncio.timeout(_CONFIRM_SECONDS):
-                    await channel.default_exchange.publish(aio_pika.Message(b""), nobody, mandatory=False)
-            except TimeoutError:
-                return False
-            finally:
-                await close_connection(connection)
-        return True
+        """Whether the server has no alarm; see `rabbitmq_alarm`. Raises Unavailable."""
+        return await takes_messages(self._known()[0], name=NAME)
 
     async def close(self) -> None:
         """Let go of the connection."""

@@ -18,7 +18,7 @@ from chandlery.store.sealing.sealing import Keyring, new_key
 from tests.integration.later_schema import expand
 from tests.integration.store.samples import create, sample
 from tests.integration.store.sealing.key_hall import insert_secret, process
-from tests.support.doctor_runs import examined
+from tests.support.doctor.doctor_runs import examined
 
 NOW: Final = datetime.now(UTC)
 KEY: Final = new_key("test")
