@@ -41,7 +41,7 @@ async def test_catalog_that_is_made_to_do_harm_holds_nobody_up(name: str) -> Non
     client = OsbClient(TRUSTING_LOOPBACK)
     async with ScriptedBroker() as scripted:
         scripted.always(GET_CATALOG, Reply(200, body))
-        answer = await client.get_catalog(BrokerEndpoint(url=scripted.url), known=None, request_id="r")
+        answer = await client.get_catalog(BrokerEndpoint(url=scripted.url), known=None)
     await client.close()
     assert answer.verdict in (Verdict.MALFORMED, Verdict.SUCCEEDED)
 

@@ -130,7 +130,6 @@ class BindingReconciler:
             snapshot.endpoint,
             request,
             identity=identity,
-            request_id=str(uuid.uuid4()),
             secrets=secrets_of(snapshot.snapshot, request, note.purpose),
         )
 

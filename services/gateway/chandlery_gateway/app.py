@@ -18,11 +18,13 @@ from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import KINDS, RBAC_KINDS
 from chandlery.process.http.probes import PROBE_PATHS, ProbeApp
 from chandlery.telemetry.catalog.api_requests import WRITES
+from chandlery.telemetry.tracing.tracing import Tracing
 from chandlery_gateway.admission.catalog.broker_places import broker_places
 from chandlery_gateway.http.pipeline import Handler, Pipeline
 from chandlery_gateway.http.rendering import bug_response, fault_response
 from chandlery_gateway.http.request_log import RequestLog
 from chandlery_gateway.http.request_metrics import RequestMetrics
+from chandlery_gateway.http.request_traces import RequestTraces
 from chandlery_gateway.http.seats import Seats
 from chandlery_gateway.http.web_headers import WebHeaders
 from chandlery_gateway.identity.access_reviews import Reviews
@@ -64,15 +66,16 @@ Every request carries `Authorization: Bearer <token>`. `kubectl` and `svcat` wor
 class Application(FastAPI):
     """FastAPI with our headers around all of it, around the layer too that answers what nothing else has caught."""
 
-    def __init__(self, *, failed_logins: FailedLogins, hsts_seconds: int, **options: Any) -> None:
+    def __init__(self, *, failed_logins: FailedLogins, hsts_seconds: int, tracing: Tracing, **options: Any) -> None:
         super().__init__(**options)
         self.failed_logins = failed_logins
         """What has been counted of requests; whoever accepts connections adds to it."""
         self._hsts_seconds = hsts_seconds
+        self._tracing = tracing
 
     def build_middleware_stack(self) -> ASGIApp:
         """See Starlette."""
-        app = partial(_without_last_slash, super().build_middleware_stack())
+        app = partial(_without_last_slash, RequestTraces(super().build_middleware_stack(), tracing=self._tracing))
         return WebHeaders(app, hsts_seconds=self._hsts_seconds)
 
 
@@ -108,6 +111,7 @@ def create_app(
     app = Application(
         failed_logins=pipeline.failed_logins,
         hsts_seconds=0 if settings.accept_plain_http else settings.hsts_seconds,
+        tracing=resources.tracing,
         title="Chandlery",
         version=version("chandlery"),
         description=_ABOUT,

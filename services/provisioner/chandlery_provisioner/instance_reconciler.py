@@ -12,7 +12,6 @@ Called by: `main.py` gives it to the loop; there is one for all instances.
 """
 
 import asyncio
-import uuid
 from dataclasses import dataclass
 
 from chandlery.contracts.messages import UNRESOLVED_LANE
@@ -113,7 +112,6 @@ class InstanceReconciler(DeliversNothing):
             snapshot.endpoint,
             sending.request,
             identity=identity,
-            request_id=str(uuid.uuid4()),
             secrets=secrets_of(snapshot.snapshot, sending.request),
         )
 

@@ -31,6 +31,8 @@ class Reconcile(WireModel):
     kind: str
     uid: str
     lane: str = UNRESOLVED_LANE
+    traceparent: str | None = None
+    """The span that made the object due (W3C Trace Context, 3.2). On the bus it goes beside the message."""
 
 
 class ObjectChanged(WireModel):
@@ -64,6 +66,7 @@ _SHAPES = {
         rf"(?=.{{1,63}}\Z){_LABEL}|broker:(?=[^/]{{0,63}}/)({_LABEL})?/(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*"
     ),
     "reason": re.compile(r"[A-Za-z0-9]{0,128}"),
+    "traceparent": re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"),
 }
 """Field -> what it can be. A lane is a word of ours, or `broker:` with namespace and name of a service broker."""
 
@@ -72,9 +75,22 @@ class UnreadableMessage(ValueError):
     """The message does not follow the contract."""
 
 
+_BESIDE = {"traceparent"}
+
+
 def encode(message: Message) -> bytes:
-    """The message as it travels."""
+    """The message as it travels. The releases before this one refuse a trace in it."""
+    return message.model_dump_json(by_alias=True, exclude_none=True, exclude=_BESIDE).encode()
+
+
+def encode_whole(message: Message) -> bytes:
+    """The message as it is kept until it travels."""
     return message.model_dump_json(by_alias=True, exclude_none=True).encode()
+
+
+def trace_of(message: Message) -> str:
+    """What goes beside it; empty if it is part of no trace."""
+    return (message.traceparent or "") if isinstance(message, Reconcile) else ""
 
 
 def decode(payload: bytes) -> Message:

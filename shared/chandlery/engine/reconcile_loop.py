@@ -15,9 +15,9 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Generic, cast
+from typing import Any, Generic, NamedTuple, cast
 
 import structlog
 
@@ -45,6 +45,7 @@ from chandlery.engine.rounds.round_report import (
     report_of_call,
     report_of_deferral,
 )
+from chandlery.engine.rounds.round_trace import RoundTrace
 from chandlery.engine.rounds.round_writer import AT_ONCE, RoundWriter
 from chandlery.model.faults import Conflict, LeaseLost, Unavailable
 from chandlery.model.objects import kinds
@@ -71,6 +72,15 @@ _NOTE_LOST = (
 )
 
 
+class _Held(NamedTuple):
+    """What is decided about."""
+
+    part: Part[Any]
+    claim: Claim
+    until: float
+    answers: GatheredAnswers | None
+
+
 def _lost_note(document: AnyObject) -> RecordEvent:
     log.error(_NOTE_LOST, action="open_note", kind=document.kind, uid=document.metadata.uid)
     return RecordEvent(document, RecordedFact(StoredDataReason.NOTE_LOST, _NOTE_LOST, is_warning=True))
@@ -79,6 +89,14 @@ def _lost_note(document: AnyObject) -> RecordEvent:
 def _awaited(change: "ReconcileResult[Any]") -> list[str]:
     keys = {*(change.next.interests or ()), change.next.waiting_for or ""}
     return sorted(keys - {""})
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A command whose round has come."""
+
+    command: Reconcile
+    trace: RoundTrace
 
 
 class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
@@ -102,12 +120,13 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         if not isinstance(message, Reconcile):
             return
         for _ in range(_ROUNDS_PER_COMMAND):
+            trace = RoundTrace(self._resources.tracing.tracer)
             try:
-                due_at = await self._round(message)
+                due_at = await self._round(Turn(message, trace))
                 if due_at is None:
                     return
                 if due_at is not AT_ONCE:
-                    self._resources.requeue_timers.set(message, due_at - self._database.clock())
+                    self._resources.requeue_timers.set(trace.reminder(message), due_at - self._database.clock())
                     return
             except (LeaseLost, Conflict) as fault:
                 # Whoever won the race goes on; the sweep brings the object back if nobody does.
@@ -118,10 +137,11 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
                 log.warning(fault.message, action="postpone_round", kind=message.kind, uid=message.uid)
                 return
 
-    async def _round(self, command: Reconcile) -> datetime | None:
+    async def _round(self, turn: Turn) -> datetime | None:
         """When this process is to see to the object again."""
-        with CountedRound(self._resources.metrics, command.kind) as counted:
-            claimed = await self._claims(command)
+        with turn.trace as trace, CountedRound(self._resources.metrics, turn.command.kind) as counted:
+            claimed = await self._claims(turn)
+            trace.enter()
             if isinstance(claimed, UndecidedRound | DecidedRound):
                 return await self._held(claimed, counted)
             return await self._ended(claimed, counted)
@@ -185,21 +205,21 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             undelivered = await self._outside.hand_over(decided, answer)
         return await self._record(decided, answer, undelivered)
 
-    async def _claim_batch(self, parts: Sequence[Part[Reconcile]]) -> list[ClaimedRound[SnapshotT, CallT]]:
+    async def _claim_batch(self, parts: Sequence[Part[Turn]]) -> list[ClaimedRound[SnapshotT, CallT]]:
         # The same object twice in one batch: it is the round of the first command.
-        of_uid = {part.item.uid: part for part in reversed(parts)}
+        of_uid = {part.item.command.uid: part for part in reversed(parts)}
 
         async def claim(unit: UnitOfWork) -> list[ClaimedRound[SnapshotT, CallT]]:
             until = time.monotonic() + self._lease.total_seconds()
             # By kind too: a command may give an object's uid for another kind, whose worker would not understand it.
-            kinds_named = {part.item.kind for part in parts}
+            kinds_named = {part.item.command.kind for part in parts}
             claims = await unit.work_queue.claim_many(
                 list(of_uid), owner=self._resources.owner, lease=self._lease, kinds=kinds_named
             )
-            held = [(of_uid[uid], claim, until, self._no_answers()) for uid, claim in claims.items()]
+            held = [_Held(of_uid[uid], claim, until, self._no_answers()) for uid, claim in claims.items()]
             claimed = await self._decide_all(unit, held)
             # The second command for an object finds its lease taken.
-            return [claimed.pop(part.item.uid, None) for part in parts]
+            return [claimed.pop(part.item.command.uid, None) for part in parts]
 
         return await self._database.run(claim)
 
@@ -214,20 +234,18 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         async def decide(unit: UnitOfWork) -> list[ClaimedRound[SnapshotT, CallT]]:
             for each in ordered:
                 await unit.work_queue.assert_lease(each.item.claim)
-            known = [(each, each.item.claim, each.item.until, each.item.answers) for each in ordered]
+            known = [_Held(each, each.item.claim, each.item.until, each.item.answers) for each in ordered]
             decided = await self._decide_all(unit, known)
             return [decided[each.item.claim.uid] for each in parts]
 
         return await self._database.run(decide)
 
-    async def _decide_all(
-        self, unit: UnitOfWork, held: "Sequence[tuple[Part[Any], Claim, float, GatheredAnswers | None]]"
-    ) -> dict[str, ClaimedRound[SnapshotT, CallT]]:
-        documents = await self._documents(unit, [claim for _, claim, _, _ in held])
+    async def _decide_all(self, unit: UnitOfWork, held: "Sequence[_Held]") -> dict[str, ClaimedRound[SnapshotT, CallT]]:
+        documents = await self._documents(unit, [each.claim for each in held])
         decided = {}
-        for part, claim, until, answers in held:
-            document = documents.get(claim.uid)
-            decided[claim.uid] = await part.run(self._decide(unit, claim, document, until=until, answers=answers))
+        for each in held:
+            uid = each.claim.uid
+            decided[uid] = await each.part.run(self._decide(unit, each, documents.get(uid)))
         await unit.work_queue.keep_all_sealed([kept for each in decided.values() if (kept := kept_note(each))])
         return decided
 
@@ -239,14 +257,11 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         return documents
 
     async def _decide(
-        self,
-        unit: UnitOfWork,
-        claim: Claim,
-        document: AnyObject | None,
-        *,
-        until: float,
-        answers: GatheredAnswers | None,
+        self, unit: UnitOfWork, held: "_Held", document: AnyObject | None
     ) -> ClaimedRound[SnapshotT, CallT]:
+        claim, until, answers = held.claim, held.until, held.answers
+        if isinstance(held.part.item, Turn):
+            claim = held.part.item.trace.begin(claim, document)
         if document is None:
             await unit.work_queue.remove(claim.uid)
             return None

@@ -19,6 +19,7 @@ from chandlery.platform.protocol import Platform
 from chandlery.settings.settings import Settings
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.telemetry.metrics import NO_METRICS, Metrics
+from chandlery.telemetry.tracing.tracing import IDS_ONLY, Tracing
 
 
 async def _nothing_to_keep() -> None:
@@ -47,6 +48,8 @@ class Resources:
     """Runs for ever beside the services; see `data_key_keeping`."""
     metrics: Metrics = NO_METRICS
     """Where everything in this process counts."""
+    tracing: Tracing = IDS_ONLY
+    """With what everything in this process traces."""
     readiness: Readiness = field(default_factory=Readiness)
     """What has to work before `/readyz` says so."""
     hurry: asyncio.Event = field(default_factory=asyncio.Event)

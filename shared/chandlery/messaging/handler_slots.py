@@ -6,6 +6,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, Generic, TypeVar
 
 import structlog
@@ -18,6 +19,7 @@ log = structlog.get_logger(__name__)
 
 _TRACE_ID: Final = slice(3, 35)
 """Where the id of a trace stands in a `traceparent`."""
+NO_SPAN: Final = nullcontext()
 
 
 def say_failed(history: History, *, message_id: str, queue: str) -> None:
@@ -57,14 +59,21 @@ def _say_handled(message: Message, seconds: float) -> None:
 Item = TypeVar("Item")
 
 
-async def failure_of(handler: Handler, message: Message, *, id: str = "") -> BaseException | None:  # noqa: A002
+async def failure_of(
+    handler: Handler,
+    message: Message,
+    *,
+    within: AbstractContextManager[object] = NO_SPAN,
+    id: str = "",  # noqa: A002
+) -> BaseException | None:
     """Run the handler; answer what it raised. Only a cancellation of the running task itself is raised from here.
 
-    Its log lines bear the message's id, by which they are found again when it ends with the dead letters.
+    Its log lines bear the message's id, by which they are found again when it ends with the dead letters. It runs
+    `within` the span of its processing.
     """
     began = time.monotonic()
     try:
-        with structlog.contextvars.bound_contextvars(message_id=id):
+        with within, structlog.contextvars.bound_contextvars(message_id=id):
             await handler(message)
             if log.is_enabled_for(logging.DEBUG):
                 _say_handled(message, time.monotonic() - began)

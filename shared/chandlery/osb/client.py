@@ -22,6 +22,7 @@ from chandlery.osb.answers.answers_reading import read_answer
 from chandlery.osb.answers.json_bodies import SMALL
 from chandlery.osb.answers.tenant_answers import for_tenants
 from chandlery.osb.call_counting import CallCounting, CountedCall
+from chandlery.osb.call_span import note_answer, request_identity_of, started_call
 from chandlery.osb.client_credentials import OAuth2Client
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.faults import AnswerLost, NothingSent, NotInVersion
@@ -38,6 +39,8 @@ from chandlery.reconcile.answers import Answer, CatalogMark, Verdict
 from chandlery.reconcile.operation.version_matrix import ORIGINATING_IDENTITY, REQUEST_IDENTITY, knows_header
 from chandlery.reconcile.secrecy.known_secrets import NO_SECRETS, KnownSecrets
 from chandlery.telemetry.metrics import NO_METRICS, Metrics
+from chandlery.telemetry.tracing.spans import current
+from chandlery.telemetry.tracing.tracing import IDS_ONLY, Tracing
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +93,7 @@ class _Course:
 class OsbClient:
     """Calls any number of service brokers. Belongs to the event loop it is first used in; close it at the end."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each by its name
         self,
         egress: Egress,
         *,
@@ -99,6 +102,7 @@ class OsbClient:
         idle_seconds: float = 600.0,
         catalog_limit: int = CATALOG_LIMIT,
         metrics: Metrics = NO_METRICS,
+        tracing: Tracing = IDS_ONLY,
     ) -> None:
         """`egress` says where brokers may be.
 
@@ -110,6 +114,7 @@ class OsbClient:
         """
         self._egress = egress
         self._counting = CallCounting(metrics)
+        self._tracing = tracing
         self._pool = SessionPool(
             egress,
             connections=connections_per_broker,
@@ -128,7 +133,6 @@ class OsbClient:
         request: OsbRequest,
         *,
         identity: OriginatingIdentity | None,
-        request_id: str,
         secrets: KnownSecrets = NO_SECRETS,
     ) -> Answer:
         """Send one request and read its answer. Does not raise for anything that a broker or the network does.
@@ -138,7 +142,6 @@ class OsbClient:
             request: What to send; see `chandlery.osb.operations.requests`.
             identity: The user behind this very action; None for what the platform does on its own (OSB v2.17,
                 "Originating Identity"), such as orphan mitigation.
-            request_id: Names this request: `request_identity` in our log line, a header at the broker.
             secrets: What the broker may know and nobody may see: struck out of its words, as its credentials are.
         """
         if is_unsigned(request):
@@ -147,12 +150,12 @@ class OsbClient:
             call = call_of(request, endpoint.api_version)
         except NotInVersion as fault:
             return Answer(verb=request.verb, verdict=Verdict.REJECTED, description=fault.message)
-        return await self._told(endpoint, call, identity=identity, request_id=request_id, secrets=secrets)
+        return await self._told(endpoint, call, identity=identity, secrets=secrets)
 
-    async def get_catalog(self, endpoint: BrokerEndpoint, *, known: CatalogMark | None, request_id: str) -> Answer:
+    async def get_catalog(self, endpoint: BrokerEndpoint, *, known: CatalogMark | None) -> Answer:
         """Fetch the catalog, or learn that it is the known one. `body` is the object as it came."""
         call = catalog_call(known, endpoint.api_version, limit=self._catalog_limit)
-        return await self._told(endpoint, call, identity=None, request_id=request_id, secrets=NO_SECRETS)
+        return await self._told(endpoint, call, identity=None, secrets=NO_SECRETS)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -166,19 +169,21 @@ class OsbClient:
         call: HttpCall,
         *,
         identity: OriginatingIdentity | None,
-        request_id: str,
         secrets: KnownSecrets,
     ) -> Answer:
         """The answer with secrets struck out; the log has it whole, a tenant's broker only what a broker answers."""
         began = time.monotonic()
-        with self._counting.counted(endpoint.broker, call.verb) as counted:
-            course = _Course(counted)
-            answer = await self._exchange(endpoint, call, identity=identity, request_id=request_id, course=course)
-            counted.answer = answer
-        hidden = (*endpoint.secrets, *(secret for token in course.tokens for secret in token.secrets))
-        told = await _struck(answer.knowing(secrets.and_those_of(*hidden)))
-        ended = time.monotonic()
-        say_called(endpoint, told, request_id=request_id, seconds=ended - began)
+        with current(started_call(self._tracing.tracer, endpoint, call)) as span:
+            request_id = request_identity_of(span)
+            with self._counting.counted(endpoint.broker, call.verb) as counted:
+                course = _Course(counted)
+                answer = await self._exchange(endpoint, call, identity=identity, request_id=request_id, course=course)
+                counted.answer = answer
+            hidden = (*endpoint.secrets, *(secret for token in course.tokens for secret in token.secrets))
+            told = await _struck(answer.knowing(secrets.and_those_of(*hidden)))
+            ended = time.monotonic()
+            note_answer(span, told)
+            say_called(endpoint, told, request_id=request_id, seconds=ended - began)
         if self._egress.tells_all_to(endpoint.tenancy):
             return told
         shown = for_tenants(told)
@@ -198,6 +203,7 @@ class OsbClient:
     ) -> Answer:
         try:
             headers = _headers(endpoint, call, identity=identity, request_id=request_id)
+            self._tracing.go_out(headers)
             client = endpoint.authorization
             if isinstance(client, OAuth2Client):
                 reply = await self._with_token(endpoint, client, call, headers=headers, course=course)

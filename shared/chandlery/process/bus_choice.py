@@ -16,15 +16,16 @@ from chandlery.messaging.rabbitmq.rabbitmq_inspection import RabbitInspection
 from chandlery.model.faults import ConfigurationFault
 from chandlery.settings.settings import Settings, require
 from chandlery.telemetry.metrics import NO_METRICS, Metrics
+from chandlery.telemetry.tracing.tracing import IDS_ONLY, Tracing
 
 IN_PROCESS_BUS: Final = "memory:"
 
 
-def make_bus(settings: Settings, owner: str, *, metrics: Metrics = NO_METRICS) -> Bus:
+def make_bus(settings: Settings, owner: str, *, metrics: Metrics = NO_METRICS, tracing: Tracing = IDS_ONLY) -> Bus:
     """The bus, not yet started; `owner` names its connection to people."""
     url = settings.amqp_url.get_secret_value()
     if url == IN_PROCESS_BUS:
-        return InProcessBus(metrics=metrics)
+        return InProcessBus(metrics=metrics, tracing=tracing)
     return RabbitBus(
         url,
         connection_name=owner,
@@ -32,6 +33,7 @@ def make_bus(settings: Settings, owner: str, *, metrics: Metrics = NO_METRICS) -
         queue_type=settings.amqp_queue_type,
         tls=tls_files(settings),
         metrics=metrics,
+        tracing=tracing,
     )
 
 

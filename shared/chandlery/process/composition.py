@@ -30,6 +30,7 @@ from chandlery.process.logs.line_counts import count_lines
 from chandlery.process.schema_waits import engine_for, patiently, prepare_schema
 from chandlery.settings.settings import Settings, require
 from chandlery.telemetry.metrics import Metrics
+from chandlery.telemetry.tracing.tracing import Tracing
 
 _WITHOUT_PROVIDER = "stored data is encrypted and decrypted with the data keys in memory"
 
@@ -54,13 +55,14 @@ async def open_resources(
     owner = process_name(service)
     metrics = make_metrics(settings, services=service)
     count_lines(metrics)
+    tracing = Tracing(goes_on=settings.traces_to_brokers)
     async with AsyncExitStack() as stack:
         # All is built and checked before anything is waited for: a bad setting is told at once.
         engine = engine_for(settings, service)
         sealed = make_database(settings, engine, metrics=metrics)
         database = sealed.database
         stack.push_async_callback(database.close)
-        bus = make_bus(settings, owner, metrics=metrics)
+        bus = make_bus(settings, owner, metrics=metrics, tracing=tracing)
         stack.push_async_callback(bus.close)
         for check in checks:
             check(settings)
@@ -73,7 +75,7 @@ async def open_resources(
         await bus.start()
         if isinstance(bus, InProcessBus):
             await patiently(lambda: database.run(lambda unit: unit.work_queue.start_over()))
-        osb = _broker_client(settings, egress, metrics)
+        osb = _broker_client(settings, egress, metrics, tracing)
         stack.push_async_callback(osb.close)
         requeue_timers = RequeueTimers(bus)
         stack.push_async_callback(requeue_timers.close)
@@ -91,18 +93,20 @@ async def open_resources(
             owner=owner,
             requeue_timers=requeue_timers,
             metrics=metrics,
+            tracing=tracing,
             readiness=_readiness(sealed, bus, without_bus=without_bus),
             keep_data_keys=sealed.keeping.run,
         )
 
 
-def _broker_client(settings: Settings, egress: Egress, metrics: Metrics) -> OsbClient:
+def _broker_client(settings: Settings, egress: Egress, metrics: Metrics, tracing: Tracing) -> OsbClient:
     return OsbClient(
         egress,
         # Never the narrowest place: a call that waits for a connection would use up its time.
         connections_per_broker=max(1_000, 2 * settings.broker_concurrency),
         catalog_limit=settings.catalog_mebibytes << 20,
         metrics=metrics,
+        tracing=tracing,
     )
 
 

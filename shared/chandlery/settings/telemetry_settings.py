@@ -4,7 +4,7 @@ from pydantic import BaseModel, Field, PositiveInt
 
 
 class TelemetrySettings(BaseModel):
-    """Settings about metrics."""
+    """Settings about metrics and traces."""
 
     metrics: bool = Field(
         default=True,
@@ -17,6 +17,11 @@ class TelemetrySettings(BaseModel):
         ge=0,
         le=65535,
         description="Port for /metrics alone, without a token: let nobody but Prometheus reach it. Unset serves none.",
+    )
+    traces_to_brokers: bool = Field(
+        default=True,
+        description="Tell service brokers in which trace they are called (header `traceparent`). Whether traces are "
+        "recorded, and where they go, is set by OpenTelemetry's own variables, `OTEL_*`.",
     )
     metrics_most_values: PositiveInt = Field(
         default=200,

@@ -13,7 +13,7 @@ effects but on its unit.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from datetime import UTC, datetime
@@ -191,7 +191,7 @@ class UnitOfWork:
         for do in self._afterwards:
             do()
 
-    def enqueue_waiting_at_end(self, keys: Iterable[str]) -> None:
+    def enqueue_waiting_at_end(self, keys: Collection[str]) -> None:
         """Wake what waits for these keys, in one go with the last statements of the transaction.
 
         For news that no object tells. Whoever writes an object need not: the stores do so for all that they write.

@@ -107,11 +107,14 @@ WORK_QUEUE = Table(
     Column("ready", String),
     Column("expires_at", DateTime(timezone=True)),
     Column("open_operations", JSON(none_as_null=True)),
+    Column("traceparent", String(55)),
+    Column("last_traceparent", String(55)),
 )
 """One small row per object that a worker looks after.
 
 `sealed` is what a worker has to find again and nobody else may read, `memory` are its plain notes. `revision` counts
 how often the desired state has changed. `turn_at` is the object's turn at a service broker with a rate limit.
+`traceparent` is the span that made it due, `last_traceparent` the round before; see `work_claims`.
 
 What metrics tell of objects stands here, where it can be counted: `desired_at` is the moment of the write whose desired
 state is not reached yet, `ready` the status of the condition Ready, `expires_at` the end of a binding's credentials.

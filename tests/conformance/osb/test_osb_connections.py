@@ -97,7 +97,7 @@ async def client() -> AsyncIterator[OsbClient]:
 
 async def send(client: OsbClient, place: str, request: OsbRequest = PUT, *, timeout_seconds: float = 5.0) -> Answer:
     endpoint = BrokerEndpoint(url=f"http://{place}", timeout_seconds=timeout_seconds)
-    return await client.send(endpoint, request, identity=None, request_id="r")
+    return await client.send(endpoint, request, identity=None)
 
 
 async def test_connection_is_kept_for_the_next_call(client: OsbClient) -> None:
@@ -284,7 +284,7 @@ async def test_unknown_host_is_unreachable(client: OsbClient) -> None:
     "url", ["", "ftp://host/", "http://", "not a url", "http://u:s3cret@[bad", f"http://{'a' * 70}.x"]
 )
 async def test_bad_url_is_unreachable_without_repeating_it(client: OsbClient, url: str) -> None:
-    answer = await client.send(BrokerEndpoint(url=url), PUT, identity=None, request_id="r")
+    answer = await client.send(BrokerEndpoint(url=url), PUT, identity=None)
     assert answer.verdict == Verdict.UNREACHABLE
     assert "s3cret" not in answer.sentence
 
@@ -292,7 +292,7 @@ async def test_bad_url_is_unreachable_without_repeating_it(client: OsbClient, ur
 async def test_token_with_a_line_break_is_refused_before_anything_is_sent(client: OsbClient) -> None:
     async with server(answer_for_ever) as place:
         endpoint = BrokerEndpoint(url=f"http://{place}", authorization=BearerAuth("s3\r\ncret"))
-        answer = await client.send(endpoint, PUT, identity=None, request_id="r")
+        answer = await client.send(endpoint, PUT, identity=None)
     assert answer.verdict == Verdict.UNREACHABLE
     assert answer.description == "the broker's token holds characters that are not allowed in a header"
 
@@ -376,7 +376,7 @@ async def test_osb_003_private_certificate_is_trusted_only_with_its_bundle_or_on
 
         async def ask(**trust: object) -> Answer:
             endpoint = BrokerEndpoint(url=f"https://{place}", **trust)  # type: ignore[arg-type]
-            return await client.send(endpoint, PUT, identity=None, request_id="r")
+            return await client.send(endpoint, PUT, identity=None)
 
         refused = await ask()
         assert refused.verdict == Verdict.UNREACHABLE
@@ -397,7 +397,7 @@ async def test_certificate_for_another_host_is_refused(client: OsbClient, tmp_pa
     context, bundle = issue(tmp_path, "127.0.0.2")
     async with server(answer_for_ever, tls=context) as place:
         endpoint = BrokerEndpoint(url=f"https://{place}", ca_bundle=bundle)
-        answer = await client.send(endpoint, PUT, identity=None, request_id="r")
+        answer = await client.send(endpoint, PUT, identity=None)
     assert answer.verdict == Verdict.UNREACHABLE
     assert "certificate is refused (IP address mismatch" in str(answer.description)
     assert str(answer.description).endswith("Use a host name in spec.url that the certificate is valid for")
@@ -409,7 +409,7 @@ async def test_https_to_a_plain_port_says_to_write_http(client: OsbClient) -> No
 
     async with server(handler) as place:
         endpoint = BrokerEndpoint(url=f"https://{place}")
-        answer = await client.send(endpoint, PUT, identity=None, request_id="r")
+        answer = await client.send(endpoint, PUT, identity=None)
     assert answer.verdict == Verdict.UNREACHABLE
     assert str(answer.description) == (
         f"cannot reach the broker at {place}: it does not use TLS on this port. If it uses plain HTTP "
@@ -424,6 +424,6 @@ async def test_http_to_a_tls_port_says_to_write_https(client: OsbClient) -> None
         connection.writer.close()
 
     async with server(handler) as place:
-        answer = await client.send(BrokerEndpoint(url=f"http://{place}"), PUT, identity=None, request_id="r")
+        answer = await client.send(BrokerEndpoint(url=f"http://{place}"), PUT, identity=None)
     assert answer.verdict == Verdict.TIMED_OUT
     assert answer.description == "the broker uses TLS on this port: write https:// in spec.url"

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import gzip
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -82,20 +83,23 @@ async def client() -> AsyncIterator[OsbClient]:
 
 
 async def send(client: OsbClient, url: str, request: OsbRequest, **endpoint: Any) -> Answer:
-    return await client.send(BrokerEndpoint(url=url, **endpoint), request, identity=None, request_id="r-1")
+    return await client.send(BrokerEndpoint(url=url, **endpoint), request, identity=None)
 
 
 async def test_osb_001_013_022_every_request_carries_the_headers_of_the_protocol(
     client: OsbClient, broker: ScriptedBroker
 ) -> None:
     endpoint = BrokerEndpoint(url=broker.url, authorization=BasicAuth("ann", "pä:ß"))
-    await client.get_catalog(endpoint, known=None, request_id="r-0")
-    for number, request in enumerate(ALL, start=1):
-        await client.send(endpoint, request, identity=ANN, request_id=f"r-{number}")
+    await client.get_catalog(endpoint, known=None)
+    for request in ALL:
+        await client.send(endpoint, request, identity=ANN)
     assert {seen.template for seen in broker.seen} == set(TEMPLATES)
+    assert len({seen.headers["X-Broker-API-Request-Identity"] for seen in broker.seen}) == len(broker.seen)
     for number, seen in enumerate(broker.seen):
         assert seen.headers["X-Broker-API-Version"] == "2.17"
-        assert seen.headers["X-Broker-API-Request-Identity"] == f"r-{number}"
+        identity = seen.headers["X-Broker-API-Request-Identity"]
+        assert re.fullmatch("[0-9a-f]{32}-[0-9a-f]{16}", identity)
+        assert seen.headers["traceparent"] == f"00-{identity}-00"
         assert seen.headers["Authorization"] == "Basic " + base64.b64encode("ann:pä:ß".encode()).decode()
         assert seen.headers.get("X-Broker-API-Originating-Identity") == (ANN.header if number else None)
 
@@ -131,7 +135,7 @@ async def test_credentials_in_the_url_are_used_and_never_told(client: OsbClient)
 
 async def test_osb_006_path_prefix_is_kept_and_a_trailing_slash_dropped(client: OsbClient) -> None:
     async with ScriptedBroker(path_prefix="/pre/fix") as broker:
-        await client.get_catalog(BrokerEndpoint(url=broker.url + "/"), known=None, request_id="r")
+        await client.get_catalog(BrokerEndpoint(url=broker.url + "/"), known=None)
         assert broker.seen[0].raw_path == "/pre/fix/v2/catalog"
 
 
@@ -213,8 +217,8 @@ async def test_parameters_arrive_exactly_as_the_user_gave_them(
 async def test_etag_travels_back_and_unchanged_catalog_is_recognised(client: OsbClient, broker: ScriptedBroker) -> None:
     broker.script(GET_CATALOG, Reply(200, {"services": []}, headers={"ETag": 'W/"7"'}), Reply(304, None))
     endpoint = BrokerEndpoint(url=broker.url)
-    first = await client.get_catalog(endpoint, known=None, request_id="r")
-    second = await client.get_catalog(endpoint, known=CatalogMark(etag=first.etag), request_id="r")
+    first = await client.get_catalog(endpoint, known=None)
+    second = await client.get_catalog(endpoint, known=CatalogMark(etag=first.etag))
     assert (first.verdict, first.body, first.etag) == (Verdict.SUCCEEDED, {"services": []}, 'W/"7"')
     assert second.verdict == Verdict.UNCHANGED
     assert broker.seen[1].headers["If-None-Match"] == 'W/"7"'
@@ -227,27 +231,27 @@ async def test_date_of_the_catalog_travels_back_when_there_is_no_etag(
     date = "Tue, 03 Mar 2026 08:00:00 GMT"
     broker.script(GET_CATALOG, Reply(200, {"services": []}, headers={"Last-Modified": date}), Reply(304, None))
     endpoint = BrokerEndpoint(url=broker.url)
-    first = await client.get_catalog(endpoint, known=None, request_id="r")
+    first = await client.get_catalog(endpoint, known=None)
     known = CatalogMark(etag=first.etag, last_modified=first.last_modified)
-    second = await client.get_catalog(endpoint, known=known, request_id="r")
+    second = await client.get_catalog(endpoint, known=known)
     assert broker.seen[1].headers["If-Modified-Since"] == date
     assert second.verdict == Verdict.UNCHANGED
 
 
 async def test_same_body_again_is_unchanged_and_another_one_is_not(client: OsbClient, broker: ScriptedBroker) -> None:
     endpoint = BrokerEndpoint(url=broker.url)
-    first = await client.get_catalog(endpoint, known=None, request_id="r")
+    first = await client.get_catalog(endpoint, known=None)
     known = CatalogMark(digest=first.digest)
-    assert (await client.get_catalog(endpoint, known=known, request_id="r")).verdict == Verdict.UNCHANGED
+    assert (await client.get_catalog(endpoint, known=known)).verdict == Verdict.UNCHANGED
     broker.catalog = {"services": []}
-    third = await client.get_catalog(endpoint, known=known, request_id="r")
+    third = await client.get_catalog(endpoint, known=known)
     assert (third.verdict, third.body) == (Verdict.SUCCEEDED, {"services": []})
     assert "If-None-Match" not in broker.seen[1].headers
 
 
 async def test_304_that_nobody_asked_for_is_a_failure(client: OsbClient, broker: ScriptedBroker) -> None:
     broker.script(GET_CATALOG, Reply(304, None))
-    answer = await client.get_catalog(BrokerEndpoint(url=broker.url), known=CatalogMark(digest="d"), request_id="r")
+    answer = await client.get_catalog(BrokerEndpoint(url=broker.url), known=CatalogMark(digest="d"))
     assert answer.verdict == Verdict.REJECTED
     assert answer.description == "the broker answered 304, although the request was not conditional"
 
@@ -255,7 +259,7 @@ async def test_304_that_nobody_asked_for_is_a_failure(client: OsbClient, broker:
 async def test_compressed_catalog_is_read(client: OsbClient, broker: ScriptedBroker) -> None:
     body = gzip.compress(orjson.dumps({"services": [], "padding": ["x" * 300_000] * 10}))
     broker.script(GET_CATALOG, Reply(200, body, headers={"Content-Encoding": "gzip"}))
-    answer = await client.get_catalog(BrokerEndpoint(url=broker.url), known=None, request_id="r")
+    answer = await client.get_catalog(BrokerEndpoint(url=broker.url), known=None)
     assert answer.verdict == Verdict.SUCCEEDED
     assert broker.seen[0].headers["Accept-Encoding"] == "gzip"
 
@@ -263,7 +267,7 @@ async def test_compressed_catalog_is_read(client: OsbClient, broker: ScriptedBro
 async def test_compression_bomb_is_malformed(client: OsbClient, broker: ScriptedBroker) -> None:
     body = gzip.compress(b" " * (70 << 20))
     broker.script(GET_CATALOG, Reply(200, body, headers={"Content-Encoding": "gzip"}))
-    answer = await client.get_catalog(BrokerEndpoint(url=broker.url), known=None, request_id="r")
+    answer = await client.get_catalog(BrokerEndpoint(url=broker.url), known=None)
     assert (answer.verdict, answer.status) == (Verdict.MALFORMED, 200)
 
 
@@ -281,9 +285,9 @@ async def test_osb_007_redirect_is_not_followed(client: OsbClient, broker: Scrip
         for template in (PROVISION, GET_CATALOG):
             broker.script(template, Reply(status, headers={"Location": f"{other.url}/v2/catalog"}))
         endpoint = BrokerEndpoint(url=broker.url, authorization=BasicAuth("ann", "s3cret"))
-        answer = await client.send(endpoint, PUT, identity=None, request_id="r")
+        answer = await client.send(endpoint, PUT, identity=None)
         assert (answer.verdict, answer.status) == (Verdict.REJECTED, status)
-        assert (await client.get_catalog(endpoint, known=None, request_id="r")).verdict == Verdict.REJECTED
+        assert (await client.get_catalog(endpoint, known=None)).verdict == Verdict.REJECTED
         assert other.seen == []
 
 

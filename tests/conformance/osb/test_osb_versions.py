@@ -157,9 +157,9 @@ async def test_osb_013_and_024_a_header_is_sent_from_the_version_on_that_knows_i
     async with ScriptedBroker() as broker:
         endpoint = BrokerEndpoint(url=broker.url, api_version=version, authorization=BasicAuth("ann", "pw"))
         for request in (PROVISION, POLL_INSTANCE, BIND):
-            await client.send(endpoint, request, identity=OriginatingIdentity(username="ann"), request_id="r")
+            await client.send(endpoint, request, identity=OriginatingIdentity(username="ann"))
         mark = CatalogMark(etag='"7"', last_modified="Tue, 03 Mar 2026 08:00:00 GMT")
-        await client.get_catalog(endpoint, known=mark, request_id="r")
+        await client.get_catalog(endpoint, known=mark)
     await client.close()
     *calls, catalog = broker.seen
     for seen in calls:
@@ -213,7 +213,7 @@ async def test_osb_024_a_request_that_the_version_has_not_is_answered_without_be
     client = OsbClient(TRUSTING_LOOPBACK)
     async with ScriptedBroker() as broker:
         endpoint = BrokerEndpoint(url=broker.url, api_version="2.13")
-        answer = await client.send(endpoint, GET_INSTANCE, identity=None, request_id="r")
+        answer = await client.send(endpoint, GET_INSTANCE, identity=None)
     await client.close()
     assert broker.seen == []
     assert (answer.verdict, answer.status) == (Verdict.REJECTED, None)

@@ -112,7 +112,7 @@ class ModelBroker:
         self._witness = witness
         self._counter = 0
 
-    async def get_catalog(self, endpoint: BrokerEndpoint, *, known: CatalogMark | None, request_id: str) -> Answer:
+    async def get_catalog(self, endpoint: BrokerEndpoint, *, known: CatalogMark | None) -> Answer:
         """See OsbClient."""
         word = 200 if self.is_kind else self._witness.choose(CATALOG_WORDS, "catalog")
         if self.is_away or word == UNREACHABLE:
@@ -133,7 +133,6 @@ class ModelBroker:
         request: OsbRequest,
         *,
         identity: OriginatingIdentity | None,
-        request_id: str,
         secrets: KnownSecrets = NO_SECRETS,
     ) -> Answer:
         """See OsbClient. What this broker says never quotes anything."""

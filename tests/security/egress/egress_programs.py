@@ -65,7 +65,7 @@ def answer(body: bytes = CATALOG, *, status: str = "200 OK", more: str = "") -> 
 async def catalog(client: OsbClient, url: str, **more: object) -> Answer:
     """What comes of the request for the catalog there."""
     endpoint = BrokerEndpoint(url=url, timeout_seconds=5.0, **more)  # type: ignore[arg-type]
-    return await client.get_catalog(endpoint, known=None, request_id="r")
+    return await client.get_catalog(endpoint, known=None)
 
 
 @asynccontextmanager

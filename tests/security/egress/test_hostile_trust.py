@@ -49,7 +49,7 @@ async def client() -> AsyncIterator[OsbClient]:
 async def test_a_bundle_of_hundreds_of_authorities_holds_nothing(client: OsbClient) -> None:
     # The loop's watchdog would notice.
     endpoint = BrokerEndpoint(url="https://127.0.0.1:1", ca_bundle=LARGE, timeout_seconds=30.0, tenancy=Tenancy())
-    assert (await client.get_catalog(endpoint, known=None, request_id="r")).verdict == Verdict.TIMED_OUT
+    assert (await client.get_catalog(endpoint, known=None)).verdict == Verdict.TIMED_OUT
 
 
 async def test_sessions_of_brokers_that_change_again_and_again_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

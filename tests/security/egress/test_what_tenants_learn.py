@@ -60,8 +60,8 @@ async def ask(
 ) -> Answer:
     endpoint = BrokerEndpoint(url=url, timeout_seconds=seconds, tenancy=Tenancy() if tenancy else None)
     if request is None:
-        return await client.get_catalog(endpoint, known=None, request_id="r")
-    return await client.send(endpoint, request, identity=None, request_id="r")
+        return await client.get_catalog(endpoint, known=None)
+    return await client.send(endpoint, request, identity=None)
 
 
 @pytest.mark.parametrize("request_", [None, PUT, DeprovisionRequest(**IDS), PollInstanceRequest(**IDS, operation=None)])
@@ -209,7 +209,7 @@ async def test_a_slow_token_endpoint_does_not_make_failures_differ() -> None:
         began = time.monotonic()
         oauth2 = OAuth2Client(f"http://127.0.0.1:{tokens}/", "id", "secret")
         endpoint = BrokerEndpoint(url=f"http://127.0.0.1:{port}", authorization=oauth2, tenancy=Tenancy())
-        told = await client.get_catalog(endpoint, known=None, request_id="r")
+        told = await client.get_catalog(endpoint, known=None)
         took = time.monotonic() - began
     await client.close()
     # As long as where a connection never comes about: all of the time, counted from the token on.

@@ -19,6 +19,7 @@ from chandlery.model.json.json_text import read_written, write_json
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.model.objects.wire import JsonObject
 from chandlery.process.aside import aside_if
+from chandlery.telemetry.tracing.traceparent import current_trace_id
 from chandlery_gateway.kube.printing.status_objects import RequestTimeout, Unauthorized, status_of
 from chandlery_gateway.kube.printing.tables import IncludeObject, partial_metadata, partial_metadata_list, table
 from chandlery_gateway.kube.query.negotiation import JSON, YAML, Form, Representation, negotiate
@@ -27,6 +28,7 @@ from chandlery_gateway.read.selection import to_client
 from chandlery_gateway.write.mutations import is_large
 
 _LISTS: Final = ("items", "rows")
+_INTERNAL: Final = 500
 _FAST_DUMPER: Final = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
@@ -183,8 +185,10 @@ def _list_response(kind: Kind, page: Page, form: AnswerForm) -> Response:
 
 
 def fault_response(fault: Exception, *, kind: Kind | None = None, name: str = "") -> Response:
-    """The `Status` of a fault."""
+    """The `Status` of a fault. One that is not the client's names its trace, as whoever looks for it needs that."""
     code, status = status_of(fault, kind=kind, name=name)
+    if code >= _INTERNAL and (trace_id := current_trace_id()):
+        status["message"] = f"{status['message']} (trace {trace_id})"
     response = document_response(status, status=code)
     if isinstance(fault, Unauthorized):
         response.headers["WWW-Authenticate"] = "Bearer"

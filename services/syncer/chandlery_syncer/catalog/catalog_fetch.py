@@ -1,7 +1,6 @@
 """Fetches a catalog and makes the desired classes and plans of it, while no transaction is open."""
 
 import asyncio
-import uuid
 from dataclasses import replace
 
 from chandlery.model.objects.brokers import AnyBroker
@@ -19,7 +18,7 @@ async def fetch_catalog(
     osb: OsbClient, endpoint: BrokerEndpoint, *, broker: AnyBroker, known: CatalogMark | None, remarks: CatalogRemarks
 ) -> FetchedCatalog:
     """Ask for the catalog and check it. Does not raise for anything that a broker does."""
-    answer = await osb.get_catalog(endpoint, known=known, request_id=str(uuid.uuid4()))
+    answer = await osb.get_catalog(endpoint, known=known)
     if answer.verdict != Verdict.SUCCEEDED:
         return FetchedCatalog(answer)
     # Beside the event loop: catalogs can be large, and each schema is held against the rules of its draft.

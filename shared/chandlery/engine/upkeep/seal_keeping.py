@@ -88,7 +88,7 @@ async def _rewrap(database: Database) -> None:
 async def _secrets(unit: UnitOfWork, after: str) -> Step:
     step = await unit.resealing.secrets(after=after, limit=_STEP)
     # Whoever needs one that does not open says so, and puts it right if that can be done.
-    unit.enqueue_waiting_at_end(secret_key(namespace, name) for namespace, name in step.unreadable)
+    unit.enqueue_waiting_at_end([secret_key(namespace, name) for namespace, name in step.unreadable])
     return step
 
 

@@ -10,16 +10,19 @@ from chandlery.contracts.topology import EVENTS_EXCHANGE, event_queue, route, wo
 from chandlery.messaging.bus import Handler, Subscription
 from chandlery.messaging.inprocess.inprocess_queue import Consumer, InProcessDeadLetters, Queue, QueuedMessage
 from chandlery.messaging.message_counting import MessageCounting
+from chandlery.messaging.message_traces import MessageTraces
 from chandlery.model.faults import Unavailable
 from chandlery.telemetry.catalog.message_flow import BUS_CONNECTED
 from chandlery.telemetry.metrics import NO_METRICS, Metrics, Sample
+from chandlery.telemetry.tracing.tracing import IDS_ONLY, Tracing
 
 
 class InProcessBus:
     """A `Bus` within one event loop."""
 
-    def __init__(self, *, metrics: Metrics = NO_METRICS) -> None:
+    def __init__(self, *, metrics: Metrics = NO_METRICS, tracing: Tracing = IDS_ONLY) -> None:
         self._counting = MessageCounting(metrics)
+        self._traces = MessageTraces(tracing, system="in_process")
         metrics.collect(BUS_CONNECTED, lambda: [Sample((), float(self._is_open))])
         self.dead_letters = InProcessDeadLetters(self._put)
         self._work_queues: dict[str, Queue] = {}
@@ -32,10 +35,10 @@ class InProcessBus:
         self._is_open = not self._is_closed
 
     async def publish(self, messages: Sequence[Message]) -> None:
-        with self._counting.publishing(messages):
+        with self._counting.publishing(messages), self._traces.sending(messages) as traced:
             await self.ping()
-            for message in messages:
-                self._put(message, uuid.uuid4().hex)
+            for message, trace in traced:
+                self._put(message, uuid.uuid4().hex, trace)
         # Like a server, let others have their turn.
         await asyncio.sleep(0)
 
@@ -82,12 +85,12 @@ class InProcessBus:
             for consumer in consumers:
                 await consumer.slots.abandon()
 
-    def _put(self, message: Message, message_id: str) -> None:
+    def _put(self, message: Message, message_id: str, trace: str) -> None:
         self._require_open()
         way = route(message)
         if way.exchange != EVENTS_EXCHANGE:
             queue = self._work_queue(way.routing_key)
-            queue.put(QueuedMessage(message_id, message, queue))
+            queue.put(QueuedMessage(message_id, message, queue, trace))
             return
         self._event_queues = [(pattern, queue) for pattern, queue in self._event_queues if queue.consumers]
         for pattern, queue in self._event_queues:
@@ -98,9 +101,15 @@ class InProcessBus:
         return self._work_queues.setdefault(name, Queue(name))
 
     def _listen(self, queues: Sequence[Queue], handler: Handler, *, limit: int) -> Subscription:
-        bury = self.dead_letters.add
-        forget, counting = self._consumers.discard, self._counting
-        consumer = Consumer(queues, handler, limit=limit, bury=bury, forget=forget, counting=counting)
+        consumer = Consumer(
+            queues,
+            handler,
+            limit=limit,
+            bury=self.dead_letters.add,
+            forget=self._consumers.discard,
+            counting=self._counting,
+            traces=self._traces,
+        )
         self._consumers.add(consumer)
         return consumer
 

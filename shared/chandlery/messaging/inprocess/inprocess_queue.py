@@ -12,6 +12,7 @@ from chandlery.contracts.topology import DEAD_LETTER_QUEUES, route
 from chandlery.messaging.bus import Handler
 from chandlery.messaging.handler_slots import HandlerSlots, failure_of, say_buried, say_failed
 from chandlery.messaging.message_counting import Handled, MessageCounting
+from chandlery.messaging.message_traces import MessageTraces
 
 MOST_DEAD_LETTERS = 10_000
 """In one queue. The oldest are dropped beyond: they are for people to look at, the truth is in the database."""
@@ -20,8 +21,8 @@ MOST_DEAD_LETTERS = 10_000
 class InProcessDeadLetters:
     """The `DeadLetters` of one in-process bus."""
 
-    def __init__(self, put: Callable[[Message, str], None]) -> None:
-        """`put` routes a message with this id; it raises Unavailable when the bus is closed."""
+    def __init__(self, put: Callable[[Message, str, str], None]) -> None:
+        """`put` routes a message with this id and this trace; it raises Unavailable when the bus is closed."""
         self._put = put
         self._letters: dict[str, list[DeadLetter]] = {origin: [] for origin in DEAD_LETTER_QUEUES}
 
@@ -50,7 +51,7 @@ class InProcessDeadLetters:
         message = letter.message
         if message is None:
             return False
-        self._put(message, letter.id)
+        self._put(message, letter.id, letter.trace)
         return True
 
     def _remove(self, letters: Sequence[DeadLetter]) -> Sequence[DeadLetter]:
@@ -67,6 +68,7 @@ class QueuedMessage:
     id: str
     message: Message
     queue: "Queue"
+    trace: str = ""
     history: History = field(default_factory=History)
 
     def letter(self, reason: Reason) -> DeadLetter:
@@ -79,6 +81,7 @@ class QueuedMessage:
             reason=reason,
             history=self.history,
             last_at=datetime.now(UTC),
+            trace=self.trace,
         )
 
 
@@ -112,7 +115,7 @@ class Queue:
 class Consumer:
     """A subscription to one or more queues."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each by its name
         self,
         queues: Sequence[Queue],
         handler: Handler,
@@ -121,12 +124,14 @@ class Consumer:
         bury: Callable[[DeadLetter], None],
         forget: Callable[["Consumer"], None],
         counting: MessageCounting,
+        traces: MessageTraces,
     ) -> None:
         self._queues = tuple(queues)
         self._handler = handler
         self._bury = bury
         self._forget = forget
         self._counting = counting
+        self._traces = traces
         self.slots: HandlerSlots[QueuedMessage] = HandlerSlots(self._work, limit=limit, on_free=self._pump)
         for queue in self._queues:
             queue.consumers.append(self)
@@ -153,8 +158,9 @@ class Consumer:
             self._counting.handled(None, Handled.GIVEN_UP)
             return
         try:
+            within = self._traces.processing(delivery.message, delivery.trace, queue=delivery.queue.name)
             with self._counting.handling(delivery.message):
-                error = await failure_of(self._handler, delivery.message, id=delivery.id)
+                error = await failure_of(self._handler, delivery.message, within=within, id=delivery.id)
         except asyncio.CancelledError:
             delivery.queue.give_back(delivery)
             raise

@@ -19,6 +19,7 @@ from chandlery.contracts.messages import Message
 from chandlery.contracts.topology import DEAD_LETTER_QUEUES, event_queue, work_queue
 from chandlery.messaging.bus import Handler, Subscription
 from chandlery.messaging.message_counting import MessageCounting
+from chandlery.messaging.message_traces import MessageTraces
 from chandlery.messaging.rabbitmq.connecting.rabbitmq_servers import parse_servers
 from chandlery.messaging.rabbitmq.connecting.rabbitmq_urls import NO_FILES, TlsFiles
 from chandlery.messaging.rabbitmq.rabbitmq_consumer import DeclareQueues, RabbitSubscription, Source
@@ -30,6 +31,7 @@ from chandlery.messaging.rabbitmq.rabbitmq_topology import QueueType, topology_f
 from chandlery.model.faults import Unavailable
 from chandlery.telemetry.catalog.message_flow import BUS_CONNECTED, BUS_CONNECTIONS_LOST
 from chandlery.telemetry.metrics import NO_METRICS, Metrics, Sample
+from chandlery.telemetry.tracing.tracing import IDS_ONLY, Tracing
 
 PATIENCE_SECONDS = 10.0
 PING_SECONDS = 3.0
@@ -53,6 +55,7 @@ class RabbitBus:
         queue_type: QueueType | None = None,
         tls: TlsFiles = NO_FILES,
         metrics: Metrics = NO_METRICS,
+        tracing: Tracing = IDS_ONLY,
     ) -> None:
         """Raises ConfigurationFault if `url` is no list of AMQP URLs. Nothing is connected before `start`.
 
@@ -63,6 +66,7 @@ class RabbitBus:
         servers = parse_servers(url, tls=tls)
         self._name = connection_name
         self._counting = MessageCounting(metrics)
+        self._traces = MessageTraces(tracing, system="rabbitmq")
         self._topology = topology_for(servers, prefix=prefix, queue_type=queue_type)
         differing: set[str] = set()
         declarer = RabbitDeclarer(self._topology, differing=differing)
@@ -81,8 +85,8 @@ class RabbitBus:
 
     async def publish(self, messages: Sequence[Message]) -> None:
         if messages:
-            with self._counting.publishing(messages):
-                await self._publisher.publish(messages)
+            with self._counting.publishing(messages), self._traces.sending(messages) as traced:
+                await self._publisher.publish(traced)
 
     async def consume(self, kinds: Sequence[str], lane: str, handler: Handler, *, concurrency: int) -> Subscription:
         names = list(dict.fromkeys(work_queue(kind, lane) for kind in kinds))
@@ -156,6 +160,7 @@ class RabbitBus:
             counting=self._counting,
             concurrency=concurrency,
             prefetch=prefetch,
+            traces=self._traces,
         )
 
     async def _listen(self, source: Source, handler: Handler) -> Subscription:

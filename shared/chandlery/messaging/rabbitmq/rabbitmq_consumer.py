@@ -15,6 +15,7 @@ from chandlery.contracts.messages import UnreadableMessage, decode
 from chandlery.messaging.bus import Handler
 from chandlery.messaging.handler_slots import HandlerSlots, failure_of
 from chandlery.messaging.message_counting import Handled, MessageCounting
+from chandlery.messaging.message_traces import MessageTraces
 from chandlery.messaging.rabbitmq.connecting.rabbitmq_servers import CLOSE_SECONDS, close_channel, open_channel
 from chandlery.messaging.rabbitmq.rabbitmq_delivery import Delivery
 from chandlery.messaging.rabbitmq.rabbitmq_errors import describe, foreign_errors_translated
@@ -39,6 +40,7 @@ class Source:
     counting: MessageCounting
     concurrency: int
     prefetch: int
+    traces: MessageTraces
 
 
 class RabbitSubscription:
@@ -182,8 +184,9 @@ class RabbitSubscription:
                 _say_later(delivery, fault)
             else:
                 return
+        within = self._source.traces.processing(message, delivery.trace, queue=delivery.queue)
         with counting.handling(message):
-            failure = await failure_of(self._handler, message, id=delivery.id)
+            failure = await failure_of(self._handler, message, within=within, id=delivery.id)
         if failure is None:
             counting.handled(message, Handled.DONE)
             await delivery.acknowledge()

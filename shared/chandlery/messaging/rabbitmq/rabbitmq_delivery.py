@@ -77,14 +77,14 @@ class Delivery:
             reason=reason,
             history=history,
             last_at=datetime.now(UTC),
-            trace=self._trace,
+            trace=self.trace,
         )
         await self.publisher.put(Route(DEAD_LETTER_EXCHANGE, given_up.origin), dead_letter(given_up))
         await self.acknowledge()
         say_buried(given_up)
 
     async def _again(self, history: History) -> None:
-        headers = history.headers() | ({TRACE_HEADER: self._trace} if self._trace else {})
+        headers = history.headers() | ({TRACE_HEADER: self.trace} if self.trace else {})
         copy = letter(self.received.body, self.received.type or "", headers=headers, message_id=self.id)
         # Each queue has this route to itself. A subscriber's may be gone by now, and is then not needed any more.
         is_lasting = origin_of(self.queue) != EVENTS_EXCHANGE
@@ -92,7 +92,8 @@ class Delivery:
         await self.acknowledge()
 
     @property
-    def _trace(self) -> str:
+    def trace(self) -> str:
+        """That of whoever published it, as it came."""
         told = self.received.headers.get(TRACE_HEADER)
         return told if isinstance(told, str) else ""
 

@@ -8,6 +8,7 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
 from aio_pika.exceptions import PublishError
 
+from chandlery.contracts.dead_letters import TRACE_HEADER
 from chandlery.contracts.messages import Message, encode
 from chandlery.contracts.topology import COMMANDS_EXCHANGE, DEAD_LETTER_EXCHANGE, EVENTS_EXCHANGE, Route, route
 from chandlery.messaging.rabbitmq.connecting.rabbitmq_servers import open_channel
@@ -51,10 +52,10 @@ class RabbitPublisher:
         self._opening = asyncio.Lock()
         self._ping: asyncio.Task[AbstractExchange] | None = None
 
-    async def publish(self, messages: Sequence[Message]) -> None:
-        """Return when all are confirmed; Unavailable when they are not within the patience."""
+    async def publish(self, messages: Sequence[tuple[Message, str]]) -> None:
+        """Return when all are confirmed, each with its trace; Unavailable when they are not within the patience."""
         # Encoded outside the border, so that a fault of ours is not taken for the server's.
-        await self._put([(route(message), letter(encode(message), message.type)) for message in messages])
+        await self._put([(route(message), _letter(message, trace)) for message, trace in messages])
 
     async def put(self, way: Route, content: aio_pika.Message, *, mandatory: bool = True) -> None:
         """Return when this one is confirmed; Unavailable when it is not within the patience."""
@@ -156,6 +157,10 @@ class RabbitPublisher:
         if way.exchange == DEAD_LETTER_EXCHANGE:
             return self._topology.dead_letter_queues[way.routing_key]
         return self._topology.work_queue(way.routing_key)
+
+
+def _letter(message: Message, trace: str) -> aio_pika.Message:
+    return letter(encode(message), message.type, headers={TRACE_HEADER: trace} if trace else None)
 
 
 def _failed(declaration: asyncio.Task[None]) -> bool:

@@ -12,12 +12,15 @@ from typing import Any, Final
 from chandlery.model.json.json_text import write_json
 from chandlery.model.text.time_ordered_ids import time_ordered_id
 from chandlery.store.audit.audit_entries import AuditEntry
+from chandlery.telemetry.tracing.traceparent import current_trace_id
 
 COMMAND: Final = "system:chandlery:command"
 """Somebody at a shell, who has the settings of the database."""
 AUTHOR: Final = "audit.chandlery.io/author"
 """The annotation that tells for whom; of a command, the login at the machine."""
 SUCCESS: Final = 200
+TRACE_ID: Final = "audit.chandlery.io/trace-id"
+"""The annotation that tells in which trace it was done."""
 _GROUPS: Final = ("system:chandlery",)
 
 
@@ -51,6 +54,7 @@ def system_entry(
 ) -> AuditEntry:
     """The entry. Annotations that are empty are left out."""
     now = time.time_ns()
+    annotations = {**annotations, TRACE_ID: current_trace_id()}
     name, moment = time_ordered_id(now), _micro_time(now)
     event: dict[str, Any] = {
         "kind": "Event",

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, insert, select
 
-from chandlery.contracts.messages import Message, UnreadableMessage, decode, encode
+from chandlery.contracts.messages import Message, UnreadableMessage, decode, encode_whole
 from chandlery.store.schema import OUTBOX
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Outbox:
         """Write what was added and return it with its numbers."""
         if not self._pending:
             return []
-        rows = [{"at": self._now, "message": encode(message).decode()} for message in self._pending]
+        rows = [{"at": self._now, "message": encode_whole(message).decode()} for message in self._pending]
         statement = insert(OUTBOX).returning(OUTBOX.c.id, sort_by_parameter_order=True)
         ids = (await self._connection.execute(statement, rows)).scalars().all()
         entries = [OutboxEntry(number, message) for number, message in zip(ids, self._pending, strict=True)]

@@ -11,8 +11,10 @@ everybody who asks for one of its classes by name; and an annotation of a namesp
 it, with the instances there. Both are looked up at the end, once.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.trace import Span, get_current_span
 
 from chandlery.contracts.messages import Reconcile
 from chandlery.model.objects import kinds
@@ -22,11 +24,15 @@ from chandlery.model.objects.kinds import AnyObject
 from chandlery.reconcile.reconcile_result import broker_key, offering_key
 from chandlery.reconcile.wake_keys import changed_annotations, is_told, reprioritized, woken_by
 from chandlery.store.objects.objects import Listing
+from chandlery.telemetry.tracing.traceparent import traceparent_of
 
 if TYPE_CHECKING:
     from chandlery.store.objects.objects import ObjectStore
     from chandlery.store.work.wakes import WakeStore
     from chandlery.store.work.work_queue import WorkQueue
+
+_SHARED: Final = 2
+"""So many spans that have brought news, or more: none of them is the cause of all."""
 
 
 class WakeUps:
@@ -34,13 +40,14 @@ class WakeUps:
 
     def __init__(self) -> None:
         self._keys: set[str] = set()
+        self._causes: list[Span] = []
         self._known: set[tuple[str, str]] = set()
         self._reprioritized: dict[str, AnyBroker] = {}
         self._annotations: dict[str, frozenset[str]] = {}
 
     def written(self, before: AnyObject | None, after: AnyObject | None) -> None:
         """An object has come (`before` is None), changed or gone (`after` is None)."""
-        self._keys.update(woken_by(before, after))
+        self.bring(woken_by(before, after))
         if before is None or after is None:
             return
         if (broker := reprioritized(before, after)) is not None:
@@ -49,9 +56,14 @@ class WakeUps:
             name = after.metadata.name
             self._annotations[name] = self._annotations.get(name, frozenset()) | changed
 
-    def bring(self, keys: Iterable[str]) -> None:
+    def bring(self, keys: Collection[str]) -> None:
         """News that no object tells."""
+        if not keys:
+            return
         self._keys.update(keys)
+        span = get_current_span()
+        if len(self._causes) < _SHARED and span not in self._causes:
+            self._causes.append(span)
 
     def is_known_to(self, uid: str, key: str) -> None:
         """That object need not be woken by what this transaction writes under the key: it does so itself."""
@@ -64,10 +76,16 @@ class WakeUps:
             commands += await _tell_brokers(namespace, changed, objects, work_queue)
         for broker in self._reprioritized.values():
             self._keys |= await _names_of_classes(broker, objects)
-        commands += await wakes.enqueue_waiting(*self._keys, known=self._known)
-        for noted in (self._keys, self._known, self._reprioritized, self._annotations):
+        commands += await wakes.enqueue_waiting(*self._keys, known=self._known, cause=self._cause)
+        for noted in (self._keys, self._causes, self._known, self._reprioritized, self._annotations):
             noted.clear()
         return commands
+
+    @property
+    def _cause(self) -> str | None:
+        """The span in which all of it was brought; None if several share the transaction."""
+        one = len(self._causes) == 1
+        return traceparent_of(self._causes[0].get_span_context()) if one else None
 
 
 async def _tell_brokers(

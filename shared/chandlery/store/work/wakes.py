@@ -17,12 +17,12 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, delete, insert, null, select, text, tuple_, union_all, update
+from sqlalchemy import case, delete, func, insert, null, select, text, tuple_, union_all, update
 
 from chandlery.contracts.messages import Reconcile
 from chandlery.store.schema import INTERESTS, LATE_WAKES
 from chandlery.store.schema import WORK_QUEUE as W
-from chandlery.store.work.work_queue import DELIVERY, commands_of, made_due, make_due, one_by_one
+from chandlery.store.work.work_queue import COMMAND, DELIVERY, command_of, commands_of, made_due, one_by_one
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -50,10 +50,13 @@ class WakeStore:
             # In one order, so that two who lock several do not wait for each other.
             await self._connection.execute(_LOCK_WAITS, {"keys": sorted(keys)})
 
-    async def enqueue_waiting(self, *keys: str, known: Collection[tuple[str, str]] = ()) -> Sequence[Reconcile]:
+    async def enqueue_waiting(
+        self, *keys: str, known: Collection[tuple[str, str]] = (), cause: str | None = None
+    ) -> Sequence[Reconcile]:
         """Make everything due that waits for one of these keys. Returns the commands for the outbox.
 
-        `known` are pairs of a key and the uid of who need not be woken by it.
+        `known` are pairs of a key and the uid of who need not be woken by it. `cause` is the span that has brought the
+        news, for the trace of whoever is at rest; what is under way goes on in its own.
 
         Beyond a thousand keys the rest is woken without its lock: whoever decides to wait at the very same moment may
         be passed over and comes back by schedule.
@@ -67,21 +70,25 @@ class WakeStore:
             some = ordered[start : start + _MOST_LOCKS]
             meant = _waiting_for(some, known=[pair for pair in known if pair[0] in some])
             if self._is_postgresql:
-                commands += await self._wake_or_note(meant)
+                commands += await self._wake_or_note(meant, cause)
             else:
-                commands += await make_due(self._connection, self._now, W.c.uid.in_(meant))
+                commands += await self._commands_of_woken(W.c.uid.in_(meant), cause)
         return commands
 
-    async def _wake_or_note(self, meant: Any) -> Sequence[Reconcile]:
+    async def _commands_of_woken(self, condition: Any, cause: str | None) -> Sequence[Reconcile]:
+        return await commands_of(self._connection, made_due(self._now, condition, cause=_kept_or(cause)))
+
+    async def _wake_or_note(self, meant: Any, cause: str | None) -> Sequence[Reconcile]:
         waiting = select(W.c.uid).where(W.c.uid.in_(meant)).cte("waiting")
         free = select(W.c.uid).where(W.c.uid.in_(select(waiting.c.uid))).with_for_update(skip_locked=True).cte("free")
         others = select(waiting.c.uid).except_(select(free.c.uid))
         late = insert(LATE_WAKES).from_select(["uid"], others).returning(LATE_WAKES.c.uid).cte("late")
-        woken = made_due(self._now, W.c.uid.in_(select(free.c.uid))).cte("woken")
-        of_those = select(woken.c.kind, woken.c.uid, woken.c.lane)
-        rows = (await self._connection.execute(union_all(of_those, select(null(), late.c.uid, null())))).all()
-        self.has_late_ones |= any(kind is None for kind, _, _ in rows)
-        return [Reconcile(kind=kind, uid=uid, lane=lane) for kind, uid, lane in rows if kind is not None]
+        woken = made_due(self._now, W.c.uid.in_(select(free.c.uid)), cause=_kept_or(cause)).cte("woken")
+        of_those = select(woken.c.kind, woken.c.uid, woken.c.lane, woken.c.traceparent)
+        noted = select(null(), late.c.uid, null(), null())
+        rows = (await self._connection.execute(union_all(of_those, noted))).mappings().all()
+        self.has_late_ones |= any(row["kind"] is None for row in rows)
+        return [command_of(row) for row in rows if row["kind"] is not None]
 
     async def enqueue_late(self) -> Sequence[Reconcile]:
         """Wake who could not be woken at once. Waits for those who hold their rows: nothing else may be locked before.
@@ -96,7 +103,7 @@ class WakeStore:
         if not uids:
             return []
         rows = one_by_one(self._connection, W.c.uid.in_(uids))
-        return await make_due(self._connection, self._now, W.c.uid.in_(rows))
+        return await self._commands_of_woken(W.c.uid.in_(rows), None)
 
     async def enqueue_deferred(self, key: str, *, limit: int | None = None) -> Sequence[Reconcile]:
         """Make what was held back under this key due again, as it was: its revision and its back-off stay.
@@ -122,7 +129,7 @@ class WakeStore:
         return await self._commands(W.c.uid == uid, values)
 
     async def _commands(self, condition: Any, values: Mapping[str, Any]) -> Sequence[Reconcile]:
-        statement = update(W).where(condition).values(values).returning(W.c.kind, W.c.uid, W.c.lane)
+        statement = update(W).where(condition).values(values).returning(*COMMAND)
         return await commands_of(self._connection, statement)
 
     async def enqueue_idle(self, uids: Sequence[str]) -> None:
@@ -140,6 +147,11 @@ class WakeStore:
             statement = update(W).where(W.c.uid.in_(rows))
             values = {"revision": W.c.revision + 1, "due_at": due_at, "enqueue_after": again}
             await self._connection.execute(statement.values(values))
+
+
+def _kept_or(cause: str | None) -> Any:
+    """The trace that a row has, or else this one."""
+    return W.c.traceparent if cause is None else func.coalesce(W.c.traceparent, cause)
 
 
 def _waiting_for(keys: Sequence[str], *, known: Sequence[tuple[str, str]]) -> Any:

@@ -3,9 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Final, NamedTuple
 
 from chandlery.model.objects.metadata import NamespacedName, ObjectMeta
 from chandlery.model.objects.wire import JsonObject
+
+
+class WorkTrace(NamedTuple):
+    """The trace that the work on an object belongs to. Both are a `traceparent` (W3C Trace Context, 3.2)."""
+
+    cause: str | None = None
+    """The span that made the object due. It stays until nothing of that is left to do, however many tries it takes."""
+    last_round: str | None = None
+    """The round before this one, if it was recorded: each links to the one before."""
+
+
+NO_TRACE: Final = WorkTrace()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +44,8 @@ class Claim:
     """Where the object is that the note in flight belongs to."""
     is_note_lost: bool = False
     """Whether there is a note in flight that cannot be opened."""
+    trace: WorkTrace = NO_TRACE
+    """As the row has it, and from the beginning of the round as the row is to have it."""
 
     def on(self, metadata: ObjectMeta) -> "Claim":
         """The claim once its object has been read. A note that was made for an object elsewhere is none of its own."""
@@ -66,3 +81,5 @@ class Release:
     """When its credentials end, to be counted; None if they do not, or others are on their way."""
     is_reached: bool = False
     """Whether the object is what was desired of it last."""
+    is_at_rest: bool = False
+    """Whether what is due next begins anew, and with a trace of its own."""

@@ -28,7 +28,8 @@ from chandlery.store.schema import INTERESTS, OBJECTS
 from chandlery.store.schema import WORK_QUEUE as W
 from chandlery.store.sealing.sealing import Keyring
 from chandlery.store.work.sealed_notes import OpenedNote, open_cause, open_note, seal_cause, seal_note
-from chandlery.store.work.work_claims import Claim, Release
+from chandlery.store.work.work_claims import Claim, Release, WorkTrace
+from chandlery.telemetry.tracing.traceparent import current_traceparent
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -59,17 +60,19 @@ class WorkQueue:
 
     async def add(self, kind: str, uid: str, *, lane: str) -> Reconcile:
         """Start to look after an object, due now. Returns the command for the outbox."""
-        await self._connection.execute(insert(W).values(self._new(kind, uid, lane)))
-        return Reconcile(kind=kind, uid=uid, lane=lane)
+        row = self._new(kind, uid, lane)
+        await self._connection.execute(insert(W).values(row))
+        return command_of(row)
 
     def add_later(self, kind: str, uid: str, *, lane: str) -> Reconcile:
         """`add`, together with others when the transaction ends."""
-        self._later.append(self._new(kind, uid, lane))
-        return Reconcile(kind=kind, uid=uid, lane=lane)
+        row = self._new(kind, uid, lane)
+        self._later.append(row)
+        return command_of(row)
 
     def _new(self, kind: str, uid: str, lane: str) -> dict[str, Any]:
         row = {"kind": kind, "uid": uid, "lane": lane, "due_at": self._now, "enqueue_after": self._now + DELIVERY}
-        return {**row, "memory": {}, "desired_at": self._now}
+        return {**row, "memory": {}, "desired_at": self._now, "traceparent": current_traceparent()}
 
     async def flush(self) -> None:
         """Write what `add_later` was given."""
@@ -82,7 +85,7 @@ class WorkQueue:
 
         From a new generation on it is measured how long it takes until that is reached.
         """
-        statement = made_due(self._now, W.c.uid == uid)
+        statement = made_due(self._now, W.c.uid == uid, cause=current_traceparent())
         if is_new_generation:
             statement = statement.values(desired_at=self._now)
         commands = await commands_of(self._connection, statement)
@@ -122,6 +125,7 @@ class WorkQueue:
             .values(lease_owner=owner, lease_until=until, enqueue_after=until, fence=W.c.fence + 1)
             .returning(W.c.uid, W.c.kind, W.c.lane, W.c.attempt, W.c.revision, W.c.fence)
             .returning(W.c.sealed, W.c.memory, W.c.open_operations, W.c.turn_at, W.c.desired_at)
+            .returning(W.c.traceparent, W.c.last_traceparent)
         )
         rows = (await self._connection.execute(statement)).mappings()
         return {row["uid"]: self._claim(row, owner) for row in rows}
@@ -132,7 +136,8 @@ class WorkQueue:
         plain["open_operations"] = row["open_operations"] or ()
         for moment in ("turn_at", "desired_at"):
             plain[moment] = row[moment] and utc(row[moment])
-        claim = Claim(owner=owner, **plain)
+        trace = WorkTrace(plain.pop("traceparent"), plain.pop("last_traceparent"))
+        claim = Claim(owner=owner, trace=trace, **plain)
         if isinstance(note, SealBroken):
             return replace(claim, is_note_lost=True)
         return replace(claim, sealed=note.note, at=note.at) if note else claim
@@ -191,19 +196,20 @@ class WorkQueue:
                 lease_until=None,
                 ready=release.ready,
                 expires_at=release.expires_at,
+                **_traced(claim, is_at_rest=release.is_at_rest or release.due_at is None),
             )
-            .returning(W.c.revision)
+            .returning(W.c.revision, W.c.traceparent)
         )
         if release.is_reached:
             statement = statement.values(desired_at=None)
-        revision = (await self._connection.execute(statement)).scalar()
-        if revision is None:
+        row = (await self._connection.execute(statement)).first()
+        if row is None:
             raise LeaseLost
         if release.interests is not None:
             await self._replace_interests(claim.uid, release.interests)
-        if revision == claim.revision:
+        if row.revision == claim.revision:
             return None
-        return Reconcile(kind=claim.kind, uid=claim.uid, lane=release.lane)
+        return Reconcile(kind=claim.kind, uid=claim.uid, lane=release.lane, traceparent=row.traceparent)
 
     async def _replace_interests(self, uid: str, keys: Sequence[str]) -> None:
         await self._connection.execute(delete(INTERESTS).where(INTERESTS.c.uid == uid))
@@ -218,6 +224,7 @@ class WorkQueue:
             update(W)
             .where(_held_by(claim))
             .values(lease_owner=None, lease_until=None, due_at=due_at, enqueue_after=due_at, attempt=claim.attempt + 1)
+            .values(_traced(claim))
         )
         await self._connection.execute(statement)
 
@@ -237,8 +244,8 @@ class WorkQueue:
     async def move(self, claim: Claim, lane: str) -> Reconcile:
         """Let go of the lease and hand the work to another lane. Returns the command for the outbox."""
         values = {"lane": lane, "lease_owner": None, "lease_until": None, "enqueue_after": self._now + DELIVERY}
-        await self._fenced(update(W).where(_held_by(claim)).values(values))
-        return Reconcile(kind=claim.kind, uid=claim.uid, lane=lane)
+        await self._fenced(update(W).where(_held_by(claim)).values(values | _traced(claim)))
+        return Reconcile(kind=claim.kind, uid=claim.uid, lane=lane, traceparent=current_traceparent())
 
     async def extend(self, uids: Sequence[str], *, owner: str, lease: timedelta) -> set[str]:
         """Heartbeat: move the end of these leases, as far as this owner still holds them. Returns whose."""
@@ -257,7 +264,7 @@ class WorkQueue:
 
         A command that waits behind a slow service broker is not lost; more of them would only make its queue grow.
         """
-        overdue = select(W.c.uid, W.c.kind, W.c.lane, W.c.due_at).where(W.c.enqueue_after <= self._now)
+        overdue = select(*COMMAND, W.c.due_at).where(W.c.enqueue_after <= self._now)
         overdue = overdue.order_by(W.c.enqueue_after).limit(limit)
         if self._is_postgresql:
             overdue = overdue.with_for_update(skip_locked=True)
@@ -266,7 +273,7 @@ class WorkQueue:
             again = [{"of_uid": row["uid"], "again_at": self._now + self._pause(row["due_at"])} for row in rows]
             statement = update(W).where(W.c.uid == bindparam("of_uid")).values(enqueue_after=bindparam("again_at"))
             await self._connection.execute(statement, again)
-        return [Reconcile(kind=row["kind"], uid=row["uid"], lane=row["lane"]) for row in rows]
+        return [command_of(row) for row in rows]
 
     def _pause(self, due_at: datetime | None) -> timedelta:
         if due_at is None:
@@ -327,21 +334,28 @@ def one_by_one(connection: "AsyncConnection", condition: Any) -> Select[tuple[st
     return rows.order_by(W.c.uid).with_for_update() if connection.dialect.name == "postgresql" else rows
 
 
+CommandRow = tuple[str, str, str, str | None]
+COMMAND = (W.c.kind, W.c.uid, W.c.lane, W.c.traceparent)
+"""What a command is made of."""
+
+
+def command_of(row: Any) -> Reconcile:
+    """The command for the outbox."""
+    return Reconcile(kind=row["kind"], uid=row["uid"], lane=row["lane"], traceparent=row["traceparent"])
+
+
 async def make_due(connection: "AsyncConnection", now: datetime, condition: Any) -> Sequence[Reconcile]:
     """Have all that meets the condition looked at now, even what somebody works on. Returns the commands."""
-    return await commands_of(connection, made_due(now, condition))
+    return await commands_of(connection, made_due(now, condition, cause=current_traceparent()))
 
 
-async def commands_of(
-    connection: "AsyncConnection", statement: ReturningUpdate[tuple[str, str, str]]
-) -> Sequence[Reconcile]:
-    """Run a statement whose rows are kind, uid, lane; each is a command for the outbox."""
-    rows = (await connection.execute(statement)).mappings().all()
-    return [Reconcile(kind=row["kind"], uid=row["uid"], lane=row["lane"]) for row in rows]
+async def commands_of(connection: "AsyncConnection", statement: ReturningUpdate[CommandRow]) -> Sequence[Reconcile]:
+    """Run a statement that returns the columns of COMMAND; each row is a command for the outbox."""
+    return [command_of(row) for row in (await connection.execute(statement)).mappings().all()]
 
 
-def made_due(now: datetime, condition: Any) -> ReturningUpdate[tuple[str, str, str]]:
-    """The statement behind `make_due`; its rows are kind, uid, lane."""
+def made_due(now: datetime, condition: Any, *, cause: Any) -> ReturningUpdate[CommandRow]:
+    """The statement behind `make_due`. `cause` is the span that has brought the news, or how the row finds it."""
     return (
         update(W)
         .where(condition)
@@ -352,9 +366,19 @@ def made_due(now: datetime, condition: Any) -> ReturningUpdate[tuple[str, str, s
             attempt=0,
             # Whoever holds the lease finds the new revision when the round ends; the sweep keeps to the lease's end.
             enqueue_after=case((W.c.lease_until > now, W.c.lease_until), else_=now + DELIVERY),
+            traceparent=cause,
         )
-        .returning(W.c.kind, W.c.uid, W.c.lane)
+        .returning(*COMMAND)
     )
+
+
+def _traced(claim: Claim, *, is_at_rest: bool = False) -> dict[str, Any]:
+    """The columns of the trace. What has become due meanwhile has another cause, which stays."""
+    cause = None if is_at_rest else claim.trace.cause
+    return {
+        "traceparent": case((W.c.revision == claim.revision, cause), else_=W.c.traceparent),
+        "last_traceparent": claim.trace.last_round,
+    }
 
 
 def _held_by(claim: Claim) -> Any:

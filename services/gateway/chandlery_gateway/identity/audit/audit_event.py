@@ -15,6 +15,7 @@ from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.wire import JsonObject
 from chandlery.model.text.time_ordered_ids import time_ordered_id
+from chandlery.telemetry.tracing.traceparent import current_trace_id
 from chandlery_gateway.identity.authorization import Access, Decision
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class AuditEvent:
     user_agent: str = ""
     audit_id: str = field(default_factory=time_ordered_id)
     """Told to the client in the header `Audit-ID`."""
+    trace_id: str = field(default_factory=current_trace_id)
+    """Of the request, as in log lines; empty if it has none."""
     received_ns: int = field(default_factory=time.time_ns)
     """Since the epoch."""
     began: float = field(default_factory=time.monotonic)

@@ -14,6 +14,7 @@ from chandlery.model.json.json_text import write_json
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.text.clean_text import clean_text
 from chandlery.store.audit.audit_entries import AuditEntry
+from chandlery.store.audit.system_entries import TRACE_ID
 from chandlery_gateway.identity.audit.audit_event import AuditEvent, NotedDecision
 from chandlery_gateway.identity.audit.policy.audit_policy import RECEIVED, STARTED, Level
 from chandlery_gateway.identity.audit.request_attributes import RequestAttributes
@@ -180,6 +181,8 @@ def _annotations(event: AuditEvent, elapsed: float) -> Iterator[tuple[str, str]]
             further.append(_in_words(noted))
     if further:
         yield _FURTHER, "; ".join(further)
+    if event.trace_id:
+        yield TRACE_ID, event.trace_id
     yield _LATENCY, f"{elapsed * 1e3:.3f}ms"
 
 

@@ -1,0 +1,76 @@
+"""How a process traces, by OpenTelemetry's variables: with the SDK, or with ids alone.
+
+Apart from `composition.py`, so that nothing of the SDK is imported where nobody asks for it.
+"""
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from importlib.metadata import entry_points, version
+from typing import Any
+
+import structlog
+from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.propagators.textmap import TextMapPropagator
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from chandlery.settings.settings import Settings
+from chandlery.telemetry.tracing.trace_plan import PROPAGATORS, TracePlan, trace_plan
+from chandlery.telemetry.tracing.tracing import Tracing
+
+log = structlog.get_logger()
+
+Close = Callable[[], Awaitable[None]]
+_EXTRA = "pip install 'chandlery[otlp]'"
+_SEVERAL = "+"
+
+
+async def _nothing_to_send() -> None:
+    pass
+
+
+def make_tracing(
+    settings: Settings, *, service: str, owner: str, environment: Mapping[str, str] = os.environ
+) -> tuple[Tracing, Close]:
+    """With what the process traces, and what sends the rest at its end. What cannot be had is told in the log."""
+    plan = trace_plan(environment)
+    for complaint in plan.complaints:
+        log.warning(complaint, action="set_up_traces")
+    options: dict[str, Any] = {"propagator": _propagator(plan), "goes_on": settings.traces_to_brokers}
+    if not plan.exporters:
+        return Tracing(**options), _nothing_to_send
+    try:
+        from chandlery.telemetry.tracing.sdk_tracing import SdkTracing  # noqa: PLC0415 - an extra
+    except ImportError:
+        log.warning(
+            f"{plan.asked_by} asks for traces, but the parts that record them are not installed. Every request has "
+            f"its trace id all the same; to have traces recorded, install them: {_EXTRA}",
+            action="set_up_traces",
+        )
+        return Tracing(**options), _nothing_to_send
+    try:
+        sdk = SdkTracing(plan, resource=_resource(service, owner))
+    except (ValueError, RuntimeError) as error:
+        log.warning(f"traces are not recorded: {error}", action="set_up_traces")
+        return Tracing(**options), _nothing_to_send
+    return Tracing(sdk.tracer(version=version("chandlery")), **options), sdk.close
+
+
+def _resource(service: str, owner: str) -> Mapping[str, str]:
+    # A process with all services is called by the name of the whole.
+    name = "chandlery" if _SEVERAL in service else f"chandlery-{service}"
+    return {"service.name": name, "service.version": version("chandlery"), "service.instance.id": owner}
+
+
+def _propagator(plan: TracePlan) -> TextMapPropagator:
+    found = [each for name in plan.propagators if (each := _propagator_called(name)) is not None]
+    return found[0] if len(found) == 1 else CompositePropagator(found)
+
+
+def _propagator_called(name: str) -> TextMapPropagator | None:
+    if name == "tracecontext":
+        return TraceContextTextMapPropagator()
+    for entry in entry_points(group="opentelemetry_propagator", name=name):
+        made: TextMapPropagator = entry.load()()
+        return made
+    log.warning(f"{PROPAGATORS} names {name}, which is not installed; it is passed over", action="set_up_traces")
+    return None
