@@ -19,7 +19,7 @@ from chandlery.model.json.json_text import read_written, write_json
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.model.objects.wire import JsonObject
 from chandlery.process.aside import aside_if
-from chandlery.telemetry.tracing.traceparent import current_trace_id
+from chandlery.telemetry.current_trace import current_trace_id
 from chandlery_gateway.kube.printing.status_objects import RequestTimeout, Unauthorized, status_of
 from chandlery_gateway.kube.printing.tables import IncludeObject, partial_metadata, partial_metadata_list, table
 from chandlery_gateway.kube.query.negotiation import JSON, YAML, Form, Representation, negotiate

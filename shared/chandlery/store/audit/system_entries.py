@@ -12,7 +12,7 @@ from typing import Any, Final
 from chandlery.model.json.json_text import write_json
 from chandlery.model.text.time_ordered_ids import time_ordered_id
 from chandlery.store.audit.audit_entries import AuditEntry
-from chandlery.telemetry.tracing.traceparent import current_trace_id
+from chandlery.telemetry.current_trace import current_trace_id
 
 COMMAND: Final = "system:chandlery:command"
 """Somebody at a shell, who has the settings of the database."""

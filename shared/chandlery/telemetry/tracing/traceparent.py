@@ -45,9 +45,3 @@ def below(parent: SpanContext) -> Context:
 def current_traceparent() -> str | None:
     """That of the span in which this is done; None outside of any."""
     return traceparent_of(get_current_span().get_span_context())
-
-
-def current_trace_id() -> str:
-    """The trace in which this is done, in 32 hexadecimal digits; empty outside of any."""
-    span = get_current_span().get_span_context()
-    return f"{span.trace_id:032x}" if span.is_valid else ""

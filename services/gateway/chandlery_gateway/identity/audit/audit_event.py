@@ -15,7 +15,7 @@ from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.wire import JsonObject
 from chandlery.model.text.time_ordered_ids import time_ordered_id
-from chandlery.telemetry.tracing.traceparent import current_trace_id
+from chandlery.telemetry.current_trace import current_trace_id
 from chandlery_gateway.identity.authorization import Access, Decision
 
 if TYPE_CHECKING:
