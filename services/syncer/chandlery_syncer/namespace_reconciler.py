@@ -37,12 +37,16 @@ class NamespaceReconciler(NeverDeferred, DeliversNothing):
         """See Reconciler."""
         if document.metadata.deletion_timestamp is None:
             return NamespaceSnapshot(namespace=document)
-        contents = await _first_stage(unit, document.metadata.name)
+        contents, is_history_left = await _first_stage(unit, document.metadata.name), False
+        if not contents:
+            # Whoever makes a namespace of this name again must not read what happened in this one.
+            is_history_left = await unit.operations.forget_namespace(document.metadata.name, limit=BATCH) >= BATCH
         is_waiting = contents and not any(map(machine.is_untouched, contents))
         return NamespaceSnapshot(
             namespace=document,
             contents=contents,
             remaining=await _remaining(unit, document.metadata.name) if is_waiting else {},
+            is_history_left=is_history_left,
             attempt=claim.attempt,
         )
 

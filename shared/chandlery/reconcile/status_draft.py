@@ -84,10 +84,15 @@ class StatusDraft(Generic[StatusT, MemoryT]):
         self.memory = self.memory.model_copy(update=fields)
 
     def say(self, reason: str, message: str, *, is_warning: bool = False) -> None:
-        """Record an event, unless a condition or this change says so already: a failure that repeats is told once."""
+        """Record an event. One that is there already is counted, so that it tells how often something was tried."""
         fact = RecordedFact(reason, message, is_warning)
-        if not self._was_said(reason, clean_message(message)) and fact not in self.facts:
+        if fact not in self.facts:
             self.facts.append(fact)
+
+    def say_once(self, reason: str, message: str, *, is_warning: bool = False) -> None:
+        """The same of what goes on, and would be said at each look: not if a condition says so already."""
+        if not self._was_said(reason, clean_message(message)):
+            self.say(reason, message, is_warning=is_warning)
 
     def condition(self, kind: ConditionType, status: ConditionStatus, *, reason: str, message: str) -> None:
         """Set a condition."""

@@ -32,6 +32,7 @@ from chandlery.settings.authentication_settings import AuthenticationSettings
 from chandlery.settings.broker_settings import BrokerSettings
 from chandlery.settings.database_role_settings import DatabaseRoleSettings
 from chandlery.settings.encryption_settings import EncryptionSettings
+from chandlery.settings.history_settings import HistorySettings
 from chandlery.settings.log_settings import LogSettings
 from chandlery.settings.telemetry_settings import TelemetrySettings
 from chandlery.settings.web_settings import WebSettings
@@ -92,6 +93,7 @@ class Settings(
     BrokerSettings,
     DatabaseRoleSettings,
     EncryptionSettings,
+    HistorySettings,
     LogSettings,
     TelemetrySettings,
     WebSettings,
@@ -217,7 +219,6 @@ class Settings(
     )
     sweep_seconds: PositiveFloat = Field(default=1.0, description="How often the database is searched for due work.")
     change_log_hours: PositiveFloat = Field(default=1.0, description="How far back a watch can resume.")
-    event_hours: PositiveFloat = Field(default=1.0, description="How long recorded events are kept.")
     outbox_hours: PositiveFloat = Field(
         default=24.0, description="How long messages are kept while the message bus is unavailable."
     )

@@ -111,7 +111,7 @@ class UnitOfWork:
             self.aggregated_roles.written(before, after)
 
         self.objects = ObjectStore(connection, self.changes, self.codec, now, written=written, links=self._links)
-        self.events = EventStore(connection, self.changes, self.codec, self.objects)
+        self.events = EventStore(connection, self.changes, self.codec)
         self.external_ids = ExternalIdStore(connection)
         self.work_queue = WorkQueue(connection, keyring, now, woken=self._wake_ups.bring)
         self.outbox = Outbox(connection, now)

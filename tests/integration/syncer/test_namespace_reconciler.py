@@ -1,5 +1,13 @@
 """A namespace with everything in it goes, on the real database; the other workers are played by the test."""
 
+from datetime import UTC, datetime, timedelta
+
+from chandlery.model.history.recorded_operations import (
+    OperationName,
+    OperationOutcome,
+    OperationReason,
+    RecordedOperation,
+)
 from chandlery.model.objects import kinds
 from chandlery.model.objects.bindings import ServiceBinding, ServiceBindingSpec
 from chandlery.model.objects.brokers import LocalObjectReference, ServiceBroker, ServiceBrokerSpec
@@ -9,6 +17,8 @@ from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.model.objects.rbac import Role, RoleBinding, RoleRef
 from chandlery.store.database import UnitOfWork
+from chandlery.store.history.stored_operations import OperationFilter
+from chandlery_syncer.decide.namespace_machine import BATCH
 from tests.integration.syncer.conftest import Bench
 
 LANE = "broker:team/mine"
@@ -105,6 +115,41 @@ async def test_crowded_namespace_goes_in_batches(bench: Bench) -> None:
     await bench.round(team)
     assert await bench.get(team) is None
     assert await bench.all(kinds.EVENT) == []
+
+
+async def test_what_happened_in_a_namespace_is_forgotten_with_it(bench: Bench) -> None:
+    team = await namespace(bench)
+    started_at = datetime(2026, 3, 1, tzinfo=UTC)
+    told = [
+        RecordedOperation(
+            operation=OperationName.PROVISION,
+            started_at=started_at + timedelta(seconds=number),
+            external_id="id",
+            reason=OperationReason.CREATED,
+            requested_by="ann",
+            instance_name="db",
+            attempts=1,
+            outcome=OperationOutcome.SUCCEEDED,
+        )
+        for number in range(BATCH + 1)
+    ]
+
+    async def note(unit: UnitOfWork) -> None:
+        for place in ("team", "elsewhere"):
+            of = ServiceInstance(metadata=ObjectMeta(name="db", namespace=place, uid=f"uid-in-{place}"))
+            unit.operations.note(of, told, broker="harbour", trace_id="")
+
+    async def left() -> list[str]:
+        of = OperationFilter(kind="ServiceInstance")
+        found = await bench.resources.database.run(lambda unit: unit.operations.find(of, limit=5_000))
+        return [each.namespace for each in found]
+
+    await bench.resources.database.run(note)
+    await bench.delete(team)
+    await bench.round(team)
+    assert "team" not in await left()
+    assert (await left()).count("elsewhere") == len(told)
+    assert await bench.get(team) is None
 
 
 async def test_living_namespace_is_not_touched(bench: Bench) -> None:

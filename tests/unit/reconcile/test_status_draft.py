@@ -1,4 +1,4 @@
-"""What the drafts of instances and bindings share: facts are told once, pauses have their bounds."""
+"""What the drafts of instances and bindings share: what is told and how often, pauses have their bounds."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -38,9 +38,16 @@ def test_the_same_fact_is_recorded_once_in_one_change() -> None:
 
 def test_a_fact_that_a_condition_told_before_is_not_recorded() -> None:
     making = draft(None, TOLD)
-    making.say("Busy", "it is busy")
+    making.say_once("Busy", "it is busy")
 
     assert making.facts == []
+
+
+def test_what_happens_again_is_recorded_again_to_be_counted() -> None:
+    making = draft(None, TOLD)
+    making.say("Busy", "it is busy")
+
+    assert [fact.message for fact in making.facts] == ["it is busy"]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +82,7 @@ def test_the_next_attempt_can_be_seen_until_there_is_none() -> None:
     assert (making.status.attempts, making.status.next_attempt_time) == (None, None)
 
 
-def test_what_others_said_is_cleaned_and_cut_wherever_it_is_told_and_told_once() -> None:
+def test_what_others_said_is_cleaned_and_cut_wherever_it_is_told_and_known_again() -> None:
     said = "\x1b[31mred\x1b[0m " + "x" * 300_000 + ". Do this"
     first = draft()
     first.fail("BindCallFailed", "BindCallFailed", message=said)
@@ -89,7 +96,10 @@ def test_what_others_said_is_cleaned_and_cut_wherever_it_is_told_and_told_once()
 
     again = draft(None, *first.status.conditions)
     again.fail("BindCallFailed", "BindCallFailed", message=said)
-    assert again.facts == []
+    assert again.facts == first.facts
+    waiting = draft(None, *first.status.conditions)
+    waiting.say_once("BindCallFailed", said)
+    assert waiting.facts == []
 
 
 def test_a_sentence_that_ends_with_a_question_gets_no_full_stop() -> None:

@@ -74,7 +74,7 @@ def absorb_delivery(
     draft.sealed = SealedNotes(undelivered=credentials)
     told = while_waiting(BindingReason.ERROR_INJECTING, message, draft.snapshot.binding)
     draft.ready(ConditionStatus.FALSE, BindingReason.ERROR_INJECTING, message=told)
-    draft.say(BindingReason.ERROR_INJECTING, message, is_warning=True)
+    draft.say_once(BindingReason.ERROR_INJECTING, message, is_warning=True)
     return draft.wait(problem.waiting_for, interests=problem.interests or None)
 
 

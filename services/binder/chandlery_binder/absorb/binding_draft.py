@@ -148,7 +148,7 @@ class BindingStatusDraft(StatusDraft[ServiceBindingStatus, BindingMemory]):
         conditions = self._snapshot.binding.status.conditions
         shown = (find_condition(conditions, kind) for kind in (ConditionType.READY, ConditionType.RECONCILING))
         if not any(each is not None and message in each.message for each in shown):
-            self.say(reason, message, is_warning=True)
+            self.say_once(reason, message, is_warning=True)
 
 
 BindingResult = ReconcileResult[ServiceBinding]

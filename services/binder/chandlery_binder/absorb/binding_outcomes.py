@@ -128,7 +128,7 @@ def wait(snapshot: BindingSnapshot, action: Wait, now: datetime) -> BindingResul
     advised = while_waiting(action.reason, action.message, snapshot.binding)
     message = joined(action.message, how_to_forget_unasked(draft.metadata)) if unknown else advised
     draft.ready(status, action.reason, message=message)
-    draft.say(action.reason, action.message, is_warning=True)
+    draft.say_once(action.reason, action.message, is_warning=True)
     if snapshot.has_open_end:
         draft.sealed = snapshot.sealed
     keys = parameter_keys(snapshot.binding) if action.reason == BindingReason.ERROR_WITH_PARAMETERS else ()

@@ -35,7 +35,7 @@ def disown(snapshot: BindingSnapshot, now: datetime) -> BindingResult:
     draft.end_operation()
     draft.set(unbind_status="NotRequired", orphan_mitigation_in_progress=False)
     draft.drop(ConditionType.ORPHAN_MITIGATION)
-    draft.say(reason, message, is_warning=True)
+    draft.say_once(reason, message, is_warning=True)
     shown = joined(message, take_another_id(snapshot.binding.metadata))
     draft.ready(ConditionStatus.FALSE, reason, message=shown)
     draft.condition(ConditionType.FAILED, ConditionStatus.TRUE, reason=reason, message=shown)

@@ -90,7 +90,7 @@ def _keep_polling(draft: BindingDraft, answer: Answer) -> BindingResult:
         return _keep_unbinding(draft, BindingReason.UNBIND_FAILED, message=problem, retry_after_seconds=asked)
     shown = joined(problem, POLLED_ON, _remedy(draft))
     draft.ready(ConditionStatus.FALSE, BindingReason.ERROR_POLLING, message=shown)
-    draft.say(BindingReason.ERROR_POLLING, problem, is_warning=True)
+    draft.say_once(BindingReason.ERROR_POLLING, problem, is_warning=True)
     if draft.is_deleted and draft.is_operation_lost:
         # The broker would not be interrupted in its bind; it may be willing by now.
         draft.remember(unbind_deferred=False, unclear=0)

@@ -196,7 +196,7 @@ def _failed(
 
 def _tell(draft: BindingDraft, message: str, outlook: str) -> None:
     told_of = f"the credentials were not replaced, and those in the Secret stay valid. {message}"
-    draft.tell(BindingReason.ROTATION_FAILED, told_of)
+    draft.say(BindingReason.ROTATION_FAILED, told_of, is_warning=True)
     shown = joined(told_of, outlook or how_to_rotate(draft.metadata))
     draft.remember(rotation=draft.memory.rotation.model_copy(update={"problem": shown}))
 

@@ -60,7 +60,7 @@ def disown(snapshot: InstanceSnapshot, now: datetime) -> InstanceResult:
     )
     draft.drop(ConditionType.ORPHAN_MITIGATION)
     draft.remember(wanted_plan_id="", is_fetch_due=False)
-    draft.say(reason, message, is_warning=True)
+    draft.say_once(reason, message, is_warning=True)
     shown = joined(message, instance_remedies.take_another_id(draft.metadata))
     draft.ready(ConditionStatus.FALSE, reason, message=shown)
     draft.condition(ConditionType.FAILED, ConditionStatus.TRUE, reason=reason, message=shown)

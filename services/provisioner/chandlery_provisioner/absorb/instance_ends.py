@@ -114,7 +114,7 @@ def hold_mitigation(draft: InstanceDraft, why: str) -> InstanceResult:
     message = joined(why, instance_remedies.mitigate_or_waive(draft.metadata))
     required = InstanceReason.ORPHAN_MITIGATION_REQUIRED
     draft.condition(ConditionType.ORPHAN_MITIGATION, ConditionStatus.TRUE, reason=required, message=message)
-    draft.say(required, message, is_warning=True)
+    draft.say_once(required, message, is_warning=True)
     draft.set(orphan_mitigation_in_progress=False)
     return draft.hold()
 

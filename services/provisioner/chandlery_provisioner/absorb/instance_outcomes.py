@@ -105,7 +105,7 @@ def wait(snapshot: InstanceSnapshot, action: Wait, now: datetime) -> InstanceRes
     draft = InstanceDraft(snapshot, now)
     is_blocked = action.reason == InstanceReason.BLOCKED_BY_BINDINGS
     status = ConditionStatus.UNKNOWN if snapshot.is_deleted and not is_blocked else ConditionStatus.FALSE
-    draft.say(action.reason, action.message, is_warning=True)
+    draft.say_once(action.reason, action.message, is_warning=True)
     if draft.serves and not snapshot.is_deleted and action.reason != InstanceReason.NO_SUCH_BROKER:
         draft.tell_update(action.reason, message=_with_remedy(snapshot, action, is_blocked=False))
         return draft.wait(action.waiting_for)

@@ -88,7 +88,7 @@ def _keep_polling(draft: InstanceDraft, answer: Answer) -> InstanceResult:
     if draft.is_deprovisioning and (draft.is_forced or draft.is_operation_lost):
         draft.end_poll()
         return keep_deprovisioning(draft, message=problem, retry_after_seconds=answer.retry_after_seconds)
-    draft.say(InstanceReason.ERROR_POLLING, problem, is_warning=True)
+    draft.say_once(InstanceReason.ERROR_POLLING, problem, is_warning=True)
     shown = joined(problem, _POLLED_ON, _remedy(draft))
     show_operation(draft, InstanceReason.ERROR_POLLING, message=shown, is_update=operation == "Update")
     if draft.is_deleted and draft.is_operation_lost:

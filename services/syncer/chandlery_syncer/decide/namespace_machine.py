@@ -1,7 +1,8 @@
 """The state machine of a namespace that is to go: what is in it goes first. Pure; `namespace_reconciler.py` acts.
 
 Bindings before instances before brokers, since each needs the next for its own deletion; Secrets, events and service
-accounts after them, since all the others use them; roles at last.
+accounts after them, since all the others use them; roles at last, and when there is no object left the operation
+history.
 """
 
 from collections.abc import Mapping
@@ -44,12 +45,14 @@ class NamespaceSnapshot:
     """The objects of the first stage that has any; looked at only when the namespace is to go."""
     remaining: Mapping[Kind, int] = field(default_factory=dict)
     """How many objects of each kind the namespace holds; counted only when there is nothing to do but wait."""
+    is_history_left: bool = False
+    """Whether there is more of its operation history than one transaction takes away; that goes last."""
     attempt: int = 0
 
 
 @dataclass(frozen=True)
 class DeleteContents:
-    """Begin to delete these objects."""
+    """Begin to delete these objects, and look again."""
 
     objects: tuple[AnyObject, ...]
 
@@ -69,7 +72,7 @@ def decide(snapshot: NamespaceSnapshot) -> Action:
     if snapshot.namespace.metadata.deletion_timestamp is None:
         return Idle()
     if not snapshot.contents:
-        return Finish()
+        return DeleteContents(()) if snapshot.is_history_left else Finish()
     untouched = [each for each in snapshot.contents if is_untouched(each)]
     return DeleteContents(tuple(untouched[:BATCH])) if untouched else AwaitContents(_key(snapshot))
 

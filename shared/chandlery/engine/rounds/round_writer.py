@@ -41,10 +41,10 @@ class RoundWriter:
         latest: AnyObject | None,
     ) -> RecordedRound:
         """Put the change on top of what is stored now. `lane` is that of later commands. Raises LeaseLost."""
-        self.tell_history(unit, change, lane=lane)
         if latest is None:
             await unit.work_queue.remove(claim.uid)
             return RecordedRound(None)
+        self.tell_history(unit, change, lane=lane)
         document = merged_with_latest(change.document, seen, latest)
         counted = counted_state(document)
         due_at = await self._release(unit, claim, change, lane, counted=counted)

@@ -12,7 +12,7 @@ from typing import Final
 from chandlery.model.objects.metadata import NamespacedName
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.sealing.data_keys import CLOSED_FOR_GOOD
-from chandlery.store.sealing.key_usage import CAUSES, CHANGE_LOG, WORK
+from chandlery.store.sealing.key_usage import CAUSES, CHANGE_LOG, HISTORY, WORK
 from chandlery.store.sealing.resealing import RESEALED, Step
 
 _STEP: Final = 200
@@ -72,6 +72,7 @@ def _takes() -> Sequence[tuple[str, Take]]:
         *objects,
         (WORK, lambda unit, after: unit.resealing.notes(after=after, limit=_STEP, to_newest=True)),
         (CAUSES, lambda unit, after: unit.resealing.causes(after=after, limit=_STEP)),
+        (HISTORY, lambda unit, after: unit.resealing.operations(after=after, limit=_STEP)),
         (CHANGE_LOG, lambda unit, after: unit.resealing.changes(after=after, limit=_STEP)),
     ]
 

@@ -3,7 +3,7 @@
 How old is a matter of settings (`change_log_hours` and its neighbours); the stores have the statements.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from chandlery.model.objects import kinds
 from chandlery.settings.settings import Settings
@@ -13,23 +13,39 @@ _STEP = 5_000
 """Rows that one transaction removes from one table."""
 _AUDIT_PARTS = 10
 """Transactions for so many audit events: they have indexes, and SQLite lets nobody else write meanwhile."""
+_FIRST_LOOK = timedelta(hours=1)
+"""How far back it is looked at first whose events and operations have become too many."""
 
 
 class Retention:
-    """Prunes the logs of changes and for auditors, recorded events, unpublished messages, what is left of the gone."""
+    """Prunes the change log, the audit log, events, operations, unpublished messages, and what is left of the gone."""
 
     def __init__(self, database: Database, settings: Settings, *, step: int = _STEP) -> None:
         self._database = database
         self._settings = settings
         self._step = step
+        self._looked_at: datetime | None = None
 
     async def prune(self) -> bool:
         """Take one step in each table; returns whether there is more to take away."""
-        steps = (self._changes, self._events, self._messages, self._interests, self._external_ids)
+        now = self._database.clock()
+        steps = (
+            self._changes,
+            self._events,
+            self._too_many_events,
+            self._operations,
+            self._too_many_operations,
+            self._messages,
+            self._interests,
+            self._external_ids,
+        )
         # Each in a transaction of its own: one that is long would hold back the log's horizon for every watcher.
         removed = [await self._database.run(step) for step in steps]
         removed.append(await self._audit())
-        return max(removed) >= self._step
+        is_more = max(removed) >= self._step
+        if not is_more:
+            self._looked_at = now
+        return is_more
 
     async def _changes(self, unit: UnitOfWork) -> int:
         before = unit.now - timedelta(hours=self._settings.change_log_hours)
@@ -38,6 +54,22 @@ class Retention:
     async def _events(self, unit: UnitOfWork) -> int:
         before = unit.now - timedelta(hours=self._settings.event_hours)
         return await unit.objects.remove_older(kinds.EVENT, before, limit=self._step)
+
+    async def _too_many_events(self, unit: UnitOfWork) -> int:
+        keep = self._settings.events_per_object
+        return await unit.events.forget_surplus(keep=keep, since=self._since(unit), limit=self._step)
+
+    async def _operations(self, unit: UnitOfWork) -> int:
+        before = unit.now - timedelta(days=self._settings.operation_history_days)
+        return await unit.operations.forget(before, limit=self._step)
+
+    async def _too_many_operations(self, unit: UnitOfWork) -> int:
+        keep = self._settings.operation_history_per_object
+        return await unit.operations.forget_surplus(keep=keep, since=self._since(unit), limit=self._step)
+
+    def _since(self, unit: UnitOfWork) -> datetime:
+        """Whoever has got no more since the last look has not too many."""
+        return (self._looked_at or unit.now) - (timedelta(minutes=1) if self._looked_at else _FIRST_LOOK)
 
     async def _messages(self, unit: UnitOfWork) -> int:
         return await unit.outbox.forget(unit.now - timedelta(hours=self._settings.outbox_hours), limit=self._step)

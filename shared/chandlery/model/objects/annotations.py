@@ -18,6 +18,8 @@ FORCE_DELETE: Final = f"{PREFIX}force-delete"
 """`true`: when deleted, the broker is asked once, and whatever it answers, the object goes, with its bindings."""
 UNREADABLE: Final = f"{PREFIX}unreadable"
 """Shown on a Secret that does not open: why. Nobody gives it, and it is stored nowhere."""
+TRACE_ID: Final = f"{PREFIX}trace-id"
+"""On a recorded event: W3C's id of the trace in which it last happened."""
 ORPHAN_MITIGATION: Final = f"{PREFIX}orphan-mitigation"
 """What to do with what a failed creation may have left; wins over the broker's `orphanMitigation`."""
 

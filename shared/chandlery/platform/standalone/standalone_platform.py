@@ -5,6 +5,7 @@ import uuid
 from typing import Final
 
 from chandlery.model.objects import kinds
+from chandlery.model.objects.annotations import TRACE_ID
 from chandlery.model.objects.core import Event, EventSource, InvolvedObject, Namespace, RecordedFact, Secret
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.metadata import ObjectMeta
@@ -13,6 +14,7 @@ from chandlery.reconcile.reconcile_result import DeleteSecret, PlatformWrite, Re
 from chandlery.store.audit.credential_trail import DELIVER, WITHDRAW, secret_entry
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.objects import Listing
+from chandlery.telemetry.current_trace import current_trace_id
 
 COMPONENT = "service-catalog-controller-manager"
 """The reference's name for whoever records events."""
@@ -72,7 +74,7 @@ class StandaloneSession:
     def _record(self, about: AnyObject, fact: RecordedFact) -> None:
         meta, now = about.metadata, self._unit.now
         # Events about cluster-scoped objects live in `default`, as in Kubernetes.
-        namespace = meta.namespace or "default"
+        namespace, trace_id = meta.namespace or "default", current_trace_id()
         event = Event(
             metadata=ObjectMeta(
                 # Equal events have equal names: the second is counted at the first.
@@ -80,6 +82,8 @@ class StandaloneSession:
                 namespace=namespace,
                 uid=str(uuid.uuid4()),
                 creation_timestamp=now,
+                # Of the last time: that is what is still to be found.
+                annotations={TRACE_ID: trace_id} if trace_id else None,
             ),
             involved_object=InvolvedObject(
                 api_version=about.api_version,

@@ -100,5 +100,25 @@ def open_words(keyring: Keyring, namespace: str, name: str, stored: str | None) 
     return None
 
 
+def resealed_words(keyring: Keyring, row: Any) -> dict[str, str | None]:
+    """The columns of a row whose words are sealed otherwise than they would be now, as they would be."""
+    anew = {}
+    for column in WORDS:
+        stored, place = row[column], (row["namespace"], row["name"])
+        if not stored or _is_as_wanted(keyring, stored):
+            continue
+        words = open_words(keyring, *place, stored)
+        # What no key opens stays as it is, in case the right one comes back.
+        if words is not None:
+            anew[column] = seal_words(keyring, *place, words)
+    return anew
+
+
+def _is_as_wanted(keyring: Keyring, stored: str) -> bool:
+    if not stored.startswith(SEALED):
+        return not keyring.seals_specs
+    return keyring.seals_specs and keyring.seals_like(stored.removeprefix(SEALED), exactly=True)
+
+
 def _place(namespace: str, name: str) -> SealPlace:
     return SealPlace("operation", namespace, name, "")

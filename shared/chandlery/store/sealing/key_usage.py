@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import case, func, null, select
 
 from chandlery.model.objects import kinds
-from chandlery.store.schema import CHANGES, MARKS, OBJECTS
+from chandlery.store.schema import CHANGES, MARKS, OBJECTS, OPERATIONS
 from chandlery.store.schema import WORK_QUEUE as W
 from chandlery.store.sealing.seals import CANARY
 from chandlery.store.sealing.spec_sealing import FIELDS, SEALED, SEALED_ANNOTATION
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 CHANGE_LOG, WORK, CAUSES = "entries of the change log", "notes of workers", "notes of failures"
-SPECS: Final = frozenset({CAUSES, *(OBJECTS[kind].name for kind in FIELDS)})
+HISTORY: Final = "words in the operation history"
+SPECS: Final = frozenset({CAUSES, HISTORY, *(OBJECTS[kind].name for kind in FIELDS)})
 """What is encrypted on request alone."""
 
 Usage = Mapping[str, Mapping[str, int]]
@@ -51,14 +52,16 @@ class KeyUsage:
             table = OBJECTS[kind]
             for column in (table.c.spec[SEALED], table.c.status[SEALED], table.c.annotations[SEALED_ANNOTATION]):
                 yield table.name, _text(column), table
-            yield table.name, _of_managed(table.c.managed_fields), table
+            yield table.name, _after_mark(table.c.managed_fields), table
         logged = CHANGES.c.object
         annotation = logged["metadata"]["annotations"][SEALED_ANNOTATION]
         for column in (logged[SEALED], logged["spec"][SEALED], logged["status"][SEALED], annotation):
             yield CHANGE_LOG, _text(column), CHANGES
-        yield CHANGE_LOG, _of_managed(logged["metadata"]["managedFields"].as_string()), CHANGES
+        yield CHANGE_LOG, _after_mark(logged["metadata"]["managedFields"].as_string()), CHANGES
         yield WORK, W.c.sealed, W
         yield CAUSES, _text(W.c.memory[SEALED_CAUSE]), W
+        for words in (OPERATIONS.c.message, OPERATIONS.c.failure):
+            yield HISTORY, _after_mark(words), OPERATIONS
 
     def _key_of(self, column: "ColumnElement[Any]") -> "ColumnElement[str]":
         if self._is_postgresql:
@@ -70,7 +73,7 @@ def _text(column: Any) -> Any:
     return column.as_string()
 
 
-def _of_managed(column: "ColumnElement[Any]") -> "ColumnElement[Any]":
+def _after_mark(column: "ColumnElement[Any]") -> "ColumnElement[Any]":
     """The sealed text without the mark before it; nothing for what is not sealed."""
     mark = f"{SEALED_ANNOTATION}:"
     return case((column.startswith(mark, autoescape=True), func.substr(column, len(mark) + 1)), else_=null())

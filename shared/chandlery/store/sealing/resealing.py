@@ -13,10 +13,11 @@ from chandlery.model.faults import SealBroken
 from chandlery.model.objects import kinds
 from chandlery.model.objects.kinds import KINDS, Kind
 from chandlery.model.objects.metadata import NamespacedName
+from chandlery.store.history.stored_operations import resealed_words
 from chandlery.store.rows import Breaths, RowCodec
-from chandlery.store.schema import CHANGES, OBJECTS
+from chandlery.store.schema import CHANGES, OBJECTS, OPERATIONS
 from chandlery.store.schema import WORK_QUEUE as W
-from chandlery.store.sealing.key_usage import CAUSES, CHANGE_LOG, WORK
+from chandlery.store.sealing.key_usage import CAUSES, CHANGE_LOG, HISTORY, WORK
 from chandlery.store.sealing.sealing import DATA_KEY_FORM, Keyring
 from chandlery.store.sealing.spec_sealing import FIELDS
 from chandlery.store.work.leases import read_mark, set_mark
@@ -158,9 +159,24 @@ class Resealing:
                 done += 1
         return Step(done, tuple(unreadable), str(rows[-1]["position"]) if len(rows) == limit else None, len(rows))
 
+    async def operations(self, *, after: str, limit: int) -> Step:
+        """The same for what brokers have said in the operation history. What does not open stays as it is."""
+        query = select(OPERATIONS).where(OPERATIONS.c.name > after).order_by(OPERATIONS.c.name).limit(limit)
+        rows = (await self._connection.execute(query)).mappings().all()
+        done, breaths = 0, Breaths()
+        for row in rows:
+            await breaths.take()
+            if anew := resealed_words(self._keyring, row):
+                # Whoever has told more of it since has sealed that.
+                is_unchanged = [OPERATIONS.c[column] == row[column] for column in anew]
+                statement = update(OPERATIONS).where(OPERATIONS.c.name == row["name"], *is_unchanged)
+                await self._connection.execute(statement.values(anew))
+                done += 1
+        return Step(done, (), rows[-1]["name"] if len(rows) == limit else None, len(rows))
+
     async def size(self, what: str) -> int:
         """About how many texts there are to look at in a table of objects, the work queue or the change log."""
-        table = {CHANGE_LOG: CHANGES, WORK: W, CAUSES: W}.get(what)
+        table = {CHANGE_LOG: CHANGES, WORK: W, CAUSES: W, HISTORY: OPERATIONS}.get(what)
         if table is None:
             table = next(OBJECTS[kind.kind] for kind in RESEALED if kind.plural == what)
         query = select(func.count()).select_from(table)

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy.event import listen as hear
+from sqlalchemy.event import remove
+
 from chandlery.model.objects import kinds
 from chandlery.model.objects.core import Event, InvolvedObject
 from chandlery.store.database import Database, UnitOfWork
@@ -124,3 +127,50 @@ async def test_who_records_what_another_is_just_recording_counts_it_there(postgr
         await second
     (only,) = await stored(postgresql)
     assert only.count == 2
+
+
+async def test_events_that_are_there_already_are_counted_in_one_statement(database: Database) -> None:
+    many = [event(f"db.{number:02}") for number in range(32)]
+    await record(database, *many)
+    seen: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "events" in statement:
+            seen.append(statement.split(maxsplit=1)[0])
+
+    hear(database._engine.sync_engine, "before_cursor_execute", note)
+    await record(database, *(event(f"db.{number:02}", minute=1) for number in range(32)))
+    remove(database._engine.sync_engine, "before_cursor_execute", note)
+    assert seen == ["INSERT", "SELECT", "UPDATE"]
+    found = await stored(database)
+    assert {each.count for each in found} == {2}
+    changes = await samples.read_at_least(database, 64)
+    assert [change.position for change in changes[32:]] == sorted(int(each.metadata.resource_version) for each in found)
+    assert {change.verb for change in changes[32:]} == {"MODIFIED"}
+
+
+async def test_an_event_that_is_counted_tells_the_trace_of_the_last_time(database: Database) -> None:
+    def traced(trace_id: str, minute: int = 0) -> Event:
+        made = event(minute=minute)
+        annotations = {"chandlery.io/trace-id": trace_id}
+        return made.model_copy(update={"metadata": made.metadata.model_copy(update={"annotations": annotations})})
+
+    await record(database, traced("first"))
+    await record(database, traced("second", minute=1))
+    (found,) = await stored(database)
+    assert (found.count, found.metadata.annotations) == (2, {"chandlery.io/trace-id": "second"})
+
+
+async def test_of_one_object_the_latest_events_are_kept(database: Database) -> None:
+    async def forget() -> int:
+        return await database.run(lambda unit: unit.events.forget_surplus(keep=3, since=NOON, limit=4))
+
+    await record(database, event("db.0"), event("db.0", namespace="elsewhere"))
+    for number in range(1, 6):
+        await record(database, event(f"db.{number}", minute=number))
+    await record(database, event("db.0", minute=9))
+    assert [await forget(), await forget()] == [3, 0]
+    found = [(each.metadata.namespace, each.metadata.name) for each in await stored(database)]
+    assert found == [("elsewhere", "db.0"), ("ns", "db.0"), ("ns", "db.4"), ("ns", "db.5")], (
+        "the first was counted last"
+    )

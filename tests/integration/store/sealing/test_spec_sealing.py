@@ -9,6 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chandlery.engine.upkeep.reseal_everything import reseal_everything
 from chandlery.model.faults import SealBroken
+from chandlery.model.history.recorded_operations import (
+    OperationName,
+    OperationOutcome,
+    OperationReason,
+    OperationWords,
+    RecordedOperation,
+)
 from chandlery.model.objects import kinds
 from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.conditions import Condition, ConditionStatus, ConditionType
@@ -17,8 +24,10 @@ from chandlery.model.objects.instances import InstancePropertiesState, ServiceIn
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.retry.circuit import OpenCircuit
 from chandlery.store.database import Database
+from chandlery.store.history.stored_operations import OperationFilter
 from chandlery.store.objects.objects import Listing
 from chandlery.store.schema import METADATA, OBJECTS
+from chandlery.store.sealing.key_usage import HISTORY
 from chandlery.store.sealing.sealing import new_key
 from chandlery.store.work.work_claims import Claim, Release
 from tests.integration.store import samples
@@ -27,6 +36,8 @@ from tests.integration.store.work import work
 
 PLANTED = "planted-value-7531"
 SAID = f"the broker says {PLANTED}"
+STORED_IN = {"serviceinstances", "servicebindings", "events", "changes", "operations"}
+"""Where it stands in plain unless it is sealed."""
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -60,6 +71,7 @@ async def _create(database: Database) -> tuple[AnyObject, ...]:
     instance, binding, event = _documents()
     created = await samples.create(database, instance, binding)
     await database.run(_recorder(event))
+    await database.run(_teller(created[0]))
     return (*created, event)
 
 
@@ -68,6 +80,33 @@ def _recorder(event: Event) -> Any:
         unit.events.record(event)
 
     return record
+
+
+def _teller(document: AnyObject) -> Any:
+    words = OperationWords(broker_status=500, message=SAID, is_failure=True)
+    told = RecordedOperation(
+        operation=OperationName.PROVISION,
+        started_at=samples.NOON,
+        external_id="id",
+        reason=OperationReason.CREATED,
+        requested_by="ann",
+        instance_name="db",
+        attempts=1,
+        outcome=OperationOutcome.IN_PROGRESS,
+        words=words,
+    )
+
+    async def tell(unit: Any) -> None:
+        unit.operations.note(document, [told], broker="harbour", trace_id="")
+
+    return tell
+
+
+async def _words(database: Database) -> list[str | None]:
+    """What the operation history tells, as it is read."""
+    wanted = OperationFilter(kind="ServiceInstance", namespace="ns")
+    [found] = await database.run(lambda unit: unit.operations.find(wanted, limit=5))
+    return [found.message, found.failure]
 
 
 async def _read(database: Database) -> Sequence[AnyObject]:
@@ -110,6 +149,7 @@ async def test_what_is_planted_stands_in_no_row_and_is_read_as_it_was_written(
         instance, binding, event = await _create(database)
         assert await _tables_with(engine) == set()
         assert (await _read(database))[:2] == [instance, binding]
+        assert await _words(database) == [SAID, SAID]
         read = (await _read(database))[2]
         assert isinstance(read, Event)
         assert read.message == SAID
@@ -124,10 +164,12 @@ async def test_it_is_switched_on_and_off_while_all_is_at_work(
 ) -> None:
     async with process(database_url, keys) as database:
         documents = (await _create(database))[:2]
-        assert await _tables_with(engine) == {"serviceinstances", "servicebindings", "events", "changes"}
+        assert await _tables_with(engine) == STORED_IN
 
         database.keyring.seals_specs = True
-        assert (await _reseal(database))["serviceinstances"] == 1
+        resealed = await _reseal(database)
+        assert (resealed["serviceinstances"], resealed[HISTORY]) == (1, 1)
+        assert await _words(database) == [SAID, SAID]
         assert await _tables_with(engine) == set()
         assert list((await _read(database))[:2]) == list(documents)
         assert set((await _reseal(database)).values()) == {0}, "nothing is left to do"
@@ -135,7 +177,7 @@ async def test_it_is_switched_on_and_off_while_all_is_at_work(
         database.keyring.seals_specs = False
         assert list((await _read(database))[:2]) == list(documents), "what is sealed is read all the same"
         await _reseal(database)
-        assert await _tables_with(engine) == {"serviceinstances", "servicebindings", "events", "changes"}
+        assert await _tables_with(engine) == STORED_IN
         assert await _tables_with(engine, '"sealed"') == set()
         assert list((await _read(database))[:2]) == list(documents)
 

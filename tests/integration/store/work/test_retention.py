@@ -11,6 +11,7 @@ from chandlery.engine.upkeep.retention import Retention
 from chandlery.model.objects import kinds
 from chandlery.settings.settings import Settings
 from chandlery.store.database import Database, UnitOfWork
+from chandlery.store.objects.objects import Listing
 from chandlery.store.schema import METADATA
 from chandlery.store.work.work_claims import Claim, Release
 from tests.integration.store import samples
@@ -20,7 +21,7 @@ from tests.integration.store.work import work
 from tests.integration.store.work.work import LANE
 
 STEP: Final = 3
-SETTINGS: Final = Settings(change_log_hours=1, event_hours=1, outbox_hours=1)
+SETTINGS: Final = Settings(change_log_hours=1, event_hours=1, outbox_hours=1, events_per_object=2)
 
 
 @pytest.fixture
@@ -73,6 +74,18 @@ async def test_recorded_events_are_pruned_step_by_step(
     assert await _rows(engine, "events") == 1
     await _prune_all(retention)
     assert await _rows(engine, "events") == 0
+
+
+async def test_of_one_object_only_some_events_are_kept_however_young_they_are(
+    database: Database, engine: AsyncEngine, retention: Retention
+) -> None:
+    involved = {"involvedObject": {"kind": "ServiceInstance", "name": "db", "uid": "uid-of-db"}}
+    await create(database, *(samples.sample(kinds.EVENT, f"said-{number}", **involved) for number in range(2 * STEP)))
+    await create(database, samples.sample(kinds.EVENT, "of-another"))
+
+    await _prune_all(retention)
+    kept = await database.run(lambda unit: unit.objects.list(kinds.EVENT, Listing(namespace="ns")))
+    assert [each.metadata.name for each in kept] == ["of-another", "said-4", "said-5"]
 
 
 async def test_messages_for_a_bus_that_stays_away_are_pruned_step_by_step(

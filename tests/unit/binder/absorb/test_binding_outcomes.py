@@ -554,10 +554,10 @@ def test_refusal_is_final() -> None:
     assert change.document.status.unbind_status == "NotRequired"
 
 
-def test_repeated_failure_is_told_once() -> None:
+def test_repeated_failure_is_told_in_the_same_words_so_that_it_is_counted() -> None:
     first = absorbed(make_snapshot(), sent(BindingPurpose.BIND), answered(BindingPurpose.BIND, 429, {}))
     second = absorbed(make_snapshot(first.document), sent(BindingPurpose.BIND), answered(BindingPurpose.BIND, 429, {}))
-    assert ([fact.reason for fact in first.facts], second.facts) == (["BindCallFailed"], ())
+    assert ([fact.reason for fact in first.facts], second.facts) == (["BindCallFailed"], first.facts)
 
 
 @pytest.mark.parametrize(

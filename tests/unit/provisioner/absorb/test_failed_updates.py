@@ -126,14 +126,15 @@ def test_an_unusable_instance_is_ready_again_when_an_update_succeeds() -> None:
     assert told(change, FAILED) is None
 
 
-def test_a_failed_update_is_told_once_while_it_fails_in_the_same_way() -> None:
+def test_each_failure_of_an_update_is_told_in_the_same_words_so_that_it_is_counted() -> None:
     first = absorb(changing(), TO_LARGE, reply(UPDATE, 429), NOW)
     second = absorb(again(first), TO_LARGE, reply(UPDATE, 429), LATER)
     third = absorb(again(second), TO_LARGE, reply(UPDATE, 409), LATER)
 
     assert fact_reasons(first) == ["UpdateInstanceCallFailed"]
-    assert second.facts == ()
+    assert second.facts == first.facts
     assert len(third.facts) == 1
+    assert third.facts != first.facts
 
 
 def test_a_failed_update_is_tried_again_although_the_instance_is_ready() -> None:

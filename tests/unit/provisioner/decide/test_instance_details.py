@@ -548,13 +548,13 @@ def test_a_plan_that_was_left_open_is_shown_by_its_name() -> None:
     assert outcomes.idle(make_snapshot(before, offering=NO_CLASS), NOW).document.status.user_specified_plan_name == ""
 
 
-def test_a_failure_that_repeats_in_the_same_words_is_recorded_once() -> None:
+def test_a_failure_that_repeats_is_recorded_in_the_same_words_so_that_it_is_counted() -> None:
     first = absorb(make_snapshot(), sent(PROVISION), reply(PROVISION, 429), NOW)
 
     second = absorb(make_snapshot(first.document, memory=notes(first)), sent(PROVISION), reply(PROVISION, 429), NOW)
 
     assert fact_reasons(first) == ["ProvisionCallFailed"]
-    assert second.facts == ()
+    assert second.facts == first.facts
     assert told(second) == told(first)
 
 
