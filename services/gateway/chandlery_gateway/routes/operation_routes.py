@@ -16,7 +16,7 @@ from chandlery_gateway.kube.query.list_options import is_watch, read_list_option
 from chandlery_gateway.kube.query.selectors import parse_field_selector
 from chandlery_gateway.read.operation_reader import OperationList, OperationReader
 from chandlery_gateway.routes.read_handlers import access_of_list, reach_of_get
-from chandlery_gateway.routes.resource_routes import KindRoute
+from chandlery_gateway.routes.resource_routes import KindRoute, list_model
 
 
 def register_operations(
@@ -32,7 +32,7 @@ def register_operations(
             (place, "list", ""),
             (f"{place}/{{name}}", "get", ""),
         ):
-            handle = handlers.list if verb == "list" else handlers.get
+            handle, model = (handlers.list, list_model(kind)) if verb == "list" else (handlers.get, kind.model)
             router.add_api_route(
                 path,
                 pipeline.endpoint(handle, access=_access(kind, verb), kind=kind, route=kind.plural),
@@ -42,7 +42,7 @@ def register_operations(
                 tags=[kind.kind],
                 response_model=None,
                 route_class_override=KindRoute,
-                responses=_responses(kind, verb),
+                responses={200: {"model": model, "description": "OK"}},
                 openapi_extra={"parameters": _parameters(path, verb)},
             )
 
@@ -93,14 +93,6 @@ def _access(kind: Kind, verb: str) -> AccessOf:
         return access_to(kind, verb, user=user, namespace=namespace, name=name)
 
     return access
-
-
-def _responses(kind: Kind, verb: str) -> dict[int | str, dict[str, Any]]:
-    items = {"type": "array", "items": {"$ref": f"#/components/schemas/{kind.kind}"}}
-    listed = {"type": "object", "properties": {"items": items}}
-    if verb == "list":
-        return {200: {"content": {"application/json": {"schema": listed}}, "description": "OK"}}
-    return {200: {"model": kind.model, "description": "OK"}}
 
 
 def _parameters(path: str, verb: str) -> list[dict[str, Any]]:

@@ -93,7 +93,8 @@ def _field(model: type[BaseModel]) -> Any:
 
 
 @cache
-def _list_model(kind: Kind) -> type[BaseModel]:
+def list_model(kind: Kind) -> type[BaseModel]:
+    """What a list of the kind is answered with, for the documentation."""
     return create_model(
         f"{kind.kind}List",
         kind=(str, f"{kind.kind}List"),
@@ -163,7 +164,7 @@ class _Registrar:
     def add(self, path: str, method: str, name: str, *, suffix: str = "") -> None:
         """One route."""
         is_list = name in ("list", "delete_collection")
-        model = _list_model(self._kind) if is_list else self._kind.model
+        model = list_model(self._kind) if is_list else self._kind.model
         code = 201 if name == "create" else 200
         route = f"{self._kind.plural}/{STATUS}" if path.endswith(f"/{STATUS}") else self._kind.plural
         self._router.add_api_route(
