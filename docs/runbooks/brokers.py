@@ -18,7 +18,7 @@ BROKERS: Final[Mapping[str, Runbook]] = {
         look=(
             "Dashboard *Service broker*, *Calls by status*: `5xx` means that it answers and fails; `connection` that it is not reached (address, DNS, TLS, firewall); `refused` that our own [egress rules](brokers.md) do not allow its address.",
             "*Calls failed, by operation*: one operation alone is a fault in it; `GetCatalog` too means that all of it is down.",
-            "The conditions `Ready` and `CircuitOpen` of the broker, and the message of an instance that waits.",
+            "The condition `CircuitOpen` of the broker, and what it has answered whom: the operation history. Its `Ready` is about its catalog alone, which may have been read before.",
         ),
         type=(
             _CONDITIONS,
@@ -32,18 +32,17 @@ BROKERS: Final[Mapping[str, Runbook]] = {
     "ChandleryBrokerHanging": Runbook(
         means="The service broker takes connections and does not answer: calls end by `CHANDLERY_OSB_TIMEOUT_SECONDS` (60). Each holds one of the 16 that a worker process makes to one service broker at a time. Other service brokers have calls of their own and are not hurt.",
         look=(
-            "Dashboard *Overview*, *Service brokers*: the column `hangs` is red within a minute, before the first call has timed out; and *Broker calls under way*: its line rises and stays.",
+            "Dashboard *Overview*, *Service brokers*: the column `waits for` is red after 20 s, before the first call has timed out, and in *Longest wait for an answer* its line rises with time.",
             "Dashboard *Service broker*, *Calls under way, by process*: if one process alone waits, look at that process and its network, not at the service broker.",
             "*Work due* beside it: what waits meanwhile.",
         ),
         type=(
-            _CONDITIONS,
             _CALLS,
-            "kubectl exec deploy/chandlery-provisioner -- chandlery doctor          # does it answer from there at all?",
-            _WAITING,
+            "kubectl get serviceinstanceoperations,servicebindingoperations --all-namespaces --field-selector broker=NAME,outcome=InProgress      # who waits, and how often it was tried",
+            """kubectl exec deploy/chandlery-provisioner -- python -c 'import urllib.request as u; print(u.urlopen("URL/v2/catalog", timeout=10))'      # does it answer from there at all? 401 is an answer""",
             'kubectl patch clusterservicebroker NAME --type=merge --patch \'{"spec":{"circuitBreaker":{"consecutiveFailures":3,"openDuration":"5m"}}}\'   # probe it less often until its operator has mended it',
         ),
-        over="*Not answered in time* is 0 and *Calls under way* comes back to 0 between calls. What was in flight is asked for again with the same ids, so nothing is made twice.",
+        over="*Not answered in time* is 0 and *Longest wait* is empty between calls. What was in flight is asked for again with the same ids, so nothing is made twice.",
     ),
     "ChandleryBrokerSlow": Runbook(
         means="One in ten answers takes longer than ten seconds. The service broker works, but calls to it queue, and its users wait.",

@@ -10,7 +10,7 @@ WORK: Final[Mapping[str, Runbook]] = {
     "ChandleryBacklogOld": Runbook(
         means="Objects have been due for ten minutes and nobody works on them. Their users wait; nothing is lost.",
         look=(
-            "Dashboard *Overview*, *Oldest work due*: one service broker, or all of them? **One**: its calls are all taken (dashboard *Service broker*, *Calls under way*), so it is slow or hangs. **All, of one worker**: that worker is not there, or its queue brings nothing. **All, of all**: RabbitMQ or the database.",
+            "Dashboard *Overview*, *Oldest work due*: one service broker, or all of them? **One**: its calls are all taken (dashboard *Service broker*, *Longest wait* and *Calls under way, by process*), so it is slow or hangs. **All, of one worker**: that worker is not there, or its queue brings nothing. **All, of all**: RabbitMQ or the database.",
             "*Processes of each worker* and *Processes not ready*.",
             "Dashboard *Messaging and store*: *Oldest message unsent* (commands do not get to RabbitMQ), *Sent again by the sweep* (they get lost on the way), *Transactions, 99 in a hundred take less*.",
         ),

@@ -45,7 +45,7 @@ _NOW: Final = Row(
         Number(
             title="Event loop late",
             asks="Does something hold the event loop? 99 in a hundred turns of a timer are less late.",
-            expr=f"histogram_quantile(0.99, sum by (le) (rate(chandlery_event_loop_delay_seconds_bucket{_OF}[5m])))",
+            expr=quantile(0.99, "chandlery_event_loop_delay_seconds", "", where=_OF, over="5m"),
             unit=SECONDS,
             steps=Steps(0.05, 0.1),
             none="-",

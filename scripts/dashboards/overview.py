@@ -24,11 +24,7 @@ from dashboards.parts import (
 from dashboards.queries import failed_calls, grown, quantile, share
 
 _CALLS: Final = "chandlery_broker_call_duration_seconds"
-_HANGS: Final = (
-    "sum by (broker) (min_over_time(chandlery_broker_calls_under_way[1m])) > 0 "
-    f"unless sum by (broker) ({grown(f'{_CALLS}_count', '1m')}) > 0"
-)
-"""Something is under way all the time, and nothing comes back."""
+_HANGS: Final = "max by (broker) (chandlery_broker_calls_oldest_seconds) > 20"
 
 _IN_TROUBLE: Final = (
     f"({failed_calls('broker', over='5m')} > 0.25) "
@@ -131,7 +127,12 @@ _BROKERS: Final = Row(
             labels={"broker": "broker"},
             cells=(
                 Cell(title="paused", expr="max by (broker) (chandlery_broker_circuit_open)", steps=Steps(1, 1)),
-                Cell(title="hangs", expr=f"({_HANGS}) > bool 0", steps=Steps(1, 1)),
+                Cell(
+                    title="waits for",
+                    expr="max by (broker) (chandlery_broker_calls_oldest_seconds)",
+                    unit=SECONDS,
+                    steps=Steps(10, 20),
+                ),
                 Cell(title="calls failed", expr=failed_calls("broker", over="5m"), unit=SHARE, steps=Steps(0.05, 0.25)),
                 Cell(
                     title="slow calls take",
@@ -170,9 +171,11 @@ _BROKERS: Final = Row(
             steps=Steps(5, 10),
         ),
         Lines(
-            title="Broker calls under way",
-            asks="Which service broker hangs? Its line rises and stays, while the others come back to zero.",
-            exprs={"{{broker}}": "sum by (broker) (chandlery_broker_calls_under_way)"},
+            title="Longest wait for an answer",
+            asks="Which service broker hangs? Its line rises as time goes by, up to CHANDLERY_OSB_TIMEOUT_SECONDS.",
+            exprs={"{{broker}}": "max by (broker) (chandlery_broker_calls_oldest_seconds)"},
+            unit=SECONDS,
+            steps=Steps(10, 20),
         ),
     ),
 )

@@ -17,12 +17,13 @@ def in_namespace(expr: str) -> str:
 def quantile(share: float, metric: str, by: str, *, where: str = "", over: str = "$__rate_interval") -> str:
     """Such a quantile of a histogram, by these labels."""
     labels = f"{by}, le" if by else "le"
-    return f"histogram_quantile({share}, sum by ({labels}) (rate({metric}_bucket{where}[{over}])))"
+    # Not a number where nothing has happened: then there is nothing to show.
+    return f"(histogram_quantile({share}, sum by ({labels}) (rate({metric}_bucket{where}[{over}]))) >= 0)"
 
 
 def share(part: str, whole: str) -> str:
     """Part of the whole; 0 where there is no such part, nothing where there is no whole."""
-    return f"({part} or 0 * {whole}) / {whole}"
+    return f"(({part} or 0 * {whole}) / {whole} >= 0)"
 
 
 def grown(series: str, over: str) -> str:

@@ -1,7 +1,6 @@
 """Counts the calls to service brokers: how long each took and what it came to, and how many are under way."""
 
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,8 +8,12 @@ from enum import StrEnum
 
 from chandlery.osb.faults import AnswerLate, AnswerLost, Misconfigured, NothingSent
 from chandlery.reconcile.answers import Answer, Verb
-from chandlery.telemetry.catalog.broker_calls import BROKER_CALL_SECONDS, BROKER_CALLS_UNDER_WAY
-from chandlery.telemetry.metrics import Metrics
+from chandlery.telemetry.catalog.broker_calls import (
+    BROKER_CALL_SECONDS,
+    BROKER_CALLS_UNDER_WAY,
+    OLDEST_CALL_SECONDS,
+)
+from chandlery.telemetry.metrics import Metrics, Sample
 from chandlery.telemetry.sampled_trace import sampled_trace_id
 
 
@@ -56,13 +59,17 @@ class CallCounting:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._under_way: Counter[str] = Counter()
+        self._under_way: dict[str, dict[int, float]] = {}
+        """By service broker: when each call began, the oldest first."""
+        metrics.collect(OLDEST_CALL_SECONDS, self._oldest)
 
     @contextmanager
     def counted(self, broker: str, verb: Verb) -> Iterator[CountedCall]:
         """Around a call. One that is cut off, because its lease or the process ends, counts as under way until then."""
         call = CountedCall()
-        self._count(broker, 1)
+        calls = self._under_way.setdefault(broker, {})
+        calls[id(call)] = call.sent_at
+        self._metrics.set(BROKER_CALLS_UNDER_WAY, broker, value=len(calls))
         try:
             yield call
             seconds = time.monotonic() - call.sent_at
@@ -70,12 +77,11 @@ class CallCounting:
                 BROKER_CALL_SECONDS, broker, verb, call.status, value=seconds, trace_id=sampled_trace_id()
             )
         finally:
-            self._count(broker, -1)
+            del calls[id(call)]
+            self._metrics.set(BROKER_CALLS_UNDER_WAY, broker, value=len(calls))
+            if not calls:
+                self._under_way.pop(broker, None)
 
-    def _count(self, broker: str, change: int) -> None:
-        now = self._under_way[broker] + change
-        self._metrics.set(BROKER_CALLS_UNDER_WAY, broker, value=now)
-        if now:
-            self._under_way[broker] = now
-        else:
-            del self._under_way[broker]
+    def _oldest(self) -> Iterator[Sample]:
+        now = time.monotonic()
+        return (Sample((broker,), now - next(iter(calls.values()))) for broker, calls in self._under_way.items())

@@ -18,6 +18,12 @@ BROKER_CALLS_UNDER_WAY: Final = Gauge(
     meaning="Calls to the service broker that this process waits for.",
     question="Which service broker hangs?",
 )
+OLDEST_CALL_SECONDS: Final = Gauge(
+    name="chandlery_broker_calls_oldest_seconds",
+    labels=("broker",),
+    meaning="Seconds for which this process has waited for the oldest of them; nothing is told without one.",
+    question="For how long has a service broker not answered?",
+)
 CALLS_DEFERRED: Final = Counter(
     name="chandlery_broker_calls_deferred_total",
     labels=("broker", "reason"),
@@ -39,6 +45,7 @@ CIRCUIT_OPENINGS: Final = Counter(
 EVERY: Final = (
     BROKER_CALL_SECONDS,
     BROKER_CALLS_UNDER_WAY,
+    OLDEST_CALL_SECONDS,
     CALLS_DEFERRED,
     CIRCUIT_OPEN,
     CIRCUIT_OPENINGS,
