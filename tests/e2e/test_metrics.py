@@ -1,6 +1,11 @@
-"""`chandlery up` tells all metrics that are declared: with the token of its kubeconfig, and on a port of their own."""
+"""`chandlery up` tells all metrics that are declared: with the token of its kubeconfig, and on a port of their own.
+
+A real Prometheus scrapes it, and evaluates every query of the dashboards and every rule.
+"""
 
 import http.client
+import json
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -18,9 +23,11 @@ from tests.conformance.scripted.scripted_templates import PROVISION
 from tests.e2e.stacks.api_client import JsonObject
 from tests.e2e.stacks.brokers import ScriptedPeer, scripted_peer
 from tests.e2e.stacks.manifests import binding, cluster_broker, instance
-from tests.e2e.stacks.programs import LOOPBACK, free_port
+from tests.e2e.stacks.programs import LOOPBACK, REPOSITORY, free_port
+from tests.e2e.stacks.prometheus import PrometheusServer
 from tests.e2e.stacks.stacks import EmbeddedStack
 from tests.support.metrics_page import names, told
+from tests.support.promql import declared, names_in, parsed, selectors
 from tests.support.waiting import wait_for
 
 ELSEWHERE: Final = {
@@ -46,6 +53,9 @@ COMING: Final = {
     processes.REPLICAS.name,
 }
 """What nobody feeds yet."""
+
+DASHBOARDS: Final = sorted((REPOSITORY / "deploy/dashboards").glob("*.json"))
+LABEL_VALUES: Final = re.compile(r"label_values\((.+), (\w+)\)")
 
 
 @dataclass
@@ -81,6 +91,42 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
         yield Observed(stack, port)
     finally:
         stack.stop()
+
+
+@pytest.fixture(scope="module")
+def server(observed: Observed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusServer]:
+    """Prometheus, while somebody watches and a call is under way."""
+    stack, target = observed.stack, f"{LOOPBACK}:{observed.port}"
+    with (
+        _offering("slow") as slow,
+        stack.api.watch("serviceinstances"),
+        PrometheusServer(tmp_path_factory.mktemp("prometheus"), targets=[target]) as prometheus,
+    ):
+        gate = slow.hold(PROVISION)
+        _create(stack, cluster_broker("slow", slow.url))
+        stack.api.await_ready("clusterservicebrokers", "slow")
+        _create(stack, instance("waiting", "slow"))
+        slow.wait_for(PROVISION)
+        prometheus.await_scrape()
+        # A rate takes two.
+        prometheus.await_scrape()
+        yield prometheus
+        gate.open()
+
+
+def _queries() -> Iterator[str]:
+    """Of each panel of each dashboard."""
+    for path in DASHBOARDS:
+        for panel in json.loads(path.read_text())["panels"]:
+            yield from (each["expr"] for each in panel.get("targets", ()))
+
+
+def _as_grafana_asks(expr: str, *, instance: str) -> str:
+    """With the values that a reader may choose."""
+    chosen = {"$__rate_interval": "4s", "$namespace": ".*", "$broker": "good", "$service": ".*", "$instance": instance}
+    for name, value in chosen.items():
+        expr = expr.replace(name, value)
+    return expr
 
 
 def _have_something_happen(stack: EmbeddedStack) -> None:
@@ -133,3 +179,34 @@ def test_prometheus_has_no_fault_to_find_with_the_page(observed: Observed) -> No
         check=False,
     )
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_every_query_of_the_dashboards_can_be_evaluated(server: PrometheusServer, observed: Observed) -> None:
+    asked = [_as_grafana_asks(expr, instance=f"{LOOPBACK}:{observed.port}") for expr in _queries()]
+    shown = sum(bool(server.query(expr)) for expr in asked)
+    assert len(asked) > 100
+    # The others tell of what goes wrong, or of hours.
+    assert shown > 0.7 * len(asked)
+
+
+def test_every_variable_of_the_dashboards_has_values(server: PrometheusServer) -> None:
+    for path in DASHBOARDS:
+        for variable in json.loads(path.read_text())["templating"]["list"][1:]:
+            selector, label = LABEL_VALUES.fullmatch(variable["query"]["query"]).groups()  # type: ignore[union-attr]
+            found = server.series(_as_grafana_asks(selector, instance=".*"))
+            assert found, selector
+            # Outside Kubernetes nobody has a namespace.
+            assert label == "namespace" or any(each.get(label) for each in found), selector
+
+
+def test_every_rule_can_be_evaluated_and_none_fires_where_all_is_well(server: PrometheusServer) -> None:
+    rules = server.rules()
+    assert {(rule["name"], rule.get("lastError", "")) for rule in rules if rule["health"] != "ok"} == set()
+    assert {rule["name"] for rule in rules if rule.get("state") == "firing"} == set()
+
+
+def test_every_metric_that_a_dashboard_or_a_rule_names_is_there(server: PrometheusServer) -> None:
+    asked = [*_queries(), *(rule["query"] for rule in server.rules())]
+    named = {name for expr in asked for selector in selectors(parsed(expr)) for name in names_in(selector)}
+    ours = {name for name in named if name in declared()} - {"ALERTS"}
+    assert sorted(ours - server.names() - ELSEWHERE.keys() - COMING) == []

@@ -33,7 +33,8 @@ class SealCounts:
 
     encrypted: int = 0
     decrypted: int = 0
-    unreadable: Counter[Unreadable] = field(default_factory=Counter)
+    unreadable: Counter[Unreadable] = field(default_factory=lambda: Counter(dict.fromkeys(Unreadable, 0)))
+    """All of them from the start, so that the first time is seen to be one."""
 
 
 @dataclass
