@@ -186,7 +186,7 @@ def test_every_query_of_the_dashboards_can_be_evaluated(server: PrometheusServer
     shown = sum(bool(server.query(expr)) for expr in asked)
     assert len(asked) > 100
     # The others tell of what goes wrong, or of hours.
-    assert shown > 0.7 * len(asked)
+    assert shown > 0.5 * len(asked)
 
 
 def test_every_variable_of_the_dashboards_has_values(server: PrometheusServer) -> None:
