@@ -4,7 +4,7 @@ The time is the real one, plus whatever a test lets pass; all processes go by it
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -409,12 +409,23 @@ class Fleet:
         """Wait until the object is ready, letting so much time pass whenever nobody works on it."""
 
         async def is_ready() -> bool:
-            if (await self.work_row(kind, name))["lease_owner"] is None:
-                self.clock.advance(seconds)
-                await sweep.once()
             return (await self.ready(kind, name) or ("", ""))[0] == "True"
 
-        await eventually(is_ready, what=f"{kind.kind} {name} to be ready")
+        await self.in_time(is_ready, kind, name, sweep, seconds=seconds)
+
+    async def in_time(
+        self, look: Callable[[], Awaitable[bool]], kind: Kind, name: str, sweep: Sweep, *, seconds: float
+    ) -> None:
+        """Wait until this is true, letting so much time pass whenever nobody works on the object."""
+
+        async def is_so() -> bool:
+            row = await self.find_work_row(kind, name)
+            if row is None or row["lease_owner"] is None:
+                self.clock.advance(seconds)
+                await sweep.once()
+            return await look()
+
+        await eventually(is_so, what=f"what is to become of {kind.kind} {name}")
 
     async def until_gone(self, kind: Kind, name: str) -> None:
         """Wait until the object is gone."""
@@ -432,9 +443,15 @@ class Fleet:
 
     async def work_row(self, kind: Kind, name: str) -> dict[str, Any]:
         """The row of the work table about an object."""
-        uid = (await self.find(kind, name)).metadata.uid
-        (row,) = [row for row in await self.rows("work_queue") if row["uid"] == uid]
+        row = await self.find_work_row(kind, name)
+        assert row is not None, f"there is no work on {kind.kind} {name}"
         return row
+
+    async def find_work_row(self, kind: Kind, name: str) -> dict[str, Any] | None:
+        """The same, or None where there is no such object or nothing to be done about it."""
+        found = await self.find(kind, name)
+        rows = await self.rows("work_queue") if found else []
+        return next((row for row in rows if row["uid"] == found.metadata.uid), None)
 
 
 async def ended(task: "asyncio.Task[Any]") -> None:

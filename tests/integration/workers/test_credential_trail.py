@@ -48,18 +48,16 @@ async def test_uid_of_a_binding_tells_the_whole_story_of_its_credentials(fleet: 
             assert asked.status == 200, await asked.text()
 
         async def is_revoked() -> bool:
-            await worker.sweep().once()
             return any(event["verb"] == "revoke" for event in await story(session, uid))
 
-        await eventually(is_revoked, what="the old credentials to be revoked")
+        await fleet.in_time(is_revoked, BINDING, "knot", worker.sweep(), seconds=60)
         async with session.delete(f"{BINDINGS}/knot") as gone:
             assert gone.status == 200
 
         async def is_gone() -> bool:
-            await worker.sweep().once()
             return await fleet.ready(BINDING, "knot") is None
 
-        await eventually(is_gone, what="the binding to go")
+        await fleet.in_time(is_gone, BINDING, "knot", worker.sweep(), seconds=60)
         await eventually(lambda: story(session, uid), lambda events: any(event["verb"] == "delete" for event in events))
         events = await story(session, uid)
     told = [(event["verb"], event["objectRef"]["resource"], event["user"]["username"]) for event in events]
