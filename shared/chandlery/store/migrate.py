@@ -6,6 +6,7 @@ was the one before when that was made. Called by `schema_waits.py` and the comma
 
 import io
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -40,6 +41,7 @@ def _config() -> Config:
     return config
 
 
+@cache
 def newest_revision() -> str:
     """The revision that this release runs on."""
     revision = ScriptDirectory.from_config(_config()).get_current_head()
@@ -122,7 +124,7 @@ async def _migrate(engine: AsyncEngine, roles: RolePlan | None, say: Say) -> str
 
 def _upgrade(connection: Connection, place: str) -> str:
     found = _revision_of(connection, place)
-    if found is not None and is_later(found):
+    if found is not None and (found == newest_revision() or is_later(found)):
         return found
     config = _config()
     config.attributes["connection"] = connection
@@ -149,5 +151,7 @@ def _foreign(place: str, revision: str) -> Refused:
     )
 
 
-def _known_revisions() -> set[str]:
-    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+@cache
+def _known_revisions() -> frozenset[str]:
+    # Alembic runs each of the scripts for it.
+    return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())

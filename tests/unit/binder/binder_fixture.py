@@ -36,13 +36,13 @@ from chandlery.reconcile.answers import Answer
 from chandlery.settings.settings import Settings
 from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.migrate import migrate
 from chandlery.store.objects.objects import Listing
 from chandlery.store.sealing.sealing import Keyring, new_key
 from chandlery.store.work.work_claims import Claim, Release
 from chandlery_binder.binding_loading import LoadedBinding
 from chandlery_binder.binding_reconciler import BindingReconciler, PreparedBindingCall
 from tests.conformance.scripted.scripted_broker import ScriptedBroker
+from tests.unit.migrated_file import migrated_file
 
 CREDENTIALS = {"uri": "tcp://rope", "port": 4711}
 BINDING = Reconcile(kind="ServiceBinding", uid="b-uid")
@@ -162,8 +162,7 @@ class BinderFixture:
 async def open_binder(folder: Path) -> AsyncIterator[BinderFixture]:
     """A harbour with its state in the folder."""
     clock: list[BinderFixture] = []
-    engine = open_engine(f"sqlite:///{folder}/state.db", application_name="test")
-    await migrate(engine)
+    engine = open_engine(await migrated_file(folder), application_name="test")
     database = Database(engine, Keyring.parse(new_key("k")), clock=lambda: clock[0].now if clock else BEGINNING)
     bus, client = InProcessBus(), OsbClient(TRUSTING_LOOPBACK)
     async with ScriptedBroker(credentials=CREDENTIALS) as broker:

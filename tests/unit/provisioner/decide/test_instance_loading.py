@@ -33,11 +33,11 @@ from chandlery.reconcile.parameters.parameters import Parameters
 from chandlery.settings.settings import Settings
 from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.migrate import migrate
 from chandlery.store.sealing.sealing import Keyring, new_key
 from chandlery.store.work.work_claims import Claim
 from chandlery_provisioner.facts.instance_snapshot import InstanceSnapshot
 from chandlery_provisioner.instance_loading import load_instance
+from tests.unit.migrated_file import migrated_file
 from tests.unit.provisioner.builders import LANE, SERVICE, SMALL, make_instance, provisioned, remembering
 
 BEGINNING = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -96,8 +96,7 @@ class Catalog:
 
 @pytest.fixture
 async def catalog(tmp_path: Path) -> AsyncIterator[Catalog]:
-    engine = open_engine(f"sqlite:///{tmp_path}/state.db", application_name="test")
-    await migrate(engine)
+    engine = open_engine(await migrated_file(tmp_path), application_name="test")
     database = Database(engine, Keyring.parse(new_key("k")), clock=lambda: BEGINNING)
     bus, client = InProcessBus(), OsbClient(TRUSTING_LOOPBACK)
     world = Catalog(
