@@ -42,6 +42,7 @@ from chandlery_binder.facts.binding_notes import (
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot, InjectionProblem, SecretState
 from chandlery_binder.facts.sealed_binding_notes import NOTHING_SEALED, SealedNotes
 from tests.unit.binder.binding_builders import LANE, NOW, make_binding, make_instance, make_offering
+from tests.unit.reconcile.told_history import ToldHistory
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class BindingHistory:
     sent: list[Request] = field(default_factory=list)
     facts: list[RecordedFact] = field(default_factory=list)
     ids: Any = field(default_factory=lambda: itertools.count(2))
+    told: ToldHistory = field(default_factory=ToldHistory)
 
     @property
     def is_deleted(self) -> bool:
@@ -105,6 +107,7 @@ class BindingHistory:
             access=self.access,
             attempt=self.attempt,
             policy=self.policy,
+            open_operations=self.told.open,
         )
         return replace(snapshot, secret=self._secret_state(snapshot))
 
@@ -135,7 +138,8 @@ class BindingHistory:
         """The next round, when it is due. A worker that dies leaves its note behind."""
         if self.due_at is None or self.is_finished:
             return
-        self.now = max(self.now, self.due_at)
+        # No two rounds begin in the same moment.
+        self.now = max(self.now, self.due_at) + timedelta(microseconds=1)
         snapshot = self.snapshot()
         self._act(snapshot, decide(snapshot, self.now))
 
@@ -178,7 +182,9 @@ class BindingHistory:
                 self.now += timedelta(seconds=30)
                 self.due_at = self.now
                 return
-        self._write(outcomes.absorb(snapshot, note, answer=answer, now=self.now, problem=self._inject(note, answer)))
+        change = outcomes.absorb(snapshot, note, answer=answer, now=self.now, problem=self._inject(note, answer))
+        traits = note.purpose.traits
+        self._write(change, is_attempt=not traits.only_asks and not traits.is_local)
 
     def _inject(self, note: OpenBindingRequest, answer: Answer) -> InjectionProblem | None:
         credentials = outcomes.credentials_of(self.snapshot(), note, answer)
@@ -199,7 +205,8 @@ class BindingHistory:
         is_changed = snapshot.sealed.delivered is not None and self.secret != snapshot.sealed.delivered
         return SecretState.CHANGED if is_changed else SecretState.INTACT
 
-    def _write(self, change: BindingResult) -> None:
+    def _write(self, change: BindingResult, *, is_attempt: bool = False) -> None:
+        self.told.take(change, is_attempt=is_attempt)
         # Through the wire form, as through the database.
         self.binding = ServiceBinding.model_validate(change.document.to_wire())
         self.memory = BindingMemory.model_validate(change.memory)

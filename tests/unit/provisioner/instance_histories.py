@@ -29,6 +29,7 @@ from chandlery_provisioner.facts.instance_snapshot import (
     Update,
 )
 from tests.unit.provisioner.builders import LANE, NOW, make_instance, make_offering
+from tests.unit.reconcile.told_history import ToldHistory
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class InstanceHistory:
     sent: list[Request] = field(default_factory=list)
     facts: list[RecordedFact] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
+    told: ToldHistory = field(default_factory=ToldHistory)
 
     @property
     def is_deleted(self) -> bool:
@@ -90,6 +92,7 @@ class InstanceHistory:
             loose_bindings=self.loose_bindings if self.is_deleted else 0,
             attempt=self.attempt,
             policy=self.policy,
+            open_operations=self.told.open,
         )
 
     def annotate(self, **orders: str) -> None:
@@ -128,7 +131,8 @@ class InstanceHistory:
     def round(self) -> None:
         """The next round, when it is due. A worker that dies leaves its note behind."""
         assert self.due_at is not None
-        self.now = max(self.now, self.due_at)
+        # No two rounds begin in the same moment.
+        self.now = max(self.now, self.due_at) + timedelta(microseconds=1)
         snapshot = self.snapshot()
         action = decide(snapshot)
         self.seen.append(type(action).__name__)
@@ -159,9 +163,10 @@ class InstanceHistory:
             self.now += timedelta(seconds=30)
             self.due_at = self.now
             return
-        self._write(outcomes.absorb(snapshot, note, answer, self.now))
+        self._write(outcomes.absorb(snapshot, note, answer, self.now), is_attempt=not note.purpose.traits.only_asks)
 
-    def _write(self, change: InstanceResult) -> None:
+    def _write(self, change: InstanceResult, *, is_attempt: bool = False) -> None:
+        self.told.take(change, is_attempt=is_attempt)
         # Through the wire form, as through the database.
         self.instance = ServiceInstance.model_validate(change.document.to_wire())
         self.memory = InstanceMemory.model_validate(change.memory)
