@@ -9,6 +9,8 @@ from chandlery.engine.resources import Resources
 from chandlery.lookup.broker_access import find_endpoint, policy_for
 from chandlery.model.objects import kinds
 from chandlery.model.objects.brokers import AnyBroker
+from chandlery.model.objects.conditions import ConditionType, is_true
+from chandlery.model.objects.kinds import AnyObject
 from chandlery.osb.catalog.catalog_remarks import CatalogRemarks
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.faults import Misconfigured
@@ -20,6 +22,7 @@ from chandlery.store.work.work_claims import Claim
 from chandlery_syncer.absorb import broker_outcomes as outcomes
 from chandlery_syncer.absorb.broker_draft import BrokerResult
 from chandlery_syncer.absorb.broker_remedies import after_collision
+from chandlery_syncer.catalog.catalog_counting import CatalogCounting
 from chandlery_syncer.catalog.catalog_difference import Clash
 from chandlery_syncer.catalog.catalog_fetch import fetch_catalog
 from chandlery_syncer.catalog.catalog_news import catalog_note, remarks_facts
@@ -37,6 +40,7 @@ from chandlery_syncer.facts.broker_actions import (
     RefuseCatalog,
     RemoveOfferings,
     RemoveUnused,
+    Step,
     TakeOver,
     Task,
     Tidy,
@@ -61,6 +65,7 @@ class BrokerReconciler(NeverDeferred, DeliversNothing):
         self._resources = resources
         self._remarks = CatalogRemarks()
         self._relist_interval = timedelta(hours=resources.settings.relist_hours)
+        self._counting = CatalogCounting(resources.metrics)
 
     async def load(self, unit: UnitOfWork, document: AnyBroker, claim: Claim, platform: PlatformView) -> LoadedBroker:
         """See Reconciler."""
@@ -140,7 +145,7 @@ class BrokerReconciler(NeverDeferred, DeliversNothing):
         undelivered: None,
     ) -> BrokerResult:
         """See Reconciler."""
-        inner, now = snapshot.snapshot, unit.now
+        inner = snapshot.snapshot
         uid = inner.broker.metadata.uid or ""
         # In the gateway's order, or the two would wait for each other.
         await unit.work_queue.lock(uid)
@@ -148,6 +153,16 @@ class BrokerReconciler(NeverDeferred, DeliversNothing):
         is_deleted = latest is None or latest.metadata.deletion_timestamp is not None
         writer = CatalogWriter(unit, inner.broker)
         step = broker_machine.decide_step(planned.call, answer, is_going=is_deleted)
+        result = await self._carried_out(unit, inner, step, writer=writer, latest=latest)
+        if isinstance(step, KeepCatalog | FailFetch | RefuseCatalog | TakeOver):
+            is_done = is_true(result.document.status.conditions, ConditionType.READY)
+            self._counting.synced(unit, inner.broker, is_done=is_done)
+        return result
+
+    async def _carried_out(
+        self, unit: UnitOfWork, inner: BrokerSnapshot, step: Step, *, writer: CatalogWriter, latest: AnyObject | None
+    ) -> BrokerResult:
+        now = unit.now
         match step:
             case RemoveOfferings():
                 left = 0 if latest is None else await writer.dismantle(is_forced=step.is_forced)
@@ -167,7 +182,7 @@ class BrokerReconciler(NeverDeferred, DeliversNothing):
             case RefuseCatalog():
                 return outcomes.sync_failed(inner, step.problem, now=now)
             case TakeOver():
-                return await _taken_over(writer, inner, step, now)
+                return await self._taken_over(unit, inner, step, writer)
             case _:
                 assert_never(step)
 
@@ -175,18 +190,20 @@ class BrokerReconciler(NeverDeferred, DeliversNothing):
         """See Reconciler."""
         return claim.lane
 
-
-async def _taken_over(writer: CatalogWriter, snapshot: BrokerSnapshot, step: TakeOver, now: datetime) -> BrokerResult:
-    fetched = step.fetched
-    news = await writer.take_over(step.desired, is_whole=not fetched.left_out)
-    if isinstance(news, Clash):
-        return await _clashed(writer, snapshot, news, now)
-    stored = await writer.count_stored()
-    facts = (*news.about_broker, *remarks_facts(fetched.remarks, fetched.left_out))
-    report = outcomes.CatalogReport(facts, catalog_note(snapshot.broker, stored, fetched.left_out))
-    had = outcomes.Had(news.retirement.leftovers, stored, report, is_relist=step.is_relist)
-    result = outcomes.synced(snapshot, fetched.answer, had, now)
-    return replace(result, events=tuple(RecordEvent(*each) for each in news.about_offerings))
+    async def _taken_over(
+        self, unit: UnitOfWork, snapshot: BrokerSnapshot, step: TakeOver, writer: CatalogWriter
+    ) -> BrokerResult:
+        fetched = step.fetched
+        news = await writer.take_over(step.desired, is_whole=not fetched.left_out)
+        if isinstance(news, Clash):
+            return await _clashed(writer, snapshot, news, unit.now)
+        self._counting.changed(unit, snapshot.broker, news)
+        stored = await writer.count_stored()
+        facts = (*news.about_broker, *remarks_facts(fetched.remarks, fetched.left_out))
+        report = outcomes.CatalogReport(facts, catalog_note(snapshot.broker, stored, fetched.left_out))
+        had = outcomes.Had(news.retirement.leftovers, stored, report, is_relist=step.is_relist)
+        result = outcomes.synced(snapshot, fetched.answer, had, unit.now)
+        return replace(result, events=tuple(RecordEvent(*each) for each in news.about_offerings))
 
 
 async def _clashed(writer: CatalogWriter, snapshot: BrokerSnapshot, clash: Clash, now: datetime) -> BrokerResult:

@@ -23,7 +23,7 @@ import structlog
 
 from chandlery.contracts.messages import LaneOpened, Message, Reconcile
 from chandlery.contracts.topology import SINGLE_LANE, UNSHARDED_QUEUES, WORK_QUEUES
-from chandlery.engine.circuits.lane_shares import Lanes, find_lanes, stop_sharing
+from chandlery.engine.circuits.lane_shares import Lanes, WorkerName, find_lanes, stop_sharing
 from chandlery.engine.resources import Resources
 from chandlery.messaging.bus import Handler, Subscription
 from chandlery.model.faults import Fault
@@ -58,8 +58,9 @@ class Worker:
         self._concurrency: dict[tuple[str, str], int] = {}
         self._resizing: set[asyncio.Task[None]] = set()
         self._closing: set[asyncio.Task[None]] = set()
-        sharded = sorted({WORK_QUEUES[kind] for kind in handlers} - UNSHARDED_QUEUES)
-        self._name = f"{resources.owner}/{'+'.join(sharded)}" if sharded else None
+        queues = {WORK_QUEUES[kind] for kind in handlers}
+        sharded = queues - UNSHARDED_QUEUES
+        self._name = WorkerName(owner=resources.owner, queues=sorted(sharded or queues), calls_brokers=bool(sharded))
 
     async def serve(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         """See Running."""
@@ -92,10 +93,8 @@ class Worker:
 
     async def _look(self) -> Sequence[str]:
         lease = timedelta(seconds=3 * self._look_every_seconds)
-        owner, before = self._resources.owner, self._lanes.names
-        self._lanes = await self._resources.database.run(
-            lambda unit: find_lanes(unit, worker=self._name, owner=owner, lease=lease)
-        )
+        before = self._lanes.names
+        self._lanes = await self._resources.database.run(lambda unit: find_lanes(unit, worker=self._name, lease=lease))
         for lane in set(before) - set(self._lanes.names):
             self._resources.metrics.forget("broker", broker_label(lane))
         return self._lanes.names
@@ -228,10 +227,8 @@ class Worker:
             for task in self._running:
                 task.cancel()
             await asyncio.gather(closing, return_exceptions=True)
-        if (name := self._name) is not None:
-            owner = self._resources.owner
-            with suppress(Fault):
-                await self._resources.database.run(lambda unit: stop_sharing(unit, worker=name, owner=owner))
+        with suppress(Fault):
+            await self._resources.database.run(lambda unit: stop_sharing(unit, worker=self._name))
 
     def _tracked(self, handler: Handler) -> Handler:
         async def run(message: Message) -> None:

@@ -180,7 +180,7 @@ def _start_background(resources: Resources, stop: asyncio.Event) -> list[asyncio
         keep_circuits(resources),
         keep_seals(resources),
         resources.keep_data_keys(),
-        *measuring(resources),
+        *measuring(resources, is_holder=lambda: sweep.is_holder),
     ]
     tasks = [asyncio.create_task(job) for job in jobs]
     for task in tasks:

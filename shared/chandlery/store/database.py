@@ -60,6 +60,7 @@ from chandlery.store.work.leases import LeaseStore
 from chandlery.store.work.outbox import Outbox, OutboxEntry
 from chandlery.store.work.wake_ups import WakeUps
 from chandlery.store.work.wakes import WakeStore
+from chandlery.store.work.work_counts import CountStore
 from chandlery.store.work.work_queue import WorkQueue
 from chandlery.telemetry.metrics import NO_METRICS, Metrics
 
@@ -141,6 +142,11 @@ class UnitOfWork:
     def access_rules(self) -> AccessRuleStore:
         """Roles and bindings, for whoever decides by them."""
         return AccessRuleStore(self._connection)
+
+    @cached_property
+    def counts(self) -> CountStore:
+        """What metrics tell of the whole."""
+        return CountStore(self._connection, self.now)
 
     @cached_property
     def leases(self) -> LeaseStore:

@@ -1,7 +1,7 @@
 """A metric as data: what it is called, by what it is told apart, and which question it answers."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Bounds of what a request or a call takes."""
@@ -35,6 +35,9 @@ class Counter(Metric):
 @dataclass(frozen=True, kw_only=True)
 class Gauge(Metric):
     """As much as there is now."""
+
+    fold: Literal["sum", "max", "min"] = "sum"
+    """How those are told together for which there is no room: an age is that of the oldest."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ in a thread (`text`).
 
 import threading
 from collections import Counter as Series
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import prometheus_client as prometheus
@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 # Twice as many lines for what `process_start_time_seconds` tells well enough.
 prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
 
+_FOLDS: Final[dict[str, Callable[[tuple[float, float]], float]]] = {"sum": sum, "max": max, "min": min}
 _KINDS: Final[dict[type[Metric], Any]] = {Counter: prometheus.Counter, Gauge: prometheus.Gauge}
 
 
@@ -151,7 +152,8 @@ class PrometheusMetrics:
 
     def _collected_of(self, metric: Gauge | Counter) -> "_Collected":
         if metric.name not in self._collected:
-            collected = self._collected[metric.name] = _Collected(metric, self._most_values)
+            bounds = {"most_values": self._most_values, "most_series": self._most_series}
+            collected = self._collected[metric.name] = _Collected(metric, **bounds)
             self._registry.register(collected)
         return self._collected[metric.name]
 
@@ -159,27 +161,43 @@ class PrometheusMetrics:
 class _Collected(Collector):
     """A metric that is looked up at each scrape."""
 
-    def __init__(self, metric: Gauge | Counter, most: int) -> None:
+    def __init__(self, metric: Gauge | Counter, *, most_values: int, most_series: int) -> None:
         self._metric = metric
-        self._most = most
+        self._most_values = most_values
+        self._most_series = most_series
+        self._fold = _FOLDS[metric.fold if isinstance(metric, Gauge) else "sum"]
         self.latest: list[Sample] = []
         self.lookups: list[Collect] = []
-        self._sums: dict[tuple[str, ...], float] = {}
+        self._values: dict[tuple[str, ...], float] = {}
 
     def look_up(self) -> None:
-        sums: dict[tuple[str, ...], float] = {}
+        found: dict[tuple[str, ...], float] = {}
+        known: list[set[str]] = [set() for _ in self._metric.labels]
         for labels, value in (*self.latest, *(each for look in self.lookups for each in self._found(look))):
-            # The first so many are told apart, and all others together.
-            key = labels if labels in sums or len(sums) < self._most else tuple(OTHER for _ in labels)
-            sums[key] = sums.get(key, 0.0) + value
-        self._sums = sums
+            key = self._bounded(labels, known)
+            if key not in found and len(found) >= self._most_series:
+                # The others may still be told apart.
+                widest = max(range(len(key)), key=lambda place: len(known[place]))
+                key = tuple(OTHER if place == widest else each for place, each in enumerate(key))
+            found[key] = self._fold((found[key], value)) if key in found else value
+        self._values = found
+
+    def _bounded(self, labels: tuple[str, ...], known: list[set[str]]) -> tuple[str, ...]:
+        """The first so many values of a label are told apart, and all others together."""
+        bounded = []
+        for value, values in zip(labels, known, strict=True):
+            has_room = value in values or len(values) < self._most_values
+            bounded.append(value if has_room else OTHER)
+            if has_room:
+                values.add(value)
+        return tuple(bounded)
 
     def collect(self) -> Iterator[Any]:
         metric = self._metric
         family = (CounterMetricFamily if isinstance(metric, Counter) else GaugeMetricFamily)(
             metric.name, metric.meaning, labels=metric.labels
         )
-        for labels, value in self._sums.items():
+        for labels, value in self._values.items():
             family.add_metric(labels, value)
         yield family
 

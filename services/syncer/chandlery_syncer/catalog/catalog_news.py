@@ -44,7 +44,7 @@ class CatalogNews:
         titles = self.class_titles
         parts = [
             _part("added", self.difference.creates, titles),
-            _part("changed", self._changed, titles),
+            _part("changed", self.changed, titles),
             _part("offered again", self.returned, titles),
             _part("no longer offered but kept for instances", self.marked, titles),
             _part("removed", self.retirement.removals, titles),
@@ -68,7 +68,8 @@ class CatalogNews:
         return tuple(new for _, new in self.retirement.marks)
 
     @property
-    def _changed(self) -> tuple[AnyOffering, ...]:
+    def changed(self) -> tuple[AnyOffering, ...]:
+        """What the broker describes in other words than before."""
         # Labels and owners are ours, not the broker's.
         return tuple(
             new

@@ -10,10 +10,12 @@ tried again at the next interval: a sweep that ends would let the work of dead p
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -48,13 +50,20 @@ class Sweep:
         self._metrics = database.metrics
         self._retention = Retention(database, settings)
         self._rounds = 0
+        self._held_until = 0.0
         self._is_more_to_prune = False
+
+    @property
+    def is_holder(self) -> bool:
+        """Whether this process is the one that sweeps, for as long as it may be sure of that."""
+        return time.monotonic() < self._held_until
 
     async def run(self) -> None:
         """Sweep for ever; whatever goes wrong is tried again at the next interval. Cancel it to end it."""
         try:
             await self._keep_sweeping()
         finally:
+            self._held_until = 0.0
             # So that the next process need not wait until the lease runs out.
             with suppress(Fault):
                 await asyncio.shield(self._database.run(lambda unit: unit.leases.give_back(_LEASE, owner=self._owner)))
@@ -73,7 +82,7 @@ class Sweep:
 
     async def once(self) -> int:
         """One sweep; returns how many commands were put on the bus."""
-        if not await self._database.run(self._acquire):
+        if not await self._acquired():
             return 0
         # First what needs no bus: the log must not grow while that is away.
         self._rounds += 1
@@ -103,9 +112,15 @@ class Sweep:
             if await self._relay.publish_left_behind(limit=_BATCH) < _BATCH:
                 return
 
-    async def _acquire(self, unit: UnitOfWork) -> bool:
-        duration = timedelta(seconds=max(5.0, 3 * self._settings.sweep_seconds))
-        return await unit.leases.acquire(_LEASE, owner=self._owner, duration=duration)
+    async def _acquired(self) -> bool:
+        seconds = max(5.0, 3 * self._settings.sweep_seconds)
+        # Counted from before the write: the row says the same or later.
+        until = time.monotonic() + seconds
+        self._held_until = until if await self._database.run(partial(self._acquire, seconds)) else 0.0
+        return self.is_holder
+
+    async def _acquire(self, seconds: float, unit: UnitOfWork) -> bool:
+        return await unit.leases.acquire(_LEASE, owner=self._owner, duration=timedelta(seconds=seconds))
 
     async def _due(self, unit: UnitOfWork) -> Sequence[Reconcile]:
         return await unit.work_queue.due(limit=_BATCH)

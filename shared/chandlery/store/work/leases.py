@@ -1,6 +1,7 @@
 """Named leases: what only one process at a time should do, such as the sweep. Also a few facts about the whole."""
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,12 @@ class LeaseStore:
         await self._connection.execute(delete(LEASES).where(named, LEASES.c.until < self._now))
         counted = await self._connection.execute(select(func.count()).select_from(LEASES).where(named))
         return int(counted.scalar_one())
+
+    async def held(self, prefix: str) -> Sequence[str]:
+        """The names of those leases that begin so and have not run out."""
+        named = LEASES.c.name.startswith(prefix, autoescape=True)
+        query = select(LEASES.c.name).where(named, LEASES.c.until >= self._now)
+        return (await self._connection.execute(query)).scalars().all()
 
     async def cluster_id(self, wanted: str | None) -> str:
         """The id that brokers know this installation by: the configured one, else one made up once and kept."""

@@ -40,7 +40,7 @@ DELIVERY = timedelta(seconds=10)
 """How long a command may take on the bus before the sweep sends it once more."""
 REMINDER = timedelta(seconds=3)
 """How much later than due the sweep sends a command that a process means to send itself."""
-_LONGEST_PAUSE = timedelta(minutes=10)
+LONGEST_PAUSE = timedelta(minutes=10)
 """Between two commands for an object that nobody gets to."""
 
 
@@ -277,9 +277,9 @@ class WorkQueue:
 
     def _pause(self, due_at: datetime | None) -> timedelta:
         if due_at is None:
-            return _LONGEST_PAUSE
+            return LONGEST_PAUSE
         waited = self._now - utc(due_at)
-        return min(max(waited, 3 * DELIVERY), _LONGEST_PAUSE)
+        return min(max(waited, 3 * DELIVERY), LONGEST_PAUSE)
 
     async def start_over(self) -> None:
         """Nobody else is at work, and no command is under way: all leases are free, and what is due is due now.

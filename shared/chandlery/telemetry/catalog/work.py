@@ -33,6 +33,7 @@ BACKLOG_AGE_SECONDS: Final = Gauge(
     name="chandlery_backlog_oldest_seconds",
     labels=("worker", "kind", "broker"),
     meaning="Seconds for which the oldest of the objects in chandlery_backlog has been due.",
+    fold="max",
     question="How long has the oldest of it waited?",
 )
 OBJECTS: Final = Gauge(
@@ -79,7 +80,8 @@ ROTATIONS: Final = Counter(
 BINDINGS_EXPIRING: Final = Gauge(
     name="chandlery_bindings_expiring",
     labels=("broker", "within"),
-    meaning="Bindings whose credentials expire within an hour, a day, a week, and that no rotation is under way for.",
+    meaning="Bindings whose credentials have expired or will within an hour, a day, a week, and that are not being "
+    "rotated; counted in the database by one process for all.",
     question="Whose credentials will stop working?",
 )
 CATALOG_SYNCS: Final = Counter(
@@ -91,13 +93,15 @@ CATALOG_SYNCS: Final = Counter(
 CATALOG_CHANGES: Final = Counter(
     name="chandlery_catalog_changes_total",
     labels=("broker", "change"),
-    meaning="Classes and plans that a catalog has brought, changed, or no longer has.",
+    meaning="Classes and plans, by what a catalog has done to them: added, changed, retired (kept for instances), "
+    "returned, removed.",
     question="Did an offering change, and when?",
 )
 CATALOG_SYNCED: Final = Gauge(
     name="chandlery_catalog_last_sync_timestamp_seconds",
     labels=("broker",),
-    meaning="When the service broker's catalog was last read, in Unix time.",
+    meaning="When the service broker's catalog was last read, in Unix time, looked up by one process for all.",
+    fold="min",
     question="Which catalogs are old?",
 )
 EVERY: Final = (

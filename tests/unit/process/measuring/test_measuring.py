@@ -78,4 +78,4 @@ async def test_certificates_for_servers_are_told_and_followed(tmp_path: Path, mo
 
 def test_nothing_is_measured_that_nobody_reads() -> None:
     resources: Any = SimpleNamespace(metrics=NO_METRICS)
-    assert measuring(resources) == ()
+    assert measuring(resources, is_holder=lambda: True) == ()
