@@ -53,9 +53,7 @@ async def open_resources(
     require(settings, "database_url", "amqp_url")
     require_keys(settings)
     owner = process_name(service)
-    metrics = make_metrics(settings, services=service)
-    count_lines(metrics)
-    tracing = Tracing(goes_on=settings.traces_to_brokers)
+    metrics, tracing = _observing(settings, service)
     async with AsyncExitStack() as stack:
         # All is built and checked before anything is waited for: a bad setting is told at once.
         engine = engine_for(settings, service)
@@ -97,6 +95,12 @@ async def open_resources(
             readiness=_readiness(sealed, bus, without_bus=without_bus),
             keep_data_keys=sealed.keeping.run,
         )
+
+
+def _observing(settings: Settings, service: str) -> tuple[Metrics, Tracing]:
+    metrics = make_metrics(settings, services=service)
+    count_lines(metrics)
+    return metrics, Tracing(goes_on=settings.traces_to_brokers)
 
 
 def _broker_client(settings: Settings, egress: Egress, metrics: Metrics, tracing: Tracing) -> OsbClient:

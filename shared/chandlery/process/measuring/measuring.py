@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from chandlery.engine.resources import Resources
-from chandlery.engine.upkeep.measuring import Measuring
+from chandlery.engine.upkeep.counting import Counting
 from chandlery.process.measuring.certificate_ends import keep_client_certificates
 from chandlery.process.measuring.disk_space import keep_disk_space
 from chandlery.process.measuring.loop_delay import keep_loop_delay
@@ -19,7 +19,7 @@ def measuring(resources: Resources, *, is_holder: Callable[[], bool]) -> Sequenc
     if metrics is NO_METRICS:
         return ()
     metrics.collect(WORK_IN_HAND, lambda: [Sample((), len(resources.in_hand))])
-    counts = Measuring(resources.database, resources.bus, metrics, is_holder=is_holder)
+    counts = Counting(resources.database, resources.bus, metrics, is_holder=is_holder)
     return (
         counts.run(),
         keep_disk_space(resources.settings, metrics),

@@ -80,7 +80,7 @@ class Count:
         self.samples, self._next_at = {}, 0.0
 
 
-class Measuring:
+class Counting:
     """One per process; counts while the process holds the lease."""
 
     def __init__(self, database: Database, bus: Bus, metrics: Metrics, *, is_holder: Callable[[], bool]) -> None:
