@@ -22,7 +22,7 @@ async def examined(
     wanted = [each.id for each in checks if not only or {each.id, each.section} & {*only}]
     assert wanted, only
     try:
-        outcomes = await run_checks(with_needed(checks, wanted), seconds=SOON)
+        outcomes = await run_checks(with_needed(checks, wanted), seconds=SOON, each_seconds=SOON)
     finally:
         await around.close()
     return {each.check.id: each.result for each in outcomes}

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 import pytest_asyncio
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -13,7 +14,7 @@ from chandlery.model.objects import kinds
 from chandlery.process.commands.doctor.check import Result, State
 from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database
-from chandlery.store.schema import CIRCUITS, LEASES, METADATA, OUTBOX, WORK_QUEUE
+from chandlery.store.schema import CIRCUITS, DATA_KEYS, LEASES, METADATA, OUTBOX, WORK_QUEUE
 from chandlery.store.sealing.sealing import Keyring, new_key
 from tests.integration.later_schema import expand
 from tests.integration.store.samples import create, sample
@@ -161,6 +162,7 @@ async def test_a_database_that_is_not_there_skips_what_needs_it(tmp_path: Path) 
             "the database cannot be reached"
         }
         assert "hunter2" not in str(found)
+        assert [name for name, each in found.items() if each.state is State.FAIL and not each.remedy] == []
     assert files_in(tmp_path) == {}
 
 
@@ -209,6 +211,21 @@ class TestKeys:
             State.WARN,
             "chandlery keys rotate",
         )
+
+    async def test_a_provider_that_is_away_is_told_once(
+        self, database_url: str, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "none")
+        row = {"purpose": "data", "provider": "aws-kms", "kek": "k", "wrapped": "eA==", "created_at": NOW}
+        async with engine.begin() as connection:
+            await connection.execute(insert(DATA_KEYS), [{"id": f"dk-{number}", **row} for number in range(30)])
+        away = {"aws_kms_key_id": "k", "aws_kms_region": "eu-west-1", "aws_kms_endpoint_url": "http://127.0.0.1:1"}
+        found = await look(database_url, "keys", encryption_keys="", encryption_providers="aws-kms", **away)
+        assert found["key-providers"].state is State.FAIL
+        assert found["key-providers"].message.startswith("aws-kms: AWS KMS cannot be reached")
+        assert "check the settings of aws-kms" in found["key-providers"].remedy
+        assert found["data-keys"].message.startswith("AWS KMS cannot be reached")
 
     async def test_a_key_that_is_missing_in_the_settings_is_told(self, database_url: str) -> None:
         found = await look(database_url, "settings", "keys", encryption_keys="")

@@ -1,6 +1,6 @@
 """Whether a server takes messages, or has an alarm of memory or disk: tried out, as no question over AMQP tells it.
 
-A server with an alarm takes the first message on a connection, and then reads nothing more from that, not even a request
+A server with an alarm takes the first message on a connection, and then reads nothing more from it, not even a request
 to close it. So the connection is one of its own, whose line is cut in the end.
 """
 

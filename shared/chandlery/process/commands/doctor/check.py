@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
-from chandlery.model.faults import Fault
+from chandlery.model.faults import ConfigurationFault, Fault
 
 
 class State(StrEnum):
@@ -128,8 +128,16 @@ def failed_with(fault: Fault, *, otherwise: str = "", blocks: str = "") -> Resul
     """A fault as what was found: most of them end with the way out; `otherwise` is that of those that do not."""
     message, _, remedy = fault.message.rpartition("; ")
     if not message:
-        message, remedy = fault.message, otherwise
+        message, remedy = fault.message, otherwise or _usual_remedy(fault)
     return fail(message.rstrip("."), remedy, blocks=blocks)
+
+
+def _usual_remedy(fault: Fault) -> str:
+    if not isinstance(fault, ConfigurationFault):
+        return "look at the log of what was asked, and try again"
+    if "cannot be read: " in fault.message:
+        return "correct its name, or let this user read it"
+    return "set it right (docs/settings.md)"
 
 
 def worst(*results: Result, joined_with: str = "; ") -> Result:

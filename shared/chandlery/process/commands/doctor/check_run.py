@@ -29,9 +29,11 @@ class Outcome:
     result: Result
 
 
-async def run_checks(checks: Sequence[Check], *, seconds: float) -> Sequence[Outcome]:
-    """All of them, in the order in which they were given; takes at most so long, and little more."""
-    run = _Run({each.id: each for each in checks}, asyncio.get_running_loop().time() + seconds, seconds)
+async def run_checks(
+    checks: Sequence[Check], *, seconds: float, each_seconds: float = EACH_SECONDS
+) -> Sequence[Outcome]:
+    """All of them, in the order in which they were given; takes at most `seconds`, and little more."""
+    run = _Run({each.id: each for each in checks}, seconds, each_seconds)
     results = await asyncio.gather(*(run.result(each.id) for each in checks))
     return [Outcome(check, result) for check, result in zip(checks, results, strict=True)]
 
@@ -49,10 +51,11 @@ def with_needed(checks: Sequence[Check], wanted: Collection[str]) -> Sequence[Ch
 
 
 class _Run:
-    def __init__(self, checks: Mapping[str, Check], deadline: float, seconds: float) -> None:
+    def __init__(self, checks: Mapping[str, Check], seconds: float, each_seconds: float) -> None:
         self._checks = checks
-        self._deadline = deadline
+        self._deadline = asyncio.get_running_loop().time() + seconds
         self._seconds = seconds
+        self._each_seconds = each_seconds
         self._tasks: dict[str, asyncio.Task[Result]] = {}
 
     async def result(self, name: str) -> Result:
@@ -69,7 +72,7 @@ class _Run:
         left = self._deadline - asyncio.get_running_loop().time()
         if left < _LEAST_SECONDS:
             return skipped(f"the {self._seconds:g} s of --timeout were over before its turn")
-        return await self._within(check, min(EACH_SECONDS, left))
+        return await self._within(check, min(self._each_seconds, left))
 
     async def _within(self, check: Check, seconds: float) -> Result:
         try:

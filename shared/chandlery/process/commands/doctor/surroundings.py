@@ -47,6 +47,13 @@ class Once(Generic[T]):
         self._ask = ask
         self._task: asyncio.Future[T] | None = None
 
+    @property
+    def is_there(self) -> bool:
+        """Whether the answer is known, and no failure."""
+        return (
+            self._task is not None and self._task.done() and not self._task.cancelled() and not self._task.exception()
+        )
+
     async def __call__(self) -> T:
         """The answer, or what asking raised."""
         if self._task is None:
@@ -110,7 +117,7 @@ class Surroundings:
 
     async def close(self) -> None:
         """Let go of everything, within a few seconds."""
-        closing: list[Awaitable[object]] = []
+        closing: list[Awaitable[object]] = [self._close_keys()]
         if "rabbitmq" in self.__dict__:
             closing.append(self.rabbitmq.close())
         if "engine" in self.__dict__:
@@ -118,6 +125,10 @@ class Surroundings:
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await asyncio.gather(*closing, return_exceptions=True)
+
+    async def _close_keys(self) -> None:
+        if self.sealed.is_there:
+            await (await self.sealed()).data_keys.close()
 
     async def _server(self) -> ServerFacts:
         return await server_facts(self.engine)

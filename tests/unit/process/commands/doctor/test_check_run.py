@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from chandlery.model.faults import Refused, Unavailable
-from chandlery.process.commands.doctor import check_run
+from chandlery.model.faults import ConfigurationFault, Refused, Unavailable
 from chandlery.process.commands.doctor.check import (
     WORK,
     Check,
@@ -23,14 +22,16 @@ from chandlery.process.commands.doctor.check import (
     worst,
 )
 from chandlery.process.commands.doctor.check_run import run_checks, with_needed
+from tests.support.waiting import SOON
 
 
 def check(name: str, look: Look = lambda: ok("fine"), *, needs: Sequence[str] = (), blocks: str = "") -> Check:
     return Check(id=name, section=WORK, question="?", look=look, needs=tuple(needs), blocks=blocks)
 
 
-async def results(*checks: Check, seconds: float = 30.0) -> dict[str, Result]:
-    return {each.check.id: each.result for each in await run_checks(checks, seconds=seconds)}
+async def results(*checks: Check, seconds: float = SOON, each_seconds: float = SOON) -> dict[str, Result]:
+    found = await run_checks(checks, seconds=seconds, each_seconds=each_seconds)
+    return {each.check.id: each.result for each in found}
 
 
 async def test_what_needs_a_check_that_blocks_is_skipped_and_says_why() -> None:
@@ -70,8 +71,7 @@ async def test_checks_that_wait_for_each_other_are_run_side_by_side() -> None:
     assert [each.state for each in found.values()] == [State.OK] * 3
 
 
-async def test_a_check_that_hangs_ends_with_its_time_and_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check_run, "EACH_SECONDS", 0.05)
+async def test_a_check_that_hangs_ends_with_its_time_and_holds_up_no_other() -> None:
     hang = threading.Event()
 
     def hangs() -> Result:
@@ -80,10 +80,10 @@ async def test_a_check_that_hangs_ends_with_its_time_and_holds_up_no_other(monke
 
     try:
         hanging = check("hangs", hangs, blocks="it hangs")
-        found = await results(hanging, check("other"), check("later", needs=["hangs"]))
+        found = await results(hanging, check("other"), check("later", needs=["hangs"]), each_seconds=0.5)
     finally:
         hang.set()
-    assert found["hangs"].message == "no answer within 0.05 s"
+    assert found["hangs"].message == "no answer within 0.5 s"
     assert found["hangs"].is_late
     assert "--timeout" in found["hangs"].remedy
     assert found["other"] == ok("fine")
@@ -103,7 +103,13 @@ async def test_when_the_time_of_all_is_over_the_rest_is_skipped() -> None:
 @pytest.mark.parametrize(
     ("error", "message", "remedy"),
     [
-        (Unavailable("it is away"), "it is away", ""),
+        (Unavailable("it is away"), "it is away", "look at the log of what was asked, and try again"),
+        (ConfigurationFault("not set: X"), "not set: X", "set it right (docs/settings.md)"),
+        (
+            ConfigurationFault("/x cannot be read: no"),
+            "/x cannot be read: no",
+            "correct its name, or let this user read it",
+        ),
         (Refused("no entry; check the password"), "no entry", "check the password"),
         (ValueError("hunter2"), "it could not be looked at (ValueError)", "report this as a bug of Chandlery"),
     ],

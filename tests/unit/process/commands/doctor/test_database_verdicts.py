@@ -150,7 +150,7 @@ def test_a_role_that_may_do_more_is_told_what() -> None:
     status = Privilege("", "serviceinstances", "UPDATE", "status")
     found = judged(held_by("binder", held=held_by("binder").held | {status}, makes_tables=True))
     assert found.state is State.WARN
-    assert "to make tables, UPDATE on serviceinstances.status" in found.message
+    assert "make tables, UPDATE on serviceinstances.status" in found.message
 
 
 def test_a_gateway_that_may_write_every_status_was_meant_to() -> None:
@@ -168,6 +168,7 @@ def test_a_gateway_that_may_write_every_status_was_meant_to() -> None:
     ("more", "state", "said"),
     [
         ({"is_superuser": True}, State.WARN, "is a superuser"),
+        ({"makes_others": True}, State.WARN, "may make roles or databases"),
         ({"owns_tables": True, "roles": []}, State.OK, "may do what all services need"),
         ({"owns_tables": True}, State.WARN, "there are roles for the services"),
         ({"member_of": [], "held": frozenset()}, State.FAIL, "may do the work of no service"),

@@ -101,6 +101,9 @@ async def _refused(database: Database, rows: Sequence[DataKeyRow]) -> Mapping[st
 
     async def try_one(row: DataKeyRow) -> None:
         async with turns:
+            if any(isinstance(fault, KeysAway) for fault in found.values()):
+                # The others would wait as long for the same answer.
+                return
             try:
                 await database.data_keys.providers.unwrap(row.wrapped, context=row.context)
             except (KeysAway, KeyRefused) as fault:

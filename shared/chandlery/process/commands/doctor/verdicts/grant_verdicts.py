@@ -46,7 +46,12 @@ def _owner(held: HeldPrivileges, prefix: str) -> Result:
 def _of_service(held: HeldPrivileges, service: Role, prefix: str) -> Result:
     if lacks := _lacks(held, service, prefix):
         return fail(f"{held.login} lacks what the {service} needs: {some_of(lacks)}", _MIGRATE)
-    more = [*(["to make tables"] if held.makes_tables else []), *(["to make roles"] if held.makes_others else [])]
+    if held.makes_others:
+        return warn(
+            f"{held.login} may make roles or databases, and no service needs that",
+            f'ALTER ROLE "{held.login}" NOCREATEROLE NOCREATEDB',
+        )
+    more = ["make tables"] if held.makes_tables else []
     more += map(_shown, held.surplus(service, prefix=prefix))
     if more:
         return warn(f"{held.login} may do more than the {service} needs: {some_of(more)}", _MIGRATE)

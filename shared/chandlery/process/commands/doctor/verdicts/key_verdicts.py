@@ -17,6 +17,7 @@ from chandlery.process.commands.doctor.check import (
     warn,
     worst,
 )
+from chandlery.process.commands.doctor.verdicts.database_verdicts import shown_seconds
 from chandlery.store.sealing.data_key_cache import KekName
 from chandlery.store.sealing.data_key_rows import DATA, DataKeyRow
 from chandlery.store.sealing.data_keys import WAY_OUT
@@ -74,7 +75,7 @@ def data_key_age(rows: Sequence[DataKeyRow], *, now: datetime, days: float, has_
             "when all processes are of this release: chandlery keys rotate",
         )
     age = now - newest
-    told = f"the newest data key is {_days(age)} old, of {days:g} days that one is used"
+    told = f"the newest data key is {shown_seconds(age.total_seconds())} old, of {days:g} days that one is used"
     if age > timedelta(days=days) * _PATIENCE:
         return warn(f"{told}: no process has made a new one", "see the check processes; by hand: chandlery keys rotate")
     return ok(told)
@@ -99,7 +100,3 @@ def _provider(name: str, answer: KekName | Fault) -> Result:
 
 def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{what} ({count:,})" for what, count in counts.items() if count)
-
-
-def _days(age: timedelta) -> str:
-    return f"{age / timedelta(days=1):.1f} days"

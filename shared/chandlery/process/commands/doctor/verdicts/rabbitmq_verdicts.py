@@ -152,7 +152,7 @@ def queue_type(differing: Sequence[str], *, looked_at: int, wanted: str) -> Resu
     if differing:
         return warn(
             f"other than the settings ask ({wanted}): {len(differing)} of {looked_at} queues ({some_of(differing)})",
-            "delete them one after the other: listeners declare them anew, and the sweep fills them "
+            "delete them one by one (`rabbitmqctl delete_queue`): listeners make them anew, the sweep fills them "
             "(or set CHANDLERY_AMQP_QUEUE_TYPE to what they are)",
         )
     if not looked_at:
