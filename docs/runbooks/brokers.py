@@ -58,10 +58,10 @@ BROKERS: Final[Mapping[str, Runbook]] = {
         over="*Nine in ten calls take less* is below ten seconds for a quarter of an hour.",
     ),
     "ChandleryCatalogStale": Runbook(
-        means="The catalog of the service broker was last read two days ago. New plans are not offered, and plans that are gone still are. Instances go on working.",
+        means="The catalog of the service broker was last read two days ago, and attempts to read it fail. New plans are not offered, and plans that are gone still are. Instances go on working.",
         look=(
             "The condition `Ready` of the broker: the last attempt, and why it failed.",
-            "Dashboard *Service broker*, *Catalogs read in an hour*: no attempts at all mean that no syncer works, or that it is in `spec.relistBehavior: Manual`.",
+            "Dashboard *Service broker*, *Catalogs read in an hour*: how often it is tried.",
         ),
         type=(
             _CONDITIONS,
