@@ -194,7 +194,7 @@ class SplitStack(Stack):
         for path in self.folder.glob("*.log"):
             for line in path.read_text(errors="replace").splitlines():
                 if '"open_lane"' in line and line.startswith("{"):
-                    found.add(json.loads(line)["lane"])
+                    found.add(json.loads(line)["chandlery.lane"])
         return found
 
     def _own_settings(self, name: str) -> dict[str, str]:
