@@ -26,6 +26,8 @@ from chandlery.messaging.rabbitmq.rabbitmq_bus import RabbitBus
 from chandlery.messaging.rabbitmq.rabbitmq_dead_letters import RabbitDeadLetters
 from chandlery.messaging.rabbitmq.rabbitmq_declarer import RabbitDeclarer
 from chandlery.messaging.rabbitmq.rabbitmq_topology import QueueType, RabbitTopology
+from chandlery.telemetry.metrics import NO_METRICS, Metrics
+from chandlery.telemetry.prometheus_metrics import PrometheusMetrics
 from tests.support.selection import on_servers
 from tests.support.waiting import SOON, eventually
 
@@ -85,6 +87,7 @@ class Rig(Protocol):
     """A started bus and a look behind it."""
 
     lane: str
+    metrics: PrometheusMetrics
 
     @property
     def bus(self) -> Bus: ...
@@ -100,6 +103,7 @@ class Rig(Protocol):
 @dataclass
 class InProcessRig:
     bus: InProcessBus
+    metrics: PrometheusMetrics
     lane: str = "lane-1"
 
     @property
@@ -117,6 +121,7 @@ class RabbitRig:
     connection: AbstractConnection
     url: str
     prefix: str
+    metrics: PrometheusMetrics
     queue_type: QueueType = "classic"
     lane: str = "lane-1"
     exit_stack: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -158,7 +163,9 @@ class RabbitRig:
         commands = await self.channel.get_exchange(self.prefix + topology.COMMANDS_EXCHANGE)
         await commands.publish(aio_pika.Message(body), topology.work_queue(kind, self.lane))
 
-    async def another_bus(self, url: str = "", *, patience_seconds: float = SOON, start: bool = True) -> RabbitBus:
+    async def another_bus(
+        self, url: str = "", *, patience_seconds: float = SOON, start: bool = True, metrics: Metrics = NO_METRICS
+    ) -> RabbitBus:
         """A second process on the same server, or the same through another address."""
         bus = RabbitBus(
             url or self.url,
@@ -166,6 +173,7 @@ class RabbitRig:
             prefix=self.prefix,
             patience_seconds=patience_seconds,
             queue_type=self.queue_type,
+            metrics=metrics,
         )
         self.exit_stack.push_async_callback(bus.close)
         if start:
@@ -315,9 +323,10 @@ async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
         async with _rabbit_rig("quorum" if "quorum" in request.param else "classic") as rabbit_rig:
             yield rabbit_rig
         return
-    bus = InProcessBus()
+    metrics = PrometheusMetrics()
+    bus = InProcessBus(metrics=metrics)
     await bus.start()
-    yield InProcessRig(bus)
+    yield InProcessRig(bus, metrics)
     async with asyncio.timeout(SOON):
         await bus.close()
 
@@ -335,8 +344,9 @@ async def _rabbit_rig(queue_type: QueueType = "classic") -> AsyncIterator[Rabbit
     connection = await aio_pika.connect(url)
     channel = await connection.channel(on_return_raises=True)
     prefix = f"test-{uuid.uuid4().hex[:8]}-"
-    bus = RabbitBus(url, connection_name="test", prefix=prefix, queue_type=queue_type)
-    rig = RabbitRig(bus, channel, connection, url, prefix, queue_type)
+    metrics = PrometheusMetrics()
+    bus = RabbitBus(url, connection_name="test", prefix=prefix, queue_type=queue_type, metrics=metrics)
+    rig = RabbitRig(bus, channel, connection, url, prefix, metrics, queue_type)
     async with asyncio.timeout(SOON):
         await rig.bus.start()
     yield rig

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chandlery.contracts.messages import Message
 from chandlery.contracts.topology import COMMANDS_EXCHANGE, route, work_queue
+from chandlery.engine.circuits.circuit_breakers import CircuitBreakers
 from chandlery.engine.circuits.circuit_sync import keep_circuits
 from chandlery.engine.reconcile_loop import ReconcileLoop
 from chandlery.engine.relay import Relay
@@ -51,6 +52,7 @@ from chandlery.store.schema import METADATA
 from chandlery.store.sealing.data_keys import DataKeyLimits
 from chandlery.store.sealing.providers.key_provider import KeyProviders
 from chandlery.store.sealing.sealing import Keyring
+from chandlery.telemetry.prometheus_metrics import PrometheusMetrics
 from chandlery_binder.binding_reconciler import BindingReconciler
 from chandlery_gateway.write.object_writer import ObjectWriter
 from chandlery_gateway.write.write_requests import Preconditions, WriteRequest
@@ -59,6 +61,7 @@ from chandlery_syncer.broker_reconciler import BrokerReconciler
 from chandlery_syncer.garbage_collector import GarbageCollector
 from tests.support.allow_everything import AllowEverything
 from tests.support.broker_places import PLACES_OF_TESTS
+from tests.support.metrics_page import Told, told
 from tests.support.waiting import SOON, eventually
 
 T = TypeVar("T")
@@ -194,6 +197,7 @@ class Process:
     database: MortalDatabase
     engine: AsyncEngine
     line: Line
+    metrics: PrometheusMetrics
     handled: list[Message] = field(default_factory=list)
     worker: Worker | None = None
     stop_asked: asyncio.Event = field(default_factory=asyncio.Event)
@@ -226,6 +230,10 @@ class Process:
         """Tell the database of service brokers that fail, and bring back what waits for them."""
         self.background.append(asyncio.create_task(keep_circuits(self.resources)))
         return self
+
+    def told(self) -> Told:
+        """What its metrics are by now."""
+        return told(self.metrics.render()[0].decode())
 
     def sweep(self) -> Sweep:
         resources = self.resources
@@ -291,8 +299,14 @@ class Fleet:
     async def process(self, name: str, **settings: Any) -> Process:
         """A new process that does nothing yet."""
         engine = open_engine(self.database_url, application_name=name, pool_size=5)
+        metrics = PrometheusMetrics()
         database = MortalDatabase(
-            engine, Keyring.parse(self._keys), clock=self.clock, providers=self.providers, limits=self.limits
+            engine,
+            Keyring.parse(self._keys),
+            clock=self.clock,
+            providers=self.providers,
+            limits=self.limits,
+            metrics=metrics,
         )
         if self.providers:
             await database.data_keys.start()
@@ -307,12 +321,14 @@ class Fleet:
             bus=line,
             relay=Relay(database, line),
             platform=self.platform,
-            osb=OsbClient(TRUSTING_LOOPBACK),
+            osb=OsbClient(TRUSTING_LOOPBACK, metrics=metrics),
+            circuits=CircuitBreakers(metrics),
+            metrics=metrics,
             cluster_id="cluster-1",
             context_signer=context_signer_of(own_settings, cluster_id="cluster-1"),
             owner=f"{name}/{len(self.processes)}",
         )
-        process = Process(resources, database, engine, line)
+        process = Process(resources, database, engine, line, metrics)
         self.processes.append(process)
         return process
 
