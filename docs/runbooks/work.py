@@ -69,7 +69,7 @@ WORK: Final[Mapping[str, Runbook]] = {
         means="One process of the workers looks each second for what is due, and counts what is in the database for all. Now nobody does: messages that were lost are not sent again, what is old is not removed, and the alerts on backlog, outbox and replicas have no numbers.",
         look=(
             "Dashboard *Overview*, *Processes of each worker* and *Processes*: do workers run, and are they ready?",
-            "Dashboard *Messaging and store*, *Sweeps*: `failed` means that it is tried, and the log says why (action `sweep`); nothing at all, that no worker is there.",
+            "Dashboard *Messaging and store*, *Sweeps*: nothing at all means that no worker is there, or that all of them hang; `failed`, that it is tried, and the log says why (action `sweep`).",
         ),
         type=(
             "kubectl get pods --selector app.kubernetes.io/name=chandlery",

@@ -7,10 +7,22 @@ RATE: Final = "[$__rate_interval]"
 NAMESPACE: Final = 'namespace=~"$namespace"'
 _SELECTOR: Final = re.compile(r"\b((?:chandlery|process|python)_\w+|ALERTS|up)\b(\{)?(?!\()")
 _CALLS: Final = "chandlery_broker_call_duration_seconds"
+_FOR_ALL: Final = "|".join(
+    (
+        *("backlog", "backlog_oldest_seconds", "objects", "bindings_expiring", "replicas"),
+        *("outbox_messages", "outbox_oldest_seconds", "dead_letters", "database_size_bytes"),
+        "catalog_last_sync_timestamp_seconds",
+    )
+)
+_COUNTED: Final = re.compile(rf"\bchandlery_(?:{_FOR_ALL})\b({{[^}}]*}})?")
 
 
 def in_namespace(expr: str) -> str:
-    """The same of the namespaces that the reader has chosen."""
+    """The same of the namespaces that the reader has chosen.
+
+    What one process counts for all is taken of the last minute: while another one takes over, nobody tells it.
+    """
+    expr = _COUNTED.sub(lambda found: f"max_over_time({found[0]}[1m])", expr)
     return _SELECTOR.sub(lambda found: f"{found[1]}{{{NAMESPACE}" + (", " if found[2] else "}"), expr)
 
 
