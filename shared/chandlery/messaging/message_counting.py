@@ -16,8 +16,8 @@ from chandlery.telemetry.catalog.message_flow import (
     MESSAGES_PUBLISHED,
     PUBLISH_SECONDS,
 )
+from chandlery.telemetry.current_trace import sampled_trace_id
 from chandlery.telemetry.metrics import Metrics
-from chandlery.telemetry.sampled_trace import sampled_trace_id
 
 _UNREADABLE: Final = "unreadable"
 """Stands for the type of what is no message of ours."""

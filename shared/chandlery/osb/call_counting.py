@@ -13,8 +13,8 @@ from chandlery.telemetry.catalog.broker_calls import (
     BROKER_CALLS_UNDER_WAY,
     OLDEST_CALL_SECONDS,
 )
+from chandlery.telemetry.current_trace import sampled_trace_id
 from chandlery.telemetry.metrics import Metrics, Sample
-from chandlery.telemetry.sampled_trace import sampled_trace_id
 
 
 class NoStatus(StrEnum):

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from chandlery.telemetry.catalog.api_requests import API_REQUEST_SECONDS, API_REQUESTS, AUTHENTICATION_FAILURES
+from chandlery.telemetry.current_trace import sampled_trace_id
 from chandlery.telemetry.metrics import Metrics, Sample
-from chandlery.telemetry.sampled_trace import sampled_trace_id
 from chandlery_gateway.identity.audit.audit_event import AuditEvent
 from chandlery_gateway.identity.audit.request_attributes import attributes_of_path
 from chandlery_gateway.identity.authentication import LoginFailure

@@ -20,8 +20,8 @@ from chandlery.telemetry.catalog.work import (
     ROUND_SECONDS,
     ROUNDS,
 )
+from chandlery.telemetry.current_trace import sampled_trace_id
 from chandlery.telemetry.metrics import Metrics
-from chandlery.telemetry.sampled_trace import sampled_trace_id
 
 _WHAT_ENDED_IT: Final[tuple[tuple[type[BaseException], Outcome], ...]] = (
     (LeaseLost, Outcome.LEASE_LOST),

@@ -12,8 +12,8 @@ from chandlery.model.faults import Unavailable
 from chandlery.store.database_errors import LostConnection, LostRace
 from chandlery.store.sealing.data_key_cache import DataKeyNeeded
 from chandlery.telemetry.catalog.database_use import CONNECTIONS, CONNECTIONS_LIMIT, TRANSACTION_SECONDS, TRANSACTIONS
+from chandlery.telemetry.current_trace import sampled_trace_id
 from chandlery.telemetry.metrics import Metrics, Sample
-from chandlery.telemetry.sampled_trace import sampled_trace_id
 
 
 class TransactionEnd(StrEnum):
