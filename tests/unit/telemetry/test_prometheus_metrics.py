@@ -135,3 +135,12 @@ def _told(metrics: PrometheusMetrics) -> dict[tuple[str, ...], float]:
         for family in families(body.decode())
         for sample in family.samples
     }
+
+
+def test_of_what_is_looked_up_the_label_that_grows_is_bounded_and_the_others_stay() -> None:
+    metrics = PrometheusMetrics(most_values=2)
+    age = Gauge(name="age", labels=("broker", "kind"), meaning="Age.", question="How old?", fold="max")
+    metrics.collect(age, lambda: [Sample((f"broker-{number}", "Instance"), number) for number in range(5)])
+
+    told = {key[1:]: value for key, value in _told(metrics).items() if key[0] == "age"}
+    assert told == {("broker-0", "Instance"): 0, ("broker-1", "Instance"): 1, ("other", "Instance"): 4}
