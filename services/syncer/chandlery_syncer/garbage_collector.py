@@ -19,6 +19,8 @@ from chandlery.model.faults import Conflict, Fault
 from chandlery.process.service import Running
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.garbage import Suspect
+from chandlery.telemetry.tracing.spans import current
+from chandlery.telemetry.tracing.traceparent import ROOT
 from chandlery_syncer.garbage_rounds import look
 
 log = structlog.get_logger(__name__)
@@ -64,6 +66,13 @@ class GarbageCollector:
                 await self._look(suspect)
 
     async def _look(self, suspect: Suspect) -> None:
+        # Whoever made it garbage did so in a transaction of several: it is a trace of its own.
+        with current(self._resources.tracing.tracer.start_span("collect garbage", context=ROOT)) as span:
+            if span.is_recording():
+                span.set_attributes({"chandlery.kind": suspect.kind, "chandlery.uid": suspect.uid})
+            await self._looked_at(suspect)
+
+    async def _looked_at(self, suspect: Suspect) -> None:
         try:
             await self._database.run(lambda unit: look(unit, suspect))
         except Conflict:

@@ -1,9 +1,13 @@
-"""One log line for each change of a condition, once it is committed. `reconcile_loop.py` asks, for every kind."""
+"""One log line for each change of a condition, once it is committed. `reconcile_loop.py` asks, for every kind.
+
+The round's span has it, too: the last one of an operation that came to its end says `Ready is True`.
+"""
 
 import structlog
 
 from chandlery.model.objects.conditions import Condition, ConditionStatus
 from chandlery.model.objects.kinds import AnyObject
+from chandlery.telemetry.tracing.spans import note
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +26,7 @@ def say_conditions(before: AnyObject, after: AnyObject) -> None:
 
 
 def _say_is(document: AnyObject, condition: Condition) -> None:
+    note(f"{condition.type} is {condition.status}", reason=condition.reason)
     why = {} if condition.status == ConditionStatus.TRUE else {"condition_message": condition.message}
     _say(
         document,

@@ -17,7 +17,7 @@ from chandlery.settings.settings import Settings
 from chandlery.telemetry.tracing.trace_plan import PROPAGATORS, TracePlan, trace_plan
 from chandlery.telemetry.tracing.tracing import Tracing
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 Close = Callable[[], Awaitable[None]]
 _EXTRA = "pip install 'chandlery[otlp]'"

@@ -7,8 +7,11 @@ import asyncio
 import time
 from typing import Any, Final, Self
 
+from opentelemetry.trace import get_current_span
+
 from chandlery.engine.rounds.claimed_round import DecidedRound, RecordedRound, UndecidedRound
 from chandlery.engine.rounds.round_report import UNDECIDED, Outcome, RoundReport
+from chandlery.engine.rounds.round_trace import note_report
 from chandlery.model.faults import Conflict, LeaseLost, Unavailable
 from chandlery.reconcile.reconcile_result import broker_label
 from chandlery.telemetry.catalog.broker_calls import CALLS_DEFERRED
@@ -64,6 +67,7 @@ class CountedRound:
             self._tell(RoundReport(action=self._action, outcome=outcome))
 
     def _tell(self, report: RoundReport) -> None:
+        note_report(get_current_span(), report)
         metrics, kind, broker = self._metrics, self._kind, broker_label(report.lane)
         metrics.count(ROUNDS, kind, report.action, report.outcome)
         seconds = time.perf_counter() - self._began

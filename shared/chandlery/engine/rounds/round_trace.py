@@ -20,12 +20,14 @@ from opentelemetry.trace import INVALID_SPAN, Link, Span, SpanContext, Tracer, g
 
 from chandlery.contracts.messages import Reconcile
 from chandlery.engine.rounds.claimed_round import broker_of
+from chandlery.engine.rounds.round_report import Outcome, RoundReport
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.store.work.work_claims import Claim, WorkTrace
 from chandlery.telemetry.tracing.spans import fail
 from chandlery.telemetry.tracing.traceparent import below, span_context_of, traceparent_of
 
 _BEFORE: Final = {"chandlery.link": "round before"}
+_FAILED: Final = frozenset({Outcome.FAILED, Outcome.LEASE_LOST, Outcome.GIVEN_BACK, Outcome.ERROR})
 _WOKEN_BY: Final = {"chandlery.link": "woken by"}
 
 
@@ -102,3 +104,15 @@ class RoundTrace:
             yield Link(before, _BEFORE)
         if self._around.is_valid and self._around is not parent:
             yield Link(self._around, _WOKEN_BY)
+
+
+def note_report(span: Span, report: RoundReport) -> None:
+    """What was decided, and what came of it."""
+    if not span.is_recording():
+        return
+    span.set_attribute("chandlery.action", report.action)
+    span.set_attribute("chandlery.outcome", str(report.outcome))
+    if report.lane:
+        span.set_attribute("chandlery.broker", broker_of(report.lane))
+    if report.outcome in _FAILED:
+        fail(span, str(report.outcome))

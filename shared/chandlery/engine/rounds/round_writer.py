@@ -103,6 +103,7 @@ class RoundWriter:
             ready=counted.ready,
             expires_at=counted.expires_at,
             is_reached=counted.is_reached,
+            is_at_rest=counted.is_reached and not still_open and not change.next.attempt,
         )
         unit.outbox.add(await unit.work_queue.release(claim, release))
         if is_reminded:

@@ -2,7 +2,10 @@
 
 import hashlib
 import uuid
+from functools import partial
 from typing import Final
+
+from opentelemetry.trace import get_current_span
 
 from chandlery.model.objects import kinds
 from chandlery.model.objects.annotations import TRACE_ID
@@ -15,6 +18,7 @@ from chandlery.store.audit.credential_trail import DELIVER, WITHDRAW, secret_ent
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.objects import Listing
 from chandlery.telemetry.current_trace import current_trace_id
+from chandlery.telemetry.tracing.spans import note
 
 COMPONENT = "service-catalog-controller-manager"
 """The reference's name for whoever records events."""
@@ -70,6 +74,8 @@ class StandaloneSession:
             written = existing.model_copy(update={"data": secret.data})
             await unit.objects.update(existing, written)
         unit.audit.note(secret_entry(written, DELIVER))
+        if get_current_span().is_recording():
+            unit.after_commit(partial(note, "Secret delivered", secret=f"{meta.namespace}/{meta.name}"))
 
     def _record(self, about: AnyObject, fact: RecordedFact) -> None:
         meta, now = about.metadata, self._unit.now

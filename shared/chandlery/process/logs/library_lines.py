@@ -11,8 +11,9 @@ from chandlery.process.logs.folding import TEMPLATE
 from chandlery.process.logs.leveled_loggers import LineWriter
 from chandlery.process.logs.log_levels import CRITICAL, ERROR, INFO, WARNING, Levels, is_ours
 
-_QUIET: Final[Levels] = {"aiormq": CRITICAL}
-"""It tells of every lost connection with a traceback; `rabbitmq_link` does so in a sentence."""
+_QUIET: Final[Levels] = {"aiormq": CRITICAL, "opentelemetry": CRITICAL}
+"""The one tells of every lost connection with a traceback; `rabbitmq_link` does so in a sentence. The other quotes
+headers of clients, and collectors' addresses with their passwords; `told_exporter` says once what matters."""
 
 
 class LibraryLines(logging.Handler):

@@ -23,7 +23,7 @@ from opentelemetry.trace import Tracer
 from chandlery.telemetry.tracing.told_exporter import ToldExporter
 from chandlery.telemetry.tracing.trace_plan import OTLP, TracePlan
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 FLUSH_SECONDS: Final = 3.0
 """At the end of a process, for what has not been sent yet."""

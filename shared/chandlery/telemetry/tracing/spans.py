@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Final
 
 from opentelemetry.context import Context, attach, detach
-from opentelemetry.trace import Span, StatusCode, set_span_in_context
+from opentelemetry.trace import Span, StatusCode, get_current_span, set_span_in_context
 
 ERROR_TYPE: Final = "error.type"
 
@@ -19,6 +19,13 @@ def fail(span: Span, why: str) -> None:
     if span.is_recording():
         span.set_attribute(ERROR_TYPE, why)
         span.set_status(StatusCode.ERROR)
+
+
+def note(what: str, **facts: str) -> None:
+    """Something has happened within the current span. Facts have names of ours, and no secret among them."""
+    span = get_current_span()
+    if span.is_recording():
+        span.add_event(what, {f"chandlery.{name}": fact for name, fact in facts.items()})
 
 
 class current:  # noqa: N801 - read as `with current(span)`

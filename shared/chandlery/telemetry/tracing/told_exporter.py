@@ -1,20 +1,16 @@
 """Brings spans to an exporter of the SDK, and tells once when they do not arrive, and once when they do again.
 
 The SDK's own log lines tell it for each batch, with the text of an exception in which the collector's address may stand
-with its password. They are not repeated (`quiet_library`); what matters of them is said here.
+with its password. They are not repeated (`process/logs/library_lines.py`); what matters of them is said here.
 """
 
-import logging
 from collections.abc import Sequence
-from typing import Final
 
 import structlog
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-log = structlog.get_logger()
-
-_LIBRARY: Final = "opentelemetry"
+log = structlog.get_logger(__name__)
 
 
 class ToldExporter(SpanExporter):
@@ -57,10 +53,3 @@ class ToldExporter(SpanExporter):
             )
         else:
             log.info(f"traces are sent to {self._place} again", action="export_traces")
-
-
-def quiet_library() -> None:
-    """Nothing of what OpenTelemetry's libraries log is kept: it quotes what clients send, and where collectors are."""
-    logger = logging.getLogger(_LIBRARY)
-    logger.handlers = [logging.NullHandler()]
-    logger.propagate = False
