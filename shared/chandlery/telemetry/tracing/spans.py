@@ -48,4 +48,6 @@ class current:  # noqa: N801 - read as `with current(span)`
         detach(self._token)
         if kind is not None:
             fail(self._span, kind.__name__)
-        self._span.end()
+        if self._span.is_recording():
+            # Whoever knew its end better has ended it.
+            self._span.end()
