@@ -28,7 +28,9 @@ from chandlery.process.http.metrics_page import make_metrics
 from chandlery.process.key_choice import SealedDatabase, make_database, require_keys
 from chandlery.process.logs.line_counts import count_lines
 from chandlery.process.schema_waits import engine_for, patiently, prepare_schema
+from chandlery.process.tracing_choice import make_tracing
 from chandlery.settings.settings import Settings, require
+from chandlery.store.database import Database
 from chandlery.telemetry.metrics import Metrics
 from chandlery.telemetry.tracing.tracing import Tracing
 
@@ -53,8 +55,10 @@ async def open_resources(
     require(settings, "database_url", "amqp_url")
     require_keys(settings)
     owner = process_name(service)
-    metrics, tracing = _observing(settings, service)
+    metrics = make_metrics(settings, services=service)
+    count_lines(metrics)
     async with AsyncExitStack() as stack:
+        tracing = make_tracing(settings, service=service, owner=owner, at_end=stack.push_async_callback)
         # All is built and checked before anything is waited for: a bad setting is told at once.
         engine = engine_for(settings, service)
         sealed = make_database(settings, engine, metrics=metrics)
@@ -68,11 +72,7 @@ async def open_resources(
         # For its complaints: whose id is signed with is known later.
         context_signer_of(settings, cluster_id="")
         await prepare_schema(engine, migrates=migrates)
-        await patiently(database.data_keys.start)
-        await patiently(lambda: database.run(lambda unit: unit.seals.check()))
-        await bus.start()
-        if isinstance(bus, InProcessBus):
-            await patiently(lambda: database.run(lambda unit: unit.work_queue.start_over()))
+        await _begin(database, bus)
         osb = _broker_client(settings, egress, metrics, tracing)
         stack.push_async_callback(osb.close)
         requeue_timers = RequeueTimers(bus)
@@ -97,10 +97,12 @@ async def open_resources(
         )
 
 
-def _observing(settings: Settings, service: str) -> tuple[Metrics, Tracing]:
-    metrics = make_metrics(settings, services=service)
-    count_lines(metrics)
-    return metrics, Tracing(goes_on=settings.traces_to_brokers)
+async def _begin(database: Database, bus: Bus) -> None:
+    await patiently(database.data_keys.start)
+    await patiently(lambda: database.run(lambda unit: unit.seals.check()))
+    await bus.start()
+    if isinstance(bus, InProcessBus):
+        await patiently(lambda: database.run(lambda unit: unit.work_queue.start_over()))
 
 
 def _broker_client(settings: Settings, egress: Egress, metrics: Metrics, tracing: Tracing) -> OsbClient:

@@ -4,55 +4,59 @@ Apart from `composition.py`, so that nothing of the SDK is imported where nobody
 """
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from importlib.metadata import entry_points, version
 from typing import Any
 
 import structlog
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.propagators.textmap import TextMapPropagator
+from opentelemetry.trace import Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from chandlery.settings.settings import Settings
+from chandlery.telemetry.tracing.id_tracer import IdTracer
 from chandlery.telemetry.tracing.trace_plan import PROPAGATORS, TracePlan, trace_plan
 from chandlery.telemetry.tracing.tracing import Tracing
 
 log = structlog.get_logger(__name__)
 
-Close = Callable[[], Awaitable[None]]
+AtEnd = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
 _EXTRA = "pip install 'chandlery[otlp]'"
 _SEVERAL = "+"
 
 
-async def _nothing_to_send() -> None:
-    pass
-
-
 def make_tracing(
-    settings: Settings, *, service: str, owner: str, environment: Mapping[str, str] = os.environ
-) -> tuple[Tracing, Close]:
-    """With what the process traces, and what sends the rest at its end. What cannot be had is told in the log."""
+    settings: Settings, *, service: str, owner: str, at_end: AtEnd, environment: Mapping[str, str] = os.environ
+) -> Tracing:
+    """With what the process traces. What cannot be had is told in the log.
+
+    `at_end` is given what is to be done at the end of the process, after all else, to send the last spans.
+    """
     plan = trace_plan(environment)
     for complaint in plan.complaints:
         log.warning(complaint, action="set_up_traces")
-    options: dict[str, Any] = {"propagator": _propagator(plan), "goes_on": settings.traces_to_brokers}
-    if not plan.exporters:
-        return Tracing(**options), _nothing_to_send
+    tracer = _sdk_tracer(plan, service, owner, at_end) if plan.exporters else None
+    return Tracing(tracer or IdTracer(), propagator=_propagator(plan), goes_on=settings.traces_to_brokers)
+
+
+def _sdk_tracer(plan: TracePlan, service: str, owner: str, at_end: AtEnd) -> Tracer | None:
     try:
         from chandlery.telemetry.tracing.sdk_tracing import SdkTracing  # noqa: PLC0415 - an extra
     except ImportError:
         log.warning(
-            f"{plan.asked_by} asks for traces, but the parts that record them are not installed. Every request has "
-            f"its trace id all the same; to have traces recorded, install them: {_EXTRA}",
+            f"{plan.asked_by} asks for traces, but what records them is not installed. Every request has its trace "
+            f"id all the same. To have traces recorded, install it: {_EXTRA}",
             action="set_up_traces",
         )
-        return Tracing(**options), _nothing_to_send
+        return None
     try:
         sdk = SdkTracing(plan, resource=_resource(service, owner))
     except (ValueError, RuntimeError) as error:
         log.warning(f"traces are not recorded: {error}", action="set_up_traces")
-        return Tracing(**options), _nothing_to_send
-    return Tracing(sdk.tracer(version=version("chandlery")), **options), sdk.close
+        return None
+    at_end(sdk.close)
+    return sdk.tracer(version=version("chandlery"))
 
 
 def _resource(service: str, owner: str) -> Mapping[str, str]:

@@ -67,15 +67,12 @@ async def backend(
 ) -> AsyncIterator[platform_backends.PlatformBackend]:
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(spans.exporter))
-
-    async def close() -> None:
-        provider.shutdown()
-
     with pytest.MonkeyPatch.context() as patch:
         tracing = Tracing(provider.get_tracer("chandlery"))
-        patch.setattr(composition, "make_tracing", lambda *_given, **_named: (tracing, close))
+        patch.setattr(composition, "make_tracing", lambda *_given, **_named: tracing)
         async with platform_backends.embedded(tmp_path_factory.mktemp("traced")) as running:
             yield running
+    provider.shutdown()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -8,10 +8,11 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind
 
-from tests.conformance.platform import Document, Platform
+from tests.conformance.platform import Platform
 from tests.conformance.platform_backends import PlatformBackend
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply
+from tests.integration.gateway.api_client import Document
 from tests.integration.traces.conftest import Spans, ids
 from tests.support.waiting import eventually
 
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SEND, PROCESS, ROUND = "send provisioner.instance", "process provisioner.instance", "reconcile ServiceInstance"
 PUT = "PUT /v2/service_instances/{instance_id}"
-INSTANCES = "/apis/servicecatalog.k8s.io/v1beta1/namespaces/{}/serviceinstances"
+AUDIT_EVENTS = "/apis/audit.chandlery.io/v1/auditevents"
 POST = "POST /apis/servicecatalog.k8s.io/v1beta1/namespaces/{namespace}/serviceinstances"
 
 
@@ -165,8 +166,10 @@ async def test_a_traceparent_that_is_none_begins_a_new_trace(
 async def test_the_audit_log_tells_the_trace_of_a_request(platform: Platform, spans: Spans) -> None:
     trace_id, headers = new_trace()
     await ask_for(platform, "ServiceInstance", "db", offering(platform), headers)
-    found = await platform.api.get(
-        "/apis/audit.chandlery.io/v1/auditevents", fieldSelector="verb=create,resource=serviceinstances"
-    )
-    events = found.document["items"]
-    assert f"{trace_id:032x}" in {event["annotations"].get("audit.chandlery.io/trace-id") for event in events}
+    selector = f"verb=create,objectRef.resource=serviceinstances,objectRef.namespace={platform.namespace}"
+
+    async def traces() -> set[str]:
+        events = (await platform.api.get(AUDIT_EVENTS, fieldSelector=selector)).document["items"]
+        return {event["annotations"].get("audit.chandlery.io/trace-id") for event in events}
+
+    await eventually(traces, lambda found: f"{trace_id:032x}" in found, what="the event of the creation")
