@@ -122,13 +122,26 @@ def test_up_names_the_folder_that_cannot_be_made(launch: Launcher, tmp_path: Pat
         ({"CHANDLERY_PORT": "70000"}, ["CHANDLERY_PORT"]),
         ({"CHANDLERY_LEASE_SECONDS": "-1"}, ["CHANDLERY_LEASE_SECONDS"]),
         ({"CHANDLERY_LOG_LEVEL": "loud"}, ["CHANDLERY_LOG_LEVEL"]),
+        ({"CHANDLERY_LOG_LEVELS": "chandlery.osb=loud"}, ["CHANDLERY_LOG_LEVELS", "has an unknown level; write debug"]),
         ({"CHANDLERY_DATABASE_URL": f"mysql://u:{_PASSWORD}@h/d"}, ["mysql", "postgresql"]),
         ({"CHANDLERY_DATABASE_URL": f"u:{_PASSWORD}@h"}, ["database URL"]),
         ({"CHANDLERY_AMQP_URL": f"http://u:{_PASSWORD}@h/"}, ["amqp"]),
         ({"CHANDLERY_ENCRYPTION_KEYS": _PASSWORD}, ["key"]),
         ({"CHANDLERY_CONFIG_FILE": "/nowhere/chandlery.toml"}, ["CHANDLERY_CONFIG_FILE", "/nowhere/chandlery.toml"]),
     ],
-    ids=["none", "word", "port range", "negative", "choice", "mysql", "no url", "no amqp", "no key", "no file"],
+    ids=[
+        "none",
+        "word",
+        "port range",
+        "negative",
+        "choice",
+        "level of a module",
+        "mysql",
+        "no url",
+        "no amqp",
+        "no key",
+        "no file",
+    ],
 )
 def test_bad_setting_is_named(launch: Launcher, settings: dict[str, str], parts: list[str]) -> None:
     """At once, although no server is there: waiting would not help."""
