@@ -31,7 +31,7 @@ ON_EVERY_LINE: Final = (
     Field(
         key="service",
         name="service.name",
-        meaning="`gateway`, `provisioner`, `binder`, `syncer`, `up` …",
+        meaning="`chandlery-gateway`, `chandlery-binder` …, as in traces; `chandlery` in `chandlery up` as a whole",
         tells_apart=True,
     ),
     Field(key="version", name="service.version", meaning="version of Chandlery"),

@@ -7,13 +7,16 @@ import os
 import socket
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Any, Final
 
 from chandlery.model.json.json_text import write_json
 from chandlery.model.text.clean_text import LOG_LONGEST, TRACE_LONGEST, clean_text
 from chandlery.process.logs.ecs_fields import ECS_VERSION, HIDDEN, NAMES, OWN
+from chandlery.process.logs.log_levels import OURS
 
+_WHOLE: Final = frozenset({OURS, "up"})
 _NANOSECONDS: Final = 1_000_000
 _MOST_BITS: Final = 64
 _DURATION: Final = NAMES["ms"]
@@ -41,7 +44,7 @@ class JsonLines:
             _TIME: utc_now(),
             _LEVEL: entry.pop("level"),
             _MESSAGE: cleaned(entry.pop("event", "")),
-            _SERVICE: entry.pop("service", self._service),
+            _SERVICE: _service_name(entry.pop("service", self._service)),
         }
         for key, value in entry.items():
             # What is not known has no field.
@@ -58,6 +61,12 @@ class JsonLines:
             else:
                 line[name] = cleaned_block(value) if name is _TRACE else shown(value)
         return f"{write_json(line).decode()[:-1]}{self._end}"
+
+
+@lru_cache
+def _service_name(service: str) -> str:
+    """As traces name the service; a process with all of them has the name of the whole."""
+    return OURS if service in _WHOLE or "+" in service else f"{OURS}-{service}"
 
 
 def utc_now() -> str:

@@ -120,7 +120,7 @@ def test_line_for_machines_says_which_service_of_which_version_on_which_host_has
     with structlog.contextvars.bound_contextvars(service="syncer"):
         structlog.get_logger().info("of another service in the same process")
     found = lines()
-    assert [line["service.name"] for line in found] == ["binder", "binder", "syncer"]
+    assert [line["service.name"] for line in found] == ["chandlery-binder", "chandlery-binder", "chandlery-syncer"]
     assert {line["host.name"] for line in found} == {socket.gethostname()}
     assert {line["service.version"] for line in found} == {version("chandlery")}
 
@@ -231,3 +231,10 @@ def test_console_names_the_module_of_a_library_and_of_what_debug_tells(written: 
     assert "chandlery.osb.client" not in ours
     assert "[chandlery.osb.client]" in more
     assert "[uvicorn.error]" in foreign
+
+
+@pytest.mark.parametrize("service", ["up", "gateway+provisioner+binder+syncer"])
+def test_process_of_all_services_has_the_name_of_the_whole(service: str, lines: Lines) -> None:
+    configure_logs(level="info", form="json", service=service)
+    structlog.get_logger().info("ours")
+    assert [line["service.name"] for line in lines()] == ["chandlery"]
