@@ -26,8 +26,8 @@ from tests.e2e.stacks.manifests import binding, cluster_broker, instance
 from tests.e2e.stacks.programs import LOOPBACK, REPOSITORY, free_port
 from tests.e2e.stacks.prometheus import PrometheusServer
 from tests.e2e.stacks.stacks import EmbeddedStack
-from tests.support.metrics_page import names, told
-from tests.support.promql import declared, names_in, parsed, selectors
+from tests.support.measured.metrics_page import names, told
+from tests.support.measured.promql import declared, names_in, parsed, selectors
 from tests.support.waiting import wait_for
 
 ELSEWHERE: Final = {

@@ -5,7 +5,7 @@ from chandlery.contracts.messages import LaneOpened, ObjectChanged, Reconcile
 from chandlery.contracts.topology import DEAD_LETTER_QUEUES
 from chandlery.telemetry.prometheus_metrics import PrometheusMetrics
 from tests.integration.messaging.conftest import Cable, RabbitRig, Recorder, Rig, command, letters_in
-from tests.support.metrics_page import Told, told
+from tests.support.measured.metrics_page import Told, told
 from tests.support.waiting import eventually
 
 INSTANCES = ("ServiceInstance",)

@@ -17,7 +17,7 @@ from chandlery.store.sealing.sealing import Keyring, new_key, parse_keys
 from chandlery.telemetry.prometheus_metrics import PrometheusMetrics
 from tests.integration.store.samples import NOON
 from tests.integration.store.sealing.key_hall import Vault
-from tests.support.metrics_page import Told, told
+from tests.support.measured.metrics_page import Told, told
 
 TRANSACTIONS, SECONDS = (
     "chandlery_database_transactions_total",

@@ -61,7 +61,7 @@ from chandlery_syncer.broker_reconciler import BrokerReconciler
 from chandlery_syncer.garbage_collector import GarbageCollector
 from tests.support.allow_everything import AllowEverything
 from tests.support.broker_places import PLACES_OF_TESTS
-from tests.support.metrics_page import Told, told
+from tests.support.measured.metrics_page import Told, told
 from tests.support.waiting import SOON, eventually
 
 T = TypeVar("T")

@@ -3,7 +3,7 @@
 from chandlery.osb.call_counting import CallCounting
 from chandlery.reconcile.answers import Verb
 from chandlery.telemetry.prometheus_metrics import PrometheusMetrics
-from tests.support.metrics_page import told
+from tests.support.measured.metrics_page import told
 
 UNDER_WAY, OLDEST = "chandlery_broker_calls_under_way", "chandlery_broker_calls_oldest_seconds"
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from tests.integration.gateway.api_client import Api
-from tests.support.metrics_page import Told, told
+from tests.support.measured.metrics_page import Told, told
 
 PAGE: Final = "/metrics"
 

@@ -9,7 +9,7 @@ from tests.integration.gateway.api_client import SECRETS, TEAM, instance, secret
 from tests.integration.gateway.conftest import Running
 from tests.integration.gateway.measuring.scraping import scraped
 from tests.integration.store.samples import held_open, sample
-from tests.support.metrics_page import news
+from tests.support.measured.metrics_page import news
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

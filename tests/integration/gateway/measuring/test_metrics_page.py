@@ -7,7 +7,7 @@ from chandlery.telemetry.catalog.api_requests import API_REQUEST_SECONDS, API_RE
 from tests.integration.gateway.api_client import CATALOG, RBAC, Api
 from tests.integration.gateway.conftest import Running
 from tests.integration.gateway.measuring.scraping import PAGE, scraped
-from tests.support.metrics_page import names, news
+from tests.support.measured.metrics_page import names, news
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -4,7 +4,7 @@ from chandlery.engine.upkeep.counting import Counting
 from chandlery.engine.upkeep.sweep import Sweep
 from tests.conformance.scripted.scripted_broker import ScriptedBroker
 from tests.integration.workers.fleet import INSTANCE, Fleet, Process, instance
-from tests.support.metrics_page import Told
+from tests.support.measured.metrics_page import Told
 
 LEASE = 10.0
 """Seconds after which a sweeper that says nothing has lost its lease."""

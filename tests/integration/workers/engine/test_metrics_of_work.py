@@ -9,7 +9,7 @@ from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker, simple_catalog
 from tests.conformance.scripted.scripted_catalog import simple_service
 from tests.integration.workers.fleet import BUILDS, INSTANCE, Fleet, Process, broker, instance
-from tests.support.metrics_page import Told
+from tests.support.measured.metrics_page import Told
 from tests.support.waiting import eventually
 
 AN_HOUR = 3600.0

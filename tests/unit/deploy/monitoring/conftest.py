@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from machine.prometheus import Prometheus, prometheus
-from tests.support.promql import declared, parsed, result_labels
+from tests.support.measured.promql import declared, parsed, result_labels
 
 ROOT = Path(__file__).resolve().parents[4]
 RULES = ROOT / "deploy/alerts/chandlery.rules.yaml"

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from machine.prometheus import Prometheus
-from tests.support.promql import parsed, problems_in, result_labels
+from tests.support.measured.promql import parsed, problems_in, result_labels
 
 TESTS = Path(__file__).with_name("rules")
 NAME = re.compile(r"Chandlery([A-Z][a-z]+)+")

@@ -14,7 +14,15 @@ import write_dashboards
 from chandlery.telemetry.catalog.every_metric import EVERY_METRIC
 from dashboards.frame import SCHEMA_VERSION, as_json
 from dashboards.parts import BROKER, MESSAGING, OVERVIEW, PROCESS
-from tests.support.promql import TARGET_LABELS, declared, names_in, parsed, problems_in, result_labels, selectors
+from tests.support.measured.promql import (
+    TARGET_LABELS,
+    declared,
+    names_in,
+    parsed,
+    problems_in,
+    result_labels,
+    selectors,
+)
 
 WIDTH = 24
 LEGEND = re.compile(r"{{(\w+)}}")

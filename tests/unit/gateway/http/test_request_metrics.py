@@ -14,7 +14,7 @@ from chandlery_gateway.http.request_metrics import RequestMetrics
 from chandlery_gateway.identity.audit.audit_event import AuditEvent
 from chandlery_gateway.identity.authorization import access_to
 from chandlery_gateway.identity.failed_logins import FailedLogins
-from tests.support.metrics_page import told
+from tests.support.measured.metrics_page import told
 
 ANN = UserInfo(username="ann")
 SECRETS = "/api/v1/namespaces/team/secrets"

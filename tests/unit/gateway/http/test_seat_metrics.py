@@ -10,7 +10,7 @@ from chandlery.telemetry.prometheus_metrics import PrometheusMetrics
 from chandlery_gateway.http.request_classes import Demand, RequestClass
 from chandlery_gateway.http.seats import Seats
 from chandlery_gateway.kube.printing.status_objects import TooManyRequests
-from tests.support.metrics_page import Told, told
+from tests.support.measured.metrics_page import Told, told
 from tests.support.waiting import eventually
 
 READING = Demand(RequestClass.READING)

@@ -9,7 +9,7 @@ from chandlery.process.http.metrics_page import MetricsApp, MetricsPage, make_me
 from chandlery.settings.settings import Settings
 from chandlery.telemetry.metrics import NO_METRICS, Metrics
 from chandlery.telemetry.prometheus_metrics import PrometheusMetrics
-from tests.support.metrics_page import told
+from tests.support.measured.metrics_page import told
 
 
 async def ask(

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from chandlery.process.measuring.disk_space import keep_disk_space, written_folders
 from chandlery.settings.settings import Settings
 from chandlery.telemetry.prometheus_metrics import PrometheusMetrics
-from tests.support.metrics_page import told
+from tests.support.measured.metrics_page import told
 from tests.support.waiting import eventually
 
 

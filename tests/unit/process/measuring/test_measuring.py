@@ -20,7 +20,7 @@ from chandlery.settings.settings import Settings
 from chandlery.telemetry.catalog.processes import CERTIFICATE_EXPIRY, EVENT_LOOP_DELAY_SECONDS, READY
 from chandlery.telemetry.metrics import NO_METRICS
 from chandlery.telemetry.prometheus_metrics import PrometheusMetrics
-from tests.support.metrics_page import Told, told
+from tests.support.measured.metrics_page import Told, told
 from tests.support.waiting import eventually
 
 
