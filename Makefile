@@ -204,6 +204,7 @@ lock:  ## Write requirements/*.txt from pyproject.toml (LOCK_ARGS=--upgrade for 
 	@$(COMPILE) $(LOCK_ARGS) pyproject.toml --output-file requirements/runtime.txt
 	@$(COMPILE) $(LOCK_ARGS) pyproject.toml requirements/build.in --group dev --constraints requirements/runtime.txt \
 		--excludes requirements/excluded.in --output-file requirements/dev.txt
+	@$(COMPILE) $(LOCK_ARGS) pyproject.toml --extra otlp --constraints requirements/dev.txt --output-file requirements/image.txt
 	@$(COMPILE) $(LOCK_ARGS) pyproject.toml requirements/build.in --group demo --constraints requirements/dev.txt \
 		--output-file requirements/demo.txt
 	@$(COMPILE) $(LOCK_ARGS) requirements/build.in --constraints requirements/dev.txt --output-file requirements/wheel.txt

@@ -22,7 +22,7 @@ def test_demo_needs_no_tool_of_developers() -> None:
     assert _versions("dev.txt").keys() >= TOOLS_OF_DEVELOPERS
 
 
-@pytest.mark.parametrize("lock", ["runtime.txt", "demo.txt", "wheel.txt", "demo-broker.txt"])
+@pytest.mark.parametrize("lock", ["runtime.txt", "image.txt", "demo.txt", "wheel.txt", "demo-broker.txt"])
 def test_smaller_locks_have_the_versions_that_the_tests_run_with(lock: str) -> None:
     assert _versions(lock).items() <= _versions("dev.txt").items()
 
