@@ -66,7 +66,7 @@ _NOW: Final = Row(
             asks="For how long has the oldest of its objects been due that nobody works on?",
             expr=f"max(chandlery_backlog_oldest_seconds{_OF})",
             unit=SECONDS,
-            steps=Steps(60, 600),
+            steps=Steps(30, 600),
         ),
         Number(
             title="Not Ready",
@@ -144,7 +144,7 @@ _WAITS: Final = Row(
             asks="How long has the oldest of it waited?",
             exprs={"{{worker}} {{kind}}": f"max by (worker, kind) (chandlery_backlog_oldest_seconds{_OF})"},
             unit=SECONDS,
-            steps=Steps(60, 600),
+            steps=Steps(30, 600),
         ),
         Lines(
             title="Time to Ready",

@@ -26,6 +26,7 @@ from dashboards.queries import failed_calls, grown, quantile, share
 _CALLS: Final = "chandlery_broker_call_duration_seconds"
 _HANGS: Final = "max by (broker) (chandlery_broker_calls_oldest_seconds) > 20"
 
+_SILENT: Final = "min by (instance) (up == 0 and on (instance) chandlery_build_info offset 5m)"
 _IN_TROUBLE: Final = (
     f"({failed_calls('broker', over='5m')} > 0.25) "
     "or (max by (broker) (chandlery_broker_circuit_open) == 1) "
@@ -64,7 +65,7 @@ _NOW: Final = Row(
             asks="For how long has the oldest object been due that nobody works on?",
             expr="max(chandlery_backlog_oldest_seconds)",
             unit=SECONDS,
-            steps=Steps(60, 600),
+            steps=Steps(30, 600),
             link=BROKER,
         ),
         Number(
@@ -85,8 +86,8 @@ _NOW: Final = Row(
         ),
         Number(
             title="Processes not ready",
-            asks="How many processes say that they are not ready?",
-            expr="count(min by (instance) (chandlery_ready) == 0)",
+            asks="How many processes say that they are not ready, or do not answer Prometheus?",
+            expr=f"count(min by (instance) (chandlery_ready) == 0 or {_SILENT})",
             steps=Steps(1, 1),
             link=PROCESS,
         ),
@@ -146,7 +147,7 @@ _BROKERS: Final = Row(
                     title="oldest",
                     expr="max by (broker) (chandlery_backlog_oldest_seconds)",
                     unit=SECONDS,
-                    steps=Steps(60, 600),
+                    steps=Steps(30, 600),
                 ),
                 Cell(
                     title="not Ready",
@@ -193,7 +194,7 @@ _WORK: Final = Row(
             asks="For which service broker has work waited longest?",
             exprs={"{{worker}} {{broker}}": "max by (worker, broker) (chandlery_backlog_oldest_seconds)"},
             unit=SECONDS,
-            steps=Steps(60, 600),
+            steps=Steps(30, 600),
         ),
         Lines(
             title="Time to Ready, nine in ten take less",

@@ -25,7 +25,7 @@ _GRAFANA: Final = {"$__rate_interval": "5m", "$__range": "1h"}
 def declared() -> dict[str, frozenset[str]]:
     """Each series that Prometheus can know of our processes, and its labels without those of the target."""
     known = {name: frozenset[str]() for name in _OF_THE_LIBRARY}
-    known["ALERTS"] = _ALERTS
+    known |= {"ALERTS": _ALERTS, "up": frozenset()}
     for metric in EVERY_METRIC:
         labels = frozenset(metric.labels)
         if not isinstance(metric, Histogram):
