@@ -10,7 +10,7 @@ from chandlery.engine.rounds.round_counting import CountedRound
 from chandlery.engine.rounds.round_report import Outcome, RoundReport
 from chandlery.model.faults import Conflict, LeaseLost, Unavailable
 from chandlery.telemetry.prometheus_metrics import PrometheusMetrics
-from tests.support.metrics_page import told
+from tests.support.measured.metrics_page import told
 
 KIND = "ServiceInstance"
 
