@@ -26,8 +26,8 @@ from chandlery.store.schema import EXTERNAL_IDS, METADATA, OBJECTS, OUTBOX, WORK
 from chandlery.store.sealing.sealing import new_key
 from chandlery_gateway import main as gateway_main
 from chandlery_gateway.main import GATEWAY, Gateway
-from tests.integration.conftest import PostgresDatabases
 from tests.integration.gateway.api_client import Api, Document, namespace
+from tests.integration.postgres_databases import PostgresDatabases
 from tests.support.selection import on_servers
 from tests.support.waiting import SOON, eventually
 
@@ -236,7 +236,7 @@ def migrated_url(request: pytest.FixtureRequest, store: str, folders: pytest.Tem
     databases: PostgresDatabases = request.getfixturevalue("postgres_databases")
     url = databases.migrated()
     yield url
-    databases.drop(url)
+    databases.give_back(url)
 
 
 async def _ended(stop: asyncio.Event, serving: "asyncio.Task[None]") -> None:

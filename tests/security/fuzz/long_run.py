@@ -29,9 +29,9 @@ from starlette.types import ASGIApp
 from chandlery.process.http.http_server import serve_http
 from chandlery.process.logs.logs import configure_logs
 from chandlery_gateway import main as gateway_main
-from tests.integration.conftest import PostgresDatabases
 from tests.integration.gateway.api_client import Api
 from tests.integration.gateway.conftest import TOKEN, Running, serving
+from tests.integration.postgres_databases import PostgresDatabases
 from tests.security.fuzz.fuzzed_gateway import USERS, fuzz_settings, plant_seeds
 from tests.security.fuzz.seen_requests import AttentiveWatchdog, SeenRequest, SeenRequests
 from tests.security.loop_watchdog import Deferral, watched_loop
@@ -215,14 +215,13 @@ def main() -> int:
     parser.add_argument("--examples", type=int, default=50, help="for each operation in each round, if there is time")
     given = parser.parse_args()
     configure_logs(level="error", form="console", service="fuzz")
-    databases = PostgresDatabases(os.environ["CHANDLERY_TEST_DATABASE_URL"])
-    url = databases.migrated()
-    try:
-        with tempfile.TemporaryDirectory() as folder:
+    server = os.environ["CHANDLERY_TEST_DATABASE_URL"]
+    with PostgresDatabases(server) as databases, tempfile.TemporaryDirectory() as folder:
+        url = databases.migrated()
+        try:
             done = asyncio.run(fuzz(url, Path(folder), minutes=given.minutes, examples=given.examples))
-    finally:
-        databases.drop(url)
-        databases.close()
+        finally:
+            databases.drop(url)
     return _report(done)
 
 

@@ -16,7 +16,7 @@ from chandlery.store.migrate import migrate
 from chandlery.store.roles.database_roles import RolePlan
 from chandlery.store.roles.grants import Role
 from chandlery.store.sealing.sealing import new_key
-from tests.integration.conftest import PostgresDatabases
+from tests.integration.postgres_databases import PostgresDatabases
 from tests.integration.store.connection.private_postgres import PrivatePostgres
 from tests.support.authority import Authority
 from tests.support.database_roles import drop_roles, role_logins

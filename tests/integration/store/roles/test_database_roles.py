@@ -23,7 +23,7 @@ from chandlery.store.database import Database
 from chandlery.store.migrate import migrate
 from chandlery.store.roles.database_roles import RolePlan, keep_roles, roles_sql
 from chandlery.store.sealing.sealing import Keyring, new_key
-from tests.integration.conftest import PostgresDatabases
+from tests.integration.postgres_databases import PostgresDatabases
 from tests.integration.store.samples import create, create_one, instance, meta, remove, update, with_parameters
 from tests.support.database_roles import drop_roles, role_logins
 
