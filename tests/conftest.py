@@ -2,8 +2,10 @@
 
 import asyncio
 import gc
+import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from chandlery.process.event_loop import EventLoop
+from chandlery.process.logs.library_lines import LibraryLines
 from tests.support.broker_places import BROKERS_OF_TESTS
 from tests.support.selection import IS_BRIEF, is_enough_on_one, mark_servers
 
@@ -34,6 +37,11 @@ _LONGEST_FIRST: Final = (
 """By what test ids begin with: short ones fill up at the end what the long ones leave."""
 
 
+_MEMORY: Final = Path("/dev/shm")
+_ROOM: Final = 4 << 30
+"""Bytes. A container has 64 MB unless it is given more."""
+
+
 class OneBackendAtATime(LoadScopeScheduling):
     """A module's tests stay together, for they share what is costly to start; and within it those of one backend.
 
@@ -47,9 +55,22 @@ class OneBackendAtATime(LoadScopeScheduling):
         return f"{module} {backend}" if module.startswith("tests/conformance/") else module
 
 
+def _may_keep_files() -> bool:
+    """Whether files of tests go into memory: SQLite waits for a disk at each commit, and no test is about that."""
+    try:
+        found = os.statvfs(_MEMORY)
+    except OSError:
+        return False
+    is_roomy = found.f_bavail * found.f_frsize >= _ROOM
+    # Some tests write programs and start them.
+    return is_roomy and not found.f_flag & os.ST_NOEXEC and os.access(_MEMORY, os.W_OK)
+
+
 def pytest_configure() -> None:
     """Called by pytest: what settings of this process say unless a test says otherwise."""
     os.environ.update(BROKERS_OF_TESTS)
+    if _may_keep_files():
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
     structlog.configure = _configure_for_a_test
 
 
@@ -59,6 +80,16 @@ _configure: Final = structlog.configure
 def _configure_for_a_test(*given: Any, **options: Any) -> None:
     """A logger that is kept on its first use would go on as one test has configured it, whatever later ones say."""
     _configure(*given, **{**options, "cache_logger_on_first_use": False})
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    """Called by pytest: a command that a test has run here has set up the logs, and later tests look at all of them."""
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
+        root = logging.getLogger()
+        root.handlers = [each for each in root.handlers if not isinstance(each, LibraryLines)]
 
 
 @pytest.hookimpl(trylast=True)
