@@ -5,7 +5,6 @@ import gc
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -37,11 +36,6 @@ _LONGEST_FIRST: Final = (
 """By what test ids begin with: short ones fill up at the end what the long ones leave."""
 
 
-_MEMORY: Final = Path("/dev/shm")
-_ROOM: Final = 4 << 30
-"""Bytes. A container has 64 MB unless it is given more."""
-
-
 class OneBackendAtATime(LoadScopeScheduling):
     """A module's tests stay together, for they share what is costly to start; and within it those of one backend.
 
@@ -55,22 +49,9 @@ class OneBackendAtATime(LoadScopeScheduling):
         return f"{module} {backend}" if module.startswith("tests/conformance/") else module
 
 
-def _may_keep_files() -> bool:
-    """Whether files of tests go into memory: SQLite waits for a disk at each commit, and no test is about that."""
-    try:
-        found = os.statvfs(_MEMORY)
-    except OSError:
-        return False
-    is_roomy = found.f_bavail * found.f_frsize >= _ROOM
-    # Some tests write programs and start them.
-    return is_roomy and not found.f_flag & os.ST_NOEXEC and os.access(_MEMORY, os.W_OK)
-
-
 def pytest_configure() -> None:
     """Called by pytest: what settings of this process say unless a test says otherwise."""
     os.environ.update(BROKERS_OF_TESTS)
-    if _may_keep_files():
-        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
     structlog.configure = _configure_for_a_test
 
 
