@@ -66,7 +66,11 @@ async def test_a_creation_brings_its_work_its_command_and_its_change(
     assert work["kind"] == created["kind"]
     assert work["due_at"] is not None
     commands = [message for message in await _messages(gateway) if message.get("uid") == uid]
-    assert commands == [{"type": "Reconcile", "kind": created["kind"], "uid": uid, "lane": work["lane"]}]
+    trace = work["traceparent"]
+    assert commands == [
+        {"type": "Reconcile", "kind": created["kind"], "uid": uid, "lane": work["lane"], "traceparent": trace}
+    ]
+    assert trace, "the row remembers the request, and so does its command"
     (change,) = [row for row in await gateway.rows("changes") if row["position"] == int(version)]
     assert (change["verb"], change["kind"], change["name"]) == ("ADDED", created["kind"], "one")
     lanes = [message["lane"] for message in await _messages(gateway) if message["type"] == "LaneOpened"]
