@@ -194,7 +194,7 @@ async def test_a_role_that_names_what_nothing_serves_is_stored_with_a_warning(ap
     rules = [rule("pods", "get"), rule("serviceinstance", "get", group=CATALOG), rule("secrets", "get", group="apps")]
     answer = await api.post(ROLES, role(rules=rules))
     assert answer.status == 201
-    meant = '"serviceinstances" or "serviceinstances/status" or "servicebindings"'
+    meant = '"serviceinstances" or "serviceinstances/status" or "serviceinstanceoperations"'
     assert [warning.replace("\\", "").partition("serves the resource ")[2][:-1] for warning in answer.warnings] == [
         "'pods' in API group ''",
         f"'serviceinstance' in API group '{CATALOG}'; did you mean {meant}?",
