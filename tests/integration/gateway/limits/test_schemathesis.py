@@ -35,6 +35,7 @@ _BRIEFLY = [
     ("apis/authentication.k8s.io/v1beta1", ["POST /apis/authentication.k8s.io/v1beta1/selfsubjectreviews"]),
     ("apis/authorization.k8s.io/v1", ["POST /apis/authorization.k8s.io/v1/subjectaccessreviews"]),
     ("apis/audit.chandlery.io/v1", ["GET /apis/audit.chandlery.io/v1/auditevents"]),
+    ("apis/history.chandlery.io/v1", ["GET /apis/history.chandlery.io/v1/serviceinstanceoperations"]),
     (
         "apis/rbac.authorization.k8s.io/v1",
         ["POST /apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings"],
