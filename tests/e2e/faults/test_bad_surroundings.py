@@ -158,7 +158,10 @@ def test_gateway_without_any_token_does_not_open(launch: Launcher, share: Server
     gateway = launch([CHANDLERY, "gateway"], CHANDLERY_PORT="0", **_settings(share))
     assert gateway.wait() == BAD_CONFIGURATION, gateway.log_text()
     last = gateway.log_text().splitlines()[-1]
-    assert last == "chandlery: no way to authenticate users: set CHANDLERY_TOKEN or CHANDLERY_TOKEN_FILE"
+    assert last == (
+        "chandlery: no way to authenticate users: set CHANDLERY_TOKEN, CHANDLERY_TOKEN_FILE, CHANDLERY_CLIENT_CA_FILE, "
+        "CHANDLERY_OIDC_ISSUER_URL or CHANDLERY_AUTHENTICATION_CONFIG"
+    )
     assert "Traceback" not in gateway.log_text()
 
 
