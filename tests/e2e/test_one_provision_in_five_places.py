@@ -18,7 +18,7 @@ from tests.e2e.stacks.brokers import ScriptedPeer, scripted_peer
 from tests.e2e.stacks.manifests import cluster_broker, instance
 from tests.e2e.stacks.programs import LOOPBACK, free_port
 from tests.e2e.stacks.stacks import SplitStack, split_stack
-from tests.support.otlp_receiver import OtlpReceiver, ReceivedSpan, otlp_receiver
+from tests.e2e.stacks.trace_receiver import ReceivedSpan, TraceReceiver, trace_receiver
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.servers
@@ -35,7 +35,7 @@ class Story:
     """Four processes after the provision, and where its uid and its ids are to be looked for."""
 
     stack: SplitStack
-    receiver: OtlpReceiver
+    receiver: TraceReceiver
     peer: ScriptedPeer
     metrics_port: int
     uid: str
@@ -52,29 +52,25 @@ class Story:
 
     def call_spans(self) -> list[ReceivedSpan]:
         """Those of both calls, once the provisioner has sent them."""
-
-        def found() -> list[ReceivedSpan]:
-            return [span for span in self.receiver.spans(TRACE) if span.name.startswith("PUT /v2/service_instances")]
-
-        return wait_for(found, lambda spans: len(spans) == 2, what="the spans of both calls")
+        return self.receiver.until(TRACE, "PUT /v2/service_instances", 2)
 
     def whole_trace(self) -> dict[str, ReceivedSpan]:
         """By id, once every process has sent what it has: nothing but the client's span is missing."""
 
         def missing() -> set[str]:
-            spans = self.receiver.spans(TRACE)
+            spans = self.receiver.of(TRACE)
             known = {span.span_id for span in spans}
             return {each for span in spans for each in (span.parent_id, *span.links)} - known
 
         self.call_spans()
         wait_for(missing, lambda ids: ids == {_CLIENTS_SPAN}, what="all spans of the trace")
-        return {span.span_id: span for span in self.receiver.spans(TRACE)}
+        return {span.span_id: span for span in self.receiver.of(TRACE)}
 
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     port = free_port()
-    with otlp_receiver() as receiver, scripted_peer() as peer:
+    with trace_receiver() as receiver, scripted_peer() as peer:
         environment = {
             "OTEL_TRACES_EXPORTER": "otlp",
             "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
@@ -101,10 +97,10 @@ def _provision(stack: SplitStack, peer: ScriptedPeer) -> str:
 
 
 def test_trace_leads_from_the_request_over_the_bus_to_both_calls(story: Story) -> None:
-    first, second = sorted(story.call_spans(), key=lambda span: not span.is_failed)
+    first, second = sorted(story.call_spans(), key=lambda span: not span.has_failed)
     by_id = story.whole_trace()
 
-    assert first.is_failed and not second.is_failed
+    assert first.has_failed and not second.has_failed
     assert {"chandlery-gateway", "chandlery-provisioner"} <= {span.service for span in by_id.values()}
     for call in (first, second):
         assert _first_ancestor(call, by_id).parent_id == _CLIENTS_SPAN

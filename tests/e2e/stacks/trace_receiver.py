@@ -49,22 +49,27 @@ class TraceReceiver:
         found = [span for span in list(self.spans) if span.trace_id == trace_id and span.name.startswith(name)]
         return sorted(found, key=lambda span: span.start)
 
-    def until(self, trace_id: str, name: str, count: int = 1) -> list[ReceivedSpan]:
-        """As soon as so many of a name have arrived."""
+    def until(self, trace_id: str, name: str, count: int = 1, *, event: str = "") -> list[ReceivedSpan]:
+        """As soon as so many of a name have arrived, and, if an event is named, the one that has it as the last."""
         return wait_for(
             lambda: self.of(trace_id, name),
-            lambda found: len(found) >= count,
-            what=f"{count} of {name} in {[span.name for span in self.of(trace_id)]}",
+            lambda found: len(found) >= count and (not event or event in found[-1].events),
+            what=f"{count} of {name} {event}",
         )
 
-    def above(self, span: ReceivedSpan) -> list[tuple[str, str]]:
-        """Service and name from the span up to the first that was received of its trace."""
+    def above(self, span: ReceivedSpan, *, client: str = "") -> list[tuple[str, str]]:
+        """Service and name from the span up to the one below the client's; each process sends in its own time."""
+        chain = wait_for(
+            lambda: self._chain(span), lambda found: found[-1].parent_id == client, what=f"all spans above {span.name}"
+        )
+        return [(each.service, each.name) for each in chain]
+
+    def _chain(self, span: ReceivedSpan) -> list[ReceivedSpan]:
         by_id = {each.span_id: each for each in list(self.spans)}
-        at, found = span, [(span.service, span.name)]
-        while at.parent_id in by_id:
-            at = by_id[at.parent_id]
-            found.append((at.service, at.name))
-        return found
+        chain = [span]
+        while (parent := by_id.get(chain[-1].parent_id)) is not None:
+            chain.append(parent)
+        return chain
 
     def log_tails(self) -> dict[str, str]:
         """For a test that fails."""

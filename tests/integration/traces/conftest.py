@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import aiohttp
 import pytest
@@ -17,6 +18,9 @@ from tests.conformance import platform_backends
 from tests.conformance.platform import Platform
 from tests.conformance.scripted.scripted_broker import ScriptedBroker
 from tests.support.waiting import eventually
+
+CLIENT: Final = 0x00F067AA0BA902B7
+"""The span of a client that tests send along."""
 
 
 def ids(span: ReadableSpan) -> SpanContext:
@@ -39,21 +43,29 @@ class Spans:
         found = [span for span in self.all() if ids(span).trace_id == trace_id and span.name.startswith(name)]
         return sorted(found, key=lambda span: span.start_time or 0)
 
-    async def until(self, trace_id: int, name: str, count: int = 1) -> list[ReadableSpan]:
-        """As soon as so many of a name have ended."""
+    async def until(self, trace_id: int, name: str, count: int = 1, *, event: str = "") -> list[ReadableSpan]:
+        """As soon as so many of a name have ended, and, if an event is named, the one that has it as the last."""
         return await eventually(
-            lambda: self.of(trace_id, name), lambda found: len(found) >= count, what=f"{count} of {name}"
+            lambda: self.of(trace_id, name),
+            lambda found: len(found) >= count and (not event or event in [each.name for each in found[-1].events]),
+            what=f"{count} of {name} {event}",
         )
 
-    def above(self, span: ReadableSpan) -> list[str]:
-        """The names from the span up to the first of its trace."""
+    async def above(self, span: ReadableSpan) -> list[str]:
+        """The names from the span up to the first of ours in its trace; what is above may end later."""
+        chain = await eventually(
+            lambda: self._chain(span),
+            lambda found: found[-1].parent is None or found[-1].parent.span_id == CLIENT,
+            what=f"all spans above {span.name}",
+        )
+        return [each.name for each in chain]
+
+    def _chain(self, span: ReadableSpan) -> list[ReadableSpan]:
         by_id = {ids(each).span_id: each for each in self.all()}
-        names = []
-        at: ReadableSpan | None = span
-        while at is not None:
-            names.append(at.name)
-            at = by_id.get(at.parent.span_id) if at.parent is not None else None
-        return names
+        chain = [span]
+        while (parent := chain[-1].parent) is not None and parent.span_id in by_id:
+            chain.append(by_id[parent.span_id])
+        return chain
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")

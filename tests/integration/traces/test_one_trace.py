@@ -13,7 +13,7 @@ from tests.conformance.platform_backends import PlatformBackend
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply
 from tests.integration.gateway.api_client import Document
-from tests.integration.traces.conftest import Spans, ids
+from tests.integration.traces.conftest import CLIENT, Spans, ids
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -27,7 +27,7 @@ POST = "POST /apis/servicecatalog.k8s.io/v1beta1/namespaces/{namespace}/servicei
 def new_trace() -> tuple[int, dict[str, str]]:
     """A trace of a client, and the header that says so."""
     trace_id = secrets.randbits(128)
-    return trace_id, {"traceparent": f"00-{trace_id:032x}-00f067aa0ba902b7-01"}
+    return trace_id, {"traceparent": f"00-{trace_id:032x}-{CLIENT:016x}-01"}
 
 
 async def ask_for(platform: Platform, kind: str, name: str, spec: Document, headers: dict[str, str]) -> None:
@@ -54,11 +54,11 @@ async def test_a_provision_is_one_trace_from_the_request_of_the_client_to_ready(
     trace_id, headers = new_trace()
     await ask_for(platform, "ServiceInstance", "db", offering(platform), headers)
     (call,) = await spans.until(trace_id, PUT)
-    last = (await spans.until(trace_id, ROUND))[-1]
-    assert spans.above(call) == [PUT, ROUND, f"{PROCESS}.reconcile", f"{SEND}.reconcile", POST]
+    last = (await spans.until(trace_id, ROUND, event="Ready is True"))[-1]
+    assert await spans.above(call) == [PUT, ROUND, f"{PROCESS}.reconcile", f"{SEND}.reconcile", POST]
     request = spans.of(trace_id, POST)[0]
     assert request.parent is not None
-    assert (request.parent.span_id, request.kind) == (0x00F067AA0BA902B7, SpanKind.SERVER)
+    assert (request.parent.span_id, request.kind) == (CLIENT, SpanKind.SERVER)
     assert attributes(request)["http.response.status_code"] == 201
     seen = platform.broker.seen_of(osb.PROVISION)[0]
     identity = f"{trace_id:032x}-{ids(call).span_id:016x}"
@@ -93,7 +93,7 @@ async def test_a_second_try_is_of_the_same_trace_and_links_to_the_first(platform
     assert [link.context.span_id for link in second.links] == [ids(first).span_id]
     assert (first.status.is_ok, second.status.is_ok) == (False, True)
     # The second does not hang below the first: however many tries there are, the tree stays flat.
-    assert spans.above(second)[-3:] == [f"{PROCESS}.reconcile", f"{SEND}.reconcile", POST]
+    assert (await spans.above(second))[-3:] == [f"{PROCESS}.reconcile", f"{SEND}.reconcile", POST]
     identities = {seen.headers["X-Broker-API-Request-Identity"] for seen in platform.broker.seen_of(osb.PROVISION)}
     assert len(identities) == 2
 
@@ -108,11 +108,11 @@ async def test_a_binding_that_waits_for_its_instance_goes_on_in_its_own_trace_an
     await ask_for(platform, "ServiceInstance", "db", offering(platform), with_instance)
     await ask_for(platform, "ServiceBinding", "key", {"instanceRef": {"name": "db"}}, with_binding)
     (call,) = await spans.until(of_binding, "PUT /v2/service_instances/{instance_id}/service_bindings")
-    rounds = await spans.until(of_binding, "reconcile ServiceBinding", 2)
-    assert spans.above(call)[-1].startswith("POST ")
+    rounds = await spans.until(of_binding, "reconcile ServiceBinding", 2, event="Ready is True")
+    assert (await spans.above(call))[-1].startswith("POST ")
     assert [event.name for event in rounds[-1].events] == ["Secret delivered", "Ready is True"]
     polls = await spans.until(of_instance, "GET /v2/service_instances/{instance_id}/last_operation", 2)
-    assert all(spans.above(poll)[-1] == POST for poll in polls)
+    assert {(await spans.above(poll))[-1] for poll in polls} == {POST}
     told = repr([(each.name, each.attributes, each.events) for each in spans.all()])
     assert "c0rrect-h0rse" not in told
 
@@ -135,7 +135,7 @@ async def test_what_a_schedule_starts_begins_a_trace_of_its_own_and_links_to_the
 
     (later,) = await eventually(next_one, bool, what="a round of its own trace")
     assert [link.context.span_id for link in later.links] == [ids(spans.of(trace_id, ROUND)[-1]).span_id]
-    assert spans.above(later) == [ROUND, f"{PROCESS}.reconcile", f"{SEND}.reconcile"]
+    assert await spans.above(later) == [ROUND, f"{PROCESS}.reconcile", f"{SEND}.reconcile"]
 
 
 @pytest.mark.parametrize(
