@@ -73,6 +73,8 @@ class InstanceHistory:
     facts: list[RecordedFact] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
     told: ToldHistory = field(default_factory=ToldHistory)
+    tells_slow_calls: bool = False
+    """Calls take so long that they are announced."""
 
     @property
     def is_deleted(self) -> bool:
@@ -157,6 +159,8 @@ class InstanceHistory:
         if not isinstance(call, PollInstance | FetchInstance):
             self.request = OpenInstanceRequest.model_validate(kept_of(note).to_wire())
         self.sent.append(request)
+        if self.tells_slow_calls:
+            self._announce(snapshot, note)
         try:
             answer = self.broker(request)
         except WorkerDied:
@@ -164,6 +168,11 @@ class InstanceHistory:
             self.due_at = self.now
             return
         self._write(outcomes.absorb(snapshot, note, answer, self.now), is_attempt=not note.purpose.traits.only_asks)
+
+    def _announce(self, snapshot: InstanceSnapshot, note: OpenInstanceRequest) -> None:
+        change = outcomes.announce(snapshot, note, self.now)
+        self.told.hear(change)
+        self.instance = ServiceInstance.model_validate(change.document.to_wire())
 
     def _write(self, change: InstanceResult, *, is_attempt: bool = False) -> None:
         self.told.take(change, is_attempt=is_attempt)

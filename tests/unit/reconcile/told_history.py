@@ -43,15 +43,22 @@ class ToldHistory:
             assert going == set()
             assert sum(told.attempts for told in self.rows.values()) == self.answered, "a request that is not told of"
 
+    def hear(self, change: ReconcileResult[Any]) -> None:
+        """What is written while a call takes its time: rows of the history, and nothing of what is open."""
+        for told in change.operations:
+            self._write(told)
+
     def _write(self, told: RecordedOperation) -> None:
         row = (OperationKey.of(told.operation, told.external_id), told.started_at.timestamp())
         before = self.rows.get(row)
         assert before is None or before.outcome == OperationOutcome.IN_PROGRESS, f"{row} had ended: {before}"
-        assert before is None or before.attempts <= told.attempts
         assert (told.ended_at is None) == (told.outcome == OperationOutcome.IN_PROGRESS)
         assert told.ended_at is None or told.ended_at >= told.started_at
         assert told.reason
-        # As the table keeps it: what was first told of why and by whom stays.
-        origin: dict[str, Any] = {"reason": before.reason, "requested_by": before.requested_by} if before else {}
-        self.rows[row] = replace(told, **origin)
+        # As the table keeps it: what was first told of why and by whom stays, and so do attempts that are known.
+        kept: dict[str, Any] = {}
+        if before is not None:
+            attempts = max(before.attempts, told.attempts)
+            kept = {"reason": before.reason, "requested_by": before.requested_by, "attempts": attempts}
+        self.rows[row] = replace(told, **kept)
         self.writes += 1

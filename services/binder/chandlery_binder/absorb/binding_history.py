@@ -44,6 +44,7 @@ def with_answer(
 ) -> BindingResult:
     """The result of a call, with what the history is told of it."""
     history, name = RoundHistory(snapshot.open_operations, now), _name(snapshot, sent)
+    _recall(history, snapshot, sent)
     if name is not None:
         key = _begun(history, snapshot, sent, name)
         outcome = _outcome(name, snapshot, sent, answer=answer, result=result)
@@ -57,21 +58,31 @@ def with_answer(
 def with_announcement(
     snapshot: BindingSnapshot, sent: OpenBindingRequest, *, result: BindingResult, now: datetime
 ) -> BindingResult:
-    """What is written while a call takes its time: the operation has begun."""
+    """What is written while a call takes its time: the operation has begun, which may end another."""
     history, name = RoundHistory(snapshot.open_operations, now), _name(snapshot, sent)
     if name is not None:
         key = _begun(history, snapshot, sent, name)
         history.tell(key, OperationOutcome.IN_PROGRESS, origin_of(snapshot, sent, name))
+    _close(history, snapshot, result)
     return history.on(result)
 
 
 def without_call(snapshot: BindingSnapshot, *, result: BindingResult, now: datetime) -> BindingResult:
     """What is decided without a call may end what was open."""
-    if not snapshot.open_operations:
-        return result
     history = RoundHistory(snapshot.open_operations, now)
+    if result.is_finished:
+        _recall(history, snapshot)
     _close(history, snapshot, result)
     return history.on(result)
+
+
+def _recall(history: RoundHistory, snapshot: BindingSnapshot, sent: OpenBindingRequest | None = None) -> None:
+    """What came of a request is unknown, and this round does not repeat it."""
+    lost = snapshot.sealed.request
+    name = _name(snapshot, lost) if lost is not None else None
+    if lost is not None and name is not None and (sent is None or sent.started_at != lost.started_at):
+        external_id = lost.placement.binding_id or snapshot.binding.spec.external_id
+        history.recall(name, external_id, started_at=lost.started_at)
 
 
 def _name(snapshot: BindingSnapshot, sent: OpenBindingRequest) -> OperationName | None:

@@ -62,6 +62,11 @@ class RoundHistory:
         self._open[key] = known.model_copy(update={"attempts": attempts, "external_id": external_id})
         return key
 
+    def recall(self, operation: OperationName, external_id: str, *, started_at: float) -> None:
+        """A worker died with this request, which is not repeated. The history may have heard that it had begun."""
+        known = OpenOperation(operation=operation, external_id=external_id, started_at=started_at)
+        self._open.setdefault(known.key, known)
+
     def tell(
         self, key: OperationKey, outcome: OperationOutcome, origin: Origin, *, words: OperationWords | None = None
     ) -> None:

@@ -32,8 +32,13 @@ def _upsert(insert: Any) -> Any:
     new = insert.excluded
     broker_status = case((new.message.is_not(None), new.broker_status), else_=_C.broker_status)
     failure_status = case((new.failure.is_not(None), new.failure_status), else_=_C.failure_status)
+    # An end may be told twice, by what is written while the next call goes on and by what is written after it.
+    ended_at = case((new.outcome == _C.outcome, func.coalesce(_C.ended_at, new.ended_at)), else_=new.ended_at)
     values = {
-        **{name: new[name] for name in ("external_id", "attempts", "outcome", "ended_at")},
+        **{name: new[name] for name in ("external_id", "outcome")},
+        # Of a request whose worker died the one that gives it up knows less.
+        "attempts": case((new.attempts < _C.attempts, _C.attempts), else_=new.attempts),
+        "ended_at": ended_at,
         "broker_status": broker_status,
         "message": func.coalesce(new.message, _C.message),
         "failure_status": failure_status,

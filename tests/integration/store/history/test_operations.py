@@ -88,6 +88,16 @@ async def test_what_is_told_of_an_operation_again_is_written_over_its_row(databa
     assert (closed.outcome, closed.broker_status, closed.failure) == ("Superseded", 201, "no room")
 
 
+async def test_an_end_that_is_told_again_stays_when_it_was_and_attempts_that_are_known_stay(database: Database) -> None:
+    superseded: dict[str, Any] = {"outcome": OperationOutcome.SUPERSEDED, "words": None}
+    await note(database, told(attempts=1, outcome=OperationOutcome.IN_PROGRESS, ended_at=None))
+    await note(database, told(attempts=0, **superseded))
+    await note(database, told(attempts=0, **superseded, ended_at=NOON + timedelta(hours=1)))
+    [ended] = await found(database)
+    assert (ended.outcome, ended.attempts) == ("Superseded", 1)
+    assert ended.ended_at == NOON + timedelta(minutes=1)
+
+
 async def test_a_status_goes_when_the_next_try_gets_no_answer(database: Database) -> None:
     await note(database, told(words=REFUSED))
     await note(database, told(words=OperationWords(message="connection refused", is_failure=True)))

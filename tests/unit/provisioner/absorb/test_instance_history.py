@@ -11,7 +11,7 @@ from chandlery.reconcile.answers import Answer
 from chandlery.reconcile.parameters.parameters import merge_parameters
 from chandlery_provisioner.facts.instance_notes import InstancePurpose
 from tests.unit.provisioner.builders import make_instance, reply, timed_out, unreachable
-from tests.unit.provisioner.instance_histories import InstanceHistory, Request
+from tests.unit.provisioner.instance_histories import InstanceHistory, Request, WorkerDied
 
 BUSY = {"error": "ConcurrencyError", "description": "one at a time"}
 PROVISION, UPDATE = InstancePurpose.PROVISION, InstancePurpose.UPDATE
@@ -239,3 +239,37 @@ def test_operations_from_before_there_was_a_history_are_told_when_they_end() -> 
     [told] = history.told.rows.values()
     assert (told.operation, told.attempts, told.outcome) == ("Provision", 1, "Succeeded")
     assert told.started_at == began
+
+
+def dies_with(history: InstanceHistory) -> None:
+    """A worker makes a call that takes its time, tells of it, and dies."""
+
+    def dead(_request: Request) -> Answer:
+        raise WorkerDied
+
+    alive, history.broker, history.tells_slow_calls = history.broker, dead, True
+    history.round()
+    history.broker, history.tells_slow_calls = alive, False
+
+
+def abandon(history: InstanceHistory) -> None:
+    history.annotate(abandon="true")
+    history.delete()
+
+
+def test_an_operation_that_a_dead_worker_has_told_of_ends_with_an_object_that_goes_without_a_call() -> None:
+    history = life(steps=(dies_with, abandon))
+    # Told of, though nobody has heard an answer.
+    history.told.answered += 1
+    history.run()
+    assert history.told.story == ["Provision (Created) x1: Superseded"]
+
+
+def test_an_operation_that_a_dead_worker_has_told_of_goes_on_when_its_request_is_repeated() -> None:
+    history = life(CREATED, (UPDATE, 200, {}), steps=(dies_with, grow, RUN))
+    assert history.told.story == ["Provision (Created) x1: Succeeded", "Update (SpecChanged) x1: Succeeded"]
+
+
+def test_a_slow_deletion_ends_the_provision_while_it_is_asked_for() -> None:
+    history = life((PROVISION, 202, {}), steps=(ROUND, DELETE, dies_with))
+    assert history.told.story == ["Provision (Created) x1: Superseded", "Deprovision (Deleted) x1: InProgress"]
