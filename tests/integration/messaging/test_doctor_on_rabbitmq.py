@@ -80,6 +80,10 @@ async def test_each_server_of_a_cluster_is_asked(rabbit: RabbitRig, cable: Cable
     password = str(URL(rabbit.url).password)
     wrong = await look(rabbit.url.replace(password, "hunter2"))
     assert "the user name or the password is refused" in wrong["rabbitmq"].message
+    assert wrong["rabbitmq"].remedy.startswith("correct user, password and virtual host in CHANDLERY_AMQP_URL")
+    nowhere = (await look(str(URL(rabbit.url).with_path("/nowhere"))))["rabbitmq"]
+    assert "does not let us in: the virtual host does not exist" in nowhere.message
+    assert nowhere.remedy == wrong["rabbitmq"].remedy
     assert wrong["rabbitmq"].blocks == wrong["dead-letters"].message == "RabbitMQ cannot be reached"
     assert not {password, "hunter2"} & set(str(wrong).replace(":", " ").replace("@", " ").split())
 

@@ -36,7 +36,7 @@ def describe(error: BaseException | None) -> str:
     """A short reason for a log line. Never the credentials: only names of classes and what server or system said."""
     if isinstance(error, AuthenticationError | ProbableAuthenticationError):
         return "the user name or the password is refused"
-    if isinstance(error, InvalidFrameError) and "Connection.OpenOk" in str(error):
+    if _is_host_refused(error):
         # All that the client tells of the server's own words.
         return "the virtual host does not exist, or the user may not access it"
     if isinstance(error, TimeoutError) and not error.args:
@@ -47,6 +47,15 @@ def describe(error: BaseException | None) -> str:
         return describe(error.__cause__) if str(error).startswith(_REQUEST) else error.message
     said = ", ".join(part for part in error.args if isinstance(part, str)) if error is not None else ""
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def is_login_refused(error: BaseException) -> bool:
+    """Whether the server is there, and the user or the virtual host is what it does not accept."""
+    return isinstance(error, AuthenticationError | ProbableAuthenticationError) or _is_host_refused(error)
+
+
+def _is_host_refused(error: BaseException | None) -> bool:
+    return isinstance(error, InvalidFrameError) and "Connection.OpenOk" in str(error)
 
 
 def _of_system(error: OSError) -> str:

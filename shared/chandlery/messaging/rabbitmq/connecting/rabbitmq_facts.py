@@ -14,7 +14,7 @@ from cryptography import x509
 from yarl import URL
 
 from chandlery.messaging.rabbitmq.connecting.rabbitmq_servers import RabbitServers, address_of, close_connection
-from chandlery.messaging.rabbitmq.rabbitmq_errors import describe
+from chandlery.messaging.rabbitmq.rabbitmq_errors import describe, is_login_refused
 from chandlery.model.faults import Unavailable
 
 NAME: Final = "chandlery doctor"
@@ -29,6 +29,8 @@ class RabbitFacts:
     address: str
     fault: Unavailable | None = None
     """Why it does not let us in."""
+    is_login_refused: bool = False
+    """It is there, and lets this user not in, or not into this virtual host."""
     product: str = ""
     version: tuple[int, ...] = ()
     has_tls: bool = False
@@ -45,8 +47,10 @@ async def look_at(servers: RabbitServers, url: URL, *, keep: Callable[[URL, Abst
     except Unavailable as fault:
         return RabbitFacts(address=address, fault=fault, certificate_until=until)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is why
-        away = Unavailable(f"RabbitMQ at {address} cannot be reached: {describe(error)}")
-        return RabbitFacts(address=address, fault=away, certificate_until=until)
+        is_login = is_login_refused(error)
+        what = "does not let us in" if is_login else "cannot be reached"
+        away = Unavailable(f"RabbitMQ at {address} {what}: {describe(error)}")
+        return RabbitFacts(address=address, fault=away, is_login_refused=is_login, certificate_until=until)
     told = dict(getattr(getattr(connection.transport, "connection", None), "server_properties", {}))
     if not keep(url, connection):
         await close_connection(connection)

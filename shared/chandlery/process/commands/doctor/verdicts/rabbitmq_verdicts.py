@@ -27,6 +27,7 @@ LISTENERS: Final[Mapping[str, str]] = {queue: queue.partition(".")[0] for queue 
 """Work queue, without its lane -> the service that listens on it."""
 AWAY: Final = "RabbitMQ cannot be reached"
 _START: Final = "start it, or correct host and port in CHANDLERY_AMQP_URL"
+_LOG_IN: Final = "correct user, password and virtual host in CHANDLERY_AMQP_URL, or let the user in on the server"
 _LONG: Final = 1_000
 _VERY_LONG: Final = 100_000
 
@@ -40,7 +41,7 @@ def servers(found: Sequence[RabbitFacts]) -> Result:
     if len(away) == len(found):
         first = away[0].fault
         assert first is not None  # noqa: S101 - for mypy
-        result = failed_with(first, otherwise=_START, blocks=AWAY)
+        result = failed_with(first, otherwise=_LOG_IN if away[0].is_login_refused else _START, blocks=AWAY)
         if len(away) == 1:
             return result
         whys = "; ".join(each.fault.message for each in away if each.fault)
