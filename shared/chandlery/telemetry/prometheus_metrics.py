@@ -129,7 +129,10 @@ class PrometheusMetrics:
             labels = tuple(
                 OTHER if label == widest else value for label, value in zip(metric.labels, labels, strict=True)
             )
-        return tuple(self._room_for(metric.name, *pair) for pair in zip(metric.labels, labels, strict=True))
+        return tuple(
+            self._room_for(metric.name, label, _fit_for_page(value))
+            for label, value in zip(metric.labels, labels, strict=True)
+        )
 
     def _room_for(self, name: str, label: str, value: str) -> str:
         values = self._values.setdefault((name, label), set())
@@ -185,7 +188,7 @@ class _Collected(Collector):
     def _bounded(self, labels: tuple[str, ...], known: list[set[str]]) -> tuple[str, ...]:
         """The first so many values of a label are told apart, and all others together."""
         bounded = []
-        for value, values in zip(labels, known, strict=True):
+        for value, values in zip(map(_fit_for_page, labels), known, strict=True):
             has_room = value in values or len(values) < self._most_values
             bounded.append(value if has_room else OTHER)
             if has_room:
@@ -207,3 +210,8 @@ class _Collected(Collector):
         except Exception as error:  # noqa: BLE001 - one that fails must not take all others from the page
             log.warning(f"{self._metric.name} cannot be told: {type(error).__name__}", action="collect_metrics")
             return ()
+
+
+def _fit_for_page(value: str) -> str:
+    """A folder may have a name that is no UTF-8: one such value would take the whole page."""
+    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()

@@ -144,3 +144,16 @@ def test_of_what_is_looked_up_the_label_that_grows_is_bounded_and_the_others_sta
 
     told = {key[1:]: value for key, value in _told(metrics).items() if key[0] == "age"}
     assert told == {("broker-0", "Instance"): 0, ("broker-1", "Instance"): 1, ("other", "Instance"): 4}
+
+
+def test_a_value_that_is_no_utf8_takes_nothing_from_the_page() -> None:
+    metrics = PrometheusMetrics()
+    folder = b"/caf\xe9".decode("utf-8", "surrogateescape")
+    metrics.count(_CALLS, folder, "200")
+    metrics.collect(_WAITING, lambda: [Sample((folder,), 2), Sample(("/caf\u00e9",), 3)])
+    told = {
+        sample.labels.get("broker"): sample.value
+        for each in families(metrics.render()[0].decode())
+        for sample in each.samples
+    }
+    assert told.keys() >= {r"/caf\udce9", "/caf\u00e9"}
