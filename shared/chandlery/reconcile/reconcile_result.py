@@ -3,13 +3,16 @@
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from chandlery.model.history.recorded_operations import RecordedOperation
 from chandlery.model.objects.core import RecordedFact, Secret
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.history.open_operations import OpenOperation
+
+BROKER_LANE: Final = "broker:"
+"""What the lanes of service brokers begin with."""
 
 
 @dataclass(frozen=True)
@@ -133,12 +136,12 @@ def _in_words(name: str) -> str:
 
 def broker_key(namespace: str | None, name: str) -> str:
     """Wake-up key, and lane, of a service broker: `team-a/mybroker`, `/mybroker` for a cluster-wide one."""
-    return f"broker:{namespace or ''}/{name}"
+    return f"{BROKER_LANE}{namespace or ''}/{name}"
 
 
 def broker_label(lane: str) -> str:
     """What metrics call the broker of a lane: `team-a/mybroker`, `mybroker`; empty where it is not known, or none."""
-    return lane.removeprefix("broker:").removeprefix("/") if lane.startswith("broker:") else ""
+    return lane.removeprefix(BROKER_LANE).removeprefix("/") if lane.startswith(BROKER_LANE) else ""
 
 
 def offering_key(namespace: str | None, reference: str) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy import and_, func, or_, select
 from chandlery.contracts.messages import UNRESOLVED_LANE
 from chandlery.contracts.topology import SINGLE_LANE
 from chandlery.model.objects.kinds import BROKER_KINDS
-from chandlery.reconcile.reconcile_result import broker_key
+from chandlery.reconcile.reconcile_result import BROKER_LANE, broker_key
 from chandlery.store.rows import utc
 from chandlery.store.schema import CIRCUITS, LEASES, OBJECTS, OUTBOX
 from chandlery.store.schema import WORK_QUEUE as W
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 _MOST_LANES: Final = 20
+_FIRST_TRIES: Final = 5
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,18 @@ class BrokerShare:
     limit: int | None
 
 
+@dataclass(frozen=True)
+class BrokerRounds:
+    """What workers do for the objects of one service broker, as far as it takes long or is tried again."""
+
+    lane: str
+    in_hand: int
+    seconds: float
+    """For which the oldest of those in hand has been due: it waited for a worker, and now for an answer."""
+    tried_again: int
+    """Objects whose first tries have failed. Later ones tell of the object rather than of the service broker."""
+
+
 class Inspection:
     """The questions, as this transaction sees the answers."""
 
@@ -129,6 +142,21 @@ class Inspection:
         query = query.where(CIRCUITS.c.retry_at > self._now - LONGEST_SILENCE).order_by(CIRCUITS.c.opened_at)
         rows = (await self._connection.execute(query)).all()
         return [HeldCircuit(lane, owner, self._since(opened)) for lane, owner, opened in rows]
+
+    async def broker_rounds(self) -> Sequence[BrokerRounds]:
+        """By service broker, the one whose oldest round has been due for longest first; at most some."""
+        is_held = W.c.lease_until >= self._now
+        is_tried_again = W.c.attempt.between(1, _FIRST_TRIES)
+        oldest = func.min(W.c.due_at).filter(is_held)
+        query = (
+            select(W.c.lane, func.count().filter(is_held), oldest, func.count().filter(is_tried_again))
+            .where(W.c.lane.startswith(BROKER_LANE, autoescape=True), or_(is_held, is_tried_again))
+            .group_by(W.c.lane)
+            .order_by(oldest.nulls_last())
+            .limit(_MOST_LANES)
+        )
+        rows = (await self._connection.execute(query)).all()
+        return [BrokerRounds(lane, in_hand, self._since(due), again) for lane, in_hand, due, again in rows]
 
     async def brokers(self) -> Sequence[BrokerShare]:
         """All of them."""

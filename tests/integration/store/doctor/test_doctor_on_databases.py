@@ -130,6 +130,12 @@ async def test_what_is_stuck_late_or_left_over_is_found(
         await connection.execute(insert(WORK_QUEUE).values(uid="due", due_at=early, **row))
         held = {"uid": "held", "lease_owner": "provisioner/a/1/x", "lease_until": early, **row}
         await connection.execute(insert(WORK_QUEUE).values(held))
+        called = {
+            "uid": "called",
+            "lease_owner": "binder/a/1/x",
+            "lease_until": datetime.now(UTC) + timedelta(minutes=9),
+        }
+        await connection.execute(insert(WORK_QUEUE).values(due_at=early, attempt=2, **called, **row))
         circuit = {"lane": "broker:/demo", "owner": "a", "opened_at": early, "message": "sealed:hunter2"}
         await connection.execute(insert(CIRCUITS).values(retry_at=datetime.now(UTC), **circuit))
 
@@ -141,6 +147,8 @@ async def test_what_is_stuck_late_or_left_over_is_found(
         True,
     )
     assert (found["leases"].state, "provisioner/a/1/x (1, for 20 min)" in found["leases"].message) == (State.WARN, True)
+    silence = "demo does not answer, or is slow: 1 object in hand, 1 of them again after a call that failed, the oldest"
+    assert (found["broker-calls"].state, silence in found["broker-calls"].message) == (State.WARN, True)
     assert (found["circuits"].state, "demo for 20 min" in found["circuits"].message) == (State.WARN, True)
     assert (found["processes"].state, found["call-shares"].state) == (State.FAIL, State.UNUSED)
     assert "hunter2" not in str(found)

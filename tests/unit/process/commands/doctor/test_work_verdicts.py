@@ -9,8 +9,6 @@ from chandlery.process.commands.doctor.verdicts import work_verdicts
 from chandlery.process.commands.doctor.verdicts.work_verdicts import Seen
 from chandlery.store.inspection.work_facts import (
     AbandonedLeases,
-    BrokerShare,
-    HeldCircuit,
     LaneBacklog,
     NamedLease,
     Waiting,
@@ -88,22 +86,3 @@ def test_objects_that_dead_processes_hold_are_told_with_these() -> None:
     found = work_verdicts.leases([AbandonedLeases("binder/a/1/x", 3, 150.0)])
     assert found.message == "3 objects still held by processes that are gone: binder/a/1/x (3, for 2 min)"
     assert work_verdicts.leases([]).state is State.OK
-
-
-@pytest.mark.parametrize(
-    ("lane", "said", "command"),
-    [
-        (DEMO, "1 service broker are paused, because they fail: demo for 5 min", "clusterservicebroker demo"),
-        ("broker:team-a/mine", "team-a/mine for 5 min", "servicebroker mine -n team-a"),
-    ],
-)
-def test_service_brokers_that_are_left_alone_are_named(lane: str, said: str, command: str) -> None:
-    held = [HeldCircuit(lane, "a", 10.0), HeldCircuit(lane, "b", 300.0)]
-    found = work_verdicts.circuits(held)
-    assert (found.state, said in found.message, command in found.remedy) == (State.WARN, True, True)
-    assert work_verdicts.circuits([]).state is State.OK
-
-
-@pytest.mark.parametrize(("limit", "workers", "state"), [(None, 9, State.UNUSED), (4, 4, State.OK), (4, 5, State.WARN)])
-def test_a_service_broker_takes_a_call_from_each_worker(limit: int | None, workers: int, state: State) -> None:
-    assert work_verdicts.shares([BrokerShare(DEMO, limit)], workers=workers).state is state

@@ -7,7 +7,7 @@ from datetime import timedelta
 from chandlery.model.faults import Fault
 from chandlery.process.commands.doctor.check import WORK, Check, Result, checks_of
 from chandlery.process.commands.doctor.surroundings import Surroundings
-from chandlery.process.commands.doctor.verdicts import work_verdicts
+from chandlery.process.commands.doctor.verdicts import broker_verdicts, work_verdicts
 from chandlery.process.commands.doctor.verdicts.rabbitmq_verdicts import service_of
 from chandlery.process.commands.doctor.verdicts.work_verdicts import Seen
 
@@ -35,19 +35,23 @@ def work_checks(around: Surroundings) -> Sequence[Check]:
     async def leases() -> Result:
         return work_verdicts.leases(await around.database.run(lambda unit: unit.inspection.abandoned(after=_ABANDONED)))
 
+    async def broker_calls() -> Result:
+        return broker_verdicts.calls(await around.database.run(lambda unit: unit.inspection.broker_rounds()))
+
     async def circuits() -> Result:
-        return work_verdicts.circuits(await around.database.run(lambda unit: unit.inspection.circuits()))
+        return broker_verdicts.circuits(await around.database.run(lambda unit: unit.inspection.circuits()))
 
     async def call_shares() -> Result:
         brokers = await around.database.run(lambda unit: unit.inspection.brokers())
         seen = await signs_of_life(around)
-        return work_verdicts.shares(brokers, workers=seen.workers("provisioner") + seen.workers("binder"))
+        return broker_verdicts.shares(brokers, workers=seen.workers("provisioner") + seen.workers("binder"))
 
     return [
         _check("processes", "Does each service have a process that is at work?", look=processes, needs=_NEEDS),
         _check("outbox", "Are messages stuck in the outbox?", look=outbox, needs=_NEEDS),
         _check("backlog", "What is due and not worked on, and for how long?", look=backlog, needs=_NEEDS),
         _check("leases", "Are objects held by processes that are gone?", look=leases, needs=_NEEDS),
+        _check("broker-calls", "Do service brokers answer what workers ask of them?", look=broker_calls, needs=_NEEDS),
         _check("circuits", "Are calls to service brokers paused because they fail?", look=circuits, needs=_NEEDS),
         _check(
             "call-shares",

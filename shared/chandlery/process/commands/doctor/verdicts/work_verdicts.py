@@ -1,16 +1,14 @@
 """What to think of the work: who does it, what waits and for how long, what holds it up. Pure."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from chandlery.process.commands.doctor.check import Result, counted, fail, in_a_row, ok, unused, warn
+from chandlery.process.commands.doctor.check import Result, counted, fail, in_a_row, ok, warn
+from chandlery.process.commands.doctor.verdicts.broker_verdicts import place_of
 from chandlery.process.commands.doctor.verdicts.database_verdicts import shown_seconds
 from chandlery.store.inspection.work_facts import (
     AbandonedLeases,
-    BrokerShare,
-    HeldCircuit,
     LaneBacklog,
     NamedLease,
     Waiting,
@@ -111,12 +109,15 @@ def backlog(lanes: Sequence[LaneBacklog], *, objects: int, in_hand: int) -> Resu
         return ok(told)
     late = [each for each in lanes if each.waiting.seconds >= _WORK_LATE]
     some = ", ".join(
-        f"{each.waiting.count:,} {each.kind} of {broker_of(each.lane)} for {shown_seconds(each.waiting.seconds)}"
+        f"{each.waiting.count:,} {each.kind} of {place_of(each.lane)} for {shown_seconds(each.waiting.seconds)}"
         for each in late[:_SHOWN]
     )
     more = f" and {len(late) - _SHOWN} more lanes" if len(late) > _SHOWN else ""
     said = f"{told}; late: {some}{more}"
-    remedy = "see the checks processes, consumers and circuits; a service broker that is slow holds up its own alone"
+    remedy = (
+        "see the checks processes, consumers, broker-calls and circuits; "
+        "a service broker that is slow holds up its own alone"
+    )
     return fail(said, remedy) if oldest >= _WORK_STUCK else warn(said, remedy)
 
 
@@ -130,59 +131,6 @@ def leases(abandoned: Sequence[AbandonedLeases]) -> Result:
     return warn(
         f"{counted(count, 'object')} still held by processes that are gone: {some}{more}",
         "a process of the same service takes them over: see the checks processes and consumers",
-    )
-
-
-def circuits(held: Sequence[HeldCircuit]) -> Result:
-    """Service brokers that are not called because they fail."""
-    if not held:
-        return ok("no service broker is left alone")
-    lanes: dict[str, list[HeldCircuit]] = defaultdict(list)
-    for each in held:
-        lanes[each.lane].append(each)
-    some = ", ".join(
-        f"{broker_of(lane)} for {shown_seconds(max(each.opened_seconds for each in these))}"
-        for lane, these in list(lanes.items())[:_SHOWN]
-    )
-    more = f" and {len(lanes) - _SHOWN} more" if len(lanes) > _SHOWN else ""
-    return warn(
-        f"calls to {counted(len(lanes), 'service broker')} are paused, because they fail: {some}{more}",
-        f"`{_describe(next(iter(lanes)))}` says why; calls go on as soon as a probe is answered",
-    )
-
-
-def shares(brokers: Sequence[BrokerShare], *, workers: int) -> Result:
-    """Brokers that say how many calls they take at a time, and workers that share these."""
-    limited = [each for each in brokers if each.limit is not None]
-    if not limited:
-        return unused("no service broker says how many calls it takes at a time")
-    narrow = [each for each in limited if (each.limit or 0) < workers]
-    if not narrow:
-        return ok(
-            f"{counted(workers, 'worker')} for {counted(len(limited), 'service broker')} with maxConcurrentRequests"
-        )
-    some = ", ".join(f"{broker_of(each.lane)} ({each.limit})" for each in narrow[:_SHOWN])
-    return warn(
-        f"{workers} workers make one call at a time each, which is more than is taken by {some}",
-        "raise spec.maxConcurrentRequests of these brokers, or run fewer provisioners and binders",
-    )
-
-
-def broker_of(lane: str) -> str:
-    """Whose lane it is, for people."""
-    place = lane.removeprefix("broker:")
-    if place == lane:
-        return {"unresolved": "no known service broker", "all": "all service brokers"}.get(lane, lane)
-    namespace, _, name = place.partition("/")
-    return f"{namespace}/{name}" if namespace else name
-
-
-def _describe(lane: str) -> str:
-    namespace, _, name = lane.removeprefix("broker:").partition("/")
-    return (
-        f"kubectl describe servicebroker {name} -n {namespace}"
-        if namespace
-        else f"kubectl describe clusterservicebroker {name}"
     )
 
 
