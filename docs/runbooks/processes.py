@@ -38,9 +38,9 @@ PROCESSES: Final[Mapping[str, Runbook]] = {
         over="*Processes of each worker* is above 0; what waited is worked off by itself.",
     ),
     "ChandleryProcessNotReady": Runbook(
-        means="A check of `/readyz` of this process has failed for five minutes. A gateway gets no requests from a load balancer meanwhile; a worker has stopped what needs what is missing.",
+        means="A check of `/readyz` that this process cannot do without has failed for five minutes: it answers 503. A gateway gets no requests from a load balancer meanwhile; a worker has stopped what needs what is missing.",
         look=(
-            "The label `check` of the alert, and dashboard *Process*, *Checks of /readyz*. `database`: PostgreSQL, or a schema that has not been migrated. `rabbitmq`: see [ChandleryBusDisconnected](#chandlerybusdisconnected). `data-keys`, `key-provider`: see [ChandleryKeyProviderFailing](#chandlerykeyproviderfailing). `watches`: see [ChandleryWatchHubStalled](#chandlerywatchhubstalled). `startup` for minutes: it waits for a server, and its log says for which.",
+            "The label `check` of the alert, and dashboard *Process*, *Checks of /readyz*. `database`: PostgreSQL, or a schema that has not been migrated. `rabbitmq`: see [ChandleryBusDisconnected](#chandlerybusdisconnected); of workers alone, for a gateway is ready without it. `data-keys`: see [ChandleryKeyProviderFailing](#chandlerykeyproviderfailing). `watches`: see [ChandleryWatchHubStalled](#chandlerywatchhubstalled). `startup` for minutes: it waits for a server, and its log says for which.",
             "All processes or one: the server, or the way to it.",
         ),
         type=(

@@ -87,10 +87,13 @@ _NOW: Final = Row(
         ),
         Table(
             title="Checks of /readyz",
-            asks="Why is this process not ready? 1 is fine.",
+            asks="Why is this process not ready? Ready is 0 for what it cannot do without, missing 1 for what it works without.",
             labels={"check": "check"},
-            cells=(Cell(title="fine", expr=f"min by (check) (chandlery_ready{_OF})", steps=Steps(0.9, 0.5)),),
-            worst="fine",
+            cells=(
+                Cell(title="ready", expr=f"min by (check) (chandlery_ready{_OF})", steps=Steps(0.9, 0.5)),
+                Cell(title="missing", expr=f"max by (check) (chandlery_degraded{_OF})", steps=Steps(1, 2)),
+            ),
+            worst="ready",
             width=8,
         ),
         Lines(

@@ -26,7 +26,7 @@ from dashboards.queries import failed_calls, grown, quantile, share
 _CALLS: Final = "chandlery_broker_call_duration_seconds"
 _HANGS: Final = "max by (broker) (chandlery_broker_calls_oldest_seconds) > 20"
 
-_SILENT: Final = "min by (instance) (up == 0 and on (instance) chandlery_build_info offset 5m)"
+_SILENT: Final = "min by (instance) (up == 0 and on (instance) max_over_time(chandlery_build_info[1h]))"
 _IN_TROUBLE: Final = (
     f"({failed_calls('broker', over='5m')} > 0.25) "
     "or (max by (broker) (chandlery_broker_circuit_open) == 1) "

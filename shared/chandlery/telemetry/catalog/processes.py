@@ -13,8 +13,14 @@ BUILD_INFO: Final = Gauge(
 READY: Final = Gauge(
     name="chandlery_ready",
     labels=("check",),
-    meaning="1 if a check of /readyz was fine when it was last made, else 0.",
+    meaning="0 if a check of /readyz makes the process unready, as it was when it was last made, else 1.",
     question="Why is this process not ready?",
+)
+DEGRADED: Final = Gauge(
+    name="chandlery_degraded",
+    labels=("check",),
+    meaning="1 if a check of /readyz fails that the process works without, as it was when it was last made, else 0.",
+    question="What is missing although this process is ready?",
 )
 REPLICAS: Final = Gauge(
     name="chandlery_replicas",
@@ -44,6 +50,7 @@ LOG_LINES: Final = Counter(
 EVERY: Final = (
     BUILD_INFO,
     READY,
+    DEGRADED,
     REPLICAS,
     EVENT_LOOP_DELAY_SECONDS,
     CERTIFICATE_EXPIRY,

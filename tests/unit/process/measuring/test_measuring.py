@@ -17,7 +17,7 @@ from chandlery.process.http.tls_files import self_signed
 from chandlery.process.measuring import certificate_ends, loop_delay, ready_checks
 from chandlery.process.measuring.measuring import measuring
 from chandlery.settings.settings import Settings
-from chandlery.telemetry.catalog.processes import CERTIFICATE_EXPIRY, EVENT_LOOP_DELAY_SECONDS, READY
+from chandlery.telemetry.catalog.processes import CERTIFICATE_EXPIRY, DEGRADED, EVENT_LOOP_DELAY_SECONDS, READY
 from chandlery.telemetry.metrics import NO_METRICS
 from chandlery.telemetry.prometheus_metrics import PrometheusMetrics
 from tests.support.measured.metrics_page import Told, told
@@ -49,6 +49,20 @@ async def test_checks_of_readiness_are_told_though_nobody_probes(monkeypatch: py
         away.set()
         seen = await eventually(lambda: page(metrics), lambda seen: seen[READY.name, "database"] == 0, what="its end")
     assert seen[READY.name, "startup"] == 1
+    assert (DEGRADED.name, "database") not in seen
+
+
+async def test_a_process_that_works_without_a_part_is_told_to_be_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ready_checks, "_EVERY_SECONDS", 0.01)
+    metrics, readiness, away = PrometheusMetrics(), Readiness(), asyncio.Event()
+    readiness.add("rabbitmq", unless(away.is_set, "it is away"), without="but the gateway works without it")
+    async with going_on(ready_checks.keep_ready_checks(readiness, metrics)):
+        await eventually(lambda: page(metrics), lambda seen: seen.get((DEGRADED.name, "rabbitmq")) == 0, what="a look")
+        away.set()
+        seen = await eventually(
+            lambda: page(metrics), lambda seen: seen[DEGRADED.name, "rabbitmq"] == 1, what="its end"
+        )
+    assert seen[READY.name, "rabbitmq"] == 1
 
 
 async def test_delay_of_the_loop_is_measured_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
