@@ -35,6 +35,7 @@ from chandlery.engine.rounds.claimed_round import (
     described,
     kept_note,
 )
+from chandlery.engine.rounds.late_answers import told_all_the_same
 from chandlery.engine.rounds.outside_steps import PATIENCE, OutsideSteps
 from chandlery.engine.rounds.round_calls import RoundCalls, latest_of
 from chandlery.engine.rounds.round_counting import CountedRound
@@ -316,7 +317,9 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         async for attempt in PATIENCE.around(Unavailable, Conflict):
             with attempt:
                 # Mostly nobody has touched the object since; a Conflict says that somebody has, then we look.
-                return await self._records(AnsweredRound(decided, answer, undelivered, looks_first=is_again))
+                answered = AnsweredRound(decided, answer, undelivered, looks_first=is_again)
+                async with told_all_the_same(self._database, self._reconciler, answered):
+                    return await self._records(answered)
             is_again = True
         return None
 

@@ -114,11 +114,13 @@ class UnitOfWork:
         self.objects = ObjectStore(connection, self.changes, self.codec, now, written=written, links=self._links)
         self.events = EventStore(connection, self.changes, self.codec)
         self.external_ids = ExternalIdStore(connection)
-        self.work_queue = WorkQueue(connection, keyring, now, woken=self._wake_ups.bring)
+        self.operations = OperationStore(connection, keyring, now)
+        self.work_queue = WorkQueue(
+            connection, keyring, now, woken=self._wake_ups.bring, forsaken=self.operations.forsaken.forsake
+        )
         self.outbox = Outbox(connection, now)
         self.wakes = WakeStore(connection, now)
         self.audit = AuditStore(connection, is_kept=keeps_audit)
-        self.operations = OperationStore(connection, keyring)
         self._afterwards: list[Callable[[], None]] = []
 
     # Those that most transactions have no use for are made when somebody asks.

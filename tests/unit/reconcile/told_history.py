@@ -38,6 +38,8 @@ class ToldHistory:
         going = {row for row, told in self.rows.items() if told.outcome == OperationOutcome.IN_PROGRESS}
         assert going <= {(each.key, each.started_at) for each in self.open}, "an operation that nobody would ever end"
         assert sum(told.attempts for told in self.rows.values()) <= self.answered
+        is_over = change.next.due_at is None and change.next.waiting_for is None
+        assert not (is_over and self.open), "nothing is due that would end it"
         if change.is_finished:
             assert self.open == ()
             assert going == set()

@@ -13,11 +13,15 @@ from chandlery.model.history.recorded_operations import OperationName, Operation
 from chandlery.model.text.clean_text import clean_event
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.history.open_operations import OpenOperation, OperationKey
+from chandlery.reconcile.history.round_ends import RoundEnds, polled
 from chandlery.reconcile.history.round_history import GONE, RoundHistory, failed_as, has_failed, named, words_of
 from chandlery_binder.absorb.binding_draft import BindingResult
 from chandlery_binder.facts.binding_notes import BindingMemory, BindingPurpose, OpenBindingRequest
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot, InjectionProblem
 from chandlery_binder.facts.operation_origins import origin_of, usual_origin
+from chandlery_binder.facts.rotation_notes import BackgroundOperationKind
+from chandlery_binder.facts.sealed_binding_notes import SealedNotes
+from chandlery_binder.rotation.rotation_schedule import is_rotation_wanted
 
 _NAMES: Final = {
     BindingPurpose.BIND: OperationName.BIND,
@@ -29,6 +33,7 @@ _NAMES: Final = {
     BindingPurpose.POLL_ROTATION: OperationName.ROTATE,
     BindingPurpose.FETCH_ROTATION: OperationName.ROTATE,
 }
+_ROTATIONS: Final = frozenset(purpose for purpose, name in _NAMES.items() if name == OperationName.ROTATE)
 _RETIREMENTS: Final = frozenset({BindingPurpose.RETIRE, BindingPurpose.POLL_RETIREMENT})
 _DELETIONS: Final = frozenset({OperationName.UNBIND, OperationName.ORPHAN_MITIGATION})
 
@@ -51,7 +56,7 @@ def with_answer(
         if _is_news(sent, outcome, answer, result):
             words = _words(answer, problem, is_deletion=name in _DELETIONS)
             history.tell(key, outcome, origin_of(snapshot, sent, name), words=words)
-    _close(history, snapshot, result)
+    _ends(snapshot, result).close(history, result)
     return history.on(result)
 
 
@@ -61,9 +66,8 @@ def with_announcement(
     """What is written while a call takes its time: the operation has begun, which may end another."""
     history, name = RoundHistory(snapshot.open_operations, now), _name(snapshot, sent)
     if name is not None:
-        key = _begun(history, snapshot, sent, name)
-        history.tell(key, OperationOutcome.IN_PROGRESS, origin_of(snapshot, sent, name))
-    _close(history, snapshot, result)
+        history.announce(_begun(history, snapshot, sent, name), origin_of(snapshot, sent, name))
+    _ends(snapshot, result).close(history, result)
     return history.on(result)
 
 
@@ -72,7 +76,7 @@ def without_call(snapshot: BindingSnapshot, *, result: BindingResult, now: datet
     history = RoundHistory(snapshot.open_operations, now)
     if result.is_finished:
         _recall(history, snapshot)
-    _close(history, snapshot, result)
+    _ends(snapshot, result).close(history, result)
     return history.on(result)
 
 
@@ -87,19 +91,16 @@ def _recall(history: RoundHistory, snapshot: BindingSnapshot, sent: OpenBindingR
 
 def _name(snapshot: BindingSnapshot, sent: OpenBindingRequest) -> OperationName | None:
     """Which operation a request is part of; None for what changes nothing at the broker."""
-    status = snapshot.binding.status
-    current = named(status.current_operation)
     if sent.purpose in _RETIREMENTS:
         place = sent.placement.binding_id
         of = (each.is_leftover for each in snapshot.memory.retired if each.placement.binding_id == place)
         return OperationName.ORPHAN_MITIGATION if next(of, False) else OperationName.UNBIND
-    if sent.purpose == BindingPurpose.INJECT and current != OperationName.BIND:
+    status = snapshot.binding.status
+    if sent.purpose == BindingPurpose.INJECT and named(status.current_operation) != OperationName.BIND:
         return None
     if sent.purpose != BindingPurpose.POLL:
         return _NAMES.get(sent.purpose)
-    if status.orphan_mitigation_in_progress and current != OperationName.UNBIND:
-        return OperationName.ORPHAN_MITIGATION
-    return current
+    return polled(status, deletion=OperationName.UNBIND)
 
 
 def _begun(
@@ -155,11 +156,12 @@ def _words(answer: Answer, problem: InjectionProblem | None, *, is_deletion: boo
     return replace(words, message=clean_event(f"Error injecting bind result: {problem.message}"), is_failure=True)
 
 
-def _close(history: RoundHistory, snapshot: BindingSnapshot, result: BindingResult) -> None:
-    """Tell the end of operations that the round has ended without asking the broker about them."""
-    for each in history.others:
-        if result.is_finished or not _goes_on(each, snapshot, result):
-            history.tell(each.key, _end(each, snapshot, result), usual_origin(snapshot, each.operation))
+def _ends(snapshot: BindingSnapshot, result: BindingResult) -> RoundEnds:
+    return RoundEnds(
+        goes_on=lambda each: _goes_on(each, snapshot, result),
+        end=lambda each: _end(each, snapshot, result),
+        origin=lambda operation: usual_origin(snapshot, operation),
+    )
 
 
 def _goes_on(operation: OpenOperation, snapshot: BindingSnapshot, result: BindingResult) -> bool:
@@ -168,7 +170,7 @@ def _goes_on(operation: OpenOperation, snapshot: BindingSnapshot, result: Bindin
     if name == OperationName.BIND:
         return current == name and not has_failed(status.conditions)
     if name == OperationName.ROTATE:
-        return not snapshot.is_deleted
+        return _is_rotating(snapshot, result)
     memory, own_id = BindingMemory.model_validate(result.memory), snapshot.binding.spec.external_id
     if operation.external_id != (memory.placement.binding_id or own_id):
         kept = {each.placement.binding_id or own_id for each in memory.retired if not each.is_waived}
@@ -176,6 +178,19 @@ def _goes_on(operation: OpenOperation, snapshot: BindingSnapshot, result: Bindin
     if name == OperationName.UNBIND:
         return current == name
     return bool(status.orphan_mitigation_in_progress) and current != OperationName.UNBIND
+
+
+def _is_rotating(snapshot: BindingSnapshot, result: BindingResult) -> bool:
+    """Whether the broker works on a rotation, or was asked and has not answered, or one that failed is tried again."""
+    memory = BindingMemory.model_validate(result.memory)
+    if snapshot.is_deleted or memory.rotation.is_refused:
+        return False
+    background = memory.background_operation
+    if background is not None and background.kind == BackgroundOperationKind.ROTATE:
+        return True
+    kept = SealedNotes.from_stored(result.sealed).request
+    is_unanswered = kept is not None and kept.purpose in _ROTATIONS
+    return is_unanswered or is_rotation_wanted(replace(snapshot, memory=memory))
 
 
 def _end(operation: OpenOperation, snapshot: BindingSnapshot, result: BindingResult) -> OperationOutcome:

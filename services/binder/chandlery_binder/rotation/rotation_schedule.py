@@ -31,6 +31,13 @@ def has_new_rotation_request(snapshot: BindingSnapshot) -> bool:
     return request not in ("", notes.seen, notes.tried)
 
 
+def is_rotation_wanted(snapshot: BindingSnapshot) -> bool:
+    """Whether the credentials are to be replaced, be it when their time comes or because a user has asked for it."""
+    notes, request = snapshot.memory.rotation, snapshot.requested_actions.rotate
+    is_asked_for = request not in ("", notes.seen)
+    return not notes.is_refused and (is_asked_for or renewal(snapshot.binding.status, notes) is not None)
+
+
 def next_rotation(snapshot: BindingSnapshot) -> float | None:
     """When credentials are to be replaced; long ago if a user has just asked for it, None if there is no reason to.
 

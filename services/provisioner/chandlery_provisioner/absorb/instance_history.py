@@ -12,6 +12,7 @@ from chandlery.model.history.system_users import PROVISIONER, SYNCER
 from chandlery.model.objects.instances import ServiceInstanceStatus
 from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.history.open_operations import OpenOperation, OperationKey
+from chandlery.reconcile.history.round_ends import RoundEnds, polled
 from chandlery.reconcile.history.round_history import GONE, Origin, RoundHistory, failed_as, has_failed, named, words_of
 from chandlery_provisioner.absorb.instance_draft import InstanceResult
 from chandlery_provisioner.facts.instance_notes import InstancePurpose, OpenInstanceRequest
@@ -46,7 +47,7 @@ def with_answer(
         # A poll that ends nothing is no news; one that leads to another try is.
         if not sent.purpose.traits.is_poll or is_over or not result.document.status.async_op_in_progress:
             history.tell(key, outcome, origin, words=words_of(answer, is_deletion=name in _DELETIONS))
-    _close(history, snapshot, result)
+    _ends(snapshot, result).close(history, result)
     return history.on(result)
 
 
@@ -56,9 +57,8 @@ def with_announcement(
     """What is written while a call takes its time: the operation has begun, which may end another."""
     history, name = RoundHistory(snapshot.open_operations, now), _name(snapshot, sent)
     if name is not None:
-        key = _begun(history, snapshot, sent, name)
-        history.tell(key, OperationOutcome.IN_PROGRESS, _origin(snapshot, sent, name))
-    _close(history, snapshot, result)
+        history.announce(_begun(history, snapshot, sent, name), _origin(snapshot, sent, name))
+    _ends(snapshot, result).close(history, result)
     return history.on(result)
 
 
@@ -67,7 +67,7 @@ def without_call(snapshot: InstanceSnapshot, *, result: InstanceResult, now: dat
     history = RoundHistory(snapshot.open_operations, now)
     if result.is_finished:
         _recall(history, snapshot)
-    _close(history, snapshot, result)
+    _ends(snapshot, result).close(history, result)
     return history.on(result)
 
 
@@ -81,13 +81,9 @@ def _recall(history: RoundHistory, snapshot: InstanceSnapshot, sent: OpenInstanc
 
 def _name(snapshot: InstanceSnapshot, sent: OpenInstanceRequest) -> OperationName | None:
     """Which operation a request is part of; None for what changes nothing at the broker."""
-    status = snapshot.instance.status
     if sent.purpose != InstancePurpose.POLL:
         return _NAMES.get(sent.purpose)
-    current = named(status.current_operation)
-    if status.orphan_mitigation_in_progress and current != OperationName.DEPROVISION:
-        return OperationName.ORPHAN_MITIGATION
-    return current
+    return polled(snapshot.instance.status, deletion=OperationName.DEPROVISION)
 
 
 def _begun(
@@ -121,15 +117,13 @@ def _outcome(
     return OperationOutcome.IN_PROGRESS if status.current_operation else OperationOutcome.SUCCEEDED
 
 
-def _close(history: RoundHistory, snapshot: InstanceSnapshot, result: InstanceResult) -> None:
-    """Tell the end of operations that the round has ended without asking the broker about them."""
-    status = result.document.status
-    for each in history.others:
-        if not result.is_finished and _goes_on(each, status):
-            continue
-        # Why it was begun the history knows.
-        origin = Origin(reason=_USUAL[each.operation], requested_by="", instance_name=snapshot.instance.metadata.name)
-        history.tell(each.key, _end(each, snapshot, result), origin)
+def _ends(snapshot: InstanceSnapshot, result: InstanceResult) -> RoundEnds:
+    name = snapshot.instance.metadata.name
+    return RoundEnds(
+        goes_on=lambda each: _goes_on(each, result.document.status),
+        end=lambda each: _end(each, snapshot, result),
+        origin=lambda operation: Origin(reason=_USUAL[operation], requested_by="", instance_name=name),
+    )
 
 
 def _goes_on(operation: OpenOperation, status: ServiceInstanceStatus) -> bool:

@@ -25,8 +25,11 @@ from chandlery.engine.rounds.round_writer import RoundWriter
 from chandlery.model.faults import Conflict, LeaseLost, Unavailable
 from chandlery.model.objects import kinds
 from chandlery.model.objects.kinds import AnyObject
+from chandlery.reconcile.history.open_operations import write_open
 from chandlery.reconcile.operation.deferral import Deferral
+from chandlery.reconcile.reconcile_result import ReconcileResult
 from chandlery.store.database import UnitOfWork
+from chandlery.store.work.work_claims import Claim
 
 _SLOW_CALL_SECONDS = 0.25
 """A call that takes longer is announced in the status; faster ones would only show a flicker."""
@@ -114,13 +117,20 @@ class RoundCalls(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             "attempt": decided.claim.attempt + 1,
         }
 
+    async def _hold(self, unit: UnitOfWork, claim: Claim, change: ReconcileResult[DocumentT]) -> None:
+        if change.open_operations is None:
+            await unit.work_queue.assert_lease(claim)
+            return
+        # Should the note of the request be lost with this process, it is still known what was told to be under way.
+        await unit.work_queue.keep_open(claim, write_open(change.open_operations))
+
     async def _announce(
         self, unit: UnitOfWork, decided: DecidedRound[SnapshotT, CallT]
     ) -> DecidedRound[SnapshotT, CallT]:
         change = self._reconciler.announce(decided.snapshot, decided.planned, unit)
         if change is None:
             return decided
-        await unit.work_queue.assert_lease(decided.claim)
+        await self._hold(unit, decided.claim, change)
         latest = await latest_of(unit, decided)
         if latest is None:
             return decided

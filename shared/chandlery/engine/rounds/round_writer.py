@@ -43,6 +43,8 @@ class RoundWriter:
         """Put the change on top of what is stored now. `lane` is that of later commands. Raises LeaseLost."""
         if latest is None:
             await unit.work_queue.remove(claim.uid)
+            still_open = write_open(change.open_operations or ())
+            unit.operations.complete(change.document, change.operations, still_open=still_open)
             return RecordedRound(None)
         self.tell_history(unit, change, lane=lane)
         document = merged_with_latest(change.document, seen, latest)

@@ -11,6 +11,8 @@ from chandlery.store.database import Database, UnitOfWork
 
 _STEP = 5_000
 """Rows that one transaction removes from one table."""
+_WALKED = 1_000
+"""Operations in which it is looked each time for some whose end nobody will see; see `forsaken_operations`."""
 _AUDIT_PARTS = 10
 """Transactions for so many audit events: they have indexes, and SQLite lets nobody else write meanwhile."""
 _FIRST_LOOK = timedelta(hours=1)
@@ -18,13 +20,17 @@ _FIRST_LOOK = timedelta(hours=1)
 
 
 class Retention:
-    """Prunes the change log, the audit log, events, operations, unpublished messages, and what is left of the gone."""
+    """Prunes the change log, the audit log, events, operations, unpublished messages, and what is left of the gone.
+
+    It also closes operations whose end nobody will see.
+    """
 
     def __init__(self, database: Database, settings: Settings, *, step: int = _STEP) -> None:
         self._database = database
         self._settings = settings
         self._step = step
         self._looked_at: datetime | None = None
+        self._walked_to = ""
 
     async def prune(self) -> bool:
         """Take one step in each table; returns whether there is more to take away."""
@@ -42,6 +48,7 @@ class Retention:
         # Each in a transaction of its own: one that is long would hold back the log's horizon for every watcher.
         removed = [await self._database.run(step) for step in steps]
         removed.append(await self._audit())
+        self._walked_to = await self._database.run(self._walk)
         is_more = max(removed) >= self._step
         if not is_more:
             self._looked_at = now
@@ -66,6 +73,9 @@ class Retention:
     async def _too_many_operations(self, unit: UnitOfWork) -> int:
         keep = self._settings.operation_history_per_object
         return await unit.operations.forget_surplus(keep=keep, since=self._since(unit), limit=self._step)
+
+    async def _walk(self, unit: UnitOfWork) -> str:
+        return await unit.operations.forsaken.walk(self._walked_to, limit=_WALKED)
 
     def _since(self, unit: UnitOfWork) -> datetime:
         """Whoever has got no more since the last look has not too many."""

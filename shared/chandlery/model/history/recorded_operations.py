@@ -61,6 +61,8 @@ class OperationOutcome(StrEnum):
     """It took too long, or somebody wanted no more of it."""
     SUPERSEDED = "Superseded"
     """Something else was wanted before it came to an end."""
+    UNKNOWN = "Unknown"
+    """Nobody looks after its object any more, and what the service broker did last was not recorded."""
 
 
 @dataclass(frozen=True, kw_only=True)

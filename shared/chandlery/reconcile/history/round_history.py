@@ -91,6 +91,13 @@ class RoundHistory:
         self.tell(key, OperationOutcome.SUPERSEDED, origin)
         self._ended.append(self._told.pop(key))
 
+    def announce(self, key: OperationKey, origin: Origin) -> None:
+        """A request of this operation is under way."""
+        self.tell(key, OperationOutcome.IN_PROGRESS, origin)
+        known = self._open[key]
+        # It counts when it is answered: should this process die, the next one sends it again and counts it then.
+        self._open[key] = known.model_copy(update={"attempts": known.attempts - 1})
+
     @property
     def others(self) -> Iterator[OpenOperation]:
         """The open operations that this round has told nothing of."""

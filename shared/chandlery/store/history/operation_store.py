@@ -7,15 +7,18 @@ object, stand together in an index, and what is old is at one end of the primary
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Select, case, delete, func, select
+from sqlalchemy import Select, bindparam, case, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from chandlery.model.history.recorded_operations import RecordedOperation
 from chandlery.model.history.stored_operation import StoredOperation
 from chandlery.model.objects.kinds import AnyObject
+from chandlery.model.objects.wire import JsonObject
 from chandlery.model.text.time_ordered_ids import first_id_of
+from chandlery.store.history.forsaken_operations import ForsakenOperations
 from chandlery.store.history.stored_operations import OperationFilter, from_row, to_row
 from chandlery.store.rows import Breaths
 from chandlery.store.schema import OPERATIONS
@@ -28,24 +31,26 @@ if TYPE_CHECKING:
 _C = OPERATIONS.c
 
 
-def _upsert(insert: Any) -> Any:
-    new = insert.excluded
-    broker_status = case((new.message.is_not(None), new.broker_status), else_=_C.broker_status)
-    failure_status = case((new.failure.is_not(None), new.failure_status), else_=_C.failure_status)
+def _told(new: Any) -> dict[str, Any]:
+    """What becomes of a row when its operation is told of again."""
     # An end may be told twice, by what is written while the next call goes on and by what is written after it.
-    ended_at = case((new.outcome == _C.outcome, func.coalesce(_C.ended_at, new.ended_at)), else_=new.ended_at)
-    values = {
+    ended_at = case((new["outcome"] == _C.outcome, func.coalesce(_C.ended_at, new["ended_at"])), else_=new["ended_at"])
+    has_words, has_failed = new["message"].is_not(None), new["failure"].is_not(None)
+    return {
         **{name: new[name] for name in ("external_id", "outcome")},
-        # Of a request whose worker died the one that gives it up knows less.
-        "attempts": case((new.attempts < _C.attempts, _C.attempts), else_=new.attempts),
         "ended_at": ended_at,
-        "broker_status": broker_status,
-        "message": func.coalesce(new.message, _C.message),
-        "failure_status": failure_status,
-        "failure": func.coalesce(new.failure, _C.failure),
-        "trace_id": func.coalesce(func.nullif(_C.trace_id, ""), new.trace_id),
+        # Of a request whose worker died the one that gives it up knows less.
+        "attempts": case((new["attempts"] > _C.attempts, new["attempts"]), else_=_C.attempts),
+        "broker_status": case((has_words, new["broker_status"]), else_=_C.broker_status),
+        "message": func.coalesce(new["message"], _C.message),
+        "failure_status": case((has_failed, new["failure_status"]), else_=_C.failure_status),
+        "failure": func.coalesce(new["failure"], _C.failure),
+        "trace_id": func.coalesce(func.nullif(_C.trace_id, ""), new["trace_id"]),
     }
-    return insert.on_conflict_do_update(index_elements=[_C.name], set_=values)
+
+
+def _upsert(insert: Any) -> Any:
+    return insert.on_conflict_do_update(index_elements=[_C.name], set_=_told(insert.excluded))
 
 
 _UPSERTS: Final = {
@@ -53,15 +58,22 @@ _UPSERTS: Final = {
     "sqlite": _upsert(sqlite.insert(OPERATIONS)),
 }
 """What was first told of why, by whom and of whom stays, and the trace that it began in."""
+_IF_THERE: Final = (
+    update(OPERATIONS)
+    .where(_C.name == bindparam("new_name"))
+    .values(_told({column.name: bindparam(f"new_{column.name}", type_=column.type) for column in OPERATIONS.columns}))
+)
 
 
 class OperationStore:
     """The history, as this transaction sees it."""
 
-    def __init__(self, connection: "AsyncConnection", keyring: Keyring) -> None:
+    def __init__(self, connection: "AsyncConnection", keyring: Keyring, now: datetime) -> None:
+        self.forsaken = ForsakenOperations(connection, now)
         self._connection = connection
         self._keyring = keyring
         self._later: dict[str, dict[str, Any]] = {}
+        self._if_there: list[dict[str, Any]] = []
 
     def note(self, document: AnyObject, told: Iterable[RecordedOperation], *, broker: str, trace_id: str) -> None:
         """Write what is told of operations on this object when the transaction ends. Raises DataKeyNeeded."""
@@ -69,12 +81,29 @@ class OperationStore:
             row = to_row(self._keyring, document, each, broker=broker, trace_id=trace_id)
             self._later[row["name"]] = row
 
+    def complete(
+        self, document: AnyObject, told: Iterable[RecordedOperation], *, still_open: Sequence[JsonObject]
+    ) -> None:
+        """The object has gone while a round was about it: tell what that has told, and what is open of it is forsaken.
+
+        Of what the history knows already, that is: the namespace may have gone with the object, and another one of its
+        name may be somebody else's. Raises DataKeyNeeded.
+        """
+        for each in told:
+            row = to_row(self._keyring, document, each, broker="", trace_id="")
+            self._if_there.append({f"new_{column}": value for column, value in row.items()})
+        self.forsaken.forsake(document.metadata.uid or "", still_open)
+
     async def flush(self) -> None:
-        """Write what `note` was given."""
+        """Write what `note` was given, and `complete`."""
         if self._later:
             rows = [self._later[name] for name in sorted(self._later)]
             self._later.clear()
             await self._connection.execute(_UPSERTS[self._connection.dialect.name], rows)
+        if self._if_there:
+            await self._connection.execute(_IF_THERE, sorted(self._if_there, key=itemgetter("new_name")))
+            self._if_there.clear()
+        await self.forsaken.flush()
 
     async def get(self, kind: str, namespace: str, name: str) -> StoredOperation | None:
         """One operation."""

@@ -49,7 +49,7 @@ def to_row(
     """All columns. Raises DataKeyNeeded."""
     meta, words = document.metadata, told.words
     uid, namespace = meta.uid or "", meta.namespace or ""
-    name = time_ordered_id_of(told.started_at, uid, *OperationKey.of(told.operation, told.external_id))
+    name = name_of(uid, OperationKey.of(told.operation, told.external_id), started_at=told.started_at)
     message = None if words is None else words.message
     is_failure = words is not None and words.is_failure
     return {
@@ -74,6 +74,11 @@ def to_row(
         "started_at": told.started_at,
         "ended_at": told.ended_at,
     }
+
+
+def name_of(uid: str, key: OperationKey, *, started_at: datetime) -> str:
+    """By which the operation is found again by whoever knows its object, its start and what it is."""
+    return time_ordered_id_of(started_at, uid, *key)
 
 
 def from_row(keyring: Keyring, row: Any) -> StoredOperation:

@@ -83,6 +83,8 @@ _KEYS: Final[Row] = (_KEEPS, _KEEPS, _KEEPS, _KEEPS)
 _QUEUE: Final[Row] = (QUEUES, QUEUES, QUEUES, QUEUES)
 _FORGETS: Final = Duty(deletes=True)
 """Reads, and takes away what is old."""
+_FORSAKES: Final = replace(_FORGETS, updates=frozenset({"outcome", "ended_at"}))
+"""The same, and says of an operation whose object it takes away that nobody knows its end."""
 
 TABLE_ROWS: Final[Mapping[str, Row]] = {
     "work_queue": _EVERYBODY,
@@ -101,7 +103,7 @@ TABLE_ROWS: Final[Mapping[str, Row]] = {
     "data_keys": _KEYS,
     "audit_events": _LOG,
     "audit_subjects": _LOG,
-    "operations": (_FORGETS, OWNS, OWNS, _FORGETS),
+    "operations": (_FORSAKES, OWNS, OWNS, _FORSAKES),
     REVISIONS: (READS, READS, READS, READS),
 }
 """Tables that make the system run: all processes share its upkeep (`engine/upkeep`), and wake each other."""

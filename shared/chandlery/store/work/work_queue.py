@@ -48,9 +48,16 @@ class WorkQueue:
     """The work queue, as this transaction sees it."""
 
     def __init__(
-        self, connection: "AsyncConnection", keyring: Keyring, now: datetime, *, woken: Callable[[Sequence[str]], None]
+        self,
+        connection: "AsyncConnection",
+        keyring: Keyring,
+        now: datetime,
+        *,
+        woken: Callable[[Sequence[str]], None],
+        forsaken: Callable[[str, Sequence[JsonObject]], None],
     ) -> None:
-        """`woken` is told the wake-up keys of what comes to an end."""
+        """`woken` is told the wake-up keys of what comes to an end, `forsaken` a uid and what was open of it."""
+        self._forsaken = forsaken
         self._connection = connection
         self._woken = woken
         self._keyring = keyring
@@ -236,6 +243,10 @@ class WorkQueue:
         if (await self._connection.execute(held)).first() is None:
             raise LeaseLost
 
+    async def keep_open(self, claim: Claim, open_operations: Sequence[JsonObject]) -> None:
+        """`assert_lease`, and write down which operations of the history have not ended. Raises LeaseLost."""
+        await self._fenced(update(W).where(_held_by(claim)).values(open_operations=list(open_operations) or None))
+
     async def lock(self, uid: str) -> None:
         """Keep everybody else from the work row until the transaction ends; taken before the object's own lock."""
         if self._is_postgresql:
@@ -291,8 +302,11 @@ class WorkQueue:
 
     async def remove(self, uid: str) -> None:
         """The object is gone. What it was interested in goes with `forget_interests`."""
-        statement = delete(W).where(W.c.uid == uid).returning(W.c.kind, W.c.lane, W.c.memory)
+        statement = delete(W).where(W.c.uid == uid).returning(W.c.kind, W.c.lane, W.c.memory, W.c.open_operations)
         row = (await self._connection.execute(statement)).first()
+        if row is not None and row.open_operations:
+            # Rounds end them before the object goes; this one has been taken out of their hands.
+            self._forsaken(uid, row.open_operations)
         if row is not None and row.kind == kinds.SERVICE_INSTANCE.kind:
             # Its broker may wait for its last instance to go; the provisioner's own note tells of one that it left.
             self._woken([instances_key(lane) for lane in {row.lane, row.memory.get("lane") or row.lane}])

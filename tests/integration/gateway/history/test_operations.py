@@ -225,3 +225,16 @@ async def test_a_list_shows_what_its_user_may_get(gateway: Running) -> None:
     await give(gateway.api, "gets", one, within="team")
     page = await bob.get(INSTANCES, limit="1")
     assert [item["metadata"]["name"] for item in page.document["items"]] == [wanted]
+
+
+async def test_an_operation_whose_end_nobody_knows_says_so_beside_what_was_answered_last(gateway: Running) -> None:
+    async def note(unit: UnitOfWork) -> None:
+        unknown = {"outcome": OperationOutcome.UNKNOWN, "words": FAILED}
+        unit.operations.note(of("gone"), [told(timedelta(0), **unknown)], broker="harbour", trace_id=TRACE)
+
+    await gateway.resources.database.run(note)
+    [operation] = await listed(gateway.api, fieldSelector="outcome=Unknown")
+    assert operation["message"] == (
+        "Unknown: Chandlery looked after the object no more before it was recorded what the service broker did last. "
+        f"The service broker may still hold it. It had said: {FAILED.message}"
+    )

@@ -58,6 +58,12 @@ def rotate(history: BindingHistory) -> None:
     history.annotate(rotate_requested_at="now")
 
 
+def let_go(history: BindingHistory) -> None:
+    metadata = history.binding.metadata.model_copy(update={"finalizers": None})
+    history.binding = history.binding.model_copy(update={"metadata": metadata})
+    history.touch()
+
+
 def force(history: BindingHistory) -> None:
     history.annotate(force_delete="true")
     history.delete()
@@ -155,6 +161,18 @@ def force(history: BindingHistory) -> None:
             (RUN, rotate, RUN),
             ["Bind (Created) x1: Succeeded", "Rotate (RotationRequested) x1: Failed"],
             id="a rotation that is refused",
+        ),
+        pytest.param(
+            [BOUND, (Purpose.ROTATE, 429, {})],
+            (RUN, rotate, ROUND, lambda history: history.annotate(rotate_requested_at=""), RUN),
+            ["Bind (Created) x1: Succeeded", "Rotate (RotationRequested) x1: Superseded"],
+            id="a rotation that is wanted no more",
+        ),
+        pytest.param(
+            [BOUND, (Purpose.ROTATE, 429, {})],
+            (RUN, rotate, ROUND, let_go, ROUND),
+            ["Bind (Created) x1: Succeeded", "Rotate (RotationRequested) x1: Unknown"],
+            id="its finalizer is removed by hand",
         ),
         pytest.param(
             [BOUND, (Purpose.ROTATE, 202, {}), (Purpose.UNBIND, 200, {}), (Purpose.UNBIND, 200, {})],

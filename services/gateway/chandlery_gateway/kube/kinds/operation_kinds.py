@@ -16,6 +16,10 @@ from chandlery.model.objects.wire import JsonObject, WireModel
 
 GROUP: Final = "history.chandlery.io"
 _WHAT: Final = "What was done: "
+_UNKNOWN: Final = (
+    "Unknown: Chandlery looked after the object no more before it was recorded what the service broker did last. The "
+    "service broker may still hold it"
+)
 _OUTCOMES: Final = ", ".join(OperationOutcome)
 
 
@@ -116,7 +120,7 @@ def as_object(kind: Kind, stored: StoredOperation) -> JsonObject:
         "attempts": stored.attempts,
         "outcome": stored.outcome,
         "brokerStatus": stored.broker_status,
-        "message": stored.message or None,
+        "message": _words(stored) or None,
         "lastFailure": _present(failure) or None,
         "startTime": to_micro_timestamp(stored.started_at),
         "completionTime": to_micro_timestamp(stored.ended_at) if stored.ended_at else None,
@@ -129,6 +133,13 @@ def as_object(kind: Kind, stored: StoredOperation) -> JsonObject:
         "creationTimestamp": to_timestamp(stored.started_at),
     }
     return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, **_present(body)}
+
+
+def _words(stored: StoredOperation) -> str | None:
+    if stored.outcome != OperationOutcome.UNKNOWN:
+        return stored.message
+    # Not stored: who closes an operation need not know how its words are sealed.
+    return f"{_UNKNOWN}. It had said: {stored.message}" if stored.message else _UNKNOWN
 
 
 def _present(fields: dict[str, Any]) -> dict[str, Any]:
