@@ -122,6 +122,14 @@ def create_app(
         separate_input_output_schemas=False,
         # See _without_last_slash. The address of a redirect is made from the header `Host`, which anybody may write.
         redirect_slashes=False,
+        # FastAPI's own traces have queries in them, and go wherever a variable of the environment says.
+        telemetry={
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+            "operation_spans": False,
+            "auto_configure": False,
+        },
     )
     for kind in (*KINDS.values(), REGARDING_EVENT):
         reads = ReadHandlers(kind, authorizer=recording, object_reader=object_reader, hub=hub)

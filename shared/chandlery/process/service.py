@@ -1,13 +1,16 @@
 """What a service is to the process that runs it."""
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
 
 from chandlery.engine.resources import Resources
 from chandlery.process.commands.doctor.check import Check
 from chandlery.settings.settings import Settings
+from chandlery.telemetry.tracing.trace_plan import PROPAGATORS
 
 
 class Running(Protocol):
@@ -33,3 +36,25 @@ class Service:
 
 
 ENTRY_POINTS = "chandlery.services"
+
+
+def service_called(name: str) -> Service:
+    """The service, which is imported now."""
+    return _load(entry_points(group=ENTRY_POINTS)[name])
+
+
+def every_service() -> Sequence[Service]:
+    """All of them, imported now."""
+    return [_load(entry) for entry in entry_points(group=ENTRY_POINTS)]
+
+
+def _load(entry: EntryPoint) -> Service:
+    # FastAPI imports OpenTelemetry's global propagator, which nobody here uses, and which takes a name that is not
+    # installed for a reason to end the process.
+    named = os.environ.pop(PROPAGATORS, None)
+    try:
+        service: Service = entry.load()
+    finally:
+        if named is not None:
+            os.environ[PROPAGATORS] = named
+    return service

@@ -42,7 +42,10 @@ def make_tracing(
 
 def _sdk_tracer(plan: TracePlan, service: str, owner: str, at_end: AtEnd) -> Tracer | None:
     try:
+        # Some variables are read when it is imported.
         from chandlery.telemetry.tracing.sdk_tracing import SdkTracing  # noqa: PLC0415 - an extra
+
+        sdk = SdkTracing(plan, resource=_resource(service, owner))
     except ImportError:
         log.warning(
             f"{plan.asked_by} asks for traces, but what records them is not installed. Every request has its trace "
@@ -50,8 +53,6 @@ def _sdk_tracer(plan: TracePlan, service: str, owner: str, at_end: AtEnd) -> Tra
             action="set_up_traces",
         )
         return None
-    try:
-        sdk = SdkTracing(plan, resource=_resource(service, owner))
     except (ValueError, RuntimeError) as error:
         log.warning(f"traces are not recorded: {error}", action="set_up_traces")
         return None

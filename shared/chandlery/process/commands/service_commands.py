@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Coroutine
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +15,19 @@ from chandlery.process.event_loop import run as run_loop
 from chandlery.process.http.http_server import listen
 from chandlery.process.logs.logs import configure_logs, end_logs
 from chandlery.process.process import run_services
-from chandlery.process.service import ENTRY_POINTS, Service
+from chandlery.process.service import service_called
 from chandlery.reconcile.egress.egress_rules import LOOPBACK
 from chandlery.settings.settings import Settings, load_settings
 
 
 def service_command(name: str) -> click.Command:
     """The command that runs one service, which is imported now."""
-    service = _load_service(name)
+    service = service_called(name)
 
     def run() -> None:
         run_to_the_end(run_services([service], production_settings(service.name)))
 
     return click.Command(service.name, callback=run, help=service.summary)
-
-
-def _load_service(name: str) -> Service:
-    service: Service = entry_points(group=ENTRY_POINTS)[name].load()
-    return service
 
 
 @click.command()
@@ -72,7 +66,7 @@ def up(data_dir: Path, port: int | None) -> None:
         click.echo(f"Try: kubectl --kubeconfig {directory.kubeconfig} get clusterservicebrokers")
 
     run_to_the_end(
-        run_services([_load_service(name) for name in SERVICES], settings, migrates=True, on_ready=say_how_to_go_on)
+        run_services([service_called(name) for name in SERVICES], settings, migrates=True, on_ready=say_how_to_go_on)
     )
 
 

@@ -1,7 +1,6 @@
 """All checks, in the order in which they are told: ours by section, and those that services bring."""
 
 from collections.abc import Sequence
-from importlib.metadata import entry_points
 
 from chandlery.process.commands.doctor.check import SECTIONS, Check
 from chandlery.process.commands.doctor.looks.certificate_looks import certificate_checks
@@ -12,7 +11,7 @@ from chandlery.process.commands.doctor.looks.rabbitmq_looks import rabbitmq_chec
 from chandlery.process.commands.doctor.looks.settings_looks import settings_checks
 from chandlery.process.commands.doctor.looks.work_looks import work_checks
 from chandlery.process.commands.doctor.surroundings import Surroundings
-from chandlery.process.service import ENTRY_POINTS, Service
+from chandlery.process.service import every_service
 
 
 def every_check(around: Surroundings) -> Sequence[Check]:
@@ -26,8 +25,7 @@ def every_check(around: Surroundings) -> Sequence[Check]:
         *rabbitmq_checks(around),
         *work_checks(around),
     ]
-    for entry in entry_points(group=ENTRY_POINTS):
-        service: Service = entry.load()
+    for service in every_service():
         ours += service.doctor_checks(around.settings)
     # Stable: within a section they stay as they are.
     return sorted(ours, key=lambda each: SECTIONS.index(each.section))
