@@ -92,6 +92,13 @@ For whoever runs Chandlery. Each step takes seconds, and names what the next one
    $ kubectl exec deploy/chandlery-provisioner -- chandlery doctor
    ```
 
+   It has the settings and keys of the process beside it. A process that does not start cannot be entered, and has said why in its last line:
+
+   ```console
+   $ kubectl get pods --selector app.kubernetes.io/name=chandlery
+   $ kubectl logs POD --previous --tail=1
+   ```
+
 3. **Whose is it?** What users see, without any of that:
 
    ```console

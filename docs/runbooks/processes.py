@@ -24,14 +24,15 @@ PROCESSES: Final[Mapping[str, Runbook]] = {
         over="the dashboard *Overview* lists the processes. Look at its first row then: what was there while nobody saw it?",
     ),
     "ChandleryReplicasGone": Runbook(
-        means="No process of this worker has told the database of itself lately. Its queues grow and its users wait; nothing is lost.",
+        means="No process of this worker has told the database of itself lately. Its queues grow and its users wait; nothing is lost. One that has a wrong setting or **a key that is not that of the database** does not start: it ends with one sentence, again and again.",
         look=(
-            "Its pods: `CrashLoopBackOff`, `Pending`, scaled to 0? The last line of a process that ends says why, with status 2 for a setting and 1 for a server.",
-            "If pods run: are they ready? A worker without RabbitMQ or the database is not.",
+            "Its pods: `CrashLoopBackOff`, `Pending`, scaled to 0? The last line of a process that ends says why, with status 2 for a setting and 1 for a server. It begins with `chandlery:` and is no JSON, so `logs` leaves it out.",
+            "`the encryption keys do not match the database` in that line: put the key that it names back into `CHANDLERY_ENCRYPTION_KEYS`, or into the file of `CHANDLERY_ENCRYPTION_KEYS_FILE`. Compare with a worker that runs (`chandlery doctor --only keys` there is green). Nothing was written with the wrong key.",
+            "If pods run: are they ready? A worker without RabbitMQ or the database is not. One that runs and answers nothing, Prometheus neither (dashboard *Overview*, *Processes*, `answers` is 0), is held or halted: delete its pod.",
         ),
         type=(
             "kubectl get pods --selector app.kubernetes.io/component=WORKER",
-            "kubectl logs --selector app.kubernetes.io/component=WORKER --previous --tail=3",
+            "kubectl logs --selector app.kubernetes.io/component=WORKER --previous --tail=1        # its last words; without --previous if it says that there is none",
             "kubectl describe pod --selector app.kubernetes.io/component=WORKER | grep -A8 -e 'Last State' -e Events:",
             "kubectl scale deployment chandlery-WORKER --replicas=2",
         ),

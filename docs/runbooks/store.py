@@ -37,6 +37,7 @@ STORE: Final[Mapping[str, Runbook]] = {
         means="Something stored could not be decrypted, because the key that wraps it is not among those that this process has, or because the row was changed or moved. Secrets show no data and say why in `chandlery.io/unreadable`; bindings write theirs again where they can. **Nothing is overwritten in the meantime**: when the key comes back, all is readable again.",
         look=(
             "The label `reason` of the alert: **key missing** is a matter of settings, most often after a rotation or a restore of the database with the keys of another installation. **changed** means that a row was written over, or does not belong where it is.",
+            "A process that is started with a wrong key ends at once and counts nothing here: [ChandleryReplicasGone](#chandleryreplicasgone). A key that is taken out of the file of a running one is missed within seconds: *Overview*, *Keys missing*, and `key-provider` in `/readyz?verbose`.",
             "Dashboard *Messaging and store*, *Texts not decrypted*: one process alone has other settings than the rest; all: the key was taken out everywhere.",
             "The log, action `open_secret`, `use_data_key` or `provide_data_key`: it names the key.",
         ),
@@ -50,15 +51,17 @@ STORE: Final[Mapping[str, Runbook]] = {
         over="`chandlery keys list` knows every key that is in use, and *Texts not decrypted* is 0. If the key is gone for good: rotate each binding (`chandlery.io/rotate-requested-at`), which fetches other credentials.",
     ),
     "ChandleryKeyProviderFailing": Runbook(
-        means="The provider of key-encryption keys (settings, AWS KMS, a PKCS#11 token) does not wrap or unwrap. With data keys in memory all goes on for `CHANDLERY_DATA_KEY_CACHE_SECONDS` (an hour); after that Secrets can be neither read nor written (503), and processes that start wait.",
+        means="The provider of key-encryption keys (settings or their file, AWS KMS, a PKCS#11 token) does not wrap or unwrap, for all processes or for the one that the alert names. With data keys in memory all goes on for `CHANDLERY_DATA_KEY_CACHE_SECONDS` (an hour); after that Secrets can be neither read nor written (503), and processes that start wait.",
         look=(
             "Dashboard *Messaging and store*, *Key provider by outcome*: since when? The hour runs from there.",
+            "*Overview*, *Keys missing*: how many processes.",
             "`/readyz?verbose`: `key-provider` while data keys are in memory, `data-keys` once they are not.",
         ),
         type=(
             "kubectl exec deploy/chandlery-binder -- chandlery keys list             # the provider's own words",
             "kubectl exec deploy/chandlery-binder -- chandlery doctor --only keys",
-            """logs | jq -r 'select(."event.action" == "provide_data_key" or ."event.action" == "keep_data_keys") | "\\(.message) \\(."error.message" // "")"' | tail""",
+            """logs | jq -r 'select(."event.action" == "provide_data_key" or ."event.action" == "keep_data_keys" or ."event.action" == "read_keys") | "\\(.message) \\(."error.message" // "")"' | tail""",
+            "# The file of CHANDLERY_ENCRYPTION_KEYS_FILE: put the key that is named back into it; processes read it within a second, without a restart.",
             "# AWS KMS: is the key enabled, may the role kms:Decrypt and kms:Encrypt, is the endpoint reached? PKCS#11: is the token there, is the PIN right?",
             "# Do not restart processes meanwhile: their data keys are in memory.",
         ),

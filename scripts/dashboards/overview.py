@@ -27,6 +27,10 @@ _CALLS: Final = "chandlery_broker_call_duration_seconds"
 _HANGS: Final = "max by (broker) (chandlery_broker_calls_oldest_seconds) > 20"
 
 _SILENT: Final = "min by (instance) (up == 0 and on (instance) max_over_time(chandlery_build_info[1h]))"
+_KEYLESS: Final = (
+    f"{grown('chandlery_unreadable_texts_total', '10m')} > 0 "
+    'or chandlery_degraded{check="key-provider"} == 1 or chandlery_ready{check="data-keys"} == 0'
+)
 _IN_TROUBLE: Final = (
     f"({failed_calls('broker', over='5m')} > 0.25) "
     "or (max by (broker) (chandlery_broker_circuit_open) == 1) "
@@ -92,9 +96,9 @@ _NOW: Final = Row(
             link=PROCESS,
         ),
         Number(
-            title="Texts not decrypted",
-            asks="Is a key missing? Stored texts that could not be decrypted in the last ten minutes.",
-            expr=f"sum({grown('chandlery_unreadable_texts_total', '10m')})",
+            title="Keys missing",
+            asks="Is a key missing? Processes that cannot have one, and that could not decrypt a stored text in the last ten minutes.",
+            expr=f"count(min by (instance) ({_KEYLESS}))",
             steps=Steps(1, 1),
             link=MESSAGING,
         ),
@@ -284,7 +288,12 @@ _PROCESSES: Final = Row(
             asks="Which processes run, of which version, and is one of them unwell? A click opens its dashboard.",
             labels={"instance": "instance", "services": "services", "version": "version"},
             cells=(
-                Cell(title="running", expr="max by (instance, services, version) (chandlery_build_info)"),
+                Cell(
+                    title="answers",
+                    expr="min by (instance, services, version) (up * on (instance) group_right () "
+                    "max by (instance, services, version) (last_over_time(chandlery_build_info[10m])))",
+                    steps=Steps(0.9, 0.5),
+                ),
                 Cell(title="ready", expr="min by (instance) (chandlery_ready)", steps=Steps(0.9, 0.5)),
                 Cell(title="on the bus", expr="min by (instance) (chandlery_bus_connected)", steps=Steps(0.9, 0.5)),
                 Cell(

@@ -119,7 +119,7 @@ def _broker_client(settings: Settings, egress: Egress, metrics: Metrics, tracing
 def _readiness(sealed: SealedDatabase, bus: Bus, *, without_bus: str) -> Readiness:
     readiness = Readiness()
     readiness.add("database", sealed.database.ping)
-    if sealed.is_distant:
+    if sealed.may_lose_keys:
         readiness.add("key-provider", sealed.keeping.check_provider, without=_WITHOUT_PROVIDER)
         readiness.add("data-keys", sealed.keeping.check_keys)
     readiness.add("bus" if isinstance(bus, InProcessBus) else "rabbitmq", bus.ping, without=without_bus)

@@ -31,8 +31,8 @@ class SealedDatabase:
 
     database: Database
     keeping: DataKeyKeeping
-    is_distant: bool
-    """Whether key-encryption keys are somewhere that can be out of reach."""
+    may_lose_keys: bool
+    """Whether key-encryption keys can be gone while the process runs: out of reach, or out of their file."""
 
 
 def make_database(settings: Settings, engine: AsyncEngine, *, metrics: Metrics = NO_METRICS) -> SealedDatabase:
@@ -47,4 +47,5 @@ def make_database(settings: Settings, engine: AsyncEngine, *, metrics: Metrics =
     database = Database(
         engine, keyring, providers=providers, limits=limits, keeps_audit=settings.audit_table, metrics=metrics
     )
-    return SealedDatabase(database, DataKeyKeeping(database, file), providers.first != LISTED)
+    may_lose_keys = providers.first != LISTED or settings.encryption_keys_file is not None
+    return SealedDatabase(database, DataKeyKeeping(database, file), may_lose_keys)

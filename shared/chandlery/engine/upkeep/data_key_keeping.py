@@ -25,6 +25,7 @@ class DataKeyKeeping:
         self._database = database
         self._file = file
         self._told = ""
+        self._file_trouble = ""
 
     async def run(self) -> None:
         """For ever."""
@@ -35,21 +36,34 @@ class DataKeyKeeping:
     async def keep(self) -> None:
         """Once. Raises nothing."""
         try:
-            if await self._file.reread(self._database.keyring.replace_keys):
-                log.info("the file of encryption keys was read again", action="read_keys")
+            await self._read_file()
             await self._database.data_keys.keep()
         except (KeysAway, KeyRefused) as fault:
             self._database.data_keys.note(fault)
-        except (Fault, ConfigurationFault) as fault:
+        except Fault as fault:
             self._tell(fault.message)
         except Exception as error:  # noqa: BLE001 - without this loop every request would wait for keys
             self._tell(type(error).__name__)
         else:
             self._told = ""
 
+    async def _read_file(self) -> None:
+        """Go on with the keys that there are if it cannot be read."""
+        trouble = ""
+        try:
+            if await self._file.reread(self._database.keyring.replace_keys):
+                log.info("the file of encryption keys was read again", action="read_keys")
+                # Else a key that was taken out too early would be missed in a quarter of an hour, or at the next start.
+                self._database.data_keys.doubt()
+        except ConfigurationFault as fault:
+            trouble = fault.message
+        if trouble and trouble != self._file_trouble:
+            log.error(f"the keys stay as they were: {trouble}", action="read_keys")
+        self._file_trouble = trouble
+
     async def check_provider(self) -> None:
-        """A part of readiness: raises Unavailable while no key-encryption key can be had."""
-        if why := self._database.data_keys.trouble:
+        """A part of readiness: raises Unavailable while a key-encryption key cannot be had."""
+        if why := self._database.data_keys.trouble or self._file_trouble:
             raise Unavailable(why)
 
     async def check_keys(self) -> None:

@@ -46,8 +46,8 @@ _PAUSE_SECONDS: Final = 0.25
 _NOT_AGAIN_SECONDS: Final = 2.0
 """So long nobody else waits for what somebody has just waited for in vain."""
 WAY_OUT: Final = (
-    "put the right key back into CHANDLERY_ENCRYPTION_KEYS (with `chandlery up`: into the file encryption-key of its "
-    "data directory), or use the database that belongs to this key"
+    "put the right key back into CHANDLERY_ENCRYPTION_KEYS, or into the file of CHANDLERY_ENCRYPTION_KEYS_FILE (with "
+    "`chandlery up`: into the file encryption-key of its data directory), or use the database that belongs to this key"
 )
 
 
@@ -291,6 +291,11 @@ class DataKeys:
         if not self.trouble:
             log.error(f"a key to encrypt or decrypt stored data cannot be had: {why}", action="provide_data_key")
         self.trouble = why
+
+    def doubt(self) -> None:
+        """Other key-encryption keys are configured: whether they are the right ones is asked at the next `keep`."""
+        self._vouched.clear()
+        self._looked_at = 0.0
 
     def forget_failure(self) -> None:
         """Ask again at once."""

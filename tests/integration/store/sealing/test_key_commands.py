@@ -5,15 +5,18 @@ import contextlib
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chandlery.engine.upkeep.reseal_everything import remove_unused, reseal_everything
 from chandlery.engine.upkeep.seal_keeping import reseal
-from chandlery.model.faults import ConfigurationFault
+from chandlery.model.faults import ConfigurationFault, Unavailable
 from chandlery.model.objects import kinds
 from chandlery.model.objects.core import Secret
 from chandlery.process.commands.keys.key_views import advice, as_table
+from chandlery.process.key_choice import make_database
+from chandlery.settings.settings import Settings
 from chandlery.store.database import Database
 from chandlery.store.objects.objects import Listing
 from chandlery.store.schema import DATA_KEYS
@@ -167,7 +170,35 @@ async def test_a_file_of_keys_is_read_again_when_it_changes(tmp_path: Path) -> N
     path.write_text(f"{second}\n{first}\n")
     assert await file.reread(keyring.replace_keys)
     assert list(keyring.names) == ["second", "first"]
-    path.write_text("nonsense")
-    with pytest.raises(ConfigurationFault, match="is not of the form name:base64"):
-        await file.reread(keyring.replace_keys)
+    for text, why in (("nonsense", "is not of the form name:base64"), (f"{first}\n{first}", "have the same name")):
+        path.write_text(text)
+        for _ in range(2):
+            with pytest.raises(ConfigurationFault, match=why):
+                await file.reread(keyring.replace_keys)
     assert keyring.name == "second", "what was read before still counts"
+
+
+async def test_a_key_that_is_gone_from_the_file_is_missed_at_once_by_a_process_that_runs(
+    database_url: str, engine: AsyncEngine, tmp_path: Path
+) -> None:
+    path = tmp_path / "keys"
+    path.write_text(right := new_key("first"))
+    settings = Settings(database_url=SecretStr(database_url), encryption_keys_file=path)
+    sealed = make_database(settings, engine)
+    await sealed.database.data_keys.start()
+    await sealed.keeping.keep()
+    await sealed.keeping.check_provider()
+    for text, why in (
+        (new_key("second"), "encrypted with the key named 'first', which is not configured"),
+        ("# nothing", "has no key in it"),
+    ):
+        path.write_text(text)
+        for _ in range(2):
+            await sealed.keeping.keep()
+            with pytest.raises(Unavailable, match=why):
+                await sealed.keeping.check_provider()
+        await sealed.keeping.check_keys()
+        path.write_text(right)
+        await sealed.keeping.keep()
+        await sealed.keeping.check_provider()
+    assert sealed.may_lose_keys

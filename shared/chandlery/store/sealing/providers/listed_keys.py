@@ -67,7 +67,7 @@ class KeyFile:
         if self._path is None:
             return parse_keys(self._others)
         try:
-            self._seen = _stamp(self._path)
+            stamp = _stamp(self._path)
             with self._path.open("rb") as file:
                 text = file.read(_MOST_BYTES).decode("utf-8", errors="replace")
         except OSError as error:
@@ -77,13 +77,23 @@ class KeyFile:
         lines = [line for line in _BETWEEN.split(text) if line.strip() and not line.lstrip().startswith("#")]
         if not lines:
             raise ConfigurationFault(f"the file of encryption keys {self._path} has no key in it")
-        return parse_keys(",".join([*lines, self._others]))
+        keys = parse_keys(",".join([*lines, self._others]))
+        self._seen = stamp
+        return keys
 
     async def reread(self, take: Callable[[list[SealingKey]], None]) -> bool:
-        """Hand over the keys if the file has changed; returns whether it has. Raises ConfigurationFault."""
+        """Hand over the keys if the file has changed; returns whether it has. Raises ConfigurationFault.
+
+        One that cannot be used is read again each time: its trouble lasts until somebody has mended it.
+        """
         if self._path is None or await asyncio.to_thread(self._is_as_seen):
             return False
-        take(await asyncio.to_thread(self.read))
+        keys = await asyncio.to_thread(self.read)
+        try:
+            take(keys)
+        except ConfigurationFault:
+            self._seen = None
+            raise
         return True
 
     def _is_as_seen(self) -> bool:

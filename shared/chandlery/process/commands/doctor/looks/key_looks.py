@@ -45,7 +45,12 @@ def key_checks(around: Surroundings) -> Sequence[Check]:
             needs=stored,
         ),
         _check("data-key-age", "Are new data keys made in time?", look=looks.age, needs=stored),
-        _check("sealed-data", "Is the key of everything there that is encrypted?", look=looks.sealed, needs=stored),
+        _check(
+            "sealed-data",
+            "Is there a data key, or a listed one, for everything that is encrypted?",
+            look=looks.sealed,
+            needs=stored,
+        ),
     ]
 
 

@@ -88,7 +88,7 @@ def sealed_data(usage: Usage, *, known: Collection[str]) -> Result:
         told = [f"there is no key {name!r}, which has encrypted: {_listed(counts)}" for name, counts in missing.items()]
         return fail(some_of(sorted(told)), WAY_OUT)
     total = sum(count for counts in usage.values() for count in counts.values())
-    return ok(f"{counted(total, 'encrypted text')}, and the key of each is there")
+    return ok(f"{counted(total, 'encrypted text')}, each with a listed key or a data key of the database")
 
 
 def _provider(name: str, answer: KekName | Fault) -> Result:
