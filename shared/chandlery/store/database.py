@@ -304,8 +304,11 @@ class Database:
     async def close(self) -> None:
         """Close all connections, after the transactions that are under way."""
         # One that nobody waits for any more would keep its locks until its connection is noticed to be gone.
-        if others := self._under_way - {asyncio.current_task()}:
-            await asyncio.wait(others, timeout=_CLOSE_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                # Its end may begin another, which wakes who could not be woken in it.
+                while others := self._under_way - {asyncio.current_task()}:
+                    await asyncio.wait(others)
         await self.data_keys.close()
         await self._engine.dispose()
 

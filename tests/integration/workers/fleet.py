@@ -253,23 +253,20 @@ class Process:
     async def kill(self) -> None:
         """The end without a last word: nothing is written, published or acknowledged any more."""
         self.database.is_dead = self.line.is_down = True
-        tasks = [*(self.worker._running if self.worker else ()), *([self.serving] if self.serving else ())]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         await self._end_background()
+        # What the relay has begun belongs to no task of its own; the dead would go on to write.
+        tasks = [*(self.worker._running if self.worker else ()), *([self.serving] if self.serving else ())]
+        await _all_ended([*tasks, *self.resources.relay._under_way])
         await self._close()
 
     async def _end_background(self) -> None:
-        for task in self.background:
-            task.cancel()
-        await asyncio.gather(*self.background, return_exceptions=True)
+        await _all_ended(self.background)
 
     async def _close(self) -> None:
         self.is_over = True
         await self.line.close()
         await self.resources.osb.close()
-        await self.engine.dispose()
+        await self.database.close()
 
     def _noted(self, handler: Handler) -> Handler:
         async def handle(message: Message) -> None:
@@ -472,8 +469,13 @@ class Fleet:
 
 async def ended(task: "asyncio.Task[Any]") -> None:
     """Cancel the task, and let it finish what it has to."""
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await _all_ended([task])
+
+
+async def _all_ended(tasks: Sequence["asyncio.Task[Any]"]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def namespace() -> Namespace:
