@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from chandlery.contracts.messages import Message, Reconcile, UnreadableMessage, decode
+from chandlery.contracts.messages import Message, Reconcile, UnreadableMessage, decode, sound_trace
 from chandlery.contracts.topology import COMMANDS_EXCHANGE, EVENTS_EXCHANGE, WORK_QUEUES, Route, origin_of, route
 
 MOST_FAILURES = 3
@@ -28,7 +28,7 @@ REASON_HEADER = f"{_PREFIX}reason"
 QUEUE_HEADER = f"{_PREFIX}queue"
 ROUTING_KEY_HEADER = f"{_PREFIX}routing-key"
 TRACE_HEADER = "traceparent"
-"""W3C Trace Context, 3.2. Whoever publishes may set it; it stays with the message."""
+"""W3C Trace Context, 3.2. Whoever publishes may set it; it stays with the message. Another form counts as none."""
 
 
 class Reason(StrEnum):
@@ -151,8 +151,13 @@ class DeadLetter:
             reason=_text(headers.get(REASON_HEADER)) or Reason.REFUSED_BY_SERVER,
             history=History.of(headers),
             last_at=_moment(headers.get(LAST_HEADER)) or _moment(death.get("time")),
-            trace=_text(headers.get(TRACE_HEADER)),
+            trace=trace_in(headers),
         )
+
+
+def trace_in(headers: Mapping[str, Any]) -> str:
+    """The trace that a message bears; empty if it is part of none."""
+    return sound_trace(_text(headers.get(TRACE_HEADER))) or ""
 
 
 def _death(headers: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -10,9 +10,9 @@ Called by: the store's outbox, which writes them in the transaction of what they
 """
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import BeforeValidator, Field, TypeAdapter
 
 from chandlery.model.objects.wire import WireModel
 
@@ -24,6 +24,14 @@ GARBAGE = "Garbage"
 """What an `ObjectChanged` is about that wakes the garbage collector; no kind of object."""
 
 
+_TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def sound_trace(told: object) -> str | None:
+    """A `traceparent` as it is; None for what has another form. That costs the trace and never the message."""
+    return told if isinstance(told, str) and _TRACEPARENT.fullmatch(told) else None
+
+
 class Reconcile(WireModel):
     """Command: look at this object and do what is due."""
 
@@ -31,7 +39,7 @@ class Reconcile(WireModel):
     kind: str
     uid: str
     lane: str = UNRESOLVED_LANE
-    traceparent: str | None = None
+    traceparent: Annotated[str | None, BeforeValidator(sound_trace)] = None
     """The span that made the object due (W3C Trace Context, 3.2). On the bus it goes beside the message."""
 
 
@@ -66,7 +74,6 @@ _SHAPES = {
         rf"(?=.{{1,63}}\Z){_LABEL}|broker:(?=[^/]{{0,63}}/)({_LABEL})?/(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*"
     ),
     "reason": re.compile(r"[A-Za-z0-9]{0,128}"),
-    "traceparent": re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"),
 }
 """Field -> what it can be. A lane is a word of ours, or `broker:` with namespace and name of a service broker."""
 
@@ -86,11 +93,6 @@ def encode(message: Message) -> bytes:
 def encode_whole(message: Message) -> bytes:
     """The message as it is kept until it travels."""
     return message.model_dump_json(by_alias=True, exclude_none=True).encode()
-
-
-def trace_of(message: Message) -> str:
-    """What goes beside it; empty if it is part of no trace."""
-    return (message.traceparent or "") if isinstance(message, Reconcile) else ""
 
 
 def decode(payload: bytes) -> Message:

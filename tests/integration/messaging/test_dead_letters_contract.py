@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 import structlog
+from opentelemetry.trace import SpanContext, get_current_span
 
 from chandlery.contracts.dead_letters import MOST_FAILURES, DeadLetter
 from chandlery.contracts.messages import LaneOpened, Message, Reconcile
@@ -114,6 +115,29 @@ async def test_replayed_message_is_handled_with_a_clean_history(rig: Rig) -> Non
     assert replayed == [letters[0]]
     assert recorder.uids == ["uid-1"] * MOST_FAILURES, "as often as a new one"
     assert await rig.letters.all() == [letters[1]]
+
+
+async def test_replayed_message_goes_on_in_the_trace_that_it_was_published_in(rig: Rig) -> None:
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    asked_for = command(1).model_copy(update={"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"})
+    seen: list[SpanContext] = []
+
+    async def handler(_: Message) -> None:
+        seen.append(get_current_span().get_span_context())
+        if len(seen) <= MOST_FAILURES:
+            raise LookupError
+
+    await rig.bus.consume(INSTANCES, rig.lane, handler, concurrency=1)
+    await rig.bus.publish([asked_for])
+    with structlog.testing.capture_logs() as lines:
+        [letter] = await letters_in(rig, 1)
+    await rig.letters.replay({letter.id})
+    await eventually(lambda: len(seen) > MOST_FAILURES)
+
+    assert {f"{span.trace_id:032x}" for span in seen} == {trace_id}
+    assert len({span.span_id for span in seen}) == MOST_FAILURES + 1, "each delivery has a span of its own"
+    assert letter.trace[3:35] == trace_id
+    assert {line["trace_id"] for line in lines if line.get("action") == "dead_letter_message"} <= {trace_id}
 
 
 async def test_replayed_message_that_fails_again_is_the_same_letter(rig: Rig) -> None:

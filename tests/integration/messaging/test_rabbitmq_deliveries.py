@@ -112,6 +112,24 @@ async def test_trace_stays_with_the_message_to_the_dead_letters_and_back(either:
     assert not [name for name in replayed.headers if name.startswith("x-chandlery")]
 
 
+@pytest.mark.parametrize(
+    "told",
+    [bytearray(b"\xff\xfe"), 7, [TRACE], {"a": TRACE}, "nonsense\x00\n", TRACE[:-1], TRACE + "x" * 60_000, None],
+    ids=["binary", "number", "list", "table", "control characters", "too short", "huge", "void"],
+)
+async def test_message_with_a_broken_trace_is_handled_like_one_without(rabbit: RabbitRig, told: Any) -> None:
+    recorder = Recorder(fails=lambda number: number <= MOST_FAILURES)
+    await publish(rabbit, headers={TRACE_HEADER: told}, message_id="m-1")
+    await rabbit.bus.consume(INSTANCES, rabbit.lane, recorder, concurrency=1)
+    [letter] = await letters_in(rabbit, 1)
+
+    await rabbit.letters.replay({letter.id})
+    await recorder.until_finished(1)
+
+    assert (letter.reason, letter.trace) == ("HandlerFailed", "")
+    assert recorder.seen == [command(1)] * (MOST_FAILURES + 1)
+
+
 async def test_message_without_an_id_has_the_same_one_each_time(either: RabbitRig) -> None:
     await publish(either)
     await either.bus.consume(INSTANCES, either.lane, Recorder(fails=lambda _: True), concurrency=1)

@@ -13,6 +13,7 @@ from chandlery.contracts.dead_letters import (
     FAILURES_HEADER,
     MOST_DELIVERIES,
     MOST_FAILURES,
+    TRACE_HEADER,
     DeadLetter,
     History,
     Reason,
@@ -20,6 +21,7 @@ from chandlery.contracts.dead_letters import (
 from chandlery.contracts.messages import ObjectChanged, Reconcile, encode
 
 NOW = datetime(2026, 11, 22, 12, 30, 15, 250, tzinfo=UTC)
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 COMMAND = Reconcile(kind="ServiceInstance", uid="u-1", lane="broker:/demo")
 EVENT = ObjectChanged(kind="ServiceInstance", uid="u-1")
 
@@ -32,7 +34,7 @@ def letter(body: bytes = encode(COMMAND), **given_facts: Any) -> DeadLetter:
         "reason": Reason.HANDLER_FAILED,
         "history": History().failed(LookupError("password=hunter2"), NOW),
         "last_at": NOW + timedelta(minutes=1),
-        "trace": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "trace": TRACE,
     }
     return DeadLetter(body=body, **facts | given_facts)
 
@@ -77,6 +79,25 @@ def test_new_message_has_no_headers() -> None:
 def test_history_is_read_back_as_it_was_sent(deliveries: int, failures: int, error: str, at: datetime | None) -> None:
     history = History(deliveries=deliveries, failures=failures, error=error, first_at=at)
     assert History.of(history.headers()) == history
+
+
+@pytest.mark.parametrize(
+    ("told", "trace"),
+    [
+        (TRACE, TRACE),
+        (TRACE.encode(), TRACE),
+        (b"\xff\xfe", ""),
+        (7, ""),
+        ({"a": "b"}, ""),
+        ("nonsense\n", ""),
+        (TRACE + "-" + "x" * 100_000, ""),
+    ],
+    ids=["sound", "bytes", "binary", "number", "table", "line break", "huge"],
+)
+def test_trace_of_a_letter_is_one_or_none(told: Any, trace: str) -> None:
+    read = DeadLetter.of({TRACE_HEADER: told}, id="m-1", body=encode(COMMAND), origin="o")
+    assert read.trace == trace
+    assert read.headers().get(TRACE_HEADER, "") == trace
 
 
 FOREIGN = st.recursive(

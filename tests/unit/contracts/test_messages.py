@@ -17,6 +17,7 @@ from chandlery.contracts.messages import (
     UnreadableMessage,
     decode,
     encode,
+    encode_whole,
 )
 from chandlery.model.objects.kinds import KINDS
 from chandlery.reconcile.reconcile_result import broker_key
@@ -26,6 +27,7 @@ SAMPLES: dict[type, Message] = {
     ObjectChanged: ObjectChanged(kind="Secret", uid="u-2", reason="ProvisionedSuccessfully"),
     LaneOpened: LaneOpened(lane="broker:team/demo"),
 }
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 READABLE = {"type": "Reconcile", "kind": "ServiceInstance", "uid": "u-1", "lane": "unresolved"}
 
 
@@ -85,6 +87,47 @@ def test_every_kind_survives_the_journey(kind: str) -> None:
 def test_message_with_a_field_that_no_object_of_ours_can_have_is_refused(message: Message) -> None:
     with pytest.raises(UnreadableMessage, match="has a form that no"):
         decode(encode(message))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        7,
+        None,
+        [],
+        {"a": "b"},
+        "",
+        "nonsense",
+        TRACE.upper(),
+        f"{TRACE}-more",
+        f"01{TRACE[2:]}",
+        "x" * 3_000,
+        f"{TRACE}\n",
+    ],
+    ids=[
+        "number",
+        "null",
+        "list",
+        "object",
+        "empty",
+        "word",
+        "capitals",
+        "more",
+        "another version",
+        "long",
+        "line break",
+    ],
+)
+def test_command_with_a_trace_of_another_form_is_read_without_it(told: Any) -> None:
+    message = decode(json.dumps(READABLE | {"traceparent": told}).encode())
+    assert message == Reconcile(kind="ServiceInstance", uid="u-1")
+    assert Reconcile(kind="ServiceInstance", uid="u-1", traceparent=told) == message
+
+
+def test_command_is_kept_with_its_trace_and_travels_without_it_in_its_body() -> None:
+    message = Reconcile(kind="ServiceInstance", uid="u-1", traceparent=TRACE)
+    assert decode(encode_whole(message)) == message
+    assert TRACE.encode() not in encode(message)
 
 
 def test_message_that_is_too_long_is_refused_before_it_is_parsed() -> None:

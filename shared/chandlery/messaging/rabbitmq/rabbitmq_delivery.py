@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from aio_pika.abc import AbstractIncomingMessage
 
-from chandlery.contracts.dead_letters import TRACE_HEADER, DeadLetter, History, Reason
+from chandlery.contracts.dead_letters import TRACE_HEADER, DeadLetter, History, Reason, trace_in
 from chandlery.contracts.messages import MOST_BYTES
 from chandlery.contracts.topology import COMMANDS_EXCHANGE, DEAD_LETTER_EXCHANGE, EVENTS_EXCHANGE, Route, origin_of
 from chandlery.messaging.handler_slots import say_buried, say_failed
@@ -93,9 +93,8 @@ class Delivery:
 
     @property
     def trace(self) -> str:
-        """That of whoever published it, as it came."""
-        told = self.received.headers.get(TRACE_HEADER)
-        return told if isinstance(told, str) else ""
+        """That of whoever published it."""
+        return trace_in(self.received.headers)
 
     @property
     def _native_count(self) -> int | None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Select, bindparam, case, delete, func, insert, select, tuple_, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from chandlery.contracts.messages import Reconcile
+from chandlery.contracts.messages import Reconcile, sound_trace
 from chandlery.model.faults import LeaseLost, SealBroken
 from chandlery.model.objects import kinds
 from chandlery.model.objects.wire import JsonObject
@@ -143,7 +143,7 @@ class WorkQueue:
         plain["open_operations"] = row["open_operations"] or ()
         for moment in ("turn_at", "desired_at"):
             plain[moment] = row[moment] and utc(row[moment])
-        trace = WorkTrace(plain.pop("traceparent"), plain.pop("last_traceparent"))
+        trace = WorkTrace(sound_trace(plain.pop("traceparent")), sound_trace(plain.pop("last_traceparent")))
         claim = Claim(owner=owner, trace=trace, **plain)
         if isinstance(note, SealBroken):
             return replace(claim, is_note_lost=True)

@@ -25,6 +25,13 @@ _EXPORTERS: Final = (OTLP, CONSOLE)
 _PROTOCOL: Final = "http/protobuf"
 _RATIOS: Final = ("traceidratio", "parentbased_traceidratio")
 _SAMPLERS: Final = ("always_on", "always_off", "parentbased_always_on", "parentbased_always_off", *_RATIOS)
+_NUMBERS: Final = (
+    "OTEL_BSP_SCHEDULE_DELAY",
+    "OTEL_BSP_MAX_QUEUE_SIZE",
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+    "OTEL_EXPORTER_OTLP_TIMEOUT",
+    "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+)
 _DEFAULT_ENDPOINT: Final = "http://localhost:4318"
 
 
@@ -75,16 +82,29 @@ def _complaints(environment: Mapping[str, str], exporters: tuple[str, ...]) -> I
                 f"{name} has no effect: traces are sent by {_PROTOCOL} alone; name the collector's port for that in "
                 f"{ENDPOINTS[1]}, as a rule 4318"
             )
-    sampler = environment.get(SAMPLER, "").strip().lower()
+    if environment.get(DISABLED, "").strip().lower() not in ("", "true", "false"):
+        yield f"{DISABLED} is neither true nor false: traces are recorded"
+    # With a blank beside its name the SDK does not know it.
+    sampler = environment.get(SAMPLER, "").lower()
     if sampler and sampler not in _SAMPLERS:
         yield f"{SAMPLER} is not one of {', '.join(_SAMPLERS)}: every trace is recorded"
     if sampler in _RATIOS and not _is_ratio(environment.get(SAMPLER_ARG, "")):
         yield f"{SAMPLER_ARG} is not a number from 0 to 1: every trace is recorded"
+    for name in _NUMBERS:
+        if (given := environment.get(name, "").strip()) and not _is_above_zero(given):
+            yield f"{name} is not a number above 0"
 
 
 def _is_ratio(text: str) -> bool:
     try:
         return 0.0 <= float(text) <= 1.0
+    except ValueError:
+        return False
+
+
+def _is_above_zero(text: str) -> bool:
+    try:
+        return 0.0 < float(text) < float("inf")
     except ValueError:
         return False
 
