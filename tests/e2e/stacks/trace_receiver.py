@@ -125,7 +125,7 @@ def trace_receiver() -> Iterator[TraceReceiver]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     received = TraceReceiver(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
         yield received
