@@ -45,7 +45,7 @@ Draft7Validator.FORMAT_CHECKER.checks("iri-reference")(is_address)
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the file; the exit status."""
-    parser = argparse.ArgumentParser(description="Writes a CycloneDX bill of materials of the runtime lock.")
+    parser = argparse.ArgumentParser(description="Writes a CycloneDX bill of materials of what the image installs.")
     default = REPOSITORY / "dist/chandlery.cdx.json"
     parser.add_argument("file", type=Path, nargs="?", default=default, help=f"default: {default.name} in dist/")
     target = parser.parse_args(arguments).file

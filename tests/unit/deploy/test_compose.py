@@ -8,6 +8,15 @@ import pytest
 import yaml
 
 from chandlery.settings.settings import load_settings
+from chandlery.telemetry.tracing.trace_plan import (
+    DISABLED,
+    ENDPOINTS,
+    EXPORTER,
+    OTLP,
+    SAMPLER,
+    SAMPLER_ARG,
+    trace_plan,
+)
 
 SERVICES = {"gateway", "provisioner", "binder", "syncer"}
 VARIABLE = re.compile(r"\$\{([A-Z_]+)(:[-?])?([^}]*)\}")
@@ -91,7 +100,7 @@ def test_compose_gives_every_process_settings_that_it_understands(
 ) -> None:
     for name in SERVICES | {"migrate"}:
         environment = services[name]["environment"]
-        assert environment.keys() <= known_settings
+        assert {variable for variable in environment if not variable.startswith("OTEL_")} <= known_settings
         with clean_environment.context() as context:
             for variable, value in environment.items():
                 assert isinstance(value, str), f"{variable} needs quotes"
@@ -99,6 +108,17 @@ def test_compose_gives_every_process_settings_that_it_understands(
             settings = load_settings()
         assert settings.database_url.get_secret_value() == "postgresql://chandlery:hexadecimal@postgres:5432/chandlery"
         assert settings.amqp_url.get_secret_value() == "amqp://chandlery:hexadecimal@rabbitmq:5672/"
+
+
+def test_compose_hands_on_what_is_said_about_traces_and_by_itself_asks_for_none(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    for name in SERVICES:
+        given = {key: value for key, value in services[name]["environment"].items() if key.startswith("OTEL_")}
+        assert given == {key: f"${{{key}:-}}" for key in given}
+        assert {ENDPOINTS[1], EXPORTER, SAMPLER, SAMPLER_ARG, DISABLED} <= given.keys()
+        assert trace_plan(dict.fromkeys(given, "")) == trace_plan({})
+        assert trace_plan(dict.fromkeys(given, "") | {ENDPOINTS[1]: "http://collector:4318"}).exporters == (OTLP,)
 
 
 def test_compose_has_no_default_for_a_secret(root: Path, text: str) -> None:

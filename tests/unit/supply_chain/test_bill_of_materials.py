@@ -120,6 +120,14 @@ def test_page_of_licences_is_about_the_lock() -> None:
     assert licences.main(["--check"]) == 0
 
 
+def test_page_tells_which_packages_only_the_image_brings() -> None:
+    always = {each.name for each in read_lock(licences.LOCK.with_name("runtime.txt").read_text())}
+    rows = [line.split(" | ") for line in licences.PAGE.read_text().splitlines() if line.startswith("| ")][1:]
+    told = {row[0].removeprefix("| ") for row in rows if "the image" in row[3]}
+    assert told == {each.name for each in pinned()} - always
+    assert {"opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http", "requests"} <= told
+
+
 def test_package_with_a_licence_that_is_not_allowed_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(licences, "PAGE", tmp_path / "licences.md")
     monkeypatch.setattr(licences, "installed_licences", lambda _pinned: {"greedy": "AGPL-3.0-only", "kind": "MIT"})
