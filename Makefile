@@ -119,6 +119,11 @@ storms: setup services  ## Bad surroundings, ends, death at every step, a rollin
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; \
 	$(BIN)/pytest $(STORMS) $(PYTEST_ARGS)
 
+.PHONY: collector
+collector: setup services  ## The tests of traces over four processes, through a real collector (Rotel, from PyPI)
+	@urls="$$($(SERVICES) env)"; eval "$$urls"; CHANDLERY_TEST_COLLECTOR=1 \
+	$(BIN)/pytest tests/e2e/test_traces.py tests/e2e/test_one_provision_in_five_places.py $(PYTEST_ARGS)
+
 .PHONY: conformance
 conformance: setup services  ## Every obligation to service brokers, on both backends; writes docs/conformance.md
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; $(BIN)/python docs/generate_conformance.py
@@ -201,6 +206,7 @@ lock:  ## Write requirements/*.txt from pyproject.toml (LOCK_ARGS=--upgrade for 
 	@$(PYTHON) scripts/setup_environment.py --uv
 	@echo '· resolving' >&2
 	@$(COMPILE) $(LOCK_ARGS) requirements/tools.in --output-file requirements/tools.txt
+	@$(COMPILE) $(LOCK_ARGS) requirements/collector.in --output-file requirements/collector.txt
 	@$(COMPILE) $(LOCK_ARGS) pyproject.toml --output-file requirements/runtime.txt
 	@$(COMPILE) $(LOCK_ARGS) pyproject.toml requirements/build.in --group dev --constraints requirements/runtime.txt \
 		--excludes requirements/excluded.in --output-file requirements/dev.txt

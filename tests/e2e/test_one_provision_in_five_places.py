@@ -15,10 +15,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from tests.conformance.scripted.scripted_broker import Reply
 from tests.conformance.scripted.scripted_templates import PROVISION
 from tests.e2e.stacks.brokers import ScriptedPeer, scripted_peer
+from tests.e2e.stacks.collector import collecting
 from tests.e2e.stacks.manifests import cluster_broker, instance
 from tests.e2e.stacks.programs import LOOPBACK, free_port
 from tests.e2e.stacks.stacks import SplitStack, split_stack
-from tests.e2e.stacks.trace_receiver import ReceivedSpan, TraceReceiver, trace_receiver
+from tests.e2e.stacks.trace_receiver import ReceivedSpan, TraceReceiver
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.servers
@@ -70,7 +71,7 @@ class Story:
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     port = free_port()
-    with trace_receiver() as receiver, scripted_peer() as peer:
+    with collecting(tmp_path_factory.mktemp("collector")) as receiver, scripted_peer() as peer:
         environment = {
             "OTEL_TRACES_EXPORTER": "otlp",
             "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,

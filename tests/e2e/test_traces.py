@@ -1,16 +1,19 @@
 """Four processes on PostgreSQL and RabbitMQ that send their traces to one collector: one request is one trace."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from tests.conformance.scripted.scripted_broker import Reply
+from tests.conformance.scripted.scripted_catalog import simple_catalog, simple_service
 from tests.conformance.scripted.scripted_templates import BIND, PROVISION
+from tests.e2e.stacks.api_client import ApiClient
 from tests.e2e.stacks.brokers import ScriptedPeer, scripted_peer
+from tests.e2e.stacks.collector import IS_REAL, collecting
 from tests.e2e.stacks.manifests import binding, cluster_broker, instance
 from tests.e2e.stacks.stacks import SplitStack, split_stack
-from tests.e2e.stacks.trace_receiver import TraceReceiver, trace_receiver
+from tests.e2e.stacks.trace_receiver import TraceReceiver
 
 TRACE: Final = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT: Final = "00f067aa0ba902b7"
@@ -18,6 +21,7 @@ PASSWORD: Final = "c0rrect-h0rse-battery"
 COLLECTORS_TOKEN: Final = "token-of-the-collector"
 _BOUND: Final = Reply(201, {"credentials": {"password": PASSWORD}})
 _API: Final = "/apis/servicecatalog.k8s.io/v1beta1/namespaces/default"
+_SECRETS: Final = "/api/v1/namespaces/default/secrets"
 _IDENTITY: Final = "X-Broker-API-Request-Identity"
 
 GATEWAY, PROVISIONER, BINDER = "chandlery-gateway", "chandlery-provisioner", "chandlery-binder"
@@ -27,8 +31,8 @@ INSTANCES, BINDINGS = "provisioner.instance.reconcile", "binder.binding.reconcil
 
 
 @pytest.fixture(scope="module")
-def receiver() -> Iterator[TraceReceiver]:
-    with trace_receiver() as received:
+def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TraceReceiver]:
+    with collecting(tmp_path_factory.mktemp("collector")) as received:
         yield received
 
 
@@ -44,6 +48,13 @@ def traced(tmp_path_factory: pytest.TempPathFactory, receiver: TraceReceiver) ->
     }
     with split_stack(tmp_path_factory.mktemp("traced"), has_roles=True, environment=environment) as stack:
         yield stack
+
+
+@pytest.fixture
+def quay(traced: SplitStack) -> Iterator[ScriptedPeer]:
+    """One more broker, whose offering nobody else has."""
+    with scripted_peer(simple_catalog(simple_service("berth"))) as found:
+        yield found
 
 
 @pytest.fixture
@@ -91,7 +102,63 @@ def test_one_request_is_one_trace_through_four_processes_and_a_second_try_links_
     assert by_identity.keys() == {f"{TRACE}-{call.span_id}" for call in calls}
     for identity, seen in by_identity.items():
         assert seen.headers["traceparent"] == f"00-{identity}-01"
-    assert {headers["authorization"] for headers in receiver.headers} == {f"Bearer {COLLECTORS_TOKEN}"}
+    if IS_REAL:
+        assert all(headers["user-agent"].startswith("Rotel") for headers in receiver.headers)
+    else:
+        assert {headers["authorization"] for headers in receiver.headers} == {f"Bearer {COLLECTORS_TOKEN}"}
     told = repr(receiver.spans) + "".join(traced.log_tails().values())
     assert PASSWORD not in told
     assert COLLECTORS_TOKEN not in told
+
+
+def test_who_is_at_rest_is_woken_in_the_trace_of_who_wakes_it_and_who_is_not_links_to_it(
+    traced: SplitStack, receiver: TraceReceiver, quay: ScriptedPeer
+) -> None:
+    api = traced.api
+    api.create(cluster_broker("quay", quay.url))
+    api.await_ready("clusterservicebrokers", "quay")
+    assert api.call("POST", _SECRETS, sized(1)).status == 201
+    source = [{"secretKeyRef": {"name": "size", "key": "json"}}]
+    boat = instance("boat", "berth", parametersFrom=source, watchParametersFrom=True)
+    assert api.create(boat).status == 201
+    api.await_ready("serviceinstances", "boat")
+
+    alone, waking, changing = (f"{number:032x}" for number in (1, 2, 3))
+    write(api, alone, f"{_SECRETS}/size", sized(2))
+    (call,) = receiver.until(alone, "PATCH /v2/service_instances")
+    above = receiver.above(call, client=PARENT)
+    assert above[1:] == [
+        (PROVISIONER, "reconcile ServiceInstance"),
+        (PROVISIONER, f"process {INSTANCES}"),
+        (GATEWAY, f"send {INSTANCES}"),
+        (GATEWAY, "PUT /api/v1/namespaces/{namespace}/secrets/{name}"),
+    ]
+    api.await_ready("serviceinstances", "boat")
+
+    # Both have written before anybody looks: the change is the cause of the one round, and the wake-up comes first.
+    traced.programs["provisioner"].stop()
+    write(api, waking, f"{_SECRETS}/size", sized(3))
+    receiver.until(waking, f"send {INSTANCES}")
+    write(api, changing, f"{_API}/serviceinstances/boat", {**boat, "spec": {**boat["spec"], "updateRequests": 1}})
+    receiver.until(changing, f"send {INSTANCES}")
+    traced.start("provisioner")
+    (processed,) = receiver.until(waking, f"process {INSTANCES}")
+    (first, *_) = receiver.until(changing, "reconcile ServiceInstance")
+    assert processed.span_id in first.links
+    assert [service for service, _ in receiver.above(processed, client=PARENT)] == [PROVISIONER, GATEWAY, GATEWAY]
+    assert not receiver.of(waking, "reconcile ServiceInstance")
+
+
+def sized(size: int) -> dict[str, Any]:
+    """The Secret that an instance takes its parameters from."""
+    data = {"json": f'{{"size": {size}}}'}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "size"}, "stringData": data}
+
+
+def write(api: ApiClient, trace: str, path: str, document: dict[str, Any]) -> None:
+    """Replace what is there, within a client's trace."""
+    headers = {"traceparent": f"00-{trace}-{PARENT}-01"}
+    found = api.call("GET", path).body
+    version = {"resourceVersion": found["metadata"]["resourceVersion"]}
+    changed = document | {"metadata": document["metadata"] | version}
+    assert api.call("PUT", path, changed, headers=headers).status == 200

@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 import structlog
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from chandlery.telemetry.tracing.sdk_tracing import SdkTracing
 from chandlery.telemetry.tracing.trace_plan import trace_plan
@@ -74,6 +75,7 @@ async def test_spans_are_ended_at_once_and_few_of_them_are_kept(sdk: SdkTracing)
             await asyncio.sleep(0)
     meanwhile.cancel()
     (processor,) = sdk._provider._active_span_processor._span_processors
+    assert isinstance(processor, BatchSpanProcessor)
     assert len(processor._batch_processor._queue) <= QUEUE
     assert turns > MANY // BATCH
 

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, MutableMapping
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
@@ -20,13 +20,12 @@ from chandlery.telemetry.tracing.tracing import Tracing
 NOWHERE: Final = "http://user:hunter2@127.0.0.1:9"
 ALL: Final = "every trace is recorded"
 MANY: Final = 20_000
-Line = dict[str, Any]
 
 
 class Made:
     """A process's tracing, and what it said when it was made."""
 
-    def __init__(self, tracing: Tracing, lines: list[Line]) -> None:
+    def __init__(self, tracing: Tracing, lines: Iterable[MutableMapping[str, Any]]) -> None:
         self.tracing = tracing
         self.told = [line["event"] for line in lines]
 

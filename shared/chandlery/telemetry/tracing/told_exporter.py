@@ -21,6 +21,7 @@ class ToldExporter(SpanExporter):
         self._exporter = exporter
         self._place = place
         self._is_failing = False
+        self._is_over = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """See SpanExporter."""
@@ -33,7 +34,8 @@ class ToldExporter(SpanExporter):
         return result
 
     def shutdown(self) -> None:
-        """See SpanExporter."""
+        """See SpanExporter. What does not arrive after this is told by whoever could not wait for it."""
+        self._is_over = True
         self._exporter.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
@@ -42,7 +44,7 @@ class ToldExporter(SpanExporter):
 
     def _tell(self, result: SpanExportResult, why: str) -> None:
         is_failing = result is not SpanExportResult.SUCCESS
-        if is_failing is self._is_failing:
+        if is_failing is self._is_failing or self._is_over:
             return
         self._is_failing = is_failing
         if is_failing:

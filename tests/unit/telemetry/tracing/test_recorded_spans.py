@@ -59,3 +59,11 @@ async def test_the_end_of_a_process_waits_only_so_long_for_a_collector_that_does
     told = [line["event"] for line in lines]
     assert any("could not be sent within 0.1 seconds" in line for line in told)
     assert "hunter2" not in repr(told)
+
+
+def test_spans_that_do_not_arrive_after_the_end_are_not_told_of_once_more() -> None:
+    exporter = ToldExporter(Flaky(False), place="collector:4318")
+    exporter.shutdown()
+    with structlog.testing.capture_logs() as lines:
+        exporter.export(())
+    assert lines == []
