@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -58,6 +59,14 @@ from chandlery_gateway.write.token_requests import TokenIssuer
 from chandlery_gateway.write.write_requests import WriteRequest
 
 _METHOD_NOT_ALLOWED = 405
+# FastAPI's own traces have queries in them, and go wherever a variable of the environment says.
+_NO_TELEMETRY: Final[TelemetryConfig] = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
 _ABOUT = """Kubernetes-style API of a service catalog: register service brokers, provision instances, bind them.
 
 Every request carries `Authorization: Bearer <token>`. `kubectl` and `svcat` work against it as they are."""
@@ -67,7 +76,7 @@ class Application(FastAPI):
     """FastAPI with our headers around all of it, around the layer too that answers what nothing else has caught."""
 
     def __init__(self, *, failed_logins: FailedLogins, hsts_seconds: int, tracing: Tracing, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(telemetry=_NO_TELEMETRY, **options)
         self.failed_logins = failed_logins
         """What has been counted of requests; whoever accepts connections adds to it."""
         self._hsts_seconds = hsts_seconds
@@ -122,14 +131,6 @@ def create_app(
         separate_input_output_schemas=False,
         # See _without_last_slash. The address of a redirect is made from the header `Host`, which anybody may write.
         redirect_slashes=False,
-        # FastAPI's own traces have queries in them, and go wherever a variable of the environment says.
-        telemetry={
-            "tracing": False,
-            "metrics": False,
-            "logs": False,
-            "operation_spans": False,
-            "auto_configure": False,
-        },
     )
     for kind in (*KINDS.values(), REGARDING_EVENT):
         reads = ReadHandlers(kind, authorizer=recording, object_reader=object_reader, hub=hub)

@@ -30,22 +30,22 @@ class FetchCatalog:
     secret: str = "hunter2"
 
 
-def test_call_is_told_by_its_name_and_without_what_it_holds() -> None:
+def test_call_is_told_by_what_it_is_for_and_without_what_it_holds() -> None:
     decided: Any = SimpleNamespace(
         claim=CLAIM,
         document=BROKER,
-        planned=SimpleNamespace(call=FetchCatalog()),
+        planned=SimpleNamespace(call=FetchCatalog(), action="fetch catalog"),
         to=SimpleNamespace(lane="broker:/harbour"),
     )
     with capture_logs() as logged:
         assert round_log.is_wanted()
         round_log.say_decided(decided)
     (line,) = logged
-    said = "ClusterServiceBroker harbour: FetchCatalog at service broker harbour is due for generation 3"
+    said = "ClusterServiceBroker harbour: fetch catalog at service broker harbour is due for generation 3"
     assert line["event"] == said
     assert (line["action"], line["operation"], line["attempt"], line["uid"]) == (
         "decide_round",
-        "FetchCatalog",
+        "fetch catalog",
         2,
         "u-1",
     )

@@ -27,8 +27,8 @@ def is_wanted() -> bool:
 
 def say_decided(decided: DecidedRound[Any, Any]) -> None:
     """A call is to be made."""
-    # The name of its type: what it holds are parameters.
-    call = type(decided.planned.call).__name__
+    # What it is for: what it holds are parameters.
+    call = decided.planned.action
     where = f" at service broker {broker_of(decided.to.lane)}" if decided.to else ""
     _say(
         decided.claim,

@@ -229,7 +229,7 @@ async def test_a_list_shows_what_its_user_may_get(gateway: Running) -> None:
 
 async def test_an_operation_whose_end_nobody_knows_says_so_beside_what_was_answered_last(gateway: Running) -> None:
     async def note(unit: UnitOfWork) -> None:
-        unknown = {"outcome": OperationOutcome.UNKNOWN, "words": FAILED}
+        unknown: dict[str, Any] = {"outcome": OperationOutcome.UNKNOWN, "words": FAILED}
         unit.operations.note(of("gone"), [told(timedelta(0), **unknown)], broker="harbour", trace_id=TRACE)
 
     await gateway.resources.database.run(note)
