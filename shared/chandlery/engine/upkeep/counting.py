@@ -54,7 +54,15 @@ _WORKERS: Final = sorted(set(_WORKER_OF.values()))
 class Count:
     """One thing that is counted, and when it was."""
 
-    def __init__(self, counted: Callable[[], Awaitable[Counted]], *gauges: Gauge, every_seconds: float) -> None:
+    def __init__(
+        self,
+        counted: Callable[[], Awaitable[Counted | None]],
+        *gauges: Gauge,
+        every_seconds: float,
+        forget: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`counted` is asked again and again while it returns None; `forget` ends that."""
+        self._forget = forget
         self._counted = counted
         self.gauges = gauges
         self._every_seconds = every_seconds
@@ -66,18 +74,25 @@ class Count:
         began = time.monotonic()
         if began < self._next_at:
             return
+        every_seconds = self._every_seconds
         try:
-            self.samples = await self._counted()
+            counted = await self._counted()
+            if counted is None:
+                # A part of it: until the last one is there, the number before is told.
+                every_seconds = 0.0
+            else:
+                self.samples = counted
         except Exception as error:  # noqa: BLE001 - one that fails must not take the others along
             self.samples = {}
             why = error.message if isinstance(error, Fault) else type(error).__name__
             log.warning(f"{self.gauges[0].name} could not be counted: {why}", action="count_for_metrics")
         took = time.monotonic() - began
-        self._next_at = began + max(self._every_seconds, _SHARE * took)
+        self._next_at = began + max(every_seconds, _SHARE * took)
 
     def forget(self) -> None:
         """Somebody else counts."""
         self.samples, self._next_at = {}, 0.0
+        self._forget()
 
 
 class Counting:
@@ -88,16 +103,16 @@ class Counting:
         self._database = database
         self._bus = bus
         self._is_holder = is_holder
-        often, rarely = {"every_seconds": _EVERY_SECONDS}, {"every_seconds": _RARELY_SECONDS}
+        objects = ObjectCounting(database)
         self._counts = (
-            Count(self._run(_backlog), BACKLOG, BACKLOG_AGE_SECONDS, **often),
-            Count(self._run(_outbox), OUTBOX, OUTBOX_AGE_SECONDS, **often),
-            Count(self._run(_expiring), BINDINGS_EXPIRING, **often),
-            Count(self._run(_replicas), REPLICAS, **often),
-            Count(self._run(_size), DATABASE_BYTES, **often),
-            Count(self._dead_letters, DEAD_LETTERS, **often),
-            Count(self._run(_objects), OBJECTS, **rarely),
-            Count(self._run(_catalogs), CATALOG_SYNCED, **rarely),
+            Count(self._run(_backlog), BACKLOG, BACKLOG_AGE_SECONDS, every_seconds=_EVERY_SECONDS),
+            Count(self._run(_outbox), OUTBOX, OUTBOX_AGE_SECONDS, every_seconds=_EVERY_SECONDS),
+            Count(self._run(_expiring), BINDINGS_EXPIRING, every_seconds=_EVERY_SECONDS),
+            Count(self._run(_replicas), REPLICAS, every_seconds=_EVERY_SECONDS),
+            Count(self._run(_size), DATABASE_BYTES, every_seconds=_EVERY_SECONDS),
+            Count(self._dead_letters, DEAD_LETTERS, every_seconds=_EVERY_SECONDS),
+            Count(objects.next_part, OBJECTS, every_seconds=_RARELY_SECONDS, forget=objects.begin),
+            Count(self._run(_catalogs), CATALOG_SYNCED, every_seconds=_RARELY_SECONDS),
         )
         for count in self._counts:
             for gauge in count.gauges:
@@ -129,6 +144,32 @@ class Counting:
         return {
             DEAD_LETTERS: [Sample((queue,), count) for queue, count in (await self._bus.count_dead_letters()).items()]
         }
+
+
+class ObjectCounting:
+    """Counts all objects, part by part."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin anew with the next part."""
+        self._numbers: dict[tuple[str, ...], float] = {}
+        self._first = 0
+
+    async def next_part(self) -> Counted | None:
+        """All of them after the last part, None after the others. A part that fails begins anew."""
+        first, numbers = self._first, self._numbers
+        self.begin()
+        part = await self._database.run(lambda unit: unit.counts.objects(first))
+        for each in part.found:
+            labels = (each.kind, broker_label(each.lane), each.ready)
+            numbers[labels] = numbers.get(labels, 0) + each.number
+        if part.following is None:
+            return {OBJECTS: [Sample(labels, number) for labels, number in numbers.items()]}
+        self._numbers, self._first = numbers, part.following
+        return None
 
 
 async def _backlog(unit: UnitOfWork) -> Counted:
@@ -164,11 +205,6 @@ async def _replicas(unit: UnitOfWork) -> Counted:
 
 async def _size(unit: UnitOfWork) -> Counted:
     return {DATABASE_BYTES: [Sample((), await unit.counts.size())]}
-
-
-async def _objects(unit: UnitOfWork) -> Counted:
-    found = await unit.counts.objects()
-    return {OBJECTS: [Sample((each.kind, broker_label(each.lane), each.ready), each.number) for each in found]}
 
 
 async def _catalogs(unit: UnitOfWork) -> Counted:

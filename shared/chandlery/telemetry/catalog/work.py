@@ -26,7 +26,7 @@ READY_SECONDS: Final = Histogram(
 BACKLOG: Final = Gauge(
     name="chandlery_backlog",
     labels=("worker", "kind", "broker"),
-    meaning="Objects that are due and that nobody works on, counted in the database by one process for all.",
+    meaning="Objects that are due and that nobody works on, up to 20,000; counted by one process for all.",
     question="How much waits, for which worker and which service broker? For autoscaling, too.",
 )
 BACKLOG_AGE_SECONDS: Final = Gauge(

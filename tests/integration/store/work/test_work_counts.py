@@ -1,7 +1,9 @@
 """What is counted in the database for all, on both databases; and that it is cheap where there is much."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import pytest
@@ -11,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from chandlery.contracts.messages import LaneOpened
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.schema import WORK_QUEUE
-from chandlery.store.work import work_counts
-from chandlery.store.work.work_counts import CountStore, DueWork, ExpiringBindings, ReadyObjects, WaitingMessages
+from chandlery.store.work import object_counts, work_counts
+from chandlery.store.work.object_counts import ReadyObjects
+from chandlery.store.work.work_counts import CountStore, DueWork, ExpiringBindings, WaitingMessages
 from tests.integration.store.conftest import SetClock
 from tests.integration.store.samples import NOON
 from tests.integration.store.work.work import KIND, LANE, add, claim_surely, release
@@ -90,7 +93,7 @@ async def test_the_backlog_is_told_by_kind_and_lane(database: Database, engine: 
 async def test_a_count_ends_at_its_limit(
     database: Database, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(work_counts, "MOST", 2)
+    monkeypatch.setattr(work_counts, "MOST_DUE", 2)
     await _rows(engine, *({"due_at": NOON, "enqueue_after": NOON} for _ in range(3)))
 
     assert [each.number for each in await count(database, CountStore.backlog)] == [2]
@@ -102,11 +105,50 @@ async def test_objects_are_told_by_their_ready_and_only_those_that_can_be_ready(
     ready: list[dict[str, Any]] = [{"ready": each} for each in ("True", "True", "False", None)]
     await _rows(engine, *ready, {"kind": "Namespace"})
 
-    assert set(await count(database, CountStore.objects)) == {
+    found, following = await count(database, CountStore.objects)
+    assert following is None
+    assert set(found) == {
         ReadyObjects("ServiceBinding", LANE, "True", 2),
         ReadyObjects("ServiceBinding", LANE, "False", 1),
         ReadyObjects("ServiceBinding", LANE, "Unknown", 1),
     }
+
+
+async def test_a_large_table_that_was_much_written_to_is_counted_page_by_page(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(object_counts, "PAGES", 50)
+    monkeypatch.setattr(object_counts, "_MOST_WRITTEN", -1)
+    async with postgresql._engine.begin() as connection:
+        await connection.execute(text(MANY))
+        await connection.execute(text("UPDATE work_queue SET ready = NULL WHERE lane = 'broker:/b-7'"))
+        await connection.execute(text("DELETE FROM work_queue WHERE lane = 'broker:/b-8'"))
+    counted: Counter[tuple[str, str]] = Counter()
+    parts, following = 0, 0
+    while following is not None:
+        found, following = await count(postgresql, partial(CountStore.objects, first=following))
+        counted.update({(each.lane, each.ready): each.number for each in found})
+        parts += 1
+    assert parts > 3
+    lanes = {f"broker:/b-{number}" for number in range(50)} - {"broker:/b-8"}
+    assert counted == {(lane, "Unknown" if lane.endswith("-7") else "True"): 400 for lane in lanes}
+
+
+async def test_no_count_takes_long_or_more_than_one_core(postgresql: Database) -> None:
+    async def settings(unit: UnitOfWork) -> tuple[str, str]:
+        await unit.counts.backlog()
+        shown = [
+            (await unit._connection.execute(text(f"SHOW {name}"))).scalar_one()
+            for name in ("statement_timeout", "max_parallel_workers_per_gather")
+        ]
+        return shown[0], shown[1]
+
+    async def afterwards(unit: UnitOfWork) -> str:
+        return str((await unit._connection.execute(text("SHOW statement_timeout"))).scalar_one())
+
+    before = await postgresql.run(afterwards)
+    assert await postgresql.run(settings) == ("2s", "0")
+    assert await postgresql.run(afterwards) == before != "2s"
 
 
 async def test_credentials_that_end_are_told_by_how_soon(database: Database, engine: AsyncEngine) -> None:
@@ -171,4 +213,4 @@ async def test_what_is_counted_of_an_object_is_written_with_its_release(
         await connection.execute(update(WORK_QUEUE).values(ready="True"))
     await release(database, await claim_surely(database))
 
-    assert await count(database, CountStore.objects) == [ReadyObjects(KIND, LANE, "Unknown", 1)]
+    assert await count(database, CountStore.objects) == ([ReadyObjects(KIND, LANE, "Unknown", 1)], None)
