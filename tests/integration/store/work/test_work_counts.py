@@ -124,7 +124,8 @@ async def test_a_large_table_that_was_much_written_to_is_counted_page_by_page(
         await connection.execute(text("UPDATE work_queue SET ready = NULL WHERE lane = 'broker:/b-7'"))
         await connection.execute(text("DELETE FROM work_queue WHERE lane = 'broker:/b-8'"))
     counted: Counter[tuple[str, str]] = Counter()
-    parts, following = 0, 0
+    parts = 0
+    following: int | None = 0
     while following is not None:
         found, following = await count(postgresql, partial(CountStore.objects, first=following))
         counted.update({(each.lane, each.ready): each.number for each in found})
