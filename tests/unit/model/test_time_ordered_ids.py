@@ -25,3 +25,9 @@ def test_what_was_made_at_a_moment_or_later_sorts_after_its_first_id() -> None:
     nanoseconds = round(moment.timestamp() * 1_000_000) * 1_000
     first = first_id_of(moment)
     assert time_ordered_id(nanoseconds - MICROSECOND) < first <= time_ordered_id(nanoseconds)
+
+
+def test_a_moment_before_there_were_ids_sorts_before_all_of_them() -> None:
+    first = first_id_of(datetime(1926, 11, 30, tzinfo=UTC))
+    assert first == "00000000-0000-7000-8000-000000000000"
+    assert uuid.UUID(first).version == 7

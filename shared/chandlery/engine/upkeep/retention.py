@@ -3,7 +3,7 @@
 How old is a matter of settings (`change_log_hours` and its neighbours); the stores have the statements.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from chandlery.model.objects import kinds
 from chandlery.settings.settings import Settings
@@ -15,6 +15,7 @@ _WALKED = 1_000
 """Operations in which it is looked each time for some whose end nobody will see; see `forsaken_operations`."""
 _AUDIT_PARTS = 10
 """Transactions for so many audit events: they have indexes, and SQLite lets nobody else write meanwhile."""
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_LOOK = timedelta(hours=1)
 """How far back it is looked at first whose events and operations have become too many."""
 
@@ -55,11 +56,11 @@ class Retention:
         return is_more
 
     async def _changes(self, unit: UnitOfWork) -> int:
-        before = unit.now - timedelta(hours=self._settings.change_log_hours)
+        before = _before(unit, hours=self._settings.change_log_hours)
         return await unit.changes.trim(before, limit=self._step)
 
     async def _events(self, unit: UnitOfWork) -> int:
-        before = unit.now - timedelta(hours=self._settings.event_hours)
+        before = _before(unit, hours=self._settings.event_hours)
         return await unit.objects.remove_older(kinds.EVENT, before, limit=self._step)
 
     async def _too_many_events(self, unit: UnitOfWork) -> int:
@@ -67,7 +68,7 @@ class Retention:
         return await unit.events.forget_surplus(keep=keep, since=self._since(unit), limit=self._step)
 
     async def _operations(self, unit: UnitOfWork) -> int:
-        before = unit.now - timedelta(days=self._settings.operation_history_days)
+        before = _before(unit, hours=24 * self._settings.operation_history_days)
         return await unit.operations.forget(before, limit=self._step)
 
     async def _too_many_operations(self, unit: UnitOfWork) -> int:
@@ -82,7 +83,7 @@ class Retention:
         return (self._looked_at or unit.now) - (timedelta(minutes=1) if self._looked_at else _FIRST_LOOK)
 
     async def _messages(self, unit: UnitOfWork) -> int:
-        return await unit.outbox.forget(unit.now - timedelta(hours=self._settings.outbox_hours), limit=self._step)
+        return await unit.outbox.forget(_before(unit, hours=self._settings.outbox_hours), limit=self._step)
 
     async def _interests(self, unit: UnitOfWork) -> int:
         return await unit.work_queue.forget_interests(limit=self._step)
@@ -94,7 +95,7 @@ class Retention:
         limit, forgotten = max(1, self._step // _AUDIT_PARTS), 0
 
         async def forget(unit: UnitOfWork) -> int:
-            return await unit.audit.forget(unit.now - timedelta(hours=self._settings.audit_hours), limit=limit)
+            return await unit.audit.forget(_before(unit, hours=self._settings.audit_hours), limit=limit)
 
         while forgotten < self._step:
             part = await self._database.run(forget)
@@ -102,3 +103,8 @@ class Retention:
             if part < limit:
                 break
         return forgotten
+
+
+def _before(unit: UnitOfWork, *, hours: float) -> datetime:
+    """So long ago, and not before there was time: whoever wants to keep things for ever sets a number like 1000000."""
+    return unit.now - timedelta(hours=min(hours, (unit.now - _FIRST) / timedelta(hours=1)))

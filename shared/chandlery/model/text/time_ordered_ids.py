@@ -24,8 +24,8 @@ def time_ordered_id_of(moment: datetime, *of: str) -> str:
 
 
 def first_id_of(moment: datetime) -> str:
-    """No id that was made at the moment or later sorts before this."""
-    return _text(_nanoseconds(moment), 0)
+    """No id that was made at the moment or later sorts before this. Before 1970 none was made."""
+    return _text(max(0, _nanoseconds(moment)), 0)
 
 
 def _nanoseconds(moment: datetime) -> int:

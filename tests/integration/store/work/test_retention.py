@@ -1,6 +1,6 @@
 """What is old is forgotten, in small steps, on both databases; what is young or in use stays."""
 
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from sqlalchemy import func, select
@@ -131,3 +131,20 @@ async def test_nothing_is_pruned_when_nothing_is_old(
     await create(database, instance("young"), samples.sample(kinds.EVENT, "young"))
     assert not await retention.prune()
     assert (await _rows(engine, "changes"), await _rows(engine, "events")) == (2, 1)
+
+
+@pytest.mark.parametrize("days", [36_500.0, 1_000_000.0, 1e300])
+async def test_what_is_to_be_kept_for_ever_is_kept_and_does_not_keep_the_rest(
+    database: Database, engine: AsyncEngine, clock: SetClock, days: float
+) -> None:
+    forever: dict[str, Any] = {
+        "operation_history_days": days,
+        "event_hours": days * 24,
+        "audit_hours": days * 24,
+        "outbox_hours": days * 24,
+    }
+    retention = Retention(database, Settings(change_log_hours=1, **forever), step=STEP)
+    await create_one(database, instance("old"))
+    clock.advance(minutes=61)
+    await _prune_all(retention)
+    assert await _rows(engine, "changes") == 0
