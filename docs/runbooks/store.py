@@ -46,7 +46,7 @@ STORE: Final[Mapping[str, Runbook]] = {
             "kubectl exec deploy/chandlery-binder -- chandlery doctor --only keys",
             """logs | jq -r 'select(."event.action" == "open_secret" or ."event.action" == "use_data_key" or ."event.action" == "provide_data_key") | "\\(."host.name") \\(."chandlery.key" // "") \\(.message)"' | sort | uniq -c""",
             """kubectl get secrets --all-namespaces -o json | jq -r '.items[] | select(.metadata.annotations["chandlery.io/unreadable"]) | "\\(.metadata.namespace)/\\(.metadata.name)"'      # whose""",
-            "# Put the key back at the end of CHANDLERY_ENCRYPTION_KEYS (or of the file), everywhere, and restart.",
+            "# Put the key back at the end of CHANDLERY_ENCRYPTION_KEYS, everywhere, and restart; or of the file, which is read without a restart.",
         ),
         over="`chandlery keys list` knows every key that is in use, and *Texts not decrypted* is 0. If the key is gone for good: rotate each binding (`chandlery.io/rotate-requested-at`), which fetches other credentials.",
     ),

@@ -122,7 +122,8 @@ def consumers(queues: Queues) -> Result:
     if gone:
         return fail(
             f"nobody listens on the queues of the {in_a_row(gone)}",
-            f"start {in_a_row([f'`chandlery {service}`' for service in gone])}, or look at the log and at /readyz",
+            f"start {in_a_row([f'`chandlery {service}`' for service in gone])}, restart one that hangs, "
+            "or look at the log and at /readyz",
         )
     if silent:
         names = sorted(name for some in silent.values() for name in some)

@@ -80,7 +80,7 @@ def processes(seen: Seen) -> Result:
     if gone:
         return fail(
             f"no process of the {in_a_row(gone)} is at work ({told})",
-            f"start {commands}; for one that ends at once the last line of its log says why",
+            f"start {commands}, or restart one that hangs; of one that ends at once the last line of its log says why",
         )
     return ok(f"at work: {told}")
 
