@@ -38,6 +38,7 @@ BROKERS: Final[Mapping[str, Runbook]] = {
         ),
         type=(
             _CALLS,
+            "kubectl exec deploy/chandlery-provisioner -- chandlery doctor --only broker-calls --only circuits      # which ones, without a dashboard",
             "kubectl get serviceinstanceoperations,servicebindingoperations --all-namespaces --field-selector broker=NAME,outcome=InProgress      # who waits, and how often it was tried",
             """kubectl exec deploy/chandlery-provisioner -- python -c 'import urllib.request as u; print(u.urlopen("URL/v2/catalog", timeout=10))'      # does it answer from there at all? 401 is an answer""",
             'kubectl patch clusterservicebroker NAME --type=merge --patch \'{"spec":{"circuitBreaker":{"consecutiveFailures":3,"openDuration":"5m"}}}\'   # probe it less often until its operator has mended it',
