@@ -93,9 +93,11 @@ class Worker:
 
     async def _look(self) -> Sequence[str]:
         lease = timedelta(seconds=3 * self._look_every_seconds)
-        before = self._lanes.names
-        self._lanes = await self._resources.database.run(lambda unit: find_lanes(unit, worker=self._name, lease=lease))
-        for lane in set(before) - set(self._lanes.names):
+        before = self._lanes
+        self._lanes = await self._resources.database.run(
+            lambda unit: find_lanes(unit, worker=self._name, lease=lease, before=before)
+        )
+        for lane in set(before.names) - set(self._lanes.names):
             self._resources.metrics.forget("broker", broker_label(lane))
         return self._lanes.names
 

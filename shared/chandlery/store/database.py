@@ -37,6 +37,7 @@ from chandlery.store.inspection.work_facts import Inspection
 from chandlery.store.objects.access_rules import AccessRuleStore
 from chandlery.store.objects.account_tokens import AccountTokenStore
 from chandlery.store.objects.aggregated_roles import AggregatedRoles
+from chandlery.store.objects.broker_facts import BrokerFacts
 from chandlery.store.objects.changes import ChangeLog
 from chandlery.store.objects.events import EventStore
 from chandlery.store.objects.external_ids import ExternalIdStore
@@ -144,6 +145,11 @@ class UnitOfWork:
     def access_rules(self) -> AccessRuleStore:
         """Roles and bindings, for whoever decides by them."""
         return AccessRuleStore(self._connection)
+
+    @cached_property
+    def broker_facts(self) -> BrokerFacts:
+        """What is asked of all service brokers at once."""
+        return BrokerFacts(self._connection)
 
     @cached_property
     def counts(self) -> CountStore:

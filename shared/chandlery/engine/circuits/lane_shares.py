@@ -9,13 +9,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Final
 
 from chandlery.contracts.messages import UNRESOLVED_LANE
-from chandlery.model.objects import kinds
-from chandlery.model.objects.brokers import AnyBroker
-from chandlery.reconcile.reconcile_result import broker_key
 from chandlery.store.database import UnitOfWork
-from chandlery.store.objects.objects import Listing
+from chandlery.store.objects.broker_facts import BrokerVersion
 
 _CALLS, _KEEPS = "calls service brokers/", "keeps catalogs/"
 
@@ -48,6 +46,8 @@ class Lanes:
     names: Sequence[str] = ()
     limits: Mapping[str, int] = field(default_factory=dict)
     """Calls at a time from all workers together, for brokers that say so."""
+    versions: Mapping[str, BrokerVersion] = field(default_factory=dict)
+    """Of which specifications the limits are."""
     workers: int = 1
     """How many workers call brokers."""
 
@@ -57,20 +57,25 @@ class Lanes:
         return default if limit is None else max(1, limit // max(1, self.workers))
 
 
-async def find_lanes(unit: UnitOfWork, *, worker: WorkerName, lease: timedelta) -> Lanes:
-    """Read the lanes, and count the worker in for as long as its lease lasts."""
+NO_LANES: Final = Lanes()
+
+
+async def find_lanes(unit: UnitOfWork, *, worker: WorkerName, lease: timedelta, before: Lanes = NO_LANES) -> Lanes:
+    """Read the lanes, and count the worker in for as long as its lease lasts.
+
+    Limits are read of brokers whose specification is another than it was before.
+    """
     await unit.leases.acquire(worker.lease, owner=worker.owner, duration=lease)
-    brokers = [broker for kind in kinds.BROKER_KINDS for broker in await unit.objects.list(kind, Listing())]
-    known = {broker_key(each.metadata.namespace, each.metadata.name): each for each in brokers}
-    names = sorted(known.keys() | set(await unit.work_queue.lanes()) | {UNRESOLVED_LANE})
-    limits = {lane: limit for lane, each in known.items() if (limit := _limit(each)) is not None}
-    return Lanes(names=names, limits=limits, workers=await unit.leases.count(_CALLS) if limits else 1)
+    versions = await unit.broker_facts.versions()
+    changed = {lane: each for lane, each in versions.items() if before.versions.get(lane) != each}
+    said = await unit.broker_facts.limits(changed.values())
+    limits = {lane: limit for lane, limit in before.limits.items() if lane in versions and lane not in changed}
+    limits |= {lane: said[each.uid] for lane, each in changed.items() if each.uid in said}
+    names = sorted(versions.keys() | set(await unit.work_queue.lanes()) | {UNRESOLVED_LANE})
+    workers = await unit.leases.count(_CALLS) if limits else 1
+    return Lanes(names=names, limits=limits, versions=versions, workers=workers)
 
 
 async def stop_sharing(unit: UnitOfWork, *, worker: WorkerName) -> None:
     """The worker ends: the others may take its share."""
     await unit.leases.give_back(worker.lease, owner=worker.owner)
-
-
-def _limit(broker: object) -> int | None:
-    return broker.spec.max_concurrent_requests if isinstance(broker, AnyBroker) else None

@@ -10,21 +10,20 @@ large the database is, each count takes no more than a twentieth of the time.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
 from chandlery.contracts.topology import WORK_QUEUES
 from chandlery.engine.circuits.lane_shares import count_workers
+from chandlery.engine.upkeep.counted_parts import CatalogCounting, Counted, ObjectCounting
 from chandlery.messaging.bus import Bus
 from chandlery.model.faults import Fault
 from chandlery.model.objects import kinds
-from chandlery.model.objects.brokers import AnyBroker
-from chandlery.reconcile.reconcile_result import broker_key, broker_label
+from chandlery.reconcile.reconcile_result import broker_label
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.objects.objects import Listing
 from chandlery.telemetry.catalog.database_use import DATABASE_BYTES
 from chandlery.telemetry.catalog.message_flow import DEAD_LETTERS, OUTBOX, OUTBOX_AGE_SECONDS
 from chandlery.telemetry.catalog.processes import REPLICAS
@@ -40,14 +39,14 @@ from chandlery.telemetry.metrics import Metrics, Sample
 
 log = structlog.get_logger(__name__)
 
-Counted = dict[Gauge, list[Sample]]
-
 _EVERY_SECONDS: Final = 15.0
 _RARELY_SECONDS: Final = 60.0
 _SHARE: Final = 20
 """A count that takes a second is made every twenty at the most."""
 _TICK_SECONDS: Final = 1.0
 _WORKER_OF: Final = {kind: queue.partition(".")[0] for kind, queue in WORK_QUEUES.items()}
+_OF_BROKERS: Final = (kinds.SERVICE_INSTANCE.kind, kinds.SERVICE_BINDING.kind)
+"""Each service broker has a lane for these."""
 _WORKERS: Final = sorted(set(_WORKER_OF.values()))
 
 
@@ -103,7 +102,7 @@ class Counting:
         self._database = database
         self._bus = bus
         self._is_holder = is_holder
-        objects = ObjectCounting(database)
+        objects, catalogs = ObjectCounting(database), CatalogCounting(database)
         self._counts = (
             Count(self._run(_backlog), BACKLOG, BACKLOG_AGE_SECONDS, every_seconds=_EVERY_SECONDS),
             Count(self._run(_outbox), OUTBOX, OUTBOX_AGE_SECONDS, every_seconds=_EVERY_SECONDS),
@@ -112,7 +111,7 @@ class Counting:
             Count(self._run(_size), DATABASE_BYTES, every_seconds=_EVERY_SECONDS),
             Count(self._dead_letters, DEAD_LETTERS, every_seconds=_EVERY_SECONDS),
             Count(objects.next_part, OBJECTS, every_seconds=_RARELY_SECONDS, forget=objects.begin),
-            Count(self._run(_catalogs), CATALOG_SYNCED, every_seconds=_RARELY_SECONDS),
+            Count(catalogs.next_part, CATALOG_SYNCED, every_seconds=_RARELY_SECONDS, forget=catalogs.begin),
         )
         for count in self._counts:
             for gauge in count.gauges:
@@ -146,41 +145,29 @@ class Counting:
         }
 
 
-class ObjectCounting:
-    """Counts all objects, part by part."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self.begin()
-
-    def begin(self) -> None:
-        """Begin anew with the next part."""
-        self._numbers: dict[tuple[str, ...], float] = {}
-        self._first = 0
-
-    async def next_part(self) -> Counted | None:
-        """All of them after the last part, None after the others. A part that fails begins anew."""
-        first, numbers = self._first, self._numbers
-        self.begin()
-        part = await self._database.run(lambda unit: unit.counts.objects(first))
-        for each in part.found:
-            labels = (each.kind, broker_label(each.lane), each.ready)
-            numbers[labels] = numbers.get(labels, 0) + each.number
-        if part.following is None:
-            return {OBJECTS: [Sample(labels, number) for labels, number in numbers.items()]}
-        self._numbers, self._first = numbers, part.following
-        return None
-
-
 async def _backlog(unit: UnitOfWork) -> Counted:
     found = [
         ((_WORKER_OF.get(each.kind, ""), each.kind, broker_label(each.lane)), each)
         for each in await unit.counts.backlog()
     ]
+    # What waits comes first: a label has room for so many brokers. All others are told, too: an autoscaler has to
+    # tell a worker that has nothing to do from one of which nobody knows.
+    idle = dict.fromkeys(_idle(await unit.broker_facts.lanes()), 0.0)
+    for labels, _ in found:
+        idle.pop(labels, None)
+    nothing = [Sample(labels, value) for labels, value in idle.items()]
     return {
-        BACKLOG: [Sample(labels, each.number) for labels, each in found],
-        BACKLOG_AGE_SECONDS: [Sample(labels, each.seconds) for labels, each in found],
+        BACKLOG: [*(Sample(labels, each.number) for labels, each in found), *nothing],
+        BACKLOG_AGE_SECONDS: [*(Sample(labels, each.seconds) for labels, each in found), *nothing],
     }
+
+
+def _idle(lanes: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """Each kind of object by itself, and of each service broker what can be at work for it."""
+    for kind, worker in _WORKER_OF.items():
+        yield worker, kind, ""
+        if kind in _OF_BROKERS:
+            yield from ((worker, kind, broker_label(lane)) for lane in lanes)
 
 
 async def _outbox(unit: UnitOfWork) -> Counted:
@@ -205,14 +192,3 @@ async def _replicas(unit: UnitOfWork) -> Counted:
 
 async def _size(unit: UnitOfWork) -> Counted:
     return {DATABASE_BYTES: [Sample((), await unit.counts.size())]}
-
-
-async def _catalogs(unit: UnitOfWork) -> Counted:
-    found: list[Any] = [broker for kind in kinds.BROKER_KINDS for broker in await unit.objects.list(kind, Listing())]
-    return {CATALOG_SYNCED: [sample for each in found if (sample := _synced(each)) is not None]}
-
-
-def _synced(broker: AnyBroker) -> Sample | None:
-    last = broker.status.last_catalog_retrieval_time
-    name = broker_label(broker_key(broker.metadata.namespace, broker.metadata.name))
-    return None if last is None else Sample((name,), last.timestamp())

@@ -26,8 +26,9 @@ READY_SECONDS: Final = Histogram(
 BACKLOG: Final = Gauge(
     name="chandlery_backlog",
     labels=("worker", "kind", "broker"),
-    meaning="Objects that are due and that nobody works on, up to 20,000; counted by one process for all.",
-    question="How much waits, for which worker and which service broker? For autoscaling, too.",
+    meaning="Objects that are due and that nobody works on, up to 20,000; 0 where nothing is. Counted by one process "
+    "for all.",
+    question="How much waits, for which worker and which service broker? For autoscaling, too (docs/operations.md).",
 )
 BACKLOG_AGE_SECONDS: Final = Gauge(
     name="chandlery_backlog_oldest_seconds",

@@ -53,6 +53,30 @@ async def test_whoever_sweeps_tells_what_waits_what_is_there_and_who_works(fleet
     assert ("outbox_messages",) in told
 
 
+async def test_where_nothing_waits_that_is_told_too(fleet: Fleet) -> None:
+    idle = await Counter(fleet.front).count()
+    every = {
+        ("provisioner", "ServiceInstance"),
+        ("binder", "ServiceBinding"),
+        ("syncer", "ClusterServiceBroker"),
+        ("syncer", "ServiceBroker"),
+        ("syncer", "Namespace"),
+    }
+    assert {(key[3], key[2]) for key in idle if key[0] == "backlog"} == every
+    # The fleet's own namespace may be due.
+    of_others = {key: value for key, value in idle.items() if "Namespace" not in key}
+    assert {value for key, value in of_others.items() if key[0] in ("backlog", "backlog_oldest_seconds")} == {0}
+
+    await fleet.offer("db", "http://127.0.0.1:9")
+    await fleet.create(instance("one", "db"))
+    told = await Counter(fleet.front).count()
+
+    assert told["backlog", "db", "ServiceInstance", "provisioner"] == 1
+    assert told["backlog", "db", "ServiceBinding", "binder"] == 0
+    assert told["backlog_oldest_seconds", "db", "ServiceBinding", "binder"] == 0
+    assert told["backlog", "", "ServiceInstance", "provisioner"] == 0
+
+
 async def test_workers_that_are_at_work_are_counted(fleet: Fleet) -> None:
     await fleet.worker("ServiceInstance")
     await fleet.worker("ServiceInstance")
