@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
 from structlog.testing import capture_logs
 
 from chandlery.contracts.messages import Reconcile
@@ -261,6 +262,26 @@ async def _change(unit: UnitOfWork, name: str, **parameters: str) -> None:
     assert found is not None
     # Another value each time: equal objects are not written.
     await unit.objects.update(found, with_parameters(found, before=found.metadata.resource_version, **parameters))
+
+
+async def test_close_waits_for_what_the_end_of_a_transaction_begins(database: Database) -> None:
+    may_end, has_begun = asyncio.Event(), asyncio.Event()
+
+    async def work(unit: UnitOfWork) -> None:
+        # As if it had to wake somebody whose row was held.
+        unit.wakes.has_late_ones = True
+        has_begun.set()
+        await may_end.wait()
+
+    running = asyncio.create_task(database.run(work))
+    await has_begun.wait()
+    closing = asyncio.create_task(database.close())
+    await asyncio.sleep(0)
+    may_end.set()
+    await asyncio.gather(running, closing)
+    assert not database._under_way
+    pool = database._engine.pool
+    assert isinstance(pool, QueuePool) and pool.checkedin() == 0, "no connection is left behind"
 
 
 async def test_a_caller_that_is_cancelled_leaves_no_lock_behind_on_sqlite(
