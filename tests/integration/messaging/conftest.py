@@ -4,7 +4,7 @@ import asyncio
 import os
 import ssl
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -28,6 +28,7 @@ from chandlery.messaging.rabbitmq.rabbitmq_declarer import RabbitDeclarer
 from chandlery.messaging.rabbitmq.rabbitmq_topology import QueueType, RabbitTopology
 from chandlery.telemetry.metrics import NO_METRICS, Metrics
 from chandlery.telemetry.prometheus_metrics import PrometheusMetrics
+from tests.integration.messaging.private_rabbitmq import PrivateRabbitmq, private_rabbitmq
 from tests.support.selection import on_servers
 from tests.support.waiting import SOON, eventually
 
@@ -307,6 +308,13 @@ async def quorum() -> AsyncIterator[RabbitRig]:
     """The same with quorum queues. One node is enough for them to be what they are."""
     async with _rabbit_rig("quorum") as rig:
         yield rig
+
+
+@pytest.fixture(scope="session")
+def alarmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRabbitmq]:
+    """One that speaks TLS, too, and takes no messages, for want of memory."""
+    with private_rabbitmq(tmp_path_factory.mktemp("rabbitmq"), "vm_memory_high_watermark.absolute = 1MB") as running:
+        yield running
 
 
 @pytest.fixture(params=["classic", "quorum"])

@@ -1,6 +1,6 @@
 """`chandlery doctor` on a real RabbitMQ: logins, TLS, alarms, queues, who listens. It declares nothing."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from yarl import URL
 from chandlery.process.commands.doctor.check import Result, State
 from chandlery.store.sealing.sealing import new_key
 from tests.integration.messaging.conftest import Cable, RabbitRig, Recorder, command, letters_in
-from tests.integration.messaging.private_rabbitmq import PrivateRabbitmq, private_rabbitmq
+from tests.integration.messaging.private_rabbitmq import PrivateRabbitmq
 from tests.support.authority import Authority
 from tests.support.doctor.doctor_runs import examined
 
@@ -88,20 +88,13 @@ async def test_each_server_of_a_cluster_is_asked(rabbit: RabbitRig, cable: Cable
     assert not {password, "hunter2"} & set(str(wrong).replace(":", " ").replace("@", " ").split())
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRabbitmq]:
-    """One that speaks TLS, and takes no messages, for want of memory."""
-    with private_rabbitmq(tmp_path_factory.mktemp("rabbitmq"), "vm_memory_high_watermark.absolute = 1MB") as running:
-        yield running
+def _files(alarmed: PrivateRabbitmq, pair: tuple[Path, Path]) -> dict[str, Path]:
+    return {"amqp_ca_file": alarmed.authority.certificate, "amqp_cert_file": pair[0], "amqp_key_file": pair[1]}
 
 
-def _files(server: PrivateRabbitmq, pair: tuple[Path, Path]) -> dict[str, Path]:
-    return {"amqp_ca_file": server.authority.certificate, "amqp_cert_file": pair[0], "amqp_key_file": pair[1]}
-
-
-async def test_an_alarm_and_certificates_that_expire_soon_are_told(server: PrivateRabbitmq) -> None:
-    files = _files(server, server.authority.issue("chandlery"))
-    found = await look(server.url_without_user, "rabbitmq", "certificates", "rabbitmq-tls", **files)
+async def test_an_alarm_and_certificates_that_expire_soon_are_told(alarmed: PrivateRabbitmq) -> None:
+    files = _files(alarmed, alarmed.authority.issue("chandlery"))
+    found = await look(alarmed.url_without_user, "rabbitmq", "certificates", "rabbitmq-tls", **files)
     assert found["rabbitmq"].message.endswith("(TLS) lets us in")
     assert found["rabbitmq-alarms"].state is State.FAIL
     assert found["rabbitmq-alarms"].message.startswith("RabbitMQ currently accepts no messages")
@@ -109,11 +102,11 @@ async def test_an_alarm_and_certificates_that_expire_soon_are_told(server: Priva
         assert (found[name].state, "expires on" in found[name].message) == (State.WARN, True)
 
 
-async def test_a_certificate_that_has_expired_or_is_refused_is_told(server: PrivateRabbitmq, tmp_path: Path) -> None:
-    expired = _files(server, server.authority.issue("chandlery", file="expired", is_expired=True))
-    found = await look(server.url_without_user, "rabbitmq", "client-certificates", **expired)
+async def test_a_certificate_that_has_expired_or_is_refused_is_told(alarmed: PrivateRabbitmq, tmp_path: Path) -> None:
+    expired = _files(alarmed, alarmed.authority.issue("chandlery", file="expired", is_expired=True))
+    found = await look(alarmed.url_without_user, "rabbitmq", "client-certificates", **expired)
     for name in ("rabbitmq", "client-certificates"):
         assert (found[name].state, "expired on" in found[name].message) == (State.FAIL, True)
-    unknown = _files(server, Authority(tmp_path, "unknown").issue("chandlery"))
-    refused = (await look(server.url_without_user, "rabbitmq", **unknown))["rabbitmq"]
+    unknown = _files(alarmed, Authority(tmp_path, "unknown").issue("chandlery"))
+    refused = (await look(alarmed.url_without_user, "rabbitmq", **unknown))["rabbitmq"]
     assert (refused.state, "refuses the certificate" in refused.message) == (State.FAIL, True)

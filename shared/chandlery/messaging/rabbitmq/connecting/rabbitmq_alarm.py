@@ -7,12 +7,12 @@ to close it. So the connection is one of its own, whose line is cut in the end.
 import asyncio
 import uuid
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 import aiormq
-from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
 from yarl import URL
 
+from chandlery.messaging.rabbitmq.connecting.rabbitmq_line import Line
 from chandlery.messaging.rabbitmq.rabbitmq_errors import foreign_errors_translated
 
 CONFIRM_SECONDS: Final = 3.0
@@ -20,28 +20,12 @@ CONFIRM_SECONDS: Final = 3.0
 _CLOSE_SECONDS: Final = 1.0
 
 
-class _Line(TransportFactory):
-    """What the client writes to, to be cut."""
-
-    def __init__(self) -> None:
-        self.writer: asyncio.StreamWriter | None = None
-
-    async def create(self, url: URL, **options: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        usual: TransportFactory = TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory()
-        reader, self.writer = await usual.create(url, **options)
-        return reader, self.writer
-
-    def cut(self) -> None:
-        if self.writer is not None:
-            self.writer.transport.abort()
-
-
 async def takes_messages(url: URL, *, name: str) -> bool:
     """Send two messages to nobody, which the server throws away, and see whether it confirms them.
 
     Raises Unavailable. `name` is what an operator sees on the server.
     """
-    line = _Line()
+    line = Line()
     with foreign_errors_translated():
         connection = await aiormq.connect(url.extend_query({"name": name}), transport_factory=line)
         is_confirmed = False

@@ -9,6 +9,7 @@ from aio_pika import Connection
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from yarl import URL
 
+from chandlery.messaging.rabbitmq.connecting.rabbitmq_line import Line
 from chandlery.messaging.rabbitmq.connecting.rabbitmq_tls import tls_fault
 from chandlery.messaging.rabbitmq.connecting.rabbitmq_urls import NO_FILES, TlsFiles, parse_urls
 from chandlery.messaging.rabbitmq.rabbitmq_errors import foreign_errors_translated
@@ -16,6 +17,8 @@ from chandlery.messaging.rabbitmq.rabbitmq_errors import foreign_errors_translat
 OPEN_SECONDS = 15.0
 """For one attempt: connect, log in, declare the topology."""
 CLOSE_SECONDS = 5.0
+_LINE = "transport_factory"
+"""As the client calls it."""
 
 Prepare = Callable[[AbstractConnection], Awaitable[None]]
 """Runs on each new connection before anybody else sees it."""
@@ -44,6 +47,7 @@ class RabbitServers:
         """
         # Not by `aio_pika.connect`, which leaves a connection that failed to the garbage collector.
         connection = Connection(url.extend_query({"name": name}))
+        connection.kwargs[_LINE] = Line()
         lost = asyncio.Event()
         connection.close_callbacks.add(lambda *_: lost.set())
         try:
@@ -85,6 +89,10 @@ async def close_channel(channel: AbstractChannel) -> None:
 
 async def close_connection(connection: AbstractConnection) -> None:
     """Close, whatever state it is in, within a few seconds."""
-    with suppress(Exception), foreign_errors_translated():
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await connection.close()
+    try:
+        with suppress(Exception), foreign_errors_translated():
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await connection.close()
+    finally:
+        if isinstance(line := connection.kwargs.get(_LINE), Line):
+            line.cut()
