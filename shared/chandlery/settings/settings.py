@@ -295,11 +295,15 @@ def _place(field: str, given: Collection[str], in_file: Collection[str], path: s
     return f"{field} in {path}" if is_of_file else variable
 
 
+_KEYS = f"{PREFIX}ENCRYPTION_KEYS"
+_FIRST_KEY = "; set it as for the other processes (`chandlery new-key` makes the first key)"
+
+
 def require(settings: Settings, *names: str) -> None:
     """Refuse to start without these; raises ConfigurationFault naming all that are missing."""
     missing = [f"{PREFIX}{name.upper()}" for name in names if not _given(getattr(settings, name))]
     if missing:
-        raise ConfigurationFault(f"not set: {', '.join(missing)}")
+        raise ConfigurationFault(f"not set: {', '.join(missing)}{_FIRST_KEY if _KEYS in missing else ''}")
 
 
 def _given(value: object) -> bool:

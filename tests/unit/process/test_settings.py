@@ -32,6 +32,8 @@ def test_settings_have_defaults_for_all_but_the_servers() -> None:
     assert settings.port == 8080
     with pytest.raises(ConfigurationFault, match=r"not set: CHANDLERY_DATABASE_URL, CHANDLERY_AMQP_URL$"):
         require(settings, "database_url", "port", "amqp_url")
+    with pytest.raises(ConfigurationFault, match=r"not set: CHANDLERY_ENCRYPTION_KEYS; .*`chandlery new-key`"):
+        require(settings, "encryption_keys")
 
 
 def test_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

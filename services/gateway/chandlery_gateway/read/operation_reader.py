@@ -6,7 +6,7 @@ at on the way. A list without a limit is a page of 500, and goes on with its tok
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from chandlery.model.faults import BadRequest, NotFound
@@ -116,6 +116,8 @@ class OperationList:
                 continue
             if not is_equality:
                 raise BadRequest(f"field label {_SINCE}: only = is supported")
+            if since is not None:
+                raise BadRequest(f"field label {_SINCE}: may be given once")
             since = _since(value, now)
         return OperationFilter(
             kind=ABOUT[self.kind.kind],
@@ -127,7 +129,12 @@ class OperationList:
 
 
 def _since(value: str, now: datetime) -> datetime:
+    refused = BadRequest(f"field label {_SINCE}: must be a duration of more than 0, such as 15m or 24h")
     try:
-        return now - parse_duration(value)
+        length = parse_duration(value)
+        began = now - length
     except (ValueError, OverflowError):
-        raise BadRequest(f"field label {_SINCE}: must be a duration such as 15m or 24h") from None
+        raise refused from None
+    if length <= timedelta(0):
+        raise refused
+    return began

@@ -26,6 +26,7 @@ from chandlery.reconcile.reconcile_result import ReconcileResult
 GOING_WELL: Final = frozenset({Verdict.SUCCEEDED, Verdict.ACCEPTED, Verdict.IN_PROGRESS})
 GONE: Final = frozenset({Verdict.SUCCEEDED, Verdict.GONE})
 """To a deletion: nothing is left."""
+_FAILED_WITHOUT_A_WORD: Final = f"state failed: {NO_REASON}"
 _TIMEOUTS: Final = frozenset({InstanceReason.RETRY_TIMEOUT, BindingReason.ASYNC_TIMEOUT})
 ResultT = TypeVar("ResultT", bound=ReconcileResult[Any])
 
@@ -113,8 +114,10 @@ def words_of(answer: Answer, *, is_deletion: bool) -> OperationWords:
     """What the service broker said, as the history keeps it."""
     said = ": ".join(filter(None, (answer.error, answer.description)))
     is_fine = answer.verdict in (GOING_WELL | GONE if is_deletion else GOING_WELL)
-    unsaid = NO_REASON if answer.verdict == Verdict.OPERATION_FAILED else str(answer.verdict)
-    message = clean_event(said or ("" if is_fine else unsaid))
+    if answer.verdict == Verdict.OPERATION_FAILED and said in ("", NO_REASON):
+        # Its status is 200, as of all that asks how far an operation is.
+        said = _FAILED_WITHOUT_A_WORD
+    message = clean_event(said or ("" if is_fine else str(answer.verdict)))
     return OperationWords(broker_status=answer.status, message=message, is_failure=not is_fine)
 
 

@@ -88,6 +88,18 @@ def shown(items: Sequence[Document]) -> list[tuple[str, str]]:
     return [(item["instanceRef"]["name"], item["operation"]) for item in items]
 
 
+async def table(api: Api, selector: str) -> Document:
+    answer = await api.call("GET", INSTANCES, headers={"Accept": TABLE}, query={"fieldSelector": selector})
+    return answer.document
+
+
+async def rows(api: Api, selector: str) -> list[Document]:
+    """What kubectl prints, by column."""
+    answer = await table(api, selector)
+    names = [each["name"] for each in answer["columnDefinitions"]]
+    return [dict(zip(names, row["cells"], strict=True)) for row in answer["rows"]]
+
+
 async def test_operations_of_a_namespace_are_listed_the_newest_first(gateway: Running) -> None:
     everything = [("db", "Provision"), ("cache", "Provision"), ("db", "Update"), ("db", "Provision")]
     assert shown(await listed(gateway.api)) == everything
@@ -157,6 +169,9 @@ async def test_operations_are_selected_by_their_fields(gateway: Running, selecto
     [
         ({"fieldSelector": "since=tuesday"}, "must be a duration"),
         ({"fieldSelector": "since!=1h"}, "only = is supported"),
+        ({"fieldSelector": "since=-5h"}, "must be a duration of more than 0"),
+        ({"fieldSelector": "since=0s"}, "must be a duration of more than 0"),
+        ({"fieldSelector": "since=1h,since=24h"}, "may be given once"),
         ({"fieldSelector": "message=x"}, "field label not supported"),
         ({"fieldSelector": "bindingRef.name=x"}, "field label not supported"),
         ({"labelSelector": "a=b"}, "no labels"),
@@ -191,14 +206,11 @@ async def test_history_is_read_and_never_written_or_watched(gateway: Running) ->
 
 
 async def test_the_table_tells_what_happened(gateway: Running) -> None:
-    answer = await gateway.api.call(
-        "GET", INSTANCES, headers={"Accept": TABLE}, query={"fieldSelector": "instanceRef.name=cache"}
-    )
-    definitions = answer.document["columnDefinitions"]
-    assert [each["name"] for each in definitions if not each["priority"]] == [
+    answer = await table(gateway.api, "instanceRef.name=cache")
+    assert [each["name"] for each in answer["columnDefinitions"] if not each["priority"]] == [
         *("Instance", "Operation", "Reason", "Requested-By", "Attempts", "Outcome", "Duration", "Age", "Answer")
     ]
-    cells = dict(zip([each["name"] for each in definitions], answer.document["rows"][0]["cells"], strict=True))
+    [cells] = await rows(gateway.api, "instanceRef.name=cache")
     wanted = {"Instance": "cache", "Outcome": "Failed", "Duration": "90s", "Age": "24h", "Answer": "503: no room"}
     assert {name: cells[name] for name in wanted} == wanted
     assert (cells["Requested-By"], cells["Trace-ID"], cells["Broker"]) == ("eve", TRACE, "harbour")
@@ -235,6 +247,8 @@ async def test_an_operation_whose_end_nobody_knows_says_so_beside_what_was_answe
     await gateway.resources.database.run(note)
     [operation] = await listed(gateway.api, fieldSelector="outcome=Unknown")
     assert operation["message"] == (
-        "Unknown: Chandlery looked after the object no more before it was recorded what the service broker did last. "
-        f"The service broker may still hold it. It had said: {FAILED.message}"
+        "The object was removed before the service broker's last answer was recorded. The service broker may still "
+        f"hold it. It had said: {FAILED.message}"
     )
+    [cells] = await rows(gateway.api, "outcome=Unknown")
+    assert cells["Duration"] == "<unknown>", "the end is noticed later than it was"

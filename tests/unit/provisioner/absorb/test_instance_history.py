@@ -214,6 +214,19 @@ def test_the_last_try_says_what_the_broker_answered(
     assert told.words.message.isprintable()
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [({}, "state failed: the broker gave no reason"), ({"description": "no room"}, "no room")],
+)
+def test_an_operation_that_the_broker_fails_without_a_word_is_told_by_its_state(
+    words: dict[str, str], message: str
+) -> None:
+    history = life((PROVISION, 202, {}), state("failed", **words), (MITIGATE, 200, {}))
+    told = next(each for each in history.told.rows.values() if each.operation == "Provision")
+    assert told.words is not None
+    assert (told.words.broker_status, told.words.message) == (200, message)
+
+
 def test_who_asked_for_it_is_told_and_what_nobody_asked_for_has_the_name_of_the_service() -> None:
     history = life((PROVISION, 503, {}), (MITIGATE, 200, {}), CREATED, (UPDATE, 200, {}))
     history.instance = history.instance.model_copy(

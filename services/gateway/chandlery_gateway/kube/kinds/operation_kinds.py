@@ -17,8 +17,7 @@ from chandlery.model.objects.wire import JsonObject, WireModel
 GROUP: Final = "history.chandlery.io"
 _WHAT: Final = "What was done: "
 _UNKNOWN: Final = (
-    "Unknown: Chandlery looked after the object no more before it was recorded what the service broker did last. The "
-    "service broker may still hold it"
+    "The object was removed before the service broker's last answer was recorded. The service broker may still hold it."
 )
 _OUTCOMES: Final = ", ".join(OperationOutcome)
 
@@ -56,7 +55,10 @@ class _Operation(WireModel):
     )
     last_failure: FailedAttempt | None = Field(default=None, description="The last attempt that failed, if one has.")
     start_time: MicroTimestamp | None = Field(default=None, description="When it began.")
-    completion_time: MicroTimestamp | None = Field(default=None, description="When it ended.")
+    completion_time: MicroTimestamp | None = Field(
+        default=None,
+        description="When it ended; with the outcome Unknown, when it was noticed that nobody sees its end.",
+    )
     trace_id: str | None = Field(
         default=None, description="W3C's id of the trace in which it began, as in events and log lines."
     )
@@ -139,7 +141,7 @@ def _words(stored: StoredOperation) -> str | None:
     if stored.outcome != OperationOutcome.UNKNOWN:
         return stored.message
     # Not stored: who closes an operation need not know how its words are sealed.
-    return f"{_UNKNOWN}. It had said: {stored.message}" if stored.message else _UNKNOWN
+    return f"{_UNKNOWN} It had said: {stored.message}" if stored.message else _UNKNOWN
 
 
 def _present(fields: dict[str, Any]) -> dict[str, Any]:

@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from chandlery.model.history.recorded_operations import OperationOutcome
 from chandlery.model.objects.kinds import Kind
 from chandlery.model.objects.wire import JsonObject
 from chandlery_gateway.kube.kinds.regarding_events import REGARDING_EVENT, as_involved
 
+_UNKNOWN = "<unknown>"
 _MINUTE = 60
 _HOUR = 60 * _MINUTE
 _DAY = 24 * _HOUR
@@ -18,7 +20,7 @@ _YEAR = 365 * _DAY
 def age(since: str | None, *, now: datetime) -> str:
     """The AGE cell of an object created at this RFC 3339 time; `<unknown>` without one."""
     if not since:
-        return "<unknown>"
+        return _UNKNOWN
     return human_duration(now - datetime.fromisoformat(since))
 
 
@@ -273,6 +275,9 @@ _COLUMNS["AuditEvent"] = (
 
 
 def _took(operation: JsonObject, now: datetime) -> Cell:
+    if at(operation, "outcome") == OperationOutcome.UNKNOWN:
+        # Its end is noticed some time later, by whoever looks for what nobody looks after.
+        return _UNKNOWN
     began, ended = str(at(operation, "startTime")), str(at(operation, "completionTime"))
     return human_duration((datetime.fromisoformat(ended) if ended else now) - datetime.fromisoformat(began))
 
@@ -295,7 +300,7 @@ def _operation(*of: Column) -> tuple[Column, ...]:
             "integer",
         ),
         _text("Outcome", "outcome", "What came of it."),
-        Column("Duration", "How long it took, or has taken by now.", _took),
+        Column("Duration", "How long it took, or has taken by now; unknown if its end is.", _took),
         _since("Age", "Time since it began.", "startTime"),
         Column("Answer", "What the service broker last answered.", lambda operation, _now: _said(operation)),
         Column(

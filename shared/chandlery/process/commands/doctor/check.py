@@ -135,6 +135,8 @@ def failed_with(fault: Fault, *, otherwise: str = "", blocks: str = "") -> Resul
 def _usual_remedy(fault: Fault) -> str:
     if not isinstance(fault, ConfigurationFault):
         return "look at the log of what was asked, and try again"
+    if fault.message.startswith("not set: "):
+        return "set what is missing (docs/settings.md)"
     if "cannot be read: " in fault.message:
         return "correct its name, or let this user read it"
     return "set it right (docs/settings.md)"

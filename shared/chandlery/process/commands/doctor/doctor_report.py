@@ -12,7 +12,7 @@ import click
 
 from chandlery.model.objects.wire import JsonObject
 from chandlery.model.text.clean_text import clean_message
-from chandlery.process.commands.doctor.check import Result, State
+from chandlery.process.commands.doctor.check import Result, State, counted
 from chandlery.process.commands.doctor.check_run import Outcome
 
 _SIGNS: Final = {
@@ -99,4 +99,4 @@ def _message(result: Result) -> str:
 def _last_line(outcomes: Sequence[Outcome]) -> str:
     counts = Counter(each.result.state for each in outcomes)
     told = [f"{counts[state]} {words}" for state, words in _COUNTED.items() if counts[state] or state is State.OK]
-    return f"{len(outcomes)} checks: {', '.join(told)}"
+    return f"{counted(len(outcomes), 'check')}: {', '.join(told)}"

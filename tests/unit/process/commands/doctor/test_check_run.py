@@ -104,7 +104,8 @@ async def test_when_the_time_of_all_is_over_the_rest_is_skipped() -> None:
     ("error", "message", "remedy"),
     [
         (Unavailable("it is away"), "it is away", "look at the log of what was asked, and try again"),
-        (ConfigurationFault("not set: X"), "not set: X", "set it right (docs/settings.md)"),
+        (ConfigurationFault("not set: X"), "not set: X", "set what is missing (docs/settings.md)"),
+        (ConfigurationFault("X is no number"), "X is no number", "set it right (docs/settings.md)"),
         (
             ConfigurationFault("/x cannot be read: no"),
             "/x cannot be read: no",

@@ -49,7 +49,7 @@ def test_settings_that_cannot_be_read_are_all_that_is_told(
     assert done.exit_code == 2
     assert done.output.startswith("fail    settings  ")
     assert said in done.output
-    assert "1 checks: 0 ok, 1 failed" in done.output
+    assert "1 check: 0 ok, 1 failed" in done.output
     assert "hunter2" not in done.output
     told = json.loads(run("-o", "json").stdout)
     assert (told["state"], [each["id"] for each in told["checks"]]) == ("fail", ["settings"])
