@@ -37,7 +37,12 @@ def make_tracing(
     for complaint in plan.complaints:
         log.warning(complaint, action="set_up_traces")
     tracer = _sdk_tracer(plan, service, owner, at_end) if plan.exporters else None
-    return Tracing(tracer or IdTracer(), propagator=_propagator(plan), goes_on=settings.traces_to_brokers)
+    return Tracing(
+        tracer or IdTracer(),
+        propagator=_propagator(plan),
+        continues_clients=settings.traces_from_clients,
+        goes_on=settings.traces_to_brokers,
+    )
 
 
 def _sdk_tracer(plan: TracePlan, service: str, owner: str, at_end: AtEnd) -> Tracer | None:

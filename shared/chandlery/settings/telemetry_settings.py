@@ -18,6 +18,12 @@ class TelemetrySettings(BaseModel):
         le=65535,
         description="Port for /metrics alone, without a token: let nobody but Prometheus reach it. Unset serves none.",
     )
+    traces_from_clients: bool = Field(
+        default=True,
+        description="Continue the trace of a client (header `traceparent`), with what the client has decided of its "
+        "recording. With false each request begins a trace of its own, which links to the client's: the sampler alone "
+        "decides what is recorded.",
+    )
     traces_to_brokers: bool = Field(
         default=True,
         description="Tell service brokers in which trace they are called (header `traceparent`). Whether traces are "

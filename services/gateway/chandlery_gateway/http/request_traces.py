@@ -37,8 +37,8 @@ class RequestTraces:
             await self._app(scope, receive, send)
             return
         method = scope["method"] if scope["method"] in _METHODS else _OTHER
-        parent = self._tracing.come_with(scope["headers"])
-        span = self._tracing.tracer.start_span(method, context=parent, kind=SpanKind.SERVER)
+        parent, links = self._tracing.serve(scope["headers"])
+        span = self._tracing.tracer.start_span(method, context=parent, kind=SpanKind.SERVER, links=links)
         with current(span):
             if not span.is_recording():
                 await self._app(scope, receive, send)

@@ -9,13 +9,13 @@ the SDK, and for traces that are not sampled, spans have ids and nothing else. W
 `is_recording` before.
 """
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import TextMapPropagator
-from opentelemetry.trace import Tracer
+from opentelemetry.trace import Link, Tracer, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from chandlery.telemetry.tracing.id_tracer import IdTracer
@@ -33,6 +33,8 @@ class Tracing:
     tracer: Tracer = field(default_factory=IdTracer)
     propagator: TextMapPropagator = field(default_factory=TraceContextTextMapPropagator)
     """Reads headers of requests, and writes those of calls."""
+    continues_clients: bool = True
+    """Whether a request is part of its client's trace. Else it begins one of its own, which links to that."""
     goes_on: bool = True
     """Whether service brokers are told in which trace they are called."""
     _fields: frozenset[bytes] = field(init=False, repr=False)
@@ -41,8 +43,16 @@ class Tracing:
         """Headers have names in lower case here."""
         object.__setattr__(self, "_fields", frozenset(name.lower().encode() for name in self.propagator.fields))
 
+    def serve(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[Context, Sequence[Link]]:
+        """Below what the span of a request is, and to what it links."""
+        came = self.come_with(headers)
+        if self.continues_clients:
+            return came, ()
+        client = get_current_span(came).get_span_context()
+        return ROOT, (Link(client),) if client.is_valid else ()
+
     def come_with(self, headers: Iterable[tuple[bytes, bytes]]) -> Context:
-        """The trace that a request continues. What is malformed, or longer than it may be, counts as none."""
+        """The trace that a request comes with. What is malformed, or longer than it may be, counts as none."""
         carrier: dict[str, list[str]] = {}
         for name, value in headers:
             if name in self._fields:
