@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from chandlery.model.faults import BadRequest, NotFound
-from chandlery.model.text.durations import parse_duration
 from chandlery.reconcile.policies.label_selectors import Operator, Selector
 from chandlery.store.audit.audit_entries import AuditFilter
 from chandlery.store.database import Database
 from chandlery_gateway.kube.kinds.audit_kinds import as_object
 from chandlery_gateway.read.continue_tokens import PURPOSE, ContinueToken, ContinueTokens
 from chandlery_gateway.read.object_reader import Page
+from chandlery_gateway.read.since_selector import SINCE, given_twice, moment_of
 
 _PAGE: Final = 500
 _COLUMNS: Final[Mapping[str, str]] = {
@@ -72,7 +72,7 @@ class _Gathered:
 
 def filter_of(selector: Selector, database: Database) -> AuditFilter:
     """Which events the selector means. Raises BadRequest."""
-    gathered, wanted = _Gathered(), AuditFilter()
+    gathered, wanted, given = _Gathered(), AuditFilter(), set[str]()
     for requirement in selector.requirements:
         [value] = requirement.values
         if requirement.key in _COLUMNS:
@@ -82,6 +82,9 @@ def filter_of(selector: Selector, database: Database) -> AuditFilter:
             continue
         if requirement.operator is not Operator.EQUALS:
             raise BadRequest(f"field label {requirement.key}: only = is supported")
+        if requirement.key in given:
+            raise given_twice(requirement.key)
+        given.add(requirement.key)
         wanted = replace(wanted, **_OTHERS[requirement.key](value, database))
     return replace(wanted, where=tuple(gathered.where), where_not=tuple(gathered.where_not))
 
@@ -92,16 +95,8 @@ def _code(value: str) -> int:
     return int(value)
 
 
-def _since(value: str, database: Database) -> dict[str, Any]:
-    try:
-        length = parse_duration(value)
-        return {"since": database.clock() - length}
-    except (ValueError, OverflowError):
-        raise BadRequest("field label since: must be a duration such as 15m or 24h") from None
-
-
 _OTHERS: Final[Mapping[str, Callable[[str, Database], dict[str, Any]]]] = {
     "objectRef.uid": lambda value, _database: {"uid": value},
     "auditID": lambda value, _database: {"audit_id": value},
-    "since": _since,
+    SINCE: lambda value, database: {"since": moment_of(value, database.clock())},
 }

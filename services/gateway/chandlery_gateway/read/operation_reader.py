@@ -6,13 +6,12 @@ at on the way. A list without a limit is a page of 500, and goes on with its tok
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from chandlery.model.faults import BadRequest, NotFound
 from chandlery.model.history.stored_operation import StoredOperation
 from chandlery.model.objects.kinds import Kind
-from chandlery.model.text.durations import parse_duration
 from chandlery.reconcile.policies.label_selectors import Operator, Selector
 from chandlery.store.database import Database
 from chandlery.store.history.stored_operations import OperationFilter
@@ -20,11 +19,11 @@ from chandlery_gateway.identity.authorization import Reach
 from chandlery_gateway.kube.kinds.operation_kinds import ABOUT, BINDING_OPERATION, as_object
 from chandlery_gateway.read.continue_tokens import PURPOSE, ContinueToken, ContinueTokens
 from chandlery_gateway.read.object_reader import Page
+from chandlery_gateway.read.since_selector import SINCE, given_twice, moment_of
 
 _PAGE: Final = 500
 _MOST_LOOKS: Final = 10
 """At so many pages for one, where its user may not get most of what is there."""
-_SINCE: Final = "since"
 _COLUMNS: Final[Mapping[str, str]] = {
     "metadata.name": "name",
     "metadata.namespace": "namespace",
@@ -109,16 +108,16 @@ class OperationList:
         for requirement in self.selector.requirements:
             [value] = requirement.values
             is_equality = requirement.operator is Operator.EQUALS
-            if requirement.key != _SINCE:
+            if requirement.key != SINCE:
                 # PostgreSQL would refuse to look for a NUL; nothing that is stored has one.
                 pair = (columns[requirement.key], value.replace("\0", "\N{REPLACEMENT CHARACTER}"))
                 (where if is_equality else where_not).append(pair)
                 continue
             if not is_equality:
-                raise BadRequest(f"field label {_SINCE}: only = is supported")
+                raise BadRequest(f"field label {SINCE}: only = is supported")
             if since is not None:
-                raise BadRequest(f"field label {_SINCE}: may be given once")
-            since = _since(value, now)
+                raise given_twice(SINCE)
+            since = moment_of(value, now)
         return OperationFilter(
             kind=ABOUT[self.kind.kind],
             namespace=self.namespace,
@@ -126,15 +125,3 @@ class OperationList:
             where_not=tuple(where_not),
             since=since,
         )
-
-
-def _since(value: str, now: datetime) -> datetime:
-    refused = BadRequest(f"field label {_SINCE}: must be a duration of more than 0, such as 15m or 24h")
-    try:
-        length = parse_duration(value)
-        began = now - length
-    except (ValueError, OverflowError):
-        raise refused from None
-    if length <= timedelta(0):
-        raise refused
-    return began

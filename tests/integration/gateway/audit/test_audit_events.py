@@ -65,6 +65,9 @@ async def test_events_are_selected_by_what_has_an_index_and_by_nothing_else(gate
         ("userAgent=curl", "field label not supported"),
         ("since=yesterday", "since"),
         ("since!=1h", "only = is supported"),
+        ("since=-1h", "must be a duration of more than 0"),
+        ("since=1h,since=2h", "may be given once"),
+        ("auditID=a,auditID=b", "may be given once"),
         ("responseStatus.code=many", "responseStatus.code"),
     ):
         answer = await api.get(EVENTS, fieldSelector=wrong)
