@@ -27,8 +27,8 @@ async def recorded(sampler: Sampler, *, continues_clients: bool, traceparent: st
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200})
 
-    async def nothing(*_given: Any) -> None:
-        return
+    async def nothing(*_given: Any) -> Any:
+        return None
 
     tracing = Tracing(provider.get_tracer("test"), continues_clients=continues_clients)
     headers = [(b"traceparent", traceparent.encode())] if traceparent else []
