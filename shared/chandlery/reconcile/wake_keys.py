@@ -7,6 +7,8 @@ A key is news only to those who look at what has changed. What an object tells o
 instance that is still being made) wakes nobody, or every write would cost a look.
 """
 
+from collections.abc import Sequence
+
 from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.brokers import AnyBroker, ClusterServiceBroker, ServiceBroker
 from chandlery.model.objects.conditions import ConditionType, is_true
@@ -38,10 +40,9 @@ def changed_annotations(before: AnyObject, after: AnyObject) -> frozenset[str]:
     return frozenset(key for key, _ in old.items() ^ new.items())
 
 
-def is_told(broker: AnyBroker, annotations: frozenset[str]) -> bool:
-    """Whether the service broker asks to be told one of these (`contextAnnotations`)."""
-    prefixes = broker.spec.context_annotations or ()
-    return any(key.startswith(prefixes) for key in annotations)
+def is_told(prefixes: Sequence[str], annotations: frozenset[str]) -> bool:
+    """Whether a service broker with these `contextAnnotations` asks to be told one of the annotations."""
+    return any(key.startswith(tuple(prefixes)) for key in annotations)
 
 
 def reprioritized(before: AnyObject, after: AnyObject) -> AnyBroker | None:

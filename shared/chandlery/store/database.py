@@ -225,7 +225,9 @@ class UnitOfWork:
             self.outbox.add(ObjectChanged(kind=GARBAGE, uid=marked, reason="Marked"))
         await self.events.flush()
         await self.work_queue.flush()
-        self.outbox.add(*await self._wake_ups.flush(self.objects, self.work_queue, self.wakes))
+        self.outbox.add(
+            *await self._wake_ups.flush(self.objects, self.work_queue, self.wakes, brokers=self.broker_facts)
+        )
         await self.changes.flush()
         await self.audit.flush()
         await self.operations.flush()

@@ -23,4 +23,4 @@ async def is_told_to_broker(unit: UnitOfWork, old: AnyObject, new: AnyObject) ->
         return False
     classes = await find_classes(unit, new)
     broker = await find_broker(unit, classes[0]) if len(classes) == 1 else None
-    return isinstance(broker, AnyBroker) and is_told(broker, changed)
+    return isinstance(broker, AnyBroker) and is_told(broker.spec.context_annotations or (), changed)

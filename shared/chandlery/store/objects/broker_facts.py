@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 PAGE: Final = 500
+_CONTEXT: Final = "contextAnnotations"
 _KINDS: Final = tuple(kind.kind for kind in BROKER_KINDS)
 
 
@@ -105,10 +106,22 @@ class BrokerFacts:
                 found.update({uid: int(most) for uid, most in rows if most is not None})
         return found
 
-    async def _page(self, after: Place, *columns: "ColumnElement[Any]") -> Sequence[Any]:
+    async def context_annotations(self, namespace: str) -> Mapping[str, Sequence[str]]:
+        """`spec.contextAnnotations` of the brokers that a namespace can use and that have it, by lane."""
+        found: dict[str, Sequence[str]] = {}
+        for kind in BROKER_KINDS:
+            place, wanted = Place(kind.kind, namespace if kind.namespaced else ""), OBJECTS[kind.kind].c.spec[_CONTEXT]
+            while len(rows := await self._page(place, wanted.label("prefixes"), is_within=True)) > 0:
+                found.update({broker_key(row.namespace, row.name): row.prefixes for row in rows if row.prefixes})
+                place = place._replace(name=rows[-1].name)
+        return found
+
+    async def _page(self, after: Place, *columns: "ColumnElement[Any]", is_within: bool = False) -> Sequence[Any]:
         table: Table = OBJECTS[after.kind]
         place = (table.c.namespace, table.c.name)
         query = select(*place, *columns).where(tuple_(*place) > tuple_(after.namespace, after.name))
+        if is_within:
+            query = query.where(table.c.namespace == after.namespace)
         return (await self._connection.execute(query.order_by(*place).limit(PAGE))).all()
 
 

@@ -21,12 +21,12 @@ from chandlery.model.objects import kinds
 from chandlery.model.objects.brokers import AnyBroker, ClusterServiceBroker
 from chandlery.model.objects.core import Namespace
 from chandlery.model.objects.kinds import AnyObject
-from chandlery.reconcile.reconcile_result import broker_key, offering_key
+from chandlery.reconcile.reconcile_result import offering_key
 from chandlery.reconcile.wake_keys import changed_annotations, is_told, reprioritized, woken_by
-from chandlery.store.objects.objects import Listing
 from chandlery.telemetry.tracing.traceparent import traceparent_of
 
 if TYPE_CHECKING:
+    from chandlery.store.objects.broker_facts import BrokerFacts
     from chandlery.store.objects.objects import ObjectStore
     from chandlery.store.work.wakes import WakeStore
     from chandlery.store.work.work_queue import WorkQueue
@@ -69,11 +69,13 @@ class WakeUps:
         """That object need not be woken by what this transaction writes under the key: it does so itself."""
         self._known.add((key, uid))
 
-    async def flush(self, objects: "ObjectStore", work_queue: "WorkQueue", wakes: "WakeStore") -> Sequence[Reconcile]:
+    async def flush(
+        self, objects: "ObjectStore", work_queue: "WorkQueue", wakes: "WakeStore", *, brokers: "BrokerFacts"
+    ) -> Sequence[Reconcile]:
         """Make due whoever waits for any of it; returns the commands for the outbox."""
         commands: list[Reconcile] = []
         for namespace, changed in sorted(self._annotations.items()):
-            commands += await _tell_brokers(namespace, changed, objects, work_queue)
+            commands += await _tell_brokers(namespace, changed, brokers, work_queue)
         for broker in self._reprioritized.values():
             self._keys |= await _names_of_classes(broker, objects)
         commands += await wakes.enqueue_waiting(*self._keys, known=self._known, cause=self._cause)
@@ -89,15 +91,11 @@ class WakeUps:
 
 
 async def _tell_brokers(
-    namespace: str, changed: frozenset[str], objects: "ObjectStore", work_queue: "WorkQueue"
+    namespace: str, changed: frozenset[str], brokers: "BrokerFacts", work_queue: "WorkQueue"
 ) -> Sequence[Reconcile]:
     """Make those instances of a namespace due whose brokers are told one of these annotations of it."""
-    found = [
-        *await objects.list(kinds.CLUSTER_SERVICE_BROKER, Listing()),
-        *await objects.list(kinds.SERVICE_BROKER, Listing(namespace=namespace)),
-    ]
-    told = [each for each in found if isinstance(each, AnyBroker) and is_told(each, changed)]
-    lanes = [broker_key(each.metadata.namespace, each.metadata.name) for each in told]
+    wanted = await brokers.context_annotations(namespace)
+    lanes = [lane for lane, prefixes in wanted.items() if is_told(prefixes, changed)]
     return await work_queue.enqueue_changed_in_namespace(kinds.SERVICE_INSTANCE.kind, namespace, lanes=lanes)
 
 

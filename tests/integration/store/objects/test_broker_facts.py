@@ -99,6 +99,18 @@ async def test_what_is_told_of_idle_service_brokers_is_a_page_of_each_kind(datab
     assert await ask(database, lambda unit: unit.broker_facts.lanes()) == ["broker:/a", "broker:/b", "broker:ns/own"]
 
 
+async def test_what_brokers_are_to_be_told_is_read_of_those_that_a_namespace_can_use(database: Database) -> None:
+    told: Any = {"contextAnnotations": ("acme.com/",)}
+    own, elsewhere = (broker(name, kind=kinds.SERVICE_BROKER, **told) for name in ("own", "theirs"))
+    elsewhere = elsewhere.model_copy(
+        update={"metadata": elsewhere.metadata.model_copy(update={"namespace": "ns-of-others"})}
+    )
+    await create(database, *(broker(name, **told) for name in ("a", "b", "c")), broker("silent"), own, elsewhere)
+
+    found = await ask(database, lambda unit: unit.broker_facts.context_annotations("ns"))
+    assert found == {lane: ["acme.com/"] for lane in ("broker:/a", "broker:/b", "broker:/c", "broker:ns/own")}
+
+
 async def test_limits_are_read_where_a_specification_is_new_and_kept_where_it_is_not(database: Database) -> None:
     [limited, *_] = await create(
         database, broker("a", maxConcurrentRequests=4), broker("b"), broker("c", maxConcurrentRequests=6)
