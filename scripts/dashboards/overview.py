@@ -146,10 +146,13 @@ _BROKERS: Final = Row(
                     steps=Steps(5, 10),
                 ),
                 Cell(title="under way", expr="sum by (broker) (chandlery_broker_calls_under_way)"),
-                Cell(title="waiting", expr="sum by (broker) (max by (worker, kind, broker) (chandlery_backlog))"),
+                Cell(
+                    title="waiting",
+                    expr='sum by (broker) (max by (worker, kind, broker) (chandlery_backlog{broker!=""}))',
+                ),
                 Cell(
                     title="oldest",
-                    expr="max by (broker) (chandlery_backlog_oldest_seconds)",
+                    expr='max by (broker) (chandlery_backlog_oldest_seconds{broker!=""})',
                     unit=SECONDS,
                     steps=Steps(30, 600),
                 ),
@@ -196,7 +199,7 @@ _WORK: Final = Row(
         Lines(
             title="Oldest work due",
             asks="For which service broker has work waited longest?",
-            exprs={"{{worker}} {{broker}}": "max by (worker, broker) (chandlery_backlog_oldest_seconds)"},
+            exprs={"{{worker}} {{broker}}": "max by (worker, broker) (chandlery_backlog_oldest_seconds) > 0"},
             unit=SECONDS,
             steps=Steps(30, 600),
         ),
