@@ -28,15 +28,15 @@ from chandlery.contracts.messages import GARBAGE, ObjectChanged
 from chandlery.model.faults import Conflict, Unavailable
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.retry.transient import STORE_CONFLICT
+from chandlery.store.access.access_rules import AccessRuleStore
+from chandlery.store.access.account_tokens import AccountTokenStore
+from chandlery.store.access.aggregated_roles import AggregatedRoles
 from chandlery.store.audit.audit_store import AuditStore
 from chandlery.store.connection.pulse import Pulse
 from chandlery.store.connection.transaction_counting import TransactionCounting
 from chandlery.store.database_errors import Border, LostConnection, LostRace
 from chandlery.store.history.operation_store import OperationStore
 from chandlery.store.inspection.work_facts import Inspection
-from chandlery.store.objects.access_rules import AccessRuleStore
-from chandlery.store.objects.account_tokens import AccountTokenStore
-from chandlery.store.objects.aggregated_roles import AggregatedRoles
 from chandlery.store.objects.broker_facts import BrokerFacts
 from chandlery.store.objects.changes import ChangeLog
 from chandlery.store.objects.events import EventStore

@@ -7,8 +7,8 @@ from chandlery.model.faults import BadRequest, FieldProblem, Forbidden, Invalid,
 from chandlery.model.objects import kinds
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.reconcile.policies.token_lifetimes import MOST_TOKENS, granted_lifetime, lifetime_problems
+from chandlery.store.access.account_tokens import new_token
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.objects.account_tokens import new_token
 from chandlery_gateway.admission.field_checks import forbidden, invalid
 from chandlery_gateway.kube.kinds.token_kinds import AUDIENCE, TokenRequest, TokenRequestStatus
 

@@ -4,9 +4,9 @@ import getpass
 from typing import Final
 
 from chandlery.model.objects import kinds
+from chandlery.store.access.account_tokens import AccountToken
 from chandlery.store.audit.audit_entries import AuditEntry
 from chandlery.store.audit.system_entries import AUTHOR, COMMAND, Subject, system_entry
-from chandlery.store.objects.account_tokens import AccountToken
 
 _WHICH: Final = "audit.chandlery.io/token-id"
 

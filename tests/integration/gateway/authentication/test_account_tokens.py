@@ -7,8 +7,8 @@ from typing import Any, Final
 import pytest
 
 from chandlery.model.faults import Unavailable
-from chandlery.store.objects import account_tokens
-from chandlery.store.objects.account_tokens import new_token
+from chandlery.store.access import account_tokens
+from chandlery.store.access.account_tokens import new_token
 from chandlery_gateway.identity.authentication import LoginFailure, LoginRefused
 from chandlery_gateway.identity.authenticators import account_authenticator
 from chandlery_gateway.identity.authenticators.account_authenticator import AccountAuthenticator

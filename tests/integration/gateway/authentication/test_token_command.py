@@ -16,9 +16,9 @@ from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.process.commands.tokens import token_command
 from chandlery.process.schema_waits import engine_for
 from chandlery.settings.settings import Settings
+from chandlery.store.access.account_tokens import id_of
 from chandlery.store.audit.audit_entries import AuditFilter
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.objects.account_tokens import id_of
 from chandlery.store.sealing.sealing import Keyring, new_key
 from chandlery_gateway.identity.authentication import LoginRefused
 from chandlery_gateway.identity.authenticators.account_authenticator import AccountAuthenticator

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from chandlery.store.objects.account_tokens import id_of, new_token
+from chandlery.store.access.account_tokens import id_of, new_token
 from tests.integration.gateway.api_client import RBAC, RBAC_GROUP, TEAM, Api, Document, Watch, instance, role
 from tests.integration.gateway.conftest import Running
 

@@ -23,8 +23,8 @@ import structlog
 from chandlery.engine.batches import Batches, Part
 from chandlery.model.faults import Fault
 from chandlery.model.objects.instances import UserInfo
+from chandlery.store.access.account_tokens import PREFIX, AccountToken, id_of
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.objects.account_tokens import PREFIX, AccountToken, id_of
 from chandlery_gateway.identity.authentication import CREDENTIAL_ID, LoginFailure, LoginRefused
 
 FRESH_SECONDS: Final = 1.0

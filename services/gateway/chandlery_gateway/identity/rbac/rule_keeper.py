@@ -18,8 +18,8 @@ import structlog
 from chandlery.model.faults import Fault, Unavailable
 from chandlery.model.objects.kinds import RBAC_KINDS, Kind
 from chandlery.model.objects.wire import JsonObject
+from chandlery.store.access.access_rules import StoredRule
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.objects.access_rules import StoredRule
 from chandlery.store.objects.changes import ChangeVerb, LoggedChange
 from chandlery.store.rows import Breaths
 from chandlery_gateway.identity.rbac.rule_index import CLUSTER, RuleIndex

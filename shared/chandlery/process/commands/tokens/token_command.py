@@ -22,8 +22,8 @@ from chandlery.process.logs.logs import configure_logs
 from chandlery.process.schema_waits import engine_for
 from chandlery.reconcile.policies.token_lifetimes import granted_lifetime, lifetime_problems
 from chandlery.settings.settings import Settings, load_settings
+from chandlery.store.access.account_tokens import new_token
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.objects.account_tokens import new_token
 from chandlery.store.sealing.sealing import Keyring, new_key
 
 _ResultT = TypeVar("_ResultT")

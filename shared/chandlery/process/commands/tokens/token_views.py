@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from chandlery.model.objects.wire import JsonObject
-from chandlery.store.objects.account_tokens import AccountToken
+from chandlery.store.access.account_tokens import AccountToken
 
 _COLUMNS: Final = ("ID", "NAMESPACE", "ACCOUNT", "AGE", "EXPIRES", "LAST USED", "STATE")
 _NEVER: Final = "<never>"
