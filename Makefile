@@ -42,6 +42,10 @@ PLATFORM := tests/conformance/platform_behaviour tests/conformance/platform_fail
 # How long `make fuzz` goes on, and how many examples it makes for each operation in each round, if there is time.
 FUZZ_MINUTES ?= 30
 FUZZ_EXAMPLES ?= 50
+# What `make bench-compare` compares with, how many times, and what else it gets, e.g. BENCH_ARGS='--count 100 --modes embedded'.
+REV ?= 5b1fe1b
+ROUNDS ?= 3
+BENCH_ARGS ?=
 # What the lock gets beside, e.g. LOCK_ARGS=--upgrade.
 LOCK_ARGS ?=
 # Where the bill of materials goes.
@@ -177,6 +181,13 @@ bench-quick: setup  ## Rates and latencies in under a minute, on a private pair 
 	$(SERVICES) start --name bench; \
 	urls="$$($(SERVICES) env --name bench)"; eval "$$urls"; \
 	$(BIN)/python tests/benchmarks/bench_quick.py
+
+.PHONY: bench-compare
+bench-compare: setup  ## REV=5b1fe1b and this checkout in turn, ROUNDS=3 times, and the ratios between them: five minutes
+	@trap '$(SERVICES) stop --name bench --wipe' EXIT; \
+	$(SERVICES) start --name bench; \
+	urls="$$($(SERVICES) env --name bench)"; eval "$$urls"; \
+	PYTHONPATH=scripts:. $(BIN)/python -m tests.benchmarks.bench_compare $(REV) --rounds $(ROUNDS) $(BENCH_ARGS)
 
 .PHONY: bench-isolation
 bench-isolation: setup  ## What 1,000 instances at a service broker that hangs cost others, on a private pair of servers

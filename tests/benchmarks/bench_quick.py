@@ -40,6 +40,8 @@ class Run:
     asked: dict[str, float] = field(default_factory=dict)
     answered: dict[str, float] = field(default_factory=dict)
     ready: dict[str, float] = field(default_factory=dict)
+    waited_for: dict[str, asyncio.Event] = field(default_factory=dict)
+    """Set as soon as the object of that name is ready."""
 
     @property
     def rate(self) -> float:
@@ -68,8 +70,28 @@ class Client:
                 raise SystemExit(f"{path}: {answer.status} {await answer.text()}")
             await answer.read()
 
+    async def delete(self, path: str) -> None:
+        """DELETE an object; the answer is that it will go."""
+        async with self._session.delete(self._stack.url + path, headers=self._headers) as answer:
+            if answer.status not in {200, 202}:
+                raise SystemExit(f"{path}: {answer.status} {await answer.text()}")
+            await answer.read()
+
+    async def get(self, path: str) -> Any:
+        """GET an object or a page of a list."""
+        async with self._session.get(self._stack.url + path, headers=self._headers) as answer:
+            if answer.status != 200:
+                raise SystemExit(f"{path}: {answer.status} {await answer.text()}")
+            return from_json(await answer.read())
+
     async def watch_ready(self, plural: str, run: Run, count: int, begun: asyncio.Event) -> None:
         """Note when objects become Ready, until all are. What is there already is not asked for, as by an informer."""
+        await self.watch(plural, run, count, begun, lambda event: is_ready(event["object"]))
+
+    async def watch(
+        self, plural: str, run: Run, count: int, begun: asyncio.Event, is_it: Callable[[dict[str, Any]], bool]
+    ) -> None:
+        """Note the first event of each object that is so, until there are as many."""
         scope = ROOT if plural == "clusterservicebrokers" else SPACE
         url = f"{self._stack.url}{scope}/{plural}"
         async with self._session.get(f"{url}?limit=1", headers=self._headers) as answer:
@@ -79,10 +101,12 @@ class Client:
         async with self._session.get(url, headers=self._headers, timeout=timeout, read_bufsize=2**22) as answer:
             begun.set()
             async for line in answer.content:
-                document = from_json(line)["object"]
-                name = document["metadata"]["name"]
-                if name in run.asked and name not in run.ready and is_ready(document):
+                event = from_json(line)
+                name = event["object"]["metadata"]["name"]
+                if name in run.asked and name not in run.ready and is_it(event):
                     run.ready[name] = time.perf_counter()
+                    if waiting := run.waited_for.get(name):
+                        waiting.set()
                     if len(run.ready) == count:
                         return
 
@@ -120,7 +144,7 @@ async def through_chandlery(
         run.answered[name] = time.perf_counter()
 
     run.started = time.perf_counter()
-    await _spread(names, create, creators)
+    await spread(names, create, creators)
     try:
         await asyncio.wait_for(watching, READY_SECONDS)
     except TimeoutError:
@@ -137,12 +161,13 @@ async def one_by_one(client: Client, *, count: int) -> Run:
     run.started = time.perf_counter()
     for number in range(count):
         name = f"single-{number}"
+        run.waited_for[name] = asyncio.Event()
         run.asked[name] = time.perf_counter()
         await client.create(f"{SPACE}/serviceinstances", instance(name))
-        while name not in run.ready:
-            if time.perf_counter() - run.asked[name] > READY_SECONDS:
-                raise SystemExit(f"{name} was not ready after {READY_SECONDS:.0f} s")
-            await asyncio.sleep(0.0005)
+        try:
+            await asyncio.wait_for(run.waited_for[name].wait(), READY_SECONDS)
+        except TimeoutError:
+            raise SystemExit(f"{name} was not ready after {READY_SECONDS:.0f} s") from None
     await watching
     run.ended = time.perf_counter()
     return run
@@ -162,12 +187,13 @@ async def bare(session: aiohttp.ClientSession, broker: str, what: str, *, count:
         run.ready[name] = time.perf_counter()
 
     run.started = time.perf_counter()
-    await _spread([f"bare-{number}" for number in range(count)], call, creators)
+    await spread([f"bare-{number}" for number in range(count)], call, creators)
     run.ended = time.perf_counter()
     return run
 
 
-async def _spread(names: list[str], work: Callable[[str], Awaitable[None]], creators: int) -> None:
+async def spread(names: list[str], work: Callable[[str], Awaitable[None]], creators: int) -> None:
+    """Do the work for each name, so many at a time."""
     waiting = iter(names)
 
     async def creator() -> None:

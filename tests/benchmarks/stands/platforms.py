@@ -1,0 +1,75 @@
+"""A whole platform to measure: its address, and all the processes that work for it, those of the servers too."""
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Literal
+
+import aiohttp
+
+from tests.benchmarks.bench_quick import Client, free_port
+from tests.benchmarks.four_processes import COMMAND, SERVICES, Stack, four_processes
+from tests.benchmarks.stands.databases import fresh_database, server_urls
+from tests.benchmarks.stands.embedded import embedded
+from tests.benchmarks.stands.processor_time import processor_seconds, proportional_megabytes, server_processes
+
+Mode = Literal["servers", "embedded"]
+MODES: Final[tuple[Mode, ...]] = ("servers", "embedded")
+
+
+@dataclass(frozen=True)
+class Platform:
+    """One that is ready."""
+
+    mode: Mode
+    stack: Stack
+    systems: Mapping[str, list[int]]
+    """Ids of processes, by service and server."""
+    database_url: str = ""
+
+    def processor_seconds(self) -> dict[str, float]:
+        """Used so far, by service and server."""
+        return processor_seconds(self.systems)
+
+    def megabytes(self) -> dict[str, float]:
+        """Memory (PSS) now, by service and server."""
+        return proportional_megabytes(self.systems)
+
+    @contextlib.asynccontextmanager
+    async def client(self) -> AsyncIterator[Client]:
+        """With as many connections as are needed."""
+        trust = self.stack.trust
+        connector = aiohttp.TCPConnector(limit=0, ssl=trust) if trust else aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(connector=connector) as session:
+            yield Client(session, self.stack)
+
+
+@contextlib.contextmanager
+def platform(
+    mode: Mode,
+    *,
+    command: str = COMMAND,
+    settings: Mapping[str, str] = MappingProxyType({}),
+    replicas: Mapping[str, int] = MappingProxyType({}),
+) -> Iterator[Platform]:
+    """Four processes on the private servers, with an empty database; or the all-in-one on an empty folder."""
+    if mode == "embedded":
+        with embedded(command=command, settings=settings) as stack:
+            yield Platform(mode, stack, _processes(stack))
+        return
+    database, amqp = server_urls()
+    ports = {name: free_port() for service in SERVICES for name in _names(service, replicas.get(service, 1))}
+    with (
+        fresh_database(database) as url,
+        four_processes(database_url=url, amqp_url=amqp, ports=ports, settings=settings, command=command) as stack,
+    ):
+        yield Platform(mode, stack, {**_processes(stack), **server_processes()}, url)
+
+
+def _processes(stack: Stack) -> dict[str, list[int]]:
+    return {name: [process.pid] for name, process in stack.processes.items()}
+
+
+def _names(service: str, replicas: int) -> list[str]:
+    return [service, *(f"{service}-{number}" for number in range(2, replicas + 1))]
