@@ -15,6 +15,7 @@ from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.history.open_operations import OpenOperation, OperationKey
 from chandlery.reconcile.history.round_ends import RoundEnds, polled
 from chandlery.reconcile.history.round_history import GONE, RoundHistory, failed_as, has_failed, named, words_of
+from chandlery.reconcile.history.told_round import Told, ToldRound
 from chandlery_binder.absorb.binding_draft import BindingResult
 from chandlery_binder.facts.binding_notes import BindingMemory, BindingPurpose, OpenBindingRequest
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot, InjectionProblem
@@ -38,6 +39,19 @@ _RETIREMENTS: Final = frozenset({BindingPurpose.RETIRE, BindingPurpose.POLL_RETI
 _DELETIONS: Final = frozenset({OperationName.UNBIND, OperationName.ORPHAN_MITIGATION})
 
 
+def history_of(snapshot: BindingSnapshot) -> ToldRound[OpenBindingRequest, BindingResult]:
+    """What this round can tell."""
+    return ToldRound(
+        open_operations=snapshot.open_operations,
+        lost=snapshot.sealed.request,
+        name=lambda sent: _name(snapshot, sent),
+        external_id=lambda sent: _external_id(snapshot, sent),
+        begin=lambda history, sent, name: _begun(history, snapshot, sent, name),
+        origin=lambda sent, name: origin_of(snapshot, sent, name),
+        ends=lambda result: _ends(snapshot, result),
+    )
+
+
 def with_answer(
     snapshot: BindingSnapshot,
     sent: OpenBindingRequest,
@@ -48,45 +62,14 @@ def with_answer(
     now: datetime,
 ) -> BindingResult:
     """The result of a call, with what the history is told of it."""
-    history, name = RoundHistory(snapshot.open_operations, now), _name(snapshot, sent)
-    _recall(history, snapshot, sent)
-    if name is not None:
-        key = _begun(history, snapshot, sent, name)
+
+    def told(name: OperationName) -> Told | None:
         outcome = _outcome(name, snapshot, sent, answer=answer, result=result)
-        if _is_news(sent, outcome, answer, result):
-            words = _words(answer, problem, is_deletion=name in _DELETIONS)
-            history.tell(key, outcome, origin_of(snapshot, sent, name), words=words)
-    _ends(snapshot, result).close(history, result)
-    return history.on(result)
+        if not _is_news(sent, outcome, answer, result):
+            return None
+        return Told(outcome, _words(answer, problem, is_deletion=name in _DELETIONS))
 
-
-def with_announcement(
-    snapshot: BindingSnapshot, sent: OpenBindingRequest, *, result: BindingResult, now: datetime
-) -> BindingResult:
-    """What is written while a call takes its time: the operation has begun, which may end another."""
-    history, name = RoundHistory(snapshot.open_operations, now), _name(snapshot, sent)
-    if name is not None:
-        history.announce(_begun(history, snapshot, sent, name), origin_of(snapshot, sent, name))
-    _ends(snapshot, result).close(history, result)
-    return history.on(result)
-
-
-def without_call(snapshot: BindingSnapshot, *, result: BindingResult, now: datetime) -> BindingResult:
-    """What is decided without a call may end what was open."""
-    history = RoundHistory(snapshot.open_operations, now)
-    if result.is_finished:
-        _recall(history, snapshot)
-    _ends(snapshot, result).close(history, result)
-    return history.on(result)
-
-
-def _recall(history: RoundHistory, snapshot: BindingSnapshot, sent: OpenBindingRequest | None = None) -> None:
-    """What came of a request is unknown, and this round does not repeat it."""
-    lost = snapshot.sealed.request
-    name = _name(snapshot, lost) if lost is not None else None
-    if lost is not None and name is not None and (sent is None or sent.started_at != lost.started_at):
-        external_id = lost.placement.binding_id or snapshot.binding.spec.external_id
-        history.recall(name, external_id, started_at=lost.started_at)
+    return history_of(snapshot).with_answer(sent, told=told, result=result, now=now)
 
 
 def _name(snapshot: BindingSnapshot, sent: OpenBindingRequest) -> OperationName | None:
@@ -111,8 +94,11 @@ def _begun(
     if is_part and status.operation_start_time is not None:
         # Only of an operation that began before there was a history.
         started_at = status.operation_start_time.timestamp()
-    external_id = sent.placement.binding_id or snapshot.binding.spec.external_id
-    return history.begin(name, external_id, started_at=started_at, is_attempt=not is_part)
+    return history.begin(name, _external_id(snapshot, sent), started_at=started_at, is_attempt=not is_part)
+
+
+def _external_id(snapshot: BindingSnapshot, sent: OpenBindingRequest) -> str:
+    return sent.placement.binding_id or snapshot.binding.spec.external_id
 
 
 def _outcome(

@@ -28,7 +28,7 @@ from chandlery_binder.absorb.bind_answers import (
 )
 from chandlery_binder.absorb.binding_draft import BindingDraft, BindingResult
 from chandlery_binder.absorb.binding_ends import forced
-from chandlery_binder.absorb.binding_history import with_announcement, with_answer, without_call
+from chandlery_binder.absorb.binding_history import history_of, with_answer
 from chandlery_binder.absorb.binding_remedies import how_to_forget_unasked, while_waiting
 from chandlery_binder.absorb.foreign_bindings import disown
 from chandlery_binder.absorb.requested_outcomes import carry_out
@@ -88,7 +88,7 @@ def _absorbed(
 
 def uncalled(snapshot: BindingSnapshot, action: Uncalled, now: datetime) -> BindingResult:
     """What an action changes that needs no call to the broker."""
-    return without_call(snapshot, result=_uncalled(snapshot, action, now), now=now)
+    return history_of(snapshot).without_call(result=_uncalled(snapshot, action, now), now=now)
 
 
 def _uncalled(snapshot: BindingSnapshot, action: Uncalled, now: datetime) -> BindingResult:
@@ -203,7 +203,7 @@ def announce(snapshot: BindingSnapshot, sent: OpenBindingRequest, now: datetime)
     reason, message = words[sent.purpose]
     draft = BindingDraft.begin(snapshot, sent, now)
     draft.ready(ConditionStatus.FALSE, reason, message=message)
-    return with_announcement(snapshot, sent, result=draft.shown(), now=now)
+    return history_of(snapshot).with_announcement(sent, result=draft.shown(), now=now)
 
 
 def _grant(snapshot: BindingSnapshot, sent: OpenBindingRequest, answer: Answer) -> Grant | None:

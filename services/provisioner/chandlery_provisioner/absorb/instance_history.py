@@ -14,6 +14,7 @@ from chandlery.reconcile.answers import Answer, Verdict
 from chandlery.reconcile.history.open_operations import OpenOperation, OperationKey
 from chandlery.reconcile.history.round_ends import RoundEnds, polled
 from chandlery.reconcile.history.round_history import GONE, Origin, RoundHistory, failed_as, has_failed, named, words_of
+from chandlery.reconcile.history.told_round import Told, ToldRound
 from chandlery_provisioner.absorb.instance_draft import InstanceResult
 from chandlery_provisioner.facts.instance_notes import InstancePurpose, OpenInstanceRequest
 from chandlery_provisioner.facts.instance_snapshot import InstanceSnapshot
@@ -34,49 +35,33 @@ _DELETIONS: Final = frozenset({OperationName.DEPROVISION, OperationName.ORPHAN_M
 _OWN: Final = frozenset({OperationReason.PARAMETERS_CHANGED, OperationReason.CONTEXT_CHANGED})
 
 
+def history_of(snapshot: InstanceSnapshot) -> ToldRound[OpenInstanceRequest, InstanceResult]:
+    """What this round can tell."""
+    return ToldRound(
+        open_operations=snapshot.open_operations,
+        lost=snapshot.request,
+        name=lambda sent: _name(snapshot, sent),
+        external_id=lambda _: snapshot.instance.spec.external_id,
+        begin=lambda history, sent, name: _begun(history, snapshot, sent, name),
+        origin=lambda sent, name: _origin(snapshot, sent, name),
+        ends=lambda result: _ends(snapshot, result),
+    )
+
+
 def with_answer(
     snapshot: InstanceSnapshot, sent: OpenInstanceRequest, *, answer: Answer, result: InstanceResult, now: datetime
 ) -> InstanceResult:
     """The result of a call, with what the history is told of it."""
-    history, name = RoundHistory(snapshot.open_operations, now), _name(snapshot, sent)
-    _recall(history, snapshot, sent)
-    if name is not None:
-        key, origin = _begun(history, snapshot, sent, name), _origin(snapshot, sent, name)
+
+    def told(name: OperationName) -> Told | None:
         outcome = _outcome(name, sent, answer, result)
         is_over = outcome != OperationOutcome.IN_PROGRESS
         # A poll that ends nothing is no news; one that leads to another try is.
-        if not sent.purpose.traits.is_poll or is_over or not result.document.status.async_op_in_progress:
-            history.tell(key, outcome, origin, words=words_of(answer, is_deletion=name in _DELETIONS))
-    _ends(snapshot, result).close(history, result)
-    return history.on(result)
+        if sent.purpose.traits.is_poll and not is_over and result.document.status.async_op_in_progress:
+            return None
+        return Told(outcome, words_of(answer, is_deletion=name in _DELETIONS))
 
-
-def with_announcement(
-    snapshot: InstanceSnapshot, sent: OpenInstanceRequest, *, result: InstanceResult, now: datetime
-) -> InstanceResult:
-    """What is written while a call takes its time: the operation has begun, which may end another."""
-    history, name = RoundHistory(snapshot.open_operations, now), _name(snapshot, sent)
-    if name is not None:
-        history.announce(_begun(history, snapshot, sent, name), _origin(snapshot, sent, name))
-    _ends(snapshot, result).close(history, result)
-    return history.on(result)
-
-
-def without_call(snapshot: InstanceSnapshot, *, result: InstanceResult, now: datetime) -> InstanceResult:
-    """What is decided without a call may end what was open."""
-    history = RoundHistory(snapshot.open_operations, now)
-    if result.is_finished:
-        _recall(history, snapshot)
-    _ends(snapshot, result).close(history, result)
-    return history.on(result)
-
-
-def _recall(history: RoundHistory, snapshot: InstanceSnapshot, sent: OpenInstanceRequest | None = None) -> None:
-    """What came of a request is unknown, and this round does not repeat it."""
-    lost = snapshot.request
-    name = _name(snapshot, lost) if lost is not None else None
-    if lost is not None and name is not None and (sent is None or sent.started_at != lost.started_at):
-        history.recall(name, snapshot.instance.spec.external_id, started_at=lost.started_at)
+    return history_of(snapshot).with_answer(sent, told=told, result=result, now=now)
 
 
 def _name(snapshot: InstanceSnapshot, sent: OpenInstanceRequest) -> OperationName | None:

@@ -25,7 +25,7 @@ from chandlery_provisioner.absorb import instance_remedies
 from chandlery_provisioner.absorb.foreign_instances import disown
 from chandlery_provisioner.absorb.instance_draft import InstanceDraft, InstanceResult
 from chandlery_provisioner.absorb.instance_ends import give_up, hold_mitigation, let_go, waive_mitigation
-from chandlery_provisioner.absorb.instance_history import with_announcement, with_answer, without_call
+from chandlery_provisioner.absorb.instance_history import history_of, with_answer
 from chandlery_provisioner.absorb.operation_answers import (
     absorb_deprovision,
     absorb_fetch,
@@ -75,7 +75,7 @@ def _absorbed(snapshot: InstanceSnapshot, sent: OpenInstanceRequest, answer: Ans
 
 def uncalled(snapshot: InstanceSnapshot, action: Uncalled, now: datetime) -> InstanceResult:
     """What an action changes that needs no call to the broker."""
-    return without_call(snapshot, result=_uncalled(snapshot, action, now), now=now)
+    return history_of(snapshot).without_call(result=_uncalled(snapshot, action, now), now=now)
 
 
 def _uncalled(snapshot: InstanceSnapshot, action: Uncalled, now: datetime) -> InstanceResult:
@@ -185,4 +185,4 @@ def announce(snapshot: InstanceSnapshot, sent: OpenInstanceRequest, now: datetim
     if sent.purpose in _IN_FLIGHT:
         reason, message = _IN_FLIGHT[sent.purpose]
         show_operation(draft, reason, message=message, is_update=sent.purpose == InstancePurpose.UPDATE)
-    return with_announcement(snapshot, sent, result=draft.rest(), now=now)
+    return history_of(snapshot).with_announcement(sent, result=draft.rest(), now=now)

@@ -1,7 +1,7 @@
 """How operations end of which a round has asked the broker nothing, and what both workers tell alike. Pure.
 
 A worker says whether an open operation goes on, how it has ended otherwise, and why it was begun. Called by:
-`instance_history.py` and `binding_history.py`.
+`told_round.py`.
 """
 
 from collections.abc import Callable
