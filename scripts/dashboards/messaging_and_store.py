@@ -3,10 +3,11 @@
 
 from typing import Final
 
+from dashboards import limits
 from dashboards.parts import (
     BYTES,
+    ITS_NAMESPACE,
     MESSAGING,
-    PER_SECOND,
     PROCESS,
     SECONDS,
     SHARE,
@@ -15,11 +16,12 @@ from dashboards.parts import (
     Number,
     Row,
     Steps,
-    Variable,
+    growth,
+    rates,
+    values,
 )
 from dashboards.queries import grown, quantile
 
-_RATE: Final = "[$__rate_interval]"
 _KEYS_FAILED: Final = 'chandlery_key_uses_total{outcome="failed"}'
 
 _NOW: Final = Row(
@@ -30,13 +32,13 @@ _NOW: Final = Row(
             asks="Is the outbox stuck? A message is on the bus milliseconds after its commit.",
             expr="max(chandlery_outbox_oldest_seconds)",
             unit=SECONDS,
-            steps=Steps(10, 60),
+            steps=limits.OLD_MESSAGE,
         ),
         Number(
             title="Not on the bus",
             asks="How many processes are not connected to RabbitMQ? All of them: it is away. One: look at that one.",
             expr="count(min by (instance) (chandlery_bus_connected) == 0)",
-            steps=Steps(1, 1),
+            steps=limits.ANY,
             link=PROCESS,
         ),
         Number(
@@ -57,19 +59,19 @@ _NOW: Final = Row(
             asks="Does everybody wait for a connection to the database, in some process?",
             expr='max(sum by (instance) (chandlery_database_connections{state="in use"}) / sum by (instance) (chandlery_database_connections_limit))',
             unit=SHARE,
-            steps=Steps(0.8, 1),
+            steps=limits.FULL_POOL,
         ),
         Number(
             title="Texts not decrypted",
             asks="Is a key missing? Stored texts that could not be decrypted in the last ten minutes.",
             expr=f"sum({grown('chandlery_unreadable_texts_total', '10m')})",
-            steps=Steps(1, 1),
+            steps=limits.ANY,
         ),
         Number(
             title="Key provider failed",
             asks="Does the key provider answer? What it was asked for in the last ten minutes and did not do.",
             expr=f"sum({grown(_KEYS_FAILED, '10m')})",
-            steps=Steps(1, 1),
+            steps=limits.ANY,
         ),
         Number(
             title="Disk left",
@@ -94,13 +96,13 @@ _MESSAGES: Final = Row(
             asks="Since when is the outbox stuck?",
             exprs={"age": "max(chandlery_outbox_oldest_seconds)"},
             unit=SECONDS,
-            steps=Steps(10, 60),
+            steps=limits.OLD_MESSAGE,
         ),
-        Lines(
-            title="Messages given to the bus",
-            asks="Does the bus take messages?",
-            exprs={"{{type}} {{outcome}}": f"sum by (type, outcome) (rate(chandlery_messages_published_total{_RATE}))"},
-            unit=PER_SECOND,
+        rates(
+            "Messages given to the bus",
+            "Does the bus take messages?",
+            of="chandlery_messages_published_total",
+            by="type, outcome",
             is_stacked=True,
         ),
         Lines(
@@ -110,11 +112,11 @@ _MESSAGES: Final = Row(
             unit=SECONDS,
             steps=Steps(0.25, 1),
         ),
-        Lines(
-            title="Messages handled",
-            asks="Do handlers fail, or give messages back?",
-            exprs={"{{type}} {{outcome}}": f"sum by (type, outcome) (rate(chandlery_messages_handled_total{_RATE}))"},
-            unit=PER_SECOND,
+        rates(
+            "Messages handled",
+            "Do handlers fail, or give messages back?",
+            of="chandlery_messages_handled_total",
+            by="type, outcome",
             is_stacked=True,
         ),
         Lines(
@@ -123,51 +125,54 @@ _MESSAGES: Final = Row(
             exprs={"{{type}} {{kind}}": quantile(0.9, "chandlery_message_handle_duration_seconds", "type, kind")},
             unit=SECONDS,
         ),
-        Lines(
-            title="Dead letters",
-            asks="Which kind of message was given up on, and when?",
-            exprs={"{{queue}}": "max by (queue) (chandlery_dead_letters)"},
+        values(
+            "Dead letters",
+            "Which kind of message was given up on, and when?",
+            of="chandlery_dead_letters",
+            by="queue",
+            how="max",
         ),
-        Lines(
-            title="Connected to the bus",
-            asks="Which process is not connected to RabbitMQ, and since when?",
-            exprs={"{{instance}}": "min by (instance) (chandlery_bus_connected)"},
+        values(
+            "Connected to the bus",
+            "Which process is not connected to RabbitMQ, and since when?",
+            of="chandlery_bus_connected",
+            by="instance",
+            how="min",
             steps=Steps(1, 0.5),
         ),
-        Lines(
-            title="Connections to the bus lost in an hour",
-            asks="Does the connection to RabbitMQ break again and again?",
-            exprs={"{{instance}}": f"sum by (instance) ({grown('chandlery_bus_connections_lost_total', '1h')})"},
+        growth(
+            "Connections to the bus lost in an hour",
+            "Does the connection to RabbitMQ break again and again?",
+            of="chandlery_bus_connections_lost_total",
+            by="instance",
+            over="1h",
         ),
-        Lines(
-            title="Sweeps",
-            asks="Does anybody sweep? Without it nothing that was lost is sent again.",
-            exprs={"{{outcome}}": f"sum by (outcome) (rate(chandlery_sweeps_total{_RATE}))"},
-            unit=PER_SECOND,
+        rates(
+            "Sweeps",
+            "Does anybody sweep? Without it nothing that was lost is sent again.",
+            of="chandlery_sweeps_total",
+            by="outcome",
         ),
-        Lines(
-            title="Sent again by the sweep",
-            asks="Do commands get lost, or do workers not keep up?",
-            exprs={"{{kind}}": f"sum by (kind) (rate(chandlery_swept_objects_total{_RATE}))"},
-            unit=PER_SECOND,
+        rates(
+            "Sent again by the sweep",
+            "Do commands get lost, or do workers not keep up?",
+            of="chandlery_swept_objects_total",
+            by="kind",
             is_stacked=True,
         ),
-        Lines(
-            title="Leases lost",
-            asks="Are processes halted, or is the database slow?",
-            exprs={"{{kind}}": f"sum by (kind) (rate(chandlery_leases_lost_total{_RATE}))"},
-            unit=PER_SECOND,
+        rates(
+            "Leases lost", "Are processes halted, or is the database slow?", of="chandlery_leases_lost_total", by="kind"
         ),
     ),
 )
 _STORE: Final = Row(
     title="How is the database?",
     panels=(
-        Lines(
-            title="Transactions by outcome",
-            asks="Does the database fail us? Those repeated have lost a race or their connection.",
-            exprs={"{{outcome}}": f"sum by (outcome) (rate(chandlery_database_transactions_total{_RATE}))"},
-            unit=PER_SECOND,
+        rates(
+            "Transactions by outcome",
+            "Does the database fail us? Those repeated have lost a race or their connection.",
+            of="chandlery_database_transactions_total",
+            by="outcome",
             is_stacked=True,
         ),
         Lines(
@@ -175,7 +180,7 @@ _STORE: Final = Row(
             asks="Is the database slow?",
             exprs={"{{instance}}": quantile(0.99, "chandlery_database_transaction_duration_seconds", "instance")},
             unit=SECONDS,
-            steps=Steps(0.25, 1),
+            steps=limits.SLOW_TRANSACTIONS,
         ),
         Lines(
             title="Connections in use",
@@ -184,7 +189,7 @@ _STORE: Final = Row(
                 "{{instance}}": 'sum by (instance) (chandlery_database_connections{state="in use"}) / sum by (instance) (chandlery_database_connections_limit)'
             },
             unit=SHARE,
-            steps=Steps(0.8, 1),
+            steps=limits.FULL_POOL,
         ),
         Lines(
             title="Watches behind",
@@ -194,7 +199,7 @@ _STORE: Final = Row(
                 "{{instance}} since it last read": "max by (instance) (chandlery_watch_hub_turn_age_seconds)",
             },
             unit=SECONDS,
-            steps=Steps(5, 30),
+            steps=limits.WATCHES_BEHIND,
         ),
         Lines(
             title="Size of the database",
@@ -202,10 +207,12 @@ _STORE: Final = Row(
             exprs={"size": "max(chandlery_database_size_bytes)"},
             unit=BYTES,
         ),
-        Lines(
-            title="Disk left",
-            asks="Will the disk be full, and when?",
-            exprs={"{{instance}} {{folder}}": "min by (instance, folder) (chandlery_disk_free_bytes)"},
+        values(
+            "Disk left",
+            "Will the disk be full, and when?",
+            of="chandlery_disk_free_bytes",
+            by="instance, folder",
+            how="min",
             unit=BYTES,
         ),
     ),
@@ -213,40 +220,40 @@ _STORE: Final = Row(
 _KEYS: Final = Row(
     title="Keys, logins, audit",
     panels=(
-        Lines(
-            title="Key provider by outcome",
-            asks="Does the key provider answer?",
-            exprs={
-                "{{provider}} {{operation}} {{outcome}}": f"sum by (provider, operation, outcome) (rate(chandlery_key_uses_total{_RATE}))"
-            },
-            unit=PER_SECOND,
+        rates(
+            "Key provider by outcome",
+            "Does the key provider answer?",
+            of="chandlery_key_uses_total",
+            by="provider, operation, outcome",
         ),
-        Lines(
-            title="Texts encrypted and decrypted",
-            asks="How much are the keys used?",
-            exprs={"{{operation}}": f"sum by (operation) (rate(chandlery_sealed_texts_total{_RATE}))"},
-            unit=PER_SECOND,
+        rates(
+            "Texts encrypted and decrypted",
+            "How much are the keys used?",
+            of="chandlery_sealed_texts_total",
+            by="operation",
         ),
-        Lines(
-            title="Texts not decrypted",
-            asks="Is a key missing, or was something changed in the database?",
-            exprs={
-                "{{instance}} {{reason}}": f"sum by (instance, reason) ({grown('chandlery_unreadable_texts_total', '10m')})"
-            },
-            steps=Steps(1, 1),
+        growth(
+            "Texts not decrypted",
+            "Is a key missing, or was something changed in the database?",
+            of="chandlery_unreadable_texts_total",
+            by="instance, reason",
+            over="10m",
+            steps=limits.ANY,
         ),
-        Lines(
-            title="Credentials not accepted",
-            asks="Does somebody guess, or has a token run out?",
-            exprs={"{{reason}}": f"sum by (reason) (rate(chandlery_authentication_failures_total{_RATE}))"},
-            unit=PER_SECOND,
+        rates(
+            "Credentials not accepted",
+            "Does somebody guess, or has a token run out?",
+            of="chandlery_authentication_failures_total",
+            by="reason",
             steps=Steps(0.5, 1),
         ),
-        Lines(
-            title="Audit events lost",
-            asks="Is the audit log complete?",
-            exprs={"{{sink}}": f"sum by (sink) ({grown('chandlery_audit_events_lost_total', '15m')})"},
-            steps=Steps(1, 1),
+        growth(
+            "Audit events lost",
+            "Is the audit log complete?",
+            of="chandlery_audit_events_lost_total",
+            by="sink",
+            over="15m",
+            steps=limits.ANY,
         ),
         Lines(
             title="Certificates end in",
@@ -261,6 +268,6 @@ DASHBOARD: Final = Dashboard(
     uid=MESSAGING,
     title="Chandlery / Messaging and store",
     asks="Do messages arrive, how is the database, are all keys there?",
-    variables=(Variable(name="namespace", title="Namespace", of="chandlery_build_info"),),
+    variables=(ITS_NAMESPACE,),
     rows=(_NOW, _MESSAGES, _STORE, _KEYS),
 )

@@ -3,10 +3,11 @@
 
 from typing import Final
 
+from dashboards import limits
 from dashboards.parts import (
     BROKER,
+    ITS_NAMESPACE,
     MOMENT,
-    PER_SECOND,
     SECONDS,
     SHARE,
     Dashboard,
@@ -15,6 +16,9 @@ from dashboards.parts import (
     Row,
     Steps,
     Variable,
+    growth,
+    rates,
+    values,
 )
 from dashboards.queries import failed_calls, grown, quantile
 
@@ -30,14 +34,14 @@ _NOW: Final = Row(
             title="Paused by processes",
             asks="How many processes pause calls to it, because it has failed them too often in a row?",
             expr=f"sum(chandlery_broker_circuit_open{_OF})",
-            steps=Steps(1, 1),
+            steps=limits.ANY,
         ),
         Number(
             title="Calls failed",
             asks="Which part of the calls of the last five minutes came to 5xx, to no connection or to no answer in time?",
             expr=failed_calls("broker", where=_THIS, over="5m"),
             unit=SHARE,
-            steps=Steps(0.05, 0.25),
+            steps=limits.FAILED_CALLS,
             none="no calls",
         ),
         Number(
@@ -51,14 +55,14 @@ _NOW: Final = Row(
             asks="Does it hang now? For how long we have waited for the oldest answer that is not there yet.",
             expr=f"max(chandlery_broker_calls_oldest_seconds{_OF})",
             unit=SECONDS,
-            steps=Steps(10, 20),
+            steps=limits.UNANSWERED,
         ),
         Number(
             title="Nine in ten calls take less",
             asks="Is it slow?",
             expr=quantile(0.9, _CALLS, "", where=_OF, over="5m"),
             unit=SECONDS,
-            steps=Steps(5, 10),
+            steps=limits.SLOW_CALLS,
             none="no calls",
         ),
         Number(
@@ -66,7 +70,7 @@ _NOW: Final = Row(
             asks="For how long has the oldest of its objects been due that nobody works on?",
             expr=f"max(chandlery_backlog_oldest_seconds{_OF})",
             unit=SECONDS,
-            steps=Steps(30, 600),
+            steps=limits.OLD_WORK,
         ),
         Number(
             title="Not Ready",
@@ -85,11 +89,11 @@ _NOW: Final = Row(
 _ANSWERS: Final = Row(
     title="What does it answer?",
     panels=(
-        Lines(
-            title="Calls by status",
-            asks="What comes of the calls: which class of status, or no answer at all?",
-            exprs={"{{status}}": f"sum by (status) (rate({_CALLS}_count{_OF}[$__rate_interval]))"},
-            unit=PER_SECOND,
+        rates(
+            "Calls by status",
+            "What comes of the calls: which class of status, or no answer at all?",
+            of=f"{_CALLS}_count{_OF}",
+            by="status",
             is_stacked=True,
         ),
         Lines(
@@ -97,54 +101,58 @@ _ANSWERS: Final = Row(
             asks="Which operation is slow? What takes longer than a few seconds should be asynchronous.",
             exprs={"{{operation}}": quantile(0.9, _CALLS, "operation", where=_OF)},
             unit=SECONDS,
-            steps=Steps(5, 10),
+            steps=limits.SLOW_CALLS,
         ),
         Lines(
             title="Calls failed, by operation",
             asks="Which operation fails?",
             exprs={"{{operation}}": failed_calls("operation", where=_THIS)},
             unit=SHARE,
-            steps=Steps(0.05, 0.25),
+            steps=limits.FAILED_CALLS,
         ),
-        Lines(
-            title="Calls under way, by process",
-            asks="Does it hang, and for whom? If it hangs for one process alone, look at that process' network.",
-            exprs={"{{instance}}": f"sum by (instance) (chandlery_broker_calls_under_way{_OF})"},
+        values(
+            "Calls under way, by process",
+            "Does it hang, and for whom? If it hangs for one process alone, look at that process' network.",
+            of=f"chandlery_broker_calls_under_way{_OF}",
+            by="instance",
+            how="sum",
             is_stacked=True,
         ),
-        Lines(
-            title="Calls put off",
-            asks="Who holds calls back: the circuit, because it fails, or its rate limit?",
-            exprs={
-                "{{reason}}": f"sum by (reason) (rate(chandlery_broker_calls_deferred_total{_OF}[$__rate_interval]))"
-            },
-            unit=PER_SECOND,
+        rates(
+            "Calls put off",
+            "Who holds calls back: the circuit, because it fails, or its rate limit?",
+            of=f"chandlery_broker_calls_deferred_total{_OF}",
+            by="reason",
             is_stacked=True,
         ),
-        Lines(
-            title="Pauses begun in an hour",
-            asks="Does it come and go?",
-            exprs={
-                "{{instance}}": f"sum by (instance) ({grown(f'chandlery_broker_circuit_openings_total{_OF}', '1h')})"
-            },
+        growth(
+            "Pauses begun in an hour",
+            "Does it come and go?",
+            of=f"chandlery_broker_circuit_openings_total{_OF}",
+            by="instance",
+            over="1h",
         ),
     ),
 )
 _WAITS: Final = Row(
     title="What waits for it?",
     panels=(
-        Lines(
-            title="Work due",
-            asks="How much waits for it, for which worker?",
-            exprs={"{{worker}} {{kind}}": f"max by (worker, kind) (chandlery_backlog{_OF})"},
+        values(
+            "Work due",
+            "How much waits for it, for which worker?",
+            of=f"chandlery_backlog{_OF}",
+            by="worker, kind",
+            how="max",
             is_stacked=True,
         ),
-        Lines(
-            title="Oldest work due",
-            asks="How long has the oldest of it waited?",
-            exprs={"{{worker}} {{kind}}": f"max by (worker, kind) (chandlery_backlog_oldest_seconds{_OF})"},
+        values(
+            "Oldest work due",
+            "How long has the oldest of it waited?",
+            of=f"chandlery_backlog_oldest_seconds{_OF}",
+            by="worker, kind",
+            how="max",
             unit=SECONDS,
-            steps=Steps(30, 600),
+            steps=limits.OLD_WORK,
         ),
         Lines(
             title="Time to Ready",
@@ -156,45 +164,56 @@ _WAITS: Final = Row(
                 ),
             },
             unit=SECONDS,
-            steps=Steps(300, 900),
+            steps=limits.SLOW_READY,
         ),
-        Lines(
-            title="Objects by Ready",
-            asks="How many of its instances and bindings are Ready, and how many are not?",
-            exprs={"{{kind}} {{ready}}": f"max by (kind, ready) (chandlery_objects{_OF})"},
+        values(
+            "Objects by Ready",
+            "How many of its instances and bindings are Ready, and how many are not?",
+            of=f"chandlery_objects{_OF}",
+            by="kind, ready",
+            how="max",
             is_stacked=True,
         ),
-        Lines(
-            title="Leftovers removed",
-            asks="Does it let go of what failed creations may have left?",
-            exprs={
-                "{{kind}} {{outcome}}": f"sum by (kind, outcome) ({grown(f'chandlery_orphan_mitigations_total{_OF}', '1h')})",
-            },
+        growth(
+            "Leftovers removed",
+            "Does it let go of what failed creations may have left?",
+            of=f"chandlery_orphan_mitigations_total{_OF}",
+            by="kind, outcome",
+            over="1h",
         ),
-        Lines(
-            title="Credentials renewed in an hour",
-            asks="Are credentials renewed?",
-            exprs={"{{outcome}}": f"sum by (outcome) ({grown(f'chandlery_credential_rotations_total{_OF}', '1h')})"},
+        growth(
+            "Credentials renewed in an hour",
+            "Are credentials renewed?",
+            of=f"chandlery_credential_rotations_total{_OF}",
+            by="outcome",
+            over="1h",
         ),
     ),
 )
 _OFFERS: Final = Row(
     title="What does it offer?",
     panels=(
-        Lines(
-            title="Credentials that expire",
-            asks="Whose credentials will stop working, and nobody renews them?",
-            exprs={"within a {{within}}": f"max by (within) (chandlery_bindings_expiring{_OF})"},
+        values(
+            "Credentials that expire",
+            "Whose credentials will stop working, and nobody renews them?",
+            of=f"chandlery_bindings_expiring{_OF}",
+            by="within",
+            how="max",
+            legend="within a {{within}}",
         ),
-        Lines(
-            title="Catalogs read in an hour",
-            asks="Can its catalog be read?",
-            exprs={"{{outcome}}": f"sum by (outcome) ({grown(f'chandlery_catalog_syncs_total{_OF}', '1h')})"},
+        growth(
+            "Catalogs read in an hour",
+            "Can its catalog be read?",
+            of=f"chandlery_catalog_syncs_total{_OF}",
+            by="outcome",
+            over="1h",
         ),
-        Lines(
-            title="Offerings changed in an hour",
-            asks="Did an offering change, and when?",
-            exprs={"{{change}}": f"sum by (change) ({grown(f'chandlery_catalog_changes_total{_OF}', '1h')})"},
+        growth(
+            "Offerings changed in an hour",
+            "Did an offering change, and when?",
+            of=f"chandlery_catalog_changes_total{_OF}",
+            by="change",
+            over="1h",
         ),
     ),
 )
@@ -203,7 +222,7 @@ DASHBOARD: Final = Dashboard(
     title="Chandlery / Service broker",
     asks="One service broker: does it answer, what waits for it, and how long do its users wait?",
     variables=(
-        Variable(name="namespace", title="Namespace", of="chandlery_build_info"),
+        ITS_NAMESPACE,
         Variable(
             name="broker",
             title="Service broker",

@@ -3,11 +3,12 @@
 
 from typing import Final
 
+from dashboards import limits
 from dashboards.parts import (
     BYTES,
     COUNT,
+    ITS_NAMESPACE,
     MOMENT,
-    PER_SECOND,
     PROCESS,
     SECONDS,
     SHARE,
@@ -19,12 +20,13 @@ from dashboards.parts import (
     Steps,
     Table,
     Variable,
+    rates,
+    values,
 )
-from dashboards.queries import quantile
+from dashboards.queries import RATE, quantile
 
 _THIS: Final = 'instance="$instance"'
 _OF: Final = f"{{{_THIS}}}"
-_RATE: Final = "[$__rate_interval]"
 
 _NOW: Final = Row(
     title="How is $instance?",
@@ -33,13 +35,13 @@ _NOW: Final = Row(
             title="Checks that fail",
             asks="Is it ready? The table beside tells which check is not fine.",
             expr=f"count(chandlery_ready{_OF} == 0)",
-            steps=Steps(1, 1),
+            steps=limits.ANY,
         ),
         Number(
             title="Connected to the bus",
             asks="Is RabbitMQ there, for this process?",
             expr=f"min(chandlery_bus_connected{_OF})",
-            steps=Steps(0.9, 0.5),
+            steps=limits.YES,
             none="-",
         ),
         Number(
@@ -47,7 +49,7 @@ _NOW: Final = Row(
             asks="Does something hold the event loop? 99 in a hundred turns of a timer are less late.",
             expr=quantile(0.99, "chandlery_event_loop_delay_seconds", "", where=_OF, over="5m"),
             unit=SECONDS,
-            steps=Steps(0.05, 0.1),
+            steps=limits.LATE_LOOP,
             none="-",
         ),
         Number(
@@ -55,7 +57,7 @@ _NOW: Final = Row(
             asks="Does everybody wait for a connection? The part of its pool that is in use.",
             expr=f'sum(chandlery_database_connections{{{_THIS}, state="in use"}}) / sum(chandlery_database_connections_limit{_OF})',
             unit=SHARE,
-            steps=Steps(0.8, 1),
+            steps=limits.FULL_POOL,
             none="-",
         ),
         Number(
@@ -90,7 +92,7 @@ _NOW: Final = Row(
             asks="Why is this process not ready? Ready is 0 for what it cannot do without, missing 1 for what it works without.",
             labels={"check": "check"},
             cells=(
-                Cell(title="ready", expr=f"min by (check) (chandlery_ready{_OF})", steps=Steps(0.9, 0.5)),
+                Cell(title="ready", expr=f"min by (check) (chandlery_ready{_OF})", steps=limits.YES),
                 Cell(title="missing", expr=f"max by (check) (chandlery_degraded{_OF})", steps=Steps(1, 2)),
             ),
             worst="ready",
@@ -104,13 +106,13 @@ _NOW: Final = Row(
                 "half": quantile(0.5, "chandlery_event_loop_delay_seconds", "", where=_OF),
             },
             unit=SECONDS,
-            steps=Steps(0.05, 0.1),
+            steps=limits.LATE_LOOP,
         ),
-        Lines(
-            title="Log lines by level",
-            asks="Does it complain more than usual?",
-            exprs={"{{level}}": f"sum by (level) (rate(chandlery_log_lines_total{_OF}{_RATE}))"},
-            unit=PER_SECOND,
+        rates(
+            "Log lines by level",
+            "Does it complain more than usual?",
+            of=f"chandlery_log_lines_total{_OF}",
+            by="level",
             is_stacked=True,
         ),
     ),
@@ -118,11 +120,12 @@ _NOW: Final = Row(
 _DOES: Final = Row(
     title="What does it do?",
     panels=(
-        Lines(
-            title="API requests by route",
-            asks="Which requests does this gateway serve?",
-            exprs={"{{verb}} {{route}}": f"sum by (route, verb) (rate(chandlery_api_requests_total{_OF}{_RATE}))"},
-            unit=PER_SECOND,
+        rates(
+            "API requests by route",
+            "Which requests does this gateway serve?",
+            of=f"chandlery_api_requests_total{_OF}",
+            by="route, verb",
+            legend="{{verb}} {{route}}",
             is_stacked=True,
         ),
         Lines(
@@ -132,15 +135,13 @@ _DOES: Final = Row(
                 "{{verb}} {{route}}": quantile(0.99, "chandlery_api_request_duration_seconds", "route, verb", where=_OF)
             },
             unit=SECONDS,
-            steps=Steps(0.5, 2),
+            steps=limits.SLOW_REQUESTS,
         ),
-        Lines(
-            title="Rounds",
-            asks="What does this worker do, and what comes of it?",
-            exprs={
-                "{{kind}} {{action}} {{outcome}}": f"sum by (kind, action, outcome) (rate(chandlery_rounds_total{_OF}{_RATE}))"
-            },
-            unit=PER_SECOND,
+        rates(
+            "Rounds",
+            "What does this worker do, and what comes of it?",
+            of=f"chandlery_rounds_total{_OF}",
+            by="kind, action, outcome",
             is_stacked=True,
         ),
         Lines(
@@ -149,26 +150,26 @@ _DOES: Final = Row(
             exprs={"{{kind}}": quantile(0.9, "chandlery_round_duration_seconds", "kind", where=_OF)},
             unit=SECONDS,
         ),
-        Lines(
-            title="Broker calls under way",
-            asks="Which service broker does it wait for?",
-            exprs={"{{broker}}": f"sum by (broker) (chandlery_broker_calls_under_way{_OF})"},
+        values(
+            "Broker calls under way",
+            "Which service broker does it wait for?",
+            of=f"chandlery_broker_calls_under_way{_OF}",
+            by="broker",
+            how="sum",
             is_stacked=True,
         ),
-        Lines(
-            title="Messages handled",
-            asks="Do handlers fail?",
-            exprs={
-                "{{type}} {{kind}} {{outcome}}": f"sum by (type, kind, outcome) (rate(chandlery_messages_handled_total{_OF}{_RATE}))"
-            },
-            unit=PER_SECOND,
+        rates(
+            "Messages handled",
+            "Do handlers fail?",
+            of=f"chandlery_messages_handled_total{_OF}",
+            by="type, kind, outcome",
             is_stacked=True,
         ),
-        Lines(
-            title="Events sent to watches",
-            asks="How much do watches cost this gateway?",
-            exprs={"{{route}}": f"sum by (route) (rate(chandlery_watch_events_total{_OF}{_RATE}))"},
-            unit=PER_SECOND,
+        rates(
+            "Events sent to watches",
+            "How much do watches cost this gateway?",
+            of=f"chandlery_watch_events_total{_OF}",
+            by="route",
             is_stacked=True,
         ),
         Lines(
@@ -179,13 +180,13 @@ _DOES: Final = Row(
                 "since it last read": f"max(chandlery_watch_hub_turn_age_seconds{_OF})",
             },
             unit=SECONDS,
-            steps=Steps(5, 30),
+            steps=limits.WATCHES_BEHIND,
         ),
-        Lines(
-            title="Decisions of the authorizer",
-            asks="Are users refused more than usual?",
-            exprs={"{{decision}}": f"sum by (decision) (rate(chandlery_authorization_decisions_total{_OF}{_RATE}))"},
-            unit=PER_SECOND,
+        rates(
+            "Decisions of the authorizer",
+            "Are users refused more than usual?",
+            of=f"chandlery_authorization_decisions_total{_OF}",
+            by="decision",
         ),
     ),
 )
@@ -195,7 +196,7 @@ _NEEDS: Final = Row(
         Lines(
             title="Processor",
             asks="How much of a processor does it use? Near its limit it is throttled, and late in everything.",
-            exprs={"processors": f"sum(rate(process_cpu_seconds_total{_OF}{_RATE}))"},
+            exprs={"processors": f"sum(rate(process_cpu_seconds_total{_OF}{RATE}))"},
         ),
         Lines(
             title="Memory",
@@ -227,12 +228,14 @@ _NEEDS: Final = Row(
                 "half": quantile(0.5, "chandlery_database_transaction_duration_seconds", "", where=_OF),
             },
             unit=SECONDS,
-            steps=Steps(0.25, 1),
+            steps=limits.SLOW_TRANSACTIONS,
         ),
-        Lines(
-            title="Data keys in memory",
-            asks="Can this process read what is stored?",
-            exprs={"{{provider}}": f"sum by (provider) (chandlery_data_keys{_OF})"},
+        values(
+            "Data keys in memory",
+            "Can this process read what is stored?",
+            of=f"chandlery_data_keys{_OF}",
+            by="provider",
+            how="sum",
             unit=COUNT,
         ),
     ),
@@ -242,7 +245,7 @@ DASHBOARD: Final = Dashboard(
     title="Chandlery / Process",
     asks="One process: is it well, what does it do, what does it need?",
     variables=(
-        Variable(name="namespace", title="Namespace", of="chandlery_build_info"),
+        ITS_NAMESPACE,
         Variable(name="service", title="Service", of="chandlery_build_info", label="services"),
         Variable(name="instance", title="Instance", of='chandlery_build_info{services=~"$service"}', has_all=False),
     ),

@@ -3,9 +3,11 @@
 
 from typing import Final
 
+from dashboards import limits
 from dashboards.parts import (
     BROKER,
     BYTES,
+    ITS_NAMESPACE,
     MESSAGING,
     OVERVIEW,
     PER_SECOND,
@@ -19,7 +21,8 @@ from dashboards.parts import (
     Row,
     Steps,
     Table,
-    Variable,
+    rates,
+    values,
 )
 from dashboards.queries import failed_calls, grown, quantile, share
 
@@ -48,13 +51,13 @@ _NOW: Final = Row(
             title="Alerts to act on now",
             asks="Does an alert fire that somebody has to be woken for? Its section in docs/troubleshooting.md says what to type.",
             expr='count(ALERTS{alertname=~"Chandlery.+", alertstate="firing", severity="page"})',
-            steps=Steps(1, 1),
+            steps=limits.ANY,
         ),
         Number(
             title="Brokers in trouble",
             asks="How many service brokers fail a quarter of their calls, hang, are paused, or have work due for ten minutes? The table below names them.",
             expr=f"count({_IN_TROUBLE})",
-            steps=Steps(1, 1),
+            steps=limits.ANY,
         ),
         Number(
             title="API requests failed",
@@ -69,7 +72,7 @@ _NOW: Final = Row(
             asks="For how long has the oldest object been due that nobody works on?",
             expr="max(chandlery_backlog_oldest_seconds)",
             unit=SECONDS,
-            steps=Steps(30, 600),
+            steps=limits.OLD_WORK,
             link=BROKER,
         ),
         Number(
@@ -77,7 +80,7 @@ _NOW: Final = Row(
             asks="Is the outbox stuck? A message is on the bus milliseconds after its commit.",
             expr="max(chandlery_outbox_oldest_seconds)",
             unit=SECONDS,
-            steps=Steps(10, 60),
+            steps=limits.OLD_MESSAGE,
             link=MESSAGING,
         ),
         Number(
@@ -85,21 +88,21 @@ _NOW: Final = Row(
             asks="By how much are watches late to tell of changes, at the gateway that is most behind?",
             expr="max(chandlery_change_log_lag_seconds)",
             unit=SECONDS,
-            steps=Steps(5, 30),
+            steps=limits.WATCHES_BEHIND,
             link=MESSAGING,
         ),
         Number(
             title="Processes not ready",
             asks="How many processes say that they are not ready, or do not answer Prometheus?",
             expr=f"count(min by (instance) (chandlery_ready) == 0 or {_SILENT})",
-            steps=Steps(1, 1),
+            steps=limits.ANY,
             link=PROCESS,
         ),
         Number(
             title="Keys missing",
             asks="Is a key missing? Processes that cannot have one, and that could not decrypt a stored text in the last ten minutes.",
             expr=f"count(min by (instance) ({_KEYLESS}))",
-            steps=Steps(1, 1),
+            steps=limits.ANY,
             link=MESSAGING,
         ),
         Table(
@@ -131,19 +134,21 @@ _BROKERS: Final = Row(
             asks="Which service broker is slow, fails or hangs, and what waits for it? A click on its name opens its dashboard.",
             labels={"broker": "broker"},
             cells=(
-                Cell(title="paused", expr="max by (broker) (chandlery_broker_circuit_open)", steps=Steps(1, 1)),
+                Cell(title="paused", expr="max by (broker) (chandlery_broker_circuit_open)", steps=limits.ANY),
                 Cell(
                     title="waits for",
                     expr="max by (broker) (chandlery_broker_calls_oldest_seconds)",
                     unit=SECONDS,
-                    steps=Steps(10, 20),
+                    steps=limits.UNANSWERED,
                 ),
-                Cell(title="calls failed", expr=failed_calls("broker", over="5m"), unit=SHARE, steps=Steps(0.05, 0.25)),
+                Cell(
+                    title="calls failed", expr=failed_calls("broker", over="5m"), unit=SHARE, steps=limits.FAILED_CALLS
+                ),
                 Cell(
                     title="slow calls take",
                     expr=quantile(0.9, _CALLS, "broker", over="5m"),
                     unit=SECONDS,
-                    steps=Steps(5, 10),
+                    steps=limits.SLOW_CALLS,
                 ),
                 Cell(title="under way", expr="sum by (broker) (chandlery_broker_calls_under_way)"),
                 Cell(
@@ -154,7 +159,7 @@ _BROKERS: Final = Row(
                     title="oldest",
                     expr='max by (broker) (chandlery_backlog_oldest_seconds{broker!=""})',
                     unit=SECONDS,
-                    steps=Steps(30, 600),
+                    steps=limits.OLD_WORK,
                 ),
                 Cell(
                     title="not Ready",
@@ -169,21 +174,23 @@ _BROKERS: Final = Row(
             asks="Which service broker fails, and since when? 5xx, no connection, no answer in time.",
             exprs={"{{broker}}": failed_calls("broker")},
             unit=SHARE,
-            steps=Steps(0.05, 0.25),
+            steps=limits.FAILED_CALLS,
         ),
         Lines(
             title="Broker calls, nine in ten take less",
             asks="Which service broker is slow?",
             exprs={"{{broker}}": quantile(0.9, _CALLS, "broker")},
             unit=SECONDS,
-            steps=Steps(5, 10),
+            steps=limits.SLOW_CALLS,
         ),
-        Lines(
-            title="Longest wait for an answer",
-            asks="Which service broker hangs? Its line rises as time goes by, up to CHANDLERY_OSB_TIMEOUT_SECONDS.",
-            exprs={"{{broker}}": "max by (broker) (chandlery_broker_calls_oldest_seconds)"},
+        values(
+            "Longest wait for an answer",
+            "Which service broker hangs? Its line rises as time goes by, up to CHANDLERY_OSB_TIMEOUT_SECONDS.",
+            of="chandlery_broker_calls_oldest_seconds",
+            by="broker",
+            how="max",
             unit=SECONDS,
-            steps=Steps(10, 20),
+            steps=limits.UNANSWERED,
         ),
     ),
 )
@@ -201,20 +208,20 @@ _WORK: Final = Row(
             asks="For which service broker has work waited longest?",
             exprs={"{{worker}} {{broker}}": "max by (worker, broker) (chandlery_backlog_oldest_seconds) > 0"},
             unit=SECONDS,
-            steps=Steps(30, 600),
+            steps=limits.OLD_WORK,
         ),
         Lines(
             title="Time to Ready, nine in ten take less",
             asks="How long do users wait for Ready, and for which service broker?",
             exprs={"{{kind}} {{broker}}": quantile(0.9, "chandlery_time_to_ready_seconds", "kind, broker", over="15m")},
             unit=SECONDS,
-            steps=Steps(300, 900),
+            steps=limits.SLOW_READY,
         ),
-        Lines(
-            title="Rounds by outcome",
-            asks="What do the workers do, and what fails?",
-            exprs={"{{kind}} {{outcome}}": "sum by (kind, outcome) (rate(chandlery_rounds_total[$__rate_interval]))"},
-            unit=PER_SECOND,
+        rates(
+            "Rounds by outcome",
+            "What do the workers do, and what fails?",
+            of="chandlery_rounds_total",
+            by="kind, outcome",
             is_stacked=True,
         ),
         Lines(
@@ -225,11 +232,12 @@ _WORK: Final = Row(
             },
             is_stacked=True,
         ),
-        Lines(
-            title="Writes by users",
-            asks="What do users change?",
-            exprs={"{{verb}} {{kind}}": "sum by (kind, verb) (rate(chandlery_writes_total[$__rate_interval]))"},
-            unit=PER_SECOND,
+        rates(
+            "Writes by users",
+            "What do users change?",
+            of="chandlery_writes_total",
+            by="kind, verb",
+            legend="{{verb}} {{kind}}",
             is_stacked=True,
         ),
     ),
@@ -237,11 +245,11 @@ _WORK: Final = Row(
 _API: Final = Row(
     title="How is the API?",
     panels=(
-        Lines(
-            title="Requests by code",
-            asks="How much is asked of the API, and how much of it fails?",
-            exprs={"{{code}}": "sum by (code) (rate(chandlery_api_requests_total[$__rate_interval]))"},
-            unit=PER_SECOND,
+        rates(
+            "Requests by code",
+            "How much is asked of the API, and how much of it fails?",
+            of="chandlery_api_requests_total",
+            by="code",
             is_stacked=True,
         ),
         Lines(
@@ -249,7 +257,7 @@ _API: Final = Row(
             asks="Is the API slow, and for which requests?",
             exprs={"{{verb}}": quantile(0.99, "chandlery_api_request_duration_seconds", "verb")},
             unit=SECONDS,
-            steps=Steps(0.5, 2),
+            steps=limits.SLOW_REQUESTS,
         ),
         Lines(
             title="Seats taken",
@@ -275,10 +283,12 @@ _API: Final = Row(
             unit=SECONDS,
             steps=Steps(1, 5),
         ),
-        Lines(
-            title="Watches",
-            asks="How many clients follow changes, and of what?",
-            exprs={"{{route}}": "sum by (route) (chandlery_watches)"},
+        values(
+            "Watches",
+            "How many clients follow changes, and of what?",
+            of="chandlery_watches",
+            by="route",
+            how="sum",
             is_stacked=True,
         ),
     ),
@@ -295,15 +305,15 @@ _PROCESSES: Final = Row(
                     title="answers",
                     expr="min by (instance, services, version) (up * on (instance) group_right () "
                     "max by (instance, services, version) (last_over_time(chandlery_build_info[10m])))",
-                    steps=Steps(0.9, 0.5),
+                    steps=limits.YES,
                 ),
-                Cell(title="ready", expr="min by (instance) (chandlery_ready)", steps=Steps(0.9, 0.5)),
-                Cell(title="on the bus", expr="min by (instance) (chandlery_bus_connected)", steps=Steps(0.9, 0.5)),
+                Cell(title="ready", expr="min by (instance) (chandlery_ready)", steps=limits.YES),
+                Cell(title="on the bus", expr="min by (instance) (chandlery_bus_connected)", steps=limits.YES),
                 Cell(
                     title="event loop late",
                     expr=quantile(0.99, "chandlery_event_loop_delay_seconds", "instance", over="5m"),
                     unit=SECONDS,
-                    steps=Steps(0.05, 0.1),
+                    steps=limits.LATE_LOOP,
                 ),
                 Cell(
                     title="memory",
@@ -319,16 +329,20 @@ _PROCESSES: Final = Row(
             worst="event loop late",
             link=PROCESS,
         ),
-        Lines(
-            title="Processes of each worker",
-            asks="Are there workers at all?",
-            exprs={"{{worker}}": "max by (worker) (chandlery_replicas)"},
+        values(
+            "Processes of each worker",
+            "Are there workers at all?",
+            of="chandlery_replicas",
+            by="worker",
+            how="max",
             steps=Steps(1, 0.5),
         ),
-        Lines(
-            title="Work in hand",
-            asks="Are the workers busy?",
-            exprs={"{{instance}}": "sum by (instance) (chandlery_work_in_hand)"},
+        values(
+            "Work in hand",
+            "Are the workers busy?",
+            of="chandlery_work_in_hand",
+            by="instance",
+            how="sum",
             is_stacked=True,
         ),
         Lines(
@@ -345,6 +359,6 @@ DASHBOARD: Final = Dashboard(
     uid=OVERVIEW,
     title="Chandlery / Overview",
     asks="Is something wrong, whose is it, what waits and for how long? What is red comes first.",
-    variables=(Variable(name="namespace", title="Namespace", of="chandlery_build_info"),),
+    variables=(ITS_NAMESPACE,),
     rows=(_NOW, _BROKERS, _WORK, _API, _PROCESSES),
 )

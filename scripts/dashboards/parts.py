@@ -1,11 +1,14 @@
 """What a dashboard is made of, as data: numbers, lines and tables in rows.
 
-Queries are PromQL without the label `namespace`, which `rendering.py` puts into each selector.
+Queries are PromQL without the label `namespace`, which `rendering.py` puts into each selector. `rates`, `growth` and
+`values` make the graphs of one metric by some of its labels.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypedDict, Unpack
+
+from dashboards.queries import RATE, grown
 
 SECONDS: Final = "s"
 SHARE: Final = "percentunit"
@@ -90,6 +93,35 @@ class Table:
 Panel = Number | Lines | Table
 
 
+class Look(TypedDict, total=False):
+    """What a graph may have besides; see `Lines`."""
+
+    unit: str
+    steps: Steps
+    is_stacked: bool
+
+
+def rates(title: str, asks: str, *, of: str, by: str, legend: str = "", **look: Unpack[Look]) -> Lines:
+    """How often something happens each second: a counter by these labels, which the legend names if nothing else."""
+    exprs = {legend or _legend(by): f"sum by ({by}) (rate({of}{RATE}))"}
+    look.setdefault("unit", PER_SECOND)
+    return Lines(title=title, asks=asks, exprs=exprs, **look)
+
+
+def growth(title: str, asks: str, *, of: str, by: str, over: str, **look: Unpack[Look]) -> Lines:
+    """How often something that is rare has happened in such a time: a counter by these labels."""
+    return Lines(title=title, asks=asks, exprs={_legend(by): f"sum by ({by}) ({grown(of, over)})"}, **look)
+
+
+def values(title: str, asks: str, *, of: str, by: str, how: str, legend: str = "", **look: Unpack[Look]) -> Lines:
+    """A gauge by these labels; `how` says what becomes of several that have the same: `max`, `min`, `sum`."""
+    return Lines(title=title, asks=asks, exprs={legend or _legend(by): f"{how} by ({by}) ({of})"}, **look)
+
+
+def _legend(by: str) -> str:
+    return " ".join(f"{{{{{label}}}}}" for label in by.split(", "))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """Panels under a title."""
@@ -108,6 +140,10 @@ class Variable:
     """A selector; the label is called as the variable unless `label` says otherwise."""
     label: str = ""
     has_all: bool = True
+
+
+ITS_NAMESPACE: Final = Variable(name="namespace", title="Namespace", of="chandlery_build_info")
+"""Every dashboard begins with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
