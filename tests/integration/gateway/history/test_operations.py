@@ -247,8 +247,8 @@ async def test_an_operation_whose_end_nobody_knows_says_so_beside_what_was_answe
     await gateway.resources.database.run(note)
     [operation] = await listed(gateway.api, fieldSelector="outcome=Unknown")
     assert operation["message"] == (
-        "The object was removed before the service broker's last answer was recorded. The service broker may still "
-        f"hold it. It had said: {FAILED.message}"
+        "The outcome is unknown: Chandlery stopped tracking the operation before the service broker's last answer was "
+        f"recorded. Resources may still exist at the service broker. It had said: {FAILED.message}"
     )
     [cells] = await rows(gateway.api, "outcome=Unknown")
     assert cells["Duration"] == "<unknown>", "the end is noticed later than it was"

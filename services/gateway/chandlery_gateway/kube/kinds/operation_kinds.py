@@ -17,7 +17,8 @@ from chandlery.model.objects.wire import JsonObject, WireModel
 GROUP: Final = "history.chandlery.io"
 _WHAT: Final = "What was done: "
 _UNKNOWN: Final = (
-    "The object was removed before the service broker's last answer was recorded. The service broker may still hold it."
+    "The outcome is unknown: Chandlery stopped tracking the operation before the service broker's last answer was "
+    "recorded. Resources may still exist at the service broker."
 )
 _OUTCOMES: Final = ", ".join(OperationOutcome)
 
