@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
+from io import BytesIO
 from typing import Any, TypeVar
 
 import pytest
@@ -22,8 +23,8 @@ from tests.integration.store.work.work import KIND, LANE, add, claim_surely, rel
 
 T = TypeVar("T")
 MINUTE = timedelta(minutes=1)
+COLUMNS = ("uid", "kind", "lane", "memory", "ready", "due_at", "enqueue_after", "expires_at")
 MANY = """
-INSERT INTO work_queue (uid, kind, lane, memory, ready, due_at, enqueue_after, expires_at)
 SELECT 'u' || g, 'ServiceBinding', 'broker:/b-' || (g % 50), '{"lane": "broker:/b"}', 'True',
     CASE WHEN g % 1000 = 0 THEN TIMESTAMPTZ '2026-03-14 11:59Z' END,
     CASE WHEN g % 1000 = 0 THEN TIMESTAMPTZ '2026-03-14 12:00Z' END,
@@ -44,6 +45,20 @@ async def _rows(engine: AsyncEngine, *rows: dict[str, Any]) -> None:
         for number, row in enumerate(rows):
             plain = {"uid": f"uid-{number}", "kind": "ServiceBinding", "lane": LANE, "memory": {}}
             await connection.execute(insert(WORK_QUEUE).values({**plain, **row}))
+
+
+async def _fill_visibly(engine: AsyncEngine) -> None:
+    """All pages are visible to everybody from the start; whether VACUUM says so is up to transactions of others."""
+    rows = BytesIO()
+    async with engine.connect() as connection:
+        plain: Any = (await connection.get_raw_connection()).driver_connection
+        await plain.copy_from_query(MANY, output=rows)
+        rows.seek(0)
+        async with plain.transaction():
+            # FREEZE is for tables that the same transaction has emptied.
+            await plain.execute("TRUNCATE work_queue")
+            await plain.copy_to_table("work_queue", source=rows, columns=COLUMNS, freeze=True)
+        await plain.execute("ANALYZE work_queue")
 
 
 async def test_what_is_due_and_free_is_the_backlog(database: Database, clock: SetClock) -> None:
@@ -120,7 +135,7 @@ async def test_a_large_table_that_was_much_written_to_is_counted_page_by_page(
     monkeypatch.setattr(object_counts, "PAGES", 50)
     monkeypatch.setattr(object_counts, "_MOST_WRITTEN", -1)
     async with postgresql._engine.begin() as connection:
-        await connection.execute(text(MANY))
+        await connection.execute(text(f"INSERT INTO work_queue ({', '.join(COLUMNS)}) {MANY}"))
         await connection.execute(text("UPDATE work_queue SET ready = NULL WHERE lane = 'broker:/b-7'"))
         await connection.execute(text("DELETE FROM work_queue WHERE lane = 'broker:/b-8'"))
     counted: Counter[tuple[str, str]] = Counter()
@@ -188,12 +203,7 @@ async def test_an_index_leads_to_what_is_counted(
     postgresql: Database, how: Callable[[CountStore], Awaitable[Any]], index: str
 ) -> None:
     engine = postgresql._engine
-    async with engine.begin() as connection:
-        # So that the pages are known to be visible to all when they are vacuumed.
-        await connection.execute(text("SET LOCAL synchronous_commit = on"))
-        await connection.execute(text(MANY))
-    async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-        await connection.execute(text("VACUUM ANALYZE work_queue"))
+    await _fill_visibly(engine)
     said: list[tuple[str, Any]] = []
     event.listen(engine.sync_engine, "before_cursor_execute", lambda *given: said.append((given[2], given[3])))
 
