@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from machine.console import MachineFault, MissingSoftwareFault, run_command, say
-from machine.debian_packages import can_unpack, unpack
-from machine.places import CACHE, locked
+from machine.console import MachineFault, run_command
+from machine.debian_packages import unpack_once
+from machine.places import CACHE
 
 _PACKAGE: Final = "kubernetes-client"
 _FOLDER: Final = CACHE / "kubectl"
@@ -31,9 +31,14 @@ def debian_kubectl() -> Path:
         MachineFault: the package cannot be downloaded or holds no kubectl.
     """
     binary = _FOLDER / "debian" / "usr" / "bin" / "kubectl"
-    with locked(_FOLDER / "lock"):
-        if not binary.exists():
-            _unpack(binary)
+    unpack_once(
+        [_PACKAGE],
+        cache=_FOLDER,
+        is_there=binary.exists,
+        otherwise="no kubectl on this machine; install kubectl and have it on PATH",
+    )
+    if not binary.exists():
+        raise MachineFault(f"{_PACKAGE} holds no kubectl")
     return binary
 
 
@@ -47,15 +52,6 @@ def main() -> int:
         case _:
             raise MachineFault("usage: kubectl_cache.py debian|any", exit_code=2)
     return 0
-
-
-def _unpack(binary: Path) -> None:
-    if not can_unpack():
-        raise MissingSoftwareFault("no kubectl on this machine; install kubectl and have it on PATH")
-    say(f"unpacking {_PACKAGE} from Debian into {_FOLDER.name}/, once")
-    unpack([_PACKAGE], into=_FOLDER / "debian")
-    if not binary.exists():
-        raise MachineFault(f"{_PACKAGE} holds no kubectl")
 
 
 if __name__ == "__main__":

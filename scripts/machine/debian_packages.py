@@ -4,21 +4,33 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from machine.console import MachineFault
+from machine.console import MachineFault, MissingSoftwareFault, say
+from machine.places import locked
 
 _APT_SECONDS: Final = 300
 
 
-def can_unpack() -> bool:
-    """Whether this is a Debian machine."""
-    return bool(shutil.which("apt-get") and shutil.which("dpkg-deb"))
+def unpack_once(packages: Sequence[str], *, cache: Path, is_there: Callable[[], bool], otherwise: str) -> None:
+    """Have what the packages hold in `debian/` of a cache folder. One process does it, others wait for that.
+
+    Raises:
+        MissingSoftwareFault: this is not a Debian machine, in the words of `otherwise`.
+        MachineFault: a package cannot be downloaded.
+    """
+    with locked(cache / "lock"):
+        if is_there():
+            return
+        if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+            raise MissingSoftwareFault(otherwise)
+        say(f"unpacking {packages[0]} from Debian into {cache.name}/, once")
+        _unpack(packages, into=cache / "debian")
 
 
-def unpack(packages: Sequence[str], *, into: Path) -> None:
+def _unpack(packages: Sequence[str], *, into: Path) -> None:
     """Put what the packages hold into a folder, in the place of what is there. Raises MachineFault."""
     with tempfile.TemporaryDirectory(dir=into.parent) as name:
         work = Path(name)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from machine.console import MachineFault, MissingSoftwareFault, say
-from machine.debian_packages import can_unpack, unpack
-from machine.places import CACHE, locked
+from machine.console import MachineFault
+from machine.debian_packages import unpack_once
+from machine.places import CACHE
 
 _PACKAGE: Final = "prometheus"
 _FOLDER: Final = CACHE / "prometheus"
@@ -29,12 +29,12 @@ def prometheus() -> Prometheus:
     """
     programs = _FOLDER / "debian" / "usr" / "bin"
     found = Prometheus(programs / "prometheus", programs / "promtool")
-    with locked(_FOLDER / "lock"):
-        if not found.server.exists():
-            if not can_unpack():
-                raise MissingSoftwareFault("no Prometheus on this machine; it is unpacked on Debian only")
-            say(f"unpacking {_PACKAGE} from Debian into {_FOLDER.name}/, once")
-            unpack([_PACKAGE], into=_FOLDER / "debian")
+    unpack_once(
+        [_PACKAGE],
+        cache=_FOLDER,
+        is_there=found.server.exists,
+        otherwise="no Prometheus on this machine; it is unpacked on Debian only",
+    )
     if not (found.server.exists() and found.promtool.exists()):
         raise MachineFault(f"{_PACKAGE} holds no Prometheus, or no promtool")
     return found

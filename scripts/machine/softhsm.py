@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from machine.console import MachineFault, MissingSoftwareFault, say
-from machine.debian_packages import can_unpack, unpack
-from machine.places import CACHE, locked
+from machine.console import MachineFault
+from machine.debian_packages import unpack_once
+from machine.places import CACHE
 
 _PACKAGES: Final = ("softhsm2", "libsofthsm2", "softhsm2-common")
 _FOLDER: Final = CACHE / "softhsm"
@@ -27,12 +27,12 @@ def softhsm() -> SoftHsm:
         MissingSoftwareFault: this is not a Debian machine.
         MachineFault: the packages cannot be downloaded or hold no such module.
     """
-    with locked(_FOLDER / "lock"):
-        if not (_FOLDER / "debian").exists():
-            if not can_unpack():
-                raise MissingSoftwareFault("no SoftHSM2 on this machine; it is unpacked on Debian only")
-            say(f"unpacking SoftHSM2 from Debian into {_FOLDER.name}/, once")
-            unpack(_PACKAGES, into=_FOLDER / "debian")
+    unpack_once(
+        _PACKAGES,
+        cache=_FOLDER,
+        is_there=(_FOLDER / "debian").exists,
+        otherwise="no SoftHSM2 on this machine; it is unpacked on Debian only",
+    )
     module = next((_FOLDER / "debian").rglob("libsofthsm2.so"), None)
     program = next((_FOLDER / "debian").rglob("softhsm2-util"), None)
     if module is None or program is None:
