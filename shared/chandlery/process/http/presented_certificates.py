@@ -80,15 +80,20 @@ def _is_for_clients(certificate: x509.Certificate) -> bool:
     return ExtendedKeyUsageOID.CLIENT_AUTH in usages
 
 
-def read_authorities(path: Path) -> str:
-    """The authorities in a file, as PEM. Raises ConfigurationFault that says what is wrong with it."""
+def read_certificates(setting: str, path: Path) -> tuple[bytes, list[x509.Certificate]]:
+    """A PEM file of certificates, and what is in it. Raises ConfigurationFault that names the setting and the file."""
     try:
         content = path.read_bytes()
-        found = x509.load_pem_x509_certificates(content)
+        return content, x509.load_pem_x509_certificates(content)
     except OSError as error:
-        raise ConfigurationFault(f"{_SETTING} {path} cannot be read: {error.strerror}") from error
+        raise ConfigurationFault(f"{setting} {path} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise ConfigurationFault(f"{_SETTING} {path} contains no readable PEM certificate") from error
+        raise ConfigurationFault(f"{setting} {path} contains no readable PEM certificate") from error
+
+
+def read_authorities(path: Path) -> str:
+    """The authorities in a file, as PEM. Raises ConfigurationFault that says what is wrong with it."""
+    content, found = read_certificates(_SETTING, path)
     if all(authority.not_valid_after_utc < datetime.now(UTC) for authority in found):
         raise ConfigurationFault(f"{_SETTING} {path}: all certificates in it have expired")
     return content.decode("latin-1")

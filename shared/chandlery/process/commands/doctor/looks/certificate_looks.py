@@ -4,8 +4,6 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cryptography import x509
-
 from chandlery.model.faults import ConfigurationFault, Fault
 from chandlery.osb.signing.context_keys import ContextKeys
 from chandlery.process.commands.doctor.check import (
@@ -20,7 +18,7 @@ from chandlery.process.commands.doctor.check import (
 )
 from chandlery.process.commands.doctor.surroundings import Surroundings
 from chandlery.process.commands.doctor.verdicts.certificate_verdicts import all_of, authorities, validity
-from chandlery.process.http.presented_certificates import read_authorities
+from chandlery.process.http.presented_certificates import read_authorities, read_certificates
 from chandlery.process.http.tls_files import TlsFiles
 from chandlery.settings.settings import PREFIX, Settings
 
@@ -84,11 +82,9 @@ def _shown_to_servers(around: Surroundings) -> Iterator[Result]:
 def _authorities(around: Surroundings) -> Iterator[Result]:
     for what, path in _files_of_authorities(around.settings, around):
         try:
-            found = x509.load_pem_x509_certificates(path.read_bytes())
-        except OSError as error:
-            yield failed_with(ConfigurationFault(f"{what} {path} cannot be read: {error.strerror}"))
-        except ValueError:
-            yield failed_with(ConfigurationFault(f"{what} {path} contains no readable PEM certificate"))
+            _, found = read_certificates(what, path)
+        except Fault as fault:
+            yield failed_with(fault)
         else:
             ends = [each.not_valid_after_utc for each in found]
             yield authorities(f"the authority in {path} ({what})", ends, now=datetime.now(UTC), remedy=_RENEW)
@@ -118,10 +114,8 @@ def _of_url(around: Surroundings, parameter: str) -> str:
 
 def _validity(what: str, path: Path) -> Result:
     try:
-        found = x509.load_pem_x509_certificates(path.read_bytes())[0]
-    except OSError as error:
-        return failed_with(ConfigurationFault(f"{what} {path} cannot be read: {error.strerror}"))
-    except ValueError:
-        return failed_with(ConfigurationFault(f"{what} {path} contains no readable PEM certificate"))
+        _, (found, *_) = read_certificates(what, path)
+    except Fault as fault:
+        return failed_with(fault)
     begin, end = found.not_valid_before_utc, found.not_valid_after_utc
     return validity(f"the certificate in {path} ({what})", begin, end, now=datetime.now(UTC), remedy=_RENEW)
