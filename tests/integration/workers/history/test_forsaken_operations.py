@@ -12,7 +12,7 @@ from chandlery.settings.settings import Settings
 from chandlery.store.schema import WORK_QUEUE
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker
-from tests.integration.workers.fleet import INSTANCE, Fleet, instance
+from tests.integration.workers.fleet import INSTANCE, Fleet, Process, instance
 from tests.support.waiting import eventually
 
 HELD = "example.com/held"
@@ -43,6 +43,15 @@ async def until_told(fleet: Fleet, *wanted: tuple[Any, ...]) -> None:
     await eventually(lambda: told(fleet), lambda rows: rows == list(wanted), what=f"the history to be {wanted}")
 
 
+async def begin(fleet: Fleet, broker: ScriptedBroker) -> Process:
+    """Provision an instance, until the history tells of it. Returns the process that does."""
+    await fleet.offer("db", broker.url)
+    worker = await fleet.worker("ServiceInstance")
+    await fleet.create(instance("one", "db"))
+    await until_told(fleet, *GOING)
+    return worker
+
+
 async def take_away(fleet: Fleet, name: str) -> None:
     """Delete the instance and remove its finalizer by hand."""
     await fleet.delete(await fleet.find(INSTANCE, name))
@@ -53,10 +62,7 @@ async def take_away(fleet: Fleet, name: str) -> None:
 async def test_an_operation_is_closed_when_its_object_goes_without_a_round(fleet: Fleet, answer: Reply) -> None:
     async with ScriptedBroker() as broker:
         broker.always(osb.PROVISION, answer)
-        await fleet.offer("db", broker.url)
-        worker = await fleet.worker("ServiceInstance")
-        await fleet.create(instance("one", "db"))
-        await until_told(fleet, *GOING)
+        worker = await begin(fleet, broker)
         await worker.stop()
         await take_away(fleet, "one")
     assert await fleet.find(INSTANCE, "one") is None
@@ -73,10 +79,7 @@ async def test_what_a_broker_answers_is_told_although_its_object_has_gone(
     may_answer = asyncio.Event()
     async with ScriptedBroker() as broker:
         broker.script(osb.PROVISION, Reply(answer.status, answer.body, gate=may_answer))
-        await fleet.offer("db", broker.url)
-        await fleet.worker("ServiceInstance")
-        await fleet.create(instance("one", "db"))
-        await until_told(fleet, *GOING)
+        await begin(fleet, broker)
         await take_away(fleet, "one")
         assert await told(fleet) == [("Provision", 1, "Unknown")]
         may_answer.set()
@@ -92,10 +95,7 @@ async def test_what_a_broker_answers_is_told_although_its_object_has_gone(
 async def test_an_operation_is_closed_when_the_finalizer_goes_and_the_object_stays(fleet: Fleet) -> None:
     async with ScriptedBroker() as broker:
         broker.always(osb.PROVISION, TRIED)
-        await fleet.offer("db", broker.url)
-        worker = await fleet.worker("ServiceInstance")
-        await fleet.create(instance("one", "db"))
-        await until_told(fleet, *GOING)
+        worker = await begin(fleet, broker)
         await worker.stop()
         await fleet.change(await fleet.find(INSTANCE, "one"), held)
         await take_away(fleet, "one")
@@ -109,10 +109,7 @@ async def test_an_operation_is_closed_when_the_finalizer_goes_and_the_object_sta
 async def test_an_operation_goes_on_as_the_same_when_the_note_of_its_request_is_lost(fleet: Fleet) -> None:
     async with ScriptedBroker() as broker:
         broker.script(osb.PROVISION, Reply(201, {}, gate=asyncio.Event()))
-        await fleet.offer("db", broker.url)
-        first = await fleet.worker("ServiceInstance")
-        await fleet.create(instance("one", "db"))
-        await until_told(fleet, *GOING)
+        first = await begin(fleet, broker)
         await first.kill()
         async with fleet.front.engine.begin() as connection:
             await connection.execute(
