@@ -6,7 +6,6 @@ answers after 60 s, and while 1,000 do. Time is from the first request to the la
 
 import argparse
 import asyncio
-import os
 import statistics
 import subprocess
 import sys
@@ -24,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.benchmarks.bench_quick import ROOT, SPACE, Client, Run, free_port, memory
 from tests.benchmarks.four_processes import SERVICES, Stack, four_processes
+from tests.benchmarks.stands.databases import server_urls
 
 BATCH = 20
 CREATORS = 16
@@ -149,9 +149,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=25, help="batches in each phase (default: %(default)s)")
     options = parser.parse_args()
-    database, amqp = (os.environ.get(f"CHANDLERY_TEST_{name}_URL") for name in ("DATABASE", "AMQP"))
-    if not database or not amqp:
-        raise SystemExit("CHANDLERY_TEST_DATABASE_URL and CHANDLERY_TEST_AMQP_URL are not set: `make bench-isolation`")
+    database, amqp = server_urls("make bench-isolation")
     started = time.perf_counter()
     # What hangs at the end is given back soon: nobody waits for it any more.
     settings = {"CHANDLERY_SHUTDOWN_SECONDS": "1", "CHANDLERY_LOG_LEVEL": "error"}

@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.benchmarks.fast_broker import SERVICE_ID, plan_id
 from tests.benchmarks.four_processes import SERVICES, Stack, four_processes
+from tests.benchmarks.stands.databases import server_urls
 
 ROOT = "/apis/servicecatalog.k8s.io/v1beta1"
 SPACE = f"{ROOT}/namespaces/default"
@@ -261,9 +262,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--creators", type=int, default=16)
     options = parser.parse_args()
-    database, amqp = (os.environ.get(f"CHANDLERY_TEST_{name}_URL") for name in ("DATABASE", "AMQP"))
-    if not database or not amqp:
-        raise SystemExit("CHANDLERY_TEST_DATABASE_URL and CHANDLERY_TEST_AMQP_URL are not set: use `make bench-quick`")
+    database, amqp = server_urls("make bench-quick")
     broker_file = Path(__file__).with_name("fast_broker.py")
     broker_port = free_port()
     broker = subprocess.Popen([sys.executable, str(broker_file), "--port", str(broker_port)], stdout=subprocess.DEVNULL)

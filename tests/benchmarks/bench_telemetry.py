@@ -10,7 +10,6 @@ Processor time of the services per object says most: the machine's other work is
 import argparse
 import asyncio
 import contextlib
-import os
 import statistics
 import subprocess
 import sys
@@ -38,6 +37,7 @@ from tests.benchmarks.bench_quick import (
     through_chandlery,
 )
 from tests.benchmarks.four_processes import SERVICES, Stack, four_processes
+from tests.benchmarks.stands.databases import server_urls
 
 BATCH: Final = 100
 CREATORS: Final = 16
@@ -180,9 +180,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=12, help="batches of each side (default: %(default)s)")
     options = parser.parse_args()
-    database, amqp = (os.environ.get(f"CHANDLERY_TEST_{name}_URL") for name in ("DATABASE", "AMQP"))
-    if not database or not amqp:
-        raise SystemExit("CHANDLERY_TEST_DATABASE_URL and CHANDLERY_TEST_AMQP_URL are not set: `make bench-telemetry`")
+    database, amqp = server_urls("make bench-telemetry")
     port, broker_port = free_port(), free_port()
     program = str(Path(__file__).with_name("fast_broker.py"))
     broker = subprocess.Popen([sys.executable, program, "--port", str(broker_port)], stdout=subprocess.DEVNULL)

@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.benchmarks.bench_quick import ROOT, SPACE, binding, cpu_seconds, free_port, instance, is_ready, resident
 from tests.benchmarks.four_processes import Stack, four_processes
 from tests.benchmarks.soak_report import Sample, Soak, write_page
+from tests.benchmarks.stands.databases import server_urls
 
 MINUTES: Final = float(os.environ.get("CHANDLERY_TEST_SOAK_MINUTES", "30"))
 REPLICAS: Final = 3
@@ -147,9 +148,7 @@ def _names() -> list[str]:
 
 def main() -> int:
     """Start everything, run, tell, end everything."""
-    database, amqp = (os.environ.get(f"CHANDLERY_TEST_{name}_URL") for name in ("DATABASE", "AMQP"))
-    if not database or not amqp:
-        raise SystemExit("CHANDLERY_TEST_DATABASE_URL and CHANDLERY_TEST_AMQP_URL are not set: `make soak`")
+    database, amqp = server_urls("make soak")
     port = free_port()
     program = str(Path(__file__).with_name("fast_broker.py"))
     broker = subprocess.Popen([sys.executable, program, "--port", str(port)], stdout=subprocess.DEVNULL)

@@ -9,11 +9,11 @@ import asyncpg
 import uvloop
 
 
-def server_urls() -> tuple[str, str]:
-    """PostgreSQL's and RabbitMQ's; raises SystemExit if there are none."""
+def server_urls(command: str) -> tuple[str, str]:
+    """PostgreSQL's and RabbitMQ's; raises SystemExit if there are none, which says what starts them."""
     database, amqp = (os.environ.get(f"CHANDLERY_TEST_{name}_URL") for name in ("DATABASE", "AMQP"))
     if not database or not amqp:
-        raise SystemExit("CHANDLERY_TEST_DATABASE_URL and CHANDLERY_TEST_AMQP_URL are not set: use make")
+        raise SystemExit(f"CHANDLERY_TEST_DATABASE_URL and CHANDLERY_TEST_AMQP_URL are not set: use `{command}`")
     return database, amqp
 
 
@@ -29,7 +29,7 @@ def fresh_database(server: str) -> Iterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def connected(url: str) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
+async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
     """A plain connection, without SQLAlchemy."""
     connection = await asyncpg.connect(url.replace("+asyncpg", ""))
     try:

@@ -58,7 +58,7 @@ def platform(
         with embedded(command=command, settings=settings) as stack:
             yield Platform(mode, stack, _processes(stack))
         return
-    database, amqp = server_urls()
+    database, amqp = server_urls("make bench-compare")
     ports = {name: free_port() for service in SERVICES for name in _names(service, replicas.get(service, 1))}
     with (
         fresh_database(database) as url,
