@@ -3,7 +3,7 @@
 The types are Grafana's own (grafana-foundation-sdk), so that mypy knows each field.
 """
 
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from grafana_foundation_sdk.builders import common as common_builders
 from grafana_foundation_sdk.builders import dashboard as builders
@@ -14,6 +14,7 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 from dashboards.parts import BROKER, PROCESS, Cell, Lines, Number, Panel, Steps, Table
 from dashboards.queries import in_namespace
 
+PanelT = TypeVar("PanelT", stat.Panel, timeseries.Panel, table.Panel)
 SOURCE: Final = dashboard.DataSourceRef(type_val="prometheus", uid="${datasource}")
 GREEN, YELLOW, RED = "green", "yellow", "red"
 _NUMBER_HEIGHT: Final = 4
@@ -29,12 +30,13 @@ def built(panel: Panel) -> Any:
     return _lines(panel) if isinstance(panel, Lines) else _table(panel)
 
 
+def _framed(made: PanelT, panel: Panel, *, height: int) -> PanelT:
+    return made.title(panel.title).description(panel.asks).datasource(SOURCE).span(panel.width).height(height)
+
+
 def _number(panel: Number) -> stat.Panel:
     made = (
-        stat.Panel()
-        .title(panel.title)
-        .description(panel.asks)
-        .datasource(SOURCE)
+        _framed(stat.Panel(), panel, height=_NUMBER_HEIGHT)
         .with_target(_query(panel.expr, "A").instant())
         .unit(panel.unit)
         .no_value(panel.none)
@@ -42,18 +44,13 @@ def _number(panel: Number) -> stat.Panel:
         .color_mode(common.BigValueColorMode.BACKGROUND if panel.steps else common.BigValueColorMode.NONE)
         .reduce_options(common_builders.ReduceDataOptions().calcs(["lastNotNull"]))
         .thresholds(_thresholds(panel.steps))
-        .span(panel.width)
-        .height(_NUMBER_HEIGHT)
     )
     return made.data_links([_way_to(panel.link)]) if panel.link else made
 
 
 def _lines(panel: Lines) -> timeseries.Panel:
     made = (
-        timeseries.Panel()
-        .title(panel.title)
-        .description(panel.asks)
-        .datasource(SOURCE)
+        _framed(timeseries.Panel(), panel, height=_LINES_HEIGHT)
         .unit(panel.unit)
         .axis_soft_min(0)
         .fill_opacity(25 if panel.is_stacked else 5)
@@ -68,8 +65,6 @@ def _lines(panel: Lines) -> timeseries.Panel:
         .tooltip(
             common_builders.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.DESCENDING)
         )
-        .span(panel.width)
-        .height(_LINES_HEIGHT)
     )
     for at, (legend, expr) in enumerate(panel.exprs.items()):
         # A trace for each dot, where Prometheus keeps exemplars.
@@ -84,15 +79,10 @@ def _lines(panel: Lines) -> timeseries.Panel:
 
 def _table(panel: Table) -> table.Panel:
     made = (
-        table.Panel()
-        .title(panel.title)
-        .description(panel.asks)
-        .datasource(SOURCE)
+        _framed(table.Panel(), panel, height=panel.height)
         .no_value("-")
         .align(common.FieldTextAlignment.AUTO)
         .sort_by([common_builders.TableSortByFieldState().display_name(panel.worst).desc(True)])
-        .span(panel.width)
-        .height(panel.height)
     )
     for at, cell in enumerate(panel.cells):
         made = made.with_target(_query(cell.expr, _ref(at)).instant().format(PromQueryFormat.TABLE))
