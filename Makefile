@@ -180,7 +180,14 @@ bench-quick: setup  ## Rates and latencies in under a minute, on a private pair 
 	@trap '$(SERVICES) stop --name bench --wipe' EXIT; \
 	$(SERVICES) start --name bench; \
 	urls="$$($(SERVICES) env --name bench)"; eval "$$urls"; \
-	$(BIN)/python tests/benchmarks/bench_quick.py
+	PYTHONPATH=scripts $(BIN)/python tests/benchmarks/bench_quick.py
+
+.PHONY: bench
+bench: setup  ## Every figure that has a target, beside it and beside its limit; writes docs/performance.md. Half an hour
+	@trap '$(SERVICES) stop --name bench --wipe' EXIT; \
+	$(SERVICES) start --name bench; \
+	urls="$$($(SERVICES) env --name bench)"; eval "$$urls"; \
+	PYTHONPATH=scripts:. $(BIN)/python -m tests.benchmarks.bench $(BENCH_ARGS)
 
 .PHONY: bench-compare
 bench-compare: setup  ## REV=5b1fe1b and this checkout in turn, ROUNDS=3 times, and the ratios between them: five minutes
@@ -194,21 +201,21 @@ bench-isolation: setup  ## What 1,000 instances at a service broker that hangs c
 	@trap '$(SERVICES) stop --name bench --wipe' EXIT; \
 	$(SERVICES) start --name bench; \
 	urls="$$($(SERVICES) env --name bench)"; eval "$$urls"; \
-	$(BIN)/python tests/benchmarks/bench_isolation.py
+	PYTHONPATH=scripts $(BIN)/python tests/benchmarks/bench_isolation.py
 
 .PHONY: bench-telemetry
 bench-telemetry: setup  ## What metrics, logs and traces cost: everything on beside everything off, in one run
 	@trap '$(SERVICES) stop --name bench --wipe' EXIT; \
 	$(SERVICES) start --name bench; \
 	urls="$$($(SERVICES) env --name bench)"; eval "$$urls"; \
-	$(BIN)/python tests/benchmarks/bench_telemetry.py
+	PYTHONPATH=scripts $(BIN)/python tests/benchmarks/bench_telemetry.py
 
 .PHONY: soak
 soak: setup  ## Half an hour of comings and goings, to see that nothing grows; writes plots into docs/reliability.md
 	@trap '$(SERVICES) stop --name bench --wipe' EXIT; \
 	$(SERVICES) start --name bench; \
 	urls="$$($(SERVICES) env --name bench)"; eval "$$urls"; \
-	$(BIN)/python tests/benchmarks/soak.py
+	PYTHONPATH=scripts $(BIN)/python tests/benchmarks/soak.py
 
 ##@ Keep it in order
 

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Final
 
-RELIABILITY: Final = Path(__file__).resolve().parents[1] / "docs" / "reliability.md"
+_DOCS: Final = Path(__file__).resolve().parents[1] / "docs"
+PERFORMANCE: Final = _DOCS / "performance.md"
+RELIABILITY: Final = _DOCS / "reliability.md"
 
 
 def replace_between(page: Path, begin: str, end: str, text: str) -> None:

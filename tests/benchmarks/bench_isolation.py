@@ -21,9 +21,10 @@ import uvloop
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.benchmarks.bench_quick import ROOT, SPACE, Client, Run, free_port, memory
-from tests.benchmarks.four_processes import SERVICES, Stack, four_processes
+from tests.benchmarks.four_processes import SERVICES, Stack, four_processes, free_port
+from tests.benchmarks.stands.clients import ROOT, SPACE, Client, Run
 from tests.benchmarks.stands.databases import server_urls
+from tests.benchmarks.stands.processor_time import memory
 
 BATCH = 20
 CREATORS = 16

@@ -26,18 +26,10 @@ from aiohttp import web
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.benchmarks.bench_quick import (
-    ROOT,
-    Client,
-    Run,
-    binding,
-    cpu_seconds,
-    free_port,
-    instance,
-    through_chandlery,
-)
-from tests.benchmarks.four_processes import SERVICES, Stack, four_processes
+from tests.benchmarks.four_processes import SERVICES, Stack, four_processes, free_port
+from tests.benchmarks.stands.clients import ROOT, Client, Run, binding, instance, through_chandlery
 from tests.benchmarks.stands.databases import server_urls
+from tests.benchmarks.stands.processor_time import cpu_seconds
 
 BATCH: Final = 100
 CREATORS: Final = 16

@@ -1,10 +1,11 @@
 """A service broker that costs next to nothing, as a process of its own: what a benchmark measures is then the platform.
 
-    python tests/benchmarks/fast_broker.py --port 0 --plans 100 --delay-ms 5 --service slow-service
+    python tests/benchmarks/fast_broker.py --port 0 --plans 100 --delay-ms 5 --service slow-service --poll-seconds 10
 
 Every answer is made once, at the start; only method and path of a request decide which one it gets. It remembers
 nothing: provision and bind are always 201, update, unbind and deprovision 200, and every operation has succeeded.
-The catalog is never delayed.
+The catalog is never delayed. With --poll-seconds provisioning never ends, and each poll is answered by Retry-After;
+`GET /polls` then tells how many seconds too late each poll came since it was asked the last time.
 Prints `fast broker listens on http://127.0.0.1:<port>` when it does, and stops on SIGTERM or SIGINT.
 """
 
@@ -12,6 +13,7 @@ import argparse
 import asyncio
 import json
 import signal
+import time
 import uuid
 from collections import deque
 from http import HTTPStatus
@@ -47,17 +49,23 @@ def catalog(plan_count: int, service: str = SERVICE) -> dict[str, Any]:
     return {"services": [{**offering, "plan_updateable": True, "plans": plans}]}
 
 
-def encoded(status: int, body: object) -> bytes:
-    """A whole HTTP/1.1 response."""
+def encoded(status: int, body: object, *, further: str = "") -> bytes:
+    """A whole HTTP/1.1 response; `further` are whole lines of its head."""
     content = json.dumps(body, separators=(",", ":")).encode()
-    head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: application/json\r\n"
+    head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: application/json\r\n{further}"
     return f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content
 
 
 class Answers:
     """The finished responses."""
 
-    def __init__(self, plan_count: int, service: str = SERVICE) -> None:
+    def __init__(self, plan_count: int, service: str = SERVICE, *, poll_seconds: int = 0) -> None:
+        self._poll_seconds = poll_seconds
+        self._polled_at: dict[bytes, float] = {}
+        self._too_late: list[float] = []
+        retry_after = f"Retry-After: {poll_seconds}\r\n"
+        self.accepted = encoded(202, {"operation": "provisioning"})
+        self.in_progress = encoded(200, {"state": "in progress"}, further=retry_after)
         self.catalog = encoded(200, catalog(plan_count, service))
         self.empty = encoded(200, {})
         self.created = encoded(201, {})
@@ -70,6 +78,8 @@ class Answers:
         path = target.partition(b"?")[0]
         if path == b"/v2/catalog" and method == b"GET":
             return self.catalog
+        if self._poll_seconds:
+            return self._choose_pending(method, path)
         if not path.startswith(b"/v2/service_instances/"):
             return self.unknown
         match method:
@@ -80,6 +90,18 @@ class Answers:
             case b"GET" if path.endswith(b"/last_operation"):
                 return self.succeeded
         return self.unknown
+
+    def _choose_pending(self, method: bytes, path: bytes) -> bytes:
+        if path == b"/polls":
+            told, self._too_late = self._too_late, []
+            return encoded(200, told)
+        if not path.endswith(b"/last_operation"):
+            return self.accepted if method == b"PUT" else self.unknown
+        now = time.monotonic()
+        if before := self._polled_at.get(path):
+            self._too_late.append(now - before - self._poll_seconds)
+        self._polled_at[path] = now
+        return self.in_progress
 
 
 class FastBrokerProtocol(asyncio.Protocol):
@@ -141,13 +163,12 @@ class FastBrokerProtocol(asyncio.Protocol):
             self._transport.close()
 
 
-async def serve(port: int, *, plan_count: int, delay_seconds: float, service: str = SERVICE) -> None:
+async def serve(port: int, answers: Answers, *, delay_seconds: float) -> None:
     """Listen on 127.0.0.1 until a signal asks to stop."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    answers = Answers(plan_count, service)
     server = await loop.create_server(
         lambda: FastBrokerProtocol(answers, delay_seconds), "127.0.0.1", port, backlog=1024
     )
@@ -162,9 +183,10 @@ def main() -> None:
     parser.add_argument("--plans", type=int, default=1, help="number of plans of the one offering")
     parser.add_argument("--delay-ms", type=float, default=0.0, help="milliseconds before each answer")
     parser.add_argument("--service", default=SERVICE, help="name of the offering, which its ids are made of")
+    parser.add_argument("--poll-seconds", type=int, default=0, help="provisioning never ends; pause between polls")
     options = parser.parse_args()
-    seconds = options.delay_ms / 1000
-    uvloop.run(serve(options.port, plan_count=max(options.plans, 1), delay_seconds=seconds, service=options.service))
+    answers = Answers(max(options.plans, 1), options.service, poll_seconds=options.poll_seconds)
+    uvloop.run(serve(options.port, answers, delay_seconds=options.delay_ms / 1000))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import socket
 import ssl
 import subprocess
 import sys
@@ -90,6 +91,13 @@ def four_processes(
             yield replace(stack, start_seconds=time.perf_counter() - started)
         finally:
             end_all(processes, logs, are_logs_read=are_logs_read)
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def await_ready(stack: Stack, name: str, url: str, *, seconds: float = 30) -> None:

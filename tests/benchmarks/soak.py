@@ -24,10 +24,11 @@ from yarl import URL
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.benchmarks.bench_quick import ROOT, SPACE, binding, cpu_seconds, free_port, instance, is_ready, resident
-from tests.benchmarks.four_processes import Stack, four_processes
+from tests.benchmarks.four_processes import Stack, four_processes, free_port
 from tests.benchmarks.soak_report import Sample, Soak, write_page
+from tests.benchmarks.stands.clients import ROOT, SPACE, binding, instance, is_ready
 from tests.benchmarks.stands.databases import server_urls
+from tests.benchmarks.stands.processor_time import cpu_seconds, resident
 
 MINUTES: Final = float(os.environ.get("CHANDLERY_TEST_SOAK_MINUTES", "30"))
 REPLICAS: Final = 3

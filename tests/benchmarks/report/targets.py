@@ -20,16 +20,15 @@ class Target:
     baseline: float | None = None
 
     def met(self, value: float, ratio: float | None = None) -> str:
-        """`goal`, `floor`, `no` for neither, or nothing where nothing is asked for.
+        """`goal`, `floor`, `no` for neither, `?` where it cannot be told, or nothing where nothing is asked for.
 
-        `ratio` is to the baseline, in the same run; without it the baseline is what was measured when targets were set.
+        `ratio` is to the baseline, measured in the same run.
         """
-        if self.floor is None:
+        if self.floor is None and self.goal is None:
             return ""
         if ratio is None and self.kind == "times":
-            ratio = value / self.baseline if self.baseline else None
-            return "" if ratio is None else self._best(value, ratio)
-        return self._best(value, ratio)
+            return "?"
+        return next((name for name in ("goal", "floor") if self._holds(value, ratio, name)), "no")
 
     def asked(self, which: Which, *, beside_baseline: bool = False) -> str:
         """In words for a table; a figure of its own is also a ratio where the baseline is measured beside it."""
@@ -40,9 +39,6 @@ class Target:
             return f"{bound:g} times"
         factor = f", {bound / self.baseline:.2f} times" if beside_baseline and self.baseline else ""
         return f"{bound:g} {self.unit}{factor}"
-
-    def _best(self, value: float, ratio: float | None) -> str:
-        return next((name for name in ("goal", "floor") if self._holds(value, ratio, name)), "no")
 
     def _holds(self, value: float, ratio: float | None, name: str) -> bool:
         bound = self.floor if name == "floor" else self.goal
@@ -88,4 +84,26 @@ TARGETS: Final[dict[str, Target]] = {
     "embedded/bindings_gone_cpu_ms": Target("CPU per binding deleted", "ms", "at most"),
     "embedded/idle_p50_ms": _at_most("idle, POST to Ready on a watch, p50", "ms", 25, 12, 58),
     "embedded/idle_p99_ms": _at_most("idle, POST to Ready on a watch, p99", "ms", 60, 30),
+    "servers/instances_statements": Target("statements per instance", "", "at most"),
+    "servers/instances_round_trips": Target("round trips to PostgreSQL per instance", "", "at most"),
+    "servers/bindings_statements": Target("statements per binding", "", "at most"),
+    "servers/bindings_round_trips": Target("round trips to PostgreSQL per binding", "", "at most"),
+    "servers/first_sync_1000_s": _at_most("first sync of 1,000 plans", "s", 0.5, 0.3),
+    "servers/first_sync_10000_s": _at_most("first sync of 10,000 plans", "s", 6, 3),
+    "servers/relist_1000_ms": _at_most("unchanged relist of 1,000 plans", "ms", 100, 20),
+    "servers/page_json_cpu_ms": _at_most("page of 500 of 10,000 instances, JSON: CPU", "ms", 60, 20),
+    "servers/page_table_cpu_ms": _at_most("page of 500 of 10,000 instances, Table: CPU", "ms", 60, 20),
+    "servers/fan_out_p99_ms": _at_most("200 watchers, 200 changes/s: p99 to the last", "ms", 250, 100),
+    "servers/pending_lag_p99_s": _at_most("10,000 pending operations polled every 10 s: lag p99", "s", 2, None),
+    "servers/pending_cores": _at_most("10,000 pending operations: cores busy", "cores", None, 0.5),
+    "servers/memory_gateway_mb": _at_most("memory (PSS) of the gateway, 1,000 objects", "MB", 110, 90),
+    "servers/memory_worker_mb": _at_most("memory (PSS) of the largest worker, 1,000 objects", "MB", 80, 60),
+    "embedded/memory_up_mb": Target("memory (PSS) of the all-in-one, 1,000 objects", "MB", "at most"),
+    "embedded/memory_filled_mb": _at_most("memory (PSS) of the all-in-one, 10,000 instances", "MB", None, 150),
+    "command/help_s": _at_most("`chandlery --help`", "s", 0.3, 0.15),
+    "embedded/start_s": _at_most("`chandlery up`, empty folder, to ready", "s", 2, 1),
+    "servers/start_s": Target("four processes at once to ready", "s", "at most"),
+    "servers/stored_cpu_ratio": _at_most("CPU per instance, 1,000,000 stored against 1,000", "times", 1.3, 1.1),
+    "servers/stored_time_ratio": Target("time of 200 instances, 1,000,000 stored against 1,000", "times", "at most"),
+    "servers/isolation_ratio": _at_most("20 healthy while 1,000 hang, against alone", "times", 1.1, 1.05),
 }

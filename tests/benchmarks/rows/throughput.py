@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.benchmarks.bench_quick import (
+from tests.benchmarks.stands.clients import (
     READY_SECONDS,
     ROOT,
     SPACE,
@@ -37,6 +37,8 @@ class Throughput:
     """Per object, by what is done and by process."""
     idle_ms: list[float] = field(default_factory=list)
     """POST to Ready, of each."""
+    megabytes: dict[str, float] = field(default_factory=dict)
+    """By process, when all instances and bindings are there."""
 
 
 async def measure_throughput(place: Platform, broker: str, *, count: int, creators: int, singles: int) -> Throughput:
@@ -56,6 +58,7 @@ async def measure_throughput(place: Platform, broker: str, *, count: int, creato
             found.figures[f"{what}_accepted"] = count / (max(run.answered.values()) - run.started)
             _note_cost(found, what, spent_between(before, place.processor_seconds()), count)
         await _see_secrets(client, count)
+        found.megabytes = place.megabytes()
         for what in ("bindings", "instances"):
             before = place.processor_seconds()
             run = _complete(await _deleted(client, f"service{what}", count=count, creators=creators))

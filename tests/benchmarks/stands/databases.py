@@ -9,7 +9,7 @@ import asyncpg
 import uvloop
 
 
-def server_urls(command: str) -> tuple[str, str]:
+def server_urls(command: str = "make bench") -> tuple[str, str]:
     """PostgreSQL's and RabbitMQ's; raises SystemExit if there are none, which says what starts them."""
     database, amqp = (os.environ.get(f"CHANDLERY_TEST_{name}_URL") for name in ("DATABASE", "AMQP"))
     if not database or not amqp:

@@ -14,8 +14,7 @@ from types import MappingProxyType
 
 import yaml
 
-from tests.benchmarks.bench_quick import free_port
-from tests.benchmarks.four_processes import COMMAND, Stack, await_ready, end_all
+from tests.benchmarks.four_processes import COMMAND, Stack, await_ready, end_all, free_port
 
 
 @contextlib.contextmanager

@@ -2,17 +2,18 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
 
 import aiohttp
 
-from tests.benchmarks.bench_quick import Client, free_port
-from tests.benchmarks.four_processes import COMMAND, SERVICES, Stack, four_processes
+from tests.benchmarks.four_processes import COMMAND, SERVICES, Stack, four_processes, free_port
+from tests.benchmarks.stands.clients import Client
 from tests.benchmarks.stands.databases import fresh_database, server_urls
 from tests.benchmarks.stands.embedded import embedded
 from tests.benchmarks.stands.processor_time import processor_seconds, proportional_megabytes, server_processes
+from tests.benchmarks.stands.wire import Traffic, counted
 
 Mode = Literal["servers", "embedded"]
 MODES: Final[tuple[Mode, ...]] = ("servers", "embedded")
@@ -27,6 +28,8 @@ class Platform:
     systems: Mapping[str, list[int]]
     """Ids of processes, by service and server."""
     database_url: str = ""
+    traffic: Traffic = field(default_factory=Traffic)
+    """To and from the servers, where it is counted."""
 
     def processor_seconds(self) -> dict[str, float]:
         """Used so far, by service and server."""
@@ -51,25 +54,26 @@ def platform(
     *,
     command: str = COMMAND,
     settings: Mapping[str, str] = MappingProxyType({}),
-    replicas: Mapping[str, int] = MappingProxyType({}),
+    is_counted: bool = False,
 ) -> Iterator[Platform]:
-    """Four processes on the private servers, with an empty database; or the all-in-one on an empty folder."""
+    """Four processes on the private servers, with an empty database; or the all-in-one on an empty folder.
+
+    Where it `is_counted`, all goes to the servers through relays, which takes time of its own.
+    """
     if mode == "embedded":
         with embedded(command=command, settings=settings) as stack:
             yield Platform(mode, stack, _processes(stack))
         return
-    database, amqp = server_urls("make bench-compare")
-    ports = {name: free_port() for service in SERVICES for name in _names(service, replicas.get(service, 1))}
-    with (
-        fresh_database(database) as url,
-        four_processes(database_url=url, amqp_url=amqp, ports=ports, settings=settings, command=command) as stack,
-    ):
-        yield Platform(mode, stack, {**_processes(stack), **server_processes()}, url)
+    database, amqp = server_urls()
+    with contextlib.ExitStack() as stack:
+        direct = stack.enter_context(fresh_database(database))
+        url, amqp, traffic = stack.enter_context(counted(direct, amqp)) if is_counted else (direct, amqp, Traffic())
+        ports = {name: free_port() for name in SERVICES}
+        processes = stack.enter_context(
+            four_processes(database_url=url, amqp_url=amqp, ports=ports, settings=settings, command=command)
+        )
+        yield Platform(mode, processes, {**_processes(processes), **server_processes()}, direct, traffic)
 
 
 def _processes(stack: Stack) -> dict[str, list[int]]:
     return {name: [process.pid] for name, process in stack.processes.items()}
-
-
-def _names(service: str, replicas: int) -> list[str]:
-    return [service, *(f"{service}-{number}" for number in range(2, replicas + 1))]

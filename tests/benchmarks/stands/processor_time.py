@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from servers.ledger import read_ledger
+from tests.benchmarks.four_processes import Stack
 
-PAIR: Final = "bench"
+PAIR: Final = os.environ.get("CHANDLERY_TEST_PAIR", "bench")
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _TITLES: Final = {"database": "postgresql", "amqp": "rabbitmq"}
 
@@ -33,6 +34,24 @@ def proportional_megabytes(systems: Mapping[str, list[int]]) -> dict[str, float]
 def spent_between(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
     """Seconds of each system from one reading to the next."""
     return {name: after[name] - before[name] for name in after}
+
+
+def memory(stack: Stack) -> None:
+    """Resident memory of each process."""
+    for name, process in stack.processes.items():
+        print(f"{name:14}{resident(process.pid):8.0f} MB resident{cpu_seconds(process.pid):8.2f} s of CPU")
+
+
+def resident(pid: int) -> float:
+    """Megabytes of memory that a process has now."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has used so far."""
+    ticks = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _family(pids: list[int], children: Mapping[int, list[int]]) -> Iterator[int]:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.benchmarks.bench_quick import free_port
+from tests.benchmarks.four_processes import free_port
 
 _PROGRAM = str(Path(__file__).parents[1] / "fast_broker.py")
 

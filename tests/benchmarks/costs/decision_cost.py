@@ -1,4 +1,4 @@
-"""What a decision costs, in CPU time, and what keeping many rules does; `python tests/benchmarks/decision_cost.py`.
+"""What a decision and keeping many rules cost, in CPU time: `python tests/benchmarks/costs/decision_cost.py`.
 
 A thousand roles of three rules and ten thousand bindings, some of them to each user; then a hundred thousand rules.
 """

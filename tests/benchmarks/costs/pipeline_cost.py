@@ -1,4 +1,4 @@
-"""What a request costs besides the database, in CPU time; run by `python tests/benchmarks/pipeline_cost.py`.
+"""What a request costs besides the database, in CPU time; run by `python tests/benchmarks/costs/pipeline_cost.py`.
 
 First the steps of the pipeline before the router, around an application that does nothing. Then the gateway's whole
 application, from its outermost layer to its handlers, but nothing is read or stored.

@@ -1,6 +1,6 @@
 """What it costs to know who owns which fields: processor time of a create and of a worker's write, with and without.
 
-    python tests/benchmarks/managed_fields_cost.py [--times 3000]
+    python tests/benchmarks/costs/managed_fields_cost.py [--times 3000]
 
 Everything that the gateway does in Python for one instance, from the body to the answer, without the database; and what
 a worker does between reading a row and writing another status. Prints microseconds, the best of five runs.
