@@ -12,8 +12,10 @@ from tests.e2e.stacks.api_client import ApiClient
 from tests.e2e.stacks.brokers import ScriptedPeer, scripted_peer
 from tests.e2e.stacks.collector import IS_REAL, collecting
 from tests.e2e.stacks.manifests import binding, cluster_broker, instance
+from tests.e2e.stacks.servers import one_value
 from tests.e2e.stacks.stacks import SplitStack, split_stack
 from tests.e2e.stacks.trace_receiver import TraceReceiver
+from tests.support.waiting import wait_for
 
 TRACE: Final = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT: Final = "00f067aa0ba902b7"
@@ -122,6 +124,7 @@ def test_who_is_at_rest_is_woken_in_the_trace_of_who_wakes_it_and_who_is_not_lin
     boat = instance("boat", "berth", parametersFrom=source, watchParametersFrom=True)
     assert api.create(boat).status == 201
     api.await_ready("serviceinstances", "boat")
+    until_at_rest(traced)
 
     alone, waking, changing = (f"{number:032x}" for number in (1, 2, 3))
     write(api, alone, f"{_SECRETS}/size", sized(2))
@@ -134,6 +137,7 @@ def test_who_is_at_rest_is_woken_in_the_trace_of_who_wakes_it_and_who_is_not_lin
         (GATEWAY, "PUT /api/v1/namespaces/{namespace}/secrets/{name}"),
     ]
     api.await_ready("serviceinstances", "boat")
+    until_at_rest(traced)
 
     # Both have written before anybody looks: the change is the cause of the one round, and the wake-up comes first.
     traced.programs["provisioner"].stop()
@@ -147,6 +151,13 @@ def test_who_is_at_rest_is_woken_in_the_trace_of_who_wakes_it_and_who_is_not_lin
     assert processed.span_id in first.links
     assert [service for service, _ in receiver.above(processed, client=PARENT)] == [PROVISIONER, GATEWAY, GATEWAY]
     assert not receiver.of(waking, "reconcile ServiceInstance")
+
+
+def until_at_rest(stack: SplitStack) -> None:
+    """Nothing goes on any more in a trace: who is woken while something does goes on in that."""
+    under_way = "SELECT count(*) FROM work_queue WHERE kind = 'ServiceInstance' AND traceparent IS NOT NULL"
+    url = stack.share.database_url
+    wait_for(lambda: one_value(url, under_way), lambda count: count == 0, what="all instances to be at rest")
 
 
 def sized(size: int) -> dict[str, Any]:

@@ -56,6 +56,20 @@ def remove_queues(share: ServerShare, lanes: Iterable[str]) -> None:
     in_own_loop(_remove_queues(share, sorted(set(lanes))))
 
 
+def one_value(database_url: str, query: str) -> Any:
+    """What the first row of a query begins with."""
+
+    async def ask() -> Any:
+        engine = open_engine(database_url, application_name="chandlery-e2e")
+        try:
+            async with engine.connect() as connection:
+                return (await connection.execute(text(query))).scalar()
+        finally:
+            await engine.dispose()
+
+    return asyncio.run(ask())
+
+
 @contextmanager
 def tables_locked(database_url: str, *tables: str) -> Iterator[None]:
     """Nobody reads or writes the tables until the end of the block."""

@@ -70,7 +70,7 @@ async def test_two_seconds_for_each_call_hold_nothing_up(
     await fleet.until_ready(INSTANCE, "one")
     platform.seconds = 2.0
     # Its lease is shorter than what its calls take together, and its heart beats.
-    slow = (await fleet.worker("ServiceBinding", lease_seconds=3.0)).beat()
+    slow = (await fleet.worker("ServiceBinding", lease_seconds=5.0)).beat()
     await fleet.create(new_binding())
     halt = platform.halt("write one", "before")
     await until(halt)
