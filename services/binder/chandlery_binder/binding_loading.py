@@ -1,6 +1,6 @@
 """Reads all that a decision about a binding needs, in the transaction that claims a round."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -29,12 +29,12 @@ from chandlery.reconcile.offering import Offering, Unresolved
 from chandlery.reconcile.parameters.parameters import NO_PARAMETERS, Parameters, hidden_values
 from chandlery.reconcile.reconcile_result import broker_key
 from chandlery.store.database import UnitOfWork
-from chandlery.store.objects.objects import Listing
+from chandlery.store.objects.object_reads import Listing
 from chandlery.store.work.work_claims import Claim
 from chandlery_binder.facts.binding_notes import BindingMemory, InstanceNotes
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot
 from chandlery_binder.facts.sealed_binding_notes import SealedNotes
-from chandlery_binder.secret_delivery import secret_state
+from chandlery_binder.secret_delivery import secret_place, secret_state
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +44,19 @@ class LoadedBinding:
     snapshot: BindingSnapshot
     endpoint: BrokerEndpoint | None
     namespace: ObjectMeta | None
+
+
+async def prefetch_bindings(unit: UnitOfWork, bindings: Sequence[ServiceBinding], *, reads_secrets: bool) -> None:
+    """Read in a few statements what `load_binding` asks for, for each of them."""
+    places = {(each.metadata.namespace or "", each.spec.instance_ref.name) for each in bindings}
+    instances = await unit.objects.prefetch(kinds.SERVICE_INSTANCE, places)
+    of_instances = [each.metadata.uid or "" for each in instances]
+    if of_instances:
+        await unit.work_queue.prefetch_memories(of_instances)
+    await unit.external_ids.prefetch([*of_instances, *(each.metadata.uid or "" for each in bindings)])
+    delivered = [each for each in bindings if each.status.unbind_status == "Required"]
+    if reads_secrets and delivered:
+        await unit.objects.prefetch(kinds.SECRET, {secret_place(each) for each in delivered})
 
 
 async def load_binding(
@@ -133,7 +146,7 @@ async def _busy_sibling(unit: UnitOfWork, binding: ServiceBinding) -> str | None
 
 async def _instance(unit: UnitOfWork, binding: ServiceBinding) -> ServiceInstance | None:
     name = binding.spec.instance_ref.name
-    found = await unit.objects.get(kinds.SERVICE_INSTANCE, binding.metadata.namespace or "", name)
+    found = await unit.objects.get_cached(kinds.SERVICE_INSTANCE, binding.metadata.namespace or "", name)
     return found if isinstance(found, ServiceInstance) else None
 
 

@@ -7,10 +7,11 @@ finds the Secret gone and unbinds. No later round writes it again, because a del
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from chandlery.contracts.messages import UNRESOLVED_LANE
-from chandlery.engine.reconciler import Guarded, Planned
+from chandlery.engine.reconciler import Guarded, Planned, SecretPlace
 from chandlery.engine.resources import Resources
 from chandlery.lookup.broker_access import claims_id
 from chandlery.model.objects.bindings import ServiceBinding
@@ -26,7 +27,7 @@ from chandlery.store.database import UnitOfWork
 from chandlery.store.work.work_claims import Claim
 from chandlery_binder.absorb import binding_outcomes as outcomes
 from chandlery_binder.absorb.binding_ends import defer
-from chandlery_binder.binding_loading import LoadedBinding, load_binding
+from chandlery_binder.binding_loading import LoadedBinding, load_binding, prefetch_bindings
 from chandlery_binder.decide import binding_machine
 from chandlery_binder.decide.planned_calls import note_of, request_of, secrets_of
 from chandlery_binder.facts.binding_actions import (
@@ -45,7 +46,7 @@ from chandlery_binder.facts.binding_actions import (
 from chandlery_binder.facts.binding_notes import BindingPurpose, OpenBindingRequest, presumed
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot, InjectionProblem
 from chandlery_binder.facts.sealed_binding_notes import SealedNotes
-from chandlery_binder.secret_delivery import eject, inject
+from chandlery_binder.secret_delivery import eject, inject, secret_place
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,14 @@ class BindingReconciler:
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
+
+    async def prefetch(self, unit: UnitOfWork, documents: Sequence[ServiceBinding]) -> None:
+        """See Reconciler."""
+        await prefetch_bindings(unit, documents, reads_secrets=self._resources.platform.joins_transactions)
+
+    def delivers_to(self, snapshot: LoadedBinding) -> SecretPlace:
+        """See Reconciler."""
+        return secret_place(snapshot.snapshot.binding)
 
     async def load(
         self, unit: UnitOfWork, document: ServiceBinding, claim: Claim, platform: PlatformView

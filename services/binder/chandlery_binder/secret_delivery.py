@@ -17,6 +17,11 @@ from chandlery_binder.secret.growing_secret import LARGEST_BYTES
 from chandlery_binder.secret.secret_projection import ProjectionFault, project, secret_name, secret_of, source_names
 
 
+def secret_place(binding: ServiceBinding) -> tuple[str, str]:
+    """Namespace and name of the Secret."""
+    return (binding.metadata.namespace or "", secret_name(binding))
+
+
 async def inject(
     platform: PlatformSession, binding: ServiceBinding, credentials: JsonObject
 ) -> InjectionProblem | None:

@@ -11,7 +11,7 @@ from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.reconcile.deletion import is_removed_at_once, marked_deleted
 from chandlery.store.database import UnitOfWork
-from chandlery.store.objects.objects import Listing
+from chandlery.store.objects.object_reads import Listing
 
 
 async def find_bindings(unit: UnitOfWork, instance: ServiceInstance) -> list[ServiceBinding]:

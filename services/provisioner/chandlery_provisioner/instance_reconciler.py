@@ -12,6 +12,7 @@ Called by: `main.py` gives it to the loop; there is one for all instances.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chandlery.contracts.messages import UNRESOLVED_LANE
@@ -42,7 +43,7 @@ from chandlery_provisioner.facts.instance_snapshot import (
     Update,
 )
 from chandlery_provisioner.instance_cascade import cascade
-from chandlery_provisioner.instance_loading import LoadedInstance, load_instance
+from chandlery_provisioner.instance_loading import LoadedInstance, load_instance, prefetch_instances
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,10 @@ class InstanceReconciler(DeliversNothing):
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
+
+    async def prefetch(self, unit: UnitOfWork, documents: Sequence[ServiceInstance]) -> None:
+        """See Reconciler."""
+        await prefetch_instances(unit, documents)
 
     async def load(
         self, unit: UnitOfWork, document: ServiceInstance, claim: Claim, platform: PlatformView

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from chandlery.engine.reconciler import DeliversNothing, NeverDeferred, Planned
+from chandlery.engine.reconciler import DeliversNothing, NeverDeferred, Planned, PrefetchesNothing
 from chandlery.engine.resources import Resources
 from chandlery.lookup.broker_access import find_endpoint, policy_for
 from chandlery.model.objects import kinds
@@ -58,7 +58,7 @@ class LoadedBroker:
     endpoint: BrokerEndpoint | None
 
 
-class BrokerReconciler(NeverDeferred, DeliversNothing):
+class BrokerReconciler(NeverDeferred, DeliversNothing, PrefetchesNothing):
     """One of these serves all brokers; between rounds it keeps only what it knows about schemas."""
 
     def __init__(self, resources: Resources) -> None:

@@ -4,7 +4,7 @@ from typing import assert_never
 
 from chandlery.contracts.messages import ObjectChanged
 from chandlery.engine.deletions import delete
-from chandlery.engine.reconciler import DeliversNothing, NeverDeferred, Planned
+from chandlery.engine.reconciler import DeliversNothing, NeverDeferred, Planned, PrefetchesNothing
 from chandlery.engine.resources import Resources
 from chandlery.model.objects import kinds
 from chandlery.model.objects.core import Namespace
@@ -12,7 +12,7 @@ from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.platform.protocol import PlatformView
 from chandlery.reconcile.reconcile_result import Finish, Idle, action_name
 from chandlery.store.database import UnitOfWork
-from chandlery.store.objects.objects import Listing
+from chandlery.store.objects.object_reads import Listing
 from chandlery.store.work.work_claims import Claim
 from chandlery_syncer.decide import namespace_machine as machine
 from chandlery_syncer.decide.namespace_machine import (
@@ -25,7 +25,7 @@ from chandlery_syncer.decide.namespace_machine import (
 )
 
 
-class NamespaceReconciler(NeverDeferred, DeliversNothing):
+class NamespaceReconciler(NeverDeferred, DeliversNothing, PrefetchesNothing):
     """One of these serves all namespaces; it calls nobody and keeps nothing."""
 
     def __init__(self, _resources: Resources) -> None:

@@ -44,11 +44,12 @@ class Reconcile(WireModel):
 
 
 class ObjectChanged(WireModel):
-    """Event: something was written; watchers may look now."""
+    """Event: something of a kind was written; watchers may look now. One transaction sends one for each kind."""
 
     type: Literal["ObjectChanged"] = "ObjectChanged"
     kind: str
     uid: str
+    """Of the first object that the transaction has written of the kind."""
     reason: str = ""
     """The past-tense fact, a condition reason such as `ProvisionedSuccessfully`."""
 

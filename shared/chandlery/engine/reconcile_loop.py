@@ -39,6 +39,7 @@ from chandlery.engine.rounds.late_answers import told_all_the_same
 from chandlery.engine.rounds.outside_steps import PATIENCE, OutsideSteps
 from chandlery.engine.rounds.round_calls import RoundCalls, latest_of
 from chandlery.engine.rounds.round_counting import CountedRound
+from chandlery.engine.rounds.round_reads import claimed_documents, prefetch_secrets
 from chandlery.engine.rounds.round_report import (
     UNDECIDED,
     Outcome,
@@ -48,8 +49,8 @@ from chandlery.engine.rounds.round_report import (
 )
 from chandlery.engine.rounds.round_trace import RoundTrace
 from chandlery.engine.rounds.round_writer import AT_ONCE, RoundWriter
+from chandlery.messaging.handler_slots import enter_slot, leave_slot
 from chandlery.model.faults import Conflict, LeaseLost, Unavailable
-from chandlery.model.objects import kinds
 from chandlery.model.objects.core import RecordedFact
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.reasons import StoredDataReason
@@ -121,6 +122,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         if not isinstance(message, Reconcile):
             return
         for _ in range(_ROUNDS_PER_COMMAND):
+            await enter_slot()
             trace = RoundTrace(self._resources.tracing.tracer)
             try:
                 due_at = await self._round(Turn(message, trace))
@@ -201,6 +203,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             await self._outside.tell(decided.events)
         self._resources.under_way[decided.claim.uid] = described(decided)
         decided, answer = await self._calls.make(decided)
+        leave_slot()
         undelivered = None
         if not self._resources.platform.joins_transactions and not isinstance(answer, Deferral):
             undelivered = await self._outside.hand_over(decided, answer)
@@ -233,8 +236,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         ordered = sorted(parts, key=lambda each: each.item.claim.uid)
 
         async def decide(unit: UnitOfWork) -> list[ClaimedRound[SnapshotT, CallT]]:
-            for each in ordered:
-                await unit.work_queue.assert_lease(each.item.claim)
+            await unit.work_queue.hold([each.item.claim for each in ordered])
             known = [_Held(each, each.item.claim, each.item.until, each.item.answers) for each in ordered]
             decided = await self._decide_all(unit, known)
             return [decided[each.item.claim.uid] for each in parts]
@@ -242,20 +244,14 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         return await self._database.run(decide)
 
     async def _decide_all(self, unit: UnitOfWork, held: "Sequence[_Held]") -> dict[str, ClaimedRound[SnapshotT, CallT]]:
-        documents = await self._documents(unit, [each.claim for each in held])
+        documents = await claimed_documents(unit, [each.claim for each in held])
+        await self._reconciler.prefetch(unit, [cast("DocumentT", each) for each in documents.values()])
         decided = {}
         for each in held:
             uid = each.claim.uid
             decided[uid] = await each.part.run(self._decide(unit, each, documents.get(uid)))
         await unit.work_queue.keep_all_sealed([kept for each in decided.values() if (kept := kept_note(each))])
         return decided
-
-    async def _documents(self, unit: UnitOfWork, claims: Sequence[Claim]) -> dict[str, AnyObject]:
-        documents: dict[str, AnyObject] = {}
-        for name in {claim.kind for claim in claims}:
-            uids = [claim.uid for claim in claims if claim.kind == name]
-            documents |= await unit.objects.get_many(kinds.KINDS[name], uids)
-        return documents
 
     async def _decide(
         self, unit: UnitOfWork, held: "_Held", document: AnyObject | None
@@ -273,6 +269,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             # Whoever brings what is missing either sees this row waiting, or has committed already: look once more.
             await unit.wakes.lock_waits(keys)
             unit.objects.forget()
+            unit.work_queue.forget()
             snapshot, planned = await self._look(unit, claim, document, answers)
         lane = self._reconciler.lane(snapshot, claim)
         if answers is not None and not answers.is_complete:
@@ -330,6 +327,10 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         ordered = sorted(enumerate(parts), key=lambda pair: pair[1].item.decided.claim.uid)
 
         async def record(unit: UnitOfWork) -> dict[int, RecordedRound]:
+            decided = [part.item.decided for _, part in ordered]
+            await unit.work_queue.hold([each.claim for each in decided])
+            if self._resources.platform.joins_transactions:
+                await prefetch_secrets(unit, [self._reconciler.delivers_to(each.snapshot) for each in decided])
             return {place: await part.run(self._record_one(unit, part.item)) for place, part in ordered}
 
         recorded = await self._database.run(record)
@@ -377,6 +378,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             return undelivered
         # Whoever changes what is in the way either finds the object waiting for it, or has committed: look once more.
         await unit.wakes.lock_waits(sorted(undelivered.keys))
+        unit.objects.forget()
         return await self._reconciler.deliver(session, decided.snapshot, content)
 
     async def _write(

@@ -14,6 +14,8 @@ from chandlery.reconcile.reconcile_result import ReconcileResult
 from chandlery.store.database import UnitOfWork
 from chandlery.store.work.work_claims import Claim
 
+SecretPlace = tuple[str, str]
+"""Namespace and name of a Secret."""
 SnapshotT = TypeVar("SnapshotT")
 CallT = TypeVar("CallT")
 AnswerT = TypeVar("AnswerT")
@@ -53,6 +55,12 @@ class Undelivered(Protocol):
 
 class Reconciler(Protocol[SnapshotT, CallT, AnswerT, DocumentT]):
     """What differs from kind to kind. Only `call` and `deliver` may leave the process."""
+
+    async def prefetch(self, unit: UnitOfWork, documents: Sequence[DocumentT]) -> None:
+        """Read in a few statements what `load` is about to ask for, for all of a batch; the rest it asks for itself."""
+
+    def delivers_to(self, snapshot: SnapshotT) -> SecretPlace | None:
+        """The Secret that a delivery would be written to."""
 
     async def load(self, unit: UnitOfWork, document: DocumentT, claim: Claim, platform: PlatformView) -> SnapshotT:
         """Read all that the decision needs. It may be asked twice, with what the platform has said meanwhile."""
@@ -94,8 +102,19 @@ class Reconciler(Protocol[SnapshotT, CallT, AnswerT, DocumentT]):
         """The lane that later commands for this object belong to."""
 
 
+class PrefetchesNothing:
+    """For reconcilers whose objects come one by one."""
+
+    async def prefetch(self, unit: UnitOfWork, documents: Sequence[Any]) -> None:
+        """See Reconciler."""
+
+
 class DeliversNothing:
     """For reconcilers whose answers bring nothing that belongs on the platform."""
+
+    def delivers_to(self, snapshot: Any) -> None:  # noqa: ARG002 - the protocol's signature
+        """See Reconciler."""
+        return
 
     def delivery(self, snapshot: Any, planned: Planned[Any], answer: Any) -> None:  # noqa: ARG002 - the protocol's signature
         """See Reconciler."""

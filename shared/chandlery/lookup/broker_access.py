@@ -96,7 +96,7 @@ async def find_broker_of_lane(unit: UnitOfWork, lane: str) -> AnyBroker | None:
         return None
     namespace, _, name = lane.removeprefix("broker:").partition("/")
     kind = kinds.SERVICE_BROKER if namespace else kinds.CLUSTER_SERVICE_BROKER
-    found = await unit.objects.get(kind, namespace, name)
+    found = await unit.objects.get_cached(kind, namespace, name)
     return found if isinstance(found, AnyBroker) else None
 
 

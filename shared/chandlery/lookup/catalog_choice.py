@@ -17,7 +17,7 @@ from chandlery.model.objects.offerings import AnyClass, AnyPlan, ClusterServiceC
 from chandlery.reconcile.offering import Wanted, is_cluster_scoped, wanted_class
 from chandlery.reconcile.reconcile_result import broker_key
 from chandlery.store.database import UnitOfWork
-from chandlery.store.objects.objects import Listing
+from chandlery.store.objects.object_reads import Listing
 
 OfferingT = TypeVar("OfferingT", bound=AnyClass | AnyPlan)
 
@@ -61,8 +61,7 @@ def on_offer(found: Sequence[OfferingT]) -> list[OfferingT]:
 async def broker_of(unit: UnitOfWork, service_class: AnyClass) -> AnyBroker | None:
     """The broker that offers the class, if it is registered."""
     kind, namespace, name = broker_place(service_class)
-    found = await unit.objects.list_cached(kind, Listing(namespace=namespace, where=(("name", name),), limit=1))
-    return cast("AnyBroker", found[0]) if found else None
+    return cast("AnyBroker | None", await unit.objects.get_cached(kind, namespace, name))
 
 
 def broker_place(service_class: AnyClass) -> tuple[Kind, str, str]:

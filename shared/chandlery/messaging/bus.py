@@ -47,8 +47,10 @@ class Bus(Protocol):
         """
 
     async def consume(self, kinds: Sequence[str], lane: str, handler: Handler, *, concurrency: int) -> Subscription:
-        """Hand commands for these kinds on this lane to the handler, at most `concurrency` at a time (prefetch).
+        """Hand commands for these kinds on this lane to the handler, at most `concurrency` at a time.
 
+        A handler that has only to write down what it has learned says so (`handler_slots.leave_slot`), and the next one
+        begins: of four or more, twice as many may be on their way (prefetch).
         A message is acknowledged after its handler returned. Survives the loss of the connection: handlers under way go
         on, but what they work on is delivered again. Returns when the listening has begun, however long that takes.
         Raises Unavailable before start and after close.

@@ -1,4 +1,8 @@
-"""Running handlers, a limited number at once. Both buses put what is delivered to a subscription into its slots."""
+"""Running handlers, a limited number at once. Both buses put what is delivered to a subscription into its slots.
+
+What is limited is calls to a service broker. A handler that has its answer leaves its slot, and writes down what it has
+learned while the next one is calling: so more of them meet in one transaction.
+"""
 
 import asyncio
 import contextvars
@@ -7,6 +11,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 import structlog
@@ -57,6 +63,9 @@ def _say_handled(message: Message, seconds: float) -> None:
 
 
 Item = TypeVar("Item")
+_AHEAD: Final = 2
+"""How many times as many messages are taken as handlers hold a slot."""
+_FEW: Final = 4
 
 
 async def failure_of(
@@ -88,6 +97,50 @@ async def failure_of(
     return None
 
 
+class Slot:
+    """One handler's share of what may run at a time: it may leave it early, and come back."""
+
+    def __init__(self, enter: Callable[[], Coroutine[Any, Any, None]], leave: Callable[[], None]) -> None:
+        self._enter = enter
+        self._leave = leave
+        self._is_held = True
+
+    def leave(self) -> None:
+        """Let another handler start. Harmless if that was said before."""
+        if self._is_held:
+            self._is_held = False
+            self._leave()
+
+    async def enter(self) -> None:
+        """Wait for a slot again, unless it was not left."""
+        if not self._is_held:
+            await self._enter()
+            self._is_held = True
+
+
+_SLOT: ContextVar[Slot | None] = ContextVar("slot", default=None)
+
+
+def leave_slot() -> None:
+    """Of a handler that has only to write down what it has learned: let the next one start meanwhile."""
+    if (slot := _SLOT.get()) is not None:
+        slot.leave()
+
+
+async def enter_slot() -> None:
+    """Of a handler that has left its slot and goes on to what counts."""
+    if (slot := _SLOT.get()) is not None:
+        await slot.enter()
+
+
+def most_taken(limit: int) -> int:
+    """How many messages a subscription takes at a time: those that have left their slots come on top.
+
+    Where few may run, one that waits here is one that another process could begin with.
+    """
+    return limit if limit < _FEW else _AHEAD * limit
+
+
 class HandlerSlots(Generic[Item]):
     """Runs `work` on each item in a task of its own, in the order offered, at most `limit` at a time."""
 
@@ -103,6 +156,9 @@ class HandlerSlots(Generic[Item]):
             raise ValueError("at least one handler must be allowed to run")
         self._work = work
         self._limit = limit
+        self._most = most_taken(limit)
+        self._held = 0
+        self._coming_back: deque[asyncio.Future[None]] = deque()
         self._on_free = on_free
         self._waiting: deque[Item] = deque()
         self._running: set[asyncio.Task[None]] = set()
@@ -113,7 +169,7 @@ class HandlerSlots(Generic[Item]):
     @property
     def is_free(self) -> bool:
         """Whether an item offered now would be started now."""
-        return not self._stopped and len(self._running) < self._limit
+        return not self._stopped and self._held < self._limit and len(self._running) < self._most
 
     def offer(self, item: Item) -> None:
         """Start on the item, or keep it until a slot is free."""
@@ -145,15 +201,42 @@ class HandlerSlots(Generic[Item]):
         await self.settle()
 
     def _start(self, item: Item) -> None:
-        task = asyncio.create_task(self._work(item), context=self._context.copy())
+        self._held += 1
+        slot, context = Slot(self._enter, self._leave), self._context.copy()
+        context.run(_SLOT.set, slot)
+        task = asyncio.create_task(self._work(item), context=context)
         self._running.add(task)
-        task.add_done_callback(self._finished)
+        task.add_done_callback(partial(self._finished, slot))
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
+    def _finished(self, slot: Slot, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        if not self.is_free:
+        slot.leave()
+        self._go_on()
+
+    def _leave(self) -> None:
+        self._held -= 1
+        self._go_on()
+
+    async def _enter(self) -> None:
+        if self._held < self._limit and not self._coming_back:
+            self._held += 1
             return
-        if self._waiting:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._coming_back.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._leave()
+            raise
+
+    def _go_on(self) -> None:
+        while self._coming_back and self._held < self._limit:
+            turn = self._coming_back.popleft()
+            if not turn.done():
+                self._held += 1
+                turn.set_result(None)
+        while self._waiting and self.is_free:
             self._start(self._waiting.popleft())
-        else:
+        if self.is_free:
             self._on_free()

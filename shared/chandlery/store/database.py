@@ -6,10 +6,10 @@ Goes out: the function's result and, once it is committed, messages for the rela
 with `after_commit`.
 Called by: the gateway's writer and reader, the reconcile loop, the loops of `engine/upkeep`, commands.
 
-Stores put off what can be written together; `flush` writes it at the end, in one order: objects, what cluster roles
-gather of one another, ids and links, events, work, whom all that wakes, the change log, the audit log, the operation
-history, messages. A transaction that lost a race begins again, so the function may be called several times, and has no
-effects but on its unit.
+Stores put off what can be written together; `flush` writes it at the end, in one order: what rounds leave in the work
+queue, objects, what cluster roles gather of one another, ids and links, events, new work, whom all that wakes, the
+change log, the audit log, the operation history, messages. A transaction that lost a race begins again, so the function
+may be called several times, and has no effects but on its unit.
 """
 
 import asyncio
@@ -218,6 +218,8 @@ class UnitOfWork:
 
     async def flush(self) -> list[OutboxEntry]:
         """Write what was put off; returns the messages to publish after the commit."""
+        # Rows of work are locked before objects.
+        await self.work_queue.flush_ends()
         await self.objects.flush()
         await self.aggregated_roles.flush(self.objects)
         await self.external_ids.flush()

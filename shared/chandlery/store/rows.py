@@ -32,18 +32,18 @@ _SECONDS: Final = 0.005
 
 
 class Breaths:
-    """Of one task: knows for how long the loop's thread has computed."""
+    """Of one task: knows since when it has not given way. The thread's own clock would be a call of the system."""
 
     __slots__ = ("_since",)
 
     def __init__(self) -> None:
-        self._since = time.thread_time()
+        self._since = time.monotonic()
 
     async def take(self) -> None:
-        """Give way if it has been computed for a few milliseconds; costs next to nothing otherwise."""
-        if time.thread_time() - self._since > _SECONDS:
+        """Give way if that is a few milliseconds; costs next to nothing otherwise."""
+        if time.monotonic() - self._since > _SECONDS:
             await asyncio.sleep(0)
-            self._since = time.thread_time()
+            self._since = time.monotonic()
 
 
 log = structlog.get_logger(__name__)

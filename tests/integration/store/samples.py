@@ -16,7 +16,7 @@ from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.objects.changes import LoggedChange
-from chandlery.store.objects.objects import Listing
+from chandlery.store.objects.object_reads import Listing
 from chandlery.store.schema import METADATA
 from tests.support.waiting import SOON, eventually
 

@@ -22,7 +22,7 @@ from chandlery.reconcile.reconcile_result import broker_key
 from chandlery.settings.settings import Settings
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.changes import LoggedChange
-from chandlery.store.objects.objects import Listing
+from chandlery.store.objects.object_reads import Listing
 from chandlery.store.sealing.sealing import new_key
 from chandlery_syncer.broker_reconciler import BrokerReconciler
 from chandlery_syncer.namespace_reconciler import NamespaceReconciler

@@ -36,7 +36,7 @@ from chandlery.reconcile.answers import Answer
 from chandlery.settings.settings import Settings
 from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.objects.objects import Listing
+from chandlery.store.objects.object_reads import Listing
 from chandlery.store.sealing.sealing import Keyring, new_key
 from chandlery.store.work.work_claims import Claim, Release
 from chandlery_binder.binding_loading import LoadedBinding

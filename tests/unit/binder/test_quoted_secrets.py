@@ -9,7 +9,7 @@ from chandlery.model.objects.core import Secret
 from chandlery.model.objects.instances import ParametersFromSource, SecretKeyReference
 from chandlery.model.objects.kinds import Kind
 from chandlery.model.objects.metadata import ObjectMeta
-from chandlery.store.objects.objects import Listing
+from chandlery.store.objects.object_reads import Listing
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply
 from tests.unit.binder.binder_fixture import BinderFixture

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.policies.label_selectors import Selector
-from chandlery.store.objects.objects import Listing
+from chandlery.store.objects.object_reads import Listing
 from chandlery.store.schema import LOOKUPS
 from chandlery_gateway.identity.authorization import Reach, namespace_asked
 from chandlery_gateway.kube.apply.managed_fields import managed_fields_wire

@@ -93,10 +93,7 @@ class ObjectWriter:
         return await self._inserts(prepared)
 
     async def _insert_batch(self, parts: Sequence[Part[AnyObject]]) -> Sequence[AnyObject]:
-        async def insert(unit: UnitOfWork) -> Sequence[AnyObject]:
-            return [await part.run(self._transactions.insert(unit, part.item)) for part in parts]
-
-        return await self._database.run(insert)
+        return await self._database.run(lambda unit: self._transactions.insert_all(unit, parts))
 
     async def change(self, request: WriteRequest, mutation: Mutation, *, tries: int = 1) -> Stored:
         """Change a stored object. A lost race is tried again if the caller allows; else it raises Conflict."""

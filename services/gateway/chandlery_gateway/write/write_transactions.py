@@ -4,8 +4,11 @@ What comes in is what a request asks for; `ObjectAdmission` says whether it may 
 out. `object_writer` runs these, and begins them again if a race is lost.
 """
 
+from collections.abc import Sequence
+
 from chandlery.contracts.messages import UNRESOLVED_LANE, LaneOpened
 from chandlery.contracts.topology import WORK_QUEUES
+from chandlery.engine.batches import Part
 from chandlery.model.faults import NotFound
 from chandlery.model.objects import kinds
 from chandlery.model.objects.bindings import ServiceBinding
@@ -35,6 +38,11 @@ class WriteTransactions:
 
     def __init__(self, admission: ObjectAdmission) -> None:
         self._admission = admission
+
+    async def insert_all(self, unit: UnitOfWork, parts: Sequence[Part[AnyObject]]) -> Sequence[AnyObject]:
+        """`insert` for each, within what its request has bound to its context."""
+        await self._admission.prefetch(unit, [part.item for part in parts])
+        return [await part.run(self.insert(unit, part.item)) for part in parts]
 
     async def insert(self, unit: UnitOfWork, prepared: AnyObject) -> AnyObject:
         """A new object with its work row, its command and what it wakes; written when the transaction ends."""

@@ -13,7 +13,7 @@ from chandlery.model.objects.kinds import Kind
 from chandlery.model.objects.offerings import AnyClass, AnyPlan
 from chandlery.reconcile.reconcile_result import broker_key, instances_key
 from chandlery.store.database import UnitOfWork
-from chandlery.store.objects.objects import Listing
+from chandlery.store.objects.object_reads import Listing
 from chandlery_syncer.catalog.catalog_difference import (
     NOTHING_RETIRED,
     AnyOffering,

@@ -119,7 +119,7 @@ class RoundCalls(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
 
     async def _hold(self, unit: UnitOfWork, claim: Claim, change: ReconcileResult[DocumentT]) -> None:
         if change.open_operations is None:
-            await unit.work_queue.assert_lease(claim)
+            await unit.work_queue.hold([claim])
             return
         # Should the note of the request be lost with this process, it is still known what was told to be under way.
         await unit.work_queue.keep_open(claim, write_open(change.open_operations))

@@ -40,7 +40,7 @@ class RoundWriter:
         seen: AnyObject,
         latest: AnyObject | None,
     ) -> RecordedRound:
-        """Put the change on top of what is stored now. `lane` is that of later commands. Raises LeaseLost."""
+        """Put the change on top of what is stored now, for a claim that is held. `lane` is that of later commands."""
         if latest is None:
             await unit.work_queue.remove(claim.uid)
             still_open = write_open(change.open_operations or ())
@@ -49,12 +49,12 @@ class RoundWriter:
         self.tell_history(unit, change, lane=lane)
         document = merged_with_latest(change.document, seen, latest)
         counted = counted_state(document)
-        due_at = await self._release(unit, claim, change, lane, counted=counted)
+        due_at = self._release(unit, claim, change, lane, counted=counted)
         if change.is_finished and not document.metadata.finalizers:
-            await unit.objects.remove(latest)
-            await unit.work_queue.remove(claim.uid)
+            await unit.objects.remove_later(latest)
+            unit.work_queue.remove_later(claim.uid)
         else:
-            await unit.objects.update(latest, document)
+            await unit.objects.update_later(latest, document)
         events = (*change.events, *(RecordEvent(document, fact) for fact in change.facts))
         unit.audit.note(*filter(None, (credential_entry(document, fact) for fact in change.facts)))
         unit.after_commit(partial(say_conditions, latest, document))
@@ -84,7 +84,7 @@ class RoundWriter:
             await session.carry_out(event)
         return ()
 
-    async def _release(
+    def _release(
         self, unit: UnitOfWork, claim: Claim, change: ReconcileResult[Any], lane: str, *, counted: CountedState
     ) -> datetime | None:
         """Returns when this process is to see to it again: at once, or a reminder that it takes upon itself."""
@@ -107,7 +107,7 @@ class RoundWriter:
             is_reached=counted.is_reached,
             is_at_rest=counted.is_reached and not still_open and not change.next.attempt,
         )
-        unit.outbox.add(await unit.work_queue.release(claim, release))
+        unit.outbox.add(unit.work_queue.release_later(claim, release))
         if is_reminded:
             return due_at
         return AT_ONCE if due_at is not None and due_at <= unit.now else None

@@ -18,6 +18,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
 from chandlery.contracts.messages import Message
 from chandlery.contracts.topology import DEAD_LETTER_QUEUES, event_queue, work_queue
 from chandlery.messaging.bus import Handler, Subscription
+from chandlery.messaging.handler_slots import most_taken
 from chandlery.messaging.message_counting import MessageCounting
 from chandlery.messaging.message_traces import MessageTraces
 from chandlery.messaging.rabbitmq.connecting.rabbitmq_servers import parse_servers
@@ -99,7 +100,8 @@ class RabbitBus:
                 queues[name] = await channel.get_queue(spec.name, ensure=False)
             return queues
 
-        return await self._listen(self._source(declare, concurrency=concurrency, prefetch=concurrency), handler)
+        source = self._source(declare, concurrency=concurrency, prefetch=most_taken(concurrency))
+        return await self._listen(source, handler)
 
     async def remove_queues(self, kinds: Sequence[str], lane: str) -> bool:
         done = []

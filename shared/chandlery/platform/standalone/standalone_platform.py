@@ -16,7 +16,6 @@ from chandlery.platform.protocol import SecretNotOwned
 from chandlery.reconcile.reconcile_result import DeleteSecret, PlatformWrite, RecordEvent, WriteSecret, secret_key
 from chandlery.store.audit.credential_trail import DELIVER, WITHDRAW, secret_entry
 from chandlery.store.database import UnitOfWork
-from chandlery.store.objects.objects import Listing
 from chandlery.telemetry.current_trace import current_trace_id
 from chandlery.telemetry.tracing.spans import note
 
@@ -32,13 +31,12 @@ class StandaloneSession:
 
     async def namespace(self, name: str) -> Namespace | None:
         """See PlatformView."""
-        listing = Listing(namespace="", where=(("name", name),), limit=1)
-        found = await self._unit.objects.list_cached(kinds.NAMESPACE, listing)
-        return found[0] if found and isinstance(found[0], Namespace) else None
+        found = await self._unit.objects.get_cached(kinds.NAMESPACE, "", name)
+        return found if isinstance(found, Namespace) else None
 
     async def read_secret(self, namespace: str, name: str) -> Secret | None:
         """See PlatformView."""
-        found = await self._unit.objects.get(kinds.SECRET, namespace, name)
+        found = await self._unit.objects.get_cached(kinds.SECRET, namespace, name)
         return found if isinstance(found, Secret) else None
 
     async def withdraw(self, secret: DeleteSecret) -> None:
@@ -46,7 +44,7 @@ class StandaloneSession:
         existing = await self.read_secret(secret.namespace, secret.name)
         if existing is not None and _controller(existing) == secret.owner_uid:
             self._unit.is_known_to(secret.owner_uid, secret_key(secret.namespace, secret.name))
-            await self._unit.objects.remove(existing)
+            await self._unit.objects.remove_later(existing)
             self._unit.audit.note(secret_entry(existing, WITHDRAW))
 
     async def carry_out(self, write: PlatformWrite) -> None:
@@ -67,12 +65,12 @@ class StandaloneSession:
         if existing is None:
             metadata = meta.model_copy(update={"uid": str(uuid.uuid4()), "creation_timestamp": unit.now})
             written = secret.model_copy(update={"metadata": metadata})
-            await unit.objects.insert(written)
+            await unit.objects.insert_later(written)
         elif _controller(existing) is None or _controller(existing) != _controller(secret):
             raise SecretNotOwned(f'Secret "{meta.namespace}/{meta.name}" exists and is not owned by this binding')
         else:
             written = existing.model_copy(update={"data": secret.data})
-            await unit.objects.update(existing, written)
+            await unit.objects.update_later(existing, written)
         unit.audit.note(secret_entry(written, DELIVER))
         if get_current_span().is_recording():
             unit.after_commit(partial(note, "Secret delivered", secret=f"{meta.namespace}/{meta.name}"))

@@ -16,7 +16,8 @@ from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.rbac import ClusterRole
 from chandlery.reconcile.policies.aggregated_rules import is_full, is_news, with_gathered_rules
 from chandlery.store.database_errors import LostRace
-from chandlery.store.objects.objects import Listing, ObjectStore
+from chandlery.store.objects.object_reads import Listing
+from chandlery.store.objects.objects import ObjectStore
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection

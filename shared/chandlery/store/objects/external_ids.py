@@ -4,6 +4,7 @@ The gateway claims for new objects whose broker is known, a worker for those tha
 the broker for the first time. The primary key decides among all processes at once.
 """
 
+from collections.abc import Collection
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from chandlery.model.faults import Fault
 from chandlery.store.schema import EXTERNAL_IDS as E
 from chandlery.store.schema import WORK_QUEUE as W
+from chandlery.store.sets_of_values import is_one_of
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -45,6 +47,7 @@ class ExternalIdStore:
         self._connection = connection
         self._insert_unless_there = _UNLESS_THERE[connection.dialect.name]
         self._later: dict[ExternalId, str] = {}
+        self._owners: dict[ExternalId, str] = {}
 
     def claim_later(self, external_id: ExternalId, uid: str) -> None:
         """Claim the id when the transaction ends, together with others; raises ExternalIdTaken for two of this one."""
@@ -63,8 +66,17 @@ class ExternalIdStore:
         except IntegrityError as error:
             raise ExternalIdTaken from error
 
+    async def prefetch(self, uids: Collection[str]) -> None:
+        """Read which ids these objects have, so that `claim` need not look for each."""
+        query = select(E).where(is_one_of(self._connection, E.c.uid, uids))
+        for row in await self._connection.execute(query):
+            self._owners[ExternalId(row.lane, row.kind, row.external_id)] = row.uid
+
     async def claim(self, external_id: ExternalId, uid: str) -> bool:
         """Whether the id belongs to the object, by now at least."""
+        if self._owners.get(external_id) == uid:
+            # It stays so until the object is gone.
+            return True
         owner = await self.owner(external_id)
         if owner is None:
             await self._connection.execute(self._insert_unless_there, _row(external_id, uid))

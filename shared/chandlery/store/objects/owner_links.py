@@ -17,6 +17,7 @@ from chandlery.model.objects.metadata import DELETION_POLICIES, OwnerReference
 from chandlery.store.schema import GARBAGE as G
 from chandlery.store.schema import OBJECTS
 from chandlery.store.schema import OWNER_LINKS as L
+from chandlery.store.sets_of_values import is_one_of
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -81,7 +82,7 @@ class OwnerLinks:
 
     async def _write_links(self) -> None:
         if self._changed:
-            await self._connection.execute(delete(L).where(L.c.uid.in_(self._changed)))
+            await self._connection.execute(delete(L).where(is_one_of(self._connection, L.c.uid, self._changed)))
         rows: dict[Mark, dict[str, Any]] = {}
         for uid, document in self._fresh.items():
             for owner in filter(_is_served, document.metadata.owner_references or ()):
@@ -109,7 +110,7 @@ class OwnerLinks:
             return []
         table = OBJECTS[kind]
         query = select(table.c.uid, table.c.name, table.c.namespace).where(
-            table.c.uid.in_(uids[:_AT_ONCE]), table.c.deleted_at.is_(None)
+            is_one_of(self._connection, table.c.uid, uids[:_AT_ONCE]), table.c.deleted_at.is_(None)
         )
         if self._connection.dialect.name == "postgresql":
             # Who removes one of them waits for us, and then sees its dependents.
@@ -126,7 +127,7 @@ class OwnerLinks:
             return 0
         left = (
             select(L.c.uid, L.c.kind, literal(self._now, G.c.due_at.type))
-            .where(L.c.owner_uid.in_(self._removed))
+            .where(is_one_of(self._connection, L.c.owner_uid, self._removed))
             .distinct()
         )
         return (await self._connection.execute(self._upsert(left))).rowcount
@@ -135,7 +136,7 @@ class OwnerLinks:
         # Only those that wait for their dependents have a row.
         if not self._owners_to_tell:
             return 0
-        waiting = update(G).where(G.c.uid.in_(self._owners_to_tell))
+        waiting = update(G).where(is_one_of(self._connection, G.c.uid, self._owners_to_tell))
         return (await self._connection.execute(waiting.values(due_at=self._now, marks=G.c.marks + 1))).rowcount
 
     def _upsert(self, source: Any = None) -> Any:

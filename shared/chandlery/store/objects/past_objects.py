@@ -14,7 +14,8 @@ from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.model.objects.metadata import NamespacedName
 from chandlery.model.objects.wire import JsonObject
 from chandlery.store.objects.changes import ChangeLog, ChangeVerb, Snapshot
-from chandlery.store.objects.objects import Listing, ObjectStore
+from chandlery.store.objects.object_reads import Listing
+from chandlery.store.objects.objects import ObjectStore
 from chandlery.store.rows import Breaths, RowCodec
 from chandlery.store.schema import CHANGES
 

@@ -17,12 +17,14 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, delete, func, insert, null, select, text, tuple_, union_all, update
+from sqlalchemy import case, delete, func, insert, null, select, text, union_all, update
 
 from chandlery.contracts.messages import Reconcile
 from chandlery.store.schema import INTERESTS, LATE_WAKES
 from chandlery.store.schema import WORK_QUEUE as W
-from chandlery.store.work.work_queue import COMMAND, DELIVERY, command_of, commands_of, made_due, one_by_one
+from chandlery.store.sets_of_values import is_one_of, is_one_of_pairs
+from chandlery.store.work.work_queue import COMMAND, command_of, commands_of, made_due, one_by_one
+from chandlery.store.work.work_releases import DELIVERY
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -68,7 +70,7 @@ class WakeStore:
         commands: list[Reconcile] = []
         for start in range(0, len(ordered), _MOST_LOCKS):
             some = ordered[start : start + _MOST_LOCKS]
-            meant = _waiting_for(some, known=[pair for pair in known if pair[0] in some])
+            meant = _waiting_for(self._connection, some, known=[pair for pair in known if pair[0] in some])
             if self._is_postgresql:
                 commands += await self._wake_or_note(meant, cause)
             else:
@@ -154,11 +156,11 @@ def _kept_or(cause: str | None) -> Any:
     return W.c.traceparent if cause is None else func.coalesce(W.c.traceparent, cause)
 
 
-def _waiting_for(keys: Sequence[str], *, known: Sequence[tuple[str, str]]) -> Any:
-    waiting = select(W.c.uid).where(W.c.waiting_for.in_(keys))
-    interested = select(INTERESTS.c.uid).where(INTERESTS.c.key.in_(keys))
+def _waiting_for(connection: "AsyncConnection", keys: Sequence[str], *, known: Sequence[tuple[str, str]]) -> Any:
+    waiting = select(W.c.uid).where(is_one_of(connection, W.c.waiting_for, keys))
+    interested = select(INTERESTS.c.uid).where(is_one_of(connection, INTERESTS.c.key, keys))
     if known:
-        waiting = waiting.where(tuple_(W.c.waiting_for, W.c.uid).not_in(known))
-        interested = interested.where(tuple_(INTERESTS.c.key, INTERESTS.c.uid).not_in(known))
+        waiting = waiting.where(~is_one_of_pairs(connection, (W.c.waiting_for, W.c.uid), known))
+        interested = interested.where(~is_one_of_pairs(connection, (INTERESTS.c.key, INTERESTS.c.uid), known))
     # A union, because PostgreSQL reads the whole table for an OR of the two.
     return union_all(waiting, interested)

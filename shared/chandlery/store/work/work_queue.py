@@ -10,7 +10,7 @@ not lost. Who waits for something else is found by `wakes`. Claims and retries w
 objects see real changes alone.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -20,15 +20,15 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from chandlery.contracts.messages import Reconcile, sound_trace
 from chandlery.model.faults import LeaseLost, SealBroken
-from chandlery.model.objects import kinds
 from chandlery.model.objects.wire import JsonObject
-from chandlery.reconcile.reconcile_result import instances_key
 from chandlery.store.rows import utc
 from chandlery.store.schema import INTERESTS, OBJECTS
 from chandlery.store.schema import WORK_QUEUE as W
 from chandlery.store.sealing.sealing import Keyring
+from chandlery.store.sets_of_values import is_one_of
 from chandlery.store.work.sealed_notes import OpenedNote, open_cause, open_note, seal_cause, seal_note
 from chandlery.store.work.work_claims import Claim, Release, WorkTrace
+from chandlery.store.work.work_releases import DELIVERY, Forsaken, Standing, Woken, WorkReleases
 from chandlery.telemetry.tracing.traceparent import current_traceparent
 
 if TYPE_CHECKING:
@@ -36,10 +36,6 @@ if TYPE_CHECKING:
 
 CLOCK_TOLERANCE = timedelta(seconds=1)
 """How far the clocks of two machines may be apart before work waits for the sweep."""
-DELIVERY = timedelta(seconds=10)
-"""How long a command may take on the bus before the sweep sends it once more."""
-REMINDER = timedelta(seconds=3)
-"""How much later than due the sweep sends a command that a process means to send itself."""
 LONGEST_PAUSE = timedelta(minutes=10)
 """Between two commands for an object that nobody gets to."""
 
@@ -53,17 +49,17 @@ class WorkQueue:
         keyring: Keyring,
         now: datetime,
         *,
-        woken: Callable[[Sequence[str]], None],
-        forsaken: Callable[[str, Sequence[JsonObject]], None],
+        woken: Woken,
+        forsaken: Forsaken,
     ) -> None:
         """`woken` is told the wake-up keys of what comes to an end, `forsaken` a uid and what was open of it."""
-        self._forsaken = forsaken
         self._connection = connection
-        self._woken = woken
         self._keyring = keyring
         self._now = now
         self._is_postgresql = connection.dialect.name == "postgresql"
         self._later: list[dict[str, Any]] = []
+        self._memories: dict[str, JsonObject] = {}
+        self._ends = WorkReleases(connection, keyring, now, woken=woken, forsaken=forsaken)
 
     async def add(self, kind: str, uid: str, *, lane: str) -> Reconcile:
         """Start to look after an object, due now. Returns the command for the outbox."""
@@ -120,7 +116,9 @@ class WorkQueue:
         """Take the leases of those objects that are due and that nobody holds; only of these kinds if any are given."""
         until = self._now + lease
         free = W.c.lease_until.is_(None) | (W.c.lease_until < self._now)
-        due = select(W.c.uid).where(W.c.uid.in_(uids), W.c.due_at <= self._now + CLOCK_TOLERANCE, free)
+        due = select(W.c.uid).where(
+            is_one_of(self._connection, W.c.uid, uids), W.c.due_at <= self._now + CLOCK_TOLERANCE, free
+        )
         if kinds is not None:
             due = due.where(W.c.kind.in_(kinds))
         if self._is_postgresql:
@@ -144,6 +142,7 @@ class WorkQueue:
         for moment in ("turn_at", "desired_at"):
             plain[moment] = row[moment] and utc(row[moment])
         trace = WorkTrace(sound_trace(plain.pop("traceparent")), sound_trace(plain.pop("last_traceparent")))
+        self._ends.has_claimed(row["uid"], Standing(row["revision"], trace.cause, plain["desired_at"]))
         claim = Claim(owner=owner, trace=trace, **plain)
         if isinstance(note, SealBroken):
             return replace(claim, is_note_lost=True)
@@ -183,45 +182,22 @@ class WorkQueue:
 
     async def release(self, claim: Claim, release: Release) -> Reconcile | None:
         """End the round. Returns a command if the desired state changed meanwhile. Raises LeaseLost."""
-        sealed = self._sealed(claim, release.sealed) if release.sealed is not None else None
-        untouched = W.c.revision == claim.revision
-        again = release.due_at + REMINDER if release.due_at and release.is_reminded else release.due_at
-        statement = (
-            update(W)
-            .where(_held_by(claim))
-            .values(
-                due_at=case((untouched, release.due_at), else_=self._now),
-                enqueue_after=case((untouched, again), else_=self._now + DELIVERY),
-                attempt=release.attempt,
-                lane=release.lane,
-                waiting_for=release.waiting_for,
-                sealed=sealed,
-                memory=seal_cause(self._keyring, claim.uid, release.memory),
-                open_operations=release.open_operations or None,
-                turn_at=release.turn_at,
-                lease_owner=None,
-                lease_until=None,
-                ready=release.ready,
-                expires_at=release.expires_at,
-                **_traced(claim, is_at_rest=release.is_at_rest or release.due_at is None),
-            )
-            .returning(W.c.revision, W.c.traceparent)
-        )
-        if release.is_reached:
-            statement = statement.values(desired_at=None)
-        row = (await self._connection.execute(statement)).first()
-        if row is None:
-            raise LeaseLost
-        if release.interests is not None:
-            await self._replace_interests(claim.uid, release.interests)
-        if row.revision == claim.revision:
-            return None
-        return Reconcile(kind=claim.kind, uid=claim.uid, lane=release.lane, traceparent=row.traceparent)
+        await self._ends.hold([claim])
+        command = self.release_later(claim, release)
+        await self.flush_ends()
+        return command
 
-    async def _replace_interests(self, uid: str, keys: Sequence[str]) -> None:
-        await self._connection.execute(delete(INTERESTS).where(INTERESTS.c.uid == uid))
-        if keys:
-            await self._connection.execute(insert(INTERESTS), [{"key": key, "uid": uid} for key in sorted(set(keys))])
+    async def hold(self, claims: Sequence[Claim]) -> None:
+        """Make sure that these leases are still ours, and keep them so until the transaction ends. Raises LeaseLost."""
+        await self._ends.hold(claims)
+
+    def release_later(self, claim: Claim, release: Release) -> Reconcile | None:
+        """`release` of one that is held or was claimed just now, together with others when the transaction ends."""
+        return self._ends.release(claim, release)
+
+    async def flush_ends(self) -> None:
+        """Write what `release_later` and `remove_later` were given."""
+        await self._ends.flush()
 
     async def give_back(self, claim: Claim, *, after: timedelta = timedelta(0)) -> None:
         """Let go of the lease without a result; what is in flight stays noted, and the next worker goes on from it."""
@@ -235,16 +211,8 @@ class WorkQueue:
         )
         await self._connection.execute(statement)
 
-    async def assert_lease(self, claim: Claim) -> None:
-        """Make sure that the lease is still ours, and keep it so until the transaction ends. Raises LeaseLost."""
-        held = select(W.c.uid).where(_held_by(claim))
-        if self._is_postgresql:
-            held = held.with_for_update()
-        if (await self._connection.execute(held)).first() is None:
-            raise LeaseLost
-
     async def keep_open(self, claim: Claim, open_operations: Sequence[JsonObject]) -> None:
-        """`assert_lease`, and write down which operations of the history have not ended. Raises LeaseLost."""
+        """`hold`, and write down which operations of the history have not ended. Raises LeaseLost."""
         await self._fenced(update(W).where(_held_by(claim)).values(open_operations=list(open_operations) or None))
 
     async def lock(self, uid: str) -> None:
@@ -302,14 +270,12 @@ class WorkQueue:
 
     async def remove(self, uid: str) -> None:
         """The object is gone. What it was interested in goes with `forget_interests`."""
-        statement = delete(W).where(W.c.uid == uid).returning(W.c.kind, W.c.lane, W.c.memory, W.c.open_operations)
-        row = (await self._connection.execute(statement)).first()
-        if row is not None and row.open_operations:
-            # Rounds end them before the object goes; this one has been taken out of their hands.
-            self._forsaken(uid, row.open_operations)
-        if row is not None and row.kind == kinds.SERVICE_INSTANCE.kind:
-            # Its broker may wait for its last instance to go; the provisioner's own note tells of one that it left.
-            self._woken([instances_key(lane) for lane in {row.lane, row.memory.get("lane") or row.lane}])
+        self.remove_later(uid)
+        await self.flush_ends()
+
+    def remove_later(self, uid: str) -> None:
+        """`remove`, together with others when the transaction ends."""
+        self._ends.remove(uid)
 
     async def forget_interests(self, *, limit: int) -> int:
         """Take away what objects that are gone wanted to be woken by, at most so many; returns how many."""
@@ -333,8 +299,20 @@ class WorkQueue:
 
     async def memory_of(self, uid: str) -> JsonObject:
         """A worker's notes on an object; empty if nobody looks after it."""
-        memory: JsonObject | None = (await self._connection.execute(select(W.c.memory).where(W.c.uid == uid))).scalar()
-        return open_cause(self._keyring, uid, memory or {})
+        if uid not in self._memories:
+            await self.prefetch_memories([uid])
+        return self._memories[uid]
+
+    async def prefetch_memories(self, uids: Collection[str]) -> None:
+        """Read what `memory_of` is about to be asked for."""
+        query = select(W.c.uid, W.c.memory).where(is_one_of(self._connection, W.c.uid, uids))
+        found = {row.uid: row.memory for row in await self._connection.execute(query)}
+        for uid in uids:
+            self._memories[uid] = open_cause(self._keyring, uid, found.get(uid) or {})
+
+    def forget(self) -> None:
+        """Let `memory_of` read anew."""
+        self._memories.clear()
 
     async def _fenced(self, statement: Any) -> None:
         if not (await self._connection.execute(statement)).rowcount:

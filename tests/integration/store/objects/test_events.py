@@ -12,7 +12,7 @@ from sqlalchemy.event import remove
 from chandlery.model.objects import kinds
 from chandlery.model.objects.core import Event, InvolvedObject
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.objects.objects import Listing
+from chandlery.store.objects.object_reads import Listing
 from tests.integration.store import samples
 from tests.integration.store.samples import NOON
 from tests.support.waiting import SOON

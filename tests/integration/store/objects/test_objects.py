@@ -5,7 +5,7 @@ import pytest
 from chandlery.model.faults import AlreadyExists, Conflict
 from chandlery.model.objects import kinds
 from chandlery.store.database import Database
-from chandlery.store.objects.objects import Listing
+from chandlery.store.objects.object_reads import Listing
 from tests.integration.store import samples
 from tests.integration.store.samples import create, create_one, get_instance, instance, position_of
 

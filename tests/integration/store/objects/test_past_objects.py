@@ -10,7 +10,7 @@ from chandlery.model.objects.kinds import SERVICE_INSTANCE, AnyObject
 from chandlery.model.objects.metadata import NamespacedName
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.objects.changes import ORDINALS, Snapshot
-from chandlery.store.objects.objects import Listing
+from chandlery.store.objects.object_reads import Listing
 from chandlery.store.objects.past_objects import PastPart
 from tests.integration.store import samples
 from tests.integration.store.conftest import SetClock

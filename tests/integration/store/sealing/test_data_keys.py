@@ -12,7 +12,7 @@ from chandlery.model.faults import ConfigurationFault, SealBroken
 from chandlery.model.objects import kinds
 from chandlery.model.objects.core import Secret
 from chandlery.store.database import Database
-from chandlery.store.objects.objects import Listing
+from chandlery.store.objects.object_reads import Listing
 from chandlery.store.schema import DATA_KEYS, OBJECTS
 from chandlery.store.sealing.data_key_cache import DataKeyCache, KekName
 from chandlery.store.sealing.data_keys import DataKeyLimits

@@ -18,7 +18,7 @@ from chandlery.process.commands.keys.key_views import advice, as_table
 from chandlery.process.key_choice import make_database
 from chandlery.settings.settings import Settings
 from chandlery.store.database import Database
-from chandlery.store.objects.objects import Listing
+from chandlery.store.objects.object_reads import Listing
 from chandlery.store.schema import DATA_KEYS
 from chandlery.store.sealing.providers.listed_keys import KeyFile
 from chandlery.store.sealing.sealing import Keyring, new_key

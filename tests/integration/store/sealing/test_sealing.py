@@ -13,7 +13,7 @@ from chandlery.model.objects.annotations import UNREADABLE
 from chandlery.model.objects.core import Secret
 from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database
-from chandlery.store.objects.objects import Listing
+from chandlery.store.objects.object_reads import Listing
 from chandlery.store.schema import CHANGES, OBJECTS, WORK_QUEUE
 from chandlery.store.sealing.sealing import Keyring, SealPlace, new_key
 from tests.integration.store import samples

@@ -20,7 +20,7 @@ from chandlery.model.objects.annotations import UNREADABLE
 from chandlery.model.objects.core import Secret
 from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database
-from chandlery.store.objects.objects import Listing
+from chandlery.store.objects.object_reads import Listing
 from chandlery.store.schema import CHANGES, MARKS, OBJECTS, WORK_QUEUE
 from chandlery.store.sealing.resealing import Step
 from chandlery.store.sealing.sealing import Keyring, new_key

@@ -25,7 +25,7 @@ from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.retry.circuit import OpenCircuit
 from chandlery.store.database import Database
 from chandlery.store.history.stored_operations import OperationFilter
-from chandlery.store.objects.objects import Listing
+from chandlery.store.objects.object_reads import Listing
 from chandlery.store.schema import METADATA, OBJECTS
 from chandlery.store.sealing.key_usage import HISTORY
 from chandlery.store.sealing.sealing import new_key

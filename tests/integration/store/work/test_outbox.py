@@ -39,9 +39,23 @@ async def test_messages_are_kept_in_their_order_and_told_with_the_ids_they_are_k
 
     kept = await _left_behind(database, clock)
 
-    assert [entry.message for entry in kept] == [*MESSAGES, *MESSAGES]
+    command, _, opened = MESSAGES
+    assert [entry.message for entry in kept] == [*MESSAGES, command, opened]
     assert kept == told
-    assert len({entry.id for entry in kept}) == 6
+    assert len({entry.id for entry in kept}) == 5
+
+
+async def test_watchers_are_told_once_of_all_that_a_transaction_has_written_of_a_kind(
+    database: Database, clock: SetClock
+) -> None:
+    changed = [ObjectChanged(kind=kind, uid=uid) for uid in ("a", "b") for kind in ("ServiceInstance", "Secret")]
+    await _speak(database, *changed)
+    await _speak(database, *changed)
+    clock.advance(seconds=1)
+
+    kept = await _left_behind(database, clock)
+
+    assert [entry.message for entry in kept] == [*changed[:2], *changed[:2]]
 
 
 async def test_many_messages_of_one_transaction_have_the_ids_of_their_rows(database: Database, clock: SetClock) -> None:

@@ -11,7 +11,7 @@ from chandlery.engine.upkeep.retention import Retention
 from chandlery.model.objects import kinds
 from chandlery.settings.settings import Settings
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.objects.objects import Listing
+from chandlery.store.objects.object_reads import Listing
 from chandlery.store.schema import METADATA
 from chandlery.store.work.work_claims import Claim, Release
 from tests.integration.store import samples

@@ -12,7 +12,7 @@ from chandlery.model.faults import LeaseLost
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.schema import WORK_QUEUE
 from chandlery.store.work.work_claims import Claim, Release
-from chandlery.store.work.work_queue import DELIVERY
+from chandlery.store.work.work_releases import DELIVERY
 from tests.integration.store import samples
 from tests.integration.store.conftest import SetClock
 from tests.integration.store.work import work

@@ -23,7 +23,7 @@ from chandlery.reconcile.answers import Answer
 from chandlery.reconcile.reconcile_result import ReconcileResult
 from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import UnitOfWork
-from chandlery.store.objects.objects import Listing
+from chandlery.store.objects.object_reads import Listing
 from chandlery_provisioner.facts.instance_snapshot import Cascade
 from chandlery_provisioner.instance_loading import LoadedInstance
 from chandlery_provisioner.instance_reconciler import InstanceReconciler, PreparedInstanceCall

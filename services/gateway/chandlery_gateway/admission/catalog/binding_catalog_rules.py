@@ -1,5 +1,7 @@
 """What a binding looks up: its instance, and whether what that is an instance of can be bound with these parameters."""
 
+from collections.abc import Sequence
+
 from chandlery.lookup.catalog_choice import class_lane, find_classes
 from chandlery.model.faults import FieldProblem, Invalid
 from chandlery.model.objects import kinds
@@ -8,13 +10,18 @@ from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.offerings import AnyClass, AnyPlan
 from chandlery.reconcile.offering import is_bindable
 from chandlery.store.database import UnitOfWork
-from chandlery.store.objects.objects import Listing
 from chandlery_gateway.admission.catalog.catalog_rules import CatalogRules, Routed, find_current_plan
 from chandlery_gateway.admission.catalog.parameter_checks import check_bind
 
 
 class BindingCatalogRules(CatalogRules[ServiceBinding]):
     """The look-ups of bindings. Their specification is frozen, so only a new one has any."""
+
+    async def prefetch(self, unit: UnitOfWork, documents: Sequence[ServiceBinding]) -> None:
+        places = {(each.metadata.namespace or "", each.spec.instance_ref.name) for each in documents}
+        instances = await unit.objects.prefetch(kinds.SERVICE_INSTANCE, places)
+        if instances:
+            await unit.work_queue.prefetch_memories([each.metadata.uid or "" for each in instances])
 
     async def admit_new(self, unit: UnitOfWork, document: ServiceBinding) -> Routed[ServiceBinding]:
         instance = await _find_instance(unit, document)
@@ -40,10 +47,10 @@ class BindingCatalogRules(CatalogRules[ServiceBinding]):
 
 async def _find_instance(unit: UnitOfWork, binding: ServiceBinding) -> ServiceInstance | None:
     """The instance that is to be bound, if it is there already. Looked up once for all that share a transaction."""
-    where = (("name", binding.spec.instance_ref.name),)
-    listing = Listing(namespace=binding.metadata.namespace or "", where=where, limit=1)
-    found = await unit.objects.list_cached(kinds.SERVICE_INSTANCE, listing)
-    return found[0] if found and isinstance(found[0], ServiceInstance) else None
+    found = await unit.objects.get_cached(
+        kinds.SERVICE_INSTANCE, binding.metadata.namespace or "", binding.spec.instance_ref.name
+    )
+    return found if isinstance(found, ServiceInstance) else None
 
 
 def _refuse_unbindable(binding: ServiceBinding, service_class: AnyClass, plan: AnyPlan) -> None:

@@ -1,5 +1,6 @@
 """What the rules of a kind look up, in the transaction that stores the object, and which lane its work gets."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -27,6 +28,9 @@ class Routed(Generic[ObjectT]):
 
 class CatalogRules(Generic[ObjectT]):
     """Of a kind that looks nothing up."""
+
+    async def prefetch(self, unit: UnitOfWork, documents: Sequence[ObjectT]) -> None:
+        """Read in a few statements what `admit_new` is about to look up for each of these."""
 
     async def admit_new(self, unit: UnitOfWork, document: ObjectT) -> Routed[ObjectT]:
         """The new object, completed. Raises Invalid."""

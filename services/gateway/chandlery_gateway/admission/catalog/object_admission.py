@@ -23,7 +23,6 @@ from chandlery.model.objects.kinds import AnyObject, kind_of
 from chandlery.model.text.names import FINALIZER
 from chandlery.reconcile.policies.broker_policy import AS_SHORT_AS_ASKED, ShortestPauses
 from chandlery.store.database import UnitOfWork
-from chandlery.store.objects.objects import Listing
 from chandlery_gateway.admission.access.granted_rights import Grant
 from chandlery_gateway.admission.access.role_admission import ClusterRoleRules, RoleRules
 from chandlery_gateway.admission.access.role_binding_admission import RoleBindingRules, ServiceAccountRules
@@ -165,6 +164,14 @@ class ObjectAdmission:
         secrets = frozenset(rules.secrets(new))
         warnings, grant = rules.new_warnings(new), rules.grant(new)
         return NewObject(new, warnings, secrets, grant, chosen_id=rules.chosen_id(document))
+
+    async def prefetch(self, unit: UnitOfWork, documents: Sequence[AnyObject]) -> None:
+        """Read in a few statements what `admit_create` is about to look up for each of these."""
+        of_kinds: dict[str, list[AnyObject]] = {}
+        for document in documents:
+            of_kinds.setdefault(document.kind, []).append(document)
+        for some in of_kinds.values():
+            await self.entry_of(some[0]).catalog.prefetch(unit, some)
 
     async def admit_create(self, unit: UnitOfWork, document: AnyObject) -> Routed[AnyObject]:
         """What was prepared, completed from the catalog, with its lane. Raises Invalid, NotFound, Forbidden."""
@@ -316,8 +323,7 @@ async def _namespace_called(unit: UnitOfWork, name: str, *, is_held: bool) -> An
     """The namespace; `is_held` keeps others from marking it deleted before this transaction ends."""
     if is_held:
         return await unit.objects.get(kinds.NAMESPACE, "", name, lock=True)
-    found = await unit.objects.list_cached(kinds.NAMESPACE, Listing(namespace="", where=(("name", name),), limit=1))
-    return found[0] if found else None
+    return await unit.objects.get_cached(kinds.NAMESPACE, "", name)
 
 
 async def _check_namespace(unit: UnitOfWork, document: AnyObject) -> None:

@@ -17,7 +17,7 @@ from chandlery.model.objects import kinds
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.model.objects.rbac import ClusterRole, ClusterRoleBinding
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.objects.objects import Listing
+from chandlery.store.objects.object_reads import Listing
 from chandlery_gateway.identity.default_roles.coming_roles import DEFAULT_BINDINGS, DEFAULT_ROLES
 from chandlery_gateway.identity.default_roles.role_reconciliation import (
     must_be_made_anew,

@@ -1,0 +1,232 @@
+"""Looks at objects of every kind inside one transaction, each as it is now or once for all of it.
+
+Comes in: names, uids and listings; sets of names that `get_cached` is about to be asked for (`prefetch`).
+Goes out: objects, opened (`rows`). What the transaction has put off of a kind is written before anybody looks at others
+of it, so that nobody sees what is not so any more.
+Called by: whoever has a `UnitOfWork`, through `ObjectStore`, which writes.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select, tuple_, type_coerce
+from sqlalchemy.dialects.postgresql import JSONB
+
+from chandlery.model.objects.kinds import AnyObject, Kind
+from chandlery.store.objects.pending_writes import PendingWrites
+from chandlery.store.rows import Breaths, RowCodec
+from chandlery.store.schema import OBJECTS
+from chandlery.store.sets_of_values import is_one_of, is_one_of_pairs
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+_NAMES_PER_STATEMENT = 5_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """Which objects to list. `where` speaks of columns: `name` and the lookups of `schema.LOOKUPS`."""
+
+    namespace: str | None = None
+    """None lists all namespaces."""
+    where: tuple[tuple[str, str], ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    """Labels that must be equal; other label requirements are for the caller to check."""
+    after: tuple[str, str] | None = None
+    """Namespace and name of the last object of the page before."""
+    limit: int | None = None
+
+
+class ObjectReads:
+    """The objects, as this transaction sees them."""
+
+    def __init__(self, connection: "AsyncConnection", codec: RowCodec, *, pending: PendingWrites) -> None:
+        self._connection = connection
+        self._codec = codec
+        self._pending = pending
+        self._seen: dict[tuple[object, ...], Sequence[AnyObject]] = {}
+        self._found: dict[tuple[str, str, str], AnyObject | None] = {}
+        self._counts: dict[tuple[str, str, str, str], int] = {}
+
+    async def get(self, kind: Kind, namespace: str, name: str, *, lock: bool = False) -> AnyObject | None:
+        """One object by name. `lock` keeps others from changing it until the transaction ends."""
+        table = OBJECTS[kind.kind]
+        return await self._one(kind, select(table).where(table.c.namespace == namespace, table.c.name == name), lock)
+
+    async def prefetch(self, kind: Kind, places: Collection[tuple[str, str]]) -> Sequence[AnyObject]:
+        """Read what `get_cached` is about to be asked for, by namespace and name; returns what there is."""
+        unknown = {place for place in places if (kind.kind, *place) not in self._found}
+        if unknown:
+            for namespace, name in unknown:
+                self._found[kind.kind, namespace, name] = None
+            table = OBJECTS[kind.kind]
+            wanted = is_one_of_pairs(self._connection, (table.c.namespace, table.c.name), unknown)
+            for document in await self._all(kind, select(table).where(wanted)):
+                self._found[_place(document)] = document
+        return [found for place in places if (found := self._found[kind.kind, *place]) is not None]
+
+    async def get_cached(self, kind: Kind, namespace: str, name: str) -> AnyObject | None:
+        """One object by name, read once for the whole transaction: for what the rounds of a batch have in common."""
+        place = (kind.kind, namespace, name)
+        if place not in self._found:
+            self._found[place] = await self.get(kind, namespace, name)
+        return self._found[place]
+
+    async def list_cached(self, kind: Kind, listing: Listing) -> Sequence[AnyObject]:
+        """A listing that is read once for the whole transaction: for what many rounds of one batch have in common."""
+        key = (kind.kind, listing)
+        if key not in self._seen:
+            self._seen[key] = await self.list(kind, listing)
+        return self._seen[key]
+
+    def forget(self) -> None:
+        """Let what is kept for the whole transaction be read anew."""
+        self._seen.clear()
+        self._found.clear()
+        self._counts.clear()
+
+    async def get_many(self, kind: Kind, uids: Sequence[str]) -> dict[str, AnyObject]:
+        """Objects by their uids; those that are gone are left out."""
+        table = OBJECTS[kind.kind]
+        found = await self._all(kind, select(table).where(is_one_of(self._connection, table.c.uid, uids)))
+        return {document.metadata.uid or "": document for document in found}
+
+    async def get_by_uid(self, kind: Kind, uid: str, *, lock: bool = False) -> AnyObject | None:
+        """One object by uid."""
+        table = OBJECTS[kind.kind]
+        return await self._one(kind, select(table).where(table.c.uid == uid), lock)
+
+    async def list(self, kind: Kind, listing: Listing) -> Sequence[AnyObject]:
+        """Objects in the order of namespace and name."""
+        table = OBJECTS[kind.kind]
+        query = select(table).where(*_conditions(kind, listing, self._connection.dialect.name))
+        query = query.order_by(table.c.namespace, table.c.name)
+        if listing.limit is not None:
+            query = query.limit(listing.limit)
+        return await self._all(kind, query)
+
+    async def uid_of(self, kind: Kind, namespace: str, name: str) -> str | None:
+        """The uid of the object of this name, without reading the object."""
+        await self._settle(kind)
+        table = OBJECTS[kind.kind]
+        query = select(table.c.uid).where(table.c.namespace == namespace, table.c.name == name)
+        uid: str | None = (await self._connection.execute(query)).scalar()
+        return uid
+
+    async def count(self, kind: Kind, listing: Listing) -> int:
+        """How many objects a listing has, regardless of its limit."""
+        await self._settle(kind)
+        query = select(func.count()).select_from(OBJECTS[kind.kind])
+        query = query.where(*_conditions(kind, listing, self._connection.dialect.name))
+        return int((await self._connection.execute(query)).scalar_one())
+
+    async def prefetch_counts(self, kind: Kind, column: str, places: Collection[tuple[str, str]]) -> None:
+        """Count what `count_cached` is about to be asked for, by namespace and value of the column."""
+        if not places:
+            return
+        await self._settle(kind)
+        table = OBJECTS[kind.kind]
+        columns = (table.c.namespace, table.c[column])
+        query = select(*columns, func.count()).where(is_one_of_pairs(self._connection, columns, places))
+        for place in places:
+            self._counts[kind.kind, column, *place] = 0
+        for namespace, value, count in await self._connection.execute(query.group_by(*columns)):
+            self._counts[kind.kind, column, namespace, value] = count
+
+    async def count_cached(self, kind: Kind, column: str, namespace: str, value: str) -> int:
+        """How many objects of a namespace have this value, counted once for the whole transaction."""
+        key = (kind.kind, column, namespace, value)
+        if key not in self._counts:
+            await self.prefetch_counts(kind, column, [(namespace, value)])
+        return self._counts[key]
+
+    async def names(self, kind: Kind, *, namespace: str, limit: int) -> Sequence[str]:
+        """Names of the objects in a namespace, at most so many."""
+        await self._settle(kind)
+        table = OBJECTS[kind.kind]
+        query = select(table.c.name).where(table.c.namespace == namespace).order_by(table.c.name).limit(limit)
+        return (await self._connection.execute(query)).scalars().all()
+
+    async def offered(self, kind: Kind, column: str, *, namespace: str, limit: int) -> Sequence[str]:
+        """What the classes or plans of a namespace that are still offered are called, at most so many."""
+        await self._settle(kind)
+        table = OBJECTS[kind.kind]
+        is_removed = func.coalesce(table.c.status["removedFromBrokerCatalog"].as_boolean(), False)
+        query = select(table.c[column]).where(table.c.namespace == namespace, ~is_removed)
+        return (await self._connection.execute(query.order_by(table.c[column]).limit(limit))).scalars().all()
+
+    async def called_by_broker(self, kind: Kind, broker_name: str, *, namespace: str) -> set[str]:
+        """What users may call the classes of a broker by other names than their objects': names and ids of its own."""
+        await self._settle(kind)
+        table = OBJECTS[kind.kind]
+        query = select(table.c.external_name, table.c.external_id)
+        query = query.where(table.c.namespace == namespace, table.c.broker_name == broker_name)
+        return {word for row in await self._connection.execute(query) for word in row if word}
+
+    async def uids_where(
+        self, kind: Kind, column: str, values: Sequence[str], *, namespace: str | None
+    ) -> Sequence[str]:
+        """The uids of all objects whose column has one of the values; a namespace of None means all of them."""
+        await self._settle(kind)
+        table = OBJECTS[kind.kind]
+        found: list[str] = []
+        for start in range(0, len(values), _NAMES_PER_STATEMENT):
+            query = select(table.c.uid).where(table.c[column].in_(values[start : start + _NAMES_PER_STATEMENT]))
+            if namespace is not None:
+                query = query.where(table.c.namespace == namespace)
+            found += (await self._connection.execute(query)).scalars()
+        return found
+
+    def _keep_found(self, document: AnyObject, now: AnyObject | None) -> None:
+        """Let `get_cached` tell what this transaction has written itself."""
+        if (place := _place(document)) in self._found:
+            self._found[place] = now
+
+    async def _settle(self, kind: Kind) -> None:
+        """Before a look at what is stored of a kind."""
+        if self._pending.are_of(kind):
+            await self._pending.flush_kind(kind)
+
+    async def _one(self, kind: Kind, query: "Select[Any]", lock: bool) -> AnyObject | None:
+        if lock and self._connection.dialect.name == "postgresql":
+            query = query.with_for_update()
+        await self._settle(kind)
+        breaths = Breaths()
+        row = (await self._connection.execute(query)).mappings().first()
+        if row is None:
+            return None
+        await breaths.take()
+        document = self._codec.from_row(kind, dict(row))
+        await breaths.take()
+        return document
+
+    async def _all(self, kind: Kind, query: "Select[Any]") -> Sequence[AnyObject]:
+        await self._settle(kind)
+        breaths, found = Breaths(), []
+        for row in (await self._connection.execute(query)).mappings():
+            await breaths.take()
+            found.append(self._codec.from_row(kind, dict(row)))
+            await breaths.take()
+        return found
+
+
+def _place(document: AnyObject) -> tuple[str, str, str]:
+    return (document.kind, document.metadata.namespace or "", document.metadata.name)
+
+
+def _conditions(kind: Kind, listing: Listing, dialect: str) -> "list[ColumnElement[bool]]":
+    table = OBJECTS[kind.kind]
+    conditions: list[ColumnElement[bool]] = [table.c[column] == value for column, value in listing.where]
+    if listing.namespace is not None:
+        conditions.append(table.c.namespace == listing.namespace)
+    if listing.after is not None:
+        conditions.append(tuple_(table.c.namespace, table.c.name) > tuple_(*listing.after))
+    for key, value in listing.labels:
+        if dialect == "postgresql":
+            conditions.append(type_coerce(table.c.labels, JSONB).contains({key: value}))
+        else:
+            conditions.append(func.json_extract(table.c.labels, f'$."{key}"') == value)
+    return conditions

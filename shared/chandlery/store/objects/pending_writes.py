@@ -1,0 +1,140 @@
+"""Objects of one transaction that are written together at its end: as many statements for thirty of them as for two.
+
+Comes in: rows to insert, columns to write over an object that must still be stored as it was read, objects to remove.
+Goes out: one statement for the rows of a table that have the same columns, and before it one that locks what is written
+over or removed and looks whether it is still the same.
+Called by: `ObjectStore`, which has noted each of them in the change log by then.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from chandlery.model.faults import AlreadyExists, Conflict, Forbidden
+from chandlery.model.objects import kinds
+from chandlery.model.objects.kinds import AnyObject, Kind, kind_of
+from chandlery.store.database_errors import FORBIDDEN, sqlstate
+from chandlery.store.schema import EXTERNAL_IDS, OBJECTS
+from chandlery.store.sets_of_values import is_one_of
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+STATUS: Final = "status"
+_HAVE_EXTERNAL_IDS: Final = (kinds.SERVICE_INSTANCE, kinds.SERVICE_BINDING)
+_OF_UID: Final = "of_uid"
+_WRITE_OVER: Final = {name: update(table).where(table.c.uid == bindparam(_OF_UID)) for name, table in OBJECTS.items()}
+
+Columns = frozenset[str]
+
+
+@dataclass
+class _OfKind:
+    """What waits of one kind."""
+
+    inserts: dict[Columns, list[dict[str, Any]]] = field(default_factory=dict)
+    updates: dict[Columns, list[dict[str, Any]]] = field(default_factory=dict)
+    removed: list[str] = field(default_factory=list)
+    expected: list[tuple[AnyObject, int]] = field(default_factory=list)
+    """What is written over or removed, and the version that it must have."""
+
+
+class PendingWrites:
+    """What one transaction has put off."""
+
+    def __init__(self, connection: "AsyncConnection") -> None:
+        self._connection = connection
+        self._kinds: dict[str, _OfKind] = {}
+
+    def insert(self, kind: Kind, row: dict[str, Any]) -> None:
+        """Create an object; a name that is taken fails the whole transaction."""
+        self._of(kind).inserts.setdefault(frozenset(row), []).append(row)
+
+    def update(self, document: AnyObject, before: int, values: Mapping[str, Any]) -> None:
+        """Write these columns over the object, whose version must still be `before` then."""
+        of_kind = self._of(kind_of(document))
+        of_kind.updates.setdefault(frozenset(values), []).append({_OF_UID: document.metadata.uid, **values})
+        of_kind.expected.append((document, before))
+
+    def remove(self, document: AnyObject, before: int) -> None:
+        """Take the object away, whose version must still be `before` then."""
+        of_kind = self._of(kind_of(document))
+        of_kind.removed.append(document.metadata.uid or "")
+        of_kind.expected.append((document, before))
+
+    def are_of(self, kind: Kind) -> bool:
+        """Whether a reader of this kind would see what is not so any more."""
+        return kind.kind in self._kinds and bool(self._kinds[kind.kind].expected)
+
+    async def flush(self) -> None:
+        """Write all of it. Raises AlreadyExists, Conflict, Forbidden."""
+        for name in sorted(self._kinds):
+            await self.flush_kind(kinds.KINDS[name])
+
+    async def flush_kind(self, kind: Kind) -> None:
+        """Write what there is of a kind."""
+        waiting = self._kinds.pop(kind.kind, None)
+        if waiting is None:
+            return
+        if waiting.expected:
+            await self._refuse_outdated(kind, waiting.expected)
+        for columns, rows in waiting.updates.items():
+            await self._write_over(kind, columns, rows, waiting.expected[0][0])
+        if waiting.removed:
+            await self._remove(kind, waiting.removed)
+        for rows in waiting.inserts.values():
+            try:
+                await self._connection.execute(insert(OBJECTS[kind.kind]), rows)
+            except IntegrityError as error:
+                raise AlreadyExists from error
+
+    async def _refuse_outdated(self, kind: Kind, expected: Sequence[tuple[AnyObject, int]]) -> None:
+        """Lock what is to be written over, in one order, and look whether it is still as it was read."""
+        table = OBJECTS[kind.kind]
+        uids = [document.metadata.uid or "" for document, _ in expected]
+        query = select(table.c.uid, table.c.resource_version).where(is_one_of(self._connection, table.c.uid, uids))
+        if self._connection.dialect.name == "postgresql":
+            query = query.order_by(table.c.uid).with_for_update(key_share=True)
+        stored: dict[str | None, int] = {row.uid: row.resource_version for row in await self._connection.execute(query)}
+        for document, before in expected:
+            if stored.get(document.metadata.uid) != before:
+                raise conflict(kind, document)
+
+    async def _write_over(
+        self, kind: Kind, columns: Columns, rows: Sequence[Mapping[str, Any]], first: AnyObject
+    ) -> None:
+        try:
+            await self._connection.execute(_WRITE_OVER[kind.kind], rows)
+        except DBAPIError as error:
+            if STATUS in columns and sqlstate(error) == FORBIDDEN:
+                raise not_ours(kind, first) from error
+            raise
+
+    async def _remove(self, kind: Kind, uids: Sequence[str]) -> None:
+        table = OBJECTS[kind.kind]
+        await self._connection.execute(delete(table).where(is_one_of(self._connection, table.c.uid, uids)))
+        if kind in _HAVE_EXTERNAL_IDS:
+            theirs = is_one_of(self._connection, EXTERNAL_IDS.c.uid, uids)
+            await self._connection.execute(delete(EXTERNAL_IDS).where(theirs))
+
+    def _of(self, kind: Kind) -> _OfKind:
+        return self._kinds.setdefault(kind.kind, _OfKind())
+
+
+def not_ours(kind: Kind, document: AnyObject) -> Forbidden:
+    """The database role may not write a status."""
+    return Forbidden(
+        f'{kind.qualified_plural} "{document.metadata.name}" is forbidden: the status is written by Chandlery '
+        'alone; the database role of this process may not write it (docs/operations.md, "Roles and grants")'
+    )
+
+
+def conflict(kind: Kind, document: AnyObject) -> Conflict:
+    """Somebody else has written the object since it was read."""
+    return Conflict(
+        f'Operation cannot be fulfilled on {kind.qualified_plural} "{document.metadata.name}": '
+        "the object has been modified; please apply your changes to the latest version and try again"
+    )

@@ -1,0 +1,111 @@
+"""Slots of handlers: a limited number at once, which may be left by who only writes down, and entered again."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from chandlery.messaging.handler_slots import HandlerSlots, enter_slot, leave_slot, most_taken
+from tests.support.waiting import eventually
+
+
+class Stage:
+    """Handlers that halt where a test wants them, by item."""
+
+    def __init__(self, limit: int) -> None:
+        self.slots: HandlerSlots[int] = HandlerSlots(self._work, limit=limit)
+        self.calling: list[int] = []
+        self.writing: list[int] = []
+        self.again: list[int] = []
+        self.ended: list[int] = []
+        self._gates = {name: asyncio.Event() for name in ("answered", "written", "over")}
+
+    def open(self, gate: str) -> None:
+        self._gates[gate].set()
+
+    async def _work(self, item: int) -> None:
+        self.calling.append(item)
+        await self._gates["answered"].wait()
+        leave_slot()
+        self.writing.append(item)
+        await self._gates["written"].wait()
+        await enter_slot()
+        self.again.append(item)
+        await self._gates["over"].wait()
+        self.ended.append(item)
+
+
+async def is_so(fact: Callable[[], bool]) -> None:
+    await eventually(fact, what="the handlers to get there")
+
+
+async def test_who_leaves_a_slot_lets_the_next_one_start_and_no_more_run_than_are_taken() -> None:
+    stage = Stage(limit=4)
+    for item in range(20):
+        stage.slots.offer(item)
+    await is_so(lambda: stage.calling == [0, 1, 2, 3])
+
+    stage.open("answered")
+
+    await is_so(lambda: stage.writing == list(range(most_taken(4))))
+    assert stage.calling == list(range(8))
+    assert stage.slots.withdraw() == list(range(8, 20))
+    for gate in ("written", "over"):
+        stage.open(gate)
+    await stage.slots.settle()
+
+
+async def test_who_comes_back_waits_until_a_slot_is_free_and_goes_before_new_ones() -> None:
+    stage = Stage(limit=4)
+    for item in range(20):
+        stage.slots.offer(item)
+    stage.open("answered")
+    await is_so(lambda: len(stage.writing) == 8)
+
+    stage.open("written")
+
+    await is_so(lambda: stage.again == [0, 1, 2, 3])
+    assert len(stage.calling) == 8
+    stage.open("over")
+    await stage.slots.settle()
+    assert sorted(stage.ended) == list(range(20))
+
+
+async def test_where_few_may_run_none_is_taken_ahead() -> None:
+    assert [most_taken(limit) for limit in (1, 2, 3, 4, 16)] == [1, 2, 3, 8, 32]
+    stage = Stage(limit=1)
+    for item in range(3):
+        stage.slots.offer(item)
+    stage.open("answered")
+    await is_so(lambda: stage.writing == [0])
+    assert (stage.calling, stage.slots.withdraw()) == ([0], [1, 2])
+    for gate in ("written", "over"):
+        stage.open(gate)
+    await stage.slots.settle()
+
+
+async def test_who_is_cancelled_on_the_way_back_takes_no_slot_along() -> None:
+    stage = Stage(limit=4)
+    for item in range(8):
+        stage.slots.offer(item)
+    stage.open("answered")
+    await is_so(lambda: len(stage.writing) == 8)
+    stage.open("written")
+    await is_so(lambda: stage.again == [0, 1, 2, 3])
+
+    await stage.slots.abandon()
+
+    assert stage.ended == []
+    assert not stage.slots.is_free
+    assert stage.slots._held == 0
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_no_slots_at_all_are_refused(limit: int) -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        HandlerSlots(lambda item: asyncio.sleep(0), limit=limit)
+
+
+async def test_outside_of_any_slot_leaving_and_entering_mean_nothing() -> None:
+    leave_slot()
+    await enter_slot()
