@@ -13,10 +13,11 @@ from typing import Final, cast
 import uvloop
 from yarl import URL
 
-_SSL_REQUEST: Final = 80877103
 _PROTOCOL_3: Final = 196608
 _TRANSACTION_WORDS: Final = (b"BEGIN", b"COMMIT", b"ROLLBACK", b"START")
+_TLS_REFUSED: Final = b"N"
 _AMQP_HEADER: Final = 8
+_METHOD_FRAME: Final = 1
 _PUBLISH: Final = (60, 40)
 _DELIVER: Final = (60, 60)
 
@@ -90,9 +91,11 @@ class _ToPostgres(_Reader):
 
 
 class _FromPostgres(_Reader):
+    _is_fresh = True
+
     def _size(self, start: int) -> int:
-        # A refusal of TLS is a single letter, before anything else.
-        if self._kept[start : start + 1] == b"N" and self._is_refusal(start):
+        was_fresh, self._is_fresh = self._is_fresh, False
+        if was_fresh and self._kept == _TLS_REFUSED:
             return 1
         if len(self._kept) - start < 5:
             return 0
@@ -102,28 +105,23 @@ class _FromPostgres(_Reader):
         if message[:1] == b"C" and message[5:].startswith((b"INSERT", b"UPDATE", b"DELETE")):
             self._traffic.rows_written += int(message[5:-1].split()[-1])
 
-    _is_fresh = True
-
-    def _is_refusal(self, start: int) -> bool:
-        was, self._is_fresh = self._is_fresh and start == 0 and len(self._kept) == 1, False
-        return was
-
 
 class _Amqp(_Reader):
     _is_greeted = False
 
     def _size(self, start: int) -> int:
-        if not self._is_greeted:
-            is_greeting = self._kept[start : start + 4] == b"AMQP"
-            self._is_greeted = True
-            if is_greeting:
-                return self._whole(start, _AMQP_HEADER)
+        if not self._is_greeted and len(self._kept) < _AMQP_HEADER:
+            return 0
+        is_greeting = not self._is_greeted and self._kept.startswith(b"AMQP")
+        self._is_greeted = True
+        if is_greeting:
+            return _AMQP_HEADER
         if len(self._kept) - start < 7:
             return 0
         return self._whole(start, 8 + int.from_bytes(self._kept[start + 3 : start + 7]))
 
     def _count(self, message: bytes) -> None:
-        if message[0] != 1:
+        if message[0] != _METHOD_FRAME:
             return
         method = (int.from_bytes(message[7:9]), int.from_bytes(message[9:11]))
         self._traffic.published += method == _PUBLISH
@@ -182,6 +180,7 @@ def counted(database_url: str, amqp_url: str) -> Iterator[tuple[str, str, Traffi
     finally:
         loop.call_soon_threadsafe(done.set)
         thread.join()
+        loop.close()
 
 
 async def _listen(url: URL, traffic: Traffic, there: type[_Reader], back: type[_Reader]) -> int:
