@@ -86,7 +86,7 @@ def _note_turns(report: Report, found: Turns, limits: dict[str, Limit]) -> None:
 
 def measure(chosen: dict[str, Part], sizes: Sizes) -> tuple[Report, list[str]]:
     """All parts; those that could not be measured are named."""
-    report, failed = Report(), []
+    report, failed = Report(is_judged=sizes == Sizes()), []
     with fast_broker() as broker:
         for name, part in chosen.items():
             started = time.perf_counter()

@@ -5,7 +5,8 @@
 Every answer is made once, at the start; only method and path of a request decide which one it gets. It remembers
 nothing: provision and bind are always 201, update, unbind and deprovision 200, and every operation has succeeded.
 The catalog is never delayed. With --poll-seconds provisioning never ends, and each poll is answered by Retry-After;
-`GET /polls` then tells how many seconds too late each poll came since it was asked the last time.
+`GET /polls` then tells how many operations have been polled, and how many seconds too late each poll came since it was
+asked the last time.
 Prints `fast broker listens on http://127.0.0.1:<port>` when it does, and stops on SIGTERM or SIGINT.
 """
 
@@ -94,7 +95,7 @@ class Answers:
     def _choose_pending(self, method: bytes, path: bytes) -> bytes:
         if path == b"/polls":
             told, self._too_late = self._too_late, []
-            return encoded(200, told)
+            return encoded(200, {"operations": len(self._polled_at), "too_late": told})
         if not path.endswith(b"/last_operation"):
             return self.accepted if method == b"PUT" else self.unknown
         now = time.monotonic()

@@ -22,6 +22,8 @@ class Reading:
 class Report:
     """All that a run has found."""
 
+    is_judged: bool = True
+    """Whether counts are those that targets are worded for."""
     readings: list[Reading] = field(default_factory=list)
     processor_ms: dict[str, dict[str, float]] = field(default_factory=dict)
     """Per object, by what is done and by process."""

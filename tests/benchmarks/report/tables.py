@@ -15,7 +15,7 @@ _NOTHING = Target("", "", "at most")
 
 def cells(report: Report) -> list[list[str]]:
     """One row for each reading: title, figure, ratio, floor, goal, what is met, limit, note."""
-    return [_row(each, TARGETS.get(each.row, _NOTHING)) for each in report.readings]
+    return [_row(each, TARGETS.get(each.row, _NOTHING), is_judged=report.is_judged) for each in report.readings]
 
 
 def terminal(report: Report) -> str:
@@ -48,7 +48,7 @@ def document(report: Report, revision: str) -> dict[str, Any]:
     rows = []
     for each in report.readings:
         target = TARGETS.get(each.row, _NOTHING)
-        met = target.met(each.value, each.ratio)
+        met = target.met(each.value, each.ratio) if report.is_judged else ""
         rows.append({**asdict(each), "unit": target.unit, "floor": target.floor, "goal": target.goal, "met": met})
     return {
         "revision": revision,
@@ -62,7 +62,7 @@ def document(report: Report, revision: str) -> dict[str, Any]:
     }
 
 
-def _row(reading: Reading, target: Target) -> list[str]:
+def _row(reading: Reading, target: Target, *, is_judged: bool) -> list[str]:
     is_compared = reading.ratio is not None
     place = reading.row.partition("/")[0]
     title = f"{place}: {target.title or reading.row}"
@@ -72,7 +72,7 @@ def _row(reading: Reading, target: Target) -> list[str]:
         f"{reading.ratio:.2f}" if reading.ratio is not None else "",
         target.asked("floor", beside_baseline=is_compared),
         target.asked("goal", beside_baseline=is_compared),
-        target.met(reading.value, reading.ratio),
+        target.met(reading.value, reading.ratio) if is_judged else "",
         reading.limit,
         reading.note,
     ]

@@ -77,7 +77,12 @@ async def register(client: Client, brokers: Mapping[str, str]) -> Run:
     for name, url in brokers.items():
         run.asked[name] = time.perf_counter()
         await client.create(f"{ROOT}/clusterservicebrokers", {"metadata": {"name": name}, "spec": {"url": url}})
-    await asyncio.wait_for(watching, READY_SECONDS)
+    try:
+        await asyncio.wait_for(watching, READY_SECONDS)
+    except TimeoutError:
+        found = [await client.get(f"{ROOT}/clusterservicebrokers/{name}") for name in brokers]
+        told = "; ".join(f"{each['metadata']['name']}: {each.get('status')}" for each in found)
+        raise SystemExit(f"service brokers were not ready after {READY_SECONDS:.0f} s: {told}") from None
     run.ended = time.perf_counter()
     return run
 
