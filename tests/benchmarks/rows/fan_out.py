@@ -20,6 +20,8 @@ from tests.benchmarks.stands.platforms import Platform, platform
 from tests.benchmarks.stands.processor_time import spent_between
 
 _OBJECTS: Final = 20
+_MOST_UNDER_WAY: Final = 50
+"""A gateway refuses one user's requests when half of its queue is theirs."""
 _MARK: Final = re.compile(rb'"seq":"(\d{6})"')
 _LONGEST_MARK: Final = 32
 _PATIENCE_SECONDS: Final = 20.0
@@ -102,12 +104,16 @@ async def _watch(stack: Stack, version: str, count: int, seen: Callable[[int], N
 
 
 async def _change(client: Client, total: int, rate: int, sent: dict[int, float]) -> None:
-    """Each at its time, whether those before it have been answered or not."""
-    started, tasks = time.perf_counter(), []
+    """Each at its time, whether those before it have been answered or not; one that has to wait is late already."""
+    started, tasks, seats = time.perf_counter(), [], asyncio.Semaphore(_MOST_UNDER_WAY)
+
+    async def change(number: int) -> None:
+        async with seats:
+            document = {"metadata": {"annotations": {"seq": f"{number:06}"}}}
+            await client.patch(f"{SPACE}/serviceinstances/instance-{number % _OBJECTS}", document)
+
     for number in range(total):
-        await asyncio.sleep(max(0.0, started + number / rate - time.perf_counter()))
-        path = f"{SPACE}/serviceinstances/instance-{number % _OBJECTS}"
-        sent[number] = time.perf_counter()
-        document = {"metadata": {"annotations": {"seq": f"{number:06}"}}}
-        tasks.append(asyncio.create_task(client.patch(path, document)))
+        sent[number] = started + number / rate
+        await asyncio.sleep(max(0.0, sent[number] - time.perf_counter()))
+        tasks.append(asyncio.create_task(change(number)))
     await asyncio.gather(*tasks)
