@@ -50,7 +50,7 @@ from chandlery.engine.rounds.round_report import (
 from chandlery.engine.rounds.round_trace import RoundTrace
 from chandlery.engine.rounds.round_writer import AT_ONCE, RoundWriter
 from chandlery.messaging.handler_slots import enter_slot, leave_slot
-from chandlery.model.faults import Conflict, LeaseLost, Unavailable
+from chandlery.model.faults import AlreadyExists, Conflict, LeaseLost, Unavailable
 from chandlery.model.objects.core import RecordedFact
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.reasons import StoredDataReason
@@ -333,7 +333,11 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
                 await prefetch_secrets(unit, [self._reconciler.delivers_to(each.snapshot) for each in decided])
             return {place: await part.run(self._record_one(unit, part.item)) for place, part in ordered}
 
-        recorded = await self._database.run(record)
+        try:
+            recorded = await self._database.run(record)
+        except AlreadyExists as fault:
+            # Somebody has made a Secret of that name since we looked: the next look sees it.
+            raise Conflict(fault.message) from fault
         return [recorded[place] for place in range(len(parts))]
 
     async def _record_one(self, unit: UnitOfWork, answered: AnsweredRound[SnapshotT, CallT, AnswerT]) -> RecordedRound:

@@ -355,9 +355,9 @@ class Fleet:
         for document in documents:
             await object_writer.create(_request(document), document)
 
-    async def create_together(self, *documents: AnyObject) -> None:
+    async def create_together(self, *documents: AnyObject, through: Process | None = None) -> None:
         """What the gateway does when users create these at the same moment."""
-        object_writer = _object_writer(self.front)
+        object_writer = _object_writer(through or self.front)
         await asyncio.gather(*(object_writer.create(_request(document), document) for document in documents))
 
     async def delete(self, document: AnyObject, *, policy: str | None = None) -> None:

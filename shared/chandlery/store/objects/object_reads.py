@@ -50,6 +50,8 @@ class ObjectReads:
         self._seen: dict[tuple[object, ...], Sequence[AnyObject]] = {}
         self._found: dict[tuple[str, str, str], AnyObject | None] = {}
         self._counts: dict[tuple[str, str, str, str], int] = {}
+        self._own: dict[tuple[str, str, str], AnyObject | None] = {}
+        """What this transaction has put off, as `get_cached` tells it: nobody else can have changed it since."""
 
     async def get(self, kind: Kind, namespace: str, name: str, *, lock: bool = False) -> AnyObject | None:
         """One object by name. `lock` keeps others from changing it until the transaction ends."""
@@ -83,9 +85,9 @@ class ObjectReads:
         return self._seen[key]
 
     def forget(self) -> None:
-        """Let what is kept for the whole transaction be read anew."""
+        """Let what is kept for the whole transaction be read anew, but for what it has put off itself."""
         self._seen.clear()
-        self._found.clear()
+        self._found = dict(self._own)
         self._counts.clear()
 
     async def get_many(self, kind: Kind, uids: Sequence[str]) -> dict[str, AnyObject]:
@@ -184,6 +186,12 @@ class ObjectReads:
         """Let `get_cached` tell what this transaction has written itself."""
         if (place := _place(document)) in self._found:
             self._found[place] = now
+        if place in self._own:
+            self._own[place] = now
+
+    def _keep_own(self, document: AnyObject, now: AnyObject | None) -> None:
+        """The same of what it has put off: a look at what is stored might not find it."""
+        self._own[_place(document)] = self._found[_place(document)] = now
 
     async def _settle(self, kind: Kind) -> None:
         """Before a look at what is stored of a kind."""

@@ -88,6 +88,7 @@ class ObjectStore(ObjectReads):
         created, stored, row = await self._new(document)
         self._pending.insert(kind_of(document), row)
         self._note_inserted(created, stored)
+        self._keep_own(created, created)
         return created
 
     async def flush(self) -> None:
@@ -145,6 +146,7 @@ class ObjectStore(ObjectReads):
             return old
         change = await self._change(old, new)
         self._pending.update(change.after, change.version_before, change.values)
+        self._keep_own(change.after, change.after)
         return self._note_updated(change)
 
     async def remove(self, document: AnyObject) -> AnyObject:
@@ -164,7 +166,7 @@ class ObjectStore(ObjectReads):
         removed = _at_position(document, position)
         self._note(position, removed, ChangeVerb.DELETED, self._codec.to_stored(removed), before)
         self._written(removed, None)
-        self._keep_found(removed, None)
+        self._keep_own(removed, None)
         return removed
 
     async def remove_older(self, kind: Kind, before: datetime, *, limit: int = 5_000) -> int:

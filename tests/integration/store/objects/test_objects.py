@@ -4,7 +4,8 @@ import pytest
 
 from chandlery.model.faults import AlreadyExists, Conflict
 from chandlery.model.objects import kinds
-from chandlery.store.database import Database
+from chandlery.model.objects.kinds import AnyObject
+from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.objects.object_reads import Listing
 from tests.integration.store import samples
 from tests.integration.store.samples import create, create_one, get_instance, instance, position_of
@@ -48,6 +49,26 @@ async def test_a_second_object_of_the_same_name_is_refused(database: Database) -
 
     assert await get_instance(database, "db") == first
     assert len(await samples.read_at_least(database, 1)) == 1
+
+
+async def test_who_forgets_what_was_read_still_knows_what_this_transaction_has_put_off(database: Database) -> None:
+    changed, gone = await create_one(database, instance("changed")), await create_one(database, instance("gone"))
+
+    async def write(unit: UnitOfWork) -> list[AnyObject | None]:
+        metadata = changed.metadata.model_copy(update={"labels": {"team": "a"}})
+        written = [
+            await unit.objects.insert_later(instance("new")),
+            await unit.objects.update_later(changed, changed.model_copy(update={"metadata": metadata})),
+        ]
+        await unit.objects.remove_later(gone)
+        unit.objects.forget()
+        found = [await unit.objects.get_cached(INSTANCE, "ns", name) for name in ("new", "changed", "gone")]
+        assert found == [*written, None]
+        return found
+
+    written = await database.run(write)
+
+    assert [await get_instance(database, "new"), await get_instance(database, "changed"), None] == written
 
 
 async def test_the_same_name_is_free_in_another_namespace(database: Database) -> None:
