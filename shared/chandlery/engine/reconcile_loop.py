@@ -327,10 +327,9 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         ordered = sorted(enumerate(parts), key=lambda pair: pair[1].item.decided.claim.uid)
 
         async def record(unit: UnitOfWork) -> dict[int, RecordedRound]:
-            decided = [part.item.decided for _, part in ordered]
-            await unit.work_queue.hold([each.claim for each in decided])
+            await unit.work_queue.hold([part.item.decided.claim for _, part in ordered])
             if self._resources.platform.joins_transactions:
-                await prefetch_secrets(unit, [self._reconciler.delivers_to(each.snapshot) for each in decided])
+                await prefetch_secrets(unit, self._reconciler, [part.item for _, part in ordered])
             return {place: await part.run(self._record_one(unit, part.item)) for place, part in ordered}
 
         try:

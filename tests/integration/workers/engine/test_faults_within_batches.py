@@ -18,7 +18,7 @@ from chandlery_binder.binding_reconciler import BindingReconciler
 from chandlery_provisioner.instance_reconciler import InstanceReconciler
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker
 from tests.conformance.scripted.scripted_templates import BIND
-from tests.integration.workers.fleet import BINDING, INSTANCE, NS, Fleet, Process, binding, instance
+from tests.integration.workers.fleet import BINDING, INSTANCE, NS, SECRET, Fleet, Process, binding, instance
 from tests.support.measured.statements import Statements, counted_statements
 
 Meanwhile = Callable[[], Awaitable[None]]
@@ -133,6 +133,19 @@ async def test_of_two_bindings_of_a_batch_that_name_one_secret_one_waits_for_it(
     assert len(broker.seen_of(BIND)) == len(names)
     # One to claim, one to record: nothing was tried in vain.
     assert counted.transactions == 2
+
+
+async def test_who_has_nothing_to_deliver_looks_at_no_secret(fleet: Fleet, broker: ScriptedBroker) -> None:
+    process = await _worker(fleet, broker, ["one"])
+    await fleet.create(Secret(metadata=ObjectMeta(name="one", namespace=NS)))
+    await fleet.create(binding("one"))
+    broker.script(BIND, Reply(400))
+
+    reconciler = AnsweredTogether(BindingReconciler(process.resources), 1)
+    counted = await _rounds(fleet, process, reconciler, BINDING, ["one"])
+
+    assert len(broker.seen_of(BIND)) == 1
+    assert [each for each in counted.texts if f"FROM {SECRET.plural}" in each.replace("\n", "")] == []
 
 
 async def test_one_of_a_batch_that_cannot_be_recorded_keeps_none_of_the_others_from_it(
