@@ -131,7 +131,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
                 if due_at is not AT_ONCE:
                     self._resources.requeue_timers.set(trace.reminder(message), due_at - self._database.clock())
                     return
-            except (LeaseLost, Conflict) as fault:
+            except (LeaseLost, Conflict, AlreadyExists) as fault:
                 # Whoever won the race goes on; the sweep brings the object back if nobody does.
                 log.info(fault.message, action="yield_round", kind=message.kind, uid=message.uid)
                 return
@@ -311,9 +311,9 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         self, decided: DecidedRound[SnapshotT, CallT], answer: AnswerT | Deferral, undelivered: Any
     ) -> RecordedRound | None:
         is_again = False
-        async for attempt in PATIENCE.around(Unavailable, Conflict):
+        async for attempt in PATIENCE.around(Unavailable, Conflict, AlreadyExists):
             with attempt:
-                # Mostly nobody has touched the object since; a Conflict says that somebody has, then we look.
+                # Mostly nobody has touched the object since, or made its Secret; a fault says that somebody has: look.
                 answered = AnsweredRound(decided, answer, undelivered, looks_first=is_again)
                 async with told_all_the_same(self._database, self._reconciler, answered):
                     return await self._records(answered)
@@ -332,11 +332,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
                 await prefetch_secrets(unit, self._reconciler, [part.item for _, part in ordered])
             return {place: await part.run(self._record_one(unit, part.item)) for place, part in ordered}
 
-        try:
-            recorded = await self._database.run(record)
-        except AlreadyExists as fault:
-            # Somebody has made a Secret of that name since we looked: the next look sees it.
-            raise Conflict(fault.message) from fault
+        recorded = await self._database.run(record)
         return [recorded[place] for place in range(len(parts))]
 
     async def _record_one(self, unit: UnitOfWork, answered: AnsweredRound[SnapshotT, CallT, AnswerT]) -> RecordedRound:
