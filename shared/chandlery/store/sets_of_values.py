@@ -24,6 +24,13 @@ def is_one_of(connection: "AsyncConnection", column: "ColumnElement[Any]", value
     return column == any_(bindparam(None, list(values), type_=arrays))
 
 
+def is_one_of_given(column: "ColumnElement[Any]", name: str, *, is_postgresql: bool) -> Any:
+    """`is_one_of` for a statement that is kept: the texts are given under this name each time."""
+    if not is_postgresql:
+        return column.in_(bindparam(name, expanding=True))
+    return column == any_(bindparam(name, type_=_TEXTS))
+
+
 def is_one_of_pairs(
     connection: "AsyncConnection", columns: "tuple[ColumnElement[Any], ColumnElement[Any]]", pairs: Collection[Any]
 ) -> Any:

@@ -102,6 +102,7 @@ ENTRY = (
     type_coerce(CHANGES.c.object, Text),
     CHANGES.c.previous,
 )
+_INSERT = insert(CHANGES)
 _UNCHECKED = "Event"
 """Not worth a statement in every round: one that is deleted and recorded anew at the same moment may stay unseen."""
 
@@ -203,7 +204,7 @@ class ChangeLog:
             return
         if self._created and self._is_postgresql:
             await self._refuse_overtaken()
-        await self._connection.execute(insert(CHANGES), self._pending)
+        await self._connection.execute(_INSERT, self._pending)
         self._pending.clear()
 
     async def horizon(self) -> int:

@@ -6,7 +6,8 @@ the broker for the first time. The primary key decides among all processes at on
 
 from collections.abc import Collection
 from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
@@ -15,9 +16,10 @@ from sqlalchemy.exc import IntegrityError
 from chandlery.model.faults import Fault
 from chandlery.store.schema import EXTERNAL_IDS as E
 from chandlery.store.schema import WORK_QUEUE as W
-from chandlery.store.sets_of_values import is_one_of
+from chandlery.store.sets_of_values import is_one_of_given
 
 if TYPE_CHECKING:
+    from sqlalchemy import Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 _UNLESS_THERE = {
@@ -68,8 +70,8 @@ class ExternalIdStore:
 
     async def prefetch(self, uids: Collection[str]) -> None:
         """Read which ids these objects have, so that `claim` need not look for each."""
-        query = select(E).where(is_one_of(self._connection, E.c.uid, uids))
-        for row in await self._connection.execute(query):
+        query = _of_objects(is_postgresql=self._connection.dialect.name == "postgresql")
+        for row in await self._connection.execute(query, {"uids": list(uids)}):
             self._owners[ExternalId(row.lane, row.kind, row.external_id)] = row.uid
 
     async def claim(self, external_id: ExternalId, uid: str) -> bool:
@@ -92,6 +94,11 @@ class ExternalIdStore:
         """Let go of the ids of objects that are gone and were removed by an older release; returns how many went."""
         orphaned = select(E.c.uid).where(E.c.uid.not_in(select(W.c.uid))).distinct().limit(limit)
         return (await self._connection.execute(delete(E).where(E.c.uid.in_(orphaned)))).rowcount
+
+
+@cache
+def _of_objects(*, is_postgresql: bool) -> "Select[Any]":
+    return select(E).where(is_one_of_given(E.c.uid, "uids", is_postgresql=is_postgresql))
 
 
 def _row(external_id: ExternalId, uid: str) -> dict[str, str]:

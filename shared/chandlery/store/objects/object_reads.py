@@ -6,21 +6,22 @@ of it, so that nobody sees what is not so any more.
 Called by: whoever has a `UnitOfWork`, through `ObjectStore`, which writes.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select, tuple_, type_coerce
+from sqlalchemy import bindparam, func, select, tuple_, type_coerce
 from sqlalchemy.dialects.postgresql import JSONB
 
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.store.objects.pending_writes import PendingWrites
 from chandlery.store.rows import Breaths, RowCodec
 from chandlery.store.schema import OBJECTS
-from chandlery.store.sets_of_values import is_one_of, is_one_of_pairs
+from chandlery.store.sets_of_values import is_one_of_given, is_one_of_pairs
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy import ColumnElement, Select, Table
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 _NAMES_PER_STATEMENT = 5_000
@@ -55,8 +56,7 @@ class ObjectReads:
 
     async def get(self, kind: Kind, namespace: str, name: str, *, lock: bool = False) -> AnyObject | None:
         """One object by name. `lock` keeps others from changing it until the transaction ends."""
-        table = OBJECTS[kind.kind]
-        return await self._one(kind, select(table).where(table.c.namespace == namespace, table.c.name == name), lock)
+        return await self._one(kind, _BY_NAME[kind.kind], lock, {"namespace": namespace, "name": name})
 
     async def prefetch(self, kind: Kind, places: Collection[tuple[str, str]]) -> Sequence[AnyObject]:
         """Read what `get_cached` is about to be asked for, by namespace and name; returns what there is."""
@@ -92,8 +92,8 @@ class ObjectReads:
 
     async def get_many(self, kind: Kind, uids: Sequence[str]) -> dict[str, AnyObject]:
         """Objects by their uids; those that are gone are left out."""
-        table = OBJECTS[kind.kind]
-        found = await self._all(kind, select(table).where(is_one_of(self._connection, table.c.uid, uids)))
+        query = _of_uids(kind.kind, is_postgresql=self._connection.dialect.name == "postgresql")
+        found = await self._all(kind, query, {"uids": list(uids)})
         return {document.metadata.uid or "": document for document in found}
 
     async def get_by_uid(self, kind: Kind, uid: str, *, lock: bool = False) -> AnyObject | None:
@@ -103,12 +103,13 @@ class ObjectReads:
 
     async def list(self, kind: Kind, listing: Listing) -> Sequence[AnyObject]:
         """Objects in the order of namespace and name."""
-        table = OBJECTS[kind.kind]
-        query = select(table).where(*_conditions(kind, listing, self._connection.dialect.name))
-        query = query.order_by(table.c.namespace, table.c.name)
-        if listing.limit is not None:
-            query = query.limit(listing.limit)
-        return await self._all(kind, query)
+        if listing.labels or listing.after:
+            query = select(OBJECTS[kind.kind]).where(*_conditions(kind, listing, self._connection.dialect.name))
+            return await self._all(kind, _ordered(query, kind.kind).limit(listing.limit))
+        columns = tuple(column for column, _ in listing.where)
+        query = _plain_listing(kind.kind, columns, of_namespace=listing.namespace is not None, limit=listing.limit)
+        given = {f"of_{place}": value for place, (_, value) in enumerate(listing.where)}
+        return await self._all(kind, query, given | {"of_namespace": listing.namespace})
 
     async def uid_of(self, kind: Kind, namespace: str, name: str) -> str | None:
         """The uid of the object of this name, without reading the object."""
@@ -198,12 +199,14 @@ class ObjectReads:
         if self._pending.are_of(kind):
             await self._pending.flush_kind(kind)
 
-    async def _one(self, kind: Kind, query: "Select[Any]", lock: bool) -> AnyObject | None:
+    async def _one(
+        self, kind: Kind, query: "Select[Any]", lock: bool, given: Mapping[str, Any] | None = None
+    ) -> AnyObject | None:
         if lock and self._connection.dialect.name == "postgresql":
             query = query.with_for_update()
         await self._settle(kind)
         breaths = Breaths()
-        row = (await self._connection.execute(query)).mappings().first()
+        row = (await self._connection.execute(query, given)).mappings().first()
         if row is None:
             return None
         await breaths.take()
@@ -211,14 +214,48 @@ class ObjectReads:
         await breaths.take()
         return document
 
-    async def _all(self, kind: Kind, query: "Select[Any]") -> Sequence[AnyObject]:
+    async def _all(
+        self, kind: Kind, query: "Select[Any]", given: Mapping[str, Any] | None = None
+    ) -> Sequence[AnyObject]:
         await self._settle(kind)
         breaths, found = Breaths(), []
-        for row in (await self._connection.execute(query)).mappings():
+        for row in (await self._connection.execute(query, given)).mappings():
             await breaths.take()
             found.append(self._codec.from_row(kind, dict(row)))
             await breaths.take()
         return found
+
+
+# To build a statement takes longer than to send it: those that are asked all the time are kept.
+
+
+def _by_name(table: "Table") -> "Select[Any]":
+    is_named = (table.c.namespace == bindparam("namespace"), table.c.name == bindparam("name"))
+    return select(table).where(*is_named)
+
+
+_BY_NAME = {name: _by_name(table) for name, table in OBJECTS.items()}
+
+
+@cache
+def _of_uids(kind: str, *, is_postgresql: bool) -> "Select[Any]":
+    table = OBJECTS[kind]
+    return select(table).where(is_one_of_given(table.c.uid, "uids", is_postgresql=is_postgresql))
+
+
+@cache
+def _plain_listing(kind: str, columns: tuple[str, ...], *, of_namespace: bool, limit: int | None) -> "Select[Any]":
+    """The values of the columns are given as `of_0` and so on, the namespace as `of_namespace`."""
+    table = OBJECTS[kind]
+    query = select(table).where(*(table.c[name] == bindparam(f"of_{place}") for place, name in enumerate(columns)))
+    if of_namespace:
+        query = query.where(table.c.namespace == bindparam("of_namespace"))
+    return _ordered(query, kind).limit(limit)
+
+
+def _ordered(query: "Select[Any]", kind: str) -> "Select[Any]":
+    table = OBJECTS[kind]
+    return query.order_by(table.c.namespace, table.c.name)
 
 
 def _place(document: AnyObject) -> tuple[str, str, str]:

@@ -8,6 +8,7 @@ Called by: `ObjectStore`, which has noted each of them in the change log by then
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, delete, insert, select, update
@@ -18,15 +19,17 @@ from chandlery.model.objects import kinds
 from chandlery.model.objects.kinds import AnyObject, Kind, kind_of
 from chandlery.store.database_errors import FORBIDDEN, sqlstate
 from chandlery.store.schema import EXTERNAL_IDS, OBJECTS
-from chandlery.store.sets_of_values import is_one_of
+from chandlery.store.sets_of_values import is_one_of, is_one_of_given
 
 if TYPE_CHECKING:
+    from sqlalchemy import Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 STATUS: Final = "status"
 _HAVE_EXTERNAL_IDS: Final = (kinds.SERVICE_INSTANCE, kinds.SERVICE_BINDING)
 _OF_UID: Final = "of_uid"
 _WRITE_OVER: Final = {name: update(table).where(table.c.uid == bindparam(_OF_UID)) for name, table in OBJECTS.items()}
+_INSERT: Final = {name: insert(table) for name, table in OBJECTS.items()}
 
 Columns = frozenset[str]
 
@@ -87,18 +90,16 @@ class PendingWrites:
             await self._remove(kind, waiting.removed)
         for rows in waiting.inserts.values():
             try:
-                await self._connection.execute(insert(OBJECTS[kind.kind]), rows)
+                await self._connection.execute(_INSERT[kind.kind], rows)
             except IntegrityError as error:
                 raise AlreadyExists from error
 
     async def _refuse_outdated(self, kind: Kind, expected: Sequence[tuple[AnyObject, int]]) -> None:
         """Lock what is to be written over, in one order, and look whether it is still as it was read."""
-        table = OBJECTS[kind.kind]
         uids = [document.metadata.uid or "" for document, _ in expected]
-        query = select(table.c.uid, table.c.resource_version).where(is_one_of(self._connection, table.c.uid, uids))
-        if self._connection.dialect.name == "postgresql":
-            query = query.order_by(table.c.uid).with_for_update(key_share=True)
-        stored: dict[str | None, int] = {row.uid: row.resource_version for row in await self._connection.execute(query)}
+        query = _versions(kind.kind, is_postgresql=self._connection.dialect.name == "postgresql")
+        found = await self._connection.execute(query, {"uids": uids})
+        stored: dict[str | None, int] = {row.uid: row.resource_version for row in found}
         for document, before in expected:
             if stored.get(document.metadata.uid) != before:
                 raise conflict(kind, document)
@@ -122,6 +123,14 @@ class PendingWrites:
 
     def _of(self, kind: Kind) -> _OfKind:
         return self._kinds.setdefault(kind.kind, _OfKind())
+
+
+@cache
+def _versions(kind: str, *, is_postgresql: bool) -> "Select[Any]":
+    table = OBJECTS[kind]
+    query = select(table.c.uid, table.c.resource_version)
+    query = query.where(is_one_of_given(table.c.uid, "uids", is_postgresql=is_postgresql))
+    return query.order_by(table.c.uid).with_for_update(key_share=True) if is_postgresql else query
 
 
 def not_ours(kind: Kind, document: AnyObject) -> Forbidden:

@@ -13,6 +13,7 @@ objects see real changes alone.
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Select, bindparam, case, delete, func, insert, select, tuple_, update
@@ -25,10 +26,10 @@ from chandlery.store.rows import utc
 from chandlery.store.schema import INTERESTS, OBJECTS
 from chandlery.store.schema import WORK_QUEUE as W
 from chandlery.store.sealing.sealing import Keyring
-from chandlery.store.sets_of_values import is_one_of
+from chandlery.store.sets_of_values import is_one_of_given
 from chandlery.store.work.sealed_notes import OpenedNote, open_cause, open_note, seal_cause, seal_note
 from chandlery.store.work.work_claims import Claim, Release, WorkTrace
-from chandlery.store.work.work_releases import DELIVERY, Forsaken, Standing, Woken, WorkReleases
+from chandlery.store.work.work_releases import DELIVERY, OF_UID, WRITE, Forsaken, Standing, Woken, WorkReleases
 from chandlery.telemetry.tracing.traceparent import current_traceparent
 
 if TYPE_CHECKING:
@@ -115,24 +116,10 @@ class WorkQueue:
     ) -> dict[str, Claim]:
         """Take the leases of those objects that are due and that nobody holds; only of these kinds if any are given."""
         until = self._now + lease
-        free = W.c.lease_until.is_(None) | (W.c.lease_until < self._now)
-        due = select(W.c.uid).where(
-            is_one_of(self._connection, W.c.uid, uids), W.c.due_at <= self._now + CLOCK_TOLERANCE, free
-        )
-        if kinds is not None:
-            due = due.where(W.c.kind.in_(kinds))
-        if self._is_postgresql:
-            # Whoever holds a row either leaves a command behind or leaves it to the sweep: nobody here waits for them.
-            due = due.with_for_update(skip_locked=True)
-        statement = (
-            update(W)
-            .where(W.c.uid.in_(due))
-            .values(lease_owner=owner, lease_until=until, enqueue_after=until, fence=W.c.fence + 1)
-            .returning(W.c.uid, W.c.kind, W.c.lane, W.c.attempt, W.c.revision, W.c.fence)
-            .returning(W.c.sealed, W.c.memory, W.c.open_operations, W.c.turn_at, W.c.desired_at)
-            .returning(W.c.traceparent, W.c.last_traceparent)
-        )
-        rows = (await self._connection.execute(statement)).mappings()
+        statement = _claiming(is_postgresql=self._is_postgresql, names_kinds=kinds is not None)
+        given = {"uids": list(uids), "kinds": list(kinds or ()), "owner": owner, "until": until}
+        given |= {"now": self._now, "nearly_now": self._now + CLOCK_TOLERANCE}
+        rows = (await self._connection.execute(statement, given)).mappings()
         return {row["uid"]: self._claim(row, owner) for row in rows}
 
     def _claim(self, row: Any, owner: str) -> Claim:
@@ -164,14 +151,13 @@ class WorkQueue:
             return
         rows = [
             {
-                "of_uid": claim.uid,
+                OF_UID: claim.uid,
                 "sealed": self._sealed(claim, sealed),
                 "memory": seal_cause(self._keyring, claim.uid, memory),
             }
             for claim, sealed, memory in kept
         ]
-        statement = update(W).where(W.c.uid == bindparam("of_uid"))
-        await self._connection.execute(statement.values(sealed=bindparam("sealed"), memory=bindparam("memory")), rows)
+        await self._connection.execute(WRITE, rows)
 
     async def keep_sealed(self, claim: Claim, sealed: JsonObject, memory: JsonObject) -> None:
         """Write down what is about to be sent, before it is sent. Raises LeaseLost."""
@@ -305,8 +291,8 @@ class WorkQueue:
 
     async def prefetch_memories(self, uids: Collection[str]) -> None:
         """Read what `memory_of` is about to be asked for."""
-        query = select(W.c.uid, W.c.memory).where(is_one_of(self._connection, W.c.uid, uids))
-        found = {row.uid: row.memory for row in await self._connection.execute(query)}
+        query = _memories(is_postgresql=self._is_postgresql)
+        found = {row.uid: row.memory for row in await self._connection.execute(query, {"uids": list(uids)})}
         for uid in uids:
             self._memories[uid] = open_cause(self._keyring, uid, found.get(uid) or {})
 
@@ -317,6 +303,33 @@ class WorkQueue:
     async def _fenced(self, statement: Any) -> None:
         if not (await self._connection.execute(statement)).rowcount:
             raise LeaseLost
+
+
+@cache
+def _memories(*, is_postgresql: bool) -> Select[Any]:
+    return select(W.c.uid, W.c.memory).where(is_one_of_given(W.c.uid, "uids", is_postgresql=is_postgresql))
+
+
+@cache
+def _claiming(*, is_postgresql: bool, names_kinds: bool) -> ReturningUpdate[Any]:
+    """The statement behind `claim_many`."""
+    now, until = (bindparam(name, type_=W.c.lease_until.type) for name in ("now", "until"))
+    free = W.c.lease_until.is_(None) | (W.c.lease_until < now)
+    meant = is_one_of_given(W.c.uid, "uids", is_postgresql=is_postgresql)
+    due = select(W.c.uid).where(meant, W.c.due_at <= bindparam("nearly_now", type_=W.c.due_at.type), free)
+    if names_kinds:
+        due = due.where(is_one_of_given(W.c.kind, "kinds", is_postgresql=is_postgresql))
+    if is_postgresql:
+        # Whoever holds a row either leaves a command behind or leaves it to the sweep: nobody here waits for them.
+        due = due.with_for_update(skip_locked=True)
+    return (
+        update(W)
+        .where(W.c.uid.in_(due))
+        .values(lease_owner=bindparam("owner"), lease_until=until, enqueue_after=until, fence=W.c.fence + 1)
+        .returning(W.c.uid, W.c.kind, W.c.lane, W.c.attempt, W.c.revision, W.c.fence)
+        .returning(W.c.sealed, W.c.memory, W.c.open_operations, W.c.turn_at, W.c.desired_at)
+        .returning(W.c.traceparent, W.c.last_traceparent)
+    )
 
 
 def one_by_one(connection: "AsyncConnection", condition: Any) -> Select[tuple[str]]:

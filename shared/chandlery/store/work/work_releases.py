@@ -24,7 +24,7 @@ from chandlery.store.rows import utc
 from chandlery.store.schema import INTERESTS
 from chandlery.store.schema import WORK_QUEUE as W
 from chandlery.store.sealing.sealing import Keyring
-from chandlery.store.sets_of_values import is_one_of
+from chandlery.store.sets_of_values import is_one_of, is_one_of_given
 from chandlery.store.work.sealed_notes import seal_cause, seal_note
 from chandlery.store.work.work_claims import Claim, Release
 
@@ -37,9 +37,16 @@ REMINDER: Final = timedelta(seconds=3)
 """How much later than due the sweep sends a command that a process means to send itself."""
 Woken = Callable[[Sequence[str]], None]
 Forsaken = Callable[[str, Sequence[JsonObject]], None]
-_OF_UID: Final = "of_uid"
-_WRITE: Final = update(W).where(W.c.uid == bindparam(_OF_UID))
-_STANDING: Final = select(W.c.uid, W.c.fence, W.c.lease_owner, W.c.revision, W.c.traceparent, W.c.desired_at)
+OF_UID: Final = "of_uid"
+WRITE: Final = update(W).where(W.c.uid == bindparam(OF_UID))
+"""Writes the columns that each row of values has over the row of that uid."""
+_OF_ROWS: Final = select(W.c.uid, W.c.fence, W.c.lease_owner, W.c.revision, W.c.traceparent, W.c.desired_at)
+_STANDING: Final = {
+    "postgresql": _OF_ROWS.where(is_one_of_given(W.c.uid, "uids", is_postgresql=True))
+    .order_by(W.c.uid)
+    .with_for_update(),
+    "sqlite": _OF_ROWS.where(is_one_of_given(W.c.uid, "uids", is_postgresql=False)),
+}
 
 
 class Standing(NamedTuple):
@@ -73,10 +80,9 @@ class WorkReleases:
 
     async def hold(self, claims: Sequence[Claim]) -> None:
         """Lock the rows of these until the transaction ends. Raises LeaseLost if one is no longer ours."""
-        query = _STANDING.where(is_one_of(self._connection, W.c.uid, [claim.uid for claim in claims]))
-        if self._connection.dialect.name == "postgresql":
-            query = query.order_by(W.c.uid).with_for_update()
-        rows = {row.uid: row for row in await self._connection.execute(query)}
+        query = _STANDING[self._connection.dialect.name]
+        uids = [claim.uid for claim in claims]
+        rows = {row.uid: row for row in await self._connection.execute(query, {"uids": uids})}
         for claim in claims:
             row = rows.get(claim.uid)
             if row is None or (row.fence, row.lease_owner) != (claim.fence, claim.owner):
@@ -95,7 +101,7 @@ class WorkReleases:
         cause = None if is_at_rest else claim.trace.cause
         traceparent = cause if is_untouched else standing.traceparent
         self._rows[claim.uid] = {
-            _OF_UID: claim.uid,
+            OF_UID: claim.uid,
             "due_at": release.due_at if is_untouched else self._now,
             "enqueue_after": again if is_untouched else self._now + DELIVERY,
             "attempt": release.attempt,
@@ -126,7 +132,7 @@ class WorkReleases:
     async def flush(self) -> None:
         """Write the rows of rounds that have ended, and take away those of objects that are gone."""
         if self._rows:
-            await self._connection.execute(_WRITE, [self._rows[uid] for uid in sorted(self._rows)])
+            await self._connection.execute(WRITE, [self._rows[uid] for uid in sorted(self._rows)])
             self._rows.clear()
         if self._interests:
             await self._replace_interests()
