@@ -2,7 +2,7 @@
 
 Comes in: rows to insert, columns to write over an object that must still be stored as it was read, objects to remove.
 Goes out: one statement for the rows of a table that have the same columns, and before it one that locks what is written
-over or removed and looks whether it is still the same.
+over or removed and looks whether it is still the same. One alone is spared that: its own statement tells.
 Called by: `ObjectStore`, which has noted each of them in the change log by then.
 """
 
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 STATUS: Final = "status"
 _HAVE_EXTERNAL_IDS: Final = (kinds.SERVICE_INSTANCE, kinds.SERVICE_BINDING)
 _OF_UID: Final = "of_uid"
-_WRITE_OVER: Final = {name: update(table).where(table.c.uid == bindparam(_OF_UID)) for name, table in OBJECTS.items()}
+_OF_VERSION: Final = "of_version"
+_WRITE_OVER: Final = {
+    name: update(table).where(table.c.uid == bindparam(_OF_UID), table.c.resource_version == bindparam(_OF_VERSION))
+    for name, table in OBJECTS.items()
+}
 _INSERT: Final = {name: insert(table) for name, table in OBJECTS.items()}
 
 Columns = frozenset[str]
@@ -59,7 +63,9 @@ class PendingWrites:
     def update(self, document: AnyObject, before: int, values: Mapping[str, Any]) -> None:
         """Write these columns over the object, whose version must still be `before` then."""
         of_kind = self._of(kind_of(document))
-        of_kind.updates.setdefault(frozenset(values), []).append({_OF_UID: document.metadata.uid, **values})
+        of_kind.updates.setdefault(frozenset(values), []).append(
+            {_OF_UID: document.metadata.uid, _OF_VERSION: before, **values}
+        )
         of_kind.expected.append((document, before))
 
     def remove(self, document: AnyObject, before: int) -> None:
@@ -82,12 +88,12 @@ class PendingWrites:
         waiting = self._kinds.pop(kind.kind, None)
         if waiting is None:
             return
-        if waiting.expected:
+        if len(waiting.expected) > 1:
             await self._refuse_outdated(kind, waiting.expected)
         for columns, rows in waiting.updates.items():
             await self._write_over(kind, columns, rows, waiting.expected[0][0])
         if waiting.removed:
-            await self._remove(kind, waiting.removed)
+            await self._remove(kind, waiting.removed, waiting.expected)
         for rows in waiting.inserts.values():
             try:
                 await self._connection.execute(_INSERT[kind.kind], rows)
@@ -108,15 +114,21 @@ class PendingWrites:
         self, kind: Kind, columns: Columns, rows: Sequence[Mapping[str, Any]], first: AnyObject
     ) -> None:
         try:
-            await self._connection.execute(_WRITE_OVER[kind.kind], rows)
+            written = await self._connection.execute(_WRITE_OVER[kind.kind], rows if len(rows) > 1 else rows[0])
         except DBAPIError as error:
             if STATUS in columns and sqlstate(error) == FORBIDDEN:
                 raise not_ours(kind, first) from error
             raise
+        if len(rows) == 1 and not written.rowcount:
+            raise conflict(kind, first)
 
-    async def _remove(self, kind: Kind, uids: Sequence[str]) -> None:
+    async def _remove(self, kind: Kind, uids: Sequence[str], expected: Sequence[tuple[AnyObject, int]]) -> None:
         table = OBJECTS[kind.kind]
-        await self._connection.execute(delete(table).where(is_one_of(self._connection, table.c.uid, uids)))
+        gone = delete(table).where(is_one_of(self._connection, table.c.uid, uids))
+        if len(expected) == 1:
+            gone = gone.where(table.c.resource_version == expected[0][1])
+        if (await self._connection.execute(gone)).rowcount < len(uids):
+            raise conflict(kind, expected[0][0])
         if kind in _HAVE_EXTERNAL_IDS:
             theirs = is_one_of(self._connection, EXTERNAL_IDS.c.uid, uids)
             await self._connection.execute(delete(EXTERNAL_IDS).where(theirs))

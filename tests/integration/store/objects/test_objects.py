@@ -4,6 +4,7 @@ import pytest
 
 from chandlery.model.faults import AlreadyExists, Conflict
 from chandlery.model.objects import kinds
+from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.objects.object_reads import Listing
@@ -69,6 +70,33 @@ async def test_who_forgets_what_was_read_still_knows_what_this_transaction_has_p
     written = await database.run(write)
 
     assert [await get_instance(database, "new"), await get_instance(database, "changed"), None] == written
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("is_removed", [False, True])
+async def test_what_is_put_off_is_refused_if_somebody_has_been_first(
+    database: Database, count: int, is_removed: bool
+) -> None:
+    names = [f"db-{number}" for number in range(count)]
+    seen = [await create_one(database, instance(name)) for name in names]
+    await database.run(lambda unit: unit.objects.update(seen[-1], _labelled(seen[-1], "first")))
+
+    async def write(unit: UnitOfWork) -> None:
+        for each in seen:
+            if is_removed:
+                await unit.objects.remove_later(each)
+            else:
+                await unit.objects.update_later(each, _labelled(each, "second"))
+
+    with pytest.raises(Conflict, match=f'"{names[-1]}"'):
+        await database.run(write)
+
+    found = [await get_instance(database, name) for name in names]
+    assert [each and each.metadata.labels for each in found] == [None] * (count - 1) + [{"team": "first"}]
+
+
+def _labelled(document: ServiceInstance, team: str) -> ServiceInstance:
+    return document.model_copy(update={"metadata": document.metadata.model_copy(update={"labels": {"team": team}})})
 
 
 async def test_the_same_name_is_free_in_another_namespace(database: Database) -> None:
