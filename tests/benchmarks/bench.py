@@ -29,7 +29,7 @@ from tests.benchmarks.rows.pending import measure_pending
 from tests.benchmarks.rows.starts import measure_starts
 from tests.benchmarks.rows.stored import measure_stored
 from tests.benchmarks.rows.traffic import measure_traffic
-from tests.benchmarks.rows.turns import Turns, commands, cost_by_process, medians, memory, take_turns
+from tests.benchmarks.rows.turns import Turns, commands, cost_by_process, medians, memory, ratios, take_turns
 from tests.benchmarks.stands.platforms import MODES
 from tests.benchmarks.stands.revisions import name_of_checkout
 from tests.benchmarks.stands.service_brokers import fast_broker
@@ -65,6 +65,7 @@ def _note_turns(report: Report, found: Turns, limits: dict[str, Limit]) -> None:
     *before, here = found.values()
     for mode in MODES:
         old = medians(before[0][mode]) if before else {}
+        compared = ratios(before[0][mode], here[mode]) if before else {}
         for name, value in medians(here[mode]).items():
             limit = limits.get(name.removesuffix("_ready")) if mode == "servers" else None
             if f"{mode}/{name}" in TARGETS:
@@ -73,7 +74,7 @@ def _note_turns(report: Report, found: Turns, limits: dict[str, Limit]) -> None:
                     value,
                     limit=limit.text() if limit else "",
                     limit_value=limit.least() if limit else None,
-                    ratio=value / old[name] if old else None,
+                    ratio=compared.get(name),
                     note=f"{old[name]:,.1f} at {BASELINE}" if old else "",
                 )
         report.processor_ms |= {f"{mode}: {what}": each for what, each in cost_by_process(here[mode]).items()}

@@ -1,7 +1,8 @@
 """`make bench-compare REV=…`: that revision and this checkout in turn, A B B A …, and the ratios between them.
 
 Both are driven over HTTP by the benchmarks of this checkout: the same creators, service broker, watch.
-Each turn has an empty database. Ratios are of the medians; rates are those of a shared machine, ratios are what counts.
+Each turn has an empty database. Figures are medians, and so are ratios: of those of each round. Rates are those of a
+shared machine, ratios are what counts.
 """
 
 import argparse
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from tests.benchmarks.report.sizes import Sizes
 from tests.benchmarks.report.targets import BASELINE, TARGETS
-from tests.benchmarks.rows.turns import Turns, commands, cost_by_process, medians, memory, take_turns
+from tests.benchmarks.rows.turns import Turns, commands, cost_by_process, medians, memory, ratios, take_turns
 from tests.benchmarks.stands.platforms import MODES, Mode
 from tests.benchmarks.stands.service_brokers import fast_broker
 
@@ -24,11 +25,12 @@ def table(found: Turns, modes: Sequence[Mode]) -> list[str]:
     lines = []
     for mode in modes:
         before, after = medians(found[old][mode]), medians(found[new][mode])
+        compared = ratios(found[old][mode], found[new][mode])
         lines += ["", f"{mode}".upper(), head]
         for name in after:
             if not (target := TARGETS.get(f"{mode}/{name}")):
                 continue
-            ratio = after[name] / before[name]
+            ratio = compared[name]
             asked = "".join(f"{target.asked(which, beside_baseline=True):>20}" for which in ("floor", "goal"))
             figures = f"{before[name]:14.1f}{after[name]:16.1f}{ratio:8.2f}"
             lines.append(f"{target.title + ', ' + target.unit:38}{figures}{asked}  {target.met(after[name], ratio)}")

@@ -48,7 +48,7 @@ def _rates(report: Report, path: Path) -> None:
 
 def _stacked(title: str, series: Mapping[str, Mapping[str, float]], path: Path) -> None:
     chart = _bar(title, stacked=True)
-    chart.x_labels = list(series)
+    chart.x_labels = [what.replace("_", " ") for what in series]
     for name in dict.fromkeys(name for each in series.values() for name in each):
         chart.add(name, [round(each[name], 2) if name in each else None for each in series.values()])
     path.write_bytes(chart.render())

@@ -39,7 +39,7 @@ def series_markdown(title: str, series: Mapping[str, Mapping[str, float]]) -> st
     lines = [f"| {title} | {' | '.join(name.replace('_', ' ') for name in names)} |", "|---" * (len(names) + 1) + "|"]
     for what, each in series.items():
         figures = " | ".join(f"{each[name]:,.1f}" if name in each else "" for name in names)
-        lines.append(f"| {what} | {figures} |")
+        lines.append(f"| {what.replace('_', ' ')} | {figures} |")
     return "\n".join(lines)
 
 

@@ -49,6 +49,17 @@ def medians(turns: Sequence[Throughput]) -> dict[str, float]:
     return figures | {name: idle[min(len(idle) - 1, int(len(idle) * share))] for name, share in _SHARES.items()}
 
 
+def ratios(before: Sequence[Throughput], after: Sequence[Throughput]) -> dict[str, float]:
+    """Medians of those of each round, in which both have met the same machine; latencies are those of all rounds."""
+    pairs = list(zip(before, after, strict=True))
+    found = {
+        name: statistics.median(new.figures[name] / old.figures[name] for old, new in pairs)
+        for name in after[0].figures
+    }
+    old, new = medians(before), medians(after)
+    return found | {name: new[name] / old[name] for name in _SHARES}
+
+
 def cost_by_process(turns: Sequence[Throughput]) -> dict[str, dict[str, float]]:
     """Medians of the milliseconds per object."""
     return {
