@@ -1,4 +1,4 @@
-"""The first sync of large catalogs, and reading one anew that has not changed."""
+"""The first sync of large catalogs, and reading one anew on request that has not changed."""
 
 import asyncio
 import statistics
