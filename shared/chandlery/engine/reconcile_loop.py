@@ -203,10 +203,10 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             await self._outside.tell(decided.events)
         self._resources.under_way[decided.claim.uid] = described(decided)
         decided, answer = await self._calls.make(decided)
-        leave_slot()
         undelivered = None
         if not self._resources.platform.joins_transactions and not isinstance(answer, Deferral):
             undelivered = await self._outside.hand_over(decided, answer)
+        leave_slot()
         return await self._record(decided, answer, undelivered)
 
     async def _claim_batch(self, parts: Sequence[Part[Turn]]) -> list[ClaimedRound[SnapshotT, CallT]]:
@@ -267,9 +267,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         is_complete = answers is None or answers.is_complete
         if is_complete and isinstance(planned, ReconcileResult) and (keys := _awaited(planned)):
             # Whoever brings what is missing either sees this row waiting, or has committed already: look once more.
-            await unit.wakes.lock_waits(keys)
-            unit.objects.forget()
-            unit.work_queue.forget()
+            await unit.wait_for(keys)
             snapshot, planned = await self._look(unit, claim, document, answers)
         lane = self._reconciler.lane(snapshot, claim)
         if answers is not None and not answers.is_complete:
@@ -376,8 +374,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         if undelivered is None or not undelivered.keys:
             return undelivered
         # Whoever changes what is in the way either finds the object waiting for it, or has committed: look once more.
-        await unit.wakes.lock_waits(sorted(undelivered.keys))
-        unit.objects.forget()
+        await unit.wait_for(undelivered.keys)
         return await self._reconciler.deliver(session, decided.snapshot, content)
 
     async def _write(

@@ -212,6 +212,16 @@ class UnitOfWork:
         """
         self._wake_ups.bring(keys)
 
+    async def wait_for(self, keys: Collection[str]) -> None:
+        """Lock what somebody decides to wait for, and let all that has been read be read anew.
+
+        What is put off of objects is written before: whoever writes objects has their rows locked before the keys.
+        """
+        await self.objects.flush()
+        await self.wakes.lock_waits(sorted(keys))
+        self.objects.forget()
+        self.work_queue.forget()
+
     def is_known_to(self, uid: str, key: str) -> None:
         """This transaction is that object's own: it need not be woken by what it writes itself under the key."""
         self._wake_ups.is_known_to(uid, key)

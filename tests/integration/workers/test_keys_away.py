@@ -44,7 +44,7 @@ async def test_a_binder_without_keys_calls_nobody_and_binds_once_they_are_back(f
 
         vault.is_away = False
         worker.database.data_keys.forget_failure()
-        await fleet.ready_in_time(BINDING, "one", worker.sweep(), seconds=15)
+        await fleet.ready_in_time(BINDING, "one", worker.sweep(), seconds=11)
         assert len(broker.seen_of(osb.BIND)) == 1
         assert PASSWORD not in await _stored(fleet)
 
@@ -72,7 +72,7 @@ async def test_credentials_that_arrive_while_keys_are_away_are_not_lost(fleet: F
         broker.always(osb.BIND, GIVEN)
         vault.is_away = False
         worker.database.data_keys.forget_failure()
-        await fleet.ready_in_time(BINDING, "one", worker.sweep(), seconds=15)
+        await fleet.ready_in_time(BINDING, "one", worker.sweep(), seconds=11)
         bodies = [seen.body for seen in broker.seen_of(osb.BIND)]
         assert all(body == bodies[0] for body in bodies)
         assert PASSWORD not in await _stored(fleet)
