@@ -26,13 +26,14 @@ from tests.benchmarks.rows.large_memory import measure_large_memory
 from tests.benchmarks.rows.limits import Limit, measure_limits
 from tests.benchmarks.rows.lists import measure_lists
 from tests.benchmarks.rows.pending import measure_pending
+from tests.benchmarks.rows.relists import measure_relists
 from tests.benchmarks.rows.starts import measure_starts
 from tests.benchmarks.rows.stored import measure_stored
 from tests.benchmarks.rows.traffic import measure_traffic
-from tests.benchmarks.rows.turns import Turns, commands, cost_by_process, medians, memory, ratios, take_turns
 from tests.benchmarks.stands.platforms import MODES
 from tests.benchmarks.stands.revisions import name_of_checkout
 from tests.benchmarks.stands.service_brokers import fast_broker
+from tests.benchmarks.turns import Turns, commands, cost_by_process, medians, memory, ratios, take_turns
 
 WORKERS: Final = ("provisioner", "binder", "syncer")
 Part = Callable[[Report, str, Sizes], None]
@@ -43,6 +44,7 @@ def parts(baseline: str) -> dict[str, Part]:
     return {
         "throughput": lambda report, broker, sizes: measure_all_throughput(report, broker, sizes, baseline),
         "catalogs": lambda report, _, sizes: measure_catalogs(report, sizes),
+        "relists": lambda report, _, sizes: measure_relists(report, sizes),
         "lists": measure_lists,
         "fan-out": measure_fan_out,
         "pending": lambda report, _, sizes: measure_pending(report, sizes),

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from tests.benchmarks.report.sizes import Sizes
 from tests.benchmarks.report.targets import BASELINE, TARGETS
-from tests.benchmarks.rows.turns import Turns, commands, cost_by_process, medians, memory, ratios, take_turns
 from tests.benchmarks.stands.platforms import MODES, Mode
 from tests.benchmarks.stands.service_brokers import fast_broker
+from tests.benchmarks.turns import Turns, commands, cost_by_process, medians, memory, ratios, take_turns
 
 
 def table(found: Turns, modes: Sequence[Mode]) -> list[str]:

@@ -6,7 +6,7 @@ Every answer is made once, at the start; only method and path of a request decid
 nothing: provision and bind are always 201, update, unbind and deprovision 200, and every operation has succeeded.
 The catalog is never delayed. With --poll-seconds provisioning never ends, and each poll is answered by Retry-After;
 `GET /polls` then tells how many operations have been polled, and how many seconds too late each poll came since it was
-asked the last time.
+asked the last time. With --etag the catalog is 304 to whoever knows it, and `GET /not-modified` tells how often it was.
 Prints `fast broker listens on http://127.0.0.1:<port>` when it does, and stops on SIGTERM or SIGINT.
 """
 
@@ -60,14 +60,20 @@ def encoded(status: int, body: object, *, further: str = "") -> bytes:
 class Answers:
     """The finished responses."""
 
-    def __init__(self, plan_count: int, service: str = SERVICE, *, poll_seconds: int = 0) -> None:
+    def __init__(
+        self, plan_count: int, service: str = SERVICE, *, poll_seconds: int = 0, has_etag: bool = False
+    ) -> None:
+        self.has_etag = has_etag
+        self.not_modified_count = 0
         self._poll_seconds = poll_seconds
         self._polled_at: dict[bytes, float] = {}
         self._too_late: list[float] = []
         retry_after = f"Retry-After: {poll_seconds}\r\n"
         self.accepted = encoded(202, {"operation": "provisioning"})
         self.in_progress = encoded(200, {"state": "in progress"}, further=retry_after)
-        self.catalog = encoded(200, catalog(plan_count, service))
+        etag = f'ETag: "{plan_count}"\r\n' if has_etag else ""
+        self.catalog = encoded(200, catalog(plan_count, service), further=etag)
+        self.not_modified = f"HTTP/1.1 304 Not Modified\r\n{etag}\r\n".encode()
         self.empty = encoded(200, {})
         self.created = encoded(201, {})
         self.bound = encoded(201, {"credentials": {"username": "u", "password": "p"}})
@@ -81,6 +87,8 @@ class Answers:
             return self.catalog
         if self._poll_seconds:
             return self._choose_pending(method, path)
+        if path == b"/not-modified":
+            return encoded(200, self.not_modified_count)
         if not path.startswith(b"/v2/service_instances/"):
             return self.unknown
         match method:
@@ -164,15 +172,30 @@ class FastBrokerProtocol(asyncio.Protocol):
             self._transport.close()
 
 
+class ConditionalProtocol(FastBrokerProtocol):
+    """Looks at the headers, too, for the one that makes a catalog 304."""
+
+    _is_conditional = False
+
+    def on_header(self, name: bytes, _value: bytes) -> None:
+        self._is_conditional = self._is_conditional or name.lower() == b"if-none-match"
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        if self._is_conditional:
+            self._ready[-1] = self._answers.not_modified
+            self._answers.not_modified_count += 1
+        self._is_conditional = False
+
+
 async def serve(port: int, answers: Answers, *, delay_seconds: float) -> None:
     """Listen on 127.0.0.1 until a signal asks to stop."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    server = await loop.create_server(
-        lambda: FastBrokerProtocol(answers, delay_seconds), "127.0.0.1", port, backlog=1024
-    )
+    protocol = ConditionalProtocol if answers.has_etag else FastBrokerProtocol
+    server = await loop.create_server(lambda: protocol(answers, delay_seconds), "127.0.0.1", port, backlog=1024)
     print(f"fast broker listens on http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await stop.wait()
     server.close()
@@ -185,8 +208,9 @@ def main() -> None:
     parser.add_argument("--delay-ms", type=float, default=0.0, help="milliseconds before each answer")
     parser.add_argument("--service", default=SERVICE, help="name of the offering, which its ids are made of")
     parser.add_argument("--poll-seconds", type=int, default=0, help="provisioning never ends; pause between polls")
+    parser.add_argument("--etag", action="store_true", help="the catalog has one, and is 304 to whoever knows it")
     options = parser.parse_args()
-    answers = Answers(max(options.plans, 1), options.service, poll_seconds=options.poll_seconds)
+    answers = Answers(max(options.plans, 1), options.service, poll_seconds=options.poll_seconds, has_etag=options.etag)
     uvloop.run(serve(options.port, answers, delay_seconds=options.delay_ms / 1000))
 
 

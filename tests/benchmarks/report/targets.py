@@ -91,6 +91,7 @@ TARGETS: Final[dict[str, Target]] = {
     "servers/first_sync_1000_s": _at_most("first sync of 1,000 plans", "s", 0.5, 0.3),
     "servers/first_sync_10000_s": _at_most("first sync of 10,000 plans", "s", 6, 3),
     "servers/relist_1000_ms": _at_most("relist of 1,000 unchanged plans on request", "ms", 100, 20),
+    "servers/relist_1000_clock_ms": _at_most("relist of 1,000 unchanged plans by the clock, 304: CPU", "ms", 100, 20),
     "servers/page_json_cpu_ms": _at_most("page of 500 of 10,000 instances, JSON: CPU", "ms", 60, 20),
     "servers/page_table_cpu_ms": _at_most("page of 500 of 10,000 instances, Table: CPU", "ms", 60, 20),
     "servers/fan_out_p99_ms": _at_most("200 watchers, 200 changes/s: p99 to the last", "ms", 250, 100),
