@@ -32,6 +32,7 @@ _VARYING: Final = (
 _PRELUDE: Final = """
 during() {
   local meanwhile=$1 pattern=$2; shift 2
+  : >seen  # What the one before has left would pass for the first line of this one.
   "$@" >seen 2>&1 & local watch=$!
   for _ in $(seq 300); do test -s seen && break; sleep 0.05; done
   (eval "$meanwhile") >/dev/null

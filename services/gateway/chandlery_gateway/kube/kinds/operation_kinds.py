@@ -49,7 +49,7 @@ class _Operation(WireModel):
     broker: str = Field(default="", description="The service broker; with its namespace, if it is in one.")
     external_id: str = Field(default="", description="By which the service broker knows what it is about.")
     attempts: int = Field(default=0, description="Requests to the service broker, without polls.")
-    outcome: str = Field(default="", description=f"What came of it: {_OUTCOMES}.")
+    outcome: str = Field(default="", description=f"One of {_OUTCOMES}.")
     broker_status: int | None = Field(default=None, description="HTTP status of the last answer; none without one.")
     message: str | None = Field(
         default=None, description="What the service broker last said, without secrets, or what else went wrong."
