@@ -10,8 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "architecture.md"
 HEADING = "## One create request, walked once"
-NEARLY = 3
-"""A machine that is slow at the moment adds a file or two: what takes long is announced, and leases are extended."""
+NEARLY = 20
+"""The page says a round figure, for what is slow at the moment adds a few: a wait is announced, a lease extended."""
 
 
 @cache
@@ -42,8 +42,8 @@ def test_page_names_files_in_the_order_in_which_a_create_enters_them() -> None:
     assert in_turn == sorted(in_turn, key=lambda name: order[name])
 
 
-def test_page_has_the_figure_of_the_walk() -> None:
-    found = re.search(r"(\d+) files", section())
+def test_page_has_the_round_figure_of_the_walk() -> None:
+    found = re.search(r"about (\d+) files", section())
     assert found is not None
     assert abs(len(walked()) - int(found[1])) <= NEARLY
 
