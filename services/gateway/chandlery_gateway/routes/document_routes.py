@@ -7,7 +7,7 @@ from importlib.metadata import version
 from fastapi import APIRouter, Request, Response
 
 from chandlery.model.faults import NotFound
-from chandlery.model.json.json_text import write_json
+from chandlery.model.json.json_text import write_kept_json
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import CORE_KINDS
 from chandlery.model.objects.wire import JsonObject
@@ -55,7 +55,7 @@ class Documents:
     def openapi_v3(self) -> dict[str, bytes]:
         """By the path of the group version."""
         return {
-            path: write_json(openapi_v3.document(group_version, self._kinds, release=self._release))
+            path: write_kept_json(openapi_v3.document(group_version, self._kinds, release=self._release))
             for path, group_version in self.openapi_v3_paths.items()
         }
 
@@ -70,12 +70,12 @@ class Documents:
     @cached_property
     def openapi_v3_index(self) -> bytes:
         """Where the documents of the group versions are."""
-        return write_json(openapi_v3.index(self.openapi_v3))
+        return write_kept_json(openapi_v3.index(self.openapi_v3))
 
     @cached_property
     def openapi_v2_json(self) -> bytes:
         """All group versions in one."""
-        return write_json(self._openapi_v2)
+        return write_kept_json(self._openapi_v2)
 
     @cached_property
     def openapi_v2_protobuf(self) -> bytes:

@@ -29,8 +29,8 @@ from chandlery_gateway.watch.watch_lines import ChangeViews
 log = structlog.get_logger(__name__)
 
 _BATCH = 1000
-_KEPT = 20_000
-_KEPT_BYTES = 64 * 1024 * 1024
+_KEPT = 5_000
+_KEPT_BYTES = 16 * 1024 * 1024
 """Recent changes in memory, and how long they are as JSON; who is further behind reads from the database."""
 _AT_ONCE = 200
 _TICK_SECONDS = 0.1

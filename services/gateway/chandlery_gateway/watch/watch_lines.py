@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from chandlery.model.faults import Fault
-from chandlery.model.json.json_text import write_json
+from chandlery.model.json.json_text import write_json, write_kept_json
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.parameters.cost_bounded_cache import CostBoundedCache
@@ -21,7 +21,9 @@ from chandlery_gateway.read.selection import to_client
 log = structlog.get_logger(__name__)
 
 _MOST_BYTES: Final = 64 << 20
-_BYTES_OF_A_VIEW: Final = 4 << 10
+_MOST_VIEWS: Final = 500
+"""Watches advance side by side, 200 changes at a time: what all of them have passed nobody asks for again."""
+_BYTES_OF_A_VIEW: Final = _MOST_BYTES // _MOST_VIEWS
 _BYTES_PER_BYTE: Final = 10
 """What a byte of JSON takes as a document and as an object, about."""
 
@@ -36,7 +38,7 @@ class ChangeView:
     @cached_property
     def json(self) -> bytes:
         """The object as it is sent whole."""
-        return write_json(self.wire)
+        return write_kept_json(self.wire)
 
 
 class ChangeViews:
@@ -71,7 +73,7 @@ class ChangeViews:
     def _made(self, kind: Kind, change: LoggedChange) -> tuple[ChangeView, int]:
         place = {"namespace": change.namespace, "name": change.name}
         view = ChangeView(kind, self._codec.from_stored(kind, change.stored, **place))
-        return view, _BYTES_OF_A_VIEW + _BYTES_PER_BYTE * len(view.json)
+        return view, max(_BYTES_OF_A_VIEW, _BYTES_PER_BYTE * len(view.json))
 
 
 _INITIAL_EVENTS_END: Final = {"k8s.io/initial-events-end": "true"}

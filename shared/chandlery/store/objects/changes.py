@@ -17,7 +17,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Text, and_, delete, func, insert, literal_column, or_, select, text, type_coerce
+from sqlalchemy import Text, and_, cast, delete, func, insert, literal_column, or_, select, text
 
 from chandlery.model.faults import Conflict
 from chandlery.model.json.json_text import read_written
@@ -99,7 +99,8 @@ _OVERTAKEN = text(
 )
 ENTRY = (
     *(CHANGES.c[name] for name in ("position", "kind", "namespace", "name", "verb")),
-    type_coerce(CHANGES.c.object, Text),
+    # Cast, for asyncpg reads what is sent as `json` whatever SQLAlchemy takes it for.
+    cast(CHANGES.c.object, Text),
     CHANGES.c.previous,
 )
 _INSERT = insert(CHANGES)

@@ -111,3 +111,12 @@ async def test_positions_go_on_after_everything_was_trimmed(database: Database, 
 
     assert position_of(after) > position_of(before)
     assert [change.name for change in await read_at_least(database, 1)] == ["after"]
+
+
+async def test_a_change_is_read_as_text_so_that_its_length_is_what_it_takes(database: Database) -> None:
+    await create_one(database, instance("db"))
+
+    (change,) = await read_at_least(database, 1)
+
+    assert isinstance(change.body, str)
+    assert change.stored["metadata"]["name"] == "db"

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
-from chandlery.model.json.json_text import write_json
+from chandlery.model.json.json_text import write_kept_json
 from chandlery_gateway.http.pipeline import Pipeline
 
 OPENAPI_PATH: Final = "/docs/openapi.json"
@@ -73,4 +73,4 @@ def register_docs_page(router: APIRouter, pipeline: Pipeline, describe: Callable
 
     for path, (name, media_type) in _FILES.items():
         add(path, _Content((_FOLDER / name).read_bytes, media_type))
-    add(OPENAPI_PATH, _Content(lambda: write_json(describe()), "application/json"))
+    add(OPENAPI_PATH, _Content(lambda: write_kept_json(describe()), "application/json"))
