@@ -15,10 +15,11 @@ from chandlery.model.faults import Refused, Unavailable
 from chandlery.retry.transient import SERVER_START
 from chandlery.settings.settings import Settings, require
 from chandlery.store.connection.engine import open_engine
-from chandlery.store.migrate import Say, current_revision, is_later, is_older, migrate, newest_revision
+from chandlery.store.revisions import NEWEST_REVISION, current_revision, is_later, is_older
 from chandlery.store.roles.database_roles import RolePlan
 
 T = TypeVar("T")
+Say = Callable[[str], object]
 log = structlog.get_logger(__name__)
 
 
@@ -48,10 +49,10 @@ async def patiently(work: Callable[[], Awaitable[T]]) -> T:
 
 async def prepare_schema(engine: AsyncEngine, *, migrates: bool) -> None:
     """Bring the schema up, or wait until somebody has; say so if it is another than this release expects."""
-    found = await patiently(lambda: migrate(engine) if migrates else _migrated(engine))
+    found = await patiently(lambda: _brought_up(engine) if migrates else _migrated(engine))
     if is_older(found):
         log.warning(
-            f"the database is at schema {found}, this release expects {newest_revision()}: run `chandlery migrate`",
+            f"the database is at schema {found}, this release expects {NEWEST_REVISION}: run `chandlery migrate`",
             action="check_schema",
         )
     elif is_later(found):
@@ -68,7 +69,11 @@ def role_plan(settings: Settings, *, makes: bool = False) -> RolePlan:
 
 
 async def run_migrations(
-    settings: Settings, *, seconds: float | None = None, makes_roles: bool = False, say: Say = log.info
+    settings: Settings,
+    *,
+    seconds: float | None = None,
+    makes_roles: bool = False,
+    say: Say = log.info,
 ) -> str:
     """Bring the database to the newest schema, waiting for its server that long; returns the revision it is at.
 
@@ -76,6 +81,8 @@ async def run_migrations(
 
     Raises Unavailable when the time is over, Refused if waiting does not help, ConfigurationFault.
     """
+    from chandlery.store.migrate import migrate  # noqa: PLC0415 - with Alembic, which no service needs
+
     engine = engine_for(settings, "migrate", statement_seconds=None)
     reasons: list[str] = []
 
@@ -103,6 +110,14 @@ async def found_revision(settings: Settings) -> str | None:
         return await current_revision(engine)
     finally:
         await engine.dispose()
+
+
+async def _brought_up(engine: AsyncEngine) -> str:
+    if engine.dialect.name == "sqlite" and (found := await current_revision(engine)) and not is_older(found):
+        return found
+    from chandlery.store.migrate import migrate  # noqa: PLC0415 - with Alembic, which is seldom needed
+
+    return await migrate(engine)
 
 
 async def _migrated(engine: AsyncEngine) -> str:

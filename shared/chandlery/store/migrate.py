@@ -1,20 +1,16 @@
 """Brings the database to the current schema. Several processes may do so at once: they queue up on a lock.
 
-A revision that this release does not know is of a later one. That is fine: migrations expand first, and this release
-was the one before when that was made. Called by `schema_waits.py` and the command `migrate`.
+Called by `schema_waits.py` and the command `migrate`, which import it when there is something to migrate: Alembic takes
+5 MB and a fifth of a second. What a process asks of the schema otherwise is in `revisions.py`.
 """
 
 import io
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -22,8 +18,8 @@ from chandlery.model.faults import ConfigurationFault, Refused, Unavailable
 from chandlery.retry.transient import STORE_CONFLICT
 from chandlery.store.database_errors import explained
 from chandlery.store.objects.changes import continue_numbers
+from chandlery.store.revisions import NEWEST_REVISION, is_later, place_of, revision_of
 from chandlery.store.roles.database_roles import RolePlan, keep_roles
-from chandlery.store.schema import WORK_QUEUE
 
 Say = Callable[[str], object]
 
@@ -39,25 +35,6 @@ def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     return config
-
-
-@cache
-def newest_revision() -> str:
-    """The revision that this release runs on."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
-    if revision is None:
-        raise LookupError("the package has no migrations")
-    return revision
-
-
-def is_older(revision: str) -> bool:
-    """Whether this release has something to add to that revision. One that it does not know is of a later release."""
-    return revision in _known_revisions() and revision != newest_revision()
-
-
-def is_later(revision: str) -> bool:
-    """Whether the revision is of a later release."""
-    return revision not in _known_revisions()
 
 
 async def migrate(engine: AsyncEngine, *, roles: RolePlan | None = None, say: Say = _ignore) -> str:
@@ -77,32 +54,18 @@ async def migrate(engine: AsyncEngine, *, roles: RolePlan | None = None, say: Sa
     raise AssertionError("tenacity either returns or raises")
 
 
-async def current_revision(engine: AsyncEngine) -> str | None:
-    """The revision the database is at; None for an empty one. Raises Unavailable; Refused if waiting does not help."""
-    try:
-        async with engine.connect() as connection:
-            return await connection.run_sync(lambda sync: _revision_of(sync, place_of(engine)))
-    except (DBAPIError, OSError) as error:
-        raise explained(error, place=place_of(engine)) or error from error
-
-
 def migration_sql(dialect: str, start: str | None = None) -> str:
     """All that `migrate` would do to an empty database, or to one at revision `start`, for somebody to run by hand.
 
     Raises ConfigurationFault for a revision that is not there.
     """
     if start is not None and is_later(start):
-        raise ConfigurationFault(f"this release has no revision {start!r}; its newest one is {newest_revision()}")
+        raise ConfigurationFault(f"this release has no revision {start!r}; its newest one is {NEWEST_REVISION}")
     config = _config()
     config.output_buffer = io.StringIO()
     config.attributes["dialect"] = dialect
     command.upgrade(config, f"{start}:head" if start else "head", sql=True)
     return str(config.output_buffer.getvalue())
-
-
-def place_of(engine: AsyncEngine) -> str:
-    """Where the database is, for people: servers or a file."""
-    return engine.url.host or engine.url.database or "memory"
 
 
 async def _migrate(engine: AsyncEngine, roles: RolePlan | None, say: Say) -> str:
@@ -123,35 +86,10 @@ async def _migrate(engine: AsyncEngine, roles: RolePlan | None, say: Say) -> str
 
 
 def _upgrade(connection: Connection, place: str) -> str:
-    found = _revision_of(connection, place)
-    if found is not None and (found == newest_revision() or is_later(found)):
+    found = revision_of(connection, place)
+    if found is not None and (found == NEWEST_REVISION or is_later(found)):
         return found
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-    return newest_revision()
-
-
-def _revision_of(connection: Connection, place: str) -> str | None:
-    try:
-        found = MigrationContext.configure(connection).get_current_revision()
-    except CommandError as error:
-        raise _foreign(place, "several revisions") from error
-    if found is not None and is_later(found) and not inspect(connection).has_table(WORK_QUEUE.name):
-        # Other programs have a table of this name too.
-        raise _foreign(place, f"revision {found}")
-    return found
-
-
-def _foreign(place: str, revision: str) -> Refused:
-    return Refused(
-        f"the database at {place} has the schema of another program ({revision}); use a separate database, "
-        "or a separate schema in search_path, in CHANDLERY_DATABASE_URL",
-        is_setting=True,
-    )
-
-
-@cache
-def _known_revisions() -> frozenset[str]:
-    # Alembic runs each of the scripts for it.
-    return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
+    return NEWEST_REVISION

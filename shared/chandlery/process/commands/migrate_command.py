@@ -8,7 +8,8 @@ from chandlery.process.commands.service_commands import production_settings, run
 from chandlery.process.schema_waits import found_revision, role_plan, run_migrations
 from chandlery.settings.settings import Settings, load_settings, require
 from chandlery.store.connection.database_url import read_database_url
-from chandlery.store.migrate import is_later, is_older, migration_sql, newest_revision
+from chandlery.store.migrate import migration_sql
+from chandlery.store.revisions import NEWEST_REVISION, is_later, is_older
 from chandlery.store.roles.database_roles import roles_sql
 
 
@@ -68,7 +69,7 @@ def _check(settings: Settings) -> None:
         sys.exit(1)
     if is_older(found):
         click.echo(
-            f"the database is at revision {found}, this release needs {newest_revision()}: run `chandlery migrate`"
+            f"the database is at revision {found}, this release needs {NEWEST_REVISION}: run `chandlery migrate`"
         )
         sys.exit(1)
     click.echo(_told(found))

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from chandlery.store.connection.database_url import DatabaseUrl
 from chandlery.store.database_errors import explained
-from chandlery.store.migrate import place_of
+from chandlery.store.revisions import place_of
 
 _OWN: Final = "chandlery-%"
 _ASK: Final = text(

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chandlery.store.database_errors import explained
-from chandlery.store.migrate import place_of
+from chandlery.store.revisions import place_of
 from chandlery.store.roles.grants import ROLES, Privilege, Role, duties, numbered, privileges, role_name
 
 _LOGIN: Final = text(

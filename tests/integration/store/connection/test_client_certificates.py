@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from chandlery.model.faults import ConfigurationFault, Refused, Unavailable
 from chandlery.store.connection.engine import open_engine
-from chandlery.store.migrate import current_revision
+from chandlery.store.revisions import current_revision
 from machine.ports import LOOPBACK
 from tests.integration.store.connection.private_postgres import PrivatePostgres, private_postgres
 from tests.support.authority import Authority

@@ -15,14 +15,8 @@ from chandlery.model.faults import ConfigurationFault, Refused, Unavailable
 from chandlery.process.schema_waits import prepare_schema
 from chandlery.store import migrate as migrations
 from chandlery.store.connection.engine import open_engine
-from chandlery.store.migrate import (
-    current_revision,
-    is_later,
-    is_older,
-    migrate,
-    migration_sql,
-    newest_revision,
-)
+from chandlery.store.migrate import migrate, migration_sql
+from chandlery.store.revisions import NEWEST_REVISION, REVISIONS, current_revision, is_later, is_older
 from chandlery.store.schema import METADATA
 from tests.integration.later_schema import LATER, expand
 from tests.support.waiting import SOON
@@ -47,9 +41,9 @@ async def test_an_empty_database_has_no_revision(empty_engine: AsyncEngine) -> N
 
 
 async def test_an_empty_database_gets_every_table(empty_engine: AsyncEngine) -> None:
-    assert await migrate(empty_engine) == newest_revision()
+    assert await migrate(empty_engine) == NEWEST_REVISION
 
-    assert await current_revision(empty_engine) == newest_revision()
+    assert await current_revision(empty_engine) == NEWEST_REVISION
     async with empty_engine.connect() as connection:
         assert await connection.run_sync(_tables) == {*METADATA.tables, "alembic_version"}
 
@@ -63,7 +57,7 @@ async def test_migrating_again_changes_nothing(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
         await connection.execute(text("INSERT INTO marks (name, value) VALUES ('kept', 'yes')"))
 
-    assert await migrate(engine) == newest_revision()
+    assert await migrate(engine) == NEWEST_REVISION
 
     async with engine.connect() as connection:
         assert (await connection.execute(text("SELECT value FROM marks WHERE name = 'kept'"))).scalar() == "yes"
@@ -85,7 +79,7 @@ async def test_several_processes_that_migrate_at_once_queue_up(empty_database_ur
     engines = [open_engine(empty_database_url, application_name=f"chandlery-test-{number}") for number in range(4)]
     try:
         async with asyncio.timeout(60):
-            assert await asyncio.gather(*map(migrate, engines)) == [newest_revision()] * 4
+            assert await asyncio.gather(*map(migrate, engines)) == [NEWEST_REVISION] * 4
         async with engines[0].connect() as connection:
             assert await connection.run_sync(_differences) == []
     finally:
@@ -135,7 +129,7 @@ async def test_a_later_schema_is_left_as_it_is(later_engine: AsyncEngine) -> Non
 
     assert await current_revision(later_engine) == LATER
     assert is_later(LATER)
-    assert not is_later(newest_revision())
+    assert not is_later(NEWEST_REVISION)
     assert not is_older(LATER)
     for migrates in (True, False):
         await prepare_schema(later_engine, migrates=migrates)
@@ -157,7 +151,7 @@ async def test_the_schema_of_another_program_is_refused(empty_engine: AsyncEngin
 async def test_the_printed_sql_does_what_migrating_does(empty_engine: AsyncEngine) -> None:
     await _run_printed(empty_engine, migration_sql(empty_engine.dialect.name))
 
-    assert await current_revision(empty_engine) == newest_revision()
+    assert await current_revision(empty_engine) == NEWEST_REVISION
     async with empty_engine.connect() as connection:
         assert await connection.run_sync(_differences) == []
 
@@ -187,6 +181,6 @@ async def _run_printed(engine: AsyncEngine, printed: str) -> None:
 def test_there_is_one_line_of_revisions_that_all_can_be_taken_back() -> None:
     script = ScriptDirectory.from_config(migrations._config())
 
-    assert script.get_heads() == [newest_revision()]
-    assert script.get_bases() == [revision.revision for revision in script.walk_revisions()][-1:]
+    assert script.get_heads() == [NEWEST_REVISION]
+    assert list(REVISIONS) == [revision.revision for revision in script.walk_revisions()][::-1]
     assert all(revision.module.downgrade.__doc__ for revision in script.walk_revisions())

@@ -10,7 +10,7 @@ from chandlery.process.commands.doctor.check import Result, State
 from chandlery.process.commands.doctor.verdicts import database_verdicts, grant_verdicts
 from chandlery.process.commands.doctor.verdicts.certificate_verdicts import all_of, authorities, validity
 from chandlery.store.inspection.server_facts import ConnectionFacts, ServerFacts
-from chandlery.store.migrate import newest_revision
+from chandlery.store.revisions import NEWEST_REVISION
 from chandlery.store.roles.grants import Privilege, Role, privileges, role_name
 from chandlery.store.roles.held_privileges import HeldPrivileges
 
@@ -52,7 +52,7 @@ def test_a_server_that_takes_no_writes_is_told(facts: ServerFacts, said: str) ->
 
 
 def test_a_schema_is_behind_missing_ahead_or_right() -> None:
-    newest = newest_revision()
+    newest = NEWEST_REVISION
     right, later = database_verdicts.schema(newest, newest), database_verdicts.schema("2999_01_01_later", newest)
     assert (right.state, later.state) == (State.OK, State.OK)
     assert "of a later release" in later.message

@@ -16,7 +16,7 @@ from chandlery.process.commands.doctor.verdicts.certificate_verdicts import vali
 from chandlery.process.commands.doctor.verdicts.work_verdicts import known_processes
 from chandlery.store.connection.database_url import DatabaseUrl
 from chandlery.store.inspection.server_facts import ServerFacts, each_host, server_facts
-from chandlery.store.migrate import current_revision, newest_revision
+from chandlery.store.revisions import NEWEST_REVISION, current_revision
 from chandlery.store.roles.held_privileges import held_privileges
 from chandlery.store.work.work_queue import CLOCK_TOLERANCE
 
@@ -125,7 +125,7 @@ class _DatabaseLooks:
         return database_verdicts.takes_writes(facts, read_only_files=closed)
 
     async def schema(self) -> Result:
-        return database_verdicts.schema(await current_revision(self._around.engine), newest_revision())
+        return database_verdicts.schema(await current_revision(self._around.engine), NEWEST_REVISION)
 
     async def grants(self) -> Result:
         if not (await self._around.server()).is_postgresql:

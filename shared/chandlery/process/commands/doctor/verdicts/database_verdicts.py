@@ -5,7 +5,7 @@ from typing import Final
 
 from chandlery.process.commands.doctor.check import Result, fail, ok, unused, warn
 from chandlery.store.inspection.server_facts import ConnectionFacts, ServerFacts
-from chandlery.store.migrate import is_later, is_older
+from chandlery.store.revisions import is_later, is_older
 
 OLDEST_POSTGRESQL: Final = (15,)
 OLDEST_SQLITE: Final = (3, 35)
