@@ -12,8 +12,8 @@ Who has fallen behind what is in memory reads from the database, and is told to 
 import asyncio
 import contextlib
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 
 import structlog
 
@@ -23,16 +23,13 @@ from chandlery.store.objects.changes import LoggedChange
 from chandlery.store.sealing.data_key_cache import DataKeyNeeded
 from chandlery.telemetry.metrics import NO_METRICS, Metrics
 from chandlery_gateway.identity.rbac.rule_keeper import RuleKeeper
+from chandlery_gateway.watch.recent_changes import NOTHING, Batch, Bell, RecentChanges, batches
 from chandlery_gateway.watch.watch_counts import ChangeLogLag, WatchCounts
 from chandlery_gateway.watch.watch_lines import ChangeViews
 
 log = structlog.get_logger(__name__)
 
 _BATCH = 1000
-_KEPT = 5_000
-_KEPT_BYTES = 16 * 1024 * 1024
-"""Recent changes in memory, and how long they are as JSON; who is further behind reads from the database."""
-_AT_ONCE = 200
 _TICK_SECONDS = 0.1
 _IDLE_TICK_SECONDS = 0.5
 """Roles that another gateway has changed count here within a second."""
@@ -40,6 +37,11 @@ _PAUSE_AFTER_FAULT_SECONDS = 1.0
 _STANDSTILL_SECONDS = 20.0
 """Without news of the log, which is looked at twice a second at least."""
 _PATIENCE_SECONDS = 1.0
+_TOLD_EVERY_SECONDS = 1.0
+_LEAST_GATHERING = 0.003
+_GATHERING_FOR_EACH = 0.0001
+_MOST_GATHERING = 0.025
+"""Seconds from one look to the next, that for each watch included: about what it takes to tell one something."""
 
 
 class WatchHub:
@@ -50,15 +52,11 @@ class WatchHub:
         self.views = ChangeViews(database.codec)
         self._database = database
         self._rules = rules
-        self._recent: deque[LoggedChange] = deque()
-        self._sizes: deque[int] = deque()
-        self._bytes = 0
-        self._complete_from = 0
-        """All changes after this position are in `_recent`."""
+        self._recent = RecentChanges()
         self._seen = 0
         self._has_begun = False
         self._wake = asyncio.Event()
-        self._arrived = asyncio.Condition()
+        self._arrived = Bell()
         self._watchers = 0
         self._is_closed = False
         self._last_look: float | None = None
@@ -75,6 +73,7 @@ class WatchHub:
         """Follow for ever; ends by cancellation."""
         self._looked()
         while True:
+            looked = time.monotonic()
             try:
                 await self._catch_up()
             except Exception as error:  # noqa: BLE001 - without it every watch would fall silent
@@ -85,17 +84,20 @@ class WatchHub:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_TICK_SECONDS if self._watchers else _IDLE_TICK_SECONDS):
                     await self._wake.wait()
+            # Not after a pause. Of many changes in a short time each watch is told at once.
+            await asyncio.sleep(max(0.0, looked + self._gathering() - time.monotonic()))
             self._wake.clear()
+
+    def _gathering(self) -> float:
+        return min(max(_LEAST_GATHERING, _GATHERING_FOR_EACH * self._watchers), _MOST_GATHERING)
 
     async def begin(self) -> None:
         """From here on nothing is missed, neither changes nor rules. Raises Unavailable."""
         newest = await self._database.run(_newest)
         if not self._has_begun or newest < self._seen:
             # The latter if the database has been put back to an earlier day.
-            self._seen = self._complete_from = newest
-            self._recent.clear()
-            self._sizes.clear()
-            self._bytes, self._has_begun = 0, True
+            self._seen, self._has_begun = newest, True
+            self._recent.begin_at(newest)
         # Only now: what changes while they are read is told of by the log.
         await self._rules.load()
 
@@ -121,8 +123,7 @@ class WatchHub:
     async def close(self) -> None:
         """End all watches; clients come back to another gateway."""
         self._is_closed = True
-        async with self._arrived:
-            self._arrived.notify_all()
+        await self._arrived.ring()
 
     async def start_position(self, asked: int) -> int:
         """Where a watch may go on from a version (0: from now).
@@ -143,44 +144,29 @@ class WatchHub:
 
         return await self._database.run(position)
 
-    async def follow(self, after: int, *, until: asyncio.Event) -> AsyncIterator[Sequence[LoggedChange]]:
+    async def follow(self, after: int, *, until: asyncio.Event) -> AsyncIterator[Batch]:
         """Batches of changes after the position, in order and without gaps; an empty batch at least every second."""
         self._watchers += 1
         self.wake()
         try:
             while not self._is_closed and not until.is_set():
-                batch, after = await self._after(after)
-                for start in range(0, len(batch), _AT_ONCE):
-                    yield batch[start : start + _AT_ONCE]
+                if after < self._recent.complete_from:
+                    older = await self._database.run(partial(_read_older, position=after))
+                    # Nothing up to where memory begins: go on there, or it would be asked for again and again.
+                    after = older[-1].position if older else self._recent.complete_from
+                    for batch in batches(older):
+                        yield batch
+                elif batch := self._recent.after(after):
+                    after = batch.last
+                    yield batch
                     # Watches advance side by side, so that what one has made of a change is at hand for the next.
                     await asyncio.sleep(0)
-                if not batch:
-                    yield ()
-                    await self._next(after)
+                else:
+                    await self._arrived.wait(seconds=_TOLD_EVERY_SECONDS)
+                    if not self._recent.after(after):
+                        yield NOTHING
         finally:
             self._watchers -= 1
-
-    async def _after(self, position: int) -> tuple[Sequence[LoggedChange], int]:
-        """Changes after the position, and the position that is reached with them."""
-        complete_from = self._complete_from
-        if position >= complete_from:
-            newer: list[LoggedChange] = []
-            for change in reversed(self._recent):
-                if change.position <= position:
-                    break
-                newer.append(change)
-            return newer[::-1], newer[0].position if newer else position
-        batch = await self._database.run(lambda unit: _read_older(unit, position))
-        # Nothing up to where memory begins: go on there, or the database would be asked for it again and again.
-        return batch, batch[-1].position if batch else complete_from
-
-    async def _next(self, after: int) -> None:
-        async with self._arrived:
-            if self._seen > after or self._is_closed:
-                return
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1.0):
-                    await self._arrived.wait()
 
     async def _catch_up(self) -> None:
         self._looks_begun += 1
@@ -195,13 +181,11 @@ class WatchHub:
             is_behind = len(batch) == _BATCH
             seen = batch[-1].position if batch else self._seen
             await self._rules.absorb(rules, begun=begun, passed=seen)
-            for change in batch:
-                self._keep(change)
+            self._recent.keep(batch)
             self._seen = seen
             self._lag.passed(seen)
             if batch:
-                async with self._arrived:
-                    self._arrived.notify_all()
+                await self._arrived.ring()
         self._looks_done = look
         async with self._looked_at:
             self._looked_at.notify_all()
@@ -214,15 +198,6 @@ class WatchHub:
 
     def _looked(self) -> None:
         self._last_look = asyncio.get_running_loop().time()
-
-    def _keep(self, change: LoggedChange) -> None:
-        size = len(change.body)
-        self._recent.append(change)
-        self._sizes.append(size)
-        self._bytes += size
-        while len(self._recent) > _KEPT or self._bytes > _KEPT_BYTES:
-            self._complete_from = self._recent.popleft().position
-            self._bytes -= self._sizes.popleft()
 
 
 async def _newest(unit: UnitOfWork) -> int:

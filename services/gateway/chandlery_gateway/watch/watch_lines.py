@@ -1,5 +1,7 @@
 """The lines of a watch: notices, bookmarks and errors, in the form that the client asked for."""
 
+import time
+from collections.abc import Hashable
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Final
@@ -24,8 +26,14 @@ _MOST_BYTES: Final = 64 << 20
 _MOST_VIEWS: Final = 500
 """Watches advance side by side, 200 changes at a time: what all of them have passed nobody asks for again."""
 _BYTES_OF_A_VIEW: Final = _MOST_BYTES // _MOST_VIEWS
-_BYTES_PER_BYTE: Final = 10
-"""What a byte of JSON takes as a document and as an object, about."""
+_BYTES_PER_BYTE: Final = 12
+"""What a byte of JSON takes as a document, as an object and as lines, about."""
+_SAME_AGE_SECONDS: Final = 1.0
+"""A table says how old its objects are."""
+
+
+LineForm = tuple[ChangeVerb, Form, str, IncludeObject]
+"""What a notice depends on besides its object."""
 
 
 class ChangeView:
@@ -34,6 +42,9 @@ class ChangeView:
     def __init__(self, kind: Kind, document: AnyObject) -> None:
         self.document = document
         self.wire: JsonObject = to_client(kind, document)
+
+        self.lines: dict[LineForm, tuple[bytes, float]] = {}
+        """What watches are told of it, and since when they are."""
 
     @cached_property
     def json(self) -> bytes:
@@ -88,8 +99,25 @@ class WatchLines:
         self._include = include
         self._has_columns = True
 
+    @property
+    def form(self) -> Hashable | None:
+        """What all notices of a watch depend on besides their objects; None if that is the time or what it was told."""
+        representation = self._representation
+        return None if representation.form is Form.TABLE else (representation.form, representation.version)
+
     def notice(self, verb: ChangeVerb, view: ChangeView) -> bytes:
-        """What has become of an object."""
+        """What has become of an object. Made once for all watches that are told so in the same form."""
+        if self._representation.form is Form.TABLE and self._has_columns:
+            return _line(verb, self._formed(view.wire))
+        form = (verb, self._representation.form, self._representation.version, self._include)
+        line, made = view.lines.get(form, (b"", -_SAME_AGE_SECONDS))
+        now = time.monotonic()
+        if not line or (self._representation.form is Form.TABLE and now - made >= _SAME_AGE_SECONDS):
+            line = self._made(verb, view)
+            view.lines[form] = (line, now)
+        return line
+
+    def _made(self, verb: ChangeVerb, view: ChangeView) -> bytes:
         if self._representation.form is Form.PLAIN:
             return b'{"type":"%s","object":%s}\n' % (verb.value.encode(), view.json)
         return _line(verb, self._formed(view.wire))

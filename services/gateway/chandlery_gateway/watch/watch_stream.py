@@ -1,7 +1,7 @@
 """One watch: what was there at its beginning, and then the changes that concern it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from chandlery.model.faults import Expired, Fault
@@ -17,6 +17,7 @@ from chandlery_gateway.kube.query.list_options import UnreadableChange, VersionT
 from chandlery_gateway.kube.query.negotiation import Representation
 from chandlery_gateway.read.object_reader import ObjectReader
 from chandlery_gateway.read.selection import Selection
+from chandlery_gateway.watch.recent_changes import Batch
 from chandlery_gateway.watch.watch_hub import WatchHub
 from chandlery_gateway.watch.watch_lines import ChangeView, WatchLines
 from chandlery_gateway.watch.watch_rights import WatchRights
@@ -99,6 +100,8 @@ class WatchStream:
         self._membership = Membership(can_change=request.selection.can_objects_enter)
         self._hub = hub
         self._object_reader = object_reader
+        self._listeners = self._told_alike()
+        """The same for all who are told the same of all that comes; None if it depends on what this one has seen."""
 
     async def lines(self, start: Snapshot | Fault) -> AsyncIterator[bytes]:
         """Lines until the time is up. A fault becomes an ERROR line, as Kubernetes does once a stream has begun."""
@@ -167,28 +170,51 @@ class WatchStream:
     async def _following(self, start: Snapshot, until: asyncio.Event) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
         last_word, position, told = loop.time(), start.version, start.version
-        breaths = Breaths()
         async for batch in self._hub.follow(start.version, until=until):
-            lines: list[bytes] = []
             await self._rights.check(tells=bool(batch))
-            for change in batch:
-                await breaths.take()
-                position = change.position
-                line = None if start.sees(position) else await self._line(change)
-                if line is not None:
-                    lines.append(line)
-                if lines and (change is batch[-1] or len(lines) == _LINES_AT_ONCE):
+            if batch:
+                position = batch.last
+                lines, count = await self._of_batch(batch, start)
+                if count:
                     last_word, told = loop.time(), position
                     await self._rights.check()
                     await self._account()
-                    yield self._joined(lines)
-                    lines.clear()
+                    self._hub.counts.events[self._selection.kind.plural] += count
+                    yield lines
             if self._options.wants_bookmarks and loop.time() - last_word > _BOOKMARK_SECONDS:
                 last_word, told = loop.time(), position
                 yield self._lines.bookmark(position)
         if self._options.wants_bookmarks and position > told:
             # The next watch need not read again what this one has passed over.
             yield self._lines.bookmark(position)
+
+    async def _of_batch(self, batch: Batch, start: Snapshot) -> tuple[bytes, int]:
+        """Lines, and how many; made once for all watches of the same objects in the same form."""
+        first = batch.changes[0].position
+        listeners = self._listeners if first >= start.end and first > self._options.version else None
+        if listeners is None:
+            return await self._made_of(batch, start)
+        said: tuple[bytes, int] | None = batch.said.get(listeners)
+        if said is None:
+            said = await self._made_of(batch, start)
+            batch.share(listeners, said)
+        return said
+
+    async def _made_of(self, batch: Batch, start: Snapshot) -> tuple[bytes, int]:
+        lines: list[bytes] = []
+        breaths = Breaths()
+        for change in batch.changes:
+            await breaths.take()
+            line = None if start.sees(change.position) else await self._line(change)
+            if line is not None:
+                lines.append(line)
+        return b"".join(lines), len(lines)
+
+    def _told_alike(self) -> Hashable | None:
+        selection, form = self._selection, self._lines.form
+        if form is None or selection.can_objects_enter or self._on_shown or not selection.reach.is_everything:
+            return None
+        return (selection.kind.api_version, selection.kind.kind, selection.namespace, selection.fields, form)
 
     async def _line(self, change: LoggedChange) -> bytes | None:
         """Raises Unavailable if the change cannot be decrypted now."""
