@@ -48,9 +48,14 @@ class RequestedActions:
     mitigation: Mitigation | None = None
 
 
+_NONE_REQUESTED: Final = RequestedActions()
+
+
 def requested_actions_of(metadata: ObjectMeta) -> RequestedActions:
     """What the object's annotations ask for. Values that admission would refuse count as absent."""
-    given = metadata.annotations or {}
+    given = metadata.annotations
+    if not given:
+        return _NONE_REQUESTED
     mitigation = given.get(ORPHAN_MITIGATION)
     return RequestedActions(
         retry=given.get(RETRY, ""),

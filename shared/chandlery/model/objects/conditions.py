@@ -89,7 +89,10 @@ def without_condition(conditions: Conditions, kind: ConditionType) -> Conditions
 
 def find_condition(conditions: Iterable[Condition], kind: ConditionType) -> Condition | None:
     """The condition of this type, if there is one."""
-    return next((condition for condition in conditions if condition.type == kind), None)
+    for condition in conditions:
+        if condition.type == kind:
+            return condition
+    return None
 
 
 def is_true(conditions: Iterable[Condition], kind: ConditionType) -> bool:

@@ -6,6 +6,7 @@ would have been ignored and known ones mean the same, with one exception: until 
 whether something had been created.
 """
 
+from functools import lru_cache
 from typing import Final
 
 from chandlery.model.objects.wire import JsonObject
@@ -71,9 +72,7 @@ def timeout_is_certain(version: str | None) -> bool:
 def known_body(verb: Verb, body: JsonObject, version: str | None) -> JsonObject:
     """The body without the fields that the version does not know. Objects that become empty by it go as well."""
     known = dict(body)
-    for path in _BODY.get(verb, {}):
-        if knows_field(verb, path, version):
-            continue
+    for path in _unknown_fields(verb, version):
         owner, _, name = path.partition(".")
         inner = known.get(owner)
         if not name:
@@ -85,6 +84,12 @@ def known_body(verb: Verb, body: JsonObject, version: str | None) -> JsonObject:
     return known
 
 
+@lru_cache
+def _unknown_fields(verb: Verb, version: str | None) -> tuple[str, ...]:
+    return tuple(path for path in _BODY.get(verb, {}) if not knows_field(verb, path, version))
+
+
+@lru_cache
 def _minor(version: str | None) -> int:
     # Other majors are refused at admission; what has become unreadable all the same is taken for the newest.
     number = (version or NEWEST).removeprefix(_MAJOR)

@@ -5,7 +5,7 @@ They have the form of the gateway's entries, with a name of the system for the u
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -39,8 +39,16 @@ class Subject:
     @property
     def reference(self) -> Mapping[str, str]:
         """As an event has it."""
-        names = {"api_group": "apiGroup", "api_version": "apiVersion"}
-        return {names.get(name, name): value for name, value in asdict(self).items() if value}
+        fields = {
+            "resource": self.resource,
+            "name": self.name,
+            "namespace": self.namespace,
+            "uid": self.uid,
+            "apiGroup": self.api_group,
+            "apiVersion": self.api_version,
+            "subresource": self.subresource,
+        }
+        return {name: value for name, value in fields.items() if value}
 
 
 def system_entry(
