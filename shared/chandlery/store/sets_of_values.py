@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 _TEXTS, _NUMBERS = ARRAY(String), ARRAY(BigInteger)
+_PAIRS, _HALVES = "pairs", ("firsts", "seconds")
 
 
 def is_one_of(connection: "AsyncConnection", column: "ColumnElement[Any]", values: Collection[str | int]) -> Any:
@@ -35,10 +36,30 @@ def is_one_of_pairs(
     connection: "AsyncConnection", columns: "tuple[ColumnElement[Any], ColumnElement[Any]]", pairs: Collection[Any]
 ) -> Any:
     """Whether the two columns have one of the pairs of texts."""
-    first, second = columns
     if connection.dialect.name != "postgresql":
-        return tuple_(first, second).in_(pairs)
-    halves = [[pair[half] for pair in pairs] for half in (0, 1)]
-    given = [bindparam(None, half, type_=_TEXTS) for half in halves]
-    pair = func.unnest(*given).table_valued("first", "second").render_derived(name="pair")
+        return tuple_(*columns).in_(pairs)
+    return _is_one_of(columns, [bindparam(None, half, type_=_TEXTS) for half in _halves(pairs)])
+
+
+def is_one_of_given_pairs(
+    columns: "tuple[ColumnElement[Any], ColumnElement[Any]]", *, is_postgresql: bool
+) -> "ColumnElement[bool]":
+    """`is_one_of_pairs` for a statement that is kept: `given_pairs` is what it is given each time."""
+    if not is_postgresql:
+        return tuple_(*columns).in_(bindparam(_PAIRS, expanding=True))
+    return _is_one_of(columns, [bindparam(name, type_=_TEXTS) for name in _HALVES])
+
+
+def given_pairs(pairs: Collection[tuple[str, str]], *, is_postgresql: bool) -> dict[str, Any]:
+    """What a statement with `is_one_of_given_pairs` is given."""
+    return dict(zip(_HALVES, _halves(pairs), strict=True)) if is_postgresql else {_PAIRS: list(pairs)}
+
+
+def _halves(pairs: Collection[tuple[str, str]]) -> list[list[str]]:
+    return [[pair[half] for pair in pairs] for half in (0, 1)]
+
+
+def _is_one_of(columns: "tuple[ColumnElement[Any], ColumnElement[Any]]", halves: list[Any]) -> "ColumnElement[bool]":
+    pair = func.unnest(*halves).table_valued("first", "second").render_derived(name="pair")
+    first, second = columns
     return exists().select_from(pair).where(and_(pair.c.first == first, pair.c.second == second))

@@ -364,6 +364,11 @@ class Fleet:
         """What the gateway does when a user deletes it."""
         await _object_writer(self.front).delete(_request(document), Preconditions(), policy=policy)
 
+    async def delete_together(self, *documents: AnyObject, through: Process | None = None) -> None:
+        """What the gateway does when users delete these in the same turn of its loop."""
+        writer = _object_writer(through or self.front)
+        await asyncio.gather(*(writer.delete(_request(document), Preconditions()) for document in documents))
+
     async def change_spec(self, instance: ServiceInstance, **parameters: Any) -> None:
         """What the gateway does when a user changes the parameters of an instance."""
 

@@ -5,16 +5,16 @@ Goes out: the object as stored. Faults are for `status_objects` to render.
 Called by: the handlers of writes (`routes/write_handlers.py`). `write_transactions.py` has what is done within one.
 
 What needs no transaction is done before one is opened: the rules of the object alone (`ObjectAdmission.prepare`),
-costly mutations, and the questions to the authorizer. Creates that arrive together share a transaction; a lost race is
-tried again.
+costly mutations, and the questions to the authorizer. Creates that arrive together share a transaction, and so do
+deletes of instances and bindings; a lost race is tried again.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from chandlery.engine.batches import Batches, Part
-from chandlery.model.faults import Conflict, Invalid
-from chandlery.model.objects.kinds import AnyObject
+from chandlery.model.faults import Conflict, Fault, Invalid
+from chandlery.model.objects.kinds import SERVICE_BINDING, SERVICE_INSTANCE, AnyObject
 from chandlery.process.aside import aside_if
 from chandlery.reconcile.policies.broker_policy import AS_SHORT_AS_ASKED, ShortestPauses
 from chandlery.store.database import Database, UnitOfWork, Work
@@ -26,10 +26,20 @@ from chandlery_gateway.write.broker_names import BrokerNames
 from chandlery_gateway.write.granted_roles import GrantCheck
 from chandlery_gateway.write.mutations import NotPrepared, PreparedMutation, is_large, preparable
 from chandlery_gateway.write.write_permissions import id_in_use, require_adoption, with_access
-from chandlery_gateway.write.write_requests import Mutation, Outdated, Preconditions, Stored, WriteRequest, named
+from chandlery_gateway.write.write_requests import (
+    Deletion,
+    Mutation,
+    Outdated,
+    Preconditions,
+    Stored,
+    WriteRequest,
+    named,
+)
 from chandlery_gateway.write.write_transactions import WriteTransactions
 
 _BATCH = 32
+_DELETED_TOGETHER = (SERVICE_INSTANCE, SERVICE_BINDING)
+"""The others are few, and some of them hold locks that many wait for."""
 _PATCH_TRIES = 10
 _PREPARATIONS = 10
 
@@ -57,6 +67,7 @@ class ObjectWriter:
         self._transactions = WriteTransactions(self._admission)
         # Under load the database commits far less often.
         self._inserts = Batches(self._insert_batch, limit=_BATCH)
+        self._deletes = Batches(self._delete_batch, limit=_BATCH)
 
     async def create(self, request: WriteRequest, document: AnyObject) -> Stored:
         """Store a new object.
@@ -131,11 +142,23 @@ class ObjectWriter:
 
     async def delete(self, request: WriteRequest, preconditions: Preconditions, *, policy: str | None = None) -> Stored:
         """Remove the object, or mark it so that its worker lets it go. Raises NotFound, Conflict, Forbidden."""
+        deletion = Deletion(request=request, preconditions=preconditions, policy=policy)
+        return await self._tried(lambda: self._deleted(deletion), request, tries=_PATCH_TRIES)
 
-        def delete(unit: UnitOfWork) -> Awaitable[Stored]:
-            return self._transactions.delete(unit, request, preconditions, policy=policy)
+    async def _deleted(self, deletion: Deletion) -> Stored:
+        request = deletion.request
+        if request.kind in _DELETED_TOGETHER and not request.dry_run:
+            outcome = await self._deletes(deletion)
+        else:
+            [outcome] = await self._delete_batch([Part(deletion)], dry_run=request.dry_run)
+        if isinstance(outcome, Fault):
+            raise outcome
+        return outcome
 
-        return await self._run(delete, request, tries=_PATCH_TRIES)
+    async def _delete_batch(
+        self, parts: Sequence[Part[Deletion]], *, dry_run: bool = False
+    ) -> Sequence[Stored | Fault]:
+        return await self._database.run(lambda unit: self._transactions.delete_all(unit, parts), dry_run=dry_run)
 
     async def _prepared(self, mutation: PreparedMutation, work: Callable[[], Awaitable[Stored]]) -> Stored:
         for _ in range(_PREPARATIONS):
@@ -146,9 +169,12 @@ class ObjectWriter:
         raise Conflict("the object is being changed by others too often for this change to succeed; try again")
 
     async def _run(self, work: Work[Stored], request: WriteRequest, *, tries: int) -> Stored:
+        return await self._tried(lambda: self._database.run(work, dry_run=request.dry_run), request, tries=tries)
+
+    async def _tried(self, work: Callable[[], Awaitable[Stored]], request: WriteRequest, *, tries: int) -> Stored:
         for left in range(tries - 1, -1, -1):
             try:
-                stored = await self._database.run(work, dry_run=request.dry_run)
+                stored = await work()
             except Outdated:
                 raise
             except Conflict:

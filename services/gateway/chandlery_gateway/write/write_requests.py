@@ -53,6 +53,16 @@ class Preconditions:
     resource_version: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Deletion:
+    """A delete, and how it is meant."""
+
+    request: WriteRequest
+    preconditions: Preconditions
+    policy: str | None = None
+    """What becomes of the dependents; None is what the object says itself, or else `Background`."""
+
+
 @dataclass(frozen=True)
 class Stored:
     """What a write has come to."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from chandlery.contracts.messages import UNRESOLVED_LANE, LaneOpened
 from chandlery.contracts.topology import WORK_QUEUES
 from chandlery.engine.batches import Part
-from chandlery.model.faults import NotFound
+from chandlery.model.faults import Fault, NotFound
 from chandlery.model.objects import kinds
 from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.brokers import ClusterServiceBroker, ServiceBroker
@@ -23,8 +23,8 @@ from chandlery_gateway.admission.catalog.object_admission import AdmittedChange,
 from chandlery_gateway.write.affected_work import is_told_to_broker
 from chandlery_gateway.write.mutations import settled
 from chandlery_gateway.write.write_requests import (
+    Deletion,
     Mutation,
-    Preconditions,
     Stored,
     WriteRequest,
     check_identity,
@@ -114,46 +114,69 @@ class WriteTransactions:
         new = self._admission.admit_status(old, sent)
         return Stored(await _stored(unit, request, old=old, new=settled(old, sent, new)), warnings)
 
-    async def delete(
-        self, unit: UnitOfWork, request: WriteRequest, preconditions: Preconditions, *, policy: str | None = None
-    ) -> Stored:
-        """Remove the object, or mark it so that its worker, or the garbage collector, lets it go.
+    async def delete_all(self, unit: UnitOfWork, parts: Sequence[Part[Deletion]]) -> Sequence[Stored | Fault]:
+        """Remove each object, or mark it so that its worker, or the garbage collector, lets it go.
 
-        `policy` says what becomes of its dependents; None is what the object says itself, or else `Background`.
+        What may not be deleted is told in its place: the others go on.
         """
-        old = await _existing(unit, request)
-        check_preconditions(old, preconditions)
-        self._admission.admit_delete(old)
-        meant = with_policy(old, policy)
+        await _hold(unit, [part.item.request for part in parts])
+        return [await part.run(self._delete(unit, part.item)) for part in parts]
+
+    async def _delete(self, unit: UnitOfWork, deletion: Deletion) -> Stored | Fault:
+        try:
+            old = await _found(unit, deletion.request)
+            check_preconditions(old, deletion.preconditions)
+            self._admission.admit_delete(old)
+        except Fault as fault:
+            return fault
+        meant = with_policy(old, deletion.policy)
         if old.metadata.deletion_timestamp is not None:
             # The policy is the last word on it, as in Kubernetes.
             return (
                 await _remove(unit, old, ())
                 if may_go(meant)
-                else Stored(await unit.objects.update(old, meant), self._admission.parting_warnings(old))
+                else Stored(await unit.objects.update_later(old, meant), self._admission.parting_warnings(old))
             )
         if not meant.metadata.finalizers and not isinstance(meant, Namespace):
             return await _remove(unit, old, ())
         # The broker is told who deletes, not who created.
-        marked = self._admission.entry_of(old).rules.departing(marked_deleted(meant, unit.now), request.user)
-        stored = await unit.objects.update(old, marked)
-        unit.outbox.add(await unit.work_queue.enqueue_changed(old.metadata.uid or ""))
+        marked = self._admission.entry_of(old).rules.departing(marked_deleted(meant, unit.now), deletion.request.user)
+        stored = await unit.objects.update_later(old, marked)
+        uid = old.metadata.uid or ""
+        command = unit.work_queue.enqueue_changed_later(uid)
+        # It may have been created anew since work rows were locked; of many kinds there are none.
+        unit.outbox.add(command or await unit.work_queue.enqueue_changed(uid))
         return Stored(stored, self._admission.parting_warnings(stored))
 
 
 async def _existing(unit: UnitOfWork, request: WriteRequest) -> AnyObject:
-    if request.kind.kind in WORK_QUEUES:
-        # Workers lock the work row before the object; the other way round the two would wait for each other.
-        uid = await unit.objects.uid_of(request.kind, request.namespace, request.name)
-        if uid is not None:
-            await unit.work_queue.lock(uid)
-    if request.kind is kinds.CLUSTER_ROLE:
-        # As whoever writes another one does: their turn first, then the rows.
-        await unit.aggregated_roles.lock()
-    found = await unit.objects.get(request.kind, request.namespace, request.name, lock=True)
+    await _hold(unit, [request])
+    return await _found(unit, request)
+
+
+async def _found(unit: UnitOfWork, request: WriteRequest) -> AnyObject:
+    found = await unit.objects.get_cached(request.kind, request.namespace, request.name)
     if found is None:
         raise NotFound
     return found
+
+
+async def _hold(unit: UnitOfWork, requests: Sequence[WriteRequest]) -> None:
+    """Keep everybody else from what these requests are about until the transaction ends."""
+    places: dict[str, set[tuple[str, str]]] = {}
+    for request in requests:
+        places.setdefault(request.kind.kind, set()).add((request.namespace, request.name))
+    by_kind = {request.kind.kind: request.kind for request in requests}
+    # Workers lock the work row before the object; the other way round the two would wait for each other.
+    looked_after = [name for name in sorted(places) if name in WORK_QUEUES]
+    uids = [uid for name in looked_after for uid in await unit.objects.uids_of(by_kind[name], places[name])]
+    if uids:
+        await unit.work_queue.lock_all(uids)
+    if kinds.CLUSTER_ROLE.kind in places:
+        # As whoever writes another one does: their turn first, then the rows.
+        await unit.aggregated_roles.lock()
+    for name in sorted(places):
+        await unit.objects.prefetch(by_kind[name], places[name], lock=True)
 
 
 async def _stored(unit: UnitOfWork, request: WriteRequest, *, old: AnyObject, new: AnyObject) -> AnyObject:
@@ -162,6 +185,6 @@ async def _stored(unit: UnitOfWork, request: WriteRequest, *, old: AnyObject, ne
 
 
 async def _remove(unit: UnitOfWork, old: AnyObject, warnings: tuple[str, ...]) -> Stored:
-    removed = await unit.objects.remove(old)
-    await unit.work_queue.remove(old.metadata.uid or "")
+    removed = await unit.objects.remove_later(old)
+    unit.work_queue.remove_later(old.metadata.uid or "")
     return Stored(removed, warnings, is_gone=True)

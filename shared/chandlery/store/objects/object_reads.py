@@ -18,7 +18,7 @@ from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.store.objects.pending_writes import PendingWrites
 from chandlery.store.rows import Breaths, RowCodec
 from chandlery.store.schema import OBJECTS
-from chandlery.store.sets_of_values import is_one_of_given, is_one_of_pairs
+from chandlery.store.sets_of_values import given_pairs, is_one_of_given, is_one_of_given_pairs, is_one_of_pairs
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select, Table
@@ -46,6 +46,7 @@ class ObjectReads:
 
     def __init__(self, connection: "AsyncConnection", codec: RowCodec, *, pending: PendingWrites) -> None:
         self._connection = connection
+        self._is_postgresql = connection.dialect.name == "postgresql"
         self._codec = codec
         self._pending = pending
         self._seen: dict[tuple[object, ...], Sequence[AnyObject]] = {}
@@ -58,15 +59,19 @@ class ObjectReads:
         """One object by name. `lock` keeps others from changing it until the transaction ends."""
         return await self._one(kind, _BY_NAME[kind.kind], lock, {"namespace": namespace, "name": name})
 
-    async def prefetch(self, kind: Kind, places: Collection[tuple[str, str]]) -> Sequence[AnyObject]:
-        """Read what `get_cached` is about to be asked for, by namespace and name; returns what there is."""
+    async def prefetch(
+        self, kind: Kind, places: Collection[tuple[str, str]], *, lock: bool = False
+    ) -> Sequence[AnyObject]:
+        """Read what `get_cached` is about to be asked for, by namespace and name; returns what there is.
+
+        `lock` keeps others from changing it until the transaction ends.
+        """
         unknown = {place for place in places if (kind.kind, *place) not in self._found}
         if unknown:
             for namespace, name in unknown:
                 self._found[kind.kind, namespace, name] = None
-            table = OBJECTS[kind.kind]
-            wanted = is_one_of_pairs(self._connection, (table.c.namespace, table.c.name), unknown)
-            for document in await self._all(kind, select(table).where(wanted)):
+            query = _by_names(kind.kind, lock=lock, is_postgresql=self._is_postgresql)
+            for document in await self._all(kind, query, given_pairs(unknown, is_postgresql=self._is_postgresql)):
                 self._found[_place(document)] = document
         return [found for place in places if (found := self._found[kind.kind, *place]) is not None]
 
@@ -111,13 +116,13 @@ class ObjectReads:
         given = {f"of_{place}": value for place, (_, value) in enumerate(listing.where)}
         return await self._all(kind, query, given | {"of_namespace": listing.namespace})
 
-    async def uid_of(self, kind: Kind, namespace: str, name: str) -> str | None:
-        """The uid of the object of this name, without reading the object."""
+    async def uids_of(self, kind: Kind, places: Collection[tuple[str, str]]) -> Sequence[str]:
+        """The uids of the objects of these namespaces and names, without reading the objects."""
         await self._settle(kind)
-        table = OBJECTS[kind.kind]
-        query = select(table.c.uid).where(table.c.namespace == namespace, table.c.name == name)
-        uid: str | None = (await self._connection.execute(query)).scalar()
-        return uid
+        query = _uids_by_names(kind.kind, is_postgresql=self._is_postgresql)
+        given = given_pairs(places, is_postgresql=self._is_postgresql)
+        uids: Sequence[str] = (await self._connection.execute(query, given)).scalars().all()
+        return uids
 
     async def count(self, kind: Kind, listing: Listing) -> int:
         """How many objects a listing has, regardless of its limit."""
@@ -235,6 +240,21 @@ def _by_name(table: "Table") -> "Select[Any]":
 
 
 _BY_NAME = {name: _by_name(table) for name, table in OBJECTS.items()}
+
+
+@cache
+def _by_names(kind: str, *, lock: bool, is_postgresql: bool) -> "Select[Any]":
+    table = OBJECTS[kind]
+    wanted = is_one_of_given_pairs((table.c.namespace, table.c.name), is_postgresql=is_postgresql)
+    query = select(table).where(wanted)
+    return query.order_by(table.c.uid).with_for_update() if lock and is_postgresql else query
+
+
+@cache
+def _uids_by_names(kind: str, *, is_postgresql: bool) -> "Select[Any]":
+    table = OBJECTS[kind]
+    wanted = is_one_of_given_pairs((table.c.namespace, table.c.name), is_postgresql=is_postgresql)
+    return select(table.c.uid).where(wanted)
 
 
 @cache

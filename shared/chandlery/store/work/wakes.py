@@ -23,7 +23,7 @@ from chandlery.contracts.messages import Reconcile
 from chandlery.store.schema import INTERESTS, LATE_WAKES
 from chandlery.store.schema import WORK_QUEUE as W
 from chandlery.store.sets_of_values import is_one_of, is_one_of_pairs
-from chandlery.store.work.work_queue import COMMAND, command_of, commands_of, made_due, one_by_one
+from chandlery.store.work.due_work import COMMAND, command_of, commands_of, made_due, one_by_one
 from chandlery.store.work.work_releases import DELIVERY
 
 if TYPE_CHECKING:

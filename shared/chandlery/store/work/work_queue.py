@@ -27,6 +27,7 @@ from chandlery.store.schema import INTERESTS, OBJECTS
 from chandlery.store.schema import WORK_QUEUE as W
 from chandlery.store.sealing.sealing import Keyring
 from chandlery.store.sets_of_values import is_one_of_given
+from chandlery.store.work.due_work import COMMAND, HeldRows, command_of, commands_of, made_due, make_due, one_by_one
 from chandlery.store.work.sealed_notes import OpenedNote, open_cause, open_note, seal_cause, seal_note
 from chandlery.store.work.work_claims import Claim, Release, WorkTrace
 from chandlery.store.work.work_releases import DELIVERY, OF_UID, WRITE, Forsaken, Standing, Woken, WorkReleases
@@ -60,6 +61,7 @@ class WorkQueue:
         self._is_postgresql = connection.dialect.name == "postgresql"
         self._later: list[dict[str, Any]] = []
         self._memories: dict[str, JsonObject] = {}
+        self._held = HeldRows(connection, now)
         self._ends = WorkReleases(connection, keyring, now, woken=woken, forsaken=forsaken)
 
     async def add(self, kind: str, uid: str, *, lane: str) -> Reconcile:
@@ -79,10 +81,11 @@ class WorkQueue:
         return {**row, "memory": {}, "desired_at": self._now, "traceparent": current_traceparent()}
 
     async def flush(self) -> None:
-        """Write what `add_later` was given."""
+        """Write what `add_later` and `enqueue_changed_later` were given."""
         if self._later:
-            await self._connection.execute(insert(W), self._later)
+            await self._connection.execute(_INSERT, self._later)
             self._later.clear()
+        await self._held.flush()
 
     async def enqueue_changed(self, uid: str, *, is_new_generation: bool = False) -> Reconcile | None:
         """The desired state has changed: due now, even if somebody works on it. Returns the command for the outbox.
@@ -94,6 +97,10 @@ class WorkQueue:
             statement = statement.values(desired_at=self._now)
         commands = await commands_of(self._connection, statement)
         return commands[0] if commands else None
+
+    def enqueue_changed_later(self, uid: str) -> Reconcile | None:
+        """`enqueue_changed` of a row that `lock_all` has locked, together with others when the transaction ends."""
+        return self._held.make_due(uid)
 
     async def enqueue_changed_in_namespace(
         self, kind: str, namespace: str, *, lanes: Sequence[str]
@@ -206,6 +213,10 @@ class WorkQueue:
         if self._is_postgresql:
             await self._connection.execute(select(W.c.uid).where(W.c.uid == uid).with_for_update())
 
+    async def lock_all(self, uids: Collection[str]) -> None:
+        """`lock` for several, in one order; `enqueue_changed_later` is for these."""
+        await self._held.lock(uids)
+
     async def move(self, claim: Claim, lane: str) -> Reconcile:
         """Let go of the lease and hand the work to another lane. Returns the command for the outbox."""
         values = {"lane": lane, "lease_owner": None, "lease_until": None, "enqueue_after": self._now + DELIVERY}
@@ -305,6 +316,9 @@ class WorkQueue:
             raise LeaseLost
 
 
+_INSERT = insert(W)
+
+
 @cache
 def _memories(*, is_postgresql: bool) -> Select[Any]:
     return select(W.c.uid, W.c.memory).where(is_one_of_given(W.c.uid, "uids", is_postgresql=is_postgresql))
@@ -329,51 +343,6 @@ def _claiming(*, is_postgresql: bool, names_kinds: bool) -> ReturningUpdate[Any]
         .returning(W.c.uid, W.c.kind, W.c.lane, W.c.attempt, W.c.revision, W.c.fence)
         .returning(W.c.sealed, W.c.memory, W.c.open_operations, W.c.turn_at, W.c.desired_at)
         .returning(W.c.traceparent, W.c.last_traceparent)
-    )
-
-
-def one_by_one(connection: "AsyncConnection", condition: Any) -> Select[tuple[str]]:
-    """The uids of rows that are about to be written, each of them locked before."""
-    rows = select(W.c.uid).where(condition)
-    # All who lock several rows do so in this order: none of them ever waits for one that waits for it.
-    return rows.order_by(W.c.uid).with_for_update() if connection.dialect.name == "postgresql" else rows
-
-
-CommandRow = tuple[str, str, str, str | None]
-COMMAND = (W.c.kind, W.c.uid, W.c.lane, W.c.traceparent)
-"""What a command is made of."""
-
-
-def command_of(row: Any) -> Reconcile:
-    """The command for the outbox."""
-    return Reconcile(kind=row["kind"], uid=row["uid"], lane=row["lane"], traceparent=row["traceparent"])
-
-
-async def make_due(connection: "AsyncConnection", now: datetime, condition: Any) -> Sequence[Reconcile]:
-    """Have all that meets the condition looked at now, even what somebody works on. Returns the commands."""
-    return await commands_of(connection, made_due(now, condition, cause=current_traceparent()))
-
-
-async def commands_of(connection: "AsyncConnection", statement: ReturningUpdate[CommandRow]) -> Sequence[Reconcile]:
-    """Run a statement that returns the columns of COMMAND; each row is a command for the outbox."""
-    return [command_of(row) for row in (await connection.execute(statement)).mappings().all()]
-
-
-def made_due(now: datetime, condition: Any, *, cause: Any) -> ReturningUpdate[CommandRow]:
-    """The statement behind `make_due`. `cause` is the span that has brought the news, or how the row finds it."""
-    return (
-        update(W)
-        .where(condition)
-        .values(
-            due_at=now,
-            revision=W.c.revision + 1,
-            waiting_for=None,
-            attempt=0,
-            # Whoever holds the lease finds the new revision when the round ends; the sweep keeps to the lease's end.
-            enqueue_after=case((W.c.lease_until > now, W.c.lease_until), else_=now + DELIVERY),
-            traceparent=cause,
-        )
-        .returning(*COMMAND)
     )
 
 

@@ -1,5 +1,7 @@
 """How objects go: at once, marked for their worker, abandoned, under conditions, by the dozen."""
 
+import asyncio
+
 import pytest
 from sqlalchemy import update
 
@@ -136,6 +138,31 @@ async def test_a_deletion_keeps_to_its_preconditions(api: Api) -> None:
     right = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
     assert (await api.delete(one, {"preconditions": right, "propagationPolicy": "Background"})).status == 200
     assert (await api.get(one)).status == 404
+
+
+async def test_of_deletes_at_the_same_moment_each_is_answered_for_itself(api: Api, gateway: Running) -> None:
+    created = [await api.made(INSTANCES, instance(name)) for name in ("one", "two", "three")]
+    abandoned = await api.made(INSTANCES, instance("abandoned"))
+    abandoned["metadata"]["finalizers"] = []
+    assert (await api.put(f"{INSTANCES}/abandoned", abandoned)).status == 200
+    other = {"preconditions": {"uid": "another"}}
+
+    one, again, missing, refused, gone, three = await asyncio.gather(
+        api.delete(f"{INSTANCES}/one"),
+        api.delete(f"{INSTANCES}/one"),
+        api.delete(f"{INSTANCES}/missing"),
+        api.delete(f"{INSTANCES}/two", other),
+        api.delete(f"{INSTANCES}/abandoned"),
+        api.delete(f"{INSTANCES}/three"),
+    )
+
+    assert [each.status for each in (one, again, missing, refused, gone, three)] == [200, 200, 404, 409, 200, 200]
+    assert one.document == again.document == await api.read(f"{INSTANCES}/one")
+    assert gone.document["status"] == "Success"
+    rows = {row["uid"]: row["revision"] for row in await gateway.rows("work_queue")}
+    assert [rows[each["metadata"]["uid"]] for each in created] == [1, 0, 1]
+    assert abandoned["metadata"]["uid"] not in rows
+    assert "deletionTimestamp" not in (await api.read(f"{INSTANCES}/two"))["metadata"]
 
 
 async def test_a_collection_is_deleted_as_far_as_it_is_selected(api: Api) -> None:

@@ -244,9 +244,14 @@ async def test_a_write_that_breaks_in_the_middle_leaves_nothing(
     async def broken(*_args: object, **_kwargs: object) -> None:
         raise LookupError(told)
 
+    def broken_at_once(*_args: object, **_kwargs: object) -> None:
+        raise LookupError(told)
+
     answers: list[Answer] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(*breaks, broken)
+        if breaks[0] is WorkQueue:
+            patch.setattr(WorkQueue, "enqueue_changed_later", broken_at_once)
         if breaks[1] == "flush":
             answers.append(await api.post(INSTANCES, instance("x", **named, parameters={"p": _SECRET})))
         if breaks[0] is ChangeLog:

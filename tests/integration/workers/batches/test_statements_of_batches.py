@@ -64,6 +64,12 @@ async def _created(fleet: Fleet, gateway: Process, *documents: AnyObject) -> Sta
     return counted
 
 
+async def _deleted(fleet: Fleet, gateway: Process, *documents: AnyObject) -> Statements:
+    with counted_statements(gateway.engine) as counted:
+        await fleet.delete_together(*documents, through=gateway)
+    return counted
+
+
 async def _life(fleet: Fleet, gateway: Process, process: Process, count: int) -> dict[str, Statements]:
     """What is asked for so many instances with a binding each, from their creation to their end."""
     names = [f"of-{count}-{number}" for number in range(count)]
@@ -76,8 +82,7 @@ async def _life(fleet: Fleet, gateway: Process, process: Process, count: int) ->
             assert (await fleet.ready(kind_of(documents[0]), name) or "")[0] == "True"
     assert len([row for row in await fleet.rows(SECRET.plural) if row["name"] in names]) == count
     for called, documents in (("bindings", bindings), ("instances", instances)):
-        for document in documents:
-            await fleet.delete(document)
+        counted[f"delete {called}"] = await _deleted(fleet, gateway, *documents)
         counted[f"take {called} away"] = await _rounds(fleet, process, *documents)
         for name in names:
             assert await fleet.find(kind_of(documents[0]), name) is None
