@@ -75,6 +75,7 @@ class BrokerReconciler(NeverDeferred, DeliversNothing, PrefetchesNothing):
         timeout = self._resources.settings.osb_timeout_seconds
         endpoint = await find_endpoint(platform, document, timeout_seconds=timeout)
         reachable = endpoint if isinstance(endpoint, BrokerEndpoint) else None
+        stored, versions = (NOTHING_STORED, "") if is_deleted else await writer.standing()
         snapshot = BrokerSnapshot(
             broker=document,
             memory=memory,
@@ -82,7 +83,8 @@ class BrokerReconciler(NeverDeferred, DeliversNothing, PrefetchesNothing):
             instances=await writer.count_instances() if is_deleted else 0,
             named_instances=tuple(await writer.name_instances()) if is_deleted else (),
             unused=await writer.unused(memory.leftovers),
-            stored=NOTHING_STORED if is_deleted else await writer.count_stored(),
+            stored=stored,
+            versions=versions,
             access_fingerprint=_access_fingerprint(unit, document, reachable),
             attempt=claim.attempt,
             revision=claim.revision,
@@ -194,6 +196,8 @@ class BrokerReconciler(NeverDeferred, DeliversNothing, PrefetchesNothing):
         self, unit: UnitOfWork, snapshot: BrokerSnapshot, step: TakeOver, writer: CatalogWriter
     ) -> BrokerResult:
         fetched = step.fetched
+        # Before anything of it is read: whoever writes one of them from here on makes it another.
+        _, versions = await writer.standing()
         news = await writer.take_over(step.desired, is_whole=not fetched.left_out)
         if isinstance(news, Clash):
             return await _clashed(writer, snapshot, news, unit.now)
@@ -201,7 +205,7 @@ class BrokerReconciler(NeverDeferred, DeliversNothing, PrefetchesNothing):
         stored = await writer.count_stored()
         facts = (*news.about_broker, *remarks_facts(fetched.remarks, fetched.left_out))
         report = outcomes.CatalogReport(facts, catalog_note(snapshot.broker, stored, fetched.left_out))
-        had = outcomes.Had(news.retirement.leftovers, stored, report, is_relist=step.is_relist)
+        had = outcomes.Had(news.retirement.leftovers, stored, report, versions, is_relist=step.is_relist)
         result = outcomes.synced(snapshot, fetched.answer, had, unit.now)
         return replace(result, events=tuple(RecordEvent(*each) for each in news.about_offerings))
 

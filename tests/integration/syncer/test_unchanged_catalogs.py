@@ -24,6 +24,43 @@ async def test_unchanged_catalog_writes_no_class_or_plan(bench: Bench) -> None:
     assert len(server.seen_of(GET_CATALOG)) == 2
 
 
+async def test_second_request_is_settled_by_the_body_whatever_the_broker_says_of_it(bench: Bench) -> None:
+    async with ScriptedBroker() as server:
+        server.always(GET_CATALOG, Reply(200, two_plans(), {"ETag": '"one"'}))
+        broker = await bench.cluster_broker(server.url)
+        await bench.round(broker)
+        await relist(bench, broker)
+        await bench.new_changes()
+        stored = await relist(bench, broker)
+        assert stored.status.reconciled_generation == 3
+        assert await bench.new_changes(CLASSES, PLANS) == []
+        assert [request.headers.get("If-None-Match") for request in server.seen_of(GET_CATALOG)] == [None] * 3
+
+        server.always(GET_CATALOG, Reply(200, simple_catalog(), {"ETag": '"one"'}))
+        await relist(bench, broker)
+    assert len(await bench.all(PLANS)) == 1
+
+
+async def test_request_mends_what_people_have_made_of_the_stored_catalog(bench: Bench) -> None:
+    async with ScriptedBroker(two_plans()) as server:
+        broker = await bench.cluster_broker(server.url)
+        await bench.round(broker)
+        await relist(bench, broker)
+        large, small = await bench.all(PLANS)
+
+        await bench.change(small, spec=small.spec.model_copy(update={"description": "free of charge"}))
+        await relist(bench, broker)
+        assert (await bench.get(small)).spec.description == small.spec.description
+
+        # As many as before, but not the same.
+        await bench.resources.database.run(lambda unit: unit.objects.remove(large))
+        other = large.metadata.model_copy(update={"name": "other", "uid": "other"})
+        await bench.create(large.model_copy(update={"metadata": other}))
+        await relist(bench, broker)
+        names = {each.metadata.name for each in await bench.all(PLANS)}
+    assert {large.metadata.name, small.metadata.name} <= names
+
+
 async def test_relist_sends_the_validator_and_304_keeps_everything(bench: Bench) -> None:
     async with ScriptedBroker() as server:
         server.script(GET_CATALOG, Reply(200, two_plans(), {"ETag": '"one"'}), Reply(304, None))

@@ -36,7 +36,14 @@ from chandlery_syncer.facts.broker_actions import (
     Task,
     Tidy,
 )
-from chandlery_syncer.facts.broker_notes import CATALOG_FORMAT, BrokerMemory, KnownCatalog, Leftovers, StoredCount
+from chandlery_syncer.facts.broker_notes import (
+    CATALOG_FORMAT,
+    BrokerMemory,
+    Compared,
+    KnownCatalog,
+    Leftovers,
+    StoredCount,
+)
 from chandlery_syncer.facts.broker_snapshot import RELIST_PAUSE
 from chandlery_syncer.facts.fetched_catalog import FetchedCatalog
 from tests.unit.syncer.builders import (
@@ -62,6 +69,9 @@ KNOWN = BrokerMemory(known=CATALOG, revision_seen=4)
 MARK = CatalogMark(etag='"one"', digest="d")
 AS_KNOWN = {"memory": KNOWN, "access_fingerprint": "ann", "stored": StoredCount(plans=2), "revision": 4}
 OLD = make_broker(status=ready_status(fetched=24 * HOUR))
+ON_REQUEST = make_broker(status=ready_status(), generation=2, relistRequests=1)
+COMPARED = Compared(spec=make_snapshot(OLD).spec_digest, versions="7 9")
+AS_REQUESTED = {**AS_KNOWN, "memory": BrokerMemory(known=CATALOG, compared=COMPARED), "versions": "7 9"}
 RETRY = {"chandlery.io/retry-requested-at": "noon"}
 RETRIED = BrokerMemory(retry_seen="noon")
 FORCED = {"chandlery.io/force-delete": "true"}
@@ -124,6 +134,21 @@ WEEK = timedelta(days=7)
             AS_KNOWN,
             FetchCatalog(None, ()),
             id="never across generations",
+        ),
+        pytest.param(
+            ON_REQUEST, AS_REQUESTED, FetchCatalog(CatalogMark(digest="d"), ()), id="on request by the body alone"
+        ),
+        pytest.param(
+            ON_REQUEST,
+            {**AS_REQUESTED, "versions": "8 9"},
+            FetchCatalog(None, ()),
+            id="not after a stored plan was written",
+        ),
+        pytest.param(
+            make_broker(status=ready_status(), generation=2, relistRequests=1, insecureSkipTLSVerify=True),
+            AS_REQUESTED,
+            FetchCatalog(None, ()),
+            id="not if something else is asked for too",
         ),
         pytest.param(
             make_broker(status=ready_status(fetched=24 * HOUR), url="http://other.test"),
@@ -307,7 +332,12 @@ def test_success_says_so_and_comes_back_for_the_relist() -> None:
     )
     known = BrokerMemory.model_validate(change.memory).known
     assert known == KnownCatalog(
-        etag='"two"', digest="dd", url=URL, generation=3, format=CATALOG_FORMAT, stored=StoredCount(plans=1)
+        etag='"two"',
+        digest="dd",
+        url=URL,
+        generation=3,
+        format=CATALOG_FORMAT,
+        stored=StoredCount(plans=1),
     )
 
 

@@ -22,7 +22,7 @@ from chandlery.reconcile.offering import Unresolved
 from chandlery.reconcile.reconcile_result import broker_key, instances_key
 from chandlery_syncer.absorb import broker_remedies as advice
 from chandlery_syncer.absorb.broker_draft import LARGE_CATALOGS, BrokerDraft, BrokerResult
-from chandlery_syncer.facts.broker_notes import CATALOG_FORMAT, UNKNOWN, KnownCatalog, Leftovers, StoredCount
+from chandlery_syncer.facts.broker_notes import CATALOG_FORMAT, UNKNOWN, Compared, KnownCatalog, Leftovers, StoredCount
 from chandlery_syncer.facts.broker_snapshot import BrokerSnapshot
 
 
@@ -45,6 +45,8 @@ class Had:
     """Classes and plans that only instances still need."""
     stored: StoredCount
     report: CatalogReport = AS_BEFORE
+    versions: str | None = None
+    """What was stored when it was held against the catalog; None if it was not."""
     is_relist: bool = False
     """It was fetched because it had been found out of date."""
 
@@ -86,7 +88,10 @@ def synced(snapshot: BrokerSnapshot, answer: Answer, had: Had, now: datetime) ->
             format=CATALOG_FORMAT,
             stored=had.stored,
             note=note,
-        )
+        ),
+        compared=snapshot.memory.compared
+        if had.versions is None
+        else Compared(spec=snapshot.spec_digest, versions=had.versions),
     )
     return draft.rest(had.leftovers)
 

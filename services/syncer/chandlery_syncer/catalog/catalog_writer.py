@@ -41,6 +41,7 @@ class CatalogWriter:
         self._unit = unit
         self._broker = broker
         self._namespace = broker.metadata.namespace or ""
+        self._all = Listing(namespace=self._namespace, where=(("broker_name", broker.metadata.name),))
         is_cluster = isinstance(broker, ClusterServiceBroker)
         self._class_kind = kinds.CLUSTER_SERVICE_CLASS if is_cluster else kinds.SERVICE_CLASS
         self._plan_kind = kinds.CLUSTER_SERVICE_PLAN if is_cluster else kinds.SERVICE_PLAN
@@ -94,9 +95,13 @@ class CatalogWriter:
 
     async def count_stored(self) -> StoredCount:
         """How many classes and plans of the broker there are."""
-        listing = Listing(namespace=self._namespace, where=(("broker_name", self._broker.metadata.name),))
-        classes = await self._unit.objects.count(self._class_kind, listing)
-        return StoredCount(classes=classes, plans=await self._unit.objects.count(self._plan_kind, listing))
+        return (await self.standing())[0]
+
+    async def standing(self) -> tuple[StoredCount, str]:
+        """How many there are, and a text that is another one whenever any of them is written, added or removed."""
+        classes, of_classes = await self._unit.objects.count_with_versions(self._class_kind, self._all)
+        plans, of_plans = await self._unit.objects.count_with_versions(self._plan_kind, self._all)
+        return StoredCount(classes=classes, plans=plans), f"{of_classes} {of_plans}"
 
     async def dismantle(self, *, is_forced: bool) -> int:
         """Remove everything of the broker, unless instances are left; returns their number.
@@ -136,9 +141,8 @@ class CatalogWriter:
         return self._class_kind, self._plan_kind
 
     async def _stored(self) -> Offerings:
-        listing = Listing(namespace=self._namespace, where=(("broker_name", self._broker.metadata.name),))
-        classes = await self._unit.objects.list(self._class_kind, listing)
-        plans = await self._unit.objects.list(self._plan_kind, listing)
+        classes = await self._unit.objects.list(self._class_kind, self._all)
+        plans = await self._unit.objects.list(self._plan_kind, self._all)
         return Offerings(cast("tuple[AnyClass, ...]", tuple(classes)), cast("tuple[AnyPlan, ...]", tuple(plans)))
 
     async def _named(self, leftovers: Leftovers) -> Offerings:

@@ -52,12 +52,24 @@ class KnownCatalog(WireModel):
 UNKNOWN = KnownCatalog()
 
 
+class Compared(WireModel):
+    """What the known catalog was last held against. Not a part of `KnownCatalog`, where older releases refuse it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    spec: str = ""
+    """Digest of what the specification asks for, but for when the catalog is to be read."""
+    versions: str = ""
+    """Of all that was stored, before any of it was changed."""
+
+
 class BrokerMemory(WireModel):
     """The syncer's notes on a service broker. What another release has noted and this one does not know is dropped."""
 
     model_config = ConfigDict(extra="ignore", validate_by_name=True)
 
     known: KnownCatalog = UNKNOWN
+    compared: Compared = Compared()
     tried_generation: int = 0
     """The generation that the present failures are about."""
     leftovers: Leftovers = NO_LEFTOVERS

@@ -1,8 +1,10 @@
 """What the state machine of a service broker looks at, and what it may decide. Plain data, no I/O."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from chandlery.model.json.json_text import write_json
 from chandlery.model.objects.annotations import RequestedActions, requested_actions_of
 from chandlery.model.objects.brokers import AnyBroker, auth_secrets
 from chandlery.model.objects.conditions import ConditionType, is_true
@@ -17,11 +19,13 @@ from chandlery_syncer.facts.broker_notes import (
     NO_LEFTOVERS,
     NOTHING_STORED,
     BrokerMemory,
+    Compared,
     Leftovers,
     StoredCount,
 )
 
 RELIST_PAUSE = timedelta(seconds=10)
+_WHEN_TO_READ = {"relist_requests", "relist_behavior", "relist_duration"}
 _SHORTEST_INTERVAL = timedelta(seconds=1)
 """Between two fetches that only a catalog found out of date asks for: a thousand instances may find out at once."""
 
@@ -42,6 +46,8 @@ class BrokerSnapshot:
     """Those of the leftovers that no instance uses any more."""
     stored: StoredCount = NOTHING_STORED
     """How many of its classes and plans there are."""
+    versions: str = ""
+    """Another text as soon as anybody has written, added or removed one of them."""
     access_fingerprint: str = ""
     """Of the credentials; empty without any."""
     attempt: int = 0
@@ -105,10 +111,20 @@ class BrokerSnapshot:
     def mark(self) -> CatalogMark | None:
         """What to tell an unchanged catalog by, if that stands for what the specification asks for now."""
         known = self.memory.known
-        present = (self.broker.spec.url, self.generation, self.access_fingerprint, CATALOG_FORMAT, self.stored)
-        if self.is_retry_asked or (known.url, known.generation, known.access, known.format, known.stored) != present:
+        present = (self.broker.spec.url, self.access_fingerprint, CATALOG_FORMAT, self.stored)
+        if self.is_retry_asked or (known.url, known.access, known.format, known.stored) != present:
             return None
-        return CatalogMark(etag=known.etag, last_modified=known.last_modified, digest=known.digest)
+        if known.generation == self.generation:
+            return CatalogMark(etag=known.etag, last_modified=known.last_modified, digest=known.digest)
+        # On request it is read whatever the broker says of it, and what people have made of our copy is mended.
+        is_same = self.memory.compared == Compared(spec=self.spec_digest, versions=self.versions)
+        return CatalogMark(digest=known.digest) if is_same and known.digest else None
+
+    @property
+    def spec_digest(self) -> str:
+        """Of what the specification asks for, but for when the catalog is to be read."""
+        wanted = self.broker.spec.model_dump(mode="json", exclude=_WHEN_TO_READ)
+        return hashlib.sha256(write_json(wanted)).hexdigest()
 
     @property
     def interval(self) -> timedelta | None:

@@ -131,6 +131,15 @@ class ObjectReads:
         query = query.where(*_conditions(kind, listing, self._connection.dialect.name))
         return int((await self._connection.execute(query)).scalar_one())
 
+    async def count_with_versions(self, kind: Kind, listing: Listing) -> tuple[int, int]:
+        """`count`, and the sum of the versions: each write gives its object a larger one, and no two have the same."""
+        await self._settle(kind)
+        table = OBJECTS[kind.kind]
+        query = select(func.count(), func.coalesce(func.sum(table.c.resource_version), 0))
+        query = query.where(*_conditions(kind, listing, self._connection.dialect.name))
+        count, versions = (await self._connection.execute(query)).one()
+        return int(count), int(versions)
+
     async def prefetch_counts(self, kind: Kind, column: str, places: Collection[tuple[str, str]]) -> None:
         """Count what `count_cached` is about to be asked for, by namespace and value of the column."""
         if not places:
