@@ -5,7 +5,6 @@ import socket
 import ssl
 from typing import Final
 
-from asyncpg.exceptions import ClientConfigurationError, TargetServerAttributeNotMatched
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -78,7 +77,8 @@ def explained(error: BaseException, *, place: str = "") -> Unavailable | None:
         return Refused(f"{_named(place)} does not support TLS, but sslmode in {_URL} requires it", is_setting=True)
     if isinstance(error, PoolTimeout):
         return Unavailable(f"{_named(place)} is too slow: all connections of this process are in use")
-    return _away(place, cause(error)) if isinstance(error, OSError | ClientConfigurationError) else None
+    is_of_client = isinstance(error, OSError) or _is_of_asyncpg(error, "ClientConfigurationError")
+    return _away(place, cause(error)) if is_of_client else None
 
 
 def cause(error: BaseException) -> str:
@@ -113,9 +113,9 @@ def _of_postgresql(error: DBAPIError, place: str) -> Unavailable | None:
             told = _CERTIFICATE_ADVICE if "certificate" in said else advice
             return Refused(f"{_named(place)} refuses the connection: {said}; {told}", is_setting=True)
     client_error = getattr(error.orig, "__cause__", None)
-    if isinstance(client_error, ClientConfigurationError):
+    if _is_of_asyncpg(client_error, "ClientConfigurationError"):
         return Refused(f"{_URL} cannot be used: {said}", is_setting=True)
-    if isinstance(client_error, TargetServerAttributeNotMatched):
+    if _is_of_asyncpg(client_error, "TargetServerAttributeNotMatched"):
         # In a failover there is no primary for a while.
         return Unavailable(f"{_named(place)} is not what target_session_attrs in {_URL} asks for")
     if state == FORBIDDEN:
@@ -128,6 +128,11 @@ def _of_postgresql(error: DBAPIError, place: str) -> Unavailable | None:
         return Unavailable(f"{_named(place)} is unavailable: {said}")
     # Without a code these two are of the client: a connection that is closed, or was never there.
     return _away(place, said) if isinstance(error, InterfaceError | OperationalError) else None
+
+
+def _is_of_asyncpg(error: object, name: str) -> bool:
+    # By its name, for whoever has SQLite does not load asyncpg.
+    return any(each.__name__ == name and each.__module__.startswith("asyncpg.") for each in type(error).__mro__)
 
 
 def _of_sqlite(name: str, place: str) -> Unavailable | None:

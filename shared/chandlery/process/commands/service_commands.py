@@ -10,7 +10,6 @@ import click
 from chandlery.process.bus_choice import IN_PROCESS_BUS
 from chandlery.process.collector import let_collector_go_on
 from chandlery.process.commands.cli import SERVICES
-from chandlery.process.commands.local_data_dir import open_data_directory
 from chandlery.process.event_loop import run as run_loop
 from chandlery.process.http.http_server import listen
 from chandlery.process.logs.logs import configure_logs, end_logs
@@ -40,6 +39,8 @@ def service_command(name: str) -> click.Command:
 @click.option("--port", type=click.IntRange(0, 65535), default=None, help="Port to listen on.  [default: 8080]")
 def up(data_dir: Path, port: int | None) -> None:
     """Run the gateway and all workers in this process, on SQLite, for this machine only."""
+    from chandlery.process.commands.local_data_dir import open_data_directory  # noqa: PLC0415 - nobody else has a folder
+
     base = load_settings()
     _set_up_logs(base, service="up", form="console" if sys.stderr.isatty() else base.log_format)
     directory = open_data_directory(data_dir)

@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from chandlery.model.json.json_text import read_written, write_json
 from chandlery.store.connection.database_url import DatabaseUrl, read_database_url
-from chandlery.store.connection.postgres_connecting import PostgresConnector
 
 _THREAD_SECONDS: Final = 5.0
 _SESSION: Final = {
@@ -43,6 +42,8 @@ def open_engine(
     url = read_database_url(address) if isinstance(address, str) else address
     if url.backend == "sqlite":
         return _sqlite(URL.create("sqlite+aiosqlite", database=url.database), reads_only=reads_only)
+    from chandlery.store.connection.postgres_connecting import PostgresConnector  # noqa: PLC0415 - with asyncpg
+
     connector = PostgresConnector(
         url,
         application_name=application_name,

@@ -23,6 +23,50 @@ def test_help_imports_no_service_and_no_framework() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+_NOBODY = ("alembic", "mako", "multiprocessing", "opentelemetry.sdk", "pygments", "rich", "sqlalchemy.orm", "arrow")
+"""What no service loads: for migrations, for sessions, for traces that nobody has asked for, and for nothing at all."""
+_OF_THE_GATEWAY = ("fastapi", "starlette", "google.protobuf", "jwt", "yaml", "jsonpatch", "chandlery_gateway")
+_OF_SERVERS = ("asyncpg", "aio_pika", "aiormq", "pamqp", "chandlery.messaging.rabbitmq")
+
+
+@pytest.mark.parametrize(
+    ("services", "others"),
+    [
+        (("provisioner", "binder", "syncer"), (*_NOBODY, *_OF_THE_GATEWAY)),
+        (("gateway",), (*_NOBODY, "chandlery_provisioner", "chandlery_binder", "chandlery_syncer")),
+        (("gateway", "provisioner", "binder", "syncer"), (*_NOBODY, *_OF_SERVERS)),
+    ],
+    ids=["workers", "gateway", "up"],
+)
+def test_a_process_loads_nothing_that_it_does_not_use(services: tuple[str, ...], others: tuple[str, ...]) -> None:
+    """Each of these takes megabytes of every process, and a tenth of a second of its start."""
+    look = (
+        "import sys\n"
+        "from chandlery.process.commands.left_out import leave_out\n"
+        "leave_out()\n"
+        "from chandlery.process.commands.service_commands import service_command, up\n"
+        f"for name in {services!r}: service_command(name)\n"
+        f"print(sorted(name for name in {others!r} if name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_what_is_left_out_is_absent_or_of_no_use() -> None:
+    look = (
+        "from chandlery.process.commands.left_out import leave_out\n"
+        "leave_out()\n"
+        "from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession\n"
+        "try:\n    import rich\nexcept ModuleNotFoundError as error:\n    print(error)\n"
+        "try:\n    AsyncSession()\nexcept RuntimeError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "rich is left out of processes of Chandlery",
+        "this part of a library is left out of processes of Chandlery: see left_out.py",
+    ]
+
+
 def test_help_cuts_no_sentence() -> None:
     shown = " ".join(CliRunner().invoke(cli, ["--help"], terminal_width=80).output.split())
     assert "..." not in shown.partition("Options:")[2]
