@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import structlog
@@ -18,7 +19,7 @@ from chandlery.engine.resources import Resources
 from chandlery.model.faults import Conflict, Fault
 from chandlery.process.service import Running
 from chandlery.store.database import UnitOfWork
-from chandlery.store.objects.garbage import Suspect
+from chandlery.store.objects.garbage import Link, Suspect
 from chandlery.telemetry.tracing.spans import current
 from chandlery.telemetry.tracing.traceparent import ROOT
 from chandlery_syncer.garbage_rounds import look
@@ -29,7 +30,8 @@ _BATCH: Final = 50
 _AFTER_FAILURE: Final = timedelta(seconds=10)
 _LOST_LEASE: Final = "garbage"
 _LOST_EVERY: Final = timedelta(minutes=1)
-_MOST_LOST: Final = 500
+_MOST_LOST: Final = 5_000
+"""Links that are looked at each time, of however many there are."""
 
 
 class GarbageCollector:
@@ -39,6 +41,7 @@ class GarbageCollector:
         self._resources = resources
         self._database = resources.database
         self._wake = asyncio.Event()
+        self._searched_to: Link | None = None
 
     async def run(self) -> None:
         """Collect for ever; whatever goes wrong is tried again. Cancel it to end it."""
@@ -91,7 +94,8 @@ class GarbageCollector:
         # What an older release has written beside us, or what was there before anybody collected.
         # Under another name each time: not even who has it takes it again before it runs out.
         if await unit.leases.acquire(_LOST_LEASE, owner=str(uuid.uuid4()), duration=_LOST_EVERY):
-            await unit.garbage.find_lost(limit=_MOST_LOST)
+            reached = await unit.garbage.find_lost(limit=_MOST_LOST, after=self._searched_to)
+            unit.after_commit(partial(setattr, self, "_searched_to", reached))
 
     async def _woken(self, message: Message) -> None:
         if isinstance(message, ObjectChanged):

@@ -45,6 +45,8 @@ from chandlery.store.objects.garbage import GarbageStore
 from chandlery.store.objects.objects import ObjectStore
 from chandlery.store.objects.owner_links import OwnerLinks
 from chandlery.store.objects.past_objects import PastObjects
+from chandlery.store.pruning.old_events import OldEvents
+from chandlery.store.pruning.orphans import Orphans
 from chandlery.store.rows import Breaths, RowCodec
 from chandlery.store.sealing.data_key_cache import DataKeyNeeded
 from chandlery.store.sealing.data_key_rows import DataKeyStore
@@ -125,6 +127,16 @@ class UnitOfWork:
         self._afterwards: list[Callable[[], None]] = []
 
     # Those that most transactions have no use for are made when somebody asks.
+
+    @cached_property
+    def old_events(self) -> OldEvents:
+        """Recorded events that are to be forgotten."""
+        return OldEvents(self._connection)
+
+    @cached_property
+    def orphans(self) -> Orphans:
+        """What is left of objects that are gone."""
+        return Orphans(self._connection)
 
     @cached_property
     def garbage(self) -> GarbageStore:

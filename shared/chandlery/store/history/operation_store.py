@@ -20,6 +20,7 @@ from chandlery.model.objects.wire import JsonObject
 from chandlery.model.text.time_ordered_ids import first_id_of
 from chandlery.store.history.forsaken_operations import ForsakenOperations
 from chandlery.store.history.stored_operations import OperationFilter, from_row, to_row
+from chandlery.store.pruning.steps import Place, Step, last_place, remove_surplus
 from chandlery.store.rows import Breaths
 from chandlery.store.schema import OPERATIONS
 from chandlery.store.sealing.sealing import Keyring
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 _C = OPERATIONS.c
+_OF_ONE: Final = ("namespace", "object_name", "kind")
 
 
 def _told(new: Any) -> dict[str, Any]:
@@ -125,17 +127,26 @@ class OperationStore:
         old = select(_C.name).where(_C.name < first_id_of(before)).order_by(_C.name).limit(limit)
         return await self._remove(old)
 
-    async def forget_surplus(self, *, keep: int, since: datetime, limit: int) -> int:
-        """Of objects that have had an operation since, take away all but the newest, at most so many.
+    async def forget_surplus(self, *, keep: int, since: datetime, limit: int, after: Place | None = None) -> Step:
+        """Of the objects of so many operations since the moment, take away all but the newest, at most so many.
 
         Objects of one name and kind count as one: whoever makes and deletes the same again and again has one history.
         """
-        recent = select(_C.namespace, _C.object_name).where(_C.name >= first_id_of(since)).distinct().subquery()
-        of_object = (_C.namespace, _C.object_name, _C.kind)
-        place = func.row_number().over(partition_by=of_object, order_by=_C.name.desc()).label("place")
-        of_recent = (_C.namespace == recent.c.namespace) & (_C.object_name == recent.c.object_name)
-        placed = select(_C.name, place).join(recent, of_recent).subquery()
-        return await self._remove(select(placed.c.name).where(placed.c.place > keep).limit(limit))
+        begun = (first_id_of(since),) if after is None else after
+        some = select(*(_C[name] for name in _OF_ONE)).where(_C.name > begun[0]).order_by(_C.name)
+        reached = await last_place(self._connection, some.with_only_columns(_C.name), limit=limit)
+        removed = await remove_surplus(
+            self._connection,
+            OPERATIONS,
+            key="name",
+            of_one=_OF_ONE,
+            newest_first=_C.name.desc(),
+            among=some.limit(limit),
+            keep=keep,
+            limit=limit,
+        )
+        # What is too much for one step is found at the same place by the next.
+        return Step(removed, begun if removed == limit else reached)
 
     async def forget_namespace(self, namespace: str, *, limit: int) -> int:
         """Take away what happened in a namespace, at most so many: another of its name has another history."""

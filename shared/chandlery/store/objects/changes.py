@@ -255,7 +255,9 @@ class ChangeLog:
     async def trim(self, before: datetime, *, limit: int = 5_000) -> int:
         """Forget changes older than the moment, at most so many, oldest first; returns how many."""
         # From the old end: the young ones, which are nearly all, are not looked at.
-        oldest = select(CHANGES.c.position, CHANGES.c.at).order_by(CHANGES.c.position).limit(limit).subquery()
+        some = select(CHANGES.c.position, CHANGES.c.at).order_by(CHANGES.c.position).limit(limit)
+        # Not from the very beginning: until they are vacuumed, what was forgotten before still stands in the index.
+        oldest = some.where(CHANGES.c.position > await self.trimmed_to()).subquery()
         newest_old = select(func.max(oldest.c.position)).where(oldest.c.at < before)
         position = (await self._connection.execute(newest_old)).scalar()
         if position is None:

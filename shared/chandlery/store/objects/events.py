@@ -6,10 +6,9 @@ only what is there already is read and written again, in two more. Rule: Kuberne
 """
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import and_, bindparam, delete, func, select, text, tuple_, update
+from sqlalchemy import bindparam, select, text, tuple_, update
 
 from chandlery.model.json.json_text import write_json
 from chandlery.model.objects import kinds
@@ -70,19 +69,6 @@ class EventStore:
         again = [event for event in events if event.metadata.uid not in created]
         if again:
             await self._count(again)
-
-    async def forget_surplus(self, *, keep: int, since: datetime, limit: int) -> int:
-        """Of objects that have had another event since, take away all but the latest, at most so many.
-
-        Without a word in the change log, as with what is old. Returns how many went.
-        """
-        columns = (_EVENTS.c.namespace, _EVENTS.c.involved_uid, _EVENTS.c.involved_name)
-        recent = select(*columns).where(_EVENTS.c.created_at >= since).distinct().subquery()
-        place = func.row_number().over(partition_by=columns, order_by=_EVENTS.c.resource_version.desc())
-        is_recent = and_(*(column == recent.c[column.name] for column in columns))
-        placed = select(_EVENTS.c.uid, place.label("place")).join(recent, is_recent).subquery()
-        surplus = select(placed.c.uid).where(placed.c.place > keep).limit(limit)
-        return (await self._connection.execute(delete(_EVENTS).where(_EVENTS.c.uid.in_(surplus)))).rowcount
 
     async def _create(self, events: Sequence[Event]) -> Collection[str]:
         """Write those whose names are free; returns their uids."""

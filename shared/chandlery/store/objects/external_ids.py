@@ -9,13 +9,12 @@ from dataclasses import astuple, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select, tuple_
+from sqlalchemy import insert, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from chandlery.model.faults import Fault
 from chandlery.store.schema import EXTERNAL_IDS as E
-from chandlery.store.schema import WORK_QUEUE as W
 from chandlery.store.sets_of_values import is_one_of_given
 
 if TYPE_CHECKING:
@@ -89,11 +88,6 @@ class ExternalIdStore:
         """The uid of the object that the id belongs to."""
         query = select(E.c.uid).where(tuple_(E.c.lane, E.c.kind, E.c.external_id) == astuple(external_id))
         return (await self._connection.execute(query)).scalar()
-
-    async def forget(self, *, limit: int) -> int:
-        """Let go of the ids of objects that are gone and were removed by an older release; returns how many went."""
-        orphaned = select(E.c.uid).where(E.c.uid.not_in(select(W.c.uid))).distinct().limit(limit)
-        return (await self._connection.execute(delete(E).where(E.c.uid.in_(orphaned)))).rowcount
 
 
 @cache

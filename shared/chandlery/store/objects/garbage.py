@@ -1,16 +1,17 @@
 """What the garbage collector is to look at, as `owner_links` has noted it. A row stays until it has been dealt with."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import delete, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from chandlery.store.schema import GARBAGE as G
 from chandlery.store.schema import OBJECTS
 from chandlery.store.schema import OWNER_LINKS as L
+from chandlery.store.sets_of_values import is_one_of
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _CLAIM = timedelta(seconds=30)
 """After which somebody else looks at what a process has taken upon itself and not dealt with."""
 
+Link = tuple[str, str]
+"""Uids of an owner and of what it owns."""
 _UNLESS_THERE = {
     "postgresql": postgresql.insert(G).on_conflict_do_nothing(),
     "sqlite": sqlite.insert(G).on_conflict_do_nothing(),
@@ -94,20 +97,31 @@ class GarbageStore:
         """The object is gone: nobody owns it, whatever an older release has left."""
         await self._connection.execute(delete(L).where(L.c.uid == uid))
 
-    async def find_lost(self, *, limit: int) -> int:
-        """Mark what has an owner that is not there and that nobody has noted; returns how many were found."""
-        found: list[dict[str, Any]] = []
-        for kind, table in OBJECTS.items():
-            is_there = exists(select(table.c.uid).where(table.c.uid == L.c.owner_uid))
-            is_noted = exists(select(G.c.uid).where(G.c.uid == L.c.uid))
-            query = (
-                select(L.c.uid, L.c.kind).where(L.c.owner_kind == kind, ~is_there, ~is_noted).distinct().limit(limit)
-            )
-            found += [dict(row) for row in (await self._connection.execute(query)).mappings()]
-        rows = [{**row, "due_at": self._now} for row in {row["uid"]: row for row in found}.values()]
-        if rows:
+    async def find_lost(self, *, limit: int, after: Link | None = None) -> Link | None:
+        """Among so many links behind this one, mark what has an owner that is not there and that nobody has noted.
+
+        Returns the link from which to go on; None at the end.
+        """
+        some = select(L.c.owner_uid, L.c.uid, L.c.kind, L.c.owner_kind).order_by(L.c.owner_uid, L.c.uid).limit(limit)
+        if after is not None:
+            some = some.where(L.c.owner_uid >= after[0], tuple_(L.c.owner_uid, L.c.uid) > tuple_(*after))
+        links = (await self._connection.execute(some)).all()
+        owners: dict[str, set[str]] = {}
+        for link in links:
+            owners.setdefault(link.owner_kind, set()).add(link.owner_uid)
+        there = {uid for kind, uids in owners.items() for uid in await self._existing(kind, uids)}
+        lost = {link.uid: link.kind for link in links if link.owner_uid not in there and link.owner_kind in OBJECTS}
+        if lost:
+            rows = [{"uid": uid, "kind": kind, "due_at": self._now} for uid, kind in sorted(lost.items())]
             await self._connection.execute(_UNLESS_THERE[self._connection.dialect.name], rows)
-        return len(rows)
+        return (links[-1].owner_uid, links[-1].uid) if len(links) == limit else None
+
+    async def _existing(self, kind: str, uids: Collection[str]) -> Collection[str]:
+        if kind not in OBJECTS:
+            return ()
+        table = OBJECTS[kind]
+        query = select(table.c.uid).where(is_one_of(self._connection, table.c.uid, uids))
+        return (await self._connection.execute(query)).scalars().all()
 
 
 def _of(owner_uid: str, *columns: Any) -> Any:

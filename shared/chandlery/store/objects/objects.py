@@ -15,13 +15,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from chandlery.model.faults import AlreadyExists, Conflict
-from chandlery.model.objects import kinds
 from chandlery.model.objects.kinds import AnyObject, Kind, kind_of
-from chandlery.model.objects.metadata import to_timestamp
 from chandlery.model.objects.wire import JsonObject
 from chandlery.store.database_errors import FORBIDDEN, sqlstate
 from chandlery.store.objects.changes import ChangeLog, ChangeVerb, LoggedChange
@@ -168,18 +166,6 @@ class ObjectStore(ObjectReads):
         self._written(removed, None)
         self._keep_own(removed, None)
         return removed
-
-    async def remove_older(self, kind: Kind, before: datetime, *, limit: int = 5_000) -> int:
-        """Take away what was created before the moment, without a word in the change log: for recorded events.
-
-        At most so many. Events that were counted again since stay. Returns how many went.
-        """
-        table = OBJECTS[kind.kind]
-        old = select(table.c.uid).where(table.c.created_at < before)
-        if kind is kinds.EVENT:
-            last = table.c.spec["lastTimestamp"].as_string()
-            old = old.where(func.coalesce(last, "") < to_timestamp(before))
-        return (await self._connection.execute(delete(table).where(table.c.uid.in_(old.limit(limit))))).rowcount
 
     async def _change(self, old: AnyObject, new: AnyObject) -> "_Change":
         kind, new = kind_of(new), self._codec.as_sealed_before(old, new)

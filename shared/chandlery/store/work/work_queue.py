@@ -16,14 +16,14 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, bindparam, case, delete, func, insert, select, tuple_, update
+from sqlalchemy import Select, bindparam, case, func, insert, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from chandlery.contracts.messages import Reconcile, sound_trace
 from chandlery.model.faults import LeaseLost, SealBroken
 from chandlery.model.objects.wire import JsonObject
 from chandlery.store.rows import utc
-from chandlery.store.schema import INTERESTS, OBJECTS
+from chandlery.store.schema import OBJECTS
 from chandlery.store.schema import WORK_QUEUE as W
 from chandlery.store.sealing.sealing import Keyring
 from chandlery.store.sets_of_values import is_one_of_given
@@ -266,19 +266,13 @@ class WorkQueue:
         await self._connection.execute(statement.values(enqueue_after=W.c.due_at, lease_owner=None, lease_until=None))
 
     async def remove(self, uid: str) -> None:
-        """The object is gone. What it was interested in goes with `forget_interests`."""
+        """The object is gone. What it was interested in goes with `orphans`."""
         self.remove_later(uid)
         await self.flush_ends()
 
     def remove_later(self, uid: str) -> None:
         """`remove`, together with others when the transaction ends."""
         self._ends.remove(uid)
-
-    async def forget_interests(self, *, limit: int) -> int:
-        """Take away what objects that are gone wanted to be woken by, at most so many; returns how many."""
-        orphaned = select(INTERESTS.c.key, INTERESTS.c.uid).where(INTERESTS.c.uid.not_in(select(W.c.uid))).limit(limit)
-        some = delete(INTERESTS).where(tuple_(INTERESTS.c.key, INTERESTS.c.uid).in_(orphaned))
-        return (await self._connection.execute(some)).rowcount
 
     async def lanes(self) -> Sequence[str]:
         """Every lane that has work."""

@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.event import listen as hear
@@ -13,6 +13,7 @@ from chandlery.model.objects import kinds
 from chandlery.model.objects.core import Event, InvolvedObject
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.objects.object_reads import Listing
+from chandlery.store.pruning.steps import Place, Step
 from tests.integration.store import samples
 from tests.integration.store.samples import NOON
 from tests.support.waiting import SOON
@@ -102,14 +103,30 @@ async def test_positions_stay_in_order_with_what_else_is_written(database: Datab
     assert listed == {"a": changes[-1].position, "b": next(each.position for each in changes if each.name == "b")}
 
 
+async def forget(database: Database, before: datetime, *, limit: int = 10, after: Place | None = None) -> Step:
+    return await database.run(lambda unit: unit.old_events.forget(before, limit=limit, after=after))
+
+
+async def test_old_events_that_stay_keep_no_others_from_going(database: Database) -> None:
+    names = ["a", "b", "c", "d", "e"]
+    await record(database, *(event(name) for name in names))
+    again = names[:3]
+    await record(database, *(event(name, minute=90) for name in again))
+    gone, place = 0, None
+    for _ in range(3):
+        removed, place = await forget(database, NOON + 60 * MINUTE, limit=2, after=place)
+        gone += removed
+    assert (gone, place) == (2, None)
+    assert sorted(each.metadata.name for each in await stored(database)) == again
+
+
 async def test_old_event_that_was_counted_again_stays(database: Database) -> None:
     await record(database, event("silent"), event("again"))
     await record(database, event("again", minute=90))
-    gone = await database.run(lambda unit: unit.objects.remove_older(kinds.EVENT, NOON + 60 * MINUTE))
-    assert gone == 1
+    assert await forget(database, NOON + 60 * MINUTE) == Step(1, None)
     assert [each.metadata.name for each in await stored(database)] == ["again"]
 
-    assert await database.run(lambda unit: unit.objects.remove_older(kinds.EVENT, NOON + 91 * MINUTE)) == 1
+    assert await forget(database, NOON + 91 * MINUTE) == Step(1, None)
     await record(database, event("again", minute=95))
     (anew,) = await stored(database)
     assert anew.count == 1
@@ -161,15 +178,30 @@ async def test_an_event_that_is_counted_tells_the_trace_of_the_last_time(databas
     assert (found.count, found.metadata.annotations) == (2, {"chandlery.io/trace-id": "second"})
 
 
+async def test_surplus_events_are_found_however_small_the_steps(database: Database) -> None:
+    for number in range(6):
+        await record(database, event(f"db.{number}", minute=number))
+    steps, place = 0, None
+
+    async def forget_surplus(unit: UnitOfWork) -> Step:
+        return await unit.old_events.forget_surplus(keep=1, since=NOON, limit=2, after=place)
+
+    while steps == 0 or place is not None:
+        _, place = await database.run(forget_surplus)
+        steps += 1
+        assert steps < 20
+    assert [each.metadata.name for each in await stored(database)] == ["db.5"]
+
+
 async def test_of_one_object_the_latest_events_are_kept(database: Database) -> None:
-    async def forget() -> int:
-        return await database.run(lambda unit: unit.events.forget_surplus(keep=3, since=NOON, limit=4))
+    async def forget_surplus() -> Step:
+        return await database.run(lambda unit: unit.old_events.forget_surplus(keep=3, since=NOON, limit=10))
 
     await record(database, event("db.0"), event("db.0", namespace="elsewhere"))
     for number in range(1, 6):
         await record(database, event(f"db.{number}", minute=number))
     await record(database, event("db.0", minute=9))
-    assert [await forget(), await forget()] == [3, 0]
+    assert [await forget_surplus(), await forget_surplus()] == [Step(3, None), Step(0, None)]
     found = [(each.metadata.namespace, each.metadata.name) for each in await stored(database)]
     assert found == [("elsewhere", "db.0"), ("ns", "db.0"), ("ns", "db.4"), ("ns", "db.5")], (
         "the first was counted last"
