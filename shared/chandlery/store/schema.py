@@ -79,12 +79,29 @@ def _object_table(kind: Kind) -> Table:
         UniqueConstraint("namespace", "name"),
     )
     for column in lookups:
-        Index(None, table.c[column.name])
+        if column.name not in _BY_SEVERAL:
+            Index(None, table.c[column.name])
+    if kind.kind in _LABELLED:
+        # With its list of what is to be sorted in, one write in thousands would wait for all of that.
+        labels = Index(
+            None,
+            table.c.labels,
+            postgresql_using="gin",
+            postgresql_ops={"labels": "jsonb_path_ops"},
+            postgresql_with={"fastupdate": "off"},
+        )
+        labels.ddl_if(dialect="postgresql")
     return table
 
 
+_BY_SEVERAL = frozenset({"involved_name"})
+"""Columns whose index has others behind them."""
+_LABELLED = frozenset(kind.kind for kind in (kinds.SERVICE_INSTANCE, kinds.SERVICE_BINDING, kinds.SECRET))
+"""Kinds of which there may be a million, so that who selects by a label finds them by an index. PostgreSQL alone."""
 OBJECTS: dict[str, Table] = {kind.kind: _object_table(kind) for kind in KINDS.values()}
-Index("ix_events_created_at", OBJECTS[kinds.EVENT.kind].c.created_at)
+_E = OBJECTS[kinds.EVENT.kind].c
+Index("ix_events_created_at", _E.created_at)
+Index(None, _E.involved_name, _E.namespace, _E.involved_uid)
 
 WORK_QUEUE = Table(
     "work_queue",

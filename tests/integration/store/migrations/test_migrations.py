@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from typing import Any
 
 import pytest
 from alembic import command
@@ -27,7 +28,12 @@ def _tables(connection: Connection) -> set[str]:
 
 
 def _differences(connection: Connection) -> list[object]:
-    return list(compare_metadata(MigrationContext.configure(connection), METADATA))
+    def is_of_this_database(item: Any, _name: str | None, what: str, _is_found: bool, _other: Any) -> bool:
+        condition = item._ddl_if if what == "index" else None
+        return condition is None or condition.dialect == connection.dialect.name
+
+    options = {"include_object": is_of_this_database}
+    return list(compare_metadata(MigrationContext.configure(connection, opts=options), METADATA))
 
 
 def _downgrade(connection: Connection) -> None:
