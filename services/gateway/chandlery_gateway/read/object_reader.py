@@ -75,6 +75,8 @@ class SnapshotWaits:
 
 
 _PAGE = 500
+_MOST_COUNTED: Final = 10_000
+"""Objects that are counted for what a page says of those behind it: the count of a million takes longer than a page."""
 
 
 @dataclass(frozen=True)
@@ -188,9 +190,10 @@ class ObjectReader:
         token = ContinueToken(_list_of(selection), last.get("namespace", ""), last["name"], snapshot)
         remaining = None
         if not selection.is_narrow:
-            rest = selection.listing((token.namespace, token.name), None)
-            # As of now and not of then: Kubernetes promises no more than an estimate.
-            remaining = max(1, await self._database.run(lambda unit: unit.objects.count(selection.kind, rest)))
+            rest = selection.listing((token.namespace, token.name), _MOST_COUNTED + 1)
+            # As of now and not of then: Kubernetes promises no more than an estimate, and none where it costs too much.
+            counted = await self._database.run(lambda unit: unit.objects.count(selection.kind, rest))
+            remaining = max(1, counted) if counted <= _MOST_COUNTED else None
         return Page(items, str(snapshot.version), self._tokens.write(token), remaining)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, select, tuple_, type_coerce
+from sqlalchemy import bindparam, func, literal, select, tuple_, type_coerce
 from sqlalchemy.dialects.postgresql import JSONB
 
 from chandlery.model.objects.kinds import AnyObject, Kind
@@ -125,10 +125,11 @@ class ObjectReads:
         return uids
 
     async def count(self, kind: Kind, listing: Listing) -> int:
-        """How many objects a listing has, regardless of its limit."""
+        """How many objects a listing has, at most as many as its limit."""
         await self._settle(kind)
-        query = select(func.count()).select_from(OBJECTS[kind.kind])
-        query = query.where(*_conditions(kind, listing, self._connection.dialect.name))
+        query = select(literal(1)).select_from(OBJECTS[kind.kind])
+        query = query.where(*_conditions(kind, listing, self._connection.dialect.name)).limit(listing.limit)
+        query = select(func.count()).select_from(query.subquery())
         return int((await self._connection.execute(query)).scalar_one())
 
     async def count_with_versions(self, kind: Kind, listing: Listing) -> tuple[int, int]:

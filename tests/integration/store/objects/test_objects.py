@@ -167,10 +167,13 @@ async def test_a_list_is_ordered_and_pages_join_without_overlap(database: Databa
     assert await _names(database, Listing(namespace="b", after=("b", "db-2"))) == [("b", "db-3"), ("b", "db-4")]
 
 
-async def test_a_count_disregards_the_limit(database: Database) -> None:
+async def test_a_count_ends_at_the_limit(database: Database) -> None:
     await create(database, *(instance(f"db-{number}") for number in range(4)), instance("x", namespace="other"))
 
-    assert await database.run(lambda unit: unit.objects.count(INSTANCE, Listing(namespace="ns", limit=1))) == 4
+    async def count(limit: int | None) -> int:
+        return await database.run(lambda unit: unit.objects.count(INSTANCE, Listing(namespace="ns", limit=limit)))
+
+    assert [await count(limit) for limit in (None, 5, 3)] == [4, 4, 3]
     assert await database.run(lambda unit: unit.objects.count(INSTANCE, Listing(after=("ns", "db-3")))) == 1
 
 
@@ -246,8 +249,9 @@ async def test_old_events_go_without_a_word_in_the_log(database: Database) -> No
     await create(database, samples.sample(kinds.EVENT, "old"), samples.sample(kinds.EVENT, "older"))
     seen = await samples.read_at_least(database, 2)
 
-    gone = await database.run(lambda unit: unit.objects.remove_older(kinds.EVENT, samples.NOON.replace(hour=13)))
+    later = samples.NOON.replace(hour=13)
+    step = await database.run(lambda unit: unit.old_events.forget(later, limit=10))
 
-    assert gone == 2
+    assert step.removed == 2
     assert await database.run(lambda unit: unit.objects.count(kinds.EVENT, Listing())) == 0
     assert await samples.read(database, seen[-1].position) == []
