@@ -10,7 +10,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Select, bindparam, case, delete, func, select, update
+from sqlalchemy import Select, bindparam, case, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from chandlery.model.history.recorded_operations import RecordedOperation
@@ -20,7 +20,7 @@ from chandlery.model.objects.wire import JsonObject
 from chandlery.model.text.time_ordered_ids import first_id_of
 from chandlery.store.history.forsaken_operations import ForsakenOperations
 from chandlery.store.history.stored_operations import OperationFilter, from_row, to_row
-from chandlery.store.pruning.steps import Place, Step, last_place, remove_surplus
+from chandlery.store.pruning.steps import Place, Step, last_place, remove_found, remove_surplus
 from chandlery.store.rows import Breaths
 from chandlery.store.schema import OPERATIONS
 from chandlery.store.sealing.sealing import Keyring
@@ -153,7 +153,7 @@ class OperationStore:
         return await self._remove(select(_C.name).where(_C.namespace == namespace).limit(limit))
 
     async def _remove(self, names: "Select[Any]") -> int:
-        return (await self._connection.execute(delete(OPERATIONS).where(_C.name.in_(names)))).rowcount
+        return await remove_found(self._connection, _C.name, names)
 
 
 def _conditions(wanted: OperationFilter) -> "Iterator[ColumnElement[bool]]":

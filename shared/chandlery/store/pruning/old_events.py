@@ -7,11 +7,11 @@ Called by: retention.
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy import func, select, tuple_
 
 from chandlery.model.objects import kinds
 from chandlery.model.objects.metadata import to_timestamp
-from chandlery.store.pruning.steps import Place, Step, last_place, remove_surplus
+from chandlery.store.pruning.steps import Place, Step, last_place, remove_found, remove_surplus
 from chandlery.store.schema import OBJECTS
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ class OldEvents:
         reached = await last_place(self._connection, some.with_only_columns(*_PLACE), limit=limit)
         looked_at = some.limit(limit).subquery()
         old = select(looked_at.c.uid).where(func.coalesce(looked_at.c.last, "") < to_timestamp(before))
-        gone = await self._connection.execute(delete(_E).where(_E.c.uid.in_(old)))
-        return Step(gone.rowcount, reached)
+        return Step(await remove_found(self._connection, _E.c.uid, old), reached)
 
     async def forget_surplus(self, *, keep: int, since: datetime, limit: int, after: Place | None = None) -> Step:
         """Of the objects of so many events since the moment, take away all but the latest; at most so many."""

@@ -6,9 +6,9 @@ rows, wherever the step before has ended, and asks for the object of each by its
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, select, tuple_
+from sqlalchemy import select, tuple_
 
-from chandlery.store.pruning.steps import Place, Step, last_place
+from chandlery.store.pruning.steps import Place, Step, last_place, remove_found
 from chandlery.store.schema import EXTERNAL_IDS, INTERESTS
 from chandlery.store.schema import WORK_QUEUE as W
 
@@ -42,8 +42,5 @@ class Orphans:
         looked_at = some.limit(limit).subquery()
         # Not as EXISTS: PostgreSQL would compare whole tables, and with NOT IN each row with all rows.
         owner = select(W.c.uid).where(W.c.uid == looked_at.c.uid).scalar_subquery()
-        orphaned = select(looked_at).where(owner.is_(None))
-        key = tuple(looked_at.c[column.name] for column in table.primary_key)
-        wanted = tuple_(*table.primary_key).in_(orphaned.with_only_columns(*key))
-        gone = await self._connection.execute(delete(table).where(wanted))
-        return Step(gone.rowcount, reached)
+        orphaned = select(looked_at.c.uid).where(owner.is_(None))
+        return Step(await remove_found(self._connection, table.c.uid, orphaned), reached)

@@ -19,6 +19,7 @@ from sqlalchemy import bindparam, delete, select, text
 
 from chandlery.contracts.messages import Message, ObjectChanged, UnreadableMessage, decode, encode_whole
 from chandlery.model.json.json_text import write_json
+from chandlery.store.pruning.steps import remove_found
 from chandlery.store.schema import OUTBOX
 from chandlery.store.sets_of_values import is_one_of
 
@@ -106,7 +107,7 @@ class Outbox:
         Nothing is lost with a message: the work queue knows what is due, and the change log what has happened.
         """
         old = select(OUTBOX.c.id).where(OUTBOX.c.at < before).order_by(OUTBOX.c.id).limit(limit)
-        return (await self._connection.execute(delete(OUTBOX).where(OUTBOX.c.id.in_(old)))).rowcount
+        return await remove_found(self._connection, OUTBOX.c.id, old)
 
 
 def _entry(number: int, message: str) -> OutboxEntry | None:
