@@ -128,7 +128,10 @@ class ObjectReads:
         """How many objects a listing has, at most as many as its limit."""
         await self._settle(kind)
         query = select(literal(1)).select_from(OBJECTS[kind.kind])
-        query = query.where(*_conditions(kind, listing, self._connection.dialect.name)).limit(listing.limit)
+        query = query.where(*_conditions(kind, listing, self._connection.dialect.name))
+        if listing.limit is not None:
+            # In order, so that they are read from the index of the names.
+            query = _ordered(query, kind.kind).limit(listing.limit)
         query = select(func.count()).select_from(query.subquery())
         return int((await self._connection.execute(query)).scalar_one())
 
