@@ -196,6 +196,13 @@ bench-compare: setup  ## REV=5b1fe1b and this checkout in turn, ROUNDS=3 times, 
 	urls="$$($(SERVICES) env --name bench)"; eval "$$urls"; \
 	PYTHONPATH=scripts:. $(BIN)/python -m tests.benchmarks.bench_compare $(REV) --rounds $(ROUNDS) $(BENCH_ARGS)
 
+.PHONY: bench-scale
+bench-scale: setup  ## Replicas at a slow broker, a million instances, pruning; writes docs/performance-plans.md. A quarter of an hour
+	@trap '$(SERVICES) stop --name bench --wipe' EXIT; \
+	$(SERVICES) start --name bench; \
+	urls="$$($(SERVICES) env --name bench)"; eval "$$urls"; \
+	PYTHONPATH=scripts:. $(BIN)/python -m tests.benchmarks.bench_scale $(BENCH_ARGS)
+
 .PHONY: bench-isolation
 bench-isolation: setup  ## What 1,000 instances at a service broker that hangs cost others, on a private pair of servers
 	@trap '$(SERVICES) stop --name bench --wipe' EXIT; \
