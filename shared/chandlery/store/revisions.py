@@ -32,6 +32,7 @@ REVISIONS: Final = (
     "2026_12_02_counted_work",
     "2026_12_02_operations",
     "2026_12_02_traces",
+    "2026_12_03_many_objects",
 )
 """Those of `migrations/versions`, in their order."""
 NEWEST_REVISION: Final = REVISIONS[-1]

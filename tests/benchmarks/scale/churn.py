@@ -46,8 +46,8 @@ class ChurnFigure:
 
 async def measure_churn(store: FilledStore, seconds: float) -> ChurnFigure:
     """Write and prune for so long."""
-    figure, pruning = ChurnFigure(), asyncio.create_task(_prune(store, rounds := []))
-    figure.rounds_ms = rounds
+    rounds: list[float] = []
+    figure, pruning = ChurnFigure(rounds_ms=rounds), asyncio.create_task(_prune(store, rounds))
     working, started = asyncio.create_task(_work(store)), time.monotonic()
     async with connected(store.url) as plain:
         for number in itertools.count():
