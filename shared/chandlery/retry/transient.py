@@ -1,16 +1,77 @@
-"""Retry within one attempt: a few tries over a second or two, as a frozen value that tenacity acts on."""
+"""Retry within one attempt: a few tries over a second or two, as a frozen value that tenacity acts on.
+
+Nearly every first try succeeds, and there are several for each object. So the first one goes without tenacity, which
+would make thirty objects for it that only the garbage collector gets rid of; it is told of a first try that has failed.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import TracebackType
 
 from tenacity import (
     AsyncRetrying,
+    AttemptManager,
     RetryCallState,
     retry_if_exception,
     stop_after_attempt,
     stop_never,
     wait_exponential_jitter,
 )
+
+
+class FirstTry:
+    """A block that keeps what it fails with, if that may pass."""
+
+    __slots__ = ("_temporary", "_unless", "fault")
+
+    def __init__(self, temporary: tuple[type[BaseException], ...], unless: tuple[type[BaseException], ...]) -> None:
+        self._temporary = temporary
+        self._unless = unless
+        self.fault: BaseException | None = None
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, _type: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> bool:
+        if error is None or not self.may_pass(error):
+            return False
+        self.fault = error
+        return True
+
+    def may_pass(self, error: BaseException) -> bool:
+        """Whether another try may succeed."""
+        return isinstance(error, self._temporary) and not isinstance(error, self._unless)
+
+
+class Tries:
+    """An asynchronous iterator of blocks: the next one, after a pause, if the one before has failed."""
+
+    __slots__ = ("_attempts", "_begin", "_first", "_is_begun")
+
+    def __init__(self, first: FirstTry, begin: Callable[[], AsyncRetrying]) -> None:
+        self._first = first
+        self._begin = begin
+        self._is_begun = False
+        self._attempts: AsyncRetrying | None = None
+
+    def __aiter__(self) -> "Tries":
+        return self
+
+    async def __anext__(self) -> FirstTry | AttemptManager:
+        if not self._is_begun:
+            self._is_begun = True
+            return self._first
+        if self._attempts is not None:
+            return await anext(self._attempts)
+        fault, self._first.fault = self._first.fault, None
+        if fault is None:
+            raise StopAsyncIteration
+        self._attempts = aiter(self._begin())
+        with await anext(self._attempts):
+            raise fault
+        return await anext(self._attempts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,15 +88,20 @@ class TransientRetry:
         *temporary: type[BaseException],
         unless: tuple[type[BaseException], ...] = (),
         before_sleep: Callable[[RetryCallState], None] | None = None,
-    ) -> AsyncRetrying:
-        """A tenacity controller that repeats on these exceptions, but `unless` on those, and re-raises the last one."""
-        return AsyncRetrying(
-            retry=retry_if_exception(lambda error: isinstance(error, temporary) and not isinstance(error, unless)),
-            stop=stop_never if self.attempts is None else stop_after_attempt(self.attempts),
-            wait=wait_exponential_jitter(multiplier=self.initial_seconds, max=self.maximum_seconds, jitter=0.05),
-            before_sleep=before_sleep,
-            reraise=True,
-        )
+    ) -> Tries:
+        """Blocks to try in: again on these exceptions, but `unless` on those; the last one is raised."""
+        first = FirstTry(temporary, unless)
+
+        def begin() -> AsyncRetrying:
+            return AsyncRetrying(
+                retry=retry_if_exception(first.may_pass),
+                stop=stop_never if self.attempts is None else stop_after_attempt(self.attempts),
+                wait=wait_exponential_jitter(multiplier=self.initial_seconds, max=self.maximum_seconds, jitter=0.05),
+                before_sleep=before_sleep,
+                reraise=True,
+            )
+
+        return Tries(first, begin)
 
 
 BROKER_CONNECT = TransientRetry(attempts=3, initial_seconds=0.1, maximum_seconds=1.0)

@@ -110,9 +110,12 @@ class UnitOfWork:
         self._links = OwnerLinks(connection, now)
         self.aggregated_roles = AggregatedRoles(connection)
 
+        wake_ups, roles = self._wake_ups, self.aggregated_roles
+
         def written(before: AnyObject | None, after: AnyObject | None) -> None:
-            self._wake_ups.written(before, after)
-            self.aggregated_roles.written(before, after)
+            # Without the unit itself: a cycle would keep all that it holds until the collector comes.
+            wake_ups.written(before, after)
+            roles.written(before, after)
 
         self.objects = ObjectStore(connection, self.changes, self.codec, now, written=written, links=self._links)
         self.events = EventStore(connection, self.changes, self.codec)
@@ -214,7 +217,9 @@ class UnitOfWork:
 
     def committed(self) -> None:
         """The transaction has committed."""
-        for do in self._afterwards:
+        # What is done refers to the unit, mostly, which must not refer to it any longer.
+        afterwards, self._afterwards = self._afterwards, []
+        for do in afterwards:
             do()
 
     def enqueue_waiting_at_end(self, keys: Collection[str]) -> None:
