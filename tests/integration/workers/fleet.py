@@ -369,6 +369,16 @@ class Fleet:
         writer = _object_writer(through or self.front)
         await asyncio.gather(*(writer.delete(_request(document), Preconditions()) for document in documents))
 
+    async def annotate_together(self, *documents: AnyObject, through: Process | None = None) -> None:
+        """What the gateway does when users patch these in the same turn of its loop."""
+
+        def annotated(old: AnyObject) -> tuple[AnyObject, tuple[str, ...]]:
+            metadata = old.metadata.model_copy(update={"annotations": {"seen": "yes"}})
+            return old.model_copy(update={"metadata": metadata}), ()
+
+        writer = _object_writer(through or self.front)
+        await asyncio.gather(*(writer.patch(_request(document), annotated) for document in documents))
+
     async def change_spec(self, instance: ServiceInstance, **parameters: Any) -> None:
         """What the gateway does when a user changes the parameters of an instance."""
 

@@ -6,7 +6,7 @@ Called by: the handlers of writes (`routes/write_handlers.py`). `write_transacti
 
 What needs no transaction is done before one is opened: the rules of the object alone (`ObjectAdmission.prepare`),
 costly mutations, and the questions to the authorizer. Creates that arrive together share a transaction, and so do
-deletes of instances and bindings; a lost race is tried again.
+changes, and deletes, of instances and bindings; a lost race is tried again.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -27,6 +27,7 @@ from chandlery_gateway.write.granted_roles import GrantCheck
 from chandlery_gateway.write.mutations import NotPrepared, PreparedMutation, is_large, preparable
 from chandlery_gateway.write.write_permissions import id_in_use, require_adoption, with_access
 from chandlery_gateway.write.write_requests import (
+    Change,
     Deletion,
     Mutation,
     Outdated,
@@ -38,7 +39,7 @@ from chandlery_gateway.write.write_requests import (
 from chandlery_gateway.write.write_transactions import WriteTransactions
 
 _BATCH = 32
-_DELETED_TOGETHER = (SERVICE_INSTANCE, SERVICE_BINDING)
+_WRITTEN_TOGETHER = (SERVICE_INSTANCE, SERVICE_BINDING)
 """The others are few, and some of them hold locks that many wait for."""
 _PATCH_TRIES = 10
 _PREPARATIONS = 10
@@ -67,6 +68,7 @@ class ObjectWriter:
         self._transactions = WriteTransactions(self._admission)
         # Under load the database commits far less often.
         self._inserts = Batches(self._insert_batch, limit=_BATCH)
+        self._changes = Batches(self._change_batch, limit=_BATCH)
         self._deletes = Batches(self._delete_batch, limit=_BATCH)
 
     async def create(self, request: WriteRequest, document: AnyObject) -> Stored:
@@ -122,10 +124,19 @@ class ObjectWriter:
                 request = replace(request, looked_up=request.looked_up | fault.named)
 
     async def _change(self, request: WriteRequest, mutation: PreparedMutation, *, tries: int) -> Stored:
-        def update(unit: UnitOfWork) -> Awaitable[Stored]:
-            return self._transactions.update(unit, request, mutation)
+        change = Change(request=request, mutation=mutation)
 
-        return await self._prepared(mutation, lambda: self._run(update, request, tries=tries))
+        async def changed() -> Stored:
+            if _is_written_together(request):
+                return _settled(await self._changes(change))
+            return _settled(*await self._change_batch([Part(change)], dry_run=request.dry_run))
+
+        return await self._prepared(mutation, lambda: self._tried(changed, request, tries=tries))
+
+    async def _change_batch(
+        self, parts: Sequence[Part[Change]], *, dry_run: bool = False
+    ) -> Sequence[Stored | Exception]:
+        return await self._database.run(lambda unit: self._transactions.update_all(unit, parts), dry_run=dry_run)
 
     async def patch(self, request: WriteRequest, mutation: Mutation) -> Stored:
         """Change a stored object by a patch, which applies to whatever is stored now."""
@@ -147,13 +158,9 @@ class ObjectWriter:
 
     async def _deleted(self, deletion: Deletion) -> Stored:
         request = deletion.request
-        if request.kind in _DELETED_TOGETHER and not request.dry_run:
-            outcome = await self._deletes(deletion)
-        else:
-            [outcome] = await self._delete_batch([Part(deletion)], dry_run=request.dry_run)
-        if isinstance(outcome, Fault):
-            raise outcome
-        return outcome
+        if _is_written_together(request):
+            return _settled(await self._deletes(deletion))
+        return _settled(*await self._delete_batch([Part(deletion)], dry_run=request.dry_run))
 
     async def _delete_batch(
         self, parts: Sequence[Part[Deletion]], *, dry_run: bool = False
@@ -184,3 +191,13 @@ class ObjectWriter:
                 self._on_write(request)
                 return stored
         raise AssertionError("the last try returns or raises")
+
+
+def _is_written_together(request: WriteRequest) -> bool:
+    return request.kind in _WRITTEN_TOGETHER and not request.dry_run
+
+
+def _settled(outcome: Stored | Exception) -> Stored:
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome

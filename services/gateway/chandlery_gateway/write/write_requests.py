@@ -54,6 +54,14 @@ class Preconditions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Change:
+    """A change of everything but the status."""
+
+    request: WriteRequest
+    mutation: Mutation
+
+
+@dataclass(frozen=True, kw_only=True)
 class Deletion:
     """A delete, and how it is meant."""
 

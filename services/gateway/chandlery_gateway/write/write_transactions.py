@@ -21,8 +21,9 @@ from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.external_ids import ExternalId
 from chandlery_gateway.admission.catalog.object_admission import AdmittedChange, NamesUnknown, ObjectAdmission, new_id
 from chandlery_gateway.write.affected_work import is_told_to_broker
-from chandlery_gateway.write.mutations import settled
+from chandlery_gateway.write.mutations import NotPrepared, settled
 from chandlery_gateway.write.write_requests import (
+    Change,
     Deletion,
     Mutation,
     Stored,
@@ -67,21 +68,30 @@ class WriteTransactions:
             unit.outbox.add(LaneOpened(lane=lane))
         return stored
 
-    async def update(self, unit: UnitOfWork, request: WriteRequest, mutation: Mutation) -> Stored:
-        """Everything but the status. Another desired state, or a requested action, makes the object due.
+    async def update_all(self, unit: UnitOfWork, parts: Sequence[Part[Change]]) -> Sequence[Stored | Exception]:
+        """Everything but the status. Another desired state, or a requested action, makes an object due.
 
-        Removes the object if its last finalizer went.
+        Removes the object if its last finalizer went. Why one cannot be changed, or not yet, is told in its place: the
+        others go on.
         """
-        old = await _existing(unit, request)
-        sent, warnings = mutation(old)
-        await unit.breaths.take()
-        check_identity(old, sent)
-        admitted = await self._admission.admit_update(
-            unit, old, sent, user=request.user, readable=request.readable, grantable=request.grantable
-        )
+        await _hold(unit, [part.item.request for part in parts])
+        return [await part.run(self._update(unit, part.item)) for part in parts]
+
+    async def _update(self, unit: UnitOfWork, change: Change) -> Stored | Exception:
+        request = change.request
+        try:
+            old = await _found(unit, request)
+            sent, warnings = change.mutation(old)
+            await unit.breaths.take()
+            check_identity(old, sent)
+            admitted = await self._admission.admit_update(
+                unit, old, sent, user=request.user, readable=request.readable, grantable=request.grantable
+            )
+        except (Fault, NotPrepared) as fault:
+            return fault
         unknown = self._admission.named_places(admitted.document, old=old) - request.looked_up
         if unknown:
-            raise NamesUnknown(unknown)
+            return NamesUnknown(unknown)
         warnings = (*warnings, *admitted.warnings)
         if may_go(admitted.document):
             return await _remove(unit, admitted.document, warnings)
@@ -102,8 +112,7 @@ class WriteTransactions:
             new = self._admission.entry_of(new).rules.acted_on(new, user)
         else:
             return new
-        uid, is_new = old.metadata.uid or "", admitted.spec_changed
-        unit.outbox.add(await unit.work_queue.enqueue_changed(uid, is_new_generation=is_new))
+        await _make_due(unit, old, is_new_generation=admitted.spec_changed)
         return new
 
     async def write_status(self, unit: UnitOfWork, request: WriteRequest, mutation: Mutation) -> Stored:
@@ -142,11 +151,15 @@ class WriteTransactions:
         # The broker is told who deletes, not who created.
         marked = self._admission.entry_of(old).rules.departing(marked_deleted(meant, unit.now), deletion.request.user)
         stored = await unit.objects.update_later(old, marked)
-        uid = old.metadata.uid or ""
-        command = unit.work_queue.enqueue_changed_later(uid)
-        # It may have been created anew since work rows were locked; of many kinds there are none.
-        unit.outbox.add(command or await unit.work_queue.enqueue_changed(uid))
+        await _make_due(unit, old)
         return Stored(stored, self._admission.parting_warnings(stored))
+
+
+async def _make_due(unit: UnitOfWork, document: AnyObject, *, is_new_generation: bool = False) -> None:
+    uid = document.metadata.uid or ""
+    command = unit.work_queue.enqueue_changed_later(uid, is_new_generation=is_new_generation)
+    # It may have been created anew since work rows were locked; of many kinds there are none.
+    unit.outbox.add(command or await unit.work_queue.enqueue_changed(uid, is_new_generation=is_new_generation))
 
 
 async def _existing(unit: UnitOfWork, request: WriteRequest) -> AnyObject:
@@ -181,7 +194,7 @@ async def _hold(unit: UnitOfWork, requests: Sequence[WriteRequest]) -> None:
 
 async def _stored(unit: UnitOfWork, request: WriteRequest, *, old: AnyObject, new: AnyObject) -> AnyObject:
     # A dry run keeps its resource version: `kubectl diff` would show another one as a difference.
-    return new if request.dry_run else await unit.objects.update(old, new)
+    return new if request.dry_run else await unit.objects.update_later(old, new)
 
 
 async def _remove(unit: UnitOfWork, old: AnyObject, warnings: tuple[str, ...]) -> Stored:

@@ -142,6 +142,7 @@ class ObjectStore(ObjectReads):
         """`update`, together with others when the transaction ends, or before the next look at objects of the kind."""
         if old == new:
             return old
+        await self._write_first(old)
         change = await self._change(old, new)
         self._pending.update(change.after, change.version_before, change.values)
         self._keep_own(change.after, change.after)
@@ -156,6 +157,7 @@ class ObjectStore(ObjectReads):
     async def remove_later(self, document: AnyObject) -> AnyObject:
         """`remove`, together with others as `update_later` writes them."""
         kind = kind_of(document)
+        await self._write_first(document)
         position = await self._log.next_position()
         before = int(document.metadata.resource_version or 0)
         _refuse_older(kind, document, before, position)
@@ -166,6 +168,11 @@ class ObjectStore(ObjectReads):
         self._written(removed, None)
         self._keep_own(removed, None)
         return removed
+
+    async def _write_first(self, document: AnyObject) -> None:
+        """What is put off of the same object: one statement cannot write it twice."""
+        if self._pending.is_expected(document):
+            await self._pending.flush_kind(kind_of(document))
 
     async def _change(self, old: AnyObject, new: AnyObject) -> "_Change":
         kind, new = kind_of(new), self._codec.as_sealed_before(old, new)

@@ -47,6 +47,13 @@ class _OfKind:
     removed: list[str] = field(default_factory=list)
     expected: list[tuple[AnyObject, int]] = field(default_factory=list)
     """What is written over or removed, and the version that it must have."""
+    uids: set[str | None] = field(default_factory=set)
+    """Of these."""
+
+    def expect(self, document: AnyObject, before: int) -> None:
+        """This object must still have this version."""
+        self.expected.append((document, before))
+        self.uids.add(document.metadata.uid)
 
 
 class PendingWrites:
@@ -66,13 +73,18 @@ class PendingWrites:
         of_kind.updates.setdefault(frozenset(values), []).append(
             {_OF_UID: document.metadata.uid, _OF_VERSION: before, **values}
         )
-        of_kind.expected.append((document, before))
+        of_kind.expect(document, before)
 
     def remove(self, document: AnyObject, before: int) -> None:
         """Take the object away, whose version must still be `before` then."""
         of_kind = self._of(kind_of(document))
         of_kind.removed.append(document.metadata.uid or "")
-        of_kind.expected.append((document, before))
+        of_kind.expect(document, before)
+
+    def is_expected(self, document: AnyObject) -> bool:
+        """Whether this object is to be written over or removed."""
+        waiting = self._kinds.get(document.kind)
+        return waiting is not None and document.metadata.uid in waiting.uids
 
     def are_of(self, kind: Kind) -> bool:
         """Whether a reader of this kind would see what is not so any more."""

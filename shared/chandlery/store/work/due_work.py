@@ -34,27 +34,30 @@ class HeldRows:
         self._connection = connection
         self._now = now
         self._rows: dict[str, Any] = {}
-        self._due: list[dict[str, Any]] = []
+        self._due: dict[bool, list[dict[str, Any]]] = {False: [], True: []}
+        """By whether it is a new generation."""
 
     async def lock(self, uids: Collection[str]) -> None:
         """Lock these rows, in one order, before any object."""
         query = _held_rows(is_postgresql=self._connection.dialect.name == "postgresql")
         self._rows |= {row.uid: row for row in await self._connection.execute(query, {"uids": list(uids)})}
 
-    def make_due(self, uid: str) -> Reconcile | None:
+    def make_due(self, uid: str, *, is_new_generation: bool) -> Reconcile | None:
         """Have this object looked at; returns the command, or None if its row is not held."""
         row = self._rows.get(uid)
         if row is None:
             return None
         cause = current_traceparent()
-        self._due.append({OF_UID: uid, _NOW: self._now, _DELIVERED: self._now + DELIVERY, _CAUSE: cause})
+        due = {OF_UID: uid, _NOW: self._now, _DELIVERED: self._now + DELIVERY, _CAUSE: cause}
+        self._due[is_new_generation].append(due)
         return Reconcile(kind=row.kind, uid=uid, lane=row.lane, traceparent=cause)
 
     async def flush(self) -> None:
         """Write what has been made due."""
-        if self._due:
-            await self._connection.execute(_MAKE_DUE, self._due)
-            self._due.clear()
+        for is_new, due in self._due.items():
+            if due:
+                await self._connection.execute(_MAKE_DUE[is_new], due)
+                due.clear()
 
 
 @cache
@@ -108,7 +111,7 @@ def _due(now: Any, delivered: Any, cause: Any) -> dict[str, Any]:
     }
 
 
-_MAKE_DUE = (
+_MADE_DUE = (
     update(W)
     .where(W.c.uid == bindparam(OF_UID))
     .values(
@@ -119,3 +122,4 @@ _MAKE_DUE = (
         )
     )
 )
+_MAKE_DUE = {False: _MADE_DUE, True: _MADE_DUE.values(desired_at=bindparam(_NOW, type_=W.c.due_at.type))}

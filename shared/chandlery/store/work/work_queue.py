@@ -98,9 +98,9 @@ class WorkQueue:
         commands = await commands_of(self._connection, statement)
         return commands[0] if commands else None
 
-    def enqueue_changed_later(self, uid: str) -> Reconcile | None:
+    def enqueue_changed_later(self, uid: str, *, is_new_generation: bool = False) -> Reconcile | None:
         """`enqueue_changed` of a row that `lock_all` has locked, together with others when the transaction ends."""
-        return self._held.make_due(uid)
+        return self._held.make_due(uid, is_new_generation=is_new_generation)
 
     async def enqueue_changed_in_namespace(
         self, kind: str, namespace: str, *, lanes: Sequence[str]

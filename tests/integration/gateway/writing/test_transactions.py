@@ -302,3 +302,30 @@ async def test_a_bug_of_the_database_is_logged_without_what_was_sent(
     logged = "".join(capfd.readouterr()) + caplog.text
     assert _SECRET not in logged
     assert (await api.post(INSTANCES, instance())).status == 201
+
+
+async def test_of_changes_at_the_same_moment_each_is_answered_for_itself(api: Api, gateway: Running) -> None:
+    created = {name: await api.made(INSTANCES, instance(name)) for name in ("one", "two", "three")}
+    stale = {"metadata": {"resourceVersion": "1", "annotations": {"is": "stale"}}}
+
+    *same, missing, outdated, invalid, three = await asyncio.gather(
+        *(api.patch(f"{INSTANCES}/one", {"metadata": {"annotations": {key: key}}}) for key in "abc"),
+        api.patch(f"{INSTANCES}/missing", {"metadata": {"annotations": {"a": "1"}}}),
+        api.patch(f"{INSTANCES}/two", stale),
+        api.patch(f"{INSTANCES}/two", {"metadata": {"labels": {"not a label": ""}}}),
+        api.patch(f"{INSTANCES}/three", {"spec": {"parameters": {"size": 3}}}),
+    )
+
+    assert [each.status for each in same] == [200, 200, 200]
+    assert [each.status for each in (missing, outdated, invalid, three)] == [404, 409, 422, 200]
+    stored = await api.read(f"{INSTANCES}/one")
+    assert stored["metadata"]["annotations"] == {"a": "a", "b": "b", "c": "c"}
+    assert stored in [each.document for each in same]
+    assert await api.read(f"{INSTANCES}/two") == created["two"]
+    assert three.document["metadata"]["generation"] == 2
+    rows = {row["uid"]: row["revision"] for row in await gateway.rows("work_queue")}
+    # Annotations make nothing due.
+    assert [rows[each["metadata"]["uid"]] for each in created.values()] == [0, 0, 1]
+    versions = [int(row["position"]) for row in await gateway.rows("changes") if row["name"] == "one"]
+    told = sorted(int(each.document["metadata"]["resourceVersion"]) for each in same)
+    assert sorted(versions)[-3:] == told

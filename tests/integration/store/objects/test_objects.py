@@ -95,6 +95,29 @@ async def test_what_is_put_off_is_refused_if_somebody_has_been_first(
     assert [each and each.metadata.labels for each in found] == [None] * (count - 1) + [{"team": "first"}]
 
 
+async def test_what_one_transaction_writes_several_times_is_written_in_turn(database: Database) -> None:
+    changed, gone = await create_one(database, instance("changed")), await create_one(database, instance("gone"))
+
+    async def write(unit: UnitOfWork) -> list[AnyObject]:
+        first = [await unit.objects.update_later(each, _labelled(each, "first")) for each in (changed, gone)]
+        await unit.objects.remove_later(first[1])
+        return [await unit.objects.update_later(first[0], _labelled(changed, "second"))]
+
+    [written] = await database.run(write)
+
+    assert await get_instance(database, "changed") == written
+    assert (written.metadata.labels, await get_instance(database, "gone")) == ({"team": "second"}, None)
+    told = [(change.name, change.verb) for change in await samples.read_at_least(database, 6)]
+    assert told == [
+        ("changed", "ADDED"),
+        ("gone", "ADDED"),
+        ("changed", "MODIFIED"),
+        ("gone", "MODIFIED"),
+        ("gone", "DELETED"),
+        ("changed", "MODIFIED"),
+    ]
+
+
 def _labelled(document: ServiceInstance, team: str) -> ServiceInstance:
     return document.model_copy(update={"metadata": document.metadata.model_copy(update={"labels": {"team": team}})})
 

@@ -70,6 +70,12 @@ async def _deleted(fleet: Fleet, gateway: Process, *documents: AnyObject) -> Sta
     return counted
 
 
+async def _changed(fleet: Fleet, gateway: Process, *documents: AnyObject) -> Statements:
+    with counted_statements(gateway.engine) as counted:
+        await fleet.annotate_together(*documents, through=gateway)
+    return counted
+
+
 async def _life(fleet: Fleet, gateway: Process, process: Process, count: int) -> dict[str, Statements]:
     """What is asked for so many instances with a binding each, from their creation to their end."""
     names = [f"of-{count}-{number}" for number in range(count)]
@@ -80,6 +86,7 @@ async def _life(fleet: Fleet, gateway: Process, process: Process, count: int) ->
         counted[f"bring {called} to Ready"] = await _rounds(fleet, process, *documents)
         for name in names:
             assert (await fleet.ready(kind_of(documents[0]), name) or "")[0] == "True"
+        counted[f"change {called}"] = await _changed(fleet, gateway, *documents)
     assert len([row for row in await fleet.rows(SECRET.plural) if row["name"] in names]) == count
     for called, documents in (("bindings", bindings), ("instances", instances)):
         counted[f"delete {called}"] = await _deleted(fleet, gateway, *documents)
