@@ -1,10 +1,7 @@
 """Opens PostgreSQL (asyncpg) or SQLite (aiosqlite), set up so that the layers above need not know which."""
 
-import asyncio
-from pathlib import Path
 from typing import Any, Final
 
-import aiosqlite
 from sqlalchemy import event
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -12,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from chandlery.model.json.json_text import read_written, write_json
 from chandlery.store.connection.database_url import DatabaseUrl, read_database_url
 
-_THREAD_SECONDS: Final = 5.0
 _SESSION: Final = {
     # A forgotten transaction would hold back the change log's horizon for every watcher.
     "idle_in_transaction_session_timeout": "60000",
@@ -68,13 +64,15 @@ def open_engine(
 
 
 def _sqlite(url: URL, *, reads_only: bool) -> AsyncEngine:
+    from chandlery.store.connection.sqlite_connection import open_sqlite, open_to_read  # noqa: PLC0415 - with aiosqlite
+
     # One connection: SQLite has one writer anyway, and waiting in the pool is fair where its busy handler is not.
     engine = create_async_engine(
         url,
         hide_parameters=True,
         pool_size=1,
         max_overflow=0,
-        connect_args={"async_creator_fn": _open_file_to_read if reads_only else _open_file},
+        connect_args={"async_creator_fn": open_to_read if reads_only else open_sqlite},
         pool_timeout=60,
         json_serializer=_dump,
         json_deserializer=read_written,
@@ -99,28 +97,6 @@ def _sqlite(url: URL, *, reads_only: bool) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
 
     return engine
-
-
-async def _open_file_to_read(path: str, **options: Any) -> aiosqlite.Connection:
-    return await _open_file(await asyncio.to_thread(_to_read, Path(path)), **options, uri=True)
-
-
-def _to_read(path: Path) -> str:
-    file = path.resolve()
-    # Without its log nobody is at work on it; a reader would make one, and leave it behind.
-    at_rest = "" if file.with_name(f"{file.name}-wal").exists() else "&immutable=1"
-    return f"{file.as_uri()}?mode=ro{at_rest}"
-
-
-async def _open_file(*path: Any, **options: Any) -> aiosqlite.Connection:
-    connection = aiosqlite.connect(*path, **options)
-    connection._thread.daemon = True  # noqa: SLF001 - as SQLAlchemy does: no thread keeps a process from its end
-    try:
-        return await connection
-    except BaseException:
-        # The thread has a last word to say to this loop, and would say it with a traceback once that is closed.
-        await asyncio.to_thread(connection._thread.join, _THREAD_SECONDS)  # noqa: SLF001
-        raise
 
 
 def _dump(value: Any) -> str:
