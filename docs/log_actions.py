@@ -9,7 +9,7 @@ from typing import Final
 
 ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "Work": {
-        "call_broker": "a call to a service broker: operation, verdict, status, duration, attempt, request identity; a warning where the broker, or the way to it, has failed",
+        "call_broker": "a call to a service broker: operation, verdict, status, duration, attempt, request identity; a warning where the broker, or the way to it, has failed, and at the level debug where an operation goes on",
         "change_condition": "a condition that came, changed or went, after the write is committed",
         "serve_request": "an API request that changes something; all of them, or none, with `CHANDLERY_LOG_REQUESTS`. An error, with the place in the code, for a request that failed in a way nobody has foreseen",
         "serve_watch": "a watch that failed so",

@@ -25,6 +25,7 @@ from chandlery.contracts.messages import UNRESOLVED_LANE, Message, Reconcile
 from chandlery.engine.batches import Batches, Part
 from chandlery.engine.circuits.call_gate import CallGate, Destination, deferred, with_kept_turn, woken_by_others
 from chandlery.engine.reconciler import AnswerT, CallT, DocumentT, Planned, Reconciler, SnapshotT, Undelivered
+from chandlery.engine.reminded_rounds import TOGETHER
 from chandlery.engine.resources import Resources
 from chandlery.engine.rounds.claimed_round import (
     AnsweredRound,
@@ -46,10 +47,11 @@ from chandlery.engine.rounds.round_report import (
     RoundReport,
     report_of_call,
     report_of_deferral,
+    report_of_move,
 )
 from chandlery.engine.rounds.round_trace import RoundTrace
 from chandlery.engine.rounds.round_writer import AT_ONCE, RoundWriter
-from chandlery.messaging.handler_slots import enter_slot, leave_slot
+from chandlery.messaging.handler_slots import enter_slot, leave_slot, runs_beside
 from chandlery.model.faults import AlreadyExists, Conflict, LeaseLost, Unavailable
 from chandlery.model.objects.core import RecordedFact
 from chandlery.model.objects.kinds import AnyObject
@@ -116,13 +118,16 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         self._claims = Batches(self._claim_batch, limit=_BATCH)
         self._decisions = Batches(self._decide_batch, limit=_BATCH)
         self._records = Batches(self._record_batch, limit=_BATCH)
+        self._reminded_claims = Batches(self._claim_batch, limit=TOGETHER)
+        self._reminded_records = Batches(self._record_batch, limit=TOGETHER)
 
     async def handle(self, message: Message) -> None:
         """Work on the object that a command names until nothing is due any more."""
         if not isinstance(message, Reconcile):
             return
         for _ in range(_ROUNDS_PER_COMMAND):
-            await enter_slot()
+            if not runs_beside():
+                await enter_slot()
             trace = RoundTrace(self._resources.tracing.tracer)
             try:
                 due_at = await self._round(Turn(message, trace))
@@ -143,7 +148,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
     async def _round(self, turn: Turn) -> datetime | None:
         """When this process is to see to the object again."""
         with turn.trace as trace, CountedRound(self._resources.metrics, turn.command.kind) as counted:
-            claimed = await self._claims(turn)
+            claimed = await (self._reminded_claims if runs_beside() else self._claims)(turn)
             trace.enter()
             if isinstance(claimed, UndecidedRound | DecidedRound):
                 return await self._held(claimed, counted)
@@ -202,6 +207,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         if decided.events:
             await self._outside.tell(decided.events)
         self._resources.under_way[decided.claim.uid] = described(decided)
+        await enter_slot()
         decided, answer = await self._calls.make(decided)
         undelivered = None
         if not self._resources.platform.joins_transactions and not isinstance(answer, Deferral):
@@ -250,6 +256,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         for each in held:
             uid = each.claim.uid
             decided[uid] = await each.part.run(self._decide(unit, each, documents.get(uid)))
+            await unit.breaths.take()
         await unit.work_queue.keep_all_sealed([kept for each in decided.values() if (kept := kept_note(each))])
         return decided
 
@@ -273,7 +280,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         if answers is not None and not answers.is_complete:
             if claim.lane == UNRESOLVED_LANE != lane:
                 unit.outbox.add(await unit.work_queue.move(claim, lane))
-                return RecordedRound(None, report=_moved(UNDECIDED, lane))
+                return RecordedRound(None, report=report_of_move(UNDECIDED, lane=lane))
             return UndecidedRound(claim=claim, document=document, until=until, answers=answers)
         events = (_lost_note(document),) if claim.is_note_lost else ()
         if isinstance(planned, ReconcileResult):
@@ -284,7 +291,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         if claim.lane == UNRESOLVED_LANE != lane:
             # Now that the service broker is known, the call is made where it can keep nobody else waiting.
             unit.outbox.add(await unit.work_queue.move(claim, lane))
-            return RecordedRound(None, left, report=_moved(planned.action, lane))
+            return RecordedRound(None, left, report=report_of_move(planned.action, lane=lane))
         guarded = self._reconciler.guard(snapshot, planned)
         to = Destination(lane=lane, policy=guarded.policy, is_urgent=guarded.is_urgent) if guarded else None
         if to is not None and (deferral := await self._gate.deferral(unit, to, claim)) is not None:
@@ -314,7 +321,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
                 # Mostly nobody has touched the object since, or made its Secret; a fault says that somebody has: look.
                 answered = AnsweredRound(decided, answer, undelivered, looks_first=is_again)
                 async with told_all_the_same(self._database, self._reconciler, answered):
-                    return await self._records(answered)
+                    return await (self._reminded_records if runs_beside() else self._records)(answered)
             is_again = True
         return None
 
@@ -334,6 +341,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         return [recorded[place] for place in range(len(parts))]
 
     async def _record_one(self, unit: UnitOfWork, answered: AnsweredRound[SnapshotT, CallT, AnswerT]) -> RecordedRound:
+        await unit.breaths.take()
         decided = answered.decided
         if isinstance(answered.answer, Deferral) and decided.to is not None:
             deferral = await self._gate.still_deferred(unit, decided.to, answered.answer)
@@ -389,7 +397,3 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
     ) -> RecordedRound:
         recorded = await self._writer.write(unit, claim, change, lane=report.lane, seen=seen, latest=latest)
         return replace(recorded, report=report)
-
-
-def _moved(action: str, lane: str) -> RoundReport:
-    return RoundReport(action=action, outcome=Outcome.MOVED, lane=lane)

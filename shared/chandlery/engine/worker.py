@@ -7,8 +7,9 @@ Called by: each worker service's `main`, through `composition`.
 
 A lane is a service broker, so that one that hangs keeps nobody else waiting. Those of brokers that are gone are closed,
 and their queues removed once the commands in them are worked off. How many commands a lane takes at a time follows from
-what its broker says and how many workers there are (`lane_shares`). At the end, rounds are waited for, and then
-cancelled: they give back their leases.
+what its broker says and how many workers there are (`lane_shares`). What this process has put off itself is begun
+beside them, without a message (`reminded_rounds`). At the end, rounds are waited for, and then cancelled: they give
+back their leases.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ import structlog
 from chandlery.contracts.messages import LaneOpened, Message, Reconcile
 from chandlery.contracts.topology import SINGLE_LANE, UNSHARDED_QUEUES, WORK_QUEUES
 from chandlery.engine.circuits.lane_shares import Lanes, WorkerName, find_lanes, stop_sharing
+from chandlery.engine.reminded_rounds import RemindedRounds
 from chandlery.engine.resources import Resources
 from chandlery.messaging.bus import Handler, Subscription
 from chandlery.model.faults import Fault
@@ -50,6 +52,7 @@ class Worker:
         self._resources = resources
         self._handlers = {kind: self._tracked(handler) for kind, handler in handlers.items()}
         self._subscriptions: dict[tuple[str, str], Subscription] = {}
+        self._reminded: dict[tuple[str, str], RemindedRounds] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._look_every_seconds = look_every_seconds
         self._opening: dict[tuple[str, str], asyncio.Task[None]] = {}
@@ -120,6 +123,7 @@ class Worker:
         subscription = self._subscriptions.get((queue, lane))
         if subscription is None:
             return
+        self._remind_no_more(queue, lane)
         await subscription.close()
         if self._subscriptions.get((queue, lane)) is subscription:
             del self._subscriptions[queue, lane]
@@ -127,6 +131,7 @@ class Worker:
 
     async def _close_lane(self, queue: str, lane: str, subscription: Subscription) -> None:
         self._concurrency.pop((queue, lane), None)
+        self._remind_no_more(queue, lane)
         await subscription.close()
         if (queue, lane) in self._subscriptions or (queue, lane) in self._opening:
             # Its service broker is back.
@@ -184,14 +189,27 @@ class Worker:
     async def _listen(self, queue: str, lane: str) -> None:
         concurrency = self._concurrency[queue, lane] = self._share(lane)
         try:
-            self._subscriptions[queue, lane] = await self._resources.bus.consume(
+            subscription = self._subscriptions[queue, lane] = await self._resources.bus.consume(
                 self._kinds_on(queue), lane, self._handler_of(queue), concurrency=concurrency
             )
         except Fault as fault:
             # Made good by the next look.
             log.warning(f"cannot listen on {queue} for {lane}: {fault.message}", action="open_lane", lane=lane)
             return
+        self._remind(queue, lane, RemindedRounds(subscription, self._handlers, concurrency=concurrency))
         log.info(f"listening on {queue} for {lane}", action="open_lane", lane=lane)
+
+    def _remind(self, queue: str, lane: str, rounds: RemindedRounds) -> None:
+        self._reminded[queue, lane] = rounds
+        for kind in self._kinds_on(queue):
+            self._resources.requeue_timers.hand_to(kind, lane, rounds.take)
+
+    def _remind_no_more(self, queue: str, lane: str) -> None:
+        """Leave what is due to whoever listens."""
+        for kind in self._kinds_on(queue):
+            self._resources.requeue_timers.hand_to(kind, lane, None)
+        if (rounds := self._reminded.pop((queue, lane), None)) is not None:
+            self._resources.requeue_timers.send(rounds.close())
 
     def _handler_of(self, queue: str) -> Handler:
         handlers = {kind: self._handlers[kind] for kind in self._kinds_on(queue)}
@@ -214,6 +232,8 @@ class Worker:
         for task in (*self._resizing, *self._opening.values()):
             task.cancel()
         await asyncio.gather(*self._resizing, *self._opening.values(), return_exceptions=True)
+        for key in list(self._reminded):
+            self._remind_no_more(*key)
         listening = self._subscriptions.values()
         closing = asyncio.gather(*(subscription.close() for subscription in listening), *self._closing)
         hurrying = asyncio.ensure_future(self._resources.hurry.wait())

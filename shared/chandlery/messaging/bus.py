@@ -10,8 +10,9 @@ gateway's `main.py`, which subscribes to events; `chandlery deadletters`.
 Nothing depends on a message that arrives: the database says what is due, and the sweep sends again what was lost.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Protocol
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from typing import Any, Protocol
 
 from chandlery.contracts.dead_letters import DeadLetter
 from chandlery.contracts.messages import Message
@@ -29,6 +30,9 @@ class Subscription(Protocol):
 
         What was not handed to a handler yet goes back to its queue. Not for the subscription's own handler to call.
         """
+
+    def run_beside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> "asyncio.Task[None] | None":
+        """Run what no message has brought, beside the handlers; see `HandlerSlots`. None once it is being closed."""
 
 
 class Bus(Protocol):

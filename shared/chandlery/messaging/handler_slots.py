@@ -1,66 +1,17 @@
 """Running handlers, a limited number at once. Both buses put what is delivered to a subscription into its slots.
 
 What is limited is calls to a service broker. A handler that has its answer leaves its slot, and writes down what it has
-learned while the next one is calling: so more of them meet in one transaction.
+learned while the next one is calling: so more of them meet in one transaction. What no message has brought runs beside
+the handlers (`run_beside`) and shares their slots, in turns with them.
 """
 
 import asyncio
 import contextvars
-import logging
-import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
-
-import structlog
-
-from chandlery.contracts.dead_letters import DeadLetter, History
-from chandlery.contracts.messages import Message
-from chandlery.messaging.bus import Handler
-
-log = structlog.get_logger(__name__)
-
-_TRACE_ID: Final = slice(3, 35)
-"""Where the id of a trace stands in a `traceparent`."""
-NO_SPAN: Final = nullcontext()
-
-
-def say_failed(history: History, *, message_id: str, queue: str) -> None:
-    """Log that a message comes once more."""
-    log.warning(
-        f"A handler raised {history.error}; its message will be redelivered",
-        action="retry_message",
-        queue=queue,
-        message_id=message_id,
-        error=history.error,
-        deliveries=history.deliveries,
-    )
-
-
-def say_buried(letter: DeadLetter) -> None:
-    """Log that a message does not come any more."""
-    log.error(
-        "A message was moved to the dead letters",
-        action="dead_letter_message",
-        queue=letter.queue,
-        message_id=letter.id,
-        reason=str(letter.reason),
-        error=letter.history.error,
-        deliveries=letter.history.deliveries,
-        trace_id=letter.trace[_TRACE_ID],
-        uid=getattr(letter.message, "uid", ""),
-    )
-
-
-def _say_handled(message: Message, seconds: float) -> None:
-    kind, uid, lane = (getattr(message, field, None) for field in ("kind", "uid", "lane"))
-    ms = round(seconds * 1000, 3)
-    what = f"{message.type} was handled in {ms:.0f} ms"
-    log.debug(what, action="handle_message", kind=kind, uid=uid, lane=lane, ms=ms)
-
 
 Item = TypeVar("Item")
 _AHEAD: Final = 2
@@ -68,42 +19,17 @@ _AHEAD: Final = 2
 _FEW: Final = 4
 
 
-async def failure_of(
-    handler: Handler,
-    message: Message,
-    *,
-    within: AbstractContextManager[object] = NO_SPAN,
-    id: str = "",  # noqa: A002
-) -> BaseException | None:
-    """Run the handler; answer what it raised. Only a cancellation of the running task itself is raised from here.
-
-    Its log lines bear the message's id, by which they are found again when it ends with the dead letters. It runs
-    `within` the span of its processing.
-    """
-    began = time.monotonic()
-    try:
-        with within, structlog.contextvars.bound_contextvars(message_id=id):
-            await handler(message)
-            if log.is_enabled_for(logging.DEBUG):
-                _say_handled(message, time.monotonic() - began)
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        # Something that the handler waited for was cancelled, not the handler: a failure like others.
-        return error
-    except Exception as error:  # noqa: BLE001 - whatever a handler raises decides about its message
-        return error
-    return None
-
-
 class Slot:
     """One handler's share of what may run at a time: it may leave it early, and come back."""
 
-    def __init__(self, enter: Callable[[], Coroutine[Any, Any, None]], leave: Callable[[], None]) -> None:
+    def __init__(
+        self, enter: Callable[[], Coroutine[Any, Any, None]], leave: Callable[[], None], *, is_beside: bool = False
+    ) -> None:
+        """Who runs `is_beside` the handlers of messages begins without a slot."""
         self._enter = enter
         self._leave = leave
-        self._is_held = True
+        self._is_held = not is_beside
+        self.is_beside = is_beside
 
     def leave(self) -> None:
         """Let another handler start. Harmless if that was said before."""
@@ -133,6 +59,11 @@ async def enter_slot() -> None:
         await slot.enter()
 
 
+def runs_beside() -> bool:
+    """Whether no message has brought what runs here: many such begin together, before they wait for their slots."""
+    return (slot := _SLOT.get()) is not None and slot.is_beside
+
+
 def most_taken(limit: int) -> int:
     """How many messages a subscription takes at a time: those that have left their slots come on top.
 
@@ -159,9 +90,12 @@ class HandlerSlots(Generic[Item]):
         self._most = most_taken(limit)
         self._held = 0
         self._coming_back: deque[asyncio.Future[None]] = deque()
+        self._coming_beside: deque[asyncio.Future[None]] = deque()
+        self._is_turn_of_items = False
         self._on_free = on_free
         self._waiting: deque[Item] = deque()
         self._running: set[asyncio.Task[None]] = set()
+        self._beside: set[asyncio.Task[None]] = set()
         self._stopped = False
         # What is logged belongs to whoever listens, and not to whoever happened to publish in this process.
         self._context = contextvars.copy_context()
@@ -190,26 +124,42 @@ class HandlerSlots(Generic[Item]):
 
     async def settle(self) -> None:
         """Return when nothing runs."""
-        while self._running:
-            await asyncio.wait(self._running)
+        while running := self._running | self._beside:
+            await asyncio.wait(running)
 
     async def abandon(self) -> None:
         """Cancel what runs."""
         self.stop()
-        for task in self._running:
+        for task in self._running | self._beside:
             task.cancel()
         await self.settle()
 
+    def run_beside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None] | None:
+        """Run what no message has brought, and what takes a slot when it enters one. It must not raise.
+
+        None once nothing is to be started any more.
+        """
+        if self._stopped:
+            return None
+        slot = Slot(partial(self._enter, self._coming_beside), self._leave, is_beside=True)
+        return self._task_of(work(), slot, self._beside)
+
     def _start(self, item: Item) -> None:
         self._held += 1
-        slot, context = Slot(self._enter, self._leave), self._context.copy()
-        context.run(_SLOT.set, slot)
-        task = asyncio.create_task(self._work(item), context=context)
-        self._running.add(task)
-        task.add_done_callback(partial(self._finished, slot))
+        self._task_of(self._work(item), Slot(partial(self._enter, self._coming_back), self._leave), self._running)
 
-    def _finished(self, slot: Slot, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+    def _task_of(
+        self, work: Coroutine[Any, Any, None], slot: Slot, group: set[asyncio.Task[None]]
+    ) -> asyncio.Task[None]:
+        context = self._context.copy()
+        context.run(_SLOT.set, slot)
+        task = asyncio.create_task(work, context=context)
+        group.add(task)
+        task.add_done_callback(partial(self._finished, slot, group))
+        return task
+
+    def _finished(self, slot: Slot, group: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
+        group.discard(task)
         slot.leave()
         self._go_on()
 
@@ -217,12 +167,12 @@ class HandlerSlots(Generic[Item]):
         self._held -= 1
         self._go_on()
 
-    async def _enter(self) -> None:
-        if self._held < self._limit and not self._coming_back:
+    async def _enter(self, line: deque[asyncio.Future[None]]) -> None:
+        if self._held < self._limit and not self._coming_back and not line:
             self._held += 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._coming_back.append(turn)
+        line.append(turn)
         try:
             await turn
         except asyncio.CancelledError:
@@ -231,12 +181,31 @@ class HandlerSlots(Generic[Item]):
             raise
 
     def _go_on(self) -> None:
-        while self._coming_back and self._held < self._limit:
-            turn = self._coming_back.popleft()
+        while self._held < self._limit and (self._let_in(self._coming_back) or self._let_next_in()):
+            pass
+
+    def _let_next_in(self) -> bool:
+        """Somebody new: a message's handler and what runs beside them, in turns."""
+        self._is_turn_of_items = not self._is_turn_of_items
+        if self._is_turn_of_items:
+            return self._start_next() or self._let_in(self._coming_beside)
+        return self._let_in(self._coming_beside) or self._start_next()
+
+    def _start_next(self) -> bool:
+        if not self.is_free:
+            return False
+        before = self._held
+        if self._waiting:
+            self._start(self._waiting.popleft())
+        else:
+            self._on_free()
+        return self._held > before
+
+    def _let_in(self, line: deque[asyncio.Future[None]]) -> bool:
+        while line:
+            turn = line.popleft()
             if not turn.done():
                 self._held += 1
                 turn.set_result(None)
-        while self._waiting and self.is_free:
-            self._start(self._waiting.popleft())
-        if self.is_free:
-            self._on_free()
+                return True
+        return False

@@ -14,7 +14,7 @@ from opentelemetry.trace import Span, SpanKind
 
 from chandlery.contracts.messages import Message, Reconcile
 from chandlery.contracts.topology import WORK_QUEUES, route
-from chandlery.messaging.handler_slots import NO_SPAN
+from chandlery.messaging.handling import NO_SPAN
 from chandlery.telemetry.tracing.spans import current, fail
 from chandlery.telemetry.tracing.traceparent import below, span_context_of, traceparent_of
 from chandlery.telemetry.tracing.tracing import Tracing

@@ -11,6 +11,7 @@ It keeps connections and nothing else. Calls are logged here, with all known sec
 """
 
 import asyncio
+import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -49,7 +50,10 @@ _WENT_WELL = frozenset({Verdict.SUCCEEDED, Verdict.ACCEPTED, Verdict.IN_PROGRESS
 
 
 def say_called(endpoint: BrokerEndpoint, answer: Answer, *, request_id: str, seconds: float) -> None:
-    """Tell of one call and what came of it: a warning where the broker, or the way to it, has failed."""
+    """Tell of one call and what came of it: a warning where the broker, or the way to it, has failed.
+
+    A poll of what goes on is only told to whoever looks closer: there may be a thousand in a second.
+    """
     ms, whose = round(seconds * 1000, 3), structlog.contextvars.get_contextvars()
     name = "/".join(filter(None, (whose.get("namespace"), whose.get("name"))))
     came = answer.status if answer.status is not None else "no answer"
@@ -67,6 +71,10 @@ def say_called(endpoint: BrokerEndpoint, answer: Answer, *, request_id: str, sec
     if why:
         facts["error"] = why
     say = log.warning if answer.verdict in _FAILED else log.info
+    if answer.verdict == Verdict.IN_PROGRESS:
+        if not log.is_enabled_for(logging.DEBUG):
+            return
+        say = log.debug
     say(f"{answer.verb} for {whose.get('kind', 'nobody')} {name}: {came} in {ms:.0f} ms", **facts)
 
 

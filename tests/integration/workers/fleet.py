@@ -4,7 +4,7 @@ The time is the real one, plus whatever a test lets pass; all processes go by it
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -187,6 +187,9 @@ class _Listening:
     async def close(self) -> None:
         await self.inner.close()
         self.forget()
+
+    def run_beside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> "asyncio.Task[None] | None":
+        return self.inner.run_beside(work)
 
 
 @dataclass

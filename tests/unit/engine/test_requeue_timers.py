@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from chandlery.contracts.messages import Message, Reconcile
-from chandlery.engine.requeue_timers import RequeueTimers
+from chandlery.engine.requeue_timers import RequeueTimers, tick_after
 from chandlery.model.faults import Unavailable
 from tests.support.waiting import SOON
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FIRST, SECOND = (Reconcile(kind="ServiceInstance", uid=uid, lane="lane") for uid in ("uid-1", "uid-2"))
-NO_TIME, VERY_LONG = timedelta(0), timedelta(hours=1)
+NO_TIME, A_MOMENT, VERY_LONG = timedelta(0), timedelta(seconds=0.5), timedelta(hours=1)
 
 
 class Wire:
@@ -93,3 +93,41 @@ async def test_what_the_bus_does_not_take_is_left_and_the_next_is_sent() -> None
     await wire.next()
     await requeue_timers.close()
     assert wire.published == [SECOND]
+
+
+async def test_what_is_due_where_this_process_listens_is_taken_up_there_and_only_the_rest_is_sent() -> None:
+    wire = Wire()
+    requeue_timers = over(wire)
+    taken: list[Reconcile] = []
+
+    def take(commands: Sequence[Reconcile]) -> Sequence[Reconcile]:
+        taken.extend(commands[:1])
+        return commands[1:]
+
+    elsewhere = Reconcile(kind="ServiceInstance", uid="uid-3", lane="another")
+    requeue_timers.hand_to("ServiceInstance", "lane", take)
+    for command in (FIRST, SECOND, elsewhere):
+        requeue_timers.set(command, A_MOMENT)
+    await wire.next()
+    await requeue_timers.close()
+    assert taken == [FIRST]
+    assert wire.published == [SECOND, elsewhere]
+
+
+async def test_who_listens_no_more_leaves_it_to_the_bus() -> None:
+    wire = Wire()
+    requeue_timers = over(wire)
+    requeue_timers.hand_to("ServiceInstance", "lane", lambda commands: [])
+    requeue_timers.hand_to("ServiceInstance", "lane", None)
+    requeue_timers.set(FIRST, NO_TIME)
+    await wire.next()
+    await requeue_timers.close()
+    assert wire.published == [FIRST]
+
+
+@pytest.mark.parametrize(("pause", "late"), [(0.0, 0.0), (0.4, 0.0), (0.5, 1 / 64), (10.0, 0.25), (30.0, 0.25)])
+def test_moments_are_rounded_up_by_little_of_the_pause(pause: float, late: float) -> None:
+    moments = [1000.0 + number / 97 for number in range(97)]
+    ticks = [tick_after(moment, pause=pause) for moment in moments]
+    assert all(0 <= tick - moment <= late for tick, moment in zip(ticks, moments, strict=True))
+    assert len(set(ticks)) <= (1 / late + 1 if late else len(moments))

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
-from chandlery.messaging.handler_slots import HandlerSlots, enter_slot, leave_slot, most_taken
+from chandlery.messaging.handler_slots import HandlerSlots, enter_slot, leave_slot, most_taken, runs_beside
 from tests.support.waiting import eventually
 
 
@@ -109,3 +110,105 @@ def test_no_slots_at_all_are_refused(limit: int) -> None:
 async def test_outside_of_any_slot_leaving_and_entering_mean_nothing() -> None:
     leave_slot()
     await enter_slot()
+
+
+class Beside:
+    """What runs beside the handlers of a stage, and halts once it has a slot."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self.begun: list[str] = []
+        self.calling: list[str] = []
+        self._answered = asyncio.Event()
+
+    def run(self, *names: str) -> list["asyncio.Task[None] | None"]:
+        return [self._stage.slots.run_beside(partial(self._work, name)) for name in names]
+
+    def answer(self) -> None:
+        self._answered.set()
+
+    async def _work(self, name: str) -> None:
+        assert runs_beside()
+        self.begun.append(name)
+        await enter_slot()
+        self.calling.append(name)
+        await self._answered.wait()
+
+
+async def test_what_runs_beside_begins_without_a_slot_and_shares_the_same_ones() -> None:
+    stage = Stage(limit=2)
+    beside = Beside(stage)
+    stage.slots.offer(0)
+
+    beside.run("a", "b", "c")
+
+    await is_so(lambda: beside.calling == ["a"])
+    assert beside.begun == ["a", "b", "c"]
+    assert not stage.slots.is_free
+    beside.answer()
+    for gate in ("answered", "written", "over"):
+        stage.open(gate)
+    await stage.slots.settle()
+    assert (beside.calling, stage.ended) == (["a", "b", "c"], [0])
+
+
+async def test_messages_and_what_runs_beside_them_are_let_in_by_turns() -> None:
+    let_in: list[object] = []
+
+    async def work(item: object) -> None:
+        await enter_slot()
+        let_in.append(item)
+        await asyncio.sleep(0)
+
+    slots: HandlerSlots[object] = HandlerSlots(work, limit=1)
+    slots.offer("first")
+    for name in ("a", "b", "c"):
+        slots.run_beside(partial(work, name))
+        slots.offer(name.upper())
+    await slots.settle()
+
+    assert let_in[0] == "first"
+    assert [str(each).islower() for each in let_in[1:]] in ([True, False] * 3, [False, True] * 3)
+
+
+async def test_a_queue_that_waits_for_a_free_slot_has_its_turn_beside_many_others() -> None:
+    let_in: list[str] = []
+    queue = ["X", "Y"]
+
+    async def work(item: str) -> None:
+        await enter_slot()
+        let_in.append(item)
+        await asyncio.sleep(0)
+
+    slots: HandlerSlots[str] = HandlerSlots(work, limit=1, on_free=lambda: slots.offer(queue.pop(0)) if queue else None)
+    for number in range(8):
+        slots.run_beside(partial(work, f"beside-{number}"))
+    await slots.settle()
+
+    assert {"X", "Y"} <= set(let_in[:6])
+    assert len(let_in) == 10
+
+
+async def test_once_stopped_nothing_is_begun_beside_and_what_runs_is_cancelled_with_the_rest() -> None:
+    stage = Stage(limit=1)
+    beside = Beside(stage)
+    beside.run("a", "b")
+    await is_so(lambda: beside.calling == ["a"])
+
+    await stage.slots.abandon()
+
+    assert beside.run("c") == [None]
+    assert (beside.calling, stage.slots._held) == (["a"], 0)
+
+
+async def test_who_handles_a_message_runs_beside_nobody() -> None:
+    seen: list[bool] = []
+
+    async def work(item: int) -> None:
+        seen.append(runs_beside())
+
+    slots: HandlerSlots[int] = HandlerSlots(work, limit=1)
+    slots.offer(1)
+    await slots.settle()
+    assert seen == [False]
+    assert not runs_beside()

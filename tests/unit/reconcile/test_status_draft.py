@@ -53,7 +53,6 @@ def test_what_happens_again_is_recorded_again_to_be_counted() -> None:
 @pytest.mark.parametrize(
     ("asked", "until", "expected"),
     [
-        pytest.param(7.0, 60.0, 7.0, id="as the broker asks"),
         pytest.param(600.0, 60.0, 60.0, id="once more at the end"),
         pytest.param(None, -5.0, 0.0, id="at once when the time is up"),
         pytest.param(86_400.0, None, 3600.0, id="within the platform's limit when the end is unknown"),
@@ -65,6 +64,14 @@ def test_polls_pause_within_the_time_of_the_operation(
     notes = OperationNotes(polls=1, poll_until=None if until is None else NOW.timestamp() + until)
 
     assert draft(notes).poll_pause(asked) == timedelta(seconds=expected)
+
+
+def test_polls_keep_the_pause_that_the_broker_asks_for_and_drift_apart_by_a_little() -> None:
+    notes = OperationNotes(polls=1, poll_until=NOW.timestamp() + 60)
+    pauses = [draft(notes).poll_pause(7.0).total_seconds() for _ in range(100)]
+    assert min(pauses) >= 7.0
+    assert max(pauses) <= 7.0 * 1.03
+    assert len(set(pauses)) > 1
 
 
 def test_polling_is_no_busy_loop_when_its_end_is_unknown() -> None:

@@ -97,7 +97,8 @@ class RoundCalls(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
             call = asyncio.ensure_future(self._reconciler.call(decided.snapshot, decided.planned))
         try:
             done, _ = await asyncio.wait({call}, timeout=_SLOW_CALL_SECONDS)
-            if not done:
+            # What only asks leaves no trace while it takes its time.
+            if not done and not decided.planned.traits.only_asks:
                 with contextlib.suppress(Conflict, Unavailable):
                     decided = await self._database.run(lambda unit: self._announce(unit, decided))
             return decided, await within_lease(in_hand, uid, call)

@@ -75,6 +75,11 @@ def report_of_deferral(action: str, deferral: Deferral, *, lane: str) -> RoundRe
     return RoundReport(action=action, outcome=Outcome.DEFERRED, lane=lane, deferred_by=reason)
 
 
+def report_of_move(action: str, *, lane: str) -> RoundReport:
+    """The work goes to this lane."""
+    return RoundReport(action=action, outcome=Outcome.MOVED, lane=lane)
+
+
 def report_of_call(
     planned: Planned[Any], answer: Any, *, before: AnyObject, after: AnyObject, lane: str, is_delivered: bool
 ) -> RoundReport:

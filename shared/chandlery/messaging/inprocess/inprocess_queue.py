@@ -2,15 +2,17 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from chandlery.contracts.dead_letters import DeadLetter, History, Reason
 from chandlery.contracts.messages import Message, UnreadableMessage, encode, require_sound
 from chandlery.contracts.topology import DEAD_LETTER_QUEUES, route
 from chandlery.messaging.bus import Handler
-from chandlery.messaging.handler_slots import HandlerSlots, failure_of, say_buried, say_failed
+from chandlery.messaging.handler_slots import HandlerSlots
+from chandlery.messaging.handling import failure_of, say_buried, say_failed
 from chandlery.messaging.message_counting import Handled, MessageCounting
 from chandlery.messaging.message_traces import MessageTraces
 
@@ -144,6 +146,9 @@ class Consumer:
                 queue.consumers.remove(self)
         await self.slots.settle()
         self._forget(self)
+
+    def run_beside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None] | None:
+        return self.slots.run_beside(work)
 
     def _pump(self) -> None:
         for queue in self._queues:

@@ -1,10 +1,11 @@
 """Consuming: each delivery goes into a handler slot, then is acknowledged, given back, or put with the dead letters."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue, ConsumerTag
@@ -13,7 +14,8 @@ from tenacity import RetryCallState
 from chandlery.contracts.dead_letters import Reason
 from chandlery.contracts.messages import UnreadableMessage, decode
 from chandlery.messaging.bus import Handler
-from chandlery.messaging.handler_slots import HandlerSlots, failure_of
+from chandlery.messaging.handler_slots import HandlerSlots
+from chandlery.messaging.handling import failure_of
 from chandlery.messaging.message_counting import Handled, MessageCounting
 from chandlery.messaging.message_traces import MessageTraces
 from chandlery.messaging.rabbitmq.connecting.rabbitmq_servers import CLOSE_SECONDS, close_channel, open_channel
@@ -88,6 +90,9 @@ class RabbitSubscription:
         if channel is not None:
             await close_channel(channel)
         self._forget(self)
+
+    def run_beside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None] | None:
+        return self._slots.run_beside(work)
 
     async def abandon(self) -> None:
         """Stop at once: handlers under way are cancelled."""

@@ -8,7 +8,7 @@ from aio_pika.abc import AbstractIncomingMessage
 from chandlery.contracts.dead_letters import TRACE_HEADER, DeadLetter, History, Reason, trace_in
 from chandlery.contracts.messages import MOST_BYTES
 from chandlery.contracts.topology import COMMANDS_EXCHANGE, DEAD_LETTER_EXCHANGE, EVENTS_EXCHANGE, Route, origin_of
-from chandlery.messaging.handler_slots import say_buried, say_failed
+from chandlery.messaging.handling import say_buried, say_failed
 from chandlery.messaging.rabbitmq.rabbitmq_messages import NATIVE_COUNT_HEADER, dead_letter, letter, message_id_of
 from chandlery.messaging.rabbitmq.rabbitmq_publisher import RabbitPublisher
 

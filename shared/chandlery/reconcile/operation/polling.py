@@ -4,6 +4,7 @@ Source: OSB v2.17, "Polling Last Operation" and "Polling Interval and Duration".
 and for what goes on beside a binding that is ready; what follows from it is the business of each.
 """
 
+import random
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Final
@@ -14,6 +15,7 @@ from chandlery.reconcile.policies.broker_policy import BrokerPolicy
 
 UNCLEAR_POLLS: Final = 10
 """So many in a row, and a deletion is asked for once more: the broker may have forgotten the operation."""
+_SPREAD: Final = 0.03
 _CLEAR: Final = (Verdict.ACCEPTED, Verdict.IN_PROGRESS)
 
 
@@ -63,9 +65,14 @@ def poll_pause(
     now: datetime,
     retry_after_seconds: float | None,
 ) -> timedelta:
-    """A short pause or the one that the broker asks for (`Retry-After`), but not beyond the time of the operation."""
+    """A short pause or the one that the broker asks for (`Retry-After`), but not beyond the time of the operation.
+
+    What it asks for is lengthened by a little, so that operations that have begun together are not polled together.
+    """
     plain = policy.polls.delay(polls, elapsed=now - started_at)
-    pause = max(plain, timedelta(seconds=retry_after_seconds or 0.0))
+    # To spread work needs no secrecy.
+    asked = (retry_after_seconds or 0.0) * (1 + _SPREAD * random.random())  # noqa: S311
+    pause = max(plain, timedelta(seconds=asked))
     if until is None:
         return min(pause, policy.give_up_after)
     return min(pause, timedelta(seconds=max(0.0, until - now.timestamp())))

@@ -1,0 +1,83 @@
+"""A poll that is answered as the one before: many share their statements, and nothing but rows of work is written."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any, Final
+
+import pytest
+
+from chandlery.contracts.messages import Reconcile
+from chandlery.engine.reconcile_loop import ReconcileLoop
+from chandlery.engine.reminded_rounds import TOGETHER
+from chandlery.messaging.handler_slots import HandlerSlots
+from chandlery_provisioner.instance_reconciler import InstanceReconciler
+from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker
+from tests.conformance.scripted.scripted_templates import POLL_INSTANCE, PROVISION
+from tests.integration.workers.batches.test_statements_of_batches import AnsweredTogether
+from tests.integration.workers.fleet import INSTANCE, Fleet, Process, instance
+from tests.support.measured.statements import Statements, counted_statements
+
+_LEFT_ALONE: Final = ("serviceinstances", "changes", "events", "operations", "outbox", "audit_events")
+_PAUSE_SECONDS: Final = 60
+
+
+@pytest.fixture
+async def broker() -> AsyncIterator[ScriptedBroker]:
+    async with ScriptedBroker() as broker:
+        broker.always(PROVISION, Reply(202, {"operation": "op"}))
+        in_progress = {"state": "in progress", "description": "half of it"}
+        broker.always(POLL_INSTANCE, Reply(200, in_progress, headers={"Retry-After": "10"}))
+        yield broker
+
+
+async def _reminded(process: Process, rows: list[dict[str, Any]]) -> Statements:
+    """One round of each, begun as by the timers of this process, and answered together."""
+    reconciler: Any = AnsweredTogether(InstanceReconciler(process.resources), len(rows))
+    loop = ReconcileLoop(reconciler, process.resources)
+    slots: HandlerSlots[Any] = HandlerSlots(lambda _: asyncio.sleep(0), limit=TOGETHER)
+    with counted_statements(process.engine) as counted:
+        for row in rows:
+            command = Reconcile(kind=INSTANCE.kind, uid=row["uid"], lane=row["lane"])
+            slots.run_beside(partial(loop.handle, command))
+        await slots.settle()
+    return counted
+
+
+async def _pending(fleet: Fleet, names: list[str]) -> list[dict[str, Any]]:
+    uids = {(await fleet.find(INSTANCE, name)).metadata.uid for name in names}
+    return [row for row in await fleet.rows("work_queue") if row["uid"] in uids]
+
+
+async def _polled(fleet: Fleet, gateway: Process, process: Process, count: int) -> Statements:
+    """What so many polls ask for of which the one before has been answered likewise."""
+    names = [f"of-{count}-{number}" for number in range(count)]
+    await fleet.create_together(*(instance(name, "db") for name in names), through=gateway)
+    for _ in ("provisioned", "polled the first time"):
+        await _reminded(process, await _pending(fleet, names))
+        fleet.clock.advance(_PAUSE_SECONDS)
+    before, rows = {table: await fleet.rows(table) for table in _LEFT_ALONE}, await _pending(fleet, names)
+    counted = await _reminded(process, rows)
+    assert {table: await fleet.rows(table) for table in _LEFT_ALONE} == before
+    after = await _pending(fleet, names)
+    assert Counter(row["lease_owner"] for row in after) == {None: count}
+    assert [row["memory"]["polls"] for row in after] == [row["memory"]["polls"] + 1 for row in rows]
+    assert all(row["due_at"] > was["due_at"] for was, row in zip(rows, after, strict=True))
+    return counted
+
+
+async def test_many_polls_ask_as_often_as_few_and_write_nothing_but_their_rows_of_work(
+    fleet: Fleet, broker: ScriptedBroker
+) -> None:
+    await fleet.offer("db", broker.url)
+    # Neither has a relay, which would take messages away at a moment of its own.
+    gateway, process = await fleet.process("gateway"), await fleet.process("worker")
+
+    one, some, many = [await _polled(fleet, gateway, process, count) for count in (1, 8, 100)]
+
+    assert many.transactions == some.transactions == one.transactions == 2
+    assert many.by_text() == some.by_text() == one.by_text()
+    written = [text for text in many.texts if not text.startswith("SELECT")]
+    assert all("UPDATE work_queue" in text for text in written), written
+    assert len(written) == 2

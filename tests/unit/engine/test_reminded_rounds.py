@@ -1,0 +1,109 @@
+"""What a process has put off itself: many at a time, no more than the lane gets through, and the rest for others."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from chandlery.contracts.messages import Message, Reconcile
+from chandlery.engine.reminded_rounds import TOGETHER, RemindedRounds
+from chandlery.messaging.handler_slots import HandlerSlots
+from tests.support.waiting import eventually
+
+KIND = "ServiceInstance"
+
+
+class Lane:
+    """A subscription whose handlers halt until they are let go."""
+
+    def __init__(self, *, concurrency: int = 4) -> None:
+        self._slots: HandlerSlots[Message] = HandlerSlots(lambda _: asyncio.sleep(0), limit=concurrency)
+        self.begun: list[str] = []
+        self.ended: list[str] = []
+        self._may_end = asyncio.Event()
+        subscription: Any = self
+        self.rounds = RemindedRounds(subscription, {KIND: self._handle}, concurrency=concurrency)
+
+    def run_beside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> "asyncio.Task[None] | None":
+        return self._slots.run_beside(work)
+
+    def let_go(self) -> None:
+        self._may_end.set()
+
+    async def close(self) -> None:
+        self._slots.stop()
+        await self._slots.settle()
+
+    async def _handle(self, message: Message) -> None:
+        assert isinstance(message, Reconcile)
+        self.begun.append(message.uid)
+        await self._may_end.wait()
+        if message.uid == "fails":
+            raise LookupError(message.uid)
+        self.ended.append(message.uid)
+
+
+def commands(count: int, *, first: int = 0) -> list[Reconcile]:
+    return [Reconcile(kind=KIND, uid=f"uid-{number}", lane="lane") for number in range(first, first + count)]
+
+
+async def has_begun(lane: Lane, count: int) -> None:
+    await eventually(lambda: len(lane.begun) == count, what=f"{count} rounds to begin")
+
+
+async def has_ended(lane: Lane, count: int) -> None:
+    await eventually(lambda: len(lane.ended) == count, what=f"{count} rounds to be over")
+
+
+async def test_as_many_begin_together_as_messages_would_be_taken_and_the_rest_when_half_of_them_are_over() -> None:
+    lane = Lane(concurrency=4)
+    assert lane.rounds.take(commands(20)) == []
+    await has_begun(lane, 8)
+
+    lane.let_go()
+
+    await has_ended(lane, 20)
+    assert lane.ended == [command.uid for command in commands(20)]
+
+
+async def test_a_lane_that_is_quick_is_given_ever_more_at_a_time_up_to_a_bound() -> None:
+    lane = Lane(concurrency=4)
+    lane.let_go()
+    for turn in range(8):
+        assert lane.rounds.take(commands(200, first=200 * turn)) == []
+        await has_ended(lane, 200 * (turn + 1))
+    lane._may_end.clear()
+    before = len(lane.begun)
+    lane.rounds.take(commands(500, first=5_000))
+    await has_begun(lane, before + TOGETHER)
+    lane.let_go()
+    await has_ended(lane, 2_100)
+
+
+async def test_what_is_more_than_can_wait_is_left_to_others_and_what_waits_is_given_back_at_the_end() -> None:
+    lane = Lane(concurrency=4)
+    left = lane.rounds.take(commands(1_500))
+    await has_begun(lane, 8)
+    assert [command.uid for command in left] == [f"uid-{number}" for number in range(1_000, 1_500)]
+
+    waiting = lane.rounds.close()
+
+    assert [command.uid for command in waiting] == [f"uid-{number}" for number in range(8, 1_000)]
+    lane.let_go()
+    await lane.close()
+    assert len(lane.ended) == 8
+
+
+async def test_one_that_fails_keeps_no_other_from_its_turn() -> None:
+    lane = Lane(concurrency=1)
+    lane.let_go()
+    failing = Reconcile(kind=KIND, uid="fails", lane="lane")
+    lane.rounds.take([failing, *commands(3)])
+    await has_ended(lane, 3)
+    assert "fails" in lane.begun
+
+
+async def test_on_a_lane_that_is_being_closed_nothing_begins() -> None:
+    lane = Lane()
+    await lane.close()
+    assert lane.rounds.take(commands(3)) == []
+    assert (lane.begun, list(lane.rounds.close())) == ([], [])
