@@ -223,10 +223,7 @@ class UnitOfWork:
             do()
 
     def enqueue_waiting_at_end(self, keys: Collection[str]) -> None:
-        """Wake what waits for these keys, in one go with the last statements of the transaction.
-
-        For news that no object tells. Whoever writes an object need not: the stores do so for all that they write.
-        """
+        """Wake what waits for these keys at the end of the transaction: for news that no object tells."""
         self._wake_ups.bring(keys)
 
     async def wait_for(self, keys: Collection[str]) -> None:
