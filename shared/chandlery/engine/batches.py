@@ -4,7 +4,10 @@ Comes in: one item from each caller, who waits for its result.
 Goes out: all that have gathered, as parts, to `work`, which does them in one transaction; a result to each caller.
 Called by: the reconcile loop, for commands to claim and answers to record; the gateway's writer, for objects to insert.
 
-No artificial delay: a lone item starts at once. A batch that fails is repeated item by item, so that only the culprit
+A lone item starts at once. Where that is asked for, a batch that follows one of several waits a moment for those who
+have just been served and come back: half as many batches, each of twice as many. It waits only as long as more come.
+
+A batch that fails is repeated item by item, so that only the culprit
 sees the fault.
 
 A batch belongs to nobody: it runs in a context of its own, without what any caller has bound to theirs (for log lines,
@@ -16,7 +19,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from chandlery.model.faults import Unavailable
 from chandlery.store.sealing.providers.key_provider import KeysAway
@@ -24,6 +27,8 @@ from chandlery.store.sealing.providers.key_provider import KeysAway
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 T = TypeVar("T")
+
+_MOST_PAUSES: Final = 10
 
 
 @dataclass(frozen=True)
@@ -67,10 +72,21 @@ class _Within(Generic[T]):
 class Batches(Generic[ItemT, ResultT]):
     """Hands items to `work` in batches; call it with an item to get that item's result."""
 
-    def __init__(self, work: Callable[[Sequence[Part[ItemT]]], Awaitable[Sequence[ResultT]]], *, limit: int) -> None:
-        """`work` returns one result for each part, in order; at most `limit` of them make a batch."""
+    def __init__(
+        self,
+        work: Callable[[Sequence[Part[ItemT]]], Awaitable[Sequence[ResultT]]],
+        *,
+        limit: int,
+        pause_seconds: float = 0.0,
+    ) -> None:
+        """`work` returns one result for each part, in order; at most `limit` of them make a batch.
+
+        Of those who are many at the moment somebody has to come in every pause, or the batch begins without the others.
+        """
         self._work = work
         self._limit = limit
+        self._pause_seconds = pause_seconds
+        self._expected = 0
         self._waiting: deque[tuple[Part[ItemT], asyncio.Future[ResultT]]] = deque()
         self._runner: asyncio.Task[None] | None = None
 
@@ -85,12 +101,24 @@ class Batches(Generic[ItemT, ResultT]):
 
     async def _run(self) -> None:
         while self._waiting:
+            if self._pause_seconds:
+                await self._gather()
             size = min(len(self._waiting), self._limit)
             batch = [self._waiting.popleft() for _ in range(size)]
             # Whoever has stopped waiting before the work began is left out.
             batch = [(part, result) for part, result in batch if not result.done()]
             if batch:
                 await self._serve(batch)
+            self._expected = len(batch) + len(self._waiting)
+
+    async def _gather(self) -> None:
+        for _ in range(_MOST_PAUSES):
+            there = len(self._waiting)
+            if there >= min(self._expected, self._limit):
+                return
+            await asyncio.sleep(self._pause_seconds)
+            if len(self._waiting) == there:
+                return
 
     async def _serve(self, batch: Sequence[tuple[Part[ItemT], "asyncio.Future[ResultT]"]]) -> None:
         try:

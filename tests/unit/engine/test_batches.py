@@ -46,6 +46,30 @@ async def test_lone_item_is_worked_on_at_once() -> None:
     assert bench.batches == [[3]]
 
 
+async def test_those_who_come_back_at_once_are_waited_for() -> None:
+    bench = Bench()
+    batches = Batches(bench, limit=8, pause_seconds=0.2)
+
+    async def asks_twice(number: int, turns: int) -> None:
+        await batches(number)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await batches(10 * number)
+
+    async with asyncio.timeout(SOON):
+        await asyncio.gather(*(asks_twice(number, turns=number) for number in (1, 2, 3)))
+    assert bench.batches == [[1, 2, 3], [10, 20, 30]]
+
+
+async def test_whoever_comes_alone_after_many_is_not_waited_for_without_end() -> None:
+    bench = Bench()
+    batches = Batches(bench, limit=8, pause_seconds=0.001)
+    async with asyncio.timeout(SOON):
+        await asyncio.gather(*(batches(number) for number in (1, 2, 3)))
+        assert await batches(4) == 16
+    assert bench.batches == [[1, 2, 3], [4]]
+
+
 async def test_items_that_arrive_while_a_batch_is_under_way_make_the_next_one() -> None:
     bench = Bench()
     bench.gate.clear()

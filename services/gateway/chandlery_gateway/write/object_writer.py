@@ -39,6 +39,7 @@ from chandlery_gateway.write.write_requests import (
 from chandlery_gateway.write.write_transactions import WriteTransactions
 
 _BATCH = 32
+_PAUSE_SECONDS = 0.001
 _WRITTEN_TOGETHER = (SERVICE_INSTANCE, SERVICE_BINDING)
 """The others are few, and some of them hold locks that many wait for."""
 _PATCH_TRIES = 10
@@ -67,9 +68,9 @@ class ObjectWriter:
         self._names = BrokerNames(places, seconds=lookup_seconds)
         self._transactions = WriteTransactions(self._admission)
         # Under load the database commits far less often.
-        self._inserts = Batches(self._insert_batch, limit=_BATCH)
-        self._changes = Batches(self._change_batch, limit=_BATCH)
-        self._deletes = Batches(self._delete_batch, limit=_BATCH)
+        self._inserts = Batches(self._insert_batch, limit=_BATCH, pause_seconds=_PAUSE_SECONDS)
+        self._changes = Batches(self._change_batch, limit=_BATCH, pause_seconds=_PAUSE_SECONDS)
+        self._deletes = Batches(self._delete_batch, limit=_BATCH, pause_seconds=_PAUSE_SECONDS)
 
     async def create(self, request: WriteRequest, document: AnyObject) -> Stored:
         """Store a new object.
