@@ -17,6 +17,7 @@ from chandlery.model.objects.core import Secret
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.model.objects.metadata import ObjectMeta, OwnerReference
 from chandlery.model.objects.wire import JsonObject
+from chandlery.store.plain_rows import plain_row
 from chandlery.store.schema import LOOKUPS
 from chandlery.store.sealing.sealing import Keyring, SealPlace
 from chandlery.store.sealing.spec_sealing import FIELDS, Parts, SpecSeals
@@ -86,7 +87,7 @@ class RowCodec:
     def to_stored(self, document: AnyObject) -> JsonObject:
         """The object as JSON that may stand in the database: a Secret's data and annotations are sealed."""
         if not isinstance(document, Secret):
-            plain, kind = _plain(document), document.kind
+            plain, kind = plain_form(document), document.kind
             if not self._specs.are_wanted(kind):
                 return plain
             parts = self._specs.sealed(kind, stored_parts(kind, plain), place_of(document))
@@ -207,6 +208,14 @@ class RowCodec:
         document: AnyObject = kind.model.model_validate({"metadata": metadata, **body})
         return document
 
+    def plain_from_row(self, kind: Kind, row: Mapping[str, Any]) -> JsonObject:
+        """`plain_form` of the object that a row holds, in a fraction of the time; not to be changed but at its top."""
+        if kind is kinds.SECRET:
+            return plain_form(self.from_row(kind, row))
+        if kind.kind in FIELDS:
+            row = self._opened_row(kind.kind, row)
+        return plain_row(kind, row) or plain_form(self.from_row(kind, row))
+
     def _opened_row(self, kind: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
         parts = row_parts(kind, row)
         opened = self._specs.opened(kind, parts, SealPlace(kind, row["namespace"], row["name"], row["uid"]))
@@ -221,7 +230,8 @@ def place_of(document: AnyObject) -> SealPlace:
     return SealPlace(document.kind, meta.namespace or "", meta.name, meta.uid or "")
 
 
-def _plain(document: AnyObject) -> JsonObject:
+def plain_form(document: AnyObject) -> JsonObject:
+    """The object in wire form, with its managed fields as one text."""
     wire = document.to_wire()
     if document.metadata.managed_fields is not None:
         wire["metadata"][_MANAGED] = document.metadata.managed_fields
@@ -243,7 +253,7 @@ def _secret_and_hidden(secret: Secret) -> tuple[JsonObject, JsonObject]:
 def _comparable(document: AnyObject) -> JsonObject:
     """As it is stored, with what is sealed in plain, for two of them to be told apart."""
     if not isinstance(document, Secret):
-        return _plain(document)
+        return plain_form(document)
     wire, hidden = _secret_and_hidden(document)
     return {**wire, _SEALED: document.sealed or hidden}
 

@@ -23,7 +23,7 @@ from chandlery.store.objects.past_objects import PastPart
 from chandlery.store.rows import Breaths
 from chandlery_gateway.kube.query.list_options import ContinueExpired, ListOptions, VersionTooLarge
 from chandlery_gateway.read.continue_tokens import PURPOSE, ContinueToken, ContinueTokens
-from chandlery_gateway.read.selection import Selection, to_client
+from chandlery_gateway.read.selection import Selection, shown
 
 _PATIENCE_SECONDS: Final = 3.0
 """How long a version may stay beyond the horizon before it is said to be too large; API servers wait as long."""
@@ -175,9 +175,9 @@ class ObjectReader:
             if part.unknown and is_exact:
                 raise Expired
             # Of a moment ago, what is newer does no harm: a watch from there on tells of a change to it.
-            for document in part.nearest:
-                wire = to_client(selection.kind, document)
-                if not selection.matches(document, wire):
+            for plain in part.nearest:
+                wire = shown(selection.kind, plain)
+                if not selection.matches(wire):
                     continue
                 if limit and len(items) == limit:
                     return await self._unfinished(selection, items, snapshot)

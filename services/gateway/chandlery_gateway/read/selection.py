@@ -6,6 +6,7 @@ from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.policies.label_selectors import Selector
 from chandlery.store.objects.object_reads import Listing
+from chandlery.store.rows import plain_form
 from chandlery.store.schema import LOOKUPS
 from chandlery_gateway.identity.authorization import Reach, namespace_asked
 from chandlery_gateway.kube.apply.managed_fields import managed_fields_wire
@@ -43,13 +44,14 @@ class Selection:
         """Whether a change can make an object match that did not before, or the other way round."""
         return bool(self.labels.requirements) or not _FIXED_FIELDS.issuperset(self.fields.keys)
 
-    def matches(self, document: AnyObject, wire: JsonObject) -> bool:
+    def matches(self, wire: JsonObject) -> bool:
         """Whether the object is one of them; the namespace is checked by whoever lists."""
-        if not self.shows(document.metadata.namespace or "", document.metadata.name):
+        metadata = wire["metadata"]
+        if not self.shows(metadata.get("namespace", ""), metadata["name"]):
             return False
         if self.fields.requirements and not self.fields.matches(field_values(self.kind, wire, self.fields.keys)):
             return False
-        return not self.labels.requirements or self.labels.matches(document.metadata.labels or {})
+        return not self.labels.requirements or self.labels.matches(metadata.get("labels") or {})
 
     def listing(self, after: tuple[str, str] | None, size: int | None) -> Listing:
         """What the database can do of it; `matches` still decides."""
@@ -71,11 +73,16 @@ class Selection:
 
 def to_client(kind: Kind, document: AnyObject) -> JsonObject:
     """The object as clients see it, with its own address."""
-    wire = document.to_wire()
-    meta = document.metadata
-    if meta.managed_fields is not None:
-        wire["metadata"]["managedFields"] = managed_fields_wire(meta.managed_fields)
+    return shown(kind, plain_form(document))
+
+
+def shown(kind: Kind, plain: JsonObject) -> JsonObject:
+    """The same of an object that is in wire form already (`plain_form`), which becomes it."""
+    metadata = plain["metadata"]
+    managed = metadata.get("managedFields")
+    if managed is not None:
+        metadata["managedFields"] = managed_fields_wire(managed)
     root = f"/apis/{kind.api_version}" if kind.group else f"/api/{kind.api_version}"
-    place = f"/namespaces/{meta.namespace}" if kind.namespaced else ""
-    wire["metadata"]["selfLink"] = f"{root}{place}/{kind.plural}/{meta.name}"
-    return as_regarding(wire) if kind == REGARDING_EVENT else wire
+    place = f"/namespaces/{metadata.get('namespace')}" if kind.namespaced else ""
+    metadata["selfLink"] = f"{root}{place}/{kind.plural}/{metadata['name']}"
+    return as_regarding(plain) if kind == REGARDING_EVENT else plain

@@ -10,15 +10,15 @@ import structlog
 
 from chandlery.model.faults import Fault
 from chandlery.model.json.json_text import write_json, write_kept_json
-from chandlery.model.objects.kinds import AnyObject, Kind
+from chandlery.model.objects.kinds import Kind
 from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.parameters.cost_bounded_cache import CostBoundedCache
 from chandlery.store.objects.changes import ChangeVerb, LoggedChange
-from chandlery.store.rows import RowCodec
+from chandlery.store.rows import RowCodec, plain_form
 from chandlery_gateway.kube.printing.status_objects import status_of
 from chandlery_gateway.kube.printing.tables import IncludeObject, partial_metadata, table
 from chandlery_gateway.kube.query.negotiation import Form, Representation
-from chandlery_gateway.read.selection import to_client
+from chandlery_gateway.read.selection import shown
 
 log = structlog.get_logger(__name__)
 
@@ -39,9 +39,9 @@ LineForm = tuple[ChangeVerb, Form, str, IncludeObject]
 class ChangeView:
     """The object of one change. Shared: nobody may change what it holds."""
 
-    def __init__(self, kind: Kind, document: AnyObject) -> None:
-        self.document = document
-        self.wire: JsonObject = to_client(kind, document)
+    def __init__(self, kind: Kind, plain: JsonObject) -> None:
+        """Of an object in wire form (`plain_form`), which is the view's from now on."""
+        self.wire = shown(kind, plain)
 
         self.lines: dict[LineForm, tuple[bytes, float]] = {}
         """What watches are told of it, and since when they are."""
@@ -83,7 +83,7 @@ class ChangeViews:
 
     def _made(self, kind: Kind, change: LoggedChange) -> tuple[ChangeView, int]:
         place = {"namespace": change.namespace, "name": change.name}
-        view = ChangeView(kind, self._codec.from_stored(kind, change.stored, **place))
+        view = ChangeView(kind, plain_form(self._codec.from_stored(kind, change.stored, **place)))
         return view, max(_BYTES_OF_A_VIEW, _BYTES_PER_BYTE * len(view.json))
 
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterab
 from dataclasses import dataclass
 
 from chandlery.model.faults import Expired, Fault
-from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.metadata import NamespacedName
+from chandlery.model.objects.wire import JsonObject
 from chandlery.store.objects.changes import ChangeVerb, LoggedChange, Snapshot
 from chandlery.store.rows import Breaths
 from chandlery.store.sealing.data_key_cache import DataKeyNeeded
@@ -154,14 +154,14 @@ class WatchStream:
         if self._options.marks_initial_end:
             yield self._lines.bookmark(start.version, ends_initial=True)
 
-    async def _lines_of(self, objects: Sequence[AnyObject]) -> list[bytes]:
+    async def _lines_of(self, objects: Sequence[JsonObject]) -> list[bytes]:
         """Note who of these matches. Returns what is told of them at the beginning, if anything is."""
         lines: list[bytes] = []
         breaths = Breaths()
-        for document in objects:
+        for plain in objects:
             await breaths.take()
-            view = ChangeView(self._selection.kind, document)
-            if self._selection.matches(document, view.wire):
+            view = ChangeView(self._selection.kind, plain)
+            if self._selection.matches(view.wire):
                 self._membership.note(view.wire["metadata"]["uid"])
                 if self._options.sends_initial:
                     lines.append(self._notice(ChangeVerb.ADDED, view))
@@ -243,9 +243,7 @@ class WatchStream:
     def _line_for(self, change: LoggedChange) -> bytes | None:
         selection = self._selection
         view = self._hub.views.of(selection.kind, change)
-        verb = self._membership.follow(
-            change, uid=view.wire["metadata"]["uid"], is_match=selection.matches(view.document, view.wire)
-        )
+        verb = self._membership.follow(change, uid=view.wire["metadata"]["uid"], is_match=selection.matches(view.wire))
         # Of the version that the client named it knows, though smaller ones may come yet.
         is_known = not self._options.sends_initial and change.position == self._options.version
         return None if verb is None or is_known else self._notice(verb, view)

@@ -12,7 +12,8 @@ from chandlery.model.objects.wire import JsonObject, WireModel
 
 def to_timestamp(moment: datetime) -> str:
     """RFC 3339 in UTC with whole seconds, the form of `metav1.Time`."""
-    return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+    in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return in_utc.replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
 def to_micro_timestamp(moment: datetime) -> str:

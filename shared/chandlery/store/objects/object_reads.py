@@ -6,15 +6,16 @@ of it, so that nobody sees what is not so any more.
 Called by: whoever has a `UnitOfWork`, through `ObjectStore`, which writes.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import bindparam, func, literal, select, tuple_, type_coerce
 from sqlalchemy.dialects.postgresql import JSONB
 
 from chandlery.model.objects.kinds import AnyObject, Kind
+from chandlery.model.objects.wire import JsonObject
 from chandlery.store.objects.pending_writes import PendingWrites
 from chandlery.store.rows import Breaths, RowCodec
 from chandlery.store.schema import OBJECTS
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 _NAMES_PER_STATEMENT = 5_000
+
+MadeT = TypeVar("MadeT")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,13 +111,20 @@ class ObjectReads:
 
     async def list(self, kind: Kind, listing: Listing) -> Sequence[AnyObject]:
         """Objects in the order of namespace and name."""
+        return await self._all(kind, *self._listing(kind, listing))
+
+    async def list_plain(self, kind: Kind, listing: Listing) -> Sequence[JsonObject]:
+        """The same in wire form, for whoever only shows them (`RowCodec.plain_from_row`)."""
+        return await self._each(kind, *self._listing(kind, listing), made=self._codec.plain_from_row)
+
+    def _listing(self, kind: Kind, listing: Listing) -> "tuple[Select[Any], Mapping[str, Any]]":
         if listing.labels or listing.after:
             query = select(OBJECTS[kind.kind]).where(*_conditions(kind, listing, self._connection.dialect.name))
-            return await self._all(kind, _ordered(query, kind.kind).limit(listing.limit))
+            return _ordered(query, kind.kind).limit(listing.limit), {}
         columns = tuple(column for column, _ in listing.where)
         query = _plain_listing(kind.kind, columns, of_namespace=listing.namespace is not None, limit=listing.limit)
         given = {f"of_{place}": value for place, (_, value) in enumerate(listing.where)}
-        return await self._all(kind, query, given | {"of_namespace": listing.namespace})
+        return query, given | {"of_namespace": listing.namespace}
 
     async def uids_of(self, kind: Kind, places: Collection[tuple[str, str]]) -> Sequence[str]:
         """The uids of the objects of these namespaces and names, without reading the objects."""
@@ -235,11 +245,21 @@ class ObjectReads:
     async def _all(
         self, kind: Kind, query: "Select[Any]", given: Mapping[str, Any] | None = None
     ) -> Sequence[AnyObject]:
+        return await self._each(kind, query, given, made=self._codec.from_row)
+
+    async def _each(
+        self,
+        kind: Kind,
+        query: "Select[Any]",
+        given: Mapping[str, Any] | None,
+        *,
+        made: Callable[[Kind, Mapping[str, Any]], MadeT],
+    ) -> Sequence[MadeT]:
         await self._settle(kind)
         breaths, found = Breaths(), []
         for row in (await self._connection.execute(query, given)).mappings():
             await breaths.take()
-            found.append(self._codec.from_row(kind, dict(row)))
+            found.append(made(kind, dict(row)))
             await breaths.take()
         return found
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, tuple_
 
-from chandlery.model.objects.kinds import AnyObject, Kind
+from chandlery.model.objects.kinds import Kind
 from chandlery.model.objects.metadata import NamespacedName
 from chandlery.model.objects.wire import JsonObject
 from chandlery.store.objects.changes import ChangeLog, ChangeVerb, Snapshot
 from chandlery.store.objects.object_reads import Listing
 from chandlery.store.objects.objects import ObjectStore
-from chandlery.store.rows import Breaths, RowCodec
+from chandlery.store.rows import Breaths, RowCodec, plain_form
 from chandlery.store.schema import CHANGES
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ _PER_STATEMENT = 5_000
 class PastPart:
     """A part of a list: the objects in the order of namespace and name."""
 
-    objects: Sequence[AnyObject]
-    unknown: Mapping[NamespacedName, AnyObject | None]
+    objects: Sequence[JsonObject]
+    """In wire form (`plain_form`)."""
+    unknown: Mapping[NamespacedName, JsonObject | None]
     """Where something was whose state then has been forgotten, with what is there today."""
     reached: NamespacedName | None
     """Where the next part goes on; None at the end of the list."""
@@ -39,7 +40,7 @@ class PastPart:
     """Whether the log still has all changes since the snapshot. If not, nothing of this can be relied on."""
 
     @property
-    def nearest(self) -> Sequence[AnyObject]:
+    def nearest(self) -> Sequence[JsonObject]:
         """The objects, those whose state then has been forgotten as they are today."""
         if not self.unknown:
             return self.objects
@@ -62,11 +63,11 @@ class PastObjects:
         It is more than the limit if much was removed since, less if much was created. `where` and `labels` narrow down
         what is there today and not what is brought back: callers check every object.
         """
-        rows = await self._objects.list(kind, listing)
+        rows = await self._objects.list_plain(kind, listing)
         reached = _name_of(rows[-1]) if listing.limit is not None and len(rows) == listing.limit else None
         # After the rows, so that nothing they show is missing here.
         first = await self._first_changes(kind, replace(listing, where=(), labels=()), reached, snapshot)
-        unknown: Mapping[NamespacedName, AnyObject | None] = {}
+        unknown: Mapping[NamespacedName, JsonObject | None] = {}
         if first:
             today = {_name_of(document): document for document in rows}
             past, forgotten = await self._before(kind, first)
@@ -94,7 +95,7 @@ class PastObjects:
 
     async def _before(
         self, kind: Kind, first: Mapping[NamespacedName, int]
-    ) -> tuple[list[AnyObject], frozenset[NamespacedName]]:
+    ) -> tuple[list[JsonObject], frozenset[NamespacedName]]:
         """What was there before these changes, and where that is not known."""
         query = select(CHANGES.c.namespace, CHANGES.c.name, CHANGES.c.previous).where(
             CHANGES.c.verb != ChangeVerb.ADDED.value
@@ -110,9 +111,9 @@ class PastObjects:
             await breaths.take()
         return past, frozenset(everything - known)
 
-    def _then(self, kind: Kind, stored: JsonObject, full_name: NamespacedName) -> AnyObject:
+    def _then(self, kind: Kind, stored: JsonObject, full_name: NamespacedName) -> JsonObject:
         namespace, name = full_name
-        return self._codec.from_stored(kind, stored, namespace=namespace, name=name)
+        return plain_form(self._codec.from_stored(kind, stored, namespace=namespace, name=name))
 
     async def _rows(self, query: "Select[Any]", positions: Sequence[int]) -> list[Mapping[str, Any]]:
         rows: list[Mapping[str, Any]] = []
@@ -125,5 +126,6 @@ class PastObjects:
         return rows
 
 
-def _name_of(document: AnyObject) -> NamespacedName:
-    return document.metadata.namespace or "", document.metadata.name
+def _name_of(document: JsonObject) -> NamespacedName:
+    metadata = document["metadata"]
+    return metadata.get("namespace", ""), metadata["name"]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from chandlery.model.objects import kinds
+from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.kinds import SERVICE_INSTANCE, AnyObject
 from chandlery.model.objects.metadata import NamespacedName
 from chandlery.store.database import Database, UnitOfWork
@@ -40,7 +41,7 @@ async def _then(
     while True:
         part = await _part(database, snapshot, after=after, limit=limit)
         assert part.is_covered
-        objects += part.objects
+        objects += map(ServiceInstance.model_validate, part.objects)
         unknown |= set(part.unknown)
         after = part.reached
         if after is None:
@@ -125,7 +126,8 @@ async def test_what_the_log_has_forgotten_is_said_to_be_unknown(database: Databa
     created = await create_one(database, instance("new"))
     await samples.remove(database, created)
     assert await _then(database, snapshot) == ([resting], {("ns", "old")})
-    assert (await _part(database, snapshot)).nearest == [changed, resting]
+    nearest = (await _part(database, snapshot)).nearest
+    assert list(map(ServiceInstance.model_validate, nearest)) == [changed, resting]
 
 
 async def test_a_moment_that_the_log_no_longer_reaches_is_not_covered(database: Database, clock: SetClock) -> None:

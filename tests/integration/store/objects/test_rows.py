@@ -1,10 +1,12 @@
 """Every kind survives its way into a row, and into the change log, and back; Secrets leave no trace in plain text."""
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chandlery.model.objects import kinds
@@ -12,7 +14,11 @@ from chandlery.model.objects.core import Secret
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.model.objects.metadata import OwnerReference
-from chandlery.store.database import Database
+from chandlery.model.objects.wire import JsonObject
+from chandlery.store.database import Database, UnitOfWork
+from chandlery.store.objects.object_reads import Listing
+from chandlery.store.rows import plain_form
+from chandlery.store.schema import OBJECTS
 from tests.integration.store import samples
 from tests.integration.store.samples import NOON, create, instance, sample
 
@@ -121,6 +127,33 @@ async def test_an_empty_object_of_each_kind_comes_back_empty(database: Database)
     created = await create(database, *(sample(kind) for kind in EACH))
 
     assert [await _stored(database, kind) for kind in EACH] == created
+
+
+async def test_lists_show_of_each_kind_what_the_object_would(database: Database) -> None:
+    await create(database, *(sample(kind, **BODIES[kind.kind]) for kind in EACH))
+    await create(database, *(sample(kind, "bare") for kind in EACH))
+
+    for kind in EACH:
+        plain, objects = await _listed(database, kind)
+        assert plain == [plain_form(document) for document in objects], kind.kind
+
+
+async def test_what_came_to_the_model_since_a_row_was_written_is_shown_with_its_default(database: Database) -> None:
+    await create(database, instance("db"))
+    columns: JsonObject = {"spec": {}, "status": {"conditions": []}}
+    await database.run(lambda unit: unit._connection.execute(update(OBJECTS["ServiceInstance"]).values(columns)))
+
+    plain, objects = await _listed(database, kinds.SERVICE_INSTANCE)
+
+    assert plain == [plain_form(document) for document in objects]
+    assert plain[0]["spec"]["updateRequests"] == 0
+
+
+async def _listed(database: Database, kind: Kind) -> tuple[Sequence[JsonObject], Sequence[AnyObject]]:
+    async def both(unit: UnitOfWork) -> tuple[Sequence[JsonObject], Sequence[AnyObject]]:
+        return await unit.objects.list_plain(kind, Listing()), await unit.objects.list(kind, Listing())
+
+    return await database.run(both)
 
 
 async def test_the_change_log_holds_the_whole_object_of_each_kind(database: Database) -> None:

@@ -9,6 +9,7 @@ from chandlery.model.objects.core import Secret
 from chandlery.model.objects.kinds import SECRET
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.store.objects.changes import ChangeVerb
+from chandlery.store.rows import plain_form
 from chandlery_gateway.kube.printing.tables import IncludeObject
 from chandlery_gateway.kube.query.negotiation import Form, Representation
 from chandlery_gateway.watch import watch_lines
@@ -20,7 +21,7 @@ FORMS = (Representation(), Representation(Form.METADATA, "v1"), Representation(F
 def a_view() -> ChangeView:
     created = datetime(2024, 1, 1, tzinfo=UTC)
     metadata = ObjectMeta(name="db", namespace="team", uid="u", resource_version="7", creation_timestamp=created)
-    return ChangeView(SECRET, Secret(metadata=metadata))
+    return ChangeView(SECRET, plain_form(Secret(metadata=metadata)))
 
 
 def a_watch(representation: Representation) -> WatchLines:
