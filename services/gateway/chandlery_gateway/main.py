@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -14,6 +14,7 @@ from chandlery.model.faults import AlreadyExists, Conflict
 from chandlery.model.objects import kinds
 from chandlery.model.objects.core import Namespace
 from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.process.commands.doctor.check import Check
 from chandlery.process.http.http_server import listen, serve_http
 from chandlery.process.service import Service
 from chandlery.settings.settings import Settings
@@ -21,7 +22,6 @@ from chandlery.store.database import UnitOfWork
 from chandlery.telemetry.catalog.processes import CERTIFICATE_EXPIRY
 from chandlery_gateway.admission.core_admission import namespace_with_defaults
 from chandlery_gateway.app import create_app
-from chandlery_gateway.doctor.gateway_checks import gateway_checks
 from chandlery_gateway.http.listening import Listening, warn_of_plain_http
 from chandlery_gateway.identity.audit.audit_log import AuditLog, check_audit
 from chandlery_gateway.identity.authenticators.account_authenticator import AccountAuthenticator
@@ -139,11 +139,17 @@ def _check(settings: Settings) -> None:
     check_audit(settings)
 
 
+def _doctor_checks(settings: Settings) -> Sequence[Check]:
+    from chandlery_gateway.doctor.gateway_checks import gateway_checks  # noqa: PLC0415 - for the doctor alone
+
+    return gateway_checks(settings)
+
+
 GATEWAY = Service(
     name="gateway",
     summary="Serve the API.",
     build=Gateway,
     check=_check,
-    doctor_checks=gateway_checks,
+    doctor_checks=_doctor_checks,
     goes_on_without_bus="but the gateway works without it: pending work waits in the database",
 )

@@ -11,6 +11,7 @@ from chandlery.model.json.json_text import write_kept_json
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import CORE_KINDS
 from chandlery.model.objects.wire import JsonObject
+from chandlery.process.aside import aside_if
 from chandlery.process.http.metrics_page import METRICS_PATH
 from chandlery.process.http.probes import PROBE_PATHS
 from chandlery_gateway.http.pipeline import Pipeline
@@ -18,11 +19,12 @@ from chandlery_gateway.http.rendering import document_response
 from chandlery_gateway.identity.authorization import Access
 from chandlery_gateway.kube.kinds.regarding_events import sent_model
 from chandlery_gateway.kube.kinds.served_kinds import GROUP_KINDS, SERVED_KINDS
-from chandlery_gateway.kube.openapi import discovery, openapi_protobuf, openapi_v2, openapi_v3
+from chandlery_gateway.kube.openapi import discovery, openapi_v2, openapi_v3
 from chandlery_gateway.kube.openapi.openapi_schemas import DocumentedKind
-from chandlery_gateway.kube.query.negotiation import DISCOVERY_FORMS, JSON, Form, negotiate
+from chandlery_gateway.kube.query.negotiation import DISCOVERY_FORMS, JSON, PROTO_OPENAPI, Form, negotiate
 
 _OTHER_PATHS = ("/docs", METRICS_PATH, "/openapi/v2", "/openapi/v3", "/version", *PROBE_PATHS)
+
 _NO_DEFINITIONS: JsonObject = {
     "kind": "CustomResourceDefinitionList",
     "apiVersion": "apiextensions.k8s.io/v1",
@@ -80,6 +82,8 @@ class Documents:
     @cached_property
     def openapi_v2_protobuf(self) -> bytes:
         """The same for clients that read no JSON."""
+        from chandlery_gateway.kube.openapi import openapi_protobuf  # noqa: PLC0415 - 3 MB that few ask for
+
         return openapi_protobuf.encode(self._openapi_v2)
 
     @property
@@ -98,10 +102,12 @@ def register_documents(router: APIRouter, pipeline: Pipeline) -> None:
     router.add_api_route("/version", endpoint, methods=["GET"], include_in_schema=False)
 
     def add(path: str, answer: Callable[[Request], Response]) -> None:
-        async def handle(request: Request, _user: UserInfo) -> Response:
-            return answer(request)
-
         route = "openapi" if path.startswith("/openapi") else "discovery"
+
+        async def handle(request: Request, _user: UserInfo) -> Response:
+            # Whoever is the first to ask for a large document must not keep everybody else waiting.
+            return await aside_if(route == "openapi", lambda: answer(request))
+
         endpoint = pipeline.endpoint(handle, access=_access, kind=None, route=route)
         router.add_api_route(path, endpoint, methods=["GET"], include_in_schema=False)
 
@@ -153,5 +159,5 @@ def _openapi_v3(documents: Documents, path: str) -> Response:
 def _openapi_v2(documents: Documents, request: Request) -> Response:
     if "proto-openapi" in request.headers.get("accept", ""):
         # Not the media type of the request: Go cannot parse the `@` in it.
-        return Response(documents.openapi_v2_protobuf, media_type=openapi_protobuf.CONTENT_TYPE)
+        return Response(documents.openapi_v2_protobuf, media_type=PROTO_OPENAPI)
     return Response(documents.openapi_v2_json, media_type=JSON)

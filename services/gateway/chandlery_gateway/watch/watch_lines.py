@@ -23,7 +23,7 @@ from chandlery_gateway.read.selection import shown
 log = structlog.get_logger(__name__)
 
 _MOST_BYTES: Final = 64 << 20
-_MOST_VIEWS: Final = 500
+_MOST_VIEWS: Final = 250
 """Watches advance side by side, 200 changes at a time: what all of them have passed nobody asks for again."""
 _BYTES_OF_A_VIEW: Final = _MOST_BYTES // _MOST_VIEWS
 _BYTES_PER_BYTE: Final = 12

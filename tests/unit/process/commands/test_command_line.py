@@ -33,7 +33,7 @@ _OF_SERVERS = ("asyncpg", "aio_pika", "aiormq", "pamqp", "chandlery.messaging.ra
     ("services", "others"),
     [
         (("provisioner", "binder", "syncer"), (*_NOBODY, *_OF_THE_GATEWAY)),
-        (("gateway",), (*_NOBODY, "chandlery_provisioner", "chandlery_binder", "chandlery_syncer")),
+        (("gateway",), (*_NOBODY, "google.protobuf", "jwt", "chandlery_provisioner", "chandlery_binder")),
         (("gateway", "provisioner", "binder", "syncer"), (*_NOBODY, *_OF_SERVERS)),
     ],
     ids=["workers", "gateway", "up"],

@@ -8,7 +8,7 @@ Called by: `http/listening.py`, for the check at the start and for the gateway t
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -17,10 +17,13 @@ from chandlery.process.http.http_server import is_loopback
 from chandlery.settings.settings import Settings
 from chandlery_gateway.identity.authentication import TokenVerifier
 from chandlery_gateway.identity.authenticators.certificate_authenticator import CertificateAuthenticator
-from chandlery_gateway.identity.authenticators.oidc.oidc_authenticator import OidcAuthenticator
+from chandlery_gateway.identity.authenticators.oidc.issuers import Issuer
 from chandlery_gateway.identity.authenticators.oidc.oidc_flags import read_issuers
 from chandlery_gateway.identity.authenticators.token_authenticator import TokenAuthenticator, read_users
 from chandlery_gateway.identity.authenticators.union_authenticator import UnionAuthenticator
+
+if TYPE_CHECKING:
+    from chandlery_gateway.identity.authenticators.oidc.oidc_authenticator import OidcAuthenticator
 
 _REMEDY: Final = (
     "use an identity provider (CHANDLERY_OIDC_ISSUER_URL), client certificates (CHANDLERY_CLIENT_CA_FILE) or tokens of "
@@ -41,19 +44,16 @@ class ConfiguredAuthenticators:
             "the configuration of identity providers", settings.authentication_config, settings.oidc_ca_file
         )
         issuers = read_issuers(settings)
-        self._has_issuers = bool(issuers)
         self._tokens = TokenAuthenticator(
             read_users(settings.token, settings.token_file),
             is_only_way=not issuers and settings.client_ca_file is None,
         )
-        self._oidc = OidcAuthenticator(
-            issuers, leeway=settings.oidc_clock_skew_seconds, allows_http=settings.oidc_allow_loopback_http
-        )
+        self._oidc = self._oidc_of(issuers)
 
     def union(self, *further: TokenVerifier) -> UnionAuthenticator:
         """Them, and verifiers that need more than settings."""
         verifiers: list[TokenVerifier] = [self._tokens, *further]
-        if self._has_issuers:
+        if self._oidc is not None:
             verifiers.append(self._oidc)
         certificates = CertificateAuthenticator() if self._settings.client_ca_file else None
         return UnionAuthenticator(certificates=certificates, verifiers=verifiers)
@@ -65,14 +65,27 @@ class ConfiguredAuthenticators:
                 group.create_task(self._token_files.follow(self._reload_users))
             if self._issuer_files is not None:
                 group.create_task(self._issuer_files.follow(self._reload_issuers))
-            if self._has_issuers:
+            if self._oidc is not None:
                 group.create_task(self._oidc.keep_keys())
 
     def _reload_users(self) -> None:
         self._tokens.replace(read_users(self._settings.token, self._settings.token_file))
 
     def _reload_issuers(self) -> None:
-        self._oidc.replace(read_issuers(self._settings))
+        issuers = read_issuers(self._settings)
+        if self._oidc is not None:
+            self._oidc.replace(issuers)
+
+    def _oidc_of(self, issuers: Sequence[Issuer]) -> "OidcAuthenticator | None":
+        if not issuers:
+            return None
+        from chandlery_gateway.identity.authenticators.oidc.oidc_authenticator import (  # noqa: PLC0415 - with JWT
+            OidcAuthenticator,
+        )
+
+        return OidcAuthenticator(
+            issuers, leeway=self._settings.oidc_clock_skew_seconds, allows_http=self._settings.oidc_allow_loopback_http
+        )
 
 
 def warn_of_static_tokens(settings: Settings) -> None:

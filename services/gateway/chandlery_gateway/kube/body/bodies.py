@@ -12,8 +12,7 @@ from chandlery.model.faults import BadRequest, Fault
 from chandlery.model.json.json_text import MOST_SENT_VALUES, NotJson, has_more_values, read_json, write_json
 from chandlery.model.objects.wire import JsonObject
 from chandlery_gateway.kube.body.yaml_bodies import TOO_DEEP, Path, parse_yaml
-from chandlery_gateway.kube.protobuf.protobuf_bodies import PROTOBUF, parse_protobuf
-from chandlery_gateway.kube.query.negotiation import UnsupportedMediaType
+from chandlery_gateway.kube.query.negotiation import PROTOBUF, UnsupportedMediaType
 
 MOST_BODY_BYTES: Final = 3 * 1024 * 1024
 """As kube-apiserver: twice what may be stored, for patches and for what is written with much white space."""
@@ -23,6 +22,7 @@ _YAML_TYPES: Final = frozenset({"application/yaml", "application/x-yaml", "text/
 
 _MOST_PROTOBUF_BYTES: Final = MOST_BODY_BYTES // 2
 """It has no white space, and grows when it becomes JSON."""
+_PROTOBUF_BEGINS: Final = b"k8s\0"
 _CHEAP_JSON: Final = 8 * 1024
 _CHEAP_YAML: Final = 256
 """Bytes that are read in no time, whatever is in them."""
@@ -62,6 +62,8 @@ def parse_body(payload: bytes, content_type: str, *, find_repeated: bool, takes_
     if is_protobuf and len(payload) > _MOST_PROTOBUF_BYTES:
         raise RequestTooLarge(f"Request entity too large: limit of a body in protobuf is {_MOST_PROTOBUF_BYTES}")
     if is_protobuf:
+        from chandlery_gateway.kube.protobuf.protobuf_bodies import parse_protobuf  # noqa: PLC0415 - see there
+
         # A field that is sent twice is no mistake there: the rules of protobuf merge it.
         return Body(*_checked(parse_protobuf(payload)))
     if media_type in _YAML_TYPES:
@@ -74,6 +76,9 @@ def parse_body(payload: bytes, content_type: str, *, find_repeated: bool, takes_
 
 def is_costly(payload: bytes) -> bool:
     """Whether reading the body may take longer than others should wait."""
+    if payload.startswith(_PROTOBUF_BEGINS):
+        # The first one loads what reads it.
+        return True
     return len(payload) > (_CHEAP_JSON if payload.lstrip()[:1] in (b"{", b"[") else _CHEAP_YAML)
 
 

@@ -11,7 +11,6 @@ from chandlery_gateway.kube.protobuf.protobuf_messages import MessageSet, Shape
 
 ACCEPTED_TYPE: Final = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 # What clients ask for is no valid media type: Go refuses an answer that repeats it. kube-apiserver, too, writes a dot.
-CONTENT_TYPE: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
 # A field's name is the key in the JSON document, or gnostic's own where JSON has no such level.
 _LAYOUT: Final = {

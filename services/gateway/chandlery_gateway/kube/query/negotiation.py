@@ -13,6 +13,8 @@ from chandlery.model.faults import Fault
 
 JSON: Final = "application/json"
 YAML: Final = "application/yaml"
+PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
+PROTO_OPENAPI: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 META_GROUP: Final = "meta.k8s.io"
 DISCOVERY_GROUP: Final = "apidiscovery.k8s.io"
 

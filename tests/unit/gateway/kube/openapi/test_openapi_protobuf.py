@@ -10,6 +10,7 @@ import pytest
 from chandlery.model.objects.kinds import KINDS
 from chandlery_gateway.kube.openapi import openapi_protobuf, openapi_v2
 from chandlery_gateway.kube.openapi.openapi_schemas import DocumentedKind
+from chandlery_gateway.kube.query.negotiation import PROTO_OPENAPI
 
 VARINT, FIXED64, LENGTH = 0, 1, 2
 SPEC = {
@@ -151,7 +152,7 @@ def test_unknown_key_is_refused_when_it_would_be_lost() -> None:
 
 def test_content_type_is_one_that_go_can_parse() -> None:
     assert "@" in openapi_protobuf.ACCEPTED_TYPE
-    assert "@" not in openapi_protobuf.CONTENT_TYPE
+    assert "@" not in PROTO_OPENAPI
 
 
 def test_served_kinds_are_all_encoded_in_reasonable_time() -> None:
