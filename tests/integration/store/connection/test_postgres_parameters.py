@@ -23,6 +23,8 @@ from chandlery.store.sealing.sealing import Keyring
 from machine.ports import LOOPBACK
 from tests.integration.store.connection.private_postgres import PrivatePostgres
 from tests.integration.store.samples import NOON, create_one, get_instance, instance, remove, update, with_parameters
+from tests.support.scale.filling import Filling, fill
+from tests.support.scale.hot_paths import MEASURED, Ground
 
 OPERATIONS = Path(__file__).parents[4] / "docs" / "operations.md"
 IS_TLS = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
@@ -216,6 +218,27 @@ async def test_transactions_find_their_way_through_a_pooler(
 
         async with asyncio.timeout(60):
             assert all(await asyncio.gather(*(write_and_read(number) for number in range(60))))
+    finally:
+        await database.close()
+        pooler.close()
+
+
+async def test_what_is_done_all_the_time_needs_no_session(
+    postgres: PrivatePostgres, keyring: Keyring, tmp_path: Path
+) -> None:
+    pooler, filling = postgres.pooler(tmp_path), Filling(instances=200, brokers=2, changes=3_000)
+    engine = open_engine(pooler.url, application_name="chandlery-test", prepares=False)
+    database = Database(engine, keyring)
+    try:
+        await migrate(engine)
+        async with engine.begin() as connection:
+            # Of other tests, where the filling puts its own.
+            await connection.execute(text("TRUNCATE changes"))
+        await fill(database, engine, filling)
+        for do in MEASURED.values():
+            # Two at a time, so that a transaction does not always get the connection of the one before.
+            others = (database.run(lambda unit: unit.changes.horizon()) for _ in range(3))
+            await asyncio.gather(do(Ground(database, filling, 7)), *others)
     finally:
         await database.close()
         pooler.close()
