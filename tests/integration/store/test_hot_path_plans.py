@@ -49,7 +49,7 @@ async def test_no_hot_path_reads_a_large_table_from_end_to_end(
         return [plan.text for plan in plans if plan.sequential_scans(large) or plan.rows_touched > MOST_ROWS]
 
     async def all_lanes(ground: Ground) -> object:
-        return await ground.database.run(lambda unit: unit.work_queue.lanes())
+        return await ground.database.run(lambda unit: unit.inspection.lanes())
 
     assert await wrong(all_lanes), "what reads a large table has to be noticed"
     found = {name: texts for name, do in MEASURED.items() if (texts := await wrong(do))}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from chandlery.engine.circuits.lane_shares import WorkerName, find_lanes
 from chandlery.engine.upkeep.retention import Retention
 from chandlery.model.objects import kinds
 from chandlery.model.objects.kinds import Kind
@@ -153,6 +154,19 @@ async def _woken(ground: Ground) -> object:
     return await ground.database.run(lambda unit: unit.wakes.enqueue_waiting(*keys))
 
 
+async def _lanes(ground: Ground) -> object:
+    worker = WorkerName(owner="bench", queues=["provisioner"], calls_brokers=True)
+    lanes = await ground.database.run(lambda unit: find_lanes(unit, worker=worker, lease=LEASE))
+    if len(lanes.names) < ground.filling.brokers:
+        raise LookupError(f"{len(lanes.names)} lanes were found")
+    return lanes
+
+
+async def _heartbeat(ground: Ground) -> object:
+    uids = [place.uid for place in ground.batch]
+    return await ground.database.run(lambda unit: unit.work_queue.extend(uids, owner="bench", lease=LEASE))
+
+
 async def _counted(ground: Ground) -> object:
     async def look(unit: UnitOfWork) -> object:
         return await unit.counts.backlog(), await unit.counts.expiring(), await unit.counts.outbox()
@@ -201,6 +215,8 @@ MEASURED: Final[Mapping[str, Done]] = {
     "wake by 32 keys": _woken,
     "sweep": _swept,
     "prune, one step": _pruned,
+    "lanes, as each worker looks for them": _lanes,
+    "heartbeat of 32": _heartbeat,
     "counts for metrics": _counted,
     "garbage: what has lost its owner": _garbage,
 }

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, bindparam, case, func, insert, select, update
+from sqlalchemy import Select, bindparam, case, func, insert, select, text, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from chandlery.contracts.messages import Reconcile, sound_trace
@@ -275,8 +275,8 @@ class WorkQueue:
         self._ends.remove(uid)
 
     async def lanes(self) -> Sequence[str]:
-        """Every lane that has work."""
-        return (await self._connection.execute(select(W.c.lane).distinct())).scalars().all()
+        """Every lane that has work: a few looks into the index for each, however many objects there are."""
+        return sorted(set((await self._connection.execute(_LANES)).scalars()))
 
     async def count_in_lane(self, kind: str, lane: str) -> int:
         """How many objects of a kind belong to a service broker."""
@@ -311,6 +311,21 @@ class WorkQueue:
 
 
 _INSERT = insert(W)
+
+
+_KINDS = " UNION ALL ".join(f"SELECT '{kind}' AS kind" for kind in OBJECTS)
+# Only names of our own kinds stand in it. DISTINCT would read a row of the index for each object.
+_LANES = text(
+    f"""
+    WITH RECURSIVE found (kind, lane) AS (
+        SELECT kind, (SELECT min(lane) FROM work_queue WHERE work_queue.kind = kinds.kind) FROM ({_KINDS}) AS kinds
+        UNION ALL
+        SELECT kind, (SELECT min(lane) FROM work_queue WHERE work_queue.kind = found.kind AND lane > found.lane)
+        FROM found WHERE lane IS NOT NULL
+    )
+    SELECT lane FROM found WHERE lane IS NOT NULL
+    """  # noqa: S608
+)
 
 
 @cache
