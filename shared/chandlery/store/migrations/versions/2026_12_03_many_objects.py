@@ -1,4 +1,7 @@
-"""What a million objects need: labels, and the events of one object, are found by an index."""
+"""What a million objects need: labels, and the events of one object, are found by an index.
+
+Whoever has many objects makes the indexes before, without holding up writes; see docs/operations.md.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,7 +17,7 @@ _BY_NAME, _OF_ONE = "ix_events_involved_name", "ix_events_involved_name_namespac
 
 def upgrade() -> None:
     """Apply."""
-    op.create_index(_OF_ONE, "events", ["involved_name", "namespace", "involved_uid"])
+    op.create_index(_OF_ONE, "events", ["involved_name", "namespace", "involved_uid"], if_not_exists=True)
     op.drop_index(_BY_NAME, "events")
     if op.get_context().dialect.name == "postgresql":
         for table in _LABELLED:
@@ -24,6 +27,7 @@ def upgrade() -> None:
                 [sa.text("labels jsonb_path_ops")],
                 postgresql_using="gin",
                 postgresql_with={"fastupdate": "off"},
+                if_not_exists=True,
             )
 
 
