@@ -177,7 +177,9 @@ class BrokerReconciler(NeverDeferred, DeliversNothing, PrefetchesNothing):
                 return outcomes.tidied(inner, leftovers, stored=await writer.count_stored(), now=now)
             case KeepCatalog():
                 left_over = await writer.tidy(inner.memory.leftovers)
-                had = outcomes.Had(left_over, await writer.count_stored(), is_relist=step.is_relist)
+                # What somebody has removed or added since the catalog was asked for is not settled by the answer.
+                stored = await writer.count_stored() if inner.memory.leftovers else inner.stored
+                had = outcomes.Had(left_over, stored, is_relist=step.is_relist)
                 return outcomes.synced(inner, step.answer, had, now)
             case FailFetch():
                 return outcomes.fetch_failed(inner, step.answer, now)

@@ -23,7 +23,8 @@ _BYTES_AT_ONCE: Final = 256 * 1024
 _SHARED: Final = 4
 """Positions at which watches are, of which the batch is kept until the next change."""
 _SAID: Final = 16
-_RUNG_AT_ONCE: Final = 100
+_RUNG_AT_ONCE: Final = 10
+"""Each of these watches may take some milliseconds before it gives way."""
 
 _POSITION: Final = attrgetter("position")
 
