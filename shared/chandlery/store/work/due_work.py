@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Select, bindparam, case, select, update
+from sqlalchemy import Select, bindparam, case, func, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from chandlery.contracts.messages import Reconcile
@@ -97,6 +97,18 @@ async def commands_of(connection: "AsyncConnection", statement: ReturningUpdate[
 def made_due(now: datetime, condition: Any, *, cause: Any) -> ReturningUpdate[CommandRow]:
     """The statement behind `make_due`. `cause` is the span that has brought the news, or how the row finds it."""
     return update(W).where(condition).values(_due(now, now + DELIVERY, cause)).returning(*COMMAND)
+
+
+def made_due_given(condition: Any) -> ReturningUpdate[CommandRow]:
+    """The same for a statement that is kept; `given_due` is what it is given. A trace that the row has is kept."""
+    cause = func.coalesce(W.c.traceparent, bindparam(_CAUSE, type_=W.c.traceparent.type))
+    now, delivered = (bindparam(name, type_=W.c.due_at.type) for name in (_NOW, _DELIVERED))
+    return update(W).where(condition).values(_due(now, delivered, cause)).returning(*COMMAND)
+
+
+def given_due(now: datetime, cause: str | None) -> dict[str, Any]:
+    """See `made_due_given`."""
+    return {_NOW: now, _DELIVERED: now + DELIVERY, _CAUSE: cause}
 
 
 def _due(now: Any, delivered: Any, cause: Any) -> dict[str, Any]:

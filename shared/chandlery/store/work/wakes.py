@@ -15,6 +15,7 @@ Waiter and waker may meet in any order and nobody waits in vain:
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, delete, func, insert, null, select, text, union_all, update
@@ -22,13 +23,29 @@ from sqlalchemy import case, delete, func, insert, null, select, text, union_all
 from chandlery.contracts.messages import Reconcile
 from chandlery.store.schema import INTERESTS, LATE_WAKES
 from chandlery.store.schema import WORK_QUEUE as W
-from chandlery.store.sets_of_values import is_one_of, is_one_of_pairs
-from chandlery.store.work.due_work import COMMAND, command_of, commands_of, made_due, one_by_one
+from chandlery.store.sets_of_values import (
+    given_pairs,
+    is_one_of,
+    is_one_of_given,
+    is_one_of_given_pairs,
+    is_one_of_pairs,
+)
+from chandlery.store.work.due_work import (
+    COMMAND,
+    command_of,
+    commands_of,
+    given_due,
+    made_due,
+    made_due_given,
+    one_by_one,
+)
 from chandlery.store.work.work_releases import DELIVERY
 
 if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, CompoundSelect
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+_KEYS = "keys"
 _LOCK_WAITS = text("SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest(CAST(:keys AS text[])) AS key")
 _MOST_ENQUEUED = 5_000
 _MOST_LATE = 500
@@ -70,25 +87,25 @@ class WakeStore:
         commands: list[Reconcile] = []
         for start in range(0, len(ordered), _MOST_LOCKS):
             some = ordered[start : start + _MOST_LOCKS]
-            meant = _waiting_for(self._connection, some, known=[pair for pair in known if pair[0] in some])
+            of_those = [pair for pair in known if pair[0] in some]
             if self._is_postgresql:
-                commands += await self._wake_or_note(meant, cause)
+                commands += await self._wake_or_note(some, of_those, cause)
             else:
+                meant = _waiting_for(self._connection, some, known=of_those)
                 commands += await self._commands_of_woken(W.c.uid.in_(meant), cause)
         return commands
 
     async def _commands_of_woken(self, condition: Any, cause: str | None) -> Sequence[Reconcile]:
         return await commands_of(self._connection, made_due(self._now, condition, cause=_kept_or(cause)))
 
-    async def _wake_or_note(self, meant: Any, cause: str | None) -> Sequence[Reconcile]:
-        waiting = select(W.c.uid).where(W.c.uid.in_(meant)).cte("waiting")
-        free = select(W.c.uid).where(W.c.uid.in_(select(waiting.c.uid))).with_for_update(skip_locked=True).cte("free")
-        others = select(waiting.c.uid).except_(select(free.c.uid))
-        late = insert(LATE_WAKES).from_select(["uid"], others).returning(LATE_WAKES.c.uid).cte("late")
-        woken = made_due(self._now, W.c.uid.in_(select(free.c.uid)), cause=_kept_or(cause)).cte("woken")
-        of_those = select(woken.c.kind, woken.c.uid, woken.c.lane, woken.c.traceparent)
-        noted = select(null(), late.c.uid, null(), null())
-        rows = (await self._connection.execute(union_all(of_those, noted))).mappings().all()
+    async def _wake_or_note(
+        self, keys: Sequence[str], known: Sequence[tuple[str, str]], cause: str | None
+    ) -> Sequence[Reconcile]:
+        given = {_KEYS: list(keys), **given_due(self._now, cause)}
+        if known:
+            given |= given_pairs(known, is_postgresql=True)
+        statement = _woken_or_noted(has_known=bool(known))
+        rows = (await self._connection.execute(statement, given)).mappings().all()
         self.has_late_ones |= any(row["kind"] is None for row in rows)
         return [command_of(row) for row in rows if row["kind"] is not None]
 
@@ -164,3 +181,27 @@ def _waiting_for(connection: "AsyncConnection", keys: Sequence[str], *, known: S
         interested = interested.where(~is_one_of_pairs(connection, (INTERESTS.c.key, INTERESTS.c.uid), known))
     # A union, because PostgreSQL reads the whole table for an OR of the two.
     return union_all(waiting, interested)
+
+
+@cache
+def _woken_or_noted(*, has_known: bool) -> "CompoundSelect[Any]":
+    """On PostgreSQL: makes due who waits and is not held by anybody; of who is held there is a note, without a kind.
+
+    Kept, because a dozen selects take longer to make than to run.
+    """
+    waiting = select(W.c.uid).where(_is_given(W.c.waiting_for))
+    interested = select(INTERESTS.c.uid).where(_is_given(INTERESTS.c.key))
+    if has_known:
+        waiting = waiting.where(~is_one_of_given_pairs((W.c.waiting_for, W.c.uid), is_postgresql=True))
+        interested = interested.where(~is_one_of_given_pairs((INTERESTS.c.key, INTERESTS.c.uid), is_postgresql=True))
+    meant = select(W.c.uid).where(W.c.uid.in_(union_all(waiting, interested))).cte("waiting")
+    free = select(W.c.uid).where(W.c.uid.in_(select(meant.c.uid))).with_for_update(skip_locked=True).cte("free")
+    others = select(meant.c.uid).except_(select(free.c.uid))
+    late = insert(LATE_WAKES).from_select(["uid"], others).returning(LATE_WAKES.c.uid).cte("late")
+    woken = made_due_given(W.c.uid.in_(select(free.c.uid))).cte("woken")
+    of_those = select(woken.c.kind, woken.c.uid, woken.c.lane, woken.c.traceparent)
+    return union_all(of_those, select(null(), late.c.uid, null(), null()))
+
+
+def _is_given(column: "ColumnElement[Any]") -> Any:
+    return is_one_of_given(column, _KEYS, is_postgresql=True)

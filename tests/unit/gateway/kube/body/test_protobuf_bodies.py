@@ -9,8 +9,8 @@ from chandlery.model.objects.core import Event, Namespace, Secret
 from chandlery.model.objects.kinds import EVENT, NAMESPACE, SECRET, SERVICE_INSTANCE, Kind
 from chandlery_gateway.kube.body.bodies import parse_body
 from chandlery_gateway.kube.body.decoding import Decoded, FieldValidation, decode_object
-from chandlery_gateway.kube.protobuf.protobuf_bodies import PROTOBUF, parse_protobuf
-from chandlery_gateway.kube.query.negotiation import JSON, NotAcceptable, UnsupportedMediaType, negotiate
+from chandlery_gateway.kube.protobuf.protobuf_bodies import parse_protobuf
+from chandlery_gateway.kube.query.negotiation import JSON, PROTOBUF, NotAcceptable, UnsupportedMediaType, negotiate
 
 # As Go writes it: empty text is there, the zero time is a message of no bytes.
 NAMESPACE_BODY = (
