@@ -10,6 +10,7 @@ are equal; a broker that must not accept it twice has the ids to go by.
 """
 
 from dataclasses import replace
+from importlib import import_module
 from typing import Final, TypeVar
 
 from chandlery.model.json.json_text import write_json
@@ -35,6 +36,9 @@ class ContextSigner:
         """Without keys nothing is signed, and what wants a signature is not sent."""
         self._keys = keys
         self._issuer = issuer
+        if keys is not None:
+            # Now, and not when the first request waits for it.
+            import_module("jwt")
 
     def signed(self, request: RequestT, endpoint: BrokerEndpoint | None) -> RequestT:
         """The request with its signature, if it has a context and its broker wants one."""
