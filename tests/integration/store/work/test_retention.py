@@ -8,10 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chandlery.contracts.messages import LaneOpened
 from chandlery.engine.upkeep.retention import Retention
+from chandlery.model.faults import Unavailable
 from chandlery.model.objects import kinds
 from chandlery.settings.settings import Settings
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.objects.object_reads import Listing
+from chandlery.store.pruning.old_events import OldEvents
 from chandlery.store.schema import METADATA
 from chandlery.store.work.work_claims import Claim, Release
 from tests.integration.store import samples
@@ -123,6 +125,27 @@ async def test_interests_of_what_is_gone_are_pruned_and_others_stay(
     await _prune_all(retention)
     assert await work.wake(database, keys[0]) == ["stays"]
     assert await _rows(engine, "interests") == len(keys)
+
+
+async def test_a_step_that_fails_keeps_no_other_from_its_turn(
+    database: Database, engine: AsyncEngine, clock: SetClock, retention: Retention, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise Unavailable("no answer in time")
+
+    async def speak(unit: UnitOfWork) -> None:
+        unit.outbox.add(LaneOpened(lane="lane"))
+
+    monkeypatch.setattr(OldEvents, "forget", fail)
+    await database.run(speak)
+    clock.advance(minutes=61)
+
+    with pytest.raises(Unavailable):
+        await retention.prune()
+    assert await _rows(engine, "outbox") == 1
+    with pytest.raises(Unavailable):
+        await retention.prune()
+    assert await _rows(engine, "outbox") == 0
 
 
 async def test_nothing_is_pruned_when_nothing_is_old(
