@@ -20,6 +20,8 @@ _SETTINGS: Final = (
     "SET auto_explain.log_format = json",
     "SET client_min_messages = log",
 )
+_OF_DRIVER: Final = "typeinfo_tree"
+"""In what asyncpg asks of the catalog, once for a connection."""
 _READS_ALL: Final = frozenset({"Seq Scan", "Parallel Seq Scan"})
 
 
@@ -84,7 +86,7 @@ class PlanRecorder:
 
     def _note(self, _connection: Any, message: Any) -> None:
         head, _, told = message.message.partition("plan:\n")
-        if told:
+        if told and _OF_DRIVER not in told:
             found = json.loads(told)
             milliseconds = float(head.split()[1])
             self.plans.append(Plan(found["Query Text"], milliseconds, tuple(_nodes(found["Plan"], 0))))
