@@ -16,7 +16,7 @@ from chandlery.lookup.broker_access import shortest_pauses
 from chandlery.lookup.broker_egress import egress_of
 from chandlery.model.faults import NotFound
 from chandlery.model.objects.instances import UserInfo
-from chandlery.model.objects.kinds import KINDS, RBAC_KINDS
+from chandlery.model.objects.kinds import KINDS, RBAC_KINDS, SERVICE_BINDING, SERVICE_INSTANCE
 from chandlery.process.http.probes import PROBE_PATHS, ProbeApp
 from chandlery.telemetry.catalog.api_requests import WRITES
 from chandlery.telemetry.tracing.tracing import Tracing
@@ -59,6 +59,7 @@ from chandlery_gateway.write.token_requests import TokenIssuer
 from chandlery_gateway.write.write_requests import WriteRequest
 
 _METHOD_NOT_ALLOWED = 405
+_ASKED_FOR_MOST: Final = (SERVICE_INSTANCE, SERVICE_BINDING)
 # FastAPI's own traces have queries in them, and go wherever a variable of the environment says.
 _NO_TELEMETRY: Final[TelemetryConfig] = {
     "tracing": False,
@@ -132,7 +133,8 @@ def create_app(
         # See _without_last_slash. The address of a redirect is made from the header `Host`, which anybody may write.
         redirect_slashes=False,
     )
-    for kind in (*KINDS.values(), REGARDING_EVENT):
+    # What is asked for most is found first among the routes.
+    for kind in (*_ASKED_FOR_MOST, *(kind for kind in KINDS.values() if kind not in _ASKED_FOR_MOST), REGARDING_EVENT):
         reads = ReadHandlers(kind, authorizer=recording, object_reader=object_reader, hub=hub)
         writes = WriteHandlers(kind, authorizer=recording, object_writer=object_writer, object_reader=object_reader)
         by_operation = {name: _counting_at_once(each, hub) for name, each in writes.by_operation.items()}

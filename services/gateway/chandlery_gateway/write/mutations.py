@@ -8,7 +8,6 @@ up; then the mutation is computed from the object that was found, and the transa
 another one by then, so is the mutation.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -216,26 +215,22 @@ def preparable(mutation: Mutation) -> PreparedMutation:
 
 def is_large(document: AnyObject) -> bool:
     """Whether the object has so much in it that working with it takes milliseconds."""
-    characters = 0
-    for values, value in enumerate(_values(document), start=1):
-        if isinstance(value, str):
-            characters += len(value)
-        if values > _MANY_VALUES or characters > _MANY_CHARACTERS:
-            return True
-    return False
-
-
-def _values(document: BaseModel) -> Iterator[Any]:
+    values = characters = 0
     waiting: list[Any] = [document]
     while waiting:
         value = waiting.pop()
-        yield value
-        if isinstance(value, BaseModel):
-            waiting.extend(each for each in value.__dict__.values() if each is not None)
+        values += 1
+        if isinstance(value, str):
+            characters += len(value)
+        elif isinstance(value, BaseModel):
+            waiting += [each for each in value.__dict__.values() if each is not None]
         elif isinstance(value, dict):
-            waiting.extend(value.values())
+            waiting += value.values()
         elif isinstance(value, list | tuple):
-            waiting.extend(value)
+            waiting += value
+        if values > _MANY_VALUES or characters > _MANY_CHARACTERS:
+            return True
+    return False
 
 
 def _version(document: AnyObject) -> str:
