@@ -35,14 +35,20 @@ async def broker() -> AsyncIterator[ScriptedBroker]:
 async def _reminded(process: Process, rows: list[dict[str, Any]]) -> Statements:
     """One round of each, begun as by the timers of this process, and answered together."""
     reconciler: Any = AnsweredTogether(InstanceReconciler(process.resources), len(rows))
-    loop = ReconcileLoop(reconciler, process.resources)
-    slots: HandlerSlots[Any] = HandlerSlots(lambda _: asyncio.sleep(0), limit=TOGETHER)
     with counted_statements(process.engine) as counted:
-        for row in rows:
-            command = Reconcile(kind=INSTANCE.kind, uid=row["uid"], lane=row["lane"])
-            slots.run_beside(partial(loop.handle, command))
-        await slots.settle()
+        await _begun_beside(ReconcileLoop(reconciler, process.resources), rows)
     return counted
+
+
+async def _begun_beside(loop: ReconcileLoop[Any, Any, Any, Any], rows: list[dict[str, Any]]) -> None:
+    slots: HandlerSlots[Any] = HandlerSlots(lambda _: asyncio.sleep(0), limit=TOGETHER)
+    for command in map(_command, rows):
+        slots.run_beside(partial(loop.handle, command))
+    await slots.settle()
+
+
+def _command(row: dict[str, Any]) -> Reconcile:
+    return Reconcile(kind=INSTANCE.kind, uid=row["uid"], lane=row["lane"])
 
 
 async def _pending(fleet: Fleet, names: list[str]) -> list[dict[str, Any]]:
@@ -81,3 +87,24 @@ async def test_many_polls_ask_as_often_as_few_and_write_nothing_but_their_rows_o
     written = [text for text in many.texts if not text.startswith("SELECT")]
     assert all("UPDATE work_queue" in text for text in written), written
     assert len(written) == 2
+
+
+async def test_what_one_process_takes_up_and_others_are_sent_meanwhile_is_polled_once(
+    fleet: Fleet, broker: ScriptedBroker
+) -> None:
+    await fleet.offer("db", broker.url)
+    processes = [await fleet.process(f"worker-{number}") for number in range(3)]
+    names = [f"shared-{number}" for number in range(40)]
+    await fleet.create_together(*(instance(name, "db") for name in names), through=processes[0])
+    await _reminded(processes[0], await _pending(fleet, names))
+    fleet.clock.advance(_PAUSE_SECONDS)
+    rows = await _pending(fleet, names)
+
+    loops = [
+        ReconcileLoop[Any, Any, Any, Any](InstanceReconciler(each.resources), each.resources) for each in processes
+    ]
+    sent = [loops[2].handle(_command(row)) for row in rows]
+    await asyncio.gather(_begun_beside(loops[0], rows), _begun_beside(loops[1], rows), *sent)
+
+    polled = Counter(seen.ids["instance_id"] for seen in broker.seen if seen.template == POLL_INSTANCE)
+    assert polled == {row["external_id"]: 1 for row in await fleet.rows("serviceinstances") if row["name"] in names}
