@@ -9,8 +9,9 @@ asynchronous engine its sessions, and the ORM with them; with uvicorn its superv
 by names without anything behind them.
 """
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Final, NoReturn
@@ -33,6 +34,9 @@ ABSENT: Final = frozenset(
 HOLLOW: Final = frozenset({"sqlalchemy.ext.asyncio.scoping", "sqlalchemy.ext.asyncio.session", "uvicorn.supervisors"})
 """Whatever is imported from them is there, and cannot be used."""
 
+_PROVIDERS: Final = "CHANDLERY_ENCRYPTION_PROVIDERS"
+_OUR_PROVIDERS: Final = frozenset({"keys", "aws-kms", "pkcs11"})
+
 
 class Hollow:
     """Stands for a class or a function of a module that is not loaded."""
@@ -54,9 +58,7 @@ class LeftOut:
     def find_spec(
         self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """What stands for the module; nothing where it is not left out. Raises ModuleNotFoundError."""
-        if fullname in ABSENT:
-            raise ModuleNotFoundError(f"{fullname} is left out of processes of Chandlery", name=fullname)
+        """What stands for the module; nothing where it is not left out."""
         # typeshed asks for a class of `importlib.abc`; the interpreter does not.
         return ModuleSpec(fullname, self) if fullname in HOLLOW else None  # type: ignore[arg-type]
 
@@ -68,6 +70,10 @@ class LeftOut:
         """There is nothing in it."""
 
 
-def leave_out() -> None:
-    """From now on, in this process."""
+def leave_out(environment: Mapping[str, str] = os.environ) -> None:
+    """From now on, in this process; not where a package of somebody else's is asked for, which may use all of it."""
+    providers = {name.strip() for name in environment.get(_PROVIDERS, "").split(",")} - {""}
+    if not providers <= _OUR_PROVIDERS:
+        return
+    sys.modules.update(dict.fromkeys(ABSENT))  # type: ignore[arg-type] # so the interpreter says: not to be found
     sys.meta_path.insert(0, LeftOut())

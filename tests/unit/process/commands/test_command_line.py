@@ -46,7 +46,7 @@ def test_a_process_loads_nothing_that_it_does_not_use(services: tuple[str, ...],
         "leave_out()\n"
         "from chandlery.process.commands.service_commands import service_command, up\n"
         f"for name in {services!r}: service_command(name)\n"
-        f"print(sorted(name for name in {others!r} if name in sys.modules))"
+        f"print(sorted(name for name in {others!r} if sys.modules.get(name)))"
     )
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
@@ -57,14 +57,27 @@ def test_what_is_left_out_is_absent_or_of_no_use() -> None:
         "from chandlery.process.commands.left_out import leave_out\n"
         "leave_out()\n"
         "from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession\n"
-        "try:\n    import rich\nexcept ModuleNotFoundError as error:\n    print(error)\n"
+        "from importlib.util import find_spec\n"
+        "try:\n    import rich\nexcept ModuleNotFoundError as error:\n    print(error.name, find_spec('rich'))\n"
         "try:\n    AsyncSession()\nexcept RuntimeError as error:\n    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [
-        "rich is left out of processes of Chandlery",
+        "rich None",
         "this part of a library is left out of processes of Chandlery: see left_out.py",
     ]
+
+
+@pytest.mark.parametrize(("providers", "is_whole"), [("vault", True), ("keys,vault", True), ("aws-kms, keys", False)])
+def test_nothing_is_left_out_where_a_package_of_somebody_elses_may_use_it(providers: str, is_whole: bool) -> None:
+    look = (
+        "from chandlery.process.commands.left_out import leave_out\n"
+        f"leave_out({{'CHANDLERY_ENCRYPTION_PROVIDERS': {providers!r}}})\n"
+        "from sqlalchemy.ext.asyncio import AsyncSession\n"
+        "print(hasattr(AsyncSession, 'execute'))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(is_whole)
 
 
 def test_help_cuts_no_sentence() -> None:
