@@ -5,13 +5,15 @@ Goes out: rows. Of a statement it takes one hop to aiosqlite's thread in place o
 Called by: `engine.py`, as the connection that the dialect is given.
 
 A hop costs more than ten times what the statement does. What has no bound of its own is read at once only for a few
-milliseconds: then SQLite stops, and the thread reads it from the beginning. What waits, for the disk or for another
-process's lock, goes to the thread; so does what may write many rows.
+milliseconds: if there is no row by then, SQLite stops, and the thread reads it from the beginning; if there are, the
+thread fetches the rest. What waits, for the disk or for another process's lock, goes to the thread; so does what may
+write much. Whoever asks for one thing after another gives way to others every few milliseconds.
 """
 
 import asyncio
 import re
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum, auto
@@ -27,6 +29,13 @@ _MOST_AT_ONCE: Final = 64
 """Rows of one `executemany`."""
 _MOST_VALUES: Final = 1_000
 """Of one statement."""
+_MOST_CHARACTERS: Final = 262_144
+"""Of what is written at once."""
+_SLICE: Final = 8
+"""Rows that are fetched before one looks at the clock; an object may have a megabyte."""
+_SECONDS: Final = 0.003
+_KIND_OF_ERROR: Final = 0xFF
+"""Without the bits that tell of it in more detail."""
 _STATEMENTS: Final = 512
 """That are kept prepared."""
 _THREAD_SECONDS: Final = 5.0
@@ -125,7 +134,9 @@ class LoopCursor:
 
     async def executemany(self, sql: str, parameters: Sequence[Parameters]) -> "LoopCursor":
         """Run the statement for each."""
-        is_small = len(parameters) <= _MOST_AT_ONCE and _course_of(sql) is _Course.SMALL_WRITE
+        is_small = (
+            _course_of(sql) is _Course.SMALL_WRITE and len(parameters) <= _MOST_AT_ONCE and _are_short(*parameters)
+        )
         await self._connection.done(self._cursor.executemany, sql, parameters, at_once=is_small)
         return self
 
@@ -145,6 +156,8 @@ class LoopConnection(aiosqlite.Connection):
     _done_there = 0
     """What the thread was given, counted in the loop, and what it has done, counted in the thread."""
     _is_hurried = False
+    _since = 0.0
+    """When others had their turn last, in seconds of the monotonic clock."""
 
     @property
     def raw(self) -> sqlite3.Connection:
@@ -167,8 +180,9 @@ class LoopConnection(aiosqlite.Connection):
         match _course_of(sql):
             case _Course.READ:
                 with suppress(_Stopped):
-                    return self._hurried(cursor, sql, parameters)
-            case _Course.SMALL_WRITE if len(parameters) <= _MOST_VALUES:
+                    return await self._read(cursor, sql, parameters)
+            case _Course.SMALL_WRITE if len(parameters) <= _MOST_VALUES and _are_short(parameters):
+                await self._give_way()
                 return _rows(cursor, sql, parameters)
             case _Course.BEGIN if self._has_begun(cursor, sql):
                 return []
@@ -177,6 +191,7 @@ class LoopConnection(aiosqlite.Connection):
     async def done(self, work: Any, *given: Any, at_once: bool) -> None:
         """Do this in the thread, unless it is over at once."""
         if at_once and not self.is_busy:
+            await self._give_way()
             work(*given)
         else:
             await self._execute(work, *given)
@@ -186,16 +201,36 @@ class LoopConnection(aiosqlite.Connection):
         if self.is_busy or self.raw.in_transaction:
             await super().rollback()
 
-    def _hurried(self, cursor: sqlite3.Cursor, sql: str, parameters: Parameters) -> list[Any]:
-        self._is_hurried = True
+    async def _give_way(self) -> None:
+        # What is done at once is no turn of the loop, and going through thousands of objects would be none either.
+        if time.monotonic() - self._since > _SECONDS:
+            await asyncio.sleep(0)
+            self._since = time.monotonic()
+
+    async def _read(self, cursor: sqlite3.Cursor, sql: str, parameters: Parameters) -> list[Any]:
+        await self._give_way()
+        rows, is_whole = self._hurried(cursor, sql, parameters)
+        if not is_whole:
+            rows += await self._execute(cursor.fetchall)
+        return rows
+
+    def _hurried(self, cursor: sqlite3.Cursor, sql: str, parameters: Parameters) -> tuple[list[Any], bool]:
+        """The rows of the first few milliseconds, and whether they are all."""
+        self._is_hurried, until, rows = True, time.monotonic() + _SECONDS, list[Any]()
         try:
-            return _rows(cursor, sql, parameters)
+            cursor.execute(sql, parameters)
+            while time.monotonic() < until:
+                some = cursor.fetchmany(_SLICE)
+                rows += some
+                if len(some) < _SLICE:
+                    return rows, True
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
                 raise _Stopped from error
             raise
         finally:
             self._is_hurried = False
+        return rows, False
 
     def _has_begun(self, cursor: sqlite3.Cursor, sql: str) -> bool:
         (patience,) = cursor.execute("PRAGMA busy_timeout").fetchone()
@@ -203,7 +238,7 @@ class LoopConnection(aiosqlite.Connection):
         try:
             cursor.execute(sql)
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            if error.sqlite_errorcode & _KIND_OF_ERROR != sqlite3.SQLITE_BUSY:
                 raise
             return False
         finally:
@@ -216,13 +251,20 @@ class LoopConnection(aiosqlite.Connection):
 
     async def _execute(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
         self._handed_over += 1
-        return await super()._execute(self._counted, fn, *args, **kwargs)  # type: ignore[no-untyped-call]
+        try:
+            return await super()._execute(self._counted, fn, *args, **kwargs)  # type: ignore[no-untyped-call]
+        finally:
+            self._since = time.monotonic()
 
     def _counted(self, work: Callable[..., Any], *given: Any, **named: Any) -> Any:
         try:
             return work(*given, **named)
         finally:
             self._done_there += 1
+
+
+def _are_short(*rows: Parameters) -> bool:
+    return sum(len(value) for row in rows for value in row if isinstance(value, str | bytes)) <= _MOST_CHARACTERS
 
 
 def _rows(cursor: sqlite3.Cursor, sql: str, parameters: Parameters) -> list[Any]:

@@ -85,6 +85,46 @@ async def test_a_long_read_is_taken_to_the_thread_and_loses_nothing(engine: Asyn
         assert list((await connection.execute(NAMES)).scalars()) == ["written before"]
 
 
+async def test_long_rows_are_fetched_by_the_thread_from_where_the_loop_has_left_off(engine: AsyncEngine) -> None:
+    names = [f"{uid:03}" * 100_000 for uid in range(100)]
+    async with engine.begin() as connection:
+        await connection.execute(ADDED, [{"uid": uid, "name": name} for uid, name in enumerate(names)])
+        hops = Hops(await _driver(connection))
+        assert list((await connection.execute(NAMES)).scalars()) == names
+        assert hops.count == 1
+
+
+async def test_whoever_asks_for_one_thing_after_another_gives_way(engine: AsyncEngine) -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with engine.begin() as connection:
+        await connection.execute(ADDED, {"uid": 1, "name": "a"})
+        beside = asyncio.create_task(others())
+        hops = Hops(await _driver(connection))
+        for number in range(2_000):
+            await connection.execute(
+                text("UPDATE things SET name = :to WHERE things.uid = :uid"), {"to": str(number), "uid": 1}
+            )
+        beside.cancel()
+        assert hops.count == 0
+        assert turns > 10
+
+
+async def test_what_is_long_is_written_by_the_thread(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        hops = Hops(await _driver(connection))
+        await connection.execute(ADDED, {"uid": 1, "name": "a" * 300_000})
+        assert hops.count == 1
+        await connection.execute(ADDED, [{"uid": uid, "name": "a" * 150_000} for uid in (2, 3)])
+        assert hops.count == 2
+
+
 @pytest.mark.parametrize(
     "statement",
     [
