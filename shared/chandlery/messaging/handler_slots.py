@@ -38,7 +38,7 @@ class Slot:
             self._leave()
 
     async def enter(self) -> None:
-        """Wait for a slot again, unless it was not left."""
+        """Wait for a slot again, unless it was not left. Cancelled if it is for nobody any more (see `stop`)."""
         if not self._is_held:
             await self._enter()
             self._is_held = True
@@ -119,8 +119,10 @@ class HandlerSlots(Generic[Item]):
         return items
 
     def stop(self) -> None:
-        """Start nothing any more."""
+        """Start nothing any more. What runs beside the handlers and waits for a slot has called nobody: cancel it."""
         self._stopped = True
+        while self._coming_beside:
+            self._coming_beside.popleft().cancel()
 
     async def settle(self) -> None:
         """Return when nothing runs."""
@@ -141,7 +143,7 @@ class HandlerSlots(Generic[Item]):
         """
         if self._stopped:
             return None
-        slot = Slot(partial(self._enter, self._coming_beside), self._leave, is_beside=True)
+        slot = Slot(self._enter_beside, self._leave, is_beside=True)
         return self._task_of(work(), slot, self._beside)
 
     def _start(self, item: Item) -> None:
@@ -166,6 +168,11 @@ class HandlerSlots(Generic[Item]):
     def _leave(self) -> None:
         self._held -= 1
         self._go_on()
+
+    async def _enter_beside(self) -> None:
+        if self._stopped:
+            raise asyncio.CancelledError
+        await self._enter(self._coming_beside)
 
     async def _enter(self, line: deque[asyncio.Future[None]]) -> None:
         if self._held < self._limit and not self._coming_back and not line:

@@ -89,6 +89,7 @@ async def test_what_is_more_than_can_wait_is_left_to_others_and_what_waits_is_gi
 
     assert [command.uid for command in waiting] == [f"uid-{number}" for number in range(8, 1_000)]
     lane.let_go()
+    await has_ended(lane, 8)
     await lane.close()
     assert len(lane.ended) == 8
 

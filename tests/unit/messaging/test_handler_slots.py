@@ -201,6 +201,22 @@ async def test_once_stopped_nothing_is_begun_beside_and_what_runs_is_cancelled_w
     assert (beside.calling, stage.slots._held) == (["a"], 0)
 
 
+async def test_what_waits_beside_for_a_slot_calls_nobody_once_all_is_stopped() -> None:
+    stage = Stage(limit=1)
+    beside = Beside(stage)
+    calling, waiting = beside.run("a", "b")
+    await is_so(lambda: beside.calling == ["a"] and beside.begun == ["a", "b"])
+    (late,) = beside.run("c")
+
+    stage.slots.stop()
+    beside.answer()
+    await stage.slots.settle()
+
+    assert beside.calling == ["a"]
+    assert [task is not None and task.cancelled() for task in (calling, waiting, late)] == [False, True, True]
+    assert stage.slots._held == 0
+
+
 async def test_who_handles_a_message_runs_beside_nobody() -> None:
     seen: list[bool] = []
 

@@ -12,12 +12,14 @@ from chandlery.contracts.messages import Reconcile
 from chandlery.engine.reconcile_loop import ReconcileLoop
 from chandlery.engine.reminded_rounds import TOGETHER
 from chandlery.messaging.handler_slots import HandlerSlots
+from chandlery.store.rows import utc
 from chandlery_provisioner.instance_reconciler import InstanceReconciler
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker
 from tests.conformance.scripted.scripted_templates import POLL_INSTANCE, PROVISION
 from tests.integration.workers.batches.test_statements_of_batches import AnsweredTogether
 from tests.integration.workers.fleet import INSTANCE, Fleet, Process, instance
 from tests.support.measured.statements import Statements, counted_statements
+from tests.support.waiting import eventually
 
 _LEFT_ALONE: Final = ("serviceinstances", "changes", "events", "operations", "outbox", "audit_events")
 _PAUSE_SECONDS: Final = 60
@@ -108,3 +110,50 @@ async def test_what_one_process_takes_up_and_others_are_sent_meanwhile_is_polled
 
     polled = Counter(seen.ids["instance_id"] for seen in broker.seen if seen.template == POLL_INSTANCE)
     assert polled == {row["external_id"]: 1 for row in await fleet.rows("serviceinstances") if row["name"] in names}
+
+
+class _Halting:
+    """Calls that are halted before they leave."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self.calling = 0
+        self.may_leave = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def call(self, *given: Any) -> Any:
+        self.calling += 1
+        await self.may_leave.wait()
+        return await self._inner.call(*given)
+
+
+async def test_what_waits_for_a_slot_when_its_lane_is_closed_calls_nobody_and_is_free_and_due_for_others(
+    fleet: Fleet, broker: ScriptedBroker
+) -> None:
+    await fleet.offer("db", broker.url)
+    process = await fleet.process("worker")
+    names = ["one", "two", "three"]
+    await fleet.create_together(*(instance(name, "db") for name in names))
+    reconciler: Any = _Halting(InstanceReconciler(process.resources))
+    loop = ReconcileLoop[Any, Any, Any, Any](reconciler, process.resources)
+    slots: HandlerSlots[Any] = HandlerSlots(lambda _: asyncio.sleep(0), limit=1)
+    for row in await _pending(fleet, names):
+        slots.run_beside(partial(loop.handle, _command(row)))
+    await eventually(
+        lambda: reconciler.calling == 1 and len(process.resources.in_hand) == len(names), what="one to call"
+    )
+
+    slots.stop()
+    reconciler.may_leave.set()
+    await slots.settle()
+
+    called = [seen.ids["instance_id"] for seen in broker.seen_of(PROVISION)]
+    assert len(called) == 1
+    of = {row["external_id"]: row["uid"] for row in await fleet.rows("serviceinstances")}
+    rows = await _pending(fleet, names)
+    assert {row["lease_owner"] for row in rows} == {None}
+    now = fleet.clock()
+    due = [row for row in rows if max(utc(row["due_at"]), utc(row["enqueue_after"])) <= now]
+    assert {row["uid"] for row in due} == {row["uid"] for row in rows} - {of[called[0]]}
