@@ -6,22 +6,24 @@ the service broker gets no more calls at a time than before.
 Called by: `worker.py`, which makes one for each lane that it listens on.
 
 So many are under way as the lane gets through in two seconds: with those that wait for a slot the lease is taken
-already. What this process does not get to goes to the bus, where every process of the service may take it.
+already. What this process does not get to goes to the bus, where every process of the service may take it; what has
+waited for so long that the sweep has sent it there is forgotten.
 """
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from itertools import islice, takewhile
+from typing import Final, NamedTuple
 
 import structlog
 
 from chandlery.contracts.messages import Reconcile
 from chandlery.messaging.bus import Handler, Subscription
-from chandlery.messaging.handler_slots import most_taken
+from chandlery.messaging.handler_slots import has_had_slot, most_taken
+from chandlery.store.work.work_releases import REMINDER
 
 log = structlog.get_logger(__name__)
 
@@ -31,56 +33,87 @@ _MOST_WAITING: Final = 1_000
 _SOON_SECONDS: Final = 2.0
 
 
+class _Waiting(NamedTuple):
+    """What is due and has not begun."""
+
+    command: Reconcile
+    since: float
+
+
 @dataclass
 class _Batch:
     """What has begun together, and is not over."""
 
     began: float
     left: int
-    size: int
+    called: int = 0
+    """Who has held a slot for a call: the others say nothing of how quick the lane is."""
+    called_at: float = 0.0
+    """When the last of those was over."""
 
 
 class RemindedRounds:
     """Of one lane, for as long as its subscription lasts."""
 
-    def __init__(self, subscription: Subscription, handlers: Mapping[str, Handler], *, concurrency: int) -> None:
-        """`handlers` are those of the subscription, by kind."""
+    def __init__(
+        self,
+        subscription: Subscription,
+        handlers: Mapping[str, Handler],
+        *,
+        concurrency: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`handlers` are those of the subscription, by kind; the clock tells seconds."""
+        self._clock = clock
         self._run = subscription.run_beside
         self._handlers = handlers
         self._least = most_taken(concurrency)
         self._at_a_time = self._least
         self._under_way = 0
-        self._waiting: deque[Reconcile] = deque()
+        self._waiting: dict[str, _Waiting] = {}
 
     def take(self, commands: Sequence[Reconcile]) -> Sequence[Reconcile]:
         """See to what is due now; returns what is more than this process gets to soon."""
-        room = max(0, _MOST_WAITING - len(self._waiting))
-        self._waiting.extend(commands[:room])
+        for command in commands:
+            # Who is due anew has had a round meanwhile, by a message.
+            self._waiting.pop(command.uid, None)
+        self._forget_late()
+        room, now = max(0, _MOST_WAITING - len(self._waiting)), self._clock()
+        self._waiting.update((command.uid, _Waiting(command, now)) for command in commands[:room])
         self._begin()
         return commands[room:]
 
     def close(self) -> Sequence[Reconcile]:
         """Begin no more; returns what has not begun."""
-        left = list(self._waiting)
+        self._forget_late()
+        left = [each.command for each in self._waiting.values()]
         self._waiting.clear()
         return left
 
+    def _forget_late(self) -> None:
+        """Leave to the sweep what it has sent by now: begun here, too, it would be claimed in vain."""
+        latest = self._clock() - REMINDER.total_seconds()
+        late = list(takewhile(lambda uid: self._waiting[uid].since < latest, self._waiting))
+        for uid in late:
+            del self._waiting[uid]
+
     def _begin(self) -> None:
         # Few at a time would be many transactions: those that are due meanwhile begin with the next ones.
-        if not self._waiting or self._under_way > self._at_a_time // 2:
+        if self._under_way > self._at_a_time // 2:
             return
-        size = min(len(self._waiting), self._at_a_time - self._under_way)
-        batch = _Batch(time.monotonic(), left=size, size=size)
-        for _ in range(size):
-            command = self._waiting.popleft()
-            task = self._run(partial(self._handle, command))
+        self._forget_late()
+        beginning = list(islice(self._waiting, self._at_a_time - self._under_way))
+        batch = _Batch(self._clock(), left=len(beginning))
+        for uid in beginning:
+            command = self._waiting.pop(uid).command
+            task = self._run(partial(self._handle, command, batch))
             if task is None:
                 # The lane is being closed: the sweep finds it.
                 continue
             self._under_way += 1
             task.add_done_callback(partial(self._ended, batch))
 
-    async def _handle(self, command: Reconcile) -> None:
+    async def _handle(self, command: Reconcile, batch: _Batch) -> None:
         try:
             await self._handlers[command.kind](command)
         except Exception as error:  # noqa: BLE001 - the lease is given back; the sweep sends a message, which is counted
@@ -91,16 +124,21 @@ class RemindedRounds:
                 uid=command.uid,
                 error_type=type(error).__name__,
             )
+        finally:
+            if has_had_slot():
+                batch.called, batch.called_at = batch.called + 1, self._clock()
 
     def _ended(self, batch: _Batch, _task: "asyncio.Task[None]") -> None:
         self._under_way -= 1
         batch.left -= 1
         if not batch.left:
-            self._learn(batch, time.monotonic() - batch.began)
+            self._learn(batch)
         self._begin()
 
-    def _learn(self, batch: _Batch, seconds: float) -> None:
-        if seconds > _SOON_SECONDS:
+    def _learn(self, batch: _Batch) -> None:
+        if not batch.called:
+            return
+        if batch.called_at - batch.began > _SOON_SECONDS:
             self._at_a_time = max(self._least, self._at_a_time // 2)
-        elif batch.size > self._at_a_time // 2:
+        elif batch.called > self._at_a_time // 2:
             self._at_a_time = min(max(TOGETHER, self._least), 2 * self._at_a_time)

@@ -29,6 +29,7 @@ class Slot:
         self._enter = enter
         self._leave = leave
         self._is_held = not is_beside
+        self.was_held = not is_beside
         self.is_beside = is_beside
 
     def leave(self) -> None:
@@ -41,7 +42,7 @@ class Slot:
         """Wait for a slot again, unless it was not left. Cancelled if it is for nobody any more (see `stop`)."""
         if not self._is_held:
             await self._enter()
-            self._is_held = True
+            self._is_held = self.was_held = True
 
 
 _SLOT: ContextVar[Slot | None] = ContextVar("slot", default=None)
@@ -62,6 +63,11 @@ async def enter_slot() -> None:
 def runs_beside() -> bool:
     """Whether no message has brought what runs here: many such begin together, before they wait for their slots."""
     return (slot := _SLOT.get()) is not None and slot.is_beside
+
+
+def has_had_slot() -> bool:
+    """Whether what runs here holds a slot, or has held one: most of what finds nothing to do needs none."""
+    return (slot := _SLOT.get()) is not None and slot.was_held
 
 
 def most_taken(limit: int) -> int:

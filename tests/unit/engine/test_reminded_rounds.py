@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import pytest
+
 from chandlery.contracts.messages import Message, Reconcile
 from chandlery.engine.reminded_rounds import TOGETHER, RemindedRounds
-from chandlery.messaging.handler_slots import HandlerSlots
+from chandlery.messaging.handler_slots import HandlerSlots, enter_slot
+from chandlery.store.work.work_releases import REMINDER
 from tests.support.waiting import eventually
 
 KIND = "ServiceInstance"
@@ -20,14 +23,21 @@ class Lane:
         self.begun: list[str] = []
         self.ended: list[str] = []
         self._may_end = asyncio.Event()
+        self.calls_nobody = False
+        self.now = 1_000.0
         subscription: Any = self
-        self.rounds = RemindedRounds(subscription, {KIND: self._handle}, concurrency=concurrency)
+        self.rounds = RemindedRounds(
+            subscription, {KIND: self._handle}, concurrency=concurrency, clock=lambda: self.now
+        )
 
     def run_beside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> "asyncio.Task[None] | None":
         return self._slots.run_beside(work)
 
     def let_go(self) -> None:
         self._may_end.set()
+
+    def hold(self) -> None:
+        self._may_end.clear()
 
     async def close(self) -> None:
         self._slots.stop()
@@ -36,6 +46,8 @@ class Lane:
     async def _handle(self, message: Message) -> None:
         assert isinstance(message, Reconcile)
         self.begun.append(message.uid)
+        if not self.calls_nobody:
+            await enter_slot()
         await self._may_end.wait()
         if message.uid == "fails":
             raise LookupError(message.uid)
@@ -71,12 +83,81 @@ async def test_a_lane_that_is_quick_is_given_ever_more_at_a_time_up_to_a_bound()
     for turn in range(8):
         assert lane.rounds.take(commands(200, first=200 * turn)) == []
         await has_ended(lane, 200 * (turn + 1))
-    lane._may_end.clear()
+    lane.hold()
     before = len(lane.begun)
     lane.rounds.take(commands(500, first=5_000))
     await has_begun(lane, before + TOGETHER)
     lane.let_go()
     await has_ended(lane, 2_100)
+
+
+async def begun_at_a_time(lane: Lane) -> int:
+    """How many begin together by now."""
+    lane.hold()
+    before, ended = len(lane.begun), len(lane.ended)
+    assert lane.rounds.take(commands(2 * TOGETHER, first=9_000)) == []
+    await asyncio.sleep(0)
+    begun = len(lane.begun) - before
+    lane.let_go()
+    await has_ended(lane, ended + 2 * TOGETHER)
+    return begun
+
+
+@pytest.mark.parametrize(("calls_nobody", "expected"), [(False, 2 * 8), (True, 8)])
+async def test_a_lane_whose_service_broker_nobody_has_called_is_not_taken_for_a_quick_one(
+    calls_nobody: bool, expected: int
+) -> None:
+    lane = Lane(concurrency=4)
+    lane.calls_nobody = calls_nobody
+    lane.let_go()
+    lane.rounds.take(commands(8))
+    await has_ended(lane, 8)
+    assert await begun_at_a_time(lane) == expected
+
+
+async def test_a_lane_that_has_become_slow_is_given_half_as_many_at_a_time() -> None:
+    lane = Lane(concurrency=4)
+    lane.let_go()
+    lane.rounds.take(commands(8))
+    await has_ended(lane, 8)
+    lane.hold()
+    lane.rounds.take(commands(16, first=8))
+    await has_begun(lane, 24)
+
+    lane.now += 2.5
+    lane.let_go()
+    await has_ended(lane, 24)
+
+    assert await begun_at_a_time(lane) == 8
+
+
+async def test_what_waits_for_longer_than_the_sweep_does_is_left_to_the_message_of_that() -> None:
+    lane = Lane(concurrency=1)
+    lane.rounds.take(commands(3))
+    await has_begun(lane, 1)
+    lane.now += REMINDER.total_seconds()
+    lane.rounds.take(commands(2, first=3))
+
+    lane.now += 0.1
+    lane.let_go()
+
+    await has_ended(lane, 3)
+    assert lane.ended == ["uid-0", "uid-3", "uid-4"]
+    assert lane.rounds.close() == []
+
+
+async def test_an_object_that_is_due_anew_while_it_waits_begins_once_and_with_the_latest_command() -> None:
+    lane = Lane(concurrency=1)
+    first, again, *others = commands(3)
+    lane.rounds.take([first, again, *others])
+    await has_begun(lane, 1)
+    anew = again.model_copy(update={"traceparent": "00-" + "1" * 32 + "-" + "2" * 16 + "-01"})
+
+    lane.rounds.take([anew])
+
+    assert lane.rounds.close() == [*others, anew]
+    lane.let_go()
+    await has_ended(lane, 1)
 
 
 async def test_what_is_more_than_can_wait_is_left_to_others_and_what_waits_is_given_back_at_the_end() -> None:
