@@ -34,6 +34,7 @@ from chandlery.engine.rounds.claimed_round import (
     RecordedRound,
     UndecidedRound,
     described,
+    held_back_from,
     kept_note,
 )
 from chandlery.engine.rounds.late_answers import told_all_the_same
@@ -253,7 +254,9 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         documents = await claimed_documents(unit, [each.claim for each in held])
         await self._reconciler.prefetch(unit, [cast("DocumentT", each) for each in documents.values()])
         decided = {}
-        for each in held:
+        # What a decision locks belongs to its lane (the line of a rate limit, a circuit): all go by lanes, in one order,
+        # so that no two of these transactions wait for each other.
+        for each in sorted(held, key=lambda each: (each.claim.lane, each.claim.uid)):
             uid = each.claim.uid
             decided[uid] = await each.part.run(self._decide(unit, each, documents.get(uid)))
             await unit.breaths.take()
@@ -333,6 +336,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
 
         async def record(unit: UnitOfWork) -> dict[int, RecordedRound]:
             await unit.work_queue.hold([part.item.decided.claim for _, part in ordered])
+            await self._gate.hold_circuits(unit, [to for _, part in ordered if (to := held_back_from(part.item))])
             if self._resources.platform.joins_transactions:
                 await prefetch_secrets(unit, self._reconciler, [part.item for _, part in ordered])
             return {place: await part.run(self._record_one(unit, part.item)) for place, part in ordered}
@@ -344,7 +348,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         await unit.breaths.take()
         decided = answered.decided
         if isinstance(answered.answer, Deferral) and decided.to is not None:
-            deferral = await self._gate.still_deferred(unit, decided.to, answered.answer)
+            deferral = self._gate.still_deferred(unit, decided.to, answered.answer)
             change = self._reconciler.defer(decided.snapshot, deferral, planned=decided.planned, unit=unit)
             change = deferred(change, deferral, decided.claim)
             report = report_of_deferral(decided.planned.action, deferral, lane=decided.to.lane)

@@ -5,7 +5,7 @@ before the call, because one of several rounds that were claimed together may be
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -77,9 +77,13 @@ class CallGate:
         circuit = self._circuits.blocking(to.lane, to.policy.circuit, now)
         return _by_circuit(to, circuit, now) if circuit else Permit.CALL
 
-    async def still_deferred(self, unit: UnitOfWork, to: Destination, deferral: Deferral) -> Deferral:
+    async def hold_circuits(self, unit: UnitOfWork, held_back: Sequence[Destination]) -> None:
+        """Before `still_deferred`, for all that is written down together: whoever closes one of these comes after."""
+        if held_back:
+            await unit.wakes.lock_waits(sorted({circuit_key(to.lane) for to in held_back}))
+
+    def still_deferred(self, unit: UnitOfWork, to: Destination, deferral: Deferral) -> Deferral:
         """What `begin` said, when it is written down: due at once if the circuit has closed since."""
-        await unit.wakes.lock_waits([circuit_key(to.lane)])
         if self._circuits.blocking(to.lane, to.policy.circuit, unit.now) is not None:
             return deferral
         return replace(deferral, due_at=unit.now, waiting_for=None, is_shown=False)

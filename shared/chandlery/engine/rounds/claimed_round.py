@@ -78,6 +78,11 @@ def kept_note(entry: "ClaimedRound[Any, Any]") -> tuple[Claim, JsonObject, JsonO
     return entry.claim, entry.planned.sealed, entry.planned.memory
 
 
+def held_back_from(answered: "AnsweredRound[Any, Any, Any]") -> Destination | None:
+    """Where the call that was not made would have gone; None if it was made."""
+    return answered.decided.to if isinstance(answered.answer, Deferral) else None
+
+
 def described(claimed: "UndecidedRound | DecidedRound[Any, Any]") -> str:
     """What is in hand, for people."""
     metadata = claimed.document.metadata
