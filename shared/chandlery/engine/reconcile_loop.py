@@ -254,8 +254,8 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         documents = await claimed_documents(unit, [each.claim for each in held])
         await self._reconciler.prefetch(unit, [cast("DocumentT", each) for each in documents.values()])
         decided = {}
-        # What a decision locks belongs to its lane (the line of a rate limit, a circuit): all go by lanes, in one order,
-        # so that no two of these transactions wait for each other.
+        # What a decision locks belongs to its lane (the line of a rate limit, a circuit): all go by lanes, in order, so
+        # that no two of these transactions wait for each other.
         for each in sorted(held, key=lambda each: (each.claim.lane, each.claim.uid)):
             uid = each.claim.uid
             decided[uid] = await each.part.run(self._decide(unit, each, documents.get(uid)))
