@@ -150,10 +150,10 @@ class WatchHub:
         self.wake()
         try:
             while not self._is_closed and not until.is_set():
-                if after < self._recent.complete_from:
+                if after < (complete_from := self._recent.complete_from):
                     older = await self._database.run(partial(_read_older, position=after))
-                    # Nothing up to where memory begins: go on there, or it would be asked for again and again.
-                    after = older[-1].position if older else self._recent.complete_from
+                    # Nothing up to where memory began when it was read: go on there, or it would be asked for for ever.
+                    after = older[-1].position if older else complete_from
                     for batch in batches(older):
                         yield batch
                 elif batch := self._recent.after(after):
