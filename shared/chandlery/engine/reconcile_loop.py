@@ -33,6 +33,7 @@ from chandlery.engine.rounds.claimed_round import (
     DecidedRound,
     RecordedRound,
     UndecidedRound,
+    awaited_keys,
     described,
     held_back_from,
     kept_note,
@@ -89,11 +90,6 @@ class _Held(NamedTuple):
 def _lost_note(document: AnyObject) -> RecordEvent:
     log.error(_NOTE_LOST, action="open_note", kind=document.kind, uid=document.metadata.uid)
     return RecordEvent(document, RecordedFact(StoredDataReason.NOTE_LOST, _NOTE_LOST, is_warning=True))
-
-
-def _awaited(change: "ReconcileResult[Any]") -> list[str]:
-    keys = {*(change.next.interests or ()), change.next.waiting_for or ""}
-    return sorted(keys - {""})
 
 
 @dataclass(frozen=True)
@@ -275,7 +271,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         claim = claim.on(document.metadata)
         snapshot, planned = await self._look(unit, claim, document, answers)
         is_complete = answers is None or answers.is_complete
-        if is_complete and isinstance(planned, ReconcileResult) and (keys := _awaited(planned)):
+        if is_complete and isinstance(planned, ReconcileResult) and (keys := awaited_keys(planned)):
             # Whoever brings what is missing either sees this row waiting, or has committed already: look once more.
             await unit.wait_for(keys)
             snapshot, planned = await self._look(unit, claim, document, answers)

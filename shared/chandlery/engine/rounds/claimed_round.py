@@ -11,7 +11,7 @@ from chandlery.engine.rounds.round_report import RoundReport
 from chandlery.model.objects.wire import JsonObject
 from chandlery.platform.gathered_answers import GatheredAnswers
 from chandlery.reconcile.operation.deferral import Deferral
-from chandlery.reconcile.reconcile_result import RecordEvent
+from chandlery.reconcile.reconcile_result import ReconcileResult, RecordEvent
 from chandlery.store.work.work_claims import Claim
 
 
@@ -76,6 +76,12 @@ def kept_note(entry: "ClaimedRound[Any, Any]") -> tuple[Claim, JsonObject, JsonO
     if not isinstance(entry, DecidedRound) or entry.planned.sealed is None:
         return None
     return entry.claim, entry.planned.sealed, entry.planned.memory
+
+
+def awaited_keys(change: ReconcileResult[Any]) -> list[str]:
+    """What the object is going to wait for, or wants to hear of."""
+    keys = {*(change.next.interests or ()), change.next.waiting_for or ""}
+    return sorted(keys - {""})
 
 
 def held_back_from(answered: "AnsweredRound[Any, Any, Any]") -> Destination | None:
