@@ -114,7 +114,19 @@ async def test_only_the_culprit_fails_when_a_batch_does() -> None:
         good, bad, better = await asyncio.gather(batches(2), batches(-1), batches(3), return_exceptions=True)
     assert (good, better) == (4, 9)
     assert isinstance(bad, LookupError)
-    assert bench.batches == [[2, -1, 3], [2], [-1], [3]]
+    assert bench.batches == [[2, -1, 3], [2], [-1, 3], [-1], [3]]
+
+
+async def test_to_find_one_culprit_among_many_a_batch_is_halved_and_not_repeated_item_by_item() -> None:
+    bench = Bench()
+    batches = Batches(bench, limit=128)
+    numbers = [*range(1, 78), -1, *range(78, 128)]
+    async with asyncio.timeout(SOON):
+        results = await asyncio.gather(*(batches(number) for number in numbers), return_exceptions=True)
+    assert [number for number, result in zip(numbers, results, strict=True) if isinstance(result, LookupError)] == [-1]
+    assert [result for result in results if isinstance(result, int)] == [number**2 for number in range(1, 128)]
+    assert [len(batch) for batch in bench.batches if -1 in batch] == [128, 64, 32, 16, 8, 4, 2, 1]
+    assert len(bench.batches) == 1 + 2 * 7
 
 
 async def test_batch_is_not_repeated_when_the_outcome_of_its_commit_is_unknown() -> None:
