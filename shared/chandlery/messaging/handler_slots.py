@@ -13,6 +13,9 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
+import structlog
+from opentelemetry.context import Context, attach
+
 Item = TypeVar("Item")
 _AHEAD: Final = 2
 """How many times as many messages are taken as handlers hold a slot."""
@@ -78,6 +81,14 @@ def most_taken(limit: int) -> int:
     return limit if limit < _FEW else _AHEAD * limit
 
 
+def _context_of_listener() -> contextvars.Context:
+    """The one of now, without the message and the span in which somebody may have begun to listen."""
+    context = contextvars.copy_context()
+    context.run(structlog.contextvars.unbind_contextvars, "message_id")
+    context.run(attach, Context())
+    return context
+
+
 class HandlerSlots(Generic[Item]):
     """Runs `work` on each item in a task of its own, in the order offered, at most `limit` at a time."""
 
@@ -104,7 +115,7 @@ class HandlerSlots(Generic[Item]):
         self._beside: set[asyncio.Task[None]] = set()
         self._stopped = False
         # What is logged belongs to whoever listens, and not to whoever happened to publish in this process.
-        self._context = contextvars.copy_context()
+        self._context = _context_of_listener()
 
     @property
     def is_free(self) -> bool:

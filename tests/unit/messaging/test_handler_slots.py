@@ -5,6 +5,8 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
+import structlog
+from opentelemetry.trace import NonRecordingSpan, SpanContext, get_current_span, use_span
 
 from chandlery.messaging.handler_slots import HandlerSlots, enter_slot, leave_slot, most_taken, runs_beside
 from tests.support.waiting import eventually
@@ -215,6 +217,24 @@ async def test_what_waits_beside_for_a_slot_calls_nobody_once_all_is_stopped() -
     assert beside.calling == ["a"]
     assert [task is not None and task.cancelled() for task in (calling, waiting, late)] == [False, True, True]
     assert stage.slots._held == 0
+
+
+async def test_who_is_run_knows_who_listens_and_not_the_message_that_made_them_listen() -> None:
+    seen: list[tuple[dict[str, object], bool]] = []
+
+    async def work(item: int = 0) -> None:
+        seen.append((structlog.contextvars.get_contextvars(), get_current_span().get_span_context().is_valid))
+
+    span = NonRecordingSpan(SpanContext(trace_id=1, span_id=2, is_remote=False))
+    with structlog.contextvars.bound_contextvars(service="provisioner", message_id="announces a lane"), use_span(span):
+        slots: HandlerSlots[int] = HandlerSlots(work, limit=1)
+        assert get_current_span() is span
+        slots.offer(1)
+        slots.run_beside(work)
+        assert "message_id" in structlog.contextvars.get_contextvars()
+    await slots.settle()
+
+    assert seen == [({"service": "provisioner"}, False)] * 2
 
 
 async def test_who_handles_a_message_runs_beside_nobody() -> None:
