@@ -18,6 +18,8 @@ from chandlery.store.objects.changes import LoggedChange
 _KEPT: Final = 5_000
 _KEPT_BYTES: Final = 16 * 1024 * 1024
 """Recent changes in memory, and how long they are as JSON; who is further behind reads from the database."""
+_PARTS: Final = 4
+"""Of what is kept at most one comes in before watches have had their turn, or they would never see it."""
 _AT_ONCE: Final = 200
 _BYTES_AT_ONCE: Final = 256 * 1024
 _SHARED: Final = 4
@@ -26,7 +28,7 @@ _SAID: Final = 16
 _RUNG_AT_ONCE: Final = 10
 """Each of these watches may take some milliseconds before it gives way."""
 
-_POSITION: Final = attrgetter("position")
+POSITION: Final = attrgetter("position")
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Batch:
 
     changes: Sequence[LoggedChange] = ()
     said: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+    most_said: int = _SAID
 
     def __bool__(self) -> bool:
         """Whether there is any."""
@@ -47,28 +50,37 @@ class Batch:
 
     def share(self, listeners: Hashable, said: Any) -> None:
         """Keep what these are told of it. For a few of them: what they have asked for is their own choice."""
-        if len(self.said) < _SAID:
+        if len(self.said) < self.most_said:
             self.said[listeners] = said
 
 
 NOTHING: Final = Batch()
 
 
-def batches(changes: Sequence[LoggedChange]) -> Iterator[Batch]:
+def batches(changes: Sequence[LoggedChange], *, most_said: int = _SAID) -> Iterator[Batch]:
     """Short ones, so that nothing that is made of one takes long."""
     first = 0
     while first < len(changes):
         some = _first_of(islice(changes, first, first + _AT_ONCE))
         first += len(some)
-        yield Batch(some)
+        yield Batch(some, most_said=most_said)
 
 
-def _first_of(changes: Iterable[LoggedChange]) -> Sequence[LoggedChange]:
+def portions(changes: Sequence[LoggedChange]) -> Iterator[Sequence[LoggedChange]]:
+    """As many at a time as `keep` may be given without forgetting what watches have not seen."""
+    first = 0
+    while first < len(changes):
+        some = _first_of(islice(changes, first, first + _KEPT // _PARTS), most_bytes=_KEPT_BYTES // _PARTS)
+        first += len(some)
+        yield some
+
+
+def _first_of(changes: Iterable[LoggedChange], *, most_bytes: int = _BYTES_AT_ONCE) -> Sequence[LoggedChange]:
     some: list[LoggedChange] = []
     size = 0
     for change in changes:
         size += len(change.body)
-        if some and size > _BYTES_AT_ONCE:
+        if some and size > most_bytes:
             break
         some.append(change)
     return some
@@ -108,7 +120,7 @@ class RecentChanges:
             return NOTHING
         if (shared := self._shared.get(position)) is not None:
             return shared
-        first = bisect_right(self._changes, position, key=_POSITION)
+        first = bisect_right(self._changes, position, key=POSITION)
         last = min(first + _AT_ONCE, len(self._changes))
         batch = Batch(_first_of(self._changes[place] for place in range(first, last)))
         if len(self._shared) < _SHARED:
@@ -121,6 +133,11 @@ class Bell:
 
     def __init__(self) -> None:
         self._waiting: dict[asyncio.Future[None], None] = {}
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for it."""
+        return len(self._waiting)
 
     async def wait(self, *, seconds: float) -> None:
         """Until it rings, or for so long."""

@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
-from functools import partial
 
 import structlog
 
@@ -23,13 +22,13 @@ from chandlery.store.objects.changes import LoggedChange
 from chandlery.store.sealing.data_key_cache import DataKeyNeeded
 from chandlery.telemetry.metrics import NO_METRICS, Metrics
 from chandlery_gateway.identity.rbac.rule_keeper import RuleKeeper
-from chandlery_gateway.watch.recent_changes import NOTHING, Batch, Bell, RecentChanges, batches
+from chandlery_gateway.watch.older_changes import BATCH, OlderChanges, refuse_forgotten
+from chandlery_gateway.watch.recent_changes import NOTHING, Batch, Bell, RecentChanges, portions
 from chandlery_gateway.watch.watch_counts import ChangeLogLag, WatchCounts
 from chandlery_gateway.watch.watch_lines import ChangeViews
 
 log = structlog.get_logger(__name__)
 
-_BATCH = 1000
 _TICK_SECONDS = 0.1
 _IDLE_TICK_SECONDS = 0.5
 """Roles that another gateway has changed count here within a second."""
@@ -43,6 +42,9 @@ _GATHERING_FOR_EACH = 0.0001
 _MOST_GATHERING = 0.025
 """Seconds from one look to the next, that for each watch included: about what it takes to tell one something."""
 
+_TURNS, _TURN_SECONDS = 20, 0.005
+"""How long what comes next waits, in a burst, for watches that have not told what came before."""
+
 
 class WatchHub:
     """The tail of the change log, shared by all watches."""
@@ -53,6 +55,7 @@ class WatchHub:
         self._database = database
         self._rules = rules
         self._recent = RecentChanges()
+        self._older = OlderChanges(database)
         self._seen = 0
         self._has_begun = False
         self._wake = asyncio.Event()
@@ -98,6 +101,7 @@ class WatchHub:
             # The latter if the database has been put back to an earlier day.
             self._seen, self._has_begun = newest, True
             self._recent.begin_at(newest)
+            self._older.forget()
         # Only now: what changes while they are read is told of by the log.
         await self._rules.load()
 
@@ -138,7 +142,7 @@ class WatchHub:
                 return snapshot.version
             if asked >= snapshot.end:
                 raise Expired(f"unknown resource version: {asked} is larger than any; list again and watch from there")
-            await _refuse_forgotten(unit, asked)
+            await refuse_forgotten(unit, asked)
             # An object's own version may be beyond the horizon, where smaller ones can still appear.
             return min(asked, snapshot.version)
 
@@ -150,12 +154,14 @@ class WatchHub:
         self.wake()
         try:
             while not self._is_closed and not until.is_set():
-                if after < (complete_from := self._recent.complete_from):
-                    older = await self._database.run(partial(_read_older, position=after))
-                    # Nothing up to where memory began when it was read: go on there, or it would be asked for for ever.
-                    after = older[-1].position if older else complete_from
-                    for batch in batches(older):
+                if after < self._recent.complete_from:
+                    older = await self._older.at(after, complete_from=self._recent.complete_from)
+                    for batch in older.after(after):
                         yield batch
+                        await asyncio.sleep(0)
+                    after = older.reached
+                    # Or it would stay in memory for as long as the watch waits for something new.
+                    del older
                 elif batch := self._recent.after(after):
                     after = batch.last
                     yield batch
@@ -173,26 +179,35 @@ class WatchHub:
         look = self._looks_begun
         if not self._has_begun or self._rules.must_load:
             await self.begin()
-        is_behind = True
+        is_behind, is_first = True, True
         while is_behind:
             begun = time.monotonic()
             batch, rules = await self._database.run(self._read)
             self._looked()
-            is_behind = len(batch) == _BATCH
-            seen = batch[-1].position if batch else self._seen
-            await self._rules.absorb(rules, begun=begun, passed=seen)
-            self._recent.keep(batch)
-            self._seen = seen
-            self._lag.passed(seen)
-            if batch:
+            is_behind = len(batch) == BATCH
+            await self._rules.absorb(rules, begun=begun, passed=batch[-1].position if batch else self._seen)
+            for portion in portions(batch):
+                if not is_first:
+                    await self._give_way()
+                is_first = False
+                self._recent.keep(portion)
+                self._seen = portion[-1].position
                 await self._arrived.ring()
+            self._lag.passed(self._seen)
         self._looks_done = look
         async with self._looked_at:
             self._looked_at.notify_all()
 
+    async def _give_way(self) -> None:
+        """Until all watches have told what is there: more would push it out. Who is slow has to read it later."""
+        for _ in range(_TURNS):
+            if self._arrived.waiting >= self._watchers:
+                return
+            await asyncio.sleep(_TURN_SECONDS)
+
     async def _read(self, unit: UnitOfWork) -> tuple[Sequence[LoggedChange], Sequence[LoggedChange]]:
         """What comes next, and what has become of rules since; the latter after it, so that it is never older."""
-        batch = await unit.changes.read(self._seen, limit=_BATCH)
+        batch = await unit.changes.read(self._seen, limit=BATCH)
         await self._lag.measure(unit, after=batch[-1].position if batch else self._seen)
         return batch, await unit.access_rules.changes(self._seen, but=self._rules.applied)
 
@@ -202,15 +217,3 @@ class WatchHub:
 
 async def _newest(unit: UnitOfWork) -> int:
     return await unit.changes.horizon() - 1
-
-
-async def _read_older(unit: UnitOfWork, position: int) -> Sequence[LoggedChange]:
-    batch = await unit.changes.read(position, limit=_BATCH)
-    # After reading, so that nothing is forgotten in between.
-    await _refuse_forgotten(unit, position)
-    return batch
-
-
-async def _refuse_forgotten(unit: UnitOfWork, position: int) -> None:
-    if position < await unit.changes.trimmed_to():
-        raise Expired(f"too old resource version: {position}; list again and watch from there")

@@ -6,7 +6,7 @@ import pytest
 
 from chandlery.store.objects.changes import ChangeVerb, LoggedChange
 from chandlery_gateway.watch import recent_changes
-from chandlery_gateway.watch.recent_changes import Batch, Bell, RecentChanges, batches
+from chandlery_gateway.watch.recent_changes import Batch, Bell, RecentChanges, batches, portions
 
 LONG = 60.0
 
@@ -52,6 +52,15 @@ async def test_the_oldest_are_forgotten_when_too_much_is_kept(monkeypatch: pytes
     recent.keep(changes(1, 12))
     assert recent.complete_from == 2
     assert positions(recent.after(2)) == list(range(3, 13))
+
+
+async def test_a_burst_comes_in_portions_of_a_quarter_of_what_is_kept() -> None:
+    burst = (
+        changes(1, 3_000) + changes(3_001, 3_004, size=3 * 1024 * 1024) + changes(3_005, 3_005, size=17 * 1024 * 1024)
+    )
+    some = list(portions(burst))
+    assert [len(portion) for portion in some] == [1250, 1250, 501, 1, 1, 1, 1]
+    assert [change for portion in some for change in portion] == burst
 
 
 async def test_what_is_told_of_a_batch_is_kept_for_a_few_kinds_of_listeners() -> None:
