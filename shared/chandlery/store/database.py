@@ -52,7 +52,7 @@ from chandlery.store.sealing.data_key_cache import DataKeyNeeded
 from chandlery.store.sealing.data_key_rows import DataKeyStore
 from chandlery.store.sealing.data_keys import DataKeyLimits, DataKeys
 from chandlery.store.sealing.key_usage import KeyUsage
-from chandlery.store.sealing.providers.key_provider import LISTED, KeyProviders
+from chandlery.store.sealing.providers.key_provider import LISTED, KeyProviders, TooManyKeys
 from chandlery.store.sealing.providers.listed_keys import ListedKeys
 from chandlery.store.sealing.resealing import Resealing
 from chandlery.store.sealing.seal_counting import collect_seals
@@ -312,7 +312,7 @@ class Database:
             except DataKeyNeeded as needed:
                 # Outside of any transaction: a provider may take its time.
                 await self.data_keys.provide(needed.key_id)
-        raise Unavailable("the request needs more data keys than are kept in memory at a time; ask for less at once")
+        raise TooManyKeys
 
     async def _repeated(self, work: Work[T], dry_run: bool) -> T:
         try:

@@ -2,21 +2,25 @@
 
 import asyncio
 import re
+from collections.abc import Sequence
+from typing import cast
 
 import pytest
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
+from chandlery.engine.batches import Batches, Part
 from chandlery.model.faults import ConfigurationFault, SealBroken
 from chandlery.model.objects import kinds
 from chandlery.model.objects.core import Secret
-from chandlery.store.database import Database
+from chandlery.model.objects.kinds import AnyObject
+from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.objects.object_reads import Listing
 from chandlery.store.schema import DATA_KEYS, OBJECTS
 from chandlery.store.sealing.data_key_cache import DataKeyCache, KekName
 from chandlery.store.sealing.data_keys import DataKeyLimits
-from chandlery.store.sealing.providers.key_provider import KeysAway
+from chandlery.store.sealing.providers.key_provider import KeysAway, TooManyKeys
 from chandlery.store.sealing.sealing import Keyring, SealPlace, new_key
 from tests.integration.store import samples
 from tests.integration.store.sealing.key_hall import (
@@ -191,6 +195,28 @@ async def test_a_key_in_reach_vouches_for_all_that_it_has_wrapped(database_url: 
         clock.now += 90
         found = await database.run(lambda unit: unit.objects.list(kinds.SECRET, Listing(namespace="ns")))
         assert [len(found), vault.calls] == [3, before]
+
+
+async def test_a_batch_that_needs_more_keys_than_are_kept_is_done_in_parts(database_url: str) -> None:
+    cache, names = DataKeyCache(most=3), ["a", "b", "c", "d"]
+    async with process(database_url, vault=Vault(), cache=cache) as database:
+        for name in names:
+            await database.data_keys.turn()
+            await insert_secret(database, name)
+
+        async def read(parts: Sequence[Part[str]]) -> list[AnyObject | None]:
+            wanted = [part.item for part in parts]
+            return await database.run(lambda unit: _all_of(unit, wanted))
+
+        with pytest.raises(TooManyKeys, match="ask for less at once"):
+            await database.run(lambda unit: _all_of(unit, names))
+        batches = Batches[str, AnyObject | None](read, limit=32)
+        found = await asyncio.gather(*map(batches, names))
+        assert [cast("Secret", secret).data for secret in found] == [DATA] * 4
+
+
+async def _all_of(unit: UnitOfWork, names: Sequence[str]) -> list[AnyObject | None]:
+    return [await unit.objects.get(kinds.SECRET, "ns", name) for name in names]
 
 
 async def test_a_wait_for_the_provider_ends_when_it_is_back(database_url: str) -> None:

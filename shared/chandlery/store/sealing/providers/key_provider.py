@@ -26,6 +26,13 @@ class KeysAway(Unavailable):
     """The key-encryption keys cannot be reached now. Another attempt may succeed: nothing is known to be wrong."""
 
 
+class TooManyKeys(KeysAway):
+    """A transaction needs more data keys than are kept at a time. Nothing was committed; a part of it may succeed."""
+
+    def __init__(self) -> None:
+        super().__init__("the request needs more data keys than are kept in memory at a time; ask for less at once")
+
+
 class KeyRefused(Fault):
     """The key-encryption key is not there, is another one, or must not be used. Waiting does not help."""
 
