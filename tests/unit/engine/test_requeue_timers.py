@@ -6,10 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from opentelemetry.trace import NoOpTracer
 
-from chandlery.contracts.messages import Message, Reconcile
+from chandlery.contracts.messages import UNRESOLVED_LANE, Message, Reconcile
 from chandlery.engine.requeue_timers import RequeueTimers, tick_after
+from chandlery.engine.rounds.round_trace import RoundTrace
 from chandlery.model.faults import Unavailable
+from chandlery.store.work.work_claims import Claim
 from tests.support.waiting import SOON
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -131,3 +134,24 @@ def test_moments_are_rounded_up_by_little_of_the_pause(pause: float, late: float
     ticks = [tick_after(moment, pause=pause) for moment in moments]
     assert all(0 <= tick - moment <= late for tick, moment in zip(ticks, moments, strict=True))
     assert len(set(ticks)) <= (1 / late + 1 if late else len(moments))
+
+
+def test_a_reminder_goes_by_the_lane_of_the_work_whatever_lane_the_command_came_by() -> None:
+    trace = RoundTrace(NoOpTracer())
+    trace.begin(_held("broker:/db"), None)
+    command = Reconcile(kind="ServiceInstance", uid="uid-1", lane=UNRESOLVED_LANE)
+    assert trace.reminder(command) == command.model_copy(update={"lane": "broker:/db"})
+
+
+def _held(lane: str) -> Claim:
+    return Claim(
+        uid="uid-1",
+        kind="ServiceInstance",
+        lane=lane,
+        attempt=0,
+        revision=1,
+        fence=1,
+        owner="me",
+        sealed=None,
+        memory={},
+    )

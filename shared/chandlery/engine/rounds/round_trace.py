@@ -34,7 +34,7 @@ _WOKEN_BY: Final = {"chandlery.link": "woken by"}
 class RoundTrace:
     """Belongs to one round, from its command to its end. Without a claim there is no span."""
 
-    __slots__ = ("_around", "_began", "_cause", "_span", "_token", "_tracer")
+    __slots__ = ("_around", "_began", "_cause", "_lane", "_span", "_token", "_tracer")
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
@@ -42,6 +42,7 @@ class RoundTrace:
         self._began = time.time_ns()
         self._span: Span = INVALID_SPAN
         self._cause: str | None = None
+        self._lane: str | None = None
         self._token: Token[Context] | None = None
 
     def begin(self, claim: Claim, document: AnyObject | None) -> Claim:
@@ -55,13 +56,14 @@ class RoundTrace:
                 self._span.set_attribute("chandlery.name", document.metadata.name)
                 self._span.set_attribute("chandlery.namespace", document.metadata.namespace or "")
         attach(set_span_in_context(self._span))
+        self._lane = claim.lane
         span = self._span.get_span_context()
         self._cause = claim.trace.cause or traceparent_of(self._around if self._around.is_valid else span)
         return replace(claim, trace=WorkTrace(self._cause, traceparent_of(span) if span.trace_flags.sampled else None))
 
     def reminder(self, command: Reconcile) -> Reconcile:
-        """The command for the next try."""
-        return Reconcile(kind=command.kind, uid=command.uid, lane=command.lane, traceparent=self._cause)
+        """The command for the next try, on the lane of the work: a command that is old may name another."""
+        return Reconcile(kind=command.kind, uid=command.uid, lane=self._lane or command.lane, traceparent=self._cause)
 
     def enter(self) -> None:
         """The claim is committed: from here on the span is the current one of the round's task."""
