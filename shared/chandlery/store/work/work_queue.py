@@ -26,7 +26,7 @@ from chandlery.store.rows import utc
 from chandlery.store.schema import OBJECTS
 from chandlery.store.schema import WORK_QUEUE as W
 from chandlery.store.sealing.sealing import Keyring
-from chandlery.store.sets_of_values import is_one_of_given
+from chandlery.store.sets_of_values import is_one_of, is_one_of_given
 from chandlery.store.work.due_work import COMMAND, HeldRows, command_of, commands_of, made_due, make_due, one_by_one
 from chandlery.store.work.sealed_notes import OpenedNote, open_cause, open_note, seal_cause, seal_note
 from chandlery.store.work.work_claims import Claim, Release, WorkTrace
@@ -226,7 +226,7 @@ class WorkQueue:
     async def extend(self, uids: Sequence[str], *, owner: str, lease: timedelta) -> set[str]:
         """Heartbeat: move the end of these leases, as far as this owner still holds them. Returns whose."""
         until = self._now + lease
-        held = W.c.uid.in_(uids) & (W.c.lease_owner == owner)
+        held = is_one_of(self._connection, W.c.uid, uids) & (W.c.lease_owner == owner)
         statement = (
             update(W)
             .where(W.c.uid.in_(one_by_one(self._connection, held)))

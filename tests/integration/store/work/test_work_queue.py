@@ -11,12 +11,14 @@ from chandlery.contracts.messages import Reconcile
 from chandlery.model.faults import LeaseLost
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.schema import WORK_QUEUE
+from chandlery.store.sealing.sealing import Keyring
 from chandlery.store.work.work_claims import Claim, Release
 from chandlery.store.work.work_releases import DELIVERY
 from tests.integration.store import samples
 from tests.integration.store.conftest import SetClock
 from tests.integration.store.work import work
 from tests.integration.store.work.work import LANE, LEASE, claim, claim_surely, due, release, touch
+from tests.support.measured.statements import counted_statements
 
 COMMAND = Reconcile(kind=work.KIND, uid="uid", lane=LANE)
 REQUEST = {"password": "hunter2", "größe": 2**80, "nothing": None}
@@ -169,6 +171,25 @@ async def test_a_heartbeat_keeps_the_named_leases_of_its_owner_and_no_other(
 
     taken_over = [await claim(database, uid, owner="heir") is not None for uid in "abcd"]
     assert taken_over == [False, False, True, True]
+
+
+async def test_many_leases_are_extended_with_the_statement_for_one(
+    engine: AsyncEngine, keyring: Keyring, clock: SetClock
+) -> None:
+    database = Database(engine, keyring, clock=clock)
+    uids = [f"uid-{number}" for number in range(40)]
+    for uid in uids:
+        await work.add(database, uid)
+        await claim_surely(database, uid)
+
+    with counted_statements(engine) as counted:
+        assert await work.extend(database, *uids) == set(uids)
+        assert await work.extend(database, "uid-0") == {"uid-0"}
+
+    assert len(set(counted.by_text())) == 1
+    if engine.dialect.name == "postgresql":
+        # As one array: so it is prepared once.
+        assert len(set(counted.texts)) == 1
 
 
 async def test_a_touch_during_a_lease_makes_the_object_due_when_it_ends(database: Database, clock: SetClock) -> None:
