@@ -3,14 +3,15 @@
 Without it a poll or a second try would wait for the next sweep. The sweep stays for what is due later than a timer here
 is worth, and for what a process that ended has left behind: it waits a little for the reminder to come.
 
-What is due on a lane that this process listens on is handed to that (`reminded_rounds`), many at a time; the rest goes
-to the bus as commands. Moments are rounded up to ticks, so that what is due at about the same time is begun together.
+What is due on a broker's lane that this process listens on is handed to that (`reminded_rounds`), many at a time; the
+rest goes to the bus as commands. Moments are rounded up to ticks, so that what is due at about the same time is begun
+together.
 """
 
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -67,6 +68,11 @@ class RequeueTimers:
             self._takers.pop((kind, lane), None)
         else:
             self._takers[kind, lane] = taker
+
+    @property
+    def takers(self) -> Collection[tuple[str, str]]:
+        """Kinds and lanes of which what is due is handed on."""
+        return self._takers.keys()
 
     def send(self, commands: Sequence[Reconcile]) -> None:
         """Leave these to whoever listens."""

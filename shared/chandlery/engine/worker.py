@@ -196,7 +196,9 @@ class Worker:
             # Made good by the next look.
             log.warning(f"cannot listen on {queue} for {lane}: {fault.message}", action="open_lane", lane=lane)
             return
-        self._remind(queue, lane, RemindedRounds(subscription, self._handlers, concurrency=concurrency))
+        if queue not in UNSHARDED_QUEUES:
+            # On a lane for all, one broker that hangs would hold what is claimed with it: that goes by the bus.
+            self._remind(queue, lane, RemindedRounds(subscription, self._handlers, concurrency=concurrency))
         log.info(f"listening on {queue} for {lane}", action="open_lane", lane=lane)
 
     def _remind(self, queue: str, lane: str, rounds: RemindedRounds) -> None:

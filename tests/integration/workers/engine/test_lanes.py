@@ -136,6 +136,16 @@ async def test_syncer_listens_on_its_single_lane_and_stays_there(fleet: Fleet) -
     assert worker.line.listening == {("ClusterServiceBroker", "all")}
 
 
+async def test_a_worker_takes_up_itself_what_is_due_on_the_lanes_of_brokers_and_leaves_the_rest_to_the_bus(
+    fleet: Fleet,
+) -> None:
+    await fleet.offer("one", NOBODY)
+    worker = await fleet.worker("ServiceInstance", "ServiceBinding", "ClusterServiceBroker")
+    assert set(worker.resources.requeue_timers.takers) == {
+        (kind, lane) for kind in ("ServiceInstance", "ServiceBinding") for lane in ("broker:/one", "unresolved")
+    }
+
+
 async def test_lane_that_is_announced_while_it_is_opened_is_opened_once(fleet: Fleet) -> None:
     worker = await fleet.worker("ServiceInstance")
     assert worker.worker is not None
