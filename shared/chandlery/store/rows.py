@@ -189,8 +189,9 @@ class RowCodec:
 
     def from_row(self, kind: Kind, row: Mapping[str, Any]) -> AnyObject:
         """The object that a row holds. A Secret that does not open has no data, and says why."""
-        if kind.kind in FIELDS:
-            row = self._opened_row(kind.kind, row)
+        return self._from_opened(kind, self._opened_row(kind.kind, row) if kind.kind in FIELDS else row)
+
+    def _from_opened(self, kind: Kind, row: Mapping[str, Any]) -> AnyObject:
         body = {"spec": row["spec"]} if "spec" in kind.body_fields else dict(row["spec"])
         if kind.has_status and row["status"] is not None:
             body["status"] = row["status"]
@@ -214,7 +215,8 @@ class RowCodec:
             return plain_form(self.from_row(kind, row))
         if kind.kind in FIELDS:
             row = self._opened_row(kind.kind, row)
-        return plain_row(kind, row) or plain_form(self.from_row(kind, row))
+        # Not opened a second time: what it holds may look as if it were sealed.
+        return plain_row(kind, row) or plain_form(self._from_opened(kind, row))
 
     def _opened_row(self, kind: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
         parts = row_parts(kind, row)
