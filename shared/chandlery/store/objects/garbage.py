@@ -109,8 +109,13 @@ class GarbageStore:
         owners: dict[str, set[str]] = {}
         for link in links:
             owners.setdefault(link.owner_kind, set()).add(link.owner_uid)
-        there = {uid for kind, uids in owners.items() for uid in await self._existing(kind, uids)}
-        lost = {link.uid: link.kind for link in links if link.owner_uid not in there and link.owner_kind in OBJECTS}
+        # With its kind: what names an object as one of another kind has no owner.
+        there = {(kind, uid) for kind, uids in owners.items() for uid in await self._existing(kind, uids)}
+        lost = {
+            link.uid: link.kind
+            for link in links
+            if (link.owner_kind, link.owner_uid) not in there and link.owner_kind in OBJECTS
+        }
         if lost:
             rows = [{"uid": uid, "kind": kind, "due_at": self._now} for uid, kind in sorted(lost.items())]
             await self._connection.execute(_UNLESS_THERE[self._connection.dialect.name], rows)

@@ -101,11 +101,12 @@ class OwnerLinks:
         for uid, document in self._fresh.items():
             owners = document.metadata.owner_references or ()
             own = document.metadata.namespace or ""
-            if any({(owner.uid, owner.name, ""), (owner.uid, owner.name, own)}.isdisjoint(there) for owner in owners):
+            named = [(owner.kind, owner.uid, owner.name) for owner in owners]
+            if any({(*each, ""), (*each, own)}.isdisjoint(there) for each in named):
                 self._marks[uid] = document.kind
 
-    async def _existing(self, kind: str, uids: list[str]) -> list[tuple[str, str, str]]:
-        """Uid, name and namespace."""
+    async def _existing(self, kind: str, uids: list[str]) -> list[tuple[str, str, str, str]]:
+        """Kind, uid, name and namespace."""
         if kind not in OBJECTS:
             return []
         table = OBJECTS[kind]
@@ -115,7 +116,7 @@ class OwnerLinks:
         if self._connection.dialect.name == "postgresql":
             # Who removes one of them waits for us, and then sees its dependents.
             query = query.order_by(table.c.uid).with_for_update(read=True, key_share=True)
-        return [(uid, name, namespace) for uid, name, namespace in await self._connection.execute(query)]
+        return [(kind, uid, name, namespace) for uid, name, namespace in await self._connection.execute(query)]
 
     async def _mark(self, marks: Iterable[Mark]) -> None:
         rows = [{"uid": uid, "kind": kind, "due_at": self._now} for uid, kind in marks if uid not in self._removed]
