@@ -209,7 +209,7 @@ class ReconcileLoop(Generic[SnapshotT, CallT, AnswerT, DocumentT]):
         undelivered = None
         if not self._resources.platform.joins_transactions and not isinstance(answer, Deferral):
             undelivered = await self._outside.hand_over(decided, answer)
-        leave_slot()
+        leave_slot(is_unused=isinstance(answer, Deferral))
         return await self._record(decided, answer, undelivered)
 
     async def _claim_batch(self, parts: Sequence[Part[Turn]]) -> list[ClaimedRound[SnapshotT, CallT]]:

@@ -22,7 +22,7 @@ import structlog
 
 from chandlery.contracts.messages import Reconcile
 from chandlery.messaging.bus import Handler, Subscription
-from chandlery.messaging.handler_slots import has_had_slot, most_taken
+from chandlery.messaging.handler_slots import has_used_slot, most_taken
 from chandlery.store.work.work_releases import REMINDER
 
 log = structlog.get_logger(__name__)
@@ -125,7 +125,7 @@ class RemindedRounds:
                 error_type=type(error).__name__,
             )
         finally:
-            if has_had_slot():
+            if has_used_slot():
                 batch.called, batch.called_at = batch.called + 1, self._clock()
 
     def _ended(self, batch: _Batch, _task: "asyncio.Task[None]") -> None:

@@ -32,7 +32,7 @@ class Slot:
         self._enter = enter
         self._leave = leave
         self._is_held = not is_beside
-        self.was_held = not is_beside
+        self.was_used = not is_beside
         self.is_beside = is_beside
 
     def leave(self) -> None:
@@ -45,15 +45,16 @@ class Slot:
         """Wait for a slot again, unless it was not left. Cancelled if it is for nobody any more (see `stop`)."""
         if not self._is_held:
             await self._enter()
-            self._is_held = self.was_held = True
+            self._is_held = self.was_used = True
 
 
 _SLOT: ContextVar[Slot | None] = ContextVar("slot", default=None)
 
 
-def leave_slot() -> None:
+def leave_slot(*, is_unused: bool = False) -> None:
     """Of a handler that has only to write down what it has learned: let the next one start meanwhile."""
     if (slot := _SLOT.get()) is not None:
+        slot.was_used &= not is_unused
         slot.leave()
 
 
@@ -68,9 +69,9 @@ def runs_beside() -> bool:
     return (slot := _SLOT.get()) is not None and slot.is_beside
 
 
-def has_had_slot() -> bool:
-    """Whether what runs here holds a slot, or has held one: most of what finds nothing to do needs none."""
-    return (slot := _SLOT.get()) is not None and slot.was_held
+def has_used_slot() -> bool:
+    """Whether what runs here holds a slot, or has held one and did not say that it had no use for it."""
+    return (slot := _SLOT.get()) is not None and slot.was_used
 
 
 def most_taken(limit: int) -> int:

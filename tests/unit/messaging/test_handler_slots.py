@@ -8,7 +8,14 @@ import pytest
 import structlog
 from opentelemetry.trace import NonRecordingSpan, SpanContext, get_current_span, use_span
 
-from chandlery.messaging.handler_slots import HandlerSlots, enter_slot, leave_slot, most_taken, runs_beside
+from chandlery.messaging.handler_slots import (
+    HandlerSlots,
+    enter_slot,
+    has_used_slot,
+    leave_slot,
+    most_taken,
+    runs_beside,
+)
 from tests.support.waiting import eventually
 
 
@@ -217,6 +224,25 @@ async def test_what_waits_beside_for_a_slot_calls_nobody_once_all_is_stopped() -
     assert beside.calling == ["a"]
     assert [task is not None and task.cancelled() for task in (calling, waiting, late)] == [False, True, True]
     assert stage.slots._held == 0
+
+
+async def test_who_never_had_a_slot_or_left_it_unused_has_used_none() -> None:
+    seen: dict[str, list[bool]] = {}
+
+    async def call(name: str, *, is_unused: bool) -> None:
+        before = has_used_slot()
+        await enter_slot()
+        within = has_used_slot()
+        leave_slot(is_unused=is_unused)
+        seen[name] = [before, within, has_used_slot()]
+
+    slots: HandlerSlots[int] = HandlerSlots(lambda _: asyncio.sleep(0), limit=1)
+    slots.run_beside(partial(call, "calls", is_unused=False))
+    slots.run_beside(partial(call, "is held back", is_unused=True))
+    await slots.settle()
+
+    assert seen == {"calls": [False, True, True], "is held back": [False, True, False]}
+    assert not has_used_slot()
 
 
 async def test_who_is_run_knows_who_listens_and_not_the_message_that_made_them_listen() -> None:
