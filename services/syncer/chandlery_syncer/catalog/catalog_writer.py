@@ -101,7 +101,7 @@ class CatalogWriter:
         """How many there are, and a text that is another one whenever any of them is written, added or removed."""
         classes, of_classes = await self._unit.objects.count_with_versions(self._class_kind, self._all)
         plans, of_plans = await self._unit.objects.count_with_versions(self._plan_kind, self._all)
-        return StoredCount(classes=classes, plans=plans), f"{of_classes} {of_plans}"
+        return StoredCount(classes=classes, plans=plans), f"{classes}/{of_classes} {plans}/{of_plans}"
 
     async def dismantle(self, *, is_forced: bool) -> int:
         """Remove everything of the broker, unless instances are left; returns their number.
