@@ -10,6 +10,7 @@ changes, and deletes, of instances and bindings; a lost race is tried again.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from chandlery.engine.batches import Batches, Part
@@ -19,6 +20,7 @@ from chandlery.process.aside import aside_if
 from chandlery.reconcile.policies.broker_policy import AS_SHORT_AS_ASKED, ShortestPauses
 from chandlery.store.database import Database, UnitOfWork, Work
 from chandlery.store.objects.external_ids import ExternalIdTaken
+from chandlery.store.objects.pending_writes import Overtaken
 from chandlery_gateway.admission.brokers.broker_address_admission import EXPECTED_PLACES, BrokerPlaces
 from chandlery_gateway.admission.catalog.object_admission import AccessUndecided, NamesUnknown, ObjectAdmission
 from chandlery_gateway.identity.authorization import Authorizer
@@ -129,7 +131,9 @@ class ObjectWriter:
 
         async def changed() -> Stored:
             if _is_written_together(request):
-                return _settled(await self._changes(change))
+                # Others came first, in a transaction that is younger than that of the batch: again by itself.
+                with suppress(Overtaken):
+                    return _settled(await self._changes(change))
             return _settled(*await self._change_batch([Part(change)], dry_run=request.dry_run))
 
         return await self._prepared(mutation, lambda: self._tried(changed, request, tries=tries))
@@ -160,7 +164,8 @@ class ObjectWriter:
     async def _deleted(self, deletion: Deletion) -> Stored:
         request = deletion.request
         if _is_written_together(request):
-            return _settled(await self._deletes(deletion))
+            with suppress(Overtaken):
+                return _settled(await self._deletes(deletion))
         return _settled(*await self._delete_batch([Part(deletion)], dry_run=request.dry_run))
 
     async def _delete_batch(

@@ -5,6 +5,7 @@ out. `object_writer` runs these, and begins them again if a race is lost.
 """
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from chandlery.contracts.messages import UNRESOLVED_LANE, LaneOpened
 from chandlery.contracts.topology import WORK_QUEUES
@@ -19,6 +20,7 @@ from chandlery.model.objects.kinds import AnyObject, kind_of
 from chandlery.reconcile.deletion import marked_deleted, with_policy
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.external_ids import ExternalId
+from chandlery.store.objects.pending_writes import Overtaken
 from chandlery_gateway.admission.catalog.object_admission import AdmittedChange, NamesUnknown, ObjectAdmission, new_id
 from chandlery_gateway.write.affected_work import is_told_to_broker
 from chandlery_gateway.write.mutations import NotPrepared, settled
@@ -71,8 +73,8 @@ class WriteTransactions:
     async def update_all(self, unit: UnitOfWork, parts: Sequence[Part[Change]]) -> Sequence[Stored | Exception]:
         """Everything but the status. Another desired state, or a requested action, makes an object due.
 
-        Removes the object if its last finalizer went. Why one cannot be changed, or not yet, is told in its place: the
-        others go on.
+        Removes the object if its last finalizer went. Why one cannot be changed, or not yet, or not in this transaction
+        (Overtaken), is told in its place: the others go on.
         """
         await _hold(unit, [part.item.request for part in parts])
         return [await part.run(self._update(unit, part.item)) for part in parts]
@@ -88,21 +90,34 @@ class WriteTransactions:
                 unit, old, sent, user=request.user, readable=request.readable, grantable=request.grantable
             )
         except (Fault, NotPrepared) as fault:
-            return fault
+            return _own(unit, fault)
         unknown = self._admission.named_places(admitted.document, old=old) - request.looked_up
         if unknown:
             return NamesUnknown(unknown)
         warnings = (*warnings, *admitted.warnings)
-        if may_go(admitted.document):
-            return await _remove(unit, admitted.document, warnings)
-        new = await self._noticed(unit, old, admitted, user=request.user)
+        try:
+            if may_go(admitted.document):
+                return await _remove(unit, admitted.document, warnings)
+            return Stored(await self._written(unit, request, old=old, sent=sent, admitted=admitted), warnings)
+        except Overtaken as fault:
+            # Nothing has been done for it yet.
+            return fault
+
+    async def _written(
+        self, unit: UnitOfWork, request: WriteRequest, *, old: AnyObject, sent: AnyObject, admitted: AdmittedChange
+    ) -> AnyObject:
+        """Write the object, and make due whoever has to act on the change."""
+        new, is_due = await self._noticed(unit, old, admitted, user=request.user)
         await unit.breaths.take()
-        return Stored(await _stored(unit, request, old=old, new=settled(old, sent, new)), warnings)
+        stored = await _stored(unit, request, old=old, new=settled(old, sent, new))
+        if is_due:
+            await _make_due(unit, old, is_new_generation=admitted.spec_changed)
+        return stored
 
     async def _noticed(
         self, unit: UnitOfWork, old: AnyObject, admitted: AdmittedChange, *, user: UserInfo
-    ) -> AnyObject:
-        """Make due whoever has to act on the change. Only a new specification is a new generation."""
+    ) -> tuple[AnyObject, bool]:
+        """What is to be written, and whether it makes anybody due. Only a new specification is a new generation."""
         new = admitted.document
         if admitted.spec_changed:
             generation = {"generation": (old.metadata.generation or 0) + 1}
@@ -111,9 +126,8 @@ class WriteTransactions:
             # The broker is told who took this action.
             new = self._admission.entry_of(new).rules.acted_on(new, user)
         else:
-            return new
-        await _make_due(unit, old, is_new_generation=admitted.spec_changed)
-        return new
+            return new, False
+        return new, True
 
     async def write_status(self, unit: UnitOfWork, request: WriteRequest, mutation: Mutation) -> Stored:
         """Change the status alone; everything else of what the client sent is passed over."""
@@ -126,7 +140,7 @@ class WriteTransactions:
     async def delete_all(self, unit: UnitOfWork, parts: Sequence[Part[Deletion]]) -> Sequence[Stored | Fault]:
         """Remove each object, or mark it so that its worker, or the garbage collector, lets it go.
 
-        What may not be deleted is told in its place: the others go on.
+        What may not be deleted, or not in this transaction (Overtaken), is told in its place: the others go on.
         """
         await _hold(unit, [part.item.request for part in parts])
         return [await part.run(self._delete(unit, part.item)) for part in parts]
@@ -137,7 +151,13 @@ class WriteTransactions:
             check_preconditions(old, deletion.preconditions)
             self._admission.admit_delete(old)
         except Fault as fault:
+            return _own(unit, fault)
+        try:
+            return await self._let_go(unit, old, deletion)
+        except Overtaken as fault:
             return fault
+
+    async def _let_go(self, unit: UnitOfWork, old: AnyObject, deletion: Deletion) -> Stored:
         meant = with_policy(old, deletion.policy)
         if old.metadata.deletion_timestamp is not None:
             # The policy is the last word on it, as in Kubernetes.
@@ -153,6 +173,16 @@ class WriteTransactions:
         stored = await unit.objects.update_later(old, marked)
         await _make_due(unit, old)
         return Stored(stored, self._admission.parting_warnings(stored))
+
+
+FaultT = TypeVar("FaultT", bound=Exception)
+
+
+def _own(unit: UnitOfWork, fault: FaultT) -> FaultT:
+    """The fault, as the answer to one request; raises it if what another one had put off could not be written."""
+    if unit.objects.has_failed:
+        raise fault
+    return fault
 
 
 async def _make_due(unit: UnitOfWork, document: AnyObject, *, is_new_generation: bool = False) -> None:

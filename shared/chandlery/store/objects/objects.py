@@ -25,7 +25,7 @@ from chandlery.store.database_errors import FORBIDDEN, sqlstate
 from chandlery.store.objects.changes import ChangeLog, ChangeVerb, LoggedChange
 from chandlery.store.objects.object_reads import ObjectReads
 from chandlery.store.objects.owner_links import OwnerLinks
-from chandlery.store.objects.pending_writes import STATUS, PendingWrites, conflict, not_ours
+from chandlery.store.objects.pending_writes import STATUS, Overtaken, PendingWrites, conflict, not_ours, outdated
 from chandlery.store.rows import Breaths, RowCodec
 from chandlery.store.schema import OBJECTS
 
@@ -89,6 +89,11 @@ class ObjectStore(ObjectReads):
         self._keep_own(created, created)
         return created
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether something that was put off could not be written, whoever came upon it."""
+        return self._pending.has_failed
+
     async def flush(self) -> None:
         """Write what was put off. Raises AlreadyExists, Conflict, Forbidden."""
         await self._pending.flush()
@@ -139,7 +144,10 @@ class ObjectStore(ObjectReads):
         return self._note_updated(change)
 
     async def update_later(self, old: AnyObject, new: AnyObject) -> AnyObject:
-        """`update`, together with others when the transaction ends, or before the next look at objects of the kind."""
+        """`update`, together with others when the transaction ends, or before the next look at objects of the kind.
+
+        Raises Overtaken, before anything is done, if it cannot be written in this transaction, but in another one.
+        """
         if old == new:
             return old
         await self._write_first(old)
@@ -155,7 +163,7 @@ class ObjectStore(ObjectReads):
         return removed
 
     async def remove_later(self, document: AnyObject) -> AnyObject:
-        """`remove`, together with others as `update_later` writes them."""
+        """`remove`, together with others as `update_later` writes them. Raises Overtaken."""
         kind = kind_of(document)
         await self._write_first(document)
         position = await self._log.next_position()
@@ -241,9 +249,8 @@ def _at_position(document: AnyObject, position: int) -> AnyObject:
 
 
 def _refuse_older(kind: Kind, document: AnyObject, before: int, position: int) -> None:
-    # This transaction took its number before the one that last wrote the object did: watchers would see them swapped.
     if position <= before:
-        raise conflict(kind, document)
+        raise Overtaken(outdated(kind, document))
 
 
 def _empty_status(kind: Kind) -> Any:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from chandlery.model.faults import AlreadyExists, Conflict, Forbidden
+from chandlery.model.faults import AlreadyExists, Conflict, Fault, Forbidden
 from chandlery.model.objects import kinds
 from chandlery.model.objects.kinds import AnyObject, Kind, kind_of
 from chandlery.store.database_errors import FORBIDDEN, sqlstate
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 STATUS: Final = "status"
+
+
+class Overtaken(Conflict):
+    """A transaction that began later has written the object first: watchers would see the two swapped."""
+
+
 _HAVE_EXTERNAL_IDS: Final = (kinds.SERVICE_INSTANCE, kinds.SERVICE_BINDING)
 _OF_UID: Final = "of_uid"
 _OF_VERSION: Final = "of_version"
@@ -62,6 +68,8 @@ class PendingWrites:
     def __init__(self, connection: "AsyncConnection") -> None:
         self._connection = connection
         self._kinds: dict[str, _OfKind] = {}
+        self.has_failed = False
+        """Whether something could not be written: then the whole transaction is in vain, whoever is told first."""
 
     def insert(self, kind: Kind, row: dict[str, Any]) -> None:
         """Create an object; a name that is taken fails the whole transaction."""
@@ -100,6 +108,13 @@ class PendingWrites:
         waiting = self._kinds.pop(kind.kind, None)
         if waiting is None:
             return
+        try:
+            await self._write(kind, waiting)
+        except Fault:
+            self.has_failed = True
+            raise
+
+    async def _write(self, kind: Kind, waiting: _OfKind) -> None:
         if len(waiting.expected) > 1:
             await self._refuse_outdated(kind, waiting.expected)
         for columns, rows in waiting.updates.items():
@@ -167,7 +182,12 @@ def not_ours(kind: Kind, document: AnyObject) -> Forbidden:
 
 def conflict(kind: Kind, document: AnyObject) -> Conflict:
     """Somebody else has written the object since it was read."""
-    return Conflict(
+    return Conflict(outdated(kind, document))
+
+
+def outdated(kind: Kind, document: AnyObject) -> str:
+    """What a client is told of it, in Kubernetes' words."""
+    return (
         f'Operation cannot be fulfilled on {kind.qualified_plural} "{document.metadata.name}": '
         "the object has been modified; please apply your changes to the latest version and try again"
     )
