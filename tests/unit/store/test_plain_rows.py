@@ -44,7 +44,7 @@ TOLD_EVER_SINCE: Final[frozenset[str]] = frozenset(
         "UserInfo.username",
     }
 )
-"""Fields below spec and status with a default that is told. None is younger than its model: all that is stored has it."""
+"""Fields below spec and status with a default that is told. None is younger than its model: what is stored has it."""
 
 
 def _row(codec: RowCodec, *, annotations: dict[str, str]) -> dict[str, Any]:
