@@ -12,6 +12,7 @@ from chandlery.messaging.rabbitmq.rabbitmq_bus import RabbitBus
 from chandlery.store.sealing.sealing import new_key
 from tests.integration.workers.fleet import Fleet, Line, namespace
 from tests.support.selection import on_servers
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(params=["sqlite, in process", on_servers("postgresql, rabbitmq")])
@@ -55,6 +56,8 @@ async def _fleet(
     fleet = Fleet(database_url, open_line, new_key("test"), amqp)
     await fleet.gateway()
     await fleet.create(namespace())
+    # Its command is published, and no longer in the outbox: nothing of it comes into a test.
+    await eventually(lambda: fleet.rows("outbox"), lambda rows: not rows, what="an empty outbox")
     try:
         yield fleet
     finally:
