@@ -32,6 +32,7 @@ from chandlery.store.access.access_rules import AccessRuleStore
 from chandlery.store.access.account_tokens import AccountTokenStore
 from chandlery.store.access.aggregated_roles import AggregatedRoles
 from chandlery.store.audit.audit_store import AuditStore
+from chandlery.store.breaths import Breaths
 from chandlery.store.connection.pulse import Pulse
 from chandlery.store.connection.transaction_counting import TransactionCounting
 from chandlery.store.database_errors import Border, LostConnection, LostRace
@@ -47,7 +48,7 @@ from chandlery.store.objects.owner_links import OwnerLinks
 from chandlery.store.objects.past_objects import PastObjects
 from chandlery.store.pruning.old_events import OldEvents
 from chandlery.store.pruning.orphans import Orphans
-from chandlery.store.rows import Breaths, RowCodec
+from chandlery.store.rows import RowCodec
 from chandlery.store.sealing.data_key_cache import DataKeyNeeded
 from chandlery.store.sealing.data_key_rows import DataKeyStore
 from chandlery.store.sealing.data_keys import DataKeyLimits, DataKeys
@@ -80,9 +81,8 @@ _MOST_KEYS_IN_TURN = 20
 def _say_repeated(state: RetryCallState) -> None:
     # Its name alone: texts of databases quote data.
     name = type(state.outcome.exception() if state.outcome else None).__name__
-    what = "a transaction is repeated, because its connection broke"
-    if name == LostRace.__name__:
-        what = "a transaction is repeated, because another one was first"
+    why = "another one was first" if name == LostRace.__name__ else "its connection broke"
+    what = f"a transaction is repeated, because {why}"
     log.debug(what, action="repeat_transaction", attempt=state.attempt_number, error_type=name)
 
 

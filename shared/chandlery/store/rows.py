@@ -3,11 +3,9 @@
 The body of a Secret is sealed here, on its way into a row, and opened here on its way out; nowhere else.
 """
 
-import asyncio
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
@@ -27,24 +25,6 @@ from chandlery.store.sealing.stored_parts import columns_of, row_parts, stored_p
 def utc(moment: datetime) -> datetime:
     """The same moment with its zone: SQLite forgets that; what we write is always UTC."""
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-_SECONDS: Final = 0.005
-
-
-class Breaths:
-    """Of one task: knows since when it has not given way. The thread's own clock would be a call of the system."""
-
-    __slots__ = ("_since",)
-
-    def __init__(self) -> None:
-        self._since = time.monotonic()
-
-    async def take(self) -> None:
-        """Give way if that is a few milliseconds; costs next to nothing otherwise."""
-        if time.monotonic() - self._since > _SECONDS:
-            await asyncio.sleep(0)
-            self._since = time.monotonic()
 
 
 log = structlog.get_logger(__name__)

@@ -14,6 +14,7 @@ from chandlery.telemetry.tracing.sdk_tracing import SdkTracing
 from chandlery.telemetry.tracing.trace_plan import trace_plan
 from chandlery.telemetry.tracing.traceparent import ROOT
 from tests.e2e.stacks.trace_receiver import TraceReceiver, trace_receiver
+from tests.support.measured.loop_turns import turns_of_others
 
 QUEUE: Final = 64
 BATCH: Final = 16
@@ -60,24 +61,15 @@ async def sdk(url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SdkTra
 
 async def test_spans_are_ended_at_once_and_few_of_them_are_kept(sdk: SdkTracing) -> None:
     tracer = sdk.tracer(version="1")
-    turns = 0
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    meanwhile = asyncio.create_task(others())
-    for number in range(MANY):
-        tracer.start_span(f"span {number}", context=ROOT).end()
-        if number % BATCH == 0:
-            await asyncio.sleep(0)
-    meanwhile.cancel()
+    async with turns_of_others() as turns:
+        for number in range(MANY):
+            tracer.start_span(f"span {number}", context=ROOT).end()
+            if number % BATCH == 0:
+                await asyncio.sleep(0)
     (processor,) = sdk._provider._active_span_processor._span_processors
     assert isinstance(processor, BatchSpanProcessor)
     assert len(processor._batch_processor._queue) <= QUEUE
-    assert turns > MANY // BATCH
+    assert turns.count > MANY // BATCH
 
 
 async def test_end_of_the_process_is_bounded_and_told(sdk: SdkTracing) -> None:

@@ -17,10 +17,10 @@ from chandlery.model.faults import Expired, NotFound
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.model.objects.metadata import NamespacedName
 from chandlery.model.objects.wire import JsonObject
+from chandlery.store.breaths import Breaths
 from chandlery.store.database import Database
 from chandlery.store.objects.changes import Snapshot
 from chandlery.store.objects.past_objects import PastPart
-from chandlery.store.rows import Breaths
 from chandlery_gateway.kube.query.list_options import ContinueExpired, ListOptions, VersionTooLarge
 from chandlery_gateway.read.continue_tokens import PURPOSE, ContinueToken, ContinueTokens
 from chandlery_gateway.read.selection import Selection, shown

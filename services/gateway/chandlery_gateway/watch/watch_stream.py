@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from chandlery.model.faults import Expired, Fault
 from chandlery.model.objects.metadata import NamespacedName
 from chandlery.model.objects.wire import JsonObject
+from chandlery.store.breaths import Breaths
 from chandlery.store.objects.changes import ChangeVerb, LoggedChange, Snapshot
-from chandlery.store.rows import Breaths
 from chandlery.store.sealing.data_key_cache import DataKeyNeeded
 from chandlery_gateway.http.rendering import log_bug
 from chandlery_gateway.identity.audit.audit_event import uids_shown

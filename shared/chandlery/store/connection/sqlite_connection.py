@@ -23,6 +23,8 @@ from typing import Any, Final, Self
 
 import aiosqlite
 
+from chandlery.store.breaths import Breaths
+
 _STEPS: Final = 20_000
 """Instructions of SQLite's machine that may be taken at once, about two milliseconds."""
 _MOST_AT_ONCE: Final = 64
@@ -69,8 +71,7 @@ def _course_of(sql: str) -> _Course:
 async def open_sqlite(*path: Any, **options: Any) -> "LoopConnection":
     """Connect. Raises what sqlite3 raises."""
     connection = LoopConnection(
-        partial(sqlite3.connect, *path, **{**options, "check_same_thread": False, "cached_statements": _STATEMENTS}),
-        iter_chunk_size=_MOST_AT_ONCE,
+        partial(sqlite3.connect, *path, **{**options, "check_same_thread": False, "cached_statements": _STATEMENTS})
     )
     thread = connection._thread  # noqa: SLF001
     thread.daemon = True  # as SQLAlchemy does: no thread keeps a process from its end
@@ -156,13 +157,16 @@ class LoopConnection(aiosqlite.Connection):
     _done_there = 0
     """What the thread was given, counted in the loop, and what it has done, counted in the thread."""
     _is_hurried = False
-    _since = 0.0
-    """When others had their turn last, in seconds of the monotonic clock."""
 
     @property
     def raw(self) -> sqlite3.Connection:
         """The connection of the standard library; raises ValueError once it is closed."""
         return self._conn
+
+    def __init__(self, connector: Callable[[], sqlite3.Connection]) -> None:
+        super().__init__(connector, iter_chunk_size=_MOST_AT_ONCE)
+        # What is done at once is no turn of the loop, and going through thousands of objects would be none either.
+        self._breaths = Breaths(_SECONDS)
 
     @property
     def is_busy(self) -> bool:
@@ -182,7 +186,7 @@ class LoopConnection(aiosqlite.Connection):
                 with suppress(_Stopped):
                     return await self._read(cursor, sql, parameters)
             case _Course.SMALL_WRITE if len(parameters) <= _MOST_VALUES and _are_short(parameters):
-                await self._give_way()
+                await self._breaths.take()
                 return _rows(cursor, sql, parameters)
             case _Course.BEGIN if self._has_begun(cursor, sql):
                 return []
@@ -191,7 +195,7 @@ class LoopConnection(aiosqlite.Connection):
     async def done(self, work: Any, *given: Any, at_once: bool) -> None:
         """Do this in the thread, unless it is over at once."""
         if at_once and not self.is_busy:
-            await self._give_way()
+            await self._breaths.take()
             work(*given)
         else:
             await self._execute(work, *given)
@@ -201,14 +205,8 @@ class LoopConnection(aiosqlite.Connection):
         if self.is_busy or self.raw.in_transaction:
             await super().rollback()
 
-    async def _give_way(self) -> None:
-        # What is done at once is no turn of the loop, and going through thousands of objects would be none either.
-        if time.monotonic() - self._since > _SECONDS:
-            await asyncio.sleep(0)
-            self._since = time.monotonic()
-
     async def _read(self, cursor: sqlite3.Cursor, sql: str, parameters: Parameters) -> list[Any]:
-        await self._give_way()
+        await self._breaths.take()
         rows, is_whole = self._hurried(cursor, sql, parameters)
         if not is_whole:
             rows += await self._execute(cursor.fetchall)
@@ -254,7 +252,7 @@ class LoopConnection(aiosqlite.Connection):
         try:
             return await super()._execute(self._counted, fn, *args, **kwargs)  # type: ignore[no-untyped-call]
         finally:
-            self._since = time.monotonic()
+            self._breaths.were_taken()
 
     def _counted(self, work: Callable[..., Any], *given: Any, **named: Any) -> Any:
         try:

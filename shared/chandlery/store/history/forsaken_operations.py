@@ -13,8 +13,8 @@ from sqlalchemy import func, or_, select, update
 from chandlery.model.history.recorded_operations import OperationName, OperationOutcome
 from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.history.open_operations import read_open
+from chandlery.store.breaths import Breaths
 from chandlery.store.history.stored_operations import name_of
-from chandlery.store.rows import Breaths
 from chandlery.store.schema import OPERATIONS
 from chandlery.store.schema import WORK_QUEUE as W
 

@@ -18,10 +18,10 @@ from chandlery.model.history.stored_operation import StoredOperation
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.wire import JsonObject
 from chandlery.model.text.time_ordered_ids import first_id_of
+from chandlery.store.breaths import Breaths
 from chandlery.store.history.forsaken_operations import ForsakenOperations
 from chandlery.store.history.stored_operations import OperationFilter, from_row, to_row
 from chandlery.store.pruning.steps import Place, Step, last_place, remove_found, remove_surplus
-from chandlery.store.rows import Breaths
 from chandlery.store.schema import OPERATIONS
 from chandlery.store.sealing.sealing import Keyring
 

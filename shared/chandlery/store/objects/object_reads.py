@@ -16,8 +16,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.model.objects.wire import JsonObject
+from chandlery.store.breaths import Breaths
 from chandlery.store.objects.pending_writes import PendingWrites
-from chandlery.store.rows import Breaths, RowCodec
+from chandlery.store.rows import RowCodec
 from chandlery.store.schema import OBJECTS
 from chandlery.store.sets_of_values import given_pairs, is_one_of_given, is_one_of_given_pairs, is_one_of_pairs
 

@@ -21,12 +21,13 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from chandlery.model.faults import AlreadyExists, Conflict
 from chandlery.model.objects.kinds import AnyObject, Kind, kind_of
 from chandlery.model.objects.wire import JsonObject
+from chandlery.store.breaths import Breaths
 from chandlery.store.database_errors import FORBIDDEN, sqlstate
 from chandlery.store.objects.changes import ChangeLog, ChangeVerb, LoggedChange
 from chandlery.store.objects.object_reads import ObjectReads
 from chandlery.store.objects.owner_links import OwnerLinks
 from chandlery.store.objects.pending_writes import STATUS, Overtaken, PendingWrites, conflict, not_ours, outdated
-from chandlery.store.rows import Breaths, RowCodec
+from chandlery.store.rows import RowCodec
 from chandlery.store.schema import OBJECTS
 
 if TYPE_CHECKING:

@@ -13,10 +13,11 @@ from sqlalchemy import func, select, tuple_
 from chandlery.model.objects.kinds import Kind
 from chandlery.model.objects.metadata import NamespacedName
 from chandlery.model.objects.wire import JsonObject
+from chandlery.store.breaths import Breaths
 from chandlery.store.objects.changes import ChangeLog, ChangeVerb, Snapshot
 from chandlery.store.objects.object_reads import Listing
 from chandlery.store.objects.objects import ObjectStore
-from chandlery.store.rows import Breaths, RowCodec, plain_form
+from chandlery.store.rows import RowCodec, plain_form
 from chandlery.store.schema import CHANGES
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from chandlery.model.faults import SealBroken
 from chandlery.model.objects import kinds
 from chandlery.model.objects.kinds import KINDS, Kind
 from chandlery.model.objects.metadata import NamespacedName
+from chandlery.store.breaths import Breaths
 from chandlery.store.history.stored_operations import resealed_words
-from chandlery.store.rows import Breaths, RowCodec
+from chandlery.store.rows import RowCodec
 from chandlery.store.schema import CHANGES, OBJECTS, OPERATIONS
 from chandlery.store.schema import WORK_QUEUE as W
 from chandlery.store.sealing.key_usage import CAUSES, CHANGE_LOG, HISTORY, WORK

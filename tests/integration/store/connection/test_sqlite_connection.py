@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from chandlery.store.connection.engine import open_engine
 from chandlery.store.connection.sqlite_connection import LoopConnection
+from tests.support.measured.loop_turns import turns_of_others
 from tests.support.waiting import eventually
 
 LONG: Final = text(
@@ -63,22 +64,13 @@ async def test_short_statements_make_no_hop_and_a_commit_makes_one(engine: Async
 
 
 async def test_a_long_read_is_taken_to_the_thread_and_loses_nothing(engine: AsyncEngine) -> None:
-    turns = 0
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
     async with engine.begin() as connection:
         hops = Hops(await _driver(connection))
         await connection.execute(ADDED, {"uid": 1, "name": "written before"})
-        beside = asyncio.create_task(others())
-        assert (await connection.execute(LONG, {"most": MANY})).scalar() == MANY
-        beside.cancel()
+        async with turns_of_others() as turns:
+            assert (await connection.execute(LONG, {"most": MANY})).scalar() == MANY
         assert hops.count == 1
-        assert turns > 10
+        assert turns.count > 10
         # The read was broken off once; the transaction was not.
         assert list((await connection.execute(NAMES)).scalars()) == ["written before"]
     async with engine.connect() as connection:
@@ -95,25 +87,15 @@ async def test_long_rows_are_fetched_by_the_thread_from_where_the_loop_has_left_
 
 
 async def test_whoever_asks_for_one_thing_after_another_gives_way(engine: AsyncEngine) -> None:
-    turns = 0
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
     async with engine.begin() as connection:
         await connection.execute(ADDED, {"uid": 1, "name": "a"})
-        beside = asyncio.create_task(others())
         hops = Hops(await _driver(connection))
-        for number in range(2_000):
-            await connection.execute(
-                text("UPDATE things SET name = :to WHERE things.uid = :uid"), {"to": str(number), "uid": 1}
-            )
-        beside.cancel()
+        renamed = text("UPDATE things SET name = :to WHERE things.uid = :uid")
+        async with turns_of_others() as turns:
+            for number in range(2_000):
+                await connection.execute(renamed, {"to": str(number), "uid": 1})
         assert hops.count == 0
-        assert turns > 10
+        assert turns.count > 10
 
 
 async def test_what_is_long_is_written_by_the_thread(engine: AsyncEngine) -> None:

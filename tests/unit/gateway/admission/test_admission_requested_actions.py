@@ -5,7 +5,7 @@ import pytest
 
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import KINDS, AnyObject
-from chandlery.store.rows import Breaths
+from chandlery.store.breaths import Breaths
 from chandlery_gateway.admission.catalog.object_admission import ObjectAdmission
 from chandlery_gateway.admission.requested_action_admission import actions_changed
 

@@ -8,7 +8,7 @@ import pytest
 from chandlery.model.faults import BadRequest, Forbidden
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import KINDS, AnyObject, Kind
-from chandlery.store.rows import Breaths
+from chandlery.store.breaths import Breaths
 from chandlery_gateway.admission.catalog.object_admission import ObjectAdmission
 from chandlery_gateway.admission.offering_admission import OfferingRules
 

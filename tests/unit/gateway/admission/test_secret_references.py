@@ -8,7 +8,7 @@ import pytest
 from chandlery.model.objects import kinds
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import AnyObject
-from chandlery.store.rows import Breaths
+from chandlery.store.breaths import Breaths
 from chandlery_gateway.admission.catalog.object_admission import AccessUndecided, ObjectAdmission
 
 ADMISSION = ObjectAdmission()

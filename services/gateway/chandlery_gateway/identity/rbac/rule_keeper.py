@@ -19,9 +19,9 @@ from chandlery.model.faults import Fault, Unavailable
 from chandlery.model.objects.kinds import RBAC_KINDS, Kind
 from chandlery.model.objects.wire import JsonObject
 from chandlery.store.access.access_rules import StoredRule
+from chandlery.store.breaths import Breaths
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.objects.changes import ChangeVerb, LoggedChange
-from chandlery.store.rows import Breaths
 from chandlery_gateway.identity.rbac.rule_index import CLUSTER, RuleIndex
 from chandlery_gateway.identity.rbac.stored_rules import ROLE_KINDS, Unreadable, read_binding, read_role
 
