@@ -34,6 +34,7 @@ from chandlery.settings.database_role_settings import DatabaseRoleSettings
 from chandlery.settings.encryption_settings import EncryptionSettings
 from chandlery.settings.history_settings import HistorySettings
 from chandlery.settings.log_settings import LogSettings
+from chandlery.settings.platform_settings import PlatformSettings
 from chandlery.settings.telemetry_settings import TelemetrySettings
 from chandlery.settings.web_settings import WebSettings
 
@@ -95,6 +96,7 @@ class Settings(
     EncryptionSettings,
     HistorySettings,
     LogSettings,
+    PlatformSettings,
     TelemetrySettings,
     WebSettings,
     BaseSettings,

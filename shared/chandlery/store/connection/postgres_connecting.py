@@ -20,7 +20,7 @@ import asyncpg
 from asyncpg.exceptions import TargetServerAttributeNotMatched
 
 from chandlery.model.faults import ConfigurationFault
-from chandlery.settings.client_certificates import time_problem
+from chandlery.settings.checks.client_certificates import time_problem
 from chandlery.store.connection.database_url import DatabaseUrl, Host
 from chandlery.store.connection.url_parameters import PASSED
 

@@ -8,7 +8,7 @@ from typing import Final
 from yarl import URL
 
 from chandlery.model.faults import Refused, Unavailable
-from chandlery.settings.client_certificates import time_problem
+from chandlery.settings.checks.client_certificates import time_problem
 
 URL_SETTING: Final = "CHANDLERY_AMQP_URL"
 _CERTIFICATE: Final = "CHANDLERY_AMQP_CERT_FILE"

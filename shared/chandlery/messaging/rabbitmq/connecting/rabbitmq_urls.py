@@ -16,7 +16,7 @@ from yarl import URL
 from chandlery.model.faults import ConfigurationFault
 from chandlery.model.text.clean_text import quoted
 from chandlery.model.text.names import did_you_mean
-from chandlery.settings.client_certificates import time_problem
+from chandlery.settings.checks.client_certificates import time_problem
 
 HEARTBEAT_SECONDS: Final = 10
 """A silent server is given up after three of these, a silent client after two, unless the URL has a `?heartbeat=`."""

@@ -1,0 +1,1 @@
+"""What a setting names and can be wrong by itself."""
