@@ -16,13 +16,13 @@ class PlatformSettings(BaseModel):
     )
     kubeconfig: Path | None = Field(
         default=None,
-        description="Kubeconfig file by which the cluster is reached, for processes outside of it. Default: the service "
-        "account of the pod.",
+        description="Kubeconfig file by which the cluster is reached, for processes outside of it. Default: the "
+        "service account of the pod.",
     )
     kubernetes_namespace: str | None = Field(
         default=None,
-        description="Namespace of the cluster that this installation is in. Default: that of the service account, or of "
-        "the kubeconfig's context.",
+        description="Namespace of the cluster that this installation is in. Default: that of the service account, or "
+        "of the kubeconfig's context.",
     )
     serving_cert_secret: str | None = Field(
         default=None,
