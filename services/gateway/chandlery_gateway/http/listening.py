@@ -19,7 +19,6 @@ from chandlery.process.http.open_files import affordable_connections, lift_open_
 from chandlery.process.http.tls_files import TlsFiles
 from chandlery.settings.settings import Settings
 from chandlery.telemetry.metrics import Sample
-from chandlery_gateway.identity.authenticators.configured_authenticators import ConfiguredAuthenticators
 
 _OTHER_FILES: Final = 200
 """Probes, RabbitMQ, what the interpreter has open, and some room."""
@@ -30,15 +29,14 @@ log = structlog.get_logger(__name__)
 class Listening:
     """Who may come in and how they are spoken to. What comes from files follows them."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Read all of it; raises ConfigurationFault that names the setting or the file."""
+    def __init__(self, settings: Settings, tls: TlsFiles | None) -> None:
+        """With what connections are encrypted, if they are. Raises ConfigurationFault for limits that cannot be."""
         self._settings = settings
         tls_paths = [path for path in (settings.tls_cert_file, settings.tls_key_file) if path]
         self._tls_files = FollowedFiles("the TLS certificate", tls_paths)
         authorities = [settings.client_ca_file] if settings.client_ca_file else []
         self._authority_files = FollowedFiles("the authorities of client certificates", authorities)
-        self._tls = _tls_files(settings)
-        self.authenticators = ConfiguredAuthenticators(settings)
+        self._tls = tls
         self.manners = Manners(
             limits=ConnectionLimits(
                 connections=_affordable_connections(settings), slow_seconds=settings.slow_client_seconds
@@ -59,13 +57,12 @@ class Listening:
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
     async def follow_files(self) -> None:
-        """Read certificates, tokens and keys again whenever they change; ends by cancellation."""
+        """Read certificates again whenever they change; ends by cancellation."""
         async with asyncio.TaskGroup() as group:
             if self._tls is not None:
                 group.create_task(self._tls_files.follow(self._tls.reload))
                 if self._settings.client_ca_file is not None:
                     group.create_task(self._authority_files.follow(self._tls.reload_authorities))
-            group.create_task(self.authenticators.follow())
 
 
 def _affordable_connections(settings: Settings) -> int:
@@ -73,7 +70,8 @@ def _affordable_connections(settings: Settings) -> int:
     return affordable_connections(settings.max_connections, reserved=reserved, limit=lift_open_file_limit())
 
 
-def _tls_files(settings: Settings) -> TlsFiles | None:
+def configured_tls(settings: Settings) -> TlsFiles | None:
+    """The files that the settings name, read; None for plain HTTP. Raises ConfigurationFault that names the file."""
     certificate, key = settings.tls_cert_file, settings.tls_key_file
     if certificate is not None and key is not None:
         return TlsFiles(certificate, key, client_authorities=settings.client_ca_file)

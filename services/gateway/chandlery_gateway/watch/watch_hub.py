@@ -21,7 +21,7 @@ from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.objects.changes import LoggedChange
 from chandlery.store.sealing.data_key_cache import DataKeyNeeded
 from chandlery.telemetry.metrics import NO_METRICS, Metrics
-from chandlery_gateway.identity.rbac.rule_keeper import RuleKeeper
+from chandlery_gateway.identity.rbac.kept_rules import KeptRules
 from chandlery_gateway.watch.older_changes import BATCH, OlderChanges, refuse_forgotten
 from chandlery_gateway.watch.recent_changes import NOTHING, Batch, Bell, RecentChanges, portions
 from chandlery_gateway.watch.watch_counts import ChangeLogLag, WatchCounts
@@ -49,7 +49,7 @@ _TURNS, _TURN_SECONDS = 20, 0.005
 class WatchHub:
     """The tail of the change log, shared by all watches."""
 
-    def __init__(self, database: Database, *, rules: RuleKeeper, metrics: Metrics = NO_METRICS) -> None:
+    def __init__(self, database: Database, *, rules: KeptRules, metrics: Metrics = NO_METRICS) -> None:
         self.counts = WatchCounts(metrics)
         self.views = ChangeViews(database.codec)
         self._database = database

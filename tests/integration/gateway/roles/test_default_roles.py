@@ -9,7 +9,7 @@ from chandlery.model.objects.kinds import NAMESPACE
 from chandlery.store.database import UnitOfWork
 from chandlery_gateway.identity.default_roles.coming_roles import BOOTSTRAPPING, DEFAULT_BINDINGS, DEFAULT_ROLES
 from chandlery_gateway.identity.default_roles.role_keeping import keep_default_roles
-from chandlery_gateway.main import ensure_default_namespace
+from chandlery_gateway.platforms.standalone_gateway import ensure_default_namespace
 from tests.integration.gateway.api_client import RBAC, Document, names
 from tests.integration.gateway.conftest import Running
 

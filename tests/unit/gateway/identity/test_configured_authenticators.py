@@ -11,13 +11,13 @@ from chandlery.model.faults import ConfigurationFault, Unavailable
 from chandlery.model.objects.instances import UserInfo
 from chandlery.process.http.tls_files import self_signed
 from chandlery.settings.settings import Settings
-from chandlery_gateway.http.listening import Listening
 from chandlery_gateway.identity.authentication import FAILED_LOGIN, LoginFailure, LoginRefused, login_failure
 from chandlery_gateway.identity.authenticators.configured_authenticators import (
     ConfiguredAuthenticators,
     warn_of_static_tokens,
 )
 from chandlery_gateway.identity.authenticators.union_authenticator import UnionAuthenticator
+from chandlery_gateway.platforms.standalone_gateway import check_standalone
 
 ANN: Final = "token-of-ann-the-developer"
 BOB: Final = "token-of-bob-the-developer"
@@ -62,11 +62,11 @@ def test_any_way_in_is_enough_and_none_is_not(tmp_path: Path) -> None:
     (tmp_path / "tls.key").write_text(key)
     tls = {"tls_cert_file": tmp_path / "tls.crt", "tls_key_file": tmp_path / "tls.key"}
     for given in (OIDC, {**tls, "client_ca_file": tmp_path / "tls.crt"}, {"token": "t" * 32}):
-        Listening(Settings.model_validate(given))
+        check_standalone(Settings.model_validate(given))
     with pytest.raises(ConfigurationFault, match="no way to authenticate users: set CHANDLERY_TOKEN"):
-        Listening(Settings())
+        check_standalone(Settings())
     with pytest.raises(ConfigurationFault, match="CHANDLERY_CLIENT_CA_FILE needs CHANDLERY_TLS_CERT_FILE"):
-        Listening(Settings(client_ca_file=tmp_path / "tls.crt"))
+        check_standalone(Settings(client_ca_file=tmp_path / "tls.crt"))
 
 
 @pytest.mark.parametrize(
