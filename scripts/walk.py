@@ -28,7 +28,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from chandlery.process.bus_choice import IN_PROCESS_BUS
+from chandlery.process.choices.bus_choice import IN_PROCESS_BUS
 from chandlery.process.commands.cli import SERVICES
 from chandlery.process.logs.logs import configure_logs
 from chandlery.process.process import run_services

@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from chandlery.contracts import topology
 from chandlery.contracts.messages import UNRESOLVED_LANE
 from chandlery.engine.resources import Resources
-from chandlery.process.bus_choice import IN_PROCESS_BUS
+from chandlery.process.choices.bus_choice import IN_PROCESS_BUS
 from chandlery.process.ending import Ending
 from chandlery.process.http.http_server import listen
 from chandlery.process.process import _run

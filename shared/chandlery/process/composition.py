@@ -23,12 +23,12 @@ from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
 from chandlery.osb.client import OsbClient
 from chandlery.osb.transport.egress import Egress
 from chandlery.platform.standalone.standalone_platform import StandalonePlatform
-from chandlery.process.bus_choice import make_bus
+from chandlery.process.choices.bus_choice import make_bus
+from chandlery.process.choices.key_choice import SealedDatabase, make_database, require_keys
+from chandlery.process.choices.tracing_choice import make_tracing
 from chandlery.process.http.metrics_page import make_metrics
-from chandlery.process.key_choice import SealedDatabase, make_database, require_keys
 from chandlery.process.logs.line_counts import count_lines
 from chandlery.process.schema_waits import engine_for, patiently, prepare_schema
-from chandlery.process.tracing_choice import make_tracing
 from chandlery.settings.settings import Settings, require
 from chandlery.store.database import Database
 from chandlery.telemetry.metrics import Metrics

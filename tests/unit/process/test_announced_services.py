@@ -8,7 +8,7 @@ import pytest
 
 START = """
 from chandlery.process.service import every_service
-from chandlery.process.tracing_choice import make_tracing
+from chandlery.process.choices.tracing_choice import make_tracing
 from chandlery.settings.settings import Settings
 services = sorted(each.name for each in every_service())
 make_tracing(Settings(), service="gateway", owner="test", at_end=lambda _: None)

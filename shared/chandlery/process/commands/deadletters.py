@@ -12,7 +12,7 @@ import click
 from chandlery.contracts.dead_letters import DeadLetter
 from chandlery.messaging.bus import DeadLetters
 from chandlery.model.faults import BadRequest, NotFound
-from chandlery.process.bus_choice import open_letters
+from chandlery.process.choices.bus_choice import open_letters
 from chandlery.process.commands.command_group import SuggestingGroup
 from chandlery.process.commands.deadletter_views import as_json, as_sheet, as_table, queue_of
 from chandlery.process.event_loop import run as run_loop

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from chandlery.process.bus_choice import IN_PROCESS_BUS
+from chandlery.process.choices.bus_choice import IN_PROCESS_BUS
 from chandlery.process.collector import let_collector_go_on
 from chandlery.process.commands.cli import SERVICES
 from chandlery.process.event_loop import run as run_loop

@@ -3,7 +3,7 @@
 Comes in: a plan (`trace_plan.py`); the SDK reads the rest of OpenTelemetry's variables itself.
 Goes out: spans, in batches, from a thread of their own. What does not fit its queue while a collector is away is lost;
 nobody waits for it.
-Called by: `process/tracing_choice.py`, once for each process. Nothing global is set: tests run several in one process.
+Called by: `process/choices/tracing_choice.py`, once for each process. Nothing global is set: tests run several in one.
 """
 
 import asyncio

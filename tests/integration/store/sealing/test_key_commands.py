@@ -14,8 +14,8 @@ from chandlery.engine.upkeep.seal_keeping import reseal
 from chandlery.model.faults import ConfigurationFault, Unavailable
 from chandlery.model.objects import kinds
 from chandlery.model.objects.core import Secret
+from chandlery.process.choices.key_choice import make_database
 from chandlery.process.commands.keys.key_views import advice, as_table
-from chandlery.process.key_choice import make_database
 from chandlery.settings.settings import Settings
 from chandlery.store.database import Database
 from chandlery.store.objects.object_reads import Listing

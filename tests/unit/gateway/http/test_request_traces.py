@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBasedTraceIdRatio, Sampler
 
-from chandlery.process.tracing_choice import make_tracing
+from chandlery.process.choices.tracing_choice import make_tracing
 from chandlery.settings.settings import load_settings
 from chandlery.telemetry.tracing.tracing import Tracing
 from chandlery_gateway.http.request_traces import RequestTraces

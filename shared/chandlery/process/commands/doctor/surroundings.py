@@ -19,9 +19,9 @@ from chandlery.contracts.topology import WORK_QUEUES, work_queue
 from chandlery.messaging.rabbitmq.connecting.rabbitmq_facts import RabbitFacts
 from chandlery.messaging.rabbitmq.rabbitmq_inspection import QueueFacts, RabbitInspection
 from chandlery.model.faults import Fault
-from chandlery.process.bus_choice import IN_PROCESS_BUS, make_inspection
+from chandlery.process.choices.bus_choice import IN_PROCESS_BUS, make_inspection
+from chandlery.process.choices.key_choice import make_database
 from chandlery.process.commands.doctor.daemon_thread import in_daemon_thread
-from chandlery.process.key_choice import make_database
 from chandlery.settings.settings import Settings, require
 from chandlery.store.connection.database_url import DatabaseUrl, read_database_url
 from chandlery.store.connection.engine import open_engine

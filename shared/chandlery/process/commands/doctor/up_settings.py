@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from chandlery.model.faults import ConfigurationFault
-from chandlery.process.bus_choice import IN_PROCESS_BUS
+from chandlery.process.choices.bus_choice import IN_PROCESS_BUS
 from chandlery.process.commands.private_files import read_private
 from chandlery.reconcile.egress.egress_rules import LOOPBACK
 from chandlery.settings.settings import Settings, load_settings

@@ -12,12 +12,12 @@ import click
 
 from chandlery.engine.upkeep.reseal_everything import Progress, remove_unused, reseal_everything
 from chandlery.model.faults import ConfigurationFault
+from chandlery.process.choices.key_choice import make_database, require_keys
 from chandlery.process.commands.command_group import SuggestingGroup
 from chandlery.process.commands.command_trail import keys_entry
 from chandlery.process.commands.keys.key_views import advice, as_table
 from chandlery.process.commands.local_data_dir import kept_keys
 from chandlery.process.commands.service_commands import run_to_the_end
-from chandlery.process.key_choice import make_database, require_keys
 from chandlery.process.logs.logs import configure_logs
 from chandlery.process.schema_waits import engine_for
 from chandlery.settings.settings import Settings, load_settings

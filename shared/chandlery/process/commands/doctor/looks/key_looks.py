@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from chandlery.model.faults import Fault
+from chandlery.process.choices.key_choice import require_keys
 from chandlery.process.commands.doctor.check import KEYS, Check, Result, checks_of, ok, unused
 from chandlery.process.commands.doctor.surroundings import Surroundings
 from chandlery.process.commands.doctor.verdicts import key_verdicts
-from chandlery.process.key_choice import require_keys
 from chandlery.store.database import Database
 from chandlery.store.sealing.data_key_rows import DataKeyRow
 from chandlery.store.sealing.providers.key_provider import KeyRefused, KeysAway

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from chandlery.lookup.broker_egress import egress_of
 from chandlery.messaging.rabbitmq.connecting.rabbitmq_urls import parse_urls
-from chandlery.process.bus_choice import tls_files
+from chandlery.process.choices.bus_choice import tls_files
+from chandlery.process.choices.key_choice import require_keys
 from chandlery.process.commands.doctor.check import SETTINGS, Check, Result, checks_of, counted, ok, unused
 from chandlery.process.commands.doctor.surroundings import Surroundings
 from chandlery.process.commands.doctor.verdicts import settings_verdicts
 from chandlery.process.http.http_server import is_loopback
-from chandlery.process.key_choice import require_keys
 from chandlery.settings.settings import require
 
 READ: str = "settings"

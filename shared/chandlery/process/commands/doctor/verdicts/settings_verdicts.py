@@ -9,7 +9,7 @@ from typing import Final
 
 from yarl import URL
 
-from chandlery.process.bus_choice import IN_PROCESS_BUS
+from chandlery.process.choices.bus_choice import IN_PROCESS_BUS
 from chandlery.process.commands.doctor.check import Result, fail, in_a_row, ok, unused, warn, worst
 from chandlery.settings.settings import PREFIX, Settings
 from chandlery.store.connection.database_url import DatabaseUrl

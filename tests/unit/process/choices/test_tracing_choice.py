@@ -11,7 +11,7 @@ import structlog
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from opentelemetry.trace import Span
 
-from chandlery.process.tracing_choice import make_tracing
+from chandlery.process.choices.tracing_choice import make_tracing
 from chandlery.settings.settings import Settings
 from chandlery.telemetry.tracing.id_tracer import IdTracer
 from chandlery.telemetry.tracing.traceparent import below, span_context_of

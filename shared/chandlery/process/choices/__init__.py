@@ -1,0 +1,1 @@
+"""Which adapter a process gets, as its settings say: bus, keys, tracing, platform."""
