@@ -21,6 +21,7 @@ PLACE := $(shell printf %s '$(CURDIR)' | cksum | cut -d' ' -f1)
 STAMP := $(VENV)/setup-$(PLACE).stamp
 DEMO_STAMP := $(VENV)/demo-$(PLACE).stamp
 SERVICES = $(PYTHON) scripts/private_services.py
+CLUSTER_SERVERS = $(PYTHON) scripts/cluster_servers.py
 # The user's own uv, or one in .cache/.
 UV = $$(command -v uv || echo .cache/tools/bin/uv)
 # No index address and no path of the machine that made it may get into a lock.
@@ -39,6 +40,8 @@ ATTACKS := tests/security $(addprefix tests/integration/gateway/limits/,test_hos
 CLIENTS := tests/e2e/clients tests/e2e/kubectl
 STORMS := tests/chaos tests/e2e/faults
 PLATFORM := tests/conformance/platform_behaviour tests/conformance/platform_failures
+# Needs what `make cluster-servers` builds, and so is in none but `make test-cluster`.
+CLUSTER := tests/cluster
 # How long `make fuzz` goes on, and how many examples it makes for each operation in each round, if there is time.
 FUZZ_MINUTES ?= 30
 FUZZ_EXAMPLES ?= 50
@@ -99,14 +102,14 @@ test-fast: setup  ## What needs no server, in a minute and a half: for the inner
 	@CHANDLERY_TEST_BRIEFLY=1 $(BIN)/pytest $(PARALLEL_WITHOUT_WAITING) -m 'not servers' $(QUICK) $(PYTEST_ARGS)
 
 .PHONY: test
-# Left out: make attacks, make clients, make storms, make conformance, make chaos. make test-all leaves out nothing.
+# Left out: make attacks, make clients, make storms, make conformance, make chaos, make test-cluster. make test-all leaves out the last.
 test: setup services  ## What every change has to pass: on PostgreSQL and RabbitMQ too where they make a difference
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; CHANDLERY_TEST_BRIEFLY=1 \
-	$(BIN)/pytest $(PARALLEL) $(addprefix --ignore=,$(ATTACKS) $(CLIENTS) $(STORMS) $(PLATFORM)) $(PYTEST_ARGS)
+	$(BIN)/pytest $(PARALLEL) $(addprefix --ignore=,$(ATTACKS) $(CLIENTS) $(STORMS) $(PLATFORM) $(CLUSTER)) $(PYTEST_ARGS)
 
 .PHONY: test-all
 test-all: setup services  ## All tests in all their forms, everything on both databases and buses; about twenty minutes
-	@urls="$$($(SERVICES) env)"; eval "$$urls"; $(BIN)/pytest $(PARALLEL) $(PYTEST_ARGS)
+	@urls="$$($(SERVICES) env)"; eval "$$urls"; $(BIN)/pytest $(PARALLEL) --ignore=$(CLUSTER) $(PYTEST_ARGS)
 
 .PHONY: attacks
 attacks: setup services  ## Hostile requests, service brokers that look inside, browsers of others, and the search for planted values
@@ -122,6 +125,16 @@ clients: setup services  ## Real clients: svcat, both versions of kubectl, Pytho
 storms: setup services  ## Bad surroundings, ends, death at every step, a rolling restart, short storms: one after the other
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; \
 	$(BIN)/pytest $(STORMS) $(PYTEST_ARGS)
+
+.PHONY: test-cluster
+test-cluster: setup services  ## In a real cluster: kube-apiserver, its controllers and etcd, as make cluster-servers has built them
+	@$(CLUSTER_SERVERS) status
+	@urls="$$($(SERVICES) env)"; eval "$$urls"; \
+	$(BIN)/pytest $(CLUSTER) $(PYTEST_ARGS)
+
+.PHONY: cluster-servers
+cluster-servers:  ## Build kube-apiserver and kube-controller-manager for make test-cluster, once for this user: eight minutes
+	@$(CLUSTER_SERVERS) build
 
 .PHONY: collector
 collector: setup services  ## The tests of traces over four processes, through a real collector (Rotel, from PyPI)

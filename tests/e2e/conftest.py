@@ -1,33 +1,22 @@
 """Fixtures of the end-to-end tests. A stack lives as long as its module; a failure shows the logs of what took part."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import pytest
 
 from tests.e2e.stacks.programs import Program, clean_environment
 from tests.e2e.stacks.stacks import EmbeddedStack, SplitStack, Stack, embedded_stack, split_stack
+from tests.support.shown_logs import pytest_runtest_makereport
+
+__all__ = ["pytest_runtest_makereport"]
 
 
 class Launcher(Protocol):
     """Builds a program whose log is in the test's folder, and sees to its end."""
 
     def __call__(self, command: Sequence[str], *, name: str = "program", **environment: str) -> Program: ...
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Attach the logs of every fixture that has some."""
-    report = yield
-    if report.failed:
-        for value in getattr(item, "funcargs", {}).values():
-            tails: Any = getattr(value, "log_tails", None)
-            if callable(tails):
-                report.sections.extend((f"log of {name}", text) for name, text in tails().items())
-    return report
 
 
 @pytest.fixture(scope="module")

@@ -42,10 +42,8 @@ class ApiClient:
         cluster = document["clusters"][0]["cluster"]
         address = urlsplit(cluster["server"])
         self._host, self._port = address.hostname or "", address.port or 443
-        self._context = ssl.create_default_context(
-            cadata=base64.b64decode(cluster["certificate-authority-data"]).decode()
-        )
-        self._headers = {"Authorization": f"Bearer {document['users'][0]['user']['token']}"}
+        self._context = _trusting(cluster)
+        self._headers = _shown_by(document["users"][0]["user"], self._context)
 
     @property
     def port(self) -> int:
@@ -210,6 +208,21 @@ def _observed(document: JsonObject) -> int:
 def _collection(plural: str, namespace: str) -> str:
     group = "/api/v1" if plural in _CORE else "/apis/servicecatalog.k8s.io/v1beta1"
     return f"{group}/{plural}" if plural in _CLUSTER else f"{group}/namespaces/{namespace}/{plural}"
+
+
+def _trusting(cluster: JsonObject) -> ssl.SSLContext:
+    if "certificate-authority" in cluster:
+        return ssl.create_default_context(cafile=cluster["certificate-authority"])
+    return ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
+
+
+def _shown_by(user: JsonObject, context: ssl.SSLContext) -> dict[str, str]:
+    """The headers by which a user is known; a certificate goes into the context instead."""
+    if "client-certificate" in user:
+        context.load_cert_chain(user["client-certificate"], user["client-key"])
+        return {}
+    token = Path(user["tokenFile"]).read_text() if "tokenFile" in user else user["token"]
+    return {"Authorization": f"Bearer {token}"}
 
 
 def _decoded(content: bytes) -> Any:

@@ -1,0 +1,46 @@
+"""Tests in a real cluster (kube-apiserver 1.20, controllers, etcd): `make cluster-servers`, then `make test-cluster`.
+
+How to write one:
+
+- `cluster` (`stage/real_cluster.py`) is one cluster for the whole session, up in ten seconds. `cluster.kubectl()` and
+  `cluster.kubectl("debian")` are both kubectls as the administrator; `cluster.api()` is a plain client, cheap enough to
+  ask again and again. `cluster.user("jane", "devs")` makes a user with a client certificate and answers a kubeconfig,
+  which `kubectl(kubeconfig=…)` and `api(…)` take; `cluster.service_account(namespace, name)` does so for a service
+  account with its token in a file; `cluster.grant("view", to="devs", kind="Group", namespace=…)` binds a role.
+- `namespace` is a namespace of the test's own. What has no namespace needs a name of the test's own.
+- `cluster.kill_apiserver()`, `start_apiserver()`, `restart_apiserver()`, `restart_controllers()`, `rotate_serving()`,
+  `rotate_front_proxy()`, `rotate_clients()`: whoever breaks something mends it before the test ends, for the next test
+  has the same cluster.
+- Garbage collector and quota learn of new kinds each half minute, and at once by `restart_controllers()`.
+- No custom resources: reading one ends this build of kube-apiserver (its `reflect2` is older than Go 1.18).
+
+A failing test shows the logs of everything that took part.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from kubernetes_build.cluster_cache import find_programs
+from machine.console import MissingSoftwareFault
+from tests.cluster.stage.real_cluster import RealCluster, real_cluster
+from tests.support.shown_logs import pytest_runtest_makereport
+
+__all__ = ["pytest_runtest_makereport"]
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCluster]:
+    """One for all tests of the session."""
+    try:
+        programs = find_programs()
+    except MissingSoftwareFault as fault:
+        pytest.fail(str(fault))
+    with real_cluster(tmp_path_factory.mktemp("cluster"), programs) as started:
+        yield started
+
+
+@pytest.fixture
+def namespace(cluster: RealCluster) -> str:
+    """A namespace of the test's own."""
+    return cluster.new_namespace()
