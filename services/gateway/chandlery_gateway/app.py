@@ -16,7 +16,7 @@ from chandlery.lookup.broker_access import shortest_pauses
 from chandlery.lookup.broker_egress import egress_of
 from chandlery.model.faults import NotFound
 from chandlery.model.objects.instances import UserInfo
-from chandlery.model.objects.kinds import KINDS, RBAC_KINDS, SERVICE_BINDING, SERVICE_INSTANCE
+from chandlery.model.objects.kinds import RBAC_KINDS, SERVICE_ACCOUNT, SERVICE_BINDING, SERVICE_INSTANCE
 from chandlery.process.http.probes import PROBE_PATHS, ProbeApp
 from chandlery.telemetry.catalog.api_requests import WRITES
 from chandlery.telemetry.tracing.tracing import Tracing
@@ -36,7 +36,7 @@ from chandlery_gateway.identity.authenticators.union_authenticator import UnionA
 from chandlery_gateway.identity.authorization import Authorizer
 from chandlery_gateway.identity.failed_logins import FailedLogins
 from chandlery_gateway.identity.sessions.session_authenticator import SessionAuthenticator
-from chandlery_gateway.kube.kinds.regarding_events import REGARDING_EVENT
+from chandlery_gateway.kube.kinds.served_kinds import ServedKinds
 from chandlery_gateway.kube.printing.status_objects import MethodNotAllowed
 from chandlery_gateway.read.audit_reader import AuditReader
 from chandlery_gateway.read.object_reader import ObjectReader
@@ -134,7 +134,8 @@ def create_app(
         redirect_slashes=False,
     )
     # What is asked for most is found first among the routes.
-    for kind in (*_ASKED_FOR_MOST, *(kind for kind in KINDS.values() if kind not in _ASKED_FOR_MOST), REGARDING_EVENT):
+    served = ServedKinds.of(settings.platform)
+    for kind in (*_ASKED_FOR_MOST, *(kind for kind in served.stored if kind not in _ASKED_FOR_MOST)):
         reads = ReadHandlers(kind, authorizer=recording, object_reader=object_reader, hub=hub)
         writes = WriteHandlers(kind, authorizer=recording, object_writer=object_writer, object_reader=object_reader)
         by_operation = {name: _counting_at_once(each, hub) for name, each in writes.by_operation.items()}
@@ -144,10 +145,11 @@ def create_app(
     _add_probes(app, ProbeApp(resources.readiness))
     register_audit(app.router, pipeline, AuditReader(resources.database))
     register_operations(app.router, pipeline, OperationReader(resources.database), authorizer=recording)
-    register_reviews(app.router, pipeline, Reviews(authorizer, tokens=_tokens_of(authenticator)))
-    issuer = TokenIssuer(resources.database, longest_hours=settings.service_account_max_token_hours)
-    register_token_requests(app.router, pipeline, issuer)
-    register_documents(app.router, pipeline)
+    register_reviews(app.router, pipeline, Reviews(authorizer, tokens=_tokens_of(authenticator)), kinds=served.reviews)
+    if SERVICE_ACCOUNT in served.core:
+        issuer = TokenIssuer(resources.database, longest_hours=settings.service_account_max_token_hours)
+        register_token_requests(app.router, pipeline, issuer)
+    register_documents(app.router, pipeline, served)
     register_context_keys(app.router, pipeline, settings.context_signing_key_file)
     _ask_for_tokens(app)
     if isinstance(authenticator, SessionAuthenticator):

@@ -141,12 +141,14 @@ from chandlery.model.objects.core import Soup
 from chandlery.model.objects.instances import UserInfo
 from chandlery.store import schema
 from chandlery_gateway.admission.catalog.object_admission import ObjectAdmission
+from chandlery_gateway.kube.kinds.served_kinds import ServedKinds
 from chandlery_gateway.kube.openapi import discovery
 from chandlery_gateway.kube.printing.table_columns import columns_of
 from chandlery_gateway.routes.document_routes import Documents
-assert "soups" in {entry["name"] for entry in discovery.resources("v1")["resources"]}
-documents = Documents()
-v3 = json.loads(next(text for path, text in documents.openapi_v3.items() if path.endswith("api/v1")))
+served = ServedKinds.of("standalone")
+assert "soups" in {entry["name"] for entry in discovery.resources("v1", served.every)["resources"]}
+documents = Documents(served)
+v3 = json.loads(next(kept.body for path, kept in documents.openapi_v3.items() if path.endswith("api/v1")))
 assert "/api/v1/namespaces/{namespace}/soups" in v3["paths"]
 assert any(name.endswith(".Soup") for name in v3["components"]["schemas"])
 assert "soups" in schema.METADATA.tables

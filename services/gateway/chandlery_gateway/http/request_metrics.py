@@ -16,13 +16,13 @@ from chandlery_gateway.identity.audit.audit_event import AuditEvent
 from chandlery_gateway.identity.audit.request_attributes import attributes_of_path
 from chandlery_gateway.identity.authentication import LoginFailure
 from chandlery_gateway.identity.failed_logins import FailedLogins
-from chandlery_gateway.kube.kinds.served_kinds import SERVED_KINDS
+from chandlery_gateway.kube.kinds.served_kinds import KNOWN_KINDS
 
 NO_ROUTE: Final = "none"
 OTHER_VERB: Final = "other"
 _NO_SEAT: Final = 429
 _VERBS: Final = frozenset({"create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"})
-_RESOURCES: Final = frozenset(kind.plural for kind in SERVED_KINDS)
+_RESOURCES: Final = frozenset(kind.plural for kind in KNOWN_KINDS)
 """For requests that are answered before a route is looked for."""
 
 

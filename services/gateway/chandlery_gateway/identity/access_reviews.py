@@ -9,7 +9,7 @@ from chandlery.model.objects.wire import WireModel
 from chandlery_gateway.admission.field_checks import forbidden, invalid, required
 from chandlery_gateway.identity.authentication import LoginRefused, TokenVerifier
 from chandlery_gateway.identity.authorization import Access, Authorizer, Rules
-from chandlery_gateway.kube.kinds.served_kinds import (
+from chandlery_gateway.kube.kinds.review_kinds import (
     AccessReviewSpec,
     AccessReviewStatus,
     LocalSubjectAccessReview,

@@ -1,5 +1,7 @@
 """The routes of reviews: `kubectl auth can-i`, `auth can-i --list`, `auth whoami`. `access_reviews` has the answers."""
 
+from collections.abc import Iterable
+
 from fastapi import APIRouter, Request, Response
 
 from chandlery.model.objects.instances import UserInfo
@@ -10,7 +12,6 @@ from chandlery_gateway.http.request_bodies import read_body
 from chandlery_gateway.identity.access_reviews import Reviews
 from chandlery_gateway.identity.authorization import Access, access_to
 from chandlery_gateway.kube.body.decoding import decode_object
-from chandlery_gateway.kube.kinds.served_kinds import REVIEW_KINDS
 from chandlery_gateway.kube.query.negotiation import Form, negotiate
 from chandlery_gateway.kube.query.request_options import read_write_options
 
@@ -18,9 +19,9 @@ _CREATED = 201
 _FORMS = frozenset({Form.PLAIN})
 
 
-def register_reviews(router: APIRouter, pipeline: Pipeline, reviews: Reviews) -> None:
+def register_reviews(router: APIRouter, pipeline: Pipeline, reviews: Reviews, *, kinds: Iterable[Kind]) -> None:
     """One route for each kind of review. Whoever asks must be allowed to `create` one, also about themselves."""
-    for kind in REVIEW_KINDS:
+    for kind in kinds:
         place = "namespaces/{namespace}/" if kind.namespaced else ""
         router.add_api_route(
             f"/apis/{kind.api_version}/{place}{kind.plural}",

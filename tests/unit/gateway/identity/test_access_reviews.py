@@ -10,7 +10,7 @@ from chandlery.model.objects.instances import UserInfo
 from chandlery_gateway.identity.access_reviews import Reviews
 from chandlery_gateway.identity.authenticators.union_authenticator import UnionAuthenticator
 from chandlery_gateway.identity.authorization import Access, Decision, PathRule, Reach, ResourceRule, Rules
-from chandlery_gateway.kube.kinds.served_kinds import REVIEW_KINDS
+from chandlery_gateway.kube.kinds.review_kinds import REVIEW_KINDS
 
 NOBODY = UnionAuthenticator(certificates=None, verifiers=[])
 ANN = UserInfo(username="ann", uid="u-1", groups=("dba", "system:authenticated"))

@@ -11,7 +11,8 @@ from typing import Final
 from chandlery.model.objects.rbac import EVERYTHING, PolicyRule
 from chandlery.model.text.clean_text import quoted
 from chandlery.model.text.names import did_you_mean
-from chandlery_gateway.kube.kinds.served_kinds import AUTHENTICATION, SERVED_KINDS
+from chandlery_gateway.kube.kinds.review_kinds import AUTHENTICATION
+from chandlery_gateway.kube.kinds.served_kinds import KNOWN_KINDS
 
 _NOT_SERVED: Final = (("", "users"), ("", "groups"), ("", "serviceaccounts/token"), (AUTHENTICATION, "uids"))
 """What `impersonate` is asked for, and what is made and never read."""
@@ -65,8 +66,8 @@ def _groups_of(resource: str) -> frozenset[str]:
 @cache
 def _served() -> dict[str, frozenset[str]]:
     """Resource -> the groups that have it; `*` is one of them."""
-    known = [(kind.group, kind.plural) for kind in SERVED_KINDS]
-    known += [(kind.group, f"{kind.plural}/status") for kind in SERVED_KINDS if kind.has_status]
+    known = [(kind.group, kind.plural) for kind in KNOWN_KINDS]
+    known += [(kind.group, f"{kind.plural}/status") for kind in KNOWN_KINDS if kind.has_status]
     found: dict[str, frozenset[str]] = {}
     for group, resource in (*known, *_NOT_SERVED):
         found[resource] = found.get(resource, frozenset({EVERYTHING})) | {group}

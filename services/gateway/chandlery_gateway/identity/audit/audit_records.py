@@ -19,7 +19,7 @@ from chandlery_gateway.identity.audit.audit_event import AuditEvent, NotedDecisi
 from chandlery_gateway.identity.audit.policy.audit_policy import RECEIVED, STARTED, Level
 from chandlery_gateway.identity.audit.request_attributes import RequestAttributes
 from chandlery_gateway.identity.audit.struck_out import MOST_BYTES, STRUCK_OUT, kept_of
-from chandlery_gateway.kube.kinds.served_kinds import SERVED_KINDS
+from chandlery_gateway.kube.kinds.served_kinds import KNOWN_KINDS
 
 _API_VERSION: Final = "audit.k8s.io/v1"
 _ANONYMOUS: Final = "system:anonymous"
@@ -55,7 +55,7 @@ _HARMLESS: Final = frozenset(
 """Parameters of the query that are kept; of all others only the names."""
 _WORDS: Final = frozenset(
     {"", "api", "apis", "namespaces", "status", "v1", "openapi", "v2", "v3", "version", "docs", "livez", "readyz"}
-    | {word for kind in SERVED_KINDS for word in (kind.group, kind.version, kind.plural)}
+    | {word for kind in KNOWN_KINDS for word in (kind.group, kind.version, kind.plural)}
 )
 _SUFFIXES: Final = {RECEIVED: "-received", STARTED: "-started"}
 """Of the names of rows: a request has one id, and a row for each stage that is recorded."""

@@ -15,7 +15,7 @@ from chandlery.model.faults import Fault
 from chandlery.model.json.json_text import has_more_values
 from chandlery.model.objects.wire import JsonObject
 from chandlery_gateway.kube.body.bodies import parse_body, parse_json
-from chandlery_gateway.kube.kinds.served_kinds import SERVED_KINDS
+from chandlery_gateway.kube.kinds.served_kinds import KNOWN_KINDS
 from chandlery_gateway.kube.patch.patches import JSON_PATCH
 
 STRUCK_OUT: Final = "<removed>"
@@ -96,9 +96,9 @@ _KNOWN: Final[set[str]] = set()
 
 
 def _known_names() -> set[str]:
-    """The names of all fields of all kinds that are served."""
+    """The names of all fields of all kinds that are known."""
     if not _KNOWN:
-        for kind in SERVED_KINDS:
+        for kind in KNOWN_KINDS:
             _KNOWN.update(_names_of(kind.model, set()))
             _KNOWN.update(kind.body_fields)
         _KNOWN.update(("dryRun", "preconditions", "propagationPolicy", "orphanDependents", "gracePeriodSeconds"))

@@ -1,6 +1,6 @@
 """What the server serves, as Kubernetes clients ask for it: /api, /apis, group versions, the aggregated form, /version.
 
-Everything follows from the registry of kinds; nothing here depends on the request.
+Everything follows from the kinds that are served; nothing here depends on the request.
 """
 
 import platform
@@ -10,7 +10,6 @@ from typing import Final
 
 from chandlery.model.objects.kinds import Kind
 from chandlery.model.objects.wire import JsonObject
-from chandlery_gateway.kube.kinds.served_kinds import GROUP_KINDS, SERVED_KINDS
 from chandlery_gateway.kube.query.negotiation import DISCOVERY_GROUP
 
 STATUS_VERBS: Final = ("get", "patch", "update")
@@ -18,7 +17,7 @@ _KUBERNETES_MAJOR: Final = "1"
 _KUBERNETES_MINOR: Final = "32"
 
 
-def root_paths(others: Iterable[str], kinds: tuple[Kind, ...] = SERVED_KINDS) -> JsonObject:
+def root_paths(others: Iterable[str], kinds: tuple[Kind, ...]) -> JsonObject:
     """GET /: where everything begins; `others` are the paths that belong to no group version."""
     groups = {f"/apis/{kind.group}" for kind in kinds if kind.group}
     versions = {f"/apis/{kind.api_version}" if kind.group else f"/api/{kind.version}" for kind in kinds}
@@ -34,16 +33,14 @@ def core_versions() -> JsonObject:
     }
 
 
-def groups(kinds: tuple[Kind, ...] = GROUP_KINDS) -> JsonObject:
+def groups(kinds: tuple[Kind, ...]) -> JsonObject:
     """GET /apis: every named group."""
     named = dict.fromkeys(kind.group for kind in kinds if kind.group)
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(name, kinds) for name in named]}
 
 
-def group(name: str, kinds: tuple[Kind, ...] = GROUP_KINDS) -> JsonObject | None:
-    """GET /apis/{group}; None if the group is not served."""
-    if all(kind.group != name for kind in kinds):
-        return None
+def group(name: str, kinds: tuple[Kind, ...]) -> JsonObject:
+    """GET /apis/{group}, for a group that some of the kinds are in."""
     return {"kind": "APIGroup", "apiVersion": "v1", **_group(name, kinds)}
 
 
@@ -53,11 +50,9 @@ def _group(name: str, kinds: tuple[Kind, ...]) -> JsonObject:
     return {"name": name, "versions": entries, "preferredVersion": entries[0]}
 
 
-def resources(group_version: str, kinds: tuple[Kind, ...] = SERVED_KINDS) -> JsonObject | None:
-    """GET /api/v1 and /apis/{group}/{version}; None if the group version is not served."""
+def resources(group_version: str, kinds: tuple[Kind, ...]) -> JsonObject:
+    """GET /api/v1 and /apis/{group}/{version}, for a group version that some of the kinds are in."""
     served = [kind for kind in kinds if kind.api_version == group_version]
-    if not served:
-        return None
     return {
         "kind": "APIResourceList",
         "apiVersion": "v1",

@@ -6,27 +6,57 @@ Made from the v3 documents, so that both say the same; `openapi_protobuf` encode
 from collections.abc import Iterable
 from typing import Any, Final
 
+from chandlery_gateway.kube.openapi.openapi_meta_types import GVK_KEY, META_PREFIX
 from chandlery_gateway.kube.openapi.openapi_schemas import DocumentedKind
 from chandlery_gateway.kube.openapi.openapi_translation import FREE_KEY, REFERENCE_PREFIX, Schema
 from chandlery_gateway.kube.openapi.openapi_v3 import document as document_v3
 
+OWN_META_PREFIX: Final = "io.chandlery.meta.v1"
+"""Instead of apimachinery's name, where the document is merged into one that has it already."""
 _DEFINITION_PREFIX: Final = "#/definitions/"
 _METHODS: Final[tuple[str, ...]] = ("get", "put", "post", "delete", "patch")
 
 
-def document(kinds: Iterable[DocumentedKind], *, release: str = "unversioned") -> dict[str, Any]:
-    """The document over all served kinds, whatever their group."""
+def document(
+    kinds: Iterable[DocumentedKind], *, release: str = "unversioned", is_merged: bool = False
+) -> dict[str, Any]:
+    """The document over all served kinds, whatever their group.
+
+    One that `is_merged` by kube-apiserver into its own names nothing as that does: what its `DeleteOptions` looks like
+    depends on its release, and of two different ones it would rename one.
+    """
     served = tuple(kinds)
     versions = dict.fromkeys(kind.group_version for kind in served)
     parts = [document_v3(group_version, served, release=release) for group_version in versions]
     paths = {path: _path_item(item) for part in parts for path, item in part["paths"].items()}
     schemas = {name: _schema(schema) for part in parts for name, schema in part["components"]["schemas"].items()}
-    return {
+    found = {
         "swagger": "2.0",
         "info": {"title": "Chandlery", "version": release},
         "paths": dict(sorted(paths.items())),
         "definitions": dict(sorted(schemas.items())),
     }
+    return _under_own_names(found) if is_merged else found
+
+
+def _under_own_names(found: dict[str, Any]) -> dict[str, Any]:
+    definitions = {_own_name(name): _renamed(schema) for name, schema in found["definitions"].items()}
+    # Kubernetes has one `Status` for all groups, and it is the cluster's.
+    definitions[_own_name(f"{META_PREFIX}.Status")].pop(GVK_KEY)
+    return {**found, "paths": _renamed(found["paths"]), "definitions": definitions}
+
+
+def _own_name(name: str) -> str:
+    return name.replace(f"{META_PREFIX}.", f"{OWN_META_PREFIX}.")
+
+
+def _renamed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: _own_name(each) if key == "$ref" and isinstance(each, str) else _renamed(each)
+            for key, each in value.items()
+        }
+    return [_renamed(each) for each in value] if isinstance(value, list) else value
 
 
 def _path_item(item: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ a kind, a PATCH operation with the kind's `x-kubernetes-group-version-kind` and 
 """
 
 from collections.abc import Iterable, Mapping
-from hashlib import sha512
 from typing import Any, Final
 
 from chandlery.model.objects.rbac import RBAC_GROUP
@@ -72,15 +71,14 @@ def document_path(group: str, version: str) -> str:
     return f"apis/{group}/{version}" if group else f"api/{version}"
 
 
-def index(documents: Mapping[str, bytes]) -> dict[str, Any]:
-    """Body of GET /openapi/v3 for the served documents, keyed by `document_path`.
+def address(path: str, digest: str) -> str:
+    """Where a document with that content is: clients may keep it for as long as its address stands."""
+    return f"/openapi/v3/{path}?hash={digest}"
 
-    Each address carries a hash of the content, so that clients may keep a document for as long as its address stands.
-    """
-    hashes = {path: sha512(content).hexdigest().upper() for path, content in documents.items()}
-    return {
-        "paths": {path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={hashed}"} for path, hashed in hashes.items()}
-    }
+
+def index(digests: Mapping[str, str]) -> dict[str, Any]:
+    """Body of GET /openapi/v3: the digests of the served documents by `document_path`."""
+    return {"paths": {path: {"serverRelativeURL": address(path, digest)} for path, digest in digests.items()}}
 
 
 def document(group_version: str, kinds: Iterable[DocumentedKind], *, release: str = "unversioned") -> dict[str, Any]:

@@ -15,6 +15,7 @@ JSON: Final = "application/json"
 YAML: Final = "application/yaml"
 PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
 PROTO_OPENAPI: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+_PROTO_OPENAPI_NAMES: Final = frozenset({PROTO_OPENAPI, PROTO_OPENAPI.replace("v2.v1.0", "v2@v1.0")})
 META_GROUP: Final = "meta.k8s.io"
 DISCOVERY_GROUP: Final = "apidiscovery.k8s.io"
 
@@ -89,6 +90,21 @@ def negotiate(accept: str, forms: frozenset[Form] = OBJECT_FORMS, *, is_stream: 
     """
     choose = _known if len(accept) <= _LONGEST_KNOWN else _choose
     return choose(accept, forms, is_stream=is_stream)
+
+
+def negotiate_openapi(accept: str, *, protobuf: bool = False) -> str:
+    """The media type of an OpenAPI document: JSON, or kube-openapi's `protobuf` where there is one.
+
+    Raises NotAcceptable. Rule: kube-openapi's handlers, which know `@v1.0` and `.v1.0` as the end of its name.
+    """
+    if not accept.strip():
+        return JSON
+    for media_type, _parameters in _clauses(accept):
+        if protobuf and media_type in _PROTO_OPENAPI_NAMES:
+            return PROTO_OPENAPI
+        if _MEDIA_TYPES.get(media_type) == JSON:
+            return JSON
+    raise NotAcceptable("OpenAPI documents are served as application/json; ask for it in Accept")
 
 
 def _choose(accept: str, forms: frozenset[Form], *, is_stream: bool) -> Representation:

@@ -1,10 +1,12 @@
 import pytest
 
 from chandlery.model.objects.kinds import CATALOG_KINDS, CORE_KINDS, KINDS, VERBS, Kind
-from chandlery_gateway.kube.kinds.served_kinds import REVIEW_KINDS
+from chandlery_gateway.kube.kinds.review_kinds import REVIEW_KINDS
+from chandlery_gateway.kube.kinds.served_kinds import ServedKinds
 from chandlery_gateway.kube.openapi import discovery
 
 GROUP_VERSION = "servicecatalog.k8s.io/v1beta1"
+STANDALONE, IN_CLUSTER = ServedKinds.of("standalone"), ServedKinds.of("kubernetes")
 
 
 def test_api_root_names_the_core_version() -> None:
@@ -12,7 +14,7 @@ def test_api_root_names_the_core_version() -> None:
 
 
 def test_group_list_begins_with_the_catalog_and_has_the_versions_of_every_group() -> None:
-    groups = {group["name"]: group for group in discovery.groups()["groups"]}
+    groups = {group["name"]: group for group in discovery.groups(STANDALONE.in_groups)["groups"]}
     assert next(iter(groups)) == "servicecatalog.k8s.io"
     assert groups["servicecatalog.k8s.io"]["preferredVersion"] == {"groupVersion": GROUP_VERSION, "version": "v1beta1"}
     versions = [entry["version"] for entry in groups["authentication.k8s.io"]["versions"]]
@@ -22,8 +24,7 @@ def test_group_list_begins_with_the_catalog_and_has_the_versions_of_every_group(
 
 @pytest.mark.parametrize("kind", REVIEW_KINDS, ids=lambda kind: f"{kind.version} {kind.kind}")
 def test_reviews_can_be_created_and_nothing_else(kind: Kind) -> None:
-    document = discovery.resources(kind.api_version)
-    assert document is not None
+    document = discovery.resources(kind.api_version, STANDALONE.every)
     (entry,) = (entry for entry in document["resources"] if entry["kind"] == kind.kind)
     assert (entry["name"], entry["verbs"], entry["namespaced"]) == (kind.plural, ["create"], kind.namespaced)
     aggregated = {group["metadata"]["name"]: group for group in discovery.aggregated(REVIEW_KINDS)["items"]}
@@ -32,17 +33,14 @@ def test_reviews_can_be_created_and_nothing_else(kind: Kind) -> None:
 
 
 def test_group_document_is_that_of_the_list() -> None:
-    document = discovery.group("servicecatalog.k8s.io")
-    assert document is not None
+    document = discovery.group("servicecatalog.k8s.io", STANDALONE.in_groups)
     assert document["kind"] == "APIGroup"
     assert document["versions"] == [{"groupVersion": GROUP_VERSION, "version": "v1beta1"}]
-    assert discovery.group("apps") is None
 
 
 @pytest.mark.parametrize("group_version", ["v1", GROUP_VERSION])
 def test_resource_list_has_every_kind_and_its_status(group_version: str) -> None:
-    document = discovery.resources(group_version)
-    assert document is not None
+    document = discovery.resources(group_version, STANDALONE.every)
     entries = {entry["name"]: entry for entry in document["resources"]}
     kinds = [kind for kind in KINDS.values() if kind.api_version == group_version]
     assert len(entries) == len(kinds) + sum(kind.has_status for kind in kinds)
@@ -59,8 +57,17 @@ def test_resource_list_has_every_kind_and_its_status(group_version: str) -> None
         assert (f"{kind.plural}/status" in entries) is kind.has_status
 
 
-def test_resource_list_of_another_group_version_is_none() -> None:
-    assert discovery.resources("apps/v1") is None
+def test_only_the_groups_of_ours_are_served_in_a_cluster() -> None:
+    assert [group["name"] for group in discovery.groups(IN_CLUSTER.in_groups)["groups"]] == [
+        "servicecatalog.k8s.io",
+        "audit.chandlery.io",
+        "history.chandlery.io",
+    ]
+    assert (IN_CLUSTER.core, IN_CLUSTER.rbac, IN_CLUSTER.events, IN_CLUSTER.reviews) == ((), (), (), ())
+    assert set(IN_CLUSTER.every) == {kind for kind in STANDALONE.every if kind.group.endswith(".chandlery.io")} | set(
+        CATALOG_KINDS
+    )
+    assert IN_CLUSTER.stored == CATALOG_KINDS
 
 
 @pytest.mark.parametrize("version", ["v2", "v2beta1"])

@@ -1,6 +1,7 @@
 """The Swagger 2.0 document says the same as the v3 documents, in the older notation."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -93,3 +94,15 @@ def test_body_and_query_are_parameters(document: dict[str, Any]) -> None:
     assert patch["consumes"] == media
     assert patch["produces"] == ["application/json"]
     assert patch["responses"]["200"]["schema"] == {"$ref": "#/definitions/org.example.sea.v1.Boat"}
+
+
+def test_a_document_that_is_merged_into_another_one_has_names_of_its_own_for_what_all_have() -> None:
+    """Of two different definitions of one name kube-apiserver renames one, and which that is depends on its release."""
+    plain, merged = openapi_v2.document([BOAT]), openapi_v2.document([BOAT], is_merged=True)
+    assert "io.k8s.apimachinery" in str(plain)
+    assert "io.k8s.apimachinery" not in str(merged)
+    assert len(merged["definitions"]) == len(plain["definitions"])
+    references = set(re.findall(r"'#/definitions/([^']+)'", str(merged)))
+    assert references <= merged["definitions"].keys()
+    assert "x-kubernetes-group-version-kind" not in merged["definitions"]["io.chandlery.meta.v1.Status"]
+    assert merged["paths"].keys() == plain["paths"].keys()

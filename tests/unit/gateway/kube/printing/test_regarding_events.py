@@ -16,6 +16,7 @@ from chandlery_gateway.kube.kinds.regarding_events import (
     as_regarding,
     regarding_path,
 )
+from chandlery_gateway.kube.kinds.served_kinds import KNOWN_KINDS
 from chandlery_gateway.kube.openapi import discovery
 from chandlery_gateway.kube.query.selectors import parse_field_selector, selectable_fields
 
@@ -92,8 +93,7 @@ def test_events_are_selected_by_the_names_of_either_group() -> None:
 
 def test_discovery_tells_of_the_events_in_both_groups() -> None:
     for group_version in ("v1", "events.k8s.io/v1"):
-        document = discovery.resources(group_version)
-        assert document is not None
+        document = discovery.resources(group_version, KNOWN_KINDS)
         (entry,) = (entry for entry in document["resources"] if entry["name"] == "events")
         assert entry["shortNames"] == ["ev"]
         assert {"get", "list", "watch", "create"} <= set(entry["verbs"])
