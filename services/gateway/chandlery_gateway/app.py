@@ -116,8 +116,6 @@ def create_app(
         body_seconds=settings.slow_client_seconds,
         is_ending=is_ending,
     )
-    object_writer = _object_writer(resources, hub, recording)
-    object_reader = ObjectReader(resources.database)
     app = Application(
         failed_logins=pipeline.failed_logins,
         hsts_seconds=0 if settings.accept_plain_http else settings.hsts_seconds,
@@ -133,15 +131,8 @@ def create_app(
         # See _without_last_slash. The address of a redirect is made from the header `Host`, which anybody may write.
         redirect_slashes=False,
     )
-    # What is asked for most is found first among the routes.
     served = ServedKinds.of(settings.platform)
-    for kind in (*_ASKED_FOR_MOST, *(kind for kind in served.stored if kind not in _ASKED_FOR_MOST)):
-        reads = ReadHandlers(kind, authorizer=recording, object_reader=object_reader, hub=hub)
-        writes = WriteHandlers(kind, authorizer=recording, object_writer=object_writer, object_reader=object_reader)
-        by_operation = {name: _counting_at_once(each, hub) for name, each in writes.by_operation.items()}
-        handlers = {**reads.by_operation, **(by_operation if kind in RBAC_KINDS else writes.by_operation)}
-        # Onto the application itself: in a router that is included, FastAPI looks for the route twice.
-        register_kind(app.router, kind, pipeline, handlers)
+    _add_kinds(app, pipeline, resources, served, hub=hub, authorizer=recording)
     _add_probes(app, ProbeApp(resources.readiness))
     register_audit(app.router, pipeline, AuditReader(resources.database))
     register_operations(app.router, pipeline, OperationReader(resources.database), authorizer=recording)
@@ -158,6 +149,26 @@ def create_app(
     register_metrics(app.router, pipeline, resources.metrics)
     _add_layers(app, pipeline, resources)
     return app
+
+
+def _add_kinds(
+    app: FastAPI,
+    pipeline: Pipeline,
+    resources: Resources,
+    served: ServedKinds,
+    *,
+    hub: WatchHub,
+    authorizer: Authorizer,
+) -> None:
+    writer, reader = _object_writer(resources, hub, authorizer), ObjectReader(resources.database)
+    # What is asked for most is found first among the routes.
+    for kind in (*_ASKED_FOR_MOST, *(kind for kind in served.stored if kind not in _ASKED_FOR_MOST)):
+        reads = ReadHandlers(kind, authorizer=authorizer, object_reader=reader, hub=hub)
+        writes = WriteHandlers(kind, authorizer=authorizer, object_writer=writer, object_reader=reader)
+        by_operation = {name: _counting_at_once(each, hub) for name, each in writes.by_operation.items()}
+        handlers = {**reads.by_operation, **(by_operation if kind in RBAC_KINDS else writes.by_operation)}
+        # Onto the application itself: in a router that is included, FastAPI looks for the route twice.
+        register_kind(app.router, kind, pipeline, handlers)
 
 
 def _add_layers(app: FastAPI, pipeline: Pipeline, resources: Resources) -> None:
