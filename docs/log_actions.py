@@ -32,6 +32,7 @@ ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "refuse_request": "an API request is refused: reason and class of the fault",
         "connect_broker": "a service broker was not reached and is tried again within the call",
         "fetch_token": "a token endpoint has given a token",
+        "call_cluster": "a call to the Kubernetes cluster: method, path, status, duration, and the id that its own audit log has for it",
     },
     "Process": {
         "process_ready": "the process is ready, and where it listens",

@@ -56,7 +56,7 @@ def trust_for(key: SessionKey) -> Trust:
 
 def _knowing_only(bundle: str) -> ssl.SSLContext:
     try:
-        with _nameless_file(base64.b64decode("".join(bundle.split()), validate=True)) as path:
+        with nameless_file(base64.b64decode("".join(bundle.split()), validate=True)) as path:
             return ssl.create_default_context(cafile=path)
     except (ValueError, OSError):
         raise Misconfigured("the broker's CA bundle is not base64 of PEM certificates") from None
@@ -65,7 +65,7 @@ def _knowing_only(bundle: str) -> ssl.SSLContext:
 def _show(context: ssl.SSLContext, certificate: ClientCertificate) -> None:
     pem = certificate.key_pem.strip() + b"\n" + certificate.certificate_pem.strip() + b"\n"
     try:
-        with _nameless_file(pem) as path:
+        with nameless_file(pem) as path:
             # Without the password OpenSSL would ask for one at the terminal of the process.
             context.load_cert_chain(path, password="")
     except (OSError, ValueError):
@@ -77,7 +77,8 @@ def _show(context: ssl.SSLContext, certificate: ClientCertificate) -> None:
 
 
 @contextmanager
-def _nameless_file(content: bytes) -> Iterator[str]:
+def nameless_file(content: bytes) -> Iterator[str]:
+    """A path to the bytes, in memory, that nobody else has."""
     file = os.memfd_create("certificates", os.MFD_CLOEXEC)
     try:
         with os.fdopen(os.dup(file), "wb") as writing:

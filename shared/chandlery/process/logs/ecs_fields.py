@@ -96,6 +96,7 @@ ON_SOME_LINES: Final = (
     Field(key="due_at", name=f"{OWN}due_at", meaning="when the object is looked at again"),
     Field(key="waiting_for", name=f"{OWN}waiting_for", meaning="what else brings it back"),
     Field(key="position", name=f"{OWN}position", meaning="place in the change log"),
+    Field(key="audit_id", name=f"{OWN}audit_id", meaning="what the cluster's audit log calls a call to it"),
     Field(key="lost", name=f"{OWN}lost", meaning="audit events that were lost since the start"),
     Field(key="count", name=f"{OWN}count", meaning="how many the sentence is about"),
     Field(key="unread_bytes", name=f"{OWN}unread_bytes", meaning="what a client has not taken"),
