@@ -77,11 +77,9 @@ async def load_binding(
     is_id_own = await claims_id(unit, binding, lane=memory.lane, noted=memory.id_lane)
     memory = _with_own_ids(memory, is_id_own=is_id_own)
     broker = await _broker(unit, memory, offering)
+    seconds = resources.settings.osb_timeout_seconds
     endpoint = await find_endpoint_or(
-        platform,
-        broker,
-        missing=_missing_broker(memory.lane),
-        timeout_seconds=resources.settings.osb_timeout_seconds,
+        unit, platform, broker, missing=_missing_broker(memory.lane), timeout_seconds=seconds
     )
     home = await platform.namespace(namespace)
     parameters, checksums = await _parameters(unit, platform, binding), unit.checksums.of(binding)

@@ -60,6 +60,7 @@ async def load_instance(
     memory = memory.model_copy(update={"id_lane": memory.lane if is_id_own else ""})
     broker = offering.broker if isinstance(offering, Offering) else await find_broker_of_lane(unit, memory.lane)
     endpoint = await find_endpoint_or(
+        unit,
         platform,
         broker,
         missing=_missing_broker(memory.lane, instance.metadata),

@@ -1,15 +1,18 @@
 """The effects around the state machine of a service broker, for both kinds of brokers."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
 from chandlery.engine.reconciler import DeliversNothing, NeverDeferred, Planned, PrefetchesNothing
 from chandlery.engine.resources import Resources
 from chandlery.lookup.broker_access import find_endpoint, policy_for
+from chandlery.lookup.kept_secrets import keep_secrets, read_for_keeping
 from chandlery.model.objects import kinds
 from chandlery.model.objects.brokers import AnyBroker
 from chandlery.model.objects.conditions import ConditionType, is_true
+from chandlery.model.objects.core import Secret
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.osb.catalog.catalog_remarks import CatalogRemarks
 from chandlery.osb.endpoint import BrokerEndpoint
@@ -56,6 +59,8 @@ class LoadedBroker:
 
     snapshot: BrokerSnapshot
     endpoint: BrokerEndpoint | None
+    secrets: Sequence[Secret] = field(default=(), repr=False)
+    """What its credentials are in, as far as they are to be kept."""
 
 
 class BrokerReconciler(NeverDeferred, DeliversNothing, PrefetchesNothing):
@@ -73,7 +78,7 @@ class BrokerReconciler(NeverDeferred, DeliversNothing, PrefetchesNothing):
         is_deleted = document.metadata.deletion_timestamp is not None
         writer = CatalogWriter(unit, document)
         timeout = self._resources.settings.osb_timeout_seconds
-        endpoint = await find_endpoint(platform, document, timeout_seconds=timeout)
+        endpoint = await find_endpoint(unit, platform, document, timeout_seconds=timeout)
         reachable = endpoint if isinstance(endpoint, BrokerEndpoint) else None
         stored, versions = (NOTHING_STORED, "") if is_deleted else await writer.standing()
         snapshot = BrokerSnapshot(
@@ -92,7 +97,9 @@ class BrokerReconciler(NeverDeferred, DeliversNothing, PrefetchesNothing):
             circuit=await unit.circuits.open_circuit(broker_key(document.metadata.namespace, document.metadata.name)),
             policy=policy_for(document, self._resources.settings),
         )
-        return LoadedBroker(snapshot=snapshot, endpoint=reachable)
+        keeps = reachable is not None and not is_deleted and not self._resources.platform.joins_transactions
+        secrets = await read_for_keeping(platform, document) if keeps else ()
+        return LoadedBroker(snapshot=snapshot, endpoint=reachable, secrets=secrets)
 
     def decide(self, snapshot: LoadedBroker, unit: UnitOfWork) -> Planned[Task] | BrokerResult:
         """See Reconciler."""
@@ -158,6 +165,8 @@ class BrokerReconciler(NeverDeferred, DeliversNothing, PrefetchesNothing):
         result = await self._carried_out(unit, inner, step, writer=writer, latest=latest)
         if isinstance(step, KeepCatalog | FailFetch | RefuseCatalog | TakeOver):
             is_done = is_true(result.document.status.conditions, ConditionType.READY)
+            if is_done and not self._resources.platform.joins_transactions:
+                await keep_secrets(unit, inner.broker, snapshot.secrets)
             self._counting.synced(unit, inner.broker, is_done=is_done)
         return result
 
@@ -169,6 +178,8 @@ class BrokerReconciler(NeverDeferred, DeliversNothing, PrefetchesNothing):
             case RemoveOfferings():
                 left = 0 if latest is None else await writer.dismantle(is_forced=step.is_forced)
                 names = await writer.name_instances() if left else ()
+                if not left and not self._resources.platform.joins_transactions:
+                    await keep_secrets(unit, inner.broker, ())
                 return outcomes.dismantled(inner, now, instances=left, is_forced=step.is_forced, names=names)
             case LeaveAlone():
                 return outcomes.idle(inner, now)

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from chandlery.lookup.broker_credentials import find_credentials
+from chandlery.lookup.kept_secrets import WithKeptSecrets
 from chandlery.model.objects import kinds
 from chandlery.model.objects.annotations import BROKER_ALLOW, BROKER_DENY
 from chandlery.model.objects.bindings import ServiceBinding
@@ -21,6 +22,7 @@ from chandlery.store.objects.external_ids import ExternalId
 
 
 async def find_endpoint_or(
+    unit: UnitOfWork,
     platform: PlatformView,
     broker: AnyBroker | None,
     *,
@@ -28,14 +30,15 @@ async def find_endpoint_or(
     timeout_seconds: float,
 ) -> BrokerEndpoint | Unresolved:
     """The same for an object whose service broker may be gone: then the answer is `missing`."""
-    return await find_endpoint(platform, broker, timeout_seconds=timeout_seconds) if broker else missing
+    return await find_endpoint(unit, platform, broker, timeout_seconds=timeout_seconds) if broker else missing
 
 
 async def find_endpoint(
-    platform: PlatformView, broker: AnyBroker, *, timeout_seconds: float
+    unit: UnitOfWork, platform: PlatformView, broker: AnyBroker, *, timeout_seconds: float
 ) -> BrokerEndpoint | Unresolved:
     """The endpoint with its credentials, or why there are none; `timeout_seconds` is for brokers that say nothing."""
-    credentials = await find_credentials(platform, broker)
+    is_going = broker.metadata.deletion_timestamp is not None
+    credentials = await find_credentials(WithKeptSecrets(unit, platform) if is_going else platform, broker)
     if isinstance(credentials, Unresolved):
         return credentials
     spec = broker.spec

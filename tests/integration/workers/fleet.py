@@ -74,6 +74,7 @@ BUILDS: dict[str, Build] = {
     "ServiceInstance": lambda resources: ReconcileLoop(InstanceReconciler(resources), resources).handle,
     "ServiceBinding": lambda resources: ReconcileLoop(BindingReconciler(resources), resources).handle,
     "ClusterServiceBroker": lambda resources: ReconcileLoop(BrokerReconciler(resources), resources).handle,
+    "ServiceBroker": lambda resources: ReconcileLoop(BrokerReconciler(resources), resources).handle,
 }
 
 

@@ -67,7 +67,8 @@ OBJECT_ROWS: Final[Mapping[str, Row]] = {
     kinds.SERVICE_INSTANCE.kind: (_SERVES, _RESOLVES, READS, _ENDS),
     kinds.SERVICE_BINDING.kind: (_SERVES, _ENDS, _REPORTS, _ENDS),
     kinds.NAMESPACE.kind: (_CLOSES, READS, READS, OWNS),
-    kinds.SECRET.kind: (_SERVES, READS, OWNS, _ENDS),
+    # The syncer keeps copies of brokers' Secrets that are elsewhere, and takes a namespace's along with it.
+    kinds.SECRET.kind: (_SERVES, READS, OWNS, OWNS),
     kinds.ROLE.kind: _ACCESS,
     kinds.CLUSTER_ROLE.kind: (_SERVES, NOTHING, NOTHING, _GATHERS),
     kinds.ROLE_BINDING.kind: _ACCESS,
