@@ -6,6 +6,7 @@ cluster_servers.py status   whether they are there; the status is 0, or 3 with a
 
 import sys
 
+from kubernetes_build.building import build_programs
 from kubernetes_build.cluster_cache import VERSION, cache_folder, find_programs
 from machine.console import MachineFault, run_command
 
@@ -13,6 +14,8 @@ from machine.console import MachineFault, run_command
 def main() -> int:
     """Run the subcommand."""
     match sys.argv[1:]:
+        case ["build"]:
+            build_programs()
         case ["status"]:
             find_programs()
             print(f"Kubernetes {VERSION} for the tests is in {cache_folder()}")

@@ -59,11 +59,12 @@ def find_programs() -> ClusterPrograms:
 def what_is_wrong(folder: Path) -> str:
     """A sentence, empty if all programs are there as they were built, by this recipe."""
     try:
-        record: dict[str, Any] = json.loads((folder / _RECORD).read_text())
+        read: Any = json.loads((folder / _RECORD).read_text())
     except FileNotFoundError:
         return "The servers of a real cluster have not been built."
     except ValueError:
         return "The record of what was built cannot be read."
+    record: dict[str, Any] = read if isinstance(read, dict) else {}
     if (record.get("version"), record.get("recipe")) != (VERSION, RECIPE):
         return "The servers of a real cluster were built by another recipe."
     digests = record.get("sha256", {})
