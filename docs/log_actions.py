@@ -55,6 +55,8 @@ ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "read_context_keys": "the keys for signed contexts could not be read again",
     },
     "Clients": {
+        "follow_trust": "in a cluster: what kube-apiserver says about whom to trust was read anew, is odd, or cannot be read",
+        "ask_cluster": "in a cluster: it refuses to tell who somebody is, or what they may do",
         "failed_authentication": "credentials or client certificates were refused, counted by address",
         "shed_load": "requests were answered 429, counted by user",
         "shed_connections": "connections were closed or refused, counted by address",

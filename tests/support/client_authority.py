@@ -1,9 +1,12 @@
 """Authorities and client certificates for tests, as an operator makes them."""
 
+import ssl
+import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -11,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
+from chandlery.process.http.presented_certificates import PresentedCertificate, read_certificate
 from tests.support.authority import draft_of
 
 
@@ -39,6 +43,15 @@ class Authority:
     def pem(self) -> str:
         """What a listener is given."""
         return self._certificate.public_bytes(Encoding.PEM).decode()
+
+    def vouched(self, name: str, *organizations: str, **given: Any) -> PresentedCertificate:
+        """What a connection knows of a client with such a certificate."""
+        with tempfile.TemporaryDirectory() as folder:
+            shown = self.issue(Path(folder), name, *organizations, **given)
+            der = ssl.PEM_cert_to_DER_cert(shown.certificate.read_text())
+        found = read_certificate(der)
+        assert found is not None
+        return replace(found, chain=(der, ssl.PEM_cert_to_DER_cert(self.pem)))
 
     def issue(
         self,

@@ -19,6 +19,10 @@ IDENTITY: Final = "chandlery.identity"
 FAILED_LOGIN: Final = "chandlery.failed_login"
 """Where it has the `LoginFailure` of credentials that were refused."""
 
+AUTHENTICATED: Final = "system:authenticated"
+UNAUTHENTICATED: Final = "system:unauthenticated"
+ANONYMOUS: Final = "system:anonymous"
+
 CREDENTIAL_ID: Final = "authentication.kubernetes.io/credential-id"
 """The extra field that says by which of their credentials a user came in, in Kubernetes' form."""
 
@@ -41,6 +45,7 @@ class LoginFailure(StrEnum):
     RESERVED_NAME = "name or group begins with system:"
     REVOKED = "revoked, or its service account is gone"
     CERTIFICATE = "client certificate not accepted"
+    PROXY_HEADERS = "headers of the front proxy not accepted"
 
 
 class LoginRefused(Exception):
@@ -79,6 +84,17 @@ class Identity:
     """Whom it counts as: the sender, or whom they act as."""
     fault: Fault | None = None
     """Why it counts as nobody, unless it simply carries no valid credentials."""
+
+
+def with_authenticated_group(user: UserInfo) -> UserInfo:
+    """The user, in the group of all who are known; those whom nobody knows are in another one.
+
+    Rule: Kubernetes' `AuthenticatedGroupAdder`.
+    """
+    groups = user.groups or ()
+    if user.username == ANONYMOUS or AUTHENTICATED in groups or UNAUTHENTICATED in groups:
+        return user
+    return user.model_copy(update={"groups": (*groups, AUTHENTICATED)})
 
 
 def sender_of(scope: Scope) -> UserInfo | None:

@@ -14,13 +14,11 @@ from starlette.datastructures import Headers
 
 from chandlery.model.faults import BadRequest
 from chandlery.model.objects.instances import UserInfo
+from chandlery_gateway.identity.authentication import ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED
 from chandlery_gateway.identity.authorization import Access, Authorizer, check_allowed
 
 IMPERSONATE: Final = "impersonate"
 _AUTHENTICATION: Final = "authentication.k8s.io"
-_AUTHENTICATED: Final = "system:authenticated"
-_ANONYMOUS: Final = "system:anonymous"
-_UNAUTHENTICATED: Final = "system:unauthenticated"
 _SERVICE_ACCOUNT: Final = re.compile(r"system:serviceaccount:(?P<namespace>[^:]+):(?P<name>[^:]+)")
 HEADER_PREFIX: Final = b"impersonate-"
 """Without a header that begins so, a request counts as its sender."""
@@ -76,9 +74,9 @@ def _groups(name: str, asked: Sequence[str]) -> tuple[str, ...]:
     groups = tuple(asked)
     if account and not groups:
         groups = ("system:serviceaccounts", f"system:serviceaccounts:{account['namespace']}")
-    if _UNAUTHENTICATED in groups or (_AUTHENTICATED in groups and name != _ANONYMOUS):
+    if UNAUTHENTICATED in groups or (AUTHENTICATED in groups and name != ANONYMOUS):
         return groups
-    return (*groups, _UNAUTHENTICATED if name == _ANONYMOUS else _AUTHENTICATED)
+    return (*groups, UNAUTHENTICATED if name == ANONYMOUS else AUTHENTICATED)
 
 
 def _extra(headers: Headers) -> dict[str, tuple[str, ...]]:

@@ -18,7 +18,7 @@ import uvicorn
 
 from chandlery.process.http.bounded_connections import TOO_MANY, BoundedConnection, ConnectionLimits, last_answer
 from chandlery.process.http.connection_shares import ConnectionShares, Held, share_of
-from chandlery.process.http.tls_files import TlsFiles
+from chandlery.process.http.listener_tls import Judge, ListenerTls
 from chandlery.process.logs.tally import Tally
 
 _TLS_HANDSHAKE: Final = b"\x16"
@@ -34,7 +34,7 @@ class Manners:
     """How one listener speaks to its clients."""
 
     limits: ConnectionLimits = field(default_factory=ConnectionLimits)
-    tls: TlsFiles | None = None
+    tls: ListenerTls | None = None
     plain_too: bool = False
     """With TLS, answer plain HTTP too, told apart by the first byte that a client sends."""
     on_untrusted: Callable[[], None] = lambda: None
@@ -143,10 +143,12 @@ class AcceptingServer(uvicorn.Server):
                 connection.shutdown(socket.SHUT_WR)
         connection.close()
 
-    def _part_with_certified(self) -> None:
-        """Whoever was let in by a certificate has to show it again: idle connections end now, others when answered."""
+    def _part_with_certified(self, is_good: Judge) -> None:
+        """Whose certificate is not good any more has to begin anew: idle connections end now, others when answered."""
         for connection in tuple(self.server_state.connections):
-            if isinstance(connection, BoundedConnection) and connection.certificate is not None:
+            if not isinstance(connection, BoundedConnection) or connection.certificate is None:
+                continue
+            if not is_good(connection.certificate):
                 connection.forget_certificate()
 
     def _keep(self, task: "asyncio.Task[None]") -> None:

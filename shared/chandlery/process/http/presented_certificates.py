@@ -7,7 +7,7 @@ that no authority vouches for ends the handshake: OpenSSL verifies the chain, it
 
 import hashlib
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +34,8 @@ class PresentedCertificate:
     valid_until: datetime
     fingerprint: str
     """SHA-256 in hexadecimal."""
+    chain: tuple[bytes, ...] = field(default=(), repr=False)
+    """It, and the certificates that lead from it to an authority as far as they are known, in DER."""
 
     def is_valid(self, now: datetime) -> bool:
         """Whether it counts at the moment: a connection may outlast its certificate."""
@@ -46,7 +48,17 @@ def read_presented(transport: Any) -> PresentedCertificate | None:
     if connection is None or connection.context.verify_mode is ssl.CERT_NONE:
         return None
     encoded = connection.getpeercert(binary_form=True)
-    return read_certificate(encoded) if encoded else None
+    found = read_certificate(encoded) if encoded else None
+    return replace(found, chain=(encoded, *_issuers(connection))) if found else None
+
+
+def _issuers(connection: ssl.SSLObject) -> tuple[bytes, ...]:
+    """The chain that OpenSSL has verified, without its beginning. A session that is resumed has none."""
+    # What Python 3.13 has a name for is there before. Without it clients come without intermediate authorities.
+    inner = getattr(connection, "_sslobj", None)
+    get_chain = getattr(inner, "get_verified_chain", None)
+    verified = (get_chain() if get_chain is not None else None) or ()
+    return tuple(ssl.PEM_cert_to_DER_cert(each.public_bytes()) for each in verified[1:])
 
 
 def read_certificate(encoded: bytes) -> PresentedCertificate | None:
@@ -99,10 +111,18 @@ def read_authorities(path: Path) -> str:
     return content.decode("latin-1")
 
 
-def ask_for_certificates(context: ssl.SSLContext, authorities: str) -> None:
-    """Ask clients for a certificate of these authorities, and take those who have none all the same."""
+def ask_for_certificates(
+    context: ssl.SSLContext, authorities: str, *, source: str = _SETTING, partial_chains: bool = False
+) -> None:
+    """Ask clients for a certificate of these authorities, and take those who have none all the same.
+
+    With `partial_chains` an authority counts by itself, whoever vouches for it, as in Go. Raises ConfigurationFault
+    that names the `source`.
+    """
     try:
         context.load_verify_locations(cadata=authorities)
     except (ssl.SSLError, ValueError) as error:
-        raise ConfigurationFault(f"{_SETTING}: its certificates cannot be used: {error}") from error
+        raise ConfigurationFault(f"{source}: its certificates cannot be used: {error}") from error
+    if partial_chains:
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.verify_mode = ssl.CERT_OPTIONAL

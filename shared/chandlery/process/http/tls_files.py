@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from chandlery.model.faults import ConfigurationFault
+from chandlery.process.http.listener_tls import AUTHORITIES, Judge
 from chandlery.process.http.presented_certificates import ask_for_certificates, read_authorities
 
 _VALID = timedelta(days=3650)
@@ -61,7 +62,7 @@ _KEY: Final = "CHANDLERY_TLS_KEY_FILE"
 
 
 class TlsFiles:
-    """A certificate with its key, each in a PEM file, and perhaps the authorities of clients in a third one."""
+    """See ListenerTls: a certificate and its key, each in a PEM file; perhaps the authorities of clients in a third."""
 
     def __init__(self, certificate: Path, key: Path, *, client_authorities: Path | None = None) -> None:
         """Read them. Raises ConfigurationFault that names the file and what is wrong with it."""
@@ -69,7 +70,8 @@ class TlsFiles:
         self._key = key
         self._authorities_file = client_authorities
         self._authorities = read_authorities(client_authorities) if client_authorities else ""
-        self._on_new_authorities: list[Callable[[], None]] = []
+        self._source = "CHANDLERY_CLIENT_CA_FILE"
+        self._on_new_authorities: list[Callable[[Judge], None]] = []
         self.ends_at = datetime.now(UTC)
         """When the certificate in use is valid no more."""
         self.context = self._read()
@@ -93,9 +95,21 @@ class TlsFiles:
             self._authorities = before
             raise
         for do in self._on_new_authorities:
-            do()
+            do(lambda _: False)
 
-    def on_new_authorities(self, do: Callable[[], None]) -> None:
+    def trust(self, authorities: str, *, is_good: Judge) -> None:
+        """See ListenerTls."""
+        before = self._authorities, self._source
+        self._authorities, self._source = authorities, AUTHORITIES
+        try:
+            self.context = self._read()
+        except ConfigurationFault:
+            self._authorities, self._source = before
+            raise
+        for do in self._on_new_authorities:
+            do(is_good)
+
+    def on_new_authorities(self, do: Callable[[Judge], None]) -> None:
         """Have this done whenever others vouch for clients than before."""
         self._on_new_authorities.append(do)
 
@@ -120,7 +134,8 @@ class TlsFiles:
                 action="read_certificate",
             )
         if self._authorities:
-            ask_for_certificates(context, self._authorities)
+            is_given = self._source is AUTHORITIES
+            ask_for_certificates(context, self._authorities, source=self._source, partial_chains=is_given)
         self.ends_at = shown.not_valid_after_utc
         return context
 

@@ -7,7 +7,6 @@ Source: Kubernetes, "Authenticating" (https://kubernetes.io/docs/reference/acces
 """
 
 from collections.abc import Sequence
-from typing import Final
 
 from starlette.types import Scope
 
@@ -18,9 +17,8 @@ from chandlery_gateway.identity.authentication import (
     LoginRefused,
     TokenVerifier,
     bearer_token,
+    with_authenticated_group,
 )
-
-_AUTHENTICATED: Final = "system:authenticated"
 
 
 class UnionAuthenticator:
@@ -34,7 +32,7 @@ class UnionAuthenticator:
     async def authenticate(self, scope: Scope) -> UserInfo | None:
         """See Authenticator. Why somebody is refused is noted in the scope."""
         if self._certificates is not None and (user := await self._certificates.authenticate(scope)) is not None:
-            return _authenticated(user)
+            return with_authenticated_group(user)
         token = bearer_token(scope)
         if token is None:
             return None
@@ -48,12 +46,5 @@ class UnionAuthenticator:
         """See TokenVerifier: that of the first who knows the token."""
         for verifier in self._verifiers:
             if (user := await verifier.verify(token)) is not None:
-                return _authenticated(user)
+                return with_authenticated_group(user)
         return None
-
-
-def _authenticated(user: UserInfo) -> UserInfo:
-    groups = user.groups or ()
-    if _AUTHENTICATED in groups:
-        return user
-    return user.model_copy(update={"groups": (*groups, _AUTHENTICATED)})
