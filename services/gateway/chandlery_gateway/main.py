@@ -15,7 +15,7 @@ from chandlery.settings.settings import Settings
 from chandlery.telemetry.catalog.processes import CERTIFICATE_EXPIRY
 from chandlery_gateway.app import create_app
 from chandlery_gateway.identity.audit.audit_log import AuditLog, check_audit
-from chandlery_gateway.platforms.platform_choice import check_platform, platform_of
+from chandlery_gateway.platforms.gateway_choice import check_platform, platform_of
 from chandlery_gateway.watch.watch_hub import WatchHub
 
 _LAST_SECONDS: Final = 5.0

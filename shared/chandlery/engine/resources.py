@@ -6,7 +6,7 @@ import socket
 import uuid
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chandlery.engine.circuits.circuit_breakers import CircuitBreakers
 from chandlery.engine.readiness import Readiness
@@ -20,6 +20,10 @@ from chandlery.settings.settings import Settings
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.telemetry.metrics import NO_METRICS, Metrics
 from chandlery.telemetry.tracing.tracing import IDS_ONLY, Tracing
+
+if TYPE_CHECKING:
+    # Standalone, its module is not loaded.
+    from chandlery.platform.kubernetes.cluster_client import ClusterClient
 
 
 async def _nothing_to_keep() -> None:
@@ -37,6 +41,8 @@ class Resources:
     relay: Relay
     platform: Platform[UnitOfWork]
     osb: OsbClient
+    cluster: "ClusterClient | None" = None
+    """The cluster that the platform is, unless it is standalone."""
     cluster_id: str
     owner: str
     """Names this process in leases and connections."""

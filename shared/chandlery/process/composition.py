@@ -22,9 +22,9 @@ from chandlery.messaging.bus import Bus
 from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
 from chandlery.osb.client import OsbClient
 from chandlery.osb.transport.egress import Egress
-from chandlery.platform.standalone.standalone_platform import StandalonePlatform
 from chandlery.process.choices.bus_choice import make_bus
 from chandlery.process.choices.key_choice import SealedDatabase, make_database, require_keys
+from chandlery.process.choices.platform_choice import ChosenPlatform, make_platform
 from chandlery.process.choices.tracing_choice import make_tracing
 from chandlery.process.http.metrics_page import make_metrics
 from chandlery.process.logs.line_counts import count_lines
@@ -35,6 +35,7 @@ from chandlery.telemetry.metrics import Metrics
 from chandlery.telemetry.tracing.tracing import Tracing
 
 _WITHOUT_PROVIDER = "stored data is encrypted and decrypted with the data keys in memory"
+_WITHOUT_CLUSTER = "what is stored is served, and what has to be written to the cluster waits"
 
 
 @asynccontextmanager
@@ -66,6 +67,7 @@ async def open_resources(
         stack.push_async_callback(database.close)
         bus = make_bus(settings, owner, metrics=metrics, tracing=tracing)
         stack.push_async_callback(bus.close)
+        chosen = make_platform(settings, at_end=stack.push_async_callback)
         for check in checks:
             check(settings)
         egress = egress_of(settings)
@@ -83,7 +85,8 @@ async def open_resources(
             database=database,
             bus=bus,
             relay=Relay(database, bus),
-            platform=StandalonePlatform(),
+            platform=chosen.platform,
+            cluster=chosen.cluster,
             osb=osb,
             circuits=CircuitBreakers(metrics),
             context_signer=context_signer_of(settings, cluster_id=cluster_id),
@@ -92,7 +95,7 @@ async def open_resources(
             requeue_timers=requeue_timers,
             metrics=metrics,
             tracing=tracing,
-            readiness=_readiness(sealed, bus, without_bus=without_bus),
+            readiness=_readiness(sealed, bus, chosen, without_bus=without_bus),
             keep_data_keys=sealed.keeping.run,
         )
 
@@ -116,11 +119,17 @@ def _broker_client(settings: Settings, egress: Egress, metrics: Metrics, tracing
     )
 
 
-def _readiness(sealed: SealedDatabase, bus: Bus, *, without_bus: str) -> Readiness:
+def _readiness(sealed: SealedDatabase, bus: Bus, chosen: ChosenPlatform, *, without_bus: str) -> Readiness:
     readiness = Readiness()
     readiness.add("database", sealed.database.ping)
     if sealed.may_lose_keys:
         readiness.add("key-provider", sealed.keeping.check_provider, without=_WITHOUT_PROVIDER)
         readiness.add("data-keys", sealed.keeping.check_keys)
     readiness.add("bus" if isinstance(bus, InProcessBus) else "rabbitmq", bus.ping, without=without_bus)
+    if (cluster := chosen.cluster) is not None:
+
+        async def answers() -> None:
+            await cluster.get("/version")
+
+        readiness.add("kubernetes", answers, without=_WITHOUT_CLUSTER)
     return readiness

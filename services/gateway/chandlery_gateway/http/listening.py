@@ -15,6 +15,7 @@ from chandlery.process.followed_files import FollowedFiles
 from chandlery.process.http.accepting import Manners
 from chandlery.process.http.bounded_connections import ConnectionLimits
 from chandlery.process.http.http_server import is_loopback
+from chandlery.process.http.listener_tls import ListenerTls
 from chandlery.process.http.open_files import affordable_connections, lift_open_file_limit
 from chandlery.process.http.tls_files import TlsFiles
 from chandlery.settings.settings import Settings
@@ -29,13 +30,9 @@ log = structlog.get_logger(__name__)
 class Listening:
     """Who may come in and how they are spoken to. What comes from files follows them."""
 
-    def __init__(self, settings: Settings, tls: TlsFiles | None) -> None:
+    def __init__(self, settings: Settings, tls: ListenerTls | None) -> None:
         """With what connections are encrypted, if they are. Raises ConfigurationFault for limits that cannot be."""
         self._settings = settings
-        tls_paths = [path for path in (settings.tls_cert_file, settings.tls_key_file) if path]
-        self._tls_files = FollowedFiles("the TLS certificate", tls_paths)
-        authorities = [settings.client_ca_file] if settings.client_ca_file else []
-        self._authority_files = FollowedFiles("the authorities of client certificates", authorities)
         self._tls = tls
         self.manners = Manners(
             limits=ConnectionLimits(
@@ -56,14 +53,6 @@ class Listening:
         scheme = "http" if self._tls is None else "https"
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
-    async def follow_files(self) -> None:
-        """Read certificates again whenever they change; ends by cancellation."""
-        async with asyncio.TaskGroup() as group:
-            if self._tls is not None:
-                group.create_task(self._tls_files.follow(self._tls.reload))
-                if self._settings.client_ca_file is not None:
-                    group.create_task(self._authority_files.follow(self._tls.reload_authorities))
-
 
 def _affordable_connections(settings: Settings) -> int:
     reserved = settings.database_pool_size + _OTHER_FILES
@@ -83,6 +72,16 @@ def configured_tls(settings: Settings) -> TlsFiles | None:
             "are shown over TLS only"
         )
     return None
+
+
+async def follow_tls_files(settings: Settings, tls: TlsFiles) -> None:
+    """Read certificates again whenever they change; ends by cancellation."""
+    certificate = FollowedFiles("the TLS certificate", tls.paths)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(certificate.follow(tls.reload))
+        if settings.client_ca_file is not None:
+            authorities = FollowedFiles("the authorities of client certificates", [settings.client_ca_file])
+            group.create_task(authorities.follow(tls.reload_authorities))
 
 
 def warn_of_plain_http(settings: Settings) -> None:

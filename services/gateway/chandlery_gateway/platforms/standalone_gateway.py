@@ -15,7 +15,7 @@ from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.settings.settings import Settings
 from chandlery.store.database import UnitOfWork
 from chandlery_gateway.admission.core_admission import namespace_with_defaults
-from chandlery_gateway.http.listening import Listening, configured_tls, warn_of_plain_http
+from chandlery_gateway.http.listening import Listening, configured_tls, follow_tls_files, warn_of_plain_http
 from chandlery_gateway.identity.authenticators.account_authenticator import AccountAuthenticator
 from chandlery_gateway.identity.authenticators.configured_authenticators import (
     ConfiguredAuthenticators,
@@ -66,7 +66,8 @@ class StandaloneGateway:
         """See GatewayPlatform."""
         hours = self._resources.settings.expired_token_hours
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.listening.follow_files())
+            if self._tls is not None:
+                group.create_task(follow_tls_files(self._resources.settings, self._tls))
             group.create_task(self._configured.follow())
             group.create_task(self._accounts.keep_rows(expired_hours=hours))
 

@@ -1,0 +1,50 @@
+"""The gateway behind a cluster's kube-apiserver: users, rights and namespaces are the cluster's."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from chandlery.engine.resources import Resources
+from chandlery.settings.settings import Settings
+from chandlery_gateway.http.listening import Listening
+from chandlery_gateway.identity.rbac.kept_rules import NoRules
+from chandlery_gateway.trust.cluster_settings import check_cluster_settings
+from chandlery_gateway.trust.cluster_trust import ClusterTrust
+
+
+def check_cluster(settings: Settings) -> None:
+    """Raises ConfigurationFault that names the setting, or the file and its place."""
+    check_cluster_settings(settings)
+
+
+class ClusterGateway:
+    """See GatewayPlatform."""
+
+    def __init__(self, resources: Resources) -> None:
+        """Read what the settings name; raises ConfigurationFault."""
+        if resources.cluster is None:
+            raise LookupError("the platform kubernetes needs the client of its cluster")
+        self._settings = resources.settings
+        self._trust = ClusterTrust(resources.settings, resources.cluster)
+        self.rules: Final = NoRules()
+        self.authenticator: Final = self._trust.authenticator
+        self.authorizer: Final = self._trust.authorizer
+
+    @property
+    def listening(self) -> Listening:
+        """See GatewayPlatform."""
+        return Listening(self._settings, self._trust.tls)
+
+    @property
+    def readiness(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
+        """See GatewayPlatform."""
+        return {}
+
+    async def begin(self) -> None:
+        """See GatewayPlatform. Waits for the cluster, for as long as that takes."""
+        await self._trust.start()
+
+    async def run(self) -> None:
+        """See GatewayPlatform."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._trust.follow())
