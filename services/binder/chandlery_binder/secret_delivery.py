@@ -58,7 +58,11 @@ async def eject(platform: PlatformView, binding: ServiceBinding) -> str | None:
 async def secret_state(platform: PlatformView, binding: ServiceBinding, delivered: JsonObject | None) -> SecretState:
     """What has become of the Secret; `delivered` is the copy of what was given, if one was kept."""
     meta = binding.metadata
-    secret = await platform.read_secret(meta.namespace or "", secret_name(binding))
+    try:
+        secret = await platform.read_secret(meta.namespace or "", secret_name(binding))
+    except Forbidden:
+        # Nobody lets us look any more. What was delivered is not lost for that, and nothing could be written either.
+        return SecretState.INTACT
     if secret is None:
         return SecretState.MISSING
     if not any(owner.controller and owner.uid == meta.uid for owner in secret.metadata.owner_references or ()):
@@ -104,7 +108,11 @@ async def _sources(platform: PlatformView, binding: ServiceBinding) -> dict[str,
     sources: dict[str, dict[str, bytes]] = {}
     held, namespace = 0, binding.metadata.namespace or ""
     for name in dict.fromkeys(source_names(binding)):
-        secret = await platform.read_secret(namespace, name)
+        try:
+            secret = await platform.read_secret(namespace, name)
+        except Forbidden as fault:
+            message = f"a Secret of addKeysFrom cannot be used: {fault.message}"
+            raise ProjectionFault(message, waiting_for=secret_key(namespace, name)) from fault
         if secret is None:
             continue
         if secret.sealed is not None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from chandlery.model.faults import Forbidden
 from chandlery.model.objects.brokers import AnyBroker, OAuth2Parameters, auth_secrets
 from chandlery.model.objects.core import Secret
 from chandlery.model.objects.reasons import BrokerReason
@@ -80,7 +81,10 @@ def _authorization(broker: AnyBroker, method: str, texts: Sequence[str]) -> Auth
 async def _values(
     platform: PlatformView, namespace: str, name: str, *, wanted: Sequence[str]
 ) -> Sequence[bytes] | Unresolved:
-    secret = await platform.read_secret(namespace, name)
+    try:
+        secret = await platform.read_secret(namespace, name)
+    except Forbidden as fault:
+        return _unusable(namespace, name, f"cannot be read: {fault.message}")
     if secret is None:
         return _unusable(namespace, name, "does not exist")
     if secret.sealed is not None:

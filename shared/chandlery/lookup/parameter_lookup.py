@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from chandlery.lookup.broker_credentials import secret_values
-from chandlery.model.faults import ParametersFault
+from chandlery.model.faults import Forbidden, ParametersFault
 from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.core import Secret
 from chandlery.model.objects.instances import SecretKeyReference, ServiceInstance
@@ -59,7 +59,7 @@ async def _parts(platform: PlatformView, namespace: str, references: Sequence[Se
     """Each Secret is read once, however many of its keys are asked for, and all together hold no more than one may."""
     # All of them before the first is judged: a platform that is far away is then asked for all in one go.
     names = dict.fromkeys(reference.name for reference in references)
-    secrets = {name: await platform.read_secret(namespace, name) for name in names}
+    secrets = {name: await _read(platform, namespace, name) for name in names}
     values: dict[str, Mapping[str, bytes] | None] = {}
     parts, held = list[_Part](), 0
     for reference in references:
@@ -73,6 +73,15 @@ async def _parts(platform: PlatformView, namespace: str, references: Sequence[Se
             message = f"The Secrets of parametersFrom hold more than {LARGEST_BYTES} bytes of parameters in total"
             raise ParametersFault(message, waiting_for=part.waiting_for)
     return parts
+
+
+async def _read(platform: PlatformView, namespace: str, name: str) -> Secret | None:
+    try:
+        return await platform.read_secret(namespace, name)
+    except Forbidden as fault:
+        # It has the command by which whoever runs the namespace lets us read it.
+        message = f"A Secret of parametersFrom cannot be used: {fault.message}"
+        raise ParametersFault(message, waiting_for=secret_key(namespace, name)) from fault
 
 
 def _readable(namespace: str, secret: Secret) -> Mapping[str, bytes]:

@@ -10,6 +10,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from chandlery.model.faults import Forbidden
 from chandlery.model.objects.core import Namespace, Secret
 from chandlery.model.objects.metadata import ObjectMeta
 from chandlery.platform.protocol import SecretNotOwned
@@ -44,6 +45,8 @@ class DistantPlatform:
         self.within_transactions: list[str] = []
         """Calls that were made while a transaction of the caller's was open: never."""
         self.events: list[str] = []
+        self.closed: set[str] = set()
+        """Secrets that may not be read."""
         self._namespaces = {NS: Namespace(metadata=ObjectMeta(name=NS, uid="uid-of-the-namespace"))}
         self._halts: list[Halt] = []
 
@@ -65,6 +68,8 @@ class DistantPlatform:
 
     async def read_secret(self, namespace: str, name: str) -> Secret | None:
         await self._begin(f"read {name}")
+        if name in self.closed:
+            raise Forbidden(f'the Secret "{namespace}/{name}" may not be read: the namespace has not opted in')
         found = self.secrets.get((namespace, name))
         await self._end(f"read {name}")
         return found

@@ -11,6 +11,8 @@ from chandlery.model.objects.brokers import ClusterBrokerAuth, ClusterSecretAuth
 from chandlery.model.objects.conditions import ConditionType, find_condition
 from chandlery.model.objects.instances import ParametersFromSource, SecretKeyReference, ServiceInstance
 from chandlery.model.objects.kinds import AnyObject
+from chandlery.reconcile.reconcile_result import secret_key
+from chandlery.store.database import UnitOfWork
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker
 from tests.integration.workers.distant_platform import DistantPlatform, Halt, Moment
@@ -191,6 +193,66 @@ async def test_event_that_cannot_be_recorded_changes_nothing(
     await bound(fleet)
     assert platform.values("one") == IN_THE_SECRET
     assert len(broker.seen_of(osb.BIND)) == 1
+
+
+@LOCAL
+async def test_parameters_that_may_not_be_read_are_told_and_waited_for(
+    fleet: Fleet, platform: DistantPlatform, broker: ScriptedBroker
+) -> None:
+    platform.closed.add("words")
+    await fleet.worker("ServiceInstance")
+    await fleet.create(new_instance())
+    await fleet.until_condition(INSTANCE, "one", ("False", "ErrorWithParameters"))
+    ready = find_condition((await fleet.find(INSTANCE, "one")).status.conditions, ConditionType.READY)
+    assert ready is not None
+    assert f'the Secret "{NS}/words" may not be read: the namespace has not opted in' in ready.message
+    platform.closed.clear()
+    await wake(fleet, "words")
+    await fleet.until_ready(INSTANCE, "one")
+    assert len(broker.seen_of(osb.PROVISION)) == 1
+
+
+@LOCAL
+async def test_login_that_may_not_be_read_is_told(
+    fleet: Fleet, platform: DistantPlatform, broker: ScriptedBroker
+) -> None:
+    platform.closed.add("login")
+    await fleet.worker("ServiceInstance")
+    await fleet.create(new_instance())
+    await fleet.until_condition(INSTANCE, "one", ("False", "ErrorGettingAuthCredentials"))
+    assert broker.seen_of(osb.PROVISION) == []
+    platform.closed.clear()
+    await wake(fleet, "login")
+    await fleet.until_ready(INSTANCE, "one")
+
+
+@LOCAL
+async def test_binding_whose_secret_may_not_be_looked_at_stays_as_it_is(
+    fleet: Fleet, platform: DistantPlatform, broker: ScriptedBroker
+) -> None:
+    await bound(fleet)
+    platform.closed.add("one")
+    platform.calls.clear()
+    await wake(fleet, "one")
+    await eventually(lambda: "read one" in platform.calls, what="the look")
+
+    async def is_at_rest() -> bool:
+        return (await fleet.work_row(BINDING, "one"))["lease_until"] is None
+
+    await eventually(is_at_rest, what="the end of the round")
+    ready = find_condition((await fleet.find(BINDING, "one")).status.conditions, ConditionType.READY)
+    assert ready is not None
+    assert ready.status == "True"
+    assert len(broker.seen_of(osb.BIND)) == 1
+
+
+async def wake(fleet: Fleet, secret: str) -> None:
+    """What a watch of the platform's Secrets does."""
+
+    async def bring(unit: UnitOfWork) -> None:
+        unit.enqueue_waiting_at_end([secret_key(NS, secret)])
+
+    await fleet.front.database.run(bring)
 
 
 def new_instance() -> ServiceInstance:

@@ -25,7 +25,6 @@ from chandlery.telemetry.current_trace import current_trace_id
 
 COMPONENT: Final = "service-catalog-controller-manager"
 """The reference's name for whoever records events."""
-LONGEST_MESSAGE_BYTES: Final = 1024
 BURST: Final = 25
 REFILL_SECONDS: Final = 300.0
 _MOST_KNOWN: Final = 4096
@@ -140,7 +139,7 @@ class EventRecorder:
             "metadata": metadata,
             "involvedObject": {key: value for key, value in involved.items() if value},
             "reason": fact.reason,
-            "message": _bounded(fact.message),
+            "message": fact.message,
             "source": {"component": COMPONENT},
             "reportingComponent": COMPONENT,
             "reportingInstance": "",
@@ -157,7 +156,3 @@ def _name(about: str, uid: str, fact: RecordedFact) -> str:
     fingerprint = hashlib.blake2b("\0".join(parts).encode(), digest_size=_FINGERPRINT_BYTES).hexdigest()
     return f"{about[: _LONGEST_NAME - 1 - len(fingerprint)].rstrip('.-')}.{fingerprint}"
 
-
-def _bounded(message: str) -> str:
-    raw = message.encode()
-    return message if len(raw) <= LONGEST_MESSAGE_BYTES else raw[:LONGEST_MESSAGE_BYTES].decode(errors="ignore")

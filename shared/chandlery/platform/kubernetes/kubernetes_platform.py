@@ -48,8 +48,13 @@ class KubernetesPlatform:
         return await self._secrets.read(namespace, name)
 
     async def withdraw(self, secret: DeleteSecret) -> None:
-        """See PlatformView."""
-        await self._secrets.withdraw(secret)
+        """See PlatformView. In a namespace that goes the Secret goes with it, and so do our rights there."""
+        try:
+            await self._secrets.withdraw(secret)
+        except Forbidden:
+            home = await self.namespace(secret.namespace)
+            if home is not None and home.metadata.deletion_timestamp is None:
+                raise
 
     async def carry_out(self, write: PlatformWrite) -> None:
         """See PlatformSession."""
@@ -57,7 +62,7 @@ class KubernetesPlatform:
             case WriteSecret():
                 await self._secrets.write(write.secret)
             case DeleteSecret():
-                await self._secrets.withdraw(write)
+                await self.withdraw(write)
             case RecordEvent():
                 await self._events.record(write)
 
