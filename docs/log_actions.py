@@ -56,6 +56,7 @@ ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "Clients": {
         "follow_trust": "in a cluster: what kube-apiserver says about whom to trust was read anew, is odd, or cannot be read",
+        "keep_certificate": "in a cluster: the certificate that gateways make for themselves was made, renewed or shown, or why it was not",
         "ask_cluster": "in a cluster: it refuses to tell who somebody is, or what they may do",
         "failed_authentication": "credentials or client certificates were refused, counted by address",
         "shed_load": "requests were answered 429, counted by user",

@@ -5,45 +5,29 @@ Called by: `main`, on the platform `kubernetes`: `start` before the listener, `f
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Final, Protocol
 
 from chandlery.model.faults import Unavailable
-from chandlery.model.objects.wire import JsonObject
 from chandlery.process.followed_files import FollowedFiles
 from chandlery.process.http.listener_tls import ListenerTls
 from chandlery.process.http.presented_certificates import PresentedCertificate
 from chandlery.process.http.tls_files import TlsFiles
 from chandlery.settings.settings import Settings
 from chandlery.telemetry.metrics import Sample
-from chandlery_gateway.identity.authentication import Authenticator
-from chandlery_gateway.identity.authorization import Authorizer
+from chandlery_gateway.identity.kubernetes.asked_cluster import Creates
 from chandlery_gateway.identity.kubernetes.cluster_authenticator import ClusterAuthenticator
 from chandlery_gateway.identity.kubernetes.followed_trust import FollowedTrust
 from chandlery_gateway.identity.kubernetes.review_authorizer import ReviewAuthorizer
 from chandlery_gateway.identity.kubernetes.token_reviews import ReviewedTokens
 from chandlery_gateway.identity.kubernetes.trust_config import TrustConfig
 from chandlery_gateway.trust.cluster_settings import check_cluster_settings
+from chandlery_gateway.trust.serving_certificates import KeepsCertificates, ServingCertificates
 
 
-class Cluster(Protocol):
+class Cluster(Creates, KeepsCertificates, Protocol):
     """What this needs of the cluster's client; `platform/kubernetes/cluster_client.py` has it."""
-
-    async def get(self, path: str, /, **query: str) -> JsonObject:
-        """See the client."""
-
-    async def create(self, path: str, body: JsonObject, /, **query: str) -> JsonObject:
-        """See the client."""
-
-    async def replace(self, path: str, body: JsonObject, /, **query: str) -> JsonObject:
-        """See the client."""
-
-    async def patch(self, path: str, body: Any, /, *, content_type: str, **query: str) -> JsonObject:
-        """See the client."""
-
-    def watch(self, path: str, /, **query: str) -> AsyncIterator[tuple[str, JsonObject]]:
-        """See the client."""
 
     @property
     def namespace(self) -> str:
@@ -58,16 +42,22 @@ class ClusterTrust:
         check_cluster_settings(settings)
         self._trust = FollowedTrust(client, changed=self._trust_anew)
         self._tls: ListenerTls | None = None
-        self._files: FollowedFiles | None = None
+        self._files: tuple[FollowedFiles, TlsFiles] | None = None
+        self._made: ServingCertificates | None = None
         if settings.tls_cert_file is not None and settings.tls_key_file is not None:
-            self._files = FollowedFiles("the TLS certificate", [settings.tls_cert_file, settings.tls_key_file])
-            self._tls = TlsFiles(settings.tls_cert_file, settings.tls_key_file)
+            paths = (settings.tls_cert_file, settings.tls_key_file)
+            self._tls = files = TlsFiles(*paths)
+            self._files = (FollowedFiles("the TLS certificate", paths), files)
+        elif settings.serving_cert_secret:
+            namespace = settings.kubernetes_namespace or client.namespace
+            self._made = ServingCertificates(
+                client, secret=settings.serving_cert_secret, service=settings.serving_service, namespace=namespace
+            )
         tokens = ReviewedTokens(client, seconds=settings.token_review_seconds)
-        self.authenticator: Authenticator = ClusterAuthenticator(self._trust, tokens=tokens)
+        self.authenticator: Final = ClusterAuthenticator(self._trust, tokens=tokens)
         """Knows users by what the cluster says."""
-        self.authorizer: Authorizer = ReviewAuthorizer(client, seconds=settings.access_review_seconds)
+        self.authorizer: Final = ReviewAuthorizer(client, seconds=settings.access_review_seconds)
         """Asks the cluster."""
-        self._following: asyncio.Task[None] | None = None
 
     @property
     def tls(self) -> ListenerTls:
@@ -77,21 +67,20 @@ class ClusterTrust:
         return self._tls
 
     async def start(self) -> None:
-        """Wait until the cluster has said whom to trust, and there is a certificate. The log tells what is missing."""
-        self._following = asyncio.create_task(self._trust.follow())
-        await self._trust.begun()
+        """Wait until there is a certificate, and the cluster has said whom to trust. The log tells what is missing."""
+        if self._made is not None:
+            self._tls = await self._made.begin()
+        await self._trust.begin()
 
     async def follow(self) -> None:
         """Stay in step with the cluster, and with files; ends by cancellation."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                if self._files is not None and isinstance(self._tls, TlsFiles):
-                    group.create_task(self._files.follow(self._tls.reload))
-                if self._following is not None:
-                    await self._following
-        finally:
-            if self._following is not None:
-                self._following.cancel()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._trust.follow())
+            if self._made is not None:
+                group.create_task(self._made.follow())
+            if self._files is not None:
+                followed, files = self._files
+                group.create_task(followed.follow(files.reload))
 
     def certificate_ends(self) -> Iterator[Sample]:
         """For metrics: when the gateway's certificate ends, in Unix time."""

@@ -43,7 +43,7 @@ async def follow_object(
     pause = _FIRST_PAUSE
     while True:
         try:
-            version = await _read(cluster, collection, name, seen)
+            version = await read_object(cluster, collection, name, seen=seen)
             pause = _FIRST_PAUSE
             await _watch(cluster, collection, name, version=version, seen=seen)
         except Fault as fault:
@@ -52,7 +52,8 @@ async def follow_object(
         await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - so that not all come at once
 
 
-async def _read(cluster: Reads, collection: str, name: str, seen: Callable[[JsonObject | None], None]) -> str:
+async def read_object(cluster: Reads, collection: str, name: str, *, seen: Callable[[JsonObject | None], None]) -> str:
+    """Call `seen` with the object, or None if there is none, once. Returns its version. Raises faults."""
     try:
         found = await cluster.get(f"{collection}/{name}")
     except NotFound:

@@ -13,7 +13,7 @@ import structlog
 
 from chandlery.model.faults import ConfigurationFault, Fault, Forbidden, Unavailable
 from chandlery.model.objects.wire import JsonObject
-from chandlery_gateway.identity.kubernetes.followed_object import Reads, follow_object
+from chandlery_gateway.identity.kubernetes.followed_object import Reads, follow_object, read_object
 from chandlery_gateway.identity.kubernetes.trust_config import (
     CONFIG_NAME,
     CONFIG_NAMESPACE,
@@ -29,6 +29,9 @@ _REMEDY: Final = (
     "--serviceaccount=NAMESPACE:NAME`"
 )
 
+_FIRST_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 30.0
+
 log = structlog.get_logger(__name__)
 
 
@@ -40,7 +43,6 @@ class FollowedTrust:
         self._cluster = cluster
         self._changed = changed
         self._config: TrustConfig | None = None
-        self._has_begun = asyncio.Event()
         self._said = ""
 
     @property
@@ -50,9 +52,18 @@ class FollowedTrust:
             raise Unavailable(f"{_PLACE} has not been read yet, so nobody is known")
         return self._config
 
-    async def begun(self) -> None:
-        """Wait until there is one: `follow` runs beside this, and tells in the log what it waits for."""
-        await self._has_begun.wait()
+    async def begin(self) -> None:
+        """Wait until it can be read. The log tells what is missing."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                await read_object(self._cluster, _COLLECTION, CONFIG_NAME, seen=self._seen)
+            except Fault as fault:
+                self._failed(fault)
+            if self._config is not None:
+                return
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def follow(self) -> None:
         """Read it, and again whenever it changes; ends by cancellation."""
@@ -75,7 +86,6 @@ class FollowedTrust:
                 log.warning(warning, action="follow_trust")
             log.info(f"{_PLACE} was read and counts from now on", action="follow_trust")
         self._config, self._said = config, ""
-        self._has_begun.set()
 
     def _failed(self, fault: Fault) -> None:
         remedy = f"; {_REMEDY}" if isinstance(fault, Forbidden) else ""
