@@ -1,6 +1,6 @@
 """What is done about the certificate that gateways make for themselves, and when: its whole life, by its days."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -40,7 +40,7 @@ def test_first_certificate_is_for_the_names_of_the_service_and_its_authority_vou
     assert stored.authorities[0].not_valid_after_utc == START + timedelta(days=3650)
 
 
-STEPS = {
+STEPS: dict[str, tuple[Callable[[], Facts], Step]] = {
     "nothing is there": (lambda: facts(None), Step.BEGIN),
     "it is new": (lambda: facts(begun()), Step.KEEP),
     "less than two thirds are over": (lambda: facts(begun(), after=timedelta(days=59)), Step.KEEP),
