@@ -17,5 +17,5 @@ BROKERS_OF_TESTS: Final = MappingProxyType(
     }
 )
 
-PLACES_OF_TESTS: Final = broker_places(TRUSTING_LOOPBACK)
+PLACES_OF_TESTS: Final = broker_places(TRUSTING_LOOPBACK, lookup_seconds=0.0)
 """The same for admission."""

@@ -192,8 +192,8 @@ def _object_writer(resources: Resources, hub: WatchHub, authorizer: Authorizer) 
         on_write=written,
         authorizer=authorizer,
         shortest=shortest_pauses(settings),
-        places=broker_places(egress_of(settings)),
-        lookup_seconds=settings.broker_lookup_seconds,
+        places=broker_places(egress_of(settings), lookup_seconds=settings.broker_lookup_seconds),
+        namespaces=resources.namespaces,
     )
 
 

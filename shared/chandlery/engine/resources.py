@@ -15,7 +15,7 @@ from chandlery.engine.requeue_timers import RequeueTimers
 from chandlery.messaging.bus import Bus
 from chandlery.osb.client import OsbClient
 from chandlery.osb.signing.context_signer import ContextSigner
-from chandlery.platform.protocol import Platform
+from chandlery.platform.protocol import NamespaceGate, Platform
 from chandlery.settings.settings import Settings
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.telemetry.metrics import NO_METRICS, Metrics
@@ -43,6 +43,8 @@ class Resources:
     osb: OsbClient
     cluster: "ClusterClient | None" = None
     """The cluster that the platform is, unless it is standalone."""
+    namespaces: NamespaceGate | None = None
+    """Those of the cluster; without it they are stored like other objects."""
     cluster_id: str
     owner: str
     """Names this process in leases and connections."""

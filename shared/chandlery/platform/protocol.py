@@ -38,6 +38,13 @@ class PlatformSession(PlatformView, Protocol):
         """Do what it says. Raises SecretNotOwned if the Secret to be written is somebody else's."""
 
 
+class NamespaceGate(Protocol):
+    """Whether new objects may be put into a namespace, where namespaces are not in our own database."""
+
+    async def check_open(self, name: str) -> None:
+        """Raises NotFound, Forbidden for one that is being terminated, Unavailable if nobody knows."""
+
+
 class Platform(Protocol[UnitT_contra]):
     """Secrets, namespaces and events, wherever they are."""
 

@@ -87,6 +87,7 @@ async def open_resources(
             relay=Relay(database, bus),
             platform=chosen.platform,
             cluster=chosen.cluster,
+            namespaces=chosen.namespaces,
             osb=osb,
             circuits=CircuitBreakers(metrics),
             context_signer=context_signer_of(settings, cluster_id=cluster_id),

@@ -19,10 +19,9 @@ _THREADS = 4
 class BrokerNames:
     """The look-ups of one gateway."""
 
-    def __init__(self, places: BrokerPlaces, *, seconds: float) -> None:
-        """`seconds` is how long one request may wait for all of its names; 0 looks nothing up."""
+    def __init__(self, places: BrokerPlaces) -> None:
         self._places = places
-        self._seconds = seconds
+        self._seconds = places.lookup_seconds
         self._lookups = NameLookups(threads=_THREADS).share_of("")
 
     async def check(self, named: Iterable[NamedPlace]) -> None:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from chandlery.engine.batches import Batches, Part
 from chandlery.model.faults import Conflict, Fault, Invalid
 from chandlery.model.objects.kinds import SERVICE_BINDING, SERVICE_INSTANCE, AnyObject
+from chandlery.platform.protocol import NamespaceGate
 from chandlery.process.aside import aside_if
 from chandlery.reconcile.policies.broker_policy import AS_SHORT_AS_ASKED, ShortestPauses
 from chandlery.store.database import Database, UnitOfWork, Work
@@ -27,6 +28,7 @@ from chandlery_gateway.identity.authorization import Authorizer
 from chandlery_gateway.write.broker_names import BrokerNames
 from chandlery_gateway.write.granted_roles import GrantCheck
 from chandlery_gateway.write.mutations import NotPrepared, PreparedMutation, is_large, preparable
+from chandlery_gateway.write.namespace_gate import check_namespace
 from chandlery_gateway.write.write_permissions import id_in_use, require_adoption, with_access
 from chandlery_gateway.write.write_requests import (
     Change,
@@ -59,15 +61,19 @@ class ObjectWriter:
         authorizer: Authorizer,
         shortest: ShortestPauses = AS_SHORT_AS_ASKED,
         places: BrokerPlaces = EXPECTED_PLACES,
-        lookup_seconds: float = 0.0,
+        namespaces: NamespaceGate | None = None,
     ) -> None:
-        """`on_write` is called after each commit, to wake this process's watchers and to count."""
+        """`on_write` is called after each commit, to wake this process's watchers and to count.
+
+        `namespaces` knows those of a cluster; without it they are in our own database.
+        """
         self._database = database
         self._authorizer = authorizer
         self._grants = GrantCheck(authorizer, database)
         self._on_write = on_write
-        self._admission = ObjectAdmission(shortest, places)
-        self._names = BrokerNames(places, seconds=lookup_seconds)
+        self._namespaces = namespaces
+        self._admission = ObjectAdmission(shortest, places, stores_namespaces=namespaces is None)
+        self._names = BrokerNames(places)
         self._transactions = WriteTransactions(self._admission)
         # Under load the database commits far less often.
         self._inserts = Batches(self._insert_batch, limit=_BATCH, pause_seconds=_PAUSE_SECONDS)
@@ -88,6 +94,7 @@ class ObjectWriter:
             raise
 
     async def _create(self, request: WriteRequest, sent: AnyObject) -> Stored:
+        await check_namespace(self._namespaces, sent)
         new = await aside_if(is_large(sent), lambda: self._admission.prepare(sent, request.user))
         if new.chosen_id:
             await require_adoption(self._authorizer, request, sent.metadata.name)

@@ -51,6 +51,8 @@ class BrokerPlaces:
     tenants: EgressPolicy = STRICT
     has_proxy: bool = False
     bypassed: EgressRules = NO_RULES
+    lookup_seconds: float = 0.0
+    """How long the names of one broker may take to be resolved when it is stored; 0 resolves none."""
 
 
 EXPECTED_PLACES: Final = BrokerPlaces()

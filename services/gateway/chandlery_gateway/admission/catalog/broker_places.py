@@ -4,9 +4,15 @@ from chandlery.osb.transport.egress import Egress
 from chandlery_gateway.admission.brokers.broker_address_admission import BrokerPlaces
 
 
-def broker_places(egress: Egress) -> BrokerPlaces:
+def broker_places(egress: Egress, *, lookup_seconds: float) -> BrokerPlaces:
     """The places of these settings."""
     proxy = egress.proxy
     if proxy is None:
-        return BrokerPlaces(cluster=egress.cluster, tenants=egress.tenants)
-    return BrokerPlaces(cluster=egress.cluster, tenants=egress.tenants, has_proxy=True, bypassed=proxy.bypass)
+        return BrokerPlaces(cluster=egress.cluster, tenants=egress.tenants, lookup_seconds=lookup_seconds)
+    return BrokerPlaces(
+        cluster=egress.cluster,
+        tenants=egress.tenants,
+        has_proxy=True,
+        bypassed=proxy.bypass,
+        lookup_seconds=lookup_seconds,
+    )

@@ -138,9 +138,19 @@ def new_id() -> str:
 class ObjectAdmission:
     """The rules of all kinds."""
 
-    def __init__(self, shortest: ShortestPauses = AS_SHORT_AS_ASKED, places: BrokerPlaces = EXPECTED_PLACES) -> None:
-        """`shortest` are the pauses between calls to a broker that this platform allows, `places` where they are."""
+    def __init__(
+        self,
+        shortest: ShortestPauses = AS_SHORT_AS_ASKED,
+        places: BrokerPlaces = EXPECTED_PLACES,
+        *,
+        stores_namespaces: bool = True,
+    ) -> None:
+        """`shortest` are the pauses between calls to a broker that this platform allows, `places` where they are.
+
+        Namespaces that are not stored here are somebody else's to look at, before there is a transaction.
+        """
         self._places = places
+        self._stores_namespaces = stores_namespaces
         self._entries: Mapping[str, Entry] = _entries(shortest, places)
 
     def entry_of(self, document: AnyObject) -> Entry:
@@ -175,7 +185,8 @@ class ObjectAdmission:
 
     async def admit_create(self, unit: UnitOfWork, document: AnyObject) -> Routed[AnyObject]:
         """What was prepared, completed from the catalog, with its lane. Raises Invalid, NotFound, Forbidden."""
-        await _check_namespace(unit, document)
+        if self._stores_namespaces:
+            await _check_namespace(unit, document)
         return await self.entry_of(document).catalog.admit_new(unit, document)
 
     async def admit_update(
