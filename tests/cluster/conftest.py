@@ -7,6 +7,10 @@ How to write one:
   ask again and again. `cluster.user("jane", "devs")` makes a user with a client certificate and answers a kubeconfig,
   which `kubectl(kubeconfig=…)` and `api(…)` take; `cluster.service_account(namespace, name)` does so for a service
   account with its token in a file; `cluster.grant("view", to="devs", kind="Group", namespace=…)` binds a role.
+- `chandlery` (`stage/installed.py`) is Chandlery in that cluster, for a module: two gateways behind an APIService, and
+  workers, each process with a service account of its own, on PostgreSQL and RabbitMQ. `chandlery.programs["binder"]`
+  can be killed and started, `chandlery.relay.cut()` and `open()` are the network between kube-apiserver and the
+  gateways. A module that wants other settings has a fixture of its own with `installed_chandlery(…)`.
 - `namespace` is a namespace of the test's own. What has no namespace needs a name of the test's own.
 - `cluster.kill_apiserver()`, `start_apiserver()`, `restart_apiserver()`, `restart_controllers()`, `rotate_serving()`,
   `rotate_front_proxy()`, `rotate_clients()`: whoever breaks something mends it before the test ends, for the next test
@@ -23,6 +27,7 @@ import pytest
 
 from kubernetes_build.cluster_cache import find_programs
 from machine.console import MissingSoftwareFault
+from tests.cluster.stage.installed import InstalledChandlery, installed_chandlery
 from tests.cluster.stage.real_cluster import RealCluster, real_cluster
 from tests.support.shown_logs import pytest_runtest_makereport
 
@@ -38,6 +43,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCluster]:
         pytest.fail(str(fault))
     with real_cluster(tmp_path_factory.mktemp("cluster"), programs) as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def chandlery(cluster: RealCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InstalledChandlery]:
+    """Chandlery in the cluster; its `kubectl()` and `api` are the administrator's and go to kube-apiserver."""
+    with installed_chandlery(tmp_path_factory.mktemp("chandlery"), cluster, has_two_gateways=True) as stack:
+        yield stack
 
 
 @pytest.fixture

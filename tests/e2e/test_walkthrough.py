@@ -5,19 +5,24 @@ One walk is made for each pair; the tests look at what it printed.
 
 import base64
 import re
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, cast
 
 import pytest
 import yaml
 
-from tests.e2e.stacks.api_client import ApiClient
+from tests.e2e.stacks.article_walk import (
+    BINDINGS,
+    CLASSES,
+    INSTANCES,
+    PLANS,
+    Walk,
+    without_ages,
+    without_place,
+)
 from tests.e2e.stacks.brokers import DemoBroker
-from tests.e2e.stacks.kubectl import Kubectl, KubectlChoice
-from tests.e2e.stacks.manifests import BINDING, BROKER, INSTANCE, copy_examples
+from tests.e2e.stacks.kubectl import KubectlChoice
+from tests.e2e.stacks.manifests import copy_examples
 from tests.e2e.stacks.stacks import Stack
 from tests.support.selection import IS_BRIEF
 
@@ -25,22 +30,6 @@ _MORE: Final = {} if IS_BRIEF else {"embedded-kubectl": ("embedded", "any"), "sp
 CASES: Final = {**_MORE, "embedded-kubectl-1.20": ("embedded", "debian"), "split-kubectl": ("split", "any")}
 """Both forms and both versions of kubectl."""
 
-CLASSES: Final = """\
-NAME                                   EXTERNAL-NAME   BROKER        AGE
-6b6b5306-5c37-4fba-a402-186f8a0dfa0a   demo-service    demo-broker   34s
-"""
-PLANS: Final = """\
-NAME                                   EXTERNAL-NAME   BROKER        CLASS                                  AGE
-9a411f4c-01fa-4996-a780-a0d1b8dcb234   default         demo-broker   6b6b5306-5c37-4fba-a402-186f8a0dfa0a   40s
-"""
-INSTANCES: Final = """\
-NAME            CLASS                              PLAN      STATUS   AGE
-demo-instance   ClusterServiceClass/demo-service   default   Ready    11s
-"""
-BINDINGS: Final = """\
-NAME           SERVICE-INSTANCE   SECRET-NAME                 STATUS   AGE
-demo-binding   demo-instance      demo-instance-credentials   Ready    7s
-"""
 SECRET: Final = """\
 apiVersion: v1
 data:
@@ -64,62 +53,6 @@ metadata:
   uid: UID
 type: Opaque
 """
-_WAIT: Final = ("wait", "--for=condition=Ready", "--timeout=30s")
-
-
-@dataclass
-class Walk:
-    """What one walk printed, and what it left."""
-
-    broker: DemoBroker
-    stack: Stack
-    kubectl: Kubectl
-    printed: dict[str, str] = field(default_factory=dict)
-    instance_id: str = ""
-    binding_id: str = ""
-    binding_uid: str = ""
-    instance_status_at_broker: int = 0
-    seconds: float = 0.0
-
-    @property
-    def api(self) -> ApiClient:
-        return self.stack.api
-
-    def log_tails(self) -> dict[str, str]:
-        return {**self.stack.log_tails(), **self.broker.log_tails()}
-
-    def make(self, folder: Path) -> None:
-        """Every command of the article, in its order."""
-        begun = time.monotonic()
-        self._create_all(folder)
-        self._look_behind()
-        self._say("delete binding", "delete", "servicebindings", "demo-binding")
-        self._say("delete instance", "delete", "serviceinstance", "demo-instance")
-        self._say("delete broker", "delete", "clusterservicebroker", "demo-broker")
-        self.seconds = time.monotonic() - begun
-
-    def _create_all(self, folder: Path) -> None:
-        self._say("create broker", "create", "-f", BROKER, folder=folder)
-        self.kubectl.ok(*_WAIT, "clusterservicebroker/demo-broker")
-        self._say("brokers", "get", "clusterservicebrokers")
-        self._say("classes", "get", "clusterserviceclasses")
-        self._say("plans", "get", "clusterserviceplans")
-        self._say("create instance", "create", "-f", INSTANCE, folder=folder)
-        self.kubectl.ok(*_WAIT, "serviceinstance/demo-instance")
-        self._say("instances", "get", "serviceinstances")
-        self._say("create binding", "create", "-f", BINDING, folder=folder)
-        self.kubectl.ok(*_WAIT, "servicebinding/demo-binding")
-        self._say("bindings", "get", "servicebindings")
-        self._say("secret", "get", "secret", "demo-instance-credentials", "-o", "yaml")
-
-    def _look_behind(self) -> None:
-        self.instance_id = self.kubectl.json("serviceinstance", "demo-instance")["spec"]["externalID"]
-        binding = self.kubectl.json("servicebinding", "demo-binding")
-        self.binding_id, self.binding_uid = binding["spec"]["externalID"], binding["metadata"]["uid"]
-        self.instance_status_at_broker = self.broker.status_of(f"/v2/service_instances/{self.instance_id}")
-
-    def _say(self, step: str, *words: str, folder: Path | None = None) -> None:
-        self.printed[step] = self.kubectl.ok(*words, folder=folder)
 
 
 @pytest.fixture(scope="module", params=list(CASES.values()), ids=list(CASES))
@@ -143,14 +76,14 @@ def test_create_prints_the_articles_lines(walk: Walk) -> None:
 def test_broker_table_is_the_articles_apart_from_the_address(walk: Walk) -> None:
     url = walk.broker.url
     expected = f"{'NAME':14}{'URL':{len(url) + 3}}STATUS   AGE\n{'demo-broker':14}{url}   Ready    70s\n"
-    assert _without_ages(walk.printed["brokers"]) == _without_ages(expected)
+    assert without_ages(walk.printed["brokers"]) == without_ages(expected)
 
 
 @pytest.mark.parametrize(
     ("step", "table"), [("classes", CLASSES), ("plans", PLANS), ("instances", INSTANCES), ("bindings", BINDINGS)]
 )
 def test_tables_are_the_articles(walk: Walk, step: str, table: str) -> None:
-    assert _without_ages(walk.printed[step]) == _without_ages(table)
+    assert without_ages(walk.printed[step]) == without_ages(table)
 
 
 def test_secret_is_the_articles_apart_from_ids(walk: Walk) -> None:
@@ -173,13 +106,13 @@ def test_secret_is_owned_by_its_binding(walk: Walk) -> None:
 
 
 def test_delete_prints_the_articles_lines(walk: Walk) -> None:
-    assert _without_place(walk.printed["delete binding"]) == (
+    assert without_place(walk.printed["delete binding"]) == (
         'servicebinding.servicecatalog.k8s.io "demo-binding" deleted\n'
     )
-    assert _without_place(walk.printed["delete instance"]) == (
+    assert without_place(walk.printed["delete instance"]) == (
         'serviceinstance.servicecatalog.k8s.io "demo-instance" deleted\n'
     )
-    assert _without_place(walk.printed["delete broker"]) == (
+    assert without_place(walk.printed["delete broker"]) == (
         'clusterservicebroker.servicecatalog.k8s.io "demo-broker" deleted\n'
     )
 
@@ -213,10 +146,6 @@ def test_walk_takes_a_few_seconds_only(walk: Walk) -> None:
     assert walk.seconds < 20
 
 
-def _without_ages(table: str) -> str:
-    return re.sub(r"(?<=\s)\d+[smh]\S*$", "AGE", table, flags=re.MULTILINE)
-
-
 def _without_ids(text: str) -> str:
     for pattern, word in (
         (r"(?<=uri: )[A-Za-z0-9+/=]+$", "URI"),
@@ -226,8 +155,3 @@ def _without_ids(text: str) -> str:
     ):
         text = re.sub(pattern, word, text, flags=re.MULTILINE)
     return text
-
-
-def _without_place(text: str) -> str:
-    # kubectl 1.34 and later say where: `deleted from default namespace`.
-    return re.sub(r" from \S+ namespace$", "", text, flags=re.MULTILINE)

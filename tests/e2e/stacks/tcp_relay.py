@@ -1,6 +1,7 @@
 """A port that is a server when the test says so: a database or message bus that is not there yet, or not now."""
 
 import contextlib
+import random
 import socket
 import threading
 from collections.abc import Callable
@@ -16,11 +17,14 @@ _POSTGRES_PORT: Final = 5432
 
 
 class TcpRelay:
-    """Nobody listens on the port until `open`; then bytes go to and fro between it and the server of `url`."""
+    """Nobody listens on the port until `open`; then bytes go to and fro between it and the server of `url`.
 
-    def __init__(self, url: str) -> None:
+    Where there are several servers, each connection goes to one of those that accept it, by chance.
+    """
+
+    def __init__(self, url: str, *others: str) -> None:
         parts = urlsplit(url)
-        self._target = (parts.hostname or LOOPBACK, parts.port or _USUAL_PORTS.get(parts.scheme, _POSTGRES_PORT))
+        self._targets = [_target(each) for each in (url, *others)]
         self.port = free_port()
         userinfo, at, _ = parts.netloc.rpartition("@")
         self.url = urlunsplit(parts._replace(netloc=f"{userinfo}{at}{LOOPBACK}:{self.port}"))
@@ -62,15 +66,29 @@ class TcpRelay:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = listener.accept()
-                far = socket.create_connection(self._target)
+                far = self._connect()
+                if far is None:
+                    near.close()
+                    continue
                 self._sockets += [near, far]
                 self._run(_pump, near, far)
                 self._run(_pump, far, near)
+
+    def _connect(self) -> socket.socket | None:
+        for target in random.sample(self._targets, len(self._targets)):
+            with contextlib.suppress(OSError):
+                return socket.create_connection(target)
+        return None
 
     def _run(self, work: Callable[..., None], *arguments: socket.socket) -> None:
         thread = threading.Thread(target=work, args=arguments, daemon=True)
         self._threads.append(thread)
         thread.start()
+
+
+def _target(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or LOOPBACK, parts.port or _USUAL_PORTS.get(parts.scheme, _POSTGRES_PORT)
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:
