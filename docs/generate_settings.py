@@ -43,6 +43,9 @@ _OWN_VALUES: Final = frozenset(
         "CLUSTER_ID",
         "BROKER_CONCURRENCY",
         "OSB_TIMEOUT_SECONDS",
+        "PLATFORM",
+        "SERVING_CERT_SECRET",
+        "SERVING_SERVICE",
     }
 )
 """What the chart sets itself, or has values of its own for."""

@@ -62,6 +62,12 @@ def required() -> dict[str, Any]:
     return copy.deepcopy(_REQUIRED)
 
 
+@pytest.fixture
+def in_cluster(required: dict[str, Any]) -> dict[str, Any]:
+    """The least that has to be given for a part of the cluster's own API; a fresh copy."""
+    return {**{name: value for name, value in required.items() if name != "auth"}, "platform": "kubernetes"}
+
+
 @pytest.fixture(scope="session")
 def secret_values() -> list[str]:
     """Everything in `required` that must stay inside a Secret, plain and in base64."""
@@ -74,7 +80,7 @@ def secret_values() -> list[str]:
 
 @pytest.fixture(scope="session")
 def render() -> Callable[..., Objects]:
-    """Renders the chart for release `demo` in namespace `prod`: objects by kind and name."""
+    """Renders the chart for release `demo` in namespace `prod`: objects by kind and name (`place/name` in others)."""
     return render_chart
 
 
@@ -88,7 +94,8 @@ def render_chart(values: Mapping[str, Any], *, folder: Path = CHART, release: st
         if path.endswith("NOTES.txt"):
             continue
         for document in filter(None, yaml.safe_load_all(text)):
-            key = (document["kind"], document["metadata"]["name"])
+            name, place = document["metadata"]["name"], document["metadata"].get("namespace", "prod")
+            key = (document["kind"], name if place == "prod" else f"{place}/{name}")
             assert key not in objects, f"two objects are {key}"
             # As the API server gets it: JSON, so that a number where a string has to be is seen.
             objects[key] = json.loads(json.dumps(document))

@@ -80,9 +80,13 @@ spec:
           volumeMounts:
             - {name: tmp, mountPath: /tmp}
             - {name: log-levels, mountPath: /etc/chandlery/log-levels, readOnly: true}
-            {{- if $isGateway }}
+            {{- if include "chandlery.isInCluster" $root }}
+            {{- include "chandlery.clusterTokenMount" . | nindent 12 }}
+            {{- else if $isGateway }}
             - {name: tokens, mountPath: /etc/chandlery/tokens, readOnly: true}
-            {{- if $root.Values.gateway.tls.secretName }}
+            {{- end }}
+            {{- if $isGateway }}
+            {{- if include "chandlery.tlsSecretName" $root }}
             - {name: tls, mountPath: /etc/chandlery/tls, readOnly: true}
             {{- end }}
             {{- end }}
@@ -95,13 +99,17 @@ spec:
           emptyDir: {sizeLimit: 64Mi}
         - name: log-levels
           configMap: {name: {{ include "chandlery.fullname" $root }}-log-levels}
-        {{- if $isGateway }}
+        {{- if include "chandlery.isInCluster" $root }}
+        {{- include "chandlery.clusterTokenVolume" . | nindent 8 }}
+        {{- else if $isGateway }}
         - name: tokens
           secret:
             secretName: {{ include "chandlery.secretName" $root }}
             defaultMode: 0440
             items: [{key: {{ $root.Values.existingSecret.keys.tokenFile | quote }}, path: tokens.csv}]
-        {{- with $root.Values.gateway.tls.secretName }}
+        {{- end }}
+        {{- if $isGateway }}
+        {{- with include "chandlery.tlsSecretName" $root }}
         - name: tls
           secret: {secretName: {{ . }}, defaultMode: 0440}
         {{- end }}

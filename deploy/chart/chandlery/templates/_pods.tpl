@@ -7,7 +7,10 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
-{{/* No rights in the cluster are needed. Service links would set variables such as CHANDLERY_PORT, which are ours. */}}
+{{/*
+No token comes by itself: who has rights in the cluster mounts one (chandlery.clusterTokenVolume). Service links would set
+variables such as CHANDLERY_PORT, which are ours.
+*/}}
 {{- define "chandlery.podDefaults" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
@@ -37,6 +40,9 @@ affinity:
 {{- define "chandlery.settings" -}}
 CHANDLERY_LOG_LEVEL: {{ .Values.settings.logLevel | quote }}
 CHANDLERY_LOG_FORMAT: {{ .Values.settings.logFormat | quote }}
+{{- if include "chandlery.isInCluster" . }}
+CHANDLERY_PLATFORM: kubernetes
+{{- end }}
 CHANDLERY_LOG_LEVELS_FILE: /etc/chandlery/log-levels/levels
 CHANDLERY_BROKER_CONCURRENCY: {{ .Values.settings.brokerConcurrency | int64 | quote }}
 CHANDLERY_OSB_TIMEOUT_SECONDS: {{ .Values.settings.osbTimeoutSeconds | int64 | quote }}
@@ -101,10 +107,16 @@ CHANDLERY_CLUSTER_ID: {{ . | quote }}
 {{- if eq .component "gateway" -}}
 - {name: CHANDLERY_HOST, value: "0.0.0.0"}
 - {name: CHANDLERY_PORT, value: "8080"}
+{{- if not (include "chandlery.isInCluster" .root) }}
 - {name: CHANDLERY_TOKEN_FILE, value: /etc/chandlery/tokens/tokens.csv}
+{{- end }}
 # Requests still arrive until every node has taken the endpoint away.
 - {name: CHANDLERY_SHUTDOWN_DELAY_SECONDS, value: {{ .root.Values.gateway.shutdownDelaySeconds | quote }}}
-{{- if .root.Values.gateway.tls.secretName }}
+{{- if include "chandlery.makesCertificate" .root }}
+- {name: CHANDLERY_SERVING_CERT_SECRET, value: {{ include "chandlery.servingSecretName" .root }}}
+- {name: CHANDLERY_SERVING_SERVICE, value: {{ include "chandlery.componentName" . }}}
+{{- end }}
+{{- if include "chandlery.tlsSecretName" .root }}
 - {name: CHANDLERY_TLS_CERT_FILE, value: /etc/chandlery/tls/tls.crt}
 - {name: CHANDLERY_TLS_KEY_FILE, value: /etc/chandlery/tls/tls.key}
 {{- end }}
@@ -121,11 +133,16 @@ CHANDLERY_CLUSTER_ID: {{ . | quote }}
 
 {{/* The port of the gateway's API. */}}
 {{- define "chandlery.portName" -}}
-{{- if .root.Values.gateway.tls.secretName -}}
+{{- if or (include "chandlery.isInCluster" .root) (include "chandlery.tlsSecretName" .root) -}}
 https
 {{- else -}}
 http
 {{- end -}}
+{{- end }}
+
+{{/* The port of its Service. */}}
+{{- define "chandlery.servicePort" -}}
+{{ .Values.gateway.service.port | int64 | default (eq .Values.platform "kubernetes" | ternary 443 8080) }}
 {{- end }}
 
 {{/* Liveness never looks at the database or the bus: a restart would not bring them back. */}}

@@ -102,7 +102,10 @@ fit. These sentences go to a terminal or to the log of a pipeline, so they only 
 {{- toJson .Values.existingSecret | sha256sum -}}
 {{- else -}}
 {{- $shared := list (include "chandlery.databaseUrl" .) (include "chandlery.amqpUrl" .) (include "chandlery.encryptionKeys" .) -}}
-{{- $tokens := eq $.component "gateway" | ternary (include "chandlery.tokenFile" .) "" -}}
+{{- $tokens := "" -}}
+{{- if and (eq $.component "gateway") (not (include "chandlery.isInCluster" .)) -}}
+{{- $tokens = include "chandlery.tokenFile" . -}}
+{{- end -}}
 {{- $own := index .Values.database.urls $.component -}}
 {{- append (append $shared $tokens) $own | toJson | sha256sum -}}
 {{- end -}}

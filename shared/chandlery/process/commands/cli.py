@@ -55,6 +55,11 @@ COMMANDS: Final = {
         "tokens",
         "Create, list or revoke tokens of service accounts.",
     ),
+    "uninstall-check": LazyCommand(
+        "chandlery.process.commands.uninstall.uninstall_check",
+        "uninstall_check",
+        "Tell whether service instances or bindings exist, which nobody could delete without the API.",
+    ),
     "new-key": LazyCommand(
         "chandlery.process.commands.keys.key_command", "make_key", "Print a new key for CHANDLERY_ENCRYPTION_KEYS."
     ),
