@@ -155,4 +155,3 @@ def _name(about: str, uid: str, fact: RecordedFact) -> str:
     parts = (uid, fact.reason, fact.message, "Warning" if fact.is_warning else "Normal")
     fingerprint = hashlib.blake2b("\0".join(parts).encode(), digest_size=_FINGERPRINT_BYTES).hexdigest()
     return f"{about[: _LONGEST_NAME - 1 - len(fingerprint)].rstrip('.-')}.{fingerprint}"
-
