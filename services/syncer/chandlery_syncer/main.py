@@ -1,4 +1,8 @@
-"""The syncer's wiring."""
+"""The syncer's wiring: what it looks after follows from the platform.
+
+Standalone it ends namespaces and collects garbage, too. In a Kubernetes cluster its controllers do both, through the
+API, and know what we cannot: an owner may be a Deployment. See ADR 0060.
+"""
 
 from chandlery.engine.reconcile_loop import ReconcileLoop
 from chandlery.engine.resources import Resources
@@ -12,10 +16,11 @@ from chandlery_syncer.namespace_reconciler import NamespaceReconciler
 
 def _build(resources: Resources) -> Running:
     brokers = ReconcileLoop(BrokerReconciler(resources), resources).handle
+    handlers = {CLUSTER_SERVICE_BROKER.kind: brokers, SERVICE_BROKER.kind: brokers}
+    if resources.settings.platform != "standalone":
+        return Worker(resources, handlers)
     namespaces = ReconcileLoop(NamespaceReconciler(resources), resources).handle
-    worker = Worker(
-        resources, {CLUSTER_SERVICE_BROKER.kind: brokers, SERVICE_BROKER.kind: brokers, NAMESPACE.kind: namespaces}
-    )
+    worker = Worker(resources, {**handlers, NAMESPACE.kind: namespaces})
     return Collecting(worker, GarbageCollector(resources))
 
 

@@ -95,7 +95,13 @@ class UnitOfWork:
     """One transaction. Commits when the block ends, rolls back when it raises."""
 
     def __init__(
-        self, connection: AsyncConnection, keyring: Keyring, now: datetime, *, keeps_audit: bool = True
+        self,
+        connection: AsyncConnection,
+        keyring: Keyring,
+        now: datetime,
+        *,
+        keeps_audit: bool = True,
+        collects_garbage: bool = True,
     ) -> None:
         self.now = now
         self._connection = connection
@@ -107,7 +113,7 @@ class UnitOfWork:
         self.breaths = Breaths()
         """To be taken between two steps that may be long."""
         self.changes = ChangeLog(connection, now)
-        self._links = OwnerLinks(connection, now)
+        self._links = OwnerLinks(connection, now, is_collected_here=collects_garbage)
         self.aggregated_roles = AggregatedRoles(connection)
 
         wake_ups, roles = self._wake_ups, self.aggregated_roles
@@ -275,13 +281,16 @@ class Database:
         providers: KeyProviders | None = None,
         limits: DataKeyLimits | None = None,
         keeps_audit: bool = True,
+        collects_garbage: bool = True,
         metrics: Metrics = NO_METRICS,
     ) -> None:
         """`providers` hold the key-encryption keys; without any, they are the keys of the keyring.
 
-        `keeps_audit` says whether there is an audit log in it.
+        `keeps_audit` says whether there is an audit log in it, `collects_garbage` whether a collector of ours sees to
+        owner references.
         """
         self._keeps_audit = keeps_audit
+        self._collects_garbage = collects_garbage
         self.metrics = metrics
         self.codec = RowCodec(keyring)
         self.data_keys = DataKeys(self, keyring, providers or KeyProviders({LISTED: ListedKeys(keyring)}), limits)
@@ -386,7 +395,13 @@ class Database:
         border = Border(self._file)
         with self._counting.counted(is_dry_run=dry_run), self._pulse.watched(), border:
             async with self._engine.connect() as connection:
-                unit = UnitOfWork(connection, self.keyring, self._clock(), keeps_audit=self._keeps_audit)
+                unit = UnitOfWork(
+                    connection,
+                    self.keyring,
+                    self._clock(),
+                    keeps_audit=self._keeps_audit,
+                    collects_garbage=self._collects_garbage,
+                )
                 async with connection.begin() as transaction:
                     result = await work(unit)
                     entries = await unit.flush()

@@ -45,7 +45,13 @@ def make_database(settings: Settings, engine: AsyncEngine, *, metrics: Metrics =
         writes=settings.data_key_writes, days=settings.data_key_days, wait_seconds=settings.data_key_wait_seconds
     )
     database = Database(
-        engine, keyring, providers=providers, limits=limits, keeps_audit=settings.audit_table, metrics=metrics
+        engine,
+        keyring,
+        providers=providers,
+        limits=limits,
+        keeps_audit=settings.audit_table,
+        collects_garbage=settings.platform == "standalone",
+        metrics=metrics,
     )
     may_lose_keys = providers.first != LISTED or settings.encryption_keys_file is not None
     return SealedDatabase(database, DataKeyKeeping(database, file), may_lose_keys)

@@ -2,6 +2,9 @@
 
 Whoever removes an owner finds what depended on it. Whoever writes a dependent makes sure of its owners, which keeps
 them from being removed unnoticed at the same moment; one that cannot be found is for the collector to look at.
+
+In a Kubernetes cluster its garbage collector does that, which knows owners of all kinds: nothing is noted here then,
+for nobody would ever take it out again.
 """
 
 from collections.abc import Iterable
@@ -32,8 +35,10 @@ Mark = tuple[str, str]
 class OwnerLinks:
     """The owners and dependents of what this transaction writes."""
 
-    def __init__(self, connection: "AsyncConnection", now: datetime) -> None:
+    def __init__(self, connection: "AsyncConnection", now: datetime, *, is_collected_here: bool = True) -> None:
+        """`is_collected_here` says whether the garbage collector is ours."""
         self._connection = connection
+        self._is_collected_here = is_collected_here
         self._now = now
         self._fresh: dict[str, AnyObject] = {}
         self._changed: set[str] = set()
@@ -43,11 +48,13 @@ class OwnerLinks:
 
     def inserted(self, document: AnyObject) -> None:
         """A new object has been written."""
-        if document.metadata.owner_references and document.kind != kinds.EVENT.kind:
+        if self._is_collected_here and document.metadata.owner_references and document.kind != kinds.EVENT.kind:
             self._fresh[document.metadata.uid or ""] = document
 
     def updated(self, old: AnyObject, new: AnyObject) -> None:
         """An object has been written over."""
+        if not self._is_collected_here:
+            return
         before, after, uid = old.metadata, new.metadata, new.metadata.uid or ""
         if before.owner_references != after.owner_references and new.kind != kinds.EVENT.kind:
             self._fresh[uid] = new
@@ -59,6 +66,8 @@ class OwnerLinks:
 
     def removed(self, document: AnyObject) -> None:
         """An object has been taken away."""
+        if not self._is_collected_here:
+            return
         uid = document.metadata.uid or ""
         self._removed.add(uid)
         self._fresh.pop(uid, None)

@@ -7,8 +7,10 @@ from chandlery.model.objects import kinds
 from chandlery.model.objects.core import Secret
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.metadata import OwnerReference
+from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.schema import GARBAGE
+from chandlery.store.schema import GARBAGE, OWNER_LINKS
+from chandlery.store.sealing.sealing import Keyring
 from tests.integration.store.samples import create_one, instance, meta
 
 
@@ -42,3 +44,27 @@ async def test_who_names_an_owner_by_another_kind_has_none(database: Database, i
         await database.run(lambda unit: unit._connection.execute(delete(GARBAGE)))
         assert await database.run(lambda unit: unit.garbage.find_lost(limit=100)) is None
     assert await database.run(_suspects) == {wrong.metadata.uid}
+
+
+async def test_nothing_is_noted_where_the_garbage_collector_is_not_ours(database_url: str, keyring: Keyring) -> None:
+    """A cluster has its own, and nobody would ever take out what is noted for ours."""
+    engine = open_engine(database_url, application_name="chandlery-test")
+    database = Database(engine, keyring, collects_garbage=False)
+
+    async def written(unit: UnitOfWork) -> None:
+        owner = await unit.objects.insert(instance("db"))
+        lost = await unit.objects.insert(_owned("lost", owner, kind=kinds.SERVICE_BINDING.kind))
+        await unit.objects.insert(_owned("owned", owner, kind=kinds.SERVICE_INSTANCE.kind))
+        freed = lost.metadata.model_copy(update={"owner_references": None})
+        await unit.objects.update(lost, lost.model_copy(update={"metadata": freed}))
+        await unit.objects.remove(owner)
+
+    async def noted(unit: UnitOfWork) -> int:
+        rows = [(await unit._connection.execute(select(table.c.uid))).all() for table in (GARBAGE, OWNER_LINKS)]
+        return sum(map(len, rows))
+
+    try:
+        await database.run(written)
+        assert await database.run(noted) == 0
+    finally:
+        await database.close()
