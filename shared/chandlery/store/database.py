@@ -95,13 +95,7 @@ class UnitOfWork:
     """One transaction. Commits when the block ends, rolls back when it raises."""
 
     def __init__(
-        self,
-        connection: AsyncConnection,
-        keyring: Keyring,
-        now: datetime,
-        *,
-        keeps_audit: bool = True,
-        collects_garbage: bool = True,
+        self, connection: AsyncConnection, keyring: Keyring, now: datetime, *, keeps_audit: bool, collects_garbage: bool
     ) -> None:
         self.now = now
         self._connection = connection
@@ -286,11 +280,9 @@ class Database:
     ) -> None:
         """`providers` hold the key-encryption keys; without any, they are the keys of the keyring.
 
-        `keeps_audit` says whether there is an audit log in it, `collects_garbage` whether a collector of ours sees to
-        owner references.
+        `keeps_audit`: there is an audit log in it. `collects_garbage`: a collector of ours sees to owner references.
         """
-        self._keeps_audit = keeps_audit
-        self._collects_garbage = collects_garbage
+        self._unit = partial(UnitOfWork, keeps_audit=keeps_audit, collects_garbage=collects_garbage)
         self.metrics = metrics
         self.codec = RowCodec(keyring)
         self.data_keys = DataKeys(self, keyring, providers or KeyProviders({LISTED: ListedKeys(keyring)}), limits)
@@ -378,8 +370,7 @@ class Database:
             raise
 
     async def _once(self, work: Work[T], dry_run: bool) -> T:
-        task = cast("asyncio.Task[Any]", asyncio.current_task())
-        self._under_way.add(task)
+        self._under_way.add(task := cast("asyncio.Task[Any]", asyncio.current_task()))
         try:
             result, has_late_ones = await self._transaction(work, dry_run)
         finally:
@@ -395,13 +386,7 @@ class Database:
         border = Border(self._file)
         with self._counting.counted(is_dry_run=dry_run), self._pulse.watched(), border:
             async with self._engine.connect() as connection:
-                unit = UnitOfWork(
-                    connection,
-                    self.keyring,
-                    self._clock(),
-                    keeps_audit=self._keeps_audit,
-                    collects_garbage=self._collects_garbage,
-                )
+                unit = self._unit(connection, self.keyring, self._clock())
                 async with connection.begin() as transaction:
                     result = await work(unit)
                     entries = await unit.flush()

@@ -46,7 +46,7 @@ from chandlery_gateway.write.mutations import (
     replacing,
 )
 from chandlery_gateway.write.object_writer import ObjectWriter
-from chandlery_gateway.write.write_requests import Mutation, Stored, WriteRequest
+from chandlery_gateway.write.write_requests import Deletion, Mutation, Stored, WriteRequest
 
 _CREATED = 201
 _TRIES = 10
@@ -163,12 +163,15 @@ class WriteHandlers:
         return await list_response(self._kind, _within(page, replace(selection, reach=reach)), form)
 
     async def _delete_all(self, page: Page, write: WriteRequest, options: DeleteOptions) -> None:
-        for wire in page.items:
-            meta = wire["metadata"]
-            # What has gone by itself is gone.
-            with contextlib.suppress(NotFound):
-                one = replace(write, namespace=meta.get("namespace", ""), name=meta["name"])
-                await self._object_writer.delete(one, options.preconditions, policy=options.policy)
+        places = ((wire["metadata"].get("namespace", ""), wire["metadata"]["name"]) for wire in page.items)
+        await self._object_writer.delete_all(
+            Deletion(
+                request=replace(write, namespace=namespace, name=name),
+                preconditions=options.preconditions,
+                policy=options.policy,
+            )
+            for namespace, name in places
+        )
 
     async def _delete_options(self, request: Request) -> DeleteOptions:
         payload = await read_body(request)

@@ -6,15 +6,18 @@ Called by: the handlers of writes (`routes/write_handlers.py`). `write_transacti
 
 What needs no transaction is done before one is opened: the rules of the object alone (`ObjectAdmission.prepare`),
 costly mutations, and the questions to the authorizer. Creates that arrive together share a transaction, and so do
-changes, and deletes, of instances and bindings; a lost race is tried again.
+changes, and deletes, of instances and bindings, and those of a collection of whatever kind; a lost race is tried again.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 
 from chandlery.engine.batches import Batches, Part
-from chandlery.model.faults import Conflict, Fault, Invalid
+from chandlery.model.faults import Conflict, Fault, Invalid, NotFound
 from chandlery.model.objects.kinds import SERVICE_BINDING, SERVICE_INSTANCE, AnyObject
 from chandlery.platform.protocol import NamespaceGate
 from chandlery.process.aside import aside_if
@@ -79,6 +82,8 @@ class ObjectWriter:
         self._inserts = Batches(self._insert_batch, limit=_BATCH, pause_seconds=_PAUSE_SECONDS)
         self._changes = Batches(self._change_batch, limit=_BATCH, pause_seconds=_PAUSE_SECONDS)
         self._deletes = Batches(self._delete_batch, limit=_BATCH, pause_seconds=_PAUSE_SECONDS)
+        self._collection_deletes = Batches(self._delete_batch, limit=_BATCH)
+        self._collection_trials = Batches(partial(self._delete_batch, dry_run=True), limit=_BATCH)
 
     async def create(self, request: WriteRequest, document: AnyObject) -> Stored:
         """Store a new object.
@@ -166,14 +171,36 @@ class ObjectWriter:
     async def delete(self, request: WriteRequest, preconditions: Preconditions, *, policy: str | None = None) -> Stored:
         """Remove the object, or mark it so that its worker lets it go. Raises NotFound, Conflict, Forbidden."""
         deletion = Deletion(request=request, preconditions=preconditions, policy=policy)
-        return await self._tried(lambda: self._deleted(deletion), request, tries=_PATCH_TRIES)
+        return await self._delete(deletion, self._deletes if _is_written_together(request) else None)
 
-    async def _deleted(self, deletion: Deletion) -> Stored:
-        request = deletion.request
-        if _is_written_together(request):
+    async def delete_all(self, deletions: Iterable[Deletion]) -> None:
+        """Delete each of a collection, in portions that share transactions; what has gone by itself is gone.
+
+        Raises the first fault. What comes after its portion is left as it is, as in kube-apiserver.
+        """
+        left = iter(deletions)
+        while portion := list(islice(left, _BATCH)):
+            # With a portion under way at a time, single deletions of others get in between.
+            outcomes = await asyncio.gather(*map(self._delete_one_of_many, portion), return_exceptions=True)
+            for outcome in outcomes:
+                if isinstance(outcome, BaseException) and not isinstance(outcome, NotFound):
+                    raise outcome
+
+    async def _delete_one_of_many(self, deletion: Deletion) -> Stored:
+        if deletion.request.dry_run:
+            return await self._delete(deletion, self._collection_trials)
+        # Where each comes by itself, too, with those of others.
+        together = _is_written_together(deletion.request)
+        return await self._delete(deletion, self._deletes if together else self._collection_deletes)
+
+    async def _delete(self, deletion: Deletion, batches: Batches[Deletion, Stored | Fault] | None) -> Stored:
+        return await self._tried(lambda: self._deleted(deletion, batches), deletion.request, tries=_PATCH_TRIES)
+
+    async def _deleted(self, deletion: Deletion, batches: Batches[Deletion, Stored | Fault] | None) -> Stored:
+        if batches is not None:
             with suppress(Overtaken):
-                return _settled(await self._deletes(deletion))
-        return _settled(*await self._delete_batch([Part(deletion)], dry_run=request.dry_run))
+                return _settled(await batches(deletion))
+        return _settled(*await self._delete_batch([Part(deletion)], dry_run=deletion.request.dry_run))
 
     async def _delete_batch(
         self, parts: Sequence[Part[Deletion]], *, dry_run: bool = False
