@@ -63,6 +63,7 @@ ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "shed_connections": "connections were closed or refused, counted by address",
         "cut_slow_client": "a client does not read what it is sent",
         "accept": "a connection could not be accepted",
+        "follow_cluster": "a collection of the Kubernetes cluster cannot be followed, or can again",
         "follow_changes": "the change log cannot be read, or one change in it cannot be shown",
         "load_access_rules": "roles and bindings are loaded; a rule that cannot be read allows nothing",
         "gather_rules": "an aggregated cluster role is full",

@@ -44,6 +44,9 @@ class NamespaceGate(Protocol):
     async def check_open(self, name: str) -> None:
         """Raises NotFound, Forbidden for one that is being terminated, Unavailable if nobody knows."""
 
+    async def run(self) -> None:
+        """Follow them, so that each need not be looked up; ends by cancellation."""
+
 
 class Platform(Protocol[UnitT_contra]):
     """Secrets, namespaces and events, wherever they are."""

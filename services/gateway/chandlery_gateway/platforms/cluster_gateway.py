@@ -25,6 +25,7 @@ class ClusterGateway:
         if resources.cluster is None:
             raise LookupError("the platform kubernetes needs the client of its cluster")
         self._settings = resources.settings
+        self._namespaces = resources.namespaces
         self._trust = ClusterTrust(resources.settings, resources.cluster)
         self.rules: Final = NoRules()
         self.authenticator: Final = self._trust.authenticator
@@ -48,3 +49,5 @@ class ClusterGateway:
         """See GatewayPlatform."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._trust.follow())
+            if self._namespaces is not None:
+                group.create_task(self._namespaces.run())

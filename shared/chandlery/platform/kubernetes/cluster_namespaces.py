@@ -1,23 +1,111 @@
-"""The namespaces of a cluster, as the gateway asks for them before it stores a new object in one.
+"""The cluster's namespaces, as the gateway follows them: what may be created where.
 
-Each is looked at when it is asked for. Words: kube-apiserver's admission plug-in NamespaceLifecycle.
+kube-apiserver does the same for its own kinds (its plugin NamespaceLifecycle), and refuses in the same words. What is
+not known here is looked up, since it may just have been made.
 """
 
-from chandlery.model.faults import Forbidden, NotFound
-from chandlery.platform.kubernetes.cluster_client import METADATA, ClusterClient
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Final
+
+from chandlery.model.faults import FieldProblem, Forbidden, Refused
+from chandlery.model.objects.wire import JsonObject
+from chandlery.platform.kubernetes.cluster_client import ClusterClient
+from chandlery.platform.kubernetes.cluster_reflector import (
+    Change,
+    ClusterReflector,
+    ListBegins,
+    ListEnds,
+    ListPage,
+    News,
+    Trouble,
+)
+from chandlery.platform.kubernetes.faults import NAMESPACE_TERMINATING
+
+PATH: Final = "/api/v1/namespaces"
+MOST_KNOWN: Final = 50_000
+"""Of more than these the others are looked up each time."""
+_BLIND_SECONDS: Final = 30.0
+"""So long after following has broken off, what was seen last still counts."""
 
 
 class ClusterNamespaces:
-    """See the gateway's NamespaceGate."""
+    """One of these for each gateway; `run` goes on beside it."""
 
-    def __init__(self, client: ClusterClient) -> None:
+    def __init__(self, client: ClusterClient, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` is monotonic seconds."""
         self._client = client
+        self._clock = clock
+        self._is_leaving: dict[str, bool] = {}
+        self._listed: dict[str, bool] | None = None
+        self._blind_since: float | None = clock() - _BLIND_SECONDS
+
+    async def run(self) -> None:
+        """Follow them for ever; ends by cancellation."""
+        # Metadata alone would do, but for what the phase says before a deletion shows there.
+        reflector = ClusterReflector(
+            self._client, PATH, what="the namespaces of the cluster", metadata_only=False, page_size=200
+        )
+        async with aclosing(reflector.follow()) as following:
+            await self._learn(following)
 
     async def check_open(self, name: str) -> None:
-        """Raises NotFound, Forbidden for one that is being terminated, Unavailable if the cluster does not answer."""
-        try:
-            found = await self._client.get(f"/api/v1/namespaces/{name}", accept=METADATA)
-        except NotFound:
-            raise NotFound(f'namespaces "{name}" not found') from None
-        if found["metadata"].get("deletionTimestamp") is not None:
-            raise Forbidden(f"unable to create new content in namespace {name} because it is being terminated")
+        """Whether something may be created there.
+
+        Raises:
+            NotFound, Forbidden: it may not, in kube-apiserver's words.
+            Unavailable: the cluster is away, and the namespace not known.
+        """
+        is_leaving = self._is_leaving.get(name) if self._sees else None
+        if is_leaving is None:
+            is_leaving = _leaves(await read_namespace(self._client, name))
+        if is_leaving:
+            problem = FieldProblem("metadata.namespace", NAMESPACE_TERMINATING, f"namespace {name} is being terminated")
+            message = f"unable to create new content in namespace {name} because it is being terminated"
+            raise Forbidden(message, problems=(problem,))
+
+    @property
+    def _sees(self) -> bool:
+        return self._blind_since is None or self._clock() - self._blind_since < _BLIND_SECONDS
+
+    async def _learn(self, following: AsyncIterator[News]) -> None:
+        async for news in following:
+            match news:
+                case Trouble():
+                    self._blind_since = self._clock() if self._blind_since is None else self._blind_since
+                    continue
+                case ListBegins():
+                    self._listed = {}
+                    continue
+                case ListPage() if self._listed is not None:
+                    for each in news.objects[: MOST_KNOWN - len(self._listed)]:
+                        self._listed[each["metadata"]["name"]] = _leaves(each)
+                    continue
+                case ListEnds() if self._listed is not None:
+                    self._is_leaving, self._listed = self._listed, None
+                case Change():
+                    self._change(news)
+            self._blind_since = None
+
+    def _change(self, news: Change) -> None:
+        name = news.object["metadata"]["name"]
+        if news.is_gone:
+            self._is_leaving.pop(name, None)
+        elif name in self._is_leaving or len(self._is_leaving) < MOST_KNOWN:
+            self._is_leaving[name] = _leaves(news.object)
+
+
+def _leaves(namespace: JsonObject) -> bool:
+    phase = (namespace.get("status") or {}).get("phase")
+    return phase == "Terminating" or bool(namespace["metadata"].get("deletionTimestamp"))
+
+
+async def read_namespace(client: ClusterClient, name: str) -> JsonObject:
+    """The namespace as it is now. Raises NotFound, Unavailable; Refused if we may not look."""
+    try:
+        return await client.get(f"{PATH}/{name}")
+    except Forbidden as fault:
+        # Nobody's who asks us, but ours: nothing goes on before that is put right.
+        message = f"the cluster does not let us look at its namespaces, as our ClusterRole should: {fault.message}"
+        raise Refused(message) from fault

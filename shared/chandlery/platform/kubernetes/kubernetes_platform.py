@@ -7,10 +7,11 @@ counted twice.
 
 from typing import Final
 
-from chandlery.model.faults import Forbidden, NotFound, Refused
+from chandlery.model.faults import Forbidden, NotFound
 from chandlery.model.objects.core import Namespace, NamespaceStatus, Secret
 from chandlery.model.objects.wire import JsonObject
 from chandlery.platform.kubernetes.cluster_client import ClusterClient
+from chandlery.platform.kubernetes.cluster_namespaces import read_namespace
 from chandlery.platform.kubernetes.cluster_secrets import ClusterSecrets, metadata_from
 from chandlery.platform.kubernetes.event_recorder import EventRecorder
 from chandlery.reconcile.reconcile_result import DeleteSecret, PlatformWrite, RecordEvent, WriteSecret
@@ -36,12 +37,9 @@ class KubernetesPlatform:
     async def namespace(self, name: str) -> Namespace | None:
         """See PlatformView. Raises Refused if we may not look: nothing goes on before that is put right."""
         try:
-            return namespace_from(await self._client.get(f"/api/v1/namespaces/{name}"))
+            return namespace_from(await read_namespace(self._client, name))
         except NotFound:
             return None
-        except Forbidden as fault:
-            message = f"the cluster does not let us look at its namespaces, as our ClusterRole should: {fault.message}"
-            raise Refused(message) from fault
 
     async def read_secret(self, namespace: str, name: str) -> Secret | None:
         """See PlatformView. Raises Forbidden, with the command by which the namespace opts in."""

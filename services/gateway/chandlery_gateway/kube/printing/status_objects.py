@@ -70,6 +70,8 @@ _CAUSE_WORDS: Final = {
     "FieldValueTooLong": "Too long",
     "FieldValueTooMany": "Too many",
 }
+_WHOLE: Final = "NamespaceTerminating"
+"""A cause that is no field's: its message is all there is to say."""
 
 
 def status_of(fault: Exception, *, kind: Kind | None = None, name: str = "") -> tuple[int, JsonObject]:
@@ -145,6 +147,8 @@ def _invalid_message(fault: Invalid, kind: Kind | None, name: str) -> str:
 
 def cause_message(problem: FieldProblem) -> str:
     """The problem's sentence after Kubernetes' words for its reason: `Required value: …`."""
+    if problem.reason == _WHOLE:
+        return clean_message(problem.message)
     return clean_message(f"{_CAUSE_WORDS.get(problem.reason, 'Invalid value')}: {problem.message}")
 
 
