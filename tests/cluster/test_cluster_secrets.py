@@ -38,7 +38,7 @@ class Stage:
         ]
         self.role(f"worker-{self.home}", rights)
         cluster.grant(f"worker-{self.home}", to=self.account)
-        self.role("chandlery-secrets", [{"apiGroups": [""], "resources": ["secrets"], "verbs": VERBS}])
+        self.role("chandlery:secrets", [{"apiGroups": [""], "resources": ["secrets"], "verbs": VERBS}])
         self.owners = {name: self.owner(name) for name in ("one", "two")}
 
     @property
@@ -50,7 +50,7 @@ class Stage:
         self.cluster.put("/apis/rbac.authorization.k8s.io/v1/clusterroles", {**role, "rules": rules})
 
     def opt_in(self) -> None:
-        self.cluster.grant("chandlery-secrets", to=self.account, namespace=self.namespace)
+        self.cluster.grant("chandlery:secrets", to=self.account, namespace=self.namespace)
 
     def owner(self, name: str) -> str:
         document = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from chandlery.model.objects.rbac import ClusterRole
+from chandlery.platform.kubernetes.cluster_refusals import READER_ROLE, SECRETS_ROLE
 from chandlery_gateway.identity.default_roles.coming_roles import DEFAULT_ROLES
 from tests.unit.deploy.conftest import Objects
 
@@ -55,7 +57,7 @@ def test_gateway_may_ask_who_users_are_follow_namespaces_and_keep_its_certificat
     assert given_to(render(in_cluster), _ACCOUNT.format("gateway")) == {
         "*": {("", "system:auth-delegator", "", "")}.union(verbs("namespaces", "get", "list", "watch"), *certificate),
         "kube-system": {("", "extension-apiserver-authentication-reader", "", "")},
-        "prod": verbs("secrets", "get", "update", "patch", name="demo-chandlery-serving"),
+        "prod": verbs("secrets", "get", "update", "watch", name="demo-chandlery-serving"),
     }
 
 
@@ -87,9 +89,16 @@ def test_binder_alone_writes_secrets_where_a_namespace_takes_part(render: Render
         found = given_to(objects, _ACCOUNT.format(service))
         assert (found["shop"], found["logins"]) == (reads, reads)
     found = given_to(objects, _ACCOUNT.format("binder"))
-    assert found["shop"] == reads | verbs("secrets", "create", "update", "patch", "delete")
+    assert found["shop"] == reads | verbs("secrets", "create", "patch", "delete")
     assert found["logins"] == reads
     assert given_to(objects, _ACCOUNT.format("gateway")).keys() == {"*", "kube-system", "prod"}
+
+
+@pytest.mark.parametrize("name", [SECRETS_ROLE, READER_ROLE])
+def test_roles_are_there_that_conditions_tell_namespaces_to_bind(
+    render: Render, in_cluster: dict[str, Any], name: str
+) -> None:
+    assert ("ClusterRole", name) in render({**in_cluster, "fullnameOverride": "catalog"})
 
 
 def test_workers_have_rights_to_all_secrets_if_they_are_given_them(render: Render, in_cluster: dict[str, Any]) -> None:
@@ -108,23 +117,15 @@ def test_a_shared_service_account_is_named_once_in_each_binding(render: Render, 
     }
 
 
-@pytest.mark.parametrize(
-    ("role", "standalone"),
-    [
-        ("aggregate-to-admin", "chandlery:aggregate-to-admin"),
-        ("aggregate-to-edit", "chandlery:aggregate-to-edit"),
-        ("aggregate-to-view", "chandlery:aggregate-to-view"),
-        ("catalog-viewer", "chandlery:catalog-viewer"),
-        ("broker-admin", "chandlery:broker-admin"),
-        ("admin", "chandlery:admin"),
-    ],
-)
+_OWN_ROLES = [each for each in DEFAULT_ROLES if each.metadata.name.startswith("chandlery:")]
+
+
+@pytest.mark.parametrize("role", _OWN_ROLES, ids=lambda role: role.metadata.name)
 def test_role_allows_users_what_it_allows_them_standalone(
-    render: Render, in_cluster: dict[str, Any], role: str, standalone: str
+    render: Render, in_cluster: dict[str, Any], role: ClusterRole
 ) -> None:
-    [expected] = [each for each in DEFAULT_ROLES if each.metadata.name == standalone]
-    rules = [rule.model_dump(by_alias=True, exclude_none=True) for rule in expected.rules or ()]
-    made = render(in_cluster)["ClusterRole", f"demo-chandlery-{role}"]
+    rules = [rule.model_dump(by_alias=True, exclude_none=True) for rule in role.rules or ()]
+    made = render(in_cluster)["ClusterRole", role.metadata.name]
     # Of namespaces, Secrets and roles the cluster has roles of its own.
     assert rights_of(made["rules"]) == {right for right in rights_of(rules) if right[0] in _OURS}
 
@@ -135,7 +136,7 @@ def test_admin_edit_and_view_of_the_cluster_gather_these_roles_if_they_may(
 ) -> None:
     objects = render({**in_cluster, "kubernetes": {"roles": {"aggregate": aggregate}}})
     gathered = {
-        (name.removeprefix("demo-chandlery-"), label.rpartition("-")[2])
+        (name.removeprefix("chandlery:"), label.rpartition("-")[2])
         for (kind, name), body in objects.items()
         if kind == "ClusterRole"
         for label, value in body["metadata"]["labels"].items()
@@ -148,4 +149,4 @@ def test_admin_edit_and_view_of_the_cluster_gather_these_roles_if_they_may(
 @pytest.mark.parametrize("everybody", [True, False])
 def test_everybody_sees_the_catalog_if_they_may(render: Render, in_cluster: dict[str, Any], everybody: bool) -> None:
     objects = render({**in_cluster, "kubernetes": {"roles": {"catalogForEverybody": everybody}}})
-    assert (("ClusterRoleBinding", "demo-chandlery-catalog-viewer") in objects) == everybody
+    assert (("ClusterRoleBinding", "chandlery:catalog-viewer") in objects) == everybody

@@ -57,6 +57,14 @@ automountServiceAccountToken, so that no other pod under this service account ge
 - {name: cluster-token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
 {{- end }}
 
+{{/* ClusterRoles that a namespace binds to let workers use its Secrets: by the same name in every release. */}}
+{{- define "chandlery.secretsRole" -}}
+chandlery:secrets
+{{- end }}
+{{- define "chandlery.secretReaderRole" -}}
+chandlery:secret-reader
+{{- end }}
+
 {{/* This component's service account, as the subject of a binding. */}}
 {{- define "chandlery.subject" -}}
 - {kind: ServiceAccount, name: {{ include "chandlery.serviceAccountName" . }}, namespace: {{ .root.Release.Namespace | quote }}}

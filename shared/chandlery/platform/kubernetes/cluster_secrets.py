@@ -38,7 +38,7 @@ class ClusterSecrets:
         except NotFound:
             return None
         except Fault as fault:
-            raise explained(fault, namespace, name) from fault
+            raise explained(fault, namespace, name, writes=False) from fault
 
     async def write(self, secret: Secret) -> None:
         """Make the Secret, or give it this data.
@@ -55,7 +55,7 @@ class ClusterSecrets:
                 if await self._is_written(secret):
                     return
         except Fault as fault:
-            raise explained(fault, namespace, name) from fault
+            raise explained(fault, namespace, name, writes=True) from fault
         raise Conflict(f'the Secret "{namespace}/{name}" is being changed by others at the same time')
 
     async def withdraw(self, secret: DeleteSecret) -> bool:
@@ -75,7 +75,7 @@ class ClusterSecrets:
                     continue
                 return True
         except Fault as fault:
-            raise explained(fault, secret.namespace, secret.name) from fault
+            raise explained(fault, secret.namespace, secret.name, writes=True) from fault
         raise Conflict(f'the Secret "{secret.namespace}/{secret.name}" is being changed by others at the same time')
 
     async def _look(self, path: str) -> JsonObject | None:
