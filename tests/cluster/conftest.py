@@ -11,6 +11,7 @@ How to write one:
   workers, each process with a service account of its own, on PostgreSQL and RabbitMQ. `chandlery.programs["binder"]`
   can be killed and started, `chandlery.relay.cut()` and `open()` are the network between kube-apiserver and the
   gateways. A module that wants other settings has a fixture of its own with `installed_chandlery(…)`.
+- `shop` is the demo broker, registered there for the whole cluster and in sync.
 - `namespace` is a namespace of the test's own. What has no namespace needs a name of the test's own.
 - `cluster.kill_apiserver()`, `start_apiserver()`, `restart_apiserver()`, `restart_controllers()`, `rotate_serving()`,
   `rotate_front_proxy()`, `rotate_clients()`: whoever breaks something mends it before the test ends, for the next test
@@ -29,6 +30,8 @@ from kubernetes_build.cluster_cache import find_programs
 from machine.console import MissingSoftwareFault
 from tests.cluster.stage.installed import InstalledChandlery, installed_chandlery
 from tests.cluster.stage.real_cluster import RealCluster, real_cluster
+from tests.e2e.stacks.brokers import DemoBroker
+from tests.e2e.stacks.manifests import cluster_broker
 from tests.support.shown_logs import pytest_runtest_makereport
 
 __all__ = ["pytest_runtest_makereport"]
@@ -50,6 +53,15 @@ def chandlery(cluster: RealCluster, tmp_path_factory: pytest.TempPathFactory) ->
     """Chandlery in the cluster; its `kubectl()` and `api` are the administrator's and go to kube-apiserver."""
     with installed_chandlery(tmp_path_factory.mktemp("chandlery"), cluster, has_two_gateways=True) as stack:
         yield stack
+
+
+@pytest.fixture(scope="module")
+def shop(chandlery: InstalledChandlery, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoBroker]:
+    """The demo broker, registered for the whole cluster as `demo-broker` and in sync."""
+    with DemoBroker(tmp_path_factory.mktemp("broker")) as broker:
+        chandlery.kubectl().create(cluster_broker("demo-broker", broker.url))
+        chandlery.api.await_ready("clusterservicebrokers", "demo-broker")
+        yield broker
 
 
 @pytest.fixture

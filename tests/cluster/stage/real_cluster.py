@@ -3,7 +3,7 @@
 import base64
 import itertools
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -155,6 +155,20 @@ class RealCluster:
         }
         scope = f"namespaces/{namespace}/rolebindings" if namespace else "clusterrolebindings"
         self.put(f"/apis/rbac.authorization.k8s.io/v1/{scope}", document)
+
+    def await_allowed(self, *, user: str, verb: str, resource: str, namespace: str, groups: Sequence[str] = ()) -> None:
+        """Wait until the cluster's roles allow it: those that gather others are written by a controller."""
+        attributes = {"group": "servicecatalog.k8s.io", "resource": resource, "verb": verb, "namespace": namespace}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": user, "groups": list(groups), "resourceAttributes": attributes},
+        }
+        wait_for(
+            lambda: self.api().send("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)[1],
+            lambda seen: bool(seen.get("status", {}).get("allowed")),
+            what=f"{user} to be allowed to {verb} {resource}",
+        )
 
     # Ways in.
 

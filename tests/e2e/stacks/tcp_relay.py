@@ -25,6 +25,8 @@ class TcpRelay:
     def __init__(self, url: str, *others: str) -> None:
         parts = urlsplit(url)
         self._targets = [_target(each) for each in (url, *others)]
+        self.served: set[int] = set()
+        """The ports of servers that have been connected to."""
         self.port = free_port()
         userinfo, at, _ = parts.netloc.rpartition("@")
         self.url = urlunsplit(parts._replace(netloc=f"{userinfo}{at}{LOOPBACK}:{self.port}"))
@@ -77,7 +79,9 @@ class TcpRelay:
     def _connect(self) -> socket.socket | None:
         for target in random.sample(self._targets, len(self._targets)):
             with contextlib.suppress(OSError):
-                return socket.create_connection(target)
+                found = socket.create_connection(target)
+                self.served.add(target[1])
+                return found
         return None
 
     def _run(self, work: Callable[..., None], *arguments: socket.socket) -> None:
