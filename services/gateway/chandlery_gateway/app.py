@@ -135,7 +135,8 @@ def create_app(
     _add_kinds(app, pipeline, resources, served, hub=hub, authorizer=recording)
     _add_probes(app, ProbeApp(resources.readiness))
     register_audit(app.router, pipeline, AuditReader(resources.database))
-    register_operations(app.router, pipeline, OperationReader(resources.database), authorizer=recording)
+    operations = OperationReader(resources.database, namespaces=resources.namespaces)
+    register_operations(app.router, pipeline, operations, authorizer=recording)
     register_reviews(app.router, pipeline, Reviews(authorizer, tokens=_tokens_of(authenticator)), kinds=served.reviews)
     if SERVICE_ACCOUNT in served.core:
         issuer = TokenIssuer(resources.database, longest_hours=settings.service_account_max_token_hours)

@@ -6,7 +6,6 @@ of processes may collect: each takes some rows for itself, and one that dies lea
 
 import asyncio
 import uuid
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -17,7 +16,6 @@ import structlog
 from chandlery.contracts.messages import GARBAGE, Message, ObjectChanged
 from chandlery.engine.resources import Resources
 from chandlery.model.faults import Conflict, Fault
-from chandlery.process.service import Running
 from chandlery.store.database import UnitOfWork
 from chandlery.store.objects.garbage import Link, Suspect
 from chandlery.telemetry.tracing.spans import current
@@ -100,20 +98,3 @@ class GarbageCollector:
     async def _woken(self, message: Message) -> None:
         if isinstance(message, ObjectChanged):
             self._wake.set()
-
-
-class Collecting:
-    """A service that collects garbage beside what else it does."""
-
-    def __init__(self, inner: Running, collector: GarbageCollector) -> None:
-        self._inner = inner
-        self._collector = collector
-
-    async def serve(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
-        """See Running."""
-        collecting = asyncio.create_task(self._collector.run())
-        try:
-            await self._inner.serve(stop, ready)
-        finally:
-            collecting.cancel()
-            await asyncio.gather(collecting, return_exceptions=True)

@@ -5,6 +5,7 @@ records why. A Kubernetes cluster joins none, and each of its answers takes a wh
 written to between transactions, never within one. `reconcile_loop.py` sees to that; reconcilers know of no difference.
 """
 
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 from chandlery.model.faults import Fault
@@ -46,6 +47,12 @@ class NamespaceGate(Protocol):
 
     async def run(self) -> None:
         """Follow them, so that each need not be looked up; ends by cancellation."""
+
+    async def begun_at(self, name: str) -> datetime | None:
+        """When it was made, in UTC; None if there is none. What is older belongs to another one of its name.
+
+        Raises Unavailable.
+        """
 
 
 class Platform(Protocol[UnitT_contra]):

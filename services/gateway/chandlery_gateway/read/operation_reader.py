@@ -12,6 +12,7 @@ from typing import Any, Final
 from chandlery.model.faults import BadRequest, NotFound
 from chandlery.model.history.stored_operation import StoredOperation
 from chandlery.model.objects.kinds import Kind
+from chandlery.platform.protocol import NamespaceGate
 from chandlery.reconcile.policies.label_selectors import Operator, Selector
 from chandlery.store.database import Database
 from chandlery.store.history.stored_operations import OperationFilter
@@ -43,14 +44,20 @@ _OF_BINDING: Final = {"bindingRef.name": "object_name", "bindingRef.uid": "objec
 class OperationReader:
     """Reads the operation history."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, namespaces: NamespaceGate | None = None) -> None:
+        """`namespaces` are those of a cluster: what is older than one happened to others, in one of the same name.
+
+        Standalone the history of a namespace goes with it.
+        """
         self._database = database
+        self._namespaces = namespaces
         self._tokens = ContinueTokens(database.keyring.derived(PURPOSE))
 
     async def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any]:
         """One operation; raises NotFound."""
         found = await self._database.run(lambda unit: unit.operations.get(ABOUT[kind.kind], namespace, name))
-        if found is None:
+        begun = await self._begun(namespace)
+        if found is None or (begun is not None and found.started_at < begun):
             raise NotFound
         return as_object(kind, found)
 
@@ -60,6 +67,8 @@ class OperationReader:
         Raises BadRequest for a selector that makes no sense or a token of another list, Expired for one too old.
         """
         wanted = asked.filter(self._database.clock())
+        if begun := await self._begun(asked.namespace or ""):
+            wanted = replace(wanted, since=max(begun, wanted.since or begun))
         before = self._tokens.read(asked.token, of=asked.text).name if asked.token else ""
         most = min(asked.limit, _PAGE) if asked.limit else _PAGE
         items: list[dict[str, Any]] = []
@@ -76,6 +85,11 @@ class OperationReader:
             if len(items) == most:
                 break
         return Page(items, "", self._tokens.write(ContinueToken(asked.text, "", before, None)))
+
+    async def _begun(self, namespace: str) -> datetime | None:
+        if self._namespaces is None or not namespace:
+            return None
+        return await self._namespaces.begun_at(namespace)
 
     async def _find(self, wanted: OperationFilter, *, limit: int) -> Sequence[StoredOperation]:
         return await self._database.run(lambda unit: unit.operations.find(wanted, limit=limit))

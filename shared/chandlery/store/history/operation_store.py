@@ -148,9 +148,24 @@ class OperationStore:
         # What is too much for one step is found at the same place by the next.
         return Step(removed, begun if removed == limit else reached)
 
-    async def forget_namespace(self, namespace: str, *, limit: int) -> int:
-        """Take away what happened in a namespace, at most so many: another of its name has another history."""
-        return await self._remove(select(_C.name).where(_C.namespace == namespace).limit(limit))
+    async def forget_namespace(self, namespace: str, *, limit: int, before: datetime | None = None) -> int:
+        """Take away what began in a namespace, before the moment, at most so many.
+
+        Another of its name has another history.
+        """
+        older = [] if before is None else [_C.name < first_id_of(before)]
+        return await self._remove(select(_C.name).where(_C.namespace == namespace, *older).limit(limit))
+
+    async def namespaces(self, *, after: str, limit: int) -> Sequence[str]:
+        """Names of namespaces that have a history, in order, from the first behind `after` on; each is one look."""
+        found = list[str]()
+        while len(found) < limit:
+            following = select(_C.namespace).where(_C.namespace > after).order_by(_C.namespace).limit(1)
+            name = (await self._connection.execute(following)).scalar_one_or_none()
+            if name is None:
+                break
+            found.append(after := str(name))
+        return found
 
     async def _remove(self, names: "Select[Any]") -> int:
         return await remove_found(self._connection, _C.name, names)

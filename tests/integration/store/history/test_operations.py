@@ -197,3 +197,24 @@ async def test_the_history_of_a_namespace_is_forgotten_in_steps(database: Databa
 
     assert [await forget(), await forget(), await forget()] == [3, 2, 0]
     assert [each.namespace for each in await found(database, namespace=None)] == ["elsewhere"]
+
+
+async def test_what_is_older_than_a_namespace_is_forgotten_and_the_rest_stays(database: Database) -> None:
+    await note(database, *(told(minute) for minute in range(5)))
+    moments = sorted(each.started_at for each in await found(database, namespace="ns"))
+
+    async def forget() -> int:
+        return await database.run(lambda unit: unit.operations.forget_namespace("ns", limit=9, before=moments[3]))
+
+    assert [await forget(), await forget()] == [3, 0]
+    assert sorted(each.started_at for each in await found(database, namespace="ns")) == moments[3:]
+
+
+async def test_namespaces_with_a_history_are_told_in_portions(database: Database) -> None:
+    for name in ("c", "a", "b"):
+        await note(database, told(1), told(2), document=instance("db", namespace=name))
+
+    async def names(after: str) -> list[str]:
+        return list(await database.run(lambda unit: unit.operations.namespaces(after=after, limit=2)))
+
+    assert [await names(""), await names("b"), await names("c")] == [["a", "b"], ["c"], []]
