@@ -5,6 +5,8 @@ from chandlery.engine.resources import Resources
 from chandlery.engine.worker import Worker
 from chandlery.model.objects.kinds import SERVICE_BINDING
 from chandlery.process.service import Service
+from chandlery.process.takeover import TakeoverRules
+from chandlery.settings.settings import Settings
 from chandlery_binder.binding_reconciler import BindingReconciler
 
 
@@ -12,6 +14,15 @@ def _build(resources: Resources) -> Worker:
     return Worker(resources, {SERVICE_BINDING.kind: ReconcileLoop(BindingReconciler(resources), resources).handle})
 
 
+def _takeover(_settings: Settings) -> TakeoverRules:
+    from chandlery_binder.taken_bindings import take_binding  # noqa: PLC0415 - for imports alone
+
+    return TakeoverRules(takes={SERVICE_BINDING.kind: take_binding})
+
+
 BINDER = Service(
-    name="binder", summary="Bind and unbind service instances, write credentials to Secrets.", build=_build
+    name="binder",
+    summary="Bind and unbind service instances, write credentials to Secrets.",
+    build=_build,
+    takeover=_takeover,
 )

@@ -11,6 +11,7 @@ from chandlery.engine.resources import Resources
 from chandlery.process.commands.doctor.check import Check
 from chandlery.process.http.http_server import listen, serve_http
 from chandlery.process.service import Service
+from chandlery.process.takeover import TakeoverRules
 from chandlery.settings.settings import Settings
 from chandlery.telemetry.catalog.processes import CERTIFICATE_EXPIRY
 from chandlery_gateway.app import create_app
@@ -115,11 +116,18 @@ def _doctor_checks(settings: Settings) -> Sequence[Check]:
     return gateway_checks(settings)
 
 
+def _takeover(settings: Settings) -> TakeoverRules:
+    from chandlery_gateway.admission.catalog.taken_objects import takeover_rules  # noqa: PLC0415 - for imports alone
+
+    return takeover_rules(settings)
+
+
 GATEWAY = Service(
     name="gateway",
     summary="Serve the API.",
     build=Gateway,
     check=_check,
     doctor_checks=_doctor_checks,
+    takeover=_takeover,
     goes_on_without_bus="but the gateway works without it: pending work waits in the database",
 )

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from chandlery.engine.resources import Resources
 from chandlery.process.commands.doctor.check import Check
+from chandlery.process.takeover import TakeoverRules
 from chandlery.settings.settings import Settings
 from chandlery.telemetry.tracing.trace_plan import PROPAGATORS
 
@@ -33,6 +34,8 @@ class Service:
     """What becomes of its work while RabbitMQ is away; a service that says nothing here is not ready then."""
     doctor_checks: Callable[[Settings], Sequence[Check]] = lambda _settings: ()
     """What `chandlery doctor` asks of settings and files that only this service reads."""
+    takeover: Callable[[Settings], TakeoverRules] = lambda _settings: TakeoverRules()
+    """What `chandlery import` asks about objects that another platform has looked after."""
 
 
 ENTRY_POINTS = "chandlery.services"

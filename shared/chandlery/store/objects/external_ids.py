@@ -89,6 +89,14 @@ class ExternalIdStore:
         query = select(E.c.uid).where(tuple_(E.c.lane, E.c.kind, E.c.external_id) == astuple(external_id))
         return (await self._connection.execute(query)).scalar()
 
+    async def owners(self, external_ids: Collection[ExternalId]) -> dict[ExternalId, str]:
+        """The uids of the objects that these ids belong to; those that belong to nobody are left out."""
+        if not external_ids:
+            return {}
+        wanted = tuple_(E.c.lane, E.c.kind, E.c.external_id).in_([astuple(each) for each in external_ids])
+        rows = await self._connection.execute(select(E).where(wanted))
+        return {ExternalId(row.lane, row.kind, row.external_id): row.uid for row in rows}
+
 
 @cache
 def _of_objects(*, is_postgresql: bool) -> "Select[Any]":

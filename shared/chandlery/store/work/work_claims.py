@@ -83,3 +83,18 @@ class Release:
     """Whether the object is what was desired of it last."""
     is_at_rest: bool = False
     """Whether what is due next begins anew, and with a trace of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakenWork:
+    """What a worker is to find beside an object that comes from another platform."""
+
+    kind: str
+    uid: str
+    lane: str
+    at: NamespacedName
+    is_due: bool
+    memory: JsonObject
+    sealed: JsonObject | None = field(default=None, repr=False)
+    ready: str | None = None
+    """See `Release`."""

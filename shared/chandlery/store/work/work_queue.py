@@ -29,7 +29,7 @@ from chandlery.store.sealing.sealing import Keyring
 from chandlery.store.sets_of_values import is_one_of, is_one_of_given
 from chandlery.store.work.due_work import COMMAND, HeldRows, command_of, commands_of, made_due, make_due, one_by_one
 from chandlery.store.work.sealed_notes import OpenedNote, open_cause, open_note, seal_cause, seal_note
-from chandlery.store.work.work_claims import Claim, Release, WorkTrace
+from chandlery.store.work.work_claims import Claim, Release, TakenWork, WorkTrace
 from chandlery.store.work.work_releases import DELIVERY, OF_UID, WRITE, Forsaken, Standing, Woken, WorkReleases
 from chandlery.telemetry.tracing.traceparent import current_traceparent
 
@@ -60,6 +60,7 @@ class WorkQueue:
         self._now = now
         self._is_postgresql = connection.dialect.name == "postgresql"
         self._later: list[dict[str, Any]] = []
+        self._taken: list[dict[str, Any]] = []
         self._memories: dict[str, JsonObject] = {}
         self._held = HeldRows(connection, now)
         self._ends = WorkReleases(connection, keyring, now, woken=woken, forsaken=forsaken)
@@ -80,11 +81,23 @@ class WorkQueue:
         row = {"kind": kind, "uid": uid, "lane": lane, "due_at": self._now, "enqueue_after": self._now + DELIVERY}
         return {**row, "memory": {}, "desired_at": self._now, "traceparent": current_traceparent()}
 
+    def add_taken_later(self, taken: TakenWork) -> None:
+        """Start to look after an object that somebody else has looked after until now, with notes to go on from.
+
+        No command: the sweep sends those for what is due.
+        """
+        sealed = taken.sealed and seal_note(self._keyring, taken.uid, taken.sealed, at=taken.at)
+        due_at = self._now if taken.is_due else None
+        memory = seal_cause(self._keyring, taken.uid, taken.memory)
+        row = {"kind": taken.kind, "uid": taken.uid, "lane": taken.lane, "due_at": due_at, "enqueue_after": due_at}
+        self._taken.append({**row, "memory": memory, "sealed": sealed, "ready": taken.ready})
+
     async def flush(self) -> None:
-        """Write what `add_later` and `enqueue_changed_later` were given."""
-        if self._later:
-            await self._connection.execute(_INSERT, self._later)
-            self._later.clear()
+        """Write what `add_later`, `add_taken_later` and `enqueue_changed_later` were given."""
+        for rows in (self._later, self._taken):
+            if rows:
+                await self._connection.execute(_INSERT, rows)
+                rows.clear()
         await self._held.flush()
 
     async def enqueue_changed(self, uid: str, *, is_new_generation: bool = False) -> Reconcile | None:
