@@ -45,6 +45,11 @@ COMMANDS: Final = {
         "deadletters",
         "List, show, replay or drop the messages that workers gave up on.",
     ),
+    "import": LazyCommand(
+        "chandlery.process.commands.imports.import_command",
+        "imports",
+        "Move in from another platform. Nothing is changed at any service broker.",
+    ),
     "keys": LazyCommand(
         "chandlery.process.commands.keys.keys_command",
         "keys",

@@ -1,9 +1,10 @@
-"""Entries of the audit log about what commands do in the database itself: with tokens, and with keys."""
+"""Entries of the audit log about what commands do in the database itself: with tokens, with keys, and by imports."""
 
 import getpass
 from typing import Final
 
 from chandlery.model.objects import kinds
+from chandlery.model.objects.kinds import AnyObject
 from chandlery.store.access.account_tokens import AccountToken
 from chandlery.store.audit.audit_entries import AuditEntry
 from chandlery.store.audit.system_entries import AUTHOR, COMMAND, Subject, system_entry
@@ -29,6 +30,20 @@ def token_entry(verb: str, token: AccountToken) -> AuditEntry:
 def keys_entry(verb: str, key_id: str) -> AuditEntry:
     """Data keys were rotated, or everything is being encrypted anew with this one."""
     return system_entry(verb, Subject(resource="datakeys", name=key_id), by=COMMAND, annotations={AUTHOR: _login()})
+
+
+def import_entry(document: AnyObject) -> AuditEntry:
+    """An object was taken over from another platform."""
+    kind, metadata = kinds.kind_of(document), document.metadata
+    subject = Subject(
+        resource=kind.plural,
+        namespace=metadata.namespace or "",
+        name=metadata.name,
+        uid=metadata.uid or "",
+        api_group=kind.group,
+        api_version=kind.version,
+    )
+    return system_entry("import", subject, by=COMMAND, annotations={AUTHOR: _login()})
 
 
 def _login() -> str:

@@ -1,0 +1,211 @@
+"""Objects of Service Catalog are taken over without a call that changes anything, and work from then on."""
+
+from chandlery.model.objects import kinds
+from tests.conformance.scripted import scripted_templates as osb
+from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker, simple_catalog
+from tests.conformance.scripted.scripted_catalog import simple_service
+from tests.integration.workers.fleet import BINDING, INSTANCE, NS, SECRET, Fleet
+from tests.integration.workers.imports.importing import Importing, changes_at, entry_of
+from tests.support import old_catalog as old
+from tests.support.waiting import eventually
+
+WORKERS = ("ClusterServiceBroker", "ServiceInstance", "ServiceBinding")
+
+
+def scripted_broker() -> ScriptedBroker:
+    """A broker that has whatever it is asked to change."""
+    service = simple_service("db", plans=["small", "large"], plan_updateable=True, instances_retrievable=True)
+    scripted = ScriptedBroker(simple_catalog(service))
+    for template in (osb.UPDATE, osb.DEPROVISION, osb.UNBIND):
+        scripted.always(template, Reply(200, {}))
+    return scripted
+
+
+async def rest(fleet: Fleet, scripted: ScriptedBroker) -> None:
+    """Let the workers look at everything, and time pass."""
+    process = await fleet.worker(*WORKERS)
+    sweep = process.sweep()
+    for _ in range(5):
+        await sweep.once()
+        await eventually(lambda: fleet.rows("work_queue"), _nobody_works, what="the workers to rest")
+        fleet.clock.advance(3600.0)
+    await scripted.wait_for(osb.GET_CATALOG, 1)
+
+
+def _nobody_works(rows: list[dict[str, object]]) -> bool:
+    return all(row["lease_owner"] is None for row in rows)
+
+
+def ready_ones() -> list[old.Document]:
+    return [
+        old.home(),
+        old.instance("orders", old.provisioned({"size": 3}), parameters={"size": 3}),
+        old.binding("orders-login", "orders", old.bound()),
+        old.secret("orders-login", of="orders-login", username="u", password="p"),
+    ]
+
+
+async def test_what_was_ready_stays_ready_and_no_call_changes_anything(fleet: Fleet, importing: Importing) -> None:
+    async with scripted_broker() as scripted:
+        await importing.apply(*old.offered(scripted.url), *ready_ones())
+        await rest(fleet, scripted)
+        assert await fleet.ready(INSTANCE, "orders") == ("True", "ProvisionedSuccessfully")
+        assert await fleet.ready(BINDING, "orders-login") == ("True", "InjectedBindResult")
+        assert changes_at(scripted) == []
+        instance = await fleet.find(INSTANCE, "orders")
+        assert instance.metadata.uid == old.uid_of("ServiceInstance", "orders")
+        assert instance.metadata.finalizers == [old.FINALIZER]
+        assert instance.status.dashboard_url == "https://dashboard.example.com/1"
+        secret = await fleet.find(SECRET, "orders-login")
+        assert secret.data == {"username": "dQ==", "password": "cA=="}
+
+
+async def test_old_ids_are_used_by_whatever_comes_after(fleet: Fleet, importing: Importing) -> None:
+    async with scripted_broker() as scripted:
+        await importing.apply(*old.offered(scripted.url), *ready_ones())
+        await rest(fleet, scripted)
+        instance, binding = await fleet.find(INSTANCE, "orders"), await fleet.find(BINDING, "orders-login")
+        await fleet.change_spec(instance, size=4)
+        (update,) = await scripted.wait_for(osb.UPDATE, 1)
+        assert update.ids == {"instance_id": "id-of-orders"}
+        assert update.body["parameters"] == {"size": 4}
+        assert update.body["previous_values"]["plan_id"] == old.SMALL
+        await fleet.until_condition(INSTANCE, "orders", ("True", "InstanceUpdatedSuccessfully"))
+        await fleet.delete(binding)
+        (unbind,) = await scripted.wait_for(osb.UNBIND, 1)
+        assert unbind.ids == {"instance_id": "id-of-orders", "binding_id": "id-of-orders-login"}
+        assert (unbind.query["service_id"], unbind.query["plan_id"]) == (old.CLASS, old.SMALL)
+        await fleet.until_gone(BINDING, "orders-login")
+        assert await fleet.find(SECRET, "orders-login") is None
+        await fleet.delete(instance)
+        (deprovision,) = await scripted.wait_for(osb.DEPROVISION, 1)
+        assert deprovision.ids == {"instance_id": "id-of-orders"}
+        assert (deprovision.query["service_id"], deprovision.query["plan_id"]) == (old.CLASS, old.SMALL)
+        await fleet.until_gone(INSTANCE, "orders")
+        assert changes_at(scripted) == [osb.UPDATE, osb.UNBIND, osb.DEPROVISION]
+
+
+async def test_an_instance_that_is_given_the_same_parameters_again_is_not_updated(
+    fleet: Fleet, importing: Importing
+) -> None:
+    async with scripted_broker() as scripted:
+        await importing.apply(*old.offered(scripted.url), *ready_ones())
+        await rest(fleet, scripted)
+        instance = await fleet.find(INSTANCE, "orders")
+        await fleet.change_spec(instance, size=3)
+        await rest(fleet, scripted)
+        assert changes_at(scripted) == []
+
+
+async def test_an_operation_under_way_goes_on_being_polled(fleet: Fleet, importing: Importing) -> None:
+    async with scripted_broker() as scripted:
+        scripted.script(osb.POLL_INSTANCE, Reply(200, {"state": "in progress"}), Reply(200, {"state": "succeeded"}))
+        report = await importing.apply(*old.offered(scripted.url), old.home(), old.instance("late", old.provisioning()))
+        assert entry_of(report, "ServiceInstance", "late").stance == "polled"
+        process = await fleet.worker(*WORKERS)
+        await fleet.ready_in_time(INSTANCE, "late", process.sweep(), seconds=10.0)
+        polls = scripted.seen_of(osb.POLL_INSTANCE)
+        assert polls[0].query == {"service_id": old.CLASS, "plan_id": old.SMALL, "operation": "op-7"}
+        assert changes_at(scripted) == []
+
+
+async def test_an_update_under_way_ends_on_the_other_plan(fleet: Fleet, importing: Importing) -> None:
+    async with scripted_broker() as scripted:
+        scripted.script(osb.POLL_INSTANCE, Reply(200, {"state": "succeeded"}))
+        changing = old.instance("late", old.updating(), plan_name="large", generation=3)
+        await importing.apply(*old.offered(scripted.url), old.home(), changing)
+        process = await fleet.worker(*WORKERS)
+        await fleet.ready_in_time(INSTANCE, "late", process.sweep(), seconds=10.0)
+        late = await fleet.find(INSTANCE, "late")
+        assert late.status.external_properties.cluster_service_plan_external_id == old.LARGE
+        await fleet.delete(late)
+        (deprovision,) = await scripted.wait_for(osb.DEPROVISION, 1)
+        assert deprovision.query["plan_id"] == old.LARGE
+        assert changes_at(scripted) == [osb.DEPROVISION]
+
+
+async def test_what_failed_keeps_its_failure_and_is_not_tried_again(fleet: Fleet, importing: Importing) -> None:
+    async with scripted_broker() as scripted:
+        await importing.apply(
+            *old.offered(scripted.url),
+            *ready_ones(),
+            old.instance("refused", old.refused()),
+            old.binding("bad-login", "orders", old.unbindable()),
+        )
+        await rest(fleet, scripted)
+        assert await fleet.ready(INSTANCE, "refused") == ("False", "ProvisionCallFailed")
+        assert await fleet.ready(BINDING, "bad-login") == ("False", "BindCallFailed")
+        assert changes_at(scripted) == []
+
+
+UNSETTLED = {
+    "retrying": old.retrying(),
+    "mitigating": old.mitigating(),
+    "waiting": old.waiting(),
+    "changed": old.provisioned(observedGeneration=1, reconciledGeneration=1),
+}
+
+
+async def test_what_is_left_to_do_is_held_until_somebody_asks_for_it(fleet: Fleet, importing: Importing) -> None:
+    async with scripted_broker() as scripted:
+        going = {"deletionTimestamp": old.SINCE, "deletionGracePeriodSeconds": 0}
+        held = [
+            *(old.instance(name, status) for name, status in UNSETTLED.items()),
+            old.instance("going", old.provisioned(), metadata=going),
+            old.binding("login-going", "orders", old.bound(), metadata=going),
+        ]
+        report = await importing.apply(*old.offered(scripted.url), *ready_ones(), *held)
+        await rest(fleet, scripted)
+        assert changes_at(scripted) == []
+        for document in held:
+            entry = entry_of(report, document["kind"], document["metadata"]["name"])
+            assert entry.stance == "held", entry
+            stored = await fleet.find(entry.kind, entry.place[1])
+            told = " ".join(each.message for each in stored.status.conditions)
+            assert "nothing has been sent to its service broker" in told
+            assert f"kubectl annotate {entry.kind.singular} {entry.place[1]} -n {NS}" in told
+
+
+async def test_a_held_deletion_goes_on_when_it_is_asked_for(fleet: Fleet, importing: Importing) -> None:
+    async with scripted_broker() as scripted:
+        going = {"deletionTimestamp": old.SINCE, "deletionGracePeriodSeconds": 0}
+        await importing.apply(
+            *old.offered(scripted.url), old.home(), old.instance("going", old.provisioned(), metadata=going)
+        )
+        await rest(fleet, scripted)
+        going_one = await fleet.find(INSTANCE, "going")
+
+        def asked(document: kinds.AnyObject) -> tuple[kinds.AnyObject, tuple[str, ...]]:
+            annotations = {"annotations": {"chandlery.io/retry-requested-at": "1"}}
+            metadata = document.metadata.model_copy(update=annotations)
+            return document.model_copy(update={"metadata": metadata}), ()
+
+        await fleet.change(going_one, asked)
+        await fleet.until_gone(INSTANCE, "going")
+        assert changes_at(scripted) == [osb.DEPROVISION]
+
+
+async def test_what_is_left_to_do_is_done_at_once_if_the_operator_wants_it_so(
+    fleet: Fleet, importing: Importing
+) -> None:
+    async with scripted_broker() as scripted:
+        await importing.apply(
+            *old.offered(scripted.url), old.home(), old.instance("retrying", old.retrying()), resumes=True
+        )
+        process = await fleet.worker(*WORKERS)
+        await fleet.ready_in_time(INSTANCE, "retrying", process.sweep(), seconds=10.0)
+        assert changes_at(scripted) == [osb.PROVISION]
+
+
+async def test_a_deletion_of_which_the_broker_has_nothing_ends_without_a_call(
+    fleet: Fleet, importing: Importing
+) -> None:
+    async with scripted_broker() as scripted:
+        going = {"deletionTimestamp": old.SINCE, "deletionGracePeriodSeconds": 0}
+        await importing.apply(
+            *old.offered(scripted.url), old.home(), old.instance("refused", old.refused(), metadata=going)
+        )
+        process = await fleet.worker(*WORKERS)
+        await process.sweep().once()
+        await fleet.until_gone(INSTANCE, "refused")
+        assert changes_at(scripted) == []
