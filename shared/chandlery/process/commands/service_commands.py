@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from chandlery.model.faults import ConfigurationFault
 from chandlery.process.choices.bus_choice import IN_PROCESS_BUS
 from chandlery.process.collector import let_collector_go_on
 from chandlery.process.commands.cli import SERVICES
@@ -42,6 +43,11 @@ def up(data_dir: Path, port: int | None) -> None:
     from chandlery.process.commands.local_data_dir import open_data_directory  # noqa: PLC0415 - nobody else has a folder
 
     base = load_settings()
+    if base.platform != "standalone":
+        raise ConfigurationFault(
+            "`chandlery up` keeps everything on this machine and knows no cluster: unset CHANDLERY_PLATFORM, or run "
+            "the services one by one (chandlery gateway, provisioner, binder, syncer), as the chart does"
+        )
     _set_up_logs(base, service="up", form="console" if sys.stderr.isatty() else base.log_format)
     directory = open_data_directory(data_dir)
     listener = listen("127.0.0.1", base.port if port is None else port)

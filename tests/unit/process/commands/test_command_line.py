@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -23,8 +24,20 @@ def test_help_imports_no_service_and_no_framework() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-_NOBODY = ("alembic", "mako", "multiprocessing", "opentelemetry.sdk", "pygments", "rich", "sqlalchemy.orm", "arrow")
-"""What no service loads: for migrations, for sessions, for traces that nobody has asked for, and for nothing at all."""
+_OF_CLUSTERS = ("chandlery.platform.kubernetes", "chandlery_gateway.trust", "chandlery_gateway.identity.kubernetes")
+_OF_COMMANDS = (
+    "alembic",
+    "mako",
+    "multiprocessing",
+    "opentelemetry.sdk",
+    "pygments",
+    "rich",
+    "sqlalchemy.orm",
+    "arrow",
+)
+_NOBODY = (*_OF_COMMANDS, *_OF_CLUSTERS)
+"""What no service loads: for migrations, for sessions, for traces that nobody has asked for, for a cluster that the
+standalone platform has not, and for nothing at all."""
 _OF_THE_GATEWAY = ("fastapi", "starlette", "google.protobuf", "jwt", "yaml", "jsonpatch", "chandlery_gateway")
 _OF_SERVERS = ("asyncpg", "aio_pika", "aiormq", "pamqp", "chandlery.messaging.rabbitmq")
 
@@ -106,6 +119,14 @@ def test_summary_in_the_table_is_what_the_command_says_of_itself(name: str) -> N
 def test_mistyped_command_is_answered_with_the_nearest(words: list[str], said: str) -> None:
     done = CliRunner().invoke(cli, words)
     assert (done.exit_code, said in done.output) == (click.UsageError.exit_code, True)
+
+
+def test_up_has_no_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CHANDLERY_PLATFORM", "kubernetes")
+    done = CliRunner().invoke(cli, ["up", "--data-dir", str(tmp_path / "data")])
+    assert done.exit_code == 1
+    assert "unset CHANDLERY_PLATFORM" in str(getattr(done.exception, "message", ""))
+    assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize("name", ["a,b:c", "a b", "", "a" * 32, "key\n"])
