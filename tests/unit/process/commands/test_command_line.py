@@ -35,7 +35,7 @@ _OF_COMMANDS = (
     "sqlalchemy.orm",
     "arrow",
 )
-_NOBODY = (*_OF_COMMANDS, *_OF_CLUSTERS)
+_NOBODY = ("arrow", *_OF_COMMANDS, *_OF_CLUSTERS)
 """What no service loads: for migrations, for sessions, for traces that nobody has asked for, for a cluster that the
 standalone platform has not, and for nothing at all."""
 _OF_THE_GATEWAY = ("fastapi", "starlette", "google.protobuf", "jwt", "yaml", "jsonpatch", "chandlery_gateway")
