@@ -30,7 +30,7 @@ _OWNED_STATUS: Final = "f:status"
 
 def takeover_rules(settings: Settings) -> TakeoverRules:
     """The gateway's part of taking over: by the rules that these settings make."""
-    places = broker_places(egress_of(settings))
+    places = broker_places(egress_of(settings), lookup_seconds=settings.broker_lookup_seconds)
     return TakeoverRules(reads=TakenObjects(ObjectAdmission(shortest_pauses(settings), places)).read)
 
 
