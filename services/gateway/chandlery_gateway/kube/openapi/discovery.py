@@ -4,11 +4,13 @@ Everything follows from the kinds that are served; nothing here depends on the r
 """
 
 import platform
+from base64 import b64encode
 from collections.abc import Iterable
+from hashlib import sha256
 from itertools import groupby
 from typing import Final
 
-from chandlery.model.objects.kinds import Kind
+from chandlery.model.objects.kinds import VERBS, Kind
 from chandlery.model.objects.wire import JsonObject
 from chandlery_gateway.kube.query.negotiation import DISCOVERY_GROUP
 
@@ -70,9 +72,20 @@ def _resource_entries(kind: Kind) -> list[JsonObject]:
         "verbs": list(kind.verbs),
         **_nicknames(kind),
     }
+    if set(VERBS) <= set(kind.verbs):
+        entry["storageVersionHash"] = _storage_version_hash(kind)
     if not kind.has_status:
         return [entry]
     return [entry, {"name": f"{kind.plural}/status", "singularName": "", **common, "verbs": list(STATUS_VERBS)}]
+
+
+def _storage_version_hash(kind: Kind) -> str:
+    """Which version objects are stored in, for tools that write all of them anew when it is another one.
+
+    Rule: `StorageVersionHash` in `apiserver/pkg/endpoints/discovery` of Kubernetes.
+    """
+    digest = sha256(f"{kind.group}/{kind.version}/{kind.kind}".encode()).digest()
+    return b64encode(digest[:8]).decode()
 
 
 def _nicknames(kind: Kind) -> JsonObject:
