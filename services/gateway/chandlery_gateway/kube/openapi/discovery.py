@@ -23,7 +23,8 @@ def root_paths(others: Iterable[str], kinds: tuple[Kind, ...]) -> JsonObject:
     """GET /: where everything begins; `others` are the paths that belong to no group version."""
     groups = {f"/apis/{kind.group}" for kind in kinds if kind.group}
     versions = {f"/apis/{kind.api_version}" if kind.group else f"/api/{kind.version}" for kind in kinds}
-    return {"paths": sorted({"/api", "/apis", *groups, *versions, *others})}
+    roots = {"/apis" if kind.group else "/api" for kind in kinds}
+    return {"paths": sorted({*roots, *groups, *versions, *others})}
 
 
 def core_versions() -> JsonObject:
