@@ -85,6 +85,13 @@ async def test_headers_that_a_user_sends_through_the_aggregator_are_nothing(gate
     assert "scopes" not in told["user"].get("extra", {})
 
 
+async def test_trailers_that_a_user_sends_through_the_aggregator_are_nothing(gateway: TrustingGateway) -> None:
+    told = await gateway.through_with_trailers({"X-Remote-Group": "system:masters", "X-Remote-Extra-Scopes": "all"})
+    assert told["user"]["username"] == "lou"
+    assert told["user"]["groups"] == ["system:authenticated"]
+    assert not told["user"].get("extra")
+
+
 async def test_token_that_is_none_of_the_clusters_is_refused(gateway: TrustingGateway, namespace: str) -> None:
     gateway.cluster.service_account(namespace, "robot")
     elsewhere = gateway.cluster.token(namespace, "robot", audiences=("elsewhere",))

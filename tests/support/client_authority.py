@@ -11,7 +11,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from chandlery.process.http.presented_certificates import PresentedCertificate, read_certificate
@@ -52,6 +52,17 @@ class Authority:
         found = read_certificate(der)
         assert found is not None
         return replace(found, chain=(der, ssl.PEM_cert_to_DER_cert(self.pem)))
+
+    def signed_by(self, signer: Shown, folder: Path, name: str) -> Shown:
+        """What the owner of a certificate makes who takes themselves for an authority, with theirs behind it."""
+        other = Authority()
+        own = x509.load_pem_x509_certificate(signer.certificate.read_bytes())
+        key = load_pem_private_key(signer.key.read_bytes(), None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        other._key, other._name = key, own.subject
+        forged = other.issue(folder, name)
+        forged.certificate.write_bytes(forged.certificate.read_bytes() + signer.certificate.read_bytes())
+        return forged
 
     def issue(
         self,

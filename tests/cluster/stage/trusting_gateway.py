@@ -15,7 +15,7 @@ from typing import Any, Final
 import aiohttp
 
 from chandlery.model.faults import Fault, Forbidden
-from chandlery.model.json.json_text import write_json
+from chandlery.model.json.json_text import read_json, write_json
 from chandlery.platform.kubernetes.access.kubeconfig import read_kubeconfig
 from chandlery.platform.kubernetes.cluster_client import ClusterClient
 from chandlery.process.http.accepting import Manners
@@ -130,6 +130,24 @@ class TrustingGateway:
         # Beside the loop, on which the application is to answer.
         _, told = await asyncio.to_thread(api.send, "GET", path, headers=headers)
         return told if isinstance(told, dict) else {"said": told}
+
+    async def through_with_trailers(self, trailers: Mapping[str, str]) -> dict[str, Any]:
+        """What the aggregator passes on of a request of the user lou whose body is followed by these."""
+        shown = self.cluster.plane.clients.issue("lou", "lou")
+        self.let_list("lou")
+        context = ssl.create_default_context(cafile=self.cluster.plane.serving.bundle)
+        context.load_cert_chain(shown.certificate, shown.key)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.cluster.plane.port, ssl=context)
+        head = (
+            f"GET {ROOT}/namespaces/team/operations HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+            f"Connection: close\r\nTrailer: {', '.join(trailers)}\r\n\r\n2\r\n{{}}\r\n0\r\n"
+        )
+        rest = "".join(f"{name}: {value}\r\n" for name, value in trailers.items())
+        writer.write(f"{head}{rest}\r\n".encode())
+        answer = await reader.read()
+        writer.close()
+        told: dict[str, Any] = read_json(answer.partition(b"\r\n\r\n")[2])
+        return told
 
     async def __call__(self, scope: Any, _receive: Any, send: Any) -> None:
         """The application."""

@@ -91,6 +91,14 @@ class BoundedConnection(HttpToolsProtocol):
         """What is no HTTP is answered like all else."""
         self._answer_and_close(400, "BadRequest", msg.removesuffix("."))
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """What comes after the body (trailers) is thrown away: whoever has checked the head has not seen it.
+
+        A proxy passes on the trailers of its clients. Among the headers they would say what only the proxy may say.
+        """
+        if self._is_in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """The head came in time."""
         self._is_in_head = False

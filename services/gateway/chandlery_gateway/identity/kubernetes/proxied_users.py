@@ -2,7 +2,8 @@
 
 They count only with the front proxy's certificate, which `cluster_authenticator` has seen to. The names of the headers
 are the cluster's to choose. Stricter than Kubernetes, which takes the first of several values: a user, or a uid, that
-is given twice is nobody, since somebody between may have added one.
+is given twice is nobody, since somebody between may have added one. Where the cluster has several names for one thing,
+only one of them may be there: the aggregator sends, and takes away from what its users send, those that it uses itself.
 
 Source: Kubernetes, "Authenticating", "Authenticating proxy"; its package `headerrequest`.
 """
@@ -34,7 +35,7 @@ def proxied_user(headers: Sequence[Header], config: TrustConfig) -> UserInfo | N
         return None
     if not name:
         raise LoginRefused(LoginFailure.PROXY_HEADERS)
-    groups = tuple(_text(value) for each in config.group_headers for value in _values(headers, each) if value)
+    groups = tuple(_text(value) for value in _given(headers, config.group_headers) if value)
     if not all(each.isprintable() for each in (name, *groups)):
         raise LoginRefused(LoginFailure.PROXY_HEADERS)
     uid = _single(headers, config.uid_headers) or ""
@@ -42,23 +43,28 @@ def proxied_user(headers: Sequence[Header], config: TrustConfig) -> UserInfo | N
 
 
 def _single(headers: Sequence[Header], names: Sequence[bytes]) -> str | None:
-    """The value of the first of these headers that is there and not empty; empty if there are only such."""
-    found: str | None = None
-    for name in names:
-        values = _values(headers, name)
-        if len(values) > 1:
-            raise LoginRefused(LoginFailure.PROXY_HEADERS)
-        if values and not found:
-            found = _text(values[0])
-    return found
+    """The value of the one header of these that is there."""
+    values = _given(headers, names)
+    if len(values) > 1:
+        raise LoginRefused(LoginFailure.PROXY_HEADERS)
+    return _text(values[0]) if values else None
 
 
-def _values(headers: Sequence[Header], name: bytes) -> list[bytes]:
-    return [value for each, value in headers if each == name]
+def _given(headers: Sequence[Header], names: Sequence[bytes]) -> list[bytes]:
+    """The values of that header of these that is there."""
+    given = [(each, value) for each, value in headers if each in names]
+    _check_one({name for name, _ in given})
+    return [value for _, value in given]
+
+
+def _check_one(kinds: set[bytes]) -> None:
+    if len(kinds) > 1:
+        raise LoginRefused(LoginFailure.PROXY_HEADERS)
 
 
 def _extra(headers: Sequence[Header], prefixes: Sequence[bytes]) -> dict[str, tuple[str, ...]]:
     extra: dict[str, list[str]] = {}
+    _check_one({prefix for prefix in prefixes for name, _ in headers if name.startswith(prefix)})
     for prefix in prefixes:
         for name, value in headers:
             if name.startswith(prefix):

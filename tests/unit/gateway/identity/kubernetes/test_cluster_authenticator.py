@@ -163,6 +163,24 @@ async def test_names_of_headers_are_those_of_the_cluster() -> None:
         assert found is not None and found.username == "bob"
 
 
+SEVERAL = {
+    "requestheader-username-headers": '["X-Remote-User", "X-Other-User"]',
+    "requestheader-group-headers": '["X-Remote-Group", "X-Other-Group"]',
+    "requestheader-extra-headers-prefix": '["X-Remote-Extra-", "X-Other-Extra-"]',
+}
+
+
+@pytest.mark.parametrize("name", [b"x-other-user", b"x-other-group", b"x-other-extra-a"])
+async def test_headers_of_two_kinds_at_once_are_refused(name: bytes) -> None:
+    """The aggregator takes away from its users the kind that it sends itself, and no other."""
+    sent = (*ANN, (b"x-remote-extra-a", b"1"))
+    found = await known(scope_of(FRONT_PROXY, *sent), config_of(**SEVERAL))
+    assert found is not None and found.username == "ann"
+    scope = scope_of(FRONT_PROXY, *sent, (name, b"system:masters"))
+    assert await known(scope, config_of(**SEVERAL)) is None
+    assert scope[FAILED_LOGIN] is LoginFailure.PROXY_HEADERS
+
+
 async def test_user_is_known_by_a_certificate_of_the_cluster() -> None:
     shown = CLIENTS.vouched("ann", "dev")
     found = await known(scope_of(shown, (b"x-remote-user", b"root"), (b"x-remote-group", b"system:masters")))
