@@ -151,6 +151,21 @@ def test_what_an_instance_owned_stays_where_orphans_are_asked_for(
     assert not _config_maps(api, namespace)["owned"]["metadata"].get("ownerReferences")
 
 
+def test_an_instance_stays_without_its_owner_where_orphans_are_asked_for(
+    chandlery: InstalledChandlery, broker: DemoBroker, namespace: str
+) -> None:
+    owner = _created(chandlery.api, namespace, _config_map("app"))
+    found = _ready_instance(chandlery, namespace, ownerReferences=[_owner(owner)])
+    kubectl = chandlery.kubectl()
+    kubectl.ok("-n", namespace, "delete", "configmap", "app", "--cascade=orphan", "--wait=false")
+    _await_config_maps(chandlery.api, namespace, without="app")
+    left = chandlery.api.find("serviceinstances", "db", namespace=namespace)
+    assert left is not None
+    assert not left["metadata"].get("ownerReferences")
+    assert "deletionTimestamp" not in left["metadata"]
+    assert _at_broker(broker, found) == 200
+
+
 def test_the_secret_of_a_binding_goes_with_it(
     chandlery: InstalledChandlery, cluster: RealCluster, broker: DemoBroker, namespace: str
 ) -> None:
