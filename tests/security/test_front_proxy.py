@@ -182,12 +182,11 @@ async def test_head_that_could_be_read_in_two_ways_is_no_request(listener: Liste
 
 async def test_trailers_are_no_headers(listener: Listener) -> None:
     """A proxy that passes on what its users send after a body does not speak for it."""
-    body = (
-        f"Transfer-Encoding: chunked\nTrailer: X-Remote-Group\n\n2\n{{}}\n0\nX-Remote-Group: system:masters\n{ROOT}\n\n"
-    )
-    told = await listener.ask(f"X-Remote-User: ann\n{body}", shown=listener.front_proxy)
-    assert (told["username"], told["groups"]) == ("ann", ["system:authenticated"])
-    assert of(await listener.ask(body, shown=listener.front_proxy)) == STRANGER
+    chunks = "Transfer-Encoding: chunked\nTrailer: X-Remote-Group\n\n2\n{}\n0\n"
+    for trailers in ("X-Remote-Group: system:masters", "X-Remote-Extra-Scopes: all", ROOT):
+        told = await listener.ask(f"X-Remote-User: ann\n{chunks}{trailers}\n\n", shown=listener.front_proxy)
+        assert (told["username"], told["groups"], told.get("extra")) == ("ann", ["system:authenticated"], None)
+    assert of(await listener.ask(f"{chunks}{ROOT}\n\n", shown=listener.front_proxy)) == STRANGER
 
 
 async def test_one_line_with_a_comma_is_one_group(listener: Listener) -> None:
