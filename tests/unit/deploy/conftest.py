@@ -63,9 +63,9 @@ def required() -> dict[str, Any]:
 
 
 @pytest.fixture
-def in_cluster(required: dict[str, Any]) -> dict[str, Any]:
+def in_cluster() -> dict[str, Any]:
     """The least that has to be given for a part of the cluster's own API; a fresh copy."""
-    return {**{name: value for name, value in required.items() if name != "auth"}, "platform": "kubernetes"}
+    return values_in_cluster()
 
 
 @pytest.fixture(scope="session")
@@ -84,18 +84,26 @@ def render() -> Callable[..., Objects]:
     return render_chart
 
 
-def render_chart(values: Mapping[str, Any], *, folder: Path = CHART, release: str = "demo") -> Objects:
+def values_in_cluster(**others: Any) -> dict[str, Any]:
+    """The least that has to be given with platform kubernetes, and others."""
+    inline = {name: value for name, value in copy.deepcopy(_REQUIRED).items() if name != "auth"}
+    return {**inline, "platform": "kubernetes", **others}
+
+
+def render_chart(
+    values: Mapping[str, Any], *, folder: Path = CHART, release: str = "demo", namespace: str = "prod"
+) -> Objects:
     """Raises HelmError as `helm install` would fail, and AssertionError for two objects of one name."""
     with helm_python.Chart.load(folder) as chart:
         chart.validate_schema(dict(values))
-        files = chart.render(dict(values), name=release, namespace="prod")
+        files = chart.render(dict(values), name=release, namespace=namespace)
     objects: Objects = {}
     for path, text in files.items():
         if path.endswith("NOTES.txt"):
             continue
         for document in filter(None, yaml.safe_load_all(text)):
-            name, place = document["metadata"]["name"], document["metadata"].get("namespace", "prod")
-            key = (document["kind"], name if place == "prod" else f"{place}/{name}")
+            name, place = document["metadata"]["name"], document["metadata"].get("namespace", namespace)
+            key = (document["kind"], name if place == namespace else f"{place}/{name}")
             assert key not in objects, f"two objects are {key}"
             # As the API server gets it: JSON, so that a number where a string has to be is seen.
             objects[key] = json.loads(json.dumps(document))

@@ -142,7 +142,9 @@ def test_helm_test_runs_the_script_of_the_chart_whole(
     script = (chart_folder / "files/real_provision.py").read_text()
     assert container["args"] == [script]
     environment = {entry["name"]: entry for entry in container["env"]}
-    assert set(re.findall(r"environ(?:\.get\(|\[)\"([A-Z_]+)\"", script)) - {"CERTIFICATE_FILE"} == environment.keys()
+    assert set(re.findall(r"environ(?:\.get\(|\[)\"([A-Z_]+)\"", script)) - {"CERTIFICATE_FILE", "NAMESPACE"} == set(
+        environment
+    )
     assert environment["BROKER_HOST"]["valueFrom"] == {"fieldRef": {"fieldPath": "status.podIP"}}
     assert environment["GATEWAY_URL"]["value"] == "http://demo-chandlery-gateway:8080"
     assert {

@@ -47,7 +47,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "kubernetes": {"roles": {"aggregate": False}, "apiServices": {"annotations": {"example.com/note": "1"}}},
     },
 }
-_CLUSTER_SCOPED = {"APIService", "ClusterRole", "ClusterRoleBinding"}
+_CLUSTER_SCOPED = {"Namespace", "APIService", "ClusterRole", "ClusterRoleBinding"}
 _OF_CERT_MANAGER = {"Certificate", "Issuer"}
 
 
@@ -66,7 +66,7 @@ def test_chart_renders_valid_objects(render: Render, values: dict[str, Any], ver
     for (kind, _), body in render(values).items():
         if kind not in _OF_CERT_MANAGER:
             kubernetes_validate.validate(body, version, strict=True)
-        assert ("namespace" in body["metadata"]) == (kind not in _CLUSTER_SCOPED)
+        assert ("namespace" in body["metadata"]) == (kind not in _CLUSTER_SCOPED), kind
 
 
 def test_chart_passes_the_strict_linter(chart_folder: Any, values: dict[str, Any]) -> None:
@@ -174,6 +174,29 @@ def test_each_service_has_a_token_that_ends_and_nobody_else_has_one(render: Rend
         spec = body["spec"]["template"]["spec"]
         assert spec["automountServiceAccountToken"] is False
         assert not [each for each in spec["volumes"] if "projected" in each]
+
+
+def test_helm_test_orders_in_a_namespace_that_it_brings_as_somebody_who_may_there(
+    render: Render, in_cluster: dict[str, Any]
+) -> None:
+    objects = render(in_cluster)
+    pod = objects["Pod", "demo-chandlery-test"]["spec"]
+    [container] = pod["containers"]
+    told = {each["name"]: each.get("value") for each in container["env"]}
+    assert told["NAMESPACE"] == objects["Namespace", "demo-chandlery-test"]["metadata"]["name"]
+    assert told["GATEWAY_URL"] == "https://kubernetes.default.svc"
+    mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
+    assert mounts.keys() == {each["name"] for each in pod["volumes"]} == {"cluster-token"}
+    assert {told["TOKEN_FILE"], told["CERTIFICATE_FILE"]} == {
+        f"{mounts['cluster-token']}/{n}" for n in ("token", "ca.crt")
+    }
+    binding = objects["RoleBinding", "demo-chandlery-test/demo-chandlery-test"]
+    assert [each["name"] for each in binding["subjects"]] == [pod["serviceAccountName"]] == ["demo-chandlery-test"]
+    # What its pod needs is there before, and goes with it.
+    for key in (("Namespace", "demo-chandlery-test"), ("ServiceAccount", "demo-chandlery-test")):
+        notes = objects[key]["metadata"]["annotations"]
+        assert (notes["helm.sh/hook"], int(notes["helm.sh/hook-weight"]) < 0) == ("test", True)
+        assert "hook-succeeded" in notes["helm.sh/hook-delete-policy"]
 
 
 def test_uninstalling_asks_first_whether_anything_would_be_left_behind(

@@ -1,7 +1,8 @@
 """`helm test`: has the release make an instance and a binding real, and takes both away again.
 
 Runs in a pod of its own, with the standard library alone. It is its own service broker, which only its own namespace
-sees; deleting that namespace takes everything along. Ends with status 1 and a sentence that says what did not work.
+sees; deleting that namespace takes everything along. In a cluster's API it is given a namespace (NAMESPACE) and takes
+away what it has made there. Ends with status 1 and a sentence that says what did not work.
 """
 
 import base64
@@ -21,7 +22,9 @@ from pathlib import Path
 
 SECONDS = 60
 CATALOG_API = "/apis/servicecatalog.k8s.io/v1beta1"
-NAMESPACE = f"chandlery-test-{secrets.token_hex(4)}"
+GIVEN_NAMESPACE = os.environ.get("NAMESPACE", "")
+NAMESPACE = GIVEN_NAMESPACE or f"chandlery-test-{secrets.token_hex(4)}"
+PLACE = f"{CATALOG_API}/namespaces/{NAMESPACE}"
 PASSWORD = secrets.token_hex(16)
 CATALOG = {
     "services": [
@@ -72,10 +75,11 @@ class Gateway:
         self.url, self.token = url, token
         handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
         if certificate:
-            # The one certificate that the gateway has, whoever signed it and whatever names it carries.
             context = ssl.create_default_context(cafile=certificate)
-            context.check_hostname = False
-            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+            if not GIVEN_NAMESPACE:
+                # The one certificate that the gateway has, whoever signed it and whatever names it carries.
+                context.check_hostname = False
+                context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
             handlers.append(urllib.request.HTTPSHandler(context=context))
         self.opener = urllib.request.build_opener(*handlers)
 
@@ -133,16 +137,16 @@ def token_of(path: str) -> str:
 
 def provision(gateway: Gateway, broker_url: str) -> None:
     """An instance, a binding, and the credentials of it."""
-    place = f"{CATALOG_API}/namespaces/{NAMESPACE}"
-    gateway.create("/api/v1/namespaces", "Namespace", NAMESPACE, {})
-    gateway.create(f"{place}/servicebrokers", "ServiceBroker", "broker", {"url": broker_url})
-    gateway.await_ready(f"{place}/servicebrokers/broker", "ServiceBroker")
+    if not GIVEN_NAMESPACE:
+        gateway.create("/api/v1/namespaces", "Namespace", NAMESPACE, {})
+    gateway.create(f"{PLACE}/servicebrokers", "ServiceBroker", "broker", {"url": broker_url})
+    gateway.await_ready(f"{PLACE}/servicebrokers/broker", "ServiceBroker")
     plan = {"serviceClassExternalName": NAMESPACE, "servicePlanExternalName": "only"}
-    gateway.create(f"{place}/serviceinstances", "ServiceInstance", "instance", plan)
-    gateway.await_ready(f"{place}/serviceinstances/instance", "ServiceInstance")
+    gateway.create(f"{PLACE}/serviceinstances", "ServiceInstance", "instance", plan)
+    gateway.await_ready(f"{PLACE}/serviceinstances/instance", "ServiceInstance")
     named = {"instanceRef": {"name": "instance"}, "secretName": "credentials"}
-    gateway.create(f"{place}/servicebindings", "ServiceBinding", "binding", named)
-    gateway.await_ready(f"{place}/servicebindings/binding", "ServiceBinding")
+    gateway.create(f"{PLACE}/servicebindings", "ServiceBinding", "binding", named)
+    gateway.await_ready(f"{PLACE}/servicebindings/binding", "ServiceBinding")
     status, text = gateway.ask("GET", f"/api/v1/namespaces/{NAMESPACE}/secrets/credentials")
     if status != 200 or base64.b64decode(json.loads(text)["data"]["password"]).decode() != PASSWORD:
         sys.exit(f"the Secret does not hold the credentials that the service broker gave ({status})")
@@ -150,7 +154,12 @@ def provision(gateway: Gateway, broker_url: str) -> None:
 
 def clean_up(gateway: Gateway) -> bool:
     """Whether all of it has gone."""
-    path = f"/api/v1/namespaces/{NAMESPACE}"
+    made = (f"{PLACE}/servicebindings/binding", f"{PLACE}/serviceinstances/instance", f"{PLACE}/servicebrokers/broker")
+    return all(is_gone(gateway, path) for path in (made if GIVEN_NAMESPACE else [f"/api/v1/namespaces/{NAMESPACE}"]))
+
+
+def is_gone(gateway: Gateway, path: str) -> bool:
+    """Whether it has gone in time once it was deleted."""
     gateway.ask("DELETE", path)
     return any(gateway.ask("GET", path)[0] == 404 for _ in ticks())
 
@@ -164,15 +173,18 @@ def main() -> None:
     gateway = Gateway(os.environ["GATEWAY_URL"], token_of(os.environ["TOKEN_FILE"]), os.environ.get("CERTIFICATE_FILE"))
     print(gateway.ask("GET", "/readyz?verbose")[1], flush=True)
     shown = f"[{host}]" if ":" in host else host
-    status, text = gateway.ask("GET", "/api")
+    status, text = gateway.ask("GET", CATALOG_API)
     if status != 200:
         sys.exit(f"the gateway does not answer as it should ({status}): {text}")
     try:
         provision(gateway, f"http://{shown}:{server.server_port}")
     finally:
-        is_gone = clean_up(gateway)
-    if not is_gone:
-        sys.exit(f"namespace {NAMESPACE} was not gone within {SECONDS} s: `kubectl describe namespace` says why")
+        is_clean = clean_up(gateway)
+    if not is_clean:
+        way_out = f"kubectl describe namespace {NAMESPACE}"
+        if GIVEN_NAMESPACE:
+            way_out = f"kubectl describe servicebindings,serviceinstances,servicebrokers --namespace {NAMESPACE}"
+        sys.exit(f"namespace {NAMESPACE} was not empty within {SECONDS} s: `{way_out}` says why")
     print("an instance and a binding were made and taken away again", flush=True)
 
 
