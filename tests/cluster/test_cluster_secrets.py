@@ -33,7 +33,7 @@ class Stage:
         self.platform = KubernetesPlatform(self.client)
         rights = [
             {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "watch"]},
-            {"apiGroups": [""], "resources": ["events"], "verbs": ["get", "create", "patch"]},
+            {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]},
             {"apiGroups": [""], "resources": ["configmaps/finalizers"], "verbs": ["update"]},
         ]
         self.role(f"worker-{self.home}", rights)

@@ -17,7 +17,7 @@ from chandlery.settings.settings import load_settings
 from chandlery_gateway.identity.authentication import FAILED_LOGIN
 from chandlery_gateway.trust.cluster_trust import ClusterTrust
 from tests.support.client_authority import Authority, Shown
-from tests.support.scripted_cluster import ScriptedCluster
+from tests.support.clusters.scripted_cluster import ScriptedCluster
 from tests.support.waiting import SOON, eventually
 
 CONFIG: Final = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication"

@@ -4,14 +4,20 @@ from chandlery.engine.reconcile_loop import ReconcileLoop
 from chandlery.engine.resources import Resources
 from chandlery.engine.worker import Worker
 from chandlery.model.objects.kinds import SERVICE_BINDING
-from chandlery.process.service import Service
+from chandlery.process.service import Running, Service
 from chandlery.process.takeover import TakeoverRules
 from chandlery.settings.settings import Settings
 from chandlery_binder.binding_reconciler import BindingReconciler
 
 
-def _build(resources: Resources) -> Worker:
-    return Worker(resources, {SERVICE_BINDING.kind: ReconcileLoop(BindingReconciler(resources), resources).handle})
+def _build(resources: Resources) -> Running:
+    worker = Worker(resources, {SERVICE_BINDING.kind: ReconcileLoop(BindingReconciler(resources), resources).handle})
+    if resources.cluster is None:
+        return worker
+    from chandlery.engine.following.secret_watch import SecretWatch  # noqa: PLC0415 - standalone needs none of it
+    from chandlery_binder.cluster_binder import ClusterBinder  # noqa: PLC0415
+
+    return ClusterBinder(worker, SecretWatch(resources.database, resources.cluster, owner=resources.owner))
 
 
 def _takeover(_settings: Settings) -> TakeoverRules:

@@ -18,6 +18,7 @@ WAKES = {"enqueue_waiting", "enqueue_waiting_at_end", "woken_by"}
 NO_OBJECT_TELLS = {
     "round_writer.py": "passes on what a result says, which is held to the keys below",
     "seal_keeping.py": "Secrets that cannot be decrypted: nothing of them is written",
+    "secret_waker.py": "Secrets of a cluster, which are not written by us",
     "namespace_machine.py": "asks by which key it will be woken, to wait for that",
 }
 """Modules that may name them all the same, with the reason."""

@@ -17,7 +17,7 @@ from typing import Final
 
 import structlog
 
-from chandlery.model.faults import Expired, Fault
+from chandlery.model.faults import Expired, Fault, Forbidden
 from chandlery.model.objects.wire import JsonObject
 from chandlery.platform.kubernetes.cluster_client import METADATA, METADATA_LIST, ClusterClient
 from chandlery.platform.kubernetes.cluster_watch import BOOKMARK
@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 PAGE_SIZE: Final = 500
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
+_PATIENCE: Final = 4
+"""So many failures in a row, and what was seen is worth nothing."""
 _MOST_DOUBLINGS: Final = 10
 _SHORT_SECONDS: Final = 1.0
 """A watch that ends within so long has not worked, whatever it says: or it would be begun a thousand times a second."""
@@ -40,9 +42,10 @@ class ListBegins:
 
 @dataclass(frozen=True)
 class ListPage:
-    """Some of the objects that there are."""
+    """Some of the objects that there are; `version` is the moment that they show."""
 
     objects: Sequence[JsonObject]
+    version: str
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,21 @@ class Trouble:
 News = ListBegins | ListPage | ListEnds | Change | Progress | Trouble
 
 
+@dataclass
+class _Place:
+    """How far one follower has got."""
+
+    version: str
+    failures: int = 0
+
+    def fail(self, fault: Fault | None) -> None:
+        self.failures += 1
+        # With a right comes what has been there without us. And of a version of another life of the cluster, say, the
+        # cluster waits in vain to get so far: a list tells as much.
+        if isinstance(fault, Forbidden) or self.failures >= _PATIENCE:
+            self.version = ""
+
+
 class ClusterReflector:
     """One collection. `sleep` and `chance` are for tests."""
 
@@ -88,17 +106,20 @@ class ClusterReflector:
         *,
         what: str,
         metadata_only: bool = True,
-        label_selector: str = "",
+        is_told: bool = True,
         page_size: int = PAGE_SIZE,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """`path` is the collection's; `what` names it for people, as in `the namespaces of the cluster`."""
+        """`path` is the collection's; `what` names it for people, as in `the namespaces of the cluster`.
+
+        `is_told` is False where nobody is to wonder that it cannot be followed: the log does not say so then.
+        """
         self._client = client
         self._path = path
         self._what = what
         self._metadata_only = metadata_only
-        self._query = {"labelSelector": label_selector} if label_selector else {}
+        self._is_told = is_told
         self._page_size = page_size
         self._sleep = sleep
         self._chance = chance
@@ -106,45 +127,49 @@ class ClusterReflector:
 
     async def follow(self, since: str = "") -> AsyncGenerator[News]:
         """News for ever, from after the version `since`, or else from a list on. Close it to end it."""
-        version, failures = since, 0
+        place = _Place(since)
         while True:
-            begun = time.monotonic()
+            begun, fault = time.monotonic(), None
             try:
-                if not version:
-                    async for page in self.list():
-                        yield page
-                        if isinstance(page, ListEnds):
-                            version = page.version
-                self._works()
-                async for news in self._watched(version):
-                    version, failures = news.version, 0
+                async for news in self._once(place):
                     yield news
-                if time.monotonic() - begun >= _SHORT_SECONDS:
-                    failures = 0
-                    continue
-                fault: Fault | None = None
             except Expired:
                 # What has happened since is not known any more.
-                version, fault = "", None
+                place.version = ""
             except Fault as refused:
                 fault = refused
                 self._fails(fault)
                 yield Trouble(fault)
-            failures += 1
-            await self._sleep(self._pause(failures, fault))
+            if fault is None and time.monotonic() - begun >= _SHORT_SECONDS:
+                place.failures = 0
+                continue
+            place.fail(fault)
+            await self._sleep(self._pause(place.failures, fault))
+
+    async def _once(self, place: "_Place") -> AsyncGenerator[News]:
+        """A list, if need be, and a watch to its end."""
+        if not place.version:
+            async for page in self.list():
+                yield page
+                if isinstance(page, ListEnds):
+                    place.version = page.version
+        self._works()
+        async for news in self._watched(place.version):
+            place.version, place.failures = news.version, 0
+            yield news
 
     async def list(self) -> AsyncGenerator[News]:
         """All that there is now. Raises Forbidden, NotFound, Unavailable; Expired if the list takes too long."""
         yield ListBegins()
         following = ""
         while True:
-            query = {"limit": str(self._page_size), **self._query}
+            query = {"limit": str(self._page_size)}
             if following:
                 query["continue"] = following
             accept = {"accept": METADATA_LIST} if self._metadata_only else {}
             page = await self._client.get(self._path, **accept, **query)
-            yield ListPage(page.get("items") or [])
             metadata = page.get("metadata") or {}
+            yield ListPage(page.get("items") or [], str(metadata.get("resourceVersion") or ""))
             following = metadata.get("continue") or ""
             if not following:
                 yield ListEnds(str(metadata.get("resourceVersion") or ""))
@@ -152,7 +177,7 @@ class ClusterReflector:
 
     async def _watched(self, version: str) -> AsyncGenerator[Change | Progress]:
         accept = {"accept": METADATA} if self._metadata_only else {}
-        events = self._client.watch(self._path, resourceVersion=version, **accept, **self._query)
+        events = self._client.watch(self._path, resourceVersion=version, **accept)
         async for type_, document in events:
             seen = str((document.get("metadata") or {}).get("resourceVersion") or version)
             if type_ == BOOKMARK:
@@ -167,11 +192,11 @@ class ClusterReflector:
         return max(asked, longest * (0.5 + self._chance() / 2))
 
     def _fails(self, fault: Fault) -> None:
-        if not self._is_in_trouble:
+        if self._is_told and not self._is_in_trouble:
             log.warning(f"{self._what} cannot be followed: {fault.message}", action="follow_cluster")
         self._is_in_trouble = True
 
     def _works(self) -> None:
-        if self._is_in_trouble:
+        if self._is_told and self._is_in_trouble:
             log.info(f"{self._what} are followed again", action="follow_cluster")
         self._is_in_trouble = False

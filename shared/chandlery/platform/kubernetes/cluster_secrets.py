@@ -93,7 +93,7 @@ class ClusterSecrets:
         existing = await self._look(path)
         try:
             if existing is None:
-                await self._client.create(_path(namespace), document, fieldManager=FIELD_MANAGER)
+                await self._client.create(secrets_path(namespace), document, fieldManager=FIELD_MANAGER)
                 return True
             if controller_of(existing) is None or controller_of(existing) != controller_of(document["metadata"]):
                 raise SecretNotOwned(f'Secret "{namespace}/{name}" exists and is not owned by this binding')
@@ -191,6 +191,10 @@ def _document(secret: Secret) -> JsonObject:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": secret.type, "data": data}
 
 
-def _path(namespace: str, name: str = "") -> str:
-    collection = f"/api/v1/namespaces/{namespace}/secrets"
-    return f"{collection}/{name}" if name else collection
+def secrets_path(namespace: str) -> str:
+    """Of the Secrets of a namespace, or of all where none is given."""
+    return f"/api/v1/namespaces/{namespace}/secrets" if namespace else "/api/v1/secrets"
+
+
+def _path(namespace: str, name: str) -> str:
+    return f"{secrets_path(namespace)}/{name}"

@@ -14,6 +14,7 @@ from chandlery.contracts.messages import UNRESOLVED_LANE
 from chandlery.contracts.topology import SINGLE_LANE
 from chandlery.model.objects.kinds import BROKER_KINDS
 from chandlery.reconcile.reconcile_result import BROKER_LANE, broker_key
+from chandlery.store.inspection.waited_keys import WaitedKeys
 from chandlery.store.rows import utc
 from chandlery.store.schema import CIRCUITS, LEASES, OBJECTS, OUTBOX
 from chandlery.store.schema import WORK_QUEUE as W
@@ -98,6 +99,11 @@ class Inspection:
     def __init__(self, connection: "AsyncConnection", now: datetime) -> None:
         self._connection = connection
         self._now = now
+
+    @property
+    def waited_keys(self) -> WaitedKeys:
+        """What objects wait for, or follow."""
+        return WaitedKeys(self._connection)
 
     async def outbox(self) -> Waiting:
         """Messages that the bus has not confirmed."""

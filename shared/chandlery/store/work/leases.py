@@ -77,6 +77,14 @@ class LeaseStore:
         query = select(LEASES.c.name).where(named, LEASES.c.until >= self._now)
         return (await self._connection.execute(query)).scalars().all()
 
+    async def fact(self, name: str) -> str | None:
+        """A fact about the whole that the holder of a lease has noted."""
+        return await read_mark(self._connection, name)
+
+    async def note_fact(self, name: str, value: str) -> None:
+        """Note it instead of what was noted."""
+        await set_mark(self._connection, name, value)
+
     async def cluster_id(self, wanted: str | None) -> str:
         """The id that brokers know this installation by: the configured one, else one made up once and kept."""
         query = select(MARKS.c.value).where(MARKS.c.name == _CLUSTER_ID)

@@ -15,7 +15,7 @@ from chandlery.process.http.listener_tls import MadeTls
 from chandlery_gateway.trust.ca_bundles import API_SERVICES
 from chandlery_gateway.trust.serving_certificates import ServingCertificates, service_names
 from chandlery_gateway.trust.stored_certificates import StoredCertificate, read_stored
-from tests.support.scripted_cluster import ScriptedCluster
+from tests.support.clusters.scripted_cluster import ScriptedCluster
 from tests.support.waiting import eventually
 
 SECRET = "/api/v1/namespaces/ns/secrets/tls"

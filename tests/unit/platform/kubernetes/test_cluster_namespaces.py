@@ -9,10 +9,10 @@ from chandlery.model.faults import Forbidden, NotFound, Refused, Unavailable
 from chandlery.platform.kubernetes.cluster_namespaces import ClusterNamespaces
 from chandlery.platform.kubernetes.cluster_watch import WatchEvent
 from chandlery.platform.kubernetes.faults import is_terminating
+from tests.support.clusters.scripted_lists import ScriptedLists, page
 from tests.support.waiting import SOON
-from tests.unit.platform.kubernetes.scripted_cluster import ScriptedCluster, page
 
-Following = tuple[ScriptedCluster, ClusterNamespaces]
+Following = tuple[ScriptedLists, ClusterNamespaces]
 
 
 def namespace(name: str, phase: str = "Active", version: str = "1") -> dict[str, Any]:
@@ -21,7 +21,7 @@ def namespace(name: str, phase: str = "Active", version: str = "1") -> dict[str,
 
 async def following(*events: WatchEvent | Unavailable) -> Following:
     """Namespaces `ship` and `wreck`, then these events, then silence."""
-    cluster = ScriptedCluster()
+    cluster = ScriptedLists()
     cluster.pages.append(page(namespace("ship"), namespace("wreck", "Terminating")))
     cluster.watches.append(list(events))
     clock = [0.0]
@@ -73,7 +73,7 @@ async def test_changes_count() -> None:
 
 
 async def test_before_anything_is_followed_it_is_looked_up() -> None:
-    cluster = ScriptedCluster()
+    cluster = ScriptedLists()
     namespaces = ClusterNamespaces(cluster.client)
     cluster.objects["/api/v1/namespaces/ship"] = namespace("ship")
     await namespaces.check_open("ship")
@@ -83,14 +83,14 @@ async def test_before_anything_is_followed_it_is_looked_up() -> None:
 
 
 async def test_missing_right_of_ours_is_not_the_users() -> None:
-    cluster = ScriptedCluster()
+    cluster = ScriptedLists()
     cluster.objects["/api/v1/namespaces/ship"] = Forbidden("User system:serviceaccount:x cannot get")
     with pytest.raises(Refused, match="ClusterRole"):
         await ClusterNamespaces(cluster.client).check_open("ship")
 
 
 async def test_what_was_seen_lasts_half_a_minute_when_following_breaks_off() -> None:
-    cluster = ScriptedCluster()
+    cluster = ScriptedLists()
     cluster.pages.append(page(namespace("ship")))
     cluster.watches.append([Unavailable("broken")])
     clock = [100.0]

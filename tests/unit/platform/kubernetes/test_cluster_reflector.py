@@ -16,8 +16,8 @@ from chandlery.platform.kubernetes.cluster_reflector import (
 )
 from chandlery.platform.kubernetes.cluster_watch import WatchEvent
 from chandlery.platform.kubernetes.faults import TooManyRequests
+from tests.support.clusters.scripted_lists import ScriptedLists, named, page
 from tests.support.waiting import SOON
-from tests.unit.platform.kubernetes.scripted_cluster import ScriptedCluster, named, page
 
 PATH = "/api/v1/secrets"
 
@@ -26,7 +26,7 @@ def added(name: str, version: str) -> WatchEvent:
     return WatchEvent("ADDED", named(name, version))
 
 
-async def followed(cluster: ScriptedCluster, *, since: str = "") -> list[News]:
+async def followed(cluster: ScriptedLists, *, since: str = "") -> list[News]:
     """What comes until the cluster has no more to say."""
     seen: list[News] = []
     reflector = ClusterReflector(
@@ -46,12 +46,12 @@ async def followed(cluster: ScriptedCluster, *, since: str = "") -> list[News]:
     return seen
 
 
-def watched_from(cluster: ScriptedCluster) -> list[str]:
+def watched_from(cluster: ScriptedLists) -> list[str]:
     return [query["resourceVersion"] for what, query in cluster.seen if what.startswith("watch")]
 
 
 async def test_list_comes_in_pages_and_the_watch_begins_where_it_ends() -> None:
-    cluster = ScriptedCluster()
+    cluster = ScriptedLists()
     cluster.pages.extend([page(named("a"), named("b"), following="x"), page(named("c"), version="12")])
     cluster.watches.append([added("d", "13"), WatchEvent("BOOKMARK", named("", "20"))])
     begins, first, second, ends, change, progress = await followed(cluster)
@@ -68,7 +68,7 @@ async def test_list_comes_in_pages_and_the_watch_begins_where_it_ends() -> None:
 
 
 async def test_it_goes_on_from_a_version_that_was_kept_without_a_list() -> None:
-    cluster = ScriptedCluster()
+    cluster = ScriptedLists()
     cluster.watches.append([WatchEvent("DELETED", named("a", "31"))])
     (gone,) = await followed(cluster, since="30")
     assert isinstance(gone, Change)
@@ -77,7 +77,7 @@ async def test_it_goes_on_from_a_version_that_was_kept_without_a_list() -> None:
 
 
 async def test_version_that_is_too_old_leads_to_a_list_at_once() -> None:
-    cluster = ScriptedCluster()
+    cluster = ScriptedLists()
     cluster.watches.append([Expired("too old resource version")])
     cluster.pages.append(page(named("a"), version="50"))
     news = await followed(cluster, since="30")
@@ -86,7 +86,7 @@ async def test_version_that_is_too_old_leads_to_a_list_at_once() -> None:
 
 
 async def test_watch_that_breaks_off_goes_on_where_it_was() -> None:
-    cluster = ScriptedCluster()
+    cluster = ScriptedLists()
     cluster.watches.extend([[added("a", "31"), Unavailable("broken")], [added("b", "32")]])
     change, trouble, other = await followed(cluster, since="30")
     assert isinstance(change, Change)
@@ -96,7 +96,7 @@ async def test_watch_that_breaks_off_goes_on_where_it_was() -> None:
 
 
 async def test_pauses_grow_while_nothing_comes_and_the_clusters_wish_counts() -> None:
-    cluster = ScriptedCluster()
+    cluster = ScriptedLists()
     cluster.pages.extend([Forbidden("no right")] * 4 + [TooManyRequests("later", retry_after_seconds=60.0), page()])
     news = await followed(cluster)
     assert sum(isinstance(each, Trouble) for each in news) == 5
@@ -104,7 +104,7 @@ async def test_pauses_grow_while_nothing_comes_and_the_clusters_wish_counts() ->
 
 
 async def test_watch_that_ends_at_once_is_not_begun_without_a_pause() -> None:
-    cluster = ScriptedCluster()
+    cluster = ScriptedLists()
     cluster.watches.extend([[], [], []])
     assert await followed(cluster, since="30") == []
     assert cluster.pauses == [0.5, 1.0, 2.0]

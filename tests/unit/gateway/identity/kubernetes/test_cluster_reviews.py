@@ -15,7 +15,7 @@ from chandlery_gateway.identity.authorization import EVERYTHING, Access, Reach
 from chandlery_gateway.identity.kubernetes import remembered_answers
 from chandlery_gateway.identity.kubernetes.review_authorizer import ReviewAuthorizer
 from chandlery_gateway.identity.kubernetes.token_reviews import ReviewedTokens
-from tests.support.scripted_cluster import ScriptedCluster
+from tests.support.clusters.scripted_cluster import ScriptedCluster
 
 TOKENS = "/apis/authentication.k8s.io/v1/tokenreviews"
 ACCESS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"

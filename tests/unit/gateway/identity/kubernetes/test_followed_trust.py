@@ -11,7 +11,7 @@ from chandlery_gateway.identity.kubernetes import followed_object
 from chandlery_gateway.identity.kubernetes.followed_trust import FollowedTrust
 from chandlery_gateway.identity.kubernetes.trust_config import TrustConfig
 from tests.support.client_authority import Authority
-from tests.support.scripted_cluster import ScriptedCluster
+from tests.support.clusters.scripted_cluster import ScriptedCluster
 from tests.support.waiting import eventually
 
 PATH = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication"

@@ -1,4 +1,4 @@
-"""A cluster's client that answers what a test has written down, in the place of `ClusterClient`."""
+"""Lists and watches of a cluster as a test has written them down, in the place of `ClusterClient`."""
 
 import asyncio
 from collections import deque
@@ -12,7 +12,7 @@ from chandlery.platform.kubernetes.cluster_watch import WatchEvent
 JsonObject = dict[str, Any]
 
 
-class ScriptedCluster:
+class ScriptedLists:
     """Lists and watches come in the order in which they were written down; then watches stay silent."""
 
     def __init__(self) -> None:
@@ -21,6 +21,8 @@ class ScriptedCluster:
         self.objects: dict[str, JsonObject | Fault] = {}
         self.seen: list[tuple[str, dict[str, str]]] = []
         self.pauses: list[float] = []
+        self.sees_all = True
+        """Whether we have the right to all Secrets."""
         self.silent = asyncio.Event()
         """Set when nothing is written down any more."""
 
@@ -37,6 +39,10 @@ class ScriptedCluster:
         if isinstance(found, Fault):
             raise found
         return found
+
+    async def create(self, path: str, _body: JsonObject, /) -> JsonObject:
+        self.seen.append((f"create {path}", {}))
+        return {"status": {"allowed": self.sees_all}}
 
     async def watch(self, path: str, /, **query: str) -> AsyncIterator[WatchEvent]:
         self.seen.append((f"watch {path}", query))
