@@ -45,7 +45,9 @@ class KeepsCertificates(Reads, Patches, Protocol):
 
 def service_names(service: str, namespace: str) -> tuple[str, ...]:
     """What the gateway is called by, the aggregator's name for it first."""
-    return (f"{service}.{namespace}.svc", f"{service}.{namespace}.svc.cluster.local", service, "localhost")
+    outer = (f"{service}.{namespace}.svc", f"{service}.{namespace}.svc.cluster.local", f"{service}.{namespace}")
+    # By the last one whoever forwards a port (`kubectl port-forward`).
+    return (*outer, service, "localhost")
 
 
 def _now() -> datetime:
@@ -196,8 +198,9 @@ class ServingCertificates:
         if not isinstance(fault, Forbidden):
             return problem
         return (
-            f"{problem}; the gateway's service account needs get, watch, create and update of this Secret, and get and "
-            f"patch of the APIServices {', '.join(API_SERVICES)}"
+            f"{problem}; the gateway's service account needs get, watch and update of this Secret, which may be empty "
+            f"(`kubectl create secret generic {self._secret} --namespace {self._namespace}`), and get and patch of the "
+            f"APIServices {', '.join(API_SERVICES)}"
         )
 
     def _say(self, problem: str) -> None:
