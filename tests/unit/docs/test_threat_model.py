@@ -1,15 +1,12 @@
 """The threat model says with which test each control is shown. These tests exist."""
 
-import ast
-import re
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
 
-TESTS: Final = Path(__file__).parents[2]
+from tests.unit.docs.named_tests import REFERENCE, TESTS, not_understood, unknown_tests
+
 PAGE: Final = TESTS.parent / "docs/security.md"
 GROUPS: Final = (
     "Outsider",
@@ -23,7 +20,6 @@ GROUPS: Final = (
     "Supply chain",
     "Browser",
 )
-REFERENCE: Final = re.compile(r"`([\w/]+/test_\w+\.py)::(test_\w+)`")
 
 
 class Row(NamedTuple):
@@ -45,24 +41,13 @@ def rows(text: str) -> Iterator[Row]:
             yield Row(group, *cells)
 
 
-@cache
-def names_in(path: str) -> set[str]:
-    """The names of the tests of a module."""
-    file = TESTS / path
-    if not file.is_file():
-        return set()
-    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return {each.name for each in ast.parse(file.read_text()).body if isinstance(each, functions)}
-
-
 def missing(found: list[Row]) -> list[str]:
     """What is wrong with the rows: no test, or one that does not exist."""
     problems = [f"{row.threat}: no test" for row in found if not REFERENCE.search(row.tests)]
     for row in found:
-        # Nothing but references, with a break between two.
-        if REFERENCE.sub("", row.tests).replace("<br>", "").strip():
+        if not_understood(row.tests):
             problems.append(f"{row.threat}: not understood: {row.tests}")
-        problems += [f"{path}::{name}" for path, name in REFERENCE.findall(row.tests) if name not in names_in(path)]
+        problems += unknown_tests(row.tests)
     return problems
 
 
