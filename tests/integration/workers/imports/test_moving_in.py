@@ -1,5 +1,7 @@
 """Objects of Service Catalog are taken over without a call that changes anything, and work from then on."""
 
+from collections.abc import Callable
+
 from chandlery.model.objects import kinds
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker, simple_catalog
@@ -166,6 +168,63 @@ async def test_what_is_left_to_do_is_held_until_somebody_asks_for_it(fleet: Flee
             assert f"kubectl annotate {entry.kind.singular} {entry.place[1]} -n {NS}" in told
 
 
+async def test_credentials_are_restored_from_the_copy_and_can_be_rotated(fleet: Fleet, importing: Importing) -> None:
+    async with scripted_broker() as scripted:
+        scripted.always(osb.BIND, Reply(201, {"credentials": {"username": "u2", "password": "p2"}}))
+        await importing.apply(*old.offered(scripted.url), *ready_ones())
+        await rest(fleet, scripted)
+        await fleet.delete(await fleet.find(SECRET, "orders-login"))
+        await until_secret(fleet, username="dQ==", password="cA==")
+        assert changes_at(scripted) == []
+        await fleet.change(await fleet.find(BINDING, "orders-login"), annotated("chandlery.io/rotate-requested-at"))
+        await until_secret(fleet, username="dTI=", password="cDI=")
+        (bind,) = scripted.seen_of(osb.BIND)
+        assert bind.ids["binding_id"] != "id-of-orders-login"
+        await fleet.delete(await fleet.find(BINDING, "orders-login"))
+        await fleet.until_gone(BINDING, "orders-login")
+        unbound = {each.ids["binding_id"] for each in scripted.seen_of(osb.UNBIND)}
+        assert unbound == {"id-of-orders-login", bind.ids["binding_id"]}
+
+
+async def until_secret(fleet: Fleet, **data: str) -> None:
+    async def is_there() -> bool:
+        found = await fleet.find(SECRET, "orders-login")
+        return found is not None and found.data == data
+
+    await eventually(is_there, what="the Secret with its data")
+
+
+def annotated(key: str) -> Callable[[kinds.AnyObject], tuple[kinds.AnyObject, tuple[str, ...]]]:
+    def change(document: kinds.AnyObject) -> tuple[kinds.AnyObject, tuple[str, ...]]:
+        metadata = document.metadata.model_copy(update={"annotations": {key: "1"}})
+        return document.model_copy(update={"metadata": metadata}), ()
+
+    return change
+
+
+async def test_a_bind_under_way_is_polled_and_its_credentials_are_fetched(fleet: Fleet, importing: Importing) -> None:
+    service = simple_service("db", plans=["small", "large"], bindings_retrievable=True)
+    async with ScriptedBroker(simple_catalog(service)) as scripted:
+        scripted.script(osb.POLL_BINDING, Reply(200, {"state": "succeeded"}))
+        scripted.always(osb.FETCH_BINDING, Reply(200, {"credentials": {"username": "u", "password": "p"}}))
+        under_way = {
+            **old.bound(reconciledGeneration=0),
+            "asyncOpInProgress": True,
+            "conditions": [old.condition("Ready", "False", "Binding")],
+            "currentOperation": "Bind",
+            "externalProperties": None,
+            "inProgressProperties": {"userInfo": old.USER},
+            "lastOperation": "op-3",
+            "operationStartTime": old.SINCE,
+        }
+        instance, late = old.instance("orders", old.provisioned()), old.binding("orders-login", "orders", under_way)
+        await importing.apply(*old.offered(scripted.url), old.home(), instance, late)
+        process = await fleet.worker(*WORKERS)
+        await fleet.ready_in_time(BINDING, "orders-login", process.sweep(), seconds=10.0)
+        await until_secret(fleet, username="dQ==", password="cA==")
+        assert changes_at(scripted) == []
+
+
 async def test_a_held_deletion_goes_on_when_it_is_asked_for(fleet: Fleet, importing: Importing) -> None:
     async with scripted_broker() as scripted:
         going = {"deletionTimestamp": old.SINCE, "deletionGracePeriodSeconds": 0}
@@ -173,14 +232,7 @@ async def test_a_held_deletion_goes_on_when_it_is_asked_for(fleet: Fleet, import
             *old.offered(scripted.url), old.home(), old.instance("going", old.provisioned(), metadata=going)
         )
         await rest(fleet, scripted)
-        going_one = await fleet.find(INSTANCE, "going")
-
-        def asked(document: kinds.AnyObject) -> tuple[kinds.AnyObject, tuple[str, ...]]:
-            annotations = {"annotations": {"chandlery.io/retry-requested-at": "1"}}
-            metadata = document.metadata.model_copy(update=annotations)
-            return document.model_copy(update={"metadata": metadata}), ()
-
-        await fleet.change(going_one, asked)
+        await fleet.change(await fleet.find(INSTANCE, "going"), annotated("chandlery.io/retry-requested-at"))
         await fleet.until_gone(INSTANCE, "going")
         assert changes_at(scripted) == [osb.DEPROVISION]
 

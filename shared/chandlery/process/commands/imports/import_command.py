@@ -16,15 +16,17 @@ from chandlery.platform.kubernetes.access.kubeconfig import read_kubeconfig
 from chandlery.platform.kubernetes.cluster_choice import cluster_of
 from chandlery.platform.kubernetes.cluster_client import ClusterClient
 from chandlery.process.commands.command_group import SuggestingGroup
+from chandlery.process.commands.imports.broker_comparison import Comparison
 from chandlery.process.commands.imports.import_entries import Verdict
 from chandlery.process.commands.imports.import_run import (
     ImportOptions,
     ImportReport,
+    check_brokers,
     import_dump,
     opened_database,
     service_rules,
 )
-from chandlery.process.commands.imports.import_views import as_json, as_summary, as_table
+from chandlery.process.commands.imports.import_views import as_json, as_summary, as_table, finding_json, finding_line
 from chandlery.process.commands.imports.sources.cluster_dump import read_cluster, read_used_secrets
 from chandlery.process.commands.imports.sources.dump_reading import read_dumps
 from chandlery.process.commands.imports.sources.dump_shelf import DumpShelf
@@ -58,6 +60,12 @@ def imports() -> None:
 )
 @click.option("--accept-invalid", is_flag=True, help="Store specifications as they are that are refused here.")
 @click.option(
+    "--check",
+    "checks",
+    is_flag=True,
+    help="Ask the service brokers for what the dump has, by GET requests alone, and import nothing.",
+)
+@click.option(
     "--from-cluster",
     is_flag=True,
     help="Read the objects from the cluster of --kubeconfig, which serves them still, instead of a dump.",
@@ -81,6 +89,7 @@ def service_catalog(  # noqa: PLR0913 - each by its name
     applies: bool,
     resumes: bool,
     accept_invalid: bool,
+    checks: bool,
     from_cluster: bool,
     kubeconfig: Path | None,
     output: str,
@@ -97,10 +106,12 @@ def service_catalog(  # noqa: PLR0913 - each by its name
     Shows what would be done; --yes does it. It can be repeated: what is there stays as it is.
 
     Exit codes: 0 all of it fits, 1 a server cannot be reached, 2 a mistake in settings or arguments, 3 something does
-    not fit, and the rest was imported if that was asked for.
+    not fit, and the rest was imported if that was asked for; with --check, a service broker says something else.
     """  # noqa: D301 - click's mark
     if bool(dumps) == from_cluster:
         raise click.UsageError("Name the files of the dump, or - for stdin, or give --from-cluster.")
+    if checks and (applies or resumes or accept_invalid):
+        raise click.UsageError("--check imports nothing: leave --yes, --resume and --accept-invalid out.")
     settings = _settings(data_dir)
     configure_logs(level="error", form="console", service="import")
     options = ImportOptions(applies=applies, resumes=resumes, accepts_invalid=accept_invalid)
@@ -108,18 +119,22 @@ def service_catalog(  # noqa: PLR0913 - each by its name
     for document in read_dumps(dumps):
         _put(shelf, document)
 
-    async def run() -> ImportReport:
+    async def run() -> int:
         async with AsyncExitStack() as stack:
             if from_cluster:
                 await _read_cluster(shelf, settings, _access(settings, kubeconfig))
             _require_something(shelf)
             cluster = await _cluster(stack, settings)
             database = await stack.enter_async_context(opened_database(settings))
-            return await import_dump(database, settings, shelf, options, cluster=cluster, tell=tell)
+            if checks:
+                comparison = await check_brokers(database, settings, shelf, cluster=cluster)
+                _show_comparison(comparison, output=output)
+                return len(comparison.findings)
+            report = await import_dump(database, settings, shelf, options, cluster=cluster, tell=tell)
+            _show(report, output=output, applies=applies)
+            return report.summary.total(Verdict.UNFIT)
 
-    report = run_to_the_end(run())
-    _show(report, output=output, applies=applies)
-    if report.summary.total(Verdict.UNFIT):
+    if run_to_the_end(run()):
         sys.exit(UNFIT)
 
 
@@ -166,12 +181,23 @@ def tell(sentence: str) -> None:
     click.echo(sentence, err=True)
 
 
+def _show_comparison(comparison: Comparison, *, output: str) -> None:
+    for each in comparison.findings:
+        found = finding_json(each)
+        click.echo(write_json(found).decode() if output == "json" else finding_line(each))
+    tell(
+        f"{comparison.agreed:,} catalogs, instances and bindings are as their service brokers say, "
+        f"{len(comparison.findings):,} findings; {comparison.unasked:,} instances and bindings are of brokers that do "
+        "not let anybody ask for them."
+    )
+
+
 def _show(report: ImportReport, *, output: str, applies: bool) -> None:
     if output == "json":
         for entry in report.entries:
             click.echo(write_json(as_json(entry)).decode())
-    elif report.entries:
-        click.echo(as_table(report.entries))
+    elif table := as_table(report.entries):
+        click.echo(table)
     tell(f"\n{as_summary(report.summary)}")
     if not applies:
         tell("This was a dry run: nothing has been stored. To import what fits, give --yes.")

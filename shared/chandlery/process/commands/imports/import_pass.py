@@ -176,6 +176,9 @@ class ImportPass:
                 first = self._ids.setdefault(external_id, each.entry.place)
                 if first != each.entry.place:
                     why = f"{'/'.join(first)} in the dump has the same external id at the same service broker"
+            if why:
+                # Nor can what belongs to it be taken over.
+                self._taking.taken.forget(each.entry.kind, each.entry.place)
             settled.append(_refused(each, why) if why else each)
         return settled
 

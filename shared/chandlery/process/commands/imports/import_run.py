@@ -10,8 +10,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from chandlery.lookup.broker_egress import egress_of
+from chandlery.osb.client import OsbClient
 from chandlery.platform.kubernetes.cluster_client import ClusterClient
 from chandlery.process.choices.key_choice import make_database, require_keys
+from chandlery.process.commands.imports.broker_comparison import BrokerComparison, Comparison
 from chandlery.process.commands.imports.import_entries import Entry, Summary
 from chandlery.process.commands.imports.import_pass import ImportPass
 from chandlery.process.commands.imports.object_taking import ObjectTaking, TakingRules
@@ -90,6 +93,20 @@ async def import_dump(
             tell(f"{len(report.entries):,} of about {len(shelf):,} objects")
     report.summary.notes.extend(notes_about(shelf, settings))
     return report
+
+
+async def check_brokers(
+    database: Database, settings: Settings, shelf: DumpShelf, *, cluster: ClusterClient | None = None
+) -> Comparison:
+    """Ask service brokers for what the dump has, reading only."""
+    reads, _ = service_rules(settings)
+    osb = OsbClient(egress_of(settings), catalog_limit=settings.catalog_mebibytes << 20)
+    try:
+        home = ClusterHome(cluster, reads) if cluster else StandaloneHome(database, shelf, reads)
+        comparison = BrokerComparison(shelf, reads, home, database, osb, timeout_seconds=settings.osb_timeout_seconds)
+        return await comparison.run()
+    finally:
+        await osb.close()
 
 
 def service_rules(settings: Settings) -> tuple[Reads, dict[str, Takes]]:

@@ -5,6 +5,7 @@ from typing import Final
 
 from chandlery.model.objects.wire import JsonObject
 from chandlery.model.text.clean_text import clean_message
+from chandlery.process.commands.imports.broker_comparison import Finding
 from chandlery.process.commands.imports.import_entries import Entry, Summary, Verdict
 from chandlery.process.commands.imports.sources.dump_shelf import TAKEN_KINDS
 from chandlery.process.takeover import Stance
@@ -39,11 +40,25 @@ def as_json(entry: Entry) -> JsonObject:
 def as_table(entries: Sequence[Entry]) -> str:
     """One line for each under a heading; of many only those that have something to tell."""
     shown = entries if len(entries) <= MOST_ROWS else [each for each in entries if _is_notable(each)]
+    if not shown:
+        return ""
     rows = [_COLUMNS, *(_row(each) for each in shown[:_MOST_SHOWN])]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     lines = ["   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     left = len(entries) - len(rows) + 1
     return "\n".join([*lines, f"... and {left:,} more; all of them: -o json"] if left else lines)
+
+
+def finding_json(finding: Finding) -> JsonObject:
+    """Where a service broker says something else."""
+    namespace, name = finding.place
+    message = clean_message(finding.message)
+    return {"kind": finding.kind.kind, "namespace": namespace, "name": name, "finding": message}
+
+
+def finding_line(finding: Finding) -> str:
+    """The same for people."""
+    return f"{finding.kind.singular} {'/'.join(filter(None, finding.place))}: {clean_message(finding.message)}"
 
 
 def as_summary(summary: Summary) -> str:

@@ -79,6 +79,12 @@ class Taken:
             self.uids[old_uid] = meta.uid or ""
         self.offerings.add(document)
 
+    def forget(self, kind: Kind, place: Place) -> None:
+        """It will not be there after all."""
+        self.places.get(kind.kind, {}).pop(place, None)
+        if kind == kinds.SERVICE_INSTANCE:
+            self.instances.pop(place, None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:

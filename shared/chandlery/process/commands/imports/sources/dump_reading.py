@@ -25,6 +25,7 @@ _FastLoader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG: Final = "tag:yaml.org,2002:"
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _ITEMS_BEGIN: Final = re.compile(rb'"items"\s*:\s*\[')
+_BETWEEN: Final = re.compile(rb"[\s,]*")
 _DEEPEST: Final = 200
 
 
@@ -126,18 +127,24 @@ def _json_items(text: bytes) -> Iterator[Any]:
         if lists is None or _depth(text, position, lists.start()) != 1:
             yield read_json(text[position:end])
         else:
-            yield from _elements(text, lists.end(), head=text[position : lists.start()], end=end)
+            begin = lists.end() - 1
+            rest = text[position : lists.start()] + text[_end_of_value(text, begin) : end]
+            yield from _elements(text, begin + 1, named=_named_in(rest), end=end)
         position = end
         while position < len(text) and text[position : position + 1].isspace():
             position += 1
 
 
-def _elements(text: bytes, start: int, *, head: bytes, end: int) -> Iterator[Any]:
-    kind = re.search(rb'"kind"\s*:\s*"([A-Za-z]*)List"', head)
-    version = re.search(rb'"apiVersion"\s*:\s*"([^"\\]*)"', head)
-    named = {"kind": kind[1].decode(), "apiVersion": version[1].decode()} if kind and kind[1] and version else {}
+def _named_in(rest: bytes) -> JsonObject:
+    """What items of a list are that do not say it, by the list around them."""
+    kind = re.search(rb'"kind"\s*:\s*"([A-Za-z]*)List"', rest)
+    version = re.search(rb'"apiVersion"\s*:\s*"([^"\\]*)"', rest)
+    return {"kind": kind[1].decode(), "apiVersion": version[1].decode()} if kind and kind[1] and version else {}
+
+
+def _elements(text: bytes, start: int, *, named: JsonObject, end: int) -> Iterator[Any]:
     while start < end:
-        found = re.compile(rb"[\s,]*").match(text, start, end)
+        found = _BETWEEN.match(text, start, end)
         start = found.end() if found else start
         if text[start : start + 1] != b"{":
             return
@@ -190,23 +197,27 @@ def _yaml_document(loader: Any) -> Iterator[Any]:
     loader.get_event()
     anchors: dict[str, yaml.Node] = {}
     rest: dict[Any, Any] = {}
+    nameless = list[Any]()
     while not loader.check_event(yaml.MappingEndEvent):
         key = _built(loader, _node(loader, anchors))
         if key == _ITEMS and loader.check_event(yaml.SequenceStartEvent):
             loader.get_event()
             while not loader.check_event(yaml.SequenceEndEvent):
-                yield _as_item(_built(loader, _node(loader, anchors)), rest)
+                item = _built(loader, _node(loader, anchors))
+                if isinstance(item, dict) and "kind" not in item:
+                    # What they are is said behind them.
+                    nameless.append(item)
+                else:
+                    yield item
             loader.get_event()
         else:
             rest[key] = _built(loader, _node(loader, anchors))
     loader.get_event()
-    if not str(rest.get("kind", "List")).endswith("List"):
+    kind = str(rest.get("kind", "List"))
+    if not kind.endswith("List"):
         yield rest
-
-
-def _as_item(item: Any, head: JsonObject) -> Any:
-    kind = str(head.get("kind", "")).removesuffix("List")
-    return {"apiVersion": head.get("apiVersion"), "kind": kind, **item} if kind and isinstance(item, dict) else item
+    for item in nameless:
+        yield {"apiVersion": rest.get("apiVersion"), "kind": kind.removesuffix("List"), **item}
 
 
 def _built(loader: Any, node: yaml.Node) -> Any:
