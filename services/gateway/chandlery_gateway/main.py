@@ -17,6 +17,7 @@ from chandlery.telemetry.catalog.processes import CERTIFICATE_EXPIRY
 from chandlery_gateway.app import create_app
 from chandlery_gateway.identity.audit.audit_log import AuditLog, check_audit
 from chandlery_gateway.platforms.gateway_choice import check_platform, platform_of
+from chandlery_gateway.platforms.gateway_platform import has_begun
 from chandlery_gateway.watch.watch_hub import WatchHub
 
 _LAST_SECONDS: Final = 5.0
@@ -33,7 +34,8 @@ class Gateway:
         """See Running."""
         settings = self._resources.settings
         platform = platform_of(self._resources)
-        await platform.begin()
+        if not await has_begun(platform, stop):
+            return
         listening = platform.listening
         self._resources.metrics.collect(CERTIFICATE_EXPIRY, listening.certificate_ends)
         hub = WatchHub(self._resources.database, rules=platform.rules, metrics=self._resources.metrics)

@@ -4,6 +4,7 @@ Comes in: settings and resources. Goes out: who knows users, who says what they 
 what has to be done before it serves and beside it. Called by: `main.py`, which knows of no difference.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
@@ -41,3 +42,17 @@ class GatewayPlatform(Protocol):
 
     async def run(self) -> None:
         """What goes on beside the requests; ends by cancellation."""
+
+
+async def has_begun(platform: GatewayPlatform, stop: asyncio.Event) -> bool:
+    """Wait until the platform has begun; False if the process is to end before that, for it may wait for ever."""
+    beginning, stopping = asyncio.ensure_future(platform.begin()), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({beginning, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if beginning.done():
+            await beginning
+        return beginning.done()
+    finally:
+        for task in (beginning, stopping):
+            task.cancel()
+        await asyncio.gather(beginning, stopping, return_exceptions=True)
