@@ -19,11 +19,15 @@ from tests.e2e.stacks.api_client import condition
 from tests.e2e.stacks.article_walk import Walk
 from tests.e2e.stacks.brokers import DemoBroker
 from tests.e2e.stacks.manifests import binding, cluster_broker, copy_examples, instance
-from tests.e2e.stacks.programs import free_port
+from tests.e2e.stacks.programs import REPOSITORY, free_port
+from tests.support.waiting import wait_for
 
 OPTED_IN = "default"
 _API_SERVICE = "/apis/apiregistration.k8s.io/v1/apiservices/v1beta1.servicecatalog.k8s.io"
 _QUANTITIES = (".cpu", ".memory", ".sizeLimit")
+
+# A cluster of its own is made for it, too.
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +77,20 @@ def missing(wanted: Any, found: Any, *, at: str = "") -> list[str]:
         return [path for number, (ours, theirs) in pairs for path in missing(ours, theirs, at=f"{at}[{number}]")]
     # An empty one is left out, and a quantity is written in another way.
     return [] if wanted == found or not wanted or at.endswith(_QUANTITIES) else [at]
+
+
+def test_the_readme_s_section_prints_what_it_says(chandlery: ChartInstallation) -> None:
+    section = (REPOSITORY / "README.md").read_text().partition("## In a Kubernetes cluster")[2].partition("\n## ")[0]
+    commands = re.findall(r"^\$ (\S+) (.*)\n((?:[^$`].*\n)*)", section, re.MULTILINE)
+    assert [program for program, _, _ in commands] == ["helm", "kubectl", "kubectl"]
+    for program, words, expected in commands:
+        if program == "kubectl":
+            # A machine that is busy may take it for away for a moment, between the two.
+            wait_for(
+                lambda words=words: chandlery.kubectl().run(*words.split()),  # type: ignore[misc]
+                lambda seen, expected=expected: (seen.code, seen.out + seen.err) == (0, expected),  # type: ignore[misc]
+                what=f"kubectl {words} to print what the README says",
+            )
 
 
 def test_the_article_works_with_the_rights_that_the_chart_gives(

@@ -47,6 +47,11 @@ class ChartInstallation(InstalledChandlery):
 
     def __init__(self, folder: Path, share: ServerShare, cluster: RealCluster, *, values: Mapping[str, Any]) -> None:
         self.values = dict(values)
+        self._pods = {
+            body["metadata"]["labels"]["app.kubernetes.io/component"]: body["spec"]["template"]["spec"]
+            for (kind, _), body in chart_objects(self.values).items()
+            if kind == "Deployment"
+        }
         self.printed = ""
         """By each `kubectl apply` with which it was installed."""
         super().__init__(folder, share, cluster, has_two_gateways=True, makes_certificate=True)
@@ -62,27 +67,25 @@ class ChartInstallation(InstalledChandlery):
         own = {key: body for key, body in made.items() if _annotations(body).get(_HOOK) == event}
         return dict(sorted(own.items(), key=lambda item: int(_annotations(item[1]).get(_WEIGHT, "0"))))
 
-    def apply(self, *, only: Sequence[str] = (), port: int | None = None, **others: Any) -> str:
-        """Apply objects of these kinds, or all but the Service; returns what kubectl prints.
+    def apply(self, *, but: Sequence[str] = ("Service",), port: int | None = None, **others: Any) -> str:
+        """Apply all objects but those of these kinds; returns what kubectl prints.
 
         Nothing may be warned of, and every field has to be one that the cluster knows.
         """
-        made = self.objects(port=port, **others)
-        items = [body for (kind, _), body in made.items() if (kind in only if only else kind != "Service")]
+        items = [body for (kind, _), body in self.objects(port=port, **others).items() if kind not in but]
         text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
         return self.cluster.kubectl().ok("apply", "--warnings-as-errors", "--validate=true", "-f", "-", stdin=text)
 
     def register(self) -> None:
-        place, document = service()
-        self.cluster.put(place, document)
-        self.printed += self.apply(only=["APIService"])
+        self.cluster.put(*service())
+        made = self.objects()
+        self.printed += self.apply(but=[kind for kind, _ in made if kind != "APIService"])
 
     def _prepare_cluster(self) -> None:
         for place in sorted({NAMESPACE, *self.values["kubernetes"]["secrets"]["namespaces"]}):
             document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": place}}
             self.cluster.put("/api/v1/namespaces", document)
-        kinds = {kind for kind, _ in self.objects(port=443)}
-        self.printed += self.apply(port=443, only=sorted(kinds - {"APIService"}))
+        self.printed += self.apply(port=443, but=["APIService"])
         # One that leads to loopback comes in its place.
         self.cluster.kubectl().ok("delete", "service", SERVICE, "--namespace", NAMESPACE)
         for name in SERVICES:
@@ -90,9 +93,7 @@ class ChartInstallation(InstalledChandlery):
 
     def _own_settings(self, name: str) -> dict[str, str]:
         own = super()._own_settings(name)
-        pod = chart_objects(self.values)["Deployment", f"{RELEASE}-{name.partition('-')[0]}"]["spec"]["template"][
-            "spec"
-        ]
+        pod = self._pods[name.partition("-")[0]]
         given = {each["name"]: each.get("value", "") for each in pod["containers"][0]["env"]}
         return {**own, **{each: given[each] for each in _OF_THE_CLUSTER if each in given}}
 
