@@ -182,7 +182,7 @@ async def test_missing_namespace_is_not_found(stage: Stage) -> None:
     found = await stage.platform.namespace(stage.namespace)
     assert found is not None
     assert found.status.phase == "Active"
-    stage.cluster.grant("chandlery-secrets", to=stage.account)
+    stage.cluster.grant("chandlery:secrets", to=stage.account)
     lost = stage.secret(uri="x").secret
     lost = lost.model_copy(update={"metadata": lost.metadata.model_copy(update={"namespace": "nowhere"})})
 
@@ -196,6 +196,17 @@ async def test_missing_namespace_is_not_found(stage: Stage) -> None:
         raise AssertionError("it was written")
 
     assert (await some(refusal)).message == 'namespaces "nowhere" not found'
+
+
+async def test_secret_of_a_namespace_that_goes_is_no_hindrance_although_our_rights_went_first(stage: Stage) -> None:
+    held = '{"metadata":{"finalizers":["example.com/held"]}}'
+    stage.kubectl("patch", "configmap", "one", "-p", held)
+    stage.cluster.kubectl().ok("delete", "namespace", stage.namespace, "--wait=false")
+    try:
+        # There was never a right: what is told of a namespace that stays is told in the first test.
+        await stage.platform.withdraw(stage.withdrawal())
+    finally:
+        stage.kubectl("patch", "configmap", "one", "-p", '{"metadata":{"finalizers":null}}')
 
 
 async def test_events_are_counted_and_bounded(stage: Stage) -> None:

@@ -111,7 +111,9 @@ async def load_binding(
     if _may_be_bound(snapshot):
         snapshot = replace(snapshot, busy_sibling=await _busy_sibling(unit, binding))
     if _is_reconciled(snapshot):
-        snapshot = replace(snapshot, secret=await secret_state(platform, binding, snapshot.sealed.delivered))
+        is_shared = not resources.platform.joins_transactions
+        state = await secret_state(platform, binding, snapshot.sealed.delivered, is_shared=is_shared)
+        snapshot = replace(snapshot, secret=state)
     return LoadedBinding(
         snapshot=snapshot,
         endpoint=endpoint if isinstance(endpoint, BrokerEndpoint) else None,

@@ -55,8 +55,13 @@ async def eject(platform: PlatformView, binding: ServiceBinding) -> str | None:
     return None
 
 
-async def secret_state(platform: PlatformView, binding: ServiceBinding, delivered: JsonObject | None) -> SecretState:
-    """What has become of the Secret; `delivered` is the copy of what was given, if one was kept."""
+async def secret_state(
+    platform: PlatformView, binding: ServiceBinding, delivered: JsonObject | None, *, is_shared: bool
+) -> SecretState:
+    """What has become of the Secret; `delivered` is the copy of what was given, if one was kept.
+
+    `is_shared` says that others may add keys of their own, as in a cluster, where each manager owns what it applies.
+    """
     meta = binding.metadata
     try:
         secret = await platform.read_secret(meta.namespace or "", secret_name(binding))
@@ -76,7 +81,9 @@ async def secret_state(platform: PlatformView, binding: ServiceBinding, delivere
     except ProjectionFault:
         # It could not be written now; as it is, it is better than none.
         return SecretState.INTACT
-    return SecretState.INTACT if (secret.data or {}) == wanted else SecretState.CHANGED
+    found = secret.data or {}
+    is_intact = wanted.items() <= found.items() if is_shared else wanted == found
+    return SecretState.INTACT if is_intact else SecretState.CHANGED
 
 
 def _unprojectable(binding: ServiceBinding, fault: ProjectionFault) -> InjectionProblem:

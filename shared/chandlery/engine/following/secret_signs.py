@@ -1,8 +1,8 @@
 """What the metadata of a cluster's Secret tells: for whom it is news, and whether it is as we have left it. Pure.
 
 What is in a Secret is not asked for, so a change is known by who owns its fields (`managedFields`): whoever writes
-another value owns it from then on, and a key that was taken out is missed among those that we own, whose number stands
-in an annotation. https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
+another value takes the key from us, and a key that was taken out nobody owns. How many we have written stands in an
+annotation; keys that others have added are theirs. https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
 """
 
 from collections.abc import Iterator
@@ -46,11 +46,9 @@ def number_of(version: object) -> int | None:
 def _is_as_left(metadata: JsonObject) -> bool:
     if metadata.get("deletionTimestamp"):
         return False
-    ours, others = set[str](), set[str]()
-    for entry in metadata.get("managedFields") or ():
-        (ours if entry.get("manager") == FIELD_MANAGER else others).update(_keys_of(entry))
-    expected = (metadata.get("annotations") or {}).get(KEYS)
-    return not others and str(len(ours)) == expected
+    entries = metadata.get("managedFields") or ()
+    ours = {key for entry in entries if entry.get("manager") == FIELD_MANAGER for key in _keys_of(entry)}
+    return str(len(ours)) == (metadata.get("annotations") or {}).get(KEYS)
 
 
 def _keys_of(entry: JsonObject) -> Iterator[str]:

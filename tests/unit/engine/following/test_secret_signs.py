@@ -29,7 +29,7 @@ LEFT = entry("chandlery", "uri", "password")
     [
         (secret(LEFT), "of-the-binding"),
         (secret(LEFT, entry("kubectl-label")), "of-the-binding"),
-        (secret(LEFT, entry("kubectl-edit", "password")), None),
+        (secret(LEFT, entry("kubectl-edit", "password", "more")), "of-the-binding"),
         (secret(entry("chandlery", "uri"), entry("kubectl-edit", "password")), None),
         (secret(entry("chandlery", "uri")), None),
         (secret(LEFT, keys=None), None),
@@ -41,7 +41,7 @@ LEFT = entry("chandlery", "uri", "password")
     ids=[
         "as it was written",
         "with a label of somebody",
-        "a value of somebody, too",
+        "with a key of somebody, and the same value",
         "another value",
         "without a key",
         "without our annotation",
