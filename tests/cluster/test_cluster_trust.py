@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
+from chandlery.process.commands.doctor.check import State
 from tests.cluster.stage.real_cluster import RealCluster
 from tests.cluster.stage.trusting_gateway import SECRET, TrustingGateway, serving
 from tests.support.waiting import eventually
@@ -147,3 +148,18 @@ async def test_cluster_that_is_away_lets_nobody_in_and_is_waited_for(gateway: Tr
         gateway.cluster.start_apiserver()
     told = await eventually(lambda: gateway.direct(shown=shown), lambda told: "user" in told)
     assert told["user"]["username"] == "lea"
+
+
+async def test_doctor_finds_nothing_to_mend_and_says_which_right_is_missing(
+    gateway: TrustingGateway, cluster: RealCluster
+) -> None:
+    bare = TrustingGateway(cluster, cluster.new_namespace("bare"))
+    try:
+        found = await gateway.diagnosed()
+        assert {name: result.state for name, result in found.items()} == {"trust": State.OK, "certificate": State.OK}
+        missing = await bare.diagnosed()
+        assert missing["trust"].state is missing["certificate"].state is State.FAIL
+        assert "extension-apiserver-authentication-reader" in missing["trust"].remedy
+        assert "system:auth-delegator" in missing["trust"].remedy
+    finally:
+        await bare.client.close()

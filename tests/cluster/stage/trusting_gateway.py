@@ -18,10 +18,12 @@ from chandlery.model.faults import Fault, Forbidden
 from chandlery.model.json.json_text import read_json, write_json
 from chandlery.platform.kubernetes.access.kubeconfig import read_kubeconfig
 from chandlery.platform.kubernetes.cluster_client import ClusterClient
+from chandlery.process.commands.doctor.check import Result, failed_with
 from chandlery.process.http.accepting import Manners
 from chandlery.process.http.http_server import listen, serve_http
 from chandlery.process.http.presented_certificates import CLIENT_CERTIFICATE
 from chandlery.settings.settings import load_settings
+from chandlery_gateway.doctor.cluster_checks import cluster_trust, serving_certificate
 from chandlery_gateway.identity.authentication import FAILED_LOGIN
 from chandlery_gateway.identity.authorization import Access, check_allowed
 from chandlery_gateway.trust.ca_bundles import API_SERVICES
@@ -45,18 +47,18 @@ class TrustingGateway:
     def __init__(self, cluster: RealCluster, home: str, *, seconds: float = 0.0) -> None:
         """`seconds` is how long answers of the cluster count."""
         self.cluster, self.home = cluster, home
-        self.client = ClusterClient(read_kubeconfig(cluster.service_account(home, "gateway")))
-        self.trust = ClusterTrust(
-            load_settings(
-                platform="kubernetes",
-                kubernetes_namespace=home,
-                serving_cert_secret=SECRET,
-                serving_service=SERVICE,
-                access_review_seconds=seconds,
-                token_review_seconds=seconds,
-            ),
-            self.client,
+        kubeconfig = cluster.service_account(home, "gateway")
+        self.client = ClusterClient(read_kubeconfig(kubeconfig))
+        self.settings = load_settings(
+            platform="kubernetes",
+            kubeconfig=kubeconfig,
+            kubernetes_namespace=home,
+            serving_cert_secret=SECRET,
+            serving_service=SERVICE,
+            access_review_seconds=seconds,
+            token_review_seconds=seconds,
         )
+        self.trust = ClusterTrust(self.settings, self.client)
         self.port = 0
 
     def install(self) -> None:
@@ -121,6 +123,17 @@ class TrustingGateway:
         ):
             told: dict[str, Any] = await response.json(content_type=None)
             return told
+
+    async def diagnosed(self) -> dict[str, Result]:
+        """What `chandlery doctor` says of it."""
+        looks = {"trust": cluster_trust, "certificate": serving_certificate}
+        found = {}
+        for name, look in looks.items():
+            try:
+                found[name] = await look(self.settings)
+            except Fault as fault:
+                found[name] = failed_with(fault)
+        return found
 
     async def through(
         self, kubeconfig: Path | None = None, *, headers: Mapping[str, str] | None = None

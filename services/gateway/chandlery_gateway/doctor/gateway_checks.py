@@ -36,7 +36,7 @@ from chandlery_gateway.identity.authenticators.oidc.oidc_flags import read_issue
 from chandlery_gateway.identity.authenticators.token_authenticator import TokenAuthenticator, read_users
 
 _check = checks_of(ACCESS)
-_OF_GATEWAY: Final = frozenset({"host", "port", "tls_cert_file", "token", "token_file"})
+_OF_GATEWAY: Final = frozenset({"host", "port", "tls_cert_file", "token", "token_file", "serving_cert_secret"})
 """Settings that no worker has."""
 
 
@@ -57,6 +57,16 @@ def gateway_checks(settings: Settings) -> Sequence[Check]:
             "Can identity providers be reached, and do they tell of themselves and of their keys?",
             look=providers,
         ),
+        _check(
+            "cluster-trust",
+            "In a cluster: does the gateway know its front proxy, and may it ask who users are and what they may do?",
+            look=lambda: _cluster_trust(settings),
+        ),
+        _check(
+            "serving-certificate",
+            "In a cluster: is the certificate that gateways make valid, and does kube-apiserver know it?",
+            look=lambda: _serving_certificate(settings),
+        ),
         _check("audit", "Is there an audit log?", look=lambda: _audit(settings)),
         _check("audit-policy", "Can the policy of the audit log be read?", look=lambda: _policy(settings)),
         _check("audit-file", "Can the file of the audit log be written?", look=lambda: _audit_file(settings)),
@@ -69,7 +79,29 @@ def _plain_http(settings: Settings) -> Result:
     return ok("nobody on the network can read what is sent to the gateway")
 
 
+def _is_gateway_in_cluster(settings: Settings) -> bool:
+    return settings.platform == "kubernetes" and bool(settings.model_fields_set & _OF_GATEWAY)
+
+
+async def _cluster_trust(settings: Settings) -> Result:
+    if not _is_gateway_in_cluster(settings):
+        return unused("this is no gateway in a cluster")
+    from chandlery_gateway.doctor.cluster_checks import cluster_trust  # noqa: PLC0415 - for a cluster alone
+
+    return await cluster_trust(settings)
+
+
+async def _serving_certificate(settings: Settings) -> Result:
+    if not _is_gateway_in_cluster(settings):
+        return unused("this is no gateway in a cluster")
+    from chandlery_gateway.doctor.cluster_checks import serving_certificate  # noqa: PLC0415 - for a cluster alone
+
+    return await serving_certificate(settings)
+
+
 def _tokens(settings: Settings) -> Result:
+    if settings.platform == "kubernetes":
+        return unused("the cluster knows its users")
     users = read_users(settings.token, settings.token_file)
     issuers = read_issuers(settings)
     if settings.model_fields_set & _OF_GATEWAY:

@@ -93,6 +93,9 @@ def warn_of_plain_http(settings: Settings) -> None:
 
 def plain_http_problem(settings: Settings) -> tuple[str, str] | None:
     """How tokens can be read by others on their way here, and what helps; None if they cannot."""
+    if settings.platform == "kubernetes":
+        # There is no such listener without TLS.
+        return None
     if is_loopback(settings.host) or (settings.tls_cert_file and not settings.accept_plain_http):
         return None
     remedy = "set CHANDLERY_TLS_CERT_FILE and CHANDLERY_TLS_KEY_FILE"

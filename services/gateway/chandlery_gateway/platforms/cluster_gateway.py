@@ -6,7 +6,7 @@ from typing import Final
 
 from chandlery.engine.resources import Resources
 from chandlery.settings.settings import Settings
-from chandlery_gateway.http.listening import Listening
+from chandlery_gateway.http.listening import Listening, configured_tls
 from chandlery_gateway.identity.rbac.kept_rules import NoRules
 from chandlery_gateway.trust.cluster_settings import check_cluster_settings
 from chandlery_gateway.trust.cluster_trust import ClusterTrust
@@ -15,6 +15,7 @@ from chandlery_gateway.trust.cluster_trust import ClusterTrust
 def check_cluster(settings: Settings) -> None:
     """Raises ConfigurationFault that names the setting, or the file and its place."""
     check_cluster_settings(settings)
+    configured_tls(settings)
 
 
 class ClusterGateway:

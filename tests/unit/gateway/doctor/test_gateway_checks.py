@@ -77,6 +77,12 @@ def test_a_gateway_that_lets_nobody_in_is_told_and_a_worker_is_not() -> None:
     assert look("tokens").state is State.UNUSED
 
 
+def test_in_a_cluster_nothing_is_said_of_plain_http_or_of_tokens() -> None:
+    given = {"platform": "kubernetes", "host": "0.0.0.0", "serving_cert_secret": "tls"}
+    assert look("plain-http", **given).state is State.OK
+    assert look("tokens", **given).state is State.UNUSED
+
+
 def test_without_an_audit_log_nobody_can_tell_who_did_what(tmp_path: Path) -> None:
     assert look("audit").message == "the audit log is kept in the database"
     both = look("audit", audit_log="-")

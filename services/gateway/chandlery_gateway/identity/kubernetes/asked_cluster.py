@@ -9,7 +9,7 @@ from chandlery.model.objects.wire import JsonObject
 
 log = structlog.get_logger(__name__)
 
-_RIGHT: Final = (
+DELEGATOR_NEEDED: Final = (
     "the gateway's service account needs the ClusterRole system:auth-delegator: `kubectl create clusterrolebinding "
     "chandlery-auth-delegator --clusterrole=system:auth-delegator --serviceaccount=NAMESPACE:NAME`"
 )
@@ -30,7 +30,7 @@ async def reviewed(cluster: Creates, path: str, body: JsonObject) -> JsonObject:
         raise Unavailable("the cluster cannot be asked who this is and what they may do; try again shortly") from fault
     except Fault as fault:
         is_ours = isinstance(fault, Forbidden | BadRequest | Invalid | NotFound)
-        why = f"{fault.message}; {_RIGHT}" if isinstance(fault, Forbidden) else fault.message
+        why = f"{fault.message}; {DELEGATOR_NEEDED}" if isinstance(fault, Forbidden) else fault.message
         log.error(f"the cluster refuses a review: {why}", action="ask_cluster")  # noqa: TRY400 - a right is missing
         raise Unavailable(
             "the cluster refuses to tell the gateway who this is and what they may do; its operator finds in the "

@@ -23,7 +23,7 @@ from chandlery_gateway.identity.kubernetes.trust_config import (
 
 _COLLECTION: Final = f"/api/v1/namespaces/{CONFIG_NAMESPACE}/configmaps"
 _PLACE: Final = f"ConfigMap {CONFIG_NAMESPACE}/{CONFIG_NAME}"
-_REMEDY: Final = (
+READER_NEEDED: Final = (
     f"the gateway's service account needs the Role extension-apiserver-authentication-reader: `kubectl create "
     f"rolebinding chandlery-auth-reader -n {CONFIG_NAMESPACE} --role=extension-apiserver-authentication-reader "
     "--serviceaccount=NAMESPACE:NAME`"
@@ -88,7 +88,7 @@ class FollowedTrust:
         self._config, self._said = config, ""
 
     def _failed(self, fault: Fault) -> None:
-        remedy = f"; {_REMEDY}" if isinstance(fault, Forbidden) else ""
+        remedy = f"; {READER_NEEDED}" if isinstance(fault, Forbidden) else ""
         self._say(f"{_PLACE} cannot be read: {fault.message}{remedy}")
 
     def _say(self, problem: str) -> None:
