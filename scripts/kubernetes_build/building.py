@@ -4,9 +4,10 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from kubernetes_build.cluster_cache import PROGRAMS, RECIPE, VERSION, cache_folder, what_is_wrong, write_record
+from kubernetes_build.cluster_cache import PROGRAMS, VERSION, cache_folder, what_is_wrong, write_record
 from kubernetes_build.compiling import GoBuild
 from kubernetes_build.debian_source import KEYRING, source_tree
+from kubernetes_build.patching import patch
 from machine.console import MachineFault, MissingSoftwareFault, say
 from machine.debian import install
 from machine.places import locked
@@ -42,12 +43,13 @@ def build_programs() -> None:
 
 
 def _build(folder: Path) -> None:
-    work = folder.with_name(f"{folder.name}-{RECIPE}.building")
+    work = folder.with_name(f"{folder.name}.building")
     work.mkdir(exist_ok=True)
     if shutil.disk_usage(work).free < _FREE_BYTES:
         raise MachineFault(f"building needs {_FREE_BYTES // 10**9} GB for a while, which {work.parent} does not have")
     go = GoBuild(work)
     source = source_tree(work, tree=go.tree)
+    patch(go.tree, compiler=go.compiler())
     go.generate()
     go.compile()
     done = work / "done"

@@ -1,8 +1,8 @@
 """Where the built programs are kept, and whether what is there is what the recipe of this checkout makes.
 
-The folder belongs to the user, not to a checkout: `$XDG_CACHE_HOME/chandlery/cluster-servers/VERSION` (XDG Base
-Directory Specification 0.8; `~/.cache` where it is not set). What is built beside it is renamed into place when it is
-whole.
+The folder belongs to the user, not to a checkout: `$XDG_CACHE_HOME/chandlery/cluster-servers/VERSION-RECIPE` (XDG
+Base Directory Specification 0.8; `~/.cache` where it is not set). What is built beside it is renamed into place when
+it is whole.
 """
 
 import hashlib
@@ -17,8 +17,8 @@ from machine.console import MissingSoftwareFault
 
 VERSION: Final = "1.20.2"
 """Of Kubernetes; what Debian 12 has, and so what its source package has to hold."""
-RECIPE: Final = 1
-"""Raised with every change of the recipe that makes other programs: what an older one has made is built anew."""
+RECIPE: Final = 2
+"""Raised with every change of the recipe that makes other programs, so that checkouts with another one keep theirs."""
 PROGRAMS: Final = ("kube-apiserver", "kube-controller-manager")
 _RECORD: Final = "built.json"
 _COMMAND: Final = "make cluster-servers"
@@ -34,11 +34,11 @@ class ClusterPrograms:
 
 
 def cache_folder() -> Path:
-    """Of this version; it need not exist."""
+    """Of this version and recipe; it need not exist."""
     given = os.environ.get("XDG_CACHE_HOME", "")
     # The specification has relative paths ignored.
     top = Path(given) if given.startswith("/") else Path.home() / ".cache"
-    return top / "chandlery" / "cluster-servers" / VERSION
+    return top / "chandlery" / "cluster-servers" / f"{VERSION}-{RECIPE}"
 
 
 def find_programs() -> ClusterPrograms:

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.cluster.stage.real_cluster import RealCluster
-from tests.e2e.stacks.kubectl import KubectlChoice
+from tests.e2e.stacks.kubectl import KubectlChoice, manifest
+from tests.support.waiting import wait_for
 
 CHOICES: tuple[KubectlChoice, ...] = ("any", "debian")
 _TRUST = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication"
@@ -48,6 +49,39 @@ def test_a_namespace_goes_with_all_that_is_in_it(cluster: RealCluster, namespace
     cluster.kubectl().ok("create", "secret", "generic", "inside", "--namespace", namespace)
     cluster.kubectl().ok("delete", "namespace", namespace, "--wait=false")
     cluster.api().await_gone("namespaces", namespace)
+
+
+def test_custom_resources_can_be_applied_and_read(cluster: RealCluster, namespace: str) -> None:
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "widgets.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": "widgets", "singular": "widget", "kind": "Widget"},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+        },
+    }
+    kubectl = cluster.kubectl()
+    kubectl.create(definition)
+    try:
+        kubectl.ok("wait", "--for=condition=Established", "--timeout=30s", "crd/widgets.example.com")
+        widget = {
+            "apiVersion": "example.com/v1",
+            "kind": "Widget",
+            "metadata": {"name": "one", "namespace": namespace},
+            "spec": {"parts": [{"name": "a", "size": 1}]},
+        }
+        wait_for(
+            lambda: kubectl.run("apply", "--server-side", "-f", "-", stdin=manifest(widget)),
+            lambda printed: printed.code == 0,
+            what="the new kind to be served",
+        )
+        assert kubectl.json("widget", "one", "-n", namespace)["spec"] == widget["spec"]
+    finally:
+        kubectl.ok("delete", "crd", "widgets.example.com")
 
 
 def test_it_comes_back_after_a_kill_with_all_that_it_had(cluster: RealCluster, namespace: str) -> None:

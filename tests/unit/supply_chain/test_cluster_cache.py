@@ -53,7 +53,9 @@ def test_a_record_that_says_nothing_counts_as_none(filled: Path, text: str) -> N
 
 def test_a_relative_folder_of_the_user_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "here")
-    assert cache_folder() == Path.home() / ".cache" / "chandlery" / "cluster-servers" / VERSION
+    assert (
+        cache_folder() == Path.home() / ".cache" / "chandlery" / "cluster-servers" / f"{VERSION}-{cluster_cache.RECIPE}"
+    )
 
 
 def test_etcd_that_is_missing_is_told(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:

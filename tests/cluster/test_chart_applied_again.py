@@ -1,0 +1,44 @@
+"""What the chart makes is taken by both kubectls without a warning, and stays as it is when it is applied again."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.cluster.stage.chart_installation import chart_objects, chart_values
+from tests.cluster.stage.installation_manifests import NAMESPACE
+from tests.cluster.stage.real_cluster import RealCluster
+from tests.e2e.stacks.api_client import JsonObject
+from tests.e2e.stacks.kubectl import KubectlChoice, manifest
+
+VALUES: dict[str, JsonObject] = {
+    "as it comes": {},
+    "rights for some": {"kubernetes": {"secrets": {"namespaces": ["default"], "brokerNamespaces": ["kube-public"]}}},
+    "rights for all": {"kubernetes": {"secrets": {"clusterWide": True}, "roles": {"catalogForEverybody": True}}},
+    "metrics and replicas": {"metrics": {"enabled": True}, "gateway": {"replicas": 3}},
+}
+
+
+@pytest.fixture
+def documents(request: pytest.FixtureRequest, cluster: RealCluster) -> Iterator[list[JsonObject]]:
+    made = list(chart_objects(chart_values(**request.param)).values())
+    cluster.put("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    yield made
+    # APIServices first, so that discovery does not wait for gateways that are not there.
+    cluster.kubectl().ok("delete", "--ignore-not-found", "-f", "-", stdin=manifest(*_api_services_first(made)))
+
+
+@pytest.mark.parametrize("documents", list(VALUES.values()), ids=list(VALUES), indirect=True)
+@pytest.mark.parametrize("choice", ["any", "debian"])
+def test_all_is_taken_and_stays_as_it_is(
+    cluster: RealCluster, documents: list[JsonObject], choice: KubectlChoice
+) -> None:
+    text = manifest(*_api_services_first(documents)[::-1])
+    first, again = (cluster.kubectl(choice).run("apply", "-f", "-", stdin=text) for _ in range(2))
+    assert (first.code, first.err) == (0, ""), first
+    assert (again.code, again.err) == (0, ""), again
+    assert [line for line in again.out.splitlines() if not line.endswith(" unchanged")] == []
+
+
+def _api_services_first(documents: list[JsonObject]) -> list[Any]:
+    return sorted(documents, key=lambda each: each["kind"] != "APIService")
