@@ -3,6 +3,7 @@
 import base64
 import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import helm_python
@@ -197,6 +198,25 @@ def test_helm_test_orders_in_a_namespace_that_it_brings_as_somebody_who_may_ther
         notes = objects[key]["metadata"]["annotations"]
         assert (notes["helm.sh/hook"], int(notes["helm.sh/hook-weight"]) < 0) == ("test", True)
         assert "hook-succeeded" in notes["helm.sh/hook-delete-policy"]
+
+
+@pytest.mark.parametrize(
+    ("secrets", "told"),
+    [
+        ({}, "--clusterrole chandlery:secrets --serviceaccount prod:demo-chandlery-binder"),
+        ({"namespaces": ["shop", "stock"]}, "can be delivered in: shop, stock."),
+        ({"clusterWide": True}, "can be delivered in every namespace."),
+    ],
+    ids=["nowhere", "namespaces", "everywhere"],
+)
+def test_notes_say_where_credentials_can_be_delivered_and_nothing_of_tokens(
+    chart_folder: Path, in_cluster: dict[str, Any], secrets: dict[str, Any], told: str
+) -> None:
+    with helm_python.Chart.load(chart_folder) as chart:
+        values = {**in_cluster, "kubernetes": {"secrets": secrets}}
+        notes = chart.render(values, name="demo", namespace="prod")["chandlery/templates/NOTES.txt"]
+    assert told in notes
+    assert "TOKEN" not in notes
 
 
 def test_uninstalling_asks_first_whether_anything_would_be_left_behind(
