@@ -12,7 +12,7 @@ from chandlery.reconcile.parameters.keyed_checksums import ChecksumKeys
 from chandlery_binder.facts.binding_notes import BindingMemory
 from chandlery_binder.facts.sealed_binding_notes import SealedNotes
 from chandlery_binder.taken_bindings import take_binding
-from tests.support import old_catalog as old
+from tests.support.dumps import old_catalog as old
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 GOING = {"deletionTimestamp": old.SINCE}

@@ -11,7 +11,7 @@ from chandlery.process.takeover import Neighbourhood, Stance, TakenOver
 from chandlery.reconcile.parameters.keyed_checksums import ChecksumKeys
 from chandlery_provisioner.facts.instance_notes import InstanceMemory
 from chandlery_provisioner.taken_instances import take_instance
-from tests.support import old_catalog as old
+from tests.support.dumps import old_catalog as old
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 GOING = {"deletionTimestamp": old.SINCE}

@@ -9,7 +9,7 @@ from chandlery.process.commands.imports.sources.dump_shelf import DumpShelf
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import ScriptedBroker
 from tests.integration.workers.fleet import Fleet
-from tests.support.old_catalog import Document, as_kubectl_prints
+from tests.support.dumps.old_catalog import Document, as_kubectl_prints
 
 CHANGING = (osb.PROVISION, osb.UPDATE, osb.DEPROVISION, osb.BIND, osb.UNBIND)
 

@@ -8,7 +8,7 @@ from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker, si
 from tests.conformance.scripted.scripted_catalog import simple_service
 from tests.integration.workers.fleet import BINDING, INSTANCE, NS, SECRET, Fleet
 from tests.integration.workers.imports.importing import Importing, changes_at, entry_of
-from tests.support import old_catalog as old
+from tests.support.dumps import old_catalog as old
 from tests.support.waiting import eventually
 
 WORKERS = ("ClusterServiceBroker", "ServiceInstance", "ServiceBinding")

@@ -8,7 +8,7 @@ from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker, si
 from tests.conformance.scripted.scripted_catalog import simple_service
 from tests.integration.workers.fleet import Fleet
 from tests.integration.workers.imports.importing import changes_at
-from tests.support import old_catalog as old
+from tests.support.dumps import old_catalog as old
 
 
 def scripted_broker(*plans: str, is_open: bool = True) -> ScriptedBroker:

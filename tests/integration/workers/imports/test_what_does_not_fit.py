@@ -9,7 +9,7 @@ from chandlery.process.commands.imports.import_entries import Verdict
 from chandlery.store.database import UnitOfWork
 from tests.integration.workers.fleet import BINDING, INSTANCE, SECRET, Fleet
 from tests.integration.workers.imports.importing import Importing, entry_of
-from tests.support import old_catalog as old
+from tests.support.dumps import old_catalog as old
 
 URL = "https://broker.example.com"
 
@@ -37,6 +37,15 @@ async def test_a_second_import_leaves_all_as_it_is(fleet: Fleet, importing: Impo
     report = await importing.apply(*old.offered(URL), *orders())
     assert {each.verdict for each in report.entries} == {Verdict.THERE}
     assert await fleet.rows("changes") == before
+
+
+async def test_secrets_that_a_first_dump_was_without_come_with_the_second(fleet: Fleet, importing: Importing) -> None:
+    await importing.apply(*old.offered(URL), *orders()[:-1])
+    assert await fleet.find(SECRET, "login") is None
+    report = await importing.apply(*old.offered(URL), *orders())
+    assert entry_of(report, "Secret", "login").verdict == Verdict.CREATE
+    (owner,) = (await fleet.find(SECRET, "login")).metadata.owner_references
+    assert owner.uid == (await fleet.find(BINDING, "login")).metadata.uid
 
 
 async def test_what_has_been_changed_since_is_told_and_stays(fleet: Fleet, importing: Importing) -> None:

@@ -118,7 +118,9 @@ class ImportPass:
             if isinstance(candidate, Unfit):
                 raise candidate
             if stored is not None:
-                return [self._there(kind, place, candidate, stored)]
+                there = self._there(kind, place, candidate, stored)
+                # A first dump may have been without Secrets.
+                return [*self._secrets.used_by(candidate.document, secrets), there]
             first = await self._secrets.namespace_of(candidate.document)
             before = [*first, *self._secrets.used_by(candidate.document, secrets)]
             judged = self._taking.judged(candidate, credentials=_credentials(candidate.document, secrets))

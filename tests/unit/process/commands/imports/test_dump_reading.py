@@ -10,7 +10,7 @@ import pytest
 from chandlery.model.faults import ConfigurationFault
 from chandlery.model.json.json_text import write_json
 from chandlery.process.commands.imports.sources.dump_reading import STDIN, read_dumps
-from tests.support import old_catalog as old
+from tests.support.dumps import old_catalog as old
 
 ONE, TWO = old.instance("one", old.provisioned()), old.secret("two", password="p")
 BARE = {key: value for key, value in ONE.items() if key not in ("apiVersion", "kind")}
