@@ -12,6 +12,7 @@ import helm_python
 import pytest
 
 from chandlery.settings.settings import load_settings
+from chandlery_gateway.trust.cluster_settings import check_cluster_settings
 
 Objects = dict[tuple[str, str], dict[str, Any]]
 Render = Callable[..., Objects]
@@ -57,6 +58,21 @@ def test_every_process_understands_its_environment(
         assert settings.amqp_url.get_secret_value() == required["amqp"]["url"]
         assert settings.encryption_keys.get_secret_value() == ",".join(required["encryption"]["keys"])
         assert (settings.cluster_id, settings.broker_concurrency, settings.shutdown_seconds) == ("c-1", 2_000_000, 10)
+
+
+@pytest.mark.parametrize("source", ["self", "certManager"])
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_process_understands_that_it_is_a_part_of_a_cluster(
+    render: Render, in_cluster: dict[str, Any], clean_environment: pytest.MonkeyPatch, *, service: str, source: str
+) -> None:
+    objects = render({**in_cluster, "kubernetes": {"servingCertificate": {"source": source}}})
+    for name, value in environment_of(objects, ("Deployment", f"demo-chandlery-{service}")).items():
+        clean_environment.setenv(name, value)
+    settings = load_settings()
+    assert settings.platform == "kubernetes"
+    if service == "gateway":
+        check_cluster_settings(settings)
+        assert (settings.serving_cert_secret is None) == (source == "certManager")
 
 
 def test_the_token_file_has_a_line_for_each_token(render: Render, required: dict[str, Any]) -> None:
