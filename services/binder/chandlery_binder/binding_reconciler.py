@@ -23,6 +23,7 @@ from chandlery.reconcile.answers import Answer, Verb, Verdict
 from chandlery.reconcile.operation.deferral import Deferral
 from chandlery.reconcile.operation.open_request import Repeat
 from chandlery.reconcile.reconcile_result import ReconcileResult
+from chandlery.store.audit.credential_trail import DELIVER, secret_entry
 from chandlery.store.database import UnitOfWork
 from chandlery.store.work.work_claims import Claim
 from chandlery_binder.absorb import binding_outcomes as outcomes
@@ -46,6 +47,7 @@ from chandlery_binder.facts.binding_actions import (
 from chandlery_binder.facts.binding_notes import BindingPurpose, OpenBindingRequest, presumed
 from chandlery_binder.facts.binding_snapshot import BindingSnapshot, InjectionProblem
 from chandlery_binder.facts.sealed_binding_notes import SealedNotes
+from chandlery_binder.secret.secret_projection import secret_of
 from chandlery_binder.secret_delivery import eject, inject, secret_place
 
 
@@ -186,6 +188,10 @@ class BindingReconciler:
         if rotated and rotated != inner.binding.status.external_id:
             # From now on everybody who may read the binding knows it.
             await claims_id(unit, inner.binding, lane=inner.memory.lane, noted="", value=rotated)
+        is_distant = not self._resources.platform.joins_transactions
+        if is_distant and undelivered is None and self.delivery(snapshot, planned, answer) is not None:
+            # Whoever writes within the transaction notes it there.
+            unit.audit.note(secret_entry(secret_of(inner.binding, {}), DELIVER))
         return result
 
     def lane(self, snapshot: LoadedBinding, claim: Claim) -> str:

@@ -1,5 +1,7 @@
 """Keys that are waited for or followed, page by page, and the namespaces in them."""
 
+from collections.abc import Sequence
+
 from chandlery.store.database import Database
 from chandlery.store.work.work_claims import Release
 from tests.integration.store.work.work import LANE, add, claim_surely
@@ -24,8 +26,8 @@ async def test_keys_come_in_pages_and_namespaces_once(database: Database) -> Non
     assert len(await database.run(lambda unit: unit.inspection.waited_keys.namespaces(PREFIX, limit=2))) == 2
 
 
-async def page(database: Database, after: str, *, prefix: str = PREFIX) -> list[str]:
-    return list(await database.run(lambda unit: unit.inspection.waited_keys.page(prefix, after=after, limit=2)))
+async def page(database: Database, after: str, *, prefix: str = PREFIX) -> Sequence[str]:
+    return await database.run(lambda unit: unit.inspection.waited_keys.page(prefix, after=after, limit=2))
 
 
 async def waits(database: Database, uid: str, key: str | None, *interests: str) -> None:
