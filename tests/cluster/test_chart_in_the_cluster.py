@@ -133,6 +133,56 @@ def test_a_namespace_that_does_not_take_part_is_told_the_command_that_helps(
     cluster.kubectl().ok("delete", "clusterservicebroker", "opting")
 
 
+def test_a_namespace_goes_with_all_that_is_in_it_though_our_rights_there_may_go_first(
+    cluster: RealCluster, chandlery: ChartInstallation, broker: DemoBroker, namespace: str
+) -> None:
+    kubectl = cluster.kubectl()
+    _opt_in(chandlery, namespace)
+    kubectl.ok(
+        "create",
+        "secret",
+        "generic",
+        "login",
+        "--from-literal=username=a",
+        "--from-literal=password=b",
+        *_in(namespace),
+    )
+    auth = {"basic": {"secretRef": {"name": "login"}}}
+    ours = {**cluster_broker("own", broker.url, authInfo=auth), "kind": "ServiceBroker"}
+    names = {"serviceClassExternalName": "demo-service", "servicePlanExternalName": "default"}
+    api = chandlery.api
+    for plural, document in (
+        ("servicebrokers", ours),
+        ("serviceinstances", {**instance("db"), "spec": names}),
+        ("servicebindings", binding("access", "db")),
+    ):
+        assert api.create(document, namespace=namespace).status == 201
+        api.await_ready(plural, document["metadata"]["name"], namespace=namespace)
+    id_at_broker = api.find("serviceinstances", "db", namespace=namespace)
+    assert id_at_broker is not None
+    path = f"/v2/service_instances/{id_at_broker['spec']['externalID']}"
+    assert broker.status_of(path) == 200
+
+    kubectl.ok("delete", "namespace", namespace, "--wait=false")
+    cluster.api().await_gone("namespaces", namespace, seconds=120)
+    assert broker.status_of(path) == 404
+
+
+def _in(namespace: str) -> list[str]:
+    return ["--namespace", namespace]
+
+
+def _opt_in(chandlery: ChartInstallation, namespace: str) -> None:
+    """As the documents say that whoever looks after it may."""
+    page = (REPOSITORY / "docs/cluster.md").read_text().replace("\\\n", " ")
+    commands = re.findall(
+        r"^    kubectl (create rolebinding .*--namespace shop --clusterrole chandlery:\S+ .*)$", page, re.MULTILINE
+    )
+    assert len(commands) == 2
+    for command in commands:
+        chandlery.kubectl().ok(*command.replace("--namespace shop", f"--namespace {namespace}").split())
+
+
 def test_helm_test_has_an_instance_and_a_binding_made_and_taken_away(
     cluster: RealCluster, chandlery: ChartInstallation, tmp_path: Path
 ) -> None:
