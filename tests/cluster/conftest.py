@@ -11,6 +11,7 @@ How to write one:
   workers, each process with a service account of its own, on PostgreSQL and RabbitMQ. `chandlery.programs["binder"]`
   can be killed and started, `chandlery.relay.cut()` and `open()` are the network between kube-apiserver and the
   gateways. A module that wants other settings has a fixture of its own with `installed_chandlery(…)`.
+  Its rights are generous; `chart_installation(…)` (`stage/chart_installation.py`) gives those of the chart alone.
 - `shop` is the demo broker, registered there for the whole cluster and in sync.
 - `namespace` is a namespace of the test's own. What has no namespace needs a name of the test's own.
 - `cluster.kill_apiserver()`, `start_apiserver()`, `restart_apiserver()`, `restart_controllers()`, `rotate_serving()`,
