@@ -64,12 +64,13 @@ def test_users_go_on_when_a_gateway_dies(both: InstalledChandlery, shop: DemoBro
 def test_a_rolling_restart_refuses_nobody(both: InstalledChandlery, shop: DemoBroker, namespace: str) -> None:
     refused = []
     for name in both.gateways:
-        both.programs[name].signal()
-        while both.programs[name].is_running:
-            status, body = both.api.read(_INSTANCES.format(namespace))
-            if status != 200:
-                refused.append((status, body))
-        both.start(name)
+        with both.without_new_connections(name):
+            both.programs[name].signal()
+            while both.programs[name].is_running:
+                status, body = both.api.read(_INSTANCES.format(namespace))
+                if status != 200:
+                    refused.append((status, body))
+            both.start(name)
     assert refused == []
 
 

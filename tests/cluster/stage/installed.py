@@ -86,6 +86,16 @@ class InstalledChandlery(SplitStack):
         self.programs[name] = Program(name, [CHANDLERY, _GATEWAY], environment=environment, log=log)
 
     @contextmanager
+    def without_new_connections(self, gateway: str) -> Iterator[None]:
+        """As a Service does it with a pod that is ending: no new connection goes there until the end of the block."""
+        port = self._ports[gateway]
+        self.relay.left_out.add(port)
+        try:
+            yield
+        finally:
+            self.relay.left_out.discard(port)
+
+    @contextmanager
     def reached_by_cluster(self) -> Iterator[None]:
         """Let the cluster know where we are, until the end of the block."""
         self.relay.open()

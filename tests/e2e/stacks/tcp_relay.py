@@ -27,6 +27,8 @@ class TcpRelay:
         self._targets = [_target(each) for each in (url, *others)]
         self.served: set[int] = set()
         """The ports of servers that have been connected to."""
+        self.left_out: set[int] = set()
+        """The ports of servers that get no new connections."""
         self.port = free_port()
         userinfo, at, _ = parts.netloc.rpartition("@")
         self.url = urlunsplit(parts._replace(netloc=f"{userinfo}{at}{LOOPBACK}:{self.port}"))
@@ -77,7 +79,8 @@ class TcpRelay:
                 self._run(_pump, far, near)
 
     def _connect(self) -> socket.socket | None:
-        for target in random.sample(self._targets, len(self._targets)):
+        offered = [target for target in self._targets if target[1] not in self.left_out]
+        for target in random.sample(offered, len(offered)):
             with contextlib.suppress(OSError):
                 found = socket.create_connection(target)
                 self.served.add(target[1])
