@@ -89,6 +89,10 @@ class SecretWatch:
                 with suppress(Fault):
                     await self._arrange()
                 await asyncio.sleep(self._look_every_seconds)
+                for helper in helpers:
+                    if helper.done():
+                        # None of them ever ends but by a mistake of ours: all is begun anew.
+                        helper.result()
                 begun = time.monotonic()
                 held = await self._holds()
                 if held is False:

@@ -4,6 +4,7 @@ Like client-go's recorder: what repeats is counted at the first one, and an obje
 told about more rarely. https://github.com/kubernetes/client-go/blob/master/tools/record/events_cache.go
 """
 
+import asyncio
 import hashlib
 import time
 from collections import OrderedDict
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from chandlery.model.faults import AlreadyExists, Forbidden, NotFound
+from chandlery.model.faults import AlreadyExists, Forbidden, NotFound, Unavailable
 from chandlery.model.objects.annotations import TRACE_ID
 from chandlery.model.objects.core import RecordedFact
 from chandlery.model.objects.kinds import AnyObject
@@ -47,8 +48,10 @@ class EventRecorder:
         *,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        timeout_seconds: float = 5.0,
     ) -> None:
-        """`clock` is monotonic seconds, `now` what time it is."""
+        """`clock` is monotonic seconds, `now` what time it is. A round waits `timeout_seconds` for an event at most."""
+        self._timeout_seconds = timeout_seconds
         self._client = client
         self._clock = clock
         self._now = now
@@ -61,7 +64,10 @@ class EventRecorder:
             return
         event = self._event(write.about, write.fact)
         try:
-            await self._told(event)
+            async with asyncio.timeout(self._timeout_seconds):
+                await self._told(event)
+        except TimeoutError:
+            raise Unavailable(f"the cluster has not taken it within {self._timeout_seconds:.0f} s") from None
         except NotFound:
             return
         except Forbidden as fault:

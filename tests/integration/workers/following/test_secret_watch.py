@@ -46,16 +46,22 @@ class Stage:
         }
         return {"metadata": metadata}
 
-    async def watch(self) -> None:
+    async def watch(self, **options: Any) -> None:
         """Until the cluster has no more to tell, and a moment longer: what it has told is told then."""
         self.platform.calls.clear()
         self.cluster.silent.clear()
         watch = SecretWatch(
-            self.fleet.front.database, self.cluster.client, owner="binder", look_every_seconds=0.05, turn_seconds=0.05
+            self.fleet.front.database,
+            self.cluster.client,
+            owner="binder",
+            look_every_seconds=0.05,
+            turn_seconds=0.05,
+            **options,
         )
         self._watching = asyncio.create_task(watch.run())
-        async with asyncio.timeout(SOON):
-            await self.cluster.silent.wait()
+        if not options:
+            async with asyncio.timeout(SOON):
+                await self.cluster.silent.wait()
 
     async def stop(self) -> None:
         if self._watching is not None:
@@ -176,6 +182,22 @@ async def test_namespaces_are_followed_one_by_one_where_that_is_all_we_may(stage
     await eventually(lambda: stage.platform.values("one") == {"uri": "tcp://rope"}, what="the Secret to be restored")
     asked = {what for what, _ in stage.cluster.seen if not what.startswith("create")}
     assert asked == {f"get {OF_NS}", f"watch {OF_NS}"}
+
+
+async def test_namespaces_beyond_the_watches_are_listed_in_turns(stage: Stage) -> None:
+    stage.cluster.sees_all = False
+    stage.cluster.pages.extend([page(stage.secret("9"), version="50"), page(stage.secret("9"), version="51")])
+    stage.cluster.pages.append(page(stage.secret("53", is_changed=True), version="60"))
+    stage.cluster.pages.extend(
+        page(stage.secret("53", is_changed=True), version=str(60 + more)) for more in range(5000)
+    )
+    await stage.watch(most_watches=0)
+    await stage.until_looked_at()
+    assert not any(what.startswith("watch") for what, _ in stage.cluster.seen)
+    # What has been told is not told at each turn.
+    left = len(stage.cluster.pages)
+    await eventually(lambda: len(stage.cluster.pages) < left - 3, what="some more turns")
+    assert stage.platform.calls.count("read one") == 1
 
 
 async def test_namespace_that_opts_in_has_all_looked_at(stage: Stage) -> None:
