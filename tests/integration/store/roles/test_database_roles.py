@@ -128,7 +128,7 @@ async def test_only_whoever_may_write_secrets_seals_them_anew(roles: Roles, keyr
     await create(owner, Secret(metadata=meta("to-be-sealed-anew"), data={"a": "Yg=="}))
     await owner.close()
     sealed = "SELECT spec ->> 'sealed' FROM secrets WHERE name = 'to-be-sealed-anew'"
-    for role in ("provisioner", "syncer", "binder"):
+    for role in ("provisioner", "binder"):
         assert not (await roles.does("owner", sealed)).startswith("newer:")
         database = Database(open_engine(roles.urls[role], application_name="chandlery-test"), newer)
         await reseal(database, owner=role)
