@@ -38,7 +38,7 @@ async def find_endpoint(
 ) -> BrokerEndpoint | Unresolved:
     """The endpoint with its credentials, or why there are none; `timeout_seconds` is for brokers that say nothing."""
     is_going = broker.metadata.deletion_timestamp is not None
-    credentials = await find_credentials(WithKeptSecrets(unit, platform) if is_going else platform, broker)
+    credentials = await find_credentials(WithKeptSecrets(unit, platform, broker) if is_going else platform, broker)
     if isinstance(credentials, Unresolved):
         return credentials
     spec = broker.spec

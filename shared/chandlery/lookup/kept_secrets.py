@@ -5,7 +5,8 @@ deprovisioned: without its credentials their broker could not be asked, and the 
 Standalone that cannot happen, for there a namespace keeps its Secrets until the last broker has left.
 
 The copies are rows of the table of Secrets, which no cluster's gateway serves: sealed as all of them, and resealed when
-keys rotate. The syncer makes them when a catalog has been fetched, and removes them with the broker.
+keys rotate. Each broker has its own, for several may share a Secret. The syncer makes them when a catalog has been
+fetched, and removes them with the broker.
 """
 
 import uuid
@@ -25,9 +26,11 @@ from chandlery.store.objects.object_reads import Listing
 class WithKeptSecrets:
     """A PlatformView that has the copies where the platform has nothing to read any more."""
 
-    def __init__(self, unit: UnitOfWork, platform: PlatformView) -> None:
+    def __init__(self, unit: UnitOfWork, platform: PlatformView, broker: AnyBroker) -> None:
+        """The copies are those of `broker`."""
         self._unit = unit
         self._platform = platform
+        self._broker = broker
 
     async def namespace(self, name: str) -> Namespace | None:
         """See PlatformView."""
@@ -49,7 +52,7 @@ class WithKeptSecrets:
         await self._platform.withdraw(secret)
 
     async def _kept(self, namespace: str, name: str) -> Secret | None:
-        found = await self._unit.objects.get_cached(kinds.SECRET, namespace, name)
+        found = await self._unit.objects.get_cached(kinds.SECRET, namespace, _name_of_copy(self._broker, name))
         return found if isinstance(found, Secret) else None
 
 
@@ -65,7 +68,7 @@ async def keep_secrets(unit: UnitOfWork, broker: AnyBroker, secrets: Sequence[Se
     """Have copies of these, and of no others of the broker."""
     kept = {each.metadata.name: each for each in await _copies(unit, broker)}
     for secret in secrets:
-        copy = kept.pop(secret.metadata.name, None)
+        copy = kept.pop(_name_of_copy(broker, secret.metadata.name), None)
         if copy is None:
             await unit.objects.insert_later(_copy_of(secret, broker, unit))
         elif copy.data != secret.data:
@@ -91,13 +94,17 @@ def _copy_of(secret: Secret, broker: AnyBroker, unit: UnitOfWork) -> Secret:
         controller=True,
     )
     metadata = ObjectMeta(
-        name=secret.metadata.name,
+        name=_name_of_copy(broker, secret.metadata.name),
         namespace=broker.metadata.namespace,
         uid=str(uuid.uuid4()),
         creation_timestamp=unit.now,
         owner_references=[owner],
     )
     return Secret(metadata=metadata, data=secret.data, type=secret.type)
+
+
+def _name_of_copy(broker: AnyBroker, name: str) -> str:
+    return f"{broker.metadata.uid}.{name}"
 
 
 def _owner(secret: Secret) -> str | None:

@@ -13,8 +13,10 @@ from chandlery.model.objects.brokers import (
     ServiceBrokerSpec,
 )
 from chandlery.model.objects.conditions import ConditionType, find_condition
+from chandlery.model.objects.core import Secret
 from chandlery.model.objects.instances import ServiceInstance, ServiceInstanceSpec
 from chandlery.model.objects.metadata import ObjectMeta
+from chandlery.store.objects.object_reads import Listing
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import ScriptedBroker
 from tests.integration.workers.distant_platform import DistantPlatform
@@ -52,6 +54,23 @@ async def test_copy_is_not_used_while_the_broker_is_to_stay(fleet: Fleet) -> Non
         await eventually(lambda: why_it_waits(fleet), lambda why: why == "ErrorGettingAuthCredentials", what="the wait")
 
 
+@LOCAL
+async def test_brokers_of_one_namespace_may_share_a_secret(fleet: Fleet) -> None:
+    fleet.platform = platform = DistantPlatform()
+    platform.put("login", username="ann", password="sesame")
+    async with (
+        ScriptedBroker(basic=("ann", "sesame")) as scripted,
+        ScriptedBroker({"services": []}, basic=("ann", "sesame")) as other,
+    ):
+        await ready_instance(fleet, scripted)
+        await fleet.create(new_broker(other.url, name="other"))
+        await fleet.until_ready(kinds.SERVICE_BROKER, "other")
+        # One goes, and with it its own copy alone.
+        await fleet.delete(new_broker(other.url, name="other"))
+        await fleet.until_gone(kinds.SERVICE_BROKER, "other")
+    assert await copied(fleet) == {"username": "ann", "password": "sesame"}
+
+
 async def ready_instance(fleet: Fleet, scripted: ScriptedBroker) -> None:
     await fleet.worker("ServiceInstance", "ServiceBroker")
     await fleet.create(new_broker(scripted.url))
@@ -60,9 +79,9 @@ async def ready_instance(fleet: Fleet, scripted: ScriptedBroker) -> None:
     await fleet.until_ready(INSTANCE, "one")
 
 
-def new_broker(url: str) -> ServiceBroker:
+def new_broker(url: str, *, name: str = "own") -> ServiceBroker:
     auth = BrokerAuth(basic=LocalSecretAuth(secret_ref=LocalObjectReference(name="login")))
-    return ServiceBroker(metadata=ObjectMeta(name="own", namespace=NS), spec=ServiceBrokerSpec(url=url, auth_info=auth))
+    return ServiceBroker(metadata=ObjectMeta(name=name, namespace=NS), spec=ServiceBrokerSpec(url=url, auth_info=auth))
 
 
 def new_instance() -> ServiceInstance:
@@ -77,5 +96,6 @@ async def why_it_waits(fleet: Fleet) -> str:
 
 
 async def copied(fleet: Fleet) -> dict[str, str] | None:
-    found = await fleet.find(kinds.SECRET, "login")
+    secrets = await fleet.front.database.run(lambda unit: unit.objects.list(kinds.SECRET, Listing(namespace=NS)))
+    found = next((each for each in secrets if isinstance(each, Secret)), None)
     return None if found is None else {k: base64.b64decode(v).decode() for k, v in (found.data or {}).items()}
