@@ -16,10 +16,12 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from chandlery.contracts.messages import Reconcile
 from chandlery.store.schema import WORK_QUEUE as W
 from chandlery.store.sets_of_values import is_one_of_given
+from chandlery.store.work.work_claims import ON_HOLD
 from chandlery.store.work.work_releases import DELIVERY, OF_UID
 from chandlery.telemetry.tracing.traceparent import current_traceparent
 
 if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 _NOW: Final = "made_due_at"
@@ -92,6 +94,11 @@ async def make_due(connection: "AsyncConnection", now: datetime, condition: Any)
 async def commands_of(connection: "AsyncConnection", statement: ReturningUpdate[CommandRow]) -> Sequence[Reconcile]:
     """Run a statement that returns the columns of COMMAND; each row is a command for the outbox."""
     return [command_of(row) for row in (await connection.execute(statement)).mappings().all()]
+
+
+def is_not_on_hold() -> "ColumnElement[bool]":
+    """Whether something else than a wish for the object itself may make it due; see `ON_HOLD`."""
+    return W.c.waiting_for.is_distinct_from(ON_HOLD)
 
 
 def made_due(now: datetime, condition: Any, *, cause: Any) -> ReturningUpdate[CommandRow]:

@@ -35,6 +35,7 @@ from chandlery.store.work.due_work import (
     command_of,
     commands_of,
     given_due,
+    is_not_on_hold,
     made_due,
     made_due_given,
     one_by_one,
@@ -155,14 +156,15 @@ class WakeStore:
         """Have objects at rest looked at again, in batches that the sweep makes; see `Sweep`.
 
         What is due some time anyway is left to that: a poll or a repeated call must not come early. But its row is
-        written as well, so that nobody begins a round on what is about to be outdated.
+        written as well, so that nobody begins a round on what is about to be outdated. `ON_HOLD` is left alone.
         """
         is_held = W.c.lease_until > self._now
         is_moved = W.c.due_at.is_(None) | is_held
         due_at = case((is_moved, self._now), else_=W.c.due_at)
         again = case((is_held, W.c.lease_until), (is_moved, self._now), else_=W.c.due_at)
         for start in range(0, len(uids), _MOST_ENQUEUED):
-            rows = one_by_one(self._connection, W.c.uid.in_(uids[start : start + _MOST_ENQUEUED]))
+            meant = W.c.uid.in_(uids[start : start + _MOST_ENQUEUED]) & is_not_on_hold()
+            rows = one_by_one(self._connection, meant)
             statement = update(W).where(W.c.uid.in_(rows))
             values = {"revision": W.c.revision + 1, "due_at": due_at, "enqueue_after": again}
             await self._connection.execute(statement.values(values))

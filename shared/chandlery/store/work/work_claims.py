@@ -19,6 +19,8 @@ class WorkTrace(NamedTuple):
 
 
 NO_TRACE: Final = WorkTrace()
+ON_HOLD: Final = "hold:"
+"""What a row waits for that news wakes none of, nor upkeep: only who asks for that object, or changes it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +96,8 @@ class TakenWork:
     lane: str
     at: NamespacedName
     is_due: bool
+    is_on_hold: bool = False
+    """Whether nothing but a wish of somebody's for this object makes it due; see `ON_HOLD`."""
     memory: JsonObject
     sealed: JsonObject | None = field(default=None, repr=False)
     ready: str | None = None

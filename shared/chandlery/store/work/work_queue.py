@@ -27,9 +27,18 @@ from chandlery.store.schema import OBJECTS
 from chandlery.store.schema import WORK_QUEUE as W
 from chandlery.store.sealing.sealing import Keyring
 from chandlery.store.sets_of_values import is_one_of, is_one_of_given
-from chandlery.store.work.due_work import COMMAND, HeldRows, command_of, commands_of, made_due, make_due, one_by_one
+from chandlery.store.work.due_work import (
+    COMMAND,
+    HeldRows,
+    command_of,
+    commands_of,
+    is_not_on_hold,
+    made_due,
+    make_due,
+    one_by_one,
+)
 from chandlery.store.work.sealed_notes import OpenedNote, open_cause, open_note, seal_cause, seal_note
-from chandlery.store.work.work_claims import Claim, Release, TakenWork, WorkTrace
+from chandlery.store.work.work_claims import ON_HOLD, Claim, Release, TakenWork, WorkTrace
 from chandlery.store.work.work_releases import DELIVERY, OF_UID, WRITE, Forsaken, Standing, Woken, WorkReleases
 from chandlery.telemetry.tracing.traceparent import current_traceparent
 
@@ -90,6 +99,7 @@ class WorkQueue:
         due_at = self._now if taken.is_due else None
         memory = seal_cause(self._keyring, taken.uid, taken.memory)
         row = {"kind": taken.kind, "uid": taken.uid, "lane": taken.lane, "due_at": due_at, "enqueue_after": due_at}
+        row["waiting_for"] = ON_HOLD if taken.is_on_hold else None
         self._taken.append({**row, "memory": memory, "sealed": sealed, "ready": taken.ready})
 
     async def flush(self) -> None:
@@ -118,12 +128,12 @@ class WorkQueue:
     async def enqueue_changed_in_namespace(
         self, kind: str, namespace: str, *, lanes: Sequence[str]
     ) -> Sequence[Reconcile]:
-        """`enqueue_changed` for all objects of a kind in a namespace that belong to one of these lanes, at once."""
+        """`enqueue_changed` for all of a kind in a namespace that belong to one of these lanes, but for `ON_HOLD`."""
         if not lanes:
             return []
         table = OBJECTS[kind]
         there = select(table.c.uid).where(table.c.namespace == namespace)
-        meant = (W.c.kind == kind) & W.c.lane.in_(lanes) & W.c.uid.in_(there)
+        meant = (W.c.kind == kind) & W.c.lane.in_(lanes) & W.c.uid.in_(there) & is_not_on_hold()
         return await make_due(self._connection, self._now, W.c.uid.in_(one_by_one(self._connection, meant)))
 
     async def claim(self, uid: str, *, owner: str, lease: timedelta) -> Claim | None:

@@ -3,7 +3,8 @@
 from datetime import timedelta
 
 from chandlery.model.objects import kinds
-from chandlery.store.database import Database
+from chandlery.store.database import Database, UnitOfWork
+from chandlery.store.work.work_claims import TakenWork
 from tests.integration.store import samples
 from tests.integration.store.conftest import SetClock
 from tests.integration.store.work import work
@@ -43,6 +44,21 @@ async def test_round_does_not_begin_on_what_is_about_to_be_outdated(postgresql: 
         assert await claim(postgresql) is None
     assert await due(postgresql) == ["uid"]
     assert await claim(postgresql) is not None
+
+
+async def test_what_is_on_hold_is_woken_by_a_wish_for_it_alone(database: Database) -> None:
+    taken = TakenWork(
+        kind=work.KIND, uid="uid", lane=work.LANE, at=("ns", "one"), is_due=False, is_on_hold=True, memory={}
+    )
+
+    async def take(unit: UnitOfWork) -> None:
+        unit.work_queue.add_taken_later(taken)
+
+    await database.run(take)
+    await enqueue_idle(database, "uid")
+    assert await claim(database) is None
+    await work.touch(database)
+    assert await claim(database) is not None
 
 
 async def test_stirring_nobody_is_fine(database: Database) -> None:

@@ -16,7 +16,7 @@ from chandlery.model.objects.metadata import OwnerReference
 from chandlery.platform.standalone.standalone_platform import StandaloneSession
 from chandlery.reconcile.reconcile_result import DeleteSecret, WriteSecret
 from chandlery.store.database import Database, UnitOfWork
-from chandlery.store.work.work_claims import Claim, Release
+from chandlery.store.work.work_claims import ON_HOLD, Claim, Release
 from tests.integration.store import samples
 from tests.integration.store.work import work
 
@@ -177,9 +177,11 @@ async def test_another_priority_of_a_broker_wakes_who_asks_for_its_classes_by_na
     assert await woken_by(database, lambda unit: unit.objects.update(broker, after)) == BOTH
 
 
-@pytest.mark.parametrize(("told", "is_due"), [("cost/", True), ("owner/", False)])
+@pytest.mark.parametrize(
+    ("told", "waits_for", "is_due"), [("cost/", None, True), ("owner/", None, False), ("cost/", ON_HOLD, False)]
+)
 async def test_an_annotation_of_a_namespace_makes_instances_due_whose_broker_is_told_it(
-    database: Database, told: str, *, is_due: bool
+    database: Database, told: str, *, waits_for: str | None, is_due: bool
 ) -> None:
     wanted = CLUSTER_BROKER.spec.model_copy(update={"context_annotations": (told,)})  # type: ignore[union-attr]
     broker = CLUSTER_BROKER.model_copy(update={"spec": wanted})
@@ -188,7 +190,7 @@ async def test_an_annotation_of_a_namespace_makes_instances_due_whose_broker_is_
     uid = stored.metadata.uid or ""
     await work.add(database, uid, lane="broker:/one")
     held = await work.claim_surely(database, uid)
-    left = Release(due_at=None, lane="broker:/one", memory={})
+    left = Release(due_at=None, lane="broker:/one", waiting_for=waits_for, memory={})
     await database.run(lambda unit: unit.work_queue.release(held, left))
     annotated = before.metadata.model_copy(update={"annotations": {"cost/center": "1"}})
     after = before.model_copy(update={"metadata": annotated})

@@ -61,6 +61,7 @@ def _work_of(taken: Prepared) -> TakenWork:
         at=(document.metadata.namespace or "", document.metadata.name),
         # Brokers are woken when all is there that uses their classes: what nobody uses may be removed.
         is_due=taken.stance is not None and taken.stance.is_due,
+        is_on_hold=taken.stance is not None and not taken.stance.is_due,
         memory=taken.memory,
         sealed=taken.sealed,
         ready=_ready(document),
