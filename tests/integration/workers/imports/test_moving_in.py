@@ -1,8 +1,11 @@
 """Objects of Service Catalog are taken over without a call that changes anything, and work from then on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
 
 from chandlery.model.objects import kinds
+from chandlery.store.rows import utc
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker, simple_catalog
 from tests.conformance.scripted.scripted_catalog import simple_service
@@ -24,18 +27,25 @@ def scripted_broker() -> ScriptedBroker:
 
 
 async def rest(fleet: Fleet, scripted: ScriptedBroker) -> None:
-    """Let the workers look at everything, and time pass."""
+    """Let the workers do all that is due, and again whenever time has passed: what is as before then stays so."""
     process = await fleet.worker(*WORKERS)
     sweep = process.sweep()
-    for _ in range(5):
+
+    async def left() -> list[object]:
+        # Unless its round is over, an object is due, in hand, or on its way there.
         await sweep.once()
-        await eventually(lambda: fleet.rows("work_queue"), _nobody_works, what="the workers to rest")
-        fleet.clock.advance(3600.0)
+        rows, now = await fleet.rows("work_queue"), fleet.clock()
+        open_rows = [row for row in rows if row["kind"] in WORKERS and (row["lease_owner"] or _is_due(row, now))]
+        return [*open_rows, *await fleet.rows("outbox")]
+
+    for passed in (0.0, *[3600.0] * 4):
+        fleet.clock.advance(passed)
+        await eventually(left, lambda seen: not seen, what="the workers to have done all that is due")
     await scripted.wait_for(osb.GET_CATALOG, 1)
 
 
-def _nobody_works(rows: list[dict[str, object]]) -> bool:
-    return all(row["lease_owner"] is None for row in rows)
+def _is_due(row: Mapping[str, Any], now: datetime) -> bool:
+    return row["due_at"] is not None and utc(row["due_at"]) <= now
 
 
 def ready_ones() -> list[old.Document]:
