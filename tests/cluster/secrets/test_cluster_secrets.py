@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from chandlery.model.faults import Fault, Forbidden, Invalid, NotFound
+from chandlery.model.faults import Conflict, Fault, Forbidden, Invalid, NotFound
 from chandlery.model.objects.core import RecordedFact, Secret
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.metadata import ObjectMeta, OwnerReference
@@ -49,8 +49,24 @@ class Stage:
         role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name}}
         self.cluster.put("/apis/rbac.authorization.k8s.io/v1/clusterroles", {**role, "rules": rules})
 
-    def opt_in(self) -> None:
+    async def opt_in(self) -> None:
         self.cluster.grant("chandlery:secrets", to=self.account, namespace=self.namespace)
+        await self.until_allowed("create", "secrets", namespace=self.namespace)
+
+    async def until_allowed(self, verb: str, resource: str, *, namespace: str = "") -> None:
+        """A right that was given takes a moment to get around."""
+        attributes = {"verb": verb, "resource": resource, "namespace": namespace}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+
+        async def allowed() -> bool:
+            answer = await self.client.create("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
+            return bool(answer["status"]["allowed"])
+
+        await eventually(allowed, what=f"the right to {verb} {resource}")
 
     def owner(self, name: str) -> str:
         document = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}
@@ -91,6 +107,7 @@ class Stage:
 @pytest.fixture
 async def stage(cluster: RealCluster, namespace: str) -> AsyncIterator[Stage]:
     made = Stage(cluster, namespace)
+    await made.until_allowed("get", "namespaces")
     yield made
     await made.client.close()
 
@@ -107,7 +124,7 @@ async def test_namespace_that_has_not_opted_in_is_told_the_command_that_helps(st
 
 
 async def test_secret_is_made_changed_and_taken_away(stage: Stage) -> None:
-    stage.opt_in()
+    await stage.opt_in()
     await stage.platform.carry_out(stage.secret(uri="tcp://rope", password="knot"))
     assert stage.values() == {"uri": "tcp://rope", "password": "knot"}
     (owner,) = stage.metadata()["ownerReferences"]
@@ -128,7 +145,7 @@ async def test_secret_is_made_changed_and_taken_away(stage: Stage) -> None:
 
 
 async def test_secret_of_somebody_else_is_never_touched(stage: Stage) -> None:
-    stage.opt_in()
+    await stage.opt_in()
     stage.kubectl("create", "secret", "generic", "rope", "--from-literal=a=b")
     with pytest.raises(SecretNotOwned):
         await stage.platform.carry_out(stage.secret(uri="tcp://rope"))
@@ -143,7 +160,7 @@ async def test_secret_of_somebody_else_is_never_touched(stage: Stage) -> None:
 
 
 async def test_what_somebody_has_changed_is_put_right_and_labels_of_others_stay(stage: Stage) -> None:
-    stage.opt_in()
+    await stage.opt_in()
     await stage.platform.carry_out(stage.secret(uri="tcp://rope", password="knot"))
     stage.kubectl("label", "secret", "rope", "team=deck")
     stage.kubectl("patch", "secret", "rope", "-p", '{"data":{"uri":null,"password":"YmFk"}}')
@@ -152,8 +169,21 @@ async def test_what_somebody_has_changed_is_put_right_and_labels_of_others_stay(
     assert stage.metadata()["labels"] == {"team": "deck", "app.kubernetes.io/managed-by": "chandlery"}
 
 
+async def test_write_that_comes_late_is_refused(stage: Stage) -> None:
+    await stage.opt_in()
+    await stage.platform.carry_out(stage.secret(uri="tcp://rope"))
+    seen = stage.metadata()
+    await stage.platform.carry_out(stage.secret(uri="tcp://other"))
+    late = {"name": "rope", "uid": seen["uid"], "resourceVersion": seen["resourceVersion"]}
+    document = {"apiVersion": "v1", "kind": "Secret", "metadata": late, "data": {"uri": "YQ=="}}
+    path = f"/api/v1/namespaces/{stage.namespace}/secrets/rope"
+    with pytest.raises(Conflict):
+        await stage.client.apply(path, document, field_manager="chandlery", force=True)
+    assert stage.values() == {"uri": "tcp://other"}
+
+
 async def test_immutable_secret_is_told_with_a_command(stage: Stage) -> None:
-    stage.opt_in()
+    await stage.opt_in()
     await stage.platform.carry_out(stage.secret(uri="tcp://rope"))
     stage.kubectl("patch", "secret", "rope", "-p", '{"immutable":true}')
     with pytest.raises(Invalid, match=r"made immutable\. .*kubectl delete secret rope"):
@@ -161,7 +191,7 @@ async def test_immutable_secret_is_told_with_a_command(stage: Stage) -> None:
 
 
 async def test_quota_is_told_in_the_clusters_words(stage: Stage) -> None:
-    stage.opt_in()
+    await stage.opt_in()
     stage.kubectl("create", "quota", "few", "--hard=secrets=0")
 
     async def refusal() -> Fault | None:

@@ -52,7 +52,7 @@ class PlainCluster:
     async def apply(self, path: str, body: JsonObject, /, *, field_manager: str, force: bool) -> JsonObject:
         assert force
         found = self._called("apply", path)
-        if body["metadata"].get("uid") not in (None, found["metadata"]["uid"]):
+        if any(body["metadata"].get(key) not in (None, found["metadata"][key]) for key in ("uid", "resourceVersion")):
             raise Conflict
         return self.put(path, body, manager=field_manager, operation="Apply")
 

@@ -7,7 +7,7 @@ sentence is shown to the user in the condition of the object that needs the Secr
 import re
 from typing import Final
 
-from chandlery.model.faults import Fault, Forbidden, Invalid
+from chandlery.model.faults import BadRequest, Fault, Forbidden, Invalid
 from chandlery.platform.kubernetes.faults import is_terminating
 from chandlery.reconcile.kubectl_commands import delete_secret
 
@@ -37,6 +37,9 @@ def explained(fault: Fault, namespace: str, name: str, *, writes: bool) -> Fault
     if isinstance(fault, Invalid) and "immutable" in fault.message:
         way_out = f"Delete it, and it is written anew: {delete_secret(namespace, name)}"
         return Invalid(f'the Secret "{namespace}/{name}" was made immutable. {way_out}')
+    if isinstance(fault, BadRequest):
+        # So answers a webhook of the cluster that denies it and gives no status of its own, too.
+        return Invalid(f'the Secret "{namespace}/{name}" is not accepted: {fault.message}')
     return fault
 
 

@@ -1,8 +1,9 @@
 """The Secrets of a cluster: read, written for a binding, and taken away with it. Somebody else's is never touched.
 
 What is not there is made by POST, which never writes over what somebody else makes at the same moment. What is ours is
-changed by server-side apply: only the fields that we set, whoever else may add labels. That names the uid of the Secret
-that was looked at, so that it cannot be another one of the same name.
+changed by server-side apply: only the fields that we set, whoever else may add labels. That names uid and version of
+the Secret that was looked at. So it cannot be another one of the same name; and a call that was on its way when its
+worker lost the lease cannot write older credentials over those of the successor.
 """
 
 from typing import Any, Final
@@ -97,9 +98,11 @@ class ClusterSecrets:
                 return True
             if controller_of(existing) is None or controller_of(existing) != controller_of(document["metadata"]):
                 raise SecretNotOwned(f'Secret "{namespace}/{name}" exists and is not owned by this binding')
+            version = existing["resourceVersion"]
             if (entries := applied_entries(existing.get("managedFields") or [])) is not None:
-                await self._client.patch(path, _taken_over(existing, entries), content_type=JSON_PATCH)
-            document["metadata"]["uid"] = existing["uid"]
+                taken = await self._client.patch(path, _taken_over(existing, entries), content_type=JSON_PATCH)
+                version = taken["metadata"]["resourceVersion"]
+            document["metadata"] |= {"uid": existing["uid"], "resourceVersion": version}
             await self._client.apply(path, document, field_manager=FIELD_MANAGER, force=True)
         except (AlreadyExists, Conflict):
             return False

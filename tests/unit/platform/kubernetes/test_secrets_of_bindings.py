@@ -1,12 +1,14 @@
 """Secrets of bindings in a cluster that stands in for one: who may write over what, and in which order."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from chandlery.model.faults import Conflict, Forbidden
+from chandlery.model.faults import BadRequest, Conflict, Forbidden, Invalid
 from chandlery.model.objects.core import Secret
 from chandlery.model.objects.metadata import ObjectMeta, OwnerReference
+from chandlery.model.objects.wire import JsonObject
 from chandlery.platform.kubernetes.cluster_secrets import applied_entries
 from chandlery.platform.kubernetes.kubernetes_platform import KubernetesPlatform
 from chandlery.platform.protocol import SecretNotOwned
@@ -37,6 +39,41 @@ async def test_first_is_made_the_second_taken_over_once_and_applied_from_then_on
     read = await platform.read_secret("ship", "rope")
     assert read is not None
     assert read.data == {"uri": "Yw=="}
+
+
+class SlowCluster(PlainCluster):
+    """The first apply is under way until somebody lets it arrive."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.under_way: asyncio.Future[tuple[str, JsonObject]] = asyncio.get_running_loop().create_future()
+
+    async def apply(self, path: str, body: JsonObject, /, *, field_manager: str, force: bool) -> JsonObject:
+        if not self.under_way.done():
+            self.under_way.set_result((path, body))
+            await asyncio.Event().wait()
+        return await super().apply(path, body, field_manager=field_manager, force=force)
+
+
+async def test_call_that_comes_late_writes_nothing_over_what_the_successor_has_written() -> None:
+    cluster = SlowCluster()
+    platform = KubernetesPlatform(cluster.client)
+    await platform.carry_out(write(uri="YQ=="))
+    stalled = asyncio.create_task(platform.carry_out(write(uri="Yg==")))
+    path, body = await cluster.under_way
+    # Its lease is lost, and with it the worker; the call is on its way all the same.
+    stalled.cancel()
+    await KubernetesPlatform(cluster.client).carry_out(write(uri="Yw=="))
+    with pytest.raises(Conflict):
+        await cluster.apply(path, body, field_manager="chandlery", force=True)
+    assert cluster.objects[PATH]["data"] == {"uri": "Yw=="}
+
+
+async def test_what_a_webhook_of_the_cluster_denies_is_told_like_any_refusal() -> None:
+    cluster = PlainCluster()
+    cluster.refuses = {f"create {PATH}": BadRequest('admission webhook "labels.example.com" denied the request')}
+    with pytest.raises(Invalid, match=r'the Secret "ship/rope" is not accepted: admission webhook "labels'):
+        await KubernetesPlatform(cluster.client).carry_out(write(uri="YQ=="))
 
 
 @pytest.mark.parametrize("owners", [[], [{"uid": "other", "controller": True}], [{"uid": "mine"}]])
