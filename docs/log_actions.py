@@ -41,6 +41,7 @@ ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "end_now": "it is asked a second time",
         "stop_process": "it has ended, or must",
         "await_server": "a server is not there yet",
+        "begin_anew": "what goes on beside a service has failed in a way nobody has foreseen, and is begun anew",
         "check_schema": "the schema is of another release",
         "check_listener": "the gateway speaks plain HTTP",
         "check_open_files": "the process may open too few files",

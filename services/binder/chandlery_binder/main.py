@@ -4,6 +4,7 @@ from chandlery.engine.reconcile_loop import ReconcileLoop
 from chandlery.engine.resources import Resources
 from chandlery.engine.worker import Worker
 from chandlery.model.objects.kinds import SERVICE_BINDING
+from chandlery.process.background import Beside
 from chandlery.process.service import Running, Service
 from chandlery.process.takeover import TakeoverRules
 from chandlery.settings.settings import Settings
@@ -15,9 +16,8 @@ def _build(resources: Resources) -> Running:
     if resources.cluster is None:
         return worker
     from chandlery.engine.following.secret_watch import SecretWatch  # noqa: PLC0415 - standalone needs none of it
-    from chandlery_binder.cluster_binder import ClusterBinder  # noqa: PLC0415
 
-    return ClusterBinder(worker, SecretWatch(resources.database, resources.cluster, owner=resources.owner))
+    return Beside(worker, SecretWatch(resources.database, resources.cluster, owner=resources.owner))
 
 
 def _takeover(_settings: Settings) -> TakeoverRules:

@@ -24,7 +24,7 @@ from chandlery.osb.client import OsbClient
 from chandlery.osb.transport.egress import Egress
 from chandlery.process.choices.bus_choice import make_bus
 from chandlery.process.choices.key_choice import SealedDatabase, make_database, require_keys
-from chandlery.process.choices.platform_choice import ChosenPlatform, make_platform
+from chandlery.process.choices.platform_choice import ChosenPlatform, check_database, make_platform
 from chandlery.process.choices.tracing_choice import make_tracing
 from chandlery.process.http.metrics_page import make_metrics
 from chandlery.process.logs.line_counts import count_lines
@@ -74,6 +74,7 @@ async def open_resources(
         # For its complaints: whose id is signed with is known later.
         context_signer_of(settings, cluster_id="")
         await prepare_schema(engine, migrates=migrates)
+        await patiently(lambda: database.run(lambda unit: check_database(unit, settings.platform)))
         await _begin(database, bus)
         osb = _broker_client(settings, egress, metrics, tracing)
         stack.push_async_callback(osb.close)

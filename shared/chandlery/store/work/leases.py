@@ -87,14 +87,18 @@ class LeaseStore:
 
     async def cluster_id(self, wanted: str | None) -> str:
         """The id that brokers know this installation by: the configured one, else one made up once and kept."""
-        query = select(MARKS.c.value).where(MARKS.c.name == _CLUSTER_ID)
+        noted = await self.first_noted(_CLUSTER_ID, wanted or str(uuid.uuid4()))
+        return wanted or noted
+
+    async def first_noted(self, name: str, value: str) -> str:
+        """The fact that somebody noted first and that stays: this value, if there was none."""
+        query = select(MARKS.c.value).where(MARKS.c.name == name)
         known = (await self._connection.execute(query)).scalar()
         if known is not None:
-            return wanted or str(known)
-        value = wanted or str(uuid.uuid4())
+            return str(known)
         try:
             async with self._connection.begin_nested():
-                await self._connection.execute(insert(MARKS).values(name=_CLUSTER_ID, value=value))
+                await self._connection.execute(insert(MARKS).values(name=name, value=value))
         except IntegrityError:
             return str((await self._connection.execute(query)).scalar_one())
         return value
