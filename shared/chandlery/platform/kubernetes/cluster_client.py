@@ -5,8 +5,8 @@ own words but never with a piece of the body that was sent.
 Called by: the platform and its reflectors in workers; the gateway for reviews and configuration. Never while a
 transaction is open.
 
-Nothing is repeated here but what was refused before it was looked at, and questions (reviews). All else is the
-caller's: he knows what may be done twice.
+Nothing is repeated here but what was refused before it was looked at (401, 429), and questions (reviews). All else is
+the caller's: he knows what may be done twice.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ from chandlery.model.json.json_text import NotJson, read_json, write_json
 from chandlery.model.objects.wire import JsonObject
 from chandlery.platform.kubernetes.access.cluster_access import ClusterAccess
 from chandlery.platform.kubernetes.cluster_watch import WatchEvent, watch_events
-from chandlery.platform.kubernetes.faults import Unauthorized, fault_of
+from chandlery.platform.kubernetes.faults import TooManyRequests, Unauthorized, fault_of
 
 log = structlog.get_logger(__name__)
 
@@ -63,6 +63,9 @@ _IDLE_SECONDS: Final = 150.0
 """A watch hears a bookmark a minute. One that hears nothing for longer hangs on a connection that is gone."""
 _KEEP_ALIVE_SECONDS: Final = 45.0
 _ERRORS_FROM: Final = 300
+_MOST_DELAYS: Final = 3
+_LONGEST_DELAY_SECONDS: Final = 5.0
+"""A cluster with too much to do says when it wants to be asked again: usually in a second. More is left to the caller."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +201,17 @@ class ClusterClient:
 
     async def _opened(self, request: _Request) -> ClientResponse:
         """An answer that is none of an error; its body is still to be read. Raises the fault of any other."""
+        for _ in range(_MOST_DELAYS):
+            try:
+                return await self._answered(request)
+            except TooManyRequests as fault:
+                if request.session == "watch" or fault.retry_after_seconds > _LONGEST_DELAY_SECONDS:
+                    raise
+                # Longer by chance, so that not all of us are back at once.
+                await asyncio.sleep(fault.retry_after_seconds * (1 + random.random() / 2))  # noqa: S311 - see above
+        return await self._answered(request)
+
+    async def _answered(self, request: _Request) -> ClientResponse:
         is_tried = False
         while True:
             begun = time.monotonic()

@@ -1,7 +1,7 @@
 """Follows a collection of a cluster for ever: lists it, watches it from there, and lists it anew when it has to.
 
 Comes in: what the cluster serves. Goes out: news, as an iterator: pages of a list, changes, and how far it has got.
-Called by: `cluster_namespaces` in the gateway, `secret_news` in workers.
+Called by: `cluster_namespaces` in the gateway, `engine/following` in the binder.
 
 Nothing is kept here, so it needs no more memory than a page. Whoever keeps the version that is told, and begins with
 it, sees what has happened meanwhile, deletions included, for as long as the cluster knows of it (five minutes and

@@ -26,6 +26,8 @@ _MOST_CAUSES: Final = 20
 _QUOTATIONS: Final = (", error found in #", "; error found in #", "bigger context ...", "bigger context |")
 """Behind these a server that cannot decode a body repeats a piece of it, which may be a credential."""
 _SERVER_FAILS: Final = 500
+_LONGEST_DELAY_SECONDS: Final = 300.0
+"""Whatever a cluster asks for: nobody would know that it has recovered."""
 
 
 class Unauthorized(Refused):
@@ -36,7 +38,7 @@ class TooManyRequests(Unavailable):
     """The cluster has too much to do; nothing was done."""
 
     def __init__(self, message: str | None = None, *, retry_after_seconds: float = 1.0) -> None:
-        """`retry_after_seconds` is when the cluster wants to be asked again."""
+        """`retry_after_seconds` is when the cluster wants to be asked again, 300 at most."""
         self.retry_after_seconds = retry_after_seconds
         super().__init__(message)
 
@@ -115,7 +117,7 @@ def _problems(details: Mapping[str, Any]) -> tuple[FieldProblem, ...]:
 
 
 def _seconds(retry_after: str | None) -> float:
-    return float(retry_after) if retry_after and retry_after.isdecimal() else 1.0
+    return min(float(retry_after), _LONGEST_DELAY_SECONDS) if retry_after and retry_after.isdecimal() else 1.0
 
 
 def _whole_number(value: object) -> int | None:

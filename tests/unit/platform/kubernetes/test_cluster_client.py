@@ -23,7 +23,7 @@ from chandlery.model.faults import (
 from chandlery.platform.kubernetes.access.cluster_access import ClusterAccess
 from chandlery.platform.kubernetes.access.cluster_identity import Content, KnownIdentity
 from chandlery.platform.kubernetes.cluster_client import METADATA, ClusterClient
-from chandlery.platform.kubernetes.faults import TooManyRequests, Unauthorized, is_terminating
+from chandlery.platform.kubernetes.faults import TooManyRequests, Unauthorized, fault_of, is_terminating
 from tests.support.waiting import SOON
 
 SECRETS = "/api/v1/namespaces/ship/secrets"
@@ -145,6 +145,30 @@ async def test_when_to_come_back_is_told(stand: Stand, client: ClusterClient) ->
     with pytest.raises(TooManyRequests) as fault:
         await client.get(SECRETS)
     assert fault.value.retry_after_seconds == 7
+
+
+async def test_cluster_with_too_much_to_do_is_asked_again_when_it_wants_to_be(
+    stand: Stand, client: ClusterClient
+) -> None:
+    busy = answering(429, status_of(429, "TooManyRequests", "later"), **{"Retry-After": "0"})
+
+    async def busy_twice(request: web.Request) -> web.StreamResponse:
+        return await (busy if len(stand.seen) < 3 else answering(201, {"kind": "Secret"}))(request)
+
+    stand.answer = busy_twice
+    assert await client.create(SECRETS, {"kind": "Secret"}) == {"kind": "Secret"}
+    assert [body for *_, body in stand.seen] == [b'{"kind":"Secret"}'] * 3
+    stand.seen.clear()
+    stand.answer = busy
+    with pytest.raises(TooManyRequests):
+        await client.get(SECRETS)
+    assert len(stand.seen) == 4
+
+
+def test_cluster_is_not_left_alone_for_longer_than_minutes() -> None:
+    fault = fault_of(429, b"", retry_after="9" * 400)
+    assert isinstance(fault, TooManyRequests)
+    assert fault.retry_after_seconds == 300
 
 
 async def test_piece_of_the_body_in_a_refusal_is_not_repeated(stand: Stand, client: ClusterClient) -> None:
