@@ -74,8 +74,7 @@ async def open_resources(
         # For its complaints: whose id is signed with is known later.
         context_signer_of(settings, cluster_id="")
         await prepare_schema(engine, migrates=migrates)
-        await patiently(lambda: database.run(lambda unit: check_database(unit, settings.platform)))
-        await _begin(database, bus)
+        await _begin(database, bus, platform=settings.platform)
         osb = _broker_client(settings, egress, metrics, tracing)
         stack.push_async_callback(osb.close)
         requeue_timers = RequeueTimers(bus)
@@ -102,7 +101,8 @@ async def open_resources(
         )
 
 
-async def _begin(database: Database, bus: Bus) -> None:
+async def _begin(database: Database, bus: Bus, *, platform: str) -> None:
+    await patiently(lambda: database.run(lambda unit: check_database(unit, platform)))
     await patiently(database.data_keys.start)
     await patiently(lambda: database.run(lambda unit: unit.seals.check()))
     await bus.start()

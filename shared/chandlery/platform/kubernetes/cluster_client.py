@@ -65,7 +65,7 @@ _KEEP_ALIVE_SECONDS: Final = 45.0
 _ERRORS_FROM: Final = 300
 _MOST_DELAYS: Final = 3
 _LONGEST_DELAY_SECONDS: Final = 5.0
-"""A cluster with too much to do says when it wants to be asked again: usually in a second. More is left to the caller."""
+"""A cluster with too much to do says when it is to be asked again: usually in a second. More is the caller's matter."""
 
 
 @dataclass(frozen=True, kw_only=True)
