@@ -133,7 +133,7 @@ def test_a_namespace_that_does_not_take_part_is_told_the_command_that_helps(
     cluster.kubectl().ok("delete", "clusterservicebroker", "opting")
 
 
-def test_a_namespace_goes_with_all_that_is_in_it_though_our_rights_there_may_go_first(
+def test_a_namespace_goes_with_all_that_is_in_it_though_our_rights_there_go_first(
     cluster: RealCluster, chandlery: ChartInstallation, broker: DemoBroker, namespace: str
 ) -> None:
     kubectl = cluster.kubectl()
@@ -163,9 +163,15 @@ def test_a_namespace_goes_with_all_that_is_in_it_though_our_rights_there_may_go_
     path = f"/v2/service_instances/{id_at_broker['spec']['externalID']}"
     assert broker.status_of(path) == 200
 
+    # The namespace controller may do so, too: it takes the kinds in any order.
+    kubectl.ok("delete", "rolebinding", "--all", *_in(namespace))
+    kubectl.ok("delete", "secret", "login", *_in(namespace))
+    kubectl.ok("delete", "serviceinstance,servicebinding", "--all", "--wait=false", *_in(namespace))
     kubectl.ok("delete", "namespace", namespace, "--wait=false")
     cluster.api().await_gone("namespaces", namespace, seconds=120)
     assert broker.status_of(path) == 404
+    deletions = [each for method, each, status in broker.requests() if method == "DELETE" and each.startswith(path)]
+    assert ["service_bindings" in each for each in deletions] == [True, False]
 
 
 def _in(namespace: str) -> list[str]:

@@ -7,10 +7,10 @@ A key is news only to those who look at what has changed. What an object tells o
 instance that is still being made) wakes nobody, or every write would cost a look.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from chandlery.model.objects.bindings import ServiceBinding
-from chandlery.model.objects.brokers import AnyBroker, ClusterServiceBroker, ServiceBroker
+from chandlery.model.objects.brokers import AnyBroker, ClusterServiceBroker, ServiceBroker, auth_secrets
 from chandlery.model.objects.conditions import ConditionType, is_true
 from chandlery.model.objects.core import Secret
 from chandlery.model.objects.instances import ServiceInstance
@@ -31,7 +31,8 @@ def woken_by(before: AnyObject | None, after: AnyObject | None) -> tuple[str, ..
         # Another binding of the instance may be waiting for its turn.
         return _ends(after) if before.status.async_op_in_progress and not after.status.async_op_in_progress else ()
     keys = _places(before)
-    return tuple(sorted({*keys, *_places(after)})) if keys and _is_news(before, after) else ()
+    places = {*keys, *_places(after)} if keys and _is_news(before, after) else set()
+    return tuple(sorted({*places, *_logins(before, after)}))
 
 
 def changed_annotations(before: AnyObject, after: AnyObject) -> frozenset[str]:
@@ -81,6 +82,14 @@ def _ends(document: AnyObject) -> tuple[str, ...]:
     if isinstance(document, ServiceBinding):
         return (bindings_key(meta.namespace, document.spec.instance_ref.name),)
     return ()
+
+
+def _logins(before: AnyObject, after: AnyObject) -> Iterator[str]:
+    """The Secrets of a broker of a namespace that has begun to go: whoever waits for one may do with the copy now."""
+    has_begun = before.metadata.deletion_timestamp is None and after.metadata.deletion_timestamp is not None
+    if isinstance(after, ServiceBroker) and has_begun:
+        # See lookup/kept_secrets.
+        yield from (secret_key(*place) for _, place in auth_secrets(after))
 
 
 def _can_be_bound(instance: ServiceInstance) -> bool:

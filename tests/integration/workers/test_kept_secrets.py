@@ -55,6 +55,22 @@ async def test_copy_is_not_used_while_the_broker_is_to_stay(fleet: Fleet) -> Non
 
 
 @LOCAL
+async def test_instance_that_waits_for_the_secret_goes_on_when_its_broker_is_deleted_after_it(fleet: Fleet) -> None:
+    fleet.platform = platform = DistantPlatform()
+    platform.put("login", username="ann", password="sesame")
+    async with ScriptedBroker(basic=("ann", "sesame")) as scripted:
+        await ready_instance(fleet, scripted)
+        del platform.secrets[NS, "login"]
+        await fleet.delete(new_instance())
+        wanted = ("Unknown", "ErrorGettingAuthCredentials")
+        await eventually(lambda: fleet.ready(INSTANCE, "one"), lambda seen: seen == wanted, what="the wait")
+        await fleet.delete(new_broker(scripted.url))
+        await fleet.until_gone(INSTANCE, "one")
+        await fleet.until_gone(kinds.SERVICE_BROKER, "own")
+        assert len(scripted.seen_of(osb.DEPROVISION)) == 1
+
+
+@LOCAL
 async def test_brokers_of_one_namespace_may_share_a_secret(fleet: Fleet) -> None:
     fleet.platform = platform = DistantPlatform()
     platform.put("login", username="ann", password="sesame")

@@ -1,15 +1,20 @@
 """Who is woken by what is written."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from chandlery.model.objects.bindings import ServiceBinding, ServiceBindingSpec, ServiceBindingStatus
 from chandlery.model.objects.brokers import (
+    BrokerAuth,
     BrokerStatus,
     ClusterServiceBroker,
     ClusterServiceBrokerSpec,
     LocalObjectReference,
+    LocalSecretAuth,
+    ServiceBroker,
+    ServiceBrokerSpec,
 )
 from chandlery.model.objects.conditions import Condition, ConditionStatus, ConditionType
 from chandlery.model.objects.core import Namespace, Secret
@@ -25,6 +30,7 @@ from chandlery.model.objects.offerings import (
 )
 from chandlery.reconcile.wake_keys import changed_annotations, is_told, reprioritized, woken_by
 
+DAY = datetime(2026, 12, 1, tzinfo=UTC)
 META = ObjectMeta(name="one", namespace="ns")
 LABELLED = ObjectMeta(name="one", namespace="ns", labels={"a": "b"})
 SECRET = Secret(metadata=META, data={"a": "YQ=="})
@@ -111,6 +117,16 @@ def test_another_priority_of_a_broker_is_news_to_those_who_ask_by_name() -> None
 def test_what_goes_wakes_who_waits_for_its_end() -> None:
     assert woken_by(BINDING, None) == ("bindings-of:ns/db",)
     assert woken_by(SECRET, None) == ("secret:ns/one",)
+
+
+def test_a_broker_of_a_namespace_that_begins_to_go_wakes_who_waits_for_its_secret() -> None:
+    auth = BrokerAuth(basic=LocalSecretAuth(secret_ref=LocalObjectReference(name="login")))
+    staying = ServiceBroker(metadata=META, spec=ServiceBrokerSpec(url="https://a", auth_info=auth))
+    going = staying.model_copy(update={"metadata": ObjectMeta(name="one", namespace="ns", deletion_timestamp=DAY)})
+    assert woken_by(staying, going) == ("secret:ns/login",)
+    assert woken_by(going, going) == ()
+    cluster_wide = BROKER.model_copy(update={"metadata": ObjectMeta(name="one", deletion_timestamp=DAY)})
+    assert woken_by(BROKER, cluster_wide) == ()
 
 
 @pytest.mark.parametrize(
