@@ -97,6 +97,21 @@ def test_what_is_no_dump_is_refused_and_not_quoted(tmp_path: Path, text: str) ->
     assert str(tmp_path / "dump") in refused.value.message
 
 
+@pytest.mark.parametrize(
+    "text", [old.as_kubectl_prints(ONE, TWO), indented(list_of(ONE, TWO)), write_json(list_of(ONE, TWO)).decode()]
+)
+def test_a_list_that_was_cut_off_is_refused_wherever_it_ends(tmp_path: Path, text: str) -> None:
+    dump = tmp_path / "dump"
+    # Behind the items stands what they are a list of.
+    for end in range(text.index("items") + len('items":'), text.rindex("List") + 3, 23):
+        dump.write_text(text[:end])
+        with pytest.raises(ConfigurationFault):
+            list(read_dumps([dump]))
+    dump.write_text(text[: text.rindex("kind")])
+    with pytest.raises(ConfigurationFault, match="ends in the middle, so that objects are missing: take another one"):
+        list(read_dumps([dump]))
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationFault, match="cannot be read: No such file"):
         list(read_dumps([tmp_path / "nowhere"]))

@@ -2,6 +2,7 @@
 
 Comes in: files, or stdin. Goes out: objects as they stand there, `List`s taken apart, with where each was found.
 
+A dump that was cut off is refused, wherever it ends: kubectl writes what a list is behind its items.
 A dump may be large. YAML is read from a stream and made into objects item by item, JSON is cut into its items before
 any is read: neither is ever in memory as objects as a whole. Values are those of JSON: times stay texts.
 """
@@ -27,6 +28,10 @@ _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _ITEMS_BEGIN: Final = re.compile(rb'"items"\s*:\s*\[')
 _BETWEEN: Final = re.compile(rb"[\s,]*")
 _DEEPEST: Final = 200
+
+
+class _CutOff(Exception):
+    """The dump ends before what it has begun."""
 
 
 class _DumpLoader(_FastLoader):  # type: ignore[misc, valid-type]
@@ -75,6 +80,9 @@ def _read(stream: IO[bytes], shown: str) -> Iterator[JsonObject]:
         documents = _json_items(rest.read()) if beginning in (b"{", b"[") else _yaml_items(rest)
         for document in documents:
             yield from _objects(document, shown)
+    except _CutOff:
+        message = f"the dump {shown} ends in the middle, so that objects are missing: take another one"
+        raise ConfigurationFault(message) from None
     except NotJson as fault:
         raise ConfigurationFault(f"the dump {shown} is not JSON: {fault.message}") from None
     except (yaml.YAMLError, RecursionError) as error:
@@ -154,7 +162,7 @@ def _elements(text: bytes, start: int, *, named: JsonObject, end: int) -> Iterat
 
 
 def _end_of_value(text: bytes, start: int) -> int:
-    """Behind the object or list that begins there."""
+    """Behind the object or list that begins there. Raises _CutOff if it has no end."""
     depth = 0
     for token in _TOKEN.finditer(text, start):
         first = token[0][:1]
@@ -164,6 +172,8 @@ def _end_of_value(text: bytes, start: int) -> int:
             depth -= 1
             if depth == 0:
                 return token.end()
+    if depth > 0:
+        raise _CutOff
     return len(text)
 
 
@@ -197,9 +207,10 @@ def _yaml_document(loader: Any) -> Iterator[Any]:
     loader.get_event()
     anchors: dict[str, yaml.Node] = {}
     rest: dict[Any, Any] = {}
-    nameless = list[Any]()
+    nameless, has_items = list[Any](), False
     while not loader.check_event(yaml.MappingEndEvent):
         key = _built(loader, _node(loader, anchors))
+        has_items = has_items or key == _ITEMS
         if key == _ITEMS and loader.check_event(yaml.SequenceStartEvent):
             loader.get_event()
             while not loader.check_event(yaml.SequenceEndEvent):
@@ -213,8 +224,10 @@ def _yaml_document(loader: Any) -> Iterator[Any]:
         else:
             rest[key] = _built(loader, _node(loader, anchors))
     loader.get_event()
-    kind = str(rest.get("kind", "List"))
-    if not kind.endswith("List"):
+    kind = str(rest.get("kind", ""))
+    if has_items and not kind.endswith("List"):
+        raise _CutOff
+    if not has_items:
         yield rest
     for item in nameless:
         yield {"apiVersion": rest.get("apiVersion"), "kind": kind.removesuffix("List"), **item}
