@@ -37,7 +37,10 @@ def take_binding(binding: ServiceBinding, around: Neighbourhood) -> TakenOver:
     is_known = bool(placement.instance_id and placement.service_id and placement.plan_id and around.lane)
     if binding.status.unbind_status not in _ABSENT and not is_known:
         missing = "class" if around.instance else "ServiceInstance"
-        problem = f"its {missing} is not known, without which it could never be unbound: put it into the dump as well"
+        problem = (
+            f"its {missing} is not known, without which it could never be unbound: put it into the dump as well, or "
+            "see why it does not fit"
+        )
         return TakenOver(document=binding, problem=problem)
     memory = BindingMemory(
         lane=around.lane,
@@ -80,9 +83,12 @@ def _placement(around: Neighbourhood) -> Placement:
 
 def _stance(binding: ServiceBinding, *, resumes: bool) -> tuple[Stance, str]:
     status = binding.status
-    if status.async_op_in_progress and (status.current_operation or status.orphan_mitigation_in_progress):
+    # A deletion would be sent at once, and not when the operation ends.
+    is_cut_short = binding.metadata.deletion_timestamp is not None and status.current_operation == "Bind"
+    is_under_way = status.orphan_mitigation_in_progress or (status.current_operation and not is_cut_short)
+    if status.async_op_in_progress and is_under_way:
         return Stance.POLLED, ""
-    if binding.metadata.deletion_timestamp is not None and status.unbind_status in _ABSENT:
+    if binding.metadata.deletion_timestamp is not None and status.unbind_status in _ABSENT and not is_cut_short:
         return Stance.LEAVING, ""
     why = _left_to_do(binding)
     if not why:

@@ -29,6 +29,7 @@ from chandlery_provisioner.facts.instance_notes import InstanceMemory, RequestDi
 
 _PROVISIONED: Final = "Provisioned"
 _ABSENT: Final = ("NotRequired", "Succeeded")
+_FOLLOWS: Final = "its specification was changed meanwhile, which its service broker is told when its operation ends"
 
 
 def take_instance(instance: ServiceInstance, around: Neighbourhood) -> TakenOver:
@@ -49,7 +50,7 @@ def _unknown(around: Neighbourhood) -> str:
     missing = "class" if not (around.service_id and around.lane) else "plan"
     return (
         f"its {missing} is not known, without which it could never be deprovisioned: put classes and plans into the "
-        "dump, or read them from the same cluster"
+        "dump, or see why they, or their service broker, do not fit"
     )
 
 
@@ -98,9 +99,12 @@ def _stance(instance: ServiceInstance, *, resumes: bool) -> tuple[Stance, str]:
     """What its worker may do, and what is left to do for one that has to wait."""
     status, operation = instance.status, instance.status.current_operation
     is_mitigated = status.orphan_mitigation_in_progress or is_true(status.conditions, ConditionType.ORPHAN_MITIGATION)
-    if status.async_op_in_progress and (operation or is_mitigated):
-        return Stance.POLLED, ""
-    if instance.metadata.deletion_timestamp is not None and status.deprovision_status in _ABSENT:
+    is_behind = status.observed_generation < (instance.metadata.generation or 1)
+    # A deletion would be sent at once, and not when the operation ends.
+    is_cut_short = instance.metadata.deletion_timestamp is not None and operation in ("Provision", "Update")
+    if status.async_op_in_progress and (is_mitigated or (operation and not is_cut_short)):
+        return Stance.POLLED, _FOLLOWS if is_behind and operation != "Deprovision" else ""
+    if instance.metadata.deletion_timestamp is not None and status.deprovision_status in _ABSENT and not is_cut_short:
         return Stance.LEAVING, ""
     why = _left_to_do(instance, is_mitigated=is_mitigated)
     if not why:

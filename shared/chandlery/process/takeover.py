@@ -84,7 +84,7 @@ class TakenOver:
     sealed: JsonObject | None = field(default=None, repr=False)
     stance: Stance = Stance.AT_REST
     why: str = ""
-    """What is left to do for one that is held, in words."""
+    """What is left to do for one that is held, in words; of one that is polled, what follows."""
     problem: str = ""
     """Why it cannot be taken over, and what helps; then nothing else counts."""
 

@@ -40,6 +40,7 @@ from chandlery.store.work.due_work import (
     made_due_given,
     one_by_one,
 )
+from chandlery.store.work.work_claims import ON_HOLD
 from chandlery.store.work.work_releases import DELIVERY
 
 if TYPE_CHECKING:
@@ -151,6 +152,11 @@ class WakeStore:
     async def _commands(self, condition: Any, values: Mapping[str, Any]) -> Sequence[Reconcile]:
         statement = update(W).where(condition).values(values).returning(*COMMAND)
         return await commands_of(self._connection, statement)
+
+    async def on_hold(self, uids: Collection[str]) -> set[str]:
+        """Those of the objects that only a wish for them makes due; see `ON_HOLD`."""
+        meant = is_one_of(self._connection, W.c.uid, uids) & (W.c.waiting_for == ON_HOLD)
+        return set((await self._connection.execute(select(W.c.uid).where(meant))).scalars())
 
     async def enqueue_idle(self, uids: Sequence[str]) -> None:
         """Have objects at rest looked at again, in batches that the sweep makes; see `Sweep`.

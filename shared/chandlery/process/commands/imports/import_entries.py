@@ -29,9 +29,9 @@ class Entry:
     place: Place
     verdict: Verdict
     stance: Stance | None = None
-    """Of instances and bindings that are created."""
+    """Of instances and bindings that are created, and of those that an earlier import has held."""
     why: str = ""
-    """Why it does not fit and what helps; what is left to do for one that is held."""
+    """Why it does not fit and what helps; what is left to do for one that is held, or follows on what is polled."""
     remarks: tuple[str, ...] = ()
     """What is told of one that fits all the same."""
 

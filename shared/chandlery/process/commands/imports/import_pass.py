@@ -17,7 +17,7 @@ from chandlery.model.objects.core import Secret
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.process.commands.imports.import_entries import Entry, Judged, Place, Prepared, Verdict
-from chandlery.process.commands.imports.import_writing import external_id_of, wake_brokers, write_all
+from chandlery.process.commands.imports.import_writing import external_id_of, wake_all, write_all
 from chandlery.process.commands.imports.known.stored_objects import is_same_object, told_differences
 from chandlery.process.commands.imports.known.used_secrets import (
     credentials_in,
@@ -29,6 +29,7 @@ from chandlery.process.commands.imports.object_taking import Candidate, ObjectTa
 from chandlery.process.commands.imports.secret_taking import SecretTaking
 from chandlery.process.commands.imports.sources.dump_shelf import DumpShelf
 from chandlery.process.commands.imports.sources.homes import Home
+from chandlery.process.takeover import Stance
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.objects.external_ids import ExternalId, ExternalIdTaken
 
@@ -51,6 +52,10 @@ class ImportPass:
         self._secrets = SecretTaking(taking, home, shelf)
         self._ids: dict[ExternalId, Place] = {}
         self._brokers: list[str] = []
+        self._resumed: list[str] = []
+        """Uids of those that an earlier import has held."""
+        self._held: set[str] = set()
+        """Those of the objects in hand that are held still."""
 
     async def run(self) -> AsyncIterator[Sequence[Entry]]:
         """What becomes of the objects, some at a time, as it is decided and done."""
@@ -64,9 +69,14 @@ class ImportPass:
         for places in _chunks(left):
             self._taking.taken.instances.clear()
             yield await self._settled([[each] for each in await self._judged(kinds.SERVICE_BINDING, places)])
-        if self._applies and self._brokers:
-            # Last of all: classes that nobody uses yet may be removed when a catalog is read.
-            await self._database.run(lambda unit: wake_brokers(unit, self._brokers))
+        if self._applies:
+            # Brokers last of all: classes that nobody uses yet may be removed when a catalog is read, which is to be
+            # soon, for what Service Catalog has kept of them is less than what there is.
+            for uids in _chunks([*self._resumed, *self._brokers]):
+                await self._wake(uids)
+
+    async def _wake(self, uids: Sequence[str]) -> None:
+        await self._database.run(lambda unit: wake_all(unit, uids))
 
     async def _with_bindings(self, instances: Sequence[Place]) -> Sequence[Entry]:
         self._taking.taken.instances.clear()
@@ -94,6 +104,7 @@ class ImportPass:
         secrets = await self._home.secrets(_secret_places(candidates.values()))
         if kind == kinds.SERVICE_BINDING:
             await self._find_instances(candidates.values())
+        await self._find_held(stored.values())
         judged = list[Judged]()
         for place, candidate in candidates.items():
             judged += await self._judge(kind, place, candidate, stored=stored.get(place), secrets=secrets)
@@ -133,6 +144,10 @@ class ImportPass:
             self._brokers.append(judged.prepared.uid)
         return [*before, replace(judged, entry=entry)]
 
+    async def _find_held(self, stored: Iterable[AnyObject]) -> None:
+        uids = [each.metadata.uid or "" for each in stored if isinstance(each, ServiceInstance | ServiceBinding)]
+        self._held = await self._database.run(lambda unit: unit.wakes.on_hold(uids)) if uids else set()
+
     def _there(self, kind: Kind, place: Place, candidate: Candidate, stored: AnyObject) -> Judged:
         if not is_same_object(stored, candidate.document):
             what = "another service broker" if kind in kinds.BROKER_KINDS else "an object with another external id"
@@ -141,8 +156,13 @@ class ImportPass:
         if kind in kinds.BROKER_KINDS:
             # An import that was cut short has left it asleep.
             self._brokers.append(stored.metadata.uid or "")
+        stance = None
+        if stored.metadata.uid in self._held:
+            stance = Stance.RESUMED if self._taking.resumes else Stance.HELD
+        if stance == Stance.RESUMED:
+            self._resumed.append(stored.metadata.uid or "")
         remarks = tuple(told_differences(stored, candidate.document))
-        return Judged(entry=Entry(kind=kind, place=place, verdict=Verdict.THERE, remarks=remarks))
+        return Judged(entry=Entry(kind=kind, place=place, verdict=Verdict.THERE, stance=stance, remarks=remarks))
 
     async def _stored_at(self, kind: Kind, places: Iterable[Place]) -> dict[Place, AnyObject]:
         wanted = set(places)

@@ -71,12 +71,12 @@ def as_summary(summary: Summary) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     states = [f"  {summary.stances[each]:,} {_IN_WORDS[each]}" for each in Stance if summary.stances[each]]
-    told = ["Of the instances and bindings that are created:", *states] if states else []
+    told = ["Of the instances and bindings:", *states] if states else []
     return "\n".join([*lines, *told, *summary.notes])
 
 
 def _is_notable(entry: Entry) -> bool:
-    return entry.verdict == Verdict.UNFIT or bool(entry.remarks) or entry.stance in _NEEDS_A_LOOK
+    return entry.verdict == Verdict.UNFIT or bool(entry.remarks or entry.why) or entry.stance in _NEEDS_A_LOOK
 
 
 def _row(entry: Entry) -> tuple[str, ...]:

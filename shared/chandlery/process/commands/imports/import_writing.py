@@ -75,8 +75,8 @@ def _ready(document: AnyObject) -> str | None:
     return str(found.status) if found else None
 
 
-async def wake_brokers(unit: UnitOfWork, uids: Sequence[str]) -> None:
-    """Have their catalogs read: what Service Catalog has kept of them is less than what there is."""
+async def wake_all(unit: UnitOfWork, uids: Sequence[str]) -> None:
+    """Have these looked at, whatever they wait for."""
     for uid in uids:
         command = await unit.work_queue.enqueue_changed(uid)
         if command is not None:

@@ -103,6 +103,11 @@ class ObjectTaking:
         self._rules = rules
         self.taken = Taken()
 
+    @property
+    def resumes(self) -> bool:
+        """Whether workers go on at once with what is left to do."""
+        return self._rules.resumes
+
     def read(self, kind: Kind, place: Place) -> Candidate:
         """The object as it is stored but for its work. Raises Unfit."""
         found = self._rules.reads(kind, self._shelf.find(kind, place) or {})
