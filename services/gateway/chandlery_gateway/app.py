@@ -37,7 +37,7 @@ from chandlery_gateway.identity.authorization import Authorizer
 from chandlery_gateway.identity.failed_logins import FailedLogins
 from chandlery_gateway.identity.sessions.session_authenticator import SessionAuthenticator
 from chandlery_gateway.kube.kinds.served_kinds import ServedKinds
-from chandlery_gateway.kube.printing.status_objects import MethodNotAllowed
+from chandlery_gateway.kube.printing.status_objects import MethodNotAllowed, Unauthorized, UnknownToCluster
 from chandlery_gateway.read.audit_reader import AuditReader
 from chandlery_gateway.read.object_reader import ObjectReader
 from chandlery_gateway.read.operation_reader import OperationReader
@@ -115,6 +115,7 @@ def create_app(
         seats=Seats(settings, resources.metrics),
         body_seconds=settings.slow_client_seconds,
         is_ending=is_ending,
+        unknown=UnknownToCluster if settings.platform == "kubernetes" else Unauthorized,
     )
     app = Application(
         failed_logins=pipeline.failed_logins,

@@ -42,7 +42,14 @@ from chandlery_gateway.http.request_classes import Demand, RequestClass, demand_
 from chandlery_gateway.http.seats import GUESSERS, STRANGERS, SeatedSend, Seats
 from chandlery_gateway.identity.audit.audit_event import AuditEvent, begin_event, current_event
 from chandlery_gateway.identity.audit.auditor import Auditor
-from chandlery_gateway.identity.authentication import IDENTITY, Authenticator, Identity, LoginFailure, login_failure
+from chandlery_gateway.identity.authentication import (
+    IDENTITY,
+    Authenticator,
+    Identity,
+    LoginFailure,
+    forwarded_for,
+    login_failure,
+)
 from chandlery_gateway.identity.authorization import Access, Authorizer, check_allowed
 from chandlery_gateway.identity.failed_logins import FailedLogins
 from chandlery_gateway.identity.impersonation import HEADER_PREFIX, acting_user
@@ -83,14 +90,19 @@ class Pipeline:
         seats: Seats,
         body_seconds: float,
         is_ending: Callable[[], bool],
+        unknown: type[Unauthorized] = Unauthorized,
     ) -> None:
-        """While `is_ending`, every answer asks its client to come back on another connection."""
+        """While `is_ending`, every answer asks its client to come back on another connection.
+
+        `unknown` tells those whom nobody knows what to do about it.
+        """
         self._authenticator = authenticator
         self._authorizer = authorizer
         self._auditor = auditor
         self._seats = seats
         self._body_seconds = body_seconds
         self._is_ending = is_ending
+        self._unknown = unknown
         self.failed_logins = FailedLogins()
 
     def around(self, app: ASGIApp, *, answered: Callable[[AuditEvent], None] = lambda _event: None) -> ASGIApp:
@@ -106,7 +118,7 @@ class Pipeline:
         async def work(request: Request, event: AuditEvent) -> Response:
             user = event.user
             if user is None:
-                raise request.scope[IDENTITY].fault or Unauthorized()
+                raise request.scope[IDENTITY].fault or self._unknown()
             event.access = access(request, user)
             if event.access is not None:
                 check_allowed(event.access, await self._authorizer.decide(event.access))
@@ -173,7 +185,7 @@ class Pipeline:
     async def _seated(self, app: ASGIApp, scope: Scope, receive: Receive, send: SeatedSend, demand: Demand) -> None:
         identity = scope[IDENTITY] = await self._identified(scope)
         event = current_event()
-        event.sender, event.user = identity.sender, identity.user
+        event.sender, event.user, event.forwarded = identity.sender, identity.user, forwarded_for(scope)
         flow = _flow(scope, identity)
         held_back = self._held_back(scope) if flow == GUESSERS else 0.0
         try:
@@ -202,7 +214,7 @@ class Pipeline:
         # Of a copy: what is found out now is not what the request was let in by.
         found = await self._identified({**scope})
         if found.user != identity.user:
-            raise found.fault or Unauthorized()
+            raise found.fault or self._unknown()
         # The same again is no news for the audit log, which would grow by it for as long as the watch lasts.
         del decisions[known:]
 

@@ -11,7 +11,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chandlery.process.http.probes import PROBE_PATHS
-from chandlery_gateway.identity.authentication import sender_of
+from chandlery_gateway.identity.authentication import forwarded_for, sender_of
 
 Wanted = Literal["none", "writes", "all"]
 
@@ -66,9 +66,15 @@ class RequestLog:
             status=status,
             ms=ms,
             user=sender.username if sender else _NOBODY,
-            ip=(scope.get("client") or ("",))[0],
+            ip=_address(scope),
             outcome=_outcome(status),
         )
+
+
+def _address(scope: Scope) -> str:
+    """Of the client; behind a front proxy what that has seen."""
+    forwarded = forwarded_for(scope)
+    return forwarded[-1] if forwarded else (scope.get("client") or ("",))[0]
 
 
 def _outcome(status: int) -> str:

@@ -18,6 +18,8 @@ IDENTITY: Final = "chandlery.identity"
 """Where a request's ASGI scope has its `Identity`; probes have none."""
 FAILED_LOGIN: Final = "chandlery.failed_login"
 """Where it has the `LoginFailure` of credentials that were refused."""
+FORWARDED: Final = "chandlery.forwarded"
+"""Where it has the addresses that a front proxy has passed it on for, the farthest first, where one is believed."""
 
 AUTHENTICATED: Final = "system:authenticated"
 UNAUTHENTICATED: Final = "system:unauthenticated"
@@ -101,6 +103,12 @@ def sender_of(scope: Scope) -> UserInfo | None:
     """The user whose credentials the request carries, as far as that has been found out."""
     identity: Identity | None = scope.get(IDENTITY)
     return identity.sender if identity else None
+
+
+def forwarded_for(scope: Scope) -> tuple[str, ...]:
+    """The addresses that a front proxy, known by its certificate, says it came by; the last is what it saw itself."""
+    forwarded: tuple[str, ...] = scope.get(FORWARDED, ())
+    return forwarded
 
 
 def login_failure(scope: Scope) -> LoginFailure | None:

@@ -26,9 +26,9 @@ from chandlery_gateway.http.pipeline import Pipeline
 from chandlery_gateway.http.seats import Seating, Seats
 from chandlery_gateway.identity.audit.audit_event import AuditEvent, note_object
 from chandlery_gateway.identity.audit.recording_authorizer import RecordingAuthorizer
-from chandlery_gateway.identity.authentication import sender_of
+from chandlery_gateway.identity.authentication import FORWARDED, sender_of
 from chandlery_gateway.identity.authorization import Access, Decision, Reach, Rules, access_to
-from chandlery_gateway.kube.printing.status_objects import TooManyRequests
+from chandlery_gateway.kube.printing.status_objects import TooManyRequests, UnknownToCluster
 
 ADMIN: Final = UserInfo(username="admin", groups=("system:masters",))
 ANN: Final = UserInfo(username="ann", groups=("system:authenticated",))
@@ -55,6 +55,7 @@ class Recorded(Seats):
 
     async def authenticate(self, scope: Scope) -> UserInfo | None:
         self.step("authenticate")
+        scope[FORWARDED] = ("10.0.0.1", "203.0.113.7")
         return USERS.get(dict(scope["headers"]).get(b"authorization", b""))
 
     async def take(self, user: str, demand: Any) -> Seating:
@@ -104,6 +105,7 @@ def application(asked: Recorded) -> Callable[..., Any]:
         seats=asked,
         body_seconds=1,
         is_ending=lambda: False,
+        unknown=UnknownToCluster,
     )
     routes = {
         "/secrets/{name}": pipeline.endpoint(asked.handle, access=reading, kind=SECRET, route="secrets"),
@@ -141,6 +143,7 @@ async def test_a_request_takes_every_step_once_and_in_order() -> None:
         user=ANN, verb="get", version="v1", resource="secrets", namespace="team", name="closed"
     )
     assert event.decision and event.decision.allowed
+    assert event.forwarded == ("10.0.0.1", "203.0.113.7")
     assert sender_of(scope) == ANN
 
 
@@ -183,6 +186,12 @@ async def test_whoever_counts_as_nobody_gets_a_seat_and_a_refusal(
     assert asked.steps == ["authenticate", *steps, f"audit {status}"]
     assert (asked.events[0].user, asked.events[0].decision) == (None, None)
     assert (await get(asked, "/open", **headers))[0] == 200, "everybody is answered there"
+
+
+async def test_whoever_is_unknown_is_told_what_helps_on_this_platform() -> None:
+    status, body, _ = await get(Recorded())
+    assert (status, read_json(body)["message"]) == (401, UnknownToCluster().message)
+    assert "kubectl create token" in UnknownToCluster().message
 
 
 async def test_to_be_somebody_can_be_enough() -> None:

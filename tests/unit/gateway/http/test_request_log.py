@@ -8,18 +8,26 @@ from structlog.testing import capture_logs
 
 from chandlery.model.objects.instances import UserInfo
 from chandlery_gateway.http.request_log import RequestLog, Wanted
-from chandlery_gateway.identity.authentication import IDENTITY, Identity
+from chandlery_gateway.identity.authentication import FORWARDED, IDENTITY, Identity
 
 PATH = "/api/v1/namespaces/team/secrets"
 ANN = UserInfo(username="ann")
 
 
 async def serve(
-    wanted: Wanted, method: str, path: str = PATH, *, token: bytes = b"Bearer good", status: int = 201
+    wanted: Wanted,
+    method: str,
+    path: str = PATH,
+    *,
+    token: bytes = b"Bearer good",
+    status: int = 201,
+    forwarded: tuple[str, ...] = (),
 ) -> Any:
     async def app(scope: Scope, _receive: Receive, send: Send) -> None:
         sender = ANN if token == b"Bearer good" else None
         scope[IDENTITY] = Identity(sender, UserInfo(username="somebody-else"))
+        if forwarded:
+            scope[FORWARDED] = forwarded
         if not status:
             raise ConnectionResetError
         await send({"type": "http.response.start", "status": status, "headers": []})
@@ -36,7 +44,7 @@ async def serve(
         "method": method,
         "path": path,
         "query_string": b"fieldSelector=hunter2",
-        "headers": [(b"authorization", token)],
+        "headers": [(b"authorization", token), (b"x-forwarded-for", b"192.0.2.1")],
         "client": ("127.0.0.1", 7),
     }
     log = RequestLog(app, wanted=wanted)
@@ -56,6 +64,11 @@ async def test_request_that_changes_something_is_one_line(method: str) -> None:
     assert {key: line[key] for key in expected} == expected
     assert line["log_level"] == "info"
     assert "hunter2" not in str(line) and "good" not in str(line)
+
+
+async def test_address_is_the_one_that_a_front_proxy_has_seen() -> None:
+    (line,) = await serve("writes", "POST", forwarded=("10.0.0.1", "203.0.113.7"))
+    assert line["ip"] == "203.0.113.7"
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,8 @@ class AuditEvent:
     path: str
     query: bytes = b""
     address: str = ""
+    forwarded: tuple[str, ...] = ()
+    """What a front proxy that is believed says of the way to it, the farthest first."""
     """Of the connection, as far as that is known."""
     user_agent: str = ""
     audit_id: str = field(default_factory=time_ordered_id)

@@ -98,8 +98,8 @@ def _wire(event: AuditEvent, asked: RequestAttributes, stage: str, level: Level)
     }
     if event.user is not None and event.user is not event.sender:
         wire["impersonatedUser"] = _user(event.user)
-    if event.address:
-        wire["sourceIPs"] = [event.address]
+    if sources := _sources(event):
+        wire["sourceIPs"] = sources
     if event.user_agent:
         wire["userAgent"] = clean_text(event.user_agent, longest=_LONGEST_AGENT)
     if asked.resource:
@@ -112,6 +112,14 @@ def _wire(event: AuditEvent, asked: RequestAttributes, stage: str, level: Level)
     wire["stageTimestamp"] = _micro_time(event.received_ns + round(elapsed * 1e9))
     wire["annotations"] = dict(_annotations(event, elapsed)) | wire.pop("annotations", {})
     return wire
+
+
+def _sources(event: AuditEvent) -> list[str]:
+    """As kube-apiserver lists them: of whoever has asked first, and at the end who has brought it to us."""
+    sources = list(event.forwarded)
+    if event.address and event.address not in sources[-1:]:
+        sources.append(event.address)
+    return sources
 
 
 def request_uri(event: AuditEvent) -> str:

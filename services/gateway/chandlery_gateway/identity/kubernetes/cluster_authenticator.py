@@ -16,6 +16,7 @@ from chandlery.model.objects.instances import UserInfo
 from chandlery.process.http.presented_certificates import CLIENT_CERTIFICATE, PresentedCertificate
 from chandlery_gateway.identity.authentication import (
     FAILED_LOGIN,
+    FORWARDED,
     LoginFailure,
     LoginRefused,
     TokenVerifier,
@@ -23,6 +24,7 @@ from chandlery_gateway.identity.authentication import (
     with_authenticated_group,
 )
 from chandlery_gateway.identity.authenticators.certificate_authenticator import CertificateAuthenticator
+from chandlery_gateway.identity.kubernetes.forwarded_addresses import forwarded_addresses
 from chandlery_gateway.identity.kubernetes.proxied_users import proxied_user
 from chandlery_gateway.identity.kubernetes.trust_config import TrustConfig
 
@@ -69,11 +71,11 @@ class ClusterAuthenticator:
         if shown is None:
             return None
         config, now = self._trust.config, self._now()
-        # Even one that is known may have ended since the connection began.
-        is_sound = shown.is_for_clients and shown.is_valid(now)
-        is_proxy = is_sound and config.is_front_proxy(shown.common_name) and config.proxy.vouch_for(shown, now)
-        if is_proxy and (user := proxied_user(scope["headers"], config)) is not None:
-            return user
+        is_proxy = config.takes_for_front_proxy(shown, now)
+        if is_proxy:
+            scope[FORWARDED] = forwarded_addresses(scope["headers"])
+            if (user := proxied_user(scope["headers"], config)) is not None:
+                return user
         if config.clients.vouch_for(shown, now):
             return await self._certificates.authenticate(scope)
         if not is_proxy:

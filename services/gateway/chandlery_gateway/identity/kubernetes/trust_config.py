@@ -55,6 +55,12 @@ class TrustConfig:
         """Whether anybody does."""
         return self.proxy.vouch_for(shown, now) or self.clients.vouch_for(shown, now)
 
+    def takes_for_front_proxy(self, shown: PresentedCertificate, now: datetime) -> bool:
+        """Whether it is a front proxy's, which may say whom it speaks for."""
+        # Even one that is known may have ended since its connection began.
+        is_sound = shown.is_for_clients and shown.is_valid(now)
+        return is_sound and self.is_front_proxy(shown.common_name) and self.proxy.vouch_for(shown, now)
+
     def is_front_proxy(self, name: str) -> bool:
         """Whether a certificate of the proxy's authorities with this common name is that of a front proxy."""
         return not self.allowed_names or name in self.allowed_names

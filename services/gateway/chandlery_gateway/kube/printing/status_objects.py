@@ -24,6 +24,10 @@ class Unauthorized(Fault):
     """The request carries no valid credentials; give a token, as the kubeconfig that `chandlery up` writes does."""
 
 
+class UnknownToCluster(Unauthorized):
+    """The request carries no valid credentials; give a token of the cluster, as `kubectl create token` makes."""
+
+
 class MethodNotAllowed(Fault):
     """The method is not allowed on this resource."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -11,7 +11,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from chandlery.model.faults import Unavailable
 from chandlery.model.objects.instances import UserInfo
 from chandlery.process.http.presented_certificates import CLIENT_CERTIFICATE, PresentedCertificate
-from chandlery_gateway.identity.authentication import FAILED_LOGIN, LoginFailure, LoginRefused
+from chandlery_gateway.identity.authentication import FAILED_LOGIN, LoginFailure, LoginRefused, forwarded_for
 from chandlery_gateway.identity.kubernetes.cluster_authenticator import ClusterAuthenticator
 from chandlery_gateway.identity.kubernetes.trust_config import TrustConfig, read_trust_config
 from tests.support.client_authority import Authority
@@ -84,6 +84,36 @@ async def test_front_proxy_speaks_for_a_user_with_groups_uid_and_extra() -> None
         groups=("dev", "ops", "system:authenticated"),
         extra={"acme.com/project": ("one", "two"), "bad%zz": ("three",)},
     )
+
+
+_LAST: Final = tuple(f"10.0.0.{number}" for number in range(184, 200))
+WAYS: Final = {
+    "one": ((b"203.0.113.7",), ("203.0.113.7",)),
+    "several, and what is none": (
+        (b"10.0.0.1, evil, 2001:DB8::7,203.0.113.7",),
+        ("10.0.0.1", "2001:db8::7", "203.0.113.7"),
+    ),
+    "in several lines": ((b"10.0.0.1", b"203.0.113.7"), ("10.0.0.1", "203.0.113.7")),
+    "mapped": ((b"::ffff:203.0.113.7",), ("203.0.113.7",)),
+    "with a zone, or text that is no address": ((b"fe80::1%<b>, \xff, 1.2.3.4:80, ,",), ()),
+    "more than anybody needs": ((b",".join(b"10.0.0.%d" % number for number in range(200)),), _LAST),
+}
+
+
+@pytest.mark.parametrize("case", WAYS)
+async def test_way_that_the_front_proxy_tells_is_read_as_kubernetes_does(case: str) -> None:
+    given, read = WAYS[case]
+    scope = scope_of(FRONT_PROXY, (b"x-remote-user", b"ann"), *((b"x-forwarded-for", value) for value in given))
+    assert await known(scope)
+    assert forwarded_for(scope) == read
+
+
+async def test_way_that_anybody_else_tells_is_nothing() -> None:
+    told = ((b"x-remote-user", b"ann"), (b"x-forwarded-for", b"10.0.0.1"), (b"authorization", b"Bearer good"))
+    for shown in (None, CLIENTS.vouched("ann"), CLIENTS.vouched("front-proxy-client"), PROXY.vouched("ann")):
+        scope = scope_of(shown, *told)
+        await known(scope)
+        assert forwarded_for(scope) == ()
 
 
 async def test_anonymous_user_stays_anonymous() -> None:
