@@ -171,7 +171,8 @@ class WatchStream:
         loop = asyncio.get_running_loop()
         last_word, position, told = loop.time(), start.version, start.version
         async for batch in self._hub.follow(start.version, until=until):
-            await self._rights.check(tells=bool(batch))
+            # Most of what happens is nothing to this one; before it tells of something, it is looked at again.
+            await self._rights.check(tells=False)
             if batch:
                 position = batch.last
                 lines, count = await self._of_batch(batch, start)
@@ -181,12 +182,17 @@ class WatchStream:
                     await self._account()
                     self._hub.counts.events[self._selection.kind.plural] += count
                     yield lines
-            if self._options.wants_bookmarks and loop.time() - last_word > _BOOKMARK_SECONDS:
+            if self._marks and loop.time() - last_word > _BOOKMARK_SECONDS:
                 last_word, told = loop.time(), position
                 yield self._lines.bookmark(position)
-        if self._options.wants_bookmarks and position > told:
+        if self._marks and position > told:
             # The next watch need not read again what this one has passed over.
             yield self._lines.bookmark(position)
+
+    @property
+    def _marks(self) -> bool:
+        """Whether it may say how far it is."""
+        return self._options.wants_bookmarks and self._rights.is_sure
 
     async def _of_batch(self, batch: Batch, start: Snapshot) -> tuple[bytes, int]:
         """Lines, and how many; made once for all watches of the same objects in the same form."""
