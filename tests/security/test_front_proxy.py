@@ -11,6 +11,7 @@ import pytest
 from chandlery.model.json.json_text import read_json, write_json
 from chandlery.model.objects.wire import JsonObject
 from chandlery.process.http.accepting import Manners
+from chandlery.process.http.bounded_connections import ConnectionLimits
 from chandlery.process.http.http_server import listen, serve_http
 from chandlery.process.http.presented_certificates import CLIENT_CERTIFICATE
 from chandlery.settings.settings import load_settings
@@ -23,6 +24,8 @@ from tests.support.waiting import SOON, eventually
 CONFIG: Final = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication"
 TOKENS: Final = "/apis/authentication.k8s.io/v1/tokenreviews"
 PROXY_NAME: Final = "front-proxy-client"
+MOST: Final = 10
+"""Connections that the listener takes."""
 ENDED: Final = {"connection": "ended"}
 STRANGER: Final = {"refused": None}
 REFUSED_HEADERS: Final = {"refused": "headers of the front proxy not accepted"}
@@ -42,6 +45,10 @@ class Listener:
         settings = load_settings(platform="kubernetes", serving_cert_secret="tls", kubernetes_namespace="ns")
         self.trust = ClusterTrust(settings, self.cluster)
         self.port = 0
+        self.contexts: dict[Shown | None, ssl.SSLContext] = {}
+        self.hold = asyncio.Event()
+        """What is asked of `/watch` is answered when this is set."""
+        self.waiting = set[bytes]()
 
     def configure(self, **other: str) -> None:
         """Say whom to trust, as the cluster does."""
@@ -59,14 +66,19 @@ class Listener:
     def front_proxy(self) -> Shown:
         return self.proxies.issue(self.folder, PROXY_NAME)
 
+    async def connected(self, shown: Shown | None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        context = self.contexts.get(shown)
+        if context is None:
+            context = self.contexts[shown] = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            if shown is not None:
+                context.load_cert_chain(shown.certificate, shown.key)
+        return await asyncio.open_connection("127.0.0.1", self.port, ssl=context)
+
     async def ask(self, lines: str, *, shown: Shown | None = None) -> JsonObject:
         """What is answered to a request with these lines of a head, or with all that they say after it."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        if shown is not None:
-            context.load_cert_chain(shown.certificate, shown.key)
         async with asyncio.timeout(SOON):
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=context)
+            reader, writer = await self.connected(shown)
             end = "" if "\n\n" in lines else "\n\n"
             head = f"POST / HTTP/1.1\nHost: localhost\nConnection: close\n{lines}{end}"
             writer.write(head.replace("\n", "\r\n").encode())
@@ -82,6 +94,9 @@ class Listener:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         while (await receive()).get("more_body"):
             pass
+        if scope["path"] == "/watch":
+            self.waiting.add(scope["query_string"])
+            await self.hold.wait()
         user = await self.trust.authenticator.authenticate(scope)
         told = user.to_wire() if user else {"refused": scope.get(FAILED_LOGIN)}
         body = write_json({"has_certificate": CLIENT_CERTIFICATE in scope, **told})
@@ -97,7 +112,10 @@ async def listener(tmp_path: Path) -> AsyncIterator[Listener]:
     socket, stop = listen("127.0.0.1", 0), asyncio.Event()
     made.port = socket.getsockname()[1]
     following = asyncio.create_task(made.trust.follow())
-    task = asyncio.create_task(serve_http(made, socket, stop, manners=Manners(tls=made.trust.tls)))
+    manners = Manners(
+        limits=ConnectionLimits(connections=MOST), tls=made.trust.tls, is_front_proxy=made.trust.is_front_proxy
+    )
+    task = asyncio.create_task(serve_http(made, socket, stop, manners=manners))
     yield made
     stop.set()
     following.cancel()
@@ -200,13 +218,65 @@ async def test_thousands_of_headers_hold_nothing(listener: Listener) -> None:
     assert (len(told["groups"]), len(told["extra"])) == (1_001, 1_000)
 
 
+WATCH: Final = b"GET /watch?%s HTTP/1.1\r\nHost: localhost\r\nX-Remote-User: ann\r\n\r\n"
+
+
+async def watching(listener: Listener, shown: Shown, number: int) -> list[JsonObject]:
+    """What so many requests at once on connections of their own are answered, in the end."""
+    ended = set[bytes]()
+
+    async def begin(name: bytes) -> "asyncio.Task[JsonObject]":
+        task = asyncio.create_task(watch(listener, shown, name, ended))
+        await eventually(lambda: name in listener.waiting | ended)
+        return task
+
+    asking = [await begin(b"%d" % each) for each in range(number)]
+    listener.hold.set()
+    return await asyncio.gather(*asking)
+
+
+async def watch(listener: Listener, shown: Shown, name: bytes, ended: set[bytes]) -> JsonObject:
+    try:
+        reader, writer = await listener.connected(shown)
+        writer.write(WATCH % name)
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
+        told: JsonObject = read_json(await reader.readexactly(length))
+        writer.close()
+    except (OSError, asyncio.IncompleteReadError):
+        ended.add(name)
+        return ENDED
+    return told
+
+
+async def test_front_proxy_holds_a_connection_for_each_watch_and_leaves_some_to_others(listener: Listener) -> None:
+    async with asyncio.timeout(SOON):
+        answers = await watching(listener, listener.front_proxy, MOST)
+    assert len([told for told in answers if told.get("username") == "ann"]) == MOST - 1
+
+
+async def test_user_with_a_certificate_gets_no_more_connections_than_anybody(listener: Listener) -> None:
+    async with asyncio.timeout(SOON):
+        answers = await watching(listener, listener.users.issue(listener.folder, "ann"), MOST)
+    assert len([told for told in answers if told.get("username") == "ann"]) == MOST // 2
+
+
 async def test_front_proxy_whose_authority_was_taken_away_is_nobody_on_open_connections_too(
     listener: Listener,
 ) -> None:
     shown, successor = listener.front_proxy, Authority("successor")
-    await listener.ask(ROOT, shown=shown)
-    listener.configure(**{"requestheader-client-ca-file": successor.pem})
-    await eventually(lambda: listener.trust.authenticator._trust.config.proxy.pem, lambda pem: pem == successor.pem)
+    async with asyncio.timeout(SOON):
+        idle, busy = [await listener.connected(shown) for _ in range(2)]
+        busy[1].write(WATCH % b"")
+        assert (await listener.ask(ROOT, shown=shown))["username"] == "root"
+        listener.configure(**{"requestheader-client-ca-file": successor.pem})
+        await eventually(lambda: listener.trust.authenticator._trust.config.proxy.pem, lambda pem: pem == successor.pem)
+        assert await idle[0].read() == b""
+        listener.hold.set()
+        # Of a watch it is asked again and again who that is, by the same scope.
+        assert b'"has_certificate":false' in await busy[0].read()
+        for _, writer in (idle, busy):
+            writer.close()
     assert await listener.ask(ROOT, shown=shown) == ENDED
     told = await listener.ask(ROOT, shown=successor.issue(listener.folder, PROXY_NAME))
     assert told["username"] == "root"

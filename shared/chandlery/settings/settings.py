@@ -156,7 +156,7 @@ class Settings(
     max_connections: PositiveInt = Field(
         default=2000,
         description="Connections to each gateway; slow and idle ones are closed for new ones, and no address gets more "
-        "than remain for all others.",
+        "than remain for all others. The front proxy of a cluster gets nine tenths.",
     )
     slow_client_seconds: PositiveFloat = Field(
         default=30.0, description="How long a client may take to send a request, or not read an answer."

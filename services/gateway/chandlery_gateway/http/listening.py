@@ -15,7 +15,7 @@ from chandlery.process.followed_files import FollowedFiles
 from chandlery.process.http.accepting import Manners
 from chandlery.process.http.bounded_connections import ConnectionLimits
 from chandlery.process.http.http_server import is_loopback
-from chandlery.process.http.listener_tls import ListenerTls
+from chandlery.process.http.listener_tls import Judge, ListenerTls
 from chandlery.process.http.open_files import affordable_connections, lift_open_file_limit
 from chandlery.process.http.tls_files import TlsFiles
 from chandlery.settings.settings import Settings
@@ -30,8 +30,11 @@ log = structlog.get_logger(__name__)
 class Listening:
     """Who may come in and how they are spoken to. What comes from files follows them."""
 
-    def __init__(self, settings: Settings, tls: ListenerTls | None) -> None:
-        """With what connections are encrypted, if they are. Raises ConfigurationFault for limits that cannot be."""
+    def __init__(self, settings: Settings, tls: ListenerTls | None, *, is_front_proxy: Judge = lambda _: False) -> None:
+        """With what connections are encrypted, if they are, and whose certificates bring many users.
+
+        Raises ConfigurationFault for limits that cannot be.
+        """
         self._settings = settings
         self._tls = tls
         self.manners = Manners(
@@ -40,6 +43,7 @@ class Listening:
             ),
             tls=self._tls,
             plain_too=settings.accept_plain_http,
+            is_front_proxy=is_front_proxy,
         )
 
     def certificate_ends(self) -> Iterator[Sample]:

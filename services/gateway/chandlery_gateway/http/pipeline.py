@@ -81,7 +81,7 @@ WATCH_SHOWS = "chandlery.watch_shows"
 class Pipeline:
     """All steps around a handler. Whoever makes it says who is known, who may do what, and who keeps account."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - everybody that is asked on the way
         self,
         *,
         authenticator: Authenticator,

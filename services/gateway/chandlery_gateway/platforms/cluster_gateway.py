@@ -35,7 +35,7 @@ class ClusterGateway:
     @property
     def listening(self) -> Listening:
         """See GatewayPlatform."""
-        return Listening(self._settings, self._trust.tls)
+        return Listening(self._settings, self._trust.tls, is_front_proxy=self._trust.is_front_proxy)
 
     @property
     def readiness(self) -> Mapping[str, Callable[[], Awaitable[None]]]:

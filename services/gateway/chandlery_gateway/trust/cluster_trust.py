@@ -5,7 +5,6 @@ Called by: `main`, on the platform `kubernetes`: `start` before the listener, `f
 """
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -15,7 +14,6 @@ from chandlery.process.http.listener_tls import ListenerTls
 from chandlery.process.http.presented_certificates import PresentedCertificate
 from chandlery.process.http.tls_files import TlsFiles
 from chandlery.settings.settings import Settings
-from chandlery.telemetry.metrics import Sample
 from chandlery_gateway.identity.kubernetes.asked_cluster import Creates
 from chandlery_gateway.identity.kubernetes.cluster_authenticator import ClusterAuthenticator
 from chandlery_gateway.identity.kubernetes.followed_trust import FollowedTrust
@@ -82,10 +80,9 @@ class ClusterTrust:
                 followed, files = self._files
                 group.create_task(followed.follow(files.reload))
 
-    def certificate_ends(self) -> Iterator[Sample]:
-        """For metrics: when the gateway's certificate ends, in Unix time."""
-        if self._tls is not None:
-            yield Sample(("gateway",), self._tls.ends_at.timestamp())
+    def is_front_proxy(self, shown: PresentedCertificate) -> bool:
+        """Whether a certificate is the front proxy's, by what the cluster says now; to be asked after `start`."""
+        return self._trust.config.takes_for_front_proxy(shown, datetime.now(UTC))
 
     def _trust_anew(self, config: TrustConfig) -> None:
         def is_good(shown: PresentedCertificate) -> bool:

@@ -19,6 +19,7 @@ import uvicorn
 from chandlery.process.http.bounded_connections import TOO_MANY, BoundedConnection, ConnectionLimits, last_answer
 from chandlery.process.http.connection_shares import ConnectionShares, Held, share_of
 from chandlery.process.http.listener_tls import Judge, ListenerTls
+from chandlery.process.http.presented_certificates import PresentedCertificate
 from chandlery.process.logs.tally import Tally
 
 _TLS_HANDSHAKE: Final = b"\x16"
@@ -39,6 +40,8 @@ class Manners:
     """With TLS, answer plain HTTP too, told apart by the first byte that a client sends."""
     on_untrusted: Callable[[], None] = lambda: None
     """Called for each client certificate that ends a handshake."""
+    is_front_proxy: Judge = lambda _: False
+    """Whether a certificate is that of a front proxy, which brings many users."""
 
 
 class AcceptingServer(uvicorn.Server):
@@ -134,7 +137,16 @@ class AcceptingServer(uvicorn.Server):
             config=self.config,
             server_state=self.server_state,
             app_state=self.lifespan.state,
+            on_certificate=partial(self._look_who_it_is, held),
         )
+
+    def _look_who_it_is(self, held: Held, shown: PresentedCertificate) -> None:
+        if not self._manners.is_front_proxy(shown):
+            return
+        leaving = self._shares.speaks_for_many(held, now=asyncio.get_running_loop().time())
+        if leaving is not None:
+            self._shed.add(leaving.address)
+            leaving.make_room()
 
     def _refuse(self, connection: socket.socket) -> None:
         if self._manners.tls is None:

@@ -6,6 +6,7 @@ refused here: a head that trickles in, an answer that is not taken.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -43,8 +44,18 @@ class ConnectionLimits:
 class BoundedConnection(HttpToolsProtocol):
     """One connection. Everything not said here is uvicorn's."""
 
-    def __init__(self, held: Held, shares: ConnectionShares, limits: ConnectionLimits, **options: Any) -> None:
+    def __init__(
+        self,
+        held: Held,
+        shares: ConnectionShares,
+        limits: ConnectionLimits,
+        *,
+        on_certificate: Callable[[PresentedCertificate], None],
+        **options: Any,
+    ) -> None:
+        """`on_certificate` is told whose connection it is, if its client has shown that."""
         super().__init__(**options)
+        self._on_certificate = on_certificate
         self._held = held
         self._shares = shares
         self._limits = limits
@@ -61,6 +72,8 @@ class BoundedConnection(HttpToolsProtocol):
         self.certificate = read_presented(transport)
         self._held.make_room = self._make_room
         self._await_head()
+        if self.certificate is not None:
+            self._on_certificate(self.certificate)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of the timers."""

@@ -6,6 +6,8 @@ a head. `accepting` reports arrivals, `bounded_connections` what becomes of them
 - A newcomer is let in as long as anybody has nothing to do: the slowest unfinished head goes first, then whoever was
   idle for longest. A request that is being served is never cut off for a newcomer.
 - No address holds more connections than are left for all others, so that one of them never fills the house.
+- A front proxy, known by its certificate, is many users at one address: kube-apiserver opens a connection for each of
+  their watches. All front proxies together are bounded by what is kept free for others, a tenth.
 """
 
 import ipaddress
@@ -18,6 +20,9 @@ from typing import Final
 PATIENCE_SECONDS: Final = 2.0
 """A head that takes longer goes before connections that are merely idle; a younger one is likely to be whole soon."""
 _NEIGHBOURS_V6: Final = 64
+_FRONT_PROXIES: Final = "front proxies"
+_KEPT_FROM_PROXIES: Final = 10
+"""One of so many, for probes and whoever else comes directly."""
 
 
 class Stage(Enum):
@@ -40,6 +45,13 @@ class Held:
     stage: Stage = Stage.UNFINISHED
     since: float = 0.0
     """When that began, on the loop's clock."""
+    is_proxy: bool = False
+    """Whether it is a front proxy's."""
+
+    @property
+    def share(self) -> str:
+        """With whose connections it is bounded."""
+        return _FRONT_PROXIES if self.is_proxy else self.address
 
 
 def share_of(host: str) -> str:
@@ -58,7 +70,7 @@ _Line = OrderedDict[Held, None]
 
 
 class _Group(dict[Stage, _Line]):
-    """The connections of one address, or all, by stage."""
+    """The connections of one share, or all, by stage."""
 
     def __init__(self) -> None:
         super().__init__((stage, _Line()) for stage in Stage)
@@ -82,11 +94,11 @@ class ConnectionShares:
         """At most so many at a time."""
         self._most = connections
         self._all = _Group()
-        self._by_address: dict[str, _Group] = {}
+        self._by_share: dict[str, _Group] = {}
 
     def arrive(self, held: Held, *, now: float) -> Held | None:
         """Count it in. Returns who has to go for it and is counted no more, perhaps itself."""
-        own = self._by_address.setdefault(held.address, _Group())
+        own = self._by_share.setdefault(held.share, _Group())
         held.since = now
         for group in (self._all, own):
             group[Stage.UNFINISHED][held] = None
@@ -100,11 +112,25 @@ class ConnectionShares:
         self.leave(leaving)
         return leaving
 
+    def speaks_for_many(self, held: Held, *, now: float) -> Held | None:
+        """It is a front proxy's, as it turns out. Returns who has to go for it, as `arrive` does."""
+        if held.is_proxy or held not in self._all[held.stage]:
+            return None
+        self._let_go(held)
+        held.is_proxy = True
+        own = self._by_share.setdefault(held.share, _Group())
+        own[held.stage][held] = None
+        if own.count <= self._most - max(self._most // _KEPT_FROM_PROXIES, 1):
+            return None
+        leaving = own.leaving(now)
+        self.leave(leaving)
+        return leaving
+
     def become(self, held: Held, stage: Stage, *, now: float) -> None:
         """It does something else now. Of who had to go meanwhile nothing is noted."""
         if held.stage is stage or held not in self._all[held.stage]:
             return
-        for group in (self._all, self._by_address[held.address]):
+        for group in (self._all, self._by_share[held.share]):
             del group[held.stage][held]
             group[stage][held] = None
         held.stage, held.since = stage, now
@@ -113,8 +139,11 @@ class ConnectionShares:
         """It has ended, or is about to; a second time does no harm."""
         if held not in self._all[held.stage]:
             return
-        own = self._by_address[held.address]
-        for group in (self._all, own):
-            del group[held.stage][held]
+        del self._all[held.stage][held]
+        self._let_go(held)
+
+    def _let_go(self, held: Held) -> None:
+        own = self._by_share[held.share]
+        del own[held.stage][held]
         if not own.count:
-            del self._by_address[held.address]
+            del self._by_share[held.share]

@@ -18,7 +18,10 @@ class House:
     now: float = 0.0
 
     def do(self, step: str) -> None:
-        """`+ann1` comes, `-ann1` ends, `busy:ann1` and `idle:ann1` and `unfinished:ann1`, `wait:5` seconds."""
+        """`+ann1` comes, `proxy:ann1` is a front proxy's, `-ann1` ends.
+
+        `busy:ann1` and `idle:ann1` and `unfinished:ann1`, `wait:5` seconds.
+        """
         self.now += 0.01
         if step.startswith("wait:"):
             self.now += float(step.removeprefix("wait:"))
@@ -26,12 +29,17 @@ class House:
             name = step[1:]
             self.held[name] = Held(name.rstrip("0123456789"), lambda: None)
             leaving = self.shares.arrive(self.held[name], now=self.now)
-            self.gone += [known for known, each in self.held.items() if each is leaving]
+            self._note(leaving)
+        elif step.startswith("proxy:"):
+            self._note(self.shares.speaks_for_many(self.held[step.removeprefix("proxy:")], now=self.now))
         elif step[0] == "-":
             self.shares.leave(self.held[step[1:]])
         else:
             stage, _, name = step.partition(":")
             self.shares.become(self.held[name], Stage[stage.upper()], now=self.now)
+
+    def _note(self, leaving: Held | None) -> None:
+        self.gone += [known for known, each in self.held.items() if each is leaving]
 
 
 # Steps, and who had to go.
@@ -60,6 +68,19 @@ STEPS: Final = [
     ),
     pytest.param("+ann1 +bob1 +cid1 +dan1 -ann1 +eve1", "", id="who has ended holds no place"),
     pytest.param("+ann1 +ann2 +ann3 busy:ann1 -ann1 -ann1 +ann4", "ann1 ann2", id="who had to go is counted no more"),
+    pytest.param("+p1 proxy:p1 +p2 proxy:p2 +p3 proxy:p3", "", id="a front proxy holds more than are left"),
+    pytest.param(
+        "+p1 proxy:p1 busy:p1 +q1 proxy:q1 busy:q1 +p2 proxy:p2 busy:p2 +q2 proxy:q2 +ann1",
+        "q2",
+        id="front proxies together leave a place, whatever their addresses",
+    ),
+    pytest.param(
+        "+p1 proxy:p1 busy:p1 idle:p1 +p2 proxy:p2 busy:p2 +p3 proxy:p3 busy:p3 +p4 proxy:p4",
+        "p1",
+        id="of front proxies, too, whoever is idle makes room",
+    ),
+    pytest.param("+p1 proxy:p1 busy:p1 +p2 proxy:p2 +ann1 busy:ann1 +bob1 +cid1", "p2", id="all are bounded together"),
+    pytest.param("+p1 proxy:p1 proxy:p1 -p1 proxy:p1 +ann1 +ann2", "", id="who has ended is nobody's"),
 ]
 
 
@@ -73,9 +94,22 @@ def test_places_go_by_need(steps: str, gone: str) -> None:
 
 def test_nothing_is_remembered_of_who_has_ended() -> None:
     house = House(ConnectionShares(connections=4))
-    for step in ["+ann1", "+ann2", "+ann3", "+bob1", "busy:bob1", "-ann2", "-ann3", "-bob1"]:
+    for step in [
+        "+ann1",
+        "+ann2",
+        "+ann3",
+        "+bob1",
+        "busy:bob1",
+        "+p1",
+        "proxy:p1",
+        "busy:p1",
+        "-ann2",
+        "-ann3",
+        "-bob1",
+        "-p1",
+    ]:
         house.do(step)
-    assert (house.shares._by_address, house.shares._all.count) == ({}, 0)
+    assert (house.shares._by_share, house.shares._all.count) == ({}, 0)
 
 
 @pytest.mark.parametrize(

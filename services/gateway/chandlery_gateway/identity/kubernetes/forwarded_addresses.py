@@ -1,8 +1,8 @@
-"""Where a request began that the front proxy passes on: its header `X-Forwarded-For`, for the audit log and the request log.
+"""Where a request began that the front proxy passes on: its header `X-Forwarded-For`, for audit log and request log.
 
-Read by `cluster_authenticator`, with the front proxy's certificate alone: anybody may write that header. The front proxy
-appends the address that it has seen itself, so the last one is true, and those before it are what the client says.
-`X-Real-Ip`, which Kubernetes lists too, is passed on as the client has written it, and left out.
+Read by `cluster_authenticator`, with the front proxy's certificate alone: anybody may write that header. The front
+proxy appends the address that it has seen itself, so the last one is true, and those before it are what the client
+says. `X-Real-Ip`, which Kubernetes lists too, is passed on as the client has written it, and left out.
 
 Rule: Kubernetes' `SourceIPs` (package `k8s.io/apimachinery/pkg/util/net`): what is no address is passed over.
 """
