@@ -154,8 +154,8 @@ async def test_whoever_was_cancelled_in_a_long_read_leaves_the_connection_to_the
     async with engine.connect() as connection:
         driver = await _driver(connection)
         reading = asyncio.create_task(driver.cursor().execute(LONG.text.replace(":most", str(MANY))))
-        await asyncio.sleep(0)
-        assert driver.is_busy
+        # How far it gets in its first turn is the machine's matter.
+        await eventually(lambda: driver.is_busy)
         reading.cancel()
         cursor = driver.cursor()
         await cursor.execute("SELECT 1")
