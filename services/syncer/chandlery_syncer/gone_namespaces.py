@@ -22,7 +22,8 @@ from chandlery.store.objects.object_reads import Listing
 log = structlog.get_logger(__name__)
 
 _LEASE: Final = "gone-namespaces"
-_EVERY: Final = timedelta(minutes=1)
+_EVERY: Final = timedelta(minutes=10)
+"""Each look is a call for each namespace. Until then the gateway sees to it that nobody is shown another's history."""
 _PART: Final = 50
 _BATCH: Final = 500
 _ORDERED: Final = (kinds.SERVICE_INSTANCE, kinds.SERVICE_BINDING)

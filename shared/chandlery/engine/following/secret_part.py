@@ -37,7 +37,6 @@ class SecretPart:
         self.path = secrets_path(namespace)
         self._waker = waker
         self._database = database
-        self._listed: set[int] = set()
         self._missed: set[str] = set()
 
     @property
@@ -47,14 +46,17 @@ class SecretPart:
 
     async def learn(self, following: AsyncIterator[News]) -> None:
         """Tell what is new, until there is no more. Raises Unavailable if the database cannot be read."""
+        # Of this list alone: a watch may begin while another look at the part has not ended.
+        listed = set[int]()
         async for news in following:
             match news:
                 case ListBegins():
-                    self._listed = set()
+                    listed.clear()
                 case ListPage():
-                    await self._page(news)
+                    await self._page(news, listed)
                 case ListEnds():
-                    await self._tell_missing()
+                    await self._tell_missing(listed)
+                    listed.clear()
                     self._waker.versions[self.namespace] = news.version
                 case Change():
                     await self._change(news)
@@ -70,7 +72,7 @@ class SecretPart:
         self._waker.versions.pop(self.namespace, None)
         self._missed.clear()
 
-    async def _page(self, page: ListPage) -> None:
+    async def _page(self, page: ListPage, listed: set[int]) -> None:
         known, moment = number_of(self.version), number_of(page.version)
         if known is not None and (moment is None or moment < known):
             # The cluster has gone back to an earlier state of its own: what was seen counts for nothing.
@@ -78,8 +80,8 @@ class SecretPart:
         for each in page.objects:
             sign = sign_of(each)
             self._missed.discard(sign.key)
-            if len(self._listed) < _MOST_LISTED:
-                self._listed.add(hash(sign.key))
+            if len(listed) < _MOST_LISTED:
+                listed.add(hash(sign.key))
             if known is None or sign.version is None or sign.version > known:
                 await self._waker.tell(sign.key, but=sign.left_for)
 
@@ -87,8 +89,8 @@ class SecretPart:
         sign = sign_of(change.object)
         await self._waker.tell(sign.key, but=None if change.is_gone else sign.left_for)
 
-    async def _tell_missing(self) -> None:
-        is_all = len(self._listed) < _MOST_LISTED
+    async def _tell_missing(self, listed: set[int]) -> None:
+        is_all = len(listed) < _MOST_LISTED
         prefix = f"{KEY_PREFIX}{self.namespace}/" if self.namespace else KEY_PREFIX
         after = ""
         while True:
@@ -96,7 +98,7 @@ class SecretPart:
                 lambda unit, after=after: unit.inspection.waited_keys.page(prefix, after=after, limit=_PAGE)  # type: ignore[misc]
             )
             for key in keys:
-                if is_all and hash(key) in self._listed:
+                if is_all and hash(key) in listed:
                     continue
                 if key not in self._missed:
                     # Each time would be a round for nothing: it stays missed until it is seen.
@@ -106,4 +108,3 @@ class SecretPart:
             if len(keys) < _PAGE:
                 break
             after = keys[-1]
-        self._listed = set()

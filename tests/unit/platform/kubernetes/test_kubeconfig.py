@@ -3,6 +3,7 @@
 import base64
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -129,12 +130,12 @@ async def test_file_is_read_again_after_a_while_and_kept_while_it_is_away(tmp_pa
         await Content(path=file).look()
 
 
-def plugin(folder: Path, body: str, **parts: Any) -> PluginIdentity:
+def plugin(folder: Path, body: str, *, clock: Callable[[], float] = lambda: 1_000.0, **parts: Any) -> PluginIdentity:
     """A program in Python; it notes each call in a file beside it."""
     script = folder / "plugin.py"
     script.write_text(f"import json, os\nopen({str(folder / 'calls')!r}, 'a').write('x')\n{body}")
     told = ExecPlugin(command=sys.executable, arguments=["-I", str(script)], **parts)
-    return PluginIdentity(told, clock=lambda: 1_000.0)
+    return PluginIdentity(told, clock=clock)
 
 
 def credential(**status: str) -> str:
@@ -143,11 +144,16 @@ def credential(**status: str) -> str:
 
 
 async def test_plugin_is_asked_once_until_its_credential_expires(tmp_path: Path) -> None:
-    lasting = plugin(tmp_path, credential(token="sesame", expirationTimestamp="2030-01-01T00:00:00Z"))
+    now = [1_000.0]
+    body = credential(token="sesame", expirationTimestamp="2030-01-01T00:00:00Z")
+    lasting = plugin(tmp_path, body, clock=lambda: now[0])
     assert (await lasting.identity()).token == (await lasting.identity()).token == "sesame"
     assert (tmp_path / "calls").read_text() == "x"
-    assert lasting.refused()
-    await lasting.identity()
+    now[0] += 60
+    for _ in range(3):
+        # So many calls were under way when it was refused.
+        assert lasting.refused()
+        await lasting.identity()
     assert (tmp_path / "calls").read_text() == "xx"
     expired = plugin(tmp_path, credential(token="sesame", expirationTimestamp="1970-01-01T00:00:00Z"))
     await expired.identity()

@@ -20,6 +20,8 @@ from chandlery.platform.kubernetes.access.cluster_identity import Identity
 GROUP: Final = "client.authentication.k8s.io"
 VERSIONS: Final = (f"{GROUP}/v1", f"{GROUP}/v1beta1")
 TIMEOUT_SECONDS: Final = 60.0
+_NEW_SECONDS: Final = 5.0
+"""A credential that is no older is not asked for anew: the refusal was of the one before."""
 _EARLY_SECONDS: Final = 30.0
 """So long before it expires, a credential is asked for anew."""
 _LARGEST_BYTES: Final = 1 << 20
@@ -46,6 +48,7 @@ class PluginIdentity:
         self._clock = clock
         self._known: Identity | None = None
         self._good_until: float | None = None
+        self._asked_at: float | None = None
         self._asking = asyncio.Lock()
 
     async def identity(self) -> Identity:
@@ -54,11 +57,14 @@ class PluginIdentity:
         async with self._asking:
             if self._known is None or (self._good_until is not None and self._clock() >= self._good_until):
                 self._known, self._good_until = await self._ask()
+                self._asked_at = self._clock()
             return self._known
 
     def refused(self) -> bool:
         """See IdentitySource."""
-        self._known = None
+        # Of many calls under way all are refused: the first has the program called, the others take what it gave.
+        if self._asked_at is None or self._clock() - self._asked_at >= _NEW_SECONDS:
+            self._known = None
         return True
 
     async def _ask(self) -> tuple[Identity, float | None]:
