@@ -24,6 +24,15 @@ class NotFound(Fault):
     """The object does not exist."""
 
 
+class NamespaceNotFound(NotFound):
+    """The namespace of an object does not exist."""
+
+    def __init__(self, namespace: str, message: str) -> None:
+        """It is the namespace that was not found, not what was to be put there."""
+        self.namespace = namespace
+        super().__init__(message)
+
+
 class AlreadyExists(Fault):
     """An object of that name exists already."""
 

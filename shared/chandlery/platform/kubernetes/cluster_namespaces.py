@@ -10,7 +10,7 @@ from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Final
 
-from chandlery.model.faults import FieldProblem, Forbidden, NotFound, Refused
+from chandlery.model.faults import FieldProblem, Forbidden, NamespaceNotFound, NotFound, Refused
 from chandlery.model.objects.wire import JsonObject
 from chandlery.platform.kubernetes.cluster_client import ClusterClient
 from chandlery.platform.kubernetes.cluster_reflector import (
@@ -58,12 +58,15 @@ class ClusterNamespaces:
         """Whether something may be created there.
 
         Raises:
-            NotFound, Forbidden: it may not, in kube-apiserver's words.
+            NamespaceNotFound, Forbidden: it may not, in kube-apiserver's words.
             Unavailable: the cluster is away, and the namespace not known.
         """
         is_leaving = self._is_leaving.get(name) if self._sees else None
         if is_leaving is None:
-            is_leaving = _leaves(await read_namespace(self._client, name))
+            try:
+                is_leaving = _leaves(await read_namespace(self._client, name))
+            except NotFound as fault:
+                raise NamespaceNotFound(name, fault.message) from fault
         if is_leaving:
             problem = FieldProblem("metadata.namespace", NAMESPACE_TERMINATING, f"namespace {name} is being terminated")
             message = f"unable to create new content in namespace {name} because it is being terminated"

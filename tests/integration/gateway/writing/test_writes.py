@@ -388,6 +388,7 @@ async def test_a_namespace_has_to_be_there_and_to_stay(api: Api) -> None:
     missing = await api.post(f"{CATALOG}/namespaces/nowhere/serviceinstances", instance())
     assert missing.status == 404
     assert 'namespaces "nowhere" not found' in missing.message
+    assert missing.document["details"] == {"name": "nowhere", "kind": "namespaces"}
     await api.made(INSTANCES, instance())
     leaving = await api.delete("/api/v1/namespaces/team")
     assert leaving.document["status"]["phase"] == "Terminating"

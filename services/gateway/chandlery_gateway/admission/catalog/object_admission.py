@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import uuid4
 
-from chandlery.model.faults import BadRequest, Fault, FieldProblem, Forbidden, Invalid, NotFound
+from chandlery.model.faults import BadRequest, Fault, FieldProblem, Forbidden, Invalid, NamespaceNotFound
 from chandlery.model.objects import kinds
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import AnyObject, kind_of
@@ -344,6 +344,7 @@ async def _check_namespace(unit: UnitOfWork, document: AnyObject) -> None:
         return
     namespace = await _namespace_called(unit, name, is_held=document.kind in _RIGHTS)
     if namespace is None:
-        raise NotFound(f'namespaces "{name}" not found; create it with: kubectl create namespace {name}')
+        message = f'namespaces "{name}" not found; create it with: kubectl create namespace {name}'
+        raise NamespaceNotFound(name, message)
     if namespace.metadata.deletion_timestamp is not None:
         raise Forbidden(f"unable to create new content in namespace {name} because it is being terminated")

@@ -4,7 +4,7 @@ from typing import Final
 
 from chandlery.model import faults
 from chandlery.model.faults import Fault, FieldProblem, Invalid
-from chandlery.model.objects.kinds import Kind
+from chandlery.model.objects.kinds import NAMESPACE, Kind
 from chandlery.model.objects.wire import JsonObject
 from chandlery.model.text.clean_text import clean_message, clean_status, clean_text
 from chandlery_gateway.kube.apply.apply_conflicts import ApplyConflict
@@ -85,6 +85,8 @@ def status_of(fault: Exception, *, kind: Kind | None = None, name: str = "") -> 
     """
     if isinstance(fault, Invalid):
         name = name or fault.name
+    if isinstance(fault, faults.NamespaceNotFound):
+        kind, name = NAMESPACE, fault.namespace
     # No object has a longer one, but somebody may ask for it.
     name = clean_text(name, longest=_LONGEST_NAME)
     known = _known(fault)
