@@ -23,9 +23,9 @@ async def test_instances_of_a_healthy_broker_get_ready_while_another_broker_hang
         hanging.always(osb.PROVISION, Reply(201, gate=gate))
         await fleet.offer("slow", hanging.url)
         await fleet.offer("quick", healthy.url)
-        # No call that hangs gives way to the next, however long the healthy ones take on a busy machine.
+        # No call that hangs gives way to the next, and no lease ends, however long the healthy ones take.
         limits = {"broker_concurrency": 4, "osb_timeout_seconds": 600.0}
-        await fleet.worker("ServiceInstance", "ServiceBinding", **limits)
+        (await fleet.worker("ServiceInstance", "ServiceBinding", **limits)).beat()
         await fleet.create(*(instance(f"slow-{number}", "slow") for number in range(HANGING)))
         await hanging.wait_for(osb.PROVISION, 4)
         names = [f"quick-{number}" for number in range(HEALTHY)]
