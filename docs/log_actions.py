@@ -21,6 +21,7 @@ ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "close_circuit": "they have resumed",
         "collect_garbage": "an object without an owner could not be removed yet",
         "forget_namespace": "in a cluster: the operation history of a namespace that is gone, or was another of its name, is forgotten; or could not be looked for",
+        "keep_copies": "in a cluster: copies of Secrets of brokers that are gone are removed, or could not be looked for",
         "give_back": "unfinished rounds are released at the end of a process",
     },
     "Looking into it (debug)": {

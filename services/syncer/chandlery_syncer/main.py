@@ -13,6 +13,7 @@ from chandlery.process.service import Running, Service
 from chandlery_syncer.broker_reconciler import BrokerReconciler
 from chandlery_syncer.garbage_collector import GarbageCollector
 from chandlery_syncer.gone_namespaces import GoneNamespaces
+from chandlery_syncer.left_copies import LeftCopies
 from chandlery_syncer.namespace_reconciler import NamespaceReconciler
 
 
@@ -21,7 +22,8 @@ def _build(resources: Resources) -> Running:
     handlers = {CLUSTER_SERVICE_BROKER.kind: brokers, SERVICE_BROKER.kind: brokers}
     if resources.namespaces is not None:
         gone = GoneNamespaces(resources.database, resources.namespaces, owner=resources.owner)
-        return Beside(Worker(resources, handlers), gone)
+        left = LeftCopies(resources.database, owner=resources.owner)
+        return Beside(Worker(resources, handlers), gone, left)
     namespaces = ReconcileLoop(NamespaceReconciler(resources), resources).handle
     worker = Worker(resources, {**handlers, NAMESPACE.kind: namespaces})
     return Beside(worker, GarbageCollector(resources))

@@ -6,7 +6,7 @@ Standalone that cannot happen, for there a namespace keeps its Secrets until the
 
 The copies are rows of the table of Secrets, which no cluster's gateway serves: sealed as all of them, and resealed when
 keys rotate. Each broker has its own, for several may share a Secret. The syncer makes them when a catalog has been
-fetched, and removes them with the broker.
+fetched, and removes them with the broker; `LeftCopies` those of one that went otherwise.
 """
 
 import uuid
@@ -82,7 +82,7 @@ async def _copies(unit: UnitOfWork, broker: AnyBroker) -> Sequence[Secret]:
     if not meta.namespace:
         return ()
     found = await unit.objects.list(kinds.SECRET, Listing(namespace=meta.namespace))
-    return [each for each in found if isinstance(each, Secret) and _owner(each) == meta.uid]
+    return [each for each in found if isinstance(each, Secret) and owner_of_copy(each) == meta.uid]
 
 
 def _copy_of(secret: Secret, broker: AnyBroker, unit: UnitOfWork) -> Secret:
@@ -107,5 +107,8 @@ def _name_of_copy(broker: AnyBroker, name: str) -> str:
     return f"{broker.metadata.uid}.{name}"
 
 
-def _owner(secret: Secret) -> str | None:
-    return next((owner.uid for owner in secret.metadata.owner_references or [] if owner.controller), None)
+def owner_of_copy(secret: Secret) -> str | None:
+    """The uid of the broker of which this is a copy; None of any other Secret."""
+    uid, _, name = secret.metadata.name.partition(".")
+    owners = {owner.uid for owner in secret.metadata.owner_references or [] if owner.controller}
+    return uid if name and uid in owners else None

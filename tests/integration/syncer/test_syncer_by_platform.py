@@ -15,6 +15,7 @@ from chandlery.settings.settings import Settings
 from chandlery.store.sealing.sealing import new_key
 from chandlery_syncer.garbage_collector import GarbageCollector
 from chandlery_syncer.gone_namespaces import GoneNamespaces
+from chandlery_syncer.left_copies import LeftCopies
 from chandlery_syncer.main import SYNCER
 
 BROKERS = {CLUSTER_SERVICE_BROKER.kind, SERVICE_BROKER.kind}
@@ -52,4 +53,4 @@ async def test_standalone_it_collects_garbage_and_ends_namespaces(tmp_path: Path
 
 
 async def test_in_a_cluster_it_collects_no_garbage_and_ends_no_namespaces(tmp_path: Path) -> None:
-    assert await _looked_after(tmp_path, ClusterNamespaces()) == (BROKERS, [GoneNamespaces])
+    assert await _looked_after(tmp_path, ClusterNamespaces()) == (BROKERS, [GoneNamespaces, LeftCopies])
