@@ -82,8 +82,10 @@ def missing(wanted: Any, found: Any, *, at: str = "") -> list[str]:
 def test_the_readme_s_section_prints_what_it_says(chandlery: ChartInstallation) -> None:
     section = (REPOSITORY / "README.md").read_text().partition("## In a Kubernetes cluster")[2].partition("\n## ")[0]
     commands = re.findall(r"^\$ (\S+) (.*)\n((?:[^$`].*\n)*)", section, re.MULTILINE)
-    assert [program for program, _, _ in commands] == ["helm", "kubectl", "kubectl"]
-    for program, words, expected in commands:
+    assert [program for program, _, _ in commands] == ["kubectl", "helm", "kubectl", "kubectl"]
+    _, create, created = commands[0]
+    assert (create, created) == ("create namespace shop", chandlery.kubectl().ok(*create.split()))
+    for program, words, expected in commands[1:]:
         if program == "kubectl":
             # A machine that is busy may take it for away for a moment, between the two.
             wait_for(

@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -184,20 +185,41 @@ def test_helm_test_orders_in_a_namespace_that_it_brings_as_somebody_who_may_ther
     pod = objects["Pod", "demo-chandlery-test"]["spec"]
     [container] = pod["containers"]
     told = {each["name"]: each.get("value") for each in container["env"]}
-    assert told["NAMESPACE"] == objects["Namespace", "demo-chandlery-test"]["metadata"]["name"]
+    place = told["NAMESPACE"]
+    assert place == objects["Namespace", place]["metadata"]["name"]
     assert told["GATEWAY_URL"] == "https://kubernetes.default.svc"
     mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
     assert mounts.keys() == {each["name"] for each in pod["volumes"]} == {"cluster-token"}
     assert {told["TOKEN_FILE"], told["CERTIFICATE_FILE"]} == {
         f"{mounts['cluster-token']}/{n}" for n in ("token", "ca.crt")
     }
-    binding = objects["RoleBinding", "demo-chandlery-test/demo-chandlery-test"]
+    binding = objects["RoleBinding", f"{place}/demo-chandlery-test"]
     assert [each["name"] for each in binding["subjects"]] == [pod["serviceAccountName"]] == ["demo-chandlery-test"]
     # What its pod needs is there before, and goes with it.
-    for key in (("Namespace", "demo-chandlery-test"), ("ServiceAccount", "demo-chandlery-test")):
+    for key in (("Namespace", place), ("ServiceAccount", "demo-chandlery-test")):
         notes = objects[key]["metadata"]["annotations"]
         assert (notes["helm.sh/hook"], int(notes["helm.sh/hook-weight"]) < 0) == ("test", True)
         assert "hook-succeeded" in notes["helm.sh/hook-delete-policy"]
+
+
+def test_helm_test_deletes_no_namespace_that_somebody_may_have(render: Render, in_cluster: dict[str, Any]) -> None:
+    # Before a hook Helm deletes whatever has its name.
+    releases = [
+        ("chandlery", "chandlery"),
+        ("chandlery", "chandlery-test"),
+        ("chandlery-test", "chandlery"),
+        ("x" * 53, "x"),
+    ]
+    made = [
+        name
+        for release, namespace in releases
+        for kind, name in render(in_cluster, release=release, namespace=namespace)
+        if kind == "Namespace"
+    ]
+    assert len(set(made)) == len(releases)
+    for name in made:
+        assert re.fullmatch(r"[-a-z]+-helm-test-[0-9a-f]{8}", name)
+        assert len(name) <= 63
 
 
 @pytest.mark.parametrize(

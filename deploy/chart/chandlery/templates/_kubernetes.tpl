@@ -65,6 +65,14 @@ chandlery:secrets
 chandlery:secret-reader
 {{- end }}
 
+{{/*
+The namespace that `helm test` makes, and deletes together with what an earlier test has left there. So it is one that nobody can
+have for something else: before a hook Helm deletes whatever has the hook's name.
+*/}}
+{{- define "chandlery.testNamespace" -}}
+{{ include "chandlery.fullname" . }}-helm-test-{{ printf "%s/%s" .Release.Namespace .Release.Name | sha256sum | trunc 8 }}
+{{- end }}
+
 {{/* This component's service account, as the subject of a binding. */}}
 {{- define "chandlery.subject" -}}
 - {kind: ServiceAccount, name: {{ include "chandlery.serviceAccountName" . }}, namespace: {{ .root.Release.Namespace | quote }}}
