@@ -82,6 +82,22 @@ def test_what_makes_no_sense_is_refused(run: Run, arguments: list[str]) -> None:
     assert run(*arguments).exit_code == 2
 
 
+def test_nothing_is_imported_into_a_database_of_the_other_platform(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert run("dump.yaml", "--yes").exit_code == 0
+    kubeconfig = tmp_path / "kubeconfig"
+    clusters = [{"name": "it", "cluster": {"server": "https://127.0.0.1:1"}}]
+    users = [{"name": "me", "user": {"token": "t"}}]
+    contexts = [{"name": "here", "context": {"cluster": "it", "user": "me"}}]
+    config = {"clusters": clusters, "users": users, "contexts": contexts, "current-context": "here"}
+    kubeconfig.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", **config}))
+    monkeypatch.setenv("CHANDLERY_PLATFORM", "kubernetes")
+    monkeypatch.setenv("CHANDLERY_KUBECONFIG", str(kubeconfig))
+    refused = run("dump.yaml", "--yes")
+    assert "belongs to an installation with CHANDLERY_PLATFORM=standalone" in str(refused.exception)
+
+
 def test_a_dump_without_anything_of_service_catalog_is_told(run: Run) -> None:
     Path("other.yaml").write_text(old.as_kubectl_prints(old.home()))
     result = run("other.yaml")

@@ -14,6 +14,7 @@ from chandlery.lookup.broker_egress import egress_of
 from chandlery.osb.client import OsbClient
 from chandlery.platform.kubernetes.cluster_client import ClusterClient
 from chandlery.process.choices.key_choice import make_database, require_keys
+from chandlery.process.choices.platform_choice import check_database
 from chandlery.process.commands.imports.broker_comparison import BrokerComparison, Comparison
 from chandlery.process.commands.imports.import_entries import Entry, Summary
 from chandlery.process.commands.imports.import_pass import ImportPass
@@ -70,7 +71,12 @@ async def import_dump(
     cluster: ClusterClient | None = None,
     tell: Callable[[str], None],
 ) -> ImportReport:
-    """Judge all of it, and store what fits if that is wanted. `cluster` is where Secrets are, if not with us."""
+    """Judge all of it, and store what fits if that is wanted. `cluster` is where Secrets are, if not with us.
+
+    Raises ConfigurationFault if the database belongs to the other platform.
+    """
+    if options.applies:
+        await database.run(lambda unit: check_database(unit, settings.platform))
     reads, takes = service_rules(settings)
     home = ClusterHome(cluster, reads) if cluster else StandaloneHome(database, shelf, reads)
     rules = TakingRules(
