@@ -12,6 +12,8 @@ from typing import Final
 
 from chandlery.model.faults import FieldProblem, Forbidden, NamespaceNotFound, NotFound, Refused
 from chandlery.model.objects.wire import JsonObject
+from chandlery.model.text.clean_text import clean_text
+from chandlery.model.text.names import label_problem
 from chandlery.platform.kubernetes.cluster_client import ClusterClient
 from chandlery.platform.kubernetes.cluster_reflector import (
     Change,
@@ -30,6 +32,7 @@ MOST_KNOWN: Final = 50_000
 _BLIND_SECONDS: Final = 30.0
 """So long after following has broken off, what was seen last still counts."""
 
+_LONGEST_NAME: Final = 253
 _APART: Final = timedelta(seconds=2)
 """How far our clock may be behind the cluster's, which tells whole seconds."""
 
@@ -117,7 +120,12 @@ def _leaves(namespace: JsonObject) -> bool:
 
 
 async def read_namespace(client: ClusterClient, name: str) -> JsonObject:
-    """The namespace as it is now. Raises NotFound, Unavailable; Refused if we may not look."""
+    """The namespace as it is now. Raises NotFound, Unavailable; Refused if we may not look.
+
+    The name may be whatever stands in the path of a request: what can be none is not made a path of ours.
+    """
+    if label_problem(name) is not None:
+        raise NotFound(f'namespaces "{clean_text(name, longest=_LONGEST_NAME)}" not found')
     try:
         return await client.get(f"{PATH}/{name}")
     except Forbidden as fault:

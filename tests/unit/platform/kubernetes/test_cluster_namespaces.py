@@ -57,6 +57,16 @@ async def test_what_is_not_known_is_looked_up() -> None:
         await namespaces.check_open("none")
 
 
+@pytest.mark.parametrize("name", ["..", ".", "a?b=c", "a#b", "A", "a%2fb", "a" * 64, "a\nb"])
+async def test_what_can_be_no_namespace_is_none_and_asked_of_nobody(name: str) -> None:
+    """It comes from the path of a request, and goes into one of ours."""
+    cluster, namespaces = await following()
+    with pytest.raises(NotFound):
+        await namespaces.check_open(name)
+    assert await namespaces.begun_at(name) is None
+    assert cluster.seen == []
+
+
 async def test_changes_count() -> None:
     cluster, namespaces = await following(
         WatchEvent("MODIFIED", namespace("ship", "Terminating", "11")),
