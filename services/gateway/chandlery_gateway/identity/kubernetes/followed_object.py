@@ -5,6 +5,7 @@ Called by: `followed_trust`, and `trust/serving_certificates.py`.
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, Protocol
 
@@ -14,6 +15,7 @@ from chandlery.model.objects.wire import JsonObject
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0
 _WATCHED_SECONDS: Final = 300
+_WENT_WELL_SECONDS: Final = 60.0
 _GONE: Final = "DELETED"
 _SAYS_WHAT: Final = ("ADDED", "MODIFIED")
 
@@ -38,17 +40,24 @@ async def follow_object(
 ) -> None:
     """Call `seen` with the object, or None if there is none, and again whenever it changes; ends by cancellation.
 
-    `failed` is told each time it cannot be read; then it is tried again, ever more rarely.
+    `failed` is told when it cannot be read or watched, once until it is another fault or watching has gone well for a
+    while; then it is tried again, ever more rarely.
     """
-    pause = _FIRST_PAUSE
+    pause, told = _FIRST_PAUSE, ""
     while True:
+        began = time.monotonic()
         try:
             version = await read_object(cluster, collection, name, seen=seen)
-            pause = _FIRST_PAUSE
             await _watch(cluster, collection, name, version=version, seen=seen)
         except Fault as fault:
-            failed(fault)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            # A right to read and none to watch shows after each reading: that is no news, and no reason to hurry.
+            if time.monotonic() - began >= _WENT_WELL_SECONDS:
+                pause, told = _FIRST_PAUSE, ""
+            if fault.message != told:
+                failed(fault)
+            pause, told = min(2 * pause, _LONGEST_PAUSE), fault.message
+        else:
+            pause, told = _FIRST_PAUSE, ""
         await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - so that not all come at once
 
 

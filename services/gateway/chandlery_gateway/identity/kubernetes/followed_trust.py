@@ -76,6 +76,9 @@ class FollowedTrust:
         data: Any = found.get("data")
         try:
             config = read_trust_config(data if isinstance(data, dict) else {})
+            if config.is_empty and self._config is not None and not self._config.is_empty:
+                # No kube-apiserver writes that: somebody has emptied it, or is not done with it.
+                raise ConfigurationFault(f"{_PLACE} names no authority any more")
             if config != self._config:
                 self._changed(config)
         except ConfigurationFault as fault:

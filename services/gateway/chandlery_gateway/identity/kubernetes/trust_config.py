@@ -24,6 +24,7 @@ _MOST_NAMES: Final = 100
 
 PROXY_CA: Final = "requestheader-client-ca-file"
 CLIENT_CA: Final = "client-ca-file"
+_ALLOWED_NAMES: Final = "requestheader-allowed-names"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,11 @@ class TrustConfig:
     extra_prefixes: tuple[bytes, ...] = ()
     warnings: tuple[str, ...] = field(default=(), compare=False)
     """What is odd about it, for the log."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it vouches for nobody at all."""
+        return not self.proxy and not self.clients
 
     @property
     def authorities(self) -> str:
@@ -73,13 +79,16 @@ def read_trust_config(data: Mapping[str, str]) -> TrustConfig:
     config = TrustConfig(
         proxy=proxy,
         clients=clients,
-        allowed_names=frozenset(_names(data, "requestheader-allowed-names")),
+        allowed_names=frozenset(_names(data, _ALLOWED_NAMES)),
         user_headers=_headers(data, "requestheader-username-headers"),
         uid_headers=_headers(data, "requestheader-uid-headers"),
         group_headers=_headers(data, "requestheader-group-headers"),
         extra_prefixes=_headers(data, "requestheader-extra-headers-prefix"),
         warnings=tuple(_warnings(data, proxy, clients)),
     )
+    if proxy and _ALLOWED_NAMES not in data:
+        # kube-apiserver writes it along with the authority, if only as `[]`. An absent one would allow every name.
+        raise ConfigurationFault(f"{_shown(_ALLOWED_NAMES)} is missing")
     if proxy and not config.user_headers:
         raise ConfigurationFault(f"{_shown('requestheader-username-headers')} names no header for the user")
     return config
@@ -91,7 +100,7 @@ def _warnings(data: Mapping[str, str], proxy: Authorities, clients: Authorities)
             f"{_shown(PROXY_CA)} is missing, so nothing that kube-apiserver passes on is believed; start it with "
             "--requestheader-client-ca-file"
         )
-    elif not _names(data, "requestheader-allowed-names") and proxy == clients:
+    elif not _names(data, _ALLOWED_NAMES) and proxy == clients:
         yield (
             f"{_shown(PROXY_CA)} has the authorities of {CLIENT_CA}, and requestheader-allowed-names is empty: every "
             "user with a client certificate can speak for anybody; give the front proxy an authority of its own"

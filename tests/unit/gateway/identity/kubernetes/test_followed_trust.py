@@ -1,12 +1,14 @@
 """The cluster's word on whom to trust: waited for at the start, followed, and never given up for what is unreadable."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 
 import pytest
 from structlog.testing import capture_logs
 
 from chandlery.model.faults import ConfigurationFault, Forbidden, Unavailable
+from chandlery.model.objects.wire import JsonObject
 from chandlery_gateway.identity.kubernetes import followed_object
 from chandlery_gateway.identity.kubernetes.followed_trust import FollowedTrust
 from chandlery_gateway.identity.kubernetes.trust_config import TrustConfig
@@ -19,7 +21,11 @@ FIRST, SECOND = Authority("first"), Authority("second")
 
 
 def data_of(authority: Authority, users: str = '["X-Remote-User"]') -> dict[str, str]:
-    return {"requestheader-client-ca-file": authority.pem, "requestheader-username-headers": users}
+    return {
+        "requestheader-client-ca-file": authority.pem,
+        "requestheader-allowed-names": "[]",
+        "requestheader-username-headers": users,
+    }
 
 
 class Stage:
@@ -92,6 +98,45 @@ async def test_what_cannot_be_read_leaves_the_last_one_in_use_and_is_told(follow
     following.cluster.remove(PATH)
     following.cluster.put(PATH, data=data_of(SECOND))
     await eventually(lambda: following.trust.config.authorities, lambda pem: pem == SECOND.pem)
+
+
+@pytest.mark.parametrize("left", [(), ("requestheader-client-ca-file", "requestheader-username-headers")])
+async def test_what_is_emptied_or_written_by_half_takes_nobody_away_and_lets_nobody_in(
+    following: Stage, left: tuple[str, ...]
+) -> None:
+    data = data_of(SECOND)
+    with capture_logs() as logs:
+        following.cluster.put(PATH, data={key: data[key] for key in left})
+        await eventually(lambda: logs)
+    assert "what was read before counts" in logs[0]["event"]
+    assert following.trust.config.authorities == FIRST.pem
+
+
+async def test_right_to_read_and_none_to_watch_is_told_once_and_asked_for_ever_more_rarely(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 8:
+            raise asyncio.CancelledError
+
+    async def watch(_path: str, /, **_query: str) -> AsyncIterator[tuple[str, JsonObject]]:
+        raise Forbidden("configmaps is forbidden: cannot watch")
+        yield "", {}
+
+    stage.cluster.put(PATH, data=data_of(FIRST))
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr(random, "uniform", lambda _low, _high: 1.0)
+    monkeypatch.setattr(stage.cluster, "watch", watch)
+    with capture_logs() as logs, pytest.raises(asyncio.CancelledError):
+        await stage.trust.follow()
+    assert waited == [2, 4, 8, 16, 30, 30, 30, 30]
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == [
+        line["event"] for line in logs if "cannot watch" in line["event"]
+    ][:1]
+    assert stage.trust.config.authorities == FIRST.pem
 
 
 async def test_what_a_listener_cannot_use_does_not_count() -> None:
