@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from chandlery.model.faults import ConfigurationFault
@@ -99,7 +100,7 @@ def read_stored(secret: Mapping[str, Any]) -> StoredCertificate | None:
             and keys[1].public_key() == found.authorities[0].public_key()
             and found.names
         )
-    except (ValueError, TypeError, IndexError, x509.ExtensionNotFound):
+    except (ValueError, TypeError, IndexError, x509.ExtensionNotFound, UnsupportedAlgorithm):
         return None
     return found if is_whole else None
 

@@ -1,5 +1,6 @@
 """What is done about the certificate that gateways make for themselves, and when: its whole life, by its days."""
 
+import base64
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -105,10 +106,18 @@ def test_empty_secret_is_nothing() -> None:
         assert read_stored({"data": data}) is None
 
 
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+UNKNOWN_KEY = "-----BEGIN PRIVATE KEY-----\nMA0CAQAwBAYCKgMEAgUA\n-----END PRIVATE KEY-----\n"
+"""Of an algorithm that nobody knows."""
+
+
 @pytest.mark.parametrize("key", ["tls.crt", "tls.key", "ca.crt"])
 def test_what_was_spoiled_is_made_anew(key: str) -> None:
     data = secret_data(begun())
-    for spoiled in ("", "bm9uZQ==", "%%%", secret_data(begun())[key]):
+    for spoiled in ("", "bm9uZQ==", "%%%", encoded(UNKNOWN_KEY), secret_data(begun())[key]):
         assert read_stored({"data": {**data, key: spoiled}}) is None
 
 
