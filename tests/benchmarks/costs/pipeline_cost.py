@@ -18,6 +18,7 @@ from chandlery.model.objects.instances import ServiceInstance, UserInfo
 from chandlery.settings.settings import Settings
 from chandlery.store.sealing.sealing import Keyring, new_key
 from chandlery.telemetry.prometheus_metrics import PrometheusMetrics
+from chandlery.telemetry.tracing.tracing import IDS_ONLY
 from chandlery_gateway.app import create_app
 from chandlery_gateway.http.pipeline import Pipeline
 from chandlery_gateway.http.seats import Seats
@@ -140,7 +141,14 @@ async def _main() -> None:
     database: Any = SimpleNamespace(codec=None, keyring=Keyring.parse(new_key("bench")))
     settings = Settings.model_validate({"log_requests": "none"})
     metrics = PrometheusMetrics()
-    resources = SimpleNamespace(settings=settings, database=database, readiness=Readiness(), metrics=metrics)
+    resources = SimpleNamespace(
+        settings=settings,
+        database=database,
+        readiness=Readiness(),
+        metrics=metrics,
+        tracing=IDS_ONLY,
+        namespaces=None,
+    )
     app = create_app(
         cast("Resources", resources),
         WatchHub(database, rules=RuleKeeper(database)),
