@@ -188,6 +188,12 @@ _DOES: Final = Row(
             of=f"chandlery_authorization_decisions_total{_OF}",
             by="decision",
         ),
+        rates(
+            "Reviews by the cluster",
+            "How much does the gateway ask of the cluster, and does it get answers?",
+            of=f"chandlery_cluster_reviews_total{_OF}",
+            by="outcome",
+        ),
     ),
 )
 _NEEDS: Final = Row(

@@ -1,6 +1,5 @@
 """The gateway behind a cluster's kube-apiserver: users, rights and namespaces are the cluster's."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
@@ -10,6 +9,7 @@ from chandlery_gateway.http.listening import Listening, configured_tls
 from chandlery_gateway.identity.rbac.kept_rules import NoRules
 from chandlery_gateway.trust.cluster_settings import check_cluster_settings
 from chandlery_gateway.trust.cluster_trust import ClusterTrust
+from chandlery_gateway.trust.lasting_loops import keep_going
 
 
 def check_cluster(settings: Settings) -> None:
@@ -27,7 +27,7 @@ class ClusterGateway:
             raise LookupError("the platform kubernetes needs the client of its cluster")
         self._settings = resources.settings
         self._namespaces = resources.namespaces
-        self._trust = ClusterTrust(resources.settings, resources.cluster)
+        self._trust = ClusterTrust(resources.settings, resources.cluster, resources.metrics)
         self.rules: Final = NoRules()
         self.authenticator: Final = self._trust.authenticator
         self.authorizer: Final = self._trust.authorizer
@@ -48,7 +48,7 @@ class ClusterGateway:
 
     async def run(self) -> None:
         """See GatewayPlatform."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._trust.follow())
-            if self._namespaces is not None:
-                group.create_task(self._namespaces.run())
+        loops: dict[str, Callable[[], Awaitable[None]]] = {"following the cluster": self._trust.follow}
+        if self._namespaces is not None:
+            loops["following namespaces"] = self._namespaces.run
+        await keep_going(loops)

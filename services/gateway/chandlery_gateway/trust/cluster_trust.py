@@ -4,8 +4,9 @@ Comes in: settings and the cluster's client. Goes out: who users are, what they 
 Called by: `main`, on the platform `kubernetes`: `start` before the listener, `follow` beside it.
 """
 
-import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, Protocol
 
 from chandlery.model.faults import Unavailable
@@ -14,6 +15,7 @@ from chandlery.process.http.listener_tls import ListenerTls
 from chandlery.process.http.presented_certificates import PresentedCertificate
 from chandlery.process.http.tls_files import TlsFiles
 from chandlery.settings.settings import Settings
+from chandlery.telemetry.metrics import NO_METRICS, Metrics
 from chandlery_gateway.identity.kubernetes.asked_cluster import Creates
 from chandlery_gateway.identity.kubernetes.cluster_authenticator import ClusterAuthenticator
 from chandlery_gateway.identity.kubernetes.followed_trust import FollowedTrust
@@ -21,6 +23,7 @@ from chandlery_gateway.identity.kubernetes.review_authorizer import ReviewAuthor
 from chandlery_gateway.identity.kubernetes.token_reviews import ReviewedTokens
 from chandlery_gateway.identity.kubernetes.trust_config import TrustConfig
 from chandlery_gateway.trust.cluster_settings import check_cluster_settings
+from chandlery_gateway.trust.lasting_loops import keep_going
 from chandlery_gateway.trust.serving_certificates import KeepsCertificates, ServingCertificates
 
 
@@ -35,7 +38,7 @@ class Cluster(Creates, KeepsCertificates, Protocol):
 class ClusterTrust:
     """The trust of one gateway."""
 
-    def __init__(self, settings: Settings, client: Cluster) -> None:
+    def __init__(self, settings: Settings, client: Cluster, metrics: Metrics = NO_METRICS) -> None:
         """Raises ConfigurationFault that names the setting, or the file, that is wrong."""
         check_cluster_settings(settings)
         self._trust = FollowedTrust(client, changed=self._trust_anew)
@@ -51,10 +54,10 @@ class ClusterTrust:
             self._made = ServingCertificates(
                 client, secret=settings.serving_cert_secret, service=settings.serving_service, namespace=namespace
             )
-        tokens = ReviewedTokens(client, seconds=settings.token_review_seconds)
+        tokens = ReviewedTokens(client, seconds=settings.token_review_seconds, metrics=metrics)
         self.authenticator: Final = ClusterAuthenticator(self._trust, tokens=tokens)
         """Knows users by what the cluster says."""
-        self.authorizer: Final = ReviewAuthorizer(client, seconds=settings.access_review_seconds)
+        self.authorizer: Final = ReviewAuthorizer(client, seconds=settings.access_review_seconds, metrics=metrics)
         """Asks the cluster."""
 
     @property
@@ -72,13 +75,13 @@ class ClusterTrust:
 
     async def follow(self) -> None:
         """Stay in step with the cluster, and with files; ends by cancellation."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._trust.follow())
-            if self._made is not None:
-                group.create_task(self._made.follow())
-            if self._files is not None:
-                followed, files = self._files
-                group.create_task(followed.follow(files.reload))
+        loops: dict[str, Callable[[], Awaitable[None]]] = {"following whom to trust": self._trust.follow}
+        if self._made is not None:
+            loops["keeping the certificate"] = self._made.follow
+        if self._files is not None:
+            followed, files = self._files
+            loops["following the certificate's files"] = partial(followed.follow, files.reload)
+        await keep_going(loops)
 
     def is_front_proxy(self, shown: PresentedCertificate) -> bool:
         """Whether a certificate is the front proxy's, by what the cluster says now; to be asked after `start`."""

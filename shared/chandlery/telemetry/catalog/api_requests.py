@@ -87,6 +87,13 @@ AUTHORIZATION_DECISIONS: Final = Counter(
     meaning="Decisions of the authorizer: allow or forbid.",
     question="Are users refused more than usual?",
 )
+CLUSTER_REVIEWS: Final = Counter(
+    name="chandlery_cluster_reviews_total",
+    labels=("review", "outcome"),
+    meaning="In a cluster: what it was to be asked about users, by review (access or token) and outcome: allowed, "
+    "refused, failed (it gave no answer), or remembered (not asked: an answer still counted or was on its way).",
+    question="How much does the gateway ask of the cluster, and does it get answers?",
+)
 AUDIT_EVENTS_LOST: Final = Counter(
     name="chandlery_audit_events_lost_total",
     labels=("sink",),
@@ -108,5 +115,6 @@ EVERY: Final = (
     WRITES,
     AUTHENTICATION_FAILURES,
     AUTHORIZATION_DECISIONS,
+    CLUSTER_REVIEWS,
     AUDIT_EVENTS_LOST,
 )

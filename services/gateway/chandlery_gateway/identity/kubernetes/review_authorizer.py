@@ -10,11 +10,15 @@ Who may list or watch sees all of it, as in Kubernetes: `get` is not asked for e
 import hashlib
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
+from chandlery.model.faults import Unavailable
 from chandlery.model.json.json_text import write_json
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.wire import JsonObject
+from chandlery.telemetry.catalog.api_requests import CLUSTER_REVIEWS
+from chandlery.telemetry.metrics import NO_METRICS, Metrics
 from chandlery_gateway.identity.authorization import EVERYTHING, Access, Decision, Reach, Rules
 from chandlery_gateway.identity.kubernetes.asked_cluster import Creates, reviewed
 from chandlery_gateway.identity.kubernetes.remembered_answers import RememberedAnswers
@@ -24,6 +28,10 @@ _READ: Final = "get"
 _OPEN_PATHS: Final = ("/livez", "/readyz", "/healthz")
 _MOST_BYTES: Final = 20_000
 """What is asked with longer words is asked anew each time, so that nobody drives others out of the memory with it."""
+_AT_ONCE: Final = 16
+_OF_WATCHES_AT_ONCE: Final = 8
+"""All watches ask at the same moment: requests do not wait for them."""
+_LONGEST_REASON: Final = 1_000
 _SHORTEST_ROUND: Final = 1.0
 _NOTHING: Final = Reach(everywhere=frozenset())
 
@@ -31,12 +39,16 @@ _NOTHING: Final = Reach(everywhere=frozenset())
 class ReviewAuthorizer:
     """See Authorizer."""
 
-    def __init__(self, cluster: Creates, *, seconds: float) -> None:
+    def __init__(self, cluster: Creates, *, seconds: float, metrics: Metrics = NO_METRICS) -> None:
         """`seconds` is how long an answer counts."""
         self._cluster = cluster
         self._seconds = seconds
-        self._answers: RememberedAnswers[Decision] = RememberedAnswers()
-        self._reaches: RememberedAnswers[Decision] = RememberedAnswers()
+        self._counted = partial(metrics.count, CLUSTER_REVIEWS, "access")
+        remembered = partial(self._counted, "remembered")
+        self._answers: RememberedAnswers[Decision] = RememberedAnswers(at_once=_AT_ONCE, on_remembered=remembered)
+        self._reaches: RememberedAnswers[Decision] = RememberedAnswers(
+            at_once=_OF_WATCHES_AT_ONCE, on_remembered=remembered
+        )
 
     @property
     def revision(self) -> int:
@@ -75,9 +87,15 @@ class ReviewAuthorizer:
 
     async def _asked(self, spec: JsonObject) -> Decision:
         body: JsonObject = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
-        status = await reviewed(self._cluster, _PATH, body)
+        try:
+            status = await reviewed(self._cluster, _PATH, body)
+        except Unavailable:
+            self._counted("failed")
+            raise
         allowed = status.get("allowed") is True and status.get("denied") is not True
-        return Decision(allowed=allowed, reason=str(status.get("reason") or ""))
+        self._counted("allowed" if allowed else "refused")
+        # Thousands of them are kept, and another authorizer of the cluster may be eloquent.
+        return Decision(allowed=allowed, reason=str(status.get("reason") or "")[:_LONGEST_REASON])
 
 
 def _is_open(path: str) -> bool:

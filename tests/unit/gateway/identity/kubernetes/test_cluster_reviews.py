@@ -1,7 +1,9 @@
 """Tokens and rights that the cluster is asked about: once for all who want to know, and again after a while."""
 
 import asyncio
+import contextlib
 import time
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -10,12 +12,16 @@ from structlog.testing import capture_logs
 from chandlery.model.faults import Fault, Forbidden, Invalid, Unavailable
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.wire import JsonObject
+from chandlery.telemetry.catalog.api_requests import CLUSTER_REVIEWS
+from chandlery.telemetry.metric import Counter as Metric
+from chandlery.telemetry.metrics import NullMetrics
 from chandlery_gateway.identity.authentication import LoginFailure, LoginRefused
 from chandlery_gateway.identity.authorization import EVERYTHING, Access, Reach
 from chandlery_gateway.identity.kubernetes import remembered_answers
 from chandlery_gateway.identity.kubernetes.review_authorizer import ReviewAuthorizer
 from chandlery_gateway.identity.kubernetes.token_reviews import ReviewedTokens
 from tests.support.clusters.scripted_cluster import ScriptedCluster
+from tests.support.waiting import eventually
 
 TOKENS = "/apis/authentication.k8s.io/v1/tokenreviews"
 ACCESS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
@@ -224,7 +230,7 @@ async def test_watches_ask_again_so_often_that_no_right_counts_longer_than_it_ma
 
 
 async def test_answers_that_are_kept_are_bounded() -> None:
-    answers: remembered_answers.RememberedAnswers[int] = remembered_answers.RememberedAnswers(most=3)
+    answers: remembered_answers.RememberedAnswers[int] = remembered_answers.RememberedAnswers(at_once=1, most=3)
 
     async def answer() -> int:
         return 1
@@ -240,3 +246,52 @@ async def test_nothing_is_kept_where_answers_count_for_no_time() -> None:
     await authorizer.decide(listing())
     await authorizer.decide(listing())
     assert len(cluster.asked) == 2
+
+
+async def test_questions_that_wait_for_their_turn_are_bounded() -> None:
+    """Whoever sends made-up tokens and goes away fills no memory, and keeps no access review waiting."""
+    cluster = cluster_that()
+    cluster.hold = asyncio.Event()
+    tokens, authorizer = ReviewedTokens(cluster, seconds=10), ReviewAuthorizer(cluster, seconds=10)
+    crowd = [asyncio.create_task(tokens.verify(f"made-up-{number}")) for number in range(1_500)]
+    asked = asyncio.create_task(authorizer.decide(listing()))
+    await eventually(lambda: len(cluster.asked), lambda count: count == 9)
+    assert Counter(path for path, _ in cluster.asked) == {TOKENS: 8, ACCESS: 1}
+    cluster.hold.set()
+    outcomes = await asyncio.gather(*crowd, return_exceptions=True)
+    assert sum(isinstance(each, Unavailable) for each in outcomes) == 500
+    assert sum(isinstance(each, LoginRefused) for each in outcomes) == 1_000
+    assert (await asked).allowed
+
+
+async def test_reason_of_another_authorizer_is_kept_within_bounds() -> None:
+    cluster = cluster_that()
+    cluster.answers[ACCESS] = lambda _: {"status": {"allowed": False, "reason": "no" * 10_000}}
+    assert len((await ReviewAuthorizer(cluster, seconds=10).decide(listing())).reason) == 1_000
+
+
+async def test_reviews_are_counted_by_what_came_of_them(clock: Clock) -> None:
+    counts: Counter[tuple[str, ...]] = Counter()
+
+    class Counting(NullMetrics):
+        def count(self, metric: Metric, *labels: str, by: float = 1.0) -> None:
+            assert metric is CLUSTER_REVIEWS
+            counts[labels] += round(by)
+
+    cluster = cluster_that(
+        allows=lambda spec: spec["resourceAttributes"]["verb"] == "list", users={"good": {"username": "a"}}
+    )
+    authorizer = ReviewAuthorizer(cluster, seconds=10, metrics=Counting())
+    tokens = ReviewedTokens(cluster, seconds=10, metrics=Counting())
+    for verb in ("list", "list", "adopt"):
+        await authorizer.decide(listing(verb=verb))
+    for token in ("good", "good", "bad"):
+        with contextlib.suppress(LoginRefused):
+            await tokens.verify(token)
+    clock.now += 10
+    cluster.fault = Unavailable("away")
+    for asked in (authorizer.decide(listing()), tokens.verify("good")):
+        with pytest.raises(Unavailable):
+            await asked
+    expected = {"allowed": 1, "refused": 1, "remembered": 1, "failed": 1}
+    assert counts == {(review, outcome): count for review in ("access", "token") for outcome, count in expected.items()}
