@@ -86,6 +86,12 @@ async def test_headers_that_a_user_sends_through_the_aggregator_are_nothing(gate
     assert "scopes" not in told["user"].get("extra", {})
 
 
+async def test_way_of_a_request_ends_with_what_the_front_proxy_has_seen(gateway: TrustingGateway) -> None:
+    assert (await gateway.through())["forwarded"] == ["127.0.0.1"]
+    told = await gateway.through(headers={"X-Forwarded-For": "192.0.2.1", "X-Real-Ip": "192.0.2.2"})
+    assert told["forwarded"] == ["192.0.2.1", "127.0.0.1"]
+
+
 async def test_trailers_that_a_user_sends_through_the_aggregator_are_nothing(gateway: TrustingGateway) -> None:
     told = await gateway.through_with_trailers({"X-Remote-Group": "system:masters", "X-Remote-Extra-Scopes": "all"})
     assert told["user"]["username"] == "lou"

@@ -140,8 +140,8 @@ class RealCluster:
 
     def grant(
         self, role: str, *, to: str, namespace: str = "", kind: str = "User", role_kind: str = "ClusterRole"
-    ) -> None:
-        """Bind a role to a user or a group: in one namespace, or in all where none is given.
+    ) -> str:
+        """Bind a role to a user or a group: in one namespace, or in all where none is given. Returns its path.
 
         A service account is the user `system:serviceaccount:NAMESPACE:NAME`.
         """
@@ -154,7 +154,9 @@ class RealCluster:
             "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": to}],
         }
         scope = f"namespaces/{namespace}/rolebindings" if namespace else "clusterrolebindings"
-        self.put(f"/apis/rbac.authorization.k8s.io/v1/{scope}", document)
+        collection = f"/apis/rbac.authorization.k8s.io/v1/{scope}"
+        self.put(collection, document)
+        return f"{collection}/{document['metadata']['name']}"
 
     def await_allowed(self, *, user: str, verb: str, resource: str, namespace: str, groups: Sequence[str] = ()) -> None:
         """Wait until the cluster's roles allow it: those that gather others are written by a controller."""

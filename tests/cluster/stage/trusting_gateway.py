@@ -24,7 +24,7 @@ from chandlery.process.http.http_server import listen, serve_http
 from chandlery.process.http.presented_certificates import CLIENT_CERTIFICATE
 from chandlery.settings.settings import load_settings
 from chandlery_gateway.doctor.cluster_checks import cluster_trust, serving_certificate
-from chandlery_gateway.identity.authentication import FAILED_LOGIN
+from chandlery_gateway.identity.authentication import FAILED_LOGIN, forwarded_for
 from chandlery_gateway.identity.authorization import Access, check_allowed
 from chandlery_gateway.trust.ca_bundles import API_SERVICES
 from chandlery_gateway.trust.cluster_trust import ClusterTrust
@@ -188,6 +188,7 @@ class TrustingGateway:
             user=user, verb="list", group="history.chandlery.io", version="v1", resource="operations", namespace="team"
         )
         told: dict[str, Any] = {"user": user.to_wire(), "allowed": True, "message": ""}
+        told["forwarded"] = list(forwarded_for(scope))
         try:
             check_allowed(access, await self.trust.authorizer.decide(access))
         except Forbidden as fault:
