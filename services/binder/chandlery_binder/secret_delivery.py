@@ -38,7 +38,10 @@ async def inject(
         return _unprojectable(binding, fault)
     except SecretNotOwned as fault:
         return InjectionProblem(fault.message, secret_key(namespace, secret_name(binding)))
-    except (NotFound, Forbidden, Invalid) as fault:
+    except (Forbidden, Invalid) as fault:
+        # By the key its namespace is followed, so that it is seen when that opts in, or the one in the way is gone.
+        return InjectionProblem(fault.message, secret_key(namespace, secret_name(binding)))
+    except NotFound as fault:
         return InjectionProblem(fault.message)
     except AlreadyExists as fault:
         raise Conflict(fault.message) from fault

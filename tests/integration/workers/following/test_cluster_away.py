@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
+from chandlery.model.faults import Forbidden
 from chandlery.platform.kubernetes.kubernetes_platform import KubernetesPlatform
+from chandlery.reconcile.reconcile_result import secret_key
 from tests.conformance.scripted import scripted_templates as osb
 from tests.conformance.scripted.scripted_broker import Reply, ScriptedBroker
 from tests.integration.workers.fleet import BINDING, INSTANCE, NS, Fleet, binding, instance
@@ -35,6 +37,20 @@ async def test_cluster_that_goes_in_mid_provision_costs_no_second_one(fleet: Fle
         # The database has it all; only the event about it is lost.
         await fleet.until_ready(INSTANCE, "one")
         assert len(broker.seen_of(osb.PROVISION)) == 1
+
+
+async def test_credentials_that_may_not_be_delivered_yet_wait_for_the_secret_to_be_followed(fleet: Fleet) -> None:
+    cluster = away_at_times(fleet)
+    cluster.refuses = {f"create {SECRET}": Forbidden("the namespace has not opted in")}
+    async with ScriptedBroker() as broker:
+        await fleet.offer("db", broker.url)
+        await fleet.worker("ServiceInstance", "ServiceBinding")
+        await fleet.create(instance("one", "db"))
+        await fleet.until_ready(INSTANCE, "one")
+        await fleet.create(binding("one"))
+        await fleet.until_condition(BINDING, "one", ("False", "ErrorInjectingBindResult"))
+        row = await fleet.work_row(BINDING, "one")
+        assert row["waiting_for"] == secret_key(NS, "one")
 
 
 async def test_cluster_that_goes_in_mid_bind_gets_the_credentials_when_it_is_back(fleet: Fleet) -> None:
