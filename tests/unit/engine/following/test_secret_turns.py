@@ -53,3 +53,19 @@ async def test_a_watch_that_begins_during_a_look_takes_nothing_from_it_for_missi
 
     await part.learn(look())
     assert waker.told == []
+
+
+async def test_what_only_a_list_showed_that_was_given_up_is_missing_from_the_next() -> None:
+    waker = Waker()
+    part = SecretPart("ship", cast("SecretWaker", waker), cast("Any", Waited()))
+    waker.versions["ship"] = "5"
+
+    async def follow() -> AsyncIterator[News]:
+        yield ListBegins()
+        yield ListPage([named("one")], "10")
+        yield ListBegins()
+        yield ListPage([named("other")], "50")
+        yield ListEnds("50")
+
+    await part.learn(follow())
+    assert waker.told == ["secret:ship/one"]

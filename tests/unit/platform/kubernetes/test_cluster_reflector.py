@@ -85,6 +85,15 @@ async def test_version_that_is_too_old_leads_to_a_list_at_once() -> None:
     assert watched_from(cluster) == ["30", "50"]
 
 
+async def test_list_whose_version_is_forgotten_before_its_last_page_begins_anew() -> None:
+    cluster = ScriptedLists()
+    cluster.pages.extend([page(named("a"), named("b"), following="x"), Expired("the continue token is too old")])
+    cluster.pages.append(page(named("b"), version="50"))
+    news = await followed(cluster)
+    assert [type(each) for each in news] == [ListBegins, ListPage, ListBegins, ListPage, ListEnds]
+    assert watched_from(cluster) == ["50"]
+
+
 async def test_watch_that_breaks_off_goes_on_where_it_was() -> None:
     cluster = ScriptedLists()
     cluster.watches.extend([[added("a", "31"), Unavailable("broken")], [added("b", "32")]])
