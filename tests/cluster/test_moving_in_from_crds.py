@@ -3,9 +3,11 @@
 One option is left out, for this kube-apiserver takes APIServices by no server-side apply.
 """
 
+import asyncio
 import base64
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,10 @@ from typing import Any, Final
 import helm_python
 import pytest
 
+from chandlery.platform.kubernetes.access.kubeconfig import read_kubeconfig
+from chandlery.platform.kubernetes.cluster_client import ClusterClient
+from chandlery.process.commands.imports.sources import cluster_dump
+from chandlery.store.sealing.sealing import new_key
 from kubernetes_build.cluster_cache import find_programs
 from tests.cluster.stage.chart_installation import RELEASE, ChartInstallation, chart_values
 from tests.cluster.stage.installation_manifests import NAMESPACE, service
@@ -26,6 +32,7 @@ from tests.conformance.scripted.scripted_catalog import simple_service
 from tests.e2e.stacks.api_client import conditions
 from tests.e2e.stacks.brokers import ScriptedPeer, scripted_peer
 from tests.e2e.stacks.kubectl import kubectl_path
+from tests.e2e.stacks.programs import CHANDLERY, clean_environment
 from tests.e2e.stacks.servers import ServerShare, server_share
 from tests.e2e.stacks.stacks import running
 from tests.support.dumps import old_catalog as old
@@ -293,6 +300,47 @@ def check_what_comes_after(cluster: RealCluster, move: Move, peer: ScriptedPeer)
     assert [seen.ids["instance_id"] for seen in peer.seen_of(osb.DEPROVISION)] == ["id-of-orders", "id-of-going"]
 
 
+def imported_from(cluster: RealCluster, kubeconfig: Path, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """What `--from-cluster` says of the cluster to whoever the kubeconfig is for."""
+    given = {"CHANDLERY_DATABASE_URL": f"sqlite:///{folder}/empty.db", "CHANDLERY_ENCRYPTION_KEYS": new_key("e2e")}
+    command = [CHANDLERY, "import", "service-catalog", "--from-cluster", "--kubeconfig", str(kubeconfig)]
+    return subprocess.run(
+        command, env=clean_environment(**given), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_what_cannot_be_read_from_a_cluster_is_told(
+    cluster: RealCluster, peer: ScriptedPeer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    nothing = imported_from(cluster, cluster.admin, tmp_path)
+    assert nothing.returncode == 2, nothing.stderr
+    assert "serves nothing of Service Catalog" in nothing.stderr
+    made = OldCatalog(cluster)
+    made.define()
+    try:
+        # More than fit into a page.
+        for document in old.offered(peer.url):
+            made.put(document)
+        refused = imported_from(cluster, cluster.user("jane"), tmp_path)
+        assert "has to list clusterservicebrokers.servicecatalog.k8s.io of all namespaces" in refused.stderr
+        assert refused.returncode == 1, refused.stderr
+        monkeypatch.setattr(cluster_dump, "_PAGE", "1")
+        found = asyncio.run(read_all(cluster))
+        assert {("ClusterServicePlan", old.SMALL), ("ClusterServicePlan", old.LARGE)} <= set(found)
+        assert len(found) == len(set(found))
+    finally:
+        made.remove()
+
+
+async def read_all(cluster: RealCluster) -> list[tuple[str, str]]:
+    """Kinds and names, as they come."""
+    client = ClusterClient(read_kubeconfig(cluster.admin))
+    try:
+        return [(each["kind"], each["metadata"]["name"]) async for each in cluster_dump.read_cluster(client)]
+    finally:
+        await client.close()
+
+
 def test_the_definitions_are_served_again_when_chandlery_goes(cluster: RealCluster, peer: ScriptedPeer) -> None:
     made = OldCatalog(cluster)
     made.define()
@@ -308,8 +356,7 @@ def test_the_definitions_are_served_again_when_chandlery_goes(cluster: RealClust
     kubectl.ok("delete", "apiservice", "v1beta1.servicecatalog.k8s.io")
     wait_for(lambda: cluster.api().read(brokers)[0], lambda status: status == 200, what="the old kinds to be back")
     assert automatic_label(cluster) == "true"
-    kubectl.ok("patch", "clusterservicebroker", old.BROKER, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
-    kubectl.ok("delete", "crd", "-l", "svcat=true")
+    made.remove()
 
 
 def automatic_label(cluster: RealCluster) -> str | None:

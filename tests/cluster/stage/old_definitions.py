@@ -77,6 +77,13 @@ class OldCatalog:
         left = self._sent("DELETE", path)
         assert left["metadata"]["deletionTimestamp"]
 
+    def remove(self) -> None:
+        """Its kinds, once the broker, which nobody lets go, is without its finalizer."""
+        kubectl = self._cluster.kubectl()
+        broker = ("patch", "clusterservicebroker", old.BROKER, "--type=merge")
+        kubectl.ok(*broker, "-p", '{"metadata":{"finalizers":null}}')
+        kubectl.ok("delete", "crd", "-l", "svcat=true")
+
     def _collection(self, document: old.Document) -> str:
         version, namespace = document["apiVersion"], document["metadata"].get("namespace")
         root = f"/apis/{version}" if "/" in version else f"/api/{version}"

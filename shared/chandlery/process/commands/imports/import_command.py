@@ -105,8 +105,9 @@ def service_catalog(  # noqa: PLR0913 - each by its name
 
     Shows what would be done; --yes does it. It can be repeated: what is there stays as it is.
 
-    Exit codes: 0 all of it fits, 1 a server cannot be reached, 2 a mistake in settings or arguments, 3 something does
-    not fit, and the rest was imported if that was asked for; with --check, a service broker says something else.
+    Exit codes: 0 all of it fits, 1 a server cannot be reached or refuses, 2 a mistake in settings or arguments,
+    3 something does not fit, and the rest was imported if that was asked for; with --check, a service broker says
+    something else.
     """  # noqa: D301 - click's mark
     if bool(dumps) == from_cluster:
         raise click.UsageError("Name the files of the dump, or - for stdin, or give --from-cluster.")
