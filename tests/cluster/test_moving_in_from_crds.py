@@ -88,6 +88,8 @@ def catalog(cluster: RealCluster, peer: ScriptedPeer) -> OldCatalog:
     made.define()
     for name in (NS, LOGINS):
         cluster.put("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    # Another test's, which is nobody's by now.
+    cluster.api().send("DELETE", f"/api/v1/namespaces/{LOGINS}/secrets/broker-login")
     made.put(old.secret("broker-login", namespace=LOGINS, username="admin", password="pass"))
     login = {"basic": {"secretRef": {"namespace": LOGINS, "name": "broker-login"}}}
     going = [old.instance("going", old.provisioned()), old.binding("going-login", "going", old.bound())]
@@ -339,6 +341,21 @@ async def read_all(cluster: RealCluster) -> list[tuple[str, str]]:
         return [(each["kind"], each["metadata"]["name"]) async for each in cluster_dump.read_cluster(client)]
     finally:
         await client.close()
+
+
+def test_secrets_outlive_the_old_objects_for_who_moves_beside_the_cluster(
+    cluster: RealCluster, catalog: OldCatalog, tmp_path: Path
+) -> None:
+    typing = Typing(tmp_path, cluster.admin, kubectl_path("any"), {})
+    typing.type(step_of(PAGE, HEADING, 1))
+    typing.type(step_of(PAGE, "Beside the cluster", 5))
+    typing.type(step_of(PAGE, HEADING, 5))
+    catalog.remove()
+    await_garbage_collector(cluster, "third")
+    for name in ("login", "going-login"):
+        status, found = found_secret(cluster, name)
+        assert (status, found["metadata"].get("ownerReferences")) == (200, None)
+        cluster.kubectl().ok("delete", "secret", name, "-n", NS)
 
 
 def test_the_definitions_are_served_again_when_chandlery_goes(cluster: RealCluster, peer: ScriptedPeer) -> None:
