@@ -146,7 +146,7 @@ class RealCluster:
         A service account is the user `system:serviceaccount:NAMESPACE:NAME`.
         """
         binding = "RoleBinding" if namespace else "ClusterRoleBinding"
-        document = {
+        document: JsonObject = {
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": binding,
             "metadata": {"name": f"{role.replace(':', '-')}-{next(self._numbers)}"},
