@@ -145,6 +145,30 @@ async def test_bindings_go_with_what_becomes_of_their_instance(fleet: Fleet, imp
         assert "its ServiceInstance is not known" in told.why
 
 
+async def test_bindings_do_not_come_to_another_instance_of_the_name(fleet: Fleet, importing: Importing) -> None:
+    await importing.apply(*old.offered(URL), *orders())
+    other = old.instance("orders", old.provisioned(), externalID="another")
+    report = await importing.look(*old.offered(URL), other, old.binding("theirs", "orders", old.bound()), applies=True)
+    told = entry_of(report, "ServiceBinding", "theirs")
+    assert (told.verdict, told.why[:34]) == (Verdict.UNFIT, "its ServiceInstance is not known, ")
+    assert await fleet.find(BINDING, "theirs") is None
+
+
+async def test_instances_do_not_come_to_another_broker_with_a_class_of_the_name(
+    fleet: Fleet, importing: Importing
+) -> None:
+    await importing.apply(*old.offered(URL), old.home())
+    other = old.broker("https://other.example.com")
+    other["metadata"] |= {"name": "other", "uid": old.uid_of("ClusterServiceBroker", "other")}
+    theirs = [old.service_class(clusterServiceBrokerName="other"), old.plan("small", old.SMALL)]
+    theirs[1]["spec"]["clusterServiceBrokerName"] = "other"
+    report = await importing.look(other, *theirs, *orders(), applies=True)
+    for kind, name in (("ClusterServiceClass", old.CLASS), ("ClusterServicePlan", old.SMALL)):
+        assert "one of another service broker, or with another id, of this name" in entry_of(report, kind, name).why
+    assert "its class is not known" in entry_of(report, "ServiceInstance", "orders").why
+    assert await fleet.find(INSTANCE, "orders") is None
+
+
 async def test_what_is_refused_here_can_be_stored_as_it_is(fleet: Fleet, importing: Importing) -> None:
     from_elsewhere = {"addKeysFrom": {"secretRef": {"namespace": "other", "name": "ca"}}}
     odd = old.binding("odd", "orders", old.bound(), secretTransforms=[from_elsewhere])

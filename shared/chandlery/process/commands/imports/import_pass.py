@@ -150,7 +150,10 @@ class ImportPass:
 
     def _there(self, kind: Kind, place: Place, candidate: Candidate, stored: AnyObject) -> Judged:
         if not is_same_object(stored, candidate.document):
-            what = "another service broker" if kind in kinds.BROKER_KINDS else "an object with another external id"
+            what = "an object with another external id"
+            if kind in _REFERRED_TO:
+                is_broker = kind in kinds.BROKER_KINDS
+                what = "another service broker" if is_broker else "one of another service broker, or with another id,"
             raise Unfit(f"{what} of this name is here already: delete that, if it is of no use, and import again")
         self._taking.taken.note(stored, old_uid=candidate.old_uid)
         if kind in kinds.BROKER_KINDS:
@@ -170,13 +173,15 @@ class ImportPass:
         return {(each.metadata.namespace or "", each.metadata.name): each for each in found}
 
     async def _find_instances(self, candidates: Iterable[Candidate | Unfit]) -> None:
-        """The instances of bindings that are here already, with their notes."""
+        """The instances of bindings that are here already, with their notes, but those in whose place the dump has others."""
         bindings = [each.document for each in candidates if isinstance(each, Candidate)]
         places = {
             (each.metadata.namespace or "", each.spec.instance_ref.name)
             for each in bindings
             if isinstance(each, ServiceBinding)
         }
+        kind, taken = kinds.SERVICE_INSTANCE, self._taking.taken
+        places = {place for place in places if taken.has(kind, place) or not self._shelf.has(kind, place)}
         for place, found in (await self._stored_at(kinds.SERVICE_INSTANCE, places)).items():
             uid = found.metadata.uid or ""
             memory = await self._database.run(lambda unit, uid=uid: unit.work_queue.memory_of(uid))  # type: ignore[misc]

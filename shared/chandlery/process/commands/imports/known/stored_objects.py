@@ -6,6 +6,8 @@ from typing import Final
 from chandlery.model.objects.brokers import AnyBroker
 from chandlery.model.objects.core import Secret
 from chandlery.model.objects.kinds import AnyObject
+from chandlery.model.objects.offerings import AnyClass, AnyPlan
+from chandlery.process.commands.imports.known.offering_index import broker_name, class_name
 
 _SERVERS: Final = frozenset(
     {
@@ -20,8 +22,15 @@ def is_same_object(stored: AnyObject, old: AnyObject) -> bool:
     """Whether both stand for the same thing at a service broker, or for the same broker."""
     if isinstance(stored, AnyBroker) and isinstance(old, AnyBroker):
         return stored.spec.url.rstrip("/") == old.spec.url.rstrip("/")
+    if _offered_by(stored) != _offered_by(old):
+        return False
     mine, other = (getattr(getattr(each, "spec", None), "external_id", None) for each in (stored, old))
     return mine == other
+
+
+def _offered_by(document: AnyObject) -> tuple[str, str] | None:
+    """The service broker of a class or a plan, and the class."""
+    return (broker_name(document), class_name(document)) if isinstance(document, AnyClass | AnyPlan) else None
 
 
 def differences(stored: AnyObject, old: AnyObject) -> str:
