@@ -173,7 +173,7 @@ class ImportPass:
         return {(each.metadata.namespace or "", each.metadata.name): each for each in found}
 
     async def _find_instances(self, candidates: Iterable[Candidate | Unfit]) -> None:
-        """The instances of bindings that are here already, with their notes; none in whose place the dump has another."""
+        """The instances of bindings that are here already, with their notes; none where the dump has another one."""
         bindings = [each.document for each in candidates if isinstance(each, Candidate)]
         places = {
             (each.metadata.namespace or "", each.spec.instance_ref.name)
