@@ -70,3 +70,24 @@ async def test_what_is_deleted_while_its_broker_works_on_it_is_held(fleet: Fleet
         await rest(fleet, scripted)
         assert {seen.ids["instance_id"] for seen in scripted.seen_of(osb.POLL_INSTANCE)} == {"id-of-leaving"}
         assert changes_at(scripted) == []
+
+
+async def test_a_clean_up_under_way_is_polled_and_not_begun_anew(fleet: Fleet, importing: Importing) -> None:
+    async with scripted_broker() as scripted:
+        scripted.always(osb.POLL_INSTANCE, Reply(200, {"state": "in progress"}))
+        scripted.always(osb.POLL_BINDING, Reply(200, {"state": "in progress"}))
+        under_way = {"asyncOpInProgress": True, "lastOperation": "clean"}
+        login = {**old.unbindable(), **under_way, "orphanMitigationInProgress": True, "currentOperation": "Bind"}
+        login["conditions"] = [old.condition("Ready", "False", "OrphanMitigation")]
+        report = await importing.apply(
+            *old.offered(scripted.url),
+            *(old.home(), old.instance("orders", old.provisioned())),
+            old.instance("lost", {**old.mitigating(), **under_way}),
+            old.binding("login", "orders", login),
+        )
+        stances = {each.place[1]: each.stance for each in report.entries if each.stance}
+        assert stances == {"lost": "polled", "login": "polled", "orders": "at rest"}
+        await rest(fleet, scripted)
+        assert changes_at(scripted) == []
+        assert scripted.seen_of(osb.POLL_INSTANCE)[0].query["operation"] == "clean"
+        assert scripted.seen_of(osb.POLL_BINDING)[0].query["operation"] == "clean"
