@@ -13,6 +13,7 @@ from tests.conformance.scripted.scripted_templates import PROVISION
 from tests.e2e.stacks.brokers import DemoBroker, scripted_peer
 from tests.e2e.stacks.kubectl import Kubectl, KubectlChoice
 from tests.e2e.stacks.manifests import binding, cluster_broker, instance
+from tests.support.waiting import wait_for
 
 CHOICES: tuple[KubectlChoice, ...] = ("any", "debian")
 _CATALOG = "/apis/servicecatalog.k8s.io/v1beta1"
@@ -144,3 +145,18 @@ def test_the_user_of_the_cluster_is_who_the_broker_is_told_of(members: Members, 
             "editer",
             ["editers", "system:authenticated"],
         )
+
+
+def test_watch_ends_when_its_right_is_withdrawn_and_tells_nothing_after(
+    members: Members, ordered: str, cluster: RealCluster
+) -> None:
+    kubeconfig = cluster.user("guest", namespace=members.namespace)
+    binding_path = cluster.grant("view", to="guest", namespace=members.namespace)
+    cluster.await_allowed(user="guest", verb="watch", resource="serviceinstances", namespace=members.namespace)
+    with cluster.api(kubeconfig).watch("serviceinstances", namespace=members.namespace) as seen:
+        wait_for(lambda: ordered in [each["metadata"].get("name") for each in seen], what="what there is")
+        cluster.api().send("DELETE", binding_path)
+        [told] = wait_for(lambda: [each for each in seen if each["kind"] == "Status"], what="the end of the watch")
+        assert (told["code"], told["reason"]) == (403, "Forbidden")
+        assert 'User "guest" cannot watch resource "serviceinstances"' in told["message"]
+        assert seen[-1] == told
