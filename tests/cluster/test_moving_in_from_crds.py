@@ -23,7 +23,7 @@ from chandlery.store.sealing.sealing import new_key
 from kubernetes_build.cluster_cache import find_programs
 from tests.cluster.stage.chart_installation import RELEASE, ChartInstallation, chart_values
 from tests.cluster.stage.installation_manifests import NAMESPACE, service
-from tests.cluster.stage.old_definitions import DEFINITIONS, HOME, OldCatalog
+from tests.cluster.stage.old_definitions import DEFINITIONS, HOME, OTHER_WEBHOOK, WEBHOOKS, OldCatalog
 from tests.cluster.stage.page_steps import Typing, page_text, step_of
 from tests.cluster.stage.real_cluster import RealCluster, real_cluster
 from tests.conformance.scripted import scripted_templates as osb
@@ -229,6 +229,7 @@ def test_service_catalog_moves_in_by_the_commands_of_the_page(
     with server_share() as share:
         move = Move(tmp_path, share, cluster)
         told = move.until_import()
+        assert [each["metadata"]["name"] for each in cluster.api().read(WEBHOOKS)[1]["items"]] == [OTHER_WEBHOOK]
         assert {each["import"] for each in told} == {"create"}
         states = {(each["kind"], each["name"]): each["state"] for each in told if each["state"]}
         assert states == {

@@ -14,6 +14,9 @@ from tests.support.waiting import wait_for
 
 HOME: Final = "catalog"
 """Where its controller and its webhook are."""
+WEBHOOKS: Final = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+OTHER_WEBHOOK: Final = "some-catalog-webhook"
+"""Which has nothing to do with it."""
 DEFINITIONS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _GROUP, _VERSION = old.API.split("/")
 _MERGE: Final = {"Content-Type": "application/merge-patch+json"}
@@ -49,8 +52,9 @@ class OldCatalog:
             )
 
     def guard(self) -> None:
-        """Its webhook, which nothing gets past while it is away."""
-        self._cluster.put("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations", _webhook())
+        """Its webhook, which nothing gets past while it is away, and one of somebody else's that is called alike."""
+        self._cluster.put(WEBHOOKS, _webhook("catalog-catalog-webhook", _GROUP, _VERSION))
+        self._cluster.put(WEBHOOKS, _webhook(OTHER_WEBHOOK, "other.example.com", "v1"))
 
     def put(self, document: old.Document) -> JsonObject:
         """As its users and its controller have made it: created, given its references, given its status."""
@@ -141,15 +145,14 @@ def _deployment() -> JsonObject:
     return _named("apps/v1", "Deployment", labels["app"], spec=spec)
 
 
-def _webhook() -> JsonObject:
-    rule = {"apiGroups": [_GROUP], "apiVersions": [_VERSION], "operations": ["CREATE", "UPDATE"], "resources": ["*"]}
+def _webhook(name: str, group: str, version: str) -> JsonObject:
+    rule = {"apiGroups": [group], "apiVersions": [version], "operations": ["CREATE", "UPDATE"], "resources": ["*"]}
     hook = {
-        "name": f"mutating.{_GROUP}",
+        "name": f"mutating.{group}",
         "admissionReviewVersions": ["v1"],
         "sideEffects": "None",
         "failurePolicy": "Fail",
         "clientConfig": {"service": {"namespace": HOME, "name": "catalog-webhook", "path": "/mutating"}},
         "rules": [rule],
     }
-    name = "catalog-catalog-webhook"
     return _named("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", name, webhooks=[hook])
