@@ -15,8 +15,8 @@ from machine.console import MachineFault, say
 
 _PACKAGE: Final = "kubernetes"
 KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-_SOURCES: Final = f"deb-src [signed-by={KEYRING}] http://deb.debian.org/debian bookworm main\n"
-"""Debian 12: later ones may hold a Kubernetes that this recipe does not know. The signature stands in for TLS."""
+_RELEASE: Final = "bookworm"
+"""Debian 12: later ones may hold a Kubernetes that this recipe does not know."""
 _SECONDS: Final = 900
 
 
@@ -71,7 +71,8 @@ def _download(work: Path, downloads: Path) -> None:
     for folder in ("lists/partial", "archives/partial"):
         (work / "apt" / folder).mkdir(parents=True, exist_ok=True)
     sources = work / "apt" / "sources.list"
-    sources.write_text(_SOURCES)
+    # The signature stands in for TLS.
+    sources.write_text(f"deb-src [signed-by={KEYRING}] {_archive(downloads)} {_RELEASE} main\n")
     own = {
         "Acquire::Retries": "3",
         "APT::Sandbox::User": "root",
@@ -83,6 +84,21 @@ def _download(work: Path, downloads: Path) -> None:
     apt = ["apt-get", "-q", *(word for name, value in own.items() for word in ("-o", f"{name}={value}"))]
     run([*apt, "update"], folder=downloads)
     run([*apt, "source", "--download-only", _PACKAGE], folder=downloads)
+
+
+def _archive(folder: Path) -> str:
+    """Where this machine has Debian's packages from, be it Debian itself or a mirror. Raises MachineFault."""
+    form = "$(CODENAME) $(COMPONENT) $(REPO_URI)"
+    listed = run(["apt-get", "indextargets", "--format", form, "Created-By: Packages"], folder=folder)
+    for line in listed.splitlines():
+        # An archive without components has fewer words.
+        match line.split(maxsplit=2):
+            case [codename, "main", address] if codename == _RELEASE:
+                return address
+    raise MachineFault(
+        f"apt knows no archive of Debian 12 ({_RELEASE} main), where the sources of Kubernetes are: see `apt-get "
+        "indextargets`"
+    )
 
 
 def _description(downloads: Path) -> Path | None:
