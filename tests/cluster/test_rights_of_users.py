@@ -123,6 +123,29 @@ def test_an_id_of_ones_own_choice_is_a_right_of_its_own(members: Members, cluste
     kubectl.create(document)
 
 
+def test_parameters_from_a_secret_are_for_who_may_read_it(members: Members, cluster: RealCluster) -> None:
+    # Of Secrets the role that orders says nothing.
+    cluster.put(
+        f"/apis/rbac.authorization.k8s.io/v1/namespaces/{members.namespace}/roles",
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "Role",
+            "metadata": {"name": "orders"},
+            "rules": [{"apiGroups": ["servicecatalog.k8s.io"], "resources": ["serviceinstances"], "verbs": ["create"]}],
+        },
+    )
+    cluster.grant("orders", to="orderer", namespace=members.namespace, role_kind="Role")
+    cluster.await_allowed(user="orderer", verb="create", resource="serviceinstances", namespace=members.namespace)
+    source = {"secretKeyRef": {"name": "words", "key": "json"}}
+    document = json.dumps(instance("worded", parametersFrom=[source]))
+    kubectl = cluster.kubectl(kubeconfig=cluster.user("orderer", namespace=members.namespace))
+    refused = kubectl.run("create", "--validate=false", "-f", "-", stdin=document)
+    assert refused.code == 1
+    assert f'User "orderer" may not read the Secret "{members.namespace}/words"' in refused.err
+    kubectl.create(instance("wordless"))
+    members.kubectl("edit").create(json.loads(document))
+
+
 @pytest.mark.parametrize("choice", CHOICES)
 def test_can_i_says_what_is_so(members: Members, choice: KubectlChoice) -> None:
     asked = {
