@@ -82,7 +82,7 @@ def test_gateway_may_change_nothing_if_others_make_its_certificate(
 @pytest.mark.parametrize("service", ["provisioner", "binder", "syncer"])
 def test_worker_has_no_right_to_secrets_by_itself(render: Render, in_cluster: dict[str, Any], service: str) -> None:
     finalizers = verbs("servicebindings/finalizers", "update", group="servicecatalog.k8s.io")
-    expected = verbs("namespaces", "get") | verbs("events", "create", "get", "patch")
+    expected = verbs("namespaces", "get") | verbs("events", "create", "patch")
     found = given_to(render(in_cluster), _ACCOUNT.format(service))
     assert found == {"*": expected | finalizers if service == "binder" else expected}
 
