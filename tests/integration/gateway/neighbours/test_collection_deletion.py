@@ -5,15 +5,20 @@ from collections.abc import Iterator
 
 import pytest
 
+from chandlery.model.objects.kinds import CATALOG_KINDS, Kind
 from tests.integration.gateway.api_client import (
     CATALOG,
+    FINALIZER,
     TEAM,
     Api,
     Document,
     binding,
+    broker,
+    catalog_object,
     instance,
     labelled,
     names,
+    plan,
     service_class,
 )
 from tests.integration.gateway.conftest import Running
@@ -23,6 +28,17 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 INSTANCES = f"{TEAM}/serviceinstances"
 CLASSES = f"{CATALOG}/clusterserviceclasses"
+_OFFER = {"externalName": "e", "externalID": "x", "description": "d", "serviceBrokerName": "broker"}
+ONE_OF_EACH = {
+    "clusterservicebrokers": broker(),
+    "servicebrokers": broker(kind="ServiceBroker"),
+    "clusterserviceclasses": service_class(),
+    "serviceclasses": catalog_object("ServiceClass", "class-1", **_OFFER, bindable=True),
+    "clusterserviceplans": plan(),
+    "serviceplans": catalog_object("ServicePlan", "plan-1", **_OFFER, serviceClassRef={"name": "class-1"}),
+    "serviceinstances": instance(),
+    "servicebindings": binding(),
+}
 MANY = 70
 FEW_TRANSACTIONS = 20
 
@@ -57,6 +73,17 @@ async def test_many_objects_without_a_finalizer_go_in_few_transactions(gateway: 
         assert len((await api.delete(CLASSES)).document["items"]) == MANY
     assert counted.transactions < FEW_TRANSACTIONS
     assert (await api.read(CLASSES))["items"] == []
+
+
+@pytest.mark.parametrize("kind", CATALOG_KINDS, ids=lambda kind: str(kind.plural))
+async def test_what_has_a_finalizer_is_marked_and_all_else_goes_whatever_its_kind(api: Api, kind: Kind) -> None:
+    path = f"{TEAM if kind.namespaced else CATALOG}/{kind.plural}"
+    made = await api.made(path, ONE_OF_EACH[kind.plural])
+    answer = await api.delete(path)
+    assert (answer.status, names(answer.document)) == (200, [made["metadata"]["name"]])
+    left = (await api.read(path))["items"]
+    assert [each["metadata"]["finalizers"] for each in left] == ([[FINALIZER]] if kind.has_finalizer else [])
+    assert all(each["metadata"]["deletionTimestamp"] for each in left)
 
 
 @pytest.mark.parametrize(
