@@ -10,6 +10,8 @@ from tests.cluster.stage.installation_manifests import NAMESPACE
 from tests.cluster.stage.real_cluster import RealCluster
 from tests.e2e.stacks.api_client import JsonObject
 from tests.e2e.stacks.kubectl import KubectlChoice, manifest
+from tests.e2e.stacks.stacks import SERVICES
+from tests.unit.deploy.conftest import values_in_cluster
 
 VALUES: dict[str, JsonObject] = {
     "as it comes": {},
@@ -38,6 +40,17 @@ def test_all_is_taken_and_stays_as_it_is(
     assert (first.code, first.err) == (0, ""), first
     assert (again.code, again.err) == (0, ""), again
     assert [line for line in again.out.splitlines() if not line.endswith(" unchanged")] == []
+
+
+def test_disruption_budgets_are_taken_in_the_version_that_this_cluster_has(cluster: RealCluster) -> None:
+    """The chart's `policy/v1` has the same fields, and came with the next release."""
+    made = [body for (kind, _), body in chart_objects(values_in_cluster()).items() if kind == "PodDisruptionBudget"]
+    assert len(made) == len(SERVICES)
+    cluster.put("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    text = manifest(*({**body, "apiVersion": "policy/v1beta1"} for body in made))
+    printed = cluster.kubectl().ok("apply", "--warnings-as-errors", "--validate=true", "-f", "-", stdin=text)
+    assert [line.rpartition(" ")[2] for line in printed.splitlines()] == ["created"] * len(made)
+    cluster.kubectl().ok("delete", "-f", "-", stdin=text)
 
 
 def _api_services_first(documents: list[JsonObject]) -> list[Any]:
