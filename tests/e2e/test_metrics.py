@@ -15,7 +15,7 @@ from typing import Final
 
 import pytest
 
-from chandlery.telemetry.catalog import message_flow, processes, work
+from chandlery.telemetry.catalog import api_requests, message_flow, processes, work
 from chandlery.telemetry.catalog.every_metric import EVERY_METRIC
 from machine.prometheus import prometheus
 from tests.conformance.scripted.scripted_broker import Reply
@@ -35,6 +35,7 @@ ELSEWHERE: Final = {
     message_flow.BUS_CONNECTIONS_LOST.name: "a bus within the process is never lost",
     processes.DEGRADED.name: "a process with a bus and keys of its own works without none of its parts",
     work.LEASES_LOST.name: "a process that is well loses none",
+    api_requests.CLUSTER_REVIEWS.name: "there is no cluster to ask",
     work.SWEPT.name: "nothing is left behind where nobody dies",
 }
 """What cannot happen here, and why not."""

@@ -90,13 +90,13 @@ def test_worker_has_no_right_to_secrets_by_itself(render: Render, in_cluster: di
 def test_binder_alone_writes_secrets_where_a_namespace_takes_part(render: Render, in_cluster: dict[str, Any]) -> None:
     given = {"secrets": {"namespaces": ["shop"], "brokerNamespaces": ["logins"]}}
     objects = render({**in_cluster, "kubernetes": given})
-    reads = verbs("secrets", "get", "list", "watch")
+    reads, follows = verbs("secrets", "get"), verbs("secrets", "list", "watch")
     for service in ("provisioner", "syncer"):
         found = given_to(objects, _ACCOUNT.format(service))
         assert (found["shop"], found["logins"]) == (reads, reads)
     found = given_to(objects, _ACCOUNT.format("binder"))
-    assert found["shop"] == reads | verbs("secrets", "create", "patch", "delete")
-    assert found["logins"] == reads
+    assert found["shop"] == reads | follows | verbs("secrets", "create", "patch", "delete")
+    assert found["logins"] == reads | follows
     assert given_to(objects, _ACCOUNT.format("gateway")).keys() == {"*", "kube-system", "prod"}
 
 

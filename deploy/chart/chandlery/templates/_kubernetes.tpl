@@ -64,6 +64,9 @@ chandlery:secrets
 {{- define "chandlery.secretReaderRole" -}}
 chandlery:secret-reader
 {{- end }}
+{{- define "chandlery.secretWatcherRole" -}}
+chandlery:secret-watcher
+{{- end }}
 
 {{/*
 The namespace that `helm test` makes, and deletes together with what an earlier test has left there. So it is one that nobody can
