@@ -47,6 +47,8 @@ def traced(tmp_path_factory: pytest.TempPathFactory, receiver: TraceReceiver) ->
         "OTEL_BSP_SCHEDULE_DELAY": "200",
         # Nothing but what a client wants traced.
         "OTEL_TRACES_SAMPLER": "parentbased_always_off",
+        # On a busy machine the sweep would be there before the message, and the round have no message above it.
+        "CHANDLERY_SWEEP_SECONDS": "10",
     }
     with split_stack(tmp_path_factory.mktemp("traced"), has_roles=True, environment=environment) as stack:
         yield stack
