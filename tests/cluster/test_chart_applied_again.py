@@ -25,6 +25,8 @@ VALUES: dict[str, JsonObject] = {
 def documents(request: pytest.FixtureRequest, cluster: RealCluster) -> Iterator[list[JsonObject]]:
     made = list(chart_objects(chart_values(**request.param)).values())
     cluster.put("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    # Service accounts of the same names, which the tests before this have left, were never applied.
+    cluster.kubectl().ok("delete", "--ignore-not-found", "-f", "-", stdin=manifest(*_api_services_first(made)))
     yield made
     # APIServices first, so that discovery does not wait for gateways that are not there.
     cluster.kubectl().ok("delete", "--ignore-not-found", "-f", "-", stdin=manifest(*_api_services_first(made)))

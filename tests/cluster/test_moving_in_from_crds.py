@@ -219,7 +219,13 @@ def await_garbage_collector(cluster: RealCluster, name: str) -> None:
     owner = {**old.secret("x", of="nobody")["metadata"]["ownerReferences"][0], "blockOwnerDeletion": False}
     metadata = {"name": name, "ownerReferences": [owner]}
     cluster.put(_SECRETS, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata})
-    wait_for(lambda: found_secret(cluster, name)[0], lambda status: status == 404, what=f"{name} to be collected")
+    wait_for(
+        lambda: found_secret(cluster, name)[0],
+        lambda status: status == 404,
+        what=f"{name} to be collected",
+        # It asks each half minute which kinds there are, and again if it could not watch all of them.
+        seconds=180,
+    )
 
 
 def test_service_catalog_moves_in_by_the_commands_of_the_page(
