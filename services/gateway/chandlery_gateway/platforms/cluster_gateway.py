@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from chandlery.engine.resources import Resources
+from chandlery.process.background import Loop, keep_going
 from chandlery.settings.settings import Settings
 from chandlery_gateway.http.listening import Listening, configured_tls
 from chandlery_gateway.identity.rbac.kept_rules import NoRules
 from chandlery_gateway.trust.cluster_settings import check_cluster_settings
 from chandlery_gateway.trust.cluster_trust import ClusterTrust
-from chandlery_gateway.trust.lasting_loops import keep_going
 
 
 def check_cluster(settings: Settings) -> None:
@@ -48,7 +48,7 @@ class ClusterGateway:
 
     async def run(self) -> None:
         """See GatewayPlatform."""
-        loops: dict[str, Callable[[], Awaitable[None]]] = {"following the cluster": self._trust.follow}
+        loops: dict[str, Loop] = {"following the cluster": self._trust.follow}
         if self._namespaces is not None:
             loops["following namespaces"] = self._namespaces.run
         await keep_going(loops)

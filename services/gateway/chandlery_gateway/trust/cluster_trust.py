@@ -4,12 +4,12 @@ Comes in: settings and the cluster's client. Goes out: who users are, what they 
 Called by: `main`, on the platform `kubernetes`: `start` before the listener, `follow` beside it.
 """
 
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final, Protocol
 
 from chandlery.model.faults import Unavailable
+from chandlery.process.background import Loop, keep_going
 from chandlery.process.followed_files import FollowedFiles
 from chandlery.process.http.listener_tls import ListenerTls
 from chandlery.process.http.presented_certificates import PresentedCertificate
@@ -23,7 +23,6 @@ from chandlery_gateway.identity.kubernetes.review_authorizer import ReviewAuthor
 from chandlery_gateway.identity.kubernetes.token_reviews import ReviewedTokens
 from chandlery_gateway.identity.kubernetes.trust_config import TrustConfig
 from chandlery_gateway.trust.cluster_settings import check_cluster_settings
-from chandlery_gateway.trust.lasting_loops import keep_going
 from chandlery_gateway.trust.serving_certificates import KeepsCertificates, ServingCertificates
 
 
@@ -75,7 +74,7 @@ class ClusterTrust:
 
     async def follow(self) -> None:
         """Stay in step with the cluster, and with files; ends by cancellation."""
-        loops: dict[str, Callable[[], Awaitable[None]]] = {"following whom to trust": self._trust.follow}
+        loops: dict[str, Loop] = {"following whom to trust": self._trust.follow}
         if self._made is not None:
             loops["keeping the certificate"] = self._made.follow
         if self._files is not None:

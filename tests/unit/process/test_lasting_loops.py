@@ -5,13 +5,11 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from chandlery_gateway.trust import lasting_loops
-from chandlery_gateway.trust.lasting_loops import keep_going
+from chandlery.process.background import keep_going
 from tests.support.waiting import SOON
 
 
-async def test_loop_that_fails_begins_anew_and_ends_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lasting_loops, "_PAUSE_SECONDS", 0.0)
+async def test_loop_that_fails_begins_anew_and_ends_no_other() -> None:
     begun, again, read = 0, asyncio.Event(), "hunter2"
 
     async def fails() -> None:
@@ -31,7 +29,7 @@ async def test_loop_that_fails_begins_anew_and_ends_no_other(monkeypatch: pytest
             other.set()
 
     with capture_logs() as logs:
-        task = asyncio.create_task(keep_going({"one": fails, "another": lasts}))
+        task = asyncio.create_task(keep_going({"one": fails, "another": lasts}, pause_seconds=0.0))
         async with asyncio.timeout(SOON):
             await again.wait()
     assert not other.is_set() and not task.done()
