@@ -5,7 +5,6 @@ then, by one process at a time. Objects are never deleted here: a cluster that w
 another one, has no namespace either, and what brokers hold would be lost.
 """
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from chandlery.engine.upkeep.turns import take_turns
 from chandlery.model.faults import Fault
 from chandlery.model.objects import kinds
 from chandlery.platform.protocol import NamespaceGate
@@ -39,13 +39,7 @@ class GoneNamespaces:
 
     async def run(self) -> None:
         """Look for ever, whatever goes wrong; ends by cancellation."""
-        while True:
-            try:
-                if await self._database.run(self._has_turn):
-                    await self.look()
-            except Fault as fault:
-                log.warning(f"namespaces that are gone were not looked for: {fault.message}", action="forget_namespace")
-            await asyncio.sleep(_EVERY.total_seconds())
+        await take_turns(self._database, self.look, lease=_LEASE, owner=self._owner, every=_EVERY, failed=_failed)
 
     async def look(self) -> None:
         """Look at each namespace that has a history, and forget what is not its own."""
@@ -68,8 +62,9 @@ class GoneNamespaces:
                 count=removed,
             )
 
-    async def _has_turn(self, unit: UnitOfWork) -> bool:
-        return await unit.leases.acquire(_LEASE, owner=self._owner, duration=2 * _EVERY)
+
+def _failed(fault: Fault) -> None:
+    log.warning(f"namespaces that are gone were not looked for: {fault.message}", action="forget_namespace")
 
 
 async def _known(unit: UnitOfWork, *, after: str) -> Sequence[str]:

@@ -4,13 +4,13 @@ Usually the syncer removes them with the broker's catalog (`lookup/kept_secrets`
 has taken away goes without that, and in a cluster no garbage collector of ours looks at what it has left.
 """
 
-import asyncio
 from datetime import timedelta
 from functools import partial
 from typing import Final
 
 import structlog
 
+from chandlery.engine.upkeep.turns import take_turns
 from chandlery.lookup.kept_secrets import owner_of_copy
 from chandlery.model.faults import Fault
 from chandlery.model.objects import kinds
@@ -36,15 +36,7 @@ class LeftCopies:
 
     async def run(self) -> None:
         """Look for ever; ends by cancellation."""
-        while True:
-            try:
-                if await self._database.run(self._has_turn):
-                    await self.look()
-            except Fault as fault:
-                log.warning(
-                    f"copies of Secrets that are left were not looked for: {fault.message}", action="keep_copies"
-                )
-            await asyncio.sleep(_EVERY.total_seconds())
+        await take_turns(self._database, self.look, lease=_LEASE, owner=self._owner, every=_EVERY, failed=_failed)
 
     async def look(self) -> None:
         """Look at each copy once."""
@@ -56,8 +48,9 @@ class LeftCopies:
             if after is None:
                 return
 
-    async def _has_turn(self, unit: UnitOfWork) -> bool:
-        return await unit.leases.acquire(_LEASE, owner=self._owner, duration=2 * _EVERY)
+
+def _failed(fault: Fault) -> None:
+    log.warning(f"copies of Secrets that are left were not looked for: {fault.message}", action="keep_copies")
 
 
 async def _looked_through(unit: UnitOfWork, *, after: Place | None) -> tuple[int, Place | None]:
