@@ -7,7 +7,7 @@ from chandlery.model.objects import kinds
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.store.access.account_tokens import AccountToken
 from chandlery.store.audit.audit_entries import AuditEntry
-from chandlery.store.audit.system_entries import AUTHOR, COMMAND, Subject, system_entry
+from chandlery.store.audit.system_entries import AUTHOR, COMMAND, Subject, subject_of, system_entry
 
 _WHICH: Final = "audit.chandlery.io/token-id"
 
@@ -34,16 +34,7 @@ def keys_entry(verb: str, key_id: str) -> AuditEntry:
 
 def import_entry(document: AnyObject) -> AuditEntry:
     """An object was taken over from another platform."""
-    kind, metadata = kinds.kind_of(document), document.metadata
-    subject = Subject(
-        resource=kind.plural,
-        namespace=metadata.namespace or "",
-        name=metadata.name,
-        uid=metadata.uid or "",
-        api_group=kind.group,
-        api_version=kind.version,
-    )
-    return system_entry("import", subject, by=COMMAND, annotations={AUTHOR: _login()})
+    return system_entry("import", subject_of(document), by=COMMAND, annotations={AUTHOR: _login()})
 
 
 def _login() -> str:

@@ -12,10 +12,10 @@ from typing import Final
 from chandlery.model.history.system_users import BINDER
 from chandlery.model.objects.bindings import ServiceBinding
 from chandlery.model.objects.core import RecordedFact, Secret
-from chandlery.model.objects.kinds import AnyObject, kind_of
+from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.reasons import BindingReason
 from chandlery.store.audit.audit_entries import AuditEntry
-from chandlery.store.audit.system_entries import AUTHOR, SUCCESS, Subject, system_entry
+from chandlery.store.audit.system_entries import AUTHOR, SUCCESS, subject_of, system_entry
 
 _FAILURE: Final = 500
 _REASON: Final = "audit.chandlery.io/reason"
@@ -46,22 +46,10 @@ def credential_entry(about: AnyObject, fact: RecordedFact) -> AuditEntry | None:
     author = about.spec.user_info
     annotations = {_REASON: fact.reason, AUTHOR: (author.username if author else "") or ""}
     code = _FAILURE if fact.reason in _FAILED else SUCCESS
-    return system_entry(verb, _subject(about), by=BINDER, annotations=annotations, code=code)
+    return system_entry(verb, subject_of(about), by=BINDER, annotations=annotations, code=code)
 
 
 def secret_entry(secret: Secret, verb: str, *, by: str = BINDER) -> AuditEntry:
     """The entry of a Secret that credentials were written to, or taken away with; found by its owners' uids, too."""
     owners = tuple(owner.uid for owner in secret.metadata.owner_references or ())
-    return system_entry(verb, _subject(secret), by=by, annotations={}, related=owners)
-
-
-def _subject(about: AnyObject) -> Subject:
-    kind, metadata = kind_of(about), about.metadata
-    return Subject(
-        resource=kind.plural,
-        namespace=metadata.namespace or "",
-        name=metadata.name,
-        uid=metadata.uid or "",
-        api_group=kind.group,
-        api_version=kind.version,
-    )
+    return system_entry(verb, subject_of(secret), by=by, annotations={}, related=owners)

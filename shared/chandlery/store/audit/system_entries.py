@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from chandlery.model.json.json_text import write_json
+from chandlery.model.objects.kinds import AnyObject, kind_of
 from chandlery.model.text.time_ordered_ids import time_ordered_id
 from chandlery.store.audit.audit_entries import AuditEntry
 from chandlery.telemetry.current_trace import current_trace_id
@@ -49,6 +50,19 @@ class Subject:
             "subresource": self.subresource,
         }
         return {name: value for name, value in fields.items() if value}
+
+
+def subject_of(document: AnyObject) -> Subject:
+    """An object, as what something was done with."""
+    kind, metadata = kind_of(document), document.metadata
+    return Subject(
+        resource=kind.plural,
+        namespace=metadata.namespace or "",
+        name=metadata.name,
+        uid=metadata.uid or "",
+        api_group=kind.group,
+        api_version=kind.version,
+    )
 
 
 def system_entry(
