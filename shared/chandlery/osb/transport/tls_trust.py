@@ -63,17 +63,24 @@ def _knowing_only(bundle: str) -> ssl.SSLContext:
 
 
 def _show(context: ssl.SSLContext, certificate: ClientCertificate) -> None:
-    pem = certificate.key_pem.strip() + b"\n" + certificate.certificate_pem.strip() + b"\n"
     try:
-        with nameless_file(pem) as path:
-            # Without the password OpenSSL would ask for one at the terminal of the process.
-            context.load_cert_chain(path, password="")
+        load_pair(context, certificate.certificate_pem, certificate.key_pem)
     except (OSError, ValueError):
         # OpenSSL's words name neither; and what it quotes is nobody's business.
         raise Misconfigured(
             "the client certificate for the broker cannot be used: tls.crt and tls.key of its Secret must be PEM, "
             "the key unencrypted and the certificate's own"
         ) from None
+
+
+def load_pair(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
+    """Show this certificate, with those of its issuers behind it, by its key; all PEM, and on no disk.
+
+    Raises OSError or ValueError, whose words may be about the key.
+    """
+    with nameless_file(key.strip() + b"\n" + certificate.strip() + b"\n") as path:
+        # Without the password OpenSSL would ask for one at the terminal of the process.
+        context.load_cert_chain(path, password="")
 
 
 @contextmanager

@@ -4,7 +4,6 @@
 whoever makes certificates.
 """
 
-import os
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from typing import Final, Protocol
 from cryptography import x509
 
 from chandlery.model.faults import ConfigurationFault
+from chandlery.osb.transport.tls_trust import load_pair
 from chandlery.process.http.presented_certificates import PresentedCertificate, ask_for_certificates
 
 Judge = Callable[[PresentedCertificate], bool]
@@ -71,8 +71,9 @@ class MadeTls:
     def _made(self, pair: tuple[str, str], authorities: str) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         try:
-            _load(context, *pair)
-            ends_at = x509.load_pem_x509_certificates(pair[0].encode())[0].not_valid_after_utc
+            chain, key = pair
+            load_pair(context, chain.encode(), key.encode())
+            ends_at = x509.load_pem_x509_certificates(chain.encode())[0].not_valid_after_utc
         except (OSError, ValueError) as error:
             # Without its words, which could be about the key.
             raise ConfigurationFault("the certificate that was made for the listener cannot be used") from error
@@ -83,14 +84,3 @@ class MadeTls:
 
 
 AUTHORITIES: Final = "the authorities of client certificates"
-
-
-def _load(context: ssl.SSLContext, chain: str, key: str) -> None:
-    """OpenSSL reads them from a file alone; this one is in memory, and on no disk."""
-    descriptor = os.memfd_create("tls")
-    try:
-        with open(descriptor, "w", encoding="ascii", closefd=False) as file:
-            file.write(f"{key}\n{chain}")
-        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
-    finally:
-        os.close(descriptor)

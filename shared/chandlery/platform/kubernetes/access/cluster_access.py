@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from chandlery.model.faults import ConfigurationFault, Refused
-from chandlery.osb.transport.tls_trust import nameless_file
+from chandlery.osb.transport.tls_trust import load_pair
 from chandlery.platform.kubernetes.access.cluster_identity import Content, Identity, IdentitySource, KnownIdentity
 
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -104,11 +104,8 @@ def _context(authorities: bytes | None, identity: Identity) -> ssl.SSLContext:
         raise Refused("the cluster's certificate authority is not in PEM") from None
     context = context or ssl.create_default_context()
     if identity.certificate and identity.key:
-        pem = identity.key.strip() + b"\n" + identity.certificate.strip() + b"\n"
         try:
-            with nameless_file(pem) as path:
-                # Without the password OpenSSL would ask for one at the terminal of the process.
-                context.load_cert_chain(path, password="")
+            load_pair(context, identity.certificate, identity.key)
         except (OSError, ValueError):
             raise Refused(
                 "our client certificate for the cluster cannot be used: certificate and key must be PEM, the key "
