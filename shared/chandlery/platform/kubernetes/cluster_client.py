@@ -116,10 +116,6 @@ class ClusterClient:
         """Its URL."""
         return self._access.server
 
-    def reads_credentials_anew(self) -> bool:
-        """Have the next call look at the files, or ask the plugin, again; False if there is nothing but one token."""
-        return self._access.refused()
-
     async def get(self, path: str, /, *, accept: str = JSON, **query: str) -> JsonObject:
         """One object, or a list. Raises NotFound, Forbidden, Expired, Unavailable."""
         return await self._call("GET", path, query=query, accept=accept)

@@ -98,7 +98,7 @@ async def test_certificate_that_was_replaced_in_its_files_is_shown_after_a_refus
     assert await client.get("/who") == {"names": ["ann"]}
     for made, shown in zip(cluster.authority.issue("bea"), files, strict=True):
         shutil.copy(made, shown)
-    assert client.reads_credentials_anew()
+    assert client._access.refused()
     assert await client.get("/who") == {"names": ["bea"]}
     await client.close()
 
