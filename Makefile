@@ -33,6 +33,8 @@ PYTEST_ARGS ?=
 PARALLEL ?= --numprocesses=4 --dist=loadscope
 # These hardly wait, and each process spends seconds on collecting.
 PARALLEL_WITHOUT_WAITING ?= --numprocesses=2 --dist=loadscope
+# Each of these processes has a cluster of its own, which is half of its work.
+PARALLEL_CLUSTERS ?= --numprocesses=3 --dist=loadscope
 # What `make test-fast` looks at, as far as it needs no server.
 QUICK := tests/unit tests/conformance/osb tests/conformance/scripted tests/integration/messaging tests/integration/store
 # What takes minutes, or all processors, has targets of its own, and `make test` is without it; `.ci/run` has the first three.
@@ -130,7 +132,7 @@ storms: setup services  ## Bad surroundings, ends, death at every step, a rollin
 test-cluster: setup services  ## In a real cluster: kube-apiserver, its controllers and etcd, as make cluster-servers has built them
 	@$(CLUSTER_SERVERS) status
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; \
-	$(BIN)/pytest $(CLUSTER) $(PYTEST_ARGS)
+	$(BIN)/pytest $(PARALLEL_CLUSTERS) $(CLUSTER) $(PYTEST_ARGS)
 
 .PHONY: cluster-servers
 cluster-servers:  ## Build kube-apiserver and kube-controller-manager for make test-cluster, once for this user: eight minutes

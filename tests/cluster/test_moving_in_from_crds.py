@@ -8,7 +8,7 @@ import base64
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -214,9 +214,16 @@ def found_secret(cluster: RealCluster, name: str) -> tuple[int, Any]:
     return cluster.api().read(f"{_SECRETS}/{name}")
 
 
-def await_garbage_collector(cluster: RealCluster, name: str) -> None:
-    """Let it take a Secret whose binding there has never been: whoever has no owner is gone after that."""
-    owner = {**old.secret("x", of="nobody")["metadata"]["ownerReferences"][0], "blockOwnerDeletion": False}
+_A_BINDING: Final = {"apiVersion": old.API, "kind": "ServiceBinding"}
+_A_CONFIG_MAP: Final = {"apiVersion": "v1", "kind": "ConfigMap"}
+
+
+def await_garbage_collector(cluster: RealCluster, name: str, owned_by: Mapping[str, str] = _A_BINDING) -> None:
+    """Let it take a Secret whose owner there has never been: whoever has no owner is gone after that.
+
+    It leaves what is owned by a kind that nobody serves: while nobody serves bindings, the owner is of another kind.
+    """
+    owner = {**old.secret("x", of="nobody")["metadata"]["ownerReferences"][0], "blockOwnerDeletion": False, **owned_by}
     metadata = {"name": name, "ownerReferences": [owner]}
     cluster.put(_SECRETS, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata})
     wait_for(
@@ -358,7 +365,7 @@ def test_secrets_outlive_the_old_objects_for_who_moves_beside_the_cluster(
     typing.type(step_of(PAGE, "Beside the cluster", 5))
     typing.type(step_of(PAGE, HEADING, 5))
     catalog.remove()
-    await_garbage_collector(cluster, "third")
+    await_garbage_collector(cluster, "third", _A_CONFIG_MAP)
     for name in ("login", "going-login"):
         status, found = found_secret(cluster, name)
         assert (status, found["metadata"].get("ownerReferences")) == (200, None)

@@ -83,8 +83,9 @@ def test_a_watch_of_kubectl_goes_on_over_a_rolling_restart(
     waiting = both.kubectl().begin(*words, output=output)
     try:
         for name in both.gateways:
-            both.programs[name].stop()
-            both.start(name)
+            with both.without_new_connections(name):
+                both.programs[name].stop()
+                both.start(name)
         plan = {"spec": {"clusterServicePlanExternalName": "default"}}
         both.api.send(
             "PATCH",
