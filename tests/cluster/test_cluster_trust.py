@@ -19,8 +19,7 @@ async def gateway(cluster: RealCluster) -> AsyncIterator[TrustingGateway]:
     async with serving(made):
         made.register()
         try:
-            # The gateway writes the bundle, the aggregator goes by it when it has looked again.
-            await eventually(made.through, lambda told: "user" in told, what="the aggregator to lead there", seconds=120)
+            await eventually(made.through, lambda told: "user" in told, what="the aggregator to lead there")
             yield made
         finally:
             made.unregister()

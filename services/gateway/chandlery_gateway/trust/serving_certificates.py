@@ -173,15 +173,19 @@ class ServingCertificates:
         log.info(f"the gateway shows a certificate that ends on {stored.ends_at:%Y-%m-%d}", action="keep_certificate")
 
     async def _keep(self) -> None:
+        pause = _EVERY_SECONDS
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_EVERY_SECONDS):
+                async with asyncio.timeout(pause):
                     await self._look.wait()
             self._look.clear()
-            await self._try()
+            # kube-apiserver writes what it finds of an APIService at its own time, and one of us two is refused.
+            is_done = await self._try()
+            pause = _EVERY_SECONDS if is_done else _after_failure(pause)
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def _try(self) -> None:
+    async def _try(self) -> bool:
+        """Whether all that was due has been done; the log tells what has not."""
         try:
             await self.keep_once()
         except Fault as fault:
@@ -190,6 +194,8 @@ class ServingCertificates:
             self._say(f"Secret {self._namespace}/{self._secret} holds what no certificate can be made with")
         else:
             self._said = ""
+            return True
+        return False
 
     def _problem(self, fault: Fault) -> str:
         if isinstance(fault, ConfigurationFault):
@@ -208,3 +214,8 @@ class ServingCertificates:
         if problem != self._said:
             self._said = problem
             log.error(problem, action="keep_certificate")
+
+
+def _after_failure(pause: float) -> float:
+    """Soon, and later with each that follows, up to half of what is usual."""
+    return _PAUSE_SECONDS if pause >= _EVERY_SECONDS else min(2 * pause, _EVERY_SECONDS / 2)

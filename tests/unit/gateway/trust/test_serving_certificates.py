@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from chandlery.model.faults import Conflict, Fault, Forbidden, Unavailable
 from chandlery.model.objects.wire import JsonObject
 from chandlery.process.http.listener_tls import MadeTls
+from chandlery_gateway.trust import serving_certificates
 from chandlery_gateway.trust.ca_bundles import API_SERVICES
 from chandlery_gateway.trust.serving_certificates import ServingCertificates, service_names
 from chandlery_gateway.trust.stored_certificates import StoredCertificate, read_stored
@@ -214,6 +215,37 @@ async def test_secret_that_changes_is_looked_at_at_once(stage: Stage) -> None:
         await eventually(lambda: tls.ends_at, lambda ends_at: ends_at == stage.stored.ends_at)
     finally:
         following.cancel()
+
+
+async def test_what_others_got_in_the_way_of_is_tried_again_soon(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving_certificates, "_EVERY_SECONDS", 3600.0)
+    monkeypatch.setattr(serving_certificates, "_PAUSE_SECONDS", 0.01)
+    gateway = stage.gateway()
+    await gateway.begin()
+    patch, refused = stage.cluster.patch, 0
+
+    async def patch_at_the_third_try(*given: Any, **named: Any) -> JsonObject:
+        nonlocal refused
+        if refused < 2:
+            refused += 1
+            raise Conflict
+        return await patch(*given, **named)
+
+    stage.cluster.patch = patch_at_the_third_try  # type: ignore[method-assign]
+    following = asyncio.create_task(gateway.follow())
+    try:
+        await stage.cluster.has_watchers.wait()
+        stage.cluster.put(FIRST, spec=dict(OURS))
+        stage.cluster.put(SECRET, **stage.cluster.objects[SECRET])
+        await eventually(stage.bundle, lambda bundle: bundle == stage.stored.bundle_text)
+    finally:
+        following.cancel()
+    assert refused == 2
+
+
+@pytest.mark.parametrize(("pause", "following"), [(60, 1), (1, 2), (16, 30), (30, 30)])
+def test_pauses_after_failures_grow_to_half_of_the_usual_one(pause: float, following: float) -> None:
+    assert serving_certificates._after_failure(pause) == following
 
 
 def _refuse(stage: Stage, method: str, fault: Fault) -> None:
