@@ -44,6 +44,8 @@ STORMS := tests/chaos tests/e2e/faults
 PLATFORM := tests/conformance/platform_behaviour tests/conformance/platform_failures
 # Needs what `make cluster-servers` builds, and so is in none but `make test-cluster`.
 CLUSTER := tests/cluster
+# What is built, packed, installed away from here, upgraded, restored: `make test-release`, which `.ci/run` has, too.
+RELEASE := tests/release
 # How long `make fuzz` goes on, and how many examples it makes for each operation in each round, if there is time.
 FUZZ_MINUTES ?= 30
 FUZZ_EXAMPLES ?= 50
@@ -104,10 +106,11 @@ test-fast: setup  ## What needs no server, in a minute and a half: for the inner
 	@CHANDLERY_TEST_BRIEFLY=1 $(BIN)/pytest $(PARALLEL_WITHOUT_WAITING) -m 'not servers' $(QUICK) $(PYTEST_ARGS)
 
 .PHONY: test
-# Left out: make attacks, make clients, make storms, make conformance, make chaos, make test-cluster. make test-all leaves out the last.
+# Left out: make attacks, make clients, make storms, make test-release, make conformance, make chaos, make test-cluster.
+# make test-all leaves out the last.
 test: setup services  ## What every change has to pass: on PostgreSQL and RabbitMQ too where they make a difference
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; CHANDLERY_TEST_BRIEFLY=1 \
-	$(BIN)/pytest $(PARALLEL) $(addprefix --ignore=,$(ATTACKS) $(CLIENTS) $(STORMS) $(PLATFORM) $(CLUSTER)) $(PYTEST_ARGS)
+	$(BIN)/pytest $(PARALLEL) $(addprefix --ignore=,$(ATTACKS) $(CLIENTS) $(STORMS) $(RELEASE) $(PLATFORM) $(CLUSTER)) $(PYTEST_ARGS)
 
 .PHONY: test-all
 test-all: setup services  ## All tests in all their forms, everything on both databases and buses; about twenty minutes
@@ -127,6 +130,11 @@ clients: setup services  ## Real clients: svcat, both versions of kubectl, Pytho
 storms: setup services  ## Bad surroundings, ends, death at every step, a rolling restart, short storms: one after the other
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; \
 	$(BIN)/pytest $(STORMS) $(PYTEST_ARGS)
+
+.PHONY: test-release
+test-release: setup services  ## What a release brings, installed away from the source: packages, upgrades, restores, the site
+	@urls="$$($(SERVICES) env)"; eval "$$urls"; CHANDLERY_TEST_BRIEFLY=1 \
+	$(BIN)/pytest $(PARALLEL) $(RELEASE) $(PYTEST_ARGS)
 
 .PHONY: test-cluster
 test-cluster: setup services  ## In a real cluster: kube-apiserver, its controllers and etcd, as make cluster-servers has built them

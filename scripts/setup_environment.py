@@ -9,7 +9,6 @@ touch at the end. `--uv` only puts uv where `make lock` looks for it.
 
 import argparse
 import configparser
-import os
 import shutil
 import subprocess
 import sys
@@ -19,8 +18,9 @@ from typing import Final
 
 from machine.console import MachineFault, MissingSoftwareFault, run_command, say
 from machine.debian import install
+from machine.installing import install_into, succeeds
 from machine.places import REPOSITORY
-from machine.uv import find_uv, uv_environment
+from machine.uv import find_uv
 
 _VENV: Final = REPOSITORY / ".venv"
 _PYTHON: Final = _VENV / "bin" / "python"
@@ -46,9 +46,9 @@ def main() -> int:
     count = sum(1 for line in lock.read_text().splitlines() if "==" in line and not line.startswith((" ", "#")))
     say(f"installing the {count} locked packages with {'uv' if uv else 'pip, which takes a minute'}")
     # The lock is whole; what is asked for beside it was left out on purpose (requirements/excluded.in).
-    _install(uv, "--no-deps", "--require-hashes", "-r", str(lock))
+    install_into(_PYTHON, "--no-deps", "--require-hashes", "-r", str(lock))
     say("installing this checkout in editable form")
-    _install(uv, "--no-deps", "--no-build-isolation", "--editable", str(REPOSITORY))
+    install_into(_PYTHON, "--no-deps", "--no-build-isolation", "--editable", str(REPOSITORY))
     for stamp in arguments.stamps:
         Path(stamp).touch()
     say(f"environment ready in {time.monotonic() - began:.0f} s")
@@ -71,50 +71,24 @@ def _is_ours() -> bool:
     except (OSError, configparser.Error):
         return False
     made_as = settings["venv"].get("command", "").rpartition(" ")[2]
-    return made_as == str(_VENV) and _succeeds([str(_PYTHON), "-c", "import sys; assert sys.version_info >= (3, 11)"])
+    return made_as == str(_VENV) and succeeds([str(_PYTHON), "-c", "import sys; assert sys.version_info >= (3, 11)"])
 
 
 def _create() -> None:
     """Without pip, where uv or the pip of the Python that makes it can install into it: that saves seconds."""
-    if _succeeds([sys.executable, "-m", "pip", "--version"]) or find_uv() is not None:
+    if succeeds([sys.executable, "-m", "pip", "--version"]) or find_uv() is not None:
         _run([sys.executable, "-m", "venv", "--without-pip", str(_VENV)])
         return
-    if not _succeeds([sys.executable, "-c", "import ensurepip"]):
+    if not succeeds([sys.executable, "-c", "import ensurepip"]):
         package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
         install([package], why="Python's venv module is incomplete on this machine.")
     _run([sys.executable, "-m", "venv", str(_VENV)])
 
 
-def _install(uv: Path | None, *words: str) -> None:
-    if uv is not None:
-        command = [str(uv), "pip", "install", "--quiet", "--python", str(_PYTHON), *words]
-        if subprocess.run(command, cwd=REPOSITORY, env=uv_environment(), check=False).returncode == 0:
-            return
-        # It reads no pip.conf, where the only index that can be reached may stand.
-        say("uv could not do it; trying with pip")
-    _pip("install", *words)
-
-
-def _pip(*words: str) -> None:
-    inside = _succeeds([str(_PYTHON), "-m", "pip", "--version"])
-    start = [str(_PYTHON), "-m", "pip"] if inside else [sys.executable, "-m", "pip", "--python", str(_PYTHON)]
-    command = [*start, "--disable-pip-version-check", "-qq", "--no-input", *words]
-    environment = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore", "PIP_PROGRESS_BAR": "off"}
-    environment.pop("PIP_USER", None)
-    _run(command, environment)
-
-
-def _run(command: list[str], environment: dict[str, str] | None = None) -> None:
-    status = subprocess.run(command, cwd=REPOSITORY, env=environment, check=False).returncode
+def _run(command: list[str]) -> None:
+    status = subprocess.run(command, cwd=REPOSITORY, check=False).returncode
     if status != 0:
         raise MachineFault(f"{' '.join(command[1:4])} … failed with status {status}; its own message is above")
-
-
-def _succeeds(command: list[str]) -> bool:
-    try:
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
-    except OSError:
-        return False
 
 
 if __name__ == "__main__":

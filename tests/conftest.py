@@ -25,6 +25,7 @@ settings.register_profile("without deadlines", deadline=None)
 settings.load_profile("without deadlines")
 
 _LONGEST_FIRST: Final = (
+    "tests/release/",
     "tests/chaos/",
     "tests/integration/properties/",
     "tests/e2e/",

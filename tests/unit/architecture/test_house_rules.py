@@ -29,7 +29,10 @@ LAYERS = {
     *("model", "contracts", "retry", "settings", "reconcile", "messaging", "store", "osb"),
     *("platform", "lookup", "engine", "process", "telemetry"),
 }
-TEST_KINDS = {"unit", "integration", "security", "support", "conformance", "e2e", "benchmarks", "chaos", "cluster"}
+TEST_KINDS = {
+    *("unit", "integration", "security", "support", "conformance", "e2e", "benchmarks", "chaos", "cluster"),
+    "release",
+}
 
 SHARED_NAMES = {
     "__init__.py": "Python asks for it",
