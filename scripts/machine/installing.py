@@ -11,7 +11,7 @@ from machine.uv import find_uv, uv_environment
 
 
 def install_into(python: Path, *words: str) -> None:
-    """What `pip install` takes, into the environment of that interpreter, which needs no pip of its own.
+    """What pip takes after `install`, into the environment of that interpreter, which needs no pip of its own.
 
     Raises:
         MachineFault: neither of them could; their own messages are on stderr.

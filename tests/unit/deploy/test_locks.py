@@ -38,14 +38,18 @@ def test_locks_name_no_index_and_hash_every_package(lock: str) -> None:
 
 def test_whatever_is_installed_here_is_checked_by_its_hash_or_comes_from_here() -> None:
     root = REQUIREMENTS.parent
-    places = [root / "Makefile", *(root / ".ci").iterdir(), *(root / "scripts").rglob("*.py")]
-    lines = [(path.name, line) for path in places for line in path.read_text().splitlines()]
+    sources = [*(root / "scripts").rglob("*.py"), *(root / "tests/release").rglob("*.py")]
+    places = [root / "Makefile", *(root / ".ci").iterdir(), *sources]
+    lines = [(path.name, line.strip()) for path in places for line in path.read_text().splitlines()]
     installs = [
         (name, line)
         for name, line in lines
-        if re.search(r"_install\(uv, |_pip\(\"|\(\"install\", \"--only|pip install", line)
+        if re.search(r"\binstall_into\(|_pip\(|\(\"install\", \"--only|\bpip install \S", line)
+        and not line.startswith("def ")
     ]
-    assert {name for name, _ in installs} == {"setup_environment.py", "uv.py"}
-    # The second one is given its words by the first.
-    unchecked = [line.strip() for _, line in installs if "--require-hashes" not in line and "--no-deps" not in line]
-    assert unchecked == ['_pip("install", *words)']
+    # `installing.py` is given its words by the others.
+    unchecked = [
+        (name, line) for name, line in installs if "--require-hashes" not in line and "--no-deps" not in line
+    ]
+    assert unchecked == [("installing.py", '_pip(python, "install", *words)')]
+    assert {name for name, _ in installs} >= {"setup_environment.py", "uv.py", "packages.py"}
