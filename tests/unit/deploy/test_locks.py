@@ -48,8 +48,6 @@ def test_whatever_is_installed_here_is_checked_by_its_hash_or_comes_from_here() 
         and not line.startswith("def ")
     ]
     # `installing.py` is given its words by the others.
-    unchecked = [
-        (name, line) for name, line in installs if "--require-hashes" not in line and "--no-deps" not in line
-    ]
+    unchecked = [(name, line) for name, line in installs if "--require-hashes" not in line and "--no-deps" not in line]
     assert unchecked == [("installing.py", '_pip(python, "install", *words)')]
     assert {name for name, _ in installs} >= {"setup_environment.py", "uv.py", "packages.py"}
