@@ -256,9 +256,10 @@ lock:  ## Write requirements/*.txt from pyproject.toml (LOCK_ARGS=--upgrade for 
 	@$(COMPILE) $(LOCK_ARGS) requirements/tools.in --output-file requirements/tools.txt
 	@$(COMPILE) $(LOCK_ARGS) requirements/collector.in --output-file requirements/collector.txt
 	@$(COMPILE) $(LOCK_ARGS) pyproject.toml --output-file requirements/runtime.txt
-	@$(COMPILE) $(LOCK_ARGS) pyproject.toml requirements/build.in --group dev --constraints requirements/runtime.txt \
+	@$(COMPILE) $(LOCK_ARGS) pyproject.toml requirements/build.in --extra all --group dev --constraints requirements/runtime.txt \
 		--excludes requirements/excluded.in --output-file requirements/dev.txt
-	@$(COMPILE) $(LOCK_ARGS) pyproject.toml --extra otlp --constraints requirements/dev.txt --output-file requirements/image.txt
+	@$(COMPILE) $(LOCK_ARGS) pyproject.toml --extra otlp --extra postgresql --extra rabbitmq --constraints requirements/dev.txt \
+		--output-file requirements/image.txt
 	@$(COMPILE) $(LOCK_ARGS) pyproject.toml requirements/build.in --group demo --constraints requirements/dev.txt \
 		--output-file requirements/demo.txt
 	@$(COMPILE) $(LOCK_ARGS) requirements/build.in --constraints requirements/dev.txt --output-file requirements/wheel.txt

@@ -1,7 +1,7 @@
 """Which message bus a process uses, by its settings: RabbitMQ, or the one within the process.
 
 Apart from `composition.py`, so that a command that only looks at the bus starts without database and service brokers.
-What speaks AMQP is imported where it is asked for: it takes 5 MB, and `chandlery up` does without.
+What speaks AMQP is imported where it is asked for: it is an extra, it takes 5 MB, and `chandlery up` does without.
 """
 
 from collections.abc import AsyncIterator
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from chandlery.messaging.bus import Bus, DeadLetters
 from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
 from chandlery.model.faults import ConfigurationFault
+from chandlery.settings.checks.extras import extra
 from chandlery.settings.settings import Settings, require
 from chandlery.telemetry.metrics import NO_METRICS, Metrics
 from chandlery.telemetry.tracing.tracing import IDS_ONLY, Tracing
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from chandlery.messaging.rabbitmq.rabbitmq_inspection import RabbitInspection
 
 IN_PROCESS_BUS: Final = "memory:"
+_ASKED_BY: Final = "CHANDLERY_AMQP_URL names RabbitMQ"
 
 
 def make_bus(settings: Settings, owner: str, *, metrics: Metrics = NO_METRICS, tracing: Tracing = IDS_ONLY) -> Bus:
@@ -27,7 +29,8 @@ def make_bus(settings: Settings, owner: str, *, metrics: Metrics = NO_METRICS, t
     url = settings.amqp_url.get_secret_value()
     if url == IN_PROCESS_BUS:
         return InProcessBus(metrics=metrics, tracing=tracing)
-    from chandlery.messaging.rabbitmq.rabbitmq_bus import RabbitBus  # noqa: PLC0415 - see above
+    with extra("rabbitmq", asked_by=_ASKED_BY):
+        from chandlery.messaging.rabbitmq.rabbitmq_bus import RabbitBus  # noqa: PLC0415 - see above
 
     return RabbitBus(
         url,
@@ -47,7 +50,8 @@ async def open_letters(settings: Settings) -> AsyncIterator[DeadLetters]:
     url = settings.amqp_url.get_secret_value()
     if url == IN_PROCESS_BUS:
         raise ConfigurationFault("the message bus is memory:, which keeps dead letters only in the log of its process")
-    from chandlery.messaging.rabbitmq.rabbitmq_dead_letters import open_dead_letters  # noqa: PLC0415 - see above
+    with extra("rabbitmq", asked_by=_ASKED_BY):
+        from chandlery.messaging.rabbitmq.rabbitmq_dead_letters import open_dead_letters  # noqa: PLC0415 - see above
 
     async with open_dead_letters(
         url, prefix=settings.amqp_prefix, queue_type=settings.amqp_queue_type, tls=tls_files(settings)
@@ -57,7 +61,8 @@ async def open_letters(settings: Settings) -> AsyncIterator[DeadLetters]:
 
 def make_inspection(settings: Settings) -> "RabbitInspection":
     """Who looks at RabbitMQ and declares nothing; not yet connected. Raises ConfigurationFault."""
-    from chandlery.messaging.rabbitmq.rabbitmq_inspection import RabbitInspection  # noqa: PLC0415 - see above
+    with extra("rabbitmq", asked_by=_ASKED_BY):
+        from chandlery.messaging.rabbitmq.rabbitmq_inspection import RabbitInspection  # noqa: PLC0415 - see above
 
     return RabbitInspection(
         settings.amqp_url.get_secret_value(),

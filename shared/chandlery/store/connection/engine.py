@@ -7,6 +7,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from chandlery.model.json.json_text import read_written, write_json
+from chandlery.settings.checks.extras import extra
 from chandlery.store.connection.database_url import DatabaseUrl, read_database_url
 
 _SESSION: Final = {
@@ -38,7 +39,8 @@ def open_engine(
     url = read_database_url(address) if isinstance(address, str) else address
     if url.backend == "sqlite":
         return _sqlite(URL.create("sqlite+aiosqlite", database=url.database), reads_only=reads_only)
-    from chandlery.store.connection.postgres_connecting import PostgresConnector  # noqa: PLC0415 - with asyncpg
+    with extra("postgresql", asked_by="CHANDLERY_DATABASE_URL names PostgreSQL"):
+        from chandlery.store.connection.postgres_connecting import PostgresConnector  # noqa: PLC0415 - with asyncpg
 
     connector = PostgresConnector(
         url,

@@ -10,14 +10,12 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chandlery.contracts.messages import UNRESOLVED_LANE
 from chandlery.contracts.topology import WORK_QUEUES, work_queue
-from chandlery.messaging.rabbitmq.connecting.rabbitmq_facts import RabbitFacts
-from chandlery.messaging.rabbitmq.rabbitmq_inspection import QueueFacts, RabbitInspection
 from chandlery.model.faults import Fault
 from chandlery.process.choices.bus_choice import IN_PROCESS_BUS, make_inspection
 from chandlery.process.choices.key_choice import make_database
@@ -29,6 +27,11 @@ from chandlery.store.database import Database
 from chandlery.store.inspection.server_facts import ServerFacts, server_facts
 from chandlery.store.roles.grants import Role
 from chandlery.store.sealing.sealing import Keyring
+
+if TYPE_CHECKING:
+    # What speaks AMQP is an extra.
+    from chandlery.messaging.rabbitmq.connecting.rabbitmq_facts import RabbitFacts
+    from chandlery.messaging.rabbitmq.rabbitmq_inspection import QueueFacts, RabbitInspection
 
 T = TypeVar("T")
 
@@ -110,7 +113,7 @@ class Surroundings:
         return Database(self.engine, Keyring([]))
 
     @cached_property
-    def rabbitmq(self) -> RabbitInspection:
+    def rabbitmq(self) -> "RabbitInspection":
         """Not connected before its servers are asked for. Raises ConfigurationFault."""
         require(self.settings, "amqp_url")
         return make_inspection(self.settings)
@@ -138,10 +141,10 @@ class Surroundings:
         made = await in_daemon_thread(lambda: make_database(self.settings, self.engine))
         return made.database
 
-    async def _rabbitmq_servers(self) -> Sequence[RabbitFacts]:
+    async def _rabbitmq_servers(self) -> Sequence["RabbitFacts"]:
         return await self.rabbitmq.servers()
 
-    async def _queues(self) -> tuple[Mapping[str, QueueFacts | None], bool]:
+    async def _queues(self) -> tuple[Mapping[str, "QueueFacts | None"], bool]:
         """Work queues by the contract's names, and whether the database could tell the lanes."""
         lanes, is_known = [UNRESOLVED_LANE], False
         with suppress(Fault, TimeoutError):

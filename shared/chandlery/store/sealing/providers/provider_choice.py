@@ -9,6 +9,7 @@ from typing import Final
 
 from chandlery.model.faults import ConfigurationFault
 from chandlery.model.text.names import nearest_names
+from chandlery.settings.checks.extras import extra
 from chandlery.settings.settings import Settings
 from chandlery.store.sealing.providers.key_provider import ENTRY_POINTS, LISTED, KeyProvider, KeyProviders
 from chandlery.store.sealing.providers.listed_keys import ListedKeys
@@ -59,22 +60,16 @@ def _made(name: str, settings: Settings, keyring: Keyring) -> KeyProvider:
 
 
 def _aws_kms(settings: Settings) -> KeyProvider:
-    try:
+    with extra("aws", asked_by=_asked_by(AWS_KMS)):
         from chandlery.store.sealing.providers.aws_kms import AwsKms  # noqa: PLC0415 - its library is an extra
-    except ModuleNotFoundError as error:
-        raise _missing_extra(AWS_KMS, "aws", error) from None
     return AwsKms(settings.aws_kms_key_id, region=settings.aws_kms_region, endpoint_url=settings.aws_kms_endpoint_url)
 
 
 def _pkcs11(settings: Settings) -> KeyProvider:
-    try:
+    with extra("pkcs11", asked_by=_asked_by(PKCS11)):
         from chandlery.store.sealing.providers.pkcs11_token import Pkcs11Token  # noqa: PLC0415 - its library is an extra
-    except ModuleNotFoundError as error:
-        raise _missing_extra(PKCS11, "pkcs11", error) from None
     return Pkcs11Token.of_settings(settings)
 
 
-def _missing_extra(name: str, extra: str, error: ModuleNotFoundError) -> ConfigurationFault:
-    return ConfigurationFault(
-        f"the provider of keys {name!r} needs the Python package {error.name!r}: pip install 'chandlery[{extra}]'"
-    )
+def _asked_by(name: str) -> str:
+    return f"CHANDLERY_ENCRYPTION_PROVIDERS names {name!r}"

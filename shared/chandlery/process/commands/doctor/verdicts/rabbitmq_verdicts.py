@@ -3,12 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from chandlery.contracts.topology import DEAD_LETTER_QUEUES, WORK_QUEUES
-from chandlery.messaging.rabbitmq.connecting.rabbitmq_facts import RabbitFacts
-from chandlery.messaging.rabbitmq.rabbitmq_errors import BLOCKED
-from chandlery.messaging.rabbitmq.rabbitmq_inspection import QueueFacts
 from chandlery.process.commands.doctor.check import (
     Result,
     counted,
@@ -22,6 +19,11 @@ from chandlery.process.commands.doctor.check import (
 )
 from chandlery.process.commands.doctor.verdicts.certificate_verdicts import all_of, validity
 
+if TYPE_CHECKING:
+    # What speaks AMQP is an extra, and `chandlery up` is looked at without it.
+    from chandlery.messaging.rabbitmq.connecting.rabbitmq_facts import RabbitFacts
+    from chandlery.messaging.rabbitmq.rabbitmq_inspection import QueueFacts
+
 OLDEST: Final = (3, 10)
 LISTENERS: Final[Mapping[str, str]] = {queue: queue.partition(".")[0] for queue in WORK_QUEUES.values()}
 """Work queue, without its lane -> the service that listens on it."""
@@ -31,11 +33,11 @@ _LOG_IN: Final = "correct user, password and virtual host in CHANDLERY_AMQP_URL,
 _LONG: Final = 1_000
 _VERY_LONG: Final = 100_000
 
-Queues = Mapping[str, QueueFacts | None]
+Queues = Mapping[str, "QueueFacts | None"]
 """By the contract's names; None for one that is not there."""
 
 
-def servers(found: Sequence[RabbitFacts]) -> Result:
+def servers(found: Sequence["RabbitFacts"]) -> Result:
     """Each server of the URL."""
     away = [each for each in found if each.fault is not None]
     if len(away) == len(found):
@@ -56,7 +58,7 @@ def servers(found: Sequence[RabbitFacts]) -> Result:
     return ok(f"{let_in} {'lets' if len(found) == 1 else 'let'} us in")
 
 
-def version(found: Sequence[RabbitFacts]) -> Result:
+def version(found: Sequence["RabbitFacts"]) -> Result:
     """Whether it is one that we can work with."""
     known = {each.version: each for each in found if each.version}
     if not known:
@@ -68,7 +70,7 @@ def version(found: Sequence[RabbitFacts]) -> Result:
     return ok(shown)
 
 
-def certificates(found: Sequence[RabbitFacts], *, now: datetime) -> Result:
+def certificates(found: Sequence["RabbitFacts"], *, now: datetime) -> Result:
     """Those that the servers show."""
     dated = [(each.address, each.certificate_until) for each in found if each.certificate_until]
     results = [
@@ -82,6 +84,8 @@ def alarms(takes_messages: bool) -> Result:
     """Whether the server takes messages."""
     if takes_messages:
         return ok("RabbitMQ takes messages: no alarm of memory or disk")
+    from chandlery.messaging.rabbitmq.rabbitmq_errors import BLOCKED  # noqa: PLC0415 - an extra, see above
+
     return fail(
         BLOCKED.rstrip("."), "`rabbitmq-diagnostics alarms` on its nodes says which; give it memory or room on its disk"
     )
