@@ -45,14 +45,18 @@ def test_package_without_extras_runs_all_in_one_process(plain: Environment, tmp_
         (
             ("migrate",),
             {"CHANDLERY_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"},
-            "CHANDLERY_DATABASE_URL names PostgreSQL, which needs the Python package 'asyncpg'; it is not installed: "
-            "pip install 'chandlery[postgresql]'",
+            (
+                "CHANDLERY_DATABASE_URL names PostgreSQL, which needs the Python package 'asyncpg'; it is not installed: "
+                "pip install 'chandlery[postgresql]'"
+            ),
         ),
         (
             ("deadletters", "list"),
             {"CHANDLERY_AMQP_URL": "amqp://nobody@127.0.0.1:1/"},
-            "CHANDLERY_AMQP_URL names RabbitMQ, which needs the Python package 'aio_pika'; it is not installed: "
-            "pip install 'chandlery[rabbitmq]'",
+            (
+                "CHANDLERY_AMQP_URL names RabbitMQ, which needs the Python package 'aio_pika'; it is not installed: "
+                "pip install 'chandlery[rabbitmq]'"
+            ),
         ),
         (
             ("syncer",),
@@ -61,8 +65,10 @@ def test_package_without_extras_runs_all_in_one_process(plain: Environment, tmp_
                 "CHANDLERY_AMQP_URL": "amqp://nobody@127.0.0.1:1/",
                 "CHANDLERY_ENCRYPTION_KEYS": _KEY,
             },
-            "CHANDLERY_DATABASE_URL names PostgreSQL, which needs the Python package 'asyncpg'; it is not installed: "
-            "pip install 'chandlery[postgresql]'",
+            (
+                "CHANDLERY_DATABASE_URL names PostgreSQL, which needs the Python package 'asyncpg'; it is not installed: "
+                "pip install 'chandlery[postgresql]'"
+            ),
         ),
         (
             ("keys", "list"),
@@ -71,8 +77,10 @@ def test_package_without_extras_runs_all_in_one_process(plain: Environment, tmp_
                 "CHANDLERY_ENCRYPTION_PROVIDERS": "aws-kms",
                 "CHANDLERY_AWS_KMS_KEY_ID": "alias/chandlery",
             },
-            "CHANDLERY_ENCRYPTION_PROVIDERS names 'aws-kms', which needs the Python package 'boto3'; it is not "
-            "installed: pip install 'chandlery[aws]'",
+            (
+                "CHANDLERY_ENCRYPTION_PROVIDERS names 'aws-kms', which needs the Python package 'boto3'; it is not "
+                "installed: pip install 'chandlery[aws]'"
+            ),
         ),
     ],
     ids=["PostgreSQL", "RabbitMQ", "a service", "AWS KMS"],
