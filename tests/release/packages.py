@@ -37,11 +37,11 @@ class Environment:
         """The command, for `Program` and `subprocess`."""
         return str(self.folder / "bin" / "chandlery")
 
-    def run(self, *words: str, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run `chandlery` with these words in the environment's own folder, or in another; never in the checkout."""
+    def run(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run `chandlery` with these words in the environment's own folder, never in the checkout."""
         return subprocess.run(
             [self.chandlery, *words],
-            cwd=cwd or self.folder,
+            cwd=self.folder,
             env=environment_without_checkout(**variables),
             capture_output=True,
             text=True,

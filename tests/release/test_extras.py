@@ -46,8 +46,8 @@ def test_package_without_extras_runs_all_in_one_process(plain: Environment, tmp_
             ("migrate",),
             {"CHANDLERY_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"},
             (
-                "CHANDLERY_DATABASE_URL names PostgreSQL, which needs the Python package 'asyncpg'; it is not installed: "
-                "pip install 'chandlery[postgresql]'"
+                "CHANDLERY_DATABASE_URL names PostgreSQL, which needs the Python package 'asyncpg'; it is not "
+                "installed: pip install 'chandlery[postgresql]'"
             ),
         ),
         (
@@ -66,8 +66,8 @@ def test_package_without_extras_runs_all_in_one_process(plain: Environment, tmp_
                 "CHANDLERY_ENCRYPTION_KEYS": _KEY,
             },
             (
-                "CHANDLERY_DATABASE_URL names PostgreSQL, which needs the Python package 'asyncpg'; it is not installed: "
-                "pip install 'chandlery[postgresql]'"
+                "CHANDLERY_DATABASE_URL names PostgreSQL, which needs the Python package 'asyncpg'; it is not "
+                "installed: pip install 'chandlery[postgresql]'"
             ),
         ),
         (
