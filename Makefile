@@ -247,6 +247,20 @@ soak: setup  ## Half an hour of comings and goings, to see that nothing grows; w
 	urls="$$($(SERVICES) env --name bench)"; eval "$$urls"; \
 	PYTHONPATH=scripts $(BIN)/python tests/benchmarks/soak.py
 
+##@ Documentation
+
+.PHONY: docs
+docs: setup  ## Build the site of the documentation into dist/docs; links that lead nowhere are refused
+	@$(BIN)/python scripts/build_docs.py
+
+.PHONY: diagrams
+diagrams: setup  ## Draw the diagrams of the pages for the site (npm and Chromium), after one has changed
+	@$(BIN)/python scripts/draw_diagrams.py
+
+.PHONY: terminal-picture
+terminal-picture: $(DEMO_STAMP)  ## Run the walk-through and write its picture for the README, docs/terminal.svg
+	@$(BIN)/python scripts/terminal_picture.py
+
 ##@ Keep it in order
 
 .PHONY: lock
@@ -255,6 +269,7 @@ lock:  ## Write requirements/*.txt from pyproject.toml (LOCK_ARGS=--upgrade for 
 	@echo '· resolving' >&2
 	@$(COMPILE) $(LOCK_ARGS) requirements/tools.in --output-file requirements/tools.txt
 	@$(COMPILE) $(LOCK_ARGS) requirements/collector.in --output-file requirements/collector.txt
+	@$(COMPILE) $(LOCK_ARGS) requirements/docs.in --output-file requirements/docs.txt
 	@$(COMPILE) $(LOCK_ARGS) pyproject.toml --output-file requirements/runtime.txt
 	@$(COMPILE) $(LOCK_ARGS) pyproject.toml requirements/build.in --extra all --group dev --constraints requirements/runtime.txt \
 		--excludes requirements/excluded.in --output-file requirements/dev.txt
