@@ -83,8 +83,10 @@ def test_chart_has_the_objects_of_four_services(render: Render, required: dict[s
         ("ConfigMap", "demo-chandlery"),
         ("ConfigMap", "demo-chandlery-log-levels"),
         ("Secret", "demo-chandlery"),
+        ("Secret", "demo-chandlery-encryption"),
         ("Secret", "demo-chandlery-migrate"),
         ("Job", "demo-chandlery-migrate"),
+        ("Job", "demo-chandlery-uninstall-check"),
         ("Pod", "demo-chandlery-test"),
     }
     assert set(render(required)) == of_each | single

@@ -241,10 +241,11 @@ def test_notes_say_where_credentials_can_be_delivered_and_nothing_of_tokens(
     assert "TOKEN" not in notes
 
 
+@pytest.mark.parametrize("platform", ["kubernetes", "standalone"])
 def test_uninstalling_asks_first_whether_anything_would_be_left_behind(
-    render: Render, in_cluster: dict[str, Any]
+    render: Render, required: dict[str, Any], in_cluster: dict[str, Any], platform: str
 ) -> None:
-    job = render(in_cluster)["Job", "demo-chandlery-uninstall-check"]
+    job = render(in_cluster if platform == "kubernetes" else required)["Job", "demo-chandlery-uninstall-check"]
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-delete"
     assert job["spec"]["backoffLimit"] == 0
     pod = job["spec"]["template"]["spec"]
@@ -256,12 +257,11 @@ def test_uninstalling_asks_first_whether_anything_would_be_left_behind(
     assert {each["name"] for each in container["volumeMounts"]} == {each["name"] for each in pod["volumes"]}
 
 
-@pytest.mark.parametrize("change", [{"uninstall": {"force": True}}, {"platform": "standalone"}])
-def test_uninstalling_asks_nothing_if_it_need_not(
-    render: Render, required: dict[str, Any], in_cluster: dict[str, Any], change: dict[str, Any]
+def test_uninstalling_asks_nothing_if_the_operator_insists(
+    render: Render, required: dict[str, Any], in_cluster: dict[str, Any]
 ) -> None:
-    given = required if "platform" in change else in_cluster
-    assert ("Job", "demo-chandlery-uninstall-check") not in render({**given, **change})
+    for given in (required, in_cluster):
+        assert ("Job", "demo-chandlery-uninstall-check") not in render({**given, "uninstall": {"force": True}})
 
 
 def test_standalone_makes_nothing_in_the_cluster_beside_its_namespace(render: Render, required: dict[str, Any]) -> None:

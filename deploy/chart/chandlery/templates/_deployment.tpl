@@ -102,11 +102,7 @@ spec:
         {{- if include "chandlery.isInCluster" $root }}
         {{- include "chandlery.clusterTokenVolume" . | nindent 8 }}
         {{- else if $isGateway }}
-        - name: tokens
-          secret:
-            secretName: {{ include "chandlery.secretName" $root }}
-            defaultMode: 0440
-            items: [{key: {{ $root.Values.existingSecret.keys.tokenFile | quote }}, path: tokens.csv}]
+        {{- include "chandlery.tokenVolume" $root | nindent 8 }}
         {{- end }}
         {{- if $isGateway }}
         {{- with include "chandlery.tlsSecretName" $root }}

@@ -49,44 +49,27 @@ CHANDLERY_OSB_TIMEOUT_SECONDS: {{ .Values.settings.osbTimeoutSeconds | int64 | q
 {{- with .Values.settings.clusterId }}
 CHANDLERY_CLUSTER_ID: {{ . | quote }}
 {{- end }}
+{{- if and (eq (include "chandlery.amqpSource" .) "rabbitmqCluster") (gt (int .Values.amqp.rabbitmqCluster.replicas) 1) (not .Values.settings.extra.CHANDLERY_AMQP_QUEUE_TYPE) }}
+# The URL names the Service of all nodes, from which nobody sees that there are several.
+CHANDLERY_AMQP_QUEUE_TYPE: quorum
+{{- end }}
 {{- range $name, $value := .Values.settings.extra }}
 {{ $name }}: {{ $value | quote }}
 {{- end }}
 {{- end }}
 
 {{- define "chandlery.secretEnvironment" -}}
-{{- $component := .component -}}
-{{- with .root -}}
-{{- $secret := include "chandlery.secretName" . -}}
-{{- $keys := .Values.existingSecret.keys -}}
-- name: CHANDLERY_DATABASE_URL
-  valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ include "chandlery.databaseKey" (dict "root" . "component" $component) | quote }}}}
-- name: CHANDLERY_AMQP_URL
-  valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ $keys.amqpUrl | quote }}}}
+{{ include "chandlery.databaseEnvironment" . }}
+{{ include "chandlery.amqpEnvironment" .root }}
 - name: CHANDLERY_ENCRYPTION_KEYS
-  valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ $keys.encryptionKeys | quote }}}}
-{{- if .Values.amqp.tls.secretName }}
-- {name: CHANDLERY_AMQP_CA_FILE, value: /etc/chandlery/amqp/ca.crt}
-{{- if .Values.amqp.tls.clientCertificate }}
-- {name: CHANDLERY_AMQP_CERT_FILE, value: /etc/chandlery/amqp/tls.crt}
-- {name: CHANDLERY_AMQP_KEY_FILE, value: /etc/chandlery/amqp/tls.key}
-{{- end }}
-{{- end }}
-{{- end }}
-{{- end }}
-
-{{/* The Secret with the files for TLS to PostgreSQL of this component; empty without. */}}
-{{- define "chandlery.databaseTls" -}}
-{{- with .root.Values.database.tls -}}
-{{- index .secretNames $.component | default .secretName -}}
-{{- end -}}
+  valueFrom: {secretKeyRef: {{ include "chandlery.encryptionReference" .root }}}
 {{- end }}
 
 {{- define "chandlery.tlsMounts" -}}
 {{- if include "chandlery.databaseTls" . }}
 - {name: database-tls, mountPath: /etc/chandlery/database, readOnly: true}
 {{- end }}
-{{- if and (ne .component "migrate") .root.Values.amqp.tls.secretName }}
+{{- if and (ne .component "migrate") (include "chandlery.amqpTls" .root) }}
 - {name: amqp-tls, mountPath: /etc/chandlery/amqp, readOnly: true}
 {{- end }}
 {{- end }}
@@ -94,11 +77,11 @@ CHANDLERY_CLUSTER_ID: {{ . | quote }}
 {{- define "chandlery.tlsVolumes" -}}
 {{- with include "chandlery.databaseTls" . }}
 - name: database-tls
-  secret: {secretName: {{ . }}, defaultMode: 0440}
+  {{ . }}
 {{- end }}
-{{- if and (ne .component "migrate") .root.Values.amqp.tls.secretName }}
+{{- if and (ne .component "migrate") (include "chandlery.amqpTls" .root) }}
 - name: amqp-tls
-  secret: {secretName: {{ .root.Values.amqp.tls.secretName }}, defaultMode: 0440}
+  {{ include "chandlery.amqpTls" .root }}
 {{- end }}
 {{- end }}
 

@@ -1,9 +1,5 @@
 {{/* What is secret: where it comes from, and what is said when it is missing. */}}
 
-{{- define "chandlery.secretName" -}}
-{{ .Values.existingSecret.name | default (include "chandlery.fullname" .) }}
-{{- end }}
-
 {{/* The Secret for the migration Job: see migration-secret.yaml. */}}
 {{- define "chandlery.migrationSecretName" -}}
 {{ .Values.existingSecret.name | default (printf "%s-migrate" (include "chandlery.fullname" .)) }}
@@ -14,7 +10,7 @@ Forms are checked here and not in values.schema.json, because Helm's message abo
 fit. These sentences go to a terminal or to the log of a pipeline, so they only name it.
 */}}
 {{- define "chandlery.databaseUrl" -}}
-{{- $url := required "database.url is missing: set it to postgresql://USER:PASSWORD@HOST:5432/DATABASE, or name a Secret in existingSecret.name" .Values.database.url -}}
+{{- $url := required "database.url is missing: set it to postgresql://USER:PASSWORD@HOST:5432/DATABASE, name a Secret in database.existingSecret.name or existingSecret.name, or set database.source to cloudNativePg" .Values.database.url -}}
 {{- if not (regexMatch "^postgres(ql)?(\\+asyncpg)?://\\S+$" $url) -}}
 {{- fail "database.url has the wrong form: it has to start with postgresql:// and contain no space" -}}
 {{- end -}}
@@ -43,7 +39,7 @@ fit. These sentences go to a terminal or to the log of a pipeline, so they only 
 {{- end }}
 
 {{- define "chandlery.amqpUrl" -}}
-{{- $url := required "amqp.url is missing: set it to amqps://USER:PASSWORD@HOST:5671/VHOST, or name a Secret in existingSecret.name" .Values.amqp.url -}}
+{{- $url := required "amqp.url is missing: set it to amqps://USER:PASSWORD@HOST:5671/VHOST, name a Secret in amqp.existingSecret.name or existingSecret.name, or set amqp.source to rabbitmqCluster" .Values.amqp.url -}}
 {{- if not (regexMatch "^amqps?://\\S+$" $url) -}}
 {{- fail "amqp.url has the wrong form: it has to start with amqps:// or amqp:// and contain no space" -}}
 {{- end -}}
@@ -61,13 +57,13 @@ fit. These sentences go to a terminal or to the log of a pipeline, so they only 
 {{- if ne (len $names) (uniq $names | len) -}}
 {{- fail "encryption.keys has two keys of the same name: what was encrypted with one of them could not be read" -}}
 {{- end -}}
-{{- required "encryption.keys is missing: give at least one NAME:BASE64 with 32 bytes in base64 (openssl rand -base64 32), or name a Secret in existingSecret.name" (join "," .Values.encryption.keys) }}
+{{- required "encryption.keys is missing: give at least one NAME:BASE64 with 32 bytes in base64 (openssl rand -base64 32), name a Secret in encryption.existingSecret.name or existingSecret.name, or set encryption.generate" (join "," .Values.encryption.keys) }}
 {{- end }}
 
 {{/* One line a token, in the order of the Kubernetes static token file. */}}
 {{- define "chandlery.tokenFile" -}}
 {{- if not .Values.auth.tokens -}}
-{{- fail "auth.tokens is missing: give at least one {token, user, groups}, or name a Secret in existingSecret.name" -}}
+{{- fail "auth.tokens is missing: give at least one {token, user, groups}, name a Secret in auth.existingSecret.name or existingSecret.name, or set auth.generate" -}}
 {{- end -}}
 {{- $tokens := list -}}
 {{- range $index, $entry := .Values.auth.tokens -}}
@@ -82,32 +78,30 @@ fit. These sentences go to a terminal or to the log of a pipeline, so they only 
 {{- end -}}
 {{- end }}
 
-{{/* Two sources for one secret are a mistake: nobody could tell which one is used. */}}
-{{- define "chandlery.refuseTwoSources" -}}
-{{- $inline := list -}}
-{{- if .Values.database.url }}{{ $inline = append $inline "database.url" }}{{ end -}}
-{{- range $component, $url := .Values.database.urls }}{{ if $url }}{{ $inline = append $inline (printf "database.urls.%s" $component) }}{{ end }}{{ end -}}
-{{- if .Values.amqp.url }}{{ $inline = append $inline "amqp.url" }}{{ end -}}
-{{- if .Values.encryption.keys }}{{ $inline = append $inline "encryption.keys" }}{{ end -}}
-{{- if .Values.auth.tokens }}{{ $inline = append $inline "auth.tokens" }}{{ end -}}
-{{- if and .Values.existingSecret.name $inline -}}
-{{- fail (printf "existingSecret.name is set, so %s must not be set: everything secret comes from that Secret" (join ", " $inline)) -}}
+{{/* Changes when what is secret for this component changes. An existing Secret is not known here: see README.md. */}}
+{{- define "chandlery.secretChecksum" -}}
+{{- $component := .component -}}
+{{- with .root -}}
+{{- $needs := include "chandlery.neededInline" . | fromYaml -}}
+{{- if and .Values.existingSecret.name (not (without (values $needs) false)) -}}
+{{- toJson .Values.existingSecret | sha256sum -}}
+{{- else -}}
+{{- $places := list .Values.existingSecret .Values.database.existingSecret .Values.amqp.existingSecret .Values.encryption.existingSecret -}}
+{{- $shared := list -}}
+{{- if $needs.database }}{{ $shared = append $shared (include "chandlery.databaseUrl" .) }}{{ end -}}
+{{- if $needs.amqp }}{{ $shared = append $shared (include "chandlery.amqpUrl" .) }}{{ end -}}
+{{- if $needs.encryption }}{{ $shared = append $shared (include "chandlery.encryptionKeys" .) }}{{ end -}}
+{{- $tokens := "" -}}
+{{- if and (eq $component "gateway") (not (include "chandlery.isInCluster" .)) -}}
+{{- $tokens = $needs.tokens | ternary (include "chandlery.inlineTokenFile" .) (toJson .Values.auth.existingSecret) -}}
+{{- end -}}
+{{- $own := index .Values.database.urls $component -}}
+{{- concat $shared (list $tokens $own) $places | toJson | sha256sum -}}
+{{- end -}}
 {{- end -}}
 {{- end }}
 
-{{/* Changes when what is secret for this component changes. An existing Secret is not known here: see README.md. */}}
-{{- define "chandlery.secretChecksum" -}}
-{{- with .root -}}
-{{- if .Values.existingSecret.name -}}
-{{- toJson .Values.existingSecret | sha256sum -}}
-{{- else -}}
-{{- $shared := list (include "chandlery.databaseUrl" .) (include "chandlery.amqpUrl" .) (include "chandlery.encryptionKeys" .) -}}
-{{- $tokens := "" -}}
-{{- if and (eq $.component "gateway") (not (include "chandlery.isInCluster" .)) -}}
-{{- $tokens = include "chandlery.tokenFile" . -}}
-{{- end -}}
-{{- $own := index .Values.database.urls $.component -}}
-{{- append (append $shared $tokens) $own | toJson | sha256sum -}}
-{{- end -}}
-{{- end -}}
+{{/* The token file where tokens are among the values, and nothing elsewhere. */}}
+{{- define "chandlery.inlineTokenFile" -}}
+{{- if (include "chandlery.neededInline" . | fromYaml).tokens }}{{ include "chandlery.tokenFile" . }}{{ end -}}
 {{- end }}
