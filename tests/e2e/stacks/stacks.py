@@ -73,10 +73,13 @@ class Stack:
 class EmbeddedStack(Stack):
     """`chandlery up`."""
 
-    def __init__(self, folder: Path, *, port: int = 0, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, port: int = 0, environment: Mapping[str, str] | None = None, chandlery: str = CHANDLERY
+    ) -> None:
+        """`chandlery` is the command, of this checkout or of another installation."""
         super().__init__(folder)
         self.data_dir = folder / "data"
-        command = [CHANDLERY, "up", "--data-dir", str(self.data_dir), "--port", str(port)]
+        command = [chandlery, "up", "--data-dir", str(self.data_dir), "--port", str(port)]
         self.programs["up"] = Program(
             "up", command, environment=clean_environment(**{**QUICK, **(environment or {})}), log=folder / "up.log"
         )
@@ -101,10 +104,12 @@ class SplitStack(Stack):
         *,
         environment: Mapping[str, str] | None = None,
         has_roles: bool = ARE_ASKED_FOR,
+        chandlery: str = CHANDLERY,
     ) -> None:
-        """`has_roles` lets each service connect as its own database role."""
+        """`has_roles` lets each service connect as its own database role; `chandlery` is the command."""
         super().__init__(folder)
         self.share = share
+        self.chandlery = chandlery
         self.has_roles = has_roles
         self._ports = {name: free_port() for name in SERVICES}
         self.environment = clean_environment(
@@ -119,7 +124,7 @@ class SplitStack(Stack):
         for name in SERVICES:
             self.programs[name] = Program(
                 name,
-                [CHANDLERY, name],
+                [chandlery, name],
                 environment={**self.environment, **self._own_settings(name)},
                 log=folder / f"{name}.log",
             )
@@ -130,7 +135,7 @@ class SplitStack(Stack):
 
     def migrate(self) -> str:
         """Run `chandlery migrate`; answers what it prints."""
-        command = [CHANDLERY, "migrate", *(["--roles"] if self.has_roles else [])]
+        command = [self.chandlery, "migrate", *(["--roles"] if self.has_roles else [])]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
         if self.has_roles:
@@ -160,7 +165,7 @@ class SplitStack(Stack):
         port = self._ports[name] = free_port()
         environment = {**self.environment, **self._own_settings("gateway"), "CHANDLERY_PORT": str(port)}
         self.programs[name] = Program(
-            name, [CHANDLERY, "gateway"], environment=environment, log=self.folder / f"{name}.log"
+            name, [self.chandlery, "gateway"], environment=environment, log=self.folder / f"{name}.log"
         )
         text = kubeconfig_text(port, (self.folder / "tls.crt").read_text(), TOKEN)
         (self.folder / f"{name}.kubeconfig").write_text(text)

@@ -21,7 +21,16 @@ MODULES = sorted(path for top in ("shared", "services") for path in (ROOT / top)
 
 LAYOUT = {
     *("deploy", "docs", "examples", "requirements", "scripts", "services", "shared", "tests"),
-    *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "SECURITY.md", "pyproject.toml"),
+    *(
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "LICENSE",
+        "Makefile",
+        "README.md",
+        "SECURITY.md",
+        "pyproject.toml",
+        "hatch_build.py",
+    ),
     *(".ci", ".dockerignore", ".editorconfig", ".gitignore"),
 }
 SERVICES = {"gateway", "provisioner", "binder", "syncer"}

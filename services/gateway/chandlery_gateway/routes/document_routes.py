@@ -15,6 +15,7 @@ from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import Kind
 from chandlery.model.objects.wire import JsonObject
 from chandlery.process.aside import aside_if
+from chandlery.process.commands.about.build_stamp import BuildStamp
 from chandlery.process.http.metrics_page import METRICS_PATH
 from chandlery.process.http.probes import PROBE_PATHS
 from chandlery_gateway.http.pipeline import Pipeline
@@ -69,7 +70,10 @@ class Documents:
             )
             for kind in served.every
         ]
-        self.version = discovery.version_document(self._release)
+        stamp = BuildStamp.read()
+        self.version = discovery.version_document(
+            self._release, commit=stamp.commit, tree_state=stamp.tree_state, date=stamp.date
+        )
         self.openapi_v2_json = KeptDocument(lambda: write_kept_json(self._openapi_v2))
         """All group versions in one."""
         self.openapi_v2_protobuf = KeptDocument(self._protobuf, media_type=PROTO_OPENAPI)

@@ -68,6 +68,11 @@ COMMANDS: Final = {
     "new-key": LazyCommand(
         "chandlery.process.commands.keys.key_command", "make_key", "Print a new key for CHANDLERY_ENCRYPTION_KEYS."
     ),
+    "version": LazyCommand(
+        "chandlery.process.commands.about.version_command",
+        "tell_version",
+        "Tell what is installed here: version, commit, database schema, API versions, extras.",
+    ),
 }
 """All commands, in the order of `chandlery --help`."""
 

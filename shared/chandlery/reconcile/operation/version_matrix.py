@@ -13,6 +13,8 @@ from chandlery.model.objects.wire import JsonObject
 from chandlery.reconcile.answers import Verb
 
 NEWEST: Final = "2.17"
+OLDEST: Final = "2.11"
+"""That a broker may be pinned to."""
 ORIGINATING_IDENTITY: Final = "X-Broker-API-Originating-Identity"
 REQUEST_IDENTITY: Final = "X-Broker-API-Request-Identity"
 IF_NONE_MATCH: Final = "If-None-Match"

@@ -11,7 +11,7 @@ from chandlery.model.faults import ConfigurationFault
 
 EXTRAS: Final = {
     "aws": "boto3",
-    "otlp": "opentelemetry.sdk",
+    "otlp": "opentelemetry.exporter.otlp.proto.http",
     "pkcs11": "pkcs11",
     "postgresql": "asyncpg",
     "rabbitmq": "aio_pika",

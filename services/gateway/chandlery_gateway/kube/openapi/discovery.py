@@ -134,18 +134,19 @@ def _aggregated_resource(kind: Kind) -> JsonObject:
     return resource
 
 
-def version_document(release: str) -> JsonObject:
+def version_document(release: str, *, commit: str = "", tree_state: str = "", date: str = "") -> JsonObject:
     """GET /version: the Kubernetes version whose conventions are followed, and what really runs.
 
-    kubectl and tools around it choose their behaviour by major and minor; `release` is Chandlery's own version.
+    kubectl and tools around it choose their behaviour by major and minor; `release` is Chandlery's own version, and the
+    others tell what it was built from, as far as that is known.
     """
     return {
         "major": _KUBERNETES_MAJOR,
         "minor": _KUBERNETES_MINOR,
         "gitVersion": f"v{_KUBERNETES_MAJOR}.{_KUBERNETES_MINOR}.0+chandlery-{release}",
-        "gitCommit": "",
-        "gitTreeState": "",
-        "buildDate": "",
+        "gitCommit": commit,
+        "gitTreeState": tree_state,
+        "buildDate": date,
         "goVersion": f"python{platform.python_version()}",
         "compiler": platform.python_implementation(),
         "platform": f"{platform.system().lower()}/{platform.machine()}",

@@ -99,4 +99,11 @@ def test_version_follows_kubernetes_and_tells_what_runs() -> None:
     assert (document["major"], document["minor"]) == ("1", "32")
     assert document["gitVersion"] == "v1.32.0+chandlery-0.1.0"
     assert document["goVersion"].startswith("python3.")
+    assert document["gitCommit"] == ""
     assert all(isinstance(value, str) for value in document.values())
+    built = discovery.version_document("0.1.0", commit="0123abcd", tree_state="clean", date="2026-12-01T10:00:00Z")
+    assert (built["gitCommit"], built["gitTreeState"], built["buildDate"]) == (
+        "0123abcd",
+        "clean",
+        "2026-12-01T10:00:00Z",
+    )

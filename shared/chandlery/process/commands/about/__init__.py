@@ -1,0 +1,1 @@
+"""`chandlery version`: what is installed here, and what it was made from."""
