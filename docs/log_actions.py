@@ -44,6 +44,7 @@ ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "await_server": "a server is not there yet",
         "begin_anew": "what goes on beside a service has failed in a way nobody has foreseen, and is begun anew",
         "check_schema": "the schema is of another release",
+        "hold_work": "the database was restored, and nothing is done about instances and bindings until an operator says so",
         "check_listener": "the gateway speaks plain HTTP",
         "check_open_files": "the process may open too few files",
         "check_readiness": "a part of readiness could not be checked",

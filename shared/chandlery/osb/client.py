@@ -13,6 +13,7 @@ It keeps connections and nothing else. Calls are logged here, with all known sec
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -28,7 +29,7 @@ from chandlery.osb.client_credentials import OAuth2Client
 from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.faults import AnswerLost, NothingSent, NotInVersion
 from chandlery.osb.operations.originating_identity import OriginatingIdentity
-from chandlery.osb.operations.requests import OsbRequest, call_of, catalog_call
+from chandlery.osb.operations.requests import NO_IDS, OsbRequest, call_of, catalog_call, ids_of
 from chandlery.osb.signing.context_signer import is_unsigned
 from chandlery.osb.tokens.token_exchange import AccessToken
 from chandlery.osb.tokens.token_source import TokenSource
@@ -49,8 +50,12 @@ _FAILED = frozenset({Verdict.BROKEN, Verdict.TIMED_OUT, Verdict.UNREACHABLE, Ver
 _WENT_WELL = frozenset({Verdict.SUCCEEDED, Verdict.ACCEPTED, Verdict.IN_PROGRESS, Verdict.UNCHANGED, Verdict.GONE})
 
 
-def say_called(endpoint: BrokerEndpoint, answer: Answer, *, request_id: str, seconds: float) -> None:
+def say_called(
+    endpoint: BrokerEndpoint, answer: Answer, *, request_id: str, seconds: float, ids: Mapping[str, str] = NO_IDS
+) -> None:
     """Tell of one call and what came of it: a warning where the broker, or the way to it, has failed.
+
+    `ids` are those by which the broker knows what it was about: `chandlery reconcile` reads them after a loss.
 
     A poll of what goes on is only told to whoever looks closer: there may be a thousand in a second.
     """
@@ -66,6 +71,7 @@ def say_called(endpoint: BrokerEndpoint, answer: Answer, *, request_id: str, sec
         "ms": ms,
         "request_identity": request_id,
         "server": endpoint.place,
+        **ids,
     }
     why = "" if answer.verdict in _WENT_WELL else answer.error or answer.description or ""
     if why:
@@ -158,7 +164,7 @@ class OsbClient:
             call = call_of(request, endpoint.api_version)
         except NotInVersion as fault:
             return Answer(verb=request.verb, verdict=Verdict.REJECTED, description=fault.message)
-        return await self._told(endpoint, call, identity=identity, secrets=secrets)
+        return await self._told(endpoint, call, identity=identity, secrets=secrets, ids=ids_of(request))
 
     async def get_catalog(self, endpoint: BrokerEndpoint, *, known: CatalogMark | None) -> Answer:
         """Fetch the catalog, or learn that it is the known one. `body` is the object as it came."""
@@ -178,6 +184,7 @@ class OsbClient:
         *,
         identity: OriginatingIdentity | None,
         secrets: KnownSecrets,
+        ids: Mapping[str, str] = NO_IDS,
     ) -> Answer:
         """The answer with secrets struck out; the log has it whole, a tenant's broker only what a broker answers."""
         began = time.monotonic()
@@ -191,7 +198,7 @@ class OsbClient:
             told = await _struck(answer.knowing(secrets.and_those_of(*hidden)))
             ended = time.monotonic()
             note_answer(span, told)
-            say_called(endpoint, told, request_id=request_id, seconds=ended - began)
+            say_called(endpoint, told, request_id=request_id, seconds=ended - began, ids=ids)
         if self._egress.tells_all_to(endpoint.tenancy):
             return told
         shown = for_tenants(told)

@@ -12,6 +12,8 @@ wrong with the settings or with the servers shows here, before a service starts.
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import structlog
+
 from chandlery.engine.circuits.circuit_breakers import CircuitBreakers
 from chandlery.engine.readiness import Readiness
 from chandlery.engine.relay import Relay
@@ -34,7 +36,12 @@ from chandlery.store.database import Database
 from chandlery.telemetry.metrics import Metrics
 from chandlery.telemetry.tracing.tracing import Tracing
 
+log = structlog.get_logger(__name__)
 _WITHOUT_PROVIDER = "stored data is encrypted and decrypted with the data keys in memory"
+_HELD = (
+    "the database was restored, so nothing is done about instances and bindings until somebody has run "
+    "`chandlery reconcile brokers` and then `chandlery reconcile release`"
+)
 _WITHOUT_CLUSTER = "what is stored is served, and what has to be written to the cluster waits"
 
 
@@ -105,6 +112,8 @@ async def _begin(database: Database, bus: Bus, *, platform: str) -> None:
     await patiently(lambda: database.run(lambda unit: check_database(unit, platform)))
     await patiently(database.data_keys.start)
     await patiently(lambda: database.run(lambda unit: unit.seals.check()))
+    if since := await patiently(lambda: database.run(lambda unit: unit.restored.look())):
+        log.warning(f"{_HELD} (restored at {since})", action="hold_work")
     await bus.start()
     if isinstance(bus, InProcessBus):
         await patiently(lambda: database.run(lambda unit: unit.work_queue.start_over()))

@@ -20,9 +20,7 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import Any, TypeVar, cast
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from tenacity import RetryCallState
 
 from chandlery.contracts.messages import GARBAGE, ObjectChanged
 from chandlery.model.faults import Conflict, Unavailable
@@ -34,7 +32,7 @@ from chandlery.store.access.aggregated_roles import AggregatedRoles
 from chandlery.store.audit.audit_store import AuditStore
 from chandlery.store.breaths import Breaths
 from chandlery.store.connection.pulse import Pulse
-from chandlery.store.connection.transaction_counting import TransactionCounting
+from chandlery.store.connection.transaction_counting import TransactionCounting, say_repeated
 from chandlery.store.database_errors import Border, LostConnection, LostRace
 from chandlery.store.history.operation_store import OperationStore
 from chandlery.store.inspection.work_facts import Inspection
@@ -48,6 +46,7 @@ from chandlery.store.objects.owner_links import OwnerLinks
 from chandlery.store.objects.past_objects import PastObjects
 from chandlery.store.pruning.old_events import OldEvents
 from chandlery.store.pruning.orphans import Orphans
+from chandlery.store.recovery.restored_database import RestoredDatabase
 from chandlery.store.rows import RowCodec
 from chandlery.store.sealing.data_key_cache import DataKeyNeeded
 from chandlery.store.sealing.data_key_rows import DataKeyStore
@@ -72,18 +71,8 @@ T = TypeVar("T")
 Clock = Callable[[], datetime]
 Published = Callable[[Sequence[OutboxEntry]], None]
 
-log = structlog.get_logger(__name__)
-
 _CLOSE_SECONDS = 5.0
 _MOST_KEYS_IN_TURN = 20
-
-
-def _say_repeated(state: RetryCallState) -> None:
-    # Its name alone: texts of databases quote data.
-    name = type(state.outcome.exception() if state.outcome else None).__name__
-    why = "another one was first" if name == LostRace.__name__ else "its connection broke"
-    what = f"a transaction is repeated, because {why}"
-    log.debug(what, action="repeat_transaction", attempt=state.attempt_number, error_type=name)
 
 
 def system_clock() -> datetime:
@@ -207,6 +196,11 @@ class UnitOfWork:
         return Inspection(self._connection, self.now)
 
     @cached_property
+    def restored(self) -> RestoredDatabase:
+        """What is held and done after a restore."""
+        return RestoredDatabase(self._connection, self.now)
+
+    @cached_property
     def resealing(self) -> Resealing:
         """What is sealed with an older key."""
         return Resealing(self._connection, self._keyring, self.codec)
@@ -317,7 +311,7 @@ class Database:
 
     async def _repeated(self, work: Work[T], dry_run: bool) -> T:
         try:
-            async for attempt in STORE_CONFLICT.around(LostRace, LostConnection, before_sleep=_say_repeated):
+            async for attempt in STORE_CONFLICT.around(LostRace, LostConnection, before_sleep=say_repeated):
                 with attempt:
                     return await (self._uncut(work, dry_run) if self._is_sqlite else self._once(work, dry_run))
         except LostRace as error:

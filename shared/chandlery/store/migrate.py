@@ -6,7 +6,9 @@ Called by `schema_waits.py` and the command `migrate`, which import it when ther
 
 import io
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from alembic import command
 from alembic.config import Config
@@ -18,10 +20,15 @@ from chandlery.model.faults import ConfigurationFault, Refused, Unavailable
 from chandlery.retry.transient import STORE_CONFLICT
 from chandlery.store.database_errors import explained
 from chandlery.store.objects.changes import continue_numbers
+from chandlery.store.recovery.restored_database import RestoredDatabase
 from chandlery.store.revisions import NEWEST_REVISION, is_later, place_of, revision_of
 from chandlery.store.roles.database_roles import RolePlan, keep_roles
 
 Say = Callable[[str], object]
+RESTORED: Final = (
+    "this database was restored or copied from another server: nothing is done at service brokers until you say so. "
+    "See what they have with `chandlery reconcile brokers`, then let work go on with `chandlery reconcile release`"
+)
 
 _LOCK = text("SELECT pg_advisory_xact_lock(4242, 1)")
 _LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '30s'")
@@ -77,10 +84,13 @@ async def _migrate(engine: AsyncEngine, roles: RolePlan | None, say: Say) -> str
                 await connection.execute(_LOCK_TIMEOUT)
             revision = await connection.run_sync(lambda sync: _upgrade(sync, place))
             await continue_numbers(connection)
+            restored = RestoredDatabase(connection, datetime.now(UTC))
+            if was_restored := await restored.is_copy():
+                await restored.begin_anew()
             told = await connection.run_sync(keep_roles, roles) if roles is not None and not is_later(revision) else ()
     except (DBAPIError, OSError) as error:
         raise explained(error, place=place) or error from error
-    for sentence in told:
+    for sentence in (*told, *((RESTORED,) if was_restored else ())):
         say(sentence)
     return revision
 

@@ -1,7 +1,8 @@
 """Every request that can be in flight, as one tagged union: its stored form, and its HTTP call."""
 
 import hashlib
-from typing import assert_never
+from collections.abc import Mapping
+from typing import Final, assert_never
 
 from chandlery.model.json.json_text import write_json
 from chandlery.model.objects.wire import JsonObject
@@ -71,6 +72,15 @@ _BY_VERB: dict[str, type[OsbRequest]] = {
     Verb.POLL_BINDING: PollBindingRequest,
     Verb.GET_BINDING: GetBindingRequest,
 }
+
+
+_IDS: Final = ("instance_id", "binding_id", "service_id", "plan_id")
+NO_IDS: Final[Mapping[str, str]] = {}
+
+
+def ids_of(request: OsbRequest) -> Mapping[str, str]:
+    """The ids that the request names, under the keys of log lines. None of them is a secret."""
+    return {name: value for name in _IDS if (value := getattr(request, name, None))}
 
 
 def encode(request: OsbRequest) -> JsonObject:

@@ -36,9 +36,24 @@ COMMANDS: Final = {
         "Check this installation from here: settings, servers, keys, queues, work; and say what helps.",
     ),
     "backup": LazyCommand(
-        "chandlery.process.commands.backup_command",
+        "chandlery.process.commands.backups.backup_command",
         "backup",
-        "Copy the database to FILE, a new file, while it is in use.",
+        "Copy the database to FILE, a new file with mode 0600, while it is in use.",
+    ),
+    "restore": LazyCommand(
+        "chandlery.process.commands.backups.restore_command",
+        "restore",
+        "Put FILE, which `chandlery backup` has made, in the place of the database.",
+    ),
+    "reconcile": LazyCommand(
+        "chandlery.process.commands.reconciling.reconcile_command",
+        "reconcile",
+        "After a restore: find what service brokers have and the database does not, or the other way round.",
+    ),
+    "move-database": LazyCommand(
+        "chandlery.process.commands.backups.move_command",
+        "move_database",
+        "Copy the SQLite database into the empty PostgreSQL database at URL.",
     ),
     "deadletters": LazyCommand(
         "chandlery.process.commands.deadletters",

@@ -75,6 +75,17 @@ ON_SOME_LINES: Final = (
     ),
     Field(key="operation", name=f"{OWN}operation", meaning="what the service broker was asked for", tells_apart=True),
     Field(key="verdict", name=f"{OWN}verdict", meaning="what its answer means", tells_apart=True),
+    Field(
+        key="instance_id",
+        name=f"{OWN}instance_id",
+        meaning="id of the instance at the service broker",
+        tells_apart=True,
+    ),
+    Field(
+        key="binding_id", name=f"{OWN}binding_id", meaning="id of the binding at the service broker", tells_apart=True
+    ),
+    Field(key="service_id", name=f"{OWN}service_id", meaning="id of the service in the broker's catalog"),
+    Field(key="plan_id", name=f"{OWN}plan_id", meaning="id of the plan in the broker's catalog"),
     Field(key="attempt", name=f"{OWN}attempt", meaning="which try it was, from 1"),
     Field(key="condition", name=f"{OWN}condition.type", meaning="type of a condition", tells_apart=True),
     Field(

@@ -1,12 +1,14 @@
-"""Counts the transactions of one process, and tells of its connections."""
+"""Counts the transactions of one process, and tells of its connections and of transactions that are begun again."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
+from tenacity import RetryCallState
 
 from chandlery.model.faults import Unavailable
 from chandlery.store.database_errors import LostConnection, LostRace
@@ -14,6 +16,17 @@ from chandlery.store.sealing.data_key_cache import DataKeyNeeded
 from chandlery.telemetry.catalog.database_use import CONNECTIONS, CONNECTIONS_LIMIT, TRANSACTION_SECONDS, TRANSACTIONS
 from chandlery.telemetry.current_trace import sampled_trace_id
 from chandlery.telemetry.metrics import Metrics, Sample
+
+log = structlog.get_logger(__name__)
+
+
+def say_repeated(state: RetryCallState) -> None:
+    """A transaction is begun again."""
+    # Its name alone: texts of databases quote data.
+    name = type(state.outcome.exception() if state.outcome else None).__name__
+    why = "another one was first" if name == LostRace.__name__ else "its connection broke"
+    what = f"a transaction is repeated, because {why}"
+    log.debug(what, action="repeat_transaction", attempt=state.attempt_number, error_type=name)
 
 
 class TransactionEnd(StrEnum):

@@ -71,22 +71,22 @@ class Snapshot:
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-_TICK = "transactions"
-_TRIMMED = "changes trimmed to"
-_AHEAD = "transactions ahead of the server"
+TICK = "transactions"
+TRIMMED = "changes trimmed to"
+AHEAD = "transactions ahead of the server"
 
 # Only constants of this module stand in these texts.
-_LEAD = f"coalesce((SELECT value::bigint FROM marks WHERE name = '{_AHEAD}'), 0)"  # noqa: S608
+_LEAD = f"coalesce((SELECT value::bigint FROM marks WHERE name = '{AHEAD}'), 0)"  # noqa: S608
 _TRANSACTION_NUMBER = text(f"SELECT pg_current_xact_id()::text::bigint + {_LEAD}")
 _SNAPSHOT = text(f"SELECT pg_current_snapshot()::text, {_LEAD}")
 _HORIZON = f"(pg_snapshot_xmin(pg_current_snapshot())::text::bigint + {_LEAD}) * {ORDINALS}"
 _CATCH_UP = text(
     f"""
     INSERT INTO marks (name, value)
-    SELECT '{_AHEAD}', (last + 1 - next)::text
+    SELECT '{AHEAD}', (last + 1 - next)::text
     FROM (
         SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next, greatest(
-            (SELECT max(position) FROM changes), (SELECT value::bigint FROM marks WHERE name = '{_TRIMMED}')
+            (SELECT max(position) FROM changes), (SELECT value::bigint FROM marks WHERE name = '{TRIMMED}')
         ) / {ORDINALS} AS last
     ) AS numbers
     WHERE last >= next + {_LEAD}
@@ -212,7 +212,7 @@ class ChangeLog:
         """Every change below this position is visible, and no other can appear there any more."""
         if self._is_postgresql:
             return int((await self._connection.execute(select(literal_column(_HORIZON)))).scalar_one())
-        ticks = await read_mark(self._connection, _TICK)
+        ticks = await read_mark(self._connection, TICK)
         return (int(ticks or 0) + 1) * ORDINALS
 
     async def snapshot(self) -> Snapshot:
@@ -249,7 +249,7 @@ class ChangeLog:
 
     async def trimmed_to(self) -> int:
         """Positions up to this one have been forgotten."""
-        value = await read_mark(self._connection, _TRIMMED)
+        value = await read_mark(self._connection, TRIMMED)
         return int(value or 0)
 
     async def trim(self, before: datetime, *, limit: int = 5_000) -> int:
@@ -263,7 +263,7 @@ class ChangeLog:
         if position is None:
             return 0
         gone = await self._connection.execute(delete(CHANGES).where(CHANGES.c.position <= position))
-        await set_mark(self._connection, _TRIMMED, str(position))
+        await set_mark(self._connection, TRIMMED, str(position))
         return gone.rowcount
 
     async def _refuse_overtaken(self) -> None:
@@ -277,7 +277,7 @@ class ChangeLog:
     async def _transaction_number(self) -> int:
         if self._is_postgresql:
             return int((await self._connection.execute(_TRANSACTION_NUMBER)).scalar_one())
-        current = await read_mark(self._connection, _TICK)
+        current = await read_mark(self._connection, TICK)
         number = int(current or 0) + 1
-        await set_mark(self._connection, _TICK, str(number))
+        await set_mark(self._connection, TICK, str(number))
         return number

@@ -22,6 +22,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from chandlery.contracts.messages import Reconcile, sound_trace
 from chandlery.model.faults import LeaseLost, SealBroken
 from chandlery.model.objects.wire import JsonObject
+from chandlery.store.recovery.restored_hold import may_be_claimed
 from chandlery.store.rows import utc
 from chandlery.store.schema import OBJECTS
 from chandlery.store.schema import WORK_QUEUE as W
@@ -363,6 +364,7 @@ def _claiming(*, is_postgresql: bool, names_kinds: bool) -> ReturningUpdate[Any]
     free = W.c.lease_until.is_(None) | (W.c.lease_until < now)
     meant = is_one_of_given(W.c.uid, "uids", is_postgresql=is_postgresql)
     due = select(W.c.uid).where(meant, W.c.due_at <= bindparam("nearly_now", type_=W.c.due_at.type), free)
+    due = due.where(may_be_claimed())
     if names_kinds:
         due = due.where(is_one_of_given(W.c.kind, "kinds", is_postgresql=is_postgresql))
     if is_postgresql:

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from chandlery.model.faults import ConfigurationFault, Fault
-from chandlery.process.commands.backup_command import backup
+from chandlery.process.commands.backups.backup_command import backup
 from chandlery.store.connection.backup import BackupFailed, back_up
 from chandlery.store.sealing.sealing import Keyring
 from tests.integration.store.conftest import OpenDatabase

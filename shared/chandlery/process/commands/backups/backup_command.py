@@ -22,22 +22,29 @@ _DATABASE = "chandlery.db"
     help="Folder of `chandlery up`.  [default: that of CHANDLERY_DATABASE_URL, else ~/.chandlery]",
 )
 def backup(file: Path, data_dir: Path | None) -> None:
-    """Copy the database to FILE, a new file, while it is in use.
+    """Copy the database to FILE, a new file with mode 0600, while it is in use.
 
-    The encryption keys are not in it: keep them too, apart from it.
+    All of it is in the copy: objects, Secrets (encrypted), what is under way, the operation history, the audit log.
+    The encryption keys are not in it: keep them too, apart from it. `chandlery restore FILE` puts it back.
     """
-    source = _source(data_dir, file)
-    size = back_up(source, file)
+    source = source_of(data_dir, file)
+    size = back_up(source, file, tell=tell_progress)
     click.echo(f"{source} was copied to {file} ({size:,} bytes, checked)")
     keys = source.with_name("encryption-key")
     where = f" ({keys})" if keys.exists() else ""
     click.echo(
-        f"Back up the encryption keys too{where}, in another place: without them the Secrets in the copy "
-        "cannot be decrypted."
+        f"Back up the encryption keys too{where}, in another place: they are not in the copy, and without them its "
+        "Secrets cannot be decrypted."
     )
 
 
-def _source(data_dir: Path | None, file: Path) -> Path:
+def tell_progress(done: int, whole: int) -> None:
+    """How far it is, to people, beside the answer."""
+    click.echo(f"{done / 1e6:,.0f} of about {whole / 1e6:,.0f} MB", err=True)
+
+
+def source_of(data_dir: Path | None, file: Path) -> Path:
+    """The SQLite file that is meant. Raises ConfigurationFault for PostgreSQL, with the command that dumps it."""
     url = None if data_dir else load_settings().database_url.get_secret_value()
     if not url:
         return (data_dir or Path.home() / ".chandlery") / _DATABASE

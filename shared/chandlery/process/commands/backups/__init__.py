@@ -1,0 +1,1 @@
+"""`chandlery backup`, `restore` and `move-database`: the whole database, copied."""

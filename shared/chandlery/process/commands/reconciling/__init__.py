@@ -1,0 +1,1 @@
+"""`chandlery reconcile`: after a restore, what service brokers have and the database does not, or the reverse."""

@@ -1,0 +1,78 @@
+"""`chandlery reconcile status`, `hold` and `release`: whether anything is done about instances and bindings."""
+
+from pathlib import Path
+
+import click
+
+from chandlery.process.commands.command_trail import restore_entry
+from chandlery.process.commands.imports.import_run import opened_database
+from chandlery.process.commands.reconciling.reconcile_settings import data_dir_option, settings_of
+from chandlery.process.commands.service_commands import run_to_the_end
+from chandlery.settings.settings import Settings
+from chandlery.store.database import UnitOfWork
+
+
+@click.command()
+@data_dir_option
+def status(data_dir: Path | None) -> None:
+    """Tell whether work is held, and since when."""
+    since = run_to_the_end(_since(settings_of(data_dir)))
+    if since is None:
+        click.echo("Nothing is held: workers do what is due.")
+        return
+    click.echo(
+        f"The database was restored ({since}), and nothing is done about instances and bindings. See what service "
+        "brokers have: chandlery reconcile brokers; then let work go on: chandlery reconcile release"
+    )
+
+
+@click.command()
+@data_dir_option
+def hold(data_dir: Path | None) -> None:
+    """Mark the database as restored. Stop all processes before.
+
+    For a PostgreSQL server that was taken back to an earlier moment from a base backup: nobody else knows of that. A
+    dump that was restored is noticed by `chandlery migrate`.
+
+    Nothing is done about instances and bindings from now on, and clients that have seen what is lost list again.
+    """
+    run_to_the_end(_hold(settings_of(data_dir)))
+    click.echo("Nothing is done about instances and bindings until you let it go on: chandlery reconcile release")
+
+
+@click.command()
+@data_dir_option
+def release(data_dir: Path | None) -> None:
+    """Let workers do what is due. Look before: chandlery reconcile brokers."""
+    due = run_to_the_end(_release(settings_of(data_dir)))
+    if due is None:
+        click.echo("Nothing was held.")
+        return
+    click.echo(f"Workers go on: {due:,} instances and bindings are due and looked at now.")
+
+
+async def _since(settings: Settings) -> str | None:
+    async with opened_database(settings) as database:
+        return await database.run(lambda unit: unit.restored.hold.since())
+
+
+async def _hold(settings: Settings) -> None:
+    async def begin(unit: UnitOfWork) -> None:
+        await unit.restored.require_nobody()
+        await unit.restored.begin_anew()
+        unit.audit.note(restore_entry("hold"))
+
+    async with opened_database(settings) as database:
+        await database.run(begin)
+
+
+async def _release(settings: Settings) -> int | None:
+    async def go_on(unit: UnitOfWork) -> int | None:
+        if await unit.restored.hold.since() is None:
+            return None
+        due = await unit.restored.go_on()
+        unit.audit.note(restore_entry("release"))
+        return due
+
+    async with opened_database(settings) as database:
+        return await database.run(go_on)
