@@ -41,6 +41,7 @@ ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "begin_stop": "it is asked to end, and what it waits for",
         "end_now": "it is asked a second time",
         "stop_process": "it has ended, or must",
+        "tell_service_manager": "systemd could not be told that it is ready, stopping or alive",
         "await_server": "a server is not there yet",
         "begin_anew": "what goes on beside a service has failed in a way nobody has foreseen, and is begun anew",
         "check_schema": "the schema is of another release",

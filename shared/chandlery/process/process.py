@@ -36,6 +36,7 @@ from chandlery.process.http.probes import ProbeApp
 from chandlery.process.logs.logs import keep_logs
 from chandlery.process.measuring.measuring import measuring
 from chandlery.process.service import Service
+from chandlery.process.service_manager import service_manager
 from chandlery.settings.settings import Settings
 
 _PROBE_CONNECTIONS = 100
@@ -58,17 +59,20 @@ async def run_services(
     """Run the services until SIGTERM or SIGINT. Raises what makes a service unable to go on."""
     lift_open_file_limit()
     name = "+".join(service.name for service in services)
+    manager = service_manager()
 
     def ready() -> None:
         keep_from_collector()
         on_ready()
+        manager.ready(name)
 
     ending = Ending(name, seconds=settings.shutdown_seconds)
     ending.listen()
     # From now on: it may be waiting for a server that somebody wants to know more about.
-    logs = asyncio.create_task(keep_logs())
+    beside = [asyncio.create_task(keep_logs()), asyncio.create_task(manager.keep_alive())]
     running = asyncio.ensure_future(_run(services, settings, name, ending, migrates=migrates, on_ready=ready))
     await _first_of(running, ending.stop)
+    manager.stopping(name)
     # While it still waits for a server there is nothing to finish.
     await _first_of(running, ending.hurry, seconds=settings.shutdown_delay_seconds + settings.shutdown_seconds + 5)
     if not running.done():
@@ -79,7 +83,8 @@ async def run_services(
     except asyncio.CancelledError:
         log.info(f"{name} has stopped before it was finished", action="stop_process", service=name)
     finally:
-        logs.cancel()
+        for task in beside:
+            task.cancel()
 
 
 async def _first_of(running: "asyncio.Future[None]", event: asyncio.Event, *, seconds: float | None = None) -> None:
