@@ -17,6 +17,7 @@ for unit in "$here"/chandlery*.service "$here"/chandlery*.timer "$here"/chandler
 done
 put 755 "$here/../certificates.sh" /opt/chandlery/deploy/certificates.sh
 put 755 "$here/../backup.sh" /opt/chandlery/deploy/backup.sh
+put 755 "$here/chandlery-as" /usr/local/sbin/chandlery-as
 put 644 "$here/../prometheus.yml" /opt/chandlery/deploy/prometheus.yml
 put 644 "$here/../alerts/chandlery.rules.yaml" /opt/chandlery/deploy/alerts/chandlery.rules.yaml
 put 644 "$here/../../docs/production.md" /opt/chandlery/docs/production.md

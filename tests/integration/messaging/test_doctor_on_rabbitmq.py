@@ -10,7 +10,7 @@ from yarl import URL
 from chandlery.process.commands.doctor.check import Result, State
 from chandlery.store.sealing.sealing import new_key
 from tests.integration.messaging.conftest import Cable, RabbitRig, Recorder, command, letters_in
-from tests.integration.messaging.private_rabbitmq import PrivateRabbitmq
+from tests.integration.messaging.private_rabbitmq import PrivateRabbitmq, private_rabbitmq
 from tests.support.authority import Authority
 from tests.support.doctor.doctor_runs import examined
 
@@ -54,6 +54,16 @@ async def test_queues_of_another_type_and_those_that_nobody_listens_to_are_told(
         await listening.close()
         for kind in ("ServiceInstance", "ServiceBinding"):
             await rabbit.channel.queue_delete(rabbit.work_queue(kind).replace(rabbit.lane, "unresolved"))
+
+
+async def test_a_user_with_the_documented_permissions_and_no_more_is_enough(rabbit: RabbitRig, tmp_path: Path) -> None:
+    ours = r".*(chandlery|provisioner|binder|syncer)\..*"
+    permissions = [f"default_permissions.{right} = {ours}" for right in ("configure", "read", "write")]
+    with private_rabbitmq(tmp_path, *permissions) as server:
+        await rabbit.another_bus(server.plain_url)
+        found = await look(server.plain_url, amqp_prefix=rabbit.prefix)
+        assert found["rabbitmq-alarms"].message == "RabbitMQ takes messages: no alarm of memory or disk"
+        assert {name for name, result in found.items() if result.state is State.FAIL} == {"consumers"}
 
 
 async def test_dead_letters_are_told_and_stay(rabbit: RabbitRig) -> None:

@@ -79,7 +79,9 @@ class RabbitInspection:
 
     async def takes_messages(self) -> bool:
         """Whether the server has no alarm; see `rabbitmq_alarm`. Raises Unavailable."""
-        return await takes_messages(self._known()[0], name=NAME)
+        # One that our user may write to, which the server's own need not be. A key that no queue has leads nowhere there.
+        ours = "" if self.topology.commands in await self.missing_exchanges() else self.topology.commands
+        return await takes_messages(self._known()[0], name=NAME, exchange=ours)
 
     async def close(self) -> None:
         """Let go of the connection."""

@@ -20,10 +20,11 @@ CONFIRM_SECONDS: Final = 3.0
 _CLOSE_SECONDS: Final = 1.0
 
 
-async def takes_messages(url: URL, *, name: str) -> bool:
+async def takes_messages(url: URL, *, name: str, exchange: str = "") -> bool:
     """Send two messages to nobody, which the server throws away, and see whether it confirms them.
 
-    Raises Unavailable. `name` is what an operator sees on the server.
+    Raises Unavailable. `name` is what an operator sees on the server. `exchange` is one that the user may write to, which
+    need not be true of the server's own; it has to be there.
     """
     line = Line()
     with foreign_errors_translated():
@@ -34,7 +35,8 @@ async def takes_messages(url: URL, *, name: str) -> bool:
             with suppress(TimeoutError):
                 async with asyncio.timeout(CONFIRM_SECONDS):
                     for _ in range(2):
-                        await channel.basic_publish(b"", routing_key=f"{name}.{uuid.uuid4().hex}", mandatory=False)
+                        nobody = f"{name}.{uuid.uuid4().hex}"
+                        await channel.basic_publish(b"", exchange=exchange, routing_key=nobody, mandatory=False)
                     is_confirmed = True
         finally:
             if not is_confirmed:
