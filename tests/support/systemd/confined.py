@@ -2,8 +2,8 @@
 
     python confined.py ERRNO PROGRAM … < names-of-system-calls
 
-The names come on the standard input, an empty line ends them; any other call fails with ERRNO. It is libseccomp that systemd
-itself uses for `SystemCallFilter=`.
+The names come on the standard input; any other call fails with ERRNO. It is libseccomp that systemd itself uses for
+`SystemCallFilter=`.
 """
 
 import ctypes

@@ -79,7 +79,7 @@ class RabbitInspection:
 
     async def takes_messages(self) -> bool:
         """Whether the server has no alarm; see `rabbitmq_alarm`. Raises Unavailable."""
-        # One that our user may write to, which the server's own need not be. A key that no queue has leads nowhere there.
+        # Our user may write to that, and need not have the right for the server's own.
         ours = "" if self.topology.commands in await self.missing_exchanges() else self.topology.commands
         return await takes_messages(self._known()[0], name=NAME, exchange=ours)
 

@@ -23,8 +23,8 @@ _CLOSE_SECONDS: Final = 1.0
 async def takes_messages(url: URL, *, name: str, exchange: str = "") -> bool:
     """Send two messages to nobody, which the server throws away, and see whether it confirms them.
 
-    Raises Unavailable. `name` is what an operator sees on the server. `exchange` is one that the user may write to, which
-    need not be true of the server's own; it has to be there.
+    Raises Unavailable. `name` is what an operator sees on the server. `exchange` is there, and one that the user may
+    write to, which need not be true of the server's own.
     """
     line = Line()
     with foreign_errors_translated():
