@@ -38,12 +38,10 @@ spec:
   automountServiceAccountToken: false
   enableServiceLinks: false
   terminationGracePeriodSeconds: 120
+  {{- /* The directory's mode is set once: both servers refuse files that others may write. */}}
+  {{- $always := dict "runAsNonRoot" true "fsGroupChangePolicy" "OnRootMismatch" "seccompProfile" (dict "type" "RuntimeDefault") }}
   securityContext:
-    runAsNonRoot: true
-    # The directory's mode is set once: both servers refuse files that others may write.
-    fsGroupChangePolicy: OnRootMismatch
-    seccompProfile: {type: RuntimeDefault}
-    {{- toYaml .values.podSecurityContext | nindent 4 }}
+    {{- merge $always .values.podSecurityContext | toYaml | nindent 4 }}
   {{- with .root.Values.imagePullSecrets }}
   imagePullSecrets:
     {{- toYaml . | nindent 4 }}
