@@ -57,6 +57,13 @@ BENCH_ARGS ?=
 LOCK_ARGS ?=
 # Where the bill of materials goes.
 SBOM ?= dist/chandlery.cdx.json
+# What signs the artefacts of a release, and what it puts behind their names; see docs/releases.md.
+SIGN ?=
+SIGNATURE_SUFFIX ?= .sig
+# REHEARSAL=1 builds a release of a version that is none.
+REHEARSAL ?=
+# The version that `make version` sets.
+VERSION ?=
 # An export of OSV, to look for known vulnerabilities in.
 DATA ?=
 
@@ -307,6 +314,15 @@ pin-images: setup  ## Write the digests of all images, as the registry gives the
 release-check: sbom pinned-images  ## What a release needs besides .ci/run: a bill, allowed licences, images by digest
 	@$(BIN)/python scripts/licences.py --check
 	@$(if $(DATA),$(BIN)/python scripts/vulnerabilities.py '$(DATA)',echo 'no DATA= given: known vulnerabilities were not looked for' >&2)
+
+.PHONY: version
+version: setup  ## Tell the version, and whether all files have it; VERSION=0.2.0 sets it everywhere
+	@$(BIN)/python scripts/version.py $(VERSION)
+
+.PHONY: release
+release: setup  ## Wheel, sdist, chart, image context, bill, notes and sums of this commit, into dist/; SIGN= signs, REHEARSAL=1 tries
+	@$(BIN)/python scripts/release.py $(if $(REHEARSAL),--rehearsal) $(if $(SIGN),--sign '$(SIGN)') \
+		--signature-suffix '$(SIGNATURE_SUFFIX)'
 
 .PHONY: clean
 clean:  ## End the private servers and remove everything generated, .venv included

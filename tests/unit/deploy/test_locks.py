@@ -44,7 +44,8 @@ def test_whatever_is_installed_here_is_checked_by_its_hash_or_comes_from_here() 
     installs = [
         (name, line)
         for name, line in lines
-        if re.search(r"\binstall_into\(|_pip\(|\(\"install\", \"--only|\bpip install \S", line)
+        # Tests quote what users are told to type.
+        if re.search(r"\binstall_into\(|_pip\(|\(\"install\", \"--only|\bpip install [^'\s]*\s*-", line)
         and not line.startswith("def ")
     ]
     # `installing.py` is given its words by the others.

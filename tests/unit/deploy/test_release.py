@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from releasing import release_list
+from releasing.version_places import differences
+from releasing.versions import chart_version, is_later, is_release
+
 SOURCES = ("shared", "services")
 NAMED_IMAGE = re.compile(r"chandlery(?:-[a-z-]+)?:(\d[\w.]*)")
 
@@ -30,7 +34,11 @@ def test_no_source_has_a_version_of_its_own(root: Path, version: str) -> None:
 
 def test_chart_has_the_version_of_the_project(root: Path, version: str) -> None:
     chart = yaml.safe_load((root / "deploy/chart/chandlery/Chart.yaml").read_text())
-    assert (chart["version"], chart["appVersion"]) == (version, version)
+    assert (chart["version"], chart["appVersion"]) == (chart_version(version), version)
+
+
+def test_every_file_has_the_version_of_the_project(root: Path) -> None:
+    assert differences(root) == []
 
 
 @pytest.mark.parametrize("file", ["deploy/compose.yaml", "deploy/Dockerfile"])
@@ -38,10 +46,14 @@ def test_images_have_the_version_of_the_project(root: Path, version: str, file: 
     assert set(NAMED_IMAGE.findall((root / file).read_text())) == {version}
 
 
-def test_changelog_has_the_version_right_below_what_is_unreleased(root: Path, version: str) -> None:
+def test_changelog_has_the_latest_release_right_below_what_is_unreleased(root: Path, version: str) -> None:
     titles = re.findall(r"^## (.+)$", (root / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert titles[0] == "[Unreleased]"
-    assert re.fullmatch(rf"\[{re.escape(version)}\] - \d{{4}}-\d\d-\d\d", titles[1])
+    found = re.fullmatch(r"\[(.+)\] - (\d{4}-\d\d-\d\d)", titles[1])
+    assert found is not None
+    latest, day = found.groups()
+    assert release_list.date_of((root / "docs/releases.md").read_text(encoding="utf-8"), latest) == day
+    assert latest == version if is_release(version) else is_later(version, latest)
 
 
 def test_changes_of_a_release_stand_under_the_usual_titles(root: Path) -> None:
