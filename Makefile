@@ -264,6 +264,9 @@ docs: setup  ## Build the site of the documentation into dist/docs; links that l
 diagrams: setup  ## Draw the diagrams of the pages for the site (npm and Chromium), after one has changed
 	@$(BIN)/python scripts/draw_diagrams.py
 
+.PHONY: terminal-picture
+terminal-picture: $(DEMO_STAMP)  ## Run the walk-through and write its picture for the README, docs/terminal.svg
+	@$(BIN)/python scripts/terminal_picture.py
 
 ##@ Keep it in order
 

@@ -79,8 +79,10 @@ def missing(wanted: Any, found: Any, *, at: str = "") -> list[str]:
     return [] if wanted == found or not wanted or at.endswith(_QUANTITIES) else [at]
 
 
-def test_the_readme_s_section_prints_what_it_says(chandlery: ChartInstallation) -> None:
-    section = (REPOSITORY / "README.md").read_text().partition("## In a Kubernetes cluster")[2].partition("\n## ")[0]
+def test_the_page_for_the_start_prints_what_it_says(chandlery: ChartInstallation) -> None:
+    section = (
+        (REPOSITORY / "docs/start.md").read_text().partition("## In a Kubernetes cluster")[2].partition("\n## ")[0]
+    )
     commands = re.findall(r"^\$ (\S+) (.*)\n((?:[^$`].*\n)*)", section, re.MULTILINE)
     assert [program for program, _, _ in commands] == ["kubectl", "helm", "kubectl", "kubectl"]
     _, create, created = commands[0]
@@ -91,7 +93,7 @@ def test_the_readme_s_section_prints_what_it_says(chandlery: ChartInstallation) 
             wait_for(
                 lambda words=words: chandlery.kubectl().run(*words.split()),  # type: ignore[misc]
                 lambda seen, expected=expected: (seen.code, seen.out + seen.err) == (0, expected),  # type: ignore[misc]
-                what=f"kubectl {words} to print what the README says",
+                what=f"kubectl {words} to print what the page says",
             )
 
 

@@ -23,6 +23,7 @@ LAYOUT = {
     *("deploy", "docs", "examples", "requirements", "scripts", "services", "shared", "tests"),
     *(
         "CHANGELOG.md",
+        "CODE_OF_CONDUCT.md",
         "CONTRIBUTING.md",
         "LICENSE",
         "Makefile",
@@ -31,7 +32,7 @@ LAYOUT = {
         "pyproject.toml",
         "hatch_build.py",
     ),
-    *(".ci", ".dockerignore", ".editorconfig", ".gitignore"),
+    *(".ci", ".github", ".dockerignore", ".editorconfig", ".gitignore"),
 }
 SERVICES = {"gateway", "provisioner", "binder", "syncer"}
 LAYERS = {
