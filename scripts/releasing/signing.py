@@ -8,6 +8,7 @@ The command has `{file}`, which is signed, and `{signature}`, which it writes; n
 """
 
 import shlex
+import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +33,8 @@ def read_command(text: str) -> list[str]:
             f"SIGN has no {' and no '.join(missing)}: it is a command such as "
             "'gpg --batch --armor --output {signature} --detach-sign {file}'"
         )
+    if shutil.which(words[0]) is None:
+        raise MachineFault(f"{words[0]} of SIGN is not installed, or cannot be run")
     return words
 
 
@@ -42,10 +45,7 @@ def sign_all(files: Sequence[Path], command: Sequence[str], *, suffix: str) -> l
 
 def _sign(path: Path, command: Sequence[str], signature: Path) -> Path:
     words = [word.replace("{file}", str(path)).replace("{signature}", str(signature)) for word in command]
-    try:
-        status = subprocess.run(words, timeout=_SECONDS, check=False).returncode
-    except OSError as error:
-        raise MachineFault(f"{words[0]} of SIGN cannot be run: {error.strerror}") from None
+    status = subprocess.run(words, timeout=_SECONDS, check=False).returncode
     if status != 0:
         raise MachineFault(f"{words[0]} of SIGN failed for {path.name} with status {status}; its own words are above")
     if not signature.exists() or not signature.stat().st_size:

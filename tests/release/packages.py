@@ -67,11 +67,17 @@ def build_packages(source: Path, target: Path) -> Packages:
     return Packages(wheel, sdist)
 
 
-def run_hatchling(source: Path, target: Path, *words: str) -> None:
+def run_hatchling(source: Path, target: Path, *words: str, **variables: str) -> None:
     """Hatchling's own command line: `words` choose among its targets, all of them without any."""
     command = [sys.executable, "-m", "hatchling", "build", "--directory", str(target), *words]
     done = subprocess.run(
-        command, cwd=source, env=clean_environment(), capture_output=True, text=True, timeout=_SECONDS, check=False
+        command,
+        cwd=source,
+        env=clean_environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 
