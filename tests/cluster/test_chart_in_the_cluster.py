@@ -7,11 +7,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from kubernetes_build.cluster_cache import find_programs
+from tests.cluster.sets.manifest_dry_runs import missing
 from tests.cluster.stage.chart_installation import ChartInstallation, chart_installation, chart_values
 from tests.cluster.stage.installation_manifests import NAMESPACE
 from tests.cluster.stage.real_cluster import RealCluster, real_cluster
@@ -24,7 +24,6 @@ from tests.support.waiting import wait_for
 
 OPTED_IN = "default"
 _API_SERVICE = "/apis/apiregistration.k8s.io/v1/apiservices/v1beta1.servicecatalog.k8s.io"
-_QUANTITIES = (".cpu", ".memory", ".sizeLimit")
 
 # A cluster of its own is made for it, too.
 pytestmark = pytest.mark.timeout(600)
@@ -66,17 +65,6 @@ def test_all_objects_are_made_without_a_warning(cluster: RealCluster, chandlery:
             name = body["metadata"]["name"]
             found = json.loads(cluster.kubectl().ok("get", kind, name, "--namespace", place, "--output", "json"))
             assert missing(body, found) == [], (kind, name)
-
-
-def missing(wanted: Any, found: Any, *, at: str = "") -> list[str]:
-    """Paths of what was applied and is not there: a field that a cluster does not know it drops without a word."""
-    if isinstance(wanted, dict) and isinstance(found, dict):
-        return [path for key, value in wanted.items() for path in missing(value, found.get(key), at=f"{at}.{key}")]
-    if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
-        pairs = enumerate(zip(wanted, found, strict=True))
-        return [path for number, (ours, theirs) in pairs for path in missing(ours, theirs, at=f"{at}[{number}]")]
-    # An empty one is left out, and a quantity is written in another way.
-    return [] if wanted == found or not wanted or at.endswith(_QUANTITIES) else [at]
 
 
 def test_the_page_for_the_start_prints_what_it_says(chandlery: ChartInstallation) -> None:
