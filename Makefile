@@ -296,6 +296,10 @@ licences: setup  ## Write docs/licences.md from the lock; refuse a licence that 
 dashboards: setup  ## Write deploy/dashboards from scripts/dashboards
 	@$(BIN)/python scripts/write_dashboards.py
 
+.PHONY: chart-schema
+chart-schema: setup  ## Write the types of Kubernetes into the schema of the chart's values
+	@$(BIN)/python scripts/write_chart_schema.py
+
 .PHONY: sbom
 sbom: setup  ## Write the bill of materials of a release, CycloneDX: SBOM=dist/chandlery.cdx.json
 	@SOURCE_DATE_EPOCH="$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}" $(BIN)/python scripts/sbom.py $(SBOM)

@@ -3,25 +3,35 @@
 {{- $root := .root -}}
 {{- $own := index .root.Values .component -}}
 {{- $isGateway := eq .component "gateway" -}}
+{{- include "chandlery.refuseTwice" . -}}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
   name: {{ include "chandlery.componentName" . }}
   namespace: {{ $root.Release.Namespace | quote }}
   labels:
+    {{- with $own.labels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
     {{- include "chandlery.labels" . | nindent 4 }}
+  {{- with $own.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 spec:
-  replicas: {{ $own.replicas }}
+  {{- if not $own.autoscaling.enabled }}
+  replicas: {{ $own.replicas | int64 }}
+  {{- end }}
+  revisionHistoryLimit: {{ include "chandlery.revisionHistoryLimit" . }}
   strategy:
-    type: RollingUpdate
-    rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
+    {{- include "chandlery.strategy" . | nindent 4 }}
   selector:
     matchLabels:
       {{- include "chandlery.selectorLabels" . | nindent 6 }}
   template:
     metadata:
       labels:
-        {{- with $root.Values.podLabels }}
+        {{- with merge (dict) $own.podLabels $root.Values.podLabels }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
         {{- include "chandlery.labels" . | nindent 8 }}
@@ -39,27 +49,29 @@ spec:
         checksum/settings: {{ include "chandlery.settings" $root | sha256sum }}
         checksum/secret: {{ include "chandlery.secretChecksum" . }}
     spec:
-      {{- include "chandlery.podDefaults" $root | nindent 6 }}
-      serviceAccountName: {{ include "chandlery.serviceAccountName" . }}
-      terminationGracePeriodSeconds: {{ $root.Values.terminationGracePeriodSeconds }}
+      {{- include "chandlery.podDefaultsOf" . | nindent 6 }}
+      serviceAccountName: {{ include "chandlery.serviceAccountName" . | quote }}
+      terminationGracePeriodSeconds: {{ include "chandlery.gracePeriod" . }}
       topologySpreadConstraints:
-        - maxSkew: 1
-          topologyKey: kubernetes.io/hostname
-          whenUnsatisfiable: ScheduleAnyway
-          labelSelector:
-            matchLabels:
-              {{- include "chandlery.selectorLabels" . | nindent 14 }}
+        {{- include "chandlery.spread" . | trim | nindent 8 }}
+      {{- with $own.initContainers }}
+      initContainers:
+        {{- include "chandlery.restricted" . | trim | nindent 8 }}
+      {{- end }}
       containers:
         - name: {{ .component }}
           image: {{ include "chandlery.image" $root | quote }}
           imagePullPolicy: {{ $root.Values.image.pullPolicy }}
           args: [{{ .component }}]
           envFrom:
-            - configMapRef: {name: {{ include "chandlery.fullname" $root }}}
+            - configMapRef: {name: {{ include "chandlery.fullname" $root | quote }}}
+            {{- with $own.envFrom }}
+            {{- toYaml . | nindent 12 }}
+            {{- end }}
           env:
             {{- include "chandlery.listenEnvironment" . | nindent 12 }}
             {{- include "chandlery.secretEnvironment" . | nindent 12 }}
-            {{- with $root.Values.extraEnv }}
+            {{- with concat $root.Values.extraEnv $own.env }}
             {{- toYaml . | nindent 12 }}
             {{- end }}
           ports:
@@ -73,6 +85,10 @@ spec:
             {{- end }}
             {{- end }}
           {{- include "chandlery.probes" . | nindent 10 }}
+          {{- with $own.lifecycle }}
+          lifecycle:
+            {{- toYaml . | nindent 12 }}
+          {{- end }}
           resources:
             {{- toYaml $own.resources | nindent 12 }}
           securityContext:
@@ -91,9 +107,12 @@ spec:
             {{- end }}
             {{- end }}
             {{- include "chandlery.tlsMounts" . | trim | nindent 12 }}
-            {{- with $root.Values.extraVolumeMounts }}
+            {{- with concat $root.Values.extraVolumeMounts $own.volumeMounts }}
             {{- toYaml . | nindent 12 }}
             {{- end }}
+        {{- with $own.sidecars }}
+        {{- include "chandlery.restricted" . | trim | nindent 8 }}
+        {{- end }}
       volumes:
         - name: tmp
           emptyDir: {sizeLimit: 64Mi}
@@ -107,11 +126,11 @@ spec:
         {{- if $isGateway }}
         {{- with include "chandlery.tlsSecretName" $root }}
         - name: tls
-          secret: {secretName: {{ . }}, defaultMode: 0440}
+          secret: {secretName: {{ . | quote }}, defaultMode: 0440}
         {{- end }}
         {{- end }}
         {{- include "chandlery.tlsVolumes" . | trim | nindent 8 }}
-        {{- with $root.Values.extraVolumes }}
+        {{- with concat $root.Values.extraVolumes $own.volumes }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
 {{- end }}

@@ -78,7 +78,7 @@ have for something else: before a hook Helm deletes whatever has the hook's name
 
 {{/* This component's service account, as the subject of a binding. */}}
 {{- define "chandlery.subject" -}}
-- {kind: ServiceAccount, name: {{ include "chandlery.serviceAccountName" . }}, namespace: {{ .root.Release.Namespace | quote }}}
+- {kind: ServiceAccount, name: {{ include "chandlery.serviceAccountName" . | quote }}, namespace: {{ .root.Release.Namespace | quote }}}
 {{- end }}
 
 {{/* All workers, each once: without service accounts of their own they share one. */}}

@@ -21,7 +21,7 @@
 
 {{/* A Deployment's selector can never be changed: only what stays the same for the life of a release may be here. */}}
 {{- define "chandlery.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "chandlery.name" .root }}
+app.kubernetes.io/name: {{ include "chandlery.name" .root | quote }}
 app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}

@@ -12,28 +12,21 @@ No token comes by itself: who has rights in the cluster mounts one (chandlery.cl
 variables such as CHANDLERY_PORT, which are ours.
 */}}
 {{- define "chandlery.podDefaults" -}}
+{{- include "chandlery.podDefaultsOf" (dict "root" . "component" "migration") -}}
+{{- end }}
+
+{{/* The same with what is said of one component: (dict "root" $ "component" "gateway"). */}}
+{{- define "chandlery.podDefaultsOf" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
-  {{- toYaml .Values.podSecurityContext | nindent 2 }}
-{{- with .Values.imagePullSecrets }}
+  {{- toYaml .root.Values.podSecurityContext | nindent 2 }}
+{{- with .root.Values.imagePullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
-{{- end }}
-{{- with .Values.nodeSelector }}
-nodeSelector:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.tolerations }}
-tolerations:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.affinity }}
-affinity:
-  {{- toYaml . | nindent 2 }}
+{{- with include "chandlery.placement" . }}
+{{ . }}
 {{- end }}
 {{- end }}
 

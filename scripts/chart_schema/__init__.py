@@ -1,0 +1,1 @@
+"""The schema of the chart's values, as far as it is generated."""
