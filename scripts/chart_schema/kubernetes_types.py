@@ -30,7 +30,6 @@ USED: Final = (
     "io.k8s.api.core.v1.Volume",
     "io.k8s.api.core.v1.VolumeMount",
     "io.k8s.api.networking.v1.NetworkPolicyPeer",
-    "io.k8s.api.networking.v1.NetworkPolicyPort",
 )
 """What the chart's own part of the schema refers to, by the last part of the name after `PREFIX`."""
 

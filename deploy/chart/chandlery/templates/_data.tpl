@@ -155,7 +155,7 @@ tokens.csv
 {{- define "chandlery.tokenVolume" -}}
 - name: tokens
   secret:
-    secretName: {{ include "chandlery.tokenSecretName" . }}
+    secretName: {{ include "chandlery.tokenSecretName" . | quote }}
     defaultMode: 0440
     items: [{key: {{ include "chandlery.tokenSecretKey" . | quote }}, path: tokens.csv}]
 {{- end }}
@@ -176,9 +176,9 @@ tokens.csv
 {{/* What of which Secret is mounted for TLS to RabbitMQ, as a volume source; empty without. Keys of servers stay with them. */}}
 {{- define "chandlery.amqpTls" -}}
 {{- if .Values.amqp.tls.secretName -}}
-secret: {secretName: {{ .Values.amqp.tls.secretName }}, defaultMode: 0440}
+secret: {secretName: {{ .Values.amqp.tls.secretName | quote }}, defaultMode: 0440}
 {{- else if include "chandlery.busTlsSecret" . -}}
-secret: {secretName: {{ include "chandlery.busTlsSecret" . }}, defaultMode: 0440, items: [{key: ca.crt, path: ca.crt}]}
+secret: {secretName: {{ include "chandlery.busTlsSecret" . | quote }}, defaultMode: 0440, items: [{key: ca.crt, path: ca.crt}]}
 {{- end -}}
 {{- end }}
 
@@ -187,7 +187,7 @@ secret: {secretName: {{ include "chandlery.busTlsSecret" . }}, defaultMode: 0440
 {{- $tls := .root.Values.database.tls -}}
 {{- $given := index $tls.secretNames .component | default $tls.secretName -}}
 {{- if $given -}}
-secret: {secretName: {{ $given }}, defaultMode: 0440}
+secret: {secretName: {{ $given | quote }}, defaultMode: 0440}
 {{- else if eq (include "chandlery.databaseSource" .root) "cloudNativePg" -}}
 secret: {secretName: {{ include "chandlery.postgresName" .root }}-ca, defaultMode: 0440, items: [{key: ca.crt, path: ca.crt}]}
 {{- end -}}
