@@ -3,7 +3,7 @@
     python examples/sqlite_broker/sqlite_broker.py --folder ~/databases
 
 openbrokerapi turns HTTP requests into the calls below. What exists is on disk and nowhere else, so a restart forgets
-nothing, and a request that comes a second time finds what the first has made. `docs/write-a-broker.md` walks through it.
+nothing, and a request that comes a second time finds what the first has made; see `docs/write-a-broker.md`.
 """
 
 import argparse
