@@ -14,6 +14,8 @@ _CHART: Final = re.compile(r"(?m)^(version: )(\S+)()$")
 _APP: Final = re.compile(r'(?m)^(appVersion: ")([^"]+)(")$')
 _IMAGE: Final = re.compile(r"(\bchandlery(?:-[a-z-]+)?:)(\d[\w.]*)()")
 """`chandlery:0.1.0`, `chandlery-demo-broker:0.1.0`: images of ours, in Dockerfiles and compose files."""
+_BAKE: Final = re.compile(r'("VERSION": \{"default": ")([^"]+)(")')
+_GUIDE: Final = re.compile(r"(?m)^(release=)(\S+)()$")
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,9 @@ def places(root: Path) -> Iterator[Place]:
     for path in sorted({*deploy.rglob("*Dockerfile"), *deploy.rglob("compose*.yaml")}):
         if _IMAGE.search(path.read_text(encoding="utf-8")):
             yield Place(path, _IMAGE)
+    for path, pattern in ((deploy / "docker-bake.json", _BAKE), (root / "docs/production.md", _GUIDE)):
+        if path.exists():
+            yield Place(path, pattern)
 
 
 def version_of(root: Path) -> str:
