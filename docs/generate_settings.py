@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from chandlery.settings import renames
 from chandlery.settings.settings import PREFIX, Settings
 
 PAGE: Final = Path(__file__).with_name("settings.md")
@@ -66,19 +67,34 @@ the first is enough. The gateway needs one way at least for users to
 by itself, and listens on loopback whatever `{PREFIX}HOST` says. What is marked secret appears in no log and no error.
 
 """
+_RENAMED_HEAD: Final = """## Renamed settings
+
+A setting that gets another name is read by its old one, too, for a release: the log has one warning that names the new
+one (`read_settings`), and `chandlery doctor` lists it. Who gives both is refused. The chart's `settings.extra` takes
+either.
+"""
 
 
 def page() -> str:
     """The whole page as Markdown."""
     rows = "".join(_row(name, Settings.model_fields[name]) for name in _names())
-    return f"{_HEAD}| variable | type | default | meaning |\n|---|---|---|---|\n{rows}"
+    return f"{_HEAD}| variable | type | default | meaning |\n|---|---|---|---|\n{rows}\n{_renamed()}"
 
 
 def schema() -> str:
     """The chart's schema with the names that `settings.extra` may have."""
-    names = [name.upper() for name in _names() if name.upper() not in _OWN_VALUES]
+    names = [name.upper() for name in (*_names(), *renames.old_names()) if name.upper() not in _OWN_VALUES]
     lines = ",\n".join(f'{" " * 12}"{PREFIX}{name}"' for name in names)
     return _NAMES.sub(f"{lines}\n", SCHEMA.read_text(encoding="utf-8"))
+
+
+def _renamed() -> str:
+    rows = "".join(
+        f"| `{each.old_variable}` | `{each.new_variable}` | {each.since} | {each.until} |\n" for each in renames.RENAMED
+    )
+    if not rows:
+        return f"{_RENAMED_HEAD}\nNone has at present.\n"
+    return _RENAMED_HEAD + (f"\n| old name | new name | since | refused from |\n|---|---|---|---|\n{rows}")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -7,13 +7,13 @@ it is whole.
 
 import hashlib
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from machine.console import MissingSoftwareFault
+from machine.places import user_cache
 
 VERSION: Final = "1.20.2"
 """Of Kubernetes; what Debian 12 has, and so what its source package has to hold."""
@@ -35,10 +35,7 @@ class ClusterPrograms:
 
 def cache_folder() -> Path:
     """Of this version and recipe; it need not exist."""
-    given = os.environ.get("XDG_CACHE_HOME", "")
-    # The specification has relative paths ignored.
-    top = Path(given) if given.startswith("/") else Path.home() / ".cache"
-    return top / "chandlery" / "cluster-servers" / f"{VERSION}-{RECIPE}"
+    return user_cache() / "cluster-servers" / f"{VERSION}-{RECIPE}"
 
 
 def find_programs() -> ClusterPrograms:

@@ -47,6 +47,14 @@ def checkout_key() -> str:
     return hashlib.sha256(f"{REPOSITORY}:{os.geteuid()}".encode()).hexdigest()[:10]
 
 
+def user_cache() -> Path:
+    """What outlives checkouts: `$XDG_CACHE_HOME/chandlery` (XDG Base Directory Specification 0.8)."""
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    # The specification has relative paths ignored.
+    top = Path(given) if given.startswith("/") else Path.home() / ".cache"
+    return top / "chandlery"
+
+
 def pair_folder(pair: str) -> Path:
     """Ledger, lock and logs of the pair of servers called `pair`; its data too, if the servers can reach it."""
     folder = CACHE / "services" / pair

@@ -38,18 +38,33 @@ class Workload:
     """All objects of one run, drawn from a seed."""
 
     gateways: Gateways
+    seed: str
     draw: random.Random
     lifecycles: list[ObjectLifecycle]
     stays_patient: float
     """Seconds until a change that has not happened counts as lost."""
     board: Board = field(default_factory=dict)
     relists: int = 0
+    looks: int = 0
 
     async def arrive(self) -> None:
         """Create and change everything, and delete some of it again; returns when nobody wants anything more."""
         async with asyncio.TaskGroup() as group:
             for lifecycle in self.lifecycles:
-                group.create_task(self._live_through(lifecycle, random.Random(f"{lifecycle.name} {lifecycle.size}")))
+                group.create_task(self._arrive_late(lifecycle))
+
+    async def keep_arriving(self, over: asyncio.Event, *, users: int) -> None:
+        """So many users make one new object after the other until the event; returns when none wants anything more."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(users):
+                group.create_task(self._make_one_after_the_other(over))
+
+    async def _make_one_after_the_other(self, over: asyncio.Event) -> None:
+        while not over.is_set():
+            name = f"life-{self.seed}-{len(self.lifecycles)}"
+            lifecycle = ObjectLifecycle(name, self.draw.randrange(1000), leaves_early=self.draw.random() < 0.5)
+            self.lifecycles.append(lifecycle)
+            await self._live_through(lifecycle, _draw_of(lifecycle))
 
     async def leave(self) -> None:
         """Delete all that is left."""
@@ -73,14 +88,30 @@ class Workload:
                 self.board = {
                     plural: await self.gateways.list(f"{NAMESPACED}/{plural}") for plural in (INSTANCES, BINDINGS)
                 }
+                self.looks += 1
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def unfulfilled(self) -> list[str]:
         """What has not become as it was specified, after all patience."""
         deadline = time.monotonic() + self.stays_patient
-        while (left := self._left()) and time.monotonic() < deadline:
-            await asyncio.sleep(_LOOK_SECONDS)
-        return left
+        # The board may be from before the last change. A look that was under way counts as well.
+        fresh = self.looks + 2
+        while (self.looks < fresh or self._left()) and time.monotonic() < deadline:
+            await asyncio.sleep(_LOOK_SECONDS / 2)
+        return self._left()
+
+    async def gets_on(self, count: int) -> bool:
+        """Whether so many of those that begin from here on become as they were specified, within all patience."""
+        deadline, first = time.monotonic() + self.stays_patient, len(self.lifecycles)
+        while self._settled_since(first) < count:
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(_LOOK_SECONDS / 2)
+        return True
+
+    def _settled_since(self, first: int) -> int:
+        staying = [lifecycle for lifecycle in self.lifecycles[first:] if not lifecycle.is_gone]
+        return sum(not any(self._missing(each, plural) for plural in (INSTANCES, BINDINGS)) for each in staying)
 
     def _left(self) -> list[str]:
         return [
@@ -98,8 +129,12 @@ class Workload:
             return f"{plural} {lifecycle.name} is not there"
         return "" if _is_settled(found) else f"{plural} {lifecycle.name} is {_state(found)}"
 
-    async def _live_through(self, lifecycle: ObjectLifecycle, draw: random.Random) -> None:
+    async def _arrive_late(self, lifecycle: ObjectLifecycle) -> None:
+        draw = _draw_of(lifecycle)
         await asyncio.sleep(draw.uniform(0, 0.02 * len(self.lifecycles)))
+        await self._live_through(lifecycle, draw)
+
+    async def _live_through(self, lifecycle: ObjectLifecycle, draw: random.Random) -> None:
         await self.gateways.create(INSTANCES, instance(lifecycle.name, SERVICE, parameters={"size": lifecycle.size}))
         await self._perhaps_wait(INSTANCES, lifecycle.name, draw)
         await self.gateways.create(BINDINGS, binding(lifecycle.name, lifecycle.name))
@@ -136,7 +171,11 @@ def draw_workload(seed: str, size: int, gateways: Gateways, *, patience: float) 
         ObjectLifecycle(f"life-{seed}-{number}", draw.randrange(1000), leaves_early=draw.random() < 0.4)
         for number in range(size // 2)
     ]
-    return Workload(gateways, draw, lifecycles, patience)
+    return Workload(gateways, seed, draw, lifecycles, patience)
+
+
+def _draw_of(lifecycle: ObjectLifecycle) -> random.Random:
+    return random.Random(f"{lifecycle.name} {lifecycle.size}")
 
 
 def _is_settled(found: JsonObject | None) -> bool:

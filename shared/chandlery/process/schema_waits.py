@@ -4,7 +4,7 @@
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import structlog
@@ -15,7 +15,15 @@ from chandlery.model.faults import Refused, Unavailable
 from chandlery.retry.transient import SERVER_START
 from chandlery.settings.settings import Settings, require
 from chandlery.store.connection.engine import open_engine
-from chandlery.store.revisions import NEWEST_REVISION, current_revision, is_later, is_older
+from chandlery.store.migration_plan import steps_of, told
+from chandlery.store.revisions import (
+    NEWEST_REVISION,
+    REVISIONS,
+    counted_rows,
+    current_revision,
+    is_later,
+    is_older,
+)
 from chandlery.store.roles.database_roles import RolePlan
 
 T = TypeVar("T")
@@ -25,6 +33,10 @@ log = structlog.get_logger(__name__)
 
 class SchemaNotReady(Unavailable):
     """The database has not been migrated yet: run `chandlery migrate`."""
+
+
+class SchemaBehind(Unavailable):
+    """The database lacks what this release needs: processes of it that began all the same would fail at each turn."""
 
 
 def engine_for(settings: Settings, service: str, *, statement_seconds: float | None = 15.0) -> AsyncEngine:
@@ -48,14 +60,9 @@ async def patiently(work: Callable[[], Awaitable[T]]) -> T:
 
 
 async def prepare_schema(engine: AsyncEngine, *, migrates: bool) -> None:
-    """Bring the schema up, or wait until somebody has; say so if it is another than this release expects."""
+    """Bring the schema up, or wait until somebody has; say so if it is of a later release."""
     found = await patiently(lambda: _brought_up(engine) if migrates else _migrated(engine))
-    if is_older(found):
-        log.warning(
-            f"the database is at schema {found}, this release expects {NEWEST_REVISION}: run `chandlery migrate`",
-            action="check_schema",
-        )
-    elif is_later(found):
+    if is_later(found):
         log.info(
             f"the database is at schema {found} of a later release; this release works with it", action="check_schema"
         )
@@ -112,6 +119,24 @@ async def found_revision(settings: Settings) -> str | None:
         await engine.dispose()
 
 
+async def found_plan(settings: Settings, found: str) -> Sequence[str]:
+    """Lines that tell what `chandlery migrate` would do to the database, which is at that revision."""
+    from chandlery.store.migrate import migration_sql, summaries  # noqa: PLC0415 - with Alembic
+
+    engine = engine_for(settings, "migrate")
+    try:
+        rows = await counted_rows(engine)
+    finally:
+        await engine.dispose()
+    if engine.dialect.name != "postgresql":
+        missing = REVISIONS[REVISIONS.index(found) + 1 :]
+        return [
+            "These migrations would be done, in one transaction; nobody reads or writes the file meanwhile:",
+            *(f"  {revision}. {summaries()[revision]}" for revision in missing),
+        ]
+    return list(told(steps_of(migration_sql("postgresql", found)), summaries(), rows))
+
+
 async def _brought_up(engine: AsyncEngine) -> str:
     if engine.dialect.name == "sqlite" and (found := await current_revision(engine)) and not is_older(found):
         return found
@@ -124,6 +149,10 @@ async def _migrated(engine: AsyncEngine) -> str:
     revision = await current_revision(engine)
     if revision is None:
         raise SchemaNotReady
+    if is_older(revision):
+        raise SchemaBehind(
+            f"the database is at schema {revision}, this release needs {NEWEST_REVISION}: run `chandlery migrate`"
+        )
     return revision
 
 

@@ -11,9 +11,10 @@ The description of each field is its documentation: `docs/settings.md` and the c
 import os
 import re
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import (
@@ -26,6 +27,7 @@ from pydantic_settings import (
 
 from chandlery.model.faults import ConfigurationFault
 from chandlery.model.text.names import nearest_names
+from chandlery.settings import renames
 from chandlery.settings.amqp_tls_settings import AmqpTlsSettings
 from chandlery.settings.audit_settings import AuditSettings
 from chandlery.settings.authentication_settings import AuthenticationSettings
@@ -38,7 +40,7 @@ from chandlery.settings.platform_settings import PlatformSettings
 from chandlery.settings.telemetry_settings import TelemetrySettings
 from chandlery.settings.web_settings import WebSettings
 
-PREFIX = "CHANDLERY_"
+PREFIX = renames.PREFIX
 CONFIG_FILE = "config_file"
 _OF_TESTS = f"{PREFIX}TEST_"
 _OF_COMPOSE = f"{PREFIX}PUBLISHED_PORT"
@@ -81,10 +83,17 @@ def is_link(name: str, value: str) -> bool:
 
 
 def _meant(name: str, fields: Collection[str], *, is_variable: bool = False) -> str:
-    near = nearest_names(name, fields, most=1)
+    near = nearest_names(name, set(fields).difference(renames.old_names()), most=1)
     if not near:
         return ""
     return f"; did you mean {f'{PREFIX}{near[0].upper()}' if is_variable else near[0]}?"
+
+
+class _FileSource(TomlConfigSettingsSource):
+    """The file, by the names of today."""
+
+    def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
+        return renames.under_new_names(super()._read_file(file_path))
 
 
 class Settings(
@@ -246,10 +255,11 @@ class Settings(
             variables = {
                 name: value for name, value in env_settings.env_vars.items() if not is_link(name.upper(), value or "")
             }
-            env_settings.env_vars = variables
+            # pydantic-settings has lowered them.
+            env_settings.env_vars = renames.under_new_names(variables, prefix=PREFIX.lower())
         sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
         if path:
-            sources.append(TomlConfigSettingsSource(settings_cls, Path(path)))
+            sources.append(_FileSource(settings_cls, Path(path)))
         return tuple(sources)
 
 
@@ -259,8 +269,12 @@ def load_settings(**given: object) -> Settings:
     if path and not Path(path).is_file():
         raise ConfigurationFault(f"{PREFIX}CONFIG_FILE names {path}, which is not a file")
     in_file = _read_file(path) if path else {}
-    known = Settings.model_fields.keys()
-    problems = [*unknown_variables(os.environ, known), *unknown_keys(in_file, known, file=path or "")]
+    known = {*Settings.model_fields, *renames.old_names()}
+    problems = [
+        *unknown_variables(os.environ, known),
+        *unknown_keys(in_file, known, file=path or ""),
+        *renames.given_twice(os.environ, in_file, file=path or ""),
+    ]
     settings = None
     try:
         settings = Settings(**given)  # type: ignore[arg-type]
@@ -274,6 +288,12 @@ def load_settings(**given: object) -> Settings:
     if settings is None or problems:
         raise ConfigurationFault("; ".join(problems))
     return settings
+
+
+def old_names_in_use() -> Sequence[str]:
+    """A sentence for each setting that is still given by its old name, from where `load_settings` reads them."""
+    path = _config_file()
+    return list(renames.old_names_used(os.environ, _read_file(path) if path else {}, file=path or ""))
 
 
 def _config_file() -> str | None:
@@ -292,9 +312,13 @@ def _read_file(path: str) -> Mapping[str, object]:
 
 def _place(field: str, given: Collection[str], in_file: Collection[str], path: str | None) -> str:
     """What the user calls the setting: a key of the file, unless a variable or an argument wins over that."""
-    variable = f"{PREFIX}{field.upper()}"
-    is_of_file = field in in_file and field not in given and variable not in {name.upper() for name in os.environ}
-    return f"{field} in {path}" if is_of_file else variable
+    names = (*renames.old_names(field), field)
+    variables = {name.upper() for name in os.environ}
+    set_ones = [variable for name in names if (variable := f"{PREFIX}{name.upper()}") in variables]
+    keys = [name for name in names if name in in_file]
+    if keys and field not in given and not set_ones:
+        return f"{keys[0]} in {path}"
+    return next(iter(set_ones), f"{PREFIX}{field.upper()}")
 
 
 _KEYS = f"{PREFIX}ENCRYPTION_KEYS"

@@ -5,13 +5,14 @@ Called by `schema_waits.py` and the command `migrate`, which import it when ther
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -73,6 +74,11 @@ def migration_sql(dialect: str, start: str | None = None) -> str:
     config.attributes["dialect"] = dialect
     command.upgrade(config, f"{start}:head" if start else "head", sql=True)
     return str(config.output_buffer.getvalue())
+
+
+def summaries() -> Mapping[str, str]:
+    """The first sentence of what each revision says of itself."""
+    return {each.revision: each.doc for each in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
 async def _migrate(engine: AsyncEngine, roles: RolePlan | None, say: Say) -> str:

@@ -4,6 +4,7 @@ A revision that this release does not know is of a later one. That is fine: migr
 was the one before when that was made.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from sqlalchemy import Connection, inspect, text
@@ -38,6 +39,10 @@ REVISIONS: Final = (
 NEWEST_REVISION: Final = REVISIONS[-1]
 """The one that this release runs on."""
 
+_ROWS: Final = text(
+    "SELECT s.relname, greatest(s.n_live_tup, c.reltuples) FROM pg_stat_user_tables AS s JOIN pg_class AS c"
+    " ON c.oid = s.relid WHERE pg_table_is_visible(s.relid)"
+)
 _TABLE: Final = "alembic_version"
 _VERSIONS: Final = text(f"SELECT version_num FROM {_TABLE}")  # noqa: S608 - a constant
 
@@ -74,6 +79,17 @@ def revision_of(connection: Connection, place: str) -> str | None:
         # Other programs have a table of this name too.
         raise _foreign(place, f"revision {revision}")
     return revision
+
+
+async def counted_rows(engine: AsyncEngine) -> Mapping[str, int]:
+    """About how many rows each table has, as PostgreSQL's statistics know; nothing for SQLite, where nobody waits."""
+    if engine.dialect.name != "postgresql":
+        return {}
+    try:
+        async with engine.connect() as connection:
+            return {str(name): int(count) for name, count in await connection.execute(_ROWS)}
+    except (DBAPIError, OSError) as error:
+        raise explained(error, place=place_of(engine)) or error from error
 
 
 def place_of(engine: AsyncEngine) -> str:

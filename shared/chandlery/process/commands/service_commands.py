@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import structlog
 
 from chandlery.model.faults import ConfigurationFault
 from chandlery.process.choices.bus_choice import IN_PROCESS_BUS
@@ -17,7 +18,9 @@ from chandlery.process.logs.logs import configure_logs, end_logs
 from chandlery.process.process import run_services
 from chandlery.process.service import service_called
 from chandlery.reconcile.egress.egress_rules import LOOPBACK
-from chandlery.settings.settings import Settings, load_settings
+from chandlery.settings.settings import Settings, load_settings, old_names_in_use
+
+log = structlog.get_logger(__name__)
 
 
 def service_command(name: str) -> click.Command:
@@ -92,6 +95,8 @@ def _set_up_logs(settings: Settings, *, service: str, form: str) -> None:
         levels=settings.log_levels,
         levels_file=settings.log_levels_file,
     )
+    for sentence in old_names_in_use():
+        log.warning(sentence, action="read_settings")
 
 
 def run_to_the_end(work: Coroutine[Any, Any, Any]) -> Any:

@@ -11,6 +11,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
 from chandlery.model.faults import ConfigurationFault, Refused, Unavailable
 from chandlery.process.schema_waits import prepare_schema
@@ -20,7 +21,7 @@ from chandlery.store.migrate import migrate, migration_sql
 from chandlery.store.revisions import NEWEST_REVISION, REVISIONS, current_revision, is_later, is_older
 from chandlery.store.schema import METADATA
 from tests.integration.later_schema import LATER, expand
-from tests.support.waiting import SOON
+from tests.support.waiting import SOON, eventually
 
 
 def _tables(connection: Connection) -> set[str]:
@@ -36,10 +37,10 @@ def _differences(connection: Connection) -> list[object]:
     return list(compare_metadata(MigrationContext.configure(connection, opts=options), METADATA))
 
 
-def _downgrade(connection: Connection) -> None:
+def _downgrade(connection: Connection, revision: str = "base") -> None:
     config = migrations._config()
     config.attributes["connection"] = connection
-    command.downgrade(config, "base")
+    command.downgrade(config, revision)
 
 
 async def test_an_empty_database_has_no_revision(empty_engine: AsyncEngine) -> None:
@@ -139,6 +140,26 @@ async def test_a_later_schema_is_left_as_it_is(later_engine: AsyncEngine) -> Non
     assert not is_older(LATER)
     for migrates in (True, False):
         await prepare_schema(later_engine, migrates=migrates)
+
+
+async def test_processes_wait_for_the_schema_that_they_need(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        await connection.run_sync(_downgrade, REVISIONS[-2])
+    said: list[str] = []
+
+    async def migrate_when_one_waits() -> None:
+        await eventually(lambda: said, what="a process that waits")
+        await migrate(engine)
+
+    with capture_logs() as lines:
+        async with asyncio.timeout(SOON), asyncio.TaskGroup() as group:
+            group.create_task(prepare_schema(engine, migrates=False))
+            group.create_task(migrate_when_one_waits())
+            await eventually(lambda: lines, what="a line")
+            said.append(str(lines[0]["event"]))
+    assert said[0].startswith(
+        f"the database is at schema {REVISIONS[-2]}, this release needs {NEWEST_REVISION}: run `chandlery migrate`"
+    )
 
 
 async def test_the_schema_of_another_program_is_refused(empty_engine: AsyncEngine) -> None:

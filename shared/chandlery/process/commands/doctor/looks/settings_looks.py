@@ -6,11 +6,11 @@ from chandlery.lookup.broker_egress import egress_of
 from chandlery.messaging.rabbitmq.connecting.rabbitmq_urls import parse_urls
 from chandlery.process.choices.bus_choice import tls_files
 from chandlery.process.choices.key_choice import require_keys
-from chandlery.process.commands.doctor.check import SETTINGS, Check, Result, checks_of, counted, ok, unused
+from chandlery.process.commands.doctor.check import SETTINGS, Check, Result, checks_of, counted, ok, unused, warn
 from chandlery.process.commands.doctor.surroundings import Surroundings
 from chandlery.process.commands.doctor.verdicts import settings_verdicts
 from chandlery.process.http.http_server import is_loopback
-from chandlery.settings.settings import require
+from chandlery.settings.settings import old_names_in_use, require
 
 READ: str = "settings"
 """The check that comes before all others: the command itself makes it when they cannot be read."""
@@ -25,6 +25,12 @@ def settings_checks(around: Surroundings) -> Sequence[Check]:
     def read() -> Result:
         source = f", from the environment and {settings.config_file}" if settings.config_file else ""
         return ok(f"{counted(len(settings.model_fields_set), 'setting')} found, and all names are known{source}")
+
+    def renamed() -> Result:
+        found = old_names_in_use()
+        if not found:
+            return ok("all settings are given by their present names")
+        return warn("; ".join(found), "give them by their new names (docs/settings.md#renamed-settings)")
 
     def required() -> Result:
         require(settings, "database_url", "amqp_url")
@@ -45,6 +51,7 @@ def settings_checks(around: Surroundings) -> Sequence[Check]:
 
     return [
         _check(READ, "Can the settings be read, and is every name one?", look=read),
+        _check("renamed-settings", "Is a setting given by a name that a coming release refuses?", look=renamed),
         _check("required-settings", "Is everything set that a service needs to start?", look=required),
         _check(
             "contradictions",
