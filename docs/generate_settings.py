@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from chandlery.settings import renames
+from chandlery.settings.names import renames
 from chandlery.settings.settings import PREFIX, Settings
 
 PAGE: Final = Path(__file__).with_name("settings.md")

@@ -27,7 +27,6 @@ from pydantic_settings import (
 
 from chandlery.model.faults import ConfigurationFault
 from chandlery.model.text.names import nearest_names
-from chandlery.settings import renames
 from chandlery.settings.amqp_tls_settings import AmqpTlsSettings
 from chandlery.settings.audit_settings import AuditSettings
 from chandlery.settings.authentication_settings import AuthenticationSettings
@@ -36,6 +35,7 @@ from chandlery.settings.database_role_settings import DatabaseRoleSettings
 from chandlery.settings.encryption_settings import EncryptionSettings
 from chandlery.settings.history_settings import HistorySettings
 from chandlery.settings.log_settings import LogSettings
+from chandlery.settings.names import renames
 from chandlery.settings.platform_settings import PlatformSettings
 from chandlery.settings.telemetry_settings import TelemetrySettings
 from chandlery.settings.web_settings import WebSettings

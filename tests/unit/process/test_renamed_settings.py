@@ -14,7 +14,7 @@ from chandlery.process.commands.doctor.looks.settings_looks import settings_chec
 from chandlery.process.commands.doctor.surroundings import Surroundings
 from chandlery.process.commands.service_commands import production_settings
 from chandlery.process.logs.logs import end_logs
-from chandlery.settings import renames
+from chandlery.settings.names import renames
 from chandlery.settings.settings import Settings, load_settings, old_names_in_use
 from tests.e2e.stacks.programs import REPOSITORY
 

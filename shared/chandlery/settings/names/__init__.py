@@ -1,0 +1,1 @@
+"""What settings are called, and were called."""
