@@ -1,7 +1,7 @@
 """Messages, notes and stored objects across one release: each of the two reads what the other has written.
 
 `recorded/0.1.0.json` was written by that release itself: `old_words.py write` in its environment. When the
-release before is another one, its file is made the same way and takes the place of the older one; the first test says so.
+release before is another one, its file is made the same way and takes the place of the older one: a test says so.
 """
 
 import json
