@@ -4,10 +4,13 @@ import json
 import subprocess
 import tomllib
 import zipfile
+from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from chandlery.store.revisions import NEWEST_REVISION, REVISIONS
 from tests.e2e.stacks.article_walk import BINDINGS, INSTANCES, Walk, without_ages
@@ -81,6 +84,24 @@ def test_installed_wheel_tells_commit_schema_and_versions_to_programs(installed:
     assert told["extras"] == ["otlp", "postgresql", "rabbitmq"]
     assert yaml.safe_load(installed.run("version", "-o", "yaml").stdout) == told
     assert f"Commit:          {told['gitCommit']} (" in installed.run("version").stdout
+
+
+def test_what_the_wheel_asks_for_is_what_the_lock_has(installed: Environment) -> None:
+    [packages] = (installed.folder / "lib").glob("python3.*/site-packages")
+    present = {canonicalize_name(each.name): each.version for each in distributions(path=[str(packages)])}
+    asked = [Requirement(text) for each in distributions(path=[str(packages)]) for text in _asked_by(each)]
+    assert {"asyncpg", "aio-pika", "fastapi", "opentelemetry-sdk"} <= {each.name for each in asked}
+    unmet = [str(each) for each in asked if not each.specifier.contains(present.get(canonicalize_name(each.name), "0"))]
+    assert unmet == []
+
+
+def _asked_by(distribution: Distribution) -> list[str]:
+    """By the distribution itself; of ours, by the extras of the image, too."""
+    extras = ["", "otlp", "postgresql", "rabbitmq"] if distribution.name == "chandlery" else [""]
+    found = [(text, Requirement(text).marker) for text in distribution.requires or ()]
+    return [
+        text for text, marker in found if marker is None or any(marker.evaluate({"extra": extra}) for extra in extras)
+    ]
 
 
 @pytest.mark.parametrize("form", ["embedded", "split"])
