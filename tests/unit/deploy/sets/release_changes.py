@@ -14,6 +14,7 @@ from typing import Any, Final
 import helm_python
 import yaml
 
+from tests.unit.deploy.conftest import LOADER
 from tests.unit.deploy.sets.object_references import missing_references
 from tests.unit.deploy.sets.value_sets import HERE, NAMESPACE, RELEASE, Body, is_hook, label, pod_of, values_of
 
@@ -41,7 +42,7 @@ def releases() -> list[str]:
 def earlier(release: str) -> dict[str, Objects]:
     """What that release made, by the name of the set."""
     text = (EARLIER / f"{release}.yaml").read_text(encoding="utf-8")
-    found: dict[str, list[Body]] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    found: dict[str, list[Body]] = yaml.load(text, Loader=LOADER)
     return {name: tuple(objects) for name, objects in found.items()}
 
 

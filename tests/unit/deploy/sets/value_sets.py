@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import helm_python
 import yaml
 
-from tests.unit.deploy.conftest import CHART
+from tests.unit.deploy.conftest import LOADER, loaded_chart
 
 HERE: Final = Path(__file__).parent
 RELEASE: Final = "demo"
@@ -52,15 +51,14 @@ def rendered(name: str, *, is_upgrade: bool = False) -> Rendered:
 
 def render_values(values: Body, *, is_upgrade: bool = False) -> Rendered:
     """The same of values that are no set."""
-    chart = _chart()
+    chart = loaded_chart()
     chart.validate_schema(values)
     files = chart.render(
         values, name=RELEASE, namespace=NAMESPACE, is_install=not is_upgrade, is_upgrade=is_upgrade, revision=1
     )
     notes = "".join(text for path, text in files.items() if path.endswith(_NOTES))
     texts = (text for path, text in files.items() if not path.endswith(_NOTES))
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    documents = (body for text in texts for body in yaml.load_all(text, Loader=loader) if body)
+    documents = (body for text in texts for body in yaml.load_all(text, Loader=LOADER) if body)
     # JSON, so that a number where a text has to be is seen.
     return Rendered(tuple(json.loads(json.dumps(body)) for body in documents), notes)
 
@@ -86,8 +84,3 @@ def pod_of(body: Body) -> Body | None:
 
 
 _MAKERS: Final = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob")
-
-
-@functools.cache
-def _chart() -> helm_python.Chart:
-    return helm_python.Chart.load(CHART)
