@@ -29,6 +29,7 @@ USED: Final = (
     "io.k8s.api.core.v1.TopologySpreadConstraint",
     "io.k8s.api.core.v1.Volume",
     "io.k8s.api.core.v1.VolumeMount",
+    "io.k8s.api.networking.v1.NetworkPolicyEgressRule",
     "io.k8s.api.networking.v1.NetworkPolicyPeer",
 )
 """What the chart's own part of the schema refers to, by the last part of the name after `PREFIX`."""

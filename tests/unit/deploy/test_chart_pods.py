@@ -128,9 +128,10 @@ def test_policy_shuts_the_port_of_the_metrics_to_all_but_those_who_are_named(
     objects = render({**required, "metrics": {"enabled": True, "allowFrom": peers}})
     policy = objects["NetworkPolicy", f"demo-chandlery-{service}"]["spec"]
     assert policy["podSelector"] == deployment(objects, service)["selector"]
-    open_to_all, open_to_some = policy["ingress"]
+    *open_to_all, open_to_some = policy["ingress"]
     everything = {port["name"] for port in container_of(objects, service)["ports"]}
-    assert {each["port"] for each in open_to_all["ports"]} == everything - {"metrics"}
+    assert {port["port"] for rule in open_to_all for port in rule["ports"]} == everything - {"metrics"}
+    assert not [rule for rule in open_to_all if "from" in rule]
     assert (open_to_some["from"], [each["port"] for each in open_to_some["ports"]]) == (peers, ["metrics"])
 
 

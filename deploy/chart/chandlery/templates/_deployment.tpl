@@ -4,6 +4,7 @@
 {{- $own := index .root.Values .component -}}
 {{- $isGateway := eq .component "gateway" -}}
 {{- include "chandlery.refuseTwice" . -}}
+{{- include "chandlery.refuseOfFeatures" .root -}}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -40,7 +41,7 @@ spec:
         {{- toYaml . | nindent 8 }}
         {{- end }}
         {{- with $root.Values.metrics }}
-        {{- if and .enabled .scrapeAnnotations }}
+        {{- if and .enabled .scrapeAnnotations (not .monitor.enabled) }}
         prometheus.io/scrape: "true"
         prometheus.io/port: {{ .port | int64 | quote }}
         prometheus.io/path: /metrics
@@ -102,6 +103,9 @@ spec:
             - {name: tokens, mountPath: /etc/chandlery/tokens, readOnly: true}
             {{- end }}
             {{- if $isGateway }}
+            {{- if include "chandlery.auditPolicyName" $root }}
+            - {name: audit-policy, mountPath: /etc/chandlery/audit, readOnly: true}
+            {{- end }}
             {{- if include "chandlery.tlsSecretName" $root }}
             - {name: tls, mountPath: /etc/chandlery/tls, readOnly: true}
             {{- end }}
@@ -124,6 +128,10 @@ spec:
         {{- include "chandlery.tokenVolume" $root | nindent 8 }}
         {{- end }}
         {{- if $isGateway }}
+        {{- with include "chandlery.auditPolicyName" $root }}
+        - name: audit-policy
+          configMap: {name: {{ . }}}
+        {{- end }}
         {{- with include "chandlery.tlsSecretName" $root }}
         - name: tls
           secret: {secretName: {{ . | quote }}, defaultMode: 0440}

@@ -22,6 +22,8 @@
 {{- define "chandlery.tlsSecretName" -}}
 {{- if include "chandlery.usesCertManager" . -}}
 {{ include "chandlery.servingSecretName" . }}
+{{- else if .Values.gateway.tls.certManager.enabled -}}
+{{ include "chandlery.fullname" . }}-gateway-tls
 {{- else -}}
 {{ .Values.gateway.tls.secretName }}
 {{- end -}}

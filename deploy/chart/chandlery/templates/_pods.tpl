@@ -46,6 +46,9 @@ CHANDLERY_CLUSTER_ID: {{ . | quote }}
 # The URL names the Service of all nodes, from which nobody sees that there are several.
 CHANDLERY_AMQP_QUEUE_TYPE: quorum
 {{- end }}
+{{- with include "chandlery.features" . | trim }}
+{{ . }}
+{{- end }}
 {{- range $name, $value := .Values.settings.extra }}
 {{ $name }}: {{ $value | quote }}
 {{- end }}
@@ -88,6 +91,9 @@ CHANDLERY_AMQP_QUEUE_TYPE: quorum
 {{- end }}
 # Requests still arrive until every node has taken the endpoint away.
 - {name: CHANDLERY_SHUTDOWN_DELAY_SECONDS, value: {{ .root.Values.gateway.shutdownDelaySeconds | quote }}}
+{{- if include "chandlery.auditPolicyName" .root }}
+- {name: CHANDLERY_AUDIT_POLICY_FILE, value: /etc/chandlery/audit/policy.yaml}
+{{- end }}
 {{- if include "chandlery.makesCertificate" .root }}
 - {name: CHANDLERY_SERVING_CERT_SECRET, value: {{ include "chandlery.servingSecretName" .root }}}
 - {name: CHANDLERY_SERVING_SERVICE, value: {{ include "chandlery.componentName" . }}}

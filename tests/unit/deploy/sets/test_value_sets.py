@@ -196,7 +196,8 @@ def test_no_pod_of_ours_mounts_the_key_of_a_server(name: str) -> None:
         assert pod is not None
         mine = body["metadata"]["labels"]["app.kubernetes.io/component"] == "gateway"
         read = {secret: key for secret, key in secret_references(pod) if secret in servers}
-        assert all(key == "ca.crt" for secret, key in read.items() if not (mine and "serving" in secret)), label(body)
+        own = ("-serving", "-gateway-tls") if mine else ()
+        assert all(key == "ca.crt" for secret, key in read.items() if not secret.endswith(own)), label(body)
 
 
 @every_set
