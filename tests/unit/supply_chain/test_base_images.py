@@ -42,7 +42,12 @@ def test_images_of_compose_that_are_not_built_here_are_found() -> None:
 
 def test_every_image_of_ours_is_looked_at_and_can_be_given_by_whoever_builds() -> None:
     found = list(base_images.base_images(DEPLOY))
-    assert {path.name for path, _ in found} == {"Dockerfile", "demo-broker.Dockerfile", "compose.yaml", "compose.cluster.yaml"}
+    assert {path.name for path, _ in found} == {
+        "Dockerfile",
+        "demo-broker.Dockerfile",
+        "compose.yaml",
+        "compose.cluster.yaml",
+    }
     assert {image.name.partition(":")[0] for _, image in found} == {"python", "postgres", "rabbitmq"}
     for path in DEPLOY.glob("*Dockerfile"):
         named = [line for line in path.read_text().splitlines() if line.startswith("FROM ")]
