@@ -44,7 +44,7 @@ class DryRuns:
         resource = self._resources_of(version).get(body["kind"])
         if resource is None:
             return DryRun((), is_known=False)
-        asked = {**body, "apiVersion": version}
+        asked = _older({**body, "apiVersion": version})
         place = f"/namespaces/{body['metadata'].get('namespace', 'default')}" if resource["namespaced"] else ""
         path = f"{_root(version)}{place}/{resource['name']}?dryRun=All"
         answer = self._api.call("POST", path, asked)
@@ -60,6 +60,19 @@ class DryRuns:
             kinds = found["resources"] if status == _OK else []
             self._resources[version] = {each["kind"]: each for each in kinds if "/" not in each["name"]}
         return self._resources[version]
+
+
+def _older(body: JsonObject) -> JsonObject:
+    """As this cluster has it: a metric of one container it knows as that of all containers."""
+    if body["kind"] != "HorizontalPodAutoscaler":
+        return body
+    metrics = [
+        {"type": "Resource", "resource": {key: value for key, value in own.items() if key != "container"}}
+        if (own := each.get("containerResource"))
+        else each
+        for each in body["spec"]["metrics"]
+    ]
+    return {**body, "spec": {**body["spec"], "metrics": metrics}}
 
 
 def missing(wanted: Any, found: Any, *, at: str = "") -> list[str]:

@@ -7,6 +7,7 @@ pods, and the release before.
 
 import functools
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,13 @@ def values_of(name: str) -> Body:
     """The values of the set."""
     found: Body = yaml.safe_load((HERE / "values" / f"{name}.yaml").read_text(encoding="utf-8"))
     return found
+
+
+def oldest_version(name: str) -> str:
+    """Since which version of Kubernetes there is what the set uses: its first line says so if not all have it."""
+    text = (HERE / "values" / f"{name}.yaml").read_text(encoding="utf-8")
+    found = re.match(r"# since Kubernetes (1\.\d+)", text)
+    return found[1] if found else ""
 
 
 @functools.cache
