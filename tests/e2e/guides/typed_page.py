@@ -13,16 +13,18 @@ from tests.e2e.stacks.programs import CHANDLERY, REPOSITORY, clean_environment
 _CONSOLE: Final = re.compile(r"^ *```console\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _COMMAND: Final = re.compile(r"^\$ (.*\n(?:> .*\n)*)((?:(?!\$ ).*\n)*)", re.MULTILINE)
 _GOES_ON: Final = re.compile(r"^> ", re.MULTILINE)
-# What differs from run to run: ages, addresses of loopback, ids and times.
+# What differs from run to run and from release to release: ages, addresses of loopback, ids, revisions, counts.
 _CHANGING: Final = (
     (re.compile(r"\b\d+(ms|s|m|h)\b"), "AGE"),
     (re.compile(r"127\.0\.0\.1:\d+"), "ADDRESS"),
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "ID"),
+    (re.compile(r"\b\d{4}_\d\d_\d\d_\w+"), "REVISION"),
+    (re.compile(r"\b\d[\d.,]*(?= |$)", re.MULTILINE), "NUMBER"),
     (re.compile(r" {2,}"), "  "),
     (re.compile(r" +$", re.MULTILINE), ""),
 )
-_REFUSALS: Final = ("The ", "Error from server", "error: ")
-"""How kubectl begins when it was refused something."""
+_REFUSALS: Final = ("The ", "Error from server", "error: ", "the database is empty")
+"""How kubectl and chandlery begin when something is refused or amiss."""
 _SECONDS: Final = 90.0
 
 
