@@ -34,15 +34,19 @@ def test_sdist_has_source_and_changelog_and_nothing_of_the_machine(packages: Pac
 
 def test_sdist_has_no_passwords_of_whoever_builds_it(tmp_path: Path) -> None:
     checkout = scratch_checkout(tmp_path / "here")
-    for name in (checkout.folder / "deploy/.gitignore").read_text().splitlines():
-        if not name.startswith("#"):
-            (checkout.folder / "deploy" / name).write_text("POSTGRES_PASSWORD=sesame")
+    lines = (checkout.folder / "deploy/.gitignore").read_text().splitlines()
+    private = [f"{line}password" if line.endswith("/") else line for line in lines if not line.startswith("#")]
+    for name in private:
+        path = checkout.folder / "deploy" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("POSTGRES_PASSWORD=sesame")
     assert checkout.git("status", "--porcelain") == ""
     run_hatchling(checkout.folder, tmp_path / "built", "--target", "sdist")
     [sdist] = (tmp_path / "built").iterdir()
     with tarfile.open(sdist) as archive:
         names = archive.getnames()
-    assert [name for name in names if name.endswith(("/.env", "/tls.crt"))] == []
+    assert {".env", "secrets/password"} <= set(private)
+    assert [name for name in names if name.partition("/deploy/")[2] in private] == []
     assert any(name.endswith("deploy/compose.env.example") for name in names)
 
 
