@@ -29,7 +29,7 @@ _TOKEN: Final = "token-of-the-upgrade"
 _KINDS: Final = {INSTANCES: "ServiceInstance", BINDINGS: "ServiceBinding"}
 _USERS: Final = 4
 _START_SECONDS: Final = 60.0
-_PATIENCE: Final = 40.0
+_PATIENCE: Final = 90.0
 _TROUBLES: Final = ("Traceback", "ProgrammingError", "ValidationError", "SealBroken", '"dead_letter"')
 _PROGRESS: Final = 2
 """So many more objects are as specified before the next process comes or goes."""

@@ -10,7 +10,7 @@ from tests.release.packages import Environment
 from tests.release.upgrade.fleet import SERVICES, fleets, load, rollout
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 async def test_new_processes_take_over_from_old_ones_one_by_one(
     share: ServerShare, previous: Environment, installed: Environment, tmp_path: Path
 ) -> None:
