@@ -37,6 +37,7 @@ OBJECTS = (
     "ServiceInstance",
     "ServiceBinding",
     "Namespace",
+    "Event",
 )
 MESSAGES = ("Reconcile", "ObjectChanged", "LaneOpened")
 _WORDS = {
