@@ -28,7 +28,8 @@ SERVICES: Final = ("gateway", *WORKERS)
 _TOKEN: Final = "token-of-the-upgrade"
 _KINDS: Final = {INSTANCES: "ServiceInstance", BINDINGS: "ServiceBinding"}
 _USERS: Final = 4
-_START_SECONDS: Final = 60.0
+_START_SECONDS: Final = 120.0
+_MIGRATION_SECONDS: Final = 180.0
 _PATIENCE: Final = 90.0
 _TROUBLES: Final = ("Traceback", "ProgrammingError", "ValidationError", "SealBroken", '"dead_letter"')
 _PROGRESS: Final = 2
@@ -54,14 +55,15 @@ class ReleaseFleet:
             for service in SERVICES
         }
 
-    def migrate(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """`chandlery migrate` of this release."""
-        return subprocess.run(
+    async def migrate(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """`chandlery migrate` of this release. Users go on meanwhile."""
+        return await asyncio.to_thread(
+            subprocess.run,
             [self._chandlery, "migrate", *words],
             env=dict(self._environment),
             capture_output=True,
             text=True,
-            timeout=_START_SECONDS,
+            timeout=_MIGRATION_SECONDS,
             check=False,
         )
 

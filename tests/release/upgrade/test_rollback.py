@@ -12,10 +12,10 @@ from tests.release.upgrade.fleet import SERVICES, WORKERS, ReleaseFleet, fleets,
 
 async def _upgraded(old: ReleaseFleet, new: ReleaseFleet) -> None:
     """A platform that the release before has installed, with its gateway's mark; none of its processes is left."""
-    assert old.migrate().returncode == 0
+    assert (await old.migrate()).returncode == 0
     await old.start("gateway")
     await old.stop("gateway")
-    migrated = new.migrate()
+    migrated = await new.migrate()
     assert migrated.returncode == 0, migrated.stderr
     await new.start(*SERVICES)
 
@@ -29,7 +29,7 @@ async def test_old_processes_take_over_again_on_the_new_schema(
     async with rollout(share, tmp_path, old, new, seed="back") as scene:
         async with load(scene):
             await scene.progress()
-            left = old.migrate()
+            left = await old.migrate()
             assert (left.returncode, NEWEST_REVISION in left.stdout) == (0, True), left.stderr
             for service in (*WORKERS, "gateway"):
                 await old.start(service)
@@ -46,7 +46,7 @@ async def test_old_processes_end_with_a_sentence_when_data_keys_have_been_made(
     share: ServerShare, previous: Environment, installed: Environment, tmp_path: Path
 ) -> None:
     old, new = fleets(share, tmp_path, previous.chandlery, installed.chandlery)
-    assert new.migrate().returncode == 0
+    assert (await new.migrate()).returncode == 0
     try:
         await new.start("gateway")
         program = old.programs["gateway"]

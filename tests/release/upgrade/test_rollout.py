@@ -15,13 +15,13 @@ async def test_new_processes_take_over_from_old_ones_one_by_one(
     share: ServerShare, previous: Environment, installed: Environment, tmp_path: Path
 ) -> None:
     old, new = fleets(share, tmp_path, previous.chandlery, installed.chandlery)
-    assert old.migrate().returncode == 0
+    assert (await old.migrate()).returncode == 0
     await old.start(*SERVICES)
     async with rollout(share, tmp_path, old, new, seed="forward") as scene:
         async with load(scene):
             await scene.progress()
-            assert new.migrate("--check").returncode == 1
-            migrated = new.migrate()
+            assert (await new.migrate("--check")).returncode == 1
+            migrated = await new.migrate()
             assert (migrated.returncode, NEWEST_REVISION in migrated.stdout) == (0, True), migrated.stderr
             await scene.progress()
             for service in SERVICES:
