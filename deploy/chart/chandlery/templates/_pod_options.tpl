@@ -36,7 +36,11 @@ after that for all pods; of what decides something (nodeSelector, tolerations, D
 {{- define "chandlery.gracePeriod" -}}
 {{- $own := (index .root.Values .component).terminationGracePeriodSeconds -}}
 {{- $given := eq (toString $own) "" | ternary .root.Values.terminationGracePeriodSeconds $own | int64 -}}
-{{- $shutdown := .root.Values.settings.extra.CHANDLERY_SHUTDOWN_SECONDS | default "20" | float64 | ceil | int64 -}}
+{{- $said := .root.Values.settings.extra.CHANDLERY_SHUTDOWN_SECONDS | default "20" -}}
+{{- if not (regexMatch "^[0-9]+(\\.[0-9]+)?$" $said) -}}
+{{- fail (printf "settings.extra.CHANDLERY_SHUTDOWN_SECONDS is %q, and has to be a number of seconds" $said) -}}
+{{- end -}}
+{{- $shutdown := $said | float64 | ceil | int64 -}}
 {{- $delay := eq .component "gateway" | ternary .root.Values.gateway.shutdownDelaySeconds 0 | int64 -}}
 {{- $needed := add $shutdown $delay 5 -}}
 {{- if le $given $needed -}}

@@ -131,6 +131,7 @@ def test_other_objects_come_along_as_they_are_or_as_templates(render: Render, re
             "of gateway is 31, and has to be",
         ),
         ({"settings": {"extra": {"CHANDLERY_SHUTDOWN_SECONDS": "60"}}}, "of gateway is 40, and has to be more than 70"),
+        ({"settings": {"extra": {"CHANDLERY_SHUTDOWN_SECONDS": "soon"}}}, "has to be a number of seconds"),
         ({"binder": {"terminationGracePeriodSeconds": 25}}, "of binder is 25, and has to be more than 25"),
         ({"serviceAccounts": {"create": False, "name": "a b"}}, "/serviceAccounts/name"),
         ({"priorityClassName": "Not A Name"}, "/priorityClassName"),

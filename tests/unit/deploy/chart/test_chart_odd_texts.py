@@ -1,0 +1,118 @@
+"""Texts that YAML would take for something else, in every value that is a text: they arrive, or are refused.
+
+Such a text goes into all places of a set of values at once that take it by the schema, and an ordinary word into the
+same places. What is rendered has to be the same but for the one and the other. Numbers and truth values, given where a
+text has to be, are refused.
+"""
+
+import base64
+import copy
+import functools
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import jsonschema_rs
+import pytest
+import yaml
+
+from tests.unit.deploy.sets.value_sets import render_values, values_of
+
+Place = tuple[str | int, ...]
+
+ODD: Final = ("true", "null", "123", "1e3", "0x1f", "a: b", "#x", "~", "{{ .Values }}", '"')
+ORDINARY: Final = "zzordinaryzz"
+SETS: Final = (
+    "everything-about-pods",
+    "shut-but-for-what-is-needed",
+    "scaled-by-prometheus",
+    "kms-oidc-audit-and-traces",
+    "cluster-with-the-company-s-issuer",
+    "operators-with-all-they-take",
+)
+FORMS: Final = frozenset({"url", "urls", "tokens", "keys", "providers", "CHANDLERY_SHUTDOWN_SECONDS"})
+"""Their form is checked by templates, which show no secret."""
+MADE_UP: Final = ("-generated-key", "-token", "-postgres", "-bus")
+"""Secrets whose data is random."""
+CROSS_CHECKED: Final = frozenset({"name", "mountPath"})
+"""Of elements of lists: two of one name are refused, and a mount names its volume."""
+
+
+def places(values: Any, way: Place = ()) -> Iterator[Place]:
+    """Where texts are in the values."""
+    if isinstance(values, str):
+        crossed = way[-1] in CROSS_CHECKED and any(isinstance(step, int) for step in way)
+        if not crossed and not FORMS.intersection(way):
+            yield way
+    elif isinstance(values, dict):
+        for name, part in values.items():
+            yield from places(part, (*way, name))
+    elif isinstance(values, list):
+        for index, part in enumerate(values):
+            yield from places(part, (*way, index))
+
+
+def put(values: Any, way: Place, value: object) -> None:
+    for step in way[:-1]:
+        values = values[step]
+    values[way[-1]] = value
+
+
+@functools.cache
+def validator() -> Any:
+    path = Path(__file__).parents[4] / "deploy/chart/chandlery/values.schema.json"
+    return jsonschema_rs.Draft7Validator(json.loads(path.read_text()))
+
+
+def takes(values: dict[str, Any], way: Place, value: object) -> bool:
+    """Whether the schema takes it there."""
+    changed = copy.deepcopy(values)
+    put(changed, way, value)
+    return bool(validator().is_valid(changed))
+
+
+def plain(tree: Any, word: str, text: str) -> Any:
+    """What is rendered, with one text instead of a word, without sums over it; encoded texts are decoded."""
+    if isinstance(tree, list):
+        return [plain(each, word, text) for each in tree]
+    if isinstance(tree, str):
+        # A name that changes with what is to be run.
+        return re.sub("-migrate-[0-9a-f]{8}$", "-migrate", tree.replace(word, text))
+    if not isinstance(tree, dict):
+        return tree
+    kept = {name: part for name, part in tree.items() if not name.startswith("checksum/")}
+    if tree.get("kind") == "Secret" and tree["metadata"]["name"].endswith(MADE_UP):
+        kept.pop("data", None)
+    elif tree.get("kind") == "Secret" and "data" in tree:
+        kept["data"] = {name: base64.b64decode(value).decode() for name, value in tree["data"].items()}
+    if tree.get("kind") == "ConfigMap" and "policy.yaml" in tree["data"]:
+        kept["data"] = yaml.safe_load(tree["data"]["policy.yaml"])
+    return {name.replace(word, text): plain(part, word, text) for name, part in kept.items()}
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("text", ODD)
+def test_text_arrives_as_it_is_wherever_it_is_taken(name: str, text: str) -> None:
+    values = values_of(name)
+    odd, ordinary = copy.deepcopy(values), copy.deepcopy(values)
+    for way in places(values):
+        # One after the other, since some lists have nothing twice.
+        if takes(odd, way, text) and takes(ordinary, way, ORDINARY):
+            put(odd, way, text)
+            put(ordinary, way, ORDINARY)
+    rendered, expected = (
+        [plain(body, ORDINARY, text) for body in render_values(each).objects] for each in (odd, ordinary)
+    )
+    assert rendered == expected
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("value", [True, 123, 1.5, ["a"], {"a": "b"}], ids=["true", "123", "1.5", "list", "map"])
+def test_what_is_no_text_is_refused_where_a_text_has_to_be(name: str, value: object) -> None:
+    values = values_of(name)
+    free = {way for way in places(values) if "spec" in way or "extraObjects" in way or "policy" in way}
+    taken = {way for way in places(values) if takes(values, way, value)} - free
+    # A quantity may be a number, and so may ports and shares.
+    assert not [way for way in taken if not {"resources", "maxUnavailable", "port", "sizeLimit"} & set(way)]
