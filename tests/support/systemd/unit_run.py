@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -35,14 +36,15 @@ def allowed_calls(unit: Unit) -> set[str]:
     return allowed | {"execve", "exit", "exit_group", "getrlimit", "rt_sigreturn", "sigreturn"}
 
 
-def _calls_of(word: str) -> set[str]:
+@cache
+def _calls_of(word: str) -> frozenset[str]:
     if not word.startswith("@"):
-        return {word}
+        return frozenset({word})
     printed = subprocess.run(
         ["systemd-analyze", "syscall-filter", "--no-pager", word], capture_output=True, text=True, check=True
     ).stdout
     entries = [line.strip() for line in printed.splitlines()[1:] if line.strip() and not line.strip().startswith("#")]
-    return {call for entry in entries for call in _calls_of(entry)}
+    return frozenset(call for entry in entries for call in _calls_of(entry))
 
 
 class UnitRun:
@@ -52,6 +54,7 @@ class UnitRun:
         """`overrides` are variables that a test has to have otherwise, such as ports."""
         self._unit = unit
         self._log = log
+        self._root = "" if unit.root == Path("/") else str(unit.root)
         self._folder = Path(tempfile.mkdtemp(prefix="unit-"))
         self._overrides = dict(overrides or {})
         self._told: list[str] = []
@@ -61,7 +64,7 @@ class UnitRun:
     @property
     def told(self) -> list[str]:
         """What the process has told its service manager so far, line by line."""
-        with suppress(BlockingIOError):
+        with suppress(BlockingIOError, TimeoutError):
             while True:
                 self._told += self._listener.recv(4096, socket.MSG_DONTWAIT).decode().splitlines()
         return self._told
@@ -152,7 +155,7 @@ class UnitRun:
             "LANG": "C.UTF-8",
             "USER": name,
             "LOGNAME": name,
-            "HOME": account.pw_dir if account else "/var/lib/chandlery",
+            "HOME": f"{self._root}/var/lib/chandlery",
             "NOTIFY_SOCKET": str(self._folder / "notify"),
         }
         if self._unit.one("WatchdogSec"):
@@ -170,9 +173,8 @@ class UnitRun:
             for path in (place, *place.iterdir()):
                 os.chown(path, account.pw_uid, account.pw_gid)
         environment = self._unit.environment()
-        root = "" if self._unit.root == Path("/") else str(self._unit.root)
         given = {name: value.replace(self._unit.credentials_folder, str(place)) for name, value in environment.items()}
-        placed = {name: value.replace("/etc/chandlery", f"{root}/etc/chandlery") for name, value in given.items()}
+        placed = {name: value.replace("/etc/chandlery", f"{self._root}/etc/chandlery") for name, value in given.items()}
         return {**placed, "CREDENTIALS_DIRECTORY": str(place)}
 
 
