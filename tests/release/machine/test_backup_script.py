@@ -1,4 +1,4 @@
-"""deploy/backup.sh on a real PostgreSQL: a dump that can be read, the oldest removed, a failure that removes nothing."""
+"""deploy/backup.sh on a real PostgreSQL: a dump that is whole, the oldest removed, a failure that removes none."""
 
 import os
 import subprocess
