@@ -66,7 +66,7 @@ class _Asked:
     services: dict[str, JsonObject]
 
 
-class _View:
+class View:
     """The platform as far as the way to one broker needs it; read before, for it is asked in a transaction."""
 
     def __init__(self, home: Namespace | None, secrets: Mapping[Place, Secret]) -> None:
@@ -137,7 +137,7 @@ class BrokerComparison:
     async def _way_to(self, broker: AnyBroker) -> BrokerEndpoint | Unresolved:
         namespace = broker.metadata.namespace
         secrets = await self._home.secrets([place for _, place in auth_secrets(broker)])
-        view = _View(await self._home.namespace(namespace) if namespace else None, secrets)
+        view = View(await self._home.namespace(namespace) if namespace else None, secrets)
         seconds = self._timeout_seconds
         return await self._database.run(lambda unit: find_endpoint(unit, view, broker, timeout_seconds=seconds))
 

@@ -4,6 +4,7 @@ import click
 
 from chandlery.process.commands.command_group import SuggestingGroup
 from chandlery.process.commands.reconciling.hold_commands import hold, release, status
+from chandlery.process.commands.reconciling.survey_commands import adopt, brokers, mitigate
 
 
 @click.group(cls=SuggestingGroup)
@@ -15,6 +16,9 @@ def reconcile() -> None:
     """
 
 
+reconcile.add_command(brokers)
+reconcile.add_command(adopt)
+reconcile.add_command(mitigate)
 reconcile.add_command(status)
 reconcile.add_command(hold)
 reconcile.add_command(release)
