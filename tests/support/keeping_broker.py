@@ -104,7 +104,7 @@ class KeepingBroker:
     def _instance(self, method: str, name: str, said: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         there = self.instances.get(name)
         if method == "PUT":
-            asked = {key: said[key] for key in ("service_id", "plan_id", "parameters") if key in said}
+            asked = {key: value for key, value in said.items() if key in ("service_id", "plan_id", "parameters")}
             if there is not None:
                 return (200 if there == asked else 409), {}
             self.instances[name] = asked
@@ -117,7 +117,7 @@ class KeepingBroker:
             del self.instances[name]
             return 200, {}
         if method == "PATCH":
-            there |= {key: said[key] for key in ("plan_id", "parameters") if key in said}
+            there |= {key: value for key, value in said.items() if key in ("plan_id", "parameters")}
             return 200, {}
         return 200, there
 

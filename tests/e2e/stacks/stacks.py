@@ -116,9 +116,8 @@ class SplitStack(Stack):
             CHANDLERY_DATABASE_URL=share.database_url,
             CHANDLERY_AMQP_URL=share.amqp_url,
             CHANDLERY_AMQP_PREFIX=share.amqp_prefix,
-            CHANDLERY_ENCRYPTION_KEYS=new_key("e2e"),
             CHANDLERY_DATABASE_ROLE_PREFIX=share.role_prefix,
-            **{**QUICK, **(environment or {})},
+            **{"CHANDLERY_ENCRYPTION_KEYS": new_key("e2e"), **QUICK, **(environment or {})},
         )
         self._write_gateway_files()
         for name in SERVICES:

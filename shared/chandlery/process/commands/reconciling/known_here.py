@@ -45,6 +45,8 @@ class KnownHere:
     """Service brokers, classes and plans."""
     offerings: OfferingIndex = field(default_factory=OfferingIndex)
     objects: dict[ThingKey, Here] = field(default_factory=dict)
+    retired: set[ThingKey] = field(default_factory=set)
+    """What bindings had before a rotation, and workers revoke."""
     uids: dict[str, ThingKey] = field(default_factory=dict)
     instances: dict[Place, Thing] = field(default_factory=dict)
     places: set[tuple[str, Place]] = field(default_factory=set)
@@ -140,6 +142,9 @@ def _note_binding(known: KnownHere, binding: ServiceBinding, memory: JsonObject)
         service_id=str(placement.get("serviceID") or (instance.service_id if instance else "")),
         plan_id=str(placement.get("planID") or (instance.plan_id if instance else "")),
     )
+    for each in memory.get("retired", ()):
+        before = str(each["placement"].get("bindingID") or "") or binding.spec.external_id
+        known.retired.add(thing.key._replace(binding_id=before))
     is_at_rest = binding.status.current_operation is None and binding.metadata.deletion_timestamp is None
     known.note(Here(thing=thing, is_settled=is_at_rest and binding.status.unbind_status == "Required"))
     known.places.add((binding.kind, thing.place))

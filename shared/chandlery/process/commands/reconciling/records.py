@@ -11,6 +11,7 @@ Goes out: `Record`. Nothing is believed of a line but ids and names.
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +30,8 @@ _POLLS: Final = frozenset({Verb.POLL_INSTANCE, Verb.POLL_BINDING})
 _NOTHING_DONE: Final = frozenset({Verdict.REJECTED, Verdict.UNREACHABLE})
 _OVER: Final = frozenset({Verdict.SUCCEEDED, Verdict.GONE})
 _LONGEST_LINE: Final = 1 << 20
-_DEEPEST_WRAP: Final = ("log", "message", "line")
+_FIRST: Final = 1_000
+_WRAPPED_IN: Final = ("log", "message", "line")
 """Under which keys collectors of logs keep the line itself."""
 _AUDITED: Final = {"serviceinstances": kinds.SERVICE_INSTANCE, "servicebindings": kinds.SERVICE_BINDING}
 
@@ -76,10 +78,21 @@ def read_records(paths: Iterable[Path]) -> Record:
 
 
 def _is_lines(path: Path) -> bool:
-    """Whether each line is a document of its own, and the first that is JSON no list of objects."""
-    for line in _lines(path):
-        return line.get("kind") not in ("List", "ServiceInstance", "ServiceBinding")
-    return False
+    """Whether its lines are documents of their own, and not parts of one, as in what kubectl prints."""
+    return any(_is_known(_unwrapped(line)) or NAMES["at"] in line for line in islice(_lines(path), _FIRST))
+
+
+def _is_known(line: JsonObject) -> bool:
+    return NAMES["action"] in line or "objectRef" in line or ("externalID" in line and "broker" in line)
+
+
+def _unwrapped(line: JsonObject) -> JsonObject:
+    if _is_known(line):
+        return line
+    for key in _WRAPPED_IN:
+        if isinstance(inner := line.get(key), str) and (unwrapped := _read(inner)):
+            return unwrapped
+    return line
 
 
 def _lines(path: Path) -> Iterator[JsonObject]:
@@ -107,10 +120,7 @@ def _is_ours(document: JsonObject) -> bool:
 
 
 def _take_line(record: Record, line: JsonObject) -> None:
-    for key in _DEEPEST_WRAP:
-        if NAMES["action"] not in line and isinstance(inner := line.get(key), str) and (unwrapped := _read(inner)):
-            line = unwrapped
-            break
+    line = _unwrapped(line)
     if line.get(NAMES["action"]) == "call_broker":
         _take_call(record, line)
     elif line.get("kind") == "Event" and "objectRef" in line:

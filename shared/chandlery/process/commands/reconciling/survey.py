@@ -53,7 +53,8 @@ class Surveying:
                 self._tell(Difference.UNANSWERED, Thing(key=ThingKey(lane, "")), note=problem)
         tell(f"{len(self._known.objects):,} objects here and {len(self._record.things):,} of the record to compare")
         await _each(map(self._look_here, self._known.objects.values()))
-        new = [thing for key, thing in self._record.things.items() if key not in self._known.objects]
+        known = self._known.objects.keys() | self._known.retired
+        new = [thing for key, thing in self._record.things.items() if key not in known]
         await _each(self._look_there(thing) for thing in new if not thing.is_gone)
         self._look_at_audit()
         order = list(Difference)

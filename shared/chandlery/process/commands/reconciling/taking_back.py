@@ -11,6 +11,7 @@ Comes in: findings. Goes out: entries, one for each, and an event of the audit l
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Final
 
@@ -38,6 +39,7 @@ from chandlery.store.work.work_claims import TakenWork
 
 ADOPT: Final = "adopt"
 MITIGATE: Final = "mitigate"
+_GRACE: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +169,11 @@ async def _give_new_id(unit: UnitOfWork, *, thing: Thing) -> None:
     if not isinstance(binding, ServiceBinding):
         return
     memory = await unit.work_queue.memory_of(thing.uid)
-    placement = {**memory.get("placement", {}), "bindingID": thing.key.binding_id}
+    before = memory.get("placement", {})
+    placement = {**before, "bindingID": thing.key.binding_id}
+    # What it had before may still be there, and is revoked when whoever uses the Secret has had time to read it anew.
+    retired = [each for each in memory.get("retired", ()) if each["placement"].get("bindingID") != thing.key.binding_id]
+    retired.append({"placement": before, "nextAt": (unit.now + _GRACE).timestamp()})
     await unit.work_queue.remove(thing.uid)
     await unit.external_ids.claim(ExternalId(thing.key.lane, binding.kind, thing.key.binding_id), thing.uid)
     place = (binding.metadata.namespace or "", binding.metadata.name)
@@ -178,7 +184,7 @@ async def _give_new_id(unit: UnitOfWork, *, thing: Thing) -> None:
             lane=thing.key.lane,
             at=place,
             is_due=True,
-            memory={**memory, "placement": placement},
+            memory={**memory, "placement": placement, "retired": retired},
             ready="True",
         )
     )
