@@ -85,6 +85,7 @@ def drill(tmp_path: Path) -> Iterator[Drill]:
                 remove_queues(stack.share, stack.lanes())
 
 
+@pytest.mark.timeout(400)
 def test_a_restored_database_agrees_with_its_brokers_again(drill: Drill) -> None:
     stack, broker = drill.stack, drill.broker
     stack.migrate()

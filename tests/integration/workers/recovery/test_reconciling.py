@@ -12,11 +12,11 @@ from chandlery.model.objects.bindings import ServiceBinding, ServiceBindingSpec
 from chandlery.model.objects.brokers import LocalObjectReference
 from chandlery.model.objects.instances import ServiceInstance, ServiceInstanceSpec
 from chandlery.model.objects.metadata import ObjectMeta
-from chandlery.process.commands.reconciling.external_things import Difference
 from chandlery.process.commands.reconciling.reconcile_run import Wish, surveyed
 from chandlery.process.commands.reconciling.reconcile_views import finding_json
-from chandlery.process.commands.reconciling.records import read_records
-from chandlery.process.commands.reconciling.survey import Survey
+from chandlery.process.commands.reconciling.surveys.external_things import Difference
+from chandlery.process.commands.reconciling.surveys.records import read_records
+from chandlery.process.commands.reconciling.surveys.survey import Survey
 from chandlery.process.commands.reconciling.taking_back import ADOPT, MITIGATE, Done
 from chandlery.store.database import UnitOfWork
 from tests.integration.workers.fleet import BINDING, INSTANCE, NS, SECRET, Fleet, broker

@@ -13,8 +13,8 @@ from chandlery.model.objects import kinds
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.wire import JsonObject
 from chandlery.process.commands.imports.import_entries import Place
-from chandlery.process.commands.reconciling.external_things import Finding, Thing
-from chandlery.process.commands.reconciling.known_here import KnownHere
+from chandlery.process.commands.reconciling.surveys.external_things import Finding, Thing
+from chandlery.process.commands.reconciling.surveys.known_here import KnownHere
 from chandlery.reconcile.parameters.parameters import checksum
 
 _FINALIZER: Final = "kubernetes-incubator/service-catalog"

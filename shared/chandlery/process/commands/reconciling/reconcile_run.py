@@ -11,11 +11,11 @@ from chandlery.process.choices.platform_choice import check_database
 from chandlery.process.commands.imports.import_run import opened_database, service_rules
 from chandlery.process.commands.imports.sources.dump_shelf import DumpShelf
 from chandlery.process.commands.imports.sources.homes import ClusterHome, StandaloneHome
-from chandlery.process.commands.reconciling.broker_asking import BrokerAsking
-from chandlery.process.commands.reconciling.external_things import Difference, Finding
-from chandlery.process.commands.reconciling.known_here import read_known
-from chandlery.process.commands.reconciling.records import Record
-from chandlery.process.commands.reconciling.survey import Survey, Surveying
+from chandlery.process.commands.reconciling.surveys.broker_asking import BrokerAsking
+from chandlery.process.commands.reconciling.surveys.external_things import Difference, Finding
+from chandlery.process.commands.reconciling.surveys.known_here import read_known
+from chandlery.process.commands.reconciling.surveys.records import Record
+from chandlery.process.commands.reconciling.surveys.survey import Survey, Surveying
 from chandlery.process.commands.reconciling.taking_back import ADOPT, Done, TakingBack
 from chandlery.settings.settings import Settings
 from chandlery.store.database import Database

@@ -5,7 +5,7 @@ from typing import Final
 
 from chandlery.model.objects.wire import JsonObject
 from chandlery.model.text.clean_text import clean_message
-from chandlery.process.commands.reconciling.external_things import Difference, Finding
+from chandlery.process.commands.reconciling.surveys.external_things import Difference, Finding
 from chandlery.process.commands.reconciling.taking_back import Done
 
 _COLUMNS: Final = ("DIFFERENCE", "KIND", "NAMESPACE", "NAME", "EXTERNAL ID", "BROKER", "SAYS", "NOTE")

@@ -27,9 +27,9 @@ from chandlery.process.commands.imports.import_entries import Verdict
 from chandlery.process.commands.imports.import_run import ImportOptions, import_dump
 from chandlery.process.commands.imports.known.used_secrets import is_controlled_by, own_secret
 from chandlery.process.commands.imports.sources.dump_shelf import DumpShelf
-from chandlery.process.commands.reconciling.external_things import Difference, Finding, Thing
-from chandlery.process.commands.reconciling.known_here import KnownHere
 from chandlery.process.commands.reconciling.made_documents import MadeDocuments
+from chandlery.process.commands.reconciling.surveys.external_things import Difference, Finding, Thing
+from chandlery.process.commands.reconciling.surveys.known_here import KnownHere
 from chandlery.settings.settings import Settings
 from chandlery.store.audit.audit_entries import AuditEntry
 from chandlery.store.audit.system_entries import Subject

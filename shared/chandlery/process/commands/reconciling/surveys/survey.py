@@ -12,10 +12,10 @@ from typing import Any, Final
 from chandlery.model.objects import kinds
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.wire import JsonObject
-from chandlery.process.commands.reconciling.broker_asking import BrokerAsking, Heard
-from chandlery.process.commands.reconciling.external_things import Difference, Finding, Thing, ThingKey
-from chandlery.process.commands.reconciling.known_here import Here, KnownHere
-from chandlery.process.commands.reconciling.records import Record
+from chandlery.process.commands.reconciling.surveys.broker_asking import BrokerAsking, Heard
+from chandlery.process.commands.reconciling.surveys.external_things import Difference, Finding, Thing, ThingKey
+from chandlery.process.commands.reconciling.surveys.known_here import Here, KnownHere
+from chandlery.process.commands.reconciling.surveys.records import Record
 from chandlery.process.takeover import Reads
 
 _AT_ONCE: Final = 32

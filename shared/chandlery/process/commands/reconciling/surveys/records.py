@@ -8,7 +8,6 @@ Comes in: files, in any of these forms, one after the other in the order of time
 Goes out: `Record`. Nothing is believed of a line but ids and names.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -16,11 +15,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from chandlery.model.faults import ConfigurationFault
+from chandlery.model.json.json_text import NotJson, read_json
 from chandlery.model.objects import kinds
 from chandlery.model.objects.wire import JsonObject
 from chandlery.process.commands.imports.import_entries import Place
 from chandlery.process.commands.imports.sources.dump_reading import read_dumps
-from chandlery.process.commands.reconciling.external_things import BROKER, Thing, ThingKey
+from chandlery.process.commands.reconciling.surveys.external_things import BROKER, Thing, ThingKey
 from chandlery.process.logs.ecs_fields import NAMES
 from chandlery.reconcile.answers import Verb, Verdict
 
@@ -108,8 +108,8 @@ def _read(text: str) -> JsonObject | None:
     if start < 0:
         return None
     try:
-        found = json.loads(text[start:])
-    except (ValueError, RecursionError):
+        found = read_json(text[start:].encode())
+    except NotJson:
         # Of a file of logs other lines may be anything.
         return None
     return found if isinstance(found, dict) else None

@@ -17,7 +17,7 @@ from chandlery.osb.operations.binding_calls import GetBindingRequest
 from chandlery.osb.operations.instance_calls import GetInstanceRequest
 from chandlery.process.commands.imports.broker_comparison import View
 from chandlery.process.commands.imports.sources.homes import Home
-from chandlery.process.commands.reconciling.external_things import Thing
+from chandlery.process.commands.reconciling.surveys.external_things import Thing
 from chandlery.reconcile.answers import Answer, Verdict, call_failure
 from chandlery.reconcile.offering import Unresolved
 from chandlery.retry.rate_limit import CallRate

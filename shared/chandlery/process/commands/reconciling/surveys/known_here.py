@@ -16,7 +16,7 @@ from chandlery.model.objects.offerings import AnyClass, AnyPlan
 from chandlery.model.objects.wire import JsonObject
 from chandlery.process.commands.imports.import_entries import Place
 from chandlery.process.commands.imports.known.offering_index import OfferingIndex, broker_place
-from chandlery.process.commands.reconciling.external_things import Thing, ThingKey
+from chandlery.process.commands.reconciling.surveys.external_things import Thing, ThingKey
 from chandlery.reconcile.reconcile_result import broker_key
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.objects.object_reads import Listing

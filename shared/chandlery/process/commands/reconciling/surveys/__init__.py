@@ -1,0 +1,1 @@
+"""What the database and the records know, and what service brokers say of it."""
