@@ -27,7 +27,7 @@ CODE = re.compile(r"`([^`\n]+)`")
 PATH = re.compile(rf"({'|'.join(re.escape(source) for source in SOURCES)})/[\w./-]*")
 FILE_NAME = re.compile(r"[\w./-]+\.(py|md|toml|yaml|txt)")
 EXTERNAL = ("http://", "https://")
-MADE_BY_USERS = frozenset({"chandlery.yaml"})
+MADE_BY_USERS = frozenset({"chandlery.yaml", "gateway.toml"})
 """Files that a page tells its readers to make."""
 
 
