@@ -24,6 +24,7 @@ from tests.support.waiting import wait_for
 pytestmark = pytest.mark.timeout(600)  # some ten thousand files are unpacked and compiled
 
 REVISION: Final = "0123456789abcdef0123456789abcdef01234567"
+VERSION: Final = str(tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"])
 DOWNLOADS: Final = Path.home() / ".cache/chandlery/downloads"
 MOST_MEBIBYTES: Final = 190
 _ROOM_BYTES: Final = 2 << 30
@@ -46,7 +47,7 @@ def image(place: Path) -> Image:
     DOWNLOADS.mkdir(parents=True, exist_ok=True)
     return build_image(
         REPOSITORY, REPOSITORY / "deploy/Dockerfile", place, downloads=DOWNLOADS,
-        REVISION=REVISION, SOURCE="https://git.example.com/chandlery", CREATED="2026-12-01T00:00:00Z",
+        VERSION=VERSION, REVISION=REVISION, SOURCE="https://git.example.com/chandlery", CREATED="2026-12-01T00:00:00Z",
     )  # fmt: skip
 
 
@@ -67,16 +68,14 @@ def run(image: Image, *words: str, volume: Path | None = None, **variables: str)
 
 
 def test_the_entry_point_runs_as_the_images_user(image: Image) -> None:
-    version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
     said = run(image, "--version")
-    assert (said.stdout, said.stderr) == (f"chandlery, version {version}\n", "")
+    assert (said.stdout, said.stderr) == (f"chandlery, version {VERSION}\n", "")
 
 
 def test_labels_say_what_it_was_built_from(image: Image) -> None:
-    version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
     prefix = "org.opencontainers.image."
     labels = {name.removeprefix(prefix): value for name, value in image.configuration.labels.items()}
-    assert labels["version"] == version
+    assert labels["version"] == VERSION
     assert (labels["revision"], labels["source"]) == (REVISION, "https://git.example.com/chandlery")
     assert labels["created"] == "2026-12-01T00:00:00Z"
     assert labels["base.name"].startswith("python:3.11-slim-bookworm")
@@ -170,8 +169,7 @@ def test_bake_builds_both_platforms_with_a_bill_and_provenance() -> None:
         assert bake["target"][name]["inherits"] == ["all"]
         assert (REPOSITORY / bake["target"][name]["dockerfile"]).is_file()
     assert bake["variable"].keys() >= {value.strip("${}") for value in everything["args"].values()}
-    version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
-    assert bake["variable"]["VERSION"]["default"] == version
+    assert bake["variable"]["VERSION"]["default"] == VERSION
 
 
 def _quick_folder() -> str:
