@@ -1,6 +1,7 @@
 """A checkout of its own with what is in this one, committed or not: releases are made there, and none here."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from packaging.version import Version
+
+from releasing.changelog import UNRELEASED, has_unreleased
+from releasing.version_places import version_of
+from releasing.versions import is_release
 from tests.e2e.stacks.programs import REPOSITORY, clean_environment
 
 _AUTHOR: Final = ("-c", "user.name=Nobody", "-c", "user.email=nobody@example.com", "-c", "commit.gpgsign=false")
@@ -69,4 +75,31 @@ def scratch_checkout(folder: Path) -> ScratchCheckout:
     made = ScratchCheckout(folder)
     made.git("init", "--quiet", "--initial-branch", "main")
     made.commit("everything")
+    return made
+
+
+def next_minor(version: str) -> str:
+    """The release after that one: 0.3.0 after 0.2.0."""
+    found = Version(version)
+    return f"{found.major}.{found.minor + 1}.0"
+
+
+def coming_release() -> str:
+    """The release that this checkout is on its way to; on the commit of a release the one after it."""
+    version = version_of(REPOSITORY)
+    return next_minor(version) if is_release(version) else Version(version).base_version
+
+
+def about_to_release(folder: Path, version: str, day: str) -> ScratchCheckout:
+    """With another commit, on which that version is set as `make version` sets it."""
+    made = scratch_checkout(folder)
+    changelog = folder / "CHANGELOG.md"
+    text = changelog.read_text(encoding="utf-8")
+    if not has_unreleased(text):
+        # On the commit of a release, and right after it.
+        change = "### Fixed\n\n- Something.\n"
+        changelog.write_text(re.sub(rf"(?m)^## \[{UNRELEASED}\]\n", rf"\g<0>\n{change}", text), encoding="utf-8")
+    set_ = made.run("version.py", version, "--date", day)
+    assert set_.returncode == 0, set_.stderr
+    made.commit(f"release {version}")
     return made

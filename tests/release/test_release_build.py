@@ -13,12 +13,15 @@ from typing import Any, Final
 import helm_python
 import pytest
 
+from releasing.changelog import latest_release
+from tests.e2e.stacks.programs import REPOSITORY
 from tests.release.made_once import made_once
 from tests.release.packages import run_hatchling
-from tests.release.scratch_checkout import ScratchCheckout, scratch_checkout
+from tests.release.scratch_checkout import ScratchCheckout, about_to_release, coming_release
 from tests.unit.deploy.test_dockerfile import copied
 
-_VERSION: Final = "0.2.0"
+_VERSION: Final = coming_release()
+_DAY: Final = "2027-02-28"
 _NAMES: Final = {
     f"chandlery-{_VERSION}-image-context.tar.gz",
     f"chandlery-{_VERSION}-notes.md",
@@ -58,10 +61,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
     """Version, commit, `make release`, as docs/releases.md has them."""
 
     def make(folder: Path) -> None:
-        checkout = scratch_checkout(folder / "here")
-        versioned = checkout.run("version.py", _VERSION, "--date", "2027-02-28")
-        assert versioned.returncode == 0, versioned.stderr
-        checkout.commit(f"release {_VERSION}")
+        checkout = about_to_release(folder / "here", _VERSION, _DAY)
         signer = folder / "signer"
         signer.write_text(_SIGNER)
         signer.chmod(0o755)
@@ -153,11 +153,12 @@ def test_chart_of_a_release_is_the_chart_of_its_commit(release: Release) -> None
 def test_notes_are_the_section_of_the_changelog_that_the_version_was_given(release: Release) -> None:
     notes = release.artefact("-notes.md").read_text()
     changelog = (release.checkout.folder / "CHANGELOG.md").read_text()
-    assert f"## [Unreleased]\n\n## [{_VERSION}] - 2027-02-28\n" in changelog
-    section = changelog.partition(f"## [{_VERSION}] - 2027-02-28\n")[2].partition("\n## [")[0]
+    assert f"## [Unreleased]\n\n## [{_VERSION}] - {_DAY}\n" in changelog
+    section = changelog.partition(f"## [{_VERSION}] - {_DAY}\n")[2].partition("\n## [")[0]
     assert notes == f"# Chandlery {_VERSION}\n\n{section.strip()}\n"
     listed = (release.checkout.folder / "docs/releases.md").read_text()
-    assert f"| {_VERSION} | 2027-02-28 | `v{_VERSION}` | 2027-08-28 |\n| 0.1.0 |" in listed
+    before = latest_release((REPOSITORY / "CHANGELOG.md").read_text())
+    assert f"| {_VERSION} | {_DAY} | `v{_VERSION}` | 2027-08-28 |\n| {before} |" in listed
 
 
 def test_bill_of_materials_is_that_of_the_release(release: Release) -> None:

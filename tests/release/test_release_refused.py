@@ -8,26 +8,26 @@ import pytest
 from machine.console import MachineFault
 from releasing.signing import read_command, sign_all
 from tests.release.made_once import made_once
-from tests.release.scratch_checkout import ScratchCheckout, scratch_checkout
+from tests.release.scratch_checkout import ScratchCheckout, about_to_release, coming_release, next_minor
 
-_VERSION: Final = "0.2.0"
+_VERSION: Final = coming_release()
+_LATER: Final = next_minor(_VERSION)
+_DAY: Final = "2027-02-28"
 
 
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> ScratchCheckout:
-    """One that is about to release."""
+    """One that is about to release, for tests that change nothing in it."""
 
     def make(folder: Path) -> None:
-        checkout = scratch_checkout(folder / "here")
-        assert checkout.run("version.py", _VERSION).returncode == 0
-        checkout.commit("release")
+        about_to_release(folder / "here", _VERSION, _DAY)
 
     return ScratchCheckout(made_once(tmp_path_factory, "ready", make) / "here")
 
 
 @pytest.fixture
 def checkout(ready: ScratchCheckout, tmp_path: Path) -> ScratchCheckout:
-    """A clone of it, for one test."""
+    """A clone of it, for one test that does."""
     clone = ScratchCheckout(tmp_path / "clone")
     ready.git("clone", "--quiet", "--local", str(ready.folder), str(clone.folder))
     return clone
@@ -66,20 +66,19 @@ def test_release_with_another_version_in_the_chart_is_refused(checkout: ScratchC
 
 def test_release_of_a_version_in_the_making_is_refused_but_can_be_rehearsed(checkout: ScratchCheckout) -> None:
     checkout.edit("CHANGELOG.md", "## [Unreleased]\n", "## [Unreleased]\n\n### Fixed\n\n- Something.\n")
-    assert checkout.run("version.py", "0.3.0.dev0").returncode == 0
+    assert checkout.run("version.py", f"{_LATER}.dev0").returncode == 0
     checkout.commit("goes on")
     said = _refusal(checkout)
     assert said == [
-        "error: 0.3.0.dev0 is no release: set one with `make version VERSION=…`, or try it out with REHEARSAL=1"
+        f"error: {_LATER}.dev0 is no release: set one with `make version VERSION=…`, or try it out with REHEARSAL=1"
     ]
     done = checkout.run("release.py", "--rehearsal")
     assert done.returncode == 0, done.stderr
-    assert "this was a rehearsal: 0.3.0.dev0 is not to be published" in done.stderr
-    built = checkout.folder / "dist/0.3.0.dev0"
-    assert (
-        built / "chandlery-0.3.0.dev0-notes.md"
-    ).read_text() == "# Chandlery 0.3.0.dev0\n\n### Fixed\n\n- Something.\n"
-    assert (built / "chandlery-0.3.0-dev.0.tgz").exists()
+    assert f"this was a rehearsal: {_LATER}.dev0 is not to be published" in done.stderr
+    built = checkout.folder / f"dist/{_LATER}.dev0"
+    notes = (built / f"chandlery-{_LATER}.dev0-notes.md").read_text()
+    assert notes == f"# Chandlery {_LATER}.dev0\n\n### Fixed\n\n- Something.\n"
+    assert (built / f"chandlery-{_LATER}-dev.0.tgz").exists()
 
 
 def test_release_that_another_commit_is_tagged_with_is_refused(checkout: ScratchCheckout) -> None:
@@ -99,18 +98,18 @@ def test_release_that_another_commit_is_tagged_with_is_refused(checkout: Scratch
     ("version", "sentence"),
     [
         ("0.2", "error: '0.2' is no version of Chandlery: 0.2.0 is a release, 0.2.0rc1 a candidate"),
-        ("v0.3.0", "error: 'v0.3.0' is no version of Chandlery"),
-        ("0.1.5", f"error: 0.1.5 is not later than {_VERSION}, which CHANGELOG.md has as the latest release"),
-        ("0.3.0", "error: CHANGELOG.md says nothing below [Unreleased]: a release without changes is none"),
+        (f"v{_LATER}", f"error: 'v{_LATER}' is no version of Chandlery"),
+        ("0.0.9", f"error: 0.0.9 is not later than {_VERSION}, which CHANGELOG.md has as the latest release"),
+        (_LATER, "error: CHANGELOG.md says nothing below [Unreleased]: a release without changes is none"),
     ],
 )
 def test_version_that_cannot_be_the_next_one_changes_nothing(
-    checkout: ScratchCheckout, version: str, sentence: str
+    ready: ScratchCheckout, version: str, sentence: str
 ) -> None:
-    done = checkout.run("version.py", version)
+    done = ready.run("version.py", version)
     assert done.returncode == 1
     assert done.stderr.startswith(sentence)
-    assert checkout.git("status", "--porcelain") == ""
+    assert ready.git("status", "--porcelain") == ""
 
 
 @pytest.mark.parametrize(
@@ -123,12 +122,12 @@ def test_version_that_cannot_be_the_next_one_changes_nothing(
     ids=["without a signature", "without an end", "not installed"],
 )
 def test_command_that_cannot_sign_is_refused_before_anything_is_built(
-    checkout: ScratchCheckout, command: str, sentence: str
+    ready: ScratchCheckout, command: str, sentence: str
 ) -> None:
-    done = checkout.run("release.py", "--sign", command)
+    done = ready.run("release.py", "--sign", command)
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {sentence}")
-    assert not _leftovers(checkout)
+    assert not _leftovers(ready)
 
 
 def test_release_is_not_there_when_it_cannot_be_signed(checkout: ScratchCheckout) -> None:

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,7 @@ from packaging.version import Version
 from machine.console import MachineFault, say
 from machine.installing import install_into
 from machine.places import REPOSITORY, locked, user_cache
+from releasing.version_places import version_of
 from tests.release.packages import Environment
 
 RELEASES: Final = REPOSITORY / "docs" / "releases.md"
@@ -39,24 +41,32 @@ class Release:
 
 
 def listed_releases(text: str) -> list[Release]:
-    """Those of the table in `docs/releases.md`, the newest first."""
-    found = [Release(row["version"], row["name"]) for row in _ROW.finditer(text)]
-    return sorted(found, key=lambda release: Version(release.version), reverse=True)
+    """Those of the table in `docs/releases.md`."""
+    return [Release(row["version"], row["name"]) for row in _ROW.finditer(text)]
 
 
 def previous_release() -> Release:
     """The newest one that this checkout comes after.
 
     Raises:
-        MachineFault: docs/releases.md has none but this very commit.
+        MachineFault: docs/releases.md has none before the version of this checkout.
     """
-    here = _git("rev-parse", "HEAD").stdout.decode().strip()
-    for release in listed_releases(RELEASES.read_text()):
-        commit = _git("rev-parse", "--verify", "--quiet", f"{release.commit}^{{commit}}").stdout.decode().strip()
-        if commit != here:
-            # What the history does not have is told when it is needed.
-            return Release(release.version, commit or release.commit)
-    raise MachineFault(f"{RELEASES.name} lists no release before this one")
+    release = newest_before(version_of(REPOSITORY), listed_releases(RELEASES.read_text()))
+    commit = _git("rev-parse", "--verify", "--quiet", f"{release.commit}^{{commit}}").stdout.decode().strip()
+    # What the history does not have is told when it is needed.
+    return Release(release.version, commit or release.commit)
+
+
+def newest_before(version: str, releases: Iterable[Release]) -> Release:
+    """Of the releases the newest one before that version. Not by commits: one that is about to be made has no tag yet.
+
+    Raises:
+        MachineFault: there is none.
+    """
+    earlier = [release for release in releases if Version(release.version) < Version(version)]
+    if not earlier:
+        raise MachineFault(f"{RELEASES.name} lists no release before {version}")
+    return max(earlier, key=lambda release: Version(release.version))
 
 
 def installed_release(release: Release) -> Environment:
