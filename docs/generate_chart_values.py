@@ -22,6 +22,11 @@ from docs.generated_page import table, write_or_check  # noqa: E402
 PAGE: Final = Path(__file__).with_name("chart-values.md")
 CHART: Final = ROOT / "deploy" / "chart" / "chandlery"
 _MOST_CHOICES: Final = 12
+_SERVICES: Final = frozenset({"gateway", "provisioner", "binder", "syncer"})
+_TOLD_FOR_ALL: Final = ("provisioner", "gateway")
+"""Services whose comments go for the others as well: what workers have in common first."""
+_ALIKE: Final = frozenset({"resources", "storage", "issuerRef"})
+"""Branches that mean the same wherever they stand."""
 _HEAD: Final = """\
 # Values of the chart
 
@@ -91,22 +96,48 @@ def _section(top: Value, values: Sequence[Value], schema: Mapping[str, Any]) -> 
 def _rows(leaves: Sequence[Value], values: Sequence[Value], schema: Mapping[str, Any]) -> str:
     def row(each: Value) -> list[str]:
         part = _part(each.path, schema)
-        meaning = _meaning(each, values) or str(part.get("description", ""))
+        meaning = meaning_of(each, values) or str(part.get("description", ""))
         return [f"`{'.'.join(each.path)}`", _default(each.default), _in_words(part, schema), meaning]
 
     return table(["value", "default", "allowed", "meaning"], [row(each) for each in leaves])
 
 
-def _meaning(value: Value, values: Sequence[Value]) -> str:
+def meaning_of(value: Value, values: Sequence[Value]) -> str:
+    """What is said of it: above it, above what it is in, or above its like; nothing if nobody says anything."""
+    for each in (value, *_of_other_services(value, values)):
+        if told := _told(each, values) or _told_around(each, values):
+            return told
+    return next((each.comment for each in values if each.comment and _is_alike(value, each)), "")
+
+
+def _of_other_services(value: Value, values: Sequence[Value]) -> list[Value]:
+    if value.path[0] not in _SERVICES:
+        return []
+    return [each for service in _TOLD_FOR_ALL for each in values if each.path == (service, *value.path[1:])]
+
+
+def _told_around(value: Value, values: Sequence[Value]) -> str:
+    """Which value has the comment of the innermost branch that it is in, but for the section's."""
+    around = [each for each in values if 1 < len(each.path) < len(value.path) and _is_in(value, each) and each.comment]
+    return f"See `{'.'.join(_first_leaf(around[-1], values).path)}`." if around else ""
+
+
+def _told(value: Value, values: Sequence[Value]) -> str:
     """Its comment, after those of the branches below the section's that begin with it."""
     around = [
         each.comment
         for each in values
-        if 1 < len(each.path) < len(value.path)
-        and value.path[: len(each.path)] == each.path
-        and _first_leaf(each, values) == value
+        if 1 < len(each.path) < len(value.path) and _is_in(value, each) and _first_leaf(each, values) == value
     ]
     return " ".join(filter(None, [*around, value.comment]))
+
+
+def _is_in(value: Value, branch: Value) -> bool:
+    return value.path[: len(branch.path)] == branch.path
+
+
+def _is_alike(value: Value, branch: Value) -> bool:
+    return branch.is_branch and branch.path[-1] in _ALIKE and branch.path[-1] in value.path
 
 
 def _first_leaf(branch: Value, values: Sequence[Value]) -> Value:

@@ -9,7 +9,7 @@ import yaml
 
 from chandlery.process.commands.cli import COMMANDS, cli
 from docs import generate_chart_values, generate_commands, generate_reasons
-from docs.generate_chart_values import CHART, every_value
+from docs.generate_chart_values import CHART, every_value, meaning_of
 from docs.generate_commands import every_command
 from docs.generate_reasons import missing
 
@@ -63,6 +63,28 @@ def test_value_is_told_with_its_default_and_the_comment_above_it() -> None:
         (("a", "c", "e"), {}, ""),
     ]
     assert yaml.safe_load(text)["a"]["b"] == 1
+
+
+def test_nothing_is_said_of_no_value_of_the_chart() -> None:
+    rows = [line for line in generate_chart_values.page().splitlines() if line.startswith("| `")]
+    assert [row.split("`")[1] for row in rows if row.endswith("|  |")] == []
+
+
+def test_value_without_a_comment_is_told_by_what_it_is_in_or_by_its_like() -> None:
+    text = (
+        "gateway:\n  # How many.\n  replicas: 1\n  # What a pod has.\n  resources: {cpu: 1, memory: 2}\n"
+        "binder: {replicas: 1}\ndata:\n  one: {resources: {cpu: 1}}\n  two: 1\n"
+    )
+    values = list(every_value(text))
+    told = {".".join(each.path): meaning_of(each, values) for each in values if not each.is_branch}
+    assert told == {
+        "gateway.replicas": "How many.",
+        "gateway.resources.cpu": "What a pod has.",
+        "gateway.resources.memory": "See `gateway.resources.cpu`.",
+        "binder.replicas": "How many.",
+        "data.one.resources.cpu": "What a pod has.",
+        "data.two": "",
+    }
 
 
 def test_every_reason_is_told_once() -> None:
