@@ -46,6 +46,8 @@ PLATFORM := tests/conformance/platform_behaviour tests/conformance/platform_fail
 CLUSTER := tests/cluster
 # What is built, packed, installed away from here, upgraded, restored: `make test-release`, which `.ci/run` has, too.
 RELEASE := tests/release
+# Its modules in their own order, and not by how many tests they have: see its conftest.py.
+LONGEST_FIRST := --no-loadscope-reorder
 # How long `make fuzz` goes on, and how many examples it makes for each operation in each round, if there is time.
 FUZZ_MINUTES ?= 30
 FUZZ_EXAMPLES ?= 50
@@ -141,7 +143,7 @@ storms: setup services  ## Bad surroundings, ends, death at every step, a rollin
 .PHONY: test-release
 test-release: setup services  ## What a release brings, installed away from the source: packages, upgrades, restores, the site
 	@urls="$$($(SERVICES) env)"; eval "$$urls"; CHANDLERY_TEST_BRIEFLY=1 \
-	$(BIN)/pytest $(PARALLEL) $(RELEASE) $(PYTEST_ARGS)
+	$(BIN)/pytest $(PARALLEL) $(LONGEST_FIRST) $(RELEASE) $(PYTEST_ARGS)
 
 .PHONY: test-cluster
 test-cluster: setup services  ## In a real cluster: kube-apiserver, its controllers and etcd, as make cluster-servers has built them

@@ -53,6 +53,8 @@ def build_image(context: Path, dockerfile: Path, folder: Path, *, downloads: Pat
     """All stages of it; the last one is the image. `downloads` keeps what pip has fetched for the next time."""
     defaults, stages = stages_of(dockerfile)
     done: dict[str, Image] = {}
+    begun = folder / "begun"
+    _begin(begun, downloads)
     for number, stage in enumerate(stages):
         base = done.get(stage.base)
         root = folder / str(number)
@@ -60,7 +62,8 @@ def build_image(context: Path, dockerfile: Path, folder: Path, *, downloads: Pat
             shutil.copytree(base.root, root, symlinks=True)
             configuration = Configuration(dict(base.configuration.environment))
         else:
-            _begin(root, downloads)
+            # Each begins with the same; an environment with pip takes seconds to make.
+            shutil.copytree(begun, root, symlinks=True)
             configuration = Configuration({"PATH": _PATH})
         configuration.arguments = {**defaults, **arguments}
         image = Image(root, configuration)

@@ -11,6 +11,7 @@ import yaml
 from chandlery.process.commands.doctor.verdicts.database_verdicts import OLDEST_POSTGRESQL, OLDEST_SQLITE
 from chandlery.process.commands.doctor.verdicts.rabbitmq_verdicts import OLDEST as OLDEST_RABBITMQ
 from chandlery.reconcile.operation.version_matrix import NEWEST, OLDEST
+from tests.unit.deploy.sets import release_changes
 
 ROOT = Path(__file__).parents[3]
 
@@ -41,6 +42,22 @@ def test_versions_that_it_runs_with_are_those_that_are_looked_for(page: str, pro
         assert f"| {name} | {oldest} or newer" in page
     assert f"| Open Service Broker API | {OLDEST} to {NEWEST} " in page
     assert f"the schemas of 1.29 to {newest}," in page
+
+
+def test_every_version_of_kubernetes_that_it_runs_with_has_an_end_and_none_was_over_before_it(page: str) -> None:
+    row = next(line for line in page.splitlines() if line.startswith("| Kubernetes, for the chart |"))
+    found = re.search(r"1\.(\d+) to 1\.(\d+): (\d{4}-\d\d-\d\d)", row)
+    assert found is not None
+    single = {int(minor): day for minor, day in re.findall(r" 1\.(\d+): (\d{4}-\d\d-\d\d)", row.split("Newer ones")[1])}
+    newest = int(str(kubernetes_validate.latest_version()).split(".")[1])
+    assert [*range(int(found[1]), int(found[2]) + 1), *single] == list(range(25, newest + 1))
+    # A newer version is not given up before an older one.
+    assert [found[3], *single.values()] == sorted({found[3], *single.values()})
+
+
+def test_what_has_to_be_kept_at_a_release_is_one_of_its_steps(page: str) -> None:
+    steps = page.partition("## How a release is made")[2]
+    assert f"python -m {release_changes.__name__} 0.2.0 deploy/chart/chandlery" in steps
 
 
 def test_every_extra_is_told(page: str, project: dict[str, object]) -> None:
