@@ -29,6 +29,12 @@ def test_every_page_stands_in_the_navigation_once() -> None:
     assert Counter(_places(configuration["project"]["nav"])) == Counter(PAGES.values())
 
 
+def test_every_page_stands_in_the_list_of_pages_with_its_question() -> None:
+    index = (DOCS / "index.md").read_text()
+    missing = [path.name for path in DOCS.glob("*.md") if f"]({path.name}) | " not in index]
+    assert missing == ["index.md"]
+
+
 def test_every_diagram_is_drawn_in_both_palettes_and_no_other() -> None:
     drawn = {path.name for path in (DOCS / FOLDER).iterdir()}
     texts = [diagram for page in PAGES for diagram in diagrams_of(page.read_text())]
