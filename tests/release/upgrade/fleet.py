@@ -31,7 +31,8 @@ _USERS: Final = 4
 _START_SECONDS: Final = 120.0
 _MIGRATION_SECONDS: Final = 180.0
 _PATIENCE: Final = 90.0
-_TROUBLES: Final = ("Traceback", "ProgrammingError", "ValidationError", "SealBroken", '"dead_letter"')
+_TROUBLES: Final = ("Traceback", "UndefinedColumn", "UndefinedTable", "SealBroken", "dead_letter")
+"""What in a line of a log tells of a bug, or of something that could not be read."""
 _PROGRESS: Final = 2
 """So many more objects are as specified before the next process comes or goes."""
 
@@ -97,9 +98,7 @@ class ReleaseFleet:
             f"{program.name}: {line}"
             for program in self.programs.values()
             for line in program.log_tail(100_000).splitlines()
-            if any(
-                word in line for word in ("Traceback", "UndefinedColumn", "UndefinedTable", "SealBroken", "dead_letter")
-            )
+            if any(word in line for word in _TROUBLES)
         ]
 
 
