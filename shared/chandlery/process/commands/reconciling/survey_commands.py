@@ -22,8 +22,8 @@ _record: Final = click.option(
     "records",
     multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File of the time that was lost, the oldest first: workers' logs in JSON, the audit log's file, an export by "
-    "kubectl, or lines of -o json. May be repeated.",
+    help="File of the time that was lost: workers' logs in JSON, the audit log's file, an export by kubectl, or lines "
+    "of -o json. May be repeated, in any order.",
 )
 _output: Final = click.option(
     "-o", "--output", type=click.Choice(["table", "json"]), default="table", help="Form of the answer."

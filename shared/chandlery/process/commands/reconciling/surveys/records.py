@@ -1,6 +1,6 @@
 """Reads what an operator hands over of the time that was lost: who had which ids at which service broker.
 
-Comes in: files, in any of these forms, one after the other in the order of time:
+Comes in: files in any of these forms and in any order; what is newest is told by the times in their lines:
 - log lines of workers in JSON (`event.action` is `call_broker`), as they were or wrapped by a collector of logs;
 - audit events (`audit.k8s.io`) in JSON lines, as CHANDLERY_AUDIT_FILE has them;
 - instances and bindings as `kubectl get serviceinstances,servicebindings -A -o yaml` (or json) prints them;
@@ -20,15 +20,10 @@ from chandlery.model.objects import kinds
 from chandlery.model.objects.wire import JsonObject
 from chandlery.process.commands.imports.import_entries import Place
 from chandlery.process.commands.imports.sources.dump_reading import read_dumps
+from chandlery.process.commands.reconciling.surveys.call_history import CallHistory, LoggedCall, Moment
 from chandlery.process.commands.reconciling.surveys.external_things import BROKER, Thing, ThingKey
 from chandlery.process.logs.ecs_fields import NAMES
-from chandlery.reconcile.answers import Verb, Verdict
 
-_ADDS: Final = frozenset({Verb.PROVISION, Verb.UPDATE, Verb.BIND})
-_REMOVES: Final = frozenset({Verb.DEPROVISION, Verb.UNBIND})
-_POLLS: Final = frozenset({Verb.POLL_INSTANCE, Verb.POLL_BINDING})
-_NOTHING_DONE: Final = frozenset({Verdict.REJECTED, Verdict.UNREACHABLE})
-_OVER: Final = frozenset({Verdict.SUCCEEDED, Verdict.GONE})
 _LONGEST_LINE: Final = 1 << 20
 _FIRST: Final = 1_000
 _WRAPPED_IN: Final = ("log", "message", "line")
@@ -64,17 +59,17 @@ class Record:
 
 def read_records(paths: Iterable[Path]) -> Record:
     """Everything in the files. Raises ConfigurationFault for one that cannot be read."""
-    record = Record()
+    reading = _Reading()
     for path in paths:
         try:
             if _is_lines(path):
                 for line in _lines(path):
-                    _take_line(record, line)
+                    reading.take(line)
             else:
-                record.documents += [each for each in read_dumps([path]) if _is_ours(each)]
+                reading.record.documents += [each for each in read_dumps([path]) if _is_ours(each)]
         except OSError as error:
             raise ConfigurationFault(f"{path} cannot be read: {error.strerror}") from error
-    return record
+    return reading.ended()
 
 
 def _is_lines(path: Path) -> bool:
@@ -119,64 +114,74 @@ def _is_ours(document: JsonObject) -> bool:
     return document.get("kind") in (kinds.SERVICE_INSTANCE.kind, kinds.SERVICE_BINDING.kind)
 
 
-def _take_line(record: Record, line: JsonObject) -> None:
-    line = _unwrapped(line)
-    if line.get(NAMES["action"]) == "call_broker":
-        _take_call(record, line)
-    elif line.get("kind") == "Event" and "objectRef" in line:
-        _take_audit(record, line)
-    elif "externalID" in line and "broker" in line:
-        _take_listed(record, line)
+class _Reading:
+    """Of the lines of all files."""
 
+    def __init__(self) -> None:
+        self.record = Record()
+        self._calls = CallHistory()
+        self._listed: list[Thing] = []
+        self._audited: dict[tuple[str, Place], tuple[Moment, str, str]] = {}
+        """The last event: when, its verb, and the uid if it is told."""
 
-def _take_call(record: Record, line: JsonObject) -> None:
-    def told(key: str) -> str:
-        value = line.get(NAMES[key])
-        return value if isinstance(value, str) else ""
+    def take(self, line: JsonObject) -> None:
+        """Note what a line says, if it is one of ours."""
+        line = _unwrapped(line)
+        if line.get(NAMES["action"]) == "call_broker":
+            self._take_call(line)
+        elif line.get("kind") == "Event" and "objectRef" in line:
+            self._take_audit(line)
+        elif "externalID" in line and "broker" in line and (thing := _listed(line)) is not None:
+            self.record.lines += 1
+            self._listed.append(thing)
 
-    broker, instance_id = told("broker"), told("instance_id")
-    if not broker or not instance_id:
-        return
-    record.lines += 1
-    key = ThingKey(lane_of(broker), instance_id, told("binding_id"))
-    before, verb, verdict = record.things.get(key), told("operation"), told("verdict")
-    is_gone, is_going = (before.is_gone, before.is_going) if before else (False, False)
-    if verb in _ADDS and verdict not in _NOTHING_DONE:
-        is_gone = is_going = False
-    elif verb in _REMOVES and verdict not in _NOTHING_DONE:
-        is_gone, is_going = verdict in _OVER, True
-    elif verb in _POLLS and is_going:
-        is_gone = verdict in _OVER
-    elif before is None:
-        return
-    thing = Thing(
-        key=key,
-        place=(told("namespace"), told("name")),
-        uid=told("uid"),
-        service_id=told("service_id"),
-        plan_id=told("plan_id"),
-        is_gone=is_gone,
-        is_going=is_going,
-    )
-    record.put(thing)
+    def ended(self) -> Record:
+        """All that was noted. What an operator has listed counts more than what logs tell."""
+        for thing in (*self._calls.things(), *self._listed):
+            self.record.put(thing)
+        for at, (_, verb, uid) in self._audited.items():
+            if verb == "create":
+                self.record.audited[at] = uid
+        return self.record
 
+    def _take_call(self, line: JsonObject) -> None:
+        def told(key: str) -> str:
+            value = line.get(NAMES[key])
+            return value if isinstance(value, str) else ""
 
-def _take_audit(record: Record, line: JsonObject) -> None:
-    reference, status = line.get("objectRef"), line.get("responseStatus")
-    if not isinstance(reference, dict) or reference.get("subresource"):
-        return
-    code = status.get("code") if isinstance(status, dict) else None
-    plural = str(reference.get("resource"))
-    if plural not in _AUDITED or not isinstance(code, int) or code >= 300:  # noqa: PLR2004 - it was done
-        return
-    record.lines += 1
-    sent = line.get("requestObject")
-    name = str(reference.get("name") or (_named(sent) if isinstance(sent, dict) else ""))
-    at = (plural, (str(reference.get("namespace") or ""), name))
-    if line.get("verb") == "create" and name:
-        record.audited[at] = str(reference.get("uid") or "")
-    elif line.get("verb") == "delete":
-        record.audited.pop(at, None)
+        broker, instance_id = told("broker"), told("instance_id")
+        if not broker or not instance_id:
+            return
+        self.record.lines += 1
+        call = LoggedCall(
+            at=(told("at"), self.record.lines),
+            verb=told("operation"),
+            verdict=told("verdict"),
+            namespace=told("namespace"),
+            name=told("name"),
+            uid=told("uid"),
+            service_id=told("service_id"),
+            plan_id=told("plan_id"),
+        )
+        self._calls.take(ThingKey(lane_of(broker), instance_id, told("binding_id")), call)
+
+    def _take_audit(self, line: JsonObject) -> None:
+        reference, status, verb = line.get("objectRef"), line.get("responseStatus"), line.get("verb")
+        if not isinstance(reference, dict) or reference.get("subresource"):
+            return
+        code = status.get("code") if isinstance(status, dict) else None
+        plural = str(reference.get("resource"))
+        if plural not in _AUDITED or not isinstance(code, int) or code >= 300:  # noqa: PLR2004 - it was done
+            return
+        self.record.lines += 1
+        sent = line.get("requestObject")
+        name = str(reference.get("name") or (_named(sent) if isinstance(sent, dict) else ""))
+        if not name or verb not in ("create", "delete"):
+            return
+        at = (plural, (str(reference.get("namespace") or ""), name))
+        moment = (str(line.get("requestReceivedTimestamp") or ""), self.record.lines)
+        if at not in self._audited or moment > self._audited[at][0]:
+            self._audited[at] = (moment, str(verb), str(reference.get("uid") or ""))
 
 
 def _named(sent: Mapping[str, Any]) -> str:
@@ -184,7 +189,7 @@ def _named(sent: Mapping[str, Any]) -> str:
     return str(metadata.get("name") or "") if isinstance(metadata, dict) else ""
 
 
-def _take_listed(record: Record, line: JsonObject) -> None:
+def _listed(line: JsonObject) -> Thing | None:
     def told(key: str) -> str:
         value = line.get(key)
         return value if isinstance(value, str) else ""
@@ -192,16 +197,13 @@ def _take_listed(record: Record, line: JsonObject) -> None:
     is_binding = told("kind") == kinds.SERVICE_BINDING.kind
     instance_id = told("instanceExternalID") if is_binding else told("externalID")
     if not instance_id or not told("broker"):
-        return
-    record.lines += 1
-    record.put(
-        Thing(
-            key=ThingKey(lane_of(told("broker")), instance_id, told("externalID") if is_binding else ""),
-            place=(told("namespace"), told("name")),
-            uid=told("uid"),
-            service_id=told("serviceID"),
-            plan_id=told("planID"),
-        )
+        return None
+    return Thing(
+        key=ThingKey(lane_of(told("broker")), instance_id, told("externalID") if is_binding else ""),
+        place=(told("namespace"), told("name")),
+        uid=told("uid"),
+        service_id=told("serviceID"),
+        plan_id=told("planID"),
     )
 
 

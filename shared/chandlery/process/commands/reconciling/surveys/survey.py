@@ -136,7 +136,10 @@ class Surveying:
             key = ThingKey(instance.key.lane, instance.key.instance_id, external_id)
             thing = replace(instance, key=key, place=place, uid=uid, document=document)
         if thing.key.lane and external_id:
-            self._record.put(thing)
+            before = self._record.things.get(thing.key)
+            # An export tells no time, and ids are given out once: what logs say of a deletion came later.
+            gone = {"is_gone": before.is_gone, "is_going": before.is_going} if before else {}
+            self._record.put(replace(thing, **gone))
 
     def _instance_at(self, place: tuple[str, str]) -> Thing | None:
         found = (each for each in self._record.things.values() if each.place == place and not each.key.binding_id)
