@@ -1,7 +1,8 @@
-"""Which database this is, so that a restored copy is noticed: PostgreSQL's server, and its number for the database.
+"""Which database this is, so that a restored copy is noticed: server, database and table of PostgreSQL.
 
-A dump that is restored anywhere, even beside the lost database, has another identity than the one noted in it. A base
-backup that was rolled forward to a moment has the same: nobody but the operator knows of that one. SQLite has none.
+A dump that is restored, be it elsewhere or into the very same database, has another identity than the one noted in it:
+a restore makes tables anew, and no number is given out twice. No migration may do that with `marks`. A base backup that
+was rolled forward to a moment has the same: nobody but the operator knows of that one. SQLite has none.
 """
 
 from typing import TYPE_CHECKING, Final
@@ -17,7 +18,7 @@ _NOTED: Final = "database identity"
 _MAY_ASK: Final = text("SELECT has_function_privilege('pg_control_system()', 'execute')")
 _IDENTITY: Final = text(
     "SELECT system_identifier::text || '/' || (SELECT oid FROM pg_database WHERE datname = current_database())::text"
-    " FROM pg_control_system()"
+    " || '/' || 'marks'::regclass::oid::text FROM pg_control_system()"
 )
 
 

@@ -3,18 +3,27 @@
 Called by: `chandlery migrate`, which notices a restored copy; `chandlery reconcile`; processes when they start.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from chandlery.model.faults import ConfigurationFault
+from chandlery.model.faults import ConfigurationFault, Unavailable
 from chandlery.store.recovery.database_identity import is_copy, note_identity
 from chandlery.store.recovery.new_numbers import begin_new_numbers
 from chandlery.store.recovery.restored_hold import RestoredHold
 from chandlery.store.recovery.sole_use import other_process
 
+_UNSEEN: Final = (
+    "the database was restored or copied from another server: run `chandlery migrate`, which lets nothing be done at "
+    "service brokers until you have compared it with them"
+)
+
 if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+class RestoredUnseen(Unavailable):
+    """A copy that `chandlery migrate` has not seen: positions that were given out before would be given out again."""
 
 
 class RestoredDatabase:
@@ -25,9 +34,13 @@ class RestoredDatabase:
         self.hold = RestoredHold(connection, now)
 
     async def look(self) -> str | None:
-        """At a start: hold if this is a copy of the database that was noted; returns since when it is held."""
+        """At a start: since when it is held, or None.
+
+        Raises RestoredUnseen if this is a copy of the database that was noted. Numbers can begin anew only while nobody
+        works, so whoever starts waits for that.
+        """
         if await is_copy(self._connection):
-            await self.hold.begin()
+            raise RestoredUnseen(_UNSEEN)
         await note_identity(self._connection)
         return await self.hold.since()
 
@@ -46,7 +59,7 @@ class RestoredDatabase:
         if who := await other_process(self._connection):
             raise ConfigurationFault(f"a process works on the database ({who}): stop all of them first")
 
-    async def go_on(self) -> int:
-        """End the hold; returns how many instances and bindings are due."""
+    async def go_on(self) -> None:
+        """End the hold."""
         await note_identity(self._connection, anew=True)
-        return await self.hold.end()
+        await self.hold.end()

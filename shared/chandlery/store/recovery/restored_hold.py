@@ -27,6 +27,10 @@ HELD: Final = "held since restore"
 HELD_KINDS: Final = (kinds.SERVICE_INSTANCE.kind, kinds.SERVICE_BINDING.kind)
 
 
+PAGE: Final = 1_000
+"""Rows that one transaction of a release changes."""
+
+
 def may_be_claimed() -> Any:
     """The condition for a row of work: nothing is held, or it is of a kind that goes on."""
     held = exists(select(MARKS.c.name).where(MARKS.c.name == HELD, MARKS.c.value != ""))
@@ -49,10 +53,22 @@ class RestoredHold:
         if await self.since() is None:
             await set_mark(self._connection, HELD, self._now.isoformat(timespec="seconds"))
 
-    async def end(self) -> int:
-        """Let workers go on; returns how many instances and bindings are due and are looked at now."""
+    async def end(self) -> None:
+        """Let workers go on. Then `wake` what is due, page by page."""
         await set_mark(self._connection, HELD, "")
-        due = (W.c.kind.in_(HELD_KINDS)) & (W.c.due_at <= self._now)
-        # Commands for what could not be claimed come ever more rarely: the next sweep sends all of them.
-        done = await self._connection.execute(update(W).where(due).values(enqueue_after=self._now))
-        return done.rowcount
+
+    async def wake(self, *, after: str = "", limit: int = PAGE) -> tuple[int, str | None]:
+        """Have the next instances and bindings that are due looked at now; returns how many, and where to go on.
+
+        Commands for what could not be claimed come ever more rarely: the next sweep sends all of them. In pages, so
+        that no transaction keeps workers from a million rows.
+        """
+        due = W.c.kind.in_(HELD_KINDS) & (W.c.due_at <= self._now)
+        page = select(W.c.uid).where(due, W.c.uid > after).order_by(W.c.uid).limit(limit)
+        uids = (await self._connection.execute(page)).scalars().all()
+        if not uids:
+            return 0, None
+        free = or_(W.c.lease_until.is_(None), W.c.lease_until < self._now)
+        statement = update(W).where(due, free, W.c.uid > after, W.c.uid <= uids[-1]).values(enqueue_after=self._now)
+        done = await self._connection.execute(statement)
+        return done.rowcount, uids[-1] if len(uids) == limit else None

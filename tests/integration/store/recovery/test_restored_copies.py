@@ -3,13 +3,14 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chandlery.store.connection.engine import open_engine
 from chandlery.store.database import Database
 from chandlery.store.migrate import RESTORED, migrate
 from chandlery.store.recovery.new_numbers import LEAP
+from chandlery.store.recovery.restored_database import RestoredUnseen
 from chandlery.store.schema import MARKS
 from tests.integration.store.samples import create_one, get_instance, instance, position_of, read_at_least
 
@@ -45,13 +46,37 @@ async def test_migrate_notices_a_restored_copy_once(postgresql: Database, engine
     assert await postgresql.run(lambda unit: unit.restored.look()) is None
 
 
-async def test_a_process_that_starts_on_a_copy_holds_it(postgresql: Database, engine: AsyncEngine) -> None:
+async def test_a_process_that_starts_on_a_copy_waits_until_migrate_has_seen_it(
+    postgresql: Database, engine: AsyncEngine
+) -> None:
     await postgresql.run(lambda unit: unit.restored.look())
     await _move(engine)
+    for _ in range(2):
+        with pytest.raises(RestoredUnseen, match="run `chandlery migrate`"):
+            await postgresql.run(lambda unit: unit.restored.look())
+    before = await postgresql.run(lambda unit: unit.changes.snapshot())
+    await migrate(engine)
     assert await postgresql.run(lambda unit: unit.restored.look()) is not None
+    assert await postgresql.run(lambda unit: unit.changes.trimmed_to()) > before.version
     # A planned move: nothing is to be reconciled, and it is not asked again.
     await postgresql.run(lambda unit: unit.restored.go_on())
     assert await postgresql.run(lambda unit: unit.restored.look()) is None
+
+
+async def test_a_dump_that_is_restored_into_the_very_same_database_is_noticed(
+    postgresql: Database, engine: AsyncEngine
+) -> None:
+    await postgresql.run(lambda unit: unit.restored.look())
+    async with engine.begin() as connection:
+        # What `pg_restore --clean` does with each table.
+        for statement in (
+            "CREATE TABLE dumped AS SELECT * FROM marks",
+            "DROP TABLE marks",
+            "CREATE TABLE marks (name varchar PRIMARY KEY, value varchar NOT NULL)",
+            "INSERT INTO marks SELECT * FROM dumped",
+        ):
+            await connection.execute(text(statement))
+    assert await postgresql.run(lambda unit: unit.restored.is_copy())
 
 
 async def test_a_database_from_before_identities_is_not_held(postgresql: Database, engine: AsyncEngine) -> None:

@@ -4,7 +4,9 @@ from functools import partial
 
 import pytest
 
+from chandlery.process.commands.reconciling.hold_commands import released
 from chandlery.store.database import UnitOfWork
+from chandlery.store.rows import utc
 from tests.conformance.scripted.scripted_broker import ScriptedBroker
 from tests.integration.workers.fleet import INSTANCE, Fleet, broker, instance
 from tests.support.waiting import eventually
@@ -27,7 +29,7 @@ async def test_held_work_is_not_taken_up_until_it_is_released_and_then_at_once(f
         assert row["lease_owner"] is None
         assert row["attempt"] == 0
 
-        assert await fleet.front.database.run(lambda unit: unit.restored.go_on()) == 1
+        assert await released(fleet.front.database) == 1
         # Commands for what nobody gets to come ever more rarely; not for this.
         await worker.sweep().once()
         await fleet.until_ready(INSTANCE, "one")
@@ -51,6 +53,39 @@ async def test_the_moment_of_the_first_restore_stays(fleet: Fleet) -> None:
     assert await fleet.front.database.run(begin) == first
     await fleet.front.database.run(lambda unit: unit.restored.go_on())
     assert await fleet.front.database.run(lambda unit: unit.restored.hold.since()) is None
+
+
+async def test_what_is_due_is_woken_page_by_page(fleet: Fleet) -> None:
+    async with ScriptedBroker() as osb_broker:
+        await fleet.offer("db", osb_broker.url)
+        await fleet.front.database.run(lambda unit: unit.restored.hold.begin())
+        for number in range(5):
+            await fleet.create(instance(f"i-{number}", "db"))
+        pages, after = [], ""
+        while True:
+            woken, following = await fleet.front.database.run(
+                lambda unit, after=after: unit.restored.hold.wake(after=after, limit=2)
+            )
+            pages.append(woken)
+            if following is None:
+                break
+            after = following
+        assert pages == [2, 2, 1]
+        now = fleet.clock()
+        rows = [row for row in await fleet.rows("work_queue") if row["kind"] == "ServiceInstance"]
+        assert len(rows) == 5
+        assert all(utc(row["enqueue_after"]) <= now for row in rows)
+
+
+async def test_a_release_that_was_broken_off_is_finished_by_the_next(fleet: Fleet) -> None:
+    async with ScriptedBroker() as osb_broker:
+        await fleet.offer("db", osb_broker.url)
+        await fleet.front.database.run(lambda unit: unit.restored.hold.begin())
+        await fleet.create(instance("one", "db"))
+        await fleet.front.database.run(lambda unit: unit.restored.go_on())
+        assert utc((await _row(fleet))["enqueue_after"]) > fleet.clock()
+        assert await released(fleet.front.database) is None
+        assert utc((await _row(fleet))["enqueue_after"]) <= fleet.clock()
 
 
 async def _row(fleet: Fleet) -> dict[str, object]:

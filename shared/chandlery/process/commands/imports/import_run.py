@@ -50,10 +50,12 @@ class ImportReport:
 
 
 @asynccontextmanager
-async def opened_database(settings: Settings) -> AsyncIterator[Database]:
+async def opened_database(settings: Settings, *, statement_seconds: float | None = 15.0) -> AsyncIterator[Database]:
     """The database with its keys. Raises ConfigurationFault, Unavailable."""
     require_keys(settings)
-    sealed = make_database(settings, engine_for(settings, "import"), metrics=NO_METRICS)
+    sealed = make_database(
+        settings, engine_for(settings, "import", statement_seconds=statement_seconds), metrics=NO_METRICS
+    )
     try:
         await sealed.database.data_keys.start()
         await sealed.database.run(lambda unit: unit.seals.check())

@@ -1,5 +1,6 @@
 """`chandlery reconcile status`, `hold` and `release`: whether anything is done about instances and bindings."""
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -9,7 +10,7 @@ from chandlery.process.commands.imports.import_run import opened_database
 from chandlery.process.commands.reconciling.reconcile_settings import data_dir_option, settings_of
 from chandlery.process.commands.service_commands import run_to_the_end
 from chandlery.settings.settings import Settings
-from chandlery.store.database import UnitOfWork
+from chandlery.store.database import Database, UnitOfWork
 
 
 @click.command()
@@ -62,17 +63,38 @@ async def _hold(settings: Settings) -> None:
         await unit.restored.begin_anew()
         unit.audit.note(restore_entry("hold"))
 
-    async with opened_database(settings) as database:
+    # The whole change log is forgotten, which may take its time.
+    async with opened_database(settings, statement_seconds=None) as database:
         await database.run(begin)
 
 
 async def _release(settings: Settings) -> int | None:
-    async def go_on(unit: UnitOfWork) -> int | None:
-        if await unit.restored.hold.since() is None:
-            return None
-        due = await unit.restored.go_on()
-        unit.audit.note(restore_entry("release"))
-        return due
-
     async with opened_database(settings) as database:
-        return await database.run(go_on)
+        return await released(database)
+
+
+async def released(database: Database) -> int | None:
+    """Let workers go on, and wake what is due; returns how much that is, or None if nothing was held.
+
+    One that was broken off is repeated by the same command: what it had not woken yet is woken then.
+    """
+
+    async def go_on(unit: UnitOfWork) -> bool:
+        if await unit.restored.hold.since() is None:
+            return False
+        await unit.restored.go_on()
+        unit.audit.note(restore_entry("release"))
+        return True
+
+    was_held = await database.run(go_on)
+    count, after = 0, ""
+    while True:
+        woken, following = await database.run(partial(_wake, after=after))
+        count += woken
+        if following is None:
+            return count if was_held else None
+        after = following
+
+
+async def _wake(unit: UnitOfWork, *, after: str) -> tuple[int, str | None]:
+    return await unit.restored.hold.wake(after=after)
