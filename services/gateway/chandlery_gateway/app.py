@@ -162,7 +162,8 @@ def _add_kinds(
     hub: WatchHub,
     authorizer: Authorizer,
 ) -> None:
-    writer, reader = _object_writer(resources, hub, authorizer), ObjectReader(resources.database)
+    writer = _object_writer(resources, hub, authorizer)
+    reader = ObjectReader(resources.database, is_in_cluster=resources.settings.platform != "standalone")
     # What is asked for most is found first among the routes.
     for kind in (*_ASKED_FOR_MOST, *(kind for kind in served.stored if kind not in _ASKED_FOR_MOST)):
         reads = ReadHandlers(kind, authorizer=authorizer, object_reader=reader, hub=hub)

@@ -11,6 +11,7 @@ wrong with the settings or with the servers shows here, before a service starts.
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import structlog
 
@@ -22,6 +23,7 @@ from chandlery.engine.resources import Resources, process_name
 from chandlery.lookup.broker_egress import context_signer_of, egress_of
 from chandlery.messaging.bus import Bus
 from chandlery.messaging.inprocess.inprocess_bus import InProcessBus
+from chandlery.model.faults import Unavailable
 from chandlery.osb.client import OsbClient
 from chandlery.osb.transport.egress import Egress
 from chandlery.process.choices.bus_choice import make_bus
@@ -42,6 +44,7 @@ _HELD = (
     "the database was restored, so nothing is done about instances and bindings until somebody has run "
     "`chandlery reconcile brokers` and then `chandlery reconcile release`"
 )
+_WHILE_HELD = "what is asked for is stored and waits"
 _WITHOUT_CLUSTER = "what is stored is served, and what has to be written to the cluster waits"
 
 
@@ -130,9 +133,16 @@ def _broker_client(settings: Settings, egress: Egress, metrics: Metrics, tracing
     )
 
 
+async def _require_release(database: Database) -> None:
+    """Raises Unavailable while work is held."""
+    if since := await database.run(lambda unit: unit.restored.hold.since()):
+        raise Unavailable(f"{_HELD} (restored at {since})")
+
+
 def _readiness(sealed: SealedDatabase, bus: Bus, chosen: ChosenPlatform, *, without_bus: str) -> Readiness:
     readiness = Readiness()
     readiness.add("database", sealed.database.ping)
+    readiness.add("restored-work", partial(_require_release, sealed.database), without=_WHILE_HELD)
     if sealed.may_lose_keys:
         readiness.add("key-provider", sealed.keeping.check_provider, without=_WITHOUT_PROVIDER)
         readiness.add("data-keys", sealed.keeping.check_keys)

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from chandlery.model.faults import Expired, NotFound
+from chandlery.model.faults import Expired, NotFound, Unavailable
 from chandlery.model.objects.kinds import AnyObject, Kind
 from chandlery.model.objects.metadata import NamespacedName
 from chandlery.model.objects.wire import JsonObject
@@ -21,6 +21,7 @@ from chandlery.store.breaths import Breaths
 from chandlery.store.database import Database
 from chandlery.store.objects.changes import Snapshot
 from chandlery.store.objects.past_objects import PastPart
+from chandlery.store.recovery.restored_hold import HELD_KINDS
 from chandlery_gateway.kube.query.list_options import ContinueExpired, ListOptions, VersionTooLarge
 from chandlery_gateway.read.continue_tokens import PURPOSE, ContinueToken, ContinueTokens
 from chandlery_gateway.read.selection import Selection, shown
@@ -74,6 +75,10 @@ class SnapshotWaits:
         return snapshot
 
 
+_HELD: Final = (
+    "the database was restored ({since}), and nobody has said yet that it agrees with the service brokers: whether "
+    "there is such an object is told after `chandlery reconcile release`"
+)
 _PAGE = 500
 _MOST_COUNTED: Final = 10_000
 """Objects that are counted for what a page says of those behind it: the count of a million takes longer than a page."""
@@ -93,8 +98,9 @@ class Page:
 class ObjectReader:
     """Reads objects in the form that clients see."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, is_in_cluster: bool = False) -> None:
         self._database = database
+        self._is_in_cluster = is_in_cluster
         self._tokens = ContinueTokens(database.keyring.derived(PURPOSE))
         self.moments = SnapshotWaits(database)
 
@@ -106,6 +112,16 @@ class ObjectReader:
         if found is None:
             raise NotFound
         return found
+
+    async def require_memory(self, kind: Kind) -> None:
+        """Raises Unavailable while nobody knows what became of such objects, because the database was restored.
+
+        In a cluster alone: its garbage collector asks for owners, and takes away the Secret of one that is not there.
+        """
+        if not self._is_in_cluster or kind.kind not in HELD_KINDS:
+            return
+        if since := await self._database.run(lambda unit: unit.restored.hold.since()):
+            raise Unavailable(_HELD.format(since=since))
 
     async def list(self, selection: Selection, options: ListOptions) -> Page:
         """A page of a list.

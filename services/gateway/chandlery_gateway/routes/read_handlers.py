@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
-from chandlery.model.faults import BadRequest
+from chandlery.model.faults import BadRequest, NotFound
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import SECRET, Kind
 from chandlery_gateway.http.pipeline import STILL_KNOWN, WATCH_HAS_BEGUN, WATCH_SHOWS, Handler
@@ -13,6 +13,7 @@ from chandlery_gateway.http.rendering import answer_form, list_response, object_
 from chandlery_gateway.identity.audit.audit_event import note_object, note_related, uids_shown
 from chandlery_gateway.identity.authorization import Access, Authorizer, Reach, access_to
 from chandlery_gateway.kube.query.list_options import is_watch, read_list_options, read_number, read_watch_options
+from chandlery_gateway.kube.query.negotiation import Form
 from chandlery_gateway.kube.query.selectors import parse_field_selector, parse_label_selector
 from chandlery_gateway.read.object_reader import ObjectReader
 from chandlery_gateway.read.selection import Selection
@@ -40,7 +41,15 @@ class ReadHandlers:
     async def _get(self, request: Request, _user: UserInfo) -> Response:
         form, version = answer_form(request), read_number(request.query_params, "resourceVersion")
         params = request.path_params
-        found = await self._object_reader.get(self._kind, params.get("namespace", ""), params["name"], version=version)
+        if form.representation.form is Form.METADATA:
+            # So the cluster's collector asks, which takes another uid for an owner that is gone.
+            await self._object_reader.require_memory(self._kind)
+        place = (params.get("namespace", ""), params["name"])
+        try:
+            found = await self._object_reader.get(self._kind, *place, version=version)
+        except NotFound:
+            await self._object_reader.require_memory(self._kind)
+            raise
         note_object(found)
         return await object_response(self._kind, found, form)
 

@@ -41,7 +41,7 @@ async def test_gateway_serves_on_while_it_is_not_ready_any_more(tmp_path_factory
         assert (unready.status, unready.payload) == (
             503,
             (
-                b"[+]ping ok\n[+]database ok\n[+]bus ok\n"
+                b"[+]ping ok\n[+]database ok\n[+]restored-work ok\n[+]bus ok\n"
                 b"[-]shutdown failed: it is stopping and accepts no new work\n[+]watches ok\n"
                 b"[+]access-rules ok\nreadyz check failed\n"
             ),

@@ -27,6 +27,7 @@ from tests.integration.gateway.conftest import Running
 _ON = pytest.mark.parametrize("store", ["sqlite"], indirect=True, scope="session")
 pytestmark = [_ON, pytest.mark.usefixtures("store"), pytest.mark.asyncio(loop_scope="session")]
 
+METADATA: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 AGGREGATED: Final = "application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
 OURS: Final = ["servicecatalog.k8s.io", "audit.chandlery.io", "history.chandlery.io"]
 
@@ -219,3 +220,23 @@ async def test_the_page_of_the_documentation_has_only_what_is_served(inside: InC
     paths = (await inside.get("/docs/openapi.json")).document["paths"]
     assert not any(path.startswith("/api/") for path in paths)
     assert f"{CATALOG}/namespaces/{{namespace}}/serviceinstances" in paths
+
+
+async def test_a_restored_gateway_does_not_tell_the_collector_that_the_owner_of_a_secret_is_gone(
+    inside: InCluster, gateway: Running
+) -> None:
+    """A live GET of 404, or of another uid, is what makes kube-controller-manager delete a Secret."""
+    here = f"{CATALOG}/namespaces/held/servicebindings/lost"
+    others = f"{CATALOG}/clusterservicebrokers/lost"
+    assert (await inside.get(here)).status == 404
+    await gateway.resources.database.run(lambda unit: unit.restored.hold.begin())
+    try:
+        for accept in ("application/json", METADATA):
+            answer = await inside.get(here, accept=accept)
+            assert (answer.status, answer.document["reason"]) == (503, "ServiceUnavailable")
+            assert "chandlery reconcile release" in answer.document["message"]
+            assert (await inside.get(others, accept=accept)).status == 404
+        assert (await inside.get(f"{CATALOG}/namespaces/held/servicebindings")).status == 200
+    finally:
+        await gateway.resources.database.run(lambda unit: unit.restored.go_on())
+    assert (await inside.get(here, accept=METADATA)).status == 404

@@ -86,3 +86,14 @@ def test_objects_that_dead_processes_hold_are_told_with_these() -> None:
     found = work_verdicts.leases([AbandonedLeases("binder/a/1/x", 3, 150.0)])
     assert found.message == "3 objects still held by processes that are gone: binder/a/1/x (3, for 2 min)"
     assert work_verdicts.leases([]).state is State.OK
+
+
+def test_work_that_is_held_after_a_restore_is_told_with_the_way_out() -> None:
+    assert work_verdicts.restored_work(None, is_unseen=False).state is State.OK
+    held = work_verdicts.restored_work("2026-12-01T10:00:00+00:00", is_unseen=False)
+    assert held.state is State.WARN
+    assert "2026-12-01T10:00:00" in held.message
+    assert "chandlery reconcile release" in held.remedy
+    unseen = work_verdicts.restored_work(None, is_unseen=True)
+    assert unseen.state is State.FAIL
+    assert "chandlery migrate" in unseen.remedy

@@ -10,6 +10,7 @@ from chandlery.process.commands.doctor.surroundings import Surroundings
 from chandlery.process.commands.doctor.verdicts import broker_verdicts, work_verdicts
 from chandlery.process.commands.doctor.verdicts.rabbitmq_verdicts import service_of
 from chandlery.process.commands.doctor.verdicts.work_verdicts import Seen
+from chandlery.store.database import UnitOfWork
 
 _NEEDS = ("schema",)
 _ABANDONED = timedelta(seconds=60)
@@ -23,6 +24,10 @@ def work_checks(around: Surroundings) -> Sequence[Check]:
 
     async def processes() -> Result:
         return work_verdicts.processes(await signs_of_life(around))
+
+    async def restored_work() -> Result:
+        since, is_unseen = await around.database.run(_restored)
+        return work_verdicts.restored_work(since, is_unseen=is_unseen)
 
     async def outbox() -> Result:
         return work_verdicts.outbox(await around.database.run(lambda unit: unit.inspection.outbox()))
@@ -48,6 +53,12 @@ def work_checks(around: Surroundings) -> Sequence[Check]:
 
     return [
         _check("processes", "Does each service have a process that is at work?", look=processes, needs=_NEEDS),
+        _check(
+            "restored-work",
+            "Is work held because the database was restored?",
+            look=restored_work,
+            needs=_NEEDS,
+        ),
         _check("outbox", "Are messages stuck in the outbox?", look=outbox, needs=_NEEDS),
         _check("backlog", "What is due and not worked on, and for how long?", look=backlog, needs=_NEEDS),
         _check("leases", "Are objects held by processes that are gone?", look=leases, needs=_NEEDS),
@@ -60,6 +71,10 @@ def work_checks(around: Surroundings) -> Sequence[Check]:
             needs=_NEEDS,
         ),
     ]
+
+
+async def _restored(unit: UnitOfWork) -> tuple[str | None, bool]:
+    return await unit.restored.hold.since(), await unit.restored.is_copy()
 
 
 async def signs_of_life(around: Surroundings) -> Seen:

@@ -90,6 +90,20 @@ def known_processes(seen: Seen) -> int:
     return sum(max(1, seen.running(role) or 0) for role in ROLES)
 
 
+def restored_work(since: str | None, *, is_unseen: bool) -> Result:
+    """Whether anything is done about instances and bindings."""
+    if is_unseen:
+        return fail(
+            "the database was restored or copied from another server, and processes wait", "`chandlery migrate`"
+        )
+    if since is None:
+        return ok("nothing is held")
+    return warn(
+        f"the database was restored ({since}), and nothing is done about instances and bindings",
+        "compare it with the service brokers (`chandlery reconcile brokers`), then `chandlery reconcile release`",
+    )
+
+
 def outbox(waiting: Waiting) -> Result:
     """Messages that were committed and not published."""
     if not waiting.count or waiting.seconds < _OUTBOX_LATE:
