@@ -117,6 +117,7 @@ class ObjectReader:
         """Raises Unavailable while nobody knows what became of such objects, because the database was restored.
 
         In a cluster alone: its garbage collector asks for owners, and takes away the Secret of one that is not there.
+        It asks for their metadata, and nobody else is kept from anything: `kubectl apply` looks for what it then makes.
         """
         if not self._is_in_cluster or kind.kind not in HELD_KINDS:
             return

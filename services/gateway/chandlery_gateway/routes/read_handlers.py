@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
-from chandlery.model.faults import BadRequest, NotFound
+from chandlery.model.faults import BadRequest
 from chandlery.model.objects.instances import UserInfo
 from chandlery.model.objects.kinds import SECRET, Kind
 from chandlery_gateway.http.pipeline import STILL_KNOWN, WATCH_HAS_BEGUN, WATCH_SHOWS, Handler
@@ -42,14 +42,9 @@ class ReadHandlers:
         form, version = answer_form(request), read_number(request.query_params, "resourceVersion")
         params = request.path_params
         if form.representation.form is Form.METADATA:
-            # So the cluster's collector asks, which takes another uid for an owner that is gone.
+            # So the cluster's collector asks, which takes another uid, too, for an owner that is gone.
             await self._object_reader.require_memory(self._kind)
-        place = (params.get("namespace", ""), params["name"])
-        try:
-            found = await self._object_reader.get(self._kind, *place, version=version)
-        except NotFound:
-            await self._object_reader.require_memory(self._kind)
-            raise
+        found = await self._object_reader.get(self._kind, params.get("namespace", ""), params["name"], version=version)
         note_object(found)
         return await object_response(self._kind, found, form)
 
