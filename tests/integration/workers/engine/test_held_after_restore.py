@@ -1,6 +1,7 @@
 """A restored database: workers touch no instance and no binding until the operator says so, and then all that waits."""
 
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -61,15 +62,11 @@ async def test_what_is_due_is_woken_page_by_page(fleet: Fleet) -> None:
         await fleet.front.database.run(lambda unit: unit.restored.hold.begin())
         for number in range(5):
             await fleet.create(instance(f"i-{number}", "db"))
-        pages, after = [], ""
-        while True:
-            woken, following = await fleet.front.database.run(
-                lambda unit, after=after: unit.restored.hold.wake(after=after, limit=2)
-            )
+        pages: list[int] = []
+        after: str | None = ""
+        while after is not None:
+            woken, after = await fleet.front.database.run(partial(_wake_two, after=after))
             pages.append(woken)
-            if following is None:
-                break
-            after = following
         assert pages == [2, 2, 1]
         now = fleet.clock()
         rows = [row for row in await fleet.rows("work_queue") if row["kind"] == "ServiceInstance"]
@@ -88,7 +85,11 @@ async def test_a_release_that_was_broken_off_is_finished_by_the_next(fleet: Flee
         assert utc((await _row(fleet))["enqueue_after"]) <= fleet.clock()
 
 
-async def _row(fleet: Fleet) -> dict[str, object]:
+async def _wake_two(unit: UnitOfWork, *, after: str) -> tuple[int, str | None]:
+    return await unit.restored.hold.wake(after=after, limit=2)
+
+
+async def _row(fleet: Fleet) -> dict[str, Any]:
     (row,) = [dict(row) for row in await fleet.rows("work_queue") if row["kind"] == "ServiceInstance"]
     return row
 

@@ -138,8 +138,9 @@ class Surveying:
         if thing.key.lane and external_id:
             before = self._record.things.get(thing.key)
             # An export tells no time, and ids are given out once: what logs say of a deletion came later.
-            gone = {"is_gone": before.is_gone, "is_going": before.is_going} if before else {}
-            self._record.put(replace(thing, **gone))
+            if before is not None:
+                thing = replace(thing, is_gone=before.is_gone, is_going=before.is_going)
+            self._record.put(thing)
 
     def _instance_at(self, place: tuple[str, str]) -> Thing | None:
         found = (each for each in self._record.things.values() if each.place == place and not each.key.binding_id)
