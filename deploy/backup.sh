@@ -17,9 +17,9 @@ back_up() {
     name=chandlery-$(date -u +%Y%m%dT%H%M%SZ).dump
     rm -f "$folder"/.unfinished-*
     pg_dump --format=custom --file="$folder/.unfinished-$name" || return 1
-    # The table of contents stands at its end: what can list it was written to its end.
-    pg_restore --list "$folder/.unfinished-$name" >/dev/null || return 1
-    mv "$folder/.unfinished-$name" "$folder/$name"
+    # All of it is read back: its table of contents stands at its beginning, so that a list of it says nothing of the rest.
+    pg_restore --file=/dev/null "$folder/.unfinished-$name" || return 1
+    mv "$folder/.unfinished-$name" "$folder/$name" || return 1
     echo "wrote $folder/$name, $(wc -c <"$folder/$name") bytes"
     # Their names sort by time.
     for old in $(ls "$folder" | grep '^chandlery-[0-9TZ]*\.dump$' | sort -r | tail -n +$((kept + 1))); do
@@ -32,8 +32,13 @@ if test "${2:-}" != --every; then
     back_up
     exit
 fi
+# The first process of a container is told nothing by a signal that it does not ask for.
+sleeping=
+trap 'test -z "$sleeping" || kill "$sleeping"; exit 0' TERM INT
 while true; do
     back_up || echo "the backup failed; the next one is tried in $3 s" >&2
     sleep "$3" &
-    wait $!
+    sleeping=$!
+    wait "$sleeping"
+    sleeping=
 done

@@ -67,7 +67,8 @@ renew() { # NAME OWNER NAMES
 keep() {
     make_authority
     publish_authority
-    while read -r name owner names rest; do
+    # The last line may have no end.
+    while read -r name owner names rest || test -n "$name"; do
         case $name in '' | '#'*) continue ;; esac
         if test -z "$names" || test -n "$rest"; then
             echo "$list: '$name $owner $names $rest' is not NAME OWNER NAMES" >&2
@@ -78,9 +79,16 @@ keep() {
 }
 
 mkdir -p "$authority" "$certificates"
+if test "${4:-}" = --every; then
+    # The first process of a container is told nothing by a signal that it does not ask for.
+    sleeping=
+    trap 'test -z "$sleeping" || kill "$sleeping"; exit 0' TERM INT
+fi
 keep
 while test "${4:-}" = --every; do
     sleep "$5" &
-    wait $!
+    sleeping=$!
+    wait "$sleeping"
+    sleeping=
     keep
 done

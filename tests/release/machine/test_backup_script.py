@@ -1,6 +1,7 @@
 """deploy/backup.sh on a real PostgreSQL: a dump that is whole, the oldest removed, a failure that removes none."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,29 @@ def test_a_dump_that_fails_removes_nothing_and_says_why(tmp_path: Path, place: d
     assert failed.returncode != 0
     assert "nowhere_to_be_found" in failed.stderr
     assert sorted(tmp_path.glob("chandlery-*.dump")) == old
+
+
+def test_a_dump_that_ends_in_its_middle_is_no_backup(tmp_path: Path, place: dict[str, str]) -> None:
+    """As on a file system that has said that all was written: a list of what is in it would be whole."""
+    folder, tools = tmp_path / "backups", tmp_path / "tools"
+    folder.mkdir()
+    tools.mkdir()
+    old = [folder / f"chandlery-2026010{number}T000000Z.dump" for number in (1, 2, 3)]
+    for path in old:
+        path.write_text("old")
+    with_rows = "CREATE TABLE IF NOT EXISTS rows AS SELECT n, md5(n::text) FROM generate_series(1, 20000) AS n"
+    subprocess.run(["psql", "--quiet", "--command", with_rows], env=place, check=True)
+    cut = tools / "pg_dump"
+    real = shutil.which("pg_dump", path=place["PATH"])
+    cut.write_text(
+        f'#!/bin/sh\n{real} "$@" || exit\nfor word; do case $word in --file=*) file=${{word#--file=}} ;; esac; done\n'
+        'truncate --size=$(($(wc -c <"$file") / 2)) "$file"\n'
+    )
+    cut.chmod(0o755)
+    failed = back_up(folder, {**place, "PATH": f"{tools}:{place['PATH']}"}, BACKUPS_KEPT="1")
+    assert failed.returncode != 0
+    assert failed.stdout == ""
+    assert sorted(folder.glob("chandlery-*.dump")) == old
 
 
 @pytest.mark.parametrize("kept", ["0", "many", "-1"])

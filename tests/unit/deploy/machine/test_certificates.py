@@ -1,6 +1,7 @@
 """deploy/certificates.sh: makes what is missing, renews what ends soon, and leaves everything else alone."""
 
 import os
+import signal
 import ssl
 import stat
 import subprocess
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from tests.support.waiting import SOON, wait_for
 
 
 class Machine:
@@ -98,6 +101,25 @@ def test_a_certificate_of_another_authority_is_replaced(machine: Machine) -> Non
     machine.keep()
     authority = x509.load_pem_x509_certificate((machine.certificates / "ca.crt").read_bytes())
     machine.certificate("gateway").verify_directly_issued_by(authority)
+
+
+def test_the_last_line_needs_no_end(machine: Machine) -> None:
+    machine.wanted.write_text("gateway - DNS:catalog.example.com\nbus - DNS:bus.example.com")
+    assert machine.keep().returncode == 0
+    assert (machine.certificates / "bus.crt").is_file()
+
+
+def test_who_goes_on_for_ever_ends_when_told_to(machine: Machine, root: Path) -> None:
+    """As the first process of a container, where a signal that nobody asks for is not delivered."""
+    script = root / "deploy/certificates.sh"
+    command: list[str | Path] = [script, machine.authority, machine.certificates, machine.wanted, "--every", "600"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        wait_for((machine.certificates / "bus.names").exists, bool, what="the last certificate")
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(SOON) == 0
+        # Nobody is left who has its standard output.
+        assert running.stdout is not None
+        assert "made a certificate for bus" in running.stdout.read()
 
 
 @pytest.mark.parametrize("line", ["gateway DNS:a", "gateway - DNS:a DNS:b"], ids=["too little", "too much"])
