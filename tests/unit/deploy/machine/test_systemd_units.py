@@ -99,6 +99,14 @@ def test_all_settings_of_the_units_are_known_and_have_no_secret(
     assert set(commented) <= known_settings
 
 
+def test_a_demo_broker_on_this_machine_opens_it_to_no_broker_of_a_namespace(root: Path, machine: Path) -> None:
+    """PostgreSQL, RabbitMQ and the metrics are there."""
+    guide = (root / "docs/production.md").read_text()
+    [allowed] = re.findall(r"^echo CHANDLERY_BROKER_TRUSTED_NETWORKS=(\S+) ", guide, re.MULTILINE)
+    denied = read_unit(machine, PROCESSES[1]).environment()["CHANDLERY_TENANT_BROKER_DENY"].split(",")
+    assert set(allowed.split(",")) <= set(denied)
+
+
 @pytest.mark.parametrize("name", PROCESSES)
 def test_a_process_is_given_the_time_to_stop_that_its_settings_ask_for(machine: Path, name: str) -> None:
     unit = read_unit(machine, name)
@@ -123,6 +131,14 @@ def test_ordinary_calls_are_allowed_and_those_of_administrators_are_not(machine:
     assert {"read", "epoll_wait", "sendto", "setrlimit", "clone3"} <= calls
     assert calls.isdisjoint({"chown", "setuid", "mount", "reboot", "init_module", "ptrace"})
     assert "chown" in allowed_calls(read_unit(machine, "chandlery-certificates.service"))
+
+
+def test_dumps_of_the_whole_database_can_be_seen_by_who_makes_them_alone(machine: Path) -> None:
+    """Each service has a database role of its own, and in a dump would find what the others may read."""
+    for name in (*PROCESSES, "chandlery-migrate.service", "chandlery-certificates.service"):
+        assert "-/var/backups/chandlery" in read_unit(machine, name).all("InaccessiblePaths"), name
+    unit = read_unit(machine, "chandlery-backup.service")
+    assert (unit.all("InaccessiblePaths"), unit.all("ReadWritePaths")) == ([], ["/var/backups/chandlery"])
 
 
 def test_nothing_starts_a_migration_by_itself(machine: Path) -> None:
