@@ -198,6 +198,22 @@ def test_three_nodes_of_rabbitmq_know_each_other_and_are_known(root: Path, secre
         assert {url.rpartition("@")[2] for url in settings["amqp_url"].split(",")} == {f"{n}:5672/" for n in nodes}
 
 
+def test_rabbitmq_stops_taking_messages_before_its_container_is_ended(root: Path) -> None:
+    """It goes by the memory of the machine, if it is not told, and by a billion of files that it may open."""
+    limits = (root / "deploy/compose.rabbitmq.conf").read_text()
+    told = re.search(r"^vm_memory_high_watermark\.absolute = (\d+)MiB$", limits, re.MULTILINE)
+    assert told is not None
+    for name in COMPOSE_FILES:
+        services = yaml.safe_load((root / "deploy" / name).read_text())["services"]
+        nodes = [service for service in services.values() if service.get("image", "").startswith("rabbitmq:")]
+        assert nodes
+        for node in nodes:
+            assert node["deploy"]["resources"]["limits"]["memory"] == "1G"
+            assert int(told[1]) / 1024 < 0.5
+            assert "./compose.rabbitmq.conf:/etc/rabbitmq/conf.d/40-limits.conf:ro" in node["volumes"]
+            assert node["ulimits"] == {"nofile": 65536}
+
+
 def test_the_certificate_that_compose_keeps_is_the_one_that_the_gateway_reads(
     root: Path, services: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
