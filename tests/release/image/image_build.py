@@ -101,6 +101,8 @@ def _copy(image: Image, rest: str, done: dict[str, Image], context: Path) -> Non
     sources = [word for word in options if not word.startswith("--")]
     stage = next((word.removeprefix("--from=") for word in options if word.startswith("--from=")), None)
     origin = done[stage].root if stage else context
+    # A stage that is done is not written to any more, and files are replaced, not written over: links will do.
+    copy = os.link if stage else shutil.copy2
     place = (
         image.root / target.lstrip("/")
         if target.startswith("/")
@@ -109,11 +111,11 @@ def _copy(image: Image, rest: str, done: dict[str, Image], context: Path) -> Non
     for source in sources:
         path = origin / source.lstrip("/")
         if path.is_dir():
-            shutil.copytree(path, place, symlinks=True, dirs_exist_ok=True)
+            shutil.copytree(path, place, symlinks=True, dirs_exist_ok=True, copy_function=copy)
         else:
             into = place / path.name if target.endswith("/") else place
             into.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, into)
+            copy(path, into)
 
 
 def _run(root: Path, configuration: Configuration, command: Sequence[str], downloads: Path) -> None:

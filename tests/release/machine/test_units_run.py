@@ -89,6 +89,14 @@ def install(root: Path, packages: Packages) -> None:
     subprocess.run([interpreter, "-m", "venv", "--without-pip", place], check=True)
     install_into(place / "bin/python", "--no-deps", "--require-hashes", "-r", str(LOCKS / "image.txt"))
     install_into(place / "bin/python", "--no-deps", "--no-index", str(packages.wheel))
+    compile_what_is_used(place)
+
+
+def compile_what_is_used(place: Path) -> None:
+    """pip compiles, which the guide has: processes may write nothing there, and each would do it for itself."""
+    load = "from importlib.metadata import entry_points as e; [each.load() for each in e(group='chandlery.services')]"
+    environment = {"PATH": os.environ["PATH"]}
+    subprocess.run([place / "bin/python", "-c", f"import asyncpg, aio_pika; {load}"], env=environment, check=True)
 
 
 def fill_in(root: Path, share: ServerShare) -> None:
