@@ -135,6 +135,17 @@ both have letters and digits alone.
 {{- end -}}
 {{- end }}
 
+{{/*
+Whether there is a token file: not with platform kubernetes, where users are the cluster's, and not where an identity provider is enough,
+which it is when nothing says where tokens are.
+*/}}
+{{- define "chandlery.hasTokenFile" -}}
+{{- if not (include "chandlery.isInCluster" .) -}}
+{{- $inOne := and .Values.existingSecret.name .Values.existingSecret.keys.tokenFile -}}
+{{- if or $inOne .Values.auth.existingSecret.name .Values.auth.tokens (include "chandlery.generatesToken" .) (empty (include "chandlery.usesIdentityProvider" .)) }}true{{ end -}}
+{{- end -}}
+{{- end }}
+
 {{/* The Secret with the token file, and its key there. */}}
 {{- define "chandlery.tokenSecretName" -}}
 {{- if include "chandlery.generatesToken" . -}}
@@ -147,7 +158,7 @@ both have letters and digits alone.
 {{- if include "chandlery.generatesToken" . -}}
 tokens.csv
 {{- else -}}
-{{ .Values.auth.existingSecret.name | empty | ternary .Values.existingSecret.keys.tokenFile .Values.auth.existingSecret.key }}
+{{ .Values.auth.existingSecret.name | empty | ternary (.Values.existingSecret.keys.tokenFile | default "tokens.csv") .Values.auth.existingSecret.key }}
 {{- end -}}
 {{- end }}
 

@@ -99,7 +99,7 @@ spec:
             - {name: log-levels, mountPath: /etc/chandlery/log-levels, readOnly: true}
             {{- if include "chandlery.isInCluster" $root }}
             {{- include "chandlery.clusterTokenMount" . | nindent 12 }}
-            {{- else if $isGateway }}
+            {{- else if and $isGateway (include "chandlery.hasTokenFile" $root) }}
             - {name: tokens, mountPath: /etc/chandlery/tokens, readOnly: true}
             {{- end }}
             {{- if $isGateway }}
@@ -124,7 +124,7 @@ spec:
           configMap: {name: {{ include "chandlery.fullname" $root }}-log-levels}
         {{- if include "chandlery.isInCluster" $root }}
         {{- include "chandlery.clusterTokenVolume" . | nindent 8 }}
-        {{- else if $isGateway }}
+        {{- else if and $isGateway (include "chandlery.hasTokenFile" $root) }}
         {{- include "chandlery.tokenVolume" $root | nindent 8 }}
         {{- end }}
         {{- if $isGateway }}

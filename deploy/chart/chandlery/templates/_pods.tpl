@@ -86,7 +86,7 @@ CHANDLERY_AMQP_QUEUE_TYPE: quorum
 {{- if eq .component "gateway" -}}
 - {name: CHANDLERY_HOST, value: "0.0.0.0"}
 - {name: CHANDLERY_PORT, value: "8080"}
-{{- if not (include "chandlery.isInCluster" .root) }}
+{{- if include "chandlery.hasTokenFile" .root }}
 - {name: CHANDLERY_TOKEN_FILE, value: /etc/chandlery/tokens/tokens.csv}
 {{- end }}
 # Requests still arrive until every node has taken the endpoint away.

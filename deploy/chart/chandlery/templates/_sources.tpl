@@ -6,7 +6,7 @@
 database: {{ not (or $all .Values.database.existingSecret.name (include "chandlery.bringsDatabase" .)) }}
 amqp: {{ not (or $all .Values.amqp.existingSecret.name (ne (include "chandlery.amqpSource" .) "external")) }}
 encryption: {{ not (or $all .Values.encryption.existingSecret.name (include "chandlery.generatesKeys" .)) }}
-tokens: {{ not (or $all .Values.auth.existingSecret.name (include "chandlery.generatesToken" .) (include "chandlery.isInCluster" .)) }}
+tokens: {{ not (or $all .Values.auth.existingSecret.name (include "chandlery.generatesToken" .) (empty (include "chandlery.hasTokenFile" .))) }}
 {{- end }}
 
 {{/* Two sources for one secret are a mistake: nobody could tell which one is used. */}}
@@ -42,6 +42,7 @@ tokens: {{ not (or $all .Values.auth.existingSecret.name (include "chandlery.gen
 {{- include "chandlery.refuseBoth" (dict "secret" "true" "name" "auth.generate" "inline" $given) -}}
 {{- end -}}
 {{- include "chandlery.refuseLosingKey" . -}}
+{{- include "chandlery.refuseBecomingTrial" . -}}
 {{- end }}
 
 {{- define "chandlery.refuseBoth" -}}
@@ -52,14 +53,44 @@ tokens: {{ not (or $all .Values.auth.existingSecret.name (include "chandlery.gen
 
 {{/* Keys of one's own after the chart's: what was encrypted with that one has to stay readable. */}}
 {{- define "chandlery.refuseLosingKey" -}}
-{{- if .Values.encryption.keys -}}
-{{- $found := lookup "v1" "Secret" .Release.Namespace (include "chandlery.generatedKeyName" .) -}}
-{{- if $found -}}
-{{- $names := list -}}
-{{- range .Values.encryption.keys }}{{ $names = append $names (splitList ":" . | first) }}{{ end -}}
-{{- if not (has "generated" $names) -}}
-{{- fail (printf "encryption.keys lacks the key \"generated\" of Secret %s, with which credentials are encrypted: append it (kubectl --namespace %s get secret %s --output jsonpath='{.data.encryption-keys}' | base64 --decode), or delete that Secret if nothing is encrypted with it any more" (include "chandlery.generatedKeyName" .) .Release.Namespace (include "chandlery.generatedKeyName" .)) -}}
+{{- $generated := include "chandlery.generatedKeyName" . -}}
+{{- $given := include "chandlery.givenKeys" . | fromJson -}}
+{{- $made := include "chandlery.found" (dict "root" . "kind" "Secret" "name" $generated) | fromJson -}}
+{{- if and $given.keys $made (not (regexMatch "(^|,)\\s*generated:" $given.keys)) -}}
+{{- fail (printf "%s lacks the key \"generated\" of Secret %s, with which credentials are encrypted: append it (kubectl --namespace %s get secret %s --output jsonpath='{.data.encryption-keys}' | base64 --decode), or delete that Secret if nothing is encrypted with it any more" $given.place $generated .Release.Namespace $generated) -}}
 {{- end -}}
+{{- end }}
+
+{{/* {place, keys}: where the operator's own keys are, and what they are; no keys where that can not be seen, as without the cluster. */}}
+{{- define "chandlery.givenKeys" -}}
+{{- $own := .Values.encryption.existingSecret -}}
+{{- $source := dict "name" .Values.existingSecret.name "key" .Values.existingSecret.keys.encryptionKeys "place" "existingSecret" -}}
+{{- if $own.name -}}
+{{- $source = dict "name" $own.name "key" $own.key "place" "encryption.existingSecret" -}}
+{{- end -}}
+{{- if include "chandlery.generatesKeys" . -}}
+{{- dict "place" "" "keys" "" | toJson -}}
+{{- else if .Values.encryption.keys -}}
+{{- dict "place" "encryption.keys" "keys" (join "," .Values.encryption.keys) | toJson -}}
+{{- else if $source.name -}}
+{{- $found := include "chandlery.found" (dict "root" . "kind" "Secret" "name" $source.name) | fromJson -}}
+{{- dict "place" $source.place "keys" (dig "data" $source.key "" $found | b64dec) | toJson -}}
+{{- else -}}
+{{- dict "place" "" "keys" "" | toJson -}}
+{{- end -}}
+{{- end }}
+
+{{/*
+An upgrade whose values were forgotten looks like a trial. It would send the pods of an installation to an empty PostgreSQL, where nothing is
+known of what service brokers have. A trial has the Secret that was made up for its PostgreSQL.
+*/}}
+{{- define "chandlery.refuseBecomingTrial" -}}
+{{- if and .Release.IsUpgrade (include "chandlery.isTrial" .) -}}
+{{- $gateway := include "chandlery.componentName" (dict "root" . "component" "gateway") -}}
+{{- $runs := include "chandlery.found" (dict "root" . "kind" "Deployment" "name" $gateway) | fromJson -}}
+{{- $ofTrial := include "chandlery.found" (dict "root" . "kind" "Secret" "name" (include "chandlery.postgresName" .)) | fromJson -}}
+{{- if and $runs (not $ofTrial) -}}
+{{- fail (printf "release %s is no trial, and the values name no PostgreSQL, RabbitMQ, encryption keys or tokens: its pods would get an empty database. Give the values of before again (--values FILE, or --reuse-values)" .Release.Name) -}}
 {{- end -}}
 {{- end -}}
 {{- end }}

@@ -11,13 +11,13 @@ import functools
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import jsonschema_rs
 import pytest
 import yaml
 
+from tests.unit.deploy.conftest import CHART
 from tests.unit.deploy.sets.value_sets import render_values, values_of
 
 Place = tuple[str | int, ...]
@@ -31,8 +31,17 @@ SETS: Final = (
     "kms-oidc-audit-and-traces",
     "cluster-with-the-company-s-issuer",
     "operators-with-all-they-take",
+    "texts-that-others-leave-alone",
+    "built-in-by-tag",
+    "built-in-pinned",
+    "scaled-by-postgresql",
+    "gateway-certificate-by-cert-manager",
+    "cluster-with-a-certificate-from-elsewhere",
+    "external-postgresql-and-rabbitmq-cluster",
 )
-FORMS: Final = frozenset({"url", "urls", "tokens", "keys", "providers", "CHANDLERY_SHUTDOWN_SECONDS"})
+FORMS: Final = frozenset(
+    {"url", "urls", "tokens", "keys", "providers", "CHANDLERY_SHUTDOWN_SECONDS", "caBundle", "fullnameOverride"}
+)
 """Their form is checked by templates, which show no secret."""
 MADE_UP: Final = ("-generated-key", "-token", "-postgres", "-bus")
 """Secrets whose data is random."""
@@ -62,8 +71,7 @@ def put(values: Any, way: Place, value: object) -> None:
 
 @functools.cache
 def validator() -> Any:
-    path = Path(__file__).parents[4] / "deploy/chart/chandlery/values.schema.json"
-    return jsonschema_rs.Draft7Validator(json.loads(path.read_text()))
+    return jsonschema_rs.Draft7Validator(json.loads((CHART / "values.schema.json").read_text()))
 
 
 def takes(values: dict[str, Any], way: Place, value: object) -> bool:
@@ -106,6 +114,30 @@ def test_text_arrives_as_it_is_wherever_it_is_taken(name: str, text: str) -> Non
         [plain(body, ORDINARY, text) for body in render_values(each).objects] for each in (odd, ordinary)
     )
     assert rendered == expected
+
+
+@pytest.mark.parametrize("text", ["true", "null"])
+def test_a_name_for_everything_stays_a_text(text: str) -> None:
+    values = values_of("texts-that-others-leave-alone")
+    rendered, expected = (
+        [plain(body, ORDINARY, text) for body in render_values({**values, "fullnameOverride": word}).objects]
+        for word in (text, ORDINARY)
+    )
+    assert rendered == expected
+
+
+def test_every_text_of_the_chart_is_in_one_of_the_sets() -> None:
+    """Whoever adds a value adds it to a set, too: one of those above, if the schema takes words and odd texts there."""
+    defaults = yaml.safe_load((CHART / "values.yaml").read_text())
+    words = [way for way in places(defaults) if takes(defaults, way, ORDINARY)]
+    odd = {named(way) for way in words if any(takes(defaults, way, text) for text in ODD)}
+    assert len(odd) > 50
+    assert sorted(odd - {named(way) for name in SETS for way in places(values_of(name))}) == []
+
+
+def named(way: Place) -> str:
+    """Without the places in lists."""
+    return ".".join(step for step in way if isinstance(step, str))
 
 
 @pytest.mark.parametrize("name", SETS)

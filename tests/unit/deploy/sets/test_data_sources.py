@@ -174,6 +174,32 @@ def test_what_is_asked_before_uninstalling_is_asked_of_the_same_database(name: s
     assert "while there are any it is refused" in rendered(name).notes
 
 
+def test_users_of_an_identity_provider_alone_need_no_token_of_ours() -> None:
+    name = "users-of-an-identity-provider-alone"
+    pod = workload(name, "gateway")["spec"]["template"]["spec"]
+    assert "CHANDLERY_TOKEN_FILE" not in [variable["name"] for variable in pod["containers"][0]["env"]]
+    assert "tokens" not in [volume["name"] for volume in pod["volumes"]]
+    assert "tokens" not in [mount["name"] for mount in pod["containers"][0]["volumeMounts"]]
+    assert list(rendered(name).of("Pod")) == []
+    notes = " ".join(rendered(name).notes.split())
+    assert "Users come from https://id.example.com alone, so `helm test` can log in as nobody" in notes
+    assert "helm --namespace prod test" not in notes
+    # Who names a source of tokens has both.
+    given = values_of(name) | {"existingSecret": {"name": "chandlery-secrets"}}
+    assert [body["kind"] for body in render_values(given).of("Pod")] == ["Pod"]
+
+
+def test_an_identity_provider_is_enough_beside_what_is_among_the_values() -> None:
+    given = {**values_of("external-among-the-values"), "auth": values_of("users-of-an-identity-provider-alone")["auth"]}
+    secrets = {body["metadata"]["name"]: body["data"] for body in render_values(given).of("Secret")}
+    assert set(secrets["demo-chandlery"]) == {"database-url", "amqp-url", "encryption-keys"}
+
+
+def test_notes_say_what_a_gateway_of_the_gateway_api_needs_for_tls() -> None:
+    assert "BackendTLSPolicy" in rendered("users-of-an-identity-provider-alone").notes
+    assert "BackendTLSPolicy" not in rendered("external-among-the-values").notes
+
+
 def test_notes_say_what_stays_and_that_nothing_is_asked_if_the_operator_insists() -> None:
     assert (
         "What `helm uninstall` leaves: Secret demo-chandlery-encryption." in rendered("external-among-the-values").notes
