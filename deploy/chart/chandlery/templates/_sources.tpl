@@ -90,7 +90,7 @@ known of what service brokers have. A trial has the Secret that was made up for 
 {{- $runs := include "chandlery.found" (dict "root" . "kind" "Deployment" "name" $gateway) | fromJson -}}
 {{- $ofTrial := include "chandlery.found" (dict "root" . "kind" "Secret" "name" (include "chandlery.postgresName" .)) | fromJson -}}
 {{- if and $runs (not $ofTrial) -}}
-{{- fail (printf "release %s is no trial, and the values name no PostgreSQL, RabbitMQ, encryption keys or tokens: its pods would get an empty database. Give the values of before again (--values FILE, or --reuse-values)" .Release.Name) -}}
+{{- fail (printf "release %s is no trial, and the values name no PostgreSQL, RabbitMQ, encryption keys or tokens: its pods would get an empty database. Give the values of before again (--values FILE, or --reset-then-reuse-values)" .Release.Name) -}}
 {{- end -}}
 {{- end -}}
 {{- end }}

@@ -49,7 +49,7 @@ def back_up(source: Path, target: Path, *, tell: Tell = _ignore) -> int:
         os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _PRIVATE))
         with _told(draft, source.stat().st_size, tell):
             _copy(source, draft, target)
-        check_whole(draft)
+        check_whole(draft, "the copy is damaged, and so is what it was made of")
         sync(draft)
         _name(draft, target)
         sync(target.parent)
@@ -94,15 +94,15 @@ def _copy(source: Path, draft: Path, target: Path) -> None:
         raise BackupFailed(f"{source} cannot be copied: {why}") from error
 
 
-def check_whole(draft: Path) -> None:
-    """Raises BackupFailed for a copy that is damaged."""
+def check_whole(draft: Path, otherwise: str) -> None:
+    """Raises BackupFailed for a copy that is damaged; `otherwise` says what that means where it was made."""
     try:
         with contextlib.closing(_opened(draft)) as connection:
             found = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
     except sqlite3.Error as error:
         found = [str(error)]
     if found != ["ok"]:
-        raise BackupFailed(f"the copy is damaged, and so is what it was made of: {'; '.join(found)[:300]}")
+        raise BackupFailed(f"{otherwise}: {'; '.join(found)[:300]}")
 
 
 def _name(draft: Path, target: Path) -> None:

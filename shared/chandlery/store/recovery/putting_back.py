@@ -52,7 +52,7 @@ class CopyInPlace:
                     # Asked before the work, and again when it counts.
                     pass
             self._fetch(tell)
-            check_whole(self.draft)
+            check_whole(self.draft, f"{self._copy} is damaged, cut off, or no database; nothing was changed")
             yield self.draft
 
     def put(self) -> Path | None:

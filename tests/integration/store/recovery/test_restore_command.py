@@ -143,8 +143,10 @@ def test_a_copy_that_is_no_good_changes_nothing(backup: Path, folder: Path, dama
 
     with pytest.raises(
         (BackupFailed, ConfigurationFault), match=r"damaged|not a SQLite database|no database of Chandlery"
-    ):
+    ) as refused:
         _run(backup, folder)
+    # Nobody has looked at what the copy was made of.
+    assert "made of" not in str(refused.value)
 
     assert not (folder / "chandlery.db").exists() or (folder / "chandlery.db").stat().st_size == 0
     assert list(folder.glob(".*restoring*")) == []
