@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tests.cluster.stage.real_cluster import RealCluster
-from tests.e2e.stacks.api_client import JsonObject
+from tests.e2e.stacks.api_client import ApiAnswer, JsonObject
 
 _OLDER: Final = {
     ("policy/v1", "PodDisruptionBudget"): "policy/v1beta1",
@@ -17,6 +17,7 @@ _OLDER: Final = {
 }
 _CREATED: Final = 201
 _OK: Final = 200
+_CONFLICT: Final = 409
 # An empty one is left out, and a quantity is written in another way.
 _QUANTITIES: Final = (".cpu", ".memory", ".sizeLimit", ".storage")
 
@@ -46,13 +47,22 @@ class DryRuns:
             return DryRun((), is_known=False)
         asked = _older({**body, "apiVersion": version})
         place = f"/namespaces/{body['metadata'].get('namespace', 'default')}" if resource["namespaced"] else ""
-        path = f"{_root(version)}{place}/{resource['name']}?dryRun=All"
-        answer = self._api.call("POST", path, asked)
-        if answer.status != _CREATED:
+        answer = self._ask(f"{_root(version)}{place}/{resource['name']}", asked)
+        if answer.status not in (_CREATED, _OK):
             return DryRun((f"{answer.status}: {answer.body.get('message')}",))
         warnings = [f"warns: {answer.headers['Warning']}"] if answer.headers.get("Warning") else []
         lost = [f"does not know {path}" for path in missing(asked, answer.body)]
         return DryRun((*warnings, *lost))
+
+    def _ask(self, path: str, asked: JsonObject) -> ApiAnswer:
+        answer = self._api.call("POST", f"{path}?dryRun=All", asked)
+        if answer.status != _CONFLICT:
+            return answer
+        # The same cluster has seen releases installed before, and some of what has no namespace stays.
+        place = f"{path}/{asked['metadata']['name']}"
+        version = self._api.read(place)[1]["metadata"]["resourceVersion"]
+        over = {**asked, "metadata": {**asked["metadata"], "resourceVersion": version}}
+        return self._api.call("PUT", f"{place}?dryRun=All", over)
 
     def _resources_of(self, version: str) -> dict[str, JsonObject]:
         if version not in self._resources:

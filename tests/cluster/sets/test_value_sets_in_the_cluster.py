@@ -72,3 +72,13 @@ def test_what_earlier_releases_made_was_taken_too(dry_runs: DryRuns) -> None:
         f"{name}: {label(body)}: {problem}" for name, body in different(made) for problem in dry_runs.run(body).problems
     ]
     assert wrong == []
+
+
+def test_an_object_that_is_there_already_is_checked_all_the_same(cluster: RealCluster, dry_runs: DryRuns) -> None:
+    group = "rbac.authorization.k8s.io/v1"
+    rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
+    role = {"apiVersion": group, "kind": "ClusterRole", "metadata": {"name": "there-already"}, "rules": rules}
+    cluster.put(f"/apis/{group}/clusterroles", role)
+    assert dry_runs.run(role).problems == ()
+    (problem,) = dry_runs.run({**role, "rules": [{**rules[0], "verbs": []}]}).problems
+    assert problem.startswith("422: ")
