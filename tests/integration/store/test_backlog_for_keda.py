@@ -17,7 +17,7 @@ from tests.unit.deploy.sets.value_sets import rendered
 
 pytestmark = pytest.mark.servers
 
-README: Final = Path(__file__).parents[4] / "deploy/chart/chandlery/README.md"
+README: Final = Path(__file__).parents[3] / "deploy/chart/chandlery/README.md"
 _MINUTE: Final = timedelta(minutes=1)
 
 
