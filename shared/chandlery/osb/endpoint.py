@@ -186,5 +186,5 @@ class BrokerEndpoint:
     def _parsed(self) -> URL | None:
         try:
             return URL(self.url.strip())
-        except ValueError:
+        except (ValueError, IndexError):  # the latter for brackets before "@" and no host behind it
             return None

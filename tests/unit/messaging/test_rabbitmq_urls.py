@@ -47,6 +47,7 @@ def refusal(url: str, *, ca_file: Path | None = None) -> str:
         ),
         (f"{TLS},{PLAIN}?foo=1", "CHANDLERY_AMQP_URL has an unknown option 'foo'"),
         ("amqp://u:1?hunter2@h/", "CHANDLERY_AMQP_URL has an unknown option after its ?"),
+        ("amqp://[u]:hunter2@/", "CHANDLERY_AMQP_URL cannot be read; it looks like amqp[s]://"),
     ],
 )
 def test_an_option_that_is_unknown_or_wrong_is_one_sentence(url: str, message: str) -> None:

@@ -57,6 +57,9 @@ def host_of(url: str) -> Host:
     if authority.count("@") > 1 or "%" in authority.rpartition("@")[2]:
         raise OddSpelling("must have a plain host, without '%' and without a second '@'")
     place = authority.rpartition("@")[2]
+    if not place:
+        # yarl looks at the first character of a host, also where there is none behind brackets and "@".
+        raise OddSpelling("must be an absolute URL with a host")
     spelled = _without_port(place)
     try:
         parsed = URL(text)

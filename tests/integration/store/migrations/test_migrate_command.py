@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from weakref import WeakSet
 
 import pytest
 from alembic import command
@@ -9,6 +10,7 @@ from click.testing import CliRunner, Result
 from sqlalchemy import Connection
 
 from chandlery.process.commands.migrate_command import migrate as migrate_command
+from chandlery.process.logs import tally
 from chandlery.store import migrate as migrations
 from chandlery.store.connection.engine import open_engine
 from chandlery.store.migrate import migration_sql
@@ -21,7 +23,8 @@ _BEHIND = REVISIONS[-3]
 
 @pytest.fixture
 def run(empty_database_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The command, on an empty database of each sort."""
+    """The command, on an empty database of each sort, in a process that has counted nothing for the log before."""
+    monkeypatch.setattr(tally, "_TALLIES", WeakSet())
     monkeypatch.setenv("CHANDLERY_DATABASE_URL", empty_database_url)
     return lambda *words: CliRunner().invoke(migrate_command, words)
 

@@ -79,6 +79,8 @@ def test_host_is_read(url: str, name: str, is_address: bool) -> None:
         ".".join(["x" * 60] * 5),
         "",
         ":80",
+        "[]@",
+        "[::1]@",
     ],
 )
 def test_odd_spelling_is_refused(host: str) -> None:

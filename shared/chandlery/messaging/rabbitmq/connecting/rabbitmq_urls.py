@@ -80,7 +80,7 @@ def _parse(text: str) -> URL:
         if not url.host:
             raise ValueError("no host")
         url = url.with_port(url.port or usual_port)
-    except (KeyError, ValueError):
+    except (LookupError, ValueError):
         # Neither the URL nor the cause may be shown: both can hold the password.
         raise ConfigurationFault(
             f"{_URL} cannot be read; it looks like amqp[s]://user:password@host:port/vhost"
