@@ -26,6 +26,7 @@ BROKER: Final = "counting"
 LANES: Final = (UNRESOLVED_LANE, f"broker:/{BROKER}")
 _PAUSE: Final = 0.3
 _SECRETS: Final = "/api/v1/namespaces/default/secrets"
+_TRACED: Final = '%"traceparent"%'
 
 
 async def finally_nothing(look: Look, *, seconds: float = 60.0) -> list[str]:
@@ -76,12 +77,12 @@ async def unseen(watcher: Watcher, kind: str, database_url: str) -> list[str]:
     return [f"watch of {watcher.plural}: {missed} missed, {extra} unknown, {len(seen)} seen of {len(logged)}"]
 
 
-async def left_in_tables(database_url: str) -> list[str]:
-    """Messages and work that should be done with."""
-    work = schema.WORK_QUEUE
+async def left_in_tables(database_url: str, *, read_by_all: bool = True) -> list[str]:
+    """Messages and work that should be done with; unless messages are `read_by_all`, those without a trace alone."""
+    work, waiting = schema.WORK_QUEUE, select(func.count()).select_from(schema.OUTBOX)
     kinds = work.c.kind.in_(("ServiceInstance", "ServiceBinding"))
     queries = {
-        "messages in the outbox": select(func.count()).select_from(schema.OUTBOX),
+        "messages in the outbox": waiting if read_by_all else waiting.where(schema.OUTBOX.c.message.not_like(_TRACED)),
         "late wakes": select(func.count()).select_from(schema.LATE_WAKES),
         "leases held": select(func.count()).select_from(work).where(work.c.lease_owner.is_not(None), kinds),
         "objects due": select(func.count()).select_from(work).where(work.c.due_at.is_not(None), kinds),

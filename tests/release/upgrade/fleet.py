@@ -114,6 +114,8 @@ class Rollout:
     gateways: Gateways
     watchers: Sequence[Watcher]
     says: list[str] = field(default_factory=list)
+    read_by_all: bool = True
+    """Whether each release reads what the other has left in the outbox."""
 
     async def progress(self) -> None:
         """Wait until some more objects were made by whoever runs now, all of them begun from here on."""
@@ -132,7 +134,7 @@ class Rollout:
             partial(verdict.unseen, watcher, _KINDS[watcher.plural], url) for watcher in self.watchers
         ]
         looks += [
-            partial(verdict.left_in_tables, url),
+            partial(verdict.left_in_tables, url, read_by_all=self.read_by_all),
             partial(verdict.left_in_queues, self.share, self.share.amqp_url),
         ]
         for look in looks:

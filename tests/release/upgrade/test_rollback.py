@@ -27,6 +27,9 @@ async def test_old_processes_take_over_again_on_the_new_schema(
     old, new = fleets(share, tmp_path, previous.chandlery, installed.chandlery)
     await _upgraded(old, new)
     async with rollout(share, tmp_path, old, new, seed="back") as scene:
+        # 0.1.0 refuses a trace in a message, and leaves to its successor what one that died had not published yet. That
+        # costs nothing but time: the work queue knows what is due.
+        scene.read_by_all = False
         async with load(scene):
             await scene.progress()
             left = await old.migrate()
