@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from chandlery.model.faults import ConfigurationFault
+from chandlery.process.commands.chosen_settings import file_data_dir_option, folder_of
 from chandlery.settings.settings import load_settings
 from chandlery.store.connection.backup import back_up
 from chandlery.store.connection.database_url import DatabaseUrl, read_database_url
@@ -15,12 +16,7 @@ _DATABASE = "chandlery.db"
 
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option(
-    "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=None,
-    help="Folder of `chandlery up`.  [default: that of CHANDLERY_DATABASE_URL, else ~/.chandlery]",
-)
+@file_data_dir_option
 def backup(file: Path, data_dir: Path | None) -> None:
     """Copy the database to FILE, a new file with mode 0600, while it is in use.
 
@@ -47,7 +43,7 @@ def source_of(data_dir: Path | None, file: Path) -> Path:
     """The SQLite file that is meant. Raises ConfigurationFault for PostgreSQL, with the command that dumps it."""
     url = None if data_dir else load_settings().database_url.get_secret_value()
     if not url:
-        return (data_dir or Path.home() / ".chandlery") / _DATABASE
+        return folder_of(data_dir) / _DATABASE
     address = read_database_url(url)
     if address.backend == "sqlite":
         return Path(address.place)

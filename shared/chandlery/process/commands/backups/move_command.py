@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 from chandlery.model.faults import ConfigurationFault
+from chandlery.process.commands.chosen_settings import file_data_dir_option, folder_of
 from chandlery.process.commands.local_data_dir import open_data_directory
 from chandlery.process.commands.service_commands import run_to_the_end
 from chandlery.process.logs.logs import configure_logs
@@ -38,12 +39,7 @@ class _Progress:
 
 @click.command(name="move-database")
 @click.argument("url")
-@click.option(
-    "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=None,
-    help="Folder of `chandlery up`.  [default: that of CHANDLERY_DATABASE_URL, else ~/.chandlery]",
-)
+@file_data_dir_option
 def move_database(url: str, data_dir: Path | None) -> None:
     """Copy the SQLite database into the empty PostgreSQL database at URL. Stop Chandlery before.
 
@@ -78,7 +74,7 @@ def _source(stack: ExitStack, data_dir: Path | None) -> tuple[Path, str]:
         source = Path(address.place)
         keys = ""
     else:
-        folder = data_dir or Path.home() / ".chandlery"
+        folder = folder_of(data_dir)
         if not (folder / "chandlery.db").exists():
             raise ConfigurationFault(
                 f"there is no database of `chandlery up` in {folder}: name its folder with --data-dir"

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from chandlery.model.faults import ConfigurationFault
 from chandlery.process.choices.key_choice import make_database, require_keys
 from chandlery.process.commands.backups.backup_command import tell_progress
+from chandlery.process.commands.chosen_settings import file_data_dir_option, folder_of
 from chandlery.process.commands.local_data_dir import open_data_directory
 from chandlery.process.commands.private_files import read_private
 from chandlery.process.commands.service_commands import run_to_the_end
@@ -29,12 +30,7 @@ _HOW_TO_RESTORE_POSTGRESQL = (
 
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option(
-    "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=None,
-    help="Folder of `chandlery up`.  [default: that of CHANDLERY_DATABASE_URL, else ~/.chandlery]",
-)
+@file_data_dir_option
 @click.option("--replace", "replaces", is_flag=True, help="Move the database aside that is there.")
 @click.option(
     "--no-hold",
@@ -81,7 +77,7 @@ def _settings(data_dir: Path | None) -> tuple[Settings, IO[str] | None]:
         settings = load_settings()
         require_keys(settings)
         return settings, None
-    folder = data_dir or Path.home() / ".chandlery"
+    folder = folder_of(data_dir)
     keys = folder / "encryption-key"
     try:
         key = read_private(keys).strip()

@@ -11,6 +11,7 @@ import click
 
 from chandlery.model.faults import ConfigurationFault
 from chandlery.model.text.names import nearest_names
+from chandlery.process.commands.chosen_settings import data_dir_option
 from chandlery.process.commands.doctor.check import SETTINGS, Check, fail
 from chandlery.process.commands.doctor.check_run import Outcome, run_checks, with_needed
 from chandlery.process.commands.doctor.doctor_report import SIGNS, as_json, as_lines, exit_status
@@ -28,12 +29,7 @@ _CLIENTS: Final = ("aiormq", "aio_pika", "asyncio")
 
 
 @click.command()
-@click.option(
-    "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=None,
-    help="Folder of `chandlery up`.  [default: none if CHANDLERY_DATABASE_URL is set, else ~/.chandlery]",
-)
+@data_dir_option
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Form of the answer.")
 @click.option(
     "--only", multiple=True, metavar="CHECK", help="Only this check or section, with what it needs; may be repeated."

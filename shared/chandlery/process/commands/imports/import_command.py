@@ -15,6 +15,7 @@ from chandlery.platform.kubernetes.access.cluster_access import ClusterAccess, i
 from chandlery.platform.kubernetes.access.kubeconfig import read_kubeconfig
 from chandlery.platform.kubernetes.cluster_choice import cluster_of
 from chandlery.platform.kubernetes.cluster_client import ClusterClient
+from chandlery.process.commands.chosen_settings import chosen_settings, data_dir_option
 from chandlery.process.commands.command_group import SuggestingGroup
 from chandlery.process.commands.imports.broker_comparison import Comparison
 from chandlery.process.commands.imports.import_entries import Verdict
@@ -30,10 +31,9 @@ from chandlery.process.commands.imports.import_views import as_json, as_summary,
 from chandlery.process.commands.imports.sources.cluster_dump import read_cluster, read_used_secrets
 from chandlery.process.commands.imports.sources.dump_reading import read_dumps
 from chandlery.process.commands.imports.sources.dump_shelf import DumpShelf
-from chandlery.process.commands.local_data_dir import kept_keys
 from chandlery.process.commands.service_commands import run_to_the_end
 from chandlery.process.logs.logs import configure_logs
-from chandlery.settings.settings import Settings, load_settings
+from chandlery.settings.settings import Settings
 
 UNFIT: Final = 3
 """Exit code: something does not fit and has not been imported."""
@@ -77,12 +77,7 @@ def imports() -> None:
     help="Of that cluster.  [default: CHANDLERY_KUBECONFIG, else the service account of the pod]",
 )
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="Form of the answer.")
-@click.option(
-    "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=None,
-    help="Folder of `chandlery up`.  [default: none if CHANDLERY_DATABASE_URL is set, else ~/.chandlery]",
-)
+@data_dir_option
 def service_catalog(  # noqa: PLR0913 - each by its name
     dumps: tuple[Path, ...],
     *,
@@ -113,7 +108,7 @@ def service_catalog(  # noqa: PLR0913 - each by its name
         raise click.UsageError("Name the files of the dump, or - for stdin, or give --from-cluster.")
     if checks and (applies or resumes or accept_invalid):
         raise click.UsageError("--check imports nothing: leave --yes, --resume and --accept-invalid out.")
-    settings = _settings(data_dir)
+    settings = chosen_settings(data_dir)
     configure_logs(level="error", form="console", service="import")
     options = ImportOptions(applies=applies, resumes=resumes, accepts_invalid=accept_invalid)
     shelf = DumpShelf()
@@ -202,10 +197,3 @@ def _show(report: ImportReport, *, output: str, applies: bool) -> None:
     tell(f"\n{as_summary(report.summary)}")
     if not applies:
         tell("This was a dry run: nothing has been stored. To import what fits, give --yes.")
-
-
-def _settings(data_dir: Path | None) -> Settings:
-    settings = load_settings()
-    if data_dir is None and settings.database_url.get_secret_value():
-        return settings
-    return load_settings(**kept_keys(data_dir or Path.home() / ".chandlery"))

@@ -13,27 +13,20 @@ import click
 from chandlery.engine.upkeep.reseal_everything import Progress, remove_unused, reseal_everything
 from chandlery.model.faults import ConfigurationFault
 from chandlery.process.choices.key_choice import make_database, require_keys
+from chandlery.process.commands.chosen_settings import chosen_settings, data_dir_option
 from chandlery.process.commands.command_group import SuggestingGroup
 from chandlery.process.commands.command_trail import keys_entry
 from chandlery.process.commands.keys.key_views import advice, as_table
-from chandlery.process.commands.local_data_dir import kept_keys
 from chandlery.process.commands.service_commands import run_to_the_end
 from chandlery.process.logs.logs import configure_logs
 from chandlery.process.schema_waits import engine_for
-from chandlery.settings.settings import Settings, load_settings
+from chandlery.settings.settings import Settings
 from chandlery.store.audit.audit_entries import AuditEntry
 from chandlery.store.database import Database, UnitOfWork
 from chandlery.store.sealing.key_usage import SPECS
 
 _TELL_SECONDS: Final = 1.0
 _SHOWN: Final = 10
-
-_data_dir = click.option(
-    "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=None,
-    help="Folder of `chandlery up`.  [default: none if CHANDLERY_DATABASE_URL is set, else ~/.chandlery]",
-)
 
 
 @click.group(cls=SuggestingGroup)
@@ -45,14 +38,14 @@ def keys() -> None:
 
 
 @keys.command(name="list")
-@_data_dir
+@data_dir_option
 def list_keys(data_dir: Path | None) -> None:
     """List all keys and what is encrypted with them, and say which may go."""
     _run(data_dir, _list)
 
 
 @keys.command()
-@_data_dir
+@data_dir_option
 def rotate(data_dir: Path | None) -> None:
     """Make a new data key, and encrypt all data keys with the first key-encryption key.
 
@@ -64,7 +57,7 @@ def rotate(data_dir: Path | None) -> None:
 
 @keys.command()
 @click.option("--decrypt-specs", is_flag=True, help="Store in plain what CHANDLERY_SEAL_SPECS had encrypted.")
-@_data_dir
+@data_dir_option
 def reseal(data_dir: Path | None, *, decrypt_specs: bool) -> None:
     """Encrypt everything anew with the newest data key, as the settings say now.
 
@@ -138,7 +131,7 @@ def _told(progress: Progress) -> str:
 
 
 def _run(data_dir: Path | None, work: Callable[[Database], Awaitable[None]]) -> None:
-    settings = _settings(data_dir)
+    settings = chosen_settings(data_dir)
     configure_logs(level="error", form="console", service="keys")
 
     async def run() -> None:
@@ -161,10 +154,3 @@ async def _opened(settings: Settings) -> AsyncIterator[Database]:
         keeping.cancel()
     finally:
         await sealed.database.close()
-
-
-def _settings(data_dir: Path | None) -> Settings:
-    settings = load_settings()
-    if data_dir is None and settings.database_url.get_secret_value():
-        return settings
-    return load_settings(**kept_keys(data_dir or Path.home() / ".chandlery"))

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import click
 
+from chandlery.process.commands.chosen_settings import data_dir_option
 from chandlery.process.commands.command_trail import restore_entry
 from chandlery.process.commands.imports.import_run import opened_database
-from chandlery.process.commands.reconciling.reconcile_settings import data_dir_option, settings_of
+from chandlery.process.commands.reconciling.reconcile_settings import settings_of
 from chandlery.process.commands.service_commands import run_to_the_end
 from chandlery.settings.settings import Settings
 from chandlery.store.database import Database, UnitOfWork

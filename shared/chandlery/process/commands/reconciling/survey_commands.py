@@ -8,8 +8,9 @@ from typing import Any, Final
 import click
 
 from chandlery.model.json.json_text import write_json
+from chandlery.process.commands.chosen_settings import data_dir_option
 from chandlery.process.commands.reconciling.reconcile_run import Wish, carry_out, survey_brokers
-from chandlery.process.commands.reconciling.reconcile_settings import data_dir_option, settings_of
+from chandlery.process.commands.reconciling.reconcile_settings import settings_of
 from chandlery.process.commands.reconciling.reconcile_views import done_json, done_table, finding_json, findings_table
 from chandlery.process.commands.reconciling.surveys.records import read_records
 from chandlery.process.commands.reconciling.taking_back import ADOPT, MITIGATE

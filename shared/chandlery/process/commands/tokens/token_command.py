@@ -14,6 +14,7 @@ import click
 from chandlery.model.faults import ConfigurationFault, NotFound
 from chandlery.model.objects import kinds
 from chandlery.model.text.durations import parse_duration
+from chandlery.process.commands.chosen_settings import folder_of
 from chandlery.process.commands.command_group import SuggestingGroup
 from chandlery.process.commands.command_trail import token_entry
 from chandlery.process.commands.tokens.token_views import as_json, as_table
@@ -135,7 +136,7 @@ def _settings(data_dir: Path | None) -> Settings:
     settings = load_settings()
     if data_dir is None and settings.database_url.get_secret_value():
         return settings
-    path = (data_dir or Path.home() / ".chandlery") / "chandlery.db"
+    path = folder_of(data_dir) / "chandlery.db"
     if not path.is_file():
         raise ConfigurationFault(
             f"there is no database {path}: set CHANDLERY_DATABASE_URL, or name the folder of `chandlery up` with "
