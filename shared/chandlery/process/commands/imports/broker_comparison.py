@@ -6,36 +6,36 @@ Catalogs are read for every broker; instances and bindings are asked for one by 
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from chandlery.lookup.broker_access import find_endpoint
 from chandlery.model.objects import kinds
 from chandlery.model.objects.bindings import ServiceBinding
-from chandlery.model.objects.brokers import AnyBroker, auth_secrets
+from chandlery.model.objects.brokers import AnyBroker
 from chandlery.model.objects.conditions import ConditionType, is_true
-from chandlery.model.objects.core import Namespace, Secret
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.kinds import AnyObject, Kind, kind_of
-from chandlery.model.objects.wire import JsonObject
 from chandlery.osb.client import OsbClient
-from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.operations.binding_calls import GetBindingRequest
 from chandlery.osb.operations.instance_calls import GetInstanceRequest
 from chandlery.process.commands.imports.import_entries import Place
 from chandlery.process.commands.imports.known.offering_index import Meant, OfferingIndex
+from chandlery.process.commands.imports.sources.broker_ways import (
+    CALLS,
+    NOT_THERE,
+    OpenBroker,
+    by_id,
+    open_broker,
+    some_at_a_time,
+)
 from chandlery.process.commands.imports.sources.dump_shelf import DumpShelf
 from chandlery.process.commands.imports.sources.homes import Home
 from chandlery.process.takeover import Reads
 from chandlery.reconcile.answers import Answer, Verdict, call_failure
-from chandlery.reconcile.offering import Unresolved
-from chandlery.reconcile.reconcile_result import DeleteSecret, broker_key
+from chandlery.reconcile.reconcile_result import broker_key
 from chandlery.store.database import Database
 
-_CALLS: Final = 4
-"""To one broker at the same time."""
-_NOT_THERE: Final = (404, 410)
 _PROVISIONED: Final = "Provisioned"
 
 
@@ -58,34 +58,6 @@ class Comparison:
     """Whose broker does not allow the question."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Asked:
-    """A broker that has handed out its catalog."""
-
-    endpoint: BrokerEndpoint
-    services: dict[str, JsonObject]
-
-
-class View:
-    """The platform as far as the way to one broker needs it; read before, for it is asked in a transaction."""
-
-    def __init__(self, home: Namespace | None, secrets: Mapping[Place, Secret]) -> None:
-        self._home = home
-        self._secrets = secrets
-
-    async def namespace(self, name: str) -> Namespace | None:
-        """See PlatformView."""
-        return self._home if self._home and self._home.metadata.name == name else None
-
-    async def read_secret(self, namespace: str, name: str) -> Secret | None:
-        """See PlatformView."""
-        return self._secrets.get((namespace, name))
-
-    async def withdraw(self, secret: DeleteSecret) -> None:
-        """See PlatformView; nothing is deleted here."""
-        raise LookupError(f"a check deletes nothing, and so not {secret.namespace}/{secret.name}")
-
-
 class BrokerComparison:
     """Compares one dump."""
 
@@ -99,7 +71,7 @@ class BrokerComparison:
         self._osb = osb
         self._timeout_seconds = timeout_seconds
         self._offerings = OfferingIndex()
-        self._brokers: dict[str, _Asked | None] = {}
+        self._brokers: dict[str, OpenBroker | None] = {}
         self._turns: dict[str, asyncio.Semaphore] = {}
         self._found = Comparison()
 
@@ -108,9 +80,9 @@ class BrokerComparison:
         for kind in (*kinds.CLASS_KINDS, *kinds.PLAN_KINDS):
             for document in self._every(kind):
                 self._offerings.add(document)
-        await _each(self._read_catalog(broker) for kind in kinds.BROKER_KINDS for broker in self._every(kind))
-        await _each(map(self._compare_instance, self._every(kinds.SERVICE_INSTANCE)))
-        await _each(map(self._compare_binding, self._every(kinds.SERVICE_BINDING)))
+        await self._each(self._read_catalog(broker) for kind in kinds.BROKER_KINDS for broker in self._every(kind))
+        await self._each(map(self._compare_instance, self._every(kinds.SERVICE_INSTANCE)))
+        await self._each(map(self._compare_binding, self._every(kinds.SERVICE_BINDING)))
         return self._found
 
     def _every(self, kind: Kind) -> Iterator[Any]:
@@ -122,24 +94,16 @@ class BrokerComparison:
     async def _read_catalog(self, broker: AnyBroker) -> None:
         lane = broker_key(broker.metadata.namespace, broker.metadata.name)
         self._brokers[lane] = None
-        self._turns[lane] = asyncio.Semaphore(_CALLS)
-        endpoint = await self._way_to(broker)
-        if isinstance(endpoint, Unresolved):
-            self._tell(broker, endpoint.message)
-            return
-        answer = await self._osb.get_catalog(endpoint, known=None)
-        if answer.verdict != Verdict.SUCCEEDED:
-            self._tell(broker, call_failure("fetch of the catalog", answer))
+        self._turns[lane] = asyncio.Semaphore(CALLS)
+        opened = await open_broker(self._database, self._home, self._osb, broker, timeout_seconds=self._timeout_seconds)
+        if isinstance(opened, str):
+            self._tell(broker, opened)
             return
         self._found.agreed += 1
-        self._brokers[lane] = _Asked(endpoint=endpoint, services=_by_id(answer.body.get("services")))
+        self._brokers[lane] = opened
 
-    async def _way_to(self, broker: AnyBroker) -> BrokerEndpoint | Unresolved:
-        namespace = broker.metadata.namespace
-        secrets = await self._home.secrets([place for _, place in auth_secrets(broker)])
-        view = View(await self._home.namespace(namespace) if namespace else None, secrets)
-        seconds = self._timeout_seconds
-        return await self._database.run(lambda unit: find_endpoint(unit, view, broker, timeout_seconds=seconds))
+    async def _each(self, work: Iterable[Awaitable[None]]) -> None:
+        await some_at_a_time(work, most=CALLS * CALLS)
 
     async def _compare_instance(self, instance: ServiceInstance) -> None:
         meant = self._offerings.meant_by(instance)
@@ -148,7 +112,7 @@ class BrokerComparison:
             return
         plan_id = plan_of(instance, meant)
         service = asked.services.get(meant.service_class.external_id)
-        if service is None or plan_id not in _by_id(service.get("plans")):
+        if service is None or plan_id not in by_id(service.get("plans")):
             self._tell(instance, "its class or its plan is not in the catalog of its service broker any more")
         if service is None or service.get("instances_retrievable") is not True:
             self._found.unasked += 1
@@ -206,7 +170,7 @@ def plan_of(instance: ServiceInstance, meant: Meant) -> str:
 def _problem(answer: Answer) -> str:
     if answer.verdict == Verdict.SUCCEEDED:
         return ""
-    if answer.status in _NOT_THERE:
+    if answer.status in NOT_THERE:
         return "its service broker does not have it"
     return call_failure("question to the broker", answer)
 
@@ -216,24 +180,3 @@ def _other_plan(answer: Answer, plan_id: str) -> str:
     if not isinstance(told, str) or told in ("", plan_id):
         return ""
     return f'its service broker has it on the plan "{told[:64]}", and not on "{plan_id}"'
-
-
-def _by_id(listed: Any) -> dict[str, JsonObject]:
-    found = listed if isinstance(listed, list) else []
-    return {each["id"]: each for each in found if isinstance(each, dict) and isinstance(each.get("id"), str)}
-
-
-async def _each(work: Iterable[Awaitable[None]]) -> None:
-    """All of it, some at a time."""
-    running = set[asyncio.Task[None]]()
-    for each in work:
-        running.add(asyncio.ensure_future(_awaited(each)))
-        if len(running) >= _CALLS * _CALLS:
-            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-    await asyncio.gather(*running)
-
-
-async def _awaited(work: Awaitable[None]) -> None:
-    await work

@@ -8,25 +8,20 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from chandlery.lookup.broker_access import find_endpoint, policy_for
-from chandlery.model.objects.brokers import AnyBroker, auth_secrets
-from chandlery.model.objects.wire import JsonObject
+from chandlery.lookup.broker_access import policy_for
+from chandlery.model.objects.brokers import AnyBroker
 from chandlery.osb.client import OsbClient
-from chandlery.osb.endpoint import BrokerEndpoint
 from chandlery.osb.operations.binding_calls import GetBindingRequest
 from chandlery.osb.operations.instance_calls import GetInstanceRequest
-from chandlery.process.commands.imports.broker_comparison import View
+from chandlery.process.commands.imports.sources.broker_ways import CALLS, NOT_THERE, OpenBroker, open_broker
 from chandlery.process.commands.imports.sources.homes import Home
 from chandlery.process.commands.reconciling.surveys.external_things import Thing
 from chandlery.reconcile.answers import Answer, Verdict, call_failure
-from chandlery.reconcile.offering import Unresolved
 from chandlery.retry.rate_limit import CallRate
 from chandlery.settings.settings import Settings
 from chandlery.store.database import Database
 
-_CALLS: Final = 4
 _MOST_FAILURES: Final = 10
-_NOT_THERE: Final = (404, 410)
 _TOLD: Final[tuple[str, ...]] = ("plan_id", "parameters", "dashboard_url")
 
 
@@ -35,12 +30,11 @@ class _Asked:
     """A service broker that has handed out its catalog, or has not."""
 
     lane: str
-    endpoint: BrokerEndpoint | None = None
-    services: dict[str, JsonObject] = field(default_factory=dict)
+    opened: OpenBroker | None = None
     rate: CallRate | None = None
     problem: str = ""
     failures: int = 0
-    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_CALLS))
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CALLS))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,28 +60,25 @@ class BrokerAsking:
     async def open(self, lane: str, broker: AnyBroker) -> str:
         """Fetch the broker's catalog; returns why that is not possible."""
         asked = self._asked[lane] = _Asked(lane=lane, rate=policy_for(broker, self._settings).rate)
-        endpoint = await self._way_to(broker)
-        if isinstance(endpoint, Unresolved):
-            asked.problem = endpoint.message
-            return asked.problem
-        answer = await self._osb.get_catalog(endpoint, known=None)
-        if answer.verdict != Verdict.SUCCEEDED:
-            asked.problem = call_failure("fetch of the catalog", answer)
-            return asked.problem
-        asked.endpoint, asked.services = endpoint, _by_id(answer.body.get("services"))
-        return ""
+        seconds = self._settings.osb_timeout_seconds
+        opened = await open_broker(self._database, self._home, self._osb, broker, timeout_seconds=seconds)
+        if isinstance(opened, str):
+            asked.problem = opened
+        else:
+            asked.opened = opened
+        return asked.problem
 
     def may_ask(self, thing: Thing) -> bool:
         """Whether the broker's catalog says that things like this one can be fetched."""
         asked = self._asked.get(thing.key.lane)
-        service = asked.services.get(thing.service_id) if asked else None
+        service = asked.opened.services.get(thing.service_id) if asked and asked.opened else None
         field_name = "bindings_retrievable" if thing.key.binding_id else "instances_retrievable"
         return service is not None and service.get(field_name) is True
 
     async def ask(self, thing: Thing) -> Heard:
         """What the broker says."""
         asked = self._asked.get(thing.key.lane)
-        if asked is None or asked.endpoint is None or asked.problem:
+        if asked is None or asked.opened is None or asked.problem:
             return Heard(problem=asked.problem if asked else "its service broker is not here")
         if not self.may_ask(thing):
             return Heard()
@@ -95,7 +86,7 @@ class BrokerAsking:
             if asked.problem:
                 return Heard(problem=asked.problem)
             await self._await_turn(asked)
-            answer = await self._osb.send(asked.endpoint, _request(thing), identity=None)
+            answer = await self._osb.send(asked.opened.endpoint, _request(thing), identity=None)
         return _heard(asked, answer)
 
     async def _await_turn(self, asked: _Asked) -> None:
@@ -109,13 +100,6 @@ class BrokerAsking:
                 await asyncio.sleep(pause)
             if turn.is_kept or pause <= 0:
                 return
-
-    async def _way_to(self, broker: AnyBroker) -> BrokerEndpoint | Unresolved:
-        namespace = broker.metadata.namespace
-        secrets = await self._home.secrets([place for _, place in auth_secrets(broker)])
-        view = View(await self._home.namespace(namespace) if namespace else None, secrets)
-        seconds = self._settings.osb_timeout_seconds
-        return await self._database.run(lambda unit: find_endpoint(unit, view, broker, timeout_seconds=seconds))
 
 
 def _request(thing: Thing) -> GetInstanceRequest | GetBindingRequest:
@@ -131,7 +115,7 @@ def _heard(asked: _Asked, answer: Answer) -> Heard:
         asked.failures = 0
         told = {name: answer.body[name] for name in _TOLD if name in answer.body}
         return Heard(is_there=True, told=told)
-    if answer.status in _NOT_THERE:
+    if answer.status in NOT_THERE:
         asked.failures = 0
         return Heard(is_there=False)
     problem = call_failure("question to the broker", answer)
@@ -139,8 +123,3 @@ def _heard(asked: _Asked, answer: Answer) -> Heard:
     if asked.failures >= _MOST_FAILURES:
         asked.problem = f"it is left alone, because {_MOST_FAILURES} calls in a row failed: {problem}"
     return Heard(problem=problem)
-
-
-def _by_id(listed: Any) -> dict[str, JsonObject]:
-    found = listed if isinstance(listed, list) else []
-    return {each["id"]: each for each in found if isinstance(each, dict) and isinstance(each.get("id"), str)}

@@ -4,14 +4,15 @@ Comes in: the database, the brokers' answers to GET requests, what an operator h
 Goes out: findings. Nothing is changed anywhere. Called by `reconcile_run.py`.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from chandlery.model.objects import kinds
 from chandlery.model.objects.instances import ServiceInstance
 from chandlery.model.objects.wire import JsonObject
+from chandlery.process.commands.imports.import_entries import Place
+from chandlery.process.commands.imports.sources.broker_ways import some_at_a_time
 from chandlery.process.commands.reconciling.surveys.broker_asking import BrokerAsking, Heard
 from chandlery.process.commands.reconciling.surveys.external_things import Difference, Finding, Thing, ThingKey
 from chandlery.process.commands.reconciling.surveys.known_here import Here, KnownHere
@@ -41,21 +42,21 @@ class Surveying:
         self._asking = asking
         self._reads = reads
         self._found = Survey()
+        self._instances: dict[Place, Thing] = {}
+        """Of the record, by the places of their objects."""
         self._recorded = {thing.uid for thing in record.things.values() if thing.uid}
 
     async def run(self, tell: Callable[[str], None]) -> Survey:
         """Ask all brokers."""
-        # Bindings are found by their instances.
-        for document in sorted(self._record.documents, key=lambda each: each.get("kind") != "ServiceInstance"):
-            self._place(document)
+        self._place_documents()
         for lane, broker in self._known.brokers.items():
             if problem := await self._asking.open(lane, broker):
                 self._tell(Difference.UNANSWERED, Thing(key=ThingKey(lane, "")), note=problem)
         tell(f"{len(self._known.objects):,} objects here and {len(self._record.things):,} of the record to compare")
-        await _each(map(self._look_here, self._known.objects.values()))
+        await some_at_a_time(map(self._look_here, self._known.objects.values()), most=_AT_ONCE)
         known = self._known.objects.keys() | self._known.retired
         new = [thing for key, thing in self._record.things.items() if key not in known]
-        await _each(self._look_there(thing) for thing in new if not thing.is_gone)
+        await some_at_a_time((self._look_there(thing) for thing in new if not thing.is_gone), most=_AT_ONCE)
         self._look_at_audit()
         order = list(Difference)
         self._found.findings.sort(key=lambda each: (order.index(each.difference), each.thing.key))
@@ -111,6 +112,20 @@ class Surveying:
                 note="it was created since; hand over the workers' log, or an export with kubectl, for its id",
             )
 
+    def _place_documents(self) -> None:
+        """Bindings are found by their instances, and come after all of these."""
+        bindings = []
+        for document in self._record.documents:
+            if document.get("kind") == kinds.SERVICE_INSTANCE.kind:
+                self._place(document)
+            else:
+                bindings.append(document)
+        for thing in self._record.things.values():
+            if not thing.key.binding_id:
+                self._instances.setdefault(thing.place, thing)
+        for document in bindings:
+            self._place(document)
+
     def _place(self, document: JsonObject) -> None:
         """An instance or a binding of an export, by the broker of its class."""
         kind = kinds.KINDS[str(document.get("kind"))]
@@ -130,7 +145,8 @@ class Surveying:
                 document=document,
             )
         else:
-            instance = self._instance_at((place[0], str(read.spec.instance_ref.name)))  # type: ignore[union-attr]
+            at = (place[0], str(read.spec.instance_ref.name))  # type: ignore[union-attr]
+            instance = self._instances.get(at) or self._known.instances.get(at)
             if instance is None:
                 return
             key = ThingKey(instance.key.lane, instance.key.instance_id, external_id)
@@ -141,19 +157,3 @@ class Surveying:
             if before is not None:
                 thing = replace(thing, is_gone=before.is_gone, is_going=before.is_going)
             self._record.put(thing)
-
-    def _instance_at(self, place: tuple[str, str]) -> Thing | None:
-        found = (each for each in self._record.things.values() if each.place == place and not each.key.binding_id)
-        return next(found, None) or self._known.instances.get(place)
-
-
-async def _each(work: Iterable[Awaitable[None]]) -> None:
-    """All of it, some at a time."""
-    running = set[asyncio.Future[None]]()
-    for each in work:
-        running.add(asyncio.ensure_future(each))
-        if len(running) >= _AT_ONCE:
-            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-    await asyncio.gather(*running)
