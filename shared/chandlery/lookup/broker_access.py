@@ -15,6 +15,7 @@ from chandlery.platform.protocol import PlatformView
 from chandlery.reconcile.egress.egress_rules import parse_rules
 from chandlery.reconcile.offering import Unresolved
 from chandlery.reconcile.policies.broker_policy import BrokerPolicy, ShortestPauses, policy_of
+from chandlery.reconcile.reconcile_result import BROKER_LANE
 from chandlery.retry.circuit import CircuitPolicy
 from chandlery.settings.settings import Settings
 from chandlery.store.database import UnitOfWork
@@ -97,7 +98,7 @@ async def find_broker_of_lane(unit: UnitOfWork, lane: str) -> AnyBroker | None:
     """The broker whose work the lane carries: it has the resource, although its class may be gone. None without one."""
     if not lane:
         return None
-    namespace, _, name = lane.removeprefix("broker:").partition("/")
+    namespace, _, name = lane.removeprefix(BROKER_LANE).partition("/")
     kind = kinds.SERVICE_BROKER if namespace else kinds.CLUSTER_SERVICE_BROKER
     found = await unit.objects.get_cached(kind, namespace, name)
     return found if isinstance(found, AnyBroker) else None

@@ -11,7 +11,7 @@ from chandlery.engine.rounds.round_report import RoundReport
 from chandlery.model.objects.wire import JsonObject
 from chandlery.platform.gathered_answers import GatheredAnswers
 from chandlery.reconcile.operation.deferral import Deferral
-from chandlery.reconcile.reconcile_result import ReconcileResult, RecordEvent
+from chandlery.reconcile.reconcile_result import BROKER_LANE, ReconcileResult, RecordEvent
 from chandlery.store.work.work_claims import Claim
 
 
@@ -100,4 +100,4 @@ def described(claimed: "UndecidedRound | DecidedRound[Any, Any]") -> str:
 
 def broker_of(lane: str) -> str:
     """`team/harbour`, or `harbour` for a cluster-wide one."""
-    return lane.removeprefix("broker:").removeprefix("/")
+    return lane.removeprefix(BROKER_LANE).removeprefix("/")

@@ -5,19 +5,18 @@ there and ready, or being deleted. What the record has of an object itself, as a
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from chandlery.model.faults import ConfigurationFault
 from chandlery.model.objects import kinds
 from chandlery.model.objects.kinds import AnyObject
 from chandlery.model.objects.wire import JsonObject
+from chandlery.model.text.names import FINALIZER
 from chandlery.process.commands.imports.import_entries import Place
 from chandlery.process.commands.reconciling.surveys.external_things import Finding, Thing
 from chandlery.process.commands.reconciling.surveys.known_here import KnownHere
 from chandlery.reconcile.parameters.parameters import checksum
 
-_FINALIZER: Final = "kubernetes-incubator/service-catalog"
 _API: Final = kinds.SERVICE_INSTANCE.api_version
 _SHORT: Final = 8
 _LONGEST: Final = 63
@@ -67,7 +66,7 @@ class MadeDocuments:
             **({"uid": thing.uid} if thing.uid and not is_known else {}),
             "generation": 1,
             "creationTimestamp": self._now,
-            "finalizers": [_FINALIZER],
+            "finalizers": [FINALIZER],
             **({"deletionTimestamp": self._now, "deletionGracePeriodSeconds": 0} if self._deletes else {}),
         }
 
@@ -108,7 +107,7 @@ class MadeDocuments:
         }
 
     def _binding(self, thing: Thing, place: Place) -> JsonObject:
-        of = self._instances.get(replace(thing, key=thing.key._replace(binding_id="")).key)
+        of = self._instances.get(thing.key._replace(binding_id=""))
         if of is None or of[0] != place[0]:
             raise ConfigurationFault(
                 f"{thing.external_id}: its ServiceInstance ({thing.key.instance_id} at {thing.broker}) is not here. "

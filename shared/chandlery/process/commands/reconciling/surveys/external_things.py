@@ -9,9 +9,7 @@ from chandlery.model.objects import kinds
 from chandlery.model.objects.kinds import Kind
 from chandlery.model.objects.wire import JsonObject
 from chandlery.process.commands.imports.import_entries import Place
-
-BROKER: str = "broker:"
-"""Begins the lane of a service broker."""
+from chandlery.reconcile.reconcile_result import broker_label
 
 
 class ThingKey(NamedTuple):
@@ -52,7 +50,7 @@ class Thing:
     @property
     def broker(self) -> str:
         """`namespace/name`, or `name`."""
-        return self.key.lane.removeprefix(BROKER).strip("/")
+        return broker_label(self.key.lane)
 
 
 class Difference(StrEnum):

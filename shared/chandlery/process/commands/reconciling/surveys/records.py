@@ -21,8 +21,9 @@ from chandlery.model.objects.wire import JsonObject
 from chandlery.process.commands.imports.import_entries import Place
 from chandlery.process.commands.imports.sources.dump_reading import read_dumps
 from chandlery.process.commands.reconciling.surveys.call_history import CallHistory, LoggedCall, Moment
-from chandlery.process.commands.reconciling.surveys.external_things import BROKER, Thing, ThingKey
+from chandlery.process.commands.reconciling.surveys.external_things import Thing, ThingKey
 from chandlery.process.logs.ecs_fields import NAMES
+from chandlery.reconcile.reconcile_result import broker_key
 
 _LONGEST_LINE: Final = 1 << 20
 _FIRST: Final = 1_000
@@ -210,4 +211,4 @@ def _listed(line: JsonObject) -> Thing | None:
 def lane_of(broker: str) -> str:
     """The lane of `namespace/name` or `name`."""
     namespace, _, name = broker.rpartition("/")
-    return f"{BROKER}{namespace}/{name}"
+    return broker_key(namespace, name)
